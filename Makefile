@@ -1,0 +1,69 @@
+# `make up` and `make test` need nothing but make and Python 3.11 or newer: they make an environment in .venv first.
+
+VENV ?= .venv
+BIN := $(VENV)/bin
+EXAMPLE ?= examples/quickstart
+
+export PIP_DISABLE_PIP_VERSION_CHECK = 1
+export PIP_ROOT_USER_ACTION = ignore
+
+.PHONY: help up test lint format types imports schema schema-check bench ci clean
+.DEFAULT_GOAL := help
+
+help: ## show this list
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
+
+up: $(VENV)/.installed ## install if needed, and run the quickstart; Ctrl-C ends it
+	@cd $(EXAMPLE) && PATH="$(abspath $(BIN)):$$PATH" sbxcompose up || [ $$? -eq 130 ]
+
+test: $(VENV)/.installed-dev ## run all tests
+	$(BIN)/python -m pytest $(TESTS)
+
+lint: $(VENV)/.installed-dev ## check format and style
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+
+format: $(VENV)/.installed-dev ## format, and mend what can be mended
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+types: $(VENV)/.installed-dev ## check types
+	$(BIN)/mypy
+
+imports: $(VENV)/.installed-dev ## check that imports go one way
+	$(BIN)/lint-imports
+
+schema: $(VENV)/.installed-dev ## write schemas/sbxcompose.schema.json anew from the models
+	$(BIN)/python -m sbxcompose.spec.schema > schemas/sbxcompose.schema.json
+
+schema-check: $(VENV)/.installed-dev ## check that the schema is the one the models give
+	$(BIN)/python -m sbxcompose.spec.schema | diff -u schemas/sbxcompose.schema.json -
+
+bench: $(VENV)/.installed-dev ## print the figures of benchmarks/ (ARGS="--quick --only startup")
+	$(BIN)/python -m benchmarks $(ARGS)
+
+ci: ## all checks and tests, as CI runs them
+	bash .ci/run
+
+clean: ## remove environments, caches and builds
+	rm -rf .venv .ci-venv build dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis .cache
+
+# The first Python that is new enough; a shim that only says "not installed" does not count.
+$(VENV)/bin/python:
+	@for python in python3.13 python3.12 python3.11 python3; do \
+	  if $$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then \
+	    echo "$$($$python --version): making $(VENV)"; \
+	    $$python -m venv $(VENV) && exit 0; \
+	    rm -rf $(VENV); \
+	    echo "$$python cannot make a virtual environment: is its venv module installed (python3-venv)?" >&2; exit 1; \
+	  fi; \
+	done; \
+	echo "no Python 3.11 or newer: looked for python3.13, python3.12, python3.11 and python3" >&2; exit 1
+
+$(VENV)/.installed: pyproject.toml | $(VENV)/bin/python
+	@$(BIN)/pip install --quiet --editable .
+	@touch $@
+
+$(VENV)/.installed-dev: pyproject.toml | $(VENV)/bin/python
+	@$(BIN)/pip install --quiet --editable '.[dev]'
+	@touch $@ $(VENV)/.installed

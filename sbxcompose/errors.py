@@ -1,0 +1,138 @@
+"""Every error a user can meet, in one tree.
+
+Each error says what is wrong, and where it can, how to mend it (`hint`). Its `exit_code` is what the command
+line ends with; only `cli.main` catches the whole tree.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+
+class SbxError(Exception):
+    """Root of the tree: anything that ends a command with a message instead of a traceback.
+
+    `message` is one sentence without a full stop; `hint`, if there is one, is the way out.
+    """
+
+    exit_code = 1
+
+    def __init__(self, message: str, *, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+
+class UsageError(SbxError):
+    """The command line asks for something that makes no sense."""
+
+    exit_code = 2
+
+
+class SpecError(SbxError):
+    """The project's file is wrong."""
+
+    exit_code = 2
+
+
+class Mistake:
+    """One thing wrong in a file: where it is, the line itself, and a suggestion.
+
+    `line` and `column` count from 1; 0 means that the mistake has no place (an empty file, say).
+    """
+
+    __slots__ = ("column", "file", "hint", "line", "message", "source")
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        file: str = "",
+        line: int = 0,
+        column: int = 0,
+        source: str = "",
+        hint: str | None = None,
+    ) -> None:
+        self.message = message
+        self.file = file
+        self.line = line
+        self.column = column
+        self.source = source
+        self.hint = hint
+
+    def __repr__(self) -> str:
+        return f"Mistake({self.message!r}, {self.file}:{self.line}:{self.column})"
+
+
+class InvalidSpec(SpecError):
+    """All the mistakes of a project's files at once."""
+
+    def __init__(self, mistakes: Sequence[Mistake]) -> None:
+        count = len(mistakes)
+        super().__init__("the file has a mistake" if count == 1 else f"the file has {count} mistakes")
+        self.mistakes = tuple(mistakes)
+
+
+class SpecNotFound(SpecError):
+    """No `sbxcompose.yaml` and no `Procfile` from the working directory upward."""
+
+
+class UnknownName(UsageError):
+    """A process or sandbox named on the command line that the file does not define."""
+
+    def __init__(self, kind: str, name: str, known: Iterable[str], *, hint: str | None = None) -> None:
+        names = ", ".join(f"`{each}`" for each in sorted(known))
+        super().__init__(f"no {kind} named `{name}`", hint=hint or (f"the file defines {names}" if names else None))
+        self.name = name
+
+
+class ProviderError(SbxError):
+    """The provider (the host on this machine, or the cloud) cannot be reached, or refuses."""
+
+    exit_code = 3
+
+
+class Unreachable(ProviderError):
+    """Nothing answers, or the connection broke before an answer came."""
+
+
+class Refused(ProviderError):
+    """The provider answered with an error.
+
+    `status` is the HTTP status, `code` the contract's error word where one was given.
+    """
+
+    def __init__(self, message: str, *, status: int, code: str | None = None, hint: str | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.status = status
+        self.code = code
+
+
+class NotFound(Refused):
+    """404: no such sandbox or process."""
+
+
+class Conflict(Refused):
+    """409: somebody else was there first; look again."""
+
+
+class Unsupported(ProviderError):
+    """The file asks for something that this provider cannot do, and that must not be ignored."""
+
+
+class ProcessFailed(SbxError):
+    """A process failed, or never got ready."""
+
+    exit_code = 1
+
+
+class DeadlinePassed(SbxError):
+    """A deadline that the user set has passed."""
+
+    exit_code = 124
+
+
+class Interrupted(SbxError):
+    """The user pressed Ctrl-C."""
+
+    exit_code = 130

@@ -1,0 +1,79 @@
+"""What every test gets: a time limit, a clean environment, and directories of its own for a host."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.home import Home
+from tests.support.limit import OutOfTime, time_limit
+
+TIME_LIMIT = 60
+"""Seconds that the set-up, the body and the tear-down of a test may take, each."""
+
+
+def _limit(item: pytest.Item) -> Iterator[None]:
+    marker = item.get_closest_marker("time_limit")
+    try:
+        with time_limit(float(marker.args[0]) if marker else TIME_LIMIT, item.nodeid):
+            return (yield)
+    except OutOfTime as late:
+        pytest.fail(str(late))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_setup(item: pytest.Item) -> Iterator[None]:
+    """Limit the fixtures that come before a test."""
+    return (yield from _limit(item))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
+    """Limit the test itself."""
+    return (yield from _limit(item))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown(item: pytest.Item) -> Iterator[None]:
+    """Limit what comes after a test."""
+    return (yield from _limit(item))
+
+
+@pytest.fixture(autouse=True)
+def _nobody_elses_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Hide the settings of whoever runs the tests: none of them may change a result."""
+    for name in [each for each in os.environ if each.startswith(("SBXCOMPOSE_", "TENSORLAKE_"))]:
+        monkeypatch.delenv(name)
+    for name in ("NO_COLOR", "FORCE_COLOR", "CLICOLOR_FORCE", "COLUMNS", "LINES"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture
+def short_dir() -> Iterator[Path]:
+    """A directory with a short name: a Unix socket's path may have 107 bytes, and `tmp_path` has many."""
+    directory = Path(tempfile.mkdtemp(prefix="sbx-", dir="/tmp"))
+    yield directory
+    shutil.rmtree(directory, ignore_errors=True)
+
+
+@pytest.fixture
+def home() -> Iterator[Home]:
+    """Directories and an environment for a host that nobody else uses; see `Home`. Does not start one.
+
+    Whatever carries its marker and still lives when the test is over is killed, and the test fails.
+    """
+    with Home.temporary() as own:
+        yield own
+
+
+@pytest.fixture
+def host_environ(home: Home, monkeypatch: pytest.MonkeyPatch) -> Home:
+    """As `home`, with its variables set in this process too: for tests that call our code directly."""
+    for name, value in home.variables.items():
+        monkeypatch.setenv(name, value)
+    return home

@@ -1,0 +1,75 @@
+"""Projects for the tests of `spec`: files in memory, and their mistakes in short."""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Mapping
+from typing import Any
+
+from sbxcompose.errors import InvalidSpec
+from sbxcompose.spec.load import LoadRequest, load_project
+from sbxcompose.spec.project import Process, Project
+from sbxcompose.spec.sources import Content, Sources
+
+FOLDER = "/no/such/shop"
+"""Where the files are said to be; no test touches the disk for them."""
+
+
+class MemorySources(Sources):
+    """Files that exist in a dictionary only; names are relative to `FOLDER`."""
+
+    def __init__(self, files: Mapping[str, str | Content], environ: Mapping[str, str]) -> None:
+        super().__init__(environ)
+        self._contents = {os.path.join(FOLDER, name): each for name, each in files.items()}
+
+    def read(self, path: str) -> Content:
+        content = self._contents.get(path, errno.ENOENT)
+        self.files[path] = content.encode() if isinstance(content, str) else content
+        return self.files[path]
+
+
+def load(
+    text: str | bytes | None = None,
+    environ: Mapping[str, str] | None = None,
+    files: Mapping[str, str | Content] | None = None,
+    **request: Any,
+) -> Project:
+    """Load `text` as `sbxcompose.yaml`, beside other files."""
+    everything: dict[str, str | Content] = dict(files or {})
+    if text is not None:
+        everything["sbxcompose.yaml"] = text
+    asked = LoadRequest(**{"directory": FOLDER, "environ": environ or {}, **request})
+    return load_project(asked, MemorySources(everything, asked.environ))
+
+
+def mistakes(text: str | bytes | None = None, *args: Any, **kwargs: Any) -> list[str]:
+    """The mistakes of a project as `file:line:column: message`, the file only if it is another one."""
+    try:
+        load(text, *args, **kwargs)
+    except InvalidSpec as error:
+        found = [(each.file.removeprefix("sbxcompose.yaml"), each) for each in error.mistakes]
+        return [
+            f"{name}{':' if name else ''}{each.line}:{each.column}: {each.message}" for name, each in found
+        ]
+    return []
+
+
+def hints(text: str, *args: Any, **kwargs: Any) -> list[str | None]:
+    """What the mistakes of a project suggest."""
+    try:
+        load(text, *args, **kwargs)
+    except InvalidSpec as error:
+        return [each.hint for each in error.mistakes]
+    return []
+
+
+def process(text: str, *args: Any, **kwargs: Any) -> Process:
+    """The process `web` of a project."""
+    project = load(text, *args, **kwargs)
+    return next(each for each in [*project.processes(), *project.inactive] if each.name == "web")
+
+
+def web(keys: str, *args: Any, **kwargs: Any) -> Process:
+    """The process `web` with these keys beside its command, in flow style."""
+    return process(f"processes: {{web: {{command: run, {keys}}}}}", *args, **kwargs)
