@@ -1,0 +1,224 @@
+"""Plans that make things run: `up`, `start`, `restart`.
+
+The fate of each instance is decided from its own rows, then restarts spread to dependents; `wiring` makes
+steps of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from sbxcompose.plan.fates import LENIENT, PLAIN, Fate, Rule, decide
+from sbxcompose.plan.observed import Instance, Row, SandboxState
+from sbxcompose.plan.options import Intent, Options
+from sbxcompose.plan.scope import Scope
+from sbxcompose.plan.steps import Note, Plan
+from sbxcompose.plan.wiring import Wiring
+from sbxcompose.plan.world import ASLEEP, World
+from sbxcompose.spec.project import Sandbox
+
+
+class BringUp:
+    """One use: `BringUp(world, intent, options).plan()`."""
+
+    def __init__(self, world: World, intent: Intent, options: Options) -> None:
+        self._world = world
+        self._graph = world.graph
+        self._intent = intent
+        self._options = options
+        self._scope = Scope(world, intent, options)
+        self._fates: dict[int, list[Fate]] = {}
+        self._asked, self._needed = self._rules()
+
+    def plan(self) -> Plan:
+        """Decide, then draw the steps."""
+        for node in sorted(self._scope.nodes):
+            self._fates[node] = list(self._decide(node))
+        self._spread()
+        wiring = Wiring(self._world, self._fates, self._scope.replaced, self._options.grace)
+        wiring.sandboxes(self._wanted_sandboxes())
+        wiring.stops(self._orphans_to_stop())
+        wiring.starts()
+        wiring.late_stops()
+        every = [fate for fates in self._fates.values() for fate in fates]
+        unchanged = sum(1 for fate in every if fate.keep is not None and not fate.stops)
+        return Plan(wiring.draft.numbered(), tuple(self._notes()), unchanged, bool(self._unseen()))
+
+    def _rules(self) -> tuple[Rule, Rule]:
+        """How the targets are looked at, and how what they need is."""
+        because = self._options.because
+        match self._intent:
+            case Intent.RESTART:
+                reason = because or "restart was asked for"
+                return Rule(renew=reason, rerun=self._options.targets is not None), LENIENT
+            case Intent.START:
+                return LENIENT, LENIENT
+            case _ if self._options.force_recreate:
+                return Rule(renew=because or "a new run was asked for", rerun=True), PLAIN
+            case _:
+                return PLAIN, PLAIN
+
+    def _decide(self, node: int) -> Iterator[Fate]:
+        process = self._graph.processes[node]
+        if process.sandbox in self._scope.replaced:
+            yield from self._decide_anew(node)
+            return
+        chosen = self._scope.replicas(node)
+        for replica in range(1, process.replicas + 1):
+            if chosen is None or replica in chosen:
+                rule = self._asked if self._scope.names(node, replica) else self._needed
+                yield self._decide_one(node, replica, rule)
+        if chosen is None and self._intent is Intent.UP:
+            yield from self._surplus(node, process.replicas)
+
+    def _decide_one(self, node: int, replica: int, rule: Rule) -> Fate:
+        process = self._graph.processes[node]
+        rows = self._world.rows(node).get(replica, ())
+        instance = Instance(process.sandbox, process.name, replica)
+        return decide(node, process, self._graph.job[node], instance, rows, rule)
+
+    def _surplus(self, node: int, wanted: int) -> Iterator[Fate]:
+        for replica, rows in sorted(self._world.rows(node).items()):
+            live = [row for row in rows if row.live]
+            if replica > wanted and live:
+                yield Fate(node, rows[0].instance, stops=[(row, "one replica fewer") for row in live])
+
+    def _decide_anew(self, node: int) -> Iterator[Fate]:
+        """In a sandbox that is replaced nothing stays, and what has completed is lost."""
+        process = self._graph.processes[node]
+        reason = f"sandbox {process.sandbox} is replaced"
+        rows = self._world.rows(node)
+        for replica in sorted({*rows, *range(1, process.replicas + 1)}):
+            fate = Fate(node, Instance(process.sandbox, process.name, replica))
+            mine = rows.get(replica, [])
+            if self._world.seen(process.sandbox).state is SandboxState.RUNNING:
+                fate.stops = [(row, reason) for row in mine if row.live]
+            if replica <= process.replicas:
+                fate.start, fate.again = reason, bool(mine)
+            yield fate
+
+    def _spread(self) -> None:
+        """Dependents that ask for it get a new run with what they need, and theirs after them."""
+        known = -1
+        while (count := sum(map(len, self._fates.values()))) != known:
+            known = count
+            again = {node for node, fates in self._fates.items() if any(fate.again for fate in fates)}
+            for node, needs in enumerate(self._graph.needs):
+                need = next((edge.node for edge in needs if edge.restart and edge.node in again), None)
+                if need is not None and self._follow(node, f"{self._world.label(need)} is restarted"):
+                    again.add(node)
+
+    def _follow(self, node: int, reason: str) -> bool:
+        """New runs of what lives of a process, also beyond what the command is about."""
+        fates = self._fates.get(node, [])
+        followed = [
+            self._decide_one(node, fate.instance.replica, Rule(renew=reason))
+            if fate.keep is not None and fate.keep.live
+            else fate
+            for fate in fates
+        ]
+        met = {fate.instance.replica for fate in fates}
+        if self._reaches(node):
+            for replica, rows in sorted(self._world.rows(node).items()):
+                wanted = replica not in met and replica <= self._graph.processes[node].replicas
+                if wanted and any(row.live for row in rows):
+                    followed.append(self._decide_one(node, replica, Rule(renew=reason)))
+        if followed:
+            self._fates[node] = followed
+            self._bring(node)
+        return any(fate.again for fate in followed)
+
+    def _bring(self, node: int) -> None:
+        """What a process needs that gets a new run though the command is not about it."""
+        if self._options.no_deps or node in self._scope.nodes:
+            return
+        needs = self._graph.closure([node]) - {node}
+        self._scope.need(needs)
+        for each in sorted(needs):
+            fates = self._fates.setdefault(each, [])
+            met = {fate.instance.replica for fate in fates}
+            fates += [fate for fate in self._decide(each) if fate.instance.replica not in met]
+
+    def _reaches(self, node: int) -> bool:
+        """Whether a restart may spread to replicas of a process that the command is not about."""
+        awake = self._world.seen(self._graph.processes[node].sandbox).state is SandboxState.RUNNING
+        return awake and self._graph.active[node] and not self._options.no_deps
+
+    def _wanted_sandboxes(self) -> list[Sandbox]:
+        if self._intent is Intent.UP and self._options.targets is None:
+            return list(self._world.project.sandboxes)
+        holding = {self._graph.processes[node].sandbox for node in self._fates}
+        return [each for each in self._world.project.sandboxes if each.name in holding]
+
+    def _orphans_to_stop(self) -> list[tuple[Row, str]]:
+        remove = self._options.remove_orphans and self._intent is Intent.UP
+        stops = []
+        for row in self._world.orphans:
+            sandbox = row.instance.sandbox
+            if sandbox in self._scope.replaced:
+                if self._world.seen(sandbox).state is SandboxState.RUNNING:
+                    stops.append((row, f"sandbox {sandbox} is replaced"))
+            elif remove:
+                stops.append((row, "not in the file"))
+        return stops
+
+    def _unseen(self) -> list[str]:
+        """Sandboxes that are to run and could not be looked into."""
+        return [
+            each.name
+            for each in self._wanted_sandboxes()
+            if each.name not in self._scope.replaced
+            and self._world.seen(each.name).state in ASLEEP
+            and not self._world.seen(each.name).rows
+        ]
+
+    def _notes(self) -> Iterator[Note]:
+        yield from self._sandbox_notes()
+        if self._intent is Intent.UP:
+            if not self._options.remove_orphans:
+                kept = [row for row in self._world.orphans if row.instance.sandbox not in self._scope.replaced]
+                yield from self._world.orphan_notes(kept)
+            yield from self._world.foreign_notes(frozenset(self._scope.replaced))
+        else:
+            yield from self._left_alone()
+
+    def _sandbox_notes(self) -> Iterator[Note]:
+        unseen = self._unseen()
+        for sandbox in self._wanted_sandboxes():
+            seen = self._world.seen(sandbox.name)
+            if sandbox.name in unseen:
+                text = f"sandbox {sandbox.name} is {seen.state}: what runs in it is seen once it is running"
+                yield Note("unseen", text, sandbox.name)
+            if seen.differences and sandbox.name not in self._scope.replaced:
+                text = f"sandbox {sandbox.name} differs from the file in {_listed(seen.differences)}"
+                yield Note("sandbox", f"{text}; `--recreate-sandboxes` replaces it", sandbox.name)
+            if self._world.project.provider == "local" and seen.state is SandboxState.MISSING:
+                yield from _local_notes(sandbox)
+
+    def _left_alone(self) -> Iterator[Note]:
+        for node in self._scope.named:
+            process = self._graph.processes[node]
+            for fate in self._fates[node]:
+                row = fate.keep
+                label = self._world.names.instance(fate.instance)
+                if row is None:
+                    continue
+                if not row.live and self._options.targets is not None:
+                    text = f"{label} has completed; `restart {label}` runs it again"
+                    yield Note("completed", text, process.sandbox)
+                elif row.live and row.digest != process.digest:
+                    text = f"{label} runs an older definition; `up {label}` replaces it"
+                    yield Note("outdated", text, process.sandbox)
+
+
+def _local_notes(sandbox: Sandbox) -> Iterator[Note]:
+    """What has no meaning on this machine, said when the sandbox is made and not at each `up`."""
+    keys = [key for key in ("image", "resources", "timeout") if getattr(sandbox, key) is not None]
+    if keys:
+        text = f"sandbox {sandbox.name}: {_listed(keys)} mean nothing on this machine, only in the cloud"
+        yield Note("local", text, sandbox.name)
+
+
+def _listed(words: tuple[str, ...] | list[str]) -> str:
+    quoted = [f"`{word}`" for word in words]
+    return " and ".join(filter(None, [", ".join(quoted[:-1]), quoted[-1]]))

@@ -1,0 +1,178 @@
+"""The states of one moment put together: where each instance stands, who holds up whom, and how to say it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from enum import Enum, auto
+
+from sbxcompose.plan.fates import completed, satisfies
+from sbxcompose.plan.graph import Graph
+from sbxcompose.plan.names import Names
+from sbxcompose.plan.observed import Phase, Row
+from sbxcompose.plan.verdicts import Failed, Pending, Report, State
+from sbxcompose.plan.words import doing, gave_up, unready
+from sbxcompose.spec.project import Condition, RestartPolicy
+
+
+class Standing(Enum):
+    """Where an instance stands on the way to where it should be."""
+
+    BEHIND = auto()
+    """Not there yet, and may still get there."""
+    READY = auto()
+    DONE = auto()
+    """Ended well."""
+    STOPPED = auto()
+    """Somebody stopped it meanwhile."""
+    FAILED = auto()
+
+
+LOST = frozenset({Standing.STOPPED, Standing.FAILED})
+
+
+class Case:
+    """All states of one moment, with what can be told from them.
+
+    `ended`: nothing is meant to be ready, all is meant to end.
+    """
+
+    def __init__(self, graph: Graph, names: Names, states: Iterable[State], now: float, ended: bool) -> None:
+        self._graph = graph
+        self._names = names
+        self._ended = ended
+        self._now = now
+        self.states = sorted(states, key=lambda state: (self.node(state), state.instance.replica))
+        self._by_node: dict[int, list[tuple[State, Standing]]] = {}
+        self._doomed: set[int] = set()
+        """Processes that wait, near or far, for one that is lost."""
+        for state in self.states:
+            self._by_node.setdefault(self.node(state), []).append((state, self._stand(state)))
+        for node in self._by_node:
+            if any(self._hopeless(*unmet) for unmet in self._unmet(node)):
+                self._doomed.add(node)
+
+    def node(self, state: State) -> int:
+        """The number of the state's process."""
+        return self._graph.index[state.instance.sandbox, state.instance.process]
+
+    def job(self, state: State) -> bool:
+        """Whether it is there to finish."""
+        return self._graph.job[self.node(state)]
+
+    def having(self, *standings: Standing) -> list[State]:
+        """The states that stand so."""
+        return [state for group in self._by_node.values() for state, standing in group if standing in standings]
+
+    def pending(self) -> list[State]:
+        """Those that may still get where they should."""
+        behind = self.having(Standing.BEHIND)
+        return [state for state in behind if state.row is not None or self.node(state) not in self._doomed]
+
+    def doomed(self) -> list[State]:
+        """Those that will not be started, because of one that is lost."""
+        behind = self.having(Standing.BEHIND)
+        return [state for state in behind if state.row is None and self.node(state) in self._doomed]
+
+    def _stand(self, state: State) -> Standing:
+        if state.error is not None:
+            return Standing.FAILED
+        row = state.row
+        if row is None:
+            return Standing.BEHIND
+        match row.phase:
+            case Phase.STOPPED:
+                return Standing.STOPPED
+            case Phase.EXITED:
+                return Standing.DONE if self._ended_well(state, row) else Standing.FAILED
+            case Phase.RUNNING if self._is_ready(state, row):
+                return Standing.READY
+            case _:
+                return Standing.BEHIND
+
+    def _ended_well(self, state: State, row: Row) -> bool:
+        """Exit code 0, unless it was to run for ever or should have been ready first."""
+        node = self.node(state)
+        if row.exit is None or not row.exit.success:
+            return False
+        if completed(row, self._graph.job[node]):
+            return True
+        if self._graph.processes[node].restart.policy is RestartPolicy.ALWAYS:
+            return False
+        checked = self._graph.condition(node) is Condition.READY
+        return self._ended or state.ready or not checked
+
+    def _is_ready(self, state: State, row: Row) -> bool:
+        node = self.node(state)
+        condition = self._graph.condition(node)
+        if condition is Condition.READY and state.ready:
+            return True
+        return satisfies(row, condition, self._graph.processes[node], self._graph.job[node])
+
+    def _unmet(self, node: int) -> Iterator[tuple[State, Standing]]:
+        """The needed instances that have not reached what the process needs of them."""
+        for edge in self._graph.needs[node]:
+            condition = self._graph.condition(edge.node, edge.condition)
+            for state, standing in self._by_node.get(edge.node, ()):
+                if not self._met(state, standing, condition):
+                    yield state, standing
+
+    def _met(self, state: State, standing: Standing, condition: Condition) -> bool:
+        if condition is Condition.COMPLETED:
+            return state.row is not None and completed(state.row, self.job(state))
+        if condition is Condition.STARTED and state.row is not None and state.row.live:
+            return True
+        return standing in (Standing.READY, Standing.DONE)
+
+    def _hopeless(self, state: State, standing: Standing) -> bool:
+        return standing in LOST or (state.row is None and self.node(state) in self._doomed)
+
+    def report(self, state: State, *, lines: bool = True) -> Report:
+        """What is to be said of one that is not as it should be."""
+        waits: tuple[str, ...] = ()
+        if state.row is None and state.error is None:
+            unmet = {each.instance: self._names.instance(each.instance) for each, _ in self._unmet(self.node(state))}
+            waits = tuple(unmet.values())
+        label = self._names.instance(state.instance)
+        return Report(state.instance, label, self._doing(state, waits), waits, state.lines if lines else ())
+
+    def _doing(self, state: State, waits: tuple[str, ...]) -> str:
+        node = self.node(state)
+        row = state.row
+        if state.error is not None:
+            return state.error
+        if row is None:
+            return f"waits for {_shortened(waits)}" if waits else "has not been started"
+        process = self._graph.processes[node]
+        words = [doing(row, self._now)]
+        if row.phase is Phase.RUNNING and not self._is_ready(state, row):
+            words.append(unready(process, self._graph.condition(node)))
+        if row.live and state.check is not None and state.check != row.last_check:
+            words.append(f"the last check saw: {state.check}")
+        if (given_up := gave_up(row, process)) is not None:
+            words.append(given_up)
+        elif row.phase is Phase.EXITED and row.exit is not None and row.exit.success:
+            words.append("it should have gone on running" if self._is_lost(state) else "it is done")
+        return ", ".join(words)
+
+    def _is_lost(self, state: State) -> bool:
+        return any(each is state and standing in LOST for each, standing in self._by_node[self.node(state)])
+
+    def failed(self, causes: Iterable[State], exit_code: int = 1) -> Failed:
+        """A failure with what it holds up."""
+        return Failed(
+            tuple(self.report(state) for state in causes),
+            tuple(self.report(state, lines=False) for state in self.doomed()),
+            exit_code,
+        )
+
+    def still(self, waiting: Iterable[State]) -> Pending:
+        """No verdict yet, with the roots of the waiting told from those that wait for others."""
+        reports = [self.report(state) for state in waiting]
+        causes = tuple(each for each in reports if not each.waits_for)
+        return Pending(causes, tuple(each for each in reports if each.waits_for))
+
+
+def _shortened(names: tuple[str, ...]) -> str:
+    if len(names) <= 4:
+        return ", ".join(names)
+    return f"{', '.join(names[:3])} and {len(names) - 3} others"

@@ -1,0 +1,136 @@
+"""What becomes of one instance, from its rows alone: kept, started, stopped, or replaced."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from sbxcompose.plan.observed import Exit, Instance, Phase, Row
+from sbxcompose.spec.project import Condition, Process
+
+
+@dataclass(slots=True)
+class Fate:
+    """`keep` is the row that stays; `start` the reason for a new one; `stops` the rows that go, each with its
+    reason.
+
+    `late`: the stops come only after the row that stays, or the new one, is ready. `again`: something that
+    ran before gets a new run, which is what dependents with `restart: true` follow.
+    """
+
+    node: int
+    instance: Instance
+    keep: Row | None = None
+    start: str | None = None
+    stops: list[tuple[Row, str]] = field(default_factory=list)
+    late: bool = False
+    again: bool = False
+    stopped: list[int] = field(default_factory=list)
+    """The steps of the stops, once they are drawn."""
+    started: tuple[int, str] | None = None
+    """The step of the start and the managed name, once they are drawn."""
+    awaited: tuple[Condition, int] | None = None
+    """The latest step that waits for it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """How a command looks at an instance.
+
+    `renew`: a new run though nothing changed, for this reason. `rerun`: also of a one-shot that has
+    completed. `leave_changed`: a live row of another digest may stay, unless it is a job: the old one's work
+    is not what is needed.
+    """
+
+    renew: str | None = None
+    rerun: bool = False
+    leave_changed: bool = False
+
+
+PLAIN = Rule()
+LENIENT = Rule(leave_changed=True)
+
+
+def completed(row: Row, job: bool) -> bool:
+    """Whether its work is done: a one-shot, or a `job` (which is tried again if it fails), ended with 0."""
+    return row.completed or (job and row.phase is Phase.EXITED and row.exit is not None and row.exit.success)
+
+
+def start_first(process: Process, job: bool) -> bool:
+    """Whether a new run begins before the old one ends; two runs of a job never go side by side."""
+    return process.update == "start-first" and not job
+
+
+def decide(node: int, process: Process, job: bool, instance: Instance, rows: Sequence[Row], rule: Rule) -> Fate:
+    """What `rule` makes of an instance with these rows, the newest last."""
+    fate = Fate(node, instance)
+    live = [row for row in rows if row.live]
+    if not live:
+        _decide_ended(fate, process, job, rows, rule)
+        return fate
+    same = [row for row in live if row.digest == process.digest]
+    late = start_first(process, job)
+    if rule.renew is not None:
+        _replace(fate, live, rule.renew, late)
+    elif rule.leave_changed and not job:
+        fate.keep = (same or live)[-1]
+    elif same:
+        _keep_newest(fate, live, same, late)
+    else:
+        _replace(fate, live, "definition changed", late)
+    return fate
+
+
+def _replace(fate: Fate, live: Sequence[Row], reason: str, late: bool) -> None:
+    fate.start = reason
+    fate.stops = [(row, reason) for row in live]
+    fate.late = late
+    fate.again = True
+
+
+def _keep_newest(fate: Fate, live: Sequence[Row], same: Sequence[Row], late: bool) -> None:
+    """Several live rows are left by a crash between a start and a stop, or by a race of two commands."""
+    fate.keep = same[-1]
+    if len(live) == 1:
+        return
+    fate.again = len(same) < len(live)
+    fate.late = late and fate.again
+    fate.stops = [
+        (row, "runs twice" if row.digest == fate.keep.digest else "definition changed")
+        for row in live
+        if row is not fate.keep
+    ]
+
+
+def _decide_ended(fate: Fate, process: Process, job: bool, rows: Sequence[Row], rule: Rule) -> None:
+    if not rows:
+        fate.start = "not running"
+        return
+    # An older definition that was stopped says nothing about work that the wanted one has completed.
+    telling = [row for row in rows if row.phase is not Phase.STOPPED or row.digest == process.digest]
+    last = (telling or rows)[-1]
+    if last.digest == process.digest and completed(last, job):
+        if not rule.rerun:
+            fate.keep = last
+            return
+        fate.start = rule.renew or "not running"
+    elif last.phase is Phase.STOPPED:
+        fate.start = "was stopped"
+    elif last.digest != process.digest:
+        fate.start = "definition changed"
+    else:
+        fate.start = str(last.exit or Exit())
+    fate.again = True
+
+
+def satisfies(row: Row, condition: Condition, process: Process, job: bool) -> bool:
+    """Whether one can see from a row that stays that its instance has reached `condition`.
+
+    A line of output, or a command's answer, cannot be seen from a row; then somebody has to look. A row of
+    another digest that was left running counts as ready: what the file says of readiness now is not about it.
+    """
+    if completed(row, job) or condition is Condition.COMPLETED:
+        return completed(row, job) and row.digest == process.digest
+    if condition is Condition.STARTED or row.digest != process.digest:
+        return row.live
+    return process.ready_when is None and row.phase is Phase.RUNNING and row.has_health_check

@@ -1,0 +1,117 @@
+"""The processes of a project with numbers instead of names, in dependency order: all else is linear."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from heapq import heappop, heappush
+from typing import NamedTuple
+
+from sbxcompose.errors import SpecError
+from sbxcompose.spec.project import Condition, Process, Project, RestartPolicy
+
+
+class Edge(NamedTuple):
+    """A need: which process, what it must have reached, whether its restart restarts the dependent."""
+
+    node: int
+    condition: Condition
+    restart: bool
+
+
+class Graph:
+    """All processes of a project, the inactive ones too; a need's number is smaller than its dependents'.
+
+    Raises `SpecError` when processes need each other in a circle (reading a file has refused that before).
+    """
+
+    def __init__(self, project: Project) -> None:
+        given = [*project.processes(), *project.inactive]
+        active = len(given) - len(project.inactive)
+        order = _dependency_order(given)
+        self.processes: list[Process] = [given[old] for old in order]
+        self.active: list[bool] = [old < active for old in order]
+        self.index = _index(self.processes)
+        """The number of a process by its sandbox and name."""
+        self.needs: list[list[Edge]] = [[] for _ in given]
+        self.dependents: list[list[int]] = [[] for _ in given]
+        self.job: list[bool] = [False] * len(given)
+        """Whether a process is there to finish: another needs it completed, and it may end."""
+        for node, process in enumerate(self.processes):
+            if process.depends_on:
+                self._connect(node, process)
+
+    def _connect(self, node: int, process: Process) -> None:
+        for need in process.depends_on:
+            other = self.index.get((need.sandbox, need.process))
+            if other is None:
+                continue
+            self.needs[node].append(Edge(other, need.condition, need.restart))
+            self.dependents[other].append(node)
+            if need.condition is Condition.COMPLETED:
+                self.job[other] = self.processes[other].restart.policy is not RestartPolicy.ALWAYS
+
+    def condition(self, node: int, asked: Condition = Condition.READY) -> Condition:
+        """What `asked` comes down to for a process (design, section 4).
+
+        Ready means: its check succeeds, if it has one; completed, for a job; else started.
+        """
+        if asked is not Condition.READY:
+            return asked
+        process = self.processes[node]
+        if process.ready_when is not None or process.health_check is not None:
+            return Condition.READY
+        return Condition.COMPLETED if self.job[node] else Condition.STARTED
+
+    def closure(self, roots: Iterable[int]) -> set[int]:
+        """`roots` and all that they need, near or far."""
+        reached = set(roots)
+        waiting = list(reached)
+        while waiting:
+            for edge in self.needs[waiting.pop()]:
+                if edge.node not in reached:
+                    reached.add(edge.node)
+                    waiting.append(edge.node)
+        return reached
+
+
+def _index(processes: Sequence[Process]) -> dict[tuple[str, str], int]:
+    return {(process.sandbox, process.name): node for node, process in enumerate(processes)}
+
+
+def _dependency_order(processes: Sequence[Process]) -> Sequence[int]:
+    """Needs first; otherwise as in the file."""
+    index = _index(processes)
+    dependents: list[list[int]] = [[] for _ in processes]
+    missing = [0] * len(processes)
+    orderly = True
+    for node, process in enumerate(processes):
+        for need in process.depends_on:
+            other = index.get((need.sandbox, need.process))
+            if other is not None:
+                orderly = orderly and other < node
+                dependents[other].append(node)
+                missing[node] += 1
+    if orderly:  # as people write it
+        return range(len(processes))
+    order = in_order(dependents, missing)
+    if len(order) < len(processes):
+        circle = [process.address for process, count in zip(processes, missing, strict=True) if count]
+        raise SpecError(f"processes need each other in a circle: {', '.join(circle[:10])}")
+    return order
+
+
+def in_order(followers: Sequence[Sequence[int]], missing: list[int]) -> list[int]:
+    """Kahn's algorithm that takes the smallest free number first.
+
+    `missing` says how many each number comes after, and is used up; what lies on a circle keeps a count.
+    """
+    free = [node for node, count in enumerate(missing) if count == 0]  # ascending: a heap already
+    order = []
+    while free:
+        node = heappop(free)
+        order.append(node)
+        for follower in followers[node]:
+            missing[follower] -= 1
+            if missing[follower] == 0:
+                heappush(free, follower)
+    return order

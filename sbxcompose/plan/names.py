@@ -1,0 +1,105 @@
+"""What people call a process: `web`, `app/web` where two sandboxes have one, `web.2` for a replica."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from sbxcompose.errors import UnknownName, UsageError
+from sbxcompose.plan.observed import Instance, Observed
+from sbxcompose.spec.project import Process, Project
+
+_LISTED = 20
+"""A file that defines more processes than this is not recited; close matches are."""
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A process that somebody named; `replica` is None for all of its replicas."""
+
+    sandbox: str
+    process: str
+    replica: int | None = None
+
+    def covers(self, instance: Instance) -> bool:
+        """Whether the instance is meant."""
+        return (instance.sandbox, instance.process) == (self.sandbox, self.process) and self.replica in (
+            None,
+            instance.replica,
+        )
+
+
+class Names:
+    """The short names of a project's processes, and back. What is observed counts too: orphans have names."""
+
+    def __init__(self, project: Project, observed: Observed | None = None) -> None:
+        self._processes = [*project.processes(), *project.inactive]
+        self._several: set[tuple[str, str]] = set()
+        self._sandboxes: dict[str, str] = {}
+        self._ambiguous: set[str] = set()
+        for process in self._processes:
+            self._meet(process.sandbox, process.name)
+            if process.replicas > 1:
+                self._several.add((process.sandbox, process.name))
+        for sandbox in observed.sandboxes if observed else ():
+            for row in sandbox.rows:
+                self._meet(sandbox.name, row.instance.process)
+
+    def _meet(self, sandbox: str, process: str) -> None:
+        if self._sandboxes.setdefault(process, sandbox) != sandbox:
+            self._ambiguous.add(process)
+
+    def process(self, sandbox: str, process: str) -> str:
+        """What people call the process."""
+        return f"{sandbox}/{process}" if process in self._ambiguous else process
+
+    def instance(self, instance: Instance) -> str:
+        """What people call the instance; the first replica has a number where there are several."""
+        name = instance.process
+        if name in self._ambiguous:
+            name = f"{instance.sandbox}/{name}"
+        if instance.replica > 1 or (instance.sandbox, instance.process) in self._several:
+            return f"{name}.{instance.replica}"
+        return name
+
+    def resolve(self, text: str) -> Target:
+        """The process that `text` names.
+
+        Raises `UnknownName`, or `UsageError` when several sandboxes have a process of that name.
+        """
+        sandbox, slash, rest = text.rpartition("/")
+        name, dot, replica = rest.partition(".")
+        found = [
+            each
+            for each in self._processes
+            if each.name == name and (not slash or each.sandbox == sandbox) and (not dot or _has(each, replica))
+        ]
+        if not found:
+            raise self._unknown(text)
+        if len(found) > 1:
+            full = " and ".join(f"`{each.sandbox}/{rest}`" for each in found)
+            raise UsageError(f"`{text}` is in several sandboxes", hint=f"say which one: {full}")
+        return Target(found[0].sandbox, name, int(replica) if replica else None)
+
+    def _unknown(self, text: str) -> UnknownName:
+        known = [self.process(each.sandbox, each.name) for each in self._processes]
+        if len(known) <= _LISTED:
+            return UnknownName("process", text, known)
+        from difflib import get_close_matches  # imported late: only this message needs it
+
+        close = get_close_matches(text, known, 3)
+        hint = f"did you mean {' or '.join(f'`{each}`' for each in close)}?" if close else None
+        return UnknownName("process", text, (), hint=hint)
+
+
+def _has(process: Process, replica: str) -> bool:
+    return replica.isascii() and replica.isdecimal() and 1 <= int(replica[:6]) <= process.replicas
+
+
+def resolve_all(project: Project, texts: Iterable[str]) -> frozenset[Target] | None:
+    """The targets that the arguments of a command name; None, which means all, if there are none.
+
+    Raises as `Names.resolve`.
+    """
+    names = Names(project)
+    return frozenset(names.resolve(text) for text in texts) or None

@@ -1,0 +1,170 @@
+"""What runs, and how it went: the world as the planner sees it, free of the wire's details."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from enum import StrEnum
+
+MANAGED_NAME = re.compile(
+    r"(?P<process>@?[A-Za-z0-9_-]+)(?:\.(?P<replica>[1-9][0-9]{0,3}))?\.(?P<digest>[0-9a-f]{8})(?:\.(?P<suffix>[1-9][0-9]*))?"
+)
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Instance:
+    """One replica of one process: the thing that is started and stopped. Replicas count from 1."""
+
+    sandbox: str
+    process: str
+    replica: int = 1
+
+
+class Phase(StrEnum):
+    """Where an observed row stands; completes "web is …"."""
+
+    STARTING = "starting"
+    """Runs, but its health check has not succeeded yet."""
+    RUNNING = "running"
+    """Runs; healthy if it has a health check."""
+    UNHEALTHY = "unhealthy"
+    """Runs, and its health check has failed too often."""
+    BACKING_OFF = "backing off"
+    """Crashed; its supervisor will start it again."""
+    EXITED = "exited"
+    """Ended by itself and will not be started again by its supervisor."""
+    STOPPED = "stopped"
+    """Ended because somebody asked."""
+
+
+LIVE = frozenset({Phase.STARTING, Phase.RUNNING, Phase.UNHEALTHY, Phase.BACKING_OFF})
+"""The phases in which a supervisor holds the process: it must be stopped before its name is free."""
+
+
+@dataclass(frozen=True, slots=True)
+class Exit:
+    """How a run ended: exactly one of `code` and `signal` is set, or neither when nobody could know."""
+
+    code: int | None = None
+    signal: int | None = None
+    oom_killed: bool = False
+    at: float | None = None
+    """Seconds since 1970."""
+
+    @property
+    def success(self) -> bool:
+        """Exit status 0."""
+        return self.code == 0
+
+    def __str__(self) -> str:
+        if self.oom_killed:
+            return "was killed: out of memory"
+        if self.signal is not None:
+            return f"was killed by signal {self.signal}"
+        if self.code is not None:
+            return f"exited with code {self.code}"
+        return "ended, nobody saw how"
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One row of a sandbox's process list that was started by us (its managed name parses).
+
+    `name` is the managed name as the server knows it; `started_at` and `next_restart_at` are seconds since
+    1970; `run` counts the process's runs from 1. `last_error` is the supervisor's own words (spawn failure,
+    gave up).
+    """
+
+    instance: Instance
+    digest: str
+    name: str
+    phase: Phase
+    pid: int | None = None
+    exit: Exit | None = None
+    """The end of the latest ended run, also while a later run is alive."""
+    restarts: int = 0
+    run: int = 1
+    started_at: float | None = None
+    next_restart_at: float | None = None
+    has_health_check: bool = False
+    health_failures: int = 0
+    last_error: str | None = None
+    last_check: str | None = None
+    """What the last failed health check saw."""
+    one_shot: bool = False
+    """Its restart policy is `never`."""
+
+    @property
+    def live(self) -> bool:
+        """Whether a supervisor holds it."""
+        return self.phase in LIVE
+
+    @property
+    def completed(self) -> bool:
+        """A one-shot that did its work: ended by itself, with exit code 0."""
+        return self.one_shot and self.phase is Phase.EXITED and self.exit is not None and self.exit.success
+
+
+@dataclass(frozen=True, slots=True)
+class Foreign:
+    """A row that was not started by us: shown, never touched."""
+
+    sandbox: str
+    pid: int
+    name: str | None
+    command: str
+    running: bool
+
+
+class SandboxState(StrEnum):
+    """Where a sandbox stands; completes "app is …"."""
+
+    MISSING = "missing"
+    PENDING = "pending"
+    RUNNING = "running"
+    SUSPENDED = "suspended"
+    TERMINATED = "terminated"
+
+
+@dataclass(frozen=True, slots=True)
+class ObservedSandbox:
+    """A sandbox as its provider reports it, with its rows (the newest last)."""
+
+    name: str
+    state: SandboxState
+    rows: tuple[Row, ...] = ()
+    foreign: tuple[Foreign, ...] = ()
+    differences: tuple[str, ...] = ()
+    """The keys (`image`, `resources`, …) in which it differs from the file, so that only a new one would fit.
+    """
+
+
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """Everything that was asked for, by the sandbox's name in the file."""
+
+    sandboxes: tuple[ObservedSandbox, ...] = ()
+
+    def sandbox(self, name: str) -> ObservedSandbox:
+        """The sandbox of that name; `MISSING` if it was not seen."""
+        for each in self.sandboxes:
+            if each.name == name:
+                return each
+        return ObservedSandbox(name, SandboxState.MISSING)
+
+
+def parse_name(name: str) -> tuple[str, int, str, int] | None:
+    """`web.2.3f2a9c1d.1` -> ("web", 2, "3f2a9c1d", 1); None for a name that we did not give.
+
+    The suffix is 0 when there is none (design, section 3).
+    """
+    found = MANAGED_NAME.fullmatch(name)
+    if found is None:
+        return None
+    return found["process"], int(found["replica"] or 1), found["digest"], int(found["suffix"] or 0)
+
+
+def managed_name(instance: Instance, digest: str, suffix: int = 0) -> str:
+    """The name under which an instance is started: the inverse of `parse_name`."""
+    replica = f".{instance.replica}" if instance.replica > 1 else ""
+    return f"{instance.process}{replica}.{digest}" + (f".{suffix}" if suffix else "")

@@ -1,0 +1,40 @@
+"""What a command asks of the planner beyond the project itself."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from sbxcompose.plan.names import Target
+
+
+class Intent(StrEnum):
+    """Which command asks; completes "… was asked for"."""
+
+    UP = "up"
+    START = "start"
+    RESTART = "restart"
+    STOP = "stop"
+    DOWN = "down"
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How far a command goes.
+
+    `targets`: None means all. What targets need is brought up too unless `no_deps`; then what they need is
+    not waited for either, and what depends on them is not restarted. `force_recreate`: a new run of the
+    targets though nothing changed. `remove_orphans`: stop what the file no longer has. `recreate_sandboxes`:
+    replace sandboxes that differ from the file, which destroys their data. `terminate`: `down` ends the
+    sandboxes for good. `grace`: seconds, instead of each process's own. `because`: the reason to show for
+    runs that are asked for, instead of the command's name (`site/index.html changed`).
+    """
+
+    targets: frozenset[Target] | None = None
+    no_deps: bool = False
+    force_recreate: bool = False
+    remove_orphans: bool = False
+    recreate_sandboxes: bool = False
+    terminate: bool = False
+    grace: float | None = None
+    because: str | None = None

@@ -1,0 +1,232 @@
+"""What is to be done: actions, each in a step with its reason and what it comes after, and the plan of them.
+
+A plan is text that a person can read, JSON that a program can, and what tests assert.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from sbxcompose.plan.observed import Instance, Row
+from sbxcompose.spec.project import Condition, Process, Sandbox
+
+
+@dataclass(frozen=True, slots=True)
+class CreateSandbox:
+    """Make the sandbox and wait until it runs; one that somebody else is just making will do."""
+
+    kind: ClassVar[str] = "create"
+    sandbox: Sandbox
+
+
+@dataclass(frozen=True, slots=True)
+class ResumeSandbox:
+    """Wake the sandbox and wait until it runs."""
+
+    kind: ClassVar[str] = "resume"
+    sandbox: Sandbox
+
+
+@dataclass(frozen=True, slots=True)
+class SuspendSandbox:
+    """Put the sandbox to sleep; it keeps its disk and memory."""
+
+    kind: ClassVar[str] = "suspend"
+    sandbox: Sandbox
+
+
+@dataclass(frozen=True, slots=True)
+class TerminateSandbox:
+    """End the sandbox for good: its data is lost."""
+
+    kind: ClassVar[str] = "terminate"
+    sandbox: Sandbox
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """Begin to supervise `instance` under the managed name `name`."""
+
+    kind: ClassVar[str] = "start"
+    process: Process
+    instance: Instance
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """End the supervision of `row` and its run: `signal`, after `grace` seconds what is left is killed."""
+
+    kind: ClassVar[str] = "stop"
+    row: Row
+    signal: int
+    grace: float
+
+
+@dataclass(frozen=True, slots=True)
+class Await:
+    """Wait until `instance` has reached `condition`, which is `READY` (it has a check) or `COMPLETED`.
+
+    `name` is the managed name of the row that is meant, as the plan knows it.
+    """
+
+    kind: ClassVar[str] = "await"
+    instance: Instance
+    condition: Condition
+    process: Process
+    name: str
+
+
+SandboxAction = CreateSandbox | ResumeSandbox | SuspendSandbox | TerminateSandbox
+Action = SandboxAction | Start | Stop | Await
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """An action, begun once the steps in `after` have succeeded. `subject` is its name for people."""
+
+    number: int
+    action: Action
+    subject: str
+    reason: str
+    after: tuple[int, ...] = ()
+
+    def __str__(self) -> str:
+        after = f", after {', '.join(map(str, self.after))}" if self.after else ""
+        return f"{self.number}. {self.title}{after}: {self.reason}"
+
+    @property
+    def title(self) -> str:
+        """What is done to what: `start web`, `wait until db is ready`, `create sandbox app`."""
+        match self.action:
+            case Start() | Stop():
+                return f"{self.action.kind} {self.subject}"
+            case Await(condition=condition):
+                return f"wait until {self.subject} is {condition}"
+            case _:
+                return f"{self.action.kind} sandbox {self.subject}"
+
+    def to_json(self) -> dict[str, Any]:
+        """Every field a program may want; those without meaning for the action are null."""
+        return {
+            "number": self.number,
+            "action": self.action.kind,
+            "subject": self.subject,
+            **_details(self.action),
+            "reason": self.reason,
+            "after": list(self.after),
+        }
+
+
+def _details(action: Action) -> dict[str, Any]:
+    details: dict[str, Any] = dict.fromkeys(
+        ("sandbox", "process", "replica", "name", "digest", "run", "condition", "signal", "grace")
+    )
+    match action:
+        case Start(process, instance, name):
+            details.update(_place(instance), name=name, digest=process.digest)
+        case Stop(row, signal, grace):
+            details.update(_place(row.instance), name=row.name, digest=row.digest)
+            details.update(run=row.run, signal=signal, grace=grace)
+        case Await(instance, condition, process, name):
+            details.update(_place(instance), name=name, digest=process.digest, condition=condition.value)
+        case _:
+            details.update(sandbox=action.sandbox.name, name=action.sandbox.full_name)
+    return details
+
+
+def _place(instance: Instance) -> dict[str, Any]:
+    return {"sandbox": instance.sandbox, "process": instance.process, "replica": instance.replica}
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """Something to know that is no step. `kind` is for programs, `text` for people.
+
+    Kinds: `orphan`, `foreign`, `sandbox` (differs from the file), `local` (a key without meaning here),
+    `unseen` (a sandbox that could not be looked into yet), `outdated` (an older definition was left running),
+    `completed` (a one-shot was not run again).
+    """
+
+    kind: str
+    text: str
+    sandbox: str
+
+    def __str__(self) -> str:
+        return self.text
+
+    def to_json(self) -> dict[str, Any]:
+        """The note for a program."""
+        return {"kind": self.kind, "sandbox": self.sandbox, "text": self.text}
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The steps from what is observed to what is wanted. A step comes only after steps with lower numbers.
+
+    `unchanged` counts the instances that were looked at and need nothing. `provisional`: a sandbox could not
+    be looked into because it does not run, so carry out `sandboxes_first()`, observe, and plan again.
+    """
+
+    steps: tuple[Step, ...] = ()
+    notes: tuple[Note, ...] = ()
+    unchanged: int = 0
+    provisional: bool = False
+
+    def __str__(self) -> str:
+        return "\n".join(map(str, self.steps))
+
+    def __iter__(self) -> Iterator[Step]:
+        return iter(self.steps)
+
+    @property
+    def empty(self) -> bool:
+        """Whether nothing is to be done."""
+        return not self.steps
+
+    def sandboxes_first(self) -> Plan:
+        """The steps that make sandboxes run, which come after no others."""
+        ready = tuple(
+            step for step in self.steps if isinstance(step.action, CreateSandbox | ResumeSandbox) and not step.after
+        )
+        return Plan(ready, self.notes)
+
+    @property
+    def summary(self) -> str:
+        """One line: `2 to start, 1 to stop, 7 unchanged`."""
+        counts = self.counts()
+        parts = [
+            f"{counts['sandboxes']} sandbox{'es' if counts['sandboxes'] > 1 else ''} to change",
+            f"{counts['start']} to start",
+            f"{counts['replace']} to replace",
+            f"{counts['stop']} to stop",
+        ]
+        shown = [part for part in parts if not part.startswith("0 ")]
+        if self.unchanged or not shown:
+            shown.append(f"{self.unchanged} unchanged")
+        return ", ".join(shown if self.steps else ["nothing to do", *shown])
+
+    def counts(self) -> dict[str, int]:
+        """How many instances start, are replaced (stopped and started), stop; how many sandboxes change."""
+        starts = {step.action.instance for step in self.steps if isinstance(step.action, Start)}
+        stops = {step.action.row.instance for step in self.steps if isinstance(step.action, Stop)}
+        sandboxes = {step.subject for step in self.steps if not isinstance(step.action, Start | Stop | Await)}
+        return {
+            "start": len(starts - stops),
+            "replace": len(starts & stops),
+            "stop": len(stops - starts),
+            "sandboxes": len(sandboxes),
+            "unchanged": self.unchanged,
+        }
+
+    def to_json(self) -> dict[str, Any]:
+        """The plan for a program."""
+        return {
+            "empty": self.empty,
+            "provisional": self.provisional,
+            "steps": [step.to_json() for step in self.steps],
+            "notes": [note.to_json() for note in self.notes],
+            "counts": self.counts(),
+        }

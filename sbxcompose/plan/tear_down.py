@@ -1,0 +1,107 @@
+"""Plans that end things: `stop`, `down`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from sbxcompose.plan.draft import FIRST, Draft
+from sbxcompose.plan.observed import Row, SandboxState
+from sbxcompose.plan.options import Intent, Options
+from sbxcompose.plan.steps import Note, Plan, ResumeSandbox, SuspendSandbox, TerminateSandbox
+from sbxcompose.plan.stopping import order_stops
+from sbxcompose.plan.wiring import place, stop_action
+from sbxcompose.plan.world import GONE, World
+from sbxcompose.spec.project import Sandbox
+
+
+class TearDown:
+    """One use: `TearDown(world, intent, options).plan()`."""
+
+    def __init__(self, world: World, intent: Intent, options: Options) -> None:
+        self._world = world
+        self._options = options
+        self._whole = intent is Intent.DOWN and options.targets is None
+        self._terminate = self._whole and options.terminate
+        self._reason = options.because or f"{intent} was asked for"
+        self._draft = Draft()
+        self._awake: dict[str, int] = {}
+        """The step after which a suspended sandbox runs, by its name."""
+        self._inside: dict[str, list[int]] = {}
+        """The stops in each sandbox, by its name."""
+
+    def plan(self) -> Plan:
+        """Stop all that is meant, dependents before what they need; then see to the sandboxes."""
+        stops: dict[int, list[int]] = {}
+        for row in self._orphans():
+            self._stop(row, "not in the file", FIRST)
+        for node, rows in self._rows():
+            stops[node] = [self._stop(row, self._reason, place(node, 0)) for row in rows]
+        order_stops(self._draft, self._world.graph, stops, {each for own in stops.values() for each in own})
+        if self._whole:
+            for sandbox in self._world.project.sandboxes:
+                self._end(sandbox)
+        return Plan(self._draft.numbered(), tuple(self._notes()))
+
+    def _rows(self) -> Iterator[tuple[int, list[Row]]]:
+        """What runs and is meant, by process."""
+        graph = self._world.graph
+        chosen = None if self._options.targets is None else self._world.chosen(self._options.targets)
+        for node in range(len(graph.processes)) if chosen is None else sorted(chosen):
+            replicas = None if chosen is None else chosen[node]
+            rows = [
+                row
+                for row in self._world.live_rows(node)
+                if self._stoppable(row) and (replicas is None or row.instance.replica in replicas)
+            ]
+            if rows:
+                yield node, rows
+
+    def _orphans(self) -> list[Row]:
+        """Rows that the file no longer has; they would not outlive a sandbox that is terminated."""
+        return [row for row in self._world.orphans if self._removes(row) and self._stoppable(row)]
+
+    def _removes(self, row: Row) -> bool:
+        return self._options.remove_orphans or (self._terminate and row.instance.sandbox in self._world.sandboxes)
+
+    def _stoppable(self, row: Row) -> bool:
+        """Whether it has to be stopped by itself: what is suspended need not wake up in order to stay or to
+        end.
+        """
+        if self._world.seen(row.instance.sandbox).state is SandboxState.RUNNING:
+            return True
+        return not self._whole or (self._world.project.provider == "local" and not self._terminate)
+
+    def _stop(self, row: Row, reason: str, position: int) -> int:
+        name = row.instance.sandbox
+        awake = self._wake(name)
+        label = self._world.names.instance(row.instance)
+        action = stop_action(self._world, row, self._options.grace)
+        step = self._draft.add(action, label, reason, position, [] if awake is None else [awake])
+        self._inside.setdefault(name, []).append(step)
+        return step
+
+    def _wake(self, name: str) -> int | None:
+        """The step that resumes a suspended sandbox in which something has to be stopped."""
+        sandbox = self._world.sandboxes.get(name)
+        if sandbox is None or self._world.seen(name).state is not SandboxState.SUSPENDED:
+            return None
+        if name not in self._awake:
+            self._awake[name] = self._draft.add(ResumeSandbox(sandbox), name, "is suspended", FIRST)
+        return self._awake[name]
+
+    def _end(self, sandbox: Sandbox) -> None:
+        state = self._world.seen(sandbox.name).state
+        if state in GONE:
+            return
+        last = place(len(self._world.graph.processes), 0)
+        stops = self._inside.get(sandbox.name, ())
+        if self._terminate:
+            reason = self._options.because or "down --terminate was asked for"
+            self._draft.add(TerminateSandbox(sandbox), sandbox.name, reason, last, stops)
+        elif self._world.project.provider == "tensorlake" and state is not SandboxState.SUSPENDED:
+            self._draft.add(SuspendSandbox(sandbox), sandbox.name, self._reason, last, stops)
+
+    def _notes(self) -> Iterator[Note]:
+        if self._whole:
+            yield from self._world.orphan_notes([row for row in self._world.orphans if not self._removes(row)])
+            yield from self._world.foreign_notes(frozenset(self._world.sandboxes) if self._terminate else frozenset())

@@ -1,0 +1,138 @@
+"""The verdict on a bring-up: (states, now, deadline) -> still pending, success, failed, or timed out.
+
+One pure function over all states, so that what ends a CI run is the same whichever event came last. It tells
+those at fault from those that only wait for them, and a one-shot that has completed is as good as a service
+that is ready.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from sbxcompose.plan.case import LOST, Case, Standing
+from sbxcompose.plan.fates import completed
+from sbxcompose.plan.graph import Graph
+from sbxcompose.plan.names import Names, Target
+from sbxcompose.plan.observed import Row
+from sbxcompose.plan.verdicts import (
+    Failed,
+    Goal,
+    Mode,
+    Pending,
+    Report,
+    State,
+    Success,
+    TimedOut,
+    Verdict,
+)
+from sbxcompose.spec.project import Project
+
+__all__ = [
+    "Failed",
+    "Goal",
+    "Judge",
+    "Mode",
+    "Pending",
+    "Report",
+    "State",
+    "Success",
+    "TimedOut",
+    "Verdict",
+    "verdict",
+]
+
+
+DEFAULT_MODE = Mode()
+
+
+class Judge:
+    """Gives verdicts on one project, as often as something changes."""
+
+    def __init__(self, project: Project, mode: Mode) -> None:
+        self._graph = Graph(project)
+        self._names = Names(project)
+        self._mode = mode
+
+    def verdict(self, states: Iterable[State], now: float, deadline: float | None = None) -> Verdict:
+        """The verdict on the wanted instances; times are seconds since 1970. Linear in what there is."""
+        ended = self._mode.goal is Goal.ENDED or self._mode.exit_code_from is not None
+        case = Case(self._graph, self._names, states, now, ended)
+        found = _verdict(case, self._mode)
+        if isinstance(found, Pending) and deadline is not None and now >= deadline:
+            return TimedOut(found.causes, found.held_up, now - deadline)
+        return found
+
+
+def verdict(
+    project: Project,
+    states: Iterable[State],
+    now: float,
+    deadline: float | None = None,
+    mode: Mode = DEFAULT_MODE,
+) -> Verdict:
+    """As `Judge.verdict`, for a single use."""
+    return Judge(project, mode).verdict(states, now, deadline)
+
+
+def _verdict(case: Case, mode: Mode) -> Verdict:
+    if mode.exit_code_from is not None:
+        return _verdict_of_one(case, mode.exit_code_from, mode.abort_on_exit)
+    lost = case.having(Standing.FAILED)
+    if mode.abort_on_exit:
+        ended = [state for state in case.states if _aborts(case, state)]
+        if lost or ended:
+            return case.failed(lost) if lost else _success(case)
+    if mode.goal is Goal.READY:
+        lost = case.having(*LOST)
+        if lost:
+            return case.failed(lost)
+        behind = case.having(Standing.BEHIND)
+    else:
+        behind = [*case.pending(), *case.having(Standing.READY)]
+    if behind:
+        return case.still(behind)
+    return case.failed(lost) if lost else _success(case)
+
+
+def _aborts(case: Case, state: State) -> bool:
+    """Whether its end is the end of all: not that of a job, whose end the others have waited for."""
+    return state.row is not None and not state.row.live and not _completed_job(case, state, state.row)
+
+
+def _completed_job(case: Case, state: State, row: Row) -> bool:
+    """Whether it is a job that has done its work."""
+    return case.job(state) and completed(row, True)
+
+
+def _verdict_of_one(case: Case, target: Target, abort: bool) -> Verdict:
+    mine = [state for state in case.states if _is(target, state)]
+    ended = [state for state in mine if state.row is not None and not state.row.live]
+    codes = [(exit_code(state.row), state) for state in ended if state.row is not None]
+    bad = next((each for each in codes if each[0] != 0), None)
+    if bad is not None:
+        return case.failed([bad[1]], bad[0])
+    lost = case.having(Standing.FAILED)
+    doomed = case.doomed()
+    if lost and (abort or any(state in lost or state in doomed for state in mine)):
+        return case.failed(lost)
+    if len(ended) == len(mine):
+        return _success(case)
+    return case.still(state for state in mine if state not in ended)
+
+
+def _is(target: Target, state: State) -> bool:
+    mine = (state.instance.sandbox, state.instance.process)
+    return mine == (target.sandbox, target.process) and target.replica in (None, state.instance.replica)
+
+
+def exit_code(row: Row) -> int:
+    """What a shell would say of the row's latest end: its code, 128 + n for a signal, 1 if nobody knows."""
+    if row.exit is None:
+        return 1
+    if row.exit.signal is not None:
+        return 128 + row.exit.signal
+    return 1 if row.exit.code is None else row.exit.code
+
+
+def _success(case: Case) -> Success:
+    return Success(len(case.having(Standing.READY)), len(case.having(Standing.DONE)))

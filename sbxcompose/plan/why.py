@@ -1,0 +1,258 @@
+"""Why an instance does not run, or not the way the file says: from the file and what is observed, nothing
+else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from sbxcompose.plan.fates import completed, satisfies
+from sbxcompose.plan.graph import Graph
+from sbxcompose.plan.observed import Instance, Observed, Phase, Row, SandboxState
+from sbxcompose.plan.words import doing, ended, gave_up, seconds, times
+from sbxcompose.plan.world import GONE, World
+from sbxcompose.spec.project import Condition, Process, Project
+
+
+_SHOWN = 8
+
+
+class Cause(StrEnum):
+    """What an explanation comes down to, for programs; completes "web is …"."""
+
+    FINE = "fine"
+    STARTING = "starting"
+    UNHEALTHY = "unhealthy"
+    BACKING_OFF = "backing off"
+    FAILED = "failed"
+    COMPLETED = "completed"
+    STOPPED = "stopped"
+    OUTDATED = "outdated"
+    HELD_UP = "held up"
+    NOT_STARTED = "not started"
+    SURPLUS = "surplus"
+    ORPHAN = "orphan"
+    INACTIVE = "inactive"
+    SANDBOX = "without a sandbox"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """`lines` are whole sentences without a full stop, the most important first; `hint` is the way out."""
+
+    instance: Instance
+    label: str
+    cause: Cause
+    lines: tuple[str, ...]
+    hint: str | None = None
+
+    def __str__(self) -> str:
+        hint = (f"hint: {self.hint}",) if self.hint else ()
+        return "\n".join((*self.lines, *hint))
+
+    def to_json(self) -> dict[str, Any]:
+        """The explanation for a program."""
+        return {
+            "sandbox": self.instance.sandbox,
+            "process": self.instance.process,
+            "replica": self.instance.replica,
+            "label": self.label,
+            "cause": self.cause.value,
+            "lines": list(self.lines),
+            "hint": self.hint,
+        }
+
+
+def why(project: Project, observed: Observed, instance: Instance, now: float) -> Explanation:
+    """Explain one instance; `now` is seconds since 1970. An instance that nobody knows is explained too."""
+    return _Why(World(project, observed), instance, now).explain()
+
+
+class _Why:
+    def __init__(self, world: World, instance: Instance, now: float) -> None:
+        self._world = world
+        self._graph: Graph = world.graph
+        self._instance = instance
+        self._now = now
+        self._label = world.names.instance(instance)
+
+    def explain(self) -> Explanation:
+        node = self._graph.index.get((self._instance.sandbox, self._instance.process))
+        if node is None:
+            return self._not_in_file()
+        process = self._graph.processes[node]
+        rows = self._world.rows(node).get(self._instance.replica, [])
+        live = [row for row in rows if row.live]
+        asleep = self._sandbox_asleep()
+        if asleep is not None:
+            return asleep
+        if self._instance.replica > process.replicas:
+            return self._surplus(process, live)
+        if live:
+            return self._running(process, live)
+        if not self._graph.active[node]:
+            profiles = " or ".join(f"`{each}`" for each in process.profiles)
+            lines = [f"{self._label} is only wanted with the profile {profiles}, which is not active"]
+            return self._said(Cause.INACTIVE, lines, f"`start {self._label}` starts it all the same")
+        return self._ended(node, process, rows[-1]) if rows else self._never_ran(node)
+
+    def _said(self, cause: Cause, lines: Sequence[str], hint: str | None = None) -> Explanation:
+        return Explanation(self._instance, self._label, cause, tuple(lines), hint)
+
+    def _not_in_file(self) -> Explanation:
+        mine = [row for row in self._world.orphans if row.instance == self._instance]
+        if not mine:
+            return self._said(Cause.UNKNOWN, [f"{self._label} is neither in the file nor running"])
+        lines = [f"{self._label} is not in the file any more, but {doing(mine[-1], self._now)}"]
+        return self._said(Cause.ORPHAN, lines, "`up --remove-orphans` stops it")
+
+    def _sandbox_asleep(self) -> Explanation | None:
+        name = self._instance.sandbox
+        state = self._world.seen(name).state
+        if state is SandboxState.RUNNING:
+            return None
+        words = {
+            SandboxState.MISSING: "does not exist",
+            SandboxState.TERMINATED: "was terminated",
+            SandboxState.SUSPENDED: "is suspended",
+            SandboxState.PENDING: "is still being made",
+        }[state]
+        lines = [f"{self._label} is not running: its sandbox {name} {words}"]
+        hint = None
+        if state is not SandboxState.PENDING:
+            hint = f"`up` {'creates' if state in GONE else 'resumes'} it"
+        return self._said(Cause.SANDBOX, lines, hint)
+
+    def _surplus(self, process: Process, live: Sequence[Row]) -> Explanation:
+        lines = [f"the file wants {process.replicas} of {process.name}, so there is no {self._label}"]
+        if not live:
+            return self._said(Cause.SURPLUS, lines)
+        lines.append(f"{self._label} {doing(live[-1], self._now)}")
+        return self._said(Cause.SURPLUS, lines, "`up` stops it")
+
+    def _running(self, process: Process, live: Sequence[Row]) -> Explanation:
+        same = [row for row in live if row.digest == process.digest]
+        row = (same or live)[-1]
+        cause, lines = self._alive(row)
+        hint = None
+        if not same:
+            lines.append("its definition in the file has changed: it runs the older one")
+            hint = f"`up {self._label}` replaces it"
+            cause = Cause.OUTDATED if cause is Cause.FINE else cause
+        elif len(live) > 1:
+            lines.append(f"it runs {len(live)} times: an update or two commands crossed")
+            hint = f"`up {self._label}` leaves one"
+            cause = Cause.OUTDATED if cause is Cause.FINE else cause
+        elif cause is Cause.FINE:
+            lines.append("nothing is wrong")
+        return self._said(cause, lines, hint)
+
+    def _alive(self, row: Row) -> tuple[Cause, list[str]]:
+        words = f"{self._label} {doing(row, self._now)}"
+        match row.phase:
+            case Phase.RUNNING:
+                health = " and healthy" if row.has_health_check else ""
+                return Cause.FINE, [f"{words}{health}{self._since(row)}", *_past(row)]
+            case Phase.STARTING:
+                return Cause.STARTING, [words, *_past(row)]
+            case Phase.UNHEALTHY:
+                return Cause.UNHEALTHY, [words, *_past(row)]
+            case _:
+                return Cause.BACKING_OFF, [words]
+
+    def _since(self, row: Row) -> str:
+        return "" if row.started_at is None else f" for {seconds(self._now - row.started_at)}"
+
+    def _ended(self, node: int, process: Process, row: Row) -> Explanation:
+        when = ""
+        if row.exit is not None and row.exit.at is not None:
+            when = f", {seconds(self._now - row.exit.at)} ago"
+        if row.phase is Phase.STOPPED:
+            lines = [f"{self._label} was stopped because somebody asked{when}"]
+            return self._said(Cause.STOPPED, lines, f"`start {self._label}` starts it")
+        changed = row.digest != process.digest
+        if completed(row, self._graph.job[node]):
+            return self._completed(when, changed)
+        lines = [f"{self._label} {ended(row)}{when}"]
+        given_up = gave_up(row, process)
+        if given_up is not None:
+            lines.append(given_up)
+        else:
+            lines.append(f"its restart policy is `{process.restart.policy}`: nobody starts it again")
+        if changed:
+            lines.append("its definition in the file has changed since")
+        lines += _cut(list(self._holding(node)))
+        return self._said(
+            Cause.FAILED, lines, f"`logs {self._label}` shows its output; `up {self._label}` starts it again"
+        )
+
+    def _completed(self, when: str, changed: bool) -> Explanation:
+        lines = [f"{self._label} has completed{when}: it is a one-shot and its work is done"]
+        if not changed:
+            return self._said(Cause.COMPLETED, lines, f"`restart {self._label}` runs it again")
+        lines.append("its definition in the file has changed since")
+        return self._said(Cause.OUTDATED, lines, "`up` runs it again")
+
+    def _never_ran(self, node: int) -> Explanation:
+        held = _cut(list(self._holding(node)))
+        if held:
+            lines = [f"{self._label} has not been started: it is held up", *held]
+            return self._said(Cause.HELD_UP, lines)
+        lines = [f"{self._label} has not been started, and nothing that it needs holds it up"]
+        return self._said(Cause.NOT_STARTED, lines, f"`up {self._label}` starts it")
+
+    def _holding(self, node: int) -> Iterator[str]:
+        """What holds a process up, and what holds that up, each once, the nearest first."""
+        met = {node}
+        waiting = [node]
+        for each in waiting:
+            for edge in self._graph.needs[each]:
+                condition = self._graph.condition(edge.node, edge.condition)
+                words = self._lacks(edge.node, condition)
+                if words is None:
+                    continue
+                name = self._world.label(edge.node)
+                yield f"{self._world.label(each)} waits until {name} is {condition}; {name} {words}"
+                if edge.node not in met:
+                    met.add(edge.node)
+                    waiting.append(edge.node)
+
+    def _lacks(self, node: int, condition: Condition) -> str | None:
+        """What the first replica that has not reached `condition` is doing; None if all have, or may have."""
+        process = self._graph.processes[node]
+        job = self._graph.job[node]
+        sandbox = self._world.seen(process.sandbox)
+        if sandbox.state is not SandboxState.RUNNING:
+            return f"is in sandbox {process.sandbox}, which is {sandbox.state}"
+        for replica in range(1, process.replicas + 1):
+            rows = self._world.rows(node).get(replica, [])
+            row = next((each for each in reversed(rows) if each.live), rows[-1] if rows else None)
+            if row is None:
+                return "has not been started"
+            if not satisfies(row, condition, process, job) and not _hidden(row, condition, process):
+                return doing(row, self._now)
+        return None
+
+
+def _hidden(row: Row, condition: Condition, process: Process) -> bool:
+    """Whether it may well be ready: a line of output, or a command's answer, cannot be seen from a row."""
+    return condition is Condition.READY and row.phase is Phase.RUNNING and process.ready_when is not None
+
+
+def _cut(lines: list[str]) -> list[str]:
+    """The nearest causes and the furthest, which is the root; of a long chain between them only the length."""
+    if len(lines) <= _SHOWN:
+        return lines
+    half = _SHOWN // 2
+    return [*lines[:half], f"… and so on over {len(lines) - 2 * half} more …", *lines[-half:]]
+
+
+def _past(row: Row) -> Iterator[str]:
+    """How often it was restarted, and what ended the run before."""
+    if row.restarts:
+        last = f", the last time after it {row.exit}" if row.exit is not None else ""
+        yield f"it was restarted {times(row.restarts, 'time')}{last}"

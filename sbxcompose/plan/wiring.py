@@ -1,0 +1,211 @@
+"""Fates -> steps with arrows.
+
+There are three layers, and no arrow leads back into an earlier one, so there can be no circle: stops that
+come first (dependents before what they need), starts with their waits (needs before dependents), and stops
+that wait until a new run is ready.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from sbxcompose.plan.draft import FIRST, Draft
+from sbxcompose.plan.fates import Fate, satisfies
+from sbxcompose.plan.observed import Row, SandboxState, managed_name
+from sbxcompose.plan.steps import Await, CreateSandbox, ResumeSandbox, Start, Stop, TerminateSandbox
+from sbxcompose.plan.stopping import order_stops
+from sbxcompose.plan.world import World
+from sbxcompose.spec.project import Condition, Sandbox
+from sbxcompose.spec.project import Stop as StopRule
+
+_DEFAULT_STOP = StopRule()
+_STOP, _START, _AWAIT, _LATE = range(4)
+
+
+def place(node: int, layer: int) -> int:
+    """Where a step stands if arrows leave the choice: with its process, needs before dependents."""
+    return node * 4 + layer
+
+
+def stop_action(world: World, row: Row, grace: float | None) -> Stop:
+    """How the file says that the row's process is stopped; the defaults for one it does not have."""
+    node = world.graph.index.get((row.instance.sandbox, row.instance.process))
+    rule = _DEFAULT_STOP if node is None else world.graph.processes[node].stop
+    return Stop(row, rule.signal, rule.grace if grace is None else grace)
+
+
+class Wiring:
+    """Call `sandboxes`, `stops`, `starts` and `late_stops` in this order; then `draft` has all steps."""
+
+    def __init__(self, world: World, fates: dict[int, list[Fate]], replaced: set[str], grace: float | None) -> None:
+        self.draft = Draft()
+        self._world = world
+        self._graph = world.graph
+        self._fates = fates
+        self._replaced = replaced
+        self._grace = grace
+        self._ready: dict[str, int] = {}
+        """The step after which a sandbox runs, by its name."""
+        self._stops: dict[int, list[int]] = {}
+        self._reached: dict[tuple[int, Condition], list[int]] = {}
+        self._starting = {node for node, own in fates.items() if any(fate.start is not None for fate in own)}
+
+    def sandboxes(self, wanted: Iterable[Sandbox]) -> None:
+        """Make those run that do not, except the ones to be replaced."""
+        self._wanted = list(wanted)
+        for sandbox in self._wanted:
+            if sandbox.name in self._replaced:
+                continue
+            match self._world.seen(sandbox.name).state:
+                case SandboxState.RUNNING:
+                    continue
+                case SandboxState.SUSPENDED:
+                    step = self._add_sandbox(ResumeSandbox(sandbox), "is suspended")
+                case SandboxState.MISSING:
+                    step = self._add_sandbox(CreateSandbox(sandbox), "does not exist")
+                case SandboxState.TERMINATED:
+                    step = self._add_sandbox(CreateSandbox(sandbox), "was terminated")
+                case SandboxState.PENDING:
+                    step = self._add_sandbox(CreateSandbox(sandbox), "is still being made")
+            self._ready[sandbox.name] = step
+
+    def _add_sandbox(
+        self, action: CreateSandbox | ResumeSandbox | TerminateSandbox, reason: str, after: Iterable[int] = ()
+    ) -> int:
+        return self.draft.add(action, action.sandbox.name, reason, FIRST, after)
+
+    def stops(self, orphans: Iterable[tuple[Row, str]]) -> None:
+        """The stops that come first, and what of sandboxes has to wait for them."""
+        inside: dict[str, list[int]] = {name: [] for name in self._replaced}
+        for row, reason in orphans:
+            inside.setdefault(row.instance.sandbox, []).append(self._stop(row, reason, FIRST))
+        for node, fates in self._fates.items():
+            for fate in fates:
+                if not fate.late and fate.stops:
+                    own = [self._stop(row, reason, place(node, _STOP)) for row, reason in fate.stops]
+                    fate.stopped = own
+                    self._stops.setdefault(node, []).extend(own)
+                    inside.setdefault(fate.instance.sandbox, []).extend(own)
+        first = {step for steps in self._stops.values() for step in steps}
+        order_stops(self.draft, self._graph, self._stops, first)
+        for sandbox in self._wanted:
+            if sandbox.name in self._replaced:
+                self._replace(sandbox, inside[sandbox.name])
+
+    def _stop(self, row: Row, reason: str, position: int, after: Iterable[int] = ()) -> int:
+        asleep = self._ready.get(row.instance.sandbox)
+        earlier = [*after] or ([] if asleep is None else [asleep])
+        label = self._world.names.instance(row.instance)
+        return self.draft.add(stop_action(self._world, row, self._grace), label, reason, position, earlier)
+
+    def _replace(self, sandbox: Sandbox, stops: Iterable[int]) -> None:
+        keys = ", ".join(self._world.seen(sandbox.name).differences)
+        reason = f"differs from the file in {keys}"
+        ended = self._add_sandbox(TerminateSandbox(sandbox), reason, stops)
+        self._ready[sandbox.name] = self._add_sandbox(CreateSandbox(sandbox), reason, [ended])
+
+    def starts(self) -> None:
+        """All starts, needs first, each after what it needs."""
+        for node in sorted(self._fates):
+            starting = [fate for fate in self._fates[node] if fate.start is not None]
+            if starting:
+                gates, sandboxes = self._gates(node)
+                for fate in starting:
+                    self._start(fate, gates, sandboxes)
+
+    def _gates(self, node: int) -> tuple[list[int], set[str]]:
+        """The steps after which the needs of a process are satisfied, and the sandboxes these are in."""
+        gates: dict[int, None] = {}
+        sandboxes = set()
+        for edge in self._graph.needs[node]:
+            reached = self._reach(edge.node, edge.condition)
+            if reached:
+                gates.update(dict.fromkeys(reached))
+                sandboxes.add(self._graph.processes[edge.node].sandbox)
+        return list(gates), sandboxes
+
+    def _start(self, fate: Fate, gates: list[int], sandboxes: set[str]) -> None:
+        process = self._graph.processes[fate.node]
+        name = process.sandbox
+        own = [] if name in self._replaced else fate.stopped
+        ready = self._ready.get(name)
+        if ready is not None and not own and name not in sandboxes:
+            own = [ready]
+        managed = _free_name(fate, process.digest)
+        step = self.draft.add(
+            Start(process, fate.instance, managed),
+            self._world.names.instance(fate.instance),
+            fate.start or "",
+            place(fate.node, _START),
+            [*own, *gates],
+        )
+        fate.started = (step, managed)
+
+    def _reach(self, node: int, asked: Condition) -> list[int]:
+        """The steps after which all replicas of a process have reached a condition: none if they have
+        already.
+        """
+        condition = self._graph.condition(node, asked)
+        found = self._reached.get((node, condition))
+        if found is None:
+            steps = [
+                self._reach_instance(fate, condition)
+                for fate in self._fates.get(node, ())
+                if fate.keep is not None or fate.start is not None
+            ]
+            found = self._reached[node, condition] = [step for step in steps if step is not None]
+        return found
+
+    def _reach_instance(self, fate: Fate, condition: Condition) -> int | None:
+        process, job = self._graph.processes[fate.node], self._graph.job[fate.node]
+        if fate.started is not None and condition is Condition.STARTED:
+            return fate.started[0]
+        if fate.keep is not None and satisfies(fate.keep, condition, process, job):
+            return None
+        if fate.awaited is None or fate.awaited[0] is not condition:
+            fate.awaited = (condition, self._await(fate, condition))
+        return fate.awaited[1]
+
+    def _await(self, fate: Fate, condition: Condition) -> int:
+        process = self._graph.processes[fate.node]
+        if fate.started is not None:
+            after, name = [fate.started[0]], fate.started[1]
+        else:
+            ready = self._ready.get(process.sandbox)
+            after = [] if ready is None else [ready]
+            name = fate.keep.name if fate.keep is not None else ""
+        action = Await(fate.instance, condition, process, name)
+        label = self._world.names.instance(fate.instance)
+        return self.draft.add(action, label, self._who_needs(fate), place(fate.node, _AWAIT), after)
+
+    def _who_needs(self, fate: Fate) -> str:
+        waiting = [node for node in self._graph.dependents[fate.node] if node in self._starting]
+        if not waiting:
+            return "the old one stays until then"
+        others = len(waiting) - 1
+        more = f" and {others} other{'s' if others > 1 else ''} need" if others else " needs"
+        return f"{self._world.label(waiting[0])}{more} it"
+
+    def late_stops(self) -> None:
+        """The stops of `update: start-first`, after the new run is ready and old dependents are gone."""
+        late: set[int] = set()
+        for node, fates in self._fates.items():
+            condition = self._graph.condition(node)
+            for fate in fates:
+                if fate.late and fate.stops:
+                    reached = self._reach_instance(fate, condition)
+                    after = [] if reached is None else [reached]
+                    own = [self._stop(row, why, place(node, _LATE), after) for row, why in fate.stops]
+                    self._stops.setdefault(node, []).extend(own)
+                    late.update(own)
+        if late:
+            order_stops(self.draft, self._graph, self._stops, late)
+
+
+def _free_name(fate: Fate, digest: str) -> str:
+    """A managed name that no row holds which is still there when the new run begins."""
+    held = {row.name for row, _ in fate.stops} if fate.late else set()
+    suffix = 0
+    while (name := managed_name(fate.instance, digest, suffix)) in held:
+        suffix += 1
+    return name

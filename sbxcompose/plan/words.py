@@ -1,0 +1,84 @@
+"""What an instance is doing, in words that follow its name: `web` + `is running, not ready yet`."""
+
+from __future__ import annotations
+
+from sbxcompose.plan.observed import Exit, Phase, Row
+from sbxcompose.spec.project import Condition, Process, ReadyCommand, ReadyLine, RestartPolicy
+
+
+def seconds(span: float) -> str:
+    """A span of time: `0.4 s`, `12 s`, `3 min 5 s`, `2 h 10 min`."""
+    if span < 10:
+        return f"{max(span, 0):.1f} s".replace(".0 s", " s")
+    whole = round(span)
+    if whole < 60:
+        return f"{whole} s"
+    minutes, rest = divmod(whole, 60)
+    if minutes < 60:
+        return f"{minutes} min {rest} s" if rest else f"{minutes} min"
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min" if minutes else f"{hours} h"
+
+
+def times(count: int, what: str) -> str:
+    """`1 restart`, `3 restarts`."""
+    return f"{count} {what}" if count == 1 else f"{count} {what}s"
+
+
+def doing(row: Row, now: float) -> str:
+    """What a row was last seen doing."""
+    match row.phase:
+        case Phase.STARTING:
+            return f"is starting{_check(row)}"
+        case Phase.RUNNING:
+            return "is running"
+        case Phase.UNHEALTHY:
+            return f"is unhealthy: {times(row.health_failures, 'failed health check')}{_check(row)}"
+        case Phase.BACKING_OFF:
+            return f"{ended(row)}; {_again(row, now)}"
+        case Phase.STOPPED:
+            return "was stopped"
+        case Phase.EXITED:
+            return ended(row)
+
+
+def _check(row: Row) -> str:
+    return f"; its health check saw: {row.last_check}" if row.last_check else ""
+
+
+def _again(row: Row, now: float) -> str:
+    restarts = f" after {times(row.restarts, 'restart')}" if row.restarts else ""
+    if row.next_restart_at is None:
+        return f"it is backing off{restarts}"
+    return f"it is started again in {seconds(row.next_restart_at - now)}{restarts}"
+
+
+def ended(row: Row) -> str:
+    """How its latest run ended, and what its supervisor says about that."""
+    words = str(row.exit or Exit())
+    if row.last_error:
+        words += f" ({row.last_error})"
+    return words
+
+
+def gave_up(row: Row, process: Process) -> str | None:
+    """That a supervisor does not try again, though it would after a failure; None if that is not so."""
+    failed = row.exit is None or not row.exit.success
+    if row.phase is not Phase.EXITED or process.restart.policy is RestartPolicy.NEVER or not failed:
+        return None
+    if not row.restarts:
+        return "its supervisor does not try again"
+    return f"its supervisor gave up after {times(row.restarts, 'restart')}"
+
+
+def unready(process: Process, condition: Condition) -> str:
+    """What a process that runs has not done yet, given what being ready comes down to for it."""
+    if condition is Condition.COMPLETED:
+        return "not completed yet"
+    match process.ready_when:
+        case ReadyLine(pattern):
+            return f"not ready yet: no line of its output matches `{pattern}`"
+        case ReadyCommand(command):
+            return f"not ready yet: `{' '.join(command)}` has not succeeded"
+        case None:
+            return "not ready yet"

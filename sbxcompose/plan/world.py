@@ -1,0 +1,100 @@
+"""A project and what is observed of it, put side by side: which row belongs to which process, and which to
+none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from sbxcompose.errors import UnknownName
+from sbxcompose.plan.graph import Graph
+from sbxcompose.plan.names import Names, Target
+from sbxcompose.plan.observed import Observed, ObservedSandbox, Row, SandboxState
+from sbxcompose.plan.steps import Note
+from sbxcompose.spec.project import Project
+
+GONE = frozenset({SandboxState.MISSING, SandboxState.TERMINATED})
+ASLEEP = frozenset({SandboxState.PENDING, SandboxState.SUSPENDED})
+
+Replicas = dict[int, list[Row]]
+"""The rows of one process by replica, the newest last."""
+
+
+class World:
+    """Rows by process, in one pass. Rows of a sandbox that is gone, or not there yet, do not count."""
+
+    def __init__(self, project: Project, observed: Observed) -> None:
+        self.project = project
+        self.observed = observed
+        self.graph = Graph(project)
+        self.names = Names(project, observed)
+        self.sandboxes = {each.name: each for each in project.sandboxes}
+        self._seen = {each.name: each for each in observed.sandboxes}
+        self._rows: dict[tuple[str, str], Replicas] = {}
+        self.orphans: list[Row] = []
+        for sandbox in observed.sandboxes:
+            if sandbox.state not in GONE and sandbox.state is not SandboxState.PENDING:
+                self._take(sandbox)
+
+    def _take(self, sandbox: ObservedSandbox) -> None:
+        for row in sandbox.rows:
+            key = (sandbox.name, row.instance.process)
+            if key in self.graph.index:
+                self._rows.setdefault(key, {}).setdefault(row.instance.replica, []).append(row)
+            elif row.live:
+                self.orphans.append(row)
+
+    def seen(self, sandbox: str) -> ObservedSandbox:
+        """The sandbox as observed; `MISSING` if it was not seen."""
+        return self._seen.get(sandbox) or ObservedSandbox(sandbox, SandboxState.MISSING)
+
+    def rows(self, node: int) -> Replicas:
+        """All rows of a process."""
+        process = self.graph.processes[node]
+        return self._rows.get((process.sandbox, process.name), {})
+
+    def live_rows(self, node: int) -> list[Row]:
+        """The rows of a process that a supervisor holds, whatever their replica."""
+        return [row for rows in self.rows(node).values() for row in rows if row.live]
+
+    def label(self, node: int) -> str:
+        """What people call a process."""
+        process = self.graph.processes[node]
+        return self.names.process(process.sandbox, process.name)
+
+    def chosen(self, targets: frozenset[Target]) -> dict[int, set[int] | None]:
+        """The processes that `targets` name, with the replicas meant (None: all). Raises `UnknownName`."""
+        chosen: dict[int, set[int] | None] = {}
+        for target in sorted(targets, key=lambda each: (each.sandbox, each.process, each.replica or 0)):
+            node = self.graph.index.get((target.sandbox, target.process))
+            if node is None:
+                known = [self.label(each) for each in range(len(self.graph.processes))]
+                raise UnknownName("process", f"{target.sandbox}/{target.process}", known[:20])
+            replicas = chosen.setdefault(node, set() if target.replica else None)
+            if target.replica is None:
+                chosen[node] = None
+            elif replicas is not None:
+                replicas.add(target.replica)
+        return chosen
+
+    def orphan_notes(self, orphans: Iterable[Row]) -> list[Note]:
+        """What runs, is no longer in the file, and stays."""
+        return [
+            Note(
+                "orphan",
+                f"{self.names.instance(row.instance)} is not in the file; `--remove-orphans` stops it",
+                row.instance.sandbox,
+            )
+            for row in orphans
+        ]
+
+    def foreign_notes(self, ends: frozenset[str] = frozenset()) -> list[Note]:
+        """What runs and was not started by us; in the sandboxes of `ends` it ends with its sandbox."""
+        notes = []
+        for name in self.sandboxes:
+            count = sum(1 for each in self.seen(name).foreign if each.running)
+            if count:
+                what = "1 process that was" if count == 1 else f"{count} processes that were"
+                fate = "ends with it" if name in ends else "left alone"
+                notes.append(Note("foreign", f"sandbox {name}: {what} not started from the file, {fate}", name))
+        return notes

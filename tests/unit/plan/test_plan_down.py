@@ -1,0 +1,307 @@
+"""What `down`, `stop`, `start` and `restart` plan."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from sbxcompose.plan.diff import (
+    Intent,
+    Options,
+    plan,
+    plan_down,
+    plan_restart,
+    plan_start,
+    plan_stop,
+    plan_up,
+)
+from sbxcompose.plan.names import Target
+from sbxcompose.plan.observed import Foreign, Observed, Phase, SandboxState
+from sbxcompose.plan.steps import Plan, Stop
+from sbxcompose.spec.project import Project
+from sbxcompose.spec.project import Stop as StopRule
+from tests.unit.plan.plan_worlds import (
+    CHECK,
+    COMPLETED,
+    FAILED,
+    MISSING,
+    NEVER,
+    V2,
+    done,
+    need,
+    process,
+    project,
+    row,
+    seen,
+    world,
+)
+
+DB = process("db", check=CHECK)
+WEB = process("web", ["db"])
+SHOP = project(DB, WEB)
+CLOUD = project(DB, WEB, provider="tensorlake")
+RUNNING = world(row("db", check=True), row("web"))
+
+
+def lines(*expected: str) -> str:
+    return "\n".join(expected)
+
+
+def notes(plan: Plan) -> list[str]:
+    return [str(note) for note in plan.notes]
+
+
+def targets(*names: str) -> Options:
+    return Options(targets=frozenset(Target("main", name) for name in names))
+
+
+def in_state(state: SandboxState) -> Observed:
+    return Observed((replace(RUNNING.sandboxes[0], state=state),))
+
+
+# down
+
+
+def test_down_stops_dependents_first() -> None:
+    assert str(plan_down(SHOP, RUNNING)) == lines(
+        "1. stop web: down was asked for", "2. stop db, after 1: down was asked for"
+    )
+
+
+def test_down_suspends_a_sandbox_in_the_cloud() -> None:
+    assert str(plan_down(CLOUD, RUNNING)) == lines(
+        "1. stop web: down was asked for",
+        "2. stop db, after 1: down was asked for",
+        "3. suspend sandbox main, after 1, 2: down was asked for",
+    )
+
+
+@pytest.mark.parametrize("shop", [SHOP, CLOUD])
+def test_down_ends_a_sandbox_only_when_asked(shop: Project) -> None:
+    found = plan_down(shop, RUNNING, Options(terminate=True))
+    assert str(found.steps[-1]) == "3. terminate sandbox main, after 1, 2: down --terminate was asked for"
+
+
+def test_down_where_nothing_is_does_nothing() -> None:
+    gone = Observed((seen(state=SandboxState.TERMINATED),))
+    for observed in (MISSING, gone):
+        for chosen in (Options(), Options(terminate=True)):
+            assert plan_down(CLOUD, observed, chosen).empty
+
+
+def test_down_leaves_a_suspended_sandbox_of_the_cloud_asleep() -> None:
+    assert plan_down(CLOUD, in_state(SandboxState.SUSPENDED)).empty
+    ended = plan_down(CLOUD, in_state(SandboxState.SUSPENDED), Options(terminate=True))
+    assert str(ended) == "1. terminate sandbox main: down --terminate was asked for"
+
+
+def test_down_wakes_a_suspended_sandbox_on_this_machine_to_stop_what_is_in_it() -> None:
+    assert str(plan_down(SHOP, in_state(SandboxState.SUSPENDED))) == lines(
+        "1. resume sandbox main: is suspended",
+        "2. stop web, after 1: down was asked for",
+        "3. stop db, after 1, 2: down was asked for",
+    )
+
+
+def test_down_suspends_a_sandbox_that_is_still_being_made() -> None:
+    assert str(plan_down(CLOUD, in_state(SandboxState.PENDING))) == ("1. suspend sandbox main: down was asked for")
+
+
+def test_down_stops_what_its_profile_does_not_want_any_more() -> None:
+    shop = project(process("web"), inactive=[process("debug", ["web"])])
+    found = plan_down(shop, world(row("web"), row("debug")))
+    assert [step.subject for step in found] == ["debug", "web"]
+
+
+def test_down_stops_surplus_replicas_and_doubles() -> None:
+    observed = world(row("web"), row("web", digest=V2), row("web", replica=4))
+    assert len(plan_down(project(process("web")), observed).steps) == 3
+
+
+def test_down_leaves_orphans_unless_asked() -> None:
+    observed = world(row("web"), row("old"))
+    shop = project(process("web"))
+    assert str(plan_down(shop, observed)) == "1. stop web: down was asked for"
+    assert notes(plan_down(shop, observed)) == ["old is not in the file; `--remove-orphans` stops it"]
+    assert str(plan_down(shop, observed, Options(remove_orphans=True))) == lines(
+        "1. stop old: not in the file", "2. stop web: down was asked for"
+    )
+
+
+def test_orphans_and_foreign_processes_end_with_their_sandbox() -> None:
+    shell = Foreign("main", 7, None, "sh", running=True)
+    observed = Observed((seen(row("old"), foreign=[shell]),))
+    found = plan_down(project(process("web")), observed, Options(terminate=True))
+    assert str(found) == lines(
+        "1. stop old: not in the file",
+        "2. terminate sandbox main, after 1: down --terminate was asked for",
+    )
+    assert notes(found) == ["sandbox main: 1 process that was not started from the file, ends with it"]
+
+
+def test_stops_are_ordered_across_processes_that_do_not_run() -> None:
+    shop = project(process("db"), process("migrate", ["db"]), process("web", ["migrate"]))
+    assert str(plan_down(shop, world(row("db"), done("migrate"), row("web")))) == lines(
+        "1. stop web: down was asked for", "2. stop db, after 1: down was asked for"
+    )
+
+
+def test_a_dead_hub_between_many_costs_no_square_of_arrows() -> None:
+    below = [process(f"low{n}") for n in range(300)]
+    hub = process("hub", [each.name for each in below])
+    above = [process(f"top{n}", ["hub"]) for n in range(300)]
+    live = [row(each.name) for each in [*below, *above]]
+    found = plan_down(project(*below, hub, *above), world(*live))
+    assert sum(len(step.after) for step in found) < 1000
+    tops = {step.number for step in found if step.subject.startswith("top")}
+    assert all(number > max(tops) for number in range(1, 601) if number not in tops)
+
+
+def test_a_long_chain_stops_without_a_deep_stack() -> None:
+    shop = project(*[process(f"p{n}", [f"p{n - 1}"] if n else []) for n in range(3000)])
+    found = plan_down(shop, world(*[row(f"p{n}") for n in range(3000)]))
+    assert found.steps[0].subject == "p2999"
+    assert found.steps[-1].after == (2999,)
+
+
+# stop
+
+
+def test_stop_touches_the_targets_alone() -> None:
+    assert str(plan_stop(SHOP, RUNNING, targets("db"))) == "1. stop db: stop was asked for"
+    assert str(plan_down(SHOP, RUNNING, targets("db"))) == "1. stop db: down was asked for"
+
+
+def test_stop_leaves_the_sandbox_as_it_is() -> None:
+    assert [step.title for step in plan_stop(CLOUD, RUNNING)] == ["stop web", "stop db"]
+    assert plan_stop(SHOP, world(row("web", Phase.STOPPED))).empty
+
+
+def test_stop_can_mean_one_replica_and_another_grace() -> None:
+    two = row("web", replica=2)
+    shop = project(process("web", replicas=2, stop=StopRule(3, 7)))
+    chosen = Options(targets=frozenset({Target("main", "web", 2)}))
+    [step] = plan_stop(shop, world(row("web"), two), chosen)
+    assert step.subject == "web.2"
+    assert step.action == Stop(two, 3, 7)
+    [step] = plan_stop(shop, world(row("web"), two), replace(chosen, grace=0.0))
+    assert step.action == Stop(two, 3, 0)
+
+
+def test_a_reason_can_be_given() -> None:
+    [step, _] = plan_stop(SHOP, RUNNING, Options(because="Ctrl-C"))
+    assert str(step) == "1. stop web: Ctrl-C"
+
+
+# start
+
+
+def test_start_starts_what_does_not_run_and_what_it_needs() -> None:
+    assert [step.title for step in plan_start(SHOP, world(), targets("web"))] == [
+        "start db",
+        "wait until db is ready",
+        "start web",
+    ]
+    assert plan_start(SHOP, RUNNING).empty
+
+
+def test_start_leaves_an_older_definition_running() -> None:
+    found = plan_start(project(process("web", digest=V2)), world(row("web")), targets("web"))
+    assert found.empty
+    assert notes(found) == ["web runs an older definition; `up web` replaces it"]
+
+
+def test_start_does_not_run_completed_work_again() -> None:
+    job = process("job", restart=NEVER)
+    found = plan_start(project(job), world(done("job")), targets("job"))
+    assert found.empty
+    assert notes(found) == ["job has completed; `restart job` runs it again"]
+
+
+def test_start_of_the_dependents_of_a_job_replaces_its_older_definition() -> None:
+    job = process("job", restart=NEVER, digest=V2)
+    shop = project(job, process("web", [need("job", COMPLETED)]))
+    assert [step.title for step in plan_start(shop, world(row("job", one_shot=True)), targets("web"))] == [
+        "stop job",
+        "start job",
+        "wait until job is completed",
+        "start web",
+    ]
+
+
+# restart
+
+
+def test_restart_gives_the_target_a_new_run_of_its_present_definition() -> None:
+    [_, step] = plan_restart(project(process("web", digest=V2)), world(row("web")), targets("web"))
+    assert str(step) == "2. start web, after 1: restart was asked for"
+    assert step.to_json()["digest"] == V2
+
+
+def test_restart_starts_what_does_not_run() -> None:
+    assert str(plan_restart(SHOP, world(row("db", check=True)), targets("web"))) == ("1. start web: not running")
+
+
+def test_restart_leaves_the_needs_alone() -> None:
+    shop = project(replace(DB, digest=V2), WEB)
+    assert [step.title for step in plan_restart(shop, RUNNING, targets("web"))] == ["stop web", "start web"]
+
+
+def test_restart_of_everything_keeps_the_order() -> None:
+    assert str(plan_restart(SHOP, RUNNING)) == lines(
+        "1. stop web: restart was asked for",
+        "2. stop db, after 1: restart was asked for",
+        "3. start db, after 2: restart was asked for",
+        "4. wait until db is ready, after 3: web needs it",
+        "5. start web, after 1, 4: restart was asked for",
+    )
+
+
+def test_restart_runs_completed_work_again_only_when_it_is_named() -> None:
+    shop = project(process("job", restart=NEVER))
+    assert plan_restart(shop, world(done("job"))).empty
+    found = plan_restart(shop, world(done("job")), targets("job"))
+    assert str(found) == "1. start job: restart was asked for"
+
+
+def test_a_changed_file_is_the_reason_of_a_restart() -> None:
+    chosen = replace(targets("web"), because="site/index.html changed")
+    assert str(plan_restart(SHOP, RUNNING, chosen)) == lines(
+        "1. stop web: site/index.html changed", "2. start web, after 1: site/index.html changed"
+    )
+
+
+def test_restart_of_one_replica_follows_with_all_replicas_of_dependents() -> None:
+    web = process("web", [need("db", restart=True)], replicas=2)
+    shop = project(process("db", replicas=2), web)
+    observed = world(*[row(name, replica=n) for name in ("db", "web") for n in (1, 2)])
+    chosen = Options(targets=frozenset({Target("main", "db", 2)}))
+    assert [step.title for step in plan_restart(shop, observed, chosen)] == [
+        "stop web.1",
+        "stop web.2",
+        "stop db.2",
+        "start db.2",
+        "start web.1",
+        "start web.2",
+    ]
+
+
+def test_a_dependent_that_follows_from_outside_brings_what_it_needs() -> None:
+    web = process("web", [need("db", restart=True), "cache"])
+    shop = project(process("db"), process("cache"), web)
+    observed = world(row("db"), row("web"), row("cache", Phase.EXITED, exit=FAILED))
+    found = plan_restart(shop, observed, targets("db"))
+    assert [step.title for step in found] == ["start cache", "stop web", "stop db", "start db", "start web"]
+    assert found.steps[-1].after == (1, 2, 4)
+
+
+def test_every_command_takes_the_same_road() -> None:
+    for intent, function in (
+        (Intent.UP, plan_up),
+        (Intent.DOWN, plan_down),
+        (Intent.START, plan_start),
+        (Intent.STOP, plan_stop),
+        (Intent.RESTART, plan_restart),
+    ):
+        assert function(SHOP, RUNNING) == plan(SHOP, RUNNING, intent)

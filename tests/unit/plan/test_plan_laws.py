@@ -1,0 +1,305 @@
+"""Laws of every plan, over made-up worlds."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from sbxcompose.plan.diff import Intent, Options, plan
+from sbxcompose.plan.names import Target
+from sbxcompose.plan.observed import LIVE, Foreign, Instance, Observed, Phase, Row, SandboxState
+from sbxcompose.plan.steps import Plan, Start, Step, Stop
+from sbxcompose.spec.project import Condition, Dependency, Process, Project, ReadyLine, Restart, RestartPolicy
+from tests.unit.plan.plan_worlds import (
+    ALWAYS,
+    CHECK,
+    FAILED,
+    GOOD,
+    NEVER,
+    V1,
+    V2,
+    Simulator,
+    forwards,
+    process,
+    project,
+    row,
+    seen,
+)
+
+NAMES = ("a", "b", "c", "d", "e")
+SANDBOXES = ("left", "right")
+LAWS = settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+
+
+class World:
+    """A project, what is observed, and a seed for the order in which steps are carried out."""
+
+    def __init__(self, project: Project, observed: Observed, order: int) -> None:
+        self.project = project
+        self.observed = observed
+        self.order = order
+
+    def __repr__(self) -> str:
+        """Short enough to see what went wrong in a failing example."""
+        lines = [f"{self.project.provider}, order {self.order}"]
+        for each in [*self.project.processes(), *self.project.inactive]:
+            needs = [f"{need.process} {need.condition} {need.restart}" for need in each.depends_on]
+            checks = f"{each.health_check is not None} {each.ready_when is not None}"
+            off = "inactive" if each in self.project.inactive else ""
+            lines.append(f"{each.address} x{each.replicas} {each.restart.policy} {each.update} {checks} {needs} {off}")
+        for sandbox in self.observed.sandboxes:
+            rows = [f"{each.name} {each.phase} {each.exit}" for each in sandbox.rows]
+            lines.append(f"{sandbox.name} {sandbox.state} {sandbox.differences} {rows}")
+        return "\n".join(lines)
+
+
+def _conditions(other: Process) -> list[Condition]:
+    """What others may ask of a process: one that is always restarted never completes."""
+    always = other.restart.policy is RestartPolicy.ALWAYS
+    return [each for each in Condition if not (always and each is Condition.COMPLETED)]
+
+
+@st.composite
+def processes(draw: st.DrawFn) -> list[Process]:
+    made: list[Process] = []
+    for name in NAMES[: draw(st.integers(1, 5))]:
+        needs = [
+            Dependency(
+                other.sandbox,
+                other.name,
+                draw(st.sampled_from(_conditions(other))),
+                draw(st.booleans()),
+            )
+            for other in made
+            if draw(st.integers(0, 2)) == 0
+        ]
+        shape = draw(st.integers(0, 63))
+        made.append(
+            process(
+                name,
+                needs,
+                sandbox=SANDBOXES[shape & 1],
+                restart=(Restart(), NEVER, NEVER, ALWAYS)[shape >> 1 & 3],
+                check=CHECK if shape >> 3 & 3 == 1 else None,
+                ready_when=ReadyLine("up") if shape >> 3 & 3 == 2 else None,
+                replicas=draw(st.sampled_from((1, 1, 1, 2, 3))),
+                update="start-first" if shape >> 5 else "stop-first",
+            )
+        )
+    return draw(st.permutations(made))
+
+
+@st.composite
+def some_rows(draw: st.DrawFn, each: Process) -> list[Row]:
+    made: list[Row] = []
+    for replica in range(1, each.replicas + 2):
+        for suffix in range(draw(st.sampled_from((0, 1, 1, 2)))):
+            phase = draw(st.sampled_from(list(Phase)))
+            ended = draw(st.sampled_from((GOOD, FAILED))) if phase not in LIVE else None
+            digest = draw(st.sampled_from((V1, V1, V2)))
+            one_shot = each.restart.policy is RestartPolicy.NEVER
+            check = each.health_check is not None
+            made.append(
+                row(
+                    each.name,
+                    phase,
+                    sandbox=each.sandbox,
+                    replica=replica,
+                    digest=digest,
+                    suffix=suffix,
+                    exit=ended,
+                    one_shot=one_shot,
+                    check=check,
+                )
+            )
+    # A row that lives was started after those that have ended.
+    return sorted(made, key=lambda each: each.live)
+
+
+@st.composite
+def worlds(draw: st.DrawFn) -> World:
+    every = draw(processes())
+    inactive = [each for each in every if draw(st.integers(0, 5)) == 0]
+    made = project(
+        *[each for each in every if each not in inactive],
+        inactive=inactive,
+        provider=draw(st.sampled_from(("local", "tensorlake"))),
+    )
+    rows = [each for process in every for each in draw(some_rows(process))]
+    sandboxes = []
+    for sandbox in made.sandboxes:
+        orphan = [row("old", sandbox=sandbox.name)] if draw(st.booleans()) else []
+        sandboxes.append(
+            seen(
+                *orphan,
+                *[each for each in rows if each.instance.sandbox == sandbox.name],
+                name=sandbox.name,
+                state=draw(st.sampled_from([SandboxState.RUNNING] * 4 + list(SandboxState))),
+                foreign=[Foreign(sandbox.name, 7, None, "sh", True)],
+                differences=draw(st.sampled_from(((), (), ("image",)))),
+            )
+        )
+    return World(made, Observed(tuple(sandboxes)), draw(st.integers(0, 2**16)))
+
+
+@st.composite
+def options(draw: st.DrawFn) -> Options:
+    bits = draw(st.integers(0, 31))
+    return Options(
+        force_recreate=bits & 1 > 0,
+        remove_orphans=bits & 2 > 0,
+        recreate_sandboxes=bits & 4 > 0,
+        terminate=bits & 8 > 0,
+    )
+
+
+def carry_out(made: World, intent: Intent, chosen: Options, *, waits: bool = True) -> tuple[Simulator, Plan]:
+    """Carry out what `intent` plans, looking again where the plan asks for it."""
+    simulator = Simulator(made.project, made.observed, hides=made.project.provider == "tensorlake")
+    simulator.must_wait = waits
+    found = plan(made.project, simulator.observed(), intent, chosen)
+    while found.provisional:
+        first = found.sandboxes_first()
+        assert not first.empty
+        simulator.carry_out(first)
+        found = plan(made.project, simulator.observed(), intent, chosen)
+
+    def choose(free: Sequence[Step]) -> Step:
+        return free[made.order % len(free)]
+
+    simulator.carry_out(found, choose)
+    return simulator, found
+
+
+@given(worlds(), st.sampled_from(list(Intent)), options())
+@LAWS
+def test_any_plan_can_be_carried_out_is_explained_and_points_backwards(
+    made: World, intent: Intent, chosen: Options
+) -> None:
+    # The simulator protests at a doubled start, a start before its needs, a stop of what does not run.
+    _, found = carry_out(made, intent, chosen)
+    assert forwards(found)
+    assert all(step.reason and step.subject for step in found)
+    assert found.to_json()["empty"] is found.empty
+
+
+@given(worlds(), st.sampled_from((Intent.UP, Intent.START, Intent.STOP, Intent.DOWN)), options())
+@LAWS
+def test_a_second_plan_is_empty(made: World, intent: Intent, chosen: Options) -> None:
+    simulator, _ = carry_out(made, intent, chosen)
+    again = replace(chosen, force_recreate=False)
+    assert str(plan(made.project, simulator.observed(), intent, again)) == ""
+
+
+@given(worlds(), options())
+@LAWS
+def test_up_leaves_one_live_row_of_the_wanted_digest_or_completed_work(made: World, chosen: Options) -> None:
+    simulator, _ = carry_out(made, Intent.UP, chosen)
+    rows = [each for sandbox in simulator.observed().sandboxes for each in sandbox.rows]
+    for wanted in made.project.processes():
+        for replica in range(1, wanted.replicas + 1):
+            instance = Instance(wanted.sandbox, wanted.name, replica)
+            mine = [each for each in rows if each.instance == instance]
+            live = [each.digest for each in mine if each.live]
+            finished = [each for each in mine if each.phase is Phase.EXITED and each.exit == GOOD]
+            assert live == [V1] or (not live and V1 in {each.digest for each in finished})
+
+
+@given(worlds(), st.sampled_from(list(Intent)), options())
+@LAWS
+def test_orphans_and_profiles_are_left_alone_unless_asked(made: World, intent: Intent, chosen: Options) -> None:
+    kept = replace(chosen, remove_orphans=False, recreate_sandboxes=False, terminate=False)
+    simulator, _ = carry_out(made, intent, kept)
+    assert not [each for each in simulator.stops if each.instance.process == "old"]
+    if intent is Intent.UP:
+        needed = {(need.sandbox, need.process) for each in made.project.processes() for need in each.depends_on}
+        if not any((each.sandbox, each.name) in needed for each in made.project.inactive):
+            touched = {each.instance.process for each in simulator.stops}
+            assert not touched & {each.name for each in made.project.inactive}
+
+
+@given(worlds(), st.sampled_from((Intent.UP, Intent.START)), options())
+@LAWS
+def test_completed_one_shots_are_not_run_again(made: World, intent: Intent, chosen: Options) -> None:
+    kept = replace(chosen, force_recreate=False, recreate_sandboxes=False)
+    before = {
+        each.instance: each
+        for sandbox in made.observed.sandboxes
+        if sandbox.state not in (SandboxState.MISSING, SandboxState.TERMINATED)
+        for each in sandbox.rows
+    }
+    live = {each.instance for sandbox in made.observed.sandboxes for each in sandbox.rows if each.live}
+    finished = {
+        instance for instance, last in before.items() if last.completed and last.digest == V1 and instance not in live
+    }
+    simulator, _ = carry_out(made, intent, kept)
+    assert not finished & set(simulator.starts)
+
+
+@given(worlds(), st.sampled_from((Intent.STOP, Intent.DOWN)), options())
+@LAWS
+def test_what_depends_on_a_process_stops_before_it(made: World, intent: Intent, chosen: Options) -> None:
+    simulator, found = carry_out(made, intent, chosen)
+    assert not any(isinstance(step.action, Start) for step in found)
+    last: dict[tuple[str, str], int] = {}
+    first: dict[tuple[str, str], int] = {}
+    for moment, each in enumerate(simulator.stops):
+        key = (each.instance.sandbox, each.instance.process)
+        first.setdefault(key, moment)
+        last[key] = moment
+    every = {(each.sandbox, each.name): each for each in [*made.project.processes(), *made.project.inactive]}
+    for key, wanted in every.items():
+        for other in _all_needs(every, wanted):
+            if key in last and other in first:
+                assert last[key] < first[other], f"{other} stops before {key}"
+
+
+def _all_needs(every: dict[tuple[str, str], Process], each: Process) -> set[tuple[str, str]]:
+    found: set[tuple[str, str]] = set()
+    waiting = [each]
+    while waiting:
+        for edge in waiting.pop().depends_on:
+            if (edge.sandbox, edge.process) not in found:
+                found.add((edge.sandbox, edge.process))
+                waiting.append(every[edge.sandbox, edge.process])
+    return found
+
+
+@given(worlds(), st.sampled_from((Intent.UP, Intent.START, Intent.RESTART, Intent.STOP)), options(), st.data())
+@LAWS
+def test_targets_alone_are_touched_without_their_needs(
+    made: World, intent: Intent, chosen: Options, data: st.DataObject
+) -> None:
+    every = [*made.project.processes(), *made.project.inactive]
+    some = data.draw(st.lists(st.sampled_from(every), min_size=1, unique_by=lambda each: each.name))
+    targets = frozenset(Target(each.sandbox, each.name) for each in some)
+    alone = replace(
+        chosen, targets=targets, no_deps=True, remove_orphans=False, recreate_sandboxes=False, terminate=False
+    )
+    _, found = carry_out(made, intent, alone, waits=False)
+    touched = {(each.sandbox, each.process) for step in found for each in _instances(step)}
+    assert touched <= {(each.sandbox, each.process) for each in targets}
+
+
+@given(worlds(), st.sampled_from((Intent.UP, Intent.START, Intent.RESTART)), st.data())
+@LAWS
+def test_targets_bring_what_they_need(made: World, intent: Intent, data: st.DataObject) -> None:
+    target = data.draw(st.sampled_from([*made.project.processes(), *made.project.inactive]))
+    chosen = Options(targets=frozenset({Target(target.sandbox, target.name)}))
+    simulator, _ = carry_out(made, intent, chosen)
+    rows = [each for sandbox in simulator.observed().sandboxes for each in sandbox.rows]
+    mine = [each for each in rows if (each.instance.sandbox, each.instance.process) == (target.sandbox, target.name)]
+    assert any(each.live or each.exit == GOOD for each in mine)
+
+
+def _instances(step: Step) -> list[Instance]:
+    match step.action:
+        case Start(instance=instance):
+            return [instance]
+        case Stop(row=found):
+            return [found.instance]
+        case _:
+            return []

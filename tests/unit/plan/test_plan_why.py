@@ -1,0 +1,254 @@
+"""Why is it not running, or not the way the file says."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from sbxcompose.plan.observed import Exit, Instance, Observed, Phase, Row, SandboxState
+from sbxcompose.plan.why import Cause, Explanation, why
+from sbxcompose.plan.words import seconds
+from sbxcompose.spec.project import Project, ReadyLine
+from tests.unit.plan.plan_worlds import (
+    CHECK,
+    COMPLETED,
+    FAILED,
+    GOOD,
+    MISSING,
+    NEVER,
+    V2,
+    done,
+    need,
+    process,
+    project,
+    row,
+    seen,
+    world,
+)
+
+NOW = 1000.0
+SHOP = project(process("web"))
+
+
+def ask(shop: Project, observed: Observed, name: str = "web", replica: int = 1) -> Explanation:
+    return why(shop, observed, Instance("main", name, replica), NOW)
+
+
+def of_row(found: Row, shop: Project = SHOP) -> Explanation:
+    return ask(shop, world(found))
+
+
+def lines(*expected: str) -> str:
+    return "\n".join(expected)
+
+
+def test_nothing_is_wrong() -> None:
+    running = replace(row("web", check=True), started_at=NOW - 65)
+    found = of_row(running)
+    assert found.cause is Cause.FINE
+    assert str(found) == lines("web is running and healthy for 1 min 5 s", "nothing is wrong")
+
+
+def test_earlier_crashes_are_mentioned() -> None:
+    running = replace(row("web", exit=FAILED), restarts=2)
+    assert of_row(running).lines == (
+        "web is running",
+        "it was restarted 2 times, the last time after it exited with code 1",
+        "nothing is wrong",
+    )
+
+
+@pytest.mark.parametrize(
+    "found, cause, text",
+    [
+        (
+            replace(row("web", Phase.STARTING), started_at=NOW - 2, last_check="connection refused"),
+            Cause.STARTING,
+            "web is starting; its health check saw: connection refused",
+        ),
+        (
+            replace(row("web", Phase.UNHEALTHY), health_failures=1, last_check="status 500"),
+            Cause.UNHEALTHY,
+            "web is unhealthy: 1 failed health check; its health check saw: status 500",
+        ),
+        (
+            replace(row("web", Phase.BACKING_OFF, exit=FAILED), restarts=1, next_restart_at=NOW + 0.4),
+            Cause.BACKING_OFF,
+            "web exited with code 1; it is started again in 0.4 s after 1 restart",
+        ),
+        (
+            row("web", Phase.BACKING_OFF, exit=Exit(signal=11)),
+            Cause.BACKING_OFF,
+            "web was killed by signal 11; it is backing off",
+        ),
+        (
+            row("web", Phase.STOPPED, exit=Exit(signal=15, at=NOW - 90)),
+            Cause.STOPPED,
+            "web was stopped because somebody asked, 1 min 30 s ago\nhint: `start web` starts it",
+        ),
+        (
+            replace(
+                row("web", Phase.EXITED, exit=Exit(code=2, at=NOW - 7200)),
+                restarts=5,
+                last_error="reached max_restarts",
+            ),
+            Cause.FAILED,
+            "web exited with code 2 (reached max_restarts), 2 h ago\n"
+            "its supervisor gave up after 5 restarts\n"
+            "hint: `logs web` shows its output; `up web` starts it again",
+        ),
+        (
+            row("web", digest=V2),
+            Cause.OUTDATED,
+            "web is running\nits definition in the file has changed: it runs the older one\nhint: `up web` replaces it",
+        ),
+    ],
+)
+def test_what_is_wrong_with_a_row(found: Row, cause: Cause, text: str) -> None:
+    given = of_row(found)
+    assert given.cause is cause
+    assert str(given) == text
+
+
+def test_a_row_that_runs_twice() -> None:
+    found = ask(SHOP, world(row("web"), row("web", suffix=1)))
+    assert found.cause is Cause.OUTDATED
+    assert "it runs 2 times" in str(found)
+
+
+def test_a_policy_that_does_not_restart_is_named() -> None:
+    shop = project(process("web", restart=NEVER))
+    found = of_row(row("web", Phase.EXITED, exit=FAILED, digest=V2, one_shot=True), shop)
+    assert found.lines == (
+        "web exited with code 1",
+        "its restart policy is `never`: nobody starts it again",
+        "its definition in the file has changed since",
+    )
+    on_failure = of_row(row("web", Phase.EXITED, exit=GOOD))
+    assert on_failure.lines[1] == "its restart policy is `on_failure`: nobody starts it again"
+
+
+def test_completed_work() -> None:
+    shop = project(process("web", restart=NEVER))
+    assert ask(shop, world(done("web"))).cause is Cause.COMPLETED
+    changed = ask(shop, world(done("web", digest=V2)))
+    assert changed.cause is Cause.OUTDATED
+    assert changed.hint == "`up` runs it again"
+
+
+def test_what_holds_it_up_is_followed_to_the_root() -> None:
+    shop = project(
+        process("db", check=CHECK),
+        process("migrate", ["db"], restart=NEVER),
+        process("cache"),
+        process("web", [need("migrate", COMPLETED), "cache"]),
+    )
+    crashed = replace(row("db", Phase.BACKING_OFF, exit=FAILED), next_restart_at=NOW + 2)
+    found = ask(shop, world(crashed, row("cache")))
+    assert found.cause is Cause.HELD_UP
+    assert str(found) == lines(
+        "web has not been started: it is held up",
+        "web waits until migrate is completed; migrate has not been started",
+        "migrate waits until db is ready; db exited with code 1; it is started again in 2 s",
+    )
+
+
+def test_a_long_chain_is_cut_between_the_nearest_and_the_root() -> None:
+    shop = project(*[process(f"p{n}", [f"p{n - 1}"] if n else []) for n in range(2000)])
+    found = ask(shop, world(), "p1999")
+    assert len(found.lines) == 10
+    assert found.lines[5] == "… and so on over 1991 more …"
+    assert found.lines[-1] == "p1 waits until p0 is started; p0 has not been started"
+
+
+def test_a_need_in_a_sandbox_that_does_not_run() -> None:
+    shop = project(process("web", [need("db", sandbox="data")]), process("db", sandbox="data"))
+    found = ask(shop, Observed((seen(), seen(name="data", state=SandboxState.SUSPENDED))))
+    assert found.lines[1] == ("web waits until db is started; db is in sandbox data, which is suspended")
+
+
+def test_nothing_holds_it_up() -> None:
+    shop = project(process("db", ready_when=ReadyLine("up")), process("web", ["db"]))
+    found = ask(shop, world(row("db")))
+    assert found.cause is Cause.NOT_STARTED
+    assert found.hint == "`up web` starts it"
+
+
+def test_every_replica_of_a_need_counts() -> None:
+    shop = project(process("db", check=CHECK, replicas=2), process("web", ["db"]))
+    assert ask(shop, world(row("db", check=True))).cause is Cause.HELD_UP
+
+
+def test_profiles() -> None:
+    shop = project(inactive=[process("web", profiles=("dev", "test"))])
+    found = ask(shop, world())
+    assert found.cause is Cause.INACTIVE
+    assert str(found) == lines(
+        "web is only wanted with the profile `dev` or `test`, which is not active",
+        "hint: `start web` starts it all the same",
+    )
+    assert ask(shop, world(row("web"))).cause is Cause.FINE
+
+
+def test_orphans_and_strangers() -> None:
+    found = ask(SHOP, world(row("old")), "old")
+    assert found.cause is Cause.ORPHAN
+    assert str(found) == lines(
+        "old is not in the file any more, but is running", "hint: `up --remove-orphans` stops it"
+    )
+    assert ask(SHOP, world(), "old").cause is Cause.UNKNOWN
+
+
+def test_surplus_replicas() -> None:
+    found = ask(SHOP, world(row("web", replica=2)), replica=2)
+    assert found.cause is Cause.SURPLUS
+    assert found.lines == ("the file wants 1 of web, so there is no web.2", "web.2 is running")
+    assert ask(SHOP, world(), replica=2).hint is None
+
+
+@pytest.mark.parametrize(
+    "observed, words, hint",
+    [
+        (MISSING, "does not exist", "`up` creates it"),
+        (Observed((seen(state=SandboxState.TERMINATED),)), "was terminated", "`up` creates it"),
+        (Observed((seen(state=SandboxState.SUSPENDED),)), "is suspended", "`up` resumes it"),
+        (Observed((seen(state=SandboxState.PENDING),)), "is still being made", None),
+    ],
+)
+def test_sandboxes_that_do_not_run(observed: Observed, words: str, hint: str | None) -> None:
+    found = ask(SHOP, observed)
+    assert found.cause is Cause.SANDBOX
+    assert found.lines == (f"web is not running: its sandbox main {words}",)
+    assert found.hint == hint
+
+
+def test_an_explanation_as_json() -> None:
+    assert json.loads(json.dumps(of_row(row("web", Phase.STOPPED)).to_json())) == {
+        "sandbox": "main",
+        "process": "web",
+        "replica": 1,
+        "label": "web",
+        "cause": "stopped",
+        "lines": ["web was stopped because somebody asked"],
+        "hint": "`start web` starts it",
+    }
+
+
+@pytest.mark.parametrize(
+    "span, text",
+    [
+        (-3, "0 s"),
+        (0.04, "0 s"),
+        (0.44, "0.4 s"),
+        (5, "5 s"),
+        (59.4, "59 s"),
+        (59.9, "1 min"),
+        (65, "1 min 5 s"),
+        (3600, "1 h"),
+        (7800, "2 h 10 min"),
+    ],
+)
+def test_spans_of_time(span: float, text: str) -> None:
+    assert seconds(span) == text
