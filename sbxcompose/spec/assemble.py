@@ -1,0 +1,327 @@
+"""The validated file and what stands around it (environment, command line) -> the project."""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Mapping
+from dataclasses import replace
+
+from sbxcompose.errors import UnknownName, UsageError
+from sbxcompose.spec import build
+from sbxcompose.spec.digest import digest
+from sbxcompose.spec.fields import full_name_problem
+from sbxcompose.spec.files import Reader
+from sbxcompose.spec.models import ProjectModel, SandboxModel
+from sbxcompose.spec.naming import active_profiles, project_name, provider_of, sandbox_name
+from sbxcompose.spec.needs import Address, Entry, Needs
+from sbxcompose.spec.places import Places
+from sbxcompose.spec.process_models import ProcessModel
+from sbxcompose.spec.procfile import FIRST_PORT, replica_ports
+from sbxcompose.spec.project import (
+    Condition,
+    Dependency,
+    Pairs,
+    Process,
+    Project,
+    Restart,
+    RestartPolicy,
+    Sandbox,
+)
+from sbxcompose.spec.values import Path, Use
+from sbxcompose.spec.variables import Secrets, Variables, pairs_of
+
+MAIN = "main"
+"""The sandbox that `processes:` at the top of a file is short for."""
+
+
+class Assembler:
+    """Makes the project of one validated file.
+
+    Mistakes go to the reader's, and then the result is of no use.
+    """
+
+    def __init__(
+        self, reader: Reader, model: ProjectModel, places: Places, uses: list[Use], directory: str
+    ) -> None:
+        self._reader = reader
+        self._model = model
+        self._places = places
+        self._directory = directory
+        self._secrets = Secrets(uses)
+        self._variables = Variables(reader, places)
+        self._profiles = active_profiles(reader.request, reader.variable, model)
+        self._sandboxes = self._all_sandboxes()
+        self._entries = self._all_entries()
+        self._scale: dict[Address, int] = {}
+
+    def assemble(self) -> Project:
+        """The project. Raises `UsageError` for what the command line has wrong."""
+        request, variable = self._reader.request, self._reader.variable
+        needs = Needs(self._entries, self._places, self._reader.mistakes).resolve()
+        self._scale = self._resolve_scale(request.scale)
+        self._check_profiles()
+        name = project_name(request, variable, self._model, self._directory)
+        base = self._base_environment()
+        sandboxes, inactive = [], []
+        ports = self._ports()
+        for key, (model, path) in self._sandboxes.items():
+            maker = _SandboxMaker(self, key, model, path, base, needs, ports)
+            wanted, other = maker.processes()
+            sandboxes.append(maker.sandbox(name, tuple(wanted)))
+            inactive.extend(other)
+        self._check_names(sandboxes)
+        self._check_secrets()
+        return Project(
+            name=name,
+            directory=self._directory,
+            provider=provider_of(request, variable, self._model),
+            sandboxes=tuple(sandboxes),
+            files=tuple(self._reader.files),
+            disabled=tuple(each.address for each in inactive),
+            inactive=tuple(inactive),
+        )
+
+    def _all_sandboxes(self) -> dict[str, tuple[SandboxModel, Path]]:
+        found: dict[str, tuple[SandboxModel, Path]] = {
+            name: (model, ("sandboxes", name)) for name, model in self._model.sandboxes.items()
+        }
+        if self._model.processes and found.get(MAIN, (SandboxModel(), ()))[0].processes:
+            message = f"`processes` at the top means those of the sandbox `{MAIN}`, which has some of its own"
+            self._wrong(("processes",), message, "move them together")
+        if self._model.processes and MAIN not in found:
+            found[MAIN] = (SandboxModel(), ("sandboxes", MAIN))
+        if not found:
+            self._wrong((), "the file defines neither `sandboxes` nor `processes`", None)
+        return found
+
+    def _all_entries(self) -> dict[Address, Entry]:
+        entries: dict[Address, Entry] = {}
+        for sandbox, (model, path) in self._sandboxes.items():
+            levels = [(model.processes, (*path, "processes"))]
+            if sandbox == MAIN:
+                levels.append((self._model.processes, ("processes",)))
+            for processes, above in levels:
+                for name, process in processes.items():
+                    entries[sandbox, name] = Entry(process, (*above, name), self._is_active(process))
+        return entries
+
+    def _is_active(self, process: ProcessModel) -> bool:
+        wanted = self._profiles
+        return not process.profiles or "*" in wanted or not wanted.isdisjoint(process.profiles)
+
+    def _check_profiles(self) -> None:
+        known = {name for entry in self._entries.values() for name in entry.model.profiles}
+        for name in self._reader.request.profiles:
+            if name != "*" and name not in known:
+                raise UnknownName("profile", name, known, hint=None if known else "the file has no profiles")
+
+    def _resolve_scale(self, scale: Mapping[str, int]) -> dict[Address, int]:
+        resolved: dict[Address, int] = {}
+        for name, count in scale.items():
+            found = [each for each in self._entries if name in (each[1], f"{each[0]}/{each[1]}")]
+            if not found:
+                raise UnknownName("process", name, (process for _, process in self._entries))
+            if len(found) > 1:
+                listed = ", ".join(f"`{sandbox}/{process}`" for sandbox, process in found)
+                raise UsageError(f"`{name}` is ambiguous", hint=f"say which one: {listed}")
+            if not 0 <= count <= 9999:
+                raise UsageError(f"`{name}` cannot have {count} replicas", hint="from 0 to 9999 are possible")
+            resolved[found[0]] = count
+        return resolved
+
+    def replicas(self, address: Address) -> int:
+        """How many of a process are wanted."""
+        return self._scale.get(address, self._entries[address].model.replicas)
+
+    def entries_of(self, sandbox: str) -> dict[str, Entry]:
+        """The processes of a sandbox, active or not, in file order."""
+        return {name: entry for (holder, name), entry in self._entries.items() if holder == sandbox}
+
+    def _base_environment(self) -> dict[str, str]:
+        # Procfile tools hand `.env` to the processes; a file of our own only uses it for `${VAR}`.
+        below = dict(self._reader.dotenv) if self._reader.procfile else {}
+        below.pop("PORT", None)
+        return self._variables.layer(below, self._model, ())
+
+    def _ports(self) -> dict[str, tuple[Pairs, ...]]:
+        """PORT for the processes of a Procfile, by their place among the lines."""
+        if not self._reader.procfile:
+            return {}
+        given = self._reader.dotenv.get("PORT") or self._reader.variable("PORT") or ""
+        first = int(given) if given.isascii() and given.isdecimal() and len(given) < 6 else FIRST_PORT
+        ports: dict[str, tuple[Pairs, ...]] = {}
+        for index, name in enumerate(self._model.processes):
+            numbers = replica_ports(index, self.replicas((MAIN, name)), first)
+            ports[name] = tuple((("PORT", str(number)),) for number in numbers)
+        return ports
+
+    def _check_names(self, sandboxes: list[Sandbox]) -> None:
+        taken: dict[str, str] = {}
+        for each in sandboxes:
+            path: Path = ("sandboxes", each.name)
+            if each.name == MAIN and MAIN not in self._model.sandboxes:
+                path = ("processes",)
+            problem = full_name_problem(each.full_name)
+            if problem is not None:
+                hint = f"{problem[1]}; give the sandbox a `name`, or the project a shorter one (`-p`)"
+                self._wrong(path, f"at the provider, {problem[0]}", hint)
+            if each.full_name in taken:
+                both = f"`{taken[each.full_name]}` and `{each.name}`"
+                message = f"the sandboxes {both} would both be named `{each.full_name}`"
+                self._wrong(path, message, "give one of them a `name`")
+            taken[each.full_name] = each.name
+
+    def _check_secrets(self) -> None:
+        models = [self._model, *(model for model, _ in self._sandboxes.values())]
+        names = {name for model in models for name in model.secrets}
+        names.update(name for entry in self._entries.values() for name in entry.model.secrets)
+        for use, name in self._secrets.exposed(names):
+            message = f"the secret `{name}` would be visible to everybody here"
+            hint = f"hand it over in `env`; a command can say `$${name}`, which its shell replaces"
+            self._reader.mistakes.append(use.node.mistake(message, hint))
+
+    def _wrong(self, path: Path, message: str, hint: str | None) -> None:
+        self._reader.mistakes.append(self._places.mistake(path, message, hint, on_key=True))
+
+    @property
+    def root(self) -> ProjectModel:
+        """The whole file."""
+        return self._model
+
+    @property
+    def variables(self) -> Variables:
+        """Reads the variables of each level."""
+        return self._variables
+
+    @property
+    def secrets(self) -> Secrets:
+        """Which of them are secret."""
+        return self._secrets
+
+
+class _SandboxMaker:
+    """Makes one sandbox and its processes."""
+
+    def __init__(
+        self,
+        whole: Assembler,
+        name: str,
+        model: SandboxModel,
+        path: Path,
+        base: dict[str, str],
+        needs: Mapping[Address, tuple[Dependency, ...]],
+        ports: Mapping[str, tuple[Pairs, ...]],
+    ) -> None:
+        self._whole = whole
+        self._name = name
+        self._model = model
+        self._path = path
+        self._needs = needs
+        self._ports = ports
+        self._values = whole.variables.layer(base, model, path)
+        self._env = pairs_of(self._values)
+        self._workspace = posixpath.normpath(model.workspace)
+
+    def sandbox(self, project: str, processes: tuple[Process, ...]) -> Sandbox:
+        """The sandbox with these processes."""
+        model = self._model
+        return Sandbox(
+            name=self._name,
+            full_name=model.name or sandbox_name(project, self._name),
+            processes=processes,
+            workspace=self._workspace,
+            image=model.image,
+            snapshot=model.snapshot,
+            resources=build.resources_of(model.resources),
+            timeout=None if model.timeout is None else int(model.timeout),
+            network=build.network_of(model.network),
+            ports=model.ports,
+            file_systems=build.file_systems_of(model),
+            files=build.files_of(model),
+        )
+
+    def processes(self) -> tuple[list[Process], list[Process]]:
+        """The wanted ones, the setup commands before them; and those whose profiles are not active."""
+        wanted = self._setup()
+        first = tuple(Dependency(self._name, each.name, Condition.COMPLETED) for each in wanted[-1:])
+        inactive: list[Process] = []
+        for name, entry in self._whole.entries_of(self._name).items():
+            process = self._process(name, entry, first)
+            (wanted if entry.active else inactive).append(process)
+        return wanted, inactive
+
+    def _setup(self) -> list[Process]:
+        made: list[Process] = []
+        restart = Restart(RestartPolicy.NEVER)
+        for number, command in enumerate(self._model.setup, 1):
+            before = made[-1] if made else None
+            after = () if before is None else (Dependency(self._name, before.name, Condition.COMPLETED),)
+            made.append(
+                Process(
+                    sandbox=self._name,
+                    name=f"@setup{number}",
+                    command=command,
+                    digest=digest(
+                        command, self._env, restart=restart, after="" if before is None else before.digest
+                    ),
+                    env=self._env,
+                    restart=restart,
+                    depends_on=after,
+                    inherit_env=self._inherit(None),
+                    secrets=self._secret_names((), ()),
+                )
+            )
+        return made
+
+    def _process(self, name: str, entry: Entry, first: tuple[Dependency, ...]) -> Process:
+        model = entry.model
+        values = self._whole.variables.layer(self._values, model, entry.path)
+        ports = () if "PORT" in model.env else self._ports.get(name, ())
+        process = Process(
+            sandbox=self._name,
+            name=name,
+            command=model.command,
+            digest="",
+            env=self._env if values is self._values else pairs_of(values),
+            user=model.user,
+            workdir=build.workdir_of(model.workdir, self._workspace),
+            stdin=model.stdin,
+            restart=build.restart_of(model.restart),
+            health_check=build.health_check_of(model.health_check),
+            ready_when=build.ready_of(model.ready_when),
+            depends_on=first + self._needs[self._name, name],
+            stop=build.stop_of(model.stop),
+            replicas=self._whole.replicas((self._name, name)),
+            replica_env=ports,
+            update=model.update,
+            inherit_env=self._inherit(model.inherit_env),
+            secrets=self._secret_names(model.secrets, entry.path),
+            profiles=model.profiles,
+            watch=tuple(build.watch_of(each) for each in model.watch),
+        )
+        return replace(process, digest=_digest(process))
+
+    def _inherit(self, own: bool | tuple[str, ...] | None) -> bool | tuple[str, ...]:
+        for each in (own, self._model.inherit_env, self._whole.root.inherit_env):
+            if each is not None:
+                return each
+        return True
+
+    def _secret_names(self, own: tuple[str, ...], path: Path) -> tuple[str, ...]:
+        names = (*self._whole.root.secrets, *self._model.secrets, *own)
+        return self._whole.secrets.at(tuple(dict.fromkeys(names)), (), self._path, path)
+
+
+def _digest(process: Process) -> str:
+    env = process.env
+    if process.replica_env:
+        env = pairs_of({**dict(env), **dict(process.replica_env[0])})
+    return digest(
+        process.command,
+        env,
+        user=process.user,
+        workdir=process.workdir,
+        stdin=process.stdin,
+        restart=process.restart,
+        health_check=process.health_check,
+    )

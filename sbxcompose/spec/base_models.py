@@ -1,0 +1,71 @@
+"""What the models of the file share: strictness, and what can be said about variables at each level."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+from sbxcompose.spec.fields import AlsoAs, Boolean, Environment, Name, NonEmpty, keyed, one_or_many, wrong
+
+
+class Strict(BaseModel):
+    """A model that refuses unknown keys and guesses no types."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class EnvFileModel(Strict):
+    """A file of variables."""
+
+    path: NonEmpty = Field(description="The file, relative to the file that names it.")
+    required: Boolean = Field(True, description="Whether it is a mistake if the file does not exist.")
+
+
+EnvFiles = Annotated[
+    tuple[Annotated[EnvFileModel, keyed("path", str), AlsoAs({"type": "string", "minLength": 1})], ...],
+    BeforeValidator(one_or_many),
+    AlsoAs({"type": "string", "minLength": 1}),
+]
+
+
+def _inherit(value: Any) -> Any:
+    value = {"true": True, "false": False}.get(value, value) if isinstance(value, str) else value
+    if not isinstance(value, bool | tuple):
+        raise wrong("it must be true, false or a list of names")
+    for index, item in enumerate(value if isinstance(value, tuple) else ()):
+        if not isinstance(item, str) or not item or "=" in item:
+            raise wrong("an entry must be the name of a variable", at=(index,))
+    return value
+
+
+InheritEnv = Annotated[bool | tuple[str, ...], BeforeValidator(_inherit)]
+Secrets = tuple[Annotated[str, Field(pattern=r"^[^=\s]+$")], ...]
+Profiles = tuple[Name, ...]
+
+
+class WithEnvironment(Strict):
+    """What a file, a sandbox and a process all can say about variables; the narrower one wins."""
+
+    env: Environment = Field(
+        {},
+        description="Variables: a mapping, or a list of `NAME=value`. A name without a value takes the "
+        "caller's.",
+    )
+    env_file: EnvFiles = Field(
+        (),
+        description="Files of variables, in order; `env` of the same level wins over them. A path, "
+        "`{path, required}`, "
+        "or a list of these.",
+    )
+    inherit_env: InheritEnv | None = Field(
+        None,
+        description="What a process gets of the environment in which the command is run, at the provider "
+        "`local`: `true` "
+        "(all of it, the default), `false` (nothing) or the names to take.",
+    )
+    secrets: Secrets = Field(
+        (),
+        description="Names of variables whose values are masked wherever we print.",
+        examples=[["API_TOKEN"]],
+    )

@@ -1,0 +1,300 @@
+"""The kinds of value that the models are made of: each reads a short form and says what is wrong in human
+words.
+"""
+
+from __future__ import annotations
+
+import re
+import signal
+from collections.abc import Callable, Mapping
+from difflib import get_close_matches
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BeforeValidator, Field, GetJsonSchemaHandler, WithJsonSchema
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema, PydanticCustomError
+
+from sbxcompose.spec.units import DURATION_PATTERN, SIZE_PATTERN, BadUnit, parse_duration, parse_size
+
+NAME_PATTERN = r"[A-Za-z0-9_][A-Za-z0-9_-]{0,62}"
+"""Processes and sandboxes, as they are typed (design, section 4)."""
+FULL_NAME_PATTERN = r"[a-z]([a-z0-9-]{0,61}[a-z0-9])?"
+"""A sandbox's name at its provider, and so a project's (contract, section 2.7)."""
+
+
+def wrong(message: str, hint: str | None = None, at: tuple[str | int, ...] = ()) -> PydanticCustomError:
+    """The error that a validator raises; `at` leads from the value to the part that is wrong."""
+    return PydanticCustomError("spec", "{message}", {"message": message, "hint": hint, "at": at})
+
+
+def did_you_mean(word: str, known: list[str], otherwise: str | None = None) -> str | None:
+    """A hint with the nearest of the known words, or else `otherwise`."""
+    near = get_close_matches(word, known, 1, 0.6)
+    return f"did you mean `{near[0]}`?" if near else otherwise
+
+
+class AlsoAs:
+    """Further forms in the JSON schema, beside that of the model: what a `BeforeValidator` expands."""
+
+    def __init__(self, *forms: JsonSchemaValue) -> None:
+        self._forms = forms
+
+    def __get_pydantic_json_schema__(
+        self, core: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        return {"anyOf": [*self._forms, handler(core)]}
+
+
+TEXT_ITEMS: JsonSchemaValue = {"type": ["string", "number", "boolean"]}
+"""Where text is wanted, a number or a boolean counts as it is written."""
+
+
+def _with_unit(parse: Callable[[str], float]) -> Callable[[Any], Any]:
+    def read(value: Any) -> Any:
+        if type(value) is int or type(value) is float:
+            value = f"{value}"
+        if not isinstance(value, str):
+            return value
+        try:
+            return parse(value)
+        except BadUnit as error:
+            raise wrong(error.message, error.hint) from None
+
+    return read
+
+
+def _unit_schema(pattern: str, examples: list[str]) -> WithJsonSchema:
+    return WithJsonSchema(
+        {"anyOf": [{"type": "string", "pattern": pattern, "examples": examples}, {"const": 0}]}
+    )
+
+
+Duration = Annotated[
+    float,
+    BeforeValidator(_with_unit(parse_duration)),
+    _unit_schema(DURATION_PATTERN, ["500ms", "5s", "1m30s", "1h"]),
+]
+"""Seconds."""
+Size = Annotated[int, BeforeValidator(_with_unit(parse_size)), _unit_schema(SIZE_PATTERN, ["512mb", "2gb"])]
+"""Bytes."""
+
+
+def _positive(value: float) -> float:
+    if value <= 0:
+        raise wrong("it must be more than zero")
+    return value
+
+
+PositiveDuration = Annotated[Duration, AfterValidator(_positive)]
+PositiveSize = Annotated[Size, AfterValidator(_positive)]
+
+
+def _number(value: Any) -> Any:
+    """`"3"`: a number in quotes, which is what `"${REPLICAS}"` becomes."""
+    return int(value) if isinstance(value, str) and re.fullmatch(r"-?\d{1,18}", value, re.ASCII) else value
+
+
+Integer = Annotated[int, BeforeValidator(_number)]
+Port = Annotated[Integer, Field(ge=1, le=65535)]
+
+
+def _boolean(value: Any) -> Any:
+    return {"true": True, "false": False}.get(value, value) if isinstance(value, str) else value
+
+
+Boolean = Annotated[bool, BeforeValidator(_boolean)]
+
+
+def _command(value: Any) -> Any:
+    if isinstance(value, str):
+        if not value.strip():
+            raise wrong("the command is empty")
+        return ("sh", "-c", value)
+    if isinstance(value, tuple) and (not value or value[0] == ""):
+        raise wrong("the command is empty")
+    return value
+
+
+Command = Annotated[
+    tuple[str, ...],
+    BeforeValidator(_command),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": ["string", "number", "boolean"], "minLength": 1},
+                {"type": "array", "items": TEXT_ITEMS, "minItems": 1},
+            ]
+        }
+    ),
+]
+"""The argument vector; a text goes through `sh -c`."""
+
+
+def _environment(value: Any) -> Any:
+    if isinstance(value, tuple):
+        value = _environment_list(value)
+    if isinstance(value, dict):
+        for name in value:
+            if not name or "=" in name:
+                raise wrong(f"`{name}` cannot be the name of a variable", at=(name,))
+    return value
+
+
+def _environment_list(items: tuple[Any, ...]) -> dict[str, str | None]:
+    pairs: dict[str, str | None] = {}
+    for index, item in enumerate(items):
+        if not isinstance(item, str):
+            raise wrong("an entry must be `NAME=value`", at=(index,))
+        name, equals, value = item.partition("=")
+        pairs[name] = value if equals else None
+    return pairs
+
+
+Environment = Annotated[
+    dict[str, str | None],
+    BeforeValidator(_environment),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {
+                    "type": "object",
+                    "propertyNames": {"pattern": "^[^=]+$"},
+                    "additionalProperties": {"type": ["string", "number", "boolean", "null"]},
+                },
+                {"type": "array", "items": {"type": "string", "pattern": "^[^=]"}},
+            ]
+        }
+    ),
+]
+"""Names and values; None: the value that the caller's environment has, if it has one."""
+
+
+def one_or_many(value: Any) -> Any:
+    """`x` for `[x]`."""
+    return (value,) if isinstance(value, str | dict) else value
+
+
+def keyed(key: str, *types: type) -> BeforeValidator:
+    """A short form: a bare value of one of `types` stands for `{key: value}`."""
+
+    def expand(value: Any) -> Any:
+        return {key: value} if type(value) in types else value
+
+    return BeforeValidator(expand)
+
+
+def choice(known: list[str], other_words: Mapping[str, str] | None = None) -> BeforeValidator:
+    """One of some words; `other_words` are what other tools call them, answered with "did you mean"."""
+
+    def check(value: Any) -> Any:
+        if not isinstance(value, str) or value in known:
+            return value
+        meant = (other_words or {}).get(value.partition(":")[0].lower().replace("-", "_"))
+        listed = ", ".join(f"`{each}`" for each in known)
+        raise wrong(
+            f"`{value}` is not one of {listed}",
+            f"did you mean `{meant}`?" if meant else did_you_mean(value, known),
+        )
+
+    return BeforeValidator(check)
+
+
+def _signal(value: Any) -> Any:
+    if isinstance(value, str) and value.isascii() and value.isdecimal():
+        value = int(value[:9])
+    if isinstance(value, str):
+        word = value.upper()
+        word = word if word.startswith("SIG") else f"SIG{word}"
+        if word not in _SIGNALS:
+            near = did_you_mean(
+                word, list(_SIGNALS), "a name such as `SIGTERM`, `SIGINT`, `SIGHUP`, or a number"
+            )
+            raise wrong(f"no signal is named `{value}`", near)
+        return _SIGNALS[word]
+    if type(value) is int and not 0 < value < signal.NSIG:
+        raise wrong(f"there is no signal {value}", f"signals go from 1 to {signal.NSIG - 1}")
+    return value
+
+
+_SIGNALS = {name: int(number) for name, number in signal.Signals.__members__.items()}
+
+Signal = Annotated[
+    int,
+    BeforeValidator(_signal),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "string", "examples": ["SIGTERM", "SIGINT"]},
+                {"type": "integer", "minimum": 1, "maximum": 64},
+            ]
+        }
+    ),
+]
+"""Its number."""
+
+
+def _name(value: str) -> str:
+    if not re.fullmatch(NAME_PATTERN, value, re.ASCII):
+        raise wrong(
+            f"`{value}` cannot be a name", "names have letters, digits, `-` and `_`, at most 63 of them"
+        )
+    return value
+
+
+Name = Annotated[
+    str, AfterValidator(_name), WithJsonSchema({"type": "string", "pattern": f"^{NAME_PATTERN}$"})
+]
+
+
+def _full_name(value: str) -> str:
+    problem = full_name_problem(value)
+    if problem:
+        raise wrong(*problem)
+    return value
+
+
+def full_name_problem(name: str) -> tuple[str, str] | None:
+    """Why a provider would not take a name, and what it would take (contract, section 2.7)."""
+    rule = "a lower-case letter, then lower-case letters, digits and hyphens, with no hyphen at the end"
+    if len(name) > 63:
+        return f"the name `{name}` has {len(name)} characters", "63 are allowed"
+    if not re.fullmatch(FULL_NAME_PATTERN, name, re.ASCII):
+        return f"`{name}` cannot be a name here", rule
+    if len(name) == 21 and name.isalnum():
+        return f"`{name}` cannot be a name here", "21 letters and digits are the form of an id: add a hyphen"
+    return None
+
+
+FullName = Annotated[
+    str, AfterValidator(_full_name), WithJsonSchema({"type": "string", "pattern": f"^{FULL_NAME_PATTERN}$"})
+]
+
+
+def _user(value: str) -> str:
+    if not re.fullmatch(r"[^\s:/]+(:[^\s:/]+)?", value):
+        raise wrong(f"`{value}` is not a user", "write `name`, `uid`, `uid:gid` or `name:group`")
+    return value
+
+
+User = Annotated[str, AfterValidator(_user), WithJsonSchema({"type": ["string", "integer"], "minLength": 1})]
+
+
+def _pattern(value: str) -> str:
+    try:
+        re.compile(value)
+    except (re.error, RecursionError, OverflowError) as error:
+        raise wrong(f"this is not a regular expression: {error}") from None
+    return value
+
+
+Pattern = Annotated[str, AfterValidator(_pattern)]
+
+
+def _absolute(value: str) -> str:
+    if not value.startswith("/"):
+        raise wrong(f"`{value}` must be an absolute path", f"did you mean `/{value}`?")
+    return value
+
+
+AbsolutePath = Annotated[str, AfterValidator(_absolute), WithJsonSchema({"type": "string", "pattern": "^/"})]
+NonEmpty = Annotated[str, Field(min_length=1)]

@@ -1,0 +1,253 @@
+"""Which files make the project, and each of them as a tree: found, read, decoded, its includes laid
+beneath it.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+from dataclasses import dataclass, field
+
+from sbxcompose.errors import InvalidSpec, Mistake, SpecNotFound
+from sbxcompose.spec.dotenv import parse_dotenv
+from sbxcompose.spec.interpolate import Lookup, interpolate
+from sbxcompose.spec.merge import merge
+from sbxcompose.spec.nodes import Document, Mapping, Node, Scalar, Sequence
+from sbxcompose.spec.procfile import read_procfile
+from sbxcompose.spec.request import LoadRequest
+from sbxcompose.spec.sources import Content, Sources, in_words
+from sbxcompose.spec.yaml import Malformed, read_yaml
+
+NAMES = ("sbxcompose.yaml", "sbxcompose.yml", "Procfile")
+"""In each folder, from the working directory upward, the first of these is the project's file."""
+OVERRIDES = ("sbxcompose.override.yaml", "sbxcompose.override.yml")
+_DEEPEST_INCLUDE = 50
+_ABSENT = (errno.ENOENT, errno.ENOTDIR)
+
+
+@dataclass(slots=True)
+class Found:
+    """The files to lay over one another, first the lowest, and the folder of the project.
+
+    A path is absolute, or `-`. `named`: the command line names them.
+    """
+
+    paths: list[str]
+    directory: str
+    named: bool
+    override: str | None = None
+
+
+def find_files(request: LoadRequest, sources: Sources) -> Found:
+    """Decide which files to read. Raises `SpecNotFound`."""
+    here = os.path.realpath(request.directory)
+    if request.files:
+        paths = [each if each == "-" else os.path.join(here, each) for each in request.files]
+        first = here if paths[0] == "-" else os.path.realpath(os.path.dirname(paths[0]))
+        return Found(paths, here if _is_device(paths[0]) else first, True)
+    path = _search(here, sources)
+    directory = os.path.dirname(path)
+    overrides = (os.path.join(directory, name) for name in OVERRIDES)
+    over = next((each for each in overrides if _exists(each, sources.read(each))), None)
+    return Found([path] if over is None else [path, over], directory, False, over)
+
+
+def _is_device(path: str) -> bool:
+    """`/dev/fd/63`: where a shell puts `<(command)`; no project lives there."""
+    return path.startswith(("/dev/", "/proc/"))
+
+
+def _search(here: str, sources: Sources) -> str:
+    directory = here
+    while True:
+        for name in NAMES:
+            path = os.path.join(directory, name)
+            if _exists(path, sources.read(path)):
+                return path
+        above = os.path.dirname(directory)
+        if above == directory:
+            break
+        directory = above
+    listed = ", ".join(f"`{name}`" for name in NAMES[:-1])
+    raise SpecNotFound(
+        f"no {listed} or `{NAMES[-1]}` in {here}, nor in any folder above it",
+        hint="`sbxcompose init` writes one, and `-f FILE` names another",
+    )
+
+
+def _exists(path: str, content: Content) -> bool:
+    # A folder that we may not enter answers "permission denied" for whatever it does not hold, too.
+    return content not in _ABSENT and (content != errno.EACCES or os.path.lexists(path))
+
+
+@dataclass(slots=True)
+class Reader:
+    """Reads files into trees; `mistakes` and `files` (what was read, in order) grow as it goes."""
+
+    request: LoadRequest
+    sources: Sources
+    mistakes: list[Mistake] = field(default_factory=list)
+    files: list[str] = field(default_factory=list)
+    dotenv: dict[str, str] = field(default_factory=dict)
+    procfile: bool = False
+    """Whether one of the files is a Procfile."""
+    size: int = 0
+    """Characters in all files of the project."""
+    incomplete: bool = False
+    """Whether a file could not be read, so that what it defines is unknown."""
+
+    def variable(self, name: str) -> str | None:
+        """What `${NAME}` is: the environment beats `.env`."""
+        value = self.sources.variable(name)
+        return self.dotenv.get(name) if value is None else value
+
+    def read_dotenv(self, directory: str) -> None:
+        """`.env` of the project's folder, or the files that the command line names. Fills `dotenv`."""
+        here = os.path.realpath(self.request.directory)
+        named = [os.path.join(here, each) for each in self.request.env_files]
+        for path in named or [os.path.join(directory, ".env")]:
+            content = self.sources.read_named(path) if named else self.sources.read(path)
+            # An ignored or empty mount point often appears as a folder called `.env`.
+            if not named and content in (*_ABSENT, errno.EISDIR):
+                continue
+            self.dotenv.update(self.variables(path, content, self.sources.variable))
+            self.incomplete = self.incomplete or isinstance(content, int)
+
+    def variables(self, path: str, content: Content, lookup: Lookup) -> dict[str, str]:
+        """The variables in a file of variables."""
+        document = self._document(path, content)
+        return {} if document is None else parse_dotenv(document, lookup, self.mistakes)
+
+    def read_all(self, found: Found) -> Node:
+        """The tree of the whole project. Raises `InvalidSpec` where a part of it cannot be known."""
+        root: Node | None = None
+        for path in found.paths:
+            tree = self._tree(path, [], named=found.named, optional=path == found.override)
+            if tree is not None:
+                root = tree if root is None else merge(root, tree)
+        if self.incomplete or root is None:
+            raise_mistakes(self.mistakes)
+        assert root is not None, "only a file with a mistake has no tree"
+        return root
+
+    def _tree(
+        self, path: str, above: list[str], *, named: bool = False, optional: bool = False
+    ) -> Mapping | None:
+        content = self._content(path, named)
+        document = self._document(path, content)
+        if document is None:
+            self.incomplete = True
+            return None
+        self.files.append(path)
+        self.size += len(document.text)
+        if os.path.basename(path).startswith("Procfile"):
+            self.procfile = True
+            root: Node | None = read_procfile(document, self.mistakes)
+        else:
+            root = self._yaml(document, optional)
+        if not isinstance(root, Mapping):
+            if root is not None:
+                hint = "it begins with keys such as `processes:`"
+                self.mistakes.append(root.mistake("the file must be a mapping (`key: value`)", hint))
+            self.incomplete = self.incomplete or not optional or root is not None
+            return None
+        return self._with_includes(root, [*above, path])
+
+    def _content(self, path: str, named: bool) -> Content:
+        if path == "-":
+            return self.sources.read_stdin()
+        return self.sources.read_named(path) if named else self.sources.read(path)
+
+    def _yaml(self, document: Document, optional: bool) -> Node | None:
+        try:
+            root = read_yaml(document, self.mistakes)
+        except Malformed as malformed:
+            self.mistakes.append(malformed.mistake)
+            return None
+        if root is None or (isinstance(root, Scalar) and root.value is None):
+            if not optional:
+                hint = "a first one: `processes: {web: {command: python3 -m http.server}}`"
+                self.mistakes.append(document.mistake("the file is empty", hint=hint))
+            return None
+        return root
+
+    def _with_includes(self, root: Mapping, above: list[str]) -> Mapping:
+        if "include" not in root.entries:
+            return root
+        over = Mapping(root.document, root.line, root.column, dict(root.entries))
+        _, node = over.entries.pop("include")
+        below: Node | None = None
+        for item in node.items if isinstance(node, Sequence) else [node]:
+            path = self._include_path(item)
+            tree = None if path is None else self._include(item, path, above)
+            if tree is not None:
+                below = tree if below is None else merge(below, tree)
+        merged = over if below is None else merge(below, over)
+        assert isinstance(merged, Mapping)
+        return merged
+
+    def _include_path(self, item: Node) -> str | None:
+        if not isinstance(item, Scalar) or not isinstance(item.value, str) or not item.text:
+            self.mistakes.append(item.mistake("`include` must be a path, or a list of paths"))
+            self.incomplete = True
+            return None
+        text, problems = interpolate(item.text, self.variable)
+        self.mistakes.extend(item.mistake(problem.message, problem.hint) for problem in problems)
+        if problems:
+            self.incomplete = True
+            return None
+        return os.path.normpath(os.path.join(item.document.directory, text))
+
+    def _include(self, item: Node, path: str, above: list[str]) -> Mapping | None:
+        if path in above or len(above) >= _DEEPEST_INCLUDE:
+            circle = " -> ".join(self._name(each) for each in [*above[-5:], path])
+            self.mistakes.append(item.mistake(f"the files include each other: {circle}"))
+            self.incomplete = True
+            return None
+        content = self.sources.read(path)
+        if isinstance(content, int):
+            self.mistakes.append(item.mistake(f"the included file `{self._name(path)}` {in_words(content)}"))
+            self.incomplete = True
+            return None
+        return self._tree(path, above)
+
+    def _document(self, path: str, content: Content) -> Document | None:
+        name = self._name(path)
+        directory = self.request.directory if path == "-" else os.path.dirname(path)
+        document = Document(name, "" if path == "-" else path, os.path.realpath(directory))
+        if isinstance(content, int):
+            self.mistakes.append(document.mistake(f"the file {in_words(content)}"))
+            return None
+        try:
+            document.text = content.decode("utf-8-sig")
+        except UnicodeDecodeError as error:
+            self.mistakes.append(_not_text(document, content, error.start))
+            return None
+        if "\0" in document.text:
+            self.mistakes.append(document.mistake("the file is binary, not text"))
+            return None
+        return document
+
+    def _name(self, path: str) -> str:
+        """How people know the file: relative to where they are, if that is short."""
+        if path == "-":
+            return "<stdin>"
+        relative = os.path.relpath(path, os.path.realpath(self.request.directory))
+        return relative if len(relative) < len(path) else path
+
+
+def _not_text(document: Document, content: bytes, position: int) -> Mistake:
+    if b"\0" in content[:4096] and not content.startswith((b"\xff\xfe", b"\xfe\xff")):
+        return document.mistake("the file is binary, not text")
+    line = content.count(b"\n", 0, position) + 1
+    column = position - (content.rfind(b"\n", 0, position) + 1) + 1
+    document.text = content.decode("utf-8", "replace")
+    return document.mistake("the file is not UTF-8 text", line, column, "save it as UTF-8")
+
+
+def raise_mistakes(mistakes: list[Mistake]) -> None:
+    """Raise `InvalidSpec` if there are any: each place and message once, in the order of the files."""
+    if mistakes:
+        unique = {(each.file, each.line, each.column, each.message): each for each in mistakes}
+        rank = {name: number for number, name in enumerate(dict.fromkeys(each.file for each in mistakes))}
+        raise InvalidSpec(sorted(unique.values(), key=lambda each: (rank[each.file], each.line, each.column)))

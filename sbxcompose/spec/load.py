@@ -1,0 +1,47 @@
+"""Find, read, merge, interpolate, validate -> `Project`: the only way from files to what is wanted."""
+
+from __future__ import annotations
+
+from sbxcompose.errors import UsageError
+from sbxcompose.spec.assemble import Assembler
+from sbxcompose.spec.files import Reader, find_files, raise_mistakes
+from sbxcompose.spec.places import Places
+from sbxcompose.spec.project import Project
+from sbxcompose.spec.request import LoadRequest
+from sbxcompose.spec.sources import Sources
+from sbxcompose.spec.validate import validate
+from sbxcompose.spec.values import Converter
+
+__all__ = ["LoadRequest", "load_project"]
+
+
+def load_project(request: LoadRequest, sources: Sources | None = None) -> Project:
+    """Load the project that a request leads to.
+
+    `sources`, if given, afterwards knows everything that was looked at. Raises `SpecNotFound`,
+    `InvalidSpec` with every mistake found, and `UsageError` for what the request itself has wrong.
+    """
+    sources = sources or Sources(request.environ, request.stdin)
+    found = find_files(request, sources)
+    reader = Reader(request, sources)
+    reader.read_dotenv(found.directory)
+    root = reader.read_all(found)
+    places = Places(root)
+    converter = Converter(reader.variable, reader.size)
+    values = converter.convert(root)
+    reader.mistakes.extend(converter.mistakes)
+    if converter.exhausted:
+        raise_mistakes(reader.mistakes)
+    model = validate(values, places, reader.mistakes)
+    if model is None:
+        raise_mistakes(reader.mistakes)
+    assert model is not None
+    assembler = Assembler(reader, model, places, converter.uses, found.directory)
+    try:
+        project = assembler.assemble()
+    except UsageError:
+        # The file comes first: what the command line says of it may be right once the file is.
+        raise_mistakes(reader.mistakes)
+        raise
+    raise_mistakes(reader.mistakes)
+    return project

@@ -1,0 +1,73 @@
+"""What the project, its sandboxes and its provider are called."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable
+from typing import Literal, cast
+
+from sbxcompose.errors import UsageError
+from sbxcompose.spec.fields import did_you_mean, full_name_problem
+from sbxcompose.spec.models import ProjectModel
+from sbxcompose.spec.request import LoadRequest
+
+Provider = Literal["local", "tensorlake"]
+PROVIDERS = ("local", "tensorlake")
+
+
+def project_name(
+    request: LoadRequest, variable: Callable[[str], str | None], model: ProjectModel, directory: str
+) -> str:
+    """`-p`, `SBXCOMPOSE_PROJECT_NAME`, the file's `name`, or the folder's name. Raises `UsageError`."""
+    for where, name in (
+        ("-p", request.project_name),
+        ("SBXCOMPOSE_PROJECT_NAME", variable("SBXCOMPOSE_PROJECT_NAME")),
+    ):
+        if name:
+            problem = full_name_problem(name)
+            if problem is not None:
+                raise UsageError(
+                    f"{where}: {problem[0]}", hint=f"`{valid_name(name)}` would do: {problem[1]}"
+                )
+            return name
+    return model.name or valid_name(os.path.basename(directory))
+
+
+def valid_name(text: str) -> str:
+    """The nearest name that a provider takes (contract, section 2.7): `My App_2` -> `my-app-2`."""
+    name = re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")[:62].rstrip("-")
+    if not name:
+        return "project"
+    return name if name[0].isalpha() else f"p{name}"
+
+
+def sandbox_name(project: str, sandbox: str) -> str:
+    """The name at the provider of a sandbox that the file does not name; may be too long."""
+    return f"{project}-{re.sub(r'[^a-z0-9]+', '-', sandbox.lower()).strip('-') or 'x'}"
+
+
+def provider_of(request: LoadRequest, variable: Callable[[str], str | None], model: ProjectModel) -> Provider:
+    """`--provider`, `SBXCOMPOSE_PROVIDER`, or the file's. Raises `UsageError`."""
+    for where, name in (
+        ("--provider", request.provider),
+        ("SBXCOMPOSE_PROVIDER", variable("SBXCOMPOSE_PROVIDER")),
+    ):
+        if name:
+            if name not in PROVIDERS:
+                hint = did_you_mean(name, list(PROVIDERS), "there are `local` and `tensorlake`")
+                raise UsageError(f"{where}: no provider is named `{name}`", hint=hint)
+            return cast(Provider, name)
+    return model.provider
+
+
+def active_profiles(
+    request: LoadRequest, variable: Callable[[str], str | None], model: ProjectModel
+) -> frozenset[str]:
+    """`--profile`, else `SBXCOMPOSE_PROFILES` (with commas), else the file's. `*` stands for all of them."""
+    if request.profiles:
+        return frozenset(request.profiles)
+    listed = variable("SBXCOMPOSE_PROFILES")
+    if listed:
+        return frozenset(each.strip() for each in listed.split(",") if each.strip())
+    return frozenset(model.profiles)

@@ -1,0 +1,102 @@
+"""Who depends on whom: names resolved to processes, and what cannot be so."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from sbxcompose.errors import Mistake
+from sbxcompose.spec.fields import did_you_mean
+from sbxcompose.spec.graph import find_cycles
+from sbxcompose.spec.places import Places
+from sbxcompose.spec.process_models import DependencyModel, ProcessModel
+from sbxcompose.spec.project import Condition, Dependency
+from sbxcompose.spec.values import Path
+
+Address = tuple[str, str]
+"""Sandbox and process."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A process of the file: where it stands, and whether one of its profiles is active."""
+
+    model: ProcessModel
+    path: Path
+    active: bool
+
+
+class Needs:
+    """Resolves `depends_on` of every process; mistakes are added to `mistakes`."""
+
+    def __init__(self, entries: Mapping[Address, Entry], places: Places, mistakes: list[Mistake]) -> None:
+        self._entries = entries
+        self._places = places
+        self._mistakes = mistakes
+        self._holders: dict[str, list[str]] = {}
+        for sandbox, process in entries:
+            self._holders.setdefault(process, []).append(sandbox)
+
+    def resolve(self) -> dict[Address, tuple[Dependency, ...]]:
+        """The dependencies of every process."""
+        resolved = {address: tuple(self._of(address, entry)) for address, entry in self._entries.items()}
+        self._refuse_cycles(resolved)
+        return resolved
+
+    def _of(self, address: Address, entry: Entry) -> Iterable[Dependency]:
+        for name, need in entry.model.depends_on.items():
+            path = (*entry.path, "depends_on", name)
+            target = self._target(address, name, path)
+            if target is not None:
+                self._check(address, entry, target, need, path)
+                restart = need.restart or self._entries[target].model.restart_dependents
+                yield Dependency(*target, Condition(need.condition), restart)
+
+    def _target(self, address: Address, name: str, path: Path) -> Address | None:
+        sandbox, slash, process = name.rpartition("/")
+        target = (sandbox if slash else address[0], process)
+        if target in self._entries:
+            return target
+        self._wrong(path, f"no process is named `{name}`", self._suggestion(address, name))
+        return None
+
+    def _suggestion(self, address: Address, name: str) -> str | None:
+        process = name.rpartition("/")[2]
+        elsewhere = self._holders.get(process, [])
+        if elsewhere:
+            return f"did you mean `{elsewhere[0]}/{process}`?"
+        known = [other for sandbox, other in self._entries if sandbox == address[0]]
+        listed = ", ".join(f"`{each}`" for each in known[:12]) + (", …" if len(known) > 12 else "")
+        return did_you_mean(name, known[:2000], f"known here: {listed}")
+
+    def _check(
+        self, address: Address, entry: Entry, target: Address, need: DependencyModel, path: Path
+    ) -> None:
+        other = self._entries[target]
+        if need.condition == "completed" and other.model.restart.policy == "always":
+            message = f"`{target[1]}` never completes: it is always restarted"
+            self._wrong(path, message, f"give `{target[1]}` the policy `on_failure` or `never`")
+        if entry.active and not other.active:
+            profiles = ", ".join(f"`{each}`" for each in other.model.profiles)
+            message = f"`{address[1]}` needs `{target[1]}`, whose profile ({profiles}) is not active"
+            hint = (
+                f"`--profile {other.model.profiles[0]}` activates it; or give `{address[1]}` the same profile"
+            )
+            self._wrong(path, message, hint)
+
+    def _refuse_cycles(self, resolved: Mapping[Address, tuple[Dependency, ...]]) -> None:
+        graph = {
+            address: [(each.sandbox, each.process) for each in needs] for address, needs in resolved.items()
+        }
+        for cycle in find_cycles(graph):
+            path = (*self._entries[cycle[0]].path, "depends_on")
+            same = len({sandbox for sandbox, _ in cycle}) == 1
+            names = [process if same else f"{sandbox}/{process}" for sandbox, process in [*cycle, cycle[0]]]
+            if len(names) == 2:
+                self._wrong(path, f"`{names[0]}` depends on itself", None)
+                continue
+            shown = names if len(names) <= 12 else [*names[:6], "…", *names[-5:]]
+            self._wrong(path, f"these wait for each other: {' -> '.join(shown)}", "one of them must not wait")
+
+    def _wrong(self, path: Path, message: str, hint: str | None) -> None:
+        self._mistakes.append(self._places.mistake(path, message, hint, on_key=path[-1] != "depends_on"))

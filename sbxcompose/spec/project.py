@@ -1,0 +1,229 @@
+"""What is wanted: a project after reading, merging, interpolation and validation.
+
+Plain frozen dataclasses without pydantic, because every command needs them and start-up time is a feature.
+All durations are seconds, all sizes bytes. `spec.load` makes them; `plan` compares them with what is
+observed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Literal
+
+Pairs = tuple[tuple[str, str], ...]
+"""An environment as sorted (name, value) pairs, so that it is hashable and its order carries no meaning."""
+
+
+class Condition(StrEnum):
+    """What a dependent waits for; completes "web waits until db is …"."""
+
+    STARTED = "started"
+    READY = "ready"
+    COMPLETED = "completed"
+
+
+class RestartPolicy(StrEnum):
+    """When a supervisor starts an ended process again (contract, section 3.4)."""
+
+    NEVER = "never"
+    ON_FAILURE = "on_failure"
+    ALWAYS = "always"
+
+
+@dataclass(frozen=True, slots=True)
+class Restart:
+    """A restart policy with its backoff; defaults are the contract's."""
+
+    policy: RestartPolicy = RestartPolicy.ON_FAILURE
+    max_restarts: int | None = None
+    initial_backoff: float = 0.5
+    max_backoff: float = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class HealthCheck:
+    """A check that the sandbox's supervisor makes from inside; defaults are the contract's."""
+
+    kind: Literal["http", "tcp"]
+    port: int
+    path: str = "/"
+    initial_delay: float = 5.0
+    interval: float = 1.0
+    timeout: float = 0.5
+    failure_threshold: int = 3
+
+
+@dataclass(frozen=True, slots=True)
+class ReadyLine:
+    """Ready once a line of output of the current run matches the regular expression `pattern`."""
+
+    pattern: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReadyCommand:
+    """Ready once the command, run inside the sandbox, exits with 0."""
+
+    command: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Dependency:
+    """`sandbox`/`process` must have reached `condition` first.
+
+    `restart`: a restart of the needed process restarts the dependent too.
+    """
+
+    sandbox: str
+    process: str
+    condition: Condition = Condition.READY
+    restart: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """How a process is asked to end; after `grace` seconds what is left is killed. `signal` is a number."""
+
+    signal: int = 15
+    grace: float = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class WatchRule:
+    """Paths whose change restarts (or otherwise tells) the process. Kept for `watch`."""
+
+    path: str
+    action: str = "restart"
+    ignore: tuple[str, ...] = ()
+    signal: int | None = None
+    run: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Process:
+    """One entry under `processes:`, fully resolved.
+
+    `command` is the argument vector (a string in the file has become `("sh", "-c", text)`). `env` is the
+    spec's own part: sandbox `env_file`, sandbox `env`, process `env_file`, process `env`, later ones
+    winning. `workdir` is absolute or relative to the workspace, "" being the workspace itself.
+    `inherit_env`: True (all of the caller's environment), False (none) or the names to take; only the
+    provider `local` uses it. `secrets` are the names of variables whose values are masked wherever we
+    print. `digest` is 8 hex digits (design, section 2).
+    """
+
+    sandbox: str
+    name: str
+    command: tuple[str, ...]
+    digest: str
+    env: Pairs = ()
+    user: str | None = None
+    workdir: str = ""
+    stdin: Literal["closed", "pipe"] = "closed"
+    restart: Restart = Restart()
+    health_check: HealthCheck | None = None
+    ready_when: ReadyLine | ReadyCommand | None = None
+    depends_on: tuple[Dependency, ...] = ()
+    stop: Stop = Stop()
+    replicas: int = 1
+    replica_env: tuple[Pairs, ...] = ()
+    """Variables that differ from replica to replica (a Procfile's PORT): entry 0 is for replica 1."""
+    update: Literal["stop-first", "start-first"] = "stop-first"
+    inherit_env: bool | tuple[str, ...] = True
+    secrets: tuple[str, ...] = ()
+    profiles: tuple[str, ...] = ()
+    watch: tuple[WatchRule, ...] = ()
+
+    @property
+    def address(self) -> str:
+        """`sandbox/process`, unique in the project."""
+        return f"{self.sandbox}/{self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class Resources:
+    """What a sandbox has; memory and disk in bytes. Fields left out keep the provider's defaults."""
+
+    cpus: float | None = None
+    memory: int | None = None
+    disk: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Network:
+    """Network policy (contract, section 2.10)."""
+
+    allow_internet_access: bool = True
+    allow_out: tuple[str, ...] = ()
+    deny_out: tuple[str, ...] = ()
+
+    @property
+    def restrictive(self) -> bool:
+        """Whether it forbids anything at all."""
+        return not self.allow_internet_access or bool(self.allow_out or self.deny_out)
+
+
+@dataclass(frozen=True, slots=True)
+class FileSystem:
+    """A file system of the cloud, mounted into a sandbox."""
+
+    id: str
+    mount_path: str
+    read_only: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Files:
+    """What is copied into a sandbox; `from_` is relative to the project directory, `to` to the workspace."""
+
+    from_: str
+    to: str = "."
+    ignore: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Sandbox:
+    """One entry under `sandboxes:`. `full_name` is the name at the provider; `timeout` is seconds (0:
+    none).
+
+    A `setup` command has become a process named `@setup1`, `@setup2`, … in `processes` that the sandbox's
+    other processes need completed, so that the plan knows a single kind of work.
+    """
+
+    name: str
+    full_name: str
+    processes: tuple[Process, ...]
+    workspace: str = "/workspace"
+    image: str | None = None
+    snapshot: str | None = None
+    resources: Resources | None = None
+    timeout: int | None = None
+    network: Network | None = None
+    ports: tuple[int, ...] = ()
+    file_systems: tuple[FileSystem, ...] = ()
+    files: tuple[Files, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Project:
+    """A whole project, ready to be compared with what runs.
+
+    `directory` is the absolute path of the project; `files` are the files read, in order. `disabled` holds
+    the addresses of processes whose profiles are not active: known, but not wanted. Processes are in file
+    order.
+    """
+
+    name: str
+    directory: str
+    provider: Literal["local", "tensorlake"]
+    sandboxes: tuple[Sandbox, ...]
+    files: tuple[str, ...] = ()
+    disabled: tuple[str, ...] = ()
+    inactive: tuple[Process, ...] = field(default=())
+    """The processes that `disabled` names, so that `run` and an explicit `start` can use them."""
+
+    def processes(self) -> Iterator[Process]:
+        """All wanted processes, in file order."""
+        for sandbox in self.sandboxes:
+            yield from sandbox.processes

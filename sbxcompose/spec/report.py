@@ -1,0 +1,92 @@
+"""The mistakes of a project's files as text: place, line, caret, way out; pure."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from sbxcompose.errors import InvalidSpec, Mistake
+
+MOST = 50
+"""Mistakes that are shown; whoever has more will not read them all."""
+_WIDEST = 160
+
+
+class Styler(Protocol):
+    """Colours, or none."""
+
+    def red(self, text: str) -> str:
+        """What is wrong."""
+
+    def cyan(self, text: str) -> str:
+        """The way out."""
+
+    def dim(self, text: str) -> str:
+        """The file's own text."""
+
+    def bold(self, text: str) -> str:
+        """The place."""
+
+
+class Plain:
+    """No colours."""
+
+    def red(self, text: str) -> str:
+        """As it is."""
+        return text
+
+    cyan = dim = bold = red
+
+
+def render(error: InvalidSpec, style: Styler | None = None) -> str:
+    """All mistakes, an empty line between them; no line break at the end."""
+    style = style or Plain()
+    shown = [render_mistake(each, style) for each in error.mistakes[:MOST]]
+    if len(error.mistakes) > MOST:
+        shown.append(style.dim(f"… and {len(error.mistakes) - MOST} more mistakes"))
+    return "\n\n".join(shown)
+
+
+def render_mistake(mistake: Mistake, style: Styler | None = None) -> str:
+    """`file:line:column: message`, the line, a caret, the hint."""
+    style = style or Plain()
+    place = ":".join(str(each) for each in (mistake.file, mistake.line, mistake.column) if each)
+    head = f"{style.bold(_safe(place) + ':')} " if place else ""
+    lines = [f"{head}{style.red(_safe(mistake.message))}"]
+    if mistake.line and mistake.source.strip():
+        source, caret = _excerpt(mistake.source, mistake.column)
+        number = str(mistake.line)
+        lines.append(f"{style.dim(f'{number} |')} {source}")
+        lines.append(f"{style.dim(' ' * len(number) + ' |')} {caret}{style.red('^')}")
+    if mistake.hint:
+        lines.append(f"{style.cyan('hint:')} {_safe(mistake.hint)}")
+    return "\n".join(lines)
+
+
+def _excerpt(source: str, column: int) -> tuple[str, str]:
+    """The line, cut to a readable width around the column, and what stands before the caret."""
+    start = 0
+    if len(source) > _WIDEST:
+        start = max(0, min(column - 1 - _WIDEST // 2, len(source) - _WIDEST))
+    before = _safe(source[start : max(start, column - 1)])
+    rest = _safe(source[max(start, column - 1) : start + _WIDEST].rstrip())
+    lead = "…" if start else ""
+    tail = "…" if start + _WIDEST < len(source) else ""
+    # A tab before the caret must stay a tab, so that both lines are indented alike.
+    caret = "".join("\t" if each == "\t" else " " * _cells(each) for each in before)
+    return f"{lead}{before}{rest}{tail}", (" " if start else "") + caret
+
+
+def _cells(character: str) -> int:
+    """How wide a terminal shows a character: two cells for the wide ones of East Asia, and emoji."""
+    if character < "\u1100":
+        return 0 if "\u0300" <= character <= "\u036f" else 1
+    from unicodedata import combining, east_asian_width
+
+    if combining(character):
+        return 0
+    return 2 if east_asian_width(character) in "WF" else 1
+
+
+def _safe(text: str) -> str:
+    """Control characters of the file must not reach the terminal."""
+    return "".join(each if each.isprintable() or each in "\t\n" else "\ufffd" for each in text)

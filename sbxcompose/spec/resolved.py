@@ -1,0 +1,201 @@
+"""The project as plain data in the file's own language, for `config`: loading it again gives the same
+project.
+"""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterable
+from typing import Any
+
+from sbxcompose.spec.project import (
+    Dependency,
+    HealthCheck,
+    Process,
+    Project,
+    ReadyCommand,
+    ReadyLine,
+    Resources,
+    Restart,
+    Sandbox,
+    Stop,
+    WatchRule,
+)
+from sbxcompose.spec.units import format_duration, format_size
+
+MASK = "***"
+
+
+def resolved(project: Project, *, reveal: bool = False) -> dict[str, Any]:
+    """What `config` prints: defaults left out, values of secrets masked unless `reveal`.
+
+    A dollar sign is written `$$`, as a file must have it. What a Procfile's replicas have of their own
+    (PORT) is shown for the first one.
+    """
+    inactive: dict[str, list[Process]] = {}
+    for process in project.inactive:
+        inactive.setdefault(process.sandbox, []).append(process)
+    sandboxes = {each.name: _sandbox(each, inactive.get(each.name, []), reveal) for each in project.sandboxes}
+    values: Any = _escaped({"name": project.name, "provider": project.provider, "sandboxes": sandboxes})
+    assert isinstance(values, dict)
+    return values
+
+
+def _escaped(value: Any) -> Any:
+    if isinstance(value, str):
+        return value.replace("$", "$$")
+    if isinstance(value, dict):
+        return {key: _escaped(each) for key, each in value.items()}
+    if isinstance(value, list):
+        return [_escaped(each) for each in value]
+    return value
+
+
+def _given(**values: Any) -> dict[str, Any]:
+    """Without what says nothing."""
+    return {key: value for key, value in values.items() if value not in (None, [], {}, ())}
+
+
+def _sandbox(sandbox: Sandbox, inactive: list[Process], reveal: bool) -> dict[str, Any]:
+    everything = [*sandbox.processes, *inactive]
+    setup = [process for process in everything if process.name.startswith("@")]
+    rest = [process for process in everything if not process.name.startswith("@")]
+    values = _given(
+        image=sandbox.image,
+        snapshot=sandbox.snapshot,
+        resources=_resources(sandbox.resources),
+        timeout=None if sandbox.timeout is None else format_duration(sandbox.timeout),
+        ports=list(sandbox.ports),
+        file_systems=[
+            {"id": each.id, "mount_path": each.mount_path, "read_only": each.read_only}
+            for each in sandbox.file_systems
+        ],
+        files=[
+            _given(**{"from": each.from_, "to": each.to, "ignore": list(each.ignore)})
+            for each in sandbox.files
+        ],
+        setup=[list(process.command) for process in setup],
+        env=_environment(setup[0], reveal) if setup else None,
+        secrets=list(setup[0].secrets) if setup else None,
+        inherit_env=_inherited(setup[0]) if setup else None,
+    )
+    if sandbox.network is not None:
+        network = sandbox.network
+        values["network"] = {
+            "allow_internet_access": network.allow_internet_access,
+            "allow_out": list(network.allow_out),
+            "deny_out": list(network.deny_out),
+        }
+    processes = {process.name: _process(process, reveal) for process in rest}
+    return {"name": sandbox.full_name, "workspace": sandbox.workspace, **values, "processes": processes}
+
+
+def _resources(resources: Resources | None) -> dict[str, Any] | None:
+    if resources is None:
+        return None
+    return _given(
+        cpus=resources.cpus,
+        memory=None if resources.memory is None else format_size(resources.memory),
+        disk=None if resources.disk is None else format_size(resources.disk),
+    )
+
+
+def _process(process: Process, reveal: bool) -> dict[str, Any]:
+    values: dict[str, Any] = {"command": list(process.command), "replicas": process.replicas}
+    values.update(
+        _given(
+            user=process.user,
+            workdir=process.workdir or None,
+            env=_environment(process, reveal),
+            inherit_env=_inherited(process),
+            secrets=list(process.secrets),
+            stdin=None if process.stdin == "closed" else process.stdin,
+            restart=_restart(process.restart),
+            health_check=None if process.health_check is None else _health_check(process.health_check),
+            ready_when=_ready(process.ready_when),
+            depends_on=_dependencies(process.depends_on),
+            stop=_stop(process.stop),
+            watch=[_watch(each) for each in process.watch],
+            profiles=list(process.profiles),
+            update=None if process.update == "stop-first" else process.update,
+        )
+    )
+    # `inherit_env: false` says something, though it looks empty.
+    if process.inherit_env is not True:
+        values["inherit_env"] = _inherited(process)
+    return values
+
+
+def _environment(process: Process, reveal: bool) -> dict[str, str]:
+    values = dict(process.env)
+    if process.replica_env:
+        values.update(process.replica_env[0])
+    hidden = frozenset(() if reveal else process.secrets)
+    return {
+        name: MASK if name in hidden else _masked(value, values, hidden) for name, value in values.items()
+    }
+
+
+def _masked(value: str, values: dict[str, str], hidden: Iterable[str]) -> str:
+    """A value with the secrets in it masked: `postgres://u:secret@host`."""
+    for name in hidden:
+        secret = values.get(name, "")
+        if len(secret) >= 4:
+            value = value.replace(secret, MASK)
+    return value
+
+
+def _inherited(process: Process) -> bool | list[str] | None:
+    if process.inherit_env is True:
+        return None
+    return list(process.inherit_env) if isinstance(process.inherit_env, tuple) else False
+
+
+def _restart(restart: Restart) -> dict[str, Any]:
+    return _given(
+        policy=restart.policy.value,
+        max_restarts=restart.max_restarts,
+        initial_backoff=format_duration(restart.initial_backoff),
+        max_backoff=format_duration(restart.max_backoff),
+    )
+
+
+def _health_check(check: HealthCheck) -> dict[str, Any]:
+    what: dict[str, Any] = (
+        {"http": {"port": check.port, "path": check.path}} if check.kind == "http" else {"tcp": check.port}
+    )
+    return {
+        **what,
+        "initial_delay": format_duration(check.initial_delay),
+        "interval": format_duration(check.interval),
+        "timeout": format_duration(check.timeout),
+        "failure_threshold": check.failure_threshold,
+    }
+
+
+def _ready(ready: ReadyLine | ReadyCommand | None) -> dict[str, Any] | None:
+    if ready is None:
+        return None
+    return {"log": ready.pattern} if isinstance(ready, ReadyLine) else {"exec": list(ready.command)}
+
+
+def _dependencies(needs: tuple[Dependency, ...]) -> dict[str, Any]:
+    return {
+        f"{each.sandbox}/{each.process}": _given(condition=each.condition.value, restart=each.restart or None)
+        for each in needs
+        if not each.process.startswith("@")
+    }
+
+
+def _stop(stop: Stop) -> dict[str, Any]:
+    try:
+        name: str | int = signal.Signals(stop.signal).name
+    except ValueError:
+        name = stop.signal
+    return {"signal": name, "grace": format_duration(stop.grace)}
+
+
+def _watch(rule: WatchRule) -> dict[str, Any]:
+    return _given(
+        path=rule.path, action=rule.action, ignore=list(rule.ignore), signal=rule.signal, run=list(rule.run)
+    )

@@ -1,0 +1,251 @@
+"""Plain values -> models, or every mistake in them, in human words and at its place."""
+
+from __future__ import annotations
+
+from types import UnionType
+from typing import Annotated, Any, Union, get_args, get_origin
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from sbxcompose.errors import Mistake
+from sbxcompose.spec.fields import did_you_mean
+from sbxcompose.spec.models import ProjectModel
+from sbxcompose.spec.places import Places
+from sbxcompose.spec.values import Path
+
+
+def validate(values: Any, places: Places, mistakes: list[Mistake]) -> ProjectModel | None:
+    """The model of the whole file.
+
+    Where `mistakes` has grown, it is a model of what is sound, so that dependencies and the like can be
+    checked too; or None if so much is wrong that this would only find mistakes that are none.
+    """
+    try:
+        return ProjectModel.model_validate(values)
+    except ValidationError as error:
+        found = error.errors(include_url=False)
+    mistakes.extend(_mistake(details, places) for details in found)
+    if not isinstance(values, dict) or not all(_prune(values, details) for details in found):
+        return None
+    try:
+        return ProjectModel.model_validate(values)
+    except ValidationError:
+        return None
+
+
+def _prune(values: dict[str, Any], details: ErrorDetails) -> bool:
+    """Take out the smallest part that is wrong. False if whole processes or sandboxes would have to go."""
+    path: Path = details["loc"]
+    if path[-1:] == ("[key]",):
+        return False
+    holder: Any = values
+    for depth, step in enumerate(path):
+        if step not in holder:
+            if step == "command" and details["type"] == "missing":
+                holder[step] = ("true",)
+                return True
+            return _remove(values, path[:depth])
+        if not isinstance(holder[step], dict):
+            return _remove(values, path[: depth + 1])
+        holder = holder[step]
+    return _remove(values, path)
+
+
+def _remove(values: dict[str, Any], path: Path) -> bool:
+    if not path or path[-1] in _HOLDERS or (path[-2:-1] and path[-2] in _HOLDERS):
+        return False
+    holder: Any = values
+    for step in path[:-1]:
+        holder = holder[step]
+    holder.pop(path[-1], None)
+    return True
+
+
+_HOLDERS = ("processes", "sandboxes")
+
+
+def _mistake(details: ErrorDetails, places: Places) -> Mistake:
+    path: Path = details["loc"]
+    kind, context = details["type"], details.get("ctx", {})
+    if kind == "spec":
+        path = (*path, *context["at"])
+        on_key = path[-1:] == ("[key]",)
+        path = path[:-1] if on_key else path
+        return places.mistake(path, context["message"], context["hint"], on_key=on_key)
+    if kind == "extra_forbidden":
+        return _unknown_key(path, places)
+    if kind == "missing":
+        return places.mistake(path[:-1], f"`{path[-1]}` is missing", _missing_hint(path), on_key=True)
+    return places.mistake(path, f"{_subject(path)} {_complaint(details)}", _type_hint(details))
+
+
+def _unknown_key(path: Path, places: Places) -> Mistake:
+    key = str(path[-1])
+    model = model_at(path[:-1])
+    known = sorted(_keys_of(model)) if model is not None else []
+    listed = f"known here: {', '.join(f'`{each}`' for each in known)}" if known else None
+    meant = _FOREIGN.get(key)
+    hint = (
+        f"did you mean `{meant}`?" if meant in known else did_you_mean(key, known, _elsewhere(key) or listed)
+    )
+    return places.mistake(path, f"unknown key `{key}`", hint, on_key=True)
+
+
+_FOREIGN = {
+    "environment": "env",
+    "services": "processes",
+    "working_dir": "workdir",
+    "cwd": "workdir",
+    "directory": "workdir",
+    "healthcheck": "health_check",
+    "readiness_probe": "health_check",
+    "liveness_probe": "health_check",
+    "stop_signal": "stop",
+    "stop_grace_period": "stop",
+    "shutdown": "stop",
+    "scale": "replicas",
+    "deploy": "replicas",
+    "cmd": "command",
+    "run": "command",
+    "entrypoint": "command",
+    "availability": "restart",
+    "volumes": "file_systems",
+    "start_period": "initial_delay",
+    "start_delay": "initial_delay",
+    "period_seconds": "interval",
+    "retries": "failure_threshold",
+    "readonly": "read_only",
+    "memory_mb": "memory",
+    "disk_mb": "disk",
+    "timeout_secs": "timeout",
+}
+"""What other tools call it."""
+
+
+def _elsewhere(key: str) -> str | None:
+    """Where the key does belong, if not here."""
+    places = {"sandbox": "a sandbox", "process": "a process", "file": "the top of the file"}
+    for word, model in (("process", "ProcessModel"), ("sandbox", "SandboxModel"), ("file", "ProjectModel")):
+        found = _BY_NAME.get(model)
+        if found is not None and key in _keys_of(found):
+            return f"`{key}` belongs to {places[word]}"
+    return None
+
+
+def _missing_hint(path: Path) -> str | None:
+    return "say what runs: `command: ...`" if path[-1] == "command" else None
+
+
+def _subject(path: Path) -> str:
+    """`replicas`, or the list that an entry is in."""
+    names = [step for step in path if isinstance(step, str) and step != "[key]"]
+    if not names:
+        return "the file"
+    return f"an entry of `{names[-1]}`" if isinstance(path[-1], int) else f"`{names[-1]}`"
+
+
+_WANTED = {
+    "string_type": "text",
+    "int_type": "a whole number",
+    "int_from_float": "a whole number",
+    "float_type": "a number",
+    "bool_type": "true or false",
+    "tuple_type": "a list",
+    "dict_type": "a mapping (`key: value`)",
+    "model_type": "a mapping (`key: value`)",
+    "model_attributes_type": "a mapping (`key: value`)",
+}
+
+
+def _complaint(details: ErrorDetails) -> str:
+    kind, context, value = details["type"], details.get("ctx", {}), details["input"]
+    if kind in _WANTED:
+        return f"must be {_WANTED[kind]}, not {_what(value)}"
+    if kind == "literal_error":
+        return f"must be {context['expected']}, not {_what(value)}"
+    bounds = {"greater_than": "gt", "greater_than_equal": "ge", "less_than": "lt", "less_than_equal": "le"}
+    if kind in bounds:
+        words = {"gt": "more than", "ge": "at least", "lt": "less than", "le": "at most"}[bounds[kind]]
+        return f"must be {words} {context[bounds[kind]]}, not {_what(value)}"
+    if kind == "string_too_short":
+        return "is empty"
+    if kind == "string_pattern_mismatch":
+        return f"must match `{context['pattern']}`, which {_what(value)} does not"
+    if kind == "string_unicode":
+        return "holds bytes that are not UTF-8"
+    return f"is wrong: {details['msg'][:1].lower()}{details['msg'][1:]}"
+
+
+def _what(value: Any) -> str:
+    if value is None:
+        return "nothing"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int | float):
+        written = f"{value}"
+        return f"the number {written if len(written) <= 20 else written[:17] + '...'}"
+    if isinstance(value, str):
+        return f"`{value if len(value) <= 40 else value[:37] + '...'}`"
+    return "a list" if isinstance(value, tuple) else "a mapping"
+
+
+def _type_hint(details: ErrorDetails) -> str | None:
+    kind, value, context = details["type"], details["input"], details.get("ctx", {})
+    if kind == "string_type" and isinstance(value, bool | int | float):
+        return f'put quotes around it: "{_what(value).removeprefix("the number ")}"'
+    if kind == "bool_type" and isinstance(value, str) and value.lower() in ("yes", "on", "no", "off"):
+        return f"write `{'true' if value.lower() in ('yes', 'on') else 'false'}`"
+    if kind == "literal_error" and isinstance(value, str):
+        words = context["expected"].replace("'", "").replace(" or ", ", ").split(", ")
+        return did_you_mean(value, words)
+    if kind == "tuple_type":
+        return "write `[...]`, or a line that begins with `- ` for each entry"
+    return None
+
+
+def model_at(path: Path) -> type[BaseModel] | None:
+    """The model whose keys stand at a path of the file."""
+    model: Any = ProjectModel
+    for step in path:
+        model = _inner(_field(model, step) if _is_model(model) else _item(model))
+    return model if _is_model(model) else None
+
+
+def _is_model(kind: Any) -> bool:
+    return isinstance(kind, type) and issubclass(kind, BaseModel)
+
+
+def _field(model: type[BaseModel], key: str | int) -> Any:
+    for name, info in model.model_fields.items():
+        if key == (info.alias or name):
+            return info.annotation
+    return None
+
+
+def _item(kind: Any) -> Any:
+    arguments = [each for each in get_args(kind) if each is not Ellipsis]
+    return arguments[-1] if arguments else None
+
+
+def _inner(kind: Any) -> Any:
+    """Strip `Annotated` and `| None`."""
+    while True:
+        origin = get_origin(kind)
+        if origin is Annotated:
+            kind = get_args(kind)[0]
+        elif origin in (Union, UnionType):
+            kind = next((each for each in get_args(kind) if each is not type(None)), None)
+        else:
+            return kind
+
+
+def _keys_of(model: type[BaseModel]) -> list[str]:
+    return [info.alias or name for name, info in model.model_fields.items()]
+
+
+_BY_NAME: dict[str, type[BaseModel]] = {"ProjectModel": ProjectModel}
+for _key, _name in (("sandboxes", "SandboxModel"), ("processes", "ProcessModel")):
+    _found = model_at((_key, "each"))
+    if _found is not None:
+        _BY_NAME[_name] = _found

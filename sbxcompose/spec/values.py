@@ -1,0 +1,171 @@
+"""A tree of nodes -> plain values for the models, with `${VAR}` replaced.
+
+Where the models want text (a command, a variable's value), a scalar counts as it is written: `VERSION:
+1.10` is `1.10` and the command `true` is a word. Keys with an empty value count as not given; `x-` keys are
+for people.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from sbxcompose.errors import Mistake
+from sbxcompose.spec.interpolate import Lookup, Problem, interpolate
+from sbxcompose.spec.nodes import Mapping, Node, Scalar, Sequence
+from sbxcompose.spec.scalars import resolve
+
+Path = tuple[str | int, ...]
+"""Where a value stands: keys and list indexes from the root."""
+
+_MOST = 200_000
+"""So many values may come from writing out aliases; what is written out already counts for itself."""
+_DEEPEST = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """What the conversion must know of a place in the spec: see the module."""
+
+    keys: dict[str, Shape] = field(default_factory=dict)
+    each: Shape | None = None
+    """The shape of every value of a mapping whose keys are names."""
+    text: bool = False
+    nulls: Literal["drop", "keep", "empty"] = "drop"
+    extensible: bool = False
+    """Whether `x-` keys are allowed."""
+
+
+TEXT = Shape(text=True, nulls="keep")
+_COMMON = {"env": TEXT}
+_PROCESS = Shape(
+    {
+        **_COMMON,
+        "command": TEXT,
+        "user": TEXT,
+        "ready_when": Shape({"exec": TEXT}),
+        "depends_on": Shape(nulls="keep"),
+        "watch": Shape({"run": TEXT}),
+    },
+    extensible=True,
+)
+_PROCESSES = Shape(each=_PROCESS, nulls="empty")
+_SANDBOX = Shape({**_COMMON, "setup": TEXT, "processes": _PROCESSES}, extensible=True)
+ROOT = Shape(
+    {**_COMMON, "sandboxes": Shape(each=_SANDBOX, nulls="empty"), "processes": _PROCESSES}, extensible=True
+)
+"""The whole file."""
+_ANY = Shape()
+
+
+@dataclass(frozen=True, slots=True)
+class Use:
+    """A value that was made from variables."""
+
+    path: Path
+    names: frozenset[str]
+    node: Scalar
+
+
+class Converter:
+    """Converts one tree; `mistakes` and `uses` (which values came from which variables) grow as it goes.
+
+    `size` is the number of characters in all files: no file has more values than that without aliases.
+    `exhausted`: there are more still, or they are nested too deeply, and the result is of no use.
+    """
+
+    def __init__(self, lookup: Lookup, size: int = 0) -> None:
+        self._lookup = lookup
+        self._most = _MOST + size
+        self.exhausted = False
+        self._path: list[str | int] = []
+        self._count = 0
+        self.mistakes: list[Mistake] = []
+        self.uses: list[Use] = []
+
+    def convert(self, node: Node, shape: Shape = ROOT) -> Any:
+        """The plain value: None, bool, int, float, str, tuple or dict."""
+        self._count += 1
+        if isinstance(node, Scalar):
+            return self._scalar(node, shape)
+        if self._count > self._most or len(self._path) > _DEEPEST:
+            self._refuse(node)
+            return None
+        if isinstance(node, Sequence):
+            return self._sequence(node, shape)
+        assert isinstance(node, Mapping)
+        return self._mapping(node, shape)
+
+    def _sequence(self, node: Sequence, shape: Shape) -> tuple[Any, ...]:
+        items = []
+        for index, item in enumerate(node.items):
+            self._path.append(index)
+            items.append(self.convert(item, shape))
+            self._path.pop()
+        return tuple(items)
+
+    def _mapping(self, node: Mapping, shape: Shape) -> dict[str, Any]:
+        values: dict[str, Any] = {}
+        for key, (_, child) in node.entries.items():
+            if shape.extensible and key.startswith("x-"):
+                continue
+            self._path.append(key)
+            value = self.convert(child, self._shape_of(key, shape))
+            self._path.pop()
+            if value is not None or shape.nulls == "keep":
+                values[key] = value
+            elif shape.nulls == "empty":
+                values[key] = {}
+        return values
+
+    @staticmethod
+    def _shape_of(key: str, shape: Shape) -> Shape:
+        return shape if shape.text else shape.each or shape.keys.get(key, _ANY)
+
+    def _scalar(self, node: Scalar, shape: Shape) -> Any:
+        text = node.text
+        if "\0" in text:
+            self.mistakes.append(
+                node.mistake("a NUL character cannot be part of a command, a name or a variable")
+            )
+            return None
+        if "$" not in text or node.literal:
+            return text if shape.text and node.value is not None else node.value
+        value = self._interpolated(node)
+        return resolve(value) if node.plain and not shape.text else value
+
+    def _interpolated(self, node: Scalar) -> str:
+        names: set[str] = set()
+
+        def lookup(name: str) -> str | None:
+            names.add(name)
+            return self._lookup(name)
+
+        value, problems = interpolate(node.text, lookup)
+        self.mistakes.extend(_located(node, problem) for problem in problems)
+        if names:
+            self.uses.append(Use(tuple(self._path), frozenset(names), node))
+        return value
+
+    def _refuse(self, node: Node) -> None:
+        if self.exhausted:
+            return
+        self.exhausted = True
+        if self._count > self._most:
+            message = f"with its aliases written out, the file has more than {self._most} values"
+            hint = "aliases of aliases multiply: write out what you need"
+            self.mistakes.append(node.mistake(message, hint))
+        else:
+            self.mistakes.append(node.mistake(f"nested more than {_DEEPEST} levels deep"))
+
+
+def _located(node: Scalar, problem: Problem) -> Mistake:
+    """The mistake, at the expression itself if it can be found behind the beginning of the scalar."""
+    document, line, column = node.document, node.line, node.column
+    needle = problem.expression.split("\n", 1)[0]
+    for number in range(line, min(line + node.text.count("\n") + 3, line + 1000)):
+        found = document.source(number).find(needle, column - 1 if number == line else 0)
+        if found >= 0:
+            line, column = number, found + 1
+            break
+    return document.mistake(problem.message, line, column, problem.hint)

@@ -1,0 +1,94 @@
+"""The variables of each process, from the widest level to the narrowest, and which of them are secret."""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Sequence
+
+from sbxcompose.spec.base_models import WithEnvironment
+from sbxcompose.spec.files import Reader
+from sbxcompose.spec.places import Places
+from sbxcompose.spec.project import Pairs
+from sbxcompose.spec.sources import in_words
+from sbxcompose.spec.values import Path, Use
+
+
+class Variables:
+    """Reads `env` and `env_file` at each level; mistakes go to the reader's."""
+
+    def __init__(self, reader: Reader, places: Places) -> None:
+        self._reader = reader
+        self._places = places
+        self._files: dict[str, dict[str, str]] = {}
+
+    def layer(self, below: dict[str, str], model: WithEnvironment, path: Path) -> dict[str, str]:
+        """`below` with what the level at `path` says laid over it; `below` itself where it says nothing."""
+        if not model.env and not model.env_file:
+            return below
+        values = dict(below)
+        for index, each in enumerate(model.env_file):
+            values.update(self._file(each.path, each.required, (*path, "env_file", index)))
+        for name, value in model.env.items():
+            known = self._reader.variable(name) if value is None else value
+            if known is not None:
+                values[name] = known
+        return values
+
+    def _file(self, name: str, required: bool, path: Path) -> dict[str, str]:
+        node = self._places.value(path)
+        full = os.path.normpath(os.path.join(node.document.directory, name))
+        if full not in self._files:
+            content = self._reader.sources.read(full)
+            if isinstance(content, int):
+                if required or content not in (errno.ENOENT, errno.ENOTDIR):
+                    self._reader.mistakes.append(node.mistake(f"the file `{name}` {in_words(content)}"))
+                return {}
+            self._files[full] = self._reader.variables(full, content, self._reader.variable)
+        return self._files[full]
+
+
+def pairs_of(values: dict[str, str]) -> Pairs:
+    """An environment in the form of `spec.project`."""
+    return tuple(sorted(values.items()))
+
+
+class Secrets:
+    """Which variables are masked: the names given, and those whose values were made from one of them."""
+
+    def __init__(self, uses: Sequence[Use]) -> None:
+        self._derived: dict[Path, list[tuple[str, frozenset[str]]]] = {}
+        self._elsewhere: list[Use] = []
+        for use in uses:
+            at = _env_position(use.path)
+            if at is None:
+                self._elsewhere.append(use)
+            else:
+                step = use.path[at + 1]
+                name = use.node.text.partition("=")[0] if isinstance(step, int) else step
+                self._derived.setdefault(use.path[:at], []).append((name, use.names))
+
+    def at(self, names: tuple[str, ...], *levels: Path) -> tuple[str, ...]:
+        """`names` with the variables of the given levels that were made from them."""
+        if not names:
+            return ()
+        known = dict.fromkeys(names)
+        for level in levels:
+            for name, used in self._derived.get(level, ()):
+                if not used.isdisjoint(names):
+                    known[name] = None
+        return tuple(known)
+
+    def exposed(self, names: set[str]) -> list[tuple[Use, str]]:
+        """Secrets that stand somewhere else than in a variable, where `ps` or a plan would show them."""
+        if not names:
+            return []
+        return [(use, min(use.names & names)) for use in self._elsewhere if not use.names.isdisjoint(names)]
+
+
+def _env_position(path: Path) -> int | None:
+    """Where in the path `env` is the key of a level: at the top, in a sandbox, in a process."""
+    for at in (0, 2, 4):
+        if len(path) > at + 1 and path[at] == "env":
+            return at
+    return None

@@ -1,0 +1,97 @@
+from __future__ import annotations
+
+import re
+from contextlib import suppress
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sbxcompose.spec.units import (
+    DURATION_PATTERN,
+    SIZE_PATTERN,
+    BadUnit,
+    format_duration,
+    format_size,
+    parse_duration,
+    parse_size,
+)
+
+
+@pytest.mark.parametrize(
+    "text,seconds",
+    [
+        ("500ms", 0.5),
+        ("5s", 5.0),
+        ("1m30s", 90.0),
+        ("1h", 3600.0),
+        ("2d", 172_800.0),
+        ("1.5s", 1.5),
+        ("1h1m1s1ms", 3661.001),
+        ("0", 0.0),
+        (" 3s ", 3.0),
+    ],
+)
+def test_durations(text: str, seconds: float) -> None:
+    assert parse_duration(text) == seconds
+    assert re.fullmatch(DURATION_PATTERN, text.strip())
+
+
+@pytest.mark.parametrize("text", ["", "5", "-1s", "s", "5 s", "1s1m", "5x", "1e3s", "five", "9" * 400 + "s"])
+def test_what_is_no_duration(text: str) -> None:
+    with pytest.raises(BadUnit, match="is not a duration"):
+        parse_duration(text)
+    assert len(text) > 100 or not re.fullmatch(DURATION_PATTERN, text, re.ASCII)
+
+
+def test_a_bare_number_is_told_its_units() -> None:
+    with pytest.raises(BadUnit) as caught:
+        parse_duration("5")
+    assert caught.value.hint == "say the unit: `5s` or `5ms`"
+    with pytest.raises(BadUnit) as caught:
+        parse_size("512")
+    assert caught.value.hint == "say the unit: `512mb` or `512gb`"
+
+
+@pytest.mark.parametrize(
+    "text,size",
+    [
+        ("100b", 100),
+        ("1kb", 1024),
+        ("512mb", 512 * 1024**2),
+        ("512MB", 512 * 1024**2),
+        ("2gb", 2 * 1024**3),
+        ("2GiB", 2 * 1024**3),
+        ("2g", 2 * 1024**3),
+        ("1.5g", 1536 * 1024**2),
+        ("1tb", 1024**4),
+        ("0", 0),
+    ],
+)
+def test_sizes(text: str, size: int) -> None:
+    assert parse_size(text) == size
+    assert re.fullmatch(SIZE_PATTERN, text)
+
+
+@pytest.mark.parametrize("text", ["", "512", "-1mb", "mb", "1pb", "1 000mb", "one"])
+def test_what_is_no_size(text: str) -> None:
+    with pytest.raises(BadUnit, match="is not a size"):
+        parse_size(text)
+    assert not re.fullmatch(SIZE_PATTERN, text)
+
+
+@given(st.integers(0, 10**13))
+def test_durations_are_read_back(micros: int) -> None:
+    assert parse_duration(format_duration(micros / 1_000_000)) == pytest.approx(micros / 1_000_000, abs=1e-6)
+
+
+@given(st.integers(0, 2**50))
+def test_sizes_are_read_back(size: int) -> None:
+    assert parse_size(format_size(size)) == size
+
+
+@given(st.text())
+def test_any_text_is_read_or_refused(text: str) -> None:
+    for parse in (parse_duration, parse_size):
+        with suppress(BadUnit):
+            assert parse(text) >= 0
