@@ -1,0 +1,45 @@
+"""The one seam where an HTTP answer becomes a value or one of our errors (contract, section 7.1)."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from sbxcompose.api.transport import Answer
+from sbxcompose.errors import Conflict, NotFound, Refused
+
+
+def expect(answer: Answer, what: str) -> Any:
+    """The decoded body of a good answer (2xx). Raises `NotFound`, `Conflict` or `Refused` naming `what`."""
+    if 200 <= answer.status < 300:
+        try:
+            return answer.json()
+        except ValueError as error:
+            raise Refused(f"{what}: the provider's answer is not JSON", status=answer.status) from error
+    raise refusal(answer.status, answer.body, what)
+
+
+def refusal(status: int, body: bytes, what: str) -> Refused:
+    """The error for an answer that is not good: the provider's own words, where it gave any."""
+    words, code, hint = _words(body)
+    message = f"{what}: {words or f'HTTP {status}'}"
+    match status:
+        case 404:
+            return NotFound(message, status=status, code=code, hint=hint)
+        case 409:
+            return Conflict(message, status=status, code=code, hint=hint)
+        case 401 | 403:
+            return Refused(message, status=status, code=code, hint=hint or "check the key")
+        case _:
+            return Refused(message, status=status, code=code, hint=hint)
+
+
+def _words(body: bytes) -> tuple[str, str | None, str | None]:
+    text = body.decode("utf-8", "replace").strip()
+    try:
+        value = json.loads(text)
+    except ValueError:
+        return text[:500], None, None
+    if not isinstance(value, dict):
+        return text[:500], None, None
+    return str(value.get("error") or text[:500]), value.get("code"), value.get("hint")

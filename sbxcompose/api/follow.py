@@ -1,0 +1,249 @@
+"""A sandbox watched: its rows and its output as one ordered stream that survives broken connections.
+
+Uses our `watch` extension. Every piece of output has a position in its log; when the connection breaks (the host's
+server was killed, a proxy hung up) the watch is asked for again from the positions seen, so nothing is lost and
+nothing comes twice. On the host's own machine output comes as references into the log's files, which are read here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from collections import OrderedDict
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from typing import Any, Literal, NamedTuple
+
+from sbxcompose.api import frames
+from sbxcompose.api.models import ProcessInfo
+from sbxcompose.api.sandbox import SandboxClient
+from sbxcompose.errors import Refused, Unreachable
+
+RECONNECT_FOR = 15.0
+"""Seconds during which a broken watch is asked for again before `Unreachable` is raised."""
+FIRST_PAUSE = 0.02
+"""Seconds before the first new try; doubled each time up to half a second."""
+OPEN_FILES = 128
+"""Log files kept open at most."""
+PIECE = 1024 * 1024
+"""Bytes of output handed out in one event at most."""
+
+Logs = Literal["live", "all"] | list[dict[str, Any]] | None
+
+
+class RowSeen(NamedTuple):
+    """A row as it is now."""
+
+    info: ProcessInfo
+
+
+class RowDropped(NamedTuple):
+    """The row with that handle is gone."""
+
+    handle: int
+
+
+class Synced(NamedTuple):
+    """Everything there was when the watch (or a new connection of it) began has been told."""
+
+
+class Broken(NamedTuple):
+    """The connection broke and is being made again; all rows will be told again before the next `Synced`."""
+
+    reason: str
+
+
+class Began(NamedTuple):
+    """A run began."""
+
+    log: str
+    run: int
+    time_ms: int
+
+
+class Ended(NamedTuple):
+    """A run ended, and its output has been handed out."""
+
+    log: str
+    run: int
+    time_ms: int
+    exit_code: int | None
+    signal: int | None
+
+
+class Output(NamedTuple):
+    """Output of one stream (1 standard output, 2 standard error), cut anywhere."""
+
+    log: str
+    stream: int
+    run: int
+    time_ms: int
+    data: bytes
+    place: tuple[str, int, int] | None = None
+    """In a lazy watch on this machine, instead of `data`: the file, where in it, and how much."""
+
+    def read(self) -> bytes:
+        """The bytes; fewer if retention has removed the file meanwhile."""
+        if self.place is None:
+            return self.data
+        path, offset, length = self.place
+        try:
+            with open(path, "rb", buffering=0) as file:
+                file.seek(offset)
+                return file.read(length)
+        except FileNotFoundError:
+            return b""
+
+
+class Lost(NamedTuple):
+    """So many bytes of the log were removed by retention before they could be read."""
+
+    log: str
+    size: int
+
+
+LogEvent = Began | Ended | Lost
+Event = RowSeen | RowDropped | Synced | Broken | Output | LogEvent
+
+
+class Watch:
+    """What to watch. `logs`: "live" (from now on), "all", a list of logs each with `run`, `tail`, `since_ms`, or None.
+
+    Without `follow` the watch ends after `Synced`. `lazy`: output is not read from the log's files until `Output.read`.
+    """
+
+    def __init__(
+        self,
+        client: SandboxClient,
+        *,
+        states: bool,
+        logs: Logs,
+        follow: bool = True,
+        streams: tuple[str, ...] = ("stdout", "stderr"),
+        lazy: bool = False,
+    ) -> None:
+        self._client = client
+        self._lazy = lazy
+        self._refs = client.local
+        self._body: dict[str, Any] = {
+            "states": states,
+            "follow": follow,
+            "refs": self._refs,
+            "logs": logs,
+            "streams": list(streams),
+        }
+        self._positions: dict[str, int] = {}
+        self._names: dict[int, frames.Log] = {}
+        self._files = _Files()
+
+    async def events(self) -> AsyncGenerator[Event, None]:
+        """What happens, in order. Raises `Refused`, or `Unreachable` when it stays broken."""
+        pause, broken_at = FIRST_PAUSE, None
+        try:
+            while True:
+                try:
+                    async for event in self._connection():
+                        broken_at, pause = None, FIRST_PAUSE
+                        yield event
+                    return
+                except Unreachable as error:
+                    now = time.monotonic()
+                    if broken_at is None:
+                        broken_at = now
+                        yield Broken(error.message)
+                    if now - broken_at > RECONNECT_FOR:
+                        raise
+                await asyncio.sleep(pause)
+                pause = min(pause * 2, 0.5)
+        finally:
+            self._files.close()
+
+    async def _connection(self) -> AsyncIterator[Event]:
+        """One connection's events, from where the last one ended."""
+        decoder = frames.FrameDecoder(refs=self._refs)
+        self._names = {}
+        body = {**self._body, "since": self._positions}
+        if self._positions and body["logs"] == "live":
+            # What appeared while the connection was broken is wanted from its beginning.
+            body["logs"] = "all"
+        async with self._client.stream("/watch", body) as stream:
+            async for chunk in stream.chunks():
+                for frame in decoder.feed(chunk):
+                    for event in self._read(frame):
+                        yield event
+        if self._body["follow"]:
+            raise Unreachable("the host closed the connection")
+
+    def _read(self, frame: frames.Frame) -> Iterator[Event]:
+        match frame:
+            case frames.Output():
+                yield self._output(frame, frame.data)
+            case frames.OutputRef():
+                yield from self._referred(frame)
+            case frames.State(info):
+                yield RowSeen(ProcessInfo.read(info))
+            case frames.Dropped(handle):
+                yield RowDropped(handle)
+            case frames.Log(log, name, _, position):
+                self._names[log] = frame
+                self._positions.setdefault(name, position)
+            case frames.RunBegan(log, run, at):
+                yield Began(self._names[log].name, run, at)
+            case frames.RunEnded(log, run, at, code, signal):
+                yield Ended(self._names[log].name, run, at, code, signal)
+            case frames.Gone(log, size):
+                yield Lost(self._names[log].name, size)
+            case frames.Synced():
+                yield Synced()
+
+    def _output(
+        self, frame: frames.Output | frames.OutputRef, data: bytes, place: tuple[str, int, int] | None = None
+    ) -> Output:
+        name = self._names[frame.log].name
+        self._positions[name] = frame.end
+        return Output(name, frame.stream, frame.run, frame.time, data, place)
+
+    def _referred(self, frame: frames.OutputRef) -> Iterator[Event]:
+        log = self._names[frame.log]
+        path = f"{log.directory}/{frame.file_name()}"
+        if self._lazy:
+            yield self._output(frame, b"", (path, frame.offset, frame.length))
+            return
+        done = 0
+        while done < frame.length:
+            data = self._files.read(path, min(frame.length - done, PIECE), frame.offset + done)
+            if not data:
+                yield Lost(log.name, frame.length - done)
+                break
+            done += len(data)
+            yield self._output(frame, data)
+        self._positions[log.name] = frame.end
+
+
+class _Files:
+    """Log files, the lately used ones kept open: a file that retention removes stays readable for us."""
+
+    def __init__(self) -> None:
+        self._open: OrderedDict[str, int] = OrderedDict()
+
+    def read(self, path: str, length: int, offset: int) -> bytes:
+        """Bytes of a file; empty if the file has gone."""
+        fd = self._open.get(path)
+        if fd is None:
+            try:
+                fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+            except FileNotFoundError:
+                return b""
+            except OSError as error:
+                raise Refused(f"the log {path} cannot be read: {error.strerror}", status=0) from error
+            self._open[path] = fd
+            if len(self._open) > OPEN_FILES:
+                os.close(self._open.popitem(last=False)[1])
+        else:
+            self._open.move_to_end(path)
+        return os.pread(fd, length, offset)
+
+    def close(self) -> None:
+        """Close them all."""
+        while self._open:
+            os.close(self._open.popitem()[1])

@@ -1,0 +1,372 @@
+"""What travels on streams, without any I/O: the binary frames of `POST /api/v1/watch`, and server-sent
+events.
+
+A frame is one byte of kind, four bytes of payload length (big-endian), and the payload. Kinds:
+
+    S  JSON ProcessInfo: a row as it is now          D  JSON {"handle"}: that row is gone
+    L  JSON {"log", "name", "directory", "position"}: the number under which a log appears below, and
+       the position from which on it is sent
+    R  JSON {"log", "run", "time"}: a run begins     E  JSON {"log", "run", "time", "exit_code", "signal"}: it
+    ended O  output: log, stream, run, time, end, length; then the bytes themselves, or with `refs` where they
+    are:
+       the segment's start and the offset in its file
+    G  JSON {"log", "bytes"}: so many bytes are gone
+    Y  everything known when the request came has been sent          K  keep-alive
+    A  from the client, if it said that it would: log, position up to which it has used what it was sent
+
+Times are milliseconds since 1970, positions count the bytes of both streams of a log. A receiver skips kinds
+that it does not know.
+"""
+
+from __future__ import annotations
+
+import json
+import struct
+from collections.abc import Mapping
+from typing import Any, Final, NamedTuple
+
+MEDIA_TYPE: Final = "application/vnd.sbxcompose.frames"
+MAX_FRAME: Final = 64 * 1024 * 1024
+"""The longest payload that a decoder takes: more is no frame, but a stranger's bytes."""
+MAX_EVENT: Final = 512 * 1024 * 1024
+"""The longest server-sent event that a decoder takes: a line may be long, and escapes make it longer."""
+
+STDOUT: Final = 1
+STDERR: Final = 2
+SUFFIXES: Final = {STDOUT: ".out", STDERR: ".err"}
+
+_HEAD: Final = struct.Struct(">cI")
+_OUTPUT: Final = struct.Struct(">IBIQQI")
+_REF: Final = struct.Struct(">QQ")
+_ACK: Final = struct.Struct(">IQ")
+
+
+class FrameError(ValueError):
+    """The bytes are not what this stream may carry."""
+
+
+class State(NamedTuple):
+    """A row as it is now: `ProcessInfo.read(info)`."""
+
+    info: dict[str, Any]
+
+
+class Dropped(NamedTuple):
+    """The row with that handle is gone from the list."""
+
+    handle: int
+
+
+class Log(NamedTuple):
+    """From now on `log` means the log `name`, which is sent from `position` on.
+
+    `directory` holds its files if references were asked for. Whoever asks again after a break names the
+    position that it has reached (`"since": {name: position}`); marks of runs that stand exactly there come
+    again.
+    """
+
+    log: int
+    name: str
+    directory: str | None
+    position: int
+
+
+class RunBegan(NamedTuple):
+    """A run began at `time` (ms)."""
+
+    log: int
+    run: int
+    time: int
+
+
+class RunEnded(NamedTuple):
+    """A run ended at `time` (ms); neither `exit_code` nor `signal` when nobody could know."""
+
+    log: int
+    run: int
+    time: int
+    exit_code: int | None
+    signal: int | None
+
+
+class Output(NamedTuple):
+    """`length` bytes of output that came at `time` (ms); `end` is the position after them."""
+
+    log: int
+    stream: int
+    run: int
+    time: int
+    end: int
+    length: int
+    data: bytes
+
+
+class OutputRef(NamedTuple):
+    """As `Output`, but the bytes are at `offset` of a file in the log's directory."""
+
+    log: int
+    stream: int
+    run: int
+    time: int
+    end: int
+    length: int
+    segment: int
+    offset: int
+
+    def file_name(self) -> str:
+        """The file's name. One that is no longer there has been dropped: `length` bytes are gone."""
+        return segment_file(self.segment, self.stream)
+
+
+class Gone(NamedTuple):
+    """So many bytes were dropped before they could be sent."""
+
+    log: int
+    bytes: int
+
+
+class Synced(NamedTuple):
+    """Everything known at the moment of the request has been sent."""
+
+
+class KeepAlive(NamedTuple):
+    """Nothing has happened, and the connection is alive."""
+
+
+class Ack(NamedTuple):
+    """The client has used the log's output up to `position`."""
+
+    log: int
+    position: int
+
+
+Frame = State | Dropped | Log | RunBegan | RunEnded | Output | OutputRef | Gone | Synced | KeepAlive | Ack
+
+SYNCED: Final = _HEAD.pack(b"Y", 0)
+KEEP_ALIVE: Final = _HEAD.pack(b"K", 0)
+
+
+def segment_file(segment: int, stream: int) -> str:
+    """The name of the file that holds a stream's bytes of the segment that starts at position `segment`."""
+    return f"{segment:016x}{SUFFIXES[stream]}"
+
+
+def _json(kind: bytes, value: Mapping[str, Any]) -> bytes:
+    payload = json.dumps(value, separators=(",", ":")).encode()
+    return _HEAD.pack(kind, len(payload)) + payload
+
+
+def encode_state(info: Mapping[str, Any]) -> bytes:
+    """`info` is `ProcessInfo.write()`."""
+    return _json(b"S", info)
+
+
+def encode_dropped(handle: int) -> bytes:
+    """A row is gone."""
+    return _json(b"D", {"handle": handle})
+
+
+def encode_log(log: int, name: str, directory: str | None, position: int) -> bytes:
+    """Announce a log's number, and where it is sent from."""
+    return _json(b"L", {"log": log, "name": name, "directory": directory, "position": position})
+
+
+def encode_run_began(log: int, run: int, time: int) -> bytes:
+    """A run begins."""
+    return _json(b"R", {"log": log, "run": run, "time": time})
+
+
+def encode_run_ended(log: int, run: int, time: int, exit_code: int | None, signal: int | None) -> bytes:
+    """A run ended."""
+    return _json(b"E", {"log": log, "run": run, "time": time, "exit_code": exit_code, "signal": signal})
+
+
+def encode_gone(log: int, count: int) -> bytes:
+    """So many bytes are gone."""
+    return _json(b"G", {"log": log, "bytes": count})
+
+
+def encode_output(log: int, stream: int, run: int, time: int, end: int, data: bytes) -> bytes:
+    """Output with its bytes."""
+    return output_head(log, stream, run, time, end, len(data)) + data
+
+
+def output_head(log: int, stream: int, run: int, time: int, end: int, length: int) -> bytes:
+    """All of an output frame but its bytes, which must follow: saves a copy of them."""
+    head = _HEAD.pack(b"O", _OUTPUT.size + length)
+    return head + _OUTPUT.pack(log, stream, run, time, end, length)
+
+
+def encode_ref(log: int, stream: int, run: int, time: int, end: int, length: int, segment: int, offset: int) -> bytes:
+    """Output as a reference into a file."""
+    return (
+        _HEAD.pack(b"O", _OUTPUT.size + _REF.size)
+        + _OUTPUT.pack(log, stream, run, time, end, length)
+        + _REF.pack(segment, offset)
+    )
+
+
+def encode_ack(log: int, position: int) -> bytes:
+    """The client has used what it was sent of the log, up to `position`."""
+    return _HEAD.pack(b"A", _ACK.size) + _ACK.pack(log, position)
+
+
+class FrameDecoder:
+    """Turns the bytes of a stream, cut anywhere, into frames. `refs`: whether references were asked for."""
+
+    def __init__(self, *, refs: bool) -> None:
+        self._refs = refs
+        self._parts: list[bytes] = []
+        self._have = 0
+        self._need = 0
+
+    def feed(self, data: bytes) -> list[Frame]:
+        """The frames that `data` completes. Raises `FrameError` for what cannot be frames."""
+        if self._parts:
+            self._parts.append(data)
+            self._have += len(data)
+            if self._have < self._need:
+                return []
+            data = b"".join(self._parts)
+            self._parts.clear()
+        frames: list[Frame] = []
+        self._keep(data, self._decode(data, frames))
+        return frames
+
+    def close(self) -> None:
+        """Raises `FrameError` if the stream ended in the middle of a frame."""
+        if self._parts:
+            raise FrameError("the stream ended in the middle of a frame")
+
+    def _decode(self, data: bytes, frames: list[Frame]) -> int:
+        """Decode whole frames; returns where the first one begins that is not whole."""
+        at, size = 0, len(data)
+        while size - at >= _HEAD.size:
+            kind, length = _HEAD.unpack_from(data, at)
+            if length > MAX_FRAME:
+                raise FrameError(f"a frame of {length} bytes is longer than any that is sent")
+            begin = at + _HEAD.size
+            if begin + length > size:
+                break
+            at = begin + length
+            frame = self._frame(kind, data, begin, at)
+            if frame is not None:
+                frames.append(frame)
+        return at
+
+    def _keep(self, data: bytes, at: int) -> None:
+        """Remember what is left, and how much is needed to go on."""
+        if at == len(data):
+            return
+        self._parts.append(data[at:])
+        self._have = len(data) - at
+        self._need = _HEAD.size
+        if self._have >= _HEAD.size:
+            self._need += _HEAD.unpack_from(data, at)[1]
+
+    def _frame(self, kind: bytes, data: bytes, begin: int, end: int) -> Frame | None:
+        try:
+            if kind == b"O":
+                return self._output(data, begin, end)
+            if kind == b"A":
+                return Ack(*_ACK.unpack_from(data, begin))
+            return _other(kind, data[begin:end])
+        except (struct.error, ValueError, TypeError, KeyError) as error:
+            raise FrameError(f"a frame of kind {kind!r} cannot be read: {error}") from error
+
+    def _output(self, data: bytes, begin: int, end: int) -> Output | OutputRef:
+        log, stream, run, time, last, length = _OUTPUT.unpack_from(data, begin)
+        begin += _OUTPUT.size
+        if stream not in SUFFIXES or end - begin != (_REF.size if self._refs else length):
+            raise ValueError("its parts do not fit together")
+        if self._refs:
+            return OutputRef(log, stream, run, time, last, length, *_REF.unpack_from(data, begin))
+        return Output(log, stream, run, time, last, length, data[begin:end])
+
+
+def _other(kind: bytes, payload: bytes) -> Frame | None:
+    """The kinds whose payload is JSON, or nothing."""
+    if kind == b"Y":
+        return Synced()
+    if kind == b"K":
+        return KeepAlive()
+    if kind not in b"SDLREG":
+        return None
+    value = json.loads(payload)
+    match kind:
+        case b"S":
+            return State(dict(value))
+        case b"D":
+            return Dropped(value["handle"])
+        case b"L":
+            return Log(value["log"], value["name"], value["directory"], value["position"])
+        case b"R":
+            return RunBegan(value["log"], value["run"], value["time"])
+        case b"E":
+            return RunEnded(value["log"], value["run"], value["time"], value["exit_code"], value["signal"])
+        case _:
+            return Gone(value["log"], value["bytes"])
+
+
+class ServerEvent(NamedTuple):
+    """One server-sent event; `event` is "message" unless it was named."""
+
+    event: str
+    data: str
+
+
+class SseDecoder:
+    """Turns the bytes of an event stream, cut anywhere, into events.
+
+    Lines end in LF, CRLF or CR; comments are skipped; an event counts once its blank line has come, so what a
+    broken connection leaves unfinished is dropped, as the standard wants.
+    """
+
+    def __init__(self) -> None:
+        self._parts: list[bytes] = []
+        self._have = 0
+        self._after_cr = False
+        self._first = True
+        self._event = ""
+        self._data: list[str] = []
+
+    def feed(self, data: bytes) -> list[ServerEvent]:
+        """The events that `data` completes. Raises `FrameError` for one that is too long to be true."""
+        if data:
+            after_cr, self._after_cr = self._after_cr, data.endswith(b"\r")
+            data = data[1:] if after_cr and data.startswith(b"\n") else data
+        if b"\r" in data:
+            data = data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+        whole, newline, rest = data.rpartition(b"\n")
+        if not newline:
+            self._hold(rest)
+            return []
+        text = b"".join((*self._parts, whole))
+        self._parts.clear()
+        self._have = 0
+        self._hold(rest)
+        if self._first:
+            text, self._first = text.removeprefix(b"\xef\xbb\xbf"), False
+        return [event for line in text.split(b"\n") if (event := self._line(line)) is not None]
+
+    def _hold(self, rest: bytes) -> None:
+        if rest:
+            self._parts.append(rest)
+            self._have += len(rest)
+            if self._have > MAX_EVENT:
+                raise FrameError("an event is longer than any that is sent")
+
+    def _line(self, line: bytes) -> ServerEvent | None:
+        if not line:
+            return self._dispatch()
+        name, _, value = line.partition(b":")
+        if name == b"data":
+            self._data.append(value.removeprefix(b" ").decode("utf-8", "replace"))
+        elif name == b"event":
+            self._event = value.removeprefix(b" ").decode("utf-8", "replace")
+        return None
+
+    def _dispatch(self) -> ServerEvent | None:
+        event, data = self._event, self._data
+        self._event, self._data = "", []
+        return ServerEvent(event or "message", "\n".join(data)) if data else None

@@ -1,0 +1,53 @@
+"""Client of the control plane: sandboxes are created, found, listed and terminated here (contract, section 2)."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import quote
+
+from sbxcompose.api.answers import expect
+from sbxcompose.api.models import CreateRequest, SandboxInfo
+from sbxcompose.api.transport import Transport
+from sbxcompose.errors import NotFound
+
+
+class Lifecycle:
+    """A method an endpoint. Every method raises `Unreachable` or `Refused`."""
+
+    def __init__(self, transport: Transport, namespace: str = "default") -> None:
+        self._transport = transport
+        self._path = f"/v1/namespaces/{quote(namespace, safe='')}/sandboxes"
+
+    async def find(self, name: str) -> SandboxInfo | None:
+        """The sandbox of that name or id; None if there is none."""
+        try:
+            return SandboxInfo.read(expect(await self._transport.request("GET", self._of(name)), f"sandbox {name}"))
+        except NotFound:
+            return None
+
+    async def create(self, request: CreateRequest) -> str:
+        """Create a sandbox and wait until it runs; its id. Raises `Conflict` if a live one has the name."""
+        body = {key: value for key, value in request.write().items() if value is not None}
+        answer = await self._transport.request("POST", self._path, body=body)
+        return str(expect(answer, f"sandbox {request.name or ''}".rstrip())["sandbox_id"])
+
+    async def sandboxes(self) -> list[SandboxInfo]:
+        """All live sandboxes of the namespace, page by page."""
+        found: list[SandboxInfo] = []
+        cursor = ""
+        while True:
+            answer = await self._transport.request("GET", f"{self._path}?limit=100{cursor}")
+            page: dict[str, Any] = expect(answer, "the list of sandboxes")
+            found += [SandboxInfo.read(each) for each in page["sandboxes"]]
+            if not page.get("next_cursor"):
+                return found
+            cursor = f"&cursor={quote(page['next_cursor'], safe='')}"
+
+    async def terminate(self, name: str) -> None:
+        """End the sandbox and everything in it. One that is gone already is fine."""
+        answer = await self._transport.request("DELETE", self._of(name))
+        if answer.status != 404:
+            expect(answer, f"sandbox {name}")
+
+    def _of(self, name: str) -> str:
+        return f"{self._path}/{quote(name, safe='')}"

@@ -1,0 +1,230 @@
+"""The messages of the contract, shared by our client and our host.
+
+Plain dataclasses: the client builds them in microseconds and imports no pydantic; the host validates what
+strangers send with `pydantic.TypeAdapter` over the same classes. Field names, types and defaults are the wire's
+(contract, sections 2 and 3); times are milliseconds since 1970. Fields marked *ours* are extensions that only our
+host sends or honours; every client of the contract ignores fields it does not know.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any, Literal, Self
+
+ProcessStatus = Literal["running", "exited", "signaled", "oom_killed"]
+ManagedStatus = Literal["starting", "running", "backing_off", "stopped"]
+HealthStatus = Literal["disabled", "starting", "healthy", "unhealthy"]
+RestartPolicyWord = Literal["never", "on_failure", "always"]
+SandboxStatus = Literal["pending", "running", "snapshotting", "suspending", "suspended", "terminated"]
+
+
+_FIELDS: dict[type, frozenset[str]] = {}
+
+
+def _names(cls: type) -> frozenset[str]:
+    if cls not in _FIELDS:
+        _FIELDS[cls] = frozenset(each.name for each in fields(cls))
+    return _FIELDS[cls]
+
+
+class Message:
+    """Reading from and writing to JSON values, unknown fields ignored."""
+
+    __slots__ = ()
+
+    @classmethod
+    def read(cls, body: Mapping[str, Any]) -> Self:
+        """Build the message from a decoded JSON object. Raises `TypeError` if a required field is missing."""
+        known = _names(cls)
+        return cls(**{key: value for key, value in body.items() if key in known})
+
+    def write(self) -> dict[str, Any]:
+        """The message as a JSON value, every field present."""
+        slots: tuple[str, ...] = self.__slots__
+        values = {name: getattr(self, name) for name in slots}
+        return {name: value.write() if isinstance(value, Message) else value for name, value in values.items()}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RestartConfig(Message):
+    """`restart` of a start request."""
+
+    policy: RestartPolicyWord = "on_failure"
+    max_restarts: int | None = None
+    initial_backoff_ms: int = 500
+    max_backoff_ms: int = 30_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HealthCheckConfig(Message):
+    """`health_check` of a start request."""
+
+    type: Literal["http", "tcp"]
+    port: int
+    path: str | None = None
+    initial_delay_ms: int = 5_000
+    interval_ms: int = 1_000
+    timeout_ms: int = 500
+    failure_threshold: int = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StartRequest(Message):
+    """Body of `POST /processes`. A `name`, `restart` or `health_check` makes the process managed."""
+
+    command: str
+    args: list[str] = field(default_factory=list)
+    env: dict[str, str] = field(default_factory=dict)
+    working_dir: str | None = None
+    user: str | dict[str, str | int] | None = None
+    stdin_mode: Literal["closed", "pipe"] = "closed"
+    stdout_mode: Literal["capture", "discard"] = "capture"
+    stderr_mode: Literal["capture", "discard"] = "capture"
+    name: str | None = None
+    restart: RestartConfig | None = None
+    health_check: HealthCheckConfig | None = None
+    log: str | None = None
+    """Ours: the log that the output goes to. Starts that name the same log continue it, and its run numbers."""
+    stop_signal: int = 15
+    """Ours: what asks it to end."""
+    stop_grace_ms: int = 10_000
+    """Ours: how long it may take before it is killed."""
+
+    @property
+    def managed(self) -> bool:
+        """Whether a supervisor is asked for."""
+        return self.name is not None or self.restart is not None or self.health_check is not None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LastExit(Message):
+    """How the latest ended run of a managed process ended."""
+
+    exit_code: int | None = None
+    signal: int | None = None
+    oom_killed: bool = False
+    ended_at: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ManagedInfo(Message):
+    """`managed` of a process: what its supervisor says."""
+
+    id: str
+    name: str | None = None
+    status: ManagedStatus
+    restart_count: int
+    restart: RestartConfig
+    health_check: HealthCheckConfig | None = None
+    health_status: HealthStatus = "disabled"
+    consecutive_health_failures: int = 0
+    last_exit: LastExit | None = None
+    last_error: str | None = None
+    next_restart_at: int | None = None
+    last_check: str | None = None
+    """Ours: what the last failed health check saw."""
+    stop_requested: bool = False
+    """Ours: it ended because somebody asked, not by itself."""
+
+    @classmethod
+    def read(cls, body: Mapping[str, Any]) -> Self:
+        """See `Message.read`."""
+        known = _names(cls)
+        values = {key: value for key, value in body.items() if key in known}
+        values["restart"] = RestartConfig.read(body.get("restart") or {})
+        check, last = body.get("health_check"), body.get("last_exit")
+        values["health_check"] = HealthCheckConfig.read(check) if check else None
+        values["last_exit"] = LastExit.read(last) if last else None
+        return cls(**values)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProcessInfo(Message):
+    """One row of `GET /processes`."""
+
+    pid: int
+    handle: int | None = None
+    status: ProcessStatus
+    exit_code: int | None = None
+    signal: int | None = None
+    oom_killed: bool = False
+    stdin_writable: bool = False
+    command: str
+    args: list[str] = field(default_factory=list)
+    started_at: int
+    ended_at: int | None = None
+    managed: ManagedInfo | None = None
+    run: int | None = None
+    """Ours: the number of the current or latest run in its log, from 1."""
+    log: str | None = None
+    """Ours: the name of its log."""
+
+    @classmethod
+    def read(cls, body: Mapping[str, Any]) -> Self:
+        """See `Message.read`."""
+        known = _names(cls)
+        values = {key: value for key, value in body.items() if key in known}
+        managed = body.get("managed")
+        values["managed"] = ManagedInfo.read(managed) if managed else None
+        return cls(**values)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResourcesInfo(Message):
+    """What a sandbox has; the newest clients insist on the first three."""
+
+    cpus: float = 1.0
+    memory_mb: int = 1024
+    disk_mb: int = 10_240
+    ephemeral_disk_mb: int = 10_240
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CreateRequest(Message):
+    """Body of `POST /sandboxes` (contract, section 2.2)."""
+
+    name: str | None = None
+    image: str | None = None
+    resources: dict[str, Any] | None = None
+    timeout_secs: int | None = None
+    entrypoint: list[str] | None = None
+    network: dict[str, Any] | None = None
+    snapshot_id: str | None = None
+    template_id: str | None = None
+    allow_unauthenticated_access: bool = False
+    exposed_ports: list[int] | None = None
+    secret_names: list[str] | None = None
+    file_systems: list[dict[str, Any]] | None = None
+    auto_resume: bool = True
+    wait: bool = True
+    max_pending_secs: int | None = None
+    project_directory: str | None = None
+    """Ours: the directory that the sandbox works for; another one may not take its name."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SandboxInfo(Message):
+    """A sandbox in get, list and patch answers (contract, section 2.3)."""
+
+    id: str
+    namespace: str = "default"
+    status: SandboxStatus
+    name: str | None = None
+    image: str | None = None
+    resources: dict[str, Any] = field(default_factory=dict)
+    timeout_secs: int | None = None
+    entrypoint: list[str] | None = None
+    network: dict[str, Any] | None = None
+    sandbox_url: str | None = None
+    exposed_ports: list[int] | None = None
+    allow_unauthenticated_access: bool = False
+    created_at: int | None = None
+    terminated_at: int | None = None
+    termination_reason: str | None = None
+    auto_resume: bool = True
+    file_systems: list[dict[str, Any]] | None = None
+    project_directory: str | None = None
+    """Ours: see `CreateRequest`."""
+    extensions: list[str] = field(default_factory=list)
+    """Ours: which of our extensions its daemon speaks: `batch`, `watch`, `stop`."""

@@ -1,0 +1,211 @@
+"""Client of one sandbox's daemon: its processes (contract, section 3) and, where the daemon has them, our extensions.
+
+Starts, stops and restarts that are asked for in the same turn of the event loop travel together, as one `batch`
+request, if the daemon speaks that extension: two hundred starts cost one round trip. Callers do not notice.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import quote
+
+from sbxcompose.api.answers import expect, refusal
+from sbxcompose.api.frames import SseDecoder
+from sbxcompose.api.models import ProcessInfo, StartRequest
+from sbxcompose.api.transport import Answer, Stream, Transport
+from sbxcompose.errors import SbxError, Unreachable
+
+Env = Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A line of output of `run`; `timestamp` in milliseconds since 1970."""
+
+    text: str
+    stream: str
+    timestamp: int
+
+
+@dataclass(frozen=True, slots=True)
+class RunExit:
+    """How a `run` ended: `exit_code` or `signal` is set; `reason` is `exited`, `signaled`, `timed_out` …"""
+
+    exit_code: int | None = None
+    signal: int | None = None
+    reason: str | None = None
+
+
+@dataclass(slots=True)
+class _Operation:
+    body: dict[str, Any]
+    what: str
+    base: Env | None = None
+    answer: asyncio.Future[Answer] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
+
+
+class SandboxClient:
+    """A method an endpoint. Every method raises `Unreachable` or `Refused`; a process is named by PID or name."""
+
+    def __init__(self, transport: Transport, identifier: str, extensions: Sequence[str] = ()) -> None:
+        self._transport = transport
+        self._headers = {"X-Tensorlake-Sandbox-Id": identifier}
+        self.identifier = identifier
+        self.local = transport.address.path is not None
+        """Whether the daemon is on this machine, so that its log files can be read here."""
+        self.extensions = frozenset(extensions)
+        self._pending: list[_Operation] = []
+        self._flushes: set[asyncio.Task[None]] = set()
+
+    async def processes(self) -> list[ProcessInfo]:
+        """All rows, ended ones included."""
+        body = expect(await self._request("GET", "/processes"), "the list of processes")
+        return [ProcessInfo.read(each) for each in body["processes"]]
+
+    async def get(self, process: str) -> ProcessInfo:
+        """One row. Raises `NotFound`."""
+        return ProcessInfo.read(expect(await self._request("GET", _of(process)), process))
+
+    async def start(self, request: StartRequest, base_env: Env | None = None) -> ProcessInfo:
+        """Start a process; `base_env` lies under its own `env`.
+
+        Raises `Conflict` if a live process has the name, `Refused` with the system's words if it cannot be started,
+        and `Unreachable` if the answer was lost: then it may or may not have been started.
+        """
+        what = request.name or request.command
+        if "batch" in self.extensions:
+            operation = _Operation({"op": "start", **_start_body(request)}, what, base_env)
+            return ProcessInfo.read(expect(await self._submit(operation), what))
+        body = _start_body(request)
+        body["env"] = {**(base_env or {}), **request.env}
+        return ProcessInfo.read(expect(await self._request("POST", "/processes", body), what))
+
+    async def stop(self, process: str, *, signal: int = 15, grace: float = 10.0) -> None:
+        """End a process and its supervision; returns when it is gone. One that is gone already is fine.
+
+        A daemon without our `stop` extension has its own ways: SIGTERM, and SIGKILL after ten seconds.
+        """
+        millis = round(grace * 1000)
+        if "batch" in self.extensions:
+            body = {"op": "stop", "process": process, "signal": signal, "grace_ms": millis}
+            answer = await self._submit(_Operation(body, process))
+        else:
+            query = f"?signal={signal}&grace_ms={millis}" if "stop" in self.extensions else ""
+            answer = await self._request("DELETE", _of(process) + query)
+        if answer.status != 404:
+            expect(answer, process)
+
+    async def restart(self, process: str) -> ProcessInfo:
+        """A new run of a managed process."""
+        if "batch" in self.extensions:
+            answer = await self._submit(_Operation({"op": "restart", "process": process}, process))
+        else:
+            answer = await self._request("POST", _of(process) + "/restart")
+        return ProcessInfo.read(expect(answer, process))
+
+    async def run(
+        self,
+        request: StartRequest,
+        base_env: Env | None = None,
+        *,
+        output: Callable[[Line], None] | None = None,
+    ) -> RunExit:
+        """Run a command to its end (contract, section 3.8); its lines go to `output` as they come."""
+        body = _start_body(request)
+        body["env"] = {**(base_env or {}), **request.env}
+        decoder, result = SseDecoder(), None
+        async with self.stream("/processes/run", body) as stream:
+            async for chunk in stream.chunks():
+                for message in decoder.feed(chunk):
+                    event = json.loads(message.data)
+                    if "line" in event:
+                        if output is not None:
+                            output(Line(event["line"], event.get("stream", "stdout"), event["timestamp"]))
+                    elif "exit_code" in event or "signal" in event:
+                        result = RunExit(event.get("exit_code"), event.get("signal"), event.get("reason"))
+        if result is None:
+            raise Unreachable(f"{request.command}: the answer broke off before the command had ended")
+        return result
+
+    async def signal(self, process: str, signal: int) -> None:
+        """Send a signal to the process's group; it is not escalated and supervision goes on."""
+        expect(await self._request("POST", _of(process) + "/signal", {"signal": signal}), process)
+
+    async def write(self, process: str, data: bytes) -> None:
+        """Write to the process's standard input."""
+        headers = {**self._headers, "Content-Type": "application/octet-stream"}
+        path = "/api/v1" + _of(process) + "/stdin"
+        expect(await self._transport.request("POST", path, headers=headers, body=data), process)
+
+    async def close_input(self, process: str) -> None:
+        """Close the process's standard input."""
+        expect(await self._request("POST", _of(process) + "/stdin/close"), process)
+
+    @asynccontextmanager
+    async def stream(self, path: str, body: Any) -> AsyncIterator[Stream]:
+        """The answer to a POST below `/api/v1`, as a stream. Raises `Refused` if it is not good."""
+        async with self._transport.stream("POST", "/api/v1" + path, headers=self._headers, body=body) as stream:
+            if stream.status >= 300:
+                raise refusal(stream.status, await stream.read(), path)
+            yield stream
+
+    async def _request(self, method: str, path: str, body: Any = None) -> Answer:
+        return await self._transport.request(method, "/api/v1" + path, headers=self._headers, body=body)
+
+    async def _submit(self, operation: _Operation) -> Answer:
+        if not self._pending:
+            asyncio.get_running_loop().call_soon(self._flush)
+        self._pending.append(operation)
+        return await operation.answer
+
+    def _flush(self) -> None:
+        groups: dict[int, list[_Operation]] = {}
+        for operation in self._pending:
+            groups.setdefault(id(operation.base), []).append(operation)
+        self._pending = []
+        for group in groups.values():
+            task = asyncio.ensure_future(self._send(group))
+            self._flushes.add(task)
+            task.add_done_callback(self._flushes.discard)
+
+    async def _send(self, operations: list[_Operation]) -> None:
+        """One batch request; each operation gets its answer as its line comes."""
+        body = {"env": dict(operations[0].base or {}), "operations": [each.body for each in operations]}
+        error: BaseException = Unreachable("the host closed the connection before it had answered")
+        try:
+            async with self.stream("/batch", body) as stream:
+                await _hand_out(stream, operations)
+        except SbxError as failure:
+            error = failure
+        except asyncio.CancelledError:
+            for operation in operations:
+                operation.answer.cancel()
+            raise
+        for operation in operations:
+            if not operation.answer.done():
+                operation.answer.set_exception(error)
+
+
+async def _hand_out(stream: Stream, operations: Sequence[_Operation]) -> None:
+    rest = b""
+    async for chunk in stream.chunks():
+        *lines, rest = (rest + chunk).split(b"\n")
+        for line in lines:
+            result = json.loads(line)
+            answer = operations[result["index"]].answer
+            if not answer.done():
+                answer.set_result(Answer(result["status"], json.dumps(result.get("body")).encode()))
+
+
+def _start_body(request: StartRequest) -> dict[str, Any]:
+    body = request.write()
+    return {key: value for key, value in body.items() if value is not None and value != []}
+
+
+def _of(process: str) -> str:
+    return f"/processes/{quote(process, safe='')}"

@@ -1,0 +1,220 @@
+"""How requests travel: HTTP/1.1 over a Unix socket or loopback TCP.
+
+The protocol itself is h11's; the connections are asyncio's. A general client (httpx) costs more to import than the
+whole of the rest of a warm `up`, see docs/decisions.md. Broken connections become `Unreachable` here, and nowhere else.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any, Self
+
+import h11
+
+from sbxcompose.errors import Unreachable
+
+READ_SIZE = 256 * 1024
+CONNECT_TIMEOUT = 10.0
+"""Seconds; a socket of a host on this machine that takes longer is not answering."""
+
+_BROKEN = (OSError, EOFError, h11.RemoteProtocolError)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A whole response."""
+
+    status: int
+    body: bytes
+
+    def json(self) -> Any:
+        """The decoded body; None when it is empty. Raises `ValueError` if it is not JSON."""
+        return json.loads(self.body) if self.body else None
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where a host listens: a Unix socket (`path`), or TCP (`host`, `port`) with a bearer `key`."""
+
+    path: str | None = None
+    host: str = "127.0.0.1"
+    port: int = 0
+    key: str | None = None
+
+    def __str__(self) -> str:
+        return self.path or f"http://{self.host}:{self.port}"
+
+
+class _Connection:
+    """One connection: requests one after the other."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._reader = reader
+        self._writer = writer
+        self._protocol = h11.Connection(h11.CLIENT)
+
+    async def send(self, request: h11.Request, body: bytes) -> None:
+        out = self._protocol.send(request) or b""
+        if body:
+            out += self._protocol.send(h11.Data(data=body)) or b""
+        out += self._protocol.send(h11.EndOfMessage()) or b""
+        self._writer.write(out)
+        await self._writer.drain()
+
+    async def event(self) -> Any:
+        """The next protocol event, reading as much as it takes."""
+        while (event := self._protocol.next_event()) is h11.NEED_DATA:
+            self._protocol.receive_data(await self._reader.read(READ_SIZE))
+        return event
+
+    async def head(self) -> h11.Response:
+        """The response's status line and headers."""
+        while True:
+            event = await self.event()
+            if isinstance(event, h11.Response):
+                return event
+            if isinstance(event, h11.ConnectionClosed):
+                raise EOFError("the connection was closed before an answer came")
+
+    async def chunks(self) -> AsyncGenerator[bytes, None]:
+        """The pieces of the body as they come."""
+        while True:
+            event = await self.event()
+            if isinstance(event, h11.Data):
+                yield bytes(event.data)
+            elif isinstance(event, h11.EndOfMessage):
+                return
+            else:
+                raise EOFError("the connection was closed in the middle of an answer")
+
+    def reusable(self) -> bool:
+        """Make ready for another request; False if the connection cannot take one."""
+        if self._protocol.our_state is not h11.DONE or self._protocol.their_state is not h11.DONE:
+            return False
+        self._protocol.start_next_cycle()
+        return True
+
+    def close(self) -> None:
+        self._writer.close()
+
+
+class Stream:
+    """A response whose body is read as it comes."""
+
+    def __init__(self, status: int, connection: _Connection, address: Address) -> None:
+        self.status = status
+        self._connection = connection
+        self._address = address
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        """Pieces of the body until it ends. Raises `Unreachable` if the connection breaks before its end."""
+        try:
+            async for chunk in self._connection.chunks():
+                yield chunk
+        except _BROKEN as error:
+            raise _unreachable(self._address, error) from error
+
+    async def read(self) -> bytes:
+        """The rest of the body."""
+        return b"".join([chunk async for chunk in self.chunks()])
+
+
+class Transport:
+    """A pool of kept connections to one address; a context manager."""
+
+    def __init__(self, address: Address) -> None:
+        self.address = address
+        self._idle: list[_Connection] = []
+
+    async def request(
+        self, method: str, path: str, *, headers: Mapping[str, str] | None = None, body: Any = None
+    ) -> Answer:
+        """Send one request (`body` is encoded as JSON unless it is bytes) and wait for the whole answer.
+
+        A read (GET) is tried once more if the connection breaks: a kept connection may have been closed meanwhile, or
+        the server may just be starting again. Nothing else is repeated. Raises `Unreachable`.
+        """
+        for attempt in (1, 2):
+            try:
+                async with self.stream(method, path, headers=headers, body=body) as stream:
+                    return Answer(stream.status, await stream.read())
+            except Unreachable:
+                if attempt == 2 or method != "GET":
+                    raise
+                self.close()
+        raise AssertionError("unreachable")
+
+    @asynccontextmanager
+    async def stream(
+        self, method: str, path: str, *, headers: Mapping[str, str] | None = None, body: Any = None
+    ) -> AsyncIterator[Stream]:
+        """Send one request and hand out its response before the body has come. Raises `Unreachable`."""
+        data = body if isinstance(body, bytes) else b"" if body is None else json.dumps(body).encode()
+        request = self._request(method, path, headers or {}, data)
+        connection, head = await self._exchange(request, data)
+        try:
+            yield Stream(head.status_code, connection, self.address)
+        except BaseException:
+            connection.close()
+            raise
+        if connection.reusable():
+            self._idle.append(connection)
+        else:
+            connection.close()
+
+    async def _exchange(self, request: h11.Request, data: bytes) -> tuple[_Connection, h11.Response]:
+        while True:
+            kept = bool(self._idle)
+            connection = self._idle.pop() if kept else await self._connect()
+            try:
+                await connection.send(request, data)
+                return connection, await connection.head()
+            except BaseException as error:
+                connection.close()
+                if not isinstance(error, _BROKEN):
+                    raise
+                if not (kept and request.method == b"GET"):
+                    raise _unreachable(self.address, error) from error
+
+    def _request(self, method: str, path: str, headers: Mapping[str, str], data: bytes) -> h11.Request:
+        fields = {"Host": "localhost", **headers}
+        if self.address.key:
+            fields["Authorization"] = f"Bearer {self.address.key}"
+        if data:
+            fields.setdefault("Content-Type", "application/json")
+        if data or method not in ("GET", "DELETE"):
+            fields["Content-Length"] = str(len(data))
+        return h11.Request(method=method, target=path, headers=list(fields.items()))
+
+    async def _connect(self) -> _Connection:
+        try:
+            async with asyncio.timeout(CONNECT_TIMEOUT):
+                if self.address.path is not None:
+                    return _Connection(*await asyncio.open_unix_connection(self.address.path, limit=READ_SIZE))
+                return _Connection(
+                    *await asyncio.open_connection(self.address.host, self.address.port, limit=READ_SIZE)
+                )
+        except (OSError, TimeoutError) as error:
+            raise _unreachable(self.address, error) from error
+
+    def close(self) -> None:
+        """Close the kept connections."""
+        while self._idle:
+            self._idle.pop().close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self.close()
+
+
+def _unreachable(address: Address, error: BaseException) -> Unreachable:
+    words = str(error) or type(error).__name__
+    return Unreachable(
+        f"the host at {address} does not answer: {words}", hint="`sbxcompose host status` says what runs"
+    )

@@ -1,0 +1,69 @@
+"""Who may talk to the host: decided from a request's headers alone.
+
+On the Unix socket the file's mode decides. On TCP any page in any browser of the machine can send requests to
+a loopback port, so three things are asked for: the key, a Host that is ours (else a name that was re-pointed
+at 127.0.0.1 would do: DNS rebinding), and no Origin of a web page.
+"""
+
+from __future__ import annotations
+
+import hmac
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+_LOOPBACK = re.compile(
+    r"(?:localhost|(?:[a-z0-9-]+\.)*localhost|127(?:\.[0-9]{1,3}){3}|\[::1\])", re.IGNORECASE
+)
+_LABEL = re.compile(r"([^.\[\]:]+)\.local", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why a request is not let in: an HTTP status, the contract's kind of code, a sentence."""
+
+    status: int
+    code: str
+    error: str
+
+
+def refusal(headers: Mapping[str, str], key: str | None) -> Refusal | None:
+    """Judge a request that came over TCP by its headers (names in lower case); None lets it in.
+
+    `key` is the host's bearer key; None (a host without a key) lets nobody in.
+    """
+    host = headers.get("host", "")
+    if not is_local_host(host):
+        return Refusal(
+            403, "FORBIDDEN_HOST", f"this host answers to loopback names only, not to {host[:100]!r}"
+        )
+    origin = headers.get("origin")
+    if origin is not None:
+        return Refusal(403, "FORBIDDEN_ORIGIN", f"web pages may not use this host (Origin {origin[:100]!r})")
+    if key is None or not has_key(headers.get("authorization", ""), key):
+        return Refusal(401, "UNAUTHORIZED", "a valid key is needed: Authorization: Bearer KEY")
+    return None
+
+
+def has_key(authorization: str, key: str) -> bool:
+    """Whether an Authorization header carries the key; takes the same time however much of it is right."""
+    scheme, _, given = authorization.partition(" ")
+    return scheme.lower() == "bearer" and hmac.compare_digest(given.strip().encode(), key.encode())
+
+
+def is_local_host(host: str) -> bool:
+    """Whether a Host header names this machine's loopback, or one of our sandboxes (`<id-or-name>.local`)."""
+    name = without_port(host)
+    return bool(_LOOPBACK.fullmatch(name) or _LABEL.fullmatch(name))
+
+
+def sandbox_label(host: str) -> str | None:
+    """The sandbox that a Host header addresses: its first label, in the form `<id-or-name>.local`."""
+    found = _LABEL.fullmatch(without_port(host))
+    return found[1] if found else None
+
+
+def without_port(host: str) -> str:
+    """A Host header's name, without `:8080`."""
+    name, colon, port = host.rpartition(":")
+    return name if colon and port.isdigit() else host

@@ -1,0 +1,212 @@
+"""Health checks: what one check sees, when the next one is due, and what a result means (contract, section
+3.4).
+
+`Health` and `next_pause_ms` are pure. `look` makes one check with bare sockets: a client library would cost
+more to import than all checks of a day.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import os
+import socket
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from sbxcompose.api.models import HealthCheckConfig, HealthStatus
+
+FIRST_PAUSE_MS = 10
+"""The pause between checks right after a start; a check of a port that nobody listens on costs microseconds.
+"""
+STRETCH = 20
+"""A pause is this part of the time waited so far: who is ready after a second is seen 50 ms later at the
+latest.
+"""
+HOSTS = ("127.0.0.1", "::1")
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """How a run's health stands. `counted_at_ms` is the age of the run at the last failure that counted."""
+
+    status: HealthStatus
+    failures: int = 0
+    counted_at_ms: int | None = None
+    last_check: str | None = None
+
+
+def at_start(config: HealthCheckConfig | None) -> Health:
+    """The health of a run that has just begun."""
+    return Health("disabled" if config is None else "starting")
+
+
+def after_check(config: HealthCheckConfig, health: Health, failure: str | None, age_ms: int) -> Health:
+    """What a check says of a run that is `age_ms` old; `failure` is what it saw, None being a success.
+
+    Until the first success checks come oftener than the interval; then only failures an interval apart count,
+    so that the threshold means the same time as if they came in step. During the initial delay none does.
+    """
+    if failure is None:
+        return Health("healthy")
+    if not _counts(config, health, age_ms):
+        return replace(health, last_check=failure)
+    failures = health.failures + 1
+    status: HealthStatus = "unhealthy" if failures >= config.failure_threshold else health.status
+    return Health(status, failures, age_ms, failure)
+
+
+def _counts(config: HealthCheckConfig, health: Health, age_ms: int) -> bool:
+    if health.status == "healthy":
+        return True
+    if age_ms < config.initial_delay_ms:
+        return False
+    return health.counted_at_ms is None or age_ms >= health.counted_at_ms + config.interval_ms
+
+
+def next_pause_ms(config: HealthCheckConfig, health: Health, age_ms: int) -> int:
+    """The pause before the next check: short at first, growing with the time waited, the interval once
+    healthy.
+    """
+    if health.status != "starting":
+        return config.interval_ms
+    pause = min(max(FIRST_PAUSE_MS, age_ms // STRETCH), config.interval_ms)
+    if health.counted_at_ms is not None:
+        # The next one that counts is not to be late by a stretched pause.
+        due = health.counted_at_ms + config.interval_ms - age_ms
+        pause = min(pause, max(due, 1))
+    return pause
+
+
+async def watch(
+    config: HealthCheckConfig,
+    health: Health,
+    age_ms: Callable[[], int],
+    report: Callable[[Health], None],
+) -> None:
+    """Check a run until it is unhealthy. `report` is called after every check that changed anything."""
+    while True:
+        failure = await look(config)
+        after = after_check(config, health, failure, age_ms())
+        if after != health:
+            health = after
+            report(after)
+        if health.status == "unhealthy":
+            return
+        await asyncio.sleep(next_pause_ms(config, health, age_ms()) / 1000)
+
+
+async def look(config: HealthCheckConfig) -> str | None:
+    """Check once, within the timeout: None when all is well, else what was seen."""
+    try:
+        async with asyncio.timeout(config.timeout_ms / 1000):
+            if config.type == "tcp":
+                with await _connect(config.port):
+                    return None
+            return await _get(config)
+    except TimeoutError:
+        return f"{_what(config)}: no answer within {config.timeout_ms} ms"
+    except OSError as error:
+        return f"{_what(config)}: {_words(error)}"
+
+
+def _what(config: HealthCheckConfig) -> str:
+    return f"TCP :{config.port}" if config.type == "tcp" else f"GET :{config.port}{_path(config)}"
+
+
+def _path(config: HealthCheckConfig) -> str:
+    path = config.path or "/"
+    return path if path.startswith("/") else "/" + path
+
+
+def _words(error: OSError) -> str:
+    return os.strerror(error.errno).lower() if error.errno else str(error).lower()
+
+
+async def _connect(port: int) -> socket.socket:
+    """A connection to the port on this machine, IPv4 first. Raises the `OSError` of the first address."""
+    first: OSError | None = None
+    for host in HOSTS:
+        try:
+            return await _connect_to(host, port)
+        except OSError as error:
+            first = first or error
+    assert first is not None
+    raise first
+
+
+async def _connect_to(host: str, port: int) -> socket.socket:
+    sock = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+    try:
+        sock.setblocking(False)
+        # Over loopback the answer is there when the call returns; only a full backlog is worth a turn of the
+        # loop.
+        code = sock.connect_ex((host, port))
+        if code == errno.EINPROGRESS:
+            code = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+        if code:
+            raise OSError(code, os.strerror(code))
+        if not _is_connected(sock):
+            await _writable(sock)
+            code = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+            if code:
+                raise OSError(code, os.strerror(code))
+        if sock.getsockname() == sock.getpeername():
+            # A free port in the range for outgoing connections can be given to us, and we reach ourselves.
+            raise OSError(errno.ECONNREFUSED, os.strerror(errno.ECONNREFUSED))
+        return sock
+    except BaseException:
+        sock.close()
+        raise
+
+
+def _is_connected(sock: socket.socket) -> bool:
+    try:
+        sock.getpeername()
+    except OSError:
+        return False
+    return True
+
+
+async def _writable(sock: socket.socket) -> None:
+    loop = asyncio.get_running_loop()
+    done: asyncio.Future[None] = loop.create_future()
+
+    def writable() -> None:
+        if not done.done():
+            done.set_result(None)
+
+    loop.add_writer(sock, writable)
+    try:
+        await done
+    finally:
+        loop.remove_writer(sock)
+
+
+async def _get(config: HealthCheckConfig) -> str | None:
+    loop = asyncio.get_running_loop()
+    request = (
+        f"GET {_path(config)} HTTP/1.1\r\nHost: localhost:{config.port}\r\n"
+        "User-Agent: sbxcompose\r\nAccept: */*\r\nConnection: close\r\n\r\n"
+    )
+    with await _connect(config.port) as sock:
+        await loop.sock_sendall(sock, request.encode("utf-8", "replace"))
+        line = b""
+        while b"\n" not in line and len(line) < 1024:
+            chunk = await loop.sock_recv(sock, 1024)
+            if not chunk:
+                break
+            line += chunk
+    return _verdict(config, line)
+
+
+def _verdict(config: HealthCheckConfig, head: bytes) -> str | None:
+    words = head.split(b"\n", 1)[0].split()
+    if len(words) < 2 or not words[0].startswith(b"HTTP/") or not words[1].isdigit():
+        return (
+            f"{_what(config)}: the answer is not HTTP"
+            if head
+            else f"{_what(config)}: closed without an answer"
+        )
+    status = int(words[1])
+    return None if 200 <= status < 400 else f"{_what(config)} answered {status}"

@@ -1,0 +1,66 @@
+"""What a row needs around it: the sandbox that it is in, the clock of the records, and a way to wait."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Protocol
+
+from sbxcompose.api.models import StartRequest
+from sbxcompose.host.keeper.client import KeeperClient, Spawn
+from sbxcompose.host.state import Record
+
+if TYPE_CHECKING:
+    from sbxcompose.host.supervisor import Process
+
+
+class Home(Protocol):
+    """The sandbox, as one of its rows sees it."""
+
+    @property
+    def keeper(self) -> KeeperClient:
+        """Who starts and stops."""
+
+    def next_handle(self) -> int:
+        """A handle that no run has had."""
+
+    def unit(self, handle: int) -> str:
+        """The keeper's name for the run of that handle."""
+
+    def spawn(self, request: StartRequest) -> Spawn:
+        """How the request is to be spawned: who, where, with which environment. Raises `Problem`."""
+
+    def save(self, record: Record) -> None:
+        """Put the record on disk. Raises `OSError`."""
+
+    def changed(self, process: Process, *before: int) -> None:
+        """The row has changed: record it as far as possible, and tell. `before` are handles that it had
+        before.
+        """
+
+
+def now_ms() -> int:
+    """Milliseconds since 1970."""
+    return time.time_ns() // 1_000_000
+
+
+class News:
+    """Lets many wait until something is true; whoever changes anything says so, and they look again."""
+
+    def __init__(self) -> None:
+        self._waiting: list[asyncio.Future[None]] = []
+
+    async def until(self, true: Callable[[], bool]) -> None:
+        """Wait until `true()`."""
+        while not true():
+            waiting: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            self._waiting.append(waiting)
+            await waiting
+
+    def tell(self) -> None:
+        """Something has changed."""
+        waiting, self._waiting = self._waiting, []
+        for each in waiting:
+            if not each.done():
+                each.set_result(None)

@@ -1,0 +1,314 @@
+"""HTTP/1.1 for the host: h11's protocol on asyncio's transports, calling an ASGI application.
+
+A general server costs twice our whole start-up to import, wakes up ten times a second to look at the clock,
+and would listen by itself; ours listens on sockets that the keeper holds, and sets a timer only when
+something is to happen.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import sys
+import traceback
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any, cast
+from urllib.parse import unquote_to_bytes
+
+import h11
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Application = Callable[
+    [Scope, Callable[[], Awaitable[Message]], Callable[[Message], Awaitable[None]]], Awaitable[None]
+]
+
+MAX_HEAD = 64 * 1024
+"""Bytes that a request's line and headers may have."""
+HIGH_WATER = 1024 * 1024
+"""Bytes of a request's body that are read ahead of the application, and of an answer ahead of the client."""
+LINGER = 2.0
+"""Seconds for a client to read an answer that was given before its request's body had come whole."""
+
+_SLASHES = re.compile(rb"/{2,}")
+
+
+class Activity:
+    """Counts the requests under way; `idle` is called whenever the last one has ended."""
+
+    def __init__(self, idle: Callable[[], None] = lambda: None) -> None:
+        self.requests = 0
+        self.idle = idle
+
+    def begin(self) -> None:
+        """A request has come."""
+        self.requests += 1
+
+    def end(self) -> None:
+        """A request has been answered, or given up."""
+        self.requests -= 1
+        if self.requests == 0:
+            self.idle()
+
+
+class Connection(asyncio.Protocol):
+    """One client: its requests, one after the other. `trusted` says that the socket's file has let it in."""
+
+    def __init__(self, application: Application, activity: Activity, *, trusted: bool) -> None:
+        self._application = application
+        self._activity = activity
+        self._trusted = trusted
+        self._protocol = h11.Connection(h11.SERVER, max_incomplete_event_size=MAX_HEAD)
+        self._transport: asyncio.Transport
+        self._exchange: Exchange | None = None
+        self._writable: asyncio.Future[None] | None = None
+        self._lingering = False
+        self.gone = False
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Asyncio: a client is there."""
+        self._transport = cast(asyncio.Transport, transport)
+        self._transport.set_write_buffer_limits(HIGH_WATER)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Asyncio: it has gone."""
+        self.gone = True
+        self.resume_writing()
+        if self._exchange is not None:
+            self._exchange.disconnected()
+
+    def pause_writing(self) -> None:
+        """Asyncio: it does not take what we send."""
+        if self._writable is None:
+            self._writable = asyncio.get_running_loop().create_future()
+
+    def resume_writing(self) -> None:
+        """Asyncio: it does again."""
+        if self._writable is not None and not self._writable.done():
+            self._writable.set_result(None)
+        self._writable = None
+
+    def data_received(self, data: bytes) -> None:
+        """Asyncio: something has come."""
+        if self._lingering:
+            return
+        self._protocol.receive_data(data)
+        self._handle()
+
+    def eof_received(self) -> bool:
+        """Asyncio: nothing more will come. A client that has gone looks like this: hang up, and learn that it
+        has.
+        """
+        return False
+
+    def _handle(self) -> None:
+        """Everything that has come and can be handled now."""
+        try:
+            while True:
+                event = self._protocol.next_event()
+                if event is h11.PAUSED:
+                    self.pause_reading()  # the next request is here already, and has to wait
+                if event is h11.PAUSED or event is h11.NEED_DATA:
+                    return
+                self._take(event)
+                if isinstance(event, h11.ConnectionClosed):
+                    return
+        except h11.RemoteProtocolError as error:
+            self._refuse(error)
+
+    def _take(self, event: object) -> None:
+        match event:
+            case h11.Request():
+                self._exchange = Exchange(self, event)
+                self._activity.begin()
+                self._exchange.start(self._application, _scope(event, self._trusted, self._transport))
+            case h11.Data() if self._exchange is not None:
+                self._exchange.feed(bytes(event.data))
+            case h11.EndOfMessage() if self._exchange is not None:
+                self._exchange.feed(None)
+            case h11.ConnectionClosed():
+                if self._exchange is None:
+                    self._transport.close()
+            case _:
+                pass
+
+    def _refuse(self, error: h11.RemoteProtocolError) -> None:
+        """Answer what is not HTTP; a request whose body breaks off has its application told instead."""
+        if self._exchange is not None:
+            self._exchange.disconnected()
+            self._transport.close()
+            return
+        body = b'{"error": "this is not a request: %s", "code": "BAD_REQUEST"}' % str(error).encode(
+            "ascii", "ignore"
+        )
+        headers = [
+            ("content-type", "application/json"),
+            ("content-length", str(len(body))),
+            ("connection", "close"),
+        ]
+        if self._protocol.our_state in (h11.IDLE, h11.SEND_RESPONSE):
+            self.send(h11.Response(status_code=error.error_status_hint, headers=headers))
+            self.send(h11.Data(data=body))
+            self.send(h11.EndOfMessage())
+        self._transport.close()
+
+    def send(self, event: h11.Event) -> None:
+        """Put an event on the wire, without a copy of its data."""
+        pieces = self._protocol.send_with_data_passthrough(event)
+        if pieces and not self.gone:
+            self._transport.writelines(pieces)
+
+    async def drain(self) -> None:
+        """Wait until the client has taken enough. Raises `OSError` if it has gone."""
+        if self._writable is not None:
+            await self._writable
+        if self.gone:
+            raise ConnectionResetError("the client has gone")
+
+    def invite(self) -> None:
+        """Tell a client that waits for it (`Expect: 100-continue`) to send its body."""
+        if self._protocol.they_are_waiting_for_100_continue:
+            self.send(h11.InformationalResponse(status_code=100, headers=[]))
+
+    def pause_reading(self) -> None:
+        """Take no more of the request's body for now."""
+        self._transport.pause_reading()
+
+    def resume_reading(self) -> None:
+        """The inverse of `pause_reading`."""
+        self._transport.resume_reading()
+
+    def finished(self, *, whole: bool) -> None:
+        """The application is through with the request; `whole`: its answer is complete."""
+        self._exchange = None
+        self._activity.end()
+        if self.gone:
+            return
+        if not whole:
+            self._transport.abort()
+        elif self._protocol.our_state is h11.DONE and self._protocol.their_state is h11.DONE:
+            self._protocol.start_next_cycle()
+            self._transport.resume_reading()
+            self._handle()
+        elif self._protocol.their_state is h11.SEND_BODY:
+            self._linger()
+        else:
+            self._transport.close()
+
+    def _linger(self) -> None:
+        # To close with unread input would reset the connection, and the client might never see the answer.
+        self._lingering = True
+        self._transport.resume_reading()
+        if self._transport.can_write_eof():
+            self._transport.write_eof()
+        asyncio.get_running_loop().call_later(LINGER, self._transport.abort)
+
+
+class Exchange:
+    """One request and its answer, as ASGI has them."""
+
+    def __init__(self, connection: Connection, request: h11.Request) -> None:
+        self._connection = connection
+        self._head = request.method == b"HEAD"
+        self._body: list[bytes] = []
+        self._size = 0
+        self._whole_body = False
+        self._end_told = False
+        self._paused = False
+        self._news: asyncio.Future[None] | None = None
+        self._gone = False
+        self._complete = False
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self, application: Application, scope: Scope) -> None:
+        """Let the application answer."""
+        self._task = asyncio.get_running_loop().create_task(self._run(application, scope))
+
+    async def _run(self, application: Application, scope: Scope) -> None:
+        try:
+            await application(scope, self.receive, self.send)
+        except Exception as error:
+            if not (self._gone and isinstance(error, OSError)):
+                traceback.print_exception(error, file=sys.stderr)
+        finally:
+            self._connection.finished(whole=self._complete)
+
+    def feed(self, data: bytes | None) -> None:
+        """A piece of the body; None is its end."""
+        if data is None:
+            self._whole_body = True
+        else:
+            self._body.append(data)
+            self._size += len(data)
+            if self._size > HIGH_WATER and not self._paused:
+                self._paused = True
+                self._connection.pause_reading()
+        self._wake()
+
+    def disconnected(self) -> None:
+        """The client has gone: the application learns of it when it receives or sends, and decides itself."""
+        self._gone = True
+        self._wake()
+
+    def _wake(self) -> None:
+        if self._news is not None and not self._news.done():
+            self._news.set_result(None)
+
+    async def receive(self) -> Message:
+        """ASGI: the next piece of the body, or that the client has gone."""
+        self._connection.invite()
+        while True:
+            if self._body or (self._whole_body and not self._end_told):
+                return self._piece()
+            if self._gone or self._complete:
+                return {"type": "http.disconnect"}
+            await self._wait()
+
+    def _piece(self) -> Message:
+        data, self._body, self._size = b"".join(self._body), [], 0
+        self._end_told = self._whole_body
+        if self._paused:
+            self._paused = False
+            self._connection.resume_reading()
+        return {"type": "http.request", "body": data, "more_body": not self._whole_body}
+
+    async def _wait(self) -> None:
+        self._news = asyncio.get_running_loop().create_future()
+        await self._news
+
+    async def send(self, message: Message) -> None:
+        """ASGI: the answer's head, or a piece of its body. Raises `OSError` if the client has gone."""
+        if self._gone:
+            raise ConnectionResetError("the client has gone")
+        if message["type"] == "http.response.start":
+            self._connection.send(h11.Response(status_code=message["status"], headers=message["headers"]))
+            return
+        data = message.get("body", b"")
+        if data and not self._head:
+            self._connection.send(h11.Data(data=data))
+        if not message.get("more_body", False):
+            self._connection.send(h11.EndOfMessage())
+            self._complete = True
+            self._wake()
+            return
+        await self._connection.drain()
+
+
+def _scope(request: h11.Request, trusted: bool, transport: asyncio.Transport) -> Scope:
+    target, _, query = bytes(request.target).partition(b"?")
+    path = _SLASHES.sub(b"/", target)
+    return {
+        "type": "http",
+        "asgi": {"version": "3.0", "spec_version": "2.4"},
+        "http_version": request.http_version.decode("ascii"),
+        "method": request.method.decode("ascii").upper(),
+        "scheme": "http",
+        "path": unquote_to_bytes(path).decode("utf-8", "replace"),
+        "raw_path": path,
+        "root_path": "",
+        "query_string": query,
+        "headers": list(request.headers),
+        "client": None,
+        "server": None,
+        "trusted": trusted,
+    }

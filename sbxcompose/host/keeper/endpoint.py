@@ -1,0 +1,214 @@
+"""Answers what the server asks: requests in, answers and ends out, over one channel at a time."""
+
+from __future__ import annotations
+
+import errno
+
+from sbxcompose.host.keeper.explain import CannotSpawn
+from sbxcompose.host.keeper.leavers import sweep
+from sbxcompose.host.keeper.protocol import Channel, Frame, chunked
+from sbxcompose.host.keeper.unit import Unit
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from sbxcompose.host.keeper.loop import Loop
+    from sbxcompose.host.keeper.spawn import Spawner
+    from sbxcompose.host.keeper.units import Units
+
+    Body = dict[str, Any]
+
+SLICE = 8
+"""Processes started in one turn of the loop; between turns exits are noticed and other requests heard."""
+
+
+class _Batch:
+    """A request to spawn, of which some processes have not been started yet."""
+
+    __slots__ = ("again", "base", "left", "request")
+
+    def __init__(self, body: Body) -> None:
+        self.request: int = body["id"]
+        self.base: dict[str, str] = body["base"]
+        self.left: list[Body] = body["spawns"][::-1]
+        self.again = bool(body.get("again"))
+        """Asked of a keeper before, which has died and may have begun."""
+
+
+class Endpoint:
+    """The keeper's side of the channel to the server of the moment."""
+
+    def __init__(self, loop: Loop, units: Units, spawner: Spawner) -> None:
+        self._loop = loop
+        self._units = units
+        self._spawner = spawner
+        self._channel: Channel | None = None
+        self._batches: list[_Batch] = []
+        self._blocked = False
+        self.spoke = False
+        """Whether the server of the moment has said anything yet: it did start."""
+
+    @property
+    def busy(self) -> bool:
+        """There are processes to be started."""
+        return bool(self._batches)
+
+    def open(self, channel: Channel) -> None:
+        """Speak to a new server. It knows of no unit yet, unless it hands them over."""
+        self.close()
+        self._channel = channel
+        self._blocked = False
+        self.spoke = False
+        for unit in self._units:
+            unit.known = False
+        self._loop.watch(channel.fileno(), self._readable)
+
+    def close(self) -> None:
+        """The server is gone; what it asked for and was not begun is dropped."""
+        self._batches.clear()
+        if self._channel is not None:
+            self._loop.unwatch(self._channel.fileno())
+            self._channel.close()
+            self._channel = None
+
+    def drain(self) -> None:
+        """The server has died: do what it had still asked for, except to spawn, and close."""
+        self._readable()
+        self.close()
+
+    def tell(self, event: str, unit: Unit) -> None:
+        """An event of a unit, to a server that has been told of the unit."""
+        if not unit.known:
+            return
+        if event == "leader":
+            self._send({"event": event, "unit": unit.name, "status": unit.status, "at": unit.ended_at})
+        elif unit.exited is not None:
+            self._send({"event": event, **unit.exited})
+
+    def work(self) -> None:
+        """Start some of the processes that wait to be started, and tell."""
+        if not self._batches:
+            return
+        batch = self._batches[0]
+        if batch.again:
+            sweep([each["unit"] for each in batch.left], [each.pid for each in self._units if each.live])
+            batch.again = False
+        results: list[tuple[Body, list[int]]] = []
+        while batch.left and len(results) < SLICE:
+            results.append(self._spawn(batch.left.pop(), batch))
+        groups = chunked(results)
+        for number, (bodies, fds) in enumerate(groups):
+            more = bool(batch.left) or number + 1 < len(groups)
+            self._send({"id": batch.request, "results": bodies, "more": more}, fds)
+        if not batch.left and self._batches:
+            self._batches.pop(0)
+
+    # -- the channel -------------------------------------------------------------------------------
+
+    def _send(self, body: Body, fds: list[int] | None = None) -> None:
+        if self._channel is None:
+            return
+        self._channel.queue(body, fds or [])
+        self._flush()
+
+    def _flush(self) -> None:
+        if self._channel is None:
+            return
+        try:
+            done = self._channel.flush()
+        except OSError:
+            self.close()
+            return
+        if self._blocked is done:
+            self._blocked = not done
+            self._loop.watch_writing(self._channel.fileno(), self._blocked)
+
+    def _readable(self) -> None:
+        channel = self._channel
+        if channel is None:
+            return
+        frames, alive = channel.receive()
+        for frame in frames:
+            self.spoke = True
+            self._answer(frame)
+        if not alive and self._channel is channel:
+            self.close()
+        else:
+            self._flush()
+
+    def _answer(self, frame: Frame) -> None:
+        body = frame.body
+        match body["op"]:
+            case "spawn":
+                self._batches.append(_Batch(body))
+            case "adopt":
+                self._adopt(body["id"])
+            case "handover":
+                self._take_over(body, frame.fds)
+            case _:
+                self._send({"id": body["id"], **self._result(body)})
+
+    def _result(self, body: Body) -> Body:
+        try:
+            return {"result": self._do(body)}
+        except Exception as error:  # whatever it is, it must not cost the keeper its life
+            return {"problem": f"{type(error).__name__}: {error}"}
+
+    def _do(self, body: Body) -> Any:
+        match body["op"]:
+            case "kill":
+                everything = body["scope"] == "everything"
+                return self._units.kill(body["unit"], body["signal"], everything=everything)
+            case "stop":
+                return self._units.stop(body["unit"], body["signal"], body["deadline"])
+            case "close_stdin":
+                return self._close_stdin(body["unit"])
+            case "release":
+                return self._release(body["unit"])
+            case "sweep":
+                return sweep(body["units"], [each.pid for each in self._units if each.live])
+        return None
+
+    # -- the requests ------------------------------------------------------------------------------
+
+    def _spawn(self, request: Body, batch: _Batch) -> tuple[Body, list[int]]:
+        index = {"index": request["index"]}
+        if self._units.get(request["unit"]) is not None:
+            return {**index, "error": f"unit {request['unit']} exists", "errno": errno.EEXIST}, []
+        try:
+            started = self._spawner.start(request, batch.base)
+        except CannotSpawn as error:
+            return {**index, "error": error.message, "errno": error.errno}, []
+        except Exception as error:  # as in `_result`
+            return {**index, "error": f"{type(error).__name__}: {error}", "errno": errno.EINVAL}, []
+        unit = Unit(request["unit"], started.pid, started.at, request["meta"])
+        unit.tag, unit.fds, unit.large, unit.known = started.tag, started.fds, started.large, True
+        self._units.add(unit)
+        return {**index, **unit.describe()}, list(unit.fds.values())
+
+    def _adopt(self, request: int) -> None:
+        units = list(self._units)
+        groups = chunked((each.describe(), list(each.fds.values())) for each in units)
+        for number, (bodies, fds) in enumerate(groups):
+            self._send({"id": request, "results": bodies, "more": number + 1 < len(groups)}, fds)
+        for each in units:
+            each.known = True
+
+    def _take_over(self, body: Body, fds: list[int]) -> None:
+        for each in body["units"]:
+            self._units.add(Unit.handed_over(each, {name: fds.pop(0) for name in each["fds"]}))
+        if not body["more"]:
+            self._send({"handed_over": True})
+
+    def _close_stdin(self, name: str) -> bool:
+        unit = self._units.get(name)
+        if unit is not None:
+            unit.close("stdin")
+        return unit is not None
+
+    def _release(self, name: str) -> bool:
+        unit = self._units.release(name)
+        if unit is not None:
+            self._spawner.large_pipes -= unit.large
+        return unit is not None

@@ -1,0 +1,105 @@
+"""Why a process could not be started, in words that name the thing. Runs only after a failure."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+DEFAULT_PATH = "/usr/local/bin:/usr/bin:/bin"
+_DIRECTORY_ERRORS = (errno.ENOENT, errno.ENOTDIR, errno.EACCES, errno.ELOOP, errno.ENAMETOOLONG)
+
+
+class CannotSpawn(Exception):
+    """A process could not be started."""
+
+    def __init__(self, message: str, number: int) -> None:
+        super().__init__(message)
+        self.message = message
+        self.errno = number
+
+
+def candidates(command: str, environment: dict[str, str]) -> list[str]:
+    """The files that a command may mean, by the `PATH` of the process itself; relative ones to its
+    directory.
+    """
+    if "/" in command:
+        return [command]
+    return [
+        os.path.join(each, command) if each else f"./{command}"
+        for each in environment.get("PATH", DEFAULT_PATH).split(":")
+    ]
+
+
+def explain(failure: bytes, request: dict[str, Any], environment: dict[str, str]) -> CannotSpawn:
+    """Read what the child left of its failure ("OSError:<hex errno>:<where>") and look at the cause."""
+    kind, _, rest = failure.partition(b":")
+    number, _, where = rest.partition(b":")
+    if kind != b"OSError":
+        return CannotSpawn(f"cannot give {request['argv'][0]} its terminal", errno.EIO)
+    code = int(number, 16)
+    if where.startswith(b"noexec"):
+        return CannotSpawn(_before_exec(code, request), code)
+    return CannotSpawn(_at_exec(code, request, environment), code)
+
+
+def _before_exec(code: int, request: dict[str, Any]) -> str:
+    cwd = request["cwd"]
+    if cwd is not None and code in _DIRECTORY_ERRORS:
+        words = {errno.ENOENT: "no such directory", errno.ENOTDIR: "not a directory"}
+        return f"{words.get(code, os.strerror(code).lower())}: {cwd}"
+    return f"cannot become user {request['uid']}: {os.strerror(code).lower()}"
+
+
+def _at_exec(code: int, request: dict[str, Any], environment: dict[str, str]) -> str:
+    command = request["argv"][0]
+    base = request["cwd"] or "/"
+    if code == errno.E2BIG:
+        size = sum(len(os.fsencode(each)) + 1 for each in request["argv"])
+        size += sum(len(os.fsencode(name)) + len(os.fsencode(text)) + 2 for name, text in environment.items())
+        return f"argument list too long: {command} ({size} bytes of arguments and environment)"
+    for each in candidates(command, environment):
+        found = _about_file(code, each, os.path.join(base, each))
+        if found:
+            return found
+    if code in (errno.ENOENT, errno.ENOTDIR):
+        return f"no such file: {command}" if "/" in command else f"command not found: {command}"
+    return f"{os.strerror(code).lower()}: {command}"
+
+
+def _about_file(code: int, name: str, path: str) -> str | None:
+    """What is wrong with a file that was found; None when there is no such file, or nothing is wrong with
+    it.
+    """
+    try:
+        mode = os.stat(path).st_mode
+    except OSError:
+        return None
+    if code == errno.EACCES:
+        if stat.S_ISDIR(mode):
+            return f"permission denied: {name} (a directory)"
+        return f"permission denied: {name}" + ("" if mode & 0o111 else " (not executable)")
+    if code == errno.ENOENT:
+        return _about_interpreter(name, path)
+    if code == errno.ENOEXEC:
+        return f"exec format error: {name} (neither a program for this machine nor a script with a #! line)"
+    return None
+
+
+def _about_interpreter(name: str, path: str) -> str:
+    """A file that is there, and yet "no such file": what shall run it is missing."""
+    try:
+        with open(path, "rb") as file:
+            line = file.readline(256)
+    except OSError:
+        line = b""
+    if line.startswith(b"#!"):
+        words = line[2:].strip(b" \t\n").replace(b"\t", b" ").split(b" ", 1)
+        interpreter = words[0].decode("utf-8", "replace")
+        shown = repr(interpreter) if interpreter.endswith("\r") else interpreter
+        return f"no such interpreter: {shown} (in the #! line of {name})"
+    return f"no such file: {name} (the program loader it asks for is missing)"

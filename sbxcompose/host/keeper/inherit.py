@@ -1,0 +1,81 @@
+"""What a server gets from the keeper that starts it, and how it starts another keeper should that one die."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import MutableMapping
+from dataclasses import dataclass
+from typing import Self
+
+from sbxcompose.host.keeper.protocol import (
+    ARGV_SEPARATOR,
+    ENV_CONTROL,
+    ENV_KEEPER_ARGV,
+    ENV_KEEPER_PID,
+    ENV_LISTEN,
+    ENV_LOCK,
+    ENV_TCP,
+    INHERITANCE,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Restart:
+    """How a server starts a new keeper: the keeper's command line, and the descriptors that it must inherit.
+
+    The options that say which end of a new control socket is the keeper's, and that it takes over, are put in
+    front of the server's command by `start`.
+    """
+
+    argv: tuple[str, ...]
+    fds: tuple[int, ...]
+
+    def start(self, control_fd: int, ready_fd: int) -> subprocess.Popen[bytes]:
+        """Run the new keeper, which detaches itself: the process returned ends at once, the keeper goes
+        on.
+        """
+        split = self.argv.index("--")
+        words = [
+            *self.argv[:split],
+            f"--take-over={control_fd}",
+            f"--ready-fd={ready_fd}",
+            f"--server-pid={os.getpid()}",
+            *self.argv[split:],
+        ]
+        return subprocess.Popen(
+            words, stdin=subprocess.DEVNULL, pass_fds=(*self.fds, control_fd, ready_fd), cwd="/"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Inherited:
+    """The server's inheritance. Its descriptors belong to the server."""
+
+    control_fd: int
+    """For `KeeperClient.connect`."""
+    listen_fd: int
+    """The listening Unix socket."""
+    tcp_fd: int | None
+    """The listening loopback TCP socket, if the host was asked for one."""
+    lock_fd: int
+    """The host's lock: to be held open, so that the lock outlives the keeper."""
+    keeper_pid: int
+    restart: Restart
+
+    @classmethod
+    def take(cls, environ: MutableMapping[str, str] = os.environ) -> Self:
+        """Read and remove the variables that the keeper has set. Raises `KeyError` when not started by
+        one.
+        """
+        values = {name: environ.pop(name, "") for name in INHERITANCE}
+        if not values[ENV_CONTROL]:
+            raise KeyError(ENV_CONTROL)
+        listen, lock = int(values[ENV_LISTEN]), int(values[ENV_LOCK])
+        tcp = int(values[ENV_TCP]) if values[ENV_TCP] else None
+        control = int(values[ENV_CONTROL])
+        fds = tuple(fd for fd in (listen, tcp, lock) if fd is not None)
+        for fd in (control, *fds):
+            os.set_inheritable(fd, False)
+        argv = tuple(values[ENV_KEEPER_ARGV].split(ARGV_SEPARATOR))
+        return cls(control, listen, tcp, lock, int(values[ENV_KEEPER_PID]), Restart(argv, fds))

@@ -1,0 +1,148 @@
+"""Who is left of a unit when its leader is gone, and who has left it while the leader runs."""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+
+from sbxcompose.host.keeper import kernel
+from sbxcompose.host.keeper.processes import (
+    Census,
+    command_of,
+    marked_unit,
+    own_children,
+    owner_of_orphan,
+    read_all,
+    read_process,
+)
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from sbxcompose.host.keeper.processes import Process
+    from sbxcompose.host.keeper.unit import Unit
+
+SWEEPS = 20
+"""How often a sweep looks again for what was forked in the meantime."""
+
+
+class Finder:
+    """Finds what units have started, with as little reading as possible.
+
+    What a leader leaves behind is adopted by the keeper (a subreaper) before the leader's end is announced.
+    So one look at the keeper's own children tells whether there is anything; all of /proc is read only if so.
+    """
+
+    def __init__(self) -> None:
+        self.exempt: set[int] = set()
+        """Children of the keeper that are no unit's: the server."""
+        self._orphans: dict[int, str | None] = {}
+
+    def forget(self, pid: int) -> None:
+        """The process has been reaped; its number may go to another one."""
+        self._orphans.pop(pid, None)
+
+    def left_by(self, gone: Collection[Unit], units: Collection[Unit]) -> dict[str, list[Process]]:
+        """What is left of the units whose leaders are gone; those of which nothing is are left out."""
+        names = {each.name for each in gone}
+        if all(each.ours for each in gone) and not self._any_orphan(names, units):
+            return {}
+        return census(units).members(names)
+
+    def _any_orphan(self, names: set[str], units: Collection[Unit]) -> bool:
+        children = own_children()
+        if children is None:
+            return True
+        known = {each.pid for each in units if each.ours and not each.leader_gone} | self.exempt
+        orphans = [pid for pid in children if pid not in known]
+        for pid in orphans:
+            if pid not in self._orphans:
+                self._classify(pid, units)
+        return any(self._orphans.get(pid) in names for pid in orphans)
+
+    def _classify(self, pid: int, units: Collection[Unit]) -> None:
+        process = read_process(pid)
+        if process is not None and not process.dead:
+            leaders = {each.pid: each.name for each in units if each.live}
+            self._orphans[pid] = owner_of_orphan(process, leaders, _tags(units))
+
+
+def census(units: Collection[Unit]) -> Census:
+    """Read everything that runs now."""
+    live = [each for each in units if each.live]
+    return Census(
+        {each.name: each.pid for each in live},
+        _tags(live),
+        reaped={each.name for each in live if each.leader_gone},
+        anywhere=not all(each.ours for each in live),
+    )
+
+
+def _tags(units: Collection[Unit]) -> dict[int, str]:
+    return {each.tag: each.name for each in units if each.tag is not None and each.live}
+
+
+def open_process(process: Process) -> int | None:
+    """A pidfd of exactly that process; None when it is gone. Raises `OSError` when there are no
+    descriptors.
+    """
+    try:
+        pidfd = os.pidfd_open(process.pid)
+    except ProcessLookupError:
+        return None
+    now = read_process(process.pid)
+    if now is None or now.started != process.started:
+        os.close(pidfd)
+        return None
+    return pidfd
+
+
+def sweep(units: Collection[str], spare: Collection[int]) -> list[str]:
+    """Kill all that carries the marker of one of `units`, and what that has started: "pid command" each.
+
+    For units that no keeper knows any more. `spare` are leaders that are known. Waits for the ends.
+    """
+    swept: dict[int, str] = {}
+    for _ in range(SWEEPS):
+        found = _marked(set(units), {*spare, os.getpid()})
+        swept.update(
+            {each.pid: f"{each.pid} {command_of(each.pid)}" for each in found if each.pid not in swept}
+        )
+        if not found:
+            break
+        _kill_and_wait(found)
+    return list(swept.values())
+
+
+def _marked(units: set[str], spare: set[int]) -> list[Process]:
+    processes = read_all()
+    marked = {
+        pid
+        for pid, each in processes.items()
+        if pid not in spare and not each.dead and marked_unit(pid) in units
+    }
+    size = -1
+    while size != len(marked):
+        size = len(marked)
+        marked |= {pid for pid, each in processes.items() if each.parent in marked and pid not in spare}
+    return [processes[pid] for pid in sorted(marked) if not processes[pid].dead]
+
+
+def _kill_and_wait(processes: list[Process]) -> None:
+    waiting = select.poll()
+    pidfds: list[int] = []
+    for each in processes:
+        pidfd = open_process(each)
+        if pidfd is None:
+            continue
+        pidfds.append(pidfd)
+        try:
+            if kernel.signal_process(pidfd, signal.SIGKILL):
+                waiting.register(pidfd, select.POLLIN)
+        except PermissionError:
+            continue
+    for pidfd in pidfds:
+        waiting.poll(100)
+        os.close(pidfd)

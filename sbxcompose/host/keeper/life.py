@@ -1,0 +1,220 @@
+"""The keeper's life: it ties the parts together, and decides when the host is at its end."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import sys
+import time
+
+from sbxcompose.host.keeper import kernel
+from sbxcompose.host.keeper.endpoint import Endpoint
+from sbxcompose.host.keeper.loop import Loop
+from sbxcompose.host.keeper.options import Options
+from sbxcompose.host.keeper.protocol import (
+    ARGV_SEPARATOR,
+    ENV_KEEPER_ARGV,
+    ENV_KEEPER_PID,
+    ENV_LISTEN,
+    ENV_LOCK,
+    ENV_TCP,
+    SERVER_DONE,
+    Channel,
+)
+from sbxcompose.host.keeper.serverprocess import ServerProcess, refuse, server_environment
+from sbxcompose.host.keeper.spawn import Limits, Spawner
+from sbxcompose.host.keeper.units import Units
+
+GRACE = 10.0
+"""Seconds that units get when the keeper itself must stop them."""
+
+
+class Holdings:
+    """The descriptors that make this process the host: they outlive it in the server, and the other way
+    round.
+    """
+
+    def __init__(self, lock: int, unix: socket.socket, tcp: socket.socket | None) -> None:
+        self.lock = lock
+        self.unix = unix
+        self.tcp = tcp
+
+    @property
+    def fds(self) -> tuple[int, ...]:
+        """All of them."""
+        return (self.lock, *(each.fileno() for each in self.listeners))
+
+    @property
+    def listeners(self) -> list[socket.socket]:
+        """The sockets on which the host listens."""
+        return [self.unix] if self.tcp is None else [self.unix, self.tcp]
+
+    @property
+    def address(self) -> str | None:
+        """The TCP address, `127.0.0.1:port`."""
+        return None if self.tcp is None else "{}:{}".format(*self.tcp.getsockname())
+
+
+class Keeper:
+    """Ties the parts together, and decides when the host is at its end."""
+
+    def __init__(self, options: Options, holdings: Holdings, limits: Limits) -> None:
+        self._options = options
+        self._holdings = holdings
+        self._loop = Loop(self._signalled)
+        self._units = Units(self._loop, lambda event, unit: self._endpoint.tell(event, unit))
+        self._endpoint = Endpoint(self._loop, self._units, Spawner(limits))
+        environment = self._server_environment(limits)
+        connect = self._endpoint.open
+        self._server = ServerProcess(options.server, environment, holdings.fds, connect, log)
+        self._server_pidfd: int | None = None
+        self._refusing = False
+        self._ending = False
+        self._status: int | None = None
+
+    def start(self) -> None:
+        """Start the server, or take over from a keeper that has died."""
+        if self._options.take_over < 0:
+            self._server.start()
+        else:
+            self._endpoint.open(Channel(socket.socket(fileno=self._options.take_over)))
+            self._watch_foreign_server()
+        self._exempt_server()
+
+    def run(self) -> int:
+        """Serve until the host is at its end; the exit status."""
+        while self._status is None:
+            self._loop.turn(self._deadline())
+            self._units.expire()
+            self._units.settle()
+            self._endpoint.work()
+            self._tend_server()
+            if self._ending and self._server.pid is None and not self._units.live:
+                self._status = self._status or 0
+        return self._status
+
+    def _deadline(self) -> float | None:
+        times = (0.0 if self._endpoint.busy else None, self._units.deadline, self._server.start_at)
+        return min((each for each in times if each is not None), default=None)
+
+    def _server_environment(self, limits: Limits) -> dict[str, str]:
+        lock, unix, *tcp = self._holdings.fds
+        split = sys.orig_argv.index("-c")
+        options = self._options
+        argv = [
+            *(sys.executable, *sys.orig_argv[1 : split + 3]),
+            *(f"--socket={options.socket}", f"--lock={options.lock}", f"--log={options.log}"),
+            *(f"--lock-fd={lock}", f"--listen-fd={unix}", f"--soft-files={limits.soft_files}"),
+            *(f"--tcp-fd={each}" for each in tcp),
+            *("--", *options.server),
+        ]
+        return {
+            **server_environment(dict(os.environ)),
+            **{ENV_LOCK: str(lock), ENV_LISTEN: str(unix), ENV_KEEPER_PID: str(os.getpid())},
+            **{ENV_KEEPER_ARGV: ARGV_SEPARATOR.join(argv), ENV_TCP: str(tcp[0]) if tcp else ""},
+        }
+
+    # -- signals -----------------------------------------------------------------------------------
+
+    def _signalled(self, number: int) -> None:
+        if number == signal.SIGCHLD:
+            for pid, status in self._units.reap().items():
+                if pid == self._server.pid:
+                    self._server_ended(status)
+        elif number != signal.SIGHUP or not self._options.detach:
+            self._end()
+
+    def _end(self) -> None:
+        """Asked to end: the server stops everything politely. Asked again: everything is killed."""
+        if self._ending:
+            self._server.signal(signal.SIGKILL)
+            self._units.kill_all()
+        self._ending = True
+        self._server.start_at = None
+        if self._server.pid is not None:
+            self._server.signal(signal.SIGTERM)
+        else:
+            self._units.stop_all(GRACE)
+
+    # -- the server --------------------------------------------------------------------------------
+
+    @property
+    def server_pid(self) -> int | None:
+        """The process id of the server of the moment."""
+        return self._server.pid
+
+    def _exempt_server(self) -> None:
+        self._units.finder.exempt = set() if self._server.pid is None else {self._server.pid}
+
+    def _watch_foreign_server(self) -> None:
+        """Watch a server that is not our child: it has started us."""
+        pid = self._options.server_pid
+        try:
+            pidfd = os.pidfd_open(pid)
+        except OSError:
+            self._server_ended(None)
+            return
+        self._server.pid = pid
+        self._server_pidfd = pidfd
+        self._loop.watch(pidfd, self._foreign_server_ended)
+
+    def _foreign_server_ended(self) -> None:
+        if self._server_pidfd is None:
+            return
+        status = kernel.final_status(self._server_pidfd, self._options.server_pid)
+        self._loop.unwatch(self._server_pidfd)
+        os.close(self._server_pidfd)
+        self._server_pidfd = None
+        self._server_ended(status)
+
+    def _server_ended(self, status: int | None) -> None:
+        self._endpoint.drain()
+        done = status is not None and os.waitstatus_to_exitcode(status) == SERVER_DONE
+        if self._ending or (done and not self._units.live):
+            self._ending = True
+            self._server.pid = None
+            self._units.stop_all(GRACE)
+        else:
+            self._server.died(status, spoke=self._endpoint.spoke)
+        self._exempt_server()
+
+    def _tend_server(self) -> None:
+        if self._server.start_at is not None and self._server.start_at <= time.monotonic():
+            self._server.start()
+            self._exempt_server()
+        if self._server.given_up and not self._ending:
+            if not self._units.live:
+                self._status = 1
+            elif not self._refusing:
+                self._refuse(True)
+
+    def _refuse(self, on: bool) -> None:
+        """Answer callers ourselves as long as there is no server, instead of letting them wait for ever."""
+        self._refusing = on
+        for each in self._holdings.listeners:
+            if on:
+                self._loop.watch(each.fileno(), lambda each=each: self._called(each))  # type: ignore[misc]
+            else:
+                self._loop.unwatch(each.fileno())
+
+    def _called(self, listener: socket.socket) -> None:
+        if self._server.may_retry:
+            self._refuse(False)
+            self._server.start_at = time.monotonic()
+        else:
+            refuse(listener, self._options.log)
+
+
+def log(text: str) -> None:
+    """A line for host.log (or the terminal, when the host runs in one)."""
+    moment = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    write(2, f"{moment} keeper[{os.getpid()}]: {text}\n".encode())
+
+
+def write(fd: int, data: bytes) -> None:
+    """Say something to whoever may listen no more."""
+    try:
+        os.write(fd, data)
+    except OSError:
+        return

@@ -1,0 +1,125 @@
+"""The host's lock, its Unix socket, and its loopback port if it has one."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import socket
+import stat
+
+from sbxcompose.host.keeper.processes import command_of
+
+BACKLOG = 1024
+_LISTENING = "0A"
+
+
+class CannotListen(Exception):
+    """A socket or the lock cannot be had; the message is for people. `code` is a word for programs."""
+
+    def __init__(self, message: str, code: str) -> None:
+        super().__init__(message)
+        self.message = message
+        self.code = code
+
+
+def take_lock(path: str) -> int | None:
+    """Take the host's lock; its descriptor, or None when another host has it. Raises `CannotListen`."""
+    try:
+        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    except OSError as error:
+        raise CannotListen(f"cannot open the lock {path}: {_words(error)}", "LOCK") from error
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(fd)
+        return None
+    return fd
+
+
+def listen_unix(path: str) -> socket.socket:
+    """Bind the Unix socket, for its user alone; who holds the lock may remove a stale one.
+
+    Raises `CannotListen`.
+    """
+    try:
+        if stat.S_ISSOCK(os.lstat(path).st_mode):
+            os.unlink(path)
+    except FileNotFoundError:
+        pass
+    except OSError as error:
+        raise CannotListen(f"cannot remove the stale socket {path}: {_words(error)}", "SOCKET") from error
+    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    before = os.umask(0o177)
+    try:
+        sock.bind(path)
+        sock.listen(BACKLOG)
+    except OSError as error:
+        sock.close()
+        raise CannotListen(f"cannot listen on {path}: {_words(error)}", "SOCKET") from error
+    finally:
+        os.umask(before)
+    return sock
+
+
+def listen_tcp(port: int) -> socket.socket:
+    """Bind a port of 127.0.0.1 (0: any).
+
+    Raises `CannotListen`, which says who has the port where that can be known.
+    """
+    sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        sock.bind(("127.0.0.1", port))
+        sock.listen(BACKLOG)
+    except OSError as error:
+        sock.close()
+        if error.errno == errno.EADDRINUSE:
+            raise CannotListen(f"port {port} is taken{_by_whom(port)}", "PORT_TAKEN") from error
+        raise CannotListen(f"cannot listen on port {port}: {_words(error)}", "PORT") from error
+    except OverflowError as error:
+        sock.close()
+        raise CannotListen(f"there is no port {port}", "PORT") from error
+    return sock
+
+
+def _by_whom(port: int) -> str:
+    """Who listens on a port, as " by process 12 (command)"; empty when that cannot be seen."""
+    sockets = {f"socket:[{inode}]" for inode in _listeners(port)}
+    for name in os.listdir("/proc"):
+        if name.isdigit() and _holds(name, sockets):
+            return f" by process {name} ({command_of(int(name))})"
+    return ""
+
+
+def _listeners(port: int) -> set[str]:
+    inodes = set()
+    for table in ("/proc/net/tcp", "/proc/net/tcp6"):
+        try:
+            with open(table, encoding="ascii") as file:
+                rows = [line.split() for line in file][1:]
+        except OSError:
+            continue
+        inodes |= {
+            row[9] for row in rows if row[3] == _LISTENING and int(row[1].rpartition(":")[2], 16) == port
+        }
+    return inodes
+
+
+def _holds(pid: str, sockets: set[str]) -> bool:
+    try:
+        fds = os.listdir(f"/proc/{pid}/fd")
+    except OSError:
+        return False
+    return any(_link(f"/proc/{pid}/fd/{fd}") in sockets for fd in fds)
+
+
+def _link(path: str) -> str:
+    try:
+        return os.readlink(path)
+    except OSError:
+        return ""
+
+
+def _words(error: OSError) -> str:
+    return (error.strerror or str(error)).lower()

@@ -1,0 +1,124 @@
+"""The keeper: parent of every child and holder of their pipes, so that the server may die at any moment.
+
+Small on purpose: one thread, the standard library, and of that only what is light.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import sys
+
+from sbxcompose.host.keeper import kernel
+from sbxcompose.host.keeper.life import Holdings, Keeper, log, write
+from sbxcompose.host.keeper.listen import CannotListen, listen_tcp, listen_unix, take_lock
+from sbxcompose.host.keeper.options import Options
+from sbxcompose.host.keeper.spawn import Limits
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+LOG_SIZE = 1 << 20
+"""Bytes of host.log after which, at the next start, it becomes host.log.1."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a keeper; its exit status: 0 ended or not needed, 1 the server cannot run, 3 cannot listen."""
+    options = Options(sys.argv[1:] if argv is None else argv)
+    _become_clean(options)
+    if options.take_over >= 0 and os.getppid() != options.server_pid:
+        options.server_pid = -1  # died while it started us
+    limits = Limits(None if options.soft_files < 0 else options.soft_files)
+    try:
+        holdings = _take_holdings(options)
+    except CannotListen as error:
+        _say(options, {"status": "failed", "code": error.code, "message": error.message})
+        return 3
+    if holdings is None:
+        _say(options, {"status": "taken"})
+        return 0
+    if (options.detach or options.take_over >= 0) and os.fork():
+        os._exit(0)
+    _settle_down(options)
+    keeper = Keeper(options, holdings, limits)
+    keeper.start()
+    if not kernel.become_subreaper():
+        log("the kernel does not let me adopt orphans; what leaves its session may be left behind")
+    _say(options, _ready(options, holdings, keeper))
+    status = keeper.run()
+    if os.path.exists(options.socket):
+        os.unlink(options.socket)
+    return status
+
+
+def _become_clean(options: Options) -> None:
+    """Undo what the starting shell has left to us: ignored and blocked signals, open descriptors."""
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
+    for number in range(1, signal.NSIG):
+        if number not in (signal.SIGPIPE, signal.SIGXFSZ) and signal.getsignal(number) == signal.SIG_IGN:
+            signal.signal(number, signal.SIG_DFL)
+    kept = {options.ready_fd, options.take_over, options.lock_fd, options.listen_fd, options.tcp_fd}
+    for name in os.listdir("/proc/self/fd"):
+        fd = int(name)
+        if fd in kept:
+            os.set_inheritable(fd, False)
+        elif fd > 2:
+            _close(fd)
+
+
+def _take_holdings(options: Options) -> Holdings | None:
+    """Lock and listen, or inherit both; None when another host has the lock. Raises `CannotListen`."""
+    if options.take_over >= 0:
+        tcp = None if options.tcp_fd < 0 else socket.socket(fileno=options.tcp_fd)
+        return Holdings(options.lock_fd, socket.socket(fileno=options.listen_fd), tcp)
+    lock = take_lock(options.lock)
+    if lock is None:
+        return None
+    tcp = None if options.tcp < 0 else listen_tcp(options.tcp)
+    return Holdings(lock, listen_unix(options.socket), tcp)
+
+
+def _settle_down(options: Options) -> None:
+    """Leave the terminal, if asked to, and everything else that ties us to who started us."""
+    if options.detach or options.take_over >= 0:
+        os.setsid()
+    if options.detach:
+        if os.path.exists(options.log) and os.path.getsize(options.log) > LOG_SIZE:
+            os.rename(options.log, f"{options.log}.1")
+        null = os.open("/dev/null", os.O_RDWR)
+        out = os.open(options.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW, 0o600)
+        os.dup2(null, 0)
+        os.dup2(out, 1)
+        os.dup2(out, 2)
+        os.close(null)
+        os.close(out)
+    os.chdir("/")
+    os.umask(0o077)
+
+
+def _ready(options: Options, holdings: Holdings, keeper: Keeper) -> dict[str, object]:
+    return {
+        **{"status": "ready", "pid": os.getpid(), "server_pid": keeper.server_pid},
+        **{"socket": options.socket, "tcp": holdings.address},
+    }
+
+
+def _say(options: Options, words: dict[str, object]) -> None:
+    """Tell who started us, once: one JSON object on one line, then the pipe is closed."""
+    import json
+
+    if options.ready_fd < 0:
+        if "message" in words:
+            os.write(2, f"sbxcompose host: {words['message']}\n".encode())
+        return
+    write(options.ready_fd, json.dumps(words).encode() + b"\n")
+    os.close(options.ready_fd)
+
+
+def _close(fd: int) -> None:
+    try:
+        os.close(fd)
+    except OSError:  # the descriptor by which the directory was listed
+        return

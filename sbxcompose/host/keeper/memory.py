@@ -1,0 +1,92 @@
+"""What the keeper's client remembers: units, so that it can hand them on, and requests without an answer."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable
+from typing import Any
+
+from sbxcompose.host.keeper.messages import FD_NAMES
+
+Body = dict[str, Any]
+
+
+class KnownUnit:
+    """What the client must know to hand a unit to a new keeper."""
+
+    __slots__ = ("at", "exited", "fds", "leader", "meta", "pid", "stop", "tag", "unit")
+
+    def __init__(self, body: Body, fds: dict[str, int]) -> None:
+        self.unit: str = body["unit"]
+        self.pid: int = body["pid"]
+        self.at: float = body["at"]
+        self.tag: int | None = body["tag"]
+        self.meta: str = body["meta"]
+        self.exited: Body | None = body.get("exited")
+        self.leader: list[float | None] | None = body.get("leader")
+        self.stop: list[float] | None = body.get("stop")
+        self.fds = {name: fd if name == "pidfd" else os.dup(fd) for name, fd in fds.items()}
+
+    def write(self) -> tuple[Body, list[int]]:
+        """As a keeper takes it over: the object, and the descriptors that go with it."""
+        body = {name: getattr(self, name) for name in self.__slots__ if name != "fds"}
+        return {**body, "fds": list(self.fds)}, list(self.fds.values())
+
+    def drop(self, name: str) -> None:
+        """Close one of its descriptors, if it is open."""
+        fd = self.fds.pop(name, None)
+        if fd is not None:
+            os.close(fd)
+
+    def close(self) -> None:
+        """Close them all."""
+        for name in FD_NAMES:
+            self.drop(name)
+
+
+class Pending:
+    """A request without its whole answer."""
+
+    __slots__ = ("body", "future", "sent", "take")
+
+    def __init__(
+        self, body: Body, future: asyncio.Future[Any], take: Callable[[Body, list[int]], None]
+    ) -> None:
+        self.body = body
+        self.sent = False
+        self.future = future
+        self.take = take
+
+
+def check_signal(number: int) -> None:
+    """Raise `ValueError` for what is no signal on Linux."""
+    if not 1 <= number <= 64:
+        raise ValueError(f"there is no signal {number}")
+
+
+def retrieve(future: asyncio.Future[Any]) -> None:
+    """Look at a failure that nobody awaits, so that asyncio does not complain of it."""
+    if not future.cancelled():
+        future.exception()
+
+
+async def read_all(loop: asyncio.AbstractEventLoop, fd: int) -> bytes:
+    """What is written to a pipe until its other end is closed; closes this end."""
+    os.set_blocking(fd, False)
+    data = bytearray()
+    ended = loop.create_future()
+
+    def readable() -> None:
+        piece = os.read(fd, 4096)
+        data.extend(piece)
+        if not piece and not ended.done():
+            ended.set_result(None)
+
+    loop.add_reader(fd, readable)
+    try:
+        await ended
+    finally:
+        loop.remove_reader(fd)
+        os.close(fd)
+    return bytes(data)

@@ -1,0 +1,126 @@
+"""The values that the server and its keeper client exchange: what to spawn, what was spawned, how it
+ended.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+FD_NAMES = ("pidfd", "stdin", "stdout", "stderr")
+"""The descriptors of a unit, in the order in which they travel."""
+
+
+@dataclass(slots=True)
+class Spawn:
+    """One run to be started.
+
+    `env` is the whole environment (the keeper adds only its marker); `argv[0]` is looked up on *its* `PATH`.
+    A `uid` needs a `gid`; without `groups` the process has no supplementary groups but `gid`.
+    With `pty` (rows, columns) the three standard streams are one terminal, and the three modes say nothing.
+    `meta` is any JSON object: kept by the keeper, and given back by `adopt`.
+    """
+
+    unit: str
+    argv: list[str]
+    env: dict[str, str]
+    cwd: str | None = None
+    uid: int | None = None
+    gid: int | None = None
+    groups: list[int] | None = None
+    stdin: Literal["null", "pipe"] = "null"
+    stdout: Literal["pipe", "null"] = "pipe"
+    stderr: Literal["pipe", "null"] = "pipe"
+    pty: tuple[int, int] | None = None
+    meta: dict[str, Any] = field(default_factory=dict)
+    umask: int = 0o022
+
+    def write(self, base: Mapping[str, str]) -> dict[str, Any]:
+        """The request as a JSON object; `base` is the part of the environment that travels apart."""
+        return {
+            "unit": self.unit,
+            "argv": self.argv,
+            "env": {name: value for name, value in self.env.items() if base.get(name) != value},
+            "cwd": self.cwd,
+            "uid": self.uid,
+            "gid": self.gid,
+            "groups": self.groups,
+            "stdin": self.stdin,
+            "stdout": self.stdout,
+            "stderr": self.stderr,
+            "pty": self.pty,
+            "meta": json.dumps(self.meta, separators=(",", ":")),
+            "umask": self.umask,
+        }
+
+
+@dataclass(slots=True)
+class Spawned:
+    """A run that has been started; `at` is in seconds since 1970.
+
+    The descriptors are non-blocking and belong to the receiver. With a PTY its master is `stdout`, to be
+    written to as well, and the other two are None.
+    """
+
+    unit: str
+    pid: int
+    at: float
+    stdin: int | None = None
+    stdout: int | None = None
+    stderr: int | None = None
+
+
+@dataclass(slots=True)
+class Exited:
+    """A run that is over: its leader and, whatever became of it, all that it had started.
+
+    `status` is a wait status (`os.waitstatus_to_exitcode`), None when nobody could know. `at` is when the
+    leader ended, in seconds since 1970. `left_behind` tells what had to be killed, each as "pid command".
+    """
+
+    unit: str
+    pid: int
+    status: int | None
+    at: float
+    left_behind: list[str] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Adopted:
+    """A unit that the keeper holds when a server comes: running, or over and not yet released."""
+
+    unit: str
+    meta: dict[str, Any]
+    pid: int
+    at: float
+    stdin: int | None = None
+    stdout: int | None = None
+    stderr: int | None = None
+    exited: Exited | None = None
+    stopping: bool = False
+    """A `stop` is under way."""
+
+
+class SpawnFailed(Exception):
+    """A process could not be started: the message names the thing in the operating system's words."""
+
+    def __init__(self, message: str, errno: int) -> None:
+        super().__init__(message)
+        self.message = message
+        self.errno = errno
+
+
+class KeeperLost(Exception):
+    """The keeper has died and no new one could be started."""
+
+
+def common_environment(spawns: Sequence[Spawn]) -> dict[str, str]:
+    """The variables that all of them have, with the same value: they travel once."""
+    if not spawns:
+        return {}
+    common = set(spawns[0].env.items())
+    for each in spawns[1:]:
+        common.intersection_update(each.env.items())
+    return dict(common)

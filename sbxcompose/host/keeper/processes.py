@@ -1,0 +1,169 @@
+"""What runs on this machine, read from /proc: whose children, in which session, started by which unit."""
+
+from __future__ import annotations
+
+import os
+
+from sbxcompose.host.keeper.protocol import MARKER
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
+
+COMMAND_LENGTH = 200
+_DEAD = b"ZXx"
+
+
+class Process:
+    """One line of /proc/<pid>/stat. `started` (clock ticks since boot) tells two owners of one number
+    apart.
+    """
+
+    __slots__ = ("group", "parent", "pid", "session", "started", "state", "status")
+
+    def __init__(self, pid: int, stat: bytes) -> None:
+        fields = stat[stat.rindex(b")") + 2 :].split()
+        self.pid = pid
+        self.state = fields[0]
+        self.parent = int(fields[1])
+        self.group = int(fields[2])
+        self.session = int(fields[3])
+        self.started = int(fields[19])
+        self.status = int(fields[49]) if len(fields) > 49 else 0
+
+    @property
+    def dead(self) -> bool:
+        """It has ended and waits to be reaped."""
+        return self.state in _DEAD
+
+
+def read_process(pid: int) -> Process | None:
+    """What /proc says of a process now; None when there is none."""
+    stat = _read(f"/proc/{pid}/stat")
+    return Process(pid, stat) if stat else None
+
+
+def read_all() -> dict[int, Process]:
+    """Every process there is."""
+    found = (read_process(int(name)) for name in os.listdir("/proc") if name.isdigit())
+    return {each.pid: each for each in found if each is not None}
+
+
+def own_children() -> list[int] | None:
+    """The children of the one who asks, zombies too; None where the kernel has no list of them.
+
+    Exact, although the list is known not to be: it goes wrong when a child is reaped while it is read, and
+    the only one who reaps ours is the single thread that reads here.
+    """
+    pid = os.getpid()
+    try:
+        with open(f"/proc/{pid}/task/{pid}/children", "rb", 1 << 16) as file:
+            return [int(each) for each in file.read().split()]
+    except OSError:
+        return None
+
+
+def command_of(pid: int) -> str:
+    """What a process calls itself, on one line."""
+    words = _read(f"/proc/{pid}/cmdline").rstrip(b"\0").split(b"\0")
+    line = b" ".join(words) or _read(f"/proc/{pid}/comm").strip()
+    text = line[:COMMAND_LENGTH].decode("utf-8", "replace")
+    return "".join(each if each.isprintable() else " " for each in text)
+
+
+def unit_of(pid: int, tags: Mapping[int, str]) -> str | None:
+    """The unit that started a process, by what it has inherited, however it has left its parents and session.
+
+    First the tag: a soft limit on the resident set, which Linux has not enforced since 2.6 and which survives
+    fork, exec, setsid and an emptied environment. Then the marker in the environment it was started with.
+    """
+    tag = _tag(pid)
+    if tag in tags:
+        return tags[tag]
+    return marked_unit(pid)
+
+
+def marked_unit(pid: int) -> str | None:
+    """The marker in the environment that a process was started with."""
+    environment = b"\0" + _read(f"/proc/{pid}/environ")
+    _, found, rest = environment.partition(f"\0{MARKER}=".encode())
+    return os.fsdecode(rest.partition(b"\0")[0]) if found else None
+
+
+def _tag(pid: int) -> int:
+    limits = _read(f"/proc/{pid}/limits")
+    start = limits.find(b"Max resident set")
+    soft = limits[start + 16 : limits.find(b"\n", start)].split()[:1] if start >= 0 else []
+    return int(soft[0]) if soft and soft[0].isdigit() else 0
+
+
+def _read(path: str) -> bytes:
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return b""
+    try:
+        pieces = []
+        while piece := os.read(fd, 1 << 16):
+            pieces.append(piece)
+        return b"".join(pieces)
+    except OSError:
+        return b""
+    finally:
+        os.close(fd)
+
+
+class Census:
+    """Everything that runs at one moment, and which unit each process belongs to.
+
+    A process is a unit's if its parent is; else, at the top of its tree, by its session, its group, or what
+    it inherited. `units` are leaders by unit; of `reaped` ones the number may have gone to somebody else.
+    Orphans are children of this process; with `anywhere` (units that another keeper started) of anybody.
+    """
+
+    def __init__(
+        self, units: Mapping[str, int], tags: Mapping[int, str], *, reaped: Collection[str], anywhere: bool
+    ) -> None:
+        self.processes = read_all()
+        self._tags = tags
+        self._anywhere = anywhere
+        self._leaders = {pid: unit for unit, pid in units.items() if unit not in reaped or self._unused(pid)}
+        self._owner: dict[int, str | None] = {}
+
+    def members(self, units: Collection[str]) -> dict[str, list[Process]]:
+        """The living processes of each of `units`, leaders left out; units without any are left out."""
+        found: dict[str, list[Process]] = {}
+        for each in self.processes.values():
+            if each.dead or each.pid in self._leaders:
+                continue
+            unit = self._find(each)
+            if unit is not None and unit in units:
+                found.setdefault(unit, []).append(each)
+        return found
+
+    def _unused(self, pid: int) -> bool:
+        found = self.processes.get(pid)
+        return found is None or found.dead
+
+    def _find(self, process: Process) -> str | None:
+        """Climb to the first ancestor whose unit is known, and remember the answer for all on the way."""
+        path: list[Process] = []
+        current: Process | None = process
+        while current is not None and current.pid not in self._leaders and current.pid not in self._owner:
+            self._owner[current.pid] = None  # numbers reused while we read could make a circle
+            path.append(current)
+            current = None if current.parent == os.getpid() else self.processes.get(current.parent)
+        unit = None
+        if current is not None:
+            unit = self._leaders.get(current.pid) or self._owner[current.pid]
+        ours = self._anywhere or (bool(path) and path[-1].parent == os.getpid())
+        for each in reversed(path):
+            if unit is None and ours:
+                unit = owner_of_orphan(each, self._leaders, self._tags)
+            self._owner[each.pid] = unit
+        return unit
+
+
+def owner_of_orphan(process: Process, leaders: Mapping[int, str], tags: Mapping[int, str]) -> str | None:
+    """The unit of a process that has lost its parents: by session, group, or what it inherited."""
+    return leaders.get(process.session) or leaders.get(process.group) or unit_of(process.pid, tags)

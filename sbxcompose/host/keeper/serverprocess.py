@@ -1,0 +1,172 @@
+"""The server as the keeper's child: started, started again when it dies, and given up on when it cannot
+start.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import time
+
+from sbxcompose.host.keeper.explain import candidates
+from sbxcompose.host.keeper.protocol import ENV_CONTROL, Channel
+from sbxcompose.host.keeper.spawn import fork_exec, read_failure
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+PAUSES = (0.0, 0.1, 0.3, 1.0, 3.0)
+"""Seconds before each new start of a server that died before it had said anything; then it is given up."""
+
+RETRY = 10.0
+"""Seconds after which a caller's connection is reason enough to try a server again that was given up."""
+
+_KEPT = (
+    "PATH",
+    "HOME",
+    "USER",
+    "LOGNAME",
+    "SHELL",
+    "LANG",
+    "LANGUAGE",
+    "TZ",
+    "TMPDIR",
+    "LD_LIBRARY_PATH",
+    "PYTHONHOME",
+)
+_KEPT_PREFIXES = ("LC_", "XDG_", "SBXCOMPOSE_")
+_OF_A_PROCESS = ("UNIT", "PROJECT", "PROJECT_NAME", "SANDBOX", "PROCESS", "REPLICA", "WORKSPACE", "PROVIDER")
+
+
+def server_environment(environ: dict[str, str]) -> dict[str, str]:
+    """What of the starting shell's environment the host keeps: nothing that only that shell's project
+    needs.
+    """
+    dropped = {f"SBXCOMPOSE_{each}" for each in _OF_A_PROCESS}
+    return {
+        name: value
+        for name, value in environ.items()
+        if (name in _KEPT or name.startswith(_KEPT_PREFIXES)) and name not in dropped
+    }
+
+
+class ServerProcess:
+    """The server of the moment. `connect` is given the keeper's end of each new one's channel."""
+
+    def __init__(
+        self,
+        argv: Sequence[str],
+        environment: dict[str, str],
+        keep: Sequence[int],
+        connect: Callable[[Channel], None],
+        log: Callable[[str], None],
+    ) -> None:
+        self._argv = list(argv)
+        self._environment = environment
+        self._keep = tuple(keep)
+        self._connect = connect
+        self._log = log
+        self._null = os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC)
+        self._failures = 0
+        self._tried = 0.0
+        self.pid: int | None = None
+        self.start_at: float | None = None
+        """When it is to be started again, in monotonic seconds."""
+
+    @property
+    def given_up(self) -> bool:
+        """It died at once too often, and will not be started again by itself."""
+        return self.pid is None and self.start_at is None
+
+    @property
+    def may_retry(self) -> bool:
+        """The last try is long enough ago."""
+        return time.monotonic() - self._tried >= RETRY
+
+    def start(self) -> None:
+        """Start it now. That it could not be started counts as a death."""
+        self.start_at = None
+        self._tried = time.monotonic()
+        ours, theirs = socket.socketpair()
+        environment = {**self._environment, ENV_CONTROL: str(theirs.fileno())}
+        pid, failure = self._run(environment, theirs.fileno())
+        theirs.close()
+        if failure:
+            ours.close()
+            os.waitpid(pid, 0)
+            self._log(f"the server cannot be started: {self._argv[0]}: {failure.decode('ascii', 'replace')}")
+            self.plan_next(spoke=False)
+            return
+        self.pid = pid
+        self._connect(Channel(ours))
+
+    def _run(self, environment: dict[str, str], control: int) -> tuple[int, bytes]:
+        read, write = os.pipe2(os.O_CLOEXEC)
+        try:
+            pid = fork_exec(
+                [os.fsencode(each) for each in self._argv],
+                [os.fsencode(each) for each in candidates(self._argv[0], environment)],
+                environment,
+                [self._null, 1, 2],
+                (read, write),
+                cwd="/",
+                umask=0o077,
+                keep=(*self._keep, control),
+            )
+        finally:
+            os.close(write)
+            failure = read_failure(read)
+        return pid, failure
+
+    def died(self, status: int | None, *, spoke: bool) -> None:
+        """Take note of its end, and plan its next start: at once, unless it died before it said anything."""
+        how = "nobody knows how" if status is None else describe(status)
+        self._log(f"the server has ended ({how})")
+        self.pid = None
+        self.plan_next(spoke=spoke)
+
+    def plan_next(self, *, spoke: bool) -> None:
+        """Set the time of the next start, or give up."""
+        self._failures = 0 if spoke else self._failures + 1
+        if self._failures > len(PAUSES):
+            self.start_at = None
+            self._log("the server dies as soon as it is started; not trying again by myself")
+            return
+        self.start_at = time.monotonic() + PAUSES[max(0, self._failures - 1)]
+
+    def signal(self, number: int) -> None:
+        """Send it a signal, if there is one."""
+        if self.pid is not None:
+            try:
+                os.kill(self.pid, number)
+            except ProcessLookupError:
+                self.pid = None
+
+
+def describe(status: int) -> str:
+    """A wait status in words."""
+    code = os.waitstatus_to_exitcode(status)
+    return f"exit code {code}" if code >= 0 else f"signal {signal.Signals(-code).name}"
+
+
+def refuse(listener: socket.socket, log_path: str) -> None:
+    """Tell a caller that there is no server to talk to."""
+    try:
+        connection, _ = listener.accept()
+    except OSError:
+        return
+    body = b'{"error": "the host\'s server does not start; see %s", "code": "NO_SERVER"}' % log_path.encode()
+    head = b"HTTP/1.1 500 Internal Server Error\r\nContent-Type: application/json\r\nConnection: close\r\n"
+    with connection:
+        connection.setblocking(False)
+        _quietly(lambda: connection.recv(1 << 16))  # bytes that nobody reads would cut our answer short
+        _quietly(lambda: connection.send(head + b"Content-Length: %d\r\n\r\n" % len(body) + body))
+
+
+def _quietly(call: Callable[[], object]) -> None:
+    try:
+        call()
+    except OSError:
+        return

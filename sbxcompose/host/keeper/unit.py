@@ -1,0 +1,103 @@
+"""A unit: one run, its leader, and everything that the leader has started."""
+
+from __future__ import annotations
+
+import os
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    Key = tuple[int, int]
+
+
+class Hunt:
+    """What has been done about the processes of a unit besides its leader, each known by (pid, start
+    time).
+    """
+
+    __slots__ = ("asked", "immune", "killed", "left_behind", "watched")
+
+    def __init__(self) -> None:
+        self.watched: dict[Key, int] = {}
+        """Whose end is waited for, by its pidfd."""
+        self.asked: set[Key] = set()
+        self.killed: set[Key] = set()
+        self.immune: set[Key] = set()
+        """Whom we may not kill (a setuid program), or cannot watch."""
+        self.left_behind: list[str] = []
+
+
+class Unit:
+    """One run. Its descriptors are the keeper's own: the pidfd until the end, the others until release.
+
+    `ours`: the leader is this process's child. `known`: the server was told of it, and waits for its end.
+    `deadline` (monotonic seconds) is when the grace of a stop, or our patience after SIGKILL, is over.
+    """
+
+    __slots__ = (
+        *("at", "deadline", "ended_at", "exited", "fds", "hunt", "killing", "known", "large", "leader_gone"),
+        *("meta", "name", "ours", "pid", "status", "stop_signal", "tag"),
+    )
+
+    def __init__(self, name: str, pid: int, at: float, meta: str) -> None:
+        self.name = name
+        self.pid = pid
+        self.at = at
+        self.meta = meta
+        self.tag: int | None = None
+        self.fds: dict[str, int] = {}
+        self.large = 0
+        self.ours = True
+        self.known = False
+        self.leader_gone = False
+        self.status: int | None = None
+        self.ended_at = 0.0
+        self.exited: dict[str, Any] | None = None
+        self.stop_signal: int | None = None
+        self.deadline: float | None = None
+        self.killing = False
+        self.hunt = Hunt()
+
+    @classmethod
+    def handed_over(cls, body: dict[str, Any], fds: dict[str, int]) -> Unit:
+        """A unit that another keeper has started."""
+        unit = cls(body["unit"], body["pid"], body["at"], body["meta"])
+        unit.tag, unit.fds, unit.ours, unit.known = body["tag"], fds, False, True
+        unit.exited = body["exited"]
+        if body["stop"]:
+            unit.stop_signal, unit.deadline = int(body["stop"][0]), body["stop"][1]
+        if body["leader"]:
+            unit.leader_gone = True
+            unit.status, unit.ended_at = body["leader"]
+        return unit
+
+    @property
+    def live(self) -> bool:
+        """Something of it may still run."""
+        return self.exited is None
+
+    def describe(self) -> dict[str, Any]:
+        """The unit as a server is told of it."""
+        stop = None if self.stop_signal is None else [self.stop_signal, self.deadline or 0.0]
+        return {
+            **{"unit": self.name, "meta": self.meta, "pid": self.pid, "at": self.at, "tag": self.tag},
+            **{"exited": self.exited, "stop": stop, "fds": list(self.fds)},
+            "leader": [self.status, self.ended_at] if self.leader_gone else None,
+        }
+
+    def end(self) -> dict[str, Any]:
+        """The unit's end, to be told: from now on it is over."""
+        self.deadline = None
+        self.exited = {
+            **{"unit": self.name, "pid": self.pid, "status": self.status, "at": self.ended_at},
+            "left_behind": self.hunt.left_behind,
+        }
+        return self.exited
+
+    def close(self, *names: str) -> None:
+        """Close these descriptors, or all."""
+        for name in names or tuple(self.fds):
+            fd = self.fds.pop(name, None)
+            if fd is not None:
+                os.close(fd)

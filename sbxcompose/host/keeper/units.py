@@ -1,0 +1,296 @@
+"""All units, and what becomes of each: stopped, killed, ended, cleared of what it left behind, released."""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import time
+
+from sbxcompose.host.keeper import kernel
+from sbxcompose.host.keeper.leavers import Finder, census, open_process
+from sbxcompose.host.keeper.processes import command_of
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from sbxcompose.host.keeper.loop import Loop
+    from sbxcompose.host.keeper.processes import Census, Process
+    from sbxcompose.host.keeper.unit import Unit
+
+PATIENCE = 2.0
+"""Seconds after SIGKILL for which an end is waited for; what does not die then is reported and left alone."""
+
+
+class Units:
+    """The units, by name. `settle` belongs at the end of each turn of the loop: there one look at the machine
+    serves all leaders that have ended in that turn.
+    """
+
+    def __init__(self, loop: Loop, tell: Callable[[str, Unit], None]) -> None:
+        self._loop = loop
+        self._tell = tell
+        self.finder = Finder()
+        self._units: dict[str, Unit] = {}
+        self._leaders: dict[int, Unit] = {}
+        self._unsettled: dict[str, Unit] = {}
+        self._census: Census | None = None
+
+    def __iter__(self) -> Iterator[Unit]:
+        return iter(self._units.values())
+
+    def get(self, name: str) -> Unit | None:
+        """The unit of that name."""
+        return self._units.get(name)
+
+    @property
+    def live(self) -> bool:
+        """Whether anything may still run."""
+        return any(each.live for each in self)
+
+    @property
+    def deadline(self) -> float | None:
+        """When `expire` has something to do next, in monotonic seconds."""
+        return min((each.deadline for each in self if each.deadline is not None), default=None)
+
+    def add(self, unit: Unit) -> None:
+        """Keep a unit from now on."""
+        self._units[unit.name] = unit
+        if not unit.live:
+            return
+        if unit.leader_gone:
+            self._unsettled[unit.name] = unit
+        elif unit.ours:
+            self._leaders[unit.pid] = unit
+        else:
+            self._loop.watch(unit.fds["pidfd"], lambda: self._foreign_ended(unit))
+
+    def release(self, name: str) -> Unit | None:
+        """Forget a unit that is over, and close what is open of it; None if it is not over, or unknown."""
+        unit = self._units.get(name)
+        if unit is None or unit.live:
+            return None
+        unit.close()
+        return self._units.pop(name)
+
+    # -- asked for ---------------------------------------------------------------------------------
+
+    def stop(self, name: str, number: int, deadline: float) -> bool:
+        """Ask a unit to end, by a signal to its group; at `deadline` what is left is killed."""
+        unit = self._units.get(name)
+        if unit is None or not unit.live:
+            return False
+        repeated = unit.stop_signal == number
+        unit.stop_signal = number
+        if not unit.killing:
+            unit.deadline = deadline if unit.deadline is None else min(deadline, unit.deadline)
+        if not repeated:
+            self._signal_group(unit, number)
+            self._signal_group(unit, signal.SIGCONT)  # one that is stopped could not end
+        return True
+
+    def kill(self, name: str, number: int, *, everything: bool) -> bool:
+        """Send a signal to a unit's group, or also to those that have left it: they are listed first."""
+        unit = self._units.get(name)
+        if unit is None or not unit.live:
+            return False
+        members = self._members(unit) if everything else []
+        sent = self._signal_group(unit, number)
+        for each in members:
+            if each.group != unit.pid:
+                sent |= self._signal_one(each, number)
+        if number == signal.SIGKILL:
+            unit.hunt.killed.update((each.pid, each.started) for each in members)
+        return sent
+
+    def stop_all(self, grace: float) -> None:
+        """Ask every unit to end."""
+        for each in self:
+            self.stop(each.name, signal.SIGTERM, time.monotonic() + grace)
+
+    def kill_all(self) -> None:
+        """Let no unit have any grace."""
+        for each in self:
+            if each.live and not each.killing:
+                each.deadline = 0.0
+
+    # -- happening ---------------------------------------------------------------------------------
+
+    def reap(self) -> dict[int, int]:
+        """Take note of children that have ended; those that led no unit, with their wait status."""
+        others: dict[int, int] = {}
+        while True:
+            try:
+                pid, status = os.waitpid(-1, os.WNOHANG)
+            except ChildProcessError:
+                return others
+            if pid == 0:
+                return others
+            self.finder.forget(pid)
+            unit = self._leaders.pop(pid, None)
+            if unit is None:
+                others[pid] = status
+            else:
+                self._leader_ended(unit, status)
+
+    def _foreign_ended(self, unit: Unit) -> None:
+        """A leader that is not our child: somebody else reaps it, or nobody does."""
+        pidfd = unit.fds["pidfd"]
+        ready = select.poll()
+        ready.register(pidfd, select.POLLIN)
+        if not ready.poll(0):
+            return
+        status = kernel.final_status(pidfd, unit.pid)
+        self._loop.unwatch(pidfd)
+        self._leader_ended(unit, status)
+
+    def _leader_ended(self, unit: Unit, status: int | None) -> None:
+        unit.leader_gone = True
+        unit.status = status
+        unit.ended_at = time.time()
+        self._unsettled[unit.name] = unit
+
+    def expire(self) -> None:
+        """Kill the units whose grace is over, and give up on what does not die."""
+        now = time.monotonic()
+        for unit in [each for each in self if each.deadline is not None and each.deadline <= now]:
+            if unit.killing:
+                self._give_up(unit)
+                continue
+            unit.killing = True
+            unit.deadline = None
+            members = self._members(unit)
+            self._kill(unit, members)
+            if unit.leader_gone and not unit.hunt.watched:
+                self._unsettled[unit.name] = unit
+
+    def _give_up(self, unit: Unit) -> None:
+        for pid, _ in unit.hunt.watched:
+            unit.hunt.left_behind.append(f"{pid} {command_of(pid)} (does not die)")
+        self._finish(unit)
+
+    def settle(self) -> None:
+        """Deal with the units whose leader has ended, or whose last watched leftover has."""
+        while self._unsettled:
+            gone = list(self._unsettled.values())
+            self._unsettled.clear()
+            found = self.finder.left_by(gone, self._units.values())
+            for unit in gone:
+                self._settle(unit, found.get(unit.name, []))
+        self._census = None
+
+    def _settle(self, unit: Unit, found: list[Process]) -> None:
+        left = [each for each in found if (each.pid, each.started) not in unit.hunt.immune]
+        if not left:
+            self._finish(unit)
+            return
+        self._tell("leader", unit)
+        if unit.stop_signal is not None and not unit.killing:
+            self._ask(unit, left)
+        else:
+            unit.killing = True
+            self._kill(unit, left)
+        if not unit.hunt.watched:
+            self._unsettled[unit.name] = unit
+
+    def _finish(self, unit: Unit) -> None:
+        for pidfd in unit.hunt.watched.values():
+            self._loop.unwatch(pidfd)
+            os.close(pidfd)
+        unit.hunt.watched.clear()
+        unit.end()
+        unit.close("pidfd")
+        self._tell("exited", unit)
+
+    # -- signals -----------------------------------------------------------------------------------
+
+    def _members(self, unit: Unit) -> list[Process]:
+        """All that a unit has started, its leader left out. One look serves all who ask in one turn."""
+        if self._census is None:
+            self._census = census(self._units.values())
+        return self._census.members([unit.name]).get(unit.name, [])
+
+    def _ask(self, unit: Unit, processes: list[Process]) -> None:
+        """Wait for these to end; those that have left the group, and so not heard of the stop, are told."""
+        assert unit.stop_signal is not None
+        for each in processes:
+            pidfd = self._watch(unit, each)
+            key = (each.pid, each.started)
+            if pidfd is None or key in unit.hunt.asked or each.group == unit.pid:
+                continue
+            unit.hunt.asked.add(key)
+            self._send(unit, each, pidfd, unit.stop_signal)
+            self._send(unit, each, pidfd, signal.SIGCONT)
+
+    def _kill(self, unit: Unit, processes: list[Process]) -> None:
+        """SIGKILL: the processes were listed first, then comes the group at once, then those that had
+        left.
+        """
+        for each in processes:
+            key = (each.pid, each.started)
+            if key not in unit.hunt.killed:
+                unit.hunt.left_behind.append(f"{each.pid} {command_of(each.pid)}")
+                unit.hunt.killed.add(key)
+        if not unit.leader_gone or any(each.group == unit.pid for each in processes):
+            self._signal_group(unit, signal.SIGKILL)
+        for each in processes:
+            pidfd = self._watch(unit, each)
+            if pidfd is not None:
+                self._send(unit, each, pidfd, signal.SIGKILL)
+        if unit.leader_gone:
+            unit.deadline = time.monotonic() + PATIENCE
+
+    def _watch(self, unit: Unit, process: Process) -> int | None:
+        """Be told of a process's end; its pidfd, or None if it has ended already."""
+        key = (process.pid, process.started)
+        if key in unit.hunt.watched:
+            return unit.hunt.watched[key]
+        try:
+            pidfd = open_process(process)
+        except OSError:
+            unit.hunt.immune.add(key)
+            return None
+        if pidfd is not None:
+            unit.hunt.watched[key] = pidfd
+            self._loop.watch(pidfd, lambda: self._ended(unit, key))
+        return pidfd
+
+    def _ended(self, unit: Unit, key: tuple[int, int]) -> None:
+        pidfd = unit.hunt.watched.pop(key, None)
+        if pidfd is None:
+            return
+        self._loop.unwatch(pidfd)
+        os.close(pidfd)
+        if unit.leader_gone and unit.live and not unit.hunt.watched:
+            self._unsettled[unit.name] = unit
+
+    def _send(self, unit: Unit, process: Process, pidfd: int, number: int) -> None:
+        try:
+            kernel.signal_process(pidfd, number)
+        except PermissionError:
+            key = (process.pid, process.started)
+            if key in unit.hunt.watched and number == signal.SIGKILL:
+                unit.hunt.immune.add(key)
+                unit.hunt.left_behind.append(f"{process.pid} (may not be killed: it runs as another user)")
+                self._ended(unit, key)
+
+    def _signal_group(self, unit: Unit, number: int) -> bool:
+        if "pidfd" not in unit.fds:
+            return False
+        unreaped = unit.ours and not unit.leader_gone
+        try:
+            return kernel.signal_group(unit.fds["pidfd"], unit.pid, number, unreaped=unreaped)
+        except PermissionError:
+            return False
+
+    def _signal_one(self, process: Process, number: int) -> bool:
+        pidfd = open_process(process)
+        if pidfd is None:
+            return False
+        try:
+            return kernel.signal_process(pidfd, number)
+        except PermissionError:
+            return False
+        finally:
+            os.close(pidfd)

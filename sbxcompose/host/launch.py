@@ -1,0 +1,288 @@
+"""The host from outside: found, started on first use, asked how it is, ended. Light, for every command comes
+by here.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NoReturn
+
+from sbxcompose import __version__
+from sbxcompose.errors import Conflict, ProviderError, Refused, Unreachable
+from sbxcompose.host import paths
+from sbxcompose.host.keeper.options import keeper_argv
+
+KEY_FILE = "host.key"
+INFO_FILE = "host.json"
+PATIENCE = 15.0
+"""Seconds that a host may take to begin, to answer, or to end after its processes have."""
+# The server speaks no TLS, and asyncio does without where there is none: less to load, and three megabytes
+# less.
+_SNIPPET = (
+    "import sys; sys.modules['ssl'] = None; sys.path.insert(0, sys.argv.pop(1));"
+    " from sbxcompose.host.server import main; main()"
+)
+
+
+def ensure_host(
+    *, port: int | None = None, key: str | None = None, tell: Callable[[str], None] | None = None
+) -> Path:
+    """The Unix socket of a host that runs: started now, if none did. `tell` gets what people should know of
+    it.
+
+    With `port` (0: any) it must listen on that port of 127.0.0.1, too, with `key`, or one that is made up.
+    Two callers at once end up with one host. Raises `ProviderError`.
+    """
+    path = paths.socket_path()
+    if not _answers(path):
+        _start(path, port, key)
+    elif port is not None:
+        _check_port(port)
+    _check_version(tell or _to_stderr)
+    return path
+
+
+def serve_foreground(*, port: int | None = None, key: str | None = None) -> NoReturn:
+    """Become the host, in the foreground: Ctrl-C ends it, politely. Raises `ProviderError` if one runs
+    already.
+    """
+    path = paths.socket_path()
+    if _answers(path):
+        raise ProviderError("a host runs already", hint="`sbxcompose host status` says more")
+    argv = _keeper(path, port, key, detach=False)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os.execv(argv[0], argv)
+
+
+def status() -> dict[str, Any] | None:
+    """What the host says of itself (pid, keeper_pid, version, running_processes, …); None when none runs."""
+    path = paths.socket_path()
+    return _ask(path, "GET", "/host/v1/status") if _answers(path) else None
+
+
+def stop(*, force: bool = False) -> bool:
+    """End the host, and with `force` all that runs in it; False if none ran. Returns when it is gone.
+
+    Raises `Conflict` when something runs and `force` is not given.
+    """
+    now = status()
+    if now is None:
+        return False
+    keeper = _pidfd(now["keeper_pid"])
+    _ask(paths.socket_path(), "POST", "/host/v1/stop", {"force": force}, patience=None)
+    if keeper is not None:
+        gone = select.select([keeper], [], [], PATIENCE)[0]
+        os.close(keeper)
+        if not gone:
+            raise ProviderError("the host has stopped everything, but does not end", hint=_see_log())
+    return True
+
+
+def api_key() -> str:
+    """The bearer key of the TCP address: made when it is first wanted, and kept. Raises `ProviderError`."""
+    path = paths.state_directory() / KEY_FILE
+    try:
+        known = path.read_text(encoding="utf-8").strip()
+    except FileNotFoundError:
+        known = ""
+    except OSError as error:
+        raise ProviderError(f"cannot read the key {path}: {error.strerror}") from error
+    return known or _write_key(os.urandom(24).hex())
+
+
+def _write_key(key: str) -> str:
+    path = paths.state_directory() / KEY_FILE
+    temporary = path.with_name(f"{KEY_FILE}.{os.getpid()}")
+    try:
+        fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        os.write(fd, key.encode() + b"\n")
+        os.close(fd)
+        os.rename(temporary, path)
+    except OSError as error:
+        raise ProviderError(
+            f"cannot write the key {path}: {(error.strerror or str(error)).lower()}"
+        ) from error
+    return key
+
+
+# -- starting ----------------------------------------------------------------------------------------------
+
+
+def _start(path: Path, port: int | None, key: str | None) -> None:
+    """Start a host. Should somebody else be faster, wait for theirs; should one be ending, try again after
+    it.
+    """
+    deadline = time.monotonic() + PATIENCE
+    pause = 0.01
+    while True:
+        told = _run_keeper(path, port, key)
+        if told.get("status") == "ready":
+            return
+        if told.get("status") != "taken":
+            raise ProviderError(
+                f"the host cannot be started: {told.get('message', 'it said nothing')}", hint=_see_log()
+            )
+        if _answers(path):
+            if port is not None:
+                _check_port(port)
+            return
+        if time.monotonic() > deadline:
+            raise Unreachable("a host runs, but does not answer", hint=_see_log())
+        time.sleep(pause)
+        pause = min(pause * 2, 0.5)
+
+
+def _keeper(
+    path: Path, port: int | None, key: str | None, *, detach: bool, ready_fd: int | None = None
+) -> list[str]:
+    paths.state_directory()  # whatever is wrong with it is better said here
+    if port is not None:
+        _ = api_key() if key is None else _write_key(key)
+    root = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+    return keeper_argv(
+        socket=path,
+        lock=paths.lock_path(),
+        log=paths.log_path(),
+        server=[sys.executable, "-P", "-c", _SNIPPET, root],
+        detach=detach,
+        tcp=port,
+        ready_fd=ready_fd,
+    )
+
+
+def _run_keeper(path: Path, port: int | None, key: str | None) -> dict[str, Any]:
+    """Start a keeper; what it says, once it listens or has found that it cannot."""
+    read, write = os.pipe()
+    try:
+        argv = _keeper(path, port, key, detach=True, ready_fd=write)
+        keeper = subprocess.Popen(
+            argv,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            pass_fds=[write],
+            start_new_session=True,
+        )
+        os.close(write)
+        write = -1
+        with open(read, "rb", closefd=False) as pipe:
+            words = pipe.readline()
+        keeper.wait()
+    except OSError as error:
+        raise ProviderError(f"the host cannot be started: {error.strerror or error}") from error
+    finally:
+        os.close(read)
+        if write >= 0:
+            os.close(write)
+    told: dict[str, Any] = json.loads(words) if words.strip() else {}
+    return told
+
+
+def _check_port(port: int) -> None:
+    address = _info().get("tcp")
+    if address is None:
+        raise ProviderError(
+            "the host runs already, without a port", hint="`sbxcompose host stop`, then start it again"
+        )
+    if port and not address.endswith(f":{port}"):
+        raise ProviderError(
+            f"the host runs already, at {address}", hint="`sbxcompose host stop`, then start it again"
+        )
+
+
+def _check_version(tell: Callable[[str], None]) -> None:
+    version = _info().get("version", __version__)
+    if version != __version__:
+        tell(
+            f"the host that runs is version {version}, this is {__version__};"
+            " `sbxcompose host stop` when nothing runs, and the next command starts the new one"
+        )
+
+
+def _info() -> dict[str, Any]:
+    """What the host has written down of itself; nothing if it has not got so far yet."""
+    try:
+        value = json.loads((paths.runtime_directory() / INFO_FILE).read_bytes())
+    except (OSError, ValueError):
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
+def _to_stderr(words: str) -> None:
+    print(f"note: {words}", file=sys.stderr)
+
+
+def _see_log() -> str:
+    return f"see {paths.log_path()}"
+
+
+# -- talking -----------------------------------------------------------------------------------------------
+
+
+def _answers(path: Path) -> bool:
+    """Whether somebody listens. A socket file without a listener is what a killed host leaves behind."""
+    with socket.socket(socket.AF_UNIX) as sock:
+        sock.setblocking(False)
+        try:
+            sock.connect(os.fspath(path))
+        except BlockingIOError:
+            return True  # so busy that others wait in front of us
+        except (FileNotFoundError, ConnectionRefusedError):
+            return False
+        except OSError as error:
+            raise Unreachable(f"cannot connect to {path}: {error.strerror}") from error
+    return True
+
+
+def _ask(
+    path: Path, method: str, target: str, body: Any = None, patience: float | None = PATIENCE
+) -> dict[str, Any]:
+    """One request over the Unix socket. Raises `Unreachable`, `Refused` or `Conflict`."""
+    data = b"" if body is None else json.dumps(body).encode()
+    head = (
+        f"{method} {target} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"
+        f"Content-Length: {len(data)}\r\n\r\n"
+    )
+    received = bytearray()
+    try:
+        with socket.socket(socket.AF_UNIX) as sock:
+            sock.settimeout(patience)
+            sock.connect(os.fspath(path))
+            sock.sendall(head.encode() + data)
+            while piece := sock.recv(65536):
+                received += piece
+    except OSError as error:
+        words = "it takes too long" if isinstance(error, TimeoutError) else error.strerror
+        raise Unreachable(f"the host at {path} does not answer: {words}", hint=_see_log()) from error
+    return _answer(bytes(received))
+
+
+def _answer(received: bytes) -> dict[str, Any]:
+    head, _, body = received.partition(b"\r\n\r\n")
+    try:
+        code = int(head.split()[1])
+        value = json.loads(body)
+    except (IndexError, ValueError):
+        raise Unreachable("the host gave no answer that makes sense", hint=_see_log()) from None
+    if code >= 300:
+        kind = Conflict if code == 409 else Refused
+        raise kind(
+            value.get("error", f"HTTP {code}"), status=code, code=value.get("code"), hint=value.get("hint")
+        )
+    answer: dict[str, Any] = value
+    return answer
+
+
+def _pidfd(pid: int) -> int | None:
+    try:
+        return os.pidfd_open(pid)
+    except OSError:
+        return None

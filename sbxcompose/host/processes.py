@@ -1,0 +1,351 @@
+"""The processes of one sandbox: its rows, its logs, and who is told of their changes.
+
+Implements `source.Source` for the routes that show output, and `supervisor.Home` for its rows.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections import deque
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from sbxcompose.api.models import StartRequest
+from sbxcompose.host import starts
+from sbxcompose.host.keeper.client import (
+    Adopted,
+    Exited,
+    KeeperClient,
+    KeeperLost,
+    Spawn,
+    Spawned,
+    SpawnFailed,
+)
+from sbxcompose.host.logs import Logs
+from sbxcompose.host.output import LogStore
+from sbxcompose.host.problems import Problem, from_os
+from sbxcompose.host.records import Records
+from sbxcompose.host.source import Changes
+from sbxcompose.host.state import Record, Running, Starting
+from sbxcompose.host.supervisor import Process
+
+KEPT_UNNAMED = 50
+"""Ended rows without a name that a sandbox keeps; older ones go, with their output."""
+KEPT_PER_LOG = 10
+"""Ended named rows that are kept of those that share a log: former configurations of one process."""
+
+Told = Callable[[int, "Process | Problem"], None]
+
+
+class Processes:
+    """All processes of one sandbox. `workdir` is where they run unless they say; None is the user's home."""
+
+    def __init__(self, sandbox: str, directory: Path, workdir: str | None, keeper: KeeperClient) -> None:
+        self.keeper = keeper
+        self.changes = Changes()
+        self._sandbox = sandbox
+        self._workdir = workdir
+        self._records = Records(directory / "processes")
+        self._logs = Logs(directory / "logs")
+        self._rows: dict[int, Process] = {}
+        self._handles: dict[int, Process] = {}
+        self._pids: dict[int, Process] = {}
+        self._names: dict[str, Process] = {}
+        self._units: dict[str, Process] = {}
+        self._former: dict[int, Process] = {}
+        self._ended: dict[str | None, deque[Process]] = {}
+        self._last_handle = 0
+        self._held: set[int] = set()
+        self.idle: Callable[[], None] = lambda: None
+        """Called when a row has come to rest."""
+
+    # -- looking -------------------------------------------------------------------------------------------
+
+    def rows(self) -> Iterable[Process]:
+        """The rows, the newest last."""
+        return [each for each in self._rows.values() if each.record.run is not None]
+
+    def row(self, handle: int) -> Process | None:
+        """The row whose current or latest run has that handle."""
+        return self._handles.get(handle)
+
+    def find(self, process: str) -> Process | None:
+        """The row that a path names: by PID if it is all digits, else by managed name."""
+        if process.isascii() and process.isdigit():
+            return self._pids.get(int(process)) if len(process) < 20 else None
+        found = self._names.get(process)
+        return found if found is not None and found.record.run is not None else None
+
+    def logs(self) -> Mapping[str, LogStore]:
+        """Every log by name."""
+        return self._logs
+
+    @property
+    def live(self) -> list[Process]:
+        """The rows that run, or will."""
+        return [each for each in self._rows.values() if each.live]
+
+    @property
+    def running(self) -> int:
+        """How many run now."""
+        return sum(each.alive for each in self._rows.values())
+
+    # -- starting ------------------------------------------------------------------------------------------
+
+    async def start(self, requests: Sequence[StartRequest], tell: Told, *, attached: bool = False) -> None:
+        """Start many with one message to the keeper. `tell` gets each one's index and row, or why there is
+        none.
+        """
+        begun: list[tuple[int, Process, Spawn]] = []
+        for index, request in enumerate(requests):
+            try:
+                begun.append((index, *self._begin(request, attached=attached)))
+            except Problem as problem:
+                tell(index, problem)
+
+        def result(number: int, outcome: Spawned | SpawnFailed) -> None:
+            index, process, _ = begun[number]
+            tell(index, self._begun(process, outcome))
+
+        try:
+            await self.keeper.spawn_many([spawn for _, _, spawn in begun], result)
+        except KeeperLost as lost:
+            for index, process, _ in begun:
+                if isinstance(process.record.state, Starting):
+                    self._forget(process)
+                    tell(index, Problem(500, str(lost), "KEEPER_LOST"))
+
+    def _begin(self, request: StartRequest, *, attached: bool) -> tuple[Process, Spawn]:
+        """Check a request, and record that it is about to be started."""
+        self._check(request)
+        handle = self.next_handle()
+        log = request.log or f"@{handle}"
+        if log not in self._logs:
+            self._logs.add(log)
+            self.changes.log_added(log)
+        store = self._logs[log]
+        record = Record(handle, request, log, store.end, Starting(handle), attached=attached)
+        process = Process(self, record, store)
+        try:
+            spawn = process.spawn()
+            self.save(record)
+        except Problem:
+            self._drop_own_log(record)
+            raise
+        except OSError as error:
+            self._drop_own_log(record)
+            raise from_os(error, f"{request.name or request.command} cannot be recorded") from None
+        self._rows[record.id] = self._units[spawn.unit] = process
+        self._take_name(process)
+        return process, spawn
+
+    def _take_name(self, process: Process) -> None:
+        """Reserve its name; an ended row that has it stays until the new one runs."""
+        name = process.request.name
+        if name is not None:
+            if name in self._names:
+                self._former[process.record.id] = self._names[name]
+            self._names[name] = process
+
+    def _check(self, request: StartRequest) -> None:
+        starts.check(request)
+        holder = self._names.get(request.name) if request.name is not None else None
+        if holder is not None and holder.live:
+            raise Problem(409, f"a process named {request.name} is running already", "ALREADY_EXISTS")
+
+    def _begun(self, process: Process, outcome: Spawned | SpawnFailed) -> Process | Problem:
+        if isinstance(outcome, SpawnFailed):
+            self._forget(process)
+            return Problem(500, outcome.message, "SPAWN_FAILED")
+        self._drop_former(process)
+        process.started(outcome)
+        return process
+
+    def _drop_former(self, process: Process) -> None:
+        former = self._former.pop(process.record.id, None)
+        if former is not None and former.record.id in self._rows:
+            self._drop(former)
+
+    def _forget(self, process: Process) -> None:
+        """A first start that failed leaves no row; one that had the name before has it again."""
+        record = process.record
+        self._records.remove(record)
+        self._rows.pop(record.id, None)
+        self._units.pop(self.unit(record.id), None)
+        name = record.request.name
+        if name is not None and self._names.get(name) is process:
+            del self._names[name]
+            former = self._former.pop(record.id, None)
+            if former is not None and former.record.id in self._rows:
+                self._names[name] = former
+        self._drop_own_log(record)
+
+    # -- for its rows --------------------------------------------------------------------------------------
+
+    def next_handle(self) -> int:
+        """A handle that no run has had."""
+        self._last_handle += 1
+        return self._last_handle
+
+    def unit(self, handle: int) -> str:
+        """The keeper's name for the run of that handle."""
+        return f"{self._sandbox}.{handle}"
+
+    def spawn(self, request: StartRequest) -> Spawn:
+        """How a request is to be spawned. Raises `Problem`."""
+        return starts.describe(request, self._workdir)
+
+    def save(self, record: Record) -> None:
+        """Put a record on disk. Raises `OSError`."""
+        self._records.save(record)
+
+    def changed(self, process: Process, *before: int) -> None:
+        """Record a row's change as far as possible, put it where it is looked for, and tell who watches."""
+        record = process.record
+        if record.run is None or record.id not in self._rows:
+            return
+        try:
+            self.save(record)
+        except OSError as error:
+            print(f"not recorded: {process.request.name or record.id}: {error}", file=sys.stderr)
+        for handle in before:
+            self._handles.pop(handle, None)
+        self._handles[process.handle] = process
+        self._pids[record.run.pid] = process
+        unit = process.unit
+        if unit is not None:
+            self._units[unit] = process
+        self.changes.row_changed(*before, process.handle)
+        if not process.live:
+            self._came_to_rest(process)
+
+    # -- forgetting ----------------------------------------------------------------------------------------
+
+    def hold(self, process: Process) -> None:
+        """Keep a row that somebody is reading, until `let_go`."""
+        self._held.add(process.record.id)
+
+    def let_go(self, process: Process) -> None:
+        """The inverse of `hold`."""
+        self._held.discard(process.record.id)
+        self._prune(self._kind(process))
+
+    def _kind(self, process: Process) -> str | None:
+        return process.record.log if process.request.name is not None else None
+
+    def _came_to_rest(self, process: Process) -> None:
+        kind = self._kind(process)
+        ended = self._ended.setdefault(kind, deque())
+        if process in ended:
+            ended.remove(process)
+        ended.append(process)
+        self._prune(kind)
+        self.idle()
+
+    def _prune(self, kind: str | None) -> None:
+        ended = self._ended.get(kind, deque())
+        surplus = len(ended) - (KEPT_UNNAMED if kind is None else KEPT_PER_LOG)
+        for process in list(ended) if surplus > 0 else ():
+            if process.live:
+                ended.remove(process)
+                surplus -= 1
+            elif surplus > 0 and process.record.id not in self._held:
+                ended.remove(process)
+                surplus -= 1
+                self._drop(process)
+
+    def _drop(self, process: Process) -> None:
+        """Take an ended row out of the list, and its output with it if nobody else's is in its log."""
+        record = process.record
+        self._records.remove(record)
+        del self._rows[record.id]
+        ended = self._ended.get(self._kind(process), deque())
+        if process in ended:
+            ended.remove(process)
+        self._handles.pop(process.handle, None)
+        if record.run is not None and self._pids.get(record.run.pid) is process:
+            del self._pids[record.run.pid]
+        if record.request.name is not None and self._names.get(record.request.name) is process:
+            del self._names[record.request.name]
+        self.changes.row_changed(process.handle)
+        self._drop_own_log(record)
+
+    def _drop_own_log(self, record: Record) -> None:
+        if record.request.log is None:
+            self._logs.remove(record.log)
+
+    # -- after the last server's death ---------------------------------------------------------------------
+
+    def load(self) -> None:
+        """Read the records. `adopt` and `resume` make them live again."""
+        for record in self._records.load():
+            if record.log not in self._logs:
+                self._logs.add(record.log)
+            process = Process(self, record, self._logs[record.log])
+            self._rows[record.id] = process
+            self._take_name(process)
+            if record.run is not None:
+                self._handles[record.run.handle] = process
+                self._pids[record.run.pid] = process
+            state = record.state
+            self._last_handle = max(self._last_handle, process.handle, getattr(state, "handle", 0))
+            if process.unit is not None:
+                self._units[process.unit] = process
+            if not process.live:
+                self._ended.setdefault(self._kind(process), deque()).append(process)
+
+    def adopt(self, adopted: Adopted) -> bool:
+        """Take over a run; False if no row wants it."""
+        process = self._units.get(adopted.unit)
+        if process is None or process.unit != adopted.unit:
+            return False
+        process.adopt(adopted)
+        return True
+
+    def resume(self, known: set[str]) -> list[str]:
+        """Go on with everything that is not among the `known` units; returns units whose remains are to be
+        swept up.
+        """
+        lost: list[str] = []
+        for process in list(self._rows.values()):
+            state, unit = process.record.state, process.unit
+            if unit is not None and unit in known:
+                continue
+            if isinstance(state, Running) and unit is not None:
+                lost.append(unit)
+                process.gone()
+            elif isinstance(state, Starting) and process.record.run is None:
+                self._forget(process)
+            else:
+                process.resume()
+        for number in list(self._former):
+            self._drop_former(self._rows[number])
+        return lost
+
+    def exited(self, exited: Exited) -> bool:
+        """A run is over; False if no row wants to know."""
+        process = self._units.pop(exited.unit, None)
+        if process is None:
+            return False
+        process.exited(exited)
+        return True
+
+    async def end(self, *, grace_ms: int | None = None) -> None:
+        """End everything, politely; `grace_ms` limits the time that each may take."""
+        await gather(each.stop(grace_ms=_shorter(each, grace_ms)) for each in self.live)
+
+    def closed(self) -> None:
+        """The sandbox is no more."""
+        self.changes.closed()
+        self._logs.close()
+
+
+def _shorter(process: Process, grace_ms: int | None) -> int | None:
+    return None if grace_ms is None else min(grace_ms, process.request.stop_grace_ms)
+
+
+async def gather(work: Iterable[Coroutine[Any, Any, object]]) -> None:
+    """Do all of it side by side."""
+    await asyncio.gather(*work)

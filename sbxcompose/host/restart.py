@@ -1,0 +1,86 @@
+"""When a supervisor starts an ended process again: decided from values alone (contract, section 3.4).
+
+Time and the past come in as arguments; what has to be remembered until the next exit comes out as a `Tally`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sbxcompose.api.models import RestartConfig
+
+STEADY_MS = 10_000
+"""A run that lasted longer than this, and than the longest backoff, makes old crashes forgotten."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """What a supervisor remembers of its automatic restarts: over its whole life, and without a steady run
+    between.
+    """
+
+    automatic: int = 0
+    in_a_row: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How a run ended, as far as the decision needs it. `ran_ms` is 0 when it could not be started at all.
+
+    A run that nobody saw the end of counts as failed: to start a service once too often does less harm than
+    to leave it down.
+    """
+
+    failed: bool
+    ran_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class RestartAfter:
+    """Start it again after `delay_ms`; `tally` is what to remember."""
+
+    delay_ms: int
+    tally: Tally
+
+
+@dataclass(frozen=True, slots=True)
+class StayDown:
+    """Leave it ended. `because` says why where the policy alone does not."""
+
+    because: str | None = None
+
+
+def after_exit(policy: RestartConfig, tally: Tally, ending: Ending) -> RestartAfter | StayDown:
+    """Decide on a run that ended by itself, could not be started, or was found unhealthy."""
+    if policy.policy == "never" or (policy.policy == "on_failure" and not ending.failed):
+        return StayDown()
+    if policy.max_restarts is not None and tally.automatic >= policy.max_restarts:
+        return StayDown(_gave_up(policy.max_restarts))
+    in_a_row = 0 if ending.ran_ms > steady_after_ms(policy) else tally.in_a_row
+    return RestartAfter(backoff_ms(policy, in_a_row), Tally(tally.automatic + 1, in_a_row + 1))
+
+
+def backoff_ms(policy: RestartConfig, in_a_row: int) -> int:
+    """The pause before a restart that follows `in_a_row` restarts: it doubles up to the limit."""
+    # A millisecond doubled forty times is over thirty years: no need for larger numbers.
+    return min(policy.initial_backoff_ms << min(in_a_row, 40), policy.max_backoff_ms)
+
+
+def steady_after_ms(policy: RestartConfig) -> int:
+    """How long a run must have lasted for the backoff to begin anew."""
+    return max(STEADY_MS, policy.max_backoff_ms)
+
+
+def remaining_ms(policy: RestartConfig, restart_at: int, now: int) -> int:
+    """What is left of a backoff that ends at `restart_at`, for a server that comes to it late.
+
+    Both are milliseconds since 1970. A clock that was set back meanwhile must not stretch it beyond the
+    limit.
+    """
+    return max(0, min(restart_at - now, policy.max_backoff_ms))
+
+
+def _gave_up(restarts: int) -> str:
+    if restarts == 0:
+        return "not started again: max_restarts is 0"
+    return f"gave up after {restarts} restart{'' if restarts == 1 else 's'} (max_restarts)"

@@ -1,0 +1,152 @@
+"""POST /api/v1/batch, ours: many starts, stops, restarts and signals in one request.
+
+The starts go to the keeper in one message. The answer has a line for each operation as it completes:
+{"index", "status", "body"}. An operation that cannot be read is answered in its line, and holds up no other.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from starlette.requests import Request
+from starlette.routing import Route
+
+from sbxcompose.api.models import Message, StartRequest
+from sbxcompose.host import chores, messages
+from sbxcompose.host.messages import Invalid
+from sbxcompose.host.problems import Problem
+from sbxcompose.host.processes import Processes
+from sbxcompose.host.routes.common import MAX_BATCH, processes_of, read_json
+from sbxcompose.host.routes.errors import as_problem
+from sbxcompose.host.routes.processes import find
+from sbxcompose.host.stream import StreamAnswer
+from sbxcompose.host.supervisor import Process
+
+MEDIA_TYPE = "application/x-ndjson"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Batch(Message):
+    """The body. `env` lies under each start's own."""
+
+    env: dict[str, str] = field(default_factory=dict)
+    operations: list[dict[str, Any]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OnProcess(Message):
+    """An operation on a process that exists."""
+
+    process: str | int
+    signal: int | None = None
+    grace_ms: int | None = None
+
+
+Done = tuple[int, Any]
+
+
+async def batch(request: Request) -> StreamAnswer:
+    """Carry out all operations side by side, whether or not the client waits for the answer."""
+    processes = processes_of(request)
+    wanted = messages.read(Batch, await read_json(request, MAX_BATCH))
+    work = _Work(processes, wanted)
+    work.begin()
+    return StreamAnswer(work.lines(), MEDIA_TYPE)
+
+
+class _Work:
+    """A batch under way."""
+
+    def __init__(self, processes: Processes, wanted: Batch) -> None:
+        self._processes = processes
+        self._wanted = wanted
+        self._left = len(wanted.operations)
+        self._lines: asyncio.Queue[bytes] = asyncio.Queue()
+
+    def begin(self) -> None:
+        starts: list[int] = []
+        requests: list[StartRequest] = []
+        for index, operation in enumerate(self._wanted.operations):
+            try:
+                if operation.get("op") == "start":
+                    requests.append(self._start_request(operation))
+                    starts.append(index)
+                else:
+                    chores.do(self._carry_out(index, self._action(operation)))
+            except (Invalid, Problem) as error:
+                self._failed(index, error)
+        if starts:
+            chores.do(
+                self._processes.start(requests, lambda number, result: self._started(starts[number], result))
+            )
+
+    def _start_request(self, operation: dict[str, Any]) -> StartRequest:
+        own = operation.get("env")
+        env = {**self._wanted.env, **own} if isinstance(own, dict) else own or self._wanted.env
+        return messages.read(StartRequest, {**operation, "env": env})
+
+    def _action(self, operation: dict[str, Any]) -> Callable[[], Awaitable[Done]]:
+        action = _ACTIONS.get(str(operation.get("op")))
+        if action is None:
+            raise Invalid("op must be one of `start`, `stop`, `restart`, `signal`")
+        wanted = messages.read(OnProcess, operation)
+        return lambda: action(find(self._processes, str(wanted.process)), wanted)
+
+    async def _carry_out(self, index: int, action: Callable[[], Awaitable[Done]]) -> None:
+        try:
+            self._done(index, *await action())
+        except Exception as error:
+            self._failed(index, error)
+
+    def _started(self, index: int, result: Process | Problem) -> None:
+        if isinstance(result, Problem):
+            self._failed(index, result)
+        else:
+            self._done(index, 201, result.info().write())
+
+    def _failed(self, index: int, error: Exception) -> None:
+        problem = as_problem(error, f"operation {index}")
+        self._done(index, problem.status, problem.body())
+
+    def _done(self, index: int, status: int, body: Any) -> None:
+        line = json.dumps({"index": index, "status": status, "body": body}, separators=(",", ":"))
+        self._lines.put_nowait(line.encode() + b"\n")
+
+    async def lines(self) -> AsyncGenerator[bytes, None]:
+        """The answer: what is done, as many lines at a time as there are."""
+        while self._left:
+            ready = [await self._lines.get()]
+            while not self._lines.empty():
+                ready.append(self._lines.get_nowait())
+            self._left -= len(ready)
+            yield b"".join(ready)
+
+
+async def _stop(process: Process, wanted: OnProcess) -> Done:
+    await process.stop(wanted.signal, wanted.grace_ms)
+    return 204, None
+
+
+async def _restart(process: Process, _: OnProcess) -> Done:
+    await process.restart()
+    return 200, process.info().write()
+
+
+async def _signal(process: Process, wanted: OnProcess) -> Done:
+    if wanted.signal is None:
+        raise Invalid("signal is missing")
+    await process.signal(wanted.signal)
+    return 200, {"success": True}
+
+
+_ACTIONS: dict[str, Callable[[Process, OnProcess], Awaitable[Done]]] = {
+    "stop": _stop,
+    "restart": _restart,
+    "signal": _signal,
+}
+
+ROUTES = [Route("/api/v1/batch", batch, methods=["POST"])]

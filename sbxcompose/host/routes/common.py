@@ -1,0 +1,57 @@
+"""What the routes share: whom a request is addressed to, bodies with a limit, queries."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from starlette.requests import Request
+
+from sbxcompose.host import messages
+from sbxcompose.host.problems import Problem
+from sbxcompose.host.processes import Processes
+from sbxcompose.host.sandboxes import Sandbox
+
+MAX_BODY = 4 * 1024 * 1024
+"""Bytes of an ordinary JSON body."""
+MAX_BATCH = 64 * 1024 * 1024
+"""Bytes of a batch: thousands of starts."""
+
+
+def sandbox_of(request: Request) -> Sandbox:
+    """The sandbox that the request is addressed to. Raises `Problem`."""
+    sandbox: Sandbox = request.state.sandbox()
+    return sandbox
+
+
+def processes_of(request: Request) -> Processes:
+    """The processes of that sandbox. Raises `Problem`."""
+    return sandbox_of(request).processes
+
+
+async def read_body(request: Request, limit: int = MAX_BODY) -> bytes:
+    """The whole body. Raises `Problem` (413) if it is larger than `limit`; no more than that is ever held."""
+    pieces: list[bytes] = []
+    size = 0
+    async for piece in request.stream():
+        size += len(piece)
+        if size > limit:
+            raise Problem(413, f"the body is larger than {limit} bytes", "TOO_LARGE")
+        pieces.append(piece)
+    return b"".join(pieces)
+
+
+async def read_json(request: Request, limit: int = MAX_BODY) -> dict[str, Any]:
+    """The body as a JSON object; an empty one is an empty object. Raises `Invalid` or `Problem`."""
+    return messages.decode(await read_body(request, limit))
+
+
+def query_number(request: Request, name: str, low: int, high: int) -> int | None:
+    """A whole number from the query; None if it is not there. Raises `Problem`."""
+    text = request.query_params.get(name)
+    if text is None:
+        return None
+    if not text.isascii() or not text.isdigit() or len(text) > 18 or not low <= int(text) <= high:
+        raise Problem(
+            400, f"{name} must be a whole number from {low} to {high}, not {text[:40]!r}", "BAD_QUERY"
+        )
+    return int(text)

@@ -1,0 +1,48 @@
+"""Everything that can go wrong with a request -> one JSON answer: {"error", "code"?, "hint"?} (contract,
+section 7.1).
+"""
+
+from __future__ import annotations
+
+import sys
+import traceback
+
+from starlette.exceptions import HTTPException
+from starlette.responses import JSONResponse, Response
+
+from sbxcompose.host.keeper.client import KeeperLost
+from sbxcompose.host.messages import Invalid
+from sbxcompose.host.problems import Problem, from_os
+
+
+def as_problem(error: Exception, what: str) -> Problem:
+    """What a client is told of `error`; `what` names the request. Mistakes of our own are shown in the host's
+    log.
+    """
+    match error:
+        case Problem():
+            return error
+        case Invalid(status=400):
+            return Problem(400, str(error), "BAD_JSON")
+        case Invalid():
+            return Problem(error.status, str(error), "INVALID")
+        case HTTPException(status_code=404):
+            return Problem(404, f"there is nothing at {what}", "NOT_FOUND")
+        case HTTPException(status_code=405):
+            return Problem(405, f"{what}: this method is not allowed here", "METHOD_NOT_ALLOWED")
+        case HTTPException():
+            return Problem(error.status_code, error.detail)
+        case KeeperLost():
+            return Problem(500, str(error), "KEEPER_LOST", "`sbxcompose host stop --force`, and start again")
+        case OSError():
+            return from_os(error, what)
+    traceback.print_exception(error, file=sys.stderr)
+    return Problem(
+        500, f"{what}: {type(error).__name__}: {error}", "INTERNAL_ERROR", "the host's log says more"
+    )
+
+
+def answer(problem: Problem, error: Exception | None = None) -> Response:
+    """The answer to send."""
+    headers = error.headers if isinstance(error, HTTPException) else None
+    return JSONResponse(problem.body(), problem.status, headers=headers)

@@ -1,0 +1,56 @@
+"""The host itself: how it is, and its end. Ours, below /host/v1."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+from starlette.background import BackgroundTask
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from sbxcompose.host.problems import Problem
+from sbxcompose.host.routes.common import read_json
+
+
+class Host(Protocol):
+    """What these routes need of the host."""
+
+    def status(self) -> dict[str, Any]:
+        """What there is to say of it."""
+
+    def running_names(self) -> list[str]:
+        """What runs, or will."""
+
+    async def end_all(self) -> None:
+        """End every process, politely."""
+
+    async def finish(self) -> None:
+        """End the host."""
+
+
+async def status(request: Request) -> Response:
+    """GET /host/v1/status."""
+    return JSONResponse(_host(request).status())
+
+
+async def stop(request: Request) -> Response:
+    """POST /host/v1/stop {"force": bool}: refused while something runs, unless forced."""
+    host = _host(request)
+    force = (await read_json(request)).get("force", False)
+    if not isinstance(force, bool):
+        raise Problem(422, "force must be true or false", "INVALID")
+    running = host.running_names()
+    if running and not force:
+        shown = ", ".join(running[:5]) + (f" and {len(running) - 5} more" if len(running) > 5 else "")
+        raise Problem(409, f"still running: {shown}", "RUNNING", "stop them first, or use --force")
+    await host.end_all()
+    return JSONResponse({"stopped": len(running)}, background=BackgroundTask(host.finish))
+
+
+def _host(request: Request) -> Host:
+    host: Host = request.state.host
+    return host
+
+
+ROUTES = [Route("/host/v1/status", status), Route("/host/v1/stop", stop, methods=["POST"])]

@@ -1,0 +1,79 @@
+"""GET /processes/{p}/stdout, /stderr, /output, and their /follow (contract, section 3.7)."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Mapping
+
+from starlette.requests import Request
+from starlette.routing import Route
+
+from sbxcompose.host.follow import events, snapshot
+from sbxcompose.host.lines import END, json_items
+from sbxcompose.host.problems import unknown_process
+from sbxcompose.host.segments import STDERR, STDOUT
+from sbxcompose.host.source import Row, Source
+from sbxcompose.host.stream import StreamAnswer
+
+STREAMS: Mapping[str, tuple[int, ...]] = {
+    "stdout": (STDOUT,),
+    "stderr": (STDERR,),
+    "output": (STDOUT, STDERR),
+}
+"""The last part of a path, and the streams that it means."""
+
+
+def routes(find: Callable[[Request], Source]) -> list[Route]:
+    """The routes; `find` gives the sandbox that a request is addressed to, or raises `Problem`."""
+    found: list[Route] = []
+    for which in STREAMS:
+        path = f"/api/v1/processes/{{process}}/{which}"
+        found += [Route(path, _snapshot_of(find, which)), Route(f"{path}/follow", _follow_of(find, which))]
+    return found
+
+
+Endpoint = Callable[[Request], Awaitable[StreamAnswer]]
+
+
+def _snapshot_of(find: Callable[[Request], Source], which: str) -> Endpoint:
+    async def endpoint(request: Request) -> StreamAnswer:
+        row = _row(find(request), request.path_params["process"])
+        return StreamAnswer(_snapshot(row, STREAMS[which]), "application/json")
+
+    return endpoint
+
+
+def _follow_of(find: Callable[[Request], Source], which: str) -> Endpoint:
+    async def endpoint(request: Request) -> StreamAnswer:
+        source = find(request)
+        row = _row(source, request.path_params["process"])
+        return StreamAnswer(_follow(source, row, which), "text/event-stream")
+
+    return endpoint
+
+
+def _row(source: Source, process: str) -> Row:
+    row = source.find(process)
+    if row is None:
+        raise unknown_process(process)
+    return row
+
+
+async def _snapshot(row: Row, streams: Collection[int]) -> AsyncGenerator[bytes, None]:
+    """Written as it is read, so that no more than one chunk is in memory."""
+    count = 0
+    before = f'{{"pid":{row.info().pid},"lines":['.encode()
+    for lines in snapshot(row, streams):
+        yield before + json_items(lines.texts)
+        before = b","
+        count += len(lines.texts)
+    yield (before if not count else b"") + f'],"line_count":{count}}}'.encode()
+
+
+async def _follow(source: Source, row: Row, which: str) -> AsyncGenerator[bytes, None]:
+    content = events(row, source.changes, STREAMS[which], with_stream=which == "output")
+    try:
+        async for piece in content:
+            yield piece
+        yield END
+    finally:
+        await content.aclose()

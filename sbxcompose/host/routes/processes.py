@@ -1,0 +1,127 @@
+"""The daemon's process routes but for output (contract, sections 3.1 to 3.6)."""
+
+from __future__ import annotations
+
+import time
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from sbxcompose import __version__
+from sbxcompose.api.models import StartRequest
+from sbxcompose.host import messages
+from sbxcompose.host.messages import MAX_MILLIS
+from sbxcompose.host.problems import Problem, unknown_process
+from sbxcompose.host.processes import Processes
+from sbxcompose.host.routes.common import processes_of, query_number, read_json, sandbox_of
+from sbxcompose.host.supervisor import Process
+
+
+async def health(request: Request) -> Response:
+    """GET /health."""
+    return JSONResponse({"healthy": True})
+
+
+async def info(request: Request) -> Response:
+    """GET /info."""
+    sandbox = sandbox_of(request)
+    uptime = max(0.0, time.time() - (sandbox.info.created_at or 0) / 1000)
+    told = {
+        "version": __version__,
+        "uptime_secs": int(uptime),
+        "running_processes": sandbox.processes.running,
+    }
+    return JSONResponse({**told, "total_processes": len(list(sandbox.processes.rows()))})
+
+
+async def start(request: Request) -> Response:
+    """POST /processes."""
+    processes = processes_of(request)
+    wanted = messages.read(StartRequest, await read_json(request))
+    process = await start_one(processes, wanted)
+    return JSONResponse(process.info().write(), 201)
+
+
+async def start_one(processes: Processes, wanted: StartRequest, *, attached: bool = False) -> Process:
+    """Start one process. Raises `Problem`."""
+    outcome: list[Process | Problem] = []
+    await processes.start([wanted], lambda _, result: outcome.append(result), attached=attached)
+    (result,) = outcome
+    if isinstance(result, Problem):
+        raise result
+    return result
+
+
+async def list_all(request: Request) -> Response:
+    """GET /processes."""
+    rows = processes_of(request).rows()
+    return JSONResponse({"processes": [each.info().write() for each in rows]})
+
+
+async def get(request: Request) -> Response:
+    """GET /processes/{p}."""
+    return JSONResponse(_process(request).info().write())
+
+
+async def delete(request: Request) -> Response:
+    """DELETE /processes/{p}, with our query parameters `signal` and `grace_ms`."""
+    process = _process(request)
+    signal = query_number(request, "signal", 1, 64)
+    await process.stop(signal, query_number(request, "grace_ms", 0, MAX_MILLIS))
+    return Response(status_code=204)
+
+
+async def signal(request: Request) -> Response:
+    """POST /processes/{p}/signal."""
+    process = _process(request)
+    number = (await read_json(request)).get("signal")
+    if isinstance(number, bool) or not isinstance(number, int):
+        raise Problem(400, "signal must be a number", "INVALID_SIGNAL")
+    await process.signal(number)
+    return JSONResponse({"success": True})
+
+
+async def restart(request: Request) -> Response:
+    """POST /processes/{p}/restart."""
+    process = _process(request)
+    await process.restart()
+    return JSONResponse(process.info().write())
+
+
+async def write(request: Request) -> Response:
+    """POST /processes/{p}/stdin: raw bytes, passed on as they come."""
+    await _process(request).write(request.stream())
+    return Response(status_code=204)
+
+
+async def close(request: Request) -> Response:
+    """POST /processes/{p}/stdin/close."""
+    await _process(request).close_input()
+    return Response(status_code=204)
+
+
+def _process(request: Request) -> Process:
+    return find(processes_of(request), request.path_params["process"])
+
+
+def find(processes: Processes, name: str) -> Process:
+    """The row of a PID or managed name. Raises `Problem`."""
+    found = processes.find(name)
+    if found is None:
+        raise unknown_process(name)
+    return found
+
+
+ROUTES = [
+    Route("/api/v1/health", health),
+    Route("/api/v1/info", info),
+    Route("/api/v1/processes", start, methods=["POST"]),
+    Route("/api/v1/processes", list_all),
+    Route("/api/v1/processes/{process}", get),
+    Route("/api/v1/processes/{process}", delete, methods=["DELETE"]),
+    Route("/api/v1/processes/{process}/signal", signal, methods=["POST"]),
+    Route("/api/v1/processes/{process}/restart", restart, methods=["POST"]),
+    Route("/api/v1/processes/{process}/stdin", write, methods=["POST"]),
+    Route("/api/v1/processes/{process}/stdin/close", close, methods=["POST"]),
+]

@@ -1,0 +1,98 @@
+"""POST /processes/run: a command, its output and its end in one answer (contract, section 3.8)."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncGenerator
+from typing import Any
+
+from starlette.requests import Request
+from starlette.routing import Route
+
+from sbxcompose.api.models import StartRequest
+from sbxcompose.host import chores, follow, messages
+from sbxcompose.host.messages import Invalid
+from sbxcompose.host.processes import Processes
+from sbxcompose.host.routes.common import processes_of, read_json
+from sbxcompose.host.routes.processes import start_one
+from sbxcompose.host.stream import StreamAnswer
+from sbxcompose.host.supervisor import Process
+
+LONGEST = 10 * 365 * 24 * 3600.0
+"""Seconds that a timeout may be."""
+_NOT_HERE = ("name", "restart", "health_check")
+_FIXED = {"stdin_mode": "closed", "stdout_mode": "capture", "stderr_mode": "capture"}
+
+
+async def run(request: Request) -> StreamAnswer:
+    """Start the command and stream what it does. A command that cannot be started is a plain error."""
+    body = await read_json(request)
+    timeout = _timeout(body.get("timeout"))
+    wrong = [name for name in _NOT_HERE if body.get(name) is not None]
+    if wrong:
+        raise Invalid(f"{' and '.join(wrong)}: a process that is run to its end has no supervisor")
+    processes = processes_of(request)
+    process = await start_one(processes, messages.read(StartRequest, {**body, **_FIXED}), attached=True)
+    return StreamAnswer(_Attached(processes, process, timeout).events(), "text/event-stream")
+
+
+class _Attached:
+    """A command that lives as long as its caller reads."""
+
+    def __init__(self, processes: Processes, process: Process, timeout: float | None) -> None:
+        self._processes = processes
+        self._process = process
+        self._timed_out = False
+        self._timer: asyncio.TimerHandle | None = None
+        processes.hold(process)
+        if timeout is not None:
+            self._timer = asyncio.get_running_loop().call_later(timeout, self._time_over)
+
+    def _time_over(self) -> None:
+        self._timed_out = self._process.alive
+        chores.do(self._process.kill())
+
+    async def events(self) -> AsyncGenerator[bytes, None]:
+        """Started, lines, end. Left early (the caller has gone), it kills what it started."""
+        info = self._process.info()
+        output = follow.events(self._process, self._processes.changes, event=None)
+        try:
+            yield _event({"handle": info.handle, "pid": info.pid, "started_at": info.started_at})
+            async for piece in output:
+                yield piece
+            yield _event(self._end())
+        finally:
+            if self._timer is not None:
+                self._timer.cancel()
+            await output.aclose()
+            if self._process.alive:
+                chores.do(self._process.kill())
+            self._processes.let_go(self._process)
+
+    def _end(self) -> dict[str, Any]:
+        info = self._process.info()
+        reason = "timed_out" if self._timed_out else info.status
+        if info.signal is not None:
+            return {
+                "signal": info.signal,
+                "reason": reason,
+                **({"oom_killed": True} if info.oom_killed else {}),
+            }
+        # Nobody saw the end of a process whose keeper was killed; clients need one of the two.
+        return {"exit_code": 255 if info.exit_code is None else info.exit_code, "reason": reason}
+
+
+def _event(value: dict[str, Any]) -> bytes:
+    return b"data: " + json.dumps(value, separators=(",", ":")).encode() + b"\n\n"
+
+
+def _timeout(value: Any) -> float | None:
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= LONGEST:
+        raise Invalid("timeout must be a number of seconds, more than 0")
+    return float(value)
+
+
+ROUTES = [Route("/api/v1/processes/run", run, methods=["POST"])]

@@ -1,0 +1,75 @@
+"""What the process list shows of a row: its record in the contract's words (section 3.3 and 3.4)."""
+
+from __future__ import annotations
+
+from sbxcompose.api.models import ManagedInfo, ManagedStatus, ProcessInfo, ProcessStatus, RestartConfig
+from sbxcompose.host.state import BackingOff, Record, Run, Running, Starting, State, Stopped
+
+_DEFAULT_POLICY = RestartConfig()
+
+
+def describe(record: Record) -> ProcessInfo:
+    """The row of a record that has had a run."""
+    run, request = record.run, record.request
+    assert run is not None
+    ended = run.ended
+    return ProcessInfo(
+        pid=run.pid,
+        handle=run.handle,
+        status=_status(run),
+        exit_code=ended.exit_code if ended else None,
+        signal=ended.signal if ended else None,
+        oom_killed=ended.oom_killed if ended else False,
+        stdin_writable=run.stdin_open and ended is None,
+        command=request.command,
+        args=request.args,
+        started_at=run.started_at,
+        ended_at=ended.ended_at if ended else None,
+        managed=_managed(record) if request.managed else None,
+        run=run.number,
+        log=record.log,
+    )
+
+
+def policy(record: Record) -> RestartConfig:
+    """Its restart policy; the default one if only a name or a check was given."""
+    return record.request.restart or _DEFAULT_POLICY
+
+
+def _status(run: Run) -> ProcessStatus:
+    if run.ended is None:
+        return "running"
+    if run.ended.oom_killed:
+        return "oom_killed"
+    return "exited" if run.ended.signal is None else "signaled"
+
+
+def _managed(record: Record) -> ManagedInfo:
+    state = record.state
+    return ManagedInfo(
+        id=record.request.name or f"@{record.id}",
+        name=record.request.name,
+        status=_managed_status(state),
+        restart_count=record.restarts,
+        restart=policy(record),
+        health_check=record.request.health_check,
+        health_status=record.health.status,
+        consecutive_health_failures=record.health.failures,
+        last_exit=record.last_exit,
+        last_error=record.last_error,
+        next_restart_at=state.until if isinstance(state, BackingOff) else None,
+        last_check=record.health.last_check,
+        stop_requested=isinstance(state, Stopped) and state.requested,
+    )
+
+
+def _managed_status(state: State) -> ManagedStatus:
+    match state:
+        case Starting():
+            return "starting"
+        case Running():
+            return "running"
+        case BackingOff():
+            return "backing_off"
+        case Stopped():
+            return "stopped"

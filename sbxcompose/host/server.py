@@ -1,0 +1,267 @@
+"""The host's server: puts its parts together, on sockets that the keeper has opened.
+
+It always starts the same way, whether it is the first one or its predecessor was killed a moment ago: read
+what is recorded, take over what the keeper holds, go on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import resource
+import select
+import signal
+import socket
+import sys
+import time
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from starlette.requests import Request
+from starlette.routing import Router
+from starlette.types import Message, Receive, Scope, Send
+
+from sbxcompose import __version__
+from sbxcompose.host import auth, chores, paths
+from sbxcompose.host.http import Activity, Connection
+from sbxcompose.host.keeper.client import Exited, Inherited, KeeperClient
+from sbxcompose.host.keeper.protocol import SERVER_DONE
+from sbxcompose.host.problems import Problem
+from sbxcompose.host.records import write_json
+from sbxcompose.host.routes import batch, errors, host, output, processes, run, sandboxes, watch
+from sbxcompose.host.routes.common import processes_of
+from sbxcompose.host.sandboxes import Sandbox, Sandboxes
+
+IDLE = 600.0
+"""Seconds after which a host in which nothing runs, and of which nobody asks anything, ends."""
+BACKLOG = 1024
+KEY_FILE = "host.key"
+INFO_FILE = "host.json"
+
+ROUTES = [
+    *host.ROUTES,
+    *sandboxes.ROUTES,
+    *run.ROUTES,
+    *batch.ROUTES,
+    *output.routes(processes_of),
+    *watch.routes(processes_of),
+    *processes.ROUTES,
+]
+
+
+class Host:
+    """The server's parts, and when it is at its end."""
+
+    def __init__(self, inherited: Inherited, keeper: KeeperClient, state: Path, runtime: Path) -> None:
+        self._inherited = inherited
+        self._keeper = keeper
+        self._keeper_pid = inherited.keeper_pid
+        self._state = state
+        self._runtime = runtime
+        self._started = time.time()
+        self._listeners = [socket.socket(fileno=inherited.listen_fd)]
+        self._address: tuple[str, int] | None = None
+        self._key: str | None = None
+        if inherited.tcp_fd is not None:
+            self._listeners.append(socket.socket(fileno=inherited.tcp_fd))
+            self._address = self._listeners[1].getsockname()[:2]
+            self._key = _read_key(state / KEY_FILE)
+        self._router = Router(ROUTES, redirect_slashes=False)
+        self.sandboxes = Sandboxes(state / "sandboxes", keeper, self._quiet)
+        self._activity = Activity(self._quiet)
+        self._idle = float(os.environ.get("SBXCOMPOSE_HOST_IDLE") or IDLE)
+        self._idle_timer: asyncio.TimerHandle | None = None
+        self._done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._ending = False
+
+    # -- its life ------------------------------------------------------------------------------------------
+
+    async def begin(self) -> None:
+        """Take over what is there, then answer."""
+        self._keeper.on_exit = self._exited
+        self._keeper.on_replaced = self._replaced
+        self.sandboxes.load()
+        await self._adopt()
+        self._write_info()
+        loop = asyncio.get_running_loop()
+        loop.add_signal_handler(signal.SIGTERM, self._terminated)
+        for listener in self._listeners:
+            listener.setblocking(False)
+            trusted = listener.family == socket.AF_UNIX
+            accept = partial(Connection, self, self._activity, trusted=trusted)
+            await loop.create_server(accept, sock=listener, backlog=BACKLOG)
+        self._quiet()
+
+    async def _adopt(self) -> None:
+        adopted = await self._keeper.adopt()
+        unknown = [each for each in adopted if not self.sandboxes.adopt(each)]
+        for each in unknown:
+            for fd in (each.stdin, each.stdout, each.stderr):
+                if fd is not None:
+                    os.close(fd)
+            if each.exited is None:
+                await self._keeper.kill(each.unit, signal.SIGKILL, "everything")
+            else:
+                await self._keeper.release(each.unit)
+        lost = self.sandboxes.resume({each.unit for each in adopted})
+        if lost:
+            for left in await self._keeper.sweep(lost):
+                print(f"left behind when the host was killed, now killed: {left}", file=sys.stderr)
+
+    async def ended(self) -> None:
+        """Wait for its end."""
+        await self._done
+
+    def _exited(self, exited: Exited) -> None:
+        for left in exited.left_behind:
+            print(f"{exited.unit} had left behind, now killed: {left}", file=sys.stderr)
+        if not self.sandboxes.exited(exited):
+            chores.do(self._keeper.release(exited.unit))
+
+    def _replaced(self, pid: int) -> None:
+        self._keeper_pid = pid
+        self._write_info()
+
+    def _write_info(self) -> None:
+        """What commands want to know of the host before they ask it anything."""
+        try:
+            write_json(self._runtime / INFO_FILE, {"version": __version__, "tcp": self._tcp()})
+        except OSError as error:
+            print(f"cannot write {INFO_FILE}: {error}", file=sys.stderr)
+
+    def _terminated(self) -> None:
+        """The keeper was asked to end: end everything politely."""
+        if not self._ending:
+            self._ending = True
+            chores.do(self._end())
+
+    async def _end(self) -> None:
+        await self.end_all()
+        await self.finish()
+
+    # -- being idle ----------------------------------------------------------------------------------------
+
+    def _quiet(self) -> None:
+        """A request or a process has ended: should that have been the last one, begin to count the time."""
+        if self._idle_timer is not None:
+            self._idle_timer.cancel()
+            self._idle_timer = None
+        if self._activity.requests == 0 and not self.sandboxes.busy:
+            self._idle_timer = asyncio.get_running_loop().call_later(self._idle, self._idle_for_long)
+
+    def _idle_for_long(self) -> None:
+        if self._activity.requests or self.sandboxes.busy or select.select(self._listeners, [], [], 0)[0]:
+            self._quiet()
+        elif not self._done.done():
+            self._done.set_result(None)
+
+    # -- what its routes ask -------------------------------------------------------------------------------
+
+    def status(self) -> dict[str, Any]:
+        """What there is to say of it."""
+        return {
+            "version": __version__,
+            "pid": os.getpid(),
+            "keeper_pid": self._keeper_pid,
+            "started_at": round(self._started * 1000),
+            "uptime_secs": int(time.time() - self._started),
+            "sandboxes": len(list(self.sandboxes)),
+            "running_processes": self.sandboxes.running,
+            "tcp": self._tcp(),
+            "socket": str(self._runtime / "host.sock"),
+            "state_directory": str(self._state),
+        }
+
+    def running_names(self) -> list[str]:
+        """What runs or will, as people know it."""
+        return [
+            f"{sandbox.info.name or sandbox.info.id}/{each.request.name or each.request.command}"
+            for sandbox in self.sandboxes
+            for each in sandbox.processes.live
+        ]
+
+    async def end_all(self) -> None:
+        """End every process, politely."""
+        await self.sandboxes.end_all()
+
+    async def finish(self) -> None:
+        """End the host."""
+        if not self._done.done():
+            self._done.set_result(None)
+
+    def _tcp(self) -> str | None:
+        return None if self._address is None else f"http://{self._address[0]}:{self._address[1]}"
+
+    # -- requests ------------------------------------------------------------------------------------------
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """ASGI: let the request in, and route it; whatever goes wrong is answered."""
+        began = False
+
+        async def watched(message: Message) -> None:
+            nonlocal began
+            began = True
+            await send(message)
+
+        request = Request(scope)
+        scope["app"] = self
+        scope["state"] = {
+            "host": self,
+            "sandboxes": self.sandboxes,
+            "sandbox": lambda: self._addressed(request),
+            "url": self._tcp(),
+        }
+        try:
+            self._let_in(request)
+            await self._router(scope, receive, watched)
+        except Exception as error:
+            if began:
+                raise
+            what = f"{request.method} {request.url.path}"
+            await errors.answer(errors.as_problem(error, what), error)(scope, receive, send)
+
+    def _let_in(self, request: Request) -> None:
+        refusal = None if request.scope["trusted"] else auth.refusal(request.headers, self._key)
+        if refusal is not None:
+            raise Problem(refusal.status, refusal.error, refusal.code)
+
+    def _addressed(self, request: Request) -> Sandbox:
+        """The sandbox that a request is for (contract, section 1.4). Raises `Problem`."""
+        identifier = request.headers.get("x-tensorlake-sandbox-id")
+        identifier = identifier or auth.sandbox_label(request.headers.get("host", ""))
+        if not identifier:
+            words = "say which sandbox: header X-Tensorlake-Sandbox-Id, or Host <id-or-name>.local"
+            raise Problem(400, words, "MISSING_SANDBOX_ID")
+        return self.sandboxes.live(identifier)
+
+
+def _read_key(path: Path) -> str | None:
+    try:
+        return path.read_text(encoding="utf-8").strip() or None
+    except OSError as error:
+        print(f"cannot read the key: {error}; nobody is let in over TCP", file=sys.stderr)
+        return None
+
+
+async def serve() -> None:
+    """Be the server, until the host is at its end."""
+    inherited = Inherited.take()
+    keeper = await KeeperClient.connect(inherited.control_fd, restart=inherited.restart)
+    this = Host(inherited, keeper, paths.state_directory(), paths.runtime_directory())
+    await this.begin()
+    await this.ended()
+
+
+def main() -> None:
+    """The process that the keeper starts. Its exit status says that the host is at its end."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal's Ctrl-C is for the keeper, which tells us
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    asyncio.run(serve())
+    sys.stdout.flush()
+    os._exit(SERVER_DONE)  # connections are closed by that; there is nothing that must not be cut short
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,58 @@
+"""A start request -> what the keeper is to spawn (contract, sections 3.2, 3.4 and 3.5)."""
+
+from __future__ import annotations
+
+import os
+
+from sbxcompose.api.models import StartRequest
+from sbxcompose.host import users
+from sbxcompose.host.keeper.client import Spawn
+from sbxcompose.host.logs import file_name
+from sbxcompose.host.problems import Problem
+
+DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+MAX_NAME = 200
+"""Bytes of a name as a file name."""
+
+
+def describe(request: StartRequest, workdir: str | None) -> Spawn:
+    """How a request is to be spawned; unit and meta are left to the caller. Raises `Problem`.
+
+    `workdir` is where processes run that do not say, and where relative directories begin; None is the home.
+    """
+    try:
+        who = users.resolve(request.user)
+    except users.UserError as error:
+        raise Problem(500, str(error), "USER") from None
+    own = {"PATH": DEFAULT_PATH, "HOME": who.home, "USER": who.name, "LOGNAME": who.name}
+    return Spawn(
+        unit="",
+        argv=[request.command, *request.args],
+        env={**own, **request.env},
+        cwd=os.path.join(workdir or who.home, request.working_dir or ""),
+        uid=who.uid,
+        gid=who.gid,
+        groups=who.groups,
+        stdin="pipe" if request.stdin_mode == "pipe" else "null",
+        stdout="pipe" if request.stdout_mode == "capture" else "null",
+        stderr="pipe" if request.stderr_mode == "capture" else "null",
+    )
+
+
+def check(request: StartRequest) -> None:
+    """Refuse what cannot be a managed name or a log's (contract, section 3.4). Raises `Problem`."""
+    name = request.name
+    if name is not None and (
+        not name or "/" in name or name in (".", "..") or (name.isascii() and name.isdigit())
+    ):
+        raise Problem(
+            400, f"{name!r} cannot be a name: not empty, no `/`, not all digits, not `.` or `..`", "BAD_NAME"
+        )
+    for word, value in (("name", name), ("log", request.log)):
+        if value is not None and (not value or len(file_name(value)) > MAX_NAME):
+            raise Problem(400, f"{word} must be from 1 to {MAX_NAME} bytes long", "BAD_NAME")
+    if not request.command:
+        raise Problem(400, "command must not be empty", "BAD_COMMAND")
+    for variable in request.env:
+        if not variable or "=" in variable:
+            raise Problem(400, f"{variable!r} cannot be the name of a variable", "BAD_ENV")

@@ -1,0 +1,178 @@
+"""What the host remembers of a row, as values: which run is there, what is to happen, what has happened.
+
+A row is in exactly one state, and each state carries what only it needs.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal, Self
+
+from sbxcompose.api.models import HealthCheckConfig, LastExit, RestartConfig, StartRequest
+from sbxcompose.host.health import Health
+from sbxcompose.host.restart import Tally
+
+Why = Literal["stop", "restart", "unhealthy"]
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """A run was asked to end, and why: what happens after it has. `deadline` is milliseconds since 1970."""
+
+    why: Why
+    signal: int
+    deadline: int
+
+
+@dataclass(frozen=True, slots=True)
+class Starting:
+    """A run has been asked for, under that handle, and is not there yet."""
+
+    handle: int
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """The latest run is alive."""
+
+    ending: Ending | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class BackingOff:
+    """The latest run ended, or could not be started; the next one is due at `until` (milliseconds since
+    1970).
+    """
+
+    until: int
+
+
+@dataclass(frozen=True, slots=True)
+class Stopped:
+    """Nothing runs and nothing is going to. `end_position` is where the row's output ends in its log."""
+
+    end_position: int
+    requested: bool = False
+
+
+State = Starting | Running | BackingOff | Stopped
+_STATES = {each.__name__: each for each in (Starting, Running, BackingOff, Stopped)}
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One execution: the current or latest one. Times are milliseconds since 1970."""
+
+    handle: int
+    pid: int
+    number: int
+    started_at: int
+    ended: LastExit | None = None
+    stdin_open: bool = False
+
+
+_NO_RESTARTS = Tally()
+_NO_CHECKS = Health("disabled")
+
+
+@dataclass(slots=True)
+class Record:
+    """All that is remembered of one row. `id` is the handle of its first run.
+
+    `runs` holds the numbers of its runs in its log as [first, last] pairs. `attached`: the caller of `run`
+    reads its output; it is of no use to anybody else.
+    """
+
+    id: int
+    request: StartRequest
+    log: str
+    first_position: int
+    state: State
+    run: Run | None = None
+    runs: list[list[int]] = field(default_factory=list)
+    restarts: int = 0
+    tally: Tally = _NO_RESTARTS
+    health: Health = _NO_CHECKS
+    last_exit: LastExit | None = None
+    last_error: str | None = None
+    attached: bool = False
+
+    def began(self, number: int) -> None:
+        """Note that a run of that number belongs to this row."""
+        if self.runs and number <= self.runs[-1][1] + 1:
+            self.runs[-1][1] = max(number, self.runs[-1][1])
+        else:
+            self.runs.append([number, number])
+
+    def fixed(self) -> dict[str, Any]:
+        """What never changes, as a JSON value."""
+        return {name: plain(getattr(self, name)) for name in _FIXED}
+
+    def changing(self) -> dict[str, Any]:
+        """What changes from run to run, as a JSON value."""
+        values = {name: plain(getattr(self, name)) for name in self.__slots__ if name not in _FIXED}
+        return {**values, "state": {"is": type(self.state).__name__, **plain(self.state)}}
+
+    @classmethod
+    def read(cls, value: dict[str, Any]) -> Self:
+        """The record of both. Raises `KeyError`, `TypeError` or `ValueError` for anything else."""
+        state = dict(value["state"])
+        made = {
+            "request": _request(value["request"]),
+            "state": _state(state.pop("is"), state),
+            "run": _run(value["run"]),
+            "tally": Tally(**value["tally"]),
+            "health": Health(**value["health"]),
+            "last_exit": _exit(value["last_exit"]),
+        }
+        return cls(**{**value, **made})
+
+
+_FIXED = frozenset({"id", "request", "log", "first_position", "attached"})
+
+
+def plain(value: Any) -> Any:
+    """A value of ours as JSON has it. (`dataclasses.asdict` copies every leaf, which takes longer.)"""
+    if type(value) in _OURS:
+        return {each: plain(getattr(value, each)) for each in value.__slots__}
+    return value
+
+
+_OURS = frozenset(
+    {StartRequest, RestartConfig, HealthCheckConfig, LastExit, Tally, Health, Run, Ending, *_STATES.values()}
+)
+
+
+def _request(value: dict[str, Any]) -> StartRequest:
+    request = StartRequest.read({**value, "restart": None, "health_check": None})
+    return replace(
+        request,
+        restart=RestartConfig.read(value["restart"]) if value["restart"] else None,
+        health_check=HealthCheckConfig.read(value["health_check"]) if value["health_check"] else None,
+    )
+
+
+def _state(word: str, value: dict[str, Any]) -> State:
+    if word == "Running" and value["ending"] is not None:
+        return Running(Ending(**value["ending"]))
+    made: State = _STATES[word](**value)
+    return made
+
+
+def _run(value: dict[str, Any] | None) -> Run | None:
+    return None if value is None else Run(**{**value, "ended": _exit(value["ended"])})
+
+
+def _exit(value: dict[str, Any] | None) -> LastExit | None:
+    return None if value is None else LastExit.read(value)
+
+
+def exit_of(status: int | None, ended_at: int) -> LastExit:
+    """The end that a wait status tells of; neither exit code nor signal when nobody could know."""
+    if status is None:
+        return LastExit(ended_at=ended_at)
+    code = os.waitstatus_to_exitcode(status)
+    return LastExit(
+        exit_code=code if code >= 0 else None, signal=-code if code < 0 else None, ended_at=ended_at
+    )

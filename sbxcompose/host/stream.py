@@ -1,0 +1,58 @@
+"""An answer whose body comes piece by piece, for as long as there is more and the client is there."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Callable, MutableMapping
+from contextlib import suppress
+from typing import Any
+
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+
+
+class StreamAnswer:
+    """An ASGI application that answers 200 with the pieces of `content`.
+
+    When the client has gone, `content` is closed, whether it waits or is being sent: everything it holds is
+    free. What the client still sends of its request's body goes to `on_body`.
+    """
+
+    def __init__(
+        self,
+        content: AsyncGenerator[bytes, None],
+        media_type: str,
+        on_body: Callable[[bytes], None] | None = None,
+    ) -> None:
+        self.media_type = media_type
+        self._content = content
+        self._on_body = on_body
+
+    async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        sending = asyncio.ensure_future(self._send(send))
+        listening = asyncio.ensure_future(self._listen(receive))
+        try:
+            await asyncio.wait((sending, listening), return_when=asyncio.FIRST_COMPLETED)
+            if sending.done():
+                with suppress(OSError):  # the client has gone
+                    sending.result()
+        finally:
+            sending.cancel()
+            listening.cancel()
+            await asyncio.gather(sending, listening, return_exceptions=True)
+            await self._content.aclose()
+
+    async def _send(self, send: Send) -> None:
+        headers = [(b"content-type", self.media_type.encode()), (b"cache-control", b"no-cache")]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        async for piece in self._content:
+            await send({"type": "http.response.body", "body": piece, "more_body": True})
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+    async def _listen(self, receive: Receive) -> None:
+        """Returns when the client has gone."""
+        while (message := await receive())["type"] != "http.disconnect":
+            if self._on_body is not None and message.get("body"):
+                self._on_body(message["body"])

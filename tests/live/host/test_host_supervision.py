@@ -1,0 +1,221 @@
+"""Supervision by a real host: policies, backoff, health checks (contract, section 3.4). Waits for events, never for time."""
+
+from __future__ import annotations
+
+import json
+import socket
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.live.host.hosts import Box, running, stopped
+
+QUICK = {"initial_backoff_ms": 1, "max_backoff_ms": 2}
+
+
+@pytest.mark.parametrize(
+    ("policy", "script", "runs"),
+    [
+        ("never", "exit 1", 1),
+        ("on_failure", "exit 0", 1),
+        ("on_failure", "exit 1", 4),
+        ("on_failure", "kill -9 $$", 4),
+        ("always", "exit 0", 4),
+    ],
+)
+def test_a_policy_decides_how_often_it_runs(box: Box, policy: str, script: str, runs: int) -> None:
+    box.shell(f"echo run; {script}", "web", restart={"policy": policy, "max_restarts": 3, **QUICK})
+    row = box.wait("web", stopped)
+    assert box.lines("web") == ["run"] * runs
+    assert (row["managed"]["restart_count"], row["run"]) == (runs - 1, runs)
+    assert row["managed"]["stop_requested"] is False
+    gave_up = "gave up after 3 restarts (max_restarts)" if runs == 4 else None
+    assert row["managed"]["last_error"] == gave_up
+
+
+def test_the_backoff_is_announced_and_doubles(box: Box) -> None:
+    box.shell("exit 5", "web", restart={"max_restarts": 3, "initial_backoff_ms": 10, "max_backoff_ms": 1_000})
+    pauses = {}
+    for row in box.states():
+        managed = row["managed"]
+        if managed["status"] == "backing_off":
+            pauses[managed["restart_count"]] = managed["next_restart_at"] - row["ended_at"]
+            assert managed["last_exit"]["exit_code"] == 5
+        if managed["status"] == "stopped":
+            assert managed["next_restart_at"] is None
+            break
+    assert all(10 * 2**number <= pause for number, pause in pauses.items())
+    assert {0, 1, 2} & pauses.keys()
+
+
+def test_a_long_backoff_can_be_cut_short_by_hand_or_ended(box: Box) -> None:
+    slow = {"initial_backoff_ms": 3_600_000, "max_backoff_ms": 3_600_000}
+    box.shell("echo run; exit 1", "web", restart=slow)
+    box.wait("web", lambda row: row["managed"]["status"] == "backing_off")
+    assert box.refused("POST", "/processes/web/signal", json={"signal": 1})[:2] == (400, "NOT_RUNNING")
+    assert box.ask("POST", "/processes/web/restart").status_code == 200
+    row = box.wait("web", lambda row: row["managed"]["status"] == "backing_off" and row["run"] == 2)
+    assert row["managed"]["restart_count"] == 1
+    box.delete("web")
+    row = box.row("web")
+    assert (row["managed"]["status"], row["managed"]["next_restart_at"]) == ("stopped", None)
+    assert box.lines("web") == ["run", "run"]
+
+
+def test_a_follow_goes_on_across_restarts_until_the_supervisor_stops(box: Box) -> None:
+    box.shell("echo run; exit 1", "web", restart={"max_restarts": 5, **QUICK})
+    answer = box.ask("GET", "/processes/web/output/follow")
+    assert answer.text.count('"line":"run"') == 6
+    assert answer.text.endswith("event: eof\ndata: {}\n\n")
+
+
+def test_a_program_that_vanishes_counts_as_a_failed_run(box: Box, tmp_path: Path) -> None:
+    program = tmp_path / "program"
+    program.write_text("#!/bin/sh\nrm $0\nexit 1\n")
+    program.chmod(0o755)
+    box.begin(str(program), name="web", restart={"max_restarts": 2, **QUICK})
+    row = box.wait("web", stopped)
+    assert "program" in row["managed"]["last_error"]
+    assert "gave up after 2 restarts" in row["managed"]["last_error"]
+
+
+def test_each_run_gets_a_fresh_input(box: Box) -> None:
+    box.shell("read line; echo got $line; exit 1", "web", stdin_mode="pipe", restart=QUICK)
+    for number in (1, 2, 3):
+        box.wait("web", lambda row, number=number: running(row) and row["run"] == number)  # type: ignore[misc]
+        assert box.ask("POST", "/processes/web/stdin", content=b"%d\n" % number).status_code == 204
+        box.wait_for_line("web", f"got {number}")
+
+
+def test_what_a_crashed_run_left_behind_is_gone_before_the_next(box: Box) -> None:
+    script = (
+        "(trap '' TERM HUP; sleep 1000 & setsid sleep 1000 &) ; ps -eo args | grep -c '[s]leep 1000'; exit 1"
+    )
+    box.shell(script, "web", restart={"max_restarts": 2, **QUICK})
+    box.wait("web", stopped)
+    assert len(set(box.lines("web", "stdout"))) == 1
+
+
+# -- health --------------------------------------------------------------------------------------------------
+
+
+class Answers(HTTPServer):
+    """An HTTP server that answers every request with `status`."""
+
+    status = 200
+    paths: list[str]
+
+
+class _Handler(BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        server = self.server
+        assert isinstance(server, Answers)
+        server.paths.append(self.path)
+        self.send_response(server.status)
+        self.end_headers()
+
+    def log_message(self, format: str, *args: Any) -> None:
+        pass
+
+
+@contextmanager
+def http_server() -> Iterator[Answers]:
+    with Answers(("127.0.0.1", 0), _Handler) as server:
+        server.paths = []
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        yield server
+        server.shutdown()
+        thread.join()
+
+
+def check(server: Answers, **fields: Any) -> dict[str, Any]:
+    port = server.server_address[1]
+    return {"type": "http", "port": port, "initial_delay_ms": 60_000, "interval_ms": 10, **fields}
+
+
+def healthy(row: dict[str, Any]) -> bool:
+    return bool(row["managed"]["health_status"] == "healthy")
+
+
+def test_a_success_counts_at_once_although_the_initial_delay_is_long(box: Box) -> None:
+    with http_server() as server:
+        row = box.shell("exec sleep 1000", "web", health_check=check(server, path="/healthz"))
+        assert row["managed"]["health_status"] == "starting"
+        assert row["managed"]["health_check"]["failure_threshold"] == 3
+        box.wait("web", healthy)
+        assert server.paths[0] == "/healthz"
+
+
+def test_failures_during_the_initial_delay_do_not_count(box: Box) -> None:
+    with http_server() as server:
+        server.status = 503
+        box.shell("exec sleep 1000", "web", health_check=check(server))
+        row = box.wait("web", lambda row: row["managed"]["last_check"] is not None)
+        assert row["managed"]["last_check"] == f"GET :{server.server_address[1]}/ answered 503"
+        assert row["managed"]["consecutive_health_failures"] == 0
+        server.status = 200
+        assert box.wait("web", healthy)["managed"]["last_check"] is None
+
+
+def test_an_unhealthy_process_is_stopped_and_started_again(box: Box) -> None:
+    with http_server() as server:
+        script = "trap 'echo asked; exit 0' TERM; echo run; sleep 1000 & wait"
+        box.shell(script, "web", health_check=check(server), restart=QUICK)
+        box.wait("web", healthy)
+        server.status = 500
+        row = box.wait("web", lambda row: row["managed"]["health_status"] == "unhealthy")
+        assert row["managed"]["consecutive_health_failures"] == 3
+        server.status = 200
+        row = box.wait("web", lambda row: healthy(row) and row["run"] == 2)
+        assert row["managed"]["restart_count"] == 1
+        assert row["managed"]["last_exit"]["exit_code"] == 0
+        assert box.lines("web", "stdout") == ["run", "asked", "run"]
+
+
+def test_an_unhealthy_process_that_is_never_restarted_is_stopped(box: Box) -> None:
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        port = unused.getsockname()[1]
+        tcp = {"type": "tcp", "port": port, "initial_delay_ms": 0, "interval_ms": 1, "failure_threshold": 2}
+        box.shell("exec sleep 1000", "web", health_check=tcp, restart={"policy": "never"})
+        row = box.wait("web", stopped)
+    assert row["signal"] == 15
+    assert row["managed"]["stop_requested"] is False
+    assert row["managed"]["last_error"] == f"unhealthy: TCP :{port}: connection refused"
+
+
+def test_a_process_that_listens_itself_gets_healthy_over_tcp(box: Box) -> None:
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        port = unused.getsockname()[1]
+    script = (
+        "import signal, socket\n"
+        f"server = socket.create_server(('127.0.0.1', {port}))\n"
+        "print('listening', flush=True)\nsignal.pause()"
+    )
+    tcp = {"type": "tcp", "port": port, "interval_ms": 10}
+    box.begin(sys.executable, "-S", "-c", script, name="web", health_check=tcp)
+    box.wait("web", healthy)
+    assert box.lines("web") == ["listening"]
+
+
+def test_a_stop_wins_over_bad_health(box: Box) -> None:
+    with http_server() as server:
+        box.shell("exec sleep 1000", "web", health_check=check(server), restart={"policy": "always", **QUICK})
+        box.wait("web", healthy)
+        server.status = 500
+        box.delete("web")
+        row = box.row("web")
+    assert (row["managed"]["status"], row["managed"]["stop_requested"]) == ("stopped", True)
+
+
+def test_states_are_json_all_the_way(box: Box) -> None:
+    box.shell("exit 0", "web")
+    assert json.loads(json.dumps(box.wait("web", stopped)))["command"] == "sh"

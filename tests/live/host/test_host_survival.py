@@ -1,0 +1,239 @@
+"""Killing any part of the host at any moment loses no process, no line, no restart count (design, section 9)."""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from sbxcompose.host import launch
+from tests.live.host.hosts import Box, LiveHost, client_of, events, running, stopped
+from tests.live.host.test_host_supervision import check, healthy, http_server
+from tests.support.home import Home, wait_gone
+
+COUNTER = 'i=0; while [ $i -lt {lines} ]; do i=$((i+1)); echo "line $i"; done; echo end; exec sleep 1000'
+
+
+@pytest.mark.parametrize("victim", ["server", "keeper"])
+def test_what_runs_does_not_notice(host: LiveHost, victim: str) -> None:
+    box = host.box()
+    row = box.shell("echo up; read line; echo got $line; exec sleep 1000", "web", stdin_mode="pipe")
+    box.wait_for_line("web", "up")
+    host.kill(victim)
+    assert box.row("web") == row
+    assert box.ask("POST", "/processes/web/stdin", content=b"it\n").status_code == 204
+    box.wait_for_line("web", "got it")
+    assert box.lines("web") == ["up", "got it"]
+    box.delete("web")
+    assert box.row("web")["signal"] == signal.SIGTERM
+
+
+@pytest.mark.time_limit(120)
+def test_no_line_is_lost_or_doubled_while_both_are_killed_in_turn(host: LiveHost) -> None:
+    box = host.box()
+    names = [f"count-{number}" for number in range(4)]
+    for name in names:
+        box.shell(COUNTER.format(lines=60_000), name)
+    for victim in ["server", "keeper", "server", "server", "keeper"] * 2:
+        host.kill(victim)
+    for name in names:
+        wait_for_end(box, name)
+        assert box.lines(name) == [*(f"line {number}" for number in range(1, 60_001)), "end"]
+    assert all(running(row) and row["managed"]["restart_count"] == 0 for row in box.rows())
+
+
+def wait_for_end(box: Box, name: str) -> None:
+    """Wait for a counter's last line, over the death of whom we ask."""
+    while True:
+        try:
+            return box.wait_for_line(name, "end", "stdout")
+        except httpx.TransportError:
+            continue
+
+
+def test_restart_counts_run_numbers_and_limits_go_on(host: LiveHost) -> None:
+    box = host.box()
+    box.shell(
+        "echo run; exit 1",
+        "web",
+        restart={"max_restarts": 12, "initial_backoff_ms": 20, "max_backoff_ms": 40},
+    )
+    for count in (2, 4, 6, 8):
+        box.wait("web", lambda row, count=count: row["managed"]["restart_count"] >= count)  # type: ignore[misc]
+        host.kill("server")
+    row = box.wait("web", stopped)
+    assert (row["managed"]["restart_count"], row["run"]) == (12, 13)
+    assert box.lines("web") == ["run"] * 13
+    assert row["managed"]["last_error"] == "gave up after 12 restarts (max_restarts)"
+
+
+def test_a_backoff_is_as_long_as_it_was_to_be(host: LiveHost) -> None:
+    box = host.box()
+    box.shell("exit 1", "web", restart={"initial_backoff_ms": 3_600_000, "max_backoff_ms": 3_600_000})
+    before = box.wait("web", lambda row: row["managed"]["status"] == "backing_off")
+    host.kill("server")
+    assert box.row("web") == before
+    host.kill("keeper")
+    assert box.row("web") == before
+
+
+def test_a_process_that_ends_while_there_is_no_server_is_judged_by_the_next(host: LiveHost) -> None:
+    box = host.box()
+    fifo = host.home.root / "fifo"
+    os.mkfifo(fifo)
+    box.shell(f"echo up; read line <{fifo}; echo last; exit 7", "web", restart={"policy": "never"})
+    box.wait_for_line("web", "up")
+    pid = box.row("web")["pid"]
+    server = host.status["pid"]
+    os.kill(server, signal.SIGSTOP)
+    fifo.write_text("go\n")
+    assert wait_gone([pid], 20)
+    os.kill(server, signal.SIGKILL)
+    row = box.wait("web", stopped)
+    assert (row["exit_code"], row["managed"]["stop_requested"]) == (7, False)
+    assert box.lines("web") == ["up", "last"]
+
+
+def test_a_stop_under_way_is_carried_through(host: LiveHost) -> None:
+    box = host.box()
+    script = "trap 'echo asked' TERM; echo up; while :; do sleep 1000 & wait; done"
+    box.shell(script, "web", restart={"policy": "always"}, stop_grace_ms=1_000)
+    box.wait_for_line("web", "up")
+    with pytest.raises(httpx.TransportError), client_of(host.path) as http:
+        request = http.build_request("DELETE", "/api/v1/processes/web", headers=box.headers)
+        pid = host.status["pid"]
+        _send_and_kill(http, request, box, pid)
+    row = box.wait("web", stopped)
+    assert (row["signal"], row["managed"]["stop_requested"]) == (signal.SIGKILL, True)
+    assert box.lines("web", "stdout") == ["up", "asked"]
+
+
+def _send_and_kill(http: httpx.Client, request: httpx.Request, box: Box, pid: int) -> None:
+    """Kill the server once the process has been asked to end."""
+    import threading
+
+    def kill() -> None:
+        box.wait_for_line("web", "asked")
+        os.kill(pid, signal.SIGKILL)
+
+    thread = threading.Thread(target=kill)
+    thread.start()
+    try:
+        http.send(request)
+    finally:
+        thread.join()
+
+
+def test_health_goes_on(host: LiveHost) -> None:
+    box = host.box()
+    with http_server() as server:
+        box.shell("exec sleep 1000", "web", health_check=check(server), restart={"initial_backoff_ms": 1})
+        box.wait("web", healthy)
+        host.kill("server")
+        assert healthy(box.row("web"))
+        server.status = 500
+        box.wait("web", lambda row: row["managed"]["health_status"] == "unhealthy")
+        server.status = 200
+        box.wait("web", lambda row: healthy(row) and row["run"] == 2)
+
+
+def test_rows_of_ended_processes_and_their_output_stay(host: LiveHost) -> None:
+    box = host.box()
+    row = box.shell("echo plain; exit 3")
+    box.wait_for_line(row["pid"], "plain")
+    box.shell("echo named; exit 4", "web", restart={"policy": "never"})
+    box.wait("web", stopped)
+    before = box.rows()
+    host.kill("server")
+    assert box.rows() == before
+    assert box.lines(row["pid"]) == ["plain"]
+    assert box.lines("web") == ["named"]
+
+
+def test_a_command_whose_caller_died_with_the_server_is_killed(host: LiveHost) -> None:
+    box = host.box()
+    body = box.start_body("sh", "-c", "echo up; sleep 1000")
+    with (
+        pytest.raises(httpx.TransportError),
+        host.http.stream(  # noqa: PT012 -- the end of the stream is the point
+            "POST", "/api/v1/processes/run", headers=box.headers, json=body
+        ) as answer,
+    ):
+        for event in events(answer):
+            if event.get("line") == "up":
+                os.kill(host.status["pid"], signal.SIGKILL)
+    (row,) = [each for each in box.rows() if each["status"] != "running"] or _after_its_end(box)
+    assert row["signal"] == signal.SIGKILL
+
+
+def _after_its_end(box: Box) -> list[dict[str, Any]]:
+    return (
+        [row for row in box.states() if row["status"] != "running"][:1]
+        if not box.rows()
+        else next([row] for row in box.states() if row["status"] != "running")
+    )
+
+
+def test_a_sandbox_being_terminated_is_terminated(host: LiveHost) -> None:
+    box = host.box()
+    script = "trap 'echo asked' TERM; echo up; while :; do sleep 1000 & wait; done"
+    box.shell(script, "web")
+    box.wait_for_line("web", "up")
+    pid = host.status["pid"]
+    with pytest.raises(httpx.TransportError), client_of(host.path) as http:
+        _send_and_kill(http, http.build_request("DELETE", "/sandboxes/box"), box, pid)
+    while host.http.get(f"/sandboxes/{box.id}").json()["status"] != "terminated":
+        host.http.delete(f"/sandboxes/{box.id}")
+    assert not wait_for_nothing(host)
+
+
+def wait_for_nothing(host: LiveHost) -> list[str]:
+    """What runs still."""
+    return [str(host.status["running_processes"])] if host.status["running_processes"] else []
+
+
+def test_keeper_and_server_dead_at_once_leave_rows_and_nothing_else(host_environ: Home) -> None:
+    host = LiveHost(host_environ, launch.ensure_host())
+    box = host.box()
+    row = box.shell("trap '' HUP PIPE TERM; echo up; sleep 1000", "web", restart={"policy": "always"})
+    box.wait_for_line("web", "up")
+    status = host.status
+    os.kill(status["keeper_pid"], signal.SIGSTOP)
+    os.kill(status["pid"], signal.SIGKILL)
+    os.kill(status["keeper_pid"], signal.SIGKILL)
+    assert wait_gone([status["keeper_pid"]], 20)
+    host.http.close()
+    again = LiveHost(host_environ, launch.ensure_host())
+    try:
+        box = Box(again, box.id)
+        now = box.row("web")
+        assert (now["status"], now["exit_code"], now["signal"]) == ("exited", None, None)
+        assert now["managed"]["status"] == "stopped"
+        assert now["managed"]["last_error"] == "the host ended while it ran"
+        assert box.lines("web") == ["up"]
+        assert wait_gone([row["pid"]], 20)
+        assert box.shell("exec sleep 1000", "web")["run"] == 1
+    finally:
+        again.close()
+
+
+def test_a_host_that_is_stopped_and_started_knows_its_sandboxes(host_environ: Home, tmp_path: Path) -> None:
+    host = LiveHost(host_environ, launch.ensure_host())
+    box = host.box(project_directory=str(tmp_path))
+    box.shell("echo up; exec sleep 1000", "web", log="web.1")
+    box.wait_for_line("web", "up")
+    host.close()
+    again = LiveHost(host_environ, launch.ensure_host())
+    try:
+        info = again.http.get("/sandboxes/box").json()
+        assert (info["id"], info["project_directory"]) == (box.id, str(tmp_path))
+        box = Box(again, box.id)
+        assert box.row("web")["managed"]["stop_requested"] is True
+        row = box.shell("echo again; exec sleep 1000", "web", log="web.1")
+        assert row["run"] == 2
+    finally:
+        again.close()

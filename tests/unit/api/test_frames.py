@@ -1,0 +1,163 @@
+"""The wire of streams: what is encoded is decoded, however it is cut."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from sbxcompose.api import frames
+from sbxcompose.api.frames import Frame, FrameDecoder, FrameError, ServerEvent, SseDecoder
+
+U32 = st.integers(0, 2**32 - 1)
+U64 = st.integers(0, 2**64 - 1)
+NUMBER = st.integers(0, 2**53)
+MAYBE = st.none() | NUMBER
+STREAM = st.sampled_from((1, 2))
+INFO: st.SearchStrategy[dict[str, Any]] = st.dictionaries(
+    st.text(), st.none() | NUMBER | st.text(), max_size=3
+)
+
+COMMON: st.SearchStrategy[Frame] = st.one_of(
+    st.builds(frames.State, INFO),
+    st.builds(frames.Dropped, NUMBER),
+    st.builds(frames.Log, NUMBER, st.text(), st.none() | st.text(), NUMBER),
+    st.builds(frames.RunBegan, NUMBER, NUMBER, NUMBER),
+    st.builds(frames.RunEnded, NUMBER, NUMBER, NUMBER, MAYBE, MAYBE),
+    st.builds(frames.Gone, NUMBER, NUMBER),
+    st.builds(frames.Ack, U32, U64),
+    st.just(frames.Synced()),
+    st.just(frames.KeepAlive()),
+)
+OUTPUT: st.SearchStrategy[Frame] = st.builds(
+    lambda log, stream, run, time, end, data: frames.Output(log, stream, run, time, end, len(data), data),
+    U32, STREAM, U32, U64, U64, st.binary(max_size=100),
+)  # fmt: skip
+REF: st.SearchStrategy[Frame] = st.builds(frames.OutputRef, U32, STREAM, U32, U64, U64, U32, U64, U64)
+
+
+def encode(frame: Frame) -> bytes:
+    match frame:
+        case frames.State(info):
+            return frames.encode_state(info)
+        case frames.Dropped(handle):
+            return frames.encode_dropped(handle)
+        case frames.Log():
+            return frames.encode_log(*frame)
+        case frames.RunBegan():
+            return frames.encode_run_began(*frame)
+        case frames.RunEnded():
+            return frames.encode_run_ended(*frame)
+        case frames.Output(log, stream, run, time, end, _, data):
+            return frames.encode_output(log, stream, run, time, end, data)
+        case frames.OutputRef():
+            return frames.encode_ref(*frame)
+        case frames.Gone():
+            return frames.encode_gone(*frame)
+        case frames.Ack():
+            return frames.encode_ack(*frame)
+        case frames.Synced():
+            return frames.SYNCED
+        case frames.KeepAlive():
+            return frames.KEEP_ALIVE
+
+
+def feed_cut(decoder: FrameDecoder | SseDecoder, wire: bytes, data: st.DataObject) -> list[Any]:
+    """Feed `wire` in pieces of any size."""
+    found: list[Any] = []
+    begin = 0
+    while begin < len(wire):
+        end = min(begin + data.draw(st.integers(1, 40) | st.just(len(wire))), len(wire))
+        found += decoder.feed(wire[begin:end])
+        begin = end
+    return found
+
+
+@settings(max_examples=50, deadline=None)
+@given(
+    st.booleans().flatmap(
+        lambda refs: st.tuples(st.just(refs), st.lists(COMMON | (REF if refs else OUTPUT)))
+    ),
+    st.data(),
+)
+def test_frames_come_out_as_they_went_in(case: tuple[bool, list[Frame]], data: st.DataObject) -> None:
+    refs, sent = case
+    decoder = FrameDecoder(refs=refs)
+    assert feed_cut(decoder, b"".join(map(encode, sent)), data) == sent
+    decoder.close()
+
+
+def test_kinds_that_are_not_known_are_skipped() -> None:
+    wire = b"Z\0\0\0\3abc" + frames.SYNCED
+    assert FrameDecoder(refs=False).feed(wire) == [frames.Synced()]
+
+
+def test_a_stream_that_ends_within_a_frame_says_so() -> None:
+    decoder = FrameDecoder(refs=False)
+    assert decoder.feed(frames.encode_dropped(3)[:-1]) == []
+    with pytest.raises(FrameError, match="middle of a frame"):
+        decoder.close()
+
+
+@pytest.mark.parametrize(
+    "wire",
+    [
+        b"HTTP/1.1 500 Internal Server Error",
+        b"S\0\0\0\1{",
+        b"S\0\0\0\1[",
+        b"D\0\0\0\2{}",
+        b"D\0\0\0\2[]",
+        b"A\0\0\0\1x",
+        b"O\0\0\0\3abc",
+        frames.output_head(1, 3, 1, 1, 1, 0),
+        frames.encode_ref(1, 1, 1, 1, 1, 5, 1, 1),
+    ],
+)
+def test_what_is_no_frame_is_an_error(wire: bytes) -> None:
+    with pytest.raises(FrameError):
+        FrameDecoder(refs=False).feed(wire)
+
+
+def test_the_file_of_a_reference() -> None:
+    ref = frames.OutputRef(1, 2, 1, 0, 10, 10, 0xABC, 0)
+    assert ref.file_name() == "0000000000000abc.err"
+
+
+LINE_END = st.sampled_from((b"\n", b"\r\n", b"\r"))
+TEXT = st.text(st.characters(exclude_characters="\r\n", exclude_categories=["Cs"]), max_size=8)
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.lists(st.tuples(TEXT, st.sampled_from(("", "output", "eof"))), max_size=8), LINE_END, st.data())
+def test_events_come_out_as_they_went_in(
+    sent: list[tuple[str, str]], end: bytes, data: st.DataObject
+) -> None:
+    wire = b"".join(
+        b": a comment" + end + end + (b"event: " + event.encode() + end if event else b"")
+        + b"data: " + text.encode() + end + end
+        for text, event in sent
+    )  # fmt: skip
+    found = feed_cut(SseDecoder(), wire, data)
+    assert found == [ServerEvent(event or "message", text) for text, event in sent]
+
+
+def test_an_event_without_its_blank_line_is_not_one() -> None:
+    decoder = SseDecoder()
+    assert decoder.feed(b"data: a\n\ndata: b\n") == [ServerEvent("message", "a")]
+    assert decoder.feed(b"\n") == [ServerEvent("message", "b")]
+
+
+def test_data_of_several_lines_fields_without_a_space_and_a_byte_order_mark() -> None:
+    wire = b"\xef\xbb\xbfdata:a\ndata: b\ndata\nid: 3\nretry: 5\n\nevent: lonely\n\ndata: c\n\n"
+    assert SseDecoder().feed(wire) == [ServerEvent("message", "a\nb\n"), ServerEvent("message", "c")]
+
+
+def test_an_event_that_never_ends_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(frames, "MAX_EVENT", 100)
+    decoder = SseDecoder()
+    for _ in range(10):
+        decoder.feed(b"data: xxxx")
+    with pytest.raises(FrameError):
+        decoder.feed(b"x")

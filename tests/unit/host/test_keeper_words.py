@@ -1,0 +1,167 @@
+"""The keeper's pure parts: command lines, requests, environments, and what /proc says."""
+
+from __future__ import annotations
+
+import json
+import signal
+from typing import Any
+
+import pytest
+
+from sbxcompose.host.keeper.explain import DEFAULT_PATH, candidates, explain
+from sbxcompose.host.keeper.inherit import Inherited
+from sbxcompose.host.keeper.messages import Spawn, common_environment
+from sbxcompose.host.keeper.options import Options, keeper_argv
+from sbxcompose.host.keeper.processes import Process, owner_of_orphan
+from sbxcompose.host.keeper.protocol import MAX_FDS, chunked
+from sbxcompose.host.keeper.serverprocess import describe, server_environment
+from sbxcompose.host.keeper.unit import Unit
+
+REQUEST: dict[str, Any] = {"argv": ["tool"], "cwd": "/nowhere", "uid": 1000}
+
+
+def test_a_command_line_is_read_back_as_it_was_written() -> None:
+    argv = keeper_argv(
+        socket="/r/host.sock",
+        lock="/r/host.lock",
+        log="/r/with = and space.log",
+        server=["python", "-c", "x", "--", "--tcp=1"],
+        detach=True,
+        tcp=8900,
+        ready_fd=7,
+        python="py",
+    )
+    assert argv[:4] == ["py", "-I", "-S", "-c"]
+    options = Options(argv[6:])
+    assert (options.socket, options.lock, options.log) == (
+        "/r/host.sock",
+        "/r/host.lock",
+        "/r/with = and space.log",
+    )
+    assert (options.detach, options.tcp, options.ready_fd, options.take_over) == (True, 8900, 7, -1)
+    assert options.server == ["python", "-c", "x", "--", "--tcp=1"]
+
+
+@pytest.mark.parametrize("more", [["--what=1", "--", "server"], ["--"]])
+def test_a_bad_command_line_is_refused(more: list[str]) -> None:
+    with pytest.raises(ValueError, match="unknown options"):
+        Options(["--socket=s", "--lock=l", "--log=g", *more])
+
+
+def test_an_inheritance_needs_a_keeper() -> None:
+    with pytest.raises(KeyError):
+        Inherited.take({})
+
+
+def test_what_all_environments_share_travels_once_and_nothing_is_lost() -> None:
+    spawns = [
+        Spawn("a", ["x"], {"PATH": "/bin", "HOME": "/root", "ONLY": "a"}),
+        Spawn("b", ["x"], {"PATH": "/bin", "HOME": "/home/b"}),
+        Spawn("c", ["x"], {"PATH": "/bin", "HOME": "/root", "EMPTY": ""}),
+    ]
+    base = common_environment(spawns)
+    assert base == {"PATH": "/bin"}
+    for each in spawns:
+        written = each.write(base)
+        assert not base.keys() & written["env"].keys()
+        assert {**base, **written["env"]} == each.env
+    assert common_environment([]) == {}
+
+
+def test_meta_travels_as_text_that_the_keeper_need_not_read() -> None:
+    meta = {"list": [1, None], "text": "ü\x00"}
+    assert json.loads(Spawn("a", ["x"], {}, meta=meta).write({})["meta"]) == meta
+
+
+@pytest.mark.parametrize(
+    "counts, groups",
+    [
+        ([], [0]),
+        ([0, 0], [0]),
+        ([MAX_FDS], [MAX_FDS]),
+        ([4] * 63, [4 * 62, 4]),
+        ([3] * 200, [249, 249, 102]),
+    ],
+)
+def test_no_frame_gets_more_descriptors_than_the_kernel_takes(counts: list[int], groups: list[int]) -> None:
+    items = [({"n": number}, list(range(count))) for number, count in enumerate(counts)]
+    chunks = chunked(items)
+    assert [len(fds) for _, fds in chunks] == groups
+    assert [body["n"] for bodies, _ in chunks for body in bodies] == list(range(len(counts)))
+
+
+def test_a_command_is_looked_up_on_its_own_path() -> None:
+    assert candidates("x", {"PATH": "/a:b::/c"}) == ["/a/x", "b/x", "./x", "/c/x"]
+    assert candidates("./x", {"PATH": "/a"}) == ["./x"]
+    assert candidates("x", {}) == [f"{each}/x" for each in DEFAULT_PATH.split(":")]
+
+
+@pytest.mark.parametrize(
+    "failure, message, errno",
+    [
+        (b"OSError:2:noexec", "no such directory: /nowhere", 2),
+        (b"OSError:2:noexec:chdir", "no such directory: /nowhere", 2),
+        (b"OSError:D:noexec", "permission denied: /nowhere", 13),
+        (b"OSError:1:noexec", "cannot become user 1000: operation not permitted", 1),
+        (b"OSError:B:noexec", "cannot become user 1000: resource temporarily unavailable", 11),
+        (b"OSError:2:", "command not found: tool", 2),
+        (b"OSError:C:", "cannot allocate memory: tool", 12),
+        (b"SubprocessError:0:Exception occurred in preexec_fn.", "cannot give tool its terminal", 5),
+    ],
+)
+def test_what_a_child_left_of_its_failure_is_put_in_words(failure: bytes, message: str, errno: int) -> None:
+    error = explain(failure, REQUEST, {"PATH": "/nowhere/bin"})
+    assert (error.message, error.errno) == (message, errno)
+
+
+def test_the_host_keeps_nothing_of_the_shell_that_started_it() -> None:
+    kept = {
+        **{"PATH": "/bin", "HOME": "/h", "LC_ALL": "C", "XDG_RUNTIME_DIR": "/run/u", "LANG": "C.UTF-8"},
+        "SBXCOMPOSE_STATE_DIR": "/s",
+    }
+    dropped = {
+        **{"TOKEN": "s", "PYTHONPATH": "/evil", "OLDPWD": "/", "LS_COLORS": ""},
+        **{"SBXCOMPOSE_UNIT": "outer", "SBXCOMPOSE_PROJECT_NAME": "p", "SBXCOMPOSE_REPLICA": "2"},
+    }
+    assert server_environment({**kept, **dropped}) == kept
+
+
+def test_a_wait_status_in_words() -> None:
+    assert describe(3 << 8) == "exit code 3"
+    assert describe(signal.SIGKILL) == "signal SIGKILL"
+
+
+def stat(pid: int, name: str, state: str = "S", parent: int = 1, group: int = 1, session: int = 1) -> bytes:
+    rest = ["0"] * 15 + ["4711"] + ["0"] * 29 + ["1792"]
+    return f"{pid} ({name}) {state} {parent} {group} {session} {' '.join(rest)}\n".encode()
+
+
+@pytest.mark.parametrize("name", ["sh", "a b", ") S 1 1 1", "((", "x) Z"])
+def test_a_process_is_read_whatever_it_calls_itself(name: str) -> None:
+    process = Process(12, stat(12, name, "Z", 5, 6, 7))
+    assert (process.parent, process.group, process.session) == (5, 6, 7)
+    assert (process.started, process.status, process.dead) == (4711, 1792, True)
+    assert not Process(12, stat(12, name)).dead
+
+
+def test_an_orphan_belongs_to_its_session_then_to_its_group(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sbxcompose.host.keeper.processes.unit_of", lambda pid, tags: f"asked {pid} {tags}")
+    leaders = {7: "by session", 6: "by group"}
+    assert owner_of_orphan(Process(1, stat(1, "x", group=6, session=7)), leaders, {}) == "by session"
+    assert owner_of_orphan(Process(1, stat(1, "x", group=6, session=9)), leaders, {}) == "by group"
+    assert (
+        owner_of_orphan(Process(1, stat(1, "x", group=8, session=9)), leaders, {5: "t"}) == "asked 1 {5: 't'}"
+    )
+
+
+def test_a_unit_that_is_handed_over_is_the_same_unit() -> None:
+    unit = Unit("a", 12, 1.5, '{"n":1}')
+    unit.tag, unit.stop_signal, unit.deadline = 99, 15, 1000.5
+    unit.leader_gone, unit.status, unit.ended_at = True, 7 << 8, 2.5
+    other = Unit.handed_over(unit.describe(), {})
+    assert other.describe() == unit.describe()
+    assert not other.ours
+    unit.hunt.left_behind.append("13 sleep")
+    end = unit.end()
+    assert end == {"unit": "a", "pid": 12, "status": 7 << 8, "at": 2.5, "left_behind": ["13 sleep"]}
+    assert not Unit.handed_over(unit.describe(), {}).live
