@@ -1,0 +1,153 @@
+"""`up`: bring everything up, then return (`-d`), wait for the verdict (`--wait`), or stay and show output."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from sbxcompose.cli.context import Shell
+from sbxcompose.cli.running import Interrupts, run_command
+from sbxcompose.engine.providers import local_notes
+from sbxcompose.engine.road import go
+from sbxcompose.engine.session import Session
+from sbxcompose.engine.states import States, instances_of
+from sbxcompose.errors import Interrupted, UsageError
+from sbxcompose.plan.names import Names, resolve_all
+from sbxcompose.plan.observed import Instance
+from sbxcompose.plan.options import Intent, Options
+from sbxcompose.plan.steps import CreateSandbox, Plan
+from sbxcompose.spec.project import Process, Project
+
+if TYPE_CHECKING:
+    from sbxcompose.plan.verdict import Judge
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UpRequest:
+    """What the command line of `up` says."""
+
+    names: tuple[str, ...] = ()
+    scale: Mapping[str, int] = field(default_factory=dict)
+    no_deps: bool = False
+    force_recreate: bool = False
+    remove_orphans: bool = False
+    recreate_sandboxes: bool = False
+    grace: float | None = None
+    detach: bool = False
+    wait: bool = False
+    wait_timeout: float | None = None
+    abort_on_exit: bool = False
+    exit_code_from: str | None = None
+    timestamps: bool = False
+    no_log_prefix: bool = False
+    raw: bool = False
+    as_json: bool = False
+
+    def check(self) -> None:
+        """Raises `UsageError` for options that contradict each other."""
+        if self.wait_timeout is not None and not self.wait:
+            raise UsageError("`--wait-timeout` goes with `--wait`")
+        attached_only = self.abort_on_exit or self.exit_code_from is not None
+        if attached_only and (self.detach or self.wait):
+            word = "--abort-on-exit" if self.abort_on_exit else "--exit-code-from"
+            raise UsageError(f"`{word}` stays until something ends, so it does not go with `-d` or `--wait`")
+
+    def options(self, project: Project) -> Options:
+        """What the planner is asked."""
+        return Options(
+            targets=resolve_all(project, self.names),
+            no_deps=self.no_deps,
+            force_recreate=self.force_recreate,
+            remove_orphans=self.remove_orphans,
+            recreate_sandboxes=self.recreate_sandboxes,
+            grace=self.grace,
+        )
+
+    def judge(self, project: Project, *, attached: bool) -> Judge:
+        """Who gives the verdict: on all being ready, or attached on all having ended."""
+        # Imported here: while it is, the host is at work already.
+        from sbxcompose.plan.verdict import Goal, Judge, Mode
+
+        source = Names(project).resolve(self.exit_code_from) if self.exit_code_from else None
+        return Judge(project, Mode(Goal.ENDED if attached else Goal.READY, self.abort_on_exit, source))
+
+
+def bring_up(shell: Shell, request: UpRequest) -> int:
+    """Carry out `up`; its exit code."""
+    request.check()
+    project = shell.project(request.scale)
+    options = request.options(project)
+    if request.exit_code_from:
+        Names(project).resolve(request.exit_code_from)
+    wanted = instances_of(in_scope(project, options))
+    if not (request.detach or request.wait):
+        from sbxcompose.cli.attached import attached
+
+        return run_command(lambda interrupts: attached(shell, project, request, options, wanted, interrupts))
+    return run_command(lambda interrupts: _detached(shell, project, request, options, wanted, interrupts))
+
+
+def in_scope(project: Project, options: Options) -> list[Process]:
+    """The processes that the command is about: the targets and, unless told otherwise, what they need."""
+    if options.targets is None:
+        return list(project.processes())
+    every = {(each.sandbox, each.name): each for each in (*project.processes(), *project.inactive)}
+    found: dict[tuple[str, str], Process] = {}
+    waiting = [(target.sandbox, target.process) for target in options.targets]
+    while waiting:
+        key = waiting.pop()
+        if key not in found and key in every:
+            found[key] = every[key]
+            if not options.no_deps:
+                waiting += [(need.sandbox, need.process) for need in every[key].depends_on]
+    return [each for key, each in every.items() if key in found]
+
+
+async def _detached(
+    shell: Shell,
+    project: Project,
+    request: UpRequest,
+    options: Options,
+    wanted: Mapping[Instance, Process],
+    interrupts: Interrupts,
+) -> int:
+    from sbxcompose.cli.view.report import Reporter
+
+    reporter = Reporter(shell, project)
+    begun = time.monotonic()
+    deadline = time.time() + request.wait_timeout if request.wait_timeout is not None else None
+    plans: list[Plan] = []
+
+    async def work(session: Session) -> int:
+        async with States(session, wanted, readiness=request.wait) as states:
+
+            def show(plan: Plan) -> None:
+                plans.append(plan)
+                states.expect(plan)
+                say_notes(shell, project, plan)
+
+            bringing = go(session, Intent.UP, options, show)
+            if not request.wait:
+                result = await bringing
+                await reporter.sum_up(session, plans[-1], result, time.monotonic() - begun)
+                return 0 if result.good else 1
+            judge = request.judge(project, attached=False)
+            return await reporter.wait(session, states, bringing, judge, deadline, request.as_json)
+
+    async with Session(project, tell=reporter.tell) as session:
+        try:
+            return await interrupts.guard(work(session))
+        except Interrupted:
+            shell.say("interrupted; what was started goes on, `sbxcompose down` stops it")
+            raise
+
+
+def say_notes(shell: Shell, project: Project, plan: Plan) -> None:
+    """What is worth knowing about a plan, and, when sandboxes are made, about keys without a meaning here."""
+    for note in plan.notes:
+        shell.note(str(note))
+    if any(isinstance(step.action, CreateSandbox) for step in plan):
+        for text in local_notes(project):
+            shell.note(text)

@@ -1,0 +1,40 @@
+"""`sbxcompose config`."""
+
+from __future__ import annotations
+
+import click
+
+from sbxcompose.cli.context import Shell
+
+
+@click.command("config")
+@click.option("--json", "as_json", is_flag=True, help="JSON instead of YAML.")
+@click.option("-q", "--quiet", is_flag=True, help="Only check; print nothing.")
+@click.option("--services", "--processes", "only_names", is_flag=True, help="Only the names of the processes.")
+@click.option("--profiles", "only_profiles", is_flag=True, help="Only the names of the profiles.")
+@click.option("--environment", is_flag=True, help="Show the values of secrets, too.")
+@click.pass_obj
+def command(shell: Shell, as_json: bool, quiet: bool, only_names: bool, only_profiles: bool, environment: bool) -> None:
+    """Show the file as it is understood: merged, interpolated, checked, with its defaults."""
+    from sbxcompose.plan.names import Names
+    from sbxcompose.spec.resolved import resolved
+
+    project = shell.project()
+    if quiet:
+        return
+    if only_names:
+        names = Names(project)
+        for process in project.processes():
+            if not process.name.startswith("@"):
+                shell.print(names.process(process.sandbox, process.name))
+    elif only_profiles:
+        for name in sorted(
+            {name for process in (*project.processes(), *project.inactive) for name in process.profiles}
+        ):
+            shell.print(name)
+    elif as_json:
+        shell.print_json(resolved(project, reveal=environment))
+    else:
+        import yaml
+
+        shell.print(yaml.safe_dump(resolved(project, reveal=environment), sort_keys=False, allow_unicode=True).rstrip())

@@ -1,0 +1,78 @@
+"""`sbxcompose host serve | status | stop`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from sbxcompose.cli.context import Shell
+from sbxcompose.cli.options import json_option
+
+
+@click.group("host")
+def command() -> None:
+    """The local host: the server in which sandboxes live on this machine.
+
+    It is started on first use, serves all projects of a user, and ends by itself when nothing has run for ten minutes.
+    """
+
+
+@command.command("serve")
+@click.option("--port", type=click.IntRange(0, 65535), help="Listen on this port of 127.0.0.1, too (0: any free one).")
+@click.option("--key", help="The bearer key for that port (default: one that is made once and kept).")
+@click.pass_obj
+def serve(shell: Shell, port: int | None, key: str | None) -> None:
+    """Run the host in the foreground; Ctrl-C stops everything that runs in it, and then the host.
+
+    With --port, programs that speak the sandbox HTTP contract can use it, with the key as a bearer token.
+    """
+    from sbxcompose.errors import UsageError
+    from sbxcompose.host import launch, paths
+
+    if key is not None and port is None:
+        raise UsageError("`--key` goes with `--port`", hint="the Unix socket is protected by its file's mode")
+    shell.say(f"listening on {paths.socket_path()}")
+    if port:
+        shell.say(f"listening on http://127.0.0.1:{port}, key {key or launch.api_key()}")
+    launch.serve_foreground(port=port, key=key)
+
+
+@command.command("status")
+@json_option
+@click.pass_obj
+def status(shell: Shell, as_json: bool) -> int:
+    """Say whether the host runs, and what runs in it. Exit code 3 if it does not run."""
+    from sbxcompose.host import launch
+
+    now = launch.status()
+    if as_json:
+        shell.print_json({"running": False} if now is None else {"running": True, **now})
+    elif now is None:
+        shell.print("the host does not run; the first command that needs it starts it")
+    else:
+        for line in _described(now):
+            shell.print(line)
+    return 3 if now is None else 0
+
+
+@command.command("stop")
+@click.option("--force", is_flag=True, help="Stop everything that runs in it, too.")
+@click.pass_obj
+def stop(shell: Shell, force: bool) -> int:
+    """End the host. While processes run in it that needs --force, which stops them in order."""
+    from sbxcompose.host import launch
+
+    shell.say("the host has ended" if launch.stop(force=force) else "the host does not run")
+    return 0
+
+
+def _described(now: dict[str, Any]) -> list[str]:
+    from sbxcompose.cli.view.table import ago
+
+    return [
+        f"host {now['version']}, up for {ago(now['uptime_secs'])}, pid {now['pid']}, keeper {now['keeper_pid']}",
+        f"socket {now['socket']}" + (f", tcp http://{now['tcp']}" if now.get("tcp") else ""),
+        f"state in {now['state_directory']}",
+        f"{now['sandboxes']} sandboxes, {now['running_processes']} processes running",
+    ]

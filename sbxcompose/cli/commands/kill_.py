@@ -1,0 +1,47 @@
+"""`sbxcompose kill`."""
+
+from __future__ import annotations
+
+import click
+
+from sbxcompose.cli.context import Shell
+from sbxcompose.cli.options import names_argument
+
+
+@click.command("kill")
+@names_argument
+@click.option("-s", "--signal", "signal_name", default="KILL", metavar="SIGNAL", help="Default: KILL.")
+@click.pass_obj
+def command(shell: Shell, names: tuple[str, ...], signal_name: str) -> int:
+    """Send a signal to processes (to their whole process groups); without names to all that run.
+
+    Supervision goes on: a process that dies of it is started again if its restart policy says so. `stop` ends it.
+    """
+    from sbxcompose.cli.options import signal_number
+    from sbxcompose.cli.running import run_simply
+    from sbxcompose.engine.session import Session
+    from sbxcompose.errors import UsageError
+    from sbxcompose.plan.names import Names, resolve_all
+
+    number = signal_number(signal_name)
+    project = shell.project()
+    targets = resolve_all(project, names)
+
+    async def main() -> int:
+        async with Session(project) as session:
+            observed = await session.observe()
+            shown = Names(project, observed)
+            rows = [
+                row
+                for sandbox in observed.sandboxes
+                for row in sandbox.rows
+                if row.pid is not None and (targets is None or any(t.covers(row.instance) for t in targets))
+            ]
+            if targets is not None and not rows:
+                raise UsageError("none of these processes runs", hint="`sbxcompose ps` shows what does")
+            for row in rows:
+                await session.links[row.instance.sandbox].client.signal(row.name, number)
+                shell.say(f"{shown.instance(row.instance)}: signal {number} sent")
+            return 0
+
+    return run_simply(main)

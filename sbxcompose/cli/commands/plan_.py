@@ -1,0 +1,46 @@
+"""`sbxcompose plan`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from sbxcompose.cli.context import Shell
+from sbxcompose.cli.options import json_option, names_argument, scale_of, up_options
+
+CHANGES = 5
+"""Exit code of `--exit-code` when something would change (design, section 8)."""
+
+
+@click.command("plan")
+@names_argument
+@up_options
+@json_option
+@click.option("--exit-code", is_flag=True, help="Exit with 5 when something would change.")
+@click.pass_obj
+def command(shell: Shell, /, names: tuple[str, ...], as_json: bool, exit_code: bool, **options: Any) -> int:
+    """Say what `up` would do, step by step, and why; nothing is changed."""
+    from sbxcompose.cli.bring_up import UpRequest, say_notes
+    from sbxcompose.cli.running import run_simply
+    from sbxcompose.engine.road import look
+    from sbxcompose.engine.session import Session
+    from sbxcompose.plan.options import Intent
+
+    request = UpRequest(names=names, scale=scale_of(options.pop("scale")), **options)
+    project = shell.project(request.scale)
+    asked = request.options(project)
+
+    async def main() -> int:
+        async with Session(project) as session:
+            plan = await look(session, Intent.UP, asked)
+        if as_json:
+            shell.print_json(plan.to_json())
+        else:
+            for step in plan:
+                shell.print(str(step))
+            say_notes(shell, project, plan)
+            shell.say(plan.summary)
+        return CHANGES if exit_code and not plan.empty else 0
+
+    return run_simply(main)

@@ -1,0 +1,52 @@
+"""`sbxcompose ps`."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import time
+
+import click
+
+from sbxcompose.cli.context import Shell
+from sbxcompose.cli.options import json_option, names_argument
+
+
+@click.command("ps")
+@names_argument
+@click.option("-a", "--all", "everything", is_flag=True, help="Also processes that are not running.")
+@click.option("-q", "--quiet", is_flag=True, help="Only names.")
+@json_option
+@click.pass_obj
+def command(shell: Shell, names: tuple[str, ...], everything: bool, quiet: bool, as_json: bool) -> int:
+    """List processes and how they are: wanted ones, orphans, and (with `-a`) what has long ended.
+
+    Foreign processes, which something else started in the same sandbox, are shown but never touched.
+    """
+    from sbxcompose.cli.running import run_simply
+    from sbxcompose.cli.view.ps import lines, to_json
+    from sbxcompose.engine.listing import listing
+    from sbxcompose.engine.session import Session
+    from sbxcompose.plan.names import resolve_all
+
+    project = shell.project()
+    targets = resolve_all(project, names)
+
+    async def main() -> int:
+        async with Session(project) as session:
+            observed = await session.observe()
+        shown = [each for each in listing(project, observed, everything=everything) if each.matches(targets)]
+        now = time.time()
+        if as_json:
+            shell.print_json([to_json(each, now) for each in shown])
+        elif quiet:
+            for each in shown:
+                shell.print(each.label)
+        else:
+            foreign = [] if targets else [each for sandbox in observed.sandboxes for each in sandbox.foreign]
+            width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+            for line in lines(shown, foreign, now, shell.out, width):
+                shell.print(line)
+        return 0
+
+    return run_simply(main)

@@ -1,0 +1,24 @@
+"""`sbxcompose restart`."""
+
+from __future__ import annotations
+
+import click
+
+from sbxcompose.cli.context import Shell
+from sbxcompose.cli.options import names_argument, no_deps_option, timeout_option
+
+
+@click.command("restart")
+@names_argument
+@no_deps_option
+@timeout_option
+@click.pass_obj
+def command(shell: Shell, names: tuple[str, ...], no_deps: bool, grace: float | None) -> int:
+    """Give processes a new run, as the file says now; without names all but completed one-shots."""
+    from sbxcompose.cli.stopping import carry_out
+    from sbxcompose.plan.names import resolve_all
+    from sbxcompose.plan.options import Intent, Options
+
+    project = shell.project()
+    options = Options(targets=resolve_all(project, names), no_deps=no_deps, grace=grace)
+    return carry_out(shell, project, Intent.RESTART, options)

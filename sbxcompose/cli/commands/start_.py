@@ -1,0 +1,25 @@
+"""`sbxcompose start`."""
+
+from __future__ import annotations
+
+import click
+
+from sbxcompose.cli.context import Shell
+from sbxcompose.cli.options import names_argument, no_deps_option
+
+
+@click.command("start")
+@names_argument
+@no_deps_option
+@click.pass_obj
+def command(shell: Shell, names: tuple[str, ...], no_deps: bool) -> int:
+    """Start processes that are not running, and what they need; without names all of them.
+
+    What runs is left as it is, even if the file has changed: `up` replaces it.
+    """
+    from sbxcompose.cli.stopping import carry_out
+    from sbxcompose.plan.names import resolve_all
+    from sbxcompose.plan.options import Intent, Options
+
+    project = shell.project()
+    return carry_out(shell, project, Intent.START, Options(targets=resolve_all(project, names), no_deps=no_deps))

@@ -1,0 +1,22 @@
+"""`sbxcompose stop`."""
+
+from __future__ import annotations
+
+import click
+
+from sbxcompose.cli.context import Shell
+from sbxcompose.cli.options import names_argument, timeout_option
+
+
+@click.command("stop")
+@names_argument
+@timeout_option
+@click.pass_obj
+def command(shell: Shell, names: tuple[str, ...], grace: float | None) -> int:
+    """Stop processes, in the reverse order of their dependencies; without names all of them."""
+    from sbxcompose.cli.stopping import carry_out
+    from sbxcompose.plan.names import resolve_all
+    from sbxcompose.plan.options import Intent, Options
+
+    project = shell.project()
+    return carry_out(shell, project, Intent.STOP, Options(targets=resolve_all(project, names), grace=grace))

@@ -1,0 +1,20 @@
+"""`sbxcompose version`."""
+
+from __future__ import annotations
+
+import click
+
+from sbxcompose import __version__
+from sbxcompose.cli.context import Shell
+
+
+@click.command("version")
+@click.option("--short", is_flag=True, help="Only the number.")
+@click.option("--json", "as_json", is_flag=True, help="For programs.")
+@click.pass_obj
+def command(shell: Shell, short: bool, as_json: bool) -> None:
+    """Print the version of this command."""
+    if as_json:
+        shell.print_json({"version": __version__})
+    else:
+        shell.print(__version__ if short else f"sbxcompose {__version__}")

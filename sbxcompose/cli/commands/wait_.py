@@ -1,0 +1,35 @@
+"""`sbxcompose wait`."""
+
+from __future__ import annotations
+
+import click
+
+from sbxcompose.cli.context import Shell
+from sbxcompose.cli.options import DurationType, json_option, names_argument
+
+
+@click.command("wait")
+@names_argument
+@click.option(
+    "--for",
+    "condition",
+    type=click.Choice(["ready", "exit"]),
+    default="ready",
+    help="Until they are ready (one-shots: have completed), or until they have ended.",
+)
+@click.option("-t", "--timeout", type=DurationType(), metavar="DURATION", help="Give up after so long (exit code 124).")
+@json_option
+@click.pass_obj
+def command(shell: Shell, names: tuple[str, ...], condition: str, timeout: float | None, as_json: bool) -> int:
+    """Wait until processes are ready, or have ended; without names for all.
+
+    `--for exit` with a single process exits with that process's own code.
+    """
+    from sbxcompose.cli.waiting import wait_for_exit, wait_until_ready
+    from sbxcompose.plan.names import resolve_all
+
+    project = shell.project()
+    targets = resolve_all(project, names)
+    if condition == "exit":
+        return wait_for_exit(shell, project, targets, timeout)
+    return wait_until_ready(shell, project, targets, timeout, as_json=as_json)

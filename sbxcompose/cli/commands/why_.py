@@ -1,0 +1,56 @@
+"""`sbxcompose why`."""
+
+from __future__ import annotations
+
+import time
+
+import click
+
+from sbxcompose.cli.context import Shell
+from sbxcompose.cli.options import json_option, names_argument
+
+
+@click.command("why")
+@names_argument
+@json_option
+@click.pass_obj
+def command(shell: Shell, names: tuple[str, ...], as_json: bool) -> int:
+    """Say why a process is not running, or not the way the file says; without names for all that is amiss.
+
+    Exit code 1 if anything is amiss.
+    """
+    from sbxcompose.cli.running import run_simply
+    from sbxcompose.cli.view.report import Reporter
+    from sbxcompose.engine.listing import listing
+    from sbxcompose.engine.session import Session
+    from sbxcompose.plan.names import resolve_all
+    from sbxcompose.plan.why import Cause, why
+
+    fine = {Cause.FINE, Cause.COMPLETED}
+    lines_help = {Cause.FAILED, Cause.BACKING_OFF, Cause.UNHEALTHY}
+    project = shell.project()
+    targets = resolve_all(project, names)
+
+    async def main() -> int:
+        async with Session(project) as session:
+            observed = await session.observe()
+            now = time.time()
+            entries = [each for each in listing(project, observed, everything=bool(names)) if each.matches(targets)]
+            found = [why(project, observed, each.instance, now) for each in entries]
+            amiss = [each for each in found if each.cause not in fine]
+            shown = found if names else amiss
+            if as_json:
+                shell.print_json([each.to_json() for each in shown])
+                return 1 if amiss else 0
+            for each in shown:
+                for number, line in enumerate(each.lines):
+                    shell.print(line if number == 0 else f"  {line}")
+                if each.cause in lines_help:
+                    await Reporter(shell, project).show_last_lines(session, each.instance)
+                if each.hint:
+                    shell.print(f"  {shell.out.cyan('hint:')} {each.hint}")
+            if not shown:
+                shell.print(f"nothing is wrong: {len(found)} as the file says")
+            return 1 if amiss else 0
+
+    return run_simply(main)

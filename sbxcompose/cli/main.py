@@ -1,0 +1,165 @@
+"""The command line: its commands, its errors, its exit codes.
+
+Commands live one to a file in `cli.commands` and are imported when they are called, because start-up time is a
+feature. Everything that can go wrong ends here as a message and an exit code (design, section 8).
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+import click
+
+from sbxcompose.cli.context import GlobalOptions, Shell
+from sbxcompose.errors import SbxError, UsageError
+
+COMMANDS: dict[str, tuple[str, str]] = {
+    "up": ("Start", "Start everything that the file wants, and show its output"),
+    "down": ("Start", "Stop everything that the file has started"),
+    "start": ("Start", "Start processes that are not running"),
+    "stop": ("Start", "Stop processes"),
+    "restart": ("Start", "Give processes a new run"),
+    "kill": ("Start", "Send a signal to processes"),
+    "run": ("Start", "Run a process once, in the foreground"),
+    "exec": ("Start", "Run a command where a process runs"),
+    "ps": ("Look", "List processes and how they are"),
+    "logs": ("Look", "Show output, past and present"),
+    "why": ("Look", "Say why a process is not running, or not as the file says"),
+    "plan": ("Look", "Say what `up` would do, and why"),
+    "wait": ("Look", "Wait until processes are ready, or have ended"),
+    "config": ("File", "Show the file as it is understood"),
+    "schema": ("File", "Print the JSON schema of the file, for editors"),
+    "host": ("Host", "The local host: serve, status, stop"),
+    "version": ("Host", "Print the version"),
+}
+
+EPILOG = """\b
+A first look:
+  sbxcompose up            start everything here, with logs; Ctrl-C stops it
+  sbxcompose up -d         the same in the background; again: nothing to do
+  sbxcompose logs -f web   follow one process
+  sbxcompose why web       what is wrong with it?
+  sbxcompose down          stop everything
+
+\b
+Exit codes: 0 good, 1 a process failed or never got ready, 2 the file or the
+command line is wrong, 3 the provider cannot be reached or refuses, 124 a
+deadline passed, 130 interrupted; exec and run pass on the command's own."""
+
+
+class Commands(click.Group):
+    """The commands, each imported when it is wanted."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Their names, in the order of the help."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import a command."""
+        if cmd_name not in COMMANDS:
+            return None
+        module = importlib.import_module(f"sbxcompose.cli.commands.{cmd_name}_")
+        command: click.Command = module.command
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command that the arguments begin with, or say which one may have been meant."""
+        name = args[0]
+        if name not in COMMANDS and not name.startswith("-"):
+            import difflib
+
+            close = difflib.get_close_matches(name, COMMANDS, 1)
+            hint = f"did you mean `{close[0]}`?" if close else "`sbxcompose --help` lists the commands"
+            raise UsageError(f"no command named `{name}`", hint=hint)
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The commands by what they are for, without importing them."""
+        for group in dict.fromkeys(group for group, _ in COMMANDS.values()):
+            with formatter.section({"Start": "Start and stop", "Look": "Look", "File": "The file"}.get(group, group)):
+                formatter.write_dl([(name, text) for name, (of, text) in COMMANDS.items() if of == group], col_max=12)
+
+
+@click.command(cls=Commands, epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("-f", "--file", "files", multiple=True, metavar="FILE", help="The file (repeat to lay one over another).")
+@click.option("-p", "--project-name", metavar="NAME", help="The project's name, instead of the file's or the folder's.")
+@click.option("--project-directory", metavar="DIR", help="Look for the file from here instead of from this folder.")
+@click.option(
+    "--profile",
+    "profiles",
+    multiple=True,
+    metavar="NAME",
+    help="Also processes of this profile (repeat; `*` for all).",
+)
+@click.option(
+    "--env-file",
+    "env_files",
+    multiple=True,
+    metavar="FILE",
+    help="Variables from this file instead of `.env`.",
+)
+@click.option("--provider", metavar="NAME", help="Where sandboxes live: `local` or `tensorlake`.")
+@click.option("--color", type=click.Choice(["auto", "always", "never"]), default="auto", help="Colours in the output.")
+@click.option("--no-color", is_flag=True, help="The same as --color=never.")
+@click.version_option(
+    None,
+    "-V",
+    "--version",
+    package_name=None,
+    message="",
+    is_eager=True,
+    expose_value=False,
+    callback=lambda c, p, v: _version(c, v),
+)
+@click.pass_context
+def cli(ctx: click.Context, /, color: str, no_color: bool, **options: Any) -> None:
+    """Bring up the sandboxes and processes that a project's `sbxcompose.yaml` (or Procfile) describes.
+
+    What Docker Compose is to containers: `up` starts what is missing, in order, shows all logs in one stream, and
+    a second `up` does nothing. Without an account everything runs on this machine.
+    """
+    ctx.obj = Shell(GlobalOptions(**options), color="never" if no_color else color)
+
+
+def _version(ctx: click.Context, value: bool) -> None:
+    from sbxcompose import __version__
+
+    if value:
+        click.echo(f"sbxcompose {__version__}")
+        ctx.exit()
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run the command line; its exit code."""
+    try:
+        result = cli.main(list(arguments), prog_name="sbxcompose", standalone_mode=False)
+        sys.stdout.flush()
+        return result if isinstance(result, int) else 0
+    except SbxError as error:
+        _report(error)
+        return error.exit_code
+    except click.exceptions.Exit as error:
+        return error.exit_code
+    except click.ClickException as error:
+        error.show()
+        return 2
+    except (KeyboardInterrupt, click.Abort):
+        print("interrupted", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        # The reader has gone (`| head`); Python would complain again when it flushes at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
+
+
+def _report(error: SbxError) -> None:
+    from sbxcompose.cli.view.errors import show_error
+
+    sys.stdout.flush()
+    show_error(error)

@@ -1,0 +1,105 @@
+"""Options and arguments that several commands share, under the names that Docker Compose gives them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
+
+from sbxcompose.errors import UsageError
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+names_argument = click.argument("names", nargs=-1, metavar="[PROCESS]...")
+json_option = click.option("--json", "as_json", is_flag=True, help="For programs: JSON on stdout.")
+no_deps_option = click.option("--no-deps", is_flag=True, help="Only the processes named, not what they need.")
+timeout_option = click.option(
+    "-t",
+    "--timeout",
+    "grace",
+    type=float,
+    metavar="SECONDS",
+    help="Kill what has not stopped after so long (instead of each process's own grace).",
+)
+
+
+class DurationType(click.ParamType[float]):
+    """`90`, `1.5`, `500ms`, `1m30s` -> seconds."""
+
+    name = "duration"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Seconds; a usage error for anything else."""
+        if isinstance(value, int | float):
+            return float(value)
+        try:
+            return float(value)
+        except ValueError:
+            pass
+        from sbxcompose.spec.units import parse_duration
+
+        try:
+            return parse_duration(value)
+        except ValueError as error:
+            self.fail(f"{value!r} is no duration: say `90`, `500ms` or `1m30s`", param, ctx)
+            raise AssertionError from error
+
+
+class ScaleType(click.ParamType[tuple[str, int]]):
+    """`web=3` -> ("web", 3)."""
+
+    name = "scale"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, int]:
+        """The process and its number; a usage error for anything else."""
+        if isinstance(value, tuple):
+            return value
+        found = re.fullmatch(r"([^=]+)=(\d{1,4})", value)
+        if found is None:
+            self.fail(f"{value!r}: say PROCESS=NUMBER", param, ctx)
+        return found[1], int(found[2])
+
+
+def scale_of(pairs: tuple[tuple[str, int], ...]) -> dict[str, int]:
+    """The last word on each process counts."""
+    return dict(pairs)
+
+
+def signal_number(text: str) -> int:
+    """`HUP`, `SIGHUP` or `1` -> 1. Raises `UsageError`."""
+    import signal
+
+    word = text.upper()
+    if word.isdecimal() and 0 < int(word) < signal.NSIG:
+        return int(word)
+    try:
+        return int(signal.Signals[word if word.startswith("SIG") else f"SIG{word}"])
+    except KeyError:
+        raise UsageError(f"no signal named `{text}`", hint="`kill -l` lists them: HUP, INT, TERM, USR1 …") from None
+
+
+def up_options(command: F) -> F:
+    """The options that say what `up` (or `plan`) is to bring about."""
+    for option in reversed(
+        (
+            no_deps_option,
+            click.option("--force-recreate", is_flag=True, help="New runs, though nothing has changed."),
+            click.option("--remove-orphans", is_flag=True, help="Stop what the file does not define any more."),
+            click.option(
+                "--recreate-sandboxes",
+                is_flag=True,
+                help="Replace sandboxes that differ from the file; their data is lost.",
+            ),
+            click.option(
+                "--scale",
+                multiple=True,
+                type=ScaleType(),
+                metavar="PROCESS=N",
+                help="So many replicas instead.",
+            ),
+        )
+    ):
+        command = option(command)
+    return command

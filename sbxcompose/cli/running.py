@@ -1,0 +1,69 @@
+"""Running a command's asynchronous part: Ctrl-C, termination and hang-up arrive as interrupts that it can await."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any, TypeVar
+
+from sbxcompose.errors import Interrupted
+
+T = TypeVar("T")
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+class Interrupts:
+    """Counts requests to end. The first asks to end in order, the second to end at once."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._waiters: list[asyncio.Future[None]] = []
+
+    def interrupt(self) -> None:
+        """One more."""
+        self.count += 1
+        waiters, self._waiters = self._waiters, []
+        for future in waiters:
+            if not future.done():
+                future.set_result(None)
+
+    async def next(self) -> None:
+        """Wait for an interrupt that is still to come."""
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiters.append(future)
+        await future
+
+    async def guard(self, work: Awaitable[T]) -> T:
+        """The result of `work`; it is cancelled and `Interrupted` raised when an interrupt comes first."""
+        task = asyncio.ensure_future(work)
+        interrupt = asyncio.ensure_future(self.next())
+        try:
+            await asyncio.wait({task, interrupt}, return_when=asyncio.FIRST_COMPLETED)
+            if task.done():
+                return task.result()
+            raise Interrupted("interrupted")
+        finally:
+            interrupt.cancel()
+            task.cancel()
+            await asyncio.gather(task, interrupt, return_exceptions=True)
+
+
+def run_command(main: Callable[[Interrupts], Coroutine[Any, Any, T]]) -> T:
+    """Run a command that deals with interrupts itself."""
+
+    async def body() -> T:
+        interrupts = Interrupts()
+        loop = asyncio.get_running_loop()
+        for number in SIGNALS:
+            if signal.getsignal(number) is not signal.SIG_IGN:
+                loop.add_signal_handler(number, interrupts.interrupt)
+        return await main(interrupts)
+
+    return asyncio.run(body())
+
+
+def run_simply(main: Callable[[], Coroutine[Any, Any, T]]) -> T:
+    """Run a command that an interrupt just ends (exit code 130)."""
+    return run_command(lambda interrupts: interrupts.guard(main()))

@@ -1,0 +1,36 @@
+"""What `down`, `stop`, `start` and `restart` share: one plan carried out in the foreground, told line by line."""
+
+from __future__ import annotations
+
+import time
+
+from sbxcompose.cli.context import Shell
+from sbxcompose.cli.running import Interrupts, run_command
+from sbxcompose.cli.view.report import Reporter
+from sbxcompose.engine.road import go
+from sbxcompose.engine.session import Session
+from sbxcompose.errors import Interrupted
+from sbxcompose.plan.options import Intent, Options
+from sbxcompose.plan.steps import Plan
+from sbxcompose.spec.project import Project
+
+
+def carry_out(shell: Shell, project: Project, intent: Intent, options: Options) -> int:
+    """Plan and do it, with a line on stderr for each thing done; the exit code."""
+
+    async def main(interrupts: Interrupts) -> int:
+        reporter = Reporter(shell, project)
+        async with Session(project, tell=reporter.tell) as session:
+            begun = time.monotonic()
+            plans: list[Plan] = []
+            try:
+                result = await interrupts.guard(go(session, intent, options, plans.append))
+            except Interrupted:
+                shell.say("interrupted; what was begun goes on")
+                raise
+            for note in plans[-1].notes:
+                shell.note(str(note))
+            await reporter.sum_up(session, plans[-1], result, time.monotonic() - begun)
+            return 0 if result.good else 1
+
+    return run_command(main)

@@ -1,0 +1,99 @@
+"""What the engine tells, in words: one short line an event, the name left to whoever prints it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from sbxcompose.engine import events
+from sbxcompose.engine.ready import own_words, row_end
+from sbxcompose.plan.observed import Instance, Phase, Row
+from sbxcompose.plan.steps import Await, Start, Stop
+
+
+class Tone(StrEnum):
+    """How a line is meant."""
+
+    GOOD = "good"
+    BAD = "bad"
+    PLAIN = "plain"
+
+
+@dataclass(frozen=True, slots=True)
+class Announcement:
+    """A line about one instance, or about the whole (`instance` None)."""
+
+    instance: Instance | None
+    text: str
+    tone: Tone = Tone.PLAIN
+
+
+def announce(event: events.Event) -> Announcement | None:
+    """The line for an event; None for one that is not worth a line."""
+    match event:
+        case events.StepDone(step):
+            return _done(step.action)
+        case events.StepFailed(step, error):
+            return _failed(step.action, error.message, error.hint)
+        case events.RowChanged(row, before):
+            return _changed(row, before)
+        case events.OutputLost(instance, size):
+            return Announcement(
+                instance,
+                f"{size} bytes of its output are gone: it wrote faster than they were read",
+                Tone.BAD,
+            )
+        case events.Reconnecting(sandbox, reason):
+            return Announcement(None, f"sandbox {sandbox}: {reason}; connecting again")
+        case _:
+            return None
+
+
+def _done(action: object) -> Announcement | None:
+    match action:
+        case Start(_, instance):
+            return Announcement(instance, "started")
+        case Await(instance, condition):
+            return Announcement(instance, f"is {condition}", Tone.GOOD) if condition != "completed" else None
+        case _:
+            return None
+
+
+def _failed(action: object, words: str, hint: str | None) -> Announcement:
+    text = f"{words}; {hint}" if hint else words
+    match action:
+        case Start(_, instance):
+            return Announcement(instance, f"could not be started: {own_words(text)}", Tone.BAD)
+        case Await(instance):
+            return Announcement(instance, text, Tone.BAD)
+        case Stop(row):
+            return Announcement(row.instance, f"could not be stopped: {own_words(text)}", Tone.BAD)
+        case _:
+            return Announcement(None, text, Tone.BAD)
+
+
+def _changed(row: Row, before: Row | None) -> Announcement | None:
+    if before is None or (before.phase is row.phase and before.run == row.run):
+        return None
+    match row.phase:
+        case Phase.BACKING_OFF:
+            wait = ""
+            if row.next_restart_at is not None and row.exit is not None and row.exit.at is not None:
+                wait = f", starts again in {max(row.next_restart_at - row.exit.at, 0):g}s"
+            return Announcement(row.instance, f"{row_end(row)}{wait}", Tone.BAD)
+        case Phase.EXITED:
+            if row.completed:
+                return Announcement(row.instance, "completed", Tone.GOOD)
+            good = row.exit is not None and row.exit.success
+            return Announcement(row.instance, row_end(row), Tone.PLAIN if good else Tone.BAD)
+        case Phase.STOPPED:
+            return Announcement(row.instance, "stopped")
+        case Phase.UNHEALTHY:
+            seen = f": {row.last_check}" if row.last_check else ""
+            return Announcement(row.instance, f"is unhealthy{seen}", Tone.BAD)
+        case Phase.STARTING | Phase.RUNNING if before.live and before.run != row.run:
+            return Announcement(row.instance, f"runs again (run {row.run})")
+        case Phase.RUNNING if before.phase is Phase.UNHEALTHY:
+            return Announcement(row.instance, "is healthy again", Tone.GOOD)
+        case _:
+            return None

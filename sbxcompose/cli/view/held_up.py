@@ -1,0 +1,24 @@
+"""What was not started because something before it failed, in words."""
+
+from __future__ import annotations
+
+from sbxcompose.engine.execute import Result
+from sbxcompose.plan.steps import Start
+
+
+def held_up(result: Result) -> list[str]:
+    """What was not started, and the failure at the root of it: a line for each root."""
+    held: dict[str, list[str]] = {}
+    for each in result.held_up:
+        if isinstance(each.step.action, Start):
+            held.setdefault(each.root.subject, []).append(each.step.subject)
+    return [
+        f"{_listed(subjects)} {'was' if len(subjects) == 1 else 'were'} not started: held up by {root}"
+        for root, subjects in held.items()
+    ]
+
+
+def _listed(names: list[str]) -> str:
+    if len(names) > 6:
+        return f"{', '.join(names[:5])} and {len(names) - 5} more"
+    return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))

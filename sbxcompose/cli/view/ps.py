@@ -1,0 +1,137 @@
+"""The process list for people."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from sbxcompose.cli.view.style import Style
+from sbxcompose.cli.view.table import ago, table
+from sbxcompose.engine.listing import Entry
+from sbxcompose.plan.observed import Foreign, Phase, Row
+from sbxcompose.spec.project import Process
+
+_GOOD = {Phase.RUNNING}
+_BAD = {Phase.UNHEALTHY, Phase.BACKING_OFF}
+
+
+def status(line: Entry, now: float) -> str:
+    """How it is, in a few words: `running`, `exited 1`, `backing off, again in 2s`."""
+    row = line.row
+    if row is None:
+        return "not started"
+    if row.phase is Phase.EXITED and row.exit is not None:
+        words = _exit_words(row)
+    elif row.phase is Phase.BACKING_OFF and row.next_restart_at is not None:
+        words = f"backing off, again in {max(row.next_restart_at - now, 0):.1f}s"
+    elif row.phase is Phase.RUNNING and row.has_health_check:
+        words = "healthy"
+    else:
+        words = str(row.phase)
+    if line.outdated:
+        words += ", outdated"
+    if line.process is None:
+        words += ", orphan"
+    return words
+
+
+def _exit_words(row: Row) -> str:
+    end = row.exit
+    if end is None:
+        return "exited"
+    if row.completed:
+        return "completed"
+    if end.oom_killed:
+        return "out of memory"
+    if end.signal is not None:
+        return f"killed by signal {end.signal}"
+    return "exited" if end.code is None else f"exited {end.code}"
+
+
+def lines(shown: Sequence[Entry], foreign: Sequence[Foreign], now: float, style: Style, width: int | None) -> list[str]:
+    """The table; foreign processes at its end."""
+    rows = [_cells(line, now, style) for line in shown]
+    rows += [
+        [
+            style.dim(f"({each.name or each.pid})"),
+            style.dim("foreign"),
+            str(each.pid),
+            "",
+            "",
+            "",
+            each.command,
+        ]
+        for each in foreign
+        if each.running
+    ]
+    header = ["NAME", "STATUS", "PID", "RUN", "RESTARTS", "UPTIME", "COMMAND"]
+    shown_lines = table(header, rows, width=width)
+    return [style.dim(shown_lines[0]), *shown_lines[1:]]
+
+
+def _cells(line: Entry, now: float, style: Style) -> list[str]:
+    row = line.row
+    words = status(line, now)
+    if row is None or row.phase is Phase.STOPPED:
+        words = style.dim(words)
+    elif row.phase in _BAD or (row.phase is Phase.EXITED and not row.completed and not _exited_well(row)):
+        words = style.red(words)
+    elif row.phase in _GOOD and not line.outdated:
+        words = style.green(words)
+    elif not row.completed:
+        words = style.yellow(words)
+    alive = row is not None and row.pid is not None
+    return [
+        line.label,
+        words,
+        str(row.pid) if row is not None and alive else "-",
+        str(row.run) if row is not None else "-",
+        str(row.restarts) if row is not None else "-",
+        ago(now - row.started_at) if row is not None and alive and row.started_at else "-",
+        shown_command(line.process),
+    ]
+
+
+def _exited_well(row: Row) -> bool:
+    return row.exit is not None and row.exit.success
+
+
+def shown_command(process: Process | None) -> str:
+    """The command as it stands in the file, on one line, secrets masked."""
+    if process is None:
+        return "-"
+    command = process.command
+    text = command[2] if command[:2] == ("sh", "-c") and len(command) == 3 else " ".join(command)
+    for name, value in process.env:
+        if name in process.secrets and len(value) >= 1:
+            text = text.replace(value, "***")
+    return " ".join(text.split())
+
+
+def to_json(line: Entry, now: float) -> dict[str, Any]:
+    """One instance for a program."""
+    row = line.row
+    end = row.exit if row is not None else None
+    return {
+        "name": line.label,
+        "sandbox": line.instance.sandbox,
+        "process": line.instance.process,
+        "replica": line.instance.replica,
+        "status": status(line, now),
+        "phase": row.phase.value if row is not None else "not started",
+        "pid": row.pid if row is not None else None,
+        "run": row.run if row is not None else None,
+        "restarts": row.restarts if row is not None else 0,
+        "started_at": row.started_at if row is not None else None,
+        "next_restart_at": row.next_restart_at if row is not None else None,
+        "health_check": row.has_health_check if row is not None else False,
+        "exit": None
+        if end is None
+        else {"code": end.code, "signal": end.signal, "oom_killed": end.oom_killed, "at": end.at},
+        "last_error": row.last_error if row is not None else None,
+        "digest": row.digest if row is not None else None,
+        "wanted_digest": line.process.digest if line.process is not None else None,
+        "outdated": line.outdated,
+        "orphan": line.process is None,
+        "completed": row.completed if row is not None else False,
+    }

@@ -1,0 +1,145 @@
+"""Commands that work in the foreground without logs: a line for each thing done, and a summary at the end."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable
+from dataclasses import replace
+
+from sbxcompose.cli.context import Shell
+from sbxcompose.cli.view.announce import Announcement, Tone, announce
+from sbxcompose.cli.view.held_up import held_up
+from sbxcompose.engine.events import Event
+from sbxcompose.engine.execute import Result
+from sbxcompose.engine.session import Session
+from sbxcompose.engine.states import States
+from sbxcompose.engine.tail import last_lines
+from sbxcompose.logs.sanitize import clean_text
+from sbxcompose.plan.names import Names
+from sbxcompose.plan.observed import Instance, Phase
+from sbxcompose.plan.steps import Await, Plan, Start
+from sbxcompose.plan.verdict import Failed, Judge, Pending, Report, Success, TimedOut, Verdict
+from sbxcompose.spec.project import Project
+
+
+class Reporter:
+    """Tells what the engine does on stderr."""
+
+    def __init__(self, shell: Shell, project: Project) -> None:
+        self._shell = shell
+        self._names = Names(project)
+
+    def tell(self, event: Event) -> None:
+        """One line, if the event is worth one."""
+        said = announce(event)
+        if said is not None:
+            self._shell.say(self.line(said))
+
+    def line(self, said: Announcement) -> str:
+        """The announcement with its name and colour."""
+        style = self._shell.err
+        paint = {Tone.GOOD: style.green, Tone.BAD: style.red, Tone.PLAIN: style.plain}[said.tone]
+        if said.instance is None:
+            return paint(said.text)
+        name = self._names.instance(said.instance)
+        return f"{style.cyan(name)} {paint(said.text.removeprefix(name + ' '))}"
+
+    async def sum_up(self, session: Session, plan: Plan, result: Result, seconds: float) -> None:
+        """What was done and how long it took; for failures the last lines, and what they held up."""
+        await self.show_failures(session, result)
+        if plan.empty:
+            self._shell.say(plan.summary)
+            return
+        failed = f", {self._shell.err.red(f'{len(result.failures)} failed')}" if result.failures else ""
+        self._shell.say(f"{_done(plan, result)}{failed} in {seconds:.2f}s")
+
+    async def wait(
+        self,
+        session: Session,
+        states: States,
+        bringing: Awaitable[Result],
+        judge: Judge,
+        deadline: float | None,
+        as_json: bool,
+    ) -> int:
+        """Wait for the verdict on a bring-up that is under way, and tell it; the exit code."""
+        begun = time.monotonic()
+        work = asyncio.ensure_future(bringing)
+        verdict = asyncio.ensure_future(states.verdict(judge, deadline))
+        try:
+            await asyncio.wait({work, verdict}, return_when=asyncio.FIRST_COMPLETED)
+            if not verdict.done():
+                await work  # raises what makes a verdict impossible
+            return await self._tell_verdict(session, await verdict, time.monotonic() - begun, as_json)
+        finally:
+            work.cancel()
+            verdict.cancel()
+            await asyncio.gather(work, verdict, return_exceptions=True)
+
+    async def _tell_verdict(self, session: Session, verdict: Verdict, seconds: float, as_json: bool) -> int:
+        if isinstance(verdict, Failed | TimedOut):
+            verdict = replace(verdict, causes=tuple([await self._with_lines(session, each) for each in verdict.causes]))
+        if as_json:
+            self._shell.print_json(verdict.to_json())
+        paint = self._shell.err.green if isinstance(verdict, Success) else self._shell.err.red
+        headline, newline, rest = str(verdict).partition("\n")
+        self._shell.say(f"{paint(headline)} after {seconds:.2f}s{newline}{rest}")
+        return 1 if isinstance(verdict, Pending) else verdict.exit_code
+
+    async def _with_lines(self, session: Session, report: Report) -> Report:
+        """The report with the last lines of the run that it is about."""
+        link = session.links.get(report.instance.sandbox)
+        row = link.row(report.instance) if link is not None else None
+        if row is None:
+            return report
+        run = row.run - 1 if row.restarts and row.phase in (Phase.STARTING, Phase.RUNNING) else row.run
+        lines = await last_lines(session, report.instance, run)
+        return replace(report, lines=tuple(clean_text(line) for line in lines))
+
+    async def show_failures(self, session: Session, result: Result) -> None:
+        """The last lines of what failed, and what that held up."""
+        for failure in result.failures:
+            instance = _instance(failure.step.action)
+            if instance is not None:
+                await self.show_last_lines(session, instance)
+        self.show_held_up(result)
+
+    def show_held_up(self, result: Result) -> None:
+        """What was not begun, and the failure at the root of it."""
+        for text in held_up(result):
+            self._shell.say(text)
+
+    async def show_last_lines(self, session: Session, instance: Instance) -> None:
+        """The end of the output of the run that failed."""
+        link = session.links.get(instance.sandbox)
+        row = link.row(instance) if link is not None else None
+        if row is None:
+            return
+        run = row.run
+        lines = await last_lines(session, instance, run)
+        name = self._names.instance(instance)
+        if not lines:
+            self._shell.say(self._shell.err.dim(f"  {name}#{run} wrote nothing"))
+            return
+        self._shell.say(self._shell.err.dim(f"  last lines of {name}#{run}:"))
+        for line in lines:
+            self._shell.say(f"  {self._shell.err.dim('|')} {clean_text(line)}")
+
+
+def _instance(action: object) -> Instance | None:
+    return action.instance if isinstance(action, Start | Await) else None
+
+
+def _done(plan: Plan, result: Result) -> str:
+    counts = plan.counts()
+    if not result.good:
+        return "not everything was done"
+    words = [
+        f"{counts[key]} {word}"
+        for key, word in (("start", "started"), ("replace", "replaced"), ("stop", "stopped"))
+        if counts[key]
+    ]
+    if plan.unchanged:
+        words.append(f"{plan.unchanged} unchanged")
+    return ", ".join(words) or "done"

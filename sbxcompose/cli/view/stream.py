@@ -1,0 +1,133 @@
+"""The one stream of output: every process's lines behind its name, and what the engine tells between them."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+
+from sbxcompose.cli.context import Shell
+from sbxcompose.cli.view.announce import Announcement, Tone, announce
+from sbxcompose.engine import events
+from sbxcompose.logs.mask import Masker
+from sbxcompose.logs.mux import Source
+from sbxcompose.logs.output import LogOutput
+from sbxcompose.logs.prefix import Prefixes
+from sbxcompose.logs.render import JsonRenderer, PrefixedRenderer, Renderer
+from sbxcompose.logs.write import FdSink
+from sbxcompose.plan.names import Names
+from sbxcompose.plan.observed import Instance, Observed
+from sbxcompose.spec.project import Project
+
+STALLED = 1024 * 1024
+"""Bytes that wait for a slow reader before we read no more output ourselves."""
+
+
+@dataclass(frozen=True, slots=True)
+class LogStyle:
+    """How lines are shown. `runs`: with run numbers (`web#3`)."""
+
+    timestamps: bool = False
+    prefix: bool = True
+    raw: bool = False
+    as_json: bool = False
+    runs: bool = False
+
+
+class LogView:
+    """Shows output on stdout; `shown` says of which instances (None: of all that the project has or had)."""
+
+    def __init__(
+        self,
+        shell: Shell,
+        project: Project,
+        style: LogStyle,
+        shown: Collection[Instance] | None = None,
+        observed: Observed | None = None,
+    ) -> None:
+        self._names = Names(project, observed)
+        self._shown = None if shown is None else frozenset(shown)
+        self._sources: dict[tuple[Instance, int, int], Source] = {}
+        self._masker = Masker(secret_values(project))
+        self.sink = FdSink(sys.stdout.fileno())
+        clean = not style.raw and sys.stdout.isatty()
+        self._log = LogOutput(self._renderer(shell, project, style), self.sink, clean=clean, masker=self._masker)
+        self.heard: Callable[[events.Event], None] = lambda event: None
+        """What else wants to hear of events."""
+
+    def _renderer(self, shell: Shell, project: Project, style: LogStyle) -> Renderer:
+        if style.as_json:
+            return JsonRenderer()
+        prefixes = None
+        if style.prefix:
+            prefixes = Prefixes(self._labels(project), colour=shell.out.enabled, runs=style.runs)
+        return PrefixedRenderer(prefixes, timestamps=style.timestamps, colour=shell.out.enabled)
+
+    def _labels(self, project: Project) -> list[str]:
+        return [
+            self._names.instance(instance)
+            for process in project.processes()
+            if not process.name.startswith("@")
+            for replica in range(1, process.replicas + 1)
+            if self._shows(instance := Instance(process.sandbox, process.name, replica))
+        ]
+
+    def output(self, instance: Instance, stream: int, run: int, time_ms: int, data: bytes) -> None:
+        """Take a chunk of output. Raises `ReaderGone`."""
+        if self._shows(instance):
+            self._log.feed(self._source(instance, stream, run), data, time_ms)
+
+    def tell(self, event: events.Event) -> None:
+        """Take an event: ends of runs complete their last lines, and what is worth a line gets one."""
+        if isinstance(event, events.RunEnded):
+            for stream in (1, 2):
+                self._log.end(self._source(event.instance, stream, event.run))
+        said = announce(event)
+        if said is not None and (said.instance is None or self._shows(said.instance)):
+            self.say(said)
+        self.heard(event)
+
+    def say(self, said: Announcement) -> None:
+        """A line of ours between the lines of the processes."""
+        now = int(time.time() * 1000)
+        if said.instance is None:
+            self._log.announce(said.text, now, error=said.tone is Tone.BAD)
+            return
+        name = self._names.instance(said.instance)
+        text = f"{name} {said.text.removeprefix(name + ' ')}"
+        self._log.announce(text, now, self._source(said.instance, 1, 0), error=said.tone is Tone.BAD)
+
+    async def pace(self) -> None:
+        """Wait for a reader that has fallen behind, so that what it has not read stays in the log's files."""
+        if self.sink.waiting > STALLED:
+            await self.sink.drain()
+
+    def finish(self) -> None:
+        """Show what is still held back."""
+        self._log.end_all()
+        self.sink.flush()
+
+    def _shows(self, instance: Instance) -> bool:
+        return self._shown is None or instance in self._shown
+
+    def _source(self, instance: Instance, stream: int, run: int) -> Source:
+        key = (instance, stream, run)
+        source = self._sources.get(key)
+        if source is None:
+            label = self._names.instance(instance)
+            source = Source(label, stream, run, instance.sandbox, instance.process, instance.replica)
+            self._sources[key] = source
+        return source
+
+
+def secret_values(project: Project) -> set[str]:
+    """The values that must never be printed: of the variables that `secrets` names, in the file or around us."""
+    import os
+
+    values: set[str] = set()
+    for process in (*project.processes(), *project.inactive):
+        if process.secrets:
+            env = dict(process.env)
+            values |= {env.get(name) or os.environ.get(name, "") for name in process.secrets}
+    return values - {""}

@@ -1,0 +1,46 @@
+"""Aligned columns for people."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Sequence
+
+_COLOR = re.compile(r"\x1b\[[0-9;]*m")
+
+
+def table(header: Sequence[str], rows: Sequence[Sequence[str]], *, width: int | None = None) -> list[str]:
+    """Lines of left-aligned columns, two blanks apart; `width` cuts the last column of each line."""
+    widths = [max(visible(row[n]) for row in [header, *rows]) for n in range(len(header))]
+    lines = []
+    for row in [header, *rows]:
+        cells = [cell + " " * (widths[n] - visible(cell)) for n, cell in enumerate(row[:-1])]
+        left = "  ".join(cells)
+        last = row[-1] if width is None else clip(row[-1], max(width - visible(left) - 2, 8))
+        lines.append(f"{left}  {last}".rstrip())
+    return lines
+
+
+def visible(text: str) -> int:
+    """Columns that the text takes on a terminal."""
+    plain = _COLOR.sub("", text)
+    if plain.isascii():
+        return len(plain)
+    return sum(0 if unicodedata.combining(c) else 2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in plain)
+
+
+def clip(text: str, width: int) -> str:
+    """The text in at most `width` columns, an ellipsis where it was cut. Coloured text is left as it is."""
+    if visible(text) <= width or _COLOR.search(text):
+        return text
+    while visible(text) > width - 1:
+        text = text[:-1]
+    return text + "…"
+
+
+def ago(seconds: float) -> str:
+    """A span as people say it: `3s`, `2m`, `5h`, `4d`."""
+    for size, unit in ((86400, "d"), (3600, "h"), (60, "m")):
+        if seconds >= size:
+            return f"{int(seconds // size)}{unit}"
+    return f"{max(int(seconds), 0)}s"

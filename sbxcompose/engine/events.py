@@ -1,0 +1,90 @@
+"""What the engine tells whoever watches it: the command line, a record, a test."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from sbxcompose.errors import SbxError
+from sbxcompose.plan.observed import Exit, Instance, Row
+from sbxcompose.plan.steps import Step
+
+
+@dataclass(frozen=True, slots=True)
+class StepBegun:
+    """A step's needs have succeeded and it is being carried out."""
+
+    step: Step
+
+
+@dataclass(frozen=True, slots=True)
+class StepDone:
+    """A step has succeeded."""
+
+    step: Step
+
+
+@dataclass(frozen=True, slots=True)
+class StepFailed:
+    """A step has failed; what comes after it will not be done."""
+
+    step: Step
+    error: SbxError
+
+
+@dataclass(frozen=True, slots=True)
+class StepHeldUp:
+    """A step was not begun because `by`, which had to come first, failed or was itself held up."""
+
+    step: Step
+    by: Step
+
+
+@dataclass(frozen=True, slots=True)
+class RowChanged:
+    """A row is not what it was; `before` is None for one that is new."""
+
+    row: Row
+    before: Row | None
+
+
+@dataclass(frozen=True, slots=True)
+class RunBegan:
+    """A run of an instance has begun writing to its log. `at` is seconds since 1970."""
+
+    instance: Instance
+    run: int
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class RunEnded:
+    """A run has ended and all its output has been shown."""
+
+    instance: Instance
+    run: int
+    exit: Exit
+
+
+@dataclass(frozen=True, slots=True)
+class OutputLost:
+    """`size` bytes of an instance's output were removed by retention before they could be read."""
+
+    instance: Instance
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Reconnecting:
+    """The connection to a sandbox broke and is being made again."""
+
+    sandbox: str
+    reason: str
+
+
+Event = StepBegun | StepDone | StepFailed | StepHeldUp | RowChanged | RunBegan | RunEnded | OutputLost | Reconnecting
+Tell = Callable[[Event], None]
+
+
+def nobody(event: Event) -> None:
+    """For callers that do not want to be told."""

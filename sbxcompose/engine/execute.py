@@ -1,0 +1,111 @@
+"""Carrying out a plan: each step once every step it comes after has succeeded, side by side where no arrow forbids.
+
+It follows arrows and decides nothing. A step that fails holds up what comes after it, and nothing else.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+
+from sbxcompose.engine.events import StepBegun, StepDone, StepFailed, StepHeldUp, Tell
+from sbxcompose.errors import SbxError
+from sbxcompose.plan.steps import Step
+
+Perform = Callable[[Step], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A step that did not succeed, and why."""
+
+    step: Step
+    error: SbxError
+
+
+@dataclass(frozen=True, slots=True)
+class HeldUp:
+    """A step that was not begun, and the failed step at the root of that."""
+
+    step: Step
+    root: Step
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What became of a plan."""
+
+    failures: tuple[Failure, ...] = ()
+    held_up: tuple[HeldUp, ...] = ()
+
+    @property
+    def good(self) -> bool:
+        """Whether every step has succeeded."""
+        return not self.failures
+
+
+async def execute(steps: Sequence[Step], perform: Perform, tell: Tell) -> Result:
+    """Carry out `steps`; `perform` does one and raises an `SbxError` when it fails.
+
+    Steps whose needs are met begin in the same turn of the event loop, so that their requests can travel together.
+    Cancelling it cancels the steps that are under way.
+    """
+    run = _Run(steps, perform, tell)
+    await run.finish()
+    return Result(tuple(run.failures), tuple(run.held_up))
+
+
+class _Run:
+    def __init__(self, steps: Sequence[Step], perform: Perform, tell: Tell) -> None:
+        self._steps = {step.number: step for step in steps}
+        self._perform = perform
+        self._tell = tell
+        self._missing = {step.number: sum(1 for n in step.after if n in self._steps) for step in steps}
+        self._followers: dict[int, list[int]] = {step.number: [] for step in steps}
+        for step in steps:
+            for number in step.after:
+                if number in self._steps:
+                    self._followers[number].append(step.number)
+        self._dead: set[int] = set()
+        self.failures: list[Failure] = []
+        self.held_up: list[HeldUp] = []
+
+    async def finish(self) -> None:
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                self._tasks = tasks
+                for step in self._steps.values():
+                    if self._missing[step.number] == 0:
+                        tasks.create_task(self._do(step))
+        except BaseExceptionGroup as group:
+            # Only defects of ours get here: what a step may raise is an SbxError, and that is caught below.
+            raise group.exceptions[0] from group
+
+    async def _do(self, step: Step) -> None:
+        self._tell(StepBegun(step))
+        try:
+            await self._perform(step)
+        except SbxError as error:
+            self.failures.append(Failure(step, error))
+            self._tell(StepFailed(step, error))
+            self._hold_up(step)
+            return
+        self._tell(StepDone(step))
+        for number in self._followers[step.number]:
+            self._missing[number] -= 1
+            if self._missing[number] == 0 and number not in self._dead:
+                self._tasks.create_task(self._do(self._steps[number]))
+
+    def _hold_up(self, root: Step) -> None:
+        """Everything that comes after `root`, near or far, will not be begun."""
+        reached = [(root, number) for number in self._followers[root.number]]
+        while reached:
+            by, number = reached.pop()
+            if number in self._dead:
+                continue
+            self._dead.add(number)
+            step = self._steps[number]
+            self.held_up.append(HeldUp(step, root))
+            self._tell(StepHeldUp(step, by))
+            reached += [(step, follower) for follower in self._followers[number]]

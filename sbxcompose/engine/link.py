@@ -1,0 +1,216 @@
+"""One sandbox while we work with it: a client for its daemon, and what its watch says of rows and output.
+
+The rows are kept current by the watch; whoever waits for something waits for the row of one instance to change, so
+that a change costs the same in a project of ten processes and of ten thousand.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Protocol, TypeVar
+
+from sbxcompose.api import follow
+from sbxcompose.api.models import ProcessInfo, SandboxInfo, StartRequest
+from sbxcompose.api.sandbox import Env, SandboxClient
+from sbxcompose.engine.events import OutputLost, Reconnecting, RowChanged, RunBegan, RunEnded, Tell
+from sbxcompose.engine.observe import observed_sandbox, read_row
+from sbxcompose.engine.requests import log_instance
+from sbxcompose.errors import Unreachable
+from sbxcompose.plan.observed import Exit, Instance, ObservedSandbox, Row
+
+T = TypeVar("T")
+
+
+class Output(Protocol):
+    """Where output goes: whole chunks, cut anywhere, in order for each instance and stream."""
+
+    def __call__(self, instance: Instance, stream: int, run: int, time_ms: int, data: bytes) -> None:
+        """`stream` is 1 for standard output and 2 for standard error; `time_ms` since 1970."""
+
+
+Pace = Callable[[], Awaitable[None]]
+"""Called after each piece of output: returns when its reader can take more."""
+
+
+class Link:
+    """A sandbox that exists, under its name in the file. `open` it before its rows are asked for."""
+
+    def __init__(
+        self, name: str, info: SandboxInfo, client: SandboxClient, tell: Tell, pace: Pace | None = None
+    ) -> None:
+        self.name = name
+        self.info = info
+        self.client = client
+        self._tell = tell
+        self._pace = pace
+        self._rows: dict[str, ProcessInfo] = {}
+        self._ours: dict[Instance, dict[str, Row]] = {}
+        self._waiters: dict[Instance, list[asyncio.Future[None]]] = {}
+        self._synced: asyncio.Future[None] | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._outputs: list[Output] = []
+        self._unconfirmed: set[str] = set()
+
+    def observed(self) -> ObservedSandbox:
+        """What is known of the sandbox now."""
+        return observed_sandbox(self.name, self.info, self._rows.values())
+
+    def rows(self, instance: Instance) -> tuple[Row, ...]:
+        """The rows of one instance, the newest last."""
+        found = self._ours.get(instance, {}).values()
+        return tuple(sorted(found, key=lambda row: (row.started_at or 0, row.name)))
+
+    def row(self, instance: Instance, digest: str | None = None) -> Row | None:
+        """The row that counts for an instance: the newest live one, else the newest (of `digest`, if given)."""
+        rows = [row for row in self.rows(instance) if digest is None or row.digest == digest]
+        live = [row for row in rows if row.live]
+        counting = live or rows
+        return counting[-1] if counting else None
+
+    async def until(self, instance: Instance, decide: Callable[[], T | None]) -> T:
+        """Wait until `decide` has an answer, asking it now and after each change of the instance's rows."""
+        while (answer := decide()) is None:
+            self._check()
+            future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            waiters = self._waiters.setdefault(instance, [])
+            waiters.append(future)
+            try:
+                await future
+            finally:
+                if future in waiters:
+                    waiters.remove(future)
+        return answer
+
+    def listen(self, output: Output) -> None:
+        """Send all output of our instances to `output`, too."""
+        self._outputs.append(output)
+
+    def unlisten(self, output: Output) -> None:
+        """End what `listen` began."""
+        self._outputs.remove(output)
+
+    def silence(self) -> None:
+        """Send output to nobody from now on."""
+        self._outputs.clear()
+        self._pace = None
+
+    async def start(self, request: StartRequest, base_env: Env) -> None:
+        """Start a process and know its row. Errors as `SandboxClient.start`."""
+        info = await self.client.start(request, base_env)
+        # The watch may have told more of this run already than this answer knows.
+        known = self._rows.get(_key(info))
+        if known is None or (known.handle or 0) < (info.handle or 0):
+            self._update(info)
+
+    async def open(self, *, output: bool) -> None:
+        """Begin to watch; returns when everything there is now is known. Raises `Unreachable` or `Refused`."""
+        watch = follow.Watch(self.client, states=True, logs="live" if output else None)
+        self._synced = asyncio.get_running_loop().create_future()
+        self._task = asyncio.create_task(self._follow(watch))
+        await self._synced
+
+    async def close(self) -> None:
+        """End the watch."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+
+    async def _follow(self, watch: follow.Watch) -> None:
+        try:
+            async for event in watch.events():
+                self._take(event)
+                if self._pace is not None and type(event) is follow.Output:
+                    await self._pace()
+            error = Unreachable(f"sandbox {self.name}: the host has ended the watch")
+        except asyncio.CancelledError:
+            raise
+        except Exception as failure:  # whoever waits must hear of it, whatever it is
+            self._fail(failure)
+            return
+        self._fail(error)
+
+    def _fail(self, error: Exception) -> None:
+        if self._synced is not None and not self._synced.done():
+            self._synced.set_exception(error)
+        for waiters in self._waiters.values():
+            for future in waiters:
+                if not future.done():
+                    future.set_exception(error)
+
+    def _check(self) -> None:
+        if self._task is not None and self._task.done():
+            raise Unreachable(f"sandbox {self.name} is not watched any more")
+
+    def _take(self, event: follow.Event) -> None:
+        match event:
+            case follow.Output(log, stream, run, time_ms, data):
+                instance = log_instance(self.name, log)
+                if instance is not None:
+                    for output in self._outputs:
+                        output(instance, stream, run, time_ms, data)
+            case follow.RowSeen(info):
+                self._unconfirmed.discard(_key(info))
+                self._update(info)
+            case follow.RowDropped(handle):
+                for key in [key for key, info in self._rows.items() if info.handle == handle]:
+                    self._drop(key)
+            case follow.Synced():
+                self._confirm()
+            case follow.Broken(reason):
+                self._unconfirmed = set(self._rows)
+                self._tell(Reconnecting(self.name, reason))
+            case _:
+                self._tell_of_log(event)
+
+    def _tell_of_log(self, event: follow.LogEvent) -> None:
+        instance = log_instance(self.name, event.log)
+        if instance is None:
+            return
+        match event:
+            case follow.Began(_, run, time_ms):
+                self._tell(RunBegan(instance, run, time_ms / 1000))
+            case follow.Ended(_, run, time_ms, code, signal):
+                self._tell(RunEnded(instance, run, Exit(code, signal, at=time_ms / 1000)))
+            case follow.Lost(_, size):
+                self._tell(OutputLost(instance, size))
+
+    def _confirm(self) -> None:
+        """After a reconnection: rows that were not told again are gone."""
+        for key in self._unconfirmed:
+            self._drop(key)
+        self._unconfirmed = set()
+        if self._synced is not None and not self._synced.done():
+            self._synced.set_result(None)
+
+    def _update(self, info: ProcessInfo) -> None:
+        key = _key(info)
+        self._rows[key] = info
+        row = read_row(self.name, info)
+        if row is None:
+            return
+        rows = self._ours.setdefault(row.instance, {})
+        before = rows.get(key)
+        rows[key] = row
+        if row != before:
+            self._tell(RowChanged(row, before))
+            self._wake(row.instance)
+
+    def _drop(self, key: str) -> None:
+        info = self._rows.pop(key)
+        row = read_row(self.name, info)
+        if row is not None:
+            self._ours[row.instance].pop(key, None)
+            self._wake(row.instance)
+
+    def _wake(self, instance: Instance) -> None:
+        for future in self._waiters.pop(instance, ()):
+            if not future.done():
+                future.set_result(None)
+
+
+def _key(info: ProcessInfo) -> str:
+    """What a row keeps over its restarts: its name; a row without one is not restarted and keeps its handle."""
+    if info.managed is not None and info.managed.name:
+        return info.managed.name
+    return f"/{info.handle or info.pid}"

@@ -1,0 +1,65 @@
+"""What is wanted beside what is observed, an entry an instance: what `ps` shows."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from sbxcompose.plan.names import Names, Target
+from sbxcompose.plan.observed import Instance, Observed, Row
+from sbxcompose.spec.project import Process, Project
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One instance: wanted (`process`), observed (`row`), or both. `label` is what people call it."""
+
+    instance: Instance
+    label: str
+    process: Process | None
+    row: Row | None
+
+    @property
+    def outdated(self) -> bool:
+        """It runs, but not as the file says now."""
+        row, process = self.row, self.process
+        return row is not None and process is not None and row.live and row.digest != process.digest
+
+    def matches(self, targets: Collection[Target] | None) -> bool:
+        """Whether it is one of the targets; None means all."""
+        return targets is None or any(target.covers(self.instance) for target in targets)
+
+
+def listing(project: Project, observed: Observed, *, everything: bool) -> list[Entry]:
+    """Wanted instances in file order, then orphans that live.
+
+    `everything`: also finished set-up commands, processes of inactive profiles, and orphans that have ended.
+    """
+    names = Names(project, observed)
+    rows = newest_rows(observed)
+    entries: dict[Instance, Entry] = {}
+    wanted = [*project.processes(), *(project.inactive if everything else ())]
+    for process in wanted:
+        for replica in range(1, process.replicas + 1):
+            instance = Instance(process.sandbox, process.name, replica)
+            row = rows.get(instance)
+            if everything or not process.name.startswith("@") or row is None or not row.completed:
+                entries[instance] = Entry(instance, names.instance(instance), process, row)
+    hidden = {(process.sandbox, process.name): process for process in (*project.processes(), *project.inactive)}
+    for instance, row in rows.items():
+        if instance not in entries and (row.live or everything):
+            process_ = hidden.get((instance.sandbox, instance.process))
+            if not (process_ and row.completed and not everything):
+                entries[instance] = Entry(instance, names.instance(instance), process_, row)
+    return list(entries.values())
+
+
+def newest_rows(observed: Observed) -> dict[Instance, Row]:
+    """The row that counts for each instance: the newest live one, else the newest."""
+    found: dict[Instance, Row] = {}
+    for sandbox in observed.sandboxes:
+        for row in sandbox.rows:
+            before = found.get(row.instance)
+            if before is None or row.live or not before.live:
+                found[row.instance] = row
+    return found

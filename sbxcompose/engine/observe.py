@@ -1,0 +1,96 @@
+"""What a sandbox reports, as the planner sees it: the wire's rows become `Row`s and `Foreign`s."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from sbxcompose.api.models import ManagedInfo, ProcessInfo, SandboxInfo
+from sbxcompose.plan.observed import (
+    Exit,
+    Foreign,
+    Instance,
+    ObservedSandbox,
+    Phase,
+    Row,
+    SandboxState,
+    parse_name,
+)
+
+_STATES = {
+    "pending": SandboxState.PENDING,
+    "running": SandboxState.RUNNING,
+    "snapshotting": SandboxState.RUNNING,
+    "suspending": SandboxState.SUSPENDED,
+    "suspended": SandboxState.SUSPENDED,
+    "terminated": SandboxState.TERMINATED,
+}
+
+
+def observed_sandbox(name: str, info: SandboxInfo | None, rows: Iterable[ProcessInfo]) -> ObservedSandbox:
+    """The sandbox called `name` in the file, from what its provider and its daemon said."""
+    if info is None:
+        return ObservedSandbox(name, SandboxState.MISSING)
+    ours: list[Row] = []
+    foreign: list[Foreign] = []
+    for each in sorted(rows, key=lambda row: (row.started_at, row.handle or 0)):
+        row = read_row(name, each)
+        if row is not None:
+            ours.append(row)
+        else:
+            foreign.append(_foreign(name, each))
+    return ObservedSandbox(name, _STATES[info.status], tuple(ours), tuple(foreign))
+
+
+def read_row(sandbox: str, info: ProcessInfo) -> Row | None:
+    """A row that we started; None for a foreign one, whose name does not parse."""
+    managed = info.managed
+    parsed = parse_name(managed.name) if managed is not None and managed.name else None
+    if managed is None or parsed is None:
+        return None
+    process, replica, digest, _ = parsed
+    return Row(
+        instance=Instance(sandbox, process, replica),
+        digest=digest,
+        name=managed.name or "",
+        phase=_phase(info, managed),
+        pid=info.pid if info.status == "running" else None,
+        exit=_exit(info, managed),
+        restarts=managed.restart_count,
+        run=info.run or managed.restart_count + 1,
+        started_at=info.started_at / 1000,
+        next_restart_at=managed.next_restart_at / 1000 if managed.next_restart_at else None,
+        has_health_check=managed.health_check is not None,
+        health_failures=managed.consecutive_health_failures,
+        last_error=managed.last_error,
+        last_check=managed.last_check,
+        one_shot=managed.restart.policy == "never",
+    )
+
+
+def _phase(info: ProcessInfo, managed: ManagedInfo) -> Phase:
+    match managed.status:
+        case "backing_off":
+            return Phase.BACKING_OFF
+        case "stopped":
+            return Phase.STOPPED if managed.stop_requested else Phase.EXITED
+    match managed.health_status:
+        case "unhealthy":
+            return Phase.UNHEALTHY
+        case "starting":
+            return Phase.STARTING
+        case _:
+            return Phase.RUNNING
+
+
+def _exit(info: ProcessInfo, managed: ManagedInfo) -> Exit | None:
+    last = managed.last_exit
+    if last is not None:
+        return Exit(last.exit_code, last.signal, last.oom_killed, last.ended_at / 1000)
+    if info.status == "running":
+        return None
+    return Exit(info.exit_code, info.signal, info.oom_killed, info.ended_at / 1000 if info.ended_at else None)
+
+
+def _foreign(sandbox: str, info: ProcessInfo) -> Foreign:
+    name = info.managed.name if info.managed else None
+    return Foreign(sandbox, info.pid, name, " ".join([info.command, *info.args]), info.status == "running")

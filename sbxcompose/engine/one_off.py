@@ -1,0 +1,139 @@
+"""A command run once beside the processes, with its standard streams connected to ours: `exec` and `run`.
+
+It is an unmanaged process of the contract: nobody restarts it, and its exit code is the command's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+
+from sbxcompose.api import follow
+from sbxcompose.api.models import ProcessInfo, StartRequest
+from sbxcompose.api.sandbox import Env, SandboxClient
+from sbxcompose.engine.execute import Result
+from sbxcompose.engine.road import go
+from sbxcompose.engine.session import Session
+from sbxcompose.errors import NotFound, Refused, SbxError
+from sbxcompose.plan.names import Target
+from sbxcompose.plan.options import Intent, Options
+from sbxcompose.spec.project import Process
+
+WriteOut = Callable[[int, bytes], None]
+"""Takes (stream, bytes); stream 1 is standard output, 2 standard error."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How the command ended; neither is set when nobody could know."""
+
+    code: int | None
+    signal: int | None
+
+    @property
+    def exit_code(self) -> int:
+        """As a shell says it: 128 + n for a death by signal n."""
+        if self.signal is not None:
+            return 128 + self.signal
+        return 1 if self.code is None else self.code
+
+
+class OneOff:
+    """A started command."""
+
+    def __init__(self, client: SandboxClient, info: ProcessInfo) -> None:
+        self._client = client
+        self.info = info
+
+    @classmethod
+    async def start(cls, client: SandboxClient, request: StartRequest, base_env: Env) -> OneOff:
+        """Start it. Raises `Refused` with the system's words if it cannot be started."""
+        return cls(client, await client.start(request, base_env))
+
+    async def follow(self, write: WriteOut) -> Ended:
+        """Hand out its output as it comes until it has ended."""
+        watch = follow.Watch(self._client, states=False, logs=[{"log": self.info.log, "run": self.info.run}])
+        async for event in watch.events():
+            match event:
+                case follow.Output(_, stream, _, _, data):
+                    write(stream, data)
+                case follow.Ended(_, _, _, code, signal):
+                    return Ended(code, signal)
+        return Ended(None, None)
+
+    async def feed(self, source: AsyncIterator[bytes]) -> None:
+        """Write to its standard input what `source` has, and close it at the end; an end of the command is fine."""
+        try:
+            async for data in source:
+                await self._client.write(str(self.info.pid), data)
+            await self._client.close_input(str(self.info.pid))
+        except (NotFound, Refused):
+            return
+
+    async def signal(self, number: int) -> None:
+        """Pass a signal on; one that comes too late is fine."""
+        try:
+            await self._client.signal(str(self.info.pid), number)
+        except Refused:
+            return
+
+    async def kill(self) -> None:
+        """End it and everything it has started, at once."""
+        try:
+            await self._client.stop(str(self.info.pid), signal=9, grace=0)
+        except SbxError:
+            return
+
+
+async def bring_up_needs(session: Session, process: Process, *, no_deps: bool) -> Result:
+    """Make the sandbox of `process` run and, unless `no_deps`, bring up what the process needs."""
+    needs = frozenset(Target(each.sandbox, each.process) for each in process.depends_on)
+    result = (
+        await go(session, Intent.START, Options(targets=needs), lambda plan: None)
+        if needs and not no_deps
+        else Result()
+    )
+    if result.good and process.sandbox not in session.links:
+        await session.observe()
+        await session.ensure_sandbox(process.sandbox)
+    if not result.good or no_deps:
+        return result
+    for dependency in process.depends_on:
+        await session.wait_for(dependency)
+    return result
+
+
+def read_fd(fd: int) -> AsyncIterator[bytes]:
+    """What comes from a descriptor of any kind (a file, a pipe, a terminal), read in a thread of its own.
+
+    The thread does not keep the program alive: a read that never returns must not stop us from ending.
+    """
+    import os
+    import threading
+
+    loop = asyncio.get_running_loop()
+    queue: asyncio.Queue[bytes] = asyncio.Queue()
+    wanted = threading.Semaphore(1)
+
+    def read() -> None:
+        while True:
+            wanted.acquire()
+            try:
+                data = os.read(fd, 65536)
+            except OSError:
+                data = b""
+            try:
+                loop.call_soon_threadsafe(queue.put_nowait, data)
+            except RuntimeError:
+                return  # the loop has ended
+            if not data:
+                return
+
+    async def pieces() -> AsyncIterator[bytes]:
+        threading.Thread(target=read, daemon=True).start()
+        while data := await queue.get():
+            yield data
+            wanted.release()
+
+    return pieces()

@@ -1,0 +1,139 @@
+"""Where sandboxes live: the host on this machine, started on first use, or the cloud."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from sbxcompose.api.lifecycle import Lifecycle
+from sbxcompose.api.models import CreateRequest, SandboxInfo
+from sbxcompose.api.sandbox import SandboxClient
+from sbxcompose.api.transport import Address, Transport
+from sbxcompose.errors import Conflict, Unsupported
+from sbxcompose.spec.project import Project, Sandbox
+
+
+class Provider(Protocol):
+    """What the engine asks of a place where sandboxes live. Every method raises `ProviderError`s."""
+
+    async def find(self, sandbox: Sandbox) -> SandboxInfo | None:
+        """The sandbox as it is now; None if there is none."""
+
+    async def create(self, sandbox: Sandbox) -> SandboxInfo:
+        """Create it and wait until it runs; an equal one made by somebody else meanwhile is fine."""
+
+    async def terminate(self, sandbox: Sandbox) -> None:
+        """End it and everything in it."""
+
+    def client(self, info: SandboxInfo) -> SandboxClient:
+        """A client for the daemon of a sandbox that was found or created."""
+
+    def close(self) -> None:
+        """Close all connections."""
+
+
+class LocalProvider:
+    """Sandboxes of the embedded host on this machine."""
+
+    def __init__(self, project: Project, address: Address) -> None:
+        self._project = project
+        self._transport = Transport(address)
+        self._lifecycle = Lifecycle(self._transport)
+
+    async def find(self, sandbox: Sandbox) -> SandboxInfo | None:
+        """See `Provider`; raises `Conflict` for one that another directory works with."""
+        info = await self._lifecycle.find(sandbox.full_name)
+        if info is not None:
+            self._check_directory(sandbox, info)
+        return None if info is None or info.status == "terminated" else info
+
+    async def create(self, sandbox: Sandbox) -> SandboxInfo:
+        """See `Provider`; raises `Unsupported` for what this machine cannot do."""
+        refuse_cloud_only(sandbox)
+        request = CreateRequest(
+            name=sandbox.full_name,
+            timeout_secs=0,
+            exposed_ports=list(sandbox.ports) or None,
+            project_directory=self._project.directory,
+        )
+        try:
+            await self._lifecycle.create(request)
+        except Conflict as error:
+            if error.code == "PROJECT_DIRECTORY":
+                raise
+        info = await self.find(sandbox)
+        if info is None:
+            raise Unsupported(f"sandbox {sandbox.full_name} was ended while it was being created")
+        return info
+
+    async def terminate(self, sandbox: Sandbox) -> None:
+        """See `Provider`."""
+        await self._lifecycle.terminate(sandbox.full_name)
+
+    def client(self, info: SandboxInfo) -> SandboxClient:
+        """See `Provider`."""
+        return SandboxClient(self._transport, info.id, info.extensions)
+
+    def close(self) -> None:
+        """See `Provider`."""
+        self._transport.close()
+
+    def _check_directory(self, sandbox: Sandbox, info: SandboxInfo) -> None:
+        other = info.project_directory
+        if other is not None and other != self._project.directory:
+            raise Conflict(
+                f"sandbox {sandbox.full_name} belongs to the project in {other}",
+                status=409,
+                code="PROJECT_DIRECTORY",
+                hint="give this one a name of its own with `-p NAME`, or `name:` in the file",
+            )
+
+
+def refuse_cloud_only(sandbox: Sandbox) -> None:
+    """Raise `Unsupported` for what this machine cannot do and what must not be quietly ignored.
+
+    `image`, `resources` and `timeout` describe the machine in the cloud; here processes run on this machine as it is,
+    which `local_notes` says. A snapshot's contents, mounted file systems and a network policy are promises.
+    """
+    refused = [
+        key
+        for key, present in (
+            ("snapshot", sandbox.snapshot is not None),
+            ("file_systems", bool(sandbox.file_systems)),
+            ("network", sandbox.network is not None and sandbox.network.restrictive),
+        )
+        if present
+    ]
+    if refused:
+        keys = ", ".join(f"`{key}`" for key in refused)
+        raise Unsupported(
+            f"sandbox {sandbox.name}: the provider `local` cannot do {keys}",
+            hint="use `provider: tensorlake`, or take the key out of the file",
+        )
+
+
+def local_notes(project: Project) -> list[str]:
+    """What the file says that has no meaning on this machine, a line each."""
+    notes = []
+    for sandbox in project.sandboxes:
+        keys = [
+            key
+            for key, present in (
+                ("image", sandbox.image is not None),
+                ("resources", sandbox.resources is not None),
+                ("timeout", sandbox.timeout is not None),
+            )
+            if present
+        ]
+        if keys and project.provider == "local":
+            words = " and ".join(f"`{key}`" for key in keys)
+            notes.append(
+                f"sandbox {sandbox.name}: {words} hold in the cloud; here processes run on this machine as it is"
+            )
+    return notes
+
+
+def local_provider(project: Project) -> LocalProvider:
+    """The provider `local`; the host is started if it does not run."""
+    from sbxcompose.host import launch
+
+    return LocalProvider(project, Address(path=str(launch.ensure_host())))

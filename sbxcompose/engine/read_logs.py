@@ -1,0 +1,118 @@
+"""Output that has been kept, of many processes in the order in which it came, and then what comes.
+
+What is kept is merged by time over all processes; a follower goes on with what arrives, as it arrives.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from sbxcompose.api import follow
+from sbxcompose.engine.link import Link
+from sbxcompose.engine.requests import log_instance, log_name
+from sbxcompose.plan.observed import Instance
+
+
+@dataclass(frozen=True, slots=True)
+class From:
+    """Where to begin: at most one of the last `tail` lines, `since_ms` (since 1970), or run number `run`."""
+
+    tail: int | None = None
+    since_ms: int | None = None
+    run: int | None = None
+
+    def place(self, instance: Instance) -> dict[str, Any]:
+        """The entry of a watch request."""
+        place: dict[str, Any] = {"log": log_name(instance)}
+        for name, value in (("tail", self.tail), ("since_ms", self.since_ms), ("run", self.run)):
+            if value is not None:
+                place[name] = value
+        return place
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """Something of one instance's log: output, or the begin or end of a run, or a loss."""
+
+    instance: Instance
+    event: follow.Output | follow.LogEvent
+
+
+async def read_logs(
+    links: Iterable[Link], instances: Iterable[Instance], begin: From, *, going_on: bool
+) -> AsyncIterator[Said]:
+    """What the instances have written from `begin` on; with `going_on` without end."""
+    wanted = list(instances)
+    queue: asyncio.Queue[Said | BaseException | None] = asyncio.Queue(maxsize=64)
+    readers = [_Reader(link, wanted, begin, going_on) for link in links]
+    for said in _merged([await reader.kept() for reader in readers]):
+        yield said
+    if not going_on:
+        return
+    tasks = [asyncio.create_task(reader.pump(queue)) for reader in readers]
+    try:
+        for _ in tasks:
+            while (item := await queue.get()) is not None:
+                if isinstance(item, BaseException):
+                    raise item
+                yield item
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        for reader in readers:
+            await reader.close()
+
+
+class _Reader:
+    """The logs of one sandbox."""
+
+    def __init__(self, link: Link, instances: list[Instance], begin: From, going_on: bool) -> None:
+        self._sandbox = link.name
+        places = [begin.place(each) for each in instances if each.sandbox == link.name]
+        self._events = follow.Watch(link.client, states=False, logs=places, follow=going_on, lazy=True).events()
+
+    async def kept(self) -> list[Said]:
+        """Everything up to now."""
+        found: list[Said] = []
+        async for event in self._events:
+            if isinstance(event, follow.Synced):
+                break
+            if (said := self._said(event)) is not None:
+                found.append(said)
+        return found
+
+    async def pump(self, queue: asyncio.Queue[Said | BaseException | None]) -> None:
+        """What comes from now on; None at the end."""
+        try:
+            async for event in self._events:
+                if (said := self._said(event)) is not None:
+                    await queue.put(said)
+            await queue.put(None)
+        except Exception as error:  # handed to whoever reads the queue
+            await queue.put(error)
+
+    async def close(self) -> None:
+        await self._events.aclose()
+
+    def _said(self, event: follow.Event) -> Said | None:
+        if not isinstance(event, follow.Output | follow.Began | follow.Ended | follow.Lost):
+            return None
+        instance = log_instance(self._sandbox, event.log)
+        return Said(instance, event) if instance is not None else None
+
+
+def _merged(parts: list[list[Said]]) -> list[Said]:
+    """All in the order of their times; what belongs to one instance keeps its own order."""
+    keyed: list[tuple[int, int, Said]] = []
+    for part in parts:
+        latest: dict[Instance, int] = {}
+        for said in part:
+            at = max(getattr(said.event, "time_ms", 0), latest.get(said.instance, 0))
+            latest[said.instance] = at
+            keyed.append((at, len(keyed), said))
+    keyed.sort(key=lambda each: each[:2])
+    return [said for _, _, said in keyed]

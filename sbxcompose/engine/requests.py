@@ -1,0 +1,137 @@
+"""A wanted process as the start request that the contract has for it."""
+
+from __future__ import annotations
+
+import os.path
+from collections.abc import Mapping
+from dataclasses import replace
+
+from sbxcompose.api.models import HealthCheckConfig, RestartConfig, StartRequest
+from sbxcompose.plan.observed import Instance
+from sbxcompose.spec.project import HealthCheck, Process, Project, Restart, Sandbox
+
+_NOT_INHERITED = frozenset({"OLDPWD", "SBXCOMPOSE_UNIT"})
+"""Variables of the calling shell that would be untrue in a child."""
+
+
+def log_name(instance: Instance) -> str:
+    """The log that all runs of an instance share, whatever their digest."""
+    return f"{instance.process}.{instance.replica}"
+
+
+def log_instance(sandbox: str, log: str) -> Instance | None:
+    """The inverse of `log_name`; None for a log that is not ours."""
+    process, dot, replica = log.rpartition(".")
+    return Instance(sandbox, process, int(replica)) if dot and process and replica.isdecimal() else None
+
+
+def start_request(project: Project, process: Process, instance: Instance, name: str) -> StartRequest:
+    """What `POST /processes` takes to start `instance` under the managed name `name`."""
+    sandbox = next(each for each in project.sandboxes if each.name == process.sandbox)
+    directory = working_directory(project, sandbox, process)
+    return StartRequest(
+        command=process.command[0],
+        args=list(process.command[1:]),
+        env=_environment(project, sandbox, process, instance, directory),
+        working_dir=directory,
+        user=process.user,
+        stdin_mode=process.stdin,
+        name=name,
+        restart=_restart(process.restart),
+        health_check=_health_check(process.health_check),
+        log=log_name(instance),
+        stop_signal=process.stop.signal,
+        stop_grace_ms=_millis(process.stop.grace),
+    )
+
+
+def command_request(project: Project, process: Process, instance: Instance, command: tuple[str, ...]) -> StartRequest:
+    """A command run the way `process` is: same directory, user and variables, but with no supervisor and no log."""
+    request = start_request(project, process, instance, "")
+    return replace(
+        request,
+        command=command[0],
+        args=list(command[1:]),
+        stdin_mode="closed",
+        name=None,
+        restart=None,
+        health_check=None,
+        log=None,
+    )
+
+
+def base_environment(process: Process, project: Project, environ: Mapping[str, str]) -> Mapping[str, str]:
+    """What lies under the spec's variables: at the provider `local`, the caller's environment (design, section 4).
+
+    The same object is returned for the same answer where that is cheap, so that starts can travel together.
+    """
+    if project.provider != "local" or process.inherit_env is False:
+        return _NOTHING
+    if process.inherit_env is True:
+        return _inherited(environ)
+    return {name: environ[name] for name in process.inherit_env if name in environ}
+
+
+def workspace(project: Project, sandbox: Sandbox) -> str:
+    """Where the project directory is for the processes: in place at the provider `local`."""
+    return project.directory if project.provider == "local" else sandbox.workspace
+
+
+def working_directory(project: Project, sandbox: Sandbox, process: Process) -> str:
+    """The absolute directory in which the process runs."""
+    return os.path.normpath(os.path.join(workspace(project, sandbox), process.workdir))
+
+
+_NOTHING: Mapping[str, str] = {}
+_inherited_from: tuple[Mapping[str, str], Mapping[str, str]] | None = None
+
+
+def _inherited(environ: Mapping[str, str]) -> Mapping[str, str]:
+    global _inherited_from
+    if _inherited_from is None or _inherited_from[0] is not environ:
+        kept = {name: value for name, value in environ.items() if name not in _NOT_INHERITED}
+        _inherited_from = (environ, kept)
+    return _inherited_from[1]
+
+
+def _environment(
+    project: Project, sandbox: Sandbox, process: Process, instance: Instance, directory: str
+) -> dict[str, str]:
+    replica = process.replica_env[instance.replica - 1] if len(process.replica_env) >= instance.replica else ()
+    return {
+        "PWD": directory,
+        **dict(process.env),
+        **dict(replica),
+        "SBXCOMPOSE_PROJECT": project.name,
+        "SBXCOMPOSE_SANDBOX": sandbox.name,
+        "SBXCOMPOSE_PROCESS": process.name,
+        "SBXCOMPOSE_REPLICA": str(instance.replica),
+        "SBXCOMPOSE_WORKSPACE": workspace(project, sandbox),
+    }
+
+
+def _restart(restart: Restart) -> RestartConfig:
+    return RestartConfig(
+        policy=restart.policy.value,
+        max_restarts=restart.max_restarts,
+        initial_backoff_ms=_millis(restart.initial_backoff),
+        max_backoff_ms=_millis(restart.max_backoff),
+    )
+
+
+def _health_check(check: HealthCheck | None) -> HealthCheckConfig | None:
+    if check is None:
+        return None
+    return HealthCheckConfig(
+        type=check.kind,
+        port=check.port,
+        path=check.path if check.kind == "http" else None,
+        initial_delay_ms=_millis(check.initial_delay),
+        interval_ms=_millis(check.interval),
+        timeout_ms=_millis(check.timeout),
+        failure_threshold=check.failure_threshold,
+    )
+
+
+def _millis(seconds: float) -> int:
+    return round(seconds * 1000)

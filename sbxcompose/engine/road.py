@@ -1,0 +1,47 @@
+"""The one road of every command: observe, plan, execute (design, section 5)."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from sbxcompose.engine.execute import Result
+from sbxcompose.engine.session import Session
+from sbxcompose.plan.diff import plan
+from sbxcompose.plan.observed import Instance
+from sbxcompose.plan.options import Intent, Options
+from sbxcompose.plan.steps import Plan
+
+Show = Callable[[Plan], None]
+
+
+async def look(session: Session, intent: Intent, options: Options) -> Plan:
+    """What the command would do. Sandboxes that do not run are not looked into, so the plan may be provisional."""
+    return plan(session.project, await session.observe(), intent, options)
+
+
+async def go(session: Session, intent: Intent, options: Options, show: Show) -> Result:
+    """Do it; `show` is given the plan before anything is done."""
+    found = await look(session, intent, options)
+    if found.provisional:
+        first = await session.carry_out(found.sandboxes_first())
+        if not first.good:
+            show(found)
+            return first
+        found = await look(session, intent, options)
+    show(found)
+    return await session.carry_out(found)
+
+
+async def kill(session: Session, instances: list[Instance]) -> None:
+    """End what still lives of the instances at once, with everything they have started."""
+    rows = [
+        row
+        for instance in instances
+        if (link := session.links.get(instance.sandbox)) is not None
+        for row in link.rows(instance)
+        if row.live
+    ]
+    await asyncio.gather(
+        *(session.links[row.instance.sandbox].client.stop(row.name, signal=9, grace=0) for row in rows)
+    )

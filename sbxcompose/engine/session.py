@@ -1,0 +1,254 @@
+"""A project and the sandboxes it lives in, for as long as one command works with them.
+
+`observe` asks, `carry_out` does what a plan says. A start whose answer is lost, or that somebody else made first, is
+looked for before it is asked for again, so that a process is never started twice (design, section 3).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable, Mapping
+from typing import Self
+
+from sbxcompose.api.models import ProcessInfo, SandboxInfo, StartRequest
+from sbxcompose.api.sandbox import Env
+from sbxcompose.engine.events import Event, Tell, nobody
+from sbxcompose.engine.execute import Result, execute
+from sbxcompose.engine.link import Link, Pace
+from sbxcompose.engine.providers import Provider, local_provider
+from sbxcompose.engine.ready import Readiness
+from sbxcompose.engine.requests import base_environment, command_request, start_request
+from sbxcompose.errors import Conflict, Unreachable, Unsupported
+from sbxcompose.plan.observed import Instance, Observed, ObservedSandbox, SandboxState, managed_name
+from sbxcompose.plan.steps import (
+    Await,
+    CreateSandbox,
+    Plan,
+    ResumeSandbox,
+    Start,
+    Step,
+    Stop,
+    SuspendSandbox,
+    TerminateSandbox,
+)
+from sbxcompose.spec.project import Condition, Dependency, Process, Project, ReadyLine, Sandbox
+
+START_TRIES = 5
+RETRY_PAUSE = 0.05
+"""Seconds before a start whose answer was lost is looked for; the host's server starts again in about 0.3 s."""
+
+
+class Session:
+    """An async context manager; `output` says whether the sandboxes' output is wanted as it comes."""
+
+    def __init__(
+        self,
+        project: Project,
+        *,
+        provider: Provider | None = None,
+        tell: Tell = nobody,
+        output: bool = False,
+        environ: Mapping[str, str] | None = None,
+        pace: Pace | None = None,
+    ) -> None:
+        self.project = project
+        self.links: dict[str, Link] = {}
+        self._sandboxes = {each.name: each for each in project.sandboxes}
+        self._provider = provider
+        self.changed = asyncio.Event()
+        """Set whenever anything has happened; whoever waits clears it, and looks again after it was set."""
+        self._listeners = [tell]
+        self._pace = pace
+        self._output = output
+        self._environ = os.environ if environ is None else environ
+        self._ready: dict[str, Readiness] = {}
+        self._on_link: list[Callable[[Link], None]] = []
+        self._linked = asyncio.Event()
+
+    def _tell(self, event: Event) -> None:
+        self.changed.set()
+        for tell in tuple(self._listeners):
+            tell(event)
+
+    def listen(self, tell: Tell) -> None:
+        """Tell `tell`, too."""
+        self._listeners.append(tell)
+
+    @property
+    def provider(self) -> Provider:
+        """Where the sandboxes live; the local host is started when this is first asked for."""
+        if self._provider is None:
+            self._provider = provider_of(self.project)
+        return self._provider
+
+    def on_link(self, call: Callable[[Link], None]) -> None:
+        """Have `call` called with each sandbox's link before it is opened."""
+        self._on_link.append(call)
+
+    def tell_only(self, tell: Tell) -> None:
+        """From now on tell somebody else, and show output to nobody."""
+        self._listeners = [tell]
+        for link in self.links.values():
+            link.silence()
+
+    async def observe(self) -> Observed:
+        """Look at all sandboxes of the project, and go on watching those that exist."""
+        missing = [each for each in self.project.sandboxes if each.name not in self.links]
+        await asyncio.gather(*(self._find(each) for each in missing))
+        return self.observed()
+
+    def observed(self) -> Observed:
+        """What is known now, without asking again."""
+        return Observed(
+            tuple(
+                self.links[name].observed() if name in self.links else ObservedSandbox(name, SandboxState.MISSING)
+                for name in self._sandboxes
+            )
+        )
+
+    async def carry_out(self, plan: Plan) -> Result:
+        """Do what the plan says."""
+        return await execute(plan.steps, self._perform, self._tell)
+
+    def last_check(self, instance: Instance) -> str | None:
+        """What the last failed readiness check of ours saw; None if none has failed."""
+        ready = self._ready.get(instance.sandbox)
+        return ready.last_check(instance) if ready is not None else None
+
+    async def link_of(self, sandbox: str) -> Link:
+        """The link of a sandbox, once there is one."""
+        while sandbox not in self.links:
+            await self._linked.wait()
+            self._linked.clear()
+        return self.links[sandbox]
+
+    async def wait_until(self, process: Process, instance: Instance, condition: Condition) -> None:
+        """Wait until an instance is so. Raises `ProcessFailed` when it cannot be any more."""
+        await self._ready[instance.sandbox].wait(process, instance, condition)
+
+    async def wait_for(self, need: Dependency) -> None:
+        """Wait until all replicas of a needed process are as the dependency wants. Raises `ProcessFailed`."""
+        for process in self.project.processes():
+            if (process.sandbox, process.name) == (need.sandbox, need.process):
+                for replica in range(1, process.replicas + 1):
+                    instance = Instance(process.sandbox, process.name, replica)
+                    await self.wait_until(process, instance, need.condition)
+
+    async def ensure_sandbox(self, name: str) -> None:
+        """Create the sandbox of that name in the file if it does not exist; nothing is started in it."""
+        if name not in self.links:
+            sandbox = self._sandboxes[name]
+            await self._link(sandbox, await self.provider.create(sandbox))
+
+    def command_request(
+        self, process: Process, instance: Instance, command: tuple[str, ...]
+    ) -> tuple[StartRequest, Env]:
+        """A request to run `command` the way `process` is run, and the environment under it."""
+        base = base_environment(process, self.project, self._environ)
+        return command_request(self.project, process, instance, command), base
+
+    async def close(self) -> None:
+        """End all watches and close all connections; whatever runs goes on."""
+        for link in self.links.values():
+            await link.close()
+        if self._provider is not None:
+            self._provider.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    async def _find(self, sandbox: Sandbox) -> None:
+        info = await self.provider.find(sandbox)
+        if info is not None:
+            await self._link(sandbox, info)
+
+    async def _link(self, sandbox: Sandbox, info: SandboxInfo) -> None:
+        link = Link(sandbox.name, info, self.provider.client(info), self._tell, self._pace)
+        for call in self._on_link:
+            call(link)
+        self._ready[sandbox.name] = Readiness(link, self.command_request)
+        await link.open(output=self._output or _reads_lines(sandbox))
+        self.links[sandbox.name] = link
+        self._linked.set()
+
+    async def _perform(self, step: Step) -> None:
+        match step.action:
+            case CreateSandbox(sandbox):
+                await self._link(sandbox, await self.provider.create(sandbox))
+            case Start(process, instance):
+                await self._start(process, instance)
+            case Stop(row, signal, grace):
+                await self._again(
+                    lambda: self.links[row.instance.sandbox].client.stop(row.name, signal=signal, grace=grace)
+                )
+            case Await(instance, condition, process):
+                await self._ready[instance.sandbox].wait(process, instance, condition)
+            case TerminateSandbox(sandbox):
+                await self._terminate(sandbox)
+            case ResumeSandbox(sandbox) | SuspendSandbox(sandbox):
+                raise Unsupported(f"sandbox {sandbox.name}: the provider `local` does not suspend sandboxes")
+
+    async def _terminate(self, sandbox: Sandbox) -> None:
+        await self.provider.terminate(sandbox)
+        link = self.links.pop(sandbox.name, None)
+        if link is not None:
+            await link.close()
+
+    async def _start(self, process: Process, instance: Instance) -> None:
+        """Start it under the first free name; look again after a conflict or a lost answer."""
+        link = self.links[instance.sandbox]
+        self._ready[instance.sandbox].expect(process, instance)
+        base = base_environment(process, self.project, self._environ)
+        suffix = 0
+        for attempt in range(1, START_TRIES + 1):
+            name = managed_name(instance, process.digest, suffix)
+            try:
+                await link.start(start_request(self.project, process, instance, name), base)
+                return
+            except (Conflict, Unreachable) as error:
+                if attempt == START_TRIES:
+                    raise
+                if isinstance(error, Unreachable):
+                    await asyncio.sleep(RETRY_PAUSE * 2**attempt)
+                row = await self._row_named(link, name)
+                if row is not None and row.managed is not None and row.managed.status != "stopped":
+                    return
+                suffix += row is not None and isinstance(error, Conflict)
+
+    async def _row_named(self, link: Link, name: str) -> ProcessInfo | None:
+        rows: list[ProcessInfo] = []
+
+        async def look() -> None:
+            rows.extend(await link.client.processes())
+
+        await self._again(look)
+        return next((row for row in rows if row.managed is not None and row.managed.name == name), None)
+
+    async def _again(self, call: Callable[[], object]) -> None:
+        """Do something that may be done twice, again when the connection broke."""
+        for attempt in range(1, START_TRIES + 1):
+            try:
+                await call()  # type: ignore[misc]
+                return
+            except Unreachable:
+                if attempt == START_TRIES:
+                    raise
+                await asyncio.sleep(RETRY_PAUSE * 2**attempt)
+
+
+def provider_of(project: Project) -> Provider:
+    """The provider that the project names."""
+    if project.provider == "local":
+        return local_provider(project)
+    raise Unsupported(
+        "the provider `tensorlake` is not built in yet",
+        hint="`provider: local` (or `--provider local`) runs the same file on this machine",
+    )
+
+
+def _reads_lines(sandbox: Sandbox) -> bool:
+    return any(isinstance(process.ready_when, ReadyLine) for process in sandbox.processes)

@@ -1,0 +1,31 @@
+"""The last lines of a run, to be shown beside its failure."""
+
+from __future__ import annotations
+
+from sbxcompose.api import follow
+from sbxcompose.engine.requests import log_name
+from sbxcompose.engine.session import Session
+from sbxcompose.plan.observed import Instance
+
+LINES = 10
+MOST = 64 * 1024
+"""Bytes kept while looking for the last lines: a failure message is no place for more."""
+
+
+async def last_lines(session: Session, instance: Instance, run: int, count: int = LINES) -> list[bytes]:
+    """The last `count` lines that run `run` of an instance has written; empty if they are gone."""
+    link = session.links.get(instance.sandbox)
+    if link is None:
+        return []
+    row = link.row(instance)
+    latest = row is None or row.run == run
+    where = {"tail": count} if latest else {"run": run}
+    watch = follow.Watch(link.client, states=False, logs=[{"log": log_name(instance), **where}], follow=False)
+    text = b""
+    async for event in watch.events():
+        match event:
+            case follow.Output(_, _, of, _, data) if of == run:
+                text = (text + data)[-MOST:]
+            case follow.Began(_, began, _) if began > run:
+                break
+    return text.splitlines()[-count:]

@@ -1,0 +1,57 @@
+"""Keeps secrets out of what is shown: every occurrence of a value becomes `***`. Pure."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from typing import Final
+
+from sbxcompose.logs.sanitize import clean_text
+
+SHORTEST: Final = 4
+"""Bytes; a shorter value is in every other line by chance, and masking it would tell what it is."""
+MASK: Final = b"***"
+
+
+class Masker:
+    """Masks in whole lines; costs one search a value and block.
+
+    A value of several lines (a key in PEM) is masked line by line, without its indentation, as lines are
+    shown one by one. Each is also looked for the way it stands in JSON, and the way `sanitize` leaves it.
+    """
+
+    def __init__(self, values: Iterable[str | bytes] = ()) -> None:
+        needles = {needle for value in values for needle in _needles(value)}
+        self._needles = sorted(needles, key=lambda each: (-len(each), each))
+        self._longest = len(self._needles[0]) if self._needles else 0
+
+    def __bool__(self) -> bool:
+        return bool(self._needles)
+
+    def mask(self, lines: bytes) -> bytes:
+        """`lines` with every secret masked, the longest first so that none hides in another."""
+        for needle in self._needles:
+            lines = lines.replace(needle, MASK)
+        return lines
+
+    def cut_at(self, piece: bytes) -> int:
+        """How much of the beginning of a line can be passed on without cutting a secret in two; see `Mux`."""
+        for begin in range(max(len(piece) - self._longest + 1, 1), len(piece)):
+            tail = piece[begin:]
+            if any(needle.startswith(tail) for needle in self._needles):
+                return begin
+        return len(piece)
+
+
+def _needles(value: str | bytes) -> Iterable[bytes]:
+    raw = value if isinstance(value, bytes) else value.encode("utf-8", "surrogateescape")
+    for line in raw.splitlines():
+        line = line.strip()
+        text = line.decode("utf-8", "replace")
+        variants = (
+            line,
+            clean_text(text).encode(),
+            json.dumps(text)[1:-1].encode(),
+            json.dumps(text, ensure_ascii=False)[1:-1].encode("utf-8", "replace"),
+        )
+        yield from (each for each in variants if len(each) >= SHORTEST)

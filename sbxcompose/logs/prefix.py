@@ -1,0 +1,150 @@
+"""What stands before a line: the label of who wrote it, padded, in a colour of its own. Pure.
+
+A label's colour comes from its name alone, so it is the same in every run and on every terminal; only when
+two labels that are known together would share one does the later (by name) move on to the next free colour.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Final
+from zlib import crc32
+
+PALETTE: Final = (32, 136, 28, 134, 30, 201, 137, 27, 126, 69, 132, 93)
+"""Entries of the 256-colour table, chosen by contrast: at least 3.1:1 against black and against white, far
+from each other (CIE Lab), and none near red, which means an error here."""
+
+LABEL_LIMIT: Final = 24
+"""The widest label in columns; a longer one ends in an ellipsis."""
+
+_KEPT: Final = 1024
+"""Prefixes that are remembered: runs are counted for as long as a process crashes."""
+
+RESET: Final = b"\x1b[0m"
+RED: Final = b"\x1b[31m"
+
+STDOUT: Final = 1
+STDERR: Final = 2
+SEPARATORS: Final = {STDOUT: b"|", STDERR: b"!"}
+"""What stands between label and line tells the streams apart without colour, too."""
+
+
+def colours(labels: Iterable[str]) -> dict[str, int]:
+    """Give each label an entry of the palette, no two the same while there are enough.
+
+    Give it the labels of the whole project, not only those to be shown, and a process keeps its colour when
+    it is looked at alone.
+    """
+    given: dict[str, int] = {}
+    taken: set[int] = set()
+    for label in sorted(set(labels)):
+        slot = _slot(label)
+        if len(taken) == len(PALETTE):
+            taken.clear()
+        while slot in taken:
+            slot = (slot + 1) % len(PALETTE)
+        taken.add(slot)
+        given[label] = PALETTE[slot]
+    return given
+
+
+def colour(label: str) -> int:
+    """The palette entry of a label that nothing is known about."""
+    return PALETTE[_slot(label)]
+
+
+def width(text: str) -> int:
+    """Columns that `text` takes on a terminal: wide characters two, combining and invisible ones none."""
+    if text.isascii():
+        return len(text)
+    import unicodedata
+
+    def columns(char: str) -> int:
+        if unicodedata.category(char) in ("Mn", "Me", "Cf"):
+            return 0
+        return 2 if unicodedata.east_asian_width(char) in "WF" else 1
+
+    return sum(map(columns, text))
+
+
+def fit(label: str, columns: int) -> str:
+    """`label` in exactly `columns` columns: padded with spaces, or with an ellipsis for what is too much.
+
+    What is left out is from the middle, because the end tells replicas and runs apart.
+    """
+    if width(label) > columns:
+        tail = (columns - 1) // 3
+        label = f"{_within(label, columns - 1 - tail)}…{_within(label[::-1], tail)[::-1]}"
+    return label + " " * (columns - width(label))
+
+
+class Prefixes:
+    """The prefixes of the labels known so far; all are as wide as the longest one, up to `limit` columns.
+
+    `runs` shows run numbers (`web#3`). A label that was not announced widens the column for the lines after
+    it. `among` are labels that are not shown here, but have colours, too: with those of the whole project a
+    process keeps its colour when it is looked at alone.
+    """
+
+    def __init__(
+        self,
+        labels: Iterable[str] = (),
+        *,
+        colour: bool = False,
+        runs: bool = False,
+        limit: int = LABEL_LIMIT,
+        among: Iterable[str] = (),
+    ) -> None:
+        known = list(labels)
+        self._colour = colour
+        self._runs = runs
+        self._limit = limit
+        self._colours = colours([*known, *among])
+        self._width = 0
+        self._made: dict[tuple[str, int, int], bytes] = {}
+        for label in known:
+            self._widen(self._name(label, 1))
+
+    def of(self, label: str, stream: int, run: int) -> bytes:
+        """What stands before the lines of one stream of one run: `web    | `."""
+        key = (label, stream, run if self._runs else 0)
+        made = self._made.get(key)
+        if made is None:
+            self._widen(self._name(label, run))
+            if len(self._made) >= _KEPT:
+                self._made.clear()
+            made = self._made[key] = self._make(label, stream, run)
+        return made
+
+    def system(self) -> bytes:
+        """What stands before lines that are about the processes: an empty label and `* `."""
+        return b" " * self._width + (b" " if self._width else b"") + b"* "
+
+    def _make(self, label: str, stream: int, run: int) -> bytes:
+        text = fit(self._name(label, run), self._width).encode("utf-8", "replace")
+        separator = SEPARATORS[stream]
+        if not self._colour:
+            return text + b" " + separator + b" "
+        paint = b"\x1b[38;5;%dm" % self._colours.get(label, colour(label))
+        stderr = RED if stream == STDERR else b""
+        return paint + text + b" " + stderr + separator + RESET + b" "
+
+    def _name(self, label: str, run: int) -> str:
+        return f"{label}#{run}" if self._runs else label
+
+    def _widen(self, name: str) -> None:
+        columns = min(width(name), self._limit)
+        if columns > self._width:
+            self._width = columns
+            self._made.clear()
+
+
+def _within(text: str, columns: int) -> str:
+    """As much of the beginning of `text` as fits."""
+    while width(text) > columns:
+        text = text[:-1]
+    return text
+
+
+def _slot(label: str) -> int:
+    return crc32(label.encode("utf-8", "surrogatepass")) % len(PALETTE)

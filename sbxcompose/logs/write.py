@@ -1,0 +1,125 @@
+"""Bytes -> a file descriptor, all of them and in order, however slow the reader is."""
+
+from __future__ import annotations
+
+import os
+import select
+import stat
+from collections import deque
+from collections.abc import Sequence
+from itertools import islice
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    import asyncio
+
+HIGH_WATER: Final = 4 * 1024 * 1024
+"""Bytes that may wait for a slow reader; with more, `write` itself waits."""
+
+_MOST_PARTS: Final = min(os.sysconf("SC_IOV_MAX"), 1024)
+
+
+class ReaderGone(Exception):
+    """Whoever read our output has closed it (EPIPE): there is nobody to write for."""
+
+
+class FdSink:
+    """Writes to `fd`, which stays the caller's and stays as it is.
+
+    A pipe or terminal is opened a second time for this, non-blocking: a flag on `fd` itself would be shared
+    with every process that has the same standard output. Where that is not possible, writing blocks while
+    the reader is slow.
+    """
+
+    def __init__(self, fd: int, *, high_water: int = HIGH_WATER) -> None:
+        self._own = _opened_again(fd)
+        self.fd = fd if self._own is None else self._own
+        self._high_water = high_water
+        self._waiting: deque[memoryview] = deque()
+        self.waiting = 0
+        """Bytes that were taken and not yet written."""
+
+    def write(self, parts: Sequence[bytes | memoryview]) -> None:
+        """Write what can be written now and keep the rest; wait only while too much would be kept.
+
+        Raises `ReaderGone`, and `OSError` for anything else (no space left).
+        """
+        for part in parts:
+            self._waiting.append(memoryview(part))
+            self.waiting += len(part)
+        self._write_some()
+        while self.waiting > self._high_water:
+            self._wait()
+            self._write_some()
+
+    def flush(self) -> None:
+        """Write all that is kept, however long it takes. Raises as `write` does."""
+        while self.waiting:
+            self._wait()
+            self._write_some()
+
+    async def drain(self) -> None:
+        """As `flush`, while the event loop goes on: interrupts are heard although the reader has stalled."""
+        import asyncio
+
+        loop = asyncio.get_running_loop()
+        while self.waiting:
+            ready: asyncio.Future[None] = loop.create_future()
+            loop.add_writer(self.fd, _settle, ready)
+            try:
+                await ready
+            finally:
+                loop.remove_writer(self.fd)
+            self._write_some()
+
+    def close(self) -> None:
+        """Give up what is still kept and close what was opened."""
+        self._drop()
+        if self._own is not None:
+            os.close(self._own)
+            self._own = None
+
+    def _write_some(self) -> None:
+        while self._waiting:
+            batch = list(islice(self._waiting, _MOST_PARTS))
+            try:
+                self._written(os.writev(self.fd, batch))
+            except BlockingIOError:
+                return
+            except BrokenPipeError:
+                self._drop()
+                raise ReaderGone from None
+
+    def _written(self, count: int) -> None:
+        self.waiting -= count
+        while self._waiting and count >= len(self._waiting[0]):
+            count -= len(self._waiting.popleft())
+        if count:
+            self._waiting[0] = self._waiting[0][count:]
+
+    def _wait(self) -> None:
+        poll = select.poll()
+        poll.register(self.fd, select.POLLOUT)
+        poll.poll()
+
+    def _drop(self) -> None:
+        self._waiting.clear()
+        self.waiting = 0
+
+
+def _opened_again(fd: int) -> int | None:
+    """A second, non-blocking description of the same pipe or terminal, or None: a file's would have its own
+    offset.
+    """
+    mode = os.fstat(fd).st_mode
+    if not (stat.S_ISFIFO(mode) or os.isatty(fd)):
+        return None
+    try:
+        return os.open(f"/proc/self/fd/{fd}", os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY)
+    except OSError:  # a pipe without reader, no /proc, or a terminal that belongs to another user
+        return None
+
+
+def _settle(future: asyncio.Future[None]) -> None:
+    if not future.done():
+        future.set_result(None)

@@ -1,0 +1,69 @@
+"""Fixtures for tests of the installed command.
+
+`sbx` shares one host among all tests of a session (starting one costs a third of a second), each test in a
+project of its own. `sbx_alone` has a host to itself: for tests that kill, stop or look at the host.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import count
+from pathlib import Path
+
+import pytest
+
+from tests.support.command import Sbx
+from tests.support.home import MARKER, Home, end_of
+
+_numbers = count(1)
+WARM_UP = "name: warm-up\nprocesses: {nothing: {command: ['true'], restart: never}}\n"
+
+
+def _project(directory: Path) -> Path:
+    """A project directory whose name, and so the project's, is unique in the session."""
+    project = directory / f"p{next(_numbers)}"
+    project.mkdir()
+    return project
+
+
+@pytest.fixture(scope="session")
+def shared_host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
+    """A running host that belongs to no test in particular."""
+    with Home.temporary() as home:
+        starter = Sbx(tmp_path_factory.mktemp("host"), home, home.environment())
+        starter.write(WARM_UP)
+        starter.run("up", "-d")
+        starter.run("down")
+        try:
+            yield home
+        finally:
+            starter.run("host", "stop", "--force", code=None)
+
+
+@pytest.fixture
+def sbx(tmp_path: Path, shared_host: Home) -> Iterator[Sbx]:
+    """The command in an empty project directory; whatever the test left running is an error."""
+    project = _project(tmp_path)
+    marker = f"{shared_host.marker}-{project.name}"
+    runner = Sbx(project, shared_host, shared_host.environment(**{MARKER: marker}))
+    before = runner.host_pids()
+    try:
+        yield runner
+    finally:
+        runner.close()
+        if list(project.iterdir()):
+            runner.run("down", "--terminate", "--remove-orphans", code=None)
+        left = end_of(marker)
+    assert not left, f"still alive after the test: {left}"
+    assert runner.host_pids() == before, "the test broke the shared host: use `sbx_alone`"
+
+
+@pytest.fixture
+def sbx_alone(tmp_path: Path, home: Home) -> Iterator[Sbx]:
+    """The command with a host of its own, which is stopped at the end."""
+    runner = Sbx(_project(tmp_path), home, home.environment())
+    try:
+        yield runner
+    finally:
+        runner.close()
+        runner.run("host", "stop", "--force", code=None)

@@ -1,0 +1,42 @@
+"""Start-up time is a feature: what answers at once must not load what it does not need."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from sbxcompose import __version__
+from tests.support.command import COMMAND
+
+HEAVY = {"anyio", "asyncio", "h11", "httpx", "pydantic", "rich", "starlette", "uvicorn", "yaml"}
+LOADED = "import sys; sys.argv = ['sbxcompose', *{arguments!r}]\n{call}\nprint(*sys.modules, file=sys.stderr)"
+CALL = "from sbxcompose.cli.entry import main\ntry: main()\nexcept SystemExit: pass"
+
+
+def loaded_by(*arguments: str, call: str = CALL) -> set[str]:
+    """The top-level modules that a fresh Python has loaded once the command has answered."""
+    script = LOADED.format(arguments=arguments, call=call)
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    return {name.partition(".")[0] for name in done.stderr.split()}
+
+
+@pytest.mark.parametrize("argument", ["--version", "--help"])
+def test_loads_nothing_heavy(argument: str) -> None:
+    assert loaded_by(argument) & HEAVY == set()
+
+
+def test_the_version_does_not_even_load_click() -> None:
+    loaded = loaded_by("--version")
+    assert "sbxcompose" in loaded
+    assert "click" not in loaded
+
+
+def test_the_check_above_sees_what_is_loaded() -> None:
+    assert {"yaml", "pydantic"} <= loaded_by(call="import yaml, pydantic")
+
+
+def test_the_installed_command_tells_its_version() -> None:
+    done = subprocess.run([COMMAND, "--version"], capture_output=True, text=True, check=True)
+    assert done.stdout == f"sbxcompose {__version__}\n"

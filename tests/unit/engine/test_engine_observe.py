@@ -1,0 +1,88 @@
+"""The wire's rows as the planner sees them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from sbxcompose.api.models import ProcessInfo, SandboxInfo
+from sbxcompose.engine.observe import observed_sandbox, read_row
+from sbxcompose.plan.observed import Exit, Instance, Phase, SandboxState
+
+
+def info(**changes: Any) -> ProcessInfo:
+    managed = {
+        "id": "web",
+        "name": "web.2.3f2a9c1d",
+        "status": "running",
+        "restart_count": 1,
+        "restart": {"policy": "on_failure"},
+        "health_status": "disabled",
+        **changes.pop("managed", {}),
+    }
+    body = {
+        "pid": 41,
+        "handle": 7,
+        "status": "running",
+        "command": "x",
+        "started_at": 1_795_000_001_000,
+        **changes,
+    }
+    return ProcessInfo.read({**body, "managed": managed, "from_the_future": 1})
+
+
+def test_the_name_tells_process_replica_and_digest() -> None:
+    row = read_row("app", info())
+    assert row is not None
+    assert (row.instance, row.digest, row.pid) == (Instance("app", "web", 2), "3f2a9c1d", 41)
+    assert row.started_at == 1_795_000_001.0
+
+
+@pytest.mark.parametrize(
+    ("changes", "phase"),
+    [
+        ({}, Phase.RUNNING),
+        ({"managed": {"health_status": "starting"}}, Phase.STARTING),
+        ({"managed": {"health_status": "healthy"}}, Phase.RUNNING),
+        ({"managed": {"health_status": "unhealthy"}}, Phase.UNHEALTHY),
+        ({"status": "exited", "exit_code": 1, "managed": {"status": "backing_off"}}, Phase.BACKING_OFF),
+        ({"status": "exited", "exit_code": 0, "managed": {"status": "stopped"}}, Phase.EXITED),
+        ({"status": "exited", "managed": {"status": "stopped", "stop_requested": True}}, Phase.STOPPED),
+    ],
+)
+def test_each_state_of_the_supervisor_is_a_phase(changes: dict[str, Any], phase: Phase) -> None:
+    row = read_row("app", info(**changes))
+    assert row is not None
+    assert row.phase is phase
+    assert row.live is (phase not in (Phase.EXITED, Phase.STOPPED))
+
+
+def test_the_last_exit_is_kept_while_a_later_run_is_alive() -> None:
+    row = read_row("app", info(managed={"last_exit": {"exit_code": 3, "ended_at": 5000}}))
+    assert row is not None
+    assert row.exit == Exit(3, None, False, 5.0)
+
+
+def test_a_completed_one_shot_is_told_from_one_that_was_stopped() -> None:
+    ended: dict[str, Any] = {"status": "exited", "exit_code": 0}
+    done = {"status": "stopped", "restart": {"policy": "never"}, "last_exit": {"exit_code": 0, "ended_at": 1}}
+    completed = read_row("app", info(**ended, managed=done))
+    stopped = read_row("app", info(**ended, managed={**done, "stop_requested": True}))
+    assert completed is not None
+    assert stopped is not None
+    assert completed.completed
+    assert not stopped.completed
+
+
+def test_rows_that_we_did_not_start_are_foreign() -> None:
+    plain = ProcessInfo(pid=9, status="running", command="bash", args=["-i"], started_at=1)
+    named = info(managed={"name": "somebody's"})
+    seen = observed_sandbox("app", SandboxInfo(id="x", status="running"), [plain, named, info()])
+    assert seen.state is SandboxState.RUNNING
+    assert len(seen.rows) == 1
+    assert {(each.name, each.command) for each in seen.foreign} == {(None, "bash -i"), ("somebody's", "x")}
+
+
+def test_a_sandbox_that_nobody_knows_is_missing() -> None:
+    assert observed_sandbox("app", None, []).state is SandboxState.MISSING

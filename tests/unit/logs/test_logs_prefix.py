@@ -1,0 +1,78 @@
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sbxcompose.logs.prefix import PALETTE, STDERR, STDOUT, Prefixes, colour, colours, fit, width
+
+NAMES = st.text("abcdefghijklmnopqrstuvwxyz0123456789-_./", min_size=1, max_size=12)
+
+
+def test_the_streams_are_told_apart_without_colour() -> None:
+    prefixes = Prefixes(["web", "app/worker"])
+    assert prefixes.of("web", STDOUT, 1) == b"web        | "
+    assert prefixes.of("web", STDERR, 1) == b"web        ! "
+    assert prefixes.of("app/worker", STDOUT, 1) == b"app/worker | "
+    assert prefixes.system() == b"           * "
+
+
+def test_a_colour_ends_before_the_line_and_red_is_for_stderr() -> None:
+    prefixes = Prefixes(["web"], colour=True)
+    paint = b"\x1b[38;5;%dm" % colour("web")
+    assert prefixes.of("web", STDOUT, 1) == paint + b"web |\x1b[0m "
+    assert prefixes.of("web", STDERR, 1) == paint + b"web \x1b[31m!\x1b[0m "
+
+
+def test_a_process_keeps_its_colour_when_it_is_looked_at_alone() -> None:
+    labels = [f"worker{each}" for each in range(len(PALETTE))]
+    together = Prefixes(labels, colour=True)
+    for label in labels:
+        alone = Prefixes([label], colour=True, among=labels)
+        assert alone.of(label, STDOUT, 1).split(b"m")[0] == together.of(label, STDOUT, 1).split(b"m")[0]
+
+
+def test_runs_are_shown_when_asked_for() -> None:
+    prefixes = Prefixes(["web"], runs=True)
+    assert prefixes.of("web", STDOUT, 3) == b"web#3 | "
+    assert prefixes.of("web", STDOUT, 12) == b"web#12 | "
+    assert prefixes.of("web", STDOUT, 3) == b"web#3  | "
+
+
+def test_a_label_that_was_not_announced_widens_the_column() -> None:
+    prefixes = Prefixes(["a"])
+    assert prefixes.of("a", STDOUT, 1) == b"a | "
+    assert prefixes.of("long", STDOUT, 1) == b"long | "
+    assert prefixes.of("a", STDOUT, 1) == b"a    | "
+
+
+def test_what_tells_replicas_apart_survives_the_cut() -> None:
+    first, second = (fit(f"a-process-with-a-very-long-name.{each}", 24) for each in (1, 2))
+    assert first != second
+    assert first == "a-process-with-a…-name.1"
+
+
+def test_wide_characters_take_two_columns() -> None:
+    assert width("日本") == 4
+    assert width("e\u0301") == 1
+    assert fit("日本", 6) == "日本  "
+    assert width(fit("日本語日本語", 6)) == 6
+
+
+@given(st.lists(NAMES, unique=True, max_size=len(PALETTE)))
+def test_no_two_labels_share_a_colour_while_there_are_enough(labels: list[str]) -> None:
+    assert len(set(colours(labels).values())) == len(labels)
+
+
+@given(st.lists(NAMES, unique=True, max_size=40))
+def test_colours_do_not_depend_on_the_order(labels: list[str]) -> None:
+    assert colours(labels) == colours(reversed(labels))
+
+
+def test_colours_are_the_same_in_every_run_and_terminal() -> None:
+    assert colours(["web", "worker", "db"]) == {"db": 32, "web": 201, "worker": 28}
+    assert colours(["web"]) == {"web": colour("web")}
+
+
+@given(st.text(max_size=40), st.integers(1, 30))
+def test_a_label_is_as_wide_as_asked(label: str, columns: int) -> None:
+    assert width(fit(label, columns)) == columns

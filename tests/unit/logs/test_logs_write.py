@@ -1,0 +1,156 @@
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import os
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from sbxcompose.logs.write import FdSink, ReaderGone
+
+
+class Pipe:
+    def __init__(self) -> None:
+        self.reader, self.writer = os.pipe()
+
+    def close_reader(self) -> None:
+        os.close(self.reader)
+        self.reader = -1
+
+
+@pytest.fixture
+def pipe() -> Iterator[Pipe]:
+    pipe = Pipe()
+    yield pipe
+    for fd in (pipe.reader, pipe.writer):
+        if fd >= 0:
+            os.close(fd)
+
+
+def read_all(fd: int, size: int) -> bytes:
+    data = b""
+    while len(data) < size and (more := os.read(fd, size)):
+        data += more
+    return data
+
+
+class Reader:
+    """Reads in a thread of its own, which holds up nobody when a test fails."""
+
+    def __init__(self, fd: int, size: int) -> None:
+        self._read = b""
+        self._thread = threading.Thread(target=self._run, args=(fd, size), daemon=True)
+        self._thread.start()
+
+    def result(self) -> bytes:
+        self._thread.join(10)
+        assert not self._thread.is_alive()
+        return self._read
+
+    def _run(self, fd: int, size: int) -> None:
+        self._read = read_all(fd, size)
+
+
+def test_a_file_gets_all_parts_in_order(tmp_path: Path) -> None:
+    with open(tmp_path / "log", "wb") as file:
+        sink = FdSink(file.fileno())
+        sink.write([b"one ", b"", memoryview(b"two!")[:-1]])
+        sink.write([b" three"] * 3000)
+        sink.close()
+    assert (tmp_path / "log").read_bytes() == b"one two" + b" three" * 3000
+
+
+def test_a_slow_reader_holds_up_nobody(pipe: Pipe) -> None:
+    sink = FdSink(pipe.writer)
+    data = os.urandom(300_000)
+    sink.write([data[:100_000], data[100_000:]])
+    assert sink.waiting > 0
+    reader = Reader(pipe.reader, len(data))
+    sink.flush()
+    assert reader.result() == data
+    sink.close()
+
+
+def test_too_much_waits_for_the_reader(pipe: Pipe) -> None:
+    sink = FdSink(pipe.writer, high_water=1000)
+    data = os.urandom(300_000)
+    reader = Reader(pipe.reader, len(data))
+    sink.write([data])
+    assert sink.waiting <= 1000
+    sink.flush()
+    assert reader.result() == data
+    sink.close()
+
+
+def test_the_callers_descriptor_stays_as_it_is(pipe: Pipe) -> None:
+    sink = FdSink(pipe.writer)
+    assert not fcntl.fcntl(pipe.writer, fcntl.F_GETFL) & os.O_NONBLOCK
+    sink.close()
+    os.write(pipe.writer, b"x")
+
+
+def test_a_descriptor_that_is_non_blocking_already_is_waited_for(pipe: Pipe) -> None:
+    os.set_blocking(pipe.writer, False)
+    sink = FdSink(pipe.writer, high_water=10)
+    reader = Reader(pipe.reader, 200_000)
+    sink.write([b"x" * 200_000])
+    sink.flush()
+    assert reader.result() == b"x" * 200_000
+    sink.close()
+
+
+def test_the_event_loop_goes_on_while_the_reader_stalls(pipe: Pipe) -> None:
+    async def main() -> bytes:
+        sink = FdSink(pipe.writer)
+        sink.write([b"x" * 200_000])
+        drained = asyncio.ensure_future(sink.drain())
+        await asyncio.sleep(0)
+        assert not drained.done()
+        reading = asyncio.to_thread(read_all, pipe.reader, 200_000)
+        async with asyncio.timeout(10):
+            data, _ = await asyncio.gather(reading, drained)
+        sink.close()
+        return data
+
+    assert asyncio.run(main()) == b"x" * 200_000
+
+
+@pytest.mark.parametrize("gone_before", [True, False])
+def test_a_reader_that_has_gone_is_said_so(pipe: Pipe, gone_before: bool) -> None:
+    if gone_before:
+        pipe.close_reader()
+        sink = FdSink(pipe.writer)
+    else:
+        sink = FdSink(pipe.writer)
+        sink.write([b"heard\n"])
+        pipe.close_reader()
+    with pytest.raises(ReaderGone):
+        sink.write([b"x\n"])
+    assert sink.waiting == 0
+    sink.flush()
+    sink.close()
+
+
+def test_a_reader_that_goes_while_we_wait_is_said_so(pipe: Pipe) -> None:
+    async def main() -> None:
+        sink = FdSink(pipe.writer)
+        sink.write([b"x" * 200_000])
+        drained = asyncio.ensure_future(sink.drain())
+        await asyncio.sleep(0)
+        pipe.close_reader()
+        async with asyncio.timeout(10):
+            with pytest.raises(ReaderGone):
+                await drained
+        sink.close()
+
+    asyncio.run(main())
+
+
+def test_no_space_left_is_an_error_of_its_own() -> None:
+    with open("/dev/full", "wb", buffering=0) as full:
+        sink = FdSink(full.fileno())
+        with pytest.raises(OSError, match="No space left"):
+            sink.write([b"x"])
