@@ -16,7 +16,6 @@ from sbxcompose.plan.words import doing, ended, gave_up, seconds, times
 from sbxcompose.plan.world import GONE, World
 from sbxcompose.spec.project import Condition, Process, Project
 
-
 _SHOWN = 8
 
 

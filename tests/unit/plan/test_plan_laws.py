@@ -31,7 +31,7 @@ from tests.unit.plan.plan_worlds import (
 
 NAMES = ("a", "b", "c", "d", "e")
 SANDBOXES = ("left", "right")
-LAWS = settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+LAWS = settings(max_examples=45, deadline=None, suppress_health_check=list(HealthCheck))
 
 
 class World:

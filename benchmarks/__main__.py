@@ -1,0 +1,60 @@
+"""`python -m benchmarks`: measure, and print the figures beside those of the peers."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import sys
+from pathlib import Path
+
+from benchmarks.figures import Figure, as_json, rows
+from benchmarks.lab import ROOT, Lab
+
+NAMES = ("startup", "bring_up", "throughput", "idle", "crash", "stopping", "left_behind", "chain", "planning")
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("--only", action="append", choices=NAMES, help="only this one (repeat for more)")
+    parser.add_argument("--quick", action="store_true", help="fewer runs, less data")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    parser.add_argument(
+        "--cache", type=Path, default=ROOT / ".cache" / "benchmarks", help="where environments are kept"
+    )
+    return parser.parse_args()
+
+
+def _measure(name: str, lab: Lab) -> list[Figure]:
+    """All figures of one benchmark; one that breaks off says why, and the others go on."""
+    module = importlib.import_module(f"benchmarks.{name}")
+    print(f"measuring {module.TITLE} ...", file=sys.stderr)
+    figures: list[Figure] = []
+    try:
+        for figure in module.run(lab):
+            figures.append(figure)  # one by one: what was measured before it broke off stays
+    except Exception as error:
+        figures.append(Figure(f"{module.TITLE} broke off", "", None, "", f"{type(error).__name__}: {error}"))
+    return figures
+
+
+def main() -> int:
+    """Run what was asked for; 1 if a benchmark broke off."""
+    arguments = _arguments()
+    lab = Lab(arguments.cache.resolve(), arguments.quick)
+    lab.cache.mkdir(parents=True, exist_ok=True)
+    print("installing ...", file=sys.stderr)
+    lab.prepare()
+    results = {}
+    for name in arguments.only or NAMES:
+        results[name] = _measure(name, lab)
+        if not arguments.json:
+            print("\n".join(rows(results[name])), flush=True)
+    if arguments.json:
+        print(as_json(results))
+    for peer, reason in lab.missing.items():
+        print(f"{peer}: {reason}", file=sys.stderr)
+    return int(any("broke off" in figure.what for figures in results.values() for figure in figures))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

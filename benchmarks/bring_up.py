@@ -1,0 +1,49 @@
+"""From the command to the moment when each of N processes has had its line shown."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from benchmarks.figures import OURS, Figure
+from benchmarks.lab import Bench, Lab
+from benchmarks.measure import median_of, running, timed, until_printed
+
+TITLE = "bring-up"
+
+
+def _until_all_shown(bench: Bench, count: int, *command: str | Path) -> float:
+    begun = time.perf_counter()
+    with running(command, bench.directory, bench.env) as process:
+        return 1000 * (until_printed(process, rb"hello from \d+$", count) - begun)
+
+
+def run(lab: Lab) -> Iterator[Figure]:
+    for count in (50, 200):
+        with lab.bench() as bench:
+            lines = [f"p{n}: echo hello from {n}; exec sleep 1000\n" for n in range(count)]
+            bench.write("Procfile", "".join(lines))
+            yield from _of(lab, bench, count)
+
+
+def _of(lab: Lab, bench: Bench, count: int) -> Iterator[Figure]:
+    what = f"{count} processes, each with a line shown"
+
+    def shown(*command: str | Path) -> float:
+        return median_of(lambda: _until_all_shown(bench, count, *command), lab.runs(8))
+
+    def cold() -> float:
+        bench.stop_host()
+        return _until_all_shown(bench, count, lab.ours, "up")
+
+    _until_all_shown(bench, count, lab.ours, "up")  # starts the host, and fills the cache of resolved files
+    yield Figure(what, OURS, shown(lab.ours, "up"), "ms", "host warm")
+    if honcho := lab.peer("honcho"):
+        yield Figure(what, "honcho", shown(honcho, "start"), "ms")
+    if nf := lab.peer("nf"):
+        yield Figure(what, "nf", shown(nf, "start"), "ms")
+    yield Figure(f"{what}, host cold", OURS, median_of(cold, lab.runs(6)), "ms")
+    bench.sbx("up", "-d")
+    again = median_of(lambda: timed([lab.ours, "up", "-d"], bench.directory, bench.env), lab.runs(12))
+    yield Figure(f"a second `up -d` of {count}", OURS, 1000 * again, "ms", "nothing to do")

@@ -1,0 +1,155 @@
+"""Reading clocks and `/proc`; waiting for what a command prints."""
+
+from __future__ import annotations
+
+import os
+import re
+import selectors
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from statistics import median
+
+TICKS = os.sysconf("SC_CLK_TCK")
+LIMIT = 60.0
+"""Seconds after which a measured command counts as hanging."""
+
+
+class Hangs(Exception):
+    """A measured command did not do in `LIMIT` seconds what it should."""
+
+
+def median_of(measure: Callable[[], float], runs: int) -> float:
+    """The median of several measurements."""
+    return median(measure() for _ in range(runs))
+
+
+def timed(arguments: Sequence[str | Path], cwd: Path, env: Mapping[str, str], *, check: bool = True) -> float:
+    """Seconds from spawn to exit of a command whose output nobody reads."""
+    null = subprocess.DEVNULL
+    begun = time.perf_counter()
+    subprocess.run(
+        arguments, cwd=cwd, env=env, stdin=null, stdout=null, stderr=null, check=check, timeout=LIMIT
+    )
+    return time.perf_counter() - begun
+
+
+@contextmanager
+def running(
+    arguments: Sequence[str | Path], cwd: Path, env: Mapping[str, str]
+) -> Iterator[subprocess.Popen[bytes]]:
+    """A command in the background, its output on one pipe; ended by SIGINT as by Ctrl-C, then by SIGKILL."""
+    process = subprocess.Popen(
+        arguments,
+        cwd=cwd,
+        env=env,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
+    )
+    assert process.stdout
+    try:
+        yield process
+    finally:
+        end(process, signal.SIGINT, 15.0)
+        process.stdout.close()
+
+
+def end(process: subprocess.Popen[bytes], number: int, limit: float) -> float | None:
+    """Send a signal to a command, reading on until it ends; seconds that took, None if it had to be killed.
+
+    Does not wait for the end of its output: what it leaves behind may hold that open.
+    """
+    assert process.stdout
+    begun = time.perf_counter()
+    if process.poll() is not None:
+        return 0.0
+    process.send_signal(number)
+    gone = os.pidfd_open(process.pid)
+    try:
+        ended = _drain_until(gone, process.stdout.fileno(), begun + limit)
+    finally:
+        os.close(gone)
+    if not ended:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    return time.perf_counter() - begun if ended else None
+
+
+def _drain_until(gone: int, output: int, deadline: float) -> bool:
+    """Read and forget until `gone` is readable; whether that came before the deadline."""
+    with selectors.DefaultSelector() as selector:
+        selector.register(gone, selectors.EVENT_READ)
+        selector.register(output, selectors.EVENT_READ)
+        while ready := selector.select(max(0.0, deadline - time.perf_counter())):
+            descriptors = {key.fd for key, _ in ready}
+            if gone in descriptors:
+                return True
+            if not os.read(output, 1 << 20):
+                selector.unregister(output)
+    return False
+
+
+def until_printed(process: subprocess.Popen[bytes], pattern: bytes, count: int) -> float:
+    """Read a command's output until `pattern` has come `count` times; the moment on the performance counter.
+
+    Raises `Hangs` if it does not come.
+    """
+    assert process.stdout
+    seen, sought, rest = 0, re.compile(pattern), b""
+    with selectors.DefaultSelector() as selector:
+        selector.register(process.stdout, selectors.EVENT_READ)
+        while seen < count:
+            if not selector.select(LIMIT) or not (chunk := os.read(process.stdout.fileno(), 1 << 20)):
+                raise Hangs(f"{seen} of {count} lines came: {rest[-300:].decode(errors='replace')}")
+            *whole, rest = (rest + chunk).split(b"\n")
+            seen += sum(1 for line in whole if sought.search(line))
+    return time.perf_counter()
+
+
+def cpu_seconds(pid: int) -> float:
+    """CPU time, user and system, of a process itself, also of a zombie."""
+    fields = Path("/proc", str(pid), "stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / TICKS
+
+
+def resident(pid: int, kind: str = "Pss") -> int:
+    """Bytes of memory of a process: `Pss` (shared pages divided among their users) or `Rss`."""
+    for line in Path("/proc", str(pid), "smaps_rollup").read_text().splitlines():
+        if line.startswith(f"{kind}:"):
+            return int(line.split()[1]) * 1024
+    return 0
+
+
+def wake_ups(pid: int) -> int:
+    """How often the threads of a process have gone to sleep (and so were woken), since their beginning."""
+    total = 0
+    for task in Path("/proc", str(pid), "task").iterdir():
+        for line in (task / "status").read_text().splitlines():
+            if line.startswith("voluntary_ctxt_switches:"):
+                total += int(line.split()[1])
+    return total
+
+
+def processes() -> dict[int, tuple[int, str]]:
+    """All processes as {pid: (parent's pid, name)}."""
+    found = {}
+    for name in filter(str.isdigit, os.listdir("/proc")):
+        with suppress(OSError):
+            head, _, tail = Path("/proc", name, "stat").read_text().rpartition(")")
+            found[int(name)] = (int(tail.split()[1]), head.partition("(")[2])
+    return found
+
+
+def tree(root: int, leave_out: Iterable[str]) -> list[int]:
+    """`root` and all that descends from it, without processes of the names `leave_out`."""
+    known, dropped = processes(), set(leave_out)
+    found = [root]
+    for pid in found:
+        found += [each for each, (parent, _) in known.items() if parent == pid]
+    return [pid for pid in found if pid in known and known[pid][1] not in dropped]

@@ -1,0 +1,45 @@
+"""The planner alone, in this process: from a project and an empty world to a plan."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+
+from benchmarks.figures import OURS, Figure
+from benchmarks.lab import Lab
+from benchmarks.measure import median_of
+from sbxcompose.plan.diff import plan_up
+from sbxcompose.plan.observed import Observed
+from sbxcompose.spec.project import Dependency, Process, Project, Sandbox
+
+TITLE = "planning"
+
+
+def _project(count: int) -> Project:
+    """A project of `count` processes, each of which needs the one a hundred before it."""
+    processes = tuple(
+        Process(
+            sandbox="main",
+            name=f"p{n}",
+            command=("true",),
+            digest=f"{n:08x}",
+            depends_on=(Dependency("main", f"p{n - 100}"),) if n >= 100 else (),
+        )
+        for n in range(count)
+    )
+    return Project("many", "/many", "local", (Sandbox("main", "many-main", processes),))
+
+
+def _milliseconds(project: Project) -> float:
+    begun = time.perf_counter()
+    plan_up(project, Observed())
+    return 1000 * (time.perf_counter() - begun)
+
+
+def run(lab: Lab) -> Iterator[Figure]:
+    for count in (1_000, 10_000):
+        project = _project(count)
+        took = median_of(lambda project=project: _milliseconds(project), lab.runs(8))  # type: ignore[misc]
+        yield Figure(
+            f"a plan for {count:,} processes", OURS, took, "ms", "aim 200" if count == 10_000 else ""
+        )

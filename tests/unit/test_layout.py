@@ -1,0 +1,137 @@
+"""The project's own rules, held against its files: dependencies, sizes, and documents that are true."""
+
+from __future__ import annotations
+
+import ast
+import re
+import sys
+import tomllib
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+PACKAGE = ROOT / "sbxcompose"
+SOURCES = sorted(PACKAGE.rglob("*.py"))
+DISTRIBUTIONS = {"yaml": "pyyaml", "pydantic_core": "pydantic", "_pytest": "pytest"}
+"""Modules that are not named as the distribution that carries them."""
+LONGEST_FUNCTION = 50
+LONGEST_FILE = 600
+
+
+@cache
+def tree(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(), str(path))
+
+
+def imported(path: Path) -> Iterator[str]:
+    """The modules that a file imports anywhere in it."""
+    for node in ast.walk(tree(path)):
+        if isinstance(node, ast.Import):
+            yield from (each.name for each in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
+            yield node.module
+
+
+def distributions(paths: list[Path]) -> set[str]:
+    """The third parties that files import, as pip names them."""
+    tops = {name.partition(".")[0] for path in paths for name in imported(path)}
+    foreign = tops - sys.stdlib_module_names - {"sbxcompose", "tests", "benchmarks"}
+    return {DISTRIBUTIONS.get(name, name) for name in foreign}
+
+
+def declared(requirements: list[str]) -> set[str]:
+    return {re.split(r"[<>=!~\[; ]", each)[0].lower() for each in requirements}
+
+
+@cache
+def pyproject() -> dict[str, dict[str, list[str]]]:
+    project: dict[str, dict[str, list[str]]] = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    return project
+
+
+def test_what_is_imported_is_declared_and_nothing_else() -> None:
+    assert distributions(SOURCES) == declared(list(pyproject()["dependencies"]))
+
+
+def test_what_the_tests_import_comes_with_the_development_extra() -> None:
+    own = [path for folder in ("tests", "benchmarks") for path in sorted((ROOT / folder).rglob("*.py"))]
+    available = declared([*pyproject()["dependencies"], *pyproject()["optional-dependencies"]["dev"]])
+    assert distributions(own) <= available
+
+
+def test_the_keeper_imports_the_standard_library_and_nothing_of_ours_but_paths_and_errors() -> None:
+    allowed = ("sbxcompose.host.keeper", "sbxcompose.host.paths", "sbxcompose.errors")
+    foreign = {
+        (path.name, name)
+        for path in sorted((PACKAGE / "host" / "keeper").glob("*.py"))
+        for name in imported(path)
+        if name.partition(".")[0] not in sys.stdlib_module_names and not name.startswith(allowed)
+    }
+    assert foreign == set()
+
+
+def test_packages_are_empty_so_that_an_import_says_where_a_thing_lives() -> None:
+    full = [
+        path for path in SOURCES if path.name == "__init__.py" and path.parent != PACKAGE and path.read_text()
+    ]
+    assert full == []
+
+
+def test_functions_stay_short() -> None:
+    functions = [
+        (f"{path.relative_to(ROOT)}:{node.name}", (node.end_lineno or 0) - node.lineno + 1)
+        for path in SOURCES
+        for node in ast.walk(tree(path))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+    ]
+    assert [(name, lines) for name, lines in functions if lines > LONGEST_FUNCTION] == []
+
+
+def test_files_stay_short() -> None:
+    lengths = {str(path.relative_to(ROOT)): len(path.read_text().splitlines()) for path in SOURCES}
+    assert {name: lines for name, lines in lengths.items() if lines > LONGEST_FILE} == {}
+
+
+def test_modules_open_with_a_sentence_on_what_they_are() -> None:
+    silent = [path for path in SOURCES if path.read_text() and not ast.get_docstring(tree(path))]
+    assert silent == []
+
+
+def test_the_readme_lists_every_command() -> None:
+    from sbxcompose.cli.main import COMMANDS
+
+    listed = re.findall(r"^\| `([a-z]+)", (ROOT / "README.md").read_text(), re.MULTILINE)
+    assert sorted(listed) == sorted(COMMANDS)
+
+
+def test_the_readme_the_makefile_and_ci_run_the_tests_alike() -> None:
+    assert "make test" in (ROOT / "README.md").read_text()
+    assert "python -m pytest" in (ROOT / "README.md").read_text()
+    assert "python -m pytest" in (ROOT / "Makefile").read_text()
+    assert re.search(r"^stage \"tests\" run_make test$", (ROOT / ".ci" / "run").read_text(), re.MULTILINE)
+
+
+DOCUMENTS = ["README.md", "CONTRIBUTING.md", "docs/architecture.md", "docs/decisions.md"]
+
+
+@pytest.mark.parametrize("document", DOCUMENTS)
+def test_documents_name_only_files_that_exist(document: str) -> None:
+    text = (ROOT / document).read_text()
+    named = set(re.findall(r"`((?:sbxcompose|tests|docs|examples|benchmarks|schemas)/[\w./-]+)`", text))
+    linked = {(ROOT / document).parent / each for each in re.findall(r"\]\(([\w./-]+)\)", text)}
+    missing = [each for each in [*(ROOT / name for name in named), *linked] if not each.exists()]
+    assert missing == []
+
+
+def test_the_picture_of_the_architecture_shows_every_folder_and_only_real_ones() -> None:
+    picture = (ROOT / "docs" / "architecture.md").read_text().partition("```text")[2].partition("```")[0]
+    shown = set(re.findall(r"^  (\w+)/ ", picture, re.MULTILINE))
+    folders = {path.name for path in PACKAGE.iterdir() if path.is_dir() and (path / "__init__.py").exists()}
+    assert shown == folders
+
+
+def test_the_changelog_speaks_of_what_is_not_released_yet() -> None:
+    assert "## [Unreleased]" in (ROOT / "CHANGELOG.md").read_text()
