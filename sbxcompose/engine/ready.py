@@ -158,9 +158,9 @@ class _Patience:
             return
         if not row.live:
             raise ProcessFailed(f"{label(row.instance)} {row_end(row)}")
-        crashes = row.restarts - self._restarts
-        if crashes >= CRASHES and row.phase is Phase.BACKING_OFF:
-            raise ProcessFailed(f"{label(row.instance)} has failed {crashes + 1} times in a row: it {row_end(row)}")
+        if row.restarts >= self._least and row.phase is Phase.BACKING_OFF:
+            times = row.restarts - self._restarts + 1
+            raise ProcessFailed(f"{label(row.instance)} has failed {times} times in a row: it {row_end(row)}")
 
 
 async def line_in_log(link: Link, instance: Instance, run: int, pattern: str) -> None:

@@ -51,7 +51,7 @@ class LogView:
         self._sources: dict[tuple[Instance, int, int], Source] = {}
         self._masker = Masker(secret_values(project))
         self.sink = FdSink(sys.stdout.fileno())
-        clean = not style.raw and sys.stdout.isatty()
+        clean = not style.raw and (sys.stdout.isatty() or shell.out.enabled)
         self._log = LogOutput(self._renderer(shell, project, style), self.sink, clean=clean, masker=self._masker)
         self.heard: Callable[[events.Event], None] = lambda event: None
         """What else wants to hear of events."""
@@ -61,17 +61,18 @@ class LogView:
             return JsonRenderer()
         prefixes = None
         if style.prefix:
-            prefixes = Prefixes(self._labels(project), colour=shell.out.enabled, runs=style.runs)
+            labels = self._labels(project)
+            shown = [label for instance, label in labels.items() if self._shows(instance)]
+            prefixes = Prefixes(shown, colour=shell.out.enabled, runs=style.runs, among=labels.values())
         return PrefixedRenderer(prefixes, timestamps=style.timestamps, colour=shell.out.enabled)
 
-    def _labels(self, project: Project) -> list[str]:
-        return [
-            self._names.instance(instance)
-            for process in project.processes()
+    def _labels(self, project: Project) -> dict[Instance, str]:
+        return {
+            instance: self._names.instance(instance)
+            for process in (*project.processes(), *project.inactive)
             if not process.name.startswith("@")
-            for replica in range(1, process.replicas + 1)
-            if self._shows(instance := Instance(process.sandbox, process.name, replica))
-        ]
+            for instance in (Instance(process.sandbox, process.name, each + 1) for each in range(process.replicas))
+        }
 
     def output(self, instance: Instance, stream: int, run: int, time_ms: int, data: bytes) -> None:
         """Take a chunk of output. Raises `ReaderGone`."""
@@ -83,6 +84,7 @@ class LogView:
         if isinstance(event, events.RunEnded):
             for stream in (1, 2):
                 self._log.end(self._source(event.instance, stream, event.run))
+                del self._sources[event.instance, stream, event.run]
         said = announce(event)
         if said is not None and (said.instance is None or self._shows(said.instance)):
             self.say(said)
