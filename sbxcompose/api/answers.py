@@ -9,6 +9,19 @@ from sbxcompose.api.transport import Answer
 from sbxcompose.errors import Conflict, NotFound, Refused
 
 
+_PLAIN = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~@")
+
+
+def segment(text: str) -> str:
+    """`text` as one segment of a URL's path."""
+    if _PLAIN.issuperset(text):
+        return text
+    # Imported late: it costs a tenth of a command's start-up, and our own names never need it.
+    from urllib.parse import quote
+
+    return quote(text, safe="")
+
+
 def expect(answer: Answer, what: str) -> Any:
     """The decoded body of a good answer (2xx). Raises `NotFound`, `Conflict` or `Refused` naming `what`."""
     if 200 <= answer.status < 300:

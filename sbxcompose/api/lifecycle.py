@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from typing import Any
-from urllib.parse import quote
 
-from sbxcompose.api.answers import expect
+from sbxcompose.api.answers import expect, segment
 from sbxcompose.api.models import CreateRequest, SandboxInfo
 from sbxcompose.api.transport import Transport
 from sbxcompose.errors import NotFound
@@ -16,7 +15,7 @@ class Lifecycle:
 
     def __init__(self, transport: Transport, namespace: str = "default") -> None:
         self._transport = transport
-        self._path = f"/v1/namespaces/{quote(namespace, safe='')}/sandboxes"
+        self._path = f"/v1/namespaces/{segment(namespace)}/sandboxes"
 
     async def find(self, name: str) -> SandboxInfo | None:
         """The sandbox of that name or id; None if there is none."""
@@ -41,7 +40,7 @@ class Lifecycle:
             found += [SandboxInfo.read(each) for each in page["sandboxes"]]
             if not page.get("next_cursor"):
                 return found
-            cursor = f"&cursor={quote(page['next_cursor'], safe='')}"
+            cursor = f"&cursor={segment(page['next_cursor'])}"
 
     async def terminate(self, name: str) -> None:
         """End the sandbox and everything in it. One that is gone already is fine."""
@@ -50,4 +49,4 @@ class Lifecycle:
             expect(answer, f"sandbox {name}")
 
     def _of(self, name: str) -> str:
-        return f"{self._path}/{quote(name, safe='')}"
+        return f"{self._path}/{segment(name)}"

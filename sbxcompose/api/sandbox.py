@@ -12,9 +12,8 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import quote
 
-from sbxcompose.api.answers import expect, refusal
+from sbxcompose.api.answers import expect, refusal, segment
 from sbxcompose.api.frames import SseDecoder
 from sbxcompose.api.models import ProcessInfo, StartRequest
 from sbxcompose.api.transport import Answer, Stream, Transport
@@ -208,4 +207,4 @@ def _start_body(request: StartRequest) -> dict[str, Any]:
 
 
 def _of(process: str) -> str:
-    return f"/processes/{quote(process, safe='')}"
+    return f"/processes/{segment(process)}"

@@ -117,7 +117,7 @@ class _Up:
     def _show(self, plan: Plan) -> None:
         from sbxcompose.cli.bring_up import say_notes
 
-        say_notes(self._shell, self._project, plan)
+        say_notes(self._shell, plan)
         if plan.empty:
             self._say("everything runs already; showing output, Ctrl-C stops it")
 

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 from sbxcompose.cli.context import Shell
 from sbxcompose.cli.running import Interrupts, run_command
-from sbxcompose.engine.providers import local_notes
 from sbxcompose.engine.road import go
 from sbxcompose.engine.session import Session
 from sbxcompose.engine.states import States, instances_of
@@ -17,7 +16,7 @@ from sbxcompose.errors import Interrupted, UsageError
 from sbxcompose.plan.names import Names, resolve_all
 from sbxcompose.plan.observed import Instance
 from sbxcompose.plan.options import Intent, Options
-from sbxcompose.plan.steps import CreateSandbox, Plan
+from sbxcompose.plan.steps import Plan
 from sbxcompose.spec.project import Process, Project
 
 if TYPE_CHECKING:
@@ -126,7 +125,7 @@ async def _detached(
             def show(plan: Plan) -> None:
                 plans.append(plan)
                 states.expect(plan)
-                say_notes(shell, project, plan)
+                say_notes(shell, plan)
 
             bringing = go(session, Intent.UP, options, show)
             if not request.wait:
@@ -144,10 +143,7 @@ async def _detached(
             raise
 
 
-def say_notes(shell: Shell, project: Project, plan: Plan) -> None:
-    """What is worth knowing about a plan, and, when sandboxes are made, about keys without a meaning here."""
+def say_notes(shell: Shell, plan: Plan) -> None:
+    """What is worth knowing about a plan."""
     for note in plan.notes:
         shell.note(str(note))
-    if any(isinstance(step.action, CreateSandbox) for step in plan):
-        for text in local_notes(project):
-            shell.note(text)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import signal
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, TypeVar
@@ -54,6 +55,8 @@ def run_command(main: Callable[[Interrupts], Coroutine[Any, Any, T]]) -> T:
     """Run a command that deals with interrupts itself."""
 
     async def body() -> T:
+        gc.enable()
+        gc.freeze()
         interrupts = Interrupts()
         loop = asyncio.get_running_loop()
         for number in SIGNALS:

@@ -92,7 +92,7 @@ def refuse_cloud_only(sandbox: Sandbox) -> None:
     """Raise `Unsupported` for what this machine cannot do and what must not be quietly ignored.
 
     `image`, `resources` and `timeout` describe the machine in the cloud; here processes run on this machine as it is,
-    which `local_notes` says. A snapshot's contents, mounted file systems and a network policy are promises.
+    as the plan notes. A snapshot's contents, mounted file systems and a network policy are promises.
     """
     refused = [
         key
@@ -109,27 +109,6 @@ def refuse_cloud_only(sandbox: Sandbox) -> None:
             f"sandbox {sandbox.name}: the provider `local` cannot do {keys}",
             hint="use `provider: tensorlake`, or take the key out of the file",
         )
-
-
-def local_notes(project: Project) -> list[str]:
-    """What the file says that has no meaning on this machine, a line each."""
-    notes = []
-    for sandbox in project.sandboxes:
-        keys = [
-            key
-            for key, present in (
-                ("image", sandbox.image is not None),
-                ("resources", sandbox.resources is not None),
-                ("timeout", sandbox.timeout is not None),
-            )
-            if present
-        ]
-        if keys and project.provider == "local":
-            words = " and ".join(f"`{key}`" for key in keys)
-            notes.append(
-                f"sandbox {sandbox.name}: {words} hold in the cloud; here processes run on this machine as it is"
-            )
-    return notes
 
 
 def local_provider(project: Project) -> LocalProvider:

@@ -23,7 +23,7 @@ async def look(session: Session, intent: Intent, options: Options) -> Plan:
 async def go(session: Session, intent: Intent, options: Options, show: Show) -> Result:
     """Do it; `show` is given the plan before anything is done."""
     found = await look(session, intent, options)
-    if found.provisional:
+    while found.provisional:
         first = await session.carry_out(found.sandboxes_first())
         if not first.good:
             show(found)

@@ -20,7 +20,7 @@ from sbxcompose.engine.providers import Provider, local_provider
 from sbxcompose.engine.ready import Readiness
 from sbxcompose.engine.requests import base_environment, command_request, start_request
 from sbxcompose.errors import Conflict, Unreachable, Unsupported
-from sbxcompose.plan.observed import Instance, Observed, ObservedSandbox, SandboxState, managed_name
+from sbxcompose.plan.observed import Instance, Observed, ObservedSandbox, SandboxState, next_name
 from sbxcompose.plan.steps import (
     Await,
     CreateSandbox,
@@ -179,8 +179,8 @@ class Session:
         match step.action:
             case CreateSandbox(sandbox):
                 await self._link(sandbox, await self.provider.create(sandbox))
-            case Start(process, instance):
-                await self._start(process, instance)
+            case Start(process, instance, name):
+                await self._start(process, instance, name)
             case Stop(row, signal, grace):
                 await self._again(
                     lambda: self.links[row.instance.sandbox].client.stop(row.name, signal=signal, grace=grace)
@@ -198,14 +198,12 @@ class Session:
         if link is not None:
             await link.close()
 
-    async def _start(self, process: Process, instance: Instance) -> None:
-        """Start it under the first free name; look again after a conflict or a lost answer."""
+    async def _start(self, process: Process, instance: Instance, name: str) -> None:
+        """Start it under `name` or the next free one; look again after a conflict or a lost answer."""
         link = self.links[instance.sandbox]
         self._ready[instance.sandbox].expect(process, instance)
         base = base_environment(process, self.project, self._environ)
-        suffix = 0
         for attempt in range(1, START_TRIES + 1):
-            name = managed_name(instance, process.digest, suffix)
             try:
                 await link.start(start_request(self.project, process, instance, name), base)
                 return
@@ -217,7 +215,8 @@ class Session:
                 row = await self._row_named(link, name)
                 if row is not None and row.managed is not None and row.managed.status != "stopped":
                     return
-                suffix += row is not None and isinstance(error, Conflict)
+                if row is not None and isinstance(error, Conflict):
+                    name = next_name(name)
 
     async def _row_named(self, link: Link, name: str) -> ProcessInfo | None:
         rows: list[ProcessInfo] = []

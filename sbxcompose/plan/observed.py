@@ -168,3 +168,9 @@ def managed_name(instance: Instance, digest: str, suffix: int = 0) -> str:
     """The name under which an instance is started: the inverse of `parse_name`."""
     replica = f".{instance.replica}" if instance.replica > 1 else ""
     return f"{instance.process}{replica}.{digest}" + (f".{suffix}" if suffix else "")
+
+
+def next_name(name: str) -> str:
+    """The next name for the same thing, for a server on which that of an ended row cannot be used again."""
+    process, replica, digest, suffix = parse_name(name) or (name, 1, "", 0)
+    return managed_name(Instance("", process, replica), digest, suffix + 1)

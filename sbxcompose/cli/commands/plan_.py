@@ -39,7 +39,7 @@ def command(shell: Shell, /, names: tuple[str, ...], as_json: bool, exit_code: b
         else:
             for step in plan:
                 shell.print(str(step))
-            say_notes(shell, project, plan)
+            say_notes(shell, plan)
             shell.say(plan.summary)
         return CHANGES if exit_code and not plan.empty else 0
 
