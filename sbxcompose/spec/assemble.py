@@ -40,9 +40,7 @@ class Assembler:
     Mistakes go to the reader's, and then the result is of no use.
     """
 
-    def __init__(
-        self, reader: Reader, model: ProjectModel, places: Places, uses: list[Use], directory: str
-    ) -> None:
+    def __init__(self, reader: Reader, model: ProjectModel, places: Places, uses: list[Use], directory: str) -> None:
         self._reader = reader
         self._model = model
         self._places = places
@@ -52,6 +50,9 @@ class Assembler:
         self._profiles = active_profiles(reader.request, reader.variable, model)
         self._sandboxes = self._all_sandboxes()
         self._entries = self._all_entries()
+        self._by_sandbox: dict[str, dict[str, Entry]] = {}
+        for (holder, name), entry in self._entries.items():
+            self._by_sandbox.setdefault(holder, {})[name] = entry
         self._scale: dict[Address, int] = {}
 
     def assemble(self) -> Project:
@@ -135,7 +136,7 @@ class Assembler:
 
     def entries_of(self, sandbox: str) -> dict[str, Entry]:
         """The processes of a sandbox, active or not, in file order."""
-        return {name: entry for (holder, name), entry in self._entries.items() if holder == sandbox}
+        return self._by_sandbox.get(sandbox, {})
 
     def _base_environment(self) -> dict[str, str]:
         # Procfile tools hand `.env` to the processes; a file of our own only uses it for `${VAR}`.
@@ -261,9 +262,7 @@ class _SandboxMaker:
                     sandbox=self._name,
                     name=f"@setup{number}",
                     command=command,
-                    digest=digest(
-                        command, self._env, restart=restart, after="" if before is None else before.digest
-                    ),
+                    digest=digest(command, self._env, restart=restart, after="" if before is None else before.digest),
                     env=self._env,
                     restart=restart,
                     depends_on=after,

@@ -49,8 +49,7 @@ class WithEnvironment(Strict):
 
     env: Environment = Field(
         {},
-        description="Variables: a mapping, or a list of `NAME=value`. A name without a value takes the "
-        "caller's.",
+        description="Variables: a mapping, or a list of `NAME=value`. A name without a value takes the caller's.",
     )
     env_file: EnvFiles = Field(
         (),

@@ -171,9 +171,7 @@ def _write_entry(path: str, content: bytes) -> None:
     """All of it or nothing, whoever else writes at the same time."""
     temporary = f"{path}.{os.getpid()}"
     try:
-        descriptor = os.open(
-            temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600
-        )
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     except FileExistsError:
         os.unlink(temporary)  # of a process that died, and had our number
         return

@@ -80,9 +80,7 @@ class _Parser:
         rest = _REST.match(self._text, found.end())
         self._at = self._line_end(found.end()) + 1
         if rest is None:
-            self._wrong(
-                found.end(), "something follows the closing quote", "quote all of the value, or nothing"
-            )
+            self._wrong(found.end(), "something follows the closing quote", "quote all of the value, or nothing")
         self.values[name] = found[1] if quote == "'" else self._double(found[1], start)
 
     def _double(self, inner: str, start: int) -> str:

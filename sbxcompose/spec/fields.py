@@ -39,9 +39,7 @@ class AlsoAs:
     def __init__(self, *forms: JsonSchemaValue) -> None:
         self._forms = forms
 
-    def __get_pydantic_json_schema__(
-        self, core: CoreSchema, handler: GetJsonSchemaHandler
-    ) -> JsonSchemaValue:
+    def __get_pydantic_json_schema__(self, core: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
         return {"anyOf": [*self._forms, handler(core)]}
 
 
@@ -64,9 +62,7 @@ def _with_unit(parse: Callable[[str], float]) -> Callable[[Any], Any]:
 
 
 def _unit_schema(pattern: str, examples: list[str]) -> WithJsonSchema:
-    return WithJsonSchema(
-        {"anyOf": [{"type": "string", "pattern": pattern, "examples": examples}, {"const": 0}]}
-    )
+    return WithJsonSchema({"anyOf": [{"type": "string", "pattern": pattern, "examples": examples}, {"const": 0}]})
 
 
 Duration = Annotated[
@@ -94,8 +90,9 @@ def _number(value: Any) -> Any:
     return int(value) if isinstance(value, str) and re.fullmatch(r"-?\d{1,18}", value, re.ASCII) else value
 
 
-Integer = Annotated[int, BeforeValidator(_number)]
-Port = Annotated[Integer, Field(ge=1, le=65535)]
+AS_NUMBER = BeforeValidator(_number)
+"""Stands behind the bounds of a number, because the JSON schema only shows what comes before it."""
+Port = Annotated[int, Field(ge=1, le=65535), AS_NUMBER]
 
 
 def _boolean(value: Any) -> Any:
@@ -206,9 +203,7 @@ def _signal(value: Any) -> Any:
         word = value.upper()
         word = word if word.startswith("SIG") else f"SIG{word}"
         if word not in _SIGNALS:
-            near = did_you_mean(
-                word, list(_SIGNALS), "a name such as `SIGTERM`, `SIGINT`, `SIGHUP`, or a number"
-            )
+            near = did_you_mean(word, list(_SIGNALS), "a name such as `SIGTERM`, `SIGINT`, `SIGHUP`, or a number")
             raise wrong(f"no signal is named `{value}`", near)
         return _SIGNALS[word]
     if type(value) is int and not 0 < value < signal.NSIG:
@@ -235,15 +230,11 @@ Signal = Annotated[
 
 def _name(value: str) -> str:
     if not re.fullmatch(NAME_PATTERN, value, re.ASCII):
-        raise wrong(
-            f"`{value}` cannot be a name", "names have letters, digits, `-` and `_`, at most 63 of them"
-        )
+        raise wrong(f"`{value}` cannot be a name", "names have letters, digits, `-` and `_`, at most 63 of them")
     return value
 
 
-Name = Annotated[
-    str, AfterValidator(_name), WithJsonSchema({"type": "string", "pattern": f"^{NAME_PATTERN}$"})
-]
+Name = Annotated[str, AfterValidator(_name), WithJsonSchema({"type": "string", "pattern": f"^{NAME_PATTERN}$"})]
 
 
 def _full_name(value: str) -> str:

@@ -130,9 +130,7 @@ class Reader:
         assert root is not None, "only a file with a mistake has no tree"
         return root
 
-    def _tree(
-        self, path: str, above: list[str], *, named: bool = False, optional: bool = False
-    ) -> Mapping | None:
+    def _tree(self, path: str, above: list[str], *, named: bool = False, optional: bool = False) -> Mapping | None:
         content = self._content(path, named)
         document = self._document(path, content)
         if document is None:

@@ -81,12 +81,8 @@ class _Reader:
         found = _BRACED.match(text, start)
         if end is None or found is None:
             whole = text[start - 2 : len(text) if end is None else end + 1]
-            problem = (
-                "is not a substitution" if end is not None else "has no closing `}`, or is nested too deeply"
-            )
-            self._problem(
-                whole, f"`{_short(whole)}` {problem}", "a dollar sign for the shell is written `$$`"
-            )
+            problem = "is not a substitution" if end is not None else "has no closing `}`, or is nested too deeply"
+            self._problem(whole, f"`{_short(whole)}` {problem}", "a dollar sign for the shell is written `$$`")
             return "", len(text) if end is None else end + 1
         name, op = found["name"], found["op"]
         expression = text[start - 2 : end + 1]
@@ -105,9 +101,7 @@ class _Reader:
             return self.read(rest)
         said = self.read(rest)
         state = "is empty" if value == "" else "is not set"
-        self._problem(
-            expression, f"the variable `{name}` {state}" + (f": {said}" if said else ""), f"set `{name}`"
-        )
+        self._problem(expression, f"the variable `{name}` {state}" + (f": {said}" if said else ""), f"set `{name}`")
         return ""
 
     def _problem(self, expression: str, message: str, hint: str) -> None:

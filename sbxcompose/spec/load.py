@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sbxcompose.errors import UsageError
+from sbxcompose.errors import Mistake, UsageError
 from sbxcompose.spec.assemble import Assembler
 from sbxcompose.spec.files import Reader, find_files, raise_mistakes
 from sbxcompose.spec.places import Places
@@ -32,7 +32,9 @@ def load_project(request: LoadRequest, sources: Sources | None = None) -> Projec
     reader.mistakes.extend(converter.mistakes)
     if converter.exhausted:
         raise_mistakes(reader.mistakes)
-    model = validate(values, places, reader.mistakes)
+    wrong: list[Mistake] = []
+    model = validate(values, places, wrong)
+    reader.mistakes.extend(each for each in wrong if (each.file, each.line, each.column) not in converter.broken)
     if model is None:
         raise_mistakes(reader.mistakes)
     assert model is not None

@@ -46,12 +46,9 @@ class NetworkModel(Strict):
     allow_internet_access: Boolean = Field(True, description="Whether there is a way out at all.")
     allow_out: tuple[NonEmpty, ...] = Field(
         (),
-        description="If not empty, the only places it may reach: addresses, networks (`10.0.0.0/8`) or "
-        "host names.",
+        description="If not empty, the only places it may reach: addresses, networks (`10.0.0.0/8`) or host names.",
     )
-    deny_out: tuple[NonEmpty, ...] = Field(
-        (), description="Places it may not reach; stronger than `allow_out`."
-    )
+    deny_out: tuple[NonEmpty, ...] = Field((), description="Places it may not reach; stronger than `allow_out`.")
 
 
 class FileSystemModel(Strict):
@@ -65,9 +62,7 @@ class FileSystemModel(Strict):
 class FilesModel(Strict):
     """What is copied into the sandbox at the provider `tensorlake`; locally the project is used in place."""
 
-    from_: NonEmpty = Field(
-        alias="from", description="A file or a folder, relative to the project directory."
-    )
+    from_: NonEmpty = Field(alias="from", description="A file or a folder, relative to the project directory.")
     to: NonEmpty = Field(".", description="Where it goes, relative to the workspace.")
     ignore: tuple[str, ...] = Field((), description="Patterns, as in `.gitignore`, of what is left out.")
 
@@ -98,9 +93,7 @@ def _distinct(ports: tuple[int, ...]) -> tuple[int, ...]:
 class SandboxModel(WithEnvironment):
     """One entry under `sandboxes`: an isolated machine or, at the provider `local`, a group of processes."""
 
-    name: FullName | None = Field(
-        None, description="Its name at the provider. Without it, `<project>-<sandbox>`."
-    )
+    name: FullName | None = Field(None, description="Its name at the provider. Without it, `<project>-<sandbox>`.")
     image: NonEmpty | None = Field(None, description="The image it is made from.")
     snapshot: NonEmpty | None = Field(
         None, description="The id of a snapshot that it is restored from, instead of an image."
@@ -122,9 +115,9 @@ class SandboxModel(WithEnvironment):
         "is, and a `workdir` "
         "below the workspace means the same folder below the project directory.",
     )
-    files: tuple[
-        Annotated[FilesModel, keyed("from", str), AlsoAs({"type": "string", "minLength": 1})], ...
-    ] = Field((), description="What is copied in; a path, or `{from, to, ignore}`.")
+    files: tuple[Annotated[FilesModel, keyed("from", str), AlsoAs({"type": "string", "minLength": 1})], ...] = Field(
+        (), description="What is copied in; a path, or `{from, to, ignore}`."
+    )
     setup: tuple[Command, ...] = Field(
         (),
         description="Commands that must succeed, in order, before anything else is started; each runs "
@@ -146,8 +139,7 @@ class ProjectModel(WithEnvironment):
 
     name: FullName | None = Field(
         None,
-        description="The project's name; `-p` and `SBXCOMPOSE_PROJECT_NAME` beat it. Without it, the "
-        "folder's name.",
+        description="The project's name; `-p` and `SBXCOMPOSE_PROJECT_NAME` beat it. Without it, the folder's name.",
     )
     provider: Annotated[Literal["local", "tensorlake"], choice(["local", "tensorlake"])] = Field(
         "local",
@@ -160,10 +152,7 @@ class ProjectModel(WithEnvironment):
     ] = Field((), description="Other files, relative to this one, over which this one is laid.")
     profiles: Profiles = Field(
         (),
-        description="The profiles that are active unless the command line or `SBXCOMPOSE_PROFILES` names "
-        "some.",
+        description="The profiles that are active unless the command line or `SBXCOMPOSE_PROFILES` names some.",
     )
     sandboxes: dict[Name, SandboxModel] = Field({}, description="The sandboxes, by name.")
-    processes: dict[Name, ProcessModel] = Field(
-        {}, description="Short for the processes of one sandbox called `main`."
-    )
+    processes: dict[Name, ProcessModel] = Field({}, description="Short for the processes of one sandbox called `main`.")

@@ -27,9 +27,7 @@ def project_name(
         if name:
             problem = full_name_problem(name)
             if problem is not None:
-                raise UsageError(
-                    f"{where}: {problem[0]}", hint=f"`{valid_name(name)}` would do: {problem[1]}"
-                )
+                raise UsageError(f"{where}: {problem[0]}", hint=f"`{valid_name(name)}` would do: {problem[1]}")
             return name
     return model.name or valid_name(os.path.basename(directory))
 
@@ -61,9 +59,7 @@ def provider_of(request: LoadRequest, variable: Callable[[str], str | None], mod
     return model.provider
 
 
-def active_profiles(
-    request: LoadRequest, variable: Callable[[str], str | None], model: ProjectModel
-) -> frozenset[str]:
+def active_profiles(request: LoadRequest, variable: Callable[[str], str | None], model: ProjectModel) -> frozenset[str]:
     """`--profile`, else `SBXCOMPOSE_PROFILES` (with commas), else the file's. `*` stands for all of them."""
     if request.profiles:
         return frozenset(request.profiles)

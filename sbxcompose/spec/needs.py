@@ -17,6 +17,10 @@ Address = tuple[str, str]
 """Sandbox and process."""
 
 
+_MOST_SUGGESTIONS = 50
+"""To look for similar names among thousands takes milliseconds each time; nobody reads so many."""
+
+
 @dataclass(frozen=True, slots=True)
 class Entry:
     """A process of the file: where it stands, and whether one of its profiles is active."""
@@ -33,9 +37,12 @@ class Needs:
         self._entries = entries
         self._places = places
         self._mistakes = mistakes
+        self._suggestions = 0
         self._holders: dict[str, list[str]] = {}
+        self._names: dict[str, list[str]] = {}
         for sandbox, process in entries:
             self._holders.setdefault(process, []).append(sandbox)
+            self._names.setdefault(sandbox, []).append(process)
 
     def resolve(self) -> dict[Address, tuple[Dependency, ...]]:
         """The dependencies of every process."""
@@ -65,13 +72,14 @@ class Needs:
         elsewhere = self._holders.get(process, [])
         if elsewhere:
             return f"did you mean `{elsewhere[0]}/{process}`?"
-        known = [other for sandbox, other in self._entries if sandbox == address[0]]
+        self._suggestions += 1
+        if self._suggestions > _MOST_SUGGESTIONS:
+            return None
+        known = self._names[address[0]]
         listed = ", ".join(f"`{each}`" for each in known[:12]) + (", …" if len(known) > 12 else "")
         return did_you_mean(name, known[:2000], f"known here: {listed}")
 
-    def _check(
-        self, address: Address, entry: Entry, target: Address, need: DependencyModel, path: Path
-    ) -> None:
+    def _check(self, address: Address, entry: Entry, target: Address, need: DependencyModel, path: Path) -> None:
         other = self._entries[target]
         if need.condition == "completed" and other.model.restart.policy == "always":
             message = f"`{target[1]}` never completes: it is always restarted"
@@ -79,15 +87,11 @@ class Needs:
         if entry.active and not other.active:
             profiles = ", ".join(f"`{each}`" for each in other.model.profiles)
             message = f"`{address[1]}` needs `{target[1]}`, whose profile ({profiles}) is not active"
-            hint = (
-                f"`--profile {other.model.profiles[0]}` activates it; or give `{address[1]}` the same profile"
-            )
+            hint = f"`--profile {other.model.profiles[0]}` activates it; or give `{address[1]}` the same profile"
             self._wrong(path, message, hint)
 
     def _refuse_cycles(self, resolved: Mapping[Address, tuple[Dependency, ...]]) -> None:
-        graph = {
-            address: [(each.sandbox, each.process) for each in needs] for address, needs in resolved.items()
-        }
+        graph = {address: [(each.sandbox, each.process) for each in needs] for address, needs in resolved.items()}
         for cycle in find_cycles(graph):
             path = (*self._entries[cycle[0]].path, "depends_on")
             same = len({sandbox for sandbox, _ in cycle}) == 1

@@ -12,11 +12,11 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from sbxcompose.spec.base_models import Profiles, Strict, WithEnvironment
 from sbxcompose.spec.fields import (
+    AS_NUMBER,
     AlsoAs,
     Boolean,
     Command,
     Duration,
-    Integer,
     NonEmpty,
     Pattern,
     Port,
@@ -70,12 +70,10 @@ class RestartModel(Strict):
         description="`never`; `on_failure`: after an exit code other than 0, a signal, or failed health "
         "checks; `always`.",
     )
-    max_restarts: Annotated[Integer, Field(ge=0)] | None = Field(
+    max_restarts: Annotated[int, Field(ge=0), AS_NUMBER] | None = Field(
         None, description="Give up after so many restarts. Without it there is no limit."
     )
-    initial_backoff: Duration = _after(
-        "500ms", "The wait before the first restart; it doubles with each one."
-    )
+    initial_backoff: Duration = _after("500ms", "The wait before the first restart; it doubles with each one.")
     max_backoff: Duration = _after("30s", "The longest wait.")
 
     @model_validator(mode="after")
@@ -99,18 +97,14 @@ class HealthCheckModel(Strict):
     """A check made from inside the sandbox: either `http` or `tcp`."""
 
     http: (
-        Annotated[
-            HttpModel, keyed("port", int, str), AlsoAs({"type": "integer", "minimum": 1, "maximum": 65535})
-        ]
+        Annotated[HttpModel, keyed("port", int, str), AlsoAs({"type": "integer", "minimum": 1, "maximum": 65535})]
         | None
     ) = Field(None, description="Ask for a page: a port, or `{port, path}`.")
     tcp: Port | None = Field(None, description="Connect to this port.")
-    initial_delay: Duration = _after(
-        "5s", "A failure within this time after a start does not count; a success does."
-    )
+    initial_delay: Duration = _after("5s", "A failure within this time after a start does not count; a success does.")
     interval: PositiveDuration = _after("1s", "The time from one check to the next.")
     timeout: PositiveDuration = _after("500ms", "How long an answer may take.")
-    failure_threshold: Annotated[Integer, Field(ge=1)] = Field(
+    failure_threshold: Annotated[int, Field(ge=1), AS_NUMBER] = Field(
         3, description="After so many failures in a row the process is unhealthy, and its `restart` decides."
     )
 
@@ -119,9 +113,7 @@ class HealthCheckModel(Strict):
         if (self.http is None) == (self.tcp is None):
             both = self.http is not None
             raise wrong(
-                "a health check has `http` or `tcp`, not both"
-                if both
-                else "a health check needs `http` or `tcp`"
+                "a health check has `http` or `tcp`, not both" if both else "a health check needs `http` or `tcp`"
             )
         return self
 
@@ -132,17 +124,13 @@ class ReadyModel(Strict):
     log: Pattern | None = Field(
         None, description="A regular expression: ready once a line of output of the current run matches."
     )
-    exec: Command | None = Field(
-        None, description="A command, run inside the sandbox: ready once it exits with 0."
-    )
+    exec: Command | None = Field(None, description="A command, run inside the sandbox: ready once it exits with 0.")
 
     @model_validator(mode="after")
     def _one_kind(self) -> Self:
         if (self.log is None) == (self.exec is None):
             both = self.log is not None
-            raise wrong(
-                "`ready_when` has `log` or `exec`, not both" if both else "`ready_when` needs `log` or `exec`"
-            )
+            raise wrong("`ready_when` has `log` or `exec`, not both" if both else "`ready_when` needs `log` or `exec`")
         return self
 
 
@@ -194,9 +182,7 @@ def _dependency(value: Any) -> Any:
     return {"condition": value} if isinstance(value, str) else value
 
 
-_Need = Annotated[
-    DependencyModel, BeforeValidator(_dependency), AlsoAs({"enum": list(CONDITIONS)}, {"type": "null"})
-]
+_Need = Annotated[DependencyModel, BeforeValidator(_dependency), AlsoAs({"enum": list(CONDITIONS)}, {"type": "null"})]
 Dependencies = Annotated[
     dict[str, _Need],
     BeforeValidator(_dependencies),
@@ -207,9 +193,7 @@ Dependencies = Annotated[
 class StopModel(Strict):
     """How a process is asked to end."""
 
-    signal: Signal = Field(
-        15, description="The signal that asks it to end.", json_schema_extra={"default": "SIGTERM"}
-    )
+    signal: Signal = Field(15, description="The signal that asks it to end.", json_schema_extra={"default": "SIGTERM"})
     grace: Duration = _after("10s", "What has not ended by then is killed, with all that it started.")
 
 
@@ -229,9 +213,7 @@ class WatchModel(Strict):
         "`signal` "
         "(the default when `signal` is given), `run` (the default when `run` is given).",
     )
-    ignore: tuple[str, ...] = Field(
-        (), description="Patterns, as in `.gitignore`, of paths that do not count."
-    )
+    ignore: tuple[str, ...] = Field((), description="Patterns, as in `.gitignore`, of paths that do not count.")
     signal: Signal | None = Field(None, description="The signal for the action `signal`.")
     run: Command | None = Field(None, description="The command, run in the sandbox, for the action `run`.")
 
@@ -265,7 +247,7 @@ class ProcessModel(WithEnvironment):
     stdin: Literal["closed", "pipe"] = Field(
         "closed", description="`closed`: its input is empty; `pipe`: it is held open, for `attach`."
     )
-    replicas: Annotated[Integer, Field(ge=0, le=9999)] = Field(
+    replicas: Annotated[int, Field(ge=0, le=9999), AS_NUMBER] = Field(
         1, description="How many run side by side; `--scale` says otherwise."
     )
     restart: Annotated[RestartModel, keyed("policy", str, bool), AlsoAs({"enum": list(POLICIES)})] = Field(
@@ -278,8 +260,7 @@ class ProcessModel(WithEnvironment):
     )
     ready_when: ReadyModel | None = Field(
         None,
-        description="When it is ready, if that is not when its health check succeeds (or when it has "
-        "started).",
+        description="When it is ready, if that is not when its health check succeeds (or when it has started).",
     )
     depends_on: Dependencies = Field(
         {},
@@ -290,12 +271,10 @@ class ProcessModel(WithEnvironment):
     restart_dependents: Boolean = Field(
         False, description="When we restart this process, restart those that depend on it, too."
     )
-    stop: StopModel = Field(
-        StopModel(), description="How it is asked to end.", json_schema_extra={"default": {}}
+    stop: StopModel = Field(StopModel(), description="How it is asked to end.", json_schema_extra={"default": {}})
+    watch: tuple[Annotated[WatchModel, keyed("path", str), AlsoAs({"type": "string", "minLength": 1})], ...] = Field(
+        (), description="Files whose change restarts it, or does something else; a path, or a mapping."
     )
-    watch: tuple[
-        Annotated[WatchModel, keyed("path", str), AlsoAs({"type": "string", "minLength": 1})], ...
-    ] = Field((), description="Files whose change restarts it, or does something else; a path, or a mapping.")
     profiles: Profiles = Field(
         (),
         description="It is wanted only if one of these is active (`--profile`, `SBXCOMPOSE_PROFILES`); "

@@ -26,9 +26,7 @@ def read_procfile(document: Document, mistakes: list[Mistake]) -> Mapping:
             continue
         found = _LINE.fullmatch(line)
         if found is None:
-            mistakes.append(
-                document.mistake("a line must be `name: command`", number, 1, "a comment begins with `#`")
-            )
+            mistakes.append(document.mistake("a line must be `name: command`", number, 1, "a comment begins with `#`"))
         elif found["name"] in processes.entries:
             first = processes.entries[found["name"]][0].line
             message = f"the process `{found['name']}` is given twice"

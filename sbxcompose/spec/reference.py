@@ -27,9 +27,7 @@ def _table(schema: dict[str, Any]) -> str:
     rows = ["| key | takes | default | what it means |", "|---|---|---|---|"]
     for key, each in schema["properties"].items():
         default = "required" if key in required else _default(each.get("default"))
-        rows.append(
-            f"| `{key}` | {_forms(each)} | {default} | {each['description'].replace('|', chr(92) + '|')} |"
-        )
+        rows.append(f"| `{key}` | {_forms(each)} | {default} | {each['description'].replace('|', chr(92) + '|')} |")
     return "\n".join(rows) + "\n"
 
 

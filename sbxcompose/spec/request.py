@@ -15,7 +15,8 @@ class LoadRequest(NamedTuple):
     `directory`: the search for a file begins there and goes upward; `files` and `env_files` are relative to
     it. `files`: these instead of the search (`-` is standard input). `env_files`: these instead of `.env`.
     `project_name`, `provider` and `profiles` beat the environment, which beats the file. `scale` says how
-    many replicas of a process (`web`, or `app/web`) there are instead. `stdin` reads all of standard input.
+    many replicas of a process (`web`, or `app/web`) there are instead. `stdin` reads all of standard input
+    (by default, our own).
     """
 
     directory: str

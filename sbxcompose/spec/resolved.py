@@ -67,13 +67,9 @@ def _sandbox(sandbox: Sandbox, inactive: list[Process], reveal: bool) -> dict[st
         timeout=None if sandbox.timeout is None else format_duration(sandbox.timeout),
         ports=list(sandbox.ports),
         file_systems=[
-            {"id": each.id, "mount_path": each.mount_path, "read_only": each.read_only}
-            for each in sandbox.file_systems
+            {"id": each.id, "mount_path": each.mount_path, "read_only": each.read_only} for each in sandbox.file_systems
         ],
-        files=[
-            _given(**{"from": each.from_, "to": each.to, "ignore": list(each.ignore)})
-            for each in sandbox.files
-        ],
+        files=[_given(**{"from": each.from_, "to": each.to, "ignore": list(each.ignore)}) for each in sandbox.files],
         setup=[list(process.command) for process in setup],
         env=_environment(setup[0], reveal) if setup else None,
         secrets=list(setup[0].secrets) if setup else None,
@@ -131,9 +127,7 @@ def _environment(process: Process, reveal: bool) -> dict[str, str]:
     if process.replica_env:
         values.update(process.replica_env[0])
     hidden = frozenset(() if reveal else process.secrets)
-    return {
-        name: MASK if name in hidden else _masked(value, values, hidden) for name, value in values.items()
-    }
+    return {name: MASK if name in hidden else _masked(value, values, hidden) for name, value in values.items()}
 
 
 def _masked(value: str, values: dict[str, str], hidden: Iterable[str]) -> str:
@@ -196,6 +190,4 @@ def _stop(stop: Stop) -> dict[str, Any]:
 
 
 def _watch(rule: WatchRule) -> dict[str, Any]:
-    return _given(
-        path=rule.path, action=rule.action, ignore=list(rule.ignore), signal=rule.signal, run=list(rule.run)
-    )
+    return _given(path=rule.path, action=rule.action, ignore=list(rule.ignore), signal=rule.signal, run=list(rule.run))

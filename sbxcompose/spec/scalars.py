@@ -21,9 +21,7 @@ _LOOKS_NUMERIC = frozenset("0123456789+-.")
 _INT = re.compile(r"[-+]?[0-9]{1,300}", re.ASCII)
 _OCTAL = re.compile(r"0o([0-7]{1,300})", re.ASCII)
 _HEX = re.compile(r"0x([0-9a-fA-F]{1,300})", re.ASCII)
-_FLOAT = re.compile(
-    r"[-+]?(?:\.[0-9]{1,300}|[0-9]{1,300}(?:\.[0-9]{0,300})?)(?:[eE][-+]?[0-9]{1,9})?", re.ASCII
-)
+_FLOAT = re.compile(r"[-+]?(?:\.[0-9]{1,300}|[0-9]{1,300}(?:\.[0-9]{0,300})?)(?:[eE][-+]?[0-9]{1,9})?", re.ASCII)
 
 
 def resolve(text: str) -> ScalarValue:

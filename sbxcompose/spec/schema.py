@@ -70,9 +70,7 @@ def _definition(name: str, schema: dict[str, Any]) -> dict[str, Any]:
         "title": _title(name),
         "description": cleaned.pop("description"),
         **cleaned,
-        "properties": {
-            key: _property(each, nullable=key not in required) for key, each in properties.items()
-        },
+        "properties": {key: _property(each, nullable=key not in required) for key, each in properties.items()},
     }
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
+import sys
 from collections.abc import Callable, Mapping
 
 LARGEST = 64 * 1024 * 1024
@@ -96,10 +97,8 @@ class Sources:
     def read_stdin(self) -> Content:
         """All of standard input."""
         self.lasting = False
-        if self._stdin is None:
-            return errno.ENOENT
         try:
-            return self._stdin()
+            return sys.stdin.buffer.read(LARGEST) if self._stdin is None else self._stdin()
         except OSError as error:
             return error.errno or errno.EIO
 

@@ -18,9 +18,7 @@ _SIZE = re.compile(rf"({_NUMBER})\s?(?:([kmgt])i?)?b?", re.ASCII | re.IGNORECASE
 _POWERS = {"": 0, "k": 1, "m": 2, "g": 3, "t": 4}
 _BARE = re.compile(r"-?\d+(?:\.\d+)?", re.ASCII)
 
-DURATION_PATTERN = (
-    r"^(0|(?=.)(\d+(\.\d+)?d)?(\d+(\.\d+)?h)?(\d+(\.\d+)?m(?!s))?(\d+(\.\d+)?s)?(\d+(\.\d+)?ms)?)$"
-)
+DURATION_PATTERN = r"^(0|(?=.)(\d+(\.\d+)?d)?(\d+(\.\d+)?h)?(\d+(\.\d+)?m(?!s))?(\d+(\.\d+)?s)?(\d+(\.\d+)?ms)?)$"
 """What `parse_duration` takes, for the JSON schema."""
 SIZE_PATTERN = r"^(0|\d+(\.\d+)? ?([kKmMgGtT][iI]?[bB]?|[bB]))$"
 """What `parse_size` takes, for the JSON schema."""

@@ -26,12 +26,19 @@ def validate(values: Any, places: Places, mistakes: list[Mistake]) -> ProjectMod
     except ValidationError as error:
         found = error.errors(include_url=False)
     mistakes.extend(_mistake(details, places) for details in found)
-    if not isinstance(values, dict) or not all(_prune(values, details) for details in found):
-        return None
-    try:
-        return ProjectModel.model_validate(values)
-    except ValidationError:
-        return None
+    return _sound_part(values, found)
+
+
+def _sound_part(values: Any, found: list[ErrorDetails]) -> ProjectModel | None:
+    """The model without what is wrong. What is taken out may leave a key missing, so this takes a few rounds."""
+    for _ in range(3):
+        if not isinstance(values, dict) or not all(_prune(values, details) for details in found):
+            return None
+        try:
+            return ProjectModel.model_validate(values)
+        except ValidationError as error:
+            found = error.errors(include_url=False)
+    return None
 
 
 def _prune(values: dict[str, Any], details: ErrorDetails) -> bool:
@@ -86,9 +93,7 @@ def _unknown_key(path: Path, places: Places) -> Mistake:
     known = sorted(_keys_of(model)) if model is not None else []
     listed = f"known here: {', '.join(f'`{each}`' for each in known)}" if known else None
     meant = _FOREIGN.get(key)
-    hint = (
-        f"did you mean `{meant}`?" if meant in known else did_you_mean(key, known, _elsewhere(key) or listed)
-    )
+    hint = f"did you mean `{meant}`?" if meant in known else did_you_mean(key, known, _elsewhere(key) or listed)
     return places.mistake(path, f"unknown key `{key}`", hint, on_key=True)
 
 
@@ -172,6 +177,8 @@ def _complaint(details: ErrorDetails) -> str:
         return "is empty"
     if kind == "string_pattern_mismatch":
         return f"must match `{context['pattern']}`, which {_what(value)} does not"
+    if kind == "finite_number":
+        return "must be a finite number"
     if kind == "string_unicode":
         return "holds bytes that are not UTF-8"
     return f"is wrong: {details['msg'][:1].lower()}{details['msg'][1:]}"

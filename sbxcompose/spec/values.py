@@ -51,9 +51,7 @@ _PROCESS = Shape(
 )
 _PROCESSES = Shape(each=_PROCESS, nulls="empty")
 _SANDBOX = Shape({**_COMMON, "setup": TEXT, "processes": _PROCESSES}, extensible=True)
-ROOT = Shape(
-    {**_COMMON, "sandboxes": Shape(each=_SANDBOX, nulls="empty"), "processes": _PROCESSES}, extensible=True
-)
+ROOT = Shape({**_COMMON, "sandboxes": Shape(each=_SANDBOX, nulls="empty"), "processes": _PROCESSES}, extensible=True)
 """The whole file."""
 _ANY = Shape()
 
@@ -82,6 +80,8 @@ class Converter:
         self._count = 0
         self.mistakes: list[Mistake] = []
         self.uses: list[Use] = []
+        self.broken: set[tuple[str, int, int]] = set()
+        """The places (file, line, column) of values that could not be made: nothing else is to be said of them."""
 
     def convert(self, node: Node, shape: Shape = ROOT) -> Any:
         """The plain value: None, bool, int, float, str, tuple or dict."""
@@ -125,10 +125,8 @@ class Converter:
     def _scalar(self, node: Scalar, shape: Shape) -> Any:
         text = node.text
         if "\0" in text:
-            self.mistakes.append(
-                node.mistake("a NUL character cannot be part of a command, a name or a variable")
-            )
-            return None
+            self.mistakes.append(node.mistake("a NUL character cannot be part of a command, a name or a variable"))
+            return self._stand_in(node)
         if "$" not in text or node.literal:
             return text if shape.text and node.value is not None else node.value
         value = self._interpolated(node)
@@ -145,7 +143,12 @@ class Converter:
         self.mistakes.extend(_located(node, problem) for problem in problems)
         if names:
             self.uses.append(Use(tuple(self._path), frozenset(names), node))
-        return value
+        return self._stand_in(node) if problems else value
+
+    def _stand_in(self, node: Scalar) -> str:
+        """For a value that could not be made: something, so that no key seems to be missing."""
+        self.broken.add((node.document.name, node.line, node.column))
+        return node.text.replace("\0", " ")
 
     def _refuse(self, node: Node) -> None:
         if self.exhausted:

@@ -85,9 +85,7 @@ class _Composer:
             self._documents += 1
             if self._documents == 2:
                 message = "a second document begins here"
-                raise Malformed(
-                    self._at(event, message, "a project's file is one YAML document: remove the `---`")
-                )
+                raise Malformed(self._at(event, message, "a project's file is one YAML document: remove the `---`"))
 
     def _scalar(self, event: yaml.ScalarEvent) -> Scalar:
         line, column = _place(event)
@@ -106,9 +104,7 @@ class _Composer:
         if len(self._open) >= DEEPEST:
             raise Malformed(self._at(event, f"nested more than {DEEPEST} levels deep"))
         if event.tag not in _COLLECTIONS:
-            self._mistakes.append(
-                self._at(event, f"the tag `{event.tag}` means nothing here", "remove the tag")
-            )
+            self._mistakes.append(self._at(event, f"the tag `{event.tag}` means nothing here", "remove the tag"))
         place = (self._document, *_place(event))
         node = Mapping(*place) if isinstance(event, yaml.MappingStartEvent) else Sequence(*place, [])
         self._open.append(_Open(node, event.anchor))
@@ -125,11 +121,7 @@ class _Composer:
         if node is None:
             inside = any(each.anchor == event.anchor for each in self._open)
             what = "stands inside what it means" if inside else "has no anchor"
-            hint = (
-                None
-                if inside
-                else f"`&{event.anchor}` must come before it; in a text, put quotes around the `*`"
-            )
+            hint = None if inside else f"`&{event.anchor}` must come before it; in a text, put quotes around the `*`"
             raise Malformed(self._at(event, f"the alias `*{event.anchor}` {what}", hint))
         self._add(node, None, event)
 
@@ -158,9 +150,7 @@ class _Composer:
         elif key.text in mapping.entries:
             first = mapping.entries[key.text][0].line
             message = f"the key `{key.text}` is given twice"
-            self._mistakes.append(
-                key.mistake(message, f"it was first given in line {first}; remove one of them")
-            )
+            self._mistakes.append(key.mistake(message, f"it was first given in line {first}; remove one of them"))
         else:
             mapping.entries[key.text] = (key, node)
 
@@ -187,15 +177,15 @@ def _marked(document: Document, error: yaml.MarkedYAMLError) -> Mistake:
     mark = error.problem_mark or error.context_mark
     problem = error.problem or error.context or "it cannot be parsed"
     line, column = (mark.line + 1, mark.column + 1) if mark is not None else (0, 0)
-    return document.mistake(
-        f"this is not YAML: {problem}", line, column, _syntax_hint(document.source(line), problem)
-    )
+    return document.mistake(f"this is not YAML: {problem}", line, column, _syntax_hint(document.source(line), problem))
 
 
 def _syntax_hint(source: str, problem: str) -> str | None:
     indent = source[: len(source) - len(source.lstrip())]
     if "\t" in indent or "tab" in problem or r"'\t'" in problem:
         return "indent with spaces: YAML forbids tabs"
+    if problem.startswith("did not find expected ','") and "${" in source:
+        return "put quotes around `${...}`: within `{}` and `[]` a brace means something else"
     if "mapping values are not allowed" in problem:
         return "put quotes around a text that holds `: `, and check the indentation"
     if "could not find expected ':'" in problem or "did not find expected key" in problem:
@@ -210,7 +200,7 @@ _FORBIDDEN = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000
 
 
 def _unreadable(document: Document) -> Mistake:
-    """A character that YAML forbids. The parser says where in bytes or in characters, as it likes: look again."""
+    """A character that YAML forbids; the parser says where in bytes or characters, as it likes: look again."""
     found = _FORBIDDEN.search(document.text)
     if found is None:
         return document.mistake("it holds characters that YAML does not allow", hint="is this a text file?")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from sbxcompose.errors import InvalidSpec
@@ -19,9 +19,11 @@ FOLDER = "/no/such/shop"
 class MemorySources(Sources):
     """Files that exist in a dictionary only; names are relative to `FOLDER`."""
 
-    def __init__(self, files: Mapping[str, str | Content], environ: Mapping[str, str]) -> None:
-        super().__init__(environ)
-        self._contents = {os.path.join(FOLDER, name): each for name, each in files.items()}
+    def __init__(
+        self, files: Mapping[str, str | Content], environ: Mapping[str, str], stdin: Callable[[], bytes] | None = None
+    ) -> None:
+        super().__init__(environ, stdin)
+        self._contents = {os.path.normpath(os.path.join(FOLDER, name)): each for name, each in files.items()}
 
     def read(self, path: str) -> Content:
         content = self._contents.get(path, errno.ENOENT)
@@ -33,14 +35,16 @@ def load(
     text: str | bytes | None = None,
     environ: Mapping[str, str] | None = None,
     files: Mapping[str, str | Content] | None = None,
+    *,
+    named: tuple[str, ...] = (),
     **request: Any,
 ) -> Project:
-    """Load `text` as `sbxcompose.yaml`, beside other files."""
+    """Load `text` as `sbxcompose.yaml`, beside other files. `named`: those that `-f` would name."""
     everything: dict[str, str | Content] = dict(files or {})
     if text is not None:
         everything["sbxcompose.yaml"] = text
-    asked = LoadRequest(**{"directory": FOLDER, "environ": environ or {}, **request})
-    return load_project(asked, MemorySources(everything, asked.environ))
+    asked = LoadRequest(**{"directory": FOLDER, "files": named, "environ": environ or {}, **request})
+    return load_project(asked, MemorySources(everything, asked.environ, asked.stdin))
 
 
 def mistakes(text: str | bytes | None = None, *args: Any, **kwargs: Any) -> list[str]:
@@ -49,9 +53,7 @@ def mistakes(text: str | bytes | None = None, *args: Any, **kwargs: Any) -> list
         load(text, *args, **kwargs)
     except InvalidSpec as error:
         found = [(each.file.removeprefix("sbxcompose.yaml"), each) for each in error.mistakes]
-        return [
-            f"{name}{':' if name else ''}{each.line}:{each.column}: {each.message}" for name, each in found
-        ]
+        return [f"{name}{':' if name else ''}{each.line}:{each.column}: {each.message}" for name, each in found]
     return []
 
 

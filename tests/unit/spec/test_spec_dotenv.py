@@ -1,0 +1,77 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sbxcompose.errors import Mistake
+from sbxcompose.spec.dotenv import parse_dotenv
+from sbxcompose.spec.nodes import Document
+
+ENV = {"HOME": "/home/me", "SAME": "environment"}
+
+
+def read(text: str) -> tuple[dict[str, str], list[str]]:
+    found: list[Mistake] = []
+    values = parse_dotenv(Document(".env", "/.env", "/", text), ENV.get, found)
+    return values, [f"{each.line}:{each.column}: {each.message}" for each in found]
+
+
+@pytest.mark.parametrize(
+    "text,values",
+    [
+        ("A=1", {"A": "1"}),
+        ("A=1\nB=2\n\n# no\n  C = 3  ", {"A": "1", "B": "2", "C": "3"}),
+        ("export A=1", {"A": "1"}),
+        ("A=", {"A": ""}),
+        ("A= # a comment", {"A": ""}),
+        ("A=x#y z # a comment", {"A": "x#y z"}),
+        ("A='x # y' # a comment", {"A": "x # y"}),
+        ('A="a\\tb\\n\\"c\\" \\\\ \\$HOME \\x"', {"A": 'a\tb\n"c" \\ $HOME \\x'}),
+        ("A='$HOME \\n'", {"A": "$HOME \\n"}),
+        ("A=$HOME/x", {"A": "/home/me/x"}),
+        ('A="${HOME}/${NONE:-y}"', {"A": "/home/me/y"}),
+        ("A=1\nB=${A}2\nA=3", {"A": "3", "B": "12"}),
+        ("SAME=file\nB=$SAME", {"SAME": "file", "B": "environment"}),
+        ("A='one\ntwo'\nB=3", {"A": "one\ntwo", "B": "3"}),
+        ('A="one\r\ntwo"\r\nB=3\r\n', {"A": "one\ntwo", "B": "3"}),
+        ("A=x=y", {"A": "x=y"}),
+        ("A=it's", {"A": "it's"}),
+        ("HOME\nNONE", {"HOME": "/home/me"}),
+        ("A.b-c=1", {"A.b-c": "1"}),
+    ],
+)
+def test_lines(text: str, values: dict[str, str]) -> None:
+    assert read(text) == (values, [])
+
+
+@pytest.mark.parametrize(
+    "text,mistakes",
+    [
+        ("A=1\nnot a line\nB=$", ["2:1: a line must be `NAME=value`"]),
+        ("1A=2", ["1:1: a line must be `NAME=value`"]),
+        ("A='x\ny", ["1:3: the quote is never closed (')"]),
+        ("A='x' y\nB=1", ["1:6: something follows the closing quote"]),
+        ("A=1\nB=$NONE", ["2:3: the variable `NONE` is not set"]),
+        ('A="x\n${NONE}"', ["2:1: the variable `NONE` is not set"]),
+    ],
+)
+def test_mistakes(text: str, mistakes: list[str]) -> None:
+    assert read(text)[1] == mistakes
+
+
+@given(
+    st.dictionaries(
+        st.from_regex(r"[A-Z_]{1,5}", fullmatch=True),
+        st.text().map(lambda text: text.replace("'", "").replace("\r", "")),
+    )
+)
+def test_quoted_values_are_read_back(values: dict[str, str]) -> None:
+    text = "".join(f"{name}='{value}'\n" for name, value in values.items())
+    assert read(text) == (values, [])
+
+
+@given(st.text(alphabet="AB= '\"\\$#{}\n:-x"))
+def test_any_text_is_read(text: str) -> None:
+    values, _ = read(text)
+    assert all(isinstance(value, str) for value in values.values())

@@ -1,0 +1,82 @@
+"""Whatever stands in a file, there is a project or an error of ours: never anything else."""
+
+from __future__ import annotations
+
+import json
+from contextlib import suppress
+from typing import Any
+
+import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from sbxcompose.errors import InvalidSpec, SbxError
+from sbxcompose.spec.report import render
+from sbxcompose.spec.resolved import resolved
+from sbxcompose.spec.schema import generate
+from sbxcompose.spec.sources import Content
+from tests.support.spec_files import load
+
+
+def keys_of(schema: Any) -> set[str]:
+    """Every key that means something anywhere in a file."""
+    if isinstance(schema, list):
+        return set().union(*map(keys_of, schema))
+    if not isinstance(schema, dict):
+        return set()
+    return set(schema.get("properties", {})).union(*map(keys_of, schema.values()))
+
+
+KEYS = sorted(keys_of(json.loads(generate())))
+WORDS = st.sampled_from(
+    ["web", "db", "$X", "${Y:-1}", "5s", "never", "ready", "1gb", "/a", "a=b", "", "@setup1", "x-a", "\0"]
+)
+SCALARS = st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), WORDS, st.text(max_size=5))
+NAMES = st.one_of(st.sampled_from(KEYS), WORDS, st.text(max_size=3))
+TREES: st.SearchStrategy[Any] = st.recursive(
+    SCALARS,
+    lambda inner: st.one_of(st.lists(inner, max_size=4), st.dictionaries(NAMES, inner, max_size=4)),
+    max_leaves=25,
+)
+FIELDS = st.dictionaries(st.sampled_from(KEYS), TREES, max_size=5)
+PROJECTS = st.fixed_dictionaries(
+    {"processes": st.dictionaries(NAMES, FIELDS.map(lambda keys: {"command": "x", **keys}), max_size=3)},
+    optional={"sandboxes": st.dictionaries(NAMES, FIELDS, max_size=2), "env": TREES, "secrets": TREES},
+)
+
+
+def survives(files: dict[str, str | Content]) -> None:
+    with suppress(SbxError):
+        try:
+            project = load(None, {"X": "1"}, files)
+        except InvalidSpec as error:
+            assert render(error).strip(), "it says what is wrong"  # noqa: PT017 (most files are wrong)
+        else:
+            assert resolved(project)
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.one_of(st.binary(), st.text().map(str.encode)))
+def test_junk(content: bytes) -> None:
+    for name in ("sbxcompose.yaml", "Procfile"):
+        survives({name: content})
+    survives({"sbxcompose.yaml": "processes: {web: {command: x}}", ".env": content})
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.text(alphabet="ab:-[]{}&*!|>'\"%@`#,?<~$ \n\t\r\x85\u2028\ufeff", max_size=60))
+def test_what_nearly_looks_like_yaml(text: str) -> None:
+    survives({"sbxcompose.yaml": text})
+
+
+@settings(deadline=None, max_examples=80)
+@given(PROJECTS)
+def test_any_tree(tree: dict[str, Any]) -> None:
+    survives({"sbxcompose.yaml": yaml.safe_dump(tree, allow_unicode=True)})
+
+
+@settings(deadline=None, max_examples=60)
+@given(TREES, PROJECTS)
+def test_any_tree_beneath_another(below: Any, tree: dict[str, Any]) -> None:
+    over = yaml.safe_dump(tree)
+    survives({"sbxcompose.yaml": f"{yaml.safe_dump(below)}", "sbxcompose.override.yaml": over})

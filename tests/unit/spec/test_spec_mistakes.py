@@ -1,0 +1,239 @@
+from __future__ import annotations
+
+import pytest
+
+from tests.support.spec_files import hints, mistakes
+
+
+def of_web(keys: str) -> list[str]:
+    return mistakes(f"processes:\n  web:\n    command: x\n    {keys}\n")
+
+
+@pytest.mark.parametrize(
+    "keys,mistake",
+    [
+        ("comand: y", "4:5: unknown key `comand`"),
+        ("replicas: two", "4:15: `replicas` must be a whole number, not `two`"),
+        ("replicas: 1.5", "4:15: `replicas` must be a whole number, not the number 1.5"),
+        ("replicas: true", "4:15: `replicas` must be a whole number, not true"),
+        ("replicas: -1", "4:15: `replicas` must be at least 0, not the number -1"),
+        ("replicas: 99999", "4:15: `replicas` must be at most 9999, not the number 99999"),
+        ("user: [a]", "4:11: `user` must be text, not a list"),
+        ("user: a b", "4:11: `a b` is not a user"),
+        ("workdir: ''", "4:14: `workdir` is empty"),
+        ("env: 3", "4:10: `env` must be a mapping (`key: value`), not `3`"),
+        ("env: {A: [1]}", "4:14: `A` must be text, not a list"),
+        ("env: {A=B: 1}", "4:16: `A=B` cannot be the name of a variable"),
+        ("env: [=1]", "4:11: `` cannot be the name of a variable"),
+        ("env: [[1]]", "4:11: an entry must be `NAME=value`"),
+        ("stdin: open", "4:12: `stdin` must be 'closed' or 'pipe', not `open`"),
+        ("restart: maybe", "4:14: `maybe` is not one of `never`, `on_failure`, `always`"),
+        ("restart: {policy: never, max_restart: 1}", "4:30: unknown key `max_restart`"),
+        ("restart: {max_backoff: 1ms}", "4:28: `max_backoff` is shorter than `initial_backoff`"),
+        ("restart: [never]", "4:14: `restart` must be a mapping (`key: value`), not a list"),
+        ("health_check: 8080", "4:19: `health_check` must be a mapping (`key: value`), not the number 8080"),
+        ("health_check: {interval: 1s}", "4:19: a health check needs `http` or `tcp`"),
+        ("health_check: {http: 1, tcp: 1}", "4:19: a health check has `http` or `tcp`, not both"),
+        ("health_check: {tcp: 70000}", "4:25: `tcp` must be at most 65535, not the number 70000"),
+        ("health_check: {tcp: 1, interval: 0s}", "4:38: it must be more than zero"),
+        ("health_check: {tcp: 1, interval: 5}", "4:38: `5` is not a duration"),
+        ("health_check: {tcp: 1, interval: fast}", "4:38: `fast` is not a duration"),
+        ("health_check: {http: {path: /}}", "4:20: `port` is missing"),
+        ("health_check: {http: {port: 1, path: x}}", "4:42: `path` must match `^/`, which `x` does not"),
+        ("ready_when: {}", "4:17: `ready_when` needs `log` or `exec`"),
+        ("ready_when: {log: '('}", "4:23: this is not a regular expression: missing ), unterminated subpattern"),
+        ("ready_when: {exec: []}", "4:24: the command is empty"),
+        ("depends_on: [nobody]", "4:18: no process is named `nobody`"),
+        ("depends_on: [web]", "4:17: `web` depends on itself"),
+        ("depends_on: [[web]]", "4:18: an entry must be the name of a process"),
+        ("depends_on: {web: service_healthy}", "4:23: `service_healthy` is not one of `started`, `ready`,"),
+        ("stop: SIGINT", "4:11: `stop` must be a mapping (`key: value`), not `SIGINT`"),
+        ("stop: {signal: SIGTREM}", "4:20: no signal is named `SIGTREM`"),
+        ("stop: {signal: 0}", "4:20: there is no signal 0"),
+        ("stop: {grace: 10}", "4:19: `10` is not a duration"),
+        ("watch: [{action: restart}]", "4:13: `path` is missing"),
+        ("watch: [{path: a, action: signal}]", "4:13: the action `signal` needs the key `signal`"),
+        ("watch: [{path: a, action: sync, run: x}]", "4:42: `run` is for the action `run`, not for `sync`"),
+        ("profiles: dev", "4:15: `profiles` must be a list, not `dev`"),
+        ("profiles: [a b]", "4:16: `a b` cannot be a name"),
+        ("secrets: [1]", "4:15: an entry of `secrets` must be text, not the number 1"),
+        ("inherit_env: some", "4:18: it must be true, false or a list of names"),
+        ("update: now", "4:13: `update` must be 'stop-first' or 'start-first', not `now`"),
+        ("env_file: [{}]", "4:16: `path` is missing"),
+        ('env: {A: "\\0"}', "4:14: a NUL character cannot be part of a command, a name or a variable"),
+        ("env: {A: $NOBODY}", "4:14: the variable `NOBODY` is not set"),
+        ("env: {A: 'x ${NOBODY:?say it}'}", "4:17: the variable `NOBODY` is not set: say it"),
+    ],
+)
+def test_a_mistake_in_a_process(keys: str, mistake: str) -> None:
+    (found,) = of_web(keys)
+    assert found.startswith(mistake)
+
+
+@pytest.mark.parametrize(
+    "keys,mistake",
+    [
+        ("ports: ['8080:80']", "3:13: `8080:80` maps a port, which is not done here"),
+        ("ports: [80, 80]", "3:17: port 80 is listed twice"),
+        ("ports: [9501]", "3:13: port 9501 is the sandbox's own"),
+        ("ports: 80", "3:12: `ports` must be a list, not the number 80"),
+        ("resources: {memory: 512}", "3:25: `512` is not a size"),
+        ("resources: {cpus: 0}", "3:23: `cpus` must be more than 0"),
+        ("resources: {cpus: .inf}", "3:23: `cpus` must be a finite number"),
+        ("timeout: 1500ms", "3:14: `timeout` must be whole seconds"),
+        ("workspace: data", "3:16: `data` must be an absolute path"),
+        ("name: My-App", "3:11: `My-App` cannot be a name here"),
+        ("name: abcdefghijklmnopqrstu", "3:11: `abcdefghijklmnopqrstu` cannot be a name here"),
+        (f"name: {'x' * 64}", f"3:11: the name `{'x' * 64}` has 64 characters"),
+        ("{image: a, snapshot: b}", "3:26: a sandbox is made from an `image` or a `snapshot`, not both"),
+        ("files: [{to: x}]", "3:13: `from` is missing"),
+        ("file_systems: [{id: a}]", "3:20: `mount_path` is missing"),
+        ("network: {allow: []}", "3:15: unknown key `allow`"),
+        ("command: x", "3:5: unknown key `command`"),
+        ("setup: make", "3:12: `setup` must be a list, not `make`"),
+        ("processes: [web]", "3:16: `processes` must be a mapping (`key: value`), not a list"),
+        ("processes: {web: }", "3:17: `command` is missing"),
+        ("processes: {web: run}", "3:22: `web` must be a mapping (`key: value`), not `run`"),
+    ],
+)
+def test_a_mistake_in_a_sandbox(keys: str, mistake: str) -> None:
+    (found, *more) = mistakes(f"sandboxes:\n  app:\n    {keys}\n")
+    assert found.startswith(mistake)
+    assert not more
+
+
+@pytest.mark.parametrize(
+    "text,expected",
+    [
+        ("{}", ["1:1: the file defines neither `sandboxes` nor `processes`"]),
+        ("sandboxes: {a b: {}}", ["1:13: `a b` cannot be a name"]),
+        ("name: x y\nsandboxes: {a: }", ["1:7: `x y` cannot be a name here"]),
+        ("provider: docker\nsandboxes: {a: }", ["1:11: `docker` is not one of `local`, `tensorlake`"]),
+        ("include: [1]\nsandboxes: {a: }", ["1:11: `include` must be a path, or a list of paths"]),
+        (
+            "sandboxes: {a_b: , a-b: }",
+            ["1:20: the sandboxes `a_b` and `a-b` would both be named `shop-a-b`"],
+        ),
+        (
+            "processes: {web: {command: x}}\nsandboxes: {main: {processes: {db: {command: x}}}}",
+            ["1:1: `processes` at the top means those of the sandbox `main`, which has some of its own"],
+        ),
+        (
+            f"sandboxes: {{{'x' * 60}: }}",
+            [f"1:13: at the provider, the name `shop-{'x' * 60}` has 65 characters"],
+        ),
+    ],
+)
+def test_a_mistake_at_the_top(text: str, expected: list[str]) -> None:
+    assert mistakes(text) == expected
+
+
+def test_a_value_that_could_not_be_made_is_one_mistake() -> None:
+    text = "processes: {web: {command: $X, replicas: $Y, health_check: {tcp: $Z}}}"
+    assert mistakes(text) == [
+        f"1:{at}: the variable `{name}` is not set" for at, name in ((28, "X"), (42, "Y"), (66, "Z"))
+    ]
+
+
+def test_circles_are_shown() -> None:
+    text = """
+processes:
+  a: {command: x, depends_on: [b]}
+  b: {command: x, depends_on: {c: started}}
+  c: {command: x, depends_on: [a]}
+  d: {command: x, depends_on: [a, d]}
+"""
+    assert mistakes(text) == [
+        "3:31: these wait for each other: a -> b -> c -> a",
+        "6:31: `d` depends on itself",
+    ]
+
+
+def test_a_circle_through_two_sandboxes_names_them() -> None:
+    text = """
+sandboxes:
+  one: {processes: {a: {command: x, depends_on: [two/b]}}}
+  two: {processes: {b: {command: x, depends_on: [one/a]}}}
+"""
+    assert mistakes(text) == ["3:49: these wait for each other: one/a -> two/b -> one/a"]
+
+
+def test_what_never_completes_cannot_be_waited_for() -> None:
+    text = """
+processes:
+  a: {command: x, restart: always}
+  web: {command: x, depends_on: {a: completed}}
+"""
+    assert mistakes(text) == ["4:34: `a` never completes: it is always restarted"]
+
+
+def test_a_need_whose_profile_is_not_active() -> None:
+    text = """
+processes:
+  a: {command: x, profiles: [dev]}
+  b: {command: x, profiles: [dev], depends_on: [a]}
+  web: {command: x, depends_on: [a]}
+"""
+    assert mistakes(text) == ["5:34: `web` needs `a`, whose profile (`dev`) is not active"]
+    assert hints(text) == ["`--profile dev` activates it; or give `web` the same profile"]
+    assert mistakes(text, profiles=("dev",)) == []
+
+
+def test_all_mistakes_of_all_files_at_once_in_their_order() -> None:
+    text = """
+include: base.yaml
+processes:
+  web: {comand: x, restart: sometimes, depends_on: [nobody], env: {A: "$X"}}
+  web: {}
+  log: {command: x, depends_on: [web, log], env_file: none.env}
+"""
+    files = {
+        "base.yaml": "processes:\n  db: {command: [], health_check: {tcp: no}}\n",
+        "sbxcompose.override.yaml": "processes: {log: {restat: never}}\n",
+        ".env": "NOT A LINE\n",
+    }
+    assert mistakes(text, {}, files) == [
+        ".env:1:1: a line must be `NAME=value`",
+        "4:3: `command` is missing",
+        "4:9: unknown key `comand`",
+        "4:29: `sometimes` is not one of `never`, `on_failure`, `always`",
+        "4:53: no process is named `nobody`",
+        "4:72: the variable `X` is not set",
+        "5:3: the key `web` is given twice",
+        "6:33: `log` depends on itself",
+        "6:55: the file `none.env` does not exist",
+        "base.yaml:2:17: the command is empty",
+        "base.yaml:2:41: `tcp` must be a whole number, not `no`",
+        "sbxcompose.override.yaml:1:19: unknown key `restat`",
+    ]
+
+
+@pytest.mark.parametrize(
+    "text,hint",
+    [
+        ("processes: {web: {comand: x, command: y}}", "did you mean `command`?"),
+        ("processes: {web: {command: x, environment: {}}}", "did you mean `env`?"),
+        ("processes: {web: {command: x, ports: [1]}}", "`ports` belongs to a sandbox"),
+        ("sandboxes: {a: {command: x}}", "`command` belongs to a process"),
+        ("services: {web: {command: x}}\nprocesses: {web: {command: x}}", "did you mean `processes`?"),
+        ("processes: {web: {command: x, restart: no}}", "did you mean `never`?"),
+        ("processes: {web: {command: x, restart: false}}", "did you mean `never`?"),
+        ("processes: {web: {command: x, restart: 'on-failure:3'}}", "did you mean `on_failure`?"),
+        ("processes: {web: {command: x, restart: unless-stopped}}", "did you mean `always`?"),
+        ("processes: {web: {command: x, restart: {policy: alwys}}}", "did you mean `always`?"),
+        ("processes: {web: {command: x, stop: {signal: SIGTREM}}}", "did you mean `SIGTERM`?"),
+        ("processes: {web: {command: x, restart_dependents: yes}}", "write `true`"),
+        ("processes: {web: {command: x, update: start_first}}", "did you mean `start-first`?"),
+        ("processes: {web: {command: x, depends_on: {wbe: ready}}}", "did you mean `web`?"),
+        ("sandboxes: {a: {processes: {b: {command: x}}}, c: {processes: {d: {command: x, depends_on: [b]}}}}",
+         "did you mean `a/b`?"),
+        ("sandboxes: {a: {ports: ['8080:80']}}", "name the port alone: `80`"),
+        ("processes: {web: {command: 'echo $X'}}",
+         "set it, write `${X:-}` if it may be missing, or `$$X` to leave it to the shell"),
+        ("processes: {web: {command: x, env: {A: ${X}}}}",
+         "put quotes around `${...}`: within `{}` and `[]` a brace means something else"),
+        ("processes: {web: {command: x, workdir: 3}}", 'put quotes around it: "3"'),
+    ],
+)  # fmt: skip
+def test_mistakes_show_the_way_out(text: str, hint: str) -> None:
+    assert hints(text) == [hint]
