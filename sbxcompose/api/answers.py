@@ -8,7 +8,6 @@ from typing import Any
 from sbxcompose.api.transport import Answer
 from sbxcompose.errors import Conflict, NotFound, Refused
 
-
 _PLAIN = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~@")
 
 

@@ -1,7 +1,7 @@
 """The messages of the contract, shared by our client and our host.
 
-Plain dataclasses: the client builds them in microseconds and imports no pydantic; the host validates what
-strangers send with `pydantic.TypeAdapter` over the same classes. Field names, types and defaults are the wire's
+Plain immutable classes: the client builds them in microseconds and imports no pydantic; the host checks what
+strangers send against the same classes' type hints. Field names, types and defaults are the wire's
 (contract, sections 2 and 3); times are milliseconds since 1970. Fields marked *ours* are extensions that only our
 host sends or honours; every client of the contract ignores fields it does not know.
 """
@@ -9,8 +9,9 @@ host sends or honours; every client of the contract ignores fields it does not k
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
 from typing import Any, Literal, Self
+
+from msgspec import Struct, field
 
 ProcessStatus = Literal["running", "exited", "signaled", "oom_killed"]
 ManagedStatus = Literal["starting", "running", "backing_off", "stopped"]
@@ -19,35 +20,22 @@ RestartPolicyWord = Literal["never", "on_failure", "always"]
 SandboxStatus = Literal["pending", "running", "snapshotting", "suspending", "suspended", "terminated"]
 
 
-_FIELDS: dict[type, frozenset[str]] = {}
-
-
-def _names(cls: type) -> frozenset[str]:
-    if cls not in _FIELDS:
-        _FIELDS[cls] = frozenset(each.name for each in fields(cls))
-    return _FIELDS[cls]
-
-
-class Message:
+class Message(Struct, frozen=True):
     """Reading from and writing to JSON values, unknown fields ignored."""
-
-    __slots__ = ()
 
     @classmethod
     def read(cls, body: Mapping[str, Any]) -> Self:
         """Build the message from a decoded JSON object. Raises `TypeError` if a required field is missing."""
-        known = _names(cls)
+        known = cls.__struct_fields__
         return cls(**{key: value for key, value in body.items() if key in known})
 
     def write(self) -> dict[str, Any]:
         """The message as a JSON value, every field present."""
-        slots: tuple[str, ...] = self.__slots__
-        values = {name: getattr(self, name) for name in slots}
+        values = {name: getattr(self, name) for name in self.__struct_fields__}
         return {name: value.write() if isinstance(value, Message) else value for name, value in values.items()}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RestartConfig(Message):
+class RestartConfig(Message, frozen=True, kw_only=True):
     """`restart` of a start request."""
 
     policy: RestartPolicyWord = "on_failure"
@@ -56,8 +44,7 @@ class RestartConfig(Message):
     max_backoff_ms: int = 30_000
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HealthCheckConfig(Message):
+class HealthCheckConfig(Message, frozen=True, kw_only=True):
     """`health_check` of a start request."""
 
     type: Literal["http", "tcp"]
@@ -69,8 +56,7 @@ class HealthCheckConfig(Message):
     failure_threshold: int = 3
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StartRequest(Message):
+class StartRequest(Message, frozen=True, kw_only=True):
     """Body of `POST /processes`. A `name`, `restart` or `health_check` makes the process managed."""
 
     command: str
@@ -97,8 +83,7 @@ class StartRequest(Message):
         return self.name is not None or self.restart is not None or self.health_check is not None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LastExit(Message):
+class LastExit(Message, frozen=True, kw_only=True):
     """How the latest ended run of a managed process ended."""
 
     exit_code: int | None = None
@@ -107,8 +92,7 @@ class LastExit(Message):
     ended_at: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ManagedInfo(Message):
+class ManagedInfo(Message, frozen=True, kw_only=True):
     """`managed` of a process: what its supervisor says."""
 
     id: str
@@ -130,7 +114,7 @@ class ManagedInfo(Message):
     @classmethod
     def read(cls, body: Mapping[str, Any]) -> Self:
         """See `Message.read`."""
-        known = _names(cls)
+        known = cls.__struct_fields__
         values = {key: value for key, value in body.items() if key in known}
         values["restart"] = RestartConfig.read(body.get("restart") or {})
         check, last = body.get("health_check"), body.get("last_exit")
@@ -139,8 +123,7 @@ class ManagedInfo(Message):
         return cls(**values)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ProcessInfo(Message):
+class ProcessInfo(Message, frozen=True, kw_only=True):
     """One row of `GET /processes`."""
 
     pid: int
@@ -163,15 +146,14 @@ class ProcessInfo(Message):
     @classmethod
     def read(cls, body: Mapping[str, Any]) -> Self:
         """See `Message.read`."""
-        known = _names(cls)
+        known = cls.__struct_fields__
         values = {key: value for key, value in body.items() if key in known}
         managed = body.get("managed")
         values["managed"] = ManagedInfo.read(managed) if managed else None
         return cls(**values)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ResourcesInfo(Message):
+class ResourcesInfo(Message, frozen=True, kw_only=True):
     """What a sandbox has; the newest clients insist on the first three."""
 
     cpus: float = 1.0
@@ -180,8 +162,7 @@ class ResourcesInfo(Message):
     ephemeral_disk_mb: int = 10_240
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CreateRequest(Message):
+class CreateRequest(Message, frozen=True, kw_only=True):
     """Body of `POST /sandboxes` (contract, section 2.2)."""
 
     name: str | None = None
@@ -203,8 +184,7 @@ class CreateRequest(Message):
     """Ours: the directory that the sandbox works for; another one may not take its name."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SandboxInfo(Message):
+class SandboxInfo(Message, frozen=True, kw_only=True):
     """A sandbox in get, list and patch answers (contract, section 2.3)."""
 
     id: str

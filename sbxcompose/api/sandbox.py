@@ -13,6 +13,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+from msgspec import Struct
+
 from sbxcompose.api.answers import expect, refusal, segment
 from sbxcompose.api.frames import SseDecoder
 from sbxcompose.api.models import ProcessInfo, StartRequest
@@ -22,8 +24,7 @@ from sbxcompose.errors import SbxError, Unreachable
 Env = Mapping[str, str]
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
+class Line(Struct, frozen=True):
     """A line of output of `run`; `timestamp` in milliseconds since 1970."""
 
     text: str
@@ -31,8 +32,7 @@ class Line:
     timestamp: int
 
 
-@dataclass(frozen=True, slots=True)
-class RunExit:
+class RunExit(Struct, frozen=True):
     """How a `run` ended: `exit_code` or `signal` is set; `reason` is `exited`, `signaled`, `timed_out` …"""
 
     exit_code: int | None = None

@@ -10,10 +10,10 @@ import asyncio
 import json
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from typing import Any, Self
 
 import h11
+from msgspec import Struct
 
 from sbxcompose.errors import Unreachable
 
@@ -24,8 +24,7 @@ CONNECT_TIMEOUT = 10.0
 _BROKEN = (OSError, EOFError, h11.RemoteProtocolError)
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(Struct, frozen=True):
     """A whole response."""
 
     status: int
@@ -36,8 +35,7 @@ class Answer:
         return json.loads(self.body) if self.body else None
 
 
-@dataclass(frozen=True, slots=True)
-class Address:
+class Address(Struct, frozen=True):
     """Where a host listens: a Unix socket (`path`), or TCP (`host`, `port`) with a bearer `key`."""
 
     path: str | None = None

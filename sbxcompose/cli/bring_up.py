@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+
+from msgspec import Struct, field
 
 from sbxcompose.cli.context import Shell
 from sbxcompose.cli.running import Interrupts, run_command
@@ -23,8 +24,7 @@ if TYPE_CHECKING:
     from sbxcompose.plan.verdict import Judge
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class UpRequest:
+class UpRequest(Struct, frozen=True, kw_only=True):
     """What the command line of `up` says."""
 
     names: tuple[str, ...] = ()

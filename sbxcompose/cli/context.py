@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TextIO
+
+from msgspec import Struct
 
 from sbxcompose.cli.view.style import Style
 
@@ -14,8 +15,7 @@ if TYPE_CHECKING:
     from sbxcompose.spec.project import Project
 
 
-@dataclass(frozen=True, slots=True)
-class GlobalOptions:
+class GlobalOptions(Struct, frozen=True):
     """The options that stand before the command."""
 
     files: tuple[str, ...] = ()

@@ -7,7 +7,9 @@ import os
 import signal
 import sys
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from sbxcompose.api.models import StartRequest
 from sbxcompose.cli.context import Shell
@@ -20,8 +22,7 @@ from sbxcompose.plan.observed import Instance
 from sbxcompose.spec.project import Process, Project
 
 
-@dataclass(frozen=True, slots=True)
-class Foreground:
+class Foreground(Struct, frozen=True):
     """How the command is run, where that differs from the process it is run beside."""
 
     env: tuple[str, ...] = ()

@@ -156,6 +156,23 @@ def run(arguments: Sequence[str]) -> int:
         # The reader has gone (`| head`); Python would complain again when it flushes at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
+    except Exception as error:
+        if os.environ.get("SBXCOMPOSE_DEBUG"):
+            raise
+        _report(_defect(error))
+        return 1
+
+
+def _defect(error: Exception) -> SbxError:
+    """What nobody foresaw, said without a traceback, but so that it can be found."""
+    frames = error.__traceback__
+    while frames is not None and frames.tb_next is not None:
+        frames = frames.tb_next
+    place = f" ({os.path.basename(frames.tb_frame.f_code.co_filename)}:{frames.tb_lineno})" if frames else ""
+    return SbxError(
+        f"this is a defect of sbxcompose: {type(error).__name__}: {error}{place}",
+        hint="please report it; SBXCOMPOSE_DEBUG=1 shows where it happened",
+    )
 
 
 def _report(error: SbxError) -> None:

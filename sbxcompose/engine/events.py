@@ -3,53 +3,48 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from sbxcompose.errors import SbxError
 from sbxcompose.plan.observed import Exit, Instance, Row
 from sbxcompose.plan.steps import Step
 
 
-@dataclass(frozen=True, slots=True)
-class StepBegun:
+class StepBegun(Struct, frozen=True):
     """A step's needs have succeeded and it is being carried out."""
 
     step: Step
 
 
-@dataclass(frozen=True, slots=True)
-class StepDone:
+class StepDone(Struct, frozen=True):
     """A step has succeeded."""
 
     step: Step
 
 
-@dataclass(frozen=True, slots=True)
-class StepFailed:
+class StepFailed(Struct, frozen=True):
     """A step has failed; what comes after it will not be done."""
 
     step: Step
     error: SbxError
 
 
-@dataclass(frozen=True, slots=True)
-class StepHeldUp:
+class StepHeldUp(Struct, frozen=True):
     """A step was not begun because `by`, which had to come first, failed or was itself held up."""
 
     step: Step
     by: Step
 
 
-@dataclass(frozen=True, slots=True)
-class RowChanged:
+class RowChanged(Struct, frozen=True):
     """A row is not what it was; `before` is None for one that is new."""
 
     row: Row
     before: Row | None
 
 
-@dataclass(frozen=True, slots=True)
-class RunBegan:
+class RunBegan(Struct, frozen=True):
     """A run of an instance has begun writing to its log. `at` is seconds since 1970."""
 
     instance: Instance
@@ -57,8 +52,7 @@ class RunBegan:
     at: float
 
 
-@dataclass(frozen=True, slots=True)
-class RunEnded:
+class RunEnded(Struct, frozen=True):
     """A run has ended and all its output has been shown."""
 
     instance: Instance
@@ -66,16 +60,14 @@ class RunEnded:
     exit: Exit
 
 
-@dataclass(frozen=True, slots=True)
-class OutputLost:
+class OutputLost(Struct, frozen=True):
     """`size` bytes of an instance's output were removed by retention before they could be read."""
 
     instance: Instance
     size: int
 
 
-@dataclass(frozen=True, slots=True)
-class Reconnecting:
+class Reconnecting(Struct, frozen=True):
     """The connection to a sandbox broke and is being made again."""
 
     sandbox: str

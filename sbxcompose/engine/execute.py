@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from sbxcompose.engine.events import StepBegun, StepDone, StepFailed, StepHeldUp, Tell
 from sbxcompose.errors import SbxError
@@ -16,24 +17,21 @@ from sbxcompose.plan.steps import Step
 Perform = Callable[[Step], Awaitable[None]]
 
 
-@dataclass(frozen=True, slots=True)
-class Failure:
+class Failure(Struct, frozen=True):
     """A step that did not succeed, and why."""
 
     step: Step
     error: SbxError
 
 
-@dataclass(frozen=True, slots=True)
-class HeldUp:
+class HeldUp(Struct, frozen=True):
     """A step that was not begun, and the failed step at the root of that."""
 
     step: Step
     root: Step
 
 
-@dataclass(frozen=True, slots=True)
-class Result:
+class Result(Struct, frozen=True):
     """What became of a plan."""
 
     failures: tuple[Failure, ...] = ()

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from sbxcompose.plan.names import Names, Target
 from sbxcompose.plan.observed import Instance, Observed, Row
 from sbxcompose.spec.project import Process, Project
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(Struct, frozen=True):
     """One instance: wanted (`process`), observed (`row`), or both. `label` is what people call it."""
 
     instance: Instance

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from sbxcompose.api import follow
 from sbxcompose.api.models import ProcessInfo, StartRequest
@@ -24,8 +25,7 @@ WriteOut = Callable[[int, bytes], None]
 """Takes (stream, bytes); stream 1 is standard output, 2 standard error."""
 
 
-@dataclass(frozen=True, slots=True)
-class Ended:
+class Ended(Struct, frozen=True):
     """How the command ended; neither is set when nobody could know."""
 
     code: int | None

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Iterable
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from sbxcompose.api import follow
 from sbxcompose.engine.link import Link
@@ -16,8 +17,7 @@ from sbxcompose.engine.requests import log_instance, log_name
 from sbxcompose.plan.observed import Instance
 
 
-@dataclass(frozen=True, slots=True)
-class From:
+class From(Struct, frozen=True):
     """Where to begin: at most one of the last `tail` lines, `since_ms` (since 1970), or run number `run`."""
 
     tail: int | None = None
@@ -33,8 +33,7 @@ class From:
         return place
 
 
-@dataclass(frozen=True, slots=True)
-class Said:
+class Said(Struct, frozen=True):
     """Something of one instance's log: output, or the begin or end of a run, or a loss."""
 
     instance: Instance

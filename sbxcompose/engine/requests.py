@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os.path
 from collections.abc import Mapping
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from sbxcompose.api.models import HealthCheckConfig, RestartConfig, StartRequest
 from sbxcompose.plan.observed import Instance

@@ -10,16 +10,14 @@ from __future__ import annotations
 import hmac
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 
-_LOOPBACK = re.compile(
-    r"(?:localhost|(?:[a-z0-9-]+\.)*localhost|127(?:\.[0-9]{1,3}){3}|\[::1\])", re.IGNORECASE
-)
+from msgspec import Struct
+
+_LOOPBACK = re.compile(r"(?:localhost|(?:[a-z0-9-]+\.)*localhost|127(?:\.[0-9]{1,3}){3}|\[::1\])", re.IGNORECASE)
 _LABEL = re.compile(r"([^.\[\]:]+)\.local", re.IGNORECASE)
 
 
-@dataclass(frozen=True, slots=True)
-class Refusal:
+class Refusal(Struct, frozen=True):
     """Why a request is not let in: an HTTP status, the contract's kind of code, a sentence."""
 
     status: int
@@ -34,9 +32,7 @@ def refusal(headers: Mapping[str, str], key: str | None) -> Refusal | None:
     """
     host = headers.get("host", "")
     if not is_local_host(host):
-        return Refusal(
-            403, "FORBIDDEN_HOST", f"this host answers to loopback names only, not to {host[:100]!r}"
-        )
+        return Refusal(403, "FORBIDDEN_HOST", f"this host answers to loopback names only, not to {host[:100]!r}")
     origin = headers.get("origin")
     if origin is not None:
         return Refusal(403, "FORBIDDEN_ORIGIN", f"web pages may not use this host (Origin {origin[:100]!r})")

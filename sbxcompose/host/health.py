@@ -12,7 +12,9 @@ import errno
 import os
 import socket
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from sbxcompose.api.models import HealthCheckConfig, HealthStatus
 
@@ -26,8 +28,7 @@ latest.
 HOSTS = ("127.0.0.1", "::1")
 
 
-@dataclass(frozen=True, slots=True)
-class Health:
+class Health(Struct, frozen=True):
     """How a run's health stands. `counted_at_ms` is the age of the run at the last failure that counted."""
 
     status: HealthStatus
@@ -203,10 +204,6 @@ async def _get(config: HealthCheckConfig) -> str | None:
 def _verdict(config: HealthCheckConfig, head: bytes) -> str | None:
     words = head.split(b"\n", 1)[0].split()
     if len(words) < 2 or not words[0].startswith(b"HTTP/") or not words[1].isdigit():
-        return (
-            f"{_what(config)}: the answer is not HTTP"
-            if head
-            else f"{_what(config)}: closed without an answer"
-        )
+        return f"{_what(config)}: the answer is not HTTP" if head else f"{_what(config)}: closed without an answer"
     status = int(words[1])
     return None if 200 <= status < 400 else f"{_what(config)} answered {status}"

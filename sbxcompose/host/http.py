@@ -19,9 +19,7 @@ import h11
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
-Application = Callable[
-    [Scope, Callable[[], Awaitable[Message]], Callable[[Message], Awaitable[None]]], Awaitable[None]
-]
+Application = Callable[[Scope, Callable[[], Awaitable[Message]], Callable[[Message], Awaitable[None]]], Awaitable[None]]
 
 MAX_HEAD = 64 * 1024
 """Bytes that a request's line and headers may have."""
@@ -138,9 +136,7 @@ class Connection(asyncio.Protocol):
             self._exchange.disconnected()
             self._transport.close()
             return
-        body = b'{"error": "this is not a request: %s", "code": "BAD_REQUEST"}' % str(error).encode(
-            "ascii", "ignore"
-        )
+        body = b'{"error": "this is not a request: %s", "code": "BAD_REQUEST"}' % str(error).encode("ascii", "ignore")
         headers = [
             ("content-type", "application/json"),
             ("content-length", str(len(body))),

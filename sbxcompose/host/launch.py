@@ -32,9 +32,7 @@ _SNIPPET = (
 )
 
 
-def ensure_host(
-    *, port: int | None = None, key: str | None = None, tell: Callable[[str], None] | None = None
-) -> Path:
+def ensure_host(*, port: int | None = None, key: str | None = None, tell: Callable[[str], None] | None = None) -> Path:
     """The Unix socket of a host that runs: started now, if none did. `tell` gets what people should know of
     it.
 
@@ -44,9 +42,9 @@ def ensure_host(
     path = paths.socket_path()
     if not _answers(path):
         _start(path, port, key)
-    elif port is not None:
-        _check_port(port)
-    _check_version(tell or _to_stderr)
+    else:
+        _check_port(path, port)
+        _check_version(tell or _to_stderr)
     return path
 
 
@@ -74,11 +72,10 @@ def stop(*, force: bool = False) -> bool:
 
     Raises `Conflict` when something runs and `force` is not given.
     """
-    now = status()
-    if now is None:
+    path = paths.socket_path()
+    if not _answers(path):
         return False
-    keeper = _pidfd(now["keeper_pid"])
-    _ask(paths.socket_path(), "POST", "/host/v1/stop", {"force": force}, patience=None)
+    keeper = _pidfd(_ask(path, "POST", "/host/v1/stop", {"force": force}, patience=None)["keeper_pid"])
     if keeper is not None:
         gone = select.select([keeper], [], [], PATIENCE)[0]
         os.close(keeper)
@@ -108,9 +105,7 @@ def _write_key(key: str) -> str:
         os.close(fd)
         os.rename(temporary, path)
     except OSError as error:
-        raise ProviderError(
-            f"cannot write the key {path}: {(error.strerror or str(error)).lower()}"
-        ) from error
+        raise ProviderError(f"cannot write the key {path}: {(error.strerror or str(error)).lower()}") from error
     return key
 
 
@@ -132,8 +127,7 @@ def _start(path: Path, port: int | None, key: str | None) -> None:
                 f"the host cannot be started: {told.get('message', 'it said nothing')}", hint=_see_log()
             )
         if _answers(path):
-            if port is not None:
-                _check_port(port)
+            _check_port(path, port)
             return
         if time.monotonic() > deadline:
             raise Unreachable("a host runs, but does not answer", hint=_see_log())
@@ -141,9 +135,7 @@ def _start(path: Path, port: int | None, key: str | None) -> None:
         pause = min(pause * 2, 0.5)
 
 
-def _keeper(
-    path: Path, port: int | None, key: str | None, *, detach: bool, ready_fd: int | None = None
-) -> list[str]:
+def _keeper(path: Path, port: int | None, key: str | None, *, detach: bool, ready_fd: int | None = None) -> list[str]:
     paths.state_directory()  # whatever is wrong with it is better said here
     if port is not None:
         _ = api_key() if key is None else _write_key(key)
@@ -163,6 +155,7 @@ def _run_keeper(path: Path, port: int | None, key: str | None) -> dict[str, Any]
     """Start a keeper; what it says, once it listens or has found that it cannot."""
     read, write = os.pipe()
     try:
+        (paths.runtime_directory() / INFO_FILE).unlink(missing_ok=True)  # what the last host has left
         argv = _keeper(path, port, key, detach=True, ready_fd=write)
         keeper = subprocess.Popen(
             argv,
@@ -186,16 +179,14 @@ def _run_keeper(path: Path, port: int | None, key: str | None) -> dict[str, Any]
     return told
 
 
-def _check_port(port: int) -> None:
-    address = _info().get("tcp")
+def _check_port(path: Path, port: int | None) -> None:
+    if port is None:
+        return
+    address = _ask(path, "GET", "/host/v1/status")["tcp"]
     if address is None:
-        raise ProviderError(
-            "the host runs already, without a port", hint="`sbxcompose host stop`, then start it again"
-        )
+        raise ProviderError("the host runs already, without a port", hint="`sbxcompose host stop`, then start it again")
     if port and not address.endswith(f":{port}"):
-        raise ProviderError(
-            f"the host runs already, at {address}", hint="`sbxcompose host stop`, then start it again"
-        )
+        raise ProviderError(f"the host runs already, at {address}", hint="`sbxcompose host stop`, then start it again")
 
 
 def _check_version(tell: Callable[[str], None]) -> None:
@@ -242,15 +233,10 @@ def _answers(path: Path) -> bool:
     return True
 
 
-def _ask(
-    path: Path, method: str, target: str, body: Any = None, patience: float | None = PATIENCE
-) -> dict[str, Any]:
+def _ask(path: Path, method: str, target: str, body: Any = None, patience: float | None = PATIENCE) -> dict[str, Any]:
     """One request over the Unix socket. Raises `Unreachable`, `Refused` or `Conflict`."""
     data = b"" if body is None else json.dumps(body).encode()
-    head = (
-        f"{method} {target} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"
-        f"Content-Length: {len(data)}\r\n\r\n"
-    )
+    head = f"{method} {target} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: {len(data)}\r\n\r\n"
     received = bytearray()
     try:
         with socket.socket(socket.AF_UNIX) as sock:
@@ -274,9 +260,7 @@ def _answer(received: bytes) -> dict[str, Any]:
         raise Unreachable("the host gave no answer that makes sense", hint=_see_log()) from None
     if code >= 300:
         kind = Conflict if code == 409 else Refused
-        raise kind(
-            value.get("error", f"HTTP {code}"), status=code, code=value.get("code"), hint=value.get("hint")
-        )
+        raise kind(value.get("error", f"HTTP {code}"), status=code, code=value.get("code"), hint=value.get("hint"))
     answer: dict[str, Any] = value
     return answer
 

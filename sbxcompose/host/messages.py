@@ -1,4 +1,4 @@
-"""What strangers send, checked against the wire's dataclasses: bytes -> message, or all that is wrong with
+"""What strangers send, checked against the wire's classes: bytes -> message, or all that is wrong with
 them.
 
 The checks follow from the classes' own type hints, so a new field needs nothing here. (A general validation
@@ -11,9 +11,10 @@ import json
 import os
 import types
 from collections.abc import Callable, Mapping
-from dataclasses import MISSING, fields, is_dataclass
 from functools import cache
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+
+from msgspec.structs import fields
 
 from sbxcompose.api.models import Message
 
@@ -116,8 +117,7 @@ def _plan(cls: type) -> tuple[dict[str, Check], tuple[str, ...]]:
     hints = get_type_hints(cls)
     own = fields(cls)
     checks = {each.name: _check(hints[each.name], each.name) for each in own}
-    required = [each.name for each in own if each.default is MISSING and each.default_factory is MISSING]
-    return checks, tuple(required)
+    return checks, tuple(each.name for each in own if each.required)
 
 
 def _check(hint: Any, name: str) -> Check:
@@ -131,7 +131,7 @@ def _check(hint: Any, name: str) -> Check:
         return _list_of(_check(arguments[0], name))
     if origin is dict:
         return _dict_of(_check(arguments[1], name))
-    if is_dataclass(hint):
+    if isinstance(hint, type) and issubclass(hint, Message):
         return lambda value: _nested(hint, value)
     if hint is int:
         return lambda value: _integer(value, name)

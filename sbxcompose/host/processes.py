@@ -88,6 +88,11 @@ class Processes:
         return [each for each in self._rows.values() if each.live]
 
     @property
+    def busy(self) -> bool:
+        """Whether any row runs, or will."""
+        return any(each.live for each in self._rows.values())
+
+    @property
     def running(self) -> int:
         """How many run now."""
         return sum(each.alive for each in self._rows.values())
@@ -122,24 +127,28 @@ class Processes:
         self._check(request)
         handle = self.next_handle()
         log = request.log or f"@{handle}"
-        if log not in self._logs:
-            self._logs.add(log)
+        is_new = log not in self._logs
+        try:
+            process, spawn = self._prepare(request, handle, log, attached=attached)
+            self.save(process.record)
+        except (Problem, OSError) as error:
+            if request.log is None:
+                self._logs.remove(log)
+            if isinstance(error, Problem):
+                raise
+            raise from_os(error, f"{request.name or request.command} cannot be recorded") from None
+        self._rows[handle] = self._units[spawn.unit] = process
+        self._take_name(process)
+        if is_new:
             self.changes.log_added(log)
+        return process, spawn
+
+    def _prepare(self, request: StartRequest, handle: int, log: str, *, attached: bool) -> tuple[Process, Spawn]:
+        self._logs.add(log)
         store = self._logs[log]
         record = Record(handle, request, log, store.end, Starting(handle), attached=attached)
         process = Process(self, record, store)
-        try:
-            spawn = process.spawn()
-            self.save(record)
-        except Problem:
-            self._drop_own_log(record)
-            raise
-        except OSError as error:
-            self._drop_own_log(record)
-            raise from_os(error, f"{request.name or request.command} cannot be recorded") from None
-        self._rows[record.id] = self._units[spawn.unit] = process
-        self._take_name(process)
-        return process, spawn
+        return process, process.spawn()
 
     def _take_name(self, process: Process) -> None:
         """Reserve its name; an ended row that has it stays until the new one runs."""

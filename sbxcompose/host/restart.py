@@ -5,7 +5,7 @@ Time and the past come in as arguments; what has to be remembered until the next
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from sbxcompose.api.models import RestartConfig
 
@@ -13,8 +13,7 @@ STEADY_MS = 10_000
 """A run that lasted longer than this, and than the longest backoff, makes old crashes forgotten."""
 
 
-@dataclass(frozen=True, slots=True)
-class Tally:
+class Tally(Struct, frozen=True):
     """What a supervisor remembers of its automatic restarts: over its whole life, and without a steady run
     between.
     """
@@ -23,8 +22,7 @@ class Tally:
     in_a_row: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Ending:
+class Ending(Struct, frozen=True):
     """How a run ended, as far as the decision needs it. `ran_ms` is 0 when it could not be started at all.
 
     A run that nobody saw the end of counts as failed: to start a service once too often does less harm than
@@ -35,16 +33,14 @@ class Ending:
     ran_ms: int
 
 
-@dataclass(frozen=True, slots=True)
-class RestartAfter:
+class RestartAfter(Struct, frozen=True):
     """Start it again after `delay_ms`; `tally` is what to remember."""
 
     delay_ms: int
     tally: Tally
 
 
-@dataclass(frozen=True, slots=True)
-class StayDown:
+class StayDown(Struct, frozen=True):
     """Leave it ended. `because` says why where the policy alone does not."""
 
     because: str | None = None

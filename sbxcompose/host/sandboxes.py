@@ -10,12 +10,14 @@ import asyncio
 import os
 import re
 import shutil
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
+
+from msgspec.structs import replace
 
 from sbxcompose.api.models import CreateRequest, ResourcesInfo, SandboxInfo
 from sbxcompose.host import chores
@@ -57,9 +59,7 @@ class Sandboxes:
     ended.
     """
 
-    def __init__(
-        self, directory: Path, keeper: KeeperClient, idle: Callable[[], None] = lambda: None
-    ) -> None:
+    def __init__(self, directory: Path, keeper: KeeperClient, idle: Callable[[], None] = lambda: None) -> None:
         self._directory = directory
         self._keeper = keeper
         self._idle = idle
@@ -78,15 +78,17 @@ class Sandboxes:
     @property
     def busy(self) -> bool:
         """Whether any process runs, or will."""
-        return any(each.live for sandbox in self._live.values() for each in sandbox.processes.rows())
+        return any(sandbox.processes.busy for sandbox in self._live.values())
 
     # -- finding -------------------------------------------------------------------------------------------
 
     def live(self, identifier: str) -> Sandbox:
         """The live sandbox of an id or name. Raises `Problem`: 404, or 409 for the id of a terminated one."""
         found = self._names.get(identifier) or self._live.get(identifier)
-        if found is not None:
+        if found is not None and not found.ending:
             return found
+        if found is not None:
+            raise Problem(409, f"sandbox {identifier} is being terminated", "SANDBOX_TERMINATED")
         if identifier in self._terminated:
             raise Problem(409, f"sandbox {identifier} is terminated", "SANDBOX_TERMINATED")
         raise Problem(404, f"sandbox {identifier} not found", "SANDBOX_NOT_FOUND")
@@ -97,7 +99,8 @@ class Sandboxes:
         """
         if identifier in self._terminated:
             return self._terminated[identifier]
-        return self.live(identifier).info
+        found = self._names.get(identifier) or self._live.get(identifier)
+        return found.info if found is not None else self.live(identifier).info
 
     def page(
         self, *, namespace: str, limit: int, cursor: str | None, backward: bool, status: str | None
@@ -204,19 +207,18 @@ class Sandboxes:
         if sandbox.processes.live:
             await self._terminate(sandbox, reason)
             return
-        sandbox.info = replace(
-            sandbox.info, status="terminated", terminated_at=_now(), termination_reason=reason
-        )
-        self._remember(sandbox, {})
+        sandbox.info = replace(sandbox.info, status="terminated", terminated_at=_now(), termination_reason=reason)
         self._forget_live(sandbox)
+        self._remember(sandbox, {})
         self._prune()
         self._idle()
 
     def _remember(self, sandbox: Sandbox, more: dict[str, Any]) -> None:
+        """Record its end as far as possible: a full disk must not keep anybody from making room."""
         try:
             write_json(sandbox.directory / "sandbox.json", {**sandbox.info.write(), **more})
         except OSError as error:
-            raise from_os(error, "the sandbox cannot be recorded") from None
+            print(f"not recorded: sandbox {sandbox.info.id}: {error}", file=sys.stderr)
 
     def _forget_live(self, sandbox: Sandbox) -> None:
         info = sandbox.info
@@ -231,9 +233,7 @@ class Sandboxes:
             shutil.rmtree(sandbox.directory / part, ignore_errors=True)
 
     def _prune(self) -> None:
-        surplus = sorted(self._terminated.values(), key=lambda each: each.terminated_at or 0)[
-            :-KEPT_TERMINATED
-        ]
+        surplus = sorted(self._terminated.values(), key=lambda each: each.terminated_at or 0)[:-KEPT_TERMINATED]
         for info in surplus:
             del self._terminated[info.id]
             shutil.rmtree(self._directory / info.id, ignore_errors=True)
@@ -311,9 +311,7 @@ def refuse_unsupported(request: CreateRequest) -> None:
         if value:
             raise _unsupported(f"{field} is not supported by the local host")
     if request.name is not None and request.timeout_secs:
-        raise _unsupported(
-            "timeout_secs of a named sandbox means suspension when idle, which is not supported yet"
-        )
+        raise _unsupported("timeout_secs of a named sandbox means suspension when idle, which is not supported yet")
     if 9501 in (request.exposed_ports or ()):
         raise Problem(400, "port 9501 is reserved", "BAD_PORT")
 

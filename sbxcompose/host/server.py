@@ -14,6 +14,7 @@ import signal
 import socket
 import sys
 import time
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,7 @@ from starlette.types import Message, Receive, Scope, Send
 from sbxcompose import __version__
 from sbxcompose.host import auth, chores, paths
 from sbxcompose.host.http import Activity, Connection
-from sbxcompose.host.keeper.client import Exited, Inherited, KeeperClient
+from sbxcompose.host.keeper.client import Exited, Inherited, KeeperClient, KeeperLost
 from sbxcompose.host.keeper.protocol import SERVER_DONE
 from sbxcompose.host.problems import Problem
 from sbxcompose.host.records import write_json
@@ -54,7 +55,6 @@ class Host:
     """The server's parts, and when it is at its end."""
 
     def __init__(self, inherited: Inherited, keeper: KeeperClient, state: Path, runtime: Path) -> None:
-        self._inherited = inherited
         self._keeper = keeper
         self._keeper_pid = inherited.keeper_pid
         self._state = state
@@ -70,7 +70,7 @@ class Host:
         self._router = Router(ROUTES, redirect_slashes=False)
         self.sandboxes = Sandboxes(state / "sandboxes", keeper, self._quiet)
         self._activity = Activity(self._quiet)
-        self._idle = float(os.environ.get("SBXCOMPOSE_HOST_IDLE") or IDLE)
+        self._idle = _idle_seconds()
         self._idle_timer: asyncio.TimerHandle | None = None
         self._done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._ending = False
@@ -92,6 +92,8 @@ class Host:
             accept = partial(Connection, self, self._activity, trusted=trusted)
             await loop.create_server(accept, sock=listener, backlog=BACKLOG)
         self._quiet()
+        over_tcp = f" and {self._tcp()} (its key is in {self._state / KEY_FILE})" if self._address else ""
+        print(f"the host answers on {self._runtime / 'host.sock'}{over_tcp}", file=sys.stderr)
 
     async def _adopt(self) -> None:
         adopted = await self._keeper.adopt()
@@ -112,6 +114,7 @@ class Host:
     async def ended(self) -> None:
         """Wait for its end."""
         await self._done
+        (self._runtime / INFO_FILE).unlink(missing_ok=True)
 
     def _exited(self, exited: Exited) -> None:
         for left in exited.left_behind:
@@ -138,6 +141,7 @@ class Host:
 
     async def _end(self) -> None:
         await self.end_all()
+        await self.settled()
         await self.finish()
 
     # -- being idle ----------------------------------------------------------------------------------------
@@ -184,6 +188,15 @@ class Host:
     async def end_all(self) -> None:
         """End every process, politely."""
         await self.sandboxes.end_all()
+
+    async def settled(self) -> int:
+        """Wait until a keeper is there, should another one just take the place of one that died; its process id.
+
+        A keeper that finds its server gone when it takes over would start another one.
+        """
+        with suppress(KeeperLost):
+            await self._keeper.sweep([])
+        return self._keeper_pid
 
     async def finish(self) -> None:
         """End the host."""
@@ -234,6 +247,14 @@ class Host:
             words = "say which sandbox: header X-Tensorlake-Sandbox-Id, or Host <id-or-name>.local"
             raise Problem(400, words, "MISSING_SANDBOX_ID")
         return self.sandboxes.live(identifier)
+
+
+def _idle_seconds() -> float:
+    try:
+        return max(0.0, float(os.environ.get("SBXCOMPOSE_HOST_IDLE") or IDLE))
+    except ValueError:
+        print("SBXCOMPOSE_HOST_IDLE is not a number of seconds; ignored", file=sys.stderr)
+        return IDLE
 
 
 def _read_key(path: Path) -> str | None:

@@ -42,12 +42,8 @@ def describe(request: StartRequest, workdir: str | None) -> Spawn:
 def check(request: StartRequest) -> None:
     """Refuse what cannot be a managed name or a log's (contract, section 3.4). Raises `Problem`."""
     name = request.name
-    if name is not None and (
-        not name or "/" in name or name in (".", "..") or (name.isascii() and name.isdigit())
-    ):
-        raise Problem(
-            400, f"{name!r} cannot be a name: not empty, no `/`, not all digits, not `.` or `..`", "BAD_NAME"
-        )
+    if name is not None and (not name or "/" in name or name in (".", "..") or (name.isascii() and name.isdigit())):
+        raise Problem(400, f"{name!r} cannot be a name: not empty, no `/`, not all digits, not `.` or `..`", "BAD_NAME")
     for word, value in (("name", name), ("log", request.log)):
         if value is not None and (not value or len(file_name(value)) > MAX_NAME):
             raise Problem(400, f"{word} must be from 1 to {MAX_NAME} bytes long", "BAD_NAME")

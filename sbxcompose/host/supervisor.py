@@ -10,8 +10,9 @@ import asyncio
 import signal as signals
 from collections.abc import AsyncIterable
 from contextlib import suppress
-from dataclasses import replace
 from typing import Literal
+
+from msgspec.structs import replace
 
 from sbxcompose.api.models import LastExit, ProcessInfo, StartRequest
 from sbxcompose.host import chores, health, restart, rows
@@ -372,9 +373,7 @@ class Process:
         config, state = self.request.health_check, self.record.state
         if config is None or not isinstance(state, Running) or state.ending is not None:
             return
-        checks = health.watch(
-            config, self.record.health, lambda: max(0, now_ms() - started_at), self._checked
-        )
+        checks = health.watch(config, self.record.health, lambda: max(0, now_ms() - started_at), self._checked)
         self._checks = asyncio.get_running_loop().create_task(checks)
 
     def _end_checks(self) -> None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import grp
 import os
 import pwd
-from dataclasses import dataclass
 from functools import cache
+
+from msgspec import Struct
 
 Wanted = str | dict[str, str | int] | None
 
@@ -15,8 +16,7 @@ class UserError(Exception):
     """The user cannot be had; the message says why."""
 
 
-@dataclass(frozen=True, slots=True)
-class Identity:
+class Identity(Struct, frozen=True):
     """Who a process is. `uid` None means: as the host itself, nothing is switched."""
 
     uid: int | None
@@ -40,9 +40,7 @@ def resolve(wanted: Wanted, *, own_uid: int | None = None) -> Identity:
     gid = _gid(group) if group is not None else account.pw_gid
     if own != 0:
         if account.pw_uid != own or (group is not None and gid not in _own_groups()):
-            raise UserError(
-                f"switching users needs root: this host runs as {_name(own)}, not {account.pw_name}"
-            )
+            raise UserError(f"switching users needs root: this host runs as {_name(own)}, not {account.pw_name}")
         return Identity(None, None, None, account.pw_name, account.pw_dir)
     groups = os.getgrouplist(account.pw_name, gid) if account.pw_passwd != _NO_ACCOUNT else [gid]
     return Identity(account.pw_uid, gid, groups, account.pw_name, account.pw_dir)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any
+
+from msgspec import Struct, field
 
 from sbxcompose.host.problems import Problem
 from sbxcompose.host.segments import STREAM_NAMES
@@ -18,8 +19,7 @@ _NUMBERS = {name: number for number, name in STREAM_NAMES.items()}
 _PLACES = ("run", "tail", "since_ms", "offset")
 
 
-@dataclass(frozen=True, slots=True)
-class WatchRequest:
+class WatchRequest(Struct, frozen=True):
     """What is asked for. `logs`: "live", "all", a place per log, or None; `since`: positions of an earlier
     watch.
     """

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from msgspec import Struct
+
 from sbxcompose.plan.observed import Exit, Instance, Phase, Row
 from sbxcompose.spec.project import Condition, Process
 
@@ -33,8 +35,7 @@ class Fate:
     """The latest step that waits for it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Rule:
+class Rule(Struct, frozen=True):
     """How a command looks at an instance.
 
     `renew`: a new run though nothing changed, for this reason. `rerun`: also of a one-shot that has

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from sbxcompose.errors import UnknownName, UsageError
 from sbxcompose.plan.observed import Instance, Observed
@@ -13,8 +14,7 @@ _LISTED = 20
 """A file that defines more processes than this is not recited; close matches are."""
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
+class Target(Struct, frozen=True):
     """A process that somebody named; `replica` is None for all of its replicas."""
 
     sandbox: str

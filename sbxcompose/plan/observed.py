@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from enum import StrEnum
+
+from msgspec import Struct
 
 MANAGED_NAME = re.compile(
     r"(?P<process>@?[A-Za-z0-9_-]+)(?:\.(?P<replica>[1-9][0-9]{0,3}))?\.(?P<digest>[0-9a-f]{8})(?:\.(?P<suffix>[1-9][0-9]*))?"
 )
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Instance:
+class Instance(Struct, frozen=True, order=True):
     """One replica of one process: the thing that is started and stopped. Replicas count from 1."""
 
     sandbox: str
@@ -41,8 +41,7 @@ LIVE = frozenset({Phase.STARTING, Phase.RUNNING, Phase.UNHEALTHY, Phase.BACKING_
 """The phases in which a supervisor holds the process: it must be stopped before its name is free."""
 
 
-@dataclass(frozen=True, slots=True)
-class Exit:
+class Exit(Struct, frozen=True):
     """How a run ended: exactly one of `code` and `signal` is set, or neither when nobody could know."""
 
     code: int | None = None
@@ -66,8 +65,7 @@ class Exit:
         return "ended, nobody saw how"
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(Struct, frozen=True):
     """One row of a sandbox's process list that was started by us (its managed name parses).
 
     `name` is the managed name as the server knows it; `started_at` and `next_restart_at` are seconds since
@@ -105,8 +103,7 @@ class Row:
         return self.one_shot and self.phase is Phase.EXITED and self.exit is not None and self.exit.success
 
 
-@dataclass(frozen=True, slots=True)
-class Foreign:
+class Foreign(Struct, frozen=True):
     """A row that was not started by us: shown, never touched."""
 
     sandbox: str
@@ -126,8 +123,7 @@ class SandboxState(StrEnum):
     TERMINATED = "terminated"
 
 
-@dataclass(frozen=True, slots=True)
-class ObservedSandbox:
+class ObservedSandbox(Struct, frozen=True):
     """A sandbox as its provider reports it, with its rows (the newest last)."""
 
     name: str
@@ -139,8 +135,7 @@ class ObservedSandbox:
     """
 
 
-@dataclass(frozen=True, slots=True)
-class Observed:
+class Observed(Struct, frozen=True):
     """Everything that was asked for, by the sandbox's name in the file."""
 
     sandboxes: tuple[ObservedSandbox, ...] = ()

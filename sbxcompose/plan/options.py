@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
+
+from msgspec import Struct
 
 from sbxcompose.plan.names import Target
 
@@ -18,8 +19,7 @@ class Intent(StrEnum):
     DOWN = "down"
 
 
-@dataclass(frozen=True, slots=True)
-class Options:
+class Options(Struct, frozen=True):
     """How far a command goes.
 
     `targets`: None means all. What targets need is brought up too unless `no_deps`; then what they need is

@@ -6,47 +6,43 @@ A plan is text that a person can read, JSON that a program can, and what tests a
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any, ClassVar
+
+from msgspec import Struct
 
 from sbxcompose.plan.observed import Instance, Row
 from sbxcompose.spec.project import Condition, Process, Sandbox
 
 
-@dataclass(frozen=True, slots=True)
-class CreateSandbox:
+class CreateSandbox(Struct, frozen=True):
     """Make the sandbox and wait until it runs; one that somebody else is just making will do."""
 
     kind: ClassVar[str] = "create"
     sandbox: Sandbox
 
 
-@dataclass(frozen=True, slots=True)
-class ResumeSandbox:
+class ResumeSandbox(Struct, frozen=True):
     """Wake the sandbox and wait until it runs."""
 
     kind: ClassVar[str] = "resume"
     sandbox: Sandbox
 
 
-@dataclass(frozen=True, slots=True)
-class SuspendSandbox:
+class SuspendSandbox(Struct, frozen=True):
     """Put the sandbox to sleep; it keeps its disk and memory."""
 
     kind: ClassVar[str] = "suspend"
     sandbox: Sandbox
 
 
-@dataclass(frozen=True, slots=True)
-class TerminateSandbox:
+class TerminateSandbox(Struct, frozen=True):
     """End the sandbox for good: its data is lost."""
 
     kind: ClassVar[str] = "terminate"
     sandbox: Sandbox
 
 
-@dataclass(frozen=True, slots=True)
-class Start:
+class Start(Struct, frozen=True):
     """Begin to supervise `instance` under the managed name `name`."""
 
     kind: ClassVar[str] = "start"
@@ -55,8 +51,7 @@ class Start:
     name: str
 
 
-@dataclass(frozen=True, slots=True)
-class Stop:
+class Stop(Struct, frozen=True):
     """End the supervision of `row` and its run: `signal`, after `grace` seconds what is left is killed."""
 
     kind: ClassVar[str] = "stop"
@@ -65,8 +60,7 @@ class Stop:
     grace: float
 
 
-@dataclass(frozen=True, slots=True)
-class Await:
+class Await(Struct, frozen=True):
     """Wait until `instance` has reached `condition`, which is `READY` (it has a check) or `COMPLETED`.
 
     `name` is the managed name of the row that is meant, as the plan knows it.
@@ -83,8 +77,7 @@ SandboxAction = CreateSandbox | ResumeSandbox | SuspendSandbox | TerminateSandbo
 Action = SandboxAction | Start | Stop | Await
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
+class Step(Struct, frozen=True):
     """An action, begun once the steps in `after` have succeeded. `subject` is its name for people."""
 
     number: int
@@ -141,8 +134,7 @@ def _place(instance: Instance) -> dict[str, Any]:
     return {"sandbox": instance.sandbox, "process": instance.process, "replica": instance.replica}
 
 
-@dataclass(frozen=True, slots=True)
-class Note:
+class Note(Struct, frozen=True):
     """Something to know that is no step. `kind` is for programs, `text` for people.
 
     Kinds: `orphan`, `foreign`, `sandbox` (differs from the file), `local` (a key without meaning here),
@@ -162,8 +154,7 @@ class Note:
         return {"kind": self.kind, "sandbox": self.sandbox, "text": self.text}
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
+class Plan(Struct, frozen=True):
     """The steps from what is observed to what is wanted. A step comes only after steps with lower numbers.
 
     `unchanged` counts the instances that were looked at and need nothing. `provisional`: a sandbox could not

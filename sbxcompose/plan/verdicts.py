@@ -4,9 +4,10 @@ JSON.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, ClassVar
+
+from msgspec import Struct
 
 from sbxcompose.plan.names import Target
 from sbxcompose.plan.observed import Instance, Row
@@ -15,8 +16,7 @@ TIMED_OUT = 124
 """Exit code when a deadline has passed (design, section 8)."""
 
 
-@dataclass(frozen=True, slots=True)
-class State:
+class State(Struct, frozen=True):
     """What is known of one wanted instance.
 
     `row` is its row of the wanted digest; None as long as a start of it is still to come, so that the end of
@@ -43,8 +43,7 @@ class Goal(StrEnum):
     """Attached: everything has ended, well or not."""
 
 
-@dataclass(frozen=True, slots=True)
-class Mode:
+class Mode(Struct, frozen=True):
     """When there is a verdict.
 
     `abort_on_exit`: also once anything ends, except a job that somebody needed completed. `exit_code_from`:
@@ -57,8 +56,7 @@ class Mode:
     exit_code_from: Target | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Report:
+class Report(Struct, frozen=True):
     """An instance that is behind. `doing` follows its name; `waits_for` are the names of what holds it up."""
 
     instance: Instance
@@ -80,8 +78,7 @@ class Report:
         }
 
 
-@dataclass(frozen=True, slots=True)
-class _Open:
+class _Open(Struct, frozen=True):
     """What is common to verdicts that are not good: who is the cause, and whom that holds up."""
 
     causes: tuple[Report, ...]
@@ -106,8 +103,7 @@ class _Open:
         }
 
 
-@dataclass(frozen=True, slots=True)
-class Pending(_Open):
+class Pending(_Open, frozen=True):
     """No verdict yet."""
 
     kind: ClassVar[str] = "pending"
@@ -120,8 +116,7 @@ class Pending(_Open):
         return self._json(self.kind, None)
 
 
-@dataclass(frozen=True, slots=True)
-class Success:
+class Success(Struct, frozen=True):
     """All is as it should be: `ready` services (or services that ended well) and `completed` one-shots."""
 
     kind: ClassVar[str] = "success"
@@ -140,8 +135,7 @@ class Success:
         return {"verdict": self.kind, "exit_code": self.exit_code, **counts}
 
 
-@dataclass(frozen=True, slots=True)
-class Failed(_Open):
+class Failed(_Open, frozen=True):
     """Something failed; `exit_code` is what the command ends with."""
 
     kind: ClassVar[str] = "failed"
@@ -155,8 +149,7 @@ class Failed(_Open):
         return self._json(self.kind, self.exit_code)
 
 
-@dataclass(frozen=True, slots=True)
-class TimedOut(_Open):
+class TimedOut(_Open, frozen=True):
     """The deadline has passed. `late` is by how many seconds."""
 
     kind: ClassVar[str] = "timed out"

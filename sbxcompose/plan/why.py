@@ -5,9 +5,10 @@ else.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
+
+from msgspec import Struct
 
 from sbxcompose.plan.fates import completed, satisfies
 from sbxcompose.plan.graph import Graph
@@ -39,8 +40,7 @@ class Cause(StrEnum):
     UNKNOWN = "unknown"
 
 
-@dataclass(frozen=True, slots=True)
-class Explanation:
+class Explanation(Struct, frozen=True):
     """`lines` are whole sentences without a full stop, the most important first; `hint` is the way out."""
 
     instance: Instance

@@ -220,7 +220,7 @@ class _Packer:
         number = _NUMBERS[type(value)]
         if isinstance(value, str):
             return [number, str(value)]
-        return [number, *[self.pack(getattr(value, name)) for name in value.__slots__]]
+        return [number, *[self.pack(getattr(value, name)) for name in value.__struct_fields__]]
 
 
 class _Unpacker:

@@ -8,9 +8,10 @@ observed.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Literal
+
+from msgspec import Struct, field
 
 Pairs = tuple[tuple[str, str], ...]
 """An environment as sorted (name, value) pairs, so that it is hashable and its order carries no meaning."""
@@ -32,8 +33,7 @@ class RestartPolicy(StrEnum):
     ALWAYS = "always"
 
 
-@dataclass(frozen=True, slots=True)
-class Restart:
+class Restart(Struct, frozen=True):
     """A restart policy with its backoff; defaults are the contract's."""
 
     policy: RestartPolicy = RestartPolicy.ON_FAILURE
@@ -42,8 +42,7 @@ class Restart:
     max_backoff: float = 30.0
 
 
-@dataclass(frozen=True, slots=True)
-class HealthCheck:
+class HealthCheck(Struct, frozen=True):
     """A check that the sandbox's supervisor makes from inside; defaults are the contract's."""
 
     kind: Literal["http", "tcp"]
@@ -55,22 +54,19 @@ class HealthCheck:
     failure_threshold: int = 3
 
 
-@dataclass(frozen=True, slots=True)
-class ReadyLine:
+class ReadyLine(Struct, frozen=True):
     """Ready once a line of output of the current run matches the regular expression `pattern`."""
 
     pattern: str
 
 
-@dataclass(frozen=True, slots=True)
-class ReadyCommand:
+class ReadyCommand(Struct, frozen=True):
     """Ready once the command, run inside the sandbox, exits with 0."""
 
     command: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Dependency:
+class Dependency(Struct, frozen=True):
     """`sandbox`/`process` must have reached `condition` first.
 
     `restart`: a restart of the needed process restarts the dependent too.
@@ -82,16 +78,14 @@ class Dependency:
     restart: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Stop:
+class Stop(Struct, frozen=True):
     """How a process is asked to end; after `grace` seconds what is left is killed. `signal` is a number."""
 
     signal: int = 15
     grace: float = 10.0
 
 
-@dataclass(frozen=True, slots=True)
-class WatchRule:
+class WatchRule(Struct, frozen=True):
     """Paths whose change restarts (or otherwise tells) the process. Kept for `watch`."""
 
     path: str
@@ -101,8 +95,7 @@ class WatchRule:
     run: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Process:
+class Process(Struct, frozen=True):
     """One entry under `processes:`, fully resolved.
 
     `command` is the argument vector (a string in the file has become `("sh", "-c", text)`). `env` is the
@@ -141,8 +134,7 @@ class Process:
         return f"{self.sandbox}/{self.name}"
 
 
-@dataclass(frozen=True, slots=True)
-class Resources:
+class Resources(Struct, frozen=True):
     """What a sandbox has; memory and disk in bytes. Fields left out keep the provider's defaults."""
 
     cpus: float | None = None
@@ -150,8 +142,7 @@ class Resources:
     disk: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Network:
+class Network(Struct, frozen=True):
     """Network policy (contract, section 2.10)."""
 
     allow_internet_access: bool = True
@@ -164,8 +155,7 @@ class Network:
         return not self.allow_internet_access or bool(self.allow_out or self.deny_out)
 
 
-@dataclass(frozen=True, slots=True)
-class FileSystem:
+class FileSystem(Struct, frozen=True):
     """A file system of the cloud, mounted into a sandbox."""
 
     id: str
@@ -173,8 +163,7 @@ class FileSystem:
     read_only: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Files:
+class Files(Struct, frozen=True):
     """What is copied into a sandbox; `from_` is relative to the project directory, `to` to the workspace."""
 
     from_: str
@@ -182,8 +171,7 @@ class Files:
     ignore: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Sandbox:
+class Sandbox(Struct, frozen=True):
     """One entry under `sandboxes:`. `full_name` is the name at the provider; `timeout` is seconds (0:
     none).
 
@@ -205,8 +193,7 @@ class Sandbox:
     files: tuple[Files, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Project:
+class Project(Struct, frozen=True):
     """A whole project, ready to be compared with what runs.
 
     `directory` is the absolute path of the project; `files` are the files read, in order. `disabled` holds

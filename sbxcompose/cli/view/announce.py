@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
+
+from msgspec import Struct
 
 from sbxcompose.engine import events
 from sbxcompose.engine.ready import own_words, row_end
@@ -19,8 +20,7 @@ class Tone(StrEnum):
     PLAIN = "plain"
 
 
-@dataclass(frozen=True, slots=True)
-class Announcement:
+class Announcement(Struct, frozen=True):
     """A line about one instance, or about the whole (`instance` None)."""
 
     instance: Instance | None

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from sbxcompose.cli.context import Shell
 from sbxcompose.cli.view.announce import Announcement, Tone, announce

@@ -5,7 +5,8 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from sbxcompose.cli.context import Shell
 from sbxcompose.cli.view.announce import Announcement, Tone, announce
@@ -24,8 +25,7 @@ STALLED = 1024 * 1024
 """Bytes that wait for a slow reader before we read no more output ourselves."""
 
 
-@dataclass(frozen=True, slots=True)
-class LogStyle:
+class LogStyle(Struct, frozen=True):
     """How lines are shown. `runs`: with run numbers (`web#3`)."""
 
     timestamps: bool = False

@@ -9,9 +9,9 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncGenerator, Awaitable, Callable
-from dataclasses import dataclass, field
 from typing import Any
 
+from msgspec import field
 from starlette.requests import Request
 from starlette.routing import Route
 
@@ -29,16 +29,14 @@ from sbxcompose.host.supervisor import Process
 MEDIA_TYPE = "application/x-ndjson"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Batch(Message):
+class Batch(Message, frozen=True, kw_only=True):
     """The body. `env` lies under each start's own."""
 
     env: dict[str, str] = field(default_factory=dict)
     operations: list[dict[str, Any]]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OnProcess(Message):
+class OnProcess(Message, frozen=True, kw_only=True):
     """An operation on a process that exists."""
 
     process: str | int
@@ -80,9 +78,7 @@ class _Work:
             except (Invalid, Problem) as error:
                 self._failed(index, error)
         if starts:
-            chores.do(
-                self._processes.start(requests, lambda number, result: self._started(starts[number], result))
-            )
+            chores.do(self._processes.start(requests, lambda number, result: self._started(starts[number], result)))
 
     def _start_request(self, operation: dict[str, Any]) -> StartRequest:
         own = operation.get("env")

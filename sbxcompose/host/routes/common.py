@@ -51,7 +51,5 @@ def query_number(request: Request, name: str, low: int, high: int) -> int | None
     if text is None:
         return None
     if not text.isascii() or not text.isdigit() or len(text) > 18 or not low <= int(text) <= high:
-        raise Problem(
-            400, f"{name} must be a whole number from {low} to {high}, not {text[:40]!r}", "BAD_QUERY"
-        )
+        raise Problem(400, f"{name} must be a whole number from {low} to {high}, not {text[:40]!r}", "BAD_QUERY")
     return int(text)

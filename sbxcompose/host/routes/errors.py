@@ -8,6 +8,7 @@ import sys
 import traceback
 
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse, Response
 
 from sbxcompose.host.keeper.client import KeeperLost
@@ -26,6 +27,8 @@ def as_problem(error: Exception, what: str) -> Problem:
             return Problem(400, str(error), "BAD_JSON")
         case Invalid():
             return Problem(error.status, str(error), "INVALID")
+        case ClientDisconnect():
+            return Problem(400, "the request broke off", "BAD_REQUEST")  # nobody is there to read it
         case HTTPException(status_code=404):
             return Problem(404, f"there is nothing at {what}", "NOT_FOUND")
         case HTTPException(status_code=405):
@@ -37,9 +40,7 @@ def as_problem(error: Exception, what: str) -> Problem:
         case OSError():
             return from_os(error, what)
     traceback.print_exception(error, file=sys.stderr)
-    return Problem(
-        500, f"{what}: {type(error).__name__}: {error}", "INTERNAL_ERROR", "the host's log says more"
-    )
+    return Problem(500, f"{what}: {type(error).__name__}: {error}", "INTERNAL_ERROR", "the host's log says more")
 
 
 def answer(problem: Problem, error: Exception | None = None) -> Response:

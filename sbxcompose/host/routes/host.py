@@ -25,6 +25,9 @@ class Host(Protocol):
     async def end_all(self) -> None:
         """End every process, politely."""
 
+    async def settled(self) -> int:
+        """Wait until a keeper is there, should another one just take the place of one that died; its process id."""
+
     async def finish(self) -> None:
         """End the host."""
 
@@ -45,7 +48,8 @@ async def stop(request: Request) -> Response:
         shown = ", ".join(running[:5]) + (f" and {len(running) - 5} more" if len(running) > 5 else "")
         raise Problem(409, f"still running: {shown}", "RUNNING", "stop them first, or use --force")
     await host.end_all()
-    return JSONResponse({"stopped": len(running)}, background=BackgroundTask(host.finish))
+    told = {"stopped": len(running), "keeper_pid": await host.settled()}
+    return JSONResponse(told, background=BackgroundTask(host.finish))
 
 
 def _host(request: Request) -> Host:

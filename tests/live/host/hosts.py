@@ -67,6 +67,8 @@ class LiveHost:
             assert select.select([descriptor], [], [], PATIENCE)[0]
         finally:
             os.close(descriptor)
+        while which == "keeper" and self.status["keeper_pid"] == pid:
+            pass  # both at once is another matter
         return pid
 
     def close(self) -> None:
@@ -144,12 +146,12 @@ class Box:
                     elif isinstance(frame, Dropped):
                         yield {"dropped": frame.handle}
 
-    def wait(self, name: str, until: Callable[[Row], bool]) -> Row:
-        """Wait until a managed process's row is as wished; over a server's death, too."""
+    def wait(self, process: str | int, until: Callable[[Row], bool]) -> Row:
+        """Wait until the row of a name or pid is as wished; over a server's death, too."""
         while True:
             with suppress(httpx.TransportError):
                 for row in self.states():
-                    if (row.get("managed") or {}).get("name") == name and until(row):
+                    if process in (row.get("pid"), (row.get("managed") or {}).get("name")) and until(row):
                         return row
 
     def wait_for_line(self, process: str | int, text: str, which: str = "output") -> None:
@@ -167,6 +169,11 @@ def events(answer: httpx.Response) -> Iterator[dict[str, Any]]:
     for line in answer.iter_lines():
         if line.startswith("data: "):
             yield json.loads(line[6:])
+
+
+def ended(row: Row) -> bool:
+    """For `Box.wait`: its latest run has ended."""
+    return bool(row["status"] != "running")
 
 
 def stopped(row: Row) -> bool:

@@ -44,9 +44,7 @@ def test_an_unmanaged_process_from_start_to_end(box: Box) -> None:
     assert row["managed"] is None
     assert row["handle"] == 1
     assert before - 1000 < row["started_at"] < before + 20_000
-    with box.host.http.stream(
-        "GET", f"/api/v1/processes/{row['pid']}/output/follow", headers=box.headers
-    ) as answer:
+    with box.host.http.stream("GET", f"/api/v1/processes/{row['pid']}/output/follow", headers=box.headers) as answer:
         seen = [event for event in events(answer) if "line" in event]
     assert sorted((each["stream"], each["line"]) for each in seen) == [("stderr", "err"), ("stdout", "out")]
     ended = box.row(row["pid"])
@@ -94,7 +92,7 @@ def test_a_start_that_fails_leaves_nothing_and_gives_the_name_back(box: Box) -> 
 
 
 @pytest.mark.parametrize(
-    ("fields", "words"),
+    "fields, words",
     [
         ({"command": "no-such-command"}, "command not found: no-such-command"),
         ({"command": "/etc/passwd"}, "permission denied: /etc/passwd"),
@@ -102,9 +100,7 @@ def test_a_start_that_fails_leaves_nothing_and_gives_the_name_back(box: Box) -> 
         ({"command": "sleep", "user": "no-such-user"}, "user not found: no-such-user"),
     ],
 )
-def test_what_cannot_be_started_is_said_in_the_systems_words(
-    box: Box, fields: dict[str, Any], words: str
-) -> None:
+def test_what_cannot_be_started_is_said_in_the_systems_words(box: Box, fields: dict[str, Any], words: str) -> None:
     body = {**box.start_body("x", "1000"), **fields}
     status, _, error = box.refused("POST", "/processes", json=body)
     assert status == 500
@@ -113,7 +109,7 @@ def test_what_cannot_be_started_is_said_in_the_systems_words(
 
 
 @pytest.mark.parametrize(
-    ("body", "status"),
+    "body, status",
     [
         (b"", 422),
         (b"{", 400),
@@ -138,7 +134,7 @@ def test_bad_starts_are_refused(box: Box, body: bytes, status: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("method", "path", "status"),
+    "method, path, status",
     [
         ("GET", "/processes/nope", 404),
         ("GET", "/processes/4711", 404),
@@ -168,9 +164,7 @@ def test_a_body_that_is_too_large_is_refused(box: Box) -> None:
 
 def test_a_post_without_a_length_has_an_empty_body(box: Box) -> None:
     row = box.shell(SLEEP, "web")
-    head = (
-        f"POST /api/v1//processes/web/restart HTTP/1.1\r\nHost: {box.id}.local\r\nConnection: close\r\n\r\n"
-    )
+    head = f"POST /api/v1//processes/web/restart HTTP/1.1\r\nHost: {box.id}.local\r\nConnection: close\r\n\r\n"
     with socket.socket(socket.AF_UNIX) as sock:
         sock.connect(str(box.host.path))
         sock.sendall(head.encode())
@@ -188,9 +182,7 @@ def test_a_sandbox_is_addressed_by_header_or_host_by_id_or_name(box: Box) -> Non
     ):
         assert http.get("/api/v1/processes", headers=headers).json() == {"processes": []}
     assert http.get("/api/v1/processes").json()["code"] == "MISSING_SANDBOX_ID"
-    assert (
-        http.get("/api/v1/processes", headers={"Host": "other.local"}).json()["code"] == "SANDBOX_NOT_FOUND"
-    )
+    assert http.get("/api/v1/processes", headers={"Host": "other.local"}).json()["code"] == "SANDBOX_NOT_FOUND"
 
 
 def test_delete_kills_an_unmanaged_process_and_what_left_it_at_once(box: Box) -> None:
@@ -203,7 +195,7 @@ def test_delete_kills_an_unmanaged_process_and_what_left_it_at_once(box: Box) ->
 
 def test_delete_asks_a_managed_process_politely_and_its_supervisor_rests(box: Box) -> None:
     box.shell(
-        "trap 'echo bye; exit 0' TERM; echo up; while :; do sleep 1000 & wait; done",
+        "trap 'echo bye; exit 0' TERM; sleep 1000 & echo up; while :; do wait; sleep 1000 & done",
         "web",
         restart={"policy": "always"},
     )
@@ -216,7 +208,7 @@ def test_delete_asks_a_managed_process_politely_and_its_supervisor_rests(box: Bo
 
 
 def test_delete_is_not_refused_by_a_process_that_ignores_it(box: Box) -> None:
-    box.shell("trap '' TERM; echo up; while :; do sleep 1000 & wait; done", "web", stop_grace_ms=50)
+    box.shell("trap '' TERM; sleep 1000 & echo up; while :; do wait; sleep 1000 & done", "web", stop_grace_ms=50)
     box.wait_for_line("web", "up")
     box.delete("web")
     assert box.row("web")["signal"] == signal.SIGKILL
@@ -238,7 +230,7 @@ def test_the_stop_signal_of_the_start_request_is_used(box: Box) -> None:
 
 
 def test_a_signal_reaches_the_group_and_leaves_supervision(box: Box) -> None:
-    box.shell("trap 'echo hup' HUP; echo up; while :; do sleep 1000 & wait; done", "web")
+    box.shell("trap 'echo hup' HUP; sleep 1000 & echo up; while :; do wait; sleep 1000 & done", "web")
     box.wait_for_line("web", "up")
     assert box.ask("POST", "/processes/web/signal", json={"signal": 1}).json() == {"success": True}
     box.wait_for_line("web", "hup")

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
+import threading
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +14,9 @@ import httpx
 import pytest
 
 from sbxcompose.host import launch
-from tests.live.host.hosts import Box, LiveHost, client_of, events, running, stopped
+from tests.live.host.hosts import Box, LiveHost, client_of, ended, events, running, stopped
 from tests.live.host.test_host_supervision import check, healthy, http_server
-from tests.support.home import Home, wait_gone
+from tests.support.home import Home, alive_with, wait_gone
 
 COUNTER = 'i=0; while [ $i -lt {lines} ]; do i=$((i+1)); echo "line $i"; done; echo end; exec sleep 1000'
 
@@ -53,6 +56,33 @@ def wait_for_end(box: Box, name: str) -> None:
             return box.wait_for_line(name, "end", "stdout")
         except httpx.TransportError:
             continue
+
+
+@pytest.mark.parametrize("victim", ["server", "keeper"])
+@pytest.mark.parametrize("answered", [0, 1, 20])
+def test_starts_under_way_are_done_once_or_not_at_all(host: LiveHost, victim: str, answered: int) -> None:
+    box = host.box()
+    script = "echo up; exec sleep 1000"
+    starts = [{"op": "start", **box.start_body("sh", "-c", script, name=f"web-{number}")} for number in range(40)]
+    status = host.status
+    done: list[dict[str, Any]] = []
+    killed = threading.Event()
+    with suppress(httpx.TransportError), client_of(host.path) as http:
+        request = http.build_request("POST", "/api/v1/batch", headers=box.headers, json={"operations": starts})
+        for line in http.send(request, stream=True).iter_lines():
+            done.append(json.loads(line))
+            if len(done) > answered and not killed.is_set():
+                os.kill(status["pid" if victim == "server" else "keeper_pid"], signal.SIGKILL)
+                killed.set()
+    assert killed.is_set()
+    rows = {row["managed"]["name"]: row for row in box.rows()}
+    assert {each["body"]["managed"]["name"] for each in done} <= rows.keys()
+    assert all(row["status"] == "running" for row in rows.values())
+    for name in rows:
+        box.wait_for_line(name, "up")
+        assert box.lines(name) == ["up"]
+    alive = [pid for pid, command in alive_with(host.home.marker).items() if command == "sleep 1000"]
+    assert sorted(alive) == sorted(row["pid"] for row in rows.values())
 
 
 def test_restart_counts_run_numbers_and_limits_go_on(host: LiveHost) -> None:
@@ -100,21 +130,18 @@ def test_a_process_that_ends_while_there_is_no_server_is_judged_by_the_next(host
 
 def test_a_stop_under_way_is_carried_through(host: LiveHost) -> None:
     box = host.box()
-    script = "trap 'echo asked' TERM; echo up; while :; do sleep 1000 & wait; done"
+    script = "trap 'echo asked' TERM; sleep 1000 & echo up; while :; do wait; sleep 1000 & done"
     box.shell(script, "web", restart={"policy": "always"}, stop_grace_ms=1_000)
     box.wait_for_line("web", "up")
-    with pytest.raises(httpx.TransportError), client_of(host.path) as http:
-        request = http.build_request("DELETE", "/api/v1/processes/web", headers=box.headers)
-        pid = host.status["pid"]
-        _send_and_kill(http, request, box, pid)
+    delete_and_kill(box, "/api/v1/processes/web")
     row = box.wait("web", stopped)
     assert (row["signal"], row["managed"]["stop_requested"]) == (signal.SIGKILL, True)
     assert box.lines("web", "stdout") == ["up", "asked"]
 
 
-def _send_and_kill(http: httpx.Client, request: httpx.Request, box: Box, pid: int) -> None:
-    """Kill the server once the process has been asked to end."""
-    import threading
+def delete_and_kill(box: Box, path: str) -> None:
+    """Ask for an end, and kill the server once the process has heard of it."""
+    pid = box.host.status["pid"]
 
     def kill() -> None:
         box.wait_for_line("web", "asked")
@@ -122,10 +149,9 @@ def _send_and_kill(http: httpx.Client, request: httpx.Request, box: Box, pid: in
 
     thread = threading.Thread(target=kill)
     thread.start()
-    try:
-        http.send(request)
-    finally:
-        thread.join()
+    with client_of(box.host.path) as http, pytest.raises(httpx.TransportError):
+        http.delete(path, headers=box.headers)
+    thread.join()
 
 
 def test_health_goes_on(host: LiveHost) -> None:
@@ -157,43 +183,29 @@ def test_rows_of_ended_processes_and_their_output_stay(host: LiveHost) -> None:
 def test_a_command_whose_caller_died_with_the_server_is_killed(host: LiveHost) -> None:
     box = host.box()
     body = box.start_body("sh", "-c", "echo up; sleep 1000")
-    with (
-        pytest.raises(httpx.TransportError),
-        host.http.stream(  # noqa: PT012 -- the end of the stream is the point
-            "POST", "/api/v1/processes/run", headers=box.headers, json=body
-        ) as answer,
-    ):
-        for event in events(answer):
-            if event.get("line") == "up":
-                os.kill(host.status["pid"], signal.SIGKILL)
-    (row,) = [each for each in box.rows() if each["status"] != "running"] or _after_its_end(box)
-    assert row["signal"] == signal.SIGKILL
+    seen: list[dict[str, Any]] = []
 
+    def read() -> None:
+        with host.http.stream("POST", "/api/v1/processes/run", headers=box.headers, json=body) as answer:
+            for event in events(answer):
+                seen.append(event)
+                if event.get("line") == "up":
+                    os.kill(host.status["pid"], signal.SIGKILL)
 
-def _after_its_end(box: Box) -> list[dict[str, Any]]:
-    return (
-        [row for row in box.states() if row["status"] != "running"][:1]
-        if not box.rows()
-        else next([row] for row in box.states() if row["status"] != "running")
-    )
+    with pytest.raises(httpx.TransportError):
+        read()
+    assert box.wait(seen[0]["pid"], ended)["signal"] == signal.SIGKILL
 
 
 def test_a_sandbox_being_terminated_is_terminated(host: LiveHost) -> None:
     box = host.box()
-    script = "trap 'echo asked' TERM; echo up; while :; do sleep 1000 & wait; done"
+    script = "trap 'echo asked' TERM; sleep 1000 & echo up; while :; do wait; sleep 1000 & done"
     box.shell(script, "web")
     box.wait_for_line("web", "up")
-    pid = host.status["pid"]
-    with pytest.raises(httpx.TransportError), client_of(host.path) as http:
-        _send_and_kill(http, http.build_request("DELETE", "/sandboxes/box"), box, pid)
+    delete_and_kill(box, "/sandboxes/box")
     while host.http.get(f"/sandboxes/{box.id}").json()["status"] != "terminated":
         host.http.delete(f"/sandboxes/{box.id}")
-    assert not wait_for_nothing(host)
-
-
-def wait_for_nothing(host: LiveHost) -> list[str]:
-    """What runs still."""
-    return [str(host.status["running_processes"])] if host.status["running_processes"] else []
+    assert host.status["running_processes"] == 0
 
 
 def test_keeper_and_server_dead_at_once_leave_rows_and_nothing_else(host_environ: Home) -> None:
@@ -205,7 +217,7 @@ def test_keeper_and_server_dead_at_once_leave_rows_and_nothing_else(host_environ
     os.kill(status["keeper_pid"], signal.SIGSTOP)
     os.kill(status["pid"], signal.SIGKILL)
     os.kill(status["keeper_pid"], signal.SIGKILL)
-    assert wait_gone([status["keeper_pid"]], 20)
+    assert wait_gone([status["keeper_pid"], status["pid"]], 20)
     host.http.close()
     again = LiveHost(host_environ, launch.ensure_host())
     try:

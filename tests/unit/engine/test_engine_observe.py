@@ -40,7 +40,7 @@ def test_the_name_tells_process_replica_and_digest() -> None:
 
 
 @pytest.mark.parametrize(
-    ("changes", "phase"),
+    "changes, phase",
     [
         ({}, Phase.RUNNING),
         ({"managed": {"health_status": "starting"}}, Phase.STARTING),

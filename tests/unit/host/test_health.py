@@ -61,9 +61,7 @@ def test_once_healthy_checks_keep_to_the_interval() -> None:
 
 
 @given(st.integers(0, 100_000), st.integers(1, 5_000), st.integers(0, 5_000))
-def test_a_check_is_never_later_than_the_interval_nor_than_one_that_counts(
-    age: int, interval: int, since: int
-) -> None:
+def test_a_check_is_never_later_than_the_interval_nor_than_one_that_counts(age: int, interval: int, since: int) -> None:
     config = HealthCheckConfig(type="tcp", port=1, interval_ms=interval)
     counted = Health("starting", 1, max(0, age - since))
     pause = next_pause_ms(config, counted, age)
@@ -72,9 +70,7 @@ def test_a_check_is_never_later_than_the_interval_nor_than_one_that_counts(
 
 
 @asynccontextmanager
-async def serving(
-    answer: bytes, host: str = "127.0.0.1", wait: asyncio.Event | None = None
-) -> AsyncIterator[int]:
+async def serving(answer: bytes, host: str = "127.0.0.1", wait: asyncio.Event | None = None) -> AsyncIterator[int]:
     """A server that answers every connection with `answer`, once `wait` is set."""
 
     async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -169,9 +165,7 @@ def test_a_watch_reports_changes_and_ends_when_unhealthy() -> None:
     reported: list[Health] = []
 
     async def check() -> None:
-        config = HealthCheckConfig(
-            type="tcp", port=free_port(), initial_delay_ms=0, interval_ms=1, failure_threshold=2
-        )
+        config = HealthCheckConfig(type="tcp", port=free_port(), initial_delay_ms=0, interval_ms=1, failure_threshold=2)
         ages = iter(range(0, 1_000, 5))
         async with asyncio.timeout(20):
             await watch(config, at_start(config), lambda: next(ages), reported.append)

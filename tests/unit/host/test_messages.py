@@ -81,9 +81,7 @@ def test_all_mistakes_are_named_at_once() -> None:
 
 def test_lists_of_objects_and_booleans() -> None:
     assert read(CreateRequest, {"file_systems": [{"a": 1}], "wait": False}).file_systems == [{"a": 1}]
-    with pytest.raises(
-        Invalid, match="file_systems must be a list, each entry an object; wait must be true or false"
-    ):
+    with pytest.raises(Invalid, match="file_systems must be a list, each entry an object; wait must be true or false"):
         read(CreateRequest, {"file_systems": [1], "wait": "no"})
 
 
@@ -111,7 +109,7 @@ JSON = st.recursive(
 )
 
 
-@given(st.dictionaries(st.sampled_from(StartRequest.__slots__), JSON))
+@given(st.dictionaries(st.sampled_from(StartRequest.__struct_fields__), JSON))
 def test_no_body_does_anything_but_be_read_or_be_refused(body: dict[str, Any]) -> None:
     try:
         message = read(StartRequest, decode(json.dumps(body).encode()))

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from sbxcompose.api.models import HealthCheckConfig, LastExit, RestartConfig, StartRequest
 from sbxcompose.host import records as module
@@ -113,9 +113,7 @@ def test_a_removed_record_is_gone_and_removing_it_again_is_fine(tmp_path: Path) 
 def test_records_are_the_users_alone(tmp_path: Path) -> None:
     records = Records(tmp_path / "deep" / "down")
     records.save(whole(Running()))
-    modes = [
-        each.stat().st_mode & 0o777 for each in (tmp_path / "deep" / "down", tmp_path / "deep/down/1.json")
-    ]
+    modes = [each.stat().st_mode & 0o777 for each in (tmp_path / "deep" / "down", tmp_path / "deep/down/1.json")]
     assert modes == [0o700, 0o600]
 
 
@@ -126,9 +124,7 @@ def test_runs_are_kept_as_ranges() -> None:
     assert record.runs == [[1, 5], [9, 10]]
 
 
-@pytest.mark.parametrize(
-    "status, code, signal", [(0, 0, None), (3 << 8, 3, None), (9, None, 9), (None, None, None)]
-)
+@pytest.mark.parametrize("status, code, signal", [(0, 0, None), (3 << 8, 3, None), (9, None, 9), (None, None, None)])
 def test_an_end_has_a_code_or_a_signal_or_nobody_knows(
     status: int | None, code: int | None, signal: int | None
 ) -> None:

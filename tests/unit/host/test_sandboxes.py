@@ -21,9 +21,7 @@ def request(**fields: Any) -> CreateRequest:
     return CreateRequest(**{"timeout_secs": 0, **fields})
 
 
-@pytest.mark.parametrize(
-    "name", ["a", "web", "my-box-2", "a" * 63, "a" * 20, "a" * 22, "abc-defghij-klmnopqrs"]
-)
+@pytest.mark.parametrize("name", ["a", "web", "my-box-2", "a" * 63, "a" * 20, "a" * 22, "abc-defghij-klmnopqrs"])
 def test_names_that_are_allowed(name: str) -> None:
     check_name(name)
 
@@ -116,9 +114,7 @@ class TestList:
     def fill(self, sandboxes: Sandboxes, count: int) -> list[str]:
         for number in range(count):
             sandboxes.create(request(name=f"box-{number}"))
-        page, _, _ = sandboxes.page(
-            namespace="default", limit=count, cursor=None, backward=False, status=None
-        )
+        page, _, _ = sandboxes.page(namespace="default", limit=count, cursor=None, backward=False, status=None)
         return [str(each.name) for each in page]
 
     def test_pages_cover_everything_once_in_both_directions(self, sandboxes: Sandboxes) -> None:
@@ -152,9 +148,7 @@ class TestList:
         assert (raised.value.status, raised.value.code) == (409, "PROJECT_DIRECTORY")
 
     def test_what_is_recorded_is_read_again(self, sandboxes: Sandboxes, tmp_path: Path) -> None:
-        made = sandboxes.create(
-            request(name="box", image="ubuntu", exposed_ports=[80], project_directory="/p")
-        )
+        made = sandboxes.create(request(name="box", image="ubuntu", exposed_ports=[80], project_directory="/p"))
         again = Sandboxes(tmp_path / "sandboxes", NO_KEEPER)
         again.load()
         assert again.info("box") == again.info(made.id) == made

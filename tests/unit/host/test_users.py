@@ -17,9 +17,7 @@ def test_nobody_asked_for_is_ourselves_and_nothing_is_switched() -> None:
     assert who.home
 
 
-@pytest.mark.parametrize(
-    "wanted", ["root", "0", "0:0", "root:0", {"name": "root"}, {"uid": 0}, {"uid": 0, "gid": 0}]
-)
+@pytest.mark.parametrize("wanted", ["root", "0", "0:0", "root:0", {"name": "root"}, {"uid": 0}, {"uid": 0, "gid": 0}])
 def test_every_form_names_the_same_user(wanted: Wanted) -> None:
     who = resolve(wanted, own_uid=0)
     assert (who.uid, who.gid, who.name, who.home) == (0, 0, "root", ROOT.pw_dir)

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
+from msgspec.structs import replace
 
 from sbxcompose.errors import SpecError, UnknownName
 from sbxcompose.plan.diff import Options, plan_up

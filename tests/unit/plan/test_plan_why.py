@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 
 from sbxcompose.plan.observed import Exit, Instance, Observed, Phase, Row, SandboxState
 from sbxcompose.plan.why import Cause, Explanation, why

@@ -1,8 +1,7 @@
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
+from msgspec.structs import replace
 
 from sbxcompose.spec.digest import digest
 from sbxcompose.spec.project import HealthCheck, Restart, RestartPolicy

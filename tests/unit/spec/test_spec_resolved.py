@@ -1,9 +1,9 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 
 from sbxcompose.spec.project import Project
 from sbxcompose.spec.resolved import resolved

@@ -1,0 +1,92 @@
+"""POST /batch on a real host: many operations, an answer for each."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from tests.live.host.hosts import Box, stopped
+
+Answer = tuple[int, Any]
+
+
+def batch(box: Box, *operations: dict[str, Any], env: dict[str, str] | None = None) -> list[Answer]:
+    """Status and body of each operation, in the order in which they were asked for."""
+    answer = box.ask("POST", "/batch", json={"env": env or {}, "operations": list(operations)})
+    assert answer.status_code == 200, answer.text
+    results = [json.loads(line) for line in answer.text.splitlines()]
+    assert sorted(each["index"] for each in results) == list(range(len(operations)))
+    return [(each["status"], each["body"]) for each in sorted(results, key=lambda each: int(each["index"]))]
+
+
+def start(box: Box, script: str, name: str, **fields: Any) -> dict[str, Any]:
+    return {"op": "start", **box.start_body("sh", "-c", script, name=name, **fields)}
+
+
+def test_two_hundred_starts_and_stops(box: Box) -> None:
+    names = [f"web-{number}" for number in range(200)]
+    started = batch(box, *(start(box, "echo up; exec sleep 1000", name) for name in names))
+    assert {status for status, _ in started} == {201}
+    assert len({body["pid"] for _, body in started}) == 200
+    for name in names:
+        box.wait_for_line(name, "up")
+    gone = batch(box, *({"op": "stop", "process": name} for name in names))
+    assert gone == [(204, None)] * 200
+    assert all(stopped(row) for row in box.rows())
+
+
+def test_every_operation_is_answered_for_itself(box: Box) -> None:
+    pid = box.shell("exec sleep 1000", "old")["pid"]
+    answers = batch(
+        box,
+        start(box, "exec sleep 1000", "new"),
+        start(box, "exec sleep 1000", "old"),
+        {"op": "start", "command": "no-such-command"},
+        {"op": "start"},
+        {"op": "restart", "process": "old"},
+        {"op": "signal", "process": pid, "signal": 18},
+        {"op": "signal", "process": "old"},
+        {"op": "stop", "process": "nope"},
+        {"op": "dance"},
+        {},
+    )
+    assert [status for status, _ in answers] == [201, 409, 500, 422, 200, 200, 422, 404, 422, 422]
+    assert answers[1][1]["code"] == "ALREADY_EXISTS"
+    assert answers[2][1]["error"] == "command not found: no-such-command"
+    assert answers[4][1]["managed"]["restart_count"] == 1
+
+
+def test_one_name_is_started_once(box: Box) -> None:
+    answers = batch(box, *(start(box, "exec sleep 1000", "web") for _ in range(3)))
+    assert [status for status, _ in answers] == [201, 409, 409]
+
+
+def test_the_shared_environment_lies_under_each_ones_own(box: Box) -> None:
+    env = {"PATH": "/usr/bin:/bin", "A": "shared", "B": "shared"}
+    batch(box, start(box, "echo $A $B", "web", env={"B": "own"}), env=env)
+    box.wait("web", stopped)
+    assert box.lines("web") == ["shared own"]
+
+
+def test_a_stop_with_a_grace_of_its_own(box: Box) -> None:
+    box.shell("trap '' TERM; sleep 1000 & echo up; while :; do wait; sleep 1000 & done", "web")
+    box.wait_for_line("web", "up")
+    assert batch(box, {"op": "stop", "process": "web", "grace_ms": 10}) == [(204, None)]
+    assert box.row("web")["signal"] == 9
+
+
+def test_nothing_to_do_is_an_empty_answer(box: Box) -> None:
+    assert batch(box) == []
+
+
+def test_what_is_no_batch_is_refused(box: Box) -> None:
+    for body in ({}, {"operations": 1}, {"operations": [1]}, {"operations": [], "env": {"A": 1}}):
+        assert box.refused("POST", "/batch", json=body)[0] == 422
+
+
+def test_a_caller_that_goes_away_does_not_undo_anything(box: Box) -> None:
+    body = {"operations": [start(box, "exec sleep 1000", f"web-{number}") for number in range(50)]}
+    with box.host.http.stream("POST", "/api/v1/batch", headers=box.headers, json=body):
+        pass
+    for number in range(50):
+        box.wait(f"web-{number}", lambda row: row["status"] == "running")

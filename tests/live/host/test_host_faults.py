@@ -1,0 +1,172 @@
+"""Bad input, rude clients and full disks: one clear answer each, and the host goes on."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import socket
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.live.host.hosts import Box, LiveHost, live_host, running
+from tests.support.home import Home
+
+
+def exchange(host: LiveHost, data: bytes) -> bytes:
+    """Send bytes on a connection of their own; all that comes back."""
+    with socket.socket(socket.AF_UNIX) as sock:
+        sock.settimeout(20)
+        sock.connect(str(host.path))
+        sock.sendall(data)
+        return b"".join(iter(lambda: sock.recv(65536), b""))
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"hello\r\n\r\n",
+        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" * 10 + b"\r\n\r\n",
+        b"GET / HTTP/1.1\r\n\r\n",
+        b"GET / HTTP/9.9\r\nHost: x\r\nConnection: close\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: x\r\n bad: header\r\n\r\n"[:-2] + b"\x00\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n" + b"X: y\r\n" * 20_000 + b"\r\n",
+        b"POST /sandboxes HTTP/1.1\r\nHost: x\r\nContent-Length: many\r\n\r\n",
+        b"POST /sandboxes HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nnope\r\n",
+    ],
+)
+def test_what_is_not_http_is_refused(host: LiveHost, data: bytes) -> None:
+    answer = exchange(host, data)
+    assert answer == b"" or answer.startswith(b"HTTP/1.1 4")
+    assert host.status["running_processes"] == 0
+    assert "Traceback" not in host.log
+
+
+def test_requests_in_one_piece_are_answered_in_turn(host: LiveHost) -> None:
+    head = b"GET /api/v1/health HTTP/1.1\r\nHost: x\r\n"
+    answer = exchange(host, (head + b"\r\n") * 50 + head + b"Connection: close\r\n\r\n")
+    assert answer.count(b"HTTP/1.1 200") == answer.count(b'{"healthy":true}') == 51
+
+
+def test_a_request_in_single_bytes_is_answered(host: LiveHost) -> None:
+    with socket.socket(socket.AF_UNIX) as sock:
+        sock.connect(str(host.path))
+        for byte in b"GET /api/v1/health HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n":
+            sock.sendall(bytes([byte]))
+        assert b'{"healthy":true}' in b"".join(iter(lambda: sock.recv(65536), b""))
+
+
+def test_a_head_is_answered_without_a_body(host: LiveHost) -> None:
+    answer = exchange(host, b"HEAD /host/v1/status HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+    assert answer.startswith(b"HTTP/1.1 200")
+    assert answer.endswith(b"\r\n\r\n")
+
+
+def test_a_client_that_waits_to_be_asked_for_its_body_is_asked(host: LiveHost) -> None:
+    body = b'{"name": "box"}'
+    head = b"POST /sandboxes HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 15\r\n\r\n"
+    with socket.socket(socket.AF_UNIX) as sock:
+        sock.settimeout(20)
+        sock.connect(str(host.path))
+        sock.sendall(head)
+        assert sock.recv(65536).startswith(b"HTTP/1.1 100")
+        sock.sendall(body)
+        assert sock.recv(65536).startswith(b"HTTP/1.1 200")
+
+
+@pytest.mark.time_limit(180)
+def test_ten_thousand_bad_requests_do_no_harm(host: LiveHost) -> None:
+    box = host.box()
+    row = box.shell("exec sleep 1000", "web")
+    bodies = [b"{", b"[]", b'{"command": 1, "name": "B"}', b'{"command": "x", "name": "a/b"}', b"\xff" * 100]
+    paths = ["/processes", "/batch", "/processes/run", "/processes/web/signal", "/../../sandboxes", "/nope"]
+
+    async def flood() -> set[int]:
+        transport = httpx.AsyncHTTPTransport(uds=str(host.path), limits=httpx.Limits(max_connections=20))
+        seen: set[int] = set()
+
+        async def some(http: httpx.AsyncClient, first: int) -> None:
+            for number in range(first, first + 500):
+                path, body = paths[number % 6], bodies[number // 6 % 5]
+                answer = await http.post(f"/api/v1{path}", content=body, headers=box.headers)
+                seen.add(answer.status_code)
+                assert answer.json()["error"]
+
+        async with httpx.AsyncClient(transport=transport, base_url="http://localhost", timeout=60) as http:
+            await asyncio.gather(*(some(http, first) for first in range(0, 10_000, 500)))
+        return seen
+
+    assert asyncio.run(flood()) <= {400, 404, 409, 413, 422}
+    assert box.rows() == [row]
+    assert "Traceback" not in host.log
+
+
+def test_readers_that_hang_up_leave_nothing_open(host: LiveHost) -> None:
+    box = host.box()
+    box.shell("while :; do echo line; done", "loud")
+    descriptors = Path(f"/proc/{host.status['pid']}/fd")
+    before = len(list(descriptors.iterdir()))
+    for path in ["/processes/loud/output/follow"] * 20:
+        with host.http.stream("GET", f"/api/v1{path}", headers=box.headers) as answer:
+            next(answer.iter_bytes())
+    for _ in box.states():
+        if len(list(descriptors.iterdir())) <= before + 8:
+            break
+        box.ask("POST", "/processes/loud/signal", json={"signal": 18})
+    box.delete("loud", grace_ms=0)
+    assert "Traceback" not in host.log
+
+
+@pytest.fixture
+def small_disk(host_environ: Home) -> Iterator[Home]:
+    """A home whose state directory has one megabyte."""
+    mount = shutil.which("mount")
+    if os.geteuid() != 0 or mount is None:
+        pytest.skip("only root can mount")
+    host_environ.state.mkdir(mode=0o700)
+    command = [mount, "-t", "tmpfs", "-o", "size=1m,mode=700", "tmpfs", str(host_environ.state)]
+    if subprocess.run(command, check=False, capture_output=True).returncode:
+        pytest.skip("mounting is not allowed here")
+    try:
+        yield host_environ
+    finally:
+        subprocess.run(["umount", "-l", str(host_environ.state)], check=True)
+
+
+def fill(directory: Path) -> Path:
+    path = directory / "filler"
+    with path.open("wb", buffering=0) as file:
+        try:
+            while True:
+                file.write(b"x" * 4096)
+        except OSError:
+            return path
+
+
+def test_no_space_left(small_disk: Home) -> None:
+    with live_host(small_disk) as host:
+        box = host.box()
+        box.shell("echo up; read line; echo got $line; exec sleep 1000", "web", stdin_mode="pipe")
+        box.wait_for_line("web", "up")
+        filler = fill(small_disk.state)
+        body = box.start_body("sleep", "1000", name="other")
+        assert box.refused("POST", "/processes", json=body)[:2] == (500, "NO_SPACE")
+        full = host.http.post("/sandboxes", json={"name": "other"})
+        assert (full.status_code, full.json()["code"]) == (500, "NO_SPACE")
+        assert running(box.row("web"))
+        assert box.ask("POST", "/processes/web/stdin", content=b"it\n").status_code == 204
+        filler.unlink()
+        box.wait_for_line("web", "got it")
+        assert box.begin("sleep", "1000", name="other")["status"] == "running"
+
+
+def test_the_hosts_directories_and_files_are_the_users_alone(box: Box) -> None:
+    box.shell("echo up; exec sleep 1000", "web")
+    box.wait_for_line("web", "up")
+    home = box.host.home
+    for path in [home.state, home.runtime, *home.state.rglob("*"), *home.runtime.rglob("*")]:
+        assert path.lstat().st_mode & 0o077 == 0 or (path.is_socket() and path.lstat().st_mode & 0o177 == 0), path

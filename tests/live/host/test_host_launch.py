@@ -1,0 +1,234 @@
+"""The host from outside: started on first use, by two at once, over TCP, asked, ended, and its end when idle."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import select
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from contextlib import suppress
+from pathlib import Path
+
+import httpx
+import pytest
+
+from sbxcompose import __version__
+from sbxcompose.errors import Conflict, ProviderError
+from sbxcompose.host import launch
+from sbxcompose.host.paths import PathError
+from tests.live.host.hosts import LiveHost, client_of, live_host
+from tests.support.home import Home, alive_with, wait_gone
+
+
+def keepers(home: Home) -> int:
+    return sum("keeper.main" in command for command in alive_with(home.marker).values())
+
+
+def test_the_second_call_finds_the_first_ones_host(host: LiveHost) -> None:
+    before = host.status
+    assert launch.ensure_host() == host.path
+    after = launch.status()
+    assert after is not None
+    assert (after["pid"], after["keeper_pid"]) == (before["pid"], before["keeper_pid"])
+    assert after["version"] == __version__
+
+
+def test_many_at_once_end_up_with_one_host(host_environ: Home) -> None:
+    paths: list[Path] = []
+    threads = [threading.Thread(target=lambda: paths.append(launch.ensure_host())) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    try:
+        assert len(paths) == 8
+        assert len(set(paths)) == 1
+        status = launch.status()
+        assert status is not None
+        assert keepers(host_environ) == 1
+    finally:
+        launch.stop(force=True)
+    assert keepers(host_environ) == 0
+
+
+def test_a_stale_socket_is_no_obstacle(host_environ: Home) -> None:
+    host_environ.runtime.mkdir(mode=0o700)
+    with socket.socket(socket.AF_UNIX) as stale:
+        stale.bind(str(host_environ.runtime / "host.sock"))
+    assert launch.status() is None
+    with live_host(host_environ) as host:
+        assert host.status["running_processes"] == 0
+
+
+def test_without_a_host_there_is_nothing_to_say_or_stop(host_environ: Home) -> None:
+    assert launch.status() is None
+    assert launch.stop() is False
+    assert alive_with(host_environ.marker) == {}
+
+
+def test_a_stop_is_refused_while_something_runs_unless_forced(host: LiveHost) -> None:
+    box = host.box()
+    row = box.shell("trap 'echo bye; exit 0' TERM; sleep 1000 & echo up; wait", "web")
+    box.wait_for_line("web", "up")
+    with pytest.raises(Conflict, match="still running: box/web") as refused:
+        launch.stop()
+    assert "force" in str(refused.value.hint)
+    assert box.row("web") == row
+    assert launch.stop(force=True) is True
+    assert launch.status() is None
+    assert alive_with(host.home.marker) == {}
+
+
+def test_the_answer_to_a_bad_stop(host: LiveHost) -> None:
+    assert host.http.post("/host/v1/stop", json={"force": "yes"}).status_code == 422
+    assert host.http.get("/host/v1/stop").status_code == 405
+
+
+def test_a_host_of_another_version_is_told_about(host: LiveHost) -> None:
+    path = host.home.runtime / "host.json"
+    assert host.status["version"] == json.loads(path.read_text())["version"] == __version__
+    said: list[str] = []
+    launch.ensure_host(tell=said.append)
+    assert said == []
+    path.write_text(json.dumps({"version": "0.0.1"}))
+    launch.ensure_host(tell=said.append)
+    (words,) = said
+    assert "version 0.0.1" in words
+    assert f"this is {__version__}" in words
+
+
+def test_over_tcp_with_the_key_and_not_without(host_environ: Home) -> None:
+    with live_host(host_environ, port=0) as host:
+        tcp = host.status["tcp"]
+        assert re.fullmatch(r"http://127\.0\.0\.1:\d+", tcp)
+        key = launch.api_key()
+        assert (host_environ.state / "host.key").stat().st_mode & 0o777 == 0o600
+        with client_of(tcp=tcp, key=key) as http:
+            made = http.post("/sandboxes", json={"name": "box"}).json()
+            assert made["sandbox_url"] == tcp
+            assert http.get("/sandboxes/box").json()["sandbox_url"] == tcp
+            assert http.get("/api/v1/processes", headers={"Host": "box.local"}).json() == {"processes": []}
+            for headers in ({"Host": "evil.example"}, {"Origin": "http://localhost:3000"}, {"Authorization": "x"}):
+                assert http.get("/sandboxes", headers=headers).status_code in (401, 403)
+        with client_of(tcp=tcp) as http:
+            for path in ("/sandboxes", "/host/v1/status", "/api/v1/health", "/nope"):
+                assert (http.get(path).status_code, http.get(path).json()["code"]) == (401, "UNAUTHORIZED")
+
+
+def test_a_key_of_ones_own(host_environ: Home) -> None:
+    with live_host(host_environ, port=0, key="my key") as host:
+        with client_of(tcp=host.status["tcp"], key="my key") as http:
+            assert http.get("/sandboxes").status_code == 200
+        port = int(host.status["tcp"].rpartition(":")[2])
+        launch.ensure_host(port=port)
+        with pytest.raises(ProviderError, match="the host runs already, at http"):
+            launch.ensure_host(port=1 if port != 1 else 2)
+
+
+def test_a_host_without_a_port_does_not_get_one_later(host: LiveHost) -> None:
+    with pytest.raises(ProviderError, match="without a port"):
+        launch.ensure_host(port=0)
+
+
+def test_a_port_that_is_taken_is_said_and_by_whom(host_environ: Home) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        with pytest.raises(ProviderError, match=rf"port {port} is taken by process {os.getpid()} "):
+            launch.ensure_host(port=port)
+    assert alive_with(host_environ.marker) == {}
+
+
+def test_a_host_of_which_nobody_asks_anything_ends(host_environ: Home) -> None:
+    with live_host(host_environ, {"SBXCOMPOSE_HOST_IDLE": "0.3"}) as host:
+        status = host.status
+        assert wait_gone([status["pid"], status["keeper_pid"]], 20)
+        assert not host.path.exists()
+        assert "Traceback" not in host.log
+
+
+def test_a_host_in_which_something_runs_does_not_end(host_environ: Home) -> None:
+    with live_host(host_environ, {"SBXCOMPOSE_HOST_IDLE": "0.3"}) as host:
+        status = host.status
+        host.box().shell("sleep 0.8; exit 0", "web")
+        keeper = os.pidfd_open(status["keeper_pid"])
+        try:
+            assert not select.select([keeper], [], [], 0.6)[0]
+            assert select.select([keeper], [], [], 20)[0]
+        finally:
+            os.close(keeper)
+
+
+FOREGROUND = "from sbxcompose.host import launch; launch.serve_foreground()"
+
+
+def test_in_the_foreground_ctrl_c_ends_it_politely(host_environ: Home) -> None:
+    command = [sys.executable, "-c", FOREGROUND]
+    with subprocess.Popen(command, start_new_session=True, stderr=subprocess.PIPE, text=True) as serving:
+        try:
+            while launch.status() is None:
+                assert serving.poll() is None
+            host = LiveHost(host_environ, launch.ensure_host())
+            with pytest.raises(ProviderError, match="a host runs already"):
+                launch.serve_foreground()
+            box = host.box()
+            box.shell("trap 'exit 0' TERM; sleep 1000 & echo up; wait", "web")
+            box.wait_for_line("web", "up")
+            host.http.close()
+            os.killpg(serving.pid, signal.SIGINT)
+            assert serving.wait(20) == 0
+        finally:
+            with suppress(ProcessLookupError):
+                os.killpg(serving.pid, signal.SIGKILL)
+        assert serving.stderr
+        assert "Traceback" not in serving.stderr.read()
+    record = next((host_environ.state / "sandboxes").glob("*/processes/1.json")).read_text()
+    assert '"exit_code":0' in record.splitlines()[-1]
+
+
+def test_a_state_directory_that_cannot_be_used_is_said(host_environ: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    blocked = host_environ.root / "file"
+    blocked.write_text("")
+    monkeypatch.setenv("SBXCOMPOSE_STATE_DIR", str(blocked))
+    with pytest.raises(PathError, match=r"not a directory: .*file"):
+        launch.ensure_host()
+
+
+def test_status_over_a_broken_host_is_an_error_not_a_traceback(host_environ: Home) -> None:
+    host_environ.runtime.mkdir(mode=0o700)
+    with socket.socket(socket.AF_UNIX) as silly:
+        silly.bind(str(host_environ.runtime / "host.sock"))
+        silly.listen()
+
+        def answer() -> None:
+            asked = b""
+            while not asked:
+                connection, _ = silly.accept()
+                with connection:
+                    if asked := connection.recv(1024):
+                        connection.sendall(b"hello\r\n\r\n")
+
+        thread = threading.Thread(target=answer)
+        thread.start()
+        with pytest.raises(ProviderError, match="no answer that makes sense"):
+            launch.status()
+        thread.join()
+
+
+def test_the_light_half_is_light() -> None:
+    script = (
+        "import sys; from sbxcompose.host import launch;"
+        "print(*{'asyncio', 'pydantic', 'httpx', 'starlette', 'h11', 'rich', 'click'} & set(sys.modules))"
+    )
+    told = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert told.stdout.strip() == ""
+
+
+def test_a_keep_alive_connection_serves_many_requests(host: LiveHost) -> None:
+    transport = httpx.HTTPTransport(uds=str(host.path))
+    with httpx.Client(transport=transport, base_url="http://localhost") as http:
+        assert all(http.get("/host/v1/status").status_code == 200 for _ in range(200))

@@ -1,0 +1,139 @@
+"""The control plane of a real host (contract, section 2)."""
+
+from __future__ import annotations
+
+import re
+import threading
+from typing import Any
+
+import httpx
+import pytest
+
+from sbxcompose.host import launch
+from tests.live.host.hosts import LiveHost, client_of, live_host
+from tests.support.home import Home, wait_gone
+
+FORMS = ["/v1/namespaces/default/sandboxes", "/sandboxes", "http://localhost//sandboxes"]
+
+
+@pytest.mark.parametrize("path", FORMS)
+def test_a_sandbox_from_its_creation_to_its_end(host: LiveHost, path: str) -> None:
+    http = host.http
+    created = http.post(path, json={"name": "box", "resources": {"cpus": 1.0, "memory_mb": 1024}})
+    assert created.status_code == 200
+    short = created.json()
+    assert re.fullmatch(r"[a-z0-9]{21}", short["sandbox_id"])
+    assert (short["status"], short["name"]) == ("running", "box")
+    info = http.get(f"{path}/box").json()
+    assert info == http.get(f"{path}/{short['sandbox_id']}").json()
+    assert info["resources"] == {"cpus": 1.0, "memory_mb": 1024, "disk_mb": 10240, "ephemeral_disk_mb": 10240}
+    assert info["extensions"] == ["batch", "watch", "stop"]
+    assert http.get(path).json() == {"sandboxes": [info], "prev_cursor": None, "next_cursor": None}
+    for _ in range(2):
+        assert http.delete(f"{path}/box").status_code == 200
+        assert http.delete(f"{path}/{short['sandbox_id']}").status_code == 200
+    assert http.get(f"{path}/box").status_code == 404
+    over = http.get(f"{path}/{short['sandbox_id']}").json()
+    assert (over["status"], over["termination_reason"]) == ("terminated", "Success(UserTerminated)")
+    assert http.get(path, params={"status": "running"}).json()["sandboxes"] == []
+
+
+def test_the_end_of_a_sandbox_is_the_end_of_all_in_it(host: LiveHost) -> None:
+    box = host.box()
+    polite = box.shell("trap 'echo bye; exit 0' TERM; sleep 1000 & echo up; wait", "polite")
+    plain = box.shell("(setsid sleep 1000 &); sleep 1000")
+    box.wait_for_line("polite", "up")
+    assert host.http.delete("/sandboxes/box").status_code == 200
+    assert wait_gone([polite["pid"], plain["pid"]], 0)
+    assert box.refused("GET", "/processes")[:2] == (409, "SANDBOX_TERMINATED")
+    directory = host.home.state / "sandboxes" / box.id
+    assert [each.name for each in directory.iterdir()] == ["sandbox.json"]
+    assert host.box().id != box.id
+
+
+def test_a_watch_ends_with_its_sandbox(host: LiveHost) -> None:
+    box = host.box()
+    box.shell("echo up; sleep 1000", "web")
+    with client_of(host.path) as http:
+        for row in box.states():
+            if row.get("status") == "running":
+                http.delete("/sandboxes/box")
+            else:
+                assert row["signal"] == 15
+
+
+@pytest.mark.parametrize(
+    "body, status, words",
+    [
+        ({"name": "Bad"}, 400, "cannot be a sandbox's name"),
+        ({"name": "a" * 21}, 400, "cannot be a sandbox's name"),
+        ({"name": 5}, 422, "name must be a string"),
+        ({"timeout_secs": -1}, 422, "timeout_secs must be a whole number from 0"),
+        ({"name": "x", "timeout_secs": 5}, 400, "not supported yet"),
+        ({"network": {"deny_out": ["1.1.1.1"]}}, 400, "network policy"),
+        ({"snapshot_id": "s"}, 400, "snapshot_id is not supported"),
+        ({"resources": {"cpus": "many"}}, 422, "resources.cpus must be a positive number"),
+        ({"exposed_ports": [0]}, 422, "exposed_ports must be a list, each entry a whole number from 1 to 65535"),
+    ],
+)
+def test_what_cannot_be_is_refused(host: LiveHost, body: dict[str, Any], status: int, words: str) -> None:
+    answer = host.http.post("/sandboxes", json=body)
+    assert answer.status_code == status
+    assert words in answer.json()["error"]
+    assert host.http.get("/sandboxes").json()["sandboxes"] == []
+
+
+def test_names_are_taken_once_and_directories_keep_theirs(host: LiveHost) -> None:
+    host.box("box", project_directory="/a")
+    again = host.http.post("/sandboxes", json={"name": "box", "project_directory": "/a"})
+    assert (again.status_code, again.json()["code"]) == (409, "ALREADY_EXISTS")
+    other = host.http.post("/sandboxes", json={"name": "box", "project_directory": "/b"})
+    assert (other.status_code, other.json()["code"]) == (409, "PROJECT_DIRECTORY")
+    assert "/a" in other.json()["error"]
+    assert "-p" in other.json()["hint"]
+
+
+def test_of_many_creates_at_once_one_wins(host: LiveHost) -> None:
+    seen: list[int] = []
+
+    def create() -> None:
+        with client_of(host.path) as http:
+            seen.append(http.post("/sandboxes", json={"name": "box"}).status_code)
+
+    threads = [threading.Thread(target=create) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(seen) == [200] + [409] * 7
+    assert len(host.http.get("/sandboxes").json()["sandboxes"]) == 1
+
+
+def test_the_list_has_pages(host: LiveHost) -> None:
+    ids = {host.box(f"box-{number}").id for number in range(5)}
+    seen: list[str] = []
+    cursor: str | None = ""
+    while cursor is not None:
+        page = host.http.get("/sandboxes", params={"limit": 2, "cursor": cursor}).json()
+        seen += [each["id"] for each in page["sandboxes"]]
+        cursor = page["next_cursor"]
+    assert len(seen) == 5
+    assert set(seen) == ids
+    for query in ({"limit": "0"}, {"limit": "x"}, {"cursor": "x"}, {"direction": "up"}):
+        assert host.http.get("/sandboxes", params=query).status_code == 400
+
+
+def test_a_sandbox_without_a_name_ends_when_its_time_is_over(host_environ: Home) -> None:
+    with live_host(host_environ) as host:
+        box = host.box(None, timeout_secs=1)
+        row = box.shell("sleep 1000", "web")
+        with httpx.Client(transport=httpx.HTTPTransport(uds=str(host.path)), base_url="http://x") as http:
+            http.post("/api/v1/watch", headers=box.headers, json={"states": True, "follow": True}, timeout=20)
+        assert wait_gone([row["pid"]], 0)
+        info = host.http.get(f"/sandboxes/{box.id}").json()
+        assert (info["status"], info["termination_reason"]) == ("terminated", "Success(Timeout)")
+
+
+def test_the_client_of_the_engine_gets_on_with_it(host: LiveHost) -> None:
+    assert launch.status() is not None
+    assert launch.ensure_host() == host.path

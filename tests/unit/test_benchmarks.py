@@ -1,0 +1,34 @@
+"""The table that benchmarks print: a wrong ratio would be worse than none."""
+
+from __future__ import annotations
+
+from benchmarks.__main__ import NAMES
+from benchmarks.figures import OURS, Figure, rows
+
+
+def cells(line: str) -> list[str]:
+    return line.split()
+
+
+def test_a_peer_is_shown_as_a_multiple_of_ours() -> None:
+    ours, peer = rows([Figure("start", OURS, 20.0, "ms"), Figure("start", "honcho", 50.0, "ms", "as it is")])
+    assert cells(ours) == ["start", OURS, "20.0", "ms"]
+    assert cells(peer) == ["honcho", "50.0", "ms", "2.50", "x", "as", "it", "is"]
+
+
+def test_another_measurement_has_no_ratio_to_ours_of_the_one_before() -> None:
+    shown = rows([Figure("start", OURS, 20.0, "ms"), Figure("stop", "honcho", 50.0, "ms")])
+    assert " x" not in shown[1]
+
+
+def test_what_could_not_be_measured_says_why() -> None:
+    assert cells(rows([Figure("stop", "honcho", None, "ms", "never ends")])[0])[1:] == ["honcho", "-", "never", "ends"]
+
+
+def test_zero_of_ours_gives_no_ratio() -> None:
+    shown = rows([Figure("left", OURS, 0.0, "processes"), Figure("left", "honcho", 10.0, "processes")])
+    assert " x" not in shown[1]
+
+
+def test_benchmarks_are_named_once() -> None:
+    assert len(set(NAMES)) == len(NAMES)
