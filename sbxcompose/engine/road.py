@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable
 
 from sbxcompose.engine.execute import Result
+from sbxcompose.engine.ports import with_taken_ports
 from sbxcompose.engine.session import Session
 from sbxcompose.plan.diff import plan
 from sbxcompose.plan.observed import Instance
@@ -29,6 +30,8 @@ async def go(session: Session, intent: Intent, options: Options, show: Show) -> 
             show(found)
             return first
         found = await look(session, intent, options)
+    if session.project.provider == "local":
+        found = with_taken_ports(found)
     show(found)
     return await session.carry_out(found)
 

@@ -149,12 +149,8 @@ class Journal:
 
     def _head(self) -> list[tuple[int, ...]]:
         """The first records of a segment: what one has to know when all before it is gone."""
-        head: list[tuple[int, ...]] = [
-            (HEADER, self._line_flags, VERSION, self.last_run, self._last_ms, 0, 0)
-        ]
-        head += [
-            (RUN_OPEN, 0, 0, run, run_.started_ms, run_.position, 0) for run, run_ in self.running.items()
-        ]
+        head: list[tuple[int, ...]] = [(HEADER, self._line_flags, VERSION, self.last_run, self._last_ms, 0, 0)]
+        head += [(RUN_OPEN, 0, 0, run, run_.started_ms, run_.position, 0) for run, run_ in self.running.items()]
         return head
 
     def note(self, stream: int, run: int) -> None:

@@ -134,7 +134,7 @@ class Process:
                 number = self.log.begin_run(spawned.at)
         record.began(number)
         open_input = spawned.stdin is not None
-        record.run = Run(state.handle, spawned.pid, number, round(spawned.at * 1000), stdin_open=open_input)
+        record.run = Run(state.handle, spawned.pid, number, int(spawned.at * 1000), stdin_open=open_input)
         record.restarts += again
         record.state = Running()
         record.health = health.at_start(self.request.health_check)
@@ -153,7 +153,7 @@ class Process:
         self._attachment = Attachment(self.log, run.number, spawned, input_open=run.stdin_open)
         if spawned.stdin is not None and not run.stdin_open:
             chores.do(self._home.keeper.close_stdin(spawned.unit))
-        self._begin_checks(round(spawned.at * 1000))
+        self._begin_checks(int(spawned.at * 1000))
 
     # -- a run ends ----------------------------------------------------------------------------------------
 
@@ -163,7 +163,7 @@ class Process:
         if not isinstance(state, Running) or run is None:
             return
         lost = self._attachment.finish() if self._attachment is not None else None
-        ended = exit_of(exited.status, round(exited.at * 1000))
+        ended = exit_of(exited.status, int(exited.at * 1000))
         self._note_end(run, ended, lost)
         why = state.ending.why if state.ending is not None else None
         if why == "stop" or not self.request.managed:

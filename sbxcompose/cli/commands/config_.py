@@ -12,9 +12,9 @@ from sbxcompose.cli.context import Shell
 @click.option("-q", "--quiet", is_flag=True, help="Only check; print nothing.")
 @click.option("--services", "--processes", "only_names", is_flag=True, help="Only the names of the processes.")
 @click.option("--profiles", "only_profiles", is_flag=True, help="Only the names of the profiles.")
-@click.option("--environment", is_flag=True, help="Show the values of secrets, too.")
+@click.option("--reveal", is_flag=True, help="Show the values of secrets, too.")
 @click.pass_obj
-def command(shell: Shell, as_json: bool, quiet: bool, only_names: bool, only_profiles: bool, environment: bool) -> None:
+def command(shell: Shell, as_json: bool, quiet: bool, only_names: bool, only_profiles: bool, reveal: bool) -> None:
     """Show the file as it is understood: merged, interpolated, checked, with its defaults."""
     from sbxcompose.plan.names import Names
     from sbxcompose.spec.resolved import resolved
@@ -33,8 +33,8 @@ def command(shell: Shell, as_json: bool, quiet: bool, only_names: bool, only_pro
         ):
             shell.print(name)
     elif as_json:
-        shell.print_json(resolved(project, reveal=environment))
+        shell.print_json(resolved(project, reveal=reveal))
     else:
         import yaml
 
-        shell.print(yaml.safe_dump(resolved(project, reveal=environment), sort_keys=False, allow_unicode=True).rstrip())
+        shell.print(yaml.safe_dump(resolved(project, reveal=reveal), sort_keys=False, allow_unicode=True).rstrip())

@@ -46,7 +46,7 @@ def command(shell: Shell, names: tuple[str, ...], as_json: bool) -> int:
                 for number, line in enumerate(each.lines):
                     shell.print(line if number == 0 else f"  {line}")
                 if each.cause in lines_help:
-                    await Reporter(shell, project).show_last_lines(session, each.instance)
+                    await Reporter(shell, project).show_last_lines(session, each.instance, shell.print)
                 if each.hint:
                     shell.print(f"  {shell.out.cyan('hint:')} {each.hint}")
             if not shown:

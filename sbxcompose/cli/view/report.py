@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 
 from msgspec.structs import replace
 
@@ -13,6 +13,7 @@ from sbxcompose.cli.view.announce import Announcement, Tone, announce
 from sbxcompose.cli.view.held_up import held_up
 from sbxcompose.engine.events import Event
 from sbxcompose.engine.execute import Result
+from sbxcompose.engine.ports import whose_port
 from sbxcompose.engine.session import Session
 from sbxcompose.engine.states import States
 from sbxcompose.engine.tail import last_lines
@@ -29,6 +30,7 @@ class Reporter:
 
     def __init__(self, shell: Shell, project: Project) -> None:
         self._shell = shell
+        self._project = project
         self._names = Names(project)
 
     def tell(self, event: Event) -> None:
@@ -85,7 +87,8 @@ class Reporter:
             self._shell.print_json(verdict.to_json())
         paint = self._shell.err.green if isinstance(verdict, Success) else self._shell.err.red
         headline, newline, rest = str(verdict).partition("\n")
-        self._shell.say(f"{paint(headline)} after {seconds:.2f}s{newline}{rest}")
+        colon = ":" if headline.endswith(":") else ""
+        self._shell.say(f"{paint(headline.removesuffix(':'))} after {seconds:.2f}s{colon}{newline}{rest}")
         return 1 if isinstance(verdict, Pending) else verdict.exit_code
 
     async def _with_lines(self, session: Session, report: Report) -> Report:
@@ -111,8 +114,11 @@ class Reporter:
         for text in held_up(result):
             self._shell.say(text)
 
-    async def show_last_lines(self, session: Session, instance: Instance) -> None:
-        """The end of the output of the run that failed."""
+    async def show_last_lines(
+        self, session: Session, instance: Instance, say: Callable[[str], None] | None = None
+    ) -> None:
+        """The end of the output of the run that failed, on stderr unless `say` puts it elsewhere."""
+        say = say or self._shell.say
         link = session.links.get(instance.sandbox)
         row = link.row(instance) if link is not None else None
         if row is None:
@@ -121,11 +127,24 @@ class Reporter:
         lines = await last_lines(session, instance, run)
         name = self._names.instance(instance)
         if not lines:
-            self._shell.say(self._shell.err.dim(f"  {name}#{run} wrote nothing"))
+            say(self._shell.err.dim(f"  {name}#{run} wrote nothing"))
             return
-        self._shell.say(self._shell.err.dim(f"  last lines of {name}#{run}:"))
-        for line in lines:
-            self._shell.say(f"  {self._shell.err.dim('|')} {clean_text(line)}")
+        say(self._shell.err.dim(f"  last lines of {name}#{run}:"))
+        shown = [clean_text(line) for line in lines]
+        for line in shown:
+            say(f"  {self._shell.err.dim('|')} {line}")
+        for text in whose_port(shown, self._ports(instance)):
+            say(f"  {self._shell.err.cyan('hint:')} {text}")
+
+    def _ports(self, instance: Instance) -> list[int]:
+        """The ports that the process is known to use: its health check's, and what its variables call PORT."""
+        for process in (*self._project.processes(), *self._project.inactive):
+            if (process.sandbox, process.name) == (instance.sandbox, instance.process):
+                own = [process.health_check.port] if process.health_check else []
+                sandbox = next(each for each in self._project.sandboxes if each.name == process.sandbox)
+                named = [int(value) for name, value in process.env if name.endswith("PORT") and value.isdecimal()]
+                return list(dict.fromkeys([*own, *named, *sandbox.ports]))
+        return []
 
 
 def _instance(action: object) -> Instance | None:

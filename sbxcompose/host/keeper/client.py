@@ -140,9 +140,7 @@ class KeeperClient:
         body = {"op": "stop", "unit": unit, "signal": int(signal), "deadline": deadline}
         accepted = bool(await self._call(body))
         known = self._units.get(unit)
-        if (
-            accepted and known is not None
-        ):  # noted only now: a keeper that died before has perhaps not sent it
+        if accepted and known is not None:  # noted only now: a keeper that died before has perhaps not sent it
             known.stop = [int(signal), min(deadline, known.stop[1]) if known.stop else deadline]
         return accepted
 

@@ -43,9 +43,7 @@ class Restart:
             f"--server-pid={os.getpid()}",
             *self.argv[split:],
         ]
-        return subprocess.Popen(
-            words, stdin=subprocess.DEVNULL, pass_fds=(*self.fds, control_fd, ready_fd), cwd="/"
-        )
+        return subprocess.Popen(words, stdin=subprocess.DEVNULL, pass_fds=(*self.fds, control_fd, ready_fd), cwd="/")
 
 
 @dataclass(frozen=True, slots=True)

@@ -107,9 +107,7 @@ def sweep(units: Collection[str], spare: Collection[int]) -> list[str]:
     swept: dict[int, str] = {}
     for _ in range(SWEEPS):
         found = _marked(set(units), {*spare, os.getpid()})
-        swept.update(
-            {each.pid: f"{each.pid} {command_of(each.pid)}" for each in found if each.pid not in swept}
-        )
+        swept.update({each.pid: f"{each.pid} {command_of(each.pid)}" for each in found if each.pid not in swept})
         if not found:
             break
         _kill_and_wait(found)
@@ -119,9 +117,7 @@ def sweep(units: Collection[str], spare: Collection[int]) -> list[str]:
 def _marked(units: set[str], spare: set[int]) -> list[Process]:
     processes = read_all()
     marked = {
-        pid
-        for pid, each in processes.items()
-        if pid not in spare and not each.dead and marked_unit(pid) in units
+        pid for pid, each in processes.items() if pid not in spare and not each.dead and marked_unit(pid) in units
     }
     size = -1
     while size != len(marked):

@@ -8,10 +8,9 @@ import os
 import socket
 import stat
 
-from sbxcompose.host.keeper.processes import command_of
+from sbxcompose.host.keeper.ports import by_whom
 
 BACKLOG = 1024
-_LISTENING = "0A"
 
 
 class CannotListen(Exception):
@@ -75,50 +74,12 @@ def listen_tcp(port: int) -> socket.socket:
     except OSError as error:
         sock.close()
         if error.errno == errno.EADDRINUSE:
-            raise CannotListen(f"port {port} is taken{_by_whom(port)}", "PORT_TAKEN") from error
+            raise CannotListen(f"port {port} is taken{by_whom(port)}", "PORT_TAKEN") from error
         raise CannotListen(f"cannot listen on port {port}: {_words(error)}", "PORT") from error
     except OverflowError as error:
         sock.close()
         raise CannotListen(f"there is no port {port}", "PORT") from error
     return sock
-
-
-def _by_whom(port: int) -> str:
-    """Who listens on a port, as " by process 12 (command)"; empty when that cannot be seen."""
-    sockets = {f"socket:[{inode}]" for inode in _listeners(port)}
-    for name in os.listdir("/proc"):
-        if name.isdigit() and _holds(name, sockets):
-            return f" by process {name} ({command_of(int(name))})"
-    return ""
-
-
-def _listeners(port: int) -> set[str]:
-    inodes = set()
-    for table in ("/proc/net/tcp", "/proc/net/tcp6"):
-        try:
-            with open(table, encoding="ascii") as file:
-                rows = [line.split() for line in file][1:]
-        except OSError:
-            continue
-        inodes |= {
-            row[9] for row in rows if row[3] == _LISTENING and int(row[1].rpartition(":")[2], 16) == port
-        }
-    return inodes
-
-
-def _holds(pid: str, sockets: set[str]) -> bool:
-    try:
-        fds = os.listdir(f"/proc/{pid}/fd")
-    except OSError:
-        return False
-    return any(_link(f"/proc/{pid}/fd/{fd}") in sockets for fd in fds)
-
-
-def _link(path: str) -> str:
-    try:
-        return os.readlink(path)
-    except OSError:
-        return ""
 
 
 def _words(error: OSError) -> str:

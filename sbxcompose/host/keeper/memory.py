@@ -50,9 +50,7 @@ class Pending:
 
     __slots__ = ("body", "future", "sent", "take")
 
-    def __init__(
-        self, body: Body, future: asyncio.Future[Any], take: Callable[[Body, list[int]], None]
-    ) -> None:
+    def __init__(self, body: Body, future: asyncio.Future[Any], take: Callable[[Body, list[int]], None]) -> None:
         self.body = body
         self.sent = False
         self.future = future

@@ -10,8 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 _SNIPPET = (
-    "import sys; sys.path.insert(0, sys.argv.pop(1));"
-    " from sbxcompose.host.keeper.main import main; sys.exit(main())"
+    "import sys; sys.path.insert(0, sys.argv.pop(1)); from sbxcompose.host.keeper.main import main; sys.exit(main())"
 )
 
 

@@ -102,9 +102,7 @@ class Spawner:
             streams.parent["pidfd"] = _watch(pid)
         except OSError as error:
             streams.close_parent()
-            raise CannotSpawn(
-                f"cannot start {request['argv'][0]}: {_words(error)}", error.errno or 0
-            ) from error
+            raise CannotSpawn(f"cannot start {request['argv'][0]}: {_words(error)}", error.errno or 0) from error
         except ValueError as error:  # characters that no file name can have
             streams.close_parent()
             raise CannotSpawn(f"cannot start {request['argv'][0]!r}: {error}", errno.EINVAL) from error

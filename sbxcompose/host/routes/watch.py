@@ -262,8 +262,6 @@ class Watcher:
 
 def _output(feed: Feed, chunk: Chunk, batch: list[bytes]) -> int:
     data = chunk.data()
-    batch.append(
-        frames.output_head(feed.number, chunk.stream, chunk.run, chunk.time_ms, chunk.end, len(data))
-    )
+    batch.append(frames.output_head(feed.number, chunk.stream, chunk.run, chunk.time_ms, chunk.end, len(data)))
     batch.append(data)
     return len(data)
