@@ -99,6 +99,12 @@ class SandboxClient:
         if answer.status != 404:
             expect(answer, process)
 
+    async def settle(self) -> None:
+        """Wait until every request that was begun has been answered, whether or not its caller still waits."""
+        while self._pending or self._flushes:
+            await asyncio.gather(*self._flushes, return_exceptions=True)
+            await asyncio.sleep(0)
+
     async def restart(self, process: str) -> ProcessInfo:
         """A new run of a managed process."""
         if "batch" in self.extensions:

@@ -11,7 +11,6 @@ from sbxcompose.cli.running import Interrupts
 from sbxcompose.cli.view.announce import Announcement, Tone
 from sbxcompose.cli.view.held_up import held_up
 from sbxcompose.cli.view.stream import LogStyle, LogView
-from sbxcompose.engine.events import nobody
 from sbxcompose.engine.execute import Result
 from sbxcompose.engine.road import go, kill
 from sbxcompose.engine.session import Session
@@ -47,7 +46,7 @@ async def attached(
             return await up.stay(interrupts)
         except ReaderGone:
             # `up | head`: nobody reads any more, which ends it as a Ctrl-C would.
-            session.tell_only(nobody)
+            view.mute()
             await up.stop(interrupts, "nobody reads our output")
             return 141
 
@@ -106,13 +105,16 @@ class _Up:
         everything = self._options.targets is None
         options = Options(targets=None if everything else targets, grace=self._options.grace)
         try:
-            await interrupts.guard(
-                go(self._session, Intent.DOWN if everything else Intent.STOP, options, lambda plan: None)
-            )
+            await interrupts.guard(self._bring_down(Intent.DOWN if everything else Intent.STOP, options))
         except Interrupted:
             self._say("killing what is left")
             await kill(self._session, list(self._wanted))
         await asyncio.sleep(0)
+
+    async def _bring_down(self, intent: Intent, options: Options) -> None:
+        """Also what was just being started when the interrupt came."""
+        await self._session.refresh()
+        await go(self._session, intent, options, lambda plan: None)
 
     def _show(self, plan: Plan) -> None:
         from sbxcompose.cli.bring_up import say_notes

@@ -37,13 +37,20 @@ class Link:
     """A sandbox that exists, under its name in the file. `open` it before its rows are asked for."""
 
     def __init__(
-        self, name: str, info: SandboxInfo, client: SandboxClient, tell: Tell, pace: Pace | None = None
+        self,
+        name: str,
+        info: SandboxInfo,
+        client: SandboxClient,
+        tell: Tell,
+        pace: Pace | None = None,
+        failed: Callable[[], None] = lambda: None,
     ) -> None:
         self.name = name
         self.info = info
         self.client = client
         self._tell = tell
         self._pace = pace
+        self._failed = failed
         self._rows: dict[str, ProcessInfo] = {}
         self._ours: dict[Instance, dict[str, Row]] = {}
         self._waiters: dict[Instance, list[asyncio.Future[None]]] = {}
@@ -51,6 +58,8 @@ class Link:
         self._task: asyncio.Task[None] | None = None
         self._outputs: list[Output] = []
         self._unconfirmed: set[str] = set()
+        self.error: Exception | None = None
+        """Why it is not watched any more, if it is not."""
 
     def observed(self) -> ObservedSandbox:
         """What is known of the sandbox now."""
@@ -71,7 +80,7 @@ class Link:
     async def until(self, instance: Instance, decide: Callable[[], T | None]) -> T:
         """Wait until `decide` has an answer, asking it now and after each change of the instance's rows."""
         while (answer := decide()) is None:
-            self._check()
+            self.check()
             future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
             waiters = self._waiters.setdefault(instance, [])
             waiters.append(future)
@@ -89,11 +98,6 @@ class Link:
     def unlisten(self, output: Output) -> None:
         """End what `listen` began."""
         self._outputs.remove(output)
-
-    def silence(self) -> None:
-        """Send output to nobody from now on."""
-        self._outputs.clear()
-        self._pace = None
 
     async def start(self, request: StartRequest, base_env: Env) -> None:
         """Start a process and know its row. Errors as `SandboxClient.start`."""
@@ -131,6 +135,8 @@ class Link:
         self._fail(error)
 
     def _fail(self, error: Exception) -> None:
+        self.error = error
+        self._failed()
         if self._synced is not None and not self._synced.done():
             self._synced.set_exception(error)
         for waiters in self._waiters.values():
@@ -138,9 +144,16 @@ class Link:
                 if not future.done():
                     future.set_exception(error)
 
-    def _check(self) -> None:
-        if self._task is not None and self._task.done():
-            raise Unreachable(f"sandbox {self.name} is not watched any more")
+    def check(self) -> None:
+        """Raises what has ended the watch, if it has ended."""
+        if self.error is not None:
+            raise self.error
+
+    async def refresh(self) -> None:
+        """Ask for all rows, when what the watch has told so far may not be all. Raises as `SandboxClient`."""
+        await self.client.settle()
+        for info in await self.client.processes():
+            self._update(info)
 
     def _take(self, event: follow.Event) -> None:
         match event:

@@ -86,12 +86,6 @@ class Session:
         """Have `call` called with each sandbox's link before it is opened."""
         self._on_link.append(call)
 
-    def tell_only(self, tell: Tell) -> None:
-        """From now on tell somebody else, and show output to nobody."""
-        self._listeners = [tell]
-        for link in self.links.values():
-            link.silence()
-
     async def observe(self) -> Observed:
         """Look at all sandboxes of the project, and go on watching those that exist."""
         missing = [each for each in self.project.sandboxes if each.name not in self.links]
@@ -106,6 +100,16 @@ class Session:
                 for name in self._sandboxes
             )
         )
+
+    def check(self) -> None:
+        """Raises what has ended the watch of a sandbox, if one has ended: nothing more would be heard of it."""
+        for link in self.links.values():
+            link.check()
+
+    async def refresh(self) -> Observed:
+        """Look again, for certain: what was asked for last may not have been told yet."""
+        await asyncio.gather(*(link.refresh() for link in self.links.values()))
+        return self.observed()
 
     async def carry_out(self, plan: Plan) -> Result:
         """Do what the plan says."""
@@ -167,7 +171,7 @@ class Session:
             await self._link(sandbox, info)
 
     async def _link(self, sandbox: Sandbox, info: SandboxInfo) -> None:
-        link = Link(sandbox.name, info, self.provider.client(info), self._tell, self._pace)
+        link = Link(sandbox.name, info, self.provider.client(info), self._tell, self._pace, self.changed.set)
         for call in self._on_link:
             call(link)
         self._ready[sandbox.name] = Readiness(link, self.command_request)

@@ -85,6 +85,7 @@ class States:
                 await self._planned.wait()
         while True:
             self._session.changed.clear()
+            self._session.check()
             verdict = judge.verdict(self.now(), time.time(), deadline)
             if not isinstance(verdict, Pending):
                 return verdict

@@ -48,6 +48,7 @@ class LogView:
     ) -> None:
         self._names = Names(project, observed)
         self._shown = None if shown is None else frozenset(shown)
+        self._muted = False
         self._sources: dict[tuple[Instance, int, int], Source] = {}
         self._masker = Masker(secret_values(project))
         self.sink = FdSink(sys.stdout.fileno())
@@ -81,7 +82,7 @@ class LogView:
 
     def tell(self, event: events.Event) -> None:
         """Take an event: ends of runs complete their last lines, and what is worth a line gets one."""
-        if isinstance(event, events.RunEnded):
+        if isinstance(event, events.RunEnded) and not self._muted:
             for stream in (1, 2):
                 self._log.end(self._source(event.instance, stream, event.run))
                 del self._sources[event.instance, stream, event.run]
@@ -92,6 +93,8 @@ class LogView:
 
     def say(self, said: Announcement) -> None:
         """A line of ours between the lines of the processes."""
+        if self._muted:
+            return
         now = int(time.time() * 1000)
         if said.instance is None:
             self._log.announce(said.text, now, error=said.tone is Tone.BAD)
@@ -102,16 +105,22 @@ class LogView:
 
     async def pace(self) -> None:
         """Wait for a reader that has fallen behind, so that what it has not read stays in the log's files."""
-        if self.sink.waiting > STALLED:
+        if not self._muted and self.sink.waiting > STALLED:
             await self.sink.drain()
 
     def finish(self) -> None:
         """Show what is still held back."""
+        if self._muted:
+            return
         self._log.end_all()
         self.sink.flush()
 
+    def mute(self) -> None:
+        """Show nothing any more: nobody reads it."""
+        self._muted = True
+
     def _shows(self, instance: Instance) -> bool:
-        return self._shown is None or instance in self._shown
+        return not self._muted and (self._shown is None or instance in self._shown)
 
     def _source(self, instance: Instance, stream: int, run: int) -> Source:
         key = (instance, stream, run)
