@@ -14,7 +14,7 @@ help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
 
 up: $(VENV)/.installed ## install if needed, and run the quickstart; Ctrl-C ends it
-	@cd $(EXAMPLE) && PATH="$(abspath $(BIN)):$$PATH" sbxcompose up || [ $$? -eq 130 ]
+	@trap : INT; cd $(EXAMPLE) && PATH="$(abspath $(BIN)):$$PATH" sbxcompose up || [ $$? -eq 130 ]
 
 test: $(VENV)/.installed-dev ## run all tests
 	$(BIN)/python -m pytest $(TESTS)

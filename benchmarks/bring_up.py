@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 from benchmarks.figures import OURS, Figure
 from benchmarks.lab import Bench, Lab
-from benchmarks.measure import median_of, running, timed, until_printed
+from benchmarks.measure import median_of, medians_of, running, timed, until_printed
 
 TITLE = "bring-up"
 
@@ -30,19 +31,18 @@ def run(lab: Lab) -> Iterator[Figure]:
 def _of(lab: Lab, bench: Bench, count: int) -> Iterator[Figure]:
     what = f"{count} processes, each with a line shown"
 
-    def shown(*command: str | Path) -> float:
-        return median_of(lambda: _until_all_shown(bench, count, *command), lab.runs(8))
-
     def cold() -> float:
         bench.stop_host()
         return _until_all_shown(bench, count, lab.ours, "up")
 
+    commands: dict[str, list[str | Path]] = {OURS: [lab.ours, "up"]}
+    for peer in ("honcho", "nf"):
+        if path := lab.peer(peer):
+            commands[peer] = [path, "start"]
     _until_all_shown(bench, count, lab.ours, "up")  # starts the host, and fills the cache of resolved files
-    yield Figure(what, OURS, shown(lab.ours, "up"), "ms", "host warm")
-    if honcho := lab.peer("honcho"):
-        yield Figure(what, "honcho", shown(honcho, "start"), "ms")
-    if nf := lab.peer("nf"):
-        yield Figure(what, "nf", shown(nf, "start"), "ms")
+    measures = {name: partial(_until_all_shown, bench, count, *command) for name, command in commands.items()}
+    for name, took in medians_of(measures, lab.runs(8)).items():
+        yield Figure(what, name, took, "ms", "host warm" if name == OURS else "")
     yield Figure(f"{what}, host cold", OURS, median_of(cold, lab.runs(6)), "ms")
     bench.sbx("up", "-d")
     again = median_of(lambda: timed([lab.ours, "up", "-d"], bench.directory, bench.env), lab.runs(12))

@@ -16,9 +16,7 @@ TITLE = "crash to next start"
 BACKOFF = 0.01
 TIMES = 20
 # bash knows the time without starting a program.
-CRASHER = (
-    "echo begin $EPOCHREALTIME >> moments; echo began; sleep 0.02; echo end $EPOCHREALTIME >> moments; exit 1"
-)
+CRASHER = "echo begin $EPOCHREALTIME >> moments; echo began; sleep 0.02; echo end $EPOCHREALTIME >> moments; exit 1"
 
 
 def _gaps(bench: Bench, *command: str | Path) -> float:

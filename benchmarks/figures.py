@@ -48,6 +48,4 @@ def rows(figures: Iterable[Figure]) -> list[str]:
 
 def as_json(results: dict[str, list[Figure]]) -> str:
     """All results as JSON."""
-    return json.dumps(
-        {name: [asdict(each) for each in figures] for name, figures in results.items()}, indent=2
-    )
+    return json.dumps({name: [asdict(each) for each in figures] for name, figures in results.items()}, indent=2)

@@ -54,9 +54,7 @@ class Bench:
             check=False,
         )
         if check and done.returncode != 0:
-            raise RuntimeError(
-                f"sbxcompose {' '.join(arguments)}: {done.returncode}\n{done.stdout}{done.stderr}"
-            )
+            raise RuntimeError(f"sbxcompose {' '.join(arguments)}: {done.returncode}\n{done.stdout}{done.stderr}")
         return done.stdout
 
     def host(self) -> dict[str, int]:
@@ -86,8 +84,9 @@ class Lab:
         """Install this checkout into an environment of its own, as users have it."""
         if not self.python.exists():
             _run(sys.executable, "-m", "venv", self.cache / "ours")
-            _run(self.python, "-m", "pip", "install", "--quiet", ROOT)
-        _run(self.python, "-m", "pip", "install", "--quiet", "--no-deps", "--force-reinstall", ROOT)
+            # The launcher that pip of 2023 writes imports `re`, which takes as long as a bare Python.
+            _run(self.python, "-m", "pip", "install", "--quiet", "--upgrade", "pip")
+        _run(self.python, "-m", "pip", "install", "--quiet", ROOT)
 
     @property
     def python(self) -> Path:

@@ -62,9 +62,7 @@ def run(lab: Lab) -> Iterator[Figure]:
     peers = {name: lab.peer(name) for name in ("honcho", "concurrently")}
     with lab.bench() as bench:
         bench.write("daemon.py", DAEMON)
-        bench.write(
-            "sbxcompose.yaml", json.dumps({"processes": {"once": {"command": "true", "restart": "never"}}})
-        )
+        bench.write("sbxcompose.yaml", json.dumps({"processes": {"once": {"command": "true", "restart": "never"}}}))
         bench.sbx("up", "-d")  # so that the host itself does not carry the markers below
         for kind, command in KINDS.items():
             _write(bench, command)
@@ -72,7 +70,5 @@ def run(lab: Lab) -> Iterator[Figure]:
             yield Figure(what, OURS, _left(bench, kind, OURS, [lab.ours, "up"], ["down"]), "processes")
             for name, path in peers.items():
                 if path:
-                    own: list[str | Path] = (
-                        [path, "start"] if name == "honcho" else [path, *[command] * COUNT]
-                    )
+                    own: list[str | Path] = [path, "start"] if name == "honcho" else [path, *[command] * COUNT]
                     yield Figure(what, name, _left(bench, kind, name, own, None), "processes")

@@ -27,20 +27,25 @@ def median_of(measure: Callable[[], float], runs: int) -> float:
     return median(measure() for _ in range(runs))
 
 
+def medians_of(measures: Mapping[str, Callable[[], float]], runs: int) -> dict[str, float]:
+    """The median of each, measured in turn, so that a machine that gets slower meanwhile does so for all alike."""
+    values: dict[str, list[float]] = {name: [] for name in measures}
+    for _ in range(runs):
+        for name, measure in measures.items():
+            values[name].append(measure())
+    return {name: median(each) for name, each in values.items()}
+
+
 def timed(arguments: Sequence[str | Path], cwd: Path, env: Mapping[str, str], *, check: bool = True) -> float:
     """Seconds from spawn to exit of a command whose output nobody reads."""
     null = subprocess.DEVNULL
     begun = time.perf_counter()
-    subprocess.run(
-        arguments, cwd=cwd, env=env, stdin=null, stdout=null, stderr=null, check=check, timeout=LIMIT
-    )
+    subprocess.run(arguments, cwd=cwd, env=env, stdin=null, stdout=null, stderr=null, check=check, timeout=LIMIT)
     return time.perf_counter() - begun
 
 
 @contextmanager
-def running(
-    arguments: Sequence[str | Path], cwd: Path, env: Mapping[str, str]
-) -> Iterator[subprocess.Popen[bytes]]:
+def running(arguments: Sequence[str | Path], cwd: Path, env: Mapping[str, str]) -> Iterator[subprocess.Popen[bytes]]:
     """A command in the background, its output on one pipe; ended by SIGINT as by Ctrl-C, then by SIGKILL."""
     process = subprocess.Popen(
         arguments,

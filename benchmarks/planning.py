@@ -40,6 +40,4 @@ def run(lab: Lab) -> Iterator[Figure]:
     for count in (1_000, 10_000):
         project = _project(count)
         took = median_of(lambda project=project: _milliseconds(project), lab.runs(8))  # type: ignore[misc]
-        yield Figure(
-            f"a plan for {count:,} processes", OURS, took, "ms", "aim 200" if count == 10_000 else ""
-        )
+        yield Figure(f"a plan for {count:,} processes", OURS, took, "ms", "aim 200" if count == 10_000 else "")

@@ -54,9 +54,7 @@ class Flow:
 
 def _spec(lines: int) -> str:
     command = {name: [sys.executable, "-S", "producer.py", name, str(lines)] for name in "abcdefgh"}
-    return json.dumps(
-        {"processes": {name: {"command": each, "restart": "never"} for name, each in command.items()}}
-    )
+    return json.dumps({"processes": {name: {"command": each, "restart": "never"} for name, each in command.items()}})
 
 
 def _flow(bench: Bench, command: list[str | Path], lines: int, *, hosted: bool) -> Flow:
@@ -108,9 +106,7 @@ def _count(path: Path) -> tuple[int, int]:
 def _figures(who: str, flow: Flow, lines: int) -> Iterator[Figure]:
     total = PRODUCERS * lines
     note = f"{total - flow.intact} of {total} lines lost or torn ({flow.torn} torn)"
-    yield Figure(
-        "8 producers of 80-byte lines, to a file", who, flow.intact / flow.seconds / 1e6, "M lines/s", note
-    )
+    yield Figure("8 producers of 80-byte lines, to a file", who, flow.intact / flow.seconds / 1e6, "M lines/s", note)
     yield Figure(f"CPU for a million lines: {who}", who, flow.cpu / flow.intact * 1e6, "s")
 
 
@@ -124,7 +120,8 @@ def run(lab: Lab) -> Iterator[Figure]:
         yield from _measured(OURS, bench, [lab.ours, "up", "--force-recreate"], lines, lab.runs(4))
         for name, count in PEERS.items():
             if command := lab.peer(name):
-                yield from _measured(name, bench, _peer_command(name, command, bench, count), count, 1)
+                own = _peer_command(name, command, bench, count)
+                yield from _measured(name, bench, own, count, lab.runs(4))
 
 
 def _peer_command(name: str, command: Path, bench: Bench, lines: int) -> list[str | Path]:

@@ -136,9 +136,7 @@ async def store_and_client(directory: Path, producers: int, lines: int) -> None:
     wanted = producers * lines * (len(LINE) + 1)
     arguments = [str(Path(__file__).resolve().parent.parent), str(directory / "socket"), str(wanted)]
     async with serving(source, str(directory / "socket")):
-        client = await asyncio.create_subprocess_exec(
-            sys.executable, "-c", CLIENT, *arguments, stdout=subprocess.PIPE
-        )
+        client = await asyncio.create_subprocess_exec(sys.executable, "-c", CLIENT, *arguments, stdout=subprocess.PIPE)
         while not source.attached:
             await asyncio.sleep(0.01)
         began, used = time.perf_counter(), cpu()

@@ -13,13 +13,17 @@ import os
 import signal
 import sqlite3
 import threading
-from contextlib import closing
+import time
+from contextlib import closing, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 DATABASE = "data/jobs.db"
 LONGEST_WAIT = 5.0
 """Seconds that a worker is kept waiting for a job."""
+LEASE = 30.0
+"""Seconds after which a job that was taken and not done is given to somebody else: its worker has died."""
+OLDEST = "select id, number from jobs where state = 'waiting' or (state = 'taken' and taken_at < ?) limit 1"
 
 arrived = threading.Condition()
 """Notified when a job has been filed; its lock also makes sure that no job is taken twice."""
@@ -31,20 +35,35 @@ def query(statement: str, *values: object) -> list[tuple[Any, ...]]:
         return database.execute(statement, values).fetchall()
 
 
-def take_job() -> tuple[Any, ...] | None:
-    """The oldest waiting job as (id, number), waiting for one if there is none."""
-    take = "update jobs set state = 'taken' where id = (select min(id) from jobs where state = 'waiting')"
+def file_job(number: int) -> int:
+    """Add a job; returns its id."""
     with arrived:
-        rows = query(f"{take} returning id, number")
+        query("insert into jobs (number) values (?)", number)
+        ((job,),) = query("select max(id) from jobs")
+        arrived.notify()
+    return int(job)
+
+
+def take_job() -> dict[str, int] | None:
+    """The oldest waiting job, waiting for one if there is none."""
+    with arrived:
+        rows = query(OLDEST, time.time() - LEASE)
         if not rows and arrived.wait(LONGEST_WAIT):
-            rows = query(f"{take} returning id, number")
-    return rows[0] if rows else None
+            rows = query(OLDEST, time.time() - LEASE)
+        for job, number in rows:
+            query("update jobs set state = 'taken', taken_at = ? where id = ?", time.time(), job)
+            return {"id": job, "number": number}
+    return None
 
 
 class Api(BaseHTTPRequestHandler):
     """One request."""
 
     protocol_version = "HTTP/1.1"
+
+    def handle(self) -> None:
+        with suppress(ConnectionError):  # whoever asked has gone
+            super().handle()
 
     def do_GET(self) -> None:
         match self.path:
@@ -53,16 +72,12 @@ class Api(BaseHTTPRequestHandler):
                 self.answer(200, {"healthy": True})
             case "/jobs/next":
                 job = take_job()
-                self.answer(204) if job is None else self.answer(200, {"id": job[0], "number": job[1]})
+                self.answer(204 if job is None else 200, job)
             case _:
                 self.answer(404, {"error": f"nothing at {self.path}"})
 
     def do_POST(self) -> None:
-        number = int(self.body()["number"])
-        with arrived:
-            ((job,),) = query("insert into jobs (number) values (?) returning id", number)
-            arrived.notify()
-        self.answer(201, {"id": job})
+        self.answer(201, {"id": file_job(int(self.body()["number"]))})
 
     def do_PUT(self) -> None:
         job = int(self.path.rpartition("/")[2])

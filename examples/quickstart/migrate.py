@@ -12,6 +12,7 @@ create table if not exists jobs (
   id integer primary key,
   number integer not null,
   state text not null default 'waiting' check (state in ('waiting', 'taken', 'done')),
+  taken_at real,
   result text
 )
 """
@@ -21,8 +22,6 @@ def main() -> None:
     DATABASE.parent.mkdir(exist_ok=True)
     with closing(sqlite3.connect(DATABASE)) as database, database:
         database.execute(TABLE)
-        # Whoever had taken a job in an earlier life is gone.
-        database.execute("update jobs set state = 'waiting' where state = 'taken'")
         (waiting,) = database.execute("select count(*) from jobs where state = 'waiting'").fetchone()
     print(f"{DATABASE} is ready, {waiting} jobs waiting")
 

@@ -17,9 +17,7 @@ NAME = f"worker {os.environ.get('SBXCOMPOSE_REPLICA', '1')}"
 def call(method: str, path: str, content: object = None) -> Any:
     """One request to the API; returns its answer, None if that is empty."""
     data = None if content is None else json.dumps(content).encode()
-    with urllib.request.urlopen(
-        urllib.request.Request(API + path, data, method=method), timeout=10
-    ) as answer:
+    with urllib.request.urlopen(urllib.request.Request(API + path, data, method=method), timeout=10) as answer:
         return json.loads(answer.read() or "null")
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 from msgspec import Struct
 
 from sbxcompose.cli.view.style import Style
+from sbxcompose.errors import UsageError
 
 if TYPE_CHECKING:
     from sbxcompose.spec.project import Project
@@ -29,10 +30,10 @@ class GlobalOptions(Struct, frozen=True):
 class Shell:
     """One invocation: stdout carries data, stderr talk."""
 
-    def __init__(self, options: GlobalOptions, *, color: str = "auto") -> None:
+    def __init__(self, options: GlobalOptions) -> None:
         self.options = options
-        self.out = Style(_colored(sys.stdout, color))
-        self.err = Style(_colored(sys.stderr, color))
+        self.out = style_of(sys.stdout)
+        self.err = style_of(sys.stderr)
 
     def project(self, scale: Mapping[str, int] | None = None) -> Project:
         """The project that the options and the working directory lead to. Raises `SpecError`."""
@@ -42,7 +43,7 @@ class Shell:
         options = self.options
         return open_project(
             LoadRequest(
-                directory=options.project_directory or os.getcwd(),
+                directory=options.project_directory or _here(),
                 files=options.files,
                 project_name=options.project_name,
                 profiles=options.profiles,
@@ -50,7 +51,7 @@ class Shell:
                 env_files=options.env_files,
                 environ=os.environ,
                 scale=dict(scale or {}),
-                stdin=sys.stdin.buffer.read,
+                stdin=lambda: sys.stdin.buffer.read() if sys.stdin is not None else b"",
             )
         )
 
@@ -74,12 +75,32 @@ class Shell:
         print(json.dumps(value, indent=2, ensure_ascii=False))
 
 
-def _colored(stream: TextIO, color: str) -> bool:
-    """Whether to use colours: the option, then NO_COLOR, then FORCE_COLOR, then whether it is a terminal."""
-    if color != "auto":
-        return color == "always"
+_color = "auto"
+
+
+def choose_color(choice: str) -> None:
+    """What the command line says of colours: `auto`, `always` or `never`; for errors, too."""
+    global _color
+    _color = choice
+
+
+def style_of(stream: TextIO | None) -> Style:
+    """Colours or none: the option, then NO_COLOR, then FORCE_COLOR, then whether the stream is a terminal."""
+    return Style(_colored(stream))
+
+
+def _colored(stream: TextIO | None) -> bool:
+    if _color != "auto":
+        return _color == "always"
     if os.environ.get("NO_COLOR"):
         return False
     if os.environ.get("FORCE_COLOR", "0") not in ("", "0"):
         return True
-    return stream.isatty() and os.environ.get("TERM") != "dumb"
+    return stream is not None and stream.isatty() and os.environ.get("TERM") != "dumb"
+
+
+def _here() -> str:
+    try:
+        return os.getcwd()
+    except FileNotFoundError:
+        raise UsageError("the working directory does not exist any more", hint="`cd` to one that does") from None

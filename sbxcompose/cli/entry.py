@@ -6,15 +6,22 @@ import gc
 import sys
 
 from sbxcompose import __version__
+from sbxcompose.cli.ending import written
 
 
 def main() -> None:
     """Run the command line and exit with its code."""
-    if sys.argv[1:] in (["--version"], ["-V"]):
-        print(f"sbxcompose {__version__}")
-        return
+    sys.exit(written(_version if sys.argv[1:] in (["--version"], ["-V"]) else _run))
+
+
+def _version() -> int:
+    print(f"sbxcompose {__version__}")
+    return 0
+
+
+def _run() -> int:
     # Importing makes much and drops little: looking for garbage meanwhile costs a twentieth of a warm `up`.
     gc.disable()
     from sbxcompose.cli.main import run
 
-    sys.exit(run(sys.argv[1:]))
+    return run(sys.argv[1:])

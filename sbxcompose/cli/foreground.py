@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-import sys
 from collections.abc import Awaitable, Callable, Sequence
 
 from msgspec import Struct
@@ -62,7 +61,7 @@ def run_in_foreground(
 async def _attend(one_off: OneOff, interrupts: Interrupts, *, feed: bool) -> Ended:
     """Connect the standard streams until it ends. Ctrl-C goes to the command; a second one kills it."""
     following = asyncio.ensure_future(one_off.follow(_write))
-    feeding = asyncio.ensure_future(one_off.feed(read_fd(sys.stdin.fileno()))) if feed else None
+    feeding = asyncio.ensure_future(one_off.feed(read_fd(0))) if feed else None
     try:
         while not following.done():
             interrupt = asyncio.ensure_future(interrupts.next())

@@ -14,7 +14,8 @@ from typing import Any
 
 import click
 
-from sbxcompose.cli.context import GlobalOptions, Shell
+from sbxcompose.cli.context import GlobalOptions, Shell, choose_color
+from sbxcompose.cli.ending import UNWRITABLE
 from sbxcompose.errors import SbxError, UsageError
 
 COMMANDS: dict[str, tuple[str, str]] = {
@@ -124,7 +125,8 @@ def cli(ctx: click.Context, /, color: str, no_color: bool, **options: Any) -> No
     What Docker Compose is to containers: `up` starts what is missing, in order, shows all logs in one stream, and
     a second `up` does nothing. Without an account everything runs on this machine.
     """
-    ctx.obj = Shell(GlobalOptions(**options), color="never" if no_color else color)
+    choose_color("never" if no_color else color)
+    ctx.obj = Shell(GlobalOptions(**options))
 
 
 def _version(ctx: click.Context, value: bool) -> None:
@@ -136,9 +138,11 @@ def _version(ctx: click.Context, value: bool) -> None:
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Run the command line; its exit code."""
+    """Run the command line; its exit code. Raises `OSError` only where standard output cannot be written to."""
     try:
-        result = cli.main(list(arguments), prog_name="sbxcompose", standalone_mode=False)
+        # Not `cli.main`: that has its own ideas of what ends a command, and of the exit codes.
+        with cli.make_context("sbxcompose", list(arguments)) as context:
+            result = cli.invoke(context)
         sys.stdout.flush()
         return result if isinstance(result, int) else 0
     except SbxError as error:
@@ -152,12 +156,8 @@ def run(arguments: Sequence[str]) -> int:
     except (KeyboardInterrupt, click.Abort):
         print("interrupted", file=sys.stderr)
         return 130
-    except BrokenPipeError:
-        # The reader has gone (`| head`); Python would complain again when it flushes at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 141
     except Exception as error:
-        if os.environ.get("SBXCOMPOSE_DEBUG"):
+        if os.environ.get("SBXCOMPOSE_DEBUG") or (isinstance(error, OSError) and error.errno in UNWRITABLE):
             raise
         _report(_defect(error))
         return 1

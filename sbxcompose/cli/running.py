@@ -16,25 +16,30 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class Interrupts:
-    """Counts requests to end. The first asks to end in order, the second to end at once."""
+    """Requests to end, each counted and each heard once. The first asks to end in order, the second to end at once."""
 
     def __init__(self) -> None:
         self.count = 0
+        self._heard = 0
         self._waiters: list[asyncio.Future[None]] = []
 
     def interrupt(self) -> None:
         """One more."""
         self.count += 1
-        waiters, self._waiters = self._waiters, []
-        for future in waiters:
+        for future in self._waiters:
             if not future.done():
                 future.set_result(None)
 
     async def next(self) -> None:
-        """Wait for an interrupt that is still to come."""
-        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiters.append(future)
-        await future
+        """Wait for an interrupt that nobody has heard of yet; it may have come already."""
+        while self.count == self._heard:
+            future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            self._waiters.append(future)
+            try:
+                await future
+            finally:
+                self._waiters.remove(future)
+        self._heard += 1
 
     async def guard(self, work: Awaitable[T]) -> T:
         """The result of `work`; it is cancelled and `Interrupted` raised when an interrupt comes first."""
@@ -43,6 +48,7 @@ class Interrupts:
         try:
             await asyncio.wait({task, interrupt}, return_when=asyncio.FIRST_COMPLETED)
             if task.done():
+                self._heard -= interrupt.done()  # it has not been acted upon: the next one who waits gets it
                 return task.result()
             raise Interrupted("interrupted")
         finally:

@@ -16,8 +16,9 @@ from sbxcompose.api.sandbox import Env, SandboxClient
 from sbxcompose.engine.execute import Result
 from sbxcompose.engine.road import go
 from sbxcompose.engine.session import Session
-from sbxcompose.errors import NotFound, Refused, SbxError
+from sbxcompose.errors import NotFound, ProcessFailed, Refused, SbxError
 from sbxcompose.plan.names import Target
+from sbxcompose.plan.observed import Instance
 from sbxcompose.plan.options import Intent, Options
 from sbxcompose.spec.project import Process
 
@@ -86,6 +87,14 @@ class OneOff:
             return
 
 
+class NeedFailed(ProcessFailed):
+    """What a command needs has failed; `instance` is the one to look at."""
+
+    def __init__(self, message: str, instance: Instance) -> None:
+        super().__init__(message)
+        self.instance = instance
+
+
 async def bring_up_needs(session: Session, process: Process, *, no_deps: bool) -> Result:
     """Make the sandbox of `process` run and, unless `no_deps`, bring up what the process needs."""
     needs = frozenset(Target(each.sandbox, each.process) for each in process.depends_on)
@@ -99,8 +108,11 @@ async def bring_up_needs(session: Session, process: Process, *, no_deps: bool) -
         await session.ensure_sandbox(process.sandbox)
     if not result.good or no_deps:
         return result
-    for dependency in process.depends_on:
-        await session.wait_for(dependency)
+    for need in process.depends_on:
+        try:
+            await session.wait_for(need)
+        except ProcessFailed as error:
+            raise NeedFailed(error.message, Instance(need.sandbox, need.process)) from error
     return result
 
 

@@ -90,14 +90,10 @@ class Running:
         self._news = threading.Condition()
         self._master: int | None = None
         self.process = (
-            self._on_terminal(arguments, directory, env)
-            if terminal
-            else self._on_pipes(arguments, directory, env)
+            self._on_terminal(arguments, directory, env) if terminal else self._on_pipes(arguments, directory, env)
         )
 
-    def _on_pipes(
-        self, arguments: list[str], directory: Path, env: Mapping[str, str]
-    ) -> subprocess.Popen[bytes]:
+    def _on_pipes(self, arguments: list[str], directory: Path, env: Mapping[str, str]) -> subprocess.Popen[bytes]:
         pipe = subprocess.PIPE
         process = subprocess.Popen(
             arguments, cwd=directory, env=env, stdin=pipe, stdout=pipe, stderr=pipe, start_new_session=True
@@ -110,9 +106,7 @@ class Running:
         process.stderr.close()
         return process
 
-    def _on_terminal(
-        self, arguments: list[str], directory: Path, env: Mapping[str, str]
-    ) -> subprocess.Popen[bytes]:
+    def _on_terminal(self, arguments: list[str], directory: Path, env: Mapping[str, str]) -> subprocess.Popen[bytes]:
         self._master, slave = pty.openpty()
         self.resize(24, 100)
         # setsid(1) makes standard input the new session's terminal, so that a typed Ctrl-C is a SIGINT, and
@@ -143,9 +137,7 @@ class Running:
                 if len(sought.findall(seen)) >= count:
                     return seen
                 assert not ended, f"ended without printing {pattern!r}:\n{seen}"
-                assert self._news.wait(max(0.0, deadline - time.monotonic())), (
-                    f"did not print {pattern!r}:\n{seen}"
-                )
+                assert self._news.wait(max(0.0, deadline - time.monotonic())), f"did not print {pattern!r}:\n{seen}"
 
     @property
     def everything(self) -> str:
@@ -244,9 +236,7 @@ class Sbx:
             start_new_session=True,
             check=False,
         )
-        result = Result(
-            done.returncode, done.stdout.decode(errors="replace"), done.stderr.decode(errors="replace")
-        )
+        result = Result(done.returncode, done.stdout.decode(errors="replace"), done.stderr.decode(errors="replace"))
         assert code is None or result.code == code, f"sbxcompose {' '.join(arguments)}: {result}"
         return result
 

@@ -47,9 +47,7 @@ class Home:
 
     def environment(self, **more: str) -> dict[str, str]:
         """A whole environment: what a command needs of ours, `variables`, and `more`."""
-        kept = {
-            name: os.environ[name] for name in ("PATH", "LANG", "LC_ALL", "TZ", "USER") if name in os.environ
-        }
+        kept = {name: os.environ[name] for name in ("PATH", "LANG", "LC_ALL", "TZ", "USER") if name in os.environ}
         return {**kept, "TERM": "xterm-256color", **self.variables, **more}
 
     @classmethod
@@ -71,13 +69,8 @@ def alive_with(marker: str) -> dict[int, str]:
     wanted = f"{MARKER}={marker}".encode()
     for name in filter(str.isdigit, os.listdir("/proc")):
         with suppress(OSError):
-            if (
-                wanted in Path("/proc", name, "environ").read_bytes().split(b"\0")
-                and int(name) != os.getpid()
-            ):
-                command = (
-                    Path("/proc", name, "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
-                )
+            if wanted in Path("/proc", name, "environ").read_bytes().split(b"\0") and int(name) != os.getpid():
+                command = Path("/proc", name, "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
                 found[int(name)] = command.strip()
     return found
 

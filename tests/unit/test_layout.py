@@ -74,9 +74,7 @@ def test_the_keeper_imports_the_standard_library_and_nothing_of_ours_but_paths_a
 
 
 def test_packages_are_empty_so_that_an_import_says_where_a_thing_lives() -> None:
-    full = [
-        path for path in SOURCES if path.name == "__init__.py" and path.parent != PACKAGE and path.read_text()
-    ]
+    full = [path for path in SOURCES if path.name == "__init__.py" and path.parent != PACKAGE and path.read_text()]
     assert full == []
 
 

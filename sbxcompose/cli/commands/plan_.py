@@ -40,7 +40,7 @@ def command(shell: Shell, /, names: tuple[str, ...], as_json: bool, exit_code: b
             for step in plan:
                 shell.print(str(step))
             say_notes(shell, plan)
-            shell.say(plan.summary)
+            shell.print(plan.summary)
         return CHANGES if exit_code and not plan.empty else 0
 
     return run_simply(main)

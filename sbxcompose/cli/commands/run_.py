@@ -34,7 +34,7 @@ def command(
     """
     from sbxcompose.cli.foreground import Foreground, run_in_foreground
     from sbxcompose.cli.view.report import Reporter
-    from sbxcompose.engine.one_off import bring_up_needs
+    from sbxcompose.engine.one_off import NeedFailed, bring_up_needs
     from sbxcompose.engine.session import Session
     from sbxcompose.errors import ProcessFailed
     from sbxcompose.plan.names import Names
@@ -52,7 +52,11 @@ def command(
     reporter = Reporter(shell, project)
 
     async def prepare(session: Session) -> None:
-        result = await bring_up_needs(session, process, no_deps=no_deps)
+        try:
+            result = await bring_up_needs(session, process, no_deps=no_deps)
+        except NeedFailed as error:
+            await reporter.show_last_lines(session, error.instance)
+            raise ProcessFailed(f"{name} was not run: {error.message}") from error
         if not result.good:
             await reporter.show_failures(session, result)
             raise ProcessFailed(f"{name} was not run: what it needs did not come up")

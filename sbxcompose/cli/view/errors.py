@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import sys
 
-from sbxcompose.cli.context import _colored
-from sbxcompose.cli.view.style import Style
+from sbxcompose.cli.context import style_of
 from sbxcompose.errors import Interrupted, InvalidSpec, SbxError
 
 
 def show_error(error: SbxError) -> None:
     """Print an error on stderr."""
-    style = Style(_colored(sys.stderr, "auto"))
+    style = style_of(sys.stderr)
     if isinstance(error, InvalidSpec):
         from sbxcompose.spec.report import render
 

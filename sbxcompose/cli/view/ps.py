@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from sbxcompose.cli.view.style import Style
-from sbxcompose.cli.view.table import ago, table
+from sbxcompose.cli.view.table import ago, fitting, table
 from sbxcompose.engine.listing import Entry
 from sbxcompose.plan.observed import Foreign, Phase, Row
 from sbxcompose.spec.project import Process
@@ -65,7 +65,7 @@ def lines(shown: Sequence[Entry], foreign: Sequence[Foreign], now: float, style:
         if each.running
     ]
     header = ["NAME", "STATUS", "PID", "RUN", "RESTARTS", "UPTIME", "COMMAND"]
-    shown_lines = table(header, rows, width=width)
+    shown_lines = table(*fitting(header, rows, width), width=width)
     return [style.dim(shown_lines[0]), *shown_lines[1:]]
 
 

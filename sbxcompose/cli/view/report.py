@@ -11,12 +11,14 @@ from msgspec.structs import replace
 from sbxcompose.cli.context import Shell
 from sbxcompose.cli.view.announce import Announcement, Tone, announce
 from sbxcompose.cli.view.held_up import held_up
+from sbxcompose.cli.view.secrets import secret_values
 from sbxcompose.engine.events import Event
 from sbxcompose.engine.execute import Result
 from sbxcompose.engine.ports import whose_port
 from sbxcompose.engine.session import Session
 from sbxcompose.engine.states import States
 from sbxcompose.engine.tail import last_lines
+from sbxcompose.logs.mask import Masker
 from sbxcompose.logs.sanitize import clean_text
 from sbxcompose.plan.names import Names
 from sbxcompose.plan.observed import Instance, Phase
@@ -32,12 +34,19 @@ class Reporter:
         self._shell = shell
         self._project = project
         self._names = Names(project)
+        self._masker = Masker(secret_values(project))
 
     def tell(self, event: Event) -> None:
         """One line, if the event is worth one."""
         said = announce(event)
         if said is not None:
-            self._shell.say(self.line(said))
+            self._shell.say(self._masked(self.line(said)))
+
+    def _masked(self, text: str) -> str:
+        """The text without the values of secrets."""
+        if not self._masker:
+            return text
+        return self._masker.mask(text.encode("utf-8", "surrogateescape")).decode("utf-8", "surrogateescape")
 
     def line(self, said: Announcement) -> str:
         """The announcement with its name and colour."""
@@ -92,14 +101,15 @@ class Reporter:
         return 1 if isinstance(verdict, Pending) else verdict.exit_code
 
     async def _with_lines(self, session: Session, report: Report) -> Report:
-        """The report with the last lines of the run that it is about."""
+        """The report with the last lines of the run that it is about, and without secrets."""
+        report = replace(report, doing=self._masked(report.doing))
         link = session.links.get(report.instance.sandbox)
         row = link.row(report.instance) if link is not None else None
         if row is None:
             return report
         run = row.run - 1 if row.restarts and row.phase in (Phase.STARTING, Phase.RUNNING) else row.run
         lines = await last_lines(session, report.instance, run)
-        return replace(report, lines=tuple(clean_text(line) for line in lines))
+        return replace(report, lines=tuple(self._masked(clean_text(line)) for line in lines))
 
     async def show_failures(self, session: Session, result: Result) -> None:
         """The last lines of what failed, and what that held up."""
@@ -130,7 +140,7 @@ class Reporter:
             say(self._shell.err.dim(f"  {name}#{run} wrote nothing"))
             return
         say(self._shell.err.dim(f"  last lines of {name}#{run}:"))
-        shown = [clean_text(line) for line in lines]
+        shown = [self._masked(clean_text(line)) for line in lines]
         for line in shown:
             say(f"  {self._shell.err.dim('|')} {line}")
         for text in whose_port(shown, self._ports(instance)):

@@ -10,6 +10,7 @@ from msgspec import Struct
 
 from sbxcompose.cli.context import Shell
 from sbxcompose.cli.view.announce import Announcement, Tone, announce
+from sbxcompose.cli.view.secrets import secret_values
 from sbxcompose.engine import events
 from sbxcompose.logs.mask import Masker
 from sbxcompose.logs.mux import Source
@@ -130,15 +131,3 @@ class LogView:
             source = Source(label, stream, run, instance.sandbox, instance.process, instance.replica)
             self._sources[key] = source
         return source
-
-
-def secret_values(project: Project) -> set[str]:
-    """The values that must never be printed: of the variables that `secrets` names, in the file or around us."""
-    import os
-
-    values: set[str] = set()
-    for process in (*project.processes(), *project.inactive):
-        if process.secrets:
-            env = dict(process.env)
-            values |= {env.get(name) or os.environ.get(name, "") for name in process.secrets}
-    return values - {""}

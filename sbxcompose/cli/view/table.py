@@ -16,9 +16,31 @@ def table(header: Sequence[str], rows: Sequence[Sequence[str]], *, width: int | 
     for row in [header, *rows]:
         cells = [cell + " " * (widths[n] - visible(cell)) for n, cell in enumerate(row[:-1])]
         left = "  ".join(cells)
-        last = row[-1] if width is None else clip(row[-1], max(width - visible(left) - 2, 8))
+        last = row[-1] if width is None else clip(row[-1], max(width - visible(left) - 2, 1))
         lines.append(f"{left}  {last}".rstrip())
     return lines
+
+
+DISPENSABLE = ("RESTARTS", "RUN", "UPTIME", "COMMAND", "PID")
+"""Columns that a terminal too narrow for all does without, the first first."""
+LEAST = 12
+"""Columns of a terminal that the last column must at least be left with."""
+
+
+def fitting(
+    header: Sequence[str], rows: Sequence[Sequence[str]], width: int | None
+) -> tuple[list[str], list[list[str]]]:
+    """The header and rows without the columns for which `width` leaves no room; None leaves room for all."""
+    names, kept = list(header), [list(row) for row in rows]
+    for name in DISPENSABLE:
+        widths = [max(visible(row[n]) for row in [names, *kept]) for n in range(len(names))]
+        if width is None or sum(widths[:-1]) + 2 * (len(names) - 1) + min(widths[-1], LEAST) <= width:
+            break
+        at = names.index(name)
+        del names[at]
+        for row in kept:
+            del row[at]
+    return names, kept
 
 
 def visible(text: str) -> int:
@@ -30,10 +52,11 @@ def visible(text: str) -> int:
 
 
 def clip(text: str, width: int) -> str:
-    """The text in at most `width` columns, an ellipsis where it was cut. Coloured text is left as it is."""
-    if visible(text) <= width or _COLOR.search(text):
+    """The text in at most `width` columns, an ellipsis where it was cut. What is cut loses its colour."""
+    if visible(text) <= width:
         return text
-    while visible(text) > width - 1:
+    text = _COLOR.sub("", text)
+    while text and visible(text) > width - 1:
         text = text[:-1]
     return text + "…"
 

@@ -154,6 +154,18 @@ class Box:
                     if process in (row.get("pid"), (row.get("managed") or {}).get("name")) and until(row):
                         return row
 
+    def first_lines(self, process: str | int, count: int, which: str = "output") -> list[str]:
+        """Wait until a process has written so many lines; the lines."""
+        path = f"/api/v1/processes/{process}/{which}/follow"
+        lines: list[str] = []
+        with self.host.http.stream("GET", path, headers=self.headers) as answer:
+            for event in events(answer):
+                if "line" in event:
+                    lines.append(event["line"])
+                if len(lines) == count:
+                    return lines
+        raise AssertionError(f"{process} ended with {lines}")
+
     def wait_for_line(self, process: str | int, text: str, which: str = "output") -> None:
         """Wait until a process has written a line."""
         path = f"/api/v1/processes/{process}/{which}/follow"

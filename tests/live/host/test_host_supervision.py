@@ -14,7 +14,12 @@ from typing import Any
 
 import pytest
 
-from tests.live.host.hosts import Box, running, stopped
+from tests.live.host.hosts import Box, Row, running, stopped
+
+
+def backing_off(row: Row) -> bool:
+    return bool(row["managed"]["status"] == "backing_off")
+
 
 QUICK = {"initial_backoff_ms": 1, "max_backoff_ms": 2}
 
@@ -40,27 +45,22 @@ def test_a_policy_decides_how_often_it_runs(box: Box, policy: str, script: str, 
 
 
 def test_the_backoff_is_announced_and_doubles(box: Box) -> None:
-    box.shell("exit 5", "web", restart={"max_restarts": 3, "initial_backoff_ms": 10, "max_backoff_ms": 1_000})
-    pauses = {}
-    for row in box.states():
-        managed = row.get("managed", {"status": None})
-        if managed["status"] == "backing_off":
-            pauses[managed["restart_count"]] = managed["next_restart_at"] - row["ended_at"]
-            assert managed["last_exit"]["exit_code"] == 5
-        if managed["status"] == "stopped":
-            assert managed["next_restart_at"] is None
-            break
-    assert all(10 * 2**number <= pause for number, pause in pauses.items())
-    assert {0, 1, 2} & pauses.keys()
+    hour = 3_600_000
+    box.shell("exit 5", "web", restart={"initial_backoff_ms": hour, "max_backoff_ms": 3 * hour})
+    for run, pause in ((1, hour), (2, 2 * hour), (3, 3 * hour)):
+        row = box.wait("web", lambda row, run=run: backing_off(row) and row["run"] == run)  # type: ignore[misc]
+        assert row["managed"]["last_exit"]["exit_code"] == row["exit_code"] == 5
+        assert pause <= row["managed"]["next_restart_at"] - row["ended_at"] < pause + 60_000
+        assert box.ask("POST", "/processes/web/restart").status_code == 200
 
 
 def test_a_long_backoff_can_be_cut_short_by_hand_or_ended(box: Box) -> None:
     slow = {"initial_backoff_ms": 3_600_000, "max_backoff_ms": 3_600_000}
     box.shell("echo run; exit 1", "web", restart=slow)
-    box.wait("web", lambda row: row["managed"]["status"] == "backing_off")
+    box.wait("web", backing_off)
     assert box.refused("POST", "/processes/web/signal", json={"signal": 1})[:2] == (400, "NOT_RUNNING")
     assert box.ask("POST", "/processes/web/restart").status_code == 200
-    row = box.wait("web", lambda row: row["managed"]["status"] == "backing_off" and row["run"] == 2)
+    row = box.wait("web", lambda row: backing_off(row) and row["run"] == 2)
     assert row["managed"]["restart_count"] == 1
     box.delete("web")
     row = box.row("web")
@@ -168,13 +168,12 @@ def test_an_unhealthy_process_is_stopped_and_started_again(box: Box) -> None:
         box.shell(script, "web", health_check=check(server), restart=QUICK)
         box.wait("web", healthy)
         server.status = 500
-        row = box.wait("web", lambda row: row["managed"]["health_status"] == "unhealthy")
-        assert row["managed"]["consecutive_health_failures"] == 3
+        box.wait("web", lambda row: running(row) and row["run"] == 2)
         server.status = 200
-        row = box.wait("web", lambda row: healthy(row) and row["run"] == 2)
+        row = box.wait("web", healthy)
         assert row["managed"]["restart_count"] == 1
         assert row["managed"]["last_exit"]["exit_code"] == 0
-        assert box.lines("web", "stdout") == ["run", "asked", "run"]
+        assert box.first_lines("web", 3, "stdout") == ["run", "asked", "run"]
 
 
 def test_an_unhealthy_process_that_is_never_restarted_is_stopped(box: Box) -> None:

@@ -162,9 +162,9 @@ def test_health_goes_on(host: LiveHost) -> None:
         host.kill("server")
         assert healthy(box.row("web"))
         server.status = 500
-        box.wait("web", lambda row: row["managed"]["health_status"] == "unhealthy")
+        box.wait("web", lambda row: running(row) and row["run"] == 2)
         server.status = 200
-        box.wait("web", lambda row: healthy(row) and row["run"] == 2)
+        box.wait("web", healthy)
 
 
 def test_rows_of_ended_processes_and_their_output_stay(host: LiveHost) -> None:

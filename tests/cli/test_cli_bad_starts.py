@@ -1,0 +1,146 @@
+"""What cannot be started, or is asked for in a way that makes no sense: the system's words, and who is at fault."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+
+import pytest
+
+from tests.cli.looking import FOREVER, pids, refused, rows
+from tests.support.command import COMMAND, Sbx
+
+WAITS = f"  next: {{command: {FOREVER}, depends_on: [web]}}\n  other: {{command: {FOREVER}}}\n"
+
+
+@pytest.mark.parametrize(
+    "keys, words",
+    [
+        ("command: [no-such-command]", ["command not found: no-such-command"]),
+        ("command: [./plain.txt]", ["not executable", "plain.txt"]),
+        ("command: [./folder]", ["folder"]),
+        ("command: ['true'], workdir: nowhere", ["no such directory", "nowhere"]),
+        ("command: ['true'], workdir: plain.txt", ["plain.txt"]),
+        ("command: ['true'], user: nobody-by-this-name", ["nobody-by-this-name"]),
+        ("command: [./script]", ["script", "no-such-interpreter"]),
+        ("command: ['no such', \"\"]", ["no such"]),
+    ],
+    ids=["not found", "not executable", "directory", "workdir", "workdir is a file", "user", "interpreter", "empty"],
+)
+def test_what_cannot_be_started_is_named_and_holds_up_only_its_dependents(
+    sbx: Sbx, keys: str, words: list[str]
+) -> None:
+    sbx.write("words\n", "plain.txt")
+    sbx.write("#!/no-such-interpreter\n", "script").chmod(0o755)
+    (sbx.project / "folder").mkdir()
+    sbx.write(f"processes:\n  web: {{{keys}}}\n{WAITS}")
+    up = sbx.run("up", "-d", code=1)
+    assert "Traceback" not in up.stderr
+    assert "web could not be started" in up.stderr
+    for word in words:
+        assert word in up.stderr, up.stderr
+    assert "next was not started: held up by web" in up.stderr
+    assert set(pids(sbx)) == {"other"}
+    sbx.write(f"processes:\n  web: {{command: {FOREVER}}}\n{WAITS}")
+    sbx.run("up", "-d")
+    assert set(pids(sbx)) == {"web", "next", "other"}, "the next `up` puts it right"
+
+
+def test_attached_up_names_what_cannot_be_started(sbx: Sbx) -> None:
+    sbx.write("processes: {web: {command: [no-such-command]}}\n")
+    up = sbx.run("up", code=1)
+    assert "command not found: no-such-command" in up.stdout
+    assert "command not found: no-such-command" in up.stderr
+
+
+def test_up_wait_names_what_cannot_be_started(sbx: Sbx) -> None:
+    sbx.write(f"processes:\n  web: {{command: [no-such-command]}}\n{WAITS}")
+    up = sbx.run("up", "--wait", code=1)
+    assert "web could not be started: command not found: no-such-command" in up.stderr
+    assert "next waits for web" in up.stderr
+
+
+def test_a_shell_command_that_is_not_found_shows_the_shells_words(sbx: Sbx) -> None:
+    sbx.write("""
+processes:
+  web: {command: no-such-command --now, restart: never}
+  next: {command: x, depends_on: {web: completed}}
+""")
+    up = sbx.run("up", "-d", code=1)
+    assert "web exited with code 127" in up.stderr
+    assert "no-such-command: not found" in up.stderr
+
+
+def test_a_port_that_is_taken_is_told_by_the_process_itself(sbx: Sbx) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        sbx.write(f"""
+processes:
+  web: {{command: "python3 -m http.server --bind 127.0.0.1 {port}", restart: never, ready_when: {{log: Serving}}}}
+  next: {{command: "true", depends_on: [web]}}
+""")
+        up = sbx.run("up", "-d", code=1)
+    assert "Address already in use" in up.stderr
+    assert "next was not started: held up by web" in up.stderr
+
+
+def test_a_project_in_a_folder_that_is_gone(sbx: Sbx) -> None:
+    gone = sbx.project / "gone"
+    gone.mkdir()
+    sbx.write("processes: {}\n")
+    done = sbx.run("--project-directory", str(gone / "nix"), "ps", code=None)
+    assert "Traceback" not in done.stderr
+    assert done.code in (0, 2)
+
+
+def test_no_traceback_when_the_working_directory_was_removed(sbx: Sbx) -> None:
+    script = f"mkdir gone && cd gone && rmdir ../gone && exec {os.fspath(COMMAND)} ps"
+    done = subprocess.run(
+        ["sh", "-c", script], cwd=sbx.project, env=sbx.env, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 2, done.stderr
+    assert "Traceback" not in done.stderr
+    assert done.stderr
+
+
+@pytest.mark.parametrize(
+    "arguments, words",
+    [
+        (["ups"], ["no command named `ups`", "did you mean `up`?"]),
+        (["xyzzy"], ["no command named `xyzzy`", "--help"]),
+        (["up", "--detatch"], ["--detatch", "--detach"]),
+        (["--fiel", "x", "up"], ["--fiel", "--file"]),
+        (["logs", "--tial", "3"], ["--tial", "--tail"]),
+        (["up", "--wait-timeout"], ["--wait-timeout"]),
+        (["down", "--timeout", "soon"], ["--timeout", "soon"]),
+        (["wait", "--for", "christmas"], ["christmas", "ready"]),
+        (["host", "sit"], ["sit"]),
+        (["exec"], ["PROCESS"]),
+        (["--color", "pink", "ps"], ["pink"]),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else None,
+)
+def test_a_wrong_command_line_is_answered_with_what_may_have_been_meant(
+    sbx: Sbx, arguments: list[str], words: list[str]
+) -> None:
+    sbx.write("processes: {web: {command: 'true'}}\n")
+    said = refused(sbx, *arguments)
+    for word in words:
+        assert word in said, said
+
+
+def test_an_interrupted_look_is_just_interrupted(sbx: Sbx) -> None:
+    sbx.write(f"processes: {{web: {{command: {FOREVER}}}}}\n")
+    sbx.run("up", "-d")
+    with sbx.start("wait", "--for", "exit") as wait, sbx.start("logs", "-f") as logs:
+        (sbx.project / "more.yaml").write_text("{}")
+        rows(sbx)
+        for each in (wait, logs):
+            each.signal(signal.SIGINT)
+            done = each.wait()
+            assert done.code == 130
+            assert "Traceback" not in done.stderr

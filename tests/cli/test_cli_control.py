@@ -1,0 +1,145 @@
+"""`kill`, `stop`, `start`, `restart`: single processes, by name."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.cli.looking import FOREVER, alive, order_of, pids, refused, rows, runs, same
+from tests.support.command import Sbx
+
+THREE = f"""
+processes:
+  db: {{command: {FOREVER}}}
+  web: {{command: {FOREVER}, depends_on: [db]}}
+  job: {{command: echo worked, restart: never}}
+"""
+
+
+def test_stop_and_start_by_name(sbx: Sbx) -> None:
+    sbx.write(THREE)
+    sbx.run("up", "-d", "--wait")
+    before = pids(sbx)
+    sbx.run("stop", "web")
+    assert pids(sbx) == {"db": before["db"]}
+    assert rows(sbx)["web"]["status"] == "stopped"
+    assert "web" in sbx.run("ps").stdout, "a wanted process is listed though it does not run"
+    sbx.run("start", "web")
+    assert same(before, pids(sbx)) == {"db"}
+    assert runs(sbx) == {"db": 1, "web": 2, "job": 1}
+
+
+def test_stop_without_names_stops_all_in_order_and_start_starts_all(sbx: Sbx) -> None:
+    sbx.write(THREE)
+    sbx.run("up", "-d")
+    order_of(sbx.run("stop").stderr, "web stopped", "db stopped")
+    assert pids(sbx) == {}
+    order_of(sbx.run("start").stderr, "db started", "web started")
+    assert set(pids(sbx)) == {"db", "web"}
+    assert runs(sbx)["job"] == 1, "what has completed is not run again"
+
+
+def test_stopping_a_need_leaves_its_dependents_alone(sbx: Sbx) -> None:
+    sbx.write(THREE)
+    sbx.run("up", "-d")
+    sbx.run("stop", "db")
+    assert set(pids(sbx)) == {"web"}
+
+
+def test_start_leaves_what_runs_though_the_file_has_changed_and_says_so(sbx: Sbx) -> None:
+    sbx.write(THREE)
+    sbx.run("up", "-d")
+    before = pids(sbx)
+    sbx.write(THREE.replace(f"web: {{command: {FOREVER}", f"web: {{command: {FOREVER}, env: {{A: '1'}}"))
+    said = sbx.run("start").stderr
+    assert "web runs an older definition" in said
+    assert pids(sbx) == before
+    assert "running, outdated" in sbx.run("ps").stdout
+
+
+def test_restart_gives_new_runs_and_leaves_completed_one_shots(sbx: Sbx) -> None:
+    sbx.write(THREE)
+    sbx.run("up", "-d")
+    before = pids(sbx)
+    sbx.run("restart", "web")
+    assert same(before, pids(sbx)) == {"db"}
+    sbx.run("restart")
+    assert same(before, pids(sbx)) == set()
+    assert runs(sbx) == {"db": 2, "web": 3, "job": 1}
+    sbx.run("restart", "job")
+    sbx.run("wait", "--for", "exit", "job")
+    assert sbx.run("logs", "--no-log-prefix", "job").stdout == "worked\nworked\n"
+
+
+def test_kill_sends_a_signal_to_the_whole_group_and_supervision_goes_on(sbx: Sbx) -> None:
+    sbx.write("""
+processes:
+  web: {command: "trap 'echo got HUP' HUP; echo ready; while :; do sleep 0.01; done", restart: {initial_backoff: 1ms}}
+""")
+    with sbx.start("up") as up:
+        up.wait_for("ready")
+        before = pids(sbx)
+        sbx.run("kill", "-s", "HUP", "web")
+        up.wait_for("got HUP")
+        assert pids(sbx) == before
+        said = sbx.run("kill", "-s", "9").stderr
+        assert "web: signal 9 sent" in said
+        up.wait_for("ready", count=2)
+        assert not alive(before["web"])
+        up.interrupt()
+        up.wait()
+    assert rows(sbx)["web"]["restarts"] == 1
+
+
+def test_kill_of_what_does_not_run(sbx: Sbx) -> None:
+    sbx.write(THREE)
+    assert "none of these processes runs" in refused(sbx, "kill", "web")
+    assert "no signal named `NONSENSE`" in refused(sbx, "kill", "-s", "NONSENSE", "web")
+    assert "no process named `nix`" in refused(sbx, "kill", "nix")
+
+
+def test_one_replica_by_its_number(sbx: Sbx) -> None:
+    sbx.write(f"processes: {{web: {{command: {FOREVER}, replicas: 3}}}}\n")
+    sbx.run("up", "-d")
+    before = pids(sbx)
+    sbx.run("restart", "web.2")
+    assert same(before, pids(sbx)) == {"web.1", "web.3"}
+    sbx.run("stop", "web.3")
+    assert set(pids(sbx)) == {"web.1", "web.2"}
+    assert "web.7" in refused(sbx, "stop", "web.7")
+
+
+@pytest.mark.parametrize("command", ["up", "down", "start", "stop", "restart", "kill", "ps", "why", "plan", "wait"])
+def test_an_unknown_name_is_refused_everywhere_with_what_there_is(sbx: Sbx, command: str) -> None:
+    sbx.write(THREE)
+    said = refused(sbx, command, "wbe")
+    assert "no process named `wbe`" in said
+    assert "`web`" in said
+
+
+def test_a_name_in_two_sandboxes_has_to_be_told_apart(sbx: Sbx) -> None:
+    sbx.write(f"""
+sandboxes:
+  one: {{processes: {{web: {{command: {FOREVER}}}}}}}
+  two: {{processes: {{web: {{command: {FOREVER}}}}}}}
+""")
+    said = refused(sbx, "stop", "web")
+    assert "one/web" in said
+    assert "two/web" in said
+
+
+def test_down_of_one_process_leaves_the_others(sbx: Sbx) -> None:
+    sbx.write(THREE)
+    sbx.run("up", "-d")
+    sbx.run("down", "web")
+    assert set(pids(sbx)) == {"db"}
+    assert "takes no process names" in refused(sbx, "down", "--terminate", "web")
+
+
+def test_down_terminate_ends_the_sandbox_and_its_records(sbx: Sbx) -> None:
+    sbx.write(THREE)
+    sbx.run("up", "-d", "--wait")
+    sbx.run("down", "--terminate")
+    assert runs(sbx) == {}
+    assert sbx.run("logs").stdout == ""
+    sbx.run("up", "-d")
+    assert runs(sbx) == {"db": 1, "web": 1, "job": 1}

@@ -1,0 +1,179 @@
+"""`exec` and `run`: a command in the foreground, in the place of a process, with its exit code passed on."""
+
+from __future__ import annotations
+
+import os
+import signal
+
+import pytest
+
+from tests.cli.looking import FOREVER, Gate, alive, pids, refused, rows
+from tests.support.command import Sbx
+
+WEB = f"processes: {{web: {{command: {FOREVER}, env: {{OF_WEB: yes indeed}}, workdir: sub}}}}\n"
+
+
+def web(sbx: Sbx) -> None:
+    """Bring up `web`, which works in the folder `sub`."""
+    sbx.write(WEB)
+    (sbx.project / "sub").mkdir()
+    sbx.run("up", "-d")
+
+
+def test_exec_runs_where_the_process_runs_with_its_variables_and_streams(sbx: Sbx) -> None:
+    web(sbx)
+    done = sbx.run("exec", "web", "sh", "-c", 'pwd; echo "$OF_WEB"; echo $SBXCOMPOSE_PROCESS; echo err >&2')
+    assert done.stdout == f"{sbx.project}/sub\nyes indeed\nweb\n"
+    assert done.stderr == "err\n"
+
+
+@pytest.mark.parametrize(
+    "script, code", [("exit 0", 0), ("exit 7", 7), ("exit 255", 255), ("kill -9 $$", 137), ("kill -TERM $$", 143)]
+)
+def test_exec_passes_the_exit_code_on(sbx: Sbx, script: str, code: int) -> None:
+    web(sbx)
+    assert sbx.run("exec", "web", "sh", "-c", script, code=code).stderr == ""
+
+
+def test_exec_passes_standard_input_on_byte_by_byte_and_closes_it(sbx: Sbx) -> None:
+    web(sbx)
+    assert sbx.run("exec", "web", "cat", stdin="one\ntwo").stdout == "one\ntwo"
+    many = "".join(f"{number}\n" for number in range(50_000))
+    assert sbx.run("exec", "web", "cat", stdin=many).stdout == many
+    assert sbx.run("exec", "web", "wc", "-c", stdin="").stdout.strip() == "0"
+
+
+def test_exec_with_another_variable_directory_and_user(sbx: Sbx) -> None:
+    web(sbx)
+    (sbx.project / "sub/deeper").mkdir()
+    sbx.env["MINE"] = "from here"
+    shown = sbx.run(
+        "exec", "-e", "OF_WEB=other", "-e", "MINE", "-w", "deeper", "web", "sh", "-c", "echo $OF_WEB $MINE; pwd"
+    )
+    assert shown.stdout == f"other from here\n{sbx.project}/sub/deeper\n"
+    assert sbx.run("exec", "-w", "/", "web", "pwd").stdout == "/\n"
+    assert "KEY=VALUE" in refused(sbx, "exec", "-e", "=x", "web", "true")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
+def test_exec_as_another_user(sbx: Sbx) -> None:
+    web(sbx)
+    assert sbx.run("exec", "-w", "/", "--user", "1234:5678", "web", "sh", "-c", "id -u; id -g").stdout == "1234\n5678\n"
+    assert "nobody-by-this-name" in refused(sbx, "exec", "-u", "nobody-by-this-name", "web", "true", code=3)
+
+
+def test_options_of_the_command_are_the_commands(sbx: Sbx) -> None:
+    web(sbx)
+    assert sbx.run("exec", "web", "echo", "+", "-e", "--help", "-w").stdout == "+ -e --help -w\n"
+
+
+def test_exec_works_beside_a_process_that_does_not_run(sbx: Sbx) -> None:
+    web(sbx)
+    sbx.run("stop", "web")
+    assert sbx.run("exec", "web", "echo", "hi").stdout == "hi\n"
+
+
+def test_exec_leaves_no_trace_in_ps_and_logs(sbx: Sbx) -> None:
+    web(sbx)
+    sbx.run("exec", "web", "echo", "not a line of web")
+    assert set(rows(sbx)) == {"web"}
+    assert sbx.run("logs").stdout == ""
+
+
+def test_exec_ends_what_the_command_leaves_behind(sbx: Sbx) -> None:
+    web(sbx)
+    left = sbx.run("exec", "web", "sh", "-c", "setsid sleep 1000 >/dev/null 2>&1 & echo $!")
+    assert not alive(int(left.stdout))
+
+
+def test_exec_detached_prints_the_pid(sbx: Sbx) -> None:
+    web(sbx)
+    Gate(sbx)
+    pid = int(sbx.run("exec", "-d", "-w", str(sbx.project), "web", "sh", "-c", "read _ <> gate").stdout)
+    assert alive(pid)
+    os.kill(pid, signal.SIGKILL)
+
+
+@pytest.mark.parametrize("terminal", [False, True], ids=["pipes", "terminal"])
+def test_ctrl_c_goes_to_the_command_and_a_second_one_kills_it(sbx: Sbx, terminal: bool) -> None:
+    web(sbx)
+    polite = "trap 'echo got INT; exit 5' INT; echo ready; while :; do sleep 0.01; done"
+    with sbx.start("exec", "web", "sh", "-c", polite, terminal=terminal) as one:
+        one.wait_for("ready")
+        one.interrupt()
+        done = one.wait()
+        assert done.code == 5
+        assert "got INT" in done.stdout
+    deaf = "trap 'echo not now; heard=1' INT; echo ready; while :; do sleep 0.05; echo ${heard:+go on}; done"
+    with sbx.start("exec", "web", "sh", "-c", deaf, terminal=terminal) as two:
+        two.wait_for("ready")
+        two.interrupt()
+        two.wait_for("go on", count=4)
+        two.interrupt()
+        assert two.wait().code == 137
+
+
+def test_exec_into_what_does_not_exist(sbx: Sbx) -> None:
+    sbx.write(WEB)
+    assert "`sbxcompose up` creates it" in refused(sbx, "exec", "web", "true")
+    assert "no process named `wbe`" in refused(sbx, "exec", "wbe", "true")
+    assert "COMMAND" in refused(sbx, "exec", "web")
+    (sbx.project / "sub").mkdir()
+    sbx.run("up", "-d")
+    assert "no-such-command" in refused(sbx, "exec", "web", "no-such-command", code=3)
+
+
+def test_run_brings_up_what_is_needed_and_runs_the_process_once(sbx: Sbx) -> None:
+    gate = Gate(sbx)
+    sbx.write(f"""
+processes:
+  db: {{command: "read _ < gate; echo up; {FOREVER}", ready_when: {{log: up}}}}
+  test: {{command: "echo testing; exit 3", restart: never, depends_on: [db], profiles: [ci]}}
+  other: {{command: {FOREVER}}}
+""")
+    with sbx.start("run", "test") as run:
+        run.wait_for("db started")
+        gate.open()
+        done = run.wait()
+    assert done.code == 3
+    assert done.stdout == "testing\n"
+    assert set(pids(sbx)) == {"db"}
+    before = pids(sbx)
+    sbx.run("run", "test", code=3)
+    assert pids(sbx) == before
+
+
+def test_run_with_another_command(sbx: Sbx) -> None:
+    sbx.write(WEB)
+    (sbx.project / "sub").mkdir()
+    assert sbx.run("run", "web", "sh", "-c", "echo $OF_WEB; cat", stdin="input").stdout == "yes indeed\ninput"
+    assert pids(sbx) == {}
+    assert sbx.run("run", "-e", "OF_WEB=no", "web", "sh", "-c", "echo $OF_WEB").stdout == "no\n"
+
+
+def test_run_without_needs(sbx: Sbx) -> None:
+    sbx.write(f"processes: {{db: {{command: {FOREVER}}}, test: {{command: echo hi, depends_on: [db]}}}}\n")
+    assert sbx.run("run", "--no-deps", "test").stdout == "hi\n"
+    assert pids(sbx) == {}
+
+
+def failed_need(sbx: Sbx) -> str:
+    """What `run` says when a one-shot that is needed fails."""
+    sbx.write("""
+processes:
+  db: {command: "echo no disk >&2; exit 1", restart: never}
+  test: {command: "echo testing", depends_on: {db: completed}}
+""")
+    return refused(sbx, "run", "test", code=1)
+
+
+def test_run_does_not_run_it_when_a_need_fails(sbx: Sbx) -> None:
+    said = failed_need(sbx)
+    assert "db exited with code 1" in said
+    assert "testing" not in said
+
+
+def test_run_shows_the_last_lines_of_a_need_that_fails_and_what_that_means(sbx: Sbx) -> None:
+    said = failed_need(sbx)
+    assert "no disk" in said
+    assert "test was not run" in said

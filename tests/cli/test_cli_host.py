@@ -1,0 +1,168 @@
+"""`host serve | status | stop`: the local host, for people and for programs that speak its contract."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import re
+import socket
+from typing import Any
+
+import pytest
+
+from tests.cli.looking import FOREVER, alive, pids, refused
+from tests.support.command import Sbx
+
+WEB = f"processes: {{web: {{command: {FOREVER}}}}}\n"
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def ask(port: int, path: str, **headers: str) -> tuple[int, Any]:
+    """One GET over TCP: the status and the JSON body."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+    try:
+        connection.request("GET", path, headers=headers)
+        answer = connection.getresponse()
+        return answer.status, json.loads(answer.read() or b"null")
+    finally:
+        connection.close()
+
+
+def test_status_of_no_host_and_stop_of_no_host(sbx_alone: Sbx) -> None:
+    assert "does not run" in sbx_alone.run("host", "status", code=3).stdout
+    assert sbx_alone.run("host", "status", "--json", code=3).json == {"running": False}
+    assert "does not run" in sbx_alone.run("host", "stop").stderr
+
+
+def test_the_first_command_starts_it_and_stop_ends_it_when_nothing_runs(sbx_alone: Sbx) -> None:
+    sbx = sbx_alone
+    sbx.write(WEB)
+    sbx.run("up", "-d")
+    status = sbx.run("host", "status", "--json").json
+    assert status["running"] is True
+    assert status["running_processes"] == 1
+    assert "1 processes running" in sbx.run("host", "status").stdout
+    assert "--force" in refused(sbx, "host", "stop", code=3)
+    assert set(pids(sbx)) == {"web"}
+    sbx.run("down")
+    host = sbx.host_pids()
+    sbx.run("host", "stop")
+    assert not any(alive(pid) for pid in host.values())
+    sbx.run("host", "status", code=3)
+
+
+def test_a_forced_stop_ends_what_runs_and_the_next_up_starts_all_again(sbx_alone: Sbx) -> None:
+    sbx = sbx_alone
+    sbx.write(WEB)
+    sbx.run("up", "-d")
+    before = pids(sbx)
+    sbx.run("host", "stop", "--force")
+    assert not alive(before["web"])
+    sbx.run("up", "-d")
+    assert set(pids(sbx)) == {"web"}
+
+
+def test_serve_in_the_foreground_with_a_port_and_a_key(sbx_alone: Sbx) -> None:
+    sbx = sbx_alone
+    sbx.write(WEB)
+    port = free_port()
+    with sbx.start("host", "serve", "--port", str(port), "--key", "sesame") as serve:
+        serve.wait_for(f"http://127.0.0.1:{port}")
+        sbx.run("up", "-d")
+        web = pids(sbx)["web"]
+        assert ask(port, "/sandboxes")[0] == 401
+        assert ask(port, "/sandboxes", Authorization="Bearer wrong")[0] == 401
+        status, found = ask(port, "/sandboxes", Authorization="Bearer sesame")
+        assert status == 200
+        assert len(found["sandboxes"]) == 1
+        assert ask(port, "/sandboxes", Authorization="Bearer sesame", Host="evil.example")[0] in (400, 403, 421)
+        assert ask(port, "/sandboxes", Authorization="Bearer sesame", Origin="http://evil.example")[0] == 403
+        assert "a host runs already" in refused(sbx, "host", "serve", code=3)
+        serve.interrupt()
+        serve.wait()
+    assert not alive(web)
+    sbx.run("host", "status", code=3)
+
+
+def test_serve_on_any_free_port_says_which(sbx_alone: Sbx) -> None:
+    with sbx_alone.start("host", "serve", "--port", "0") as serve:
+        seen = serve.wait_for(r"http://127\.0\.0\.1:\d+.*\n")
+        port = int(re.findall(r"127\.0\.0\.1:(\d+)", seen)[-1])
+        assert port > 0
+        serve.wait_for("listening on .*host.sock")
+        assert ask(port, "/sandboxes")[0] == 401
+
+
+def serve_on_taken_port(sbx: Sbx) -> tuple[int, str]:
+    """What `host serve` says about a port on which this process listens."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        return port, refused(sbx, "host", "serve", "--port", str(port), code=3)
+
+
+def test_serve_with_a_port_that_is_taken_says_by_whom(sbx_alone: Sbx) -> None:
+    port, said = serve_on_taken_port(sbx_alone)
+    assert f"port {port} is taken by process {os.getpid()}" in said
+
+
+def test_serve_does_not_say_that_it_listens_when_it_does_not(sbx_alone: Sbx) -> None:
+    _, said = serve_on_taken_port(sbx_alone)
+    assert "listening on" not in said
+
+
+def test_key_without_port_and_a_port_that_is_none(sbx_alone: Sbx) -> None:
+    assert "`--key` goes with `--port`" in refused(sbx_alone, "host", "serve", "--key", "x")
+    assert "--port" in refused(sbx_alone, "host", "serve", "--port", "70000")
+
+
+def test_two_first_commands_at_once_end_up_with_one_host(sbx_alone: Sbx) -> None:
+    sbx = sbx_alone
+    sbx.write(WEB)
+    for each in [sbx.start("up", "-d") for _ in range(3)]:
+        done = each.wait()
+        assert done.code == 0, str(done)
+    assert set(pids(sbx)) == {"web"}
+    assert len([row for row in sbx.run("ps", "--json").json if row["pid"]]) == 1
+
+
+def test_two_checkouts_with_one_name_are_kept_apart(sbx: Sbx) -> None:
+    sbx.write("name: shop\n" + WEB, "one/sbxcompose.yaml")
+    sbx.write("name: shop\n" + WEB, "two/sbxcompose.yaml")
+    one, two = sbx.project / "one", sbx.project / "two"
+    sbx.run("up", "-d", cwd=one)
+    try:
+        for command in (["up", "-d"], ["ps"], ["down"], ["logs"]):
+            said = refused(sbx, *command, code=3, cwd=two)
+            assert f"belongs to the project in {one}" in said
+            assert "-p NAME" in said
+        sbx.run("-p", "shop-two", "up", "-d", cwd=two)
+        sbx.run("-p", "shop-two", "down", "--terminate", cwd=two)
+        assert len([row for row in sbx.run("ps", "--json", cwd=one).json if row["pid"]]) == 1
+    finally:
+        sbx.run("down", "--terminate", cwd=one)
+    sbx.run("up", "-d", cwd=two)
+    sbx.run("down", "--terminate", cwd=two)
+
+
+def test_a_runtime_directory_that_is_too_deep_for_a_socket(sbx_alone: Sbx) -> None:
+    sbx_alone.write(WEB)
+    deep = str(sbx_alone.home.root / ("x" * 100))
+    said = refused(sbx_alone, "up", "-d", code=3, env={"SBXCOMPOSE_RUNTIME_DIR": deep})
+    assert "too long" in said
+
+
+def test_a_state_directory_that_cannot_be_made(sbx_alone: Sbx) -> None:
+    sbx_alone.write(WEB)
+    sbx_alone.write("", "in-the-way")
+    place = sbx_alone.project / "in-the-way/state"
+    said = refused(sbx_alone, "up", "-d", code=3, env={"SBXCOMPOSE_STATE_DIR": str(place)})
+    assert "in-the-way" in said

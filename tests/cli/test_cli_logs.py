@@ -1,0 +1,219 @@
+"""`logs`: what is kept and what comes, from where one asks for it, in the form one asks for."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+
+import pytest
+
+from tests.cli.looking import FOREVER, Gate, json_lines, lines, refused, rows, runs
+from tests.support.command import COMMAND, Sbx
+
+TEN = "i=0; while [ $$i -lt 10 ]; do echo line $$i; i=$$((i+1)); done"
+
+
+def finished(sbx: Sbx, **commands: str) -> None:
+    """Bring up one-shots and wait until they have ended, well or not."""
+    processes = {name: {"command": command, "restart": "never"} for name, command in commands.items()}
+    sbx.write(json.dumps({"processes": processes}))
+    sbx.run("up", "-d", code=None)
+    sbx.run("wait", "--for", "exit", code=None)
+
+
+def test_prefixes_are_padded_and_the_streams_told_apart(sbx: Sbx) -> None:
+    finished(sbx, web="echo out; echo err >&2", migrate="echo done")
+    shown = sbx.run("logs").stdout.splitlines()
+    assert sorted(shown) == ["migrate | done", "web     ! err", "web     | out"]
+    assert sbx.run("logs", "--no-log-prefix", "migrate").stdout == "done\n"
+    assert sbx.run("logs", "web", "migrate").stdout.count("\n") == 3
+    assert "migrate" not in sbx.run("logs", "web").stdout
+
+
+def test_tail(sbx: Sbx) -> None:
+    finished(sbx, a=TEN, b="echo one; printf unfinished")
+    assert lines(sbx.run("logs", "--tail", "3", "a")) == ["line 7", "line 8", "line 9"]
+    assert lines(sbx.run("logs", "-n", "0", "a")) == []
+    assert len(lines(sbx.run("logs", "-n", "all", "a"))) == 10
+    assert lines(sbx.run("logs", "--tail", "99", "a")) == [f"line {number}" for number in range(10)]
+    assert lines(sbx.run("logs", "--tail", "1", "b")) == ["unfinished"]
+    both = sbx.run("logs", "--tail", "1").stdout
+    assert sorted(both.splitlines()) == ["a | line 9", "b | unfinished"]
+
+
+def test_tail_counts_the_lines_of_both_streams_together(sbx: Sbx) -> None:
+    finished(sbx, a="echo 1; echo 2 >&2; echo 3; echo 4 >&2")
+    assert len(lines(sbx.run("logs", "--tail", "3"))) == 3
+
+
+def test_since_a_moment(sbx: Sbx) -> None:
+    gate = Gate(sbx)
+    sbx.write(f"processes: {{a: {{command: 'echo early; read _ < gate; echo late; {FOREVER}'}}}}\n")
+    sbx.run("up", "-d")
+    gate.open()
+    with sbx.start("logs", "-f") as logs:
+        logs.wait_for("late")
+    early, late = json_lines(sbx.run("logs", "--json").stdout)
+    assert (early["line"], late["line"]) == ("early", "late")
+    assert lines(sbx.run("logs", "--since", late["time"])) == ["late"]
+    assert lines(sbx.run("logs", "--since", "1h")) == ["early", "late"]
+    assert lines(sbx.run("logs", "--since", "2099-01-01T00:00:00")) == []
+
+
+def test_runs_are_numbered_and_each_can_be_asked_for(sbx: Sbx) -> None:
+    sbx.write("""
+processes:
+  web:
+    command: "echo x >> count; n=$$(wc -l < count); echo this is $$n; echo bad $$n >&2; test $$n = 3"
+    restart: {initial_backoff: 1ms}
+""")
+    sbx.run("up", "-d")
+    sbx.run("wait", "--for", "exit")
+    assert rows(sbx)["web"]["restarts"] == 2
+    assert runs(sbx) == {"web": 3}
+    assert sorted(lines(sbx.run("logs", "--run", "2"))) == ["bad 2", "this is 2"]
+    assert "this is 1" in sbx.run("logs", "--run", "1").stdout
+    numbered = sbx.run("logs", "--run-numbers").stdout
+    assert re.search(r"^web#1 \| this is 1$", numbered, re.MULTILINE)
+    assert re.search(r"^web#3 ! bad 3$", numbered, re.MULTILINE)
+    said = [(each["run"], each["line"]) for each in json_lines(sbx.run("logs", "--json").stdout)]
+    assert {(1, "this is 1"), (2, "this is 2"), (3, "this is 3")} <= set(said)
+    assert sbx.run("logs", "--run", "9").stdout == ""
+
+
+def test_timestamps(sbx: Sbx) -> None:
+    finished(sbx, a="echo hello")
+    assert re.fullmatch(r"a \| \d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z hello\n", sbx.run("logs", "-t").stdout)
+
+
+def test_json(sbx: Sbx) -> None:
+    finished(sbx, a=r"""printf "quote \" tab\tback\\\\slash\n"; echo err >&2""")
+    said = {each["stream"]: each for each in json_lines(sbx.run("logs", "--json").stdout)}
+    assert said["stdout"]["line"] == 'quote " tab\tback\\slash'
+    assert said["stderr"]["line"] == "err"
+    assert {key: said["stderr"][key] for key in ("sandbox", "process", "replica", "run")} == {
+        "sandbox": "main",
+        "process": "a",
+        "replica": 1,
+        "run": 1,
+    }
+
+
+def test_follow_goes_on_across_a_restart_and_over_new_processes(sbx: Sbx) -> None:
+    gate = Gate(sbx)
+    sbx.write(
+        "processes: {web: {command: 'echo begun; read _ < gate; echo over; exit 1', restart: {initial_backoff: 1ms}}}\n"
+    )
+    sbx.run("up", "-d")
+    with sbx.start("logs", "-f") as logs:
+        logs.wait_for("begun")
+        gate.open()
+        logs.wait_for("begun", count=2)
+        gate.open()
+        seen = logs.wait_for("begun", count=3)
+        assert [line for line in seen.splitlines() if " | " in line] == [
+            "web | begun", "web | over", "web | begun", "web | over", "web | begun",
+        ]  # fmt: skip
+        logs.interrupt()
+        assert logs.wait().code == 130
+
+
+def test_follow_with_a_tail_begins_there(sbx: Sbx) -> None:
+    gate = Gate(sbx)
+    sbx.write(
+        f"processes: {{web: {{command: '{TEN}; read _ < gate; echo more; {FOREVER}', ready_when: {{log: line 9}}}}}}\n"
+    )
+    sbx.run("up", "--wait")
+    with sbx.start("logs", "-f", "-n", "2", "--no-log-prefix") as logs:
+        logs.wait_for("line 9")
+        gate.open()
+        logs.wait_for("more")
+        assert logs.out.text == "line 8\nline 9\nmore\n"
+
+
+def test_follow_shows_the_end_of_a_line_once_it_is_there(sbx: Sbx) -> None:
+    gate = Gate(sbx)
+    sbx.write(f"""
+processes:
+  web: {{command: "printf 'first '; echo other >&2; read _ < gate; echo half; {FOREVER}", ready_when: {{log: other}}}}
+""")
+    sbx.run("up", "--wait")
+    with sbx.start("logs", "-f") as logs:
+        logs.wait_for("web ! other")
+        gate.open()
+        logs.wait_for(r"web \| first half")
+
+
+def test_follow_shows_what_is_started_only_later(sbx: Sbx) -> None:
+    sbx.write(
+        f"processes: {{web: {{command: 'echo hello; {FOREVER}'}}, later: {{command: 'echo at last; {FOREVER}'}}}}\n"
+    )
+    sbx.run("up", "-d", "web")
+    with sbx.start("logs", "-f") as logs:
+        logs.wait_for("hello")
+        sbx.run("up", "-d")
+        logs.wait_for(r"later \| at last")
+
+
+def test_logs_are_merged_in_the_order_of_time_over_processes(sbx: Sbx) -> None:
+    """Each of the two writes only once it has heard of the other, and longer after it than times are told apart."""
+    sbx.write("""
+processes:
+  a: {command: "for i in 1 2 3; do sleep 0.03; echo ping $$i; echo > there; read _ < back; done", restart: never}
+  b: {command: "for i in 1 2 3; do read _ < there; sleep 0.03; echo pong $$i; echo > back; done", restart: never}
+""")
+    for name in ("there", "back"):
+        os.mkfifo(sbx.project / name)
+    sbx.run("up", "-d")
+    sbx.run("wait", "--for", "exit")
+    assert lines(sbx.run("logs")) == ["ping 1", "pong 1", "ping 2", "pong 2", "ping 3", "pong 3"]
+
+
+def test_logs_outlive_down_and_a_change_of_the_file(sbx: Sbx) -> None:
+    sbx.write(f"processes: {{web: {{command: 'echo one; {FOREVER}', ready_when: {{log: one}}}}}}\n")
+    sbx.run("up", "--wait")
+    sbx.write(f"processes: {{web: {{command: 'echo two; {FOREVER}', ready_when: {{log: two}}}}}}\n")
+    sbx.run("up", "--wait")
+    sbx.run("down")
+    assert lines(sbx.run("logs")) == ["one", "two"]
+    assert lines(sbx.run("logs", "--run", "2")) == ["two"]
+    sbx.write("processes: {other: {command: 'true'}}\n")  # now an orphan without a process
+    assert sbx.run("logs", "web").stdout == "web | one\nweb | two\n"
+
+
+def test_a_reader_that_has_seen_enough_ends_logs_quietly(sbx: Sbx) -> None:
+    sbx.write("processes: {web: {command: 'while :; do echo line || exit; done'}}\n")
+    sbx.run("up", "-d")
+    for arguments in (["logs", "-f"], ["logs"]):
+        with subprocess.Popen(
+            [COMMAND, *arguments], cwd=sbx.project, env=sbx.env, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        ) as logs:
+            assert logs.stdout
+            assert logs.stderr
+            assert logs.stdout.readline() == b"web | line\n"
+            logs.stdout.close()
+            assert logs.wait(20) in (0, 141)
+            assert logs.stderr.read() == b""
+
+
+@pytest.mark.parametrize(
+    "arguments, word",
+    [
+        (["--tail", "many"], "--tail"),
+        (["--tail", "-1"], "--tail"),
+        (["--since", "yesterday"], "--since"),
+        (["--run", "0"], "--run"),
+        (["--run", "1", "--tail", "2"], "do not go together"),
+        (["nix"], "no process named `nix`"),
+    ],
+)
+def test_nonsense_is_refused(sbx: Sbx, arguments: list[str], word: str) -> None:
+    sbx.write("processes: {a: {command: 'true'}}\n")
+    assert word in refused(sbx, "logs", *arguments)
+
+
+def test_logs_before_anything_was_started_are_empty(sbx: Sbx) -> None:
+    sbx.write("processes: {a: {command: 'true'}}\n")
+    assert sbx.run("logs").stdout == ""

@@ -1,0 +1,225 @@
+"""Output as it really is: long, binary, incomplete, in a hurry, hostile, or secret."""
+
+from __future__ import annotations
+
+import hashlib
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.cli.looking import FOREVER, json_lines, pids
+from tests.support.command import COMMAND, Sbx
+
+PYTHON = f"{sys.executable} -I -S"
+HOSTILE = r"\033]0;title\007\033[2J\033[5;5Hgone\rover\b\b\033[31mred\033[0m \033[?25l\033c end\n"
+
+
+def shown(sbx: Sbx, *arguments: str, command: str = "logs") -> bytes:
+    """Standard output of a command, byte by byte."""
+    done = subprocess.run(
+        [COMMAND, command, *arguments], cwd=sbx.project, env=sbx.env, stdout=subprocess.PIPE, check=True
+    )
+    return done.stdout
+
+
+def one_shot(sbx: Sbx, script: str, **more: str) -> None:
+    """Run a Python script as the one-shot `a`, and wait until it has ended."""
+    sbx.write(script, "script.py")
+    extra = "".join(f", {key}: {value}" for key, value in more.items())
+    sbx.write(f"processes: {{a: {{command: '{PYTHON} script.py', restart: never{extra}}}}}\n")
+    sbx.run("up", "-d")
+    sbx.run("wait", "--for", "exit")
+
+
+def printed(sbx: Sbx, text: str) -> None:
+    """Run `printf` on `text` as the one-shot `a`; it goes through a file so that nothing has to be quoted."""
+    sbx.write(f"printf '{text}'\n", "script.sh")
+    sbx.write("processes: {a: {command: sh script.sh, restart: never}}\n")
+    sbx.run("up", "-d")
+    sbx.run("wait", "--for", "exit")
+
+
+def test_bytes_that_are_no_text_come_through_as_they_are(sbx: Sbx) -> None:
+    data = b"caf\xe9 \xff\xfe nul:\x00: \xc3\xa4 \xf0\x9f\x8d\x8e half:\xe2\x82\n"
+    one_shot(sbx, f"import os; os.write(1, {data!r})")
+    assert shown(sbx, "--no-log-prefix") == data
+    assert shown(sbx) == b"a | " + data
+    (line,) = json_lines(shown(sbx, "--json").decode())
+    assert line["line"] == data.rstrip(b"\n").decode(errors="replace")
+
+
+def test_a_last_line_without_line_end_gets_one(sbx: Sbx) -> None:
+    one_shot(sbx, "import os; os.write(1, b'whole\\nhalf'); os.write(2, b'half, too')")
+    assert sorted(shown(sbx).splitlines(keepends=True)) == [b"a ! half, too\n", b"a | half\n", b"a | whole\n"]
+
+
+def test_attached_up_shows_a_last_line_without_line_end(sbx: Sbx) -> None:
+    sbx.write("processes: {a: {command: [printf, 'one\\ntwo'], restart: never}}\n")
+    assert b"a | one\na | two\n" in shown(sbx, command="up")
+
+
+@pytest.mark.parametrize("size", [200_000, 5_000_000])
+def test_a_long_line_stays_whole(sbx: Sbx, size: int) -> None:
+    one_shot(sbx, f"import sys; sys.stdout.write('<' + 'x' * {size} + '>\\nnext\\n')")
+    assert shown(sbx) == b"a | <" + b"x" * size + b">\na | next\n"
+
+
+@pytest.mark.parametrize("way", ["attached", "logs"])
+def test_a_hundred_thousand_lines_and_an_exit_at_once_lose_none(sbx: Sbx, way: str) -> None:
+    script = "import sys\nsys.stdout.write(''.join(f'line {n:06}\\n' for n in range(100_000)))\n"
+    wanted = b"".join(b"a | line %06d\n" % number for number in range(100_000))
+    if way == "logs":
+        one_shot(sbx, script)
+        found = shown(sbx)
+    else:
+        sbx.write(script, "script.py")
+        sbx.write(f"processes: {{a: {{command: '{PYTHON} script.py', restart: never}}}}\n")
+        said = shown(sbx, command="up").splitlines(keepends=True)
+        found = b"".join(line for line in said if line.startswith(b"a | "))
+    assert found.count(b"\n") == 100_000
+    assert hashlib.sha256(found).digest() == hashlib.sha256(wanted).digest()
+
+
+def test_lines_of_processes_that_write_at_once_are_never_torn(sbx: Sbx) -> None:
+    sbx.write(
+        "import os, sys\nfor n in range(3000):\n"
+        "    os.write(1, f'{sys.argv[1]} begins'.encode())\n    os.write(1, f' and ends {n}\\n'.encode())\n",
+        "script.py",
+    )
+    sbx.write(
+        "processes:\n"
+        + "".join(f"  {name}: {{command: '{PYTHON} script.py {name}', restart: never}}\n" for name in "abcd")
+    )
+    said = shown(sbx, command="up").decode().splitlines()
+    for name in "abcd":
+        mine = [line for line in said if line.startswith(f"{name} | ")]
+        assert mine == [f"{name} | {name} begins and ends {number}" for number in range(3000)]
+
+
+def test_control_sequences_are_harmless_on_a_terminal_and_colours_stay(sbx: Sbx) -> None:
+    printed(sbx, HOSTILE)
+    with sbx.start("logs", "--no-log-prefix", terminal=True) as logs:
+        data = logs.wait().stdout
+    for harmful in ("\x1b]0;", "\x1b[2J", "\x1b[5;5H", "\x07", "\b", "\x1b[?25l", "\x1bc", "gone\rover"):
+        assert harmful not in data, f"{harmful!r} in {data!r}"
+    assert "\x1b[31mred\x1b[0m" in data
+    assert "gone" in data
+    assert "end" in data
+
+
+def test_raw_lets_control_sequences_through(sbx: Sbx) -> None:
+    printed(sbx, HOSTILE)
+    wanted = HOSTILE.encode().decode("unicode_escape").encode()
+    with sbx.start("logs", "--raw", "--no-log-prefix", terminal=True) as logs:
+        logs.wait()
+        assert logs.out.data.replace(b"\r\n", b"\n") == wanted
+    assert shown(sbx, "--no-log-prefix") == wanted, "into a pipe everything goes as it is"
+
+
+def test_a_colour_that_is_left_on_does_not_run_into_the_next_line(sbx: Sbx) -> None:
+    printed(sbx, r"\033[31mred for ever\nnext\n")
+    with sbx.start("logs", terminal=True) as logs:
+        red, following = logs.wait().stdout.splitlines()
+    assert "\x1b[31mred for ever" in red
+    assert red.endswith("\x1b[0m") or "\x1b[0m" in following.partition("next")[0]
+
+
+SECRET = "hunter2-in-full"
+
+
+SECRETIVE = """
+processes:
+  web:
+    command: "{command}"
+    secrets: [API_TOKEN]
+    env: {{API_TOKEN: "${{API_TOKEN}}", OTHER: seen}}
+    restart: never
+  next: {{command: "echo next $$API_TOKEN >&2", restart: never, depends_on: {{web: completed}}}}
+"""
+"""A one-shot with a secret; its neighbour inherits the variable from the shell."""
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["plan"], ["plan", "--json"], ["up", "-d"], ["up", "--force-recreate"], ["logs"], ["logs", "--json"],
+        ["logs", "--raw"], ["ps", "-a"], ["ps", "--json"], ["config"], ["config", "--json"], ["why", "web", "next"],
+    ],
+    ids=" ".join,
+)  # fmt: skip
+def test_secrets_are_masked_wherever_we_print(sbx: Sbx, arguments: list[str]) -> None:
+    sbx.env["API_TOKEN"] = SECRET
+    sbx.write(SECRETIVE.format(command="echo token $$API_TOKEN; echo --token=$$API_TOKEN >&2"))
+    sbx.run("up", "-d", "--wait")
+    said = sbx.run(*arguments)
+    assert SECRET not in said.stdout + said.stderr
+    if arguments[0] == "logs":
+        assert "token ***" in said.stdout
+        assert "next ***" in said.stdout
+
+
+@pytest.mark.parametrize(
+    "arguments", [["up", "-d"], ["up", "--wait"], ["up", "--wait", "--json"], ["why", "web"]], ids=" ".join
+)
+def test_secrets_are_masked_in_the_last_lines_of_a_failure(sbx: Sbx, arguments: list[str]) -> None:
+    sbx.env["API_TOKEN"] = SECRET
+    sbx.write(SECRETIVE.format(command="echo token $$API_TOKEN; exit 1"))
+    sbx.run("up", "-d", code=1)
+    said = sbx.run(*arguments, code=1)
+    assert "token ***" in said.stdout + said.stderr
+    assert SECRET not in said.stdout + said.stderr
+
+
+def test_secrets_are_masked_in_what_a_failed_check_said(sbx: Sbx) -> None:
+    sbx.env["API_TOKEN"] = SECRET
+    check = "    ready_when: {exec: 'echo no access with $$API_TOKEN; exit 1'}\n"
+    sbx.write(SECRETIVE.format(command=FOREVER).replace("  next:", check + "  next:"))
+    said = sbx.run("up", "--wait", "--wait-timeout", "0.3", code=124)
+    assert "no access with ***" in said.stderr
+    assert SECRET not in said.stderr
+
+
+def test_a_secret_in_a_command_is_refused_and_not_shown(sbx: Sbx) -> None:
+    sbx.env["API_TOKEN"] = SECRET
+    sbx.write(SECRETIVE.format(command="run --token=${API_TOKEN}"))
+    said = sbx.run("config", code=2).stderr
+    assert "would be visible to everybody" in said
+    assert SECRET not in said
+
+
+def test_secrets_are_shown_on_demand(sbx: Sbx) -> None:
+    sbx.env["API_TOKEN"] = SECRET
+    sbx.write(SECRETIVE.format(command="true"))
+    assert SECRET in sbx.run("config", "--reveal").stdout
+
+
+def test_a_secret_that_comes_in_two_pieces_is_masked(sbx: Sbx) -> None:
+    sbx.write(f"""
+import os
+for half in ({SECRET[:6]!r}, {SECRET[6:]!r}, chr(10)):
+    os.write(1, half.encode())
+""", "script.py")  # fmt: skip
+    sbx.write(f"processes: {{a: {{command: '{PYTHON} script.py', restart: never, secrets: [TOKEN]}}}}\n")
+    up = sbx.run("up", env={"TOKEN": SECRET})
+    assert "a | ***" in up.stdout
+    assert SECRET not in sbx.run("logs", env={"TOKEN": SECRET}).stdout
+
+
+def test_logs_and_state_are_the_users_alone(sbx: Sbx) -> None:
+    sbx.write(f"processes: {{web: {{command: 'echo hello; {FOREVER}'}}}}\n")
+    sbx.run("up", "-d", "--wait")
+    assert pids(sbx)
+    for root in (sbx.home.state, sbx.home.runtime):
+        assert root.stat().st_mode & 0o077 == 0, root
+    files = [path for path in sbx.home.state.rglob("*") if path.is_file() and readable(path)]
+    assert not files, "others can read these, should the folder around them ever be opened"
+
+
+def readable(path: Path) -> bool:
+    """Whether others could read it."""
+    try:
+        return bool(path.stat().st_mode & 0o077)
+    except FileNotFoundError:  # written anew just now
+        return False

@@ -1,0 +1,166 @@
+"""Colours, narrow terminals, no terminal, full disks and closed descriptors: whatever our own streams are."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+
+import pytest
+
+from tests.cli.looking import FOREVER, pids
+from tests.support.command import COMMAND, Sbx
+
+ESCAPE = "\x1b["
+WEB = f"processes: {{web: {{command: 'echo hello; {FOREVER}', ready_when: {{log: hello}}}}}}\n"
+
+
+def on_terminal(sbx: Sbx, *arguments: str, **env: str) -> str:
+    """Everything that a command shows on a terminal."""
+    with sbx.start(*arguments, terminal=True, env=env) as running:
+        result = running.wait()
+    assert result.code == 0, str(result)
+    return result.stdout
+
+
+def up(sbx: Sbx) -> None:
+    sbx.write(WEB)
+    sbx.run("up", "-d", "--wait")
+
+
+@pytest.mark.parametrize("arguments", [["ps"], ["logs"], ["up", "-d", "--wait"]], ids=" ".join)
+def test_colours_on_a_terminal_unless_told_otherwise(sbx: Sbx, arguments: list[str]) -> None:
+    up(sbx)
+    assert ESCAPE in on_terminal(sbx, *arguments)
+    assert ESCAPE not in on_terminal(sbx, *arguments, NO_COLOR="1")
+    assert ESCAPE not in on_terminal(sbx, "--no-color", *arguments)
+    assert ESCAPE not in on_terminal(sbx, "--color", "never", *arguments)
+    assert ESCAPE not in on_terminal(sbx, *arguments, TERM="dumb")
+
+
+@pytest.mark.parametrize("arguments", [["ps"], ["logs"], ["up", "-d", "--wait"]], ids=" ".join)
+def test_no_colours_into_pipes_unless_told_otherwise(sbx: Sbx, arguments: list[str]) -> None:
+    up(sbx)
+
+    def said(*command: str, **env: str) -> str:
+        result = sbx.run(*command, env=env)
+        return result.stdout + result.stderr
+
+    assert ESCAPE not in said(*arguments)
+    assert ESCAPE in said(*arguments, FORCE_COLOR="1")
+    assert ESCAPE in said("--color", "always", *arguments)
+    assert ESCAPE not in said(*arguments, FORCE_COLOR="1", NO_COLOR="1")
+    assert ESCAPE not in said(*arguments, FORCE_COLOR="0")
+
+
+def test_json_is_never_coloured(sbx: Sbx) -> None:
+    up(sbx)
+    for arguments in (["ps", "--json"], ["logs", "--json"], ["plan", "--json"], ["config", "--json"]):
+        assert ESCAPE not in sbx.run(*arguments, env={"FORCE_COLOR": "1"}).stdout
+
+
+@pytest.mark.parametrize("option", [["--no-color"], ["--color", "never"]], ids=" ".join)
+def test_the_option_holds_for_errors_too(sbx: Sbx, option: list[str]) -> None:
+    sbx.write("processes: {web: {comand: x}}\n")
+    env = {"FORCE_COLOR": "1"}
+    assert ESCAPE in sbx.run("config", code=2, env=env).stderr
+    assert ESCAPE not in sbx.run("config", code=2, env={"NO_COLOR": "1"}).stderr
+    assert ESCAPE not in sbx.run(*option, "config", code=2, env=env).stderr
+
+
+def test_a_table_fits_into_a_narrow_terminal(sbx: Sbx) -> None:
+    sbx.write(
+        f"processes: {{web: {{command: 'echo {'long ' * 40}; {FOREVER}'}}, a-rather-long-name: {{command: x}}}}\n"
+    )
+    sbx.run("up", "-d", "web")
+    with sbx.start("ps", terminal=True, env={"NO_COLOR": "1"}) as wide:
+        wide.resize(24, 100)
+        shown = wide.wait().stdout.replace("\r", "").splitlines()
+    assert max(map(len, shown)) <= 100
+    assert any(line.endswith("…") for line in shown)
+    assert any("long long" in line for line in sbx.run("ps").stdout.splitlines() if len(line) > 150), (
+        "not cut in a pipe"
+    )
+
+
+def test_a_table_fits_into_forty_columns(sbx: Sbx) -> None:
+    up(sbx)
+    with sbx.start("ps", terminal=True, env={"NO_COLOR": "1", "COLUMNS": "40"}) as narrow:
+        shown = narrow.wait().stdout.replace("\r", "").splitlines()
+    assert max(map(len, shown)) <= 40
+
+
+def test_a_narrow_terminal_is_no_reason_to_fail(sbx: Sbx) -> None:
+    up(sbx)
+    for columns in ("40", "10", "1"):
+        for arguments in (["ps"], ["why", "web"], ["plan"], ["logs"], ["up", "--help"]):
+            assert "Traceback" not in on_terminal(sbx, *arguments, COLUMNS=columns)
+
+
+def with_shell(sbx: Sbx, script: str) -> subprocess.CompletedProcess[str]:
+    """Run a shell script in which `$SBX` is the command."""
+    env = {**sbx.env, "SBX": str(COMMAND)}
+    return subprocess.run(["sh", "-c", script], cwd=sbx.project, env=env, capture_output=True, text=True, check=False)
+
+
+EVERY = ["ps", "config", "plan", "logs", "schema", "--help", "host status", "version", "--version"]
+"""Commands that write data to standard output."""
+
+
+@pytest.mark.parametrize("arguments", EVERY)
+def test_a_full_disk_under_standard_output_is_told_in_one_line(sbx: Sbx, arguments: str) -> None:
+    up(sbx)
+    done = with_shell(sbx, f"$SBX {arguments} > /dev/full")
+    assert done.returncode not in (0, 120), "what was not written was not a success"
+    assert "Traceback" not in done.stderr
+    assert "o space left" in done.stderr
+    assert "a defect of sbxcompose" not in done.stderr
+
+
+@pytest.mark.parametrize("arguments", ["ps", "plan", "up -d", "why", "exec web true"])
+def test_a_closed_standard_input_does_not_matter(sbx: Sbx, arguments: str) -> None:
+    up(sbx)
+    done = with_shell(sbx, f"$SBX {arguments} <&-")
+    assert "Traceback" not in done.stderr
+    assert done.returncode == 0, done.stderr
+
+
+def without_reader(sbx: Sbx, arguments: str) -> tuple[int, str]:
+    """The exit code and the words of a command whose standard output nobody reads from the beginning on."""
+    read, write = os.pipe()
+    os.close(read)
+    with open(write, "wb") as pipe:
+        command = [str(COMMAND), *arguments.split()]
+        done = subprocess.run(command, cwd=sbx.project, env=sbx.env, stdout=pipe, stderr=subprocess.PIPE, check=False)
+    return done.returncode, done.stderr.decode()
+
+
+@pytest.mark.parametrize("arguments", [each for each in EVERY if each not in ("plan", "--version")])
+def test_a_reader_that_is_gone_is_not_complained_about(sbx: Sbx, arguments: str) -> None:
+    up(sbx)
+    _, said = without_reader(sbx, arguments)
+    assert said == ""
+
+
+def test_the_quick_version_does_not_complain_of_a_reader_that_is_gone_either(sbx: Sbx) -> None:
+    assert without_reader(sbx, "--version")[1] == ""
+
+
+def test_a_reader_that_is_gone_is_the_same_exit_code_everywhere(sbx: Sbx) -> None:
+    up(sbx)
+    assert {arguments: without_reader(sbx, arguments)[0] for arguments in ("ps", "config", "plan", "schema")} == (
+        dict.fromkeys(("ps", "config", "plan", "schema"), 141)
+    )
+
+
+def test_output_into_a_file_is_complete_and_plain(sbx: Sbx) -> None:
+    sbx.write("processes: {a: {command: 'seq 5000', restart: never}}\n")
+    done = with_shell(sbx, "$SBX up > out.txt 2> err.txt < /dev/null")
+    assert done.returncode == 0
+    text = (sbx.project / "out.txt").read_text()
+    assert [line.removeprefix("a | ") for line in text.splitlines() if line.startswith("a | ")] == [
+        str(number) for number in range(1, 5001)
+    ]
+    assert ESCAPE not in text
+    assert re.search("all have ended", (sbx.project / "err.txt").read_text())
+    assert pids(sbx) == {}

@@ -1,0 +1,175 @@
+"""`up --wait` and `wait`: the verdict on a bring-up, for CI and for people."""
+
+from __future__ import annotations
+
+import json
+
+from tests.cli.looking import FOREVER, Gate, pids, refused
+from tests.support.command import Sbx
+
+
+def test_wait_is_over_once_services_are_ready_and_one_shots_have_completed(sbx: Sbx) -> None:
+    gate = Gate(sbx)
+    sbx.write(f"""
+processes:
+  web: {{command: "read _ < gate; echo ready; {FOREVER}", ready_when: {{log: ready}}}}
+  job: {{command: "read _ < gate", restart: never}}
+  plain: {{command: {FOREVER}, depends_on: {{job: completed}}}}
+""")
+    with sbx.start("up", "-d", "--wait") as up:
+        up.wait_for("job started")
+        assert up.process.poll() is None
+        gate.open()
+        gate.open()
+        done = up.wait()
+    assert done.code == 0
+    assert "2 ready, 1 completed" in done.stderr
+    assert done.stdout == ""
+
+
+def test_wait_by_a_command_in_the_sandbox(sbx: Sbx) -> None:
+    sbx.write(f"processes: {{web: {{command: 'touch here; {FOREVER}', ready_when: {{exec: [test, -e, here]}}}}}}\n")
+    sbx.run("up", "--wait")
+    assert set(pids(sbx)) == {"web"}
+
+
+def test_the_deadline_names_who_is_behind_what_it_does_and_whom_it_holds_up(sbx: Sbx) -> None:
+    sbx.write(f"""
+processes:
+  db: {{command: "echo opening files; {FOREVER}", ready_when: {{log: accepts connections}}}}
+  web: {{command: {FOREVER}, depends_on: [db]}}
+  fine: {{command: {FOREVER}}}
+""")
+    up = sbx.run("up", "--wait", "--wait-timeout", "0.3", code=124)
+    assert "timed out" in up.stderr
+    assert "db is running, not ready yet: no line of its output matches `accepts connections`" in up.stderr
+    assert "opening files" in up.stderr
+    assert "web waits for db" in up.stderr
+    assert "fine is" not in up.stderr
+    assert set(pids(sbx)) == {"db", "fine"}, "what was started goes on"
+
+
+def test_a_deadline_names_a_one_shot_and_a_failing_check_in_its_own_words(sbx: Sbx) -> None:
+    sbx.write(f"""
+processes:
+  job: {{command: "{FOREVER}", restart: never}}
+  web: {{command: "{FOREVER}", ready_when: {{exec: "echo queue is full; exit 1"}}}}
+  last: {{command: "true", depends_on: {{job: completed}}}}
+""")
+    up = sbx.run("up", "--wait", "--wait-timeout", "400ms", code=124)
+    assert "job is running, not completed yet" in up.stderr
+    assert "queue is full" in up.stderr
+
+
+def test_a_failure_ends_the_wait_with_the_last_lines_and_with_who_is_held_up(sbx: Sbx) -> None:
+    sbx.write(f"""
+processes:
+  migrate: {{command: "echo applying 7; echo no such table >&2; exit 4", restart: never}}
+  web: {{command: {FOREVER}, depends_on: {{migrate: completed}}}}
+  forever: {{command: {FOREVER}, ready_when: {{log: never printed}}}}
+""")
+    up = sbx.run("up", "--wait", code=1)
+    assert "migrate exited with code 4" in up.stderr
+    assert "no such table" in up.stderr
+    assert "applying 7" in up.stderr
+    assert "web waits for migrate" in up.stderr
+
+
+def test_a_service_that_crashes_again_and_again_is_a_failure(sbx: Sbx) -> None:
+    sbx.write("""
+processes:
+  web: {command: "echo cannot bind; exit 1", restart: {policy: always, initial_backoff: 1ms, max_backoff: 2ms},
+        ready_when: {log: never printed}}
+""")
+    up = sbx.run("up", "--wait", code=1)
+    assert "web" in up.stderr
+    assert "cannot bind" in up.stderr
+
+
+def test_a_service_that_ends_with_0_before_it_was_ready_is_a_failure(sbx: Sbx) -> None:
+    sbx.write("processes: {web: {command: 'true', ready_when: {log: up}}}\n")
+    assert "web" in sbx.run("up", "--wait", code=1).stderr
+
+
+def test_the_verdict_as_json(sbx: Sbx) -> None:
+    sbx.write(f"""
+processes:
+  bad: {{command: "echo broken; exit 9", restart: never}}
+  web: {{command: {FOREVER}, depends_on: {{bad: completed}}}}
+""")
+    verdict = sbx.run("up", "--wait", "--json", code=1).json
+    assert verdict["verdict"] == "failed"
+    assert verdict["exit_code"] == 1
+    assert [(each["label"], each["lines"]) for each in verdict["causes"]] == [("bad", ["broken"])]
+    assert [(each["label"], each["waits_for"]) for each in verdict["held_up"]] == [("web", ["bad"])]
+    sbx.write(f"processes: {{web: {{command: {FOREVER}}}}}\n")
+    good = sbx.run("up", "--wait", "--json").json
+    assert (good["verdict"], good["exit_code"], good["ready"]) == ("success", 0, 1)
+    late = sbx.run("wait", "--json", "--timeout", "1ms", code=None)
+    assert late.code in (0, 124)
+    assert json.loads(late.stdout)["verdict"] in ("success", "timed out")
+
+
+def test_a_second_up_wait_waits_too_and_is_content(sbx: Sbx) -> None:
+    sbx.write(f"""
+processes:
+  web: {{command: "echo ready; {FOREVER}", ready_when: {{log: ready}}}}
+  job: {{command: "true", restart: never}}
+""")
+    sbx.run("up", "--wait")
+    before = pids(sbx)
+    assert "1 ready, 1 completed" in sbx.run("up", "--wait").stderr
+    assert pids(sbx) == before
+
+
+def test_wait_waits_for_what_another_command_has_started(sbx: Sbx) -> None:
+    gate = Gate(sbx)
+    sbx.write(f"""
+processes:
+  web: {{command: "read _ < gate; echo ready; {FOREVER}", ready_when: {{log: ready}}}}
+  other: {{command: {FOREVER}, ready_when: {{log: never printed}}}}
+""")
+    sbx.run("up", "-d")
+    assert "other" in sbx.run("wait", "--timeout", "0.1", code=124).stderr
+    with sbx.start("wait", "web") as wait:
+        gate.open()
+        assert wait.wait().code == 0
+
+
+def test_wait_before_anything_was_started_says_so(sbx: Sbx) -> None:
+    sbx.write(f"processes: {{web: {{command: {FOREVER}}}}}\n")
+    assert "nothing has been started yet" in refused(sbx, "wait")
+    assert "no process named `nix`" in refused(sbx, "wait", "nix")
+
+
+def test_wait_for_exit_passes_on_the_code_of_a_single_process(sbx: Sbx) -> None:
+    gate = Gate(sbx)
+    sbx.write("""
+processes:
+  seven: {command: "read _ < gate; exit 7", restart: never}
+  killed: {command: "kill -9 $$$$", restart: never}
+  fine: {command: "true", restart: never}
+""")
+    sbx.run("up", "-d")
+    with sbx.start("wait", "--for", "exit", "seven") as wait:
+        gate.open()
+        assert wait.wait().code == 7
+    assert sbx.run("wait", "--for", "exit", "killed", code=None).code == 128 + 9
+    sbx.run("wait", "--for", "exit", "fine")
+    ended = sbx.run("wait", "--for", "exit", code=1)
+    assert "seven exited with code 7" in ended.stderr
+
+
+def test_wait_for_exit_gives_up_at_its_deadline(sbx: Sbx) -> None:
+    sbx.write(f"processes: {{web: {{command: {FOREVER}}}}}\n")
+    sbx.run("up", "-d")
+    assert "still running after" in refused(sbx, "wait", "--for", "exit", "--timeout", "50ms", code=124)
+
+
+def test_options_that_contradict_each_other_are_refused(sbx: Sbx) -> None:
+    sbx.write(f"processes: {{web: {{command: {FOREVER}}}}}\n")
+    assert "goes with `--wait`" in refused(sbx, "up", "--wait-timeout", "1s")
+    assert "does not go with" in refused(sbx, "up", "-d", "--abort-on-exit")
+    assert "does not go with" in refused(sbx, "up", "--wait", "--exit-code-from", "web")
+    assert "no process named `nix`" in refused(sbx, "up", "--exit-code-from", "nix")
+    assert "duration" in refused(sbx, "up", "--wait", "--wait-timeout", "soon")
