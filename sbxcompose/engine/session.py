@@ -214,13 +214,14 @@ class Session:
             except (Conflict, Unreachable) as error:
                 if attempt == START_TRIES:
                     raise
-                if isinstance(error, Unreachable):
-                    await asyncio.sleep(RETRY_PAUSE * 2**attempt)
                 row = await self._row_named(link, name)
                 if row is not None and row.managed is not None and row.managed.status != "stopped":
                     return
                 if row is not None and isinstance(error, Conflict):
                     name = next_name(name)
+                else:
+                    # The answer was lost, or somebody else is just starting it and the list does not show it yet.
+                    await asyncio.sleep(RETRY_PAUSE * 2**attempt)
 
     async def _row_named(self, link: Link, name: str) -> ProcessInfo | None:
         rows: list[ProcessInfo] = []

@@ -48,17 +48,40 @@ def ensure_host(*, port: int | None = None, key: str | None = None, tell: Callab
     return path
 
 
-def serve_foreground(*, port: int | None = None, key: str | None = None) -> NoReturn:
-    """Become the host, in the foreground: Ctrl-C ends it, politely. Raises `ProviderError` if one runs
-    already.
+def serve_foreground(
+    *, port: int | None = None, key: str | None = None, ready: Callable[[dict[str, Any]], None] = lambda told: None
+) -> NoReturn:
+    """Become the host, in the foreground: Ctrl-C ends it, politely.
+
+    `ready` is given what the keeper says once it listens, or has found that it cannot, in a process of its own.
+    Raises `ProviderError` if a host runs already.
     """
     path = paths.socket_path()
     if _answers(path):
         raise ProviderError("a host runs already", hint="`sbxcompose host status` says more")
-    argv = _keeper(path, port, key, detach=False)
+    read, write = os.pipe()
+    argv = _keeper(path, port, key, detach=False, ready_fd=write)
     sys.stdout.flush()
     sys.stderr.flush()
+    if (child := os.fork()) == 0:
+        # A grandchild, because this process becomes the keeper, which must not find a child that it has not made.
+        if os.fork() == 0:
+            os.close(write)
+            _pass_on(read, ready)
+        os._exit(0)
+    os.waitpid(child, 0)
+    os.close(read)
+    os.set_inheritable(write, True)
     os.execv(argv[0], argv)
+
+
+def _pass_on(read: int, ready: Callable[[dict[str, Any]], None]) -> None:
+    with open(read, "rb") as pipe:
+        words = pipe.readline()
+    if words.strip():
+        ready(json.loads(words))
+    sys.stdout.flush()
+    sys.stderr.flush()
 
 
 def status() -> dict[str, Any] | None:

@@ -49,8 +49,9 @@ def test_tail_counts_the_lines_of_both_streams_together(sbx: Sbx) -> None:
 
 
 def test_since_a_moment(sbx: Sbx) -> None:
+    """The process waits longer between its lines than times are told apart."""
     gate = Gate(sbx)
-    sbx.write(f"processes: {{a: {{command: 'echo early; read _ < gate; echo late; {FOREVER}'}}}}\n")
+    sbx.write(f"processes: {{a: {{command: 'echo early; read _ < gate; sleep 0.05; echo late; {FOREVER}'}}}}\n")
     sbx.run("up", "-d")
     gate.open()
     with sbx.start("logs", "-f") as logs:

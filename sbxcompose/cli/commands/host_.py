@@ -28,14 +28,20 @@ def serve(shell: Shell, port: int | None, key: str | None) -> None:
     With --port, programs that speak the sandbox HTTP contract can use it, with the key as a bearer token.
     """
     from sbxcompose.errors import UsageError
-    from sbxcompose.host import launch, paths
+    from sbxcompose.host import launch
 
     if key is not None and port is None:
         raise UsageError("`--key` goes with `--port`", hint="the Unix socket is protected by its file's mode")
-    shell.say(f"listening on {paths.socket_path()}")
-    if port:
-        shell.say(f"listening on http://127.0.0.1:{port}, key {key or launch.api_key()}")
-    launch.serve_foreground(port=port, key=key)
+
+    def ready(told: dict[str, Any]) -> None:
+        if told.get("status") != "ready":
+            shell.say(f"{shell.err.red('error:')} {told.get('message', 'a host runs already')}")
+            return
+        shell.say(f"listening on {told['socket']}")
+        if told.get("tcp"):
+            shell.say(f"listening on http://{told['tcp']}, key {key or launch.api_key()}")
+
+    launch.serve_foreground(port=port, key=key, ready=ready)
 
 
 @command.command("status")

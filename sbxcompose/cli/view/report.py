@@ -26,6 +26,9 @@ from sbxcompose.plan.steps import Await, Plan, Start
 from sbxcompose.plan.verdict import Failed, Judge, Pending, Report, Success, TimedOut, Verdict
 from sbxcompose.spec.project import Project
 
+SETTLE = 0.2
+"""Seconds that are given to what was begun beside the first failure."""
+
 
 class Reporter:
     """Tells what the engine does on stderr."""
@@ -83,7 +86,12 @@ class Reporter:
             await asyncio.wait({work, verdict}, return_when=asyncio.FIRST_COMPLETED)
             if not verdict.done():
                 await work  # raises what makes a verdict impossible
-            return await self._tell_verdict(session, await verdict, time.monotonic() - begun, as_json)
+            found = await verdict
+            if isinstance(found, Failed) and not work.done():
+                # What is just being started may fail as well: it belongs to the same answer.
+                await asyncio.wait({work}, timeout=SETTLE)
+                found = await states.verdict(judge, deadline)
+            return await self._tell_verdict(session, found, time.monotonic() - begun, as_json)
         finally:
             work.cancel()
             verdict.cancel()
@@ -130,10 +138,10 @@ class Reporter:
         """The end of the output of the run that failed, on stderr unless `say` puts it elsewhere."""
         say = say or self._shell.say
         link = session.links.get(instance.sandbox)
-        row = link.row(instance) if link is not None else None
-        if row is None:
+        rows = link.rows(instance) if link is not None else ()
+        if not rows:
             return
-        run = row.run
+        run = rows[-1].run  # the newest: beside it an older definition may still run
         lines = await last_lines(session, instance, run)
         name = self._names.instance(instance)
         if not lines:
