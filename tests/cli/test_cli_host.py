@@ -9,8 +9,6 @@ import re
 import socket
 from typing import Any
 
-import pytest
-
 from tests.cli.looking import FOREVER, alive, pids, refused
 from tests.support.command import Sbx
 

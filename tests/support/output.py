@@ -97,9 +97,7 @@ class FakeSource:
         return self._rows.get(handle)
 
     def find(self, process: str) -> FakeRow | None:
-        return next(
-            (row for row in self._rows.values() if process in (row.log_name, str(row.info().pid))), None
-        )
+        return next((row for row in self._rows.values() if process in (row.log_name, str(row.info().pid))), None)
 
     def logs(self) -> Mapping[str, LogStore]:
         return self._logs

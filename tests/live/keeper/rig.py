@@ -70,9 +70,7 @@ def launch(directory: Path, server: list[str] | None = None, *, tcp: int | None 
 
 
 @contextmanager
-def keeper_process(
-    directory: Path, server: list[str] | None = None, *, tcp: int | None = None
-) -> Iterator[Launched]:
+def keeper_process(directory: Path, server: list[str] | None = None, *, tcp: int | None = None) -> Iterator[Launched]:
     """A keeper whose end is seen to."""
     launched = launch(directory, server, tcp=tcp)
     try:
@@ -145,9 +143,7 @@ class Rig:
     def _restart(self, lock: int, listen: int) -> Restart:
         ours = {"--lock-fd": lock, "--listen-fd": listen}
         argv = [
-            f"{word.partition('=')[0]}={ours[word.partition('=')[0]]}"
-            if word.partition("=")[0] in ours
-            else word
+            f"{word.partition('=')[0]}={ours[word.partition('=')[0]]}" if word.partition("=")[0] in ours else word
             for word in self.relay["argv"]
         ]
         return Restart(tuple(argv), (lock, listen))

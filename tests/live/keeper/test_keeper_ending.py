@@ -20,8 +20,7 @@ ESCAPES = {
     "a double fork": "setsid sh -c 'sh -c \"echo \\$\\$; exec sleep 60\" & exit' &",
     "an empty environment": "env -i setsid /bin/sh -c 'echo $$; exec sleep 60' &",
     "a daemon": (
-        "env -i setsid /bin/sh -c"
-        " '(setsid /bin/sh -c \"echo \\$\\$; exec sleep 60 <&- >&- 2>&-\" &) ; exit' &"
+        "env -i setsid /bin/sh -c '(setsid /bin/sh -c \"echo \\$\\$; exec sleep 60 <&- >&- 2>&-\" &) ; exit' &"
     ),
 }
 

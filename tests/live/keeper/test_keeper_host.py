@@ -79,9 +79,7 @@ def test_without_a_readiness_pipe_the_message_goes_to_the_terminal(short_dir: Pa
     )
     result = subprocess.run(argv, capture_output=True, text=True, check=False)
     assert result.returncode == 3
-    assert result.stderr.startswith(
-        f"sbxcompose host: cannot listen on {short_dir}/missing/host.sock: no such file"
-    )
+    assert result.stderr.startswith(f"sbxcompose host: cannot listen on {short_dir}/missing/host.sock: no such file")
 
 
 def test_the_server_gets_a_clean_environment(short_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -110,9 +108,7 @@ def test_sigterm_ends_server_units_and_keeper_in_that_order(short_dir: Path) -> 
 def test_sigterm_without_a_willing_server_stops_the_units_all_the_same() -> None:
     async def run() -> None:
         async with rig() as own:
-            spawned, out = await own.shell(
-                "a", "trap 'echo bye; exit' TERM; echo up; while :; do sleep 0.01; done"
-            )
+            spawned, out = await own.shell("a", "trap 'echo bye; exit' TERM; echo up; while :; do sleep 0.01; done")
             await out.line()
             os.kill(own.keeper_pid, signal.SIGTERM)  # its server, the relay, just dies of it
             assert await out.text() == "up\nbye\n"

@@ -124,9 +124,7 @@ def test_without_the_flag_for_groups_a_group_is_signalled_by_number(monkeypatch:
 
 
 def test_a_group_is_reached_after_its_leader_is_gone() -> None:
-    with subprocess.Popen(
-        ["sh", "-c", "sleep 60 & echo $!"], start_new_session=True, stdout=subprocess.PIPE
-    ) as leader:
+    with subprocess.Popen(["sh", "-c", "sleep 60 & echo $!"], start_new_session=True, stdout=subprocess.PIPE) as leader:
         pidfd = os.pidfd_open(leader.pid)
         assert leader.stdout is not None
         child = os.pidfd_open(int(leader.stdout.readline()))

@@ -162,10 +162,7 @@ def test_a_stop_under_way_goes_on_under_the_next_keeper_with_what_is_left_of_its
 
 @pytest.mark.parametrize("environment", ["", "env -i"])
 def test_what_escaped_under_a_dead_keeper_is_found_by_the_next(environment: str) -> None:
-    script = (
-        f"{environment} setsid /bin/sh -c '(setsid /bin/sh -c \"echo \\$\\$; exec sleep 60\" &); exit' &"
-        " read line"
-    )
+    script = f"{environment} setsid /bin/sh -c '(setsid /bin/sh -c \"echo \\$\\$; exec sleep 60\" &); exit' & read line"
 
     async def run() -> None:
         async with rig() as own:

@@ -16,9 +16,7 @@ U64 = st.integers(0, 2**64 - 1)
 NUMBER = st.integers(0, 2**53)
 MAYBE = st.none() | NUMBER
 STREAM = st.sampled_from((1, 2))
-INFO: st.SearchStrategy[dict[str, Any]] = st.dictionaries(
-    st.text(), st.none() | NUMBER | st.text(), max_size=3
-)
+INFO: st.SearchStrategy[dict[str, Any]] = st.dictionaries(st.text(), st.none() | NUMBER | st.text(), max_size=3)
 
 COMMON: st.SearchStrategy[Frame] = st.one_of(
     st.builds(frames.State, INFO),
@@ -77,9 +75,7 @@ def feed_cut(decoder: FrameDecoder | SseDecoder, wire: bytes, data: st.DataObjec
 
 @settings(max_examples=50, deadline=None)
 @given(
-    st.booleans().flatmap(
-        lambda refs: st.tuples(st.just(refs), st.lists(COMMON | (REF if refs else OUTPUT)))
-    ),
+    st.booleans().flatmap(lambda refs: st.tuples(st.just(refs), st.lists(COMMON | (REF if refs else OUTPUT)))),
     st.data(),
 )
 def test_frames_come_out_as_they_went_in(case: tuple[bool, list[Frame]], data: st.DataObject) -> None:
@@ -131,9 +127,7 @@ TEXT = st.text(st.characters(exclude_characters="\r\n", exclude_categories=["Cs"
 
 @settings(max_examples=50, deadline=None)
 @given(st.lists(st.tuples(TEXT, st.sampled_from(("", "output", "eof"))), max_size=8), LINE_END, st.data())
-def test_events_come_out_as_they_went_in(
-    sent: list[tuple[str, str]], end: bytes, data: st.DataObject
-) -> None:
+def test_events_come_out_as_they_went_in(sent: list[tuple[str, str]], end: bytes, data: st.DataObject) -> None:
     wire = b"".join(
         b": a comment" + end + end + (b"event: " + event.encode() + end if event else b"")
         + b"data: " + text.encode() + end + end

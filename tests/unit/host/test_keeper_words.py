@@ -149,9 +149,7 @@ def test_an_orphan_belongs_to_its_session_then_to_its_group(monkeypatch: pytest.
     leaders = {7: "by session", 6: "by group"}
     assert owner_of_orphan(Process(1, stat(1, "x", group=6, session=7)), leaders, {}) == "by session"
     assert owner_of_orphan(Process(1, stat(1, "x", group=6, session=9)), leaders, {}) == "by group"
-    assert (
-        owner_of_orphan(Process(1, stat(1, "x", group=8, session=9)), leaders, {5: "t"}) == "asked 1 {5: 't'}"
-    )
+    assert owner_of_orphan(Process(1, stat(1, "x", group=8, session=9)), leaders, {5: "t"}) == "asked 1 {5: 't'}"
 
 
 def test_a_unit_that_is_handed_over_is_the_same_unit() -> None:

@@ -60,9 +60,7 @@ def test_a_line_without_end_is_cut_before_it_fills_the_memory(monkeypatch: pytes
 
 
 @settings(max_examples=60, deadline=None)
-@given(
-    st.lists(st.sampled_from((b"a", b"\n", b"\r", "é".encode()[:1], "é".encode()[1:], b"\xff"))), st.data()
-)
+@given(st.lists(st.sampled_from((b"a", b"\n", b"\r", "é".encode()[:1], "é".encode()[1:], b"\xff"))), st.data())
 def test_it_does_not_matter_where_the_chunks_are_cut(parts: list[bytes], data: st.DataObject) -> None:
     whole, cutter, texts = b"".join(parts), LineCutter(), []
     begin = 0
@@ -80,11 +78,7 @@ def test_it_does_not_matter_where_the_chunks_are_cut(parts: list[bytes], data: s
 @given(st.lists(st.text()), st.booleans())
 def test_events_are_what_a_client_reads(texts: list[str], with_stream: bool) -> None:
     texts = [text.encode("utf-8", "replace").decode() for text in texts]
-    events = (
-        SseDecoder().feed(sse(Lines(STDERR, 1_795_000_000_123, texts), with_stream=with_stream))
-        if texts
-        else []
-    )
+    events = SseDecoder().feed(sse(Lines(STDERR, 1_795_000_000_123, texts), with_stream=with_stream)) if texts else []
     assert {each.event for each in events} <= {"output"}
     stream = {"stream": "stderr"} if with_stream else {}
     assert [json.loads(each.data) for each in events] == [

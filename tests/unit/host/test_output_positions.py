@@ -19,9 +19,7 @@ Piece = tuple[int, bytes]
 PIECES = st.lists(
     st.tuples(
         st.sampled_from((STDOUT, STDERR, 0)),
-        st.lists(st.sampled_from((b"a", b"bc", b"\n", b"\n", b"\r\n", b"d\n")), min_size=1, max_size=6).map(
-            b"".join
-        ),
+        st.lists(st.sampled_from((b"a", b"bc", b"\n", b"\n", b"\r\n", b"d\n")), min_size=1, max_size=6).map(b"".join),
     ),
     max_size=25,
 )
@@ -129,9 +127,7 @@ def test_the_last_lines_are_found_over_the_bounds_of_segments(pieces: list[Piece
         lines = lines_by_beginning(pieces, STREAMS)
         if log.start == 0 and len(lines) >= count:
             assert position == lines[-count][0]
-            assert sorted(read_lines(log, position, STREAMS)) == sorted(
-                plain(line) for _, line in lines[-count:]
-            )
+            assert sorted(read_lines(log, position, STREAMS)) == sorted(plain(line) for _, line in lines[-count:])
         keep.close()
         log.close()
 

@@ -34,9 +34,7 @@ def decode(client: Client, *, refs: bool = False) -> list[Frame]:
     return FrameDecoder(refs=refs).feed(client.body)
 
 
-def watching(
-    source: FakeSource, more: bytes | None = None, **request: Any
-) -> AbstractAsyncContextManager[Client]:
+def watching(source: FakeSource, more: bytes | None = None, **request: Any) -> AbstractAsyncContextManager[Client]:
     """Ask for a watch; `more` is what follows the request's line, and says that the body goes on."""
     body = json.dumps(request).encode() + (b"" if more is None else b"\n" + more)
     application = Starlette(routes=routes(lambda request: source))
@@ -127,9 +125,7 @@ def test_live_is_what_comes_from_now_on_also_of_logs_that_are_new(source: FakeSo
     assert kinds(found)[:3] == ["Log", "State", "Synced"]
     assert (outputs(found, 1), outputs(found, 2)) == (b"now\n", b"first\n")
     assert kinds(found).index("RunEnded") < len(found) - 2
-    ends = [
-        each.info["status"] for each in found if isinstance(each, frames.State) and each.info["log"] == "new"
-    ]
+    ends = [each.info["status"] for each in found if isinstance(each, frames.State) and each.info["log"] == "new"]
     assert ends[-1] == "exited"
 
 
@@ -147,9 +143,7 @@ def test_every_state_is_preceded_by_the_output_before_it(source: FakeSource) -> 
             return decode(client)
 
     def tells_of(client: Client, code: int) -> bool:
-        return any(
-            isinstance(each, frames.State) and each.info["exit_code"] == code for each in decode(client)
-        )
+        return any(isinstance(each, frames.State) and each.info["exit_code"] == code for each in decode(client))
 
     written: dict[str, bytes] = {}
     names: dict[int, str] = {}

@@ -9,9 +9,7 @@ WEB = Source("web")
 ERR = Source("web", 2)
 DB = Source("db")
 PIECES = st.sampled_from([b"\n", b"a", b"\xff", b"\0", b"xyz"])
-CHUNKS = st.lists(
-    st.tuples(st.sampled_from([WEB, ERR, DB]), st.lists(PIECES, max_size=8).map(b"".join)), max_size=30
-)
+CHUNKS = st.lists(st.tuples(st.sampled_from([WEB, ERR, DB]), st.lists(PIECES, max_size=8).map(b"".join)), max_size=30)
 
 
 def test_whole_lines_pass_and_the_rest_waits() -> None:

@@ -21,12 +21,8 @@ ERR = Source("web", 2)
 DB = Source("db")
 PREFIX = {WEB: b"web | ", ERR: b"web ! ", DB: b"db  | "}
 ALLOWED = re.compile(r"(?:[^\x00-\x08\x0b-\x1f\x7f-\x9f]|\x1b\[[0-9;:]*m)*")
-PIECES = st.sampled_from(
-    [b"\n", b"a", b"bc", b"\xff", b"\0", b"\x1b[31m", b"\x1b", b"[2J", b"\r", b"|", "ä".encode()]
-)
-CHUNKS = st.lists(
-    st.tuples(st.sampled_from([WEB, ERR, DB]), st.lists(PIECES, max_size=8).map(b"".join)), max_size=30
-)
+PIECES = st.sampled_from([b"\n", b"a", b"bc", b"\xff", b"\0", b"\x1b[31m", b"\x1b", b"[2J", b"\r", b"|", "ä".encode()])
+CHUNKS = st.lists(st.tuples(st.sampled_from([WEB, ERR, DB]), st.lists(PIECES, max_size=8).map(b"".join)), max_size=30)
 
 
 def shown(
@@ -48,9 +44,7 @@ def shown(
 
 @settings(max_examples=60)
 @given(CHUNKS, st.sampled_from([3, 1000]))
-def test_every_byte_once_in_order_behind_its_own_prefix(
-    chunks: list[tuple[Source, bytes]], longest: int
-) -> None:
+def test_every_byte_once_in_order_behind_its_own_prefix(chunks: list[tuple[Source, bytes]], longest: int) -> None:
     def use(output: LogOutput) -> None:
         for source, data in chunks:
             output.feed(source, data, 0)
@@ -68,9 +62,7 @@ def test_every_byte_once_in_order_behind_its_own_prefix(
 
 @settings(max_examples=60)
 @given(CHUNKS, st.sampled_from([5, 1000]))
-def test_a_terminal_sees_only_text_and_colours_that_end(
-    chunks: list[tuple[Source, bytes]], longest: int
-) -> None:
+def test_a_terminal_sees_only_text_and_colours_that_end(chunks: list[tuple[Source, bytes]], longest: int) -> None:
     def use(output: LogOutput) -> None:
         for source, data in chunks:
             output.feed(source, data, 0)
@@ -116,9 +108,7 @@ def test_announcements_stand_between_whole_lines() -> None:
 
 
 def test_json_has_the_controls_even_on_a_terminal() -> None:
-    text = shown(
-        lambda output: output.feed(WEB, b"\x1b[31ma\x1b[K\n", 0), clean=True, renderer=JsonRenderer()
-    )
+    text = shown(lambda output: output.feed(WEB, b"\x1b[31ma\x1b[K\n", 0), clean=True, renderer=JsonRenderer())
     assert b'"line":"\\u001b[31ma\\u001b[K"}' in text
 
 

@@ -25,9 +25,7 @@ def objects(parts: Parts) -> list[dict[str, Any]]:
 
 def test_every_line_has_its_prefix() -> None:
     renderer = PrefixedRenderer(Prefixes(["web", "worker"]))
-    assert (
-        joined(renderer.lines(Block(WEB, AT, b"one\n\ntwo\n"))) == b"web    | one\nweb    | \nweb    | two\n"
-    )
+    assert joined(renderer.lines(Block(WEB, AT, b"one\n\ntwo\n"))) == b"web    | one\nweb    | \nweb    | two\n"
     assert joined(renderer.lines(Block(WEB._replace(stream=2), AT, b"x\n"))) == b"web    ! x\n"
 
 
@@ -91,11 +89,7 @@ def test_announcements_are_json_too() -> None:
     assert nothing == {"time": STAMP, "stream": "system", "line": "x"}
 
 
-@given(
-    st.lists(
-        st.one_of(st.binary(), st.text().map(lambda text: text.encode("utf-8", "surrogatepass"))), min_size=1
-    )
-)
+@given(st.lists(st.one_of(st.binary(), st.text().map(lambda text: text.encode("utf-8", "surrogatepass"))), min_size=1))
 def test_json_gives_back_every_line(lines: list[bytes]) -> None:
     data = b"\n".join(lines) + b"\n"
     shown = [each["line"] for each in objects(JsonRenderer().lines(Block(WEB, AT, data)))]
