@@ -41,6 +41,12 @@ def _peer(bench: Bench, command: Path, count: int) -> float | None:
         return end(process, signal.SIGTERM, PATIENCE)
 
 
+def _interrupted(bench: Bench, count: int) -> float | None:
+    with running([bench.ours, "up"], bench.directory, bench.env) as process:
+        until_printed(process, rb"up$", count)
+        return end(process, signal.SIGINT, PATIENCE)
+
+
 def run(lab: Lab) -> Iterator[Figure]:
     with lab.bench() as bench:
         for count, what, command, grace in (
@@ -48,8 +54,10 @@ def run(lab: Lab) -> Iterator[Figure]:
             (5, f"stop 5 that ignore SIGTERM, beyond the grace of {GRACE:g} s", STUBBORN, GRACE),
         ):
             _write(bench, count, command)
-            bench.sbx("up", "-d")
-            yield Figure(what, OURS, 1000 * (median_of(lambda: _down(bench), lab.runs(5)) - grace), "ms")
+            ours = [_interrupted(bench, count) for _ in range(lab.runs(5))]
+            yield Figure(what, OURS, 1000 * (median(each for each in ours if each is not None) - grace), "ms", "Ctrl-C")
+            took_down = median_of(lambda: _down(bench), lab.runs(5)) - grace
+            yield Figure(what, OURS, 1000 * took_down, "ms", "`down`, its own start-up included")
             if honcho := lab.peer("honcho"):
                 took = [_peer(bench, honcho, count) for _ in range(lab.runs(5) if not grace else 1)]
                 ended = [each for each in took if each is not None]

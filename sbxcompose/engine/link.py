@@ -164,7 +164,9 @@ class Link:
                         output(instance, stream, run, time_ms, data)
             case follow.RowSeen(info):
                 self._unconfirmed.discard(_key(info))
-                self._update(info)
+                known = self._rows.get(_key(info))
+                if known is None or (known.handle or 0) <= (info.handle or 0):
+                    self._update(info)
             case follow.RowDropped(handle):
                 for key in [key for key, info in self._rows.items() if info.handle == handle]:
                     self._drop(key)

@@ -23,9 +23,9 @@ from sbxcompose.spec.project import Condition, Process, ReadyCommand, ReadyLine
 CRASHES = 5
 """So many failed runs in a row without having been ready end a wait: a crash loop would hold `up` for ever."""
 
-FIRST_PAUSE = 0.01
+FIRST_PAUSE = 0.004
 LONGEST_PAUSE = 1.0
-"""Seconds between two tries of a readiness command: a twentieth of the time waited so far, between these two."""
+"""Seconds between two tries of a readiness command: a fortieth of the time waited so far, between these two."""
 
 
 CommandRequest = Callable[[Process, Instance, tuple[str, ...]], tuple[StartRequest, Env]]
@@ -66,6 +66,7 @@ class Readiness:
         self._command_request = command_request
         self._lines: dict[Instance, LineWatch] = {}
         self._checks: dict[Instance, str] = {}
+        self._probes: dict[tuple[Instance, int], _Probe] = {}
 
     def last_check(self, instance: Instance) -> str | None:
         """What the last failed readiness command of an instance said; None once it has succeeded."""
@@ -122,17 +123,42 @@ class Readiness:
         await line_in_log(self._link, instance, row.run if row else 1, pattern)
 
     async def _command(self, process: Process, instance: Instance, command: tuple[str, ...]) -> None:
+        """Wait for the readiness command to succeed; whoever else waits for the same shares the tries."""
+        row = self._row(process, instance)
+        key = (instance, row.run if row else 0)
+        probe = self._probes.get(key)
+        if probe is None or probe.task.done():
+            probe = self._probes[key] = _Probe(asyncio.ensure_future(self._try(process, instance, command)))
+        probe.users += 1
+        try:
+            await asyncio.shield(probe.task)
+        finally:
+            probe.users -= 1
+            if not probe.users:
+                probe.task.cancel()
+                self._probes.pop(key, None)
+
+    async def _try(self, process: Process, instance: Instance, command: tuple[str, ...]) -> None:
         request, base = self._command_request(process, instance, command)
         begun = time.monotonic()
         said: list[str] = []
-        while (
-            end := await self._link.client.run(request, base, output=lambda line: said.append(line.text))
-        ).exit_code != 0:
+        while True:
+            end = await self._link.client.run(request, base, output=lambda line: said.append(line.text))
+            if end.exit_code == 0:
+                self._checks.pop(instance, None)
+                return
             words = f"exited with code {end.exit_code}" if end.signal is None else f"killed by signal {end.signal}"
             self._checks[instance] = f"{' '.join(command)}: {said[-1] if said else words}"
             said.clear()
-            await asyncio.sleep(min(max((time.monotonic() - begun) / 20, FIRST_PAUSE), LONGEST_PAUSE))
-        self._checks.pop(instance, None)
+            await asyncio.sleep(min(max((time.monotonic() - begun) / 40, FIRST_PAUSE), LONGEST_PAUSE))
+
+
+class _Probe:
+    """The tries of one readiness command, and how many wait for them."""
+
+    def __init__(self, task: asyncio.Future[None]) -> None:
+        self.task = task
+        self.users = 0
 
 
 class _Patience:

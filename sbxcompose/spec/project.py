@@ -1,6 +1,6 @@
 """What is wanted: a project after reading, merging, interpolation and validation.
 
-Plain frozen dataclasses without pydantic, because every command needs them and start-up time is a feature.
+Plain frozen structs without pydantic, because every command needs them and start-up time is a feature.
 All durations are seconds, all sizes bytes. `spec.load` makes them; `plan` compares them with what is
 observed.
 """

@@ -70,7 +70,9 @@ def test_a_process_finds_a_clean_world() -> None:
             expected = f"True ['0', '1', '2', '3'] /usr ['0027', '0000000000000000'] {files} {names} p#1\n"
             assert (await out.text()).replace("'LC_CTYPE', ", "") == expected
             _, out = await own.shell("i", ignored)
-            assert (await out.text()).split() == ["SigIgn:", "0000000000000000"]
+            word, mask = (await out.text()).split()
+            # 32 and 33 belong to the C library: whoever ignores them cannot be undone by a program.
+            assert (word, int(mask, 16) & ~0x1_8000_0000) == ("SigIgn:", 0)
 
     asyncio.run(run())
 
