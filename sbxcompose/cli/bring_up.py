@@ -92,7 +92,7 @@ def in_scope(project: Project, options: Options) -> list[Process]:
     """The processes that the command is about: the targets and, unless told otherwise, what they need."""
     if options.targets is None:
         return list(project.processes())
-    every = {(each.sandbox, each.name): each for each in (*project.processes(), *project.inactive)}
+    every = {(each.sandbox, each.name): each for each in project.every_process()}
     found: dict[tuple[str, str], Process] = {}
     waiting = [(target.sandbox, target.process) for target in options.targets]
     while waiting:

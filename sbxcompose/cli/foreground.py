@@ -7,27 +7,18 @@ import os
 import signal
 from collections.abc import Awaitable, Callable, Sequence
 
-from msgspec import Struct
 from msgspec.structs import replace
 
 from sbxcompose.api.models import StartRequest
 from sbxcompose.cli.context import Shell
+from sbxcompose.cli.options import Foreground
 from sbxcompose.cli.running import Interrupts, run_command
 from sbxcompose.engine.events import Tell, nobody
 from sbxcompose.engine.one_off import Ended, OneOff, read_fd
 from sbxcompose.engine.session import Session
 from sbxcompose.errors import UsageError
 from sbxcompose.plan.observed import Instance
-from sbxcompose.spec.project import Process, Project
-
-
-class Foreground(Struct, frozen=True):
-    """How the command is run, where that differs from the process it is run beside."""
-
-    env: tuple[str, ...] = ()
-    workdir: str | None = None
-    user: str | None = None
-    detach: bool = False
+from sbxcompose.spec.project import Project
 
 
 def run_in_foreground(
@@ -47,7 +38,8 @@ def run_in_foreground(
             link = session.links.get(instance.sandbox)
             if link is None:
                 raise UsageError(f"sandbox {instance.sandbox} does not exist yet", hint="`sbxcompose up` creates it")
-            process = _process(project, instance)
+            process = project.process(instance.sandbox, instance.process)
+            assert process is not None, "the name was resolved"
             request, base = session.command_request(process, instance, tuple(command))
             one_off = await OneOff.start(link.client, _adapted(request, how), base)
             if how.detach:
@@ -86,14 +78,6 @@ def _write(stream: int, data: bytes) -> None:
             import select
 
             select.select([], [stream], [])
-
-
-def _process(project: Project, instance: Instance) -> Process:
-    return next(
-        each
-        for each in (*project.processes(), *project.inactive)
-        if (each.sandbox, each.name) == (instance.sandbox, instance.process)
-    )
 
 
 def _adapted(request: StartRequest, how: Foreground) -> StartRequest:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from functools import wraps
 from typing import Any, TypeVar
 
 import click
+from msgspec import Struct
 
 from sbxcompose.errors import UsageError
 
@@ -78,6 +80,38 @@ def signal_number(text: str) -> int:
         return int(signal.Signals[word if word.startswith("SIG") else f"SIG{word}"])
     except KeyError:
         raise UsageError(f"no signal named `{text}`", hint="`kill -l` lists them: HUP, INT, TERM, USR1 …") from None
+
+
+class Foreground(Struct, frozen=True):
+    """How the command is run, where that differs from the process it is run beside."""
+
+    env: tuple[str, ...] = ()
+    workdir: str | None = None
+    user: str | None = None
+    detach: bool = False
+
+
+def foreground_options(command: F) -> F:
+    """The options of `exec` and `run`; the command gets them as `how`."""
+
+    @wraps(command)
+    def gathered(
+        *args: Any, env: tuple[str, ...], workdir: str | None, user: str | None, detach: bool, **rest: Any
+    ) -> Any:
+        return command(*args, how=Foreground(env, workdir, user, detach), **rest)
+
+    wrapped: Any = gathered
+    for option in reversed(
+        (
+            click.option("-e", "--env", "env", multiple=True, metavar="KEY=VALUE", help="A further variable (repeat)."),
+            click.option("-w", "--workdir", metavar="DIR", help="Another working directory."),
+            click.option("-u", "--user", metavar="USER", help="Another user: name, uid or uid:gid."),
+            click.option("-d", "--detach", is_flag=True, help="Do not wait; print the PID."),
+        )
+    ):
+        wrapped = option(wrapped)
+    result: F = wrapped
+    return result
 
 
 def up_options(command: F) -> F:

@@ -41,7 +41,7 @@ def known_instances(project: Project, observed: Observed, names: tuple[str, ...]
     """
     shown = Names(project, observed)
     known: dict[Instance, None] = {}
-    for process in (*project.processes(), *project.inactive):
+    for process in project.every_process():
         for replica in range(1, process.replicas + 1):
             known[Instance(process.sandbox, process.name, replica)] = None
     for sandbox in observed.sandboxes:

@@ -45,7 +45,7 @@ def listing(project: Project, observed: Observed, *, everything: bool) -> list[E
             row = rows.get(instance)
             if everything or not process.name.startswith("@") or row is None or not row.completed:
                 entries[instance] = Entry(instance, names.instance(instance), process, row)
-    hidden = {(process.sandbox, process.name): process for process in (*project.processes(), *project.inactive)}
+    hidden = {(process.sandbox, process.name): process for process in project.every_process()}
     for instance, row in rows.items():
         if instance not in entries and (row.live or everything):
             process_ = hidden.get((instance.sandbox, instance.process))

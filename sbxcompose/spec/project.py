@@ -214,3 +214,12 @@ class Project(Struct, frozen=True):
         """All wanted processes, in file order."""
         for sandbox in self.sandboxes:
             yield from sandbox.processes
+
+    def every_process(self) -> Iterator[Process]:
+        """All processes that the file defines, those of inactive profiles last."""
+        yield from self.processes()
+        yield from self.inactive
+
+    def process(self, sandbox: str, name: str) -> Process | None:
+        """The process of that name in that sandbox, whether or not its profile is active."""
+        return next((each for each in self.every_process() if (each.sandbox, each.name) == (sandbox, name)), None)

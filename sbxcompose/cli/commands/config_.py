@@ -28,9 +28,7 @@ def command(shell: Shell, as_json: bool, quiet: bool, only_names: bool, only_pro
             if not process.name.startswith("@"):
                 shell.print(names.process(process.sandbox, process.name))
     elif only_profiles:
-        for name in sorted(
-            {name for process in (*project.processes(), *project.inactive) for name in process.profiles}
-        ):
+        for name in sorted({name for process in project.every_process() for name in process.profiles}):
             shell.print(name)
     elif as_json:
         shell.print_json(resolved(project, reveal=reveal))

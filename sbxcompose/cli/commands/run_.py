@@ -5,14 +5,11 @@ from __future__ import annotations
 import click
 
 from sbxcompose.cli.context import Shell
-from sbxcompose.cli.options import no_deps_option
+from sbxcompose.cli.options import Foreground, foreground_options, no_deps_option
 
 
 @click.command("run", context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
-@click.option("-e", "--env", "env", multiple=True, metavar="KEY=VALUE", help="A further variable (repeat).")
-@click.option("-w", "--workdir", metavar="DIR", help="Another working directory.")
-@click.option("-u", "--user", metavar="USER", help="Another user: name, uid or uid:gid.")
-@click.option("-d", "--detach", is_flag=True, help="Do not wait; print the PID.")
+@foreground_options
 @no_deps_option
 @click.argument("name", metavar="PROCESS")
 @click.argument("arguments", nargs=-1, metavar="[COMMAND [ARG]...]")
@@ -21,10 +18,7 @@ def command(
     shell: Shell,
     name: str,
     arguments: tuple[str, ...],
-    env: tuple[str, ...],
-    workdir: str | None,
-    user: str | None,
-    detach: bool,
+    how: Foreground,
     no_deps: bool,
 ) -> int:
     """Run a process once, in the foreground, beside the one that `up` manages; or another command in its place.
@@ -32,7 +26,7 @@ def command(
     What it needs is brought up first. Profiles do not matter for a process that is named. Standard input is passed
     on, and the exit code is the command's.
     """
-    from sbxcompose.cli.foreground import Foreground, run_in_foreground
+    from sbxcompose.cli.foreground import run_in_foreground
     from sbxcompose.cli.view.report import Reporter
     from sbxcompose.engine.one_off import NeedFailed, bring_up_needs
     from sbxcompose.engine.session import Session
@@ -44,11 +38,8 @@ def command(
     names = Names(project)
     target = names.resolve(name)
     instance = Instance(target.sandbox, target.process, target.replica or 1)
-    process = next(
-        each
-        for each in (*project.processes(), *project.inactive)
-        if (each.sandbox, each.name) == (target.sandbox, target.process)
-    )
+    process = project.process(target.sandbox, target.process)
+    assert process is not None, "the name was resolved"
     reporter = Reporter(shell, project)
 
     async def prepare(session: Session) -> None:
@@ -61,5 +52,4 @@ def command(
             await reporter.show_failures(session, result)
             raise ProcessFailed(f"{name} was not run: what it needs did not come up")
 
-    how = Foreground(env=env, workdir=workdir, user=user, detach=detach)
     return run_in_foreground(shell, project, instance, arguments or process.command, how, prepare, reporter.tell)

@@ -156,13 +156,13 @@ class Reporter:
 
     def _ports(self, instance: Instance) -> list[int]:
         """The ports that the process is known to use: its health check's, and what its variables call PORT."""
-        for process in (*self._project.processes(), *self._project.inactive):
-            if (process.sandbox, process.name) == (instance.sandbox, instance.process):
-                own = [process.health_check.port] if process.health_check else []
-                sandbox = next(each for each in self._project.sandboxes if each.name == process.sandbox)
-                named = [int(value) for name, value in process.env if name.endswith("PORT") and value.isdecimal()]
-                return list(dict.fromkeys([*own, *named, *sandbox.ports]))
-        return []
+        process = self._project.process(instance.sandbox, instance.process)
+        if process is None:
+            return []
+        own = [process.health_check.port] if process.health_check else []
+        sandbox = next(each for each in self._project.sandboxes if each.name == process.sandbox)
+        named = [int(value) for name, value in process.env if name.endswith("PORT") and value.isdecimal()]
+        return list(dict.fromkeys([*own, *named, *sandbox.ports]))
 
 
 def _instance(action: object) -> Instance | None:

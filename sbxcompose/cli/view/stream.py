@@ -71,7 +71,7 @@ class LogView:
     def _labels(self, project: Project) -> dict[Instance, str]:
         return {
             instance: self._names.instance(instance)
-            for process in (*project.processes(), *project.inactive)
+            for process in project.every_process()
             if not process.name.startswith("@")
             for instance in (Instance(process.sandbox, process.name, each + 1) for each in range(process.replicas))
         }
