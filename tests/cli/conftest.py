@@ -67,3 +67,10 @@ def sbx_alone(tmp_path: Path, home: Home) -> Iterator[Sbx]:
     finally:
         runner.close()
         runner.run("host", "stop", "--force", code=None)
+
+
+@pytest.fixture
+def dry(tmp_path: Path, home: Home) -> Iterator[Sbx]:
+    """The command in an empty project directory, for what needs no host; the test fails if it has started one."""
+    yield Sbx(_project(tmp_path), home, home.environment())
+    assert not (home.runtime / "host.sock").exists(), "a host was started"

@@ -88,19 +88,19 @@ processes:
     assert "next was not started: held up by web" in up.stderr
 
 
-def test_a_project_in_a_folder_that_is_gone(sbx: Sbx) -> None:
-    gone = sbx.project / "gone"
+def test_a_project_in_a_folder_that_is_gone(dry: Sbx) -> None:
+    gone = dry.project / "gone"
     gone.mkdir()
-    sbx.write("processes: {}\n")
-    done = sbx.run("--project-directory", str(gone / "nix"), "ps", code=None)
+    dry.write("processes: {}\n")
+    done = dry.run("--project-directory", str(gone / "nix"), "ps", code=None)
     assert "Traceback" not in done.stderr
     assert done.code in (0, 2)
 
 
-def test_no_traceback_when_the_working_directory_was_removed(sbx: Sbx) -> None:
+def test_no_traceback_when_the_working_directory_was_removed(dry: Sbx) -> None:
     script = f"mkdir gone && cd gone && rmdir ../gone && exec {os.fspath(COMMAND)} ps"
     done = subprocess.run(
-        ["sh", "-c", script], cwd=sbx.project, env=sbx.env, capture_output=True, text=True, check=False
+        ["sh", "-c", script], cwd=dry.project, env=dry.env, capture_output=True, text=True, check=False
     )
     assert done.returncode == 2, done.stderr
     assert "Traceback" not in done.stderr
@@ -125,10 +125,10 @@ def test_no_traceback_when_the_working_directory_was_removed(sbx: Sbx) -> None:
     ids=lambda value: " ".join(value) if isinstance(value, list) else None,
 )
 def test_a_wrong_command_line_is_answered_with_what_may_have_been_meant(
-    sbx: Sbx, arguments: list[str], words: list[str]
+    dry: Sbx, arguments: list[str], words: list[str]
 ) -> None:
-    sbx.write("processes: {web: {command: 'true'}}\n")
-    said = refused(sbx, *arguments)
+    dry.write("processes: {web: {command: 'true'}}\n")
+    said = refused(dry, *arguments)
     for word in words:
         assert word in said, said
 

@@ -109,20 +109,20 @@ def test_one_replica_by_its_number(sbx: Sbx) -> None:
 
 
 @pytest.mark.parametrize("command", ["up", "down", "start", "stop", "restart", "kill", "ps", "why", "plan", "wait"])
-def test_an_unknown_name_is_refused_everywhere_with_what_there_is(sbx: Sbx, command: str) -> None:
-    sbx.write(THREE)
-    said = refused(sbx, command, "wbe")
+def test_an_unknown_name_is_refused_everywhere_with_what_there_is(dry: Sbx, command: str) -> None:
+    dry.write(THREE)
+    said = refused(dry, command, "wbe")
     assert "no process named `wbe`" in said
     assert "`web`" in said
 
 
-def test_a_name_in_two_sandboxes_has_to_be_told_apart(sbx: Sbx) -> None:
-    sbx.write(f"""
+def test_a_name_in_two_sandboxes_has_to_be_told_apart(dry: Sbx) -> None:
+    dry.write(f"""
 sandboxes:
   one: {{processes: {{web: {{command: {FOREVER}}}}}}}
   two: {{processes: {{web: {{command: {FOREVER}}}}}}}
 """)
-    said = refused(sbx, "stop", "web")
+    said = refused(dry, "stop", "web")
     assert "one/web" in said
     assert "two/web" in said
 

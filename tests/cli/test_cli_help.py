@@ -11,9 +11,9 @@ from tests.support.command import Sbx
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_every_command_has_a_help_that_says_more_than_its_options(
-    tmp_path_factory: pytest.TempPathFactory, sbx: Sbx, name: str
+    tmp_path_factory: pytest.TempPathFactory, dry: Sbx, name: str
 ) -> None:
-    done = sbx.run(name, "--help", cwd=tmp_path_factory.mktemp("nowhere"))
+    done = dry.run(name, "--help", cwd=tmp_path_factory.mktemp("nowhere"))
     assert done.stdout.startswith(f"Usage: sbxcompose {name} ")
     assert done.stderr == ""
     _, _, rest = done.stdout.partition("\n\n")
@@ -22,32 +22,32 @@ def test_every_command_has_a_help_that_says_more_than_its_options(
     assert all(len(line) <= 80 for line in done.stdout.splitlines())
 
 
-def test_the_help_lists_every_command_and_teaches(sbx: Sbx) -> None:
-    shown = sbx.run("--help").stdout
+def test_the_help_lists_every_command_and_teaches(dry: Sbx) -> None:
+    shown = dry.run("--help").stdout
     for name, (_, text) in COMMANDS.items():
         assert f"  {name} " in shown
         assert text.split()[0] in shown
     assert "sbxcompose logs -f web" in shown
     assert "Exit codes" in shown
-    assert sbx.run("-h").stdout == shown
+    assert dry.run("-h").stdout == shown
 
 
-def test_without_a_command_it_shows_its_help(sbx: Sbx) -> None:
-    done = sbx.run(code=None)
+def test_without_a_command_it_shows_its_help(dry: Sbx) -> None:
+    done = dry.run(code=None)
     assert done.code in (0, 2)
     assert "Usage: sbxcompose" in done.stdout + done.stderr
 
 
 @pytest.mark.parametrize("arguments", [["--version"], ["-V"], ["version"]], ids=" ".join)
-def test_version(sbx: Sbx, arguments: list[str]) -> None:
-    assert sbx.run(*arguments).stdout == f"sbxcompose {__version__}\n"
+def test_version(dry: Sbx, arguments: list[str]) -> None:
+    assert dry.run(*arguments).stdout == f"sbxcompose {__version__}\n"
 
 
-def test_version_for_programs(sbx: Sbx) -> None:
-    assert sbx.run("version", "--short").stdout == f"{__version__}\n"
-    assert sbx.run("version", "--json").json == {"version": __version__}
+def test_version_for_programs(dry: Sbx) -> None:
+    assert dry.run("version", "--short").stdout == f"{__version__}\n"
+    assert dry.run("version", "--json").json == {"version": __version__}
 
 
 @pytest.mark.parametrize("name", ["serve", "status", "stop"])
-def test_the_commands_of_host_explain_themselves(sbx: Sbx, name: str) -> None:
-    assert sbx.run("host", name, "--help").stdout.startswith(f"Usage: sbxcompose host {name} ")
+def test_the_commands_of_host_explain_themselves(dry: Sbx, name: str) -> None:
+    assert dry.run("host", name, "--help").stdout.startswith(f"Usage: sbxcompose host {name} ")

@@ -210,9 +210,9 @@ def test_a_reader_that_has_seen_enough_ends_logs_quietly(sbx: Sbx) -> None:
         (["nix"], "no process named `nix`"),
     ],
 )
-def test_nonsense_is_refused(sbx: Sbx, arguments: list[str], word: str) -> None:
-    sbx.write("processes: {a: {command: 'true'}}\n")
-    assert word in refused(sbx, "logs", *arguments)
+def test_nonsense_is_refused(dry: Sbx, arguments: list[str], word: str) -> None:
+    dry.write("processes: {a: {command: 'true'}}\n")
+    assert word in refused(dry, "logs", *arguments)
 
 
 def test_logs_before_anything_was_started_are_empty(sbx: Sbx) -> None:

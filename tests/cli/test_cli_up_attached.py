@@ -281,7 +281,7 @@ processes:
     assert "web.2 exited with code 1" in sbx.run("up", code=1).stderr
 
 
-def test_up_in_a_folder_without_a_file(sbx: Sbx) -> None:
-    said = refused(sbx, "up")
+def test_up_in_a_folder_without_a_file(dry: Sbx) -> None:
+    said = refused(dry, "up")
     assert "sbxcompose.yaml" in said
     assert json.dumps(said)

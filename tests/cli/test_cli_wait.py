@@ -166,10 +166,10 @@ def test_wait_for_exit_gives_up_at_its_deadline(sbx: Sbx) -> None:
     assert "still running after" in refused(sbx, "wait", "--for", "exit", "--timeout", "50ms", code=124)
 
 
-def test_options_that_contradict_each_other_are_refused(sbx: Sbx) -> None:
-    sbx.write(f"processes: {{web: {{command: {FOREVER}}}}}\n")
-    assert "goes with `--wait`" in refused(sbx, "up", "--wait-timeout", "1s")
-    assert "does not go with" in refused(sbx, "up", "-d", "--abort-on-exit")
-    assert "does not go with" in refused(sbx, "up", "--wait", "--exit-code-from", "web")
-    assert "no process named `nix`" in refused(sbx, "up", "--exit-code-from", "nix")
-    assert "duration" in refused(sbx, "up", "--wait", "--wait-timeout", "soon")
+def test_options_that_contradict_each_other_are_refused(dry: Sbx) -> None:
+    dry.write(f"processes: {{web: {{command: {FOREVER}}}}}\n")
+    assert "goes with `--wait`" in refused(dry, "up", "--wait-timeout", "1s")
+    assert "does not go with" in refused(dry, "up", "-d", "--abort-on-exit")
+    assert "does not go with" in refused(dry, "up", "--wait", "--exit-code-from", "web")
+    assert "no process named `nix`" in refused(dry, "up", "--exit-code-from", "nix")
+    assert "duration" in refused(dry, "up", "--wait", "--wait-timeout", "soon")

@@ -134,7 +134,7 @@ processes:
 """)
     plan = sbx.run("plan")
     order_of(plan.stdout, "create sandbox main", "start db", "wait until db is ready", "start web")
-    assert "1 sandbox to change, 2 to start" in plan.stderr
+    assert "1 sandbox to change, 2 to start" in plan.stdout
     sbx.run("plan", "--exit-code", code=5)
     assert rows(sbx) == {name: row for name, row in rows(sbx).items() if row["pid"] is None}
     assert sbx.run("ps", "-q").stdout.split() == ["db", "web"]
@@ -183,11 +183,11 @@ processes:
 """
 
 
-def test_config_shows_the_file_as_it_is_understood(sbx: Sbx) -> None:
-    sbx.write(CONFIG)
-    sbx.write("processes: {web: {env: {OVER: laid}}}\n", "sbxcompose.override.yaml")
-    as_json: dict[str, Any] = sbx.run("--profile", "store", "config", "--json", env={"PORT": "90"}).json
-    assert yaml.safe_load(sbx.run("--profile", "store", "config", env={"PORT": "90"}).stdout) == as_json
+def test_config_shows_the_file_as_it_is_understood(dry: Sbx) -> None:
+    dry.write(CONFIG)
+    dry.write("processes: {web: {env: {OVER: laid}}}\n", "sbxcompose.override.yaml")
+    as_json: dict[str, Any] = dry.run("--profile", "store", "config", "--json", env={"PORT": "90"}).json
+    assert yaml.safe_load(dry.run("--profile", "store", "config", env={"PORT": "90"}).stdout) == as_json
     processes = as_json["sandboxes"]["main"]["processes"]
     assert as_json["name"] == "shop"
     assert "run --port 90" in processes["web"]["command"]
@@ -196,26 +196,26 @@ def test_config_shows_the_file_as_it_is_understood(sbx: Sbx) -> None:
     assert processes["db"]["stop"]["grace"] == "1m30s"
 
 
-def test_config_quiet_names_and_profiles(sbx: Sbx) -> None:
-    sbx.write(CONFIG.replace("    depends_on: [db]\n", ""))
-    assert sbx.run("config", "--quiet").stdout == ""
-    assert sbx.run("config", "--services").stdout == "web\n"
-    assert sorted(sbx.run("--profile", "store", "config", "--processes").stdout.split()) == ["db", "web"]
-    assert sbx.run("config", "--profiles").stdout == "store\n"
+def test_config_quiet_names_and_profiles(dry: Sbx) -> None:
+    dry.write(CONFIG.replace("    depends_on: [db]\n", ""))
+    assert dry.run("config", "--quiet").stdout == ""
+    assert dry.run("config", "--services").stdout == "web\n"
+    assert sorted(dry.run("--profile", "store", "config", "--processes").stdout.split()) == ["db", "web"]
+    assert dry.run("config", "--profiles").stdout == "store\n"
 
 
-def test_config_is_a_file_that_means_the_same(sbx: Sbx) -> None:
-    sbx.write(CONFIG.replace(", profiles: [store]", ""))
-    first = sbx.run("config").stdout
-    sbx.write(first, "again/sbxcompose.yaml")
-    assert sbx.run("config", cwd=sbx.project / "again").stdout == first
+def test_config_is_a_file_that_means_the_same(dry: Sbx) -> None:
+    dry.write(CONFIG.replace(", profiles: [store]", ""))
+    first = dry.run("config").stdout
+    dry.write(first, "again/sbxcompose.yaml")
+    assert dry.run("config", cwd=dry.project / "again").stdout == first
 
 
-def test_the_schema_accepts_what_config_prints_and_refuses_nonsense(sbx: Sbx) -> None:
-    schema = sbx.run("schema").json
+def test_the_schema_accepts_what_config_prints_and_refuses_nonsense(dry: Sbx) -> None:
+    schema = dry.run("schema").json
     jsonschema.Draft202012Validator.check_schema(schema)
-    sbx.write(CONFIG.replace(", profiles: [store]", ""))
-    jsonschema.validate(sbx.run("config", "--json").json, schema)
+    dry.write(CONFIG.replace(", profiles: [store]", ""))
+    jsonschema.validate(dry.run("config", "--json").json, schema)
     with pytest.raises(jsonschema.ValidationError):
         jsonschema.validate({"processes": {"web": {"comand": "x"}}}, schema)
     published = Path(__file__).resolve().parents[2] / "schemas/sbxcompose.schema.json"
