@@ -9,18 +9,18 @@ from tests.support.command import Sbx
 
 
 def test_wait_is_over_once_services_are_ready_and_one_shots_have_completed(sbx: Sbx) -> None:
-    gate = Gate(sbx)
+    web, job = Gate(sbx, "web.gate"), Gate(sbx, "job.gate")
     sbx.write(f"""
 processes:
-  web: {{command: "read _ < gate; echo ready; {FOREVER}", ready_when: {{log: ready}}}}
-  job: {{command: "read _ < gate", restart: never}}
+  web: {{command: "read _ < web.gate; echo ready; {FOREVER}", ready_when: {{log: ready}}}}
+  job: {{command: "read _ < job.gate", restart: never}}
   plain: {{command: {FOREVER}, depends_on: {{job: completed}}}}
 """)
     with sbx.start("up", "-d", "--wait") as up:
         up.wait_for("job started")
         assert up.process.poll() is None
-        gate.open()
-        gate.open()
+        web.open()
+        job.open()
         done = up.wait()
     assert done.code == 0
     assert "2 ready, 1 completed" in done.stderr
