@@ -127,6 +127,7 @@ class Transport:
     def __init__(self, address: Address) -> None:
         self.address = address
         self._idle: list[_Connection] = []
+        self._closed = False
 
     async def request(
         self, method: str, path: str, *, headers: Mapping[str, str] | None = None, body: Any = None
@@ -143,7 +144,7 @@ class Transport:
             except Unreachable:
                 if attempt == 2 or method != "GET":
                     raise
-                self.close()
+                self._drop_idle()
         raise AssertionError("unreachable")
 
     @asynccontextmanager
@@ -159,7 +160,7 @@ class Transport:
         except BaseException:
             connection.close()
             raise
-        if connection.reusable():
+        if connection.reusable() and not self._closed:
             self._idle.append(connection)
         else:
             connection.close()
@@ -200,7 +201,11 @@ class Transport:
             raise _unreachable(self.address, error) from error
 
     def close(self) -> None:
-        """Close the kept connections."""
+        """Close the kept connections, and keep none of those that are still in use once they are done."""
+        self._closed = True
+        self._drop_idle()
+
+    def _drop_idle(self) -> None:
         while self._idle:
             self._idle.pop().close()
 

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Protocol
 
 from sbxcompose.api.lifecycle import Lifecycle
 from sbxcompose.api.models import CreateRequest, SandboxInfo
 from sbxcompose.api.sandbox import SandboxClient
 from sbxcompose.api.transport import Address, Transport
-from sbxcompose.errors import Conflict, Unsupported
+from sbxcompose.errors import Conflict, Unreachable, Unsupported
 from sbxcompose.spec.project import Project, Sandbox
+
+TRIES = 5
+PAUSE = 0.05
+"""Seconds before what may not have been done is asked for again; doubled each time."""
 
 
 class Provider(Protocol):
@@ -55,11 +60,18 @@ class LocalProvider:
             exposed_ports=list(sandbox.ports) or None,
             project_directory=self._project.directory,
         )
-        try:
-            await self._lifecycle.create(request)
-        except Conflict as error:
-            if error.code == "PROJECT_DIRECTORY":
-                raise
+        for attempt in range(1, TRIES + 1):
+            try:
+                await self._lifecycle.create(request)
+                break
+            except Conflict as error:
+                if error.code == "PROJECT_DIRECTORY":
+                    raise
+                break  # somebody else has just made it, or we have, and the answer was lost
+            except Unreachable:
+                if attempt == TRIES:
+                    raise
+                await asyncio.sleep(PAUSE * 2**attempt)
         info = await self.find(sandbox)
         if info is None:
             raise Unsupported(f"sandbox {sandbox.full_name} was ended while it was being created")

@@ -175,7 +175,11 @@ class Session:
         for call in self._on_link:
             call(link)
         self._ready[sandbox.name] = Readiness(link, self.command_request)
-        await link.open(output=self._output or _reads_lines(sandbox))
+        try:
+            await link.open(output=self._output or _reads_lines(sandbox))
+        except BaseException:
+            await link.close()
+            raise
         self.links[sandbox.name] = link
         self._linked.set()
 

@@ -27,12 +27,10 @@ def test_exec_runs_where_the_process_runs_with_its_variables_and_streams(sbx: Sb
     assert done.stderr == "err\n"
 
 
-@pytest.mark.parametrize(
-    "script, code", [("exit 0", 0), ("exit 7", 7), ("exit 255", 255), ("kill -9 $$", 137), ("kill -TERM $$", 143)]
-)
-def test_exec_passes_the_exit_code_on(sbx: Sbx, script: str, code: int) -> None:
+def test_exec_passes_the_exit_code_on(sbx: Sbx) -> None:
     web(sbx)
-    assert sbx.run("exec", "web", "sh", "-c", script, code=code).stderr == ""
+    for script, code in (("exit 0", 0), ("exit 7", 7), ("exit 255", 255), ("kill -9 $$", 137), ("kill $$", 143)):
+        assert sbx.run("exec", "web", "sh", "-c", script, code=code).stderr == ""
 
 
 def test_exec_passes_standard_input_on_byte_by_byte_and_closes_it(sbx: Sbx) -> None:

@@ -9,7 +9,7 @@ from msgspec import Struct
 from sbxcompose.engine import events
 from sbxcompose.engine.ready import own_words, row_end
 from sbxcompose.plan.observed import Instance, Phase, Row
-from sbxcompose.plan.steps import Await, Start, Stop
+from sbxcompose.plan.steps import Await, Start, Step, Stop
 
 
 class Tone(StrEnum):
@@ -28,8 +28,39 @@ class Announcement(Struct, frozen=True):
     tone: Tone = Tone.PLAIN
 
 
-def announce(event: events.Event) -> Announcement | None:
-    """The line for an event; None for one that is not worth a line."""
+class Announcer:
+    """Puts events into lines, in an order that makes sense: a process has started before it has ended.
+
+    The answer to a start, the first change of its row and the beginning of its log arrive in any order.
+    """
+
+    def __init__(self) -> None:
+        self._starting: set[Instance] = set()
+
+    def __call__(self, event: events.Event) -> list[Announcement]:
+        """The lines for an event; none for one that is not worth a line."""
+        match event:
+            case events.StepBegun(Step(action=Start(instance=instance))):
+                self._starting.add(instance)
+                return []
+            case events.StepFailed(Step(action=Start(instance=instance))):
+                self._starting.discard(instance)
+            case events.StepDone(Step(action=Start(instance=instance))) | events.RunBegan(instance):
+                return self._started(instance)
+            case events.RowChanged(row, _) if row.instance in self._starting:
+                ended = None if row.live else _ended(row)
+                return [*self._started(row.instance), *filter(None, [ended])]
+        said = _announce(event)
+        return [said] if said is not None else []
+
+    def _started(self, instance: Instance) -> list[Announcement]:
+        if instance not in self._starting:
+            return []
+        self._starting.discard(instance)
+        return [Announcement(instance, "started")]
+
+
+def _announce(event: events.Event) -> Announcement | None:
     match event:
         case events.StepDone(step):
             return _done(step.action)
@@ -38,11 +69,8 @@ def announce(event: events.Event) -> Announcement | None:
         case events.RowChanged(row, before):
             return _changed(row, before)
         case events.OutputLost(instance, size):
-            return Announcement(
-                instance,
-                f"{size} bytes of its output are gone: it wrote faster than they were read",
-                Tone.BAD,
-            )
+            words = f"{size} bytes of its output are gone: it wrote faster than they were read"
+            return Announcement(instance, words, Tone.BAD)
         case events.Reconnecting(sandbox, reason):
             return Announcement(None, f"sandbox {sandbox}: {reason}; connecting again")
         case _:
@@ -51,8 +79,6 @@ def announce(event: events.Event) -> Announcement | None:
 
 def _done(action: object) -> Announcement | None:
     match action:
-        case Start(_, instance):
-            return Announcement(instance, "started")
         case Await(instance, condition):
             return Announcement(instance, f"is {condition}", Tone.GOOD) if condition != "completed" else None
         case _:
@@ -81,13 +107,8 @@ def _changed(row: Row, before: Row | None) -> Announcement | None:
             if row.next_restart_at is not None and row.exit is not None and row.exit.at is not None:
                 wait = f", starts again in {max(row.next_restart_at - row.exit.at, 0):g}s"
             return Announcement(row.instance, f"{row_end(row)}{wait}", Tone.BAD)
-        case Phase.EXITED:
-            if row.completed:
-                return Announcement(row.instance, "completed", Tone.GOOD)
-            good = row.exit is not None and row.exit.success
-            return Announcement(row.instance, row_end(row), Tone.PLAIN if good else Tone.BAD)
-        case Phase.STOPPED:
-            return Announcement(row.instance, "stopped")
+        case Phase.EXITED | Phase.STOPPED:
+            return _ended(row)
         case Phase.UNHEALTHY:
             seen = f": {row.last_check}" if row.last_check else ""
             return Announcement(row.instance, f"is unhealthy{seen}", Tone.BAD)
@@ -97,3 +118,12 @@ def _changed(row: Row, before: Row | None) -> Announcement | None:
             return Announcement(row.instance, "is healthy again", Tone.GOOD)
         case _:
             return None
+
+
+def _ended(row: Row) -> Announcement:
+    if row.phase is Phase.STOPPED:
+        return Announcement(row.instance, "stopped")
+    if row.completed:
+        return Announcement(row.instance, "completed", Tone.GOOD)
+    good = row.exit is not None and row.exit.success
+    return Announcement(row.instance, row_end(row), Tone.PLAIN if good else Tone.BAD)

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 from msgspec.structs import replace
 
 from sbxcompose.cli.context import Shell
-from sbxcompose.cli.view.announce import Announcement, Tone, announce
+from sbxcompose.cli.view.announce import Announcement, Announcer, Tone
 from sbxcompose.cli.view.held_up import held_up
 from sbxcompose.cli.view.secrets import secret_values
 from sbxcompose.engine.events import Event
@@ -35,14 +35,14 @@ class Reporter:
 
     def __init__(self, shell: Shell, project: Project) -> None:
         self._shell = shell
+        self._announcer = Announcer()
         self._project = project
         self._names = Names(project)
         self._masker = Masker(secret_values(project))
 
     def tell(self, event: Event) -> None:
         """One line, if the event is worth one."""
-        said = announce(event)
-        if said is not None:
+        for said in self._announcer(event):
             self._shell.say(self._masked(self.line(said)))
 
     def _masked(self, text: str) -> str:

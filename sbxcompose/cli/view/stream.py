@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection
 from msgspec import Struct
 
 from sbxcompose.cli.context import Shell
-from sbxcompose.cli.view.announce import Announcement, Tone, announce
+from sbxcompose.cli.view.announce import Announcement, Announcer, Tone
 from sbxcompose.cli.view.secrets import secret_values
 from sbxcompose.engine import events
 from sbxcompose.logs.mask import Masker
@@ -20,7 +20,6 @@ from sbxcompose.logs.render import JsonRenderer, PrefixedRenderer, Renderer
 from sbxcompose.logs.write import FdSink
 from sbxcompose.plan.names import Names
 from sbxcompose.plan.observed import Instance, Observed
-from sbxcompose.plan.steps import Start, Step
 from sbxcompose.spec.project import Project
 
 STALLED = 1024 * 1024
@@ -51,7 +50,7 @@ class LogView:
         self._names = Names(project, observed)
         self._shown = None if shown is None else frozenset(shown)
         self._muted = False
-        self._starting: set[Instance] = set()
+        self._announcer = Announcer()
         self._sources: dict[tuple[Instance, int, int], Source] = {}
         self._masker = Masker(secret_values(project))
         self.sink = FdSink(sys.stdout.fileno())
@@ -89,28 +88,10 @@ class LogView:
             for stream in (1, 2):
                 self._log.end(self._source(event.instance, stream, event.run))
                 del self._sources[event.instance, stream, event.run]
-        said = self._started(event) if self._is_start(event) else announce(event)
-        if said is not None and (said.instance is None or self._shows(said.instance)):
-            self.say(said)
+        for said in self._announcer(event):
+            if said.instance is None or self._shows(said.instance):
+                self.say(said)
         self.heard(event)
-
-    def _is_start(self, event: events.Event) -> bool:
-        match event:
-            case events.StepBegun(Step(action=Start())) | events.StepDone(Step(action=Start())) | events.RunBegan():
-                return True
-            case _:
-                return False
-
-    def _started(self, event: events.Event) -> Announcement | None:
-        """Say that a process was started before its first line is shown: the run's begin comes with its output."""
-        match event:
-            case events.StepBegun(Step(action=Start(instance=instance))):
-                self._starting.add(instance)
-            case events.StepDone(Step(action=Start(instance=instance))) | events.RunBegan(instance):
-                if instance in self._starting:
-                    self._starting.discard(instance)
-                    return Announcement(instance, "started")
-        return None
 
     def say(self, said: Announcement) -> None:
         """A line of ours between the lines of the processes."""

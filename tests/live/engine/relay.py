@@ -28,7 +28,7 @@ class Relay:
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def __aenter__(self) -> Self:
-        self._server = await asyncio.start_unix_server(self._serve, str(self.path))
+        self._server = await asyncio.start_unix_server(self._accept, str(self.path))
         return self
 
     async def __aexit__(
@@ -49,10 +49,11 @@ class Relay:
         """The requests that are no reads."""
         return [each for each in self.requests if not each.startswith("GET ") and "/watch" not in each]
 
+    def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """No coroutine: a connection that has just been accepted counts at once, also when we end."""
+        self._tasks.add(asyncio.ensure_future(self._serve(reader, writer)))
+
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        self._tasks.add(task)
         upstream_reader, upstream = await asyncio.open_unix_connection(str(self._target))
         mine = {writer, upstream}
         self._writers |= mine

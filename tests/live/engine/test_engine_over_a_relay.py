@@ -13,7 +13,7 @@ import pytest
 from sbxcompose.api.models import ProcessInfo, StartRequest
 from sbxcompose.api.sandbox import Env, SandboxClient
 from sbxcompose.api.transport import Address
-from sbxcompose.cli.view.announce import announce
+from sbxcompose.cli.view.announce import Announcer
 from sbxcompose.engine.events import Event, Reconnecting, nobody
 from sbxcompose.engine.execute import Result
 from sbxcompose.engine.link import Link
@@ -165,9 +165,7 @@ def test_a_connection_that_breaks_again_and_again_loses_and_doubles_nothing(
     "request_lost",
     [
         "batch",
-        pytest.param(
-            "/sandboxes", marks=pytest.mark.xfail(strict=True, reason="a lost answer to creating a sandbox ends `up`")
-        ),
+        "/sandboxes",
     ],
 )
 def test_an_answer_that_is_lost_starts_nothing_twice(host_environ: Home, tmp_path: Path, request_lost: str) -> None:
@@ -204,7 +202,6 @@ def test_an_answer_that_is_lost_stops_everything_all_the_same(host_environ: Home
     with_host(host_environ, tmp_path, CHAIN, body)
 
 
-@pytest.mark.xfail(strict=True, reason="told in the order in which the watch and the answer happen to arrive")
 def test_nothing_is_said_to_have_ended_before_it_is_said_to_have_started(
     host_environ: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -225,10 +222,10 @@ def test_nothing_is_said_to_have_ended_before_it_is_said_to_have_started(
 
     async def body(relay: Relay, project: Project) -> None:
         said: list[str] = []
+        announcer = Announcer()
 
         def tell(event: Event) -> None:
-            if (words := announce(event)) is not None:
-                said.append(words.text)
+            said.extend(words.text for words in announcer(event))
 
         async with session(relay, project, tell) as own:
             own.on_link(links.append)
