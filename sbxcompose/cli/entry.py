@@ -11,7 +11,11 @@ from sbxcompose.cli.ending import written
 
 def main() -> None:
     """Run the command line and exit with its code."""
-    sys.exit(written(_version if sys.argv[1:] in (["--version"], ["-V"]) else _run))
+    try:
+        sys.exit(written(_version if sys.argv[1:] in (["--version"], ["-V"]) else _run))
+    except KeyboardInterrupt:  # while importing; later the commands deal with it
+        print("interrupted", file=sys.stderr)
+        sys.exit(130)
 
 
 def _version() -> int:

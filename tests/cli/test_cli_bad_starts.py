@@ -9,7 +9,7 @@ import subprocess
 
 import pytest
 
-from tests.cli.looking import FOREVER, pids, refused, rows
+from tests.cli.looking import FOREVER, pids, refused
 from tests.support.command import COMMAND, Sbx
 
 WAITS = f"  next: {{command: {FOREVER}, depends_on: [web]}}\n  other: {{command: {FOREVER}}}\n"
@@ -134,11 +134,15 @@ def test_a_wrong_command_line_is_answered_with_what_may_have_been_meant(
 
 
 def test_an_interrupted_look_is_just_interrupted(sbx: Sbx) -> None:
-    sbx.write(f"processes: {{web: {{command: {FOREVER}}}}}\n")
+    sbx.write(f"""
+processes:
+  web: {{command: "echo up; {FOREVER}"}}
+  job: {{command: "true", restart: never}}
+""")
     sbx.run("up", "-d")
     with sbx.start("wait", "--for", "exit") as wait, sbx.start("logs", "-f") as logs:
-        (sbx.project / "more.yaml").write_text("{}")
-        rows(sbx)
+        wait.wait_for("job exited")
+        logs.wait_for("up")
         for each in (wait, logs):
             each.signal(signal.SIGINT)
             done = each.wait()

@@ -64,6 +64,7 @@ def test_a_killed_part_of_the_host_costs_no_line_and_no_process(sbx_alone: Sbx, 
     sbx.write(ECHO)
     with feeding(sbx) as descriptor, sbx.start("up") as up:
         up.wait_for("echo started")
+        up.wait_for("other started")
         before = pids(sbx)
         host = sbx.host_pids()
         written = feed(descriptor, 0, 500)
