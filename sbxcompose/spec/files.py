@@ -71,7 +71,7 @@ def _search(here: str, sources: Sources) -> str:
     listed = ", ".join(f"`{name}`" for name in NAMES[:-1])
     raise SpecNotFound(
         f"no {listed} or `{NAMES[-1]}` in {here}, nor in any folder above it",
-        hint="`sbxcompose init` writes one, and `-f FILE` names another",
+        hint="write one (a few lines under `processes:` will do), or name another file with `-f FILE`",
     )
 
 
