@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import json
 from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
@@ -79,16 +78,21 @@ def _streams(levels: list[str]) -> frozenset[int]:
 
 def _signal(recorded: Recorded, line: LogLine, pid: int | None) -> dict[str, Any]:
     identity = f"{recorded.info.id}/{line.position}/{line.log}".encode("utf-8", "surrogateescape")
-    attributes = {"stream": STREAM_NAMES[line.stream], "processId": line.log, "run": line.run}
+    about = {
+        "process.id": line.log,
+        "process.pid": "" if pid is None else str(pid),
+        "process.run": str(line.run),
+        "log.iostream": STREAM_NAMES[line.stream],
+    }
     return {
         "timestamp": line.time_ms,
         "uuid": str(UUID(bytes=hashlib.blake2b(identity, digest_size=16).digest(), version=5)),
         "namespace": recorded.info.namespace,
         "application": "",
         "sandboxId": recorded.info.id,
-        "resourceAttributes": [["process.id", line.log], ["process.pid", "" if pid is None else str(pid)]],
+        "resourceAttributes": [list(each) for each in about.items()],
         "body": line.text,
-        "logAttributes": json.dumps(attributes, separators=(",", ":")),
+        "logAttributes": "{}",  # the vendor's command line prints what it finds here below each line
         "allocations": [],
         "functionRuns": [],
         "level": LEVELS[line.stream],
