@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.live.host.hosts import client_of, live_host
+from tests.live.host.hosts import LiveHost, client_of, live_host
 from tests.support.home import Home
 
 
@@ -17,3 +17,9 @@ def test_a_key_tells_its_project_and_the_project_itself(host_environ: Home) -> N
         with client_of(tcp=host.status["tcp"], key="wrong") as stranger:
             refused = stranger.post("/platform/v1/keys/introspect")
             assert (refused.status_code, refused.json()["code"]) == (401, "UNAUTHORIZED")
+
+
+def test_the_openapi_document_is_served(host: LiveHost) -> None:
+    answer = host.http.get("/openapi.json").raise_for_status()
+    assert answer.headers["content-type"] == "application/json"
+    assert answer.json()["paths"]["/sandboxes"]["post"]["responses"]["200"]
