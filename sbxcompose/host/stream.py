@@ -56,8 +56,9 @@ class StreamAnswer:
         headers = [(b"content-type", self.media_type.encode())]
         headers += [(name.encode(), value.encode()) for name, value in self._headers.items()]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
-        async for piece in _nothing() if head_only else self._content:
-            await send({"type": "http.response.body", "body": piece, "more_body": True})
+        if not head_only:
+            async for piece in self._content:
+                await send({"type": "http.response.body", "body": piece, "more_body": True})
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
     async def _listen(self, receive: Receive) -> None:
@@ -65,8 +66,3 @@ class StreamAnswer:
         while (message := await receive())["type"] != "http.disconnect":
             if self._on_body is not None and message.get("body"):
                 self._on_body(message["body"])
-
-
-async def _nothing() -> AsyncGenerator[bytes, None]:
-    return
-    yield b""
