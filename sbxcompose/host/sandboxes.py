@@ -20,10 +20,11 @@ from typing import Any
 from msgspec.structs import replace
 
 from sbxcompose.api.models import CreateRequest, ResourcesInfo, SandboxInfo
-from sbxcompose.host import chores
+from sbxcompose.host import chores, recorded
 from sbxcompose.host.keeper.client import Adopted, Exited, KeeperClient
 from sbxcompose.host.problems import Problem, from_os
 from sbxcompose.host.processes import Processes, gather
+from sbxcompose.host.recorded import Recorded
 from sbxcompose.host.records import read_json, write_json
 
 ALPHABET = "0123456789abcdefghijklmnopqrstuvwxyz"
@@ -101,6 +102,14 @@ class Sandboxes:
             return self._terminated[identifier]
         found = self._names.get(identifier) or self._live.get(identifier)
         return found.info if found is not None else self.live(identifier).info
+
+    def recorded(self, identifier: str) -> Recorded:
+        """The logs and rows of a sandbox, also of a terminated one. Raises `Problem`."""
+        info = self.info(identifier)
+        live = self._live.get(info.id)
+        if live is None:
+            return recorded.read(info, self._directory / info.id)
+        return Recorded(info, live.processes.logs(), [each.info() for each in live.processes.rows()])
 
     def page(
         self, *, namespace: str, limit: int, cursor: str | None, backward: bool, status: str | None
@@ -228,9 +237,7 @@ class Sandboxes:
         if sandbox.expiry is not None:
             sandbox.expiry.cancel()
         self._terminated[info.id] = info
-        sandbox.processes.closed()
-        for part in ("processes", "logs"):
-            shutil.rmtree(sandbox.directory / part, ignore_errors=True)
+        sandbox.processes.closed()  # its records and logs stay as long as it is remembered
 
     def _prune(self) -> None:
         surplus = sorted(self._terminated.values(), key=lambda each: each.terminated_at or 0)[:-KEPT_TERMINATED]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
+from urllib.parse import unquote_to_bytes
 
 from starlette.requests import Request
 
@@ -13,6 +15,8 @@ from sbxcompose.host.sandboxes import Sandbox
 
 MAX_BODY = 4 * 1024 * 1024
 """Bytes of an ordinary JSON body."""
+PATIENCE = 60.0
+"""Seconds that such a body may take. (Files and a process's input may take as long as they like.)"""
 MAX_BATCH = 64 * 1024 * 1024
 """Bytes of a batch: thousands of starts."""
 
@@ -29,20 +33,35 @@ def processes_of(request: Request) -> Processes:
 
 
 async def read_body(request: Request, limit: int = MAX_BODY) -> bytes:
-    """The whole body. Raises `Problem` (413) if it is larger than `limit`; no more than that is ever held."""
+    """The whole body. Raises `Problem` if it is larger than `limit` (413; no more than that is ever held), or does
+    not come (408).
+    """
     pieces: list[bytes] = []
     size = 0
-    async for piece in request.stream():
-        size += len(piece)
-        if size > limit:
-            raise Problem(413, f"the body is larger than {limit} bytes", "TOO_LARGE")
-        pieces.append(piece)
+    try:
+        async with asyncio.timeout(PATIENCE):
+            async for piece in request.stream():
+                size += len(piece)
+                if size > limit:
+                    raise Problem(413, f"the body is larger than {limit} bytes", "TOO_LARGE")
+                pieces.append(piece)
+    except TimeoutError:
+        raise Problem(408, f"the body has not come within {PATIENCE:g} s", "TIMEOUT") from None
     return b"".join(pieces)
 
 
 async def read_json(request: Request, limit: int = MAX_BODY) -> dict[str, Any]:
     """The body as a JSON object; an empty one is an empty object. Raises `Invalid` or `Problem`."""
     return messages.decode(await read_body(request, limit))
+
+
+def query_bytes(request: Request, name: str) -> bytes | None:
+    """A value from the query byte for byte, which need not be text; None if it is not there. `+` is a space."""
+    for pair in request.scope["query_string"].split(b"&"):
+        key, _, value = pair.partition(b"=")
+        if unquote_to_bytes(key.replace(b"+", b" ")) == name.encode():
+            return unquote_to_bytes(value.replace(b"+", b" "))
+    return None
 
 
 def query_number(request: Request, name: str, low: int, high: int) -> int | None:

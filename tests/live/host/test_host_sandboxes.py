@@ -47,7 +47,7 @@ def test_the_end_of_a_sandbox_is_the_end_of_all_in_it(host: LiveHost) -> None:
     assert wait_gone([polite["pid"], plain["pid"]], 0)
     assert box.refused("GET", "/processes")[:2] == (409, "SANDBOX_TERMINATED")
     directory = host.home.state / "sandboxes" / box.id
-    assert [each.name for each in directory.iterdir()] == ["sandbox.json"]
+    assert sorted(each.name for each in directory.iterdir()) == ["logs", "processes", "sandbox.json"]
     assert host.box().id != box.id
 
 
