@@ -221,6 +221,11 @@ class SnapshotInfo(Message, frozen=True, kw_only=True):
     resources: dict[str, Any] | None = None
     """Ours: those of its sandbox, which one that begins with it inherits."""
 
+    @classmethod
+    def read(cls, body: Mapping[str, Any]) -> Self:
+        """See `Message.read`; some servers call the id `snapshot_id`."""
+        return super().read({**body, "id": body.get("id") or body["snapshot_id"]})
+
 
 class ShortInfo(Message, frozen=True, kw_only=True):
     """A sandbox in create, claim and copy answers (contract, section 2.4)."""

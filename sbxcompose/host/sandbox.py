@@ -29,7 +29,7 @@ WORKSPACE = "workspace"
 TERMINATION_GRACE_MS = 2_000
 """What a process may take at most to end with its sandbox."""
 _IN_BETWEEN = frozenset({"snapshotting", "suspending"})
-_MADE, _RESUMED, _COPIED = "being made", "being resumed", "being copied"
+_MADE, _HELD, _RESUMED, _COPIED = "being made", "being suspended", "being resumed", "being copied"
 
 
 class Sandbox:
@@ -307,6 +307,8 @@ class Sandbox:
         if self.status == "snapshotting":
             await self._let_go()
             self.become("running")
-        elif self.status in ("suspending", "suspended"):
-            self.info = replace(self.info, status="suspending")
+        elif self.status == "suspending":
             await self._suspend()
+        elif self.status == "suspended":
+            with self._busy_with(_HELD):  # the last server may have begun to wake it
+                await self._hold()
