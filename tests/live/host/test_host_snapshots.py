@@ -218,8 +218,19 @@ def test_a_snapshot_that_the_server_does_not_survive_has_failed(host: LiveHost) 
     fill(host)
     pid = box.shell("echo up; exec sleep 1000", "web")["pid"]
     box.wait_for_line("web", "up")
-    kill_in_the_middle(host, "/sandboxes/box/snapshot", {}, lambda: status(host) == "snapshotting")
-    snapshot = ask(host, "GET", "/sandboxes/box/snapshots")["snapshots"][-1]
+
+    def latest() -> dict[str, Any]:
+        found: dict[str, Any] = ask(host, "GET", "/sandboxes/box/snapshots")["snapshots"][-1]
+        return found
+
+    kill_in_the_middle(
+        host,
+        "/sandboxes/box/snapshot",
+        {},
+        under_way=lambda: status(host) == "snapshotting",
+        caught=lambda: bool(latest()["status"] == "failed"),
+    )
+    snapshot = latest()
     assert (snapshot["status"], snapshot["error"]) == ("failed", "the host ended while it was being taken")
     while status(host) != "running":
         pass
@@ -230,8 +241,10 @@ def test_a_snapshot_that_the_server_does_not_survive_has_failed(host: LiveHost) 
     assert host.http.delete(f"/snapshots/{snapshot['id']}").status_code == 200
 
 
-def kill_in_the_middle(host: LiveHost, path: str, body: dict[str, Any], under_way: Callable[[], bool]) -> None:
-    """Ask for something, and kill the server while it is under way; asked for again if that was too late."""
+def kill_in_the_middle(
+    host: LiveHost, path: str, body: dict[str, Any], under_way: Callable[[], bool], caught: Callable[[], bool]
+) -> None:
+    """Ask for something, and kill the server while it is under way; ask again if that was too late."""
     while True:
         asking = threading.Thread(target=begin_and_lose, args=(host, path, body))
         asking.start()
@@ -240,7 +253,7 @@ def kill_in_the_middle(host: LiveHost, path: str, body: dict[str, Any], under_wa
         if seen:
             host.kill("server")
         asking.join()
-        if seen:
+        if seen and caught():
             return
 
 
@@ -264,7 +277,10 @@ def test_a_create_that_the_server_does_not_survive_has_failed(host: LiveHost) ->
         pending[:] = [each["id"] for each in found]
         return bool(pending)
 
-    kill_in_the_middle(host, "/sandboxes", body, under_way)
+    def caught() -> bool:
+        return status(host, pending[0]) != "running"
+
+    kill_in_the_middle(host, "/sandboxes", body, under_way, caught)
     (number,) = pending
     while (info := ask(host, "GET", f"/sandboxes/{number}"))["status"] != "terminated":
         pass
