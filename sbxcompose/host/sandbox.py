@@ -42,6 +42,8 @@ class Sandbox:
         self.ending: str | None = None
         """Why it is being terminated; None if it is not."""
         self.expired: Callable[[], None] = lambda: None
+        self.idle: Callable[[], None] = lambda: None
+        """Called when something that was done to it is done."""
         self._doing: str | None = _MADE if info.status == "pending" else None
         self._news = News()
         self._traffic = Traffic(0, time.monotonic())
@@ -107,6 +109,8 @@ class Sandbox:
         self.rearm()
         self._news.tell()
         self.processes.look_again()
+        if not self.in_transition:
+            self.idle()
 
     async def until(self, true: Callable[[], bool]) -> None:
         """Wait until something is true of it."""

@@ -114,10 +114,10 @@ def refuse_unsupported(request: CreateRequest) -> None:
         ("template_id", request.template_id),
         ("file_systems", request.file_systems),
         ("secret_names", request.secret_names),
-        ("resources.gpus", (request.resources or {}).get("gpus")),
     ):
         if value:
             raise unsupported(f"{field} is not supported by the local host")
+    _refuse_gpus(request.resources)
     if request.snapshot_id and request.project_directory is not None:
         raise unsupported("snapshot_id: a sandbox that works in a project directory has the files that are there")
     if request.name is None and not request.auto_resume:
@@ -198,6 +198,7 @@ def _resized(info: SandboxInfo, patch: PatchRequest, *, clear_network: bool) -> 
     """Other resources. As at a create they are recorded and shown, and limit nothing: so the resize is done at once."""
     if clear_network or replace(patch, resources=None) != PatchRequest():
         raise Problem(400, "resources cannot be combined with other changes", "BAD_PATCH")
+    _refuse_gpus(patch.resources)
     if info.status != "running":
         words = f"sandbox {info.name or info.id} is {info.status}: only a running one can be resized"
         raise Problem(409, words, "SANDBOX_NOT_RUNNING")
@@ -208,6 +209,11 @@ def _resized(info: SandboxInfo, patch: PatchRequest, *, clear_network: bool) -> 
         return info
     generation = (info.resource_resize.generation if info.resource_resize is not None else 0) + 1
     return replace(info, resources=wanted, resource_resize=ResourceResize(generation=generation, requested=wanted))
+
+
+def _refuse_gpus(resources: dict[str, Any] | None) -> None:
+    if (resources or {}).get("gpus"):
+        raise unsupported("resources.gpus is not supported by the local host")
 
 
 def _needs_name(field: str) -> Problem:

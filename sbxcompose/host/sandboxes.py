@@ -24,7 +24,7 @@ from sbxcompose.host.home import now_ms
 from sbxcompose.host.keeper.client import Adopted, Exited, KeeperClient
 from sbxcompose.host.problems import Problem, from_os
 from sbxcompose.host.processes import Processes, gather
-from sbxcompose.host.records import read_json, write_json
+from sbxcompose.host.records import read_each, write_json
 from sbxcompose.host.sandbox import RECORD, WORKSPACE, Sandbox
 from sbxcompose.host.snapshots import Snapshots, check_copyable
 from sbxcompose.host.starts import Workdir
@@ -45,7 +45,7 @@ class Sandboxes:
         self._directory = directory
         self._keeper = keeper
         self._idle = idle
-        self.snapshots = Snapshots(directory.parent / "snapshots")
+        self.snapshots = Snapshots(directory.parent / "snapshots", idle)
         self._live: dict[str, Sandbox] = {}
         self._terminated: dict[str, SandboxInfo] = {}
         self._names: dict[str, Sandbox] = {}
@@ -172,6 +172,7 @@ class Sandboxes:
         processes = Processes(info.id, directory, workdir, self._keeper)
         processes.idle = self._idle
         sandbox = Sandbox(info, directory, processes)
+        sandbox.idle = self._idle
         sandbox.expired = lambda: chores.do(self._terminate(sandbox, "Success(Timeout)"))
         self._live[info.id] = sandbox
         if info.name is not None:
@@ -242,11 +243,9 @@ class Sandboxes:
     def load(self) -> None:
         """Read what is recorded."""
         self.snapshots.load()
-        for path in sorted(self._directory.glob(f"*/{RECORD}")):
-            value = read_json(path)
+        for value in read_each(self._directory, RECORD):
             with suppress(TypeError):  # a record of something else
-                if isinstance(value, dict) and value.get("id") == path.parent.name:
-                    self._load(SandboxInfo.read(value), value.get("ending"))
+                self._load(SandboxInfo.read(value), value.get("ending"))
 
     def _load(self, info: SandboxInfo, ending: str | None) -> None:
         if info.status == "terminated":

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from sbxcompose.api.models import SnapshotInfo, SnapshotType
 from sbxcompose.host import chores, trees
 from sbxcompose.host.home import News, now_ms
 from sbxcompose.host.problems import Problem, from_os
-from sbxcompose.host.records import read_json, write_json
+from sbxcompose.host.records import read_each, write_json
 from sbxcompose.host.sandbox import Sandbox
 from sbxcompose.host.sandbox_rules import new_id, unsupported
 
@@ -27,10 +27,11 @@ FORMAT = "sbxcompose-tree-1"
 
 
 class Snapshots:
-    """All snapshots of the host."""
+    """All snapshots of the host. `idle` is called when one has been taken, or not."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, idle: Callable[[], None] = lambda: None) -> None:
         self._directory = directory
+        self._idle = idle
         self._known: dict[str, SnapshotInfo] = {}
         self._readers: dict[str, int] = {}
         self._news = News()
@@ -114,6 +115,7 @@ class Snapshots:
             self._known[info.id] = replace(info, status="failed", error=f"it cannot be recorded: {error.strerror}")
             print(f"not recorded: snapshot {info.id}: {error}", file=sys.stderr)
         self._news.tell()
+        self._idle()
 
     # -- reading and deleting ------------------------------------------------------------------------------
 
@@ -154,11 +156,9 @@ class Snapshots:
 
     def load(self) -> None:
         """Read what is recorded, and finish what the last server had begun."""
-        for path in sorted(self._directory.glob(f"*/{RECORD}")):
-            value = read_json(path)
+        for value in read_each(self._directory, RECORD):
             with suppress(TypeError):  # a record of something else
-                if isinstance(value, dict) and value.get("id") == path.parent.name:
-                    self._load(SnapshotInfo.read(value))
+                self._load(SnapshotInfo.read(value))
 
     def _load(self, info: SnapshotInfo) -> None:
         self._known[info.id] = info

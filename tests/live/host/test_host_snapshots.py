@@ -26,7 +26,7 @@ def ask(host: LiveHost, method: str, path: str, **more: Any) -> Any:
 
 def take(host: LiveHost, name: str = "box", **body: str) -> dict[str, Any]:
     """A snapshot that has been taken, or has failed."""
-    answer = host.http.post(f"/sandboxes/{name}/snapshot", **({"json": body} if body else {}))
+    answer = host.http.post(f"/sandboxes/{name}/snapshot", json=body or None)
     assert answer.status_code == 202, answer.text
     return wait_for(host, answer.json()["snapshot_id"])
 

@@ -90,6 +90,7 @@ class TestPatch:
             (box(network=CLOSED), {"clear_network": True}, "settled when it is created"),
             (box(), {"resources": {"cpus": 2}, "name": "other"}, "cannot be combined"),
             (box(), {"resources": {"cpus": 2}, "clear_network": True}, "cannot be combined"),
+            (box(), {"resources": {"gpus": [{"count": 1}]}}, "resources.gpus is not supported"),
             (box(), {"resources": {"disk_mb": 5}}, "disk_mb cannot shrink: it is 10240"),
         ],
     )
