@@ -29,7 +29,8 @@ WORKSPACE = "workspace"
 TERMINATION_GRACE_MS = 2_000
 """What a process may take at most to end with its sandbox."""
 _IN_BETWEEN = frozenset({"snapshotting", "suspending"})
-_MADE, _HELD, _RESUMED, _COPIED = "being made", "being suspended", "being resumed", "being copied"
+_MADE, _RESUMED, _COPIED = "being made", "being resumed", "being copied"
+_TAKEN_OVER = "being taken over"
 
 
 class Sandbox:
@@ -68,6 +69,11 @@ class Sandbox:
     def in_transition(self) -> bool:
         """Whether it is in between two states."""
         return self._doing is not None or self.status in _IN_BETWEEN
+
+    @property
+    def being_taken_over(self) -> bool:
+        """Whether it is being suspended once more, by a server that has just begun."""
+        return self._doing == _TAKEN_OVER
 
     @property
     def occupied(self) -> bool:
@@ -314,5 +320,5 @@ class Sandbox:
         elif self.status == "suspending":
             await self._suspend()
         elif self.status == "suspended":
-            with self._busy_with(_HELD):  # the last server may have begun to wake it
+            with self._busy_with(_TAKEN_OVER):  # the last server may have begun to wake it
                 await self._hold()

@@ -36,6 +36,7 @@ async def resume(request: Request) -> Response:
 async def _change(request: Request, sandbox: Sandbox, wanted: SandboxStatus) -> Response:
     """202 if it has begun, and 200 if it was so before, or is so within `wait_ms`."""
     wait_ms = query_number(request, "wait_ms", 0, MAX_MILLIS)
+    await sandbox.until(lambda: not sandbox.being_taken_over)
     if sandbox.status == wanted and not sandbox.in_transition:
         return _answer(request, sandbox, 200)
     begin = sandbox.begin_to_suspend if wanted == "suspended" else sandbox.begin_to_resume
