@@ -178,7 +178,7 @@ class Sandboxes:
         if info.name is not None:
             self._names[info.name] = sandbox
         if info.timeout_secs:
-            sandbox.rearm()
+            sandbox.begin_lease()
         return sandbox
 
     # -- changing ------------------------------------------------------------------------------------------

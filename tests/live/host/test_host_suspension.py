@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 import socket
 import threading
 from pathlib import Path
@@ -11,8 +12,8 @@ from typing import Any
 import pytest
 
 from sbxcompose.host import launch
-from tests.live.host.hosts import LiveHost, client_of, ended, running, stopped
-from tests.support.home import wait_gone
+from tests.live.host.hosts import LiveHost, client_of, ended, live_host, running, stopped
+from tests.support.home import Home, wait_gone
 
 COUNTING = "i=0; echo up; while :; do i=$((i+1)); echo $i > count; done"
 SILENT_SERVER = (
@@ -304,6 +305,20 @@ def test_a_name_turns_a_lifetime_into_a_time_of_idleness(host: LiveHost) -> None
     while status(host) != "suspended":
         pass
     assert host.http.get("/sandboxes/box").json()["id"] == box.id
+
+
+def test_a_host_does_not_end_under_what_is_held_still(host_environ: Home) -> None:
+    with live_host(host_environ, {"SBXCOMPOSE_HOST_IDLE": "0.3"}) as host:
+        box, keeper = host.box(), os.pidfd_open(host.status["keeper_pid"])
+        try:
+            row = box.shell("exec sleep 1000", "web")
+            suspend(host)
+            assert not select.select([keeper], [], [], 0.6)[0]
+            assert state_of(row["pid"]) == "T"
+            host.http.delete("/sandboxes/box")
+            assert select.select([keeper], [], [], 20)[0]
+        finally:
+            os.close(keeper)
 
 
 def test_a_host_that_is_stopped_ends_what_is_held_still(host: LiveHost) -> None:
