@@ -210,6 +210,7 @@ class Sandboxes:
     async def _terminate(self, sandbox: Sandbox, reason: str, error_details: Any = None) -> None:
         sandbox.begin_to_end(reason)
         await sandbox.end()
+        sandbox.processes.closed()
         await asyncio.gather(*(_remove(sandbox.directory / part) for part in ("processes", "logs", WORKSPACE)))
         if sandbox.info.id not in self._live:
             return  # somebody else asked for the same, and was faster
@@ -226,7 +227,6 @@ class Sandboxes:
         del self._live[info.id]
         if info.name is not None and self._names.get(info.name) is sandbox:
             del self._names[info.name]
-        sandbox.processes.closed()
 
     def _prune(self) -> None:
         surplus = sorted(self._terminated.values(), key=lambda each: each.terminated_at or 0)[:-KEPT_TERMINATED]

@@ -61,7 +61,9 @@ async def copy(request: Request) -> Response:
     copies = sandboxes_of(request).copy(source, times)
     await made(copies, LONGEST_WAIT)
     told = [short_form(request, each.info) for each in copies]
-    return JSONResponse({"source_sandbox_id": source.info.id, "sandboxes": told}, made_status(copies))
+    errors = [each["error"] for each in told if "error" in each]
+    body = {"source_sandbox_id": source.info.id, "sandboxes": told, **({"error": errors[0]} if errors else {})}
+    return JSONResponse(body, made_status(copies))
 
 
 ROUTES = routes(

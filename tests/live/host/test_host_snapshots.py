@@ -189,6 +189,7 @@ def test_an_entrypoint_that_cannot_be_started_is_the_end(host: LiveHost) -> None
     assert answer.status_code == 422
     short = answer.json()
     assert (short["status"], short["reason"]) == ("failed", "command not found: no-such-command")
+    assert short["error"].endswith("did not begin: command not found: no-such-command")
     info = ask(host, "GET", f"/sandboxes/{short['sandbox_id']}")
     assert (info["status"], info["termination_reason"]) == ("terminated", "Failure(EntrypointNotStarted)")
     host.box("box")
