@@ -20,7 +20,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from sbxcompose.api.models import CreateRequest, ResourcesInfo, SandboxInfo
-from sbxcompose.host import chores
+from sbxcompose.host import chores, network
 from sbxcompose.host.keeper.client import Adopted, Exited, KeeperClient
 from sbxcompose.host.problems import Problem, from_os
 from sbxcompose.host.processes import Processes, gather
@@ -174,7 +174,7 @@ class Sandboxes:
     def _add(self, info: SandboxInfo) -> Sandbox:
         directory = self._directory / info.id
         workdir = info.project_directory
-        processes = Processes(info.id, directory, workdir, self._keeper)
+        processes = Processes(info.id, directory, workdir, self._keeper, info.network)
         processes.idle = self._idle
         sandbox = Sandbox(info, directory, processes)
         self._live[info.id] = sandbox
@@ -297,9 +297,7 @@ def refuse_unsupported(request: CreateRequest) -> None:
     `image` and `resources` describe a machine in the cloud; they are recorded, shown, and have no effect
     here.
     """
-    network = request.network or {}
-    if not network.get("allow_internet_access", True) or network.get("allow_out") or network.get("deny_out"):
-        raise _unsupported("a network policy that forbids anything cannot be enforced on this machine")
+    network.check(request.network)
     for field, value in (
         ("snapshot_id", request.snapshot_id),
         ("template_id", request.template_id),

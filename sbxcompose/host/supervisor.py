@@ -373,7 +373,8 @@ class Process:
         config, state = self.request.health_check, self.record.state
         if config is None or not isinstance(state, Running) or state.ending is not None:
             return
-        checks = health.watch(config, self.record.health, lambda: max(0, now_ms() - started_at), self._checked)
+        age, network = (lambda: max(0, now_ms() - started_at)), self._home.namespace
+        checks = health.watch(config, self.record.health, age, self._checked, network)
         self._checks = asyncio.get_running_loop().create_task(checks)
 
     def _end_checks(self) -> None:

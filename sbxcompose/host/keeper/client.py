@@ -58,6 +58,7 @@ class KeeperClient:
         self._restart = restart
         self._units: dict[str, KnownUnit] = {}
         self._pending: dict[int, Pending] = {}
+        self._kept: dict[str, int] = {}
         self._last_id = 0
         self._replacing: asyncio.Task[None] | None = None
         self._handed_over: asyncio.Future[None] | None = None
@@ -162,6 +163,26 @@ class KeeperClient:
             del self._units[unit]
             known.close()
 
+    def keep(self, name: str, fd: int) -> None:
+        """Let the keeper hold a network namespace, for `Spawn.namespace`; the descriptor is the client's from now
+        on. Nothing is waited for: what is spawned later finds it.
+        """
+        self._kept[name] = fd
+        if self._replacing is None and self._lost is None:
+            self._send({"op": "keep", "id": 0, "name": name}, [fd])
+
+    def kept(self, name: str) -> int | None:
+        """The descriptor that was given to `keep`, by this server or (after `adopt`) by one before it."""
+        return self._kept.get(name)
+
+    def drop(self, name: str) -> None:
+        """The inverse of `keep`; no harm if there is nothing of that name."""
+        fd = self._kept.pop(name, None)
+        if fd is not None:
+            os.close(fd)
+            if self._replacing is None and self._lost is None:
+                self._send({"op": "drop", "id": 0, "name": name})
+
     async def sweep(self, units: Sequence[str]) -> list[str]:
         """Kill what is left of units that the keeper does not know, each found by its marker: "pid command"
         each.
@@ -181,6 +202,9 @@ class KeeperClient:
         for each in self._units.values():
             each.close()
         self._units.clear()
+        for fd in self._kept.values():
+            os.close(fd)
+        self._kept.clear()
 
     # -- asking and being answered -----------------------------------------------------------------
 
@@ -254,6 +278,9 @@ class KeeperClient:
         if "event" in body:
             self._event(body)
             return
+        if "kept" in body:
+            self._learn_kept(body["kept"], frame.fds.pop())
+            return
         if body.get("handed_over"):
             if self._handed_over is not None and not self._handed_over.done():
                 self._handed_over.set_result(None)
@@ -291,6 +318,12 @@ class KeeperClient:
         for fd in mine.values():
             os.set_blocking(fd, False)
         return mine
+
+    def _learn_kept(self, name: str, fd: int) -> None:
+        if name in self._kept:
+            os.close(fd)
+        else:
+            self._kept[name] = fd
 
     def _spawned(self, body: Body, fds: list[int]) -> Spawned | SpawnFailed:
         if "error" in body:
@@ -369,7 +402,11 @@ class KeeperClient:
         await self._handed_over
 
     def _repeat(self) -> None:
-        """Ask again what has not been answered; a spawn says so, as its first try may have begun to run."""
+        """Give again what is to be kept, and ask again what has not been answered; a spawn says so, as its first
+        try may have begun to run.
+        """
+        for name, fd in self._kept.items():
+            self._send({"op": "keep", "id": 0, "name": name}, [fd])
         for pending in self._pending.values():
             pending.body["again"] = pending.sent
             pending.sent = True

@@ -146,6 +146,8 @@ class Endpoint:
                 self._adopt(body["id"])
             case "handover":
                 self._take_over(body, frame.fds)
+            case "keep":
+                self._spawner.keep(body["name"], frame.fds.pop())
             case _:
                 self._send({"id": body["id"], **self._result(body)})
 
@@ -166,6 +168,8 @@ class Endpoint:
                 return self._close_stdin(body["unit"])
             case "release":
                 return self._release(body["unit"])
+            case "drop":
+                return self._spawner.drop(body["name"])
             case "sweep":
                 return sweep(body["units"], [each.pid for each in self._units if each.live])
         return None
@@ -188,6 +192,8 @@ class Endpoint:
         return {**index, **unit.describe()}, list(unit.fds.values())
 
     def _adopt(self, request: int) -> None:
+        for name, fd in self._spawner.networks.items():
+            self._send({"kept": name}, [fd])
         units = list(self._units)
         groups = chunked((each.describe(), list(each.fds.values())) for each in units)
         for number, (bodies, fds) in enumerate(groups):

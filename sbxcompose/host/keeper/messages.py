@@ -19,6 +19,7 @@ class Spawn:
 
     `env` is the whole environment (the keeper adds only its marker); `argv[0]` is looked up on *its* `PATH`.
     A `uid` needs a `gid`; without `groups` the process has no supplementary groups but `gid`.
+    `namespace` is the name of a network that was given to `keep`.
     With `pty` (rows, columns) the three standard streams are one terminal, and the three modes say nothing.
     `meta` is any JSON object: kept by the keeper, and given back by `adopt`.
     """
@@ -36,6 +37,7 @@ class Spawn:
     pty: tuple[int, int] | None = None
     meta: dict[str, Any] = field(default_factory=dict)
     umask: int = 0o022
+    namespace: str | None = None
 
     def write(self, base: Mapping[str, str]) -> dict[str, Any]:
         """The request as a JSON object; `base` is the part of the environment that travels apart."""
@@ -53,6 +55,7 @@ class Spawn:
             "pty": self.pty,
             "meta": json.dumps(self.meta, separators=(",", ":")),
             "umask": self.umask,
+            "namespace": self.namespace,
         }
 
 

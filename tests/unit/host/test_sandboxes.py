@@ -47,9 +47,7 @@ def test_ids_differ() -> None:
 @pytest.mark.parametrize(
     "fields, words",
     [
-        ({"network": {"allow_internet_access": False}}, "a network policy"),
-        ({"network": {"allow_out": ["1.1.1.1"]}}, "a network policy"),
-        ({"network": {"deny_out": ["1.1.1.1"]}}, "a network policy"),
+        ({"network": {"allow_out": ["1.1.1.1"]}}, "network.allow_out cannot be enforced"),
         ({"snapshot_id": "s"}, "snapshot_id is not supported"),
         ({"template_id": "t"}, "template_id is not supported"),
         ({"file_systems": [{"file_system_id": "f"}]}, "file_systems is not supported"),
