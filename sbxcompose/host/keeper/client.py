@@ -13,6 +13,7 @@ import os
 import socket
 import time
 from collections.abc import Callable, Sequence
+from signal import SIGKILL
 from typing import Any, Literal, Self
 
 from sbxcompose.host.keeper.inherit import Inherited, Restart
@@ -128,7 +129,10 @@ class KeeperClient:
         False when the unit is unknown or over. Nothing is waited for. Raises `ValueError` for a bad number.
         """
         check_signal(signal)
-        return bool(await self._call({"op": "kill", "unit": unit, "signal": int(signal), "scope": scope}))
+        sent = bool(await self._call({"op": "kill", "unit": unit, "signal": int(signal), "scope": scope}))
+        if signal == SIGKILL:
+            self._run_again([unit])
+        return sent
 
     async def stop(self, unit: str, signal: int, grace: float) -> bool:
         """Ask the unit to end; after `grace` seconds what is left of it is killed. `on_exit` tells the end.
@@ -140,10 +144,42 @@ class KeeperClient:
         deadline = time.monotonic() + grace
         body = {"op": "stop", "unit": unit, "signal": int(signal), "deadline": deadline}
         accepted = bool(await self._call(body))
+        self._run_again([unit])
         known = self._units.get(unit)
         if accepted and known is not None:  # noted only now: a keeper that died before has perhaps not sent it
             known.stop = [int(signal), min(deadline, known.stop[1]) if known.stop else deadline]
         return accepted
+
+    async def freeze(self, unit: str) -> bool:
+        """Stop everything of a unit where it is, also what has left its session, until `thaw`.
+
+        It can be ended all the same; other signals reach it when it goes on. True if it does not run now: it may
+        have been frozen before. False when it is unknown, over, or being ended.
+        """
+        return unit in await self.freeze_many([unit])
+
+    async def freeze_many(self, units: Sequence[str]) -> set[str]:
+        """`freeze` for many, with one look at the machine: those that do not run now."""
+        frozen: dict[str, Any] = await self._call({"op": "freeze", "units": list(units)}) or {}
+        for unit, how in frozen.items():
+            if unit in self._units:
+                self._units[unit].frozen = how
+        return set(frozen)
+
+    async def thaw(self, unit: str) -> bool:
+        """Let a frozen unit go on; false when it is unknown or over."""
+        return unit in await self.thaw_many([unit])
+
+    async def thaw_many(self, units: Sequence[str]) -> set[str]:
+        """`thaw` for many: those that run now."""
+        thawed: list[str] = await self._call({"op": "thaw", "units": list(units)}) or []
+        self._run_again(thawed)
+        return set(thawed)
+
+    def _run_again(self, units: Sequence[str]) -> None:
+        for unit in units:
+            if unit in self._units:
+                self._units[unit].frozen = None
 
     async def close_stdin(self, unit: str) -> None:
         """Close the keeper's end of the unit's input (the caller closes its own): the process reads end of
@@ -339,6 +375,7 @@ class KeeperClient:
             at=body["at"],
             exited=Exited(**exited) if exited else None,
             stopping=body["stop"] is not None,
+            frozen=body.get("frozen") is not None,
             **self._learn(body, fds),
         )
 

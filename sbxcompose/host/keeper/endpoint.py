@@ -164,6 +164,10 @@ class Endpoint:
                 return self._units.kill(body["unit"], body["signal"], everything=everything)
             case "stop":
                 return self._units.stop(body["unit"], body["signal"], body["deadline"])
+            case "freeze":
+                return self._units.freeze(body["units"], again=bool(body.get("again")))
+            case "thaw":
+                return self._units.thaw(body["units"])
             case "close_stdin":
                 return self._close_stdin(body["unit"])
             case "release":

@@ -104,6 +104,8 @@ class Adopted:
     exited: Exited | None = None
     stopping: bool = False
     """A `stop` is under way."""
+    frozen: bool = False
+    """It was frozen, and has not been thawed."""
 
 
 class SpawnFailed(Exception):

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     Key = tuple[int, int]
+    Frozen = str | list[list[int]]
 
 
 class Hunt:
@@ -32,11 +33,12 @@ class Unit:
     """One run. Its descriptors are the keeper's own: the pidfd until the end, the others until release.
 
     `ours`: the leader is this process's child. `known`: the server was told of it, and waits for its end.
+    `frozen` says how it was frozen, see `Freezer`.
     `deadline` (monotonic seconds) is when the grace of a stop, or our patience after SIGKILL, is over.
     """
 
     __slots__ = (
-        *("at", "deadline", "ended_at", "exited", "fds", "hunt", "killing", "known", "large", "leader_gone"),
+        *("at", "deadline", "ended_at", "exited", "fds", "frozen", "hunt", "killing", "known", "large", "leader_gone"),
         *("meta", "name", "ours", "pid", "status", "stop_signal", "tag"),
     )
 
@@ -48,6 +50,7 @@ class Unit:
         self.tag: int | None = None
         self.fds: dict[str, int] = {}
         self.large = 0
+        self.frozen: Frozen | None = None
         self.ours = True
         self.known = False
         self.leader_gone = False
@@ -64,7 +67,7 @@ class Unit:
         """A unit that another keeper has started."""
         unit = cls(body["unit"], body["pid"], body["at"], body["meta"])
         unit.tag, unit.fds, unit.ours, unit.known = body["tag"], fds, False, True
-        unit.exited = body["exited"]
+        unit.exited, unit.frozen = body["exited"], body.get("frozen")
         if body["stop"]:
             unit.stop_signal, unit.deadline = int(body["stop"][0]), body["stop"][1]
         if body["leader"]:
@@ -83,6 +86,7 @@ class Unit:
         return {
             **{"unit": self.name, "meta": self.meta, "pid": self.pid, "at": self.at, "tag": self.tag},
             **{"exited": self.exited, "stop": stop, "fds": list(self.fds)},
+            "frozen": self.frozen,
             "leader": [self.status, self.ended_at] if self.leader_gone else None,
         }
 
