@@ -163,7 +163,7 @@ class Process:
         if not isinstance(state, Running) or run is None:
             return
         lost = self._attachment.finish() if self._attachment is not None else None
-        ended = exit_of(exited.status, int(exited.at * 1000))
+        ended = exit_of(exited.status, int(exited.at * 1000), oom_killed=exited.oom_killed)
         self._note_end(run, ended, lost)
         why = state.ending.why if state.ending is not None else None
         if why == "stop" or not self.request.managed:

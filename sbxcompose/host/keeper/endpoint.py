@@ -82,7 +82,8 @@ class Endpoint:
         if not unit.known:
             return
         if event == "leader":
-            self._send({"event": event, "unit": unit.name, "status": unit.status, "at": unit.ended_at})
+            end = {"status": unit.status, "at": unit.ended_at, "oom_killed": unit.oom_killed}
+            self._send({"event": event, "unit": unit.name, **end})
         elif unit.exited is not None:
             self._send({"event": event, **unit.exited})
 

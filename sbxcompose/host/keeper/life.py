@@ -12,6 +12,7 @@ from sbxcompose.host.keeper import kernel
 from sbxcompose.host.keeper.endpoint import Endpoint
 from sbxcompose.host.keeper.freezer import Freezer, bases_for
 from sbxcompose.host.keeper.loop import Loop
+from sbxcompose.host.keeper.oom import KernelLog
 from sbxcompose.host.keeper.options import Options
 from sbxcompose.host.keeper.protocol import (
     ARGV_SEPARATOR,
@@ -65,7 +66,9 @@ class Keeper:
         self._holdings = holdings
         self._loop = Loop(self._signalled)
         self._freezer = Freezer(bases_for(options.lock))
-        self._units = Units(self._loop, lambda event, unit: self._endpoint.tell(event, unit), self._freezer)
+        self._units = Units(
+            self._loop, lambda event, unit: self._endpoint.tell(event, unit), self._freezer, KernelLog()
+        )
         self._endpoint = Endpoint(self._loop, self._units, Spawner(limits))
         environment = self._server_environment(limits)
         connect = self._endpoint.open

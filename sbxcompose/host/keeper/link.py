@@ -159,7 +159,7 @@ class Link:
         if known is None:
             return
         if body["event"] == "leader":
-            known.leader = [body["status"], body["at"]]
+            known.leader = [body["status"], body["at"], body.get("oom_killed", False)]
         elif known.exited is None:
             known.exited = {name: value for name, value in body.items() if name != "event"}
             known.drop("pidfd")

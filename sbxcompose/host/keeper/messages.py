@@ -81,6 +81,7 @@ class Exited:
 
     `status` is a wait status (`os.waitstatus_to_exitcode`), None when nobody could know. `at` is when the
     leader ended, in seconds since 1970. `left_behind` tells what had to be killed, each as "pid command".
+    `oom_killed`: the kernel killed the leader for want of memory; false also where it lets nobody know.
     """
 
     unit: str
@@ -88,6 +89,7 @@ class Exited:
     status: int | None
     at: float
     left_behind: list[str] = field(default_factory=list)
+    oom_killed: bool = False
 
 
 @dataclass(slots=True)

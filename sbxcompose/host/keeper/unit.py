@@ -39,7 +39,7 @@ class Unit:
 
     __slots__ = (
         *("at", "deadline", "ended_at", "exited", "fds", "frozen", "hunt", "killing", "known", "large", "leader_gone"),
-        *("meta", "name", "ours", "pid", "status", "stop_signal", "tag"),
+        *("meta", "name", "oom_killed", "ours", "pid", "status", "stop_signal", "tag"),
     )
 
     def __init__(self, name: str, pid: int, at: float, meta: str) -> None:
@@ -55,6 +55,7 @@ class Unit:
         self.known = False
         self.leader_gone = False
         self.status: int | None = None
+        self.oom_killed = False
         self.ended_at = 0.0
         self.exited: dict[str, Any] | None = None
         self.stop_signal: int | None = None
@@ -72,7 +73,7 @@ class Unit:
             unit.stop_signal, unit.deadline = int(body["stop"][0]), body["stop"][1]
         if body["leader"]:
             unit.leader_gone = True
-            unit.status, unit.ended_at = body["leader"]
+            unit.status, unit.ended_at, unit.oom_killed = body["leader"]
         return unit
 
     @property
@@ -87,7 +88,7 @@ class Unit:
             **{"unit": self.name, "meta": self.meta, "pid": self.pid, "at": self.at, "tag": self.tag},
             **{"exited": self.exited, "stop": stop, "fds": list(self.fds)},
             "frozen": self.frozen,
-            "leader": [self.status, self.ended_at] if self.leader_gone else None,
+            "leader": [self.status, self.ended_at, self.oom_killed] if self.leader_gone else None,
         }
 
     def end(self) -> dict[str, Any]:
@@ -96,6 +97,7 @@ class Unit:
         self.exited = {
             **{"unit": self.name, "pid": self.pid, "status": self.status, "at": self.ended_at},
             "left_behind": self.hunt.left_behind,
+            "oom_killed": self.oom_killed,
         }
         return self.exited
 

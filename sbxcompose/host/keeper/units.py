@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from sbxcompose.host.keeper.freezer import Freezer
     from sbxcompose.host.keeper.loop import Loop
+    from sbxcompose.host.keeper.oom import KernelLog
     from sbxcompose.host.keeper.processes import Census, Process
     from sbxcompose.host.keeper.unit import Unit
 
@@ -30,10 +31,11 @@ class Units:
     serves all leaders that have ended in that turn.
     """
 
-    def __init__(self, loop: Loop, tell: Callable[[str, Unit], None], freezer: Freezer) -> None:
+    def __init__(self, loop: Loop, tell: Callable[[str, Unit], None], freezer: Freezer, kernel_log: KernelLog) -> None:
         self._loop = loop
         self._tell = tell
         self._freezer = freezer
+        self._kernel_log = kernel_log
         self.finder = Finder()
         self._units: dict[str, Unit] = {}
         self._leaders: dict[int, Unit] = {}
@@ -174,6 +176,9 @@ class Units:
         unit.leader_gone = True
         unit.status = status
         unit.ended_at = time.time()
+        if status is not None and os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL:
+            unit.oom_killed = self._kernel_log.has_killed(unit.pid)
+            self._kernel_log.forget({each.pid for each in self if each.live})
         self._unsettled[unit.name] = unit
 
     def expire(self) -> None:
