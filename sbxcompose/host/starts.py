@@ -23,6 +23,8 @@ def describe(request: StartRequest, workdir: str | None, namespace: str | None =
     """
     try:
         who = users.resolve(request.user)
+    except users.BadUser as error:
+        raise Problem(400, str(error), "BAD_USER") from None
     except users.UserError as error:
         raise Problem(500, str(error), "USER") from None
     own = {"PATH": DEFAULT_PATH, "HOME": who.home, "USER": who.name, "LOGNAME": who.name}

@@ -320,7 +320,9 @@ class Process:
         if not isinstance(self.record.state, Running):
             raise Problem(400, f"process {self._pid()} is not running", "NOT_RUNNING")
         scope: Literal["group", "everything"] = "everything" if number == signals.SIGKILL else "group"
-        await self._home.keeper.kill(self._home.unit(self.handle), number, scope)
+        if not await self._home.keeper.kill(self._home.unit(self.handle), number, scope):
+            words = f"process {self._pid()} cannot be signalled: it has just ended, or runs as another user"
+            raise Problem(400, words, "NOT_RUNNING")
 
     async def write(self, pieces: AsyncIterable[bytes]) -> None:
         """Write to its standard input. Raises `Problem`."""
