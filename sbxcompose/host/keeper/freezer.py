@@ -226,9 +226,10 @@ def _empty(path: str) -> list[int]:
         _send(each.pid, each.started, signal.SIGKILL)
     try:
         group.thaw()
-    except OSError:
-        return []
-    kill_and_wait(found)
+    except OSError:  # it is gone already, or nothing that we could do anything about
+        killed = []
+    else:
+        kill_and_wait(found)
     _remove(path)
     return killed
 
