@@ -6,6 +6,7 @@ find nothing new.
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import time
@@ -38,6 +39,8 @@ class Freezer:
 
     def __init__(self, bases: Collection[str]) -> None:
         self._bases = list(bases)
+        self._over: set[str] = set()
+        """Groups of units that are over: the dead stay in a group a little longer than they are seen elsewhere."""
 
     def freeze(self, wanted: Collection[Unit], every: Collection[Unit], *, again: bool = False) -> None:
         """Stop all of the units that are `wanted` and not frozen yet; `every` unit is needed to tell whose is what.
@@ -63,9 +66,9 @@ class Freezer:
                 _send(pid, started, signal.SIGCONT)
 
     def forget(self, name: str) -> None:
-        """A unit is over: remove its group, if it had one."""
-        for base in self._bases:
-            _remove(_path(base, name))
+        """A unit is over: remove its group, if it had one, and those that could not be removed before."""
+        self._over.update(_path(each, name) for each in self._bases)
+        self._over = {each for each in self._over if not _remove(each)}
 
     def clear(self) -> list[int]:
         """Remove all groups, and kill what is still in them: when a host begins, of one that was killed; and when
@@ -75,7 +78,7 @@ class Freezer:
         for base in self._bases:
             for name in _names(base):
                 killed += _empty(f"{base}/{name}")
-            _remove(base)
+            _remove_soon(base)
         return killed
 
     def _group(self, name: str) -> FreezerGroup | None:
@@ -230,7 +233,7 @@ def _empty(path: str) -> list[int]:
         killed = []
     else:
         kill_and_wait(found)
-    _remove(path)
+    _remove_soon(path)
     return killed
 
 
@@ -246,11 +249,20 @@ def _names(base: str) -> list[str]:
         return []
 
 
-def _remove(path: str) -> None:
+def _remove(path: str) -> bool:
+    """Remove a group; false as long as somebody is in it."""
     try:
         os.rmdir(path)
-    except OSError:  # there is none, or somebody is in it
-        return
+    except OSError as error:
+        return error.errno not in (errno.EBUSY, errno.ENOTEMPTY)
+    return True
+
+
+def _remove_soon(path: str) -> None:
+    """Remove a group that the dead are about to leave."""
+    deadline = time.monotonic() + SETTLING
+    while not _remove(path) and time.monotonic() < deadline:
+        time.sleep(0.001)
 
 
 def bases_for(lock: str) -> list[str]:
