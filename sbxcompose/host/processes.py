@@ -215,8 +215,9 @@ class Processes:
 
     def spawn(self, request: StartRequest) -> Spawn:
         """How a request is to be spawned. Raises `Problem`."""
-        namespace = None if self.namespace is None else self._sandbox
-        return starts.describe(request, self._workdir, namespace)
+        spawn = starts.describe(request, self._workdir)
+        spawn.namespace = None if self.namespace is None else self._sandbox
+        return spawn
 
     @property
     def namespace(self) -> Namespace | None:

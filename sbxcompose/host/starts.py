@@ -15,11 +15,10 @@ MAX_NAME = 200
 """Bytes of a name as a file name."""
 
 
-def describe(request: StartRequest, workdir: str | None, namespace: str | None = None) -> Spawn:
+def describe(request: StartRequest, workdir: str | None) -> Spawn:
     """How a request is to be spawned; unit and meta are left to the caller. Raises `Problem`.
 
     `workdir` is where processes run that do not say, and where relative directories begin; None is the home.
-    `namespace` is the name of the network that it shall be in.
     """
     try:
         who = users.resolve(request.user)
@@ -39,7 +38,6 @@ def describe(request: StartRequest, workdir: str | None, namespace: str | None =
         stdin="pipe" if request.stdin_mode == "pipe" else "null",
         stdout="pipe" if request.stdout_mode == "capture" else "null",
         stderr="pipe" if request.stderr_mode == "capture" else "null",
-        namespace=namespace,
     )
 
 
