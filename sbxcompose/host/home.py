@@ -27,6 +27,10 @@ class Home(Protocol):
     def namespace(self) -> Namespace | None:
         """The network in which it runs; None is that of the machine. Raises `Problem` if it cannot be made."""
 
+    @property
+    def paused(self) -> bool:
+        """Whether the sandbox is held still: nothing begins in it, and no time passes."""
+
     def next_handle(self) -> int:
         """A handle that no run has had."""
 
