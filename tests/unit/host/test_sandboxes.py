@@ -50,7 +50,6 @@ def test_ids_differ() -> None:
     "fields, words",
     [
         ({"network": {"allow_out": ["1.1.1.1"]}}, "network.allow_out cannot be enforced"),
-        ({"snapshot_id": "s"}, "snapshot_id is not supported"),
         ({"template_id": "t"}, "template_id is not supported"),
         ({"file_systems": [{"file_system_id": "f"}]}, "file_systems is not supported"),
         ({"secret_names": ["S"]}, "secret_names is not supported"),
