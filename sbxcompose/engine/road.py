@@ -31,7 +31,7 @@ async def go(session: Session, intent: Intent, options: Options, show: Show) -> 
             return first
         found = await look(session, intent, options)
     if session.project.provider == "local":
-        found = with_taken_ports(found)
+        found = with_taken_ports(found, session.project)
     show(found)
     return await session.carry_out(found)
 

@@ -178,7 +178,7 @@ class Sandboxes:
     def _add(self, info: SandboxInfo) -> Sandbox:
         directory = self._directory / info.id
         workdir = Workdir(info.project_directory or str(directory / WORKSPACE), info.project_directory is None)
-        processes = Processes(info.id, directory, workdir, self._keeper)
+        processes = Processes(info.id, directory, workdir, self._keeper, info.network)
         processes.idle = self._idle
         sandbox = Sandbox(info, directory, processes)
         sandbox.idle = self._idle

@@ -69,7 +69,7 @@ def test_a_watch_ends_with_its_sandbox(host: LiveHost) -> None:
         ({"name": "a" * 21}, 400, "cannot be a sandbox's name"),
         ({"name": 5}, 422, "name must be a string"),
         ({"timeout_secs": -1}, 422, "timeout_secs must be a whole number from 0"),
-        ({"network": {"deny_out": ["1.1.1.1"]}}, 400, "network policy"),
+        ({"network": {"deny_out": ["1.1.1.1"]}}, 400, "network.deny_out cannot be enforced"),
         ({"snapshot_id": "s"}, 404, "snapshot s not found"),
         ({"resources": {"cpus": "many"}}, 422, "resources.cpus must be a positive number"),
         ({"exposed_ports": [0]}, 422, "exposed_ports must be a list, each entry a whole number from 1 to 65535"),

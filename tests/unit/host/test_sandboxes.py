@@ -49,10 +49,7 @@ def test_ids_differ() -> None:
 @pytest.mark.parametrize(
     "fields, words",
     [
-        ({"network": {"allow_internet_access": False}}, "a network policy"),
-        ({"network": {"allow_out": ["1.1.1.1"]}}, "a network policy"),
-        ({"network": {"deny_out": ["1.1.1.1"]}}, "a network policy"),
-        ({"snapshot_id": "s", "project_directory": "/p"}, "the files that are there"),
+        ({"network": {"allow_out": ["1.1.1.1"]}}, "network.allow_out cannot be enforced"),
         ({"template_id": "t"}, "template_id is not supported"),
         ({"file_systems": [{"file_system_id": "f"}]}, "file_systems is not supported"),
         ({"secret_names": ["S"]}, "secret_names is not supported"),
