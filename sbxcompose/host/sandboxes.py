@@ -32,6 +32,8 @@ from sbxcompose.host.starts import Workdir
 KEPT_TERMINATED = 100
 """How many terminated sandboxes are remembered."""
 EXTENSIONS = ["batch", "watch", "stop"]
+PARTS = ("processes", "logs", WORKSPACE)
+"""What a sandbox has besides its record, until it is terminated."""
 INTERRUPTED = "Failure(CreationInterrupted)"
 """Why a sandbox is terminated that was being made when the server was killed."""
 
@@ -210,8 +212,6 @@ class Sandboxes:
     async def _terminate(self, sandbox: Sandbox, reason: str, error_details: Any = None) -> None:
         sandbox.begin_to_end(reason)
         await sandbox.end()
-        sandbox.processes.closed()
-        await asyncio.gather(*(_remove(sandbox.directory / part) for part in ("processes", "logs", WORKSPACE)))
         if sandbox.info.id not in self._live:
             return  # somebody else asked for the same, and was faster
         outcome = sandbox.ending
@@ -219,8 +219,14 @@ class Sandboxes:
         told = {"outcome": outcome, "termination_reason": outcome, "error_details": error_details}
         sandbox.become("terminated", terminated_at=now_ms(), **told)
         self._terminated[sandbox.info.id] = sandbox.info
+        sandbox.processes.closed()
+        await self._clear(sandbox.info)
         self._prune()
         self._idle()
+
+    async def _clear(self, info: SandboxInfo) -> None:
+        """Remove what a terminated sandbox leaves."""
+        await asyncio.gather(*(_remove(self._directory / info.id / part) for part in PARTS))
 
     def _forget_live(self, sandbox: Sandbox) -> None:
         info = sandbox.info
@@ -250,6 +256,8 @@ class Sandboxes:
     def _load(self, info: SandboxInfo, ending: str | None) -> None:
         if info.status == "terminated":
             self._terminated[info.id] = info
+            if any((self._directory / info.id / part).exists() for part in PARTS):
+                chores.do(self._clear(info))
             return
         sandbox = self._add(info)
         sandbox.load(INTERRUPTED if ending is None and info.status == "pending" else ending)

@@ -286,7 +286,8 @@ def test_a_create_that_the_server_does_not_survive_has_failed(host: LiveHost) ->
     while (info := ask(host, "GET", f"/sandboxes/{number}"))["status"] != "terminated":
         pass
     assert info["termination_reason"] == "Failure(CreationInterrupted)"
-    assert [each.name for each in (host.home.state / "sandboxes" / number).iterdir()] == ["sandbox.json"]
+    while [each.name for each in (host.home.state / "sandboxes" / number).iterdir()] != ["sandbox.json"]:
+        pass
     assert finish(host.box("restored", snapshot_id=body["snapshot_id"]), "ls tree | wc -l") == ["8"]
 
 
