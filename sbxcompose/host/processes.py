@@ -411,9 +411,7 @@ class Processes:
         await gather(each.stop(grace_ms=_shorter(each, grace_ms)) for each in self.live)
 
     def closed(self) -> None:
-        """The sandbox is no more; again is fine."""
-        if self._closed:
-            return
+        """The sandbox is no more."""
         self._closed = True
         self._news.tell()
         self.changes.closed()

@@ -219,8 +219,6 @@ class Sandboxes:
     async def _terminate(self, sandbox: Sandbox, reason: str, error_details: Any = None) -> None:
         sandbox.begin_to_end(reason)
         await sandbox.end()
-        sandbox.processes.closed()
-        await _remove(sandbox.directory / WORKSPACE)  # its records and logs stay as long as it is remembered
         if sandbox.info.id not in self._live:
             return  # somebody else asked for the same, and was faster
         outcome = sandbox.ending
@@ -228,8 +226,14 @@ class Sandboxes:
         told = {"outcome": outcome, "termination_reason": outcome, "error_details": error_details}
         sandbox.become("terminated", terminated_at=now_ms(), **told)
         self._terminated[sandbox.info.id] = sandbox.info
+        sandbox.processes.closed()
+        await self._clear(sandbox.info)
         self._prune()
         self._idle()
+
+    async def _clear(self, info: SandboxInfo) -> None:
+        """Remove the files of a terminated sandbox; its records and logs stay as long as it is remembered."""
+        await _remove(self._directory / info.id / WORKSPACE)
 
     def _forget_live(self, sandbox: Sandbox) -> None:
         info = sandbox.info
@@ -259,6 +263,8 @@ class Sandboxes:
     def _load(self, info: SandboxInfo, ending: str | None) -> None:
         if info.status == "terminated":
             self._terminated[info.id] = info
+            if any((self._directory / info.id / part).exists() for part in PARTS):
+                chores.do(self._clear(info))
             return
         sandbox = self._add(info)
         sandbox.load(INTERRUPTED if ending is None and info.status == "pending" else ending)
