@@ -102,7 +102,7 @@ async def look(config: HealthCheckConfig) -> str | None:
     try:
         async with asyncio.timeout(config.timeout_ms / 1000):
             if config.type == "tcp":
-                with await _connect(config.port):
+                with await connect(config.port):
                     return None
             return await _get(config)
     except TimeoutError:
@@ -124,7 +124,7 @@ def _words(error: OSError) -> str:
     return os.strerror(error.errno).lower() if error.errno else str(error).lower()
 
 
-async def _connect(port: int) -> socket.socket:
+async def connect(port: int) -> socket.socket:
     """A connection to the port on this machine, IPv4 first. Raises the `OSError` of the first address."""
     first: OSError | None = None
     for host in HOSTS:
@@ -190,7 +190,7 @@ async def _get(config: HealthCheckConfig) -> str | None:
         f"GET {_path(config)} HTTP/1.1\r\nHost: localhost:{config.port}\r\n"
         "User-Agent: sbxcompose\r\nAccept: */*\r\nConnection: close\r\n\r\n"
     )
-    with await _connect(config.port) as sock:
+    with await connect(config.port) as sock:
         await loop.sock_sendall(sock, request.encode("utf-8", "replace"))
         line = b""
         while b"\n" not in line and len(line) < 1024:

@@ -32,7 +32,7 @@ from sbxcompose.host.starts import Workdir
 
 KEPT_TERMINATED = 100
 """How many terminated sandboxes are remembered."""
-EXTENSIONS = ["batch", "watch", "stop"]
+EXTENSIONS = ["batch", "watch", "stop", "pty"]
 INTERRUPTED = "Failure(CreationInterrupted)"
 """Why a sandbox is terminated that was being made when the server was killed."""
 
