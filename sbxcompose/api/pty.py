@@ -37,6 +37,13 @@ class PtyRequest(Message, frozen=True, kw_only=True):
     """Ours: as whom it runs, as in a process's start request."""
 
 
+class PtySize(Message, frozen=True, kw_only=True):
+    """Body of `POST /pty/{id}/resize`."""
+
+    rows: int
+    cols: int
+
+
 class PtyInfo(Message, frozen=True, kw_only=True):
     """A session in answers; times are milliseconds since 1970."""
 

@@ -6,7 +6,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from sbxcompose.api.pty import MAX_FRAME, POSITION_HEADER, PtyRequest
+from sbxcompose.api.pty import MAX_FRAME, POSITION_HEADER, PtyRequest, PtySize
 from sbxcompose.host import messages
 from sbxcompose.host.problems import Problem
 from sbxcompose.host.routes.common import processes_of, query_number, read_json
@@ -41,14 +41,8 @@ async def delete(request: Request) -> Response:
 async def resize(request: Request) -> Response:
     """POST /pty/{id}/resize."""
     terminal = _terminal(request)
-    body = await read_json(request)
-    rows, cols = body.get("rows"), body.get("cols")
-    for name, value in (("rows", rows), ("cols", cols)):
-        if isinstance(value, bool) or not isinstance(value, int):
-            raise Problem(422, f"{name} must be a whole number", "INVALID")
-    assert isinstance(rows, int)
-    assert isinstance(cols, int)
-    terminal.resize(rows, cols)
+    size = messages.read(PtySize, await read_json(request))
+    terminal.resize(size.rows, size.cols)
     return Response(status_code=204)
 
 
