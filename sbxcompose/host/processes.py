@@ -325,8 +325,10 @@ class Processes:
 
     async def settled(self, otherwise: Callable[[], bool]) -> None:
         """Wait until what was being started runs, and what was being ended has ended; or until `otherwise()`."""
-        parts = lambda: [*self._rows.values(), self.terminals]  # noqa: E731
-        await self._news.until(lambda: otherwise() or not any(each.in_between for each in parts()))
+        await self._news.until(lambda: otherwise() or not self._in_between())
+
+    def _in_between(self) -> bool:
+        return self.terminals.in_between or any(each.in_between for each in self._rows.values())
 
     def look_again(self) -> None:
         """Let whoever waits look again."""

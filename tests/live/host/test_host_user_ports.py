@@ -214,3 +214,11 @@ def test_an_upgrade_that_the_port_declines_is_an_ordinary_answer(host: LiveHost,
         name = expose(host, port)
         headers = {"Host": name, "Connection": "Upgrade", "Upgrade": "h2c"}
         assert [http.get("/", headers=headers).text for _ in range(2)] == ["ok", "ok"]
+
+
+def test_a_request_wakes_a_suspended_sandbox(host: LiveHost, http: httpx.Client) -> None:
+    with listening(saying(OK, [])) as port:
+        name = expose(host, port)
+        assert host.http.post("/sandboxes/box/suspend", params={"wait_ms": 10_000}).status_code == 200
+        assert http.get("/", headers={"Host": name}).status_code == 200
+    assert host.http.get("/sandboxes/box").json()["status"] == "running"

@@ -52,12 +52,12 @@ class FakeKeeper:
 
 
 def with_terminals(directory: Path, work: Callable[[Terminals, FakeKeeper], Awaitable[None]]) -> int:
-    """Run `work` in a loop of its own; how many sessions have told of their end."""
-    ended = 0
+    """Run `work` in a loop of its own; how often a command was told to have begun or ended."""
+    changes = 0
 
     def tell() -> None:
-        nonlocal ended
-        ended += 1
+        nonlocal changes
+        changes += 1
 
     def describe(request: StartRequest) -> Spawn:
         return Spawn("", [request.command, *request.args], dict(request.env))
@@ -72,7 +72,7 @@ def with_terminals(directory: Path, work: Callable[[Terminals, FakeKeeper], Awai
         keeper.terminals.closed()
 
     asyncio.run(main())
-    return ended
+    return changes
 
 
 async def gone(terminals: Terminals) -> None:
@@ -99,7 +99,7 @@ def test_a_session_that_nobody_watches_is_ended_and_one_that_has_ended_forgotten
         assert keeper.released == [unit(terminal)]
         assert not (tmp_path / "terminals" / terminal.record.session_id).exists()
 
-    assert with_terminals(tmp_path, work) == 1
+    assert with_terminals(tmp_path, work) == 2
 
 
 def test_a_session_that_somebody_watches_is_not_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -116,7 +116,7 @@ def test_a_session_that_somebody_watches_is_not_ended(tmp_path: Path, monkeypatc
         keeper.end(unit(terminal), 3 << 8)
         assert terminals.find(terminal.record.session_id).info().exit_code == 3
 
-    assert with_terminals(tmp_path, work) == 1
+    assert with_terminals(tmp_path, work) == 2
 
 
 def test_while_the_sandbox_is_held_still_no_time_passes_and_nothing_begins(tmp_path: Path) -> None:
