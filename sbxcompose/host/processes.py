@@ -1,4 +1,4 @@
-"""The processes of one sandbox: its rows, its logs, and who is told of their changes.
+"""The processes of one sandbox: its rows, its logs, its terminal sessions, and who is told of their changes.
 
 Implements `source.Source` for the routes that show output, and `supervisor.Home` for its rows.
 """
@@ -32,6 +32,7 @@ from sbxcompose.host.records import Records
 from sbxcompose.host.source import Changes
 from sbxcompose.host.state import Record, Running, Starting
 from sbxcompose.host.supervisor import Process
+from sbxcompose.host.terminals import Terminals
 
 KEPT_UNNAMED = 50
 """Ended rows without a name that a sandbox keeps; older ones go, with their output."""
@@ -75,7 +76,8 @@ class Processes:
         self.paused = False
         """Whether the sandbox is held still; set by `pause` and `go_on`, and before `load` if it was."""
         self.idle: Callable[[], None] = lambda: None
-        """Called when a row has come to rest."""
+        """Called when a row has come to rest, or a terminal session has ended."""
+        self.terminals = Terminals(sandbox, directory, keeper, self.spawn, self._terminals_changed)
 
     # -- looking -------------------------------------------------------------------------------------------
 
@@ -105,8 +107,8 @@ class Processes:
 
     @property
     def busy(self) -> bool:
-        """Whether any row runs, or will."""
-        return any(each.live for each in self._rows.values())
+        """Whether any row runs, or will, or any terminal session."""
+        return any(each.live for each in self._rows.values()) or self.terminals.busy
 
     @property
     def running(self) -> int:
@@ -327,19 +329,24 @@ class Processes:
     def pause(self) -> None:
         """Begin nothing, check nothing, and let no time pass, from now on."""
         self.paused = True
+        self.terminals.pause()
         for process in list(self._rows.values()):
             process.pause()
 
     def go_on(self) -> None:
         """The inverse of `pause`."""
         self.paused = False
+        self.terminals.go_on()
         for process in list(self._rows.values()):
             process.go_on()
         self._news.tell()
 
     async def settled(self, otherwise: Callable[[], bool]) -> None:
         """Wait until what was being started runs, and what was being ended has ended; or until `otherwise()`."""
-        await self._news.until(lambda: otherwise() or not any(each.in_between for each in self._rows.values()))
+        await self._news.until(lambda: otherwise() or not self._in_between())
+
+    def _in_between(self) -> bool:
+        return self.terminals.in_between or any(each.in_between for each in self._rows.values())
 
     def look_again(self) -> None:
         """Let whoever waits look again."""
@@ -348,12 +355,20 @@ class Processes:
     @property
     def units(self) -> list[str]:
         """The keeper's names for the runs that are there."""
-        return [unit for each in self._rows.values() if (unit := each.unit) is not None]
+        rows = [unit for each in self._rows.values() if (unit := each.unit) is not None]
+        return [*rows, *self.terminals.units]
+
+    def _terminals_changed(self) -> None:
+        self._news.tell()
+        self.idle()
 
     # -- after the last server's death ---------------------------------------------------------------------
 
     def load(self) -> None:
         """Read the records. `adopt` and `resume` make them live again."""
+        if self.paused:
+            self.terminals.pause()
+        self.terminals.load()
         for record in self._records.load():
             if record.log not in self._logs:
                 self._logs.add(record.log)
@@ -374,7 +389,7 @@ class Processes:
         """Take over a run; False if no row wants it."""
         process = self._units.get(adopted.unit)
         if process is None or process.unit != adopted.unit:
-            return False
+            return self.terminals.adopt(adopted)
         process.adopt(adopted)
         return True
 
@@ -382,7 +397,7 @@ class Processes:
         """Go on with everything that is not among the `known` units; returns units whose remains are to be
         swept up.
         """
-        lost: list[str] = []
+        lost = self.terminals.resume(known)
         for process in list(self._rows.values()):
             state, unit = process.record.state, process.unit
             if unit is not None and unit in known:
@@ -402,18 +417,20 @@ class Processes:
         """A run is over; False if no row wants to know."""
         process = self._units.pop(exited.unit, None)
         if process is None:
-            return False
+            return self.terminals.exited(exited)
         process.exited(exited)
         return True
 
     async def end(self, *, grace_ms: int | None = None) -> None:
         """End everything, politely; `grace_ms` limits the time that each may take."""
-        await gather(each.stop(grace_ms=_shorter(each, grace_ms)) for each in self.live)
+        rows = [each.stop(grace_ms=_shorter(each, grace_ms)) for each in self.live]
+        await gather([*rows, self.terminals.end(grace_ms)])
 
     def closed(self) -> None:
         """The sandbox is no more."""
         self._closed = True
         self._news.tell()
+        self.terminals.closed()
         self.changes.closed()
         if self._policy is not None:
             self.keeper.drop(self._sandbox)

@@ -10,6 +10,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from sbxcompose.api.models import SandboxInfo, ShortInfo
+from sbxcompose.host.routes.user_ports import ingress_endpoint
 from sbxcompose.host.sandbox import Sandbox
 from sbxcompose.host.sandboxes import EXTENSIONS, Sandboxes
 
@@ -51,6 +52,7 @@ def long_form(request: Request, info: SandboxInfo) -> dict[str, Any]:
         **info.write(),
         "file_systems": info.file_systems or [],  # the newest clients take no null
         "sandbox_url": request.state.url if reachable else None,
+        "ingress_endpoint": ingress_endpoint(request.state.url) if reachable else None,
         "extensions": EXTENSIONS if live else [],
     }
 
@@ -67,5 +69,6 @@ def short_form(request: Request, info: SandboxInfo) -> dict[str, Any]:
         termination_reason=info.termination_reason,
         error_details=info.error_details,
         sandbox_url=request.state.url if info.status == "running" else None,
+        ingress_endpoint=ingress_endpoint(request.state.url) if info.status == "running" else None,
     )
     return {**short.write(), **({"error": f"sandbox {info.id} did not begin: {short.reason}"} if failed else {})}
