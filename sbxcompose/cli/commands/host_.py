@@ -12,6 +12,7 @@ from sbxcompose.cli.options import json_option
 
 _KEY = re.compile(r"[!-~]+")
 
+
 @click.group("host")
 def command() -> None:
     """The local host: the server in which sandboxes live on this machine.

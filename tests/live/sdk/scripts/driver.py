@@ -32,7 +32,7 @@ def plain(value):
         return base64.b64encode(value).decode()
     if isinstance(value, dict):
         return {str(key): plain(each) for key, each in value.items()}
-    if isinstance(value, (list, tuple, set)) or hasattr(value, "__iter__") and not isinstance(value, str):
+    if isinstance(value, (list, tuple, set)) or (hasattr(value, "__iter__") and not isinstance(value, str)):
         return [plain(each) for each in value]
     return value
 
