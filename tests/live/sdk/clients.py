@@ -165,7 +165,7 @@ class Tl:
         return Running([str(self._path), "sbx", *arguments], self._host.home.root, self._host.environment, terminal)
 
 
-def resident_kilobytes(pid: int) -> int:
+def peak_kilobytes(pid: int) -> int:
     """The most memory that a process has had at once."""
     for line in Path(f"/proc/{pid}/status").read_text().splitlines():
         if line.startswith("VmHWM:"):

@@ -1,4 +1,4 @@
-"""Output through the vendor's Python SDK: run, snapshots, follow; exact, in order, and to its end (contract, 3.7, 3.8)."""
+"""Output through the vendor's Python SDK: run, snapshots, follow; exact, in order, to the end (contract, 3.7, 3.8)."""
 
 from __future__ import annotations
 

@@ -72,8 +72,8 @@ def test_input_and_the_three_outputs(ts: Sdk, box: str) -> None:
         const row = await sb.startProcess("sh", { args: ["-c", "cat; echo err >&2"], stdinMode: "pipe" });
         await sb.writeStdin(row.pid, new TextEncoder().encode("one\\ntwo\\n"));
         await sb.closeStdin(row.pid);
-        const streams = {};
-        for (const name of ["followOutput", "followStdout", "followStderr"]) streams[name] = await follow(name, row.pid);
+        const streams = {}, names = ["followOutput", "followStdout", "followStderr"];
+        for (const name of names) streams[name] = await follow(name, row.pid);
         const kept = [await sb.getStdout(row.pid), await sb.getStderr(row.pid), await sb.getOutput(row.pid)];
         return { streams, kept, row };
     """

@@ -1,7 +1,7 @@
 """Runs in the SDK's own environment: carries out snippets that it reads from standard input, answers with JSON lines.
 
-A snippet is the body of an asynchronous function. For the synchronous SDK the `await`s and `async`s are taken out: the two
-have the same methods.
+A snippet is the body of an asynchronous function. For the synchronous SDK the `await`s and `async`s are taken
+out: the two have the same methods.
 """
 
 # This file belongs to another interpreter: it uses nothing of ours.
