@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from msgspec import Struct
 
 _LOOPBACK = re.compile(r"(?:localhost|(?:[a-z0-9-]+\.)*localhost|127(?:\.[0-9]{1,3}){3}|\[::1\])", re.IGNORECASE)
-_LABEL = re.compile(r"([^.\[\]:]+)\.local(?:host)?", re.IGNORECASE)
+_LABEL = re.compile(r"([^.\[\]:]+)\.local", re.IGNORECASE)
 
 
 class Refusal(Struct, frozen=True):
@@ -54,7 +54,7 @@ def is_local_host(host: str) -> bool:
 
 
 def sandbox_label(host: str) -> str | None:
-    """The sandbox that a Host header addresses: its first label, in the form `<id-or-name>.local` or `.localhost`."""
+    """The sandbox that a Host header addresses: its first label, in the form `<id-or-name>.local`."""
     found = _LABEL.fullmatch(without_port(host))
     return found[1] if found else None
 

@@ -179,7 +179,6 @@ def test_a_sandbox_is_addressed_by_header_or_host_by_id_or_name(box: Box) -> Non
         {"X-Tensorlake-Sandbox-Id": "box"},
         {"Host": f"{box.id}.local"},
         {"Host": "box.local:8900"},
-        {"Host": f"{box.id}.localhost:8900"},
     ):
         assert http.get("/api/v1/processes", headers=headers).json() == {"processes": []}
     assert http.get("/api/v1/processes").json()["code"] == "MISSING_SANDBOX_ID"
