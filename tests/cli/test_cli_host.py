@@ -117,6 +117,15 @@ def test_serve_prints_what_the_vendors_clients_need_and_status_again_when_asked(
             assert "ecret" not in shown
 
 
+def test_serve_in_the_background_returns_when_it_listens_and_again_says_the_same(sbx_alone: Sbx) -> None:
+    first = sbx_alone.run("host", "serve", "--detach", "--port", "0", "--key", "dev").stdout
+    port = int(exports(first)["TENSORLAKE_API_URL"].rpartition(":")[2])
+    assert ask(port, "/sandboxes", Authorization="Bearer dev")[0] == 200
+    assert sbx_alone.run("host", "serve", "--detach", "--port", str(port), "--key", "dev").stdout == first
+    assert "another key" in refused(sbx_alone, "host", "serve", "--detach", "--port", "0", "--key", "other", code=3)
+    assert "runs already, at" in refused(sbx_alone, "host", "serve", "--detach", "--port", "1", code=3)
+
+
 def test_there_are_no_variables_without_a_port(sbx_alone: Sbx) -> None:
     assert "does not run" in refused(sbx_alone, "host", "status", "--env", code=3)
     sbx_alone.write(WEB)

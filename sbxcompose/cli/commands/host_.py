@@ -24,8 +24,9 @@ def command() -> None:
 @command.command("serve")
 @click.option("--port", type=click.IntRange(0, 65535), help="Listen on this port of 127.0.0.1, too (0: any free one).")
 @click.option("--key", help="The bearer key for that port (default: one that is made once and kept).")
+@click.option("-d", "--detach", is_flag=True, help="Leave it in the background, and return once it listens.")
 @click.pass_obj
-def serve(shell: Shell, port: int | None, key: str | None) -> None:
+def serve(shell: Shell, port: int | None, key: str | None, detach: bool) -> None:
     """Run the host in the foreground; Ctrl-C stops everything that runs in it, and then the host.
 
     With --port, programs that speak the sandbox HTTP contract can use it, with the key as a bearer token. The variables
@@ -39,15 +40,16 @@ def serve(shell: Shell, port: int | None, key: str | None) -> None:
     if key is not None and not _KEY.fullmatch(key):
         raise UsageError("a key has letters, digits and signs of ASCII, no spaces", hint="it travels in an HTTP header")
 
+    if detach:
+        path = launch.ensure_host(port=port, key=key, tell=shell.say)
+        _say_where(shell, str(path), None if port is None else _tcp_of(launch.status()), key)
+        return
+
     def ready(told: dict[str, Any]) -> None:
         if told.get("status") != "ready":
             shell.say(f"{shell.err.red('error:')} {told.get('message', 'a host runs already')}")
             return
-        shell.say(f"listening on {told['socket']}")
-        if told.get("tcp"):
-            url = f"http://{told['tcp']}"
-            shell.say(f"listening on {url}; for the SDKs and `tl`, in another terminal:")
-            _print_exports(shell, url, key or launch.api_key())
+        _say_where(shell, told["socket"], f"http://{told['tcp']}" if told.get("tcp") else None, key)
 
     launch.serve_foreground(port=port, key=key, ready=ready)
 
@@ -98,6 +100,15 @@ def _tcp_of(now: dict[str, Any] | None) -> str:
             "the host has no TCP address", hint="`sbxcompose host stop`, then `sbxcompose host serve --port 8900`"
         )
     return str(now["tcp"])
+
+
+def _say_where(shell: Shell, socket: str, url: str | None, key: str | None) -> None:
+    from sbxcompose.host import launch
+
+    shell.say(f"listening on {socket}")
+    if url is not None:
+        shell.say(f"listening on {url}; for the SDKs and `tl`:")
+        _print_exports(shell, url, key or launch.api_key())
 
 
 def _print_exports(shell: Shell, url: str, key: str) -> None:

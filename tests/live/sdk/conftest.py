@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -31,6 +31,12 @@ def _available(name: str) -> str | None:
     except Unavailable as reason:
         return str(reason)
     return None
+
+
+@pytest.fixture(scope="session")
+def need() -> Callable[[str], None]:
+    """Skip the test, or fail it, if a client cannot be had."""
+    return _need
 
 
 def _need(name: str) -> None:
