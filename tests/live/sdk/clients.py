@@ -104,12 +104,12 @@ class Sdk:
         self._running: Running | None = None
         self._answers = 0
 
-    def __call__(self, code: str, box: str | None = None) -> Any:
+    def __call__(self, code: str, box: str | None = None, *, patience: float = PATIENCE) -> Any:
         """The result of a snippet, in which `sb` is connected to `box`. Raises `ClientError`."""
         running = self._process()
         running.press(json.dumps({"code": code, "box": box}) + "\n")
         self._answers += 1
-        running.wait_for(r"(?m)^.*\n", count=self._answers, timeout=PATIENCE)
+        running.wait_for(r"(?m)^.*\n", count=self._answers, timeout=patience)
         answer = json.loads(running.out.text.split("\n")[self._answers - 1])
         if "error" in answer:
             raise ClientError(answer["error"])
