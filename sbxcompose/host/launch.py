@@ -216,7 +216,9 @@ def _check_port(path: Path, port: int | None) -> None:
 
 def _check_key(key: str | None) -> None:
     if key is not None and key != api_key():
-        raise ProviderError("the host runs already, with another key", hint="`sbxcompose host stop`, then start it again")
+        raise ProviderError(
+            "the host runs already, with another key", hint="`sbxcompose host stop`, then start it again"
+        )
 
 
 def _check_version(tell: Callable[[str], None]) -> None:
