@@ -20,7 +20,7 @@ PAGE = Path(__file__).parents[3] / "docs" / "emulator.md"
 PORT = "8900"
 HOST = f'eval "$(sbxcompose host serve --detach --port {PORT} --key dev)"\n'
 RUN = {"sh": "bash -eu snippet.sh", "python": "python snippet.py", "js": "node snippet.mjs"}
-ENDS = frozenset({0, -signal.SIGSEGV, 128 + signal.SIGSEGV})
+ENDS = frozenset({0, *(end for number in (signal.SIGSEGV, signal.SIGABRT) for end in (-number, 128 + number))})
 """Threads of the SDK's extension now and then crash an interpreter that has done all it had to."""
 
 
