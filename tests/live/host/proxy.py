@@ -48,11 +48,13 @@ class Exchange:
         """Pass it on to the host's port, until either side has gone."""
         self._there_reader, self._there_writer = await asyncio.open_connection("127.0.0.1", port)
         tasks = [asyncio.ensure_future(self._forth()), asyncio.ensure_future(self._back())]
-        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-        for each in tasks:
-            each.cancel()
+        try:
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for each in tasks:
+                each.cancel()
+            self._there_writer.transport.abort()
         await asyncio.gather(*tasks, return_exceptions=True)
-        self._there_writer.transport.abort()
         await self._linger()
 
     async def _linger(self) -> None:
@@ -62,7 +64,6 @@ class Exchange:
             async with asyncio.timeout(2):
                 while await self._reader.read(PIECE):
                     pass
-        self._writer.transport.abort()
 
     async def _forth(self) -> None:
         """Returns when the client has gone."""
@@ -121,9 +122,11 @@ def proxy_to(port: int) -> Iterator[str]:
     loop = asyncio.new_event_loop()
 
     async def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with suppress(OSError, h11.RemoteProtocolError, h11.LocalProtocolError):
-            await Exchange(reader, writer).run(port)
-        writer.transport.abort()
+        try:
+            with suppress(OSError, h11.ProtocolError):
+                await Exchange(reader, writer).run(port)
+        finally:
+            writer.transport.abort()
 
     server = loop.run_until_complete(asyncio.start_server(accept, "127.0.0.1", 0))
     thread = threading.Thread(target=loop.run_forever, daemon=True)
@@ -143,3 +146,4 @@ async def _end(server: asyncio.Server) -> None:
     for each in tasks:
         each.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
+    await asyncio.sleep(0)  # for the transports, which tell their ends in the next turn
