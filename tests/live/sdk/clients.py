@@ -22,6 +22,9 @@ KEY = "dev"
 PATIENCE = 50.0
 """Seconds that one command of a client may take."""
 
+ANSWER = r'(?m)^\{"(?:result|error)":.*\n'
+"""A line with which a driver answers."""
+
 _names = count(1)
 
 
@@ -103,14 +106,15 @@ class Sdk:
         self._host = host
         self._running: Running | None = None
         self._answers = 0
+        self._seen = 0
 
     def __call__(self, code: str, box: str | None = None, *, patience: float = PATIENCE) -> Any:
         """The result of a snippet, in which `sb` is connected to `box`. Raises `ClientError`."""
         running = self._process()
         running.press(json.dumps({"code": code, "box": box}) + "\n")
         self._answers += 1
-        running.wait_for(r"(?m)^.*\n", count=self._answers, timeout=patience)
-        answer = json.loads(running.out.text.split("\n")[self._answers - 1])
+        running.wait_for(ANSWER, count=self._answers, timeout=patience)
+        answer = json.loads(re.findall(ANSWER, running.out.text)[self._answers - 1])
         if "error" in answer:
             raise ClientError(answer["error"])
         return answer["result"]
@@ -127,7 +131,7 @@ class Sdk:
         if self._running is None:
             return ""
         said = self._running.err.text
-        new, self._seen = said[getattr(self, "_seen", 0) :], len(said)
+        new, self._seen = said[self._seen :], len(said)
         return new
 
     def close(self) -> None:
