@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -70,7 +70,8 @@ class Processes:
         self._former: dict[int, Process] = {}
         self._ended: dict[str | None, deque[Process]] = {}
         self._last_handle = 0
-        self._held: set[int] = set()
+        self._pid_of: dict[int, int] = {}
+        self._held: Counter[int] = Counter()
         self._news = News()
         self._closed = False
         self.paused = False
@@ -260,7 +261,7 @@ class Processes:
         for handle in before:
             self._handles.pop(handle, None)
         self._handles[process.handle] = process
-        self._pids[record.run.pid] = process
+        self._address_by_pid(process)
         unit = process.unit
         if unit is not None:
             self._units[unit] = process
@@ -269,15 +270,30 @@ class Processes:
         if not process.live:
             self._came_to_rest(process)
 
+    def _address_by_pid(self, process: Process) -> None:
+        """A row is addressed by its current PID only, and a PID that the system has given again by the latest run."""
+        record = process.record
+        assert record.run is not None
+        self._forget_pid(process)
+        self._pid_of[record.id] = record.run.pid
+        holder = self._pids.get(record.run.pid)
+        if holder is None or holder.handle < process.handle:
+            self._pids[record.run.pid] = process
+
+    def _forget_pid(self, process: Process) -> None:
+        pid = self._pid_of.pop(process.record.id, None)
+        if pid is not None and self._pids.get(pid) is process:
+            del self._pids[pid]
+
     # -- forgetting ----------------------------------------------------------------------------------------
 
     def hold(self, process: Process) -> None:
-        """Keep a row that somebody is reading, until `let_go`."""
-        self._held.add(process.record.id)
+        """See `home.Home`."""
+        self._held[process.record.id] += 1
 
     def let_go(self, process: Process) -> None:
-        """The inverse of `hold`."""
-        self._held.discard(process.record.id)
+        """See `home.Home`."""
+        self._held -= Counter([process.record.id])
         self._prune(self._kind(process))
 
     def _kind(self, process: Process) -> str | None:
@@ -313,8 +329,7 @@ class Processes:
         if process in ended:
             ended.remove(process)
         self._handles.pop(process.handle, None)
-        if record.run is not None and self._pids.get(record.run.pid) is process:
-            del self._pids[record.run.pid]
+        self._forget_pid(process)
         if record.request.name is not None and self._names.get(record.request.name) is process:
             del self._names[record.request.name]
         self.changes.row_changed(process.handle)
@@ -377,7 +392,7 @@ class Processes:
             self._take_name(process)
             if record.run is not None:
                 self._handles[record.run.handle] = process
-                self._pids[record.run.pid] = process
+                self._address_by_pid(process)
             state = record.state
             self._last_handle = max(self._last_handle, process.handle, getattr(state, "handle", 0))
             if process.unit is not None:

@@ -51,6 +51,7 @@ def long_form(request: Request, info: SandboxInfo) -> dict[str, Any]:
     return {
         **info.write(),
         "file_systems": info.file_systems or [],  # the newest clients take no null
+        "network_policy": info.network,  # its name for the newest clients
         "sandbox_url": request.state.url if reachable else None,
         "ingress_endpoint": ingress_endpoint(request.state.url) if reachable else None,
         "extensions": EXTENSIONS if live else [],
