@@ -11,6 +11,7 @@ from collections.abc import Iterable
 
 from msgspec import Struct
 
+from sbxcompose.api.answers import segment
 from sbxcompose.errors import ConfigurationError
 
 CLOUD = "https://api.tensorlake.ai"
@@ -95,7 +96,7 @@ def control_plane(api: Site, namespace: str, override: Site | None = None) -> Co
         return ControlPlane(Site(api.scheme, f"sandbox.{rest}", api.port, api.prefix), "")
     if first == "sandbox" and rest:
         return ControlPlane(api, "")
-    return ControlPlane(api, f"/v1/namespaces/{namespace}")
+    return ControlPlane(api, f"/v1/namespaces/{segment(namespace)}")
 
 
 def daemon_target(base: Site, identifier: str) -> Target:

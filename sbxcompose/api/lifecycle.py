@@ -5,17 +5,20 @@ from __future__ import annotations
 from typing import Any
 
 from sbxcompose.api.answers import expect, segment
+from sbxcompose.api.channel import Channel
 from sbxcompose.api.models import CreateRequest, SandboxInfo
-from sbxcompose.api.transport import Transport
 from sbxcompose.errors import NotFound
+
+WAIT_MS = 30_000
+"""Milliseconds that a suspend or resume may take to be answered (contract, section 2.1); then we ask how it stands."""
 
 
 class Lifecycle:
     """A method an endpoint. Every method raises `Unreachable` or `Refused`."""
 
-    def __init__(self, transport: Transport, namespace: str = "default") -> None:
+    def __init__(self, transport: Channel, path: str = "/v1/namespaces/default") -> None:
         self._transport = transport
-        self._path = f"/v1/namespaces/{segment(namespace)}/sandboxes"
+        self._path = f"{path}/sandboxes"
 
     async def find(self, name: str) -> SandboxInfo | None:
         """The sandbox of that name or id; None if there is none."""
@@ -47,6 +50,21 @@ class Lifecycle:
         answer = await self._transport.request("DELETE", self._of(name))
         if answer.status != 404:
             expect(answer, f"sandbox {name}")
+
+    async def suspend(self, name: str) -> bool:
+        """Put the sandbox to sleep; False if that has only begun. Raises `Conflict` while it is in transition."""
+        return await self._transition(name, "suspend")
+
+    async def resume(self, name: str) -> bool:
+        """Wake the sandbox; False if that has only begun. Raises `Conflict` while it is in transition."""
+        return await self._transition(name, "resume")
+
+    async def _transition(self, name: str, word: str) -> bool:
+        path = f"{self._of(name)}/{word}?wait_ms={WAIT_MS}"
+        answer = await self._transport.request("POST", path)
+        if answer.status not in (200, 202):
+            expect(answer, f"sandbox {name}")
+        return answer.status == 200
 
     def _of(self, name: str) -> str:
         return f"{self._path}/{segment(name)}"

@@ -16,9 +16,10 @@ from typing import Any
 from msgspec import Struct
 
 from sbxcompose.api.answers import expect, refusal, segment
+from sbxcompose.api.channel import Body, Channel
 from sbxcompose.api.frames import SseDecoder
 from sbxcompose.api.models import ProcessInfo, StartRequest
-from sbxcompose.api.transport import Answer, Stream, Transport
+from sbxcompose.api.transport import Answer
 from sbxcompose.errors import SbxError, Unreachable
 
 Env = Mapping[str, str]
@@ -51,11 +52,17 @@ class _Operation:
 class SandboxClient:
     """A method an endpoint. Every method raises `Unreachable` or `Refused`; a process is named by PID or name."""
 
-    def __init__(self, transport: Transport, identifier: str, extensions: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        transport: Channel,
+        identifier: str,
+        extensions: Sequence[str] = (),
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
         self._transport = transport
-        self._headers = {"X-Tensorlake-Sandbox-Id": identifier}
+        self._headers = dict(headers or {"X-Tensorlake-Sandbox-Id": identifier})
         self.identifier = identifier
-        self.local = transport.address.path is not None
+        self.local = transport.local
         """Whether the daemon is on this machine, so that its log files can be read here."""
         self.extensions = frozenset(extensions)
         self._pending: list[_Operation] = []
@@ -152,9 +159,9 @@ class SandboxClient:
         expect(await self._request("POST", _of(process) + "/stdin/close"), process)
 
     @asynccontextmanager
-    async def stream(self, path: str, body: Any) -> AsyncIterator[Stream]:
-        """The answer to a POST below `/api/v1`, as a stream. Raises `Refused` if it is not good."""
-        async with self._transport.stream("POST", "/api/v1" + path, headers=self._headers, body=body) as stream:
+    async def stream(self, path: str, body: Any = None, *, method: str = "POST") -> AsyncIterator[Body]:
+        """The answer to a request below `/api/v1`, as a stream. Raises `Refused` if it is not good."""
+        async with self._transport.stream(method, "/api/v1" + path, headers=self._headers, body=body) as stream:
             if stream.status >= 300:
                 raise refusal(stream.status, await stream.read(), path)
             yield stream
@@ -196,7 +203,7 @@ class SandboxClient:
                 operation.answer.set_exception(error)
 
 
-async def _hand_out(stream: Stream, operations: Sequence[_Operation]) -> None:
+async def _hand_out(stream: Body, operations: Sequence[_Operation]) -> None:
     rest = b""
     async for chunk in stream.chunks():
         *lines, rest = (rest + chunk).split(b"\n")

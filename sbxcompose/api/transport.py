@@ -36,15 +36,20 @@ class Answer(Struct, frozen=True):
 
 
 class Address(Struct, frozen=True):
-    """Where a host listens: a Unix socket (`path`), or TCP (`host`, `port`) with a bearer `key`."""
+    """Where a host listens: a Unix socket (`path`), or TCP (`host`, `port`) with a bearer `key`.
+
+    `prefix` stands before every path; `hint` is the way out where nothing answers.
+    """
 
     path: str | None = None
     host: str = "127.0.0.1"
     port: int = 0
     key: str | None = None
+    prefix: str = ""
+    hint: str = "`sbxcompose host status` says what runs"
 
     def __str__(self) -> str:
-        return self.path or f"http://{self.host}:{self.port}"
+        return self.path or f"http://{self.host}:{self.port}{self.prefix}"
 
 
 class _Connection:
@@ -103,10 +108,15 @@ class _Connection:
 class Stream:
     """A response whose body is read as it comes."""
 
-    def __init__(self, status: int, connection: _Connection, address: Address) -> None:
-        self.status = status
+    def __init__(self, head: h11.Response, connection: _Connection, address: Address) -> None:
+        self.status = head.status_code
+        self._head = head
         self._connection = connection
         self._address = address
+
+    def header(self, name: str) -> str | None:
+        """The value of a header, whose name is given in lower case."""
+        return next((value.decode("latin-1") for key, value in self._head.headers if key == name.encode()), None)
 
     async def chunks(self) -> AsyncIterator[bytes]:
         """Pieces of the body until it ends. Raises `Unreachable` if the connection breaks before its end."""
@@ -156,7 +166,7 @@ class Transport:
         request = self._request(method, path, headers or {}, data)
         connection, head = await self._exchange(request, data)
         try:
-            yield Stream(head.status_code, connection, self.address)
+            yield Stream(head, connection, self.address)
         except BaseException:
             connection.close()
             raise
@@ -187,7 +197,7 @@ class Transport:
             fields.setdefault("Content-Type", "application/json")
         if data or method not in ("GET", "DELETE"):
             fields["Content-Length"] = str(len(data))
-        return h11.Request(method=method, target=path, headers=list(fields.items()))
+        return h11.Request(method=method, target=self.address.prefix + path, headers=list(fields.items()))
 
     async def _connect(self) -> _Connection:
         try:
@@ -199,6 +209,11 @@ class Transport:
                 )
         except (OSError, TimeoutError) as error:
             raise _unreachable(self.address, error) from error
+
+    @property
+    def local(self) -> bool:
+        """Whether the host is on this machine, so that its files can be read here."""
+        return self.address.path is not None
 
     def close(self) -> None:
         """Close the kept connections, and keep none of those that are still in use once they are done."""
@@ -218,6 +233,4 @@ class Transport:
 
 def _unreachable(address: Address, error: BaseException) -> Unreachable:
     words = str(error) or type(error).__name__
-    return Unreachable(
-        f"the host at {address} does not answer: {words}", hint="`sbxcompose host status` says what runs"
-    )
+    return Unreachable(f"the host at {address} does not answer: {words}", hint=address.hint)

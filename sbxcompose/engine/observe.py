@@ -38,7 +38,7 @@ def observed_sandbox(name: str, info: SandboxInfo | None, rows: Iterable[Process
             ours.append(row)
         else:
             foreign.append(_foreign(name, each))
-    return ObservedSandbox(name, _STATES[info.status], tuple(ours), tuple(foreign))
+    return ObservedSandbox(name, _STATES.get(info.status, SandboxState.PENDING), tuple(ours), tuple(foreign))
 
 
 def read_row(sandbox: str, info: ProcessInfo) -> Row | None:
