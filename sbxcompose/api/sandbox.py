@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -94,15 +94,28 @@ class SandboxClient:
     async def stop(self, process: str, *, signal: int = 15, grace: float = 10.0) -> None:
         """End a process and its supervision; returns when it is gone. One that is gone already is fine.
 
-        A daemon without our `stop` extension has its own ways: SIGTERM, and SIGKILL after ten seconds.
+        A daemon without our `stop` extension is given what comes nearest to it, see `api.plain_stop`.
         """
         millis = round(grace * 1000)
+        if not self.extensions & {"batch", "stop"}:
+            from sbxcompose.api.plain_stop import stop
+
+            await stop(self, process, signal, grace)
+            return
         if "batch" in self.extensions:
             body = {"op": "stop", "process": process, "signal": signal, "grace_ms": millis}
             answer = await self._submit(_Operation(body, process))
         else:
-            query = f"?signal={signal}&grace_ms={millis}" if "stop" in self.extensions else ""
-            answer = await self._request("DELETE", _of(process) + query)
+            answer = await self._request("DELETE", f"{_of(process)}?signal={signal}&grace_ms={millis}")
+        if answer.status != 404:
+            expect(answer, process)
+
+    async def delete(self, process: str) -> None:
+        """The contract's own stop (section 3.6): SIGTERM, after ten seconds SIGKILL; unsupervised ones SIGKILL.
+
+        One that is gone already is fine.
+        """
+        answer = await self._request("DELETE", _of(process))
         if answer.status != 404:
             expect(answer, process)
 
@@ -157,6 +170,16 @@ class SandboxClient:
     async def close_input(self, process: str) -> None:
         """Close the process's standard input."""
         expect(await self._request("POST", _of(process) + "/stdin/close"), process)
+
+    def follow_output(self, process: str) -> AbstractAsyncContextManager[Body]:
+        """All output that is kept, then what comes, as server-sent events (contract, section 3.7)."""
+        return self.stream(f"{_of(process)}/output/follow", method="GET")
+
+    async def snapshot(self, process: str, stream: str) -> list[str]:
+        """The lines of `stdout` or `stderr` that are kept now; one that has not ended is the last."""
+        body = expect(await self._request("GET", f"{_of(process)}/{stream}"), process)
+        lines: list[str] = body["lines"]
+        return lines
 
     @asynccontextmanager
     async def stream(self, path: str, body: Any = None, *, method: str = "POST") -> AsyncIterator[Body]:

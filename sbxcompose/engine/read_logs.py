@@ -14,6 +14,7 @@ from msgspec import Struct
 from sbxcompose.api import follow
 from sbxcompose.engine.link import Link
 from sbxcompose.engine.requests import log_instance, log_name
+from sbxcompose.engine.watching import watch_of
 from sbxcompose.plan.observed import Instance
 
 
@@ -72,7 +73,7 @@ class _Reader:
     def __init__(self, link: Link, instances: list[Instance], begin: From, going_on: bool) -> None:
         self._sandbox = link.name
         places = [begin.place(each) for each in instances if each.sandbox == link.name]
-        self._events = follow.Watch(link.client, states=False, logs=places, follow=going_on, lazy=True).events()
+        self._events = watch_of(link.client, states=False, logs=places, follow=going_on, lazy=True).events()
 
     async def kept(self) -> list[Said]:
         """Everything up to now."""

@@ -205,9 +205,7 @@ class Session:
             case Start(process, instance, name):
                 await self._start(process, instance, name)
             case Stop(row, signal, grace):
-                await self._again(
-                    lambda: self.links[row.instance.sandbox].client.stop(row.name, signal=signal, grace=grace)
-                )
+                await self._again(lambda: self.links[row.instance.sandbox].stop(row.name, signal=signal, grace=grace))
             case Await(instance, condition, process):
                 await self._ready[instance.sandbox].wait(process, instance, condition)
             case TerminateSandbox(sandbox):

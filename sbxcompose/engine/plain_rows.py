@@ -1,0 +1,83 @@
+"""What the contract's rows tell and what they do not: whose log a row's output is, whose run a line is; pure.
+
+Runs are counted from `restart_count`, so they are numbered within one definition: the contract has no log that outlives
+a change of the file. Of a row's runs only the beginning of the latest is known.
+"""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+from sbxcompose.api.models import ProcessInfo
+from sbxcompose.api.record import Line
+from sbxcompose.engine.requests import log_name
+from sbxcompose.plan.observed import Instance, parse_name
+
+FIRST_PAUSE = 0.05
+LONGEST_PAUSE = 1.0
+"""Seconds between two looks at the rows: a quarter of the time for which nothing has changed, between these two."""
+
+
+def pause_after(quiet: float) -> float:
+    """Seconds until the next look, when nothing has changed for `quiet` seconds."""
+    return min(max(quiet / 4, FIRST_PAUSE), LONGEST_PAUSE)
+
+
+def log_of(info: ProcessInfo) -> str | None:
+    """The log that a row's output continues; None for a row that is not ours."""
+    parsed = parse_name(info.managed.name) if info.managed is not None and info.managed.name else None
+    return None if parsed is None else log_name(Instance("", parsed[0], parsed[1]))
+
+
+def run_of(info: ProcessInfo) -> int:
+    """The number of a row's current or latest run."""
+    return info.run or (info.managed.restart_count + 1 if info.managed is not None else 1)
+
+
+def ended(info: ProcessInfo) -> bool:
+    """Whether nothing more will come from the row: its run has ended, and no supervisor will start another."""
+    if info.managed is not None:
+        return info.managed.status == "stopped"
+    return info.status != "running"
+
+
+def incarnation(info: ProcessInfo) -> tuple[object, ...]:
+    """What differs between two runs of a row."""
+    return info.started_at, info.pid, info.handle, run_of(info)
+
+
+def line_run(info: ProcessInfo, line: Line) -> int:
+    """The run that a line belongs to: the latest one, or the one before it for what came before that began."""
+    latest = run_of(info)
+    return latest if line.time_ms >= info.started_at or latest == 1 else latest - 1
+
+
+class Wanted(Struct, frozen=True):
+    """Which lines of a log are wanted: at most one of the last `tail`, those from `since_ms` on, those of one `run`."""
+
+    tail: int | None = None
+    since_ms: int | None = None
+    run: int | None = None
+
+    def takes(self, info: ProcessInfo, line: Line) -> bool:
+        """Whether a line of the row is among them (apart from `tail`)."""
+        if self.since_ms is not None:
+            return line.time_ms >= self.since_ms
+        return self.run is None or line_run(info, line) == self.run
+
+
+def rows_with(rows: list[ProcessInfo], wanted: Wanted) -> list[ProcessInfo]:
+    """The rows of one log (oldest first) in which wanted lines can be: of a run only the newest that has had it."""
+    if wanted.run is None:
+        return rows
+    having = [row for row in rows if run_of(row) >= (wanted.run or 1)]
+    return having[-1:]
+
+
+def told_apart(rows: list[ProcessInfo], run: int) -> bool:
+    """Whether the lines of that run can be known from those of others.
+
+    Only where the latest run began is known: so the latest can be, and the first where there is one other.
+    """
+    newest = rows_with(rows, Wanted(run=run))
+    return not newest or run_of(newest[0]) == run or (run == 1 and run_of(newest[0]) == 2)
