@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from sbxcompose.api.transport import Answer
 
 
-class Body(Protocol):
+class Reply(Protocol):
     """A response whose body is read as it comes."""
 
     status: int
@@ -36,5 +36,5 @@ class Channel(Protocol):
 
     def stream(
         self, method: str, path: str, *, headers: Mapping[str, str] | None = None, body: Any = None
-    ) -> AbstractAsyncContextManager[Body]:
+    ) -> AbstractAsyncContextManager[Reply]:
         """Send one request and hand out its response before the body has come."""

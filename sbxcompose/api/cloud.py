@@ -13,8 +13,8 @@ from typing import Any, NoReturn
 
 from sbxcompose.api.addresses import Site
 from sbxcompose.api.answers import words_of
-from sbxcompose.api.channel import Body
-from sbxcompose.api.https import Https, HttpsBody
+from sbxcompose.api.channel import Reply
+from sbxcompose.api.https import Https, HttpsReply
 from sbxcompose.api.settings import Setting
 from sbxcompose.api.transport import Address, Answer, Stream, Transport
 from sbxcompose.errors import Refused, Unavailable, Unreachable
@@ -74,7 +74,7 @@ class CloudChannel:
     @asynccontextmanager
     async def stream(
         self, method: str, path: str, *, headers: Mapping[str, str] | None = None, body: Any = None
-    ) -> AsyncIterator[Body]:
+    ) -> AsyncIterator[Reply]:
         """See `Channel`; raises as `request`."""
         more = {**self._headers, **(headers or {})}
         async with self._carry().stream(method, path, headers=more, body=body) as answer:
@@ -105,7 +105,7 @@ class CloudChannel:
             return Transport(Address(host=host, port=self.site.port, key=key, prefix=self.site.prefix, hint=hint))
         return Https(self.site, {"Authorization": f"Bearer {key}"} if key is not None else {})
 
-    async def _judge(self, answer: Stream | HttpsBody, what: str) -> bytes:
+    async def _judge(self, answer: Stream | HttpsReply, what: str) -> bytes:
         """Raise what a refusal means; the body of one that is for whoever asked to judge."""
         body = await answer.read()
         words, code, _ = words_of(body)
@@ -122,7 +122,7 @@ class CloudChannel:
             raise Unavailable(f"{self.site}: {what}: {said}", hint="the service is not ready; try again")
         return body
 
-    def _redirected(self, answer: Stream | HttpsBody) -> NoReturn:
+    def _redirected(self, answer: Stream | HttpsReply) -> NoReturn:
         place = answer.header("location") or "elsewhere"
         raise Refused(
             f"{self.site} redirects to {place}; that is not followed, for the key would go there",

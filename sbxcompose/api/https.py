@@ -25,8 +25,8 @@ IDLE_TIMEOUT = 60.0
 """Seconds without a byte after which a connection counts as broken; a stream has a keep-alive each 15 s."""
 
 
-class HttpsBody:
-    """See `Body`."""
+class HttpsReply:
+    """See `Reply`."""
 
     def __init__(self, response: httpx.Response, site: Site) -> None:
         self.status = response.status_code
@@ -39,7 +39,7 @@ class HttpsBody:
         return value
 
     async def chunks(self) -> AsyncIterator[bytes]:
-        """See `Body`."""
+        """See `Reply`."""
         import httpx
 
         try:
@@ -49,7 +49,7 @@ class HttpsBody:
             raise unreachable(self._site, error) from error
 
     async def read(self) -> bytes:
-        """See `Body`."""
+        """See `Reply`."""
         return b"".join([chunk async for chunk in self.chunks()])
 
 
@@ -72,7 +72,7 @@ class Https:
     @asynccontextmanager
     async def stream(
         self, method: str, path: str, *, headers: Mapping[str, str] | None = None, body: Any = None
-    ) -> AsyncIterator[HttpsBody]:
+    ) -> AsyncIterator[HttpsReply]:
         """See `Channel`."""
         import httpx
 
@@ -85,7 +85,7 @@ class Https:
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise unreachable(self._site, error) from error
         try:
-            yield HttpsBody(response, self._site)
+            yield HttpsReply(response, self._site)
         finally:
             await response.aclose()
 

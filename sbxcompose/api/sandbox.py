@@ -16,7 +16,7 @@ from typing import Any
 from msgspec import Struct
 
 from sbxcompose.api.answers import expect, refusal, segment
-from sbxcompose.api.channel import Body, Channel
+from sbxcompose.api.channel import Reply, Channel
 from sbxcompose.api.frames import SseDecoder
 from sbxcompose.api.models import ProcessInfo, StartRequest
 from sbxcompose.api.transport import Answer
@@ -171,7 +171,7 @@ class SandboxClient:
         """Close the process's standard input."""
         expect(await self._request("POST", _of(process) + "/stdin/close"), process)
 
-    def follow_output(self, process: str) -> AbstractAsyncContextManager[Body]:
+    def follow_output(self, process: str) -> AbstractAsyncContextManager[Reply]:
         """All output that is kept, then what comes, as server-sent events (contract, section 3.7)."""
         return self.stream(f"{_of(process)}/output/follow", method="GET")
 
@@ -182,7 +182,7 @@ class SandboxClient:
         return lines
 
     @asynccontextmanager
-    async def stream(self, path: str, body: Any = None, *, method: str = "POST") -> AsyncIterator[Body]:
+    async def stream(self, path: str, body: Any = None, *, method: str = "POST") -> AsyncIterator[Reply]:
         """The answer to a request below `/api/v1`, as a stream. Raises `Refused` if it is not good."""
         async with self._transport.stream(method, "/api/v1" + path, headers=self._headers, body=body) as stream:
             if stream.status >= 300:
@@ -226,7 +226,7 @@ class SandboxClient:
                 operation.answer.set_exception(error)
 
 
-async def _hand_out(stream: Body, operations: Sequence[_Operation]) -> None:
+async def _hand_out(stream: Reply, operations: Sequence[_Operation]) -> None:
     rest = b""
     async for chunk in stream.chunks():
         *lines, rest = (rest + chunk).split(b"\n")
