@@ -32,7 +32,7 @@ class Channel(Protocol):
     async def request(
         self, method: str, path: str, *, headers: Mapping[str, str] | None = None, body: Any = None
     ) -> Answer:
-        """Send one request and wait for the whole answer; `body` is encoded as JSON unless it is bytes."""
+        """Send one request and wait for the whole answer; `body` is encoded as JSON unless it is bytes or a `Body`."""
 
     def stream(
         self, method: str, path: str, *, headers: Mapping[str, str] | None = None, body: Any = None

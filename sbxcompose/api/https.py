@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from sbxcompose import __version__
 from sbxcompose.api.addresses import Site
+from sbxcompose.api.transport import OCTETS, Body
 from sbxcompose.errors import Unreachable
 
 if TYPE_CHECKING:
@@ -97,7 +98,10 @@ class Https:
 def _content(body: Any) -> tuple[Any, dict[str, str]]:
     if body is None:
         return None, {}
-    if isinstance(body, bytes) or hasattr(body, "__aiter__"):
+    if isinstance(body, Body):
+        length = {} if body.length is None else {"Content-Length": str(body.length)}
+        return body.pieces, {"Content-Type": OCTETS, **length}
+    if isinstance(body, bytes):
         return body, {}
     return json.dumps(body).encode(), {"Content-Type": "application/json"}
 

@@ -11,7 +11,7 @@ import json
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
@@ -21,6 +21,9 @@ from sbxcompose.api.frames import SseDecoder
 from sbxcompose.api.models import ProcessInfo, StartRequest
 from sbxcompose.api.transport import Answer
 from sbxcompose.errors import SbxError, Unreachable
+
+if TYPE_CHECKING:
+    from sbxcompose.api.files import Files
 
 Env = Mapping[str, str]
 
@@ -67,6 +70,13 @@ class SandboxClient:
         self.extensions = frozenset(extensions)
         self._pending: list[_Operation] = []
         self._flushes: set[asyncio.Task[None]] = set()
+
+    @property
+    def files(self) -> Files:
+        """Its files."""
+        from sbxcompose.api.files import Files  # late: most commands touch none
+
+        return Files(self._transport, self._headers)
 
     async def processes(self) -> list[ProcessInfo]:
         """All rows, ended ones included."""

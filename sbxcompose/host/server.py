@@ -30,7 +30,7 @@ from sbxcompose.host.keeper.client import Exited, Inherited, KeeperClient, Keepe
 from sbxcompose.host.keeper.protocol import SERVER_DONE
 from sbxcompose.host.problems import Problem
 from sbxcompose.host.records import write_json
-from sbxcompose.host.routes import batch, errors, host, output, processes, run, sandboxes, watch
+from sbxcompose.host.routes import batch, errors, files, host, output, processes, run, sandboxes, watch
 from sbxcompose.host.routes.common import processes_of
 from sbxcompose.host.sandboxes import Sandbox, Sandboxes
 
@@ -48,6 +48,7 @@ ROUTES = [
     *output.routes(processes_of),
     *watch.routes(processes_of),
     *processes.ROUTES,
+    *files.ROUTES,
 ]
 
 
