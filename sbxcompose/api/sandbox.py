@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from msgspec import Struct
 
 from sbxcompose.api.answers import expect, refusal, segment
-from sbxcompose.api.channel import Reply, Channel
+from sbxcompose.api.channel import Channel, Reply
 from sbxcompose.api.frames import SseDecoder
 from sbxcompose.api.models import ProcessInfo, StartRequest
 from sbxcompose.api.transport import Answer
