@@ -7,6 +7,7 @@ judged in `api.cloud`.
 from __future__ import annotations
 
 import json
+import os
 import socket
 import ssl
 from collections.abc import AsyncIterator, Iterator, Mapping
@@ -21,6 +22,8 @@ from sbxcompose.errors import Unreachable
 if TYPE_CHECKING:
     import httpx
 
+PROXIES = ("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy")
+"""The variables that send requests to a cloud through a proxy."""
 CONNECT_TIMEOUT = 10.0
 IDLE_TIMEOUT = 60.0
 """Seconds without a byte after which a connection counts as broken; a stream has a keep-alive each 15 s."""
@@ -127,7 +130,8 @@ def explain(error: BaseException, site: Site) -> tuple[str, str]:
         if isinstance(each, ssl.SSLError):
             return f"no TLS connection ({each.reason or each})", "is it https, and the right port?"
         if isinstance(each, ConnectionRefusedError):
-            return "the connection was refused", "is the URL right, and does the server run?"
+            proxy = next((f"; {name} is set: does that proxy run?" for name in PROXIES if os.environ.get(name)), "")
+            return "the connection was refused", f"is the URL right, and does the server run?{proxy}"
     if "ProxyError" in names:
         return f"the proxy refuses: {error}", "HTTPS_PROXY, ALL_PROXY and NO_PROXY say which proxy is used"
     if any("Timeout" in name for name in names):

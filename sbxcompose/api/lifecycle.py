@@ -45,6 +45,11 @@ class Lifecycle:
                 return found
             cursor = f"&cursor={segment(page['next_cursor'])}"
 
+    async def probe(self) -> int:
+        """The number of sandboxes on a page of one: the smallest question that needs a key."""
+        answer = await self._transport.request("GET", f"{self._path}?limit=1")
+        return len(expect(answer, "the list of sandboxes")["sandboxes"])
+
     async def terminate(self, name: str) -> None:
         """End the sandbox and everything in it. One that is gone already is fine."""
         answer = await self._transport.request("DELETE", self._of(name))

@@ -34,6 +34,8 @@ class PlainCloud:
         self.requests: list[str] = []
         self.refuse: dict[str, tuple[int, dict[str, str], bytes]] = {}
         """Patterns of `METHOD path` -> an answer that is given instead: status, headers, body."""
+        self.asleep: set[str] = set()
+        """Ids and names of suspended sandboxes. Our host does not freeze here: what it would do is shown elsewhere."""
         self._writers: set[asyncio.StreamWriter] = set()
         self._loop = asyncio.new_event_loop()
         self._port = 0
@@ -131,6 +133,11 @@ class PlainCloud:
             return
         label = headers.get("host", "").removesuffix(".local")
         more = {"X-Tensorlake-Sandbox-Id": label} if headers.get("host", "").endswith(".local") else {}
+        self.asleep.discard(label)  # a proxied request wakes it
+        if word := re.fullmatch(r"POST (.*/sandboxes/[^/]+)/(suspend|resume)(\?.*)?", f"{method} {path}"):
+            await self._sleep(upstream, word[1], word[2])
+            await _send(protocol, writer, 202, {}, b"")
+            return
         path = re.sub(r"[?&](signal|grace_ms)=\d+", "", path)
         async with upstream.stream(method, path, headers=more, body=self._asked(path, body)) as answer:
             if answer.header("content-type") == "text/event-stream":
@@ -138,6 +145,13 @@ class PlainCloud:
             else:
                 told = self._told(await answer.read())
                 await _send(protocol, writer, answer.status, {"content-type": "application/json"}, told)
+
+    async def _sleep(self, upstream: Transport, path: str, word: str) -> None:
+        info = (await upstream.request("GET", path)).json()
+        if word == "suspend":
+            self.asleep |= {info["id"], info["name"]}
+        else:
+            self.asleep -= {info["id"], info["name"]}
 
     def _asked(self, path: str, body: bytes) -> bytes:
         """A request without what only our host understands."""
@@ -158,7 +172,9 @@ class PlainCloud:
         if not isinstance(value, dict):
             return value
         kept = {key: self._plain(each) for key, each in value.items() if key not in _OURS}
-        return {**kept, "sandbox_url": self.address} if kept.get("sandbox_url") else kept
+        if kept.get("id") in self.asleep:
+            return {**kept, "status": "suspended", "sandbox_url": None}
+        return {**kept, "sandbox_url": self.address} if kept.get("status") == "running" else kept
 
 
 async def _read_request(protocol: h11.Connection, reader: asyncio.StreamReader) -> tuple[h11.Request, bytes]:
