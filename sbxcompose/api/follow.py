@@ -169,6 +169,10 @@ class Watch:
         """While inside, somebody waits for a change; here changes are told as they happen anyway."""
         return nullcontext()
 
+    async def started(self, info: ProcessInfo) -> bool:
+        """Take note of the answer to a start; False, for it may be taken as it is."""
+        return False
+
     async def settle(self) -> bool:
         """Wait until all that has happened up to now has been told; False where only a list can say that."""
         return False

@@ -113,6 +113,9 @@ class Link:
         info = await self.client.start(request, base_env)
         if request.managed and info.managed is None:
             await self._refuse(info)
+        if self._watch is not None and await self._watch.started(info):
+            await self._watch.settle()
+            return
         # The watch may have told more of this run already than this answer knows.
         known = self._rows.get(row_key(info))
         if known is None or (known.handle or 0) < (info.handle or 0):

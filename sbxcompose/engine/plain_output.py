@@ -18,6 +18,9 @@ from sbxcompose.engine.observe import row_key
 from sbxcompose.engine.plain_rows import Wanted, ended, incarnation, line_run, pause_after, run_of
 from sbxcompose.errors import NotFound
 
+QUIET = 0.05
+"""Seconds without a line after which what an ended run has written counts as come."""
+QUIET_AT_MOST = 1.0
 LATE = 0.5
 """Seconds without a line, one line before the end of what is kept, after which that one counts as unfinished."""
 
@@ -62,11 +65,22 @@ class Follower:
         self._put = put
         self._key = row_key(info)
         self._lines = self._follow()
+        self._last_at = 0.0
+        """When a line came last, by the monotonic clock."""
         self._next: asyncio.Future[list[Line] | None] | None = None
 
     def look(self, info: ProcessInfo) -> None:
         """The row as it is now."""
         self.info = info
+
+    async def quiet(self) -> None:
+        """Wait until the last lines of a run that has ended have come, as far as one can know."""
+        begun = time.monotonic()
+        while not self.finished and (now := time.monotonic()) < begun + QUIET_AT_MOST:
+            left = max(self._last_at, begun) + QUIET - now
+            if left <= 0:
+                return
+            await asyncio.sleep(left)
 
     async def kept(self, tail: int | None, *, going_on: bool) -> list[follow.Output]:
         """Put what is kept now; with `tail` give back the last so many lines instead.
@@ -156,6 +170,7 @@ class Follower:
         if not done:
             raise TimeoutError
         task, self._next = self._next, None
+        self._last_at = time.monotonic()
         return task.result()
 
     def _outputs(self, lines: Iterable[Line]) -> Iterable[follow.Output]:

@@ -7,6 +7,7 @@ a change of the file. Of a row's runs only the beginning of the latest is known.
 from __future__ import annotations
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from sbxcompose.api.models import ProcessInfo
 from sbxcompose.api.record import Line
@@ -44,6 +45,17 @@ def ended(info: ProcessInfo) -> bool:
 def incarnation(info: ProcessInfo) -> tuple[object, ...]:
     """What differs between two runs of a row."""
     return info.started_at, info.pid, info.handle, run_of(info)
+
+
+def missed_end(known: ProcessInfo, info: ProcessInfo) -> ProcessInfo | None:
+    """The row as it must have been between two looks that saw one run and then a later one: crashed, to run again."""
+    before, now = known.managed, info.managed
+    if known.status != "running" or before is None or now is None or now.last_exit is None:
+        return None
+    if now.restart_count <= before.restart_count:
+        return None
+    managed = replace(before, status="backing_off", last_exit=now.last_exit)
+    return replace(known, status="exited", managed=managed, ended_at=now.last_exit.ended_at)
 
 
 def line_run(info: ProcessInfo, line: Line) -> int:

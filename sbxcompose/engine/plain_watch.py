@@ -18,7 +18,16 @@ from sbxcompose.api.record import Replay
 from sbxcompose.api.sandbox import SandboxClient
 from sbxcompose.engine.observe import row_key
 from sbxcompose.engine.plain_output import Follower, before, edges, exit_of
-from sbxcompose.engine.plain_rows import Wanted, ended, incarnation, log_of, pause_after, rows_with, run_of
+from sbxcompose.engine.plain_rows import (
+    Wanted,
+    ended,
+    incarnation,
+    log_of,
+    missed_end,
+    pause_after,
+    rows_with,
+    run_of,
+)
 from sbxcompose.errors import Unreachable
 
 RECONNECT_FOR = 30.0
@@ -55,6 +64,8 @@ class PlainWatch:
         self._poked = asyncio.Event()
         self._settling: list[asyncio.Future[bool]] = []
         self._rows: dict[str, ProcessInfo] = {}
+        self._started: dict[str, ProcessInfo] = {}
+        """Rows of which we know from the answers to starts; a list that was asked for before does not have them."""
         self._followers: dict[str, Follower] = {}
         self._queue: asyncio.Queue[_Item] = asyncio.Queue(QUEUE)
         self._tasks: set[asyncio.Task[None]] = set()
@@ -78,6 +89,18 @@ class PlainWatch:
         self._settling.append(future)
         self._poked.set()
         return await future
+
+    async def started(self, info: ProcessInfo) -> bool:
+        """See `Watching`."""
+        if self._done or not self._tasks:
+            return False
+        key = row_key(info)
+        self._started[key] = info
+        known, self._rows[key] = self._rows.get(key), info
+        if known is None or incarnation(known) != incarnation(info):
+            await self._changed(key, known, info)
+        self._poked.set()
+        return ended(info)
 
     async def events(self) -> AsyncGenerator[follow.Event, None]:
         """See `Watching`."""
@@ -154,7 +177,11 @@ class PlainWatch:
 
     async def _look(self) -> bool:
         """Ask for the rows and tell what has changed; whether anything has."""
+        self._started.clear()
         rows = {row_key(each): each for each in await self._list()}
+        for key, info in self._started.items():
+            if key not in rows or rows[key].started_at < info.started_at:
+                rows[key] = info
         known, self._rows = self._rows, rows
         gone = [key for key in known if key not in rows]
         changed = [key for key, info in rows.items() if known.get(key) != info]
@@ -187,8 +214,10 @@ class PlainWatch:
     async def _changed(self, key: str, known: ProcessInfo | None, info: ProcessInfo) -> None:
         log = log_of(info)
         if log is not None and self._output:
-            await self._tell_runs(log, known, info)
             follower = self._followers.get(key)
+            if follower is not None and known is not None and _run_over(known, info):
+                await follower.quiet()
+            await self._tell_runs(log, known, info)
             if follower is not None and not follower.finished:
                 follower.look(info)
                 if ended(info):
@@ -197,6 +226,8 @@ class PlainWatch:
                 self._follow_new(key, log, known, info)
                 if ended(info):
                     return
+        if known is not None and (between := missed_end(known, info)) is not None:
+            await self._tell(follow.RowSeen(between))
         await self._tell(follow.RowSeen(info))
 
     async def _tell_runs(self, log: str, known: ProcessInfo | None, info: ProcessInfo) -> None:
@@ -283,6 +314,11 @@ class PlainWatch:
         busy = [each for each in self._followers.values() if ended(each.info) and not each.finished]
         if busy:
             await asyncio.wait([asyncio.ensure_future(each.done.wait()) for each in busy], timeout=DRAIN)
+
+
+def _run_over(known: ProcessInfo, info: ProcessInfo) -> bool:
+    """Whether a run has ended between two looks, and the row has not."""
+    return known.status == "running" and (incarnation(known) != incarnation(info) or info.status != "running")
 
 
 def _wanted(place: dict[str, object]) -> Wanted:

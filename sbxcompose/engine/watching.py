@@ -7,6 +7,7 @@ from contextlib import AbstractContextManager
 from typing import Protocol
 
 from sbxcompose.api import follow
+from sbxcompose.api.models import ProcessInfo
 from sbxcompose.api.sandbox import SandboxClient
 
 
@@ -18,6 +19,9 @@ class Watching(Protocol):
 
     def attention(self) -> AbstractContextManager[None]:
         """While inside, somebody waits for a change of a row."""
+
+    async def started(self, info: ProcessInfo) -> bool:
+        """Take note of the answer to a start; True if its row is to be told by the watch alone, after its output."""
 
     async def settle(self) -> bool:
         """Wait until all that has happened up to now has been told; False where only a list can say that."""

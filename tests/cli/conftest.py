@@ -6,7 +6,9 @@ project of its own. `sbx_alone` has a host to itself: for tests that kill, stop 
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
 
@@ -14,9 +16,17 @@ import pytest
 
 from tests.support.command import Sbx
 from tests.support.home import MARKER, Home, end_of
+from tests.support.plain_cloud import PlainCloud
 
 _numbers = count(1)
 WARM_UP = "name: warm-up\nprocesses: {nothing: {command: ['true'], restart: never}}\n"
+
+
+@dataclass(kw_only=True)
+class CloudSbx(Sbx):
+    """`sbxcompose` in one project directory, which its sandboxes have at /workspace, and the cloud that it talks to."""
+
+    plain: PlainCloud = field(repr=False)
 
 
 def _project(directory: Path) -> Path:
@@ -56,6 +66,25 @@ def sbx(tmp_path: Path, shared_host: Home) -> Iterator[Sbx]:
         left = end_of(marker)
     assert not left, f"still alive after the test: {left}"
     assert runner.host_pids() == before, "the test broke the shared host: use `sbx_alone`"
+
+
+@pytest.fixture
+def cloud(tmp_path: Path, shared_host: Home) -> Iterator[CloudSbx]:
+    """The command in a project whose sandboxes are in a cloud that has only the contract."""
+    project = _project(tmp_path)
+    marker = f"{shared_host.marker}-{project.name}"
+    plain = PlainCloud(shared_host.socket, workspace=project, env={MARKER: marker, "PATH": os.environ["PATH"]})
+    with plain.serving():
+        env = shared_host.environment(SBXCOMPOSE_PROVIDER="tensorlake", **{MARKER: marker}, **plain.environment)
+        runner = CloudSbx(project, shared_host, env, plain=plain)
+        try:
+            yield runner
+        finally:
+            runner.close()
+            if list(project.iterdir()):
+                runner.run("down", "--terminate", "--remove-orphans", code=None)
+            left = end_of(marker)
+    assert not left, f"still alive after the test: {left}"
 
 
 @pytest.fixture

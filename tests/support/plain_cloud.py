@@ -1,5 +1,8 @@
 """A cloud as far as the contract goes: our host, with everything taken away that the contract does not have.
 
+`workspace` is the directory that its sandboxes have at /workspace, `env` what is in their environment. Without
+`managed` its daemons are of the kind that knows no supervision (contract, section 9).
+
 It listens on 127.0.0.1, asks for a key, and passes requests on to a host's Unix socket. What our host adds to answers
 is taken out, what it would understand in requests is, too, and its extensions are not there. Connections can be cut.
 """
@@ -10,7 +13,7 @@ import asyncio
 import json
 import re
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -28,8 +31,12 @@ _OURS_IN_REQUESTS = {"log", "stop_signal", "stop_grace_ms", "project_directory"}
 class PlainCloud:
     """See the module. `address` is what TENSORLAKE_API_URL is set to."""
 
-    def __init__(self, target: Path, *, managed: bool = True) -> None:
+    def __init__(
+        self, target: Path, *, workspace: Path | None = None, env: Mapping[str, str] | None = None, managed: bool = True
+    ) -> None:
         self._target = target
+        self._workspace = workspace
+        self._env = dict(env or {})
         self._managed = managed
         self.requests: list[str] = []
         self.refuse: dict[str, tuple[int, dict[str, str], bytes]] = {}
@@ -158,6 +165,11 @@ class PlainCloud:
         if not body or "/stdin" in path or "/files" in path:
             return body
         value = {key: each for key, each in json.loads(body).items() if key not in _OURS_IN_REQUESTS}
+        directory = value.get("working_dir") or ""
+        if self._workspace is not None and directory.startswith("/workspace"):
+            value["working_dir"] = str(self._workspace) + directory.removeprefix("/workspace")
+        if "command" in value:
+            value["env"] = {**self._env, **value.get("env", {})}
         if not self._managed:
             value = {key: each for key, each in value.items() if key not in ("name", "restart", "health_check")}
         return json.dumps(value).encode()
