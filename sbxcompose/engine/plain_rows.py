@@ -47,6 +47,14 @@ def incarnation(info: ProcessInfo) -> tuple[object, ...]:
     return info.started_at, info.pid, info.handle, run_of(info)
 
 
+def as_it_began(info: ProcessInfo) -> ProcessInfo:
+    """A row that has ended before it was seen, as it must have been before that."""
+    managed = info.managed
+    if managed is not None:
+        managed = replace(managed, status="running", last_exit=None, stop_requested=False)
+    return replace(info, status="running", exit_code=None, signal=None, ended_at=None, managed=managed)
+
+
 def missed_end(known: ProcessInfo, info: ProcessInfo) -> ProcessInfo | None:
     """The row as it must have been between two looks that saw one run and then a later one: crashed, to run again."""
     before, now = known.managed, info.managed

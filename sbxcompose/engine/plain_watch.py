@@ -20,6 +20,7 @@ from sbxcompose.engine.observe import row_key
 from sbxcompose.engine.plain_output import Follower, before, edges, exit_of
 from sbxcompose.engine.plain_rows import (
     Wanted,
+    as_it_began,
     ended,
     incarnation,
     log_of,
@@ -212,6 +213,8 @@ class PlainWatch:
         return rows
 
     async def _changed(self, key: str, known: ProcessInfo | None, info: ProcessInfo) -> None:
+        if known is None and ended(info):
+            await self._tell(follow.RowSeen(as_it_began(info)))
         log = log_of(info)
         if log is not None and self._output:
             follower = self._followers.get(key)

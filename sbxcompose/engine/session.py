@@ -242,6 +242,7 @@ class Session:
                     raise
                 row = await self._row_named(link, name)
                 if row is not None and row.managed is not None and row.managed.status != "stopped":
+                    await link.refresh()
                     return
                 if row is not None and isinstance(error, Conflict):
                     name = next_name(name)

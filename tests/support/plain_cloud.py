@@ -37,10 +37,16 @@ class PlainCloud:
         self._target = target
         self._workspace = workspace
         self._env = dict(env or {})
-        self._managed = managed
+        self.managed = managed
         self.requests: list[str] = []
         self.refuse: dict[str, tuple[int, dict[str, str], bytes]] = {}
         """Patterns of `METHOD path` -> an answer that is given instead: status, headers, body."""
+        self.lose: str | None = None
+        """A pattern: the answer to the next request that matches is not passed on, the connection breaks instead."""
+        self.created: list[dict[str, Any]] = []
+        """The bodies of the requests to create sandboxes."""
+        self.sandbox_url: str | None = None
+        """Where sandboxes are said to be, instead of here."""
         self.asleep: set[str] = set()
         """Ids and names of suspended sandboxes. Our host does not freeze here: what it would do is shown elsewhere."""
         self._writers: set[asyncio.StreamWriter] = set()
@@ -146,7 +152,11 @@ class PlainCloud:
             await _send(protocol, writer, 202, {}, b"")
             return
         path = re.sub(r"[?&](signal|grace_ms)=\d+", "", path)
+        doomed = self.lose is not None and re.search(self.lose, f"{method} {path}")
         async with upstream.stream(method, path, headers=more, body=self._asked(path, body)) as answer:
+            if doomed:
+                self.lose = None
+                raise EOFError
             if answer.header("content-type") == "text/event-stream":
                 await _pass_on(protocol, writer, answer)
             else:
@@ -166,11 +176,13 @@ class PlainCloud:
             return body
         value = {key: each for key, each in json.loads(body).items() if key not in _OURS_IN_REQUESTS}
         directory = value.get("working_dir") or ""
+        if path.endswith("/sandboxes"):
+            self.created.append(value)
         if self._workspace is not None and directory.startswith("/workspace"):
             value["working_dir"] = str(self._workspace) + directory.removeprefix("/workspace")
         if "command" in value:
             value["env"] = {**self._env, **value.get("env", {})}
-        if not self._managed:
+        if not self.managed and path.endswith("/processes"):
             value = {key: each for key, each in value.items() if key not in ("name", "restart", "health_check")}
         return json.dumps(value).encode()
 
@@ -186,7 +198,8 @@ class PlainCloud:
         kept = {key: self._plain(each) for key, each in value.items() if key not in _OURS}
         if kept.get("id") in self.asleep:
             return {**kept, "status": "suspended", "sandbox_url": None}
-        return {**kept, "sandbox_url": self.address} if kept.get("status") == "running" else kept
+        here = self.sandbox_url or self.address
+        return {**kept, "sandbox_url": here} if kept.get("status") == "running" else kept
 
 
 async def _read_request(protocol: h11.Connection, reader: asyncio.StreamReader) -> tuple[h11.Request, bytes]:
