@@ -7,6 +7,8 @@ project of its own. `sbx_alone` has a host to itself: for tests that kill, stop 
 from __future__ import annotations
 
 import os
+import ssl
+import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import count
@@ -71,9 +73,47 @@ def sbx(tmp_path: Path, shared_host: Home) -> Iterator[Sbx]:
 @pytest.fixture
 def cloud(tmp_path: Path, shared_host: Home) -> Iterator[CloudSbx]:
     """The command in a project whose sandboxes are in a cloud that has only the contract."""
+    yield from _cloud(tmp_path, shared_host, None)
+
+
+@pytest.fixture(scope="session")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A certificate for `localhost` that nobody trusts, with its key in the same file."""
+    path = tmp_path_factory.mktemp("tls") / "localhost.pem"
+    made = [
+        "openssl",
+        "req",
+        "-x509",
+        "-newkey",
+        "ec",
+        "-pkeyopt",
+        "ec_paramgen_curve:prime256v1",
+        "-nodes",
+        "-days",
+        "2",
+    ]
+    name = ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"]
+    try:
+        subprocess.run([*made, *name, "-keyout", path, "-out", f"{path}.crt"], check=True, capture_output=True)
+    except FileNotFoundError:
+        pytest.skip("needs the command openssl, to make a certificate")
+    path.write_text(path.read_text() + Path(f"{path}.crt").read_text())
+    return path
+
+
+@pytest.fixture
+def https_cloud(tmp_path: Path, shared_host: Home, certificate: Path) -> Iterator[CloudSbx]:
+    """As `cloud`, over TLS; its certificate is not trusted unless SSL_CERT_FILE names it."""
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(certificate)
+    yield from _cloud(tmp_path, shared_host, context)
+
+
+def _cloud(tmp_path: Path, shared_host: Home, tls: ssl.SSLContext | None) -> Iterator[CloudSbx]:
     project = _project(tmp_path)
     marker = f"{shared_host.marker}-{project.name}"
     plain = PlainCloud(shared_host.socket, workspace=project, env={MARKER: marker, "PATH": os.environ["PATH"]})
+    plain.tls = tls
     with plain.serving():
         env = shared_host.environment(SBXCOMPOSE_PROVIDER="tensorlake", **{MARKER: marker}, **plain.environment)
         runner = CloudSbx(project, shared_host, env, plain=plain)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -289,6 +290,31 @@ def test_a_daemon_without_supervision_is_found_out_and_what_it_started_ended(clo
     said = cloud.run("up", "-d", code=1).stderr
     assert "its daemon does not supervise processes" in said
     assert pids(cloud) == {}
+
+
+def test_over_tls_with_a_certificate_that_is_trusted(https_cloud: CloudSbx, certificate: Path) -> None:
+    https_cloud.env["SSL_CERT_FILE"] = str(certificate)
+    https_cloud.write(WEB)
+    https_cloud.run("up", "-d", "--wait")
+    assert https_cloud.run("logs").stdout == "web | here\n"
+    assert (
+        https_cloud.run("exec", "web", "sh", "-c", "cat; exit 7", stdin="passed on\n", code=7).stdout == "passed on\n"
+    )
+    with https_cloud.start("up", "--no-log-prefix") as up:
+        up.wait_for("everything runs already")
+        https_cloud.plain.cut()
+        https_cloud.run("restart", "web")
+        up.wait_for("\nhere\n")
+        up.interrupt()
+        assert up.wait().code == 130
+    https_cloud.run("down", "--terminate")
+
+
+def test_over_tls_with_a_certificate_that_nobody_trusts(https_cloud: CloudSbx) -> None:
+    https_cloud.write(WEB)
+    said = https_cloud.run("ps", code=3).stderr
+    assert "its certificate is not trusted (self-signed certificate" in said
+    assert "SSL_CERT_FILE" in said
 
 
 class TestDoctor:

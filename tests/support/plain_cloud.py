@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+import ssl
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -35,6 +36,8 @@ class PlainCloud:
         self, target: Path, *, workspace: Path | None = None, env: Mapping[str, str] | None = None, managed: bool = True
     ) -> None:
         self._target = target
+        self.tls: ssl.SSLContext | None = None
+        """Set before it serves: then it speaks https."""
         self._workspace = workspace
         self._env = dict(env or {})
         self.managed = managed
@@ -55,7 +58,7 @@ class PlainCloud:
 
     @property
     def address(self) -> str:
-        return f"http://127.0.0.1:{self._port}"
+        return f"https://localhost:{self._port}" if self.tls is not None else f"http://127.0.0.1:{self._port}"
 
     @property
     def environment(self) -> dict[str, str]:
@@ -93,7 +96,7 @@ class PlainCloud:
     async def _serve(self, ready: threading.Event) -> None:
         self._end = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
-        server = await asyncio.start_server(self._accept, "127.0.0.1", 0)
+        server = await asyncio.start_server(self._accept, "127.0.0.1", 0, ssl=self.tls)
         self._port = server.sockets[0].getsockname()[1]
         ready.set()
         await self._end.wait()
