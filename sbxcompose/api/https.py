@@ -124,11 +124,11 @@ def explain(error: BaseException, site: Site) -> tuple[str, str]:
             return f"the name `{site.host}` cannot be resolved", "is the URL right, and does the network work?"
         if isinstance(each, ssl.SSLCertVerificationError):
             return (
-                f"its certificate is not trusted ({each.verify_message})",
+                f"its certificate is not trusted ({getattr(each, 'verify_message', each)})",
                 "behind a proxy with a certificate of its own, SSL_CERT_FILE names a file with it",
             )
         if isinstance(each, ssl.SSLError):
-            return f"no TLS connection ({each.reason or each})", "is it https, and the right port?"
+            return f"no TLS connection ({getattr(each, 'reason', None) or each})", "is it https, and the right port?"
         if isinstance(each, ConnectionRefusedError):
             proxy = next((f"; {name} is set: does that proxy run?" for name in PROXIES if os.environ.get(name)), "")
             return "the connection was refused", f"is the URL right, and does the server run?{proxy}"
