@@ -50,7 +50,9 @@ class CloudChannel:
     def __init__(self, site: Site, key: Setting | None, headers: Mapping[str, str]) -> None:
         self.site = site
         self._key = key
-        self._headers = dict(headers)
+        self._plain = site.loopback and site.scheme == "http"
+        # The name as it was given: what listens there may tell its tenants apart by it.
+        self._headers = {**({"Host": site.origin.partition("//")[2]} if self._plain else {}), **headers}
         self._carrier: Transport | Https | None = None
 
     async def request(
@@ -99,7 +101,7 @@ class CloudChannel:
     def _make(self) -> Transport | Https:
         """On this machine without TLS what the local host needs will do: no proxies, and nothing to import."""
         key = self._key.value if self._key is not None else None
-        if self.site.loopback and self.site.scheme == "http":
+        if self._plain:
             host = "127.0.0.1" if self.site.host.endswith("localhost") else self.site.host.strip("[]")
             hint = f"does a host listen there? `sbxcompose host serve --port {self.site.port}` is one"
             return Transport(Address(host=host, port=self.site.port, key=key, prefix=self.site.prefix, hint=hint))

@@ -56,6 +56,10 @@ class Lifecycle:
         if answer.status != 404:
             expect(answer, f"sandbox {name}")
 
+    async def patch(self, name: str, changes: dict[str, Any]) -> None:
+        """Change what can be changed of a sandbox as it is (contract, section 2.6)."""
+        expect(await self._transport.request("PATCH", self._of(name), body=changes), f"sandbox {name}")
+
     async def suspend(self, name: str) -> bool:
         """Put the sandbox to sleep; False if that has only begun. Raises `Conflict` while it is in transition."""
         return await self._transition(name, "suspend")

@@ -42,7 +42,10 @@ class CloudProvider:
         try:
             await self._lifecycle.create(create_request(sandbox))
         except Conflict:
-            made = False  # somebody else has just made it
+            made = False  # somebody else has just made it, or it sleeps again already
+            info = await self._lifecycle.find(sandbox.full_name)
+            if info is not None and info.status in ("suspended", "suspending"):
+                return await self.resume(sandbox)
         except Unreachable:
             # It may have been made though the answer was lost, or still be on its way.
             if await self._lifecycle.find(sandbox.full_name) is None:
@@ -67,6 +70,17 @@ class CloudProvider:
     def differences(self, sandbox: Sandbox, info: SandboxInfo) -> tuple[str, ...]:
         """See `Provider`."""
         return differences(sandbox, info)
+
+    def updates(self, sandbox: Sandbox, info: SandboxInfo) -> tuple[str, ...]:
+        """See `Provider`."""
+        return updates(sandbox, info)
+
+    async def update(self, sandbox: Sandbox) -> None:
+        """See `Provider`; keys that the file does not have stay as they are."""
+        wanted = create_request(sandbox)
+        given = {"exposed_ports": wanted.exposed_ports, "network": wanted.network}
+        body = {key: value for key, value in given.items() if value is not None}
+        await self._lifecycle.patch(sandbox.full_name, body)
 
     def client(self, info: SandboxInfo) -> SandboxClient:
         """See `Provider`. Raises `Refused` for a sandbox at a place to which the key must not go."""
@@ -163,6 +177,25 @@ def differences(sandbox: Sandbox, info: SandboxInfo) -> tuple[str, ...]:
     if info.file_systems is not None and _mounts(wanted.file_systems) != _mounts(info.file_systems):
         found.append("file_systems")
     return tuple(found)
+
+
+def updates(sandbox: Sandbox, info: SandboxInfo) -> tuple[str, ...]:
+    """The keys of the file from which a sandbox differs and that it can be given by a PATCH (contract, section 2.6).
+
+    A key that the file does not have is nobody's business here.
+    """
+    found = []
+    if sandbox.ports and set(sandbox.ports) != set(info.exposed_ports or ()):
+        found.append("ports")
+    if sandbox.network is not None and _network(sandbox.network) != _policy(info.network):
+        found.append("network")
+    return tuple(found)
+
+
+def _policy(network: dict[str, Any] | None) -> dict[str, Any] | None:
+    """A policy with what it leaves out; none is the same as one that forbids nothing."""
+    known = _network(Network()) or {}
+    return {**known, **{key: value for key, value in (network or {}).items() if key in known and value is not None}}
 
 
 def _differ(wanted: Resources, has: dict[str, Any]) -> bool:

@@ -40,6 +40,12 @@ class Provider(Protocol):
     def differences(self, sandbox: Sandbox, info: SandboxInfo) -> tuple[str, ...]:
         """The keys of the file from which it differs so that only a new sandbox would fit."""
 
+    def updates(self, sandbox: Sandbox, info: SandboxInfo) -> tuple[str, ...]:
+        """The keys of the file from which it differs and that `update` would give it."""
+
+    async def update(self, sandbox: Sandbox) -> None:
+        """Give it the ports and the network policy of the file."""
+
     def client(self, info: SandboxInfo) -> SandboxClient:
         """A client for the daemon of a sandbox that was found or created."""
 
@@ -103,6 +109,13 @@ class LocalProvider:
     def differences(self, sandbox: Sandbox, info: SandboxInfo) -> tuple[str, ...]:
         """See `Provider`: what describes a machine means nothing on this one."""
         return ()
+
+    def updates(self, sandbox: Sandbox, info: SandboxInfo) -> tuple[str, ...]:
+        """See `Provider`: ports of this machine need not be opened."""
+        return ()
+
+    async def update(self, sandbox: Sandbox) -> None:
+        """See `Provider`."""
 
     def client(self, info: SandboxInfo) -> SandboxClient:
         """See `Provider`."""

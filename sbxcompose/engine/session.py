@@ -34,6 +34,7 @@ from sbxcompose.plan.steps import (
     Stop,
     SuspendSandbox,
     TerminateSandbox,
+    UpdateSandbox,
 )
 from sbxcompose.spec.project import Condition, Dependency, Process, Project, ReadyLine, Sandbox
 
@@ -107,8 +108,8 @@ class Session:
         if info is None:
             return ObservedSandbox(sandbox.name, SandboxState.MISSING)
         seen = link.observed() if link is not None else observed_sandbox(sandbox.name, info, ())
-        differences = self.provider.differences(sandbox, info)
-        return replace(seen, differences=differences) if differences else seen
+        differences, updates = self.provider.differences(sandbox, info), self.provider.updates(sandbox, info)
+        return replace(seen, differences=differences, updates=updates) if differences or updates else seen
 
     def check(self) -> None:
         """Raises what has ended the watch of a sandbox, if one has ended: nothing more would be heard of it."""
@@ -213,6 +214,8 @@ class Session:
             case ResumeSandbox(sandbox):
                 self._asleep.pop(sandbox.name, None)
                 await self._link(sandbox, await self.provider.resume(sandbox))
+            case UpdateSandbox(sandbox):
+                await self.provider.update(sandbox)
             case SuspendSandbox(sandbox):
                 # What watches it would wake it again (contract, section 2.11).
                 await self._unlink(sandbox)

@@ -134,6 +134,19 @@ def test_another_image_needs_a_new_sandbox_and_that_is_asked_for(cloud: CloudSbx
     assert pids(cloud) != before
 
 
+def test_ports_that_are_added_to_the_file_are_given_to_the_sandbox(cloud: CloudSbx) -> None:
+    text = "sandboxes: {app: {ports: [PORTS], processes: {web: {command: exec sleep 1000}}}}\n"
+    cloud.write(text.replace("PORTS", "8080"))
+    cloud.run("up", "-d")
+    before = pids(cloud)
+    cloud.write(text.replace("PORTS", "8080, 8081"))
+    assert "1. update sandbox app: ports differ from the file" in cloud.run("plan").stdout
+    cloud.plain.refuse["^PATCH "] = 200, {}, b"{}"
+    cloud.run("up", "-d")
+    assert [each for each in cloud.plain.requests if each.startswith("PATCH")]
+    assert pids(cloud) == before
+
+
 @pytest.mark.parametrize("answer,image", [("y", "two"), ("n", "one"), ("", "one")])
 def test_on_a_terminal_it_asks_before_it_replaces_a_sandbox(cloud: CloudSbx, answer: str, image: str) -> None:
     text = "sandboxes: {app: {image: IMAGE, processes: {web: {command: exec sleep 1000}}}}\n"
@@ -182,6 +195,21 @@ def test_every_line_once_and_in_order_while_connections_break(cloud: CloudSbx) -
     shown = [int(line) for line in done.stdout.splitlines() if line.isdigit()]
     assert [n for n in shown if n % 2 == 0] == list(range(0, 20000, 2))
     assert [n for n in shown if n % 2 == 1] == list(range(1, 20000, 2))
+
+
+def test_the_stop_signal_and_the_grace_of_the_file_are_kept_from_outside(cloud: CloudSbx) -> None:
+    cloud.write("""
+processes:
+  polite: {command: "trap 'echo got INT; exit 0' INT; echo here; while :; do sleep 0.01; done", stop: {signal: INT}}
+  deaf: {command: "trap '' TERM; echo here; while :; do sleep 0.01; done", stop: {grace: 100ms}}
+""")
+    cloud.run("up", "-d", "--wait")
+    with cloud.start("logs", "-f") as logs:
+        logs.wait_for("here", count=2)
+        cloud.run("stop")
+        logs.wait_for("polite \\| got INT")
+    assert pids(cloud) == {}
+    assert {name: row["status"] for name, row in rows(cloud).items()}["deaf"] == "stopped"
 
 
 def test_a_run_that_cannot_be_told_from_others_is_refused(cloud: CloudSbx) -> None:

@@ -14,7 +14,7 @@ from sbxcompose.api.addresses import parse_site
 from sbxcompose.api.https import explain
 from sbxcompose.api.models import ProcessInfo, SandboxInfo, millis
 from sbxcompose.api.settings import read_settings
-from sbxcompose.engine.cloud import CloudProvider, create_request, daemon_site, differences
+from sbxcompose.engine.cloud import CloudProvider, create_request, daemon_site, differences, updates
 from sbxcompose.errors import ConfigurationError, Refused
 from sbxcompose.spec.project import FileSystem, Network, Resources, Sandbox
 
@@ -81,6 +81,15 @@ def test_each_key_that_differs_is_named() -> None:
     )
     has = replace(INFO, image="one", resources={"cpus": 1.0, "memory_mb": 1024}, file_systems=[])
     assert differences(sandbox, has) == ("image", "resources", "file_systems")
+
+
+def test_ports_and_network_can_be_given_to_a_sandbox_as_it_is() -> None:
+    sandbox = replace(BARE, ports=(80, 81), network=Network(deny_out=("10.0.0.0/8",)))
+    assert updates(sandbox, INFO) == ("ports", "network")
+    policy = {"allow_internet_access": True, "allow_out": [], "deny_out": ["10.0.0.0/8"]}
+    assert updates(sandbox, replace(INFO, exposed_ports=[81, 80], network=policy)) == ()
+    assert updates(BARE, replace(INFO, exposed_ports=[9], network=policy)) == (), "the file says nothing of it"
+    assert updates(replace(BARE, network=Network()), INFO) == ()
 
 
 def test_the_daemon_is_where_the_answer_says_or_at_the_proxy() -> None:
