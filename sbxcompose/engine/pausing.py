@@ -34,41 +34,37 @@ def chosen(project: Project, names: Sequence[str]) -> list[Sandbox]:
 
 async def pause(provider: Provider, sandboxes: Sequence[Sandbox], told: Told) -> bool:
     """Suspend them side by side; whether none failed. `told` is called for each as it is done."""
-    return await _each(sandboxes, lambda sandbox: _pause(provider, sandbox), told)
+    return await _change(provider, sandboxes, told, provider.suspend, "suspended", Change.PAUSED)
 
 
 async def unpause(provider: Provider, sandboxes: Sequence[Sandbox], told: Told) -> bool:
     """Resume them side by side; whether none failed."""
-    return await _each(sandboxes, lambda sandbox: _unpause(provider, sandbox), told)
+    return await _change(provider, sandboxes, told, provider.resume, "running", Change.RESUMED)
 
 
-async def _pause(provider: Provider, sandbox: Sandbox) -> Change:
-    info = await provider.find(sandbox)
-    if info is None:
-        return Change.MISSING
-    if info.status == "suspended":
-        return Change.NOTHING
-    await provider.suspend(sandbox)
-    return Change.PAUSED
+async def _change(
+    provider: Provider,
+    sandboxes: Sequence[Sandbox],
+    told: Told,
+    change: Callable[[Sandbox], Awaitable[object]],
+    wanted: str,
+    done: Change,
+) -> bool:
+    async def outcome(sandbox: Sandbox) -> Change:
+        info = await provider.find(sandbox)
+        if info is None:
+            return Change.MISSING
+        if info.status == wanted:
+            return Change.NOTHING
+        await change(sandbox)
+        return done
 
-
-async def _unpause(provider: Provider, sandbox: Sandbox) -> Change:
-    info = await provider.find(sandbox)
-    if info is None:
-        return Change.MISSING
-    if info.status == "running":
-        return Change.NOTHING
-    await provider.resume(sandbox)
-    return Change.RESUMED
-
-
-async def _each(sandboxes: Sequence[Sandbox], change: Callable[[Sandbox], Awaitable[Change]], told: Told) -> bool:
     async def one(sandbox: Sandbox) -> bool:
         try:
-            outcome: Change | SbxError = await change(sandbox)
+            told(sandbox, await outcome(sandbox))
         except SbxError as error:
-            outcome = error
-        told(sandbox, outcome)
-        return not isinstance(outcome, SbxError)
+            told(sandbox, error)
+            return False
+        return True
 
     return all(await asyncio.gather(*(one(each) for each in sandboxes)))

@@ -26,35 +26,27 @@ from tests.support.plain_cloud import KEY
 THE_SAME: list[Callable[[Sbx], None]] = [
     test_cli_up_detached.test_up_starts_in_the_order_of_needs_and_down_stops_in_the_reverse,
     test_cli_up_detached.test_a_second_up_says_that_nothing_is_to_be_done_and_touches_nothing,
-    test_cli_up_detached.test_a_second_down_and_a_down_before_any_up_have_nothing_to_do,
     test_cli_up_detached.test_a_needed_failure_holds_up_what_needs_it_and_nothing_else,
-    test_cli_up_detached.test_replicas_are_told_apart_and_scale_changes_their_number,
     test_cli_up_detached.test_sandboxes_are_kept_apart_and_names_told_apart,
     test_cli_up_detached.test_what_ignores_sigterm_is_killed_once_its_grace_is_over,
-    test_cli_up_changes.test_a_value_that_changes_in_the_shell_or_in_dot_env_counts,
     test_cli_up_changes.test_start_first_stops_the_old_one_only_once_the_new_one_is_ready,
     test_cli_up_changes.test_two_ups_at_once_start_nothing_twice,
     test_cli_up_attached.test_abort_on_exit_stops_the_others,
-    test_cli_up_attached.test_ends_with_1_once_everything_has_ended_and_something_failed,
     test_cli_up_attached.test_ctrl_c_stops_only_what_was_named,
-    test_cli_up_attached.test_no_prefix_and_timestamps,
     test_cli_up_attached.test_an_attached_up_shows_what_already_runs_and_stops_it,
-    test_cli_control.test_one_replica_by_its_number,
     test_cli_control.test_down_terminate_ends_the_sandbox_and_its_records,
     test_cli_logs.test_tail_counts_the_lines_of_both_streams_together,
     test_cli_logs.test_since_a_moment,
     test_cli_logs.test_follow_goes_on_across_a_restart_and_over_new_processes,
     test_cli_logs.test_follow_shows_the_end_of_a_line_once_it_is_there,
     test_cli_logs.test_logs_are_merged_in_the_order_of_time_over_processes,
-    test_cli_exec_run.test_exec_passes_the_exit_code_on,
     test_cli_exec_run.test_exec_ends_what_the_command_leaves_behind,
     test_cli_exec_run.test_run_brings_up_what_is_needed_and_runs_the_process_once,
     test_cli_wait.test_a_failure_ends_the_wait_with_the_last_lines_and_with_who_is_held_up,
-    test_cli_wait.test_a_service_that_crashes_again_and_again_is_a_failure,
     test_cli_wait.test_wait_waits_for_what_another_command_has_started,
     test_cli_bad_starts.test_attached_up_names_what_cannot_be_started,
 ]
-WEB = f"processes: {{web: {{command: 'echo here; {FOREVER}', ready_when: {{log: here}}}}}}\n"
+WEB = f"processes:\n  web: {{command: 'echo here; {FOREVER}', ready_when: {{log: here}}}}\n"
 
 
 @pytest.mark.parametrize("test", THE_SAME, ids=lambda test: str(test.__name__).removeprefix("test_"))
@@ -225,6 +217,22 @@ processes:
     assert cloud.run("logs").stdout == "web | crash\n" * 4
 
 
+def test_rows_are_not_asked_for_while_nobody_waits_for_a_change(cloud: CloudSbx) -> None:
+    def looks() -> int:
+        return cloud.plain.requests.count("GET /api/v1/processes")
+
+    cloud.write(WEB)
+    cloud.run("up", "-d")
+    with cloud.start("exec", "web", "sh", "-c", "echo on; read _; echo off") as command:
+        command.wait_for("on")
+        before = looks()
+        cloud.run("exec", "web", "sleep", "0.3")
+        assert looks() == before + 1, "each command looks once"
+        command.press("\n")
+        command.wait_for("off")
+    assert looks() == before + 1
+
+
 def test_a_start_whose_answer_is_lost_is_looked_for_before_it_is_made_again(cloud: CloudSbx) -> None:
     cloud.write(WEB)
     cloud.run("up", "-d")
@@ -322,9 +330,9 @@ def test_a_daemon_without_supervision_is_found_out_and_what_it_started_ended(clo
 
 def test_over_tls_with_a_certificate_that_is_trusted(https_cloud: CloudSbx, certificate: Path) -> None:
     https_cloud.env["SSL_CERT_FILE"] = str(certificate)
-    https_cloud.write(WEB)
+    https_cloud.write(WEB + f"  other: {{command: {FOREVER}}}\n")
     https_cloud.run("up", "-d", "--wait")
-    assert https_cloud.run("logs").stdout == "web | here\n"
+    assert https_cloud.run("logs").stdout == "web   | here\n"
     assert (
         https_cloud.run("exec", "web", "sh", "-c", "cat; exit 7", stdin="passed on\n", code=7).stdout == "passed on\n"
     )
@@ -332,7 +340,7 @@ def test_over_tls_with_a_certificate_that_is_trusted(https_cloud: CloudSbx, cert
         up.wait_for("everything runs already")
         https_cloud.plain.cut()
         https_cloud.run("restart", "web")
-        up.wait_for("\nhere\n")
+        up.wait_for("(?m)^here$")
         up.interrupt()
         assert up.wait().code == 130
     https_cloud.run("down", "--terminate")
