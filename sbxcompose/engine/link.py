@@ -136,10 +136,12 @@ class Link:
         if self._watch is not None:
             await self._watch.settle()
 
-    async def open(self, *, output: bool) -> None:
-        """Begin to watch; returns when everything there is now is known. Raises `Unreachable` or `Refused`."""
-        # What comes from elsewhere is asked for as long as somebody waits for it, or sees it.
-        watch = watch_of(self.client, states=True, logs="live" if output else None, eager=output)
+    async def open(self, *, output: bool, eager: bool = True) -> None:
+        """Begin to watch; returns when everything there is now is known. Raises `Unreachable` or `Refused`.
+
+        `eager`: changes are wanted as they happen, and not only while somebody waits in `until`.
+        """
+        watch = watch_of(self.client, states=True, logs="live" if output else None, eager=eager)
         self._watch = watch
         self._synced = asyncio.get_running_loop().create_future()
         self._task = asyncio.create_task(self._follow(watch))

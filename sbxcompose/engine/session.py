@@ -192,7 +192,7 @@ class Session:
             call(link)
         self._ready[sandbox.name] = Readiness(link, self.command_request)
         try:
-            await link.open(output=self._output or _reads_lines(sandbox))
+            await link.open(output=self._output or _reads_lines(sandbox), eager=self._output)
         except BaseException:
             await link.close()
             raise
