@@ -18,6 +18,8 @@ ManagedStatus = Literal["starting", "running", "backing_off", "stopped"]
 HealthStatus = Literal["disabled", "starting", "healthy", "unhealthy"]
 RestartPolicyWord = Literal["never", "on_failure", "always"]
 SandboxStatus = Literal["pending", "running", "snapshotting", "suspending", "suspended", "terminated"]
+SnapshotStatus = Literal["in_progress", "local_ready", "completed", "failed", "deleting", "replicating"]
+SnapshotType = Literal["filesystem", "memory"]
 
 
 class Message(Struct, frozen=True):
@@ -213,6 +215,69 @@ class CreateRequest(Message, frozen=True, kw_only=True):
     """Ours: the directory that the sandbox works for; another one may not take its name."""
 
 
+class PatchRequest(Message, frozen=True, kw_only=True):
+    """Body of `PATCH /sandboxes/{sandbox}` (contract, section 2.6). What is not given stays as it is."""
+
+    name: str | None = None
+    allow_unauthenticated_access: bool | None = None
+    exposed_ports: list[int] | None = None
+    network: dict[str, Any] | None = None
+    auto_resume: bool | None = None
+    resources: dict[str, Any] | None = None
+
+
+class SnapshotRequest(Message, frozen=True, kw_only=True):
+    """Body of `POST /sandboxes/{sandbox}/snapshot`."""
+
+    snapshot_type: SnapshotType = "filesystem"
+
+
+class SnapshotInfo(Message, frozen=True, kw_only=True):
+    """A snapshot (contract, section 2.5). `size_bytes` is what its files hold, `rootfs_disk_bytes` what they take."""
+
+    id: str
+    namespace: str = "default"
+    sandbox_id: str
+    status: SnapshotStatus
+    snapshot_type: SnapshotType = "filesystem"
+    base_image: str | None = None
+    error: str | None = None
+    snapshot_uri: str | None = None
+    snapshot_format_version: str | None = None
+    size_bytes: int | None = None
+    rootfs_disk_bytes: int | None = None
+    created_at: int | None = None
+    resources: dict[str, Any] | None = None
+    """Ours: those of its sandbox, which one that begins with it inherits."""
+
+    @classmethod
+    def read(cls, body: Mapping[str, Any]) -> Self:
+        """See `Message.read`; some servers call the id `snapshot_id`."""
+        return super().read({**body, "id": body.get("id") or body["snapshot_id"]})
+
+
+class ShortInfo(Message, frozen=True, kw_only=True):
+    """A sandbox in create, claim and copy answers (contract, section 2.4)."""
+
+    sandbox_id: str
+    status: SandboxStatus | Literal["timeout", "failed"]
+    name: str | None = None
+    pending_reason: str | None = None
+    reason: str | None = None
+    termination_reason: str | None = None
+    error_details: Any = None
+    sandbox_url: str | None = None
+
+
+class ResourceResize(Message, frozen=True, kw_only=True):
+    """`resource_resize` of a sandbox: the latest change of its resources."""
+
+    generation: int
+    requested: dict[str, Any]
+    status: str = "succeeded"
+    error_message: str | None = None
+
+
 class SandboxInfo(Message, frozen=True, kw_only=True):
     """A sandbox in get, list and patch answers (contract, section 2.3)."""
 
@@ -230,12 +295,19 @@ class SandboxInfo(Message, frozen=True, kw_only=True):
     allow_unauthenticated_access: bool = False
     created_at: int | None = None
     terminated_at: int | None = None
+    archived_at: int | None = None
+    """Of a terminated one, in the archive."""
+    outcome: str | None = None
     termination_reason: str | None = None
     pending_reason: str | None = None
+    error_details: Any = None
     auto_resume: bool = True
+    resource_resize: ResourceResize | None = None
     file_systems: list[dict[str, Any]] | None = None
     project_directory: str | None = None
     """Ours: see `CreateRequest`."""
+    workspace_directory: str | None = None
+    """Ours: the directory on this machine that the sandbox works in, if it has no project's."""
     extensions: list[str] = field(default_factory=list)
     """Ours: which of our extensions its daemon speaks: `batch`, `watch`, `stop`."""
 
@@ -247,4 +319,6 @@ class SandboxInfo(Message, frozen=True, kw_only=True):
         if policy := body.get("network") or body.get("network_policy"):
             values["network"] = policy
         _set_millis(values, "created_at", "terminated_at")
+        resize = body.get("resource_resize")
+        values["resource_resize"] = ResourceResize.read(resize) if resize else None
         return cls(**values)

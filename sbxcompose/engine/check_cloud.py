@@ -75,7 +75,7 @@ async def _ask(found: CloudSettings) -> Check:
     channel = CloudChannel(plane.site, found.key, found.headers())
     begun = time.monotonic()
     try:
-        count = await Lifecycle(channel, plane.path).probe()
+        count = await Lifecycle(channel, root=plane.path).probe()
     except SbxError as error:
         return failed(SECTION, "answer", error)
     finally:

@@ -8,7 +8,7 @@ from typing import Any
 from sbxcompose.api.addresses import Site, daemon_target, may_have_key, parse_site
 from sbxcompose.api.cloud import CloudChannel
 from sbxcompose.api.lifecycle import Lifecycle
-from sbxcompose.api.models import CreateRequest, SandboxInfo
+from sbxcompose.api.models import CreateRequest, PatchRequest, SandboxInfo
 from sbxcompose.api.sandbox import SandboxClient
 from sbxcompose.api.settings import API_KEY, API_URL, PROXY_URL, CloudSettings
 from sbxcompose.engine import sleep
@@ -29,7 +29,7 @@ class CloudProvider:
             )
         self._channels: dict[Site, CloudChannel] = {}
         plane = settings.lifecycle
-        self._lifecycle = Lifecycle(self._channel(plane.site), plane.path)
+        self._lifecycle = Lifecycle(self._channel(plane.site), root=plane.path)
 
     async def find(self, sandbox: Sandbox) -> SandboxInfo | None:
         """See `Provider`."""
@@ -78,9 +78,8 @@ class CloudProvider:
     async def update(self, sandbox: Sandbox) -> None:
         """See `Provider`; keys that the file does not have stay as they are."""
         wanted = create_request(sandbox)
-        given = {"exposed_ports": wanted.exposed_ports, "network": wanted.network}
-        body = {key: value for key, value in given.items() if value is not None}
-        await self._lifecycle.patch(sandbox.full_name, body)
+        changes = PatchRequest(exposed_ports=wanted.exposed_ports, network=wanted.network)
+        await self._lifecycle.update(sandbox.full_name, changes)
 
     def client(self, info: SandboxInfo) -> SandboxClient:
         """See `Provider`. Raises `Refused` for a sandbox at a place to which the key must not go."""

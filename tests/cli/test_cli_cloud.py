@@ -60,15 +60,26 @@ def test_down_suspends_and_up_resumes(cloud: CloudSbx) -> None:
     cloud.run("up", "-d")
     down = cloud.run("down")
     assert "web stopped" in down.stderr
-    assert cloud.plain.asleep
+    name = f"{cloud.project.name}-main"
+    assert cloud.plain.status(name) == "suspended"
     assert "sandbox main is suspended" in cloud.run("ps").stderr
     assert "unpause main" in cloud.run("logs").stderr
     assert "is suspended" in refused(cloud, "exec", "web", "true", code=2)
     assert "nothing to do" in cloud.run("down").stderr
-    assert cloud.plain.asleep, "none of these has woken it"
+    assert cloud.plain.status(name) == "suspended", "none of these has woken it"
     up = cloud.run("up", "-d", "--wait")
     assert "web started" in up.stderr
-    assert not cloud.plain.asleep
+    assert cloud.plain.status(name) == "running"
+
+
+def test_what_is_paused_here_stands_still_and_goes_on(sbx: Sbx) -> None:
+    sbx.write("processes: {web: {command: 'i=0; while :; do i=$$((i + 1)); echo $$i > count; sleep 0.01; done'}}\n")
+    sbx.run("up", "-d")
+    before = pids(sbx)
+    assert sbx.run("pause").stderr == "main paused\n"
+    assert "is suspended" in refused(sbx, "exec", "web", "true", code=2)
+    assert sbx.run("unpause").stderr == "main resumed\n"
+    assert pids(sbx) == before
 
 
 def test_pause_and_unpause(cloud: CloudSbx) -> None:
@@ -133,9 +144,9 @@ def test_ports_that_are_added_to_the_file_are_given_to_the_sandbox(cloud: CloudS
     before = pids(cloud)
     cloud.write(text.replace("PORTS", "8080, 8081"))
     assert "1. update sandbox app: ports differ from the file" in cloud.run("plan").stdout
-    cloud.plain.refuse["^PATCH "] = 200, {}, b"{}"
     cloud.run("up", "-d")
     assert [each for each in cloud.plain.requests if each.startswith("PATCH")]
+    assert "nothing to do" in cloud.run("up", "-d").stderr
     assert pids(cloud) == before
 
 

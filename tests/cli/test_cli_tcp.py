@@ -65,6 +65,9 @@ def test_everything_over_tcp(tcp: Sbx) -> None:
     assert tcp.run("logs", "--run", "1", "web").stdout == "web | at your service\n"
     assert pids(tcp)["db"] == before["db"]
     assert "web is running" in tcp.run("why", "web").stdout
+    assert "web stopped" in tcp.run("down").stderr
+    assert "sandbox main is suspended" in tcp.run("ps").stderr
+    assert "web started" in tcp.run("up", "-d").stderr
     tcp.run("down", "--terminate")
     assert tcp.run("ps", "--json").json == [] or pids(tcp) == {}
 

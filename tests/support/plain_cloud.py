@@ -23,9 +23,10 @@ import h11
 
 from sbxcompose.api.transport import Address, Stream, Transport
 from sbxcompose.errors import Unreachable
+from tests.live.host.hosts import client_of
 
 KEY = "a-key-for-tests-0123456789"
-_OURS = {"extensions", "project_directory", "run", "log", "stop_requested", "last_check"}
+_OURS = {"extensions", "project_directory", "workspace_directory", "run", "log", "stop_requested", "last_check"}
 _OURS_IN_REQUESTS = {"log", "stop_signal", "stop_grace_ms", "project_directory"}
 
 
@@ -50,8 +51,6 @@ class PlainCloud:
         """The bodies of the requests to create sandboxes."""
         self.sandbox_url: str | None = None
         """Where sandboxes are said to be, instead of here."""
-        self.asleep: set[str] = set()
-        """Ids and names of suspended sandboxes. Our host does not freeze here: what it would do is shown elsewhere."""
         self._writers: set[asyncio.StreamWriter] = set()
         self._loop = asyncio.new_event_loop()
         self._port = 0
@@ -63,6 +62,11 @@ class PlainCloud:
     @property
     def environment(self) -> dict[str, str]:
         return {"TENSORLAKE_API_URL": self.address, "TENSORLAKE_API_KEY": KEY}
+
+    def status(self, name: str) -> str:
+        """How a sandbox is, by the host's own words; asking does not wake it."""
+        with client_of(self._target) as host:
+            return str(host.get(f"/sandboxes/{name}").raise_for_status().json()["status"])
 
     @contextmanager
     def serving(self) -> Iterator[PlainCloud]:
@@ -149,11 +153,6 @@ class PlainCloud:
             return
         label = headers.get("host", "").removesuffix(".local")
         more = {"X-Tensorlake-Sandbox-Id": label} if headers.get("host", "").endswith(".local") else {}
-        self.asleep.discard(label)  # a proxied request wakes it
-        if word := re.fullmatch(r"POST (.*/sandboxes/[^/]+)/(suspend|resume)(\?.*)?", f"{method} {path}"):
-            await self._sleep(upstream, word[1], word[2])
-            await _send(protocol, writer, 202, {}, b"")
-            return
         path = re.sub(r"[?&](signal|grace_ms)=\d+", "", path)
         doomed = self.lose is not None and re.search(self.lose, f"{method} {path}")
         async with upstream.stream(method, path, headers=more, body=self._asked(path, body)) as answer:
@@ -165,13 +164,6 @@ class PlainCloud:
             else:
                 told = self._told(await answer.read())
                 await _send(protocol, writer, answer.status, {"content-type": "application/json"}, told)
-
-    async def _sleep(self, upstream: Transport, path: str, word: str) -> None:
-        info = (await upstream.request("GET", path)).json()
-        if word == "suspend":
-            self.asleep |= {info["id"], info["name"]}
-        else:
-            self.asleep -= {info["id"], info["name"]}
 
     def _asked(self, path: str, body: bytes) -> bytes:
         """A request without what only our host understands."""
@@ -199,8 +191,6 @@ class PlainCloud:
         if not isinstance(value, dict):
             return value
         kept = {key: self._plain(each) for key, each in value.items() if key not in _OURS}
-        if kept.get("id") in self.asleep:
-            return {**kept, "status": "suspended", "sandbox_url": None}
         here = self.sandbox_url or self.address
         return {**kept, "sandbox_url": here} if kept.get("status") == "running" else kept
 

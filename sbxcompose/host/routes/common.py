@@ -10,7 +10,7 @@ from starlette.requests import Request
 from sbxcompose.host import messages
 from sbxcompose.host.problems import Problem
 from sbxcompose.host.processes import Processes
-from sbxcompose.host.sandboxes import Sandbox
+from sbxcompose.host.sandbox import Sandbox
 
 MAX_BODY = 4 * 1024 * 1024
 """Bytes of an ordinary JSON body."""
