@@ -15,7 +15,8 @@ from urllib.parse import quote_from_bytes, unquote_to_bytes
 from msgspec import Struct
 
 from sbxcompose.api.answers import expect, refusal
-from sbxcompose.api.transport import Body, Stream, Transport
+from sbxcompose.api.channel import Channel, Reply
+from sbxcompose.api.transport import Body
 from sbxcompose.errors import SbxError
 
 CHUNK = 512 * 1024
@@ -38,7 +39,7 @@ class FileEntry(Struct, frozen=True):
 class Files:
     """A method an endpoint. Every method raises `Unreachable` or `Refused`; `NotFound` where nothing is there."""
 
-    def __init__(self, transport: Transport, headers: Mapping[str, str]) -> None:
+    def __init__(self, transport: Channel, headers: Mapping[str, str]) -> None:
         self._transport = transport
         self._headers = headers
 
@@ -57,7 +58,7 @@ class Files:
         return count
 
     @asynccontextmanager
-    async def open(self, path: FilePath) -> AsyncIterator[Stream]:
+    async def open(self, path: FilePath) -> AsyncIterator[Reply]:
         """A file's contents as a stream."""
         async with self._transport.stream("GET", _target("/files", path), headers=self._headers) as stream:
             if stream.status >= 300:

@@ -8,8 +8,8 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 from sbxcompose.api.answers import expect, segment
+from sbxcompose.api.channel import Channel
 from sbxcompose.api.models import CreateRequest, PatchRequest, SandboxInfo, SandboxStatus, ShortInfo
-from sbxcompose.api.transport import Transport
 from sbxcompose.errors import NotFound
 
 WAIT_MS = 30_000
@@ -19,11 +19,14 @@ PAGE = 100
 
 
 class Lifecycle:
-    """A method an endpoint. Every method raises `Unreachable` or `Refused`."""
+    """A method an endpoint. Every method raises `Unreachable` or `Refused`.
 
-    def __init__(self, transport: Transport, namespace: str = "default") -> None:
+    `root` is the path that stands before `/sandboxes`, where it is not that of the namespace (contract, section 1.2).
+    """
+
+    def __init__(self, transport: Channel, namespace: str = "default", *, root: str | None = None) -> None:
         self._transport = transport
-        self._root = f"/v1/namespaces/{segment(namespace)}"
+        self._root = f"/v1/namespaces/{segment(namespace)}" if root is None else root
         self._path = f"{self._root}/sandboxes"
 
     async def find(self, name: str) -> SandboxInfo | None:
@@ -50,6 +53,11 @@ class Lifecycle:
             body["network"] = None
         answer = await self._transport.request("PATCH", self._of(name), body=body)
         return SandboxInfo.read(expect(answer, f"sandbox {name}"))
+
+    async def probe(self) -> int:
+        """The number of sandboxes on a page of one: the smallest question that needs a key."""
+        answer = await self._transport.request("GET", f"{self._path}?limit=1")
+        return len(expect(answer, "the list of sandboxes")["sandboxes"])
 
     async def terminate(self, name: str) -> None:
         """End the sandbox and everything in it. One that is gone already is fine."""

@@ -37,6 +37,26 @@ class Message(Struct, frozen=True):
         return {name: value.write() if isinstance(value, Message) else value for name, value in values.items()}
 
 
+def millis(value: str | float) -> int:
+    """A moment as the contract's servers write it: s, ms or µs since 1970, told apart by size, or ISO text."""
+    if isinstance(value, str):
+        from datetime import UTC, datetime
+
+        moment = datetime.fromisoformat(value)
+        return round((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1000)
+    if 1e8 <= value < 1e11:
+        return round(value * 1000)
+    return round(value if value < 1e14 else value / 1000)
+
+
+def _set_millis(values: dict[str, Any], *names: str) -> None:
+    for name in names:
+        value = values.get(name)
+        # What our own host sends is as it should be, and comes by the thousand.
+        if value is not None and not (type(value) is int and 10**11 <= value < 10**14):
+            values[name] = millis(value)
+
+
 class RestartConfig(Message, frozen=True, kw_only=True):
     """`restart` of a start request."""
 
@@ -93,6 +113,11 @@ class LastExit(Message, frozen=True, kw_only=True):
     oom_killed: bool = False
     ended_at: int
 
+    @classmethod
+    def read(cls, body: Mapping[str, Any]) -> Self:
+        """See `Message.read`."""
+        return super().read({**body, "ended_at": millis(body["ended_at"])})
+
 
 class ManagedInfo(Message, frozen=True, kw_only=True):
     """`managed` of a process: what its supervisor says."""
@@ -122,6 +147,7 @@ class ManagedInfo(Message, frozen=True, kw_only=True):
         check, last = body.get("health_check"), body.get("last_exit")
         values["health_check"] = HealthCheckConfig.read(check) if check else None
         values["last_exit"] = LastExit.read(last) if last else None
+        _set_millis(values, "next_restart_at")
         return cls(**values)
 
 
@@ -152,6 +178,9 @@ class ProcessInfo(Message, frozen=True, kw_only=True):
         values = {key: value for key, value in body.items() if key in known}
         managed = body.get("managed")
         values["managed"] = ManagedInfo.read(managed) if managed else None
+        if values.get("args", ()) is None:
+            del values["args"]
+        _set_millis(values, "started_at", "ended_at")
         return cls(**values)
 
 
@@ -272,6 +301,7 @@ class SandboxInfo(Message, frozen=True, kw_only=True):
     """Of a terminated one, in the archive."""
     outcome: str | None = None
     termination_reason: str | None = None
+    pending_reason: str | None = None
     error_details: Any = None
     auto_resume: bool = True
     resource_resize: ResourceResize | None = None
@@ -285,6 +315,12 @@ class SandboxInfo(Message, frozen=True, kw_only=True):
 
     @classmethod
     def read(cls, body: Mapping[str, Any]) -> Self:
-        """See `Message.read`."""
+        """See `Message.read`; both names of the id and of the network policy are taken (contract, section 2.3)."""
+        values = {key: value for key, value in body.items() if key in cls.__struct_fields__ and value is not None}
+        values.setdefault("id", body.get("id") or body.get("sandbox_id"))
+        if policy := body.get("network") or body.get("network_policy"):
+            values["network"] = policy
+        _set_millis(values, "created_at", "terminated_at")
         resize = body.get("resource_resize")
-        return super().read({**body, "resource_resize": ResourceResize.read(resize) if resize else None})
+        values["resource_resize"] = ResourceResize.read(resize) if resize else None
+        return cls(**values)

@@ -24,7 +24,6 @@ READ_SIZE = 256 * 1024
 CONNECT_TIMEOUT = 10.0
 """Seconds; a socket of a host on this machine that takes longer is not answering."""
 
-_HINT = "`sbxcompose host status` says what runs"
 OCTETS = "application/octet-stream"
 
 _BROKEN = (OSError, EOFError, h11.RemoteProtocolError)
@@ -42,15 +41,20 @@ class Answer(Struct, frozen=True):
 
 
 class Address(Struct, frozen=True):
-    """Where a host listens: a Unix socket (`path`), or TCP (`host`, `port`) with a bearer `key`."""
+    """Where a host listens: a Unix socket (`path`), or TCP (`host`, `port`) with a bearer `key`.
+
+    `prefix` stands before every path; `hint` is the way out where nothing answers.
+    """
 
     path: str | None = None
     host: str = "127.0.0.1"
     port: int = 0
     key: str | None = None
+    prefix: str = ""
+    hint: str = "`sbxcompose host status` says what runs"
 
     def __str__(self) -> str:
-        return self.path or f"http://{self.host}:{self.port}"
+        return self.path or f"http://{self.host}:{self.port}{self.prefix}"
 
 
 class Body(Struct, frozen=True):
@@ -151,10 +155,15 @@ class _Connection:
 class Stream:
     """A response whose body is read as it comes."""
 
-    def __init__(self, status: int, connection: _Connection, address: Address) -> None:
-        self.status = status
+    def __init__(self, head: h11.Response, connection: _Connection, address: Address) -> None:
+        self.status = head.status_code
+        self._head = head
         self._connection = connection
         self._address = address
+
+    def header(self, name: str) -> str | None:
+        """The value of a header, whose name is given in lower case."""
+        return next((value.decode("latin-1") for key, value in self._head.headers if key == name.encode()), None)
 
     async def chunks(self) -> AsyncIterator[bytes]:
         """Pieces of the body until it ends. Raises `Unreachable` if the connection breaks before its end."""
@@ -202,7 +211,7 @@ class Transport:
         """Send one request and hand out its response before the body has come. Raises `Unreachable`."""
         connection, head = await self._begin(method, path, headers or {}, body)
         try:
-            yield Stream(head.status_code, connection, self.address)
+            yield Stream(head, connection, self.address)
         except BaseException:
             connection.close()
             raise
@@ -217,8 +226,8 @@ class Transport:
 
         address = self.address
         key = {"Authorization": f"Bearer {address.key}"} if address.key else {}
-        endpoint = Endpoint(address.path, address.host, address.port, hint=_HINT)
-        return await open_socket(endpoint, path, {**key, **headers}, limit=limit)
+        endpoint = Endpoint(address.path, address.host, address.port, hint=address.hint)
+        return await open_socket(endpoint, address.prefix + path, {**key, **headers}, limit=limit)
 
     async def _begin(
         self, method: str, path: str, headers: Mapping[str, str], body: Any
@@ -264,7 +273,7 @@ class Transport:
             fields["Transfer-Encoding"] = "chunked"
         elif length or method not in ("GET", "DELETE"):
             fields["Content-Length"] = str(length)
-        return h11.Request(method=method, target=path, headers=list(fields.items()))
+        return h11.Request(method=method, target=self.address.prefix + path, headers=list(fields.items()))
 
     async def _connect(self) -> _Connection:
         try:
@@ -276,6 +285,11 @@ class Transport:
                 )
         except (OSError, TimeoutError) as error:
             raise _unreachable(self.address, error) from error
+
+    @property
+    def local(self) -> bool:
+        """Whether the host is on this machine, so that its files can be read here."""
+        return self.address.path is not None
 
     def close(self) -> None:
         """Close the kept connections, and keep none of those that are still in use once they are done."""
@@ -295,4 +309,4 @@ class Transport:
 
 def _unreachable(address: Address, error: BaseException) -> Unreachable:
     words = str(error) or type(error).__name__
-    return Unreachable(f"the host at {address} does not answer: {words}", hint=_HINT)
+    return Unreachable(f"the host at {address} does not answer: {words}", hint=address.hint)

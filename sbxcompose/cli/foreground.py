@@ -15,6 +15,7 @@ from sbxcompose.api.sandbox import Env, SandboxClient
 from sbxcompose.cli.context import Shell
 from sbxcompose.cli.options import Foreground
 from sbxcompose.cli.running import Interrupts, run_command
+from sbxcompose.cli.view.asleep import not_running
 from sbxcompose.engine.events import Tell, nobody
 from sbxcompose.engine.one_off import Ended, OneOff, WriteOut, read_fd
 from sbxcompose.engine.session import Session
@@ -49,7 +50,7 @@ def run_in_foreground(
             await interrupts.guard(prepare(session))
             link = session.links.get(sandbox)
             if link is None:
-                raise UsageError(f"sandbox {sandbox} does not exist yet", hint="`sbxcompose up` creates it")
+                raise not_running(session.observed().sandbox(sandbox))
             request, base = requested(session)
             return await _run(shell, link.client, _adapted(request, how), base, how, interrupts)
 

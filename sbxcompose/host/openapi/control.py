@@ -17,7 +17,7 @@ from sbxcompose.host.messages import MAX_MILLIS
 from sbxcompose.host.openapi.operation import ANY, NUMBER, TEXT, Operation, Schema, many, maybe, record, whole, words
 
 _PAGE: dict[str, Schema] = {"limit": whole(1, 1000), "cursor": TEXT, "direction": words("forward", "backward")}
-_SHORT = {200: ShortInfo, 202: ShortInfo, 422: ShortInfo}
+_SHORT = {200: ShortInfo, 202: ShortInfo}
 _SANDBOXES = record(sandboxes=many(SandboxInfo), prev_cursor=maybe(TEXT), next_cursor=maybe(TEXT))
 _SNAPSHOTS = record(snapshots=many(SnapshotInfo))
 _CHANGED = {200: SandboxInfo, 202: SandboxInfo}
@@ -77,7 +77,7 @@ OPERATIONS: dict[str, Operation] = {
     "POST /sandboxes/{sandbox}/copy": Operation(
         summary="Make more sandboxes with the files of this one",
         query={"times": whole(1, 100)},
-        answers={status: record(source_sandbox_id=TEXT, sandboxes=many(ShortInfo)) for status in (200, 202, 422)},
+        answers={status: record(source_sandbox_id=TEXT, sandboxes=many(ShortInfo)) for status in (200, 202)},
     ),
     "POST /sandboxes/{sandbox}/snapshot": Operation(
         summary="Begin to take a snapshot of the files",
