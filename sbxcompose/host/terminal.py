@@ -39,6 +39,7 @@ class Record(Struct):
     pid: int = 0
     ended_at: int | None = None
     exit_code: int | None = None
+    oom_killed: bool | None = None
 
 
 class Viewer:

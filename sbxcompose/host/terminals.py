@@ -195,6 +195,7 @@ class Terminals:
         terminal = self._of(exited.unit)
         if terminal is None:
             return False
+        terminal.record.oom_killed = exited.oom_killed or None
         terminal.finish(exit_code(exited.status), round(exited.at * 1000))
         self._save(terminal)
         chores.do(self._keeper.release(exited.unit))

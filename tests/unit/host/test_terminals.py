@@ -197,6 +197,16 @@ def test_a_successor_forgets_what_was_never_started_and_says_of_the_rest_that_it
     with_terminals(tmp_path, after)
 
 
+def test_an_end_for_want_of_memory_is_told(tmp_path: Path) -> None:
+    async def work(terminals: Terminals, keeper: FakeKeeper) -> None:
+        session = await terminals.open(PtyRequest(command="sh"))
+        os.close(keeper.slaves.pop(unit(session)))
+        assert terminals.exited(Exited(unit(session), 4321, 9, 1.0, oom_killed=True))
+        assert (session.info().exit_code, session.info().oom_killed) == (137, True)
+
+    with_terminals(tmp_path, work)
+
+
 def test_units_of_others_are_left_to_them(tmp_path: Path) -> None:
     async def work(terminals: Terminals, keeper: FakeKeeper) -> None:
         assert not terminals.adopt(Adopted("box.7", {}, 1, 0.0))
