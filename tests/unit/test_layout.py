@@ -57,8 +57,8 @@ def test_what_is_imported_is_declared_and_nothing_else() -> None:
 
 
 def test_what_the_tests_import_comes_with_the_development_extra() -> None:
-    own = [path for folder in ("tests", "benchmarks") for path in sorted((ROOT / folder).rglob("*.py"))]
-    own = [path for path in own if path.parent.name != "scripts"]  # those run in environments of their own
+    found = [path for folder in ("tests", "benchmarks") for path in sorted((ROOT / folder).rglob("*.py"))]
+    own = [path for path in found if path.parent.name != "scripts"]  # which run in environments of their own
     available = declared([*pyproject()["dependencies"], *pyproject()["optional-dependencies"]["dev"]])
     assert distributions(own) <= available
 
