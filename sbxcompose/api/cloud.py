@@ -97,7 +97,9 @@ class CloudChannel:
         from sbxcompose.api.dial import Endpoint, open_socket
 
         site = self.site
-        endpoint = Endpoint(host=site.host.strip("[]"), port=site.port, tls=site.scheme == "https")
+        endpoint = Endpoint(
+            None, site.host.strip("[]"), site.port, tls=site.scheme == "https", hint="is the URL right?"
+        )
         fields = {"Host": site.origin.partition("//")[2], **carrier.headers, **more}
         return await open_socket(endpoint, site.prefix + path, fields, limit=limit)
 
