@@ -92,8 +92,16 @@ class ProviderError(SbxError):
     exit_code = 3
 
 
+class ConfigurationError(ProviderError):
+    """A variable that says how a provider is reached is missing or makes no sense."""
+
+
 class Unreachable(ProviderError):
     """Nothing answers, or the connection broke before an answer came."""
+
+
+class Unavailable(Unreachable):
+    """Something before the provider answered in its place (502, 503, 504): what was asked may not have been done."""
 
 
 class Refused(ProviderError):

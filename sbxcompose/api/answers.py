@@ -33,7 +33,7 @@ def expect(answer: Answer, what: str) -> Any:
 
 def refusal(status: int, body: bytes, what: str) -> Refused:
     """The error for an answer that is not good: the provider's own words, where it gave any."""
-    words, code, hint = _words(body)
+    words, code, hint = words_of(body)
     message = f"{what}: {words or f'HTTP {status}'}"
     match status:
         case 404:
@@ -46,7 +46,8 @@ def refusal(status: int, body: bytes, what: str) -> Refused:
             return Refused(message, status=status, code=code, hint=hint)
 
 
-def _words(body: bytes) -> tuple[str, str | None, str | None]:
+def words_of(body: bytes) -> tuple[str, str | None, str | None]:
+    """What a refusal says: a sentence (empty if there is none), a code, a hint (contract, sections 7.1 and 2.5)."""
     text = body.decode("utf-8", "replace").strip()
     try:
         value = json.loads(text)
@@ -54,4 +55,11 @@ def _words(body: bytes) -> tuple[str, str | None, str | None]:
         return text[:500], None, None
     if not isinstance(value, dict):
         return text[:500], None, None
-    return str(value.get("error") or text[:500]), value.get("code"), value.get("hint")
+    words = value.get("error") or value.get("message") or _reason(value) or text[:500]
+    return str(words), value.get("code"), value.get("hint")
+
+
+def _reason(value: dict[str, Any]) -> str:
+    """Why a sandbox could not be made, from the short form that says so."""
+    parts = [value.get(key) for key in ("reason", "termination_reason", "error_details")]
+    return ": ".join(str(each) for each in parts if each)

@@ -12,6 +12,7 @@ import os
 import time
 from collections import OrderedDict
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Literal, NamedTuple
 
 from sbxcompose.api import frames
@@ -41,6 +42,12 @@ class RowDropped(NamedTuple):
     """The row with that handle is gone."""
 
     handle: int
+
+
+class KeyDropped(NamedTuple):
+    """The row of that name is gone; for daemons whose rows have no handles."""
+
+    key: str
 
 
 class Synced(NamedTuple):
@@ -103,7 +110,7 @@ class Lost(NamedTuple):
 
 
 LogEvent = Began | Ended | Lost
-Event = RowSeen | RowDropped | Synced | Broken | Output | LogEvent
+Event = RowSeen | RowDropped | KeyDropped | Synced | Broken | Output | LogEvent
 
 
 class Watch:
@@ -157,6 +164,18 @@ class Watch:
                 pause = min(pause * 2, 0.5)
         finally:
             self._files.close()
+
+    def attention(self) -> AbstractContextManager[None]:
+        """While inside, somebody waits for a change; here changes are told as they happen anyway."""
+        return nullcontext()
+
+    async def started(self, info: ProcessInfo) -> bool:
+        """Take note of the answer to a start; False, for it may be taken as it is."""
+        return False
+
+    async def settle(self) -> bool:
+        """Wait until all that has happened up to now has been told; False where only a list can say that."""
+        return False
 
     async def _connection(self) -> AsyncIterator[Event]:
         """One connection's events, from where the last one ended."""

@@ -1,28 +1,37 @@
-"""Client of the control plane: sandboxes are created, found, listed and terminated here (contract, section 2)."""
+"""Client of the control plane: sandboxes are created, found, changed, suspended, copied and ended here (contract,
+section 2). Their snapshots are in `snapshots.py`.
+"""
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from typing import Any
 
 from sbxcompose.api.answers import expect, segment
-from sbxcompose.api.models import CreateRequest, SandboxInfo
-from sbxcompose.api.transport import Transport
+from sbxcompose.api.channel import Channel
+from sbxcompose.api.models import CreateRequest, PatchRequest, SandboxInfo, SandboxStatus, ShortInfo
 from sbxcompose.errors import NotFound
+
+WAIT_MS = 30_000
+"""Milliseconds that a suspend or resume may take to be answered (contract, section 2.1); then we ask how it stands."""
+PAGE = 100
+"""Sandboxes that are asked for at a time."""
 
 
 class Lifecycle:
-    """A method an endpoint. Every method raises `Unreachable` or `Refused`."""
+    """A method an endpoint. Every method raises `Unreachable` or `Refused`.
 
-    def __init__(self, transport: Transport, namespace: str = "default") -> None:
+    `root` is the path that stands before `/sandboxes`, where it is not that of the namespace (contract, section 1.2).
+    """
+
+    def __init__(self, transport: Channel, namespace: str = "default", *, root: str | None = None) -> None:
         self._transport = transport
-        self._path = f"/v1/namespaces/{segment(namespace)}/sandboxes"
+        self._root = f"/v1/namespaces/{segment(namespace)}" if root is None else root
+        self._path = f"{self._root}/sandboxes"
 
     async def find(self, name: str) -> SandboxInfo | None:
         """The sandbox of that name or id; None if there is none."""
-        try:
-            return SandboxInfo.read(expect(await self._transport.request("GET", self._of(name)), f"sandbox {name}"))
-        except NotFound:
-            return None
+        return await self._find(self._of(name), name)
 
     async def create(self, request: CreateRequest) -> str:
         """Create a sandbox and wait until it runs; its id. Raises `Conflict` if a live one has the name."""
@@ -30,23 +39,80 @@ class Lifecycle:
         answer = await self._transport.request("POST", self._path, body=body)
         return str(expect(answer, f"sandbox {request.name or ''}".rstrip())["sandbox_id"])
 
-    async def sandboxes(self) -> list[SandboxInfo]:
-        """All live sandboxes of the namespace, page by page."""
-        found: list[SandboxInfo] = []
-        cursor = ""
-        while True:
-            answer = await self._transport.request("GET", f"{self._path}?limit=100{cursor}")
-            page: dict[str, Any] = expect(answer, "the list of sandboxes")
-            found += [SandboxInfo.read(each) for each in page["sandboxes"]]
-            if not page.get("next_cursor"):
-                return found
-            cursor = f"&cursor={segment(page['next_cursor'])}"
+    async def sandboxes(self, status: SandboxStatus | None = None) -> list[SandboxInfo]:
+        """All sandboxes of the namespace, or those in one state, page by page."""
+        return [each async for each in self._pages(self._path, f"&status={status}" if status else "")]
+
+    async def update(self, name: str, patch: PatchRequest, *, clear_network: bool = False) -> SandboxInfo:
+        """Change a sandbox: what is not None in `patch`. `clear_network` takes its network policy away.
+
+        Raises `Conflict` if another one has the new name.
+        """
+        body = {key: value for key, value in patch.write().items() if value is not None}
+        if clear_network:
+            body["network"] = None
+        answer = await self._transport.request("PATCH", self._of(name), body=body)
+        return SandboxInfo.read(expect(answer, f"sandbox {name}"))
+
+    async def probe(self) -> int:
+        """The number of sandboxes on a page of one: the smallest question that needs a key."""
+        answer = await self._transport.request("GET", f"{self._path}?limit=1")
+        return len(expect(answer, "the list of sandboxes")["sandboxes"])
 
     async def terminate(self, name: str) -> None:
         """End the sandbox and everything in it. One that is gone already is fine."""
         answer = await self._transport.request("DELETE", self._of(name))
         if answer.status != 404:
             expect(answer, f"sandbox {name}")
+
+    async def suspend(self, name: str) -> bool:
+        """Put the sandbox to sleep; False if that has only begun. Raises `Conflict` while it is in transition."""
+        return await self._transition(name, "suspend")
+
+    async def resume(self, name: str) -> bool:
+        """Wake the sandbox; False if that has only begun. Raises `Conflict` while it is in transition."""
+        return await self._transition(name, "resume")
+
+    async def copy(self, name: str, times: int = 1) -> list[ShortInfo]:
+        """Make new sandboxes with the same contents. What could not be copied is among them, with status `failed`."""
+        answer = await self._transport.request("POST", f"{self._of(name)}/copy?times={times}")
+        # 422 and 504 carry the same body: some copies have failed, or still begin (contract, section 2.1).
+        body = answer.json() if answer.status in (422, 504) else expect(answer, f"sandbox {name}")
+        if not isinstance(body, dict) or "sandboxes" not in body:
+            expect(answer, f"sandbox {name}")
+        return [ShortInfo.read(each) for each in body["sandboxes"]]
+
+    async def archived(self) -> list[SandboxInfo]:
+        """The terminated sandboxes that are remembered."""
+        return [each async for each in self._pages(f"{self._root}/archived-sandboxes", "")]
+
+    async def find_archived(self, number: str) -> SandboxInfo | None:
+        """The terminated sandbox of that id; None if none is remembered."""
+        return await self._find(f"{self._root}/archived-sandboxes/{segment(number)}", number)
+
+    async def _find(self, path: str, name: str) -> SandboxInfo | None:
+        try:
+            return SandboxInfo.read(expect(await self._transport.request("GET", path), f"sandbox {name}"))
+        except NotFound:
+            return None
+
+    async def _pages(self, path: str, query: str) -> AsyncIterator[SandboxInfo]:
+        cursor = ""
+        while True:
+            answer = await self._transport.request("GET", f"{path}?limit={PAGE}{query}{cursor}")
+            page: dict[str, Any] = expect(answer, "the list of sandboxes")
+            for each in page["sandboxes"]:
+                yield SandboxInfo.read(each)
+            if not page.get("next_cursor"):
+                return
+            cursor = f"&cursor={segment(page['next_cursor'])}"
+
+    async def _transition(self, name: str, word: str) -> bool:
+        path = f"{self._of(name)}/{word}?wait_ms={WAIT_MS}"
+        answer = await self._transport.request("POST", path)
+        if answer.status not in (200, 202):
+            expect(answer, f"sandbox {name}")
+        return answer.status == 200
 
     def _of(self, name: str) -> str:
         return f"{self._path}/{segment(name)}"

@@ -18,6 +18,8 @@ ManagedStatus = Literal["starting", "running", "backing_off", "stopped"]
 HealthStatus = Literal["disabled", "starting", "healthy", "unhealthy"]
 RestartPolicyWord = Literal["never", "on_failure", "always"]
 SandboxStatus = Literal["pending", "running", "snapshotting", "suspending", "suspended", "terminated"]
+SnapshotStatus = Literal["in_progress", "local_ready", "completed", "failed", "deleting", "replicating"]
+SnapshotType = Literal["filesystem", "memory"]
 
 
 class Message(Struct, frozen=True):
@@ -33,6 +35,26 @@ class Message(Struct, frozen=True):
         """The message as a JSON value, every field present."""
         values = {name: getattr(self, name) for name in self.__struct_fields__}
         return {name: value.write() if isinstance(value, Message) else value for name, value in values.items()}
+
+
+def millis(value: str | float) -> int:
+    """A moment as the contract's servers write it: s, ms or µs since 1970, told apart by size, or ISO text."""
+    if isinstance(value, str):
+        from datetime import UTC, datetime
+
+        moment = datetime.fromisoformat(value)
+        return round((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1000)
+    if 1e8 <= value < 1e11:
+        return round(value * 1000)
+    return round(value if value < 1e14 else value / 1000)
+
+
+def _set_millis(values: dict[str, Any], *names: str) -> None:
+    for name in names:
+        value = values.get(name)
+        # What our own host sends is as it should be, and comes by the thousand.
+        if value is not None and not (type(value) is int and 10**11 <= value < 10**14):
+            values[name] = millis(value)
 
 
 class RestartConfig(Message, frozen=True, kw_only=True):
@@ -91,6 +113,11 @@ class LastExit(Message, frozen=True, kw_only=True):
     oom_killed: bool = False
     ended_at: int
 
+    @classmethod
+    def read(cls, body: Mapping[str, Any]) -> Self:
+        """See `Message.read`."""
+        return super().read({**body, "ended_at": millis(body["ended_at"])})
+
 
 class ManagedInfo(Message, frozen=True, kw_only=True):
     """`managed` of a process: what its supervisor says."""
@@ -120,6 +147,7 @@ class ManagedInfo(Message, frozen=True, kw_only=True):
         check, last = body.get("health_check"), body.get("last_exit")
         values["health_check"] = HealthCheckConfig.read(check) if check else None
         values["last_exit"] = LastExit.read(last) if last else None
+        _set_millis(values, "next_restart_at")
         return cls(**values)
 
 
@@ -150,6 +178,9 @@ class ProcessInfo(Message, frozen=True, kw_only=True):
         values = {key: value for key, value in body.items() if key in known}
         managed = body.get("managed")
         values["managed"] = ManagedInfo.read(managed) if managed else None
+        if values.get("args", ()) is None:
+            del values["args"]
+        _set_millis(values, "started_at", "ended_at")
         return cls(**values)
 
 
@@ -184,6 +215,69 @@ class CreateRequest(Message, frozen=True, kw_only=True):
     """Ours: the directory that the sandbox works for; another one may not take its name."""
 
 
+class PatchRequest(Message, frozen=True, kw_only=True):
+    """Body of `PATCH /sandboxes/{sandbox}` (contract, section 2.6). What is not given stays as it is."""
+
+    name: str | None = None
+    allow_unauthenticated_access: bool | None = None
+    exposed_ports: list[int] | None = None
+    network: dict[str, Any] | None = None
+    auto_resume: bool | None = None
+    resources: dict[str, Any] | None = None
+
+
+class SnapshotRequest(Message, frozen=True, kw_only=True):
+    """Body of `POST /sandboxes/{sandbox}/snapshot`."""
+
+    snapshot_type: SnapshotType = "filesystem"
+
+
+class SnapshotInfo(Message, frozen=True, kw_only=True):
+    """A snapshot (contract, section 2.5). `size_bytes` is what its files hold, `rootfs_disk_bytes` what they take."""
+
+    id: str
+    namespace: str = "default"
+    sandbox_id: str
+    status: SnapshotStatus
+    snapshot_type: SnapshotType = "filesystem"
+    base_image: str | None = None
+    error: str | None = None
+    snapshot_uri: str | None = None
+    snapshot_format_version: str | None = None
+    size_bytes: int | None = None
+    rootfs_disk_bytes: int | None = None
+    created_at: int | None = None
+    resources: dict[str, Any] | None = None
+    """Ours: those of its sandbox, which one that begins with it inherits."""
+
+    @classmethod
+    def read(cls, body: Mapping[str, Any]) -> Self:
+        """See `Message.read`; some servers call the id `snapshot_id`."""
+        return super().read({**body, "id": body.get("id") or body["snapshot_id"]})
+
+
+class ShortInfo(Message, frozen=True, kw_only=True):
+    """A sandbox in create, claim and copy answers (contract, section 2.4)."""
+
+    sandbox_id: str
+    status: SandboxStatus | Literal["timeout", "failed"]
+    name: str | None = None
+    pending_reason: str | None = None
+    reason: str | None = None
+    termination_reason: str | None = None
+    error_details: Any = None
+    sandbox_url: str | None = None
+
+
+class ResourceResize(Message, frozen=True, kw_only=True):
+    """`resource_resize` of a sandbox: the latest change of its resources."""
+
+    generation: int
+    requested: dict[str, Any]
+    status: str = "succeeded"
+    error_message: str | None = None
+
+
 class SandboxInfo(Message, frozen=True, kw_only=True):
     """A sandbox in get, list and patch answers (contract, section 2.3)."""
 
@@ -201,10 +295,30 @@ class SandboxInfo(Message, frozen=True, kw_only=True):
     allow_unauthenticated_access: bool = False
     created_at: int | None = None
     terminated_at: int | None = None
+    archived_at: int | None = None
+    """Of a terminated one, in the archive."""
+    outcome: str | None = None
     termination_reason: str | None = None
+    pending_reason: str | None = None
+    error_details: Any = None
     auto_resume: bool = True
+    resource_resize: ResourceResize | None = None
     file_systems: list[dict[str, Any]] | None = None
     project_directory: str | None = None
     """Ours: see `CreateRequest`."""
+    workspace_directory: str | None = None
+    """Ours: the directory on this machine that the sandbox works in, if it has no project's."""
     extensions: list[str] = field(default_factory=list)
     """Ours: which of our extensions its daemon speaks: `batch`, `watch`, `stop`."""
+
+    @classmethod
+    def read(cls, body: Mapping[str, Any]) -> Self:
+        """See `Message.read`; both names of the id and of the network policy are taken (contract, section 2.3)."""
+        values = {key: value for key, value in body.items() if key in cls.__struct_fields__ and value is not None}
+        values.setdefault("id", body.get("id") or body.get("sandbox_id"))
+        if policy := body.get("network") or body.get("network_policy"):
+            values["network"] = policy
+        _set_millis(values, "created_at", "terminated_at")
+        resize = body.get("resource_resize")
+        values["resource_resize"] = ResourceResize.read(resize) if resize else None
+        return cls(**values)

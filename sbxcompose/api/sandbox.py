@@ -9,17 +9,21 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
 from sbxcompose.api.answers import expect, refusal, segment
+from sbxcompose.api.channel import Channel, Reply
 from sbxcompose.api.frames import SseDecoder
 from sbxcompose.api.models import ProcessInfo, StartRequest
-from sbxcompose.api.transport import Answer, Stream, Transport
+from sbxcompose.api.transport import Answer
 from sbxcompose.errors import SbxError, Unreachable
+
+if TYPE_CHECKING:
+    from sbxcompose.api.files import Files
 
 Env = Mapping[str, str]
 
@@ -51,15 +55,28 @@ class _Operation:
 class SandboxClient:
     """A method an endpoint. Every method raises `Unreachable` or `Refused`; a process is named by PID or name."""
 
-    def __init__(self, transport: Transport, identifier: str, extensions: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        transport: Channel,
+        identifier: str,
+        extensions: Sequence[str] = (),
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
         self._transport = transport
-        self._headers = {"X-Tensorlake-Sandbox-Id": identifier}
+        self._headers = dict(headers or {"X-Tensorlake-Sandbox-Id": identifier})
         self.identifier = identifier
-        self.local = transport.address.path is not None
+        self.local = transport.local
         """Whether the daemon is on this machine, so that its log files can be read here."""
         self.extensions = frozenset(extensions)
         self._pending: list[_Operation] = []
         self._flushes: set[asyncio.Task[None]] = set()
+
+    @property
+    def files(self) -> Files:
+        """Its files."""
+        from sbxcompose.api.files import Files  # late: most commands touch none
+
+        return Files(self._transport, self._headers)
 
     async def processes(self) -> list[ProcessInfo]:
         """All rows, ended ones included."""
@@ -87,15 +104,28 @@ class SandboxClient:
     async def stop(self, process: str, *, signal: int = 15, grace: float = 10.0) -> None:
         """End a process and its supervision; returns when it is gone. One that is gone already is fine.
 
-        A daemon without our `stop` extension has its own ways: SIGTERM, and SIGKILL after ten seconds.
+        A daemon without our `stop` extension is given what comes nearest to it, see `api.plain_stop`.
         """
         millis = round(grace * 1000)
+        if not self.extensions & {"batch", "stop"}:
+            from sbxcompose.api.plain_stop import stop
+
+            await stop(self, process, signal, grace)
+            return
         if "batch" in self.extensions:
             body = {"op": "stop", "process": process, "signal": signal, "grace_ms": millis}
             answer = await self._submit(_Operation(body, process))
         else:
-            query = f"?signal={signal}&grace_ms={millis}" if "stop" in self.extensions else ""
-            answer = await self._request("DELETE", _of(process) + query)
+            answer = await self._request("DELETE", f"{_of(process)}?signal={signal}&grace_ms={millis}")
+        if answer.status != 404:
+            expect(answer, process)
+
+    async def delete(self, process: str) -> None:
+        """The contract's own stop (section 3.6): SIGTERM, after ten seconds SIGKILL; unsupervised ones SIGKILL.
+
+        One that is gone already is fine.
+        """
+        answer = await self._request("DELETE", _of(process))
         if answer.status != 404:
             expect(answer, process)
 
@@ -151,10 +181,20 @@ class SandboxClient:
         """Close the process's standard input."""
         expect(await self._request("POST", _of(process) + "/stdin/close"), process)
 
+    def follow_output(self, process: str) -> AbstractAsyncContextManager[Reply]:
+        """All output that is kept, then what comes, as server-sent events (contract, section 3.7)."""
+        return self.stream(f"{_of(process)}/output/follow", method="GET")
+
+    async def snapshot(self, process: str, stream: str) -> list[str]:
+        """The lines of `stdout` or `stderr` that are kept now; one that has not ended is the last."""
+        body = expect(await self._request("GET", f"{_of(process)}/{stream}"), process)
+        lines: list[str] = body["lines"]
+        return lines
+
     @asynccontextmanager
-    async def stream(self, path: str, body: Any) -> AsyncIterator[Stream]:
-        """The answer to a POST below `/api/v1`, as a stream. Raises `Refused` if it is not good."""
-        async with self._transport.stream("POST", "/api/v1" + path, headers=self._headers, body=body) as stream:
+    async def stream(self, path: str, body: Any = None, *, method: str = "POST") -> AsyncIterator[Reply]:
+        """The answer to a request below `/api/v1`, as a stream. Raises `Refused` if it is not good."""
+        async with self._transport.stream(method, "/api/v1" + path, headers=self._headers, body=body) as stream:
             if stream.status >= 300:
                 raise refusal(stream.status, await stream.read(), path)
             yield stream
@@ -196,7 +236,7 @@ class SandboxClient:
                 operation.answer.set_exception(error)
 
 
-async def _hand_out(stream: Stream, operations: Sequence[_Operation]) -> None:
+async def _hand_out(stream: Reply, operations: Sequence[_Operation]) -> None:
     rest = b""
     async for chunk in stream.chunks():
         *lines, rest = (rest + chunk).split(b"\n")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, Self
 
@@ -20,6 +20,8 @@ from sbxcompose.errors import Unreachable
 READ_SIZE = 256 * 1024
 CONNECT_TIMEOUT = 10.0
 """Seconds; a socket of a host on this machine that takes longer is not answering."""
+
+OCTETS = "application/octet-stream"
 
 _BROKEN = (OSError, EOFError, h11.RemoteProtocolError)
 
@@ -36,15 +38,31 @@ class Answer(Struct, frozen=True):
 
 
 class Address(Struct, frozen=True):
-    """Where a host listens: a Unix socket (`path`), or TCP (`host`, `port`) with a bearer `key`."""
+    """Where a host listens: a Unix socket (`path`), or TCP (`host`, `port`) with a bearer `key`.
+
+    `prefix` stands before every path; `hint` is the way out where nothing answers.
+    """
 
     path: str | None = None
     host: str = "127.0.0.1"
     port: int = 0
     key: str | None = None
+    prefix: str = ""
+    hint: str = "`sbxcompose host status` says what runs"
 
     def __str__(self) -> str:
-        return self.path or f"http://{self.host}:{self.port}"
+        return self.path or f"http://{self.host}:{self.port}{self.prefix}"
+
+
+class Body(Struct, frozen=True):
+    """A request's body that is sent as it comes. `length` in bytes, where it is known beforehand.
+
+    What iterating `pieces` raises ends the request, and is raised from it. (Not `OSError`, please: that is a broken
+    connection here.)
+    """
+
+    pieces: AsyncIterable[bytes]
+    length: int | None = None
 
 
 class _Connection:
@@ -62,6 +80,36 @@ class _Connection:
         out += self._protocol.send(h11.EndOfMessage()) or b""
         self._writer.write(out)
         await self._writer.drain()
+
+    async def upload(self, request: h11.Request, body: Body) -> h11.Response:
+        """Send a body as it comes, until all is sent or an answer is there; the answer's head."""
+        self._writer.write(self._protocol.send(request) or b"")
+        sending = asyncio.ensure_future(self._send_pieces(body.pieces))
+        answered = asyncio.ensure_future(self.head())
+        try:
+            await asyncio.wait((sending, answered), return_when=asyncio.FIRST_COMPLETED)
+            if sending.done():
+                sending.result()  # raises what reading the pieces has raised
+            return await answered
+        finally:
+            sending.cancel()
+            answered.cancel()
+            await asyncio.gather(sending, answered, return_exceptions=True)
+
+    async def _send_pieces(self, pieces: AsyncIterable[bytes]) -> None:
+        async for piece in pieces:
+            if not await self._taken(h11.Data(data=piece)):
+                return
+        await self._taken(h11.EndOfMessage())
+
+    async def _taken(self, event: h11.Event) -> bool:
+        """Send an event; False if the other side has hung up: it may have said why."""
+        self._writer.writelines(self._protocol.send_with_data_passthrough(event) or [])
+        try:
+            await self._writer.drain()
+        except OSError:
+            return False
+        return True
 
     async def event(self) -> Any:
         """The next protocol event, reading as much as it takes."""
@@ -103,10 +151,15 @@ class _Connection:
 class Stream:
     """A response whose body is read as it comes."""
 
-    def __init__(self, status: int, connection: _Connection, address: Address) -> None:
-        self.status = status
+    def __init__(self, head: h11.Response, connection: _Connection, address: Address) -> None:
+        self.status = head.status_code
+        self._head = head
         self._connection = connection
         self._address = address
+
+    def header(self, name: str) -> str | None:
+        """The value of a header, whose name is given in lower case."""
+        return next((value.decode("latin-1") for key, value in self._head.headers if key == name.encode()), None)
 
     async def chunks(self) -> AsyncIterator[bytes]:
         """Pieces of the body until it ends. Raises `Unreachable` if the connection breaks before its end."""
@@ -132,7 +185,7 @@ class Transport:
     async def request(
         self, method: str, path: str, *, headers: Mapping[str, str] | None = None, body: Any = None
     ) -> Answer:
-        """Send one request (`body` is encoded as JSON unless it is bytes) and wait for the whole answer.
+        """Send one request and wait for the whole answer. `body` is encoded as JSON unless it is bytes or a `Body`.
 
         A read (GET) is tried once more if the connection breaks: a kept connection may have been closed meanwhile, or
         the server may just be starting again. Nothing else is repeated. Raises `Unreachable`.
@@ -152,11 +205,9 @@ class Transport:
         self, method: str, path: str, *, headers: Mapping[str, str] | None = None, body: Any = None
     ) -> AsyncIterator[Stream]:
         """Send one request and hand out its response before the body has come. Raises `Unreachable`."""
-        data = body if isinstance(body, bytes) else b"" if body is None else json.dumps(body).encode()
-        request = self._request(method, path, headers or {}, data)
-        connection, head = await self._exchange(request, data)
+        connection, head = await self._begin(method, path, headers or {}, body)
         try:
-            yield Stream(head.status_code, connection, self.address)
+            yield Stream(head, connection, self.address)
         except BaseException:
             connection.close()
             raise
@@ -164,6 +215,26 @@ class Transport:
             self._idle.append(connection)
         else:
             connection.close()
+
+    async def _begin(
+        self, method: str, path: str, headers: Mapping[str, str], body: Any
+    ) -> tuple[_Connection, h11.Response]:
+        if isinstance(body, Body):
+            return await self._upload(
+                self._request(method, path, {"Content-Type": OCTETS, **headers}, body.length), body
+            )
+        data = body if isinstance(body, bytes) else b"" if body is None else json.dumps(body).encode()
+        return await self._exchange(self._request(method, path, headers, len(data)), data)
+
+    async def _upload(self, request: h11.Request, body: Body) -> tuple[_Connection, h11.Response]:
+        connection = await self._connect()  # a kept one may have been closed meanwhile, and the body comes only once
+        try:
+            return connection, await connection.upload(request, body)
+        except BaseException as error:
+            connection.close()
+            if isinstance(error, _BROKEN):
+                raise _unreachable(self.address, error) from error
+            raise
 
     async def _exchange(self, request: h11.Request, data: bytes) -> tuple[_Connection, h11.Response]:
         while True:
@@ -179,15 +250,17 @@ class Transport:
                 if not (kept and request.method == b"GET"):
                     raise _unreachable(self.address, error) from error
 
-    def _request(self, method: str, path: str, headers: Mapping[str, str], data: bytes) -> h11.Request:
+    def _request(self, method: str, path: str, headers: Mapping[str, str], length: int | None) -> h11.Request:
         fields = {"Host": "localhost", **headers}
         if self.address.key:
             fields["Authorization"] = f"Bearer {self.address.key}"
-        if data:
+        if length:
             fields.setdefault("Content-Type", "application/json")
-        if data or method not in ("GET", "DELETE"):
-            fields["Content-Length"] = str(len(data))
-        return h11.Request(method=method, target=path, headers=list(fields.items()))
+        if length is None:
+            fields["Transfer-Encoding"] = "chunked"
+        elif length or method not in ("GET", "DELETE"):
+            fields["Content-Length"] = str(length)
+        return h11.Request(method=method, target=self.address.prefix + path, headers=list(fields.items()))
 
     async def _connect(self) -> _Connection:
         try:
@@ -199,6 +272,11 @@ class Transport:
                 )
         except (OSError, TimeoutError) as error:
             raise _unreachable(self.address, error) from error
+
+    @property
+    def local(self) -> bool:
+        """Whether the host is on this machine, so that its files can be read here."""
+        return self.address.path is not None
 
     def close(self) -> None:
         """Close the kept connections, and keep none of those that are still in use once they are done."""
@@ -218,6 +296,4 @@ class Transport:
 
 def _unreachable(address: Address, error: BaseException) -> Unreachable:
     words = str(error) or type(error).__name__
-    return Unreachable(
-        f"the host at {address} does not answer: {words}", hint="`sbxcompose host status` says what runs"
-    )
+    return Unreachable(f"the host at {address} does not answer: {words}", hint=address.hint)

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from sbxcompose.cli.agree import agree
 from sbxcompose.cli.context import Shell
 from sbxcompose.cli.running import Interrupts
 from sbxcompose.cli.view.announce import Announcement, Tone
@@ -94,7 +95,7 @@ class _Up:
             states.expect(plan)
             self._show(plan)
 
-        result = await go(self._session, Intent.UP, self._options, show)
+        result = await go(self._session, Intent.UP, self._options, show, agree)
         self._tell_held_up(result)
         return await states.verdict(self._request.judge(self._project, attached=True), None)
 

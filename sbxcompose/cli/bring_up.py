@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct, field
 
+from sbxcompose.cli.agree import agree
 from sbxcompose.cli.context import Shell
 from sbxcompose.cli.running import Interrupts, run_command
 from sbxcompose.engine.road import go
@@ -127,7 +128,7 @@ async def _detached(
                 states.expect(plan)
                 say_notes(shell, plan)
 
-            bringing = go(session, Intent.UP, options, show)
+            bringing = go(session, Intent.UP, options, show, agree)
             if not request.wait:
                 result = await bringing
                 await reporter.sum_up(session, plans[-1], result, time.monotonic() - begun)

@@ -13,6 +13,7 @@ from sbxcompose.api.models import StartRequest
 from sbxcompose.cli.context import Shell
 from sbxcompose.cli.options import Foreground
 from sbxcompose.cli.running import Interrupts, run_command
+from sbxcompose.cli.view.asleep import not_running
 from sbxcompose.engine.events import Tell, nobody
 from sbxcompose.engine.one_off import Ended, OneOff, read_fd
 from sbxcompose.engine.session import Session
@@ -37,7 +38,7 @@ def run_in_foreground(
             await interrupts.guard(prepare(session))
             link = session.links.get(instance.sandbox)
             if link is None:
-                raise UsageError(f"sandbox {instance.sandbox} does not exist yet", hint="`sbxcompose up` creates it")
+                raise not_running(session.observed().sandbox(instance.sandbox))
             process = project.process(instance.sandbox, instance.process)
             assert process is not None, "the name was resolved"
             request, base = session.command_request(process, instance, tuple(command))

@@ -25,6 +25,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "stop": ("Start", "Stop processes"),
     "restart": ("Start", "Give processes a new run"),
     "kill": ("Start", "Send a signal to processes"),
+    "pause": ("Start", "Suspend sandboxes: what runs in them stands still"),
+    "unpause": ("Start", "Resume suspended sandboxes"),
     "run": ("Start", "Run a process once, in the foreground"),
     "exec": ("Start", "Run a command where a process runs"),
     "ps": ("Look", "List processes and how they are"),
@@ -35,6 +37,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "config": ("File", "Show the file as it is understood"),
     "schema": ("File", "Print the JSON schema of the file, for editors"),
     "host": ("Host", "The local host: serve, status, stop"),
+    "doctor": ("Host", "Say what is configured, whether it answers, and what to do"),
     "version": ("Host", "Print the version"),
 }
 

@@ -15,6 +15,7 @@ from sbxcompose.errors import UsageError
 F = TypeVar("F", bound=Callable[..., Any])
 
 names_argument = click.argument("names", nargs=-1, metavar="[PROCESS]...")
+sandboxes_argument = click.argument("sandboxes", nargs=-1, metavar="[SANDBOX]...")
 json_option = click.option("--json", "as_json", is_flag=True, help="For programs: JSON on stdout.")
 no_deps_option = click.option("--no-deps", is_flag=True, help="Only the processes named, not what they need.")
 timeout_option = click.option(

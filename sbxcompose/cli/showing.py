@@ -5,6 +5,7 @@ from __future__ import annotations
 from sbxcompose.api import follow
 from sbxcompose.cli.context import Shell
 from sbxcompose.cli.view.announce import Announcement, Tone
+from sbxcompose.cli.view.asleep import asleep
 from sbxcompose.cli.view.stream import LogStyle, LogView
 from sbxcompose.engine.events import RunEnded
 from sbxcompose.engine.read_logs import From, Said, read_logs
@@ -23,6 +24,8 @@ async def show_logs(
     async with Session(project) as session:
         observed = await session.observe()
         instances = known_instances(project, observed, names)
+        for text in asleep(observed, "what it has written can be read once it runs"):
+            shell.note(text)
         view = LogView(shell, project, style, instances if names else None, observed)
         try:
             async for said in read_logs(session.links.values(), instances, begin, going_on=going_on):

@@ -8,15 +8,19 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import nullcontext
 from typing import Protocol, TypeVar
+
+from msgspec.structs import replace
 
 from sbxcompose.api import follow
 from sbxcompose.api.models import ProcessInfo, SandboxInfo, StartRequest
 from sbxcompose.api.sandbox import Env, SandboxClient
 from sbxcompose.engine.events import OutputLost, Reconnecting, RowChanged, RunBegan, RunEnded, Tell
-from sbxcompose.engine.observe import observed_sandbox, read_row
+from sbxcompose.engine.observe import observed_sandbox, read_row, row_key
 from sbxcompose.engine.requests import log_instance
-from sbxcompose.errors import Unreachable
+from sbxcompose.engine.watching import Watching, watch_of
+from sbxcompose.errors import Unreachable, Unsupported
 from sbxcompose.plan.observed import Exit, Instance, ObservedSandbox, Row
 
 T = TypeVar("T")
@@ -56,8 +60,11 @@ class Link:
         self._waiters: dict[Instance, list[asyncio.Future[None]]] = {}
         self._synced: asyncio.Future[None] | None = None
         self._task: asyncio.Task[None] | None = None
+        self._watch: Watching | None = None
         self._outputs: list[Output] = []
         self._unconfirmed: set[str] = set()
+        self._asked: set[str] = set()
+        """The names that we have stopped, for a daemon that does not tell such an end from others."""
         self.error: Exception | None = None
         """Why it is not watched any more, if it is not."""
 
@@ -85,7 +92,8 @@ class Link:
             waiters = self._waiters.setdefault(instance, [])
             waiters.append(future)
             try:
-                await future
+                with self._watch.attention() if self._watch is not None else nullcontext():
+                    await future
             finally:
                 if future in waiters:
                     waiters.remove(future)
@@ -101,15 +109,40 @@ class Link:
 
     async def start(self, request: StartRequest, base_env: Env) -> None:
         """Start a process and know its row. Errors as `SandboxClient.start`."""
+        self._asked.discard(request.name or "")
         info = await self.client.start(request, base_env)
+        if request.managed and info.managed is None:
+            await self._refuse(info)
+        if self._watch is not None and await self._watch.started(info):
+            await self._watch.settle()
+            return
         # The watch may have told more of this run already than this answer knows.
-        known = self._rows.get(_key(info))
+        known = self._rows.get(row_key(info))
         if known is None or (known.handle or 0) < (info.handle or 0):
             self._update(info)
 
-    async def open(self, *, output: bool) -> None:
-        """Begin to watch; returns when everything there is now is known. Raises `Unreachable` or `Refused`."""
-        watch = follow.Watch(self.client, states=True, logs="live" if output else None)
+    async def _refuse(self, info: ProcessInfo) -> None:
+        """The daemon took no notice of the wish for supervision (contract, section 9): end what it has started."""
+        await self.client.stop(str(info.pid), signal=9, grace=0)
+        raise Unsupported(
+            f"sandbox {self.name}: its daemon does not supervise processes, so nothing would start them again",
+            hint="make the sandbox anew from an image with a newer daemon: `sbxcompose up --recreate-sandboxes`",
+        )
+
+    async def stop(self, name: str, *, signal: int, grace: float) -> None:
+        """Stop a process and know its row. Errors as `SandboxClient.stop`."""
+        self._asked.add(name)
+        await self.client.stop(name, signal=signal, grace=grace)
+        if self._watch is not None:
+            await self._watch.settle()
+
+    async def open(self, *, output: bool, eager: bool = True) -> None:
+        """Begin to watch; returns when everything there is now is known. Raises `Unreachable` or `Refused`.
+
+        `eager`: changes are wanted as they happen, and not only while somebody waits in `until`.
+        """
+        watch = watch_of(self.client, states=True, logs="live" if output else None, eager=eager)
+        self._watch = watch
         self._synced = asyncio.get_running_loop().create_future()
         self._task = asyncio.create_task(self._follow(watch))
         await self._synced
@@ -120,7 +153,7 @@ class Link:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
 
-    async def _follow(self, watch: follow.Watch) -> None:
+    async def _follow(self, watch: Watching) -> None:
         try:
             async for event in watch.events():
                 self._take(event)
@@ -152,6 +185,8 @@ class Link:
     async def refresh(self) -> None:
         """Ask for all rows, when what the watch has told so far may not be all. Raises as `SandboxClient`."""
         await self.client.settle()
+        if self._watch is not None and await self._watch.settle():
+            return
         for info in await self.client.processes():
             self._update(info)
 
@@ -163,12 +198,15 @@ class Link:
                     for output in self._outputs:
                         output(instance, stream, run, time_ms, data)
             case follow.RowSeen(info):
-                self._unconfirmed.discard(_key(info))
-                known = self._rows.get(_key(info))
+                self._unconfirmed.discard(row_key(info))
+                known = self._rows.get(row_key(info))
                 if known is None or (known.handle or 0) <= (info.handle or 0):
                     self._update(info)
             case follow.RowDropped(handle):
                 for key in [key for key, info in self._rows.items() if info.handle == handle]:
+                    self._drop(key)
+            case follow.KeyDropped(key):
+                if key in self._rows:
                     self._drop(key)
             case follow.Synced():
                 self._confirm()
@@ -199,7 +237,9 @@ class Link:
             self._synced.set_result(None)
 
     def _update(self, info: ProcessInfo) -> None:
-        key = _key(info)
+        key = row_key(info)
+        if key in self._asked:
+            info = self._as_stopped(info)
         self._rows[key] = info
         row = read_row(self.name, info)
         if row is None:
@@ -210,6 +250,11 @@ class Link:
         if row != before:
             self._tell(RowChanged(row, before))
             self._wake(row.instance)
+
+    def _as_stopped(self, info: ProcessInfo) -> ProcessInfo:
+        if info.managed is None or info.managed.status != "stopped":
+            return info
+        return replace(info, managed=replace(info.managed, stop_requested=True))
 
     def _drop(self, key: str) -> None:
         info = self._rows.pop(key)
@@ -222,10 +267,3 @@ class Link:
         for future in self._waiters.pop(instance, ()):
             if not future.done():
                 future.set_result(None)
-
-
-def _key(info: ProcessInfo) -> str:
-    """What a row keeps over its restarts: its name; a row without one is not restarted and keeps its handle."""
-    if info.managed is not None and info.managed.name:
-        return info.managed.name
-    return f"/{info.handle or info.pid}"

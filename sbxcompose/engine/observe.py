@@ -38,7 +38,7 @@ def observed_sandbox(name: str, info: SandboxInfo | None, rows: Iterable[Process
             ours.append(row)
         else:
             foreign.append(_foreign(name, each))
-    return ObservedSandbox(name, _STATES[info.status], tuple(ours), tuple(foreign))
+    return ObservedSandbox(name, _STATES.get(info.status, SandboxState.PENDING), tuple(ours), tuple(foreign))
 
 
 def read_row(sandbox: str, info: ProcessInfo) -> Row | None:
@@ -67,12 +67,19 @@ def read_row(sandbox: str, info: ProcessInfo) -> Row | None:
     )
 
 
+def row_key(info: ProcessInfo) -> str:
+    """What a row keeps over its restarts: its name; a row without one is not restarted and keeps its handle."""
+    if info.managed is not None and info.managed.name:
+        return info.managed.name
+    return f"/{info.handle or info.pid}"
+
+
 def _phase(info: ProcessInfo, managed: ManagedInfo) -> Phase:
     match managed.status:
         case "backing_off":
             return Phase.BACKING_OFF
         case "stopped":
-            return Phase.STOPPED if managed.stop_requested else Phase.EXITED
+            return Phase.STOPPED if managed.stop_requested or _must_have_been_asked(info, managed) else Phase.EXITED
     match managed.health_status:
         case "unhealthy":
             return Phase.UNHEALTHY
@@ -80,6 +87,20 @@ def _phase(info: ProcessInfo, managed: ManagedInfo) -> Phase:
             return Phase.STARTING
         case _:
             return Phase.RUNNING
+
+
+def _must_have_been_asked(info: ProcessInfo, managed: ManagedInfo) -> bool:
+    """Whether a supervisor that does not say so was asked to stop: else it would have started another run.
+
+    It would not have after having given up, which it says, or where the policy is content with such an end.
+    """
+    if info.run is not None or managed.last_error is not None or managed.restart.policy == "never":
+        return False
+    most = managed.restart.max_restarts
+    given_up = most is not None and managed.restart_count >= most
+    end = _exit(info, managed)
+    content = managed.restart.policy == "on_failure" and (end is None or end.success)
+    return not given_up and not content and managed.health_status != "unhealthy"
 
 
 def _exit(info: ProcessInfo, managed: ManagedInfo) -> Exit | None:

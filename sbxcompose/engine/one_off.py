@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
 
 from msgspec import Struct
 
 from sbxcompose.api import follow
 from sbxcompose.api.models import ProcessInfo, StartRequest
+from sbxcompose.api.record import Replay, follow_to_end
 from sbxcompose.api.sandbox import Env, SandboxClient
 from sbxcompose.engine.execute import Result
 from sbxcompose.engine.road import go
@@ -54,6 +56,8 @@ class OneOff:
 
     async def follow(self, write: WriteOut) -> Ended:
         """Hand out its output as it comes until it has ended."""
+        if "watch" not in self._client.extensions:
+            return await self._follow_plainly(write)
         watch = follow.Watch(self._client, states=False, logs=[{"log": self.info.log, "run": self.info.run}])
         async for event in watch.events():
             match event:
@@ -62,6 +66,24 @@ class OneOff:
                 case follow.Ended(_, _, _, code, signal):
                     return Ended(code, signal)
         return Ended(None, None)
+
+    async def _follow_plainly(self, write: WriteOut) -> Ended:
+        """By the contract's own follow: lines of text, each with its end, whether or not the last one had one."""
+        process = str(self.info.pid)
+        with suppress(NotFound):
+            async for lines in follow_to_end(self._client, process, Replay()):
+                for line in lines:
+                    write(line.stream, line.text + b"\n")
+        pause = 0.01
+        while True:
+            try:
+                info = await self._client.get(process)
+            except NotFound:
+                return Ended(None, None)
+            if info.status != "running":
+                return Ended(info.exit_code, info.signal)
+            await asyncio.sleep(pause)
+            pause = min(pause * 2, 1.0)
 
     async def feed(self, source: AsyncIterator[bytes]) -> None:
         """Write to its standard input what `source` has, and close it at the end; an end of the command is fine."""

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from typing import Protocol
 
 from sbxcompose.api.lifecycle import Lifecycle
 from sbxcompose.api.models import CreateRequest, SandboxInfo
 from sbxcompose.api.sandbox import SandboxClient
 from sbxcompose.api.transport import Address, Transport
+from sbxcompose.engine.sleep import resume, suspend
 from sbxcompose.errors import Conflict, Unreachable, Unsupported
 from sbxcompose.spec.project import Project, Sandbox
 
@@ -26,13 +28,28 @@ class Provider(Protocol):
     async def create(self, sandbox: Sandbox) -> SandboxInfo:
         """Create it and wait until it runs; an equal one made by somebody else meanwhile is fine."""
 
+    async def suspend(self, sandbox: Sandbox) -> None:
+        """Put it to sleep with all that runs in it, and wait until it is; one that sleeps already is fine."""
+
+    async def resume(self, sandbox: Sandbox) -> SandboxInfo:
+        """Wake it and wait until it runs; one that runs already is fine."""
+
     async def terminate(self, sandbox: Sandbox) -> None:
         """End it and everything in it."""
+
+    def differences(self, sandbox: Sandbox, info: SandboxInfo) -> tuple[str, ...]:
+        """The keys of the file from which it differs so that only a new sandbox would fit."""
+
+    def updates(self, sandbox: Sandbox, info: SandboxInfo) -> tuple[str, ...]:
+        """The keys of the file from which it differs and that `update` would give it."""
+
+    async def update(self, sandbox: Sandbox) -> None:
+        """Give it the ports and the network policy of the file."""
 
     def client(self, info: SandboxInfo) -> SandboxClient:
         """A client for the daemon of a sandbox that was found or created."""
 
-    def close(self) -> None:
+    async def close(self) -> None:
         """Close all connections."""
 
 
@@ -77,15 +94,34 @@ class LocalProvider:
             raise Unsupported(f"sandbox {sandbox.full_name} was ended while it was being created")
         return info
 
+    async def suspend(self, sandbox: Sandbox) -> None:
+        """See `Provider`."""
+        await suspend(self._lifecycle, sandbox)
+
+    async def resume(self, sandbox: Sandbox) -> SandboxInfo:
+        """See `Provider`."""
+        return await resume(self._lifecycle, sandbox)
+
     async def terminate(self, sandbox: Sandbox) -> None:
         """See `Provider`."""
         await self._lifecycle.terminate(sandbox.full_name)
+
+    def differences(self, sandbox: Sandbox, info: SandboxInfo) -> tuple[str, ...]:
+        """See `Provider`: what describes a machine means nothing on this one."""
+        return ()
+
+    def updates(self, sandbox: Sandbox, info: SandboxInfo) -> tuple[str, ...]:
+        """See `Provider`: ports of this machine need not be opened."""
+        return ()
+
+    async def update(self, sandbox: Sandbox) -> None:
+        """See `Provider`."""
 
     def client(self, info: SandboxInfo) -> SandboxClient:
         """See `Provider`."""
         return SandboxClient(self._transport, info.id, info.extensions)
 
-    def close(self) -> None:
+    async def close(self) -> None:
         """See `Provider`."""
         self._transport.close()
 
@@ -98,6 +134,16 @@ class LocalProvider:
                 code="PROJECT_DIRECTORY",
                 hint="give this one a name of its own with `-p NAME`, or `name:` in the file",
             )
+
+
+def provider_of(project: Project, environ: Mapping[str, str]) -> Provider:
+    """The provider that the project names, configured by `environ`; the local host is started if it does not run."""
+    if project.provider == "local":
+        return local_provider(project)
+    from sbxcompose.api.settings import read_settings
+    from sbxcompose.engine.cloud import CloudProvider
+
+    return CloudProvider(read_settings(environ))
 
 
 def refuse_cloud_only(sandbox: Sandbox) -> None:

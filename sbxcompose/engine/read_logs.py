@@ -13,7 +13,11 @@ from msgspec import Struct
 
 from sbxcompose.api import follow
 from sbxcompose.engine.link import Link
+from sbxcompose.engine.plain_rows import told_apart
+from sbxcompose.engine.ready import label
 from sbxcompose.engine.requests import log_instance, log_name
+from sbxcompose.engine.watching import watch_of
+from sbxcompose.errors import Unsupported
 from sbxcompose.plan.observed import Instance
 
 
@@ -45,6 +49,9 @@ async def read_logs(
 ) -> AsyncIterator[Said]:
     """What the instances have written from `begin` on; with `going_on` without end."""
     wanted = list(instances)
+    links = list(links)
+    if begin.run is not None:
+        _check_runs(links, wanted, begin.run)
     queue: asyncio.Queue[Said | BaseException | None] = asyncio.Queue(maxsize=64)
     readers = [_Reader(link, wanted, begin, going_on) for link in links]
     for said in _merged([await reader.kept() for reader in readers]):
@@ -66,13 +73,28 @@ async def read_logs(
             await reader.close()
 
 
+def _check_runs(links: Iterable[Link], instances: Iterable[Instance], run: int) -> None:
+    """Raises `Unsupported` where a provider keeps one record for all runs, and this run cannot be found in it."""
+    for link in links:
+        if "watch" in link.client.extensions:
+            continue
+        for instance in instances:
+            row = link.row(instance) if instance.sandbox == link.name else None
+            if row is not None and not told_apart(row.run, run):
+                raise Unsupported(
+                    f"run {run} of {label(instance)}: its provider keeps one record for all runs of a process,"
+                    f" in which only the latest, {row.run}, can be found",
+                    hint=f"`logs {label(instance)}` shows all of it; `--since` begins at a moment",
+                )
+
+
 class _Reader:
     """The logs of one sandbox."""
 
     def __init__(self, link: Link, instances: list[Instance], begin: From, going_on: bool) -> None:
         self._sandbox = link.name
         places = [begin.place(each) for each in instances if each.sandbox == link.name]
-        self._events = follow.Watch(link.client, states=False, logs=places, follow=going_on, lazy=True).events()
+        self._events = watch_of(link.client, states=False, logs=places, follow=going_on, lazy=True).events()
 
     async def kept(self) -> list[Said]:
         """Everything up to now."""

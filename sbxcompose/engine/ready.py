@@ -16,6 +16,7 @@ from sbxcompose.api.models import StartRequest
 from sbxcompose.api.sandbox import Env
 from sbxcompose.engine.link import Link
 from sbxcompose.engine.requests import log_name
+from sbxcompose.engine.watching import watch_of
 from sbxcompose.errors import ProcessFailed
 from sbxcompose.plan.observed import Instance, Phase, Row
 from sbxcompose.spec.project import Condition, Process, ReadyCommand, ReadyLine
@@ -193,7 +194,7 @@ async def line_in_log(link: Link, instance: Instance, run: int, pattern: str) ->
     """Wait until a line of run `run`, kept or still to come, matches. A run whose beginning is gone counts as ready."""
     found = re.compile(pattern.encode())
     rest: dict[int, bytes] = {}
-    watch = follow.Watch(link.client, states=False, logs=[{"log": log_name(instance), "run": run}])
+    watch = watch_of(link.client, states=False, logs=[{"log": log_name(instance), "run": run}])
     async for event in watch.events():
         match event:
             case follow.Lost():

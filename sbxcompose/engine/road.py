@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+
+from msgspec.structs import replace
 
 from sbxcompose.engine.execute import Result
 from sbxcompose.engine.ports import with_taken_ports
@@ -14,6 +16,8 @@ from sbxcompose.plan.options import Intent, Options
 from sbxcompose.plan.steps import Plan
 
 Show = Callable[[Plan], None]
+Agree = Callable[[list[str]], Awaitable[bool]]
+"""Asked with the names of sandboxes: may they be replaced, though their data is lost?"""
 
 
 async def look(session: Session, intent: Intent, options: Options) -> Plan:
@@ -21,8 +25,12 @@ async def look(session: Session, intent: Intent, options: Options) -> Plan:
     return plan(session.project, await session.observe(), intent, options)
 
 
-async def go(session: Session, intent: Intent, options: Options, show: Show) -> Result:
-    """Do it; `show` is given the plan before anything is done."""
+async def go(session: Session, intent: Intent, options: Options, show: Show, agree: Agree | None = None) -> Result:
+    """Do it; `show` is given the plan before anything is done.
+
+    `agree` is asked where sandboxes differ from the file and only new ones would fit; its yes is
+    `recreate_sandboxes`.
+    """
     found = await look(session, intent, options)
     while found.provisional:
         first = await session.carry_out(found.sandboxes_first())
@@ -30,6 +38,9 @@ async def go(session: Session, intent: Intent, options: Options, show: Show) -> 
             show(found)
             return first
         found = await look(session, intent, options)
+    differing = [note.sandbox for note in found.notes if note.kind == "sandbox"]
+    if differing and agree is not None and await agree(differing):
+        found = await look(session, intent, replace(options, recreate_sandboxes=True))
     if session.project.provider == "local":
         found = with_taken_ports(found)
     show(found)

@@ -11,15 +11,18 @@ import os
 from collections.abc import Callable, Mapping
 from typing import Self
 
+from msgspec.structs import replace
+
 from sbxcompose.api.models import ProcessInfo, SandboxInfo, StartRequest
 from sbxcompose.api.sandbox import Env
 from sbxcompose.engine.events import Event, Tell, nobody
 from sbxcompose.engine.execute import Result, execute
 from sbxcompose.engine.link import Link, Pace
-from sbxcompose.engine.providers import Provider, local_provider
+from sbxcompose.engine.observe import observed_sandbox
+from sbxcompose.engine.providers import Provider, provider_of
 from sbxcompose.engine.ready import Readiness
 from sbxcompose.engine.requests import base_environment, command_request, start_request
-from sbxcompose.errors import Conflict, Unreachable, Unsupported
+from sbxcompose.errors import Conflict, Unreachable
 from sbxcompose.plan.observed import Instance, Observed, ObservedSandbox, SandboxState, next_name
 from sbxcompose.plan.steps import (
     Await,
@@ -31,6 +34,7 @@ from sbxcompose.plan.steps import (
     Stop,
     SuspendSandbox,
     TerminateSandbox,
+    UpdateSandbox,
 )
 from sbxcompose.spec.project import Condition, Dependency, Process, Project, ReadyLine, Sandbox
 
@@ -54,6 +58,8 @@ class Session:
     ) -> None:
         self.project = project
         self.links: dict[str, Link] = {}
+        self._asleep: dict[str, SandboxInfo] = {}
+        """What exists and does not run; to look into it would wake it."""
         self._sandboxes = {each.name: each for each in project.sandboxes}
         self._provider = provider
         self.changed = asyncio.Event()
@@ -79,7 +85,7 @@ class Session:
     def provider(self) -> Provider:
         """Where the sandboxes live; the local host is started when this is first asked for."""
         if self._provider is None:
-            self._provider = provider_of(self.project)
+            self._provider = provider_of(self.project, self._environ)
         return self._provider
 
     def on_link(self, call: Callable[[Link], None]) -> None:
@@ -94,12 +100,16 @@ class Session:
 
     def observed(self) -> Observed:
         """What is known now, without asking again."""
-        return Observed(
-            tuple(
-                self.links[name].observed() if name in self.links else ObservedSandbox(name, SandboxState.MISSING)
-                for name in self._sandboxes
-            )
-        )
+        return Observed(tuple(map(self._observed, self._sandboxes.values())))
+
+    def _observed(self, sandbox: Sandbox) -> ObservedSandbox:
+        link = self.links.get(sandbox.name)
+        info = link.info if link is not None else self._asleep.get(sandbox.name)
+        if info is None:
+            return ObservedSandbox(sandbox.name, SandboxState.MISSING)
+        seen = link.observed() if link is not None else observed_sandbox(sandbox.name, info, ())
+        differences, updates = self.provider.differences(sandbox, info), self.provider.updates(sandbox, info)
+        return replace(seen, differences=differences, updates=updates) if differences or updates else seen
 
     def check(self) -> None:
         """Raises what has ended the watch of a sandbox, if one has ended: nothing more would be heard of it."""
@@ -140,10 +150,13 @@ class Session:
                     await self.wait_until(process, instance, need.condition)
 
     async def ensure_sandbox(self, name: str) -> None:
-        """Create the sandbox of that name in the file if it does not exist; nothing is started in it."""
+        """Create the sandbox of that name in the file if it does not exist, or wake it; nothing is started in it."""
         if name not in self.links:
             sandbox = self._sandboxes[name]
-            await self._link(sandbox, await self.provider.create(sandbox))
+            asleep = self._asleep.pop(name, None)
+            suspended = asleep is not None and asleep.status in ("suspended", "suspending")
+            make = self.provider.resume if suspended else self.provider.create
+            await self._link(sandbox, await make(sandbox))
 
     def command_request(
         self, process: Process, instance: Instance, command: tuple[str, ...]
@@ -157,7 +170,7 @@ class Session:
         for link in self.links.values():
             await link.close()
         if self._provider is not None:
-            self._provider.close()
+            await self._provider.close()
 
     async def __aenter__(self) -> Self:
         return self
@@ -167,7 +180,10 @@ class Session:
 
     async def _find(self, sandbox: Sandbox) -> None:
         info = await self.provider.find(sandbox)
-        if info is not None:
+        if info is not None and info.status not in ("running", "snapshotting"):
+            self._asleep[sandbox.name] = info
+        elif info is not None:
+            self._asleep.pop(sandbox.name, None)
             await self._link(sandbox, info)
 
     async def _link(self, sandbox: Sandbox, info: SandboxInfo) -> None:
@@ -176,7 +192,7 @@ class Session:
             call(link)
         self._ready[sandbox.name] = Readiness(link, self.command_request)
         try:
-            await link.open(output=self._output or _reads_lines(sandbox))
+            await link.open(output=self._output or _reads_lines(sandbox), eager=self._output)
         except BaseException:
             await link.close()
             raise
@@ -190,18 +206,27 @@ class Session:
             case Start(process, instance, name):
                 await self._start(process, instance, name)
             case Stop(row, signal, grace):
-                await self._again(
-                    lambda: self.links[row.instance.sandbox].client.stop(row.name, signal=signal, grace=grace)
-                )
+                await self._again(lambda: self.links[row.instance.sandbox].stop(row.name, signal=signal, grace=grace))
             case Await(instance, condition, process):
                 await self._ready[instance.sandbox].wait(process, instance, condition)
             case TerminateSandbox(sandbox):
                 await self._terminate(sandbox)
-            case ResumeSandbox(sandbox) | SuspendSandbox(sandbox):
-                raise Unsupported(f"sandbox {sandbox.name}: the provider `local` does not suspend sandboxes")
+            case ResumeSandbox(sandbox):
+                self._asleep.pop(sandbox.name, None)
+                await self._link(sandbox, await self.provider.resume(sandbox))
+            case UpdateSandbox(sandbox):
+                await self.provider.update(sandbox)
+            case SuspendSandbox(sandbox):
+                # What watches it would wake it again (contract, section 2.11).
+                await self._unlink(sandbox)
+                await self.provider.suspend(sandbox)
 
     async def _terminate(self, sandbox: Sandbox) -> None:
         await self.provider.terminate(sandbox)
+        self._asleep.pop(sandbox.name, None)
+        await self._unlink(sandbox)
+
+    async def _unlink(self, sandbox: Sandbox) -> None:
         link = self.links.pop(sandbox.name, None)
         if link is not None:
             await link.close()
@@ -220,6 +245,7 @@ class Session:
                     raise
                 row = await self._row_named(link, name)
                 if row is not None and row.managed is not None and row.managed.status != "stopped":
+                    await link.refresh()
                     return
                 if row is not None and isinstance(error, Conflict):
                     name = next_name(name)
@@ -246,16 +272,6 @@ class Session:
                 if attempt == START_TRIES:
                     raise
                 await asyncio.sleep(RETRY_PAUSE * 2**attempt)
-
-
-def provider_of(project: Project) -> Provider:
-    """The provider that the project names."""
-    if project.provider == "local":
-        return local_provider(project)
-    raise Unsupported(
-        "the provider `tensorlake` is not built in yet",
-        hint="`provider: local` (or `--provider local`) runs the same file on this machine",
-    )
 
 
 def _reads_lines(sandbox: Sandbox) -> bool:

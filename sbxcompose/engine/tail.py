@@ -5,6 +5,7 @@ from __future__ import annotations
 from sbxcompose.api import follow
 from sbxcompose.engine.requests import log_name
 from sbxcompose.engine.session import Session
+from sbxcompose.engine.watching import watch_of
 from sbxcompose.plan.observed import Instance
 
 LINES = 10
@@ -18,13 +19,15 @@ async def last_lines(session: Session, instance: Instance, run: int, count: int 
     if link is None:
         return []
     row = link.row(instance)
-    latest = row is None or row.run == run
+    # A provider that has only the contract does not tell runs apart well: what was written last is what failed.
+    exact = "watch" in link.client.extensions
+    latest = not exact or row is None or row.run == run
     where = {"tail": count} if latest else {"run": run}
-    watch = follow.Watch(link.client, states=False, logs=[{"log": log_name(instance), **where}], follow=False)
+    watch = watch_of(link.client, states=False, logs=[{"log": log_name(instance), **where}], follow=False)
     text = b""
     async for event in watch.events():
         match event:
-            case follow.Output(_, _, of, _, data) if of == run:
+            case follow.Output(_, _, of, _, data) if of == run or not exact:
                 text = (text + data)[-MOST:]
             case follow.Began(_, began, _) if began > run:
                 break

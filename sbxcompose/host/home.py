@@ -22,6 +22,10 @@ class Home(Protocol):
     def keeper(self) -> KeeperClient:
         """Who starts and stops."""
 
+    @property
+    def paused(self) -> bool:
+        """Whether the sandbox is held still: nothing begins in it, and no time passes."""
+
     def next_handle(self) -> int:
         """A handle that no run has had."""
 

@@ -14,6 +14,7 @@ from typing import Any
 
 from sbxcompose.api.models import StartRequest
 from sbxcompose.host import starts
+from sbxcompose.host.home import News
 from sbxcompose.host.keeper.client import (
     Adopted,
     Exited,
@@ -42,7 +43,7 @@ Told = Callable[[int, "Process | Problem"], None]
 class Processes:
     """All processes of one sandbox. `workdir` is where they run unless they say; None is the user's home."""
 
-    def __init__(self, sandbox: str, directory: Path, workdir: str | None, keeper: KeeperClient) -> None:
+    def __init__(self, sandbox: str, directory: Path, workdir: starts.Workdir | None, keeper: KeeperClient) -> None:
         self.keeper = keeper
         self.changes = Changes()
         self._sandbox = sandbox
@@ -58,6 +59,10 @@ class Processes:
         self._ended: dict[str | None, deque[Process]] = {}
         self._last_handle = 0
         self._held: set[int] = set()
+        self._news = News()
+        self._closed = False
+        self.paused = False
+        """Whether the sandbox is held still; set by `pause` and `go_on`, and before `load` if it was."""
         self.idle: Callable[[], None] = lambda: None
         """Called when a row has come to rest."""
 
@@ -101,8 +106,9 @@ class Processes:
 
     async def start(self, requests: Sequence[StartRequest], tell: Told, *, attached: bool = False) -> None:
         """Start many with one message to the keeper. `tell` gets each one's index and row, or why there is
-        none.
+        none. In a sandbox that is held still that waits until it goes on.
         """
+        await self._news.until(lambda: not self.paused or self._closed)
         begun: list[tuple[int, Process, Spawn]] = []
         for index, request in enumerate(requests):
             try:
@@ -121,6 +127,15 @@ class Processes:
                 if isinstance(process.record.state, Starting):
                     self._forget(process)
                     tell(index, Problem(500, str(lost), "KEEPER_LOST"))
+
+    async def start_one(self, request: StartRequest, *, attached: bool = False) -> Process:
+        """Start one process. Raises `Problem`."""
+        outcome: list[Process | Problem] = []
+        await self.start([request], lambda _, result: outcome.append(result), attached=attached)
+        (result,) = outcome
+        if isinstance(result, Problem):
+            raise result
+        return result
 
     def _begin(self, request: StartRequest, *, attached: bool) -> tuple[Process, Spawn]:
         """Check a request, and record that it is about to be started."""
@@ -159,6 +174,8 @@ class Processes:
             self._names[name] = process
 
     def _check(self, request: StartRequest) -> None:
+        if self._closed:
+            raise Problem(409, f"sandbox {self._sandbox} is terminated", "SANDBOX_TERMINATED")
         starts.check(request)
         holder = self._names.get(request.name) if request.name is not None else None
         if holder is not None and holder.live:
@@ -190,6 +207,7 @@ class Processes:
             if former is not None and former.record.id in self._rows:
                 self._names[name] = former
         self._drop_own_log(record)
+        self._news.tell()
 
     # -- for its rows --------------------------------------------------------------------------------------
 
@@ -226,6 +244,7 @@ class Processes:
         unit = process.unit
         if unit is not None:
             self._units[unit] = process
+        self._news.tell()
         self.changes.row_changed(*before, process.handle)
         if not process.live:
             self._came_to_rest(process)
@@ -285,6 +304,34 @@ class Processes:
         if record.request.log is None:
             self._logs.remove(record.log)
 
+    # -- being held still ----------------------------------------------------------------------------------
+
+    def pause(self) -> None:
+        """Begin nothing, check nothing, and let no time pass, from now on."""
+        self.paused = True
+        for process in list(self._rows.values()):
+            process.pause()
+
+    def go_on(self) -> None:
+        """The inverse of `pause`."""
+        self.paused = False
+        for process in list(self._rows.values()):
+            process.go_on()
+        self._news.tell()
+
+    async def settled(self, otherwise: Callable[[], bool]) -> None:
+        """Wait until what was being started runs, and what was being ended has ended; or until `otherwise()`."""
+        await self._news.until(lambda: otherwise() or not any(each.in_between for each in self._rows.values()))
+
+    def look_again(self) -> None:
+        """Let whoever waits look again."""
+        self._news.tell()
+
+    @property
+    def units(self) -> list[str]:
+        """The keeper's names for the runs that are there."""
+        return [unit for each in self._rows.values() if (unit := each.unit) is not None]
+
     # -- after the last server's death ---------------------------------------------------------------------
 
     def load(self) -> None:
@@ -328,7 +375,7 @@ class Processes:
             elif isinstance(state, Starting) and process.record.run is None:
                 self._forget(process)
             else:
-                process.resume()
+                process.take_up()
         for number in list(self._former):
             self._drop_former(self._rows[number])
         return lost
@@ -347,6 +394,8 @@ class Processes:
 
     def closed(self) -> None:
         """The sandbox is no more."""
+        self._closed = True
+        self._news.tell()
         self.changes.closed()
         self._logs.close()
 

@@ -121,6 +121,14 @@ def replace_file(path: str, data: bytes) -> None:
         raise
 
 
+def read_each(directory: Path, name: str) -> Iterator[dict[str, Any]]:
+    """What `write_json` wrote to the file `name` in each folder of `directory`, if it is the record of that folder."""
+    for path in sorted(directory.glob(f"*/{name}")):
+        value = read_json(path)
+        if isinstance(value, dict) and value.get("id") == path.parent.name:
+            yield value
+
+
 def read_json(path: Path) -> Any:
     """What `write_json` wrote; None if there is nothing, or nothing that makes sense."""
     try:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from sbxcompose.api.models import ManagedInfo, ManagedStatus, ProcessInfo, ProcessStatus, RestartConfig
-from sbxcompose.host.state import BackingOff, Record, Run, Running, Starting, State, Stopped
+from sbxcompose.host.state import BackingOff, Paused, Record, Run, Running, Starting, State, Stopped
 
 _DEFAULT_POLICY = RestartConfig()
 
@@ -69,7 +69,7 @@ def _managed_status(state: State) -> ManagedStatus:
             return "starting"
         case Running():
             return "running"
-        case BackingOff():
+        case BackingOff() | Paused():
             return "backing_off"
         case Stopped():
             return "stopped"

@@ -14,7 +14,8 @@ import signal
 import socket
 import sys
 import time
-from contextlib import suppress
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -30,9 +31,22 @@ from sbxcompose.host.keeper.client import Exited, Inherited, KeeperClient, Keepe
 from sbxcompose.host.keeper.protocol import SERVER_DONE
 from sbxcompose.host.problems import Problem
 from sbxcompose.host.records import write_json
-from sbxcompose.host.routes import batch, errors, host, output, processes, run, sandboxes, watch
+from sbxcompose.host.routes import (
+    batch,
+    errors,
+    files,
+    host,
+    output,
+    processes,
+    run,
+    sandboxes,
+    snapshots,
+    transitions,
+    watch,
+)
 from sbxcompose.host.routes.common import processes_of
-from sbxcompose.host.sandboxes import Sandbox, Sandboxes
+from sbxcompose.host.sandbox import Sandbox
+from sbxcompose.host.sandboxes import Sandboxes
 
 IDLE = 600.0
 """Seconds after which a host in which nothing runs, and of which nobody asks anything, ends."""
@@ -43,11 +57,14 @@ INFO_FILE = "host.json"
 ROUTES = [
     *host.ROUTES,
     *sandboxes.ROUTES,
+    *transitions.ROUTES,
+    *snapshots.ROUTES,
     *run.ROUTES,
     *batch.ROUTES,
     *output.routes(processes_of),
     *watch.routes(processes_of),
     *processes.ROUTES,
+    *files.ROUTES,
 ]
 
 
@@ -227,7 +244,8 @@ class Host:
         }
         try:
             self._let_in(request)
-            await self._router(scope, receive, watched)
+            async with self._visited(request):
+                await self._router(scope, receive, watched)
         except Exception as error:
             if began:
                 raise
@@ -238,6 +256,19 @@ class Host:
         refusal = None if request.scope["trusted"] else auth.refusal(request.headers, self._key)
         if refusal is not None:
             raise Problem(refusal.status, refusal.error, refusal.code)
+
+    @asynccontextmanager
+    async def _visited(self, request: Request) -> AsyncIterator[None]:
+        """A request for a sandbox's daemon is traffic of that sandbox, and wakes it (contract, section 2.11)."""
+        sandbox = None
+        if request.url.path.startswith("/api/v1/"):
+            with suppress(Problem):  # the route says it, if it matters there
+                sandbox = self._addressed(request)
+        if sandbox is None:
+            yield
+        else:
+            async with sandbox.visit():
+                yield
 
     def _addressed(self, request: Request) -> Sandbox:
         """The sandbox that a request is for (contract, section 1.4). Raises `Problem`."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 
+from msgspec import Struct
+
 from sbxcompose.api.models import StartRequest
 from sbxcompose.host import users
 from sbxcompose.host.keeper.client import Spawn
@@ -15,21 +17,34 @@ MAX_NAME = 200
 """Bytes of a name as a file name."""
 
 
-def describe(request: StartRequest, workdir: str | None) -> Spawn:
+class Workdir(Struct, frozen=True):
+    """Where the processes of a sandbox run that do not say, and where relative directories begin.
+
+    A `private` one is the sandbox's own, below the host's state, which no other user may enter: who runs as another one
+    begins at home.
+    """
+
+    path: str
+    private: bool
+
+
+def describe(request: StartRequest, workdir: Workdir | None) -> Spawn:
     """How a request is to be spawned; unit and meta are left to the caller. Raises `Problem`.
 
-    `workdir` is where processes run that do not say, and where relative directories begin; None is the home.
+    Without a `workdir`, or where it is not to be entered, the user's home takes its place.
     """
     try:
         who = users.resolve(request.user)
     except users.UserError as error:
         raise Problem(500, str(error), "USER") from None
+    usable = workdir is not None and not (workdir.private and who.uid not in (None, os.geteuid()))
+    base = workdir.path if workdir is not None and usable else who.home
     own = {"PATH": DEFAULT_PATH, "HOME": who.home, "USER": who.name, "LOGNAME": who.name}
     return Spawn(
         unit="",
         argv=[request.command, *request.args],
         env={**own, **request.env},
-        cwd=os.path.join(workdir or who.home, request.working_dir or ""),
+        cwd=os.path.join(base, request.working_dir or ""),
         uid=who.uid,
         gid=who.gid,
         groups=who.groups,

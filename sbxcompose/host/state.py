@@ -46,6 +46,12 @@ class BackingOff(Struct, frozen=True):
     until: int
 
 
+class Paused(Struct, frozen=True):
+    """Backing off, in a sandbox that is held still: so much of the pause was left, and is still to come."""
+
+    left_ms: int
+
+
 class Stopped(Struct, frozen=True):
     """Nothing runs and nothing is going to. `end_position` is where the row's output ends in its log."""
 
@@ -53,8 +59,8 @@ class Stopped(Struct, frozen=True):
     requested: bool = False
 
 
-State = Starting | Running | BackingOff | Stopped
-_STATES = {each.__name__: each for each in (Starting, Running, BackingOff, Stopped)}
+State = Starting | Running | BackingOff | Paused | Stopped
+_STATES = {each.__name__: each for each in (Starting, Running, BackingOff, Paused, Stopped)}
 
 
 class Run(Struct, frozen=True):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable, MutableMapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, MutableMapping
 from contextlib import suppress
 from typing import Any
 
@@ -16,7 +16,8 @@ class StreamAnswer:
     """An ASGI application that answers 200 with the pieces of `content`.
 
     When the client has gone, `content` is closed, whether it waits or is being sent: everything it holds is
-    free. What the client still sends of its request's body goes to `on_body`.
+    free. What the client still sends of its request's body goes to `on_body`. `end` is called in any case, also where
+    the client had gone before `content` was begun.
     """
 
     def __init__(
@@ -24,10 +25,15 @@ class StreamAnswer:
         content: AsyncGenerator[bytes, None],
         media_type: str,
         on_body: Callable[[bytes], None] | None = None,
+        *,
+        headers: Mapping[str, str] | None = None,
+        end: Callable[[], Awaitable[object]] | None = None,
     ) -> None:
         self.media_type = media_type
+        self._headers = {"cache-control": "no-cache", **(headers or {})}
         self._content = content
         self._on_body = on_body
+        self._end = end
 
     async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -43,9 +49,12 @@ class StreamAnswer:
             listening.cancel()
             await asyncio.gather(sending, listening, return_exceptions=True)
             await self._content.aclose()
+            if self._end is not None:
+                await self._end()
 
     async def _send(self, send: Send) -> None:
-        headers = [(b"content-type", self.media_type.encode()), (b"cache-control", b"no-cache")]
+        headers = [(b"content-type", self.media_type.encode())]
+        headers += [(name.encode(), value.encode()) for name, value in self._headers.items()]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         async for piece in self._content:
             await send({"type": "http.response.body", "body": piece, "more_body": True})

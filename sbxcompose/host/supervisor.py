@@ -6,7 +6,6 @@ in the pipes is taken. Only after that the end is noted in the log, decided upon
 
 from __future__ import annotations
 
-import asyncio
 import signal as signals
 from collections.abc import AsyncIterable
 from contextlib import suppress
@@ -14,9 +13,10 @@ from typing import Literal
 
 from msgspec.structs import replace
 
-from sbxcompose.api.models import LastExit, ProcessInfo, StartRequest
+from sbxcompose.api.models import LastExit
 from sbxcompose.host import chores, health, restart, rows
 from sbxcompose.host.attachment import Attachment
+from sbxcompose.host.checks import Checks
 from sbxcompose.host.health import Health
 from sbxcompose.host.home import Home, News, now_ms
 from sbxcompose.host.keeper.client import (
@@ -29,9 +29,11 @@ from sbxcompose.host.keeper.client import (
 )
 from sbxcompose.host.output import LogStore
 from sbxcompose.host.problems import Problem
+from sbxcompose.host.row import Row
 from sbxcompose.host.state import (
     BackingOff,
     Ending,
+    Paused,
     Record,
     Run,
     Running,
@@ -41,76 +43,20 @@ from sbxcompose.host.state import (
     exit_of,
 )
 from sbxcompose.host.stdin import not_writable
+from sbxcompose.host.timer import Timer
 
 VALID_SIGNALS = frozenset(int(each) for each in signals.valid_signals())
 
 
-class Process:
-    """One row. Implements `source.Row`."""
+class Process(Row):
+    """One row, and what happens to it."""
 
     def __init__(self, home: Home, record: Record, log: LogStore) -> None:
-        self._home = home
-        self.record = record
-        self.log = log
+        super().__init__(home, record, log)
         self._attachment: Attachment | None = None
-        self._timer: asyncio.TimerHandle | None = None
-        self._checks: asyncio.Task[None] | None = None
+        self._timer = Timer()
+        self._checks = Checks()
         self._news = News()
-
-    @property
-    def request(self) -> StartRequest:
-        """What was asked for."""
-        return self.record.request
-
-    @property
-    def log_name(self) -> str:
-        """The name of its log."""
-        return self.record.log
-
-    @property
-    def first_position(self) -> int:
-        """Where its output begins in its log."""
-        return self.record.first_position
-
-    @property
-    def end_position(self) -> int | None:
-        """Where its output ends; None while there may be more."""
-        state = self.record.state
-        return state.end_position if isinstance(state, Stopped) else None
-
-    @property
-    def handle(self) -> int:
-        """The handle of its current or latest run."""
-        return self.record.run.handle if self.record.run is not None else self.record.id
-
-    @property
-    def live(self) -> bool:
-        """Whether it runs, or will: it holds its name."""
-        return not isinstance(self.record.state, Stopped)
-
-    @property
-    def alive(self) -> bool:
-        """Whether a run of it is there, or being started."""
-        return isinstance(self.record.state, Running | Starting)
-
-    @property
-    def unit(self) -> str | None:
-        """The keeper's name for the run that is there, or being started."""
-        match self.record.state:
-            case Starting(handle):
-                return self._home.unit(handle)
-            case Running():
-                return self._home.unit(self.handle)
-            case _:
-                return None
-
-    def owns_run(self, run: int) -> bool:
-        """Whether that run of its log is one of its own."""
-        return any(first <= run <= last for first, last in self.record.runs)
-
-    def info(self) -> ProcessInfo:
-        """The row as the process list shows it."""
-        return rows.describe(self.record)
 
     # -- a run begins --------------------------------------------------------------------------------------
 
@@ -192,7 +138,7 @@ class Process:
         except OSError as problem:
             error = f"its end is not in its log: {(problem.strerror or str(problem)).lower()}"
         self._attachment = None
-        self._end_checks()
+        self._checks.end()
         record.run, record.last_exit = replace(run, ended=ended, stdin_open=False), ended
         record.last_error = error
 
@@ -201,8 +147,7 @@ class Process:
         match restart.after_exit(rows.policy(record), record.tally, restart.Ending(failed, ran_ms)):
             case restart.RestartAfter(delay_ms, tally):
                 record.tally = tally
-                record.state = BackingOff(now_ms() + delay_ms)
-                self._set_timer(delay_ms)
+                self._back_off(delay_ms)
             case restart.StayDown(because):
                 record.last_error = "; ".join(filter(None, (record.last_error, because))) or None
                 self._rest()
@@ -233,27 +178,48 @@ class Process:
         spans = [each for each in self.log.runs() if each.end is None and not self.owns_run(each.run)]
         return next((each.run for each in spans if each.started_ms == began), None)
 
-    def resume(self) -> None:
+    def take_up(self) -> None:
         """Go on with what the last server left without a unit: a backoff, or a restart that was not begun."""
         match self.record.state:
             case BackingOff(until):
-                self._set_timer(restart.remaining_ms(rows.policy(self.record), until, now_ms()))
+                self._back_off(restart.remaining_ms(rows.policy(self.record), until, now_ms()))
+            case Paused(left_ms):
+                self._back_off(left_ms)
             case Starting():
                 self._begin_again()
 
-    def _set_timer(self, delay_ms: int) -> None:
-        self._cancel_timer()
-        self._timer = asyncio.get_running_loop().call_later(delay_ms / 1000, self._begin_again)
-
-    def _cancel_timer(self) -> None:
-        if self._timer is not None:
+    def pause(self) -> None:
+        """The sandbox is held still: look at nothing, and let no time pass."""
+        self._checks.end()
+        if isinstance(self.record.state, BackingOff):
             self._timer.cancel()
-            self._timer = None
+            self.take_up()
+            self._changed()
+
+    def go_on(self) -> None:
+        """It is not any more: wait for what was left, and take the run's health as that of one that has just begun."""
+        if isinstance(self.record.state, Paused):
+            self.take_up()
+            self._changed()
+        elif isinstance(self.record.state, Running) and self.request.health_check is not None:
+            self.record.health = health.at_start(self.request.health_check)
+            self._changed()
+            self._begin_checks(now_ms())
+
+    def _back_off(self, delay_ms: int) -> None:
+        if self._home.paused:
+            self.record.state = Paused(delay_ms)
+        else:
+            self.record.state = BackingOff(now_ms() + delay_ms)
+            self._timer.set(delay_ms / 1000, self._begin_again)
 
     def _begin_again(self) -> None:
-        self._cancel_timer()
-        self.record.state = Starting(self._home.next_handle())
-        chores.do(self._spawn_again())
+        self._timer.cancel()
+        if self._home.paused:
+            self.record.state = Paused(0)
+        else:
+            self.record.state = Starting(self._home.next_handle())
+            chores.do(self._spawn_again())
 
     async def _spawn_again(self) -> None:
         try:
@@ -279,8 +245,8 @@ class Process:
         Without a signal an unmanaged process is killed at once. One that has ended stays as it is.
         """
         await self._settled()
-        if isinstance(self.record.state, BackingOff):
-            self._cancel_timer()
+        if isinstance(self.record.state, BackingOff | Paused):
+            self._timer.cancel()
             self._rest(requested=True)
             self._changed()
         elif isinstance(self.record.state, Running) and (self.request.managed or signal is not None):
@@ -293,7 +259,7 @@ class Process:
         """End its run and all that it started at once, and its supervision; returns when it is gone."""
         if isinstance(self.record.state, Running):
             self.record.state = Running(Ending("stop", signals.SIGKILL, now_ms()))
-            self._end_checks()
+            self._checks.end()
             self._changed()
             await self._home.keeper.kill(self._home.unit(self.handle), signals.SIGKILL, "everything")
             await self._over()
@@ -360,7 +326,7 @@ class Process:
         if state.ending is not None:
             deadline = min(deadline, state.ending.deadline)
         self.record.state = Running(Ending(why, number, deadline))
-        self._end_checks()
+        self._checks.end()
         self._changed()
         await self._home.keeper.stop(self._home.unit(self.handle), number, grace / 1000)
 
@@ -371,15 +337,9 @@ class Process:
 
     def _begin_checks(self, started_at: int) -> None:
         config, state = self.request.health_check, self.record.state
-        if config is None or not isinstance(state, Running) or state.ending is not None:
-            return
-        checks = health.watch(config, self.record.health, lambda: max(0, now_ms() - started_at), self._checked)
-        self._checks = asyncio.get_running_loop().create_task(checks)
-
-    def _end_checks(self) -> None:
-        if self._checks is not None:
-            self._checks.cancel()
-            self._checks = None
+        running = isinstance(state, Running) and state.ending is None
+        if config is not None and running and not self._home.paused:
+            self._checks.begin(config, self.record.health, started_at, self._checked)
 
     def _checked(self, after: Health) -> None:
         self.record.health = after

@@ -37,6 +37,8 @@ class BringUp:
         self._spread()
         wiring = Wiring(self._world, self._fates, self._scope.replaced, self._options.grace)
         wiring.sandboxes(self._wanted_sandboxes())
+        if self._intent is Intent.UP:
+            wiring.updates()
         wiring.stops(self._orphans_to_stop())
         wiring.starts()
         wiring.late_stops()

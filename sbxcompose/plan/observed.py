@@ -133,6 +133,8 @@ class ObservedSandbox(Struct, frozen=True):
     differences: tuple[str, ...] = ()
     """The keys (`image`, `resources`, …) in which it differs from the file, so that only a new one would fit.
     """
+    updates: tuple[str, ...] = ()
+    """The keys (`ports`, `network`) in which it differs from the file, and which it can be given as it is."""
 
 
 class Observed(Struct, frozen=True):

@@ -28,6 +28,13 @@ class ResumeSandbox(Struct, frozen=True):
     sandbox: Sandbox
 
 
+class UpdateSandbox(Struct, frozen=True):
+    """Give the sandbox, as it is, the ports and the network policy of the file."""
+
+    kind: ClassVar[str] = "update"
+    sandbox: Sandbox
+
+
 class SuspendSandbox(Struct, frozen=True):
     """Put the sandbox to sleep; it keeps its disk and memory."""
 
@@ -73,7 +80,7 @@ class Await(Struct, frozen=True):
     name: str
 
 
-SandboxAction = CreateSandbox | ResumeSandbox | SuspendSandbox | TerminateSandbox
+SandboxAction = CreateSandbox | ResumeSandbox | UpdateSandbox | SuspendSandbox | TerminateSandbox
 Action = SandboxAction | Start | Stop | Await
 
 

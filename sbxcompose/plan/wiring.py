@@ -12,7 +12,16 @@ from collections.abc import Iterable
 from sbxcompose.plan.draft import FIRST, Draft
 from sbxcompose.plan.fates import Fate, satisfies
 from sbxcompose.plan.observed import Row, SandboxState, managed_name
-from sbxcompose.plan.steps import Await, CreateSandbox, ResumeSandbox, Start, Stop, TerminateSandbox
+from sbxcompose.plan.steps import (
+    Await,
+    CreateSandbox,
+    ResumeSandbox,
+    SandboxAction,
+    Start,
+    Stop,
+    TerminateSandbox,
+    UpdateSandbox,
+)
 from sbxcompose.plan.stopping import order_stops
 from sbxcompose.plan.world import World
 from sbxcompose.spec.project import Condition, Sandbox
@@ -69,9 +78,15 @@ class Wiring:
                     step = self._add_sandbox(CreateSandbox(sandbox), "is still being made")
             self._ready[sandbox.name] = step
 
-    def _add_sandbox(
-        self, action: CreateSandbox | ResumeSandbox | TerminateSandbox, reason: str, after: Iterable[int] = ()
-    ) -> int:
+    def updates(self) -> None:
+        """Give those that run what of the file they can be given; what is started comes after it."""
+        for sandbox in self._wanted:
+            seen = self._world.seen(sandbox.name)
+            if seen.updates and seen.state is SandboxState.RUNNING and sandbox.name not in self._replaced:
+                reason = f"{' and '.join(seen.updates)} differ from the file"
+                self._ready[sandbox.name] = self._add_sandbox(UpdateSandbox(sandbox), reason)
+
+    def _add_sandbox(self, action: SandboxAction, reason: str, after: Iterable[int] = ()) -> int:
         return self.draft.add(action, action.sandbox.name, reason, FIRST, after)
 
     def stops(self, orphans: Iterable[tuple[Row, str]]) -> None:

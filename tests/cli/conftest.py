@@ -6,7 +6,12 @@ project of its own. `sbx_alone` has a host to itself: for tests that kill, stop 
 
 from __future__ import annotations
 
+import os
+import ssl
+import subprocess
 from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
 
@@ -14,9 +19,17 @@ import pytest
 
 from tests.support.command import Sbx
 from tests.support.home import MARKER, Home, end_of
+from tests.support.plain_cloud import PlainCloud
 
 _numbers = count(1)
 WARM_UP = "name: warm-up\nprocesses: {nothing: {command: ['true'], restart: never}}\n"
+
+
+@dataclass(kw_only=True)
+class CloudSbx(Sbx):
+    """`sbxcompose` in one project directory, which its sandboxes have at /workspace, and the cloud that it talks to."""
+
+    plain: PlainCloud = field(repr=False)
 
 
 def _project(directory: Path) -> Path:
@@ -40,6 +53,19 @@ def shared_host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
             starter.run("host", "stop", "--force", code=None)
 
 
+@contextmanager
+def _used(runner: Sbx) -> Iterator[None]:
+    """Clean up after a test; whatever it left running is an error."""
+    try:
+        yield
+    finally:
+        runner.close()
+        if list(runner.project.iterdir()):
+            runner.run("down", "--terminate", "--remove-orphans", code=None)
+        left = end_of(runner.env[MARKER])
+    assert not left, f"still alive after the test: {left}"
+
+
 @pytest.fixture
 def sbx(tmp_path: Path, shared_host: Home) -> Iterator[Sbx]:
     """The command in an empty project directory; whatever the test left running is an error."""
@@ -47,15 +73,52 @@ def sbx(tmp_path: Path, shared_host: Home) -> Iterator[Sbx]:
     marker = f"{shared_host.marker}-{project.name}"
     runner = Sbx(project, shared_host, shared_host.environment(**{MARKER: marker}))
     before = runner.host_pids()
-    try:
+    with _used(runner):
         yield runner
-    finally:
-        runner.close()
-        if list(project.iterdir()):
-            runner.run("down", "--terminate", "--remove-orphans", code=None)
-        left = end_of(marker)
-    assert not left, f"still alive after the test: {left}"
     assert runner.host_pids() == before, "the test broke the shared host: use `sbx_alone`"
+
+
+@contextmanager
+def _cloud(tmp_path: Path, shared_host: Home, tls: ssl.SSLContext | None = None) -> Iterator[CloudSbx]:
+    project = _project(tmp_path)
+    marker = f"{shared_host.marker}-{project.name}"
+    plain = PlainCloud(shared_host.socket, workspace=project, env={MARKER: marker, "PATH": os.environ["PATH"]})
+    plain.tls = tls
+    with plain.serving():
+        env = shared_host.environment(SBXCOMPOSE_PROVIDER="tensorlake", **{MARKER: marker}, **plain.environment)
+        runner = CloudSbx(project, shared_host, env, plain=plain)
+        with _used(runner):
+            yield runner
+
+
+@pytest.fixture
+def cloud(tmp_path: Path, shared_host: Home) -> Iterator[CloudSbx]:
+    """The command in a project whose sandboxes are in a cloud that has only the contract."""
+    with _cloud(tmp_path, shared_host) as runner:
+        yield runner
+
+
+@pytest.fixture(scope="session")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A certificate for `localhost` that nobody trusts, with its key in the same file."""
+    path = tmp_path_factory.mktemp("tls") / "localhost.pem"
+    made = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=localhost"
+    more = ["-addext", "subjectAltName=DNS:localhost", "-keyout", str(path), "-out", f"{path}.crt"]
+    try:
+        subprocess.run([*made.split(), *more], check=True, capture_output=True)
+    except FileNotFoundError:
+        pytest.skip("needs the command openssl, to make a certificate")
+    path.write_text(path.read_text() + Path(f"{path}.crt").read_text())
+    return path
+
+
+@pytest.fixture
+def https_cloud(tmp_path: Path, shared_host: Home, certificate: Path) -> Iterator[CloudSbx]:
+    """As `cloud`, over TLS; its certificate is not trusted unless SSL_CERT_FILE names it."""
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(certificate)
+    with _cloud(tmp_path, shared_host, context) as runner:
+        yield runner
 
 
 @pytest.fixture

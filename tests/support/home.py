@@ -34,6 +34,10 @@ class Home:
         return self.root / "r"
 
     @property
+    def socket(self) -> Path:
+        return self.runtime / "host.sock"
+
+    @property
     def variables(self) -> dict[str, str]:
         """What has to be in the environment of whoever shall use these directories."""
         return {

@@ -24,6 +24,7 @@ def command(shell: Shell, names: tuple[str, ...], everything: bool, quiet: bool,
     Foreign processes, which something else started in the same sandbox, are shown but never touched.
     """
     from sbxcompose.cli.running import run_simply
+    from sbxcompose.cli.view.asleep import asleep
     from sbxcompose.cli.view.ps import lines, to_json
     from sbxcompose.engine.listing import listing
     from sbxcompose.engine.session import Session
@@ -35,6 +36,8 @@ def command(shell: Shell, names: tuple[str, ...], everything: bool, quiet: bool,
     async def main() -> int:
         async with Session(project) as session:
             observed = await session.observe()
+        for text in asleep(observed, "what is in it is seen once it runs"):
+            shell.note(text)
         shown = [each for each in listing(project, observed, everything=everything) if each.matches(targets)]
         now = time.time()
         if as_json:

@@ -31,14 +31,28 @@ class Announcement(Struct, frozen=True):
 class Announcer:
     """Puts events into lines, in an order that makes sense: a process has started before it has ended.
 
-    The answer to a start, the first change of its row and the beginning of its log arrive in any order.
+    The answer to a start, the first change of its row and the beginning of its log arrive in any order. The end of a
+    process that another one waits for is told twice, by its row and by the wait: it is said once.
     """
 
     def __init__(self) -> None:
         self._starting: set[Instance] = set()
+        self._last: dict[Instance | None, str] = {}
 
     def __call__(self, event: events.Event) -> list[Announcement]:
         """The lines for an event; none for one that is not worth a line."""
+        if isinstance(event, events.RowChanged) and event.row.phase in (Phase.STARTING, Phase.RUNNING):
+            self._last.pop(event.row.instance, None)
+        said = [each for each in self._lines(event) if not self._is_repeated(each)]
+        self._last.update((each.instance, each.text) for each in said)
+        return said
+
+    def _is_repeated(self, said: Announcement) -> bool:
+        """Whether it was what was said last of that instance; a wait puts the instance's name in front."""
+        last = self._last.get(said.instance) if said.instance is not None else None
+        return last is not None and (said.text.endswith(last) or last.endswith(said.text))
+
+    def _lines(self, event: events.Event) -> list[Announcement]:
         match event:
             case events.StepBegun(Step(action=Start(instance=instance))):
                 self._starting.add(instance)
@@ -103,10 +117,7 @@ def _changed(row: Row, before: Row | None) -> Announcement | None:
         return None
     match row.phase:
         case Phase.BACKING_OFF:
-            wait = ""
-            if row.next_restart_at is not None and row.exit is not None and row.exit.at is not None:
-                wait = f", starts again in {max(row.next_restart_at - row.exit.at, 0):g}s"
-            return Announcement(row.instance, f"{row_end(row)}{wait}", Tone.BAD)
+            return Announcement(row.instance, f"{row_end(row)}{_pause(row)}", Tone.BAD)
         case Phase.EXITED | Phase.STOPPED:
             return _ended(row)
         case Phase.UNHEALTHY:
@@ -118,6 +129,14 @@ def _changed(row: Row, before: Row | None) -> Announcement | None:
             return Announcement(row.instance, "is healthy again", Tone.GOOD)
         case _:
             return None
+
+
+def _pause(row: Row) -> str:
+    """How long it waits for its next run; the few milliseconds between the end and the decision are not of interest."""
+    if row.next_restart_at is None or row.exit is None or row.exit.at is None:
+        return ""
+    seconds = max(row.next_restart_at - row.exit.at, 0)
+    return f", starts again in {round(seconds, 1 if seconds >= 0.1 else 3):g}s"
 
 
 def _ended(row: Row) -> Announcement:

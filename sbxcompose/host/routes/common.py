@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import unquote_to_bytes
 
 from starlette.requests import Request
 
 from sbxcompose.host import messages
 from sbxcompose.host.problems import Problem
 from sbxcompose.host.processes import Processes
-from sbxcompose.host.sandboxes import Sandbox
+from sbxcompose.host.sandbox import Sandbox
 
 MAX_BODY = 4 * 1024 * 1024
 """Bytes of an ordinary JSON body."""
@@ -43,6 +44,15 @@ async def read_body(request: Request, limit: int = MAX_BODY) -> bytes:
 async def read_json(request: Request, limit: int = MAX_BODY) -> dict[str, Any]:
     """The body as a JSON object; an empty one is an empty object. Raises `Invalid` or `Problem`."""
     return messages.decode(await read_body(request, limit))
+
+
+def query_bytes(request: Request, name: str) -> bytes | None:
+    """A value from the query byte for byte, which need not be text; None if it is not there. `+` is a space."""
+    for pair in request.scope["query_string"].split(b"&"):
+        key, _, value = pair.partition(b"=")
+        if unquote_to_bytes(key.replace(b"+", b" ")) == name.encode():
+            return unquote_to_bytes(value.replace(b"+", b" "))
+    return None
 
 
 def query_number(request: Request, name: str, low: int, high: int) -> int | None:

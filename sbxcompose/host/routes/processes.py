@@ -39,18 +39,8 @@ async def start(request: Request) -> Response:
     """POST /processes."""
     processes = processes_of(request)
     wanted = messages.read(StartRequest, await read_json(request))
-    process = await start_one(processes, wanted)
+    process = await processes.start_one(wanted)
     return JSONResponse(process.info().write(), 201)
-
-
-async def start_one(processes: Processes, wanted: StartRequest, *, attached: bool = False) -> Process:
-    """Start one process. Raises `Problem`."""
-    outcome: list[Process | Problem] = []
-    await processes.start([wanted], lambda _, result: outcome.append(result), attached=attached)
-    (result,) = outcome
-    if isinstance(result, Problem):
-        raise result
-    return result
 
 
 async def list_all(request: Request) -> Response:

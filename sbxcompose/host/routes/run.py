@@ -15,7 +15,6 @@ from sbxcompose.host import chores, follow, messages
 from sbxcompose.host.messages import Invalid
 from sbxcompose.host.processes import Processes
 from sbxcompose.host.routes.common import processes_of, read_json
-from sbxcompose.host.routes.processes import start_one
 from sbxcompose.host.stream import StreamAnswer
 from sbxcompose.host.supervisor import Process
 
@@ -33,7 +32,7 @@ async def run(request: Request) -> StreamAnswer:
     if wrong:
         raise Invalid(f"{' and '.join(wrong)}: a process that is run to its end has no supervisor")
     processes = processes_of(request)
-    process = await start_one(processes, messages.read(StartRequest, {**body, **_FIXED}), attached=True)
+    process = await processes.start_one(messages.read(StartRequest, {**body, **_FIXED}), attached=True)
     return StreamAnswer(_Attached(processes, process, timeout).events(), "text/event-stream")
 
 

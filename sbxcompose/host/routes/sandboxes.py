@@ -1,90 +1,150 @@
-"""The control plane's routes, namespaced and flat (contract, sections 1.2 and 2.1)."""
+"""The control plane's routes for sandboxes: made, found, changed, ended (contract, section 2.1)."""
 
 from __future__ import annotations
 
-from typing import Any
+import asyncio
+from contextlib import suppress
+from typing import get_args
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import Route
 
-from sbxcompose.api.models import CreateRequest, SandboxInfo
+from sbxcompose.api.models import CreateRequest, PatchRequest, SandboxStatus
 from sbxcompose.host import messages
+from sbxcompose.host.listing import Page, Query
 from sbxcompose.host.problems import Problem
 from sbxcompose.host.routes.common import query_number, read_json
-from sbxcompose.host.sandboxes import EXTENSIONS, Sandboxes
+from sbxcompose.host.routes.control import (
+    live_sandbox,
+    long_form,
+    namespace_of,
+    routes,
+    sandboxes_of,
+    short_form,
+)
+from sbxcompose.host.sandbox import Sandbox
+from sbxcompose.host.sandbox_rules import unsupported
 
-PAGE = 100
 LARGEST_PAGE = 1000
+"""Sandboxes in an answer. Who names no limit gets as many: the SDKs read the first page only, and mean all."""
+AT_ONCE = 0.05
+"""Seconds that a create is held which does not want to wait: who is told `pending` asks again only after two."""
+LONGEST_WAIT = 300.0
+"""Seconds that a create is held at most until the sandbox runs."""
+_STATUSES = get_args(SandboxStatus)
+_REQUEST_TIMEOUT, _GRACE = "X-Tensorlake-Request-Timeout-Ms", "X-Tensorlake-Request-Timeout-Grace-Ms"
 
 
 async def create(request: Request) -> Response:
-    """POST P/sandboxes: the short form (contract, section 2.4)."""
+    """POST P/sandboxes: the short form (contract, sections 2.4 and 2.5), once it runs unless `wait` is false."""
     wanted = messages.read(CreateRequest, await read_json(request))
-    info = _sandboxes(request).create(wanted, _namespace(request))
-    short = {
-        "sandbox_id": info.id,
-        "status": info.status,
-        "name": info.name,
-        "sandbox_url": request.state.url,
-    }
-    return JSONResponse(short)
+    sandbox = sandboxes_of(request).create(wanted, namespace_of(request))
+    await made([sandbox], _patience(request) if wanted.wait else AT_ONCE)
+    return JSONResponse(short_form(request, sandbox.info), made_status([sandbox]) if wanted.wait else 202)
+
+
+async def made(sandboxes: list[Sandbox], patience: float) -> None:
+    """Wait until none of them is pending any more, so many seconds at most."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(patience):
+            for each in sandboxes:
+                await each.until(lambda each=each: each.status in ("running", "terminated"))  # type: ignore[misc]
+
+
+def made_status(sandboxes: list[Sandbox]) -> int:
+    """200 if all of them run, 422 if one has failed, 202 if one is still pending: clients ask again."""
+    statuses = {each.status for each in sandboxes}
+    return 422 if "terminated" in statuses else 202 if "pending" in statuses else 200
+
+
+def _patience(request: Request) -> float:
+    """How long the client waits for an answer, less what it wants for the way."""
+    given = [request.headers.get(name, "") for name in (_REQUEST_TIMEOUT, _GRACE)]
+    timeout, grace = (int(each) if each.isdecimal() and len(each) < 16 else None for each in given)
+    return LONGEST_WAIT if timeout is None else min(LONGEST_WAIT, max(0, timeout - (grace or 0)) / 1000)
 
 
 async def list_all(request: Request) -> Response:
     """GET P/sandboxes."""
-    query = request.query_params
-    direction = query.get("direction", "forward")
+    status = request.query_params.get("status") or None
+    if status is not None and status not in _STATUSES:
+        raise Problem(400, f"status must be one of {', '.join(_STATUSES)}, not {status[:40]!r}", "BAD_QUERY")
+    return _page(request, sandboxes_of(request).page(namespace_of(request), _query(request), status))
+
+
+async def list_archived(request: Request) -> Response:
+    """GET P/archived-sandboxes."""
+    return _page(request, sandboxes_of(request).archive(namespace_of(request), _query(request)))
+
+
+def _query(request: Request) -> Query:
+    direction = request.query_params.get("direction", "forward")
     if direction not in ("forward", "backward"):
         raise Problem(400, f"direction must be forward or backward, not {direction[:40]!r}", "BAD_QUERY")
-    found, previous, following = _sandboxes(request).page(
-        namespace=_namespace(request),
-        limit=query_number(request, "limit", 1, LARGEST_PAGE) or PAGE,
-        cursor=query.get("cursor") or None,
+    return Query(
+        limit=query_number(request, "limit", 1, LARGEST_PAGE) or LARGEST_PAGE,
+        cursor=request.query_params.get("cursor") or None,
         backward=direction == "backward",
-        status=query.get("status") or None,
     )
-    rows = [_long(request, each) for each in found]
-    return JSONResponse({"sandboxes": rows, "prev_cursor": previous, "next_cursor": following})
+
+
+def _page(request: Request, page: Page) -> Response:
+    rows = [long_form(request, each) for each in page.sandboxes]
+    return JSONResponse({"sandboxes": rows, "prev_cursor": page.previous, "next_cursor": page.following})
 
 
 async def get(request: Request) -> Response:
     """GET P/sandboxes/{id or name}."""
-    return JSONResponse(_long(request, _sandboxes(request).info(request.path_params["sandbox"])))
+    return JSONResponse(long_form(request, sandboxes_of(request).info(request.path_params["sandbox"])))
+
+
+async def get_archived(request: Request) -> Response:
+    """GET P/archived-sandboxes/{id}."""
+    return JSONResponse(long_form(request, sandboxes_of(request).archived(request.path_params["sandbox"])))
+
+
+async def patch(request: Request) -> Response:
+    """PATCH P/sandboxes/{id or name} (contract, section 2.6)."""
+    body = await read_json(request)
+    wanted = messages.read(PatchRequest, body)
+    clear_network = "network" in body and body["network"] is None
+    if wanted == PatchRequest() and not clear_network:
+        live_sandbox(request)
+        raise Problem(400, f"give at least one of {', '.join(PatchRequest.__struct_fields__)}", "BAD_PATCH")
+    info = sandboxes_of(request).patch(request.path_params["sandbox"], wanted, clear_network=clear_network)
+    return JSONResponse(long_form(request, info))
 
 
 async def delete(request: Request) -> Response:
     """DELETE P/sandboxes/{id or name}: returns when all that ran in it is gone."""
-    await _sandboxes(request).terminate(request.path_params["sandbox"])
+    await sandboxes_of(request).terminate(request.path_params["sandbox"])
     return JSONResponse({})
 
 
-def _sandboxes(request: Request) -> Sandboxes:
-    sandboxes: Sandboxes = request.state.sandboxes
-    return sandboxes
+async def file_systems(request: Request) -> Response:
+    """POST and DELETE P/sandboxes/{id or name}/file_systems: there are none here to attach."""
+    live_sandbox(request)
+    raise unsupported("file systems are not supported by the local host: its sandboxes see this machine's own")
 
 
-def _namespace(request: Request) -> str:
-    return str(request.path_params.get("namespace", "default"))
+async def pools(request: Request) -> Response:
+    """Everything below P/sandbox-pools: left out, as the contract lets us (section 2.9)."""
+    raise Problem(404, "this host has no sandbox pools: a sandbox starts at once without one", "NOT_FOUND")
 
 
-def _long(request: Request, info: SandboxInfo) -> dict[str, Any]:
-    """The long form, as one sees it who has come this way."""
-    live = info.status == "running"
-    return {
-        **info.write(),
-        "sandbox_url": request.state.url if live else None,
-        "extensions": EXTENSIONS if live else [],
-    }
-
-
-ROUTES = [
-    route
-    for prefix in ("/v1/namespaces/{namespace}", "")
-    for route in (
-        Route(prefix + "/sandboxes", create, methods=["POST"]),
-        Route(prefix + "/sandboxes", list_all),
-        Route(prefix + "/sandboxes/{sandbox}", get),
-        Route(prefix + "/sandboxes/{sandbox}", delete, methods=["DELETE"]),
-    )
-]
+_POOLS = "/sandbox-pools"
+ROUTES = routes(
+    [
+        ("POST", "/sandboxes", create),
+        ("GET", "/sandboxes", list_all),
+        ("GET", "/sandboxes/{sandbox}", get),
+        ("PATCH", "/sandboxes/{sandbox}", patch),
+        ("DELETE", "/sandboxes/{sandbox}", delete),
+        ("POST", "/sandboxes/{sandbox}/file_systems", file_systems),
+        ("DELETE", "/sandboxes/{sandbox}/file_systems", file_systems),
+        ("GET", "/archived-sandboxes", list_archived),
+        ("GET", "/archived-sandboxes/{sandbox}", get_archived),
+        *[(method, _POOLS, pools) for method in ("GET", "POST")],
+        *[(method, _POOLS + "/{rest:path}", pools) for method in ("GET", "POST", "PUT", "DELETE")],
+    ]
+)

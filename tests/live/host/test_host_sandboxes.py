@@ -69,9 +69,8 @@ def test_a_watch_ends_with_its_sandbox(host: LiveHost) -> None:
         ({"name": "a" * 21}, 400, "cannot be a sandbox's name"),
         ({"name": 5}, 422, "name must be a string"),
         ({"timeout_secs": -1}, 422, "timeout_secs must be a whole number from 0"),
-        ({"name": "x", "timeout_secs": 5}, 400, "not supported yet"),
         ({"network": {"deny_out": ["1.1.1.1"]}}, 400, "network policy"),
-        ({"snapshot_id": "s"}, 400, "snapshot_id is not supported"),
+        ({"snapshot_id": "s"}, 404, "snapshot s not found"),
         ({"resources": {"cpus": "many"}}, 422, "resources.cpus must be a positive number"),
         ({"exposed_ports": [0]}, 422, "exposed_ports must be a list, each entry a whole number from 1 to 65535"),
     ],
@@ -132,6 +131,94 @@ def test_a_sandbox_without_a_name_ends_when_its_time_is_over(host_environ: Home)
         assert wait_gone([row["pid"]], 0)
         info = host.http.get(f"/sandboxes/{box.id}").json()
         assert (info["status"], info["termination_reason"]) == ("terminated", "Success(Timeout)")
+
+
+@pytest.mark.parametrize("prefix", ["/v1/namespaces/default", ""])
+def test_a_patch_changes_what_it_names(host: LiveHost, prefix: str) -> None:
+    box = host.box(None)
+    path = f"{prefix}/sandboxes/{box.id}"
+    changed = host.http.patch(path, json={"name": "box", "exposed_ports": [9000, 80], "auto_resume": None})
+    assert changed.status_code == 200
+    assert changed.json() == host.http.get(f"{prefix}/sandboxes/box").json()
+    assert (changed.json()["name"], changed.json()["exposed_ports"]) == ("box", [80, 9000])
+    host.kill("server")
+    assert host.http.get(path).json() == changed.json()
+    renamed = host.http.patch(path, json={"name": "other"})
+    assert renamed.status_code == 200
+    assert host.http.get(f"{prefix}/sandboxes/box").status_code == 404
+    assert host.box("box").id != box.id
+    assert (host.http.patch(path, json={"name": "box"}).json()["code"]) == "ALREADY_EXISTS"
+
+
+@pytest.mark.parametrize(
+    "body, status",
+    [
+        ({}, 400),
+        ({"name": None}, 400),
+        ({"exposed_ports": [9501]}, 400),
+        ({"network": {"allow_internet_access": False}}, 400),
+        ({"network": None}, 200),
+        ({"name": 5}, 422),
+        ({"resources": {"cpus": "x"}}, 422),
+        ({"resources": {"cpus": 2}, "name": "x"}, 400),
+        ({"resources": {"cpus": 2}}, 200),
+    ],
+)
+def test_what_a_patch_may_be(host: LiveHost, body: dict[str, Any], status: int) -> None:
+    host.box()
+    before = host.http.get("/sandboxes/box").json()
+    answer = host.http.patch("/sandboxes/box", json=body)
+    assert answer.status_code == status, answer.text
+    if status != 200:
+        assert answer.json()["error"]
+        assert host.http.get("/sandboxes/box").json() == before
+
+
+def test_patches_of_what_is_not_there(host: LiveHost) -> None:
+    box = host.box()
+    host.http.delete("/sandboxes/box")
+    assert host.http.patch("/sandboxes/nope", json={"name": "x"}).status_code == 404
+    assert host.http.patch(f"/sandboxes/{box.id}", json={"name": "x"}).status_code == 409
+
+
+@pytest.mark.parametrize("prefix", ["/v1/namespaces/default", ""])
+def test_the_archive_has_what_is_terminated(host: LiveHost, prefix: str) -> None:
+    boxes = [host.box(f"box-{number}") for number in range(3)]
+    for each in boxes[:2]:
+        host.http.delete(f"/sandboxes/{each.id}")
+    path = f"{prefix}/archived-sandboxes"
+    first = host.http.get(path, params={"limit": 1}).json()
+    second = host.http.get(path, params={"limit": 1, "cursor": first["next_cursor"]}).json()
+    found = [*first["sandboxes"], *second["sandboxes"]]
+    assert {each["id"] for each in found} == {each.id for each in boxes[:2]}
+    assert second["next_cursor"] is None
+    assert all(each["archived_at"] == each["terminated_at"] for each in found)
+    assert host.http.get(f"{path}/{boxes[0].id}").json()["name"] == "box-0"
+    assert host.http.get(f"{path}/{boxes[2].id}").status_code == 404
+    listed = host.http.get(f"{prefix}/sandboxes", params={"status": "terminated"}).json()["sandboxes"]
+    assert {each["id"] for each in listed} == {each.id for each in boxes[:2]}
+    assert host.http.get(f"{prefix}/sandboxes", params={"status": "gone"}).status_code == 400
+
+
+@pytest.mark.parametrize(
+    "method, path, status",
+    [
+        ("GET", "/sandbox-pools", 404),
+        ("POST", "/sandbox-pools", 404),
+        ("PUT", "/sandbox-pools/x", 404),
+        ("POST", "/sandbox-pools/x/sandboxes", 404),
+        ("POST", "/sandboxes/box/file_systems", 400),
+        ("DELETE", "/sandboxes/box/file_systems", 400),
+        ("POST", "/sandboxes/nope/file_systems", 404),
+        ("PUT", "/sandboxes/box", 405),
+    ],
+)
+def test_what_there_is_not_says_so(host: LiveHost, method: str, path: str, status: int) -> None:
+    host.box()
+    for prefix in ("", "/v1/namespaces/default"):
+        answer = host.http.request(method, prefix + path)
+        assert answer.status_code == status
+        assert answer.json()["error"]
 
 
 def test_the_client_of_the_engine_gets_on_with_it(host: LiveHost) -> None:

@@ -10,8 +10,10 @@ import pytest
 
 from sbxcompose.api.models import CreateRequest, SandboxInfo
 from sbxcompose.host.keeper.client import KeeperClient
+from sbxcompose.host.listing import Query
 from sbxcompose.host.problems import Problem
-from sbxcompose.host.sandboxes import Sandboxes, check_name, new_id, refuse_unsupported, resources
+from sbxcompose.host.sandbox_rules import check_name, new_id, refuse_unsupported, resources
+from sbxcompose.host.sandboxes import Sandboxes
 
 NO_KEEPER = cast(KeeperClient, None)
 """Nothing is started here."""
@@ -50,13 +52,12 @@ def test_ids_differ() -> None:
         ({"network": {"allow_internet_access": False}}, "a network policy"),
         ({"network": {"allow_out": ["1.1.1.1"]}}, "a network policy"),
         ({"network": {"deny_out": ["1.1.1.1"]}}, "a network policy"),
-        ({"snapshot_id": "s"}, "snapshot_id is not supported"),
+        ({"snapshot_id": "s", "project_directory": "/p"}, "the files that are there"),
         ({"template_id": "t"}, "template_id is not supported"),
         ({"file_systems": [{"file_system_id": "f"}]}, "file_systems is not supported"),
         ({"secret_names": ["S"]}, "secret_names is not supported"),
-        ({"entrypoint": ["x"]}, "entrypoint is not supported"),
         ({"resources": {"gpus": [{"count": 1}]}}, "resources.gpus is not supported"),
-        ({"name": "box", "timeout_secs": 60}, "not supported yet"),
+        ({"auto_resume": False}, "auto_resume needs a named sandbox"),
         ({"exposed_ports": [9501]}, "port 9501 is reserved"),
     ],
 )
@@ -103,19 +104,16 @@ class TestList:
         found: list[list[str]] = []
         cursor: str | None = None
         while True:
-            page, previous, following = sandboxes.page(
-                namespace="default", limit=limit, cursor=cursor, backward=backward, status=None
-            )
-            found.append([str(each.name) for each in page])
-            cursor = previous if backward else following
+            page = sandboxes.page("default", Query(limit, cursor, backward))
+            found.append([str(each.name) for each in page.sandboxes])
+            cursor = page.previous if backward else page.following
             if cursor is None:
                 return found
 
     def fill(self, sandboxes: Sandboxes, count: int) -> list[str]:
         for number in range(count):
             sandboxes.create(request(name=f"box-{number}"))
-        page, _, _ = sandboxes.page(namespace="default", limit=count, cursor=None, backward=False, status=None)
-        return [str(each.name) for each in page]
+        return [str(each.name) for each in sandboxes.page("default", Query(count)).sandboxes]
 
     def test_pages_cover_everything_once_in_both_directions(self, sandboxes: Sandboxes) -> None:
         names = self.fill(sandboxes, 7)
@@ -128,12 +126,11 @@ class TestList:
 
     def test_a_cursor_of_somebody_else_is_refused(self, sandboxes: Sandboxes) -> None:
         with pytest.raises(Problem, match="no cursor"):
-            sandboxes.page(namespace="default", limit=3, cursor="x", backward=False, status=None)
+            sandboxes.page("default", Query(3, "x"))
 
     def test_namespaces_have_lists_of_their_own(self, sandboxes: Sandboxes) -> None:
         sandboxes.create(request(name="here"), "a")
-        page, _, _ = sandboxes.page(namespace="b", limit=3, cursor=None, backward=False, status=None)
-        assert page == []
+        assert sandboxes.page("b", Query(3)).sandboxes == []
 
     def test_a_live_name_is_refused(self, sandboxes: Sandboxes) -> None:
         sandboxes.create(request(name="box"))
@@ -148,19 +145,19 @@ class TestList:
         assert (raised.value.status, raised.value.code) == (409, "PROJECT_DIRECTORY")
 
     def test_what_is_recorded_is_read_again(self, sandboxes: Sandboxes, tmp_path: Path) -> None:
-        made = sandboxes.create(request(name="box", image="ubuntu", exposed_ports=[80], project_directory="/p"))
+        made = sandboxes.create(request(name="box", image="ubuntu", exposed_ports=[80], project_directory="/p")).info
         again = Sandboxes(tmp_path / "sandboxes", NO_KEEPER)
         again.load()
         assert again.info("box") == again.info(made.id) == made
 
     def test_records_are_the_users_alone(self, sandboxes: Sandboxes, tmp_path: Path) -> None:
-        made = sandboxes.create(request())
+        made = sandboxes.create(request()).info
         directory = tmp_path / "sandboxes" / made.id
         modes = [path.stat().st_mode & 0o777 for path in (directory, directory / "sandbox.json")]
         assert modes == [0o700, 0o600]
 
     def test_records_that_make_no_sense_are_passed_over(self, sandboxes: Sandboxes, tmp_path: Path) -> None:
-        made = sandboxes.create(request(name="box"))
+        made = sandboxes.create(request(name="box")).info
         for name, text in (("a", "{"), ("b", "[]"), ("c", '{"id": "other"}'), ("d", '{"id": "d"}')):
             path = tmp_path / "sandboxes" / name
             path.mkdir()

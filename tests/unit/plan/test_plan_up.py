@@ -6,7 +6,7 @@ import pytest
 from msgspec.structs import replace
 
 from sbxcompose.errors import SpecError, UnknownName
-from sbxcompose.plan.diff import Options, plan_up
+from sbxcompose.plan.diff import Options, plan_start, plan_up
 from sbxcompose.plan.names import Target
 from sbxcompose.plan.observed import Exit, Foreign, Observed, Phase, Row, SandboxState
 from sbxcompose.plan.steps import Plan, Start, Stop
@@ -511,6 +511,16 @@ def test_a_provisional_plan_says_so() -> None:
 def test_a_sandbox_without_processes_is_wanted_too() -> None:
     shop = project(sandboxes=[Sandbox("box", "shop-box", ())])
     assert str(plan_up(shop, MISSING)) == "1. create sandbox box: does not exist"
+
+
+def test_ports_that_differ_are_given_to_the_sandbox_before_anything_is_started() -> None:
+    shop = project(process("web"), process("api"))
+    observed = Observed((replace(seen(row("web")), updates=("ports", "network")),))
+    assert str(plan_up(shop, observed)) == lines(
+        "1. update sandbox main: ports and network differ from the file",
+        "2. start api, after 1: not running",
+    )
+    assert plan_start(shop, observed).counts()["sandboxes"] == 0, "only `up` makes the world as the file says"
 
 
 def test_only_the_sandboxes_of_the_targets_are_made() -> None:

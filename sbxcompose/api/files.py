@@ -1,0 +1,124 @@
+"""Client of one sandbox's files (contract, section 4). Contents are streamed: no more than a piece is in memory.
+
+A path is text, or bytes where a name is no text; a relative one begins at the sandbox's working directory.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from typing import Any, BinaryIO
+from urllib.parse import quote_from_bytes, unquote_to_bytes
+
+from msgspec import Struct
+
+from sbxcompose.api.answers import expect, refusal
+from sbxcompose.api.channel import Channel, Reply
+from sbxcompose.api.transport import Body
+from sbxcompose.errors import SbxError
+
+CHUNK = 512 * 1024
+"""Bytes that are read from a file at a time."""
+
+FilePath = str | bytes
+
+
+class FileEntry(Struct, frozen=True):
+    """What a directory has under a name. `size` in bytes, None for a directory; `modified_at` in ms since 1970."""
+
+    name: str
+    is_dir: bool
+    size: int | None
+    modified_at: int
+    raw_name: bytes
+    """The name as the file system has it; `name` is for people."""
+
+
+class Files:
+    """A method an endpoint. Every method raises `Unreachable` or `Refused`; `NotFound` where nothing is there."""
+
+    def __init__(self, transport: Channel, headers: Mapping[str, str]) -> None:
+        self._transport = transport
+        self._headers = headers
+
+    async def read(self, path: FilePath) -> bytes:
+        """The whole of a (small) file."""
+        async with self.open(path) as stream:
+            return await stream.read()
+
+    async def fetch(self, path: FilePath, to: BinaryIO) -> int:
+        """Write a file's contents to `to`; how many bytes there were. Raises `OSError` if `to` takes no more."""
+        count = 0
+        async with self.open(path) as stream:
+            async for piece in stream.chunks():
+                await asyncio.to_thread(to.write, piece)
+                count += len(piece)
+        return count
+
+    @asynccontextmanager
+    async def open(self, path: FilePath) -> AsyncIterator[Reply]:
+        """A file's contents as a stream."""
+        async with self._transport.stream("GET", _target("/files", path), headers=self._headers) as stream:
+            if stream.status >= 300:
+                raise refusal(stream.status, await stream.read(), show(path))
+            yield stream
+
+    async def write(self, path: FilePath, data: bytes | Body) -> None:
+        """Write a file, its directory too if need be. It is as it was until all has come."""
+        body = data if isinstance(data, Body) else Body(_once(data), len(data))
+        answer = await self._transport.request("PUT", _target("/files", path), headers=self._headers, body=body)
+        expect(answer, show(path))
+
+    async def send(self, path: FilePath, source: BinaryIO) -> int:
+        """Write a file with what `source` has from where it stands; how many bytes there were.
+
+        Raises `SbxError` if `source` cannot be read, or becomes shorter meanwhile: then the file is as it was.
+        """
+        size = os.fstat(source.fileno()).st_size - source.tell()
+        await self.write(path, Body(_pieces(source, size), size))
+        return size
+
+    async def delete(self, path: FilePath) -> None:
+        """Remove a file."""
+        answer = await self._transport.request("DELETE", _target("/files", path), headers=self._headers)
+        expect(answer, show(path))
+
+    async def list(self, path: FilePath = ".") -> list[FileEntry]:
+        """What a directory has: directories first, then by name."""
+        answer = await self._transport.request("GET", _target("/files/list", path), headers=self._headers)
+        return [_entry(each) for each in expect(answer, show(path))["entries"]]
+
+
+def show(path: FilePath) -> str:
+    """A path for people."""
+    return path if isinstance(path, str) else path.decode("utf-8", "replace")
+
+
+def _target(route: str, path: FilePath) -> str:
+    return f"/api/v1{route}?path={quote_from_bytes(os.fsencode(path))}"
+
+
+def _entry(body: Mapping[str, Any]) -> FileEntry:
+    name = body["name"]
+    encoded = body.get("name_encoded")
+    raw = name.encode() if encoded is None else unquote_to_bytes(encoded)
+    return FileEntry(name, body["is_dir"], body.get("size"), body["modified_at"], raw)
+
+
+async def _once(data: bytes) -> AsyncGenerator[bytes, None]:
+    yield data
+
+
+async def _pieces(source: BinaryIO, size: int) -> AsyncGenerator[bytes, None]:
+    name, left = getattr(source, "name", "the file"), size
+    while left:
+        try:
+            piece = await asyncio.to_thread(source.read, min(CHUNK, left))
+        except OSError as error:
+            raise SbxError(f"{name} cannot be read: {error.strerror or error}") from error
+        if not piece:
+            raise SbxError(f"{name} became shorter while it was sent", hint="send it again")
+        left -= len(piece)
+        yield piece

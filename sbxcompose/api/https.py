@@ -1,0 +1,154 @@
+"""How requests travel to a cloud: TLS, the system's proxies, no redirect followed. httpx, imported only on this way.
+
+What can go wrong between here and there is put into words here, and nowhere else; what the other side answers is
+judged in `api.cloud`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import ssl
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+from sbxcompose import __version__
+from sbxcompose.api.addresses import Site
+from sbxcompose.api.transport import OCTETS, Body
+from sbxcompose.errors import Unreachable
+
+if TYPE_CHECKING:
+    import httpx
+
+PROXIES = ("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy")
+"""The variables that send requests to a cloud through a proxy."""
+CONNECT_TIMEOUT = 10.0
+IDLE_TIMEOUT = 60.0
+"""Seconds without a byte after which a connection counts as broken; a stream has a keep-alive each 15 s."""
+
+
+class HttpsReply:
+    """See `Reply`."""
+
+    def __init__(self, response: httpx.Response, site: Site) -> None:
+        self.status = response.status_code
+        self._response = response
+        self._site = site
+
+    def header(self, name: str) -> str | None:
+        """The value of a header, whose name is given in lower case."""
+        value: str | None = self._response.headers.get(name)
+        return value
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        """See `Reply`."""
+        import httpx
+
+        try:
+            async for chunk in self._response.aiter_raw():
+                yield chunk
+        except (httpx.HTTPError, httpx.StreamError) as error:
+            raise unreachable(self._site, error) from error
+
+    async def read(self) -> bytes:
+        """See `Reply`."""
+        return b"".join([chunk async for chunk in self.chunks()])
+
+
+class Https:
+    """Connections to one site; `headers` go with every request."""
+
+    def __init__(self, site: Site, headers: Mapping[str, str]) -> None:
+        import httpx
+
+        self._site = site
+        # Compressed streams would come in lumps.
+        fixed = {"User-Agent": f"sbxcompose/{__version__}", "Accept-Encoding": "identity", **headers}
+        self._client = httpx.AsyncClient(
+            headers=fixed,
+            timeout=httpx.Timeout(IDLE_TIMEOUT, connect=CONNECT_TIMEOUT, pool=None),
+            limits=httpx.Limits(max_connections=None, max_keepalive_connections=20),
+            follow_redirects=False,
+        )
+
+    @asynccontextmanager
+    async def stream(
+        self, method: str, path: str, *, headers: Mapping[str, str] | None = None, body: Any = None
+    ) -> AsyncIterator[HttpsReply]:
+        """See `Channel`."""
+        import httpx
+
+        content, more = _content(body)
+        request = self._client.build_request(
+            method, f"{self._site}{path}", content=content, headers={**more, **(headers or {})}
+        )
+        try:
+            response = await self._client.send(request, stream=True)
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            raise unreachable(self._site, error) from error
+        try:
+            yield HttpsReply(response, self._site)
+        finally:
+            await response.aclose()
+
+    async def aclose(self) -> None:
+        """Close its connections."""
+        await self._client.aclose()
+
+
+def _content(body: Any) -> tuple[Any, dict[str, str]]:
+    if body is None:
+        return None, {}
+    if isinstance(body, Body):
+        length = {} if body.length is None else {"Content-Length": str(body.length)}
+        return body.pieces, {"Content-Type": OCTETS, **length}
+    if isinstance(body, bytes):
+        return body, {}
+    return json.dumps(body).encode(), {"Content-Type": "application/json"}
+
+
+def unreachable(site: Site, error: BaseException) -> Unreachable:
+    """What kept us from an answer, in words, with the way out."""
+    words, hint = explain(error, site)
+    return Unreachable(f"{site} does not answer: {words}", hint=hint)
+
+
+def explain(error: BaseException, site: Site) -> tuple[str, str]:
+    """Words for a failure to reach `site`, and what to do about it."""
+    causes = list(_causes(error))
+    names = {type(each).__name__ for each in causes}
+    for each in causes:
+        if isinstance(each, socket.gaierror):
+            return f"the name `{site.host}` cannot be resolved", "is the URL right, and does the network work?"
+        if isinstance(each, ssl.SSLCertVerificationError):
+            return (
+                f"its certificate is not trusted ({getattr(each, 'verify_message', each)})",
+                "behind a proxy with a certificate of its own, SSL_CERT_FILE names a file with it",
+            )
+        if isinstance(each, ssl.SSLError):
+            return f"no TLS connection ({getattr(each, 'reason', None) or each})", "is it https, and the right port?"
+        if isinstance(each, ConnectionRefusedError):
+            proxy = next((f"; {name} is set: does that proxy run?" for name in PROXIES if os.environ.get(name)), "")
+            return "the connection was refused", f"is the URL right, and does the server run?{proxy}"
+    if "ProxyError" in names:
+        return f"the proxy refuses: {error}", "HTTPS_PROXY, ALL_PROXY and NO_PROXY say which proxy is used"
+    if any("Timeout" in name for name in names):
+        return f"no answer in time ({type(error).__name__})", "try again; is there a firewall or a proxy on the way?"
+    return str(error) or type(error).__name__, "try again; is the network well?"
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    """An error and all that led to it; of a group, all its members."""
+    seen: list[BaseException] = []
+    waiting = [error]
+    while waiting:
+        each = waiting.pop()
+        if each is None or any(each is known for known in seen):
+            continue
+        seen.append(each)
+        yield each
+        waiting += [each.__cause__, each.__context__]
+        if isinstance(each, BaseExceptionGroup):
+            waiting += each.exceptions

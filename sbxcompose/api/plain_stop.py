@@ -1,0 +1,74 @@
+"""A stop with signal and grace, at a daemon that has only the contract's own (section 3.6): SIGTERM and ten seconds."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from sbxcompose.errors import NotFound, Refused
+
+if TYPE_CHECKING:
+    from sbxcompose.api.models import ProcessInfo
+    from sbxcompose.api.sandbox import SandboxClient
+
+SIGTERM, SIGKILL = 15, 9
+GRACE = 10.0
+"""Seconds that the daemon itself gives."""
+FIRST_PAUSE = 0.02
+LONGEST_PAUSE = 0.25
+"""Seconds between two looks at a process that was asked to end by a signal of its own."""
+
+
+async def stop(client: SandboxClient, process: str, signal: int, grace: float) -> None:
+    """End the process and its supervision. Raises as `SandboxClient`.
+
+    Another signal than SIGTERM is sent first, and so is SIGTERM where the grace is longer than the daemon's; the run
+    then has `grace` seconds to end before supervision is ended, which comes before a next run where the backoff is
+    not shorter than a look. A shorter grace is kept from here, by a SIGKILL.
+    """
+    if signal != SIGKILL and grace > 0 and (signal != SIGTERM or grace > GRACE):
+        await _ask(client, process, signal, grace)
+        grace = 0.0
+    if grace >= GRACE and signal == SIGTERM:
+        await client.delete(process)
+        return
+    deleting = asyncio.ensure_future(client.delete(process))
+    try:
+        await asyncio.wait({deleting}, timeout=grace if signal == SIGTERM else 0)
+        if not deleting.done():
+            await _signal(client, process, SIGKILL)
+        await deleting
+    finally:
+        deleting.cancel()
+        await asyncio.gather(deleting, return_exceptions=True)
+
+
+async def _ask(client: SandboxClient, process: str, signal: int, grace: float) -> None:
+    """Send the signal, and wait until the run has ended or the grace is over."""
+    try:
+        before = await client.get(process)
+    except NotFound:
+        return
+    if before.status != "running" or not await _signal(client, process, signal):
+        return
+    try:
+        async with asyncio.timeout(grace):
+            pause = FIRST_PAUSE
+            while not _over(before, await client.get(process)):
+                await asyncio.sleep(pause)
+                pause = min(pause * 2, LONGEST_PAUSE)
+    except (TimeoutError, NotFound):
+        return
+
+
+def _over(before: ProcessInfo, now: ProcessInfo) -> bool:
+    return now.status != "running" or (now.pid, now.handle) != (before.pid, before.handle)
+
+
+async def _signal(client: SandboxClient, process: str, signal: int) -> bool:
+    """Send a signal; False if there is nothing that runs."""
+    try:
+        await client.signal(process, signal)
+    except Refused:
+        return False
+    return True

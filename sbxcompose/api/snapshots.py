@@ -1,0 +1,69 @@
+"""Client of the control plane's snapshots: taken, waited for, found, deleted (contract, sections 2.1 and 2.5)."""
+
+from __future__ import annotations
+
+import asyncio
+
+from sbxcompose.api.answers import expect, segment
+from sbxcompose.api.models import SnapshotInfo, SnapshotType
+from sbxcompose.api.transport import Transport
+from sbxcompose.errors import NotFound, Refused
+
+READY = frozenset({"local_ready", "completed"})
+"""States in which a sandbox can be created from a snapshot."""
+PATIENCE = 300.0
+"""Seconds that a snapshot may take."""
+PAUSE = 0.05
+"""Seconds before a snapshot is looked at again; doubled each time, up to a second."""
+
+
+class SnapshotClient:
+    """A method an endpoint. Every method raises `Unreachable` or `Refused`."""
+
+    def __init__(self, transport: Transport, namespace: str = "default") -> None:
+        self._transport = transport
+        self._root = f"/v1/namespaces/{segment(namespace)}"
+
+    async def begin(self, sandbox: str, kind: SnapshotType = "filesystem") -> str:
+        """Begin to take a snapshot of a sandbox, by its name or id; the snapshot's id."""
+        path = f"{self._root}/sandboxes/{segment(sandbox)}/snapshot"
+        answer = await self._transport.request("POST", path, body={"snapshot_type": kind})
+        return str(expect(answer, f"sandbox {sandbox}")["snapshot_id"])
+
+    async def take(self, sandbox: str, kind: SnapshotType = "filesystem", patience: float = PATIENCE) -> SnapshotInfo:
+        """Take a snapshot, and wait until a sandbox can be created from it. Raises `Refused` if it fails, and
+        `TimeoutError` if it is not ready in time.
+        """
+        number, pause = await self.begin(sandbox, kind), PAUSE
+        async with asyncio.timeout(patience):
+            while (info := await self._get(number)).status not in READY:
+                if info.status not in ("in_progress", "replicating"):
+                    raise Refused(f"snapshot {number} of {sandbox}: {info.error or info.status}", status=200)
+                await asyncio.sleep(pause)
+                pause = min(2 * pause, 1.0)
+        return info
+
+    async def find(self, number: str) -> SnapshotInfo | None:
+        """The snapshot of that id; None if there is none."""
+        try:
+            return await self._get(number)
+        except NotFound:
+            return None
+
+    async def list(self, sandbox: str | None = None) -> list[SnapshotInfo]:
+        """All snapshots of the namespace, or those of one sandbox."""
+        path = f"{self._root}/snapshots" if sandbox is None else f"{self._root}/sandboxes/{segment(sandbox)}/snapshots"
+        answer = await self._transport.request("GET", path)
+        return [SnapshotInfo.read(each) for each in expect(answer, "the list of snapshots")["snapshots"]]
+
+    async def delete(self, number: str) -> None:
+        """Delete a snapshot. One that is gone already is fine. Raises `Conflict` while it is in use."""
+        answer = await self._transport.request("DELETE", self._of(number))
+        if answer.status != 404:
+            expect(answer, f"snapshot {number}")
+
+    async def _get(self, number: str) -> SnapshotInfo:
+        return SnapshotInfo.read(expect(await self._transport.request("GET", self._of(number)), f"snapshot {number}"))
+
+    def _of(self, number: str) -> str:
+        return f"{self._root}/snapshots/{segment(number)}"

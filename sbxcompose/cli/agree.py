@@ -1,0 +1,22 @@
+"""A question before what destroys data, where there is somebody to ask."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+
+async def agree(sandboxes: Sequence[str]) -> bool:
+    """Whether these sandboxes may be replaced: the answer `y` on a terminal; nobody there means no."""
+    if not (sys.stdin is not None and sys.stdin.isatty() and sys.stderr.isatty()):
+        return False
+    from sbxcompose.engine.one_off import read_fd
+
+    what = f"sandbox {sandboxes[0]}" if len(sandboxes) == 1 else f"sandboxes {', '.join(sandboxes)}"
+    differs, it = ("differs", "it") if len(sandboxes) == 1 else ("differ", "them")
+    print(
+        f"{what} {differs} from the file; replace {it}? Their data is lost. [y/N] ", end="", file=sys.stderr, flush=True
+    )
+    async for line in read_fd(0):
+        return line.strip().lower() in (b"y", b"yes")
+    return False

@@ -1,0 +1,82 @@
+"""`sbxcompose doctor`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from sbxcompose.cli.context import Shell
+from sbxcompose.cli.options import json_option
+
+if TYPE_CHECKING:
+    from sbxcompose.engine.checks import Check
+    from sbxcompose.spec.project import Project
+
+
+@click.command("doctor")
+@json_option
+@click.pass_obj
+def command(shell: Shell, as_json: bool) -> int:
+    """Say what is configured, whether each provider answers, and what to do about each problem.
+
+    Keys are never shown, at most their last four characters. Exit code 3 when something is wrong.
+    """
+    from sbxcompose.cli.running import run_simply
+    from sbxcompose.engine.check_cloud import check_cloud
+    from sbxcompose.engine.check_local import check_local
+    from sbxcompose.engine.checks import Health
+
+    project, found = _project(shell)
+    found += check_local()
+    wanted = project is not None and project.provider == "tensorlake"
+    found += run_simply(lambda: check_cloud(wanted=wanted))
+    good = not any(each.health is Health.BAD for each in found)
+    if as_json:
+        shell.print_json({"good": good, "checks": [each.to_json() for each in found]})
+    else:
+        for line in _lines(shell, found):
+            shell.print(line)
+    return 0 if good else 3
+
+
+def _project(shell: Shell) -> tuple[Project | None, list[Check]]:
+    """The project here, if there is one, and what is to be said of it."""
+    from sbxcompose.engine.checks import Check, Health, failed
+    from sbxcompose.errors import InvalidSpec, SbxError, SpecNotFound
+
+    try:
+        project = shell.project()
+    except SpecNotFound:
+        return None, [Check("project", "file", Health.NOTE, "no project here", "`sbxcompose --help` says what one is")]
+    except InvalidSpec as error:
+        text = f"{error.message}: {error.mistakes[0].message}" if error.mistakes else error.message
+        return None, [Check("project", "file", Health.BAD, text, "`sbxcompose config` shows each mistake in its place")]
+    except SbxError as error:
+        return None, [failed("project", "file", error)]
+    return project, [
+        Check("project", "file", Health.GOOD, ", ".join(project.files)),
+        Check("project", "name", Health.GOOD, f"{project.name}, at the provider {project.provider}"),
+    ]
+
+
+def _lines(shell: Shell, found: list[Check]) -> list[str]:
+    """A heading a section, a line a finding, the way out below it."""
+    from sbxcompose.engine.checks import Health
+
+    marks = {
+        Health.GOOD: shell.out.green("ok  "),
+        Health.NOTE: shell.out.yellow("note"),
+        Health.BAD: shell.out.red("bad "),
+    }
+    width = max(len(each.name) for each in found)
+    lines: list[str] = []
+    section = None
+    for each in found:
+        if each.section != section:
+            section = each.section
+            lines.append(shell.out.bold(section))
+        lines.append(f"  {marks[each.health]} {each.name:{width}}  {each.text}")
+        if each.fix is not None:
+            lines.append(f"  {'':{width + 6}} {shell.out.cyan('hint:')} {each.fix}")
+    return lines

@@ -1,0 +1,22 @@
+"""Sandboxes that exist and do not run: what a command cannot see of them, and the way out."""
+
+from __future__ import annotations
+
+from sbxcompose.errors import UsageError
+from sbxcompose.plan.observed import Observed, ObservedSandbox, SandboxState
+
+
+def asleep(observed: Observed, what: str) -> list[str]:
+    """A line for each suspended sandbox; `what` says what that means."""
+    return [
+        f"sandbox {each.name} is suspended: {what}; `sbxcompose unpause {each.name}` wakes it"
+        for each in observed.sandboxes
+        if each.state is SandboxState.SUSPENDED and not each.rows
+    ]
+
+
+def not_running(sandbox: ObservedSandbox) -> UsageError:
+    """The error of a command that needs a sandbox to run."""
+    if sandbox.state is SandboxState.SUSPENDED:
+        return UsageError(f"sandbox {sandbox.name} is suspended", hint=f"`sbxcompose unpause {sandbox.name}` wakes it")
+    return UsageError(f"sandbox {sandbox.name} does not exist yet", hint="`sbxcompose up` creates it")

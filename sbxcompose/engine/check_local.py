@@ -1,0 +1,117 @@
+"""Whether this machine is fit for the provider `local`, and whether its host runs. Starts nothing."""
+
+from __future__ import annotations
+
+import os
+import resource
+import shutil
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+
+from sbxcompose import __version__
+from sbxcompose.engine.checks import Check, Health, failed
+from sbxcompose.errors import SbxError
+from sbxcompose.host import launch, paths
+
+SECTION = "local"
+LITTLE_DISK = 1024**3
+"""Bytes that should be free where logs are kept."""
+FEW_FILES = 1024
+"""Descriptors: each process that runs costs the host three or four."""
+
+_check = partial(Check, SECTION)
+
+
+def check_local() -> list[Check]:
+    """All findings, in the order in which they matter."""
+    found = [*_directory("state", paths.state_directory), *_directory("socket", paths.socket_path)]
+    if not any(each.health is Health.BAD for each in found):
+        found += _host()
+    return [*found, *_disk(), files_limit(*resource.getrlimit(resource.RLIMIT_NOFILE)), *_kernel(), _groups()]
+
+
+def _directory(name: str, find: Callable[[], Path]) -> Iterator[Check]:
+    try:
+        yield _check(name, Health.GOOD, str(find()))
+    except SbxError as error:
+        yield failed(SECTION, name, error)
+
+
+def _host() -> Iterator[Check]:
+    try:
+        status = launch.status()
+    except SbxError as error:
+        yield failed(SECTION, "host", error)
+        return
+    if status is None:
+        yield _check("host", Health.GOOD, "does not run; the first command that needs it starts it")
+        return
+    tcp = f", also on {status['tcp']}" if status.get("tcp") else ""
+    text = f"answers: version {status['version']}, {status['running_processes']} processes running{tcp}"
+    yield _check("host", Health.GOOD, text)
+    if status["version"] != __version__:
+        yield _check(
+            "version",
+            Health.NOTE,
+            f"the host that runs is version {status['version']}, this is {__version__}",
+            "`sbxcompose host stop` when nothing runs; the next command starts the new one",
+        )
+
+
+def _disk() -> Iterator[Check]:
+    try:
+        directory = paths.state_directory()
+        yield disk_space(directory, shutil.disk_usage(directory).free)
+    except (OSError, SbxError):
+        return  # said with the directory
+
+
+def disk_space(directory: Path, free: int) -> Check:
+    """How much is free where the logs are."""
+    text = f"{free / 1024**3:.1f} GiB free in {directory}"
+    if free >= LITTLE_DISK:
+        return _check("disk", Health.GOOD, text)
+    return _check("disk", Health.BAD, text, "make room, or set SBXCOMPOSE_STATE_DIR to a directory with more of it")
+
+
+def files_limit(soft: int, hard: int) -> Check:
+    """How many descriptors a process may have. (`RLIM_INFINITY` is less than zero.)"""
+    unlimited = resource.RLIM_INFINITY
+    most = hard if hard != unlimited else "unlimited"
+    text = f"{soft if soft != unlimited else 'unlimited'} open files, {most} at most"
+    if soft >= FEW_FILES or soft == unlimited:
+        return _check("limits", Health.GOOD, text)
+    return _check(
+        "limits", Health.NOTE, text, f"`ulimit -n {FEW_FILES}` before the host is started, for many processes"
+    )
+
+
+def _kernel() -> Iterator[Check]:
+    from sbxcompose.host.keeper.kernel import become_subreaper
+
+    if become_subreaper():
+        yield _check("subreaper", Health.GOOD, "what strays from its process is found when that ends")
+    else:
+        fix = "use a Linux kernel of 3.4 or newer, without a filter on prctl"
+        yield _check("subreaper", Health.BAD, "the kernel refuses; what strays would be left behind", fix)
+    try:
+        os.close(os.pidfd_open(os.getpid()))
+        yield _check("pidfd", Health.GOOD, "ends of processes are seen without polling")
+    except OSError as error:
+        yield _check("pidfd", Health.BAD, f"the kernel refuses: {error.strerror}", "use Linux 5.3 or newer")
+
+
+def _groups() -> Check:
+    """Control groups are a help, not a need: nobody is worse off without, but memory limits are not kept."""
+    try:
+        own = Path("/proc/self/cgroup").read_text(encoding="utf-8")
+    except OSError:
+        own = ""
+    path = next((line[3:] for line in own.splitlines() if line.startswith("0::")), None)
+    if path is None:
+        return _check("cgroups", Health.NOTE, "no control groups of version 2")
+    directory = Path("/sys/fs/cgroup") / path.lstrip("/")
+    if os.access(directory, os.W_OK):
+        return _check("cgroups", Health.GOOD, f"{directory} is ours to use")
+    return _check("cgroups", Health.NOTE, f"{directory} is not ours to use")

@@ -1,0 +1,70 @@
+"""Sandboxes put to sleep and woken, outside of any plan: `pause` and `unpause`."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from enum import StrEnum
+
+from sbxcompose.engine.providers import Provider
+from sbxcompose.errors import SbxError, UnknownName
+from sbxcompose.spec.project import Project, Sandbox
+
+
+class Change(StrEnum):
+    """What became of a sandbox; completes "app has been …"."""
+
+    PAUSED = "paused"
+    RESUMED = "resumed"
+    NOTHING = "nothing"
+    MISSING = "missing"
+
+
+Told = Callable[[Sandbox, Change | SbxError], None]
+
+
+def chosen(project: Project, names: Sequence[str]) -> list[Sandbox]:
+    """The sandboxes that `names` mean, by their names in the file; all, if there are none. Raises `UnknownName`."""
+    known = {each.name: each for each in project.sandboxes}
+    for name in names:
+        if name not in known:
+            raise UnknownName("sandbox", name, known)
+    return [known[name] for name in dict.fromkeys(names)] if names else list(known.values())
+
+
+async def pause(provider: Provider, sandboxes: Sequence[Sandbox], told: Told) -> bool:
+    """Suspend them side by side; whether none failed. `told` is called for each as it is done."""
+    return await _change(provider, sandboxes, told, provider.suspend, "suspended", Change.PAUSED)
+
+
+async def unpause(provider: Provider, sandboxes: Sequence[Sandbox], told: Told) -> bool:
+    """Resume them side by side; whether none failed."""
+    return await _change(provider, sandboxes, told, provider.resume, "running", Change.RESUMED)
+
+
+async def _change(
+    provider: Provider,
+    sandboxes: Sequence[Sandbox],
+    told: Told,
+    change: Callable[[Sandbox], Awaitable[object]],
+    wanted: str,
+    done: Change,
+) -> bool:
+    async def outcome(sandbox: Sandbox) -> Change:
+        info = await provider.find(sandbox)
+        if info is None:
+            return Change.MISSING
+        if info.status == wanted:
+            return Change.NOTHING
+        await change(sandbox)
+        return done
+
+    async def one(sandbox: Sandbox) -> bool:
+        try:
+            told(sandbox, await outcome(sandbox))
+        except SbxError as error:
+            told(sandbox, error)
+            return False
+        return True
+
+    return all(await asyncio.gather(*(one(each) for each in sandboxes)))

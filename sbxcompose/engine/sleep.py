@@ -1,0 +1,59 @@
+"""Sandboxes that are on their way: waited for until they run, or sleep (contract, section 2.5)."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+
+from sbxcompose.api.lifecycle import Lifecycle
+from sbxcompose.api.models import SandboxInfo
+from sbxcompose.errors import Conflict, NotFound, Refused, Unreachable
+from sbxcompose.spec.project import Sandbox
+
+PATIENCE = 300.0
+"""Seconds that a sandbox may take to get there."""
+FIRST_PAUSE = 0.05
+LONGEST_PAUSE = 2.0
+"""Seconds between two looks: a fifth of the time waited so far, between these two."""
+
+
+async def suspend(lifecycle: Lifecycle, sandbox: Sandbox) -> None:
+    """Put the sandbox to sleep and wait until it is. Raises `Refused` where the provider will not."""
+    await _ask(lambda: lifecycle.suspend(sandbox.full_name))
+    await until(lifecycle, sandbox.full_name, "suspended")
+
+
+async def resume(lifecycle: Lifecycle, sandbox: Sandbox) -> SandboxInfo:
+    """Wake the sandbox and wait until it runs."""
+    await _ask(lambda: lifecycle.resume(sandbox.full_name))
+    return await until(lifecycle, sandbox.full_name, "running")
+
+
+async def _ask(call: Callable[[], Awaitable[bool]]) -> None:
+    """Begin a transition; where one is under way already, or the answer was lost, the state will tell."""
+    try:
+        await call()
+    except (Conflict, Unreachable):
+        return
+
+
+async def until(lifecycle: Lifecycle, name: str, status: str) -> SandboxInfo:
+    """Wait until the sandbox has that status. Raises `NotFound` if it is gone, `Refused` if it never gets there."""
+    begun = time.monotonic()
+    while True:
+        info = await lifecycle.find(name)
+        if info is None:
+            raise NotFound(f"sandbox {name} is gone", status=404)
+        if info.status == status:
+            return info
+        waited = time.monotonic() - begun
+        if info.status == "terminated" or waited > PATIENCE:
+            raise Refused(f"sandbox {name} is {info.status}, not {status}{_why(info)}", status=0)
+        await asyncio.sleep(min(max(waited / 5, FIRST_PAUSE), LONGEST_PAUSE))
+
+
+def _why(info: SandboxInfo) -> str:
+    reasons = (info.termination_reason, info.pending_reason)
+    words = next((each for each in reasons if each), None)
+    return f": {words}" if words else ""

@@ -1,0 +1,71 @@
+"""What the control plane's routes share: both forms of their paths, how a sandbox is shown (contract, section 1.2)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from sbxcompose.api.models import SandboxInfo, ShortInfo
+from sbxcompose.host.sandbox import Sandbox
+from sbxcompose.host.sandboxes import EXTENSIONS, Sandboxes
+
+SOON = 0.5
+"""Seconds that a change is waited for unasked: it usually takes milliseconds, and a client that polls asks only after a
+second whether it is over.
+"""
+
+Endpoint = Callable[[Request], Coroutine[Any, Any, Response]]
+
+
+def routes(table: Sequence[tuple[str, str, Endpoint]]) -> list[Route]:
+    """Routes of (method, path, endpoint), namespaced and flat."""
+    forms = ("/v1/namespaces/{namespace}", "")
+    return [Route(form + path, endpoint, methods=[method]) for form in forms for method, path, endpoint in table]
+
+
+def sandboxes_of(request: Request) -> Sandboxes:
+    """All sandboxes of the host."""
+    sandboxes: Sandboxes = request.state.sandboxes
+    return sandboxes
+
+
+def live_sandbox(request: Request) -> Sandbox:
+    """The live sandbox that the path names. Raises `Problem`."""
+    return sandboxes_of(request).live(request.path_params["sandbox"])
+
+
+def namespace_of(request: Request) -> str:
+    """The namespace in the path; in the flat form the default one."""
+    return str(request.path_params.get("namespace", "default"))
+
+
+def long_form(request: Request, info: SandboxInfo) -> dict[str, Any]:
+    """A sandbox as one sees it who has come this way (contract, section 2.3)."""
+    live = info.status != "terminated"
+    reachable = live and info.status != "pending"
+    return {
+        **info.write(),
+        "file_systems": info.file_systems or [],  # the newest clients take no null
+        "sandbox_url": request.state.url if reachable else None,
+        "extensions": EXTENSIONS if live else [],
+    }
+
+
+def short_form(request: Request, info: SandboxInfo) -> dict[str, Any]:
+    """A new sandbox (contract, section 2.4); one that could not begin has failed."""
+    failed = info.status == "terminated"
+    words = info.error_details.get("error") if isinstance(info.error_details, dict) else None
+    short = ShortInfo(
+        sandbox_id=info.id,
+        status="failed" if failed else info.status,
+        name=info.name,
+        reason=(words or info.termination_reason) if failed else None,
+        termination_reason=info.termination_reason,
+        error_details=info.error_details,
+        sandbox_url=request.state.url if info.status == "running" else None,
+    )
+    return short.write()

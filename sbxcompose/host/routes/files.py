@@ -1,0 +1,123 @@
+"""The daemon's file routes (contract, section 4).
+
+A name need not be text: its bytes come percent-encoded, and go to the file system as they are. Contents are never in
+memory as a whole, and the disk is waited for in threads.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import AsyncGenerator, Callable
+from functools import partial
+from typing import TypeVar
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from sbxcompose.host import files, users
+from sbxcompose.host.files import CHUNK, NotAFile, Reading
+from sbxcompose.host.problems import Problem
+from sbxcompose.host.routes.common import query_bytes, sandbox_of
+from sbxcompose.host.stream import StreamAnswer
+from sbxcompose.host.upload import Upload
+
+T = TypeVar("T")
+
+
+class _Named:
+    """The file that a request names, and what to do with it."""
+
+    def __init__(self, request: Request) -> None:
+        sandbox = sandbox_of(request)
+        self.given = query_bytes(request, "path") or b""
+        self.path = files.resolve(self.given, sandbox.info.project_directory or users.resolve(None).home)
+
+    async def do(self, work: Callable[[], T]) -> T:
+        """What `work` gives, in a thread. Raises `Problem`."""
+        try:
+            return await asyncio.to_thread(work)
+        except (OSError, NotAFile) as error:
+            raise files.problem(error, self.given) from None
+
+
+async def get(request: Request) -> StreamAnswer | Response:
+    """GET /files: a stream of known length, or for files that do not tell (below /proc), one that just ends."""
+    named = _Named(request)
+    reading = await named.do(lambda: Reading(named.path))
+    try:
+        if request.method == "HEAD":
+            reading.close()
+            return Response(headers={"content-length": str(reading.size)}, media_type=OCTETS)
+        first = await named.do(reading.read)
+    except BaseException:
+        reading.close()
+        raise
+    size = _size(reading, first)
+    length = {} if size is None else {"content-length": str(size)}
+    contents = _contents(named, reading, first, size)
+    return StreamAnswer(contents, OCTETS, headers=length, end=lambda: asyncio.to_thread(reading.close))
+
+
+def _size(reading: Reading, first: bytes) -> int | None:
+    if len(first) < CHUNK:
+        return len(first)
+    return reading.size if reading.size > CHUNK else None
+
+
+async def _contents(named: _Named, reading: Reading, piece: bytes, size: int | None) -> AsyncGenerator[bytes, None]:
+    """The file as long as it was when it was opened: what is appended meanwhile is not part of the answer."""
+    left = size
+    try:
+        while piece and left != 0:
+            piece = piece if left is None else piece[:left]
+            yield piece
+            left = None if left is None else left - len(piece)
+            piece = await asyncio.to_thread(reading.read)
+        if left:
+            raise OSError(f"{left} bytes have gone while it was being sent")
+    except OSError as error:  # too late for an answer: the client sees the stream break off
+        print(f"{files.show(named.path)}: {error}", file=sys.stderr)
+        raise
+
+
+async def put(request: Request) -> Response:
+    """PUT /files: the file is as it was until all has come."""
+    named = _Named(request)
+    upload = await named.do(lambda: Upload(named.path))
+    try:
+        async for piece in request.stream():
+            if piece:
+                await named.do(partial(upload.write, piece))
+        await named.do(upload.commit)
+    finally:
+        await asyncio.to_thread(upload.close)
+    return Response(status_code=204)
+
+
+async def delete(request: Request) -> Response:
+    """DELETE /files. A directory is refused with 500, as the contract has it."""
+    named = _Named(request)
+    try:
+        await named.do(lambda: files.delete(named.path))
+    except Problem as problem:
+        problem.status = 500 if problem.code == "IS_DIRECTORY" else problem.status
+        raise
+    return Response(status_code=204)
+
+
+async def list_directory(request: Request) -> Response:
+    """GET /files/list."""
+    named = _Named(request)
+    return Response(await named.do(lambda: files.listing(named.path, named.given)), media_type="application/json")
+
+
+OCTETS = "application/octet-stream"
+
+ROUTES = [
+    Route("/api/v1/files", get),
+    Route("/api/v1/files", put, methods=["PUT"]),
+    Route("/api/v1/files", delete, methods=["DELETE"]),
+    Route("/api/v1/files/list", list_directory),
+]

@@ -1,0 +1,72 @@
+"""The control plane's routes that take a sandbox from one state to another, or make more of it (contract, sections 2.1,
+2.5 and 2.11).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from sbxcompose.api.models import SandboxStatus
+from sbxcompose.host.messages import MAX_MILLIS
+from sbxcompose.host.problems import Problem
+from sbxcompose.host.routes.common import query_number
+from sbxcompose.host.routes.control import SOON, live_sandbox, long_form, routes, sandboxes_of, short_form
+from sbxcompose.host.routes.sandboxes import LONGEST_WAIT, made, made_status
+from sbxcompose.host.sandbox import Sandbox
+
+MOST_COPIES = 100
+
+
+async def suspend(request: Request) -> Response:
+    """POST P/sandboxes/{id or name}/suspend?wait_ms=N."""
+    sandbox = live_sandbox(request)
+    return await _change(request, sandbox, "suspended")
+
+
+async def resume(request: Request) -> Response:
+    """POST P/sandboxes/{id or name}/resume?wait_ms=N."""
+    sandbox = live_sandbox(request)
+    return await _change(request, sandbox, "running")
+
+
+async def _change(request: Request, sandbox: Sandbox, wanted: SandboxStatus) -> Response:
+    """202 if it has begun, and 200 if it was so before, or is so within `wait_ms`."""
+    wait_ms = query_number(request, "wait_ms", 0, MAX_MILLIS)
+    if sandbox.status == wanted and not sandbox.in_transition:
+        return _answer(request, sandbox, 200)
+    begin = sandbox.begin_to_suspend if wanted == "suspended" else sandbox.begin_to_resume
+    begin()
+    with suppress(TimeoutError):
+        async with asyncio.timeout((SOON * 1000 if wait_ms is None else wait_ms) / 1000):
+            await sandbox.until(lambda: not sandbox.in_transition or sandbox.ending is not None)
+    if sandbox.ending is not None:
+        raise Problem(409, f"sandbox {sandbox.info.id} is being terminated", "SANDBOX_TERMINATED")
+    reached = sandbox.status == wanted and not sandbox.in_transition
+    return _answer(request, sandbox, 200 if reached and wait_ms is not None else 202)
+
+
+def _answer(request: Request, sandbox: Sandbox, status: int) -> Response:
+    return JSONResponse(long_form(request, sandbox.info), status)
+
+
+async def copy(request: Request) -> Response:
+    """POST P/sandboxes/{id or name}/copy?times=N: answered when the copies run."""
+    source = live_sandbox(request)
+    times = query_number(request, "times", 1, MOST_COPIES) or 1
+    copies = sandboxes_of(request).copy(source, times)
+    await made(copies, LONGEST_WAIT)
+    told = [short_form(request, each.info) for each in copies]
+    return JSONResponse({"source_sandbox_id": source.info.id, "sandboxes": told}, made_status(copies))
+
+
+ROUTES = routes(
+    [
+        ("POST", "/sandboxes/{sandbox}/suspend", suspend),
+        ("POST", "/sandboxes/{sandbox}/resume", resume),
+        ("POST", "/sandboxes/{sandbox}/copy", copy),
+    ]
+)

@@ -1,0 +1,396 @@
+"""The provider `tensorlake` where there is nothing but the contract: no extension of ours, TCP, a key."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.cli import (
+    test_cli_bad_starts,
+    test_cli_control,
+    test_cli_exec_run,
+    test_cli_logs,
+    test_cli_up_attached,
+    test_cli_up_changes,
+    test_cli_up_detached,
+    test_cli_wait,
+)
+from tests.cli.conftest import CloudSbx
+from tests.cli.looking import FOREVER, pids, refused, rows
+from tests.support.command import Sbx
+from tests.support.plain_cloud import KEY
+
+THE_SAME: list[Callable[[Sbx], None]] = [
+    test_cli_up_detached.test_up_starts_in_the_order_of_needs_and_down_stops_in_the_reverse,
+    test_cli_up_detached.test_a_second_up_says_that_nothing_is_to_be_done_and_touches_nothing,
+    test_cli_up_detached.test_a_needed_failure_holds_up_what_needs_it_and_nothing_else,
+    test_cli_up_detached.test_sandboxes_are_kept_apart_and_names_told_apart,
+    test_cli_up_detached.test_what_ignores_sigterm_is_killed_once_its_grace_is_over,
+    test_cli_up_changes.test_start_first_stops_the_old_one_only_once_the_new_one_is_ready,
+    test_cli_up_changes.test_two_ups_at_once_start_nothing_twice,
+    test_cli_up_attached.test_abort_on_exit_stops_the_others,
+    test_cli_up_attached.test_ctrl_c_stops_only_what_was_named,
+    test_cli_up_attached.test_an_attached_up_shows_what_already_runs_and_stops_it,
+    test_cli_control.test_down_terminate_ends_the_sandbox_and_its_records,
+    test_cli_logs.test_tail_counts_the_lines_of_both_streams_together,
+    test_cli_logs.test_since_a_moment,
+    test_cli_logs.test_follow_goes_on_across_a_restart_and_over_new_processes,
+    test_cli_logs.test_follow_shows_the_end_of_a_line_once_it_is_there,
+    test_cli_logs.test_logs_are_merged_in_the_order_of_time_over_processes,
+    test_cli_exec_run.test_exec_ends_what_the_command_leaves_behind,
+    test_cli_exec_run.test_run_brings_up_what_is_needed_and_runs_the_process_once,
+    test_cli_wait.test_a_failure_ends_the_wait_with_the_last_lines_and_with_who_is_held_up,
+    test_cli_wait.test_wait_waits_for_what_another_command_has_started,
+    test_cli_bad_starts.test_attached_up_names_what_cannot_be_started,
+]
+WEB = f"processes:\n  web: {{command: 'echo here; {FOREVER}', ready_when: {{log: here}}}}\n"
+
+
+@pytest.mark.parametrize("test", THE_SAME, ids=lambda test: str(test.__name__).removeprefix("test_"))
+def test_the_same_as_on_this_machine(cloud: CloudSbx, test: Callable[[Sbx], None]) -> None:
+    test(cloud)
+    assert not [each for each in cloud.plain.requests if re.search("/(batch|watch)", each)]
+
+
+def test_down_suspends_and_up_resumes(cloud: CloudSbx) -> None:
+    cloud.write(WEB)
+    cloud.run("up", "-d")
+    down = cloud.run("down")
+    assert "web stopped" in down.stderr
+    name = f"{cloud.project.name}-main"
+    assert cloud.plain.status(name) == "suspended"
+    assert "sandbox main is suspended" in cloud.run("ps").stderr
+    assert "unpause main" in cloud.run("logs").stderr
+    assert "is suspended" in refused(cloud, "exec", "web", "true", code=2)
+    assert "nothing to do" in cloud.run("down").stderr
+    assert cloud.plain.status(name) == "suspended", "none of these has woken it"
+    up = cloud.run("up", "-d", "--wait")
+    assert "web started" in up.stderr
+    assert cloud.plain.status(name) == "running"
+
+
+def test_what_is_paused_here_stands_still_and_goes_on(sbx: Sbx) -> None:
+    sbx.write("processes: {web: {command: 'i=0; while :; do i=$$((i + 1)); echo $$i > count; sleep 0.01; done'}}\n")
+    sbx.run("up", "-d")
+    before = pids(sbx)
+    assert sbx.run("pause").stderr == "main paused\n"
+    assert "is suspended" in refused(sbx, "exec", "web", "true", code=2)
+    assert sbx.run("unpause").stderr == "main resumed\n"
+    assert pids(sbx) == before
+
+
+def test_pause_and_unpause(cloud: CloudSbx) -> None:
+    cloud.write(WEB)
+    assert "does not exist" in cloud.run("pause").stderr
+    cloud.run("up", "-d")
+    before = pids(cloud)
+    assert cloud.run("pause").stderr == "main paused\n"
+    assert cloud.run("pause", "main").stderr == "main is paused already\n"
+    assert cloud.run("unpause").stderr == "main resumed\n"
+    assert cloud.run("unpause").stderr == "main is not paused\n"
+    assert pids(cloud) == before
+    assert "no sandbox named `nonsense`" in refused(cloud, "pause", "nonsense", code=2)
+
+
+def test_down_terminate_deletes_a_suspended_sandbox_too(cloud: CloudSbx) -> None:
+    cloud.write(WEB)
+    cloud.run("up", "-d")
+    cloud.run("down")
+    cloud.run("down", "--terminate")
+    assert any(each.startswith("DELETE /v1/namespaces/default/sandboxes/") for each in cloud.plain.requests)
+    assert cloud.run("ps").stderr == ""
+
+
+def test_a_sandbox_is_made_as_the_file_says(cloud: CloudSbx) -> None:
+    cloud.write("""
+sandboxes:
+  app:
+    image: ubuntu-24
+    resources: {cpus: 2, memory: 2gb, disk: 20gb}
+    ports: [8080, 8081]
+    workspace: /workspace
+    processes: {web: {command: exec sleep 1000}}
+""")
+    cloud.run("up", "-d")
+    (made,) = cloud.plain.created
+    assert made["image"] == "ubuntu-24"
+    assert made["resources"] == {"cpus": 2.0, "memory_mb": 2048, "disk_mb": 20480}
+    assert made["exposed_ports"] == [8080, 8081]
+    assert re.fullmatch(r"p[0-9]+-app", made["name"])
+
+
+def test_another_image_needs_a_new_sandbox_and_that_is_asked_for(cloud: CloudSbx) -> None:
+    text = "sandboxes: {app: {image: IMAGE, processes: {web: {command: exec sleep 1000}}}}\n"
+    cloud.write(text.replace("IMAGE", "one"))
+    cloud.run("up", "-d")
+    before = pids(cloud)
+    cloud.write(text.replace("IMAGE", "two"))
+    said = cloud.run("up", "-d").stderr
+    assert "differs from the file in `image`" in said
+    assert "--recreate-sandboxes" in said
+    assert pids(cloud) == before
+    cloud.run("up", "-d", "--recreate-sandboxes")
+    assert [each["image"] for each in cloud.plain.created] == ["one", "two"]
+    assert pids(cloud) != before
+
+
+def test_ports_that_are_added_to_the_file_are_given_to_the_sandbox(cloud: CloudSbx) -> None:
+    text = "sandboxes: {app: {ports: [PORTS], processes: {web: {command: exec sleep 1000}}}}\n"
+    cloud.write(text.replace("PORTS", "8080"))
+    cloud.run("up", "-d")
+    before = pids(cloud)
+    cloud.write(text.replace("PORTS", "8080, 8081"))
+    assert "1. update sandbox app: ports differ from the file" in cloud.run("plan").stdout
+    cloud.run("up", "-d")
+    assert [each for each in cloud.plain.requests if each.startswith("PATCH")]
+    assert "nothing to do" in cloud.run("up", "-d").stderr
+    assert pids(cloud) == before
+
+
+@pytest.mark.parametrize("answer,image", [("y", "two"), ("n", "one"), ("", "one")])
+def test_on_a_terminal_it_asks_before_it_replaces_a_sandbox(cloud: CloudSbx, answer: str, image: str) -> None:
+    text = "sandboxes: {app: {image: IMAGE, processes: {web: {command: exec sleep 1000}}}}\n"
+    cloud.write(text.replace("IMAGE", "one"))
+    cloud.run("up", "-d")
+    cloud.write(text.replace("IMAGE", "two"))
+    with cloud.start("up", "-d", terminal=True) as up:
+        up.wait_for(r"data is lost.*\[y/N\]")
+        up.press(answer + "\n")
+        assert up.wait().code == 0
+    assert cloud.plain.created[-1]["image"] == image
+
+
+def test_a_process_has_the_sandboxs_environment_and_not_the_shells(cloud: CloudSbx) -> None:
+    cloud.write("processes: {web: {command: 'echo [$$OF_SHELL] [$$OF_FILE]', env: {OF_FILE: file}, restart: never}}\n")
+    cloud.run("up", "--wait", env={"OF_SHELL": "shell"})
+    assert cloud.run("logs").stdout == "web | [] [file]\n"
+
+
+def test_setup_runs_once_for_a_sandbox_and_again_when_it_changes(cloud: CloudSbx) -> None:
+    text = "sandboxes: {app: {setup: ['echo COUNT >> setup.log'], processes: {web: {command: exec sleep 1000}}}}\n"
+    cloud.write(text.replace("COUNT", "one"))
+    cloud.run("up", "-d", "--wait")
+    cloud.run("down")
+    cloud.run("up", "-d", "--wait")
+    assert (cloud.project / "setup.log").read_text() == "one\n"
+    cloud.write(text.replace("COUNT", "two"))
+    cloud.run("up", "-d", "--wait")
+    assert (cloud.project / "setup.log").read_text() == "one\ntwo\n"
+
+
+def test_every_line_once_and_in_order_while_connections_break(cloud: CloudSbx) -> None:
+    """Attached: 20 000 lines on both streams while all connections are cut again and again."""
+    (cloud.project / "lines.py").write_text(
+        "import sys\nfor n in range(20000):\n    print(n, flush=n % 500 == 0, file=(sys.stdout, sys.stderr)[n % 2])\n"
+    )
+    cloud.write("processes: {many: {command: python3 lines.py, restart: never}, late: {command: exec sleep 1000}}\n")
+    with cloud.start("up", "--no-log-prefix") as up:
+        for count in range(1, 6):
+            up.wait_for(rf"\n{count * 1000}\n")
+            cloud.plain.cut()
+        up.wait_for(r"\n19999\n")
+        up.wait_for(r"\n19998\n")
+        up.interrupt()
+        done = up.wait()
+    shown = [int(line) for line in done.stdout.splitlines() if line.isdigit()]
+    assert [n for n in shown if n % 2 == 0] == list(range(0, 20000, 2))
+    assert [n for n in shown if n % 2 == 1] == list(range(1, 20000, 2))
+
+
+def test_the_stop_signal_and_the_grace_of_the_file_are_kept_from_outside(cloud: CloudSbx) -> None:
+    cloud.write("""
+processes:
+  polite: {command: "trap 'echo got INT; exit 0' INT; echo here; while :; do sleep 0.01; done", stop: {signal: INT}}
+  deaf: {command: "trap '' TERM; echo here; while :; do sleep 0.01; done", stop: {grace: 100ms}}
+""")
+    cloud.run("up", "-d", "--wait")
+    with cloud.start("logs", "-f") as logs:
+        logs.wait_for("here", count=2)
+        cloud.run("stop")
+        logs.wait_for("polite \\| got INT")
+    assert pids(cloud) == {}
+    assert {name: row["status"] for name, row in rows(cloud).items()}["deaf"] == "stopped"
+
+
+def test_a_run_that_cannot_be_told_from_others_is_refused(cloud: CloudSbx) -> None:
+    cloud.write("""
+processes:
+  web: {command: "echo crash; exit 3", restart: {policy: on_failure, max_restarts: 3, initial_backoff: 1ms}}
+""")
+    cloud.run("up", code=1)
+    said = refused(cloud, "logs", "--run", "2", "web", code=3)
+    assert "run 2 of web" in said
+    assert "only the latest, 4" in said
+    assert cloud.run("logs", "--run", "4").stdout == "web | crash\n"
+    assert cloud.run("logs").stdout == "web | crash\n" * 4
+
+
+def test_rows_are_not_asked_for_while_nobody_waits_for_a_change(cloud: CloudSbx) -> None:
+    def looks() -> int:
+        return cloud.plain.requests.count("GET /api/v1/processes")
+
+    cloud.write(WEB)
+    cloud.run("up", "-d")
+    with cloud.start("exec", "web", "sh", "-c", "echo on; read _; echo off") as command:
+        command.wait_for("on")
+        before = looks()
+        cloud.run("exec", "web", "sleep", "0.3")
+        assert looks() == before + 1, "each command looks once"
+        command.press("\n")
+        command.wait_for("off")
+    assert looks() == before + 1
+
+
+def test_a_start_whose_answer_is_lost_is_looked_for_before_it_is_made_again(cloud: CloudSbx) -> None:
+    cloud.write(WEB)
+    cloud.run("up", "-d")
+    cloud.run("stop")
+    cloud.plain.lose = "POST /api/v1/processes$"
+    cloud.run("up", "-d", "--wait")
+    assert not cloud.plain.lose
+    assert [row["run"] for row in rows(cloud).values()] == [1]
+    assert len(pids(cloud)) == 1
+
+
+class TestErrors:
+    """A clear word for each: what, where, the way out; never the key."""
+
+    def said(self, cloud: CloudSbx, *command: str, code: int = 3, **env: str) -> str:
+        cloud.write(WEB)
+        done = cloud.run(*(command or ("ps",)), code=code, env=env)
+        everything = done.stdout + done.stderr
+        assert KEY not in everything
+        assert "Traceback" not in everything
+        assert "hint:" in everything
+        return everything
+
+    def test_a_wrong_key(self, cloud: CloudSbx) -> None:
+        said = self.said(cloud, TENSORLAKE_API_KEY="nonsense-and-longer-than-sixteen")
+        assert f"{cloud.plain.address} does not accept the key: the key is unknown" in said
+        assert "comes from TENSORLAKE_API_KEY" in said
+        assert "sixteen" not in said
+
+    def test_no_key(self, cloud: CloudSbx) -> None:
+        said = self.said(cloud, TENSORLAKE_API_KEY="", TENSORLAKE_API_URL="https://api.invalid")
+        assert "no key for https://api.invalid" in said
+        assert "set TENSORLAKE_API_KEY" in said
+
+    def test_a_name_that_cannot_be_resolved(self, cloud: CloudSbx) -> None:
+        assert "`sandbox.invalid` cannot be resolved" in self.said(cloud, TENSORLAKE_API_URL="https://api.invalid")
+
+    def test_nobody_there(self, cloud: CloudSbx) -> None:
+        said = self.said(cloud, TENSORLAKE_API_URL="http://127.0.0.1:1")
+        assert "http://127.0.0.1:1 does not answer" in said
+        assert "host serve --port 1" in said
+
+    def test_no_tls_there(self, cloud: CloudSbx) -> None:
+        said = self.said(cloud, TENSORLAKE_API_URL=cloud.plain.address.replace("http:", "https:"))
+        assert "no TLS connection" in said
+
+    def test_no_url(self, cloud: CloudSbx) -> None:
+        assert "TENSORLAKE_API_URL: `nonsense` is no address" in self.said(cloud, TENSORLAKE_API_URL="nonsense")
+
+    def test_too_many_requests(self, cloud: CloudSbx) -> None:
+        cloud.plain.refuse["GET .*/sandboxes/"] = 429, {"Retry-After": "120"}, b'{"error":"slow down"}'
+        said = self.said(cloud)
+        assert "too many requests: slow down" in said
+        assert "try again in 120 s" in said
+
+    def test_a_redirect_is_not_followed(self, cloud: CloudSbx) -> None:
+        cloud.plain.refuse["GET .*/sandboxes/"] = 307, {"Location": "https://evil.example/"}, b""
+        assert "redirects to https://evil.example/; that is not followed" in self.said(cloud)
+
+    def test_a_server_that_is_not_ready(self, cloud: CloudSbx) -> None:
+        cloud.plain.refuse["GET .*/sandboxes/"] = 503, {}, b'{"error":"deploying"}'
+        assert "deploying" in self.said(cloud)
+        assert len(cloud.plain.requests) == 3, "a read is tried again"
+
+    def test_an_answer_that_makes_no_sense(self, cloud: CloudSbx) -> None:
+        cloud.plain.refuse["GET .*/sandboxes/"] = 200, {}, b"<html>"
+        cloud.write(WEB)
+        assert "is not JSON" in cloud.run("ps", code=3).stderr
+
+    def test_a_sandbox_somewhere_else_does_not_get_the_key(self, cloud: CloudSbx) -> None:
+        cloud.write(WEB)
+        cloud.run("up", "-d")
+        cloud.plain.sandbox_url = "https://elsewhere.example"
+        said = self.said(cloud)
+        assert "is said to be at https://elsewhere.example" in said
+        assert "TENSORLAKE_SANDBOX_PROXY_URL" in said
+        cloud.plain.sandbox_url = None
+
+
+def test_a_proxy_that_was_named_is_used_where_the_answer_names_no_trusted_place(cloud: CloudSbx) -> None:
+    cloud.write(WEB)
+    cloud.plain.sandbox_url = "https://elsewhere.example"
+    cloud.run("up", "-d", env={"TENSORLAKE_SANDBOX_PROXY_URL": cloud.plain.address})
+    cloud.plain.sandbox_url = None
+    assert set(pids(cloud)) == {"web"}
+
+
+def test_a_daemon_without_supervision_is_found_out_and_what_it_started_ended(cloud: CloudSbx) -> None:
+    cloud.plain.managed = False
+    cloud.write(WEB)
+    said = cloud.run("up", "-d", code=1).stderr
+    assert "its daemon does not supervise processes" in said
+    assert pids(cloud) == {}
+
+
+def test_over_tls_with_a_certificate_that_is_trusted(https_cloud: CloudSbx, certificate: Path) -> None:
+    https_cloud.env["SSL_CERT_FILE"] = str(certificate)
+    https_cloud.write(WEB + f"  other: {{command: {FOREVER}}}\n")
+    https_cloud.run("up", "-d", "--wait")
+    assert https_cloud.run("logs").stdout == "web   | here\n"
+    assert (
+        https_cloud.run("exec", "web", "sh", "-c", "cat; exit 7", stdin="passed on\n", code=7).stdout == "passed on\n"
+    )
+    with https_cloud.start("up", "--no-log-prefix") as up:
+        up.wait_for("everything runs already")
+        https_cloud.plain.cut()
+        https_cloud.run("restart", "web")
+        up.wait_for("(?m)^here$")
+        up.interrupt()
+        assert up.wait().code == 130
+    https_cloud.run("down", "--terminate")
+
+
+def test_over_tls_with_a_certificate_that_nobody_trusts(https_cloud: CloudSbx) -> None:
+    https_cloud.write(WEB)
+    said = https_cloud.run("ps", code=3).stderr
+    assert "its certificate is not trusted (self-signed certificate" in said
+    assert "SSL_CERT_FILE" in said
+
+
+class TestDoctor:
+    def test_all_is_well(self, cloud: CloudSbx) -> None:
+        cloud.write(WEB)
+        said = cloud.run("doctor").stdout
+        assert f"{cloud.plain.address} (from TENSORLAKE_API_URL)" in said
+        assert f"…{KEY[-4:]} (from TENSORLAKE_API_KEY)" in said
+        assert "accepts the key" in said
+        assert KEY not in said
+
+    def test_what_is_wrong_has_a_way_out(self, cloud: CloudSbx) -> None:
+        cloud.write(WEB)
+        done = cloud.run("doctor", "--json", code=3, env={"TENSORLAKE_API_KEY": "nonsense"})
+        assert done.json["good"] is False
+        (bad,) = [each for each in done.json["checks"] if each["health"] == "bad"]
+        assert bad["section"] == "tensorlake"
+        assert "does not accept the key" in bad["text"]
+        assert "TENSORLAKE_API_KEY" in bad["fix"]
+
+    def test_without_a_project_and_a_key(self, dry: Sbx) -> None:
+        found = {(each["section"], each["name"]): each for each in dry.run("doctor", "--json").json["checks"]}
+        assert found["project", "file"]["health"] == "note"
+        assert found["local", "host"]["text"].startswith("does not run")
+        assert found["tensorlake", "key"]["health"] == "note"
+
+    def test_a_directory_that_others_can_read(self, dry: Sbx) -> None:
+        directory = dry.project / "open"
+        directory.mkdir(mode=0o755)
+        done = dry.run("doctor", code=3, env={"SBXCOMPOSE_STATE_DIR": str(directory)})
+        assert f"{directory} is open to other users" in done.stdout
+        assert f"chmod 700 {directory}" in done.stdout

@@ -1,0 +1,85 @@
+"""The provider `tensorlake` with `host serve --port` as a stand-in: TCP, a key, our extensions, no file of the host."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+import pytest
+
+from tests.cli.looking import FOREVER, json_lines, order_of, pids, rows
+from tests.support.command import Sbx
+from tests.support.home import MARKER
+
+KEY = "another-key-for-tests-987"
+
+
+@pytest.fixture
+def tcp(sbx_alone: Sbx) -> Iterator[Sbx]:
+    """The command with a host that it reaches over TCP alone; its own directories are others."""
+    serving = sbx_alone.start("host", "serve", "--port", "0", "--key", KEY)
+    address = re.search(r"http://127\.0\.0\.1:\d+", serving.wait_for(r"http://127\.0\.0\.1:\d+"))
+    assert address
+    elsewhere = sbx_alone.project.parent / "elsewhere"
+    env = {
+        **sbx_alone.env,
+        "SBXCOMPOSE_STATE_DIR": str(elsewhere / "s"),
+        "SBXCOMPOSE_RUNTIME_DIR": str(elsewhere / "r"),
+        "TENSORLAKE_API_URL": address[0],
+        "TENSORLAKE_API_KEY": KEY,
+    }
+    yield Sbx(sbx_alone.project, sbx_alone.home, env)
+    assert not elsewhere.exists(), "nothing of the local host was needed"
+
+
+def shop(tcp: Sbx) -> str:
+    """A chain whose processes carry the test's marker, which they do not inherit."""
+    return f"""
+provider: tensorlake
+sandboxes:
+  main:
+    workspace: {tcp.project}
+    env: {{{MARKER}: {tcp.home.marker}}}
+    processes:
+      db: {{command: "echo is up; {FOREVER}", ready_when: {{log: is up}}}}
+      job: {{command: "printf 'caf\\\\351 no end'", restart: never, depends_on: [db]}}
+      web: {{command: "echo at your service; {FOREVER}", depends_on: {{job: completed}}}}
+"""
+
+
+def test_everything_over_tcp(tcp: Sbx) -> None:
+    tcp.write(shop(tcp))
+    up = tcp.run("up", "-d", "--wait")
+    order_of(up.stderr, "db is ready", "job started", "web started")
+    assert tcp.run("up", "-d").stderr == "nothing to do, 3 unchanged\n"
+    assert {name: row["status"] for name, row in rows(tcp).items()} == {
+        "db": "running",
+        "job": "completed",
+        "web": "running",
+    }
+    assert sorted(tcp.run("logs", "--no-log-prefix", "db", "web").stdout.splitlines()) == ["at your service", "is up"]
+    assert tcp.run("exec", "web", "sh", "-c", "cat; exit 3", stdin="as it is", code=3).stdout == "as it is"
+    before = pids(tcp)
+    tcp.run("restart", "web")
+    assert rows(tcp)["web"]["run"] == 2
+    assert tcp.run("logs", "--run", "1", "web").stdout == "web | at your service\n"
+    assert pids(tcp)["db"] == before["db"]
+    assert "web is running" in tcp.run("why", "web").stdout
+    assert "web stopped" in tcp.run("down").stderr
+    assert "sandbox main is suspended" in tcp.run("ps").stderr
+    assert "web started" in tcp.run("up", "-d").stderr
+    tcp.run("down", "--terminate")
+    assert tcp.run("ps", "--json").json == [] or pids(tcp) == {}
+
+
+def test_attached_over_tcp(tcp: Sbx) -> None:
+    tcp.write(shop(tcp))
+    with tcp.start("up", "--json") as up:
+        up.wait_for("at your service")
+        tcp.run("restart", "web")
+        up.wait_for("at your service", count=2)
+        up.interrupt()
+        done = up.wait()
+    assert done.code == 130
+    assert {each.get("run") for each in json_lines(done.stdout) if each.get("process") == "web"} - {None} == {1, 2}
+    tcp.run("down", "--terminate")

@@ -1,0 +1,321 @@
+"""Workspaces, snapshots and copies in a real host (contract, sections 2.1, 2.2 and 2.5)."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import stat
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.live.host.hosts import Box, LiveHost, client_of, ended
+from tests.live.host.test_host_suspension import status, suspend, workspace
+
+
+def ask(host: LiveHost, method: str, path: str, **more: Any) -> Any:
+    """The body of a good answer."""
+    answer = host.http.request(method, path, **more)
+    assert answer.status_code < 300, answer.text
+    return answer.json()
+
+
+def take(host: LiveHost, name: str = "box", **body: str) -> dict[str, Any]:
+    """A snapshot that has been taken, or has failed."""
+    answer = host.http.post(f"/sandboxes/{name}/snapshot", json=body or None)
+    assert answer.status_code == 202, answer.text
+    return wait_for(host, answer.json()["snapshot_id"])
+
+
+def wait_for(host: LiveHost, number: str) -> dict[str, Any]:
+    while (snapshot := ask(host, "GET", f"/snapshots/{number}"))["status"] == "in_progress":
+        pass
+    found: dict[str, Any] = snapshot
+    return found
+
+
+def finish(box: Box, script: str) -> list[str]:
+    """Run a script in a sandbox; its lines."""
+    row = box.shell(script)
+    box.wait(row["pid"], ended)
+    return box.lines(row["pid"])
+
+
+def refused(answer: httpx.Response) -> tuple[int, str]:
+    return answer.status_code, answer.json().get("code")
+
+
+def test_a_sandbox_has_a_directory_of_its_own_where_its_processes_begin(host: LiveHost) -> None:
+    box, other = host.box(), host.box("other")
+    home = workspace(host)
+    assert finish(box, "pwd; echo mine > note") == [str(home)]
+    assert finish(other, "ls") == []
+    assert stat.S_IMODE(home.stat().st_mode) == 0o700
+    (home / "sub").mkdir()
+    row = box.begin("pwd", working_dir="sub")
+    box.wait(row["pid"], ended)
+    assert box.lines(row["pid"]) == [str(home / "sub")]
+    host.http.delete("/sandboxes/box")
+    assert not home.exists()
+
+
+def test_one_with_a_project_works_there_and_has_no_other(host: LiveHost, tmp_path: Path) -> None:
+    box = host.box(project_directory=str(tmp_path))
+    assert finish(box, "pwd") == [str(tmp_path)]
+    assert ask(host, "GET", "/sandboxes/box")["workspace_directory"] is None
+    answer = host.http.post("/sandboxes/box/snapshot")
+    assert refused(answer) == (400, "UNSUPPORTED")
+    assert str(tmp_path) in answer.json()["error"]
+    assert refused(host.http.post("/sandboxes/box/copy")) == (400, "UNSUPPORTED")
+    host.http.delete("/sandboxes/box")
+    assert tmp_path.exists()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="switches users, which needs root")
+def test_who_runs_as_another_user_begins_at_home(host: LiveHost) -> None:
+    box = host.box()
+    row = box.begin("pwd", user="daemon")
+    box.wait(row["pid"], ended)
+    assert box.lines(row["pid"]) == [pwd.getpwnam("daemon").pw_dir]
+
+
+def test_a_snapshot_keeps_what_there_was(host: LiveHost) -> None:
+    box = host.box(image="mine", resources={"cpus": 2, "memory_mb": 2048})
+    finish(box, "echo before > note; mkdir d; ln -s ../note d/link; printf '#!/bin/sh\\necho ran' > run; chmod 755 run")
+    snapshot = take(host)
+    assert (snapshot["status"], snapshot["sandbox_id"], snapshot["snapshot_type"]) == (
+        "completed",
+        box.id,
+        "filesystem",
+    )
+    assert snapshot["size_bytes"] == len("before\n#!/bin/sh\necho ran")
+    assert (snapshot["base_image"], snapshot["error"]) == ("mine", None)
+    finish(box, "echo after > note; rm -r d")
+    restored = host.box("restored", snapshot_id=snapshot["id"])
+    assert finish(restored, "cat note d/link; ./run") == ["before", "before", "ran"]
+    info = ask(host, "GET", "/sandboxes/restored")
+    assert (info["image"], info["resources"]["cpus"], info["resources"]["memory_mb"]) == ("mine", 2, 2048)
+    assert finish(box, "cat note") == ["after"]
+
+
+def test_snapshots_are_listed_outlive_their_sandbox_and_are_deleted(host: LiveHost) -> None:
+    box, other = host.box(), host.box("other")
+    mine = [take(host)["id"], take(host)["id"]]
+    others = take(host, "other")["id"]
+    listed = [each["id"] for each in ask(host, "GET", "/snapshots")["snapshots"]]
+    assert listed == [*mine, others]
+    for path in ("/sandboxes/box", f"/v1/namespaces/default/sandboxes/{box.id}"):
+        assert [each["id"] for each in ask(host, "GET", f"{path}/snapshots")["snapshots"]] == mine
+    host.http.delete("/sandboxes/other")
+    assert [each["id"] for each in ask(host, "GET", f"/sandboxes/{other.id}/snapshots")["snapshots"]] == [others]
+    host.kill("server")
+    assert ask(host, "GET", f"/snapshots/{others}")["status"] == "completed"
+    assert host.http.delete(f"/snapshots/{others}").status_code == 200
+    assert refused(host.http.delete(f"/snapshots/{others}")) == (404, "SNAPSHOT_NOT_FOUND")
+    assert refused(host.http.get(f"/snapshots/{others}")) == (404, "SNAPSHOT_NOT_FOUND")
+    assert sorted(each.name for each in (host.home.state / "snapshots").iterdir()) == sorted(mine)
+
+
+def test_nothing_runs_while_a_snapshot_is_taken_so_that_files_agree(host: LiveHost) -> None:
+    box = host.box()
+    writes = "i=0; while :; do i=$((i+1)); for f in a b; do echo $i > t; mv t $f; done; [ $i = 1 ] && echo up; done"
+    pid = box.shell(writes, "web")["pid"]
+    box.wait_for_line("web", "up")
+    for _ in range(5):
+        snapshot = take(host)
+        files = host.home.state / "snapshots" / snapshot["id"] / "files"
+        first, second = (int((files / each).read_text()) for each in ("a", "b"))
+        assert first - second in (0, 1)
+    assert status(host) == "running"
+    row = box.row("web")
+    assert (row["pid"], row["status"]) == (pid, "running")
+
+
+def test_a_suspended_sandbox_is_kept_as_it_is(host: LiveHost) -> None:
+    box = host.box()
+    finish(box, "echo it > note")
+    box.shell("exec sleep 1000", "web")
+    suspend(host)
+    snapshot = take(host)
+    assert snapshot["status"] == "completed"
+    assert status(host) == "suspended"
+    assert finish(host.box("restored", snapshot_id=snapshot["id"]), "cat note") == ["it"]
+
+
+def test_memory_is_kept_only_where_there_is_none(host: LiveHost) -> None:
+    box = host.box()
+    assert take(host, snapshot_type="memory")["snapshot_type"] == "memory"
+    box.shell("exec sleep 1000", "web")
+    answer = host.http.post("/sandboxes/box/snapshot", json={"snapshot_type": "memory"})
+    assert refused(answer) == (400, "UNSUPPORTED")
+    assert "memory of running processes" in answer.json()["error"]
+    assert refused(host.http.post("/sandboxes/box/copy")) == (400, "UNSUPPORTED")
+    assert host.http.post("/sandboxes/box/snapshot", json={"snapshot_type": "x"}).status_code == 422
+    assert host.http.post("/sandboxes/nope/snapshot").status_code == 404
+
+
+def test_copies_have_the_files_and_a_life_of_their_own(host: LiveHost) -> None:
+    box = host.box(image="mine")
+    finish(box, "echo it > note")
+    answer = ask(host, "POST", "/sandboxes/box/copy", params={"times": 3})
+    assert answer["source_sandbox_id"] == box.id
+    copies = [Box(host, each["sandbox_id"]) for each in answer["sandboxes"]]
+    assert len({each.id for each in copies}) == 3
+    assert all(each["status"] == "running" and each["name"] is None for each in answer["sandboxes"])
+    for number, copy in enumerate(copies):
+        assert finish(copy, f"cat note; echo {number} > note") == ["it"]
+        assert ask(host, "GET", f"/sandboxes/{copy.id}")["image"] == "mine"
+    assert finish(box, "cat note") == ["it"]
+    host.http.delete("/sandboxes/box")
+    assert finish(copies[2], "cat note") == ["2"]
+    for times in ("0", "x", "101"):
+        assert host.http.post(f"/sandboxes/{copies[0].id}/copy?times={times}").status_code == 400
+
+
+def test_an_entrypoint_is_a_process_of_the_sandbox(host: LiveHost) -> None:
+    box = host.box(entrypoint=["sh", "-c", "echo up; exec sleep 1000"])
+    (row,) = box.rows()
+    assert (row["command"], row["status"], row["managed"]) == ("sh", "running", None)
+    assert box.first_lines(row["pid"], 1) == ["up"]
+    assert ask(host, "GET", "/sandboxes/box")["entrypoint"] == ["sh", "-c", "echo up; exec sleep 1000"]
+
+
+def test_an_entrypoint_that_cannot_be_started_is_the_end(host: LiveHost) -> None:
+    answer = host.http.post("/sandboxes", json={"name": "box", "entrypoint": ["no-such-command"]})
+    assert answer.status_code == 422
+    short = answer.json()
+    assert (short["status"], short["reason"]) == ("failed", "command not found: no-such-command")
+    info = ask(host, "GET", f"/sandboxes/{short['sandbox_id']}")
+    assert (info["status"], info["termination_reason"]) == ("terminated", "Failure(EntrypointNotStarted)")
+    host.box("box")
+
+
+def test_who_does_not_wait_is_told_how_it_stands(host: LiveHost) -> None:
+    answer = host.http.post("/sandboxes", json={"name": "box", "wait": False})
+    assert (answer.status_code, answer.json()["status"]) == (202, "running")
+    answer = host.http.post("/sandboxes", json={"wait": False, "entrypoint": ["no-such-command"]})
+    assert answer.status_code == 202
+    while (info := ask(host, "GET", f"/sandboxes/{answer.json()['sandbox_id']}"))["status"] == "pending":
+        pass
+    assert info["error_details"]["error"] == "command not found: no-such-command"
+
+
+def fill(host: LiveHost) -> None:
+    """Give the sandbox so many files that to copy them takes a while."""
+    tree = workspace(host) / "tree"
+    for directory in range(8):
+        (tree / str(directory)).mkdir(parents=True)
+        for number in range(40):
+            (tree / str(directory) / str(number)).write_text("x" * 100)
+
+
+def test_a_snapshot_that_the_server_does_not_survive_has_failed(host: LiveHost) -> None:
+    box = host.box()
+    fill(host)
+    pid = box.shell("echo up; exec sleep 1000", "web")["pid"]
+    box.wait_for_line("web", "up")
+
+    def latest() -> dict[str, Any]:
+        found: dict[str, Any] = ask(host, "GET", "/sandboxes/box/snapshots")["snapshots"][-1]
+        return found
+
+    kill_in_the_middle(
+        host,
+        "/sandboxes/box/snapshot",
+        {},
+        under_way=lambda: status(host) == "snapshotting",
+        caught=lambda: bool(latest()["status"] == "failed"),
+    )
+    snapshot = latest()
+    assert (snapshot["status"], snapshot["error"]) == ("failed", "the host ended while it was being taken")
+    while status(host) != "running":
+        pass
+    row = box.row("web")
+    assert (row["pid"], row["status"]) == (pid, "running")
+    answer = host.http.post("/sandboxes", json={"snapshot_id": snapshot["id"]})
+    assert refused(answer) == (400, "SNAPSHOT_NOT_READY")
+    assert host.http.delete(f"/snapshots/{snapshot['id']}").status_code == 200
+
+
+def kill_in_the_middle(
+    host: LiveHost, path: str, body: dict[str, Any], under_way: Callable[[], bool], caught: Callable[[], bool]
+) -> None:
+    """Ask for something, and kill the server while it is under way; ask again if that was too late."""
+    while True:
+        asking = threading.Thread(target=begin_and_lose, args=(host, path, body))
+        asking.start()
+        while not (seen := under_way()) and asking.is_alive():
+            pass
+        if seen:
+            host.kill("server")
+        asking.join()
+        if seen and caught():
+            return
+
+
+def begin_and_lose(host: LiveHost, path: str, body: dict[str, Any]) -> None:
+    """Ask for something whose answer may be lost."""
+    try:
+        with client_of(host.path) as http:
+            http.post(path, json=body)
+    except httpx.TransportError:
+        pass
+
+
+def test_a_create_that_the_server_does_not_survive_has_failed(host: LiveHost) -> None:
+    host.box()
+    fill(host)
+    body = {"snapshot_id": take(host)["id"]}
+    pending: list[str] = []
+
+    def under_way() -> bool:
+        found = ask(host, "GET", "/sandboxes", params={"status": "pending"})["sandboxes"]
+        pending[:] = [each["id"] for each in found]
+        return bool(pending)
+
+    def caught() -> bool:
+        return status(host, pending[0]) != "running"
+
+    kill_in_the_middle(host, "/sandboxes", body, under_way, caught)
+    (number,) = pending
+    while (info := ask(host, "GET", f"/sandboxes/{number}"))["status"] != "terminated":
+        pass
+    assert info["termination_reason"] == "Failure(CreationInterrupted)"
+    assert [each.name for each in (host.home.state / "sandboxes" / number).iterdir()] == ["sandbox.json"]
+    assert finish(host.box("restored", snapshot_id=body["snapshot_id"]), "ls tree | wc -l") == ["8"]
+
+
+def test_a_snapshot_in_use_stays(host: LiveHost) -> None:
+    host.box()
+    fill(host)
+    number = take(host)["id"]
+    made = ask(host, "POST", "/sandboxes", json={"name": "restored", "snapshot_id": number, "wait": False})
+    if made["status"] == "pending":
+        answer = host.http.delete(f"/snapshots/{number}")
+        assert answer.status_code == 200 or refused(answer) == (409, "SNAPSHOT_IN_USE")
+    while status(host, "restored") == "pending":
+        pass
+    assert finish(Box(host, made["sandbox_id"]), "ls tree/7 | wc -l") == ["40"]
+
+
+def test_a_sandbox_that_is_being_made_can_be_ended(host: LiveHost) -> None:
+    host.box()
+    fill(host)
+    body = {"name": "restored", "snapshot_id": take(host)["id"], "wait": False}
+    number = ask(host, "POST", "/sandboxes", json=body)["sandbox_id"]
+    assert host.http.delete("/sandboxes/restored").status_code == 200
+    info = ask(host, "GET", f"/sandboxes/{number}")
+    assert (info["status"], info["outcome"]) == ("terminated", "Success(UserTerminated)")
+    assert [each.name for each in (host.home.state / "sandboxes" / number).iterdir()] == ["sandbox.json"]
+
+
+def test_a_sandbox_that_is_being_kept_is_ended_after_that(host: LiveHost) -> None:
+    host.box()
+    fill(host)
+    number = host.http.post("/sandboxes/box/snapshot").json()["snapshot_id"]
+    assert host.http.delete("/sandboxes/box").status_code == 200
+    assert wait_for(host, number)["status"] == "completed"

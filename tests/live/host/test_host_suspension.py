@@ -1,0 +1,338 @@
+"""Sandboxes held still and woken in a real host (contract, section 2.11)."""
+
+from __future__ import annotations
+
+import os
+import socket
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sbxcompose.host import launch
+from tests.live.host.hosts import LiveHost, client_of, ended, running, stopped
+from tests.support.home import wait_gone
+
+COUNTING = "i=0; echo up; while :; do i=$((i+1)); echo $i > count; done"
+SILENT_SERVER = (
+    "import http.server as h\n"
+    "class Good(h.BaseHTTPRequestHandler):\n"
+    "    def do_GET(self): self.send_response(200); self.end_headers()\n"
+    "    def log_message(self, *words): pass\n"
+    "h.HTTPServer(('127.0.0.1', {port}), Good).serve_forever()\n"
+)
+
+
+def state_of(pid: int) -> str:
+    """A process's state as the kernel has it: R, S, T, Z …"""
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+
+
+def wait_for_state(pid: int, *wanted: str) -> None:
+    """Wait until a process is in one of these states."""
+    while state_of(pid) not in wanted:
+        pass
+
+
+def status(host: LiveHost, name: str = "box") -> str:
+    """The sandbox's state; to ask for it wakes nobody."""
+    found: str = host.http.get(f"/sandboxes/{name}").json()["status"]
+    return found
+
+
+def change(host: LiveHost, word: str, name: str = "box", **query: int) -> int:
+    """Suspend or resume; the answer's status."""
+    return host.http.post(f"/sandboxes/{name}/{word}", params=query).status_code
+
+
+def suspend(host: LiveHost) -> None:
+    assert change(host, "suspend", wait_ms=10_000) == 200
+    assert status(host) == "suspended"
+
+
+def resume(host: LiveHost) -> None:
+    assert change(host, "resume", wait_ms=10_000) == 200
+    assert status(host) == "running"
+
+
+def let_time_pass(host: LiveHost, seconds: float) -> None:
+    """Wait by a process in another sandbox."""
+    clock = host.box(None, timeout_secs=0)
+    row = clock.begin("sleep", str(seconds), name="clock", restart={"policy": "never"})
+    clock.wait(row["pid"], ended)
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def workspace(host: LiveHost, name: str = "box") -> Path:
+    return Path(host.http.get(f"/sandboxes/{name}").json()["workspace_directory"])
+
+
+def test_everything_stands_still_and_goes_on_with_the_same_process_ids(host: LiveHost) -> None:
+    box = host.box()
+    box.shell(f"setsid sh -c 'echo $$ > left; {COUNTING}' & sleep 1000 & echo $! > child; wait", "web")
+    box.wait_for_line("web", "up")
+    pids = [box.row("web")["pid"], *(int((workspace(host) / each).read_text()) for each in ("left", "child"))]
+    suspend(host)
+    for pid in pids:
+        wait_for_state(pid, "T")
+    before = (workspace(host) / "count").read_text()
+    let_time_pass(host, 0.2)
+    assert (workspace(host) / "count").read_text() == before
+    assert {state_of(pid) for pid in pids} == {"T"}
+    resume(host)
+    for pid in pids:
+        wait_for_state(pid, "R", "S", "D")
+    row = box.row("web")
+    assert (row["pid"], row["managed"]["restart_count"]) == (pids[0], 0)
+    while (workspace(host) / "count").read_text() == before:
+        pass
+
+
+def test_the_answers_of_suspend_and_resume(host: LiveHost) -> None:
+    host.box()
+    assert [change(host, "suspend"), change(host, "suspend"), status(host)] == [202, 200, "suspended"]
+    assert [change(host, "resume"), change(host, "resume"), status(host)] == [202, 200, "running"]
+    assert change(host, "suspend", wait_ms=0) in (200, 202)
+    for word in ("suspend", "resume"):
+        assert change(host, word, "nope") == 404
+        assert host.http.post(f"/sandboxes/box/{word}?wait_ms=x").status_code == 400
+    unnamed = host.box(None)
+    answer = host.http.post(f"/sandboxes/{unnamed.id}/suspend")
+    assert (answer.status_code, answer.json()["code"]) == (400, "EPHEMERAL")
+    host.http.delete("/sandboxes/box")
+    assert change(host, "resume") == 404
+
+
+def test_a_suspension_waits_for_what_is_being_ended_and_nobody_resumes_it_meanwhile(host: LiveHost) -> None:
+    box = host.box()
+    script = "trap 'echo > asked; read line < gate; exit 0' TERM; mkfifo gate; echo up; while :; do sleep 0.01; done"
+    box.shell(script, "web")
+    box.wait_for_line("web", "up")
+    stopping = threading.Thread(target=box.delete, args=("web",), kwargs={"grace_ms": 50_000})
+    stopping.start()
+    while not (workspace(host) / "asked").exists():
+        pass
+    answered = [change(host, "suspend", wait_ms=0), change(host, "resume"), change(host, "suspend", wait_ms=0)]
+    assert answered == [202, 409, 202]
+    assert status(host) == "suspending"
+    (workspace(host) / "gate").write_text("now\n")
+    stopping.join()
+    suspend(host)
+
+
+def test_a_request_for_the_daemon_wakes_it(host: LiveHost) -> None:
+    box = host.box()
+    pid = box.shell("echo up; exec sleep 1000", "web")["pid"]
+    box.wait_for_line("web", "up")
+    suspend(host)
+    assert box.row("web")["pid"] == pid
+    assert status(host) == "running"
+    suspend(host)
+    assert box.ask("GET", "/health").status_code == 200
+    assert status(host) == "running"
+
+
+def test_many_requests_at_once_wake_it_once(host: LiveHost) -> None:
+    box = host.box()
+    box.shell("exec sleep 1000", "web")
+    suspend(host)
+    seen: list[int] = []
+
+    def ask() -> None:
+        with client_of(host.path) as http:
+            seen.append(http.get("/api/v1/processes", headers=box.headers).status_code)
+
+    threads = [threading.Thread(target=ask) for _ in range(16)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert seen == [200] * 16
+    assert status(host) == "running"
+
+
+def test_without_auto_resume_a_request_is_refused(host: LiveHost) -> None:
+    box = host.box(auto_resume=False)
+    suspend(host)
+    assert box.refused("GET", "/processes")[:2] == (409, "SANDBOX_NOT_RUNNING")
+    assert status(host) == "suspended"
+    assert host.http.patch("/sandboxes/box", json={"auto_resume": True}).status_code == 200
+    assert status(host) == "suspended"
+    assert box.rows() == []
+    assert status(host) == "running"
+
+
+def test_a_pause_between_restarts_does_not_pass(host: LiveHost) -> None:
+    box = host.box()
+    policy = {"initial_backoff_ms": 400, "max_backoff_ms": 400}
+    box.shell("echo run >> runs; exit 1", "web", restart=policy)
+    box.wait("web", lambda row: row["managed"]["status"] == "backing_off")
+    suspend(host)
+    before = (workspace(host) / "runs").read_text()
+    let_time_pass(host, 0.6)
+    assert (workspace(host) / "runs").read_text() == before
+    resume(host)
+    row = box.row("web")
+    assert row["managed"]["status"] == "backing_off" or (workspace(host) / "runs").read_text() != before
+    while (workspace(host) / "runs").read_text() == before:
+        pass
+
+
+def test_a_long_pause_goes_on_with_what_was_left_also_over_the_server_s_death(host: LiveHost) -> None:
+    box = host.box()
+    policy = {"initial_backoff_ms": 30_000, "max_backoff_ms": 30_000}
+    box.shell("exit 1", "web", restart=policy)
+    row = box.wait("web", lambda row: row["managed"]["status"] == "backing_off")
+    due = row["managed"]["next_restart_at"]
+    suspend(host)
+    let_time_pass(host, 0.2)
+    host.kill("server")
+    assert status(host) == "suspended"
+    resume(host)
+    managed = box.row("web")["managed"]
+    assert managed["status"] == "backing_off"
+    assert managed["next_restart_at"] >= due + 200
+    box.delete("web")
+    assert box.row("web")["managed"]["status"] == "stopped"
+
+
+def test_health_is_looked_at_anew(host: LiveHost) -> None:
+    box, port = host.box(), free_port()
+    check = {"type": "http", "port": port, "interval_ms": 20, "timeout_ms": 20, "failure_threshold": 2}
+    check["initial_delay_ms"] = 30_000
+    box.begin("python3", "-c", SILENT_SERVER.format(port=port), name="web", health_check=check)
+    box.wait("web", lambda row: row["managed"]["health_status"] == "healthy")
+    suspend(host)
+    let_time_pass(host, 0.3)
+    resume(host)
+    row = box.wait("web", lambda row: row["managed"]["health_status"] == "healthy")
+    assert (row["managed"]["restart_count"], row["managed"]["consecutive_health_failures"]) == (0, 0)
+
+
+def test_what_dies_while_held_still_is_started_again_only_afterwards(host: LiveHost) -> None:
+    box = host.box()
+    row = box.shell("echo run >> runs; exec sleep 1000", "web", restart={"initial_backoff_ms": 0})
+    box.wait("web", running)
+    while not (workspace(host) / "runs").exists():
+        pass
+    suspend(host)
+    os.kill(row["pid"], 9)
+    assert wait_gone([row["pid"]], 10)
+    let_time_pass(host, 0.2)
+    assert (workspace(host) / "runs").read_text() == "run\n"
+    resume(host)
+    again = box.wait("web", lambda row: row["managed"]["restart_count"] == 1 and running(row))
+    assert again["pid"] != row["pid"]
+
+
+@pytest.mark.parametrize("polite", [True, False])
+def test_the_end_of_a_suspended_sandbox_is_the_end_of_all_in_it(host: LiveHost, polite: bool) -> None:
+    box = host.box()
+    script = "trap 'echo bye > said; exit 0' TERM; " if polite else "trap '' TERM; "
+    row = box.shell(script + "(setsid sleep 1000 &); echo up; while :; do sleep 0.01; done", "web")
+    box.wait_for_line("web", "up")
+    suspend(host)
+    assert host.http.delete("/sandboxes/box").status_code == 200
+    assert wait_gone([row["pid"]], 0)
+    assert host.http.get(f"/sandboxes/{box.id}").json()["status"] == "terminated"
+
+
+@pytest.mark.parametrize("victim", ["server", "keeper"])
+def test_it_stays_suspended_when_a_part_of_the_host_dies(host: LiveHost, victim: str) -> None:
+    box = host.box()
+    row = box.shell("echo up; read line; echo got $line; exec sleep 1000", "web", stdin_mode="pipe")
+    box.wait_for_line("web", "up")
+    suspend(host)
+    host.kill(victim)
+    assert status(host) == "suspended"
+    wait_for_state(row["pid"], "T")
+    assert box.ask("POST", "/processes/web/stdin", content=b"it\n").status_code == 204
+    box.wait_for_line("web", "got it")
+    assert box.row("web")["pid"] == row["pid"]
+
+
+def test_a_suspension_under_way_is_completed_by_the_next_server(host: LiveHost) -> None:
+    box = host.box()
+    pids = [box.shell("exec sleep 1000", f"web-{number}")["pid"] for number in range(20)]
+    for _ in range(5):
+        with client_of(host.path) as http:
+            request = http.build_request("POST", "/sandboxes/box/suspend", params={"wait_ms": 0})
+            http.send(request)
+        host.kill("server")
+        while status(host) != "suspended":
+            pass
+        for pid in pids:
+            wait_for_state(pid, "T")
+        resume(host)
+    assert sorted(row["pid"] for row in box.rows()) == sorted(pids)
+
+
+def test_a_named_sandbox_that_nobody_uses_is_suspended(host: LiveHost) -> None:
+    box = host.box(timeout_secs=1)
+    row = box.shell("exec sleep 1000", "web")
+    while status(host) != "suspended":
+        pass
+    wait_for_state(row["pid"], "T")
+    assert box.row("web")["pid"] == row["pid"]
+    while status(host) != "suspended":
+        pass
+
+
+def test_a_stream_that_is_read_is_use(host: LiveHost) -> None:
+    box = host.box(timeout_secs=1)
+    box.shell("echo up; exec sleep 1000", "web")
+    path = "/api/v1/processes/web/output/follow"
+    with client_of(host.path) as http, http.stream("GET", path, headers=box.headers) as answer:
+        assert answer.status_code == 200
+        let_time_pass(host, 1.3)
+        assert status(host) == "running"
+    while status(host) != "suspended":
+        pass
+
+
+def test_a_name_turns_a_lifetime_into_a_time_of_idleness(host: LiveHost) -> None:
+    box = host.box(None, timeout_secs=1)
+    answer = host.http.patch(f"/sandboxes/{box.id}", json={"name": "box"})
+    assert (answer.status_code, answer.json()["name"]) == (200, "box")
+    while status(host) != "suspended":
+        pass
+    assert host.http.get("/sandboxes/box").json()["id"] == box.id
+
+
+def test_a_host_that_is_stopped_ends_what_is_held_still(host: LiveHost) -> None:
+    box = host.box()
+    row = box.shell("exec sleep 1000", "web")
+    suspend(host)
+    refused = host.http.post("/host/v1/stop", json={})
+    assert (refused.status_code, refused.json()["code"]) == (409, "RUNNING")
+    assert launch.stop(force=True)
+    assert wait_gone([row["pid"]], 0)
+
+
+def test_starts_that_meet_a_suspension_are_done_once(host: LiveHost) -> None:
+    box = host.box()
+    answers: list[Any] = []
+
+    def start(number: int) -> None:
+        with client_of(host.path) as http:
+            body = box.start_body("sleep", "1000", name=f"web-{number}")
+            answers.append(http.post("/api/v1/processes", headers=box.headers, json=body).status_code)
+
+    threads = [threading.Thread(target=start, args=(number,)) for number in range(12)]
+    for thread in threads:
+        thread.start()
+    for _ in range(4):
+        change(host, "suspend", wait_ms=5_000)
+    resume(host)
+    for thread in threads:
+        thread.join()
+    assert answers == [201] * 12
+    assert all(not stopped(row) for row in box.rows())
+    assert len(box.rows()) == 12

@@ -1,0 +1,233 @@
+"""A cloud as far as the contract goes: our host, with everything taken away that the contract does not have.
+
+`workspace` is the directory that its sandboxes have at /workspace, `env` what is in their environment. Without
+`managed` its daemons are of the kind that knows no supervision (contract, section 9).
+
+It listens on 127.0.0.1, asks for a key, and passes requests on to a host's Unix socket. What our host adds to answers
+is taken out, what it would understand in requests is, too, and its extensions are not there. Connections can be cut.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+import ssl
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import h11
+
+from sbxcompose.api.transport import Address, Stream, Transport
+from sbxcompose.errors import Unreachable
+from tests.live.host.hosts import client_of
+
+KEY = "a-key-for-tests-0123456789"
+_OURS = {"extensions", "project_directory", "workspace_directory", "run", "log", "stop_requested", "last_check"}
+_OURS_IN_REQUESTS = {"log", "stop_signal", "stop_grace_ms", "project_directory"}
+
+
+class PlainCloud:
+    """See the module. `address` is what TENSORLAKE_API_URL is set to."""
+
+    def __init__(
+        self, target: Path, *, workspace: Path | None = None, env: Mapping[str, str] | None = None, managed: bool = True
+    ) -> None:
+        self._target = target
+        self.tls: ssl.SSLContext | None = None
+        """Set before it serves: then it speaks https."""
+        self._workspace = workspace
+        self._env = dict(env or {})
+        self.managed = managed
+        self.requests: list[str] = []
+        self.refuse: dict[str, tuple[int, dict[str, str], bytes]] = {}
+        """Patterns of `METHOD path` -> an answer that is given instead: status, headers, body."""
+        self.lose: str | None = None
+        """A pattern: the answer to the next request that matches is not passed on, the connection breaks instead."""
+        self.created: list[dict[str, Any]] = []
+        """The bodies of the requests to create sandboxes."""
+        self.sandbox_url: str | None = None
+        """Where sandboxes are said to be, instead of here."""
+        self._writers: set[asyncio.StreamWriter] = set()
+        self._loop = asyncio.new_event_loop()
+        self._port = 0
+
+    @property
+    def address(self) -> str:
+        return f"https://localhost:{self._port}" if self.tls is not None else f"http://127.0.0.1:{self._port}"
+
+    @property
+    def environment(self) -> dict[str, str]:
+        return {"TENSORLAKE_API_URL": self.address, "TENSORLAKE_API_KEY": KEY}
+
+    def status(self, name: str) -> str:
+        """How a sandbox is, by the host's own words; asking does not wake it."""
+        with client_of(self._target) as host:
+            return str(host.get(f"/sandboxes/{name}").raise_for_status().json()["status"])
+
+    @contextmanager
+    def serving(self) -> Iterator[PlainCloud]:
+        """Serve in a thread of its own."""
+        ready = threading.Event()
+        thread = threading.Thread(target=self._run, args=[ready])
+        thread.start()
+        ready.wait()
+        try:
+            yield self
+        finally:
+            self._loop.call_soon_threadsafe(self._end.set)
+            thread.join()
+
+    def cut(self) -> None:
+        """Break every connection, whatever is on its way."""
+        done = threading.Event()
+
+        def abort() -> None:
+            for writer in self._writers:
+                writer.transport.abort()
+            done.set()
+
+        self._loop.call_soon_threadsafe(abort)
+        done.wait()
+
+    def _run(self, ready: threading.Event) -> None:
+        self._loop.run_until_complete(self._serve(ready))
+        self._loop.close()
+
+    async def _serve(self, ready: threading.Event) -> None:
+        self._end = asyncio.Event()
+        self._tasks: set[asyncio.Task[None]] = set()
+        server = await asyncio.start_server(self._accept, "127.0.0.1", 0, ssl=self.tls)
+        self._port = server.sockets[0].getsockname()[1]
+        ready.set()
+        await self._end.wait()
+        server.close()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.ensure_future(self._connection(reader, writer))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _connection(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._writers.add(writer)
+        upstream = Transport(Address(path=str(self._target)))
+        try:
+            with suppress(OSError, EOFError, Unreachable, h11.RemoteProtocolError):
+                await self._requests(reader, writer, upstream)
+        finally:
+            upstream.close()
+            self._writers.discard(writer)
+            writer.transport.abort()
+
+    async def _requests(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, upstream: Transport) -> None:
+        protocol = h11.Connection(h11.SERVER)
+        while True:
+            request, body = await _read_request(protocol, reader)
+            await self._answer(protocol, writer, upstream, request, body)
+            protocol.start_next_cycle()
+
+    async def _answer(
+        self,
+        protocol: h11.Connection,
+        writer: asyncio.StreamWriter,
+        upstream: Transport,
+        request: h11.Request,
+        body: bytes,
+    ) -> None:
+        method, path = request.method.decode(), request.target.decode()
+        headers = {key.decode(): value.decode() for key, value in request.headers}
+        self.requests.append(f"{method} {path}")
+        instead = next((each for pattern, each in self.refuse.items() if re.search(pattern, f"{method} {path}")), None)
+        if headers.get("authorization") != f"Bearer {KEY}":
+            instead = 401, {}, b'{"error":"the key is unknown"}'
+        if re.search(r"/api/v1/(batch|watch)|/host/v1/", path):
+            instead = 404, {}, b'{"error":"not found","code":"NOT_FOUND"}'
+        if instead is not None:
+            await _send(protocol, writer, instead[0], instead[1], instead[2])
+            return
+        label = headers.get("host", "").removesuffix(".local")
+        more = {"X-Tensorlake-Sandbox-Id": label} if headers.get("host", "").endswith(".local") else {}
+        path = re.sub(r"[?&](signal|grace_ms)=\d+", "", path)
+        doomed = self.lose is not None and re.search(self.lose, f"{method} {path}")
+        async with upstream.stream(method, path, headers=more, body=self._asked(path, body)) as answer:
+            if doomed:
+                self.lose = None
+                raise EOFError
+            if answer.header("content-type") == "text/event-stream":
+                await _pass_on(protocol, writer, answer)
+            else:
+                told = self._told(await answer.read())
+                await _send(protocol, writer, answer.status, {"content-type": "application/json"}, told)
+
+    def _asked(self, path: str, body: bytes) -> bytes:
+        """A request without what only our host understands."""
+        if not body or "/stdin" in path or "/files" in path:
+            return body
+        value = {key: each for key, each in json.loads(body).items() if key not in _OURS_IN_REQUESTS}
+        directory = value.get("working_dir") or ""
+        if path.endswith("/sandboxes"):
+            self.created.append(value)
+        if self._workspace is not None and directory.startswith("/workspace"):
+            value["working_dir"] = str(self._workspace) + directory.removeprefix("/workspace")
+        if "command" in value:
+            value["env"] = {**self._env, **value.get("env", {})}
+        if not self.managed and path.endswith("/processes"):
+            value = {key: each for key, each in value.items() if key not in ("name", "restart", "health_check")}
+        return json.dumps(value).encode()
+
+    def _told(self, body: bytes) -> bytes:
+        """An answer without what only our host says."""
+        return json.dumps(self._plain(json.loads(body))).encode() if body else body
+
+    def _plain(self, value: Any) -> Any:
+        if isinstance(value, list):
+            return [self._plain(each) for each in value]
+        if not isinstance(value, dict):
+            return value
+        kept = {key: self._plain(each) for key, each in value.items() if key not in _OURS}
+        here = self.sandbox_url or self.address
+        return {**kept, "sandbox_url": here} if kept.get("status") == "running" else kept
+
+
+async def _read_request(protocol: h11.Connection, reader: asyncio.StreamReader) -> tuple[h11.Request, bytes]:
+    request, body = None, b""
+    while True:
+        event = protocol.next_event()
+        if event is h11.NEED_DATA:
+            protocol.receive_data(await reader.read(1 << 16))
+        elif isinstance(event, h11.Request):
+            request = event
+        elif isinstance(event, h11.Data):
+            body += event.data
+        elif isinstance(event, h11.EndOfMessage) and request is not None:
+            return request, body
+        elif isinstance(event, h11.ConnectionClosed):
+            raise EOFError
+
+
+async def _send(
+    protocol: h11.Connection, writer: asyncio.StreamWriter, status: int, headers: dict[str, str], body: bytes
+) -> None:
+    fields = [*headers.items(), ("content-length", str(len(body)))]
+    if status == 204:
+        fields, body = [], b""
+    out = protocol.send(h11.Response(status_code=status, headers=fields)) or b""
+    out += protocol.send(h11.Data(data=body)) or b""
+    writer.write(out + (protocol.send(h11.EndOfMessage()) or b""))
+    await writer.drain()
+
+
+async def _pass_on(protocol: h11.Connection, writer: asyncio.StreamWriter, answer: Stream) -> None:
+    headers = [("content-type", "text/event-stream"), ("transfer-encoding", "chunked")]
+    writer.write(protocol.send(h11.Response(status_code=answer.status, headers=headers)) or b"")
+    async for chunk in answer.chunks():
+        writer.write(protocol.send(h11.Data(data=chunk)) or b"")
+        await writer.drain()
+    writer.write(protocol.send(h11.EndOfMessage()) or b"")
+    await writer.drain()

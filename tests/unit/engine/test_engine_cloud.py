@@ -1,0 +1,172 @@
+"""What a cloud is asked for, what of a sandbox differs from the file, and where its daemon is reached."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import ssl
+from typing import Any
+
+import pytest
+from msgspec.structs import replace
+
+from sbxcompose.api.addresses import parse_site
+from sbxcompose.api.https import explain
+from sbxcompose.api.models import ProcessInfo, SandboxInfo, millis
+from sbxcompose.api.settings import read_settings
+from sbxcompose.engine.cloud import CloudProvider, create_request, daemon_site, differences, updates
+from sbxcompose.errors import ConfigurationError, Refused
+from sbxcompose.spec.project import FileSystem, Network, Resources, Sandbox
+
+GIB = 1024**3
+BARE = Sandbox("app", "shop-app", ())
+INFO = SandboxInfo.read({"id": "x", "status": "running"})
+
+
+def body(sandbox: Sandbox) -> dict[str, Any]:
+    """What of the create request is not left to the provider."""
+    defaults = {"allow_unauthenticated_access": False, "auto_resume": True, "wait": True}
+    return {
+        key: value
+        for key, value in create_request(sandbox).write().items()
+        if value is not None and defaults.get(key) != value
+    }
+
+
+def test_a_bare_sandbox_is_asked_for_as_the_vendors_clients_do() -> None:
+    assert body(BARE) == {"name": "shop-app", "resources": {"cpus": 1.0, "memory_mb": 1024}}
+
+
+def test_everything_that_the_file_says_is_asked_for() -> None:
+    sandbox = replace(
+        BARE,
+        image="ubuntu",
+        resources=Resources(cpus=0.5, memory=2 * GIB + 1, disk=20 * GIB),
+        timeout=600,
+        network=Network(False, ("10.0.0.0/8",), ("example.com",)),
+        ports=(8080,),
+        file_systems=(FileSystem("fs1", "/data"), FileSystem("fs2", "/ro", read_only=True)),
+    )
+    assert body(sandbox) == {
+        "name": "shop-app",
+        "image": "ubuntu",
+        "resources": {"cpus": 0.5, "memory_mb": 2049, "disk_mb": 20480},
+        "timeout_secs": 600,
+        "network": {"allow_internet_access": False, "allow_out": ["10.0.0.0/8"], "deny_out": ["example.com"]},
+        "exposed_ports": [8080],
+        "file_systems": [
+            {"file_system_id": "fs1", "mount_path": "/data"},
+            {"file_system_id": "fs2", "mount_path": "/ro", "read_only": True},
+        ],
+    }
+
+
+def test_a_snapshot_brings_its_resources() -> None:
+    assert body(replace(BARE, snapshot="snap")) == {"name": "shop-app", "snapshot_id": "snap"}
+    assert body(replace(BARE, snapshot="snap", resources=Resources(cpus=2)))["resources"] == {"cpus": 2}
+
+
+def test_a_sandbox_that_is_as_the_file_says_does_not_differ() -> None:
+    sandbox = replace(BARE, image="one", resources=Resources(cpus=1, memory=GIB))
+    has = replace(INFO, image="one", resources={"cpus": 1.0, "memory_mb": 1024, "disk_mb": 10240}, file_systems=[])
+    assert differences(sandbox, has) == ()
+    assert differences(BARE, replace(INFO, image="whatever", resources={"cpus": 9})) == (), (
+        "the file says nothing of it"
+    )
+
+
+def test_each_key_that_differs_is_named() -> None:
+    sandbox = replace(
+        BARE, image="two", resources=Resources(memory=2 * GIB), file_systems=(FileSystem("fs1", "/data"),)
+    )
+    has = replace(INFO, image="one", resources={"cpus": 1.0, "memory_mb": 1024}, file_systems=[])
+    assert differences(sandbox, has) == ("image", "resources", "file_systems")
+
+
+def test_ports_and_network_can_be_given_to_a_sandbox_as_it_is() -> None:
+    sandbox = replace(BARE, ports=(80, 81), network=Network(deny_out=("10.0.0.0/8",)))
+    assert updates(sandbox, INFO) == ("ports", "network")
+    policy = {"allow_internet_access": True, "allow_out": [], "deny_out": ["10.0.0.0/8"]}
+    assert updates(sandbox, replace(INFO, exposed_ports=[81, 80], network=policy)) == ()
+    assert updates(BARE, replace(INFO, exposed_ports=[9], network=policy)) == (), "the file says nothing of it"
+    assert updates(replace(BARE, network=Network()), INFO) == ()
+
+
+def test_the_daemon_is_where_the_answer_says_or_at_the_proxy() -> None:
+    settings = read_settings({})
+    there = replace(INFO, sandbox_url="https://x.sandbox.tensorlake.ai")
+    assert str(daemon_site(settings, there)) == "https://x.sandbox.tensorlake.ai"
+    proxied = read_settings({"TENSORLAKE_SANDBOX_PROXY_URL": "https://proxy.example"})
+    assert str(daemon_site(proxied, INFO)) == "https://proxy.example"
+    assert str(daemon_site(proxied, replace(INFO, sandbox_url="https://evil.example"))) == "https://proxy.example"
+
+
+@pytest.mark.parametrize("url", [None, "https://evil.example", "http://127.0.0.1:1", "http://x.sandbox.tensorlake.ai"])
+def test_the_key_is_not_sent_where_nobody_named_a_place(url: str | None) -> None:
+    with pytest.raises(Refused) as caught:
+        daemon_site(read_settings({}), replace(INFO, sandbox_url=url))
+    assert "TENSORLAKE_SANDBOX_PROXY_URL" in (caught.value.hint or "")
+
+
+def test_without_a_key_there_is_no_cloud_but_perhaps_a_host_of_this_machine() -> None:
+    with pytest.raises(ConfigurationError, match="no key"):
+        CloudProvider(read_settings({}))
+    CloudProvider(read_settings({"TENSORLAKE_API_URL": "http://127.0.0.1:1"}))
+
+
+def grouped(error: Exception) -> Exception:
+    """As several attempts at several addresses end."""
+    outer = OSError("All connection attempts failed")
+    outer.__cause__ = ExceptionGroup("multiple connection attempts failed", [error])
+    return outer
+
+
+@pytest.mark.parametrize(
+    "error,words",
+    [
+        (socket.gaierror(-2, "Name or service not known"), "the name `x.example` cannot be resolved"),
+        (grouped(ConnectionRefusedError(111, "refused")), "the connection was refused"),
+        (ssl.SSLError(1, "WRONG_VERSION_NUMBER"), "no TLS connection"),
+        (TimeoutError("connect"), "no answer in time"),
+        (ValueError("something else"), "something else"),
+        (EOFError(), "EOFError"),
+    ],
+)
+def test_what_keeps_us_from_an_answer_has_words_and_a_way_out(error: Exception, words: str) -> None:
+    said, hint = explain(error, parse_site("https://x.example", "TEST"))
+    assert words in said
+    assert hint
+
+
+@pytest.mark.parametrize(
+    "value,expected",
+    [
+        (1795000000123, 1795000000123),
+        (1795000000, 1795000000000),
+        (1795000000.5, 1795000000500),
+        (1795000000123456, 1795000000123),
+        ("2026-11-18T09:06:40Z", 1794992800000),
+        ("2026-11-18T09:06:40.500+00:00", 1794992800500),
+        ("2026-11-18T09:06:40", 1794992800000),
+    ],
+)
+def test_moments_are_read_in_every_form(value: str | float, expected: int) -> None:
+    assert millis(value) == expected
+
+
+def test_a_strangers_row_is_read() -> None:
+    row = ProcessInfo.read(
+        {"pid": 1, "status": "running", "command": "x", "args": None, "started_at": 1795000000, "handle": None}
+    )
+    assert row.args == []
+    assert row.started_at == 1795000000000
+
+
+def test_a_strangers_sandbox_is_read_by_either_name_of_its_fields() -> None:
+    info = SandboxInfo.read({"sandbox_id": "x", "status": "running", "network_policy": {"allow_out": ["a"]}})
+    assert info.id == "x"
+    assert info.network == {"allow_out": ["a"]}
+
+
+def test_a_provider_closes_without_having_been_used() -> None:
+    asyncio.run(CloudProvider(read_settings({"TENSORLAKE_API_KEY": "k"})).close())

@@ -1,0 +1,120 @@
+"""What the contract's rows tell: logs, runs, ends; and how often they are asked for."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from sbxcompose.api.models import ProcessInfo
+from sbxcompose.api.record import Line
+from sbxcompose.engine.observe import read_row
+from sbxcompose.engine.plain_rows import (
+    Wanted,
+    as_it_began,
+    ended,
+    line_run,
+    log_of,
+    missed_end,
+    pause_after,
+    rows_with,
+    run_of,
+    told_apart,
+)
+from sbxcompose.plan.observed import Phase
+
+T = 1_795_000_000_000
+DIED = {"exit_code": None, "signal": 15, "oom_killed": False, "ended_at": T + 9}
+FAILED = {**DIED, "exit_code": 4, "signal": None}
+GOOD = {**DIED, "exit_code": 0, "signal": None}
+
+
+def row(name: str = "web.3f2a9c1d", **fields: Any) -> ProcessInfo:
+    managed = {
+        "id": name,
+        "name": name,
+        "status": fields.pop("managed", "running"),
+        "restart_count": fields.pop("restarts", 0),
+        "restart": {"policy": fields.pop("policy", "on_failure"), "max_restarts": fields.pop("most", None)},
+        "last_exit": fields.pop("last", None),
+        "last_error": fields.pop("error", None),
+        "health_status": fields.pop("health", "disabled"),
+    }
+    body = {"pid": 7, "handle": 1, "status": "running", "command": "x", "args": [], "started_at": T, **fields}
+    return ProcessInfo.read({**body, "managed": managed})
+
+
+def test_a_log_is_an_instances_whatever_its_digest() -> None:
+    assert log_of(row("web.2.3f2a9c1d.1")) == "web.2"
+    assert log_of(row("stranger")) is None
+
+
+def test_runs_are_counted_from_restarts() -> None:
+    assert run_of(row(restarts=3)) == 4
+
+
+def test_a_line_is_the_latest_runs_or_an_earlier_ones() -> None:
+    info = row(restarts=2)
+    assert line_run(info, Line(1, T, b"")) == 3
+    assert line_run(info, Line(1, T - 1, b"")) == 2
+    assert line_run(row(), Line(1, T - 1, b"")) == 1
+    assert line_run(info, Line(1, 0, b"")) == 2, "a daemon that does not know when an old line came"
+
+
+@pytest.mark.parametrize("latest,run,apart", [(1, 1, True), (2, 1, True), (2, 2, True), (3, 1, False), (3, 2, False)])
+def test_only_the_latest_run_can_be_found_among_many(latest: int, run: int, apart: bool) -> None:
+    assert told_apart(latest, run) is apart
+
+
+def test_a_run_is_looked_for_in_the_newest_row_that_has_had_it() -> None:
+    old, new = row("web.aaaaaaaa", restarts=4), row("web.bbbbbbbb", restarts=1)
+    assert rows_with([old, new], Wanted(run=2)) == [new]
+    assert rows_with([old, new], Wanted(run=3)) == [old]
+    assert rows_with([old, new], Wanted(run=9)) == []
+    assert rows_with([old, new], Wanted(tail=1)) == [old, new]
+
+
+def test_a_row_has_ended_once_its_supervisor_has() -> None:
+    assert ended(row(managed="stopped", status="exited"))
+    assert not ended(row(managed="backing_off", status="exited"))
+
+
+def test_a_crash_between_two_looks_is_told() -> None:
+    between = missed_end(row(), row(restarts=1, last=FAILED, pid=8, started_at=T + 20))
+    assert between is not None
+    seen = read_row("app", between)
+    assert seen is not None
+    assert seen.phase is Phase.BACKING_OFF
+    assert seen.exit is not None
+    assert seen.exit.code == 4
+    assert missed_end(row(), row()) is None
+
+
+def test_what_ended_before_it_was_seen_has_run_before_that() -> None:
+    before = as_it_began(row(managed="stopped", status="exited", exit_code=0, ended_at=T + 9, last=GOOD))
+    assert not ended(before)
+    assert before.exit_code is None
+
+
+@pytest.mark.parametrize(
+    "fields,phase",
+    [
+        ({"policy": "on_failure", "last": DIED}, Phase.STOPPED),
+        ({"policy": "always", "last": GOOD}, Phase.STOPPED),
+        ({"policy": "on_failure", "last": GOOD}, Phase.EXITED),
+        ({"policy": "never", "last": DIED}, Phase.EXITED),
+        ({"policy": "on_failure", "last": FAILED, "most": 2, "restarts": 2}, Phase.EXITED),
+        ({"policy": "on_failure", "last": FAILED, "error": "gave up"}, Phase.EXITED),
+        ({"policy": "on_failure", "last": DIED, "health": "unhealthy"}, Phase.EXITED),
+    ],
+)
+def test_an_end_that_a_supervisor_would_not_have_left_alone_was_asked_for(fields: dict[str, Any], phase: Phase) -> None:
+    seen = read_row("app", row(managed="stopped", status="exited", **fields))
+    assert seen is not None
+    assert seen.phase is phase
+
+
+def test_looks_become_rarer_the_longer_nothing_changes() -> None:
+    assert pause_after(0) == 0.05
+    assert pause_after(2) == 0.5
+    assert pause_after(3600) == 1.0

@@ -1,0 +1,151 @@
+"""Trees copied with all that makes a file what it is, and removed whatever their modes."""
+
+from __future__ import annotations
+
+import os
+import socket
+import stat
+from pathlib import Path
+
+import pytest
+
+from sbxcompose.host.trees import Size, copy_tree, remove_tree
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Path:
+    path = tmp_path / "source"
+    path.mkdir()
+    return path
+
+
+def copied(source: Path) -> Path:
+    """A copy of `source` beside it."""
+    target = source.parent / "target"
+    target.mkdir()
+    copy_tree(str(source), str(target))
+    return target
+
+
+def test_files_keep_content_mode_and_times(source: Path) -> None:
+    for name, mode in (("plain", 0o644), ("tool", 0o755), ("secret", 0o600), ("shut", 0o400)):
+        (source / name).write_text(name)
+        os.utime(source / name, ns=(1_600_000_000_123_456_789, 1_500_000_000_987_654_321))
+        (source / name).chmod(mode)
+    target = copied(source)
+    for name in ("plain", "tool", "secret", "shut"):
+        old, new = (source / name).stat(), (target / name).stat()
+        assert (target / name).read_text() == name
+        assert (new.st_mode, new.st_mtime_ns) == (old.st_mode, old.st_mtime_ns)
+
+
+def test_directories_are_kept_empty_ones_and_ones_that_forbid_writing(source: Path) -> None:
+    (source / "a/b/c").mkdir(parents=True)
+    (source / "a/file").write_text("x")
+    (source / "a").chmod(0o555)
+    target = copied(source)
+    assert (target / "a/b/c").is_dir()
+    assert (target / "a/file").read_text() == "x"
+    assert stat.S_IMODE((target / "a").stat().st_mode) == 0o555
+    remove_tree(str(target))
+    assert not target.exists()
+
+
+def test_symbolic_links_stay_links_wherever_they_lead(source: Path) -> None:
+    for name, to in (("near", "file"), ("away", "/etc/passwd"), ("dangling", "nowhere"), ("up", "..")):
+        (source / name).symlink_to(to)
+    target = copied(source)
+    assert {each.name: os.readlink(each) for each in target.iterdir()} == {
+        "near": "file",
+        "away": "/etc/passwd",
+        "dangling": "nowhere",
+        "up": "..",
+    }
+
+
+def test_hard_links_stay_one_file_and_are_counted_once(source: Path) -> None:
+    (source / "one").write_text("x" * 1000)
+    os.link(source / "one", source / "two")
+    target = source.parent / "target"
+    target.mkdir()
+    assert copy_tree(str(source), str(target)).content == 1000
+    assert (target / "one").stat().st_ino == (target / "two").stat().st_ino
+    assert (target / "one").stat().st_ino != (source / "one").stat().st_ino
+
+
+def test_holes_stay_holes(source: Path) -> None:
+    with open(source / "sparse", "wb") as file:
+        file.seek(50_000_000)
+        file.write(b"middle")
+        file.truncate(100_000_000)
+    target = copied(source)
+    found = (target / "sparse").stat()
+    assert found.st_size == 100_000_000
+    assert found.st_blocks * 512 < 1_000_000
+    with open(target / "sparse", "rb") as file:
+        file.seek(50_000_000)
+        assert file.read(7) == b"middle\0"
+
+
+def test_odd_names_and_large_files(source: Path) -> None:
+    data = os.urandom(3_000_001)
+    names = [b"\xff\xfe", "ümläut".encode(), b"new\nline", b" ", b"-rf"]
+    for name in names:
+        (source / os.fsdecode(name)).write_bytes(data)
+    target = copied(source)
+    assert sorted(os.listdir(os.fsencode(target))) == sorted(names)
+    assert all((target / os.fsdecode(name)).read_bytes() == data for name in names)
+
+
+def test_pipes_are_made_anew_and_sockets_left_out(source: Path) -> None:
+    os.mkfifo(source / "pipe", 0o620)
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(source / "sock"))
+        target = copied(source)
+    assert [each.name for each in target.iterdir()] == ["pipe"]
+    assert stat.S_ISFIFO((target / "pipe").stat().st_mode)
+
+
+def test_the_directory_itself_keeps_its_mode(source: Path) -> None:
+    source.chmod(0o750)
+    assert stat.S_IMODE(copied(source).stat().st_mode) == 0o750
+
+
+def test_the_size_is_that_of_the_files(source: Path) -> None:
+    (source / "a").write_bytes(b"x" * 5000)
+    (source / "d").mkdir()
+    (source / "d/b").write_bytes(b"y")
+    target = source.parent / "target"
+    target.mkdir()
+    size = copy_tree(str(source), str(target))
+    assert size.content == 5001
+    assert size.disk >= 5001
+    assert copy_tree(str(target / "d"), str(_empty(source.parent / "more"))) == Size(1, size.disk - _disk(source / "a"))
+
+
+def _empty(path: Path) -> Path:
+    path.mkdir()
+    return path
+
+
+def _disk(path: Path) -> int:
+    return path.stat().st_blocks * 512
+
+
+def test_what_cannot_be_written_is_said(source: Path) -> None:
+    (source / "a").write_text("x")
+    with pytest.raises(OSError, match="nowhere"):
+        copy_tree(str(source), str(source.parent / "nowhere"))
+
+
+def test_to_remove_what_is_not_there_is_fine(tmp_path: Path) -> None:
+    remove_tree(str(tmp_path / "nothing"))
+
+
+def test_shut_directories_are_removed(tmp_path: Path) -> None:
+    (tmp_path / "top/a/b").mkdir(parents=True)
+    (tmp_path / "top/a/b/file").write_text("x")
+    for path in ("top/a/b", "top/a", "top"):
+        (tmp_path / path).chmod(0)
+    remove_tree(str(tmp_path / "top"))
+    assert not (tmp_path / "top").exists()
