@@ -1,8 +1,8 @@
 """Which paths count: ignore files at every level of a tree, and the patterns of the project's file; pure.
 
-From weak to strong: `.git` is left out; the `.gitignore` of each directory, deeper ones stronger; the same for
-`.sbxcomposeignore`; and the spec's own `ignore:` patterns. A pattern that begins with `!` takes something in again,
-unless a directory above it is ignored, which is never looked into: all as in git.
+From weak to strong: `.git` and `.sbxcompose` are left out; the `.gitignore` of each directory, deeper ones stronger;
+the same for `.sbxcomposeignore`; and the spec's own `ignore:` patterns. A pattern that begins with `!` takes something
+in again, unless a directory above it is ignored, which is never looked into: all as in git.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ IGNORE_FILES = (".gitignore", ".sbxcomposeignore")
 Read = Callable[[str], bytes | None]
 """Hands out the ignore file at a path relative to the top; None if there is none."""
 
-_ALWAYS = (".git",)
+_ALWAYS = (".git", ".sbxcompose")
 
 
 class Rules:

@@ -142,7 +142,7 @@ def _translate(text: str) -> str | None:
     from pathspec.patterns.gitignore.spec import GitIgnoreSpecPattern
 
     try:
-        source, _ = GitIgnoreSpecPattern.pattern_to_regex(text)
+        source: str | None = GitIgnoreSpecPattern.pattern_to_regex(text)[0]
         if source is not None:
             re.compile(source)
     except (ValueError, re.error):
