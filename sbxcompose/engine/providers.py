@@ -75,7 +75,7 @@ class LocalProvider:
             name=sandbox.full_name,
             timeout_secs=0,
             exposed_ports=list(sandbox.ports) or None,
-            project_directory=self._project.directory,
+            project_directory=None if sandbox.copied else self._project.directory,
         )
         for attempt in range(1, TRIES + 1):
             try:
@@ -107,8 +107,8 @@ class LocalProvider:
         await self._lifecycle.terminate(sandbox.full_name)
 
     def differences(self, sandbox: Sandbox, info: SandboxInfo) -> tuple[str, ...]:
-        """See `Provider`: what describes a machine means nothing on this one."""
-        return ()
+        """See `Provider`: what describes a machine means nothing on this one, but where its files are does."""
+        return ("workspace",) if sandbox.copied != (info.workspace_directory is not None) else ()
 
     def updates(self, sandbox: Sandbox, info: SandboxInfo) -> tuple[str, ...]:
         """See `Provider`: ports of this machine need not be opened."""
