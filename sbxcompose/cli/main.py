@@ -29,6 +29,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "unpause": ("Start", "Resume suspended sandboxes"),
     "run": ("Start", "Run a process once, in the foreground"),
     "exec": ("Start", "Run a command where a process runs"),
+    "cp": ("Start", "Copy files and folders into a sandbox, or out of one"),
     "ps": ("Look", "List processes and how they are"),
     "logs": ("Look", "Show output, past and present"),
     "why": ("Look", "Say why a process is not running, or not as the file says"),
