@@ -7,7 +7,7 @@ EXAMPLE ?= examples/quickstart
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 export PIP_ROOT_USER_ACTION = ignore
 
-.PHONY: help up test lint format types imports schema schema-check bench ci clean
+.PHONY: help up test lint format types imports schema schema-check openapi openapi-check bench ci clean
 .DEFAULT_GOAL := help
 
 help: ## show this list
@@ -38,6 +38,12 @@ schema: $(VENV)/.installed-dev ## write schemas/sbxcompose.schema.json anew from
 
 schema-check: $(VENV)/.installed-dev ## check that the schema is the one the models give
 	$(BIN)/python -m sbxcompose.spec.schema | diff -u schemas/sbxcompose.schema.json -
+
+openapi: $(VENV)/.installed-dev ## write schemas/openapi.json anew from the host's routes and the wire's messages
+	$(BIN)/python -m sbxcompose.host.openapi.document > schemas/openapi.json
+
+openapi-check: $(VENV)/.installed-dev ## check that the OpenAPI document is the one the routes give
+	$(BIN)/python -m sbxcompose.host.openapi.document | diff -u schemas/openapi.json -
 
 bench: $(VENV)/.installed-dev ## print the figures of benchmarks/ (ARGS="--quick --only startup")
 	$(BIN)/python -m benchmarks $(ARGS)

@@ -145,7 +145,8 @@ class _Connection:
         return True
 
     def close(self) -> None:
-        self._writer.close()
+        # Whatever has not been sent by now is wanted by nobody: a close would wait until it is.
+        self._writer.transport.abort()
 
 
 class Stream:

@@ -12,8 +12,9 @@ from sbxcompose.api.models import CreateRequest, PatchRequest, SandboxInfo
 from sbxcompose.api.sandbox import SandboxClient
 from sbxcompose.api.settings import API_KEY, API_URL, PROXY_URL, CloudSettings
 from sbxcompose.engine import sleep
+from sbxcompose.engine.network import is_enforced, policy_of
 from sbxcompose.errors import ConfigurationError, Conflict, Refused, Unreachable
-from sbxcompose.spec.project import Network, Resources, Sandbox
+from sbxcompose.spec.project import Resources, Sandbox
 
 MIB = 1024 * 1024
 
@@ -79,7 +80,8 @@ class CloudProvider:
         """See `Provider`; keys that the file does not have stay as they are."""
         wanted = create_request(sandbox)
         changes = PatchRequest(exposed_ports=wanted.exposed_ports, network=wanted.network)
-        await self._lifecycle.update(sandbox.full_name, changes)
+        clear = sandbox.network is not None and wanted.network is None
+        await self._lifecycle.update(sandbox.full_name, changes, clear_network=clear)
 
     def client(self, info: SandboxInfo) -> SandboxClient:
         """See `Provider`. Raises `Refused` for a sandbox at a place to which the key must not go."""
@@ -127,7 +129,7 @@ def create_request(sandbox: Sandbox) -> CreateRequest:
         snapshot_id=sandbox.snapshot,
         resources=_resources(sandbox.resources, inherited=sandbox.snapshot is not None),
         timeout_secs=sandbox.timeout,
-        network=_network(sandbox.network),
+        network=policy_of(sandbox.network),
         exposed_ports=list(sandbox.ports) or None,
         file_systems=[_mount(each.id, each.mount_path, each.read_only) for each in sandbox.file_systems] or None,
     )
@@ -145,16 +147,6 @@ def _resources(wanted: Resources | None, *, inherited: bool) -> dict[str, Any] |
     if wanted.disk is not None:
         found["disk_mb"] = -(-wanted.disk // MIB)
     return found
-
-
-def _network(wanted: Network | None) -> dict[str, Any] | None:
-    if wanted is None:
-        return None
-    return {
-        "allow_internet_access": wanted.allow_internet_access,
-        "allow_out": list(wanted.allow_out),
-        "deny_out": list(wanted.deny_out),
-    }
 
 
 def _mount(identifier: str, path: str, read_only: bool) -> dict[str, Any]:
@@ -186,15 +178,9 @@ def updates(sandbox: Sandbox, info: SandboxInfo) -> tuple[str, ...]:
     found = []
     if sandbox.ports and set(sandbox.ports) != set(info.exposed_ports or ()):
         found.append("ports")
-    if sandbox.network is not None and _network(sandbox.network) != _policy(info.network):
+    if sandbox.network is not None and not is_enforced(sandbox.network, info.network):
         found.append("network")
     return tuple(found)
-
-
-def _policy(network: dict[str, Any] | None) -> dict[str, Any] | None:
-    """A policy with what it leaves out; none is the same as one that forbids nothing."""
-    known = _network(Network()) or {}
-    return {**known, **{key: value for key, value in (network or {}).items() if key in known and value is not None}}
 
 
 def _differ(wanted: Resources, has: dict[str, Any]) -> bool:

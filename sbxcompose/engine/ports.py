@@ -5,18 +5,20 @@ A health check that a stranger answers is worse than one that fails: it says tha
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 from msgspec.structs import replace
 
 from sbxcompose.host.keeper.ports import by_whom, listeners
 from sbxcompose.plan.steps import Note, Plan, Start, Stop
+from sbxcompose.spec.project import Project
 
 
-def taken_ports(plan: Plan) -> list[str]:
+def taken_ports(plan: Plan, apart: Collection[str] = ()) -> list[str]:
     """A line for each port of a health check that is taken before the process that it belongs to is started.
 
-    What is replaced is passed over: the port is its own. Looks at this machine, so only for the provider `local`.
+    What is replaced is passed over: the port is its own; and so are sandboxes with a network `apart` from ours. Looks
+    at this machine, so only for the provider `local`.
     """
     replaced = {
         (step.action.row.instance.sandbox, step.action.row.instance.process)
@@ -27,7 +29,8 @@ def taken_ports(plan: Plan) -> list[str]:
     for step in plan:
         if isinstance(step.action, Start) and step.action.process.health_check is not None:
             process = step.action.process
-            if (process.sandbox, process.name) not in replaced and process.health_check is not None:
+            passed_over = process.sandbox in apart or (process.sandbox, process.name) in replaced
+            if not passed_over and process.health_check is not None:
                 wanted.setdefault(process.health_check.port, step.subject)
     if not wanted:
         return []
@@ -39,9 +42,10 @@ def taken_ports(plan: Plan) -> list[str]:
     ]
 
 
-def with_taken_ports(plan: Plan) -> Plan:
+def with_taken_ports(plan: Plan, project: Project) -> Plan:
     """The plan with a note for each port that is taken."""
-    notes = tuple(Note("port", text, "") for text in taken_ports(plan))
+    apart = [each.name for each in project.sandboxes if each.network is not None and each.network.restrictive]
+    notes = tuple(Note("port", text, "") for text in taken_ports(plan, apart))
     return replace(plan, notes=(*plan.notes, *notes)) if notes else plan
 
 

@@ -10,6 +10,7 @@ from sbxcompose.api.lifecycle import Lifecycle
 from sbxcompose.api.models import CreateRequest, SandboxInfo
 from sbxcompose.api.sandbox import SandboxClient
 from sbxcompose.api.transport import Address, Transport
+from sbxcompose.engine.network import policy_of
 from sbxcompose.engine.sleep import resume, suspend
 from sbxcompose.errors import Conflict, Unreachable, Unsupported
 from sbxcompose.spec.project import Project, Sandbox
@@ -75,6 +76,7 @@ class LocalProvider:
             name=sandbox.full_name,
             timeout_secs=0,
             exposed_ports=list(sandbox.ports) or None,
+            network=policy_of(sandbox.network),
             project_directory=None if sandbox.copied else self._project.directory,
         )
         for attempt in range(1, TRIES + 1):
@@ -150,14 +152,14 @@ def refuse_cloud_only(sandbox: Sandbox) -> None:
     """Raise `Unsupported` for what this machine cannot do and what must not be quietly ignored.
 
     `image`, `resources` and `timeout` describe the machine in the cloud; here processes run on this machine as it is,
-    as the plan notes. A snapshot's contents, mounted file systems and a network policy are promises.
+    as the plan notes. A snapshot's contents and mounted file systems are promises. So is a network policy, of which
+    the host knows what it can enforce.
     """
     refused = [
         key
         for key, present in (
             ("snapshot", sandbox.snapshot is not None),
             ("file_systems", bool(sandbox.file_systems)),
-            ("network", sandbox.network is not None and sandbox.network.restrictive),
         )
         if present
     ]

@@ -48,7 +48,7 @@ async def go(session: Session, intent: Intent, options: Options, show: Show, agr
     if differing and agree is not None and await agree(differing):
         found = await look(session, intent, replace(options, recreate_sandboxes=True))
     if session.project.provider == "local":
-        found = with_taken_ports(found)
+        found = with_taken_ports(found, session.project)
     show(found)
     return await session.carry_out(found)
 

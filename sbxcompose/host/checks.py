@@ -9,6 +9,7 @@ from sbxcompose.api.models import HealthCheckConfig
 from sbxcompose.host import health
 from sbxcompose.host.health import Health
 from sbxcompose.host.home import now_ms
+from sbxcompose.host.network import Namespace
 
 
 class Checks:
@@ -19,10 +20,19 @@ class Checks:
     def __init__(self) -> None:
         self._task: asyncio.Task[None] | None = None
 
-    def begin(self, config: HealthCheckConfig, known: Health, since_ms: int, report: Callable[[Health], None]) -> None:
-        """Check from now on. The run's age, which the initial delay is measured by, counts from `since_ms`."""
+    def begin(
+        self,
+        config: HealthCheckConfig,
+        known: Health,
+        since_ms: int,
+        report: Callable[[Health], None],
+        namespace: Namespace | None,
+    ) -> None:
+        """Check from now on, in that network. The run's age, which the initial delay is measured by, counts from
+        `since_ms`.
+        """
         self.end()
-        checks = health.watch(config, known, lambda: max(0, now_ms() - since_ms), report)
+        checks = health.watch(config, known, lambda: max(0, now_ms() - since_ms), report, namespace)
         self._task = asyncio.get_running_loop().create_task(checks)
 
     def end(self) -> None:

@@ -17,6 +17,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from sbxcompose.api.models import HealthCheckConfig, HealthStatus
+from sbxcompose.host.network import Namespace, socket_in
 
 FIRST_PAUSE_MS = 10
 """The pause between checks right after a start; a check of a port that nobody listens on costs microseconds.
@@ -84,10 +85,11 @@ async def watch(
     health: Health,
     age_ms: Callable[[], int],
     report: Callable[[Health], None],
+    namespace: Namespace | None = None,
 ) -> None:
     """Check a run until it is unhealthy. `report` is called after every check that changed anything."""
     while True:
-        failure = await look(config)
+        failure = await look(config, namespace)
         after = after_check(config, health, failure, age_ms())
         if after != health:
             health = after
@@ -97,14 +99,14 @@ async def watch(
         await asyncio.sleep(next_pause_ms(config, health, age_ms()) / 1000)
 
 
-async def look(config: HealthCheckConfig) -> str | None:
+async def look(config: HealthCheckConfig, namespace: Namespace | None = None) -> str | None:
     """Check once, within the timeout: None when all is well, else what was seen."""
     try:
         async with asyncio.timeout(config.timeout_ms / 1000):
             if config.type == "tcp":
-                with await _connect(config.port):
+                with await connect(config.port, namespace):
                     return None
-            return await _get(config)
+            return await _get(config, namespace)
     except TimeoutError:
         return f"{_what(config)}: no answer within {config.timeout_ms} ms"
     except OSError as error:
@@ -124,20 +126,23 @@ def _words(error: OSError) -> str:
     return os.strerror(error.errno).lower() if error.errno else str(error).lower()
 
 
-async def _connect(port: int) -> socket.socket:
-    """A connection to the port on this machine, IPv4 first. Raises the `OSError` of the first address."""
+async def connect(port: int, namespace: Namespace | None = None) -> socket.socket:
+    """A connection to the port on the loopback device of a sandbox's network (None: of this machine), IPv4 first.
+
+    The socket does not block, and is the caller's. Raises the `OSError` of the first address.
+    """
     first: OSError | None = None
     for host in HOSTS:
         try:
-            return await _connect_to(host, port)
+            return await _connect_to(host, port, namespace)
         except OSError as error:
             first = first or error
     assert first is not None
     raise first
 
 
-async def _connect_to(host: str, port: int) -> socket.socket:
-    sock = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+async def _connect_to(host: str, port: int, namespace: Namespace | None) -> socket.socket:
+    sock = socket_in(namespace, socket.AF_INET6 if ":" in host else socket.AF_INET)
     try:
         sock.setblocking(False)
         # Over loopback the answer is there when the call returns; only a full backlog is worth a turn of the
@@ -184,13 +189,13 @@ async def _writable(sock: socket.socket) -> None:
         loop.remove_writer(sock)
 
 
-async def _get(config: HealthCheckConfig) -> str | None:
+async def _get(config: HealthCheckConfig, namespace: Namespace | None) -> str | None:
     loop = asyncio.get_running_loop()
     request = (
         f"GET {_path(config)} HTTP/1.1\r\nHost: localhost:{config.port}\r\n"
         "User-Agent: sbxcompose\r\nAccept: */*\r\nConnection: close\r\n\r\n"
     )
-    with await _connect(config.port) as sock:
+    with await connect(config.port, namespace) as sock:
         await loop.sock_sendall(sock, request.encode("utf-8", "replace"))
         line = b""
         while b"\n" not in line and len(line) < 1024:

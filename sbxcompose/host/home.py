@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from sbxcompose.api.models import StartRequest
 from sbxcompose.host.keeper.client import KeeperClient, Spawn
+from sbxcompose.host.network import Namespace
 from sbxcompose.host.state import Record
 
 if TYPE_CHECKING:
@@ -21,6 +22,10 @@ class Home(Protocol):
     @property
     def keeper(self) -> KeeperClient:
         """Who starts and stops."""
+
+    @property
+    def namespace(self) -> Namespace | None:
+        """The network in which it runs; None is that of the machine. Raises `Problem` if it cannot be made."""
 
     @property
     def paused(self) -> bool:

@@ -8,6 +8,7 @@ something is to happen.
 from __future__ import annotations
 
 import asyncio
+import json
 import re
 import sys
 import traceback
@@ -61,6 +62,8 @@ class Connection(asyncio.Protocol):
         self._exchange: Exchange | None = None
         self._writable: asyncio.Future[None] | None = None
         self._lingering = False
+        self._skipping: asyncio.TimerHandle | None = None
+        self._to_skip = 0
         self.gone = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -71,6 +74,7 @@ class Connection(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Asyncio: it has gone."""
         self.gone = True
+        self._stop_skipping()
         self.resume_writing()
         if self._exchange is not None:
             self._exchange.disconnected()
@@ -124,6 +128,10 @@ class Connection(asyncio.Protocol):
                 self._exchange.feed(bytes(event.data))
             case h11.EndOfMessage() if self._exchange is not None:
                 self._exchange.feed(None)
+            case h11.Data() if self._skipping is not None:
+                self._skip(len(event.data))
+            case h11.EndOfMessage() if self._skipping is not None:
+                self._skipped()
             case h11.ConnectionClosed():
                 if self._exchange is None:
                     self._transport.close()
@@ -136,7 +144,7 @@ class Connection(asyncio.Protocol):
             self._exchange.disconnected()
             self._transport.close()
             return
-        body = b'{"error": "this is not a request: %s", "code": "BAD_REQUEST"}' % str(error).encode("ascii", "ignore")
+        body = json.dumps({"error": f"this is not a request: {error}", "code": "BAD_REQUEST"}).encode()
         headers = [
             ("content-type", "application/json"),
             ("content-length", str(len(body))),
@@ -146,7 +154,7 @@ class Connection(asyncio.Protocol):
             self.send(h11.Response(status_code=error.error_status_hint, headers=headers))
             self.send(h11.Data(data=body))
             self.send(h11.EndOfMessage())
-        self._transport.close()
+        self._linger()
 
     def send(self, event: h11.Event) -> None:
         """Put an event on the wire, without a copy of its data."""
@@ -187,12 +195,39 @@ class Connection(asyncio.Protocol):
             self._transport.resume_reading()
             self._handle()
         elif self._protocol.their_state is h11.SEND_BODY:
-            self._linger()
+            self._begin_skipping()
         else:
             self._transport.close()
 
+    def _begin_skipping(self) -> None:
+        """Let the client say the rest of a body that nobody wants: it may have sent it already, and its next request.
+
+        One that has much more to say, or nothing for a while, is hung up on.
+        """
+        self._to_skip = HIGH_WATER
+        self._skipping = asyncio.get_running_loop().call_later(LINGER, self._linger)
+        self._transport.resume_reading()
+
+    def _skip(self, count: int) -> None:
+        self._to_skip -= count
+        if self._to_skip < 0 and not self._lingering:
+            self._linger()
+
+    def _skipped(self) -> None:
+        if self._lingering or self._protocol.our_state is not h11.DONE:
+            self._transport.close()
+            return
+        self._stop_skipping()
+        self._protocol.start_next_cycle()
+
+    def _stop_skipping(self) -> None:
+        if self._skipping is not None:
+            self._skipping.cancel()
+            self._skipping = None
+
     def _linger(self) -> None:
         # To close with unread input would reset the connection, and the client might never see the answer.
+        self._stop_skipping()
         self._lingering = True
         self._transport.resume_reading()
         if self._transport.can_write_eof():

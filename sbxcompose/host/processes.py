@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from sbxcompose.api.models import StartRequest
-from sbxcompose.host import starts
+from sbxcompose.host import network, starts
 from sbxcompose.host.home import News
 from sbxcompose.host.keeper.client import (
     Adopted,
@@ -25,6 +25,7 @@ from sbxcompose.host.keeper.client import (
     SpawnFailed,
 )
 from sbxcompose.host.logs import Logs
+from sbxcompose.host.network import Namespace
 from sbxcompose.host.output import LogStore
 from sbxcompose.host.problems import Problem, from_os
 from sbxcompose.host.records import Records
@@ -41,13 +42,23 @@ Told = Callable[[int, "Process | Problem"], None]
 
 
 class Processes:
-    """All processes of one sandbox. `workdir` is where they run unless they say; None is the user's home."""
+    """All processes of one sandbox. `workdir` is where they run unless they say; None is the user's home;
+    `policy` is the network policy.
+    """
 
-    def __init__(self, sandbox: str, directory: Path, workdir: starts.Workdir | None, keeper: KeeperClient) -> None:
+    def __init__(
+        self,
+        sandbox: str,
+        directory: Path,
+        workdir: starts.Workdir | None,
+        keeper: KeeperClient,
+        policy: dict[str, Any] | None = None,
+    ) -> None:
         self.keeper = keeper
         self.changes = Changes()
         self._sandbox = sandbox
         self._workdir = workdir
+        self._policy = policy
         self._records = Records(directory / "processes")
         self._logs = Logs(directory / "logs")
         self._rows: dict[int, Process] = {}
@@ -222,7 +233,14 @@ class Processes:
 
     def spawn(self, request: StartRequest) -> Spawn:
         """How a request is to be spawned. Raises `Problem`."""
-        return starts.describe(request, self._workdir)
+        spawn = starts.describe(request, self._workdir)
+        spawn.namespace = None if self.namespace is None else self._sandbox
+        return spawn
+
+    @property
+    def namespace(self) -> Namespace | None:
+        """The sandbox's own network; None if it has that of the machine. Raises `Problem` if it cannot be made."""
+        return network.namespace_of(self._sandbox, self._policy, self.keeper)
 
     def save(self, record: Record) -> None:
         """Put a record on disk. Raises `OSError`."""
@@ -397,6 +415,8 @@ class Processes:
         self._closed = True
         self._news.tell()
         self.changes.closed()
+        if self._policy is not None:
+            self.keeper.drop(self._sandbox)
         self._logs.close()
 
 

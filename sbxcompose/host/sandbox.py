@@ -7,7 +7,6 @@ begins anything else, but waits. What is begun is recorded first, so that a serv
 from __future__ import annotations
 
 import sys
-import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
@@ -17,19 +16,19 @@ from msgspec.structs import replace
 
 from sbxcompose.api.models import SandboxInfo, SandboxStatus
 from sbxcompose.host import chores, suspension
-from sbxcompose.host.home import News, now_ms
-from sbxcompose.host.lease import Traffic, seconds_left
+from sbxcompose.host.home import News
+from sbxcompose.host.lease import Lease
 from sbxcompose.host.problems import Problem, from_os
 from sbxcompose.host.processes import Processes, gather
 from sbxcompose.host.records import write_json
-from sbxcompose.host.timer import Timer
 
 RECORD = "sandbox.json"
 WORKSPACE = "workspace"
 TERMINATION_GRACE_MS = 2_000
 """What a process may take at most to end with its sandbox."""
 _IN_BETWEEN = frozenset({"snapshotting", "suspending"})
-_MADE, _HELD, _RESUMED, _COPIED = "being made", "being suspended", "being resumed", "being copied"
+_MADE, _RESUMED, _COPIED = "being made", "being resumed", "being copied"
+_TAKEN_OVER = "being taken over"
 
 
 class Sandbox:
@@ -46,8 +45,7 @@ class Sandbox:
         """Called when something that was done to it is done."""
         self._doing: str | None = _MADE if info.status == "pending" else None
         self._news = News()
-        self._traffic = Traffic(0, time.monotonic())
-        self._timer = Timer()
+        self._lease = Lease(lambda: self.info, self._due)
 
     @property
     def status(self) -> SandboxStatus:
@@ -68,6 +66,11 @@ class Sandbox:
     def in_transition(self) -> bool:
         """Whether it is in between two states."""
         return self._doing is not None or self.status in _IN_BETWEEN
+
+    @property
+    def being_taken_over(self) -> bool:
+        """Whether it is being suspended once more, by a server that has just begun."""
+        return self._doing == _TAKEN_OVER
 
     @property
     def occupied(self) -> bool:
@@ -106,7 +109,7 @@ class Sandbox:
 
     def look_again(self) -> None:
         """Something has changed: whoever waits looks, and the timer is set for what is due next."""
-        self.rearm()
+        self.begin_lease()
         self._news.tell()
         self.processes.look_again()
         if not self.in_transition:
@@ -158,8 +161,8 @@ class Sandbox:
     async def _resume(self) -> None:
         with self._busy_with(_RESUMED):
             await self._let_go()
-            self._traffic.last = time.monotonic()
             self.become("running")
+            self._lease.renew()
 
     def _refuse_in_transition(self, wanted: str) -> None:
         if self.in_transition:
@@ -219,15 +222,12 @@ class Sandbox:
     @asynccontextmanager
     async def visit(self) -> AsyncIterator[None]:
         """A proxied request: wakes a suspended sandbox, and is traffic as long as it lasts. Raises `Problem`."""
-        self._traffic.under_way += 1
+        self._lease.begin()
         try:
             await self._awake()
             yield
         finally:
-            self._traffic.under_way -= 1
-            self._traffic.last = time.monotonic()
-            if not self._traffic.under_way and not self._timer.is_set:
-                self.rearm()
+            self._lease.end()
 
     async def _awake(self) -> None:
         await self.until(lambda: self.status != "pending" or self.ending is not None)
@@ -237,23 +237,16 @@ class Sandbox:
                 raise Problem(409, words, "SANDBOX_NOT_RUNNING", "resume it first: POST …/resume")
             await self.resume()
 
-    def rearm(self) -> None:
-        """Set the timer for when it is due to be suspended or terminated, if ever."""
-        left = self._seconds_left()
-        if left is None or self.ending is not None:
-            self._timer.cancel()
+    def begin_lease(self) -> None:
+        """Note when it is due to be suspended or terminated, if ever."""
+        if self.ending is None:
+            self._lease.rearm()
         else:
-            self._timer.set(left, self._due)
-
-    def _seconds_left(self) -> float | None:
-        age = (now_ms() - (self.info.created_at or 0)) / 1000
-        return seconds_left(self.info, self._traffic, age=age, now=time.monotonic())
+            self._lease.cancel()
 
     def _due(self) -> None:
-        left = self._seconds_left()
-        if left is None or left > 0:
-            self.rearm()  # there was traffic since
-        elif self.info.name is None:
+        """Its lifetime is over, or it has been idle for long enough."""
+        if self.info.name is None:
             self.expired()
         else:
             self._suspend_idle()
@@ -263,8 +256,7 @@ class Sandbox:
             self.begin_to_suspend()
         except Problem as problem:
             print(f"not suspended: {problem.error}", file=sys.stderr)
-            self._traffic.last = time.monotonic()
-            self.rearm()
+            self._lease.renew()
 
     # -- its end -------------------------------------------------------------------------------------------
 
@@ -314,5 +306,5 @@ class Sandbox:
         elif self.status == "suspending":
             await self._suspend()
         elif self.status == "suspended":
-            with self._busy_with(_HELD):  # the last server may have begun to wake it
+            with self._busy_with(_TAKEN_OVER):  # the last server may have begun to wake it
                 await self._hold()

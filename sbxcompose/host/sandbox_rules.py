@@ -16,6 +16,7 @@ from sbxcompose.api.models import (
     SandboxInfo,
     SnapshotInfo,
 )
+from sbxcompose.host import network
 from sbxcompose.host.home import now_ms
 from sbxcompose.host.problems import Problem
 
@@ -108,8 +109,7 @@ def refuse_unsupported(request: CreateRequest) -> None:
     `image` and `resources` describe a machine in the cloud; they are recorded, shown, and have no effect
     here.
     """
-    if _restrictive(request.network):
-        raise unsupported("a network policy that forbids anything cannot be enforced on this machine")
+    network.check(request.network)
     for field, value in (
         ("template_id", request.template_id),
         ("file_systems", request.file_systems),
@@ -179,19 +179,9 @@ def patched(info: SandboxInfo, patch: PatchRequest, *, clear_network: bool = Fal
         "auto_resume": patch.auto_resume,
     }
     kept = {key: value for key, value in given.items() if value is not None}
-    network = None if clear_network else info.network if patch.network is None else patch.network
-    _check_network(info.network, network)
-    return replace(info, name=name, exposed_ports=ports, network=network, **kept)
-
-
-def _check_network(before: dict[str, Any] | None, after: dict[str, Any] | None) -> None:
-    if after != before and (_restrictive(before) or _restrictive(after)):
-        raise unsupported("the network policy of a sandbox of the local host is settled when it is created")
-
-
-def _restrictive(network: dict[str, Any] | None) -> bool:
-    policy = network or {}
-    return bool(not policy.get("allow_internet_access", True) or policy.get("allow_out") or policy.get("deny_out"))
+    policy = None if clear_network else info.network if patch.network is None else patch.network
+    network.check_change(info.network, policy)
+    return replace(info, name=name, exposed_ports=ports, network=policy, **kept)
 
 
 def _resized(info: SandboxInfo, patch: PatchRequest, *, clear_network: bool) -> SandboxInfo:

@@ -18,12 +18,13 @@ from typing import Any
 from msgspec.structs import replace
 
 from sbxcompose.api.models import CreateRequest, PatchRequest, SandboxInfo
-from sbxcompose.host import chores, listing, sandbox_rules, trees
+from sbxcompose.host import chores, listing, recorded, sandbox_rules, trees
 from sbxcompose.host.beginning import Beginning
 from sbxcompose.host.home import now_ms
 from sbxcompose.host.keeper.client import Adopted, Exited, KeeperClient
 from sbxcompose.host.problems import Problem, from_os
 from sbxcompose.host.processes import Processes, gather
+from sbxcompose.host.recorded import Recorded
 from sbxcompose.host.records import read_each, write_json
 from sbxcompose.host.sandbox import RECORD, WORKSPACE, Sandbox
 from sbxcompose.host.snapshots import Snapshots, check_copyable
@@ -82,6 +83,14 @@ class Sandboxes:
         """
         found = self._names.get(identifier) or self._live.get(identifier)
         return found.info if found is not None else self._remembered(identifier)
+
+    def recorded(self, identifier: str) -> Recorded:
+        """The logs and rows of a sandbox, also of a terminated one. Raises `Problem`."""
+        info = self.info(identifier)
+        live = self._live.get(info.id)
+        if live is None:
+            return recorded.read(info, self._directory / info.id)
+        return Recorded(info, live.processes.logs(), [each.info() for each in live.processes.rows()])
 
     def page(self, namespace: str, query: listing.Query, status: str | None = None) -> listing.Page:
         """A page of the list, terminated ones included. Raises `Problem`."""
@@ -169,7 +178,7 @@ class Sandboxes:
     def _add(self, info: SandboxInfo) -> Sandbox:
         directory = self._directory / info.id
         workdir = Workdir(info.project_directory or str(directory / WORKSPACE), info.project_directory is None)
-        processes = Processes(info.id, directory, workdir, self._keeper)
+        processes = Processes(info.id, directory, workdir, self._keeper, info.network)
         processes.idle = self._idle
         sandbox = Sandbox(info, directory, processes)
         sandbox.idle = self._idle
@@ -178,7 +187,7 @@ class Sandboxes:
         if info.name is not None:
             self._names[info.name] = sandbox
         if info.timeout_secs:
-            sandbox.rearm()
+            sandbox.begin_lease()
         return sandbox
 
     # -- changing ------------------------------------------------------------------------------------------
@@ -210,7 +219,6 @@ class Sandboxes:
     async def _terminate(self, sandbox: Sandbox, reason: str, error_details: Any = None) -> None:
         sandbox.begin_to_end(reason)
         await sandbox.end()
-        await asyncio.gather(*(_remove(sandbox.directory / part) for part in ("processes", "logs", WORKSPACE)))
         if sandbox.info.id not in self._live:
             return  # somebody else asked for the same, and was faster
         outcome = sandbox.ending
@@ -218,15 +226,20 @@ class Sandboxes:
         told = {"outcome": outcome, "termination_reason": outcome, "error_details": error_details}
         sandbox.become("terminated", terminated_at=now_ms(), **told)
         self._terminated[sandbox.info.id] = sandbox.info
+        sandbox.processes.closed()
+        await self._clear(sandbox.info)
         self._prune()
         self._idle()
+
+    async def _clear(self, info: SandboxInfo) -> None:
+        """Remove the files of a terminated sandbox; its records and logs stay as long as it is remembered."""
+        await _remove(self._directory / info.id / WORKSPACE)
 
     def _forget_live(self, sandbox: Sandbox) -> None:
         info = sandbox.info
         del self._live[info.id]
         if info.name is not None and self._names.get(info.name) is sandbox:
             del self._names[info.name]
-        sandbox.processes.closed()
 
     def _prune(self) -> None:
         surplus = sorted(self._terminated.values(), key=lambda each: each.terminated_at or 0)[:-KEPT_TERMINATED]
@@ -250,6 +263,8 @@ class Sandboxes:
     def _load(self, info: SandboxInfo, ending: str | None) -> None:
         if info.status == "terminated":
             self._terminated[info.id] = info
+            if any((self._directory / info.id / part).exists() for part in PARTS):
+                chores.do(self._clear(info))
             return
         sandbox = self._add(info)
         sandbox.load(INTERRUPTED if ending is None and info.status == "pending" else ending)

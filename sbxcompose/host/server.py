@@ -36,7 +36,10 @@ from sbxcompose.host.routes import (
     errors,
     files,
     host,
+    logs,
+    openapi,
     output,
+    platform,
     processes,
     run,
     sandboxes,
@@ -65,6 +68,9 @@ ROUTES = [
     *watch.routes(processes_of),
     *processes.ROUTES,
     *files.ROUTES,
+    *platform.ROUTES,
+    *logs.ROUTES,
+    *openapi.ROUTES,
 ]
 
 

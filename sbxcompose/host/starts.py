@@ -35,6 +35,8 @@ def describe(request: StartRequest, workdir: Workdir | None) -> Spawn:
     """
     try:
         who = users.resolve(request.user)
+    except users.BadUser as error:
+        raise Problem(400, str(error), "BAD_USER") from None
     except users.UserError as error:
         raise Problem(500, str(error), "USER") from None
     usable = workdir is not None and not (workdir.private and who.uid not in (None, os.geteuid()))

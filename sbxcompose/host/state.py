@@ -169,9 +169,14 @@ def _exit(value: dict[str, Any] | None) -> LastExit | None:
     return None if value is None else LastExit.read(value)
 
 
-def exit_of(status: int | None, ended_at: int) -> LastExit:
+def exit_of(status: int | None, ended_at: int, *, oom_killed: bool = False) -> LastExit:
     """The end that a wait status tells of; neither exit code nor signal when nobody could know."""
     if status is None:
         return LastExit(ended_at=ended_at)
     code = os.waitstatus_to_exitcode(status)
-    return LastExit(exit_code=code if code >= 0 else None, signal=-code if code < 0 else None, ended_at=ended_at)
+    return LastExit(
+        exit_code=code if code >= 0 else None,
+        signal=-code if code < 0 else None,
+        oom_killed=oom_killed,
+        ended_at=ended_at,
+    )

@@ -36,8 +36,8 @@ class StreamAnswer:
         self._end = end
 
     async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
-        """Answer one request."""
-        sending = asyncio.ensure_future(self._send(send))
+        """Answer one request. A HEAD learns that there is an answer, and nothing of it."""
+        sending = asyncio.ensure_future(self._send(send, scope["method"] == "HEAD"))
         listening = asyncio.ensure_future(self._listen(receive))
         try:
             await asyncio.wait((sending, listening), return_when=asyncio.FIRST_COMPLETED)
@@ -52,12 +52,13 @@ class StreamAnswer:
             if self._end is not None:
                 await self._end()
 
-    async def _send(self, send: Send) -> None:
+    async def _send(self, send: Send, head_only: bool) -> None:
         headers = [(b"content-type", self.media_type.encode())]
         headers += [(name.encode(), value.encode()) for name, value in self._headers.items()]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
-        async for piece in self._content:
-            await send({"type": "http.response.body", "body": piece, "more_body": True})
+        if not head_only:
+            async for piece in self._content:
+                await send({"type": "http.response.body", "body": piece, "more_body": True})
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
     async def _listen(self, receive: Receive) -> None:

@@ -109,7 +109,7 @@ class Process(Row):
         if not isinstance(state, Running) or run is None:
             return
         lost = self._attachment.finish() if self._attachment is not None else None
-        ended = exit_of(exited.status, int(exited.at * 1000))
+        ended = exit_of(exited.status, int(exited.at * 1000), oom_killed=exited.oom_killed)
         self._note_end(run, ended, lost)
         why = state.ending.why if state.ending is not None else None
         if why == "stop" or not self.request.managed:
@@ -286,7 +286,9 @@ class Process(Row):
         if not isinstance(self.record.state, Running):
             raise Problem(400, f"process {self._pid()} is not running", "NOT_RUNNING")
         scope: Literal["group", "everything"] = "everything" if number == signals.SIGKILL else "group"
-        await self._home.keeper.kill(self._home.unit(self.handle), number, scope)
+        if not await self._home.keeper.kill(self._home.unit(self.handle), number, scope):
+            words = f"process {self._pid()} cannot be signalled: it has just ended, or runs as another user"
+            raise Problem(400, words, "NOT_RUNNING")
 
     async def write(self, pieces: AsyncIterable[bytes]) -> None:
         """Write to its standard input. Raises `Problem`."""
@@ -339,7 +341,7 @@ class Process(Row):
         config, state = self.request.health_check, self.record.state
         running = isinstance(state, Running) and state.ending is None
         if config is not None and running and not self._home.paused:
-            self._checks.begin(config, self.record.health, started_at, self._checked)
+            self._checks.begin(config, self.record.health, started_at, self._checked, self._home.namespace)
 
     def _checked(self, after: Health) -> None:
         self.record.health = after

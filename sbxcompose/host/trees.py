@@ -9,7 +9,6 @@ import shutil
 import stat
 from collections.abc import Iterator
 from contextlib import suppress
-from typing import Any
 
 from msgspec import Struct
 
@@ -38,21 +37,23 @@ def copy_tree(source: str, target: str) -> Size:
 
 def remove_tree(path: str) -> None:
     """Remove a directory and all in it, also what its owner may not write to. Raises `OSError`."""
-    with suppress(FileNotFoundError):
-        shutil.rmtree(path, onerror=_unlock)
+    if not os.path.lexists(path):
+        return
+    try:
+        shutil.rmtree(path)
+    except PermissionError:
+        _unlock(path)
+        shutil.rmtree(path)
 
 
-def _unlock(function: Any, path: str, _: Any) -> None:
-    """A directory without rights for its owner: give them, and try again."""
-    parent = os.path.dirname(path)
-    with suppress(FileNotFoundError):
-        for each in (parent, path):
-            if stat.S_ISDIR(os.lstat(each).st_mode):
-                os.chmod(each, 0o700)
-        if function in (os.unlink, os.rmdir):
-            function(path)
-        else:
-            shutil.rmtree(path)
+def _unlock(path: str) -> None:
+    """Give the owner of a directory, and of all below it, the rights to remove what is there."""
+    os.chmod(path, 0o700)
+    for top, directories, _ in os.walk(path):
+        for each in directories:
+            directory = os.path.join(top, each)
+            if not os.path.islink(directory):
+                os.chmod(directory, 0o700)
 
 
 class _Copy:

@@ -16,6 +16,10 @@ class UserError(Exception):
     """The user cannot be had; the message says why."""
 
 
+class BadUser(UserError):
+    """What was asked for names no user, whatever the machine."""
+
+
 class Identity(Struct, frozen=True):
     """Who a process is. `uid` None means: as the host itself, nothing is switched."""
 
@@ -30,7 +34,8 @@ def resolve(wanted: Wanted, *, own_uid: int | None = None) -> Identity:
     """Find out who `wanted` is: a name, a uid, `uid:gid`, `name:group`, `{name, gid?}` or `{uid, gid?}`; None
     is us.
 
-    Raises `UserError` when there is no such user or group, or when it is not us and we are not root.
+    Raises `BadUser` for what is none of these, and `UserError` when there is no such user or group, or when it is not
+    us and we are not root.
     """
     own = os.geteuid() if own_uid is None else own_uid
     if wanted is None:
@@ -59,14 +64,27 @@ def _parts(wanted: str | dict[str, str | int]) -> tuple[str | int, str | int | N
     if isinstance(wanted, str):
         user, colon, group = wanted.partition(":")
         if not user or (colon and not group):
-            raise UserError(f"user not found: {wanted}")
+            raise BadUser(f"user must be a name or number, and a group after a colon if any: {wanted!r} is not")
         return _number(user), _number(group) if colon else None
+    return _parts_of(wanted)
+
+
+def _parts_of(wanted: dict[str, str | int]) -> tuple[str | int, str | int | None]:
+    unknown = sorted(wanted.keys() - {"name", "uid", "gid"})
+    if unknown:
+        raise BadUser(f"user: {unknown[0]!r} means nothing; give `name` or `uid`, and `gid` if need be")
     name, uid, gid = wanted.get("name"), wanted.get("uid"), wanted.get("gid")
     if (name is None) == (uid is None):
-        raise UserError("user: give either a name or a uid")
-    who = uid if uid is not None else name
-    assert who is not None
-    return who, gid
+        raise BadUser("user: give either a name or a uid")
+    if name is not None and (not isinstance(name, str) or not name):
+        raise BadUser("user.name must be a name")
+    if not _is_id(uid) or not _is_id(gid):
+        raise BadUser("user.uid and user.gid must be numbers")
+    return (uid if name is None else name), gid  # type: ignore[return-value]
+
+
+def _is_id(value: object) -> bool:
+    return value is None or (isinstance(value, int) and not isinstance(value, bool))
 
 
 def _number(word: str) -> str | int:

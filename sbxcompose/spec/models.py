@@ -43,9 +43,14 @@ class ResourcesModel(Strict):
 
 
 class NetworkModel(Strict):
-    """Where a sandbox may connect to; only the provider `tensorlake` enforces limits, others refuse them."""
+    """Where a sandbox may connect to. The provider `local` knows all or nothing, and refuses the lists."""
 
-    allow_internet_access: Boolean = Field(True, description="Whether there is a way out at all.")
+    allow_internet_access: Boolean = Field(
+        True,
+        description="Whether there is a way out at all. At the provider `local`, `false` gives the sandbox a network "
+        "of its own, with nothing but `localhost`: this machine does not reach its ports either, except "
+        "through `sbxcompose port`.",
+    )
     allow_out: tuple[NonEmpty, ...] = Field(
         (),
         description="If not empty, the only places it may reach: addresses, networks (`10.0.0.0/8`) or host names.",

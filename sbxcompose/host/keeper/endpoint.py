@@ -82,7 +82,8 @@ class Endpoint:
         if not unit.known:
             return
         if event == "leader":
-            self._send({"event": event, "unit": unit.name, "status": unit.status, "at": unit.ended_at})
+            end = {"status": unit.status, "at": unit.ended_at, "oom_killed": unit.oom_killed}
+            self._send({"event": event, "unit": unit.name, **end})
         elif unit.exited is not None:
             self._send({"event": event, **unit.exited})
 
@@ -146,6 +147,8 @@ class Endpoint:
                 self._adopt(body["id"])
             case "handover":
                 self._take_over(body, frame.fds)
+            case "keep":
+                self._spawner.keep(body["name"], frame.fds.pop())
             case _:
                 self._send({"id": body["id"], **self._result(body)})
 
@@ -162,10 +165,16 @@ class Endpoint:
                 return self._units.kill(body["unit"], body["signal"], everything=everything)
             case "stop":
                 return self._units.stop(body["unit"], body["signal"], body["deadline"])
+            case "freeze":
+                return self._units.freeze(body["units"], again=bool(body.get("again")))
+            case "thaw":
+                return self._units.thaw(body["units"])
             case "close_stdin":
                 return self._close_stdin(body["unit"])
             case "release":
                 return self._release(body["unit"])
+            case "drop":
+                return self._spawner.drop(body["name"])
             case "sweep":
                 return sweep(body["units"], [each.pid for each in self._units if each.live])
         return None
@@ -188,6 +197,8 @@ class Endpoint:
         return {**index, **unit.describe()}, list(unit.fds.values())
 
     def _adopt(self, request: int) -> None:
+        for name, fd in self._spawner.networks.items():
+            self._send({"kept": name}, [fd])
         units = list(self._units)
         groups = chunked((each.describe(), list(each.fds.values())) for each in units)
         for number, (bodies, fds) in enumerate(groups):

@@ -110,7 +110,7 @@ def sweep(units: Collection[str], spare: Collection[int]) -> list[str]:
         swept.update({each.pid: f"{each.pid} {command_of(each.pid)}" for each in found if each.pid not in swept})
         if not found:
             break
-        _kill_and_wait(found)
+        kill_and_wait(found)
     return list(swept.values())
 
 
@@ -126,7 +126,8 @@ def _marked(units: set[str], spare: set[int]) -> list[Process]:
     return [processes[pid] for pid in sorted(marked) if not processes[pid].dead]
 
 
-def _kill_and_wait(processes: list[Process]) -> None:
+def kill_and_wait(processes: list[Process]) -> None:
+    """SIGKILL to all, and wait until they are gone, each a tenth of a second at most."""
     waiting = select.poll()
     pidfds: list[int] = []
     for each in processes:

@@ -10,7 +10,9 @@ import time
 
 from sbxcompose.host.keeper import kernel
 from sbxcompose.host.keeper.endpoint import Endpoint
+from sbxcompose.host.keeper.freezer import Freezer, bases_for
 from sbxcompose.host.keeper.loop import Loop
+from sbxcompose.host.keeper.oom import KernelLog
 from sbxcompose.host.keeper.options import Options
 from sbxcompose.host.keeper.protocol import (
     ARGV_SEPARATOR,
@@ -63,7 +65,10 @@ class Keeper:
         self._options = options
         self._holdings = holdings
         self._loop = Loop(self._signalled)
-        self._units = Units(self._loop, lambda event, unit: self._endpoint.tell(event, unit))
+        self._freezer = Freezer(bases_for(options.lock))
+        self._units = Units(
+            self._loop, lambda event, unit: self._endpoint.tell(event, unit), self._freezer, KernelLog()
+        )
         self._endpoint = Endpoint(self._loop, self._units, Spawner(limits))
         environment = self._server_environment(limits)
         connect = self._endpoint.open
@@ -76,6 +81,8 @@ class Keeper:
     def start(self) -> None:
         """Start the server, or take over from a keeper that has died."""
         if self._options.take_over < 0:
+            for pid in self._freezer.clear():
+                log(f"process {pid} had been frozen by a host that was killed; it was killed")
             self._server.start()
         else:
             self._endpoint.open(Channel(socket.socket(fileno=self._options.take_over)))
@@ -92,6 +99,7 @@ class Keeper:
             self._tend_server()
             if self._ending and self._server.pid is None and not self._units.live:
                 self._status = self._status or 0
+        self._freezer.clear()
         return self._status
 
     def _deadline(self) -> float | None:

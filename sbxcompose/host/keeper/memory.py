@@ -15,7 +15,7 @@ Body = dict[str, Any]
 class KnownUnit:
     """What the client must know to hand a unit to a new keeper."""
 
-    __slots__ = ("at", "exited", "fds", "leader", "meta", "pid", "stop", "tag", "unit")
+    __slots__ = ("at", "exited", "fds", "frozen", "leader", "meta", "pid", "stop", "tag", "unit")
 
     def __init__(self, body: Body, fds: dict[str, int]) -> None:
         self.unit: str = body["unit"]
@@ -24,6 +24,7 @@ class KnownUnit:
         self.tag: int | None = body["tag"]
         self.meta: str = body["meta"]
         self.exited: Body | None = body.get("exited")
+        self.frozen: str | list[list[int]] | None = body.get("frozen")
         self.leader: list[float | None] | None = body.get("leader")
         self.stop: list[float] | None = body.get("stop")
         self.fds = {name: fd if name == "pidfd" else os.dup(fd) for name, fd in fds.items()}

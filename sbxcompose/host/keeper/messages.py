@@ -19,6 +19,7 @@ class Spawn:
 
     `env` is the whole environment (the keeper adds only its marker); `argv[0]` is looked up on *its* `PATH`.
     A `uid` needs a `gid`; without `groups` the process has no supplementary groups but `gid`.
+    `namespace` is the name of a network that was given to `keep`.
     With `pty` (rows, columns) the three standard streams are one terminal, and the three modes say nothing.
     `meta` is any JSON object: kept by the keeper, and given back by `adopt`.
     """
@@ -36,6 +37,7 @@ class Spawn:
     pty: tuple[int, int] | None = None
     meta: dict[str, Any] = field(default_factory=dict)
     umask: int = 0o022
+    namespace: str | None = None
 
     def write(self, base: Mapping[str, str]) -> dict[str, Any]:
         """The request as a JSON object; `base` is the part of the environment that travels apart."""
@@ -53,6 +55,7 @@ class Spawn:
             "pty": self.pty,
             "meta": json.dumps(self.meta, separators=(",", ":")),
             "umask": self.umask,
+            "namespace": self.namespace,
         }
 
 
@@ -78,6 +81,7 @@ class Exited:
 
     `status` is a wait status (`os.waitstatus_to_exitcode`), None when nobody could know. `at` is when the
     leader ended, in seconds since 1970. `left_behind` tells what had to be killed, each as "pid command".
+    `oom_killed`: the kernel killed the leader for want of memory; false also where it lets nobody know.
     """
 
     unit: str
@@ -85,6 +89,7 @@ class Exited:
     status: int | None
     at: float
     left_behind: list[str] = field(default_factory=list)
+    oom_killed: bool = False
 
 
 @dataclass(slots=True)
@@ -101,6 +106,8 @@ class Adopted:
     exited: Exited | None = None
     stopping: bool = False
     """A `stop` is under way."""
+    frozen: bool = False
+    """It was frozen, and has not been thawed."""
 
 
 class SpawnFailed(Exception):

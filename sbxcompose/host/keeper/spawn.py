@@ -17,6 +17,7 @@ import termios
 import time
 
 from sbxcompose.host.keeper.explain import CannotSpawn, candidates, explain
+from sbxcompose.host.keeper.namespaces import Inside
 from sbxcompose.host.keeper.protocol import MARKER
 
 TYPE_CHECKING = False
@@ -84,12 +85,24 @@ class Started:
 
 
 class Spawner:
-    """Starts processes; counts the large pipes that are open."""
+    """Starts processes; counts the large pipes that are open, and holds the networks that they may be in."""
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
         self._null = os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC)
         self.large_pipes = 0
+        self.networks: dict[str, int] = {}
+
+    def keep(self, name: str, fd: int) -> None:
+        """Hold a network namespace under a name."""
+        self.drop(name)
+        self.networks[name] = fd
+
+    def drop(self, name: str) -> None:
+        """Let go of it; it lives on as long as anything is in it."""
+        fd = self.networks.pop(name, None)
+        if fd is not None:
+            os.close(fd)
 
     def start(self, request: dict[str, Any], base: dict[str, str]) -> Started:
         """Start what is asked for. Raises `CannotSpawn`."""
@@ -126,22 +139,24 @@ class Spawner:
         check(request["argv"], request["cwd"], environment)
         paths = candidates(request["argv"][0], environment)
         user, group, groups = identity(request)
+        network = self._network(request.get("namespace"))
         read, write = os.pipe2(os.O_CLOEXEC)
         try:
             self._limits.lower_for_child(tag)
-            pid = fork_exec(
-                [os.fsencode(each) for each in request["argv"]],
-                [os.fsencode(each) for each in paths],
-                environment,
-                fds,
-                (read, write),
-                cwd=request["cwd"],
-                user=user,
-                group=group,
-                groups=groups,
-                umask=request["umask"],
-                terminal=bool(request["pty"]),
-            )
+            with Inside(network):
+                pid = fork_exec(
+                    [os.fsencode(each) for each in request["argv"]],
+                    [os.fsencode(each) for each in paths],
+                    environment,
+                    fds,
+                    (read, write),
+                    cwd=request["cwd"],
+                    user=user,
+                    group=group,
+                    groups=groups,
+                    umask=request["umask"],
+                    terminal=bool(request["pty"]),
+                )
         finally:
             self._limits.raise_own()
             os.close(write)
@@ -150,6 +165,14 @@ class Spawner:
             os.waitpid(pid, 0)
             raise explain(failure, request, environment)
         return pid
+
+    def _network(self, name: str | None) -> int | None:
+        """The network to start a process in. One that is not there any more is no reason to take another."""
+        if name is None:
+            return None
+        if name not in self.networks:
+            raise CannotSpawn(f"the network {name} is not there", errno.ENOENT)
+        return self.networks[name]
 
 
 class _Streams:

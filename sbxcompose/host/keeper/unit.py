@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     Key = tuple[int, int]
+    Frozen = str | list[list[int]]
 
 
 class Hunt:
@@ -32,12 +33,13 @@ class Unit:
     """One run. Its descriptors are the keeper's own: the pidfd until the end, the others until release.
 
     `ours`: the leader is this process's child. `known`: the server was told of it, and waits for its end.
+    `frozen` says how it was frozen, see `Freezer`.
     `deadline` (monotonic seconds) is when the grace of a stop, or our patience after SIGKILL, is over.
     """
 
     __slots__ = (
-        *("at", "deadline", "ended_at", "exited", "fds", "hunt", "killing", "known", "large", "leader_gone"),
-        *("meta", "name", "ours", "pid", "status", "stop_signal", "tag"),
+        *("at", "deadline", "ended_at", "exited", "fds", "frozen", "hunt", "killing", "known", "large", "leader_gone"),
+        *("meta", "name", "oom_killed", "ours", "pid", "status", "stop_signal", "tag"),
     )
 
     def __init__(self, name: str, pid: int, at: float, meta: str) -> None:
@@ -48,10 +50,12 @@ class Unit:
         self.tag: int | None = None
         self.fds: dict[str, int] = {}
         self.large = 0
+        self.frozen: Frozen | None = None
         self.ours = True
         self.known = False
         self.leader_gone = False
         self.status: int | None = None
+        self.oom_killed = False
         self.ended_at = 0.0
         self.exited: dict[str, Any] | None = None
         self.stop_signal: int | None = None
@@ -64,12 +68,12 @@ class Unit:
         """A unit that another keeper has started."""
         unit = cls(body["unit"], body["pid"], body["at"], body["meta"])
         unit.tag, unit.fds, unit.ours, unit.known = body["tag"], fds, False, True
-        unit.exited = body["exited"]
+        unit.exited, unit.frozen = body["exited"], body.get("frozen")
         if body["stop"]:
             unit.stop_signal, unit.deadline = int(body["stop"][0]), body["stop"][1]
         if body["leader"]:
             unit.leader_gone = True
-            unit.status, unit.ended_at = body["leader"]
+            unit.status, unit.ended_at, unit.oom_killed = body["leader"]
         return unit
 
     @property
@@ -83,7 +87,8 @@ class Unit:
         return {
             **{"unit": self.name, "meta": self.meta, "pid": self.pid, "at": self.at, "tag": self.tag},
             **{"exited": self.exited, "stop": stop, "fds": list(self.fds)},
-            "leader": [self.status, self.ended_at] if self.leader_gone else None,
+            "frozen": self.frozen,
+            "leader": [self.status, self.ended_at, self.oom_killed] if self.leader_gone else None,
         }
 
     def end(self) -> dict[str, Any]:
@@ -92,6 +97,7 @@ class Unit:
         self.exited = {
             **{"unit": self.name, "pid": self.pid, "status": self.status, "at": self.ended_at},
             "left_behind": self.hunt.left_behind,
+            "oom_killed": self.oom_killed,
         }
         return self.exited
 

@@ -14,8 +14,11 @@ from sbxcompose.host.keeper.processes import command_of
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from typing import Any
 
+    from sbxcompose.host.keeper.freezer import Freezer
     from sbxcompose.host.keeper.loop import Loop
+    from sbxcompose.host.keeper.oom import KernelLog
     from sbxcompose.host.keeper.processes import Census, Process
     from sbxcompose.host.keeper.unit import Unit
 
@@ -28,9 +31,11 @@ class Units:
     serves all leaders that have ended in that turn.
     """
 
-    def __init__(self, loop: Loop, tell: Callable[[str, Unit], None]) -> None:
+    def __init__(self, loop: Loop, tell: Callable[[str, Unit], None], freezer: Freezer, kernel_log: KernelLog) -> None:
         self._loop = loop
         self._tell = tell
+        self._freezer = freezer
+        self._kernel_log = kernel_log
         self.finder = Finder()
         self._units: dict[str, Unit] = {}
         self._leaders: dict[int, Unit] = {}
@@ -88,6 +93,7 @@ class Units:
         if not repeated:
             self._signal_group(unit, number)
             self._signal_group(unit, signal.SIGCONT)  # one that is stopped could not end
+        self._freezer.thaw(unit)
         return True
 
     def kill(self, name: str, number: int, *, everything: bool) -> bool:
@@ -95,6 +101,8 @@ class Units:
         unit = self._units.get(name)
         if unit is None or not unit.live:
             return False
+        if isinstance(unit.frozen, list) and number == signal.SIGCONT:
+            return True  # it would run: it will, when it is thawed
         members = self._members(unit) if everything else []
         sent = self._signal_group(unit, number)
         for each in members:
@@ -102,7 +110,26 @@ class Units:
                 sent |= self._signal_one(each, number)
         if number == signal.SIGKILL:
             unit.hunt.killed.update((each.pid, each.started) for each in members)
+            self._freezer.thaw(unit)
         return sent
+
+    def freeze(self, names: list[str], *, again: bool) -> dict[str, Any]:
+        """Stop all that these units are made of; how each one that does not run now was frozen, by name.
+
+        One that is being ended is not frozen: it will be gone soon.
+        """
+        found = [self._units[each] for each in names if each in self._units]
+        wanted = [each for each in found if each.live and not each.leader_gone and each.deadline is None]
+        self._freezer.freeze([each for each in wanted if not each.killing], list(self), again=again)
+        return {each.name: each.frozen for each in wanted if each.frozen is not None}
+
+    def thaw(self, names: list[str]) -> list[str]:
+        """Let units go on; those that run now."""
+        found = [self._units[each] for each in names if each in self._units]
+        live = [each for each in found if each.live]
+        for each in live:
+            self._freezer.thaw(each)
+        return [each.name for each in live]
 
     def stop_all(self, grace: float) -> None:
         """Ask every unit to end."""
@@ -149,6 +176,9 @@ class Units:
         unit.leader_gone = True
         unit.status = status
         unit.ended_at = time.time()
+        if status is not None and os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL:
+            unit.oom_killed = self._kernel_log.has_killed(unit.pid)
+            self._kernel_log.forget({each.pid for each in self if each.live})
         self._unsettled[unit.name] = unit
 
     def expire(self) -> None:
@@ -200,6 +230,7 @@ class Units:
             os.close(pidfd)
         unit.hunt.watched.clear()
         unit.end()
+        self._freezer.forget(unit.name)
         unit.close("pidfd")
         self._tell("exited", unit)
 
@@ -238,6 +269,7 @@ class Units:
             pidfd = self._watch(unit, each)
             if pidfd is not None:
                 self._send(unit, each, pidfd, signal.SIGKILL)
+        self._freezer.thaw(unit)
         if unit.leader_gone:
             unit.deadline = time.monotonic() + PATIENCE
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
@@ -14,6 +15,8 @@ from sbxcompose.host.sandbox import Sandbox
 
 MAX_BODY = 4 * 1024 * 1024
 """Bytes of an ordinary JSON body."""
+PATIENCE = 60.0
+"""Seconds that such a body may take. (Files and a process's input may take as long as they like.)"""
 MAX_BATCH = 64 * 1024 * 1024
 """Bytes of a batch: thousands of starts."""
 
@@ -30,14 +33,20 @@ def processes_of(request: Request) -> Processes:
 
 
 async def read_body(request: Request, limit: int = MAX_BODY) -> bytes:
-    """The whole body. Raises `Problem` (413) if it is larger than `limit`; no more than that is ever held."""
+    """The whole body. Raises `Problem` if it is larger than `limit` (413; no more than that is ever held), or does
+    not come (408).
+    """
     pieces: list[bytes] = []
     size = 0
-    async for piece in request.stream():
-        size += len(piece)
-        if size > limit:
-            raise Problem(413, f"the body is larger than {limit} bytes", "TOO_LARGE")
-        pieces.append(piece)
+    try:
+        async with asyncio.timeout(PATIENCE):
+            async for piece in request.stream():
+                size += len(piece)
+                if size > limit:
+                    raise Problem(413, f"the body is larger than {limit} bytes", "TOO_LARGE")
+                pieces.append(piece)
+    except TimeoutError:
+        raise Problem(408, f"the body has not come within {PATIENCE:g} s", "TIMEOUT") from None
     return b"".join(pieces)
 
 

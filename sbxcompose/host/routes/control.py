@@ -68,4 +68,4 @@ def short_form(request: Request, info: SandboxInfo) -> dict[str, Any]:
         error_details=info.error_details,
         sandbox_url=request.state.url if info.status == "running" else None,
     )
-    return short.write()
+    return {**short.write(), **({"error": f"sandbox {info.id} did not begin: {short.reason}"} if failed else {})}

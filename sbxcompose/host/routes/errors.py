@@ -4,12 +4,13 @@ section 7.1).
 
 from __future__ import annotations
 
+import json
 import sys
 import traceback
 
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
 from sbxcompose.host.keeper.client import KeeperLost
 from sbxcompose.host.messages import Invalid
@@ -46,4 +47,5 @@ def as_problem(error: Exception, what: str) -> Problem:
 def answer(problem: Problem, error: Exception | None = None) -> Response:
     """The answer to send."""
     headers = error.headers if isinstance(error, HTTPException) else None
-    return JSONResponse(problem.body(), problem.status, headers=headers)
+    body = json.dumps(problem.body())  # in ASCII: what strangers send may have halves of surrogate pairs
+    return Response(body, problem.status, headers=headers, media_type="application/json")

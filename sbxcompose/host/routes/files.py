@@ -16,7 +16,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from sbxcompose.host import files, users
+from sbxcompose.host import files
 from sbxcompose.host.files import CHUNK, NotAFile, Reading
 from sbxcompose.host.problems import Problem
 from sbxcompose.host.routes.common import query_bytes, sandbox_of
@@ -32,7 +32,7 @@ class _Named:
     def __init__(self, request: Request) -> None:
         sandbox = sandbox_of(request)
         self.given = query_bytes(request, "path") or b""
-        self.path = files.resolve(self.given, sandbox.info.project_directory or users.resolve(None).home)
+        self.path = files.resolve(self.given, sandbox.workdir)
 
     async def do(self, work: Callable[[], T]) -> T:
         """What `work` gives, in a thread. Raises `Problem`."""

@@ -36,6 +36,7 @@ async def resume(request: Request) -> Response:
 async def _change(request: Request, sandbox: Sandbox, wanted: SandboxStatus) -> Response:
     """202 if it has begun, and 200 if it was so before, or is so within `wait_ms`."""
     wait_ms = query_number(request, "wait_ms", 0, MAX_MILLIS)
+    await sandbox.until(lambda: not sandbox.being_taken_over)
     if sandbox.status == wanted and not sandbox.in_transition:
         return _answer(request, sandbox, 200)
     begin = sandbox.begin_to_suspend if wanted == "suspended" else sandbox.begin_to_resume
@@ -60,7 +61,9 @@ async def copy(request: Request) -> Response:
     copies = sandboxes_of(request).copy(source, times)
     await made(copies, LONGEST_WAIT)
     told = [short_form(request, each.info) for each in copies]
-    return JSONResponse({"source_sandbox_id": source.info.id, "sandboxes": told}, made_status(copies))
+    errors = [each["error"] for each in told if "error" in each]
+    body = {"source_sandbox_id": source.info.id, "sandboxes": told, **({"error": errors[0]} if errors else {})}
+    return JSONResponse(body, made_status(copies))
 
 
 ROUTES = routes(

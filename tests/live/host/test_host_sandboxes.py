@@ -47,7 +47,7 @@ def test_the_end_of_a_sandbox_is_the_end_of_all_in_it(host: LiveHost) -> None:
     assert wait_gone([polite["pid"], plain["pid"]], 0)
     assert box.refused("GET", "/processes")[:2] == (409, "SANDBOX_TERMINATED")
     directory = host.home.state / "sandboxes" / box.id
-    assert [each.name for each in directory.iterdir()] == ["sandbox.json"]
+    assert sorted(each.name for each in directory.iterdir()) == ["logs", "processes", "sandbox.json"]
     assert host.box().id != box.id
 
 
@@ -69,7 +69,7 @@ def test_a_watch_ends_with_its_sandbox(host: LiveHost) -> None:
         ({"name": "a" * 21}, 400, "cannot be a sandbox's name"),
         ({"name": 5}, 422, "name must be a string"),
         ({"timeout_secs": -1}, 422, "timeout_secs must be a whole number from 0"),
-        ({"network": {"deny_out": ["1.1.1.1"]}}, 400, "network policy"),
+        ({"network": {"deny_out": ["1.1.1.1"]}}, 400, "network.deny_out cannot be enforced"),
         ({"snapshot_id": "s"}, 404, "snapshot s not found"),
         ({"resources": {"cpus": "many"}}, 422, "resources.cpus must be a positive number"),
         ({"exposed_ports": [0]}, 422, "exposed_ports must be a list, each entry a whole number from 1 to 65535"),

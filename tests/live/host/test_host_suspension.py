@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 import socket
 import threading
 from pathlib import Path
@@ -11,8 +12,9 @@ from typing import Any
 import pytest
 
 from sbxcompose.host import launch
-from tests.live.host.hosts import LiveHost, client_of, ended, running, stopped
-from tests.support.home import wait_gone
+from sbxcompose.host.keeper.cgroups import FreezerGroup, places
+from tests.live.host.hosts import LiveHost, client_of, ended, live_host, running, stopped
+from tests.support.home import Home, wait_gone
 
 COUNTING = "i=0; echo up; while :; do i=$((i+1)); echo $i > count; done"
 SILENT_SERVER = (
@@ -29,9 +31,14 @@ def state_of(pid: int) -> str:
     return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
 
 
-def wait_for_state(pid: int, *wanted: str) -> None:
-    """Wait until a process is in one of these states."""
-    while state_of(pid) not in wanted:
+def held(pid: int) -> bool:
+    """Whether a process is kept from running: stopped, or in a control group that is frozen."""
+    return state_of(pid) == "T" or any(FreezerGroup(each).frozen for each in places("freezer", f"/proc/{pid}"))
+
+
+def wait_until_held(pid: int) -> None:
+    """Wait until a process is kept from running."""
+    while not held(pid):
         pass
 
 
@@ -81,14 +88,13 @@ def test_everything_stands_still_and_goes_on_with_the_same_process_ids(host: Liv
     pids = [box.row("web")["pid"], *(int((workspace(host) / each).read_text()) for each in ("left", "child"))]
     suspend(host)
     for pid in pids:
-        wait_for_state(pid, "T")
+        wait_until_held(pid)
     before = (workspace(host) / "count").read_text()
     let_time_pass(host, 0.2)
     assert (workspace(host) / "count").read_text() == before
-    assert {state_of(pid) for pid in pids} == {"T"}
+    assert all(map(held, pids))
     resume(host)
-    for pid in pids:
-        wait_for_state(pid, "R", "S", "D")
+    assert not any(map(held, pids))
     row = box.row("web")
     assert (row["pid"], row["managed"]["restart_count"]) == (pids[0], 0)
     while (workspace(host) / "count").read_text() == before:
@@ -252,7 +258,7 @@ def test_it_stays_suspended_when_a_part_of_the_host_dies(host: LiveHost, victim:
     suspend(host)
     host.kill(victim)
     assert status(host) == "suspended"
-    wait_for_state(row["pid"], "T")
+    wait_until_held(row["pid"])
     assert box.ask("POST", "/processes/web/stdin", content=b"it\n").status_code == 204
     box.wait_for_line("web", "got it")
     assert box.row("web")["pid"] == row["pid"]
@@ -269,7 +275,7 @@ def test_a_suspension_under_way_is_completed_by_the_next_server(host: LiveHost) 
         while status(host) != "suspended":
             pass
         for pid in pids:
-            wait_for_state(pid, "T")
+            wait_until_held(pid)
         resume(host)
     assert sorted(row["pid"] for row in box.rows()) == sorted(pids)
 
@@ -279,7 +285,7 @@ def test_a_named_sandbox_that_nobody_uses_is_suspended(host: LiveHost) -> None:
     row = box.shell("exec sleep 1000", "web")
     while status(host) != "suspended":
         pass
-    wait_for_state(row["pid"], "T")
+    wait_until_held(row["pid"])
     assert box.row("web")["pid"] == row["pid"]
     while status(host) != "suspended":
         pass
@@ -304,6 +310,20 @@ def test_a_name_turns_a_lifetime_into_a_time_of_idleness(host: LiveHost) -> None
     while status(host) != "suspended":
         pass
     assert host.http.get("/sandboxes/box").json()["id"] == box.id
+
+
+def test_a_host_does_not_end_under_what_is_held_still(host_environ: Home) -> None:
+    with live_host(host_environ, {"SBXCOMPOSE_HOST_IDLE": "0.3"}) as host:
+        box, keeper = host.box(), os.pidfd_open(host.status["keeper_pid"])
+        try:
+            row = box.shell("exec sleep 1000", "web")
+            suspend(host)
+            assert not select.select([keeper], [], [], 0.6)[0]
+            assert held(row["pid"])
+            host.http.delete("/sandboxes/box")
+            assert select.select([keeper], [], [], 20)[0]
+        finally:
+            os.close(keeper)
 
 
 def test_a_host_that_is_stopped_ends_what_is_held_still(host: LiveHost) -> None:

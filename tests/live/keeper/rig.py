@@ -17,6 +17,7 @@ from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from sbxcompose.host.keeper import freezer
 from sbxcompose.host.keeper.client import Exited, KeeperClient, Restart, Spawn, Spawned
 from sbxcompose.host.keeper.options import keeper_argv
 
@@ -178,20 +179,22 @@ class Rig:
         os.kill(self.keeper_pid, signal.SIGKILL)
         await self.replaced.wait()
 
+    async def kill_host(self) -> None:
+        """Kill server and keeper, and let go of what makes one the host."""
+        await self.client.close()
+        for pid in (self.keeper_pid, self.relay_pid):  # never SIGTERM: a keeper would pass it on to its server, us
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+            wait_for_end(pid)
+        while self._fds:
+            os.close(self._fds.pop())
+
     async def close(self) -> None:
         with suppress(Exception):
             for each in await self.client.adopt():
                 await self.client.kill(each.unit, signal.SIGKILL, "everything")
-        await self.client.close()
-        for pid in (
-            self.keeper_pid,
-            self.relay_pid,
-        ):  # never SIGTERM: a keeper would pass it on to its server, us
-            with suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
-            wait_for_end(pid)
-        for fd in self._fds:
-            os.close(fd)
+        await self.kill_host()
+        freezer.Freezer(freezer.bases_for(str(self.launched.directory / "host.lock"))).clear()
 
 
 class Output:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
 
 import pytest
@@ -11,6 +12,7 @@ from starlette.requests import Request
 
 from sbxcompose.host.files import problem, resolve
 from sbxcompose.host.problems import Problem
+from sbxcompose.host.routes import common
 from sbxcompose.host.routes.common import query_bytes
 
 PARTS = st.lists(st.binary(min_size=1, max_size=8).filter(lambda part: not set(part) & {0, 0x2F} and part != b".."))
@@ -83,3 +85,15 @@ def test_a_query_keeps_its_bytes(value: bytes) -> None:
 )
 def test_what_a_query_may_look_like(query: bytes, value: bytes | None) -> None:
     assert query_bytes(request(query), "path") == value
+
+
+def test_a_body_that_does_not_come_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def receive() -> dict[str, object]:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    monkeypatch.setattr(common, "PATIENCE", 0.01)
+    waiting = Request({"type": "http", "query_string": b"", "headers": []}, receive)
+    with pytest.raises(Problem) as refused:
+        asyncio.run(common.read_body(waiting))
+    assert (refused.value.status, refused.value.code) == (408, "TIMEOUT")

@@ -155,11 +155,13 @@ def test_an_orphan_belongs_to_its_session_then_to_its_group(monkeypatch: pytest.
 def test_a_unit_that_is_handed_over_is_the_same_unit() -> None:
     unit = Unit("a", 12, 1.5, '{"n":1}')
     unit.tag, unit.stop_signal, unit.deadline = 99, 15, 1000.5
-    unit.leader_gone, unit.status, unit.ended_at = True, 7 << 8, 2.5
+    unit.leader_gone, unit.status, unit.ended_at, unit.oom_killed = True, 9, 2.5, True
+    unit.frozen = [[12, 100]]
     other = Unit.handed_over(unit.describe(), {})
     assert other.describe() == unit.describe()
     assert not other.ours
     unit.hunt.left_behind.append("13 sleep")
     end = unit.end()
-    assert end == {"unit": "a", "pid": 12, "status": 7 << 8, "at": 2.5, "left_behind": ["13 sleep"]}
+    told = {"unit": "a", "pid": 12, "status": 9, "at": 2.5, "oom_killed": True}
+    assert end == {**told, "left_behind": ["13 sleep"]}
     assert not Unit.handed_over(unit.describe(), {}).live

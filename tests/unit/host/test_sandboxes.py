@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from pathlib import Path
 from typing import Any, cast
@@ -12,6 +13,7 @@ from sbxcompose.api.models import CreateRequest, SandboxInfo
 from sbxcompose.host.keeper.client import KeeperClient
 from sbxcompose.host.listing import Query
 from sbxcompose.host.problems import Problem
+from sbxcompose.host.records import write_json
 from sbxcompose.host.sandbox_rules import check_name, new_id, refuse_unsupported, resources
 from sbxcompose.host.sandboxes import Sandboxes
 
@@ -49,10 +51,7 @@ def test_ids_differ() -> None:
 @pytest.mark.parametrize(
     "fields, words",
     [
-        ({"network": {"allow_internet_access": False}}, "a network policy"),
-        ({"network": {"allow_out": ["1.1.1.1"]}}, "a network policy"),
-        ({"network": {"deny_out": ["1.1.1.1"]}}, "a network policy"),
-        ({"snapshot_id": "s", "project_directory": "/p"}, "the files that are there"),
+        ({"network": {"allow_out": ["1.1.1.1"]}}, "network.allow_out cannot be enforced"),
         ({"template_id": "t"}, "template_id is not supported"),
         ({"file_systems": [{"file_system_id": "f"}]}, "file_systems is not supported"),
         ({"secret_names": ["S"]}, "secret_names is not supported"),
@@ -165,6 +164,22 @@ class TestList:
         again = Sandboxes(tmp_path / "sandboxes", NO_KEEPER)
         again.load()
         assert [sandbox.info for sandbox in again] == [made]
+
+    def test_what_a_terminated_one_has_left_is_removed(self, sandboxes: Sandboxes, tmp_path: Path) -> None:
+        made = sandboxes.create(request(name="box")).info
+        directory = tmp_path / "sandboxes" / made.id
+        (directory / "workspace" / "file").write_text("x")
+        write_json(directory / "sandbox.json", {**made.write(), "status": "terminated", "terminated_at": 1})
+
+        async def load() -> None:
+            again = Sandboxes(tmp_path / "sandboxes", NO_KEEPER)
+            again.load()
+            assert again.archived(made.id).name == "box"
+            while (directory / "workspace").exists():
+                await asyncio.sleep(0)
+
+        asyncio.run(load())
+        assert [each.name for each in directory.iterdir()] == ["sandbox.json"]
 
     def test_unknown_ones_are_not_found(self, sandboxes: Sandboxes) -> None:
         with pytest.raises(Problem, match="nope not found") as raised:

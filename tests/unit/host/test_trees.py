@@ -5,6 +5,9 @@ from __future__ import annotations
 import os
 import socket
 import stat
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -142,10 +145,26 @@ def test_to_remove_what_is_not_there_is_fine(tmp_path: Path) -> None:
     remove_tree(str(tmp_path / "nothing"))
 
 
-def test_shut_directories_are_removed(tmp_path: Path) -> None:
-    (tmp_path / "top/a/b").mkdir(parents=True)
-    (tmp_path / "top/a/b/file").write_text("x")
-    for path in ("top/a/b", "top/a", "top"):
-        (tmp_path / path).chmod(0)
-    remove_tree(str(tmp_path / "top"))
-    assert not (tmp_path / "top").exists()
+def test_shut_directories_are_removed_by_who_is_not_root() -> None:
+    with tempfile.TemporaryDirectory(dir="/tmp") as place:
+        os.chmod(place, 0o777)
+        with as_nobody():
+            os.makedirs(f"{place}/top/a/b")
+            Path(f"{place}/top/a/b/file").write_text("x")
+            os.symlink("/", f"{place}/top/a/root")
+            for path in ("top/a/b", "top/a", "top"):
+                os.chmod(f"{place}/{path}", 0)
+            remove_tree(f"{place}/top")
+        assert os.listdir(place) == []
+
+
+@contextmanager
+def as_nobody() -> Iterator[None]:
+    """Without root's rights to every file."""
+    own = os.geteuid()
+    if own == 0:
+        os.seteuid(65534)
+    try:
+        yield
+    finally:
+        os.seteuid(own)

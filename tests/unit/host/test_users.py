@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import grp
 import pwd
 
 import pytest
 
-from sbxcompose.host.users import UserError, Wanted, resolve
+from sbxcompose.host.users import BadUser, UserError, Wanted, resolve
 
 ROOT = pwd.getpwuid(0)
 
@@ -34,12 +35,7 @@ def test_a_number_without_an_account_is_a_user_all_the_same() -> None:
     "wanted, words",
     [
         ("no-such-user", "user not found: no-such-user"),
-        ("", "user not found: "),
-        (":0", "user not found: :0"),
-        ("root:", "user not found: root:"),
         ("root:no-such-group", "group not found: no-such-group"),
-        ({"name": "root", "uid": 0}, "user: give either a name or a uid"),
-        ({}, "user: give either a name or a uid"),
         ({"uid": -1}, "user not found: -1"),
         ("99999999999999999999", "user not found: 99999999999999999999"),
         ({"uid": 0, "gid": -1}, "group not found: -1"),
@@ -50,6 +46,36 @@ def test_what_cannot_be_found_is_said(wanted: Wanted, words: str) -> None:
     with pytest.raises(UserError) as raised:
         resolve(wanted, own_uid=0)
     assert str(raised.value) == words
+
+
+@pytest.mark.parametrize(
+    "wanted, words",
+    [
+        ("", "'' is not"),
+        (":0", "':0' is not"),
+        ("root:", "'root:' is not"),
+        ({"name": "root", "uid": 0}, "give either a name or a uid"),
+        ({}, "give either a name or a uid"),
+        ({"gid": 0}, "give either a name or a uid"),
+        ({"name": ""}, "user.name must be a name"),
+        ({"name": 0}, "user.name must be a name"),
+        ({"uid": "root"}, "user.uid and user.gid must be numbers"),
+        ({"uid": True}, "user.uid and user.gid must be numbers"),
+        ({"uid": 0, "gid": "wheel"}, "user.uid and user.gid must be numbers"),
+        ({"name": "root", "group": "root"}, "'group' means nothing"),
+    ],
+)
+def test_what_names_no_user_is_refused(wanted: Wanted, words: str) -> None:
+    with pytest.raises(BadUser, match=words):
+        resolve(wanted, own_uid=0)
+
+
+def test_a_group_after_the_name_is_a_name_or_a_number() -> None:
+    group = grp.getgrall()[-1]
+    forms: list[Wanted] = [f"root:{group.gr_name}", f"root:{group.gr_gid}", {"name": "root", "gid": group.gr_gid}]
+    for wanted in forms:
+        who = resolve(wanted, own_uid=0)
+        assert (who.uid, who.gid, who.name) == (0, group.gr_gid, "root")
 
 
 def test_without_root_there_is_only_oneself() -> None:

@@ -1,0 +1,121 @@
+"""Control groups, of version 2 and 1: where this process may make its own, and one that freezes what is in it."""
+
+from __future__ import annotations
+
+import os
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+def places(controller: str, proc: str = "/proc/self") -> list[str]:
+    """The directories of the groups that this process is in and in which `controller` could be used: version 2
+    first. Reads `mountinfo` and `cgroup` of `proc`.
+    """
+    own = dict(_memberships(_read(f"{proc}/cgroup")))
+    found: list[tuple[int, str]] = []
+    for kind, names, root, mount in _mounts(_read(f"{proc}/mountinfo")):
+        hierarchy = "" if kind == "cgroup2" else next((each for each in names if each in own), None)
+        if hierarchy is None or hierarchy not in own or (kind == "cgroup" and controller not in names):
+            continue
+        directory = _below(mount, root, own[hierarchy])
+        if directory is not None:
+            found.append((0 if kind == "cgroup2" else 1, directory))
+    return [directory for _, directory in sorted(found, key=lambda each: each[0])]
+
+
+def _memberships(text: str) -> Iterator[tuple[str, str]]:
+    """(controller, path) of each hierarchy; that of version 2 has no name."""
+    for line in text.splitlines():
+        _, controllers, path = line.split(":", 2)
+        for each in controllers.split(","):
+            yield each, path
+
+
+def _mounts(text: str) -> Iterator[tuple[str, list[str], str, str]]:
+    """(type, options of the hierarchy, its root in this mount, mount point) of every hierarchy that is mounted."""
+    for line in text.splitlines():
+        left, _, right = line.partition(" - ")
+        fields, kind = left.split(), right.split()
+        if kind[0] in ("cgroup", "cgroup2"):
+            yield kind[0], kind[2].split(","), _plain(fields[3]), _plain(fields[4])
+
+
+def _plain(path: str) -> str:
+    """A path of mountinfo, where blanks are written as octal numbers."""
+    return path.replace("\\040", " ").replace("\\011", "\t").replace("\\012", "\n").replace("\\134", "\\")
+
+
+def _below(mount: str, root: str, path: str) -> str | None:
+    """Where a group's path is to be found; None when this mount does not show it."""
+    if root != "/" and path != root and not path.startswith(root + "/"):
+        return None
+    if path.startswith("/.."):  # in a group outside of our cgroup namespace
+        return None
+    inner = path if root == "/" else path[len(root) :]
+    return mount + inner.rstrip("/")
+
+
+class FreezerGroup:
+    """A group whose processes run, or do not. Every method raises `OSError`.
+
+    In version 2 a frozen process can be killed; in version 1 it dies once it is thawed, before it does anything.
+    """
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self._modern = os.path.exists(f"{path}/cgroup.freeze")
+
+    @classmethod
+    def make(cls, path: str) -> FreezerGroup:
+        """The group at a path, made if it is not there; `OSError`, too, where groups cannot be frozen."""
+        os.makedirs(path, exist_ok=True)
+        group = cls(path)
+        if not group._modern and not os.path.exists(f"{path}/freezer.state"):
+            os.rmdir(path)
+            raise OSError(f"{path} is no group that can be frozen")
+        return group
+
+    def freeze(self) -> None:
+        """Let nothing in it run, nor what comes in."""
+        self._write(*(("cgroup.freeze", "1") if self._modern else ("freezer.state", "FROZEN")))
+
+    def thaw(self) -> None:
+        """Let it run."""
+        self._write(*(("cgroup.freeze", "0") if self._modern else ("freezer.state", "THAWED")))
+
+    @property
+    def frozen(self) -> bool:
+        """Whether all that is in it has come to a stop."""
+        if self._modern:
+            return "frozen 1" in _read(f"{self.path}/cgroup.events").splitlines()
+        return _read(f"{self.path}/freezer.state").strip() == "FROZEN"
+
+    def add(self, pid: int) -> bool:
+        """Move a process in; False when it is gone."""
+        try:
+            self._write("cgroup.procs", str(pid))
+        except ProcessLookupError:
+            return False
+        return True
+
+    def members(self) -> set[int]:
+        """The processes in it."""
+        return {int(each) for each in _read(f"{self.path}/cgroup.procs").split()}
+
+    def _write(self, name: str, text: str) -> None:
+        fd = os.open(f"{self.path}/{name}", os.O_WRONLY | os.O_CLOEXEC)
+        try:
+            os.write(fd, text.encode())
+        finally:
+            os.close(fd)
+
+
+def _read(path: str) -> str:
+    """A small file; empty if it cannot be read."""
+    try:
+        with open(path, encoding="utf-8", errors="surrogateescape") as file:
+            return file.read()
+    except OSError:
+        return ""

@@ -1,0 +1,275 @@
+"""Stopping everything of a unit for a while, and letting it go on: by a control group, or else by signals.
+
+Either way what is running can fork until it has been stopped: so the machine is looked at until two looks in a row
+find nothing new.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import signal
+import time
+import zlib
+
+from sbxcompose.host.keeper import kernel
+from sbxcompose.host.keeper.cgroups import FreezerGroup, places
+from sbxcompose.host.keeper.leavers import census, kill_and_wait, open_process
+from sbxcompose.host.keeper.processes import read_process
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from sbxcompose.host.keeper.processes import Process
+    from sbxcompose.host.keeper.unit import Unit
+
+LOOKS = 100
+"""How often the machine is looked at before a unit that keeps forking is left as it is."""
+SETTLING = 0.1
+"""Seconds for which a group may take to come to a stop once all are in it."""
+_STOPPED = b"Tt"
+
+
+class Freezer:
+    """Freezes units, in groups below the first of `bases` in which one can be made; where in none, by signals.
+
+    `Unit.frozen` says how: the path of its group, or the processes to be woken, parents first, as [pid, start].
+    """
+
+    def __init__(self, bases: Collection[str]) -> None:
+        self._bases = list(bases)
+        self._over: set[str] = set()
+        """Groups of units that are over: the dead stay in a group a little longer than they are seen elsewhere."""
+
+    def freeze(self, wanted: Collection[Unit], every: Collection[Unit], *, again: bool = False) -> None:
+        """Stop all of the units that are `wanted` and not frozen yet; `every` unit is needed to tell whose is what.
+
+        `again`: another keeper had begun with it and died, so whatever is stopped was stopped by it.
+        """
+        wanted = [each for each in wanted if each.frozen is None]
+        groups = {each.name: group for each in wanted if (group := self._group(each.name)) is not None}
+        in_groups = _Grouping([each for each in wanted if each.name in groups], groups, every)
+        left = [each for each in wanted if each.name not in groups] + in_groups.freeze()
+        _Stopping(left, every, again=again).freeze()
+
+    def thaw(self, unit: Unit) -> None:
+        """Let a unit go on; no harm if it is not frozen."""
+        frozen, unit.frozen = unit.frozen, None
+        if isinstance(frozen, str):
+            try:
+                FreezerGroup(frozen).thaw()
+            except OSError:  # the group is gone, and so are its processes
+                return
+        elif frozen is not None:
+            for pid, started in reversed(frozen):  # children first: no parent is to see one that is stopped
+                _send(pid, started, signal.SIGCONT)
+
+    def forget(self, name: str) -> None:
+        """A unit is over: remove its group, if it had one, and those that could not be removed before."""
+        self._over.update(_path(each, name) for each in self._bases)
+        self._over = {each for each in self._over if not _remove(each)}
+
+    def clear(self) -> list[int]:
+        """Remove all groups, and kill what is still in them: when a host begins, of one that was killed; and when
+        it ends. Returns the processes that were killed.
+        """
+        killed: list[int] = []
+        for base in self._bases:
+            for name in _names(base):
+                killed += _empty(f"{base}/{name}")
+            _remove_soon(base)
+        return killed
+
+    def _group(self, name: str) -> FreezerGroup | None:
+        """The unit's group, frozen before anything is in it; None where there can be none."""
+        while self._bases:
+            try:
+                group = FreezerGroup.make(_path(self._bases[0], name))
+                group.freeze()
+            except OSError:
+                self._bases.pop(0)
+                continue
+            self._bases[1:] = []
+            return group
+        return None
+
+
+class _Grouping:
+    """Units on their way into their groups, which are frozen."""
+
+    def __init__(self, units: Collection[Unit], groups: dict[str, FreezerGroup], every: Collection[Unit]) -> None:
+        self._units = {each.name: each for each in units}
+        self._groups = groups
+        self._every = every
+
+    def freeze(self) -> list[Unit]:
+        """Move everything in; the units for which that was not possible, which run on."""
+        calm, given_up = 0, []
+        for _ in range(LOOKS):
+            if calm == 2 or not self._units:
+                break
+            calm += 1
+            found = census(self._every).members(self._units)
+            for name, unit in list(self._units.items()):
+                try:
+                    if self._move([unit.pid, *(each.pid for each in found.get(name, []))], self._groups[name]):
+                        calm = 0
+                except OSError:  # one of them is where we may not take it from
+                    given_up.append(self._units.pop(name))
+                    self._groups[name].thaw()
+        for name, unit in self._units.items():
+            unit.frozen = self._groups[name].path
+            _wait(self._groups[name])
+        return given_up
+
+    def _move(self, pids: list[int], group: FreezerGroup) -> bool:
+        """Move in who is not there; whether there was anybody."""
+        outside = set(pids) - group.members()
+        moved = [group.add(pid) for pid in pids if pid in outside]
+        return any(moved)
+
+
+class _Stopping:
+    """Units that get SIGSTOP, each process once, and parents before their children: so no parent hears of it."""
+
+    def __init__(self, units: Collection[Unit], every: Collection[Unit], *, again: bool) -> None:
+        self._units = {each.name: each for each in units}
+        self._every = every
+        self._again = again
+        self._seen: set[tuple[int, int]] = set()
+
+    def freeze(self) -> None:
+        """Stop everything, and note in each unit whom to wake."""
+        woken: dict[str, list[list[int]]] = {each: [] for each in self._units}
+        calm = 0
+        for _ in range(LOOKS if self._units else 0):
+            if calm == 2:
+                break
+            new = self._look()
+            calm = 0 if new else calm + 1
+            for generation in generations([process for process, _ in new]):
+                self._stop(generation)
+            for process, name in new:
+                if self._is_ours(process):
+                    woken[name].append([process.pid, process.started])
+        for name, unit in self._units.items():
+            unit.frozen = woken[name]
+
+    def _look(self) -> list[tuple[Process, str]]:
+        """The processes that were not seen before, and whose they are."""
+        found = census(self._every).members(self._units)
+        new: list[tuple[Process, str]] = []
+        for name, unit in self._units.items():
+            leader = read_process(unit.pid)
+            members = [*([leader] if leader is not None else []), *found.get(name, [])]
+            unseen = [each for each in members if not each.dead and (each.pid, each.started) not in self._seen]
+            self._seen.update((each.pid, each.started) for each in unseen)
+            new += [(process, name) for generation in generations(unseen) for process in generation]
+        return new
+
+    def _is_ours(self, process: Process) -> bool:
+        """It was not stopped already by somebody else, who will wake it."""
+        return self._again or process.state not in _STOPPED
+
+    def _stop(self, generation: list[Process]) -> None:
+        """Stop them, and wait until they have: a parent that is about to may still look at its children."""
+        ours = [each for each in generation if self._is_ours(each)]
+        for each in ours:
+            _send(each.pid, each.started, signal.SIGSTOP)
+        deadline = time.monotonic() + SETTLING
+        while any(map(_runs, ours)) and time.monotonic() < deadline:
+            time.sleep(0.0002)
+
+
+def _runs(process: Process) -> bool:
+    now = read_process(process.pid)
+    return now is not None and now.started == process.started and not now.dead and now.state not in _STOPPED
+
+
+def generations(processes: Collection[Process]) -> list[list[Process]]:
+    """Processes parted so that each comes after its parent, if that is one of them."""
+    waiting = {each.pid: each for each in processes}
+    parted: list[list[Process]] = []
+    while waiting:
+        first = [each for each in waiting.values() if each.parent not in waiting] or list(waiting.values())
+        parted.append(first)
+        for each in first:
+            del waiting[each.pid]
+    return parted
+
+
+def _send(pid: int, started: int, number: int) -> None:
+    """Signal exactly that process; one that is gone, or that we may not signal, is left alone."""
+    process = read_process(pid)
+    pidfd = open_process(process) if process is not None and process.started == started else None
+    if pidfd is None:
+        return
+    try:
+        kernel.signal_process(pidfd, number)
+    except PermissionError:
+        return
+    finally:
+        os.close(pidfd)
+
+
+def _wait(group: FreezerGroup) -> None:
+    """Wait for the last of its processes to have stopped, which takes microseconds."""
+    deadline = time.monotonic() + SETTLING
+    while not group.frozen and time.monotonic() < deadline:
+        time.sleep(0.0005)
+
+
+def _empty(path: str) -> list[int]:
+    """Kill what is in a left-over group, thaw and remove it; whom it has killed."""
+    group = FreezerGroup(path)
+    killed = sorted(group.members())
+    found = [each for each in map(read_process, killed) if each is not None]
+    for each in found:  # before it is thawed: none of them runs again
+        _send(each.pid, each.started, signal.SIGKILL)
+    try:
+        group.thaw()
+    except OSError:  # it is gone already, or nothing that we could do anything about
+        killed = []
+    else:
+        kill_and_wait(found)
+    _remove_soon(path)
+    return killed
+
+
+def _path(base: str, unit: str) -> str:
+    safe = "".join(each if each.isascii() and (each.isalnum() or each in ".-") else f"_{ord(each):x}_" for each in unit)
+    return f"{base}/unit-{safe}"
+
+
+def _names(base: str) -> list[str]:
+    try:
+        return [each.name for each in os.scandir(base) if each.name.startswith("unit-")]
+    except OSError:
+        return []
+
+
+def _remove(path: str) -> bool:
+    """Remove a group; false as long as somebody is in it."""
+    try:
+        os.rmdir(path)
+    except OSError as error:
+        return error.errno not in (errno.EBUSY, errno.ENOTEMPTY)
+    return True
+
+
+def _remove_soon(path: str) -> None:
+    """Remove a group that the dead are about to leave."""
+    deadline = time.monotonic() + SETTLING
+    while not _remove(path) and time.monotonic() < deadline:
+        time.sleep(0.001)
+
+
+def bases_for(lock: str) -> list[str]:
+    """Where the host of that lock has its groups: the same for each of its keepers, and for no other host's. Nowhere
+    if the environment has `SBXCOMPOSE_CGROUPS=no`.
+    """
+    if os.environ.get("SBXCOMPOSE_CGROUPS") == "no":
+        return []
+    name = f"sbxcompose-{os.getuid()}-{zlib.crc32(os.fsencode(lock)):08x}"
+    return [f"{each}/{name}" for each in places("freezer")]

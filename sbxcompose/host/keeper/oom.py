@@ -1,0 +1,73 @@
+"""Which processes the kernel has killed for want of memory: its log names them.
+
+A group of its own for each unit, with a counter, would tell as well; but to move a process into a group takes as long
+as to start it, and can take fifteen milliseconds on an idle machine (a grace period of RCU). The log costs nothing
+until somebody dies of SIGKILL. Where it may not be read, nothing is claimed.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+
+KERNEL_LOG = "/dev/kmsg"
+INITIAL_PID_NAMESPACE = "pid:[4026531836]"
+"""The numbers in the log are those of this namespace (PROC_PID_INIT_INO): elsewhere they mean other processes."""
+
+_RECORD = 8192
+_KILLED = re.compile(rb"(\d+),[^;]*;[^\n]*[Oo]ut of memory[^\n]*: Killed process (\d+)[ ,]")
+_USER = 8
+"""From this number on a record's facility is not the kernel: anybody with the rights may have written it."""
+
+
+class KernelLog:
+    """What the kernel has said since this was made."""
+
+    def __init__(self, path: str = KERNEL_LOG, namespace: str | None = None) -> None:
+        self._victims: set[int] = set()
+        self._fd = -1
+        try:
+            namespace = namespace or os.readlink("/proc/self/ns/pid")
+            if namespace == INITIAL_PID_NAMESPACE:
+                self._fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+                os.lseek(self._fd, 0, os.SEEK_END)
+        except OSError:
+            return
+
+    def has_killed(self, pid: int) -> bool:
+        """Whether a process that has just ended of SIGKILL was killed for want of memory; told once.
+
+        The kernel logs it before the victim can end.
+        """
+        for record in self._news():
+            victim = victim_of(record)
+            if victim is not None:
+                self._victims.add(victim)
+        found = pid in self._victims
+        self._victims.discard(pid)
+        return found
+
+    def forget(self, pids: set[int]) -> None:
+        """Let go of victims other than `pids`, which run: their numbers may be given to others."""
+        self._victims &= pids
+
+    def _news(self) -> list[bytes]:
+        """The records that have come."""
+        records: list[bytes] = []
+        while self._fd >= 0:
+            try:
+                record = os.read(self._fd, _RECORD)
+            except BrokenPipeError:  # some were overwritten before we read them; the next read goes on after them
+                continue
+            except OSError:
+                break
+            if not record:
+                break
+            records.append(record)
+        return records
+
+
+def victim_of(record: bytes) -> int | None:
+    """The process that a record of the log says was killed for want of memory."""
+    found = _KILLED.match(record)
+    return int(found[2]) if found is not None and int(found[1]) < _USER else None

@@ -1,0 +1,31 @@
+"""The host's own routes, described."""
+
+from __future__ import annotations
+
+from sbxcompose.host.openapi.operation import FLAG, NUMBER, TEXT, Operation, maybe, record
+
+OPERATIONS: dict[str, Operation] = {
+    "GET /openapi.json": Operation(summary="This document", answers={200: {"type": "object"}}),
+    "GET /host/v1/status": Operation(
+        summary="How the host is",
+        answers={
+            200: record(
+                version=TEXT,
+                pid=NUMBER,
+                keeper_pid=NUMBER,
+                started_at=NUMBER,
+                uptime_secs=NUMBER,
+                sandboxes=NUMBER,
+                running_processes=NUMBER,
+                tcp=maybe(TEXT),
+                socket=TEXT,
+                state_directory=TEXT,
+            )
+        },
+    ),
+    "POST /host/v1/stop": Operation(
+        summary="End the host; refused while something runs, unless forced",
+        body={"type": "object", "properties": {"force": FLAG}},
+        answers={200: record(stopped=NUMBER, keeper_pid=NUMBER)},
+    ),
+}

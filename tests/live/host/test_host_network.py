@@ -1,0 +1,100 @@
+"""A sandbox that must not reach anything (contract, section 2.10): its processes do not, the host reaches them."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+
+import pytest
+
+from tests.live.host.hosts import Box, LiveHost, ended, running
+from tests.support.home import wait_gone
+from tests.support.rights import needs_namespaces
+
+CLOSED = {"allow_internet_access": False}
+SERVE = "import socket\ns = socket.create_server(('127.0.0.1', {port}))\nwhile True: s.accept()[0].close()"
+REACH = "import socket, sys\nsocket.create_connection(('127.0.0.1', {port}), 5)\n"
+
+pytestmark = needs_namespaces
+
+
+@contextmanager
+def listener() -> Iterator[int]:
+    """Somebody who listens on this machine; the port."""
+    with socket.create_server(("127.0.0.1", 0)) as sock:
+        yield sock.getsockname()[1]
+
+
+def network_of(box: Box) -> str:
+    """The network that a new process of a sandbox finds itself in."""
+    (line,) = box.first_lines(box.begin("readlink", "/proc/self/ns/net")["pid"], 1)
+    return line
+
+
+def reaches(box: Box, port: int) -> bool:
+    """Whether a process of the sandbox can connect to a port."""
+    row = box.begin("python3", "-c", REACH.format(port=port))
+    return bool(box.wait(row["pid"], ended)["exit_code"] == 0)
+
+
+def test_a_closed_sandbox_reaches_nothing_and_an_open_one_what_we_do(host: LiveHost) -> None:
+    closed, other, free = host.box("closed", network=CLOSED), host.box("other", network=CLOSED), host.box("free")
+    with listener() as port:
+        assert not reaches(closed, port)
+        assert reaches(free, port)
+    assert len({network_of(each) for each in (closed, other, free)}) == 3
+    assert network_of(free) == os.readlink("/proc/self/ns/net")
+    assert host.http.get("/sandboxes/closed").json()["network"] == CLOSED
+
+
+def test_its_processes_reach_each_other_and_their_health_is_checked_inside(host: LiveHost) -> None:
+    box = host.box(network=CLOSED)
+    with listener() as port:  # taken here, and free in there
+        check = {"type": "tcp", "port": port, "initial_delay_ms": 0}
+        box.begin("python3", "-c", SERVE.format(port=port), name="web", health_check=check)
+        box.wait("web", lambda row: bool(row["managed"]["health_status"] == "healthy"))
+        assert reaches(box, port)
+
+
+def test_what_listens_outside_is_not_taken_for_a_sandbox_s_own(host: LiveHost) -> None:
+    box = host.box(network=CLOSED)
+    with listener() as port:
+        box.begin("sleep", "1000", name="mute", health_check={"type": "tcp", "port": port, "failure_threshold": 1000})
+        row = box.wait("mute", lambda row: row["managed"]["last_check"] is not None)
+    assert row["managed"]["last_check"] == f"TCP :{port}: connection refused"
+
+
+@pytest.mark.parametrize("victim", ["server", "keeper"])
+def test_a_restart_is_in_the_same_network_whoever_was_killed(host: LiveHost, victim: str) -> None:
+    box = host.box(network=CLOSED)
+    before = network_of(box)
+    box.shell("readlink /proc/self/ns/net; exec sleep 1000", "web")
+    box.wait_for_line("web", before)
+    host.kill(victim)
+    answer = box.ask("POST", "/processes/web/restart")
+    assert answer.status_code == 200
+    box.wait("web", running)
+    assert box.first_lines("web", 2) == [before, before]
+
+
+def test_the_network_ends_with_the_sandbox(host: LiveHost) -> None:
+    box = host.box(network=CLOSED)
+    row = box.shell("readlink /proc/self/ns/net; exec sleep 1000")
+    (network,) = box.first_lines(row["pid"], 1)
+    server = host.status["pid"]
+    assert network in _networks(server)
+    host.http.delete(f"/sandboxes/{box.id}")
+    assert wait_gone([row["pid"]], 0)
+    assert network not in _networks(server)
+    assert network not in _networks(host.status["keeper_pid"])
+
+
+def _networks(pid: int) -> set[str]:
+    """The networks that a process has descriptors of."""
+    found = set()
+    for each in os.listdir(f"/proc/{pid}/fd"):
+        with suppress(FileNotFoundError):  # closed while we look
+            found.add(os.readlink(f"/proc/{pid}/fd/{each}"))
+    return {each for each in found if each.startswith("net:")}

@@ -1,0 +1,81 @@
+"""Freezing by the groups of each version that this machine has; the keeper itself takes the first that will do."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+from collections.abc import Iterator
+from contextlib import suppress
+
+import pytest
+
+from sbxcompose.host.keeper.cgroups import places
+from sbxcompose.host.keeper.freezer import Freezer
+from sbxcompose.host.keeper.unit import Unit
+from tests.live.keeper.test_keeper_freezing import SPIN, rest, spent
+
+FAMILY = f"sh -c '{SPIN}' & echo $!; {SPIN}"
+
+
+@pytest.fixture(params=places("freezer") or ["none"])
+def base(request: pytest.FixtureRequest) -> Iterator[str]:
+    """A directory for groups, in each hierarchy; the test is skipped where none can be made."""
+    path = f"{request.param}/sbxcompose-test-{os.getpid()}"
+    try:
+        os.mkdir(path)
+    except OSError as error:
+        pytest.skip(f"no control groups: {error.strerror}")
+    yield path
+    Freezer([path]).clear()
+    assert not os.path.exists(path)
+
+
+@pytest.fixture
+def pids() -> Iterator[list[int]]:
+    """A shell and its child, which compute: they lead a group of their own."""
+    with subprocess.Popen(["sh", "-c", FAMILY], stdout=subprocess.PIPE, start_new_session=True) as leader:
+        assert leader.stdout is not None
+        yield [leader.pid, int(leader.stdout.readline())]
+        with suppress(ProcessLookupError):
+            os.killpg(leader.pid, signal.SIGKILL)
+
+
+def frozen(base: str, pids: list[int]) -> tuple[Freezer, Unit]:
+    freezer, unit = Freezer([base]), Unit("a.1", pids[0], 0.0, "{}")
+    freezer.freeze([unit], [unit])
+    assert unit.frozen == f"{base}/unit-a.1"
+    return freezer, unit
+
+
+def test_all_stand_still_and_go_on(base: str, pids: list[int]) -> None:
+    freezer, unit = frozen(base, pids)
+    assert rest(pids)
+    freezer.thaw(unit)
+    before = {each: spent(each) for each in pids}
+    while any(spent(each) == begun for each, begun in before.items()):
+        pass
+
+
+def test_the_next_keeper_thaws_what_this_one_has_frozen(base: str, pids: list[int]) -> None:
+    _, unit = frozen(base, pids)
+    successor = Unit.handed_over(unit.describe(), {})
+    Freezer([base]).thaw(successor)
+    assert not successor.frozen
+    os.killpg(pids[0], signal.SIGKILL)
+    os.waitid(os.P_PID, pids[0], os.WEXITED | os.WNOWAIT)
+
+
+def test_what_is_left_frozen_is_killed_and_its_group_removed(base: str, pids: list[int]) -> None:
+    frozen(base, pids)
+    assert Freezer([base]).clear() == sorted(pids)
+    os.waitid(os.P_PID, pids[0], os.WEXITED | os.WNOWAIT)
+
+
+def test_where_no_group_can_be_made_signals_do(pids: list[int]) -> None:
+    freezer, unit = Freezer(["/proc/no/such/place"]), Unit("a.1", pids[0], 0.0, "{}")
+    freezer.freeze([unit], [unit])
+    assert isinstance(unit.frozen, list)
+    assert {pid for pid, _ in unit.frozen} == set(pids)
+    assert rest(pids)
+    freezer.thaw(unit)

@@ -1,0 +1,105 @@
+"""Where control groups may be made, by what /proc says of mounts and memberships; and a group of either version."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from sbxcompose.host.keeper.cgroups import FreezerGroup, places
+from sbxcompose.host.keeper.freezer import Freezer, bases_for
+
+V2 = "31 23 0:28 {root} {mount} rw,nosuid - cgroup2 cgroup2 rw,nsdelegate\n"
+V1 = "37 31 0:34 {root} {mount} rw,relatime shared:3 - cgroup cgroup rw,{names}\n"
+OTHER = "22 1 8:1 / / rw - ext4 /dev/sda1 rw,freezer\n"
+
+
+def proc(directory: Path, mounts: str, own: str) -> str:
+    (directory / "mountinfo").write_text(mounts)
+    (directory / "cgroup").write_text(own)
+    return str(directory)
+
+
+def v2(mount: str, root: str = "/") -> str:
+    return V2.format(mount=mount, root=root)
+
+
+def v1(mount: str, names: str, root: str = "/") -> str:
+    return V1.format(mount=mount, names=names, root=root)
+
+
+@pytest.mark.parametrize(
+    "mounts, own, found",
+    [
+        (v2("/sys/fs/cgroup"), "0::/user.slice/a.scope\n", ["/sys/fs/cgroup/user.slice/a.scope"]),
+        (v2("/sys/fs/cgroup"), "0::/\n", ["/sys/fs/cgroup"]),
+        (v2("/c", root="/docker/1"), "0::/docker/1/sub\n", ["/c/sub"]),
+        (v2("/c", root="/docker/1"), "0::/docker/1\n", ["/c"]),
+        (v2("/c", root="/docker/1"), "0::/docker/12\n", []),
+        (v2("/c"), "0::/../outside\n", []),
+        (v2("/with\\040blank"), "0::/a:b\n", ["/with blank/a:b"]),
+        (v1("/c/freezer", "freezer"), "6:freezer:/x\n4:memory:/y\n", ["/c/freezer/x"]),
+        (v1("/c/both", "cpu,freezer"), "6:cpu,freezer:/x\n", ["/c/both/x"]),
+        (v1("/c/memory", "memory"), "4:memory:/y\n", []),
+        (v1("/c/freezer", "freezer") + v2("/c/unified"), "6:freezer:/x\n0::/z\n", ["/c/unified/z", "/c/freezer/x"]),
+        (OTHER, "0::/\n", []),
+        ("", "", []),
+    ],
+)
+def test_a_place_is_where_we_are_ourselves(tmp_path: Path, mounts: str, own: str, found: list[str]) -> None:
+    assert places("freezer", proc(tmp_path, OTHER + mounts, own)) == found
+
+
+def test_without_proc_there_is_no_place(tmp_path: Path) -> None:
+    assert places("freezer", str(tmp_path / "none")) == []
+
+
+@pytest.fixture(params=["cgroup.freeze", "freezer.state"])
+def group(request: pytest.FixtureRequest, tmp_path: Path) -> FreezerGroup:
+    """A directory with the files of a group, of version 2 or 1."""
+    for name in (request.param, "cgroup.procs", "cgroup.events"):
+        (tmp_path / name).touch()
+    return FreezerGroup.make(str(tmp_path))
+
+
+def test_a_group_is_told_to_freeze_and_to_thaw(group: FreezerGroup, tmp_path: Path) -> None:
+    modern = (tmp_path / "cgroup.freeze").exists()
+    group.freeze()
+    assert (tmp_path / ("cgroup.freeze" if modern else "freezer.state")).read_text() == ("1" if modern else "FROZEN")
+    (tmp_path / "cgroup.events").write_text("populated 1\nfrozen 1\n")
+    assert group.frozen
+    (tmp_path / "cgroup.events").write_text("populated 1\nfrozen 0\n")
+    (tmp_path / "freezer.state").write_text("FREEZING\n")
+    again = FreezerGroup(str(tmp_path))
+    assert not again.frozen
+    again.thaw()
+    if modern:
+        assert (tmp_path / "cgroup.freeze").read_text() == "0"
+
+
+def test_a_group_knows_who_is_in_it(group: FreezerGroup, tmp_path: Path) -> None:
+    (tmp_path / "cgroup.procs").write_text("12\n13\n")
+    assert group.members() == {12, 13}
+    assert group.add(14)
+    assert (tmp_path / "cgroup.procs").read_text().startswith("14")
+
+
+def test_a_directory_that_is_no_group_is_left_as_it_was(tmp_path: Path) -> None:
+    with pytest.raises(OSError, match="no group that can be frozen"):
+        FreezerGroup.make(str(tmp_path / "unit"))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_host_has_the_same_place_each_time_and_another_host_another(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("SBXCOMPOSE_CGROUPS", raising=False)
+    assert bases_for("/run/a/host.lock") == bases_for("/run/a/host.lock")
+    assert not set(bases_for("/run/a/host.lock")) & set(bases_for("/run/b/host.lock"))
+    monkeypatch.setenv("SBXCOMPOSE_CGROUPS", "no")
+    assert bases_for("/run/a/host.lock") == []
+
+
+def test_what_an_ended_host_has_left_empty_is_removed(tmp_path: Path) -> None:
+    base = tmp_path / "base"
+    (base / "unit-a.1").mkdir(parents=True)
+    Freezer([str(base), str(tmp_path / "none")]).clear()
+    assert not base.exists()
