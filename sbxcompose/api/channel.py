@@ -7,6 +7,7 @@ from contextlib import AbstractAsyncContextManager
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
+    from sbxcompose.api.dial import Socket
     from sbxcompose.api.transport import Answer
 
 
@@ -33,6 +34,9 @@ class Channel(Protocol):
         self, method: str, path: str, *, headers: Mapping[str, str] | None = None, body: Any = None
     ) -> Answer:
         """Send one request and wait for the whole answer; `body` is encoded as JSON unless it is bytes or a `Body`."""
+
+    async def socket(self, path: str, *, headers: Mapping[str, str], limit: int | None = None) -> Socket:
+        """Open a WebSocket on a connection of its own. Raises `Refused` with the server's words, too."""
 
     def stream(
         self, method: str, path: str, *, headers: Mapping[str, str] | None = None, body: Any = None

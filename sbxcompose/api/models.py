@@ -267,6 +267,7 @@ class ShortInfo(Message, frozen=True, kw_only=True):
     termination_reason: str | None = None
     error_details: Any = None
     sandbox_url: str | None = None
+    ingress_endpoint: str | None = None
 
 
 class ResourceResize(Message, frozen=True, kw_only=True):
@@ -291,6 +292,7 @@ class SandboxInfo(Message, frozen=True, kw_only=True):
     entrypoint: list[str] | None = None
     network: dict[str, Any] | None = None
     sandbox_url: str | None = None
+    ingress_endpoint: str | None = None
     exposed_ports: list[int] | None = None
     allow_unauthenticated_access: bool = False
     created_at: int | None = None
@@ -309,7 +311,7 @@ class SandboxInfo(Message, frozen=True, kw_only=True):
     workspace_directory: str | None = None
     """Ours: the directory on this machine that the sandbox works in, if it has no project's."""
     extensions: list[str] = field(default_factory=list)
-    """Ours: which of our extensions its daemon speaks: `batch`, `watch`, `stop`."""
+    """Ours: which of our extensions its daemon speaks: `batch`, `watch`, `stop`, `pty`."""
 
     @classmethod
     def read(cls, body: Mapping[str, Any]) -> Self:

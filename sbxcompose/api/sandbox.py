@@ -23,6 +23,7 @@ from sbxcompose.api.transport import Answer
 from sbxcompose.errors import SbxError, Unreachable
 
 if TYPE_CHECKING:
+    from sbxcompose.api.dial import Socket
     from sbxcompose.api.files import Files
 
 Env = Mapping[str, str]
@@ -198,6 +199,15 @@ class SandboxClient:
             if stream.status >= 300:
                 raise refusal(stream.status, await stream.read(), path)
             yield stream
+
+    async def ask(self, method: str, path: str, what: str, body: Any = None) -> Any:
+        """The decoded answer to a request below `/api/v1`; `what` names the thing in errors."""
+        return expect(await self._request(method, path, body), what)
+
+    async def socket(self, path: str, *, headers: Env | None = None, limit: int | None = None) -> Socket:
+        """A WebSocket below `/api/v1`, with a limit for messages if wished; to be closed by the caller."""
+        fields = {**self._headers, **(headers or {})}
+        return await self._transport.socket("/api/v1" + path, headers=fields, limit=limit)
 
     async def _request(self, method: str, path: str, body: Any = None) -> Answer:
         return await self._transport.request(method, "/api/v1" + path, headers=self._headers, body=body)

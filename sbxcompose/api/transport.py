@@ -10,17 +10,21 @@ import asyncio
 import json
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import h11
 from msgspec import Struct
 
 from sbxcompose.errors import Unreachable
 
+if TYPE_CHECKING:
+    from sbxcompose.api.dial import Socket
+
 READ_SIZE = 256 * 1024
 CONNECT_TIMEOUT = 10.0
 """Seconds; a socket of a host on this machine that takes longer is not answering."""
 
+_HINT = "`sbxcompose host status` says what runs"
 OCTETS = "application/octet-stream"
 
 _BROKEN = (OSError, EOFError, h11.RemoteProtocolError)
@@ -48,7 +52,7 @@ class Address(Struct, frozen=True):
     port: int = 0
     key: str | None = None
     prefix: str = ""
-    hint: str = "`sbxcompose host status` says what runs"
+    hint: str = _HINT
 
     def __str__(self) -> str:
         return self.path or f"http://{self.host}:{self.port}{self.prefix}"
@@ -216,6 +220,15 @@ class Transport:
             self._idle.append(connection)
         else:
             connection.close()
+
+    async def socket(self, path: str, *, headers: Mapping[str, str], limit: int | None = None) -> Socket:
+        """Open a WebSocket on a connection of its own. Raises `Unreachable`, or `Refused` with the server's words."""
+        from sbxcompose.api.dial import Endpoint, open_socket  # few commands need one
+
+        address = self.address
+        key = {"Authorization": f"Bearer {address.key}"} if address.key else {}
+        endpoint = Endpoint(address.path, address.host, address.port, hint=address.hint)
+        return await open_socket(endpoint, address.prefix + path, {**key, **headers}, limit=limit)
 
     async def _begin(
         self, method: str, path: str, headers: Mapping[str, str], body: Any

@@ -5,71 +5,113 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from typing import Protocol
 
 from msgspec.structs import replace
 
 from sbxcompose.api.models import StartRequest
+from sbxcompose.api.sandbox import Env, SandboxClient
 from sbxcompose.cli.context import Shell
 from sbxcompose.cli.options import Foreground
 from sbxcompose.cli.running import Interrupts, run_command
 from sbxcompose.cli.view.asleep import not_running
 from sbxcompose.engine.events import Tell, nobody
-from sbxcompose.engine.one_off import Ended, OneOff, read_fd
+from sbxcompose.engine.one_off import Ended, OneOff, WriteOut, read_fd
 from sbxcompose.engine.session import Session
 from sbxcompose.errors import UsageError
 from sbxcompose.plan.observed import Instance
 from sbxcompose.spec.project import Project
 
+Requested = Callable[[Session], tuple[StartRequest, Env]]
+"""What is to be run, and the environment under it, as the session knows it."""
+
+
+def beside(project: Project, instance: Instance, command: Sequence[str]) -> Requested:
+    """`command` the way the process of `instance` is run."""
+    process = project.process(instance.sandbox, instance.process)
+    assert process is not None, "the name was resolved"
+    return lambda session: session.command_request(process, instance, tuple(command))
+
 
 def run_in_foreground(
     shell: Shell,
     project: Project,
-    instance: Instance,
-    command: Sequence[str],
+    sandbox: str,
+    requested: Requested,
     how: Foreground,
     prepare: Callable[[Session], Awaitable[None]],
     tell: Tell = nobody,
 ) -> int:
-    """Run `command` the way the process of `instance` is run, after `prepare`; its exit code."""
+    """Run a command in a sandbox, after `prepare`; its exit code."""
 
     async def main(interrupts: Interrupts) -> int:
         async with Session(project, tell=tell) as session:
             await interrupts.guard(prepare(session))
-            link = session.links.get(instance.sandbox)
+            link = session.links.get(sandbox)
             if link is None:
-                raise not_running(session.observed().sandbox(instance.sandbox))
-            process = project.process(instance.sandbox, instance.process)
-            assert process is not None, "the name was resolved"
-            request, base = session.command_request(process, instance, tuple(command))
-            one_off = await OneOff.start(link.client, _adapted(request, how), base)
-            if how.detach:
-                shell.print(str(one_off.info.pid))
-                return 0
-            return (await _attend(one_off, interrupts, feed=not how.detach)).exit_code
+                raise not_running(session.observed().sandbox(sandbox))
+            request, base = requested(session)
+            return await _run(shell, link.client, _adapted(request, how), base, how, interrupts)
 
     return run_command(main)
 
 
-async def _attend(one_off: OneOff, interrupts: Interrupts, *, feed: bool) -> Ended:
-    """Connect the standard streams until it ends. Ctrl-C goes to the command; a second one kills it."""
-    following = asyncio.ensure_future(one_off.follow(_write))
-    feeding = asyncio.ensure_future(one_off.feed(read_fd(0))) if feed else None
+async def _run(
+    shell: Shell, client: SandboxClient, request: StartRequest, base: Env, how: Foreground, interrupts: Interrupts
+) -> int:
+    if how.on_terminal:
+        from sbxcompose.cli.on_terminal import run_on_terminal
+
+        return await run_on_terminal(client, request, base, interrupts, feed=how.interactive)
+    one_off = await OneOff.start(client, request, base)
+    if how.detach:
+        shell.print(str(one_off.info.pid))
+        return 0
+    return (await attend(one_off, interrupts, feed=how.interactive)).exit_code
+
+
+async def observe(session: Session) -> None:
+    """For `prepare`: look at what is there."""
+    await session.observe()
+
+
+class Attended(Protocol):
+    """What our standard streams can be connected to, and our Ctrl-C."""
+
+    async def follow(self, write: WriteOut) -> Ended:
+        """Hand out its output until it has ended."""
+
+    async def feed(self, source: AsyncIterator[bytes]) -> None:
+        """Give it what `source` has."""
+
+    async def signal(self, number: int) -> None:
+        """The first Ctrl-C."""
+
+    async def kill(self) -> None:
+        """Every further one."""
+
+
+async def attend(attended: Attended, interrupts: Interrupts, *, feed: bool) -> Ended:
+    """Connect the standard streams until it ends, and pass interrupts on."""
+    following = asyncio.ensure_future(attended.follow(write_all))
+    feeding = asyncio.ensure_future(attended.feed(read_fd(0))) if feed else None
     try:
         while not following.done():
             interrupt = asyncio.ensure_future(interrupts.next())
             await asyncio.wait({following, interrupt}, return_when=asyncio.FIRST_COMPLETED)
             if interrupt.done():
-                await (one_off.signal(signal.SIGINT) if interrupts.count == 1 else one_off.kill())
+                await (attended.signal(signal.SIGINT) if interrupts.count == 1 else attended.kill())
             interrupt.cancel()
         return following.result()
     finally:
-        if feeding is not None:
-            feeding.cancel()
-            await asyncio.gather(feeding, return_exceptions=True)
+        tasks = [each for each in (following, feeding) if each is not None]
+        for each in tasks:
+            each.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
-def _write(stream: int, data: bytes) -> None:
+def write_all(stream: int, data: bytes) -> None:
     """Bytes as they are, all of them, whatever the descriptor."""
     view = memoryview(data)
     while view:
@@ -93,5 +135,5 @@ def _adapted(request: StartRequest, how: Foreground) -> StartRequest:
         env=env,
         working_dir=(how.workdir and os.path.join(request.working_dir or "/", how.workdir)) or request.working_dir,
         user=how.user or request.user,
-        stdin_mode="closed" if how.detach else "pipe",
+        stdin_mode="closed" if how.detach or not how.interactive else "pipe",
     )

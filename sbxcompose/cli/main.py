@@ -29,6 +29,9 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "unpause": ("Start", "Resume suspended sandboxes"),
     "run": ("Start", "Run a process once, in the foreground"),
     "exec": ("Start", "Run a command where a process runs"),
+    "attach": ("Start", "Connect to a process that runs: its output, and its input"),
+    "shell": ("Start", "Open a shell in a sandbox"),
+    "port": ("Start", "Open a port of this machine that leads into a sandbox"),
     "cp": ("Start", "Copy files and folders into a sandbox, or out of one"),
     "ps": ("Look", "List processes and how they are"),
     "logs": ("Look", "Show output, past and present"),
@@ -53,7 +56,7 @@ A first look:
 \b
 Exit codes: 0 good, 1 a process failed or never got ready, 2 the file or the
 command line is wrong, 3 the provider cannot be reached or refuses, 124 a
-deadline passed, 130 interrupted; exec and run pass on the command's own."""
+deadline passed, 130 interrupted; exec, run and shell pass on the command's own."""
 
 
 class Commands(click.Group):

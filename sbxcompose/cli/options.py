@@ -90,16 +90,31 @@ class Foreground(Struct, frozen=True):
     workdir: str | None = None
     user: str | None = None
     detach: bool = False
+    tty: bool | None = None
+    """A terminal of its own; None: if standard input and output are terminals."""
+    interactive: bool = True
+    """Our standard input is the command's."""
+
+    @property
+    def on_terminal(self) -> bool:
+        """Whether the command gets a terminal of its own."""
+        import os
+
+        if self.detach:
+            return False
+        return os.isatty(0) and os.isatty(1) if self.tty is None else self.tty
+
+
+detach_option = click.option("-d", "--detach", is_flag=True, help="Do not wait; print the PID.")
 
 
 def foreground_options(command: F) -> F:
-    """The options of `exec` and `run`; the command gets them as `how`."""
+    """The options of `exec`, `run` and `shell`; the command gets them, and `detach_option` if it has that, as `how`."""
 
     @wraps(command)
-    def gathered(
-        *args: Any, env: tuple[str, ...], workdir: str | None, user: str | None, detach: bool, **rest: Any
-    ) -> Any:
-        return command(*args, how=Foreground(env, workdir, user, detach), **rest)
+    def gathered(*args: Any, **options: Any) -> Any:
+        how = {name: options.pop(name) for name in Foreground.__struct_fields__ if name in options}
+        return command(*args, how=Foreground(**how), **options)
 
     wrapped: Any = gathered
     for option in reversed(
@@ -107,7 +122,20 @@ def foreground_options(command: F) -> F:
             click.option("-e", "--env", "env", multiple=True, metavar="KEY=VALUE", help="A further variable (repeat)."),
             click.option("-w", "--workdir", metavar="DIR", help="Another working directory."),
             click.option("-u", "--user", metavar="USER", help="Another user: name, uid or uid:gid."),
-            click.option("-d", "--detach", is_flag=True, help="Do not wait; print the PID."),
+            click.option(
+                "-t/-T",
+                "--tty/--no-tty",
+                "tty",
+                default=None,
+                help="On a terminal of its own, or not (default: if standard input and output are terminals).",
+            ),
+            click.option(
+                "-i/",
+                "--interactive/--no-interactive",
+                "interactive",
+                default=True,
+                help="Pass standard input on (the default), or not.",
+            ),
         )
     ):
         wrapped = option(wrapped)

@@ -85,12 +85,15 @@ class OneOff:
             await asyncio.sleep(pause)
             pause = min(pause * 2, 1.0)
 
-    async def feed(self, source: AsyncIterator[bytes]) -> None:
-        """Write to its standard input what `source` has, and close it at the end; an end of the command is fine."""
+    async def feed(self, source: AsyncIterator[bytes], *, close: bool = True) -> None:
+        """Write to its standard input what `source` has and, if so, close it at the end; an end of the command is
+        fine.
+        """
         try:
             async for data in source:
                 await self._client.write(str(self.info.pid), data)
-            await self._client.close_input(str(self.info.pid))
+            if close:
+                await self._client.close_input(str(self.info.pid))
         except (NotFound, Refused):
             return
 

@@ -61,6 +61,18 @@ def command_request(project: Project, process: Process, instance: Instance, comm
     )
 
 
+def sandbox_request(project: Project, sandbox: Sandbox, command: tuple[str, ...]) -> StartRequest:
+    """A command run in a sandbox beside no process in particular, where its workspace is."""
+    directory = workspace(project, sandbox)
+    env = {"PWD": directory, **_identity(project, sandbox)}
+    return StartRequest(command=command[0], args=list(command[1:]), env=env, working_dir=directory)
+
+
+def sandbox_environment(project: Project, environ: Mapping[str, str]) -> Mapping[str, str]:
+    """What lies under such a command's variables (see `base_environment`)."""
+    return _inherited(environ) if project.provider == "local" else _NOTHING
+
+
 def base_environment(process: Process, project: Project, environ: Mapping[str, str]) -> Mapping[str, str]:
     """What lies under the spec's variables: at the provider `local`, the caller's environment (design, section 4).
 
@@ -103,10 +115,16 @@ def _environment(
         "PWD": directory,
         **dict(process.env),
         **dict(replica),
-        "SBXCOMPOSE_PROJECT": project.name,
-        "SBXCOMPOSE_SANDBOX": sandbox.name,
+        **_identity(project, sandbox),
         "SBXCOMPOSE_PROCESS": process.name,
         "SBXCOMPOSE_REPLICA": str(instance.replica),
+    }
+
+
+def _identity(project: Project, sandbox: Sandbox) -> dict[str, str]:
+    return {
+        "SBXCOMPOSE_PROJECT": project.name,
+        "SBXCOMPOSE_SANDBOX": sandbox.name,
         "SBXCOMPOSE_WORKSPACE": workspace(project, sandbox),
     }
 

@@ -22,7 +22,14 @@ from sbxcompose.engine.link import Link, Pace
 from sbxcompose.engine.observe import observed_sandbox
 from sbxcompose.engine.providers import Provider, provider_of
 from sbxcompose.engine.ready import Readiness
-from sbxcompose.engine.requests import base_environment, command_request, start_request, workspace
+from sbxcompose.engine.requests import (
+    base_environment,
+    command_request,
+    sandbox_environment,
+    sandbox_request,
+    start_request,
+    workspace,
+)
 from sbxcompose.errors import Conflict, Unreachable
 from sbxcompose.plan.observed import Instance, Observed, ObservedSandbox, SandboxState, next_name
 from sbxcompose.plan.steps import (
@@ -199,6 +206,11 @@ class Session:
         """A request to run `command` the way `process` is run, and the environment under it."""
         base = base_environment(process, self.project, self._environ)
         return command_request(self.project, process, instance, command), base
+
+    def sandbox_request(self, sandbox: str, command: tuple[str, ...]) -> tuple[StartRequest, Env]:
+        """A request to run `command` in a sandbox, beside no process in particular, and the environment under it."""
+        request = sandbox_request(self.project, self._sandboxes[sandbox], command)
+        return request, sandbox_environment(self.project, self._environ)
 
     async def close(self) -> None:
         """End all watches and close all connections; whatever runs goes on."""

@@ -14,7 +14,10 @@ from collections.abc import Mapping
 from msgspec import Struct
 
 _LOOPBACK = re.compile(r"(?:localhost|(?:[a-z0-9-]+\.)*localhost|127(?:\.[0-9]{1,3}){3}|\[::1\])", re.IGNORECASE)
-_LABEL = re.compile(r"([^.\[\]:]+)\.local", re.IGNORECASE)
+_LABEL = re.compile(r"(?:([0-9]{1,5})-)?([^.\[\]:]+)\.local(?:host)?", re.IGNORECASE)
+
+DAEMON_PORT = 9501
+"""The port that stands for the sandbox's daemon, that is, for us (contract, section 1.1)."""
 
 
 class Refusal(Struct, frozen=True):
@@ -25,20 +28,27 @@ class Refusal(Struct, frozen=True):
     error: str
 
 
-def refusal(headers: Mapping[str, str], key: str | None) -> Refusal | None:
+def refusal(headers: Mapping[str, str], key: str | None, own_port: int | None = None) -> Refusal | None:
     """Judge a request that came over TCP by its headers (names in lower case); None lets it in.
 
-    `key` is the host's bearer key; None (a host without a key) lets nobody in.
+    `key` is the host's bearer key; None (a host without a key) lets nobody in. `own_port` is where the host listens.
     """
     host = headers.get("host", "")
     if not is_local_host(host):
-        return Refusal(403, "FORBIDDEN_HOST", f"this host answers to loopback names only, not to {host[:100]!r}")
+        return _foreign(host)
     origin = headers.get("origin")
-    if origin is not None:
+    if origin is not None and not (own_port and _is_own(origin, own_port)):
         return Refusal(403, "FORBIDDEN_ORIGIN", f"web pages may not use this host (Origin {origin[:100]!r})")
     if key is None or not has_key(headers.get("authorization", ""), key):
         return Refusal(401, "UNAUTHORIZED", "a valid key is needed: Authorization: Bearer KEY")
     return None
+
+
+def _is_own(origin: str, port: int) -> bool:
+    """Whether an Origin is the host itself, which has no pages: some WebSocket libraries send the address that they
+    connect to.
+    """
+    return origin in (f"http://127.0.0.1:{port}", f"http://localhost:{port}")
 
 
 def has_key(authorization: str, key: str) -> bool:
@@ -54,9 +64,42 @@ def is_local_host(host: str) -> bool:
 
 
 def sandbox_label(host: str) -> str | None:
-    """The sandbox that a Host header addresses: its first label, in the form `<id-or-name>.local`."""
+    """The sandbox that a Host header addresses: its first label, in the form `<id-or-name>.local` (or `.localhost`),
+    with or without `<port>-` before it.
+    """
     found = _LABEL.fullmatch(without_port(host))
-    return found[1] if found else None
+    return found[2] if found else None
+
+
+def user_port(headers: Mapping[str, str]) -> int | None:
+    """The port in a sandbox that a request is for: `<port>-<id-or-name>.localhost`; None: for the daemon, or for the
+    host itself (contract, section 1.4).
+    """
+    if headers.get("x-tensorlake-sandbox-id"):
+        number = headers.get("x-tensorlake-sandbox-port", "")
+        port = int(number) if number.isascii() and number.isdigit() and len(number) <= 5 else DAEMON_PORT
+    else:
+        found = _LABEL.fullmatch(without_port(headers.get("host", "")))
+        port = int(found[1]) if found and found[1] else DAEMON_PORT
+    return None if port == DAEMON_PORT else port
+
+
+def user_port_refusal(headers: Mapping[str, str], key: str | None, *, everybody: bool) -> Refusal | None:
+    """Judge a request over TCP for a user port, which is open to `everybody` or to who has the key; None lets it in.
+
+    Its pages are web pages, so that Origin says nothing; Host does, as for all else.
+    """
+    host = headers.get("host", "")
+    if not is_local_host(host):
+        return _foreign(host)
+    if not everybody and (key is None or not has_key(headers.get("authorization", ""), key)):
+        words = "this port needs a valid key (Authorization: Bearer KEY): unauthenticated access is not allowed"
+        return Refusal(401, "UNAUTHORIZED", words)
+    return None
+
+
+def _foreign(host: str) -> Refusal:
+    return Refusal(403, "FORBIDDEN_HOST", f"this host answers to loopback names only, not to {host[:100]!r}")
 
 
 def without_port(host: str) -> str:

@@ -6,6 +6,7 @@ subscribing to the other.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator, Collection, Iterator
 
 from sbxcompose.host.lines import KEEP_ALIVE, LineCutter, Lines, sse
@@ -24,12 +25,14 @@ class RowLines:
 
     def __init__(self, row: Row, streams: Collection[int]) -> None:
         self._row = row
+        row.hold()
         self._cutter = LineCutter()
         self._reader: Reader = row.log.reader(row.first_position, streams=streams)
 
     def close(self) -> None:
         """Give up what it holds."""
         self._reader.close()
+        self._row.let_go()
 
     def next(self) -> list[Lines | Gap] | None:
         """What comes next; empty if there is nothing now, None if there is nothing any more."""
@@ -99,20 +102,23 @@ def snapshot(row: Row, streams: Collection[int]) -> Iterator[Lines]:
 async def follow(
     row: Row, changes: Changes, streams: Collection[int] = STREAMS
 ) -> AsyncGenerator[list[Lines | Gap], None]:
-    """All lines of the row until its output ends for good; an empty list after `IDLE` seconds of silence."""
+    """All lines of the row until its output ends for good; an empty list after `IDLE` seconds without any, whether or
+    not there was something else, such as the beginning of one.
+    """
     lines, listener = RowLines(row, streams), _Listener()
+    clock = asyncio.get_running_loop().time
+    idle_at = clock() + IDLE
     row.log.subscribe(listener.log_changed)
     changes.subscribe(listener)
     try:
         while (found := lines.next()) is not None:
-            if found:
+            if found or clock() >= idle_at:
                 yield found
+                idle_at = clock() + IDLE
             elif changes.is_closed:
                 break
-            elif await listener.wake.wait(IDLE):
+            elif await listener.wake.wait(idle_at - clock()):
                 listener.wake.take()
-            else:
-                yield []
         yield list(lines.rest())
     finally:
         row.log.unsubscribe(listener.log_changed)

@@ -48,6 +48,12 @@ class Home(Protocol):
         before.
         """
 
+    def hold(self, process: Process) -> None:
+        """Somebody reads the row: keep it until as many calls of `let_go`."""
+
+    def let_go(self, process: Process) -> None:
+        """The inverse of `hold`."""
+
 
 def now_ms() -> int:
     """Milliseconds since 1970."""

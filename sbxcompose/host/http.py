@@ -26,6 +26,8 @@ MAX_HEAD = 64 * 1024
 """Bytes that a request's line and headers may have."""
 HIGH_WATER = 1024 * 1024
 """Bytes of a request's body that are read ahead of the application, and of an answer ahead of the client."""
+LIVELY = 64 * 1024
+"""The same for an answer that is a conversation: what is far ahead of the client is old when it gets there."""
 LINGER = 2.0
 """Seconds for a client to read an answer that was given before its request's body had come whole."""
 
@@ -64,6 +66,7 @@ class Connection(asyncio.Protocol):
         self._lingering = False
         self._skipping: asyncio.TimerHandle | None = None
         self._to_skip = 0
+        self._switched = False
         self.gone = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -94,13 +97,20 @@ class Connection(asyncio.Protocol):
         """Asyncio: something has come."""
         if self._lingering:
             return
+        if self._switched:
+            if self._exchange is not None:
+                self._exchange.feed(data)
+            return
         self._protocol.receive_data(data)
         self._handle()
 
     def eof_received(self) -> bool:
         """Asyncio: nothing more will come. A client that has gone looks like this: hang up, and learn that it
-        has.
+        has. Another protocol than HTTP may well have an end in one direction alone.
         """
+        if self._switched and self._exchange is not None:
+            self._exchange.feed(None)
+            return True
         return False
 
     def _handle(self) -> None:
@@ -161,6 +171,21 @@ class Connection(asyncio.Protocol):
         pieces = self._protocol.send_with_data_passthrough(event)
         if pieces and not self.gone:
             self._transport.writelines(pieces)
+
+    def switch(self, headers: list[tuple[bytes, bytes]]) -> bytes:
+        """Answer 101: from now on the connection carries whatever bytes the two sides agree on. Returns what of
+        them has come already. Raises `h11.LocalProtocolError` if the client has not asked for that.
+        """
+        self.send(h11.InformationalResponse(status_code=101, headers=headers))
+        self._switched = True
+        self._transport.set_write_buffer_limits(LIVELY)
+        self._transport.resume_reading()
+        return bytes(self._protocol.trailing_data[0])
+
+    def write(self, data: bytes) -> None:
+        """Put bytes of another protocol on the wire."""
+        if data and not self.gone:
+            self._transport.write(data)
 
     async def drain(self) -> None:
         """Wait until the client has taken enough. Raises `OSError` if it has gone."""
@@ -236,7 +261,10 @@ class Connection(asyncio.Protocol):
 
 
 class Exchange:
-    """One request and its answer, as ASGI has them."""
+    """One request and its answer, as ASGI has them, and one thing more: an application may answer 101 to a
+    request that asks for another protocol (`Upgrade`). Bodies are then the connection's bytes as they are, in
+    both directions.
+    """
 
     def __init__(self, connection: Connection, request: h11.Request) -> None:
         self._connection = connection
@@ -249,6 +277,7 @@ class Exchange:
         self._news: asyncio.Future[None] | None = None
         self._gone = False
         self._complete = False
+        self._switched = False
         self._task: asyncio.Task[None] | None = None
 
     def start(self, application: Application, scope: Scope) -> None:
@@ -311,18 +340,36 @@ class Exchange:
         """ASGI: the answer's head, or a piece of its body. Raises `OSError` if the client has gone."""
         if self._gone:
             raise ConnectionResetError("the client has gone")
+        if message["type"] == "http.response.start" and message["status"] == 101:
+            self._switch(message["headers"])
+            return
         if message["type"] == "http.response.start":
             self._connection.send(h11.Response(status_code=message["status"], headers=message["headers"]))
             return
         data = message.get("body", b"")
-        if data and not self._head:
-            self._connection.send(h11.Data(data=data))
-        if not message.get("more_body", False):
-            self._connection.send(h11.EndOfMessage())
+        last = not message.get("more_body", False)
+        if self._switched:
+            self._connection.write(data)
+        else:
+            self._send_body(data, last=last)
+        if last:
             self._complete = True
             self._wake()
             return
         await self._connection.drain()
+
+    def _send_body(self, data: bytes, *, last: bool) -> None:
+        if data and not self._head:
+            self._connection.send(h11.Data(data=data))
+        if last:
+            self._connection.send(h11.EndOfMessage())
+
+    def _switch(self, headers: list[tuple[bytes, bytes]]) -> None:
+        rest = self._connection.switch(headers)
+        self._switched = True
+        self._whole_body = self._end_told = False
+        if rest:
+            self.feed(rest)
 
 
 def _scope(request: h11.Request, trusted: bool, transport: asyncio.Transport) -> Scope:
@@ -338,6 +385,7 @@ def _scope(request: h11.Request, trusted: bool, transport: asyncio.Transport) ->
         "raw_path": path,
         "root_path": "",
         "query_string": query,
+        "target": bytes(request.target),
         "headers": list(request.headers),
         "client": None,
         "server": None,

@@ -44,6 +44,7 @@ def ensure_host(*, port: int | None = None, key: str | None = None, tell: Callab
         _start(path, port, key)
     else:
         _check_port(path, port)
+        _check_key(key)
         _check_version(tell or _to_stderr)
     return path
 
@@ -151,6 +152,7 @@ def _start(path: Path, port: int | None, key: str | None) -> None:
             )
         if _answers(path):
             _check_port(path, port)
+            _check_key(key)
             return
         if time.monotonic() > deadline:
             raise Unreachable("a host runs, but does not answer", hint=_see_log())
@@ -210,6 +212,13 @@ def _check_port(path: Path, port: int | None) -> None:
         raise ProviderError("the host runs already, without a port", hint="`sbxcompose host stop`, then start it again")
     if port and not address.endswith(f":{port}"):
         raise ProviderError(f"the host runs already, at {address}", hint="`sbxcompose host stop`, then start it again")
+
+
+def _check_key(key: str | None) -> None:
+    if key is not None and key != api_key():
+        raise ProviderError(
+            "the host runs already, with another key", hint="`sbxcompose host stop`, then start it again"
+        )
 
 
 def _check_version(tell: Callable[[str], None]) -> None:

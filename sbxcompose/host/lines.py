@@ -11,6 +11,7 @@ from sbxcompose.host.segments import STREAM_NAMES
 MAX_LINE = 16 * 1024 * 1024
 """Bytes that are kept of a line that does not end; a longer one is cut into lines of about this length."""
 
+EVENT_END = b"\n\n"
 KEEP_ALIVE = b":\n\n"
 END = b"event: eof\ndata: {}\n\n"
 

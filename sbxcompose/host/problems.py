@@ -13,8 +13,8 @@ class Problem(Exception):
     """An answer that is not good: HTTP status, a sentence, the contract's word for it, and a way out if there
     is one.
 
-    The statuses 502, 503 and 504 are never used: clients take them for "nothing was done" and repeat the
-    request.
+    The statuses 502, 503 and 504 are never used for the contract's own calls: clients take them for "nothing was
+    done" and repeat the request. Tunnels and user ports, which nobody repeats, have them.
     """
 
     def __init__(self, status: int, error: str, code: str | None = None, hint: str | None = None) -> None:

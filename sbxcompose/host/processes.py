@@ -1,4 +1,4 @@
-"""The processes of one sandbox: its rows, its logs, and who is told of their changes.
+"""The processes of one sandbox: its rows, its logs, its terminal sessions, and who is told of their changes.
 
 Implements `source.Source` for the routes that show output, and `supervisor.Home` for its rows.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -32,6 +32,7 @@ from sbxcompose.host.records import Records
 from sbxcompose.host.source import Changes
 from sbxcompose.host.state import Record, Running, Starting
 from sbxcompose.host.supervisor import Process
+from sbxcompose.host.terminals import Terminals
 
 KEPT_UNNAMED = 50
 """Ended rows without a name that a sandbox keeps; older ones go, with their output."""
@@ -69,13 +70,15 @@ class Processes:
         self._former: dict[int, Process] = {}
         self._ended: dict[str | None, deque[Process]] = {}
         self._last_handle = 0
-        self._held: set[int] = set()
+        self._pid_of: dict[int, int] = {}
+        self._held: Counter[int] = Counter()
         self._news = News()
         self._closed = False
         self.paused = False
         """Whether the sandbox is held still; set by `pause` and `go_on`, and before `load` if it was."""
         self.idle: Callable[[], None] = lambda: None
-        """Called when a row has come to rest."""
+        """Called when a row has come to rest, or a terminal session has ended."""
+        self.terminals = Terminals(sandbox, directory, keeper, self.spawn, self._terminals_changed)
 
     # -- looking -------------------------------------------------------------------------------------------
 
@@ -105,8 +108,8 @@ class Processes:
 
     @property
     def busy(self) -> bool:
-        """Whether any row runs, or will."""
-        return any(each.live for each in self._rows.values())
+        """Whether any row runs, or will, or any terminal session."""
+        return any(each.live for each in self._rows.values()) or self.terminals.busy
 
     @property
     def running(self) -> int:
@@ -258,7 +261,7 @@ class Processes:
         for handle in before:
             self._handles.pop(handle, None)
         self._handles[process.handle] = process
-        self._pids[record.run.pid] = process
+        self._address_by_pid(process)
         unit = process.unit
         if unit is not None:
             self._units[unit] = process
@@ -267,15 +270,30 @@ class Processes:
         if not process.live:
             self._came_to_rest(process)
 
+    def _address_by_pid(self, process: Process) -> None:
+        """A row is addressed by its current PID only, and a PID that the system has given again by the latest run."""
+        record = process.record
+        assert record.run is not None
+        self._forget_pid(process)
+        self._pid_of[record.id] = record.run.pid
+        holder = self._pids.get(record.run.pid)
+        if holder is None or holder.handle < process.handle:
+            self._pids[record.run.pid] = process
+
+    def _forget_pid(self, process: Process) -> None:
+        pid = self._pid_of.pop(process.record.id, None)
+        if pid is not None and self._pids.get(pid) is process:
+            del self._pids[pid]
+
     # -- forgetting ----------------------------------------------------------------------------------------
 
     def hold(self, process: Process) -> None:
-        """Keep a row that somebody is reading, until `let_go`."""
-        self._held.add(process.record.id)
+        """See `home.Home`."""
+        self._held[process.record.id] += 1
 
     def let_go(self, process: Process) -> None:
-        """The inverse of `hold`."""
-        self._held.discard(process.record.id)
+        """See `home.Home`."""
+        self._held -= Counter([process.record.id])
         self._prune(self._kind(process))
 
     def _kind(self, process: Process) -> str | None:
@@ -311,8 +329,7 @@ class Processes:
         if process in ended:
             ended.remove(process)
         self._handles.pop(process.handle, None)
-        if record.run is not None and self._pids.get(record.run.pid) is process:
-            del self._pids[record.run.pid]
+        self._forget_pid(process)
         if record.request.name is not None and self._names.get(record.request.name) is process:
             del self._names[record.request.name]
         self.changes.row_changed(process.handle)
@@ -327,19 +344,24 @@ class Processes:
     def pause(self) -> None:
         """Begin nothing, check nothing, and let no time pass, from now on."""
         self.paused = True
+        self.terminals.pause()
         for process in list(self._rows.values()):
             process.pause()
 
     def go_on(self) -> None:
         """The inverse of `pause`."""
         self.paused = False
+        self.terminals.go_on()
         for process in list(self._rows.values()):
             process.go_on()
         self._news.tell()
 
     async def settled(self, otherwise: Callable[[], bool]) -> None:
         """Wait until what was being started runs, and what was being ended has ended; or until `otherwise()`."""
-        await self._news.until(lambda: otherwise() or not any(each.in_between for each in self._rows.values()))
+        await self._news.until(lambda: otherwise() or not self._in_between())
+
+    def _in_between(self) -> bool:
+        return self.terminals.in_between or any(each.in_between for each in self._rows.values())
 
     def look_again(self) -> None:
         """Let whoever waits look again."""
@@ -348,12 +370,20 @@ class Processes:
     @property
     def units(self) -> list[str]:
         """The keeper's names for the runs that are there."""
-        return [unit for each in self._rows.values() if (unit := each.unit) is not None]
+        rows = [unit for each in self._rows.values() if (unit := each.unit) is not None]
+        return [*rows, *self.terminals.units]
+
+    def _terminals_changed(self) -> None:
+        self._news.tell()
+        self.idle()
 
     # -- after the last server's death ---------------------------------------------------------------------
 
     def load(self) -> None:
         """Read the records. `adopt` and `resume` make them live again."""
+        if self.paused:
+            self.terminals.pause()
+        self.terminals.load()
         for record in self._records.load():
             if record.log not in self._logs:
                 self._logs.add(record.log)
@@ -362,7 +392,7 @@ class Processes:
             self._take_name(process)
             if record.run is not None:
                 self._handles[record.run.handle] = process
-                self._pids[record.run.pid] = process
+                self._address_by_pid(process)
             state = record.state
             self._last_handle = max(self._last_handle, process.handle, getattr(state, "handle", 0))
             if process.unit is not None:
@@ -374,7 +404,7 @@ class Processes:
         """Take over a run; False if no row wants it."""
         process = self._units.get(adopted.unit)
         if process is None or process.unit != adopted.unit:
-            return False
+            return self.terminals.adopt(adopted)
         process.adopt(adopted)
         return True
 
@@ -382,7 +412,7 @@ class Processes:
         """Go on with everything that is not among the `known` units; returns units whose remains are to be
         swept up.
         """
-        lost: list[str] = []
+        lost = self.terminals.resume(known)
         for process in list(self._rows.values()):
             state, unit = process.record.state, process.unit
             if unit is not None and unit in known:
@@ -402,18 +432,20 @@ class Processes:
         """A run is over; False if no row wants to know."""
         process = self._units.pop(exited.unit, None)
         if process is None:
-            return False
+            return self.terminals.exited(exited)
         process.exited(exited)
         return True
 
     async def end(self, *, grace_ms: int | None = None) -> None:
         """End everything, politely; `grace_ms` limits the time that each may take."""
-        await gather(each.stop(grace_ms=_shorter(each, grace_ms)) for each in self.live)
+        rows = [each.stop(grace_ms=_shorter(each, grace_ms)) for each in self.live]
+        await gather([*rows, self.terminals.end(grace_ms)])
 
     def closed(self) -> None:
         """The sandbox is no more."""
         self._closed = True
         self._news.tell()
+        self.terminals.closed()
         self.changes.closed()
         if self._policy is not None:
             self.keeper.drop(self._sandbox)

@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
-from sbxcompose.api.models import ManagedInfo, ManagedStatus, ProcessInfo, ProcessStatus, RestartConfig
+from msgspec.structs import replace
+
+from sbxcompose.api.models import (
+    HealthCheckConfig,
+    ManagedInfo,
+    ManagedStatus,
+    ProcessInfo,
+    ProcessStatus,
+    RestartConfig,
+)
 from sbxcompose.host.state import BackingOff, Paused, Record, Run, Running, Starting, State, Stopped
 
 _DEFAULT_POLICY = RestartConfig()
@@ -52,7 +61,7 @@ def _managed(record: Record) -> ManagedInfo:
         status=_managed_status(state),
         restart_count=record.restarts,
         restart=policy(record),
-        health_check=record.request.health_check,
+        health_check=_filled(record.request.health_check),
         health_status=record.health.status,
         consecutive_health_failures=record.health.failures,
         last_exit=record.last_exit,
@@ -61,6 +70,13 @@ def _managed(record: Record) -> ManagedInfo:
         last_check=record.health.last_check,
         stop_requested=isinstance(state, Stopped) and state.requested,
     )
+
+
+def _filled(check: HealthCheckConfig | None) -> HealthCheckConfig | None:
+    """The check with its defaults, also the one that depends on its type."""
+    if check is None or check.type != "http" or check.path is not None:
+        return check
+    return replace(check, path="/")
 
 
 def _managed_status(state: State) -> ManagedStatus:

@@ -32,7 +32,7 @@ from sbxcompose.host.starts import Workdir
 
 KEPT_TERMINATED = 100
 """How many terminated sandboxes are remembered."""
-EXTENSIONS = ["batch", "watch", "stop"]
+EXTENSIONS = ["batch", "watch", "stop", "pty"]
 INTERRUPTED = "Failure(CreationInterrupted)"
 """Why a sandbox is terminated that was being made when the server was killed."""
 
@@ -263,7 +263,7 @@ class Sandboxes:
     def _load(self, info: SandboxInfo, ending: str | None) -> None:
         if info.status == "terminated":
             self._terminated[info.id] = info
-            if any((self._directory / info.id / part).exists() for part in PARTS):
+            if (self._directory / info.id / WORKSPACE).exists():
                 chores.do(self._clear(info))
             return
         sandbox = self._add(info)

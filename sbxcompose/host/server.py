@@ -41,10 +41,13 @@ from sbxcompose.host.routes import (
     output,
     platform,
     processes,
+    pty,
     run,
     sandboxes,
     snapshots,
     transitions,
+    tunnels,
+    user_ports,
     watch,
 )
 from sbxcompose.host.routes.common import processes_of
@@ -68,6 +71,8 @@ ROUTES = [
     *watch.routes(processes_of),
     *processes.ROUTES,
     *files.ROUTES,
+    *pty.ROUTES,
+    *tunnels.ROUTES,
     *platform.ROUTES,
     *logs.ROUTES,
     *openapi.ROUTES,
@@ -206,6 +211,10 @@ class Host:
             f"{sandbox.info.name or sandbox.info.id}/{each.request.name or each.request.command}"
             for sandbox in self.sandboxes
             for each in sandbox.processes.live
+        ] + [
+            f"{sandbox.info.name or sandbox.info.id}/{each.record.command} (terminal)"
+            for sandbox in self.sandboxes
+            for each in sandbox.processes.terminals.live
         ]
 
     async def end_all(self) -> None:
@@ -249,9 +258,12 @@ class Host:
             "url": self._tcp(),
         }
         try:
-            self._let_in(request)
-            async with self._visited(request):
-                await self._router(scope, receive, watched)
+            port = auth.user_port(request.headers)
+            if port is None:
+                self._let_in(request)
+            answer = self._router if port is None else user_ports.answer(request, port, self._key)
+            async with self._visited(request, user_port=port is not None):
+                await answer(scope, receive, watched)
         except Exception as error:
             if began:
                 raise
@@ -259,15 +271,18 @@ class Host:
             await errors.answer(errors.as_problem(error, what), error)(scope, receive, send)
 
     def _let_in(self, request: Request) -> None:
-        refusal = None if request.scope["trusted"] else auth.refusal(request.headers, self._key)
+        port = self._address[1] if self._address else None
+        refusal = None if request.scope["trusted"] else auth.refusal(request.headers, self._key, port)
         if refusal is not None:
             raise Problem(refusal.status, refusal.error, refusal.code)
 
     @asynccontextmanager
-    async def _visited(self, request: Request) -> AsyncIterator[None]:
-        """A request for a sandbox's daemon is traffic of that sandbox, and wakes it (contract, section 2.11)."""
+    async def _visited(self, request: Request, *, user_port: bool) -> AsyncIterator[None]:
+        """A request for a sandbox's daemon, or for a port of it, is traffic of that sandbox, and wakes it (contract,
+        section 2.11).
+        """
         sandbox = None
-        if request.url.path.startswith("/api/v1/"):
+        if user_port or request.url.path.startswith("/api/v1/"):
             with suppress(Problem):  # the route says it, if it matters there
                 sandbox = self._addressed(request)
         if sandbox is None:

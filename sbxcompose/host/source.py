@@ -52,6 +52,12 @@ class Row(Protocol):
         one replaces the other.
         """
 
+    def hold(self) -> None:
+        """Somebody reads its output: keep both, however many ended rows there are, until as many calls of `let_go`."""
+
+    def let_go(self) -> None:
+        """The inverse of `hold`."""
+
     def info(self) -> ProcessInfo:
         """The row as the process list shows it now."""
 

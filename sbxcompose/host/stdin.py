@@ -24,6 +24,11 @@ class Input:
             async for piece in pieces:
                 await self._write(memoryview(piece))
 
+    async def put(self, data: bytes) -> None:
+        """Write one piece. Raises `Problem` as `write`."""
+        async with self._turn:
+            await self._write(memoryview(data))
+
     async def _write(self, data: memoryview) -> None:
         while data:
             if self._fd is None:

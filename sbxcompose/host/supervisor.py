@@ -58,6 +58,14 @@ class Process(Row):
         self._checks = Checks()
         self._news = News()
 
+    def hold(self) -> None:
+        """See `source.Row`."""
+        self._home.hold(self)
+
+    def let_go(self) -> None:
+        """See `source.Row`."""
+        self._home.let_go(self)
+
     # -- a run begins --------------------------------------------------------------------------------------
 
     def spawn(self) -> Spawn:

@@ -13,6 +13,8 @@ from tests.support.command import Result, Sbx
 
 FOREVER = "exec sleep 1000"
 """A service, for a shell: it ends at once when told to."""
+WEB = f"processes: {{web: {{command: {FOREVER}, env: {{OF_WEB: yes indeed}}, workdir: sub}}}}\n"
+"""A process with surroundings of its own."""
 
 
 def rows(sbx: Sbx, *arguments: str) -> dict[str, dict[str, Any]]:
@@ -33,6 +35,13 @@ def runs(sbx: Sbx) -> dict[str, int]:
 def same(before: dict[str, int], after: dict[str, int]) -> set[str]:
     """The names that have the same value before and after."""
     return {name for name, value in before.items() if after.get(name) == value}
+
+
+def web(sbx: Sbx) -> None:
+    """Bring up `web`, which works in the folder `sub`."""
+    sbx.write(WEB)
+    (sbx.project / "sub").mkdir()
+    sbx.run("up", "-d")
 
 
 def alive(pid: int) -> bool:

@@ -7,17 +7,8 @@ import signal
 
 import pytest
 
-from tests.cli.looking import FOREVER, Gate, alive, pids, refused, rows
+from tests.cli.looking import FOREVER, WEB, Gate, alive, pids, refused, rows, web
 from tests.support.command import Sbx
-
-WEB = f"processes: {{web: {{command: {FOREVER}, env: {{OF_WEB: yes indeed}}, workdir: sub}}}}\n"
-
-
-def web(sbx: Sbx) -> None:
-    """Bring up `web`, which works in the folder `sub`."""
-    sbx.write(WEB)
-    (sbx.project / "sub").mkdir()
-    sbx.run("up", "-d")
 
 
 def test_exec_runs_where_the_process_runs_with_its_variables_and_streams(sbx: Sbx) -> None:
@@ -94,16 +85,17 @@ def test_exec_detached_prints_the_pid(sbx: Sbx) -> None:
 
 @pytest.mark.parametrize("terminal", [False, True], ids=["pipes", "terminal"])
 def test_ctrl_c_goes_to_the_command_and_a_second_one_kills_it(sbx: Sbx, terminal: bool) -> None:
+    """Of one with plain streams; on a terminal of its own (test_cli_terminal.py) Ctrl-C is a key like any other."""
     web(sbx)
     polite = "trap 'echo got INT; exit 5' INT; echo ready; while :; do sleep 0.01; done"
-    with sbx.start("exec", "web", "sh", "-c", polite, terminal=terminal) as one:
+    with sbx.start("exec", "-T", "web", "sh", "-c", polite, terminal=terminal) as one:
         one.wait_for("ready")
         one.interrupt()
         done = one.wait()
         assert done.code == 5
         assert "got INT" in done.stdout
     deaf = "trap 'echo not now; heard=1' INT; echo ready; while :; do sleep 0.05; echo ${heard:+go on}; done"
-    with sbx.start("exec", "web", "sh", "-c", deaf, terminal=terminal) as two:
+    with sbx.start("exec", "-T", "web", "sh", "-c", deaf, terminal=terminal) as two:
         two.wait_for("ready")
         two.interrupt()
         two.wait_for("go on", count=4)

@@ -6,8 +6,11 @@ import http.client
 import json
 import os
 import re
+import shlex
 import socket
 from typing import Any
+
+import pytest
 
 from tests.cli.looking import FOREVER, alive, pids, refused
 from tests.support.command import Sbx
@@ -87,6 +90,52 @@ def test_serve_in_the_foreground_with_a_port_and_a_key(sbx_alone: Sbx) -> None:
         serve.wait()
     assert not alive(web)
     sbx.run("host", "status", code=3)
+
+
+def exports(text: str) -> dict[str, str]:
+    """What a shell that evaluates it has in its environment: three lines and nothing else."""
+    lines = [shlex.split(line) for line in text.splitlines()]
+    assert [each[0] for each in lines] == ["export"] * 3
+    return dict(each[1].split("=", 1) for each in lines)
+
+
+def test_serve_prints_what_the_vendors_clients_need_and_status_again_when_asked(sbx_alone: Sbx) -> None:
+    with sbx_alone.start("host", "serve", "--port", "0", "--key", "it's-$ecret") as serve:
+        serve.wait_for("SANDBOX_PROXY_URL=.*\n")
+        variables = exports(serve.out.text)
+        url = re.findall(r"http://127\.0\.0\.1:\d+", serve.err.text)[-1]
+        assert variables == {
+            "TENSORLAKE_API_URL": url,
+            "TENSORLAKE_API_KEY": "it's-$ecret",
+            "TENSORLAKE_SANDBOX_PROXY_URL": url,
+        }
+        assert exports(sbx_alone.run("host", "status", "--env").stdout) == variables
+        for arguments in (["--json"], []):
+            shown = sbx_alone.run("host", "status", *arguments).stdout
+            assert url in shown
+            assert "http://http" not in shown
+            assert "ecret" not in shown
+
+
+def test_serve_in_the_background_returns_when_it_listens_and_again_says_the_same(sbx_alone: Sbx) -> None:
+    first = sbx_alone.run("host", "serve", "--detach", "--port", "0", "--key", "dev").stdout
+    port = int(exports(first)["TENSORLAKE_API_URL"].rpartition(":")[2])
+    assert ask(port, "/sandboxes", Authorization="Bearer dev")[0] == 200
+    assert sbx_alone.run("host", "serve", "--detach", "--port", str(port), "--key", "dev").stdout == first
+    assert "another key" in refused(sbx_alone, "host", "serve", "--detach", "--port", "0", "--key", "other", code=3)
+    assert "runs already, at" in refused(sbx_alone, "host", "serve", "--detach", "--port", "1", code=3)
+
+
+def test_there_are_no_variables_without_a_port(sbx_alone: Sbx) -> None:
+    assert "does not run" in refused(sbx_alone, "host", "status", "--env", code=3)
+    sbx_alone.write(WEB)
+    sbx_alone.run("up", "-d")
+    assert "no TCP address" in refused(sbx_alone, "host", "status", "--env", code=3)
+
+
+@pytest.mark.parametrize("key", ["", " ", "a b", "ä", "x\n"])
+def test_a_key_that_no_header_can_carry_is_refused(sbx_alone: Sbx, key: str) -> None:
+    assert "ASCII" in refused(sbx_alone, "host", "serve", "--port", "0", "--key", key)
 
 
 def test_serve_on_any_free_port_says_which(sbx_alone: Sbx) -> None:

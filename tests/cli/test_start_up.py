@@ -10,7 +10,7 @@ import pytest
 from sbxcompose import __version__
 from tests.support.command import COMMAND
 
-HEAVY = {"anyio", "asyncio", "h11", "httpx", "pydantic", "rich", "starlette", "uvicorn", "yaml"}
+HEAVY = {"anyio", "asyncio", "h11", "httpx", "pydantic", "rich", "starlette", "uvicorn", "wsproto", "yaml"}
 LOADED = "import sys; sys.argv = ['sbxcompose', *{arguments!r}]\n{call}\nprint(*sys.modules, file=sys.stderr)"
 CALL = "from sbxcompose.cli.entry import main\ntry: main()\nexcept SystemExit: pass"
 
@@ -31,6 +31,13 @@ def test_the_version_does_not_even_load_click() -> None:
     loaded = loaded_by("--version")
     assert "sbxcompose" in loaded
     assert "click" not in loaded
+
+
+@pytest.mark.parametrize("module", ["cli.bring_up", "cli.foreground", "api.sandbox", "host.server"])
+def test_sockets_are_loaded_when_the_first_one_is_opened(module: str) -> None:
+    loaded = loaded_by(call=f"import sbxcompose.{module}")
+    assert "h11" in loaded
+    assert "wsproto" not in loaded
 
 
 def test_the_check_above_sees_what_is_loaded() -> None:

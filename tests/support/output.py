@@ -34,6 +34,12 @@ class FakeRow:
     def owns_run(self, run: int) -> bool:
         return run in self.runs
 
+    def hold(self) -> None:
+        self._source.held += 1
+
+    def let_go(self) -> None:
+        self._source.held -= 1
+
     def info(self) -> ProcessInfo:
         return ProcessInfo(
             pid=4_000 + self.handle,
@@ -75,6 +81,7 @@ class FakeSource:
         self._rows: dict[int, FakeRow] = {}
         self._logs: dict[str, LogStore] = {}
         self.changes = Changes()
+        self.held = 0
 
     def start(self, name: str) -> FakeRow:
         """A new row that runs."""
@@ -109,7 +116,9 @@ class FakeSource:
     @property
     def attached(self) -> int:
         """How many readers and listeners there are."""
-        return len(self.changes) + sum(len(log._readers) + len(log._listeners) for log in self._logs.values())
+        return (
+            self.held + len(self.changes) + sum(len(log._readers) + len(log._listeners) for log in self._logs.values())
+        )
 
 
 class Client:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import click
 
 from sbxcompose.cli.context import Shell
-from sbxcompose.cli.options import Foreground, foreground_options
+from sbxcompose.cli.options import Foreground, detach_option, foreground_options
 
 
 @click.command("exec", context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
+@detach_option
 @foreground_options
 @click.argument("name", metavar="PROCESS")
 @click.argument("arguments", nargs=-1, required=True, metavar="COMMAND [ARG]...")
@@ -21,19 +22,16 @@ def command(
 ) -> int:
     """Run a command where a process runs: in its sandbox, with its directory, user and variables.
 
-    The process itself need not be running. Standard input is passed on, and the exit code is the command's
-    (128 + n when signal n killed it).
+    The process itself need not be running. On a terminal the command gets one of its own; -T, or a pipe on either
+    side, gives it plain streams. Standard input is passed on, and the exit code is the command's (128 + n when
+    signal n killed it).
     """
-    from sbxcompose.cli.foreground import run_in_foreground
-    from sbxcompose.engine.session import Session
+    from sbxcompose.cli.foreground import beside, observe, run_in_foreground
     from sbxcompose.plan.names import Names
     from sbxcompose.plan.observed import Instance
 
     project = shell.project()
     target = Names(project).resolve(name)
     instance = Instance(target.sandbox, target.process, target.replica or 1)
-
-    async def prepare(session: Session) -> None:
-        await session.observe()
-
-    return run_in_foreground(shell, project, instance, arguments, how, prepare)
+    requested = beside(project, instance, arguments)
+    return run_in_foreground(shell, project, instance.sandbox, requested, how, observe)

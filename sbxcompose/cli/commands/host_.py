@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import click
 
 from sbxcompose.cli.context import Shell
 from sbxcompose.cli.options import json_option
+
+_KEY = re.compile(r"[!-~]+")
 
 
 @click.group("host")
@@ -21,38 +24,51 @@ def command() -> None:
 @command.command("serve")
 @click.option("--port", type=click.IntRange(0, 65535), help="Listen on this port of 127.0.0.1, too (0: any free one).")
 @click.option("--key", help="The bearer key for that port (default: one that is made once and kept).")
+@click.option("-d", "--detach", is_flag=True, help="Leave it in the background, and return once it listens.")
 @click.pass_obj
-def serve(shell: Shell, port: int | None, key: str | None) -> None:
+def serve(shell: Shell, port: int | None, key: str | None, detach: bool) -> None:
     """Run the host in the foreground; Ctrl-C stops everything that runs in it, and then the host.
 
-    With --port, programs that speak the sandbox HTTP contract can use it, with the key as a bearer token.
+    With --port, programs that speak the sandbox HTTP contract can use it, with the key as a bearer token. The variables
+    that the vendor's SDKs and command line need for that are printed to standard output, ready for a shell.
     """
     from sbxcompose.errors import UsageError
     from sbxcompose.host import launch
 
     if key is not None and port is None:
         raise UsageError("`--key` goes with `--port`", hint="the Unix socket is protected by its file's mode")
+    if key is not None and not _KEY.fullmatch(key):
+        raise UsageError("a key has letters, digits and signs of ASCII, no spaces", hint="it travels in an HTTP header")
+
+    if detach:
+        path = launch.ensure_host(port=port, key=key, tell=shell.say)
+        _say_where(shell, str(path), None if port is None else _tcp_of(launch.status()), key)
+        return
 
     def ready(told: dict[str, Any]) -> None:
         if told.get("status") != "ready":
             shell.say(f"{shell.err.red('error:')} {told.get('message', 'a host runs already')}")
             return
-        shell.say(f"listening on {told['socket']}")
-        if told.get("tcp"):
-            shell.say(f"listening on http://{told['tcp']}, key {key or launch.api_key()}")
+        _say_where(shell, told["socket"], f"http://{told['tcp']}" if told.get("tcp") else None, key)
 
     launch.serve_foreground(port=port, key=key, ready=ready)
 
 
 @command.command("status")
 @json_option
+@click.option("--env", "as_exports", is_flag=True, help="Print the variables for SDKs and `tl`, the key among them.")
 @click.pass_obj
-def status(shell: Shell, as_json: bool) -> int:
-    """Say whether the host runs, and what runs in it. Exit code 3 if it does not run."""
+def status(shell: Shell, as_json: bool, as_exports: bool) -> int:
+    """Say whether the host runs, and what runs in it. Exit code 3 if it does not run.
+
+    The key is shown with --env only: eval "$(sbxcompose host status --env)".
+    """
     from sbxcompose.host import launch
 
     now = launch.status()
-    if as_json:
+    if as_exports:
+        _print_exports(shell, _tcp_of(now), launch.api_key())
+    elif as_json:
         shell.print_json({"running": False} if now is None else {"running": True, **now})
     elif now is None:
         shell.print("the host does not run; the first command that needs it starts it")
@@ -73,12 +89,43 @@ def stop(shell: Shell, force: bool) -> int:
     return 0
 
 
+def _tcp_of(now: dict[str, Any] | None) -> str:
+    """The TCP address of a host that has one. Raises `Unreachable` or `ProviderError`."""
+    from sbxcompose.errors import ProviderError, Unreachable
+
+    if now is None:
+        raise Unreachable("the host does not run", hint="`sbxcompose host serve --port 8900`")
+    if now["tcp"] is None:
+        raise ProviderError(
+            "the host has no TCP address", hint="`sbxcompose host stop`, then `sbxcompose host serve --port 8900`"
+        )
+    return str(now["tcp"])
+
+
+def _say_where(shell: Shell, socket: str, url: str | None, key: str | None) -> None:
+    from sbxcompose.host import launch
+
+    shell.say(f"listening on {socket}")
+    if url is not None:
+        shell.say(f"listening on {url}; for the SDKs and `tl`:")
+        _print_exports(shell, url, key or launch.api_key())
+
+
+def _print_exports(shell: Shell, url: str, key: str) -> None:
+    """What the vendor's SDKs and command line read (contract, section 1.5), as lines for a shell."""
+    import shlex
+
+    variables = {"API_URL": url, "API_KEY": key, "SANDBOX_PROXY_URL": url}
+    for name, value in variables.items():
+        shell.print(f"export TENSORLAKE_{name}={shlex.quote(value)}")
+
+
 def _described(now: dict[str, Any]) -> list[str]:
     from sbxcompose.cli.view.table import ago
 
     return [
         f"host {now['version']}, up for {ago(now['uptime_secs'])}, pid {now['pid']}, keeper {now['keeper_pid']}",
-        f"socket {now['socket']}" + (f", tcp http://{now['tcp']}" if now.get("tcp") else ""),
+        f"socket {now['socket']}" + (f", tcp {now['tcp']}" if now["tcp"] else ""),
         f"state in {now['state_directory']}",
         f"{now['sandboxes']} sandboxes, {now['running_processes']} processes running",
     ]

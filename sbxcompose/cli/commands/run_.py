@@ -5,10 +5,11 @@ from __future__ import annotations
 import click
 
 from sbxcompose.cli.context import Shell
-from sbxcompose.cli.options import Foreground, foreground_options, no_deps_option
+from sbxcompose.cli.options import Foreground, detach_option, foreground_options, no_deps_option
 
 
 @click.command("run", context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
+@detach_option
 @foreground_options
 @no_deps_option
 @click.argument("name", metavar="PROCESS")
@@ -26,7 +27,7 @@ def command(
     What it needs is brought up first. Profiles do not matter for a process that is named. Standard input is passed
     on, and the exit code is the command's.
     """
-    from sbxcompose.cli.foreground import run_in_foreground
+    from sbxcompose.cli.foreground import beside, run_in_foreground
     from sbxcompose.cli.view.report import Reporter
     from sbxcompose.engine.one_off import NeedFailed, bring_up_needs
     from sbxcompose.engine.session import Session
@@ -52,4 +53,5 @@ def command(
             await reporter.show_failures(session, result)
             raise ProcessFailed(f"{name} was not run: what it needs did not come up")
 
-    return run_in_foreground(shell, project, instance, arguments or process.command, how, prepare, reporter.tell)
+    requested = beside(project, instance, arguments or process.command)
+    return run_in_foreground(shell, project, instance.sandbox, requested, how, prepare, reporter.tell)

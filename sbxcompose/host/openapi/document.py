@@ -15,14 +15,19 @@ from typing import Any
 
 import msgspec
 
-from sbxcompose.api import models
+from sbxcompose.api import models, pty
 from sbxcompose.api.models import Message
 from sbxcompose.host.messages import LIMITS
-from sbxcompose.host.openapi import control, daemon, own
+from sbxcompose.host.openapi import control, daemon, own, sockets
 from sbxcompose.host.openapi.operation import Content, Operation, of
 
 NAMESPACED = "/v1/namespaces/{namespace}"
-DESCRIPTIONS: Mapping[str, Operation] = {**daemon.OPERATIONS, **control.OPERATIONS, **own.OPERATIONS}
+DESCRIPTIONS: Mapping[str, Operation] = {
+    **daemon.OPERATIONS,
+    **sockets.OPERATIONS,
+    **control.OPERATIONS,
+    **own.OPERATIONS,
+}
 
 _PARAMETER = re.compile(r"\{(\w+)(?::\w+)?\}")
 _PROBLEM = {
@@ -112,7 +117,8 @@ def _content(content: Content) -> dict[str, Any]:
 
 def _messages() -> dict[str, Any]:
     """The wire's classes as schemas, each field with what is said of it, and with its limits."""
-    classes = [each for _, each in sorted(vars(models).items()) if _is_message(each)]
+    known = {**vars(models), **vars(pty)}
+    classes = [each for _, each in sorted(known.items()) if _is_message(each)]
     _, found = msgspec.json.schema_components(classes, ref_template="#/components/schemas/{name}")
     for cls in classes:
         told, schema = _field_words(cls), found[cls.__name__]

@@ -10,6 +10,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from sbxcompose.api.models import SandboxInfo, ShortInfo
+from sbxcompose.host.routes.user_ports import ingress_endpoint
 from sbxcompose.host.sandbox import Sandbox
 from sbxcompose.host.sandboxes import EXTENSIONS, Sandboxes
 
@@ -50,7 +51,9 @@ def long_form(request: Request, info: SandboxInfo) -> dict[str, Any]:
     return {
         **info.write(),
         "file_systems": info.file_systems or [],  # the newest clients take no null
+        "network_policy": info.network,  # its name for the newest clients
         "sandbox_url": request.state.url if reachable else None,
+        "ingress_endpoint": ingress_endpoint(request.state.url) if reachable else None,
         "extensions": EXTENSIONS if live else [],
     }
 
@@ -67,5 +70,6 @@ def short_form(request: Request, info: SandboxInfo) -> dict[str, Any]:
         termination_reason=info.termination_reason,
         error_details=info.error_details,
         sandbox_url=request.state.url if info.status == "running" else None,
+        ingress_endpoint=ingress_endpoint(request.state.url) if info.status == "running" else None,
     )
     return {**short.write(), **({"error": f"sandbox {info.id} did not begin: {short.reason}"} if failed else {})}

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Mapping
 
 from starlette.requests import Request
 from starlette.routing import Route
 
 from sbxcompose.host.follow import events, snapshot
-from sbxcompose.host.lines import END, json_items
+from sbxcompose.host.lines import END, EVENT_END, json_items
 from sbxcompose.host.problems import unknown_process
 from sbxcompose.host.segments import STDERR, STDOUT
+from sbxcompose.host.slowness import Slowness, loses_the_rest
 from sbxcompose.host.source import Row, Source
 from sbxcompose.host.stream import StreamAnswer
 
@@ -46,7 +49,8 @@ def _follow_of(find: Callable[[Request], Source], which: str) -> Endpoint:
     async def endpoint(request: Request) -> StreamAnswer:
         source = find(request)
         row = _row(source, request.path_params["process"])
-        return StreamAnswer(_follow(source, row, which), "text/event-stream")
+        slow = Slowness() if loses_the_rest(request.headers.get("user-agent", "")) else None
+        return StreamAnswer(_follow(source, row, which, slow), "text/event-stream")
 
     return endpoint
 
@@ -69,11 +73,15 @@ async def _snapshot(row: Row, streams: Collection[int]) -> AsyncGenerator[bytes,
     yield (before if not count else b"") + f'],"line_count":{count}}}'.encode()
 
 
-async def _follow(source: Source, row: Row, which: str) -> AsyncGenerator[bytes, None]:
+async def _follow(source: Source, row: Row, which: str, slow: Slowness | None) -> AsyncGenerator[bytes, None]:
     content = events(row, source.changes, STREAMS[which], with_stream=which == "output")
     try:
         async for piece in content:
             yield piece
+            if slow is not None:
+                slow.sent(piece.count(EVENT_END), time.monotonic())
         yield END
+        if slow is not None:
+            await asyncio.sleep(slow.left(time.monotonic()))
     finally:
         await content.aclose()

@@ -33,7 +33,9 @@ async def run(request: Request) -> StreamAnswer:
         raise Invalid(f"{' and '.join(wrong)}: a process that is run to its end has no supervisor")
     processes = processes_of(request)
     process = await processes.start_one(messages.read(StartRequest, {**body, **_FIXED}), attached=True)
-    return StreamAnswer(_Attached(processes, process, timeout).events(), "text/event-stream")
+    events = _Attached(processes, process, timeout).events()
+    await anext(events)  # it has begun: now it also ends what it has started should the caller be gone already
+    return StreamAnswer(events, "text/event-stream")
 
 
 class _Attached:
@@ -44,7 +46,7 @@ class _Attached:
         self._process = process
         self._timed_out = False
         self._timer: asyncio.TimerHandle | None = None
-        processes.hold(process)
+        process.hold()
         if timeout is not None:
             self._timer = asyncio.get_running_loop().call_later(timeout, self._time_over)
 
@@ -53,10 +55,11 @@ class _Attached:
         chores.do(self._process.kill())
 
     async def events(self) -> AsyncGenerator[bytes, None]:
-        """Started, lines, end. Left early (the caller has gone), it kills what it started."""
+        """Nothing, then started, lines, end. Left early (the caller has gone), it kills what it started."""
         info = self._process.info()
         output = follow.events(self._process, self._processes.changes, event=None)
         try:
+            yield b""
             yield _event({"handle": info.handle, "pid": info.pid, "started_at": info.started_at})
             async for piece in output:
                 yield piece
@@ -67,7 +70,7 @@ class _Attached:
             await output.aclose()
             if self._process.alive:
                 chores.do(self._process.kill())
-            self._processes.let_go(self._process)
+            self._process.let_go()
 
     def _end(self) -> dict[str, Any]:
         info = self._process.info()

@@ -1,13 +1,29 @@
-"""A host and a sandbox for the tests of this folder."""
+"""A host and a sandbox for the tests of this folder.
+
+A test that wants a `box` alone shares hosts with others of its kind, and runs three times: through the Unix socket,
+through TCP with a key, and through a proxy. One that wants a `host` has it to itself, and speaks to its Unix socket.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 
 import pytest
 
-from tests.live.host.hosts import Box, LiveHost, live_host
+from sbxcompose.host import launch
+from tests.live.host.hosts import Box, LiveHost, client_of, live_host
+from tests.live.host.proxy import proxy_to
 from tests.support.home import Home
+
+TRANSPORTS = ("unix", "tcp", "proxy")
+KEY = "a-key-for-tests"
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """See above."""
+    if "box" in metafunc.fixturenames and "host" not in metafunc.fixturenames:
+        metafunc.parametrize("shared_host", TRANSPORTS, indirect=True, scope="session")
 
 
 @pytest.fixture
@@ -17,7 +33,50 @@ def host(host_environ: Home) -> Iterator[LiveHost]:
         yield own
 
 
+@pytest.fixture(scope="session")
+def shared_host(request: pytest.FixtureRequest) -> Iterator[LiveHost | None]:
+    """A host that many tests use, each with a sandbox of its own, spoken to in one of `TRANSPORTS`."""
+    transport = getattr(request, "param", None)
+    if transport is None:
+        yield None
+        return
+    with ExitStack() as stack:
+        host = stack.enter_context(_serving(stack.enter_context(Home.temporary())))
+        address = host.status["tcp"]
+        if transport == "proxy":
+            address = stack.enter_context(proxy_to(int(address.rpartition(":")[2])))
+        if transport != "unix":
+            host.http.close()
+            host.http = client_of(tcp=address, key=KEY)
+        yield host
+
+
+@contextmanager
+def _serving(home: Home) -> Iterator[LiveHost]:
+    """A host with a port, whose variables are set only while it is started and stopped."""
+    with _variables_of(home):
+        host = LiveHost(home, launch.ensure_host(port=0, key=KEY))
+    try:
+        yield host
+    finally:
+        with _variables_of(home):
+            host.close()
+
+
+@contextmanager
+def _variables_of(home: Home) -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in home.variables.items():
+            patch.setenv(name, value)
+        yield
+
+
 @pytest.fixture
-def box(host: LiveHost) -> Box:
-    """A sandbox in it."""
-    return host.box()
+def box(request: pytest.FixtureRequest, shared_host: LiveHost | None) -> Iterator[Box]:
+    """A sandbox: in the test's own host if it has one, else in a shared one, where it is terminated after the test."""
+    if shared_host is None:
+        yield request.getfixturevalue("host").box()
+        return
+    box = shared_host.box()
+    yield box
+    shared_host.http.delete(f"/sandboxes/{box.id}")

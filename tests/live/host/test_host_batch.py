@@ -36,7 +36,8 @@ def test_two_hundred_starts_and_stops(box: Box) -> None:
 
 
 def test_every_operation_is_answered_for_itself(box: Box) -> None:
-    pid = box.shell("exec sleep 1000", "old")["pid"]
+    box.shell("exec sleep 1000", "old")
+    pid = box.shell("exec sleep 1000")["pid"]
     answers = batch(
         box,
         start(box, "exec sleep 1000", "new"),

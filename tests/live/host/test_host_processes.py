@@ -54,6 +54,17 @@ def test_an_unmanaged_process_from_start_to_end(box: Box) -> None:
     assert box.lines(row["pid"], "stderr") == ["err"]
 
 
+def test_null_is_as_good_as_nothing_and_what_is_unknown_is_ignored(box: Box) -> None:
+    headers = {**box.headers, "X-Tensorlake-Request-Timeout-Ms": "1", "traceparent": "00-1-1-01"}
+    body = {**box.start_body("sleep", "1000"), "args": ["1000"], "user": None, "restart": None, "new": {"field": 1}}
+    answer = box.host.http.post("/api/v1/processes", headers=headers, json=body)
+    assert answer.status_code == 201
+    assert answer.json()["managed"] is None
+    assert box.begin("true", **{"working_dir": None, "name": None})["args"] == []
+    null = box.ask("POST", "/processes", json={**box.start_body("true"), "args": None})
+    assert null.json()["args"] == []
+
+
 def test_a_managed_process_is_found_by_name_and_pid(box: Box) -> None:
     row = box.shell(SLEEP, "my web")
     assert row["managed"]["id"] == row["managed"]["name"] == "my web"

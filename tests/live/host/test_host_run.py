@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import socket
 from typing import Any
 
 import pytest
@@ -72,6 +74,16 @@ def test_when_the_caller_goes_everything_is_killed(box: Box) -> None:
         pid = next(stream)["pid"]
         assert next(stream)["line"] == "up"
     assert box.wait(pid, ended)["signal"] == 9
+
+
+def test_when_the_caller_is_gone_before_the_answer_everything_is_killed(box: Box) -> None:
+    body = json.dumps(box.start_body("sleep", "1000")).encode()
+    head = f"POST /api/v1/processes/run HTTP/1.1\r\nHost: {box.id}.local\r\nContent-Length: {len(body)}\r\n\r\n"
+    with socket.socket(socket.AF_UNIX) as sock:
+        sock.connect(str(box.host.path))
+        sock.sendall(head.encode() + body)
+    row = next(row for row in box.states() if ended(row))
+    assert row["signal"] == 9
 
 
 def test_many_lines_all_arrive(box: Box) -> None:

@@ -157,6 +157,7 @@ def test_failures_during_the_initial_delay_do_not_count(box: Box) -> None:
         box.shell("exec sleep 1000", "web", health_check=check(server))
         row = box.wait("web", lambda row: row["managed"]["last_check"] is not None)
         assert row["managed"]["last_check"] == f"GET :{server.server_address[1]}/ answered 503"
+        assert row["managed"]["health_check"]["path"] == "/"
         assert row["managed"]["consecutive_health_failures"] == 0
         server.status = 200
         assert box.wait("web", healthy)["managed"]["last_check"] is None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from sbxcompose.host.auth import has_key, is_local_host, refusal, sandbox_label
+from sbxcompose.host.auth import has_key, is_local_host, refusal, sandbox_label, user_port, user_port_refusal
 
 GOOD = {"host": "127.0.0.1:8900", "authorization": "Bearer secret"}
 
@@ -66,6 +66,9 @@ def test_names_of_this_machine(host: str) -> None:
         ("box.local", "box"),
         ("box.local:8900", "box"),
         ("BOX.Local", "BOX"),
+        ("box.localhost:8900", "box"),
+        ("8080-box.local", "box"),
+        ("8080-my-box.localhost:8900", "my-box"),
         ("localhost", None),
         ("127.0.0.1:80", None),
         (".local", None),
@@ -78,3 +81,49 @@ def test_the_label_addresses_a_sandbox(host: str, label: str | None) -> None:
 
 def test_the_scheme_is_bearer_in_any_case() -> None:
     assert has_key("bearer  secret ", "secret")
+
+
+def test_the_hosts_own_address_is_no_web_page() -> None:
+    own = {**GOOD, "origin": "http://127.0.0.1:8900"}
+    assert refusal(own, "secret", 8900) is None
+    assert refusal({**own, "origin": "http://localhost:8900"}, "secret", 8900) is None
+    for origin in ("http://localhost:8901", "https://localhost:8900", "http://8080-box.localhost:8900", "null"):
+        refused = refusal({**own, "origin": origin}, "secret", 8900)
+        assert refused is not None, origin
+
+
+@pytest.mark.parametrize(
+    "headers, port",
+    [
+        ({"host": "8080-box.local"}, 8080),
+        ({"host": "8080-my-box.localhost:8900"}, 8080),
+        ({"host": "9501-box.localhost"}, None),
+        ({"host": "box.local"}, None),
+        ({"host": "localhost:8900"}, None),
+        ({"host": "127.0.0.1:8080"}, None),
+        ({"host": "8080-box.example.com"}, None),
+        ({"host": "8080-box.local", "x-tensorlake-sandbox-id": "box"}, None),
+        ({"host": "x", "x-tensorlake-sandbox-id": "box", "x-tensorlake-sandbox-port": "8080"}, 8080),
+        ({"host": "x", "x-tensorlake-sandbox-id": "box", "x-tensorlake-sandbox-port": "9501"}, None),
+        ({"host": "x", "x-tensorlake-sandbox-id": "box", "x-tensorlake-sandbox-port": "nonsense"}, None),
+    ],
+)
+def test_which_requests_are_for_a_user_port(headers: dict[str, str], port: int | None) -> None:
+    assert user_port(headers) == port
+
+
+def test_a_user_port_needs_the_key_whatever_page_asks_unless_it_is_open_to_everybody() -> None:
+    page = {"host": "8080-box.localhost:8900", "origin": "http://8080-box.localhost:8900"}
+    good = {**page, "authorization": "Bearer secret"}
+    assert user_port_refusal(good, "secret", everybody=False) is None
+    assert user_port_refusal(page, "secret", everybody=True) is None
+    for headers, key in ((page, "secret"), ({**page, "authorization": "Bearer wrong"}, "secret"), (good, None)):
+        refused = user_port_refusal(headers, key, everybody=False)
+        assert refused is not None
+        assert refused.status == 401
+
+
+def test_a_user_port_is_for_names_of_this_machine() -> None:
+    refused = user_port_refusal({"host": "evil.example"}, "secret", everybody=True)
+    assert refused is not None
+    assert refused.status == 403

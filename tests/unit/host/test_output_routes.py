@@ -143,6 +143,20 @@ def test_silence_is_broken_by_comments(source: FakeSource, monkeypatch: pytest.M
     assert set(asyncio.run(exchange()).body.split(b"\n\n")) == {b":", b""}
 
 
+def test_dots_without_a_newline_are_silence_too(source: FakeSource, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(follow, "IDLE", 0.001)
+
+    async def exchange() -> Client:
+        row = source.start("web")
+        async with asking(application(source), "/api/v1/processes/web/output/follow") as client:
+            while client.body.count(b":\n\n") < 2:
+                row.write(b".")
+                await asyncio.sleep(0)
+            return client
+
+    assert set(asyncio.run(exchange()).body.split(b"\n\n")) == {b":", b""}
+
+
 def test_a_follow_ends_with_its_sandbox(source: FakeSource) -> None:
     async def exchange() -> Client:
         row = source.start("web")
@@ -163,7 +177,7 @@ def test_a_client_that_goes_away_frees_everything_also_while_it_is_stalled(sourc
             await client.until(lambda it: it.status == 200)
             client.stalled.clear()
             row.write(b"x" * 1000)
-            assert source.attached == 3
+            assert source.attached == 4
             client.hang_up()
             while source.attached:
                 await asyncio.sleep(0)

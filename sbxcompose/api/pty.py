@@ -1,0 +1,119 @@
+"""Terminal sessions on the wire: their messages, and the frames of their sockets (contract, section 5); pure.
+
+A frame is a binary WebSocket message whose first byte says what it is.
+"""
+
+from __future__ import annotations
+
+import struct
+
+from msgspec import Struct, field
+
+from sbxcompose.api.models import Message
+
+MAX_FRAME = 64 * 1024
+"""Bytes of a frame, its first one included."""
+POSITION_HEADER = "x-sbxcompose-pty-position"
+"""Ours, in the 101 answer: how many bytes the terminal had written before those that will come."""
+
+_DATA, _RESIZE, _READY, _EXIT = 0, 1, 2, 3
+_SIZE = struct.Struct(">HH")
+_CODE = struct.Struct(">i")
+
+READY = bytes([_READY])
+"""To the server: send what was kept, then what comes."""
+
+
+class PtyRequest(Message, frozen=True, kw_only=True):
+    """Body of `POST /pty`."""
+
+    command: str
+    args: list[str] = field(default_factory=list)
+    env: dict[str, str] = field(default_factory=dict)
+    working_dir: str | None = None
+    rows: int = 24
+    cols: int = 80
+    user: str | dict[str, str | int] | None = None
+    """Ours: as whom it runs, as in a process's start request."""
+
+
+class PtySize(Message, frozen=True, kw_only=True):
+    """Body of `POST /pty/{id}/resize`."""
+
+    rows: int
+    cols: int
+
+
+class PtyInfo(Message, frozen=True, kw_only=True):
+    """A session in answers; times are milliseconds since 1970."""
+
+    session_id: str
+    pid: int
+    command: str
+    args: list[str] = field(default_factory=list)
+    rows: int
+    cols: int
+    created_at: int
+    is_alive: bool
+    ended_at: int | None = None
+    exit_code: int | None = None
+    oom_killed: bool | None = None
+
+
+class Data(Struct, frozen=True):
+    """Bytes of the terminal."""
+
+    data: bytes
+
+
+class Resize(Struct, frozen=True):
+    """The terminal's new size."""
+
+    cols: int
+    rows: int
+
+
+class Ready(Struct, frozen=True):
+    """The client can take output."""
+
+
+class Exit(Struct, frozen=True):
+    """The command has ended with that exit code, 128 + n for a death by signal n."""
+
+    code: int
+
+
+Event = Data | Resize | Ready | Exit
+
+
+def encode_data(data: bytes) -> bytes:
+    """A frame of terminal bytes, at most `MAX_FRAME` - 1 of them."""
+    return b"\0" + data
+
+
+def encode_resize(cols: int, rows: int) -> bytes:
+    """A frame that tells the terminal's size."""
+    return bytes([_RESIZE]) + _SIZE.pack(min(cols, 0xFFFF), min(rows, 0xFFFF))
+
+
+def encode_exit(code: int) -> bytes:
+    """A frame that tells the end."""
+    return bytes([_EXIT]) + _CODE.pack(code)
+
+
+def decode(frame: bytes) -> Event | None:
+    """What a frame says; None for kinds that we do not know, which newer versions may send. Raises `ValueError`."""
+    kind, payload = frame[:1], frame[1:]
+    try:
+        match kind:
+            case b"\0":
+                return Data(payload)
+            case b"\1":
+                return Resize(*_SIZE.unpack(payload))
+            case b"\2":
+                return Ready()
+            case b"\3":
+                return Exit(*_CODE.unpack(payload))
+    except struct.error:
+        raise ValueError(f"a frame of kind {kind[0]} cannot have {len(payload)} bytes") from None
+    return None

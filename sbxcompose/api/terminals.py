@@ -1,0 +1,54 @@
+"""Client of a sandbox's terminal sessions and tunnels (contract, sections 5 and 6)."""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+from sbxcompose.api.dial import Socket
+from sbxcompose.api.pty import MAX_FRAME, PtyInfo, PtyRequest
+from sbxcompose.api.sandbox import Env, SandboxClient
+from sbxcompose.errors import NotFound
+
+
+class PtySession(Struct, frozen=True):
+    """What it takes to connect with a session; the token is told only once."""
+
+    session_id: str
+    token: str
+
+
+class Terminals:
+    """A method an endpoint. Every method raises `Unreachable` or `Refused`."""
+
+    def __init__(self, client: SandboxClient) -> None:
+        self._client = client
+
+    async def create(self, request: PtyRequest, base_env: Env | None = None) -> PtySession:
+        """Start a command on a terminal; `base_env` lies under its own `env`."""
+        body = {name: value for name, value in request.write().items() if value is not None}
+        body["env"] = {**(base_env or {}), **request.env}
+        answer = await self._client.ask("POST", "/pty", request.command, body)
+        return PtySession(answer["session_id"], answer["token"])
+
+    async def sessions(self) -> list[PtyInfo]:
+        """All sessions, those that have ended a moment ago included."""
+        answer = await self._client.ask("GET", "/pty", "the list of terminal sessions")
+        return [PtyInfo.read(each) for each in answer["sessions"]]
+
+    async def delete(self, session: str) -> None:
+        """End a session, by a hang-up; returns when it is gone. One that is gone already is fine."""
+        try:
+            await self._client.ask("DELETE", f"/pty/{session}", "the terminal session")
+        except NotFound:
+            return
+
+    async def connect(self, session: PtySession, since: int | None = None) -> Socket:
+        """A socket to a session. `since` (ours): without the output before that position."""
+        query = "" if since is None else f"?since={since}"
+        headers = {"X-PTY-Token": session.token}
+        return await self._client.socket(f"/pty/{session.session_id}/ws{query}", headers=headers, limit=MAX_FRAME)
+
+
+async def open_tunnel(client: SandboxClient, port: int) -> Socket:
+    """A connection to a port inside the sandbox. Raises `Refused` (502) when nothing listens there."""
+    return await client.socket(f"/tunnels/tcp?port={port}")

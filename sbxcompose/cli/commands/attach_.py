@@ -1,0 +1,51 @@
+"""`sbxcompose attach`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from sbxcompose.cli.context import Shell
+
+if TYPE_CHECKING:
+    from sbxcompose.cli.running import Interrupts
+
+
+@click.command("attach")
+@click.option("--no-stdin", is_flag=True, help="Only its output.")
+@click.option(
+    "--sig-proxy/--no-sig-proxy", default=True, help="Whether a first Ctrl-C goes to the process (the default)."
+)
+@click.argument("name", metavar="PROCESS")
+@click.pass_obj
+def command(shell: Shell, name: str, no_stdin: bool, sig_proxy: bool) -> int:
+    """Connect to a process that runs: its output from now on, and standard input to its own, until its run ends.
+
+    Its input is open if the file says `stdin: pipe`, and stays open when ours has ended. A second Ctrl-C detaches. The
+    exit code is the run's.
+    """
+    from sbxcompose.cli.foreground import attend
+    from sbxcompose.cli.running import run_command
+    from sbxcompose.engine.attachment import Attachment
+    from sbxcompose.engine.session import Session
+    from sbxcompose.errors import UsageError
+    from sbxcompose.plan.names import Names
+    from sbxcompose.plan.observed import Instance
+
+    project = shell.project()
+    target = Names(project).resolve(name)
+    instance = Instance(target.sandbox, target.process, target.replica or 1)
+
+    async def main(interrupts: Interrupts) -> int:
+        async with Session(project, output=True) as session:
+            await interrupts.guard(session.observe())
+            link = session.links.get(instance.sandbox)
+            if link is None:
+                raise UsageError(f"{name} does not run", hint="`sbxcompose up` starts everything")
+            attachment = await Attachment.to(link, instance, name, proxy=sig_proxy)
+            if not attachment.reads and not no_stdin:
+                shell.note(f"the input of {name} is closed: `stdin: pipe` in the file opens it")
+            return (await attend(attachment, interrupts, feed=attachment.reads and not no_stdin)).exit_code
+
+    return run_command(main)

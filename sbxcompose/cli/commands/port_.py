@@ -1,0 +1,71 @@
+"""`sbxcompose port`."""
+
+from __future__ import annotations
+
+import re
+import sys
+from typing import TYPE_CHECKING
+
+import click
+
+from sbxcompose.cli.context import Shell
+from sbxcompose.errors import UsageError
+
+if TYPE_CHECKING:
+    from sbxcompose.cli.running import Interrupts
+
+LOOPBACK = "127.0.0.1"
+
+
+@click.command("port")
+@click.option(
+    "-l",
+    "--listen",
+    metavar="[ADDRESS:]PORT",
+    help="Where to listen (default: the same port of 127.0.0.1 or, if that is taken, any free one).",
+)
+@click.argument("name", metavar="PROCESS|SANDBOX")
+@click.argument("port", type=click.IntRange(1, 65535))
+@click.pass_obj
+def command(shell: Shell, name: str, port: int, listen: str | None) -> int:
+    """Open a port of this machine that leads to a port in a sandbox, until Ctrl-C.
+
+    Each connection is a tunnel of its own. The port need not be among the sandbox's `ports`, and what listens on it
+    may come and go.
+    """
+    from sbxcompose.cli.running import run_command
+    from sbxcompose.engine.forward import Forward
+    from sbxcompose.engine.session import Session
+    from sbxcompose.host.keeper.ports import listeners
+    from sbxcompose.plan.names import Target
+    from sbxcompose.plan.places import resolve_place
+
+    project = shell.project()
+    place = resolve_place(project, name)
+    sandbox = place.sandbox if isinstance(place, Target) else place.name
+    if listen is not None:
+        address, local = parse_listen(listen)
+    else:
+        address, local = LOOPBACK, 0 if port in listeners() else port
+
+    async def main(interrupts: Interrupts) -> int:
+        async with Session(project) as session:
+            await interrupts.guard(session.observe())
+            link = session.links.get(sandbox)
+            if link is None:
+                raise UsageError(f"sandbox {sandbox} does not exist yet", hint="`sbxcompose up` creates it")
+            async with Forward(link.client, port, address, local, shell.note) as forward:
+                shell.say(f"listening on {address}:{forward.port}, for port {port} of {sandbox}")
+                await interrupts.next()
+        shell.say("\nclosed" if sys.stderr.isatty() else "closed")
+        return 0
+
+    return run_command(main)
+
+
+def parse_listen(text: str) -> tuple[str, int]:
+    """`9090` or `0.0.0.0:9090` or `[::]:9090` -> address and port. Raises `UsageError`."""
+    found = re.fullmatch(r"(?:(\[[0-9a-fA-F:.]+\]|[^:\[\]]+):)?([0-9]{1,5})", text)
+    if found is None or int(found[2]) > 65535:
+        raise UsageError(f"`--listen {text}`: no such port", hint="say PORT, or ADDRESS:PORT, with a PORT below 65536")
+    return (found[1] or LOOPBACK).strip("[]"), int(found[2])

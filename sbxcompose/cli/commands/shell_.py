@@ -1,0 +1,48 @@
+"""`sbxcompose shell`."""
+
+from __future__ import annotations
+
+import click
+
+from sbxcompose.cli.context import Shell
+from sbxcompose.cli.options import Foreground, foreground_options
+
+FIND = 'exec "${SHELL:-$(command -v bash || echo sh)}"'
+"""Runs the shell that the sandbox has for us."""
+
+
+@click.command("shell")
+@foreground_options
+@click.option("-s", "--shell", "program", metavar="PROGRAM", help="Which shell (default: $SHELL there, bash, or sh).")
+@click.option("-l", "--login", is_flag=True, help="A login shell beside a process, too: the profile's PATH wins.")
+@click.argument("name", required=False, metavar="[PROCESS|SANDBOX]")
+@click.pass_obj
+def command(shell: Shell, how: Foreground, program: str | None, login: bool, name: str | None) -> int:
+    """Open a shell in a sandbox: beside a process, with its directory, user and variables, or by itself.
+
+    By itself it is a login shell. Without a name: in the project's only sandbox. With a pipe instead of a terminal it
+    reads its commands from there. Its exit code is passed on.
+    """
+    from sbxcompose.cli.foreground import Requested, beside, observe, run_in_foreground
+    from sbxcompose.plan.names import Target
+    from sbxcompose.plan.observed import Instance
+    from sbxcompose.plan.places import resolve_place
+
+    project = shell.project()
+    place = resolve_place(project, name)
+    if isinstance(place, Target):
+        sandbox = place.sandbox
+        words = shell_command(program, login=login)
+        requested: Requested = beside(project, Instance(sandbox, place.process, place.replica or 1), words)
+    else:
+        sandbox, words = place.name, shell_command(program, login=True)
+        requested = lambda session: session.sandbox_request(sandbox, words)  # noqa: E731
+    return run_in_foreground(shell, project, sandbox, requested, how, observe)
+
+
+def shell_command(program: str | None, *, login: bool) -> tuple[str, ...]:
+    """The command that is the shell."""
+    options = ("-l",) if login else ()
+    if program is not None:
+        return (program, *options)
+    return ("sh", "-c", " ".join((FIND, *options)))

@@ -1,0 +1,118 @@
+"""A command on a terminal of its own in a sandbox, with ours at its other end."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from contextlib import ExitStack
+from typing import Any
+
+from sbxcompose.api.models import StartRequest
+from sbxcompose.api.pty import PtyRequest
+from sbxcompose.api.sandbox import Env, SandboxClient
+from sbxcompose.cli.foreground import write_all
+from sbxcompose.cli.running import Interrupts
+from sbxcompose.cli.tty import LocalTerminal, Modes, raw, window_size
+from sbxcompose.engine.one_off import read_fd
+from sbxcompose.engine.remote_terminal import RemoteTerminal
+from sbxcompose.errors import Interrupted, SbxError
+
+END_OF_FILE = b"\x04"
+"""What a terminal takes for the end of its input."""
+DESCRIBING = ("TERM", "COLORTERM")
+"""Variables that tell a program what our terminal can do."""
+
+
+async def run_on_terminal(
+    client: SandboxClient, request: StartRequest, base_env: Env, interrupts: Interrupts, *, feed: bool
+) -> int:
+    """Run a command on a terminal until it ends; its exit code. `feed`: our standard input is its keyboard.
+
+    Ctrl-C is a key like any other; who interrupts us by a signal ends the session. Raises as `RemoteTerminal`.
+    """
+    terminal = await RemoteTerminal.start(client, _terminal_request(request), base_env)
+    modes = Modes()
+
+    def show(data: bytes) -> None:
+        modes.feed(data)
+        write_all(1, data)
+
+    with ExitStack() as stack:
+        if feed and os.isatty(0):
+            _follow_stops(stack.enter_context(raw(0)))
+        if os.isatty(1):
+            stack.callback(lambda: write_all(1, modes.undo()))
+            _follow_size(terminal)
+        try:
+            return await _attend(terminal, terminal.run(show), interrupts, feed=feed)
+        except SbxError:
+            if modes.midline:
+                write_all(1, b"\r\n")  # what there is to say begins on a line of its own
+            raise
+        except OSError:  # our own terminal has gone
+            await terminal.end()
+            raise
+
+
+async def _attend(terminal: RemoteTerminal, running: Any, interrupts: Interrupts, *, feed: bool) -> int:
+    work = asyncio.ensure_future(running)
+    typing = asyncio.ensure_future(_type(terminal)) if feed else None
+    interrupt = asyncio.ensure_future(interrupts.next())
+    try:
+        await asyncio.wait({work, interrupt}, return_when=asyncio.FIRST_COMPLETED)
+        if not work.done():
+            await terminal.end()
+            raise Interrupted("interrupted")
+        code: int = work.result()
+        return code
+    finally:
+        tasks = [each for each in (work, typing, interrupt) if each is not None]
+        for each in tasks:
+            each.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _type(terminal: RemoteTerminal) -> None:
+    async for data in read_fd(0):
+        await terminal.type(data)
+    await terminal.type(END_OF_FILE)
+
+
+def _follow_size(terminal: RemoteTerminal) -> None:
+    """Tell each new size of our window."""
+    loop = asyncio.get_running_loop()
+    kept: set[asyncio.Task[None]] = set()
+
+    def changed() -> None:
+        task = loop.create_task(terminal.resize(*window_size()))
+        kept.add(task)
+        task.add_done_callback(kept.discard)
+
+    loop.add_signal_handler(signal.SIGWINCH, changed)
+
+
+def _follow_stops(local: LocalTerminal) -> None:
+    """While we are stopped the shell has the terminal as it needs it; when we go on we have it as we do."""
+
+    def stop() -> None:
+        local.restore()
+        os.kill(os.getpid(), signal.SIGSTOP)
+
+    loop = asyncio.get_running_loop()
+    loop.add_signal_handler(signal.SIGTSTP, stop)
+    loop.add_signal_handler(signal.SIGCONT, local.make_raw)
+
+
+def _terminal_request(request: StartRequest) -> PtyRequest:
+    rows, cols = window_size()
+    described = {name: os.environ[name] for name in DESCRIBING if os.environ.get(name)}
+    return PtyRequest(
+        command=request.command,
+        args=request.args,
+        env={**described, **request.env},
+        working_dir=request.working_dir,
+        user=request.user,
+        rows=rows,
+        cols=cols,
+    )

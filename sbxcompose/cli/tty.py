@@ -1,0 +1,96 @@
+"""Our own terminal while a remote one has it: raw, and whole again after any end."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import termios
+import tty
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+
+_ON_BY_DEFAULT = frozenset({7, 25})
+"""Private modes that a terminal has on: wrapping at the margin, and the cursor."""
+_ALTERNATE = frozenset({47, 1047, 1049})
+_MODE = re.compile(rb"\x1b(?:\[\?([0-9;]{1,40})([hl])|([=>]))")
+_UNFINISHED = re.compile(rb"\x1b(?:\[(?:\?[0-9;]{0,40})?)?$")
+_LONGEST = 48
+
+
+class Modes:
+    """Which of a terminal's modes a program has changed and not put back; pure."""
+
+    def __init__(self) -> None:
+        self._changed: dict[int, bool] = {}
+        self._keypad = False
+        self._rest = b""
+        self.midline = False
+        """Whether the cursor stands behind something on its line, as far as one can tell."""
+
+    def feed(self, data: bytes) -> None:
+        """Take note of output, cut anywhere."""
+        self.midline = not data.endswith(b"\n") if data else self.midline
+        data = self._rest + data
+        for found in _MODE.finditer(data):
+            if found[3]:
+                self._keypad = found[3] == b"="
+            else:
+                for word in found[1].split(b";"):
+                    self._note(word, found[2] == b"h")
+        unfinished = _UNFINISHED.search(data, max(0, len(data) - _LONGEST))
+        self._rest = unfinished[0] if unfinished else b""
+
+    def _note(self, word: bytes, on: bool) -> None:
+        if not word or len(word) > 5:
+            return
+        mode = int(word)
+        if on is (mode in _ON_BY_DEFAULT):
+            self._changed.pop(mode, None)
+        else:
+            self._changed[mode] = on
+
+    def undo(self) -> bytes:
+        """What puts back all that is still changed; the other screen is left first, so that the rest is seen."""
+        order = sorted(self._changed, key=lambda mode: (mode not in _ALTERNATE, mode))
+        words = [b"\x1b[?%d%s" % (mode, b"l" if self._changed[mode] else b"h") for mode in order]
+        return b"".join([*words, *([b"\x1b>"] if self._keypad else [])])
+
+
+class LocalTerminal:
+    """The terminal at a descriptor, in raw mode between `make_raw` and `restore`."""
+
+    def __init__(self, fd: int) -> None:
+        self._fd = fd
+        self._before = termios.tcgetattr(fd)
+
+    def make_raw(self) -> None:
+        """Every key goes to who reads, as it is."""
+        tty.setraw(self._fd, termios.TCSANOW)
+
+    def restore(self) -> None:
+        """As it was before, also from the background, where the kernel would stop us for that."""
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTTOU})
+        with suppress(termios.error):  # it has hung up
+            termios.tcsetattr(self._fd, termios.TCSANOW, self._before)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTTOU})
+
+
+@contextmanager
+def raw(fd: int) -> Iterator[LocalTerminal]:
+    """Raw mode while the block runs, however it ends."""
+    terminal = LocalTerminal(fd)
+    terminal.make_raw()
+    try:
+        yield terminal
+    finally:
+        terminal.restore()
+
+
+def window_size() -> tuple[int, int]:
+    """Rows and columns of our terminal; 24 and 80 where there is none."""
+    for fd in (1, 0, 2):
+        with suppress(OSError):
+            size = os.get_terminal_size(fd)
+            return size.lines or 24, size.columns or 80
+    return 24, 80

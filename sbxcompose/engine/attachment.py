@@ -1,0 +1,70 @@
+"""A process that runs, with its output from now on and its input, for as long as its present run lasts."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+from sbxcompose.engine.link import Link
+from sbxcompose.engine.one_off import Ended, OneOff, WriteOut
+from sbxcompose.errors import Interrupted, UsageError
+from sbxcompose.plan.observed import Exit, Instance, Row
+
+
+class Attachment:
+    """A connection to the run that `row` tells of. With `proxy` a first interrupt goes to the process; else, as every
+    further one, it only ends the connection.
+    """
+
+    def __init__(self, link: Link, row: Row, process: OneOff, *, proxy: bool) -> None:
+        self._link = link
+        self._row = row
+        self._process = process
+        self._proxy = proxy
+
+    @classmethod
+    async def to(cls, link: Link, instance: Instance, name: str, *, proxy: bool) -> Attachment:
+        """Connect to an instance that people call `name`. Raises `UsageError` if it does not run."""
+        row = link.row(instance)
+        if row is None or row.pid is None:
+            raise UsageError(f"{name} does not run", hint=f"`sbxcompose start {name}` starts it")
+        return cls(link, row, OneOff(link.client, await link.client.get(row.name)), proxy=proxy)
+
+    @property
+    def reads(self) -> bool:
+        """Whether its input is open."""
+        return self._process.info.stdin_writable
+
+    async def follow(self, write: WriteOut) -> Ended:
+        """Hand out its output as it comes until the run has ended."""
+        row = self._row
+
+        def output(instance: Instance, stream: int, run: int, time_ms: int, data: bytes) -> None:
+            if (instance, run) == (row.instance, row.run):
+                write(stream, data)
+
+        self._link.listen(output)
+        try:
+            return await self._link.until(row.instance, self._ended)
+        finally:
+            self._link.unlisten(output)
+
+    def _ended(self) -> Ended | None:
+        now = next((each for each in self._link.rows(self._row.instance) if each.name == self._row.name), None)
+        if now is not None and now.pid == self._row.pid and now.run == self._row.run:
+            return None
+        end = now.exit if now is not None and now.exit is not None else Exit(None, None)
+        return Ended(end.code, end.signal)
+
+    async def feed(self, source: AsyncIterator[bytes]) -> None:
+        """Write to its input what `source` has; it stays open for whoever comes next."""
+        await self._process.feed(source, close=False)
+
+    async def signal(self, number: int) -> None:
+        """An interrupt: passed on, or the end of the connection. Raises `Interrupted`."""
+        if not self._proxy:
+            await self.kill()
+        await self._process.signal(number)
+
+    async def kill(self) -> None:
+        """The end of the connection, while the process goes on: raises `Interrupted`."""
+        raise Interrupted("detached; it goes on")

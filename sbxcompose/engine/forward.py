@@ -1,0 +1,115 @@
+"""A port of this machine that leads into a sandbox: a tunnel for each connection (contract, section 6)."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import socket
+import struct
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Self
+
+from sbxcompose.api.dial import HIGH_WATER, READ_SIZE, Socket, Stream
+from sbxcompose.api.sandbox import SandboxClient
+from sbxcompose.api.terminals import open_tunnel
+from sbxcompose.api.websocket import Closed
+from sbxcompose.errors import SbxError, UsageError
+from sbxcompose.host.keeper.ports import by_whom
+
+Say = Callable[[str], None]
+
+
+class Forward:
+    """Listens at `host`:`port` (0: any free one) for connections to a port in a sandbox; an async context manager.
+
+    `say` is told, in a sentence each, of connections that the sandbox refuses.
+    """
+
+    def __init__(self, client: SandboxClient, remote: int, host: str, port: int, say: Say) -> None:
+        self._client = client
+        self._remote = remote
+        self._host = host
+        self.port = port
+        self._say = say
+        self._server: asyncio.Server | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def __aenter__(self) -> Self:
+        """Raises `UsageError` when the address is taken, or none of ours."""
+        try:
+            self._server = await asyncio.start_server(self._accept, self._host, self.port, limit=READ_SIZE)
+        except OSError as error:
+            raise _not_listening(self._host, self.port, error) from None
+        self.port = self._server.sockets[0].getsockname()[1]
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        assert self._server is not None
+        self._server.close()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.ensure_future(self._carry(reader, writer))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        local = Stream(reader, writer)
+        try:
+            async with await open_tunnel(self._client, self._remote) as tunnel:
+                await carry(local, writer, tunnel)
+        except SbxError as error:
+            self._say(error.message)
+            _reset(writer)
+        except OSError:
+            pass  # it has gone
+        finally:
+            writer.close()
+
+
+def _reset(writer: asyncio.StreamWriter) -> None:
+    """Close a connection so that the one who made it sees that nothing was there, and not an empty answer."""
+    writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    writer.transport.abort()
+
+
+async def carry(local: Stream, writer: asyncio.StreamWriter, tunnel: Socket) -> None:
+    """Bytes in both directions until both have ended, or the tunnel is closed from its other end."""
+    writer.transport.set_write_buffer_limits(HIGH_WATER)
+    inward = asyncio.ensure_future(_inward(local, tunnel))
+    others = [asyncio.ensure_future(each) for each in (_outward(local, tunnel), tunnel.keep_alive())]
+    try:
+        # The last of them returns when the other side has vanished, or is closing as well.
+        await asyncio.wait({inward, others[-1]}, return_when=asyncio.FIRST_COMPLETED)
+        if tunnel.closing:
+            await inward
+    finally:
+        for each in (inward, *others):
+            each.cancel()
+        await asyncio.gather(inward, *others, return_exceptions=True)
+
+
+async def _outward(local: Stream, tunnel: Socket) -> None:
+    with suppress(Closed, OSError):
+        while data := await local.read():
+            await tunnel.send(data)
+    with suppress(Closed):
+        await tunnel.send_close()
+
+
+async def _inward(local: Stream, tunnel: Socket) -> None:
+    with suppress(Closed):
+        while True:
+            await local.write(await tunnel.receive())
+    with suppress(Closed):
+        await tunnel.send_close()
+
+
+def _not_listening(host: str, port: int, error: OSError) -> UsageError:
+    if error.errno == errno.EADDRINUSE:
+        return UsageError(f"port {port} is taken{by_whom(port)}", hint="another one: `--listen PORT` (0: any free one)")
+    words = (error.strerror or str(error)).lower()
+    return UsageError(f"cannot listen on {host}:{port}: {words}", hint="say `--listen [ADDRESS:]PORT`")

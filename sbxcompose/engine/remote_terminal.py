@@ -1,0 +1,163 @@
+"""A command on a terminal in a sandbox, connected to ours for as long as it runs, across breaks of the connection."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Callable
+
+from sbxcompose.api import pty
+from sbxcompose.api.dial import Socket
+from sbxcompose.api.pty import PtyRequest
+from sbxcompose.api.sandbox import Env, SandboxClient
+from sbxcompose.api.terminals import PtySession, Terminals
+from sbxcompose.api.websocket import GOING_AWAY, Closed
+from sbxcompose.errors import NotFound, ProcessFailed, ProviderError, SbxError, Unreachable, Unsupported
+
+PAUSES = (0.0, 0.1, 0.2, 0.5, 1.0, 2.0, 3.0)
+"""Seconds before each attempt to connect again; a host's server that was killed is back in about 0.3 s."""
+PIECE = 16 * 1024
+"""Bytes that are typed at once. What is longer has been pasted, and goes at `PACE`."""
+EXTENSION = "pty"
+"""What a daemon lists that knows a session's `user`, and from where a socket goes on."""
+KEPT = 1024 * 1024
+"""Bytes that other daemons show again to every new socket."""
+PACE = 768 * 1024
+"""Bytes a second: a session closes sockets that send more than 1 MB."""
+
+
+class RemoteTerminal:
+    """A session that has been started; `run` connects it."""
+
+    def __init__(self, terminals: Terminals, session: PtySession, rows: int, cols: int) -> None:
+        self._terminals = terminals
+        self._session = session
+        self._size = (rows, cols)
+        self._position: int | None = None
+        self._seen_again = 0
+        self._socket: Socket | None = None
+        self._connected = asyncio.Event()
+
+    @classmethod
+    async def start(cls, client: SandboxClient, request: PtyRequest, base_env: Env) -> RemoteTerminal:
+        """Start the command. Raises `Refused` with the system's words if that is not possible, and `Unsupported` where
+        the daemon would not hear as whom.
+        """
+        if request.user is not None and EXTENSION not in client.extensions:
+            raise Unsupported(
+                "this sandbox has no terminals for other users", hint="`-T` runs the command without a terminal"
+            )
+        terminals = Terminals(client)
+        return cls(terminals, await terminals.create(request, base_env), request.rows, request.cols)
+
+    async def run(self, write: Callable[[bytes], None]) -> int:
+        """Hand out what the terminal shows until the command has ended; its exit code.
+
+        Raises `ProcessFailed` when somebody else has ended the session, `Unreachable` when it cannot be reached for
+        several seconds on end.
+        """
+        tries = 0
+        while True:
+            await asyncio.sleep(PAUSES[tries])
+            try:
+                async with await self._connect() as socket:
+                    tries = 0
+                    code = await self._follow(socket, write)
+                    if code is not None:
+                        return code
+            except NotFound as error:
+                raise ProcessFailed("the terminal session has ended, and nobody knows how") from error
+            except Unreachable:
+                tries += 1
+                if tries == len(PAUSES):
+                    raise
+            finally:
+                self._connected.clear()
+
+    async def _connect(self) -> Socket:
+        socket = await self._terminals.connect(self._session, self._position)
+        told = socket.headers.get(pty.POSITION_HEADER, "")
+        if told.isdecimal():
+            self._position = int(told)
+        else:
+            self._seen_again = seen_again(self._position or 0)
+        self._socket = socket
+        return socket
+
+    async def _follow(self, socket: Socket, write: Callable[[bytes], None]) -> int | None:
+        """Until the command has ended: its exit code, or None when the connection has broken, or gone silent."""
+        showing = asyncio.ensure_future(self._show(socket, write))
+        pinging = asyncio.ensure_future(socket.keep_alive())
+        try:
+            await asyncio.wait({showing, pinging}, return_when=asyncio.FIRST_COMPLETED)
+            if showing.done() or socket.closing:
+                return await showing
+            return None
+        except Closed as closed:
+            return _ending(closed)
+        finally:
+            for each in (showing, pinging):
+                each.cancel()
+            await asyncio.gather(showing, pinging, return_exceptions=True)
+
+    async def _show(self, socket: Socket, write: Callable[[bytes], None]) -> int:
+        rows, cols = self._size
+        await socket.send(pty.encode_resize(cols, rows))
+        await socket.send(pty.READY)
+        self._connected.set()
+        while True:
+            match pty.decode(await socket.receive()):
+                case pty.Data(data):
+                    again = data[: self._seen_again]
+                    self._seen_again -= len(again)
+                    write(data[len(again) :])
+                    self._position = (self._position or 0) + len(data) - len(again)
+                case pty.Exit(code):
+                    await socket.finish()
+                    return code
+
+    async def type(self, data: bytes) -> None:
+        """Type `data`, once there is a connection. What was on its way when one broke may be lost."""
+        for start in range(0, len(data), PIECE):
+            piece = data[start : start + PIECE]
+            await self._send(pty.encode_data(piece))
+            if len(data) > PIECE:
+                await asyncio.sleep(len(piece) / PACE)
+
+    async def resize(self, rows: int, cols: int) -> None:
+        """Tell the terminal's new size."""
+        self._size = (rows, cols)
+        if self._connected.is_set():
+            await self._send(pty.encode_resize(cols, rows))
+
+    async def _send(self, frame: bytes) -> None:
+        await self._connected.wait()
+        assert self._socket is not None
+        try:
+            await self._socket.send(frame)
+        except Closed:
+            return  # `run` deals with it
+
+    async def end(self) -> None:
+        """End the session, as far as that can be done now."""
+        try:
+            await self._terminals.delete(self._session.session_id)
+        except SbxError:
+            return
+
+
+def seen_again(position: int) -> int:
+    """How much of what a daemon that knows no positions shows to a new socket has been seen, after `position` bytes."""
+    return position if position <= KEPT else 0
+
+
+def _ending(closed: Closed) -> int | None:
+    """What a close means: an exit code, or None for a broken connection. Raises for all else."""
+    found = re.fullmatch(r"exit:(-?\d{1,10})", closed.reason)
+    if found:
+        return int(found[1])
+    if closed.code == GOING_AWAY:
+        raise ProcessFailed("the terminal session was ended by somebody else")
+    if closed.code in (1005, 1006, 1012):
+        return None
+    raise ProviderError(f"the terminal session closed the connection: {closed.reason or closed.code}")

@@ -1,0 +1,39 @@
+"""The daemon's tunnels: one socket is one connection to a port inside the sandbox (contract, section 6)."""
+
+from __future__ import annotations
+
+from starlette.requests import Request
+from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
+
+from sbxcompose.host.problems import Problem
+from sbxcompose.host.relay import reach, through_websocket
+from sbxcompose.host.routes.common import query_number, sandbox_of
+from sbxcompose.host.sandbox import Sandbox
+from sbxcompose.host.upgrade import handshake_key, websocket
+
+
+class _Tunnel:
+    """An answer that is a tunnel, once the port has taken the connection."""
+
+    def __init__(self, request: Request, sandbox: Sandbox, port: int) -> None:
+        self._request = request
+        self._sandbox = sandbox
+        self._port = port
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        with await reach(self._sandbox, self._port) as port:
+            await websocket(self._request, lambda client: through_websocket(client, port))(scope, receive, send)
+
+
+async def tunnel(request: Request) -> _Tunnel:
+    """GET /tunnels/tcp?port=N, as a WebSocket."""
+    sandbox = sandbox_of(request)
+    port = query_number(request, "port", 1, 65535)
+    if port is None:
+        raise Problem(400, "say which port: ?port=N", "BAD_QUERY")
+    handshake_key(request)
+    return _Tunnel(request, sandbox, port)
+
+
+ROUTES = [Route("/api/v1/tunnels/tcp", tunnel)]

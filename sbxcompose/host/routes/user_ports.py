@@ -1,0 +1,45 @@
+"""User ports: whatever listens in a sandbox, at `http://<port>-<id-or-name>.localhost` (contract, sections 1 and 6)."""
+
+from __future__ import annotations
+
+from starlette.requests import Request
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from sbxcompose.host import auth
+from sbxcompose.host.problems import Problem
+from sbxcompose.host.routes.common import sandbox_of
+from sbxcompose.host.upgrade import wants_upgrade
+
+
+def answer(request: Request, port: int, key: str | None) -> ASGIApp:
+    """The application that answers a request to a port. Raises `Problem` for whom it is not open to."""
+    sandbox = sandbox_of(request)
+    info = sandbox.info
+    if port not in (info.exposed_ports or ()):
+        hint = f"add {port} to the sandbox's `exposed_ports` (in the project's file: `ports`)"
+        raise Problem(403, f"port {port} of sandbox {info.name or info.id} is not exposed", "PORT_NOT_EXPOSED", hint)
+    everybody = info.allow_unauthenticated_access
+    trusted = request.scope["trusted"]
+    refusal = None if trusted else auth.user_port_refusal(request.headers, key, everybody=everybody)
+    if refusal is not None:
+        raise Problem(refusal.status, refusal.error, refusal.code)
+
+    async def forward(scope: Scope, receive: Receive, send: Send) -> None:
+        # Imported late: most hosts never pass a request on.
+        from sbxcompose.host.proxy import Forward
+        from sbxcompose.host.relay import reach
+
+        with await reach(sandbox, port) as connection:
+            # The key is for us; where none is needed, the header is the port's own.
+            without = [] if everybody else [b"authorization"]
+            await Forward(connection, upgrade=wants_upgrade(request), without=without)(scope, receive, send)
+
+    return forward
+
+
+def ingress_endpoint(url: str | None) -> str | None:
+    """What clients put `<port>-<id>.` into to reach a user port; None where the host has no TCP address.
+
+    A name below `localhost`: browsers, curl and resolvers take it for this machine.
+    """
+    return None if url is None else f"http://localhost:{url.rpartition(':')[2]}"

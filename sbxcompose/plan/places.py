@@ -1,0 +1,31 @@
+"""What people call a place to work in: a process, or a sandbox."""
+
+from __future__ import annotations
+
+from sbxcompose.errors import UnknownName, UsageError
+from sbxcompose.plan.names import Names, Target
+from sbxcompose.spec.project import Project, Sandbox
+
+
+def resolve_place(project: Project, text: str | None) -> Target | Sandbox:
+    """The process or, if there is none of that name, the sandbox that `text` names; without a name the only sandbox.
+
+    Raises `UnknownName`, or `UsageError` when it could be several.
+    """
+    sandboxes = {each.name: each for each in project.sandboxes}
+    if text is None:
+        return _only(project)
+    try:
+        return Names(project).resolve(text)
+    except UnknownName as error:
+        if text in sandboxes:
+            return sandboxes[text]
+        known = [*(each.name for each in project.every_process()), *sandboxes]
+        raise UnknownName("process or sandbox", text, sorted(set(known)) if len(known) <= 20 else ()) from error
+
+
+def _only(project: Project) -> Sandbox:
+    if len(project.sandboxes) == 1:
+        return project.sandboxes[0]
+    names = ", ".join(f"`{each.name}`" for each in project.sandboxes)
+    raise UsageError("the file has several sandboxes", hint=f"say which one: {names}, or a process in it")

@@ -1,0 +1,141 @@
+"""Files through the vendor's Python and TypeScript SDKs (contract, section 4)."""
+
+from __future__ import annotations
+
+import base64
+import os
+from pathlib import Path
+
+import pytest
+
+from tests.live.sdk.clients import ClientError, Host, Sdk, peak_kilobytes
+
+GIGABYTE = 1 << 30
+ROOM = 64 * 1024
+"""Kilobytes by which the host may grow while a gigabyte passes through it."""
+NAMES = ["plain.txt", "with space", "grüße-日本", "a+b&c=d", "100%", "q?x#y", "new\nline", "'quoted\"", "-n"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_file_of_any_name_and_bytes_there_and_back(sdk: Sdk, box: str, tmp_path: Path, name: str) -> None:
+    path = str(tmp_path / "new" / "folders" / name)
+    content = bytes(range(256)) * 4
+    code = f"""
+        await sb.write_file({path!r}, {content!r})
+        return await sb.read_file({path!r})
+    """
+    assert base64.b64decode(sdk(code, box)) == content
+    assert Path(path).read_bytes() == content
+    sdk(f"await sb.delete_file({path!r})", box)
+    assert not Path(path).exists()
+
+
+def test_a_write_replaces_what_was_there(sdk: Sdk, box: str, tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(b"long content")
+    sdk(f"await sb.write_file({str(path)!r}, b'short')", box)
+    assert path.read_bytes() == b"short"
+    sdk(f"await sb.write_file({str(path)!r}, b'')", box)
+    assert path.read_bytes() == b""
+
+
+def test_a_directory_is_listed_with_directories_first(sdk: Sdk, box: str, tmp_path: Path) -> None:
+    (tmp_path / "z-folder").mkdir()
+    (tmp_path / "a file").write_bytes(b"12345")
+    (tmp_path / ".hidden").write_bytes(b"")
+    told = sdk(f"return await sb.list_directory({str(tmp_path)!r})", box)
+    assert told["path"] == str(tmp_path)
+    assert [(each["name"], each["is_dir"], each["size"]) for each in told["entries"]] == [
+        ("z-folder", True, None),
+        (".hidden", False, 0),
+        ("a file", False, 5),
+    ]
+    assert all(each["modified_at"] for each in told["entries"])
+
+
+def test_a_relative_path_begins_where_processes_do(sdk: Sdk, box: str) -> None:
+    name = f"note-{box}-{sdk.kind}"
+    code = f"""
+        await sb.write_file({name!r}, b"hi")
+        shown = (await sb.run("cat", [{name!r}])).stdout
+        await sb.delete_file({name!r})
+        return shown
+    """
+    assert sdk(code, box) == "hi"
+
+
+@pytest.mark.parametrize(
+    "call, status, code",
+    [
+        ("read_file('{here}/nothing')", 404, "NOT_FOUND"),
+        ("read_file('{here}')", 400, "IS_DIRECTORY"),
+        ("read_file('{here}/../x')", 403, "PATH_TRAVERSAL"),
+        ("write_file('{here}/../x', b'')", 403, "PATH_TRAVERSAL"),
+        ("delete_file('{here}/nothing')", 404, "NOT_FOUND"),
+        ("delete_file('{here}/../x')", 403, "PATH_TRAVERSAL"),
+        ("delete_file('{here}')", 500, None),
+        ("list_directory('{here}/nothing')", 404, "NOT_FOUND"),
+        ("list_directory('{here}/file')", 400, "NOT_A_DIRECTORY"),
+        ("list_directory('{here}/..')", 403, "PATH_TRAVERSAL"),
+    ],
+)
+def test_refusals(sdk: Sdk, box: str, tmp_path: Path, call: str, status: int, code: str | None) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(ClientError) as raised:
+        sdk(f"await sb.{call.format(here=tmp_path)}", box)
+    assert raised.value.status_code == status
+    assert code is None or raised.value.code == code
+    assert (tmp_path / "file").exists()
+
+
+@pytest.mark.time_limit(240)
+def test_a_gigabyte_there_and_back_through_little_memory(
+    sync_sdk: Sdk, box: str, vendor_host: Host, tmp_path: Path
+) -> None:
+    source, there = tmp_path / "source", tmp_path / "there"
+    pieces = [os.urandom(1 << 20) for _ in range(4)]
+    with source.open("wb") as file:
+        for at, piece in zip((0, GIGABYTE // 3, GIGABYTE // 2, GIGABYTE - len(pieces[3])), pieces, strict=True):
+            file.seek(at)
+            file.write(piece)
+    before = peak_kilobytes(vendor_host.server_pid)
+    sync_sdk(f"sb.upload_file({str(source)!r}, {str(there)!r})", box, patience=200)
+    assert same(source, there)
+    source.unlink()
+    with (
+        vendor_host.http.stream(
+            "GET", "/api/v1/files", params={"path": str(there)}, headers={"X-Tensorlake-Sandbox-Id": box}
+        ) as answer,
+        source.open("wb") as file,
+    ):
+        for piece in answer.iter_raw():
+            file.write(piece)
+    assert same(source, there)
+    assert peak_kilobytes(vendor_host.server_pid) - before < ROOM
+
+
+def same(one: Path, other: Path) -> bool:
+    """Whether two files have the same bytes, without having them in memory."""
+    if one.stat().st_size != other.stat().st_size:
+        return False
+    with one.open("rb") as left, other.open("rb") as right:
+        while piece := left.read(1 << 20):
+            if piece != right.read(1 << 20):
+                return False
+    return True
+
+
+def test_typescript_writes_reads_lists_and_deletes(ts: Sdk, box: str, tmp_path: Path) -> None:
+    path = str(tmp_path / "new" / "grüße +1.bin")
+    code = f"""
+        const path = {path!r}, content = Uint8Array.from({{ length: 256 }}, (_, each) => each);
+        await sb.writeFile(path, content);
+        const back = Array.from(await sb.readFile(path));
+        const listed = await sb.listDirectory({str(tmp_path / "new")!r});
+        await sb.deleteFile(path);
+        return [back, listed];
+    """
+    back, listed = ts(code, box)
+    assert back == list(range(256))
+    assert [(each["name"], each["size"]) for each in listed["entries"]] == [("grüße +1.bin", 256)]
+    assert not Path(path).exists()

@@ -1,0 +1,27 @@
+"""Sizes, codes and rates of terminal sessions."""
+
+from __future__ import annotations
+
+import pytest
+
+from sbxcompose.host.pty_rules import MAX_INPUT, InputRate, clamp, exit_code
+
+
+@pytest.mark.parametrize(
+    "given, size",
+    [((24, 80), (24, 80)), ((0, 0), (1, 1)), ((-5, 7), (1, 7)), ((501, 1001), (500, 1000)), ((10**9, 1), (500, 1))],
+)
+def test_sizes_are_clamped(given: tuple[int, int], size: tuple[int, int]) -> None:
+    assert clamp(*given) == size
+
+
+@pytest.mark.parametrize("status, code", [(0, 0), (7 << 8, 7), (9, 137), (15, 143), (1, 129), (None, 255)])
+def test_a_death_by_signal_is_said_as_shells_say_it(status: int | None, code: int) -> None:
+    assert exit_code(status) == code
+
+
+def test_a_megabyte_a_second_is_let_through_and_no_more() -> None:
+    rate = InputRate()
+    assert not rate.too_much(MAX_INPUT, now=100.0)
+    assert rate.too_much(1, now=100.9)
+    assert not rate.too_much(MAX_INPUT, now=101.1)

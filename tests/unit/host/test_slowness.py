@@ -1,0 +1,40 @@
+"""When a client that loses the rest of a body has presumably handed on all that it was sent."""
+
+from __future__ import annotations
+
+from sbxcompose.host.slowness import LEAST, LINES_PER_SECOND, MOST, Slowness, loses_the_rest
+
+
+def test_little_output_gets_the_least_time() -> None:
+    slowness = Slowness()
+    assert slowness.left(100.0) == LEAST
+    slowness.sent(10, 100.0)
+    assert slowness.left(100.0) == LEAST
+
+
+def test_what_was_sent_at_once_is_waited_for_less_the_time_that_has_passed() -> None:
+    slowness = Slowness()
+    for _ in range(4):
+        slowness.sent(LINES_PER_SECOND // 2, 100.0)
+    assert slowness.left(100.0) == 2.0
+    assert slowness.left(101.5) == 0.5
+    assert slowness.left(200.0) == LEAST
+
+
+def test_a_slow_stream_is_caught_up_with_as_it_goes() -> None:
+    slowness = Slowness()
+    for second in range(100):
+        slowness.sent(LINES_PER_SECOND // 10, 100.0 + second)
+    assert slowness.left(199.1) == LEAST
+
+
+def test_the_wait_has_a_limit() -> None:
+    slowness = Slowness()
+    slowness.sent(LINES_PER_SECOND * 1000, 100.0)
+    assert slowness.left(100.0) == MOST
+
+
+def test_only_the_typescript_sdk_loses_lines() -> None:
+    assert loses_the_rest("tensorlake-rust-sdk/0.5.89")
+    assert not loses_the_rest("tensorlake-python-sdk/0.5.163")
+    assert not loses_the_rest("")

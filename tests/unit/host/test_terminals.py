@@ -1,0 +1,219 @@
+"""What becomes of terminal sessions over time: unwatched, ended, read by nobody; with a keeper that starts nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+
+from sbxcompose.api.models import StartRequest
+from sbxcompose.api.pty import PtyRequest
+from sbxcompose.host import terminal as terminal_module
+from sbxcompose.host import terminals as module
+from sbxcompose.host.keeper.client import Adopted, Exited, KeeperClient, Spawn, Spawned, SpawnFailed
+from sbxcompose.host.problems import Problem
+from sbxcompose.host.terminal import Terminal
+from sbxcompose.host.terminals import Terminals
+
+
+class FakeKeeper:
+    """Gives out terminals in which nothing runs, and ends "commands" when it is asked to."""
+
+    def __init__(self) -> None:
+        self.stops: list[tuple[int, float]] = []
+        self.released: list[str] = []
+        self.slaves: dict[str, int] = {}
+        self.terminals: Terminals
+        self.failure: SpawnFailed | None = None
+
+    async def spawn(self, spawn: Spawn) -> Spawned:
+        if self.failure is not None:
+            raise self.failure
+        master, self.slaves[spawn.unit] = os.openpty()
+        os.set_blocking(master, False)
+        return Spawned(spawn.unit, 4321, 0.0, stdout=master)
+
+    async def stop(self, unit: str, number: int, grace: float) -> bool:
+        self.stops.append((number, grace))
+        self.end(unit)
+        return True
+
+    async def release(self, unit: str) -> None:
+        self.released.append(unit)
+
+    def end(self, unit: str, status: int | None = 0) -> None:
+        os.close(self.slaves.pop(unit))
+        assert self.terminals.exited(Exited(unit, 4321, status, 1.0))
+
+
+def with_terminals(directory: Path, work: Callable[[Terminals, FakeKeeper], Awaitable[None]]) -> int:
+    """Run `work` in a loop of its own; how often a command was told to have begun or ended."""
+    changes = 0
+
+    def tell() -> None:
+        nonlocal changes
+        changes += 1
+
+    def describe(request: StartRequest) -> Spawn:
+        return Spawn("", [request.command, *request.args], dict(request.env))
+
+    async def main() -> None:
+        keeper = FakeKeeper()
+        keeper.terminals = Terminals("box", directory, cast(KeeperClient, keeper), describe, tell)
+        async with asyncio.timeout(20):
+            await work(keeper.terminals, keeper)
+        for slave in keeper.slaves.values():
+            os.close(slave)
+        keeper.terminals.closed()
+
+    asyncio.run(main())
+    return changes
+
+
+async def gone(terminals: Terminals) -> None:
+    """Wait until no session is remembered."""
+    while list(terminals):
+        await asyncio.sleep(0)
+
+
+def unit(terminal: Terminal) -> str:
+    return f"box.pty.{terminal.record.session_id}"
+
+
+def test_a_session_that_nobody_watches_is_ended_and_one_that_has_ended_forgotten(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "UNWATCHED", 0.0)
+    monkeypatch.setattr(module, "REMEMBERED", 0.0)
+
+    async def work(terminals: Terminals, keeper: FakeKeeper) -> None:
+        terminal = await terminals.open(PtyRequest(command="sh"))
+        await gone(terminals)
+        assert not terminal.alive
+        assert keeper.stops == [(signal.SIGHUP, 5.0)]
+        assert keeper.released == [unit(terminal)]
+        assert not (tmp_path / "terminals" / terminal.record.session_id).exists()
+
+    assert with_terminals(tmp_path, work) == 2
+
+
+def test_a_session_that_somebody_watches_is_not_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def work(terminals: Terminals, keeper: FakeKeeper) -> None:
+        terminal = await terminals.open(PtyRequest(command="sh"))
+        timers = [terminal.timer]
+        viewer, other = terminal.attach(0), terminal.attach(0)
+        timers.append(terminal.timer)
+        terminal.detach(other)
+        timers.append(terminal.timer)
+        terminal.detach(viewer)
+        timers.append(terminal.timer)
+        assert [each is not None for each in timers] == [True, False, False, True]
+        keeper.end(unit(terminal), 3 << 8)
+        assert terminals.find(terminal.record.session_id).info().exit_code == 3
+
+    assert with_terminals(tmp_path, work) == 2
+
+
+def test_while_the_sandbox_is_held_still_no_time_passes_and_nothing_begins(tmp_path: Path) -> None:
+    async def work(terminals: Terminals, keeper: FakeKeeper) -> None:
+        terminal = await terminals.open(PtyRequest(command="sh"))
+        assert terminals.units == [unit(terminal)]
+        timers = [terminal.timer]
+        terminals.pause()
+        timers.append(terminal.timer)
+        opening = asyncio.ensure_future(terminals.open(PtyRequest(command="sh")))
+        await asyncio.sleep(0)
+        begun = [opening.done(), len(keeper.slaves) > 1, terminals.in_between]
+        terminals.go_on()
+        timers.append(terminal.timer)
+        await opening
+        assert begun == [False, False, False]
+        assert [each is not None for each in timers] == [True, False, True]
+
+    with_terminals(tmp_path, work)
+
+
+def test_what_cannot_be_started_leaves_nothing(tmp_path: Path) -> None:
+    async def work(terminals: Terminals, keeper: FakeKeeper) -> None:
+        keeper.failure = SpawnFailed("no such command", 2)
+        with pytest.raises(Problem, match="no such command"):
+            await terminals.open(PtyRequest(command="nope"))
+        assert list(terminals) == []
+        assert not terminals.busy
+
+    with_terminals(tmp_path, work)
+    assert not (tmp_path / "terminals").exists()
+
+
+def test_who_takes_nothing_holds_the_command_up_for_a_while_and_is_dismissed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(terminal_module, "MAX_LAG", 1000)
+    monkeypatch.setattr(terminal_module, "LAG_PATIENCE", 0.0)
+
+    async def work(terminals: Terminals, keeper: FakeKeeper) -> None:
+        terminal = await terminals.open(PtyRequest(command="sh"))
+        slave = keeper.slaves[unit(terminal)]
+        stuck, quick = terminal.attach(0), terminal.attach(0)
+        for viewer in (stuck, quick):
+            terminal.make_ready(viewer)
+        os.write(slave, b"x" * 1001)
+        await terminal.news.until(lambda: terminal.tape.end == 1001)
+        terminal.advance(quick, 1001)
+        os.write(slave, b"y")
+        assert (await stuck.dismissed)[0] == 1008
+        await terminal.news.until(lambda: terminal.tape.end == 1002)
+        assert not quick.dismissed.done()
+
+    with_terminals(tmp_path, work)
+
+
+def test_a_successor_forgets_what_was_never_started_and_says_of_the_rest_that_it_is_gone(tmp_path: Path) -> None:
+    async def before(terminals: Terminals, keeper: FakeKeeper) -> None:
+        terminal = await terminals.open(PtyRequest(command="sh", args=["-c", "x"]))
+        kept.append(terminal.record.session_id)
+        records = tmp_path / "terminals"
+        (records / "begun").mkdir()
+        text = (records / kept[0] / "session.json").read_text()
+        (records / "begun" / "session.json").write_text(text.replace(kept[0], "begun").replace('"pid":4321', '"pid":0'))
+        (records / "strange").mkdir()
+        (records / "strange" / "session.json").write_text('{"of": "something else"}')
+        os.rename(records, tmp_path / "saved")
+
+    async def after(terminals: Terminals, keeper: FakeKeeper) -> None:
+        os.rename(tmp_path / "saved", tmp_path / "terminals")
+        terminals.load()
+        assert sorted(terminals.resume(set())) == sorted([f"box.pty.{kept[0]}", "box.pty.begun"])
+        (told,) = [each.info() for each in terminals]
+        assert (told.session_id, told.is_alive, told.exit_code) == (kept[0], False, 255)
+
+    kept: list[str] = []
+    with_terminals(tmp_path, before)
+    with_terminals(tmp_path, after)
+
+
+def test_units_of_others_are_left_to_them(tmp_path: Path) -> None:
+    async def work(terminals: Terminals, keeper: FakeKeeper) -> None:
+        assert not terminals.adopt(Adopted("box.7", {}, 1, 0.0))
+        assert not terminals.exited(Exited("box.7", 1, 0, 0.0))
+
+    assert with_terminals(tmp_path, work) == 0
+
+
+def test_only_the_token_opens_it(tmp_path: Path) -> None:
+    async def work(terminals: Terminals, keeper: FakeKeeper) -> None:
+        terminal = await terminals.open(PtyRequest(command="sh"))
+        token = terminal.record.token
+        assert len(token) == 64
+        assert terminal.admits(token)
+        for wrong in (None, "", token[:-1], token.upper() + "x", "\u00e9"):
+            assert not terminal.admits(wrong)
+        told: dict[str, Any] = terminal.info().write()
+        assert token not in told.values()
+
+    with_terminals(tmp_path, work)
