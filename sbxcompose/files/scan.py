@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from msgspec import Struct
 
 from sbxcompose.errors import SbxError
+from sbxcompose.files.changes import parents
 from sbxcompose.files.ignore import IGNORE_FILES, Rules
 from sbxcompose.files.load_rules import load_rules
 from sbxcompose.files.manifest import Entry, Kind
@@ -127,8 +128,10 @@ class _Scan:
         self._forget(name)
         rules = load_rules(top, self._source.ignore)
         try:
+            if any(os.path.islink(os.path.join(top, above)) for above in parents(inside)):
+                return  # what a link leads to is not looked into
             status = os.lstat(path)
-        except (FileNotFoundError, NotADirectoryError):
+        except OSError:
             return
         is_dir = stat.S_ISDIR(status.st_mode)
         if not rules.ignores(inside, is_dir):
