@@ -21,7 +21,7 @@ from sbxcompose.files.read import Memory
 from sbxcompose.files.remote import Remote
 from sbxcompose.files.scan import Tree
 
-PART = 8 * 1024 * 1024
+PART = 16 * 1024 * 1024
 """Bytes that travel in one archive: what is lost at most when a connection breaks, and held in memory twice."""
 SMALL = 4096
 """Bytes of records that travel within a command."""
