@@ -10,7 +10,18 @@ from pathlib import Path
 from benchmarks.figures import Figure, as_json, rows
 from benchmarks.lab import ROOT, Lab
 
-NAMES = ("startup", "bring_up", "throughput", "idle", "crash", "stopping", "left_behind", "chain", "planning")
+NAMES = (
+    "startup",
+    "bring_up",
+    "throughput",
+    "idle",
+    "crash",
+    "stopping",
+    "left_behind",
+    "chain",
+    "planning",
+    "copying",
+)
 
 
 def _arguments() -> argparse.Namespace:

@@ -32,6 +32,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "attach": ("Start", "Connect to a process that runs: its output, and its input"),
     "shell": ("Start", "Open a shell in a sandbox"),
     "port": ("Start", "Open a port of this machine that leads into a sandbox"),
+    "cp": ("Start", "Copy files and folders into a sandbox, or out of one"),
     "ps": ("Look", "List processes and how they are"),
     "logs": ("Look", "Show output, past and present"),
     "why": ("Look", "Say why a process is not running, or not as the file says"),

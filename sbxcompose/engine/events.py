@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
 from sbxcompose.errors import SbxError
 from sbxcompose.plan.observed import Exit, Instance, Row
 from sbxcompose.plan.steps import Step
+
+if TYPE_CHECKING:
+    from sbxcompose.files.transfer import Copied, Progress
 
 
 class StepBegun(Struct, frozen=True):
@@ -74,7 +78,34 @@ class Reconnecting(Struct, frozen=True):
     reason: str
 
 
-Event = StepBegun | StepDone | StepFailed | StepHeldUp | RowChanged | RunBegan | RunEnded | OutputLost | Reconnecting
+class CopyProgress(Struct, frozen=True):
+    """Files are being copied into a sandbox."""
+
+    sandbox: str
+    progress: Progress
+
+
+class CopyDone(Struct, frozen=True):
+    """Files have been copied into a sandbox, in so many seconds; perhaps there were none to copy."""
+
+    sandbox: str
+    copied: Copied
+    seconds: float
+
+
+Event = (
+    StepBegun
+    | StepDone
+    | StepFailed
+    | StepHeldUp
+    | RowChanged
+    | RunBegan
+    | RunEnded
+    | OutputLost
+    | Reconnecting
+    | CopyProgress
+    | CopyDone
+)
 Tell = Callable[[Event], None]
 
 

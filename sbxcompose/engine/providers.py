@@ -77,7 +77,7 @@ class LocalProvider:
             timeout_secs=0,
             exposed_ports=list(sandbox.ports) or None,
             network=policy_of(sandbox.network),
-            project_directory=self._project.directory,
+            project_directory=None if sandbox.copied else self._project.directory,
         )
         for attempt in range(1, TRIES + 1):
             try:
@@ -109,8 +109,13 @@ class LocalProvider:
         await self._lifecycle.terminate(sandbox.full_name)
 
     def differences(self, sandbox: Sandbox, info: SandboxInfo) -> tuple[str, ...]:
-        """See `Provider`: what describes a machine means nothing on this one; a network is decided at the create."""
-        return () if is_enforced(sandbox.network, info.network) else ("network",)
+        """See `Provider`: what describes a machine means nothing on this one, but where its files are does, and its
+        network, which is decided when it is made.
+        """
+        return (
+            *(("workspace",) if sandbox.copied != (info.workspace_directory is not None) else ()),
+            *(("network",) if not is_enforced(sandbox.network, info.network) else ()),
+        )
 
     def updates(self, sandbox: Sandbox, info: SandboxInfo) -> tuple[str, ...]:
         """See `Provider`: ports of this machine need not be opened."""

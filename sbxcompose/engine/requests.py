@@ -86,8 +86,8 @@ def base_environment(process: Process, project: Project, environ: Mapping[str, s
 
 
 def workspace(project: Project, sandbox: Sandbox) -> str:
-    """Where the project directory is for the processes: in place at the provider `local`."""
-    return project.directory if project.provider == "local" else sandbox.workspace
+    """Where the project directory is for the processes: at the provider `local` in place, unless it is copied."""
+    return project.directory if project.provider == "local" and not sandbox.copied else sandbox.workspace
 
 
 def working_directory(project: Project, sandbox: Sandbox, process: Process) -> str:

@@ -15,6 +15,9 @@ from sbxcompose.plan.observed import Instance
 from sbxcompose.plan.options import Intent, Options
 from sbxcompose.plan.steps import Plan
 
+COPYING = frozenset({Intent.UP, Intent.START, Intent.RESTART})
+"""The commands that copy files before they start anything."""
+
 Show = Callable[[Plan], None]
 Agree = Callable[[list[str]], Awaitable[bool]]
 """Asked with the names of sandboxes: may they be replaced, though their data is lost?"""
@@ -22,7 +25,10 @@ Agree = Callable[[list[str]], Awaitable[bool]]
 
 async def look(session: Session, intent: Intent, options: Options) -> Plan:
     """What the command would do. Sandboxes that do not run are not looked into, so the plan may be provisional."""
-    return plan(session.project, await session.observe(), intent, options)
+    observed = await session.observe()
+    if intent in COPYING:
+        observed = await session.observe_copies(observed, anew=options.recreate_sandboxes)
+    return plan(session.project, observed, intent, options)
 
 
 async def go(session: Session, intent: Intent, options: Options, show: Show, agree: Agree | None = None) -> Result:

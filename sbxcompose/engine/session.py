@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable, Mapping
-from typing import Self
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Self
 
 from msgspec.structs import replace
 
 from sbxcompose.api.models import ProcessInfo, SandboxInfo, StartRequest
 from sbxcompose.api.sandbox import Env
+from sbxcompose.engine.copying import Copies, Place, copied_into
 from sbxcompose.engine.events import Event, Tell, nobody
 from sbxcompose.engine.execute import Result, execute
 from sbxcompose.engine.link import Link, Pace
@@ -27,6 +28,7 @@ from sbxcompose.engine.requests import (
     sandbox_environment,
     sandbox_request,
     start_request,
+    workspace,
 )
 from sbxcompose.errors import Conflict, Unreachable
 from sbxcompose.plan.observed import Instance, Observed, ObservedSandbox, SandboxState, next_name
@@ -39,10 +41,14 @@ from sbxcompose.plan.steps import (
     Step,
     Stop,
     SuspendSandbox,
+    Sync,
     TerminateSandbox,
     UpdateSandbox,
 )
 from sbxcompose.spec.project import Condition, Dependency, Process, Project, ReadyLine, Sandbox
+
+if TYPE_CHECKING:
+    from sbxcompose.files.transfer import Copied
 
 START_TRIES = 5
 RETRY_PAUSE = 0.05
@@ -77,6 +83,7 @@ class Session:
         self._ready: dict[str, Readiness] = {}
         self._on_link: list[Callable[[Link], None]] = []
         self._linked = asyncio.Event()
+        self._copies = Copies(project, self._environ, self._tell)
 
     def _tell(self, event: Event) -> None:
         self.changed.set()
@@ -116,6 +123,35 @@ class Session:
         seen = link.observed() if link is not None else observed_sandbox(sandbox.name, info, ())
         differences, updates = self.provider.differences(sandbox, info), self.provider.updates(sandbox, info)
         return replace(seen, differences=differences, updates=updates) if differences or updates else seen
+
+    async def observe_copies(self, observed: Observed, *, anew: bool = False) -> Observed:
+        """The same with what has changed of the files that are copied into the sandboxes.
+
+        `anew`: those that differ from the file will be replaced, so that nothing is there yet. Raises `SbxError` for
+        files that cannot be copied as they are.
+        """
+        return Observed(tuple(await asyncio.gather(*(self._with_copies(each, anew) for each in observed.sandboxes))))
+
+    async def _with_copies(self, seen: ObservedSandbox, anew: bool) -> ObservedSandbox:
+        sandbox = self._sandboxes[seen.name]
+        link = self.links.get(seen.name)
+        if not copied_into(self.project, sandbox, link.info if link is not None else None):
+            return seen
+        place = self._place(seen.name) if link is not None and not (anew and seen.differences) else None
+        return replace(seen, to_copy=await self._copies.look(sandbox, place))
+
+    async def sync_changed(self, sandbox: str, paths: Iterable[str] | None = None) -> Copied | None:
+        """Copy what has changed into a sandbox that runs: of these paths (absolute ones of this machine), or of all.
+
+        None if nothing is copied into this sandbox. Tells `CopyProgress` and `CopyDone`; errors as `files.Copy`.
+        """
+        own, link = self._sandboxes[sandbox], self.links[sandbox]
+        if not copied_into(self.project, own, link.info):
+            return None
+        return await self._copies.sync(own, self._place(sandbox), paths)
+
+    def _place(self, name: str) -> Place:
+        return Place(self.links[name].client, workspace(self.project, self._sandboxes[name]))
 
     def check(self) -> None:
         """Raises what has ended the watch of a sandbox, if one has ended: nothing more would be heard of it."""
@@ -208,12 +244,22 @@ class Session:
             await link.close()
             raise
         self.links[sandbox.name] = link
+        self._settle_workspace(sandbox, info)
         self._linked.set()
+
+    def _settle_workspace(self, sandbox: Sandbox, info: SandboxInfo) -> None:
+        """On this machine a sandbox with a workspace of its own says where that is."""
+        if self.project.provider == "local" and sandbox.copied:
+            place = info.workspace_directory or self.project.directory
+            self._sandboxes[sandbox.name] = replace(sandbox, workspace=place)
+            self.project = replace(self.project, sandboxes=tuple(self._sandboxes.values()))
 
     async def _perform(self, step: Step) -> None:
         match step.action:
             case CreateSandbox(sandbox):
                 await self._link(sandbox, await self.provider.create(sandbox))
+            case Sync(sandbox):
+                await self.sync_changed(sandbox.name)
             case Start(process, instance, name):
                 await self._start(process, instance, name)
             case Stop(row, signal, grace):

@@ -7,6 +7,8 @@ from enum import StrEnum
 
 from msgspec import Struct
 
+from sbxcompose.plan.copies import ToCopy
+
 MANAGED_NAME = re.compile(
     r"(?P<process>@?[A-Za-z0-9_-]+)(?:\.(?P<replica>[1-9][0-9]{0,3}))?\.(?P<digest>[0-9a-f]{8})(?:\.(?P<suffix>[1-9][0-9]*))?"
 )
@@ -133,6 +135,8 @@ class ObservedSandbox(Struct, frozen=True):
     differences: tuple[str, ...] = ()
     """The keys (`image`, `resources`, …) in which it differs from the file, so that only a new one would fit.
     """
+    to_copy: ToCopy | None = None
+    """What has changed of the files that are copied into it; None if nothing has, or nobody has looked."""
     updates: tuple[str, ...] = ()
     """The keys (`ports`, `network`) in which it differs from the file, and which it can be given as it is."""
 

@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 
 from msgspec import Struct
 
+from sbxcompose.plan.copies import ToCopy
 from sbxcompose.plan.observed import Instance, Row
 from sbxcompose.spec.project import Condition, Process, Sandbox
 
@@ -49,6 +50,14 @@ class TerminateSandbox(Struct, frozen=True):
     sandbox: Sandbox
 
 
+class Sync(Struct, frozen=True):
+    """Copy the project's files into the sandbox; `to_copy` is what was seen to have changed."""
+
+    kind: ClassVar[str] = "sync"
+    sandbox: Sandbox
+    to_copy: ToCopy
+
+
 class Start(Struct, frozen=True):
     """Begin to supervise `instance` under the managed name `name`."""
 
@@ -81,7 +90,7 @@ class Await(Struct, frozen=True):
 
 
 SandboxAction = CreateSandbox | ResumeSandbox | UpdateSandbox | SuspendSandbox | TerminateSandbox
-Action = SandboxAction | Start | Stop | Await
+Action = SandboxAction | Sync | Start | Stop | Await
 
 
 class Step(Struct, frozen=True):
@@ -101,7 +110,7 @@ class Step(Struct, frozen=True):
     def title(self) -> str:
         """What is done to what: `start web`, `wait until db is ready`, `create sandbox app`."""
         match self.action:
-            case Start() | Stop():
+            case Start() | Stop() | Sync():
                 return f"{self.action.kind} {self.subject}"
             case Await(condition=condition):
                 return f"wait until {self.subject} is {condition}"
@@ -122,7 +131,7 @@ class Step(Struct, frozen=True):
 
 def _details(action: Action) -> dict[str, Any]:
     details: dict[str, Any] = dict.fromkeys(
-        ("sandbox", "process", "replica", "name", "digest", "run", "condition", "signal", "grace")
+        ("sandbox", "process", "replica", "name", "digest", "run", "condition", "signal", "grace", "copy")
     )
     match action:
         case Start(process, instance, name):
@@ -132,6 +141,8 @@ def _details(action: Action) -> dict[str, Any]:
             details.update(run=row.run, signal=signal, grace=grace)
         case Await(instance, condition, process, name):
             details.update(_place(instance), name=name, digest=process.digest, condition=condition.value)
+        case Sync(sandbox, to_copy):
+            details.update(sandbox=sandbox.name, name=sandbox.full_name, copy=to_copy.to_json())
         case _:
             details.update(sandbox=action.sandbox.name, name=action.sandbox.full_name)
     return details
@@ -197,6 +208,7 @@ class Plan(Struct, frozen=True):
         counts = self.counts()
         parts = [
             f"{counts['sandboxes']} sandbox{'es' if counts['sandboxes'] > 1 else ''} to change",
+            f"{counts['copy']} to copy into",
             f"{counts['start']} to start",
             f"{counts['replace']} to replace",
             f"{counts['stop']} to stop",
@@ -210,8 +222,9 @@ class Plan(Struct, frozen=True):
         """How many instances start, are replaced (stopped and started), stop; how many sandboxes change."""
         starts = {step.action.instance for step in self.steps if isinstance(step.action, Start)}
         stops = {step.action.row.instance for step in self.steps if isinstance(step.action, Stop)}
-        sandboxes = {step.subject for step in self.steps if not isinstance(step.action, Start | Stop | Await)}
+        sandboxes = {step.subject for step in self.steps if isinstance(step.action, SandboxAction)}
         return {
+            "copy": sum(1 for step in self.steps if isinstance(step.action, Sync)),
             "start": len(starts - stops),
             "replace": len(starts & stops),
             "stop": len(stops - starts),

@@ -19,6 +19,7 @@ from sbxcompose.plan.steps import (
     SandboxAction,
     Start,
     Stop,
+    Sync,
     TerminateSandbox,
     UpdateSandbox,
 )
@@ -67,6 +68,7 @@ class Wiring:
                 continue
             match self._world.seen(sandbox.name).state:
                 case SandboxState.RUNNING:
+                    self._sync(sandbox)
                     continue
                 case SandboxState.SUSPENDED:
                     step = self._add_sandbox(ResumeSandbox(sandbox), "is suspended")
@@ -77,6 +79,16 @@ class Wiring:
                 case SandboxState.PENDING:
                     step = self._add_sandbox(CreateSandbox(sandbox), "is still being made")
             self._ready[sandbox.name] = step
+            self._sync(sandbox)
+
+    def _sync(self, sandbox: Sandbox) -> None:
+        """Everything in the sandbox comes after its files are there."""
+        to_copy = self._world.seen(sandbox.name).to_copy
+        if to_copy is not None:
+            ready = self._ready.get(sandbox.name)
+            after = [] if ready is None else [ready]
+            action = Sync(sandbox, to_copy)
+            self._ready[sandbox.name] = self.draft.add(action, sandbox.name, str(to_copy), FIRST, after)
 
     def updates(self) -> None:
         """Give those that run what of the file they can be given; what is started comes after it."""
@@ -84,7 +96,8 @@ class Wiring:
             seen = self._world.seen(sandbox.name)
             if seen.updates and seen.state is SandboxState.RUNNING and sandbox.name not in self._replaced:
                 reason = f"{' and '.join(seen.updates)} differ from the file"
-                self._ready[sandbox.name] = self._add_sandbox(UpdateSandbox(sandbox), reason)
+                copied = [self._ready[sandbox.name]] if sandbox.name in self._ready else []
+                self._ready[sandbox.name] = self._add_sandbox(UpdateSandbox(sandbox), reason, copied)
 
     def _add_sandbox(self, action: SandboxAction, reason: str, after: Iterable[int] = ()) -> int:
         return self.draft.add(action, action.sandbox.name, reason, FIRST, after)
@@ -118,6 +131,7 @@ class Wiring:
         reason = f"differs from the file in {keys}"
         ended = self._add_sandbox(TerminateSandbox(sandbox), reason, stops)
         self._ready[sandbox.name] = self._add_sandbox(CreateSandbox(sandbox), reason, [ended])
+        self._sync(sandbox)
 
     def starts(self) -> None:
         """All starts, needs first, each after what it needs."""

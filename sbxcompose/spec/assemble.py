@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import posixpath
 from collections.abc import Mapping
 
 from msgspec.structs import replace
@@ -10,7 +9,7 @@ from msgspec.structs import replace
 from sbxcompose.errors import UnknownName, UsageError
 from sbxcompose.spec import build
 from sbxcompose.spec.digest import digest
-from sbxcompose.spec.fields import full_name_problem
+from sbxcompose.spec.fields import COPY, full_name_problem
 from sbxcompose.spec.files import Reader
 from sbxcompose.spec.models import ProjectModel, SandboxModel
 from sbxcompose.spec.naming import active_profiles, project_name, provider_of, sandbox_name
@@ -222,7 +221,7 @@ class _SandboxMaker:
         self._ports = ports
         self._values = whole.variables.layer(base, model, path)
         self._env = pairs_of(self._values)
-        self._workspace = posixpath.normpath(model.workspace)
+        self._workspace = build.workspace_of(model)
 
     def sandbox(self, project: str, processes: tuple[Process, ...]) -> Sandbox:
         """The sandbox with these processes."""
@@ -240,6 +239,7 @@ class _SandboxMaker:
             ports=model.ports,
             file_systems=build.file_systems_of(model),
             files=build.files_of(model),
+            copied=model.workspace == COPY,
         )
 
     def processes(self) -> tuple[list[Process], list[Process]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import posixpath
 
+from sbxcompose.spec.fields import COPY
 from sbxcompose.spec.models import NetworkModel, ResourcesModel, SandboxModel
 from sbxcompose.spec.process_models import HealthCheckModel, ReadyModel, RestartModel, StopModel, WatchModel
 from sbxcompose.spec.project import (
@@ -63,6 +64,11 @@ def watch_of(model: WatchModel) -> WatchRule:
     return WatchRule(model.path, model.action or implied, model.ignore, model.signal, model.run or ())
 
 
+def workspace_of(model: SandboxModel) -> str:
+    """Where the project's files are in the sandbox."""
+    return "/workspace" if model.workspace == COPY else posixpath.normpath(model.workspace)
+
+
 def workdir_of(workdir: str | None, workspace: str) -> str:
     """Relative to the workspace where it lies below it, so that it means the same folder everywhere."""
     path = posixpath.normpath(workdir or ".")
@@ -88,5 +94,7 @@ def file_systems_of(model: SandboxModel) -> tuple[FileSystem, ...]:
 
 
 def files_of(model: SandboxModel) -> tuple[Files, ...]:
-    """What is copied in."""
+    """What is copied in; into a workspace of its own the whole project, unless the file says otherwise."""
+    if not model.files and model.workspace == COPY:
+        return (Files("."),)
     return tuple(Files(each.from_, each.to, each.ignore) for each in model.files)

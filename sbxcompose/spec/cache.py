@@ -56,7 +56,7 @@ _LARGE = frozenset((_project.Process, _project.Sandbox, _project.Project))
 
 def recall(request: LoadRequest) -> Project | None:
     """The project as it was loaded before, if nothing that it was made from has changed."""
-    directory = _directory(request.environ)
+    directory = cache_directory(request.environ)
     if directory is None:
         return None
     key = _key(request)
@@ -75,7 +75,7 @@ def recall(request: LoadRequest) -> Project | None:
 
 def remember(request: LoadRequest, sources: Sources, project: Project) -> None:
     """Keep a project that was just loaded from `sources`. Failing to is no error: it is only a cache."""
-    directory = _directory(request.environ)
+    directory = cache_directory(request.environ)
     if directory is None or not sources.lasting:
         return
     key = _key(request)
@@ -86,7 +86,8 @@ def remember(request: LoadRequest, sources: Sources, project: Project) -> None:
             _prune(directory)
 
 
-def _directory(environ: Mapping[str, str]) -> str | None:
+def cache_directory(environ: Mapping[str, str]) -> str | None:
+    """The user's directory for what we remember between two commands; None if nothing is to be kept."""
     if environ.get("SBXCOMPOSE_NO_CACHE"):
         return None
     base = environ.get("XDG_CACHE_HOME") or ""

@@ -288,4 +288,17 @@ def _absolute(value: str) -> str:
 
 
 AbsolutePath = Annotated[str, AfterValidator(_absolute), WithJsonSchema({"type": "string", "pattern": "^/"})]
+COPY = "copy"
+"""What `workspace` says when the sandbox is to have one of its own on this machine too."""
+
+
+def _workspace(value: str) -> str:
+    if value == COPY:
+        return value
+    if not value.startswith("/"):
+        raise wrong(f"`{value}` must be an absolute path", f"did you mean `/{value}`? Or `{COPY}`?")
+    return value
+
+
+Workspace = Annotated[str, AfterValidator(_workspace), WithJsonSchema({"type": "string", "pattern": f"^(/|{COPY}$)"})]
 NonEmpty = Annotated[str, Field(min_length=1)]

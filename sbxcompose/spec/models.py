@@ -6,6 +6,7 @@ sees one form; the JSON schema and `docs/spec.md` are made from here.
 
 from __future__ import annotations
 
+import posixpath
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
@@ -22,6 +23,7 @@ from sbxcompose.spec.fields import (
     NonEmpty,
     Port,
     PositiveSize,
+    Workspace,
     choice,
     keyed,
     one_or_many,
@@ -64,12 +66,29 @@ class FileSystemModel(Strict):
     read_only: Boolean = Field(False, description="Whether it can be written to.")
 
 
+def _inside(value: str) -> str:
+    path = posixpath.normpath(value)
+    if path.startswith(("/", "../")) or path == "..":
+        raise wrong(f"`{value}` is not inside of the workspace", "name a folder relative to the workspace")
+    return value
+
+
 class FilesModel(Strict):
-    """What is copied into the sandbox at the provider `tensorlake`; locally the project is used in place."""
+    """What is copied into the sandbox at the provider `tensorlake`; locally the project is used in place, unless the
+    workspace is `copy`. What `.gitignore` and `.sbxcomposeignore` leave out is not copied.
+    """
 
     from_: NonEmpty = Field(alias="from", description="A file or a folder, relative to the project directory.")
-    to: NonEmpty = Field(".", description="Where it goes, relative to the workspace.")
-    ignore: tuple[str, ...] = Field((), description="Patterns, as in `.gitignore`, of what is left out.")
+    to: Annotated[NonEmpty, AfterValidator(_inside)] = Field(
+        ".",
+        description="Where it goes, relative to the workspace. What is in a folder goes into that folder, a file gets "
+        "that name; with `.` it keeps its own.",
+    )
+    ignore: tuple[str, ...] = Field(
+        (),
+        description="Patterns, as in `.gitignore`, of what is left out, too; `!pattern` takes in what a `.gitignore` "
+        "leaves out.",
+    )
 
 
 def _free_port(port: int) -> int:
@@ -114,11 +133,12 @@ class SandboxModel(WithEnvironment):
     file_systems: tuple[FileSystemModel, ...] = Field(
         (), description="File systems of the cloud, and where they appear."
     )
-    workspace: AbsolutePath = Field(
+    workspace: Workspace = Field(
         "/workspace",
         description="Where the project directory appears. At the provider `local` it is used where it "
         "is, and a `workdir` "
-        "below the workspace means the same folder below the project directory.",
+        "below the workspace means the same folder below the project directory; with `copy` the sandbox gets a "
+        "directory of its own there, too, into which `files` (without any: the whole project) are copied.",
     )
     files: tuple[Annotated[FilesModel, keyed("from", str), AlsoAs({"type": "string", "minLength": 1})], ...] = Field(
         (), description="What is copied in; a path, or `{from, to, ignore}`."

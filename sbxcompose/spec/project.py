@@ -191,6 +191,8 @@ class Sandbox(Struct, frozen=True):
     ports: tuple[int, ...] = ()
     file_systems: tuple[FileSystem, ...] = ()
     files: tuple[Files, ...] = ()
+    copied: bool = False
+    """Whether the sandbox has a workspace of its own on this machine too, into which `files` are copied."""
 
 
 class Project(Struct, frozen=True):

@@ -83,7 +83,8 @@ def _sandbox(sandbox: Sandbox, inactive: list[Process], reveal: bool) -> dict[st
             "deny_out": list(network.deny_out),
         }
     processes = {process.name: _process(process, reveal) for process in rest}
-    return {"name": sandbox.full_name, "workspace": sandbox.workspace, **values, "processes": processes}
+    workspace = "copy" if sandbox.copied else sandbox.workspace
+    return {"name": sandbox.full_name, "workspace": workspace, **values, "processes": processes}
 
 
 def _resources(resources: Resources | None) -> dict[str, Any] | None:

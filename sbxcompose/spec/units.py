@@ -80,6 +80,17 @@ def format_size(size: int) -> str:
     return f"{size}b"
 
 
+def short_size(size: int) -> str:
+    """A size for people, about: `38 MB`. Not to be read back."""
+    if size < 1000:
+        return f"{size} B"
+    value, units = size / 1000, iter(("kB", "MB", "GB", "TB"))
+    unit = next(units)
+    while value >= 999.5 and unit != "TB":
+        value, unit = value / 1000, next(units)
+    return f"{value:.1f} {unit}" if value < 9.95 else f"{value:.0f} {unit}"
+
+
 def _duration_hint(written: str) -> str:
     if _BARE.fullmatch(written):
         number = written.lstrip("-")

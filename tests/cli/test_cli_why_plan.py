@@ -154,7 +154,7 @@ def test_plan_as_json_and_after_up_and_a_change(sbx: Sbx) -> None:
         ("stop", "web", "definition changed"),
         ("start", "web", "definition changed"),
     ]
-    assert changed["counts"] == {"start": 0, "replace": 1, "stop": 0, "sandboxes": 0, "unchanged": 1}
+    assert changed["counts"] == {"copy": 0, "start": 0, "replace": 1, "stop": 0, "sandboxes": 0, "unchanged": 1}
     assert [step["action"] for step in sbx.run("plan", "--json", "--force-recreate", "other").json["steps"]] == [
         "stop", "start",
     ]  # fmt: skip

@@ -21,7 +21,7 @@ from typing import Any
 
 import h11
 
-from sbxcompose.api.transport import Address, Stream, Transport
+from sbxcompose.api.transport import OCTETS, Address, Stream, Transport
 from sbxcompose.errors import Unreachable
 from tests.live.host.hosts import client_of
 
@@ -162,8 +162,9 @@ class PlainCloud:
             if answer.header("content-type") == "text/event-stream":
                 await _pass_on(protocol, writer, answer)
             else:
-                told = self._told(await answer.read())
-                await _send(protocol, writer, answer.status, {"content-type": "application/json"}, told)
+                kind = answer.header("content-type") or "application/json"
+                told = await answer.read() if kind == OCTETS else self._told(await answer.read())
+                await _send(protocol, writer, answer.status, {"content-type": kind}, told)
 
     def _asked(self, path: str, body: bytes) -> bytes:
         """A request without what only our host understands."""

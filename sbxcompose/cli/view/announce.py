@@ -6,10 +6,11 @@ from enum import StrEnum
 
 from msgspec import Struct
 
+from sbxcompose.cli.view.copying import copied_words
 from sbxcompose.engine import events
 from sbxcompose.engine.ready import own_words, row_end
 from sbxcompose.plan.observed import Instance, Phase, Row
-from sbxcompose.plan.steps import Await, Start, Step, Stop
+from sbxcompose.plan.steps import Await, Start, Step, Stop, Sync
 
 
 class Tone(StrEnum):
@@ -85,6 +86,8 @@ def _announce(event: events.Event) -> Announcement | None:
         case events.OutputLost(instance, size):
             words = f"{size} bytes of its output are gone: it wrote faster than they were read"
             return Announcement(instance, words, Tone.BAD)
+        case events.CopyDone(sandbox, copied, seconds):
+            return Announcement(None, copied_words(sandbox, copied, seconds)) if copied else None
         case events.Reconnecting(sandbox, reason):
             return Announcement(None, f"sandbox {sandbox}: {reason}; connecting again")
         case _:
@@ -106,6 +109,8 @@ def _failed(action: object, words: str, hint: str | None) -> Announcement:
             return Announcement(instance, f"could not be started: {own_words(text)}", Tone.BAD)
         case Await(instance):
             return Announcement(instance, text, Tone.BAD)
+        case Sync(sandbox):
+            return Announcement(None, f"files could not be copied to {sandbox.name}: {text}", Tone.BAD)
         case Stop(row):
             return Announcement(row.instance, f"could not be stopped: {own_words(text)}", Tone.BAD)
         case _:

@@ -10,9 +10,10 @@ from msgspec.structs import replace
 
 from sbxcompose.cli.context import Shell
 from sbxcompose.cli.view.announce import Announcement, Announcer, Tone
+from sbxcompose.cli.view.copying import ProgressLine
 from sbxcompose.cli.view.held_up import held_up
 from sbxcompose.cli.view.secrets import secret_values
-from sbxcompose.engine.events import Event
+from sbxcompose.engine.events import CopyProgress, Event
 from sbxcompose.engine.execute import Result
 from sbxcompose.engine.ports import whose_port
 from sbxcompose.engine.session import Session
@@ -39,9 +40,14 @@ class Reporter:
         self._project = project
         self._names = Names(project)
         self._masker = Masker(secret_values(project))
+        self._progress = ProgressLine()
 
     def tell(self, event: Event) -> None:
         """One line, if the event is worth one."""
+        if isinstance(event, CopyProgress):
+            self._progress.show(event.sandbox, event.progress)
+            return
+        self._progress.clear()
         for said in self._announcer(event):
             self._shell.say(self._masked(self.line(said)))
 

@@ -18,7 +18,7 @@ def test_a_plan_as_json_has_all_that_a_program_wants() -> None:
     found = plan_up(shop, world(row("db", check=True), row("web")))
     as_json = json.loads(json.dumps(found.to_json()))
     assert as_json["empty"] is False
-    assert as_json["counts"] == {"start": 1, "replace": 1, "stop": 0, "sandboxes": 0, "unchanged": 1}
+    assert as_json["counts"] == {"copy": 0, "start": 1, "replace": 1, "stop": 0, "sandboxes": 0, "unchanged": 1}
     assert as_json["steps"][1] == {
         "number": 2,
         "action": "start",
@@ -32,6 +32,7 @@ def test_a_plan_as_json_has_all_that_a_program_wants() -> None:
         "condition": None,
         "signal": None,
         "grace": None,
+        "copy": None,
         "reason": "definition changed",
         "after": [1],
     }

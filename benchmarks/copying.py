@@ -1,0 +1,116 @@
+"""Ten thousand small files into a sandbox: the first time, beside `tar | tar`, and when nothing has changed."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import random
+import shutil
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from benchmarks.figures import OURS, Figure
+from benchmarks.lab import Bench, Lab
+from benchmarks.measure import medians_of, timed
+from sbxcompose.api.lifecycle import Lifecycle
+from sbxcompose.api.models import CreateRequest
+from sbxcompose.api.sandbox import SandboxClient
+from sbxcompose.api.transport import Address, Transport
+from sbxcompose.files.read import Memory
+from sbxcompose.files.sandbox_remote import SandboxRemote
+from sbxcompose.files.scan import Source
+from sbxcompose.files.transfer import Copy
+
+TITLE = "copying"
+FILES = 10_000
+SIZE = 4_000
+KEY = "a-key-for-benchmarks"
+SERVE = f"from sbxcompose.host import launch; launch.ensure_host(port=0, key={KEY!r})"
+SPEC = "name: copying\nsandboxes: {app: {workspace: copy, files: [src]}}\n"
+
+
+def _grow(root: Path, files: int) -> None:
+    rng = random.Random(1)
+    for number in range(files):
+        file = root / f"d{number // 100}" / f"f{number}.txt"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(rng.randbytes(SIZE))
+
+
+class _Work:
+    """A tree, a host that listens on loopback TCP, and a sandbox in it."""
+
+    def __init__(self, lab: Lab, bench: Bench, files: int) -> None:
+        self.source = bench.directory / "src"
+        self._place = bench.directory / "there"
+        self._memory = bench.directory / "memory"
+        _grow(self.source, files)
+        subprocess.run([lab.python, "-c", SERVE], env=bench.env, check=True)
+        status = json.loads(bench.sbx("host", "status", "--json"))
+        self._address = Address(port=int(status["tcp"].rpartition(":")[2]), key=KEY)
+        self._number = 0
+
+    def _fresh(self) -> Path:
+        self._number += 1
+        place = self._place / str(self._number)
+        place.mkdir(parents=True)
+        return place
+
+    def tar(self) -> float:
+        """Seconds that `tar | tar` takes."""
+        place = self._fresh()
+        took = timed(["sh", "-c", f"tar -C {self.source} -cf - . | tar -C {place} -xf -"], place, dict(os.environ))
+        shutil.rmtree(place)
+        return took
+
+    def first(self) -> float:
+        """Seconds for the first copy: nothing is known, nothing is there."""
+        place = self._fresh()
+        self._memory.unlink(missing_ok=True)
+        took = asyncio.run(self._copy(place))
+        shutil.rmtree(place)
+        return took
+
+    def again(self, place: Path) -> float:
+        """Seconds for a copy when all is there."""
+        return asyncio.run(self._copy(place))
+
+    def settled(self) -> Path:
+        """A place in which the tree is, and is known to be."""
+        place = self._fresh()
+        asyncio.run(self._copy(place))
+        return place
+
+    async def _copy(self, place: Path) -> float:
+        transport = Transport(self._address)
+        try:
+            identifier = await Lifecycle(transport).create(CreateRequest(timeout_secs=0))
+            remote = SandboxRemote(SandboxClient(transport, identifier))
+            begun = time.perf_counter()
+            copy = Copy(remote, str(place), [Source(str(self.source))], Memory(self._memory), "bench")
+            await copy.sync()
+            return time.perf_counter() - begun
+        finally:
+            transport.close()
+
+
+def run(lab: Lab) -> Iterator[Figure]:
+    files = FILES // 10 if lab.quick else FILES
+    with lab.bench() as bench:
+        work = _Work(lab, bench, files)
+        took = medians_of({OURS: work.first, "tar | tar": work.tar}, lab.runs(5))
+        what = f"{files:,} files, {files * SIZE // 10**6} MB, first copy over TCP"
+        for who, seconds in took.items():
+            yield Figure(what, who, 1000 * seconds, "ms", "aim 2 x of tar" if who == OURS else "")
+        place = work.settled()
+        again = medians_of({OURS: lambda: work.again(place)}, lab.runs(8))[OURS]
+        yield Figure(f"{files:,} files, nothing changed", OURS, 1000 * again, "ms", "aim 300")
+        bench.write("sbxcompose.yaml", SPEC)
+        bench.sbx("up", "-d")
+        command = medians_of({OURS: lambda: timed([lab.ours, "up", "-d"], bench.directory, bench.env)}, lab.runs(8))[
+            OURS
+        ]
+        yield Figure(f"{files:,} files, nothing changed: all of `up -d`", OURS, 1000 * command, "ms", "aim 300")

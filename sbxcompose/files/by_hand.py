@@ -1,0 +1,310 @@
+"""`cp`: files and folders between this machine and a sandbox, as `cp -r` has it, each file whole or not at all.
+
+Where a destination is a folder that exists, or ends with `/`, the source goes into it under its own name; a source that
+ends with `/.` means what is in it. What is in a folder is laid over what is there already.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import posixpath
+import secrets
+import shutil
+import stat
+from collections.abc import Iterator
+from typing import Literal
+
+from msgspec import Struct
+
+from sbxcompose.errors import SbxError
+from sbxcompose.files import script as scripts
+from sbxcompose.files import single
+from sbxcompose.files.carry import PART, CopyFailed, Progress, Tell, no_room, nobody
+from sbxcompose.files.changes import Changes, parts
+from sbxcompose.files.manifest import Entry, name_text
+from sbxcompose.files.pack import pack
+from sbxcompose.files.read import Memory
+from sbxcompose.files.remote import Ran, Remote
+from sbxcompose.files.scan import PERMISSIONS, Found, seal_of
+from sbxcompose.files.unpack import unpack
+
+PROBE = """if [ -d "$1" ]; then echo dir; elif [ -e "$1" ]; then
+echo file; stat -c %a -- "$1" 2>/dev/null || echo 644; else echo none; fi"""
+PLACE = """c=21; if [ ! -d "$2" ]; then chmod "$3" -- "$1" && mv -f -- "$1" "$2" && exit; c=$?; fi
+rm -f -- "$1"; exit $c"""
+UNPACK = 'mkdir -p -- "$1/$2/tree" && tar $3 "$1/$2.tar" -C "$1/$2/tree"; c=$?; rm -f -- "$1/$2.tar"; exit $c'
+PACK = 'cd -- "$1" && tar $3 "$2" . || { c=$?; rm -f -- "$2"; exit $c; }'
+
+
+class How(Struct, frozen=True):
+    """`archive`: owners (by number) are kept, too. `follow`: what links point to is copied instead of them."""
+
+    archive: bool = False
+    follow: bool = False
+
+
+class There(Struct, frozen=True):
+    """A path in a sandbox, absolute, and how people call it."""
+
+    path: str
+    label: str
+
+    def below(self, name: str) -> There:
+        """A path in this folder."""
+        return There(posixpath.join(self.path, name), f"{self.label.rstrip('/')}/{name}")
+
+
+class Moved(Struct, frozen=True):
+    """What was copied."""
+
+    files: int
+    size: int
+
+
+class Probed(Struct, frozen=True):
+    """What is at a path in the sandbox."""
+
+    kind: Literal["dir", "file", "none"]
+    mode: int = 0o644
+
+
+class ByHand:
+    """Copies between this machine and `remote`. Every method raises `SbxError`s that name the path and the side."""
+
+    def __init__(self, remote: Remote, how: How, tell: Tell = nobody) -> None:
+        self._remote = remote
+        self._how = how
+        self._tell = tell
+
+    async def probe(self, there: There) -> Probed:
+        """What is at a path in the sandbox."""
+        ran = await self._sh(PROBE, there.path)
+        kind, *mode = ran.output.split()
+        if kind == "dir":
+            return Probed("dir")
+        return Probed("file", int(mode[0], 8) & PERMISSIONS) if kind == "file" else Probed("none")
+
+    # -- into the sandbox ----------------------------------------------------------------------------------
+
+    async def put(self, source: str, to: There) -> Moved:
+        """A file or folder of this machine into the sandbox."""
+        contents = source.endswith("/.") or source in (".", "..")
+        path = os.path.abspath(source)
+        try:
+            status = os.stat(path) if self._how.follow or contents or source.endswith("/") else os.lstat(path)
+        except OSError as error:
+            raise _here(source, error) from error
+        found = (await self.probe(to)).kind
+        inside = found == "dir" or (to.path.endswith("/") and not stat.S_ISDIR(status.st_mode))
+        if inside and not contents:
+            to = to.below(os.path.basename(path))
+        elif found == "file" and stat.S_ISDIR(status.st_mode):
+            raise SbxError(f"{to.label} is a file there, and {source} a folder")
+        if stat.S_ISREG(status.st_mode):
+            return await self._put_file(path, status, to)
+        return await self._put_tree(path, status, to)
+
+    async def put_contents(self, data: bytes, to: There, mode: int = 0o644) -> Moved:
+        """These contents as a file."""
+        found = await self.probe(to)
+        if found.kind == "dir" or to.path.endswith("/"):
+            raise SbxError(f"{to.label} is a folder", hint="name the file, or pass a tar archive to `NAME:FOLDER/`")
+        spare = _spare(to.path)
+        await self._remote.write(spare, data)
+        await self._place(spare, to, found.mode if found.kind == "file" else mode)
+        return Moved(1, len(data))
+
+    async def put_archive(self, data: bytes, to: There) -> None:
+        """A tar archive, unpacked into a folder."""
+        stage = _stage()
+        await self._remote.write(f"{to.path.rstrip('/')}/{stage}.tar", data)
+        await self._unpack(to, stage)
+        await self._merge(to, stage)
+
+    async def _put_file(self, path: str, status: os.stat_result, to: There) -> Moved:
+        spare = _spare(to.path)
+        found = Found(path, Entry("file", status.st_mode & PERMISSIONS, status.st_size), seal_of(status))
+        if await single.send(self._remote, spare, found, Memory()) is None:
+            await self._sh('rm -f -- "$1"', spare)
+            raise SbxError(f"{path} changed while it was copied", hint="try it again")
+        await self._place(spare, to, found.entry.mode)
+        self._tell(Progress(1, 1, status.st_size, status.st_size))
+        return Moved(1, status.st_size)
+
+    async def _place(self, spare: str, to: There, mode: int) -> None:
+        ran = await self._remote.run(("sh", "-c", PLACE, "sh", spare, to.path, f"{mode:o}"))
+        if ran.code == 21:
+            raise SbxError(f"{to.label} is a folder")
+        _check(ran, to)
+
+    async def _put_tree(self, path: str, status: os.stat_result, to: There) -> Moved:
+        """In parts, each an archive, into a folder beside the target, from which all is moved at the end."""
+        found = await asyncio.to_thread(lambda: dict(self._walk(path, status)))
+        here = {name: each.entry for name, each in found.items()}
+        top, parent = ("", to) if stat.S_ISDIR(status.st_mode) else (os.path.basename(to.path), _above(to))
+        files = [name for name, entry in here.items() if entry.kind != "dir"]
+        changes = Changes(tuple(files), tuple(name for name in here if name not in set(files)))
+        total = sum(entry.size for entry in here.values())
+        stage, sent, size = _stage(), 0, 0
+        for piece in parts(changes, here, PART):
+            await self._send_part(piece, found, parent, stage, top)
+            sent, size = sent + len(piece.send), size + sum(here[name].size for name in piece.send)
+            self._tell(Progress(sent, len(files), size, total))
+        await self._merge(parent, stage)
+        return Moved(len(files), total)
+
+    async def _send_part(self, piece: Changes, found: dict[str, Found], to: There, stage: str, top: str) -> None:
+        large = [name for name in piece.send if found[name].entry.size > PART]
+        names = [name for name in (*piece.directories, *piece.send) if name not in large]
+        packed = await asyncio.to_thread(pack, top, names, found, Memory())
+        if packed.unsettled:
+            name = found[min(packed.unsettled)].path
+            raise SbxError(f"{name} changed while it was copied", hint="try it again")
+        folder = to.path.rstrip("/")
+        await self._remote.write(f"{folder}/{stage}.tar", packed.finished())
+        await self._unpack(to, stage)
+        for name in large:
+            target = to.below(f"{stage}/tree/{top}{name}")
+            await self._put_file(found[name].path, os.stat(found[name].path), target)
+
+    async def _unpack(self, to: There, stage: str) -> None:
+        flags = "-xpf" if self._how.archive else "-xpof"
+        _check(await self._remote.run(("sh", "-c", UNPACK, "sh", to.path.rstrip("/") or "/", stage, flags)), to)
+
+    async def _merge(self, to: There, stage: str) -> None:
+        arguments = ("sh", "-c", 'cd -- "$1" && eval "$2"', "sh", to.path, name_text(scripts.merging(stage)))
+        _check(await self._remote.run(arguments), to)
+
+    def _walk(self, top: str, status: os.stat_result) -> Iterator[tuple[str, Found]]:
+        """Everything below a folder; of what is none, itself under an empty name."""
+        if not stat.S_ISDIR(status.st_mode):
+            yield "", _found(top, status)
+            return
+        waiting = [("", top)]
+        while waiting:
+            below, directory = waiting.pop()
+            try:
+                entries = list(os.scandir(directory))
+            except OSError as error:
+                raise _here(directory, error) from error
+            for entry in entries:
+                name = f"{below}/{entry.name}" if below else entry.name
+                try:
+                    found = entry.stat(follow_symlinks=self._how.follow)
+                except OSError as error:
+                    raise _here(entry.path, error) from error
+                if stat.S_ISDIR(found.st_mode):
+                    waiting.append((name, entry.path))
+                if stat.S_ISREG(found.st_mode) or stat.S_ISDIR(found.st_mode) or stat.S_ISLNK(found.st_mode):
+                    yield name, _found(os.path.realpath(entry.path) if self._how.follow else entry.path, found)
+
+    # -- out of the sandbox --------------------------------------------------------------------------------
+
+    async def get(self, source: There, to: str) -> Moved:
+        """A file or folder of the sandbox to this machine."""
+        contents = source.path.endswith("/.")
+        probed = await self._exists(source)
+        target = os.path.abspath(to)
+        if os.path.isdir(target) and not contents:
+            target = os.path.join(target, posixpath.basename(posixpath.normpath(source.path)))
+        if to.endswith("/") and probed.kind == "file" and not os.path.isdir(to):
+            raise SbxError(f"{to}: no such folder on this machine")
+        if not os.path.isdir(os.path.dirname(target)):
+            raise SbxError(f"{os.path.dirname(target)}: no such folder on this machine")
+        if probed.kind == "file":
+            return await self._get_file(source, target, probed.mode)
+        if os.path.lexists(target) and not os.path.isdir(target):
+            raise SbxError(f"{to} is a file here, and {source.label} a folder")
+        return await self._get_tree(source, target)
+
+    async def _exists(self, source: There) -> Probed:
+        probed = await self.probe(source)
+        if probed.kind == "none":
+            raise SbxError(f"{source.label}: no such file or folder in the sandbox")
+        return probed
+
+    async def _get_file(self, source: There, target: str, mode: int) -> Moved:
+        if os.path.isdir(target):
+            raise SbxError(f"{target} is a folder here, and {source.label} a file")
+        spare = _spare(target)
+        try:
+            with open(spare, "xb") as file:
+                await self._remote.fetch(source.path, file.write)
+                os.fchmod(file.fileno(), mode)
+                size = file.tell()
+            os.replace(spare, target)
+        except OSError as error:
+            raise _here(target, error) from error
+        finally:
+            if os.path.exists(spare):
+                os.unlink(spare)
+        return Moved(1, size)
+
+    async def _get_tree(self, source: There, target: str) -> Moved:
+        spare = _spare(target)
+        try:
+            os.mkdir(spare, 0o700)
+            archive = os.path.join(spare, "tar")
+            with open(archive, "xb") as file:
+                await self.get_archive(source, file.write)
+            return Moved(*await asyncio.to_thread(unpack, archive, target, owners=self._how.archive))
+        except OSError as error:
+            raise _here(target, error) from error
+        finally:
+            await asyncio.to_thread(shutil.rmtree, spare, ignore_errors=True)
+
+    async def get_contents(self, source: There, take: single.Take) -> None:
+        """A file's contents as they are, a folder as a tar archive."""
+        if (await self._exists(source)).kind == "dir":
+            await self.get_archive(source, take)
+        else:
+            await self._remote.fetch(source.path, take)
+
+    async def get_archive(self, source: There, take: single.Take) -> None:
+        """A folder as a tar archive."""
+        archive = f"/tmp/sbxcompose-{secrets.token_hex(8)}.tar"
+        flags = "-chf" if self._how.follow else "-cf"
+        _check(await self._remote.run(("sh", "-c", PACK, "sh", source.path, archive, flags)), source)
+        try:
+            await self._remote.fetch(archive, take)
+        finally:
+            await self._sh('rm -f -- "$1"', archive)
+
+    async def _sh(self, text: str, argument: str) -> Ran:
+        return await self._remote.run(("sh", "-c", text, "sh", argument))
+
+
+def _found(path: str, status: os.stat_result) -> Found:
+    owner = (status.st_uid, status.st_gid)
+    if stat.S_ISLNK(status.st_mode):
+        return Found(path, Entry("link", PERMISSIONS, 0, b"", os.fsencode(os.readlink(path))), seal_of(status), owner)
+    mode = status.st_mode & PERMISSIONS
+    if stat.S_ISDIR(status.st_mode):
+        return Found(path, Entry("dir", mode), seal_of(status), owner)
+    return Found(path, Entry("file", mode, status.st_size), seal_of(status), owner)
+
+
+def _above(there: There) -> There:
+    return There(posixpath.dirname(there.path.rstrip("/")) or "/", there.label)
+
+
+def _spare(path: str) -> str:
+    """A name beside a path that nobody else uses."""
+    directory, name = os.path.split(path.rstrip("/"))
+    return os.path.join(directory, f".{name[:100]}.{secrets.token_hex(6)}")
+
+
+def _stage() -> str:
+    return f".sbxcompose.cp.{secrets.token_hex(6)}"
+
+
+def _here(path: str, error: OSError) -> SbxError:
+    return SbxError(f"{path}: {(error.strerror or str(error)).lower()} (on this machine)")
+
+
+def _check(ran: Ran, there: There) -> None:
+    if ran.code == 0:
+        return
+    words = ran.words.strip() or f"exit code {ran.code}"
+    raise CopyFailed(f"{there.label}: {words}", hint=no_room(words))

@@ -1,0 +1,242 @@
+"""Changes carried out in a sandbox: packed, sent, moved into place and recorded, part after part.
+
+While a part is put into place there, the next one is packed and travels.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from msgspec import Struct, field
+from msgspec.structs import replace
+
+from sbxcompose.errors import SbxError
+from sbxcompose.files import script as scripts
+from sbxcompose.files import single
+from sbxcompose.files.changes import Changes, parts
+from sbxcompose.files.manifest import Entry, Record, fingerprint, name_text, write_change, write_whole
+from sbxcompose.files.pack import Packed, pack
+from sbxcompose.files.read import Memory
+from sbxcompose.files.remote import Remote
+from sbxcompose.files.scan import Tree
+
+PART = 16 * 1024 * 1024
+"""Bytes that travel in one archive: what is lost at most when a connection breaks, and held in memory twice."""
+SMALL = 4096
+"""Bytes of records that travel within a command."""
+LONGEST_ARGUMENT = 100_000
+"""Bytes; a kernel takes 128 KiB."""
+
+HERE = 'cd -- "$1" && eval "$2"'
+UNPACK = """cd -- "$1" || exit
+mkdir -p "$2" && tar -xpof "$2.tar" -C "$2" || { code=$?; rm -rf "$2" "$2.tar"; exit $code; }
+rm -f "$2.tar"; exec sh "$2/apply\""""
+
+
+class CopyFailed(SbxError):
+    """Files could not be copied into a sandbox."""
+
+
+class Outdated(Exception):
+    """Somebody else has copied into the sandbox meanwhile."""
+
+
+class Progress(Struct, frozen=True):
+    """How far a copy is: files and bytes sent, of how many."""
+
+    files: int
+    all_files: int
+    size: int
+    all_size: int
+
+
+Tell = Callable[[Progress], None]
+
+
+def nobody(progress: Progress) -> None:
+    """For callers that do not want to be told."""
+
+
+class Known(Struct, frozen=True):
+    """What is there, as far as we know; the state is empty unless the tree there is complete."""
+
+    record: Record
+    state: str
+
+
+class Look(Struct):
+    """One comparison: the tree here and its manifest, what is there, and what has to be done."""
+
+    tree: Tree
+    here: dict[str, Entry]
+    known: Known
+    changes: Changes
+
+
+class Count(Struct):
+    """What has got through, and what did not hold still."""
+
+    files: int = 0
+    deleted: int = 0
+    modes: int = 0
+    size: int = 0
+    unsettled: set[str] = field(default_factory=set)
+
+    def add(self, piece: Changes, here: dict[str, Entry]) -> None:
+        """A part has got through."""
+        self.files += len(piece.send)
+        self.size += sum(here[path].size for path in piece.send)
+        self.deleted += sum(1 for path in (*piece.deleted, *piece.cleared) if path not in here)
+        self.modes += len(piece.modes)
+
+
+class _Part(Struct):
+    """A part that has arrived: `run` puts it into place, `after` is known then."""
+
+    piece: Changes
+    here: dict[str, Entry]
+    unsettled: set[str]
+    after: Known
+    run: tuple[str, ...] = ()
+
+
+class Carrier:
+    """Carries changes out in the folder `workspace`; `stage` is the beginning of the names of what is staged."""
+
+    def __init__(self, remote: Remote, workspace: str, stage: str, memory: Memory, tell: Tell) -> None:
+        self._remote = remote
+        self._workspace = workspace
+        self._stage = stage
+        self._memory = memory
+        self._tell = tell
+        self._serial = 0
+
+    async def carry_out(self, look: Look, count: Count) -> Known:
+        """Do what `look` found; what is there afterwards. Raises `Outdated`, `CopyFailed`, and what reading does."""
+        pieces = parts(look.changes, look.here, PART)
+        all_files, all_size = len(look.changes.send), sum(look.here[path].size for path in look.changes.send)
+        coming = asyncio.create_task(self._send(look, pieces[0], look.known, set(), len(pieces) == 1))
+        sent = Count()
+        try:
+            for number in range(1, len(pieces) + 1):
+                part = await coming
+                if number < len(pieces):
+                    last = number + 1 == len(pieces)
+                    coming = asyncio.create_task(self._send(look, pieces[number], part.after, part.unsettled, last))
+                await self._run(part.run)
+                for each in (count, sent):
+                    each.add(part.piece, part.here)
+                self._tell(Progress(sent.files, all_files, sent.size, all_size))
+            count.unsettled = part.unsettled
+            return part.after
+        finally:
+            coming.cancel()
+            await asyncio.gather(coming, return_exceptions=True)
+
+    async def _send(self, look: Look, piece: Changes, known: Known, unsettled: set[str], last: bool) -> _Part:
+        """Have one part there, ready to be put into place when what came before it has been."""
+        packed = await self._pack(look, piece)
+        here = {**look.here, **packed.entries}
+        piece = _without(piece, packed.unsettled)
+        unsettled = unsettled | packed.unsettled
+        entries = _after(piece, here, known.record.entries)
+        state = fingerprint(entries) if last and not unsettled else ""
+        part = _Part(piece, here, unsettled, Known(Record(entries), state))
+        await self._deliver(part, packed, known)
+        return part
+
+    async def _pack(self, look: Look, piece: Changes) -> Packed:
+        self._serial += 1
+        singles = _singles(piece, look.here)
+        names = [path for path in (*piece.send, *piece.directories) if path not in singles]
+        packed = await asyncio.to_thread(pack, "tree/", names, look.tree.found, self._memory)
+        packed.stage = f"{scripts.PLACE}/{self._stage}.{self._serial}"
+        packed.singles = {path: f"one.{number}" for number, path in enumerate(singles)}
+        for path, staged in packed.singles.items():
+            place = f"{self._workspace}/{packed.stage}/{staged}"
+            entry = await single.send(self._remote, place, look.tree.found[path], self._memory)
+            if entry is None:
+                packed.unsettled.add(path)
+            else:
+                packed.entries[path] = entry
+        return packed
+
+    async def _deliver(self, part: _Part, packed: Packed, known: Known) -> None:
+        """Send the archive, if there has to be one, and say what puts the part into place."""
+        record, piece, here = known.record, part.piece, part.here
+        before, after = _frames(part, record)
+        size = len(after) if record.worn else record.size + len(before) + len(after)
+        part.after = replace(part.after, record=replace(part.after.record, size=size))
+        singles = tuple((name, path) for path, name in packed.singles.items() if path in packed.entries)
+        state = part.after.state
+        frame = scripts.Frame(packed.stage, known.state, record.size, record.worn, bool(state), singles)
+        contents = {"before": before, "after": after, "state": state.encode()}
+        if not packed.pieces and len(before) + len(after) < SMALL:
+            script = scripts.inline(piece, here, record.entries, frame, contents)
+            if _is_text(script):
+                part.run = ("sh", "-c", HERE, "sh", self._workspace or "/", name_text(script))
+                return
+        for name, data in contents.items():
+            packed.add(name, data)
+        packed.add("apply", scripts.script(piece, here, record.entries, frame))
+        await self._remote.write(f"{self._workspace}/{packed.stage}.tar", packed.finished())
+        part.run = ("sh", "-c", UNPACK, "sh", self._workspace or "/", packed.stage)
+
+    async def _run(self, arguments: tuple[str, ...]) -> None:
+        ran = await self._remote.run(arguments)
+        if ran.code == 0:
+            return
+        if ran.code == scripts.OUTDATED:
+            raise Outdated
+        words = ran.words.strip() or f"exit code {ran.code}"
+        hint = no_room(words)
+        if ran.code == scripts.IN_THE_WAY:
+            hint = "take it away there, or leave it out with `ignore:`"
+        raise CopyFailed(f"files could not be put into place: {words}", hint=hint)
+
+
+def no_room(words: str) -> str | None:
+    """What to say of a sandbox whose disk is full."""
+    return "there is no room left in the sandbox" if "No space left" in words else None
+
+
+def _frames(part: _Part, record: Record) -> tuple[bytes, bytes]:
+    """What is recorded before anything is touched, and afterwards."""
+    piece, here = part.piece, part.here
+    put = {path: here[path] for path in (*piece.send, *piece.directories, *piece.modes)}
+    gone = [path for path in (*piece.cleared, *piece.deleted) if path not in put]
+    doubtful = {path: Entry((here.get(path) or record.entries[path]).kind, -1) for path in piece.touched}
+    if record.worn:
+        return write_whole({**record.entries, **doubtful}), write_whole(part.after.record.entries)
+    return write_change(doubtful), write_change(put, gone)
+
+
+def _singles(piece: Changes, here: dict[str, Entry]) -> list[str]:
+    """The files that travel by themselves: a single small one, and those that are too large for an archive."""
+    files = [path for path in piece.send if here[path].kind == "file"]
+    if len(piece.send) == len(files) == 1 and not piece.directories:
+        return files
+    return [path for path in files if here[path].size > PART]
+
+
+def _is_text(script: bytes) -> bool:
+    try:
+        return len(script.decode()) < LONGEST_ARGUMENT
+    except UnicodeDecodeError:
+        return False
+
+
+def _without(piece: Changes, unsettled: set[str]) -> Changes:
+    if not unsettled:
+        return piece
+    return replace(piece, send=tuple(path for path in piece.send if path not in unsettled))
+
+
+def _after(piece: Changes, here: dict[str, Entry], there: dict[str, Entry]) -> dict[str, Entry]:
+    after = dict(there)
+    for path in (*piece.cleared, *piece.deleted):
+        after.pop(path, None)
+    for path in (*piece.send, *piece.directories, *piece.modes):
+        after[path] = here[path]
+    return after

@@ -1,0 +1,63 @@
+"""The file system of a sandbox, through the clients of the contract."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from sbxcompose.api.models import StartRequest
+from sbxcompose.api.sandbox import Line, SandboxClient
+from sbxcompose.api.transport import Body
+from sbxcompose.errors import NotFound, Refused
+from sbxcompose.files.remote import Ran, Streamed
+
+WORDS = 2000
+"""Characters of a command's errors that are kept."""
+
+
+class SandboxRemote:
+    """See `Remote`."""
+
+    def __init__(self, client: SandboxClient) -> None:
+        self._client = client
+
+    async def read(self, path: str) -> bytes | None:
+        """See `Remote`."""
+        try:
+            return await self._client.files.read(path)
+        except NotFound:
+            return None
+
+    async def fetch(self, path: str, take: Callable[[bytes], object]) -> bool:
+        """See `Remote`."""
+        try:
+            async with self._client.files.open(path) as stream:
+                async for piece in stream.chunks():
+                    await asyncio.to_thread(take, piece)
+        except NotFound:
+            return False
+        return True
+
+    async def write(self, path: str, contents: bytes | Streamed) -> None:
+        """See `Remote`."""
+        body = Body(contents.pieces, contents.size) if isinstance(contents, Streamed) else contents
+        await self._client.files.write(path, body)
+
+    async def run(self, arguments: tuple[str, ...]) -> Ran:
+        """See `Remote`."""
+        words: dict[str, list[str]] = {"stdout": [], "stderr": []}
+
+        def note(line: Line) -> None:
+            kept = words[line.stream]
+            if sum(map(len, kept)) < WORDS:
+                kept.append(line.text.rstrip("\n"))
+
+        request = StartRequest(command=arguments[0], args=list(arguments[1:]), working_dir="/")
+        try:
+            exit = await self._client.run(request, output=note)
+        except Refused as error:
+            if error.status == 500:
+                return Ran(127, error.message)
+            raise
+        code = 128 + exit.signal if exit.signal is not None else exit.exit_code
+        return Ran(1 if code is None else code, "\n".join(words["stderr"]), "\n".join(words["stdout"]))

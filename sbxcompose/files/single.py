@@ -1,0 +1,59 @@
+"""One file of this disk, sent by itself: read and hashed as it goes out, however large it is."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import AsyncGenerator, Callable
+from hashlib import blake2b
+
+from msgspec.structs import replace
+
+from sbxcompose.files.manifest import DIGEST_SIZE, Entry
+from sbxcompose.files.read import PIECE, Memory, Opened
+from sbxcompose.files.remote import Remote, Streamed
+from sbxcompose.files.scan import Found, seal_of
+
+Take = Callable[[bytes], object]
+"""Takes the next piece of something."""
+
+
+class _Unsteady(Exception):
+    """The file became shorter while it was sent."""
+
+
+async def send(remote: Remote, path: str, found: Found, memory: Memory) -> Entry | None:
+    """Write the file to `path`; its entry, or None if it is not the one that was found, or did not hold still.
+
+    Raises `Unreadable` and what `Remote.write` does.
+    """
+    try:
+        file = await asyncio.to_thread(Opened, found.path)
+    except FileNotFoundError:
+        return None
+    with file:
+        if seal_of(os.fstat(file.fileno())) != found.seal:
+            return None
+        hasher = blake2b(digest_size=DIGEST_SIZE)
+        try:
+            await remote.write(path, Streamed(_pieces(file, found.entry.size, hasher), found.entry.size))
+        except _Unsteady:
+            return None
+        if seal_of(os.fstat(file.fileno())) != found.seal:
+            return None
+    memory.learn(found.path, found.seal, hasher.digest())
+    return replace(found.entry, digest=hasher.digest())
+
+
+async def _pieces(file: Opened, size: int, hasher: blake2b) -> AsyncGenerator[bytes, None]:
+    def read(most: int) -> bytes:
+        piece = file.read(most)
+        hasher.update(piece)
+        return piece
+
+    while size:
+        piece = await asyncio.to_thread(read, min(PIECE, size))
+        if not piece:
+            raise _Unsteady
+        size -= len(piece)
+        yield piece

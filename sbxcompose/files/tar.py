@@ -1,0 +1,53 @@
+"""A tar archive in the old GNU format, which every `tar` reads: names are bytes, as long as they like; pure.
+
+The standard library's tarfile takes some 100 µs for a member, several times of what reading a small file costs.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+Type = Literal[b"0", b"2", b"5", b"L", b"K"]
+
+Owner = tuple[int, int]
+"""User and group, by number."""
+
+BLOCK = 512
+END = bytes(2 * BLOCK)
+_LONG = b"././@LongLink"
+_NAME = 100
+_LARGEST = 8**11
+
+
+def member(
+    name: bytes, kind: Type, mode: int, size: int = 0, mtime: int = 0, target: bytes = b"", owner: Owner = (0, 0)
+) -> bytes:
+    """The header of a member; its contents follow, and `padding`."""
+    long = b""
+    if len(target) > _NAME:
+        long += _block(_LONG, b"K", 0, len(target) + 1, 0) + target + b"\0" + padding(len(target) + 1)
+    if len(name) > _NAME:
+        long += _block(_LONG, b"L", 0, len(name) + 1, 0) + name + b"\0" + padding(len(name) + 1)
+    return long + _block(name[:_NAME], kind, mode, size, mtime, target[:_NAME], owner)
+
+
+def padding(size: int) -> bytes:
+    """What fills the last block of contents of that size."""
+    return bytes(-size % BLOCK)
+
+
+def _block(
+    name: bytes, kind: Type, mode: int, size: int, mtime: int, target: bytes = b"", owner: Owner = (0, 0)
+) -> bytes:
+    ids = b"%07o\0%07o\0" % tuple(number if number < 8**7 else 0 for number in owner)
+    head = b"%s%07o\0%s%s%s" % (name.ljust(_NAME, b"\0"), mode, ids, _number(size), _number(mtime))
+    tail = b"%s%sustar  \0%s" % (kind, target.ljust(_NAME, b"\0"), bytes(247))
+    total = sum(head) + sum(tail) + 8 * 32
+    return head + b"%06o\0 " % total + tail
+
+
+def _number(value: int) -> bytes:
+    """Octal, or binary where that is too small."""
+    if 0 <= value < _LARGEST:
+        return b"%011o\0" % value
+    return (0x80 << 88 | value).to_bytes(12, "big") if value >= 0 else b"%011o\0" % 0

@@ -1,0 +1,175 @@
+"""A tree of this machine kept in a sandbox: looked at, compared, sent, recorded, until both are the same.
+
+One `Copy` is one sandbox's. All it needs there is the contract: files are written, as archives or by themselves, and
+one command moves everything into place. A copy that is cut leaves a record from which the next one goes on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Iterable, Sequence
+
+from msgspec import Struct
+
+from sbxcompose.errors import Unreachable
+from sbxcompose.files.carry import Carrier, CopyFailed, Count, Known, Look, Outdated, Progress, Tell, nobody
+from sbxcompose.files.changes import Changes, compare
+from sbxcompose.files.manifest import Entry, Record, fingerprint, read_record
+from sbxcompose.files.read import Memory, read_digests, remembered
+from sbxcompose.files.remote import Remote
+from sbxcompose.files.scan import Source, Tree, rescan, scan
+from sbxcompose.files.script import PLACE
+
+__all__ = ["Copied", "Copy", "CopyFailed", "Looked", "Progress"]
+
+TRIES = 6
+"""How often what a broken connection has cut is begun again without anything having got through in between."""
+PAUSE = 0.1
+"""Seconds before that; doubled each time."""
+ROUNDS = 6
+"""How often we look again at files that change while they are read."""
+
+
+class Looked(Struct, frozen=True):
+    """What would be copied, and how many bytes of files would travel."""
+
+    changes: Changes
+    size: int = 0
+
+    def __bool__(self) -> bool:
+        return bool(self.changes)
+
+
+class Copied(Struct, frozen=True):
+    """What was copied. `unsettled` are files that never held still, `skipped` what is no file, folder or link."""
+
+    files: int = 0
+    deleted: int = 0
+    modes: int = 0
+    size: int = 0
+    unsettled: tuple[str, ...] = ()
+    skipped: tuple[tuple[str, str], ...] = ()
+
+    def __bool__(self) -> bool:
+        return bool(self.files or self.deleted or self.modes or self.unsettled)
+
+
+class Copy:
+    """Keeps `sources` in the folder `workspace` of a sandbox.
+
+    `origin` tells this machine and project from others (letters and digits): what it has left behind is taken away.
+    All methods raise `ProviderError`s, and `CopyRefused`, `Unreadable` or `CopyFailed` with the path that is meant.
+    """
+
+    def __init__(
+        self,
+        remote: Remote,
+        workspace: str,
+        sources: Sequence[Source],
+        memory: Memory,
+        origin: str,
+        tell: Tell = nobody,
+    ) -> None:
+        self._remote = remote
+        self._place = f"{workspace.rstrip('/')}/{PLACE}"
+        self._sources = tuple(sources)
+        self._memory = memory
+        self._carrier = Carrier(remote, workspace.rstrip("/"), f"in.{origin}.{os.getpid()}", memory, tell)
+        self._tree: Tree | None = None
+        self._known: Known | None = None
+        self._busy = asyncio.Lock()
+
+    async def look(self) -> Looked:
+        """What `sync` would do; nothing is changed. Costs one request if that is nothing."""
+        async with self._busy:
+            look = await self._look(None)
+            return Looked(look.changes, sum(look.here[path].size for path in look.changes.send))
+
+    async def sync(self, paths: Iterable[str] | None = None) -> Copied:
+        """Make the workspace equal to the sources.
+
+        With `paths`, absolute ones of this machine, only these (and what is below them) are looked at; nothing is asked
+        if nobody else has copied meanwhile.
+        """
+        async with self._busy:
+            return await self._sync(None if paths is None else tuple(paths))
+
+    async def _sync(self, paths: tuple[str, ...] | None) -> Copied:
+        count = Count()
+        for again in range(ROUNDS):
+            # What did not hold still may be anywhere: after the first time everything is looked at.
+            tree = await self._persist(paths if again == 0 else None, count)
+            if not count.unsettled:
+                break
+            await asyncio.sleep(PAUSE * (again + 1))
+        await asyncio.to_thread(self._memory.save, tree)
+        unsettled = tuple(sorted(count.unsettled))
+        return Copied(count.files, count.deleted, count.modes, count.size, unsettled, tuple(tree.skipped))
+
+    async def _persist(self, paths: tuple[str, ...] | None, count: Count) -> Tree:
+        """Look and carry out, again and again if connections break or somebody else copies, too."""
+        failed = 0
+        while True:
+            before = count.files
+            try:
+                look = await self._look(paths)
+                await self._carry_out(look, count)
+                return look.tree
+            except (Unreachable, Outdated) as error:
+                self._known = None
+                failed = 1 if count.files > before else failed + 1
+                if failed >= TRIES:
+                    if isinstance(error, Unreachable):
+                        raise
+                    raise CopyFailed("others copy into the sandbox all the time", hint="try it again") from error
+            await asyncio.sleep(PAUSE * 2**failed)
+
+    async def _look(self, paths: tuple[str, ...] | None) -> Look:
+        """Look at both sides and compare."""
+        (tree, manifest), state = await asyncio.gather(asyncio.to_thread(self._scan, paths), self._state())
+        if self._known is not None and state == self._known.state:
+            known = self._known
+        elif state and _complete(manifest) and fingerprint(manifest) == state:
+            return Look(tree, manifest, Known(Record(manifest), state), Changes())
+        else:
+            data = await self._remote.read(f"{self._place}/manifest")
+            known = self._known = Known(read_record(data or b""), state)
+        unread = _in_question(manifest, known.record.entries)
+        if unread:
+            await asyncio.to_thread(read_digests, tree, unread, self._memory, manifest)
+        return Look(tree, manifest, known, compare(manifest, known.record.entries))
+
+    async def _state(self) -> str:
+        if self._known is not None and self._known.state:
+            return self._known.state
+        data = await self._remote.read(f"{self._place}/state")
+        return (data or b"").decode("ascii", "replace").strip()
+
+    def _scan(self, paths: tuple[str, ...] | None) -> tuple[Tree, dict[str, Entry]]:
+        if paths is None or self._tree is None:
+            self._tree = scan(self._sources)
+        else:
+            rescan(self._tree, self._sources, paths)
+        return self._tree, remembered(self._tree, self._memory)
+
+    async def _carry_out(self, look: Look, count: Count) -> None:
+        count.unsettled = set()
+        if look.changes or not (look.known.state or not (look.here or look.known.record.entries)):
+            self._known = None  # until it has been carried out, nobody knows
+            self._known = await self._carrier.carry_out(look, count)
+
+
+def _complete(manifest: dict[str, Entry]) -> bool:
+    return all(entry.known for entry in manifest.values())
+
+
+def _in_question(here: dict[str, Entry], there: dict[str, Entry]) -> list[str]:
+    """Files that have to be read to know whether they are there already."""
+    return [
+        path
+        for path, entry in here.items()
+        if not entry.known
+        and (before := there.get(path)) is not None
+        and (before.known and before.kind == "file" and before.size == entry.size)
+    ]
