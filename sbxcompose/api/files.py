@@ -67,7 +67,7 @@ class Files:
 
     async def write(self, path: FilePath, data: bytes | Body) -> None:
         """Write a file, its directory too if need be. It is as it was until all has come."""
-        body = data if isinstance(data, Body) else Body(_once(data), len(data))
+        body = data if isinstance(data, Body) else Body(_cut(data), len(data))
         answer = await self._transport.request("PUT", _target("/files", path), headers=self._headers, body=body)
         expect(answer, show(path))
 
@@ -107,8 +107,10 @@ def _entry(body: Mapping[str, Any]) -> FileEntry:
     return FileEntry(name, body["is_dir"], body.get("size"), body["modified_at"], raw)
 
 
-async def _once(data: bytes) -> AsyncGenerator[bytes, None]:
-    yield data
+async def _cut(data: bytes) -> AsyncGenerator[bytes, None]:
+    """In pieces: what a socket does not take at once is moved about in memory, each time all of it."""
+    for begin in range(0, len(data), CHUNK):
+        yield data[begin : begin + CHUNK]
 
 
 async def _pieces(source: BinaryIO, size: int) -> AsyncGenerator[bytes, None]:

@@ -5,6 +5,7 @@ The standard library's tarfile takes some 100 µs for a member, several times of
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Literal
 
 Type = Literal[b"0", b"2", b"5", b"L", b"K"]
@@ -41,9 +42,15 @@ def _block(
 ) -> bytes:
     ids = b"%07o\0%07o\0" % tuple(number if number < 8**7 else 0 for number in owner)
     head = b"%s%07o\0%s%s%s" % (name.ljust(_NAME, b"\0"), mode, ids, _number(size), _number(mtime))
+    tail, weight = _tail(kind, target)
+    return head + b"%06o\0 " % (sum(head) + weight) + tail
+
+
+@lru_cache(maxsize=64)
+def _tail(kind: Type, target: bytes) -> tuple[bytes, int]:
+    """What follows the checksum, which most members share, and what it adds to that, its own eight spaces included."""
     tail = b"%s%sustar  \0%s" % (kind, target.ljust(_NAME, b"\0"), bytes(247))
-    total = sum(head) + sum(tail) + 8 * 32
-    return head + b"%06o\0 " % total + tail
+    return tail, sum(tail) + 8 * 32
 
 
 def _number(value: int) -> bytes:
