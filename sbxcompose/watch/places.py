@@ -108,7 +108,7 @@ def snapshot(place: Place) -> dict[str, tuple[int, ...]]:
     paths = [place.real]
     if place.folder:
         paths = [each for each in walk(place, place.real, lambda folder: True) if place.counts(each, False)]
-    found = {}
+    found: dict[str, tuple[int, ...]] = {}
     for path in paths:
         try:
             status = os.lstat(path) if place.folder else os.stat(path)

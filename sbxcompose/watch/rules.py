@@ -113,3 +113,16 @@ def because(paths: Sequence[str], directory: str) -> str:
 def _shown(path: str, directory: str) -> str:
     relative = os.path.relpath(path, directory)
     return path if relative.startswith("../..") else relative
+
+
+def merged(earlier: Reaction, later: Reaction) -> Reaction:
+    """Both reactions of one process as one; the later change comes first in the words."""
+    restart = earlier.restart or later.restart
+    return Reaction(
+        later.process,
+        tuple(dict.fromkeys((*later.paths, *earlier.paths))),
+        sync=earlier.sync or later.sync,
+        run=tuple(dict.fromkeys((*earlier.run, *later.run))),
+        restart=restart,
+        signals=() if restart else tuple(dict.fromkeys((*earlier.signals, *later.signals))),
+    )
