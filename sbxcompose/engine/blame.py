@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 
 from msgspec import Struct
 
+from sbxcompose.engine.events import Event, RunBegan
 from sbxcompose.engine.link import Link
 from sbxcompose.engine.session import Session
 from sbxcompose.plan.observed import Instance, Row
-from sbxcompose.watch.loops import Evidence, Pattern, pause, weigh
+from sbxcompose.watch.loops import Evidence, Pattern, before, pause, weigh
 from sbxcompose.watch.rules import Key
 
 MOST = 20
 """Paths of one change that are looked at: if these are a process's own, so are the others."""
+NEAR = 64
+"""Bytes by which what a process has written may differ from what a file has, for it to have written just that."""
 
 
 class Own(Struct, frozen=True):
@@ -43,6 +47,11 @@ class Blame:
         self._glimpses: dict[Instance, _Glimpse] = {}
         self._patterns: dict[tuple[Instance, str], Pattern] = {}
         self._times: dict[Key, int] = {}
+        self._earlier: dict[Instance, tuple[int, int]] = {}
+        """A run of an instance, and what it had written shortly before a change of its files was to be expected."""
+        self._others: dict[Instance, tuple[int, dict[int, int]]] = {}
+        """A run of an instance, and what all processes of this machine had written when it began."""
+        session.listen(self._hear)
         session.on_link(self._listen)
         for link in session.links.values():
             self._listen(link)
@@ -53,6 +62,25 @@ class Blame:
     def _take(self, instance: Instance, stream: int, run: int, time_ms: int, data: bytes) -> None:
         known = self._output.get(instance, (run, 0))
         self._output[instance] = (run, len(data) + (known[1] if known[0] == run else 0))
+
+    def _hear(self, event: Event) -> None:
+        """A run has begun: if its files have changed in earlier ones, note in time what it, and others, have written."""
+        if not isinstance(event, RunBegan):
+            return
+        patterns = [each for (instance, _), each in self._patterns.items() if instance == event.instance]
+        if patterns:
+            self._others[event.instance] = (event.run, _written_by_all())
+        times = [at for each in patterns if (at := before(each)) is not None]
+        if times and len(times) == len(patterns):
+            asyncio.get_running_loop().call_later(min(times), self._note, event.instance, event.run)
+
+    def _note(self, instance: Instance, run: int) -> None:
+        link = self._session.links.get(instance.sandbox)
+        row = link.row(instance) if link is not None else None
+        if row is not None and row.pid is not None and row.run == run:
+            wrote = self._glimpse(row).wrote
+            if wrote is not None:
+                self._earlier[instance] = (run, wrote)
 
     def look(self, keys: Iterable[Key]) -> None:
         """See what the processes are at, at the first sign of a change: soon it may be over."""
@@ -84,7 +112,8 @@ class Blame:
         glimpse = self._glimpse(row) if row.pid is not None else self._glimpses.get(row.instance)
         first = self._glimpses.get(row.instance)
         seen = [each for each in (first, glimpse) if each is not None]
-        counts = [each.wrote for each in seen if each.wrote is not None]
+        run, earlier = self._earlier.get(row.instance, (row.run, 0))
+        counts = [each.wrote - (earlier if run == row.run else 0) for each in seen if each.wrote is not None]
         evidence = Evidence(
             row.run,
             row.started_at,
@@ -92,6 +121,7 @@ class Blame:
             ended=None if row.pid is not None or row.exit is None else row.exit.at,
             holds=any(path in each.open for each in seen),
             wrote=max(counts, default=None),
+            elsewhere=self._somebody_else(row, size),
             size=size,
         )
         place = (row.instance, path)
@@ -101,6 +131,18 @@ class Blame:
         else:
             self._patterns[place] = pattern
         return own
+
+    def _somebody_else(self, row: Row, size: int) -> bool:
+        """Whether another process has written just as much as the file has since the run began: an editor, a script."""
+        run, earlier = self._others.get(row.instance, (0, {}))
+        if run != row.run or not size:
+            return False
+        own = {os.getpid(), *(_tree(row.pid) if row.pid is not None else ())}
+        return any(
+            size <= count - earlier.get(pid, 0) <= size + NEAR
+            for pid, count in _written_by_all().items()
+            if pid not in own
+        )
 
     def _rows(self, keys: Iterable[Key]) -> list[Row]:
         if not self._local:
@@ -147,6 +189,12 @@ def _written(pid: int) -> int | None:
             if line.startswith("wchar:"):
                 return int(line.split()[1])
     return None
+
+
+def _written_by_all() -> dict[int, int]:
+    """The same of every process that is ours to ask."""
+    counts = ((pid, _written(pid)) for pid in map(int, filter(str.isdigit, os.listdir("/proc"))))
+    return {pid: count for pid, count in counts if count is not None}
 
 
 def _open_for_writing(pid: int) -> Iterable[str]:

@@ -4,9 +4,10 @@ Told by cause, not by how often: somebody who saves ten times in a row is no loo
 
 - one of its processes has the file open for writing when the change is seen; or
 - in several runs one after the other, each begun because of this very file, it changed at the same moment after the
-  start, and each time the run had by then written at least as many bytes, beyond its output, as the file has.
+  start, and each time the run had just then written at least as many bytes, beyond its output, as the file has.
 
-A change before the run began or after it had ended, or in a run that has not written that much, has another cause.
+A change before the run began or after it had ended, while the run wrote less than that, or while a process of somebody
+else wrote just as much as the file has, has another cause.
 """
 
 from __future__ import annotations
@@ -26,8 +27,9 @@ LONGEST_PAUSE = 60.0
 class Evidence(Struct, frozen=True):
     """What is known of one change during one run. Moments are seconds since 1970.
 
-    `wrote`: bytes that the run had written by then beyond its output; None if nobody could see. `holds`: one of its
-    processes has the file open for writing. `size` is the file's, 0 if it is gone.
+    `wrote`: bytes that the run had written beyond its output since shortly before the change was to be expected
+    (`before`); None if nobody could see. `elsewhere`: somebody else has written just as much meanwhile. `holds`: one
+    of its processes has the file open for writing. `size` is the file's, 0 if it is gone.
     """
 
     run: int
@@ -36,6 +38,7 @@ class Evidence(Struct, frozen=True):
     ended: float | None = None
     holds: bool = False
     wrote: int | None = None
+    elsewhere: bool = False
     size: int = 0
 
 
@@ -47,22 +50,30 @@ class Pattern(Struct, frozen=True):
     streak: int
 
 
-def weigh(before: Pattern | None, evidence: Evidence) -> tuple[bool, Pattern | None]:
+def weigh(known: Pattern | None, evidence: Evidence) -> tuple[bool, Pattern | None]:
     """Whether the change is the process's own, and what to remember of it."""
     if evidence.holds:
-        return True, before
+        return True, known
     moment = evidence.changed - evidence.started
     during = moment >= 0 and (evidence.ended is None or evidence.changed <= evidence.ended + CLOSE)
-    if not during or (evidence.wrote is not None and evidence.wrote < max(evidence.size, 1)):
+    if not during or evidence.elsewhere or (evidence.wrote is not None and evidence.wrote < max(evidence.size, 1)):
         return False, None
-    follows = before is not None and before.run < evidence.run and _close(before.moment, moment)
-    streak = before.streak + 1 if before is not None and follows else 1
+    follows = known is not None and known.run < evidence.run and _close(known.moment, moment)
+    streak = known.streak + 1 if known is not None and follows else 1
     needed = BLIND_STREAK if evidence.wrote is None else STREAK
     return streak >= needed, Pattern(evidence.run, moment, streak)
 
 
 def _close(one: float, other: float) -> bool:
     return abs(one - other) <= max(CLOSE, max(one, other) / 5)
+
+
+def before(pattern: Pattern) -> float | None:
+    """Seconds after the start at which it is to be noted how much a run has written: what it wrote earlier is not the
+    cause. None for changes that come at once.
+    """
+    early = pattern.moment - 2 * max(CLOSE, pattern.moment / 5)
+    return early if early > 0 else None
 
 
 def pause(times: int) -> float:

@@ -62,6 +62,17 @@ def test_ten_quick_saves_are_no_loop(sbx: Sbx) -> None:
     assert "itself" not in up.everything
 
 
+def test_quick_saves_are_no_loop_either_if_each_run_writes_something_of_its_own(sbx: Sbx) -> None:
+    sbx.write("0\n", "site/page")
+    command = f"date > mine; date >> mine; cat site/page; {FOREVER}"
+    up = watching(sbx, f'processes: {{web: {{command: "{command}", watch: [site]}}}}')
+    for number in range(10):
+        up.wait_for(rf"web \| {number}\n")
+        save(sbx, f"{number + 1}\n")
+    up.wait_for(r"web \| 10\n")
+    assert "itself" not in up.everything
+
+
 LOOP = f"""
 processes:
   web:
@@ -280,7 +291,7 @@ def test_many_changes_are_summed_up(sbx: Sbx) -> None:
     up.wait_for(r"web \| 1")
     sbx.project.joinpath("more").mkdir()
     for number in range(1200):
-        sbx.write("x", f"more/{number}")
+        (sbx.project / "more" / str(number)).touch()
     (sbx.project / "more").rename(sbx.project / "site" / "more")
     up.wait_for(r"web restarts \(run 2\): 1 200 files changed")
 
