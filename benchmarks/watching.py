@@ -61,7 +61,16 @@ def _commands(lab: Lab) -> Iterator[tuple[str, list[str | Path], str]]:
     if command := lab.peer("watchfiles"):
         yield "watchfiles", [command, "bash server.sh", "src"], "its own debounce taken off: 50 ms steps of 1600"
     if command := lab.peer("pm2"):
-        start = [command, "start", "server.sh", "--interpreter", "bash", "--watch", "src", "--no-daemon"]
+        start: list[str | Path] = [
+            command,
+            "start",
+            "server.sh",
+            "--interpreter",
+            "bash",
+            "--watch",
+            "src",
+            "--no-daemon",
+        ]
         yield "pm2 --watch", [*start, "--ignore-watch", "node_modules"], "its output is read from its log"
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Mapping
+from collections.abc import Coroutine, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any
 
@@ -75,10 +75,11 @@ class _Up:
         self._options = options
         self._wanted = wanted
         self._states: States | None = None
+        self._keyboard: Keys | None = None
         self._first = True
         """Whether nothing has been planned yet."""
         self._toggling: asyncio.Task[None] | None = None
-        self._conductor = Conductor(session, self._show, self._tell_held_up, self._tell_error)
+        self._conductor = Conductor(session, self._show, self._tell_held_up, self._tell_error, self._agree)
         self._live = Live(shell, session, self._conductor, self._scope, self._adopt, request.scale)
         self._changed = asyncio.Event()
         """Set when watching was switched on or off."""
@@ -133,7 +134,13 @@ class _Up:
             return nullcontext()
         if not self._request.watch and any(process.watch for process in self._wanted.values()):
             self._say("w watches files, h helps")
-        return Keys(self._press)
+        self._keyboard = Keys(self._press)
+        return self._keyboard
+
+    async def _agree(self, sandboxes: Sequence[str]) -> bool:
+        """Ask somebody who types a whole answer."""
+        with self._keyboard.set_aside() if self._keyboard is not None else nullcontext():
+            return await agree(sandboxes)
 
     def _press(self, key: str) -> None:
         match key:

@@ -10,7 +10,8 @@ import os
 import signal
 import sys
 import termios
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, Self
 
 Press = Callable[[str], None]
@@ -28,6 +29,7 @@ class Keys:
         self._press = press
         self._fd = fd
         self._before: list[Any] | None = None
+        self._aside = False
 
     def __enter__(self) -> Self:
         loop = asyncio.get_running_loop()
@@ -37,14 +39,27 @@ class Keys:
         return self
 
     def __exit__(self, *_: object) -> None:
-        loop = asyncio.get_running_loop()
-        loop.remove_signal_handler(signal.SIGCONT)
-        loop.remove_reader(self._fd)
+        asyncio.get_running_loop().remove_signal_handler(signal.SIGCONT)
+        self._end()
+
+    @contextmanager
+    def set_aside(self) -> Iterator[None]:
+        """While inside, the terminal is as it was: a question is asked on it."""
+        self._aside = True
+        self._end()
+        try:
+            yield
+        finally:
+            self._aside = False
+            self._begin()
+
+    def _end(self) -> None:
+        asyncio.get_running_loop().remove_reader(self._fd)
         if self._before is not None and self._in_foreground():
             self._set(self._before)
 
     def _begin(self) -> None:
-        if not self._in_foreground():
+        if self._aside or not self._in_foreground():
             return
         try:
             now = termios.tcgetattr(self._fd)

@@ -64,7 +64,7 @@ class Blame:
         self._output[instance] = (run, len(data) + (known[1] if known[0] == run else 0))
 
     def _hear(self, event: Event) -> None:
-        """A run has begun: if its files have changed in earlier ones, note in time what it, and others, have written."""
+        """A run has begun: if its files have changed in earlier ones, note in time what it and others have written."""
         if not isinstance(event, RunBegan):
             return
         patterns = [each for (instance, _), each in self._patterns.items() if instance == event.instance]

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 
 from sbxcompose.engine.events import Event, StepBegun, StepDone, StepFailed
 from sbxcompose.engine.execute import Result
-from sbxcompose.engine.road import Show, go
+from sbxcompose.engine.road import Agree, Show, go
 from sbxcompose.engine.session import Session
 from sbxcompose.errors import SbxError
 from sbxcompose.plan.names import Target
@@ -24,7 +24,8 @@ from sbxcompose.spec.project import Project
 class Conductor:
     """`run` it; ask it with `bring_up`, `renew` and `apply`.
 
-    `show` is given each plan before it is carried out, `done` what became of it, `failed` what made one impossible.
+    `show` is given each plan before it is carried out, `done` what became of it, `failed` what made one impossible;
+    `agree` is asked as `go` has it.
     """
 
     def __init__(
@@ -33,11 +34,13 @@ class Conductor:
         show: Show,
         done: Callable[[Result], None],
         failed: Callable[[SbxError], None],
+        agree: Agree | None = None,
     ) -> None:
         self._session = session
         self._show = show
         self._done = done
         self._failed = failed
+        self._agree = agree
         self._up: Options | None = None
         self._every: Options = Options()
         self._gone: tuple[frozenset[Target], Project] | None = None
@@ -153,7 +156,7 @@ class Conductor:
     async def _attempt(self, intent: Intent, options: Options) -> Result | None:
         """Plan and carry out; None if it was interrupted, and then what there is now is known."""
         self._interrupt.clear()
-        work = asyncio.ensure_future(go(self._session, intent, options, self._take))
+        work = asyncio.ensure_future(go(self._session, intent, options, self._take, self._agree))
         halt = asyncio.ensure_future(self._interrupt.wait())
         try:
             await asyncio.wait({work, halt}, return_when=asyncio.FIRST_COMPLETED)

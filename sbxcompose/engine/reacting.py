@@ -21,27 +21,21 @@ from sbxcompose.watch.gather import Gatherer, Seen
 from sbxcompose.watch.rules import Key, Reaction, Root, Watched, because, decide, merged, watched
 from sbxcompose.watch.watcher import POLL, Watcher
 
-Sync = Callable[[str, Sequence[str]], Awaitable[None]]
-"""Copies changed files (absolute paths of this machine) into a sandbox, by its name in the file."""
 Reload = Callable[[], Awaitable[None]]
 
 
 class Reacting:
-    """Say what to `watch`, and `run` it. `reload` is called when the project's file has changed; `sync` is None where
-    files are used in place.
-    """
+    """Say what to `watch`, and `run` it. `reload` is called when the project's file has changed."""
 
     def __init__(
         self,
         session: Session,
         conductor: Conductor,
         *,
-        sync: Sync | None = None,
         reload: Reload | None = None,
     ) -> None:
         self._session = session
         self._conductor = conductor
-        self._sync = sync
         self._reload = reload
         self._rules: tuple[Watched, ...] = ()
         self._spec: frozenset[str] = frozenset()
@@ -165,9 +159,12 @@ class Reacting:
     async def _prepare(self, reaction: Reaction) -> bool:
         """Whether a reaction's new run, or signals, may follow."""
         try:
-            if self._sync is not None:
-                await self._sync(reaction.process[0], reaction.paths)
-            elif reaction.sync and not self._in_place_said:
+            # What is restarted, signalled or built is to find the new files, too.
+            sandbox = reaction.process[0]
+            if sandbox not in self._session.links:
+                return True  # what is copied in before the first start is all there is
+            copied = await self._session.sync_changed(sandbox, reaction.paths)
+            if copied is None and reaction.sync and not self._in_place_said:
                 self._in_place_said = True
                 self._say(None, "`sync` has nothing to copy here: processes use the files in place")
             for command in reaction.run:

@@ -19,7 +19,6 @@ def seen(path: str, kind: Kind = Kind.CHANGED, root: Root = ROOT) -> list[Seen]:
 
 def test_a_batch_is_due_once_it_has_been_quiet() -> None:
     gatherer = Gatherer()
-    assert gatherer.due is None
     gatherer.add(seen("a"), 1.0)
     gatherer.add(seen("b"), 1.04)
     assert gatherer.due == 1.04 + 0.05
