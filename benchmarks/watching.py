@@ -59,7 +59,7 @@ def _commands(lab: Lab) -> Iterator[tuple[str, list[str | Path], str]]:
     if command := lab.peer("nodemon"):
         yield "nodemon", [command, "-q", "--watch", "src", "-e", "js", "--exec", "bash server.sh"], "no debounce"
     if command := lab.peer("watchfiles"):
-        yield "watchfiles", [command, "bash server.sh", "src"], "its own debounce taken off: 50 ms steps of 1600"
+        yield "watchfiles", [command, "bash server.sh", "src"], "50 ms steps of debounce, not taken off"
     if command := lab.peer("pm2"):
         start: list[str | Path] = [
             command,
