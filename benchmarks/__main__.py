@@ -21,6 +21,7 @@ NAMES = (
     "chain",
     "planning",
     "copying",
+    "watching",
 )
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from tests.support.home import Home, end_of
 
 ROOT = Path(__file__).resolve().parent.parent
-NPM = ("concurrently", "pm2", "nf")
+NPM = ("concurrently", "pm2", "nf", "nodemon")
 PACKAGES = {"nf": "foreman"}
 """Packages that are not named as the command they carry."""
 

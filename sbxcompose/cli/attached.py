@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from collections.abc import Coroutine, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from typing import TYPE_CHECKING, Any
 
 from sbxcompose.cli.agree import agree
 from sbxcompose.cli.context import Shell
+from sbxcompose.cli.keys import Keys, has_terminal
+from sbxcompose.cli.live import Live
 from sbxcompose.cli.running import Interrupts
 from sbxcompose.cli.view.announce import Announcement, Tone
 from sbxcompose.cli.view.held_up import held_up
 from sbxcompose.cli.view.stream import LogStyle, LogView
+from sbxcompose.engine.conductor import Conductor
 from sbxcompose.engine.execute import Result
 from sbxcompose.engine.road import go, kill
 from sbxcompose.engine.session import Session
-from sbxcompose.engine.states import States
+from sbxcompose.engine.states import States, instances_of
 from sbxcompose.errors import Interrupted, SbxError
 from sbxcompose.logs.write import ReaderGone
 from sbxcompose.plan.names import Target
@@ -70,12 +74,21 @@ class _Up:
         self._request = request
         self._options = options
         self._wanted = wanted
+        self._states: States | None = None
+        self._keyboard: Keys | None = None
+        self._first = True
+        """Whether nothing has been planned yet."""
+        self._toggling: asyncio.Task[None] | None = None
+        self._conductor = Conductor(session, self._show, self._tell_held_up, self._tell_error, self._agree)
+        self._live = Live(shell, session, self._conductor, self._scope, self._adopt, request.scale)
+        self._changed = asyncio.Event()
+        """Set when watching was switched on or off."""
 
     async def stay(self, interrupts: Interrupts) -> int:
         """Bring up, wait for the verdict, and stop what is left; the exit code."""
         try:
-            async with States(self._session, self._wanted, readiness=False) as states:
-                verdict = await interrupts.guard(self._until_verdict(states))
+            async with States(self._session, self._wanted, readiness=False) as self._states:
+                verdict = await interrupts.guard(self._until_verdict(self._states))
         except Interrupted:
             await self.stop(interrupts, "stopping; Ctrl-C again kills")
             self._view.finish()
@@ -83,21 +96,85 @@ class _Up:
         except SbxError:
             self._view.finish()
             raise
-        if any(self._live()):
+        if any(self._running()):
             await self.stop(interrupts, "stopping the others")
         self._view.finish()
         self._tell_verdict(verdict)
         return verdict.exit_code
 
     async def _until_verdict(self, states: States) -> Success | Failed | TimedOut:
+        """Carry out what is wanted, now and as it changes, until the verdict, or as long as files are watched."""
+        conducting = asyncio.create_task(self._conductor.run())
+        try:
+            with self._keys():
+                if self._request.watch:
+                    await self._live.on()  # first, so that no change is missed once something runs
+                self._conductor.bring_up(self._options)
+                return await self._judge(states, conducting)
+        finally:
+            await self._live.off()
+            conducting.cancel()
+            await asyncio.gather(conducting, return_exceptions=True)
 
-        def show(plan: Plan) -> None:
-            states.expect(plan)
-            self._show(plan)
+    async def _judge(self, states: States, conducting: asyncio.Task[None]) -> Success | Failed | TimedOut:
+        while True:
+            await _first(conducting, self._conductor.idle())
+            verdict = await states.verdict(self._request.judge(self._project, attached=True), None)
+            if self._conductor.is_busy:
+                continue
+            if not self._live.watching or self._request.ends_itself:
+                return verdict
+            self._say("all have ended; a change starts them again")
+            self._changed.clear()
+            await _first(conducting, self._conductor.busy(), self._changed.wait())
 
-        result = await go(self._session, Intent.UP, self._options, show, agree)
-        self._tell_held_up(result)
-        return await states.verdict(self._request.judge(self._project, attached=True), None)
+    def _keys(self) -> AbstractContextManager[object]:
+        """Keys that switch, where somebody can press them."""
+        if self._request.as_json or not has_terminal():
+            return nullcontext()
+        if not self._request.watch and any(process.watch for process in self._wanted.values()):
+            self._say("w watches files, h helps")
+        self._keyboard = Keys(self._press)
+        return self._keyboard
+
+    async def _agree(self, sandboxes: Sequence[str]) -> bool:
+        """Ask somebody who types a whole answer."""
+        with self._keyboard.set_aside() if self._keyboard is not None else nullcontext():
+            return await agree(sandboxes)
+
+    def _press(self, key: str) -> None:
+        match key:
+            case "w":
+                self._toggling = asyncio.create_task(self._toggle())
+            case "h" | "?":
+                state = "on" if self._live.watching else "off"
+                self._say(f"w: watch files (now {state}), h: this, Ctrl-C: stop everything, twice: kill it")
+            case "\n" | "\r":
+                self._view.blank()
+
+    async def _toggle(self) -> None:
+        await self._live.toggle()
+        self._changed.set()
+
+    def _scope(self, project: Project) -> tuple[Options, tuple[tuple[str, str], ...]]:
+        from sbxcompose.cli.bring_up import in_scope
+
+        options = self._request.options(project)
+        self._request.judge(project, attached=True)
+        return options, tuple((each.sandbox, each.name) for each in in_scope(project, options))
+
+    def _adopt(self, project: Project, options: Options) -> None:
+        """Another reading of the file, before it is carried out."""
+        from sbxcompose.cli.bring_up import in_scope
+
+        self._project, self._options = project, options
+        self._wanted = instances_of(in_scope(project, options))
+        self._view.adopt(project, self._wanted)
+        if self._states is not None:
+            self._states.adopt(self._wanted, self._request.judge(project, attached=True))
+
+    def _tell_error(self, error: SbxError) -> None:
+        self._view.say(Announcement(None, "; ".join(filter(None, [error.message, error.hint])), Tone.BAD))
 
     async def stop(self, interrupts: Interrupts, why: str) -> None:
         """Stop what is up in reverse order; an interrupt meanwhile kills it."""
@@ -120,8 +197,11 @@ class _Up:
     def _show(self, plan: Plan) -> None:
         from sbxcompose.cli.bring_up import say_notes
 
+        if self._states is not None:
+            self._states.expect(plan)
         say_notes(self._shell, plan)
-        if plan.empty:
+        first, self._first = self._first, False
+        if plan.empty and first:
             self._say("everything runs already; showing output, Ctrl-C stops it")
 
     def _tell_held_up(self, result: Result) -> None:
@@ -139,7 +219,7 @@ class _Up:
     def _say(self, text: str) -> None:
         self._view.say(Announcement(None, text))
 
-    def _live(self) -> list[Instance]:
+    def _running(self) -> list[Instance]:
         return [
             each
             for each in self._wanted
@@ -147,3 +227,16 @@ class _Up:
             and (row := link.row(each)) is not None
             and row.live
         ]
+
+
+async def _first(task: asyncio.Task[None], *others: Coroutine[Any, Any, object]) -> None:
+    """Wait for one of `others`. Raises what ends `task` before that."""
+    waiting = [asyncio.ensure_future(each) for each in others]
+    try:
+        await asyncio.wait({task, *waiting}, return_when=asyncio.FIRST_COMPLETED)
+        if task.done():
+            task.result()
+    finally:
+        for each in waiting:
+            each.cancel()
+        await asyncio.gather(*waiting, return_exceptions=True)

@@ -35,6 +35,7 @@ class UpRequest(Struct, frozen=True, kw_only=True):
     remove_orphans: bool = False
     recreate_sandboxes: bool = False
     grace: float | None = None
+    watch: bool = False
     detach: bool = False
     wait: bool = False
     wait_timeout: float | None = None
@@ -45,10 +46,20 @@ class UpRequest(Struct, frozen=True, kw_only=True):
     raw: bool = False
     as_json: bool = False
 
+    @property
+    def ends_itself(self) -> bool:
+        """Whether the end of a process ends it all, also while files are watched."""
+        return self.abort_on_exit or self.exit_code_from is not None
+
     def check(self) -> None:
         """Raises `UsageError` for options that contradict each other."""
         if self.wait_timeout is not None and not self.wait:
             raise UsageError("`--wait-timeout` goes with `--wait`")
+        if self.watch and (self.detach or self.wait):
+            raise UsageError(
+                "`--watch` stays and watches, so it does not go with `-d` or `--wait`",
+                hint="`sbxcompose watch` watches what was started with `-d`",
+            )
         attached_only = self.abort_on_exit or self.exit_code_from is not None
         if attached_only and (self.detach or self.wait):
             word = "--abort-on-exit" if self.abort_on_exit else "--exit-code-from"

@@ -35,8 +35,11 @@ class Shell:
         self.out = style_of(sys.stdout)
         self.err = style_of(sys.stderr)
 
-    def project(self, scale: Mapping[str, int] | None = None) -> Project:
-        """The project that the options and the working directory lead to. Raises `SpecError`."""
+    def project(self, scale: Mapping[str, int] | None = None, looked_at: set[str] | None = None) -> Project:
+        """The project that the options and the working directory lead to. Raises `SpecError`.
+
+        `looked_at` is told the files that it comes from, as `open_project` has it.
+        """
         from sbxcompose.spec.open import open_project
         from sbxcompose.spec.request import LoadRequest
 
@@ -52,7 +55,8 @@ class Shell:
                 environ=os.environ,
                 scale=dict(scale or {}),
                 stdin=lambda: sys.stdin.buffer.read() if sys.stdin is not None else b"",
-            )
+            ),
+            looked_at,
         )
 
     def say(self, text: str) -> None:

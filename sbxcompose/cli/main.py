@@ -24,6 +24,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "start": ("Start", "Start processes that are not running"),
     "stop": ("Start", "Stop processes"),
     "restart": ("Start", "Give processes a new run"),
+    "watch": ("Start", "Restart processes when their files change"),
     "kill": ("Start", "Send a signal to processes"),
     "pause": ("Start", "Suspend sandboxes: what runs in them stands still"),
     "unpause": ("Start", "Resume suspended sandboxes"),

@@ -93,6 +93,14 @@ class CopyDone(Struct, frozen=True):
     seconds: float
 
 
+class Told(Struct, frozen=True):
+    """What watching has to say: what it does and why, of one instance or of all; `bad` is what somebody has to mend."""
+
+    instance: Instance | None
+    text: str
+    bad: bool = False
+
+
 Event = (
     StepBegun
     | StepDone
@@ -105,6 +113,7 @@ Event = (
     | Reconnecting
     | CopyProgress
     | CopyDone
+    | Told
 )
 Tell = Callable[[Event], None]
 

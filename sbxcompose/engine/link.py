@@ -72,6 +72,10 @@ class Link:
         """What is known of the sandbox now."""
         return observed_sandbox(self.name, self.info, self._rows.values())
 
+    def instances(self) -> tuple[Instance, ...]:
+        """Everything of ours that has rows."""
+        return tuple(self._ours)
+
     def rows(self, instance: Instance) -> tuple[Row, ...]:
         """The rows of one instance, the newest last."""
         found = self._ours.get(instance, {}).values()

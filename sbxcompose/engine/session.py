@@ -90,6 +90,10 @@ class Session:
         for tell in tuple(self._listeners):
             tell(event)
 
+    def tell(self, event: Event) -> None:
+        """Tell everybody who listens."""
+        self._tell(event)
+
     def listen(self, tell: Tell) -> None:
         """Tell `tell`, too."""
         self._listeners.append(tell)
@@ -104,6 +108,11 @@ class Session:
     def on_link(self, call: Callable[[Link], None]) -> None:
         """Have `call` called with each sandbox's link before it is opened."""
         self._on_link.append(call)
+
+    def adopt(self, project: Project) -> None:
+        """Go on with another reading of the same project's file; what runs is not touched by that."""
+        self.project = project
+        self._sandboxes = {each.name: each for each in project.sandboxes}
 
     async def observe(self) -> Observed:
         """Look at all sandboxes of the project, and go on watching those that exist."""

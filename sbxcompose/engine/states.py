@@ -44,6 +44,7 @@ class States:
         self._errors: dict[Instance, str] = {}
         self._to_start: set[Instance] = set()
         self._planned = asyncio.Event()
+        self._judge: Judge
         self._tasks: list[asyncio.Task[None]] = []
 
     async def __aenter__(self) -> Self:
@@ -60,7 +61,14 @@ class States:
     def expect(self, plan: Plan) -> None:
         """Take note of what is to be started: until then, what an instance was before says nothing."""
         self._to_start = {step.action.instance for step in plan if isinstance(step.action, Start)}
+        for instance in self._to_start:
+            self._errors.pop(instance, None)
         self._planned.set()
+
+    def adopt(self, wanted: Mapping[Instance, Process], judge: Judge) -> None:
+        """Count other instances from now on, and have somebody else judge them."""
+        self._wanted = wanted
+        self._judge = judge
 
     def _hear(self, event: Event) -> None:
         match event:
@@ -80,13 +88,14 @@ class States:
         """Wait for the verdict, from the moment there is a plan; `deadline` is in seconds since 1970."""
         from sbxcompose.plan.verdict import Pending
 
+        self._judge = judge
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_left(deadline)):
                 await self._planned.wait()
         while True:
             self._session.changed.clear()
             self._session.check()
-            verdict = judge.verdict(self.now(), time.time(), deadline)
+            verdict = self._judge.verdict(self.now(), time.time(), deadline)
             if not isinstance(verdict, Pending):
                 return verdict
             with contextlib.suppress(TimeoutError):

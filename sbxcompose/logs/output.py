@@ -43,6 +43,10 @@ class LogOutput:
         self._sanitizers: dict[Source, Sanitizer] = {}
         self._last_ms: dict[Source, int] = {}
 
+    def mask_with(self, masker: Masker) -> None:
+        """Hide other secrets from now on."""
+        self._masker = masker
+
     def feed(self, source: Source, data: bytes | memoryview, time_ms: int) -> None:
         """Show the lines that these bytes complete. Raises `ReaderGone`."""
         if self._clean:

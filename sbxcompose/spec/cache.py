@@ -54,8 +54,11 @@ _LARGE = frozenset((_project.Process, _project.Sandbox, _project.Project))
 """Too large to look for equal ones."""
 
 
-def recall(request: LoadRequest) -> Project | None:
-    """The project as it was loaded before, if nothing that it was made from has changed."""
+def recall(request: LoadRequest, looked_at: set[str] | None = None) -> Project | None:
+    """The project as it was loaded before, if nothing that it was made from has changed.
+
+    `looked_at`, if given, then gets the paths of the files that it was made from.
+    """
     directory = cache_directory(request.environ)
     if directory is None:
         return None
@@ -69,6 +72,8 @@ def recall(request: LoadRequest) -> Project | None:
         return None
     if any(read_content(path) != content for path, content in files.items()):
         return None
+    if looked_at is not None:
+        looked_at.update(files)
     unpacked = _Unpacker().unpack(project)
     return unpacked if isinstance(unpacked, Project) else None
 

@@ -215,7 +215,12 @@ class WatchModel(Strict):
     )
     ignore: tuple[str, ...] = Field((), description="Patterns, as in `.gitignore`, of paths that do not count.")
     signal: Signal | None = Field(None, description="The signal for the action `signal`.")
-    run: Command | None = Field(None, description="The command, run in the sandbox, for the action `run`.")
+    run: Command | None = Field(
+        None, description="The command for the action `run`, run in the sandbox; then the process is restarted."
+    )
+    debounce: Duration = _after(
+        "50ms", "How long it must have been quiet before a change counts: one save, one restart."
+    )
 
     @model_validator(mode="after")
     def _complete(self) -> Self:

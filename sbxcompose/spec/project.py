@@ -85,14 +85,22 @@ class Stop(Struct, frozen=True):
     grace: float = 10.0
 
 
+DEBOUNCE = 0.05
+
+
 class WatchRule(Struct, frozen=True):
-    """Paths whose change restarts (or otherwise tells) the process. Kept for `watch`."""
+    """Paths whose change restarts (or otherwise tells) the process.
+
+    `path` is absolute or relative to the project directory; `ignore` are patterns as in `.gitignore`, relative to it;
+    a change counts after `debounce` seconds without another.
+    """
 
     path: str
     action: str = "restart"
     ignore: tuple[str, ...] = ()
     signal: int | None = None
     run: tuple[str, ...] = ()
+    debounce: float = DEBOUNCE
 
 
 class Process(Struct, frozen=True):

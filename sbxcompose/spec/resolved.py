@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from sbxcompose.spec.project import (
+    DEBOUNCE,
     Dependency,
     HealthCheck,
     Process,
@@ -191,4 +192,11 @@ def _stop(stop: Stop) -> dict[str, Any]:
 
 
 def _watch(rule: WatchRule) -> dict[str, Any]:
-    return _given(path=rule.path, action=rule.action, ignore=list(rule.ignore), signal=rule.signal, run=list(rule.run))
+    return _given(
+        path=rule.path,
+        action=rule.action,
+        ignore=list(rule.ignore),
+        signal=rule.signal,
+        run=list(rule.run),
+        debounce=None if rule.debounce == DEBOUNCE else format_duration(rule.debounce),
+    )

@@ -66,3 +66,24 @@ def test_the_procfile_example_reads_its_env_and_gives_each_process_a_port(sbx: S
     config = sbx.run("config").stdout
     assert "hello from .env" in config
     assert "5100" in config
+
+
+def test_the_hot_reload_example_shows_what_was_saved(sbx: Sbx) -> None:
+    take(sbx, "hot-reload", PORT=free_port())
+
+    def page() -> str:
+        with urllib.request.urlopen(f"http://127.0.0.1:{sbx.env['PORT']}/", timeout=10) as answer:
+            text: str = answer.read().decode()
+        return text
+
+    up = sbx.start("up", "--watch")
+    up.wait_for("Hello from the first version: http")
+    sbx.write('GREETING = "Hello again"\n', "greeting.py")
+    up.wait_for("Hello again: http")
+    sbx.run("wait", "web")
+    assert "<h1>Hello again</h1>" in page()
+    sbx.write("h1 { color: crimson; }\n", "site/style.css")
+    up.wait_for("built data/page.html", count=2)
+    up.wait_for("Hello again: http", count=2)
+    sbx.run("wait", "web")
+    assert "crimson" in page()

@@ -23,7 +23,7 @@ from typing import Any, Self
 from tests.support.home import Home
 
 COMMAND = Path(sys.executable).parent / "sbxcompose"
-LIMIT = 30.0
+LIMIT = 8.0
 """Seconds that one command, or one wait for a line of it, may take."""
 
 

@@ -24,6 +24,9 @@ from sbxcompose.cli.options import DurationType, names_argument, scale_of, timeo
 )
 @click.option("--abort-on-exit", "--abort-on-container-exit", is_flag=True, help="Stop everything once a process ends.")
 @click.option("--exit-code-from", metavar="PROCESS", help="Once this one ends, stop everything and exit with its code.")
+@click.option(
+    "-w", "--watch", is_flag=True, help="Restart (or what `watch` says) when files change; apply a changed file."
+)
 @click.option("--timestamps", is_flag=True, help="Show when each line came.")
 @click.option("--no-log-prefix", is_flag=True, help="Show lines without the name of their process.")
 @click.option("--raw", is_flag=True, help="Let terminal control sequences through as they are.")

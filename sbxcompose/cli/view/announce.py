@@ -90,6 +90,8 @@ def _announce(event: events.Event) -> Announcement | None:
             return Announcement(None, copied_words(sandbox, copied, seconds)) if copied else None
         case events.Reconnecting(sandbox, reason):
             return Announcement(None, f"sandbox {sandbox}: {reason}; connecting again")
+        case events.Told(instance, text, bad):
+            return Announcement(instance, text, Tone.BAD if bad else Tone.PLAIN)
         case _:
             return None
 

@@ -42,6 +42,12 @@ class Reporter:
         self._masker = Masker(secret_values(project))
         self._progress = ProgressLine()
 
+    def adopt(self, project: Project) -> None:
+        """Go on with another reading of the project's file."""
+        self._project = project
+        self._names = Names(project)
+        self._masker = Masker(secret_values(project))
+
     def tell(self, event: Event) -> None:
         """One line, if the event is worth one."""
         if isinstance(event, CopyProgress):

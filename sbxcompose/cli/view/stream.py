@@ -52,10 +52,11 @@ class LogView:
         self._muted = False
         self._announcer = Announcer()
         self._sources: dict[tuple[Instance, int, int], Source] = {}
-        self._masker = Masker(secret_values(project))
         self.sink = FdSink(sys.stdout.fileno())
         clean = not style.raw and (sys.stdout.isatty() or shell.out.enabled)
-        self._log = LogOutput(self._renderer(shell, project, style), self.sink, clean=clean, masker=self._masker)
+        self._log = LogOutput(
+            self._renderer(shell, project, style), self.sink, clean=clean, masker=Masker(secret_values(project))
+        )
         self.heard: Callable[[events.Event], None] = lambda event: None
         """What else wants to hear of events."""
 
@@ -76,6 +77,13 @@ class LogView:
             if not process.name.startswith("@")
             for instance in (Instance(process.sandbox, process.name, each + 1) for each in range(process.replicas))
         }
+
+    def adopt(self, project: Project, shown: Collection[Instance]) -> None:
+        """Show another reading of the project's file; what is new gets a name and a prefix."""
+        self._names = Names(project)
+        if self._shown is not None:
+            self._shown = frozenset(shown) | self._shown
+        self._log.mask_with(Masker(secret_values(project)))
 
     def output(self, instance: Instance, stream: int, run: int, time_ms: int, data: bytes) -> None:
         """Take a chunk of output. Raises `ReaderGone`."""
@@ -104,6 +112,11 @@ class LogView:
         name = self._names.instance(said.instance)
         text = f"{name} {said.text.removeprefix(name + ' ')}"
         self._log.announce(text, now, self._source(said.instance, 1, 0), error=said.tone is Tone.BAD)
+
+    def blank(self) -> None:
+        """An empty line: somebody has pressed Enter, as people do to see what is new."""
+        if not self._muted:
+            self.sink.write([b"\n"])
 
     async def pace(self) -> None:
         """Wait for a reader that has fallen behind, so that what it has not read stays in the log's files."""

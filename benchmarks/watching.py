@@ -1,0 +1,88 @@
+"""From a saved file to the first moment of the new run, with few and with many files watched."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from statistics import median
+
+from benchmarks.figures import OURS, Figure
+from benchmarks.lab import Bench, Lab
+from benchmarks.measure import running, until_printed
+
+TITLE = "watching"
+SAVES = 12
+DEBOUNCE = 0.05
+QUIET = 0.3
+"""Seconds between a run's start and the next save: a person is no faster, and every tool has settled by then."""
+SERVER = 'echo "began $EPOCHREALTIME"; exec sleep 1000\n'
+"""bash knows the time without starting a program."""
+
+
+def _tree(top: Path, files: int) -> None:
+    """`files` small files, twenty in a folder, and a folder that nobody should look into."""
+    for number in range(files // 20):
+        folder = top / f"d{number // 50}" / f"e{number}"
+        folder.mkdir(parents=True)
+        for each in range(20):
+            (folder / f"f{each}.js").write_text("x")
+    heavy = top / "node_modules" / "x"
+    heavy.mkdir(parents=True)
+    for each in range(200):
+        (heavy / f"{each}.js").write_text("x")
+
+
+def _latency(bench: Bench, command: Sequence[str | Path], saved: Path) -> float:
+    """Milliseconds from a rename over `saved` to the next run's first word; the middle of `SAVES`."""
+    taken = []
+    with running(command, bench.directory, bench.env) as process:
+        until_printed(process, rb"began", 1)
+        time.sleep(2.0)  # until all of it is watched: not every tool says when
+        for number in range(SAVES):
+            new = saved.with_name("saved.tmp~")
+            new.write_text(f"// {number}\n")
+            at = time.time()
+            new.rename(saved)
+            until_printed(process, rb"began", 1)
+            moments = [float(each) for each in re.findall(r"began ([\d.]+)", (bench.directory / "moments").read_text())]
+            taken.append(moments[-1] - at)
+            time.sleep(QUIET)
+    return 1000 * median(taken)
+
+
+def _commands(lab: Lab) -> Iterator[tuple[str, list[str | Path], str]]:
+    """Everybody who can be had, what starts them, and what to know of them."""
+    yield OURS, [lab.ours, "up", "--watch"], f"after {1000 * DEBOUNCE:g} ms of debounce"
+    if command := lab.peer("nodemon"):
+        yield "nodemon", [command, "-q", "--watch", "src", "-e", "js", "--exec", "bash server.sh"], "no debounce"
+    if command := lab.peer("watchfiles"):
+        yield "watchfiles", [command, "bash server.sh", "src"], "50 ms steps of debounce, not taken off"
+
+
+def run(lab: Lab) -> Iterator[Figure]:
+    for files in (20, 20_000):
+        with lab.bench() as bench:
+            source = bench.directory / "src"
+            _tree(source, files)
+            bench.write("server.sh", SERVER.replace('";', '" | tee -a moments;', 1))
+            process = {"command": ["bash", "server.sh"], "watch": ["src"]}
+            bench.write("sbxcompose.yaml", json.dumps({"processes": {"server": process}}))
+            what = f"saved file to new run, {files} files watched"
+            for who, command, note in _commands(lab):
+                (bench.directory / "moments").unlink(missing_ok=True)
+                try:
+                    taken = _latency(bench, command, source / "d0" / "e0" / "f0.js")
+                except Exception as error:  # a peer that cannot do it is no reason to measure no other
+                    yield Figure(what, who, None, "ms", str(error)[:60])
+                    continue
+                yield Figure(what, who, taken - (1000 * DEBOUNCE if who == OURS else 0), "ms", note)
+            yield Figure(
+                what,
+                "pm2 --watch",
+                None,
+                "ms",
+                "not measured: no second line within a minute, cause not found",
+            )
