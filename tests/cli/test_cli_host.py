@@ -101,6 +101,7 @@ def exports(text: str) -> dict[str, str]:
 
 def test_serve_prints_what_the_vendors_clients_need_and_status_again_when_asked(sbx_alone: Sbx) -> None:
     with sbx_alone.start("host", "serve", "--port", "0", "--key", "it's-$ecret") as serve:
+        serve.wait_for("for the SDKs")
         serve.wait_for("SANDBOX_PROXY_URL=.*\n")
         variables = exports(serve.out.text)
         url = re.findall(r"http://127\.0\.0\.1:\d+", serve.err.text)[-1]
