@@ -134,6 +134,14 @@ class ProcessFailed(SbxError):
     exit_code = 1
 
 
+class NotStarted(SbxError):
+    """A command that was to be run in the foreground could not be started; exit codes as shells have them."""
+
+    def __init__(self, message: str, *, found: bool) -> None:
+        super().__init__(message)
+        self.exit_code = 126 if found else 127
+
+
 class DeadlinePassed(SbxError):
     """A deadline that the user set has passed."""
 

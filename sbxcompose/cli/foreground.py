@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Protocol
 
 from msgspec.structs import replace
@@ -18,8 +19,9 @@ from sbxcompose.cli.running import Interrupts, run_command
 from sbxcompose.cli.view.asleep import not_running
 from sbxcompose.engine.events import Tell, nobody
 from sbxcompose.engine.one_off import Ended, OneOff, WriteOut, read_fd
+from sbxcompose.engine.ready import own_words
 from sbxcompose.engine.session import Session
-from sbxcompose.errors import UsageError
+from sbxcompose.errors import NotStarted, Refused, UsageError
 from sbxcompose.plan.observed import Instance
 from sbxcompose.spec.project import Project
 
@@ -52,9 +54,23 @@ def run_in_foreground(
             if link is None:
                 raise not_running(session.observed().sandbox(sandbox))
             request, base = requested(session)
-            return await _run(shell, link.client, _adapted(request, how), base, how, interrupts)
+            with _not_started():
+                return await _run(shell, link.client, _adapted(request, how), base, how, interrupts)
 
     return run_command(main)
+
+
+@contextmanager
+def _not_started() -> Iterator[None]:
+    """A command that could not be started, as shells tell it: 127 if there is none of that name, else 126."""
+    try:
+        yield
+    except Refused as error:
+        if error.status != 500 or error.code not in (None, "SPAWN_FAILED"):
+            raise
+        words = own_words(error.message)
+        missing = any(each in words.lower() for each in ("not found", "no such file"))
+        raise NotStarted(words, found=not missing) from error
 
 
 async def _run(

@@ -105,6 +105,11 @@ class Foreground(Struct, frozen=True):
         return os.isatty(0) and os.isatty(1) if self.tty is None else self.tty
 
 
+def without_separator(arguments: tuple[str, ...]) -> tuple[str, ...]:
+    """The command of `exec web -- ls`: a `--` behind the name is a habit from other tools, and means nothing."""
+    return arguments[1:] if arguments[:1] == ("--",) else arguments
+
+
 detach_option = click.option("-d", "--detach", is_flag=True, help="Do not wait; print the PID.")
 
 

@@ -56,6 +56,22 @@ def test_options_of_the_command_are_the_commands(sbx: Sbx) -> None:
     assert sbx.run("exec", "web", "echo", "+", "-e", "--help", "-w").stdout == "+ -e --help -w\n"
 
 
+def test_a_separator_behind_the_name_means_nothing(sbx: Sbx) -> None:
+    web(sbx)
+    assert sbx.run("exec", "web", "--", "echo", "--", "-e").stdout == "-- -e\n"
+    assert sbx.run("run", "web", "--", "echo", "once").stdout == "once\n"
+    assert "exec web COMMAND" in refused(sbx, "exec", "web", "--")
+
+
+def test_what_cannot_be_started_ends_as_in_a_shell(sbx: Sbx) -> None:
+    web(sbx)
+    (sbx.project / "sub" / "plain").write_text("not a program")
+    for flags in ((), ("-t",)):
+        assert "command not found: no-such" in refused(sbx, "exec", *flags, "web", "no-such", code=127)
+        assert "not executable" in refused(sbx, "exec", *flags, "web", "./plain", code=126)
+    assert "no such directory" in refused(sbx, "run", "-w", "gone", "web", "true", code=126)
+
+
 def test_exec_works_beside_a_process_that_does_not_run(sbx: Sbx) -> None:
     web(sbx)
     sbx.run("stop", "web")
@@ -110,7 +126,7 @@ def test_exec_into_what_does_not_exist(sbx: Sbx) -> None:
     assert "COMMAND" in refused(sbx, "exec", "web")
     (sbx.project / "sub").mkdir()
     sbx.run("up", "-d")
-    assert "no-such-command" in refused(sbx, "exec", "web", "no-such-command", code=3)
+    assert "no-such-command" in refused(sbx, "exec", "web", "no-such-command", code=127)
 
 
 def test_run_brings_up_what_is_needed_and_runs_the_process_once(sbx: Sbx) -> None:

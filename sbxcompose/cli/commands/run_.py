@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from sbxcompose.cli.context import Shell
-from sbxcompose.cli.options import Foreground, detach_option, foreground_options, no_deps_option
+from sbxcompose.cli.options import Foreground, detach_option, foreground_options, no_deps_option, without_separator
 
 
 @click.command("run", context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
@@ -53,5 +53,5 @@ def command(
             await reporter.show_failures(session, result)
             raise ProcessFailed(f"{name} was not run: what it needs did not come up")
 
-    requested = beside(project, instance, arguments or process.command)
+    requested = beside(project, instance, without_separator(arguments) or process.command)
     return run_in_foreground(shell, project, instance.sandbox, requested, how, prepare, reporter.tell)
