@@ -96,5 +96,13 @@ def file_systems_of(model: SandboxModel) -> tuple[FileSystem, ...]:
 def files_of(model: SandboxModel) -> tuple[Files, ...]:
     """What is copied in; into a workspace of its own the whole project, unless the file says otherwise."""
     if not model.files and model.workspace == COPY:
-        return (Files("."),)
-    return tuple(Files(each.from_, each.to, each.ignore) for each in model.files)
+        return (Files(".", "."),)
+    return tuple(Files(each.from_, each.to or place_of(each.from_), each.ignore) for each in model.files)
+
+
+def place_of(path: str) -> str:
+    """Where a path goes that says nothing of it: to the same place; from outside of the project, under its own name."""
+    plain = posixpath.normpath(path)
+    if plain.startswith("/") or plain.split("/")[0] == "..":
+        return posixpath.basename(plain).removeprefix("..") or "."
+    return plain

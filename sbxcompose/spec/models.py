@@ -79,10 +79,11 @@ class FilesModel(Strict):
     """
 
     from_: NonEmpty = Field(alias="from", description="A file or a folder, relative to the project directory.")
-    to: Annotated[NonEmpty, AfterValidator(_inside)] = Field(
-        ".",
-        description="Where it goes, relative to the workspace. What is in a folder goes into that folder, a file gets "
-        "that name; with `.` it keeps its own.",
+    to: Annotated[NonEmpty, AfterValidator(_inside)] | None = Field(
+        None,
+        description="Where it goes, relative to the workspace; without it, to the same place as in the project (from "
+        "outside of the project: under its own name). What is in a folder goes into that folder, a file gets that "
+        "name; with `.` it keeps its own.",
     )
     ignore: tuple[str, ...] = Field(
         (),

@@ -175,7 +175,7 @@ class Files(Struct, frozen=True):
     """What is copied into a sandbox; `from_` is relative to the project directory, `to` to the workspace."""
 
     from_: str
-    to: str = "."
+    to: str
     ignore: tuple[str, ...] = ()
 
 

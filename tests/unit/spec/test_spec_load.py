@@ -5,6 +5,7 @@ import errno
 import pytest
 
 from sbxcompose.errors import InvalidSpec, SpecNotFound, UnknownName, UsageError
+from sbxcompose.spec.build import place_of
 from sbxcompose.spec.project import (
     Condition,
     Dependency,
@@ -95,7 +96,7 @@ def test_cloud_keys() -> None:
     assert (app.full_name, app.snapshot, app.timeout) == ("my-app", "s1", 600)
     assert app.network == Network(False, ("10.0.0.0/8",))
     assert app.file_systems == (FileSystem("fs1", "/data", True),)
-    assert app.files == (Files("src"),)
+    assert app.files == (Files("src", "src"),)
 
 
 def test_processes_at_the_top_are_those_of_main() -> None:
@@ -431,3 +432,19 @@ def test_a_thousand_processes_in_a_row_and_in_a_circle() -> None:
     circle[0] = "  p0: {command: run, depends_on: [p999]}"
     (mistake,) = mistakes("processes:\n" + "\n".join(circle))
     assert mistake.startswith("2:34: these wait for each other: p0 -> p999 -> p998 -> p997 -> p996 -> p995 -> … ->")
+
+
+@pytest.mark.parametrize(
+    "path,place",
+    [
+        ("src", "src"),
+        ("./a/b/", "a/b"),
+        (".", "."),
+        ("../shared", "shared"),
+        ("/etc/ssl", "ssl"),
+        ("..", "."),
+        ("/", "."),
+    ],
+)
+def test_what_is_copied_goes_to_its_own_place_unless_told_otherwise(path: str, place: str) -> None:
+    assert place_of(path) == place
