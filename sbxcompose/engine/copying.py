@@ -15,6 +15,7 @@ from msgspec import Struct
 from sbxcompose.api.models import SandboxInfo
 from sbxcompose.api.sandbox import SandboxClient
 from sbxcompose.engine.events import CopyDone, CopyProgress, Tell
+from sbxcompose.errors import SbxError
 from sbxcompose.plan.copies import ToCopy
 from sbxcompose.spec.project import Project, Sandbox
 
@@ -86,7 +87,7 @@ class Copies:
 
 
 class _Nothing:
-    """A sandbox that does not exist yet; see `files.remote.Remote`."""
+    """A sandbox that does not exist yet: nothing is there; see `files.remote.Remote`."""
 
     async def read(self, path: str) -> bytes | None:
         return None
@@ -95,10 +96,10 @@ class _Nothing:
         return False
 
     async def write(self, path: str, contents: object) -> None:
-        raise NotImplementedError
+        raise SbxError(f"{path} cannot be written: the sandbox does not exist yet")
 
     async def run(self, arguments: tuple[str, ...]) -> Ran:
-        raise NotImplementedError
+        raise SbxError(f"{arguments[0]} cannot be run: the sandbox does not exist yet")
 
 
 def _to_copy(looked: Looked) -> ToCopy:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections import Counter, deque
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -29,15 +28,11 @@ from sbxcompose.host.network import Namespace
 from sbxcompose.host.output import LogStore
 from sbxcompose.host.problems import Problem, from_os
 from sbxcompose.host.records import Records
+from sbxcompose.host.retention import Ended
 from sbxcompose.host.source import Changes
 from sbxcompose.host.state import Record, Running, Starting
 from sbxcompose.host.supervisor import Process
 from sbxcompose.host.terminals import Terminals
-
-KEPT_UNNAMED = 50
-"""Ended rows without a name that a sandbox keeps; older ones go, with their output."""
-KEPT_PER_LOG = 10
-"""Ended named rows that are kept of those that share a log: former configurations of one process."""
 
 Told = Callable[[int, "Process | Problem"], None]
 
@@ -68,10 +63,9 @@ class Processes:
         self._names: dict[str, Process] = {}
         self._units: dict[str, Process] = {}
         self._former: dict[int, Process] = {}
-        self._ended: dict[str | None, deque[Process]] = {}
+        self._ended = Ended(self._drop)
         self._last_handle = 0
         self._pid_of: dict[int, int] = {}
-        self._held: Counter[int] = Counter()
         self._news = News()
         self._closed = False
         self.paused = False
@@ -268,7 +262,9 @@ class Processes:
         self._news.tell()
         self.changes.row_changed(*before, process.handle)
         if not process.live:
-            self._came_to_rest(process)
+            self._ended.add(process)
+            self._ended.prune(process)
+            self.idle()
 
     def _address_by_pid(self, process: Process) -> None:
         """A row is addressed by its current PID only, and a PID that the system has given again by the latest run."""
@@ -289,45 +285,18 @@ class Processes:
 
     def hold(self, process: Process) -> None:
         """See `home.Home`."""
-        self._held[process.record.id] += 1
+        self._ended.hold(process)
 
     def let_go(self, process: Process) -> None:
         """See `home.Home`."""
-        self._held -= Counter([process.record.id])
-        self._prune(self._kind(process))
-
-    def _kind(self, process: Process) -> str | None:
-        return process.record.log if process.request.name is not None else None
-
-    def _came_to_rest(self, process: Process) -> None:
-        kind = self._kind(process)
-        ended = self._ended.setdefault(kind, deque())
-        if process in ended:
-            ended.remove(process)
-        ended.append(process)
-        self._prune(kind)
-        self.idle()
-
-    def _prune(self, kind: str | None) -> None:
-        ended = self._ended.get(kind, deque())
-        surplus = len(ended) - (KEPT_UNNAMED if kind is None else KEPT_PER_LOG)
-        for process in list(ended) if surplus > 0 else ():
-            if process.live:
-                ended.remove(process)
-                surplus -= 1
-            elif surplus > 0 and process.record.id not in self._held:
-                ended.remove(process)
-                surplus -= 1
-                self._drop(process)
+        self._ended.let_go(process)
 
     def _drop(self, process: Process) -> None:
         """Take an ended row out of the list, and its output with it if nobody else's is in its log."""
         record = process.record
         self._records.remove(record)
         del self._rows[record.id]
-        ended = self._ended.get(self._kind(process), deque())
-        if process in ended:
-            ended.remove(process)
+        self._ended.remove(process)
         self._handles.pop(process.handle, None)
         self._forget_pid(process)
         if record.request.name is not None and self._names.get(record.request.name) is process:
@@ -398,7 +367,7 @@ class Processes:
             if process.unit is not None:
                 self._units[process.unit] = process
             if not process.live:
-                self._ended.setdefault(self._kind(process), deque()).append(process)
+                self._ended.add(process)
 
     def adopt(self, adopted: Adopted) -> bool:
         """Take over a run; False if no row wants it."""

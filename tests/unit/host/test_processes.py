@@ -7,8 +7,9 @@ from typing import cast
 
 from sbxcompose.api.models import LastExit, StartRequest
 from sbxcompose.host.keeper.client import KeeperClient
-from sbxcompose.host.processes import KEPT_UNNAMED, Processes
+from sbxcompose.host.processes import Processes
 from sbxcompose.host.records import Records
+from sbxcompose.host.retention import KEPT_UNNAMED
 from sbxcompose.host.state import Record, Run, Stopped
 from sbxcompose.host.supervisor import Process
 
