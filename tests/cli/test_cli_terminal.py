@@ -84,7 +84,7 @@ def test_no_interactive_passes_nothing_on(sbx: Sbx) -> None:
 def test_what_cannot_be_started_leaves_the_terminal_alone(sbx: Sbx) -> None:
     web(sbx)
     running = on_terminal(sbx, "exec", "web", "no-such-command")
-    assert running.wait().code == 3
+    assert running.wait().code == 127
     assert "no-such-command" in running.out.text
     assert cooked(running)
 

@@ -101,7 +101,9 @@ class Exchange:
         """Whether that was the last."""
         for event in events_of(self._host):
             if isinstance(event, h11.Response):
-                headers = passed_on(list(event.headers), body=event.status_code not in (204, 304))
+                told = [each for each in event.headers if each[0] != b"upgrade"]
+                wanted = [each for each in event.headers if each[0] == b"upgrade"]  # by a 426: the connection ends
+                headers = [*passed_on(told, body=event.status_code not in (204, 304)), *wanted]
                 event = h11.Response(status_code=event.status_code, headers=headers)
             elif isinstance(event, h11.InformationalResponse) and event.status_code == 101:
                 headers = passed_on(list(event.headers), body=False)
