@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, Self
@@ -308,5 +309,6 @@ class Transport:
 
 
 def _unreachable(address: Address, error: BaseException) -> Unreachable:
-    words = str(error) or type(error).__name__
+    number = error.errno if isinstance(error, OSError) else None  # asyncio's own words name addresses a second time
+    words = os.strerror(number).lower() if number else str(error) or type(error).__name__
     return Unreachable(f"the host at {address} does not answer: {words}", hint=address.hint)

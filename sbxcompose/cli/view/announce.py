@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import StrEnum
 
 from msgspec import Struct
@@ -10,7 +11,17 @@ from sbxcompose.cli.view.copying import copied_words
 from sbxcompose.engine import events
 from sbxcompose.engine.ready import own_words, row_end
 from sbxcompose.plan.observed import Instance, Phase, Row
-from sbxcompose.plan.steps import Await, Start, Step, Stop, Sync
+from sbxcompose.plan.steps import (
+    Await,
+    ResumeSandbox,
+    Start,
+    Step,
+    Stop,
+    SuspendSandbox,
+    Sync,
+    TerminateSandbox,
+    UpdateSandbox,
+)
 
 
 class Tone(StrEnum):
@@ -100,8 +111,18 @@ def _done(action: object) -> Announcement | None:
     match action:
         case Await(instance, condition):
             return Announcement(instance, f"is {condition}", Tone.GOOD) if condition != "completed" else None
+        case ResumeSandbox(sandbox) | UpdateSandbox(sandbox) | SuspendSandbox(sandbox) | TerminateSandbox(sandbox):
+            return Announcement(None, f"sandbox {sandbox.name} {_CHANGED[type(action)]}")
         case _:
             return None
+
+
+_CHANGED: Mapping[type, str] = {
+    ResumeSandbox: "resumed",
+    UpdateSandbox: "updated",
+    SuspendSandbox: "suspended",
+    TerminateSandbox: "terminated",
+}
 
 
 def _failed(action: object, words: str, hint: str | None) -> Announcement:

@@ -6,13 +6,12 @@ import ast
 import re
 import sys
 import tomllib
-from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "sbxcompose"
 SOURCES = sorted(PACKAGE.rglob("*.py"))
 DISTRIBUTIONS = {"yaml": "pyyaml", "pydantic_core": "pydantic", "_pytest": "pytest"}
@@ -26,13 +25,16 @@ def tree(path: Path) -> ast.Module:
     return ast.parse(path.read_text(), str(path))
 
 
-def imported(path: Path) -> Iterator[str]:
+@cache
+def imported(path: Path) -> frozenset[str]:
     """The modules that a file imports anywhere in it."""
+    found: set[str] = set()
     for node in ast.walk(tree(path)):
         if isinstance(node, ast.Import):
-            yield from (each.name for each in node.names)
+            found.update(each.name for each in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
-            yield node.module
+            found.add(node.module)
+    return frozenset(found)
 
 
 def distributions(paths: list[Path]) -> set[str]:
