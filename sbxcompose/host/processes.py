@@ -13,6 +13,7 @@ from typing import Any
 
 from sbxcompose.api.models import StartRequest
 from sbxcompose.host import network, starts
+from sbxcompose.host.addressing import Runs
 from sbxcompose.host.home import News
 from sbxcompose.host.keeper.client import (
     Adopted,
@@ -58,14 +59,12 @@ class Processes:
         self._records = Records(directory / "processes")
         self._logs = Logs(directory / "logs")
         self._rows: dict[int, Process] = {}
-        self._handles: dict[int, Process] = {}
-        self._pids: dict[int, Process] = {}
+        self._runs = Runs()
         self._names: dict[str, Process] = {}
         self._units: dict[str, Process] = {}
         self._former: dict[int, Process] = {}
         self._ended = Ended(self._drop)
         self._last_handle = 0
-        self._pid_of: dict[int, int] = {}
         self._news = News()
         self._closed = False
         self.paused = False
@@ -82,12 +81,12 @@ class Processes:
 
     def row(self, handle: int) -> Process | None:
         """The row whose current or latest run has that handle."""
-        return self._handles.get(handle)
+        return self._runs.by_handle(handle)
 
     def find(self, process: str) -> Process | None:
         """The row that a path names: by PID if it is all digits, else by managed name."""
         if process.isascii() and process.isdigit():
-            return self._pids.get(int(process)) if len(process) < 20 else None
+            return self._runs.by_pid(process)
         found = self._names.get(process)
         return found if found is not None and found.record.run is not None else None
 
@@ -252,10 +251,7 @@ class Processes:
             self.save(record)
         except OSError as error:
             print(f"not recorded: {process.request.name or record.id}: {error}", file=sys.stderr)
-        for handle in before:
-            self._handles.pop(handle, None)
-        self._handles[process.handle] = process
-        self._address_by_pid(process)
+        self._runs.put(process, *before)
         unit = process.unit
         if unit is not None:
             self._units[unit] = process
@@ -265,21 +261,6 @@ class Processes:
             self._ended.add(process)
             self._ended.prune(process)
             self.idle()
-
-    def _address_by_pid(self, process: Process) -> None:
-        """A row is addressed by its current PID only, and a PID that the system has given again by the latest run."""
-        record = process.record
-        assert record.run is not None
-        self._forget_pid(process)
-        self._pid_of[record.id] = record.run.pid
-        holder = self._pids.get(record.run.pid)
-        if holder is None or holder.handle < process.handle:
-            self._pids[record.run.pid] = process
-
-    def _forget_pid(self, process: Process) -> None:
-        pid = self._pid_of.pop(process.record.id, None)
-        if pid is not None and self._pids.get(pid) is process:
-            del self._pids[pid]
 
     # -- forgetting ----------------------------------------------------------------------------------------
 
@@ -297,8 +278,7 @@ class Processes:
         self._records.remove(record)
         del self._rows[record.id]
         self._ended.remove(process)
-        self._handles.pop(process.handle, None)
-        self._forget_pid(process)
+        self._runs.remove(process)
         if record.request.name is not None and self._names.get(record.request.name) is process:
             del self._names[record.request.name]
         self.changes.row_changed(process.handle)
@@ -360,8 +340,7 @@ class Processes:
             self._rows[record.id] = process
             self._take_name(process)
             if record.run is not None:
-                self._handles[record.run.handle] = process
-                self._address_by_pid(process)
+                self._runs.put(process)
             state = record.state
             self._last_handle = max(self._last_handle, process.handle, getattr(state, "handle", 0))
             if process.unit is not None:
