@@ -33,6 +33,15 @@ processes:
 """
 
 
+def kill_host(sbx: Sbx) -> None:
+    """Kill both parts of the host at once: each would start the other one again."""
+    host = list(sbx.host_pids().values())
+    for number in (signal.SIGSTOP, signal.SIGKILL):
+        for pid in host:
+            os.kill(pid, number)
+    assert wait_gone(host, 5)
+
+
 def feed(descriptor: int, begin: int, end: int) -> list[str]:
     """Write the numbered lines from `begin` on, up to and without `end`; what they are."""
     written = [f"line {number}" for number in range(begin, end)]
@@ -124,8 +133,7 @@ def test_both_parts_of_the_host_killed_at_once_leaves_nothing_that_the_next_up_d
     sbx.write(f"processes: {{web: {{command: 'echo up; {FOREVER}'}}}}\n")
     sbx.run("up", "-d")
     before = pids(sbx)
-    for pid in sbx.host_pids().values():
-        os.kill(pid, signal.SIGKILL)
+    kill_host(sbx)
     up = sbx.run("up", "-d")
     assert "Traceback" not in up.stderr
     after = pids(sbx)
@@ -154,10 +162,7 @@ def test_a_stale_socket_of_a_killed_host_is_in_nobodys_way(sbx_alone: Sbx) -> No
     sbx.write(f"processes: {{web: {{command: {FOREVER}}}}}\n")
     sbx.run("up", "-d")
     sbx.run("down")
-    killed = list(sbx.host_pids().values())
-    for pid in killed:
-        os.kill(pid, signal.SIGKILL)
-    assert wait_gone(killed, 5)
+    kill_host(sbx)
     assert (sbx.home.runtime / "host.sock").exists()
     assert sbx.run("host", "status", code=3).stdout.startswith("the host does not run")
     sbx.run("up", "-d")
