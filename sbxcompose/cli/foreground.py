@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import signal
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Protocol
@@ -102,7 +101,7 @@ class Attended(Protocol):
         """Give it what `source` has."""
 
     async def signal(self, number: int) -> None:
-        """The first Ctrl-C."""
+        """The first interrupt: SIGINT (Ctrl-C), SIGTERM or SIGHUP."""
 
     async def kill(self) -> None:
         """Every further one."""
@@ -117,7 +116,7 @@ async def attend(attended: Attended, interrupts: Interrupts, *, feed: bool) -> E
             interrupt = asyncio.ensure_future(interrupts.next())
             await asyncio.wait({following, interrupt}, return_when=asyncio.FIRST_COMPLETED)
             if interrupt.done():
-                await (attended.signal(signal.SIGINT) if interrupts.count == 1 else attended.kill())
+                await (attended.signal(interrupts.signal) if interrupts.count == 1 else attended.kill())
             interrupt.cancel()
         return following.result()
     finally:

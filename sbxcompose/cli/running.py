@@ -20,12 +20,15 @@ class Interrupts:
 
     def __init__(self) -> None:
         self.count = 0
+        self.signal = signal.SIGINT
+        """What the latest one was: Ctrl-C unless somebody else said so."""
         self._heard = 0
         self._waiters: list[asyncio.Future[None]] = []
 
-    def interrupt(self) -> None:
-        """One more."""
+    def interrupt(self, number: signal.Signals = signal.SIGINT) -> None:
+        """One more, by that signal."""
         self.count += 1
+        self.signal = number
         for future in self._waiters:
             if not future.done():
                 future.set_result(None)
@@ -67,7 +70,7 @@ def run_command(main: Callable[[Interrupts], Coroutine[Any, Any, T]]) -> T:
         loop = asyncio.get_running_loop()
         for number in SIGNALS:
             if signal.getsignal(number) is not signal.SIG_IGN:
-                loop.add_signal_handler(number, interrupts.interrupt)
+                loop.add_signal_handler(number, interrupts.interrupt, number)
         return await main(interrupts)
 
     return asyncio.run(body())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import AsyncIterator
 
 from sbxcompose.engine.link import Link
@@ -11,8 +12,8 @@ from sbxcompose.plan.observed import Exit, Instance, Row
 
 
 class Attachment:
-    """A connection to the run that `row` tells of. With `proxy` a first interrupt goes to the process; else, as every
-    further one, it only ends the connection.
+    """A connection to the run that `row` tells of. With `proxy` a first Ctrl-C goes to the process; else, as every
+    further interrupt, it only ends the connection.
     """
 
     def __init__(self, link: Link, row: Row, process: OneOff, *, proxy: bool) -> None:
@@ -60,8 +61,10 @@ class Attachment:
         await self._process.feed(source, close=False)
 
     async def signal(self, number: int) -> None:
-        """An interrupt: passed on, or the end of the connection. Raises `Interrupted`."""
-        if not self._proxy:
+        """An interrupt: Ctrl-C is passed on. Who ends or hangs up on us means us, not a process that was there before.
+        Raises `Interrupted`.
+        """
+        if not self._proxy or number != signal.SIGINT:
             await self.kill()
         await self._process.signal(number)
 

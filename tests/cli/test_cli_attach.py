@@ -5,6 +5,8 @@ from __future__ import annotations
 import signal
 import sys
 
+import pytest
+
 from tests.cli.looking import Gate, alive, pids, refused
 from tests.support.command import Sbx
 
@@ -70,6 +72,18 @@ def test_without_the_proxy_ctrl_c_detaches_at_once(sbx: Sbx) -> None:
     running.press("up\n")
     running.wait_for("said up")
     running.interrupt()
+    assert running.wait().code == 130
+    assert "heard" not in running.out.text
+    assert alive(pids(sbx)["console"])
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_who_ends_us_does_not_end_the_process(sbx: Sbx, number: signal.Signals) -> None:
+    console(sbx)
+    running = sbx.start("attach", "console")
+    running.press("up\n")
+    running.wait_for("said up")
+    running.signal(number)
     assert running.wait().code == 130
     assert "heard" not in running.out.text
     assert alive(pids(sbx)["console"])

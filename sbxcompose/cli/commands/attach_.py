@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 def command(shell: Shell, name: str, no_stdin: bool, sig_proxy: bool) -> int:
     """Connect to a process that runs: its output from now on, and standard input to its own, until its run ends.
 
-    Its input is open if the file says `stdin: pipe`, and stays open when ours has ended. A second Ctrl-C detaches. The
-    exit code is the run's.
+    Its input is open if the file says `stdin: pipe`, and stays open when ours has ended. A second Ctrl-C detaches, as
+    does ending this command by another signal. The exit code is the run's.
     """
     from sbxcompose.cli.foreground import attend
     from sbxcompose.cli.running import run_command
