@@ -19,7 +19,12 @@ from sbxcompose.host.supervisor import Process
 
 
 async def health(request: Request) -> Response:
-    """GET /health."""
+    """GET /health, of the sandbox that is named; without one, of the host."""
+    try:
+        sandbox_of(request)
+    except Problem as problem:
+        if problem.code != "MISSING_SANDBOX_ID":
+            raise
     return JSONResponse({"healthy": True})
 
 

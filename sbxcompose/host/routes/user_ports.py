@@ -10,9 +10,13 @@ from sbxcompose.host.problems import Problem
 from sbxcompose.host.routes.common import sandbox_of
 from sbxcompose.host.upgrade import wants_upgrade
 
+MAX_PORT = 65535
+
 
 def answer(request: Request, port: int, key: str | None) -> ASGIApp:
     """The application that answers a request to a port. Raises `Problem` for whom it is not open to."""
+    if not 1 <= port <= MAX_PORT:
+        raise Problem(400, f"there is no port {port}: a whole number from 1 to {MAX_PORT}", "BAD_PORT")
     sandbox = sandbox_of(request)
     info = sandbox.info
     if port not in (info.exposed_ports or ()):

@@ -87,6 +87,7 @@ def test_ports_that_cannot_be_reached_say_why(host: LiveHost, http: httpx.Client
         return answer.status_code, answer.json()["code"]
 
     assert refused(name) == (502, "CONNECTION_REFUSED")
+    assert refused("0-box.localhost") == refused("65536-box.localhost") == (400, "BAD_PORT")
     assert refused("1-box.localhost") == (403, "PORT_NOT_EXPOSED")
     assert refused(f"{port}-nobody.localhost") == (404, "SANDBOX_NOT_FOUND")
     with listening(saying(b"", [])) as silent, listening(saying(b"SSH-2.0\r\n", [])) as other:
@@ -101,6 +102,13 @@ def test_the_daemons_own_port_is_the_daemon(host: LiveHost, http: httpx.Client) 
     for name in ("9501-box.local", "box.local", "box.localhost"):
         assert http.get("/api/v1/health", headers={**key, "Host": name}).json() == {"healthy": True}
         assert http.get("/api/v1/health", headers={"Host": name}).status_code == 401
+
+
+def test_who_does_not_exist_is_not_healthy(host: LiveHost, http: httpx.Client) -> None:
+    key = {"Authorization": "Bearer k"}
+    for names in ({"Host": "nobody.local"}, {"X-Tensorlake-Sandbox-Id": "nobody"}):
+        assert http.get("/api/v1/health", headers={**key, **names}).status_code == 404
+    assert http.get("/api/v1/health", headers=key).json() == {"healthy": True}
 
 
 def test_an_answer_comes_as_it_is_written(host: LiveHost, http: httpx.Client) -> None:
