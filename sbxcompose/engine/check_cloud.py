@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from functools import partial
 
 from sbxcompose.api import settings as names
-from sbxcompose.api.cloud import CloudChannel
+from sbxcompose.api.cloud import CloudChannel, KeyRefused
 from sbxcompose.api.https import PROXIES
 from sbxcompose.api.lifecycle import Lifecycle
 from sbxcompose.api.settings import CloudSettings, Setting, masked, read_settings
@@ -76,6 +76,9 @@ async def _ask(found: CloudSettings) -> Check:
     begun = time.monotonic()
     try:
         count = await Lifecycle(channel, root=plane.path).probe()
+    except KeyRefused as error:
+        fix = f"set the right one in {found.key.source if found.key else names.API_KEY}"
+        return _check("answer", Health.BAD, error.message, fix)
     except SbxError as error:
         return failed(SECTION, "answer", error)
     finally:

@@ -7,7 +7,7 @@ from collections.abc import Collection
 from msgspec import Struct
 
 from sbxcompose.plan.names import Names, Target
-from sbxcompose.plan.observed import Instance, Observed, Row
+from sbxcompose.plan.observed import Instance, Observed, Row, SandboxState
 from sbxcompose.spec.project import Process, Project
 
 
@@ -18,6 +18,8 @@ class Entry(Struct, frozen=True):
     label: str
     process: Process | None
     row: Row | None
+    asleep: bool = False
+    """Its sandbox is suspended, and does not tell what is held still in it."""
 
     @property
     def outdated(self) -> bool:
@@ -37,6 +39,7 @@ def listing(project: Project, observed: Observed, *, everything: bool) -> list[E
     """
     names = Names(project, observed)
     rows = newest_rows(observed)
+    suspended = {each.name for each in observed.sandboxes if each.state is SandboxState.SUSPENDED}
     entries: dict[Instance, Entry] = {}
     wanted = [*project.processes(), *(project.inactive if everything else ())]
     for process in wanted:
@@ -44,7 +47,8 @@ def listing(project: Project, observed: Observed, *, everything: bool) -> list[E
             instance = Instance(process.sandbox, process.name, replica)
             row = rows.get(instance)
             if everything or not process.name.startswith("@") or row is None or not row.completed:
-                entries[instance] = Entry(instance, names.instance(instance), process, row)
+                asleep = row is None and process.sandbox in suspended
+                entries[instance] = Entry(instance, names.instance(instance), process, row, asleep)
     hidden = {(process.sandbox, process.name): process for process in project.every_process()}
     for instance, row in rows.items():
         if instance not in entries and (row.live or everything):

@@ -19,7 +19,7 @@ def status(line: Entry, now: float) -> str:
     """How it is, in a few words: `running`, `exited 1`, `backing off, again in 2s`."""
     row = line.row
     if row is None:
-        return "not started"
+        return _without_row(line)
     if row.phase is Phase.EXITED and row.exit is not None:
         words = _exit_words(row)
     elif row.phase is Phase.BACKING_OFF and row.next_restart_at is not None:
@@ -33,6 +33,10 @@ def status(line: Entry, now: float) -> str:
     if line.process is None:
         words += ", orphan"
     return words
+
+
+def _without_row(line: Entry) -> str:
+    return "suspended" if line.asleep else "not started"
 
 
 def _exit_words(row: Row) -> str:
@@ -118,7 +122,7 @@ def to_json(line: Entry, now: float) -> dict[str, Any]:
         "process": line.instance.process,
         "replica": line.instance.replica,
         "status": status(line, now),
-        "phase": row.phase.value if row is not None else "not started",
+        "phase": row.phase.value if row is not None else _without_row(line),
         "pid": row.pid if row is not None else None,
         "run": row.run if row is not None else None,
         "restarts": row.restarts if row is not None else 0,
