@@ -151,6 +151,7 @@ class Host:
             chores.do(self._keeper.release(exited.unit))
 
     def _replaced(self, pid: int) -> None:
+        print(f"keeper {self._keeper_pid} has ended; {pid} has taken its place", file=sys.stderr)
         self._keeper_pid = pid
         self._write_info()
 
