@@ -119,6 +119,17 @@ def test_ctrl_c_goes_to_the_command_and_a_second_one_kills_it(sbx: Sbx, terminal
         assert two.wait().code == 137
 
 
+def test_the_signal_that_we_get_goes_to_the_command(sbx: Sbx) -> None:
+    web(sbx)
+    polite = "trap 'echo got TERM; exit 5' TERM; echo ready; while :; do sleep 0.01; done"
+    with sbx.start("exec", "-T", "web", "sh", "-c", polite) as running:
+        running.wait_for("ready")
+        running.signal(signal.SIGTERM)
+        done = running.wait()
+        assert done.code == 5
+        assert "got TERM" in done.stdout
+
+
 def test_exec_into_what_does_not_exist(sbx: Sbx) -> None:
     sbx.write(WEB)
     assert "`sbxcompose up` creates it" in refused(sbx, "exec", "web", "true")
