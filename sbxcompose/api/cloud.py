@@ -7,16 +7,16 @@ was done.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from sbxcompose.api.addresses import Site
 from sbxcompose.api.answers import words_of
 from sbxcompose.api.channel import Reply
-from sbxcompose.api.https import Https, HttpsReply
+from sbxcompose.api.https import Https, unreachable
 from sbxcompose.api.settings import Setting
-from sbxcompose.api.transport import Address, Answer, Stream, Transport
+from sbxcompose.api.transport import Address, Answer, Transport
 from sbxcompose.errors import Refused, Unavailable, Unreachable
 
 if TYPE_CHECKING:
@@ -27,6 +27,8 @@ PAUSE = 0.15
 """Seconds before a read is tried again; doubled each time."""
 LONGEST_PAUSE = 30.0
 """Seconds that a server may ask us to wait."""
+Header = Callable[[str], str | None]
+"""The value of a header, whose name is given in lower case."""
 _UPSTREAM = frozenset(
     {"SANDBOX_UPSTREAM_ERROR", "SANDBOX_NOT_READY", "SANDBOX_UNREACHABLE", "AUTH_SERVICE_UNAVAILABLE"}
 )
@@ -84,7 +86,9 @@ class CloudChannel:
         more = {**self._headers, **(headers or {})}
         async with self._carry().stream(method, path, headers=more, body=body) as answer:
             if answer.status in (401, 403, 429) or answer.status >= 500 or 300 <= answer.status < 400:
-                yield _Read(answer.status, await self._judge(answer, f"{method} {path.partition('?')[0]}"))
+                body = await answer.read()
+                self._judge(answer.status, answer.header, body, f"{method} {path.partition('?')[0]}")
+                yield _Read(answer.status, body)
             else:
                 yield answer
 
@@ -93,15 +97,16 @@ class CloudChannel:
         more = {**self._headers, **headers}
         carrier = self._carry()
         if isinstance(carrier, Transport):
-            return await carrier.socket(path, headers=more, limit=limit)
+            return await carrier.socket(path, headers=more, limit=limit, judge=self._judge_socket)
         from sbxcompose.api.dial import Endpoint, open_socket
 
         site = self.site
-        endpoint = Endpoint(
-            None, site.host.strip("[]"), site.port, tls=site.scheme == "https", hint="is the URL right?"
-        )
+        endpoint = Endpoint(None, site.host.strip("[]"), site.port, tls=site.scheme == "https")
         fields = {"Host": site.origin.partition("//")[2], **carrier.headers, **more}
-        return await open_socket(endpoint, site.prefix + path, fields, limit=limit)
+        try:
+            return await open_socket(endpoint, site.prefix + path, fields, limit=limit, judge=self._judge_socket)
+        except Unreachable as error:
+            raise unreachable(site, error.__cause__ or error) from error
 
     async def close(self) -> None:
         """Close its connections in order."""
@@ -125,28 +130,30 @@ class CloudChannel:
             return Transport(Address(host=host, port=self.site.port, key=key, prefix=self.site.prefix, hint=hint))
         return Https(self.site, {"Authorization": f"Bearer {key}"} if key is not None else {})
 
-    async def _judge(self, answer: Stream | HttpsReply, what: str) -> bytes:
-        """Raise what a refusal means; the body of one that is for whoever asked to judge."""
-        body = await answer.read()
+    def _judge(self, status: int, header: Header, body: bytes, what: str) -> None:
+        """Raise what a refusal means; returns where that is for whoever asked to judge."""
         words, code, _ = words_of(body)
-        said, status = words or f"HTTP {answer.status}", answer.status
+        said = words or f"HTTP {status}"
         if 300 <= status < 400:
-            self._redirected(answer)
+            self._redirected(status, header("location") or "elsewhere")
         if status == 429:
-            after = _seconds(answer.header("retry-after"))
+            after = _seconds(header("retry-after"))
             raise RateLimited(f"{self.site}: too many requests: {said}", code=code, retry_after=after)
         if status == 401 or (status == 403 and code in (None, "FORBIDDEN", "UNAUTHORIZED")):
             words = f"{self.site} does not accept the key: {said}"
             raise KeyRefused(words, status=status, code=code, hint=self._key_hint())
         if status in (502, 503, 504) or code in _UPSTREAM:
             raise Unavailable(f"{self.site}: {what}: {said}", hint="the service is not ready; try again")
-        return body
 
-    def _redirected(self, answer: Stream | HttpsReply) -> NoReturn:
-        place = answer.header("location") or "elsewhere"
+    def _judge_socket(self, status: int, header: Header, body: bytes, what: str) -> None:
+        """As `_judge`; but a 502 says that nothing listens on the port that a tunnel is for (contract, section 6)."""
+        if status != 502:
+            self._judge(status, header, body, what)
+
+    def _redirected(self, status: int, place: str) -> NoReturn:
         raise Refused(
             f"{self.site} redirects to {place}; that is not followed, for the key would go there",
-            status=answer.status,
+            status=status,
             hint="if that is the right place, name it in the variable that names this one",
         )
 

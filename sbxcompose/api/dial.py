@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import h11
@@ -13,6 +13,7 @@ from msgspec import Struct
 from wsproto.utilities import generate_accept_token
 
 from sbxcompose.api.answers import refusal
+from sbxcompose.api.transport import authority, failure_words
 from sbxcompose.api.websocket import WebSocket
 from sbxcompose.errors import Unreachable
 
@@ -26,6 +27,10 @@ HIGH_WATER = 64 * 1024
 MAX_REFUSAL = 64 * 1024
 
 
+Judge = Callable[[int, Callable[[str], str | None], bytes, str], None]
+"""Raises what a refusal means: its status, headers by name in lower case, body, and what was asked for."""
+
+
 class Endpoint(Struct, frozen=True):
     """Where a server listens: a Unix socket (`path`), or TCP (`host`, `port`), with TLS if so."""
 
@@ -36,7 +41,7 @@ class Endpoint(Struct, frozen=True):
     hint: str | None = None
 
     def __str__(self) -> str:
-        return self.path or f"{'https' if self.tls else 'http'}://{self.host}:{self.port}"
+        return self.path or f"{'https' if self.tls else 'http'}://{authority(self.host, self.port)}"
 
 
 class Stream:
@@ -81,19 +86,28 @@ class Socket(WebSocket):
         await self._stream.close()
 
 
-async def open_socket(endpoint: Endpoint, path: str, headers: Mapping[str, str], *, limit: int | None = None) -> Socket:
-    """Open a WebSocket; `limit` as for `WebSocket`. Raises `Unreachable`, or `Refused` with the server's words."""
+async def open_socket(
+    endpoint: Endpoint,
+    path: str,
+    headers: Mapping[str, str],
+    *,
+    limit: int | None = None,
+    judge: Judge | None = None,
+) -> Socket:
+    """Open a WebSocket; `limit` as for `WebSocket`. Raises `Unreachable`, or `Refused` with the server's words.
+
+    `judge` is asked first what a refusal means.
+    """
     try:
         async with asyncio.timeout(PATIENCE):
             stream = Stream(*await _connect(endpoint))
             try:
-                return await _shake_hands(stream, path, {"Host": "localhost", **headers}, limit)
+                return await _shake_hands(stream, path, {"Host": "localhost", **headers}, limit, judge)
             except BaseException:
                 await stream.close()
                 raise
     except (OSError, EOFError, h11.RemoteProtocolError) as error:
-        words = str(error) or type(error).__name__
-        raise Unreachable(f"{endpoint} does not answer: {words}", hint=endpoint.hint) from error
+        raise Unreachable(f"{endpoint} does not answer: {failure_words(error)}", hint=endpoint.hint) from error
 
 
 async def _connect(endpoint: Endpoint) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
@@ -101,13 +115,15 @@ async def _connect(endpoint: Endpoint) -> tuple[asyncio.StreamReader, asyncio.St
         return await asyncio.open_unix_connection(endpoint.path, limit=READ_SIZE)
     tls: Any = None
     if endpoint.tls:
-        import ssl
+        from sbxcompose.api.egress import trusted
 
-        tls = ssl.create_default_context()
+        tls = trusted()
     return await asyncio.open_connection(endpoint.host, endpoint.port, ssl=tls, limit=READ_SIZE)
 
 
-async def _shake_hands(stream: Stream, path: str, headers: Mapping[str, str], limit: int | None) -> Socket:
+async def _shake_hands(
+    stream: Stream, path: str, headers: Mapping[str, str], limit: int | None, judge: Judge | None
+) -> Socket:
     protocol = h11.Connection(h11.CLIENT)
     key = base64.b64encode(os.urandom(16))
     fields = [
@@ -122,11 +138,14 @@ async def _shake_hands(stream: Stream, path: str, headers: Mapping[str, str], li
     answer = await _event(protocol, stream)
     while isinstance(answer, h11.InformationalResponse) and answer.status_code != 101:
         answer = await _event(protocol, stream)
-    if isinstance(answer, h11.Response):
-        raise refusal(answer.status_code, await _body(protocol, stream), path.partition("?")[0])
-    if not isinstance(answer, h11.InformationalResponse):
+    if not isinstance(answer, h11.Response | h11.InformationalResponse):
         raise EOFError("the connection was closed before an answer came")
     told = {name.decode("latin-1"): value.decode("latin-1") for name, value in answer.headers}
+    if isinstance(answer, h11.Response):
+        what, body = path.partition("?")[0], await _body(protocol, stream)
+        if judge is not None:
+            judge(answer.status_code, told.get, body, what)
+        raise refusal(answer.status_code, body, what)
     if told.get("sec-websocket-accept", "").encode() != generate_accept_token(key):
         raise EOFError("the answer is not that of a WebSocket")
     return Socket(stream, told, limit, bytes(protocol.trailing_data[0]))

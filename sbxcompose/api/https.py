@@ -16,14 +16,13 @@ from typing import TYPE_CHECKING, Any
 
 from sbxcompose import __version__
 from sbxcompose.api.addresses import Site
+from sbxcompose.api.settings import PROXIES
 from sbxcompose.api.transport import OCTETS, Body
 from sbxcompose.errors import Unreachable
 
 if TYPE_CHECKING:
     import httpx
 
-PROXIES = ("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy")
-"""The variables that send requests to a cloud through a proxy."""
 CONNECT_TIMEOUT = 10.0
 IDLE_TIMEOUT = 60.0
 """Seconds without a byte after which a connection counts as broken; a stream has a keep-alive each 15 s."""
@@ -58,22 +57,31 @@ class HttpsReply:
 
 
 class Https:
-    """Connections to one site; `headers` go with every request."""
+    """Connections to one site; `headers` go with every request.
+
+    Raises `ConfigurationError` for certificates and proxies of the environment that cannot be used.
+    """
 
     def __init__(self, site: Site, headers: Mapping[str, str]) -> None:
         import httpx
+
+        from sbxcompose.api.egress import trusted, unusable_proxy
 
         self._site = site
         self.headers = headers
         """What goes with every request."""
         # Compressed streams would come in lumps.
         fixed = {"User-Agent": f"sbxcompose/{__version__}", "Accept-Encoding": "identity", **headers}
-        self._client = httpx.AsyncClient(
-            headers=fixed,
-            timeout=httpx.Timeout(IDLE_TIMEOUT, connect=CONNECT_TIMEOUT, pool=None),
-            limits=httpx.Limits(max_connections=None, max_keepalive_connections=20),
-            follow_redirects=False,
-        )
+        try:
+            self._client = httpx.AsyncClient(
+                headers=fixed,
+                verify=trusted(),
+                timeout=httpx.Timeout(IDLE_TIMEOUT, connect=CONNECT_TIMEOUT, pool=None),
+                limits=httpx.Limits(max_connections=None, max_keepalive_connections=20),
+                follow_redirects=False,
+            )
+        except (ImportError, ValueError, httpx.InvalidURL) as error:
+            raise unusable_proxy(error, os.environ) from error
 
     @asynccontextmanager
     async def stream(
@@ -121,9 +129,11 @@ def explain(error: BaseException, site: Site) -> tuple[str, str]:
     """Words for a failure to reach `site`, and what to do about it."""
     causes = list(_causes(error))
     names = {type(each).__name__ for each in causes}
+    asked = next((name for name in PROXIES if os.environ.get(name)), None)
+    proxy = f" {asked} is set: is it right, and does that proxy run?" if asked else ""
     for each in causes:
         if isinstance(each, socket.gaierror):
-            return f"the name `{site.host}` cannot be resolved", "is the URL right, and does the network work?"
+            return f"the name `{site.host}` cannot be resolved", f"is the URL right, and does the network work?{proxy}"
         if isinstance(each, ssl.SSLCertVerificationError):
             return (
                 f"its certificate is not trusted ({getattr(each, 'verify_message', each)})",
@@ -132,7 +142,6 @@ def explain(error: BaseException, site: Site) -> tuple[str, str]:
         if isinstance(each, ssl.SSLError):
             return f"no TLS connection ({getattr(each, 'reason', None) or each})", "is it https, and the right port?"
         if isinstance(each, ConnectionRefusedError):
-            proxy = next((f"; {name} is set: does that proxy run?" for name in PROXIES if os.environ.get(name)), "")
             return "the connection was refused", f"is the URL right, and does the server run?{proxy}"
     if "ProxyError" in names:
         return f"the proxy refuses: {error}", "HTTPS_PROXY, ALL_PROXY and NO_PROXY say which proxy is used"

@@ -18,6 +18,9 @@ SANDBOX_API_URL = "TENSORLAKE_SANDBOX_API_URL"
 ORGANIZATION = "TENSORLAKE_ORGANIZATION_ID"
 PROJECT = "TENSORLAKE_PROJECT_ID"
 
+PROXIES = ("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy")
+"""The variables that send requests to a cloud through a proxy."""
+
 DEFAULT = "default"
 """The source of a value that nobody has set, and the default namespace."""
 

@@ -19,7 +19,7 @@ from msgspec import Struct
 from sbxcompose.errors import Unreachable
 
 if TYPE_CHECKING:
-    from sbxcompose.api.dial import Socket
+    from sbxcompose.api.dial import Judge, Socket
 
 READ_SIZE = 256 * 1024
 CONNECT_TIMEOUT = 10.0
@@ -41,6 +41,11 @@ class Answer(Struct, frozen=True):
         return json.loads(self.body) if self.body else None
 
 
+def authority(host: str, port: int) -> str:
+    """A host and a port as a URL has them."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
 class Address(Struct, frozen=True):
     """Where a host listens: a Unix socket (`path`), or TCP (`host`, `port`) with a bearer `key`.
 
@@ -55,7 +60,7 @@ class Address(Struct, frozen=True):
     hint: str = "`sbxcompose host status` says what runs"
 
     def __str__(self) -> str:
-        return self.path or f"http://{self.host}:{self.port}{self.prefix}"
+        return self.path or f"http://{authority(self.host, self.port)}{self.prefix}"
 
 
 class Body(Struct, frozen=True):
@@ -221,14 +226,16 @@ class Transport:
         else:
             connection.close()
 
-    async def socket(self, path: str, *, headers: Mapping[str, str], limit: int | None = None) -> Socket:
-        """Open a WebSocket on a connection of its own. Raises `Unreachable`, or `Refused` with the server's words."""
+    async def socket(
+        self, path: str, *, headers: Mapping[str, str], limit: int | None = None, judge: Judge | None = None
+    ) -> Socket:
+        """Open a WebSocket on a connection of its own (see `open_socket`). Raises `Unreachable` and `Refused`."""
         from sbxcompose.api.dial import Endpoint, open_socket  # few commands need one
 
         address = self.address
         key = {"Authorization": f"Bearer {address.key}"} if address.key else {}
         endpoint = Endpoint(address.path, address.host, address.port, hint=address.hint)
-        return await open_socket(endpoint, address.prefix + path, {**key, **headers}, limit=limit)
+        return await open_socket(endpoint, address.prefix + path, {**key, **headers}, limit=limit, judge=judge)
 
     async def _begin(
         self, method: str, path: str, headers: Mapping[str, str], body: Any
@@ -308,7 +315,14 @@ class Transport:
         self.close()
 
 
+def failure_words(error: BaseException) -> str:
+    """What broke a connection; asyncio's own words name addresses a second time."""
+    if isinstance(error, OSError) and error.errno:
+        # Those of name resolution and of TLS have numbers of their own.
+        own = type(error).__module__ != "builtins"
+        return (error.strerror or str(error)) if own else os.strerror(error.errno).lower()
+    return str(error) or type(error).__name__
+
+
 def _unreachable(address: Address, error: BaseException) -> Unreachable:
-    number = error.errno if isinstance(error, OSError) else None  # asyncio's own words name addresses a second time
-    words = os.strerror(number).lower() if number else str(error) or type(error).__name__
-    return Unreachable(f"the host at {address} does not answer: {words}", hint=address.hint)
+    return Unreachable(f"the host at {address} does not answer: {failure_words(error)}", hint=address.hint)

@@ -10,7 +10,6 @@ from functools import partial
 
 from sbxcompose.api import settings as names
 from sbxcompose.api.cloud import CloudChannel, KeyRefused
-from sbxcompose.api.https import PROXIES
 from sbxcompose.api.lifecycle import Lifecycle
 from sbxcompose.api.settings import CloudSettings, Setting, masked, read_settings
 from sbxcompose.engine.checks import Check, Health, failed
@@ -50,7 +49,7 @@ def describe(found: CloudSettings, environ: Mapping[str, str]) -> Iterator[Check
         if setting is not None:
             yield _setting(name, setting)
     yield from _scope(found)
-    for name in PROXIES:
+    for name in names.PROXIES:
         if environ.get(name) and not found.api.loopback:
             yield _setting("proxy", Setting(re.sub(r"//[^/@]*@", "//…@", environ[name]), name))
 

@@ -71,8 +71,6 @@ class RemoteTerminal:
                 tries += 1
                 if tries == len(PAUSES):
                     raise
-            finally:
-                self._connected.clear()
 
     async def _connect(self) -> Socket:
         socket = await self._terminals.connect(self._session, self._position)
@@ -96,6 +94,7 @@ class RemoteTerminal:
         except Closed as closed:
             return _ending(closed)
         finally:
+            self._connected.clear()  # at once: to close a broken connection takes a while, and keys can wait
             for each in (showing, pinging):
                 each.cancel()
             await asyncio.gather(showing, pinging, return_exceptions=True)

@@ -78,8 +78,15 @@ class Gate:
         os.mkfifo(self.path)
 
     def open(self) -> None:
-        """Let one process through; waits until it is there."""
-        self.path.write_bytes(b"go\n")
+        """Let one process through; waits until it is there.
+
+        The next one finds a new FIFO: at this one it could come before we have left, and go through without being let.
+        """
+        with self.path.open("wb") as gate:
+            fresh = self.path.with_name(f"{self.path.name}.next")
+            os.mkfifo(fresh)
+            fresh.replace(self.path)
+            gate.write(b"go\n")
 
 
 def order_of(text: str, *words: str) -> None:

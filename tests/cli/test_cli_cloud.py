@@ -292,6 +292,35 @@ class TestErrors:
         said = self.said(cloud, TENSORLAKE_API_URL=cloud.plain.address.replace("http:", "https:"))
         assert "no TLS connection" in said
 
+    @pytest.mark.parametrize("command", ["ps", "doctor"])
+    @pytest.mark.parametrize(
+        "variable,value,words",
+        [
+            ("SSL_CERT_FILE", "/no/such/file", "`/no/such/file` cannot be used: no such file or directory"),
+            ("SSL_CERT_FILE", "/etc/passwd", "`/etc/passwd` cannot be used: it has no certificates in it"),
+            ("SSL_CERT_FILE", "/", "`/` cannot be used: is a directory"),
+            ("ALL_PROXY", "socks5://me:secret@127.0.0.1:1", "`socks5://…@127.0.0.1:1` cannot be used: SOCKS"),
+            ("HTTPS_PROXY", "ftp://127.0.0.1:1", "`ftp://127.0.0.1:1` cannot be used"),
+        ],
+    )
+    def test_a_way_out_that_cannot_be_used(
+        self, cloud: CloudSbx, command: str, variable: str, value: str, words: str
+    ) -> None:
+        cloud.env |= {"TENSORLAKE_API_URL": "https://api.invalid", variable: value}
+        said = self.said(cloud, command)
+        cloud.env["TENSORLAKE_API_URL"] = cloud.plain.address
+        assert f"{variable}: {words}" in said
+        assert "defect" not in said
+        assert "secret" not in said
+
+    @pytest.mark.parametrize("proxy", ["http://127.0.0.1:1", "http://proxy.invalid:3128"])
+    def test_a_proxy_that_is_not_there(self, cloud: CloudSbx, proxy: str) -> None:
+        said = self.said(cloud, TENSORLAKE_API_URL="https://api.invalid", HTTPS_PROXY=proxy)
+        assert "HTTPS_PROXY is set: is it right, and does that proxy run?" in said
+
+    def test_an_address_of_the_sixth_version(self, cloud: CloudSbx) -> None:
+        assert "http://[::1]:1 does not answer" in self.said(cloud, TENSORLAKE_API_URL="http://[::1]:1")
+
     def test_no_url(self, cloud: CloudSbx) -> None:
         assert "TENSORLAKE_API_URL: `nonsense` is no address" in self.said(cloud, TENSORLAKE_API_URL="nonsense")
 

@@ -24,6 +24,7 @@ import h11
 from sbxcompose.api.transport import OCTETS, Address, Stream, Transport
 from sbxcompose.errors import Unreachable
 from tests.live.host.hosts import client_of
+from tests.support.plain_socket import pass_socket, wants_socket
 
 KEY = "a-key-for-tests-0123456789"
 _OURS = {"extensions", "project_directory", "workspace_directory", "run", "log", "stop_requested", "last_check"}
@@ -129,8 +130,25 @@ class PlainCloud:
         protocol = h11.Connection(h11.SERVER)
         while True:
             request, body = await _read_request(protocol, reader)
-            await self._answer(protocol, writer, upstream, request, body)
+            instead = self._instead(request)
+            if instead is not None:
+                await _send(protocol, writer, *instead)
+            elif wants_socket(request):
+                await pass_socket(self._target, _sandbox_of(request) or "", request, reader, writer)
+                return
+            else:
+                await self._answer(protocol, writer, upstream, request, body)
             protocol.start_next_cycle()
+
+    def _instead(self, request: h11.Request) -> tuple[int, dict[str, str], bytes] | None:
+        """What is answered without asking the host."""
+        said = f"{request.method.decode()} {request.target.decode()}"
+        self.requests.append(said)
+        if _header(request, "authorization") != f"Bearer {KEY}":
+            return 401, {}, b'{"error":"the key is unknown"}'
+        if re.search(r"/api/v1/(batch|watch)|/host/v1/", said):
+            return 404, {}, b'{"error":"not found","code":"NOT_FOUND"}'
+        return next((each for pattern, each in self.refuse.items() if re.search(pattern, said)), None)
 
     async def _answer(
         self,
@@ -141,18 +159,8 @@ class PlainCloud:
         body: bytes,
     ) -> None:
         method, path = request.method.decode(), request.target.decode()
-        headers = {key.decode(): value.decode() for key, value in request.headers}
-        self.requests.append(f"{method} {path}")
-        instead = next((each for pattern, each in self.refuse.items() if re.search(pattern, f"{method} {path}")), None)
-        if headers.get("authorization") != f"Bearer {KEY}":
-            instead = 401, {}, b'{"error":"the key is unknown"}'
-        if re.search(r"/api/v1/(batch|watch)|/host/v1/", path):
-            instead = 404, {}, b'{"error":"not found","code":"NOT_FOUND"}'
-        if instead is not None:
-            await _send(protocol, writer, instead[0], instead[1], instead[2])
-            return
-        label = headers.get("host", "").removesuffix(".local")
-        more = {"X-Tensorlake-Sandbox-Id": label} if headers.get("host", "").endswith(".local") else {}
+        label = _sandbox_of(request)
+        more = {"X-Tensorlake-Sandbox-Id": label} if label is not None else {}
         path = re.sub(r"[?&](signal|grace_ms)=\d+", "", path)
         doomed = self.lose is not None and re.search(self.lose, f"{method} {path}")
         async with upstream.stream(method, path, headers=more, body=self._asked(path, body)) as answer:
@@ -194,6 +202,16 @@ class PlainCloud:
         kept = {key: self._plain(each) for key, each in value.items() if key not in _OURS}
         here = self.sandbox_url or self.address
         return {**kept, "sandbox_url": here} if kept.get("status") == "running" else kept
+
+
+def _header(request: h11.Request, name: str) -> str:
+    return next((value.decode() for key, value in request.headers if key == name.encode()), "")
+
+
+def _sandbox_of(request: h11.Request) -> str | None:
+    """The sandbox that the first label of Host names; None where it names none."""
+    host = _header(request, "host")
+    return host.removesuffix(".local") if host.endswith(".local") else None
 
 
 async def _read_request(protocol: h11.Connection, reader: asyncio.StreamReader) -> tuple[h11.Request, bytes]:
