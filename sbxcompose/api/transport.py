@@ -321,6 +321,8 @@ def failure_words(error: BaseException) -> str:
         # Those of name resolution and of TLS have numbers of their own.
         own = type(error).__module__ != "builtins"
         return (error.strerror or str(error)) if own else os.strerror(error.errno).lower()
+    if isinstance(error, h11.RemoteProtocolError) and str(error).startswith("peer closed connection"):
+        return "the connection was closed in the middle of an answer"
     return str(error) or type(error).__name__
 
 
