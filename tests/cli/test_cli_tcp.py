@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import re
+import signal
 from collections.abc import Iterator
 
 import pytest
 
-from tests.cli.looking import FOREVER, json_lines, order_of, pids, rows
+from tests.cli.looking import FOREVER, Gate, json_lines, order_of, pids, rows
+from tests.cli.test_cli_port import ask, echo, local_port
+from tests.cli.test_cli_terminal import cooked, on_terminal
+from tests.live.host.listeners import listening
 from tests.support.command import Sbx
 from tests.support.home import MARKER
 
@@ -82,4 +87,28 @@ def test_attached_over_tcp(tcp: Sbx) -> None:
         done = up.wait()
     assert done.code == 130
     assert {each.get("run") for each in json_lines(done.stdout) if each.get("process") == "web"} - {None} == {1, 2}
+    tcp.run("down", "--terminate")
+
+
+def test_a_terminal_and_a_port_over_tcp_while_the_server_is_killed(tcp: Sbx, sbx_alone: Sbx) -> None:
+    tcp.write(shop(tcp))
+    tcp.run("up", "-d")
+    gate = Gate(tcp)
+    running = on_terminal(tcp, "exec", "web", "sh", "-c", f"echo one; read _ <{gate.path}; echo two; read x; exit 6")
+    running.wait_for("one")
+    with listening(echo) as remote:
+        port = tcp.start("port", "web", str(remote), "--listen", "0")
+        local = local_port(port)
+        assert ask(local, b"before") == b"BEFORE"
+        os.kill(sbx_alone.host_pids()["server"], signal.SIGKILL)
+        gate.open()
+        running.wait_for("two")
+        assert ask(local, b"after") == b"AFTER"
+        port.interrupt()
+        assert port.wait().code == 0
+    running.press("\n")
+    result = running.wait()
+    assert result.code == 6
+    assert [result.stdout.count(word) for word in ("one", "two")] == [1, 1]
+    assert cooked(running)
     tcp.run("down", "--terminate")
