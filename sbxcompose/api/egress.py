@@ -19,6 +19,8 @@ from sbxcompose.errors import ConfigurationError
 
 CERTIFICATES = ("SSL_CERT_FILE", "SSL_CERT_DIR")
 """The variables that say which certificates are trusted instead of the usual ones; the first that is set counts."""
+MAX_PORT = 65535
+_USUAL = ("certifi", "cacert.pem")
 _ALL_PROXIES = (*PROXIES, "HTTP_PROXY", "http_proxy")
 _SCHEMES = ("http", "https")
 
@@ -31,7 +33,7 @@ def trusted() -> ssl.SSLContext:
 @lru_cache(maxsize=4)
 def _trusted(chosen: tuple[str | None, ...]) -> ssl.SSLContext:
     """To read some hundred certificates takes as long as a request; `chosen` is what the environment says."""
-    name, value = next(((name, value) for name, value in zip(CERTIFICATES, chosen, strict=True) if value), ("", ""))
+    name, value = next(((name, value) for name, value in zip(CERTIFICATES, chosen, strict=True) if value), _USUAL)
     try:
         return httpx.create_ssl_context()
     except OSError as error:  # what ssl raises is one, too
@@ -56,9 +58,21 @@ def unusable_proxy(error: Exception, environ: Mapping[str, str]) -> Configuratio
 _HINT = "name an HTTP proxy (`http://host:port`), or take the variable away; NO_PROXY names hosts that need none"
 
 
+def check_ports(environ: Mapping[str, str]) -> None:
+    """Raise `ValueError` for a proxy's port that there cannot be; the client would notice only as it connects."""
+    for value in (environ.get(name) for name in _ALL_PROXIES):
+        if value and (_url(value).port or 0) > MAX_PORT:
+            raise ValueError(f"no port has a number above {MAX_PORT}")
+
+
 def _usable(value: str) -> bool:
     try:
-        url = httpx.URL(value if "://" in value else f"http://{value}")
+        url = _url(value)
     except httpx.InvalidURL:
         return False
-    return url.scheme in _SCHEMES
+    return url.scheme in _SCHEMES and (url.port or 0) <= MAX_PORT
+
+
+def _url(value: str) -> httpx.URL:
+    """A proxy as the client reads it: without a scheme it is an HTTP one."""
+    return httpx.URL(value if "://" in value else f"http://{value}")

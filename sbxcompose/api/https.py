@@ -65,7 +65,7 @@ class Https:
     def __init__(self, site: Site, headers: Mapping[str, str]) -> None:
         import httpx
 
-        from sbxcompose.api.egress import trusted, unusable_proxy
+        from sbxcompose.api.egress import check_ports, trusted, unusable_proxy
 
         self._site = site
         self.headers = headers
@@ -73,6 +73,7 @@ class Https:
         # Compressed streams would come in lumps.
         fixed = {"User-Agent": f"sbxcompose/{__version__}", "Accept-Encoding": "identity", **headers}
         try:
+            check_ports(os.environ)
             self._client = httpx.AsyncClient(
                 headers=fixed,
                 verify=trusted(),
