@@ -190,14 +190,17 @@ def test_there_is_a_limit_and_who_ends_makes_room(box: Box) -> None:
 
 def test_a_slow_reader_makes_the_command_wait_and_misses_nothing(box: Box) -> None:
     lines = 400_000
-    session = Session(box, "sh", "-c", f"stty -onlcr; seq {lines}")
+    # It begins when there is a reader: of what is written before that only a megabyte is kept.
+    session = Session(box, "sh", "-c", f"stty -echo -onlcr; echo 0; read x; seq {lines}")
 
     async def body() -> None:
         view = await session.view()
+        await view.until(b"0\n")
+        await view.type("\n")
         await view.until(b"\n1000\n")
         assert session.info["is_alive"], "it has written into the void"
         await view.end()
-        assert view.shown == b"".join(b"%d\n" % number for number in range(1, lines + 1))
+        assert view.shown == b"".join(b"%d\n" % number for number in range(lines + 1))
 
     conversation(body)
 
