@@ -33,7 +33,9 @@ def tcp(sbx_alone: Sbx) -> Iterator[Sbx]:
         "TENSORLAKE_API_URL": address[0],
         "TENSORLAKE_API_KEY": KEY,
     }
-    yield Sbx(sbx_alone.project, sbx_alone.home, env)
+    runner = Sbx(sbx_alone.project, sbx_alone.home, env)
+    yield runner
+    runner.close()
     assert not elsewhere.exists(), "nothing of the local host was needed"
 
 
