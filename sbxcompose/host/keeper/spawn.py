@@ -29,6 +29,9 @@ LARGE_PIPES = 96
 """How many pipes may be enlarged: an unprivileged user has 16384 pages for all pipes (pipe-user-pages-soft),
 and once they are used up, new pipes get two pages."""
 
+_IUTF8 = 0o40000
+"""Linux's flag for `tcsetattr`, which the module `termios` does not name."""
+
 _TAG_BASE = 1 << 62
 
 
@@ -205,6 +208,7 @@ class _Streams:
         self.child = [slave, slave, slave]
         size = b"".join(each.to_bytes(2, sys.byteorder) for each in (rows, columns, 0, 0))
         fcntl.ioctl(slave, termios.TIOCSWINSZ, size)
+        _erase_whole_characters(slave)
         os.set_blocking(master, False)
         self._give_away()
 
@@ -307,6 +311,13 @@ def fork_exec(
     if sys.version_info < (3, 14):  # where vfork has become the only way
         arguments += (True,)
     return _posixsubprocess.fork_exec(*arguments)
+
+
+def _erase_whole_characters(terminal: int) -> None:
+    """Let Backspace take a whole character, as terminal emulators have it, and not the last byte of one."""
+    attributes = termios.tcgetattr(terminal)
+    attributes[0] |= _IUTF8
+    termios.tcsetattr(terminal, termios.TCSANOW, attributes)
 
 
 def _take_terminal() -> None:

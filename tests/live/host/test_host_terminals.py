@@ -50,6 +50,19 @@ def test_a_death_by_signal_is_told_as_shells_do(box: Box) -> None:
     conversation(body)
 
 
+def test_backspace_takes_a_whole_character(box: Box) -> None:
+    session = Session(box, "sh", "-c", "echo up; read x; echo got=$x.")
+
+    async def body() -> None:
+        view = await session.view()
+        await view.until(b"up\r\n")
+        await view.type("hü\x7fi\n")
+        await view.until(b"got=hi.\r\n")
+        await view.end()
+
+    conversation(body)
+
+
 def test_sizes_come_from_the_request_a_frame_or_a_call_and_are_clamped(box: Box) -> None:
     session = Session(box, "sh", "-c", "while read x; do stty size; done", rows=9999, cols=0)
     assert (session.info["rows"], session.info["cols"]) == (500, 1)
