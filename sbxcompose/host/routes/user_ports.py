@@ -17,16 +17,15 @@ def answer(request: Request, port: int, key: str | None) -> ASGIApp:
     """The application that answers a request to a port. Raises `Problem` for whom it is not open to."""
     if not 1 <= port <= MAX_PORT:
         raise Problem(400, f"there is no port {port}: a whole number from 1 to {MAX_PORT}", "BAD_PORT")
+    _let_in(request, key, everybody=True)  # a page under a foreign name does not learn what there is
     sandbox = sandbox_of(request)
     info = sandbox.info
+    everybody = info.allow_unauthenticated_access
+    _let_in(request, key, everybody=everybody)
     if port not in (info.exposed_ports or ()):
         hint = f"add {port} to the sandbox's `exposed_ports` (in the project's file: `ports`)"
         raise Problem(403, f"port {port} of sandbox {info.name or info.id} is not exposed", "PORT_NOT_EXPOSED", hint)
-    everybody = info.allow_unauthenticated_access
-    trusted = request.scope["trusted"]
-    refusal = None if trusted else auth.user_port_refusal(request.headers, key, everybody=everybody)
-    if refusal is not None:
-        raise Problem(refusal.status, refusal.error, refusal.code)
+    ours = key is not None and auth.has_key(request.headers.get("authorization", ""), key)
 
     async def forward(scope: Scope, receive: Receive, send: Send) -> None:
         # Imported late: most hosts never pass a request on.
@@ -34,11 +33,19 @@ def answer(request: Request, port: int, key: str | None) -> ASGIApp:
         from sbxcompose.host.relay import reach
 
         with await reach(sandbox, port) as connection:
-            # The key is for us; where none is needed, the header is the port's own.
-            without = [] if everybody else [b"authorization"]
+            # The key is for us alone, and clients send it unasked; any other such header is the port's own.
+            without = [b"authorization"] if ours or not everybody else []
             await Forward(connection, upgrade=wants_upgrade(request), without=without)(scope, receive, send)
 
     return forward
+
+
+def _let_in(request: Request, key: str | None, *, everybody: bool) -> None:
+    """Raise `Problem` for who may not use a port that is open to `everybody`, or only to who has the key."""
+    trusted = request.scope["trusted"]
+    refusal = None if trusted else auth.user_port_refusal(request.headers, key, everybody=everybody)
+    if refusal is not None:
+        raise Problem(refusal.status, refusal.error, refusal.code)
 
 
 def ingress_endpoint(url: str | None) -> str | None:

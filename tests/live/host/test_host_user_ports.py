@@ -78,6 +78,28 @@ def test_without_open_access_the_key_is_needed_and_stays_with_us(host: LiveHost,
     assert b"authorization" not in heads[0].lower()
 
 
+def test_the_key_stays_with_us_where_it_was_not_needed_either(host: LiveHost, http: httpx.Client) -> None:
+    heads: list[bytes] = []
+    with listening(saying(OK, heads)) as port:
+        assert http.get("/", headers={"Host": expose(host, port), "Authorization": "Bearer k"}).status_code == 200
+    assert b"authorization" not in heads[0].lower()
+
+
+def test_who_has_no_business_here_does_not_learn_what_there_is(host: LiveHost, http: httpx.Client) -> None:
+    host.box("shut")
+    host.box("open", exposed_ports=[1234], allow_unauthenticated_access=True)
+
+    def refused(**headers: str) -> tuple[int, str]:
+        answer = http.get("/", headers={name.replace("_", "-"): value for name, value in headers.items()})
+        return answer.status_code, answer.json()["code"]
+
+    for sandbox in ("shut", "open", "nobody"):
+        page = {"Host": "evil.example", "X_Tensorlake_Sandbox_Id": sandbox, "X_Tensorlake_Sandbox_Port": "22"}
+        assert refused(**page) == (403, "FORBIDDEN_HOST")
+    assert refused(Host="22-shut.localhost") == (401, "UNAUTHORIZED")
+    assert refused(Host="22-shut.localhost", Authorization="Bearer k") == (403, "PORT_NOT_EXPOSED")
+
+
 def test_ports_that_cannot_be_reached_say_why(host: LiveHost, http: httpx.Client) -> None:
     port = free_port()
     name = expose(host, port)
