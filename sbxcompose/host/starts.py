@@ -31,7 +31,7 @@ class Workdir(Struct, frozen=True):
 def describe(request: StartRequest, workdir: Workdir | None) -> Spawn:
     """How a request is to be spawned; unit and meta are left to the caller. Raises `Problem`.
 
-    Without a `workdir`, or where it is not to be entered, the user's home takes its place.
+    Without a `workdir`, or where it is not to be entered, the user's home takes its place; `/` if that is missing.
     """
     try:
         who = users.resolve(request.user)
@@ -40,7 +40,7 @@ def describe(request: StartRequest, workdir: Workdir | None) -> Spawn:
     except users.UserError as error:
         raise Problem(500, str(error), "USER") from None
     usable = workdir is not None and not (workdir.private and who.uid not in (None, os.geteuid()))
-    base = workdir.path if workdir is not None and usable else who.home
+    base = workdir.path if workdir is not None and usable else _home(who.home)
     own = {"PATH": DEFAULT_PATH, "HOME": who.home, "USER": who.name, "LOGNAME": who.name}
     return Spawn(
         unit="",
@@ -54,6 +54,11 @@ def describe(request: StartRequest, workdir: Workdir | None) -> Spawn:
         stdout="pipe" if request.stdout_mode == "capture" else "null",
         stderr="pipe" if request.stderr_mode == "capture" else "null",
     )
+
+
+def _home(path: str) -> str:
+    """A user's home as a place to begin: accounts like `nobody` name one that is not there, and login takes `/` then."""
+    return path if os.path.isdir(path) else "/"
 
 
 def check(request: StartRequest) -> None:

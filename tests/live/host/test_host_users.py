@@ -49,6 +49,12 @@ def test_the_hosts_own_groups_are_not_passed_on(box: Box) -> None:
     assert names == "/ 54321 54321"
 
 
+def test_who_has_no_home_begins_at_the_root(box: Box) -> None:
+    homeless = next(each for each in pwd.getpwall() if not os.path.exists(each.pw_dir))
+    row = box.shell("pwd; echo $HOME", user=homeless.pw_name)
+    assert box.first_lines(row["pid"], 2) == ["/", homeless.pw_dir]
+
+
 def test_what_the_caller_says_of_home_and_user_holds(box: Box) -> None:
     _, names = shown(box, "daemon", env={"HOME": "/here", "USER": "me", "LOGNAME": "you"})
     assert names == "/here me you"
