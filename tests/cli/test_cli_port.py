@@ -96,7 +96,10 @@ def test_bad_arguments(sbx: Sbx) -> None:
     sbx.write(IDLE)
     assert "`sbxcompose up` creates it" in refused(sbx, "port", "web", "80")
     assert "nope" in refused(sbx, "port", "nope", "80")
-    assert "65535" in refused(sbx, "port", "web", "70000")
+    for port in ("70000", "0", "x", "80:", "1:x"):
+        assert "65535" in refused(sbx, "port", "web", port)
+    for told in ("9090:80", "0.0.0.0:9090:80"):
+        assert f"`sbxcompose port web 80 --listen {told.removesuffix(':80')}`" in refused(sbx, "port", "web", told)
     for listen in ("x", "1:2:3", "99999", "localhost:"):
         assert "--listen" in refused(sbx, "port", "web", "80", "--listen", listen)
     sbx.run("up", "-d")

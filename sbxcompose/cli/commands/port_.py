@@ -25,9 +25,9 @@ LOOPBACK = "127.0.0.1"
     help="Where to listen (default: the same port of 127.0.0.1 or, if that is taken, any free one).",
 )
 @click.argument("name", metavar="PROCESS|SANDBOX")
-@click.argument("port", type=click.IntRange(1, 65535))
+@click.argument("wanted", metavar="PORT")
 @click.pass_obj
-def command(shell: Shell, name: str, port: int, listen: str | None) -> int:
+def command(shell: Shell, name: str, wanted: str, listen: str | None) -> int:
     """Open a port of this machine that leads to a port in a sandbox, until Ctrl-C.
 
     Each connection is a tunnel of its own. The port need not be among the sandbox's `ports`, and what listens on it
@@ -40,6 +40,7 @@ def command(shell: Shell, name: str, port: int, listen: str | None) -> int:
     from sbxcompose.plan.names import Target
     from sbxcompose.plan.places import resolve_place
 
+    port = parse_port(wanted, name)
     project = shell.project()
     place = resolve_place(project, name)
     sandbox = place.sandbox if isinstance(place, Target) else place.name
@@ -61,6 +62,16 @@ def command(shell: Shell, name: str, port: int, listen: str | None) -> int:
         return 0
 
     return run_command(main)
+
+
+def parse_port(text: str, name: str) -> int:
+    """A port of a sandbox. Raises `UsageError`, which tells who writes `9090:8080`, as other tools have it, our way."""
+    local, colon, remote = text.rpartition(":")
+    if re.fullmatch("[0-9]{1,5}", remote) and 1 <= int(remote) <= 65535:
+        if not colon:
+            return int(remote)
+        raise UsageError(f"`{text}` is no port", hint=f"`sbxcompose port {name} {remote} --listen {local}`")
+    raise UsageError(f"`{text}` is no port", hint="say a whole number from 1 to 65535")
 
 
 def parse_listen(text: str) -> tuple[str, int]:
