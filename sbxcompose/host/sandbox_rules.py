@@ -54,6 +54,11 @@ def new_id() -> str:
     return "".join(digits)
 
 
+def is_id(word: str) -> bool:
+    """Whether a word has the form of a sandbox's or a snapshot's id."""
+    return bool(_ID.fullmatch(word))
+
+
 def described(request: CreateRequest, namespace: str, snapshot: SnapshotInfo | None = None) -> SandboxInfo:
     """The sandbox that a request asks for; what it does not say of the machine is as in the snapshot. Raises
     `Problem`.

@@ -29,6 +29,7 @@ from sbxcompose.host.records import read_each, write_json
 from sbxcompose.host.sandbox import RECORD, WORKSPACE, Sandbox
 from sbxcompose.host.snapshots import Snapshots, check_copyable
 from sbxcompose.host.starts import Workdir
+from sbxcompose.host.strays import sweep
 
 KEPT_TERMINATED = 100
 """How many terminated sandboxes are remembered."""
@@ -254,8 +255,9 @@ class Sandboxes:
     # -- after the last server's death ---------------------------------------------------------------------
 
     def load(self) -> None:
-        """Read what is recorded."""
+        """Read what is recorded, and remove what is not."""
         self.snapshots.load()
+        sweep(self._directory, RECORD)
         for value in read_each(self._directory, RECORD):
             with suppress(TypeError):  # a record of something else
                 self._load(SandboxInfo.read(value), value.get("ending"))

@@ -20,6 +20,7 @@ from sbxcompose.host.problems import Problem, from_os
 from sbxcompose.host.records import read_each, write_json
 from sbxcompose.host.sandbox import Sandbox
 from sbxcompose.host.sandbox_rules import new_id, unsupported
+from sbxcompose.host.strays import sweep
 
 RECORD = "snapshot.json"
 FILES = "files"
@@ -34,6 +35,7 @@ class Snapshots:
         self._idle = idle
         self._known: dict[str, SnapshotInfo] = {}
         self._readers: dict[str, int] = {}
+        self._deleting: set[str] = set()
         self._news = News()
 
     @property
@@ -140,22 +142,35 @@ class Snapshots:
         return info
 
     async def delete(self, number: str) -> None:
-        """Delete a snapshot and its files. Raises `Problem`."""
+        """Delete a snapshot and its files; who asks meanwhile, too, waits for the same end. Raises `Problem`."""
+        if number in self._deleting:
+            await self._news.until(lambda: number not in self._deleting)
+            if number not in self._known:
+                return
         info = self.get(number)
         if number in self._readers or info.status == "in_progress":
             why = "is being taken" if info.status == "in_progress" else "is being used by a sandbox that is being made"
             raise Problem(409, f"snapshot {number} {why}", "SNAPSHOT_IN_USE")
+        self._deleting.add(number)
+        try:
+            await self._delete(info)
+        finally:
+            self._deleting.remove(number)
+            self._news.tell()
+
+    async def _delete(self, info: SnapshotInfo) -> None:
         try:
             self._save(replace(info, status="deleting"))
-            await asyncio.to_thread(trees.remove_tree, str(self._directory / number))
+            await asyncio.to_thread(trees.remove_tree, str(self._directory / info.id))
         except OSError as error:
-            raise from_os(error, f"snapshot {number} cannot be deleted: {_place(error)}") from None
-        self._known.pop(number, None)
+            raise from_os(error, f"snapshot {info.id} cannot be deleted: {_place(error)}") from None
+        self._known.pop(info.id, None)
 
     # -- on disk -------------------------------------------------------------------------------------------
 
     def load(self) -> None:
         """Read what is recorded, and finish what the last server had begun."""
+        sweep(self._directory, RECORD)
         for value in read_each(self._directory, RECORD):
             with suppress(TypeError):  # a record of something else
                 self._load(SnapshotInfo.read(value))

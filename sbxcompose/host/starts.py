@@ -57,7 +57,7 @@ def describe(request: StartRequest, workdir: Workdir | None) -> Spawn:
 
 
 def _home(path: str) -> str:
-    """A user's home as a place to begin: accounts like `nobody` name one that is not there, and login takes `/` then."""
+    """A user's home as a place to begin; `/` for accounts like `nobody` whose home does not exist, as login has it."""
     return path if os.path.isdir(path) else "/"
 
 

@@ -291,6 +291,21 @@ def test_a_create_that_the_server_does_not_survive_has_failed(host: LiveHost) ->
     assert finish(host.box("restored", snapshot_id=body["snapshot_id"]), "ls tree | wc -l") == ["8"]
 
 
+def test_what_a_killed_server_has_half_made_is_removed_by_the_next(host: LiveHost) -> None:
+    kinds = [host.home.state / kind for kind in ("sandboxes", "snapshots")]
+    for kind in kinds:
+        (kind / ("0" * 21) / "workspace").mkdir(parents=True)
+        (kind / "no-id").mkdir()
+    number = host.box().id
+    host.kill("server")
+    assert status(host) == "running"
+    for kind in kinds:
+        while (kind / ("0" * 21)).exists():
+            pass
+    assert sorted(each.name for each in kinds[0].iterdir()) == sorted([number, "no-id"])
+    assert [each.name for each in kinds[1].iterdir()] == ["no-id"]
+
+
 def test_a_snapshot_in_use_stays(host: LiveHost) -> None:
     host.box()
     fill(host)
