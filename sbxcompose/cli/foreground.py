@@ -20,12 +20,13 @@ from sbxcompose.engine.events import Tell, nobody
 from sbxcompose.engine.one_off import Ended, OneOff, WriteOut, read_fd
 from sbxcompose.engine.ready import own_words
 from sbxcompose.engine.session import Session
-from sbxcompose.errors import NotStarted, Refused, UsageError
+from sbxcompose.errors import NotStarted, ProcessFailed, Refused, UsageError
 from sbxcompose.plan.observed import Instance
 from sbxcompose.spec.project import Project
 
 Requested = Callable[[Session], tuple[StartRequest, Env]]
 """What is to be run, and the environment under it, as the session knows it."""
+UNSEEN = "it has ended, and nobody saw how: its sandbox, or the host, was ended meanwhile"
 
 
 def beside(project: Project, instance: Instance, command: Sequence[str]) -> Requested:
@@ -108,7 +109,10 @@ class Attended(Protocol):
 
 
 async def attend(attended: Attended, interrupts: Interrupts, *, feed: bool) -> Ended:
-    """Connect the standard streams until it ends, and pass interrupts on."""
+    """Connect the standard streams until it ends, and pass interrupts on.
+
+    Raises `ProcessFailed` when it has ended and nobody could know how.
+    """
     following = asyncio.ensure_future(attended.follow(write_all))
     feeding = asyncio.ensure_future(attended.feed(read_fd(0))) if feed else None
     try:
@@ -118,7 +122,10 @@ async def attend(attended: Attended, interrupts: Interrupts, *, feed: bool) -> E
             if interrupt.done():
                 await (attended.signal(interrupts.signal) if interrupts.count == 1 else attended.kill())
             interrupt.cancel()
-        return following.result()
+        ended = following.result()
+        if not ended.known:
+            raise ProcessFailed(UNSEEN)
+        return ended
     finally:
         tasks = [each for each in (following, feeding) if each is not None]
         for each in tasks:

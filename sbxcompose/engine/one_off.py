@@ -35,6 +35,11 @@ class Ended(Struct, frozen=True):
     signal: int | None
 
     @property
+    def known(self) -> bool:
+        """Whether anybody knows."""
+        return self.code is not None or self.signal is not None
+
+    @property
     def exit_code(self) -> int:
         """As a shell says it: 128 + n for a death by signal n."""
         if self.signal is not None:

@@ -167,3 +167,16 @@ def test_a_stale_socket_of_a_killed_host_is_in_nobodys_way(sbx_alone: Sbx) -> No
     assert sbx.run("host", "status", code=3).stdout.startswith("the host does not run")
     sbx.run("up", "-d")
     assert set(pids(sbx)) == {"web"}
+
+
+def test_an_end_that_nobody_saw_is_said(sbx_alone: Sbx) -> None:
+    sbx = sbx_alone
+    sbx.write(f"processes: {{web: {{command: {FOREVER}}}}}\n")
+    sbx.run("up", "-d")
+    with sbx.start("exec", "web", "sh", "-c", f"echo up; {FOREVER}") as running:
+        running.wait_for("up")
+        kill_host(sbx)
+        sbx.run("ps")
+        done = running.wait()
+    assert done.code == 1
+    assert "nobody saw how" in done.stderr
