@@ -14,6 +14,7 @@ from sbxcompose.api.dial import HIGH_WATER, READ_SIZE, Socket, Stream
 from sbxcompose.api.sandbox import SandboxClient
 from sbxcompose.api.terminals import open_tunnel
 from sbxcompose.api.websocket import Closed
+from sbxcompose.engine.ready import own_words
 from sbxcompose.errors import SbxError, UsageError
 from sbxcompose.host.keeper.ports import by_whom
 
@@ -62,7 +63,7 @@ class Forward:
             async with await open_tunnel(self._client, self._remote) as tunnel:
                 await carry(local, writer, tunnel)
         except SbxError as error:
-            self._say(error.message)
+            self._say(own_words(error.message))
             _reset(writer)
         except OSError:
             pass  # it has gone
