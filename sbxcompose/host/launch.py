@@ -22,6 +22,7 @@ from sbxcompose.host.keeper.options import keeper_argv
 
 KEY_FILE = "host.key"
 INFO_FILE = "host.json"
+_ANEW = "`sbxcompose host stop`, then start it again"
 PATIENCE = 15.0
 """Seconds that a host may take to begin, to answer, or to end after its processes have."""
 # The server speaks no TLS, and asyncio does without where there is none: less to load, and three megabytes
@@ -59,7 +60,7 @@ def serve_foreground(
     """
     path = paths.socket_path()
     if _answers(path):
-        raise ProviderError("a host runs already", hint="`sbxcompose host status` says more")
+        raise ProviderError("a host runs already", hint=f"{_ANEW}; `sbxcompose host status` says what runs in it")
     read, write = os.pipe()
     argv = _keeper(path, port, key, detach=False, ready_fd=write)
     sys.stdout.flush()
@@ -209,16 +210,14 @@ def _check_port(path: Path, port: int | None) -> None:
         return
     address = _ask(path, "GET", "/host/v1/status")["tcp"]
     if address is None:
-        raise ProviderError("the host runs already, without a port", hint="`sbxcompose host stop`, then start it again")
+        raise ProviderError("the host runs already, without a port", hint=_ANEW)
     if port and not address.endswith(f":{port}"):
-        raise ProviderError(f"the host runs already, at {address}", hint="`sbxcompose host stop`, then start it again")
+        raise ProviderError(f"the host runs already, at {address}", hint=_ANEW)
 
 
 def _check_key(key: str | None) -> None:
     if key is not None and key != api_key():
-        raise ProviderError(
-            "the host runs already, with another key", hint="`sbxcompose host stop`, then start it again"
-        )
+        raise ProviderError("the host runs already, with another key", hint=_ANEW)
 
 
 def _check_version(tell: Callable[[str], None]) -> None:

@@ -85,7 +85,9 @@ def test_serve_in_the_foreground_with_a_port_and_a_key(sbx_alone: Sbx) -> None:
         assert len(found["sandboxes"]) == 1
         assert ask(port, "/sandboxes", Authorization="Bearer sesame", Host="evil.example")[0] in (400, 403, 421)
         assert ask(port, "/sandboxes", Authorization="Bearer sesame", Origin="http://evil.example")[0] == 403
-        assert "a host runs already" in refused(sbx, "host", "serve", code=3)
+        said = refused(sbx, "host", "serve", code=3)
+        assert "a host runs already" in said
+        assert "`sbxcompose host stop`" in said
         serve.interrupt()
         serve.wait()
     assert not alive(web)
