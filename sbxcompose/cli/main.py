@@ -18,46 +18,48 @@ from sbxcompose.cli.context import GlobalOptions, Shell, choose_color
 from sbxcompose.cli.ending import UNWRITABLE
 from sbxcompose.errors import SbxError, UsageError
 
+ISSUES = "https://github.com/sbxcompose/sbxcompose/issues"
+
 COMMANDS: dict[str, tuple[str, str]] = {
-    "up": ("Start", "Start everything that the file wants, and show its output"),
-    "down": ("Start", "Stop everything that the file has started"),
-    "start": ("Start", "Start processes that are not running"),
+    "up": ("Start", "Start the project and follow its logs"),
+    "down": ("Start", "Stop the project"),
+    "start": ("Start", "Start stopped processes"),
     "stop": ("Start", "Stop processes"),
-    "restart": ("Start", "Give processes a new run"),
+    "restart": ("Start", "Restart processes"),
     "watch": ("Start", "Restart processes when their files change"),
     "kill": ("Start", "Send a signal to processes"),
-    "pause": ("Start", "Suspend sandboxes: what runs in them stands still"),
+    "pause": ("Start", "Suspend sandboxes and everything running in them"),
     "unpause": ("Start", "Resume suspended sandboxes"),
-    "run": ("Start", "Run a process once, in the foreground"),
-    "exec": ("Start", "Run a command where a process runs"),
-    "attach": ("Start", "Connect to a process that runs: its output, and its input"),
+    "run": ("Start", "Run a one-off command or process"),
+    "exec": ("Start", "Run a command in the environment of a process"),
+    "attach": ("Start", "Attach to the output and input of a running process"),
     "shell": ("Start", "Open a shell in a sandbox"),
-    "port": ("Start", "Open a port of this machine that leads into a sandbox"),
-    "cp": ("Start", "Copy files and folders into a sandbox, or out of one"),
-    "ps": ("Look", "List processes and how they are"),
-    "logs": ("Look", "Show output, past and present"),
-    "why": ("Look", "Say why a process is not running, or not as the file says"),
-    "plan": ("Look", "Say what `up` would do, and why"),
-    "wait": ("Look", "Wait until processes are ready, or have ended"),
-    "config": ("File", "Show the file as it is understood"),
+    "port": ("Start", "Forward a local port into a sandbox"),
+    "cp": ("Start", "Copy files into or out of a sandbox"),
+    "ps": ("Look", "List processes"),
+    "logs": ("Look", "Show log output"),
+    "why": ("Look", "Explain why a process is not running or differs from the file"),
+    "plan": ("Look", "Show what `up` would do, and why"),
+    "wait": ("Look", "Wait until processes are ready or have exited"),
+    "config": ("File", "Validate the file and print it in resolved form"),
     "schema": ("File", "Print the JSON schema of the file, for editors"),
-    "host": ("Host", "The local host: serve, status, stop"),
-    "doctor": ("Host", "Say what is configured, whether it answers, and what to do"),
+    "host": ("Host", "Manage the local host: serve, status, stop"),
+    "doctor": ("Host", "Check the configuration and the providers"),
     "version": ("Host", "Print the version"),
 }
 
 EPILOG = """\b
-A first look:
-  sbxcompose up            start everything here, with logs; Ctrl-C stops it
-  sbxcompose up -d         the same in the background; again: nothing to do
+Getting started:
+  sbxcompose up            start everything and follow the logs; Ctrl-C stops it
+  sbxcompose up -d         the same in the background
   sbxcompose logs -f web   follow one process
-  sbxcompose why web       what is wrong with it?
+  sbxcompose why web       find out what is wrong with it
   sbxcompose down          stop everything
 
 \b
-Exit codes: 0 good, 1 a process failed or never got ready, 2 the file or the
-command line is wrong, 3 the provider cannot be reached or refuses, 124 a
-deadline passed, 130 interrupted; exec, run and shell pass on the command's own."""
+Exit codes: 0 success, 1 a process failed or did not become ready, 2 invalid file
+or command line, 3 the provider is unreachable or refused, 124 timed out,
+130 interrupted; exec, run and shell return the exit code of the command."""
 
 
 class Commands(click.Group):
@@ -96,26 +98,33 @@ class Commands(click.Group):
 
 
 @click.command(cls=Commands, epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
-@click.option("-f", "--file", "files", multiple=True, metavar="FILE", help="The file (repeat to lay one over another).")
-@click.option("-p", "--project-name", metavar="NAME", help="The project's name, instead of the file's or the folder's.")
-@click.option("--project-directory", metavar="DIR", help="Look for the file from here instead of from this folder.")
+@click.option(
+    "-f",
+    "--file",
+    "files",
+    multiple=True,
+    metavar="FILE",
+    help="Path to the file (repeatable; later ones override earlier ones).",
+)
+@click.option("-p", "--project-name", metavar="NAME", help="Set the project's name.")
+@click.option("--project-directory", metavar="DIR", help="Search for the file from this directory upwards.")
 @click.option(
     "--profile",
     "profiles",
     multiple=True,
     metavar="NAME",
-    help="Also processes of this profile (repeat; `*` for all).",
+    help="Enable a profile (repeatable; `*` enables all).",
 )
 @click.option(
     "--env-file",
     "env_files",
     multiple=True,
     metavar="FILE",
-    help="Variables from this file instead of `.env`.",
+    help="Read variables from this file instead of `.env` (repeatable).",
 )
-@click.option("--provider", metavar="NAME", help="Where sandboxes live: `local` or `tensorlake`.")
-@click.option("--color", type=click.Choice(["auto", "always", "never"]), default="auto", help="Colours in the output.")
-@click.option("--no-color", is_flag=True, help="The same as --color=never.")
+@click.option("--provider", metavar="NAME", help="Set where sandboxes live: `local` or `tensorlake`.")
+@click.option("--color", type=click.Choice(["auto", "always", "never"]), default="auto", help="Control colored output.")
+@click.option("--no-color", is_flag=True, help="Same as --color=never.")
 @click.version_option(
     None,
     "-V",
@@ -130,8 +139,8 @@ class Commands(click.Group):
 def cli(ctx: click.Context, /, color: str, no_color: bool, **options: Any) -> None:
     """Bring up the sandboxes and processes that a project's `sbxcompose.yaml` (or Procfile) describes.
 
-    What Docker Compose is to containers: `up` starts what is missing, in order, shows all logs in one stream, and
-    a second `up` does nothing. Without an account everything runs on this machine.
+    `up` starts what is missing, in dependency order, and follows all logs in one stream; what is already up to date is
+    left running. No account is needed: by default everything runs on this machine.
     """
     choose_color("never" if no_color else color)
     ctx.obj = Shell(GlobalOptions(**options))
@@ -172,14 +181,14 @@ def run(arguments: Sequence[str]) -> int:
 
 
 def _defect(error: Exception) -> SbxError:
-    """What nobody foresaw, said without a traceback, but so that it can be found."""
+    """Turn an unexpected exception into an error without a traceback that still names its place."""
     frames = error.__traceback__
     while frames is not None and frames.tb_next is not None:
         frames = frames.tb_next
     place = f" ({os.path.basename(frames.tb_frame.f_code.co_filename)}:{frames.tb_lineno})" if frames else ""
     return SbxError(
-        f"this is a defect of sbxcompose: {type(error).__name__}: {error}{place}",
-        hint="please report it; SBXCOMPOSE_DEBUG=1 shows where it happened",
+        f"internal error: {type(error).__name__}: {error}{place}",
+        hint=f"please report it at {ISSUES}; SBXCOMPOSE_DEBUG=1 shows the traceback",
     )
 
 

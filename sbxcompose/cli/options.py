@@ -16,15 +16,15 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 names_argument = click.argument("names", nargs=-1, metavar="[PROCESS]...")
 sandboxes_argument = click.argument("sandboxes", nargs=-1, metavar="[SANDBOX]...")
-json_option = click.option("--json", "as_json", is_flag=True, help="For programs: JSON on stdout.")
-no_deps_option = click.option("--no-deps", is_flag=True, help="Only the processes named, not what they need.")
+json_option = click.option("--json", "as_json", is_flag=True, help="Write JSON to stdout.")
+no_deps_option = click.option("--no-deps", is_flag=True, help="Don't start dependencies.")
 timeout_option = click.option(
     "-t",
     "--timeout",
     "grace",
     type=float,
     metavar="SECONDS",
-    help="Kill what has not stopped after so long (instead of each process's own grace).",
+    help="Kill processes that have not stopped after this time (overrides `stop.grace`).",
 )
 
 
@@ -46,7 +46,7 @@ class DurationType(click.ParamType[float]):
         try:
             return parse_duration(value)
         except ValueError as error:
-            self.fail(f"{value!r} is no duration: say `90`, `500ms` or `1m30s`", param, ctx)
+            self.fail(f"invalid duration `{value}`; examples: `90s`, `500ms`, `1m30s`", param, ctx)
             raise AssertionError from error
 
 
@@ -61,7 +61,7 @@ class ScaleType(click.ParamType[tuple[str, int]]):
             return value
         found = re.fullmatch(r"([^=]+)=(\d{1,4})", value)
         if found is None:
-            self.fail(f"{value!r}: say PROCESS=NUMBER", param, ctx)
+            self.fail(f"invalid value `{value}`; expected PROCESS=NUMBER, for example `web=3`", param, ctx)
         return found[1], int(found[2])
 
 
@@ -110,7 +110,7 @@ def without_separator(arguments: tuple[str, ...]) -> tuple[str, ...]:
     return arguments[1:] if arguments[:1] == ("--",) else arguments
 
 
-detach_option = click.option("-d", "--detach", is_flag=True, help="Do not wait; print the PID.")
+detach_option = click.option("-d", "--detach", is_flag=True, help="Run in the background and print the PID.")
 
 
 def foreground_options(command: F) -> F:
@@ -124,22 +124,29 @@ def foreground_options(command: F) -> F:
     wrapped: Any = gathered
     for option in reversed(
         (
-            click.option("-e", "--env", "env", multiple=True, metavar="KEY=VALUE", help="A further variable (repeat)."),
-            click.option("-w", "--workdir", metavar="DIR", help="Another working directory."),
-            click.option("-u", "--user", metavar="USER", help="Another user: name, uid or uid:gid."),
+            click.option(
+                "-e",
+                "--env",
+                "env",
+                multiple=True,
+                metavar="KEY=VALUE",
+                help="Set an environment variable (repeatable).",
+            ),
+            click.option("-w", "--workdir", metavar="DIR", help="Set the working directory."),
+            click.option("-u", "--user", metavar="USER", help="Run as this user: name, uid or uid:gid."),
             click.option(
                 "-t/-T",
                 "--tty/--no-tty",
                 "tty",
                 default=None,
-                help="On a terminal of its own, or not (default: if standard input and output are terminals).",
+                help="Allocate a terminal (default: if stdin and stdout are terminals).",
             ),
             click.option(
                 "-i/",
                 "--interactive/--no-interactive",
                 "interactive",
                 default=True,
-                help="Pass standard input on (the default), or not.",
+                help="Forward standard input (default) or not.",
             ),
         )
     ):
@@ -153,19 +160,19 @@ def up_options(command: F) -> F:
     for option in reversed(
         (
             no_deps_option,
-            click.option("--force-recreate", is_flag=True, help="New runs, though nothing has changed."),
-            click.option("--remove-orphans", is_flag=True, help="Stop what the file does not define any more."),
+            click.option("--force-recreate", is_flag=True, help="Restart processes even if nothing changed."),
+            click.option("--remove-orphans", is_flag=True, help="Stop processes that are no longer in the file."),
             click.option(
                 "--recreate-sandboxes",
                 is_flag=True,
-                help="Replace sandboxes that differ from the file; their data is lost.",
+                help="Replace sandboxes that differ from the file; destroys their data.",
             ),
             click.option(
                 "--scale",
                 multiple=True,
                 type=ScaleType(),
                 metavar="PROCESS=N",
-                help="So many replicas instead.",
+                help="Set the number of replicas.",
             ),
         )
     ):

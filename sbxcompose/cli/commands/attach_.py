@@ -13,17 +13,15 @@ if TYPE_CHECKING:
 
 
 @click.command("attach")
-@click.option("--no-stdin", is_flag=True, help="Only its output.")
-@click.option(
-    "--sig-proxy/--no-sig-proxy", default=True, help="Whether a first Ctrl-C goes to the process (the default)."
-)
+@click.option("--no-stdin", is_flag=True, help="Don't attach standard input.")
+@click.option("--sig-proxy/--no-sig-proxy", default=True, help="Send the first Ctrl-C to the process (default).")
 @click.argument("name", metavar="PROCESS")
 @click.pass_obj
 def command(shell: Shell, name: str, no_stdin: bool, sig_proxy: bool) -> int:
-    """Connect to a process that runs: its output from now on, and standard input to its own, until its run ends.
+    """Attach to a running process: follow its output and forward standard input until its run ends.
 
-    Its input is open if the file says `stdin: pipe`, and stays open when ours has ended. A second Ctrl-C detaches, as
-    does ending this command by another signal. The exit code is the run's.
+    Standard input is forwarded only if the file says `stdin: pipe`; the process's input stays open when yours ends. The
+    first Ctrl-C is sent to the process, a second one detaches. Exits with the exit code of the run.
     """
     from sbxcompose.cli.foreground import attend
     from sbxcompose.cli.running import run_command

@@ -8,14 +8,14 @@ from sbxcompose.cli.context import Shell
 
 
 @click.command("config")
-@click.option("--json", "as_json", is_flag=True, help="JSON instead of YAML.")
-@click.option("-q", "--quiet", is_flag=True, help="Only check; print nothing.")
-@click.option("--services", "--processes", "only_names", is_flag=True, help="Only the names of the processes.")
-@click.option("--profiles", "only_profiles", is_flag=True, help="Only the names of the profiles.")
-@click.option("--reveal", is_flag=True, help="Show the values of secrets, too.")
+@click.option("--json", "as_json", is_flag=True, help="Write JSON instead of YAML.")
+@click.option("-q", "--quiet", is_flag=True, help="Validate only; print nothing.")
+@click.option("--services", "--processes", "only_names", is_flag=True, help="Print the names of the processes.")
+@click.option("--profiles", "only_profiles", is_flag=True, help="Print the names of the profiles.")
+@click.option("--reveal", is_flag=True, help="Print the values of secrets.")
 @click.pass_obj
 def command(shell: Shell, as_json: bool, quiet: bool, only_names: bool, only_profiles: bool, reveal: bool) -> None:
-    """Show the file as it is understood: merged, interpolated, checked, with its defaults."""
+    """Validate the file and print it merged, interpolated and with its defaults."""
     from sbxcompose.plan.names import Names
     from sbxcompose.spec.resolved import resolved
 

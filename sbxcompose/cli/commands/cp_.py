@@ -8,26 +8,27 @@ from sbxcompose.cli.context import Shell
 
 
 @click.command("cp")
-@click.option("-a", "--archive", is_flag=True, help="Keep the owners of what is copied, by number.")
-@click.option("-L", "--follow-link", "follow", is_flag=True, help="Copy what links point to instead of the links.")
-@click.option("-q", "--quiet", is_flag=True, help="Say nothing if all goes well.")
+@click.option("-a", "--archive", is_flag=True, help="Preserve owners (numeric uid and gid).")
+@click.option("-L", "--follow-link", "follow", is_flag=True, help="Follow symbolic links.")
+@click.option("-q", "--quiet", is_flag=True, help="Suppress progress output.")
 @click.argument("source", metavar="SOURCE")
 @click.argument("target", metavar="TARGET")
 @click.pass_obj
 def command(shell: Shell, source: str, target: str, archive: bool, follow: bool, quiet: bool) -> int:
-    r"""Copy a file or a folder into a sandbox, or out of one.
+    """Copy files or directories into or out of a sandbox.
 
-    One of the two is NAME:PATH, with the name of a sandbox (a relative path begins at its workspace) or of a process
-    (its working directory). Into a folder that exists, or whose name ends with `/`, the source goes under its own
-    name; SOURCE/. is what is in a folder.
+    One of the two is NAME:PATH, where NAME is a sandbox (relative paths start at its workspace) or a process (relative
+    paths start at its working directory). If the target is an existing directory, or ends with `/`, the source is
+    copied into it; SOURCE/. copies the contents of a directory.
+
+    `-` means standard input or output: a plain file, or a tar archive if the other side is a directory.
 
     \b
-    `-` is standard input or output: a file as it is, a folder as a tar archive.
       sbxcompose cp dump.sql db:/tmp/
       sbxcompose cp web:logs ./logs
       sbxcompose cp app:config.json - | jq .
       tar -c site | sbxcompose cp - app:/srv/
-    """
+    """  # noqa: D301 (click reads the control character as "do not rewrap")
     from sbxcompose.cli.copying import copy_by_hand
     from sbxcompose.files.by_hand import How
 

@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 @json_option
 @click.pass_obj
 def command(shell: Shell, as_json: bool) -> int:
-    """Say what is configured, whether each provider answers, and what to do about each problem.
+    """Check the configuration and whether each provider can be reached, with a remedy for each problem.
 
-    Keys are never shown, at most their last four characters. Exit code 3 when something is wrong.
+    Of keys at most the last four characters are shown. Exits with code 3 if there is a problem.
     """
     from sbxcompose.cli.running import run_simply
     from sbxcompose.engine.check_cloud import check_cloud

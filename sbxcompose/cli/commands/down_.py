@@ -11,13 +11,13 @@ from sbxcompose.cli.options import names_argument, timeout_option
 @click.command("down")
 @names_argument
 @timeout_option
-@click.option("--remove-orphans", is_flag=True, help="Stop what the file does not define any more, too.")
-@click.option("--terminate", is_flag=True, help="End the sandboxes for good: their data and records are lost.")
+@click.option("--remove-orphans", is_flag=True, help="Stop processes that are no longer in the file.")
+@click.option("--terminate", is_flag=True, help="Terminate the sandboxes; destroys their data and logs.")
 @click.pass_obj
 def command(shell: Shell, names: tuple[str, ...], grace: float | None, remove_orphans: bool, terminate: bool) -> int:
-    """Stop everything that the file has started, in the reverse order of its dependencies.
+    """Stop the project: all its processes, in reverse dependency order.
 
-    Logs stay readable. In the cloud the sandboxes are suspended.
+    Logs are kept. In the cloud the sandboxes are suspended. With names, only these processes are stopped.
     """
     from sbxcompose.cli.stopping import carry_out
     from sbxcompose.errors import UsageError

@@ -20,11 +20,11 @@ def command(
     arguments: tuple[str, ...],
     how: Foreground,
 ) -> int:
-    """Run a command where a process runs: in its sandbox, with its directory, user and variables.
+    """Run a command in the environment of a process: its sandbox, working directory, user and variables.
 
-    The process itself need not be running. On a terminal the command gets one of its own; -T, or a pipe on either
-    side, gives it plain streams. Standard input is passed on, and the exit code is the command's: 128 + n when signal n
-    killed it, 127 if it was not found, 126 if it could not be started.
+    The process need not be running. If stdin and stdout are terminals, the command gets a terminal of its own; -T
+    disables that. Exits with the exit code of the command: 128+n if signal n killed it, 127 if it was not found, 126 if
+    it could not be started.
     """
     from sbxcompose.cli.foreground import beside, observe, run_in_foreground
     from sbxcompose.errors import UsageError

@@ -15,22 +15,22 @@ _KEY = re.compile(r"[!-~]+")
 
 @click.group("host")
 def command() -> None:
-    """The local host: the server in which sandboxes live on this machine.
+    """Manage the local host: the server that runs sandboxes on this machine.
 
-    It is started on first use, serves all projects of a user, and ends by itself when nothing has run for ten minutes.
+    It starts on first use, serves all projects of a user, and exits after ten minutes without running processes.
     """
 
 
 @command.command("serve")
-@click.option("--port", type=click.IntRange(0, 65535), help="Listen on this port of 127.0.0.1, too (0: any free one).")
-@click.option("--key", help="The bearer key for that port (default: one that is made once and kept).")
-@click.option("-d", "--detach", is_flag=True, help="Leave it in the background, and return once it listens.")
+@click.option("--port", type=click.IntRange(0, 65535), help="Also listen on this port of 127.0.0.1 (0: any free port).")
+@click.option("--key", help="Set the bearer key for that port (default: generated once and kept).")
+@click.option("-d", "--detach", is_flag=True, help="Run in the background; return once it listens.")
 @click.pass_obj
 def serve(shell: Shell, port: int | None, key: str | None, detach: bool) -> None:
-    """Run the host in the foreground; Ctrl-C stops everything that runs in it, and then the host.
+    """Run the host in the foreground; Ctrl-C stops everything running in it, then the host.
 
-    With --port, programs that speak the sandbox HTTP contract can use it, with the key as a bearer token. The variables
-    that the vendor's SDKs and command line need for that are printed to standard output, ready for a shell.
+    With --port, programs that speak the sandbox HTTP contract can use it, with the key as bearer token. The variables
+    that the vendor's SDKs and command line read are printed to stdout in shell syntax.
     """
     from sbxcompose.errors import UsageError
     from sbxcompose.host import launch
@@ -56,12 +56,12 @@ def serve(shell: Shell, port: int | None, key: str | None, detach: bool) -> None
 
 @command.command("status")
 @json_option
-@click.option("--env", "as_exports", is_flag=True, help="Print the variables for SDKs and `tl`, the key among them.")
+@click.option("--env", "as_exports", is_flag=True, help="Print the variables for SDKs and `tl`, including the key.")
 @click.pass_obj
 def status(shell: Shell, as_json: bool, as_exports: bool) -> int:
-    """Say whether the host runs, and what runs in it. Exit code 3 if it does not run.
+    """Show whether the host is running, and what is running in it. Exit code 3 if it is not.
 
-    The key is shown with --env only: eval "$(sbxcompose host status --env)".
+    The key is only shown with --env: eval "$(sbxcompose host status --env)".
     """
     from sbxcompose.host import launch
 
@@ -79,10 +79,10 @@ def status(shell: Shell, as_json: bool, as_exports: bool) -> int:
 
 
 @command.command("stop")
-@click.option("--force", is_flag=True, help="Stop everything that runs in it, too.")
+@click.option("--force", is_flag=True, help="Stop all running processes first.")
 @click.pass_obj
 def stop(shell: Shell, force: bool) -> int:
-    """End the host. While processes run in it that needs --force, which stops them in order."""
+    """Stop the host. Refused while processes are running, unless --force stops them first."""
     from sbxcompose.host import launch
 
     shell.say("the host has ended" if launch.stop(force=force) else "the host does not run")

@@ -10,12 +10,14 @@ from sbxcompose.cli.options import names_argument
 
 @click.command("kill")
 @names_argument
-@click.option("-s", "--signal", "signal_name", default="KILL", metavar="SIGNAL", help="Default: KILL.")
+@click.option(
+    "-s", "--signal", "signal_name", default="KILL", metavar="SIGNAL", help="Set the signal to send (default: KILL)."
+)
 @click.pass_obj
 def command(shell: Shell, names: tuple[str, ...], signal_name: str) -> int:
-    """Send a signal to processes (to their whole process groups); without names to all that run.
+    """Send a signal to processes and their process groups; without names, to all running ones.
 
-    Supervision goes on: a process that dies of it is started again if its restart policy says so. `stop` ends it.
+    Processes stay supervised: one that exits is restarted if its restart policy says so. Use `stop` to stop it.
     """
     from sbxcompose.cli.options import signal_number
     from sbxcompose.cli.running import run_simply

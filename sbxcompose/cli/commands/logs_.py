@@ -14,15 +14,19 @@ from sbxcompose.errors import UsageError
 
 @click.command("logs")
 @names_argument
-@click.option("-f", "--follow", is_flag=True, help="Go on with what comes.")
-@click.option("-n", "--tail", metavar="LINES", default="all", help="Only the last lines of each process; or `all`.")
-@click.option("--since", metavar="WHEN", help="From a moment on: `10m` ago, or `2026-11-24T09:30:00`.")
-@click.option("--run", type=click.IntRange(1), metavar="N", help="Only the output of run number N.")
-@click.option("-t", "--timestamps", is_flag=True, help="Show when each line came (UTC).")
-@click.option("--no-log-prefix", "--no-prefix", "no_prefix", is_flag=True, help="Lines without the process's name.")
+@click.option("-f", "--follow", is_flag=True, help="Follow log output.")
+@click.option(
+    "-n", "--tail", metavar="LINES", default="all", help="Show only the last LINES lines of each process, or `all`."
+)
+@click.option("--since", metavar="WHEN", help="Show output since a time: `10m` (ago) or `2026-11-24T09:30:00`.")
+@click.option("--run", type=click.IntRange(1), metavar="N", help="Show only the output of run N.")
+@click.option("-t", "--timestamps", is_flag=True, help="Show timestamps (UTC).")
+@click.option(
+    "--no-log-prefix", "--no-prefix", "no_prefix", is_flag=True, help="Don't prefix lines with the process name."
+)
 @click.option("--run-numbers", is_flag=True, help="Show run numbers: `web#3`.")
-@click.option("--raw", is_flag=True, help="Let terminal control sequences through as they are.")
-@click.option("--json", "as_json", is_flag=True, help="JSON lines.")
+@click.option("--raw", is_flag=True, help="Don't filter terminal control sequences.")
+@click.option("--json", "as_json", is_flag=True, help="Write JSON lines.")
 @click.pass_obj
 def command(
     shell: Shell,
@@ -37,9 +41,9 @@ def command(
     raw: bool,
     as_json: bool,
 ) -> int:
-    """Show the output of processes, past (merged by time) and, with -f, present.
+    """Show log output, merged by time; with -f, follow it.
 
-    Output outlives restarts, changes of the file and `down`; runs are numbered. Without names: of all processes.
+    Output is kept across restarts, changes of the file and `down`; runs are numbered.
     """
     from sbxcompose.cli.running import run_simply
     from sbxcompose.cli.showing import show_logs

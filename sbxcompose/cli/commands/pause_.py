@@ -12,9 +12,9 @@ from sbxcompose.cli.options import sandboxes_argument
 @sandboxes_argument
 @click.pass_obj
 def command(shell: Shell, sandboxes: tuple[str, ...]) -> int:
-    """Suspend the sandboxes (all, unless some are named): their processes stand still, with memory and disk kept.
+    """Suspend sandboxes and everything running in them; without names, all of them.
 
-    `unpause` lets them go on where they were, under the same PIDs.
+    Memory and disk are kept; `unpause` resumes the same processes under the same PIDs.
     """
     from sbxcompose.cli.pausing import change
 

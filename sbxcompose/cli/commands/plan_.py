@@ -17,10 +17,10 @@ CHANGES = 5
 @names_argument
 @up_options
 @json_option
-@click.option("--exit-code", is_flag=True, help="Exit with 5 when something would change.")
+@click.option("--exit-code", is_flag=True, help="Exit with code 5 if there are changes.")
 @click.pass_obj
 def command(shell: Shell, /, names: tuple[str, ...], as_json: bool, exit_code: bool, **options: Any) -> int:
-    """Say what `up` would do, step by step, and why; nothing is changed."""
+    """Show what `up` would do, step by step, and why. Changes nothing."""
     from sbxcompose.cli.bring_up import UpRequest, say_notes
     from sbxcompose.cli.running import run_simply
     from sbxcompose.engine.road import look

@@ -22,16 +22,15 @@ LOOPBACK = "127.0.0.1"
     "-l",
     "--listen",
     metavar="[ADDRESS:]PORT",
-    help="Where to listen (default: the same port of 127.0.0.1 or, if that is taken, any free one).",
+    help="Set the local address (default: the same port on 127.0.0.1, or any free port if it is in use).",
 )
 @click.argument("name", metavar="PROCESS|SANDBOX")
 @click.argument("wanted", metavar="PORT")
 @click.pass_obj
 def command(shell: Shell, name: str, wanted: str, listen: str | None) -> int:
-    """Open a port of this machine that leads to a port in a sandbox, until Ctrl-C.
+    """Forward a local port to a port in a sandbox until Ctrl-C.
 
-    Each connection is a tunnel of its own. The port need not be among the sandbox's `ports`, and what listens on it
-    may come and go.
+    Each connection uses a tunnel of its own. The port need not be listed in the sandbox's `ports`.
     """
     from sbxcompose.cli.running import run_command
     from sbxcompose.engine.forward import Forward

@@ -14,14 +14,14 @@ from sbxcompose.cli.options import json_option, names_argument
 
 @click.command("ps")
 @names_argument
-@click.option("-a", "--all", "everything", is_flag=True, help="Also processes that are not running.")
-@click.option("-q", "--quiet", is_flag=True, help="Only names.")
+@click.option("-a", "--all", "everything", is_flag=True, help="Show all processes, including stopped ones.")
+@click.option("-q", "--quiet", is_flag=True, help="Print names only.")
 @json_option
 @click.pass_obj
 def command(shell: Shell, names: tuple[str, ...], everything: bool, quiet: bool, as_json: bool) -> int:
-    """List processes and how they are: wanted ones, orphans, and (with `-a`) what has long ended.
+    """List processes: those in the file, orphans, and with -a also stopped ones.
 
-    Foreign processes, which something else started in the same sandbox, are shown but never touched.
+    Foreign processes (started in the sandbox by something else) are shown but never touched.
     """
     from sbxcompose.cli.running import run_simply
     from sbxcompose.cli.view.asleep import asleep

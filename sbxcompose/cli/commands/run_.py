@@ -22,10 +22,9 @@ def command(
     how: Foreground,
     no_deps: bool,
 ) -> int:
-    """Run a process once, in the foreground, beside the one that `up` manages; or another command in its place.
+    """Run a process once in the foreground, beside the one that `up` manages, or another COMMAND in its place.
 
-    What it needs is brought up first. Profiles do not matter for a process that is named. Standard input is passed
-    on, and the exit code is the command's.
+    Dependencies are started first; the process's profile need not be active. Exits with the exit code of the command.
     """
     from sbxcompose.cli.foreground import beside, run_in_foreground
     from sbxcompose.cli.view.report import Reporter

@@ -12,7 +12,7 @@ from sbxcompose.cli.context import Shell
 def command(shell: Shell) -> None:
     """Print the JSON schema of `sbxcompose.yaml`.
 
-    Editors that speak the YAML language server use it after a first line of
+    Editors with a YAML language server use it if the first line of the file is
     `# yaml-language-server: $schema=PATH`.
     """
     from sbxcompose.spec.schema import schema_text

@@ -13,15 +13,17 @@ FIND = 'exec "${SHELL:-$(command -v bash || echo sh)}"'
 
 @click.command("shell")
 @foreground_options
-@click.option("-s", "--shell", "program", metavar="PROGRAM", help="Which shell (default: $SHELL there, bash, or sh).")
-@click.option("-l", "--login", is_flag=True, help="A login shell beside a process, too: the profile's PATH wins.")
+@click.option(
+    "-s", "--shell", "program", metavar="PROGRAM", help="Set the shell (default: $SHELL in the sandbox, bash, or sh)."
+)
+@click.option("-l", "--login", is_flag=True, help="Run a login shell; its profile may change PATH.")
 @click.argument("name", required=False, metavar="[PROCESS|SANDBOX]")
 @click.pass_obj
 def command(shell: Shell, how: Foreground, program: str | None, login: bool, name: str | None) -> int:
-    """Open a shell in a sandbox: beside a process, with its directory, user and variables, or by itself.
+    """Open a shell in a sandbox, or in the environment of a process (working directory, user, variables).
 
-    By itself it is a login shell. Without a name: in the project's only sandbox. With a pipe instead of a terminal it
-    reads its commands from there. Its exit code is passed on.
+    Without a name: a login shell in the project's only sandbox. If standard input is not a terminal, the shell reads
+    commands from it. Exits with the exit code of the shell.
     """
     from sbxcompose.cli.foreground import Requested, beside, observe, run_in_foreground
     from sbxcompose.plan.names import Target

@@ -13,9 +13,9 @@ from sbxcompose.cli.options import names_argument, no_deps_option
 @no_deps_option
 @click.pass_obj
 def command(shell: Shell, names: tuple[str, ...], no_deps: bool) -> int:
-    """Start processes that are not running, and what they need; without names all of them.
+    """Start stopped processes and their dependencies; without names, all of them.
 
-    What runs is left as it is, even if the file has changed: `up` replaces it.
+    Running processes are left alone even if the file has changed; `up` replaces them.
     """
     from sbxcompose.cli.stopping import carry_out
     from sbxcompose.plan.names import resolve_all

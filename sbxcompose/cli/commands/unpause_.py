@@ -12,7 +12,7 @@ from sbxcompose.cli.options import sandboxes_argument
 @sandboxes_argument
 @click.pass_obj
 def command(shell: Shell, sandboxes: tuple[str, ...]) -> int:
-    """Resume suspended sandboxes (all, unless some are named): what ran in them goes on."""
+    """Resume suspended sandboxes; without names, all of them."""
     from sbxcompose.cli.pausing import change
 
     return change(shell, sandboxes, asleep=False)

@@ -9,8 +9,8 @@ from sbxcompose.cli.context import Shell
 
 
 @click.command("version")
-@click.option("--short", is_flag=True, help="Only the number.")
-@click.option("--json", "as_json", is_flag=True, help="For programs.")
+@click.option("--short", is_flag=True, help="Print only the version number.")
+@click.option("--json", "as_json", is_flag=True, help="Write JSON to stdout.")
 @click.pass_obj
 def command(shell: Shell, short: bool, as_json: bool) -> None:
     """Print the version of this command."""

@@ -15,15 +15,17 @@ from sbxcompose.cli.options import DurationType, json_option, names_argument
     "condition",
     type=click.Choice(["ready", "exit"]),
     default="ready",
-    help="Until they are ready (one-shots: have completed), or until they have ended.",
+    help="Wait until they are ready (one-shots: completed) or have exited.",
 )
-@click.option("-t", "--timeout", type=DurationType(), metavar="DURATION", help="Give up after so long (exit code 124).")
+@click.option(
+    "-t", "--timeout", type=DurationType(), metavar="DURATION", help="Stop waiting after this time (exit code 124)."
+)
 @json_option
 @click.pass_obj
 def command(shell: Shell, names: tuple[str, ...], condition: str, timeout: float | None, as_json: bool) -> int:
-    """Wait until processes are ready, or have ended; without names for all.
+    """Wait until processes are ready or have exited; without names, all of them.
 
-    `--for exit` with a single process exits with that process's own code.
+    `--for exit` with a single process exits with its exit code.
     """
     from sbxcompose.cli.waiting import wait_for_exit, wait_until_ready
     from sbxcompose.plan.names import resolve_all

@@ -12,10 +12,10 @@ from sbxcompose.cli.options import names_argument
 @names_argument
 @click.pass_obj
 def command(shell: Shell, names: tuple[str, ...]) -> int:
-    """Watch files for processes that were started with `up -d`, until Ctrl-C; they go on after it.
+    """Watch the files of processes started with `up -d`, until Ctrl-C; the processes keep running.
 
-    A changed file does what the `watch` rules of its processes say. A change of the project's own file is applied. With
-    names only these processes and what they need.
+    A change triggers what the `watch` rules of the process say; changes of the project's file are applied. With names,
+    only these processes and their dependencies are watched.
     """
     from sbxcompose.cli.watching import watch
 

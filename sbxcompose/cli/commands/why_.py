@@ -15,9 +15,9 @@ from sbxcompose.cli.options import json_option, names_argument
 @json_option
 @click.pass_obj
 def command(shell: Shell, names: tuple[str, ...], as_json: bool) -> int:
-    """Say why a process is not running, or not the way the file says; without names for all that is amiss.
+    """Explain why processes are not running or differ from the file; without names, all with a problem.
 
-    Exit code 1 if anything is amiss.
+    Exits with code 1 if there is a problem.
     """
     from sbxcompose.cli.running import run_simply
     from sbxcompose.cli.view.report import Reporter
