@@ -68,7 +68,7 @@ def parse_site(url: str, named: str) -> Site:
     if found is None or port > 65535:
         shown = re.sub(r"//[^/@]*@", "//…@", text)[:200]
         raise ConfigurationError(
-            f"{named}: `{shown}` is no address of a server", hint="say it like `https://api.example.com`"
+            f"{named}: `{shown}` is not a server address", hint="example: `https://api.example.com`"
         )
     scheme = found["scheme"].lower()
     return Site(scheme, found["host"].lower(), port or (443 if scheme == "https" else 80), _prefix(found["path"]))

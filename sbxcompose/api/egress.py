@@ -51,7 +51,7 @@ def unusable_proxy(error: Exception, environ: Mapping[str, str]) -> Configuratio
         return ConfigurationError(f"the proxies of the environment cannot be used: {error}", hint=_HINT)
     name, value = found
     shown = re.sub(r"//[^/@]*@", "//…@", value)
-    words = "SOCKS is not spoken here" if value.lower().startswith("socks") else "that is no address of a proxy"
+    words = "SOCKS proxies are not supported" if value.lower().startswith("socks") else "not a proxy address"
     return ConfigurationError(f"{name}: `{shown}` cannot be used: {words}", hint=_HINT)
 
 

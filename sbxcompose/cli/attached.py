@@ -52,7 +52,7 @@ async def attached(
         except ReaderGone:
             # `up | head`: nobody reads any more, which ends it as a Ctrl-C would.
             view.mute()
-            await up.stop(interrupts, "nobody reads our output")
+            await up.stop(interrupts, "nothing reads the output")
             return 141
 
 

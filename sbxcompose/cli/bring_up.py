@@ -151,7 +151,7 @@ async def _detached(
         try:
             return await interrupts.guard(work(session))
         except Interrupted:
-            shell.say("interrupted; what was started goes on, `sbxcompose down` stops it")
+            shell.say("interrupted; started processes keep running, `sbxcompose down` stops them")
             raise
 
 

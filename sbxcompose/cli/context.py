@@ -107,4 +107,4 @@ def _here() -> str:
     try:
         return os.getcwd()
     except FileNotFoundError:
-        raise UsageError("the working directory does not exist any more", hint="`cd` to one that does") from None
+        raise UsageError("the working directory no longer exists", hint="`cd` to one that does") from None

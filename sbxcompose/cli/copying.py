@@ -90,7 +90,7 @@ def side(project: Project, text: str) -> Remote | None:
 def _there(session: Session, remote: Remote) -> There:
     """The absolute path that is meant."""
     if remote.sandbox not in session.links:
-        raise SbxError(f"sandbox {remote.sandbox} does not run", hint="`sbxcompose up -d` makes it")
+        raise SbxError(f"sandbox {remote.sandbox} is not running", hint="`sbxcompose up -d` creates it")
     project = session.project
     sandbox = next(each for each in project.sandboxes if each.name == remote.sandbox)
     process = project.process(remote.sandbox, remote.process) if remote.process is not None else None

@@ -26,7 +26,7 @@ from sbxcompose.spec.project import Project
 
 Requested = Callable[[Session], tuple[StartRequest, Env]]
 """What is to be run, and the environment under it, as the session knows it."""
-UNSEEN = "it has ended, and nobody saw how: its sandbox, or the host, was ended meanwhile"
+UNSEEN = "exit code unknown: the sandbox or the host was stopped meanwhile"
 
 
 def beside(project: Project, instance: Instance, command: Sequence[str]) -> Requested:

@@ -78,7 +78,7 @@ class Live:
         """The other way round."""
         if self.watching:
             await self.off()
-            self._say("not watching any more")
+            self._say("stopped watching")
         else:
             await self.on()
 
@@ -127,7 +127,9 @@ class Live:
         await self._watch(files)
 
     def _show_mistake(self, error: SbxError) -> None:
-        self._say("the project's file has changed, and cannot be applied; what runs goes on as before", bad=True)
+        self._say(
+            "the project's file has changed but cannot be applied; running processes are left unchanged", bad=True
+        )
         if isinstance(error, InvalidSpec):
             from sbxcompose.spec.report import render
 

@@ -80,7 +80,17 @@ def signal_number(text: str) -> int:
     try:
         return int(signal.Signals[word if word.startswith("SIG") else f"SIG{word}"])
     except KeyError:
-        raise UsageError(f"no signal named `{text}`", hint="`kill -l` lists them: HUP, INT, TERM, USR1 …") from None
+        raise UsageError(f"invalid signal `{text}`", hint="examples: HUP, INT, TERM, USR1, 9") from None
+
+
+def signal_name_of(number: int) -> str:
+    """Return the usual name of a signal number: 9 -> `SIGKILL`; `signal 40` for a real-time signal."""
+    import signal
+
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"
 
 
 class Foreground(Struct, frozen=True):

@@ -26,7 +26,7 @@ def carry_out(shell: Shell, project: Project, intent: Intent, options: Options) 
             try:
                 result = await interrupts.guard(go(session, intent, options, plans.append))
             except Interrupted:
-                shell.say("interrupted; what was begun goes on")
+                shell.say("interrupted; steps already begun are completed in the background")
                 raise
             for note in plans[-1].notes:
                 shell.note(str(note))

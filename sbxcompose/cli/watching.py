@@ -43,7 +43,7 @@ def watch(shell: Shell, names: tuple[str, ...]) -> int:
                 await live.on()
                 await interrupts.guard(_until_lost(session))
             except Interrupted:
-                raise Interrupted("not watching any more; what runs goes on") from None
+                raise Interrupted("stopped watching; processes keep running") from None
             finally:
                 await live.off()
                 conducting.cancel()

@@ -27,7 +27,7 @@ class Attachment:
         """Connect to an instance that people call `name`. Raises `UsageError` if it does not run."""
         row = link.row(instance)
         if row is None or row.pid is None:
-            raise UsageError(f"{name} does not run", hint=f"`sbxcompose start {name}` starts it")
+            raise UsageError(f"{name} is not running", hint=f"`sbxcompose start {name}` starts it")
         return cls(link, row, OneOff(link.client, await link.client.get(row.name)), proxy=proxy)
 
     @property
@@ -70,4 +70,4 @@ class Attachment:
 
     async def kill(self) -> None:
         """The end of the connection, while the process goes on: raises `Interrupted`."""
-        raise Interrupted("detached; it goes on")
+        raise Interrupted("detached; the process keeps running")

@@ -45,7 +45,7 @@ def _host() -> Iterator[Check]:
         yield failed(SECTION, "host", error)
         return
     if status is None:
-        yield _check("host", Health.GOOD, "does not run; the first command that needs it starts it")
+        yield _check("host", Health.GOOD, "not running; it starts automatically when needed")
         return
     tcp = f", also on {status['tcp']}" if status.get("tcp") else ""
     text = f"answers: version {status['version']}, {status['running_processes']} processes running{tcp}"
@@ -113,5 +113,5 @@ def _groups() -> Check:
         return _check("cgroups", Health.NOTE, "no control groups of version 2")
     directory = Path("/sys/fs/cgroup") / path.lstrip("/")
     if os.access(directory, os.W_OK):
-        return _check("cgroups", Health.GOOD, f"{directory} is ours to use")
-    return _check("cgroups", Health.NOTE, f"{directory} is not ours to use")
+        return _check("cgroups", Health.GOOD, f"{directory} is writable")
+    return _check("cgroups", Health.NOTE, f"{directory} is not writable")

@@ -138,7 +138,7 @@ class Conductor:
         now = self._session.project
         self._session.adopt(project)
         try:
-            options = Options(targets=targets, because="not in the file any more")
+            options = Options(targets=targets, because="no longer in the file")
             result = await go(self._session, Intent.STOP, options, lambda plan: None)
         finally:
             self._session.adopt(now)

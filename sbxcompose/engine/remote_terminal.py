@@ -66,7 +66,7 @@ class RemoteTerminal:
                     if code is not None:
                         return code
             except NotFound as error:
-                raise ProcessFailed("the terminal session has ended, and nobody knows how") from error
+                raise ProcessFailed("the terminal session has ended; its exit code is unknown") from error
             except Unreachable:
                 tries += 1
                 if tries == len(PAUSES):
@@ -156,7 +156,7 @@ def _ending(closed: Closed) -> int | None:
     if found:
         return int(found[1])
     if closed.code == GOING_AWAY:
-        raise ProcessFailed("the terminal session was ended by somebody else")
+        raise ProcessFailed("the terminal session was ended by another client")
     if closed.code in (1005, 1006, 1012):
         return None
     raise ProviderError(f"the terminal session closed the connection: {closed.reason or closed.code}")

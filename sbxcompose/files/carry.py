@@ -198,7 +198,7 @@ class Carrier:
 
 def no_room(words: str) -> str | None:
     """What to say of a sandbox whose disk is full."""
-    return "there is no room left in the sandbox" if "No space left" in words else None
+    return "no space left in the sandbox" if "No space left" in words else None
 
 
 def _frames(part: _Part, record: Record) -> tuple[bytes, bytes]:

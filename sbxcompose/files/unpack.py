@@ -36,5 +36,5 @@ def unpack(archive: str, target: str, *, owners: bool = False) -> tuple[int, int
         hint = "`-L` copies what links point to instead"
         raise SbxError(f"what the sandbox sent leads out of the folder: {error}", hint=hint) from error
     except tarfile.TarError as error:
-        raise SbxError(f"what the sandbox sent is no archive: {error}") from error
+        raise SbxError(f"the sandbox sent an invalid archive: {error}") from error
     return files, size

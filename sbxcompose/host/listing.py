@@ -33,7 +33,7 @@ def page(known: Iterable[SandboxInfo], query: Query) -> Page:
     """A page of all that are known. Raises `Problem` for a cursor that is none."""
     cursor = query.cursor
     if cursor is not None and not _CURSOR.fullmatch(cursor):
-        raise Problem(400, f"{cursor[:60]!r} is no cursor that this host has given", "BAD_CURSOR")
+        raise Problem(400, f"{cursor[:60]!r} is not a cursor of this host", "BAD_CURSOR")
     every = sorted(known, key=_key)
     keys = [_key(each) for each in every]
     if query.backward:

@@ -89,7 +89,7 @@ def text(value: str) -> str:
     try:
         os.fsencode(value)
     except UnicodeEncodeError:
-        raise ValueError("has half of a surrogate pair, which is no character") from None
+        raise ValueError("contains an unpaired surrogate") from None
     return value
 
 

@@ -314,7 +314,7 @@ def _read_key(path: Path) -> str | None:
     try:
         return path.read_text(encoding="utf-8").strip() or None
     except OSError as error:
-        print(f"cannot read the key: {error}; nobody is let in over TCP", file=sys.stderr)
+        print(f"cannot read the key: {error}; all requests over TCP are refused", file=sys.stderr)
         return None
 
 

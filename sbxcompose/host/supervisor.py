@@ -275,7 +275,7 @@ class Process(Row):
     async def restart(self) -> None:
         """Give it a new run, without backoff; returns when that has begun. Raises `Problem`."""
         if not self.request.managed:
-            raise Problem(400, f"process {self._pid()} is not managed: nobody restarts it", "NOT_MANAGED")
+            raise Problem(400, f"process {self._pid()} is not managed and cannot be restarted", "NOT_MANAGED")
         await self._settled()
         before = self.handle
         if isinstance(self.record.state, Running):
@@ -290,7 +290,7 @@ class Process(Row):
     async def signal(self, number: int) -> None:
         """Send a signal to the process group; SIGKILL reaches also what has left it. Raises `Problem`."""
         if number not in VALID_SIGNALS:
-            raise Problem(400, f"there is no signal {number}", "INVALID_SIGNAL")
+            raise Problem(400, f"invalid signal {number}", "INVALID_SIGNAL")
         if not isinstance(self.record.state, Running):
             raise Problem(400, f"process {self._pid()} is not running", "NOT_RUNNING")
         scope: Literal["group", "everything"] = "everything" if number == signals.SIGKILL else "group"

@@ -74,7 +74,7 @@ class Terminals:
         """The session of that id. Raises `Problem`."""
         found = self._sessions.get(session)
         if found is None or not found.record.pid or found.terminating:
-            raise Problem(404, f"there is no terminal session {session[:80]}", "SESSION_NOT_FOUND")
+            raise Problem(404, f"no terminal session named {session[:80]}", "SESSION_NOT_FOUND")
         return found
 
     # -- beginning -------------------------------------------------------------------------------------------

@@ -19,8 +19,8 @@ from sbxcompose.logs.sanitize import clean_text
 Parts = list[bytes | memoryview]
 """What is to be written, in order; pieces instead of one string, because joining them would copy it all."""
 
-CUT: Final = " …(line goes on)".encode()
-CONTINUED: Final = "(line goes on)… ".encode()
+CUT: Final = " …(line continues)".encode()
+CONTINUED: Final = "(line continues)… ".encode()
 """The marks at both sides of the place where an overlong line was cut."""
 
 

@@ -64,7 +64,7 @@ class Exit(Struct, frozen=True):
             return f"was killed by signal {self.signal}"
         if self.code is not None:
             return f"exited with code {self.code}"
-        return "ended, nobody saw how"
+        return "ended; exit code unknown"
 
 
 class Row(Struct, frozen=True):

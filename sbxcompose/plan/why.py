@@ -106,7 +106,7 @@ class _Why:
         mine = [row for row in self._world.orphans if row.instance == self._instance]
         if not mine:
             return self._said(Cause.UNKNOWN, [f"{self._label} is neither in the file nor running"])
-        lines = [f"{self._label} is not in the file any more, but {doing(mine[-1], self._now)}"]
+        lines = [f"{self._label} is no longer in the file, but {doing(mine[-1], self._now)}"]
         return self._said(Cause.ORPHAN, lines, "`up --remove-orphans` stops it")
 
     def _sandbox_asleep(self) -> Explanation | None:
@@ -147,7 +147,7 @@ class _Why:
             hint = f"`up {self._label}` leaves one"
             cause = Cause.OUTDATED if cause is Cause.FINE else cause
         elif cause is Cause.FINE:
-            lines.append("nothing is wrong")
+            lines.append("it matches the file")
         return self._said(cause, lines, hint)
 
     def _alive(self, row: Row) -> tuple[Cause, list[str]]:
@@ -171,7 +171,7 @@ class _Why:
         if row.exit is not None and row.exit.at is not None:
             when = f", {seconds(self._now - row.exit.at)} ago"
         if row.phase is Phase.STOPPED:
-            lines = [f"{self._label} was stopped because somebody asked{when}"]
+            lines = [f"{self._label} was stopped on request{when}"]
             return self._said(Cause.STOPPED, lines, f"`start {self._label}` starts it")
         changed = row.digest != process.digest
         if completed(row, self._graph.job[node]):
@@ -181,7 +181,7 @@ class _Why:
         if given_up is not None:
             lines.append(given_up)
         else:
-            lines.append(f"its restart policy is `{process.restart.policy}`: nobody starts it again")
+            lines.append(f"its restart policy is `{process.restart.policy}`: it is not restarted")
         if changed:
             lines.append("its definition in the file has changed since")
         lines += _cut(list(self._holding(node)))

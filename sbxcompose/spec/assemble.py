@@ -177,8 +177,8 @@ class Assembler:
         names = {name for model in models for name in model.secrets}
         names.update(name for entry in self._entries.values() for name in entry.model.secrets)
         for use, name in self._secrets.exposed(names):
-            message = f"the secret `{name}` would be visible to everybody here"
-            hint = f"hand it over in `env`; a command can say `$${name}`, which its shell replaces"
+            message = f"the secret `{name}` would be visible to every user here"
+            hint = f"pass it in `env`; in a command write `$${name}`, which the shell replaces"
             self._reader.mistakes.append(use.node.mistake(message, hint))
 
     def _wrong(self, path: Path, message: str, hint: str | None) -> None:

@@ -207,7 +207,7 @@ def _signal(value: Any) -> Any:
             raise wrong(f"no signal is named `{value}`", near)
         return _SIGNALS[word]
     if type(value) is int and not 0 < value < signal.NSIG:
-        raise wrong(f"there is no signal {value}", f"signals go from 1 to {signal.NSIG - 1}")
+        raise wrong(f"invalid signal `{value}`", f"signals go from 1 to {signal.NSIG - 1}")
     return value
 
 

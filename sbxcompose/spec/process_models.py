@@ -71,7 +71,7 @@ class RestartModel(Strict):
         "checks; `always`.",
     )
     max_restarts: Annotated[int, Field(ge=0), AS_NUMBER] | None = Field(
-        None, description="Give up after so many restarts. Without it there is no limit."
+        None, description="Maximum number of restarts. Default: no limit."
     )
     initial_backoff: Duration = _after("500ms", "The wait before the first restart; it doubles with each one.")
     max_backoff: Duration = _after("30s", "The longest wait.")
@@ -105,7 +105,8 @@ class HealthCheckModel(Strict):
     interval: PositiveDuration = _after("1s", "The time from one check to the next.")
     timeout: PositiveDuration = _after("500ms", "How long an answer may take.")
     failure_threshold: Annotated[int, Field(ge=1), AS_NUMBER] = Field(
-        3, description="After so many failures in a row the process is unhealthy, and its `restart` decides."
+        3,
+        description="Consecutive failures after which the process is unhealthy and its `restart` policy applies.",
     )
 
     @model_validator(mode="after")

@@ -322,7 +322,9 @@ class TestErrors:
         assert "http://[::1]:1 does not answer" in self.said(cloud, TENSORLAKE_API_URL="http://[::1]:1")
 
     def test_no_url(self, cloud: CloudSbx) -> None:
-        assert "TENSORLAKE_API_URL: `nonsense` is no address" in self.said(cloud, TENSORLAKE_API_URL="nonsense")
+        assert "TENSORLAKE_API_URL: `nonsense` is not a server address" in self.said(
+            cloud, TENSORLAKE_API_URL="nonsense"
+        )
 
     def test_too_many_requests(self, cloud: CloudSbx) -> None:
         cloud.plain.refuse["GET .*/sandboxes/"] = 429, {"Retry-After": "120"}, b'{"error":"slow down"}'
@@ -416,7 +418,7 @@ class TestDoctor:
     def test_without_a_project_and_a_key(self, dry: Sbx) -> None:
         found = {(each["section"], each["name"]): each for each in dry.run("doctor", "--json").json["checks"]}
         assert found["project", "file"]["health"] == "note"
-        assert found["local", "host"]["text"].startswith("does not run")
+        assert found["local", "host"]["text"].startswith("not running")
         assert found["tensorlake", "key"]["health"] == "note"
 
     def test_a_directory_that_others_can_read(self, dry: Sbx) -> None:

@@ -82,7 +82,7 @@ processes:
         up.wait_for("got HUP")
         assert pids(sbx) == before
         said = sbx.run("kill", "-s", "9").stderr
-        assert "web: signal 9 sent" in said
+        assert "sent SIGKILL to web" in said
         up.wait_for("ready", count=2)
         assert not alive(before["web"])
         up.interrupt()
@@ -92,8 +92,8 @@ processes:
 
 def test_kill_of_what_does_not_run(sbx: Sbx) -> None:
     sbx.write(THREE)
-    assert "none of these processes runs" in refused(sbx, "kill", "web")
-    assert "no signal named `NONSENSE`" in refused(sbx, "kill", "-s", "NONSENSE", "web")
+    assert "none of these processes is running" in refused(sbx, "kill", "web")
+    assert "invalid signal `NONSENSE`" in refused(sbx, "kill", "-s", "NONSENSE", "web")
     assert "no process named `nix`" in refused(sbx, "kill", "nix")
 
 

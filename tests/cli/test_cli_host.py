@@ -37,9 +37,9 @@ def ask(port: int, path: str, **headers: str) -> tuple[int, Any]:
 
 
 def test_status_of_no_host_and_stop_of_no_host(sbx_alone: Sbx) -> None:
-    assert "does not run" in sbx_alone.run("host", "status", code=3).stdout
+    assert "is not running" in sbx_alone.run("host", "status", code=3).stdout
     assert sbx_alone.run("host", "status", "--json", code=3).json == {"running": False}
-    assert "does not run" in sbx_alone.run("host", "stop").stderr
+    assert "is not running" in sbx_alone.run("host", "stop").stderr
 
 
 def test_the_first_command_starts_it_and_stop_ends_it_when_nothing_runs(sbx_alone: Sbx) -> None:
@@ -130,7 +130,7 @@ def test_serve_in_the_background_returns_when_it_listens_and_again_says_the_same
 
 
 def test_there_are_no_variables_without_a_port(sbx_alone: Sbx) -> None:
-    assert "does not run" in refused(sbx_alone, "host", "status", "--env", code=3)
+    assert "is not running" in refused(sbx_alone, "host", "status", "--env", code=3)
     sbx_alone.write(WEB)
     sbx_alone.run("up", "-d")
     assert "no TCP address" in refused(sbx_alone, "host", "status", "--env", code=3)

@@ -308,7 +308,7 @@ def test_watch_attaches_to_what_runs_and_leaves_it_running(sbx: Sbx) -> None:
     watch.wait_for("web started")
     watch.interrupt()
     assert watch.wait().code == 130
-    assert "what runs goes on" in watch.everything
+    assert "processes keep running" in watch.everything
     assert runs(sbx) == {"web": 2, "db": 1}
     assert all(alive(pid) for pid in pids(sbx).values())
 
@@ -345,7 +345,7 @@ def test_keys_switch_watching_on_and_off_and_leave_the_terminal_as_it_was(sbx: S
     save(sbx, "2\n")
     up.wait_for(r"web restarts \(run 2\)")
     up.press("w")
-    up.wait_for("not watching any more")
+    up.wait_for("stopped watching")
     assert not re.search(r"[wh]{2}", up.everything.replace("wh", ""))
     up.interrupt()
     up.wait_for("stopping")

@@ -25,7 +25,7 @@ def test_why_when_nothing_is_wrong(sbx: Sbx) -> None:
     sbx.write(f"processes: {{web: {{command: {FOREVER}}}, job: {{command: 'true', restart: never}}}}\n")
     sbx.run("up", "-d", "--wait")
     sbx.run("wait", "--for", "exit", "job")
-    assert "nothing is wrong" in sbx.run("why").stdout
+    assert "match the file" in sbx.run("why").stdout
     assert cause(sbx, "web")[0] == "fine"
     assert cause(sbx, "job")[0] == "completed"
     assert sbx.run("why", "--json").json == []
@@ -41,7 +41,7 @@ def test_why_before_up_and_after_stop(sbx: Sbx) -> None:
     sbx.run("stop", "other")
     kind, words = cause(sbx, "other")
     assert kind == "stopped"
-    assert "somebody asked" in words
+    assert "on request" in words
 
 
 def test_why_a_process_failed_with_its_last_lines(sbx: Sbx) -> None:
@@ -51,7 +51,7 @@ def test_why_a_process_failed_with_its_last_lines(sbx: Sbx) -> None:
     found = sbx.run("why", "web", code=1).stdout + sbx.run("why", code=1).stderr
     assert "web exited with code 4" in found
     assert "no such table" in found
-    assert "`never`: nobody starts it again" in found
+    assert "`never`: it is not restarted" in found
 
 
 def test_why_is_it_held_up(sbx: Sbx) -> None:
@@ -122,7 +122,7 @@ processes:
     assert cause(sbx, "web")[0] == "outdated"
     assert cause(sbx, "debug")[0] == "inactive"
     found = sbx.run("why", code=1).stdout
-    assert "old is not in the file any more" in found
+    assert "old is no longer in the file" in found
     assert "`up --remove-orphans` stops it" in found
 
 

@@ -40,7 +40,7 @@ def command(shell: Shell, name: str, no_stdin: bool, sig_proxy: bool) -> int:
             await interrupts.guard(session.observe())
             link = session.links.get(instance.sandbox)
             if link is None:
-                raise UsageError(f"{name} does not run", hint="`sbxcompose up` starts everything")
+                raise UsageError(f"{name} is not running", hint="`sbxcompose up` starts everything")
             attachment = await Attachment.to(link, instance, name, proxy=sig_proxy)
             if not attachment.reads and not no_stdin:
                 shell.note(f"the input of {name} is closed: `stdin: pipe` in the file opens it")

@@ -71,7 +71,7 @@ def status(shell: Shell, as_json: bool, as_exports: bool) -> int:
     elif as_json:
         shell.print_json({"running": False} if now is None else {"running": True, **now})
     elif now is None:
-        shell.print("the host does not run; the first command that needs it starts it")
+        shell.print("host is not running; it starts automatically when needed")
     else:
         for line in _described(now):
             shell.print(line)
@@ -85,7 +85,7 @@ def stop(shell: Shell, force: bool) -> int:
     """Stop the host. Refused while processes are running, unless --force stops them first."""
     from sbxcompose.host import launch
 
-    shell.say("the host has ended" if launch.stop(force=force) else "the host does not run")
+    shell.say("host stopped" if launch.stop(force=force) else "host is not running")
     return 0
 
 
@@ -94,7 +94,7 @@ def _tcp_of(now: dict[str, Any] | None) -> str:
     from sbxcompose.errors import ProviderError, Unreachable
 
     if now is None:
-        raise Unreachable("the host does not run", hint="`sbxcompose host serve --port 8900`")
+        raise Unreachable("host is not running", hint="`sbxcompose host serve --port 8900`")
     if now["tcp"] is None:
         raise ProviderError(
             "the host has no TCP address", hint="`sbxcompose host stop`, then `sbxcompose host serve --port 8900`"

@@ -19,7 +19,7 @@ def command(shell: Shell, names: tuple[str, ...], signal_name: str) -> int:
 
     Processes stay supervised: one that exits is restarted if its restart policy says so. Use `stop` to stop it.
     """
-    from sbxcompose.cli.options import signal_number
+    from sbxcompose.cli.options import signal_name_of, signal_number
     from sbxcompose.cli.running import run_simply
     from sbxcompose.engine.session import Session
     from sbxcompose.errors import UsageError
@@ -40,10 +40,10 @@ def command(shell: Shell, names: tuple[str, ...], signal_name: str) -> int:
                 if row.pid is not None and (targets is None or any(t.covers(row.instance) for t in targets))
             ]
             if targets is not None and not rows:
-                raise UsageError("none of these processes runs", hint="`sbxcompose ps` shows what does")
+                raise UsageError("none of these processes is running", hint="`sbxcompose ps` lists the running ones")
             for row in rows:
                 await session.links[row.instance.sandbox].client.signal(row.name, number)
-                shell.say(f"{shown.instance(row.instance)}: signal {number} sent")
+                shell.say(f"sent {signal_name_of(number)} to {shown.instance(row.instance)}")
             return 0
 
     return run_simply(main)

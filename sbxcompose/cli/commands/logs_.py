@@ -84,5 +84,5 @@ def moment(text: str, now: float) -> int:
         return int(datetime.fromisoformat(text).timestamp() * 1000)
     except ValueError:
         raise UsageError(
-            f"`--since {text}` is no moment", hint="say `10m`, `1h30m`, or `2026-11-24T09:30:00`"
+            f"invalid value `{text}` for `--since`", hint="examples: `10m`, `1h30m`, `2026-11-24T09:30:00`"
         ) from None

@@ -69,8 +69,8 @@ def parse_port(text: str, name: str) -> int:
     if re.fullmatch("[0-9]{1,5}", remote) and 1 <= int(remote) <= 65535:
         if not colon:
             return int(remote)
-        raise UsageError(f"`{text}` is no port", hint=f"`sbxcompose port {name} {remote} --listen {local}`")
-    raise UsageError(f"`{text}` is no port", hint="say a whole number from 1 to 65535")
+        raise UsageError(f"invalid port `{text}`", hint=f"`sbxcompose port {name} {remote} --listen {local}`")
+    raise UsageError(f"invalid port `{text}`; expected 1 to 65535")
 
 
 def parse_listen(text: str) -> tuple[str, int]:

@@ -50,7 +50,17 @@ def command(shell: Shell, names: tuple[str, ...], as_json: bool) -> int:
                 if each.hint:
                     shell.print(f"  {shell.out.cyan('hint:')} {each.hint}")
             if not shown:
-                shell.print(f"nothing is wrong: {len(found)} as the file says")
+                shell.print(_all_match(len(found)))
             return 1 if amiss else 0
 
     return run_simply(main)
+
+
+def _all_match(count: int) -> str:
+    match count:
+        case 0:
+            return "no processes"
+        case 1:
+            return "the process matches the file"
+        case _:
+            return f"all {count} processes match the file"

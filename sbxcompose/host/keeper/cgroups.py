@@ -74,7 +74,7 @@ class FreezerGroup:
         group = cls(path)
         if not group._modern and not os.path.exists(f"{path}/freezer.state"):
             os.rmdir(path)
-            raise OSError(f"{path} is no group that can be frozen")
+            raise OSError(f"control group {path} cannot be frozen")
         return group
 
     def freeze(self) -> None:

@@ -215,7 +215,7 @@ class Link:
             self._replacing = None
 
     async def _replaced(self) -> None:
-        error: Exception = KeeperLost("nobody said how")
+        error: Exception = KeeperLost("no reason known")
         for pause in PAUSES if self._restart is not None else ():
             await asyncio.sleep(pause)
             try:

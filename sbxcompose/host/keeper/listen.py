@@ -78,7 +78,7 @@ def listen_tcp(port: int) -> socket.socket:
         raise CannotListen(f"cannot listen on port {port}: {_words(error)}", "PORT") from error
     except OverflowError as error:
         sock.close()
-        raise CannotListen(f"there is no port {port}", "PORT") from error
+        raise CannotListen(f"invalid port {port}", "PORT") from error
     return sock
 
 

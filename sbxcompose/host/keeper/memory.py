@@ -61,7 +61,7 @@ class Pending:
 def check_signal(number: int) -> None:
     """Raise `ValueError` for what is no signal on Linux."""
     if not 1 <= number <= 64:
-        raise ValueError(f"there is no signal {number}")
+        raise ValueError(f"invalid signal {number}")
 
 
 def retrieve(future: asyncio.Future[Any]) -> None:

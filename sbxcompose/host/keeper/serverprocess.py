@@ -122,7 +122,7 @@ class ServerProcess:
 
     def died(self, status: int | None, *, spoke: bool) -> None:
         """Take note of its end, and plan its next start: at once, unless it died before it said anything."""
-        how = "nobody knows how" if status is None else describe(status)
+        how = "exit status unknown" if status is None else describe(status)
         self._log(f"the server has ended ({how})")
         self.pid = None
         self.plan_next(spoke=spoke)

@@ -267,7 +267,7 @@ def identity(request: dict[str, Any]) -> tuple[int | None, int | None, list[int]
         if user in (None, os.geteuid()) and group in (None, os.getegid()):
             return None, None, None
         who = f"user {user}" if user not in (None, os.geteuid()) else f"group {group}"
-        raise CannotSpawn(f"cannot become {who}: the host does not run as root", errno.EPERM)
+        raise CannotSpawn(f"cannot become {who}: the host is not running as root", errno.EPERM)
     if group is None:
         raise CannotSpawn(f"cannot become user {user}: its group is not known", errno.EINVAL)
     return user, group, groups or [group]

@@ -71,9 +71,7 @@ OPERATIONS: dict[str, Operation] = {
     "POST /sandboxes/{sandbox}/suspend": Operation(
         summary="Hold a named sandbox still; 202 when it has begun, 200 when it is so", query=_WAIT, answers=_CHANGED
     ),
-    "POST /sandboxes/{sandbox}/resume": Operation(
-        summary="Let a suspended sandbox go on", query=_WAIT, answers=_CHANGED
-    ),
+    "POST /sandboxes/{sandbox}/resume": Operation(summary="Resume a suspended sandbox", query=_WAIT, answers=_CHANGED),
     "POST /sandboxes/{sandbox}/copy": Operation(
         summary="Make more sandboxes with the files of this one",
         query={"times": whole(1, 100)},

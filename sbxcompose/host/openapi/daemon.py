@@ -24,7 +24,7 @@ _PATH: dict[str, Schema] = {"path": {"type": "string", "minLength": 1}}
 _LINES = record(pid=NUMBER, lines=many(TEXT), line_count=NUMBER)
 _ENTRY: Schema = {
     **record(name=TEXT, is_dir=FLAG, size=maybe(NUMBER), modified_at=NUMBER),
-    "description": "`name_encoded`, ours, is there if the name is no UTF-8: its bytes, percent-encoded.",
+    "description": "`name_encoded` (extension) is present if the name is not UTF-8: its bytes, percent-encoded.",
 }
 _RUN: Schema = {
     "allOf": [
@@ -50,7 +50,7 @@ OPERATIONS: dict[str, Operation] = {
     ),
     "GET /api/v1/processes/{process}": Operation(summary="One process", answers={200: ProcessInfo}),
     "DELETE /api/v1/processes/{process}": Operation(
-        summary="End a process and its supervision; answered when it is gone. The query is ours",
+        summary="End a process and its supervision; answered when it is gone. The query is an extension",
         query={"signal": whole(1, 64), "grace_ms": whole(0, MAX_MILLIS)},
         answers={204: None},
     ),
@@ -110,7 +110,7 @@ OPERATIONS: dict[str, Operation] = {
         answers={200: record(path=TEXT, entries=many(_ENTRY))},
     ),
     "POST /api/v1/batch": Operation(
-        summary="Ours: many starts, stops, restarts and signals; a line of the answer for each as it completes",
+        summary="Extension: many starts, stops, restarts and signals; one line of the answer for each as it completes",
         body={
             "type": "object",
             "properties": {
@@ -128,7 +128,7 @@ OPERATIONS: dict[str, Operation] = {
         answers={200: "application/x-ndjson"},
     ),
     "POST /api/v1/watch": Operation(
-        summary="Ours: rows and output as one ordered stream of frames (docs/extensions.md)",
+        summary="Extension: rows and output as one ordered stream of frames (docs/extensions.md)",
         body={
             "type": "object",
             "properties": {

@@ -16,7 +16,7 @@ MAX_PORT = 65535
 def answer(request: Request, port: int, key: str | None) -> ASGIApp:
     """The application that answers a request to a port. Raises `Problem` for whom it is not open to."""
     if not 1 <= port <= MAX_PORT:
-        raise Problem(400, f"there is no port {port}: a whole number from 1 to {MAX_PORT}", "BAD_PORT")
+        raise Problem(400, f"invalid port {port}; expected 1 to {MAX_PORT}", "BAD_PORT")
     _let_in(request, key, everybody=True)  # a page under a foreign name does not learn what there is
     sandbox = sandbox_of(request)
     info = sandbox.info

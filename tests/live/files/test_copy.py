@@ -297,7 +297,7 @@ def test_no_room_is_said(sides: Sides, tmp_path: Path) -> None:
     remote = FolderRemote(shell=("env", f"PATH={tools}:{os.environ['PATH']}"))
     with pytest.raises(CopyFailed, match="No space left") as error:
         sides.sync(remote)
-    assert error.value.hint == "there is no room left in the sandbox"
+    assert error.value.hint == "no space left in the sandbox"
 
 
 def test_a_record_that_is_damaged_means_to_send_everything(sides: Sides) -> None:

@@ -66,7 +66,7 @@ def test_a_taken_port_is_told_with_who_has_it(short_dir: Path) -> None:
 
 
 def test_a_port_that_does_not_exist(short_dir: Path) -> None:
-    assert launch(short_dir, tcp=70_000).ready["message"] == "there is no port 70000"
+    assert launch(short_dir, tcp=70_000).ready["message"] == "invalid port 70000"
 
 
 def test_without_a_readiness_pipe_the_message_goes_to_the_terminal(short_dir: Path) -> None:

@@ -11,7 +11,7 @@ from sbxcompose.api.egress import check_ports, trusted, unusable_proxy
     "environ,words",
     [
         ({"ALL_PROXY": "socks5://me:secret@proxy:1080"}, "ALL_PROXY: `socks5://…@proxy:1080` cannot be used: SOCKS"),
-        ({"http_proxy": "ftp://proxy"}, "http_proxy: `ftp://proxy` cannot be used: that is no address"),
+        ({"http_proxy": "ftp://proxy"}, "http_proxy: `ftp://proxy` cannot be used: not a proxy address"),
         ({"HTTPS_PROXY": "http://proxy:port"}, "HTTPS_PROXY: `http://proxy:port` cannot be used"),
         ({"HTTPS_PROXY": "http://good:1", "ALL_PROXY": "ftp://bad"}, "ALL_PROXY: `ftp://bad` cannot be used"),
         ({"HTTPS_PROXY": "http://proxy:99999"}, "HTTPS_PROXY: `http://proxy:99999` cannot be used"),

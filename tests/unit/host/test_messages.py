@@ -51,7 +51,7 @@ def test_null_stands_for_the_default_and_unknown_fields_are_ignored() -> None:
         ({"command": "a\0b"}, "command has a NUL character"),
         ({"args": "x"}, "args must be a list"),
         ({"args": [1]}, "args must be a list, each entry a string"),
-        ({"args": ["\ud800"]}, "args has half of a surrogate pair"),
+        ({"args": ["\ud800"]}, "args contains an unpaired surrogate"),
         ({"env": {"A": 1}}, "env must be an object, each value a string"),
         ({"env": []}, "env must be an object"),
         ({"env": {"A\0": "x"}}, "env has a NUL character"),

@@ -124,7 +124,7 @@ class TestList:
         assert self.pages(sandboxes, 3) == [[]]
 
     def test_a_cursor_of_somebody_else_is_refused(self, sandboxes: Sandboxes) -> None:
-        with pytest.raises(Problem, match="no cursor"):
+        with pytest.raises(Problem, match="not a cursor"):
             sandboxes.page("default", Query(3, "x"))
 
     def test_namespaces_have_lists_of_their_own(self, sandboxes: Sandboxes) -> None:

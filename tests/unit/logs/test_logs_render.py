@@ -47,8 +47,8 @@ def test_a_cut_line_is_marked_on_both_sides() -> None:
     renderer = PrefixedRenderer(Prefixes(["web"]))
     begin = joined(renderer.lines(Block(WEB, AT, b"begin\n", cut=True)))
     end = joined(renderer.lines(Block(WEB, AT, b"end\n", continued=True)))
-    assert begin.decode() == "web | begin …(line goes on)\n"
-    assert end.decode() == "web | (line goes on)… end\n"
+    assert begin.decode() == "web | begin …(line continues)\n"
+    assert end.decode() == "web | (line continues)… end\n"
 
 
 def test_announcements_stand_in_the_column_of_labels() -> None:

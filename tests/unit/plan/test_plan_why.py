@@ -48,7 +48,7 @@ def test_nothing_is_wrong() -> None:
     running = replace(row("web", check=True), started_at=NOW - 65)
     found = of_row(running)
     assert found.cause is Cause.FINE
-    assert str(found) == lines("web is running and healthy for 1 min 5 s", "nothing is wrong")
+    assert str(found) == lines("web is running and healthy for 1 min 5 s", "it matches the file")
 
 
 def test_earlier_crashes_are_mentioned() -> None:
@@ -56,7 +56,7 @@ def test_earlier_crashes_are_mentioned() -> None:
     assert of_row(running).lines == (
         "web is running",
         "it was restarted 2 times, the last time after it exited with code 1",
-        "nothing is wrong",
+        "it matches the file",
     )
 
 
@@ -86,7 +86,7 @@ def test_earlier_crashes_are_mentioned() -> None:
         (
             row("web", Phase.STOPPED, exit=Exit(signal=15, at=NOW - 90)),
             Cause.STOPPED,
-            "web was stopped because somebody asked, 1 min 30 s ago\nhint: `start web` starts it",
+            "web was stopped on request, 1 min 30 s ago\nhint: `start web` starts it",
         ),
         (
             replace(
@@ -123,11 +123,11 @@ def test_a_policy_that_does_not_restart_is_named() -> None:
     found = of_row(row("web", Phase.EXITED, exit=FAILED, digest=V2, one_shot=True), shop)
     assert found.lines == (
         "web exited with code 1",
-        "its restart policy is `never`: nobody starts it again",
+        "its restart policy is `never`: it is not restarted",
         "its definition in the file has changed since",
     )
     on_failure = of_row(row("web", Phase.EXITED, exit=GOOD))
-    assert on_failure.lines[1] == "its restart policy is `on_failure`: nobody starts it again"
+    assert on_failure.lines[1] == "its restart policy is `on_failure`: it is not restarted"
 
 
 def test_completed_work() -> None:
@@ -195,9 +195,7 @@ def test_profiles() -> None:
 def test_orphans_and_strangers() -> None:
     found = ask(SHOP, world(row("old")), "old")
     assert found.cause is Cause.ORPHAN
-    assert str(found) == lines(
-        "old is not in the file any more, but is running", "hint: `up --remove-orphans` stops it"
-    )
+    assert str(found) == lines("old is no longer in the file, but is running", "hint: `up --remove-orphans` stops it")
     assert ask(SHOP, world(), "old").cause is Cause.UNKNOWN
 
 
@@ -231,7 +229,7 @@ def test_an_explanation_as_json() -> None:
         "replica": 1,
         "label": "web",
         "cause": "stopped",
-        "lines": ["web was stopped because somebody asked"],
+        "lines": ["web was stopped on request"],
         "hint": "`start web` starts it",
     }
 

@@ -405,7 +405,7 @@ processes:
 def test_a_secret_may_not_stand_where_everybody_sees_it() -> None:
     text = "secrets: [TOKEN]\nprocesses:\n  web:\n    command: use ${TOKEN}\n"
     (mistake,) = mistakes(text, {"TOKEN": "hunter2"})
-    assert mistake == "4:14: the secret `TOKEN` would be visible to everybody here"
+    assert mistake == "4:14: the secret `TOKEN` would be visible to every user here"
 
 
 def test_x_keys_are_not_looked_at() -> None:

@@ -49,7 +49,7 @@ def of_web(keys: str) -> list[str]:
         ("depends_on: {web: service_healthy}", "4:23: `service_healthy` is not one of `started`, `ready`,"),
         ("stop: SIGINT", "4:11: `stop` must be a mapping (`key: value`), not `SIGINT`"),
         ("stop: {signal: SIGTREM}", "4:20: no signal is named `SIGTREM`"),
-        ("stop: {signal: 0}", "4:20: there is no signal 0"),
+        ("stop: {signal: 0}", "4:20: invalid signal `0`"),
         ("stop: {grace: 10}", "4:19: `10` is not a duration"),
         ("watch: [{action: restart}]", "4:13: `path` is missing"),
         ("watch: [{path: a, action: signal}]", "4:13: the action `signal` needs the key `signal`"),

@@ -1,0 +1,70 @@
+"""What the program says is plain standard English: no coined phrases in help texts and messages."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+import pytest
+
+from sbxcompose.cli.main import COMMANDS, cli
+
+PACKAGE = Path(__file__).parent.parent / "sbxcompose"
+
+COINED = re.compile(
+    r"\bis no (?!longer|more|such)[a-z`{]|\b(?:does|do) not run\b|\bgo(?:es)? on\b|\bsays that\b|\sours\b|\bany more\b"
+    r"|\bof its own accord\b|\bwho asks\b|\bwhat is said\b|\bso many\b"
+    r"|\bfor ever\b|\b(?:no|some|every)body\b|\bno room\b|\bstands? still\b",
+    re.IGNORECASE,
+)
+"""Phrases of older texts, each with a plain counterpart: "is not a", "is not running", "continues", "no longer" …"""
+
+
+def messages(path: Path) -> Iterator[tuple[int, str]]:
+    """The text literals of a module that are not docstrings, with their lines."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    docstrings = {
+        id(statement.value)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)
+        for statement in node.body
+        if isinstance(statement, ast.Expr)
+    }
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in docstrings:
+            yield node.lineno, node.value
+
+
+def test_messages_use_no_coined_phrases() -> None:
+    found = [
+        f"{path.relative_to(PACKAGE)}:{line}: {text.strip()[:80]}"
+        for path in sorted(PACKAGE.rglob("*.py"))
+        for line, text in messages(path)
+        if COINED.search(text)
+    ]
+    assert not found, "\n".join(found)
+
+
+def commands() -> Iterator[tuple[str, click.Command]]:
+    """Every command and subcommand by its name."""
+    context = click.Context(cli)
+    for name in COMMANDS:
+        command = cli.get_command(context, name)
+        assert command is not None
+        yield name, command
+        for sub, subcommand in getattr(command, "commands", {}).items():
+            yield f"{name} {sub}", subcommand
+
+
+@pytest.mark.parametrize("name, command", [pytest.param(*each, id=each[0]) for each in commands()])
+def test_help_begins_with_a_verb_and_is_plain(name: str, command: click.Command) -> None:
+    text = command.help or ""
+    assert re.match(r"[A-Z][a-z]+ ", text), f"{name}: help must begin with an imperative verb"
+    assert not COINED.search(text), text
+    for option in command.params:
+        if isinstance(option, click.Option):
+            words = option.help or ""
+            assert re.match(r"(?:Don't|[A-Z][a-z]+)\b.*\.$", words), f"{name} {option.opts[0]}: {words!r}"
