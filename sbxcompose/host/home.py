@@ -13,11 +13,11 @@ from sbxcompose.host.network import Namespace
 from sbxcompose.host.state import Record
 
 if TYPE_CHECKING:
-    from sbxcompose.host.supervisor import Process
+    from sbxcompose.host.supervisor import SupervisedProcess
 
 
-class Home(Protocol):
-    """The sandbox, as one of its rows sees it."""
+class ProcessOwner(Protocol):
+    """The sandbox, as one of its processes sees it."""
 
     @property
     def keeper(self) -> KeeperClient:
@@ -31,8 +31,12 @@ class Home(Protocol):
     def paused(self) -> bool:
         """Whether the sandbox is held still: nothing begins in it, and no time passes."""
 
+    @property
+    def free_handle(self) -> int:
+        """The handle that `next_handle` would return."""
+
     def next_handle(self) -> int:
-        """A handle that no run has had."""
+        """Take a handle that no run has had."""
 
     def unit(self, handle: int) -> str:
         """The keeper's name for the run of that handle."""
@@ -43,15 +47,19 @@ class Home(Protocol):
     def save(self, record: Record) -> None:
         """Put the record on disk. Raises `OSError`."""
 
-    def changed(self, process: Process, *before: int) -> None:
-        """The row has changed: record it as far as possible, and tell. `before` are handles that it had
-        before.
+    def changed(self, process: SupervisedProcess, *before: int) -> bool:
+        """The row has changed: record it as far as possible, and tell; whether it is on disk.
+
+        `before` are handles that it had before.
         """
 
-    def hold(self, process: Process) -> None:
+    def forget(self, process: SupervisedProcess) -> None:
+        """Remove a row whose first run could not be started."""
+
+    def hold(self, process: SupervisedProcess) -> None:
         """Somebody reads the row: keep it until as many calls of `let_go`."""
 
-    def let_go(self, process: Process) -> None:
+    def let_go(self, process: SupervisedProcess) -> None:
         """The inverse of `hold`."""
 
 

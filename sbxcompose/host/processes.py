@@ -1,6 +1,6 @@
 """The processes of one sandbox: its rows, its logs, its terminal sessions, and who is told of their changes.
 
-Implements `source.Source` for the routes that show output, and `supervisor.Home` for its rows.
+Implements `source.Source` for the routes that show output, and `home.ProcessOwner` for its rows.
 """
 
 from __future__ import annotations
@@ -32,10 +32,10 @@ from sbxcompose.host.records import Records
 from sbxcompose.host.retention import Ended
 from sbxcompose.host.source import Changes
 from sbxcompose.host.state import Record, Running, Starting
-from sbxcompose.host.supervisor import Process
+from sbxcompose.host.supervisor import SupervisedProcess
 from sbxcompose.host.terminals import Terminals
 
-Told = Callable[[int, "Process | Problem"], None]
+Told = Callable[[int, "SupervisedProcess | Problem"], None]
 
 
 class Processes:
@@ -58,11 +58,11 @@ class Processes:
         self._policy = policy
         self._records = Records(directory / "processes")
         self._logs = Logs(directory / "logs")
-        self._rows: dict[int, Process] = {}
+        self._rows: dict[int, SupervisedProcess] = {}
         self._runs = Runs()
-        self._names: dict[str, Process] = {}
-        self._units: dict[str, Process] = {}
-        self._former: dict[int, Process] = {}
+        self._names: dict[str, SupervisedProcess] = {}
+        self._units: dict[str, SupervisedProcess] = {}
+        self._former: dict[int, SupervisedProcess] = {}
         self._ended = Ended(self._drop)
         self._last_handle = 0
         self._news = News()
@@ -75,15 +75,15 @@ class Processes:
 
     # -- looking -------------------------------------------------------------------------------------------
 
-    def rows(self) -> Iterable[Process]:
+    def rows(self) -> Iterable[SupervisedProcess]:
         """The rows, the newest last."""
         return [each for each in self._rows.values() if each.record.run is not None]
 
-    def row(self, handle: int) -> Process | None:
+    def row(self, handle: int) -> SupervisedProcess | None:
         """The row whose current or latest run has that handle."""
         return self._runs.by_handle(handle)
 
-    def find(self, process: str) -> Process | None:
+    def find(self, process: str) -> SupervisedProcess | None:
         """The row that a path names: by PID if it is all digits, else by managed name."""
         if process.isascii() and process.isdigit():
             return self._runs.by_pid(process)
@@ -95,7 +95,7 @@ class Processes:
         return self._logs
 
     @property
-    def live(self) -> list[Process]:
+    def live(self) -> list[SupervisedProcess]:
         """The rows that run, or will."""
         return [each for each in self._rows.values() if each.live]
 
@@ -116,7 +116,7 @@ class Processes:
         none. In a sandbox that is held still that waits until it goes on.
         """
         await self._news.until(lambda: not self.paused or self._closed)
-        begun: list[tuple[int, Process, Spawn]] = []
+        begun: list[tuple[int, SupervisedProcess, Spawn]] = []
         for index, request in enumerate(requests):
             try:
                 begun.append((index, *self._begin(request, attached=attached)))
@@ -132,19 +132,19 @@ class Processes:
         except KeeperLost as lost:
             for index, process, _ in begun:
                 if isinstance(process.record.state, Starting):
-                    self._forget(process)
+                    process.failed(str(lost))
                     tell(index, Problem(500, str(lost), "KEEPER_LOST"))
 
-    async def start_one(self, request: StartRequest, *, attached: bool = False) -> Process:
+    async def start_one(self, request: StartRequest, *, attached: bool = False) -> SupervisedProcess:
         """Start one process. Raises `Problem`."""
-        outcome: list[Process | Problem] = []
+        outcome: list[SupervisedProcess | Problem] = []
         await self.start([request], lambda _, result: outcome.append(result), attached=attached)
         (result,) = outcome
         if isinstance(result, Problem):
             raise result
         return result
 
-    def _begin(self, request: StartRequest, *, attached: bool) -> tuple[Process, Spawn]:
+    def _begin(self, request: StartRequest, *, attached: bool) -> tuple[SupervisedProcess, Spawn]:
         """Check a request, and record that it is about to be started."""
         self._check(request)
         handle = self.next_handle()
@@ -165,14 +165,16 @@ class Processes:
             self.changes.log_added(log)
         return process, spawn
 
-    def _prepare(self, request: StartRequest, handle: int, log: str, *, attached: bool) -> tuple[Process, Spawn]:
+    def _prepare(
+        self, request: StartRequest, handle: int, log: str, *, attached: bool
+    ) -> tuple[SupervisedProcess, Spawn]:
         self._logs.add(log)
         store = self._logs[log]
         record = Record(handle, request, log, store.end, Starting(handle), attached=attached)
-        process = Process(self, record, store)
+        process = SupervisedProcess(self, record, store)
         return process, process.spawn()
 
-    def _take_name(self, process: Process) -> None:
+    def _take_name(self, process: SupervisedProcess) -> None:
         """Reserve its name; an ended row that has it stays until the new one runs."""
         name = process.request.name
         if name is not None:
@@ -188,20 +190,18 @@ class Processes:
         if holder is not None and holder.live:
             raise Problem(409, f"a process named {request.name} is running already", "ALREADY_EXISTS")
 
-    def _begun(self, process: Process, outcome: Spawned | SpawnFailed) -> Process | Problem:
-        if isinstance(outcome, SpawnFailed):
-            self._forget(process)
-            return Problem(500, outcome.message, "SPAWN_FAILED")
-        self._drop_former(process)
-        process.started(outcome)
-        return process
+    def _begun(self, process: SupervisedProcess, outcome: Spawned | SpawnFailed) -> SupervisedProcess | Problem:
+        if isinstance(outcome, Spawned):
+            self._drop_former(process)
+        process.spawned(outcome)
+        return process if isinstance(outcome, Spawned) else Problem(500, outcome.message, "SPAWN_FAILED")
 
-    def _drop_former(self, process: Process) -> None:
+    def _drop_former(self, process: SupervisedProcess) -> None:
         former = self._former.pop(process.record.id, None)
         if former is not None and former.record.id in self._rows:
             self._drop(former)
 
-    def _forget(self, process: Process) -> None:
+    def forget(self, process: SupervisedProcess) -> None:
         """A first start that failed leaves no row; one that had the name before has it again."""
         record = process.record
         self._records.remove(record)
@@ -217,6 +217,11 @@ class Processes:
         self._news.tell()
 
     # -- for its rows --------------------------------------------------------------------------------------
+
+    @property
+    def free_handle(self) -> int:
+        """See `home.ProcessOwner`."""
+        return self._last_handle + 1
 
     def next_handle(self) -> int:
         """A handle that no run has had."""
@@ -242,14 +247,15 @@ class Processes:
         """Put a record on disk. Raises `OSError`."""
         self._records.save(record)
 
-    def changed(self, process: Process, *before: int) -> None:
+    def changed(self, process: SupervisedProcess, *before: int) -> bool:
         """Record a row's change as far as possible, put it where it is looked for, and tell who watches."""
-        record = process.record
+        record, recorded = process.record, True
         if record.run is None or record.id not in self._rows:
-            return
+            return False
         try:
             self.save(record)
         except OSError as error:
+            recorded = False
             print(f"not recorded: {process.request.name or record.id}: {error}", file=sys.stderr)
         self._runs.put(process, *before)
         unit = process.unit
@@ -261,18 +267,19 @@ class Processes:
             self._ended.add(process)
             self._ended.prune(process)
             self.idle()
+        return recorded
 
     # -- forgetting ----------------------------------------------------------------------------------------
 
-    def hold(self, process: Process) -> None:
-        """See `home.Home`."""
+    def hold(self, process: SupervisedProcess) -> None:
+        """See `home.ProcessOwner`."""
         self._ended.hold(process)
 
-    def let_go(self, process: Process) -> None:
-        """See `home.Home`."""
+    def let_go(self, process: SupervisedProcess) -> None:
+        """See `home.ProcessOwner`."""
         self._ended.let_go(process)
 
-    def _drop(self, process: Process) -> None:
+    def _drop(self, process: SupervisedProcess) -> None:
         """Take an ended row out of the list, and its output with it if nobody else's is in its log."""
         record = process.record
         self._records.remove(record)
@@ -336,7 +343,7 @@ class Processes:
         for record in self._records.load():
             if record.log not in self._logs:
                 self._logs.add(record.log)
-            process = Process(self, record, self._logs[record.log])
+            process = SupervisedProcess(self, record, self._logs[record.log])
             self._rows[record.id] = process
             self._take_name(process)
             if record.run is not None:
@@ -367,11 +374,9 @@ class Processes:
                 continue
             if isinstance(state, Running) and unit is not None:
                 lost.append(unit)
-                process.gone()
-            elif isinstance(state, Starting) and process.record.run is None:
-                self._forget(process)
+                process.lost()
             else:
-                process.take_up()
+                process.resume()
         for number in list(self._former):
             self._drop_former(self._rows[number])
         return lost
@@ -400,7 +405,7 @@ class Processes:
         self._logs.close()
 
 
-def _shorter(process: Process, grace_ms: int | None) -> int | None:
+def _shorter(process: SupervisedProcess, grace_ms: int | None) -> int | None:
     return None if grace_ms is None else min(grace_ms, process.request.stop_grace_ms)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter, deque
 from collections.abc import Callable
 
-from sbxcompose.host.supervisor import Process
+from sbxcompose.host.supervisor import SupervisedProcess
 
 KEPT_UNNAMED = 50
 """Ended rows without a name that a sandbox keeps; older ones go, with their output."""
@@ -16,34 +16,34 @@ KEPT_PER_LOG = 10
 class Ended:
     """The ended rows in the order in which they ended; `drop` is called for each that goes."""
 
-    def __init__(self, drop: Callable[[Process], None]) -> None:
+    def __init__(self, drop: Callable[[SupervisedProcess], None]) -> None:
         self._drop = drop
-        self._ended: dict[str | None, deque[Process]] = {}
+        self._ended: dict[str | None, deque[SupervisedProcess]] = {}
         self._held: Counter[int] = Counter()
 
-    def add(self, process: Process) -> None:
+    def add(self, process: SupervisedProcess) -> None:
         """A row has come to rest. One that is added again is the latest again."""
         ended = self._ended.setdefault(_kind(process), deque())
         if process in ended:
             ended.remove(process)
         ended.append(process)
 
-    def remove(self, process: Process) -> None:
+    def remove(self, process: SupervisedProcess) -> None:
         """A row is no more."""
         ended = self._ended.get(_kind(process), deque())
         if process in ended:
             ended.remove(process)
 
-    def hold(self, process: Process) -> None:
+    def hold(self, process: SupervisedProcess) -> None:
         """Keep a row, until `let_go` as often."""
         self._held[process.record.id] += 1
 
-    def let_go(self, process: Process) -> None:
+    def let_go(self, process: SupervisedProcess) -> None:
         """The inverse of `hold`."""
         self._held -= Counter([process.record.id])
         self.prune(process)
 
-    def prune(self, process: Process) -> None:
+    def prune(self, process: SupervisedProcess) -> None:
         """Drop what is too many of the kind of that row."""
         kind = _kind(process)
         ended = self._ended.get(kind, deque())
@@ -58,5 +58,5 @@ class Ended:
                 self._drop(each)
 
 
-def _kind(process: Process) -> str | None:
+def _kind(process: SupervisedProcess) -> str | None:
     return process.record.log if process.request.name is not None else None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sbxcompose.api.models import ProcessInfo, StartRequest
 from sbxcompose.host import rows
-from sbxcompose.host.home import Home
+from sbxcompose.host.home import ProcessOwner
 from sbxcompose.host.output import LogStore
 from sbxcompose.host.state import Record, Running, Starting, Stopped
 
@@ -12,8 +12,8 @@ from sbxcompose.host.state import Record, Running, Starting, Stopped
 class Row:
     """What a row is. Implements `source.Row`."""
 
-    def __init__(self, home: Home, record: Record, log: LogStore) -> None:
-        self._home = home
+    def __init__(self, owner: ProcessOwner, record: Record, log: LogStore) -> None:
+        self._owner = owner
         self.record = record
         self.log = log
 
@@ -64,9 +64,9 @@ class Row:
         """The keeper's name for the run that is there, or being started."""
         match self.record.state:
             case Starting(handle):
-                return self._home.unit(handle)
+                return self._owner.unit(handle)
             case Running():
-                return self._home.unit(self.handle)
+                return self._owner.unit(self.handle)
             case _:
                 return None
 

@@ -27,9 +27,10 @@ class Ending(Struct, frozen=True):
 
 
 class Starting(Struct, frozen=True):
-    """A run has been asked for, under that handle, and is not there yet."""
+    """A run has been asked for, under that handle, and is not there yet. With `ending` it will be stopped at once."""
 
     handle: int
+    ending: Ending | None = None
 
 
 class Running(Struct, frozen=True):
@@ -78,8 +79,8 @@ _NO_RESTARTS = Tally()
 _NO_CHECKS = Health("disabled")
 
 
-class Record(Struct):
-    """All that is remembered of one row. `id` is the handle of its first run.
+class Record(Struct, frozen=True):
+    """All that is remembered of one row; changed by `lifecycle.transition` only. `id` is the handle of its first run.
 
     `runs` holds the numbers of its runs in its log as [first, last] pairs. `attached`: the caller of `run`
     reads its output; it is of no use to anybody else.
@@ -98,13 +99,6 @@ class Record(Struct):
     last_exit: LastExit | None = None
     last_error: str | None = None
     attached: bool = False
-
-    def began(self, number: int) -> None:
-        """Note that a run of that number belongs to this row."""
-        if self.runs and number <= self.runs[-1][1] + 1:
-            self.runs[-1][1] = max(number, self.runs[-1][1])
-        else:
-            self.runs.append([number, number])
 
     def fixed(self) -> dict[str, Any]:
         """What never changes, as a JSON value."""
@@ -155,8 +149,8 @@ def _request(value: dict[str, Any]) -> StartRequest:
 
 
 def _state(word: str, value: dict[str, Any]) -> State:
-    if word == "Running" and value["ending"] is not None:
-        return Running(Ending(**value["ending"]))
+    if value.get("ending") is not None:
+        value = {**value, "ending": Ending(**value["ending"])}
     made: State = _STATES[word](**value)
     return made
 

@@ -24,7 +24,7 @@ from sbxcompose.host.routes.common import MAX_BATCH, processes_of, read_json
 from sbxcompose.host.routes.errors import as_problem
 from sbxcompose.host.routes.processes import find
 from sbxcompose.host.stream import StreamAnswer
-from sbxcompose.host.supervisor import Process
+from sbxcompose.host.supervisor import SupervisedProcess
 
 MEDIA_TYPE = "application/x-ndjson"
 
@@ -98,7 +98,7 @@ class _Work:
         except Exception as error:
             self._failed(index, error)
 
-    def _started(self, index: int, result: Process | Problem) -> None:
+    def _started(self, index: int, result: SupervisedProcess | Problem) -> None:
         if isinstance(result, Problem):
             self._failed(index, result)
         else:
@@ -122,24 +122,24 @@ class _Work:
             yield b"".join(ready)
 
 
-async def _stop(process: Process, wanted: OnProcess) -> Done:
+async def _stop(process: SupervisedProcess, wanted: OnProcess) -> Done:
     await process.stop(wanted.signal, wanted.grace_ms)
     return 204, None
 
 
-async def _restart(process: Process, _: OnProcess) -> Done:
+async def _restart(process: SupervisedProcess, _: OnProcess) -> Done:
     await process.restart()
     return 200, process.info().write()
 
 
-async def _signal(process: Process, wanted: OnProcess) -> Done:
+async def _signal(process: SupervisedProcess, wanted: OnProcess) -> Done:
     if wanted.signal is None:
         raise Invalid("signal is missing")
     await process.signal(wanted.signal)
     return 200, {"success": True}
 
 
-_ACTIONS: dict[str, Callable[[Process, OnProcess], Awaitable[Done]]] = {
+_ACTIONS: dict[str, Callable[[SupervisedProcess, OnProcess], Awaitable[Done]]] = {
     "stop": _stop,
     "restart": _restart,
     "signal": _signal,

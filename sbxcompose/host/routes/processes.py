@@ -15,7 +15,7 @@ from sbxcompose.host.messages import MAX_MILLIS
 from sbxcompose.host.problems import Problem, unknown_process
 from sbxcompose.host.processes import Processes
 from sbxcompose.host.routes.common import processes_of, query_number, read_json, sandbox_of
-from sbxcompose.host.supervisor import Process
+from sbxcompose.host.supervisor import SupervisedProcess
 
 
 async def health(request: Request) -> Response:
@@ -96,11 +96,11 @@ async def close(request: Request) -> Response:
     return Response(status_code=204)
 
 
-def _process(request: Request) -> Process:
+def _process(request: Request) -> SupervisedProcess:
     return find(processes_of(request), request.path_params["process"])
 
 
-def find(processes: Processes, name: str) -> Process:
+def find(processes: Processes, name: str) -> SupervisedProcess:
     """The row of a PID or managed name. Raises `Problem`."""
     found = processes.find(name)
     if found is None:

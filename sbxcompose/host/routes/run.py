@@ -16,7 +16,7 @@ from sbxcompose.host.messages import Invalid
 from sbxcompose.host.processes import Processes
 from sbxcompose.host.routes.common import processes_of, read_json
 from sbxcompose.host.stream import StreamAnswer
-from sbxcompose.host.supervisor import Process
+from sbxcompose.host.supervisor import SupervisedProcess
 
 LONGEST = 10 * 365 * 24 * 3600.0
 """Seconds that a timeout may be."""
@@ -41,7 +41,7 @@ async def run(request: Request) -> StreamAnswer:
 class _Attached:
     """A command that lives as long as its caller reads."""
 
-    def __init__(self, processes: Processes, process: Process, timeout: float | None) -> None:
+    def __init__(self, processes: Processes, process: SupervisedProcess, timeout: float | None) -> None:
         self._processes = processes
         self._process = process
         self._timed_out = False

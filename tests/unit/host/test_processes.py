@@ -5,13 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 from typing import cast
 
+from msgspec.structs import replace
+
 from sbxcompose.api.models import LastExit, StartRequest
 from sbxcompose.host.keeper.client import KeeperClient
 from sbxcompose.host.processes import Processes
 from sbxcompose.host.records import Records
 from sbxcompose.host.retention import KEPT_UNNAMED
 from sbxcompose.host.state import Record, Run, Stopped
-from sbxcompose.host.supervisor import Process
+from sbxcompose.host.supervisor import SupervisedProcess
 
 NO_KEEPER = cast(KeeperClient, None)
 """Nothing is started here."""
@@ -51,7 +53,7 @@ def test_a_former_pid_of_a_restarted_row_means_nothing(tmp_path: Path) -> None:
     processes = loaded(tmp_path, ended(1, 100, name="web"))
     web = processes.find("web")
     assert web is not None
-    web.record.run = Run(2, 200, 2, 3_000, LastExit(exit_code=0, ended_at=4_000))
+    web.record = replace(web.record, run=Run(2, 200, 2, 3_000, LastExit(exit_code=0, ended_at=4_000)))
     processes.changed(web, 1)
     assert number_of(processes, "200") == 1
     assert number_of(processes, "100") is None
@@ -59,7 +61,7 @@ def test_a_former_pid_of_a_restarted_row_means_nothing(tmp_path: Path) -> None:
 
 def test_a_row_is_kept_until_the_last_of_its_readers_has_gone(tmp_path: Path) -> None:
     processes = loaded(tmp_path, *(ended(number, 1_000 + number) for number in range(1, KEPT_UNNAMED + 2)))
-    rows = [process for process in processes.rows() if isinstance(process, Process)]
+    rows = [process for process in processes.rows() if isinstance(process, SupervisedProcess)]
     oldest, newest = rows[0], rows[-1]
     for each in [*rows, oldest]:
         each.hold()

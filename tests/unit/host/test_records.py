@@ -45,7 +45,14 @@ def whole(state: State) -> Record:
 
 @pytest.mark.parametrize(
     "state",
-    [Starting(8), Running(), Running(Ending("stop", 15, 99)), BackingOff(5), Stopped(44, requested=True)],
+    [
+        Starting(8),
+        Starting(8, Ending("stop", 15, 99)),
+        Running(),
+        Running(Ending("stop", 15, 99)),
+        BackingOff(5),
+        Stopped(44, requested=True),
+    ],
     ids=lambda state: type(state).__name__,
 )
 def test_a_record_is_read_as_it_was_written(tmp_path: Path, state: State) -> None:
@@ -115,13 +122,6 @@ def test_records_are_the_users_alone(tmp_path: Path) -> None:
     records.save(whole(Running()))
     modes = [each.stat().st_mode & 0o777 for each in (tmp_path / "deep" / "down", tmp_path / "deep/down/1.json")]
     assert modes == [0o700, 0o600]
-
-
-def test_runs_are_kept_as_ranges() -> None:
-    record = whole(Running())
-    for number in (4, 5, 9, 10):
-        record.began(number)
-    assert record.runs == [[1, 5], [9, 10]]
 
 
 @pytest.mark.parametrize("status, code, signal", [(0, 0, None), (3 << 8, 3, None), (9, None, 9), (None, None, None)])

@@ -1,0 +1,453 @@
+"""The life of a supervised process (contract 3.4): what every event does in every state."""
+
+from __future__ import annotations
+
+import pytest
+from msgspec.structs import replace
+
+from sbxcompose.api.models import HealthCheckConfig, LastExit, RestartConfig, StartRequest
+from sbxcompose.host.health import Health
+from sbxcompose.host.lifecycle import Outcome, transition
+from sbxcompose.host.lifecycle_types import (
+    BackoffOver,
+    BeginChecks,
+    CancelTimer,
+    CloseInput,
+    Event,
+    Forget,
+    HealthChecked,
+    HostRestarted,
+    InputClosed,
+    KillRequested,
+    KillRun,
+    Now,
+    RestartRequested,
+    RunAdopted,
+    RunExited,
+    RunLost,
+    RunStarted,
+    SandboxPaused,
+    SandboxResumed,
+    StartFailed,
+    StopRequested,
+    StopRun,
+)
+from sbxcompose.host.restart import Tally
+from sbxcompose.host.state import BackingOff, Ending, Paused, Record, Run, Running, Starting, State, Stopped
+
+NOW = Now(100_000, next_handle=9, log_end=77)
+STARTED_AT = 90_000
+CHECK = HealthCheckConfig(type="tcp", port=1)
+REQUEST = StartRequest(
+    command="x", name="web", restart=RestartConfig(), health_check=CHECK, stop_signal=15, stop_grace_ms=10_000
+)
+PLAIN = StartRequest(command="x")
+ALIVE = Run(2, 4711, 5, STARTED_AT, stdin_open=True)
+ENDED = replace(ALIVE, stdin_open=False, ended=LastExit(exit_code=1, ended_at=95_000))
+
+
+def record(state: State, run: Run | None = ALIVE, request: StartRequest = REQUEST) -> Record:
+    runs = [] if run is None else [[5, 5]]
+    return Record(1, request, "web", 0, state, run=run, runs=runs, health=Health("starting"))
+
+
+def ending(why: str) -> Ending:
+    return Ending(why, 15, 105_000)  # type: ignore[arg-type]
+
+
+STATES = {
+    "first start": record(Starting(1), None),
+    "starting": record(Starting(3), ENDED),
+    "starting, to be stopped": record(Starting(3, ending("stop")), ENDED),
+    "starting, to be restarted": record(Starting(3, ending("restart")), ENDED),
+    "running": record(Running()),
+    "stopping": record(Running(ending("stop"))),
+    "restarting": record(Running(ending("restart"))),
+    "unhealthy": record(Running(ending("unhealthy"))),
+    "backing off": record(BackingOff(100_400), ENDED),
+    "paused": record(Paused(300), ENDED),
+    "stopped": record(Stopped(50), ENDED),
+}
+
+
+def events(state: State) -> dict[str, Event]:
+    """Every event, about the run that belongs to the state."""
+    handle = state.handle if isinstance(state, Starting) else 2
+    started = RunStarted(handle, 4712, 6, 99_000, stdin_open=True)
+    return {
+        "started": started,
+        "started for nobody": replace(started, handle=8),
+        "adopted": RunAdopted(started),
+        "start failed": StartFailed("no such file"),
+        "exited 0": RunExited(2, LastExit(exit_code=0, ended_at=99_500)),
+        "exited 1": RunExited(2, LastExit(exit_code=1, ended_at=99_500)),
+        "lost": RunLost(LastExit(ended_at=99_500)),
+        "host restarted": HostRestarted(),
+        "stop": StopRequested(),
+        "stop in 1 s": StopRequested(2, 1_000),
+        "kill": KillRequested(),
+        "restart": RestartRequested(),
+        "backoff over": BackoffOver(),
+        "healthy": HealthChecked(Health("healthy")),
+        "unhealthy": HealthChecked(Health("unhealthy", 3, 9, "refused")),
+        "sandbox paused": SandboxPaused(),
+        "sandbox resumed": SandboxResumed(),
+        "input closed": InputClosed(),
+    }
+
+
+def text(before: Record, outcome: Outcome) -> str:
+    """The next state and the effects on one line; an event that changes nothing and does nothing is `-`."""
+    after, effects = outcome
+    if after == before and not effects:
+        return "-"
+    return " | ".join([_words(after.state) if after != before else "same", *map(_words, effects)])
+
+
+def _words(value: object) -> str:
+    if isinstance(value, Ending):
+        return f"{value.why} by {value.signal} until {value.deadline}"
+    fields = [getattr(value, name) for name in value.__struct_fields__]  # type: ignore[attr-defined]
+    words = [_words(field) if isinstance(field, Ending) else str(field) for field in fields if field is not None]
+    return f"{type(value).__name__}({', '.join(words)})"
+
+
+TABLE = {
+    "first start": {
+        "started": "Running() | AttachOutput(6) | BeginChecks(99000)",
+        "started for nobody": "same | KillRun(8)",
+        "adopted": "Running() | AttachOutput(6) | BeginChecks(99000)",
+        "start failed": "Stopped(77, False) | Forget()",
+        "exited 0": "same | ReleaseRun(2)",
+        "exited 1": "same | ReleaseRun(2)",
+        "lost": "-",
+        "host restarted": "Stopped(77, False) | Forget()",
+        "stop": "Starting(1, stop by 15 until 110000)",
+        "stop in 1 s": "Starting(1, stop by 2 until 101000)",
+        "kill": "Starting(1, stop by 9 until 100000)",
+        "restart": "Starting(1, restart by 15 until 110000)",
+        "backoff over": "-",
+        "healthy": "-",
+        "unhealthy": "-",
+        "sandbox paused": "-",
+        "sandbox resumed": "-",
+        "input closed": "-",
+    },
+    "starting": {
+        "started": "Running() | AttachOutput(6) | BeginChecks(99000)",
+        "started for nobody": "same | KillRun(8)",
+        "adopted": "Running() | AttachOutput(6) | BeginChecks(99000)",
+        "start failed": "BackingOff(100500) | SetTimer(500)",
+        "exited 0": "same | ReleaseRun(2)",
+        "exited 1": "same | ReleaseRun(2)",
+        "lost": "-",
+        "host restarted": "Starting(9) | CancelTimer() | SpawnRun(9)",
+        "stop": "Starting(3, stop by 15 until 110000)",
+        "stop in 1 s": "Starting(3, stop by 2 until 101000)",
+        "kill": "Starting(3, stop by 9 until 100000)",
+        "restart": "Starting(3, restart by 15 until 110000)",
+        "backoff over": "-",
+        "healthy": "-",
+        "unhealthy": "-",
+        "sandbox paused": "-",
+        "sandbox resumed": "-",
+        "input closed": "-",
+    },
+    "starting, to be stopped": {
+        "started": "Running(stop by 15 until 105000) | AttachOutput(6) | StopRun(3, 15, 5000)",
+        "started for nobody": "same | KillRun(8)",
+        "adopted": "Running(stop by 15 until 105000) | AttachOutput(6) | StopRun(3, 15, 5000)",
+        "start failed": "Stopped(77, True)",
+        "exited 0": "same | ReleaseRun(2)",
+        "exited 1": "same | ReleaseRun(2)",
+        "lost": "-",
+        "host restarted": "Stopped(77, True)",
+        "stop": "-",
+        "stop in 1 s": "Starting(3, stop by 2 until 101000)",
+        "kill": "Starting(3, stop by 9 until 100000)",
+        "restart": "Starting(3, restart by 15 until 105000)",
+        "backoff over": "-",
+        "healthy": "-",
+        "unhealthy": "-",
+        "sandbox paused": "-",
+        "sandbox resumed": "-",
+        "input closed": "-",
+    },
+    "starting, to be restarted": {
+        "started": "Running(restart by 15 until 105000) | AttachOutput(6) | StopRun(3, 15, 5000)",
+        "started for nobody": "same | KillRun(8)",
+        "adopted": "Running(restart by 15 until 105000) | AttachOutput(6) | StopRun(3, 15, 5000)",
+        "start failed": "Starting(9) | CancelTimer() | SpawnRun(9)",
+        "exited 0": "same | ReleaseRun(2)",
+        "exited 1": "same | ReleaseRun(2)",
+        "lost": "-",
+        "host restarted": "Starting(9) | CancelTimer() | SpawnRun(9)",
+        "stop": "Starting(3, stop by 15 until 105000)",
+        "stop in 1 s": "Starting(3, stop by 2 until 101000)",
+        "kill": "Starting(3, stop by 9 until 100000)",
+        "restart": "-",
+        "backoff over": "-",
+        "healthy": "-",
+        "unhealthy": "-",
+        "sandbox paused": "-",
+        "sandbox resumed": "-",
+        "input closed": "-",
+    },
+    "running": {
+        "started": "-",
+        "started for nobody": "same | KillRun(8)",
+        "adopted": "same | AttachOutput(5) | BeginChecks(90000)",
+        "start failed": "-",
+        "exited 0": "Stopped(77, False) | EndChecks() | ReleaseRun(2)",
+        "exited 1": "BackingOff(100500) | EndChecks() | SetTimer(500) | ReleaseRun(2)",
+        "lost": "Stopped(77, False) | EndChecks()",
+        "host restarted": "-",
+        "stop": "Running(stop by 15 until 110000) | EndChecks() | StopRun(2, 15, 10000)",
+        "stop in 1 s": "Running(stop by 2 until 101000) | EndChecks() | StopRun(2, 2, 1000)",
+        "kill": "Running(stop by 9 until 100000) | EndChecks() | KillRun(2)",
+        "restart": "Running(restart by 15 until 110000) | EndChecks() | StopRun(2, 15, 10000)",
+        "backoff over": "-",
+        "healthy": "Running()",
+        "unhealthy": "Running(unhealthy by 15 until 110000) | EndChecks() | StopRun(2, 15, 10000)",
+        "sandbox paused": "same | EndChecks()",
+        "sandbox resumed": "same | BeginChecks(100000)",
+        "input closed": "Running() | CloseInput(2)",
+    },
+    "stopping": {
+        "started": "-",
+        "started for nobody": "same | KillRun(8)",
+        "adopted": "same | AttachOutput(5) | StopRun(2, 15, 5000)",
+        "start failed": "-",
+        "exited 0": "Stopped(77, True) | EndChecks() | ReleaseRun(2)",
+        "exited 1": "Stopped(77, True) | EndChecks() | ReleaseRun(2)",
+        "lost": "Stopped(77, True) | EndChecks()",
+        "host restarted": "-",
+        "stop": "same | EndChecks() | StopRun(2, 15, 10000)",
+        "stop in 1 s": "Running(stop by 2 until 101000) | EndChecks() | StopRun(2, 2, 1000)",
+        "kill": "Running(stop by 9 until 100000) | EndChecks() | KillRun(2)",
+        "restart": "Running(restart by 15 until 105000) | EndChecks() | StopRun(2, 15, 10000)",
+        "backoff over": "-",
+        "healthy": "-",
+        "unhealthy": "-",
+        "sandbox paused": "same | EndChecks()",
+        "sandbox resumed": "-",
+        "input closed": "Running(stop by 15 until 105000) | CloseInput(2)",
+    },
+    "restarting": {
+        "started": "-",
+        "started for nobody": "same | KillRun(8)",
+        "adopted": "same | AttachOutput(5) | StopRun(2, 15, 5000)",
+        "start failed": "-",
+        "exited 0": "Starting(9) | EndChecks() | CancelTimer() | SpawnRun(9) | ReleaseRun(2)",
+        "exited 1": "Starting(9) | EndChecks() | CancelTimer() | SpawnRun(9) | ReleaseRun(2)",
+        "lost": "Stopped(77, False) | EndChecks()",
+        "host restarted": "-",
+        "stop": "Running(stop by 15 until 105000) | EndChecks() | StopRun(2, 15, 10000)",
+        "stop in 1 s": "Running(stop by 2 until 101000) | EndChecks() | StopRun(2, 2, 1000)",
+        "kill": "Running(stop by 9 until 100000) | EndChecks() | KillRun(2)",
+        "restart": "same | EndChecks() | StopRun(2, 15, 10000)",
+        "backoff over": "-",
+        "healthy": "-",
+        "unhealthy": "-",
+        "sandbox paused": "same | EndChecks()",
+        "sandbox resumed": "-",
+        "input closed": "Running(restart by 15 until 105000) | CloseInput(2)",
+    },
+    "unhealthy": {
+        "started": "-",
+        "started for nobody": "same | KillRun(8)",
+        "adopted": "same | AttachOutput(5) | StopRun(2, 15, 5000)",
+        "start failed": "-",
+        "exited 0": "BackingOff(100500) | EndChecks() | SetTimer(500) | ReleaseRun(2)",
+        "exited 1": "BackingOff(100500) | EndChecks() | SetTimer(500) | ReleaseRun(2)",
+        "lost": "Stopped(77, False) | EndChecks()",
+        "host restarted": "-",
+        "stop": "Running(stop by 15 until 105000) | EndChecks() | StopRun(2, 15, 10000)",
+        "stop in 1 s": "Running(stop by 2 until 101000) | EndChecks() | StopRun(2, 2, 1000)",
+        "kill": "Running(stop by 9 until 100000) | EndChecks() | KillRun(2)",
+        "restart": "Running(restart by 15 until 105000) | EndChecks() | StopRun(2, 15, 10000)",
+        "backoff over": "-",
+        "healthy": "-",
+        "unhealthy": "-",
+        "sandbox paused": "same | EndChecks()",
+        "sandbox resumed": "-",
+        "input closed": "Running(unhealthy by 15 until 105000) | CloseInput(2)",
+    },
+    "backing off": {
+        "started": "same | KillRun(2)",
+        "started for nobody": "same | KillRun(8)",
+        "adopted": "same | KillRun(2)",
+        "start failed": "-",
+        "exited 0": "same | ReleaseRun(2)",
+        "exited 1": "same | ReleaseRun(2)",
+        "lost": "-",
+        "host restarted": "same | SetTimer(400)",
+        "stop": "Stopped(77, True) | CancelTimer()",
+        "stop in 1 s": "Stopped(77, True) | CancelTimer()",
+        "kill": "Stopped(77, True) | CancelTimer()",
+        "restart": "Starting(9) | CancelTimer() | SpawnRun(9)",
+        "backoff over": "Starting(9) | CancelTimer() | SpawnRun(9)",
+        "healthy": "-",
+        "unhealthy": "-",
+        "sandbox paused": "Paused(400) | CancelTimer()",
+        "sandbox resumed": "-",
+        "input closed": "-",
+    },
+    "paused": {
+        "started": "same | KillRun(2)",
+        "started for nobody": "same | KillRun(8)",
+        "adopted": "same | KillRun(2)",
+        "start failed": "-",
+        "exited 0": "same | ReleaseRun(2)",
+        "exited 1": "same | ReleaseRun(2)",
+        "lost": "-",
+        "host restarted": "BackingOff(100300) | SetTimer(300)",
+        "stop": "Stopped(77, True) | CancelTimer()",
+        "stop in 1 s": "Stopped(77, True) | CancelTimer()",
+        "kill": "Stopped(77, True) | CancelTimer()",
+        "restart": "Starting(9) | CancelTimer() | SpawnRun(9)",
+        "backoff over": "-",
+        "healthy": "-",
+        "unhealthy": "-",
+        "sandbox paused": "-",
+        "sandbox resumed": "BackingOff(100300) | SetTimer(300)",
+        "input closed": "-",
+    },
+    "stopped": {
+        "started": "same | KillRun(2)",
+        "started for nobody": "same | KillRun(8)",
+        "adopted": "same | KillRun(2)",
+        "start failed": "-",
+        "exited 0": "same | ReleaseRun(2)",
+        "exited 1": "same | ReleaseRun(2)",
+        "lost": "-",
+        "host restarted": "-",
+        "stop": "-",
+        "stop in 1 s": "-",
+        "kill": "-",
+        "restart": "Starting(9) | CancelTimer() | SpawnRun(9)",
+        "backoff over": "-",
+        "healthy": "-",
+        "unhealthy": "-",
+        "sandbox paused": "-",
+        "sandbox resumed": "-",
+        "input closed": "-",
+    },
+}
+
+
+@pytest.mark.parametrize("state, event", [(state, event) for state in TABLE for event in TABLE[state]])
+def test_every_event_in_every_state(state: str, event: str) -> None:
+    before = STATES[state]
+    assert text(before, transition(before, events(before.state)[event], NOW)) == TABLE[state][event]
+
+
+def test_the_table_has_every_pair() -> None:
+    assert list(TABLE) == list(STATES)
+    for name, before in STATES.items():
+        assert list(TABLE[name]) == list(events(before.state))
+    kinds = {type(event) for event in events(Running()).values()}
+    assert kinds == set(Event.__args__)
+
+
+# -- what the table does not show --------------------------------------------------------------------------
+
+
+def test_a_restart_counts_and_its_run_belongs_to_the_row() -> None:
+    after, _ = transition(STATES["starting"], RunStarted(3, 4712, 6, 99_000), NOW)
+    assert after.run == Run(3, 4712, 6, 99_000)
+    assert (after.restarts, after.runs, after.health) == (1, [[5, 6]], Health("starting"))
+
+
+def test_a_first_run_is_not_a_restart() -> None:
+    after, _ = transition(STATES["first start"], RunStarted(1, 4712, 6, 99_000), NOW)
+    assert (after.restarts, after.runs) == (0, [[6, 6]])
+
+
+def test_runs_are_kept_as_ranges() -> None:
+    current = STATES["starting"]
+    for number in (6, 9, 10):
+        current, _ = transition(replace(current, state=Starting(3)), RunStarted(3, 1, number, 0), NOW)
+    assert current.runs == [[5, 6], [9, 10]]
+
+
+def test_an_exit_is_recorded() -> None:
+    exit_ = LastExit(exit_code=3, ended_at=99_500)
+    after, _ = transition(STATES["running"], RunExited(2, exit_, "its output was lost"), NOW)
+    assert after.run == replace(ALIVE, ended=exit_, stdin_open=False)
+    assert (after.last_exit, after.last_error, after.tally) == (exit_, "its output was lost", Tally(1, 1))
+
+
+def test_an_unhealthy_run_ends_as_a_failure_even_with_exit_code_0() -> None:
+    sick = replace(STATES["unhealthy"], health=Health("unhealthy", 3, 9, "TCP :1: refused"))
+    after, _ = transition(sick, RunExited(2, LastExit(exit_code=0, ended_at=99_500)), NOW)
+    assert isinstance(after.state, BackingOff)
+    assert after.last_error == "unhealthy: TCP :1: refused"
+
+
+def test_giving_up_is_said_after_what_went_wrong() -> None:
+    request = replace(REQUEST, restart=RestartConfig(max_restarts=0))
+    after, _ = transition(record(Starting(3), ENDED, request), StartFailed("no such file"), NOW)
+    assert after.state == Stopped(77)
+    assert after.last_error == "no such file; not started again: max_restarts is 0"
+
+
+def test_an_unmanaged_process_stays_down() -> None:
+    plain = record(Running(), request=PLAIN)
+    after, _ = transition(plain, RunExited(2, LastExit(exit_code=1, ended_at=99_500)), NOW)
+    assert after.state == Stopped(77)
+
+
+def test_an_unmanaged_process_is_killed_unless_a_signal_is_given() -> None:
+    plain = record(Running(), request=PLAIN)
+    assert transition(plain, StopRequested(), NOW)[1][-1] == KillRun(2)
+    assert transition(plain, StopRequested(15, 5), NOW)[1][-1] == StopRun(2, 15, 5)
+
+
+def test_an_adopted_run_whose_caller_is_gone_is_killed() -> None:
+    attached = replace(record(Running(), request=PLAIN), attached=True)
+    adopted = RunAdopted(RunStarted(2, 4711, 0, STARTED_AT, stdin_open=True))
+    assert transition(attached, adopted, NOW)[1][-1] == KillRun(2)
+
+
+def test_an_input_that_was_closed_is_closed_again_after_adoption() -> None:
+    closed = record(Running(), replace(ALIVE, stdin_open=False), PLAIN)
+    adopted = RunAdopted(RunStarted(2, 4711, 0, STARTED_AT, stdin_open=True))
+    assert transition(closed, adopted, NOW)[1][-1] == CloseInput(2)
+
+
+@pytest.mark.parametrize(
+    "state, event, expected",
+    [
+        ("running", RunExited(2, LastExit(exit_code=1, ended_at=99_500)), Paused(500)),
+        ("restarting", RunExited(2, LastExit(exit_code=0, ended_at=99_500)), Paused(0)),
+        ("stopped", RestartRequested(), Paused(0)),
+        ("paused", HostRestarted(), Paused(300)),
+        ("starting", StartFailed("no"), Paused(500)),
+    ],
+)
+def test_nothing_begins_while_the_sandbox_is_paused(state: str, event: Event, expected: State) -> None:
+    after, effects = transition(STATES[state], event, replace(NOW, paused=True))
+    assert after.state == expected
+    assert not any(type(effect).__name__ in ("SpawnRun", "SetTimer") for effect in effects)
+
+
+def test_no_health_is_checked_while_the_sandbox_is_paused() -> None:
+    _, effects = transition(STATES["starting"], RunStarted(3, 4712, 6, 99_000), replace(NOW, paused=True))
+    assert not any(isinstance(effect, BeginChecks) for effect in effects)
+
+
+def test_a_backoff_that_is_due_far_in_the_future_is_limited_after_the_clock_was_set_back() -> None:
+    late = record(BackingOff(9_000_000), ENDED)
+    after, _ = transition(late, HostRestarted(), NOW)
+    assert after.state == BackingOff(130_000)
+
+
+def test_a_first_start_that_failed_leaves_no_row() -> None:
+    assert transition(STATES["first start"], StartFailed("no"), NOW)[1] == [Forget()]
+
+
+def test_a_restart_by_hand_does_not_wait_for_the_backoff() -> None:
+    after, effects = transition(STATES["backing off"], RestartRequested(), NOW)
+    assert isinstance(after.state, Starting)
+    assert CancelTimer() in effects
