@@ -13,7 +13,9 @@ from collections.abc import Sequence
 from typing import Any
 
 import click
+from click.shell_completion import CompletionItem
 
+from sbxcompose.cli import completion
 from sbxcompose.cli.context import GlobalOptions, Shell, choose_color
 from sbxcompose.cli.ending import UNWRITABLE
 from sbxcompose.errors import SbxError, UsageError
@@ -45,6 +47,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "schema": ("File", "Print the JSON schema of the file, for editors"),
     "host": ("Host", "Manage the local host: serve, status, stop"),
     "doctor": ("Host", "Check the configuration and the providers"),
+    "completion": ("Host", "Print the completion script for a shell"),
     "version": ("Host", "Print the version"),
 }
 
@@ -57,8 +60,8 @@ Getting started:
   sbxcompose down          stop everything
 
 \b
-Exit codes: 0 success, 1 a process failed or did not become ready, 2 invalid file
-or command line, 3 the provider is unreachable or refused, 124 timed out,
+Exit codes: 0 success, 1 a process failed or did not become ready, 2 invalid
+file or command line, 3 the provider is unreachable or refused, 124 timed out,
 130 interrupted; exec, run and shell return the exit code of the command."""
 
 
@@ -76,6 +79,11 @@ class Commands(click.Group):
         module = importlib.import_module(f"sbxcompose.cli.commands.{cmd_name}_")
         command: click.Command = module.command
         return command
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Complete the name of a command without importing it."""
+        found = [CompletionItem(name, help=text) for name, (_, text) in COMMANDS.items() if name.startswith(incomplete)]
+        return found or click.Command.shell_complete(self, ctx, incomplete)
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
@@ -104,15 +112,22 @@ class Commands(click.Group):
     "files",
     multiple=True,
     metavar="FILE",
+    shell_complete=completion.files,
     help="Path to the file (repeatable; later ones override earlier ones).",
 )
 @click.option("-p", "--project-name", metavar="NAME", help="Set the project's name.")
-@click.option("--project-directory", metavar="DIR", help="Search for the file from this directory upwards.")
+@click.option(
+    "--project-directory",
+    metavar="DIR",
+    shell_complete=completion.directories,
+    help="Search for the file from this directory upwards.",
+)
 @click.option(
     "--profile",
     "profiles",
     multiple=True,
     metavar="NAME",
+    shell_complete=completion.PROFILES,
     help="Enable a profile (repeatable; `*` enables all).",
 )
 @click.option(
@@ -120,9 +135,15 @@ class Commands(click.Group):
     "env_files",
     multiple=True,
     metavar="FILE",
+    shell_complete=completion.files,
     help="Read variables from this file instead of `.env` (repeatable).",
 )
-@click.option("--provider", metavar="NAME", help="Set where sandboxes live: `local` or `tensorlake`.")
+@click.option(
+    "--provider",
+    metavar="NAME",
+    shell_complete=completion.providers,
+    help="Set where sandboxes live: `local` or `tensorlake`.",
+)
 @click.option("--color", type=click.Choice(["auto", "always", "never"]), default="auto", help="Control colored output.")
 @click.option("--no-color", is_flag=True, help="Same as --color=never.")
 @click.version_option(
@@ -157,6 +178,8 @@ def _version(ctx: click.Context, value: bool) -> None:
 def run(arguments: Sequence[str]) -> int:
     """Run the command line; its exit code. Raises `OSError` only where standard output cannot be written to."""
     try:
+        if (instruction := os.environ.get(completion.VARIABLE)) is not None:
+            return completion.answer(cli, instruction)
         # Not `cli.main`: that has its own ideas of what ends a command, and of the exit codes.
         with cli.make_context("sbxcompose", list(arguments)) as context:
             result = cli.invoke(context)

@@ -10,12 +10,13 @@ from typing import Any, TypeVar
 import click
 from msgspec import Struct
 
+from sbxcompose.cli import completion
 from sbxcompose.errors import UsageError
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-names_argument = click.argument("names", nargs=-1, metavar="[PROCESS]...")
-sandboxes_argument = click.argument("sandboxes", nargs=-1, metavar="[SANDBOX]...")
+names_argument = click.argument("names", nargs=-1, metavar="[PROCESS]...", shell_complete=completion.PROCESSES)
+sandboxes_argument = click.argument("sandboxes", nargs=-1, metavar="[SANDBOX]...", shell_complete=completion.SANDBOXES)
 json_option = click.option("--json", "as_json", is_flag=True, help="Write JSON to stdout.")
 no_deps_option = click.option("--no-deps", is_flag=True, help="Don't start dependencies.")
 timeout_option = click.option(
@@ -182,6 +183,7 @@ def up_options(command: F) -> F:
                 multiple=True,
                 type=ScaleType(),
                 metavar="PROCESS=N",
+                shell_complete=completion.SCALES,
                 help="Set the number of replicas.",
             ),
         )

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from sbxcompose.cli import completion
 from sbxcompose.cli.context import Shell
 
 if TYPE_CHECKING:
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 @click.command("attach")
 @click.option("--no-stdin", is_flag=True, help="Don't attach standard input.")
 @click.option("--sig-proxy/--no-sig-proxy", default=True, help="Send the first Ctrl-C to the process (default).")
-@click.argument("name", metavar="PROCESS")
+@click.argument("name", metavar="PROCESS", shell_complete=completion.PROCESSES)
 @click.pass_obj
 def command(shell: Shell, name: str, no_stdin: bool, sig_proxy: bool) -> int:
     """Attach to a running process: follow its output and forward standard input until its run ends.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from sbxcompose.cli import completion
 from sbxcompose.cli.context import Shell
 from sbxcompose.cli.options import Foreground, detach_option, foreground_options, without_separator
 
@@ -11,8 +12,8 @@ from sbxcompose.cli.options import Foreground, detach_option, foreground_options
 @click.command("exec", context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
 @detach_option
 @foreground_options
-@click.argument("name", metavar="PROCESS")
-@click.argument("arguments", nargs=-1, required=True, metavar="COMMAND [ARG]...")
+@click.argument("name", metavar="PROCESS", shell_complete=completion.PROCESSES)
+@click.argument("arguments", nargs=-1, required=True, metavar="COMMAND [ARG]...", shell_complete=completion.files)
 @click.pass_obj
 def command(
     shell: Shell,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from sbxcompose.cli import completion
 from sbxcompose.cli.context import Shell
 from sbxcompose.cli.options import names_argument
 
@@ -11,7 +12,13 @@ from sbxcompose.cli.options import names_argument
 @click.command("kill")
 @names_argument
 @click.option(
-    "-s", "--signal", "signal_name", default="KILL", metavar="SIGNAL", help="Set the signal to send (default: KILL)."
+    "-s",
+    "--signal",
+    "signal_name",
+    default="KILL",
+    metavar="SIGNAL",
+    shell_complete=completion.signals,
+    help="Set the signal to send (default: KILL).",
 )
 @click.pass_obj
 def command(shell: Shell, names: tuple[str, ...], signal_name: str) -> int:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from sbxcompose.cli import completion
 from sbxcompose.cli.context import Shell
 from sbxcompose.errors import UsageError
 
@@ -24,7 +25,7 @@ LOOPBACK = "127.0.0.1"
     metavar="[ADDRESS:]PORT",
     help="Set the local address (default: the same port on 127.0.0.1, or any free port if it is in use).",
 )
-@click.argument("name", metavar="PROCESS|SANDBOX")
+@click.argument("name", metavar="PROCESS|SANDBOX", shell_complete=completion.PLACES)
 @click.argument("wanted", metavar="PORT")
 @click.pass_obj
 def command(shell: Shell, name: str, wanted: str, listen: str | None) -> int:

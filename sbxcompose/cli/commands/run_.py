@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from sbxcompose.cli import completion
 from sbxcompose.cli.context import Shell
 from sbxcompose.cli.options import Foreground, detach_option, foreground_options, no_deps_option, without_separator
 
@@ -12,8 +13,8 @@ from sbxcompose.cli.options import Foreground, detach_option, foreground_options
 @detach_option
 @foreground_options
 @no_deps_option
-@click.argument("name", metavar="PROCESS")
-@click.argument("arguments", nargs=-1, metavar="[COMMAND [ARG]...]")
+@click.argument("name", metavar="PROCESS", shell_complete=completion.PROCESSES)
+@click.argument("arguments", nargs=-1, metavar="[COMMAND [ARG]...]", shell_complete=completion.files)
 @click.pass_obj
 def command(
     shell: Shell,

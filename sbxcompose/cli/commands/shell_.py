@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from sbxcompose.cli import completion
 from sbxcompose.cli.context import Shell
 from sbxcompose.cli.options import Foreground, foreground_options
 
@@ -17,7 +18,7 @@ FIND = 'exec "${SHELL:-$(command -v bash || echo sh)}"'
     "-s", "--shell", "program", metavar="PROGRAM", help="Set the shell (default: $SHELL in the sandbox, bash, or sh)."
 )
 @click.option("-l", "--login", is_flag=True, help="Run a login shell; its profile may change PATH.")
-@click.argument("name", required=False, metavar="[PROCESS|SANDBOX]")
+@click.argument("name", required=False, metavar="[PROCESS|SANDBOX]", shell_complete=completion.PLACES)
 @click.pass_obj
 def command(shell: Shell, how: Foreground, program: str | None, login: bool, name: str | None) -> int:
     """Open a shell in a sandbox, or in the environment of a process (working directory, user, variables).

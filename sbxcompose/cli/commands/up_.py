@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from sbxcompose.cli import completion
 from sbxcompose.cli.context import Shell
 from sbxcompose.cli.options import DurationType, names_argument, scale_of, timeout_option, up_options
 
@@ -25,7 +26,12 @@ from sbxcompose.cli.options import DurationType, names_argument, scale_of, timeo
 @click.option(
     "--abort-on-exit", "--abort-on-container-exit", is_flag=True, help="Stop everything when any process exits."
 )
-@click.option("--exit-code-from", metavar="PROCESS", help="Stop everything when PROCESS exits; return its exit code.")
+@click.option(
+    "--exit-code-from",
+    metavar="PROCESS",
+    shell_complete=completion.PROCESSES,
+    help="Stop everything when PROCESS exits; return its exit code.",
+)
 @click.option(
     "-w", "--watch", is_flag=True, help="Watch files: restart processes and apply changes of the project's file."
 )

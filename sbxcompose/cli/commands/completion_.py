@@ -1,0 +1,28 @@
+"""`sbxcompose completion`."""
+
+from __future__ import annotations
+
+import click
+
+from sbxcompose.cli.context import Shell
+
+
+@click.command("completion")
+@click.argument("program", type=click.Choice(["bash", "zsh", "fish"]), metavar="bash|zsh|fish")
+@click.pass_context
+def command(context: click.Context, program: str) -> None:
+    """Print the completion script for a shell.
+
+    \b
+    bash   eval "$(sbxcompose completion bash)"                    in ~/.bashrc
+    zsh    eval "$(sbxcompose completion zsh)"                     in ~/.zshrc
+    fish   sbxcompose completion fish > ~/.config/fish/completions/sbxcompose.fish
+    """  # noqa: D301 (click reads the control character as "do not rewrap")
+    from click.shell_completion import get_completion_class
+
+    from sbxcompose.cli.completion import VARIABLE
+
+    shell: Shell = context.obj
+    script = get_completion_class(program)
+    assert script is not None  # click has all three
+    shell.print(script(context.find_root().command, {}, "sbxcompose", VARIABLE).source().strip())

@@ -1,0 +1,122 @@
+"""Shell completion: what can stand at a place of the command line, from the project's file.
+
+The scripts and the protocol between shell and command are click's. Nothing is asked of a host or a cloud: completion
+must answer while a person types. A file with mistakes completes nothing, and says nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING
+
+import click
+from click.shell_completion import CompletionItem
+
+from sbxcompose.errors import SbxError
+
+if TYPE_CHECKING:
+    from sbxcompose.spec.project import Project
+
+VARIABLE = "_SBXCOMPOSE_COMPLETE"
+"""The environment variable in which the shell's script says what it wants: `bash_complete`, `zsh_source`, …"""
+
+Names = Callable[["Project"], Iterable[str]]
+Complete = Callable[[click.Context, click.Parameter, str], list[CompletionItem]]
+
+
+def answer(command: click.Command, instruction: str) -> int:
+    """Answer a request of the shell's script; the exit code."""
+    from click.shell_completion import shell_complete
+
+    try:
+        return shell_complete(command, {}, "sbxcompose", VARIABLE, instruction)
+    except SbxError:
+        return 0
+
+
+def from_project(names: Names, suffix: str = "") -> Complete:
+    """Complete with names of the project that the command line so far leads to."""
+
+    def complete(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        project = _project(context)
+        if project is None:
+            return []
+        taken = context.params.get(parameter.name or "") or ()
+        given = taken if isinstance(taken, tuple) else ()
+        return [
+            CompletionItem(f"{name}{suffix}")
+            for name in dict.fromkeys(names(project))
+            if name.startswith(incomplete) and name not in given
+        ]
+
+    return complete
+
+
+def _project(context: click.Context) -> Project | None:
+    from sbxcompose.cli.context import GlobalOptions, Shell
+
+    given = context.find_root().params
+    options = {name: given[name] for name in GlobalOptions.__struct_fields__ if given.get(name) is not None}
+    try:
+        return Shell(GlobalOptions(**options)).project()
+    except SbxError:
+        return None
+
+
+def process_names(project: Project) -> Iterable[str]:
+    """Return the names of all processes, also of inactive profiles."""
+    return (process.name for process in project.every_process())
+
+
+def sandbox_names(project: Project) -> Iterable[str]:
+    """Return the names of all sandboxes."""
+    return (sandbox.name for sandbox in project.sandboxes)
+
+
+def process_and_sandbox_names(project: Project) -> Iterable[str]:
+    """Return the names of all processes, then those of all sandboxes."""
+    return [*process_names(project), *sandbox_names(project)]
+
+
+def profile_names(project: Project) -> Iterable[str]:
+    """Return the names of all profiles."""
+    return sorted({profile for process in project.every_process() for profile in process.profiles})
+
+
+def place_or_file(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Complete NAME: of a process or sandbox, or a local file."""
+    if incomplete and ":" not in incomplete:
+        names = from_project(process_and_sandbox_names, ":")(context, parameter, incomplete)
+        if names:
+            return names
+    return [CompletionItem(incomplete, type="file")]
+
+
+def files(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Complete a local file."""
+    return [CompletionItem(incomplete, type="file")]
+
+
+def directories(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Complete a local directory."""
+    return [CompletionItem(incomplete, type="dir")]
+
+
+def signals(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Complete the name of a signal, without SIG."""
+    import signal
+
+    names = (each.name.removeprefix("SIG") for each in signal.Signals)
+    return [CompletionItem(name) for name in names if name.startswith(incomplete.upper())]
+
+
+def providers(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Complete the name of a provider."""
+    return [CompletionItem(name) for name in ("local", "tensorlake") if name.startswith(incomplete)]
+
+
+PROCESSES = from_project(process_names)
+SANDBOXES = from_project(sandbox_names)
+PLACES = from_project(process_and_sandbox_names)
+PROFILES = from_project(profile_names)
+SCALES = from_project(process_names, "=")

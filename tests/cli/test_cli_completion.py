@@ -1,0 +1,69 @@
+"""Completion in a real bash: the script that the command prints, and the answers it gets."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from shlex import quote
+
+import pytest
+
+from tests.support.command import COMMAND, Sbx
+
+FILE = """\
+processes:
+  web: {command: run-web}
+  worker: {command: run-worker, profiles: [jobs]}
+"""
+
+COMPLETE = """\
+eval "$(sbxcompose completion bash)" || exit 1
+COMP_WORDS=(%s)
+COMP_CWORD=$(( ${#COMP_WORDS[@]} - 1 ))
+_sbxcompose_completion sbxcompose
+printf '%%s\\n' "${COMPREPLY[@]}"
+"""
+
+
+def completions(sbx: Sbx, *words: str) -> list[str]:
+    """What bash offers for the last of these words."""
+    environ = {**sbx.env, "PATH": f"{COMMAND.parent}:{os.environ['PATH']}"}
+    script = COMPLETE % " ".join(quote(word) for word in ("sbxcompose", *words))
+    done = subprocess.run(["bash", "-c", script], cwd=sbx.project, env=environ, capture_output=True, text=True)
+    assert not done.stderr.replace("bash: compopt: not currently executing completion function\n", ""), done.stderr
+    return done.stdout.split()
+
+
+@pytest.mark.parametrize(
+    "words, expected",
+    [
+        (["unp"], ["unpause"]),
+        (["up", "w"], ["web", "worker"]),
+        (["up", "web", "w"], ["worker"]),
+        (["up", "--abort"], ["--abort-on-exit", "--abort-on-container-exit"]),
+        (["up", "--scale", "we"], ["web="]),
+        (["up", "--exit-code-from", "wo"], ["worker"]),
+        (["--profile", "j"], ["jobs"]),
+        (["--provider", "t"], ["tensorlake"]),
+        (["exec", "wo"], ["worker"]),
+        (["cp", "we"], ["web:"]),
+        (["kill", "-s", "us"], ["USR1", "USR2"]),
+        (["host", "st"], ["status", "stop"]),
+        (["shell", "ma"], ["main"]),
+        (["no-such-command", "w"], []),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_bash_offers(dry: Sbx, words: list[str], expected: list[str]) -> None:
+    dry.write(FILE)
+    assert sorted(completions(dry, *words)) == sorted(expected)
+
+
+def test_a_file_with_mistakes_offers_nothing_and_prints_nothing(dry: Sbx) -> None:
+    dry.write("processes: {web: {comand: x}}\n")
+    assert completions(dry, "up", "w") == []
+
+
+@pytest.mark.parametrize("shell", ["zsh", "fish"])
+def test_other_shells_have_a_script(dry: Sbx, shell: str) -> None:
+    assert f"_SBXCOMPOSE_COMPLETE={shell}_complete" in dry.run("completion", shell).stdout
