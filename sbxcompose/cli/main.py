@@ -78,6 +78,7 @@ class Commands(click.Group):
             return None
         module = importlib.import_module(f"sbxcompose.cli.commands.{cmd_name}_")
         command: click.Command = module.command
+        _add_examples(cmd_name, command)
         return command
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
@@ -103,6 +104,14 @@ class Commands(click.Group):
         for group in dict.fromkeys(group for group, _ in COMMANDS.values()):
             with formatter.section({"Start": "Start and stop", "Look": "Look", "File": "The file"}.get(group, group)):
                 formatter.write_dl([(name, text) for name, (of, text) in COMMANDS.items() if of == group], col_max=12)
+
+
+def _add_examples(name: str, command: click.Command) -> None:
+    from sbxcompose.cli.examples import epilog
+
+    command.epilog = command.epilog or epilog(name)
+    for sub, subcommand in getattr(command, "commands", {}).items():
+        subcommand.epilog = epilog(f"{name} {sub}")
 
 
 @click.command(cls=Commands, epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"]})

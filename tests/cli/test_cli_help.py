@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import re
+import shlex
+
+import click
 import pytest
 
 from sbxcompose import __version__
-from sbxcompose.cli.main import COMMANDS
+from sbxcompose.cli.examples import EXAMPLES
+from sbxcompose.cli.main import COMMANDS, cli
 from tests.support.command import Sbx
 
 
@@ -20,6 +25,7 @@ def test_every_command_has_a_help_that_says_more_than_its_options(
     words = rest.partition("Options:")[0].split()
     assert len(words) >= 5, done.stdout
     assert all(len(line) <= 80 for line in done.stdout.splitlines())
+    assert all(example in done.stdout for example, _ in EXAMPLES.get(name, ()))
 
 
 def test_the_help_lists_every_command_and_teaches(dry: Sbx) -> None:
@@ -51,3 +57,20 @@ def test_version_for_programs(dry: Sbx) -> None:
 @pytest.mark.parametrize("name", ["serve", "status", "stop"])
 def test_the_commands_of_host_explain_themselves(dry: Sbx, name: str) -> None:
     assert dry.run("host", name, "--help").stdout.startswith(f"Usage: sbxcompose host {name} ")
+
+
+def test_every_command_has_two_examples() -> None:
+    assert all(len(examples) >= 2 for examples in EXAMPLES.values())
+    assert {name.partition(" ")[0] for name in EXAMPLES} == COMMANDS.keys() - {"completion"}
+
+
+@pytest.mark.parametrize("example", [example for examples in EXAMPLES.values() for example, _ in examples])
+def test_every_example_is_a_valid_command_line(example: str) -> None:
+    _, called, own = example.rpartition("sbxcompose ")
+    words = shlex.split(re.split(r" [>|] |\)", own if called else example)[0])
+    context = click.Context(cli)
+    command, rest = cli.get_command(context, words[0]), words[1:]
+    while isinstance(command, click.Group):
+        command, rest = command.get_command(context, rest[0]), rest[1:]
+    assert command is not None
+    command.make_context(words[0], rest, parent=context)

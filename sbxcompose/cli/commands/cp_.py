@@ -23,13 +23,7 @@ def command(shell: Shell, source: str, target: str, archive: bool, follow: bool,
     copied into it; SOURCE/. copies the contents of a directory.
 
     `-` means standard input or output: a plain file, or a tar archive if the other side is a directory.
-
-    \b
-      sbxcompose cp dump.sql db:/tmp/
-      sbxcompose cp web:logs ./logs
-      sbxcompose cp app:config.json - | jq .
-      tar -c site | sbxcompose cp - app:/srv/
-    """  # noqa: D301 (click reads the control character as "do not rewrap")
+    """
     from sbxcompose.cli.copying import copy_by_hand
     from sbxcompose.files.by_hand import How
 

@@ -1,0 +1,135 @@
+"""Examples at the end of each command's help; a test parses every one of them."""
+
+from __future__ import annotations
+
+EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
+    "up": (
+        ("up", "start everything and follow the logs"),
+        ("up -d --wait", "start in the background; return when all is ready"),
+        ("up --exit-code-from tests", "in CI: run the tests, stop, return their exit code"),
+    ),
+    "down": (
+        ("down", "stop everything"),
+        ("down --remove-orphans", "also stop what is no longer in the file"),
+    ),
+    "start": (
+        ("start web", "start web and its dependencies"),
+        ("start --no-deps web", "start web alone"),
+    ),
+    "stop": (
+        ("stop web", "stop web; everything else keeps running"),
+        ("stop -t 1 web worker", "kill them if they have not stopped after 1 s"),
+    ),
+    "restart": (
+        ("restart web", "restart web with the definition now in the file"),
+        ("restart web.2", "restart the second replica only"),
+    ),
+    "watch": (
+        ("watch", "watch the files of all processes"),
+        ("watch web", "watch web and its dependencies"),
+    ),
+    "kill": (
+        ("kill web", "send SIGKILL to web"),
+        ("kill -s HUP web", "make web reload its configuration"),
+    ),
+    "pause": (
+        ("pause", "suspend all sandboxes"),
+        ("pause app", "suspend the sandbox app"),
+    ),
+    "unpause": (
+        ("unpause", "resume all sandboxes"),
+        ("unpause app", "resume the sandbox app"),
+    ),
+    "run": (
+        ("run migrate", "run migrate now, after its dependencies"),
+        ("run web python manage.py shell", "run a command in the place of web"),
+    ),
+    "exec": (
+        ("exec db psql", "open psql where db is running"),
+        ("exec -T db pg_dump app > dump.sql", "without a terminal, for pipes and files"),
+    ),
+    "attach": (
+        ("attach web", "follow web and type into it"),
+        ("attach --no-stdin web", "follow web only"),
+    ),
+    "shell": (
+        ("shell", "open a shell in the only sandbox"),
+        ("shell web", "open a shell with the environment of web"),
+    ),
+    "port": (
+        ("port web 8080", "forward 127.0.0.1:8080 to port 8080 of web's sandbox"),
+        ("port web 8080 --listen 9090", "forward 127.0.0.1:9090 instead"),
+    ),
+    "cp": (
+        ("cp dump.sql db:/tmp/", "copy a file into the sandbox of db"),
+        ("cp web:logs ./logs", "copy a directory out"),
+        ("cp app:config.json - | jq .", "print a file"),
+        ("tar -c site | sbxcompose cp - app:/srv/", "unpack a tar archive into /srv"),
+    ),
+    "ps": (
+        ("ps -a", "list all processes, including stopped ones"),
+        ("ps --json web", "print web as JSON"),
+    ),
+    "logs": (
+        ("logs -f web", "follow web"),
+        ("logs --since 10m -t", "the last ten minutes of all processes, with times"),
+    ),
+    "why": (
+        ("why web", "explain the state of web"),
+        ("why", "explain all problems"),
+    ),
+    "plan": (
+        ("plan", "show what `up` would do"),
+        ("plan --exit-code", "exit with code 5 if there is something to do"),
+    ),
+    "wait": (
+        ("wait web --timeout 30s", "wait until web is ready"),
+        ("wait --for exit tests", "wait for tests; return its exit code"),
+    ),
+    "config": (
+        ("config", "print the file in resolved form"),
+        ("config -q", "validate only"),
+    ),
+    "schema": (
+        ("schema > sbxcompose.schema.json", "save the schema for an editor"),
+        ("schema", "print the schema"),
+    ),
+    "host serve": (
+        ("host serve -d --port 8900", "serve SDKs and `tl` in the background"),
+        ("host serve", "run in the foreground"),
+    ),
+    "host status": (
+        ("host status", "show what is running"),
+        ('eval "$(sbxcompose host status --env)"', "set the variables of the SDKs and `tl`"),
+    ),
+    "host stop": (
+        ("host stop", "stop the host if nothing is running"),
+        ("host stop --force", "stop all processes, then the host"),
+    ),
+    "doctor": (
+        ("doctor", "check everything"),
+        ("doctor --json", "check everything, for scripts"),
+    ),
+    "version": (
+        ("version --short", "print only the number"),
+        ("version --json", "print JSON"),
+    ),
+}
+
+
+def epilog(name: str) -> str | None:
+    """Return the examples of a command as click shows them below its options; None if it has none."""
+    examples = EXAMPLES.get(name)
+    if examples is None:
+        return None
+    commands = [command if "sbxcompose" in command else f"sbxcompose {command}" for command, _ in examples]
+    return "\n".join(["\b", "Examples:", *_lines(commands, [meaning for _, meaning in examples])])
+
+
+def _lines(commands: list[str], meanings: list[str]) -> list[str]:
+    """Put each meaning beside its command, or below it if 80 columns are too few for one of them."""
+    width = max(map(len, commands))
+    beside = [f"  {command:{width}}  {meaning}" for command, meaning in zip(commands, meanings, strict=True)]
+    if all(len(line) <= 78 for line in beside):
+        return beside
+    return [f"  {command}\n      {meaning}" for command, meaning in zip(commands, meanings, strict=True)]
