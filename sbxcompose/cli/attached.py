@@ -205,6 +205,8 @@ class _Up:
             self._say("everything runs already; showing output, Ctrl-C stops it")
 
     def _tell_held_up(self, result: Result) -> None:
+        if self._states is not None:
+            self._states.finish(result)
         for text in held_up(result):
             self._view.say(Announcement(None, text, Tone.BAD))
 

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Self
 
 from sbxcompose.engine.events import Event, StepDone, StepFailed
+from sbxcompose.engine.execute import Result
 from sbxcompose.engine.link import Link
 from sbxcompose.engine.ready import label, own_words
 from sbxcompose.engine.session import Session
@@ -43,6 +44,8 @@ class States:
         self._ready: set[Instance] = set()
         self._errors: dict[Instance, str] = {}
         self._to_start: set[Instance] = set()
+        self._before: dict[Instance, Row] | None = None
+        """The row that counted for each instance when the command made its first plan."""
         self._planned = asyncio.Event()
         self._judge: Judge
         self._tasks: list[asyncio.Task[None]] = []
@@ -60,6 +63,13 @@ class States:
 
     def expect(self, plan: Plan) -> None:
         """Take note of what is to be started: until then, what an instance was before says nothing."""
+        if self._before is None:
+            self._before = {
+                instance: row
+                for link in self._session.links.values()
+                for instance in link.instances()
+                if (row := link.row(instance)) is not None
+            }
         self._to_start = {step.action.instance for step in plan if isinstance(step.action, Start)}
         for instance in self._to_start:
             self._errors.pop(instance, None)
@@ -79,6 +89,22 @@ class States:
                 self._errors[instance] = f"could not be started: {own_words(error.message)}"
             case StepFailed(Step(action=Await(instance=instance)), error):
                 self._errors[instance] = error.message.removeprefix(f"{label(instance)} ")
+
+    def finish(self, result: Result) -> None:
+        """Take note that a plan has ended: what it has not started by now it never will.
+
+        Where an instance is to blame, the judge sees from the dependencies what that holds up; here it is a step for
+        a sandbox, or a stop, that failed.
+        """
+        if result.good:
+            return
+        words = {failure.step.number: failure.error.message for failure in result.failures}
+        held = {each.step.action.instance: each.root for each in result.held_up if isinstance(each.step.action, Start)}
+        for instance in self._to_start:
+            root = held.get(instance, result.failures[0].step)
+            if not isinstance(root.action, Start | Await):
+                self._errors[instance] = f"was not started: {root.title} failed: {words[root.number]}"
+        self._session.changed.set()
 
     def now(self) -> list[State]:
         """The states at this moment."""
@@ -109,7 +135,17 @@ class States:
         stale = link is None or instance in self._to_start
         row = None if link is None or stale else link.row(instance, process.digest)
         check = self._session.last_check(instance) or (row.last_check if row is not None else None)
-        return State(instance, row, instance in self._ready, self._errors.get(instance), check)
+        before = (self._before or {}).get(instance)
+        kept = row is not None and before is not None and _run(row) == _run(before)
+        return State(
+            instance,
+            row,
+            instance in self._ready,
+            self._errors.get(instance),
+            check,
+            kept=kept,
+            ended_before=kept and before is not None and not before.live,
+        )
 
     async def _track(self, instance: Instance, process: Process) -> None:
         """Keep `_ready` true for one instance, run after run."""
@@ -128,6 +164,11 @@ class States:
             await _another_run(link, instance, process, row)
             self._ready.discard(instance)
             self._errors.pop(instance, None)
+
+
+def _run(row: Row) -> tuple[object, ...]:
+    """What differs between two runs, also where the provider does not number them across definitions."""
+    return row.name, row.run, row.started_at
 
 
 def _left(deadline: float | None) -> float | None:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from enum import Enum, auto
 
 from sbxcompose.plan.fates import completed, satisfies
 from sbxcompose.plan.graph import Graph
 from sbxcompose.plan.names import Names
-from sbxcompose.plan.observed import Phase, Row
-from sbxcompose.plan.verdicts import Failed, Pending, Report, State
+from sbxcompose.plan.observed import Instance, Phase, Row
+from sbxcompose.plan.verdicts import Failed, Pending, Report, Skipped, State
 from sbxcompose.plan.words import doing, gave_up, unready
 from sbxcompose.spec.project import Condition, RestartPolicy
 
@@ -43,12 +43,15 @@ class Case:
         self._now = now
         self.states = sorted(states, key=lambda state: (self.node(state), state.instance.replica))
         self._by_node: dict[int, list[tuple[State, Standing]]] = {}
+        self._unmet: dict[int, dict[Instance, tuple[State, Standing]]] = {}
+        """The needed instances that have not reached what a process needs of them, by process."""
         self._doomed: set[int] = set()
         """Processes that wait, near or far, for one that is lost."""
         for state in self.states:
             self._by_node.setdefault(self.node(state), []).append((state, self._stand(state)))
         for node in self._by_node:
-            if any(self._hopeless(*unmet) for unmet in self._unmet(node)):
+            unmet = self._unmet[node] = self._unmet_of(node)
+            if any(self._hopeless(*each) for each in unmet.values()):
                 self._doomed.add(node)
 
     def node(self, state: State) -> int:
@@ -108,13 +111,20 @@ class Case:
             return True
         return satisfies(row, condition, self._graph.processes[node], self._graph.job[node])
 
-    def _unmet(self, node: int) -> Iterator[tuple[State, Standing]]:
-        """The needed instances that have not reached what the process needs of them."""
+    def _unmet_of(self, node: int) -> dict[Instance, tuple[State, Standing]]:
+        """What of its needs is missing; behind a need that is met and was not started now, also what that one lacks.
+
+        Steps are ordered the same way: see `wiring`.
+        """
+        unmet: dict[Instance, tuple[State, Standing]] = {}
         for edge in self._graph.needs[node]:
             condition = self._graph.condition(edge.node, edge.condition)
             for state, standing in self._by_node.get(edge.node, ()):
                 if not self._met(state, standing, condition):
-                    yield state, standing
+                    unmet[state.instance] = (state, standing)
+                elif state.kept:
+                    unmet.update(self._unmet.get(edge.node, ()))
+        return unmet
 
     def _met(self, state: State, standing: Standing, condition: Condition) -> bool:
         if condition is Condition.COMPLETED:
@@ -130,8 +140,7 @@ class Case:
         """What is to be said of one that is not as it should be."""
         waits: tuple[str, ...] = ()
         if state.row is None and state.error is None:
-            unmet = {each.instance: self._names.instance(each.instance) for each, _ in self._unmet(self.node(state))}
-            waits = tuple(unmet.values())
+            waits = tuple(map(self._names.instance, self._unmet[self.node(state)]))
         label = self._names.instance(state.instance)
         return Report(state.instance, label, self._doing(state, waits), waits, state.lines if lines else ())
 
@@ -164,6 +173,27 @@ class Case:
             tuple(self.report(state, lines=False) for state in self.doomed()),
             exit_code,
         )
+
+    def skipped(self, done: Iterable[State]) -> tuple[Skipped, ...]:
+        """Those of the completed ones that completed before the command, and were not run again."""
+        return tuple(self._skipped(state) for state in done if state.ended_before)
+
+    def _skipped(self, state: State) -> Skipped:
+        at = state.row.exit.at if state.row is not None and state.row.exit is not None else None
+        ago = None if at is None else self._now - at
+        return Skipped(state.instance, self._names.instance(state.instance), at, ago)
+
+    def with_needs(self, waiting: Iterable[State]) -> list[State]:
+        """These and what they wait for, near or far, in the order of dependencies."""
+        found = {state.instance: state for state in waiting}
+        left = list(found.values())
+        while left:
+            state = left.pop()
+            missing = self._unmet[self.node(state)] if state.row is None else {}
+            new = {instance: need for instance, (need, _) in missing.items() if instance not in found}
+            found.update(new)
+            left += new.values()
+        return [state for state in self.states if state.instance in found]
 
     def still(self, waiting: Iterable[State]) -> Pending:
         """No verdict yet, with the roots of the waiting told from those that wait for others."""

@@ -95,8 +95,9 @@ def _verdict(case: Case, mode: Mode) -> Verdict:
 
 
 def _aborts(case: Case, state: State) -> bool:
-    """Whether its end is the end of all: not that of a job, whose end the others have waited for."""
-    return state.row is not None and not state.row.live and not _completed_job(case, state, state.row)
+    """Whether its end ends everything: not if the others have waited for it, nor if it ended before the command."""
+    row = state.row
+    return row is not None and not row.live and not state.ended_before and not _completed_job(case, state, row)
 
 
 def _completed_job(case: Case, state: State, row: Row) -> bool:
@@ -106,7 +107,7 @@ def _completed_job(case: Case, state: State, row: Row) -> bool:
 
 def _verdict_of_one(case: Case, target: Target, abort: bool) -> Verdict:
     mine = [state for state in case.states if _is(target, state)]
-    ended = [state for state in mine if state.row is not None and not state.row.live]
+    ended = [state for state in mine if state.row is not None and not state.row.live and not state.ended_before]
     codes = [(exit_code(state.row), state) for state in ended if state.row is not None]
     bad = next((each for each in codes if each[0] != 0), None)
     if bad is not None:
@@ -117,7 +118,7 @@ def _verdict_of_one(case: Case, target: Target, abort: bool) -> Verdict:
         return case.failed(lost)
     if len(ended) == len(mine):
         return _success(case)
-    return case.still(state for state in mine if state not in ended)
+    return case.still(case.with_needs(state for state in mine if state not in ended))
 
 
 def _is(target: Target, state: State) -> bool:
@@ -135,4 +136,5 @@ def exit_code(row: Row) -> int:
 
 
 def _success(case: Case) -> Success:
-    return Success(len(case.having(Standing.READY)), len(case.having(Standing.DONE)))
+    done = case.having(Standing.DONE)
+    return Success(len(case.having(Standing.READY)), len(done), skipped=case.skipped(done))

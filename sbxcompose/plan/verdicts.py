@@ -11,6 +11,7 @@ from msgspec import Struct
 
 from sbxcompose.plan.names import Target
 from sbxcompose.plan.observed import Instance, Row
+from sbxcompose.plan.words import seconds
 
 TIMED_OUT = 124
 """Exit code when a deadline has passed (design, section 8)."""
@@ -23,7 +24,8 @@ class State(Struct, frozen=True):
     an earlier run is not taken for one of this bring-up. `ready`: it has been seen ready since its latest
     start, by whatever makes it ready. `error`: a step for it failed for good (its start was refused, say), in
     words that follow its name. `check`: what its last failed readiness check saw. `lines`: its last lines of
-    output.
+    output. `kept`: its run began before the command, which starts no other; `ended_before`: that run had also
+    ended by then, so that its end says nothing about what the command did.
     """
 
     instance: Instance
@@ -32,6 +34,8 @@ class State(Struct, frozen=True):
     error: str | None = None
     check: str | None = None
     lines: tuple[str, ...] = ()
+    kept: bool = False
+    ended_before: bool = False
 
 
 class Goal(StrEnum):
@@ -116,23 +120,51 @@ class Pending(_Open, frozen=True):
         return self._json(self.kind, None)
 
 
+class Skipped(Struct, frozen=True):
+    """A one-shot that completed before the command and was not run again. `at` is in seconds since 1970."""
+
+    instance: Instance
+    label: str
+    at: float | None
+    ago: float | None
+
+    def __str__(self) -> str:
+        when = "" if self.ago is None else f" {seconds(self.ago)} ago"
+        return f"{self.label} was not run again: it completed{when} and has not changed"
+
+    def to_json(self) -> dict[str, Any]:
+        """The one-shot for a program."""
+        return {
+            "sandbox": self.instance.sandbox,
+            "process": self.instance.process,
+            "replica": self.instance.replica,
+            "label": self.label,
+            "completed_at": self.at,
+        }
+
+
 class Success(Struct, frozen=True):
-    """All is as it should be: `ready` services (or services that ended well) and `completed` one-shots."""
+    """Everything is as it should be: `ready` services (or services that ended well) and `completed` one-shots.
+
+    `skipped` are those of the one-shots that were not run again.
+    """
 
     kind: ClassVar[str] = "success"
     ready: int
     completed: int
     exit_code: int = 0
+    skipped: tuple[Skipped, ...] = ()
 
     def __str__(self) -> str:
         parts = [f"{self.ready} ready"] if self.ready or not self.completed else []
         parts += [f"{self.completed} completed"] if self.completed else []
-        return ", ".join(parts)
+        return "\n".join([", ".join(parts), *(f"  {one_shot}" for one_shot in self.skipped)])
 
     def to_json(self) -> dict[str, Any]:
         """The verdict for a program."""
         counts = {"ready": self.ready, "completed": self.completed}
-        return {"verdict": self.kind, "exit_code": self.exit_code, **counts}
+        skipped = [one_shot.to_json() for one_shot in self.skipped]
+        return {"verdict": self.kind, "exit_code": self.exit_code, **counts, "not_run_again": skipped}
 
 
 class Failed(_Open, frozen=True):
@@ -157,7 +189,7 @@ class TimedOut(_Open, frozen=True):
     exit_code: int = TIMED_OUT
 
     def __str__(self) -> str:
-        return self._rendered("timed out, not ready:")
+        return self._rendered("timed out:")
 
     def to_json(self) -> dict[str, Any]:
         """The verdict for a program."""

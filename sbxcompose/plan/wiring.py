@@ -58,6 +58,8 @@ class Wiring:
         """The step after which a sandbox runs, by its name."""
         self._stops: dict[int, list[int]] = {}
         self._reached: dict[tuple[int, Condition], list[int]] = {}
+        self._beyond: dict[int, dict[int, str]] = {}
+        """The gates of what does not start: whatever needs it has to wait for them, too."""
         self._starting = {node for node, own in fates.items() if any(fate.start is not None for fate in own)}
 
     def sandboxes(self, wanted: Iterable[Sandbox]) -> None:
@@ -134,31 +136,32 @@ class Wiring:
         self._sync(sandbox)
 
     def starts(self) -> None:
-        """All starts, needs first, each after what it needs."""
-        for node in sorted(self._fates):
-            starting = [fate for fate in self._fates[node] if fate.start is not None]
-            if starting:
-                gates, sandboxes = self._gates(node)
-                for fate in starting:
-                    self._start(fate, gates, sandboxes)
+        """All starts, needs first, each after everything that it needs, near or far."""
+        for node in sorted(self._graph.closure(self._starting)):
+            gates = self._gates(node)
+            fates = self._fates.get(node, ())
+            for fate in fates:
+                if fate.start is not None:
+                    self._start(fate, gates)
+            if not fates or any(fate.start is None for fate in fates):
+                # What stays has no start that could come after its needs, so its dependents come after them.
+                self._beyond[node] = gates
 
-    def _gates(self, node: int) -> tuple[list[int], set[str]]:
-        """The steps after which the needs of a process are satisfied, and the sandboxes these are in."""
-        gates: dict[int, None] = {}
-        sandboxes = set()
+    def _gates(self, node: int) -> dict[int, str]:
+        """The steps after which everything that a process needs is satisfied, and the sandbox of each."""
+        gates: dict[int, str] = {}
         for edge in self._graph.needs[node]:
-            reached = self._reach(edge.node, edge.condition)
-            if reached:
-                gates.update(dict.fromkeys(reached))
-                sandboxes.add(self._graph.processes[edge.node].sandbox)
-        return list(gates), sandboxes
+            sandbox = self._graph.processes[edge.node].sandbox
+            gates.update(dict.fromkeys(self._reach(edge.node, edge.condition), sandbox))
+            gates.update(self._beyond.get(edge.node, ()))
+        return gates
 
-    def _start(self, fate: Fate, gates: list[int], sandboxes: set[str]) -> None:
+    def _start(self, fate: Fate, gates: dict[int, str]) -> None:
         process = self._graph.processes[fate.node]
         name = process.sandbox
         own = [] if name in self._replaced else fate.stopped
         ready = self._ready.get(name)
-        if ready is not None and not own and name not in sandboxes:
+        if ready is not None and not own and name not in gates.values():
             own = [ready]
         managed = _free_name(fate, process.digest)
         step = self.draft.add(
@@ -209,11 +212,27 @@ class Wiring:
 
     def _who_needs(self, fate: Fate) -> str:
         waiting = [node for node in self._graph.dependents[fate.node] if node in self._starting]
+        if not waiting and not fate.late:
+            waiting = self._starting_beyond(fate.node)
         if not waiting:
             return "the old one stays until then"
         others = len(waiting) - 1
         more = f" and {others} other{'s' if others > 1 else ''} need" if others else " needs"
         return f"{self._world.label(waiting[0])}{more} it"
+
+    def _starting_beyond(self, node: int) -> list[int]:
+        """The nearest starting processes that need a process by way of others that stay."""
+        found: list[int] = []
+        met = {node}
+        waiting = [node]
+        for each in waiting:
+            for dependent in self._graph.dependents[each]:
+                if dependent in self._starting:
+                    found.append(dependent)
+                elif dependent not in met:
+                    waiting.append(dependent)
+                met.add(dependent)
+        return list(dict.fromkeys(found))
 
     def late_stops(self) -> None:
         """The stops of `update: start-first`, after the new run is ready and old dependents are gone."""

@@ -97,7 +97,7 @@ class Reporter:
         try:
             await asyncio.wait({work, verdict}, return_when=asyncio.FIRST_COMPLETED)
             if not verdict.done():
-                await work  # raises what makes a verdict impossible
+                states.finish(await work)  # raises what makes a verdict impossible
             found = await verdict
             if isinstance(found, Failed) and not work.done():
                 # What is just being started may fail as well: it belongs to the same answer.

@@ -255,13 +255,14 @@ class Simulator:
         self._put(replace(sandbox, rows=(*kept, new)))
 
     def _check_needs(self, process: Process) -> None:
-        node = self.graph.index[process.sandbox, process.name]
-        for edge in self.graph.needs[node]:
-            wanted = self.graph.processes[edge.node]
-            condition = self.graph.condition(edge.node, edge.condition)
-            for replica in range(1, wanted.replicas + 1):
-                instance = Instance(wanted.sandbox, wanted.name, replica)
-                assert self._satisfied(instance, condition), f"{process.name} before {instance} is {condition}"
+        """Nothing starts before what it needs is satisfied, nor before what that needs, however far."""
+        for node in self.graph.closure([self.graph.index[process.sandbox, process.name]]):
+            for edge in self.graph.needs[node]:
+                wanted = self.graph.processes[edge.node]
+                condition = self.graph.condition(edge.node, edge.condition)
+                for replica in range(1, wanted.replicas + 1):
+                    instance = Instance(wanted.sandbox, wanted.name, replica)
+                    assert self._satisfied(instance, condition), f"{process.name} before {instance} is {condition}"
 
     def _satisfied(self, instance: Instance, condition: Condition) -> bool:
         node = self.graph.index[instance.sandbox, instance.process]

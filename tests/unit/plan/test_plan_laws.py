@@ -186,6 +186,19 @@ def test_any_plan_can_be_carried_out_is_explained_and_points_backwards(
     assert found.to_json()["empty"] is found.empty
 
 
+@given(worlds(), st.sampled_from((Intent.UP, Intent.START, Intent.RESTART)), options(), st.data())
+@LAWS
+def test_no_start_precedes_the_readiness_of_anything_it_needs_near_or_far(
+    made: World, intent: Intent, chosen: Options, data: st.DataObject
+) -> None:
+    # The simulator looks through everything that is needed at each start, also through what has completed or stays.
+    every = [*made.project.processes(), *made.project.inactive]
+    some = data.draw(st.lists(st.sampled_from(every), unique_by=lambda each: each.name))
+    targets = frozenset(Target(each.sandbox, each.name) for each in some) or None
+    simulator, found = carry_out(made, intent, replace(chosen, targets=targets))
+    assert len(simulator.starts) >= sum(isinstance(step.action, Start) for step in found)
+
+
 @given(worlds(), st.sampled_from((Intent.UP, Intent.START, Intent.STOP, Intent.DOWN)), options())
 @LAWS
 def test_a_second_plan_is_empty(made: World, intent: Intent, chosen: Options) -> None:

@@ -6,7 +6,7 @@ import pytest
 from msgspec.structs import replace
 
 from sbxcompose.errors import SpecError, UnknownName
-from sbxcompose.plan.diff import Options, plan_start, plan_up
+from sbxcompose.plan.diff import Options, plan_restart, plan_start, plan_up
 from sbxcompose.plan.names import Target
 from sbxcompose.plan.observed import Exit, Foreign, Observed, Phase, Row, SandboxState
 from sbxcompose.plan.steps import Plan, Start, Stop
@@ -110,6 +110,58 @@ def test_what_a_supervisor_holds_is_left_to_it(phase: Phase) -> None:
     assert found.empty
     assert found.unchanged == 1
     assert str(found) == ""
+
+
+# Order through what does not start.
+
+
+def shop_with_migration() -> Project:
+    db = process("db", ready_when=ReadyLine("up"))
+    return project(db, process("migrate", ["db"], restart=NEVER), process("web", [need("migrate", COMPLETED)]))
+
+
+def test_what_needs_a_completed_one_shot_starts_after_what_that_one_needs() -> None:
+    stopped = [row("db", Phase.STOPPED), done("migrate"), row("web", Phase.STOPPED)]
+    expected = lines(
+        "1. start db: was stopped",
+        "2. wait until db is ready, after 1: web needs it",
+        "3. start web, after 2: was stopped",
+    )
+    assert str(plan_up(shop_with_migration(), world(*stopped))) == expected
+    assert str(plan_start(shop_with_migration(), world(*stopped), targets("web"))) == expected
+
+
+def test_a_restart_keeps_the_order_across_a_completed_one_shot() -> None:
+    found = plan_restart(shop_with_migration(), world(row("db"), done("migrate"), row("web")))
+    assert str(found) == lines(
+        "1. stop web: restart was asked for",
+        "2. stop db, after 1: restart was asked for",
+        "3. start db, after 2: restart was asked for",
+        "4. wait until db is ready, after 3: web needs it",
+        "5. start web, after 1, 4: restart was asked for",
+    )
+
+
+def test_what_needs_a_running_process_waits_for_what_that_one_needs() -> None:
+    shop = project(process("db", check=CHECK), process("api", ["db"]), process("web", ["api"]))
+    assert str(plan_up(shop, world(row("db", Phase.STOPPED), row("api")))) == lines(
+        "1. start db: was stopped",
+        "2. wait until db is ready, after 1: web needs it",
+        "3. start web, after 2: not running",
+    )
+
+
+def test_order_reaches_across_what_the_command_is_not_about() -> None:
+    shop = shop_with_migration()
+    alone = replace(targets("db", "web"), no_deps=True)
+    found = plan_restart(shop, world(row("db"), row("web")), alone)
+    assert [step.title for step in found] == [
+        "stop web",
+        "stop db",
+        "start db",
+        "wait until db is ready",
+        "start web",
+    ]
 
 
 # Conditions.

@@ -217,7 +217,7 @@ def test_the_deadline_names_who_was_behind() -> None:
     assert isinstance(found, TimedOut)
     assert (found.exit_code, found.late) == (124, 2.0)
     assert str(found) == lines(
-        "timed out, not ready:",
+        "timed out:",
         "  db is starting",
         "    | recovering",
         "held up:",
@@ -332,6 +332,66 @@ def test_exit_code_from_has_a_deadline_too() -> None:
     assert isinstance(judge(SHOP, HEALTHY, MIGRATED, LISTENING, deadline=NOW, mode=FROM_WEB), TimedOut)
 
 
+def test_the_deadline_of_a_single_process_names_what_holds_it_up() -> None:
+    starting = state("db", row("db", Phase.STARTING, check=True))
+    found = judge(SHOP, starting, state("migrate"), state("web"), deadline=NOW, mode=FROM_WEB)
+    assert str(found) == lines(
+        "timed out:",
+        "  db is starting",
+        "held up:",
+        "  migrate waits for db",
+        "  web waits for migrate",
+    )
+
+
+# What was there before the command.
+
+
+def before(found: State) -> State:
+    return replace(found, kept=True, ended_before=found.row is not None and not found.row.live)
+
+
+def completed_at(name: str, moment: float) -> State:
+    return state(name, replace(done(name), exit=Exit(code=0, at=moment)))
+
+
+def test_a_one_shot_that_was_not_run_again_is_named_with_its_time() -> None:
+    found = judge(SHOP, HEALTHY, before(completed_at("migrate", NOW - 90)), LISTENING)
+    assert str(found) == lines(
+        "2 ready, 1 completed",
+        "  migrate was not run again: it completed 1 min 30 s ago and has not changed",
+    )
+    assert found.to_json()["not_run_again"] == [
+        {"sandbox": "main", "process": "migrate", "replica": 1, "label": "migrate", "completed_at": NOW - 90}
+    ]
+
+
+def test_abort_on_exit_does_not_fire_for_what_ended_before_the_command() -> None:
+    shop = project(process("seed", restart=NEVER), process("web"))
+    seed, web = before(completed_at("seed", NOW - 5)), state("web", row("web"))
+    assert isinstance(judge(shop, seed, web, mode=ABORT), Pending)
+    assert isinstance(judge(shop, completed_at("seed", NOW), web, mode=ABORT), Success)
+
+
+def test_exit_code_from_takes_no_code_from_before_the_command() -> None:
+    shop = project(process("tests", restart=NEVER))
+    mode = Mode(exit_code_from=Target("main", "tests"))
+    assert isinstance(judge(shop, before(completed_at("tests", NOW - 5)), mode=mode), Pending)
+    assert isinstance(judge(shop, completed_at("tests", NOW), mode=mode), Success)
+
+
+def test_a_failure_behind_a_one_shot_that_was_not_run_again_dooms_what_waits() -> None:
+    failed = state("db", row("db", Phase.EXITED, exit=FAILED, check=True))
+    found = judge(SHOP, failed, before(MIGRATED), state("web"), mode=FROM_WEB)
+    assert isinstance(found, Failed)
+    assert [report.label for report in found.causes] == ["db"]
+    assert [(report.label, report.waits_for) for report in found.held_up] == [("web", ("db",))]
+    starting = state("db", row("db", Phase.STARTING, check=True))
+    pending = judge(SHOP, starting, before(MIGRATED), state("web"))
+    assert isinstance(pending, Pending)
+    assert [(report.label, report.waits_for) for report in pending.held_up] == [("web", ("db",))]
+
+
 # JSON, and use over time.
 
 
@@ -342,6 +402,7 @@ def test_verdicts_as_json() -> None:
         "exit_code": 0,
         "ready": 2,
         "completed": 1,
+        "not_run_again": [],
     }
     waiting = [HEALTHY, state("migrate", row("migrate", one_shot=True), lines=("1 of 2",)), state("web")]
     assert json.loads(json.dumps(judged.verdict(waiting, NOW, NOW).to_json())) == {
