@@ -152,3 +152,16 @@ class Interrupted(SbxError):
     """The user pressed Ctrl-C."""
 
     exit_code = 130
+
+
+class NotWritten(SbxError):
+    """Our own standard output cannot be written to: the disk is full, for example."""
+
+    exit_code = 1
+
+
+class ReaderGone(NotWritten):
+    """Nobody reads our standard output any more: the pipe is closed, or the terminal has hung up."""
+
+    exit_code = 141
+    """What a shell reports for a command that SIGPIPE killed: 128 + 13."""

@@ -20,8 +20,7 @@ from sbxcompose.engine.execute import Result
 from sbxcompose.engine.road import go, kill
 from sbxcompose.engine.session import Session
 from sbxcompose.engine.states import States, instances_of
-from sbxcompose.errors import Interrupted, SbxError
-from sbxcompose.logs.write import ReaderGone
+from sbxcompose.errors import Interrupted, NotWritten, ReaderGone, SbxError
 from sbxcompose.plan.names import Target
 from sbxcompose.plan.observed import Instance
 from sbxcompose.plan.options import Intent, Options

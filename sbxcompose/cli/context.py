@@ -76,7 +76,12 @@ class Shell:
         """Data for programs: one JSON document on stdout."""
         import json
 
-        print(json.dumps(value, indent=2, ensure_ascii=False))
+        print(json.dumps(value, indent=2, ensure_ascii=not unicode_output()))
+
+
+def unicode_output() -> bool:
+    """Whether every character can be printed; where not, JSON and YAML have escapes of their own."""
+    return (sys.stdout.encoding or "").lower().replace("_", "-") in ("utf-8", "utf8")
 
 
 _color = "auto"

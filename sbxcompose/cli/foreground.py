@@ -134,7 +134,7 @@ async def attend(attended: Attended, interrupts: Interrupts, *, feed: bool) -> E
 
 
 def write_all(stream: int, data: bytes) -> None:
-    """Bytes as they are, all of them, whatever the descriptor."""
+    """Write all bytes to a descriptor of any kind. Raises `NotWritten`."""
     view = memoryview(data)
     while view:
         try:
@@ -143,6 +143,10 @@ def write_all(stream: int, data: bytes) -> None:
             import select
 
             select.select([], [stream], [])
+        except OSError as error:
+            from sbxcompose.logs.write import write_error
+
+            raise write_error(stream, error) from None
 
 
 def _adapted(request: StartRequest, how: Foreground) -> StartRequest:

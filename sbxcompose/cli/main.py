@@ -17,8 +17,7 @@ from click.shell_completion import CompletionItem
 
 from sbxcompose.cli import completion
 from sbxcompose.cli.context import GlobalOptions, Shell, choose_color
-from sbxcompose.cli.ending import UNWRITABLE
-from sbxcompose.errors import SbxError, UsageError
+from sbxcompose.errors import NotWritten, SbxError, UsageError
 
 ISSUES = "https://github.com/sbxcompose/sbxcompose/issues"
 
@@ -185,7 +184,7 @@ def _version(ctx: click.Context, value: bool) -> None:
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Run the command line; its exit code. Raises `OSError` only where standard output cannot be written to."""
+    """Run the command line and return its exit code. Raises only `NotWritten`."""
     try:
         if (instruction := os.environ.get(completion.VARIABLE)) is not None:
             return completion.answer(cli, instruction)
@@ -194,6 +193,8 @@ def run(arguments: Sequence[str]) -> int:
             result = cli.invoke(context)
         sys.stdout.flush()
         return result if isinstance(result, int) else 0
+    except NotWritten:
+        raise
     except SbxError as error:
         _report(error)
         return error.exit_code
@@ -206,7 +207,7 @@ def run(arguments: Sequence[str]) -> int:
         print("interrupted", file=sys.stderr)
         return 130
     except Exception as error:
-        if os.environ.get("SBXCOMPOSE_DEBUG") or (isinstance(error, OSError) and error.errno in UNWRITABLE):
+        if os.environ.get("SBXCOMPOSE_DEBUG"):
             raise
         _report(_defect(error))
         return 1

@@ -10,8 +10,7 @@ from sbxcompose.cli.view.stream import LogStyle, LogView
 from sbxcompose.engine.events import RunEnded
 from sbxcompose.engine.read_logs import From, Said, read_logs
 from sbxcompose.engine.session import Session
-from sbxcompose.errors import UnknownName
-from sbxcompose.logs.write import ReaderGone
+from sbxcompose.errors import ReaderGone, UnknownName
 from sbxcompose.plan.names import Names
 from sbxcompose.plan.observed import Exit, Instance, Observed
 from sbxcompose.spec.project import Project

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import select
 import stat
@@ -9,6 +10,8 @@ from collections import deque
 from collections.abc import Sequence
 from itertools import islice
 from typing import TYPE_CHECKING, Final
+
+from sbxcompose.errors import NotWritten, ReaderGone
 
 if TYPE_CHECKING:
     import asyncio
@@ -19,8 +22,16 @@ HIGH_WATER: Final = 4 * 1024 * 1024
 _MOST_PARTS: Final = min(os.sysconf("SC_IOV_MAX"), 1024)
 
 
-class ReaderGone(Exception):
-    """Whoever read our output has closed it (EPIPE): there is nobody to write for."""
+def write_error(fd: int, error: OSError) -> NotWritten:
+    """The error of our tree for a failed write to standard output or standard error.
+
+    A terminal that has hung up answers EIO, a socket whose peer is gone ECONNRESET.
+    """
+    hung_up = error.errno == errno.EIO and stat.S_ISCHR(os.fstat(fd).st_mode)  # EIO of a file is a broken disk
+    if hung_up or error.errno in (errno.EPIPE, errno.ECONNRESET):
+        return ReaderGone("nobody reads the output")
+    reason = (error.strerror or str(error)).lower()
+    return NotWritten(f"cannot write to standard {'error' if fd == 2 else 'output'}: {reason}")
 
 
 class FdSink:
@@ -42,7 +53,7 @@ class FdSink:
     def write(self, parts: Sequence[bytes | memoryview]) -> None:
         """Write what can be written now and keep the rest; wait only while too much would be kept.
 
-        Raises `ReaderGone`, and `OSError` for anything else (no space left).
+        Raises `NotWritten`; after that nothing is kept.
         """
         for part in parts:
             self._waiting.append(memoryview(part))
@@ -86,9 +97,9 @@ class FdSink:
                 self._written(os.writev(self.fd, batch))
             except BlockingIOError:
                 return
-            except BrokenPipeError:
+            except OSError as error:
                 self._drop()
-                raise ReaderGone from None
+                raise write_error(self.fd, error) from None
 
     def _written(self, count: int) -> None:
         self.waiting -= count

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from sbxcompose.cli.context import Shell
+from sbxcompose.cli.context import Shell, unicode_output
 
 
 @click.command("config")
@@ -35,4 +35,5 @@ def command(shell: Shell, as_json: bool, quiet: bool, only_names: bool, only_pro
     else:
         import yaml
 
-        shell.print(yaml.safe_dump(resolved(project, reveal=reveal), sort_keys=False, allow_unicode=True).rstrip())
+        value = resolved(project, reveal=reveal)
+        shell.print(yaml.safe_dump(value, sort_keys=False, allow_unicode=unicode_output()).rstrip())

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from sbxcompose.logs.write import FdSink, ReaderGone
+from sbxcompose.errors import NotWritten, ReaderGone
+from sbxcompose.logs.write import FdSink
 
 
 class Pipe:
@@ -152,5 +153,5 @@ def test_a_reader_that_goes_while_we_wait_is_said_so(pipe: Pipe) -> None:
 def test_no_space_left_is_an_error_of_its_own() -> None:
     with open("/dev/full", "wb", buffering=0) as full:
         sink = FdSink(full.fileno())
-        with pytest.raises(OSError, match="No space left"):
+        with pytest.raises(NotWritten, match="no space left"):
             sink.write([b"x"])
