@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 from collections.abc import Coroutine, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any
@@ -20,7 +21,7 @@ from sbxcompose.engine.execute import Result
 from sbxcompose.engine.road import go, kill
 from sbxcompose.engine.session import Session
 from sbxcompose.engine.states import States, instances_of
-from sbxcompose.errors import Interrupted, NotWritten, ReaderGone, SbxError
+from sbxcompose.errors import Interrupted, NotWritten, SbxError
 from sbxcompose.plan.names import Target
 from sbxcompose.plan.observed import Instance
 from sbxcompose.plan.options import Intent, Options
@@ -42,17 +43,25 @@ async def attached(
 ) -> int:
     """Bring up and stay; the exit code."""
     style = LogStyle(request.timestamps, not request.no_log_prefix, request.raw, request.as_json)
-    view = LogView(shell, project, style, wanted)
+    lost: list[NotWritten] = []
+
+    def end(error: NotWritten) -> None:
+        """End everything as Ctrl-C would: `up | head`, a closed terminal, a full disk."""
+        lost.append(error)
+        interrupts.interrupt(signal.SIGHUP)
+
+    view = LogView(shell, project, style, wanted, on_lost=end)
     async with Session(project, tell=view.tell, output=True, pace=view.pace) as session:
         session.on_link(lambda link: link.listen(view.output))
         up = _Up(shell, project, session, view, request, options, wanted)
         try:
-            return await up.stay(interrupts)
-        except ReaderGone:
-            # `up | head`: nobody reads any more, which ends it as a Ctrl-C would.
-            view.mute()
-            await up.stop(interrupts, "nothing reads the output")
-            return 141
+            code = await up.stay(interrupts)
+        except Interrupted:
+            if not lost:
+                raise
+    if lost:
+        raise lost[0]
+    return code
 
 
 class _Up:
@@ -177,6 +186,7 @@ class _Up:
 
     async def stop(self, interrupts: Interrupts, why: str) -> None:
         """Stop what is up in reverse order; an interrupt meanwhile kills it."""
+        interrupts.ignore_hangups()
         self._say(why)
         targets = frozenset(Target(each.sandbox, each.process, each.replica) for each in self._wanted)
         everything = self._options.targets is None

@@ -6,7 +6,7 @@ import asyncio
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Protocol
+from typing import Any, Protocol
 
 from msgspec.structs import replace
 
@@ -20,7 +20,7 @@ from sbxcompose.engine.events import Tell, nobody
 from sbxcompose.engine.one_off import Ended, OneOff, WriteOut, read_fd
 from sbxcompose.engine.ready import own_words
 from sbxcompose.engine.session import Session
-from sbxcompose.errors import NotStarted, ProcessFailed, Refused, UsageError
+from sbxcompose.errors import Interrupted, NotStarted, ProcessFailed, Refused, UsageError
 from sbxcompose.plan.observed import Instance
 from sbxcompose.spec.project import Project
 
@@ -102,10 +102,13 @@ class Attended(Protocol):
         """Give it what `source` has."""
 
     async def signal(self, number: int) -> None:
-        """The first interrupt: SIGINT (Ctrl-C), SIGTERM or SIGHUP."""
+        """The first interrupt: SIGINT (Ctrl-C) or SIGTERM."""
 
     async def kill(self) -> None:
         """Every further one."""
+
+    async def leave(self) -> None:
+        """We end before it does: the terminal has hung up, nobody reads its output, or something failed."""
 
 
 async def attend(attended: Attended, interrupts: Interrupts, *, feed: bool) -> Ended:
@@ -116,21 +119,37 @@ async def attend(attended: Attended, interrupts: Interrupts, *, feed: bool) -> E
     following = asyncio.ensure_future(attended.follow(write_all))
     feeding = asyncio.ensure_future(attended.feed(read_fd(0))) if feed else None
     try:
-        while not following.done():
-            interrupt = asyncio.ensure_future(interrupts.next())
-            await asyncio.wait({following, interrupt}, return_when=asyncio.FIRST_COMPLETED)
-            if interrupt.done():
-                await (attended.signal(interrupts.signal) if interrupts.count == 1 else attended.kill())
-            interrupt.cancel()
+        await _pass_on(attended, following, interrupts)
         ended = following.result()
-        if not ended.known:
-            raise ProcessFailed(UNSEEN)
-        return ended
+    except BaseException:
+        await attended.leave()
+        raise
     finally:
         tasks = [each for each in (following, feeding) if each is not None]
         for each in tasks:
             each.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+    if not ended.known:
+        raise ProcessFailed(UNSEEN)
+    return ended
+
+
+async def _pass_on(attended: Attended, following: asyncio.Future[Ended], interrupts: Interrupts) -> None:
+    """Pass interrupts on until it has ended. Raises `Interrupted` at a hang-up: nobody could interrupt any more."""
+    hang_up = asyncio.ensure_future(interrupts.hung_up.wait())
+    try:
+        while not following.done():
+            interrupt = asyncio.ensure_future(interrupts.next())
+            waiting: set[asyncio.Future[Any]] = {following, interrupt, hang_up}
+            await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+            interrupt.cancel()
+            if hang_up.done():
+                raise Interrupted("interrupted")
+            if interrupt.done():
+                await (attended.signal(interrupts.signal) if interrupts.count == 1 else attended.kill())
+    finally:
+        hang_up.cancel()
+        await asyncio.gather(hang_up, return_exceptions=True)
 
 
 def write_all(stream: int, data: bytes) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from typing import Any
 
 from sbxcompose.api.models import StartRequest
@@ -16,7 +16,7 @@ from sbxcompose.cli.running import Interrupts
 from sbxcompose.cli.tty import LocalTerminal, Modes, raw, window_size
 from sbxcompose.engine.one_off import read_fd
 from sbxcompose.engine.remote_terminal import RemoteTerminal
-from sbxcompose.errors import Interrupted, SbxError
+from sbxcompose.errors import Interrupted, NotWritten, SbxError
 
 END_OF_FILE = b"\x04"
 """What a terminal takes for the end of its input."""
@@ -42,17 +42,22 @@ async def run_on_terminal(
         if feed and os.isatty(0):
             _follow_stops(stack.enter_context(raw(0)))
         if os.isatty(1):
-            stack.callback(lambda: write_all(1, modes.undo()))
+            stack.callback(lambda: _write_if_possible(modes.undo()))
             _follow_size(terminal)
         try:
             return await _attend(terminal, terminal.run(show), interrupts, feed=feed)
-        except SbxError:
-            if modes.midline:
-                write_all(1, b"\r\n")  # what there is to say begins on a line of its own
-            raise
-        except OSError:  # our own terminal has gone
+        except NotWritten:  # our own terminal has hung up
             await terminal.end()
             raise
+        except SbxError:
+            if modes.midline:
+                _write_if_possible(b"\r\n")  # what there is to say begins on a line of its own
+            raise
+
+
+def _write_if_possible(data: bytes) -> None:
+    with suppress(NotWritten):
+        write_all(1, data)
 
 
 async def _attend(terminal: RemoteTerminal, running: Any, interrupts: Interrupts, *, feed: bool) -> int:

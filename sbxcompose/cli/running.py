@@ -16,22 +16,36 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class Interrupts:
-    """Requests to end, each counted and each heard once. The first asks to end in order, the second to end at once."""
+    """Requests to end, each counted and each heard once. The first asks to end in order, the second to end at once.
+
+    A hang-up is never the second: a shell repeats the kernel's SIGHUP, and systemd sends one right after SIGTERM.
+    """
 
     def __init__(self) -> None:
         self.count = 0
         self.signal = signal.SIGINT
         """What the latest one was: Ctrl-C unless somebody else said so."""
+        self.hung_up = asyncio.Event()
+        """Set by the first hang-up, also by one that does not count: nobody is there any more."""
+        self._hangups_count = True
         self._heard = 0
         self._waiters: list[asyncio.Future[None]] = []
 
     def interrupt(self, number: signal.Signals = signal.SIGINT) -> None:
         """One more, by that signal."""
+        if number == signal.SIGHUP:
+            self.hung_up.set()
+            if self.count or not self._hangups_count:
+                return
         self.count += 1
         self.signal = number
         for future in self._waiters:
             if not future.done():
                 future.set_result(None)
+
+    def ignore_hangups(self) -> None:
+        """From now on only Ctrl-C and SIGTERM count: what is under way is stopping everything already."""
+        self._hangups_count = False
 
     async def next(self) -> None:
         """Wait for an interrupt that nobody has heard of yet; it may have come already."""

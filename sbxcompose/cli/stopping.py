@@ -19,6 +19,8 @@ def carry_out(shell: Shell, project: Project, intent: Intent, options: Options) 
     """Plan and do it, with a line on stderr for each thing done; the exit code."""
 
     async def main(interrupts: Interrupts) -> int:
+        if intent in (Intent.STOP, Intent.DOWN):
+            interrupts.ignore_hangups()  # half of it stopped is what nobody wants who closes the terminal
         reporter = Reporter(shell, project)
         async with Session(project, tell=reporter.tell) as session:
             begun = time.monotonic()

@@ -68,6 +68,9 @@ class Attachment:
             await self.kill()
         await self._process.signal(number)
 
+    async def leave(self) -> None:
+        """Do nothing: the process was there before, and goes on."""
+
     async def kill(self) -> None:
         """The end of the connection, while the process goes on: raises `Interrupted`."""
         raise Interrupted("detached; the process keeps running")

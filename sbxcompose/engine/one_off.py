@@ -6,6 +6,7 @@ It is an unmanaged process of the contract: nobody restarts it, and its exit cod
 from __future__ import annotations
 
 import asyncio
+import signal
 from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 
@@ -24,6 +25,8 @@ from sbxcompose.plan.observed import Instance
 from sbxcompose.plan.options import Intent, Options
 from sbxcompose.spec.project import Process
 
+LEAVE_GRACE = 2.0
+"""Seconds that a command has to end when its caller goes away."""
 WriteOut = Callable[[int, bytes], None]
 """Takes (stream, bytes); stream 1 is standard output, 2 standard error."""
 
@@ -108,6 +111,12 @@ class OneOff:
             await self._client.signal(str(self.info.pid), number)
         except Refused:
             return
+
+    async def leave(self) -> None:
+        """End it because its caller ends: SIGHUP, as from a terminal that is closed; killed if it does not end soon."""
+        with suppress(SbxError, TimeoutError):
+            async with asyncio.timeout(2 * LEAVE_GRACE):
+                await self._client.stop(str(self.info.pid), signal=signal.SIGHUP, grace=LEAVE_GRACE)
 
     async def kill(self) -> None:
         """End it and everything it has started, at once."""

@@ -7,7 +7,7 @@ import os
 import select
 import stat
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING, Final
 
@@ -40,12 +40,18 @@ class FdSink:
     A pipe or terminal is opened a second time for this, non-blocking: a flag on `fd` itself would be shared
     with every process that has the same standard output. Where that is not possible, writing blocks while
     the reader is slow.
+
+    With `on_lost` a failed write is reported there, once, instead of being raised; what comes later goes nowhere.
     """
 
-    def __init__(self, fd: int, *, high_water: int = HIGH_WATER) -> None:
+    def __init__(
+        self, fd: int, *, high_water: int = HIGH_WATER, on_lost: Callable[[NotWritten], None] | None = None
+    ) -> None:
         self._own = _opened_again(fd)
         self.fd = fd if self._own is None else self._own
         self._high_water = high_water
+        self._on_lost = on_lost
+        self._lost = False
         self._waiting: deque[memoryview] = deque()
         self.waiting = 0
         """Bytes that were taken and not yet written."""
@@ -55,6 +61,8 @@ class FdSink:
 
         Raises `NotWritten`; after that nothing is kept.
         """
+        if self._lost:
+            return
         for part in parts:
             self._waiting.append(memoryview(part))
             self.waiting += len(part)
@@ -98,8 +106,14 @@ class FdSink:
             except BlockingIOError:
                 return
             except OSError as error:
-                self._drop()
-                raise write_error(self.fd, error) from None
+                self._fail(write_error(self.fd, error))
+
+    def _fail(self, error: NotWritten) -> None:
+        self._drop()
+        if self._on_lost is None:
+            raise error
+        self._lost = True
+        self._on_lost(error)
 
     def _written(self, count: int) -> None:
         self.waiting -= count

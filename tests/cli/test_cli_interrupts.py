@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 
 import pytest
 
@@ -62,3 +63,31 @@ def test_a_second_interrupt_counts_though_the_first_is_still_being_dealt_with() 
         return await after_a_while(asyncio.create_task(interrupts.guard(for_ever())))
 
     assert asyncio.run(main())
+
+
+def test_a_hangup_never_asks_for_a_harder_end() -> None:
+    """A closed terminal sends SIGHUP by the kernel and by the shell; systemd sends it right after SIGTERM."""
+
+    async def main() -> None:
+        for first in (signal.SIGHUP, signal.SIGTERM):
+            interrupts = Interrupts()
+            interrupts.interrupt(first)
+            interrupts.interrupt(signal.SIGHUP)
+            assert interrupts.count == 1
+            assert interrupts.hung_up.is_set()
+            interrupts.interrupt(signal.SIGINT)
+            assert interrupts.count == 2
+
+    asyncio.run(main())
+
+
+def test_hangups_can_be_ignored_and_ctrl_c_still_counts() -> None:
+    async def main() -> None:
+        interrupts = Interrupts()
+        interrupts.ignore_hangups()
+        interrupts.interrupt(signal.SIGHUP)
+        assert interrupts.count == 0
+        interrupts.interrupt(signal.SIGINT)
+        assert interrupts.count == 1
+
+    asyncio.run(main())

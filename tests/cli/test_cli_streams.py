@@ -7,6 +7,7 @@ import re
 import subprocess
 
 import pytest
+import yaml
 
 from tests.cli.looking import FOREVER, pids
 from tests.support.command import COMMAND, Sbx
@@ -163,3 +164,44 @@ def test_output_into_a_file_is_complete_and_plain(sbx: Sbx) -> None:
     assert ESCAPE not in text
     assert re.search("all have ended", (sbx.project / "err.txt").read_text())
     assert pids(sbx) == {}
+
+
+LOOKING = ["ps", "ps --json", "config", "plan", "logs", "why web", "schema", "--help", "host status", "--version"]
+
+
+@pytest.mark.parametrize("closed", [">&-", "2>&-", "<&- >&- 2>&-"])
+def test_a_closed_stream_is_like_dev_null(sbx: Sbx, closed: str) -> None:
+    up(sbx)
+    for arguments in LOOKING:
+        done = with_shell(sbx, f"$SBX {arguments} {closed}")
+        assert (done.returncode, done.stderr) == (0, ""), arguments
+        if "2>" not in closed:
+            assert done.stdout == "", arguments
+
+
+def test_an_error_has_its_exit_code_though_nobody_can_be_told(dry: Sbx) -> None:
+    for stream in ("2>&-", ">&- 2>&-", "2>/dev/full"):
+        done = with_shell(dry, f"$SBX nonsense {stream}")
+        assert (done.returncode, done.stdout) == (2, ""), stream
+
+
+def test_a_full_disk_under_standard_error_does_not_end_what_was_begun(sbx: Sbx) -> None:
+    sbx.write(WEB)
+    assert with_shell(sbx, "$SBX up -d --wait 2>/dev/full").returncode == 0
+    assert list(pids(sbx)) == ["web"]
+    assert with_shell(sbx, "$SBX down 2>/dev/full").returncode == 0
+    assert pids(sbx) == {}
+
+
+def test_what_the_encoding_does_not_have_is_escaped(sbx: Sbx) -> None:
+    sbx.write(f"processes: {{web: {{command: 'echo grüße 日本; {FOREVER}', env: {{WORD: ü日}}}}}}\n")
+    sbx.run("up", "-d")
+    for encoding in ("ascii", "latin-1"):
+        env = {"PYTHONIOENCODING": encoding, "PYTHONUTF8": "0", "LC_ALL": "C", "PYTHONCOERCECLOCALE": "0"}
+        for arguments in ("ps", "ps --json", "plan", "why web", "why nobody-é", "config", "config --json"):
+            done = sbx.run(*arguments.split(), code=2 if "nobody" in arguments else 0, env=env)
+            assert "Traceback" not in done.stderr + done.stdout
+            assert "internal error" not in done.stderr
+            assert "defect" not in done.stderr
+        assert sbx.run("config", "--json", env=env).json == sbx.run("config", "--json").json, "escaped as JSON has it"
+        assert yaml.safe_load(sbx.run("config", env=env).stdout) == yaml.safe_load(sbx.run("config").stdout)

@@ -12,6 +12,7 @@ from sbxcompose.cli.context import Shell
 from sbxcompose.cli.view.announce import Announcement, Announcer, Tone
 from sbxcompose.cli.view.secrets import secret_values
 from sbxcompose.engine import events
+from sbxcompose.errors import NotWritten
 from sbxcompose.logs.mask import Masker
 from sbxcompose.logs.mux import Source
 from sbxcompose.logs.output import LogOutput
@@ -46,13 +47,16 @@ class LogView:
         style: LogStyle,
         shown: Collection[Instance] | None = None,
         observed: Observed | None = None,
+        on_lost: Callable[[NotWritten], None] | None = None,
     ) -> None:
+        """`on_lost` is told when stdout cannot be written to any more; without it that is raised as `NotWritten`."""
         self._names = Names(project, observed)
         self._shown = None if shown is None else frozenset(shown)
         self._muted = False
         self._announcer = Announcer()
         self._sources: dict[tuple[Instance, int, int], Source] = {}
-        self.sink = FdSink(sys.stdout.fileno())
+        self._on_lost = on_lost
+        self.sink = FdSink(sys.stdout.fileno(), on_lost=None if on_lost is None else self._lose)
         clean = not style.raw and (sys.stdout.isatty() or shell.out.enabled)
         self._log = LogOutput(
             self._renderer(shell, project, style), self.sink, clean=clean, masker=Masker(secret_values(project))
@@ -130,9 +134,10 @@ class LogView:
         self._log.end_all()
         self.sink.flush()
 
-    def mute(self) -> None:
-        """Show nothing any more: nobody reads it."""
+    def _lose(self, error: NotWritten) -> None:
         self._muted = True
+        if self._on_lost is not None:
+            self._on_lost(error)
 
     def _shows(self, instance: Instance) -> bool:
         return not self._muted and (self._shown is None or instance in self._shown)
