@@ -29,7 +29,7 @@ def write_error(fd: int, error: OSError) -> NotWritten:
     """
     hung_up = error.errno == errno.EIO and stat.S_ISCHR(os.fstat(fd).st_mode)  # EIO of a file is a broken disk
     if hung_up or error.errno in (errno.EPIPE, errno.ECONNRESET):
-        return ReaderGone("nobody reads the output")
+        return ReaderGone("standard output is closed at the other end")
     reason = (error.strerror or str(error)).lower()
     return NotWritten(f"cannot write to standard {'error' if fd == 2 else 'output'}: {reason}")
 
