@@ -137,6 +137,8 @@ class ManagedInfo(Message, frozen=True, kw_only=True):
     """Ours: what the last failed health check saw."""
     stop_requested: bool = False
     """Ours: it ended because somebody asked, not by itself."""
+    failed_runs: int | None = None
+    """Ours: the number of runs in a row that ended without one stable second, or without having been healthy."""
 
     @classmethod
     def read(cls, body: Mapping[str, Any]) -> Self:

@@ -22,6 +22,7 @@ from sbxcompose.engine.requests import log_instance
 from sbxcompose.engine.watching import Watching, watch_of
 from sbxcompose.errors import Unreachable, Unsupported
 from sbxcompose.plan.observed import Exit, Instance, ObservedSandbox, Row
+from sbxcompose.plan.stability import failed_runs_after
 
 T = TypeVar("T")
 
@@ -250,6 +251,8 @@ class Link:
             return
         rows = self._ours.setdefault(row.instance, {})
         before = rows.get(key)
+        if info.managed is not None and info.managed.failed_runs is None:
+            row = replace(row, failed_runs=failed_runs_after(before, row))
         rows[key] = row
         if row != before:
             self._tell(RowChanged(row, before))

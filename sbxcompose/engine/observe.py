@@ -64,6 +64,7 @@ def read_row(sandbox: str, info: ProcessInfo) -> Row | None:
         last_error=managed.last_error,
         last_check=managed.last_check,
         one_shot=managed.restart.policy == "never",
+        failed_runs=managed.failed_runs or 0,
     )
 
 
@@ -80,6 +81,9 @@ def _phase(info: ProcessInfo, managed: ManagedInfo) -> Phase:
             return Phase.BACKING_OFF
         case "stopped":
             return Phase.STOPPED if managed.stop_requested or _must_have_been_asked(info, managed) else Phase.EXITED
+        case "starting":
+            # Between two runs: the health that is told is that of the run before.
+            return Phase.STARTING
     match managed.health_status:
         case "unhealthy":
             return Phase.UNHEALTHY

@@ -7,67 +7,49 @@ A wait ends with `ProcessFailed` once what it waits for cannot come any more.
 from __future__ import annotations
 
 import asyncio
-import re
 import time
 from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
-from sbxcompose.api import follow
 from sbxcompose.api.models import StartRequest
 from sbxcompose.api.sandbox import Env
 from sbxcompose.engine.link import Link
-from sbxcompose.engine.requests import log_name
-from sbxcompose.engine.watching import watch_of
 from sbxcompose.errors import ProcessFailed
 from sbxcompose.plan.observed import Instance, Phase, Row
+from sbxcompose.plan.stability import CRASH_LOOP, counts_in, in_crash_loop, loop_words
 from sbxcompose.spec.project import Condition, Process, ReadyCommand, ReadyLine
 
-CRASHES = 5
-"""So many failed runs in a row without having been ready end a wait: a crash loop would hold `up` for ever."""
+if TYPE_CHECKING:
+    from sbxcompose.engine.ready_lines import LineWatch
 
-FIRST_PAUSE = 0.004
+FIRST_PAUSE = 0.025
 LONGEST_PAUSE = 1.0
-"""Seconds between two tries of a readiness command: a fortieth of the time waited so far, between these two."""
+"""Seconds between two tries of a readiness command: a quarter of the time waited so far, between these two."""
 
 
 CommandRequest = Callable[[Process, Instance, tuple[str, ...]], tuple[StartRequest, Env]]
 
 
-class LineWatch:
-    """Looks in an instance's output for a line that matches, from the moment it is made."""
-
-    def __init__(self, link: Link, instance: Instance, pattern: str) -> None:
-        self._link = link
-        self._instance = instance
-        self._pattern = re.compile(pattern.encode())
-        self._rest: dict[tuple[int, int], bytes] = {}
-        self.seen = asyncio.Event()
-        link.listen(self._look)
-
-    def close(self) -> None:
-        """Stop looking."""
-        if not self.seen.is_set():
-            self._link.unlisten(self._look)
-
-    def _look(self, instance: Instance, stream: int, run: int, time_ms: int, data: bytes) -> None:
-        if instance != self._instance:
-            return
-        text = self._rest.get((run, stream), b"") + data
-        if self._pattern.search(text):
-            self._link.unlisten(self._look)
-            self.seen.set()
-        # A match may be cut by the end of a chunk; only the line under way has to be kept.
-        self._rest[run, stream] = text[text.rfind(b"\n") + 1 :][-65536:]
+def next_try_in(waited: float) -> float:
+    """Return the pause before a readiness command is tried again, in seconds."""
+    return min(max(waited / 4, FIRST_PAUSE), LONGEST_PAUSE)
 
 
 class Readiness:
-    """Waits for conditions of the instances of one sandbox; `command_request` makes the request for a command."""
+    """Waits for conditions of the instances of one sandbox; `command_request` makes the request for a command.
 
-    def __init__(self, link: Link, command_request: CommandRequest) -> None:
+    `began` is when the command did, in seconds since 1970: what has failed since then must become stable.
+    """
+
+    def __init__(self, link: Link, command_request: CommandRequest, began: float) -> None:
         self._link = link
         self._command_request = command_request
+        self._began = began
         self._lines: dict[Instance, LineWatch] = {}
         self._checks: dict[Instance, str] = {}
         self._probes: dict[tuple[Instance, int], _Probe] = {}
+        self._restarts: dict[Instance, int] = {}
+        """The restarts that an instance had when it was first waited for; none of what we started."""
 
     def last_check(self, instance: Instance) -> str | None:
         """What the last failed readiness command of an instance said; None once it has succeeded."""
@@ -75,24 +57,36 @@ class Readiness:
 
     def expect(self, process: Process, instance: Instance) -> None:
         """To be called before a start, so that no line of its output is missed."""
+        self._restarts[instance] = 0
         if instance in self._lines:
             self._lines.pop(instance).close()
         if isinstance(process.ready_when, ReadyLine):
+            from sbxcompose.engine.ready_lines import LineWatch
+
             self._lines[instance] = LineWatch(self._link, instance, process.ready_when.pattern)
 
-    async def wait(self, process: Process, instance: Instance, condition: Condition) -> None:
-        """Wait until the instance has reached the condition. Raises `ProcessFailed` when it no longer can."""
-        patience = _Patience(self._row(process, instance))
+    async def wait(self, process: Process, instance: Instance, condition: Condition) -> Row:
+        """Wait until the instance has reached the condition, and return its row as it was then.
+
+        Raises `ProcessFailed` when it no longer can.
+        """
+        row = self._row(process, instance)
+        before = self._restarts.setdefault(instance, row.restarts if row is not None and row.live else 0)
         if condition is Condition.COMPLETED:
-            await self._link.until(instance, lambda: patience.completed(self._row(process, instance)))
-            return
+            return await self._link.until(instance, lambda: self._completed(process, instance, before))
         never: asyncio.Future[None] = asyncio.ensure_future(
-            self._link.until(instance, lambda: patience.lost(self._row(process, instance)))
+            self._link.until(
+                instance,
+                lambda: self._lost(process, instance, before, stable_is_good=process.ready_when is None),
+            )
         )
         ready = asyncio.ensure_future(self._ready(process, instance, condition))
+        either: set[asyncio.Future[Any]] = {never, ready}
         try:
-            await asyncio.wait({never, ready}, return_when=asyncio.FIRST_COMPLETED)
-            (ready if ready.done() else never).result()
+            await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+            if not ready.done():
+                await never  # raises
+            return await ready
         finally:
             never.cancel()
             ready.cancel()
@@ -101,35 +95,92 @@ class Readiness:
     def _row(self, process: Process, instance: Instance) -> Row | None:
         return self._link.row(instance, process.digest)
 
-    async def _ready(self, process: Process, instance: Instance, condition: Condition) -> None:
-        await self._link.until(instance, lambda: _alive(self._row(process, instance)))
-        if condition is Condition.STARTED:
+    def _completed(self, process: Process, instance: Instance, before: int) -> Row | None:
+        """Return the row once it has completed; raises `ProcessFailed` once it cannot any more."""
+        row = self._row(process, instance)
+        if row is not None and not row.live and row.exit is not None and row.exit.success:
+            return row
+        self._lost(process, instance, before, stable_is_good=False)
+        return None
+
+    def _lost(self, process: Process, instance: Instance, before: int, *, stable_is_good: bool) -> None:
+        """Raise `ProcessFailed` once the instance has ended for good, or is in a crash loop.
+
+        Not `stable_is_good`: a run that lasted may have failed all the same, and no row tells.
+        """
+        row = self._row(process, instance)
+        if row is None:
             return
-        if process.health_check is not None:
+        if not row.live:
+            raise ProcessFailed(f"{label(row.instance)} {row_end(row)}")
+        failed = row.failed_runs if in_crash_loop(row, self._began, time.time()) else 0
+        if row.phase is Phase.BACKING_OFF and not stable_is_good:
+            failed = max(failed, row.restarts - before + 1)
+        if failed >= CRASH_LOOP:
+            raise ProcessFailed(f"{label(row.instance)} {loop_words(row, failed)}")
+
+    async def _ready(self, process: Process, instance: Instance, condition: Condition) -> Row:
+        """Wait until a run of the instance is ready: if one ends before that, for the next one."""
+        while True:
+            row = await self._link.until(instance, lambda: _alive(self._row(process, instance)))
+            if await self._gets_ready(process, row, condition):
+                self._restarts[instance] = row.restarts + 1
+                return row
+
+    async def _gets_ready(self, process: Process, row: Row, condition: Condition) -> bool:
+        """Wait until the run that `row` shows is ready, or is over."""
+        run = asyncio.ensure_future(self._run_ready(process, row, condition))
+        over = asyncio.ensure_future(self._link.until(row.instance, lambda: self._is_over(process, row)))
+        either: set[asyncio.Future[Any]] = {run, over}
+        try:
+            await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+            if self._is_over(process, row):
+                return False
+            (run if run.done() else over).result()
+            return True
+        finally:
+            run.cancel()
+            over.cancel()
+            await asyncio.gather(run, over, return_exceptions=True)
+
+    def _is_over(self, process: Process, row: Row) -> bool | None:
+        """True once the run that `row` shows has ended; for `Link.until`."""
+        now = self._row(process, row.instance)
+        same = now is not None and (now.name, now.run) == (row.name, row.run) and _alive(now) is not None
+        return None if same else True
+
+    async def _run_ready(self, process: Process, row: Row, condition: Condition) -> None:
+        """Wait until the run that `row` shows is ready."""
+        instance = row.instance
+        if condition is Condition.READY and process.health_check is not None:
             await self._link.until(instance, lambda: _healthy(self._row(process, instance)))
-        match process.ready_when:
+        match process.ready_when if condition is Condition.READY else None:
             case ReadyLine(pattern):
-                await self._line(process, instance, pattern)
+                await self._line(row, pattern)
             case ReadyCommand(command):
-                await self._command(process, instance, command)
-            case None:
-                pass
+                await self._command(process, row, command)
+            case None if process.health_check is None:
+                await self._stable(row)
 
-    async def _line(self, process: Process, instance: Instance, pattern: str) -> None:
-        watch = self._lines.get(instance)
-        if watch is not None:
-            await watch.seen.wait()
+    async def _stable(self, row: Row) -> None:
+        """Wait until a run counts that no check says anything of."""
+        while left := counts_in(row, self._began, time.time()):
+            await asyncio.sleep(left)
+
+    async def _line(self, row: Row, pattern: str) -> None:
+        watch = self._lines.get(row.instance)
+        if watch is not None and await watch.saw(row.run):
             return
-        row = self._row(process, instance)
-        await line_in_log(self._link, instance, row.run if row else 1, pattern)
+        from sbxcompose.engine.ready_lines import line_in_log
 
-    async def _command(self, process: Process, instance: Instance, command: tuple[str, ...]) -> None:
+        await line_in_log(self._link, row.instance, row.run, pattern)
+
+    async def _command(self, process: Process, row: Row, command: tuple[str, ...]) -> None:
         """Wait for the readiness command to succeed; whoever else waits for the same shares the tries."""
-        row = self._row(process, instance)
-        key = (instance, row.run if row else 0)
+        key = (row.instance, row.run)
         probe = self._probes.get(key)
         if probe is None or probe.task.done():
-            probe = self._probes[key] = _Probe(asyncio.ensure_future(self._try(process, instance, command)))
+            probe = self._probes[key] = _Probe(asyncio.ensure_future(self._try(process, row.instance, command)))
         probe.users += 1
         try:
             await asyncio.shield(probe.task)
@@ -151,7 +202,7 @@ class Readiness:
             words = f"exited with code {end.exit_code}" if end.signal is None else f"killed by signal {end.signal}"
             self._checks[instance] = f"{' '.join(command)}: {said[-1] if said else words}"
             said.clear()
-            await asyncio.sleep(min(max((time.monotonic() - begun) / 40, FIRST_PAUSE), LONGEST_PAUSE))
+            await asyncio.sleep(next_try_in(time.monotonic() - begun))
 
 
 class _Probe:
@@ -162,52 +213,8 @@ class _Probe:
         self.users = 0
 
 
-class _Patience:
-    """Whether what is waited for can still come, counting from the row as it was when the wait began."""
-
-    def __init__(self, row: Row | None) -> None:
-        restarts = row.restarts if row is not None and row.live else 0
-        in_a_loop = restarts >= CRASHES and row is not None and row.phase is not Phase.RUNNING
-        # What has been crashing for long gets one more run, not five more.
-        self._least = restarts + (1 if in_a_loop else CRASHES)
-        self._restarts = 0 if in_a_loop else restarts
-
-    def completed(self, row: Row | None) -> bool | None:
-        """True once it has completed; raises `ProcessFailed` once it cannot any more."""
-        if row is not None and not row.live and row.exit is not None and row.exit.success:
-            return True
-        self.lost(row)
-        return None
-
-    def lost(self, row: Row | None) -> None:
-        """Raises `ProcessFailed` once the row has ended for good or has crashed too often."""
-        if row is None:
-            return
-        if not row.live:
-            raise ProcessFailed(f"{label(row.instance)} {row_end(row)}")
-        if row.restarts >= self._least and row.phase is Phase.BACKING_OFF:
-            times = row.restarts - self._restarts + 1
-            raise ProcessFailed(f"{label(row.instance)} has failed {times} times in a row: it {row_end(row)}")
-
-
-async def line_in_log(link: Link, instance: Instance, run: int, pattern: str) -> None:
-    """Wait until a line of run `run`, kept or still to come, matches. A run whose beginning is gone counts as ready."""
-    found = re.compile(pattern.encode())
-    rest: dict[int, bytes] = {}
-    watch = watch_of(link.client, states=False, logs=[{"log": log_name(instance), "run": run}])
-    async for event in watch.events():
-        match event:
-            case follow.Lost():
-                return
-            case follow.Output(_, stream, _, _, data):
-                text = rest.get(stream, b"") + data
-                if found.search(text):
-                    return
-                rest[stream] = text[text.rfind(b"\n") + 1 :][-65536:]
-
-
-def _alive(row: Row | None) -> bool | None:
-    return True if row is not None and row.live and row.phase is not Phase.BACKING_OFF else None
+def _alive(row: Row | None) -> Row | None:
+    return row if row is not None and row.live and row.phase is not Phase.BACKING_OFF else None
 
 
 def _healthy(row: Row | None) -> bool | None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Self
 
@@ -31,7 +32,7 @@ from sbxcompose.engine.requests import (
     workspace,
 )
 from sbxcompose.errors import Conflict, Unreachable
-from sbxcompose.plan.observed import Instance, Observed, ObservedSandbox, SandboxState, next_name
+from sbxcompose.plan.observed import Instance, Observed, ObservedSandbox, Row, SandboxState, next_name
 from sbxcompose.plan.steps import (
     Await,
     CreateSandbox,
@@ -70,6 +71,8 @@ class Session:
     ) -> None:
         self.project = project
         self.links: dict[str, Link] = {}
+        self.began = time.time()
+        """When the command did, in seconds since 1970."""
         self._asleep: dict[str, SandboxInfo] = {}
         """What exists and does not run; to look into it would wake it."""
         self._sandboxes = {each.name: each for each in project.sandboxes}
@@ -188,9 +191,9 @@ class Session:
             self._linked.clear()
         return self.links[sandbox]
 
-    async def wait_until(self, process: Process, instance: Instance, condition: Condition) -> None:
-        """Wait until an instance is so. Raises `ProcessFailed` when it cannot be any more."""
-        await self._ready[instance.sandbox].wait(process, instance, condition)
+    async def wait_until(self, process: Process, instance: Instance, condition: Condition) -> Row:
+        """Wait until an instance is so, and return its row. Raises `ProcessFailed` when it cannot be any more."""
+        return await self._ready[instance.sandbox].wait(process, instance, condition)
 
     async def wait_for(self, need: Dependency) -> None:
         """Wait until all replicas of a needed process are as the dependency wants. Raises `ProcessFailed`."""
@@ -246,7 +249,7 @@ class Session:
         link = Link(sandbox.name, info, self.provider.client(info), self._tell, self._pace, self.changed.set)
         for call in self._on_link:
             call(link)
-        self._ready[sandbox.name] = Readiness(link, self.command_request)
+        self._ready[sandbox.name] = Readiness(link, self.command_request, self.began)
         try:
             await link.open(output=self._output or _reads_lines(sandbox), eager=self._output)
         except BaseException:
@@ -274,7 +277,7 @@ class Session:
             case Stop(row, signal, grace):
                 await self._again(lambda: self.links[row.instance.sandbox].stop(row.name, signal=signal, grace=grace))
             case Await(instance, condition, process):
-                await self._ready[instance.sandbox].wait(process, instance, condition)
+                await self.wait_until(process, instance, condition)
             case TerminateSandbox(sandbox):
                 await self._terminate(sandbox)
             case ResumeSandbox(sandbox):

@@ -41,7 +41,8 @@ class States:
         self._session = session
         self._wanted = wanted
         self._readiness = readiness
-        self._ready: set[Instance] = set()
+        self._ready: dict[Instance, tuple[object, ...]] = {}
+        """The run of each that has been seen ready."""
         self._errors: dict[Instance, str] = {}
         self._to_start: set[Instance] = set()
         self._before: dict[Instance, Row] | None = None
@@ -121,11 +122,11 @@ class States:
         while True:
             self._session.changed.clear()
             self._session.check()
-            verdict = self._judge.verdict(self.now(), time.time(), deadline)
+            verdict = self._judge.verdict(self.now(), time.time(), deadline, began=self._session.began)
             if not isinstance(verdict, Pending):
                 return verdict
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(_left(deadline)):
+                async with asyncio.timeout(_left(_earliest(deadline, verdict.look_again_at))):
                     await self._session.changed.wait()
 
     def _state(self, instance: Instance, process: Process) -> State:
@@ -140,7 +141,8 @@ class States:
         return State(
             instance,
             row,
-            instance in self._ready,
+            # The task that looks for readiness may not have heard of another run yet.
+            row is not None and self._ready.get(instance) == _run(row),
             self._errors.get(instance),
             check,
             kept=kept,
@@ -153,22 +155,26 @@ class States:
             link = await self._session.link_of(instance.sandbox)
             error = None
             try:
-                await self._session.wait_until(process, instance, Condition.READY)
-                self._ready.add(instance)
+                row: Row | None = await self._session.wait_until(process, instance, Condition.READY)
+                if row is not None:
+                    self._ready[instance] = _run(row)
             except SbxError as failure:
                 error = failure.message
-            row = link.row(instance, process.digest)
+                row = link.row(instance, process.digest)
             if error is not None and row is not None and row.live:
                 self._errors[instance] = error.removeprefix(f"{label(instance)} ")
             self._session.changed.set()
             await _another_run(link, instance, process, row)
-            self._ready.discard(instance)
             self._errors.pop(instance, None)
 
 
 def _run(row: Row) -> tuple[object, ...]:
     """What differs between two runs, also where the provider does not number them across definitions."""
     return row.name, row.run, row.started_at
+
+
+def _earliest(*moments: float | None) -> float | None:
+    return min((moment for moment in moments if moment is not None), default=None)
 
 
 def _left(deadline: float | None) -> float | None:

@@ -115,7 +115,7 @@ def _start_failed(record: Record, event: StartFailed, now: Now) -> Outcome:
     state = record.state
     if not isinstance(state, Starting):
         return record, []
-    failed = replace(record, last_error=event.message)
+    failed = replace(record, last_error=event.message, health=health.at_start(record.request.health_check))
     if record.run is None:
         return _stopped(failed, now, Forget())
     if state.ending is not None and state.ending.why == "stop":
@@ -161,7 +161,10 @@ def _with_end(record: Record, run: Run, end: LastExit, error: str | None) -> Rec
 
 def _after_failure(record: Record, now: Now, *, failed: bool, ran_ms: int) -> Outcome:
     """Restart or stay down, as the policy has it, after a run that ended without being asked to."""
-    match restart.after_exit(rows.policy(record), record.tally, restart.Ending(failed, ran_ms)):
+    ending = restart.Ending(failed, ran_ms)
+    good = restart.was_good(ending, record.health.status)
+    record = replace(record, failed_runs=0 if good else record.failed_runs + 1)
+    match restart.after_exit(rows.policy(record), record.tally, ending):
         case restart.RestartAfter(delay_ms, tally):
             return _back_off(replace(record, tally=tally), delay_ms, now)
         case restart.StayDown(because):
@@ -261,6 +264,7 @@ def _kill_requested(record: Record, _: KillRequested, now: Now) -> Outcome:
 
 
 def _restart_requested(record: Record, _: RestartRequested, now: Now) -> Outcome:
+    record = replace(record, failed_runs=0)
     if isinstance(record.state, Running | Starting):
         return _ask_to_end(record, "restart", StopRequested(), now)
     return _begin_again(record, now)
@@ -269,7 +273,8 @@ def _restart_requested(record: Record, _: RestartRequested, now: Now) -> Outcome
 def _health_checked(record: Record, event: HealthChecked, now: Now) -> Outcome:
     if not isinstance(record.state, Running) or record.state.ending is not None:
         return record, []
-    checked = replace(record, health=event.health)
+    failed_runs = 0 if event.health.status == "healthy" else record.failed_runs
+    checked = replace(record, health=event.health, failed_runs=failed_runs)
     if event.health.status != "unhealthy":
         return checked, []
     return _ask_to_end(checked, "unhealthy", StopRequested(), now)

@@ -7,10 +7,14 @@ from __future__ import annotations
 
 from msgspec import Struct
 
-from sbxcompose.api.models import RestartConfig
+from sbxcompose.api.models import HealthStatus, RestartConfig
 
 STEADY_MS = 10_000
 """A run that lasted longer than this, and than the longest backoff, makes old crashes forgotten."""
+
+
+STABLE_MS = 1_000
+"""A run without a health check that lasted at least this long is a good one."""
 
 
 class Tally(Struct, frozen=True):
@@ -54,6 +58,11 @@ def after_exit(policy: RestartConfig, tally: Tally, ending: Ending) -> RestartAf
         return StayDown(_gave_up(policy.max_restarts))
     in_a_row = 0 if ending.ran_ms > steady_after_ms(policy) else tally.in_a_row
     return RestartAfter(backoff_ms(policy, in_a_row), Tally(tally.automatic + 1, in_a_row + 1))
+
+
+def was_good(ending: Ending, health: HealthStatus) -> bool:
+    """Whether a run counts as a good one: healthy at its end or, without a check, stable."""
+    return ending.ran_ms >= STABLE_MS if health == "disabled" else health == "healthy"
 
 
 def backoff_ms(policy: RestartConfig, in_a_row: int) -> int:

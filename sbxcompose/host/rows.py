@@ -69,6 +69,7 @@ def _managed(record: Record) -> ManagedInfo:
         next_restart_at=state.until if isinstance(state, BackingOff) else None,
         last_check=record.health.last_check,
         stop_requested=isinstance(state, Stopped) and state.requested,
+        failed_runs=record.failed_runs,
     )
 
 

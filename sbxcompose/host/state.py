@@ -99,6 +99,8 @@ class Record(Struct, frozen=True):
     last_exit: LastExit | None = None
     last_error: str | None = None
     attached: bool = False
+    failed_runs: int = 0
+    """How many runs in a row have ended, by themselves, without having been good (`restart.was_good`)."""
 
     def fixed(self) -> dict[str, Any]:
         """What never changes, as a JSON value."""

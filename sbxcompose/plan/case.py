@@ -9,6 +9,7 @@ from sbxcompose.plan.fates import completed, satisfies
 from sbxcompose.plan.graph import Graph
 from sbxcompose.plan.names import Names
 from sbxcompose.plan.observed import Instance, Phase, Row
+from sbxcompose.plan.stability import in_crash_loop, loop_words, stable_in
 from sbxcompose.plan.verdicts import Failed, Pending, Report, Skipped, State
 from sbxcompose.plan.words import doing, gave_up, unready
 from sbxcompose.spec.project import Condition, RestartPolicy
@@ -33,14 +34,27 @@ LOST = frozenset({Standing.STOPPED, Standing.FAILED})
 class Case:
     """All states of one moment, with what can be told from them.
 
-    `ended`: nothing is meant to be ready, all is meant to end.
+    `ended`: nothing is meant to be ready, all is meant to end. `began`: when the command did. `patient`: a crash
+    loop may go on, because somebody watches it and can mend it.
     """
 
-    def __init__(self, graph: Graph, names: Names, states: Iterable[State], now: float, ended: bool) -> None:
+    def __init__(
+        self,
+        graph: Graph,
+        names: Names,
+        states: Iterable[State],
+        now: float,
+        ended: bool,
+        *,
+        began: float = 0.0,
+        patient: bool = False,
+    ) -> None:
         self._graph = graph
         self._names = names
         self._ended = ended
         self._now = now
+        self._began = began
+        self._patient = patient
         self.states = sorted(states, key=lambda state: (self.node(state), state.instance.replica))
         self._by_node: dict[int, list[tuple[State, Standing]]] = {}
         self._unmet: dict[int, dict[Instance, tuple[State, Standing]]] = {}
@@ -89,8 +103,26 @@ class Case:
                 return Standing.DONE if self._ended_well(state, row) else Standing.FAILED
             case Phase.RUNNING if self._is_ready(state, row):
                 return Standing.READY
+            case _ if self._loops(row):
+                return Standing.FAILED
             case _:
                 return Standing.BEHIND
+
+    def _loops(self, row: Row) -> bool:
+        return not self._patient and in_crash_loop(row, self._began, self._now)
+
+    def looping(self) -> list[State]:
+        """Those in a crash loop, where that is a failure: their supervisor would go on trying."""
+        return [state for state in self.having(Standing.FAILED) if state.row is not None and state.row.live]
+
+    def look_again_at(self) -> float | None:
+        """The moment at which time alone can change where an instance stands: when a run becomes stable."""
+        left = [
+            seconds
+            for state in self.having(Standing.BEHIND)
+            if state.row is not None and (seconds := stable_in(state.row, self._now))
+        ]
+        return self._now + min(left) if left else None
 
     def _ended_well(self, state: State, row: Row) -> bool:
         """Exit code 0, unless it was to run for ever or should have been ready first."""
@@ -105,10 +137,13 @@ class Case:
         return self._ended or state.ready or not checked
 
     def _is_ready(self, state: State, row: Row) -> bool:
+        """Whether what says so has been seen; without a check, whether the current run is stable."""
         node = self.node(state)
         condition = self._graph.condition(node)
         if condition is Condition.READY and state.ready:
             return True
+        if condition is Condition.STARTED:
+            return stable_in(row, self._now) == 0.0
         return satisfies(row, condition, self._graph.processes[node], self._graph.job[node])
 
     def _unmet_of(self, node: int) -> dict[Instance, tuple[State, Standing]]:
@@ -130,7 +165,7 @@ class Case:
         if condition is Condition.COMPLETED:
             return state.row is not None and completed(state.row, self.job(state))
         if condition is Condition.STARTED and state.row is not None and state.row.live:
-            return True
+            return state.row.phase is not Phase.BACKING_OFF
         return standing in (Standing.READY, Standing.DONE)
 
     def _hopeless(self, state: State, standing: Standing) -> bool:
@@ -152,7 +187,7 @@ class Case:
         if row is None:
             return f"waits for {_shortened(waits)}" if waits else "has not been started"
         process = self._graph.processes[node]
-        words = [doing(row, self._now)]
+        words = [loop_words(row, row.failed_runs) if self._loops(row) else doing(row, self._now)]
         if row.phase is Phase.RUNNING and not self._is_ready(state, row):
             words.append(unready(process, self._graph.condition(node)))
         if row.live and state.check is not None and state.check != row.last_check:
@@ -199,7 +234,7 @@ class Case:
         """No verdict yet, with the roots of the waiting told from those that wait for others."""
         reports = [self.report(state) for state in waiting]
         causes = tuple(each for each in reports if not each.waits_for)
-        return Pending(causes, tuple(each for each in reports if each.waits_for))
+        return Pending(causes, tuple(each for each in reports if each.waits_for), self.look_again_at())
 
 
 def _shortened(names: tuple[str, ...]) -> str:

@@ -132,6 +132,8 @@ def satisfies(row: Row, condition: Condition, process: Process, job: bool) -> bo
     """
     if completed(row, job) or condition is Condition.COMPLETED:
         return completed(row, job) and row.digest == process.digest
-    if condition is Condition.STARTED or row.digest != process.digest:
+    if row.digest != process.digest:
         return row.live
+    if condition is Condition.STARTED:
+        return row.live and row.phase is not Phase.BACKING_OFF
     return process.ready_when is None and row.phase is Phase.RUNNING and row.has_health_check

@@ -93,6 +93,8 @@ class Row(Struct, frozen=True):
     """What the last failed health check saw."""
     one_shot: bool = False
     """Its restart policy is `never`."""
+    failed_runs: int = 0
+    """How many runs in a row have ended without being good: without one stable second, or never healthy."""
 
     @property
     def live(self) -> bool:

@@ -53,10 +53,17 @@ class Judge:
         self._names = Names(project)
         self._mode = mode
 
-    def verdict(self, states: Iterable[State], now: float, deadline: float | None = None) -> Verdict:
-        """The verdict on the wanted instances; times are seconds since 1970. Linear in what there is."""
-        ended = self._mode.goal is Goal.ENDED or self._mode.exit_code_from is not None
-        case = Case(self._graph, self._names, states, now, ended)
+    def verdict(
+        self, states: Iterable[State], now: float, deadline: float | None = None, *, began: float = 0.0
+    ) -> Verdict:
+        """The verdict on the wanted instances; times are seconds since 1970. Linear in what there is.
+
+        `began`: when the command did. What failed before that, and may have been mended since, is no crash loop.
+        """
+        mode = self._mode
+        ended = mode.goal is Goal.ENDED or mode.exit_code_from is not None
+        patient = mode.goal is Goal.ENDED and not mode.abort_on_exit and mode.exit_code_from is None
+        case = Case(self._graph, self._names, states, now, ended, began=began, patient=patient)
         found = _verdict(case, self._mode)
         if isinstance(found, Pending) and deadline is not None and now >= deadline:
             return TimedOut(found.causes, found.held_up, now - deadline)
@@ -113,6 +120,8 @@ def _verdict_of_one(case: Case, target: Target, abort: bool) -> Verdict:
     if bad is not None:
         return case.failed([bad[1]], bad[0])
     lost = case.having(Standing.FAILED)
+    if looping := case.looping():
+        return case.failed(looping)
     doomed = case.doomed()
     if lost and (abort or any(state in lost or state in doomed for state in mine)):
         return case.failed(lost)

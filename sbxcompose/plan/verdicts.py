@@ -108,9 +108,10 @@ class _Open(Struct, frozen=True):
 
 
 class Pending(_Open, frozen=True):
-    """No verdict yet."""
+    """No verdict yet. `look_again_at` is when time alone can bring one, in seconds since 1970."""
 
     kind: ClassVar[str] = "pending"
+    look_again_at: float | None = None
 
     def __str__(self) -> str:
         return self._rendered(f"waiting for {len(self.causes) + len(self.held_up)}:")

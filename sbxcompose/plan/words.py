@@ -75,6 +75,8 @@ def unready(process: Process, condition: Condition) -> str:
     """What a process that runs has not done yet, given what being ready comes down to for it."""
     if condition is Condition.COMPLETED:
         return "not completed yet"
+    if condition is Condition.STARTED:
+        return "not ready yet: it has to run for one second without an exit"
     match process.ready_when:
         case ReadyLine(pattern):
             return f"not ready yet: no line of its output matches `{pattern}`"

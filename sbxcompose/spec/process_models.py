@@ -123,7 +123,9 @@ class ReadyModel(Strict):
     """When a process is ready: either `log` or `exec`."""
 
     log: Pattern | None = Field(
-        None, description="A regular expression: ready once a line of output of the current run matches."
+        None,
+        description="A regular expression: ready once a line of output of the current run matches. Each line is "
+        "matched by itself (`^` and `$` are its ends), without colours and other control sequences.",
     )
     exec: Command | None = Field(None, description="A command, run inside the sandbox: ready once it exits with 0.")
 
@@ -158,7 +160,7 @@ class DependencyModel(Strict):
 
     condition: ConditionWord = Field(
         "ready",
-        description="`started`; `ready`: its `ready_when`, or else its health check, or else started; "
+        description="`started`; `ready`: its `ready_when`, or else its health check, or else running; "
         "`completed`: it ended with exit code 0.",
     )
     restart: Boolean = Field(False, description="Restart this process when the other one is restarted by us.")
@@ -266,7 +268,8 @@ class ProcessModel(WithEnvironment):
     )
     ready_when: ReadyModel | None = Field(
         None,
-        description="When it is ready, if that is not when its health check succeeds (or when it has started).",
+        description="When it is ready, if that is not when its health check succeeds (or, without a check, when it "
+        "runs).",
     )
     depends_on: Dependencies = Field(
         {},

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 
-from tests.cli.looking import FOREVER, Gate, pids, refused
+import pytest
+
+from tests.cli.looking import FOREVER, Gate, pids, refused, rows
 from tests.support.command import Sbx
 
 
@@ -40,7 +42,7 @@ processes:
   web: {{command: {FOREVER}, depends_on: [db]}}
   fine: {{command: {FOREVER}}}
 """)
-    up = sbx.run("up", "--wait", "--wait-timeout", "0.3", code=124)
+    up = sbx.run("up", "--wait", "--wait-timeout", "1.5", code=124)
     assert "timed out" in up.stderr
     assert "db is running, not ready yet: no line of its output matches `accepts connections`" in up.stderr
     assert "opening files" in up.stderr
@@ -84,6 +86,55 @@ processes:
     up = sbx.run("up", "--wait", code=1)
     assert "web" in up.stderr
     assert "cannot bind" in up.stderr
+
+
+@pytest.mark.parametrize("command", ["echo cannot bind; exit 1", "./run.sh"])
+@pytest.mark.parametrize("options", [("-d", "--wait"), ("--abort-on-exit",), ("--exit-code-from", "other")])
+def test_a_service_without_a_check_that_does_not_keep_running_is_a_failure(
+    sbx: Sbx, command: str, options: tuple[str, ...]
+) -> None:
+    """It runs for a moment each time, and a client that looks in these moments must not be content."""
+    sbx.write(f"processes: {{web: {{command: '{command}'}}, other: {{command: {FOREVER}}}}}\n")
+    up = sbx.run("up", *options, code=1)
+    words = "code 127" if command == "./run.sh" else "code 1"
+    assert f"web has failed 3 times in a row: it exited with {words}" in up.stderr
+    assert ("not found" if command == "./run.sh" else "cannot bind") in up.stdout + up.stderr
+
+
+def test_a_service_that_recovers_is_ready_once_a_run_has_lasted(sbx: Sbx) -> None:
+    sbx.write(f"processes: {{web: {{command: '[ -e was ] && {FOREVER}; touch was; exit 1'}}}}\n")
+    assert "1 ready" in sbx.run("up", "--wait").stderr
+    assert rows(sbx)["web"]["restarts"] == 1
+
+
+def test_readiness_by_a_line_begins_anew_with_each_run(sbx: Sbx) -> None:
+    """What the first run has said is not said by the second."""
+    gate = Gate(sbx)
+    sbx.write(f"""
+processes:
+  web:
+    command: "[ -e was ] || {{ touch was; echo ready; read _ < gate; exit 1; }}; {FOREVER}"
+    ready_when: {{log: ready}}
+  other: {{command: "{FOREVER}", ready_when: {{log: never printed}}}}
+""")
+    with sbx.start("up", "--wait", "--wait-timeout", "4") as up:
+        up.wait_for("other started")
+        gate.open()
+        assert "web is running, not ready yet" in up.wait().stderr
+
+
+def test_waiting_follows_a_process_into_its_next_run(sbx: Sbx) -> None:
+    gate = Gate(sbx)
+    sbx.write(f"""
+processes:
+  web:
+    command: "[ -e was ] && {{ echo ready; {FOREVER}; }}; read _ < gate; touch was; exit 1"
+    ready_when: {{log: ready}}
+""")
+    sbx.run("up", "-d")
+    with sbx.start("wait", "web") as wait:
+        gate.open()
+        assert wait.wait().code == 0
 
 
 def test_a_service_that_ends_with_0_before_it_was_ready_is_a_failure(sbx: Sbx) -> None:

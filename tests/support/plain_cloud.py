@@ -27,7 +27,16 @@ from tests.live.host.hosts import client_of
 from tests.support.plain_socket import pass_socket, wants_socket
 
 KEY = "a-key-for-tests-0123456789"
-_OURS = {"extensions", "project_directory", "workspace_directory", "run", "log", "stop_requested", "last_check"}
+_OURS = {
+    "extensions",
+    "project_directory",
+    "workspace_directory",
+    "run",
+    "log",
+    "stop_requested",
+    "last_check",
+    "failed_runs",
+}
 _OURS_IN_REQUESTS = {"log", "stop_signal", "stop_grace_ms", "project_directory"}
 
 

@@ -44,6 +44,16 @@ def test_a_policy_decides_how_often_it_runs(box: Box, policy: str, script: str, 
     assert row["managed"]["last_error"] == gave_up
 
 
+def test_failed_runs_are_counted_until_one_is_good(box: Box) -> None:
+    box.shell("echo run; exit 1", "web", restart={"max_restarts": 2, **QUICK})
+    assert box.wait("web", stopped)["managed"]["failed_runs"] == 3
+    assert box.ask("POST", "/processes/web/restart").status_code == 200
+    assert box.wait("web", stopped)["managed"]["failed_runs"] == 1, "one that is asked for begins anew"
+    lasting = {"max_restarts": 1, **QUICK}
+    box.shell("[ -e was ] && sleep 1.1; touch was; exit 1", "lasting", restart=lasting)
+    assert box.wait("lasting", stopped)["managed"]["failed_runs"] == 0
+
+
 def test_the_backoff_is_announced_and_doubles(box: Box) -> None:
     hour = 3_600_000
     box.shell("exit 5", "web", restart={"initial_backoff_ms": hour, "max_backoff_ms": 3 * hour})

@@ -44,6 +44,7 @@ def test_the_name_tells_process_replica_and_digest() -> None:
     [
         ({}, Phase.RUNNING),
         ({"managed": {"health_status": "starting"}}, Phase.STARTING),
+        ({"status": "exited", "managed": {"status": "starting", "health_status": "healthy"}}, Phase.STARTING),
         ({"managed": {"health_status": "healthy"}}, Phase.RUNNING),
         ({"managed": {"health_status": "unhealthy"}}, Phase.UNHEALTHY),
         ({"status": "exited", "exit_code": 1, "managed": {"status": "backing_off"}}, Phase.BACKING_OFF),

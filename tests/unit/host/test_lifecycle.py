@@ -55,6 +55,23 @@ def ending(why: str) -> Ending:
     return Ending(why, 15, 105_000)  # type: ignore[arg-type]
 
 
+def test_failed_runs_are_counted_until_one_is_good_or_asked_for() -> None:
+    def exited(before: Record, ended_at: int) -> int:
+        return transition(before, RunExited(2, LastExit(exit_code=1, ended_at=ended_at), None), NOW)[0].failed_runs
+
+    plain = replace(record(Running(), request=replace(REQUEST, health_check=None)), failed_runs=2)
+    plain = replace(plain, health=Health("disabled"))
+    assert exited(plain, STARTED_AT + 999) == 3
+    assert exited(plain, STARTED_AT + 1_000) == 0
+    checked = replace(record(Running()), failed_runs=2)
+    assert exited(checked, STARTED_AT + 60_000) == 3, "it was never healthy"
+    healthy = transition(checked, HealthChecked(Health("healthy")), NOW)[0]
+    assert (healthy.failed_runs, exited(healthy, STARTED_AT + 5)) == (0, 0)
+    again = replace(record(Starting(3), ENDED), failed_runs=2, health=Health("healthy"))
+    assert transition(again, StartFailed("no such file"), NOW)[0].failed_runs == 3
+    assert transition(plain, RestartRequested(), NOW)[0].failed_runs == 0
+
+
 STATES = {
     "first start": record(Starting(1), None),
     "starting": record(Starting(3), ENDED),

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sbxcompose.api.models import RestartConfig, RestartPolicyWord
+from sbxcompose.api.models import HealthStatus, RestartConfig, RestartPolicyWord
 from sbxcompose.host.restart import (
     Ending,
     RestartAfter,
@@ -15,10 +15,27 @@ from sbxcompose.host.restart import (
     after_exit,
     backoff_ms,
     remaining_ms,
+    was_good,
 )
 
 CRASH = Ending(failed=True, ran_ms=5)
 SUCCESS = Ending(failed=False, ran_ms=5)
+
+
+@pytest.mark.parametrize(
+    "ran_ms, health, good",
+    [
+        (999, "disabled", False),
+        (1_000, "disabled", True),
+        (3, "healthy", True),
+        (60_000, "starting", False),
+        (60_000, "unhealthy", False),
+    ],
+)
+def test_a_good_run_was_healthy_or_without_a_check_lasted_a_second(
+    ran_ms: int, health: HealthStatus, good: bool
+) -> None:
+    assert was_good(Ending(True, ran_ms), health) is good
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,136 @@
+"""Readiness by a line of output: of a run that is about to start, of one that is under way, and of one as it stands."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from sbxcompose.api.follow import Lost, Output
+from sbxcompose.engine.link import Link
+from sbxcompose.engine.requests import log_name
+from sbxcompose.engine.watching import watch_of
+from sbxcompose.logs.match import LineMatcher
+from sbxcompose.plan.observed import Instance
+
+STANDS_STILL = 0.2
+"""Seconds after which an unfinished line is taken as it stands, where what follows could change the answer."""
+
+
+class RunMatcher:
+    """Looks at the output of one run, both streams."""
+
+    def __init__(self, pattern: str, matched: Callable[[], None] = lambda: None) -> None:
+        self._pattern = pattern
+        self._matched = matched
+        self._streams: dict[int, LineMatcher] = {}
+        self._timer: asyncio.TimerHandle | None = None
+        self.seen = asyncio.Event()
+
+    def feed(self, stream: int, data: bytes) -> None:
+        """Take output; once a line has matched, perhaps some time later, `seen` is set and `matched` called."""
+        if self.seen.is_set():
+            return
+        matcher = self._streams.get(stream)
+        if matcher is None:
+            matcher = self._streams[stream] = LineMatcher(self._pattern)
+        self.cancel()
+        if matcher.feed(data):
+            self.match()
+        elif any(each.undecided for each in self._streams.values()):
+            self._timer = asyncio.get_running_loop().call_later(STANDS_STILL, self.settle)
+
+    def settle(self) -> None:
+        """Take unfinished lines as they stand."""
+        if any(matcher.settled() for matcher in self._streams.values()):
+            self.match()
+
+    def match(self) -> None:
+        """Take it that a line has matched."""
+        self.seen.set()
+        self._matched()
+
+    def cancel(self) -> None:
+        """Forget about unfinished lines for now."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+
+class LineWatch:
+    """Looks in the output of an instance's runs, from the moment it is made until one has matched."""
+
+    def __init__(self, link: Link, instance: Instance, pattern: str) -> None:
+        self._link = link
+        self._instance = instance
+        self._pattern = pattern
+        self._runs: dict[int, RunMatcher] = {}
+        self._matched = asyncio.Event()
+        link.listen(self._look)
+
+    def close(self) -> None:
+        """Stop looking."""
+        for matcher in self._runs.values():
+            matcher.cancel()
+        if not self._matched.is_set():
+            self._link.unlisten(self._look)
+
+    async def saw(self, run: int) -> bool:
+        """Wait until a run has matched; False if that is not the one asked for."""
+        await self._matched.wait()
+        return run in self._runs
+
+    def _look(self, instance: Instance, stream: int, run: int, time_ms: int, data: bytes) -> None:
+        if instance != self._instance:
+            return
+        matcher = self._runs.get(run)
+        if matcher is None:
+            matcher = self._runs[run] = RunMatcher(self._pattern, lambda: self._match(run))
+        matcher.feed(stream, data)
+
+    def _match(self, run: int) -> None:
+        self.close()
+        self._runs = {run: self._runs[run]}
+        self._matched.set()
+
+
+async def line_in_log(link: Link, instance: Instance, run: int, pattern: str) -> None:
+    """Wait until a line of a run, kept or still to come, matches. A run whose beginning is lost counts as ready."""
+    matcher = RunMatcher(pattern)
+    reading = asyncio.ensure_future(_read(link, instance, run, matcher, follow=True))
+    seen = asyncio.ensure_future(matcher.seen.wait())
+    try:
+        await asyncio.wait({reading, seen}, return_when=asyncio.FIRST_COMPLETED)
+        if not seen.done():
+            await reading  # raises what ended it
+            await seen
+    finally:
+        matcher.cancel()
+        for task in (reading, seen):
+            task.cancel()
+        await asyncio.gather(reading, seen, return_exceptions=True)
+
+
+async def line_so_far(link: Link, instance: Instance, run: int, pattern: str) -> bool:
+    """Whether a line of what is kept of a run matches; also if its beginning is lost."""
+    matcher = RunMatcher(pattern)
+    await _read(link, instance, run, matcher, follow=False)
+    matcher.cancel()
+    matcher.settle()
+    return matcher.seen.is_set()
+
+
+async def _read(link: Link, instance: Instance, run: int, matcher: RunMatcher, *, follow: bool) -> None:
+    """Give a run's output to the matcher, until a line has matched or there is no more."""
+    watch = watch_of(link.client, states=False, logs=[{"log": log_name(instance), "run": run}], follow=follow)
+    events = watch.events()
+    try:
+        async for event in events:
+            match event:
+                case Lost():
+                    matcher.match()
+                case Output(_, stream, _, _, data):
+                    matcher.feed(stream, data)
+            if matcher.seen.is_set():
+                return
+    finally:
+        await events.aclose()

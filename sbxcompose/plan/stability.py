@@ -1,0 +1,76 @@
+"""Whether a process without a check counts as ready, and when it is in a crash loop: from its row and the clock.
+
+Every moment is the sandbox's own (when the run started, when the one before it ended), so that the answer
+does not depend on when somebody looked.
+"""
+
+from __future__ import annotations
+
+from sbxcompose.plan.observed import Phase, Row
+from sbxcompose.plan.words import ended, times
+
+STABLE_AFTER = 1.0
+"""Seconds that a run must last to be stable (supervisord's `startsecs`)."""
+CRASH_LOOP = 3
+"""So many failed runs without a good one between them are a crash loop."""
+
+
+def stable_in(row: Row, now: float) -> float | None:
+    """Return the seconds until the current run is stable, 0 once it is; None if there is no run."""
+    if row.phase is not Phase.RUNNING:
+        return None
+    if row.started_at is None:
+        return 0.0
+    return max(row.started_at + STABLE_AFTER - now, 0.0)
+
+
+def failed_since(row: Row, began: float) -> bool:
+    """Whether a run of a live row has ended at or after `began`."""
+    return row.exit is not None and (row.exit.at is None or row.exit.at >= began)
+
+
+def counts_in(row: Row, began: float, now: float) -> float | None:
+    """Return the seconds until a dependent may rely on a process without a check; None if it does not run.
+
+    One that has not failed since `began` counts as soon as it runs, one that has must be stable.
+    """
+    left = stable_in(row, now)
+    return left if left is None or failed_since(row, began) else 0.0
+
+
+def in_crash_loop(row: Row, began: float, now: float) -> bool:
+    """Whether it fails again and again, and has done so since `began`, so that a fixed program gets a try."""
+    if not row.live or row.failed_runs < CRASH_LOOP or not failed_since(row, began):
+        return False
+    return row.has_health_check or stable_in(row, now) != 0.0
+
+
+def failed_runs_after(before: Row | None, row: Row) -> int:
+    """Estimate `row.failed_runs` from the row as it was, for a supervisor that does not count them."""
+    if before is None or before.name != row.name:
+        return 0
+    if row.has_health_check and row.phase is Phase.RUNNING:
+        return 0
+    new = _ended_runs(row) - _ended_runs(before)
+    if new <= 0:
+        return before.failed_runs
+    return 0 if _last_was_good(before, row) else before.failed_runs + new
+
+
+def _ended_runs(row: Row) -> int:
+    return row.restarts + (row.phase is Phase.BACKING_OFF)
+
+
+def _last_was_good(before: Row, row: Row) -> bool:
+    """Whether the run that ended last was a good one, as far as one can know."""
+    if row.has_health_check:
+        return before.phase is Phase.RUNNING
+    started = row.started_at if row.phase is Phase.BACKING_OFF else before.started_at
+    if started is None or row.exit is None or row.exit.at is None:
+        return False
+    return row.exit.at - started >= STABLE_AFTER
+
+
+def loop_words(row: Row, failed_runs: int) -> str:
+    """Describe a crash loop, in words that follow the name of its process."""
+    return f"has failed {times(failed_runs, 'time')} in a row: it {ended(row)}"

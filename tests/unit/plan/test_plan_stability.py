@@ -1,0 +1,130 @@
+"""When a process without a check counts as ready, and what is a crash loop: from rows and moments alone."""
+
+from __future__ import annotations
+
+import pytest
+from msgspec.structs import replace
+
+from sbxcompose.plan.observed import Exit, Phase, Row
+from sbxcompose.plan.stability import counts_in, failed_runs_after, in_crash_loop, stable_in
+from sbxcompose.plan.verdict import Failed, Goal, Judge, Mode, Pending, State, Success, Verdict
+from sbxcompose.spec.project import Project
+from tests.unit.plan.plan_worlds import process, project, row
+
+BEGAN = 1000.0
+WEB = project(process("web"))
+
+
+def running(age: float, *, now: float, failed: int = 0, exit_at: float | None = None) -> Row:
+    """`web`, whose current run is `age` seconds old, after so many failed ones."""
+    end = Exit(1, at=exit_at) if exit_at is not None else None
+    return replace(row("web", exit=end), started_at=now - age, failed_runs=failed, restarts=failed, run=failed + 1)
+
+
+def backing_off(failed: int, exit_at: float) -> Row:
+    found = row("web", Phase.BACKING_OFF, exit=Exit(1, at=exit_at))
+    return replace(found, failed_runs=failed, restarts=failed - 1, run=failed, started_at=exit_at - 0.01)
+
+
+def judge(shop: Project, found: Row, now: float, mode: Mode | None = None) -> Verdict:
+    state = State(found.instance, found)
+    return Judge(shop, mode or Mode()).verdict([state], now, began=BEGAN)
+
+
+@pytest.mark.parametrize(
+    "age, left",
+    [(0.0, 1.0), (0.75, 0.25), (1.0, 0.0), (3600.0, 0.0)],
+)
+def test_a_run_is_stable_after_one_second(age: float, left: float) -> None:
+    assert stable_in(running(age, now=2000.0), 2000.0) == left
+
+
+def test_what_does_not_run_is_not_stable() -> None:
+    assert stable_in(backing_off(1, BEGAN + 1), BEGAN + 9) is None
+
+
+def test_a_dependent_relies_at_once_on_what_has_not_failed_since_the_command_began() -> None:
+    now = BEGAN + 0.1
+    assert counts_in(running(0.05, now=now), BEGAN, now) == 0.0
+    assert counts_in(running(0.05, now=now, failed=1, exit_at=BEGAN - 5), BEGAN, now) == 0.0
+    assert counts_in(running(0.25, now=now, failed=1, exit_at=BEGAN + 0.01), BEGAN, now) == 0.75
+    assert counts_in(running(1.5, now=now, failed=1, exit_at=BEGAN + 0.01), BEGAN, now) == 0.0
+    assert counts_in(backing_off(1, BEGAN), BEGAN, now) is None
+
+
+def test_wait_counts_a_process_without_a_check_only_when_it_is_stable() -> None:
+    now = BEGAN + 0.5
+    early = judge(WEB, running(0.25, now=now), now)
+    assert isinstance(early, Pending)
+    assert early.look_again_at == now + 0.75
+    assert "it has to run for one second" in str(early)
+    assert judge(WEB, running(1.0, now=now), now) == Success(1, 0)
+
+
+def test_the_verdict_does_not_depend_on_when_one_looks() -> None:
+    """A process that exits at once is seen between two runs, just started, and late; it is never ready."""
+    for delay in (0.0, 0.001, 0.3, 0.9):
+        now = BEGAN + 0.6 + delay
+        found = running(delay, now=now, failed=1, exit_at=BEGAN + 0.1)
+        assert isinstance(judge(WEB, found, now), Pending)
+        assert isinstance(judge(WEB, backing_off(1, BEGAN + 0.1), now), Pending)
+
+
+@pytest.mark.parametrize("mode", [Mode(), Mode(Goal.ENDED, abort_on_exit=True)])
+def test_the_third_failed_run_in_a_row_is_a_failure(mode: Mode) -> None:
+    assert isinstance(judge(WEB, backing_off(2, BEGAN + 1), BEGAN + 1.1, mode), Pending)
+    found = judge(WEB, backing_off(3, BEGAN + 2), BEGAN + 2.1, mode)
+    assert isinstance(found, Failed)
+    assert str(found) == "failed:\n  web has failed 3 times in a row: it exited with code 1"
+    late = running(0.4, now=BEGAN + 4, failed=3, exit_at=BEGAN + 2)
+    assert isinstance(judge(WEB, late, BEGAN + 4, mode), Failed), "also if the fourth run is seen first"
+
+
+def test_a_crash_loop_beside_the_process_whose_exit_code_is_wanted_ends_it_too() -> None:
+    from sbxcompose.plan.names import Target
+
+    shop = project(process("web"), process("tests"))
+    states = [State(found.instance, found) for found in (backing_off(3, BEGAN + 2), row("tests"))]
+    mode = Mode(exit_code_from=Target("main", "tests"))
+    found = Judge(shop, mode).verdict(states, BEGAN + 3, began=BEGAN)
+    assert isinstance(found, Failed)
+    assert [report.label for report in found.causes] == ["web"]
+
+
+def test_an_attached_up_lets_a_crash_loop_go_on() -> None:
+    assert isinstance(judge(WEB, backing_off(9, BEGAN + 2), BEGAN + 3, Mode(Goal.ENDED)), Pending)
+
+
+def test_a_loop_from_before_the_command_gets_one_more_run() -> None:
+    now = BEGAN + 1
+    assert not in_crash_loop(backing_off(7, BEGAN - 3), BEGAN, now)
+    assert not in_crash_loop(running(0.5, now=now, failed=7, exit_at=BEGAN - 3), BEGAN, now)
+    assert in_crash_loop(backing_off(8, BEGAN + 0.5), BEGAN, now)
+
+
+def test_a_stable_run_ends_a_loop() -> None:
+    assert judge(WEB, running(1.2, now=BEGAN + 9, failed=3, exit_at=BEGAN + 7), BEGAN + 9) == Success(1, 0)
+
+
+def test_failed_runs_are_estimated_from_rows_where_nobody_counts_them() -> None:
+    first = replace(row("web"), started_at=1.0)
+    crashed = replace(first, phase=Phase.BACKING_OFF, exit=Exit(1, at=1.1))
+    again = replace(crashed, phase=Phase.RUNNING, restarts=1, run=2, started_at=1.6)
+    assert failed_runs_after(None, first) == 0
+    assert failed_runs_after(first, crashed) == 1
+    known = replace(crashed, failed_runs=1)
+    assert failed_runs_after(known, again) == 1
+    known = replace(again, failed_runs=1)
+    assert failed_runs_after(known, replace(again, phase=Phase.BACKING_OFF, exit=Exit(1, at=1.7))) == 2
+    assert failed_runs_after(known, replace(again, restarts=3, run=4, exit=Exit(1, at=1.9))) == 3, "runs were missed"
+    assert failed_runs_after(known, replace(again, phase=Phase.BACKING_OFF, exit=Exit(1, at=2.7))) == 0, "a good run"
+    assert failed_runs_after(known, replace(again, name="web.other")) == 0
+
+
+def test_a_healthy_run_is_a_good_one_however_long_it_was() -> None:
+    healthy = replace(row("web", check=True), failed_runs=0)
+    crashed = replace(healthy, phase=Phase.BACKING_OFF, exit=Exit(1, at=1.1), started_at=1.0)
+    assert failed_runs_after(healthy, crashed) == 0
+    starting = replace(healthy, phase=Phase.STARTING, failed_runs=1)
+    assert failed_runs_after(starting, replace(starting, phase=Phase.BACKING_OFF)) == 2
+    assert failed_runs_after(starting, healthy) == 0
