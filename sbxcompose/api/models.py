@@ -98,6 +98,8 @@ class StartRequest(Message, frozen=True, kw_only=True):
     """Ours: what asks it to end."""
     stop_grace_ms: int = 10_000
     """Ours: how long it may take before it is killed."""
+    end_unwatched: bool = False
+    """Ours: end it when nothing watches its output for a few seconds: its caller is gone."""
 
     @property
     def managed(self) -> bool:

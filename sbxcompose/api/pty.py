@@ -35,6 +35,8 @@ class PtyRequest(Message, frozen=True, kw_only=True):
     cols: int = 80
     user: str | dict[str, str | int] | None = None
     """Ours: as whom it runs, as in a process's start request."""
+    end_unwatched: bool = False
+    """Ours: end it when no socket is connected for a few seconds, instead of minutes."""
 
 
 class PtySize(Message, frozen=True, kw_only=True):

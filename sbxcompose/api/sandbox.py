@@ -259,7 +259,7 @@ async def _hand_out(stream: Reply, operations: Sequence[_Operation]) -> None:
 
 def _start_body(request: StartRequest) -> dict[str, Any]:
     body = request.write()
-    return {key: value for key, value in body.items() if value is not None and value != []}
+    return {key: value for key, value in body.items() if value is not None and value is not False and value != []}
 
 
 def _of(process: str) -> str:

@@ -181,4 +181,5 @@ def _adapted(request: StartRequest, how: Foreground) -> StartRequest:
         working_dir=(how.workdir and os.path.join(request.working_dir or "/", how.workdir)) or request.working_dir,
         user=how.user or request.user,
         stdin_mode="closed" if how.detach or not how.interactive else "pipe",
+        end_unwatched=not how.detach,
     )

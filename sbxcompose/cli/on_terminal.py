@@ -120,4 +120,5 @@ def _terminal_request(request: StartRequest) -> PtyRequest:
         user=request.user,
         rows=rows,
         cols=cols,
+        end_unwatched=True,
     )

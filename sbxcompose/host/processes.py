@@ -34,6 +34,7 @@ from sbxcompose.host.source import Changes
 from sbxcompose.host.state import Record, Running, Starting
 from sbxcompose.host.supervisor import SupervisedProcess
 from sbxcompose.host.terminals import Terminals
+from sbxcompose.host.unwatched import Unwatched
 
 Told = Callable[[int, "SupervisedProcess | Problem"], None]
 
@@ -64,6 +65,7 @@ class Processes:
         self._units: dict[str, SupervisedProcess] = {}
         self._former: dict[int, SupervisedProcess] = {}
         self._ended = Ended(self._drop)
+        self._unwatched = Unwatched(lambda: self.paused)
         self._last_handle = 0
         self._news = News()
         self._closed = False
@@ -263,6 +265,7 @@ class Processes:
             self._units[unit] = process
         self._news.tell()
         self.changes.row_changed(*before, process.handle)
+        self._unwatched.check(process)
         if not process.live:
             self._ended.add(process)
             self._ended.prune(process)
@@ -274,10 +277,12 @@ class Processes:
     def hold(self, process: SupervisedProcess) -> None:
         """See `home.ProcessOwner`."""
         self._ended.hold(process)
+        self._unwatched.hold(process)
 
     def let_go(self, process: SupervisedProcess) -> None:
         """See `home.ProcessOwner`."""
         self._ended.let_go(process)
+        self._unwatched.let_go(process)
 
     def _drop(self, process: SupervisedProcess) -> None:
         """Take an ended row out of the list, and its output with it if nobody else's is in its log."""
@@ -361,6 +366,7 @@ class Processes:
         if process is None or process.unit != adopted.unit:
             return self.terminals.adopt(adopted)
         process.adopt(adopted)
+        self._unwatched.check(process)
         return True
 
     def resume(self, known: set[str]) -> list[str]:

@@ -40,6 +40,7 @@ class Record(Struct):
     ended_at: int | None = None
     exit_code: int | None = None
     oom_killed: bool | None = None
+    end_unwatched: bool = False
 
 
 class Viewer:

@@ -19,7 +19,16 @@ from sbxcompose.host import chores, starts
 from sbxcompose.host.home import News, now_ms
 from sbxcompose.host.keeper.client import Adopted, Exited, KeeperClient, KeeperLost, Spawn, SpawnFailed
 from sbxcompose.host.problems import Problem, from_os
-from sbxcompose.host.pty_rules import GRACE, MAX_SESSIONS, REMEMBERED, UNKNOWN_EXIT, UNWATCHED, clamp, exit_code
+from sbxcompose.host.pty_rules import (
+    ABANDONED,
+    GRACE,
+    MAX_SESSIONS,
+    REMEMBERED,
+    UNKNOWN_EXIT,
+    UNWATCHED,
+    clamp,
+    exit_code,
+)
 from sbxcompose.host.records import read_json, write_json
 from sbxcompose.host.tape import Tape
 from sbxcompose.host.terminal import Record, Terminal
@@ -126,6 +135,7 @@ class Terminals:
         number, token = os.urandom(12).hex(), os.urandom(32).hex()
         rows, cols = clamp(request.rows, request.cols)
         record = Record(number, token, request.command, rows, cols, now_ms(), request.args)
+        record.end_unwatched = request.end_unwatched
         try:
             self._place(number).mkdir(mode=0o700, parents=True)
             write_json(self._place(number) / "session.json", asdict(record))
@@ -177,7 +187,8 @@ class Terminals:
         if not terminal.alive:
             terminal.timer = loop.call_later(_left(terminal.record.ended_at), self._forget, terminal)
         elif not terminal.viewers and not self._paused:
-            terminal.timer = loop.call_later(UNWATCHED, self._unwatched, terminal)
+            patience = ABANDONED if terminal.record.end_unwatched else UNWATCHED
+            terminal.timer = loop.call_later(patience, self._unwatched, terminal)
 
     def _unwatched(self, terminal: Terminal) -> None:
         chores.do(self._hang_up(terminal, GRACE))

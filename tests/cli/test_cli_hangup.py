@@ -159,6 +159,7 @@ def test_a_full_disk_under_up_stops_everything(sbx: Sbx) -> None:
 # exec and run
 
 WRITES_FOR_EVER = ["sh", "-c", "echo $$ > pid; exec yes"]
+SILENT = ["sh", "-c", "echo $$ > pid; echo ready; exec sleep 1000"]
 
 
 def _pid(sbx: Sbx) -> int:
@@ -200,6 +201,23 @@ def test_exec_without_standard_output_writes_into_nothing_else(sbx: Sbx) -> None
         ["sh", "-c", script], cwd=sbx.project, env=sbx.env, capture_output=True, text=True, check=False
     )
     assert (done.returncode, done.stderr) == (3, "")
+
+
+def test_the_command_ends_when_we_are_killed(sbx: Sbx) -> None:
+    web(sbx)
+    with sbx.start("exec", "-T", "web", *SILENT) as running:
+        running.wait_for("ready")
+        running.signal(signal.SIGKILL)
+    assert wait_gone([_pid(sbx)], LIMIT)
+    assert alive(pids(sbx)["web"])
+
+
+def test_the_command_on_a_terminal_ends_when_we_are_killed(sbx: Sbx) -> None:
+    web(sbx)
+    with sbx.start("exec", "web", *SILENT, terminal=True) as running:
+        running.wait_for("ready")
+        running.signal(signal.SIGKILL)
+        assert wait_gone([_pid(sbx)], LIMIT)
 
 
 def test_a_detached_command_stays(sbx: Sbx) -> None:

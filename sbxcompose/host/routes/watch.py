@@ -79,6 +79,8 @@ class Watcher:
         self._request = request
         self._feeds: dict[LogStore, Feed] = {}
         self._numbers: dict[int, Feed] = {}
+        self._held: list[Row] = []
+        """The rows whose logs were asked for by name: they are kept, and what lives for its reader lives."""
         self._announced: list[bytes] = []
         self._wake: Wake[int | LogStore | None] = Wake()
         self._acks = frames.FrameDecoder(refs=False)
@@ -131,6 +133,10 @@ class Watcher:
     def _begin(self) -> None:
         """Attach to everything that is there. No `await`: nothing can happen in between."""
         self._source.changes.subscribe(self)
+        if isinstance(self._request.logs, Mapping):
+            self._held = [row for row in self._source.rows() if row.log_name in self._request.logs]
+            for row in self._held:
+                row.hold()
         for name, log in self._source.logs().items():
             if self._is_wanted(name):
                 self._attach(name, log, self._place(name))
@@ -140,6 +146,8 @@ class Watcher:
 
     def _end(self) -> None:
         self._source.changes.unsubscribe(self)
+        for row in self._held:
+            row.let_go()
         for feed in list(self._feeds.values()):
             self._detach(feed)
 

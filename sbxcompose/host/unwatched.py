@@ -1,0 +1,54 @@
+"""Processes that live for whoever watches their output: ended once nothing has watched them for a while.
+
+A client that is killed cannot end what it has started; the host sees that its connection is gone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections import Counter
+from collections.abc import Callable
+
+from sbxcompose.host import chores
+from sbxcompose.host.supervisor import SupervisedProcess
+
+PATIENCE = 3.0
+"""Seconds without a watch: enough for the first one to come, and to come back after a restart of the server."""
+GRACE_MS = 2000
+"""Milliseconds from SIGHUP to SIGKILL."""
+
+
+class Unwatched:
+    """Counts who watches. `paused` says whether the sandbox is suspended, where no time passes."""
+
+    def __init__(self, paused: Callable[[], bool]) -> None:
+        self._paused = paused
+        self._watching: Counter[int] = Counter()
+        self._timers: dict[int, asyncio.TimerHandle] = {}
+
+    def hold(self, process: SupervisedProcess) -> None:
+        """Count one more that watches it."""
+        self._watching[process.record.id] += 1
+        self.check(process)
+
+    def let_go(self, process: SupervisedProcess) -> None:
+        """Count one less."""
+        self._watching -= Counter([process.record.id])
+        self.check(process)
+
+    def check(self, process: SupervisedProcess) -> None:
+        """Begin to wait, or stop waiting, according to how the process is now."""
+        number = process.record.id
+        waits = process.request.end_unwatched and process.alive and number not in self._watching
+        if waits and number not in self._timers:
+            self._timers[number] = asyncio.get_running_loop().call_later(PATIENCE, self._end, process)
+        elif not waits and number in self._timers:
+            self._timers.pop(number).cancel()
+
+    def _end(self, process: SupervisedProcess) -> None:
+        del self._timers[process.record.id]
+        if self._paused():
+            self.check(process)
+        else:
+            chores.do(process.stop(signal.SIGHUP, GRACE_MS))
