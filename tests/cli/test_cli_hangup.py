@@ -12,6 +12,7 @@ import time
 
 import pytest
 
+from tests.cli.conftest import CloudSbx
 from tests.cli.looking import FOREVER, Gate, alive, pids, web
 from tests.support.command import COMMAND, LIMIT, Sbx
 from tests.support.home import wait_gone
@@ -225,3 +226,17 @@ def test_a_detached_command_stays(sbx: Sbx) -> None:
     pid = int(sbx.run("exec", "-d", "web", "sleep", "1000").stdout)
     assert alive(pid)
     os.kill(pid, signal.SIGKILL)
+
+
+def test_in_the_cloud_a_command_whose_output_nobody_reads_is_ended_by_the_contract(cloud: CloudSbx) -> None:
+    cloud.write(f"processes: {{web: {{command: {FOREVER}}}}}\n")
+    cloud.run("up", "-d")
+    arguments = [str(COMMAND), "exec", "web", *WRITES_FOR_EVER]
+    with subprocess.Popen(
+        arguments, cwd=cloud.project, env=cloud.env, stdout=subprocess.PIPE, stdin=subprocess.DEVNULL
+    ) as done:
+        assert done.stdout
+        assert done.stdout.readline() == b"y\n"
+        done.stdout.close()
+        assert done.wait(LIMIT) == 141
+    assert wait_gone([_pid(cloud)], LIMIT)

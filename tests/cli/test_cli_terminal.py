@@ -174,7 +174,7 @@ def test_the_end_of_the_host_is_said_on_a_terminal_that_is_whole(sbx_alone: Sbx)
     result = running.wait()
     assert result.code == 1
     assert "up\r\n" in result.stdout
-    assert "ended by somebody else" in result.stdout
+    assert "ended by another client" in result.stdout
     assert cooked(running)
 
 
