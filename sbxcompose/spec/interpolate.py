@@ -3,9 +3,9 @@ were.
 
 The forms are those of Docker Compose: `$VAR`, `${VAR}`, `${VAR:-default}`, `${VAR-default}`,
 `${VAR:?message}`, `${VAR?message}`, `${VAR:+alternative}`, `${VAR+alternative}`; with the colon an empty
-variable counts as unset. What follows the operator may hold substitutions of its own, and ends at the first
-`}` that closes none of them. `$$` is a dollar sign, and a `$` that no name or brace follows (`$1`, `$?`,
-`$(`) stays as it is.
+variable counts as unset. What follows the operator may hold substitutions of its own and pairs of braces
+(`${X:-{"a": 1}}`), and ends at the first `}` that closes none of them. `$$` is a dollar sign, and a `$` that
+no name or brace follows (`$1`, `$?`, `$(`) stays as it is.
 """
 
 from __future__ import annotations
@@ -18,20 +18,24 @@ Lookup = Callable[[str], str | None]
 
 _DOLLAR = re.compile(r"\$(?:(?P<name>[A-Za-z_][A-Za-z0-9_]*)|(?P<open>\{)|(?P<escaped>\$))")
 _BRACED = re.compile(r"(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?:(?P<op>:?[-?+])|(?=\}))")
-_BRACES = re.compile(r"\$\$|\$\{|\}")
+_BRACES = re.compile(r"[{}]")
 _DEEPEST = 50
-"""Substitutions within substitutions; more is a mistake, or an attack."""
+"""Braces within braces; more is a mistake, or an attack."""
 
 
 class Problem:
-    """One expression that has no value. `expression` is the text as written, to be found in the file."""
+    """One expression that has no value. `expression` is the text as written, to be found in the file.
 
-    __slots__ = ("expression", "hint", "message")
+    `unset`: the name of the variable, if all that is wrong is that it has no value.
+    """
 
-    def __init__(self, expression: str, message: str, hint: str) -> None:
+    __slots__ = ("expression", "hint", "message", "unset")
+
+    def __init__(self, expression: str, message: str, hint: str, unset: str | None = None) -> None:
         self.expression = expression
         self.message = message
         self.hint = hint
+        self.unset = unset
 
 
 def interpolate(text: str, lookup: Lookup) -> tuple[str, list[Problem]]:
@@ -71,7 +75,7 @@ class _Reader:
         if value is None:
             optional = f"write `${{{name}:-}}` if it may be missing"
             hint = f"set it, {optional}, or `${expression}` to leave it to the shell"
-            self._problem(expression, f"the variable `{name}` is not set", hint)
+            self.problems.append(Problem(expression, f"the variable `{name}` is not set", hint, name))
             return ""
         return value
 
@@ -81,8 +85,12 @@ class _Reader:
         found = _BRACED.match(text, start)
         if end is None or found is None:
             whole = text[start - 2 : len(text) if end is None else end + 1]
-            problem = "is not a substitution" if end is not None else "has no closing `}`, or is nested too deeply"
-            self._problem(whole, f"`{_short(whole)}` {problem}", "a dollar sign for the shell is written `$$`")
+            hint = "a dollar sign for the shell is written `$$`"
+            problem = "is not a substitution"
+            if end is None:
+                problem = "has no closing `}`, or is nested too deeply"
+                hint = f"every `{{` in a default needs its `}}`; {hint}"
+            self._problem(whole, f"`{_short(whole)}` {problem}", hint)
             return "", len(text) if end is None else end + 1
         name, op = found["name"], found["op"]
         expression = text[start - 2 : end + 1]
@@ -112,9 +120,7 @@ def _closing(text: str, start: int) -> int | None:
     """Where the `}` is that closes the `${` before `start`; also None if it is too deep to be looked for."""
     depth = 1
     for found in _BRACES.finditer(text, start):
-        if found[0] == "$$":
-            continue
-        depth += 1 if found[0] == "${" else -1
+        depth += 1 if found[0] == "{" else -1
         if depth == 0:
             return found.start()
         if depth > _DEEPEST:
