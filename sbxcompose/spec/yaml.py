@@ -43,7 +43,7 @@ def read_yaml(document: Document, mistakes: list[Mistake]) -> Node | None:
             assert event is not None, "check_event has seen it"
             composer.take(event)
     except yaml.MarkedYAMLError as error:
-        raise Malformed(_marked(document, error)) from None
+        raise Malformed(_unclosed(document, error, composer.quoted) or _marked(document, error)) from None
     except (yaml.reader.ReaderError, UnicodeError):
         raise Malformed(_unreadable(document)) from None
     except (yaml.YAMLError, ValueError, RecursionError) as error:
@@ -71,9 +71,14 @@ class _Composer:
         self._anchors: dict[str, Node] = {}
         self._open: list[_Open] = []
         self._documents = 0
+        self.quoted: tuple[int, int, int] | None = None
+        """The latest text in quotes over several lines: line and column of its begin, line of its end, from 0."""
 
     def take(self, event: yaml.Event) -> None:
         if isinstance(event, yaml.ScalarEvent):
+            start, end = event.start_mark, event.end_mark
+            if event.style in _QUOTES and start is not None and end is not None and start.line < end.line:
+                self.quoted = start.line, start.column, end.line
             self._add(self._scalar(event), event.anchor)
         elif isinstance(event, yaml.CollectionStartEvent):
             self._begin(event)
@@ -94,8 +99,8 @@ class _Composer:
             try:
                 return Scalar(self._document, line, column, text, resolve_tagged(event.tag, text))
             except ValueError as error:
-                self._mistakes.append(self._at(event, str(error), "remove the tag"))
-                return Scalar(self._document, line, column, text, text)
+                self._mistakes.append(self._at(event, str(error), _tag_hint(event.tag)))
+                return Scalar(self._document, line, column, text, None if event.tag == "!reset" else text)
         if event.implicit[0]:
             return Scalar(self._document, line, column, text, resolve(text), plain=True)
         return Scalar(self._document, line, column, text, text)
@@ -104,7 +109,8 @@ class _Composer:
         if len(self._open) >= DEEPEST:
             raise Malformed(self._at(event, f"nested more than {DEEPEST} levels deep"))
         if event.tag not in _COLLECTIONS:
-            self._mistakes.append(self._at(event, f"the tag `{event.tag}` means nothing here", "remove the tag"))
+            message = f"the tag `{event.tag}` means nothing here"
+            self._mistakes.append(self._at(event, message, _tag_hint(event.tag)))
         place = (self._document, *_place(event))
         node = Mapping(*place) if isinstance(event, yaml.MappingStartEvent) else Sequence(*place, [])
         self._open.append(_Open(node, event.anchor))
@@ -146,6 +152,8 @@ class _Composer:
         if not isinstance(key, Scalar):
             self._mistakes.append(key.mistake("a key must be a single word, not a list or a mapping"))
         elif key.plain and key.text == "<<":
+            if parent.merges:
+                self._mistakes.append(key.mistake("the key `<<` is given twice", "write `<<: [*first, *second]`"))
             parent.merges.append(node)
         elif key.text in mapping.entries:
             first = mapping.entries[key.text][0].line
@@ -167,17 +175,54 @@ class _Composer:
         return self._document.mistake(message, *_place(event), hint)
 
 
+_TAG_HINTS = {
+    "!reset": "to take back what a lower file says, write the key with nothing after it (`ports:`)",
+    "!override": "remove the tag: a list replaces that of the lower file; mappings are merged key by key",
+}
+"""For the tags by which Docker Compose changes how files are laid over one another."""
+
+
+def _tag_hint(tag: str | None) -> str:
+    return _TAG_HINTS.get(tag or "", "remove the tag")
+
+
 def _place(event: yaml.Event) -> tuple[int, int]:
     """Line and column, from 1."""
     mark = event.start_mark
     return (0, 0) if mark is None else (mark.line + 1, mark.column + 1)
 
 
+_QUOTES = ("'", '"')
+
+
+def _unclosed(document: Document, error: yaml.MarkedYAMLError, quoted: tuple[int, int, int] | None) -> Mistake | None:
+    """The mistake where a quote or bracket opens that is not closed, if that explains the error."""
+    opened, noticed = error.context_mark, error.problem_mark
+    context = error.context or ""
+    if opened is not None and "quoted scalar" in context:
+        return _opens_here(document, opened.line, opened.column, "the quote that opens here is not closed")
+    if quoted is not None and noticed is not None and quoted[2] == noticed.line:
+        # The opening quote of one text was taken for the closing quote of the one before.
+        message = f"the quote that opens here is closed only in line {noticed.line + 1}"
+        return _opens_here(document, *quoted[:2], message, "is a quote missing before?")
+    if opened is not None and noticed is not None and "flow" in context and not document.text[noticed.index :].strip():
+        return _opens_here(document, opened.line, opened.column, "the bracket that opens here is not closed")
+    return None
+
+
+def _opens_here(document: Document, line: int, column: int, message: str, hint: str | None = None) -> Mistake:
+    return document.mistake(f"this is not YAML: {message}", line + 1, column + 1, hint)
+
+
 def _marked(document: Document, error: yaml.MarkedYAMLError) -> Mistake:
     mark = error.problem_mark or error.context_mark
     problem = error.problem or error.context or "it cannot be parsed"
     line, column = (mark.line + 1, mark.column + 1) if mark is not None else (0, 0)
-    return document.mistake(f"this is not YAML: {problem}", line, column, _syntax_hint(document.source(line), problem))
+    hint = _syntax_hint(document.source(line), problem)
+    opened = error.context_mark
+    if hint is None and opened is not None and "flow" in (error.context or "") and opened.line + 1 < line:
+        hint = f"the bracket that opens in line {opened.line + 1} is not closed"
+    return document.mistake(f"this is not YAML: {problem}", line, column, hint)
 
 
 def _syntax_hint(source: str, problem: str) -> str | None:

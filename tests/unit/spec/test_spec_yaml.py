@@ -116,7 +116,7 @@ def test_mistakes_that_yaml_would_let_pass(text: str, place: tuple[int, int], me
     "text,place",
     [
         ("a:\n\tb: 1\n", (2, 1)),
-        ("a: [1\n", (2, 1)),
+        ("a: [1\n", (1, 4)),
         ("a: b: c\n", (1, 5)),
         ("a: *b\n", (1, 4)),
         ("a: &a [*a]\n", (1, 8)),
@@ -124,7 +124,7 @@ def test_mistakes_that_yaml_would_let_pass(text: str, place: tuple[int, int], me
         ("a: \x07\n", (1, 4)),
         ("é: \x07\n", (1, 4)),
         ("a: @b\n", (1, 4)),
-        ("a: '\n", (2, 1)),
+        ("a: '\n", (1, 4)),
         ("[" * 500, (1, 101)),
         ("- " * 100_000, (1, 201)),
         ("{a: " * 500, (1, 401)),
@@ -181,3 +181,25 @@ def test_crlf_and_a_byte_order_mark_change_nothing() -> None:
     dos = "\ufeff" + unix.replace("\n", "\r\n")
     assert load(dos.encode()) == load(unix)
     assert mistakes("\ufeffprocesses:\r\n  web: {comand: x}\r\n")[1:] == ["2:9: unknown key `comand`"]
+
+
+@pytest.mark.parametrize(
+    "text,place,words",
+    [
+        ('a: "x\nb: y\n', (1, 4), "the quote that opens here is not closed"),
+        ('a: {b: "x}\nc: {d: "y"}\n', (1, 8), "the quote that opens here is closed only in line 2"),
+        ("a:\n  b: 'x\n  c: y\n  d: 'z'\n", (2, 6), "the quote that opens here is closed only in line 4"),
+        ("a: {b: [x, y\n", (1, 8), "the bracket that opens here is not closed"),
+    ],
+)
+def test_what_is_never_closed_is_shown_where_it_opens(text: str, place: tuple[int, int], words: str) -> None:
+    with pytest.raises(Malformed) as caught:
+        read(text)
+    mistake = caught.value.mistake
+    assert (mistake.line, mistake.column, mistake.message) == (*place, f"this is not YAML: {words}")
+
+
+def test_two_merges_in_one_mapping() -> None:
+    found: list[Mistake] = []
+    read_yaml(Document("f", "/f", "/", "a: &a {x: 1}\nb: {<<: *a, <<: *a}"), found)
+    assert [(each.line, each.column, each.message) for each in found] == [(2, 13, "the key `<<` is given twice")]
