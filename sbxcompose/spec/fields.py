@@ -81,7 +81,13 @@ def _positive(value: float) -> float:
     return value
 
 
-PositiveDuration = Annotated[Duration, AfterValidator(_positive)]
+def _measurable(value: float) -> float:
+    if 0 < value < 0.001:
+        raise wrong("it must be at least 1ms", "times between checks are counted in milliseconds")
+    return _positive(value)
+
+
+PositiveDuration = Annotated[Duration, AfterValidator(_measurable)]
 PositiveSize = Annotated[Size, AfterValidator(_positive)]
 
 
@@ -93,6 +99,16 @@ def _number(value: Any) -> Any:
 AS_NUMBER = BeforeValidator(_number)
 """Stands behind the bounds of a number, because the JSON schema only shows what comes before it."""
 Port = Annotated[int, Field(ge=1, le=65535), AS_NUMBER]
+
+
+def _fraction(value: Any) -> Any:
+    return (
+        float(value) if isinstance(value, str) and re.fullmatch(r"-?\d{1,18}(\.\d{1,9})?", value, re.ASCII) else value
+    )
+
+
+AS_FRACTION = BeforeValidator(_fraction)
+"""The same for a number that need not be whole."""
 
 
 def _boolean(value: Any) -> Any:
@@ -132,9 +148,19 @@ def _environment(value: Any) -> Any:
         value = _environment_list(value)
     if isinstance(value, dict):
         for name in value:
-            if not name or "=" in name:
-                raise wrong(f"`{name}` cannot be the name of a variable", at=(name,))
+            problem = variable_problem(name)
+            if problem is not None:
+                raise wrong(problem, "a name has no blanks and no `=`: write `NAME=value`", at=(name,))
     return value
+
+
+def variable_problem(name: str) -> str | None:
+    """Why a process cannot be given a variable of this name."""
+    if not name:
+        return "a variable has no name"
+    if "=" in name or any(character.isspace() for character in name):
+        return f"`{name}` cannot be the name of a variable"
+    return None
 
 
 def _environment_list(items: tuple[Any, ...]) -> dict[str, str | None]:
@@ -155,10 +181,10 @@ Environment = Annotated[
             "anyOf": [
                 {
                     "type": "object",
-                    "propertyNames": {"pattern": "^[^=]+$"},
+                    "propertyNames": {"pattern": r"^[^=\s]+$"},
                     "additionalProperties": {"type": ["string", "number", "boolean", "null"]},
                 },
-                {"type": "array", "items": {"type": "string", "pattern": "^[^=]"}},
+                {"type": "array", "items": {"type": "string", "pattern": r"^[^=\s]+(=|$)"}},
             ]
         }
     ),

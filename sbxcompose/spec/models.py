@@ -13,6 +13,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from sbxcompose.spec.base_models import Profiles, Strict, WithEnvironment
 from sbxcompose.spec.fields import (
+    AS_FRACTION,
     AbsolutePath,
     AlsoAs,
     Boolean,
@@ -35,7 +36,7 @@ from sbxcompose.spec.process_models import ProcessModel
 class ResourcesModel(Strict):
     """What a sandbox has."""
 
-    cpus: Annotated[float, Field(gt=0, le=1024, allow_inf_nan=False)] | None = Field(
+    cpus: Annotated[float, Field(gt=0, le=1024, allow_inf_nan=False), AS_FRACTION] | None = Field(
         None, description="Processors; may be a fraction."
     )
     memory: PositiveSize | None = Field(None, description="Memory, such as `2gb`.")

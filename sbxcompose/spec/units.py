@@ -11,14 +11,20 @@ import re
 
 _NUMBER = r"\d{1,18}(?:\.\d{1,9})?"
 _DURATION = re.compile(
-    rf"(?:({_NUMBER})d)?(?:({_NUMBER})h)?(?:({_NUMBER})m(?!s))?(?:({_NUMBER})s)?(?:({_NUMBER})ms)?", re.ASCII
+    rf"(?:({_NUMBER})w)?(?:({_NUMBER})d)?(?:({_NUMBER})h)?(?:({_NUMBER})m(?!s))?(?:({_NUMBER})s)?(?:({_NUMBER})ms)?"
+    rf"(?:({_NUMBER})[u\u00b5\u03bc]s)?",
+    re.ASCII,
 )
-_SECONDS = (86_400.0, 3600.0, 60.0, 1.0, 0.001)
+"""The two Greek letters are the micro sign and the letter mu, which look alike."""
+_SECONDS = (604_800.0, 86_400.0, 3600.0, 60.0, 1.0, 0.001, 0.000_001)
 _SIZE = re.compile(rf"({_NUMBER})\s?(?:([kmgt])i?)?b?", re.ASCII | re.IGNORECASE)
 _POWERS = {"": 0, "k": 1, "m": 2, "g": 3, "t": 4}
 _BARE = re.compile(r"-?\d+(?:\.\d+)?", re.ASCII)
 
-DURATION_PATTERN = r"^(0|(?=.)(\d+(\.\d+)?d)?(\d+(\.\d+)?h)?(\d+(\.\d+)?m(?!s))?(\d+(\.\d+)?s)?(\d+(\.\d+)?ms)?)$"
+DURATION_PATTERN = (
+    r"^(0|(?=.)(\d+(\.\d+)?w)?(\d+(\.\d+)?d)?(\d+(\.\d+)?h)?(\d+(\.\d+)?m(?!s))?(\d+(\.\d+)?s)?(\d+(\.\d+)?ms)?"
+    r"(\d+(\.\d+)?[u\u00b5\u03bc]s)?)$"
+)
 """What `parse_duration` takes, for the JSON schema."""
 SIZE_PATTERN = r"^(0|\d+(\.\d+)? ?([kKmMgGtT][iI]?[bB]?|[bB]))$"
 """What `parse_size` takes, for the JSON schema."""
@@ -34,7 +40,7 @@ class BadUnit(ValueError):
 
 
 def parse_duration(text: str) -> float:
-    """`500ms`, `5s`, `1m30s`, `1h`, `2d` or `0` -> seconds. Raises `BadUnit`, which is a `ValueError`."""
+    """`500us`, `500ms`, `5s`, `1m30s`, `1h`, `2d`, `1w` or `0` -> seconds. Raises `BadUnit`."""
     written = text.strip()
     if written == "0":
         return 0.0

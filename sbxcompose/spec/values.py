@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 from sbxcompose.errors import Mistake
 from sbxcompose.spec.interpolate import Lookup, Problem, interpolate
+from sbxcompose.spec.merge import as_mapping
 from sbxcompose.spec.nodes import Mapping, Node, Scalar, Sequence
 from sbxcompose.spec.scalars import resolve
 
@@ -77,6 +78,8 @@ class Converter:
         self._most = _MOST + size
         self.exhausted = False
         self._path: list[str | int] = []
+        self._environments: list[Node] = []
+        """The `env` of each level around the current value, from the file to the process."""
         self._count = 0
         self.mistakes: list[Mistake] = []
         self.uses: list[Use] = []
@@ -94,7 +97,13 @@ class Converter:
         if isinstance(node, Sequence):
             return self._sequence(node, shape)
         assert isinstance(node, Mapping)
-        return self._mapping(node, shape)
+        env = node.get("env") if "env" in shape.keys else None
+        if env is not None:
+            self._environments.append(as_mapping(env))
+        values = self._mapping(node, shape)
+        if env is not None:
+            self._environments.pop()
+        return values
 
     def _sequence(self, node: Sequence, shape: Shape) -> tuple[Any, ...]:
         items = []
@@ -140,10 +149,21 @@ class Converter:
             return self._lookup(name)
 
         value, problems = interpolate(node.text, lookup)
-        self.mistakes.extend(_located(node, problem) for problem in problems)
+        for problem in problems:
+            self.mistakes.append(_located(node, problem, self._own_variable_hint(problem) or problem.hint))
         if names:
             self.uses.append(Use(tuple(self._path), frozenset(names), node))
         return self._stand_in(node) if problems else value
+
+    def _own_variable_hint(self, problem: Problem) -> str | None:
+        """The way out for a variable that the file itself sets in `env`."""
+        name = problem.unset
+        if name is None or not any(isinstance(env, Mapping) and name in env.entries for env in self._environments):
+            return None
+        if env_position(tuple(self._path)) is not None:
+            return f"`{name}` is set in `env`, whose values cannot use each other: set `{name}` in `.env`"
+        written = problem.expression
+        return f"`{name}` is set in `env`, which the process sees and this file does not: write `${written}`"
 
     def _stand_in(self, node: Scalar) -> str:
         """For a value that could not be made: something, so that no key seems to be missing."""
@@ -162,7 +182,15 @@ class Converter:
             self.mistakes.append(node.mistake(f"nested more than {_DEEPEST} levels deep"))
 
 
-def _located(node: Scalar, problem: Problem) -> Mistake:
+def env_position(path: Path) -> int | None:
+    """Where in the path `env` is the key of a level: at the top, in a sandbox, in a process."""
+    for at in (0, 2, 4):
+        if len(path) > at + 1 and path[at] == "env":
+            return at
+    return None
+
+
+def _located(node: Scalar, problem: Problem, hint: str) -> Mistake:
     """The mistake, at the expression itself if it can be found behind the beginning of the scalar."""
     document, line, column = node.document, node.line, node.column
     needle = problem.expression.split("\n", 1)[0]
@@ -171,4 +199,4 @@ def _located(node: Scalar, problem: Problem) -> Mistake:
         if found >= 0:
             line, column = number, found + 1
             break
-    return document.mistake(problem.message, line, column, problem.hint)
+    return document.mistake(problem.message, line, column, hint)
