@@ -14,6 +14,7 @@ from sbxcompose.spec.request import LoadRequest
 
 Provider = Literal["local", "tensorlake"]
 PROVIDERS = ("local", "tensorlake")
+_LONGEST = 63
 
 
 def project_name(
@@ -34,15 +35,24 @@ def project_name(
 
 def valid_name(text: str) -> str:
     """The nearest name that a provider takes (contract, section 2.7): `My App_2` -> `my-app-2`."""
-    name = re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")[:62].rstrip("-")
+    name = re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")
     if not name:
         return "project"
-    return name if name[0].isalpha() else f"p{name}"
+    return _shortened(name if name[0].isalpha() else f"p{name}")
 
 
 def sandbox_name(project: str, sandbox: str) -> str:
-    """The name at the provider of a sandbox that the file does not name; may be too long."""
-    return f"{project}-{re.sub(r'[^a-z0-9]+', '-', sandbox.lower()).strip('-') or 'x'}"
+    """The name at the provider of a sandbox that the file does not name."""
+    return _shortened(f"{project}-{re.sub(r'[^a-z0-9]+', '-', sandbox.lower()).strip('-') or 'x'}")
+
+
+def _shortened(name: str) -> str:
+    """A name that is too long for a provider, cut, with a hash of all of it so that it stays unique."""
+    if len(name) <= _LONGEST:
+        return name
+    from hashlib import blake2b
+
+    return f"{name[: _LONGEST - 9].rstrip('-')}-{blake2b(name.encode(), digest_size=4).hexdigest()}"
 
 
 def provider_of(request: LoadRequest, variable: Callable[[str], str | None], model: ProjectModel) -> Provider:
