@@ -58,7 +58,7 @@ def _project(context: click.Context) -> Project | None:
     given = context.find_root().params
     options = {name: given[name] for name in GlobalOptions.__struct_fields__ if given.get(name) is not None}
     try:
-        return Shell(GlobalOptions(**options)).project()
+        return Shell(GlobalOptions(**options), completing=True).project()
     except SbxError:
         return None
 

@@ -14,6 +14,7 @@ from sbxcompose.errors import UsageError
 
 if TYPE_CHECKING:
     from sbxcompose.spec.project import Project
+    from sbxcompose.spec.sources import Pipes
 
 
 class GlobalOptions(Struct, frozen=True):
@@ -30,10 +31,21 @@ class GlobalOptions(Struct, frozen=True):
 class Shell:
     """One invocation: stdout carries data, stderr talk."""
 
-    def __init__(self, options: GlobalOptions) -> None:
+    def __init__(self, options: GlobalOptions, *, lenient: bool = False, completing: bool = False) -> None:
+        """`lenient`: the command only looks or stops. `completing`: nothing may take long, or be said."""
         self.options = options
         self.out = style_of(sys.stdout)
         self.err = style_of(sys.stderr)
+        self._lenient = lenient
+        self._completing = completing
+        self._pipes: Pipes | None = None
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """The files that the command line names, or else `SBXCOMPOSE_FILE`."""
+        from sbxcompose.spec.request import files_of
+
+        return self.options.files or files_of(os.environ)
 
     def project(self, scale: Mapping[str, int] | None = None, looked_at: set[str] | None = None) -> Project:
         """The project that the options and the working directory lead to. Raises `SpecError`.
@@ -42,9 +54,12 @@ class Shell:
         """
         from sbxcompose.spec.open import open_project
         from sbxcompose.spec.request import LoadRequest
+        from sbxcompose.spec.sources import Pipes
 
         options = self.options
-        return open_project(
+        first = self._pipes is None
+        self._pipes = self._pipes or Pipes(lenient=self._lenient, ignored=self._completing)
+        project = open_project(
             LoadRequest(
                 directory=options.project_directory or _here(),
                 files=options.files,
@@ -55,9 +70,13 @@ class Shell:
                 environ=os.environ,
                 scale=dict(scale or {}),
                 stdin=lambda: sys.stdin.buffer.read() if sys.stdin is not None else b"",
+                pipes=self._pipes,
             ),
             looked_at,
         )
+        for path in self._pipes.without_writer if first else ():
+            self.note(f"{path} is a named pipe, and nothing writes to it: its variables are not known")
+        return project
 
     def say(self, text: str) -> None:
         """Talk: a line on stderr."""

@@ -85,7 +85,7 @@ class Live:
     @property
     def _from_pipe(self) -> bool:
         """Whether the file cannot be read a second time."""
-        return any(each == "-" or each.startswith(("/dev/", "/proc/")) for each in self._shell.options.files)
+        return any(each == "-" or each.startswith(("/dev/", "/proc/")) for each in self._shell.files)
 
     def _files(self) -> set[str]:
         """The files that the project comes from."""

@@ -50,6 +50,9 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "version": ("Host", "Print the version"),
 }
 
+LOOKING = frozenset(("attach", "doctor", "down", "kill", "logs", "pause", "ps", "stop", "unpause", "wait", "why"))
+"""Commands that only look at what runs, or stop it: variables that cannot be had do not keep them from that."""
+
 EPILOG = """\b
 Getting started:
   sbxcompose up            start everything and follow the logs; Ctrl-C stops it
@@ -172,7 +175,7 @@ def cli(ctx: click.Context, /, color: str, no_color: bool, **options: Any) -> No
     left running. No account is needed: by default everything runs on this machine.
     """
     choose_color("never" if no_color else color)
-    ctx.obj = Shell(GlobalOptions(**options))
+    ctx.obj = Shell(GlobalOptions(**options), lenient=ctx.invoked_subcommand in LOOKING)
 
 
 def _version(ctx: click.Context, value: bool) -> None:

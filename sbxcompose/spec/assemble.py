@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from msgspec.structs import replace
 
-from sbxcompose.errors import UnknownName, UsageError
+from sbxcompose.errors import SpecError, UnknownName, UsageError
 from sbxcompose.spec import build
 from sbxcompose.spec.digest import digest
 from sbxcompose.spec.fields import COPY, full_name_problem
@@ -32,6 +32,9 @@ from sbxcompose.spec.variables import Secrets, Variables, pairs_of
 
 MAIN = "main"
 """The sandbox that `processes:` at the top of a file is short for."""
+ALL = "all"
+"""The name of every process in `scale`, unless one is called so."""
+_LAST_PORT = 65_535
 
 
 class Assembler:
@@ -91,8 +94,10 @@ class Assembler:
             self._wrong(("processes",), message, "move them together")
         if self._model.processes and MAIN not in found:
             found[MAIN] = (SandboxModel(), ("sandboxes", MAIN))
-        if not found:
+        if not found and not self._reader.procfile:
             self._wrong((), "the file defines neither `sandboxes` nor `processes`", None)
+        elif not found and not self._reader.mistakes:
+            self._wrong((), "the file defines no process", "each line of a Procfile is `name: command`")
         return found
 
     def _all_entries(self) -> dict[Address, Entry]:
@@ -118,16 +123,17 @@ class Assembler:
 
     def _resolve_scale(self, scale: Mapping[str, int]) -> dict[Address, int]:
         resolved: dict[Address, int] = {}
-        for name, count in scale.items():
+        for name, count in sorted(scale.items(), key=lambda each: each[0] != ALL):
             found = [each for each in self._entries if name in (each[1], f"{each[0]}/{each[1]}")]
+            if not found and name == ALL:
+                resolved.update((address, _checked(name, count)) for address in self._entries)
+                continue
             if not found:
                 raise UnknownName("process", name, (process for _, process in self._entries))
             if len(found) > 1:
                 listed = ", ".join(f"`{sandbox}/{process}`" for sandbox, process in found)
                 raise UsageError(f"`{name}` is ambiguous", hint=f"say which one: {listed}")
-            if not 0 <= count <= 9999:
-                raise UsageError(f"`{name}` cannot have {count} replicas", hint="from 0 to 9999 are possible")
-            resolved[found[0]] = count
+            resolved[found[0]] = _checked(name, count)
         return resolved
 
     def replicas(self, address: Address) -> int:
@@ -140,21 +146,34 @@ class Assembler:
 
     def _base_environment(self) -> dict[str, str]:
         # Procfile tools hand `.env` to the processes; a file of our own only uses it for `${VAR}`.
-        below = dict(self._reader.dotenv) if self._reader.procfile else {}
-        below.pop("PORT", None)
+        below: dict[str, str] = {}
+        if self._reader.procfile:
+            below = {name: self._reader.variable(name) or "" for name in self._reader.dotenv if name != "PORT"}
         return self._variables.layer(below, self._model, ())
 
     def _ports(self) -> dict[str, tuple[Pairs, ...]]:
         """PORT for the processes of a Procfile, by their place among the lines."""
         if not self._reader.procfile:
             return {}
-        given = self._reader.dotenv.get("PORT") or self._reader.variable("PORT") or ""
-        first = int(given) if given.isascii() and given.isdecimal() and len(given) < 6 else FIRST_PORT
+        first = self._first_port()
         ports: dict[str, tuple[Pairs, ...]] = {}
         for index, name in enumerate(self._model.processes):
             numbers = replica_ports(index, self.replicas((MAIN, name)), first)
+            if numbers and numbers[-1] > _LAST_PORT:
+                message = f"PORT would be {numbers[-1]} for `{name}`, and ports end at {_LAST_PORT}"
+                self._wrong(("processes", name), message, "each line gets 100 more than the one before")
             ports[name] = tuple((("PORT", str(number)),) for number in numbers)
         return ports
+
+    def _first_port(self) -> int:
+        """PORT of the first line of a Procfile. Raises `SpecError`."""
+        given = self._reader.sources.variable("PORT")
+        where = "the environment" if given else "`.env`"
+        given = given or self._reader.dotenv.get("PORT") or str(FIRST_PORT)
+        if given.isascii() and given.isdecimal() and 0 < int(given[:6]) <= _LAST_PORT:
+            return int(given)
+        hint = f"PORT comes from {where}; the processes of a Procfile get it, each one 100 more than the one before"
+        raise SpecError(f"invalid PORT `{given}`; expected 1 to {_LAST_PORT}", hint=hint)
 
     def _check_names(self, sandboxes: list[Sandbox]) -> None:
         taken: dict[str, str] = {}
@@ -310,6 +329,13 @@ class _SandboxMaker:
     def _secret_names(self, own: tuple[str, ...], path: Path) -> tuple[str, ...]:
         names = (*self._whole.root.secrets, *self._model.secrets, *own)
         return self._whole.secrets.at(tuple(dict.fromkeys(names)), (), self._path, path)
+
+
+def _checked(name: str, count: int) -> int:
+    """A number of replicas. Raises `UsageError`."""
+    if not 0 <= count <= 9999:
+        raise UsageError(f"`{name}` cannot have {count} replicas", hint="from 0 to 9999 are possible")
+    return count
 
 
 def _digest(process: Process) -> str:

@@ -24,7 +24,7 @@ from typing import Any
 from sbxcompose import __version__
 from sbxcompose.spec import project as _project
 from sbxcompose.spec.project import Project
-from sbxcompose.spec.request import LoadRequest
+from sbxcompose.spec.request import LoadRequest, named_files
 from sbxcompose.spec.sources import Sources, read_content
 
 _KEPT = 64
@@ -107,14 +107,15 @@ def cache_directory(environ: Mapping[str, str]) -> str | None:
 def _key(request: LoadRequest) -> tuple[Any, ...]:
     """All that decides on a project beside files and variables: the request, and who reads it."""
     here = os.path.realpath(request.directory)
-    folders = tuple(os.path.realpath(os.path.dirname(os.path.join(here, each))) for each in request.files)
+    files = named_files(request)
+    folders = tuple(os.path.realpath(os.path.dirname(os.path.join(here, name))) for name in files)
     return (
         __version__,
         sys.hexversion,
         _code_stamp(),
         here,
         request.directory,
-        request.files,
+        files,
         folders,
         request.project_name,
         request.profiles,

@@ -6,15 +6,18 @@ from __future__ import annotations
 
 import errno
 import os
+from collections.abc import Mapping as Variables
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from sbxcompose.errors import InvalidSpec, Mistake, SpecNotFound
 from sbxcompose.spec.dotenv import parse_dotenv
-from sbxcompose.spec.interpolate import Lookup, interpolate
+from sbxcompose.spec.foreign import Tool, by_name, by_shape, by_text, other_file
+from sbxcompose.spec.interpolate import interpolate
 from sbxcompose.spec.merge import merge
 from sbxcompose.spec.nodes import Document, Mapping, Node, Scalar, Sequence
-from sbxcompose.spec.procfile import read_procfile
-from sbxcompose.spec.request import LoadRequest
+from sbxcompose.spec.procfile import is_procfile, read_procfile
+from sbxcompose.spec.request import LoadRequest, named_files
 from sbxcompose.spec.sources import Content, Sources, in_words
 from sbxcompose.spec.yaml import Malformed, read_yaml
 
@@ -29,27 +32,27 @@ _ABSENT = (errno.ENOENT, errno.ENOTDIR)
 class Found:
     """The files to lay over one another, first the lowest, and the folder of the project.
 
-    A path is absolute, or `-`. `named`: the command line names them.
+    A path is absolute, or `-`.
     """
 
     paths: list[str]
     directory: str
-    named: bool
     override: str | None = None
 
 
 def find_files(request: LoadRequest, sources: Sources) -> Found:
     """Decide which files to read. Raises `SpecNotFound`."""
     here = os.path.realpath(request.directory)
-    if request.files:
-        paths = [each if each == "-" else os.path.join(here, each) for each in request.files]
+    files = named_files(request)
+    if files:
+        paths = [name if name == "-" else os.path.join(here, name) for name in files]
         first = here if paths[0] == "-" else os.path.realpath(os.path.dirname(paths[0]))
-        return Found(paths, here if _is_device(paths[0]) else first, True)
+        return Found(paths, here if _is_device(paths[0]) else first)
     path = _search(here, sources)
     directory = os.path.dirname(path)
     overrides = (os.path.join(directory, name) for name in OVERRIDES)
     over = next((each for each in overrides if _exists(each, sources.read(each))), None)
-    return Found([path] if over is None else [path, over], directory, False, over)
+    return Found([path] if over is None else [path, over], directory, over)
 
 
 def _is_device(path: str) -> bool:
@@ -69,10 +72,11 @@ def _search(here: str, sources: Sources) -> str:
             break
         directory = above
     listed = ", ".join(f"`{name}`" for name in NAMES[:-1])
-    raise SpecNotFound(
-        f"no {listed} or `{NAMES[-1]}` in {here}, nor in any folder above it",
-        hint="write one (a few lines under `processes:` will do), or name another file with `-f FILE`",
-    )
+    message = f"no {listed} or `{NAMES[-1]}` in {here}, nor in any folder above it"
+    hint = "write one (a few lines under `processes:` will do), or name another file with `-f FILE`"
+    with suppress(OSError):
+        hint = other_file(os.listdir(here)) or hint
+    raise SpecNotFound(message, hint=hint)
 
 
 def _exists(path: str, content: Content) -> bool:
@@ -101,28 +105,34 @@ class Reader:
         value = self.sources.variable(name)
         return self.dotenv.get(name) if value is None else value
 
-    def read_dotenv(self, directory: str) -> None:
+    def read_dotenv(self, found: Found) -> None:
         """`.env` of the project's folder, or the files that the command line names. Fills `dotenv`."""
+        literal = any(self._is_procfile(path) for path in found.paths)
         here = os.path.realpath(self.request.directory)
         named = [os.path.join(here, each) for each in self.request.env_files]
-        for path in named or [os.path.join(directory, ".env")]:
-            content = self.sources.read_named(path) if named else self.sources.read(path)
+        for path in named or [os.path.join(found.directory, ".env")]:
+            content = self.sources.read_any(path, variables=True)
             # An ignored or empty mount point often appears as a folder called `.env`.
             if not named and content in (*_ABSENT, errno.EISDIR):
                 continue
-            self.dotenv.update(self.variables(path, content, self.sources.variable))
+            self.dotenv.update(self.variables(path, content, earlier=self.dotenv, literal=literal))
             self.incomplete = self.incomplete or isinstance(content, int)
 
-    def variables(self, path: str, content: Content, lookup: Lookup) -> dict[str, str]:
-        """The variables in a file of variables."""
+    def variables(
+        self, path: str, content: Content, *, earlier: Variables[str, str], literal: bool = False
+    ) -> dict[str, str]:
+        """The variables in a file of variables; those in `earlier` files can be used in it."""
         document = self._document(path, content)
-        return {} if document is None else parse_dotenv(document, lookup, self.mistakes)
+        if document is None:
+            return {}
+        lookup = self.sources.variable
+        return parse_dotenv(document, lookup, self.mistakes, earlier=earlier, literal=literal)
 
     def read_all(self, found: Found) -> Node:
         """The tree of the whole project. Raises `InvalidSpec` where a part of it cannot be known."""
         root: Node | None = None
         for path in found.paths:
-            tree = self._tree(path, [], named=found.named, optional=path == found.override)
+            tree = self._tree(path, [], optional=path == found.override)
             if tree is not None:
                 root = tree if root is None else merge(root, tree)
         if self.incomplete or root is None:
@@ -130,15 +140,14 @@ class Reader:
         assert root is not None, "only a file with a mistake has no tree"
         return root
 
-    def _tree(self, path: str, above: list[str], *, named: bool = False, optional: bool = False) -> Mapping | None:
-        content = self._content(path, named)
-        document = self._document(path, content)
+    def _tree(self, path: str, above: list[str], *, optional: bool = False) -> Mapping | None:
+        document = self._document(path, self._content(path))
         if document is None:
             self.incomplete = True
             return None
         self.files.append(path)
         self.size += len(document.text)
-        if os.path.basename(path).startswith("Procfile"):
+        if is_procfile(os.path.basename(path), document.text):
             self.procfile = True
             root: Node | None = read_procfile(document, self.mistakes)
         else:
@@ -151,17 +160,27 @@ class Reader:
             return None
         return self._with_includes(root, [*above, path])
 
-    def _content(self, path: str, named: bool) -> Content:
-        if path == "-":
-            return self.sources.read_stdin()
-        return self.sources.read_named(path) if named else self.sources.read(path)
+    def _is_procfile(self, path: str) -> bool:
+        content = self._content(path)
+        text = "" if isinstance(content, int) else content.decode("utf-8-sig", "replace")
+        return is_procfile(os.path.basename(path), text)
+
+    def _content(self, path: str) -> Content:
+        return self.sources.read_stdin() if path == "-" else self.sources.read_any(path)
 
     def _yaml(self, document: Document, optional: bool) -> Node | None:
+        name = os.path.basename(document.path)
+        _refuse_foreign(document, by_text(name, document.text))
+        found: list[Mistake] = []
         try:
-            root = read_yaml(document, self.mistakes)
+            root = read_yaml(document, found)
         except Malformed as malformed:
+            _refuse_foreign(document, by_name(name))
             self.mistakes.append(malformed.mistake)
             return None
+        if isinstance(root, Mapping):
+            _refuse_foreign(document, by_shape(name, root))
+        self.mistakes.extend(found)
         if root is None or (isinstance(root, Scalar) and root.value is None):
             if not optional:
                 hint = "a first one: `processes: {web: {command: python3 -m http.server}}`"
@@ -202,7 +221,7 @@ class Reader:
             self.mistakes.append(item.mistake(f"the files include each other: {circle}"))
             self.incomplete = True
             return None
-        content = self.sources.read(path)
+        content = self.sources.read_any(path)
         if isinstance(content, int):
             self.mistakes.append(item.mistake(f"the included file `{self._name(path)}` {in_words(content)}"))
             self.incomplete = True
@@ -232,6 +251,13 @@ class Reader:
             return "<stdin>"
         relative = os.path.relpath(path, os.path.realpath(self.request.directory))
         return relative if len(relative) < len(path) else path
+
+
+def _refuse_foreign(document: Document, tool: Tool | None) -> None:
+    """Raise `InvalidSpec` for another tool's file; what else is wrong with it is of no interest."""
+    if tool is not None:
+        message = f"this is {tool.file}, which sbxcompose does not read"
+        raise InvalidSpec([document.mistake(message, hint=tool.way_out)])
 
 
 def _not_text(document: Document, content: bytes, position: int) -> Mistake:

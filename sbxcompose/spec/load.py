@@ -21,10 +21,10 @@ def load_project(request: LoadRequest, sources: Sources | None = None) -> Projec
     `sources`, if given, afterwards knows everything that was looked at. Raises `SpecNotFound`,
     `InvalidSpec` with every mistake found, and `UsageError` for what the request itself has wrong.
     """
-    sources = sources or Sources(request.environ, request.stdin)
+    sources = sources or Sources(request.environ, request.stdin, request.pipes)
     found = find_files(request, sources)
     reader = Reader(request, sources)
-    reader.read_dotenv(found.directory)
+    reader.read_dotenv(found)
     root = reader.read_all(found)
     places = Places(root)
     converter = Converter(reader.variable, reader.size)

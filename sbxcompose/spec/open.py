@@ -24,7 +24,7 @@ def open_project(request: LoadRequest, looked_at: set[str] | None = None) -> Pro
         return known
     from sbxcompose.spec.load import load_project
 
-    sources = Sources(request.environ, request.stdin)
+    sources = Sources(request.environ, request.stdin, request.pipes)
     try:
         project = load_project(request, sources)
     finally:

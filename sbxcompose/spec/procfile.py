@@ -1,7 +1,7 @@
 """A Procfile as the tree that the same file in YAML would give; pure.
 
-A line is `name: command`. The command is left to the shell as it is, dollar signs and all, and nothing is
-restarted.
+A line is `name: command`. The command is left to the shell as it is, dollar signs and all. Nothing is
+restarted, and standard input stays open, as under foreman.
 """
 
 from __future__ import annotations
@@ -16,17 +16,40 @@ FIRST_PORT = 5000
 PORT_STEP = 100
 
 _LINE = re.compile(r"(?P<name>[A-Za-z0-9_-]+)(?P<colon>[ \t]*:[ \t]*)(?P<command>.*?)[ \t]*")
+_NEARLY = re.compile(r"(?P<indent>\s*)(?P<name>[^:=]*[^:=\s])\s*:(?!/)\s*(?P<command>.*)")
+_VARIABLE = re.compile(r"(export\s+)?[A-Za-z_][A-Za-z0-9_]*=")
+_YAML = re.compile(r"^(processes|sandboxes|services|procs)[ \t]*:[ \t]*($|[\[{&*#!])", re.MULTILINE)
+_DESCRIBES = frozenset(
+    ("name", "provider", "include", "profiles", "env", "env_file", "inherit_env", "secrets", "version", "schema")
+)
+"""Keys of a YAML file that may stand there without any process."""
+
+
+def is_procfile(name: str, text: str) -> bool:
+    """Whether a file is a Procfile: by what it holds, and where that fits both, by its name (without folders).
+
+    Procfile tools take any name; so does this program, except for what ends like YAML.
+    """
+    if _YAML.search(text):
+        return False
+    if "procfile" in name.lower():
+        return True
+    if name.lower().endswith((".yaml", ".yml", ".json")):
+        return False
+    found = [_LINE.fullmatch(line) for line in _lines(text) if not _is_empty(line)]
+    names = {line["name"] for line in found if line is not None and line["command"]}
+    return bool(names) and None not in found and not names <= _DESCRIBES
 
 
 def read_procfile(document: Document, mistakes: list[Mistake]) -> Mapping:
     """The root of the tree; lines that are no entry are added to `mistakes`."""
     processes = Mapping(document, 1, 1)
-    for number, line in enumerate(document.text.replace("\r\n", "\n").replace("\r", "\n").split("\n"), 1):
-        if not line.strip() or line.lstrip().startswith("#"):
+    for number, line in enumerate(_lines(document.text), 1):
+        if _is_empty(line):
             continue
         found = _LINE.fullmatch(line)
         if found is None:
-            mistakes.append(document.mistake("a line must be `name: command`", number, 1, "a comment begins with `#`"))
+            mistakes.append(_no_entry(document, number, line))
         elif found["name"] in processes.entries:
             first = processes.entries[found["name"]][0].line
             message = f"the process `{found['name']}` is given twice"
@@ -41,12 +64,36 @@ def read_procfile(document: Document, mistakes: list[Mistake]) -> Mapping:
     return root
 
 
+def _lines(text: str) -> list[str]:
+    return text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
+
+
+def _is_empty(line: str) -> bool:
+    return not line.strip() or line.lstrip().startswith("#")
+
+
+def _no_entry(document: Document, number: int, line: str) -> Mistake:
+    """What is wrong with a line that is no `name: command`."""
+    if _VARIABLE.match(line.lstrip()):
+        message = "a variable is set here, and a line must be `name: command`"
+        return document.mistake(message, number, 1, "variables for all processes belong into `.env`")
+    found = _NEARLY.fullmatch(line)
+    if found is None:
+        return document.mistake("a line must be `name: command`", number, 1, "a comment begins with `#`")
+    if found["indent"] and _LINE.fullmatch(line.lstrip()):
+        return document.mistake("a line must begin with the process's name", number, 1, "remove the blanks before it")
+    name = found["name"]
+    plain = re.sub(r"[^A-Za-z0-9_-]+", "-", name).strip("-") or "web"
+    hint = f"names have letters, digits, `-` and `_`: `{plain}: {found['command']}`"
+    return document.mistake(f"`{name}` cannot be a name", number, len(found["indent"]) + 1, hint)
+
+
 def _process(document: Document, line: int, column: int, command: str) -> Mapping:
     def word(text: str) -> Scalar:
         return Scalar(document, line, column, text, text, literal=True)
 
-    entries = {"command": (word("command"), word(command)), "restart": (word("restart"), word("never"))}
-    return Mapping(document, line, column, dict(entries))
+    keys = {"command": command, "restart": "never", "stdin": "pipe"}
+    return Mapping(document, line, column, {key: (word(key), word(value)) for key, value in keys.items()})
 
 
 def replica_ports(index: int, replicas: int, first: int = FIRST_PORT) -> list[int]:

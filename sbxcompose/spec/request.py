@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    from sbxcompose.spec.sources import Pipes
 
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
 
@@ -13,10 +17,11 @@ class LoadRequest(NamedTuple):
     """Where to look, and what the command line says on top of the file.
 
     `directory`: the search for a file begins there and goes upward; `files` and `env_files` are relative to
-    it. `files`: these instead of the search (`-` is standard input). `env_files`: these instead of `.env`.
-    `project_name`, `provider` and `profiles` beat the environment, which beats the file. `scale` says how
-    many replicas of a process (`web`, or `app/web`) there are instead. `stdin` reads all of standard input
-    (by default, our own).
+    it. `files`: these instead of the search (`-` is standard input), or else those of `SBXCOMPOSE_FILE`.
+    `env_files`: these instead of `.env`. `project_name`, `provider` and `profiles` beat the environment, which
+    beats the file. `scale` says how many replicas of a process (`web`, or `app/web`; `all`: of each) there are
+    instead. `stdin` reads all of standard input (by default, our own). `pipes` keeps what was read from named
+    pipes, for all requests of one command.
     """
 
     directory: str
@@ -28,3 +33,14 @@ class LoadRequest(NamedTuple):
     environ: Mapping[str, str] = _NOTHING
     scale: Mapping[str, int] = _NOTHING
     stdin: Callable[[], bytes] | None = None
+    pipes: Pipes | None = None
+
+
+def named_files(request: LoadRequest) -> tuple[str, ...]:
+    """The files that the command line names, or else `SBXCOMPOSE_FILE`, with colons between them."""
+    return request.files or files_of(request.environ)
+
+
+def files_of(environ: Mapping[str, str]) -> tuple[str, ...]:
+    """The files that `SBXCOMPOSE_FILE` names."""
+    return tuple(filter(None, environ.get("SBXCOMPOSE_FILE", "").split(os.pathsep)))

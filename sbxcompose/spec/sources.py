@@ -21,9 +21,14 @@ Content = bytes | int
 
 
 def read_content(path: str) -> Content:
-    """The bytes of a regular file, or an `errno` number: a directory is EISDIR, a device or pipe EINVAL."""
+    """The bytes of a regular file, or an `errno` number: a directory is EISDIR, a device or pipe EINVAL.
+
+    A pipe is not even opened: its writer serves each reader once.
+    """
     try:
-        # Without O_NONBLOCK, a named pipe that nobody writes to would hold us for ever.
+        kind = os.stat(path).st_mode
+        if not stat.S_ISREG(kind):
+            return errno.EISDIR if stat.S_ISDIR(kind) else errno.EINVAL
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError as error:
         return error.errno or errno.EIO
@@ -31,8 +36,6 @@ def read_content(path: str) -> Content:
         return errno.ENOENT
     try:
         status = os.fstat(descriptor)
-        if stat.S_ISDIR(status.st_mode):
-            return errno.EISDIR
         if not stat.S_ISREG(status.st_mode):
             return errno.EINVAL
         return _read_all(descriptor, status.st_size)
@@ -58,6 +61,7 @@ def in_words(number: int) -> str:
         errno.ENOTDIR: "does not exist",
         errno.EISDIR: "is a directory, not a file",
         errno.EINVAL: "is not a regular file",
+        errno.ENXIO: "is a named pipe, and nothing writes to it",
         errno.EACCES: "cannot be read: permission denied",
         errno.EFBIG: f"is larger than {LARGEST // 1024 // 1024} MiB",
         errno.ELOOP: "is a symbolic link that leads nowhere",
@@ -65,12 +69,48 @@ def in_words(number: int) -> str:
     return words.get(number) or f"cannot be read: {os.strerror(number).lower()}"
 
 
+class Pipes:
+    """The named pipes of one command. Each is read once, however often the project is loaded.
+
+    `lenient`: a pipe of variables that nobody writes to counts as empty, for commands that only look or stop.
+    `ignored`: pipes are not read at all and count as empty, for completion.
+    """
+
+    def __init__(self, *, lenient: bool = False, ignored: bool = False) -> None:
+        self._lenient = lenient
+        self._ignored = ignored
+        self._contents: dict[str, Content] = {}
+
+    @property
+    def without_writer(self) -> list[str]:
+        """The paths of the pipes that nobody wrote to."""
+        return [path for path, content in self._contents.items() if content == errno.ENXIO]
+
+    def read(self, path: str, *, variables: bool) -> Content:
+        """All that there was to read. `variables`: it is a file of variables."""
+        if self._ignored:
+            return b""
+        if path not in self._contents:
+            from sbxcompose.spec.pipes import read_pipe
+
+            self._contents[path] = read_pipe(path, LARGEST)
+        content = self._contents[path]
+        return b"" if content == errno.ENXIO and self._lenient and variables else content
+
+
 class Sources:
     """Reads files and variables, and remembers what each was. Nothing is read twice."""
 
-    def __init__(self, environ: Mapping[str, str], stdin: Callable[[], bytes] | None = None) -> None:
+    def __init__(
+        self,
+        environ: Mapping[str, str],
+        stdin: Callable[[], bytes] | None = None,
+        pipes: Pipes | None = None,
+    ) -> None:
         self._environ = environ
         self._stdin = stdin
+        self._input: Content | None = None
+        self._pipes = pipes or Pipes()
         self.files: dict[str, Content] = {}
         self.variables: dict[str, str | None] = {}
         self.lasting = True
@@ -82,25 +122,26 @@ class Sources:
             self.files[path] = read_content(path)
         return self.files[path]
 
-    def read_named(self, path: str) -> Content:
-        """As `read`, but a file named on the command line may be a pipe: `-f <(make-spec)`."""
+    def read_any(self, path: str, *, variables: bool = False) -> Content:
+        """As `read`, but the file may also be a named pipe, or a device: `-f <(make-spec)`.
+
+        `variables`: it is a file of variables.
+        """
         content = self.read(path)
-        if content == errno.EINVAL:
-            self.lasting = False
-            try:
-                with open(path, "rb") as stream:
-                    content = stream.read(LARGEST)
-            except OSError as error:
-                content = error.errno or errno.EIO
-        return content
+        if content != errno.EINVAL:
+            return content
+        self.lasting = False
+        return self._pipes.read(path, variables=variables)
 
     def read_stdin(self) -> Content:
         """All of standard input."""
         self.lasting = False
-        try:
-            return sys.stdin.buffer.read(LARGEST) if self._stdin is None else self._stdin()
-        except OSError as error:
-            return error.errno or errno.EIO
+        if self._input is None:
+            try:
+                self._input = sys.stdin.buffer.read(LARGEST) if self._stdin is None else self._stdin()
+            except OSError as error:
+                self._input = error.errno or errno.EIO
+        return self._input
 
     def variable(self, name: str) -> str | None:
         """An environment variable of the caller."""

@@ -6,12 +6,13 @@ import errno
 import os
 from collections.abc import Sequence
 
-from sbxcompose.spec.base_models import WithEnvironment
+from sbxcompose.spec.base_models import EnvFileModel, WithEnvironment
 from sbxcompose.spec.files import Reader
+from sbxcompose.spec.nodes import Node
 from sbxcompose.spec.places import Places
 from sbxcompose.spec.project import Pairs
 from sbxcompose.spec.sources import in_words
-from sbxcompose.spec.values import Path, Use
+from sbxcompose.spec.values import Path, Use, env_position
 
 
 class Variables:
@@ -20,32 +21,39 @@ class Variables:
     def __init__(self, reader: Reader, places: Places) -> None:
         self._reader = reader
         self._places = places
-        self._files: dict[str, dict[str, str]] = {}
+        self._files: dict[tuple[int, tuple[str, ...]], tuple[dict[str, str], dict[str, str]]] = {}
+        """What is below a level, and its files so far -> what is below (so that it lives), and the variables."""
 
     def layer(self, below: dict[str, str], model: WithEnvironment, path: Path) -> dict[str, str]:
         """`below` with what the level at `path` says laid over it; `below` itself where it says nothing."""
         if not model.env and not model.env_file:
             return below
         values = dict(below)
+        chain: tuple[str, ...] = ()
         for index, each in enumerate(model.env_file):
-            values.update(self._file(each.path, each.required, (*path, "env_file", index)))
+            node = self._places.value((*path, "env_file", index))
+            chain = (*chain, os.path.normpath(os.path.join(node.document.directory, each.path)))
+            key = id(below), chain
+            if key not in self._files:
+                found = self._file(node, each, chain[-1], values)
+                if found is None:
+                    continue
+                self._files[key] = below, found
+            values.update(self._files[key][1])
         for name, value in model.env.items():
             known = self._reader.variable(name) if value is None else value
             if known is not None:
                 values[name] = known
         return values
 
-    def _file(self, name: str, required: bool, path: Path) -> dict[str, str]:
-        node = self._places.value(path)
-        full = os.path.normpath(os.path.join(node.document.directory, name))
-        if full not in self._files:
-            content = self._reader.sources.read(full)
-            if isinstance(content, int):
-                if required or content not in (errno.ENOENT, errno.ENOTDIR):
-                    self._reader.mistakes.append(node.mistake(f"the file `{name}` {in_words(content)}"))
-                return {}
-            self._files[full] = self._reader.variables(full, content, self._reader.variable)
-        return self._files[full]
+    def _file(self, node: Node, model: EnvFileModel, path: str, earlier: dict[str, str]) -> dict[str, str] | None:
+        """Read one file, if there is one; it sees what stands in the files before it and in the wider levels."""
+        content = self._reader.sources.read_any(path, variables=True)
+        if not isinstance(content, int):
+            return self._reader.variables(path, content, earlier={**self._reader.dotenv, **earlier})
+        if model.required or content not in (errno.ENOENT, errno.ENOTDIR):
+            self._reader.mistakes.append(node.mistake(f"the file `{model.path}` {in_words(content)}"))
+        return None
 
 
 def pairs_of(values: dict[str, str]) -> Pairs:
@@ -60,7 +68,7 @@ class Secrets:
         self._derived: dict[Path, list[tuple[str, frozenset[str]]]] = {}
         self._elsewhere: list[Use] = []
         for use in uses:
-            at = _env_position(use.path)
+            at = env_position(use.path)
             if at is None:
                 self._elsewhere.append(use)
             else:
@@ -84,11 +92,3 @@ class Secrets:
         if not names:
             return []
         return [(use, min(use.names & names)) for use in self._elsewhere if not use.names.isdisjoint(names)]
-
-
-def _env_position(path: Path) -> int | None:
-    """Where in the path `env` is the key of a level: at the top, in a sandbox, in a process."""
-    for at in (0, 2, 4):
-        if len(path) > at + 1 and path[at] == "env":
-            return at
-    return None

@@ -30,6 +30,9 @@ class MemorySources(Sources):
         self.files[path] = content.encode() if isinstance(content, str) else content
         return self.files[path]
 
+    def read_any(self, path: str, *, variables: bool = False) -> Content:
+        return self.read(path)
+
 
 def load(
     text: str | bytes | None = None,

@@ -39,6 +39,12 @@ def read(text: str) -> tuple[dict[str, str], list[str]]:
         ("A=it's", {"A": "it's"}),
         ("HOME\nNONE", {"HOME": "/home/me"}),
         ("A.b-c=1", {"A.b-c": "1"}),
+        ("CHANNEL=#alerts", {"CHANNEL": "#alerts"}),
+        ("COLOUR=#fff # white", {"COLOUR": "#fff"}),
+        ("A='It\\'s'\nB=1", {"A": "It's", "B": "1"}),
+        ("A='It\\'s' # a comment", {"A": "It's"}),
+        ("A='C:\\x\\'\nB='y'", {"A": "C:\\x\\", "B": "y"}),
+        ("A=see `ls` there", {"A": "see `ls` there"}),
     ],
 )
 def test_lines(text: str, values: dict[str, str]) -> None:
@@ -58,6 +64,36 @@ def test_lines(text: str, values: dict[str, str]) -> None:
 )
 def test_mistakes(text: str, mistakes: list[str]) -> None:
     assert read(text)[1] == mistakes
+
+
+@pytest.mark.parametrize(
+    "text,hint",
+    [
+        ("KEY: a value", "write `KEY=a value`"),
+        ("export KEY : 'x'", "write `KEY='x'`"),
+        ("3X=1", "`3X` cannot be a name: letters, digits and `_`, and no digit first"),
+        ("MY KEY=1", "`MY KEY` cannot be a name: letters, digits and `_`, and no digit first"),
+        ("A=`x`", "write '...' or \"...\""),
+        ("nonsense here", None),
+    ],
+)
+def test_mistakes_show_the_way_out(text: str, hint: str | None) -> None:
+    found: list[Mistake] = []
+    parse_dotenv(Document(".env", "/.env", "/", text), ENV.get, found)
+    assert [each.hint for each in found] == [hint]
+
+
+def test_variables_of_earlier_files_can_be_used() -> None:
+    document = Document("b.env", "/b.env", "/", "B=$A\nHERE=x\nC=$HERE\nD=$SAME")
+    values = parse_dotenv(document, ENV.get, [], earlier={"A": "1", "HERE": "no", "SAME": "no"})
+    assert values == {"B": "1", "HERE": "x", "C": "x", "D": "environment"}
+
+
+def test_literal_values_keep_their_dollar_signs() -> None:
+    text = "A=pa$$word\nB=\"${X} \\$ \\n\" # c\nC='$Y'\nD=`x`"
+    found: list[Mistake] = []
+    values = parse_dotenv(Document(".env", "/.env", "/", text), ENV.get, found, literal=True)
+    assert (values, found) == ({"A": "pa$$word", "B": "${X} $ \n", "C": "$Y", "D": "`x`"}, [])
 
 
 @given(

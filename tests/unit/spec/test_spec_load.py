@@ -60,6 +60,36 @@ sandboxes:
 """
 
 
+def test_a_later_file_of_variables_sees_the_earlier_ones() -> None:
+    files = {
+        ".env": "A=dotenv\nROOT=/r",
+        "base.env": "A=base\nURL=http://$HOST",
+        "local.env": "B=${A}2\nC=$ROOT\nD=$WIDE\nE=$URL",
+        "wide.env": "WIDE=${ROOT}/w",
+    }
+    text = "env_file: wide.env\nprocesses: {web: {command: x, env_file: [base.env, local.env]}}"
+    found = dict(process(text, {"HOST": "h"}, files).env)
+    assert (found["B"], found["C"], found["D"], found["E"]) == ("base2", "/r", "/r/w", "http://h")
+
+
+def test_two_files_of_variables_on_the_command_line() -> None:
+    files = {"a.env": "A=1\nB=$X", "b.env": "C=${A}${B}"}
+    assert web("env: {V: $C}", {"X": "x"}, files, env_files=("a.env", "b.env")).env == (("V", "1x"),)
+
+
+def test_a_missing_file_of_variables_is_told_wherever_it_is_named() -> None:
+    text = "processes:\n  a: {command: x, env_file: [no.env]}\n  b: {command: x, env_file: [no.env]}"
+    assert mistakes(text) == ["2:30: the file `no.env` does not exist", "3:30: the file `no.env` does not exist"]
+
+
+def test_the_environment_may_name_the_files() -> None:
+    files = {"a.yaml": "processes: {web: {command: a}}", "sub/b.yaml": "processes: {web: {replicas: 2}}"}
+    project = load("processes: {no: {command: x}}", {"SBXCOMPOSE_FILE": "a.yaml:sub/b.yaml"}, files)
+    assert [(each.name, each.replicas) for each in project.processes()] == [("web", 2)]
+    project = load(None, {"SBXCOMPOSE_FILE": "no.yaml"}, files, named=("a.yaml",))
+    assert [each.name for each in project.processes()] == ["web"]
+
+
 def test_the_whole_of_a_file() -> None:
     project = load(DESIGN, profiles=("dev",))
     (app,) = project.sandboxes

@@ -1,5 +1,10 @@
 from __future__ import annotations
 
+import pytest
+
+from sbxcompose.errors import InvalidSpec, SpecError
+from sbxcompose.spec.models import ProjectModel
+from sbxcompose.spec.procfile import _DESCRIBES, is_procfile
 from sbxcompose.spec.project import Process, Project, RestartPolicy
 from sbxcompose.spec.sources import Content
 from tests.support.spec_files import load, mistakes
@@ -33,13 +38,84 @@ def test_ports_go_up_by_100_a_process_and_1_a_replica() -> None:
 def test_the_first_port_can_be_given() -> None:
     (web, log) = read("web: a\nlog: b", {"PORT": "3000"}).processes()
     assert (ports(web), ports(log)) == (["3000"], ["3100"])
-    assert ports(next(read("web: a", {"PORT": "3000"}, env="PORT=4000").processes())) == ["4000"]
-    assert ports(next(read("web: a", {"PORT": "none"}).processes())) == ["5000"]
+    assert ports(next(read("web: a", {"PORT": ""}, env="PORT=4000").processes())) == ["4000"]
+    assert ports(next(read("web: a", {"PORT": "3000"}, env="PORT=4000").processes())) == ["3000"]
+
+
+@pytest.mark.parametrize(
+    "environ,dotenv,place",
+    [({"PORT": "abc"}, "", "the environment"), ({}, "PORT=0", "`.env`"), ({"PORT": "70000"}, "PORT=1", "the env")],
+)
+def test_a_first_port_that_is_none(environ: dict[str, str], dotenv: str, place: str) -> None:
+    with pytest.raises(SpecError, match=r"invalid PORT `.*`; expected 1 to 65535") as caught:
+        read("web: a", environ, env=dotenv)
+    assert place in (caught.value.hint or "")
+
+
+def test_a_later_port_that_would_be_too_high() -> None:
+    found = mistakes(None, {"PORT": "65500"}, {"Procfile": "web: a\nlog: b"})
+    assert found == ["Procfile:2:1: PORT would be 65600 for `log`, and ports end at 65535"]
 
 
 def test_dotenv_is_handed_to_the_processes() -> None:
     (web,) = read("web: a", {}, env="A=1\nPORT=4000").processes()
     assert web.env == (("A", "1"),)
+
+
+def test_the_callers_environment_beats_dotenv() -> None:
+    (web,) = read("web: a", {"A": "caller", "C": "3"}, env="A=file\nB=2").processes()
+    assert web.env == (("A", "caller"), ("B", "2"))
+
+
+def test_dotenv_beside_a_procfile_is_literal() -> None:
+    (web,) = read("web: a", {"HOME": "/h"}, env='A=pa$$word\nB="$HOME ${X:-y} \\$"\nC=`x`').processes()
+    assert web.env == (("A", "pa$$word"), ("B", "$HOME ${X:-y} $"), ("C", "`x`"))
+
+
+def test_standard_input_stays_open() -> None:
+    (web,) = read("web: cat").processes()
+    assert web.stdin == "pipe"
+
+
+@pytest.mark.parametrize(
+    "name,text,expected",
+    [
+        ("Procfile", "web: a", True),
+        ("Procfile.dev", "nonsense", True),
+        ("dev.Procfile", "web: a", True),
+        ("Procfile.yaml", "web: a", True),
+        ("Procfile.yaml", "processes:\n  web: {command: a}", False),
+        ("Procfile", "processes: {web: {command: a}}", False),
+        ("Procfile", "processes: ./run\nservices: ./serve", True),
+        ("procs", "# mine\nweb: a\nworker:b --x y: z\n", True),
+        ("", "web: a", True),
+        ("", "name: shop\ninclude: base.yaml", False),
+        ("", "web:\n  command: a", False),
+        ("", "", False),
+        ("dev.yaml", "web: a", False),
+        ("sbxcompose.yaml", "wbe: a", False),
+    ],
+)
+def test_a_procfile_is_recognised_by_what_it_holds(name: str, text: str, expected: bool) -> None:
+    assert is_procfile(name, text) is expected
+
+
+def test_the_keys_that_may_stand_alone_are_those_of_the_models() -> None:
+    keys = {info.alias or name for name, info in ProjectModel.model_fields.items()}
+    assert keys - _DESCRIBES == {"sandboxes", "processes"}
+
+
+def test_a_procfile_on_standard_input_is_read_once() -> None:
+    contents = iter([b"web: a"])
+    (web,) = load(None, {}, {".env": "A=$x"}, named=("-",), stdin=lambda: next(contents)).processes()
+    assert (web.command[2], web.env) == ("a", (("A", "$x"),))
+
+
+def test_all_scales_every_process_that_is_not_named() -> None:
+    project = load(None, {}, {"Procfile": "web: a\nlog: b"}, scale={"log": 3, "all": 2})
+    assert [each.replicas for each in project.processes()] == [2, 3]
+    project = load(None, {}, {"Procfile": "web: a\nall: b"}, scale={"all": 2})
+    assert [each.replicas for each in project.processes()] == [1, 2]
 
 
 def test_the_port_is_part_of_the_digest_but_more_replicas_are_not() -> None:
@@ -68,6 +144,16 @@ def test_mistakes_have_their_lines() -> None:
         "Procfile:4:5: the command is empty",
         "Procfile:5:1: `-x` cannot be a name",
     ]
-    assert mistakes(None, {}, {"Procfile": "# nothing\n"}) == [
-        "Procfile:1:1: the file defines neither `sandboxes` nor `processes`"
+    assert mistakes(None, {}, {"Procfile": "api.v1: a\n  web: b\nmy web: c\nexport A=b\nA=b:c\n// x"}) == [
+        "Procfile:1:1: `api.v1` cannot be a name",
+        "Procfile:2:1: a line must begin with the process's name",
+        "Procfile:3:1: `my web` cannot be a name",
+        "Procfile:4:1: a variable is set here, and a line must be `name: command`",
+        "Procfile:5:1: a variable is set here, and a line must be `name: command`",
+        "Procfile:6:1: a line must be `name: command`",
     ]
+    hint = "names have letters, digits, `-` and `_`: `api-v1: a`"
+    with pytest.raises(InvalidSpec) as caught:
+        read("api.v1: a")
+    assert caught.value.mistakes[0].hint == hint
+    assert mistakes(None, {}, {"Procfile": "# nothing\n"}) == ["Procfile:1:1: the file defines no process"]

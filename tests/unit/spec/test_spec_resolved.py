@@ -76,6 +76,7 @@ def test_a_procfile_shows_its_ports() -> None:
         "command": ["sh", "-c", "serve -p $$PORT"],
         "replicas": 1,
         "env": {"PORT": "5000"},
+        "stdin": "pipe",
         "restart": {"policy": "never", "initial_backoff": "500ms", "max_backoff": "30s"},
         "stop": {"signal": "SIGTERM", "grace": "10s"},
     }
