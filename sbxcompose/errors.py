@@ -86,6 +86,10 @@ class UnknownName(UsageError):
         self.name = name
 
 
+class InactiveNeed(SpecError):
+    """What would be started needs a process whose profile is not active."""
+
+
 class ProviderError(SbxError):
     """The provider (the host on this machine, or the cloud) cannot be reached, or refuses."""
 

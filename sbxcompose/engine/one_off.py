@@ -23,6 +23,7 @@ from sbxcompose.errors import NotFound, ProcessFailed, Refused, SbxError
 from sbxcompose.plan.names import Target
 from sbxcompose.plan.observed import Instance
 from sbxcompose.plan.options import Intent, Options
+from sbxcompose.plan.profiles import check_profiles
 from sbxcompose.spec.project import Process
 
 LEAVE_GRACE = 2.0
@@ -137,6 +138,8 @@ class NeedFailed(ProcessFailed):
 async def bring_up_needs(session: Session, process: Process, *, no_deps: bool) -> Result:
     """Make the sandbox of `process` run and, unless `no_deps`, bring up what the process needs."""
     needs = frozenset(Target(each.sandbox, each.process) for each in process.depends_on)
+    named = frozenset({Target(process.sandbox, process.name)})
+    check_profiles(session.project, await session.observe(), Options(targets=named, no_deps=no_deps))
     result = (
         await go(session, Intent.START, Options(targets=needs), lambda plan: None)
         if needs and not no_deps

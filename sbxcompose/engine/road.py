@@ -13,6 +13,7 @@ from sbxcompose.engine.session import Session
 from sbxcompose.plan.diff import plan
 from sbxcompose.plan.observed import Instance
 from sbxcompose.plan.options import Intent, Options
+from sbxcompose.plan.profiles import check_profiles
 from sbxcompose.plan.steps import Plan
 
 COPYING = frozenset({Intent.UP, Intent.START, Intent.RESTART})
@@ -27,6 +28,7 @@ async def look(session: Session, intent: Intent, options: Options) -> Plan:
     """What the command would do. Sandboxes that do not run are not looked into, so the plan may be provisional."""
     observed = await session.observe()
     if intent in COPYING:
+        check_profiles(session.project, observed, options)
         observed = await session.observe_copies(observed, anew=options.recreate_sandboxes)
     return plan(session.project, observed, intent, options)
 

@@ -55,7 +55,7 @@ class Needs:
             path = (*entry.path, "depends_on", name)
             target = self._target(address, name, path)
             if target is not None:
-                self._check(address, entry, target, need, path)
+                self._check(target, need, path)
                 restart = need.restart or self._entries[target].model.restart_dependents
                 yield Dependency(*target, Condition(need.condition), restart)
 
@@ -79,16 +79,11 @@ class Needs:
         listed = ", ".join(f"`{each}`" for each in known[:12]) + (", …" if len(known) > 12 else "")
         return did_you_mean(name, known[:2000], f"known here: {listed}")
 
-    def _check(self, address: Address, entry: Entry, target: Address, need: DependencyModel, path: Path) -> None:
+    def _check(self, target: Address, need: DependencyModel, path: Path) -> None:
         other = self._entries[target]
         if need.condition == "completed" and other.model.restart.policy == "always":
             message = f"`{target[1]}` never completes: it is always restarted"
             self._wrong(path, message, f"give `{target[1]}` the policy `on_failure` or `never`")
-        if entry.active and not other.active:
-            profiles = ", ".join(f"`{each}`" for each in other.model.profiles)
-            message = f"`{address[1]}` needs `{target[1]}`, whose profile ({profiles}) is not active"
-            hint = f"`--profile {other.model.profiles[0]}` activates it; or give `{address[1]}` the same profile"
-            self._wrong(path, message, hint)
 
     def _refuse_cycles(self, resolved: Mapping[Address, tuple[Dependency, ...]]) -> None:
         graph = {address: [(each.sandbox, each.process) for each in needs] for address, needs in resolved.items()}

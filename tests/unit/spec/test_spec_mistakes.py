@@ -202,16 +202,14 @@ processes:
     assert mistakes(text) == ["4:34: `a` never completes: it is always restarted"]
 
 
-def test_a_need_whose_profile_is_not_active() -> None:
+def test_a_need_whose_profile_is_not_active_is_no_mistake_of_the_file() -> None:
+    """It matters only to what would start it (`plan.profiles`): looking and stopping never depend on profiles."""
     text = """
 processes:
   a: {command: x, profiles: [dev]}
-  b: {command: x, profiles: [dev], depends_on: [a]}
   web: {command: x, depends_on: [a]}
 """
-    assert mistakes(text) == ["5:34: `web` needs `a`, whose profile (`dev`) is not active"]
-    assert hints(text) == ["`--profile dev` activates it; or give `web` the same profile"]
-    assert mistakes(text, profiles=("dev",)) == []
+    assert mistakes(text) == []
 
 
 def test_all_mistakes_of_all_files_at_once_in_their_order() -> None:
