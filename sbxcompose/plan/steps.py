@@ -157,7 +157,7 @@ class Note(Struct, frozen=True):
 
     Kinds: `orphan`, `foreign`, `sandbox` (differs from the file), `local` (a key without meaning here),
     `unseen` (a sandbox that could not be looked into yet), `outdated` (an older definition was left running),
-    `completed` (a one-shot was not run again).
+    `completed` (a one-shot was not run again), `suspended` (a sandbox was left suspended).
     """
 
     kind: str

@@ -31,6 +31,9 @@ class TearDown:
 
     def plan(self) -> Plan:
         """Stop all that is meant, dependents before what they need; then see to the sandboxes."""
+        hidden = [name for name in self._world.sandboxes if self._is_hidden(name)]
+        for name in hidden:
+            self._wake(name)
         stops: dict[int, list[int]] = {}
         for row in self._orphans():
             self._stop(row, "not in the file", FIRST)
@@ -40,7 +43,20 @@ class TearDown:
         if self._whole:
             for sandbox in self._world.project.sandboxes:
                 self._end(sandbox)
-        return Plan(self._draft.numbered(), tuple(self._notes()))
+        return Plan(self._draft.numbered(), tuple(self._notes()), provisional=bool(hidden))
+
+    def _is_hidden(self, name: str) -> bool:
+        """Whether a suspended sandbox has to run before it can be seen what is to be stopped in it.
+
+        `down` does not wake one in the cloud: it was probably suspended by an earlier `down`.
+        """
+        seen = self._world.seen(name)
+        if seen.state is not SandboxState.SUSPENDED or seen.rows:
+            return False
+        if self._whole:
+            return self._world.project.provider == "local" and not self._terminate
+        targets = self._options.targets
+        return targets is None or any(target.sandbox == name for target in targets)
 
     def _rows(self) -> Iterator[tuple[int, list[Row]]]:
         """What runs and is meant, by process."""
@@ -104,4 +120,17 @@ class TearDown:
     def _notes(self) -> Iterator[Note]:
         if self._whole:
             yield from self._world.orphan_notes([row for row in self._world.orphans if not self._removes(row)])
+            yield from self._asleep_notes()
             yield from self._world.foreign_notes(frozenset(self._world.sandboxes) if self._terminate else frozenset())
+
+    def _asleep_notes(self) -> Iterator[Note]:
+        """Say what a suspended sandbox in the cloud, which `down` leaves suspended, may hold."""
+        if self._world.project.provider == "local" or self._terminate:
+            return
+        for name in self._world.sandboxes:
+            if self._world.seen(name).state is SandboxState.SUSPENDED:
+                text = (
+                    f"sandbox {name} is suspended already; processes that were paused in it continue when it resumes: "
+                    f"to stop them, run `sbxcompose unpause {name}` and `sbxcompose down`"
+                )
+                yield Note("suspended", text, name)

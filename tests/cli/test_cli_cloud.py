@@ -19,7 +19,7 @@ from tests.cli import (
     test_cli_wait,
 )
 from tests.cli.conftest import CloudSbx
-from tests.cli.looking import FOREVER, pids, refused, rows
+from tests.cli.looking import FOREVER, alive, pids, refused, rows
 from tests.support.command import Sbx
 from tests.support.plain_cloud import KEY
 
@@ -82,6 +82,38 @@ def test_what_is_paused_here_stands_still_and_goes_on(sbx: Sbx) -> None:
     assert (row["status"], row["phase"], row["pid"]) == ("suspended", "suspended", None)
     assert sbx.run("unpause").stderr == "main resumed\n"
     assert pids(sbx) == before
+
+
+@pytest.mark.parametrize("arguments", [["down"], ["stop"], ["stop", "web"], ["down", "--terminate"]], ids=" ".join)
+def test_what_is_paused_here_can_be_stopped(sbx: Sbx, arguments: list[str]) -> None:
+    sbx.write(f"processes: {{web: {{command: {FOREVER}}}}}\n")
+    sbx.run("up", "-d")
+    before = pids(sbx)
+    sbx.run("pause")
+    said = sbx.run(*arguments).stderr
+    assert "nothing to do" not in said
+    assert not alive(before["web"])
+    if "--terminate" not in arguments:
+        assert "web stopped" in said
+        assert rows(sbx)["web"]["status"] == "stopped"
+
+
+def test_kill_says_that_a_sandbox_is_suspended(sbx: Sbx) -> None:
+    sbx.write(f"processes: {{web: {{command: {FOREVER}}}}}\n")
+    sbx.run("up", "-d")
+    sbx.run("pause")
+    assert "unpause main" in refused(sbx, "kill")
+    assert "unpause main" in refused(sbx, "kill", "web")
+
+
+def test_stop_in_the_cloud_resumes_what_is_paused_and_down_says_what_it_leaves(cloud: CloudSbx) -> None:
+    cloud.write(WEB)
+    (cloud.project / "sub").mkdir(exist_ok=True)
+    cloud.run("up", "-d")
+    cloud.run("pause")
+    assert "sandbox main is suspended already" in cloud.run("down").stderr
+    assert "web stopped" in cloud.run("stop").stderr
+    assert pids(cloud) == {}
 
 
 def test_pause_and_unpause(cloud: CloudSbx) -> None:

@@ -28,6 +28,7 @@ def command(shell: Shell, names: tuple[str, ...], signal_name: str) -> int:
     """
     from sbxcompose.cli.options import signal_name_of, signal_number
     from sbxcompose.cli.running import run_simply
+    from sbxcompose.cli.view.asleep import first_suspended, not_running
     from sbxcompose.engine.session import Session
     from sbxcompose.errors import UsageError
     from sbxcompose.plan.names import Names, resolve_all
@@ -46,6 +47,9 @@ def command(shell: Shell, names: tuple[str, ...], signal_name: str) -> int:
                 for row in sandbox.rows
                 if row.pid is not None and (targets is None or any(t.covers(row.instance) for t in targets))
             ]
+            suspended = first_suspended(observed, targets)
+            if not rows and suspended is not None:
+                raise not_running(suspended)
             if targets is not None and not rows:
                 raise UsageError("none of these processes is running", hint="`sbxcompose ps` lists the running ones")
             for row in rows:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from sbxcompose.errors import UsageError
+from sbxcompose.plan.names import Target
 from sbxcompose.plan.observed import Observed, ObservedSandbox, SandboxState
 
 
@@ -13,6 +16,15 @@ def asleep(observed: Observed, what: str) -> list[str]:
         for each in observed.sandboxes
         if each.state is SandboxState.SUSPENDED and not each.rows
     ]
+
+
+def first_suspended(observed: Observed, targets: Collection[Target] | None) -> ObservedSandbox | None:
+    """The first suspended sandbox that the targets (None: all) are in."""
+    for sandbox in observed.sandboxes:
+        meant = targets is None or any(target.sandbox == sandbox.name for target in targets)
+        if meant and sandbox.state is SandboxState.SUSPENDED:
+            return sandbox
+    return None
 
 
 def not_running(sandbox: ObservedSandbox) -> UsageError:

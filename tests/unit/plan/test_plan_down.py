@@ -103,6 +103,26 @@ def test_down_wakes_a_suspended_sandbox_on_this_machine_to_stop_what_is_in_it() 
     )
 
 
+def test_a_suspended_sandbox_that_hides_its_processes_is_resumed_and_looked_into() -> None:
+    hidden = Observed((replace(RUNNING.sandboxes[0], state=SandboxState.SUSPENDED, rows=()),))
+    for found in (plan_down(SHOP, hidden), plan_stop(SHOP, hidden), plan_stop(CLOUD, hidden, targets("web"))):
+        assert found.provisional
+        assert str(found.sandboxes_first()) == "1. resume sandbox main: is suspended"
+    assert plan_down(SHOP, hidden, Options(terminate=True)).steps[0].title == "terminate sandbox main"
+
+
+def test_a_suspended_sandbox_without_targets_stays_suspended() -> None:
+    hidden = Observed((replace(RUNNING.sandboxes[0], state=SandboxState.SUSPENDED, rows=()), seen(name="other")))
+    shop = project(DB, WEB, process("api", sandbox="other"))
+    assert plan_stop(shop, hidden, Options(targets=frozenset({Target("other", "api")}))).empty
+
+
+def test_down_in_the_cloud_says_what_a_suspended_sandbox_may_hold() -> None:
+    (note,) = notes(plan_down(CLOUD, in_state(SandboxState.SUSPENDED)))
+    assert "main is suspended already" in note
+    assert "unpause main" in note
+
+
 def test_down_suspends_a_sandbox_that_is_still_being_made() -> None:
     assert str(plan_down(CLOUD, in_state(SandboxState.PENDING))) == ("1. suspend sandbox main: down was asked for")
 
