@@ -15,8 +15,8 @@ from sbxcompose.cli.main import COMMANDS, cli
 PACKAGE = Path(__file__).parent.parent / "sbxcompose"
 
 COINED = re.compile(
-    r"\bis no (?!longer|more|such)[a-z`{]|\b(?:does|do) not run\b|\bgo(?:es)? on\b|\bsays that\b|\sours\b|\bany more\b"
-    r"|\bof its own accord\b|\bwho asks\b|\bwhat is said\b|\bso many\b"
+    r"(?<!there )\bis no (?!longer|more|such)[a-z`{]|\b(?:does|do) not run\b|\bgo(?:es)? on\b|\bsays that\b|\sours\b"
+    r"|\bany more\b|\bof its own accord\b|\bwho asks\b|\bwhat is said\b|\bso many\b"
     r"|\bfor ever\b|\b(?:no|some|every)body\b|\bno room\b|\bstands? still\b",
     re.IGNORECASE,
 )

@@ -90,6 +90,10 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
         ("config", "print the file in resolved form"),
         ("config -q", "validate only"),
     ),
+    "convert": (
+        ("convert -o sbxcompose.yaml", "convert the file in this directory"),
+        ("convert docker-compose.yml", "print the result"),
+    ),
     "schema": (
         ("schema > sbxcompose.schema.json", "save the schema for an editor"),
         ("schema", "print the schema"),

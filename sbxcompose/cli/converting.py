@@ -1,0 +1,126 @@
+"""`convert`: read a foreign file, write ours, and report what became of each key."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Callable
+from pathlib import Path
+
+from sbxcompose.cli.context import Shell
+from sbxcompose.convert.convert import convert
+from sbxcompose.convert.detect import CANDIDATES, detect
+from sbxcompose.convert.draft import Draft, Kind
+from sbxcompose.convert.write import render
+from sbxcompose.errors import InvalidSpec, SbxError, UsageError
+from sbxcompose.spec.nodes import Document
+
+_LARGEST = 4 << 20
+"""Bytes of a file to convert; the largest seen in public repositories has 60 kB."""
+
+
+def convert_file(
+    shell: Shell, file: str | None, source: str | None, output: str | None, *, force: bool, quiet: bool
+) -> int:
+    """Convert a file, write the result, and report. Raises `UsageError` and `InvalidSpec`."""
+    path = Path(file) if file is not None else _only_candidate()
+    name = str(path) if file != "-" else "stdin"
+    text = _read_input(shell, path)
+    document = Document(name, "" if file == "-" else str(path.absolute()), str(path.absolute().parent), text)
+    draft = convert(document, source or detect(path.name, document), _reader(path.absolute().parent))
+    result = render(draft, path.name if file != "-" else "stdin")
+    if output is not None and output != "-":
+        _write(Path(output), result, force=force)
+    else:
+        shell.print(result.rstrip("\n"))
+    if not quiet:
+        _report(shell, draft, name, output)
+        _check(shell, result)
+    return 0
+
+
+def _only_candidate() -> Path:
+    found = [name for name in CANDIDATES if Path(name).is_file()]
+    if len(found) == 1:
+        return Path(found[0])
+    if found:
+        names = ", ".join(f"`{name}`" for name in found)
+        raise UsageError(f"several files can be converted: {names}", hint=f"name one: `sbxcompose convert {found[0]}`")
+    raise UsageError("there is no file to convert in this directory", hint="name it: `sbxcompose convert FILE`")
+
+
+def _read_input(shell: Shell, path: Path) -> str:
+    if str(path) == "-":
+        import sys
+
+        return sys.stdin.read()
+    try:
+        if not stat.S_ISREG(path.stat().st_mode) and not stat.S_ISFIFO(path.stat().st_mode):
+            raise UsageError(f"{path} is not a file")
+        with path.open("rb") as stream:
+            content = stream.read(_LARGEST + 1)
+    except OSError as error:
+        raise UsageError(f"cannot read {path}: {(error.strerror or str(error)).lower()}") from None
+    if len(content) > _LARGEST:
+        raise UsageError(f"{path} is larger than {_LARGEST >> 20} MiB")
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise UsageError(f"{path} is not UTF-8") from None
+
+
+def _reader(directory: Path) -> Callable[[str], str | None]:
+    """Return a function that reads the project's Dockerfiles."""
+
+    def read(relative: str) -> str | None:
+        path = directory / relative
+        try:
+            if not path.is_file() or path.stat().st_size > _LARGEST:
+                return None
+            return path.read_text(encoding="utf-8", errors="replace")
+        except OSError:
+            return None
+
+    return read
+
+
+def _write(path: Path, text: str, *, force: bool) -> None:
+    """Write a new file. Raises `UsageError` if there is one already."""
+    flags = os.O_WRONLY | os.O_CREAT | (os.O_TRUNC if force else os.O_EXCL)
+    try:
+        with os.fdopen(os.open(path, flags, 0o666), "w", encoding="utf-8") as stream:
+            stream.write(text)
+    except FileExistsError:
+        raise UsageError(f"{path} exists already", hint="`--force` overwrites it") from None
+    except OSError as error:
+        raise UsageError(f"cannot write {path}: {(error.strerror or str(error)).lower()}") from None
+
+
+def _report(shell: Shell, draft: Draft, name: str, output: str | None) -> None:
+    count = len(draft.processes)
+    written = f" to {output}" if output not in (None, "-") else ""
+    shell.say(f"converted {count} process{'es' if count != 1 else ''} from {name}{written}")
+    titles = {Kind.TODO: "to do by hand", Kind.CHANGED: "expressed in another way", Kind.DROPPED: "left out"}
+    for kind, title in titles.items():
+        notes = [note for note in draft.notes if note.kind is kind]
+        if notes:
+            shell.say(f"\n{shell.err.bold(title)} ({len(notes)}):")
+        for note in notes:
+            place = f"{name}:{note.line}: " if note.line else ""
+            shell.say(f"  {shell.err.dim(place)}{note}")
+
+
+def _check(shell: Shell, result: str) -> None:
+    """Say what `config` would refuse in the result."""
+    from sbxcompose.spec.load import load_project
+    from sbxcompose.spec.request import LoadRequest
+
+    request = LoadRequest(os.getcwd(), ("-",), "converted", environ=os.environ, stdin=result.encode)
+    try:
+        load_project(request)
+    except InvalidSpec as error:
+        shell.say(f"\n{shell.err.bold('to correct before the first `up`')} ({len(error.mistakes)}):")
+        for mistake in error.mistakes:
+            shell.say(f"  line {mistake.line}: {mistake.message}")
+    except SbxError as error:
+        shell.say(f"\nto correct before the first `up`: {error.message}")

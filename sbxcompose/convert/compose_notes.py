@@ -1,0 +1,53 @@
+"""What of a Compose service has no counterpart, or is left to a person; pure."""
+
+from __future__ import annotations
+
+from sbxcompose.convert.draft import ProcessDraft
+from sbxcompose.convert.values import entries, get, text
+from sbxcompose.spec.nodes import Mapping, Sequence
+
+_DROPPED = {
+    "container_name": "processes are named by their key",
+    "hostname": "processes share the name of this machine",
+    "domainname": "processes share the name of this machine",
+    "networks": "processes share the network of this machine",
+    "network_mode": "processes share the network of this machine",
+    "expose": "every port is reachable from the other processes",
+    "labels": "there are no labels",
+    "logging": "logs are kept; see `sbxcompose logs`",
+    "platform": "the program runs on this machine",
+    "pull_policy": "no image is pulled",
+    "init": "every process is reaped and ended with its descendants",
+    "shm_size": "the shared memory of this machine is used",
+    "attach": "see `up --no-attach`",
+}
+_LIMITS = ("deploy", "mem_limit", "memswap_limit", "mem_reservation", "cpus", "cpu_shares", "cpuset", "pids_limit")
+_PRIVILEGES = ("privileged", "cap_add", "cap_drop", "security_opt", "devices", "userns_mode", "pid", "ipc", "sysctls")
+
+
+def add_notes(process: ProcessDraft, node: Mapping, *, daemon: bool) -> None:
+    """Add a note for each key without a counterpart; `daemon`: its image has a native program."""
+    for key, value in entries(node):
+        if key in _DROPPED:
+            process.dropped(key, _DROPPED[key], value)
+        elif key in _LIMITS and (key != "deploy" or get(value, "resources") is not None):
+            process.dropped(key, "limits of single processes are not supported", value)
+        elif key in _PRIVILEGES:
+            process.dropped(key, "the process has the rights of the user who runs it", value)
+        elif key in ("tmpfs", "volumes_from", "extra_hosts", "dns", "develop"):
+            process.todo(key, "no counterpart; check whether the process needs it", value)
+        elif key == "extends" and get(value, "file") is not None:
+            process.todo(key, "extends a service of another file: copy its keys", value)
+    if not daemon:
+        _volume_notes(process, node)
+
+
+def _volume_notes(process: ProcessDraft, node: Mapping) -> None:
+    volumes = node.get("volumes")
+    for item in volumes.items if isinstance(volumes, Sequence) else []:
+        written = text(item)
+        source, _, target = (written or "").partition(":")
+        if written is None:
+            source, target = text(get(item, "source")) or "", text(get(item, "target")) or ""
+        if target and not source.startswith((".", "/", "~", "$")):
+            process.todo("volumes", f"`{target}` is the folder data/{source} now: point the process to it", item)

@@ -1,0 +1,77 @@
+"""A foreign file -> a draft of ours; pure, apart from the files of the project that `read` returns."""
+
+from __future__ import annotations
+
+import configparser
+from collections.abc import Callable
+
+from sbxcompose.convert.compose import convert_compose
+from sbxcompose.convert.draft import Draft
+from sbxcompose.convert.mprocs import convert_mprocs
+from sbxcompose.convert.pm2 import convert_pm2, exported_object
+from sbxcompose.convert.process_compose import convert_process_compose
+from sbxcompose.convert.procfile import convert_procfile
+from sbxcompose.convert.supervisord import convert_supervisord
+from sbxcompose.errors import InvalidSpec, Mistake, UsageError
+from sbxcompose.spec.nodes import Document, Mapping, Node
+from sbxcompose.spec.yaml import Malformed, read_yaml
+
+FORMATS = ("compose", "process-compose", "procfile", "supervisord", "mprocs", "pm2")
+"""What can be converted, as `--from` names it."""
+
+
+def convert(document: Document, source: str, read: Callable[[str], str | None]) -> Draft:
+    """Convert a file of the format `source`. Raises `InvalidSpec` if it cannot be read, `UsageError` if it is empty."""
+    match source:
+        case "procfile":
+            draft = convert_procfile(document.text)
+        case "supervisord":
+            draft = _supervisord(document)
+        case "pm2":
+            draft = convert_pm2(_pm2(document))
+        case "compose":
+            draft = convert_compose(_mapping(document), read)
+        case "process-compose":
+            draft = convert_process_compose(_mapping(document))
+        case _:
+            draft = convert_mprocs(_mapping(document))
+    if not draft.processes:
+        raise UsageError(f"{document.name} defines no processes", hint=f"it was read as a {source} file; see `--from`")
+    return draft
+
+
+def _tree(document: Document) -> Node:
+    mistakes: list[Mistake] = []
+    try:
+        root = read_yaml(document, mistakes)
+    except Malformed as error:
+        raise InvalidSpec([error.mistake]) from None
+    if root is None:
+        raise UsageError(f"{document.name} is empty")
+    return root
+
+
+def _mapping(document: Document) -> Mapping:
+    root = _tree(document)
+    if not isinstance(root, Mapping):
+        raise InvalidSpec([root.mistake("the file must be a mapping")])
+    return root
+
+
+def _supervisord(document: Document) -> Draft:
+    try:
+        return convert_supervisord(document.text)
+    except configparser.Error as error:
+        raise InvalidSpec([document.mistake(str(error).splitlines()[0], getattr(error, "lineno", 0) or 0)]) from None
+
+
+def _pm2(document: Document) -> Node:
+    if document.name.endswith((".json", ".yaml", ".yml")):
+        return _tree(document)
+    literal = exported_object(document.text)
+    if literal is None:
+        raise UsageError(
+            f"{document.name} computes what it exports, and is not run",
+            hint="convert its result: node -p 'JSON.stringify(require(\"./" + document.name + "\"))' > pm2.json",
+        )
+    return _tree(Document(document.name, document.path, document.directory, literal))

@@ -1,0 +1,140 @@
+"""What a Dockerfile says of the process that its image runs; pure.
+
+Only the last stage (or the one named) counts: its command, working directory, variables, and the installation steps
+that work in a project directory as well.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+from collections.abc import Iterator
+
+from msgspec import Struct, field
+
+Command = str | list[str]
+"""A text for a shell, or words."""
+
+_SETUP = re.compile(
+    r"(npm (ci|install|i)|yarn( install)?|pnpm (install|i)|bundle install|go mod download|cargo fetch|mix deps\.get"
+    r"|composer install|(pip3?|python3? -m pip|uv pip) install|uv sync|poetry install|npm run \S+|yarn build)\b"
+    r"[^|;&<>]*"
+)
+
+
+class Image(Struct):
+    """The last stage of a Dockerfile. `setup` are the installation steps; `copies` pairs of source and target."""
+
+    base: str = ""
+    command: Command | None = None
+    entrypoint: Command | None = None
+    workdir: str = "/"
+    env: dict[str, str] = field(default_factory=dict)
+    ports: list[int] = field(default_factory=list)
+    setup: list[str] = field(default_factory=list)
+    copies: list[tuple[str, str]] = field(default_factory=list)
+
+    def run(self) -> Command | None:
+        """Return what a container runs: the entry point with the command as its arguments."""
+        if self.entrypoint is None:
+            return self.command
+        if isinstance(self.entrypoint, str):
+            return self.entrypoint
+        return [*self.entrypoint, *(self.command if isinstance(self.command, list) else [])]
+
+
+def parse_dockerfile(text: str, target: str | None = None) -> Image:
+    """Return the stage `target`, or the last one."""
+    stages: dict[str, Image] = {}
+    image = Image()
+    name = ""
+    for instruction, rest in instructions(text):
+        if instruction == "FROM":
+            if name and name == target:
+                return image
+            image, name = _stage(rest, stages)
+            stages[name or str(len(stages))] = image
+        else:
+            _apply(image, instruction, rest)
+    return image
+
+
+def instructions(text: str) -> Iterator[tuple[str, str]]:
+    """Yield instructions with their arguments; continued lines are joined, comments left out."""
+    pending = end = ""
+    for line in text.splitlines():
+        stripped = line.strip()
+        if end:  # the lines of a here-document are not instructions
+            end = "" if stripped == end else end
+            continue
+        if stripped.startswith("#") or not stripped:
+            continue
+        pending += stripped.removesuffix("\\") + " "
+        if stripped.endswith("\\"):
+            continue
+        word, _, rest = pending.strip().partition(" ")
+        pending = ""
+        here = re.search(r"<<-?[\"']?(\w+)", rest)
+        end = here[1] if here is not None else ""
+        yield word.upper(), rest.strip()
+
+
+def _stage(rest: str, stages: dict[str, Image]) -> tuple[Image, str]:
+    words = [word for word in rest.split() if not word.startswith("--")]
+    base = words[0] if words else ""
+    name = words[2] if len(words) > 2 and words[1].lower() == "as" else ""
+    earlier = stages.get(base)
+    if earlier is None:
+        return Image(base=base), name
+    inherited = Image(earlier.base, earlier.command, earlier.entrypoint, earlier.workdir, dict(earlier.env))
+    inherited.ports, inherited.setup, inherited.copies = [*earlier.ports], [*earlier.setup], [*earlier.copies]
+    return inherited, name
+
+
+def _apply(image: Image, instruction: str, rest: str) -> None:
+    match instruction:
+        case "CMD":
+            image.command = _command(rest)
+        case "ENTRYPOINT":
+            image.entrypoint, image.command = _command(rest), None
+        case "WORKDIR":
+            image.workdir = rest if rest.startswith("/") else f"{image.workdir.rstrip('/')}/{rest}"
+        case "ENV":
+            image.env.update(_variables(rest))
+        case "EXPOSE":
+            image.ports += [int(found) for found in re.findall(r"\b(\d{1,5})\b(?!/udp)", rest)]
+        case "RUN":
+            image.setup += [found for part in re.split(r"&&|;", rest) if (found := _installation(part))]
+        case "COPY" | "ADD":
+            words = [word for word in rest.split() if not word.startswith("--")]
+            if len(words) >= 2 and "--from=" not in rest:
+                image.copies += [(source, words[-1]) for source in words[:-1]]
+
+
+def _command(rest: str) -> Command:
+    """Read the form with brackets as words, any other as a text for the shell."""
+    if rest.startswith("["):
+        try:
+            words = json.loads(rest)
+        except ValueError:
+            return rest
+        if isinstance(words, list) and all(isinstance(word, str) for word in words):
+            return words
+    return rest
+
+
+def _variables(rest: str) -> dict[str, str]:
+    name, _, value = rest.partition(" ")
+    if "=" not in name:
+        return {name: value.strip()}
+    try:
+        words = shlex.split(rest)
+    except ValueError:
+        return {}
+    return {key: value for key, equals, value in (word.partition("=") for word in words) if equals}
+
+
+def _installation(step: str) -> str | None:
+    words = re.sub(r"--mount=\S+\s*|--no-cache-dir\s*|--no-cache\s*|--chown=\S+\s*", "", step).strip()
+    return words if _SETUP.fullmatch(words) else None

@@ -1,0 +1,87 @@
+"""What a converter produces: a project in the making, and notes on what a person has to know about it."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Any
+
+from msgspec import Struct, field
+
+from sbxcompose.spec.nodes import Node
+
+
+class Kind(StrEnum):
+    """What a note is about; completes "3 keys …"."""
+
+    CHANGED = "changed"
+    """It is expressed in another way, which may matter."""
+    DROPPED = "dropped"
+    """It has no counterpart, and nothing is lost that the processes need."""
+    TODO = "to do"
+    """A person has to complete it."""
+
+
+class Note(Struct, frozen=True):
+    """One remark: where in the source (line 0: nowhere in particular), on what, and what it means."""
+
+    kind: Kind
+    subject: str
+    text: str
+    line: int = 0
+
+    def __str__(self) -> str:
+        return f"{self.subject}: {self.text}"
+
+
+class Draft(Struct):
+    """A project file in the making: plain values in the order in which they are written."""
+
+    top: dict[str, Any] = field(default_factory=dict)
+    processes: dict[str, dict[str, Any]] = field(default_factory=dict)
+    notes: list[Note] = field(default_factory=list)
+
+    def note(self, kind: Kind, subject: str, text: str, node: Node | None = None) -> None:
+        """Add a note, at the place of `node`."""
+        self.notes.append(Note(kind, subject, text, node.line if node is not None else 0))
+
+    def process(self, name: str) -> ProcessDraft:
+        """Begin a process; its notes are about `name`."""
+        return ProcessDraft(self, name, self.processes.setdefault(name, {}))
+
+
+class ProcessDraft:
+    """One process in the making."""
+
+    def __init__(self, draft: Draft, name: str, keys: dict[str, Any]) -> None:
+        self._draft = draft
+        self.name = name
+        self.keys = keys
+
+    def set(self, key: str, value: Any) -> None:
+        """Set a key, unless there is nothing to say: None and empty values are left out."""
+        if value not in (None, "", [], {}):
+            self.keys[key] = value
+
+    def note(self, kind: Kind, key: str, text: str, node: Node | None = None) -> None:
+        """Add a note on one key of the source."""
+        self._draft.note(kind, f"{self.name}.{key}" if key else self.name, text, node)
+
+    def changed(self, key: str, text: str, node: Node | None = None) -> None:
+        """Note that a key is expressed in another way."""
+        self.note(Kind.CHANGED, key, text, node)
+
+    def dropped(self, key: str, text: str, node: Node | None = None) -> None:
+        """Note that a key has no counterpart."""
+        self.note(Kind.DROPPED, key, text, node)
+
+    def todo(self, key: str, text: str, node: Node | None = None) -> None:
+        """Note that a person has to complete something."""
+        self.note(Kind.TODO, key, text, node)
+
+
+REPLACE = "echo '{name}: replace this command in sbxcompose.yaml ({reason})' >&2; exit 1"
+
+
+def placeholder(name: str, reason: str) -> str:
+    """Return a command that fails with a clear message, for a process whose command cannot be derived."""
+    return REPLACE.format(name=name, reason=reason.replace("'", "").replace("$", "$$"))

@@ -1,0 +1,100 @@
+"""pm2 ecosystem files -> ours; pure. JavaScript is read, never run."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from typing import Any
+
+from sbxcompose.convert.draft import Draft, Kind, ProcessDraft, placeholder
+from sbxcompose.convert.values import escaped, get, is_true, number, pairs, plain_name, strings, text
+from sbxcompose.spec.nodes import Mapping, Node, Sequence
+from sbxcompose.spec.units import format_duration
+
+
+def convert_pm2(root: Node) -> Draft:
+    """Convert a pm2 ecosystem file: the object that it exports, read without running it."""
+    draft = Draft()
+    apps = get(root, "apps") if isinstance(root, Mapping) else root
+    for index, app in enumerate(apps.items if isinstance(apps, Sequence) else [apps]):
+        if isinstance(app, Mapping):
+            name = text(app.get("name")) or f"app{index + 1}"
+            _app(draft.process(plain_name(name)), app)
+    if get(root, "deploy") is not None:
+        draft.note(Kind.DROPPED, "deploy", "deployment has no counterpart", get(root, "deploy"))
+    return draft
+
+
+def _app(process: ProcessDraft, app: Mapping) -> None:
+    script = text(app.get("script"))
+    if script is None:
+        process.todo("script", "there is no script", app)
+    process.set("command", _command(app, script) if script else placeholder(process.name, "there is no script"))
+    process.set("workdir", text(app.get("cwd")))
+    process.set("env", {key: value and escaped(value) for key, value in pairs(app.get("env")).items()})
+    replicas = text(app.get("instances"))
+    if replicas is not None and replicas.isdecimal():
+        process.set("replicas", int(replicas) if replicas not in ("0", "1") else None)
+    elif replicas is not None:
+        process.todo("instances", f"`{replicas}` is a number of processors: write a number", app.get("instances"))
+    restart: dict[str, Any] = {"policy": "never" if text(app.get("autorestart")) == "false" else "always"}
+    if (limit := number(app.get("max_restarts"))) is not None:
+        restart["max_restarts"] = int(limit)
+    if (pause := number(app.get("restart_delay")) or number(app.get("exp_backoff_restart_delay"))) is not None:
+        restart["initial_backoff"] = format_duration(pause / 1000)
+    process.set("restart", restart if len(restart) > 1 else restart["policy"])
+    if (grace := number(app.get("kill_timeout"))) is not None:
+        process.set("stop", {"grace": format_duration(grace / 1000), "signal": "SIGINT"})
+    _watched(process, app)
+    for key, value in app.entries.items():
+        if key in ("out_file", "error_file", "log_file", "merge_logs", "log_date_format", "time"):
+            process.dropped(key, "logs are kept; see `sbxcompose logs`", value[1])
+        elif key in ("max_memory_restart", "cron_restart", "wait_ready", "listen_timeout"):
+            process.todo(key, "no counterpart", value[1])
+        elif key.startswith("env_"):
+            process.todo(key, f"put these variables into a file, and name it with `--env-file`: {key}", value[1])
+        elif key == "exec_mode" and text(value[1]) == "cluster":
+            process.todo(key, "replicas do not share a port: use `port`, which gives each its own", value[1])
+
+
+def _command(app: Mapping, script: str) -> str:
+    interpreter = text(app.get("interpreter"))
+    arguments = app.get("args")
+    words = strings(arguments) if isinstance(arguments, Sequence) else [text(arguments) or ""]
+    rest = " ".join(shlex.quote(word) for word in words) if isinstance(arguments, Sequence) else words[0]
+    if interpreter == "none":
+        begin = script
+    elif interpreter is not None:
+        begin = f"{interpreter} {script}"
+    elif script.endswith((".js", ".cjs", ".mjs")) or ("/" in script and "." not in script.rpartition("/")[2]):
+        begin = f"node {text(app.get('node_args')) or ''} {script}".replace("  ", " ")
+    elif script.endswith(".py"):
+        begin = f"python3 {script}"
+    elif script.endswith(".ts"):
+        begin = f"npx tsx {script}"
+    else:
+        begin = script
+    return escaped(f"{begin} {rest}".strip())
+
+
+def _watched(process: ProcessDraft, app: Mapping) -> None:
+    watch = app.get("watch")
+    paths = ["."] if is_true(watch) else strings(watch) if isinstance(watch, Sequence) else []
+    ignored = strings(app.get("ignore_watch"))
+    process.set("watch", [{"path": path, "ignore": ignored} if ignored else path for path in paths])
+
+
+def exported_object(script: str) -> str | None:
+    """Return the object that a JavaScript file exports as YAML reads it (JSON with comments removed); None if the
+    file computes.
+    """
+    text_only = re.sub(r"""("(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*')|//[^\n]*|/\*[\s\S]*?\*/""", _kept, script)
+    found = re.search(r"(?:module\.exports\s*=|export\s+default)\s*", text_only)
+    if found is None or "require(" in text_only or "process.env" in text_only or "`" in text_only:
+        return None
+    literal = text_only[found.end() :].strip().rstrip(";")
+    return re.sub(r"(?<![\w\"'])([A-Za-z_$][\w$]*)\s*:(?=\S)", r"\1: ", literal)
+
+
+def _kept(found: re.Match[str]) -> str:
+    return found[1] or ""

@@ -1,0 +1,216 @@
+"""process-compose files -> ours; pure."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from sbxcompose.convert.draft import Draft, Kind, ProcessDraft, placeholder
+from sbxcompose.convert.values import entries, escaped, get, is_true, number, pairs, plain_name, strings, text
+from sbxcompose.spec.nodes import Mapping, Node, Sequence
+from sbxcompose.spec.units import format_duration
+
+_TOP_DROPPED = {
+    "version": "not needed",
+    "log_level": "see `sbxcompose logs`",
+    "log_length": "logs are kept on disk",
+    "log_location": "see `sbxcompose logs`",
+    "log_configuration": "see `sbxcompose logs`",
+    "log_format": "see `sbxcompose logs`",
+    "is_strict": "files are always checked strictly",
+    "ordered_shutdown": "processes always stop in reverse dependency order",
+    "disable_env_expansion": "dollar signs in commands are left to the shell",
+    "is_tui_disabled": "there is no full-screen interface",
+    "theme": "there is no full-screen interface",
+}
+_DROPPED = {
+    "log_location": "logs are kept; `sbxcompose logs NAME > FILE` writes a file",
+    "log_configuration": "logs are kept; see `sbxcompose logs`",
+    "disable_ansi_colors": "use `--no-color`",
+    "is_foreground": "`sbxcompose attach NAME` connects a terminal to it",
+    "launch_timeout_seconds": "commands are supervised in the foreground",
+    "is_dotenv_disabled": "list the variables in `env`",
+}
+_CONDITIONS = {
+    "process_started": "started",
+    "process_healthy": "ready",
+    "process_log_ready": "ready",
+    "process_completed": "ended",
+    "process_completed_successfully": "completed",
+}
+_POLICIES = {"always": "always", "on_failure": "on_failure", "exit_on_failure": "never", "no": "never"}
+
+
+def convert_process_compose(root: Mapping) -> Draft:
+    """Convert a process-compose file."""
+    draft = Draft()
+    variables = {name: value or "" for name, value in pairs(root.get("vars")).items()}
+    for key, value in entries(root):
+        if key in _TOP_DROPPED:
+            draft.note(Kind.DROPPED, key, _TOP_DROPPED[key], value)
+        elif key in ("extends", "env_cmds", "shell"):
+            draft.note(Kind.TODO, key, "no counterpart; see docs/from-other-tools.md", value)
+    if (name := text(root.get("name"))) is not None and re.fullmatch(r"[a-z][a-z0-9-]*", name):
+        draft.top["name"] = name
+    if environment := _environment(root.get("environment")):
+        draft.top["env"] = environment
+    draft.top["env_file"] = [{"path": ".env", "required": False}]
+    listed = dict(entries(root.get("processes")))
+    for process_name, node in listed.items():
+        if isinstance(node, Mapping):
+            _Process(draft.process(plain_name(process_name)), node, variables, set(listed)).convert()
+    return draft
+
+
+def _environment(node: Node | None) -> dict[str, str | None]:
+    return {name: escaped(value) if value is not None else None for name, value in pairs(node).items()}
+
+
+class _Process:
+    def __init__(self, process: ProcessDraft, node: Mapping, variables: dict[str, str], names: set[str]) -> None:
+        self._process = process
+        self._node = node
+        self._variables = {**variables, **{key: value or "" for key, value in pairs(node.get("vars")).items()}}
+        self._names = names
+
+    def convert(self) -> None:
+        process, node = self._process, self._node
+        process.set("description", self._text("description"))
+        process.set("command", self._command())
+        process.set("workdir", self._text("working_dir"))
+        process.set("env", _environment(node.get("environment")))
+        process.set("env_file", strings(node.get("env_file")))
+        process.set("tty", is_true(node.get("is_tty")) or is_true(node.get("is_interactive")) or None)
+        process.set("stdin", "pipe" if is_true(node.get("is_interactive")) else None)
+        replicas = number(node.get("replicas"))
+        process.set("replicas", int(replicas) if replicas is not None and replicas != 1 else None)
+        if is_true(node.get("disabled")):
+            process.keys["autostart"] = False
+        self._availability()
+        self._checks()
+        self._dependencies()
+        self._shutdown()
+        self._notes()
+
+    def _text(self, key: str) -> str | None:
+        value = text(self._node.get(key))
+        return None if value is None else escaped(self._filled(value)).strip()
+
+    def _filled(self, value: str) -> str:
+        """Replace plain templates: `{{.NAME}}` and `{{ .NAME }}`."""
+        return re.sub(r"\{\{\s*\.(\w+)\s*\}\}", lambda found: self._variables.get(found[1], found[0]), value)
+
+    def _command(self) -> str | list[str]:
+        command = self._text("command")
+        entrypoint = strings(self._node.get("entrypoint"))
+        if not command and entrypoint:
+            return [escaped(self._filled(word)) for word in entrypoint]
+        if not command:
+            self._process.todo("command", "there is no command", self._node)
+            return placeholder(self._process.name, "there is no command")
+        if "{{" in command:
+            self._process.todo("command", "holds a template that cannot be filled in", self._node.get("command"))
+        return command
+
+    def _availability(self) -> None:
+        node = self._node.get("availability")
+        word = (text(get(node, "restart")) or "no").lower()
+        policy = _POLICIES.get(word, "never")
+        restart: dict[str, Any] = {"policy": policy}
+        if (pause := number(get(node, "backoff_seconds"))) is not None and policy != "never":
+            restart["initial_backoff"] = restart["max_backoff"] = format_duration(pause)
+        if (limit := number(get(node, "max_restarts"))) and policy != "never":
+            restart["max_restarts"] = int(limit)
+        self._process.set("restart", restart if len(restart) > 1 else policy)
+        if is_true(get(node, "exit_on_end")):
+            self._process.set("stop_all_on", "exit")
+        elif word == "exit_on_failure":
+            self._process.set("stop_all_on", "failure")
+
+    def _checks(self) -> None:
+        process, node = self._process, self._node
+        if (line := text(node.get("ready_log_line"))) is not None:
+            process.set("ready_when", {"log": re.escape(line).replace(r"\ ", " ")})
+        readiness, liveness = node.get("readiness_probe"), node.get("liveness_probe")
+        if isinstance(readiness, Mapping):
+            process.set("health_check", self._check(readiness))
+        elif isinstance(liveness, Mapping):
+            process.set("health_check", self._check(liveness))
+        if isinstance(readiness, Mapping) and isinstance(liveness, Mapping):
+            process.changed("liveness_probe", "one health check serves as readiness and liveness", liveness)
+        if get(readiness, "success_threshold") is not None and number(get(readiness, "success_threshold")) != 1:
+            process.changed("readiness_probe.success_threshold", "one success is enough", readiness)
+
+    def _check(self, probe: Mapping) -> dict[str, Any] | None:
+        check = self._http(probe) or self._exec(probe)
+        if check is None:
+            return None
+        for theirs, ours in (
+            ("initial_delay_seconds", "initial_delay"),
+            ("period_seconds", "interval"),
+            ("timeout_seconds", "timeout"),
+        ):
+            value = number(probe.get(theirs))
+            if value is not None and (value > 0 or ours == "initial_delay"):
+                check[ours] = format_duration(value)
+        if (threshold := number(probe.get("failure_threshold"))) is not None and threshold >= 1:
+            check["failure_threshold"] = int(threshold)
+        return check
+
+    def _http(self, probe: Mapping) -> dict[str, Any] | None:
+        request = probe.get("http_get")
+        if not isinstance(request, Mapping):
+            return None
+        host, scheme = text(request.get("host")) or "127.0.0.1", text(request.get("scheme")) or "http"
+        port = self._filled(text(request.get("port")) or "80")
+        path = self._filled(text(request.get("path")) or "/")
+        if scheme.lower() != "http" or host not in ("127.0.0.1", "localhost", "0.0.0.0", "::1"):
+            url = f"{scheme}://{host}:{port}{path}"
+            return {"exec": ["curl", "-fsk", "-o", "/dev/null", escaped(url)]}
+        if not path.startswith("/"):
+            path = f"/{path}"
+        return {"http": {"port": int(port) if port.isdecimal() else port, "path": escaped(path)}}
+
+    def _exec(self, probe: Mapping) -> dict[str, Any] | None:
+        command = text(get(probe, "exec", "command"))
+        if command is None:
+            return None
+        folder = text(get(probe, "exec", "working_dir"))
+        written = escaped(self._filled(command)).strip()
+        return {"exec": f"cd {folder} && {written}" if folder else written}
+
+    def _dependencies(self) -> None:
+        needs: dict[str, Any] = {}
+        node = self._node.get("depends_on")
+        for name, value in entries(node):
+            condition = _CONDITIONS.get(text(get(value, "condition")) or "", "started")
+            if name in self._names:
+                needs[plain_name(name)] = condition
+            else:
+                self._process.todo("depends_on", f"`{name}` is not in the file", value)
+        if isinstance(node, Sequence):
+            needs = {plain_name(name): "started" for name in strings(node) if name in self._names}
+        self._process.set("depends_on", needs)
+
+    def _shutdown(self) -> None:
+        node = self._node.get("shutdown")
+        stop: dict[str, Any] = {}
+        if (command := text(get(node, "command"))) is not None:
+            stop["command"] = escaped(self._filled(command)).strip()
+        if (signal := number(get(node, "signal"))) is not None and signal > 0:
+            stop["signal"] = int(signal)
+        if (grace := number(get(node, "timeout_seconds"))) is not None:
+            stop["grace"] = format_duration(grace)
+        self._process.set("stop", stop)
+
+    def _notes(self) -> None:
+        process, node = self._process, self._node
+        for key, value in entries(node):
+            if key in _DROPPED:
+                process.dropped(key, _DROPPED[key], value)
+            elif key == "namespace":
+                process.changed(key, "groups are not supported; use `profiles` to start some processes only", value)
+            elif key == "is_daemon" and is_true(value):
+                process.todo(key, "run it in the foreground: a process that daemonizes itself is not supervised", value)
+            elif key in ("schedule", "is_elevated", "mcp"):
+                process.todo(key, "no counterpart", value)

@@ -1,0 +1,85 @@
+"""A draft -> the text of a project file, with its notes as comments beside the processes; pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import yaml
+
+from sbxcompose.convert.draft import Draft, Kind, Note
+
+SCHEMA = "https://raw.githubusercontent.com/sbxcompose/sbxcompose/main/schemas/sbxcompose.schema.json"
+_WIDTH = 100
+_ORDER = (
+    *("description", "command", "user", "workdir", "port", "env_file", "env", "tty", "stdin", "replicas"),
+    *("depends_on", "ready_when", "health_check", "restart", "success_exit_codes", "stop", "stop_all_on", "watch"),
+)
+"""The order of a process's keys; others follow."""
+
+
+def render(draft: Draft, source: str) -> str:
+    """Return the file's text."""
+    lines = [f"# yaml-language-server: $schema={SCHEMA}", f"# Converted from {source} by `sbxcompose convert`."]
+    general = [note for note in draft.notes if _process_of(note, draft) is None and note.kind is Kind.TODO]
+    lines += [f"# TODO {note}" for note in general]
+    if draft.top:
+        lines += ["", *_dump(draft.top)]
+    lines += ["", "processes:"]
+    for name, keys in draft.processes.items():
+        lines += [f"  {line}" for line in _todo_comments(draft, name)]
+        lines += [f"  {line}" for line in _dump({name: _ordered(keys)})]
+    return "\n".join(lines) + "\n"
+
+
+def _ordered(keys: dict[str, Any]) -> dict[str, Any]:
+    return dict(sorted(keys.items(), key=lambda item: _ORDER.index(item[0]) if item[0] in _ORDER else len(_ORDER)))
+
+
+def _todo_comments(draft: Draft, name: str) -> Iterator[str]:
+    for note in draft.notes:
+        if note.kind is Kind.TODO and _process_of(note, draft) == name:
+            key = note.subject[len(name) + 1 :]
+            yield f"# TODO {key}: {note.text}" if key else f"# TODO {note.text}"
+
+
+def _process_of(note: Note, draft: Draft) -> str | None:
+    name = note.subject.partition(".")[0]
+    return name if name in draft.processes else None
+
+
+class _Dumper(yaml.SafeDumper):
+    """Writes lists and small mappings on one line, and texts of several lines as blocks."""
+
+    def ignore_aliases(self, data: Any) -> bool:
+        """Repeat equal values: nobody reads `&id001`."""
+        return True
+
+
+def _text(dumper: yaml.SafeDumper, value: str) -> yaml.Node:
+    if "\n" in value:
+        return dumper.represent_scalar("tag:yaml.org,2002:str", value, style="|")
+    if _looks_other(value):
+        return dumper.represent_scalar("tag:yaml.org,2002:str", value, style='"')
+    return dumper.represent_scalar("tag:yaml.org,2002:str", value)
+
+
+def _looks_other(value: str) -> bool:
+    """Whether a plain text would be read as something else by YAML 1.2, or by people."""
+    return re.fullmatch(r"[-+]?[\d._]+([eE][-+]?\d+)?|0[xo][\da-fA-F]+|\d+(:\d+)+", value) is not None
+
+
+def _sequence(dumper: yaml.SafeDumper, value: list[Any]) -> yaml.Node:
+    plain = all(isinstance(item, str | int | float | bool) and "\n" not in str(item) for item in value)
+    short = sum(len(str(item)) + 2 for item in value) < _WIDTH - 30
+    return dumper.represent_sequence("tag:yaml.org,2002:seq", value, flow_style=plain and short)
+
+
+_Dumper.add_representer(str, _text)
+_Dumper.add_representer(list, _sequence)
+
+
+def _dump(value: dict[str, Any]) -> list[str]:
+    text = yaml.dump(value, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=10_000, default_flow_style=False)
+    return [line.replace(": null", ":") if line.rstrip().endswith(": null") else line for line in text.splitlines()]

@@ -1,0 +1,233 @@
+"""Docker Compose files -> ours: the keys of processes, and what the report has to say."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from sbxcompose.convert.convert import convert
+from sbxcompose.convert.draft import Draft, Kind
+from sbxcompose.spec.nodes import Document
+
+
+def converted(text: str, files: Mapping[str, str] | None = None) -> Draft:
+    """What a Compose file becomes, beside these other files."""
+    return convert(Document("compose.yaml", "", "/p", text), "compose", (files or {}).get)
+
+
+def service(keys: str, more: str = "") -> dict[str, Any]:
+    """The process that one service becomes."""
+    return converted(f"services:\n  web: {{{keys}}}\n{more}").processes["web"]
+
+
+def notes(draft: Draft, kind: Kind) -> list[str]:
+    return [str(note) for note in draft.notes if note.kind is kind]
+
+
+@pytest.mark.parametrize(
+    "keys, expected",
+    [
+        ("command: npm start", {"command": "npm start"}),
+        ("command: [npm, start]", {"command": ["npm", "start"]}),
+        ("entrypoint: [/bin/sh, -c], command: [run it]", {"command": ["/bin/sh", "-c", "run it"]}),
+        ("command: 'echo a; echo b'", {"command": ["echo", "a;", "echo", "b"]}),
+        ("command: 'run $X ${Y} ${Z:-1} $$H'", {"command": ["run", "${X:-}", "${Y:-}", "${Z:-1}", "$$H"]}),
+        ("command: x, restart: always", {"restart": "always"}),
+        ("command: x, restart: unless-stopped", {"restart": "always"}),
+        ("command: x, restart: 'on-failure:5'", {"restart": {"policy": "on_failure", "max_restarts": 5}}),
+        ("command: x, restart: 'no'", {"restart": "never"}),
+        ("command: x", {"restart": "never"}),
+        ("command: x, ports: ['8080:8080']", {"port": 8080}),
+        ("command: x, ports: ['127.0.0.1:81:81']", {"port": 81}),
+        ("command: x, ports: ['${P:-90}:90']", {"port": 90}),
+        ("command: x, ports: [{target: 70, published: 70}]", {"port": 70}),
+        ("command: x, ports: ['8080:80']", {"port": 80}),
+        ("command: x, ports: ['8080:80'], environment: {PORT: 80}", {"port": 8080}),
+        ("command: x, environment: [A=1, B]", {"env": {"A": "1", "B": None}}),
+        ("command: x, environment: {A: $A}", {"env": {"A": "${A:-}"}}),
+        ("command: x, env_file: a.env", {"env_file": "a.env"}),
+        (
+            "command: x, env_file: [{path: a, required: false}, b]",
+            {"env_file": [{"path": "a", "required": False}, "b"]},
+        ),
+        ("command: x, profiles: [debug]", {"profiles": ["debug"]}),
+        ("command: x, tty: true, stdin_open: true", {"tty": True, "stdin": "pipe"}),
+        ("command: x, stop_signal: SIGINT, stop_grace_period: 1m30s", {"stop": {"signal": "SIGINT", "grace": "1m30s"}}),
+        ("command: x, deploy: {replicas: 3}", {"replicas": 3}),
+        ("command: x, working_dir: /app/api, volumes: ['.:/app']", {"workdir": "api"}),
+        ("command: python /app/api/main.py, volumes: ['./src:/app']", {"command": "python ./src/api/main.py"}),
+    ],
+)
+def test_a_key_becomes(keys: str, expected: dict[str, Any]) -> None:
+    process = service(keys)
+    assert {key: process[key] for key in expected} == expected
+
+
+@pytest.mark.parametrize(
+    "test, expected",
+    [
+        ("[CMD, curl, -f, 'http://localhost:80/up']", {"http": {"port": 80, "path": "/up"}}),
+        ("curl -fsS http://127.0.0.1:3000 >/dev/null || exit 1", {"http": 3000}),
+        ("[CMD-SHELL, 'wget -qO- localhost:9000/ready || exit 1']", {"http": {"port": 9000, "path": "/ready"}}),
+        ("nc -z localhost 6379", {"tcp": 6379}),
+        ("[CMD, pg_isready, -U, app]", {"exec": ["pg_isready", "-U", "app"]}),
+        ("[CMD-SHELL, 'pg_isready -U $$USER || exit 1']", {"exec": "pg_isready -U $$USER || exit 1"}),
+        ("curl -f https://localhost/", {"exec": "curl -f https://localhost/"}),
+        ("curl -f http://other:80/", {"exec": "curl -f http://other:80/"}),
+    ],
+)
+def test_a_health_check_becomes(test: str, expected: dict[str, Any]) -> None:
+    text = test if test.startswith("[") else f'"{test}"'
+    keys = f"command: x, healthcheck: {{test: {text}, interval: 10s, timeout: 5s, retries: 4, start_period: 30s}}"
+    timing = {"initial_delay": "30s", "interval": "10s", "timeout": "5s", "failure_threshold": 4}
+    assert service(keys)["health_check"] == {**expected, **timing}
+
+
+def test_a_disabled_health_check_is_left_out() -> None:
+    assert "health_check" not in service("image: redis, healthcheck: {disable: true}")
+    assert "health_check" not in service("command: x, healthcheck: {test: [NONE]}")
+
+
+def test_dependencies_keep_their_conditions() -> None:
+    found = converted(
+        """\
+        services:
+          a: {command: x}
+          b: {command: x, depends_on: [a], links: [c]}
+          c:
+            command: x
+            depends_on:
+              a: {condition: service_healthy, restart: true}
+              b: {condition: service_completed_successfully}
+              e: {condition: service_started}
+          d: {command: x, depends_on: {a: {condition: service_started, required: false}}}
+        """
+    ).processes
+    assert found["b"]["depends_on"] == {"c": "started", "a": "started"}, "a list means started there"
+    assert found["c"]["depends_on"] == {"a": {"condition": "ready", "restart": True}, "b": "completed"}
+    assert found["d"]["depends_on"] == {"a": {"condition": "started", "required": False}}
+
+
+HOSTS = """\
+services:
+  db: {image: 'postgres:16', ports: ['5433:5432']}
+  cache: {image: redis}
+  web:
+    command: x
+    environment:
+      DATABASE_URL: postgres://u:p@db:5432/app
+      URLS: redis://cache:6379/0,redis://cache/1
+      CACHE_HOST: cache
+      MODE: cache
+      TITLE: my db here
+      DSN: host=db port=5432
+      ADDRESS: cache:6379
+"""
+
+
+def test_names_of_services_become_this_machine() -> None:
+    found = converted(HOSTS)
+    assert found.processes["web"]["env"] == {
+        "DATABASE_URL": "postgres://u:p@127.0.0.1:5433/app",
+        "URLS": "redis://127.0.0.1:6379/0,redis://127.0.0.1/1",
+        "CACHE_HOST": "127.0.0.1",
+        "MODE": "cache",
+        "TITLE": "my db here",
+        "DSN": "host=127.0.0.1 port=5432",
+        "ADDRESS": "127.0.0.1:6379",
+    }
+    assert sum(note.startswith("web.environment: `") for note in notes(found, Kind.CHANGED)) == 5
+
+
+@pytest.mark.parametrize(
+    "image, program, port",
+    [
+        ("postgres:16-alpine", "postgres -D data/web -p 5432", 5432),
+        ("docker.io/library/redis@sha256:0", "redis-server --port 6379", 6379),
+        ("mysql:8", "mysqld --datadir", 3306),
+        ("mariadb", "mariadbd --datadir", 3306),
+        ("nats:2", "nats-server -p 4222", 4222),
+        ("rabbitmq:3-management", "rabbitmq-server", 5672),
+        ("memcached", "memcached -l 127.0.0.1 -p 11211", 11211),
+        ("mongo:7", "mongod --bind_ip 127.0.0.1 --port 27017", 27017),
+        ("pgvector/pgvector:pg16", "postgres -D data/web", 5432),
+    ],
+)
+def test_a_known_image_becomes_a_native_program(image: str, program: str, port: int) -> None:
+    process = service(f"image: '{image}'")
+    assert program in process["command"]
+    assert process["health_check"] == {"tcp": port}
+
+
+def test_a_published_port_moves_a_known_daemon() -> None:
+    process = service("image: postgres, ports: ['5433:5432'], environment: {POSTGRES_PASSWORD: s, POSTGRES_DB: app}")
+    assert process["port"] == 5433
+    assert "-p 5433" in process["command"]
+    assert 'CREATE DATABASE "app"' in process["command"]
+    assert '"$$POSTGRES_PASSWORD" | initdb' in process["command"], "the shell takes the password from the variable"
+    assert process["health_check"] == {"tcp": 5433}
+
+
+def test_a_secret_file_is_read_where_it_is() -> None:
+    secret = "secrets: {pw: {file: ./db/pw.txt}}\n"
+    process = service("image: postgres, secrets: [pw], environment: {POSTGRES_PASSWORD_FILE: /run/secrets/pw}", secret)
+    assert process["env"] == {"POSTGRES_PASSWORD_FILE": "./db/pw.txt"}
+    assert "$$(cat ./db/pw.txt)" in process["command"]
+
+
+DOCKERFILE = """\
+FROM node:20 AS base
+WORKDIR /app
+ENV NODE_ENV=production PATH=/app/bin:$PATH
+COPY package.json .
+RUN npm ci && rm -rf /tmp/x
+COPY . .
+RUN <<EOF
+CMD ["not", "this"]
+EOF
+FROM base AS tools
+CMD ["tools"]
+FROM base
+EXPOSE 3000
+CMD ["node", \\
+     "/app/server.js"]
+"""
+
+
+@pytest.mark.parametrize(
+    "build, command", [("build: api", ["node", "./server.js"]), ("build: {context: ./api, target: tools}", ["tools"])]
+)
+def test_the_command_comes_from_the_dockerfile(build: str, command: list[str]) -> None:
+    found = converted(f"services: {{web: {{{build}}}}}", {"api/Dockerfile": DOCKERFILE, "./api/Dockerfile": DOCKERFILE})
+    process = found.processes["web"]
+    assert process["command"] == command
+    assert process["workdir"] == "api"
+    assert process["env"] == {"NODE_ENV": "production"}
+    assert "web.build: run `npm ci` once, as its Dockerfile does" in notes(found, Kind.TODO)
+
+
+def test_an_unknown_image_is_left_to_a_person_and_fails_clearly() -> None:
+    found = converted("services: {web: {image: acme/web, restart: always}}")
+    process = found.processes["web"]
+    assert "replace this command" in process["command"]
+    assert process["restart"] == "never", "it must not be tried again and again"
+    assert notes(found, Kind.TODO) == ["web.command: write what image acme/web runs"]
+
+
+def test_what_has_no_counterpart_is_reported_with_its_line() -> None:
+    found = converted(
+        "services:\n  web:\n    command: x\n    container_name: w\n    mem_limit: 1g\nnetworks: {a: {}}\n"
+    )
+    dropped = [(note.subject, note.line) for note in found.notes if note.kind is Kind.DROPPED]
+    assert dropped == [("web.container_name", 4), ("web.mem_limit", 5), ("networks", 6)]
+
+
+def test_a_service_extends_another_of_its_file() -> None:
+    found = converted("services: {a: {command: x, tty: true}, b: {extends: {service: a}, command: y}}")
+    assert found.processes["b"] == {**found.processes["a"], "command": "y"}
+
+
+def test_files_before_version_2_have_their_services_at_the_top() -> None:
+    assert converted("web: {image: redis}\n").processes.keys() == {"web"}

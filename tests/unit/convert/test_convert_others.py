@@ -1,0 +1,228 @@
+"""process-compose, Procfile, supervisord, mprocs and pm2 files -> ours."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from sbxcompose.convert.convert import convert
+from sbxcompose.convert.detect import detect
+from sbxcompose.convert.draft import Draft, Kind
+from sbxcompose.convert.write import render
+from sbxcompose.errors import InvalidSpec, UsageError
+from sbxcompose.spec.nodes import Document
+
+
+def converted(source: str, text: str, name: str = "file") -> Draft:
+    return convert(Document(name, "", "/p", text), source, lambda path: None)
+
+
+def subjects(draft: Draft, kind: Kind) -> list[str]:
+    return [note.subject for note in draft.notes if note.kind is kind]
+
+
+@pytest.mark.parametrize(
+    "keys, expected",
+    [
+        ("command: echo $HOME", {"command": "echo $$HOME", "restart": "never"}),
+        ("command: 'run {{.A}}', vars: {A: 1}", {"command": "run 1"}),
+        ("command: x, description: the web, working_dir: a/b", {"description": "the web", "workdir": "a/b"}),
+        ("command: x, environment: ['A=1', 'B=$C']", {"env": {"A": "1", "B": "$$C"}}),
+        ("command: x, availability: {restart: on_failure, backoff_seconds: 2, max_restarts: 5}",
+         {"restart": {"policy": "on_failure", "initial_backoff": "2s", "max_backoff": "2s", "max_restarts": 5}}),
+        ("command: x, availability: {restart: exit_on_failure}", {"restart": "never", "stop_all_on": "failure"}),
+        ("command: x, availability: {exit_on_end: true}", {"stop_all_on": "exit"}),
+        ("command: x, disabled: true", {"autostart": False}),
+        ("command: x, is_tty: true", {"tty": True}),
+        ("command: x, is_interactive: true", {"tty": True, "stdin": "pipe"}),
+        ("command: x, ready_log_line: 'up (now)'", {"ready_when": {"log": r"up \(now\)"}}),
+        ("command: x, readiness_probe: {http_get: {host: 127.0.0.1, port: 80, path: up}, period_seconds: 5}",
+         {"health_check": {"http": {"port": 80, "path": "/up"}, "interval": "5s"}}),
+        ("command: x, readiness_probe: {exec: {command: 'test -f $F'}, initial_delay_seconds: 2, timeout_seconds: 3}",
+         {"health_check": {"exec": "test -f $$F", "initial_delay": "2s", "timeout": "3s"}}),
+        ("command: x, shutdown: {command: stop it, signal: 2, timeout_seconds: 4}",
+         {"stop": {"command": "stop it", "signal": 2, "grace": "4s"}}),
+    ],
+)  # fmt: skip
+def test_process_compose(keys: str, expected: dict[str, Any]) -> None:
+    found = converted("process-compose", f"version: '0.5'\nprocesses:\n  web: {{{keys}}}\n").processes["web"]
+    assert {key: found.get(key) for key in expected} == expected
+
+
+def test_process_compose_conditions() -> None:
+    needs = """\
+processes:
+  a: {command: x}
+  b: {command: x}
+  web:
+    command: x
+    depends_on:
+      a: {condition: process_healthy}
+      b: {condition: process_completed}
+      gone: {condition: process_started}
+"""
+    found = converted("process-compose", needs)
+    assert found.processes["web"]["depends_on"] == {"a": "ready", "b": "ended"}
+    assert subjects(found, Kind.TODO) == ["web.depends_on"]
+
+
+def test_a_procfile_keeps_its_ports_and_dollars() -> None:
+    found = converted("procfile", "# x\nweb: run -p $PORT\nworker: work\nrelease: migrate\n")
+    web = {"command": "run -p $$PORT", "port": 5000, "restart": "never", "stdin": "pipe"}
+    assert found.processes["web"] == web
+    assert found.processes["worker"]["port"] == 5100
+    assert found.top["env_file"] == [{"path": ".env", "required": False}]
+    assert subjects(found, Kind.TODO) == ["release"]
+
+
+SUPERVISORD = """\
+[supervisord]
+nodaemon=true
+[program:web app]
+command=%(ENV_HOME)s/run --n=%(process_num)02d --p=50%% ; a comment
+directory=/srv
+environment=A="1,2",B=two
+autostart=false
+autorestart=true
+startretries=7
+numprocs=2
+exitcodes=0,2
+stopsignal=QUIT
+stopwaitsecs=15
+stdout_logfile=/var/log/x
+priority=10
+"""
+
+
+def test_supervisord() -> None:
+    found = converted("supervisord", SUPERVISORD)
+    assert found.processes["web-app"] == {
+        "command": "$${HOME:-}/run --n=$${SBXCOMPOSE_REPLICA:-} --p=50%",
+        "workdir": "/srv",
+        "env": {"A": "1,2", "B": "two"},
+        "replicas": 2,
+        "autostart": False,
+        "restart": {"policy": "always", "max_restarts": 7},
+        "stop": {"signal": "SIGQUIT", "grace": "15s"},
+        "success_exit_codes": [0, 2],
+    }
+    assert subjects(found, Kind.TODO) == ["web-app.priority"]
+
+
+MPROCS = """\
+procs:
+  web: {shell: run $X, cwd: src, env: {A: b}, autostart: false}
+  a b: {cmd: [x, y], stop: SIGINT}
+"""
+
+
+def test_mprocs() -> None:
+    found = converted("mprocs", MPROCS)
+    assert found.processes["web"] == {
+        "command": "run $$X",
+        "workdir": "src",
+        "env": {"A": "b"},
+        "tty": True,
+        "stdin": "pipe",
+        "restart": "never",
+        "autostart": False,
+    }
+    assert found.processes["a-b"]["command"] == ["x", "y"]
+    assert found.processes["a-b"]["stop"] == {"signal": "SIGINT"}
+
+
+PM2 = """\
+// the services
+module.exports = {
+  apps: [
+    {name: 'web', script: './server.js', instances: 2, args: '--port 80', env: {URL: 'http://x//y'}, watch: ['src']},
+    {name: "job", script: "job.py", autorestart: false, kill_timeout: 1500, /* no */ max_memory_restart: '1G'},
+  ],
+};
+"""
+
+
+def test_pm2() -> None:
+    found = converted("pm2", PM2, "ecosystem.config.js")
+    assert found.processes["web"] == {
+        "command": "node ./server.js --port 80",
+        "env": {"URL": "http://x//y"},
+        "replicas": 2,
+        "restart": "always",
+        "watch": ["src"],
+    }
+    assert found.processes["job"]["command"] == "python3 job.py"
+    assert found.processes["job"]["restart"] == "never"
+    assert subjects(found, Kind.TODO) == ["job.max_memory_restart"]
+
+
+@pytest.mark.parametrize("script", ["const x = require('os'); module.exports = {apps: []}", "apps.push(1)"])
+def test_javascript_that_computes_is_not_run(script: str) -> None:
+    with pytest.raises(UsageError, match="computes what it exports, and is not run"):
+        converted("pm2", script, "ecosystem.config.js")
+
+
+@pytest.mark.parametrize(
+    "source, text",
+    [
+        ("compose", "services: [\n"),
+        ("compose", "- a\n"),
+        ("process-compose", "processes: {web: {command: [}}"),
+        ("supervisord", "command=x\n"),
+        ("mprocs", "just text"),
+    ],
+)
+def test_a_broken_file_is_a_mistake_with_its_place(source: str, text: str) -> None:
+    with pytest.raises(InvalidSpec) as caught:
+        converted(source, text)
+    assert caught.value.mistakes[0].line >= 1
+
+
+@pytest.mark.parametrize("source, text", [("compose", "services: {}"), ("procfile", "# nothing"), ("compose", "")])
+def test_a_file_without_processes_is_refused(source: str, text: str) -> None:
+    with pytest.raises(UsageError, match=r"defines no processes|is empty"):
+        converted(source, text)
+
+
+@pytest.mark.parametrize(
+    "name, text, expected",
+    [
+        ("docker-compose.prod.yml", "", "compose"),
+        ("process-compose.yaml", "", "process-compose"),
+        ("Procfile.dev", "", "procfile"),
+        ("supervisord.conf", "", "supervisord"),
+        ("ecosystem.config.cjs", "", "pm2"),
+        ("mprocs.yaml", "", "mprocs"),
+        ("stack.yaml", "services:\n  a: {}\n", "compose"),
+        ("x.yaml", "processes:\n  a: {}\n", "process-compose"),
+        ("x.ini", "[program:a]\n", "supervisord"),
+        ("x", "web: run\n", "procfile"),
+    ],
+)
+def test_the_format_is_recognized(name: str, text: str, expected: str) -> None:
+    assert detect(name, Document(name, "", "/p", text)) == expected
+
+
+def test_an_unknown_format_names_the_option() -> None:
+    with pytest.raises(UsageError) as caught:
+        detect("x.txt", Document("x.txt", "", "/p", "hello\n"))
+    assert "--from" in (caught.value.hint or "")
+
+
+def test_the_result_is_written_for_people() -> None:
+    draft = converted("compose", "name: shop\nservices: {web: {image: acme/web, environment: {A: '080', B: c}}}\n")
+    assert render(draft, "compose.yaml").splitlines()[1:] == [
+        "# Converted from compose.yaml by `sbxcompose convert`.",
+        "",
+        "name: shop",
+        "",
+        "processes:",
+        "  # TODO command: write what image acme/web runs",
+        "  web:",
+        "    command: 'echo ''web: replace this command in sbxcompose.yaml (what image acme/web runs)'' >&2; exit 1'",
+        "    env:",
+        '      A: "080"',
+        "      B: c",
+        "    restart: never",
+    ]
