@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 
 from sbxcompose.errors import UsageError
-from sbxcompose.spec.nodes import Document
+from sbxcompose.spec.foreign import Tool, by_name, by_shape, by_text
+from sbxcompose.spec.nodes import Document, Mapping
+from sbxcompose.spec.yaml import Malformed, read_yaml
 
 CANDIDATES = (
     *("compose.yaml", "compose.yml", "docker-compose.yaml", "docker-compose.yml"),
@@ -14,30 +16,37 @@ CANDIDATES = (
 )
 """What is looked for when no file is named."""
 
-_BY_NAME = (
-    (r"process-compose([.-].*)?\.ya?ml", "process-compose"),
-    (r".*compose([.-].*)?\.ya?ml", "compose"),
-    (r"\.?mprocs([.-].*)?\.(ya?ml|json)", "mprocs"),
-    (r"supervisord?([.-].*)?\.(conf|ini)", "supervisord"),
-    (r"(ecosystem|pm2)([.-].*)?\.([cm]?[jt]s|json|ya?ml)", "pm2"),
-    (r"procfile(\..*)?|.*\.procfile", "procfile"),
-)
-_BY_TEXT = (
-    (r"^\[program:", "supervisord"),
-    (r"\bmodule\.exports\b|\bexport\s+default\b|[\"']?apps[\"']?\s*:\s*\[", "pm2"),
-    (r"^\s*[\"']?procs[\"']?\s*:", "mprocs"),
-    (r"^\s*[\"']?services[\"']?\s*:", "compose"),
-    (r"^\s*[\"']?processes[\"']?\s*:", "process-compose"),
-    (r"^[A-Za-z0-9_.-]+:[ \t]*\S", "procfile"),
-)
+_FORMATS = {
+    Tool.COMPOSE: "compose",
+    Tool.PROCESS_COMPOSE: "process-compose",
+    Tool.SUPERVISORD: "supervisord",
+    Tool.PM2: "pm2",
+    Tool.MPROCS: "mprocs",
+}
+_PROCFILE_NAME = re.compile(r"procfile(\..*)?|.*\.procfile", re.IGNORECASE)
+_PROCFILE_LINE = re.compile(r"^[A-Za-z0-9_.-]+:[ \t]*\S", re.MULTILINE)
 
 
 def detect(name: str, document: Document) -> str:
     """Return the format of a file. Raises `UsageError` if nothing tells."""
-    for pattern, source in _BY_NAME:
-        if re.fullmatch(pattern, name, re.IGNORECASE):
-            return source
-    for pattern, source in _BY_TEXT:
-        if re.search(pattern, document.text, re.MULTILINE):
-            return source
+    if _PROCFILE_NAME.fullmatch(name):
+        return "procfile"
+    tool = by_name(name) or by_text(name, document.text) or _by_tree(name, document)
+    if tool in _FORMATS:
+        return _FORMATS[tool]
+    if tool is None and _PROCFILE_LINE.search(document.text) and not name.endswith((".yaml", ".yml", ".json")):
+        return "procfile"
+    if tool is not None:
+        raise UsageError(f"{document.name} is {tool.file}, which cannot be converted", hint=tool.way_out(document.name))
     raise UsageError(f"{document.name}: unknown format", hint="name it with `--from`, for example `--from compose`")
+
+
+def _by_tree(name: str, document: Document) -> Tool | None:
+    try:
+        root = read_yaml(document, [])
+    except Malformed:
+        return None
+    if not isinstance(root, Mapping):
+        return None
+    # A file with nothing but `processes` and commands could be ours: here it is somebody else's.
+    return by_shape(name, root) or (Tool.PROCESS_COMPOSE if isinstance(root.get("processes"), Mapping) else None)

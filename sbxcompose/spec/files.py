@@ -257,7 +257,7 @@ def _refuse_foreign(document: Document, tool: Tool | None) -> None:
     """Raise `InvalidSpec` for another tool's file; what else is wrong with it is of no interest."""
     if tool is not None:
         message = f"this is {tool.file}, which sbxcompose does not read"
-        raise InvalidSpec([document.mistake(message, hint=tool.way_out)])
+        raise InvalidSpec([document.mistake(message, hint=tool.way_out(document.name))])
 
 
 def _not_text(document: Document, content: bytes, position: int) -> Mistake:

@@ -33,10 +33,12 @@ class Tool(Enum):
         """What its file is called, with an article."""
         return self.value[0]
 
-    @property
-    def way_out(self) -> str:
-        """What to do with it. This is the only place that says so."""
-        return f"write a `sbxcompose.yaml`; {GUIDE}#{self.value[1]} lists what each key becomes there"
+    def way_out(self, name: str) -> str:
+        """Return what to do with a file of that name. This is the only place that says so."""
+        if self is Tool.TILT:
+            return f"write a `sbxcompose.yaml`; {GUIDE}#{self.value[1]} lists what each key becomes there"
+        converted = f"`sbxcompose convert {shlex.quote(name)} -o sbxcompose.yaml` converts it"
+        return f"{converted}; {GUIDE}#{self.value[1]} lists what each key becomes"
 
 
 _NAMES = (
@@ -110,7 +112,7 @@ def other_file(names: Iterable[str]) -> str | None:
             return f"there is a `{name}`: run `sbxcompose -f {shlex.quote(name)} up`"
     for name in listed:
         if (tool := by_name(name)) is not None:
-            return f"`{name}` is {tool.file}: {tool.way_out}"
+            return f"`{name}` is {tool.file}: {tool.way_out(name)}"
     return None
 
 

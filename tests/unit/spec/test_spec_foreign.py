@@ -118,8 +118,11 @@ def test_names_that_say_nothing(name: str) -> None:
             "there is a `Procfile.dev`: run `sbxcompose -f Procfile.dev up`",
         ),
         (["my dev.Procfile"], "there is a `my dev.Procfile`: run `sbxcompose -f 'my dev.Procfile' up`"),
-        (["compose.yaml"], "`compose.yaml` is a Docker Compose file: write"),
-        (["src", "process-compose.yaml"], "`process-compose.yaml` is a process-compose file: write"),
+        (["compose.yaml"], "`compose.yaml` is a Docker Compose file: `sbxcompose convert compose.yaml"),
+        (
+            ["src", "process-compose.yaml"],
+            "`process-compose.yaml` is a process-compose file: `sbxcompose convert process-compose.yaml",
+        ),
     ],
 )
 def test_a_folder_with_another_file(names: list[str], words: str | None) -> None:
