@@ -27,12 +27,13 @@ class Checks:
         since_ms: int,
         report: Callable[[Health], None],
         namespace: Namespace | None,
+        stranger: health.Stranger,
     ) -> None:
         """Check from now on, in that network. The run's age, which the initial delay is measured by, counts from
-        `since_ms`.
+        `since_ms`. `stranger` is as `health.watch` has it.
         """
         self.end()
-        checks = health.watch(config, known, lambda: max(0, now_ms() - since_ms), report, namespace)
+        checks = health.watch(config, known, lambda: max(0, now_ms() - since_ms), report, namespace, stranger)
         self._task = asyncio.get_running_loop().create_task(checks)
 
     def end(self) -> None:

@@ -12,6 +12,7 @@ import errno
 import os
 import socket
 from collections.abc import Callable
+from typing import NamedTuple
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -30,12 +31,28 @@ HOSTS = ("127.0.0.1", "::1")
 
 
 class Health(Struct, frozen=True):
-    """How a run's health stands. `counted_at_ms` is the age of the run at the last failure that counted."""
+    """How a run's health stands. `counted_at_ms` is the age of the run at the last failure that counted.
+
+    `answered`: something has answered a check of this run, well or not.
+    """
 
     status: HealthStatus
     failures: int = 0
     counted_at_ms: int | None = None
     last_check: str | None = None
+    answered: bool = False
+
+
+class Seen(NamedTuple):
+    """What one check saw: None for `failure` is a success. `host` is the address that was connected to."""
+
+    failure: str | None
+    answered: bool = False
+    host: str | None = None
+
+
+Stranger = Callable[[int, str], str | None]
+"""Names the program that listens on a port of an address, if it is known to be none of the sandbox's."""
 
 
 def at_start(config: HealthCheckConfig | None) -> Health:
@@ -43,19 +60,20 @@ def at_start(config: HealthCheckConfig | None) -> Health:
     return Health("disabled" if config is None else "starting")
 
 
-def after_check(config: HealthCheckConfig, health: Health, failure: str | None, age_ms: int) -> Health:
-    """What a check says of a run that is `age_ms` old; `failure` is what it saw, None being a success.
+def after_check(config: HealthCheckConfig, health: Health, seen: Seen, age_ms: int) -> Health:
+    """Return the health of a run that is `age_ms` old after a check.
 
     Until the first success checks come oftener than the interval; then only failures an interval apart count,
     so that the threshold means the same time as if they came in step. During the initial delay none does.
     """
-    if failure is None:
-        return Health("healthy")
+    if seen.failure is None:
+        return Health("healthy", answered=True)
+    answered = health.answered or seen.answered
     if not _counts(config, health, age_ms):
-        return replace(health, last_check=failure)
+        return replace(health, last_check=seen.failure, answered=answered)
     failures = health.failures + 1
     status: HealthStatus = "unhealthy" if failures >= config.failure_threshold else health.status
-    return Health(status, failures, age_ms, failure)
+    return Health(status, failures, age_ms, seen.failure, answered)
 
 
 def _counts(config: HealthCheckConfig, health: Health, age_ms: int) -> bool:
@@ -67,10 +85,11 @@ def _counts(config: HealthCheckConfig, health: Health, age_ms: int) -> bool:
 
 
 def next_pause_ms(config: HealthCheckConfig, health: Health, age_ms: int) -> int:
-    """The pause before the next check: short at first, growing with the time waited, the interval once
-    healthy.
+    """Return the pause before the next check: short until something answers, growing with the time waited.
+
+    A server that answers, even with an error, is there: asking it more often than the interval fills its log.
     """
-    if health.status != "starting":
+    if health.status != "starting" or health.answered:
         return config.interval_ms
     pause = min(max(FIRST_PAUSE_MS, age_ms // STRETCH), config.interval_ms)
     if health.counted_at_ms is not None:
@@ -86,11 +105,20 @@ async def watch(
     age_ms: Callable[[], int],
     report: Callable[[Health], None],
     namespace: Namespace | None = None,
+    stranger: Stranger = lambda port, host: None,
 ) -> None:
-    """Check a run until it is unhealthy. `report` is called after every check that changed anything."""
+    """Check a run until it is unhealthy. `report` is called after every check that changed anything.
+
+    A success counts only if it comes from the sandbox. `stranger` is asked when something answers that was not
+    known to be healthy, and not at every check: it reads much of /proc.
+    """
     while True:
-        failure = await look(config, namespace)
-        after = after_check(config, health, failure, age_ms())
+        seen = await look(config, namespace)
+        if seen.failure is None and seen.host and (health.status != "healthy" or health.failures):
+            who = await asyncio.to_thread(stranger, config.port, seen.host)
+            if who is not None:
+                seen = seen._replace(failure=f"{_what(config)}: answered by {who}, which is not part of the sandbox")
+        after = after_check(config, health, seen, age_ms())
         if after != health:
             health = after
             report(after)
@@ -99,18 +127,18 @@ async def watch(
         await asyncio.sleep(next_pause_ms(config, health, age_ms()) / 1000)
 
 
-async def look(config: HealthCheckConfig, namespace: Namespace | None = None) -> str | None:
-    """Check once, within the timeout: None when all is well, else what was seen."""
+async def look(config: HealthCheckConfig, namespace: Namespace | None = None) -> Seen:
+    """Check once, within the timeout."""
     try:
         async with asyncio.timeout(config.timeout_ms / 1000):
-            if config.type == "tcp":
-                with await connect(config.port, namespace):
-                    return None
-            return await _get(config, namespace)
+            with await connect(config.port, namespace) as sock:
+                host = str(sock.getpeername()[0])
+                failure = None if config.type == "tcp" else await _get(config, sock)
+                return Seen(failure, True, host)
     except TimeoutError:
-        return f"{_what(config)}: no answer within {config.timeout_ms} ms"
+        return Seen(f"{_what(config)}: no answer within {config.timeout_ms} ms")
     except OSError as error:
-        return f"{_what(config)}: {_words(error)}"
+        return Seen(f"{_what(config)}: {_words(error)}", answered=error.errno in (errno.ECONNRESET, errno.EPIPE))
 
 
 def _what(config: HealthCheckConfig) -> str:
@@ -189,20 +217,19 @@ async def _writable(sock: socket.socket) -> None:
         loop.remove_writer(sock)
 
 
-async def _get(config: HealthCheckConfig, namespace: Namespace | None) -> str | None:
+async def _get(config: HealthCheckConfig, sock: socket.socket) -> str | None:
     loop = asyncio.get_running_loop()
     request = (
         f"GET {_path(config)} HTTP/1.1\r\nHost: localhost:{config.port}\r\n"
         "User-Agent: sbxcompose\r\nAccept: */*\r\nConnection: close\r\n\r\n"
     )
-    with await connect(config.port, namespace) as sock:
-        await loop.sock_sendall(sock, request.encode("utf-8", "replace"))
-        line = b""
-        while b"\n" not in line and len(line) < 1024:
-            chunk = await loop.sock_recv(sock, 1024)
-            if not chunk:
-                break
-            line += chunk
+    await loop.sock_sendall(sock, request.encode("utf-8", "replace"))
+    line = b""
+    while b"\n" not in line and len(line) < 1024:
+        chunk = await loop.sock_recv(sock, 1024)
+        if not chunk:
+            break
+        line += chunk
     return _verdict(config, line)
 
 

@@ -15,7 +15,7 @@ from contextlib import suppress
 from typing import Any, Literal
 
 from sbxcompose.api.models import LastExit
-from sbxcompose.host import chores
+from sbxcompose.host import chores, port_owner
 from sbxcompose.host.attachment import Attachment
 from sbxcompose.host.checks import Checks
 from sbxcompose.host.health import Health
@@ -326,9 +326,17 @@ class SupervisedProcess(Row):
     # -- health --------------------------------------------------------------------------------------------
 
     def _begin_checks(self, since_ms: int) -> None:
-        config = self.request.health_check
+        config, run = self.request.health_check, self.record.run
         assert config is not None
-        self._checks.begin(config, self.record.health, since_ms, self._checked, self._owner.namespace)
+        assert run is not None
+        namespace = self._owner.namespace
+        sandbox = self._owner.unit(run.handle).rpartition(".")[0]
+
+        def stranger(port: int, host: str) -> str | None:
+            # In a network of its own there is nobody but the sandbox.
+            return None if namespace is not None else port_owner.stranger_on(port, host, run.pid, sandbox)
+
+        self._checks.begin(config, self.record.health, since_ms, self._checked, namespace, stranger)
 
     def _checked(self, health: Health) -> None:
         self._report(HealthChecked(health))

@@ -102,7 +102,9 @@ class HealthCheckModel(Strict):
     ) = Field(None, description="Ask for a page: a port, or `{port, path}`.")
     tcp: Port | None = Field(None, description="Connect to this port.")
     initial_delay: Duration = _after("5s", "A failure within this time after a start does not count; a success does.")
-    interval: PositiveDuration = _after("1s", "The time from one check to the next.")
+    interval: PositiveDuration = _after(
+        "1s", "The time from one check to the next. Until something answers, checks are made more often."
+    )
     timeout: PositiveDuration = _after("500ms", "How long an answer may take.")
     failure_threshold: Annotated[int, Field(ge=1), AS_NUMBER] = Field(
         3,

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
 import socket
 import sys
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.live.host.answering import Answering
 from tests.live.host.hosts import Box, Row, running, stopped
+from tests.live.host.listeners import free_port, listening
 
 
 def backing_off(row: Row) -> bool:
@@ -114,77 +113,74 @@ def test_what_a_crashed_run_left_behind_is_gone_before_the_next(box: Box) -> Non
 # -- health --------------------------------------------------------------------------------------------------
 
 
-class Answers(HTTPServer):
-    """An HTTP server that answers every request with `status`."""
-
-    status = 200
-    paths: list[str]
-
-
-class _Handler(BaseHTTPRequestHandler):
-    def do_GET(self) -> None:
-        server = self.server
-        assert isinstance(server, Answers)
-        server.paths.append(self.path)
-        self.send_response(server.status)
-        self.end_headers()
-
-    def log_message(self, format: str, *args: Any) -> None:
-        pass
-
-
-@contextmanager
-def http_server() -> Iterator[Answers]:
-    with Answers(("127.0.0.1", 0), _Handler) as server:
-        server.paths = []
-        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-        thread.start()
-        yield server
-        server.shutdown()
-        thread.join()
-
-
-def check(server: Answers, **fields: Any) -> dict[str, Any]:
-    port = server.server_address[1]
-    return {"type": "http", "port": port, "initial_delay_ms": 60_000, "interval_ms": 10, **fields}
-
-
 def healthy(row: dict[str, Any]) -> bool:
     return bool(row["managed"]["health_status"] == "healthy")
 
 
-def test_a_success_counts_at_once_although_the_initial_delay_is_long(box: Box) -> None:
-    with http_server() as server:
-        row = box.shell("exec sleep 1000", "web", health_check=check(server, path="/healthz"))
-        assert row["managed"]["health_check"]["failure_threshold"] == 3
-        box.wait("web", healthy)
-        assert server.paths[0] == "/healthz"
+def test_a_success_counts_at_once_although_the_initial_delay_is_long(box: Box, tmp_path: Path) -> None:
+    server = Answering(box, tmp_path)
+    row = box.shell("exec sleep 1000", "web", health_check=server.check(path="/healthz"))
+    assert row["managed"]["health_check"]["failure_threshold"] == 3
+    box.wait("web", healthy)
+    assert server.paths()[0] == "/healthz"
 
 
-def test_failures_during_the_initial_delay_do_not_count(box: Box) -> None:
-    with http_server() as server:
-        server.status = 503
-        box.shell("exec sleep 1000", "web", health_check=check(server))
+def test_failures_during_the_initial_delay_do_not_count(box: Box, tmp_path: Path) -> None:
+    server = Answering(box, tmp_path, status=503)
+    box.shell("exec sleep 1000", "web", health_check=server.check())
+    row = box.wait("web", lambda row: row["managed"]["last_check"] is not None)
+    assert row["managed"]["last_check"] == f"GET :{server.port}/ answered 503"
+    assert row["managed"]["health_check"]["path"] == "/"
+    assert row["managed"]["consecutive_health_failures"] == 0
+    server.answer(200)
+    assert box.wait("web", healthy)["managed"]["last_check"] is None
+
+
+@pytest.mark.parametrize("kind", ["tcp", "http"])
+def test_an_answer_from_outside_the_sandbox_is_no_success(box: Box, kind: str) -> None:
+    def answer(connection: socket.socket) -> None:
+        if connection.recv(4096):
+            connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+
+    with listening(answer) as port:
+        check = {"type": kind, "port": port, "initial_delay_ms": 60_000, "interval_ms": 10}
+        box.shell("exec sleep 1000", "web", health_check=check)
         row = box.wait("web", lambda row: row["managed"]["last_check"] is not None)
-        assert row["managed"]["last_check"] == f"GET :{server.server_address[1]}/ answered 503"
-        assert row["managed"]["health_check"]["path"] == "/"
-        assert row["managed"]["consecutive_health_failures"] == 0
-        server.status = 200
-        assert box.wait("web", healthy)["managed"]["last_check"] is None
+        assert row["managed"]["health_status"] == "starting"
+        assert f"answered by process {os.getpid()} (" in row["managed"]["last_check"]
+        box.delete("web")
 
 
-def test_an_unhealthy_process_is_stopped_and_started_again(box: Box) -> None:
-    with http_server() as server:
-        script = "trap 'echo asked; exit 0' TERM; echo run; sleep 1000 & wait"
-        box.shell(script, "web", health_check=check(server), restart=QUICK)
-        box.wait("web", healthy)
-        server.status = 500
-        box.wait("web", lambda row: running(row) and row["run"] == 2)
-        server.status = 200
-        row = box.wait("web", healthy)
-        assert row["managed"]["restart_count"] == 1
-        assert row["managed"]["last_exit"]["exit_code"] == 0
-        assert box.first_lines("web", 3, "stdout") == ["run", "asked", "run"]
+def test_a_worker_that_has_left_its_parents_still_counts(box: Box) -> None:
+    """As daemons do: forked twice, in a session of its own, with another process of the sandbox being checked."""
+    port = free_port()
+    script = (
+        "import os, signal, socket\n"
+        f"server = socket.create_server(('127.0.0.1', {port}))\n"
+        "if os.fork(): server.close(); signal.pause()\n"
+        "os.setsid()\n"
+        "if os.fork(): os._exit(0)\n"
+        "signal.pause()"
+    )
+    check = {"type": "tcp", "port": port, "initial_delay_ms": 60_000, "interval_ms": 10}
+    box.begin(sys.executable, "-S", "-c", script, name="web", health_check=check)
+    box.wait("web", healthy)
+    box.shell("exec sleep 1000", "other", health_check=check)
+    box.wait("other", healthy)
+
+
+def test_an_unhealthy_process_is_stopped_and_started_again(box: Box, tmp_path: Path) -> None:
+    server = Answering(box, tmp_path)
+    script = "trap 'echo asked; exit 0' TERM; echo run; sleep 1000 & wait"
+    box.shell(script, "web", health_check=server.check(), restart=QUICK)
+    box.wait("web", healthy)
+    server.answer(500)
+    box.wait("web", lambda row: running(row) and row["run"] == 2)
+    server.answer(200)
+    row = box.wait("web", healthy)
+    assert row["managed"]["restart_count"] == 1
+    assert row["managed"]["last_exit"]["exit_code"] == 0
+    assert box.first_lines("web", 3, "stdout") == ["run", "asked", "run"]
 
 
 def test_an_unhealthy_process_that_is_never_restarted_is_stopped(box: Box) -> None:
@@ -214,13 +210,13 @@ def test_a_process_that_listens_itself_gets_healthy_over_tcp(box: Box) -> None:
     assert box.lines("web") == ["listening"]
 
 
-def test_a_stop_wins_over_bad_health(box: Box) -> None:
-    with http_server() as server:
-        box.shell("exec sleep 1000", "web", health_check=check(server), restart={"policy": "always", **QUICK})
-        box.wait("web", healthy)
-        server.status = 500
-        box.delete("web")
-        row = box.row("web")
+def test_a_stop_wins_over_bad_health(box: Box, tmp_path: Path) -> None:
+    server = Answering(box, tmp_path)
+    box.shell("exec sleep 1000", "web", health_check=server.check(), restart={"policy": "always", **QUICK})
+    box.wait("web", healthy)
+    server.answer(500)
+    box.delete("web")
+    row = box.row("web")
     assert (row["managed"]["status"], row["managed"]["stop_requested"]) == ("stopped", True)
 
 

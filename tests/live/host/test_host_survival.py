@@ -14,8 +14,9 @@ import httpx
 import pytest
 
 from sbxcompose.host import launch
+from tests.live.host.answering import Answering
 from tests.live.host.hosts import Box, LiveHost, client_of, ended, events, running, stopped
-from tests.live.host.test_host_supervision import check, healthy, http_server
+from tests.live.host.test_host_supervision import healthy
 from tests.support.home import Home, alive_with, wait_gone
 
 COUNTER = 'i=0; while [ $i -lt {lines} ]; do i=$((i+1)); echo "line $i"; done; echo end; exec sleep 1000'
@@ -155,17 +156,17 @@ def delete_and_kill(box: Box, path: str) -> None:
     thread.join()
 
 
-def test_health_goes_on(host: LiveHost) -> None:
+def test_health_goes_on(host: LiveHost, tmp_path: Path) -> None:
     box = host.box()
-    with http_server() as server:
-        box.shell("exec sleep 1000", "web", health_check=check(server), restart={"initial_backoff_ms": 1})
-        box.wait("web", healthy)
-        host.kill("server")
-        assert healthy(box.row("web"))
-        server.status = 500
-        box.wait("web", lambda row: running(row) and row["run"] == 2)
-        server.status = 200
-        box.wait("web", healthy)
+    server = Answering(box, tmp_path)
+    box.shell("exec sleep 1000", "web", health_check=server.check(), restart={"initial_backoff_ms": 1})
+    box.wait("web", healthy)
+    host.kill("server")
+    assert healthy(box.row("web"))
+    server.answer(500)
+    box.wait("web", lambda row: running(row) and row["run"] == 2)
+    server.answer(200)
+    box.wait("web", healthy)
 
 
 def test_rows_of_ended_processes_and_their_output_stay(host: LiveHost) -> None:
