@@ -154,13 +154,14 @@ class BringUp:
 
     def _orphans_to_stop(self) -> list[tuple[Row, str]]:
         remove = self._options.remove_orphans and self._intent is Intent.UP
+        awake = {sandbox.name for sandbox in self._wanted_sandboxes()}
         stops = []
         for row in self._world.orphans:
             sandbox = row.instance.sandbox
             if sandbox in self._scope.replaced:
                 if self._world.seen(sandbox).state is SandboxState.RUNNING:
                     stops.append((row, f"sandbox {sandbox} is replaced"))
-            elif remove:
+            elif remove and (sandbox in awake or self._world.seen(sandbox).state is SandboxState.RUNNING):
                 stops.append((row, "not in the file"))
         return stops
 
