@@ -6,7 +6,6 @@ import posixpath
 import re
 import sys
 import time
-from difflib import get_close_matches
 
 from msgspec import Struct
 
@@ -21,6 +20,7 @@ from sbxcompose.files.sandbox_remote import SandboxRemote
 from sbxcompose.files.transfer import Copied
 from sbxcompose.plan.names import Names
 from sbxcompose.spec.project import Project
+from sbxcompose.spec.similar import similar
 
 _REMOTE = re.compile(r"(@?[A-Za-z0-9_-]+(?:/@?[A-Za-z0-9_-]+)?(?:\.[0-9]+)?):(.*)", re.DOTALL)
 
@@ -79,8 +79,7 @@ def side(project: Project, text: str) -> Remote | None:
     try:
         target = names.resolve(name)
     except UsageError as error:
-        sandboxes = [each.name for each in project.sandboxes]
-        close = get_close_matches(name, sandboxes, 1)
+        close = similar(name, [sandbox.name for sandbox in project.sandboxes], 1)
         if close:
             raise UsageError(f"no sandbox and no process named `{name}`", hint=f"did you mean `{close[0]}`?") from error
         raise

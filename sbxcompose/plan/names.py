@@ -85,9 +85,9 @@ class Names:
         known = [self.process(each.sandbox, each.name) for each in self._processes]
         if len(known) <= _LISTED:
             return UnknownName("process", text, known)
-        from difflib import get_close_matches  # imported late: only this message needs it
+        from sbxcompose.spec.similar import similar  # imported late: only this message needs it
 
-        close = get_close_matches(text, known, 3)
+        close = similar(text, known)
         hint = f"did you mean {' or '.join(f'`{each}`' for each in close)}?" if close else None
         return UnknownName("process", text, (), hint=hint)
 

@@ -7,13 +7,13 @@ from __future__ import annotations
 import re
 import signal
 from collections.abc import Callable, Mapping
-from difflib import get_close_matches
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator, Field, GetJsonSchemaHandler, WithJsonSchema
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, PydanticCustomError
 
+from sbxcompose.spec.similar import did_you_mean
 from sbxcompose.spec.units import DURATION_PATTERN, SIZE_PATTERN, BadUnit, parse_duration, parse_size
 
 NAME_PATTERN = r"[A-Za-z0-9_][A-Za-z0-9_-]{0,62}"
@@ -25,12 +25,6 @@ FULL_NAME_PATTERN = r"[a-z]([a-z0-9-]{0,61}[a-z0-9])?"
 def wrong(message: str, hint: str | None = None, at: tuple[str | int, ...] = ()) -> PydanticCustomError:
     """The error that a validator raises; `at` leads from the value to the part that is wrong."""
     return PydanticCustomError("spec", "{message}", {"message": message, "hint": hint, "at": at})
-
-
-def did_you_mean(word: str, known: list[str], otherwise: str | None = None) -> str | None:
-    """A hint with the nearest of the known words, or else `otherwise`."""
-    near = get_close_matches(word, known, 1, 0.6)
-    return f"did you mean `{near[0]}`?" if near else otherwise
 
 
 class AlsoAs:

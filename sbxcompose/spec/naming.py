@@ -8,9 +8,10 @@ from collections.abc import Callable
 from typing import Literal, cast
 
 from sbxcompose.errors import UsageError
-from sbxcompose.spec.fields import did_you_mean, full_name_problem
+from sbxcompose.spec.fields import full_name_problem
 from sbxcompose.spec.models import ProjectModel
 from sbxcompose.spec.request import LoadRequest
+from sbxcompose.spec.similar import did_you_mean
 
 Provider = Literal["local", "tensorlake"]
 PROVIDERS = ("local", "tensorlake")

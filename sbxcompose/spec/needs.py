@@ -6,11 +6,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from sbxcompose.errors import Mistake
-from sbxcompose.spec.fields import did_you_mean
 from sbxcompose.spec.graph import find_cycles
 from sbxcompose.spec.places import Places
 from sbxcompose.spec.process_models import DependencyModel, ProcessModel
 from sbxcompose.spec.project import Condition, Dependency
+from sbxcompose.spec.similar import did_you_mean
 from sbxcompose.spec.values import Path
 
 Address = tuple[str, str]

@@ -9,9 +9,9 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from sbxcompose.errors import Mistake
-from sbxcompose.spec.fields import did_you_mean
 from sbxcompose.spec.models import ProjectModel
 from sbxcompose.spec.places import Places
+from sbxcompose.spec.similar import did_you_mean
 from sbxcompose.spec.values import Path
 
 
