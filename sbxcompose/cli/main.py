@@ -17,7 +17,7 @@ from click.shell_completion import CompletionItem
 
 from sbxcompose.cli import completion
 from sbxcompose.cli.context import GlobalOptions, Shell, choose_color
-from sbxcompose.errors import NotWritten, SbxError, UsageError
+from sbxcompose.errors import NotWritten, SbxError
 
 ISSUES = "https://github.com/sbxcompose/sbxcompose/issues"
 
@@ -95,11 +95,9 @@ class Commands(click.Group):
         """Find the command that the arguments begin with, or say which one may have been meant."""
         name = args[0]
         if name not in COMMANDS and not name.startswith("-"):
-            import difflib
+            from sbxcompose.cli.usage import unknown_command
 
-            close = difflib.get_close_matches(name, COMMANDS, 1)
-            hint = f"did you mean `{close[0]}`?" if close else "`sbxcompose --help` lists the commands"
-            raise UsageError(f"no command named `{name}`", hint=hint)
+            raise unknown_command(name, COMMANDS)
         return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -205,8 +203,7 @@ def run(arguments: Sequence[str]) -> int:
     except click.exceptions.Exit as error:
         return error.exit_code
     except click.ClickException as error:
-        error.show()
-        return 2
+        return _misused(error, arguments)
     except (KeyboardInterrupt, click.Abort):
         print("interrupted", file=sys.stderr)
         return 130
@@ -215,6 +212,17 @@ def run(arguments: Sequence[str]) -> int:
             raise
         _report(_defect(error))
         return 1
+
+
+def _misused(error: click.ClickException, arguments: Sequence[str]) -> int:
+    """Show what click has found wrong with the command line; the exit code."""
+    from sbxcompose.cli.usage import from_click
+
+    if type(error).__name__ == "NoArgsIsHelpError":  # a name that click has only since version 8.2
+        error.show()
+    else:
+        _report(from_click(error, next((word for word in arguments if word in COMMANDS), None)))
+    return 2
 
 
 def _defect(error: Exception) -> SbxError:

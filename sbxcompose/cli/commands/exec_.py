@@ -9,7 +9,7 @@ from sbxcompose.cli.context import Shell
 from sbxcompose.cli.options import Foreground, detach_option, foreground_options, without_separator
 
 
-@click.command("exec", context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
+@click.command("exec", context_settings={"allow_interspersed_args": False})
 @detach_option
 @foreground_options
 @click.argument("name", metavar="PROCESS", shell_complete=completion.PROCESSES)

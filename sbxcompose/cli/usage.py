@@ -1,0 +1,126 @@
+"""Mistakes on the command line in the style of all other errors: what click finds, with a way out.
+
+Imported only when there is one.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+import click
+
+from sbxcompose.errors import UsageError
+from sbxcompose.spec.similar import did_you_mean
+
+_ELSEWHERE = {
+    **dict.fromkeys(("top", "list", "status", "stat", "stats", "jlist", "images"), "`sbxcompose ps` lists what runs"),
+    **dict.fromkeys(("ls", "projects"), "`sbxcompose ps` lists the processes of the project"),
+    **dict.fromkeys(("build", "pull", "push", "create", "init"), "nothing has to be prepared: `sbxcompose up` starts"),
+    **dict.fromkeys(("rm", "remove", "delete", "destroy"), "`sbxcompose down` stops, `down --terminate` also deletes"),
+    **dict.fromkeys(("shutdown", "quit", "halt"), "`sbxcompose down` stops the project"),
+    **dict.fromkeys(("ssh", "sh", "bash", "enter", "console"), "`sbxcompose shell` opens a shell"),
+    **dict.fromkeys(("tail", "output", "events"), "`sbxcompose logs -f` follows the output"),
+    **dict.fromkeys(("check", "validate", "lint", "show", "convert"), "`sbxcompose config` checks and shows the file"),
+    **dict.fromkeys(("reload", "update", "apply", "deploy", "reread"), "`sbxcompose up` applies the file as it is now"),
+    **dict.fromkeys(("diff", "dry-run"), "`sbxcompose plan` shows what `up` would do"),
+    **dict.fromkeys(("resume", "unfreeze"), "`sbxcompose unpause` resumes"),
+    **dict.fromkeys(("suspend", "freeze"), "`sbxcompose pause` suspends"),
+    **dict.fromkeys(("inspect", "describe", "explain"), "`sbxcompose why` explains the state of a process"),
+    **dict.fromkeys(("forward", "port-forward", "tunnel"), "`sbxcompose port` forwards a port"),
+    **dict.fromkeys(("signal", "send"), "`sbxcompose kill -s` sends a signal"),
+    **dict.fromkeys(("serve", "daemon", "server"), "`sbxcompose host serve` runs the host"),
+    "connect": "`sbxcompose attach` connects to a process",
+    "scale": "`sbxcompose up --scale PROCESS=N` sets the number of replicas",
+    "copy": "`sbxcompose cp` copies files",
+    "help": "`sbxcompose --help` lists the commands, `sbxcompose COMMAND --help` explains one",
+    "info": "`sbxcompose doctor` shows the configuration",
+}
+"""What commands of other tools are called here."""
+
+_OPTIONS_ELSEWHERE = {
+    "--rm": "leave it out: a command that was run leaves nothing behind",
+    "--build": "leave it out: nothing is built here",
+    "--pull": "leave it out: nothing is pulled here",
+    "--volumes": "leave it out, or use `--terminate` to delete the sandboxes with their data",
+    "--follow": "`up` follows the output unless `-d` is given; `sbxcompose logs -f` follows it later",
+    "--dry-run": "`sbxcompose plan` shows what `up` would do",
+    "--config": "`sbxcompose -f FILE` names the file",
+    "--verbose": "`sbxcompose why` explains, `SBXCOMPOSE_DEBUG=1` shows tracebacks",
+}
+"""What options of other tools are answered with, where a command has none that is similar."""
+
+
+def unknown_command(name: str, known: Iterable[str], parent: str = "sbxcompose") -> UsageError:
+    """The error for a command that does not exist."""
+    otherwise = f"`{parent} --help` lists the commands"
+    if parent == "sbxcompose":
+        otherwise = _ELSEWHERE.get(name, otherwise)
+    return UsageError(f"no command named `{name}`", hint=did_you_mean(name, known, otherwise))
+
+
+def from_click(error: click.ClickException, command: str | None = None) -> UsageError:
+    """What click has found wrong, as one of our errors. `command`: whose arguments they are, if click does not know."""
+    context = error.ctx if isinstance(error, click.UsageError) else None
+    path = context.command_path if context is not None else " ".join(filter(None, ("sbxcompose", command)))
+    hint = f"`{path} --help` shows what it takes"
+    if isinstance(error, click.NoSuchOption):
+        return _unknown_option(error.option_name, context, path)
+    if isinstance(error, click.BadOptionUsage):
+        reason = "takes no value" if "not take" in error.message else "needs a value"
+        return UsageError(f"option `{error.option_name}` {reason}", hint=hint)
+    if isinstance(error, click.MissingParameter):
+        return UsageError(f"missing {_parameter(error)}", hint=hint)
+    if isinstance(error, click.BadParameter):
+        return UsageError(f"{_parameter(error)}: {_number(error) or _plain(error.message)}", hint=hint)
+    if context is not None and isinstance(context.command, click.Group) and "No such command" in error.message:
+        name: str = (re.findall(r"'([^']*)'", error.message) or [""])[0]
+        return unknown_command(name, context.command.list_commands(context), path)
+    return UsageError(_plain(error.message), hint=hint)
+
+
+def _unknown_option(name: str, context: click.Context | None, path: str) -> UsageError:
+    message = f"no option `{name}` for `{path}`"
+    root = context.find_root() if context is not None else None
+    for option in root.command.params if root is not None and root is not context else ():
+        if name in (*option.opts, *option.secondary_opts):
+            value = f" {option.metavar}" if option.metavar else ""
+            called = path.removeprefix("sbxcompose ")
+            return UsageError(message, hint=f"it stands before the command: `sbxcompose {name}{value} {called}`")
+    otherwise = f"`{path} --help` lists the options"
+    if name in _OPTIONS_ELSEWHERE or not name.startswith("--"):
+        return UsageError(message, hint=_OPTIONS_ELSEWHERE.get(name, otherwise))
+    own = [each for option in (context.command.params if context is not None else ()) for each in option.opts]
+    return UsageError(message, hint=did_you_mean(name, own, otherwise))
+
+
+def _parameter(error: click.BadParameter) -> str:
+    """`PROCESS`, or an option's name in backticks."""
+    if error.param is None:
+        return "a value"
+    if isinstance(error.param, click.Argument):
+        found = re.search(r"[A-Z]+", error.param.metavar or "")
+        return found[0] if found else "an argument"
+    return f"`{max(error.param.opts, key=len)}`"
+
+
+def _number(error: click.BadParameter) -> str | None:
+    """The mistake, if it is that something is not a number, or too large or small a one."""
+    kind = error.param.type if error.param is not None else None
+    found = re.match(r"'?(.*?)'? is not (?:a valid|in the range)", error.message)
+    if found is None or not isinstance(kind, click.types.IntParamType | click.types.FloatParamType):
+        return None
+    wanted = "a whole number" if isinstance(kind, click.types.IntParamType) else "a number"
+    if isinstance(kind, click.IntRange | click.FloatRange):
+        wanted += "" if kind.min is None else f" from {kind.min}"
+        wanted += "" if kind.max is None else f" to {kind.max}"
+    return f"invalid value `{found[1]}`; expected {wanted}"
+
+
+def _plain(message: str) -> str:
+    """A sentence of click's in our style: no capital, no full stop, backticks for quotes."""
+    extra = re.fullmatch(r"Got unexpected extra arguments? \((.*)\)", message)
+    if extra:
+        return f"unexpected argument `{extra[1].partition(' ')[0]}`"
+    text = re.sub(r"'([^']*)'", r"`\1`", message).removesuffix(".")
+    return text[:1].lower() + text[1:]

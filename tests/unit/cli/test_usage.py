@@ -1,0 +1,86 @@
+"""Mistakes on the command line: one style, and a way out."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from sbxcompose.cli.main import COMMANDS, run
+from sbxcompose.cli.usage import _ELSEWHERE
+
+
+def said(capsys: pytest.CaptureFixture[str], line: str) -> list[str]:
+    """What is said of a wrong command line, nothing of which may run."""
+    assert run(line.split()) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    return captured.err.splitlines()
+
+
+@pytest.mark.parametrize(
+    "line,message,hint",
+    [
+        ("top", "no command named `top`", "`sbxcompose ps` lists what runs"),
+        ("tsart", "no command named `tsart`", "did you mean `start`?"),
+        ("restrat", "no command named `restrat`", "did you mean `restart`?"),
+        ("nonsense", "no command named `nonsense`", "`sbxcompose --help` lists the commands"),
+        ("host strat", "no command named `strat`", "`sbxcompose host --help` lists the commands"),
+        ("host srve", "no command named `srve`", "did you mean `serve`?"),
+        ("up --force-recrate", "no option `--force-recrate` for `sbxcompose up`", "did you mean `--force-recreate`?"),
+        ("up -dx", "no option `-x` for `sbxcompose up`", "`sbxcompose up --help` lists the options"),
+        ("--nope ps", "no option `--nope` for `sbxcompose`", "`sbxcompose --help` lists the options"),
+        (
+            "up -f x.yaml",
+            "no option `-f` for `sbxcompose up`",
+            "it stands before the command: `sbxcompose -f FILE up`",
+        ),
+        (
+            "host serve --no-color",
+            "no option `--no-color` for `sbxcompose host serve`",
+            "it stands before the command: `sbxcompose --no-color host serve`",
+        ),
+        (
+            "run --rm web",
+            "no option `--rm` for `sbxcompose run`",
+            "leave it out: a command that was run leaves nothing behind",
+        ),
+        ("exec --rm web ls", "no option `--rm` for `sbxcompose exec`", "leave it out: a command that was run leaves"),
+        ("run -xt web", "no option `-x` for `sbxcompose run`", "`sbxcompose run --help` lists the options"),
+        ("run", "missing PROCESS", "`sbxcompose run --help` shows what it takes"),
+        ("exec web", "missing COMMAND", "`sbxcompose exec --help` shows what it takes"),
+        ("logs --tail", "option `--tail` needs a value", "`sbxcompose logs --help` shows what it takes"),
+        ("up --detach=3", "option `--detach` takes no value", "`sbxcompose up --help` shows what it takes"),
+        ("version a b", "unexpected argument `a`", "`sbxcompose version --help` shows what it takes"),
+        (
+            "--color x ps",
+            "`--color`: `x` is not one of `auto`, `always`, `never`",
+            "`sbxcompose --help` shows what it takes",
+        ),
+        (
+            "host serve --port 70000",
+            "`--port`: invalid value `70000`; expected a whole number from 0 to 65535",
+            "`sbxcompose host serve --help` shows what it takes",
+        ),
+        ("stop -t x", "`--timeout`: invalid value `x`; expected a number", "`sbxcompose stop --help` shows"),
+    ],
+)
+def test_a_mistake_is_told_in_the_style_of_all_others(
+    capsys: pytest.CaptureFixture[str], line: str, message: str, hint: str
+) -> None:
+    first, second = said(capsys, line)
+    assert first == f"error: {message}"
+    assert second.startswith(f"hint: {hint}")
+
+
+@pytest.mark.parametrize("name", sorted(_ELSEWHERE.keys() - COMMANDS.keys()))
+def test_commands_of_other_tools_lead_to_ours(capsys: pytest.CaptureFixture[str], name: str) -> None:
+    _, hint = said(capsys, name)
+    named = re.findall(r"`sbxcompose ([a-z]+)", hint) or re.findall(r"did you mean `([a-z]+)`", hint)
+    assert name == "help" or (named and set(named) <= COMMANDS.keys())
+
+
+def test_a_group_without_a_command_shows_its_help(capsys: pytest.CaptureFixture[str]) -> None:
+    run(["host"])
+    captured = capsys.readouterr()
+    assert "Usage: sbxcompose host" in captured.out + captured.err
