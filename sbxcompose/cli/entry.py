@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import signal
 import sys
 
 from sbxcompose import __version__
@@ -25,8 +26,18 @@ def _version() -> int:
 
 
 def _run() -> int:
+    _hear_interrupts()
     # Importing makes much and drops little: looking for garbage meanwhile costs a twentieth of a warm `up`.
     gc.disable()
     from sbxcompose.cli.main import run
 
     return run(sys.argv[1:])
+
+
+def _hear_interrupts() -> None:
+    """React to SIGINT also as a script's background job, for which shells ignore it: `sbxcompose up & kill -INT $!`.
+
+    An ignored SIGHUP stays ignored: that is what `nohup` asks for.
+    """
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)

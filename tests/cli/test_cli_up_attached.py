@@ -285,3 +285,14 @@ def test_up_in_a_folder_without_a_file(dry: Sbx) -> None:
     said = refused(dry, "up")
     assert "sbxcompose.yaml" in said
     assert json.dumps(said)
+
+
+def test_a_background_job_of_a_script_reacts_to_an_interrupt(sbx: Sbx) -> None:
+    """Shells ignore SIGINT for `sbxcompose up &` in a script; `kill -INT $!` is meant all the same."""
+    sbx.write(f"processes: {{web: {{command: echo ready; {FOREVER}}}}}\n")
+    ignoring = ["sh", "-c", f"trap '' INT; exec {COMMAND} up"]
+    with Running(ignoring, sbx.project, sbx.env, terminal=False) as running:
+        running.wait_for("ready")
+        running.signal(signal.SIGINT)
+        assert running.wait().code == 130
+    assert pids(sbx) == {}
