@@ -66,13 +66,15 @@ class Assembler:
         self._check_profiles()
         name = project_name(request, variable, self._model, self._directory)
         base = self._base_environment()
-        sandboxes, inactive = [], []
+        sandboxes, inactive, one_off = [], [], None
         ports = self._ports()
         for key, (model, path) in self._sandboxes.items():
             maker = _SandboxMaker(self, key, model, path, base, needs, ports)
             wanted, other = maker.processes()
             sandboxes.append(maker.sandbox(name, tuple(wanted)))
             inactive.extend(other)
+            if self._reader.procfile and key == MAIN:
+                one_off = maker.one_off(wanted)
         self._check_names(sandboxes)
         self._check_secrets()
         return Project(
@@ -83,6 +85,7 @@ class Assembler:
             files=tuple(self._reader.files),
             disabled=tuple(each.address for each in inactive),
             inactive=tuple(inactive),
+            one_off=one_off,
         )
 
     def _all_sandboxes(self) -> dict[str, tuple[SandboxModel, Path]]:
@@ -270,6 +273,21 @@ class _SandboxMaker:
             process = self._process(name, entry, first)
             (wanted if entry.active else inactive).append(process)
         return wanted, inactive
+
+    def one_off(self, wanted: list[Process]) -> Process:
+        """What runs a command that is no process, with the variables of all processes and after the setup."""
+        setup = [process.name for process in wanted if process.name.startswith("@")]
+        return Process(
+            sandbox=self._name,
+            name="run",
+            command=("true",),
+            digest="",
+            env=self._env,
+            restart=Restart(RestartPolicy.NEVER),
+            depends_on=tuple(Dependency(self._name, name, Condition.COMPLETED) for name in setup[-1:]),
+            inherit_env=self._inherit(None),
+            secrets=self._secret_names((), ()),
+        )
 
     def _setup(self) -> list[Process]:
         made: list[Process] = []

@@ -219,6 +219,8 @@ class Project(Struct, frozen=True):
     disabled: tuple[str, ...] = ()
     inactive: tuple[Process, ...] = field(default=())
     """The processes that `disabled` names, so that `run` and an explicit `start` can use them."""
+    one_off: Process | None = None
+    """For a Procfile: what `run COMMAND` runs, with that command in place of its own. It is none of the processes."""
 
     def processes(self) -> Iterator[Process]:
         """All wanted processes, in file order."""

@@ -56,6 +56,13 @@ def test_options_of_the_command_are_the_commands(sbx: Sbx) -> None:
     assert sbx.run("exec", "web", "echo", "+", "-e", "--help", "-w").stdout == "+ -e --help -w\n"
 
 
+@pytest.mark.parametrize("arguments", [("exec", "--rm", "web", "true"), ("run", "--rm", "web"), ("run", "-x", "web")])
+def test_an_unknown_option_before_the_name_is_refused(sbx: Sbx, arguments: tuple[str, ...]) -> None:
+    sbx.write(WEB)
+    assert f"no option `{arguments[1]}`" in refused(sbx, *arguments)
+    assert rows(sbx)["web"]["pid"] is None
+
+
 def test_a_separator_behind_the_name_means_nothing(sbx: Sbx) -> None:
     web(sbx)
     assert sbx.run("exec", "web", "--", "echo", "--", "-e").stdout == "-- -e\n"
@@ -194,3 +201,20 @@ def test_run_shows_the_last_lines_of_a_need_that_fails_and_what_that_means(sbx: 
     said = failed_need(sbx)
     assert "no disk" in said
     assert "test was not run" in said
+
+
+def test_run_beside_a_procfile_needs_no_process(sbx: Sbx) -> None:
+    sbx.write("web: sleep 1000\n", "Procfile")
+    sbx.write("A=pa$$word\nB=file\n", ".env")
+    sbx.env["B"] = "caller"
+    assert sbx.run("run", "sh", "-c", "echo $A $B; cat", stdin="in").stdout == "pa$$word caller\nin"
+    assert sbx.run("run", "sh", "-c", "exit 7", code=7).stderr == ""
+    assert sbx.run("run", "web", "echo", "web").stdout == "web\n"
+    said = refused(sbx, "run", "wbe", code=127)
+    assert "command not found: wbe" in said
+    assert "did you mean the process `web`?" in said
+
+
+def test_run_beside_a_file_of_ours_needs_a_process(sbx: Sbx) -> None:
+    sbx.write(WEB)
+    assert "no process named `sh`" in refused(sbx, "run", "sh", "-c", "true")

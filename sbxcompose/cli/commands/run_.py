@@ -2,14 +2,27 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
 from sbxcompose.cli import completion
 from sbxcompose.cli.context import Shell
 from sbxcompose.cli.options import Foreground, detach_option, foreground_options, no_deps_option, without_separator
+from sbxcompose.errors import NotStarted, UnknownName
+
+if TYPE_CHECKING:
+    from sbxcompose.api.models import StartRequest
+    from sbxcompose.api.sandbox import Env
+    from sbxcompose.engine.session import Session
+    from sbxcompose.plan.observed import Instance
+    from sbxcompose.spec.project import Process, Project
+
+NOT_FOUND = 127
+"""The exit code of a command that does not exist, as shells have it."""
 
 
-@click.command("run", context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
+@click.command("run", context_settings={"allow_interspersed_args": False})
 @detach_option
 @foreground_options
 @no_deps_option
@@ -26,21 +39,15 @@ def command(
     """Run a process once in the foreground, beside the one that `up` manages, or another COMMAND in its place.
 
     Dependencies are started first; the process's profile need not be active. Exits with the exit code of the command.
+    Beside a Procfile the PROCESS may be left out: the command gets the variables of all processes.
     """
-    from sbxcompose.cli.foreground import beside, run_in_foreground
+    from sbxcompose.cli.foreground import run_in_foreground
     from sbxcompose.cli.view.report import Reporter
     from sbxcompose.engine.one_off import NeedFailed, bring_up_needs
-    from sbxcompose.engine.session import Session
     from sbxcompose.errors import ProcessFailed
-    from sbxcompose.plan.names import Names
-    from sbxcompose.plan.observed import Instance
 
     project = shell.project()
-    names = Names(project)
-    target = names.resolve(name)
-    instance = Instance(target.sandbox, target.process, target.replica or 1)
-    process = project.process(target.sandbox, target.process)
-    assert process is not None, "the name was resolved"
+    instance, process, words = _chosen(project, name, without_separator(arguments))
     reporter = Reporter(shell, project)
 
     async def prepare(session: Session) -> None:
@@ -53,5 +60,36 @@ def command(
             await reporter.show_failures(session, result)
             raise ProcessFailed(f"{name} was not run: what it needs did not come up")
 
-    requested = beside(project, instance, without_separator(arguments) or process.command)
-    return run_in_foreground(shell, project, instance.sandbox, requested, how, prepare, reporter.tell)
+    def requested(session: Session) -> tuple[StartRequest, Env]:
+        return session.command_request(process, instance, words)
+
+    try:
+        return run_in_foreground(shell, project, instance.sandbox, requested, how, prepare, reporter.tell)
+    except NotStarted as error:
+        if process is project.one_off and error.exit_code == NOT_FOUND:
+            error.hint = _hint(project, name)
+        raise
+
+
+def _hint(project: Project, name: str) -> str:
+    """The way out where a word is neither a command nor a process."""
+    from sbxcompose.spec.similar import similar
+
+    near = similar(name, (process.name for process in project.every_process()), 1)
+    return f"did you mean the process `{near[0]}`?" if near else f"the Procfile has no process named `{name}`, either"
+
+
+def _chosen(project: Project, name: str, arguments: tuple[str, ...]) -> tuple[Instance, Process, tuple[str, ...]]:
+    """What is to be run, the process whose surroundings it gets, and the words of the command."""
+    from sbxcompose.plan.names import Names
+    from sbxcompose.plan.observed import Instance
+
+    try:
+        target = Names(project).resolve(name)
+    except UnknownName:
+        if project.one_off is None:
+            raise
+        return Instance(project.one_off.sandbox, project.one_off.name, 1), project.one_off, (name, *arguments)
+    process = project.process(target.sandbox, target.process)
+    assert process is not None, "the name was resolved"
+    return Instance(target.sandbox, target.process, target.replica or 1), process, arguments or process.command
