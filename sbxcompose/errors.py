@@ -125,7 +125,16 @@ class NotFound(Refused):
 
 
 class Conflict(Refused):
-    """409: somebody else was there first; look again."""
+    """409: somebody else was there first; look again.
+
+    `live`: whether what is in the way still runs or is being started; None where the server does not say.
+    """
+
+    def __init__(
+        self, message: str, *, status: int, code: str | None = None, hint: str | None = None, live: bool | None = None
+    ) -> None:
+        super().__init__(message, status=status, code=code, hint=hint)
+        self.live = live
 
 
 class Unsupported(ProviderError):

@@ -39,11 +39,21 @@ def refusal(status: int, body: bytes, what: str) -> Refused:
         case 404:
             return NotFound(message, status=status, code=code, hint=hint)
         case 409:
-            return Conflict(message, status=status, code=code, hint=hint)
+            return Conflict(message, status=status, code=code, hint=hint, live=_live(body))
         case 401 | 403:
             return Refused(message, status=status, code=code, hint=hint or "check the key")
         case _:
             return Refused(message, status=status, code=code, hint=hint)
+
+
+def _live(body: bytes) -> bool | None:
+    """Whether what is in the way is live; only our own host says so."""
+    try:
+        value = json.loads(body)
+    except ValueError:
+        return None
+    live = value.get("live") if isinstance(value, dict) else None
+    return live if isinstance(live, bool) else None
 
 
 def words_of(body: bytes) -> tuple[str, str | None, str | None]:

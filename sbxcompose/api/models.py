@@ -100,6 +100,8 @@ class StartRequest(Message, frozen=True, kw_only=True):
     """Ours: how long it may take before it is killed."""
     end_unwatched: bool = False
     """Ours: end it when nothing watches its output for a few seconds: its caller is gone."""
+    replaces: list[str] = field(default_factory=list)
+    """Ours: managed names of live runs of the same process that this one may run beside, because it replaces them."""
 
     @property
     def managed(self) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from sbxcompose.api.models import ManagedInfo, ProcessInfo, SandboxInfo
+from sbxcompose.names import parse_name
 from sbxcompose.plan.observed import (
     Exit,
     Foreign,
@@ -13,7 +14,6 @@ from sbxcompose.plan.observed import (
     Phase,
     Row,
     SandboxState,
-    parse_name,
 )
 
 _STATES = {
@@ -53,7 +53,7 @@ def read_row(sandbox: str, info: ProcessInfo) -> Row | None:
         digest=digest,
         name=managed.name or "",
         phase=_phase(info, managed),
-        pid=info.pid if info.status == "running" else None,
+        pid=(info.pid or None) if info.status == "running" else None,
         exit=_exit(info, managed),
         restarts=managed.restart_count,
         run=info.run or managed.restart_count + 1,
@@ -82,7 +82,7 @@ def _phase(info: ProcessInfo, managed: ManagedInfo) -> Phase:
         case "stopped":
             return Phase.STOPPED if managed.stop_requested or _must_have_been_asked(info, managed) else Phase.EXITED
         case "starting":
-            # Between two runs: the health that is told is that of the run before.
+            # No run is there yet: the health that is told is that of the run before.
             return Phase.STARTING
     match managed.health_status:
         case "unhealthy":

@@ -12,7 +12,8 @@ from msgspec.structs import replace
 from sbxcompose.api.models import ProcessInfo
 from sbxcompose.api.record import Line
 from sbxcompose.engine.requests import log_name
-from sbxcompose.plan.observed import Instance, parse_name
+from sbxcompose.names import parse_name
+from sbxcompose.plan.observed import Instance
 
 FIRST_PAUSE = 0.05
 LONGEST_PAUSE = 1.0

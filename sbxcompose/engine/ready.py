@@ -214,7 +214,7 @@ class _Probe:
 
 
 def _alive(row: Row | None) -> Row | None:
-    return row if row is not None and row.live and row.phase is not Phase.BACKING_OFF else None
+    return row if row is not None and row.live and row.pid is not None else None
 
 
 def _healthy(row: Row | None) -> bool | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os.path
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from msgspec.structs import replace
 
@@ -26,8 +26,10 @@ def log_instance(sandbox: str, log: str) -> Instance | None:
     return Instance(sandbox, process, int(replica)) if dot and process and replica.isdecimal() else None
 
 
-def start_request(project: Project, process: Process, instance: Instance, name: str) -> StartRequest:
-    """What `POST /processes` takes to start `instance` under the managed name `name`."""
+def start_request(
+    project: Project, process: Process, instance: Instance, name: str, replaces: Iterable[str] = ()
+) -> StartRequest:
+    """What `POST /processes` takes to start `instance` under the managed name `name`, beside the runs it `replaces`."""
     sandbox = next(each for each in project.sandboxes if each.name == process.sandbox)
     directory = working_directory(project, sandbox, process)
     return StartRequest(
@@ -43,6 +45,7 @@ def start_request(project: Project, process: Process, instance: Instance, name: 
         log=log_name(instance),
         stop_signal=process.stop.signal,
         stop_grace_ms=_millis(process.stop.grace),
+        replaces=list(replaces),
     )
 
 

@@ -31,8 +31,9 @@ from sbxcompose.engine.requests import (
     start_request,
     workspace,
 )
+from sbxcompose.engine.start_again import Retry, Started, StopRival, TakeName, after_failure
 from sbxcompose.errors import Conflict, Unreachable
-from sbxcompose.plan.observed import Instance, Observed, ObservedSandbox, Row, SandboxState, next_name
+from sbxcompose.plan.observed import Instance, Observed, ObservedSandbox, Row, SandboxState
 from sbxcompose.plan.steps import (
     Await,
     CreateSandbox,
@@ -272,8 +273,8 @@ class Session:
                 await self._link(sandbox, await self.provider.create(sandbox))
             case Sync(sandbox):
                 await self.sync_changed(sandbox.name)
-            case Start(process, instance, name):
-                await self._start(process, instance, name)
+            case Start(process):
+                await self._start(process, step.action)
             case Stop(row, signal, grace):
                 await self._again(lambda: self.links[row.instance.sandbox].stop(row.name, signal=signal, grace=grace))
             case Await(instance, condition, process):
@@ -300,36 +301,42 @@ class Session:
         if link is not None:
             await link.close()
 
-    async def _start(self, process: Process, instance: Instance, name: str) -> None:
-        """Start it under `name` or the next free one; look again after a conflict or a lost answer."""
-        link = self.links[instance.sandbox]
-        self._ready[instance.sandbox].expect(process, instance)
+    async def _start(self, process: Process, action: Start) -> None:
+        """Start it under its name; look again after a conflict or a lost answer, see `start_again`."""
+        link, name = self.links[action.instance.sandbox], action.name
+        self._ready[action.instance.sandbox].expect(process, action.instance)
         base = base_environment(process, self.project, self._environ)
+        refused: set[str] = set()
         for attempt in range(1, START_TRIES + 1):
             try:
-                await link.start(start_request(self.project, process, instance, name), base)
+                request = start_request(self.project, process, action.instance, name, action.replaces)
+                await link.start(request, base)
                 return
             except (Conflict, Unreachable) as error:
                 if attempt == START_TRIES:
                     raise
-                row = await self._row_named(link, name)
-                if row is not None and row.managed is not None and row.managed.status != "stopped":
+                rows = await self._rows(link)
+                again = after_failure(error, name, action.replaces, rows, refused_before=name in refused)
+                refused.update([name] if isinstance(error, Conflict) else [])
+            match again:
+                case Started():
                     await link.refresh()
                     return
-                if row is not None and isinstance(error, Conflict):
-                    name = next_name(name)
-                else:
-                    # The answer was lost, or somebody else is just starting it and the list does not show it yet.
+                case StopRival(rival):
+                    await link.stop(rival, signal=process.stop.signal, grace=process.stop.grace)
+                case TakeName(other):
+                    name = other
+                case Retry():
                     await asyncio.sleep(RETRY_PAUSE * 2**attempt)
 
-    async def _row_named(self, link: Link, name: str) -> ProcessInfo | None:
+    async def _rows(self, link: Link) -> list[ProcessInfo]:
         rows: list[ProcessInfo] = []
 
         async def look() -> None:
             rows.extend(await link.client.processes())
 
         await self._again(look)
-        return next((row for row in rows if row.managed is not None and row.managed.name == name), None)
+        return rows
 
     async def _again(self, call: Callable[[], object]) -> None:
         """Do something that may be done twice, again when the connection broke."""

@@ -53,6 +53,9 @@ class ProcessOwner(Protocol):
         `before` are handles that it had before.
         """
 
+    def check_restart(self, process: SupervisedProcess) -> None:
+        """Refuse to restart an ended row while another live run of the same instance is there. Raises `Problem`."""
+
     def forget(self, process: SupervisedProcess) -> None:
         """Remove a row whose first run could not be started."""
 

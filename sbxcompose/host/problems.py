@@ -17,8 +17,17 @@ class Problem(Exception):
     done" and repeat the request. Tunnels and user ports, which nobody repeats, have them.
     """
 
-    def __init__(self, status: int, error: str, code: str | None = None, hint: str | None = None) -> None:
+    def __init__(
+        self,
+        status: int,
+        error: str,
+        code: str | None = None,
+        hint: str | None = None,
+        *,
+        more: dict[str, Any] | None = None,
+    ) -> None:
         super().__init__(error)
+        self.more = more or {}
         self.status = status
         self.error = error
         self.code = code
@@ -26,7 +35,7 @@ class Problem(Exception):
 
     def body(self) -> dict[str, Any]:
         """What is sent."""
-        told = {"error": self.error, "code": self.code, "hint": self.hint}
+        told = {"error": self.error, "code": self.code, "hint": self.hint, **self.more}
         return {name: value for name, value in told.items() if value is not None}
 
 

@@ -25,6 +25,7 @@ from sbxcompose.host.keeper.client import (
     SpawnFailed,
 )
 from sbxcompose.host.logs import Logs
+from sbxcompose.host.names import Names
 from sbxcompose.host.network import Namespace
 from sbxcompose.host.output import LogStore
 from sbxcompose.host.problems import Problem, from_os
@@ -61,9 +62,8 @@ class Processes:
         self._logs = Logs(directory / "logs")
         self._rows: dict[int, SupervisedProcess] = {}
         self._runs = Runs()
-        self._names: dict[str, SupervisedProcess] = {}
+        self._names = Names()
         self._units: dict[str, SupervisedProcess] = {}
-        self._former: dict[int, SupervisedProcess] = {}
         self._ended = Ended(self._drop)
         self._unwatched = Unwatched(lambda: self.paused)
         self._last_handle = 0
@@ -78,19 +78,21 @@ class Processes:
     # -- looking -------------------------------------------------------------------------------------------
 
     def rows(self) -> Iterable[SupervisedProcess]:
-        """The rows, the newest last."""
-        return [each for each in self._rows.values() if each.record.run is not None]
+        """The rows, the newest last. One that is being started takes the place of the ended one of its name."""
+        hidden = self._names.superseded
+        return [row for row in self._rows.values() if row.listed and row.record.id not in hidden]
 
     def row(self, handle: int) -> SupervisedProcess | None:
         """The row whose current or latest run has that handle."""
-        return self._runs.by_handle(handle)
+        found = self._runs.by_handle(handle) or self._rows.get(handle)
+        return found if found is not None and found.listed and found.handle == handle else None
 
     def find(self, process: str) -> SupervisedProcess | None:
         """The row that a path names: by PID if it is all digits, else by managed name."""
         if process.isascii() and process.isdigit():
             return self._runs.by_pid(process)
-        found = self._names.get(process)
-        return found if found is not None and found.record.run is not None else None
+        found = self._names.find(process)
+        return found if found is not None and found.listed else None
 
     def logs(self) -> Mapping[str, LogStore]:
         """Every log by name."""
@@ -162,7 +164,7 @@ class Processes:
                 raise
             raise from_os(error, f"{request.name or request.command} cannot be recorded") from None
         self._rows[handle] = self._units[spawn.unit] = process
-        self._take_name(process)
+        self._names.take(process)
         if is_new:
             self.changes.log_added(log)
         return process, spawn
@@ -176,21 +178,15 @@ class Processes:
         process = SupervisedProcess(self, record, store)
         return process, process.spawn()
 
-    def _take_name(self, process: SupervisedProcess) -> None:
-        """Reserve its name; an ended row that has it stays until the new one runs."""
-        name = process.request.name
-        if name is not None:
-            if name in self._names:
-                self._former[process.record.id] = self._names[name]
-            self._names[name] = process
-
     def _check(self, request: StartRequest) -> None:
         if self._closed:
             raise Problem(409, f"sandbox {self._sandbox} is terminated", "SANDBOX_TERMINATED")
         starts.check(request)
-        holder = self._names.get(request.name) if request.name is not None else None
-        if holder is not None and holder.live:
-            raise Problem(409, f"a process named {request.name} is running already", "ALREADY_EXISTS")
+        self._names.check(request)
+
+    def check_restart(self, process: SupervisedProcess) -> None:
+        """See `home.ProcessOwner`."""
+        self._names.check_restart(process)
 
     def _begun(self, process: SupervisedProcess, outcome: Spawned | SpawnFailed) -> SupervisedProcess | Problem:
         if isinstance(outcome, Spawned):
@@ -199,7 +195,7 @@ class Processes:
         return process if isinstance(outcome, Spawned) else Problem(500, outcome.message, "SPAWN_FAILED")
 
     def _drop_former(self, process: SupervisedProcess) -> None:
-        former = self._former.pop(process.record.id, None)
+        former = self._names.former(process)
         if former is not None and former.record.id in self._rows:
             self._drop(former)
 
@@ -209,14 +205,10 @@ class Processes:
         self._records.remove(record)
         self._rows.pop(record.id, None)
         self._units.pop(self.unit(record.id), None)
-        name = record.request.name
-        if name is not None and self._names.get(name) is process:
-            del self._names[name]
-            former = self._former.pop(record.id, None)
-            if former is not None and former.record.id in self._rows:
-                self._names[name] = former
+        former = self._names.give_back(process)
         self._drop_own_log(record)
         self._news.tell()
+        self.changes.row_changed(record.id, *([] if former is None else [former.handle]))
 
     # -- for its rows --------------------------------------------------------------------------------------
 
@@ -291,8 +283,7 @@ class Processes:
         del self._rows[record.id]
         self._ended.remove(process)
         self._runs.remove(process)
-        if record.request.name is not None and self._names.get(record.request.name) is process:
-            del self._names[record.request.name]
+        self._names.drop(process)
         self.changes.row_changed(process.handle)
         self._drop_own_log(record)
 
@@ -350,7 +341,7 @@ class Processes:
                 self._logs.add(record.log)
             process = SupervisedProcess(self, record, self._logs[record.log])
             self._rows[record.id] = process
-            self._take_name(process)
+            self._names.take(process)
             if record.run is not None:
                 self._runs.put(process)
             state = record.state
@@ -383,7 +374,7 @@ class Processes:
                 process.lost()
             else:
                 process.resume()
-        for number in list(self._former):
+        for number in self._names.starting():
             self._drop_former(self._rows[number])
         return lost
 

@@ -44,6 +44,11 @@ class Row:
         return self.record.run.handle if self.record.run is not None else self.record.id
 
     @property
+    def listed(self) -> bool:
+        """Whether the process list shows it. What is being started is shown if it is managed: its name is taken."""
+        return self.record.run is not None or (self.live and self.request.managed)
+
+    @property
     def live(self) -> bool:
         """Whether it runs, or will: it holds its name."""
         return not isinstance(self.record.state, Stopped)
@@ -76,4 +81,4 @@ class Row:
 
     def info(self) -> ProcessInfo:
         """The row as the process list shows it."""
-        return rows.describe(self.record)
+        return rows.describe(self.record, self.log.last_run + 1)

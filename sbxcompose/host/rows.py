@@ -12,15 +12,17 @@ from sbxcompose.api.models import (
     ProcessStatus,
     RestartConfig,
 )
+from sbxcompose.host.home import now_ms
 from sbxcompose.host.state import BackingOff, Paused, Record, Run, Running, Starting, State, Stopped
 
 _DEFAULT_POLICY = RestartConfig()
 
 
-def describe(record: Record) -> ProcessInfo:
-    """The row of a record that has had a run."""
+def describe(record: Record, next_run: int = 1) -> ProcessInfo:
+    """Return the row of a record. `next_run` is the number of the run that is being started, if it is the first one."""
     run, request = record.run, record.request
-    assert run is not None
+    if run is None:
+        return _starting(record, next_run)
     ended = run.ended
     return ProcessInfo(
         pid=run.pid,
@@ -36,6 +38,22 @@ def describe(record: Record) -> ProcessInfo:
         ended_at=ended.ended_at if ended else None,
         managed=_managed(record) if request.managed else None,
         run=run.number,
+        log=record.log,
+    )
+
+
+def _starting(record: Record, next_run: int) -> ProcessInfo:
+    """The row of a process whose first run is being started: it has no PID yet."""
+    request = record.request
+    return ProcessInfo(
+        pid=0,
+        handle=record.id,
+        status="running",
+        command=request.command,
+        args=request.args,
+        started_at=now_ms(),
+        managed=_managed(record) if request.managed else None,
+        run=next_run,
         log=record.log,
     )
 

@@ -281,6 +281,7 @@ class SupervisedProcess(Row):
         """Give it a new run, without backoff; return when that has begun. Raises `Problem`."""
         if not self.request.managed:
             raise Problem(400, f"process {self._pid()} is not managed and cannot be restarted", "NOT_MANAGED")
+        self._owner.check_restart(self)
         before = self._latest
         await self._report_and_wait(RestartRequested())
         await self._news.until(lambda: self.handle > before or not self.alive)

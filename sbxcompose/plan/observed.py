@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from enum import StrEnum
 
 from msgspec import Struct
 
+from sbxcompose.names import parse_name
 from sbxcompose.plan.copies import ToCopy
-
-MANAGED_NAME = re.compile(
-    r"(?P<process>@?[A-Za-z0-9_-]+)(?:\.(?P<replica>[1-9][0-9]{0,3}))?\.(?P<digest>[0-9a-f]{8})(?:\.(?P<suffix>[1-9][0-9]*))?"
-)
 
 
 class Instance(Struct, frozen=True, order=True):
@@ -154,17 +150,6 @@ class Observed(Struct, frozen=True):
             if each.name == name:
                 return each
         return ObservedSandbox(name, SandboxState.MISSING)
-
-
-def parse_name(name: str) -> tuple[str, int, str, int] | None:
-    """`web.2.3f2a9c1d.1` -> ("web", 2, "3f2a9c1d", 1); None for a name that we did not give.
-
-    The suffix is 0 when there is none (design, section 3).
-    """
-    found = MANAGED_NAME.fullmatch(name)
-    if found is None:
-        return None
-    return found["process"], int(found["replica"] or 1), found["digest"], int(found["suffix"] or 0)
 
 
 def managed_name(instance: Instance, digest: str, suffix: int = 0) -> str:

@@ -59,12 +59,16 @@ class Sync(Struct, frozen=True):
 
 
 class Start(Struct, frozen=True):
-    """Begin to supervise `instance` under the managed name `name`."""
+    """Begin to supervise `instance` under the managed name `name`.
+
+    `replaces` names the live runs beside which it starts, because they stop once it is ready (`update: start-first`).
+    """
 
     kind: ClassVar[str] = "start"
     process: Process
     instance: Instance
     name: str
+    replaces: tuple[str, ...] = ()
 
 
 class Stop(Struct, frozen=True):

@@ -165,7 +165,7 @@ class Wiring:
             own = [ready]
         managed = _free_name(fate, process.digest)
         step = self.draft.add(
-            Start(process, fate.instance, managed),
+            Start(process, fate.instance, managed, _replaced(fate)),
             self._world.names.instance(fate.instance),
             fate.start or "",
             place(fate.node, _START),
@@ -250,9 +250,14 @@ class Wiring:
             order_stops(self.draft, self._graph, self._stops, late)
 
 
+def _replaced(fate: Fate) -> tuple[str, ...]:
+    """The names of the rows that stay until the new run is ready."""
+    return tuple(row.name for row, _ in fate.stops) if fate.late else ()
+
+
 def _free_name(fate: Fate, digest: str) -> str:
     """A managed name that no row holds which is still there when the new run begins."""
-    held = {row.name for row, _ in fate.stops} if fate.late else set()
+    held = _replaced(fate)
     suffix = 0
     while (name := managed_name(fate.instance, digest, suffix)) in held:
         suffix += 1

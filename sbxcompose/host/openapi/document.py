@@ -34,7 +34,19 @@ _PROBLEM = {
     "title": "Problem",
     "description": "Why something is refused: a sentence, the contract's word for it, and a way out if there is one.",
     "type": "object",
-    "properties": {"error": {"type": "string"}, "code": {"type": "string"}, "hint": {"type": "string"}},
+    "properties": {
+        "error": {"type": "string"},
+        "code": {"type": "string"},
+        "hint": {"type": "string"},
+        "live": {
+            "type": "boolean",
+            "description": "Extension, with 409 for a start: whether what is in the way runs or is being started.",
+        },
+        "holder": {
+            "type": "string",
+            "description": "Extension, with 409 for a start: the managed name of what is in the way.",
+        },
+    },
     "required": ["error"],
 }
 

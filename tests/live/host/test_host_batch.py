@@ -62,6 +62,36 @@ def test_one_name_is_started_once(box: Box) -> None:
     assert [status for status, _ in answers] == [201, 409, 409]
 
 
+def test_what_is_being_started_is_listed_and_not_started_twice(box: Box) -> None:
+    names = [f"web.{number}.11111111" for number in range(2, 202)]
+    for name in names[:100]:
+        box.shell("exit 0", name)
+        box.wait(name, stopped)
+    body = {"env": {}, "operations": [start(box, "exec sleep 1000", name) for name in names]}
+    with box.host.http.stream("POST", "/api/v1/batch", headers=box.headers, json=body) as answer:
+        next(answer.iter_lines())
+        rows = box.rows()
+        again = batch(box, *(start(box, "exec sleep 1000", name) for name in names))
+    assert [row["managed"]["name"] for row in rows] == names
+    assert {row["managed"]["status"] for row in rows} <= {"starting", "running"}
+    assert {(status, body["live"]) for status, body in again} == {(409, True)}
+    assert len({row["pid"] for row in box.rows()}) == 200
+
+
+def test_another_definition_of_a_live_instance_is_refused_unless_it_replaces_it(box: Box) -> None:
+    old, new = "web.11111111", "web.22222222"
+    box.shell("exec sleep 1000", old)
+    answers = batch(
+        box,
+        start(box, "exec sleep 1000", new),
+        start(box, "exec sleep 1000", new, replaces=[old]),
+        start(box, "exec sleep 1000", f"{new}.1", replaces=[old]),
+    )
+    assert [status for status, _ in answers] == [409, 201, 409]
+    refusal = {"code": "INSTANCE_RUNNING", "live": True, "holder": old}
+    assert answers[0][1] == {"error": f"{old} is a live run of the same process", **refusal}
+
+
 def test_the_shared_environment_lies_under_each_ones_own(box: Box) -> None:
     env = {"PATH": "/usr/bin:/bin", "A": "shared", "B": "shared"}
     batch(box, start(box, "echo $A $B", "web", env={"B": "own"}), env=env)

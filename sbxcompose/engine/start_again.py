@@ -1,0 +1,72 @@
+"""What to do after a start that was refused with 409, or whose answer was lost: decided from the list of rows; pure.
+
+409 means look again (design, section 3). A new name is taken only where the server cannot reuse an ended one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+
+from msgspec import Struct
+
+from sbxcompose.api.models import ProcessInfo
+from sbxcompose.errors import Conflict
+from sbxcompose.names import parse_name
+from sbxcompose.plan.observed import next_name
+
+
+class Started(Struct, frozen=True):
+    """The run is there, or being started: by somebody else, or by the request whose answer was lost."""
+
+
+class Retry(Struct, frozen=True):
+    """Ask once more for the same, after a pause."""
+
+
+class StopRival(Struct, frozen=True):
+    """Stop a live run of the same instance with another definition, then ask once more."""
+
+    name: str
+
+
+class TakeName(Struct, frozen=True):
+    """Ask once more under another name: the server does not reuse the name of an ended row."""
+
+    name: str
+
+
+After = Started | Retry | StopRival | TakeName
+
+
+def after_failure(
+    error: Exception, name: str, replaces: Collection[str], rows: Sequence[ProcessInfo], *, refused_before: bool
+) -> After:
+    """Decide from the error and the rows as they are now. `refused_before`: this name was refused once already."""
+    named = {row.managed.name: row for row in rows if row.managed is not None and row.managed.name is not None}
+    own = named.get(name)
+    if own is not None and _live(own):
+        return Started()
+    if not isinstance(error, Conflict):
+        return Retry()
+    for other, row in named.items():
+        if _live(row) and other not in replaces and _same_instance(other, name):
+            return StopRival(other)
+    # A row may have ended, or a start have failed, between the refusal and this look: only a second refusal tells.
+    if own is not None and error.live is None and refused_before:
+        return TakeName(_free_name(name, named))
+    return Retry()
+
+
+def _live(row: ProcessInfo) -> bool:
+    return row.managed is not None and row.managed.status != "stopped"
+
+
+def _same_instance(one: str, other: str) -> bool:
+    first, second = parse_name(one), parse_name(other)
+    return first is not None and second is not None and first[:2] == second[:2]
+
+
+def _free_name(name: str, taken: Collection[str | None]) -> str:
+    while name in taken:
+        name = next_name(name)
+    return name
