@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -24,19 +25,27 @@ def convert_file(
 ) -> int:
     """Convert a file, write the result, and report. Raises `UsageError` and `InvalidSpec`."""
     path = Path(file) if file is not None else _only_candidate()
-    name = str(path) if file != "-" else "stdin"
-    text = _read_input(shell, path)
-    document = Document(name, "" if file == "-" else str(path.absolute()), str(path.absolute().parent), text)
-    draft = convert(document, source or detect(path.name, document), _reader(path.absolute().parent))
-    result = render(draft, path.name if file != "-" else "stdin")
+    name = "stdin" if file == "-" else str(path)
+    text = sys.stdin.read() if file == "-" else text_of(path)
+    draft = convert_text(path, text, source)
+    result = render(draft, f"Converted from {name} by `sbxcompose convert`.")
     if output is not None and output != "-":
-        _write(Path(output), result, force=force)
+        write(Path(output), result, force=force)
     else:
         shell.print(result.rstrip("\n"))
     if not quiet:
-        _report(shell, draft, name, output)
-        _check(shell, result)
+        report(shell, draft, name, output)
+        check(shell, result)
     return 0
+
+
+def convert_text(path: Path, text: str, source: str | None) -> Draft:
+    """Convert a file's text; Dockerfiles are read beside it. Raises `UsageError` and `InvalidSpec`."""
+    is_stdin = str(path) == "-"
+    directory = path.absolute().parent
+    name = "stdin" if is_stdin else str(path)
+    document = Document(name, "" if is_stdin else str(path.absolute()), str(directory), text)
+    return convert(document, source or detect(path.name, document), _reader(directory))
 
 
 def _only_candidate() -> Path:
@@ -49,11 +58,8 @@ def _only_candidate() -> Path:
     raise UsageError("there is no file to convert in this directory", hint="name it: `sbxcompose convert FILE`")
 
 
-def _read_input(shell: Shell, path: Path) -> str:
-    if str(path) == "-":
-        import sys
-
-        return sys.stdin.read()
+def text_of(path: Path) -> str:
+    """Return the text of a file. Raises `UsageError`."""
     try:
         if not stat.S_ISREG(path.stat().st_mode) and not stat.S_ISFIFO(path.stat().st_mode):
             raise UsageError(f"{path} is not a file")
@@ -84,7 +90,7 @@ def _reader(directory: Path) -> Callable[[str], str | None]:
     return read
 
 
-def _write(path: Path, text: str, *, force: bool) -> None:
+def write(path: Path, text: str, *, force: bool) -> None:
     """Write a new file. Raises `UsageError` if there is one already."""
     flags = os.O_WRONLY | os.O_CREAT | (os.O_TRUNC if force else os.O_EXCL)
     try:
@@ -96,7 +102,8 @@ def _write(path: Path, text: str, *, force: bool) -> None:
         raise UsageError(f"cannot write {path}: {(error.strerror or str(error)).lower()}") from None
 
 
-def _report(shell: Shell, draft: Draft, name: str, output: str | None) -> None:
+def report(shell: Shell, draft: Draft, name: str, output: str | None) -> None:
+    """Say what became of the file's keys."""
     count = len(draft.processes)
     written = f" to {output}" if output not in (None, "-") else ""
     shell.say(f"converted {count} process{'es' if count != 1 else ''} from {name}{written}")
@@ -110,7 +117,7 @@ def _report(shell: Shell, draft: Draft, name: str, output: str | None) -> None:
             shell.say(f"  {shell.err.dim(place)}{note}")
 
 
-def _check(shell: Shell, result: str) -> None:
+def check(shell: Shell, result: str) -> None:
     """Say what `config` would refuse in the result."""
     from sbxcompose.spec.load import load_project
     from sbxcompose.spec.request import LoadRequest

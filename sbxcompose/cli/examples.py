@@ -90,6 +90,10 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
         ("config", "print the file in resolved form"),
         ("config -q", "validate only"),
     ),
+    "init": (
+        ("init", "write sbxcompose.yaml"),
+        ("init --stdout", "only show what it would write"),
+    ),
     "convert": (
         ("convert -o sbxcompose.yaml", "convert the file in this directory"),
         ("convert docker-compose.yml", "print the result"),

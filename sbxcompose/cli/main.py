@@ -43,6 +43,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "plan": ("Look", "Show what `up` would do, and why"),
     "wait": ("Look", "Wait until processes are ready or have exited"),
     "config": ("File", "Validate the file and print it in resolved form"),
+    "init": ("File", "Write a first file for this repository"),
     "convert": ("File", "Convert a file of another tool"),
     "schema": ("File", "Print the JSON schema of the file, for editors"),
     "host": ("Host", "Manage the local host: serve, status, stop"),

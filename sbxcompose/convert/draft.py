@@ -39,6 +39,8 @@ class Draft(Struct):
     top: dict[str, Any] = field(default_factory=dict)
     processes: dict[str, dict[str, Any]] = field(default_factory=dict)
     notes: list[Note] = field(default_factory=list)
+    comments: dict[str, str] = field(default_factory=dict)
+    """Remarks for the readers of the file, by process."""
 
     def note(self, kind: Kind, subject: str, text: str, node: Node | None = None) -> None:
         """Add a note, at the place of `node`."""

@@ -19,16 +19,16 @@ _ORDER = (
 """The order of a process's keys; others follow."""
 
 
-def render(draft: Draft, source: str) -> str:
-    """Return the file's text."""
-    lines = [f"# yaml-language-server: $schema={SCHEMA}", f"# Converted from {source} by `sbxcompose convert`."]
+def render(draft: Draft, *remarks: str) -> str:
+    """Return the file's text, which begins with these remarks."""
+    lines = [f"# yaml-language-server: $schema={SCHEMA}", *(f"# {remark}" for remark in remarks)]
     general = [note for note in draft.notes if _process_of(note, draft) is None and note.kind is Kind.TODO]
     lines += [f"# TODO {note}" for note in general]
     if draft.top:
         lines += ["", *_dump(draft.top)]
     lines += ["", "processes:"]
     for name, keys in draft.processes.items():
-        lines += [f"  {line}" for line in _todo_comments(draft, name)]
+        lines += [f"  {line}" for line in _comments(draft, name)]
         lines += [f"  {line}" for line in _dump({name: _ordered(keys)})]
     return "\n".join(lines) + "\n"
 
@@ -37,7 +37,9 @@ def _ordered(keys: dict[str, Any]) -> dict[str, Any]:
     return dict(sorted(keys.items(), key=lambda item: _ORDER.index(item[0]) if item[0] in _ORDER else len(_ORDER)))
 
 
-def _todo_comments(draft: Draft, name: str) -> Iterator[str]:
+def _comments(draft: Draft, name: str) -> Iterator[str]:
+    if (comment := draft.comments.get(name)) is not None:
+        yield f"# {comment}"
     for note in draft.notes:
         if note.kind is Kind.TODO and _process_of(note, draft) == name:
             key = note.subject[len(name) + 1 :]
