@@ -141,6 +141,8 @@ class ManagedInfo(Message, frozen=True, kw_only=True):
     """Ours: what the last failed health check saw."""
     stop_requested: bool = False
     """Ours: it ended because somebody asked, not by itself."""
+    left_behind: list[str] = field(default_factory=list)
+    """Ours: what the latest ended run had put into the background and was killed, each as "pid command"."""
     failed_runs: int | None = None
     """Ours: the number of runs in a row that ended without one stable second, or without having been healthy."""
 

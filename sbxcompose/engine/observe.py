@@ -63,6 +63,7 @@ def read_row(sandbox: str, info: ProcessInfo) -> Row | None:
         health_failures=managed.consecutive_health_failures,
         last_error=managed.last_error,
         last_check=managed.last_check,
+        left_behind=tuple(managed.left_behind),
         one_shot=managed.restart.policy == "never",
         failed_runs=managed.failed_runs or 0,
     )

@@ -17,6 +17,7 @@ from sbxcompose.engine.link import Link
 from sbxcompose.errors import ProcessFailed
 from sbxcompose.plan.observed import Instance, Phase, Row
 from sbxcompose.plan.stability import CRASH_LOOP, counts_in, in_crash_loop, loop_words
+from sbxcompose.plan.words import ended
 from sbxcompose.spec.project import Condition, Process, ReadyCommand, ReadyLine
 
 if TYPE_CHECKING:
@@ -230,8 +231,7 @@ def row_end(row: Row) -> str:
     """How an ended row ended, in words that follow its name."""
     if row.phase is Phase.STOPPED:
         return "was stopped"
-    words = str(row.exit) if row.exit is not None else "ended"
-    return f"{words} ({row.last_error})" if row.last_error else words
+    return ended(row) if row.exit is not None else "ended"
 
 
 def own_words(message: str) -> str:

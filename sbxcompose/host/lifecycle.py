@@ -133,7 +133,7 @@ def _run_exited(record: Record, event: RunExited, now: Now) -> Outcome:
     release = ReleaseRun(event.handle)
     if not isinstance(state, Running) or run is None or run.handle != event.handle:
         return record, [release]
-    ended = _with_end(record, run, event.exit, event.error)
+    ended = replace(_with_end(record, run, event.exit, event.error), left_behind=event.left_behind)
     why = state.ending.why if state.ending is not None else None
     if why == "stop" or not record.request.managed:
         return _stopped(ended, now, EndChecks(), release, requested=why == "stop")
@@ -156,7 +156,8 @@ def _run_lost(record: Record, event: RunLost, now: Now) -> Outcome:
 
 
 def _with_end(record: Record, run: Run, end: LastExit, error: str | None) -> Record:
-    return replace(record, run=replace(run, ended=end, stdin_open=False), last_exit=end, last_error=error)
+    run = replace(run, ended=end, stdin_open=False)
+    return replace(record, run=run, last_exit=end, last_error=error, left_behind=[])
 
 
 def _after_failure(record: Record, now: Now, *, failed: bool, ran_ms: int) -> Outcome:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 from sbxcompose.api.models import LastExit
 from sbxcompose.host.health import Health
@@ -47,11 +47,15 @@ class StartFailed(Struct, frozen=True):
 
 
 class RunExited(Struct, frozen=True):
-    """The run is over, with everything it had started; `error` is what was lost of its output or log."""
+    """The run is over, with everything it had started; `error` is what was lost of its output or log.
+
+    `left_behind` is what still ran when the process itself had exited, each as "pid command", and was killed.
+    """
 
     handle: int
     exit: LastExit
     error: str | None = None
+    left_behind: list[str] = field(default_factory=list)
 
 
 class RunLost(Struct, frozen=True):

@@ -99,6 +99,8 @@ class Record(Struct, frozen=True):
     last_exit: LastExit | None = None
     last_error: str | None = None
     attached: bool = False
+    left_behind: list[str] = field(default_factory=list)
+    """What the latest ended run had put into the background and was killed, each as "pid command"."""
     failed_runs: int = 0
     """How many runs in a row have ended, by themselves, without having been good (`restart.was_good`)."""
 

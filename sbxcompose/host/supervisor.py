@@ -59,6 +59,8 @@ from sbxcompose.host.state import Record, Run, Running, Starting, exit_of
 from sbxcompose.host.stdin import not_writable
 from sbxcompose.host.timer import Timer
 
+MOST_LEFT = 20
+"""The most processes left behind by a run that are remembered."""
 VALID_SIGNALS = frozenset(int(number) for number in signals.valid_signals())
 
 
@@ -227,7 +229,7 @@ class SupervisedProcess(Row):
         if isinstance(self.record.state, Running) and run is not None:
             lost = self._attachment.finish() if self._attachment is not None else None
             error = self._note_end(run, end) or lost
-        self._report(RunExited(_handle_of(exited.unit), end, error))
+        self._report(RunExited(_handle_of(exited.unit), end, error, exited.left_behind[:MOST_LEFT]))
 
     def lost(self) -> None:
         """Report a run whose end nobody saw: keeper and server had died, or the machine went down."""

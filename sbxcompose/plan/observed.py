@@ -89,6 +89,8 @@ class Row(Struct, frozen=True):
     """What the last failed health check saw."""
     one_shot: bool = False
     """Its restart policy is `never`."""
+    left_behind: tuple[str, ...] = ()
+    """What the latest ended run had put into the background and was killed, each as "pid command"."""
     failed_runs: int = 0
     """How many runs in a row have ended without being good: without one stable second, or never healthy."""
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from msgspec import Struct
 
+from sbxcompose.plan.background import background, foreground_hint
 from sbxcompose.plan.fates import completed, satisfies
 from sbxcompose.plan.graph import Graph
 from sbxcompose.plan.observed import Instance, Observed, Phase, Row, SandboxState
@@ -175,7 +176,7 @@ class _Why:
             return self._said(Cause.STOPPED, lines, f"`start {self._label}` starts it")
         changed = row.digest != process.digest
         if completed(row, self._graph.job[node]):
-            return self._completed(when, changed)
+            return self._completed(process, row, when, changed)
         lines = [f"{self._label} {ended(row)}{when}"]
         given_up = gave_up(row, process)
         if given_up is not None:
@@ -185,12 +186,15 @@ class _Why:
         if changed:
             lines.append("its definition in the file has changed since")
         lines += _cut(list(self._holding(node)))
-        return self._said(
-            Cause.FAILED, lines, f"`logs {self._label}` shows its output; `up {self._label}` starts it again"
-        )
+        hint = f"`logs {self._label}` shows its output; `up {self._label}` starts it again"
+        return self._said(Cause.FAILED, lines, foreground_hint(row, process) if background(row) else hint)
 
-    def _completed(self, when: str, changed: bool) -> Explanation:
+    def _completed(self, process: Process, row: Row, when: str, changed: bool) -> Explanation:
         lines = [f"{self._label} has completed{when}: it is a one-shot and its work is done"]
+        left = background(row)
+        if left is not None:
+            lines.append(left)
+            return self._said(Cause.COMPLETED, lines, foreground_hint(row, process))
         if not changed:
             return self._said(Cause.COMPLETED, lines, f"`restart {self._label}` runs it again")
         lines.append("its definition in the file has changed since")

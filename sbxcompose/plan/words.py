@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from sbxcompose.plan.background import background
 from sbxcompose.plan.observed import Exit, Phase, Row
 from sbxcompose.spec.project import Condition, Process, ReadyCommand, ReadyLine, RestartPolicy
 
@@ -22,7 +23,7 @@ def seconds(span: float) -> str:
 
 def times(count: int, what: str) -> str:
     """`1 restart`, `3 restarts`."""
-    return f"{count} {what}" if count == 1 else f"{count} {what}s"
+    return f"{count} {what}" if count == 1 else f"{count} {what}{'es' if what.endswith('s') else 's'}"
 
 
 def doing(row: Row, now: float) -> str:
@@ -56,9 +57,8 @@ def _again(row: Row, now: float) -> str:
 def ended(row: Row) -> str:
     """How its latest run ended, and what its supervisor says about that."""
     words = str(row.exit or Exit())
-    if row.last_error:
-        words += f" ({row.last_error})"
-    return words
+    remarks = [each for each in (row.last_error, background(row)) if each]
+    return words + (f" ({'; '.join(remarks)})" if remarks else "")
 
 
 def gave_up(row: Row, process: Process) -> str | None:

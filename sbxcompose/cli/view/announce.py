@@ -10,6 +10,7 @@ from msgspec import Struct
 from sbxcompose.cli.view.copying import copied_words
 from sbxcompose.engine import events
 from sbxcompose.engine.ready import own_words, row_end
+from sbxcompose.plan.background import background, foreground_hint
 from sbxcompose.plan.observed import Instance, Phase, Row
 from sbxcompose.plan.steps import (
     Await,
@@ -145,7 +146,9 @@ def _changed(row: Row, before: Row | None) -> Announcement | None:
         return None
     match row.phase:
         case Phase.BACKING_OFF:
-            return Announcement(row.instance, f"{row_end(row)}{_pause(row)}", Tone.BAD)
+            first = background(row) is not None and not row.restarts
+            hint = f"; {foreground_hint(row, None)}" if first else ""
+            return Announcement(row.instance, f"{row_end(row)}{_pause(row)}{hint}", Tone.BAD)
         case Phase.EXITED | Phase.STOPPED:
             return _ended(row)
         case Phase.UNHEALTHY:
@@ -170,6 +173,10 @@ def _pause(row: Row) -> str:
 def _ended(row: Row) -> Announcement:
     if row.phase is Phase.STOPPED:
         return Announcement(row.instance, "stopped")
+    left = background(row)
+    if left is not None:
+        words = f"completed, but {left}" if row.completed else row_end(row)
+        return Announcement(row.instance, f"{words}; {foreground_hint(row, None)}", Tone.BAD)
     if row.completed:
         return Announcement(row.instance, "completed", Tone.GOOD)
     good = row.exit is not None and row.exit.success

@@ -8,7 +8,9 @@ from typing import Any
 from sbxcompose.cli.view.style import Style
 from sbxcompose.cli.view.table import ago, fitting, table
 from sbxcompose.engine.listing import Entry
+from sbxcompose.plan.background import background
 from sbxcompose.plan.observed import Foreign, Phase, Row
+from sbxcompose.plan.words import times
 from sbxcompose.spec.project import Process
 
 _GOOD = {Phase.RUNNING}
@@ -28,6 +30,8 @@ def status(line: Entry, now: float) -> str:
         words = "healthy"
     else:
         words = str(row.phase)
+    if background(row) is not None:
+        words += f", left {times(len(row.left_behind), 'process')} behind"
     if line.outdated:
         words += ", outdated"
     if line.process is None:
@@ -133,6 +137,7 @@ def to_json(line: Entry, now: float) -> dict[str, Any]:
         if end is None
         else {"code": end.code, "signal": end.signal, "oom_killed": end.oom_killed, "at": end.at},
         "last_error": row.last_error if row is not None else None,
+        "left_behind": list(row.left_behind) if row is not None else [],
         "digest": row.digest if row is not None else None,
         "wanted_digest": line.process.digest if line.process is not None else None,
         "outdated": line.outdated,

@@ -468,3 +468,11 @@ def test_a_restart_by_hand_does_not_wait_for_the_backoff() -> None:
     after, effects = transition(STATES["backing off"], RestartRequested(), NOW)
     assert isinstance(after.state, Starting)
     assert CancelTimer() in effects
+
+
+def test_what_a_run_left_behind_is_remembered_until_the_next_one_ends() -> None:
+    good = LastExit(exit_code=0, ended_at=99_500)
+    after, _ = transition(STATES["running"], RunExited(2, good, left_behind=["7 nginx: master"]), NOW)
+    assert after.left_behind == ["7 nginx: master"]
+    again, _ = transition(STATES["running"], RunExited(2, good), NOW)
+    assert again.left_behind == []
