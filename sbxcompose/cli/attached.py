@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import time
 from collections.abc import Coroutine, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from sbxcompose.cli.agree import agree
 from sbxcompose.cli.context import Shell
@@ -15,6 +16,7 @@ from sbxcompose.cli.live import Live
 from sbxcompose.cli.running import Interrupts
 from sbxcompose.cli.view.announce import Announcement, Tone
 from sbxcompose.cli.view.held_up import held_up
+from sbxcompose.cli.view.secrets import mask_text, secret_values
 from sbxcompose.cli.view.stream import LogStyle, LogView
 from sbxcompose.engine.conductor import Conductor
 from sbxcompose.engine.execute import Result
@@ -22,6 +24,7 @@ from sbxcompose.engine.road import go, kill
 from sbxcompose.engine.session import Session
 from sbxcompose.engine.states import States, instances_of
 from sbxcompose.errors import Interrupted, NotWritten, SbxError
+from sbxcompose.logs.mask import Masker
 from sbxcompose.plan.names import Target
 from sbxcompose.plan.observed import Instance
 from sbxcompose.plan.options import Intent, Options
@@ -31,6 +34,8 @@ from sbxcompose.spec.project import Process, Project
 if TYPE_CHECKING:
     from sbxcompose.cli.bring_up import UpRequest
     from sbxcompose.plan.verdict import Failed, Success, TimedOut
+
+T = TypeVar("T")
 
 
 async def attached(
@@ -83,6 +88,8 @@ class _Up:
         self._options = options
         self._wanted = wanted
         self._states: States | None = None
+        self._deadline: float | None = None
+        """When to give up, in seconds since 1970."""
         self._keyboard: Keys | None = None
         self._first = True
         """Whether nothing has been planned yet."""
@@ -94,6 +101,8 @@ class _Up:
 
     async def stay(self, interrupts: Interrupts) -> int:
         """Bring up, wait for the verdict, and stop what is left; the exit code."""
+        if self._request.wait_timeout is not None:
+            self._deadline = time.time() + self._request.wait_timeout
         try:
             async with States(self._session, self._wanted, readiness=False) as self._states:
                 verdict = await interrupts.guard(self._until_verdict(self._states))
@@ -126,15 +135,19 @@ class _Up:
 
     async def _judge(self, states: States, conducting: asyncio.Task[None]) -> Success | Failed | TimedOut:
         while True:
-            await _first(conducting, self._conductor.idle())
-            verdict = await states.verdict(self._request.judge(self._project, attached=True), None)
+            # Also while a plan is carried out: it may wait for what never comes.
+            judge = self._request.judge(self._project, attached=True)
+            verdict = await _first(conducting, states.verdict(judge, self._deadline))
+            if self._request.ends_itself:
+                return verdict
             if self._conductor.is_busy:
+                await _first(conducting, self._conductor.idle())
                 continue
-            if not self._live.watching or self._request.ends_itself:
+            if not self._live.watching:
                 return verdict
             self._say("all have ended; a change starts them again")
             self._changed.clear()
-            await _first(conducting, self._conductor.busy(), self._changed.wait())
+            await _first(conducting, _either(self._conductor.busy(), self._changed.wait()))
 
     def _keys(self) -> AbstractContextManager[object]:
         """Keys that switch, where somebody can press them."""
@@ -210,8 +223,10 @@ class _Up:
             self._states.expect(plan)
         say_notes(self._shell, plan)
         first, self._first = self._first, False
-        if plan.empty and first:
-            self._say("everything runs already; showing output, Ctrl-C stops it")
+        if first and plan.over:
+            self._say(plan.how_to_rerun())
+        elif first and plan.empty:
+            self._say("already up to date; showing output (Ctrl-C stops everything)")
 
     def _tell_held_up(self, result: Result) -> None:
         if self._states is not None:
@@ -220,7 +235,10 @@ class _Up:
             self._view.say(Announcement(None, text, Tone.BAD))
 
     def _tell_verdict(self, verdict: Success | Failed | TimedOut) -> None:
-        words = str(verdict)
+        masker = Masker(secret_values(self._project))
+        if self._request.as_json:
+            self._view.document(verdict.to_json(), masker)
+        words = mask_text(masker, str(verdict))
         if verdict.kind == "success":
             self._shell.say(f"all have ended: {words}")
         else:
@@ -240,14 +258,25 @@ class _Up:
         ]
 
 
-async def _first(task: asyncio.Task[None], *others: Coroutine[Any, Any, object]) -> None:
-    """Wait for one of `others`. Raises what ends `task` before that."""
-    waiting = [asyncio.ensure_future(each) for each in others]
+async def _first(task: asyncio.Task[None], work: Coroutine[Any, Any, T]) -> T:
+    """The result of `work`. Raises what ends `task` before that."""
+    other = asyncio.ensure_future(work)
     try:
-        await asyncio.wait({task, *waiting}, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait({task, other}, return_when=asyncio.FIRST_COMPLETED)
         if task.done():
             task.result()
+        return await other
     finally:
-        for each in waiting:
-            each.cancel()
-        await asyncio.gather(*waiting, return_exceptions=True)
+        other.cancel()
+        await asyncio.gather(other, return_exceptions=True)
+
+
+async def _either(*works: Coroutine[Any, Any, object]) -> None:
+    """Wait for the first of several to end."""
+    tasks = [asyncio.ensure_future(work) for work in works]
+    try:
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)

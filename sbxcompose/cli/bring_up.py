@@ -53,22 +53,24 @@ class UpRequest(Struct, frozen=True, kw_only=True):
 
     def check(self) -> None:
         """Raises `UsageError` for options that contradict each other."""
-        if self.wait_timeout is not None and not self.wait:
-            raise UsageError("`--wait-timeout` goes with `--wait`")
+        if self.wait_timeout is not None and not (self.wait or self.ends_itself):
+            raise UsageError("`--wait-timeout` goes with `--wait`, `--exit-code-from` or `--abort-on-exit`")
         if self.watch and (self.detach or self.wait):
             raise UsageError(
                 "`--watch` stays and watches, so it does not go with `-d` or `--wait`",
                 hint="`sbxcompose watch` watches what was started with `-d`",
             )
-        attached_only = self.abort_on_exit or self.exit_code_from is not None
-        if attached_only and (self.detach or self.wait):
+        if self.ends_itself and (self.detach or self.wait):
             word = "--abort-on-exit" if self.abort_on_exit else "--exit-code-from"
             raise UsageError(f"`{word}` stays until something ends, so it does not go with `-d` or `--wait`")
 
     def options(self, project: Project) -> Options:
         """What the planner is asked."""
+        targets = resolve_all(project, self.names)
+        source = resolve_all(project, [self.exit_code_from] if self.exit_code_from else [])
         return Options(
-            targets=resolve_all(project, self.names),
+            targets=targets,
+            rerun=(targets or frozenset()) | (source or frozenset()),
             no_deps=self.no_deps,
             force_recreate=self.force_recreate,
             remove_orphans=self.remove_orphans,
@@ -90,8 +92,6 @@ def bring_up(shell: Shell, request: UpRequest) -> int:
     request.check()
     project = shell.project(request.scale)
     options = request.options(project)
-    if request.exit_code_from:
-        Names(project).resolve(request.exit_code_from)
     wanted = instances_of(in_scope(project, options))
     if not (request.detach or request.wait):
         from sbxcompose.cli.attached import attached
@@ -101,12 +101,12 @@ def bring_up(shell: Shell, request: UpRequest) -> int:
 
 
 def in_scope(project: Project, options: Options) -> list[Process]:
-    """The processes that the command is about: the targets and, unless told otherwise, what they need."""
-    if options.targets is None:
-        return list(project.processes())
+    """The processes that the command is about: what is asked for and, unless told otherwise, what that needs."""
     every = {(each.sandbox, each.name): each for each in project.every_process()}
-    found: dict[tuple[str, str], Process] = {}
-    waiting = [(target.sandbox, target.process) for target in options.targets]
+    active = () if options.targets is not None else project.processes()
+    found = {(each.sandbox, each.name): each for each in active}
+    named = (options.targets or frozenset()) | options.rerun
+    waiting = [(target.sandbox, target.process) for target in named]
     while waiting:
         key = waiting.pop()
         if key not in found and key in every:

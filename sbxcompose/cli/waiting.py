@@ -15,6 +15,7 @@ from sbxcompose.engine.states import States, instances_of
 from sbxcompose.errors import DeadlinePassed, UsageError
 from sbxcompose.plan.names import Names, Target
 from sbxcompose.plan.observed import Instance, Row
+from sbxcompose.plan.scope import NothingSelected
 from sbxcompose.plan.steps import Plan
 from sbxcompose.plan.verdict import Judge, Mode
 from sbxcompose.spec.project import Process, Project
@@ -83,6 +84,8 @@ def wait_for_exit(shell: Shell, project: Project, targets: Collection[Target] | 
 def _wanted(project: Project, targets: Collection[Target] | None) -> dict[Instance, Process]:
     every = instances_of(project.processes())
     if targets is None:
+        if not every and project.inactive:
+            raise NothingSelected(project)
         return every
     return {each: process for each, process in every.items() if any(target.covers(each) for target in targets)}
 

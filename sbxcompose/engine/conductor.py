@@ -9,6 +9,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping
 
+from msgspec.structs import replace
+
 from sbxcompose.engine.events import Event, StepBegun, StepDone, StepFailed
 from sbxcompose.engine.execute import Result
 from sbxcompose.engine.road import Agree, Show, go
@@ -48,6 +50,8 @@ class Conductor:
         self._to_start: dict[Instance, int] = {}
         """What the current plan has yet to start, with the number of the latest run before."""
         self._begun: set[Instance] = set()
+        self._planned = False
+        """Whether the latest attempt has got as far as a plan."""
         self._again = False
         """Whether something was not brought up the last time."""
         self._interrupt = asyncio.Event()
@@ -56,8 +60,9 @@ class Conductor:
         session.listen(self._hear)
 
     def bring_up(self, options: Options) -> None:
-        """Make all as the file says."""
-        self._up = self._every = options
+        """Make everything as the file says; `options.rerun` holds for the first time alone."""
+        self._up = options
+        self._every = replace(options, rerun=frozenset())
         self._wake()
 
     def renew(self, why: Mapping[Target, str]) -> frozenset[Target]:
@@ -83,7 +88,8 @@ class Conductor:
         self._renew = {target: why for target, why in self._renew.items() if (target.sandbox, target.process) in left}
         self._session.adopt(project)
         self._interrupt.set()
-        self.bring_up(options)
+        pending = self._up.rerun if self._up is not None else frozenset()
+        self.bring_up(replace(options, rerun=self._still_there(pending)))
 
     async def idle(self) -> None:
         """Wait until there is nothing to do."""
@@ -129,7 +135,9 @@ class Conductor:
             options, self._up = self._up, None
             result = await self._attempt(Intent.UP, options)
             if result is None:
-                self._up = self._up or options
+                left = options.rerun if not self._planned else self._left_of(options.rerun)
+                newest: Options = self._up or replace(options, rerun=frozenset())
+                self._up = replace(newest, rerun=self._still_there(newest.rerun | left))
             else:
                 self._again = not result.good
 
@@ -156,6 +164,7 @@ class Conductor:
     async def _attempt(self, intent: Intent, options: Options) -> Result | None:
         """Plan and carry out; None if it was interrupted, and then what there is now is known."""
         self._interrupt.clear()
+        self._planned = False
         work = asyncio.ensure_future(go(self._session, intent, options, self._take, self._agree))
         halt = asyncio.ensure_future(self._interrupt.wait())
         try:
@@ -175,6 +184,7 @@ class Conductor:
         starts = [step.action.instance for step in plan if isinstance(step.action, Start)]
         self._to_start = {instance: self._run_of(instance) for instance in starts}
         self._begun = set()
+        self._planned = True
         self._show(plan)
 
     def _run_of(self, instance: Instance) -> int:
@@ -186,6 +196,16 @@ class Conductor:
         left = [instance for instance, run in self._to_start.items() if self._run_of(instance) <= run]
         self._to_start = {}
         return left
+
+    def _left_of(self, targets: frozenset[Target]) -> frozenset[Target]:
+        """Those that an interrupted plan would have started, and has not."""
+        left = self._not_started()
+        return frozenset(target for target in targets if any(target.covers(instance) for instance in left))
+
+    def _still_there(self, targets: frozenset[Target]) -> frozenset[Target]:
+        """Those that the file still has."""
+        known = {(process.sandbox, process.name) for process in self._session.project.every_process()}
+        return frozenset(target for target in targets if (target.sandbox, target.process) in known)
 
     def _starts_anyway(self, target: Target) -> bool:
         own = [instance for instance in self._to_start if target.covers(instance)]

@@ -16,15 +16,17 @@ from sbxcompose.api import follow
 from sbxcompose.api.models import ProcessInfo, StartRequest
 from sbxcompose.api.record import Replay, follow_to_end
 from sbxcompose.api.sandbox import Env, SandboxClient
+from sbxcompose.engine.events import Event, StepBegun, StepDone, StepFailed
 from sbxcompose.engine.execute import Result
 from sbxcompose.engine.road import go
 from sbxcompose.engine.session import Session
-from sbxcompose.errors import NotFound, ProcessFailed, Refused, SbxError
+from sbxcompose.errors import DeadlinePassed, NotFound, ProcessFailed, Refused, SbxError
 from sbxcompose.plan.names import Target
 from sbxcompose.plan.observed import Instance
 from sbxcompose.plan.options import Intent, Options
 from sbxcompose.plan.profiles import check_profiles
-from sbxcompose.spec.project import Process
+from sbxcompose.plan.steps import Await, Step
+from sbxcompose.spec.project import Dependency, Process, Project
 
 LEAVE_GRACE = 2.0
 """Seconds that a command has to end when its caller goes away."""
@@ -135,8 +137,40 @@ class NeedFailed(ProcessFailed):
         self.instance = instance
 
 
-async def bring_up_needs(session: Session, process: Process, *, no_deps: bool) -> Result:
-    """Make the sandbox of `process` run and, unless `no_deps`, bring up what the process needs."""
+async def bring_up_needs(session: Session, process: Process, *, no_deps: bool, timeout: float | None) -> Result:
+    """Make the sandbox of `process` run and, unless `no_deps`, bring up everything that the process needs.
+
+    Raises `NeedFailed`, and `DeadlinePassed` after `timeout` seconds.
+    """
+    waits = _Waits(session)
+    try:
+        async with asyncio.timeout(timeout):
+            return await _bring_up_needs(session, process, waits, no_deps=no_deps)
+    except TimeoutError:
+        what = ", ".join(waits.titles) or "what it needs has started"
+        raise DeadlinePassed(f"timed out after {timeout:g}s: still waiting until {what}") from None
+
+
+class _Waits:
+    """What is being waited for, in words."""
+
+    def __init__(self, session: Session) -> None:
+        self.titles: dict[str, None] = {}
+        session.listen(self._hear)
+
+    def _hear(self, event: Event) -> None:
+        match event:
+            case StepBegun(Step(action=Await())):
+                self.titles[_what(event.step)] = None
+            case StepDone(Step(action=Await())) | StepFailed(Step(action=Await())):
+                self.titles.pop(_what(event.step), None)
+
+
+def _what(step: Step) -> str:
+    return step.title.removeprefix("wait until ")
+
+
+async def _bring_up_needs(session: Session, process: Process, waits: _Waits, *, no_deps: bool) -> Result:
     needs = frozenset(Target(each.sandbox, each.process) for each in process.depends_on)
     named = frozenset({Target(process.sandbox, process.name)})
     check_profiles(session.project, await session.observe(), Options(targets=named, no_deps=no_deps))
@@ -150,12 +184,31 @@ async def bring_up_needs(session: Session, process: Process, *, no_deps: bool) -
         await session.ensure_sandbox(process.sandbox)
     if not result.good or no_deps:
         return result
-    for need in process.depends_on:
+    for need in _all_needs(session.project, process):
+        title = f"{need.process} is {need.condition}"
+        waits.titles[title] = None
         try:
             await session.wait_for(need)
         except ProcessFailed as error:
             raise NeedFailed(error.message, Instance(need.sandbox, need.process)) from error
+        waits.titles.pop(title, None)
     return result
+
+
+def _all_needs(project: Project, process: Process) -> list[Dependency]:
+    """What a process needs, near and far: what has completed already may need something that does not run any more.
+
+    The furthest come first, because they are at the root of a failure.
+    """
+    found: dict[Dependency, None] = dict.fromkeys(process.depends_on)
+    waiting = list(found)
+    for need in waiting:
+        other = project.process(need.sandbox, need.process)
+        for further in other.depends_on if other is not None else ():
+            if further not in found:
+                found[further] = None
+                waiting.append(further)
+    return list(reversed(found))
 
 
 def read_fd(fd: int) -> AsyncIterator[bytes]:

@@ -198,11 +198,11 @@ class Session:
 
     async def wait_for(self, need: Dependency) -> None:
         """Wait until all replicas of a needed process are as the dependency wants. Raises `ProcessFailed`."""
-        for process in self.project.processes():
-            if (process.sandbox, process.name) == (need.sandbox, need.process):
-                for replica in range(1, process.replicas + 1):
-                    instance = Instance(process.sandbox, process.name, replica)
-                    await self.wait_until(process, instance, need.condition)
+        process = self.project.process(need.sandbox, need.process)
+        assert process is not None, "the file was checked"
+        for replica in range(1, process.replicas + 1):
+            instance = Instance(need.sandbox, need.process, replica)
+            await self.wait_until(process, instance, need.condition)
 
     async def ensure_sandbox(self, name: str) -> None:
         """Create the sandbox of that name in the file if it does not exist, or wake it; nothing is started in it."""

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from msgspec.structs import replace
+
 from sbxcompose.plan.fates import LENIENT, PLAIN, Fate, Rule, decide
 from sbxcompose.plan.observed import Instance, Row, SandboxState
 from sbxcompose.plan.options import Intent, Options
@@ -43,8 +45,17 @@ class BringUp:
         wiring.starts()
         wiring.late_stops()
         every = [fate for fates in self._fates.values() for fate in fates]
-        unchanged = sum(1 for fate in every if fate.keep is not None and not fate.stops)
-        return Plan(wiring.draft.numbered(), tuple(self._notes()), unchanged, bool(self._unseen()))
+        kept = [fate for fate in every if fate.keep is not None and not fate.stops]
+        running = sum(1 for fate in kept if fate.keep is not None and fate.keep.live)
+        completed = [fate.instance for fate in kept if fate.keep is not None and not fate.keep.live]
+        return Plan(
+            wiring.draft.numbered(),
+            tuple(self._notes()),
+            unchanged=len(kept),
+            running=running,
+            completed=tuple(map(self._world.names.instance, completed)),
+            provisional=bool(self._unseen()),
+        )
 
     def _rules(self) -> tuple[Rule, Rule]:
         """How the targets are looked at, and how what they need is."""
@@ -69,6 +80,8 @@ class BringUp:
         for replica in range(1, process.replicas + 1):
             if chosen is None or replica in chosen:
                 rule = self._asked if self._scope.names(node, replica) else self._needed
+                if self._scope.reruns(node, replica):
+                    rule = replace(rule, rerun=True)
                 yield self._decide_one(node, replica, rule)
         if chosen is None and self._intent is Intent.UP:
             yield from self._surplus(node, process.replicas)
@@ -204,12 +217,7 @@ class BringUp:
             for fate in self._fates[node]:
                 row = fate.keep
                 label = self._world.names.instance(fate.instance)
-                if row is None:
-                    continue
-                if not row.live and self._options.targets is not None:
-                    text = f"{label} has completed; `restart {label}` runs it again"
-                    yield Note("completed", text, process.sandbox)
-                elif row.live and row.digest != process.digest:
+                if row is not None and row.live and row.digest != process.digest:
                     text = f"{label} runs an older definition; `up {label}` replaces it"
                     yield Note("outdated", text, process.sandbox)
 

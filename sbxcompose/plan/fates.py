@@ -114,7 +114,7 @@ def _decide_ended(fate: Fate, process: Process, job: bool, rows: Sequence[Row], 
         if not rule.rerun:
             fate.keep = last
             return
-        fate.start = rule.renew or "not running"
+        fate.start = rule.renew or "named, so it runs again"
     elif last.phase is Phase.STOPPED:
         fate.start = "was stopped"
     elif last.digest != process.digest:

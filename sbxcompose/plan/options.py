@@ -22,15 +22,17 @@ class Intent(StrEnum):
 class Options(Struct, frozen=True):
     """How far a command goes.
 
-    `targets`: None means all. What targets need is brought up too unless `no_deps`; then what they need is
-    not waited for either, and what depends on them is not restarted. `force_recreate`: a new run of the
-    targets though nothing changed. `remove_orphans`: stop what the file no longer has. `recreate_sandboxes`:
-    replace sandboxes that differ from the file, which destroys their data. `terminate`: `down` ends the
-    sandboxes for good. `grace`: seconds, instead of each process's own. `because`: the reason to show for
-    runs that are asked for, instead of the command's name (`site/index.html changed`).
+    `targets`: None means all. `rerun`: processes that the user named; they are in scope beside the targets, and get a
+    new run unless they run, also if they have completed. What targets need is brought up too unless `no_deps`; then
+    what they need is not waited for either, and what depends on them is not restarted. `force_recreate`: a new run of
+    the targets though nothing changed. `remove_orphans`: stop what the file no longer has. `recreate_sandboxes`:
+    replace sandboxes that differ from the file, which destroys their data. `terminate`: `down` ends the sandboxes for
+    good. `grace`: seconds, instead of each process's own. `because`: the reason to show for runs that are asked for,
+    instead of the command's name (`site/index.html changed`).
     """
 
     targets: frozenset[Target] | None = None
+    rerun: frozenset[Target] = frozenset()
     no_deps: bool = False
     force_recreate: bool = False
     remove_orphans: bool = False

@@ -2,9 +2,22 @@
 
 from __future__ import annotations
 
+from sbxcompose.errors import UsageError
 from sbxcompose.plan.observed import SandboxState
 from sbxcompose.plan.options import Intent, Options
 from sbxcompose.plan.world import GONE, World
+from sbxcompose.spec.project import Project
+
+
+class NothingSelected(UsageError):
+    """A command that starts processes without naming any, while all belong to profiles that are not active."""
+
+    def __init__(self, project: Project) -> None:
+        profiles = dict.fromkeys(f"`{name}`" for process in project.inactive for name in process.profiles)
+        super().__init__(
+            "nothing is selected: every process belongs to a profile, and none of these profiles is active",
+            hint=f"activate one with `--profile NAME` ({', '.join(profiles)}), or name a process",
+        )
 
 
 class Scope:
@@ -20,7 +33,12 @@ class Scope:
         if options.targets is None:
             self.named: dict[int, set[int] | None] = {node: None for node, active in enumerate(graph.active) if active}
         else:
-            self.named = world.chosen(options.targets)
+            self.named = world.chosen(options.targets | options.rerun)
+        self._rerun = world.chosen(options.rerun)
+        for node, replicas in self._rerun.items():
+            self.named.setdefault(node, replicas)
+        if not self.named and world.project.inactive:
+            raise NothingSelected(world.project)
         self.nodes = set(self.named) if options.no_deps else graph.closure(self.named)
         self.replaced: set[str] = set()
         if intent is Intent.UP and options.recreate_sandboxes:
@@ -61,13 +79,22 @@ class Scope:
 
     def names(self, node: int, replica: int) -> bool:
         """Whether the instance was asked for itself, and not only because something needs it."""
-        if node not in self.named:
-            return False
-        replicas = self.named[node]
-        return replicas is None or replica in replicas
+        return _covers(self.named, node, replica)
+
+    def reruns(self, node: int, replica: int) -> bool:
+        """Whether the user named the instance, so that it gets a new run unless it runs."""
+        return _covers(self._rerun, node, replica)
 
     def replicas(self, node: int) -> set[int] | None:
         """The replicas of a process that are meant; None for all."""
         if node in self._needed or self._world.graph.processes[node].sandbox in self.replaced:
             return None
         return self.named.get(node)
+
+
+def _covers(chosen: dict[int, set[int] | None], node: int, replica: int) -> bool:
+    """Whether an instance is among the chosen ones, where None stands for all replicas of a process."""
+    if node not in chosen:
+        return False
+    replicas = chosen[node]
+    return replicas is None or replica in replicas

@@ -93,6 +93,9 @@ class Await(Struct, frozen=True):
     name: str
 
 
+_LISTED = 3
+"""How many processes a message names; of more it gives the number."""
+
 SandboxAction = CreateSandbox | ResumeSandbox | UpdateSandbox | SuspendSandbox | TerminateSandbox
 Action = SandboxAction | Sync | Start | Stop | Await
 
@@ -161,7 +164,7 @@ class Note(Struct, frozen=True):
 
     Kinds: `orphan`, `foreign`, `sandbox` (differs from the file), `local` (a key without meaning here),
     `unseen` (a sandbox that could not be looked into yet), `outdated` (an older definition was left running),
-    `completed` (a one-shot was not run again), `suspended` (a sandbox was left suspended).
+    `suspended` (a sandbox was left suspended).
     """
 
     kind: str
@@ -179,13 +182,16 @@ class Note(Struct, frozen=True):
 class Plan(Struct, frozen=True):
     """The steps from what is observed to what is wanted. A step comes only after steps with lower numbers.
 
-    `unchanged` counts the instances that were looked at and need nothing. `provisional`: a sandbox could not
+    `unchanged` counts the instances that were looked at and need nothing: `running` of them run, and `completed` are
+    the names of those that have completed and are not run again. `provisional`: a sandbox could not
     be looked into because it does not run, so carry out `sandboxes_first()`, observe, and plan again.
     """
 
     steps: tuple[Step, ...] = ()
     notes: tuple[Note, ...] = ()
     unchanged: int = 0
+    running: int = 0
+    completed: tuple[str, ...] = ()
     provisional: bool = False
 
     def __str__(self) -> str:
@@ -207,6 +213,11 @@ class Plan(Struct, frozen=True):
         return Plan(ready, self.notes)
 
     @property
+    def over(self) -> bool:
+        """Whether nothing is to be done and nothing runs, because everything has completed."""
+        return self.empty and not self.running and bool(self.completed)
+
+    @property
     def summary(self) -> str:
         """One line: `2 to start, 1 to stop, 7 unchanged`."""
         counts = self.counts()
@@ -218,9 +229,20 @@ class Plan(Struct, frozen=True):
             f"{counts['stop']} to stop",
         ]
         shown = [part for part in parts if not part.startswith("0 ")]
+        if self.over:
+            return f"nothing to do: {self.how_to_rerun()}"
         if self.unchanged or not shown:
             shown.append(f"{self.unchanged} unchanged")
         return ", ".join(shown if self.steps else ["nothing to do", *shown])
+
+    def how_to_rerun(self) -> str:
+        """Say what has completed, and the command that runs it again."""
+        names = self.completed
+        if len(names) > _LISTED:
+            return f"all {len(names)} processes have completed; `sbxcompose up --force-recreate` runs them again"
+        listed = " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
+        have, them = ("has", "it") if len(names) == 1 else ("have", "them")
+        return f"{listed} {have} completed; `sbxcompose up {' '.join(names)}` runs {them} again"
 
     def counts(self) -> dict[str, int]:
         """How many instances start, are replaced (stopped and started), stop; how many sandboxes change."""

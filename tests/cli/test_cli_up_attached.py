@@ -165,7 +165,7 @@ def test_an_attached_up_shows_what_already_runs_and_stops_it(sbx: Sbx) -> None:
     sbx.run("up", "-d")
     before = pids(sbx)
     with sbx.start("up") as up:
-        up.wait_for("everything runs already")
+        up.wait_for("already up to date")
         gate.open()
         up.wait_for(r"web \| hello")
         assert pids(sbx) == before
@@ -223,7 +223,8 @@ processes:
 def test_its_output_as_json_lines(sbx: Sbx) -> None:
     sbx.write("processes: {a: {command: 'echo out; echo err >&2', restart: never}}\n")
     up = sbx.run("up", "--json")
-    said = json_lines(up.stdout)
+    *said, verdict = json_lines(up.stdout)
+    assert (verdict["verdict"], verdict["completed"]) == ("success", 1)
     texts = {(each["stream"], each["line"]) for each in said}
     assert {("stdout", "out"), ("stderr", "err"), ("system", "a started"), ("system", "a completed")} <= texts
     assert all(each["time"].endswith("Z") for each in said)

@@ -197,7 +197,7 @@ processes:
     up.interrupt()
     done = up.wait()
     assert done.code == 130
-    assert "`sbxcompose down` stops it" in done.stderr
+    assert "`sbxcompose down` stops them" in done.stderr
     assert set(pids(sbx)) == {"first", "slow"}
     gate.open()
     sbx.run("up", "-d")

@@ -57,7 +57,7 @@ def test_the_ci_example_ends_with_the_exit_code_of_its_tests(sbx: Sbx) -> None:
     passed = sbx.run("up", "--exit-code-from", "tests")
     assert "Ran 3 tests" in passed.stdout
     sbx.write((sbx.project / "checks.py").read_text().replace('"hello"', '"good bye"'), "checks.py")
-    failed = sbx.run("up", "--exit-code-from", "tests", "--force-recreate", code=1)
+    failed = sbx.run("up", "--exit-code-from", "tests", code=1)
     assert "FAILED (failures=1)" in failed.stdout
 
 

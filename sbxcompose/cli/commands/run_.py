@@ -8,7 +8,14 @@ import click
 
 from sbxcompose.cli import completion
 from sbxcompose.cli.context import Shell
-from sbxcompose.cli.options import Foreground, detach_option, foreground_options, no_deps_option, without_separator
+from sbxcompose.cli.options import (
+    DurationType,
+    Foreground,
+    detach_option,
+    foreground_options,
+    no_deps_option,
+    without_separator,
+)
 from sbxcompose.errors import NotStarted, UnknownName
 
 if TYPE_CHECKING:
@@ -26,6 +33,12 @@ NOT_FOUND = 127
 @detach_option
 @foreground_options
 @no_deps_option
+@click.option(
+    "--wait-timeout",
+    type=DurationType(),
+    metavar="DURATION",
+    help="Stop waiting for dependencies after this time (exit code 124).",
+)
 @click.argument("name", metavar="PROCESS", shell_complete=completion.PROCESSES)
 @click.argument("arguments", nargs=-1, metavar="[COMMAND [ARG]...]", shell_complete=completion.files)
 @click.pass_obj
@@ -35,6 +48,7 @@ def command(
     arguments: tuple[str, ...],
     how: Foreground,
     no_deps: bool,
+    wait_timeout: float | None,
 ) -> int:
     """Run a process once in the foreground, beside the one that `up` manages, or another COMMAND in its place.
 
@@ -44,7 +58,7 @@ def command(
     from sbxcompose.cli.foreground import run_in_foreground
     from sbxcompose.cli.view.report import Reporter
     from sbxcompose.engine.one_off import NeedFailed, bring_up_needs
-    from sbxcompose.errors import ProcessFailed
+    from sbxcompose.errors import DeadlinePassed, ProcessFailed
 
     project = shell.project()
     instance, process, words = _chosen(project, name, without_separator(arguments))
@@ -52,7 +66,9 @@ def command(
 
     async def prepare(session: Session) -> None:
         try:
-            result = await bring_up_needs(session, process, no_deps=no_deps)
+            result = await bring_up_needs(session, process, no_deps=no_deps, timeout=wait_timeout)
+        except DeadlinePassed as error:
+            raise DeadlinePassed(f"{name} was not run: {error.message}", hint="`sbxcompose why` shows more") from error
         except NeedFailed as error:
             await reporter.show_last_lines(session, error.instance)
             raise ProcessFailed(f"{name} was not run: {error.message}") from error

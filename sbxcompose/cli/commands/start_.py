@@ -22,4 +22,6 @@ def command(shell: Shell, names: tuple[str, ...], no_deps: bool) -> int:
     from sbxcompose.plan.options import Intent, Options
 
     project = shell.project()
-    return carry_out(shell, project, Intent.START, Options(targets=resolve_all(project, names), no_deps=no_deps))
+    targets = resolve_all(project, names)
+    options = Options(targets=targets, rerun=targets or frozenset(), no_deps=no_deps)
+    return carry_out(shell, project, Intent.START, options)

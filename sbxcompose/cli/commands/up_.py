@@ -21,7 +21,7 @@ from sbxcompose.cli.options import DurationType, names_argument, scale_of, timeo
     "--wait-timeout",
     type=DurationType(),
     metavar="DURATION",
-    help="Stop waiting after this time (exit code 124).",
+    help="Stop waiting for the result of --wait, --exit-code-from or --abort-on-exit after this time (exit code 124).",
 )
 @click.option(
     "--abort-on-exit", "--abort-on-container-exit", is_flag=True, help="Stop everything when any process exits."
@@ -39,7 +39,7 @@ from sbxcompose.cli.options import DurationType, names_argument, scale_of, timeo
 @click.option("--no-log-prefix", is_flag=True, help="Don't prefix lines with the process name.")
 @click.option("--raw", is_flag=True, help="Don't filter terminal control sequences.")
 @click.option(
-    "--json", "as_json", is_flag=True, help="Write the verdict of --wait as JSON; when attached, logs as JSON lines."
+    "--json", "as_json", is_flag=True, help="Write the verdict as JSON; when attached, after the logs as JSON lines."
 )
 @click.pass_obj
 def command(shell: Shell, /, names: tuple[str, ...], **options: Any) -> int:

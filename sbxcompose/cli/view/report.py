@@ -12,7 +12,7 @@ from sbxcompose.cli.context import Shell
 from sbxcompose.cli.view.announce import Announcement, Announcer, Tone
 from sbxcompose.cli.view.copying import ProgressLine
 from sbxcompose.cli.view.held_up import held_up
-from sbxcompose.cli.view.secrets import secret_values
+from sbxcompose.cli.view.secrets import mask_text, secret_values
 from sbxcompose.engine.events import CopyProgress, Event
 from sbxcompose.engine.execute import Result
 from sbxcompose.engine.ports import whose_port
@@ -59,9 +59,7 @@ class Reporter:
 
     def _masked(self, text: str) -> str:
         """The text without the values of secrets."""
-        if not self._masker:
-            return text
-        return self._masker.mask(text.encode("utf-8", "surrogateescape")).decode("utf-8", "surrogateescape")
+        return mask_text(self._masker, text)
 
     def line(self, said: Announcement) -> str:
         """The announcement with its name and colour."""

@@ -5,12 +5,13 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable, Collection
+from typing import Any
 
 from msgspec import Struct
 
 from sbxcompose.cli.context import Shell
 from sbxcompose.cli.view.announce import Announcement, Announcer, Tone
-from sbxcompose.cli.view.secrets import secret_values
+from sbxcompose.cli.view.secrets import mask_json, secret_values
 from sbxcompose.engine import events
 from sbxcompose.errors import NotWritten
 from sbxcompose.logs.mask import Masker
@@ -116,6 +117,15 @@ class LogView:
         name = self._names.instance(said.instance)
         text = f"{name} {said.text.removeprefix(name + ' ')}"
         self._log.announce(text, now, self._source(said.instance, 1, 0), error=said.tone is Tone.BAD)
+
+    def document(self, value: dict[str, Any], masker: Masker) -> None:
+        """Print a JSON object of its own as a line, after everything that was shown."""
+        import json
+
+        if not self._muted:
+            text = json.dumps(mask_json(masker, value), separators=(",", ":"))
+            self.sink.write([text.encode() + b"\n"])
+            self.sink.flush()
 
     def blank(self) -> None:
         """An empty line: somebody has pressed Enter, as people do to see what is new."""

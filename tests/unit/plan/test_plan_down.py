@@ -231,11 +231,12 @@ def test_start_leaves_an_older_definition_running() -> None:
     assert notes(found) == ["web runs an older definition; `up web` replaces it"]
 
 
-def test_start_does_not_run_completed_work_again() -> None:
+def test_start_runs_completed_work_again_only_if_it_is_named() -> None:
     job = process("job", restart=NEVER)
-    found = plan_start(project(job), world(done("job")), targets("job"))
-    assert found.empty
-    assert notes(found) == ["job has completed; `restart job` runs it again"]
+    for_web = plan_start(project(job, process("web", ["job"])), world(done("job"), row("web")), targets("job"))
+    assert for_web.empty
+    named = Options(targets=targets("job").targets, rerun=targets("job").targets or frozenset())
+    assert str(plan_start(project(job), world(done("job")), named)) == "1. start job: named, so it runs again"
 
 
 def test_start_of_the_dependents_of_a_job_replaces_its_older_definition() -> None:

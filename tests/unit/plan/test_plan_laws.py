@@ -123,6 +123,8 @@ def some_rows(draw: st.DrawFn, each: Process) -> list[Row]:
 def worlds(draw: st.DrawFn) -> World:
     every = draw(processes())
     inactive = [each for each in every if draw(st.integers(0, 5)) == 0]
+    if len(inactive) == len(every):
+        inactive.pop()  # a command that names nothing is refused if nothing is selected
     made = project(
         *[each for each in every if each not in inactive],
         inactive=inactive,

@@ -8,7 +8,8 @@ from msgspec.structs import replace
 from sbxcompose.errors import SpecError, UnknownName
 from sbxcompose.plan.diff import Options, plan_restart, plan_start, plan_up
 from sbxcompose.plan.names import Target
-from sbxcompose.plan.observed import Exit, Foreign, Observed, Phase, Row, SandboxState
+from sbxcompose.plan.observed import Exit, Foreign, Instance, Observed, Phase, Row, SandboxState
+from sbxcompose.plan.scope import NothingSelected
 from sbxcompose.plan.steps import Plan, Start, Stop
 from sbxcompose.spec.project import (
     Project,
@@ -110,6 +111,58 @@ def test_what_a_supervisor_holds_is_left_to_it(phase: Phase) -> None:
     assert found.empty
     assert found.unchanged == 1
     assert str(found) == ""
+
+
+# What the user named.
+
+
+def named(*names: str, beside: Options = Options()) -> Options:  # noqa: B008 (frozen)
+    return replace(beside, rerun=targets(*names).targets or frozenset())
+
+
+def test_a_completed_one_shot_that_is_named_runs_again_and_what_it_needs_does_not() -> None:
+    shop = project(
+        process("migrate", restart=NEVER),
+        process("tests", [need("migrate", COMPLETED)], restart=NEVER),
+        process("web"),
+    )
+    seen_before = world(done("migrate"), done("tests"), row("web"))
+    assert plan_up(shop, seen_before).empty
+    assert str(plan_up(shop, seen_before, named("tests"))) == "1. start tests: named, so it runs again"
+    assert plan_up(shop, world(done("migrate"), row("tests", one_shot=True), row("web")), named("tests")).empty
+
+
+def test_a_process_of_an_inactive_profile_that_is_named_is_in_scope_beside_the_others() -> None:
+    shop = project(process("web"), inactive=[process("tests", restart=NEVER, profiles=("ci",))])
+    assert str(plan_up(shop, world(), named("tests"))) == lines(
+        "1. start web: not running", "2. start tests: not running"
+    )
+
+
+def test_a_single_replica_that_is_named_runs_again() -> None:
+    shop = project(process("job", restart=NEVER, replicas=2))
+    both = world(done("job"), replace(done("job"), instance=Instance("main", "job", 2), name="job.2.11111111"))
+    second = Options(rerun=frozenset({Target("main", "job", 2)}))
+    assert [step.title for step in plan_up(shop, both, second)] == ["start job.2"]
+
+
+def test_nothing_selected_is_refused_with_the_profiles_that_exist() -> None:
+    shop = project(inactive=[process("a", profiles=("x", "y")), process("b", profiles=("y",))])
+    with pytest.raises(NothingSelected) as refused:
+        plan_up(shop, world())
+    assert "`x`, `y`" in str(refused.value.hint)
+    assert str(plan_up(shop, world(), named("b"))) == "1. start b: not running"
+
+
+def test_a_plan_in_which_everything_has_completed_says_how_to_run_it_again() -> None:
+    def jobs(count: int) -> Plan:
+        names = [f"job{number}" for number in range(count)]
+        return plan_up(project(*[process(name, restart=NEVER) for name in names]), world(*map(done, names)))
+
+    assert jobs(1).summary == "nothing to do: job0 has completed; `sbxcompose up job0` runs it again"
+    assert "job0 and job1 have completed; `sbxcompose up job0 job1` runs them again" in jobs(2).summary
+    assert "all 4 processes have completed; `sbxcompose up --force-recreate` runs them again" in jobs(4).summary
+    assert plan_up(project(), world()).summary == "nothing to do, 0 unchanged"
 
 
 # Order through what does not start.
