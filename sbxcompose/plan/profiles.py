@@ -29,10 +29,12 @@ def check_profiles(project: Project, observed: Observed, options: Options) -> No
 
 
 def _named(graph: Graph, options: Options) -> set[int]:
+    asked = (options.targets or frozenset()) | options.rerun
+    keys = [(target.sandbox, target.process) for target in asked]
+    named = {graph.index[key] for key in keys if key in graph.index}
     if options.targets is None:
-        return {node for node, active in enumerate(graph.active) if active}
-    keys = [(target.sandbox, target.process) for target in options.targets]
-    return {graph.index[key] for key in keys if key in graph.index}
+        named.update(node for node, active in enumerate(graph.active) if active)
+    return named
 
 
 def _there(graph: Graph, observed: Observed) -> set[int]:
