@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable, Mapping
+from typing import TYPE_CHECKING
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from sbxcompose.plan.names import Names, Target
 from sbxcompose.plan.observed import Instance, Observed, Row, SandboxState
-from sbxcompose.spec.project import Process, Project
+from sbxcompose.plan.stability import ready_now
+from sbxcompose.spec.project import Condition, Process, Project
+
+if TYPE_CHECKING:
+    from sbxcompose.engine.session import Session
 
 
 class Entry(Struct, frozen=True):
@@ -20,6 +26,8 @@ class Entry(Struct, frozen=True):
     row: Row | None
     asleep: bool = False
     """Its sandbox is suspended, and does not tell what is held still in it."""
+    ready: bool | None = None
+    """Whether it is ready; None if that is unknown."""
 
     @property
     def outdated(self) -> bool:
@@ -56,6 +64,35 @@ def listing(project: Project, observed: Observed, *, everything: bool) -> list[E
             if not (process_ and row.completed and not everything):
                 entries[instance] = Entry(instance, names.instance(instance), process_, row)
     return list(entries.values())
+
+
+async def readiness_of(session: Session, entries: Iterable[Entry]) -> Mapping[Instance, bool | None]:
+    """Find out whether the entries with a `ready_when` are ready, as far as that can be had quickly."""
+    unseen = {entry.instance for entry in entries if entry.process is not None and entry.process.ready_when is not None}
+    if not unseen:
+        return {}
+    from sbxcompose.engine.ready_look import look_for_readiness
+
+    return await look_for_readiness(session, unseen.__contains__)
+
+
+def with_readiness(
+    entries: Iterable[Entry], project: Project, seen: Mapping[Instance, bool | None], now: float
+) -> list[Entry]:
+    """The entries with `ready`; `seen` is what has been found out, as `ready_look` has it."""
+    jobs = {
+        (need.sandbox, need.process)
+        for process in project.every_process()
+        for need in process.depends_on
+        if need.condition is Condition.COMPLETED
+    }
+
+    def ready(entry: Entry) -> bool | None:
+        instance = entry.instance
+        job = (instance.sandbox, instance.process) in jobs
+        return ready_now(entry.process, job, entry.row, seen.get(instance), now)
+
+    return [replace(entry, ready=ready(entry)) for entry in entries]
 
 
 def newest_rows(observed: Observed) -> dict[Instance, Row]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Callable
 
 from sbxcompose.api.follow import Lost, Output
@@ -12,6 +13,8 @@ from sbxcompose.engine.watching import watch_of
 from sbxcompose.logs.match import LineMatcher
 from sbxcompose.plan.observed import Instance
 
+LOOKED_THROUGH = 4 * 1024 * 1024
+"""Bytes of a run that are searched for a line when somebody asks how things are; that must not take long."""
 STANDS_STILL = 0.2
 """Seconds after which an unfinished line is taken as it stands, where what follows could change the answer."""
 
@@ -102,7 +105,6 @@ async def line_in_log(link: Link, instance: Instance, run: int, pattern: str) ->
         await asyncio.wait({reading, seen}, return_when=asyncio.FIRST_COMPLETED)
         if not seen.done():
             await reading  # raises what ended it
-            await seen
     finally:
         matcher.cancel()
         for task in (reading, seen):
@@ -110,27 +112,32 @@ async def line_in_log(link: Link, instance: Instance, run: int, pattern: str) ->
         await asyncio.gather(reading, seen, return_exceptions=True)
 
 
-async def line_so_far(link: Link, instance: Instance, run: int, pattern: str) -> bool:
-    """Whether a line of what is kept of a run matches; also if its beginning is lost."""
+async def line_so_far(link: Link, instance: Instance, run: int, pattern: str) -> bool | None:
+    """Whether a line of a run has matched; None if its beginning is lost, or it is too long to be looked through."""
     matcher = RunMatcher(pattern)
-    await _read(link, instance, run, matcher, follow=False)
+    whole = await _read(link, instance, run, matcher, follow=False, most=LOOKED_THROUGH)
     matcher.cancel()
     matcher.settle()
-    return matcher.seen.is_set()
+    return True if matcher.seen.is_set() else (False if whole else None)
 
 
-async def _read(link: Link, instance: Instance, run: int, matcher: RunMatcher, *, follow: bool) -> None:
-    """Give a run's output to the matcher, until a line has matched or there is no more."""
+async def _read(
+    link: Link, instance: Instance, run: int, matcher: RunMatcher, *, follow: bool, most: float = math.inf
+) -> bool:
+    """Give a run's output to the matcher until a line has matched; False if not all of it could be looked at."""
     watch = watch_of(link.client, states=False, logs=[{"log": log_name(instance), "run": run}], follow=follow)
     events = watch.events()
+    size = 0
     try:
         async for event in events:
             match event:
                 case Lost():
-                    matcher.match()
+                    return False
                 case Output(_, stream, _, _, data):
                     matcher.feed(stream, data)
-            if matcher.seen.is_set():
-                return
+                    size += len(data)
+            if matcher.seen.is_set() or size > most:
+                return matcher.seen.is_set()
     finally:
         await events.aclose()
+    return True

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from sbxcompose.plan.observed import Phase, Row
 from sbxcompose.plan.words import ended, times
+from sbxcompose.spec.project import Process
 
 STABLE_AFTER = 1.0
 """Seconds that a run must last to be stable (supervisord's `startsecs`)."""
@@ -43,6 +44,25 @@ def in_crash_loop(row: Row, began: float, now: float) -> bool:
     if not row.live or row.failed_runs < CRASH_LOOP or not failed_since(row, began):
         return False
     return row.has_health_check or stable_in(row, now) != 0.0
+
+
+def ready_now(process: Process | None, job: bool, row: Row | None, seen: bool | None, now: float) -> bool | None:
+    """Whether an instance is ready; None if that is unknown.
+
+    `seen` is what has been found out about its `ready_when`, which no row shows. A `job` is ready once it has
+    completed. Of an orphan, and of a row of another definition, only the health check is known.
+    """
+    if row is None or not row.live:
+        return row is not None and row.exit is not None and (row.completed or (job and row.exit.success))
+    if row.phase is not Phase.RUNNING:
+        return False
+    if process is None or row.digest != process.digest:
+        return True if row.has_health_check else None
+    if process.ready_when is not None:
+        return seen
+    if row.has_health_check:
+        return True
+    return not job and (not row.failed_runs or stable_in(row, now) == 0.0)
 
 
 def failed_runs_after(before: Row | None, row: Row) -> int:

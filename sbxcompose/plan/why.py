@@ -4,7 +4,7 @@ else.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from enum import StrEnum
 from typing import Any
 
@@ -14,11 +14,12 @@ from sbxcompose.plan.background import background, foreground_hint
 from sbxcompose.plan.fates import completed, satisfies
 from sbxcompose.plan.graph import Graph
 from sbxcompose.plan.observed import Instance, Observed, Phase, Row, SandboxState
-from sbxcompose.plan.words import doing, ended, gave_up, seconds, times
+from sbxcompose.plan.words import doing, ended, gave_up, seconds, times, unready
 from sbxcompose.plan.world import GONE, World
 from sbxcompose.spec.project import Condition, Process, Project
 
 _SHOWN = 8
+NOTHING: Mapping[Instance, bool | None] = {}
 
 
 class Cause(StrEnum):
@@ -67,13 +68,23 @@ class Explanation(Struct, frozen=True):
         }
 
 
-def why(project: Project, observed: Observed, instance: Instance, now: float) -> Explanation:
-    """Explain one instance; `now` is seconds since 1970. An instance that nobody knows is explained too."""
-    return _Why(World(project, observed), instance, now).explain()
+def why(
+    project: Project,
+    observed: Observed,
+    instance: Instance,
+    now: float,
+    ready: Mapping[Instance, bool | None] = NOTHING,
+) -> Explanation:
+    """Explain one instance; `now` is seconds since 1970. An instance that nobody knows is explained too.
+
+    `ready` says of instances whose readiness no row shows what has been found out; None, or nothing: unknown.
+    """
+    return _Why(World(project, observed), instance, now, ready).explain()
 
 
 class _Why:
-    def __init__(self, world: World, instance: Instance, now: float) -> None:
+    def __init__(self, world: World, instance: Instance, now: float, ready: Mapping[Instance, bool | None]) -> None:
+        self._ready = ready
         self._world = world
         self._graph: Graph = world.graph
         self._instance = instance
@@ -138,6 +149,8 @@ class _Why:
         same = [row for row in live if row.digest == process.digest]
         row = (same or live)[-1]
         cause, lines = self._alive(row)
+        if cause is Cause.FINE and same and process.ready_when is not None:
+            cause = self._not_ready(process, row, lines)
         hint = None
         if not same:
             lines.append("its definition in the file has changed: it runs the older one")
@@ -163,6 +176,18 @@ class _Why:
                 return Cause.UNHEALTHY, [words, *_past(row)]
             case _:
                 return Cause.BACKING_OFF, [words]
+
+    def _not_ready(self, process: Process, row: Row, lines: list[str]) -> Cause:
+        """Add what is known of its readiness to the lines about a process that runs."""
+        match self._ready.get(row.instance):
+            case True:
+                lines.append("it is ready")
+            case False:
+                lines.append(f"it is {unready(process, Condition.READY)}")
+                return Cause.STARTING
+            case None:
+                lines.append("whether it is ready is unknown")
+        return Cause.FINE
 
     def _since(self, row: Row) -> str:
         return "" if row.started_at is None else f" for {seconds(self._now - row.started_at)}"
@@ -236,14 +261,13 @@ class _Why:
             row = next((each for each in reversed(rows) if each.live), rows[-1] if rows else None)
             if row is None:
                 return "has not been started"
-            if not satisfies(row, condition, process, job) and not _hidden(row, condition, process):
+            if satisfies(row, condition, process, job):
+                continue
+            if not (condition is Condition.READY and row.phase is Phase.RUNNING and process.ready_when is not None):
                 return doing(row, self._now)
+            if self._ready.get(row.instance) is False:
+                return f"{doing(row, self._now)}, {unready(process, condition)}"
         return None
-
-
-def _hidden(row: Row, condition: Condition, process: Process) -> bool:
-    """Whether it may well be ready: a line of output, or a command's answer, cannot be seen from a row."""
-    return condition is Condition.READY and row.phase is Phase.RUNNING and process.ready_when is not None
 
 
 def _cut(lines: list[str]) -> list[str]:

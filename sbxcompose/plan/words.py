@@ -79,8 +79,8 @@ def unready(process: Process, condition: Condition) -> str:
         return "not ready yet: it has to run for one second without an exit"
     match process.ready_when:
         case ReadyLine(pattern):
-            return f"not ready yet: no line of its output matches `{pattern}`"
+            return f"not ready yet: waiting for a line that matches `{pattern}`"
         case ReadyCommand(command):
-            return f"not ready yet: `{' '.join(command)}` has not succeeded"
+            return f"not ready yet: waiting for `{' '.join(command)}` to succeed"
         case None:
             return "not ready yet"

@@ -44,7 +44,7 @@ processes:
 """)
     up = sbx.run("up", "--wait", "--wait-timeout", "1.5", code=124)
     assert "timed out" in up.stderr
-    assert "db is running, not ready yet: no line of its output matches `accepts connections`" in up.stderr
+    assert "db is running, not ready yet: waiting for a line that matches `accepts connections`" in up.stderr
     assert "opening files" in up.stderr
     assert "web waits for db" in up.stderr
     assert "fine is" not in up.stderr

@@ -250,3 +250,35 @@ def test_ps_of_a_project_that_was_never_up(sbx: Sbx) -> None:
     sbx.write(f"processes: {{web: {{command: {FOREVER}}}}}\n")
     assert "not started" in sbx.run("ps").stdout
     assert "no process named" in refused(sbx, "ps", "nix")
+
+
+def test_readiness_is_seen_by_ps_and_why_while_it_is_waited_for(sbx: Sbx) -> None:
+    gate = Gate(sbx)
+    sbx.write(f"""
+processes:
+  db:
+    command: 'read _ < gate; printf "\\033[32maccepts\\033[0m all\\n"; {FOREVER}'
+    ready_when: {{log: accepts all}}
+  cache: {{command: {FOREVER}, ready_when: {{exec: [test, -e, warm]}}}}
+  web: {{command: {FOREVER}, depends_on: [db]}}
+""")
+    with sbx.start("up", "-d") as up:
+        up.wait_for("db started")
+        up.wait_for("cache started")
+        assert (
+            "waits until db is ready; db is running, not ready yet: waiting for a line that matches `accepts all`"
+            in (sbx.run("why", "web", code=1).stdout)
+        )
+        assert "not ready yet: waiting for `test -e warm` to succeed" in sbx.run("why", "cache", code=1).stdout
+        seen = {name: (row["ready"], row["status"]) for name, row in rows(sbx).items()}
+        assert seen == {
+            "db": (False, "starting"),
+            "cache": (None, "running, readiness unknown"),
+            "web": (False, "not started"),
+        }
+        gate.open()
+        assert up.wait().code == 0
+    (sbx.project / "warm").touch()
+    assert "it is ready" in sbx.run("why", "cache").stdout
+    seen = {name: (row["ready"], row["status"]) for name, row in rows(sbx).items()}
+    assert (seen["db"], seen["web"]) == ((True, "ready"), (True, "running"))

@@ -26,7 +26,7 @@ def command(shell: Shell, names: tuple[str, ...], everything: bool, quiet: bool,
     from sbxcompose.cli.running import run_simply
     from sbxcompose.cli.view.asleep import asleep
     from sbxcompose.cli.view.ps import lines, to_json
-    from sbxcompose.engine.listing import listing
+    from sbxcompose.engine.listing import listing, readiness_of, with_readiness
     from sbxcompose.engine.session import Session
     from sbxcompose.plan.names import resolve_all
 
@@ -36,10 +36,12 @@ def command(shell: Shell, names: tuple[str, ...], everything: bool, quiet: bool,
     async def main() -> int:
         async with Session(project) as session:
             observed = await session.observe()
+            entries = [each for each in listing(project, observed, everything=everything) if each.matches(targets)]
+            seen = await readiness_of(session, entries)
         for text in asleep(observed, "what is in it is seen once it runs"):
             shell.note(text)
-        shown = [each for each in listing(project, observed, everything=everything) if each.matches(targets)]
         now = time.time()
+        shown = with_readiness(entries, project, seen, now)
         if as_json:
             shell.print_json([to_json(each, now) for each in shown])
         elif quiet:

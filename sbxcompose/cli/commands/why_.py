@@ -22,6 +22,7 @@ def command(shell: Shell, names: tuple[str, ...], as_json: bool) -> int:
     from sbxcompose.cli.running import run_simply
     from sbxcompose.cli.view.report import Reporter
     from sbxcompose.engine.listing import listing
+    from sbxcompose.engine.ready_look import look_for_readiness
     from sbxcompose.engine.session import Session
     from sbxcompose.plan.names import resolve_all
     from sbxcompose.plan.why import Cause, why
@@ -34,9 +35,10 @@ def command(shell: Shell, names: tuple[str, ...], as_json: bool) -> int:
     async def main() -> int:
         async with Session(project) as session:
             observed = await session.observe()
+            ready = await look_for_readiness(session, commands=True)
             now = time.time()
             entries = [each for each in listing(project, observed, everything=bool(names)) if each.matches(targets)]
-            found = [why(project, observed, each.instance, now) for each in entries]
+            found = [why(project, observed, each.instance, now, ready) for each in entries]
             amiss = [each for each in found if each.cause not in fine]
             shown = found if names else amiss
             if as_json:

@@ -26,8 +26,8 @@ def status(line: Entry, now: float) -> str:
         words = _exit_words(row)
     elif row.phase is Phase.BACKING_OFF and row.next_restart_at is not None:
         words = f"backing off, again in {max(row.next_restart_at - now, 0):.1f}s"
-    elif row.phase is Phase.RUNNING and row.has_health_check:
-        words = "healthy"
+    elif row.phase is Phase.RUNNING:
+        words = _running_words(line, row)
     else:
         words = str(row.phase)
     if background(row) is not None:
@@ -37,6 +37,13 @@ def status(line: Entry, now: float) -> str:
     if line.process is None:
         words += ", orphan"
     return words
+
+
+def _running_words(line: Entry, row: Row) -> str:
+    """`running` where nothing says more; else whether what says so has been seen."""
+    if line.outdated or line.process is None or line.process.ready_when is None:
+        return "healthy" if row.has_health_check else "running"
+    return {True: "ready", False: "starting", None: "running, readiness unknown"}[line.ready]
 
 
 def _without_row(line: Entry) -> str:
@@ -84,7 +91,7 @@ def _cells(line: Entry, now: float, style: Style) -> list[str]:
         words = style.dim(words)
     elif row.phase in _BAD or (row.phase is Phase.EXITED and not row.completed and not _exited_well(row)):
         words = style.red(words)
-    elif row.phase in _GOOD and not line.outdated:
+    elif row.phase in _GOOD and not line.outdated and words != str(Phase.STARTING):
         words = style.green(words)
     elif not row.completed:
         words = style.yellow(words)
@@ -127,6 +134,7 @@ def to_json(line: Entry, now: float) -> dict[str, Any]:
         "replica": line.instance.replica,
         "status": status(line, now),
         "phase": row.phase.value if row is not None else _without_row(line),
+        "ready": line.ready,
         "pid": row.pid if row is not None else None,
         "run": row.run if row is not None else None,
         "restarts": row.restarts if row is not None else 0,

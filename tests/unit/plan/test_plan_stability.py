@@ -6,10 +6,10 @@ import pytest
 from msgspec.structs import replace
 
 from sbxcompose.plan.observed import Exit, Phase, Row
-from sbxcompose.plan.stability import counts_in, failed_runs_after, in_crash_loop, stable_in
+from sbxcompose.plan.stability import counts_in, failed_runs_after, in_crash_loop, ready_now, stable_in
 from sbxcompose.plan.verdict import Failed, Goal, Judge, Mode, Pending, State, Success, Verdict
-from sbxcompose.spec.project import Project
-from tests.unit.plan.plan_worlds import process, project, row
+from sbxcompose.spec.project import Process, Project, ReadyCommand, ReadyLine
+from tests.unit.plan.plan_worlds import CHECK, GOOD, V2, done, process, project, row
 
 BEGAN = 1000.0
 WEB = project(process("web"))
@@ -128,3 +128,38 @@ def test_a_healthy_run_is_a_good_one_however_long_it_was() -> None:
     starting = replace(healthy, phase=Phase.STARTING, failed_runs=1)
     assert failed_runs_after(starting, replace(starting, phase=Phase.BACKING_OFF)) == 2
     assert failed_runs_after(starting, healthy) == 0
+
+
+PLAIN = process("web")
+LINE = process("web", ready_when=ReadyLine("up"))
+
+
+@pytest.mark.parametrize(
+    "wanted, job, found, seen, ready",
+    [
+        (PLAIN, False, None, None, False),
+        (PLAIN, False, row("web"), None, True),
+        (PLAIN, False, row("web", Phase.BACKING_OFF), None, False),
+        (PLAIN, False, row("web", Phase.STOPPED), None, False),
+        (PLAIN, False, row("web", Phase.EXITED, exit=GOOD), None, False),
+        (PLAIN, False, running(0.5, now=BEGAN, failed=1, exit_at=BEGAN - 1), None, False),
+        (PLAIN, False, running(1.5, now=BEGAN, failed=1, exit_at=BEGAN - 2), None, True),
+        (PLAIN, True, row("web"), None, False),
+        (PLAIN, True, row("web", Phase.EXITED, exit=GOOD), None, True),
+        (PLAIN, False, done("web"), None, True),
+        (process("web", check=CHECK), False, row("web", Phase.STARTING, check=True), None, False),
+        (process("web", check=CHECK), False, row("web", check=True), None, True),
+        (process("web", check=CHECK), False, row("web", Phase.UNHEALTHY, check=True), None, False),
+        (LINE, False, row("web"), True, True),
+        (LINE, False, row("web"), False, False),
+        (LINE, False, row("web"), None, None),
+        (LINE, False, row("web", digest=V2), True, None),
+        (process("web", ready_when=ReadyCommand(("true",))), False, row("web"), None, None),
+        (None, False, row("web"), None, None),
+        (None, False, row("web", check=True), None, True),
+    ],
+)
+def test_whether_an_instance_is_ready_now(
+    wanted: Process | None, job: bool, found: Row | None, seen: bool | None, ready: bool | None
+) -> None:
+    assert ready_now(wanted, job, found, seen, BEGAN) is ready

@@ -116,11 +116,11 @@ def test_the_roots_of_the_waiting_are_told_from_those_held_up() -> None:
 @pytest.mark.parametrize(
     "found, doing",
     [
-        (state("web", row("web")), "is running, not ready yet: no line of its output matches `listening`"),
+        (state("web", row("web")), "is running, not ready yet: waiting for a line that matches `listening`"),
         (state("web"), "has not been started"),
         (
             state("web", row("web"), check="refused"),
-            "is running, not ready yet: no line of its output matches `listening`, the last check saw: refused",
+            "is running, not ready yet: waiting for a line that matches `listening`, the last check saw: refused",
         ),
         (
             state(
@@ -143,7 +143,7 @@ def test_what_somebody_behind_was_last_seen_doing(found: State, doing: str) -> N
 
 def test_a_command_that_has_not_succeeded_is_named() -> None:
     shop = project(process("web", ready_when=ReadyCommand(("curl", "-f", "localhost"))))
-    assert "`curl -f localhost` has not succeeded" in str(judge(shop, state("web", row("web"))))
+    assert "waiting for `curl -f localhost` to succeed" in str(judge(shop, state("web", row("web"))))
 
 
 def test_who_was_ready_and_crashed_is_not_ready() -> None:

@@ -112,6 +112,37 @@ def test_what_is_wrong_with_a_row(found: Row, cause: Cause, text: str) -> None:
     assert str(given) == text
 
 
+WAITING = project(process("db", ready_when=ReadyLine("accepts")), process("web", ["db"]))
+DB, WEB = Instance("main", "db"), Instance("main", "web")
+
+
+def test_what_is_not_ready_names_what_is_waited_for_and_holds_up_what_needs_it() -> None:
+    observed = world(replace(row("db"), started_at=NOW - 12))
+    found = why(WAITING, observed, DB, NOW, {DB: False})
+    assert found.cause is Cause.STARTING
+    assert str(found) == lines(
+        "db is running for 12 s", "it is not ready yet: waiting for a line that matches `accepts`"
+    )
+    found = why(WAITING, observed, WEB, NOW, {DB: False})
+    assert found.cause is Cause.HELD_UP
+    assert found.lines[1] == (
+        "web waits until db is ready; db is running, not ready yet: waiting for a line that matches `accepts`"
+    )
+
+
+def test_what_is_ready_holds_nothing_up() -> None:
+    observed = world(row("db"))
+    found = why(WAITING, observed, DB, NOW, {DB: True})
+    assert (found.cause, found.lines[1:]) == (Cause.FINE, ("it is ready", "it matches the file"))
+    assert why(WAITING, observed, WEB, NOW, {DB: True}).cause is Cause.NOT_STARTED
+
+
+def test_readiness_that_is_not_known_is_said_to_be_unknown() -> None:
+    found = why(WAITING, world(row("db")), DB, NOW)
+    assert (found.cause, found.lines[1]) == (Cause.FINE, "whether it is ready is unknown")
+    assert why(WAITING, world(row("db")), WEB, NOW).cause is Cause.NOT_STARTED
+
+
 def test_a_row_that_runs_twice() -> None:
     found = ask(SHOP, world(row("web"), row("web", suffix=1)))
     assert found.cause is Cause.OUTDATED
