@@ -299,7 +299,7 @@ class Service:
     def _rest(self, process: ProcessDraft) -> None:
         node = self._node
         user = text(node.get("user"))
-        if user is not None:
+        if user is not None and not daemons.is_known(self._image_name()):
             process.todo(
                 "user",
                 f"`{user}` is a user of the image; set `user` if the process needs another one",

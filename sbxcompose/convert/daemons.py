@@ -77,28 +77,37 @@ def _postgres(request: Request) -> Daemon:
     database = env.get("POSTGRES_DB") or user
     password = _password(env, "POSTGRES_PASSWORD")
     trusted = env.get("POSTGRES_HOST_AUTH_METHOD") == "trust" or password is None
-    initdb = f"initdb -D {request.data} -U {user} --auth=trust"
-    if not trusted:
-        initdb = (
-            f'printf "%s" "{password}" | initdb -D {request.data} -U {user} --auth=scram-sha-256 --pwfile=/dev/stdin'
-        )
     lines = [
         "set -e",
         'PATH="$$PATH:$$(ls -d /usr/lib/postgresql/*/bin 2>/dev/null | tail -n 1)"',
+        f"mkdir -p {request.data}",
+        'run=""',
+        'if [ "$$(id -u)" = 0 ]; then  # postgres refuses to run as root',
+        f"  chown postgres {request.data}",
+        '  run="setpriv --reuid=postgres --regid=postgres --init-groups"',
+        "fi",
         f"if [ ! -s {request.data}/PG_VERSION ]; then",
-        f"  mkdir -p {request.data}",
-        f"  {initdb}",
+        *_initdb(request.data, user, None if trusted else password),
     ]
     if database != "postgres":
-        lines.append(f"  echo 'CREATE DATABASE \"{database}\"' | postgres --single -D {request.data} postgres")
+        lines.append(f"  echo 'CREATE DATABASE \"{database}\"' | $$run postgres --single -D {request.data} postgres")
     socket = f'-k "$$(cd {request.data} && pwd)"'
     extra = _arguments(request, "postgres")
-    lines += ["fi", f"exec postgres -D {request.data} -p {request.port} {socket}{extra}"]
+    lines += ["fi", f"exec $$run postgres -D {request.data} -p {request.port} {socket}{extra}"]
     scripts = [source for target, source in request.files.items() if target.startswith("/docker-entrypoint-initdb.d")]
-    note = "postgres refuses to run as root: set `user` if you are root"
-    if scripts:
-        note += f"; {', '.join(scripts)} is not run at the first start: run it with psql"
+    note = f"{', '.join(scripts)} is not run at the first start: run it with psql" if scripts else ""
     return Daemon("\n".join(lines) + "\n", "postgres", {"tcp": request.port}, note)
+
+
+def _initdb(data: str, user: str, password: str | None) -> list[str]:
+    if password is None:
+        return [f"  $$run initdb -D {data} -U {user} --auth=trust"]
+    return [
+        f'  (umask 077; printf "%s" "{password}" > {data}.password)',
+        f'  [ -z "$$run" ] || chown postgres {data}.password',
+        f"  $$run initdb -D {data} -U {user} --auth=scram-sha-256 --pwfile={data}.password",
+        f"  rm {data}.password",
+    ]
 
 
 def _password(env: Mapping[str, str | None], name: str) -> str | None:
@@ -134,8 +143,9 @@ def _mysql(request: Request) -> Daemon:
     lines = [
         "set -e",
         f'mkdir -p {data}; data="$$(cd {data} && pwd)"',
+        'as=""; if [ "$$(id -u)" = 0 ]; then chown mysql "$$data"; as="--user=mysql"; fi',
         'if [ ! -d "$$data/mysql" ]; then',
-        '  mysqld --initialize-insecure --datadir="$$data" || mysql_install_db --datadir="$$data"',
+        '  mysqld --initialize-insecure $$as --datadir="$$data" || mysql_install_db $$as --datadir="$$data"',
         "fi",
     ]
     init = ""
@@ -143,10 +153,10 @@ def _mysql(request: Request) -> Daemon:
         lines += ['cat > "$$data/init.sql" <<END', *statements, "END"]
         init = ' --init-file="$$data/init.sql"'
     lines.append(
-        f'exec mysqld --datadir="$$data" --port={request.port} --socket="$$data/mysqld.sock"'
+        f'exec mysqld $$as --datadir="$$data" --port={request.port} --socket="$$data/mysqld.sock"'
         f" --bind-address=127.0.0.1{init}{_arguments(request, 'mysqld', 'mariadbd')}"
     )
-    return Daemon("\n".join(lines) + "\n", "mysqld", {"tcp": request.port}, "mysqld refuses to run as root")
+    return Daemon("\n".join(lines) + "\n", "mysqld", {"tcp": request.port})
 
 
 def _mariadb(request: Request) -> Daemon:
