@@ -114,7 +114,8 @@ class _Up:
             self._view.finish()
             raise
         if any(self._running()):
-            await self.stop(interrupts, "stopping the others")
+            by = f"{verdict.ended_by} has ended (`stop_all_on`); " if verdict.ended_by is not None else ""
+            await self.stop(interrupts, f"{by}stopping the others")
         self._view.finish()
         self._tell_verdict(verdict)
         return verdict.exit_code
@@ -138,7 +139,7 @@ class _Up:
             # Also while a plan is carried out: it may wait for what never comes.
             judge = self._request.judge(self._project, attached=True)
             verdict = await _first(conducting, states.verdict(judge, self._deadline))
-            if self._request.ends_itself:
+            if self._request.ends_itself or verdict.ended_by is not None:
                 return verdict
             if self._conductor.is_busy:
                 await _first(conducting, self._conductor.idle())

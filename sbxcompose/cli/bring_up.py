@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from msgspec import Struct, field
@@ -112,7 +112,7 @@ def in_scope(project: Project, options: Options) -> list[Process]:
         if key not in found and key in every:
             found[key] = every[key]
             if not options.no_deps:
-                waiting += [(need.sandbox, need.process) for need in every[key].depends_on]
+                waiting += [(need.sandbox, need.process) for need in project.needs_of(every[key])]
     return [each for key, each in every.items() if key in found]
 
 
@@ -138,6 +138,7 @@ async def _detached(
                 plans.append(plan)
                 states.expect(plan)
                 say_notes(shell, plan)
+                _say_what_ends_nothing(shell, wanted.values())
 
             bringing = go(session, Intent.UP, options, show, agree)
             if not request.wait:
@@ -153,6 +154,13 @@ async def _detached(
         except Interrupted:
             shell.say("interrupted; started processes keep running, `sbxcompose down` stops them")
             raise
+
+
+def _say_what_ends_nothing(shell: Shell, processes: Iterable[Process]) -> None:
+    """Nobody stays to heed `stop_all_on`."""
+    names = dict.fromkeys(process.name for process in processes if process.stop_all_on is not None)
+    if names:
+        shell.note(f"{', '.join(names)}: `stop_all_on` only has an effect while `up` stays attached")
 
 
 def say_notes(shell: Shell, plan: Plan) -> None:

@@ -111,6 +111,8 @@ async def _inward(local: Stream, tunnel: Socket) -> None:
 
 def _not_listening(host: str, port: int, error: OSError) -> UsageError:
     if error.errno == errno.EADDRINUSE:
-        return UsageError(f"port {port} is taken{by_whom(port)}", hint="another one: `--listen PORT` (0: any free one)")
+        return UsageError(
+            f"port {port} is in use{by_whom(port)}", hint="another one: `--listen PORT` (0: any free one)"
+        )
     words = (error.strerror or str(error)).lower()
     return UsageError(f"cannot listen on {host}:{port}: {words}", hint="say `--listen [ADDRESS:]PORT`")

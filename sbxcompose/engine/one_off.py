@@ -171,7 +171,7 @@ def _what(step: Step) -> str:
 
 
 async def _bring_up_needs(session: Session, process: Process, waits: _Waits, *, no_deps: bool) -> Result:
-    needs = frozenset(Target(each.sandbox, each.process) for each in process.depends_on)
+    needs = frozenset(Target(each.sandbox, each.process) for each in session.project.needs_of(process))
     named = frozenset({Target(process.sandbox, process.name)})
     check_profiles(session.project, await session.observe(), Options(targets=named, no_deps=no_deps))
     result = (
@@ -200,11 +200,11 @@ def _all_needs(project: Project, process: Process) -> list[Dependency]:
 
     The furthest come first, because they are at the root of a failure.
     """
-    found: dict[Dependency, None] = dict.fromkeys(process.depends_on)
+    found: dict[Dependency, None] = dict.fromkeys(project.needs_of(process))
     waiting = list(found)
     for need in waiting:
         other = project.process(need.sandbox, need.process)
-        for further in other.depends_on if other is not None else ():
+        for further in project.needs_of(other) if other is not None else ():
             if further not in found:
                 found[further] = None
                 waiting.append(further)

@@ -9,16 +9,30 @@ from collections.abc import Collection, Iterable, Sequence
 
 from msgspec.structs import replace
 
-from sbxcompose.host.keeper.ports import by_whom, listeners
+from sbxcompose.errors import ProcessFailed
+from sbxcompose.host.keeper.ports import by_whom, listeners, listeners_at
+from sbxcompose.plan.observed import Instance, Row
 from sbxcompose.plan.steps import Note, Plan, Start, Stop
-from sbxcompose.spec.project import Project
+from sbxcompose.spec.project import Process, Project
+
+
+def refuse_taken_port(project: Project, process: Process, instance: Instance, rows: Iterable[Row]) -> None:
+    """Raise `ProcessFailed` if somebody else listens on the instance's own `port`. Looks at this machine.
+
+    Not where one of its `rows` lives: a run that is still to be replaced may hold it.
+    """
+    port = process.port_of(instance.replica)
+    if port is None or process.sandbox in project.apart() or any(row.live for row in rows):
+        return
+    if _is_taken(port):
+        raise ProcessFailed(f"port {port} is in use{by_whom(port)}", hint="stop it, or choose another `port`")
 
 
 def taken_ports(plan: Plan, apart: Collection[str] = ()) -> list[str]:
     """A line for each port of a health check that is taken before the process that it belongs to is started.
 
-    What is replaced is passed over: the port is its own; and so are sandboxes with a network `apart` from ours. Looks
-    at this machine, so only for the provider `local`.
+    What is replaced is passed over: the port is its own; and so are sandboxes with a network `apart` from ours, and
+    a `port`, without which the process is not started at all. Looks at this machine, so only for the provider `local`.
     """
     replaced = {
         (step.action.row.instance.sandbox, step.action.row.instance.process)
@@ -27,25 +41,27 @@ def taken_ports(plan: Plan, apart: Collection[str] = ()) -> list[str]:
     }
     wanted: dict[int, str] = {}
     for step in plan:
-        if isinstance(step.action, Start) and step.action.process.health_check is not None:
+        if isinstance(step.action, Start):
             process = step.action.process
+            port = process.health_check.port if process.health_check is not None else process.port
             passed_over = process.sandbox in apart or (process.sandbox, process.name) in replaced
-            if not passed_over and process.health_check is not None:
-                wanted.setdefault(process.health_check.port, step.subject)
-    if not wanted:
-        return []
-    busy = listeners()
+            if port is not None and port != process.port and not passed_over:
+                wanted.setdefault(port, step.subject)
     return [
-        f"port {port} is taken{by_whom(port)}: the health check of {name} would ask that"
+        f"port {port} is in use{by_whom(port)}: the health check of {name} would ask that"
         for port, name in wanted.items()
-        if port in busy
+        if _is_taken(port)
     ]
+
+
+def _is_taken(port: int) -> bool:
+    """Whether somebody gets connections to a port of this machine's loopback addresses."""
+    return any(listeners_at(port, host) for host in ("127.0.0.1", "::1"))
 
 
 def with_taken_ports(plan: Plan, project: Project) -> Plan:
     """The plan with a note for each port that is taken."""
-    apart = [each.name for each in project.sandboxes if each.network is not None and each.network.restrictive]
-    notes = tuple(Note("port", text, "") for text in taken_ports(plan, apart))
+    notes = tuple(Note("port", text, "") for text in taken_ports(plan, project.apart()))
     return replace(plan, notes=(*plan.notes, *notes)) if notes else plan
 
 
@@ -54,4 +70,4 @@ def whose_port(lines: Sequence[str], ports: Iterable[int]) -> list[str]:
     if not any("address already in use" in line.lower() or "eaddrinuse" in line.lower() for line in lines):
         return []
     busy = listeners()
-    return [f"port {port} is taken{by_whom(port)}" for port in ports if port in busy]
+    return [f"port {port} is in use{by_whom(port)}" for port in ports if port in busy]

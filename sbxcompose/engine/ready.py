@@ -75,6 +75,8 @@ class Readiness:
         before = self._restarts.setdefault(instance, row.restarts if row is not None and row.live else 0)
         if condition is Condition.COMPLETED:
             return await self._link.until(instance, lambda: self._completed(process, instance, before))
+        if condition is Condition.ENDED:
+            return await self._link.until(instance, lambda: self._ended(process, instance))
         never: asyncio.Future[None] = asyncio.ensure_future(
             self._link.until(
                 instance,
@@ -103,6 +105,13 @@ class Readiness:
             return row
         self._lost(process, instance, before, stable_is_good=False)
         return None
+
+    def _ended(self, process: Process, instance: Instance) -> Row | None:
+        """Return the row once it has ended for good, well or not; raises `ProcessFailed` if somebody stopped it."""
+        row = self._row(process, instance)
+        if row is not None and row.phase is Phase.STOPPED:
+            raise ProcessFailed(f"{label(row.instance)} {row_end(row)}")
+        return row if row is not None and row.phase is Phase.EXITED else None
 
     def _lost(self, process: Process, instance: Instance, before: int, *, stable_is_good: bool) -> None:
         """Raise `ProcessFailed` once the instance has ended for good, or is in a crash loop.

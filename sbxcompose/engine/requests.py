@@ -41,7 +41,7 @@ def start_request(
         stdin_mode=process.stdin,
         name=name,
         restart=_restart(process.restart),
-        health_check=_health_check(process.health_check),
+        health_check=_health_check(process.check_of(instance.replica)),
         log=log_name(instance),
         stop_signal=process.stop.signal,
         stop_grace_ms=_millis(process.stop.grace),

@@ -304,6 +304,10 @@ class Session:
     async def _start(self, process: Process, action: Start) -> None:
         """Start it under its name; look again after a conflict or a lost answer, see `start_again`."""
         link, name = self.links[action.instance.sandbox], action.name
+        if process.port is not None and self.project.provider == "local":
+            from sbxcompose.engine.ports import refuse_taken_port
+
+            refuse_taken_port(self.project, process, action.instance, link.rows(action.instance))
         self._ready[action.instance.sandbox].expect(process, action.instance)
         base = base_environment(process, self.project, self._environ)
         refused: set[str] = set()

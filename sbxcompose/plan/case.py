@@ -23,6 +23,8 @@ class Standing(Enum):
     READY = auto()
     DONE = auto()
     """Ended well."""
+    OVER = auto()
+    """Ended badly, and nobody waits for more than its end."""
     STOPPED = auto()
     """Somebody stopped it meanwhile."""
     FAILED = auto()
@@ -76,6 +78,20 @@ class Case:
         """Whether it is there to finish."""
         return self._graph.job[self.node(state)]
 
+    def ends_all(self, state: State) -> bool:
+        """Whether its end is the end of all, as its `stop_all_on` says. That somebody stopped it is not, nor is an end
+        from before the command.
+        """
+        asked = self._graph.processes[self.node(state)].stop_all_on
+        if asked is None or state.ended_before:
+            return False
+        if state.error is not None:
+            return True
+        row = state.row
+        if row is None or row.phase is not Phase.EXITED:
+            return False
+        return asked == "exit" or row.exit is None or not row.exit.success
+
     def having(self, *standings: Standing) -> list[State]:
         """The states that stand so."""
         return [state for group in self._by_node.values() for state, standing in group if standing in standings]
@@ -100,7 +116,9 @@ class Case:
             case Phase.STOPPED:
                 return Standing.STOPPED
             case Phase.EXITED:
-                return Standing.DONE if self._ended_well(state, row) else Standing.FAILED
+                if self._ended_well(state, row):
+                    return Standing.DONE
+                return Standing.OVER if self._graph.any_end[self.node(state)] else Standing.FAILED
             case Phase.RUNNING if self._is_ready(state, row):
                 return Standing.READY
             case _ if self._loops(row):
@@ -162,6 +180,8 @@ class Case:
         return unmet
 
     def _met(self, state: State, standing: Standing, condition: Condition) -> bool:
+        if condition is Condition.ENDED:
+            return state.row is not None and state.row.phase is Phase.EXITED
         if condition is Condition.COMPLETED:
             return state.row is not None and completed(state.row, self.job(state))
         if condition is Condition.STARTED and state.row is not None and state.row.live:
@@ -176,8 +196,7 @@ class Case:
         waits: tuple[str, ...] = ()
         if state.row is None and state.error is None:
             waits = tuple(map(self._names.instance, self._unmet[self.node(state)]))
-        label = self._names.instance(state.instance)
-        return Report(state.instance, label, self._doing(state, waits), waits, state.lines if lines else ())
+        return Report(state.instance, self.label(state), self._doing(state, waits), waits, state.lines if lines else ())
 
     def _doing(self, state: State, waits: tuple[str, ...]) -> str:
         node = self.node(state)
@@ -201,12 +220,13 @@ class Case:
     def _is_lost(self, state: State) -> bool:
         return any(each is state and standing in LOST for each, standing in self._by_node[self.node(state)])
 
-    def failed(self, causes: Iterable[State], exit_code: int = 1) -> Failed:
+    def failed(self, causes: Iterable[State], exit_code: int = 1, ended_by: str | None = None) -> Failed:
         """A failure with what it holds up."""
         return Failed(
             tuple(self.report(state) for state in causes),
             tuple(self.report(state, lines=False) for state in self.doomed()),
             exit_code,
+            ended_by,
         )
 
     def skipped(self, done: Iterable[State]) -> tuple[Skipped, ...]:
@@ -229,6 +249,10 @@ class Case:
             found.update(new)
             left += new.values()
         return [state for state in self.states if state.instance in found]
+
+    def label(self, state: State) -> str:
+        """What people call it."""
+        return self._names.instance(state.instance)
 
     def still(self, waiting: Iterable[State]) -> Pending:
         """No verdict yet, with the roots of the waiting told from those that wait for others."""

@@ -130,6 +130,8 @@ def satisfies(row: Row, condition: Condition, process: Process, job: bool) -> bo
     A line of output, or a command's answer, cannot be seen from a row; then somebody has to look. A row of
     another digest that was left running counts as ready: what the file says of readiness now is not about it.
     """
+    if condition is Condition.ENDED:
+        return row.phase is Phase.EXITED and row.digest == process.digest
     if completed(row, job) or condition is Condition.COMPLETED:
         return completed(row, job) and row.digest == process.digest
     if row.digest != process.digest:

@@ -11,11 +11,15 @@ from sbxcompose.spec.project import Condition, Process, Project, RestartPolicy
 
 
 class Edge(NamedTuple):
-    """A need: which process, what it must have reached, whether its restart restarts the dependent."""
+    """A need: which process, what it must have reached, whether its restart restarts the dependent.
+
+    One that is not `required` does not make anybody want that process.
+    """
 
     node: int
     condition: Condition
     restart: bool
+    required: bool = True
 
 
 class Graph:
@@ -35,7 +39,9 @@ class Graph:
         self.needs: list[list[Edge]] = [[] for _ in given]
         self.dependents: list[list[int]] = [[] for _ in given]
         self.job: list[bool] = [False] * len(given)
-        """Whether a process is there to finish: another needs it completed, and it may end."""
+        """Whether a process is there to finish: another needs it completed or ended, and it may end."""
+        self.any_end: list[bool] = [False] * len(given)
+        """Whether others wait for its end and nobody for its success."""
         for node, process in enumerate(self.processes):
             if process.depends_on:
                 self._connect(node, process)
@@ -45,10 +51,12 @@ class Graph:
             other = self.index.get((need.sandbox, need.process))
             if other is None:
                 continue
-            self.needs[node].append(Edge(other, need.condition, need.restart))
+            self.needs[node].append(Edge(other, need.condition, need.restart, need.required))
             self.dependents[other].append(node)
-            if need.condition is Condition.COMPLETED:
+            if need.condition in (Condition.COMPLETED, Condition.ENDED):
+                first = not self.job[other]
                 self.job[other] = self.processes[other].restart.policy is not RestartPolicy.ALWAYS
+                self.any_end[other] = need.condition is Condition.ENDED and (first or self.any_end[other])
 
     def condition(self, node: int, asked: Condition = Condition.READY) -> Condition:
         """What `asked` comes down to for a process (design, section 4).
@@ -62,13 +70,17 @@ class Graph:
             return Condition.READY
         return Condition.COMPLETED if self.job[node] else Condition.STARTED
 
+    def wants(self, edge: Edge) -> bool:
+        """Whether the dependent brings the needed process up with it, and waits for it whatever else is wanted."""
+        return edge.required or self.active[edge.node]
+
     def closure(self, roots: Iterable[int]) -> set[int]:
         """`roots` and all that they need, near or far."""
         reached = set(roots)
         waiting = list(reached)
         while waiting:
             for edge in self.needs[waiting.pop()]:
-                if edge.node not in reached:
+                if edge.node not in reached and self.wants(edge):
                     reached.add(edge.node)
                     waiting.append(edge.node)
         return reached

@@ -24,7 +24,7 @@ def check_profiles(project: Project, observed: Observed, options: Options) -> No
     there = _there(graph, observed)
     for node in sorted(graph.closure(named)):
         for edge in graph.needs[node] if graph.active[node] else ():
-            if not graph.active[edge.node] and edge.node not in named | there:
+            if edge.required and not graph.active[edge.node] and edge.node not in named | there:
                 raise _inactive(graph, Names(project), node, edge.node)
 
 
@@ -55,5 +55,5 @@ def _inactive(graph: Graph, names: Names, node: int, need: int) -> InactiveNeed:
     return InactiveNeed(
         f"`{name}` needs `{needed}`, whose profile ({profiles}) is not active",
         hint=f"`--profile {other.profiles[0]}` activates it; or start `{needed}` first; "
-        f"or give `{name}` the same profile",
+        f"or give `{name}` the same profile, or the dependency `required: false`",
     )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from sbxcompose.errors import UsageError
 from sbxcompose.plan.observed import SandboxState
 from sbxcompose.plan.options import Intent, Options
@@ -10,14 +12,17 @@ from sbxcompose.spec.project import Project
 
 
 class NothingSelected(UsageError):
-    """A command that starts processes without naming any, while all belong to profiles that are not active."""
+    """A command that starts processes without naming any, while none of the file is started without that."""
 
     def __init__(self, project: Project) -> None:
         profiles = dict.fromkeys(f"`{name}`" for process in project.inactive for name in process.profiles)
-        super().__init__(
-            "nothing is selected: every process belongs to a profile, and none of these profiles is active",
-            hint=f"activate one with `--profile NAME` ({', '.join(profiles)}), or name a process",
-        )
+        if profiles:
+            why = "every process belongs to a profile, and none of these profiles is active"
+            hint = f"activate one with `--profile NAME` ({', '.join(profiles)}), or name a process"
+        else:
+            why = "every process has `autostart: false`"
+            hint = f"name a process: {', '.join(f'`{process.name}`' for process in project.inactive[:10])}"
+        super().__init__(f"nothing is selected: {why}", hint=hint)
 
 
 class Scope:
@@ -31,7 +36,7 @@ class Scope:
         self._world = world
         graph = world.graph
         if options.targets is None:
-            self.named: dict[int, set[int] | None] = {node: None for node, active in enumerate(graph.active) if active}
+            self.named: dict[int, set[int] | None] = dict.fromkeys(self._unnamed(intent))
         else:
             self.named = world.chosen(options.targets | options.rerun)
         self._rerun = world.chosen(options.rerun)
@@ -45,7 +50,16 @@ class Scope:
             self._replace(everything=options.targets is None)
         self._needed: set[int] = set()
         if not options.no_deps:
-            self._needed.update(edge.node for node in self.nodes for edge in graph.needs[node])
+            needs = (edge for node in self.nodes for edge in graph.needs[node])
+            self._needed.update(edge.node for edge in needs if graph.wants(edge))
+
+    def _unnamed(self, intent: Intent) -> Iterator[int]:
+        """What is meant where nothing is named: what is wanted, and what was started by name and runs, as it is now."""
+        graph = self._world.graph
+        for node, active in enumerate(graph.active):
+            by_name = not graph.processes[node].autostart and intent is not Intent.START
+            if active or (by_name and self._world.live_rows(node)):
+                yield node
 
     def _replace(self, everything: bool) -> None:
         """A new sandbox needs all that ran in the old one, and that may need a further sandbox."""

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from msgspec.structs import replace
+
 from sbxcompose.plan.case import LOST, Case, Standing
 from sbxcompose.plan.fates import completed
 from sbxcompose.plan.graph import Graph
@@ -82,11 +84,18 @@ def verdict(
 
 
 def _verdict(case: Case, mode: Mode) -> Verdict:
+    by = None
+    if mode.goal is Goal.ENDED or mode.exit_code_from is not None:
+        by = next((state for state in case.states if case.ends_all(state)), None)
     if mode.exit_code_from is not None:
-        return _verdict_of_one(case, mode.exit_code_from, mode.abort_on_exit)
+        found = _verdict_of_one(case, mode.exit_code_from, mode.abort_on_exit)
+        return _ended_before(case, by) if by is not None and isinstance(found, Pending) else found
+    if by is not None:
+        return _ended_by(case, by)
     lost = case.having(Standing.FAILED)
     if mode.abort_on_exit:
-        ended = [state for state in case.states if _aborts(case, state)]
+        over = case.having(Standing.OVER)
+        ended = [state for state in case.states if _aborts(case, state) and state not in over]
         if lost or ended:
             return case.failed(lost) if lost else _success(case)
     if mode.goal is Goal.READY:
@@ -98,7 +107,22 @@ def _verdict(case: Case, mode: Mode) -> Verdict:
         behind = [*case.pending(), *case.having(Standing.READY)]
     if behind:
         return case.still(behind)
+    if mode.goal is Goal.ENDED:
+        lost = case.having(Standing.FAILED, Standing.OVER)
     return case.failed(lost) if lost else _success(case)
+
+
+def _ended_by(case: Case, state: State) -> Verdict:
+    """The verdict once the end of a process has ended all: its exit code decides."""
+    label = case.label(state)
+    code = 1 if state.row is None else exit_code(state.row)
+    return case.failed([state], code, label) if code else replace(_success(case), ended_by=label)
+
+
+def _ended_before(case: Case, state: State) -> Verdict:
+    """All ends before the process has whose exit code was asked for: never a success."""
+    code = 1 if state.row is None else exit_code(state.row)
+    return case.failed([state], code or 1, case.label(state))
 
 
 def _aborts(case: Case, state: State) -> bool:
@@ -145,5 +169,5 @@ def exit_code(row: Row) -> int:
 
 
 def _success(case: Case) -> Success:
-    done = case.having(Standing.DONE)
-    return Success(len(case.having(Standing.READY)), len(done), skipped=case.skipped(done))
+    ready, done, over = (case.having(each) for each in (Standing.READY, Standing.DONE, Standing.OVER))
+    return Success(len(ready), len(done), len(over), skipped=case.skipped(done))

@@ -147,23 +147,27 @@ class Skipped(Struct, frozen=True):
 class Success(Struct, frozen=True):
     """Everything is as it should be: `ready` services (or services that ended well) and `completed` one-shots.
 
-    `skipped` are those of the one-shots that were not run again.
+    `ended`: those that failed, of which only the end was waited for; `skipped`: one-shots that were not run again.
     """
 
     kind: ClassVar[str] = "success"
     ready: int
     completed: int
+    ended: int = 0
     exit_code: int = 0
     skipped: tuple[Skipped, ...] = ()
+    ended_by: str | None = None
+    """Whose end has ended it all: its `stop_all_on` says so."""
 
     def __str__(self) -> str:
-        parts = [f"{self.ready} ready"] if self.ready or not self.completed else []
+        parts = [f"{self.ready} ready"] if self.ready or not (self.completed or self.ended) else []
         parts += [f"{self.completed} completed"] if self.completed else []
+        parts += [f"{self.ended} ended"] if self.ended else []
         return "\n".join([", ".join(parts), *(f"  {one_shot}" for one_shot in self.skipped)])
 
     def to_json(self) -> dict[str, Any]:
         """The verdict for a program."""
-        counts = {"ready": self.ready, "completed": self.completed}
+        counts = {"ready": self.ready, "completed": self.completed, "ended": self.ended}
         skipped = [one_shot.to_json() for one_shot in self.skipped]
         return {"verdict": self.kind, "exit_code": self.exit_code, **counts, "not_run_again": skipped}
 
@@ -173,6 +177,8 @@ class Failed(_Open, frozen=True):
 
     kind: ClassVar[str] = "failed"
     exit_code: int = 1
+    ended_by: str | None = None
+    """See `Success`."""
 
     def __str__(self) -> str:
         return self._rendered("failed:")
@@ -187,6 +193,7 @@ class TimedOut(_Open, frozen=True):
 
     kind: ClassVar[str] = "timed out"
     late: float = 0.0
+    ended_by: ClassVar[None] = None
     exit_code: int = TIMED_OUT
 
     def __str__(self) -> str:

@@ -9,6 +9,7 @@ from enum import StrEnum
 from typing import Any
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from sbxcompose.plan.background import background, foreground_hint
 from sbxcompose.plan.fates import completed, satisfies
@@ -92,6 +93,14 @@ class _Why:
         self._label = world.names.instance(instance)
 
     def explain(self) -> Explanation:
+        """What is the matter; the process's own description follows the headline."""
+        found = self._explain()
+        process = self._world.project.process(self._instance.sandbox, self._instance.process)
+        if process is None or process.description is None:
+            return found
+        return replace(found, lines=(found.lines[0], process.description, *found.lines[1:]))
+
+    def _explain(self) -> Explanation:
         node = self._graph.index.get((self._instance.sandbox, self._instance.process))
         if node is None:
             return self._not_in_file()
@@ -105,11 +114,17 @@ class _Why:
             return self._surplus(process, live)
         if live:
             return self._running(process, live)
-        if not self._graph.active[node]:
+        if not self._graph.active[node] and not (rows and rows[-1].phase is Phase.EXITED):
+            return self._not_wanted(process)
+        return self._ended(node, process, rows[-1]) if rows else self._never_ran(node)
+
+    def _not_wanted(self, process: Process) -> Explanation:
+        if process.autostart:
             profiles = " or ".join(f"`{each}`" for each in process.profiles)
             lines = [f"{self._label} is only wanted with the profile {profiles}, which is not active"]
             return self._said(Cause.INACTIVE, lines, f"`start {self._label}` starts it all the same")
-        return self._ended(node, process, rows[-1]) if rows else self._never_ran(node)
+        lines = [f"{self._label} is only started by name, or when another process needs it (`autostart: false`)"]
+        return self._said(Cause.INACTIVE, lines, f"`start {self._label}` starts it")
 
     def _said(self, cause: Cause, lines: Sequence[str], hint: str | None = None) -> Explanation:
         return Explanation(self._instance, self._label, cause, tuple(lines), hint)
@@ -238,7 +253,7 @@ class _Why:
         met = {node}
         waiting = [node]
         for each in waiting:
-            for edge in self._graph.needs[each]:
+            for edge in filter(self._graph.wants, self._graph.needs[each]):
                 condition = self._graph.condition(edge.node, edge.condition)
                 words = self._lacks(edge.node, condition)
                 if words is None:

@@ -77,6 +77,8 @@ def unready(process: Process, condition: Condition) -> str:
         return "not completed yet"
     if condition is Condition.STARTED:
         return "not ready yet: it has to run for one second without an exit"
+    if condition is Condition.ENDED:
+        return "not ended yet"
     match process.ready_when:
         case ReadyLine(pattern):
             return f"not ready yet: waiting for a line that matches `{pattern}`"

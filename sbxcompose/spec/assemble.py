@@ -9,13 +9,13 @@ from msgspec.structs import replace
 from sbxcompose.errors import SpecError, UnknownName, UsageError
 from sbxcompose.spec import build
 from sbxcompose.spec.digest import digest
-from sbxcompose.spec.extends import MAIN
 from sbxcompose.spec.fields import COPY, full_name_problem
 from sbxcompose.spec.files import Reader
 from sbxcompose.spec.models import ProjectModel, SandboxModel
 from sbxcompose.spec.naming import active_profiles, project_name, provider_of, sandbox_name
-from sbxcompose.spec.needs import Address, Entry, Needs
+from sbxcompose.spec.needs import Address, Entry, Needs, wanted_of
 from sbxcompose.spec.places import Places
+from sbxcompose.spec.ports import own_ports, wrong_ports
 from sbxcompose.spec.process_models import ProcessModel
 from sbxcompose.spec.procfile import FIRST_PORT, replica_ports
 from sbxcompose.spec.project import (
@@ -31,6 +31,8 @@ from sbxcompose.spec.project import (
 from sbxcompose.spec.values import Path, Use
 from sbxcompose.spec.variables import Secrets, Variables, pairs_of
 
+MAIN = "main"
+"""The sandbox that `processes:` at the top of a file is short for."""
 ALL = "all"
 """The name of every process in `scale`, unless one is called so."""
 _LAST_PORT = 65_535
@@ -56,12 +58,14 @@ class Assembler:
         for (holder, name), entry in self._entries.items():
             self._by_sandbox.setdefault(holder, {})[name] = entry
         self._scale: dict[Address, int] = {}
+        self._wanted: set[Address] = set()
 
     def assemble(self) -> Project:
         """The project. Raises `UsageError` for what the command line has wrong."""
         request, variable = self._reader.request, self._reader.variable
         needs = Needs(self._entries, self._places, self._reader.mistakes).resolve()
         self._scale = self._resolve_scale(request.scale)
+        self._wanted = wanted_of(self._entries, needs, self._scale)
         self._check_profiles()
         name = project_name(request, variable, self._model, self._directory)
         base = self._base_environment()
@@ -75,6 +79,7 @@ class Assembler:
             if self._reader.procfile and key == MAIN:
                 one_off = maker.one_off(wanted)
         self._check_names(sandboxes)
+        self._check_ports(sandboxes)
         self._check_secrets()
         return Project(
             name=name,
@@ -142,6 +147,10 @@ class Assembler:
         """How many of a process are wanted."""
         return self._scale.get(address, self._entries[address].model.replicas)
 
+    def is_wanted(self, address: Address) -> bool:
+        """Whether it runs without being named."""
+        return address in self._wanted
+
     def entries_of(self, sandbox: str) -> dict[str, Entry]:
         """The processes of a sandbox, active or not, in file order."""
         return self._by_sandbox.get(sandbox, {})
@@ -192,6 +201,11 @@ class Assembler:
                 message = f"the sandboxes {both} would both be named `{each.full_name}`"
                 self._wrong(path, message, "give one of them a `name`")
             taken[each.full_name] = each.name
+
+    def _check_ports(self, sandboxes: list[Sandbox]) -> None:
+        for sandbox in sandboxes:
+            for process, message, hint in wrong_ports(sandbox.processes):
+                self._wrong((*self._entries[process.sandbox, process.name].path, "port"), message, hint)
 
     def _check_secrets(self) -> None:
         models = [self._model, *(model for model, _ in self._sandboxes.values())]
@@ -264,13 +278,13 @@ class _SandboxMaker:
         )
 
     def processes(self) -> tuple[list[Process], list[Process]]:
-        """The wanted ones, the setup commands before them; and those whose profiles are not active."""
+        """The wanted ones, the setup commands before them; and the others."""
         wanted = self._setup()
         first = tuple(Dependency(self._name, each.name, Condition.COMPLETED) for each in wanted[-1:])
         inactive: list[Process] = []
         for name, entry in self._whole.entries_of(self._name).items():
             process = self._process(name, entry, first)
-            (wanted if entry.active else inactive).append(process)
+            (wanted if self._whole.is_wanted((self._name, name)) else inactive).append(process)
         return wanted, inactive
 
     def one_off(self, wanted: list[Process]) -> Process:
@@ -313,27 +327,21 @@ class _SandboxMaker:
         model = entry.model
         values = self._whole.variables.layer(self._values, model, entry.path)
         ports = () if "PORT" in model.env else self._ports.get(name, ())
+        replicas = self._whole.replicas((self._name, name))
+        if model.port is not None:
+            ports = own_ports(model.port, replicas)
         process = Process(
             sandbox=self._name,
             name=name,
-            command=model.command,
             digest="",
             env=self._env if values is self._values else pairs_of(values),
-            user=model.user,
             workdir=build.workdir_of(model.workdir, self._workspace),
-            stdin=model.stdin,
-            restart=build.restart_of(model.restart),
-            health_check=build.health_check_of(model.health_check),
-            ready_when=build.ready_of(model.ready_when),
             depends_on=first + self._needs[self._name, name],
-            stop=build.stop_of(model.stop),
-            replicas=self._whole.replicas((self._name, name)),
+            replicas=replicas,
             replica_env=ports,
-            update=model.update,
             inherit_env=self._inherit(model.inherit_env),
             secrets=self._secret_names(model.secrets, entry.path),
-            profiles=model.profiles,
-            watch=tuple(build.watch_of(each) for each in model.watch),
+            **build.own_keys(model),
         )
         return replace(process, digest=_digest(process))
 

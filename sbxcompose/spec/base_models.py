@@ -7,6 +7,12 @@ from typing import Annotated, Any
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from sbxcompose.spec.fields import AlsoAs, Boolean, Environment, Name, NonEmpty, keyed, one_or_many, wrong
+from sbxcompose.spec.units import parse_duration
+
+
+def duration_field(default: str, description: str) -> Any:
+    """A field for a duration with a default as people write it."""
+    return Field(parse_duration(default), description=description, json_schema_extra={"default": default})
 
 
 class Strict(BaseModel):

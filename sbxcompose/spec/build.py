@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import posixpath
+from collections.abc import Callable, Mapping
+from typing import Any
 
+from sbxcompose.spec.check_models import HealthCheckModel, ReadyModel
 from sbxcompose.spec.fields import COPY
 from sbxcompose.spec.models import NetworkModel, ResourcesModel, SandboxModel
-from sbxcompose.spec.process_models import HealthCheckModel, ReadyModel, RestartModel, StopModel, WatchModel
+from sbxcompose.spec.process_models import ProcessModel, RestartModel, StopModel, WatchModel
 from sbxcompose.spec.project import (
     Files,
     FileSystem,
     HealthCheck,
     Network,
+    Process,
     ReadyCommand,
     ReadyLine,
     Resources,
@@ -20,6 +24,19 @@ from sbxcompose.spec.project import (
     Stop,
     WatchRule,
 )
+
+
+def own_keys(model: ProcessModel) -> dict[str, Any]:
+    """The fields of a `Process` that follow from its own keys alone: converted where the forms differ, else as given.
+
+    A new key that has the same name and form in model and `Process` needs nothing here.
+    """
+    keys = ProcessModel.model_fields.keys() & set(Process.__struct_fields__) - _NOT_ALONE
+    return {key: _CONVERTED[key](model) if key in _CONVERTED else getattr(model, key) for key in keys}
+
+
+_NOT_ALONE = frozenset({"env", "inherit_env", "secrets", "workdir", "depends_on", "replicas"})
+"""What also depends on the sandbox, other processes or the command line."""
 
 
 def restart_of(model: RestartModel) -> Restart:
@@ -32,15 +49,21 @@ def restart_of(model: RestartModel) -> Restart:
     )
 
 
-def health_check_of(model: HealthCheckModel | None) -> HealthCheck | None:
-    """The check of the contract."""
+def _restart_of(model: ProcessModel) -> Restart:
+    if model.stop_all_on is not None and "restart" not in model.model_fields_set:
+        return Restart(RestartPolicy.NEVER)
+    return restart_of(model.restart)
+
+
+def health_check_of(model: HealthCheckModel | None, own_port: int | None = None) -> HealthCheck | None:
+    """The check of the contract; one that names no port asks the process's own."""
     if model is None:
         return None
     times = (model.initial_delay, model.interval, model.timeout, model.failure_threshold)
+    port = own_port or 0
     if model.http is not None:
-        return HealthCheck("http", model.http.port, model.http.path, *times)
-    assert model.tcp is not None
-    return HealthCheck("tcp", model.tcp, "/", *times)
+        return HealthCheck("http", model.http.port or port, model.http.path, *times)
+    return HealthCheck("tcp", port if model.tcp is True else model.tcp or port, "/", *times)
 
 
 def ready_of(model: ReadyModel | None) -> ReadyLine | ReadyCommand | None:
@@ -106,3 +129,12 @@ def place_of(path: str) -> str:
     if plain.startswith("/") or plain.split("/")[0] == "..":
         return posixpath.basename(plain).removeprefix("..") or "."
     return plain
+
+
+_CONVERTED: Mapping[str, Callable[[ProcessModel], Any]] = {
+    "restart": _restart_of,
+    "health_check": lambda model: health_check_of(model.health_check, model.port),
+    "ready_when": lambda model: ready_of(model.ready_when),
+    "stop": lambda model: stop_of(model.stop),
+    "watch": lambda model: tuple(watch_of(each) for each in model.watch),
+}

@@ -322,3 +322,12 @@ def _workspace(value: str) -> str:
 
 Workspace = Annotated[str, AfterValidator(_workspace), WithJsonSchema({"type": "string", "pattern": f"^(/|{COPY}$)"})]
 NonEmpty = Annotated[str, Field(min_length=1)]
+
+
+def _one_line(value: str) -> str:
+    if "\n" in value.strip():
+        raise wrong("it must be one line")
+    return value.strip()
+
+
+OneLine = Annotated[str, Field(min_length=1), AfterValidator(_one_line)]

@@ -1,4 +1,4 @@
-"""Who depends on whom: names resolved to processes, and what cannot be so."""
+"""Who depends on whom: names resolved to processes, what cannot be so, and what is wanted because of it."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 from sbxcompose.errors import Mistake
 from sbxcompose.spec.graph import find_cycles
+from sbxcompose.spec.need_models import DependencyModel
 from sbxcompose.spec.places import Places
-from sbxcompose.spec.process_models import DependencyModel, ProcessModel
+from sbxcompose.spec.process_models import ProcessModel
 from sbxcompose.spec.project import Condition, Dependency
 from sbxcompose.spec.similar import did_you_mean
 from sbxcompose.spec.values import Path
@@ -57,7 +58,7 @@ class Needs:
             if target is not None:
                 self._check(target, need, path)
                 restart = need.restart or self._entries[target].model.restart_dependents
-                yield Dependency(*target, Condition(need.condition), restart)
+                yield Dependency(*target, Condition(need.condition), restart, need.required)
 
     def _target(self, address: Address, name: str, path: Path) -> Address | None:
         sandbox, slash, process = name.rpartition("/")
@@ -81,9 +82,20 @@ class Needs:
 
     def _check(self, target: Address, need: DependencyModel, path: Path) -> None:
         other = self._entries[target]
-        if need.condition == "completed" and other.model.restart.policy == "always":
-            message = f"`{target[1]}` never completes: it is always restarted"
-            self._wrong(path, message, f"give `{target[1]}` the policy `on_failure` or `never`")
+        self._check_end(target, other.model, need, path)
+
+    def _check_end(self, target: Address, other: ProcessModel, need: DependencyModel, path: Path) -> None:
+        """Refuse to wait for an end that cannot come."""
+        name, restart = target[1], other.restart
+        if other.stop_all_on is not None and "restart" not in other.model_fields_set:
+            return
+        if need.condition in ("completed", "ended") and restart.policy == "always":
+            verb = "completes" if need.condition == "completed" else "ends"
+            message = f"`{name}` never {verb}: it is always restarted"
+            self._wrong(path, message, f"give `{name}` the policy `on_failure` or `never`")
+        elif need.condition == "ended" and restart.tries_for_ever:
+            message = f"`{name}` is restarted until it succeeds, so it never ends with a failure"
+            self._wrong(path, message, f"give `{name}` the key `restart: never`, or `max_restarts`")
 
     def _refuse_cycles(self, resolved: Mapping[Address, tuple[Dependency, ...]]) -> None:
         graph = {address: [(each.sandbox, each.process) for each in needs] for address, needs in resolved.items()}
@@ -99,3 +111,25 @@ class Needs:
 
     def _wrong(self, path: Path, message: str, hint: str | None) -> None:
         self._mistakes.append(self._places.mistake(path, message, hint, on_key=path[-1] != "depends_on"))
+
+
+def wanted_of(
+    entries: Mapping[Address, Entry], needs: Mapping[Address, tuple[Dependency, ...]], scale: Mapping[Address, int]
+) -> set[Address]:
+    """The processes to run unless others are named: of active profiles, without those of `autostart: false`.
+
+    One of these is wanted too where a wanted process requires it, or `scale` asks for replicas.
+    """
+    waiting = [
+        address
+        for address, entry in entries.items()
+        if entry.active and (entry.model.autostart or scale.get(address, 0) > 0)
+    ]
+    wanted = set(waiting)
+    while waiting:
+        for need in needs[waiting.pop()]:
+            address = (need.sandbox, need.process)
+            if need.required and address not in wanted and entries[address].active:
+                wanted.add(address)
+                waiting.append(address)
+    return wanted

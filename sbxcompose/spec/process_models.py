@@ -10,7 +10,8 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from sbxcompose.spec.base_models import Profiles, Strict, WithEnvironment
+from sbxcompose.spec.base_models import Profiles, Strict, WithEnvironment, duration_field
+from sbxcompose.spec.check_models import HealthCheckOf, ReadyModel
 from sbxcompose.spec.fields import (
     AS_NUMBER,
     AlsoAs,
@@ -18,22 +19,15 @@ from sbxcompose.spec.fields import (
     Command,
     Duration,
     NonEmpty,
-    Pattern,
+    OneLine,
     Port,
-    PositiveDuration,
     Signal,
     User,
     choice,
     keyed,
     wrong,
 )
-from sbxcompose.spec.units import parse_duration
-
-
-def _after(default: str, description: str) -> Any:
-    """A field for a duration with a default as people write it."""
-    return Field(parse_duration(default), description=description, json_schema_extra={"default": default})
-
+from sbxcompose.spec.need_models import Dependencies
 
 POLICIES = ["never", "on_failure", "always"]
 _OTHER_POLICIES = {
@@ -73,8 +67,13 @@ class RestartModel(Strict):
     max_restarts: Annotated[int, Field(ge=0), AS_NUMBER] | None = Field(
         None, description="Maximum number of restarts. Default: no limit."
     )
-    initial_backoff: Duration = _after("500ms", "The wait before the first restart; it doubles with each one.")
-    max_backoff: Duration = _after("30s", "The longest wait.")
+    initial_backoff: Duration = duration_field("500ms", "The wait before the first restart; it doubles with each one.")
+    max_backoff: Duration = duration_field("30s", "The longest wait.")
+
+    @property
+    def tries_for_ever(self) -> bool:
+        """Whether a failure is never final."""
+        return self.policy != "never" and self.max_restarts is None
 
     @model_validator(mode="after")
     def _grows(self) -> Self:
@@ -83,123 +82,11 @@ class RestartModel(Strict):
         return self
 
 
-class HttpModel(Strict):
-    """An HTTP request to the process."""
-
-    port: Port = Field(description="The port on which the process listens.")
-    path: Annotated[str, Field(pattern="^/")] = Field(
-        "/",
-        description="What is asked for. A status from 200 to 399 is a success; redirects are not followed.",
-    )
-
-
-class HealthCheckModel(Strict):
-    """A check made from inside the sandbox: either `http` or `tcp`."""
-
-    http: (
-        Annotated[HttpModel, keyed("port", int, str), AlsoAs({"type": "integer", "minimum": 1, "maximum": 65535})]
-        | None
-    ) = Field(None, description="Ask for a page: a port, or `{port, path}`.")
-    tcp: Port | None = Field(None, description="Connect to this port.")
-    initial_delay: Duration = _after("5s", "A failure within this time after a start does not count; a success does.")
-    interval: PositiveDuration = _after(
-        "1s", "The time from one check to the next. Until something answers, checks are made more often."
-    )
-    timeout: PositiveDuration = _after("500ms", "How long an answer may take.")
-    failure_threshold: Annotated[int, Field(ge=1), AS_NUMBER] = Field(
-        3,
-        description="Consecutive failures after which the process is unhealthy and its `restart` policy applies.",
-    )
-
-    @model_validator(mode="after")
-    def _one_kind(self) -> Self:
-        if (self.http is None) == (self.tcp is None):
-            both = self.http is not None
-            raise wrong(
-                "a health check has `http` or `tcp`, not both" if both else "a health check needs `http` or `tcp`"
-            )
-        return self
-
-
-class ReadyModel(Strict):
-    """When a process is ready: either `log` or `exec`."""
-
-    log: Pattern | None = Field(
-        None,
-        description="A regular expression: ready once a line of output of the current run matches. Each line is "
-        "matched by itself (`^` and `$` are its ends), without colours and other control sequences.",
-    )
-    exec: Command | None = Field(None, description="A command, run inside the sandbox: ready once it exits with 0.")
-
-    @model_validator(mode="after")
-    def _one_kind(self) -> Self:
-        if (self.log is None) == (self.exec is None):
-            both = self.log is not None
-            raise wrong("`ready_when` has `log` or `exec`, not both" if both else "`ready_when` needs `log` or `exec`")
-        return self
-
-
-CONDITIONS = ["started", "ready", "completed"]
-_OTHER_CONDITIONS = {
-    "service_started": "started",
-    "service_healthy": "ready",
-    "service_completed_successfully": "completed",
-    "process_started": "started",
-    "process_healthy": "ready",
-    "process_log_ready": "ready",
-    "process_completed": "completed",
-    "process_completed_successfully": "completed",
-    "healthy": "ready",
-    "running": "started",
-    "success": "completed",
-    "done": "completed",
-}
-ConditionWord = Annotated[Literal["started", "ready", "completed"], choice(CONDITIONS, _OTHER_CONDITIONS)]
-
-
-class DependencyModel(Strict):
-    """What must be so before the process is started."""
-
-    condition: ConditionWord = Field(
-        "ready",
-        description="`started`; `ready`: its `ready_when`, or else its health check, or else running; "
-        "`completed`: it ended with exit code 0.",
-    )
-    restart: Boolean = Field(False, description="Restart this process when the other one is restarted by us.")
-
-
-def _dependencies(value: Any) -> Any:
-    if isinstance(value, str):
-        return {value: {}}
-    if not isinstance(value, tuple):
-        return value
-    for index, item in enumerate(value):
-        if not isinstance(item, str):
-            raise wrong("an entry must be the name of a process", at=(index,))
-        if item in value[:index][-100:]:
-            raise wrong(f"`{item}` is listed twice", at=(index,))
-    return {name: {} for name in value}
-
-
-def _dependency(value: Any) -> Any:
-    if value is None:
-        return {}
-    return {"condition": value} if isinstance(value, str) else value
-
-
-_Need = Annotated[DependencyModel, BeforeValidator(_dependency), AlsoAs({"enum": list(CONDITIONS)}, {"type": "null"})]
-Dependencies = Annotated[
-    dict[str, _Need],
-    BeforeValidator(_dependencies),
-    AlsoAs({"type": "string"}, {"type": "array", "items": {"type": "string"}, "uniqueItems": True}),
-]
-
-
 class StopModel(Strict):
     """How a process is asked to end."""
 
     signal: Signal = Field(15, description="The signal that asks it to end.", json_schema_extra={"default": "SIGTERM"})
-    grace: Duration = _after("10s", "What has not ended by then is killed, with all that it started.")
+    grace: Duration = duration_field("10s", "What has not ended by then is killed, with all that it started.")
 
 
 class WatchModel(Strict):
@@ -223,7 +110,7 @@ class WatchModel(Strict):
     run: Command | None = Field(
         None, description="The command for the action `run`, run in the sandbox; then the process is restarted."
     )
-    debounce: Duration = _after(
+    debounce: Duration = duration_field(
         "50ms", "How long it must have been quiet before a change counts: one save, one restart."
     )
 
@@ -243,14 +130,10 @@ class WatchModel(Strict):
 class ProcessModel(WithEnvironment):
     """One entry under `processes`."""
 
+    description: OneLine | None = Field(None, description="One-line description, shown by `ps -l` and `why`.")
     command: Command = Field(
         description="What runs: a list is taken as it is, a text goes through `sh -c`. A dollar sign for the "
         "shell is written `$$`."
-    )
-    extends: NonEmpty | None = Field(
-        None,
-        description="Another process over which this one is laid, key by key, as a file over one that it includes. "
-        "Write `sandbox/process` for one in another sandbox.",
     )
     user: User | None = Field(
         None,
@@ -262,6 +145,11 @@ class ProcessModel(WithEnvironment):
     stdin: Literal["closed", "pipe"] = Field(
         "closed", description="`closed`: its input is empty; `pipe`: it is held open, for `attach`."
     )
+    port: Port | None = Field(
+        None,
+        description="The port it listens on. Sets `PORT` (replica 2 gets the next port, and so on) and is the default "
+        "port of the `health_check`. It must be free before the start.",
+    )
     replicas: Annotated[int, Field(ge=0, le=9999), AS_NUMBER] = Field(
         1, description="How many run side by side; `--scale` says otherwise."
     )
@@ -270,8 +158,10 @@ class ProcessModel(WithEnvironment):
         description="When it is started again: a word, or a mapping.",
         json_schema_extra={"default": "on_failure"},
     )
-    health_check: HealthCheckModel | None = Field(
-        None, description="How the sandbox's supervisor sees whether it is well."
+    health_check: HealthCheckOf | None = Field(
+        None,
+        description="How the sandbox's supervisor sees whether it is well: a mapping, or `http` or `tcp` alone for a "
+        "check of its `port`.",
     )
     ready_when: ReadyModel | None = Field(
         None,
@@ -280,12 +170,21 @@ class ProcessModel(WithEnvironment):
     )
     depends_on: Dependencies = Field(
         {},
-        description="What must be so first: a list of names (they must be ready), or a mapping from "
-        "names to `started`, "
-        "`ready`, `completed` or `{condition, restart}`. Write `sandbox/process` for one in another sandbox.",
+        description="What must be so first: a list of names (they must be ready), or a mapping of names to `started`, "
+        "`ready`, `completed`, `ended` or `{condition, restart, required}`. Write `sandbox/process` for one in another "
+        "sandbox.",
     )
     restart_dependents: Boolean = Field(
         False, description="When we restart this process, restart those that depend on it, too."
+    )
+    autostart: Boolean = Field(
+        True,
+        description="With `false`, start it only when it is named on the command line or another process needs it.",
+    )
+    stop_all_on: Literal["exit", "failure"] | None = Field(
+        None,
+        description="Stop everything when this process exits (`exit`) or fails (`failure`), and exit with its code. "
+        "Applies to an attached `up`. `restart` then defaults to `never`.",
     )
     stop: StopModel = Field(StopModel(), description="How it is asked to end.", json_schema_extra={"default": {}})
     watch: tuple[Annotated[WatchModel, keyed("path", str), AlsoAs({"type": "string", "minLength": 1})], ...] = Field(
@@ -303,3 +202,25 @@ class ProcessModel(WithEnvironment):
         "the new "
         "one is ready before it stops the old one.",
     )
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        self._check_port()
+        if self.stop_all_on is not None and "restart" in self.model_fields_set:
+            never_ends = self.restart.policy == "always"
+            never_fails = self.stop_all_on == "failure" and self.restart.tries_for_ever
+            if never_ends or never_fails:
+                what = "never ends for good" if never_ends else "never fails for good"
+                message = f"`stop_all_on: {self.stop_all_on}` has no effect: the process {what}, it is restarted"
+                raise wrong(message, "use `restart: never`, or `restart: {max_restarts: 3}`", at=("stop_all_on",))
+        return self
+
+    def _check_port(self) -> None:
+        variable = self.env.get("PORT")
+        if self.port is not None and "PORT" in self.env and variable != str(self.port):
+            raise wrong("`port` and `env` set different values of PORT", "keep `port` only", at=("port",))
+        check = self.health_check
+        if self.port is None and check is not None and check.needs_port:
+            raise wrong(
+                "the health check has no port", "give it one, or give the process a `port`", at=("health_check",)
+            )

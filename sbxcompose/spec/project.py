@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from enum import StrEnum
 from typing import Literal
 
-from msgspec import Struct, field
+from msgspec import Struct, field, structs
 
 Pairs = tuple[tuple[str, str], ...]
 """An environment as sorted (name, value) pairs, so that it is hashable and its order carries no meaning."""
@@ -23,6 +23,7 @@ class Condition(StrEnum):
     STARTED = "started"
     READY = "ready"
     COMPLETED = "completed"
+    ENDED = "ended"
 
 
 class RestartPolicy(StrEnum):
@@ -69,13 +70,20 @@ class ReadyCommand(Struct, frozen=True):
 class Dependency(Struct, frozen=True):
     """`sandbox`/`process` must have reached `condition` first.
 
-    `restart`: a restart of the needed process restarts the dependent too.
+    `restart`: a restart of the needed process restarts the dependent too. Not `required`: it counts only where the
+    needed process is wanted anyway.
     """
 
     sandbox: str
     process: str
     condition: Condition = Condition.READY
     restart: bool = False
+    required: bool = True
+
+    @property
+    def address(self) -> str:
+        """That of the needed process."""
+        return f"{self.sandbox}/{self.process}"
 
 
 class Stop(Struct, frozen=True):
@@ -135,11 +143,27 @@ class Process(Struct, frozen=True):
     secrets: tuple[str, ...] = ()
     profiles: tuple[str, ...] = ()
     watch: tuple[WatchRule, ...] = ()
+    description: str | None = None
+    port: int | None = None
+    """The port of replica 1; `replica_env` has PORT for each."""
+    autostart: bool = True
+    stop_all_on: Literal["exit", "failure"] | None = None
 
     @property
     def address(self) -> str:
         """`sandbox/process`, unique in the project."""
         return f"{self.sandbox}/{self.name}"
+
+    def port_of(self, replica: int) -> int | None:
+        """The own port of a replica."""
+        return None if self.port is None else self.port + replica - 1
+
+    def check_of(self, replica: int) -> HealthCheck | None:
+        """The health check of a replica: one of the process's own port asks the replica's own."""
+        check, port = self.health_check, self.port_of(replica)
+        if check is None or port is None or check.port != self.port:
+            return check
+        return structs.replace(check, port=port)
 
 
 class Resources(Struct, frozen=True):
@@ -207,7 +231,8 @@ class Project(Struct, frozen=True):
     """A whole project, ready to be compared with what runs.
 
     `directory` is the absolute path of the project; `files` are the files read, in order. `disabled` holds
-    the addresses of processes whose profiles are not active: known, but not wanted. Processes are in file
+    the addresses of processes whose profiles are not active, or that start only when asked for (`autostart: false`
+    and nothing wanted needs them): known, but not wanted. Processes are in file
     order.
     """
 
@@ -218,7 +243,7 @@ class Project(Struct, frozen=True):
     files: tuple[str, ...] = ()
     disabled: tuple[str, ...] = ()
     inactive: tuple[Process, ...] = field(default=())
-    """The processes that `disabled` names, so that `run` and an explicit `start` can use them."""
+    """The processes that `disabled` names, so that they can be started by name."""
     one_off: Process | None = None
     """For a Procfile: what `run COMMAND` runs, with that command in place of its own. It is none of the processes."""
 
@@ -231,6 +256,14 @@ class Project(Struct, frozen=True):
         """All processes that the file defines, those of inactive profiles last."""
         yield from self.processes()
         yield from self.inactive
+
+    def needs_of(self, process: Process) -> Iterator[Dependency]:
+        """What a process waits for: what it requires, and what else is wanted."""
+        return (need for need in process.depends_on if need.required or need.address not in self.disabled)
+
+    def apart(self) -> frozenset[str]:
+        """The sandboxes that have a network of their own on this machine."""
+        return frozenset(each.name for each in self.sandboxes if each.network is not None and each.network.restrictive)
 
     def process(self, sandbox: str, name: str) -> Process | None:
         """The process of that name in that sandbox, whether or not its profile is active."""

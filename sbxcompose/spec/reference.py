@@ -23,7 +23,7 @@ def renewed(text: str) -> str:
 
 
 def _table(schema: dict[str, Any]) -> str:
-    required = schema.get("required") or schema.get("anyOf", [{}])[0].get("required", [])
+    required = schema.get("required", [])
     rows = ["| key | takes | default | what it means |", "|---|---|---|---|"]
     for key, each in schema["properties"].items():
         default = "required" if key in required else _default(each.get("default"))
@@ -51,7 +51,7 @@ def _form(schema: dict[str, Any]) -> str:
     if "enum" in schema:
         return " or ".join(f"`{each}`" for each in schema["enum"])
     if "const" in schema:
-        return f"`{schema['const']}`"
+        return f"`{json.dumps(schema['const']).strip(chr(34))}`"
     kind = schema.get("type")
     if isinstance(kind, list):
         return "text"

@@ -5,8 +5,10 @@ project.
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
+
+from msgspec.structs import fields
 
 from sbxcompose.spec.project import (
     DEBOUNCE,
@@ -74,7 +76,7 @@ def _sandbox(sandbox: Sandbox, inactive: list[Process], reveal: bool) -> dict[st
         setup=[list(process.command) for process in setup],
         env=_environment(setup[0], reveal) if setup else None,
         secrets=list(setup[0].secrets) if setup else None,
-        inherit_env=_inherited(setup[0]) if setup else None,
+        inherit_env=_inherit(setup[0]) if setup else None,
     )
     if sandbox.network is not None:
         network = sandbox.network
@@ -86,6 +88,10 @@ def _sandbox(sandbox: Sandbox, inactive: list[Process], reveal: bool) -> dict[st
     processes = {process.name: _process(process, reveal) for process in rest}
     workspace = "copy" if sandbox.copied else sandbox.workspace
     return {"name": sandbox.full_name, "workspace": workspace, **values, "processes": processes}
+
+
+def _inherit(process: Process) -> Any:
+    return None if process.inherit_env is True else _plain(process.inherit_env)
 
 
 def _resources(resources: Resources | None) -> dict[str, Any] | None:
@@ -100,33 +106,29 @@ def _resources(resources: Resources | None) -> dict[str, Any] | None:
 
 def _process(process: Process, reveal: bool) -> dict[str, Any]:
     values: dict[str, Any] = {"command": list(process.command), "replicas": process.replicas}
-    values.update(
-        _given(
-            user=process.user,
-            workdir=process.workdir or None,
-            env=_environment(process, reveal),
-            inherit_env=_inherited(process),
-            secrets=list(process.secrets),
-            stdin=None if process.stdin == "closed" else process.stdin,
-            restart=_restart(process.restart),
-            health_check=None if process.health_check is None else _health_check(process.health_check),
-            ready_when=_ready(process.ready_when),
-            depends_on=_dependencies(process.depends_on),
-            stop=_stop(process.stop),
-            watch=[_watch(each) for each in process.watch],
-            profiles=list(process.profiles),
-            update=None if process.update == "stop-first" else process.update,
-        )
-    )
-    # `inherit_env: false` says something, though it looks empty.
-    if process.inherit_env is not True:
-        values["inherit_env"] = _inherited(process)
-    return values
+    values.update(_given(env=_environment(process, reveal)))
+    for key, default in _DEFAULTS.items():
+        value = getattr(process, key)
+        if key in _ALWAYS or value != default:
+            values[key] = _SHOWN.get(key, _plain)(value)
+    return {key: value for key, value in values.items() if value not in (None, [], {})}
+
+
+_ALWAYS = frozenset({"restart", "stop"})
+"""Shown with its defaults."""
+_NO_KEYS = frozenset({"sandbox", "name", "command", "digest", "env", "replicas", "replica_env"})
+"""Fields of a process that are shown in another way, or not at all."""
+_DEFAULTS = {each.name: each.default for each in fields(Process) if each.name not in _NO_KEYS}
+
+
+def _plain(value: Any) -> Any:
+    """A value that is written as it is; so is that of a key that is new here."""
+    return list(value) if isinstance(value, tuple) else value
 
 
 def _environment(process: Process, reveal: bool) -> dict[str, str]:
     values = dict(process.env)
-    if process.replica_env:
+    if process.replica_env and process.port is None:
         values.update(process.replica_env[0])
     hidden = frozenset(() if reveal else process.secrets)
     return {name: MASK if name in hidden else _masked(value, values, hidden) for name, value in values.items()}
@@ -139,12 +141,6 @@ def _masked(value: str, values: dict[str, str], hidden: Iterable[str]) -> str:
         if len(secret) >= 4:
             value = value.replace(secret, MASK)
     return value
-
-
-def _inherited(process: Process) -> bool | list[str] | None:
-    if process.inherit_env is True:
-        return None
-    return list(process.inherit_env) if isinstance(process.inherit_env, tuple) else False
 
 
 def _restart(restart: Restart) -> dict[str, Any]:
@@ -169,15 +165,14 @@ def _health_check(check: HealthCheck) -> dict[str, Any]:
     }
 
 
-def _ready(ready: ReadyLine | ReadyCommand | None) -> dict[str, Any] | None:
-    if ready is None:
-        return None
+def _ready(ready: ReadyLine | ReadyCommand) -> dict[str, Any]:
     return {"log": ready.pattern} if isinstance(ready, ReadyLine) else {"exec": list(ready.command)}
 
 
 def _dependencies(needs: tuple[Dependency, ...]) -> dict[str, Any]:
     return {
-        f"{each.sandbox}/{each.process}": _given(condition=each.condition.value, restart=each.restart or None)
+        each.address: _given(condition=each.condition.value, restart=each.restart or None)
+        | ({} if each.required else {"required": False})
         for each in needs
         if not each.process.startswith("@")
     }
@@ -191,6 +186,10 @@ def _stop(stop: Stop) -> dict[str, Any]:
     return {"signal": name, "grace": format_duration(stop.grace)}
 
 
+def _watches(rules: tuple[WatchRule, ...]) -> list[dict[str, Any]]:
+    return [_watch(rule) for rule in rules]
+
+
 def _watch(rule: WatchRule) -> dict[str, Any]:
     return _given(
         path=rule.path,
@@ -200,3 +199,14 @@ def _watch(rule: WatchRule) -> dict[str, Any]:
         run=list(rule.run),
         debounce=None if rule.debounce == DEBOUNCE else format_duration(rule.debounce),
     )
+
+
+_SHOWN: Mapping[str, Callable[[Any], Any]] = {
+    "restart": _restart,
+    "health_check": _health_check,
+    "ready_when": _ready,
+    "depends_on": _dependencies,
+    "stop": _stop,
+    "watch": _watches,
+}
+"""Keys whose form in the file is not that of their value."""

@@ -87,7 +87,7 @@ def test_a_taken_port_is_refused_and_by_whom_it_is_taken_said(sbx: Sbx) -> None:
     sbx.run("up", "-d")
     with listening(echo) as taken:
         said = refused(sbx, "port", "web", "1", "--listen", str(taken))
-    assert f"port {taken} is taken by process" in said
+    assert f"port {taken} is in use by " in said
     assert sys.executable.rpartition("/")[2] in said or "pytest" in said
     assert "--listen" in said
 

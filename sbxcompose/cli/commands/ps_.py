@@ -15,10 +15,11 @@ from sbxcompose.cli.options import json_option, names_argument
 @click.command("ps")
 @names_argument
 @click.option("-a", "--all", "everything", is_flag=True, help="Show all processes, including stopped ones.")
+@click.option("-l", "--long", "is_long", is_flag=True, help="Show ports and descriptions as well.")
 @click.option("-q", "--quiet", is_flag=True, help="Print names only.")
 @json_option
 @click.pass_obj
-def command(shell: Shell, names: tuple[str, ...], everything: bool, quiet: bool, as_json: bool) -> int:
+def command(shell: Shell, names: tuple[str, ...], everything: bool, is_long: bool, quiet: bool, as_json: bool) -> int:
     """List processes: those in the file, orphans, and with -a also stopped ones.
 
     Foreign processes (started in the sandbox by something else) are shown but never touched.
@@ -50,7 +51,7 @@ def command(shell: Shell, names: tuple[str, ...], everything: bool, quiet: bool,
         else:
             foreign = [] if targets else [each for sandbox in observed.sandboxes for each in sandbox.foreign]
             width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
-            for line in lines(shown, foreign, now, shell.out, width):
+            for line in lines(shown, foreign, now, shell.out, width, long=is_long):
                 shell.print(line)
         return 0
 

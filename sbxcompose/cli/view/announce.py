@@ -111,7 +111,8 @@ def _announce(event: events.Event) -> Announcement | None:
 def _done(action: object) -> Announcement | None:
     match action:
         case Await(instance, condition):
-            return Announcement(instance, f"is {condition}", Tone.GOOD) if condition != "completed" else None
+            told_by_its_row = condition in ("completed", "ended")
+            return None if told_by_its_row else Announcement(instance, f"is {condition}", Tone.GOOD)
         case ResumeSandbox(sandbox) | UpdateSandbox(sandbox) | SuspendSandbox(sandbox) | TerminateSandbox(sandbox):
             return Announcement(None, f"sandbox {sandbox.name} {_CHANGED[type(action)]}")
         case _:

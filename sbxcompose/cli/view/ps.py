@@ -6,12 +6,15 @@ from collections.abc import Sequence
 from typing import Any
 
 from sbxcompose.cli.view.style import Style
-from sbxcompose.cli.view.table import ago, fitting, table
+from sbxcompose.cli.view.table import ago, clip, fitting, table
 from sbxcompose.engine.listing import Entry
 from sbxcompose.plan.background import background
 from sbxcompose.plan.observed import Foreign, Phase, Row
 from sbxcompose.plan.words import times
 from sbxcompose.spec.project import Process
+
+LONGEST_COMMAND = 40
+"""Columns of a command that is not the last one."""
 
 _GOOD = {Phase.RUNNING}
 _BAD = {Phase.UNHEALTHY, Phase.BACKING_OFF}
@@ -63,8 +66,16 @@ def _exit_words(row: Row) -> str:
     return "exited" if end.code is None else f"exited {end.code}"
 
 
-def lines(shown: Sequence[Entry], foreign: Sequence[Foreign], now: float, style: Style, width: int | None) -> list[str]:
-    """The table; foreign processes at its end."""
+def lines(
+    shown: Sequence[Entry],
+    foreign: Sequence[Foreign],
+    now: float,
+    style: Style,
+    width: int | None,
+    *,
+    long: bool = False,
+) -> list[str]:
+    """The table; foreign processes at its end. `long`: with the port and the description of each."""
     rows = [_cells(line, now, style) for line in shown]
     rows += [
         [
@@ -80,6 +91,10 @@ def lines(shown: Sequence[Entry], foreign: Sequence[Foreign], now: float, style:
         if each.running
     ]
     header = ["NAME", "STATUS", "PID", "RUN", "RESTARTS", "UPTIME", "COMMAND"]
+    if long:
+        header += ["PORT", "DESCRIPTION"]
+        more = [_long_cells(line) for line in shown] + [["-", "-"]] * (len(rows) - len(shown))
+        rows = [[*row[:-1], clip(row[-1], LONGEST_COMMAND), *cells] for row, cells in zip(rows, more, strict=True)]
     shown_lines = table(*fitting(header, rows, width), width=width)
     return [style.dim(shown_lines[0]), *shown_lines[1:]]
 
@@ -105,6 +120,12 @@ def _cells(line: Entry, now: float, style: Style) -> list[str]:
         ago(now - row.started_at) if row is not None and alive and row.started_at else "-",
         shown_command(line.process),
     ]
+
+
+def _long_cells(line: Entry) -> list[str]:
+    process = line.process
+    port = process.port_of(line.instance.replica) if process is not None else None
+    return [str(port or "-"), (process.description if process is not None else None) or "-"]
 
 
 def _exited_well(row: Row) -> bool:
@@ -151,4 +172,6 @@ def to_json(line: Entry, now: float) -> dict[str, Any]:
         "outdated": line.outdated,
         "orphan": line.process is None,
         "completed": row.completed if row is not None else False,
+        "port": line.process.port_of(line.instance.replica) if line.process is not None else None,
+        "description": line.process.description if line.process is not None else None,
     }

@@ -23,7 +23,7 @@ from sbxcompose.logs.mask import Masker
 from sbxcompose.logs.sanitize import clean_text
 from sbxcompose.plan.names import Names
 from sbxcompose.plan.observed import Instance, Phase
-from sbxcompose.plan.steps import Await, Plan, Start
+from sbxcompose.plan.steps import Await, Plan
 from sbxcompose.plan.verdict import Failed, Judge, Pending, Report, Success, TimedOut, Verdict
 from sbxcompose.spec.project import Project
 
@@ -169,14 +169,15 @@ class Reporter:
         process = self._project.process(instance.sandbox, instance.process)
         if process is None:
             return []
-        own = [process.health_check.port] if process.health_check else []
+        check, port = process.check_of(instance.replica), process.port_of(instance.replica)
+        own = [each for each in (port, check.port if check else None) if each is not None]
         sandbox = next(each for each in self._project.sandboxes if each.name == process.sandbox)
         named = [int(value) for name, value in process.env if name.endswith("PORT") and value.isdecimal()]
         return list(dict.fromkeys([*own, *named, *sandbox.ports]))
 
 
 def _instance(action: object) -> Instance | None:
-    return action.instance if isinstance(action, Start | Await) else None
+    return action.instance if isinstance(action, Await) else None
 
 
 def _done(plan: Plan, result: Result) -> str:

@@ -74,7 +74,7 @@ def listen_tcp(port: int) -> socket.socket:
     except OSError as error:
         sock.close()
         if error.errno == errno.EADDRINUSE:
-            raise CannotListen(f"port {port} is taken{by_whom(port)}", "PORT_TAKEN") from error
+            raise CannotListen(f"port {port} is in use{by_whom(port)}", "PORT_TAKEN") from error
         raise CannotListen(f"cannot listen on port {port}: {_words(error)}", "PORT") from error
     except OverflowError as error:
         sock.close()

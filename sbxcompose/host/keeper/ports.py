@@ -16,11 +16,11 @@ _LISTENING = "0A"
 
 
 def by_whom(port: int) -> str:
-    """Who listens on a port, as " by process 12 (command)"; empty when that cannot be seen."""
+    """Who listens on a port, as " by node server.js (pid 12)"; empty when that cannot be seen."""
     sockets = listeners().get(port, set())
     for name in os.listdir("/proc"):
         if name.isdigit() and held_by(int(name), sockets):
-            return f" by process {name} ({command_of(int(name))})"
+            return f" by {command_of(int(name))} (pid {name})"
     return ""
 
 

@@ -61,7 +61,8 @@ def test_a_taken_port_is_told_with_who_has_it(short_dir: Path) -> None:
         port = other.getsockname()[1]
         launched = launch(short_dir, tcp=port)
         assert (launched.code, launched.ready["code"]) == (3, "PORT_TAKEN")
-        assert launched.ready["message"].startswith(f"port {port} is taken by process {os.getpid()} (")
+        assert launched.ready["message"].startswith(f"port {port} is in use by ")
+        assert launched.ready["message"].endswith(f"(pid {os.getpid()})")
     assert not (short_dir / "host.sock").exists()
 
 

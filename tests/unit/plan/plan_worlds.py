@@ -49,6 +49,7 @@ NEVER = Restart(RestartPolicy.NEVER)
 ALWAYS = Restart(RestartPolicy.ALWAYS)
 CHECK = HealthCheck("tcp", 80)
 COMPLETED, READY, STARTED = Condition.COMPLETED, Condition.READY, Condition.STARTED
+ENDED = Condition.ENDED
 FAILED = Exit(code=1)
 GOOD = Exit(code=0)
 
@@ -66,6 +67,10 @@ def process(
     update: Literal["stop-first", "start-first"] = "stop-first",
     stop: StopRule = StopRule(),  # noqa: B008 (frozen)
     profiles: tuple[str, ...] = (),
+    autostart: bool = True,
+    stop_all_on: Literal["exit", "failure"] | None = None,
+    port: int | None = None,
+    description: str | None = None,
 ) -> Process:
     depends_on = tuple(Dependency(sandbox, need) if isinstance(need, str) else need for need in needs)
     return Process(
@@ -81,11 +86,22 @@ def process(
         replicas=replicas,
         update=update,
         profiles=profiles,
+        autostart=autostart,
+        stop_all_on=stop_all_on,
+        port=port,
+        description=description,
     )
 
 
-def need(name: str, condition: Condition = READY, *, restart: bool = False, sandbox: str = "main") -> Dependency:
-    return Dependency(sandbox, name, condition, restart)
+def need(
+    name: str,
+    condition: Condition = READY,
+    *,
+    restart: bool = False,
+    required: bool = True,
+    sandbox: str = "main",
+) -> Dependency:
+    return Dependency(sandbox, name, condition, restart, required)
 
 
 def project(
@@ -257,7 +273,7 @@ class Simulator:
     def _check_needs(self, process: Process) -> None:
         """Nothing starts before what it needs is satisfied, nor before what that needs, however far."""
         for node in self.graph.closure([self.graph.index[process.sandbox, process.name]]):
-            for edge in self.graph.needs[node]:
+            for edge in filter(self.graph.wants, self.graph.needs[node]):
                 wanted = self.graph.processes[edge.node]
                 condition = self.graph.condition(edge.node, edge.condition)
                 for replica in range(1, wanted.replicas + 1):
@@ -269,6 +285,10 @@ class Simulator:
         wanted = self.graph.processes[node]
         for each in self._sandbox(instance.sandbox).rows:
             if each.instance != instance:
+                continue
+            if condition is Condition.ENDED:
+                if each.phase is Phase.EXITED and each.digest == wanted.digest:
+                    return True
                 continue
             good = each.phase is Phase.EXITED and each.exit == GOOD and each.digest == wanted.digest
             finished = good and (each.one_shot or self.graph.job[node])
@@ -296,7 +316,7 @@ class Simulator:
         if self._satisfied(action.instance, COMPLETED):
             return
         assert mine.live, "waits for what does not run"
-        if action.condition is Condition.COMPLETED:
+        if action.condition in (Condition.COMPLETED, Condition.ENDED):
             changed = replace(mine, phase=Phase.EXITED, exit=GOOD)
         else:
             changed = replace(mine, phase=Phase.RUNNING)

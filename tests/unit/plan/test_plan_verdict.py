@@ -402,6 +402,7 @@ def test_verdicts_as_json() -> None:
         "exit_code": 0,
         "ready": 2,
         "completed": 1,
+        "ended": 0,
         "not_run_again": [],
     }
     waiting = [HEALTHY, state("migrate", row("migrate", one_shot=True), lines=("1 of 2",)), state("web")]

@@ -53,6 +53,9 @@ def test_the_path_of_a_tcp_check_means_nothing() -> None:
         "watch: [site]",
         "restart: on_failure",
         "restart_dependents: true",
+        "autostart: false",
+        "description: Web",
+        "restart: on_failure, stop_all_on: exit",
     ],
 )
 def test_what_does_not_make_a_process_leaves_its_digest(keys: str) -> None:

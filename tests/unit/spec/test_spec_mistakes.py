@@ -48,7 +48,7 @@ def of_web(keys: str) -> list[str]:
         ("health_check: {tcp: 1, interval: 0s}", "4:38: it must be more than zero"),
         ("health_check: {tcp: 1, interval: 5}", "4:38: `5` is not a duration"),
         ("health_check: {tcp: 1, interval: fast}", "4:38: `fast` is not a duration"),
-        ("health_check: {http: {path: /}}", "4:20: `port` is missing"),
+        ("health_check: {http: {path: /}}", "4:19: the health check has no port"),
         ("health_check: {http: {port: 1, path: x}}", "4:42: `path` must match `^/`, which `x` does not"),
         ("ready_when: {}", "4:17: `ready_when` needs `log` or `exec`"),
         ("ready_when: {log: '('}", "4:23: this is not a regular expression: missing ), unterminated subpattern"),
@@ -246,7 +246,7 @@ processes:
     [
         ("processes: {web: {comand: x, command: y}}", "did you mean `command`?"),
         ("processes: {web: {command: x, environment: {}}}", "did you mean `env`?"),
-        ("processes: {web: {command: x, ports: [1]}}", "`ports` belongs to a sandbox"),
+        ("processes: {web: {command: x, ports: [1]}}", "did you mean `port`?"),
         ("sandboxes: {a: {command: x}}", "`command` belongs to a process"),
         ("services: {web: {command: x}}\nprocesses: {web: {command: x}}", "did you mean `processes`?"),
         ("processes: {web: {command: x, restart: no}}", "did you mean `never`?"),

@@ -36,6 +36,11 @@ sandboxes:
         stop: {signal: 10, grace: 1500ms}
         health_check: {tcp: 1, interval: 10ms}
         replicas: 4
+        port: 7000
+        description: Second
+        autostart: false
+      three: {command: x, stop_all_on: failure, depends_on: {four: {condition: ended, required: false}}, port: 9}
+      four: {command: x, restart: never, profiles: [more]}
   other: {processes: {db: {command: x, restart: never, workdir: /srv}}}
 """
 

@@ -1,0 +1,116 @@
+"""How a process is seen to be well, and when it counts as ready: `health_check` and `ready_when`."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Self
+
+from pydantic import BeforeValidator, Field, ValidatorFunctionWrapHandler, WrapValidator, model_validator
+
+from sbxcompose.spec.base_models import Strict, duration_field
+from sbxcompose.spec.fields import (
+    AS_NUMBER,
+    AlsoAs,
+    Command,
+    Duration,
+    Pattern,
+    Port,
+    PositiveDuration,
+    keyed,
+    wrong,
+)
+
+
+class HttpModel(Strict):
+    """An HTTP request to the process."""
+
+    port: Port | None = Field(None, description="The port on which the process listens. Without it, its `port`.")
+    path: Annotated[str, Field(pattern="^/")] = Field(
+        "/",
+        description="What is asked for. A status from 200 to 399 is a success; redirects are not followed.",
+    )
+
+
+def _own_port(value: Any) -> Any:
+    """`http: true` asks the process's own port, `http: /up` asks it for that page."""
+    if value is True or value == "true":
+        return {}
+    return {"path": value} if isinstance(value, str) and value.startswith("/") else value
+
+
+def _true_or_port(value: Any, port: ValidatorFunctionWrapHandler) -> Any:
+    """`tcp: true` asks the process's own port."""
+    return True if value is True or value == "true" else port(value)
+
+
+def _kind_alone(value: Any) -> Any:
+    """`health_check: http` for `{http: true}`."""
+    return {value: True} if value in ("http", "tcp") else value
+
+
+class HealthCheckModel(Strict):
+    """A check made from inside the sandbox: either `http` or `tcp`."""
+
+    http: (
+        Annotated[
+            HttpModel,
+            keyed("port", int, str),
+            BeforeValidator(_own_port),
+            AlsoAs(
+                {"type": "integer", "minimum": 1, "maximum": 65535},
+                {"type": "string", "pattern": "^/"},
+                {"const": True},
+            ),
+        ]
+        | None
+    ) = Field(
+        None, description="Request a page: a port, `{port, path}`, or a path or `true` for the process's own `port`."
+    )
+    tcp: Annotated[Port, WrapValidator(_true_or_port), AlsoAs({"const": True})] | None = Field(
+        None, description="Connect to this port; `true` means the process's own `port`."
+    )
+    initial_delay: Duration = duration_field(
+        "5s", "A failure within this time after a start does not count; a success does."
+    )
+    interval: PositiveDuration = duration_field(
+        "1s", "The time from one check to the next. Until something answers, checks are made more often."
+    )
+    timeout: PositiveDuration = duration_field("500ms", "How long an answer may take.")
+    failure_threshold: Annotated[int, Field(ge=1), AS_NUMBER] = Field(
+        3,
+        description="Consecutive failures after which the process is unhealthy and its `restart` policy applies.",
+    )
+
+    @property
+    def needs_port(self) -> bool:
+        """Whether it asks the process's own port."""
+        return self.tcp is True or (self.http is not None and self.http.port is None)
+
+    @model_validator(mode="after")
+    def _one_kind(self) -> Self:
+        if (self.http is None) == (self.tcp is None):
+            both = self.http is not None
+            raise wrong(
+                "a health check has `http` or `tcp`, not both" if both else "a health check needs `http` or `tcp`"
+            )
+        return self
+
+
+HealthCheckOf = Annotated[HealthCheckModel, BeforeValidator(_kind_alone), AlsoAs({"enum": ["http", "tcp"]})]
+
+
+class ReadyModel(Strict):
+    """When a process is ready: either `log` or `exec`."""
+
+    log: Pattern | None = Field(
+        None,
+        description="A regular expression: ready once a line of output of the current run matches. Each line is "
+        "matched by itself (`^` and `$` are its ends), without colours and other control sequences.",
+    )
+    exec: Command | None = Field(None, description="A command, run inside the sandbox: ready once it exits with 0.")
+
+    @model_validator(mode="after")
+    def _one_kind(self) -> Self:
+        if (self.log is None) == (self.exec is None):
+            both = self.log is not None
+            raise wrong("`ready_when` has `log` or `exec`, not both" if both else "`ready_when` needs `log` or `exec`")
+        return self

@@ -1,0 +1,137 @@
+"""Keys of a process as a user meets them: `port`, `autostart`, `stop_all_on`, `depends_on`, `description`."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.cli.looking import FOREVER, order_of, pids, refused, rows
+from tests.live.host.listeners import free_port, listening
+from tests.support.command import Sbx
+
+SERVE = f"exec {sys.executable} -m http.server --bind 127.0.0.1 $$PORT"
+
+
+def free_ports(count: int) -> int:
+    """The first of some ports in a row on which nobody listens."""
+    taken = {int(row.split()[1].rpartition(":")[2], 16) for row in Path("/proc/net/tcp").read_text().splitlines()[1:]}
+    first = free_port()
+    while taken & set(range(first, first + count)) or first + count > 65535:
+        first = free_port()
+    return first
+
+
+def test_each_replica_serves_and_is_checked_at_its_own_port(sbx: Sbx) -> None:
+    port = free_ports(2)
+    sbx.write(f"processes: {{web: {{command: {SERVE}, port: {port}, replicas: 2, health_check: http}}}}")
+    result = sbx.run("up", "-d", "--wait")
+    assert "replica" not in result.stderr
+    found = rows(sbx)
+    assert {name: (row["status"], row["port"]) for name, row in found.items()} == {
+        "web.1": ("healthy", port),
+        "web.2": ("healthy", port + 1),
+    }
+    sbx.run("up", "-d", "--wait", "--scale", "web=1")
+    assert set(pids(sbx)) == {"web.1"}
+
+
+def test_a_replica_that_does_not_serve_its_port_is_not_healthy(sbx: Sbx) -> None:
+    port = free_ports(2)
+    lazy = f"[ $$SBXCOMPOSE_REPLICA = 1 ] || {FOREVER}; {SERVE}"
+    check = "{http: true, initial_delay: 0, interval: 50ms, failure_threshold: 1}"
+    sbx.write(
+        f"processes: {{web: {{command: '{lazy}', port: {port}, replicas: 2, restart: never, health_check: {check}}}}}"
+    )
+    said = refused(sbx, "up", "-d", "--wait", code=1)
+    assert f"GET :{port + 1}/: connection refused" in said
+
+
+def test_replicas_that_share_a_check_are_told_of_the_key(sbx: Sbx) -> None:
+    sbx.write(f"processes: {{web: {{command: {FOREVER}, replicas: 2, health_check: {{tcp: {free_port()}}}}}}}")
+    assert "its 2 replicas share the health check of port" in sbx.run("up", "-d").stderr
+    assert "replicas share" not in sbx.run("up", "-d").stderr
+
+
+def test_a_port_that_somebody_else_has_is_not_started_on(sbx: Sbx) -> None:
+    with listening(lambda connection: None) as port:
+        sbx.write(f"processes: {{web: {{command: {FOREVER}, port: {port}}}}}")
+        said = refused(sbx, "up", "-d", code=1)
+        assert f"web could not be started: port {port} is in use by " in said
+        assert f"(pid {os.getpid()})" in said
+    sbx.run("up", "-d")
+    assert set(pids(sbx)) == {"web"}
+
+
+def test_a_restart_finds_its_own_port_free(sbx: Sbx) -> None:
+    port = free_port()
+    sbx.write(f"processes: {{web: {{command: {SERVE}, port: {port}, health_check: http}}}}")
+    sbx.run("up", "-d", "--wait")
+    before = pids(sbx)["web"]
+    sbx.run("restart", "web")
+    assert pids(sbx)["web"] != before
+
+
+def test_what_does_not_start_by_itself_starts_by_name(sbx: Sbx) -> None:
+    sbx.write(f"processes: {{web: {{command: {FOREVER}}}, debug: {{command: {FOREVER}, autostart: false}}}}")
+    sbx.run("up", "-d")
+    assert set(pids(sbx)) == {"web"}
+    assert "debug is only started by name" in sbx.run("why", "debug", code=1).stdout
+    sbx.run("start", "debug")
+    before = pids(sbx)
+    assert set(before) == {"web", "debug"}
+    assert "nothing to do" in sbx.run("up", "-d").stderr
+    sbx.run("restart")
+    after = pids(sbx)
+    assert set(after) == {"web", "debug"}
+    assert not set(before.values()) & set(after.values())
+    sbx.run("down")
+    assert not pids(sbx)
+
+
+@pytest.mark.parametrize("code", [0, 7])
+def test_the_end_of_one_ends_an_attached_up_with_its_code(sbx: Sbx, code: int) -> None:
+    sbx.write(
+        f"processes: {{web: {{command: {FOREVER}}}, tests: {{command: 'exit {code}', depends_on: [web], "
+        "stop_all_on: exit}}"
+    )
+    result = sbx.run("up", code=code)
+    order_of(result.stdout, "tests has ended (`stop_all_on`); stopping the others", "web stopped")
+    assert not pids(sbx)
+
+
+def test_also_while_files_are_watched(sbx: Sbx) -> None:
+    sbx.write(f"processes: {{web: {{command: {FOREVER}}}, tests: {{command: 'exit 4', stop_all_on: failure}}}}")
+    sbx.run("up", "--watch", code=4)
+
+
+def test_in_the_background_it_is_said_to_have_no_effect(sbx: Sbx) -> None:
+    sbx.write(f"processes: {{web: {{command: {FOREVER}}}, tests: {{command: 'exit 0', stop_all_on: exit}}}}")
+    assert "note: tests: `stop_all_on` only has an effect while `up` stays attached" in sbx.run("up", "-d").stderr
+    assert set(pids(sbx)) == {"web"}
+
+
+def test_a_report_comes_after_failed_tests(sbx: Sbx) -> None:
+    sbx.write(
+        """
+processes:
+  tests: {command: "echo 3 failed; exit 3", restart: never}
+  report: {command: "echo reported", restart: never, depends_on: {tests: ended}}
+"""
+    )
+    result = sbx.run("up", code=1)
+    order_of(result.stdout, "3 failed", "tests exited with code 3", "reported")
+    assert "tests exited with code 3" in result.stderr
+
+
+def test_a_description_is_shown(sbx: Sbx) -> None:
+    sbx.write(f"processes: {{web: {{description: The web server, command: {FOREVER}, port: {free_port()}}}}}")
+    sbx.run("up", "-d")
+    assert "The web server" not in sbx.run("ps").stdout
+    header, line = sbx.run("ps", "-l").stdout.splitlines()
+    assert header.split()[-2:] == ["PORT", "DESCRIPTION"]
+    assert line.endswith("The web server")
+    assert rows(sbx)["web"]["description"] == "The web server"
+    assert "The web server" in sbx.run("why", "web").stdout
