@@ -6,6 +6,13 @@ EXAMPLE ?= examples/quickstart
 
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 export PIP_ROOT_USER_ACTION = ignore
+# The tests start Python thousands of times: without bytecode each start would compile everything again.
+export PYTHONDONTWRITEBYTECODE =
+
+# Pythons that an environment may be made with, the best first.
+PYTHONS ?= python3.13 python3.12 python3.11 python3
+# How the tests are spread over the processors (WORKERS=0: all in one process, to debug).
+WORKERS ?= auto
 
 .PHONY: help up test lint format types imports schema schema-check openapi openapi-check bench ci clean
 .DEFAULT_GOAL := help
@@ -17,7 +24,7 @@ up: $(VENV)/.installed ## install if needed, and run the quickstart; Ctrl-C ends
 	@trap : INT; cd $(EXAMPLE) && PATH="$(abspath $(BIN)):$$PATH" sbxcompose up || [ $$? -eq 130 ]
 
 test: $(VENV)/.installed-dev ## run all tests
-	$(BIN)/python -m pytest $(TESTS)
+	$(BIN)/python -m pytest --numprocesses=$(WORKERS) --maxprocesses=4 --dist=worksteal $(TESTS)
 
 lint: $(VENV)/.installed-dev ## check format and style
 	$(BIN)/ruff format --check .
@@ -56,7 +63,7 @@ clean: ## remove environments, caches and builds
 
 # The first Python that is new enough; a shim that only says "not installed" does not count.
 $(VENV)/bin/python:
-	@for python in python3.13 python3.12 python3.11 python3; do \
+	@for python in $(PYTHONS); do \
 	  if $$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then \
 	    echo "$$($$python --version): making $(VENV)"; \
 	    $$python -m venv $(VENV) && exit 0; \
@@ -64,7 +71,7 @@ $(VENV)/bin/python:
 	    echo "$$python cannot make a virtual environment: is its venv module installed (python3-venv)?" >&2; exit 1; \
 	  fi; \
 	done; \
-	echo "no Python 3.11 or newer: looked for python3.13, python3.12, python3.11 and python3" >&2; exit 1
+	echo "no Python 3.11 or newer; looked for: $(PYTHONS)" >&2; exit 1
 
 $(VENV)/.installed: pyproject.toml | $(VENV)/bin/python
 	@$(BIN)/pip install --quiet --editable .

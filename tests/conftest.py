@@ -13,7 +13,7 @@ import pytest
 from hypothesis import settings
 
 from tests.support.home import Home
-from tests.support.limit import OutOfTime, time_limit
+from tests.support.limit import LastResort, OutOfTime, time_limit
 
 # A shell that starts us in the background has us ignore these, and what is ignored stays so in all that we start.
 for _number in (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP):
@@ -28,10 +28,20 @@ TIME_LIMIT = 60
 """Seconds that the set-up, the body and the tear-down of a test may take, each."""
 
 
+last_resort = LastResort()
+
+
+def pytest_unconfigure() -> None:
+    """Nothing is limited any longer."""
+    last_resort.end()
+
+
 def _limit(item: pytest.Item) -> Iterator[None]:
     marker = item.get_closest_marker("time_limit")
+    seconds = float(marker.args[0]) if marker else TIME_LIMIT
+    last_resort.watch(seconds + 30)
     try:
-        with time_limit(float(marker.args[0]) if marker else TIME_LIMIT, item.nodeid):
+        with time_limit(seconds, item.nodeid):
             return (yield)
     except OutOfTime as late:
         pytest.fail(str(late))

@@ -10,13 +10,14 @@ import os
 import ssl
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
 
 import pytest
 
+from tests.support.asking import terminate_all
 from tests.support.command import Sbx
 from tests.support.home import MARKER, Home, end_of
 from tests.support.plain_cloud import PlainCloud
@@ -60,8 +61,8 @@ def _used(runner: Sbx) -> Iterator[None]:
         yield
     finally:
         runner.close()
-        if list(runner.project.iterdir()):
-            runner.run("down", "--terminate", "--remove-orphans", code=None)
+        with suppress(OSError):  # a test that has broken the host is told so by its fixture
+            terminate_all(runner.home.socket)
         left = end_of(runner.env[MARKER])
     assert not left, f"still alive after the test: {left}"
 

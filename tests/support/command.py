@@ -20,10 +20,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from tests.support import asking
 from tests.support.home import Home
 
 COMMAND = Path(sys.executable).parent / "sbxcompose"
-LIMIT = 8.0
+LIMIT = 20.0
 """Seconds that one command, or one wait for a line of it, may take."""
 
 
@@ -248,10 +249,7 @@ class Sbx:
 
     def host_pids(self) -> dict[str, int]:
         """The process ids of the host: {"keeper": …, "server": …}; empty when none runs."""
-        status = self.run("host", "status", "--json", code=None)
-        if status.code != 0 or not status.json.get("pid"):
-            return {}
-        return {"keeper": status.json["keeper_pid"], "server": status.json["pid"]}
+        return asking.host_pids(self.home.socket)
 
     def close(self) -> None:
         """End the commands still running, then everything of the project."""
