@@ -387,7 +387,13 @@ def _scope(request: h11.Request, trusted: bool, transport: asyncio.Transport) ->
         "query_string": query,
         "target": bytes(request.target),
         "headers": list(request.headers),
-        "client": None,
-        "server": None,
+        "client": _address(transport, "peername"),
+        "server": _address(transport, "sockname"),
         "trusted": trusted,
     }
+
+
+def _address(transport: asyncio.Transport, which: str) -> tuple[str, int] | None:
+    """Host and port of one end of a TCP connection; None for other connections."""
+    name = transport.get_extra_info(which)
+    return (name[0], name[1]) if isinstance(name, tuple) else None

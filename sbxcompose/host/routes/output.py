@@ -5,15 +5,17 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Mapping
+from contextlib import aclosing
 
 from starlette.requests import Request
 from starlette.routing import Route
 
 from sbxcompose.host.follow import events, snapshot
 from sbxcompose.host.lines import END, EVENT_END, json_items
+from sbxcompose.host.peer import is_idle, process_at
 from sbxcompose.host.problems import unknown_process
 from sbxcompose.host.segments import STDERR, STDOUT
-from sbxcompose.host.slowness import Slowness, loses_the_rest
+from sbxcompose.host.slowness import Slowness, loses_the_rest, wait_until_idle
 from sbxcompose.host.source import Row, Source
 from sbxcompose.host.stream import StreamAnswer
 
@@ -49,8 +51,9 @@ def _follow_of(find: Callable[[Request], Source], which: str) -> Endpoint:
     async def endpoint(request: Request) -> StreamAnswer:
         source = find(request)
         row = _row(source, request.path_params["process"])
-        slow = Slowness() if loses_the_rest(request.headers.get("user-agent", "")) else None
-        return StreamAnswer(_follow(source, row, which, slow), "text/event-stream")
+        loses = loses_the_rest(request.headers.get("user-agent", ""))
+        content = _follow(source, row, which)
+        return StreamAnswer(_ending_late(content, request) if loses else content, "text/event-stream")
 
     return endpoint
 
@@ -73,15 +76,23 @@ async def _snapshot(row: Row, streams: Collection[int]) -> AsyncGenerator[bytes,
     yield (before if not count else b"") + f'],"line_count":{count}}}'.encode()
 
 
-async def _follow(source: Source, row: Row, which: str, slow: Slowness | None) -> AsyncGenerator[bytes, None]:
+async def _follow(source: Source, row: Row, which: str) -> AsyncGenerator[bytes, None]:
     content = events(row, source.changes, STREAMS[which], with_stream=which == "output")
-    try:
+    async with aclosing(content):
         async for piece in content:
             yield piece
-            if slow is not None:
-                slow.sent(piece.count(EVENT_END), time.monotonic())
         yield END
-        if slow is not None:
-            await asyncio.sleep(slow.left(time.monotonic()))
-    finally:
-        await content.aclose()
+
+
+async def _ending_late(content: AsyncGenerator[bytes, None], request: Request) -> AsyncGenerator[bytes, None]:
+    """End the body for a client that drops lines at its end only once it has handed on all of them."""
+    slow = Slowness()
+    async with aclosing(content):
+        async for piece in content:
+            yield piece
+            slow.sent(piece.count(EVENT_END), time.monotonic())
+    await asyncio.sleep(slow.left(time.monotonic()))
+    peer, own = request.scope["client"], request.scope["server"]
+    process = await asyncio.to_thread(process_at, peer, own) if peer and own else None
+    if process is not None:
+        await wait_until_idle(lambda: is_idle(process))

@@ -100,6 +100,20 @@ def test_fifty_thousand_lines_through_run_and_follow(ts: Sdk, box: str) -> None:
     assert ts(code, box) == [True, True, True]
 
 
+def test_a_client_that_is_busy_while_lines_come_loses_none(ts: Sdk, box: str) -> None:
+    code = f"""
+        {SAME}
+        const row = await sb.startProcess("sh", {{ args: ["-c", {COUNT!r}] }});
+        const all = [];
+        for await (const event of sb.followOutput(row.pid)) {{
+            if (all.length === 0) {{ const end = Date.now() + 2500; while (Date.now() < end); }}
+            all.push(event.line);
+        }}
+        return [all.length, same(all)];
+    """
+    assert ts(code, box) == [50_000, True]
+
+
 def test_a_follow_can_be_given_up(ts: Sdk, box: str) -> None:
     code = """
         const row = await sb.startProcess("sh", { args: ["-c", "echo up; exec sleep 1000"] });

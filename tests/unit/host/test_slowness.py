@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sbxcompose.host.slowness import LEAST, LINES_PER_SECOND, MOST, Slowness, loses_the_rest
+from sbxcompose.host.slowness import LEAST, LINES_PER_SECOND, LOOKS, MOST, IdleLooks, Slowness, loses_the_rest
 
 
 def test_little_output_gets_the_least_time() -> None:
@@ -38,3 +38,15 @@ def test_only_the_typescript_sdk_loses_lines() -> None:
     assert loses_the_rest("tensorlake-rust-sdk/0.5.89")
     assert not loses_the_rest("tensorlake-python-sdk/0.5.163")
     assert not loses_the_rest("")
+
+
+def test_a_client_has_handed_on_everything_once_it_is_found_idle_several_times_in_a_row() -> None:
+    looks = IdleLooks(since=100.0)
+    found = [looks.look(idle, 100.0) for idle in (True, True, False, *[True] * LOOKS)]
+    assert found == [False] * (2 + LOOKS) + [True]
+
+
+def test_one_that_always_has_something_to_do_is_not_waited_for_forever() -> None:
+    looks = IdleLooks(since=100.0)
+    assert not looks.look(False, 100.0 + MOST - 0.1)
+    assert looks.look(False, 100.0 + MOST)
