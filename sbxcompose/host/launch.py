@@ -10,14 +10,13 @@ import select
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn
 
 from sbxcompose import __version__
 from sbxcompose.errors import Conflict, ProviderError, Refused, Unreachable
-from sbxcompose.host import paths
+from sbxcompose.host import locate, paths
 from sbxcompose.host.keeper.options import keeper_argv
 
 KEY_FILE = "host.key"
@@ -40,13 +39,12 @@ def ensure_host(*, port: int | None = None, key: str | None = None, tell: Callab
     With `port` (0: any) it must listen on that port of 127.0.0.1, too, with `key`, or one that is made up.
     Two callers at once end up with one host. Raises `ProviderError`.
     """
-    path = paths.socket_path()
-    if not _answers(path):
-        _start(path, port, key)
-    else:
-        _check_port(path, port)
-        _check_key(key)
-        _check_version(tell or _to_stderr)
+    path = locate.find()
+    if path is None:
+        return _start(port, key)
+    _check_port(path, port)
+    _check_key(key)
+    _check_version(tell or _to_stderr)
     return path
 
 
@@ -58,11 +56,10 @@ def serve_foreground(
     `ready` is given what the keeper says once it listens, or has found that it cannot, in a process of its own.
     Raises `ProviderError` if a host runs already.
     """
-    path = paths.socket_path()
-    if _answers(path):
+    if locate.find() is not None:
         raise ProviderError("a host runs already", hint=f"{_ANEW}; `sbxcompose host status` says what runs in it")
     read, write = os.pipe()
-    argv = _keeper(path, port, key, detach=False, ready_fd=write)
+    argv = _keeper(port, key, detach=False, ready_fd=write)
     sys.stdout.flush()
     sys.stderr.flush()
     if (child := os.fork()) == 0:
@@ -88,19 +85,24 @@ def _pass_on(read: int, ready: Callable[[dict[str, Any]], None]) -> None:
 
 def status() -> dict[str, Any] | None:
     """What the host says of itself (pid, keeper_pid, version, running_processes, …); None when none runs."""
-    path = paths.socket_path()
-    return _ask(path, "GET", "/host/v1/status") if _answers(path) else None
+    path = locate.find()
+    if path is None:
+        return None
+    return ask(path, "GET", "/host/v1/status")
 
 
 def stop(*, force: bool = False) -> bool:
-    """End the host, and with `force` all that runs in it; False if none ran. Returns when it is gone.
+    """Stop the host, and with `force` all that runs in it; False if none ran. Returns when it is gone.
 
+    What a host that was killed has left running is stopped, too, by a host that is started for that.
     Raises `Conflict` when something runs and `force` is not given.
     """
-    path = paths.socket_path()
-    if not _answers(path):
-        return False
-    keeper = _pidfd(_ask(path, "POST", "/host/v1/stop", {"force": force}, patience=None)["keeper_pid"])
+    path = locate.find()
+    if path is None:
+        if not locate.was_killed():
+            return False
+        path = _start(None, None)
+    keeper = _pidfd(ask(path, "POST", "/host/v1/stop", {"force": force}, patience=None)["keeper_pid"])
     if keeper is not None:
         gone = select.select([keeper], [], [], PATIENCE)[0]
         os.close(keeper)
@@ -137,37 +139,33 @@ def _write_key(key: str) -> str:
 # -- starting ----------------------------------------------------------------------------------------------
 
 
-def _start(path: Path, port: int | None, key: str | None) -> None:
-    """Start a host. Should somebody else be faster, wait for theirs; should one be ending, try again after
-    it.
+def _start(port: int | None, key: str | None) -> Path:
+    """Start a host; where it listens. Should somebody else be faster, wait for theirs; should one be ending, try again
+    after it.
     """
-    deadline = time.monotonic() + PATIENCE
-    pause = 0.01
     while True:
-        told = _run_keeper(path, port, key)
+        told = _run_keeper(port, key)
         if told.get("status") == "ready":
-            return
+            return Path(told["socket"])
         if told.get("status") != "taken":
             raise ProviderError(
                 f"the host cannot be started: {told.get('message', 'it said nothing')}", hint=_see_log()
             )
-        if _answers(path):
+        path = locate.find()
+        if path is not None:
             _check_port(path, port)
             _check_key(key)
-            return
-        if time.monotonic() > deadline:
-            raise Unreachable("a host runs, but does not answer", hint=_see_log())
-        time.sleep(pause)
-        pause = min(pause * 2, 0.5)
+            return path
 
 
-def _keeper(path: Path, port: int | None, key: str | None, *, detach: bool, ready_fd: int | None = None) -> list[str]:
+def _keeper(port: int | None, key: str | None, *, detach: bool, ready_fd: int | None = None) -> list[str]:
     paths.state_directory()  # whatever is wrong with it is better said here
     if port is not None:
         _ = api_key() if key is None else _write_key(key)
     root = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
     return keeper_argv(
-        socket=path,
+        socket=paths.socket_path(),
+        spare=paths.spare_socket_path(),
         lock=paths.lock_path(),
         log=paths.log_path(),
         server=[sys.executable, "-P", "-c", _SNIPPET, root],
@@ -177,12 +175,11 @@ def _keeper(path: Path, port: int | None, key: str | None, *, detach: bool, read
     )
 
 
-def _run_keeper(path: Path, port: int | None, key: str | None) -> dict[str, Any]:
+def _run_keeper(port: int | None, key: str | None) -> dict[str, Any]:
     """Start a keeper; what it says, once it listens or has found that it cannot."""
     read, write = os.pipe()
     try:
-        (paths.runtime_directory() / INFO_FILE).unlink(missing_ok=True)  # what the last host has left
-        argv = _keeper(path, port, key, detach=True, ready_fd=write)
+        argv = _keeper(port, key, detach=True, ready_fd=write)
         keeper = subprocess.Popen(
             argv,
             stdin=subprocess.DEVNULL,
@@ -208,7 +205,7 @@ def _run_keeper(path: Path, port: int | None, key: str | None) -> dict[str, Any]
 def _check_port(path: Path, port: int | None) -> None:
     if port is None:
         return
-    address = _ask(path, "GET", "/host/v1/status")["tcp"]
+    address = ask(path, "GET", "/host/v1/status")["tcp"]
     if address is None:
         raise ProviderError("the host runs already, without a port", hint=_ANEW)
     if port and not address.endswith(f":{port}"):
@@ -232,7 +229,7 @@ def _check_version(tell: Callable[[str], None]) -> None:
 def _info() -> dict[str, Any]:
     """What the host has written down of itself; nothing if it has not got so far yet."""
     try:
-        value = json.loads((paths.runtime_directory() / INFO_FILE).read_bytes())
+        value = json.loads((paths.state_directory() / INFO_FILE).read_bytes())
     except (OSError, ValueError):
         return {}
     return value if isinstance(value, dict) else {}
@@ -243,28 +240,13 @@ def _to_stderr(words: str) -> None:
 
 
 def _see_log() -> str:
-    return f"see {paths.log_path()}"
+    return f"see {locate.log_path()}"
 
 
 # -- talking -----------------------------------------------------------------------------------------------
 
 
-def _answers(path: Path) -> bool:
-    """Whether somebody listens. A socket file without a listener is what a killed host leaves behind."""
-    with socket.socket(socket.AF_UNIX) as sock:
-        sock.setblocking(False)
-        try:
-            sock.connect(os.fspath(path))
-        except BlockingIOError:
-            return True  # so busy that others wait in front of us
-        except (FileNotFoundError, ConnectionRefusedError):
-            return False
-        except OSError as error:
-            raise Unreachable(f"cannot connect to {path}: {error.strerror}") from error
-    return True
-
-
-def _ask(path: Path, method: str, target: str, body: Any = None, patience: float | None = PATIENCE) -> dict[str, Any]:
+def ask(path: Path, method: str, target: str, body: Any = None, patience: float | None = PATIENCE) -> dict[str, Any]:
     """One request over the Unix socket. Raises `Unreachable`, `Refused` or `Conflict`."""
     data = b"" if body is None else json.dumps(body).encode()
     head = f"{method} {target} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: {len(data)}\r\n\r\n"

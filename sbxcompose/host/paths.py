@@ -1,4 +1,4 @@
-"""Where the host keeps its state, and where its socket, lock and log are.
+"""Where the host keeps its state and its lock, and where its socket and log are.
 
 Everything is the user's alone: a directory that belongs to somebody else, or that others may look into, is
 refused before anything is put there.
@@ -15,6 +15,9 @@ from sbxcompose.errors import SbxError
 
 SOCKET_PATH_LIMIT = 107
 """Bytes of a Unix socket's path, without the final NUL (sockaddr_un)."""
+
+
+SOCKET = "host.sock"
 
 
 class PathError(SbxError):
@@ -34,7 +37,7 @@ def state_directory(environ: Mapping[str, str] = os.environ) -> Path:
 
 
 def runtime_directory(environ: Mapping[str, str] = os.environ) -> Path:
-    """The directory of socket, lock and log, created if missing. Raises `PathError`."""
+    """The directory of socket and log, created if missing. Raises `PathError`."""
     if environ.get("SBXCOMPOSE_RUNTIME_DIR"):
         return _private(Path(environ["SBXCOMPOSE_RUNTIME_DIR"]).absolute(), "SBXCOMPOSE_RUNTIME_DIR")
     if os.path.isabs(environ.get("XDG_RUNTIME_DIR", "")):
@@ -44,7 +47,7 @@ def runtime_directory(environ: Mapping[str, str] = os.environ) -> Path:
 
 def socket_path(environ: Mapping[str, str] = os.environ) -> Path:
     """The host's Unix socket. Raises `PathError` where the kernel could not bind such a long path."""
-    path = runtime_directory(environ) / "host.sock"
+    path = runtime_directory(environ) / SOCKET
     length = len(os.fsencode(path))
     if length > SOCKET_PATH_LIMIT:
         raise PathError(
@@ -54,9 +57,15 @@ def socket_path(environ: Mapping[str, str] = os.environ) -> Path:
     return path
 
 
+def spare_socket_path(environ: Mapping[str, str] = os.environ) -> Path | None:
+    """Where the socket goes if the runtime directory is not there any more; None if that path is too long."""
+    path = state_directory(environ) / SOCKET
+    return path if len(os.fsencode(path)) <= SOCKET_PATH_LIMIT else None
+
+
 def lock_path(environ: Mapping[str, str] = os.environ) -> Path:
-    """The file whose lock says that a host runs."""
-    return runtime_directory(environ) / "host.lock"
+    """The file whose lock says that a host runs, and which says where: there is one host for each state directory."""
+    return Path(os.path.realpath(state_directory(environ)), "host.lock")
 
 
 def log_path(environ: Mapping[str, str] = os.environ) -> Path:

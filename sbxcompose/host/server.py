@@ -27,6 +27,7 @@ from starlette.types import Message, Receive, Scope, Send
 from sbxcompose import __version__
 from sbxcompose.host import auth, chores, paths
 from sbxcompose.host.http import Activity, Connection
+from sbxcompose.host.keeper import hostrecord
 from sbxcompose.host.keeper.client import Exited, Inherited, KeeperClient, KeeperLost
 from sbxcompose.host.keeper.protocol import SERVER_DONE
 from sbxcompose.host.problems import Problem
@@ -82,13 +83,13 @@ ROUTES = [
 class Host:
     """The server's parts, and when it is at its end."""
 
-    def __init__(self, inherited: Inherited, keeper: KeeperClient, state: Path, runtime: Path) -> None:
+    def __init__(self, inherited: Inherited, keeper: KeeperClient, state: Path) -> None:
         self._keeper = keeper
         self._keeper_pid = inherited.keeper_pid
         self._state = state
-        self._runtime = runtime
         self._started = time.time()
         self._listeners = [socket.socket(fileno=inherited.listen_fd)]
+        self._unix: asyncio.Server | None = None
         self._address: tuple[str, int] | None = None
         self._key: str | None = None
         if inherited.tcp_fd is not None:
@@ -109,19 +110,41 @@ class Host:
         """Take over what is there, then answer."""
         self._keeper.on_exit = self._exited
         self._keeper.on_replaced = self._replaced
+        self._keeper.on_listener = self._listen_anew
         self.sandboxes.load()
         await self._adopt()
         self._write_info()
         loop = asyncio.get_running_loop()
         loop.add_signal_handler(signal.SIGTERM, self._terminated)
-        for listener in self._listeners:
-            listener.setblocking(False)
-            trusted = listener.family == socket.AF_UNIX
-            accept = partial(Connection, self, self._activity, trusted=trusted)
-            await loop.create_server(accept, sock=listener, backlog=BACKLOG)
+        self._unix, *_ = [await self._listen(listener) for listener in self._listeners]
         self._quiet()
         over_tcp = f" and {self._tcp()} (its key is in {self._state / KEY_FILE})" if self._address else ""
-        print(f"the host answers on {self._runtime / 'host.sock'}{over_tcp}", file=sys.stderr)
+        print(f"the host answers on {self._socket()}{over_tcp}", file=sys.stderr)
+
+    async def _listen(self, listener: socket.socket) -> asyncio.Server:
+        listener.setblocking(False)
+        trusted = listener.family == socket.AF_UNIX
+        accept = partial(Connection, self, self._activity, trusted=trusted)
+        return await asyncio.get_running_loop().create_server(accept, sock=listener, backlog=BACKLOG)
+
+    def _listen_anew(self, fd: int) -> None:
+        """The keeper listens at another path. The descriptor's number stays, for keepers to come inherit it."""
+        number = self._listeners[0].fileno()
+        if self._unix is not None:
+            self._unix.close()
+        os.dup2(fd, number, inheritable=False)
+        os.close(fd)
+        if self._unix is not None:
+            self._listeners[0] = socket.socket(fileno=number)
+            chores.do(self._serve_anew(self._listeners[0]))
+
+    async def _serve_anew(self, listener: socket.socket) -> None:
+        self._unix = await self._listen(listener)
+
+    def _socket(self) -> str | None:
+        """Where the keeper has said that it listens."""
+        record = hostrecord.read(paths.lock_path())
+        return None if record is None else record.socket
 
     async def _adopt(self) -> None:
         adopted = await self._keeper.adopt()
@@ -142,7 +165,7 @@ class Host:
     async def ended(self) -> None:
         """Wait for its end."""
         await self._done
-        (self._runtime / INFO_FILE).unlink(missing_ok=True)
+        (self._state / INFO_FILE).unlink(missing_ok=True)
 
     def _exited(self, exited: Exited) -> None:
         for left in exited.left_behind:
@@ -158,7 +181,7 @@ class Host:
     def _write_info(self) -> None:
         """What commands want to know of the host before they ask it anything."""
         try:
-            write_json(self._runtime / INFO_FILE, {"version": __version__, "tcp": self._tcp()})
+            write_json(self._state / INFO_FILE, {"version": __version__, "tcp": self._tcp()})
         except OSError as error:
             print(f"cannot write {INFO_FILE}: {error}", file=sys.stderr)
 
@@ -202,7 +225,7 @@ class Host:
             "sandboxes": len(list(self.sandboxes)),
             "running_processes": self.sandboxes.running,
             "tcp": self._tcp(),
-            "socket": str(self._runtime / "host.sock"),
+            "socket": self._socket(),
             "state_directory": str(self._state),
         }
 
@@ -322,7 +345,7 @@ async def serve() -> None:
     """Be the server, until the host is at its end."""
     inherited = Inherited.take()
     keeper = await KeeperClient.connect(inherited.control_fd, restart=inherited.restart)
-    this = Host(inherited, keeper, paths.state_directory(), paths.runtime_directory())
+    this = Host(inherited, keeper, paths.state_directory())
     await this.begin()
     await this.ended()
 

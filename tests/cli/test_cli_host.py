@@ -204,6 +204,22 @@ def test_two_checkouts_with_one_name_are_kept_apart(sbx: Sbx) -> None:
     sbx.run("down", "--terminate", cwd=two)
 
 
+def test_a_shell_with_another_runtime_directory_uses_the_same_host(sbx_alone: Sbx) -> None:
+    other = {"SBXCOMPOSE_RUNTIME_DIR": str(sbx_alone.home.root / "o")}
+    sbx_alone.write(WEB)
+    sbx_alone.run("up", "-d")
+    before = pids(sbx_alone)
+    assert "running" in sbx_alone.run("ps", env=other).stdout
+    assert "nothing to do" in sbx_alone.run("up", "-d", env=other).stderr
+    assert pids(sbx_alone) == before
+    assert alive(before["web"])
+    assert sbx_alone.run("host", "stop", code=None, env=other).code == 3
+    sbx_alone.run("down", env=other)
+    assert not alive(before["web"])
+    assert "host stopped" in sbx_alone.run("host", "stop", env=other).stderr
+    assert "host is not running" in sbx_alone.run("host", "stop").stderr
+
+
 def test_a_runtime_directory_that_is_too_deep_for_a_socket(sbx_alone: Sbx) -> None:
     sbx_alone.write(WEB)
     deep = str(sbx_alone.home.root / ("x" * 100))

@@ -87,6 +87,10 @@ class Endpoint:
         elif unit.exited is not None:
             self._send({"event": event, **unit.exited})
 
+    def give_listener(self, fd: int) -> None:
+        """Hand a new listening socket to the server of the moment."""
+        self._send({"listener": True}, [fd])
+
     def work(self) -> None:
         """Start some of the processes that wait to be started, and tell."""
         if not self._batches:

@@ -11,6 +11,8 @@ import time
 from sbxcompose.host.keeper import kernel
 from sbxcompose.host.keeper.endpoint import Endpoint
 from sbxcompose.host.keeper.freezer import Freezer, bases_for
+from sbxcompose.host.keeper.holdings import Holdings
+from sbxcompose.host.keeper.log import log
 from sbxcompose.host.keeper.loop import Loop
 from sbxcompose.host.keeper.oom import KernelLog
 from sbxcompose.host.keeper.options import Options
@@ -30,32 +32,6 @@ from sbxcompose.host.keeper.units import Units
 
 GRACE = 10.0
 """Seconds that units get when the keeper itself must stop them."""
-
-
-class Holdings:
-    """The descriptors that make this process the host: they outlive it in the server, and the other way
-    round.
-    """
-
-    def __init__(self, lock: int, unix: socket.socket, tcp: socket.socket | None) -> None:
-        self.lock = lock
-        self.unix = unix
-        self.tcp = tcp
-
-    @property
-    def fds(self) -> tuple[int, ...]:
-        """All of them."""
-        return (self.lock, *(each.fileno() for each in self.listeners))
-
-    @property
-    def listeners(self) -> list[socket.socket]:
-        """The sockets on which the host listens."""
-        return [self.unix] if self.tcp is None else [self.unix, self.tcp]
-
-    @property
-    def address(self) -> str | None:
-        """The TCP address, `127.0.0.1:port`."""
-        return None if self.tcp is None else "{}:{}".format(*self.tcp.getsockname())
 
 
 class Keeper:
@@ -130,8 +106,16 @@ class Keeper:
             for pid, status in self._units.reap().items():
                 if pid == self._server.pid:
                     self._server_ended(status)
+        elif number == signal.SIGUSR1:
+            self._listen_anew()
         elif number != signal.SIGHUP or not self._options.detach:
             self._end()
+
+    def _listen_anew(self) -> None:
+        """A command that cannot reach our socket asks for another one: its file is gone, or out of its sight."""
+        if self._holdings.listen_anew():
+            log(f"listening on {self._holdings.path} from now on")
+            self._endpoint.give_listener(self._holdings.unix.fileno())
 
     def _end(self) -> None:
         """Asked to end: the server stops everything politely. Asked again: everything is killed."""
@@ -212,17 +196,3 @@ class Keeper:
             self._server.start_at = time.monotonic()
         else:
             refuse(listener, self._options.log)
-
-
-def log(text: str) -> None:
-    """A line for host.log (or the terminal, when the host runs in one)."""
-    moment = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-    write(2, f"{moment} keeper[{os.getpid()}]: {text}\n".encode())
-
-
-def write(fd: int, data: bytes) -> None:
-    """Say something to whoever may listen no more."""
-    try:
-        os.write(fd, data)
-    except OSError:
-        return

@@ -31,6 +31,8 @@ class Link:
         returned to a caller that awaited it directly. Set it before anything else."""
         self.on_replaced: Callable[[int], None] = lambda _: None
         """Called with the new keeper's process id, after a keeper died and another took its place."""
+        self.on_listener: Callable[[int], None] = os.close
+        """Called with the descriptor of a socket that takes the place of the one the host listens on."""
         self._loop = asyncio.get_running_loop()
         self._channel = channel
         self._restart = restart
@@ -138,6 +140,9 @@ class Link:
         body = frame.body
         if "event" in body:
             self._event(body)
+            return
+        if "listener" in body:
+            self.on_listener(frame.fds.pop())
             return
         if "kept" in body:
             self._learn_kept(body["kept"], frame.fds.pop())

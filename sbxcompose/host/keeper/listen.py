@@ -10,6 +10,10 @@ import stat
 
 from sbxcompose.host.keeper.ports import by_whom
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
 BACKLOG = 1024
 
 
@@ -20,6 +24,18 @@ class CannotListen(Exception):
         super().__init__(message)
         self.message = message
         self.code = code
+
+
+def listen_somewhere(paths: Sequence[str]) -> tuple[str, socket.socket]:
+    """Bind the first of several paths that can be had; which one. Raises `CannotListen` for the first."""
+    first: CannotListen | None = None
+    for path in paths:
+        try:
+            return path, listen_unix(path)
+        except CannotListen as error:
+            first = first or error
+    assert first is not None
+    raise first
 
 
 def take_lock(path: str) -> int | None:
@@ -37,12 +53,14 @@ def take_lock(path: str) -> int | None:
 
 
 def listen_unix(path: str) -> socket.socket:
-    """Bind the Unix socket, for its user alone; who holds the lock may remove a stale one.
+    """Bind the Unix socket, for its user alone. One that nobody listens on is removed first.
 
-    Raises `CannotListen`.
+    Raises `CannotListen`, also when another host listens there: that one serves another state directory.
     """
     try:
         if stat.S_ISSOCK(os.lstat(path).st_mode):
+            if _is_served(path):
+                raise CannotListen(f"cannot listen on {path}: another host listens there", "SOCKET")
             os.unlink(path)
     except FileNotFoundError:
         pass
@@ -59,6 +77,18 @@ def listen_unix(path: str) -> socket.socket:
     finally:
         os.umask(before)
     return sock
+
+
+def _is_served(path: str) -> bool:
+    with socket.socket(socket.AF_UNIX) as sock:
+        sock.setblocking(False)
+        try:
+            sock.connect(path)
+        except BlockingIOError:
+            return True  # its backlog is full
+        except OSError:
+            return False
+    return True
 
 
 def listen_tcp(port: int) -> socket.socket:

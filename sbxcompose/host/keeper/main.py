@@ -10,9 +10,11 @@ import signal
 import socket
 import sys
 
-from sbxcompose.host.keeper import kernel
-from sbxcompose.host.keeper.life import Holdings, Keeper, log, write
-from sbxcompose.host.keeper.listen import CannotListen, listen_tcp, listen_unix, take_lock
+from sbxcompose.host.keeper import hostrecord, kernel
+from sbxcompose.host.keeper.holdings import Holdings
+from sbxcompose.host.keeper.life import Keeper
+from sbxcompose.host.keeper.listen import CannotListen, listen_somewhere, listen_tcp, take_lock
+from sbxcompose.host.keeper.log import log, write
 from sbxcompose.host.keeper.options import Options
 from sbxcompose.host.keeper.spawn import Limits
 
@@ -42,14 +44,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     if (options.detach or options.take_over >= 0) and os.fork():
         os._exit(0)
     _settle_down(options)
+    holdings.record()
     keeper = Keeper(options, holdings, limits)
     keeper.start()
     if not kernel.become_subreaper():
         log("the kernel does not let me adopt orphans; what leaves its session may be left behind")
-    _say(options, _ready(options, holdings, keeper))
+    _say(options, _ready(holdings, keeper))
     status = keeper.run()
-    if os.path.exists(options.socket):
-        os.unlink(options.socket)
+    holdings.leave()
     return status
 
 
@@ -72,12 +74,18 @@ def _take_holdings(options: Options) -> Holdings | None:
     """Lock and listen, or inherit both; None when another host has the lock. Raises `CannotListen`."""
     if options.take_over >= 0:
         tcp = None if options.tcp_fd < 0 else socket.socket(fileno=options.tcp_fd)
-        return Holdings(options.lock_fd, socket.socket(fileno=options.listen_fd), tcp)
+        holdings = Holdings(options, options.lock_fd, socket.socket(fileno=options.listen_fd), tcp)
+        known = hostrecord.read(options.lock)
+        holdings.path, holdings.identity = (known.socket, known.identity) if known else (options.socket, [])
+        return holdings
     lock = take_lock(options.lock)
     if lock is None:
         return None
     tcp = None if options.tcp < 0 else listen_tcp(options.tcp)
-    return Holdings(lock, listen_unix(options.socket), tcp)
+    path, unix = listen_somewhere(options.sockets)
+    holdings = Holdings(options, lock, unix, tcp)
+    holdings.path, holdings.identity = path, hostrecord.identity_of(path)
+    return holdings
 
 
 def _settle_down(options: Options) -> None:
@@ -98,10 +106,10 @@ def _settle_down(options: Options) -> None:
     os.umask(0o077)
 
 
-def _ready(options: Options, holdings: Holdings, keeper: Keeper) -> dict[str, object]:
+def _ready(holdings: Holdings, keeper: Keeper) -> dict[str, object]:
     return {
         **{"status": "ready", "pid": os.getpid(), "server_pid": keeper.server_pid},
-        **{"socket": options.socket, "tcp": holdings.address},
+        **{"socket": holdings.path, "tcp": holdings.address},
     }
 
 

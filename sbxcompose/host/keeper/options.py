@@ -21,6 +21,8 @@ class Options:
         split = list(arguments).index("--")
         values = dict(_pair(each) for each in arguments[:split])
         self.socket = values.pop("socket")
+        self.spare = values.pop("spare", "")
+        """Where to listen if the socket's place cannot be had, or is not there any more."""
         self.lock = values.pop("lock")
         self.log = values.pop("log")
         self.detach = values.pop("detach", "") == "yes"
@@ -39,6 +41,11 @@ class Options:
         if values or not self.server:
             raise ValueError(f"unknown options {sorted(values)}, or no server")
 
+    @property
+    def sockets(self) -> list[str]:
+        """The paths at which it may listen, the best first."""
+        return [self.socket, self.spare] if self.spare else [self.socket]
+
 
 def _pair(word: str) -> tuple[str, str]:
     name, _, value = word.removeprefix("--").partition("=")
@@ -52,6 +59,7 @@ def keeper_argv(
     log: str | os.PathLike[str],
     server: Sequence[str],
     detach: bool,
+    spare: str | os.PathLike[str] | None = None,
     tcp: int | None = None,
     ready_fd: int | None = None,
     python: str = sys.executable,
@@ -64,6 +72,7 @@ def keeper_argv(
     root = os.path.dirname(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
     words = [python, "-I", "-S", "-c", _SNIPPET, root]
     words += [f"--socket={os.fspath(socket)}", f"--lock={os.fspath(lock)}", f"--log={os.fspath(log)}"]
+    words += [f"--spare={os.fspath(spare)}"] if spare is not None else []
     words += ["--detach=yes"] if detach else []
     words += [f"--tcp={tcp}"] if tcp is not None else []
     words += [f"--ready-fd={ready_fd}"] if ready_fd is not None else []

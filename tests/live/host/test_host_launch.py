@@ -90,7 +90,7 @@ def test_the_answer_to_a_bad_stop(host: LiveHost) -> None:
 
 
 def test_a_host_of_another_version_is_told_about(host: LiveHost) -> None:
-    path = host.home.runtime / "host.json"
+    path = host.home.state / "host.json"
     assert host.status["version"] == json.loads(path.read_text())["version"] == __version__
     said: list[str] = []
     launch.ensure_host(tell=said.append)

@@ -32,7 +32,7 @@ def test_variables_come_before_the_desktops_and_those_before_home(tmp_path: Path
     assert runtime_directory(environ) == tmp_path / "r"
     assert (socket_path(environ), lock_path(environ), log_path(environ)) == (
         tmp_path / "r/host.sock",
-        tmp_path / "r/host.lock",
+        tmp_path / "own/host.lock",
         tmp_path / "r/host.log",
     )
 

@@ -1,0 +1,117 @@
+"""One host for each state directory, found from there whatever the runtime directory is (design, section 3)."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+import signal
+from pathlib import Path
+
+import pytest
+
+from sbxcompose.errors import Unreachable
+from sbxcompose.host import launch, locate
+from sbxcompose.host.keeper import hostrecord
+from tests.live.host.hosts import LiveHost, client_of
+from tests.support.home import Home, alive_with, wait_gone
+
+
+def pids(path: Path) -> tuple[int, int]:
+    """The keeper and the server behind a socket."""
+    with client_of(path) as client:
+        status = client.get("/host/v1/status").raise_for_status().json()
+    return status["keeper_pid"], status["pid"]
+
+
+def test_another_runtime_directory_leads_to_the_same_host(
+    host: LiveHost, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    process = host.box().shell("exec sleep 1000", "web")
+    before = pids(host.path)
+    monkeypatch.setenv("SBXCOMPOSE_RUNTIME_DIR", str(tmp_path / "other"))
+    assert launch.ensure_host() == host.path
+    assert pids(host.path) == before
+    assert os.getpgid(process["pid"])
+    assert launch.status() is not None
+
+
+def test_a_runtime_directory_that_cannot_be_used_does_not_hide_the_host(
+    host: LiveHost, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("SBXCOMPOSE_RUNTIME_DIR", str(tmp_path / "file"))
+    assert launch.ensure_host() == host.path
+
+
+def test_a_host_whose_runtime_directory_was_removed_listens_anew(host: LiveHost) -> None:
+    process = host.box().shell("exec sleep 1000", "web")
+    before = pids(host.path)
+    host.http.close()
+    shutil.rmtree(host.home.runtime)
+    path = launch.ensure_host()
+    assert path == host.home.state / "host.sock"
+    assert pids(path) == before
+    assert os.getpgid(process["pid"])
+    for pid in before:  # its successors know where it listens
+        os.kill(pid, signal.SIGKILL)
+        assert wait_gone([pid], 10)
+        after = pids(path)
+        assert after != before
+        before = after
+    assert launch.ensure_host() == path
+
+
+def test_a_socket_that_was_moved_away_is_bound_anew_and_left_alone(host: LiveHost) -> None:
+    before = pids(host.path)
+    elsewhere = host.path.with_name("moved")
+    host.path.rename(elsewhere)
+    assert launch.ensure_host() == host.path
+    assert pids(host.path) == before
+    assert launch.stop(force=True)
+    assert elsewhere.exists()
+    assert not host.path.exists()
+
+
+def test_two_state_directories_with_one_runtime_directory_are_two_hosts(
+    host: LiveHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = host.home.root / "other-state"
+    monkeypatch.setenv("SBXCOMPOSE_STATE_DIR", str(own))
+    path = launch.ensure_host()
+    assert path == own / "host.sock"
+    assert pids(path) != pids(host.path)
+    assert launch.stop()
+    assert not path.exists()
+    assert pids(host.path)
+    monkeypatch.setenv("SBXCOMPOSE_STATE_DIR", str(host.home.state))
+    assert launch.ensure_host() == host.path
+
+
+def test_a_host_that_ended_leaves_no_record(host: LiveHost) -> None:
+    assert hostrecord.read(host.home.state / "host.lock") is not None
+    assert launch.stop(force=True)
+    assert hostrecord.read(host.home.state / "host.lock") is None
+    assert launch.stop(force=True) is False
+
+
+def test_stopping_a_host_that_was_killed_stops_what_it_left_running(host: LiveHost) -> None:
+    host.box().shell("exec sleep 1000", "web")
+    victims = list(pids(host.path))
+    for number in (signal.SIGSTOP, signal.SIGKILL):
+        for pid in victims:
+            os.kill(pid, number)
+    assert wait_gone(victims, 10)
+    assert "sleep 1000" in alive_with(host.home.marker).values()
+    assert launch.stop(force=True) is True
+    assert "sleep 1000" not in alive_with(host.home.marker).values()
+
+
+def test_a_host_that_does_not_answer_is_not_called_stopped(host_environ: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(locate, "PATIENCE", 0.0)
+    host_environ.state.mkdir(mode=0o700)
+    with open(host_environ.state / "host.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        for ask in (launch.stop, launch.status, launch.ensure_host):
+            with pytest.raises(Unreachable, match="the host is running, but does not answer"):
+                ask()
