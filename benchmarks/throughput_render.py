@@ -15,12 +15,12 @@ import time
 from collections.abc import Callable
 from typing import Final
 
-from sbxcompose.logs.mask import Masker
 from sbxcompose.logs.mux import Source
 from sbxcompose.logs.output import LogOutput
 from sbxcompose.logs.prefix import Prefixes
 from sbxcompose.logs.render import JsonRenderer, PrefixedRenderer
-from sbxcompose.logs.sanitize import Sanitizer
+from sbxcompose.logs.sanitize import cleaner
+from sbxcompose.logs.secrets import KnownSecrets
 from sbxcompose.logs.write import FdSink
 
 LINE: Final = b"2026-11-24 09:30:00.123 INFO request handled in 12 ms path=/api/items/1234 ok...\n"[-80:]
@@ -30,6 +30,9 @@ CHUNK: Final = 65536 - 37  # not a multiple of a line: every chunk ends in the m
 MILLION: Final = 1_000_000
 SOURCES: Final = tuple(Source(f"worker{each}", process=f"worker{each}") for each in range(1, 9))
 LABELS: Final = tuple(each.label for each in SOURCES)
+
+FILE: Final = cleaner(terminal=False, colours=False)
+TERMINAL: Final = cleaner(terminal=True, colours=True)
 
 Make = Callable[[FdSink], LogOutput]
 
@@ -64,26 +67,25 @@ def measure_cleaning(name: str, line: bytes) -> None:
     """Only the look at a chunk: what cleaning costs where there is nothing to clean, and where there is."""
     chunk = line * (65536 // len(line))
     rounds = 2000
-    sanitizer = Sanitizer()
     began = time.perf_counter()
     for _ in range(rounds):
-        sanitizer.feed(chunk)
+        TERMINAL(chunk)
     wall = time.perf_counter() - began
     print(f"{name:<32} {rounds * len(chunk) / wall / 1e9:6.2f} GB/s", flush=True)
 
 
 def to_file(*, timestamps: bool = False, secrets: tuple[str, ...] = ()) -> Make:
     renderer = PrefixedRenderer(Prefixes(LABELS), timestamps=timestamps)
-    return lambda sink: LogOutput(renderer, sink, clean=False, masker=Masker(secrets))
+    return lambda sink: LogOutput(renderer, sink, clean=FILE, secrets=KnownSecrets(secrets))
 
 
 def to_terminal(*, timestamps: bool = False) -> Make:
     renderer = PrefixedRenderer(Prefixes(LABELS, colour=True), timestamps=timestamps, colour=True)
-    return lambda sink: LogOutput(renderer, sink, clean=True)
+    return lambda sink: LogOutput(renderer, sink, clean=TERMINAL)
 
 
 def as_json(sink: FdSink) -> LogOutput:
-    return LogOutput(JsonRenderer(), sink, clean=False)
+    return LogOutput(JsonRenderer(), sink)
 
 
 def main() -> None:

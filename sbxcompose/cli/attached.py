@@ -16,15 +16,15 @@ from sbxcompose.cli.live import Live
 from sbxcompose.cli.running import Interrupts
 from sbxcompose.cli.view.announce import Announcement, Tone
 from sbxcompose.cli.view.held_up import held_up
-from sbxcompose.cli.view.secrets import mask_text, secret_values
 from sbxcompose.cli.view.stream import LogStyle, LogView
 from sbxcompose.engine.conductor import Conductor
 from sbxcompose.engine.execute import Result
 from sbxcompose.engine.road import go, kill
+from sbxcompose.engine.secrets import secret_values
 from sbxcompose.engine.session import Session
 from sbxcompose.engine.states import States, instances_of
 from sbxcompose.errors import Interrupted, NotWritten, SbxError
-from sbxcompose.logs.mask import Masker
+from sbxcompose.logs.secrets import KnownSecrets
 from sbxcompose.plan.names import Target
 from sbxcompose.plan.observed import Instance
 from sbxcompose.plan.options import Intent, Options
@@ -55,8 +55,9 @@ async def attached(
         lost.append(error)
         interrupts.interrupt(signal.SIGHUP)
 
-    view = LogView(shell, project, style, wanted, on_lost=end)
-    async with Session(project, tell=view.tell, output=True, pace=view.pace) as session:
+    secrets = KnownSecrets(secret_values(project))
+    view = LogView(shell, project, style, wanted, secrets=secrets, live=True, on_lost=end)
+    async with Session(project, tell=view.tell, output=True, pace=view.pace, secrets=secrets) as session:
         session.on_link(lambda link: link.listen(view.output))
         up = _Up(shell, project, session, view, request, options, wanted)
         try:
@@ -161,6 +162,7 @@ class _Up:
 
     async def _agree(self, sandboxes: Sequence[str]) -> bool:
         """Ask somebody who types a whole answer."""
+        self._shell.before_say()
         with self._keyboard.set_aside() if self._keyboard is not None else nullcontext():
             return await agree(sandboxes)
 
@@ -236,10 +238,9 @@ class _Up:
             self._view.say(Announcement(None, text, Tone.BAD))
 
     def _tell_verdict(self, verdict: Success | Failed | TimedOut) -> None:
-        masker = Masker(secret_values(self._project))
         if self._request.as_json:
-            self._view.document(verdict.to_json(), masker)
-        words = mask_text(masker, str(verdict))
+            self._view.document(verdict.to_json())
+        words = self._view.secrets.hide(str(verdict))
         if verdict.kind == "success":
             self._shell.say(f"all have ended: {words}")
         else:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, TextIO
 
 from msgspec import Struct
@@ -39,6 +39,8 @@ class Shell:
         self._lenient = lenient
         self._completing = completing
         self._pipes: Pipes | None = None
+        self.before_say: Callable[[], None] = lambda: None
+        """Called before anything is said: whoever draws on the terminal takes its unfinished lines away."""
 
     @property
     def files(self) -> tuple[str, ...]:
@@ -80,6 +82,7 @@ class Shell:
 
     def say(self, text: str) -> None:
         """Talk: a line on stderr."""
+        self.before_say()
         sys.stdout.flush()
         print(text, file=sys.stderr, flush=True)
 

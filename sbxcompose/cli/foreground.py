@@ -21,6 +21,7 @@ from sbxcompose.engine.one_off import Ended, OneOff, WriteOut, read_fd
 from sbxcompose.engine.ready import own_words
 from sbxcompose.engine.session import Session
 from sbxcompose.errors import Interrupted, NotStarted, ProcessFailed, Refused, UsageError
+from sbxcompose.logs.secrets import KnownSecrets
 from sbxcompose.plan.observed import Instance
 from sbxcompose.spec.project import Project
 
@@ -44,11 +45,12 @@ def run_in_foreground(
     how: Foreground,
     prepare: Callable[[Session], Awaitable[None]],
     tell: Tell = nobody,
+    secrets: KnownSecrets | None = None,
 ) -> int:
     """Run a command in a sandbox, after `prepare`; its exit code."""
 
     async def main(interrupts: Interrupts) -> int:
-        async with Session(project, tell=tell) as session:
+        async with Session(project, tell=tell, secrets=secrets) as session:
             await interrupts.guard(prepare(session))
             link = session.links.get(sandbox)
             if link is None:

@@ -9,8 +9,10 @@ from sbxcompose.cli.view.asleep import asleep
 from sbxcompose.cli.view.stream import LogStyle, LogView
 from sbxcompose.engine.events import RunEnded
 from sbxcompose.engine.read_logs import From, Said, read_logs
+from sbxcompose.engine.secrets import secret_values
 from sbxcompose.engine.session import Session
 from sbxcompose.errors import ReaderGone, UnknownName
+from sbxcompose.logs.secrets import KnownSecrets
 from sbxcompose.plan.names import Names
 from sbxcompose.plan.observed import Exit, Instance, Observed
 from sbxcompose.spec.project import Project
@@ -20,12 +22,13 @@ async def show_logs(
     shell: Shell, project: Project, names: tuple[str, ...], begin: From, style: LogStyle, *, going_on: bool
 ) -> int:
     """Show the logs of the processes named, or of all that are known; the exit code."""
-    async with Session(project) as session:
+    secrets = KnownSecrets(secret_values(project))
+    async with Session(project, secrets=secrets) as session:
         observed = await session.observe()
         instances = known_instances(project, observed, names)
         for text in asleep(observed, "what it has written can be read once it runs"):
             shell.note(text)
-        view = LogView(shell, project, style, instances if names else None, observed)
+        view = LogView(shell, project, style, instances if names else None, observed, secrets=secrets, live=going_on)
         try:
             async for said in read_logs(session.links.values(), instances, begin, going_on=going_on):
                 _show(view, said)

@@ -22,7 +22,7 @@ def carry_out(shell: Shell, project: Project, intent: Intent, options: Options) 
         if intent in (Intent.STOP, Intent.DOWN):
             interrupts.ignore_hangups()  # half of it stopped is what nobody wants who closes the terminal
         reporter = Reporter(shell, project)
-        async with Session(project, tell=reporter.tell) as session:
+        async with Session(project, tell=reporter.tell, secrets=reporter.secrets) as session:
             begun = time.monotonic()
             plans: list[Plan] = []
             try:

@@ -33,12 +33,12 @@ def wait_until_ready(
     wanted = _wanted(project, targets)
 
     async def main() -> int:
-        async with Session(project) as session:
+        reporter = Reporter(shell, project)
+        async with Session(project, secrets=reporter.secrets) as session:
             await session.observe()
             if not session.links:
                 raise UsageError("nothing has been started yet", hint="`sbxcompose up -d` starts everything")
             deadline = time.time() + timeout if timeout is not None else None
-            reporter = Reporter(shell, project)
             async with States(session, wanted, readiness=True) as states:
                 states.expect(Plan())
                 judge = Judge(project, Mode())

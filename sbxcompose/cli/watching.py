@@ -30,7 +30,7 @@ def watch(shell: Shell, names: tuple[str, ...]) -> int:
     async def main(interrupts: Interrupts) -> int:
         reporter = Reporter(shell, project)
         # Output is not shown; how much there is tells what a process writes itself.
-        async with Session(project, tell=reporter.tell, output=True) as session:
+        async with Session(project, tell=reporter.tell, output=True, secrets=reporter.secrets) as session:
             await session.observe()
             if not session.links:
                 raise UsageError("nothing has been started yet", hint="`sbxcompose up -d`, or `sbxcompose up --watch`")

@@ -66,6 +66,7 @@ def read_row(sandbox: str, info: ProcessInfo) -> Row | None:
         left_behind=tuple(managed.left_behind),
         one_shot=managed.restart.policy == "never",
         failed_runs=managed.failed_runs or 0,
+        command=(info.command, *info.args),
     )
 
 
@@ -119,4 +120,4 @@ def _exit(info: ProcessInfo, managed: ManagedInfo) -> Exit | None:
 
 def _foreign(sandbox: str, info: ProcessInfo) -> Foreign:
     name = info.managed.name if info.managed else None
-    return Foreign(sandbox, info.pid, name, " ".join([info.command, *info.args]), info.status == "running")
+    return Foreign(sandbox, info.pid, name, (info.command, *info.args), info.status == "running")

@@ -33,6 +33,7 @@ from sbxcompose.engine.requests import (
 )
 from sbxcompose.engine.start_again import Retry, Started, StopRival, TakeName, after_failure
 from sbxcompose.errors import Conflict, Unreachable
+from sbxcompose.logs.secrets import KnownSecrets
 from sbxcompose.plan.observed import Instance, Observed, ObservedSandbox, Row, SandboxState
 from sbxcompose.plan.steps import (
     Await,
@@ -58,7 +59,10 @@ RETRY_PAUSE = 0.05
 
 
 class Session:
-    """An async context manager; `output` says whether the sandboxes' output is wanted as it comes."""
+    """An async context manager; `output` says whether the sandboxes' output is wanted as it comes.
+
+    `secrets` is told what the runs were started with, as far as their host remembers it.
+    """
 
     def __init__(
         self,
@@ -69,8 +73,10 @@ class Session:
         output: bool = False,
         environ: Mapping[str, str] | None = None,
         pace: Pace | None = None,
+        secrets: KnownSecrets | None = None,
     ) -> None:
         self.project = project
+        self._secrets = secrets
         self.links: dict[str, Link] = {}
         self.began = time.time()
         """When the command did, in seconds since 1970."""

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable
 from typing import Final
 
-from sbxcompose.logs.sanitize import clean_text
+from sbxcompose.logs.sanitize import clean_text, without_colours
 
 SHORTEST: Final = 4
 """Bytes; a shorter value is in every other line by chance, and masking it would tell what it is."""
@@ -34,13 +34,38 @@ class Masker:
             lines = lines.replace(needle, MASK)
         return lines
 
-    def cut_at(self, piece: bytes) -> int:
-        """How much of the beginning of a line can be passed on without cutting a secret in two; see `Mux`."""
-        for begin in range(max(len(piece) - self._longest + 1, 1), len(piece)):
+    def mask_coloured(self, lines: bytes) -> bytes:
+        """As `mask`, where colours may stand within a secret; a line with such a secret loses its colours."""
+        masked = self.mask(lines)
+        if b"\x1b" not in masked or not self._is_in(without_colours(masked)):
+            return masked
+        whole = masked.split(b"\n")
+        return b"\n".join([self.mask(plain) if self._is_in(plain := without_colours(line)) else line for line in whole])
+
+    def _is_in(self, text: bytes) -> bool:
+        return any(needle in text for needle in self._needles)
+
+    def safe_length(self, piece: bytes) -> int:
+        """How much of the beginning of a line can be shown without cutting a secret in two, whatever follows."""
+        end = len(piece)
+        for begin in range(max(end - self._longest + 1, 0), end):
             tail = piece[begin:]
             if any(needle.startswith(tail) for needle in self._needles):
-                return begin
-        return len(piece)
+                end = begin
+                break
+        # A secret that is there as a whole may reach over this place: secrets can overlap.
+        while (before := self._begin_over(piece, end)) < end:
+            end = before
+        return end
+
+    def cut_at(self, piece: bytes) -> int:
+        """As `safe_length`, but at least 1: where an overlong line is cut; see `Mux`."""
+        return max(self.safe_length(piece), 1)
+
+    def _begin_over(self, piece: bytes, end: int) -> int:
+        """Where the first secret begins that reaches over `end`; `end` if none does."""
+        found = (piece.find(needle, max(end - len(needle) + 1, 0), end + len(needle) - 1) for needle in self._needles)
+        return min((at for at in found if at >= 0), default=end)
 
 
 def _needles(value: str | bytes) -> Iterable[bytes]:

@@ -10,12 +10,11 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from sbxcompose.logs.sanitize import Sanitizer
+from sbxcompose.logs.sanitize import clean_for_terminal, whole_part
 
 LONGEST_LINE: Final = 64 * 1024
 """Characters of a line that are looked at."""
 
-_COLOURS: Final = re.compile(rb"\x1b\[[0-9;:]*m")
 _LOOKS_BEYOND: Final = re.compile(r"\$|\\[ZAbB]|\(\?(?!:|P[<=]|[aimsux-]+[:)])|[*+?}]\+")
 """What makes a match depend on what is around it; also where it is escaped, which does no harm."""
 
@@ -26,7 +25,8 @@ class LineMatcher:
     def __init__(self, pattern: str) -> None:
         self._pattern = re.compile(pattern)
         self._whole = None if _LOOKS_BEYOND.search(pattern) else re.compile(pattern, re.MULTILINE)
-        self._sanitizer = Sanitizer()
+        self._held = b""
+        """The unfinished line as it came; `_line` is what can be read of it."""
         self._line = b""
         self.found = False
         """Whether a line has matched."""
@@ -39,15 +39,13 @@ class LineMatcher:
     def feed(self, data: bytes) -> bool:
         """Take more of the stream; True once a line has matched."""
         if not self.found:
-            text = self._sanitizer.feed(data)
-            if b"\x1b" in text:
-                text = _COLOURS.sub(b"", text)
-            complete, newline, rest = text.rpartition(b"\n")
+            complete, newline, rest = _lines(self._held + data).rpartition(b"\n")
             if newline:
-                self.found = self._any(self._line + complete)
-                self._line = b""
-            self._line = (self._line + rest)[:LONGEST_LINE]
-            if not self.found and self._whole is not None and rest:
+                self.found = self._any(clean_for_terminal(complete, colours=False))
+            self._held = rest[: 2 * LONGEST_LINE]
+            line = self._held.removesuffix(b"\r")
+            self._line = clean_for_terminal(line[: whole_part(line)], colours=False)[:LONGEST_LINE]
+            if not self.found and self._whole is not None and self._line:
                 self.found = self._matches(self._line)
         return self.found
 
@@ -64,3 +62,11 @@ class LineMatcher:
 
     def _matches(self, line: bytes) -> bool:
         return self._pattern.search(line[:LONGEST_LINE].decode("utf-8", "replace")) is not None
+
+
+def _lines(data: bytes) -> bytes:
+    """The data with each state of an overwritten line as a line; a return at its end may be half a line end."""
+    if b"\r" not in data:
+        return data
+    data = data.replace(b"\r\n", b"\n")
+    return data[:-1].replace(b"\r", b"\n") + data[-1:]

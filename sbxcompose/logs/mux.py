@@ -13,6 +13,8 @@ from sbxcompose.logs.prefix import STDOUT
 
 LONGEST_LINE: Final = 16 * 1024 * 1024
 """Bytes of one line that are held back; a longer line is passed on in pieces that say so."""
+SHORTEN_AT: Final = 64 * 1024
+"""Bytes of an unfinished line after which it is shortened, if its process overwrites it."""
 
 
 class Source(NamedTuple):
@@ -48,25 +50,51 @@ class Block(NamedTuple):
 class _Held:
     """The beginning of a line whose end has not come yet."""
 
-    __slots__ = ("continued", "data", "time_ms")
+    __slots__ = ("continued", "data", "shorten_at", "time_ms")
 
     def __init__(self, time_ms: int) -> None:
         self.data = bytearray()  # grows in place: a line in a million pieces costs no more than one in ten
         self.time_ms = time_ms
         self.continued = False
+        self.shorten_at = SHORTEN_AT
+
+
+CutAt = Callable[[Source, bytes], int]
 
 
 class Mux:
     """Holds back the partial line of each source.
 
     `cut_at` may move the cut of an overlong line to an earlier place: it is given the piece and says how
-    much of it to pass on, at least 1 (a secret must not be cut in two).
+    much of it to pass on, at least 1 (a secret must not be cut in two). `shorten` makes less of an
+    unfinished line that has been overwritten, so that a progress bar can run for days.
     """
 
-    def __init__(self, *, longest: int = LONGEST_LINE, cut_at: Callable[[bytes], int] = len) -> None:
+    def __init__(
+        self,
+        *,
+        longest: int = LONGEST_LINE,
+        cut_at: CutAt = lambda source, piece: len(piece),
+        shorten: Callable[[bytes], bytes] | None = None,
+    ) -> None:
         self._longest = longest
         self._cut_at = cut_at
+        self._shorten = shorten
         self._held: dict[Source, _Held] = {}
+
+    def unfinished(self, source: Source) -> Block | None:
+        """The line of a source that has no end yet, with one; None if there is none."""
+        held = self._held.get(source)
+        return None if held is None else Block(source, held.time_ms, bytes(held.data) + b"\n", held.continued)
+
+    def is_overwritten(self, source: Source) -> bool:
+        """Whether the unfinished line of the source has a carriage return in it."""
+        held = self._held.get(source)
+        return held is not None and b"\r" in held.data
+
+    def is_unfinished(self, source: Source) -> bool:
+        """Whether a line of the source is held back."""
+        return source in self._held
 
     def feed(self, source: Source, data: bytes | memoryview, time_ms: int) -> list[Block]:
         """The lines that these bytes complete, in order: at most one block, and one for a line that began
@@ -109,6 +137,9 @@ class Mux:
         if held is None:
             held = self._held[source] = _Held(time_ms)
         held.data += data
+        if len(held.data) > held.shorten_at and self._shorten is not None:
+            held.data = bytearray(self._shorten(bytes(held.data)))
+            held.shorten_at = SHORTEN_AT + 2 * len(held.data)
         if len(held.data) - data.endswith(b"\n") > self._longest:
             self._cut(source, held, blocks)
 
@@ -118,14 +149,14 @@ class Mux:
         begin = 0
         while len(line) - begin - line.endswith(b"\n") > self._longest:
             piece = line[begin : begin + self._longest]
-            piece = piece[: max(_whole_characters(piece[: self._cut_at(piece)]), 1)]
+            piece = piece[: max(whole_characters(piece[: self._cut_at(source, piece)]), 1)]
             blocks.append(Block(source, held.time_ms, piece + b"\n", held.continued, cut=True))
             held.continued = True
             begin += len(piece)
         held.data = bytearray(line[begin:])
 
 
-def _whole_characters(piece: bytes) -> int:
+def whole_characters(piece: bytes) -> int:
     """The length of `piece` without the beginning of a UTF-8 character at its end."""
     for back in range(1, min(len(piece), 4) + 1):
         byte = piece[-back]

@@ -93,6 +93,8 @@ class Row(Struct, frozen=True):
     """What the latest ended run had put into the background and was killed, each as "pid command"."""
     failed_runs: int = 0
     """How many runs in a row have ended without being good: without one stable second, or never healthy."""
+    command: tuple[str, ...] = ()
+    """What its runs execute: the argument vector that it was started with."""
 
     @property
     def live(self) -> bool:
@@ -111,7 +113,7 @@ class Foreign(Struct, frozen=True):
     sandbox: str
     pid: int
     name: str | None
-    command: str
+    command: tuple[str, ...]
     running: bool
 
 

@@ -218,3 +218,58 @@ def test_logs_before_anything_was_started_are_empty(sbx: Sbx) -> None:
     sbx.write("processes: {a: {command: 'true'}}\n")
     assert sbx.run("logs").stdout == ""
     assert "no process named `nix`" in refused(sbx, "logs", "nix")
+
+
+PROMPT = "printf 'Name? '; echo asked >&2; read name < gate; echo Bob; exec sleep 1000"
+
+
+@pytest.mark.parametrize("arguments", [("up",), ("logs", "-f")])
+def test_a_prompt_is_shown_on_a_terminal_and_its_answer_behind_it(sbx: Sbx, arguments: tuple[str, ...]) -> None:
+    gate = Gate(sbx)
+    sbx.write(f'processes: {{web: {{command: "{PROMPT}", ready_when: {{log: asked}}}}}}\n')
+    if arguments[0] == "logs":
+        sbx.run("up", "-d", "--wait")
+    with sbx.start(*arguments, terminal=True) as shown:
+        shown.wait_for("Name\\? ")
+        gate.open()
+        text = shown.wait_for("Bob")
+        assert "Name? Bob" in text, "on the same line"
+        assert text.count("Name?") == 1
+        shown.interrupt()
+        shown.wait()
+
+
+def test_a_prompt_does_not_cut_a_line_in_two_in_a_pipe(sbx: Sbx) -> None:
+    gate = Gate(sbx)
+    sbx.write(f'processes: {{web: {{command: "{PROMPT}", ready_when: {{log: asked}}}}}}\n')
+    sbx.run("up", "-d", "--wait")
+    with sbx.start("logs", "-f") as shown:
+        shown.wait_for("asked")
+        gate.open()
+        assert "web | Name? Bob\n" in shown.wait_for("Bob")
+
+
+@pytest.mark.parametrize("terminal", [False, True])
+def test_of_a_progress_bar_the_final_state_is_kept(sbx: Sbx, terminal: bool) -> None:
+    finished(sbx, a="printf '10%%\\r50%%\\r\\033[K100%% done\\nnext\\n'")
+    for arguments in (["logs", "--no-log-prefix"], ["logs", "--no-log-prefix", "--tail", "2"]):
+        with sbx.start(*arguments, terminal=terminal) as logs:
+            assert logs.wait().stdout.replace("\r\n", "\n") == "100% done\nnext\n"
+
+
+def test_each_state_of_a_progress_bar_is_shown_in_place(sbx: Sbx) -> None:
+    gate = Gate(sbx)
+    command = (
+        "printf '10%%\\\\r'; read _ < gate; printf '\\\\r90%%'; read _ < gate; printf '\\\\rdone\\\\n'; sleep 1000"
+    )
+    sbx.write(f'processes: {{web: {{command: "{command}"}}}}\n')
+    with sbx.start("up", terminal=True) as up:
+        up.wait_for("10%")
+        gate.open()
+        up.wait_for("90%")
+        gate.open()
+        text = up.wait_for("done")
+        assert "10%\n" not in text.replace("\r\n", "\n")
+        assert "90%\n" not in text.replace("\r\n", "\n")
+        up.interrupt()
+        up.wait()

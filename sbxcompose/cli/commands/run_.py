@@ -80,7 +80,9 @@ def command(
         return session.command_request(process, instance, words)
 
     try:
-        return run_in_foreground(shell, project, instance.sandbox, requested, how, prepare, reporter.tell)
+        return run_in_foreground(
+            shell, project, instance.sandbox, requested, how, prepare, reporter.tell, reporter.secrets
+        )
     except NotStarted as error:
         if process is project.one_off and error.exit_code == NOT_FOUND:
             error.hint = _hint(project, name)

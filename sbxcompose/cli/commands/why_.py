@@ -33,7 +33,8 @@ def command(shell: Shell, names: tuple[str, ...], as_json: bool) -> int:
     targets = resolve_all(project, names)
 
     async def main() -> int:
-        async with Session(project) as session:
+        reporter = Reporter(shell, project)
+        async with Session(project, secrets=reporter.secrets) as session:
             observed = await session.observe()
             ready = await look_for_readiness(session, commands=True)
             now = time.time()
@@ -42,15 +43,15 @@ def command(shell: Shell, names: tuple[str, ...], as_json: bool) -> int:
             amiss = [each for each in found if each.cause not in fine]
             shown = found if names else amiss
             if as_json:
-                shell.print_json([each.to_json() for each in shown])
+                shell.print_json(reporter.secrets.hide_all([each.to_json() for each in shown]))
                 return 1 if amiss else 0
             for each in shown:
                 for number, line in enumerate(each.lines):
-                    shell.print(line if number == 0 else f"  {line}")
+                    shell.print(reporter.plain(line) if number == 0 else f"  {reporter.plain(line)}")
                 if each.cause in lines_help:
-                    await Reporter(shell, project).show_last_lines(session, each.instance, shell.print)
+                    await reporter.show_last_lines(session, each.instance, shell.print)
                 if each.hint:
-                    shell.print(f"  {shell.out.cyan('hint:')} {each.hint}")
+                    shell.print(f"  {shell.out.cyan('hint:')} {reporter.plain(each.hint)}")
             if not shown:
                 shell.print(_all_match(len(found)))
             return 1 if amiss else 0

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import shlex
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from sbxcompose.cli.view.style import Style
 from sbxcompose.cli.view.table import ago, clip, fitting, table
 from sbxcompose.engine.listing import Entry
+from sbxcompose.logs.sanitize import clean_text
 from sbxcompose.plan.background import background
 from sbxcompose.plan.observed import Foreign, Phase, Row
 from sbxcompose.plan.words import times
-from sbxcompose.spec.project import Process
+
+Hide = Callable[[str], str]
 
 LONGEST_COMMAND = 40
 """Columns of a command that is not the last one."""
@@ -72,23 +75,24 @@ def lines(
     now: float,
     style: Style,
     width: int | None,
+    hide: Hide,
     *,
     long: bool = False,
 ) -> list[str]:
-    """The table; foreign processes at its end. `long`: with the port and the description of each."""
-    rows = [_cells(line, now, style) for line in shown]
+    """The table; foreign processes at its end. `long`: with ports and descriptions; `hide` masks secrets."""
+    rows = [_cells(line, now, style, hide) for line in shown]
     rows += [
         [
-            style.dim(f"({each.name or each.pid})"),
+            style.dim(f"({clean_text(process.name or str(process.pid), colours=False)})"),
             style.dim("foreign"),
-            str(each.pid),
+            str(process.pid),
             "",
             "",
             "",
-            each.command,
+            command_words(process.command, hide),
         ]
-        for each in foreign
-        if each.running
+        for process in foreign
+        if process.running
     ]
     header = ["NAME", "STATUS", "PID", "RUN", "RESTARTS", "UPTIME", "COMMAND"]
     if long:
@@ -99,7 +103,7 @@ def lines(
     return [style.dim(shown_lines[0]), *shown_lines[1:]]
 
 
-def _cells(line: Entry, now: float, style: Style) -> list[str]:
+def _cells(line: Entry, now: float, style: Style, hide: Hide) -> list[str]:
     row = line.row
     words = status(line, now)
     if row is None or row.phase is Phase.STOPPED:
@@ -118,7 +122,7 @@ def _cells(line: Entry, now: float, style: Style) -> list[str]:
         str(row.run) if row is not None else "-",
         str(row.restarts) if row is not None else "-",
         ago(now - row.started_at) if row is not None and alive and row.started_at else "-",
-        shown_command(line.process),
+        command_words(_command(line), hide),
     ]
 
 
@@ -132,20 +136,27 @@ def _exited_well(row: Row) -> bool:
     return row.exit is not None and row.exit.success
 
 
-def shown_command(process: Process | None) -> str:
-    """The command as it stands in the file, on one line, secrets masked."""
-    if process is None:
-        return "-"
-    command = process.command
-    text = command[2] if command[:2] == ("sh", "-c") and len(command) == 3 else " ".join(command)
-    for name, value in process.env:
-        if name in process.secrets and len(value) >= 1:
-            text = text.replace(value, "***")
-    return " ".join(text.split())
+def _command(line: Entry) -> tuple[str, ...]:
+    """What runs, or ran last; of what has never run what the file says."""
+    if line.row is not None and line.row.command:
+        return line.row.command
+    return line.process.command if line.process is not None else ()
 
 
-def to_json(line: Entry, now: float) -> dict[str, Any]:
-    """One instance for a program."""
+def command_words(command: Sequence[str], hide: Hide) -> str:
+    """A command on one line as a shell would take it, secrets masked: `sh -c` is left out, empty arguments are not."""
+    if len(command) == 3 and command[:2] == ("sh", "-c"):
+        return clean_text(" ".join(hide(command[2]).split()), colours=False)
+    return clean_text(" ".join(_quoted(word, hide) for word in command), colours=False) or "-"
+
+
+def _quoted(word: str, hide: Hide) -> str:
+    """A word as a shell takes it. Quoting changes only quotes, so it is masked after it if it has none."""
+    return shlex.quote(hide(word)) if "'" in word else hide(shlex.quote(word))
+
+
+def to_json(line: Entry, now: float, hide: Hide) -> dict[str, Any]:
+    """One instance for a program; `hide` masks secrets."""
     row = line.row
     end = row.exit if row is not None else None
     return {
@@ -165,8 +176,9 @@ def to_json(line: Entry, now: float) -> dict[str, Any]:
         "exit": None
         if end is None
         else {"code": end.code, "signal": end.signal, "oom_killed": end.oom_killed, "at": end.at},
-        "last_error": row.last_error if row is not None else None,
-        "left_behind": list(row.left_behind) if row is not None else [],
+        "left_behind": [hide(name) for name in row.left_behind] if row is not None else [],
+        "last_error": hide(row.last_error) if row is not None and row.last_error is not None else None,
+        "command": [hide(word) for word in _command(line)] or None,
         "digest": row.digest if row is not None else None,
         "wanted_digest": line.process.digest if line.process is not None else None,
         "outdated": line.outdated,

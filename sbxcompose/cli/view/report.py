@@ -12,15 +12,15 @@ from sbxcompose.cli.context import Shell
 from sbxcompose.cli.view.announce import Announcement, Announcer, Tone
 from sbxcompose.cli.view.copying import ProgressLine
 from sbxcompose.cli.view.held_up import held_up
-from sbxcompose.cli.view.secrets import mask_text, secret_values
 from sbxcompose.engine.events import CopyProgress, Event
 from sbxcompose.engine.execute import Result
 from sbxcompose.engine.ports import whose_port
+from sbxcompose.engine.secrets import secret_values
 from sbxcompose.engine.session import Session
 from sbxcompose.engine.states import States
 from sbxcompose.engine.tail import last_lines
-from sbxcompose.logs.mask import Masker
 from sbxcompose.logs.sanitize import clean_text
+from sbxcompose.logs.secrets import KnownSecrets
 from sbxcompose.plan.names import Names
 from sbxcompose.plan.observed import Instance, Phase
 from sbxcompose.plan.steps import Await, Plan
@@ -39,14 +39,15 @@ class Reporter:
         self._announcer = Announcer()
         self._project = project
         self._names = Names(project)
-        self._masker = Masker(secret_values(project))
+        self.secrets = KnownSecrets(secret_values(project))
+        """What it hides; for the session, which learns what runs were started with."""
         self._progress = ProgressLine()
 
     def adopt(self, project: Project) -> None:
         """Go on with another reading of the project's file."""
         self._project = project
         self._names = Names(project)
-        self._masker = Masker(secret_values(project))
+        self.secrets.add_current(secret_values(project))
 
     def tell(self, event: Event) -> None:
         """One line, if the event is worth one."""
@@ -55,11 +56,11 @@ class Reporter:
             return
         self._progress.clear()
         for said in self._announcer(event):
-            self._shell.say(self._masked(self.line(said)))
+            self._shell.say(self.secrets.hide(self.line(said)))
 
-    def _masked(self, text: str) -> str:
-        """The text without the values of secrets."""
-        return mask_text(self._masker, text)
+    def plain(self, text: str) -> str:
+        """The text as one harmless line, without secrets and colours."""
+        return clean_text(self.secrets.hide(text), colours=False)
 
     def line(self, said: Announcement) -> str:
         """The announcement with its name and colour."""
@@ -120,14 +121,14 @@ class Reporter:
 
     async def _with_lines(self, session: Session, report: Report) -> Report:
         """The report with the last lines of the run that it is about, and without secrets."""
-        report = replace(report, doing=self._masked(report.doing))
+        report = replace(report, doing=self.secrets.hide(report.doing))
         link = session.links.get(report.instance.sandbox)
         row = link.row(report.instance) if link is not None else None
         if row is None:
             return report
         run = row.run - 1 if row.restarts and row.phase in (Phase.STARTING, Phase.RUNNING) else row.run
         lines = await last_lines(session, report.instance, run)
-        return replace(report, lines=tuple(self._masked(clean_text(line)) for line in lines))
+        return replace(report, lines=tuple(self.secrets.hide(clean_text(line)) for line in lines))
 
     async def show_failures(self, session: Session, result: Result) -> None:
         """The last lines of what failed, and what that held up."""
@@ -158,7 +159,7 @@ class Reporter:
             say(self._shell.err.dim(f"  {name}#{run} wrote nothing"))
             return
         say(self._shell.err.dim(f"  last lines of {name}#{run}:"))
-        shown = [self._masked(clean_text(line)) for line in lines]
+        shown = [self.secrets.hide(clean_text(line)) for line in lines]
         for line in shown:
             say(f"  {self._shell.err.dim('|')} {line}")
         for text in whose_port(shown, self._ports(instance)):

@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
 import sys
 import time
 from collections.abc import Callable, Collection
+from contextlib import suppress
 from typing import Any
 
 from msgspec import Struct
 
 from sbxcompose.cli.context import Shell
 from sbxcompose.cli.view.announce import Announcement, Announcer, Tone
-from sbxcompose.cli.view.secrets import mask_json, secret_values
 from sbxcompose.engine import events
+from sbxcompose.engine.secrets import secret_values
 from sbxcompose.errors import NotWritten
-from sbxcompose.logs.mask import Masker
 from sbxcompose.logs.mux import Source
 from sbxcompose.logs.output import LogOutput
 from sbxcompose.logs.prefix import Prefixes
 from sbxcompose.logs.render import JsonRenderer, PrefixedRenderer, Renderer
+from sbxcompose.logs.sanitize import cleaner
+from sbxcompose.logs.screen import Screen
+from sbxcompose.logs.secrets import KnownSecrets
 from sbxcompose.logs.write import FdSink
 from sbxcompose.plan.names import Names
 from sbxcompose.plan.observed import Instance, Observed
@@ -39,7 +44,10 @@ class LogStyle(Struct, frozen=True):
 
 
 class LogView:
-    """Shows output on stdout; `shown` says of which instances (None: of all that the project has or had)."""
+    """Shows output on stdout; `shown` says of which instances (None: of all that the project has or had).
+
+    `live`: output is shown as it comes, so on a terminal unfinished lines are of interest, too.
+    """
 
     def __init__(
         self,
@@ -48,6 +56,9 @@ class LogView:
         style: LogStyle,
         shown: Collection[Instance] | None = None,
         observed: Observed | None = None,
+        *,
+        secrets: KnownSecrets,
+        live: bool,
         on_lost: Callable[[NotWritten], None] | None = None,
     ) -> None:
         """`on_lost` is told when stdout cannot be written to any more; without it that is raised as `NotWritten`."""
@@ -58,10 +69,17 @@ class LogView:
         self._sources: dict[tuple[Instance, int, int], Source] = {}
         self._on_lost = on_lost
         self.sink = FdSink(sys.stdout.fileno(), on_lost=None if on_lost is None else self._lose)
-        clean = not style.raw and (sys.stdout.isatty() or shell.out.enabled)
+        terminal = sys.stdout.isatty()
         self._log = LogOutput(
-            self._renderer(shell, project, style), self.sink, clean=clean, masker=Masker(secret_values(project))
+            self._renderer(shell, project, style),
+            self.sink,
+            clean=None if style.raw else cleaner(terminal=terminal, colours=shell.out.enabled),
+            secrets=secrets,
+            screen=Screen(self._size) if live and terminal and os.environ.get("TERM") != "dumb" else None,
         )
+        self.secrets = secrets
+        self._timer: asyncio.TimerHandle | None = None
+        shell.before_say = self._make_room
         self.heard: Callable[[events.Event], None] = lambda event: None
         """What else wants to hear of events."""
 
@@ -88,12 +106,13 @@ class LogView:
         self._names = Names(project)
         if self._shown is not None:
             self._shown = frozenset(shown) | self._shown
-        self._log.mask_with(Masker(secret_values(project)))
+        self.secrets.add_current(secret_values(project))
 
     def output(self, instance: Instance, stream: int, run: int, time_ms: int, data: bytes) -> None:
-        """Take a chunk of output. Raises `ReaderGone`."""
+        """Take a chunk of output. Raises `NotWritten`."""
         if self._shows(instance):
             self._log.feed(self._source(instance, stream, run), data, time_ms)
+            self._set_timer()
 
     def tell(self, event: events.Event) -> None:
         """Take an event: ends of runs complete their last lines, and what is worth a line gets one."""
@@ -118,19 +137,57 @@ class LogView:
         text = f"{name} {said.text.removeprefix(name + ' ')}"
         self._log.announce(text, now, self._source(said.instance, 1, 0), error=said.tone is Tone.BAD)
 
-    def document(self, value: dict[str, Any], masker: Masker) -> None:
+    def document(self, value: dict[str, Any]) -> None:
         """Print a JSON object of its own as a line, after everything that was shown."""
         import json
 
         if not self._muted:
-            text = json.dumps(mask_json(masker, value), separators=(",", ":"))
+            text = json.dumps(self.secrets.hide_all(value), separators=(",", ":"))
             self.sink.write([text.encode() + b"\n"])
             self.sink.flush()
+
+    def status(self, line: str | None) -> None:
+        """On a terminal: a line below everything, until it is changed, or None takes it away."""
+        if not self._muted:
+            self._log.status(line)
+
+    def _make_room(self) -> None:
+        """Somebody else writes to the terminal: what stands there unfinished comes again below it."""
+        if not self._muted:
+            self._log.make_room()
+            self._set_timer()
+
+    def _set_timer(self) -> None:
+        """Look at unfinished lines once they have stood still."""
+        wait = self._log.wait
+        if wait is None:
+            return
+        loop = asyncio.get_running_loop()
+        if self._timer is not None and self._timer.when() > loop.time() + wait:
+            self._timer.cancel()
+            self._timer = None
+        if self._timer is None:
+            self._timer = loop.call_later(wait, self._tick)
+
+    def _tick(self) -> None:
+        self._timer = None
+        if self._muted:
+            return
+        with suppress(NotWritten):  # whoever writes next hears of it
+            self._log.tick(time.monotonic())
+            self._set_timer()
+
+    def _size(self) -> tuple[int, int]:
+        try:
+            columns, rows = os.get_terminal_size(self.sink.fd)
+        except OSError:
+            return 80, 24
+        return columns or 80, rows or 24
 
     def blank(self) -> None:
         """An empty line: somebody has pressed Enter, as people do to see what is new."""
         if not self._muted:
-            self.sink.write([b"\n"])
+            self._log.blank()
 
     async def pace(self) -> None:
         """Wait for a reader that has fallen behind, so that what it has not read stays in the log's files."""

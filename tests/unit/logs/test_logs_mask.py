@@ -41,10 +41,23 @@ def test_what_is_too_short_is_left() -> None:
     assert masker.mask(b"1 abc\n") == b"1 abc\n"
 
 
+def test_colours_within_a_secret_do_not_show_it() -> None:
+    masker = Masker(["hunter2"])
+    lines = b"\x1b[31mred\x1b[0m\nhun\x1b[31mter2\x1b[0m!\n"
+    assert masker.mask_coloured(lines) == b"\x1b[31mred\x1b[0m\n***!\n"
+    assert masker.mask_coloured(b"\x1b[31mhunter2\x1b[0m\n") == b"\x1b[31m***\x1b[0m\n"
+
+
+def test_overlapping_secrets_are_not_cut_in_two() -> None:
+    assert Masker(["abcd", "dxyz"]).safe_length(b"..abcd") == 2
+    assert Masker(["abcd", "dxyz"]).safe_length(b"..abcdx") == 2
+    assert Masker(["abcd"]).safe_length(b"..abcde") == 7
+
+
 @given(st.text("abcde", max_size=80), st.integers(8, 20))
 def test_where_an_overlong_line_is_cut_no_secret_is_shown(line: str, longest: int) -> None:
-    masker = Masker(["abcd", "abce"])
-    mux = Mux(longest=longest, cut_at=masker.cut_at)
+    masker = Masker(["abcd", "abce", "cdea"])
+    mux = Mux(longest=longest, cut_at=lambda _, piece: masker.cut_at(piece))
     blocks = [*mux.feed(Source("web"), line.encode(), 0), *mux.flush_all()]
     assert b"".join(block.data[:-1] for block in blocks) == line.encode()
     assert b"".join(masker.mask(block.data[:-1]) for block in blocks) == masker.mask(line.encode())

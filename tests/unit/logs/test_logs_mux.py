@@ -51,7 +51,7 @@ def test_an_overlong_line_comes_in_pieces() -> None:
 def test_a_cut_goes_through_no_character_and_nothing_that_must_stay_whole() -> None:
     assert Mux(longest=4).feed(WEB, "abcäd".encode(), 1)[0].data == b"abc\n"
     assert Mux(longest=4).feed(WEB, b"\xbf" * 6, 1)[0].data == b"\xbf" * 4 + b"\n"
-    assert Mux(longest=4, cut_at=lambda piece: 2).feed(WEB, b"abcde", 1)[0].data == b"ab\n"
+    assert Mux(longest=4, cut_at=lambda _source, _piece: 2).feed(WEB, b"abcde", 1)[0].data == b"ab\n"
 
 
 def test_a_long_line_in_many_chunks_is_joined_once() -> None:

@@ -1,13 +1,19 @@
 from __future__ import annotations
 
 import re
-from itertools import pairwise
 
 import pytest
-from hypothesis import example, given
+from hypothesis import given
 from hypothesis import strategies as st
 
-from sbxcompose.logs.sanitize import LONGEST, Sanitizer, clean_text, close_colours
+from sbxcompose.logs.sanitize import (
+    LONGEST,
+    clean_for_file,
+    clean_for_terminal,
+    clean_text,
+    close_colours,
+    whole_part,
+)
 
 # Made of what matters, so that sequences, their ends and their beginnings meet often.
 ALONE = [b"\x1b", b"\xc2", b"\x9b", b"\x9d", b"\x9c", b"\x85", b"\x00", b"\x08", b"\x07", b"\r", b"\n", b"\t"]
@@ -18,11 +24,9 @@ TEXTS = st.lists(PIECES, max_size=30).map(b"".join)
 ALLOWED = re.compile(r"(?:[^\x00-\x08\x0b-\x1f\x7f-\x9f]|\x1b\[[0-9;:]*m)*")
 
 
-def cleaned(data: bytes, *cuts: int) -> bytes:
-    sanitizer = Sanitizer()
-    edges = [0, *sorted(cuts), len(data)]
-    shown = [sanitizer.feed(data[a:b]) for a, b in pairwise(edges)]
-    return b"".join([*shown, sanitizer.flush()])
+def cleaned(data: bytes) -> bytes:
+    """As a terminal gets it, but for what closes colours at the ends of lines."""
+    return clean_for_terminal(data).replace(b"\x1b[0m\n", b"\n")
 
 
 @given(TEXTS)
@@ -30,19 +34,10 @@ def test_only_text_line_ends_tabs_and_colours_come_through(data: bytes) -> None:
     assert ALLOWED.fullmatch(cleaned(data).decode("utf-8", "strict"))
 
 
-@given(TEXTS, st.lists(st.integers(0, 120), max_size=8))
-@example(b"\x1b]0;t\x1b\\x", [6])
-@example(b"a\r\r\nb", [2])
-@example(b"a\rb", [2])
-@example(b"\xc2\x9b2Jx", [1, 2])
-def test_where_the_chunks_are_cut_does_not_matter(data: bytes, cuts: list[int]) -> None:
-    assert cleaned(data, *(min(each, len(data)) for each in cuts)) == cleaned(data)
-
-
 @given(TEXTS)
 def test_to_clean_what_is_clean_changes_nothing(data: bytes) -> None:
-    once = cleaned(data)
-    assert cleaned(once) == once
+    once = clean_for_file(data, colours=True)
+    assert clean_for_file(once, colours=True) == once
 
 
 @given(st.text(st.characters(exclude_categories=("Cc", "Cs"))))
@@ -58,7 +53,7 @@ def test_text_stays_as_it_is(text: str) -> None:
         b"\x1b[!p", b"\x1b[31 m", b"\x1bc", b"\x1b7", b"\x1b8", b"\x1bM", b"\x1bD", b"\x1bE", b"\x1b=",
         b"\x1bN", b"\x1b(0", b"\x1b)B", b"\x1b#8", b"\x1b%G", b"\x1b]0;title\x07", b"\x1b]2;title\x1b\\",
         b"\x1b]52;c;cm0gLXJm\x07", b"\x1b]8;;http://x\x1b\\", b"\x1b]1337;File=:AAAA\x07",
-        b"\x1bPq#0~\x1b\\", b"\x1b_Gq\x1b\\", b"\x1b^pm\x1b\\", b"\x1bXsos\x1b\\", b"\x07", b"\x08",
+        b"\x1bPq#0~\x1b\\", b"\x1b_Gq\x1b\\", b"\x1b^pm\x1b\\", b"\x1bXsos\x1b\\", b"\x07",
         b"\x05", b"\x0e", b"\x0f", b"\x0b", b"\x0c", b"\x00", b"\x7f", b"\x18", b"\x1a", b"\xc2\x9b2J",
         b"\xc2\x9d0;t\x07", b"\xc2\x9d0;t\xc2\x9c", b"\xc2\x90q\xc2\x9c", b"\xc2\x85", b"\xc2\x84",
         b"\xc2\x9c",
@@ -85,15 +80,16 @@ def test_a_link_keeps_its_text() -> None:
     [
         (b"a\r\nb\r\n", b"a\nb\n"),
         (b"a\r\r\nb", b"a\nb"),
-        (b"10%\r20%\r30%\n", b"10%\n20%\n30%\n"),
-        (b"\r10%\x1b[K\r20%\x1b[K", b"10%\n20%"),
-        (b"done\n\r10%\r", b"done\n10%\n"),
+        (b"10%\r20%\r30%\n", b"30%\n"),
+        (b"\r10%\x1b[K\r20%\x1b[K", b"20%"),
+        (b"done\n\r10%\r", b"done\n10%"),
         (b"a\n\r\nb", b"a\n\nb"),
+        (b"\x1b[2K\x1b[1Gone\x1b[2K\x1b[1Gtwo\nthree\n", b"two\nthree\n"),
     ],
 )
-def test_a_carriage_return_ends_a_line_and_loses_nothing(given_: bytes, shown: bytes) -> None:
+def test_a_line_that_was_overwritten_is_shown_in_its_final_state(given_: bytes, shown: bytes) -> None:
     assert cleaned(given_) == shown
-    assert cleaned(given_, *range(len(given_))) == shown
+    assert clean_for_file(given_) == shown
 
 
 @pytest.mark.parametrize(
@@ -112,17 +108,6 @@ def test_a_carriage_return_ends_a_line_and_loses_nothing(given_: bytes, shown: b
 )
 def test_a_broken_sequence_is_shown_as_text(given_: bytes, shown: bytes) -> None:
     assert cleaned(given_) == shown
-    assert cleaned(given_, *range(0, len(given_), 97)) == shown
-
-
-def test_little_is_held_back() -> None:
-    sanitizer = Sanitizer()
-    fed = shown = 0
-    for _ in range(200):
-        shown += len(sanitizer.feed(b"\x1b]" + b"x" * 1000))
-        fed += 1001
-        assert fed - shown <= LONGEST + 2
-    assert fed - shown < 1003
 
 
 def test_bytes_that_are_not_utf8_are_shown_as_terminals_do() -> None:
@@ -131,7 +116,35 @@ def test_bytes_that_are_not_utf8_are_shown_as_terminals_do() -> None:
 
 def test_a_chunk_with_nothing_to_clean_is_not_copied() -> None:
     for text in (b"plain\n", b"plain\n" * 5000, "Grüße ✓\n".encode().replace(b"\xc2", b"") * 3):
-        assert Sanitizer().feed(text) is text
+        assert clean_for_terminal(text) is text
+        assert clean_for_file(text) is text
+
+
+def test_files_keep_bytes_that_neither_move_nor_clear() -> None:
+    data = b"caf\xe9 \x00\x07 \xff\xfe\n"
+    assert clean_for_file(data) is data
+    assert clean_for_file(b"\x1b[2J" + data) == data
+    assert clean_for_file(b"a\x0bb\x0cc\xc2\x9b2Jd\n") == b"abcd\n"
+
+
+def test_files_have_colours_only_where_they_are_wanted() -> None:
+    assert clean_for_file(b"\x1b[31mred\x1b[0m\n") == b"red\n"
+    assert clean_for_file(b"\x1b[31mred\x1b[0m\n", colours=True) == b"\x1b[31mred\x1b[0m\n"
+    assert clean_for_terminal(b"\x1b[31mred\x1b[0m\n", colours=False) == b"red\n"
+
+
+@given(TEXTS)
+def test_nothing_in_a_file_moves_or_clears(data: bytes) -> None:
+    left = clean_for_file(data)
+    assert not set(left) & {0x08, 0x0B, 0x0C, 0x0D, 0x1B}
+    assert not re.search(rb"\xc2[\x80-\x9f]", left)
+
+
+@given(TEXTS.filter(lambda data: b"\n" not in data), st.integers(0, 120))
+def test_an_unfinished_line_is_cut_between_sequences_and_characters(data: bytes, at: int) -> None:
+    whole = whole_part(data[:at])
+    assert len(data[:at]) - whole <= LONGEST
+    assert ALLOWED.fullmatch(cleaned(data[:whole]).decode("utf-8", "strict"))
 
 
 def test_colours_do_not_leak_into_the_next_line() -> None:

@@ -149,7 +149,7 @@ def test_down_leaves_orphans_unless_asked() -> None:
 
 
 def test_orphans_and_foreign_processes_end_with_their_sandbox() -> None:
-    shell = Foreign("main", 7, None, "sh", running=True)
+    shell = Foreign("main", 7, None, ("sh",), running=True)
     observed = Observed((seen(row("old"), foreign=[shell]),))
     found = plan_down(project(process("web")), observed, Options(terminate=True))
     assert str(found) == lines(

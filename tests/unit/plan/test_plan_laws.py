@@ -142,7 +142,7 @@ def worlds(draw: st.DrawFn) -> World:
                 *[each for each in rows if each.instance.sandbox == sandbox.name],
                 name=sandbox.name,
                 state=draw(st.sampled_from([SandboxState.RUNNING] * 4 + list(SandboxState))),
-                foreign=[Foreign(sandbox.name, 7, None, "sh", True)],
+                foreign=[Foreign(sandbox.name, 7, None, ("sh",), True)],
                 differences=draw(st.sampled_from(((), (), ("image",)))),
             )
         )

@@ -539,7 +539,7 @@ def test_a_process_without_its_profile_comes_when_somebody_needs_it_or_names_it(
 
 
 def test_foreign_rows_are_counted_and_left_alone() -> None:
-    shell = Foreign("main", 7, None, "sh", running=True)
+    shell = Foreign("main", 7, None, ("sh",), running=True)
     ended = replace(shell, running=False)
     found = plan_up(project(process("web")), Observed((seen(row("web"), foreign=[shell, shell, ended]),)))
     assert found.empty
@@ -647,7 +647,7 @@ def test_a_sandbox_that_differs_is_left_with_a_note() -> None:
 
 def test_a_sandbox_is_replaced_when_asked_and_all_in_it_starts_anew() -> None:
     shop = project(process("db"), MIGRATE, process("web", ["db", need("migrate", COMPLETED)]))
-    shell = Foreign("main", 7, None, "sh", running=True)
+    shell = Foreign("main", 7, None, ("sh",), running=True)
     rows = [row("db"), done("migrate"), row("web"), row("old")]
     observed = Observed((seen(*rows, differences=IMAGE, foreign=[shell]),))
     found = plan_up(shop, observed, Options(recreate_sandboxes=True))

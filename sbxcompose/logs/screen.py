@@ -1,0 +1,137 @@
+"""The last lines of a terminal that are not final yet: unfinished lines, shown in place below the whole ones. Pure.
+
+What is written above them erases them first, and they are drawn again below it. The terminal's size is asked for
+each time; a line that is wider than the terminal takes several rows.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Hashable
+from typing import Final
+
+from sbxcompose.logs.prefix import width
+
+Size = Callable[[], tuple[int, int]]
+"""Columns and rows of the terminal."""
+_SGR: Final = re.compile(r"\x1b\[[0-9;:]*m")
+_MOST_ROWS_OF_A_LINE: Final = 3
+
+
+class Screen:
+    """Keeps track of which unfinished lines are drawn, in the order in which they appeared."""
+
+    def __init__(self, size: Size) -> None:
+        self._size = size
+        self._lines: dict[Hashable, bytes] = {}
+        self._bottom: bytes | None = None
+        self._drawn: list[bytes] = []
+
+    @property
+    def shows_anything(self) -> bool:
+        """Whether there is anything to be erased."""
+        return bool(self._drawn)
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether there is nothing to be erased or drawn."""
+        return not (self._drawn or self._lines or self._bottom)
+
+    def wanted(self) -> list[Hashable]:
+        """The lines that are wanted."""
+        return list(self._lines)
+
+    def has(self, key: Hashable) -> bool:
+        """Whether the line of that key is among them."""
+        return key in self._lines
+
+    def put(self, key: Hashable, line: bytes) -> bytes:
+        """Draw a line, or draw it anew; what is to be written for that."""
+        self._lines[key] = _without_tabs(line)
+        return self._redrawn()
+
+    def put_bottom(self, line: bytes | None) -> bytes:
+        """As `put`, for the one line that stands below all others; None takes it away."""
+        self._bottom = None if line is None else _without_tabs(line)
+        return self._redrawn()
+
+    def drop(self, key: Hashable) -> None:
+        """The line is not wanted any more: gone with what is written next."""
+        self._lines.pop(key, None)
+
+    def finished(self, key: Hashable, line: bytes) -> bytes | None:
+        """The rest of a line that has ended, if it can be written where its beginning stands; None if not."""
+        drawn = self._lines.get(key)
+        if drawn is None or self._drawn != [drawn] or not line.startswith(drawn):
+            return None
+        self._lines.clear()
+        self._drawn = []
+        return line[len(drawn) :]
+
+    def erased(self) -> bytes:
+        """What erases all that is drawn; `redrawn` draws it again."""
+        drawn, self._drawn = self._drawn, []
+        if not drawn:
+            return b""
+        up = self._rows(drawn) - 1
+        return b"\r" + (b"\x1b[%dA" % up if up else b"") + b"\x1b[J"
+
+    def redrawn(self) -> bytes:
+        """What draws the lines again after `erased`, and what was written then."""
+        self._drawn = self._fitting()
+        return b"\n".join(self._drawn)
+
+    def _redrawn(self) -> bytes:
+        """What is to be written so that the lines are as they are now: nothing but the end of the last, if possible."""
+        before, now = self._drawn, self._fitting()
+        if before == now:
+            return b""
+        if before and now and before[:-1] == now[:-1] and now[-1].startswith(before[-1]):
+            self._drawn = now
+            return now[-1][len(before[-1]) :]
+        return self.erased() + self.redrawn()
+
+    def _fitting(self) -> list[bytes]:
+        """As many of the lines as a third of the terminal holds, the last of them; each clipped to a few rows."""
+        columns, rows = self._size()
+        room = max(rows // 3, 1)
+        found: list[bytes] = []
+        bottom = [] if self._bottom is None else [self._bottom]
+        for line in reversed([*self._lines.values(), *bottom]):
+            clipped = _clip(line, columns * min(_MOST_ROWS_OF_A_LINE, room) - 1)
+            room -= self._rows([clipped])
+            if room < 0:
+                break
+            found.append(clipped)
+        return found[::-1]
+
+    def _rows(self, lines: list[bytes]) -> int:
+        columns = max(self._size()[0], 1)
+        return sum(max(-(-_columns(line) // columns), 1) for line in lines)
+
+
+def _columns(line: bytes) -> int:
+    return width(_SGR.sub("", line.decode("utf-8", "replace")))
+
+
+def _without_tabs(line: bytes) -> bytes:
+    """The line with blanks instead of tabs, so that its columns can be counted."""
+    if b"\t" not in line:
+        return line
+    made, column = "", 0
+    for piece in re.split(r"(\t|\x1b\[[0-9;:]*m)", line.decode("utf-8", "replace")):
+        if piece == "\t":
+            piece = " " * (8 - column % 8)
+        made += piece
+        column += 0 if piece.startswith("\x1b") else width(piece)
+    return made.encode()
+
+
+def _clip(line: bytes, columns: int) -> bytes:
+    """The beginning of a line that is too long, without its colours."""
+    if _columns(line) <= columns:
+        return line
+    text = _SGR.sub("", line.decode("utf-8", "replace"))[:columns]
+    while width(text) > columns - 1:
+        text = text[:-1]
+    return text.encode() + "…".encode()

@@ -1,0 +1,45 @@
+from __future__ import annotations
+
+import pytest
+
+from sbxcompose.cli.view.ps import command_words, lines, to_json
+from sbxcompose.cli.view.style import Style
+from sbxcompose.engine.listing import Entry
+from sbxcompose.logs.secrets import KnownSecrets
+from sbxcompose.plan.observed import Foreign, Instance, Phase, Row
+
+WEB = Instance("main", "web")
+HIDE = KnownSecrets(["hunter2", "it's so"]).hide
+
+
+def row(*command: str) -> Row:
+    return Row(WEB, "3f2a9c1d", "web.3f2a9c1d", Phase.RUNNING, pid=7, command=command)
+
+
+@pytest.mark.parametrize(
+    "command, words",
+    [
+        (("sh", "-c", "echo  one\n  two"), "echo one two"),
+        (("server", "--name", ""), "server --name ''"),
+        (("sh", "-c", "echo $1", "sh", "a b"), "sh -c 'echo $1' sh 'a b'"),
+        (("login", "--password=hunter2", "it's so"), "login --password=*** '***'"),
+        (("sh", "-c", "login hunter2"), "login ***"),
+        (("evil", "\x1b[2J\x1b[31mred"), "evil 'red'"),
+        ((), "-"),
+    ],
+)
+def test_a_command_is_shown_as_a_shell_takes_it_and_harmless(command: tuple[str, ...], words: str) -> None:
+    assert command_words(command, HIDE) == words
+
+
+def test_what_runs_is_shown_and_not_what_the_file_has_become() -> None:
+    entry = Entry(WEB, "web", None, row("old", "--flag"))
+    shown = lines([entry], [], 0.0, Style(enabled=False), None, HIDE)
+    assert shown[1].endswith("old --flag")
+    assert to_json(entry, 0.0, HIDE)["command"] == ["old", "--flag"]
+
+
+def test_a_foreign_command_is_harmless_too() -> None:
+    foreign = Foreign("main", 9, "\x1b]0;title\x07evil", ("cat", "", "hunter2"), running=True)
+    shown = lines([], [foreign], 0.0, Style(enabled=False), None, HIDE)
+    assert shown[1].split() == ["(evil)", "foreign", "9", "cat", "''", "***"]
