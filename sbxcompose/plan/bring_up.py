@@ -240,7 +240,9 @@ def _local_notes(sandbox: Sandbox) -> Iterator[Note]:
     """What has no meaning on this machine, said when the sandbox is made and not at each `up`."""
     keys = [key for key in ("image", "resources", "timeout") if getattr(sandbox, key) is not None]
     if keys:
-        text = f"sandbox {sandbox.name}: {_listed(keys)} mean nothing on this machine, only in the cloud"
+        verb = "apply" if len(keys) > 1 else "applies"
+        pulled = "no image is pulled on this machine; " if "image" in keys else ""
+        text = f"sandbox {sandbox.name}: {pulled}{_listed(keys)} {verb} only in the cloud"
         yield Note("local", text, sandbox.name)
 
 

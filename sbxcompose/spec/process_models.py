@@ -6,6 +6,7 @@ sees one form; the JSON schema and `docs/spec.md` are made from here.
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, model_validator
@@ -46,6 +47,10 @@ _OTHER_POLICIES = {
 
 def _policy_word(value: Any) -> Any:
     """`true` and `false` read like an answer to "restart?", and so does Compose's `no`."""
+    counted = re.fullmatch(r"on[-_]failure:(\d{1,9})", value) if isinstance(value, str) else None
+    if counted is not None:
+        hint = f"write `restart: {{policy: on_failure, max_restarts: {counted[1]}}}`"
+        raise wrong(f"`{value}` has a number, which has a key of its own", hint)
     return str(value).lower() if isinstance(value, bool) else value
 
 

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from sbxcompose.errors import Mistake
+from sbxcompose.spec import foreign_keys
 from sbxcompose.spec.models import ProjectModel
 from sbxcompose.spec.places import Places
 from sbxcompose.spec.similar import did_you_mean
@@ -81,51 +82,31 @@ def _mistake(details: ErrorDetails, places: Places) -> Mistake:
         path = path[:-1] if on_key else path
         return places.mistake(path, context["message"], context["hint"], on_key=on_key)
     if kind == "extra_forbidden":
-        return _unknown_key(path, places)
+        return _unknown_key(path, details["input"], places)
     if kind == "missing":
         return places.mistake(path[:-1], f"`{path[-1]}` is missing", _missing_hint(path), on_key=True)
     return places.mistake(path, f"{_subject(path)} {_complaint(details)}", _type_hint(details))
 
 
-def _unknown_key(path: Path, places: Places) -> Mistake:
+def _unknown_key(path: Path, value: Any, places: Places) -> Mistake:
     key = str(path[-1])
     model = model_at(path[:-1])
     known = sorted(_keys_of(model)) if model is not None else []
     listed = f"known here: {', '.join(f'`{each}`' for each in known)}" if known else None
-    meant = _FOREIGN.get(key)
-    hint = f"did you mean `{meant}`?" if meant in known else did_you_mean(key, known, _elsewhere(key) or listed)
-    return places.mistake(path, f"unknown key `{key}`", hint, on_key=True)
+    near = foreign_keys.hint(key, model.__name__ if model is not None else "", known) or _misplaced(path, value)
+    return places.mistake(
+        path, f"unknown key `{key}`", near or did_you_mean(key, known, _elsewhere(key) or listed), on_key=True
+    )
 
 
-_FOREIGN = {
-    "environment": "env",
-    "services": "processes",
-    "working_dir": "workdir",
-    "cwd": "workdir",
-    "directory": "workdir",
-    "healthcheck": "health_check",
-    "readiness_probe": "health_check",
-    "liveness_probe": "health_check",
-    "stop_signal": "stop",
-    "stop_grace_period": "stop",
-    "shutdown": "stop",
-    "scale": "replicas",
-    "deploy": "replicas",
-    "cmd": "command",
-    "run": "command",
-    "entrypoint": "command",
-    "availability": "restart",
-    "volumes": "file_systems",
-    "start_period": "initial_delay",
-    "start_delay": "initial_delay",
-    "period_seconds": "interval",
-    "retries": "failure_threshold",
-    "readonly": "read_only",
-    "memory_mb": "memory",
-    "disk_mb": "disk",
-    "timeout_secs": "timeout",
-}
-"""What other tools call it."""
+def _misplaced(path: Path, value: Any) -> str | None:
+    """Where a process or sandbox belongs that stands at the top of the file."""
+    if len(path) > 1 or not isinstance(value, dict):
+        return None
+    for key, holder in (("command", "processes"), ("processes", "sandboxes")):
+        if key in value:
+            return f"it has a `{key}`: put it below `{holder}:`"
+    return None
 
 
 def _elsewhere(key: str) -> str | None:
@@ -206,6 +187,8 @@ def _type_hint(details: ErrorDetails) -> str | None:
     if kind == "literal_error" and isinstance(value, str):
         words = context["expected"].replace("'", "").replace(" or ", ", ").split(", ")
         return did_you_mean(value, words)
+    if kind == "tuple_type" and details["loc"][-1:] == ("secrets",) and isinstance(value, dict):
+        return "`secrets` lists the names of variables whose values are masked, such as `[API_TOKEN]`"
     if kind == "tuple_type":
         return "write `[...]`, or a line that begins with `- ` for each entry"
     return None

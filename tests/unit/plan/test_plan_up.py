@@ -691,8 +691,10 @@ def test_keys_without_meaning_on_this_machine_are_said_once() -> None:
     box = Sandbox("main", "shop-main", (), image="ubuntu", resources=Resources(cpus=2))
     local = project(process("web"), sandboxes=[box])
     assert notes(plan_up(local, MISSING)) == [
-        "sandbox main: `image` and `resources` mean nothing on this machine, only in the cloud"
+        "sandbox main: no image is pulled on this machine; `image` and `resources` apply only in the cloud"
     ]
+    timed = project(process("web"), sandboxes=[Sandbox("main", "shop-main", (), timeout=5)])
+    assert notes(plan_up(timed, MISSING)) == ["sandbox main: `timeout` applies only in the cloud"]
     assert notes(plan_up(local, world(row("web")))) == []
     cloud = project(process("web"), sandboxes=[box], provider="tensorlake")
     assert notes(plan_up(cloud, MISSING)) == []

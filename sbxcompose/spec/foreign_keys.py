@@ -1,0 +1,141 @@
+"""Single keys of other tools, as people write them from memory: what to write instead; pure.
+
+`hint` is asked for a key that a model does not know. Whole files of other tools are recognised before
+(`spec.foreign`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+
+_OUTPUT = "remove it: output is kept, and `sbxcompose logs NAME > FILE` writes it to a file"
+_CONTAINERS = "remove it: it is for containers, and processes run on this machine or in a sandbox"
+_GROUP_DIES = "remove it: what a process has started always ends with it"
+_OF_A_SANDBOX = "write `resources: {cpus: 2, memory: 2gb}` in a sandbox"
+
+_RENAMED = {
+    "services": "processes",
+    "procs": "processes",
+    "programs": "processes",
+    "apps": "processes",
+    **dict.fromkeys(("environment", "vars", "variables"), "env"),
+    "environment_file": "env_file",
+    **dict.fromkeys(("working_dir", "working_directory", "cwd", "dir", "directory"), "workdir"),
+    **dict.fromkeys(("cmd", "run", "entrypoint", "shell", "script"), "command"),
+    **dict.fromkeys(("healthcheck", "readiness_probe", "liveness_probe", "readiness", "liveness"), "health_check"),
+    **dict.fromkeys(("stop_signal", "stopsignal", "stop_grace_period", "stopwaitsecs", "kill_timeout"), "stop"),
+    "shutdown": "stop",
+    **dict.fromkeys(("scale", "instances", "numprocs"), "replicas"),
+    **dict.fromkeys(("availability", "autorestart", "restart_policy"), "restart"),
+    **dict.fromkeys(("depends", "deps", "needs", "requires", "after", "wait_for"), "depends_on"),
+    "develop": "watch",
+    **dict.fromkeys(("http_get", "httpGet"), "http"),
+    **dict.fromkeys(("tcp_socket", "tcpSocket"), "tcp"),
+    **dict.fromkeys(("start_period", "start_delay", "initial_delay_seconds", "initialDelaySeconds"), "initial_delay"),
+    **dict.fromkeys(("period", "period_seconds", "periodSeconds", "every"), "interval"),
+    **dict.fromkeys(("timeout_seconds", "timeoutSeconds", "timeout_secs"), "timeout"),
+    **dict.fromkeys(("retries", "failureThreshold"), "failure_threshold"),
+    **dict.fromkeys(("backoff_seconds", "backoff", "delay", "restart_delay"), "initial_backoff"),
+    **dict.fromkeys(("max_attempts", "max_retries", "startretries"), "max_restarts"),
+    **dict.fromkeys(("log_line", "line", "pattern"), "log"),
+    **dict.fromkeys(("cpu", "num_cpus"), "cpus"),
+    **dict.fromkeys(("mem", "ram", "memory_mb"), "memory"),
+    "disk_mb": "disk",
+    "readonly": "read_only",
+}
+"""What other tools call a key of ours, where a model has that."""
+
+_OF_MODEL: Mapping[str, Mapping[str, str]] = {
+    "ProjectModel": {
+        "version": "remove it: it is not needed",
+        "volumes": "remove it: processes use the folders of the project as they are",
+        "networks": "remove it: processes reach each other at 127.0.0.1",
+        "configs": "remove it: processes use the files of the project as they are",
+        "is_strict": "remove it: an unknown key is always a mistake",
+        "ordered_shutdown": "remove it: processes always stop in reverse order of their needs",
+        "shell": "a `command` that is a text goes through `sh -c`; for another shell write a list: `[bash, -c, ...]`",
+        **dict.fromkeys(("log_level", "log_length", "log_location", "log_configuration", "log_format"), _OUTPUT),
+    },
+    "SandboxModel": {
+        "volumes": "folders of the project need no key; `file_systems` mounts those of the cloud",
+        "build": "commands that must succeed before anything else starts are `setup`",
+        **dict.fromkeys(("cpus", "memory", "mem_limit"), "it belongs into `resources: {cpus: 2, memory: 2gb}`"),
+    },
+    "ProcessModel": {
+        "image": "at the provider `local` nothing is pulled: install the program, and write its `command`",
+        "ports": "remove it: the process opens its ports itself (`ports` of a sandbox are for the cloud)",
+        "expose": "remove it: the process opens its ports itself",
+        "volumes": "remove it: processes use the folders of the project as they are",
+        "build": "nothing is built: write the `command`, and what must run before in `setup` of a sandbox",
+        "deploy": "`replicas` is a key of the process, `resources` of a sandbox",
+        **dict.fromkeys(("mem_limit", "mem_reservation", "cpus", "cpuset", "cpu_shares"), _OF_A_SANDBOX),
+        "namespace": "write `profiles: [NAME]`, and start them with `sbxcompose --profile NAME up`",
+        "ready_log_line": "write `ready_when: {log: ...}`",
+        "wait_ready": "write `ready_when: {log: ...}`",
+        "startsecs": "remove it: a process without a check is ready once it has run for a second",
+        "startretries": "write `restart: {max_restarts: 3}`",
+        **dict.fromkeys(("stdin_open", "is_interactive", "interactive"), "write `stdin: pipe`"),
+        **dict.fromkeys(
+            ("is_daemon", "is_foreground", "daemon"),
+            "remove it: the program must stay in the foreground, for which most have an option",
+        ),
+        **dict.fromkeys(("log_location", "log_configuration", "logging", "stdout_logfile", "stderr_logfile"), _OUTPUT),
+        **dict.fromkeys(("redirect_stderr", "stdout_logfile_maxbytes", "out_file", "error_file", "log_file"), _OUTPUT),
+        "disabled": "write `autostart: false`, and start it with `sbxcompose up NAME`",
+        **dict.fromkeys(("is_tty", "terminal", "pty"), "write `tty: true`"),
+        "stop_command": "write `stop: {command: ...}`",
+        **dict.fromkeys(("exit_on_end", "exit_on_failure"), "write `stop_all_on: exit`, or `stop_all_on: failure`"),
+        **dict.fromkeys(("exitcodes", "stop_exit_codes"), "write `success_exit_codes: [0, ...]`"),
+        "priority": "write `depends_on`: it decides on the order",
+        **dict.fromkeys(("stopasgroup", "killasgroup", "treekill", "init"), _GROUP_DIES),
+        **dict.fromkeys(("schedule", "cron_restart"), "remove it: there are no schedules; use cron"),
+        "args": "write them in `command`, which takes a list",
+        "interpreter": "write it in `command`, before the script",
+        "ignore_watch": "write `watch: [{path: ., ignore: [...]}]`",
+        "exec_mode": "remove it: `replicas` start side by side, each with a `PORT` of its own",
+        "launch_timeout_seconds": "remove it: `sbxcompose up --wait-timeout` limits the wait",
+        **dict.fromkeys(
+            ("container_name", "hostname", "domainname", "networks", "network_mode", "labels"), _CONTAINERS
+        ),
+        **dict.fromkeys(("platform", "links", "privileged", "cap_add", "cap_drop", "security_opt"), _CONTAINERS),
+        **dict.fromkeys(("shm_size", "tmpfs", "devices", "extra_hosts", "dns", "pull_policy"), _CONTAINERS),
+    },
+    "HealthCheckModel": {
+        **dict.fromkeys(("test", "cmd", "command"), "write `exec`, with a text or a list"),
+        "success_threshold": "remove it: one success is enough",
+        "start_interval": "remove it: a start is checked often",
+        **dict.fromkeys(("disable", "disabled"), "remove the `health_check`"),
+    },
+    "HttpModel": {
+        **dict.fromkeys(("host", "hostname"), "remove it: the check is made where the process runs"),
+        "scheme": "remove it: the check is made by HTTP",
+        **dict.fromkeys(("num_port", "port_number"), "did you mean `port`?"),
+    },
+    "RestartModel": {
+        **dict.fromkeys(("restart", "condition", "when", "mode"), "did you mean `policy`?"),
+        **dict.fromkeys(("exit_on_end", "exit_on_failure"), "write `stop_all_on: failure` in the process"),
+        "window": "remove it: `max_restarts` counts restarts in a row",
+    },
+    "StopModel": {
+        **dict.fromkeys(("timeout_seconds", "timeout", "grace_period", "timeoutSeconds"), "did you mean `grace`?"),
+        "stop_signal": "did you mean `signal`?",
+        "parent_only": _GROUP_DIES,
+    },
+    "ReadyModel": {
+        **dict.fromkeys(
+            ("http", "tcp", "port", "http_get"), "write it in `health_check`: the process is ready with it"
+        ),
+        "command": "did you mean `exec`?",
+    },
+    "ResourcesModel": {
+        **dict.fromkeys(("limits", "reservations"), "write `cpus` and `memory` without it"),
+    },
+}
+"""What to do with a key of other tools, at the place that a model stands for."""
+
+
+def hint(key: str, model: str, known: Collection[str]) -> str | None:
+    """What to write instead of a key of another tool, in a model (by its name) that knows the keys `known`."""
+    found = _OF_MODEL.get(model, {}).get(key)
+    renamed = _RENAMED.get(key)
+    return found or (f"did you mean `{renamed}`?" if renamed in known else None)
