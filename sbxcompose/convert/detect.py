@@ -31,7 +31,8 @@ def detect(name: str, document: Document) -> str:
     """Return the format of a file. Raises `UsageError` if nothing tells."""
     if _PROCFILE_NAME.fullmatch(name):
         return "procfile"
-    tool = by_name(name) or by_text(name, document.text) or _by_tree(name, document)
+    # What it holds comes first: files of process-compose are sometimes called `compose.yaml`.
+    tool = by_text(name, document.text) or _by_tree(name, document) or by_name(name)
     if tool in _FORMATS:
         return _FORMATS[tool]
     if tool is None and _PROCFILE_LINE.search(document.text) and not name.endswith((".yaml", ".yml", ".json")):

@@ -178,7 +178,7 @@ class Reader:
             _refuse_foreign(document, by_name(name))
             self.mistakes.append(malformed.mistake)
             return None
-        if isinstance(root, Mapping):
+        if root is not None:
             _refuse_foreign(document, by_shape(name, root))
         self.mistakes.extend(found)
         if root is None or (isinstance(root, Scalar) and root.value is None):

@@ -54,7 +54,7 @@ _TEXTS = (
         Tool.SUPERVISORD,
         r"^\[(program:|supervisord\]|supervisorctl\]|unix_http_server\]|inet_http_server\]|group:|eventlistener:)",
     ),
-    (Tool.PM2, r"\A(?=[\s\S]*(\bmodule\.exports\b|\bexport\s+default\b))(?=[\s\S]*\bapps['\"]?\s*:)"),
+    (Tool.PM2, r"\A(?=[\s\S]*(\bmodule\.exports\b|\bexport\s+default\b))(?=[\s\S]*\b(apps|script)['\"]?\s*:)"),
     (Tool.TILT, r"^(docker_build|custom_build|k8s_yaml|k8s_resource|local_resource|docker_compose)\("),
 )
 _PROCESS_COMPOSE_PROCESS = frozenset(
@@ -88,9 +88,11 @@ def by_text(name: str, text: str) -> Tool | None:
     return next((tool for tool, pattern in _TEXTS if re.search(pattern, text, re.MULTILINE)), None)
 
 
-def by_shape(name: str, root: Mapping) -> Tool | None:
+def by_shape(name: str, root: Node) -> Tool | None:
     """The tool whose file a tree of YAML or JSON is."""
-    apps, own = root.get("apps"), "processes" in root.entries or "sandboxes" in root.entries
+    if not isinstance(root, Mapping):
+        return Tool.PM2 if _has_scripts(root) else by_name(name)
+    own = "processes" in root.entries or "sandboxes" in root.entries
     if _is_process_compose(name, root):
         return Tool.PROCESS_COMPOSE
     if own:
@@ -99,9 +101,14 @@ def by_shape(name: str, root: Mapping) -> Tool | None:
         return Tool.COMPOSE
     if isinstance(root.get("procs"), Mapping):
         return Tool.MPROCS
-    if any("script" in app.entries for app in _mappings(apps.items if isinstance(apps, Sequence) else [])):
+    if _has_scripts(root.get("apps")) or (not name.startswith(OWN) and _has_scripts(root)):
         return Tool.PM2
     return by_name(name)
+
+
+def _has_scripts(apps: Node | None) -> bool:
+    """Whether it is an app of pm2, or a list of them."""
+    return any("script" in app.entries for app in _mappings(apps.items if isinstance(apps, Sequence) else [apps]))
 
 
 def other_file(names: Iterable[str]) -> str | None:
@@ -151,5 +158,5 @@ def _values(mapping: Mapping) -> Iterator[Node]:
     return (value for _, value in mapping.entries.values())
 
 
-def _mappings(nodes: Iterable[Node]) -> Iterator[Mapping]:
+def _mappings(nodes: Iterable[Node | None]) -> Iterator[Mapping]:
     return (node for node in nodes if isinstance(node, Mapping))

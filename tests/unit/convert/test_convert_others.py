@@ -196,6 +196,7 @@ def test_a_file_without_processes_is_refused(source: str, text: str) -> None:
         ("mprocs.yaml", "", "mprocs"),
         ("stack.yaml", "services:\n  a: {}\n", "compose"),
         ("x.yaml", "processes:\n  a: {}\n", "process-compose"),
+        ("compose.yaml", "processes:\n  a: {readiness_probe: {}}\n", "process-compose"),
         ("x.ini", "[program:a]\n", "supervisord"),
         ("x", "web: run\n", "procfile"),
     ],
