@@ -17,7 +17,7 @@ from sbxcompose.spec.interpolate import interpolate
 from sbxcompose.spec.merge import merge
 from sbxcompose.spec.nodes import Document, Mapping, Node, Scalar, Sequence
 from sbxcompose.spec.procfile import is_procfile, read_procfile
-from sbxcompose.spec.request import LoadRequest, named_files
+from sbxcompose.spec.request import LoadRequest, files_of, named_files
 from sbxcompose.spec.sources import Content, Sources, in_words
 from sbxcompose.spec.yaml import Malformed, read_yaml
 
@@ -233,7 +233,10 @@ class Reader:
         directory = self.request.directory if path == "-" else os.path.dirname(path)
         document = Document(name, "" if path == "-" else path, os.path.realpath(directory))
         if isinstance(content, int):
-            self.mistakes.append(document.mistake(f"the file {in_words(content)}"))
+            hint = "start the program that writes to it, or remove it" if content == errno.ENXIO else None
+            if content in _ABSENT and not self.request.files and name in files_of(self.request.environ):
+                hint = "it is named in the variable `SBXCOMPOSE_FILE`"
+            self.mistakes.append(document.mistake(f"the file {in_words(content)}", hint=hint))
             return None
         try:
             document.text = content.decode("utf-8-sig")

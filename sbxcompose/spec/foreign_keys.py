@@ -81,9 +81,8 @@ _OF_MODEL: Mapping[str, Mapping[str, str]] = {
         ),
         **dict.fromkeys(("log_location", "log_configuration", "logging", "stdout_logfile", "stderr_logfile"), _OUTPUT),
         **dict.fromkeys(("redirect_stderr", "stdout_logfile_maxbytes", "out_file", "error_file", "log_file"), _OUTPUT),
-        "disabled": "write `autostart: false`, and start it with `sbxcompose up NAME`",
+        "disabled": "write `profiles: [manual]`, and start it with `sbxcompose up NAME`",
         "stop_command": "write `stop: {signal: SIGTERM}`: a process is stopped by a signal",
-        **dict.fromkeys(("exit_on_end", "exit_on_failure"), "write `stop_all_on: exit`, or `stop_all_on: failure`"),
         "priority": "write `depends_on`: it decides on the order",
         **dict.fromkeys(("stopasgroup", "killasgroup", "treekill", "init"), _GROUP_DIES),
         **dict.fromkeys(("schedule", "cron_restart"), "remove it: there are no schedules; use cron"),
@@ -111,7 +110,6 @@ _OF_MODEL: Mapping[str, Mapping[str, str]] = {
     },
     "RestartModel": {
         **dict.fromkeys(("restart", "condition", "when", "mode"), "did you mean `policy`?"),
-        **dict.fromkeys(("exit_on_end", "exit_on_failure"), "write `stop_all_on: failure` in the process"),
         "window": "remove it: `max_restarts` counts restarts in a row",
     },
     "StopModel": {

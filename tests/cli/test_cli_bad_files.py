@@ -85,6 +85,32 @@ def test_no_file_at_all(dry: Sbx) -> None:
     assert "Procfile" in said
 
 
+@pytest.mark.parametrize(
+    "name,words",
+    [
+        ("Procfile.dev", "there is a `Procfile.dev`: run `sbxcompose -f Procfile.dev up`"),
+        ("compose.yaml", "`compose.yaml` is a Docker Compose file: "),
+        ("process-compose.yaml", "`process-compose.yaml` is a process-compose file: "),
+    ],
+)
+def test_a_folder_with_only_another_file(dry: Sbx, name: str, words: str) -> None:
+    dry.write("services: {}\n", name)
+    assert words in refused(dry, "up")
+
+
+def test_the_file_of_another_tool_gets_one_message(dry: Sbx) -> None:
+    dry.write("version: '3'\nservices: {db: {image: x, ports: ['1:2']}}\nvolumes: {a: }\n", "compose.yaml")
+    said = refused(dry, "-f", "compose.yaml", "up")
+    assert said.startswith("compose.yaml: this is a Docker Compose file, which sbxcompose does not read\nhint: ")
+    assert said.count("\n") == 2
+
+
+def test_a_dot_env_that_is_a_pipe_without_a_writer(dry: Sbx) -> None:
+    dry.write("processes: {web: {command: x}}\n")
+    os.mkfifo(dry.project / ".env")
+    assert ".env: the file is a named pipe, and nothing writes to it" in refused(dry, "config")
+
+
 @pytest.mark.parametrize("name", ["nix.yaml", "no/such/folder/sbxcompose.yaml"])
 def test_a_named_file_that_does_not_exist(dry: Sbx, name: str) -> None:
     said = refused(dry, "-f", name, "up", "-d")

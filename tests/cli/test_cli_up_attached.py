@@ -297,3 +297,15 @@ def test_a_background_job_of_a_script_reacts_to_an_interrupt(sbx: Sbx) -> None:
         running.signal(signal.SIGINT)
         assert running.wait().code == 130
     assert pids(sbx) == {}
+
+
+def test_the_input_of_a_procfiles_process_stays_open(sbx: Sbx) -> None:
+    """Watchers such as `esbuild --watch` end when their input does."""
+    sbx.write("css: echo ready; cat; echo input ended\n", "Procfile")
+    with sbx.start("up") as up:
+        up.wait_for("ready")
+        with sbx.start("attach", "css") as attached:
+            attached.press("hello\n")
+            up.wait_for("hello")
+        up.interrupt()
+        assert "input ended" not in up.wait().stdout

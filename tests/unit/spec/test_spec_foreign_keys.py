@@ -41,7 +41,7 @@ EVERY_KEY = set().union(*ALL.values())
         ("deploy: {}", "`resources` of a sandbox"),
         ("cpuset: '0'", "in a sandbox"),
         ("stop_command: x", "`stop: {signal: SIGTERM}`"),
-        ("disabled: true", "`autostart: false`"),
+        ("disabled: true", "`profiles: [manual]`"),
         ("namespace: x", "`profiles: [NAME]`"),
         ("is_daemon: true", "in the foreground"),
         ("is_interactive: true", "`stdin: pipe`"),

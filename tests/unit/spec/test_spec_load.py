@@ -86,6 +86,9 @@ def test_the_environment_may_name_the_files() -> None:
     files = {"a.yaml": "processes: {web: {command: a}}", "sub/b.yaml": "processes: {web: {replicas: 2}}"}
     project = load("processes: {no: {command: x}}", {"SBXCOMPOSE_FILE": "a.yaml:sub/b.yaml"}, files)
     assert [(each.name, each.replicas) for each in project.processes()] == [("web", 2)]
+    with pytest.raises(InvalidSpec) as caught:
+        load(None, {"SBXCOMPOSE_FILE": "no.yaml"}, files)
+    assert caught.value.mistakes[0].hint == "it is named in the variable `SBXCOMPOSE_FILE`"
     project = load(None, {"SBXCOMPOSE_FILE": "no.yaml"}, files, named=("a.yaml",))
     assert [each.name for each in project.processes()] == ["web"]
 
