@@ -9,6 +9,7 @@ from msgspec.structs import replace
 from sbxcompose.errors import SpecError, UnknownName, UsageError
 from sbxcompose.spec import build
 from sbxcompose.spec.digest import digest
+from sbxcompose.spec.extends import MAIN
 from sbxcompose.spec.fields import COPY, full_name_problem
 from sbxcompose.spec.files import Reader
 from sbxcompose.spec.models import ProjectModel, SandboxModel
@@ -31,8 +32,6 @@ from sbxcompose.spec.project import (
 from sbxcompose.spec.values import Path, Use
 from sbxcompose.spec.variables import Secrets, Variables, pairs_of
 
-MAIN = "main"
-"""The sandbox that `processes:` at the top of a file is short for."""
 ALL = "all"
 """The name of every process in `scale`, unless one is called so."""
 _LAST_PORT = 65_535

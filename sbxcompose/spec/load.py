@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from sbxcompose.errors import Mistake, UsageError
 from sbxcompose.spec.assemble import Assembler
+from sbxcompose.spec.extends import extend
 from sbxcompose.spec.files import Reader, find_files, raise_mistakes
 from sbxcompose.spec.places import Places
 from sbxcompose.spec.project import Project
@@ -25,7 +26,7 @@ def load_project(request: LoadRequest, sources: Sources | None = None) -> Projec
     found = find_files(request, sources)
     reader = Reader(request, sources)
     reader.read_dotenv(found)
-    root = reader.read_all(found)
+    root = extend(reader.read_all(found), reader.mistakes)
     places = Places(root)
     converter = Converter(reader.variable, reader.size)
     values = converter.convert(root)

@@ -140,6 +140,11 @@ class ProcessModel(WithEnvironment):
         description="What runs: a list is taken as it is, a text goes through `sh -c`. A dollar sign for the "
         "shell is written `$$`."
     )
+    extends: NonEmpty | None = Field(
+        None,
+        description="Another process over which this one is laid, key by key, as a file over one that it includes. "
+        "Write `sandbox/process` for one in another sandbox.",
+    )
     user: User | None = Field(
         None,
         description="Who runs it: `name`, `uid`, `uid:gid` or `name:group`. Without it, the sandbox's user.",

@@ -23,7 +23,7 @@ def renewed(text: str) -> str:
 
 
 def _table(schema: dict[str, Any]) -> str:
-    required = schema.get("required", [])
+    required = schema.get("required") or schema.get("anyOf", [{}])[0].get("required", [])
     rows = ["| key | takes | default | what it means |", "|---|---|---|---|"]
     for key, each in schema["properties"].items():
         default = "required" if key in required else _default(each.get("default"))

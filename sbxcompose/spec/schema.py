@@ -64,6 +64,9 @@ def _definition(name: str, schema: dict[str, Any]) -> dict[str, Any]:
     cleaned: dict[str, Any] = _clean(schema)
     properties = cleaned.pop("properties", {})
     required = cleaned.get("required", [])
+    if "extends" in properties:
+        # What it extends may have the keys that it must have.
+        cleaned["anyOf"] = [{"required": cleaned.pop("required")}, {"required": ["extends"]}]
     if name in _EXTENSIBLE:
         cleaned["patternProperties"] = {"^x-": {"description": "Whatever you like: it is not looked at."}}
     return {
