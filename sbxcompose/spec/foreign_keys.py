@@ -62,9 +62,9 @@ _OF_MODEL: Mapping[str, Mapping[str, str]] = {
         **dict.fromkeys(("cpus", "memory", "mem_limit"), "it belongs into `resources: {cpus: 2, memory: 2gb}`"),
     },
     "ProcessModel": {
-        "image": "at the provider `local` nothing is pulled: install the program, and write its `command`",
-        "ports": "remove it: the process opens its ports itself (`ports` of a sandbox are for the cloud)",
-        "expose": "remove it: the process opens its ports itself",
+        "image": "nothing is pulled on this machine: install the program, and write its `command`",
+        "ports": "write `port: 8000`, the one it listens on: nothing is mapped (`ports` of a sandbox is for the cloud)",
+        "expose": "write `port: 8000`, the one it listens on",
         "volumes": "remove it: processes use the folders of the project as they are",
         "build": "nothing is built: write the `command`, and what must run before in `setup` of a sandbox",
         "deploy": "`replicas` is a key of the process, `resources` of a sandbox",
@@ -81,8 +81,9 @@ _OF_MODEL: Mapping[str, Mapping[str, str]] = {
         ),
         **dict.fromkeys(("log_location", "log_configuration", "logging", "stdout_logfile", "stderr_logfile"), _OUTPUT),
         **dict.fromkeys(("redirect_stderr", "stdout_logfile_maxbytes", "out_file", "error_file", "log_file"), _OUTPUT),
-        "disabled": "write `profiles: [manual]`, and start it with `sbxcompose up NAME`",
+        "disabled": "write `autostart: false`, and start it with `sbxcompose up NAME`",
         "stop_command": "write `stop: {signal: SIGTERM}`: a process is stopped by a signal",
+        **dict.fromkeys(("exit_on_end", "exit_on_failure"), "write `stop_all_on: exit`, or `stop_all_on: failure`"),
         "priority": "write `depends_on`: it decides on the order",
         **dict.fromkeys(("stopasgroup", "killasgroup", "treekill", "init"), _GROUP_DIES),
         **dict.fromkeys(("schedule", "cron_restart"), "remove it: there are no schedules; use cron"),
@@ -110,6 +111,7 @@ _OF_MODEL: Mapping[str, Mapping[str, str]] = {
     },
     "RestartModel": {
         **dict.fromkeys(("restart", "condition", "when", "mode"), "did you mean `policy`?"),
+        **dict.fromkeys(("exit_on_end", "exit_on_failure"), "write `stop_all_on: failure` in the process"),
         "window": "remove it: `max_restarts` counts restarts in a row",
     },
     "StopModel": {

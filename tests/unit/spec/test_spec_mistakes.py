@@ -247,7 +247,7 @@ processes:
         ("processes: {web: {comand: x, command: y}}", "did you mean `command`?"),
         ("processes: {web: {command: x, environment: {}}}", "did you mean `env`?"),
         ("processes: {web: {command: x, ports: [1]}}",
-         "remove it: the process opens its ports itself (`ports` of a sandbox are for the cloud)"),
+         "write `port: 8000`, the one it listens on: nothing is mapped (`ports` of a sandbox is for the cloud)"),
         ("sandboxes: {a: {command: x}}", "`command` belongs to a process"),
         ("services: {web: {command: x}}\nprocesses: {web: {command: x}}", "did you mean `processes`?"),
         ("processes: {web: {command: x, restart: no}}", "did you mean `never`?"),
