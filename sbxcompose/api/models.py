@@ -192,6 +192,18 @@ class ProcessInfo(Message, frozen=True, kw_only=True):
         return cls(**values)
 
 
+class FailedStart(Message, frozen=True, kw_only=True):
+    """Ours: the latest start under a log's name that failed and left no row; `at` is milliseconds since 1970."""
+
+    name: str
+    log: str
+    command: str
+    args: list[str] = field(default_factory=list)
+    working_dir: str | None = None
+    error: str
+    at: int
+
+
 class ResourcesInfo(Message, frozen=True, kw_only=True):
     """What a sandbox has; the newest clients insist on the first three."""
 
@@ -318,6 +330,8 @@ class SandboxInfo(Message, frozen=True, kw_only=True):
     """Ours: see `CreateRequest`."""
     workspace_directory: str | None = None
     """Ours: the directory on this machine that the sandbox works in, if it has no project's."""
+    failed_starts: list[FailedStart] = field(default_factory=list)
+    """Ours: the latest failed start of each process that has not been started since."""
     extensions: list[str] = field(default_factory=list)
     """Ours: which of our extensions its daemon speaks: `batch`, `watch`, `stop`, `pty`."""
 
@@ -329,6 +343,7 @@ class SandboxInfo(Message, frozen=True, kw_only=True):
         if policy := body.get("network") or body.get("network_policy"):
             values["network"] = policy
         _set_millis(values, "created_at", "terminated_at")
+        values["failed_starts"] = [FailedStart.read(each) for each in body.get("failed_starts") or ()]
         resize = body.get("resource_resize")
         values["resource_resize"] = ResourceResize.read(resize) if resize else None
         return cls(**values)

@@ -9,7 +9,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from sbxcompose.plan.names import Names, Target
-from sbxcompose.plan.observed import Instance, Observed, Row, SandboxState
+from sbxcompose.plan.observed import Instance, Observed, Row, SandboxState, StartFailure
 from sbxcompose.plan.stability import ready_now
 from sbxcompose.spec.project import Condition, Process, Project
 
@@ -28,6 +28,8 @@ class Entry(Struct, frozen=True):
     """Its sandbox is suspended, and does not tell what is held still in it."""
     ready: bool | None = None
     """Whether it is ready; None if that is unknown."""
+    failure: StartFailure | None = None
+    """Its latest start, if that failed."""
 
     @property
     def outdated(self) -> bool:
@@ -56,7 +58,8 @@ def listing(project: Project, observed: Observed, *, everything: bool) -> list[E
             row = rows.get(instance)
             if everything or not process.name.startswith("@") or row is None or not row.completed:
                 asleep = row is None and process.sandbox in suspended
-                entries[instance] = Entry(instance, names.instance(instance), process, row, asleep)
+                failure = observed.failure(instance)
+                entries[instance] = Entry(instance, names.instance(instance), process, row, asleep, failure=failure)
     hidden = {(process.sandbox, process.name): process for process in project.every_process()}
     for instance, row in rows.items():
         if instance not in entries and (row.live or everything):

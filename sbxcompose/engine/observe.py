@@ -14,6 +14,7 @@ from sbxcompose.plan.observed import (
     Phase,
     Row,
     SandboxState,
+    StartFailure,
 )
 
 _STATES = {
@@ -38,7 +39,21 @@ def observed_sandbox(name: str, info: SandboxInfo | None, rows: Iterable[Process
             ours.append(row)
         else:
             foreign.append(_foreign(name, each))
-    return ObservedSandbox(name, _STATES.get(info.status, SandboxState.PENDING), tuple(ours), tuple(foreign))
+    state = _STATES.get(info.status, SandboxState.PENDING)
+    return ObservedSandbox(name, state, tuple(ours), tuple(foreign), _failures(name, info))
+
+
+def _failures(sandbox: str, info: SandboxInfo) -> tuple[StartFailure, ...]:
+    """The failed starts of processes of ours."""
+    found = []
+    for failed in info.failed_starts:
+        parsed = parse_name(failed.name)
+        if parsed is not None:
+            process, replica, digest, _ = parsed
+            command = (failed.command, *failed.args)
+            instance = Instance(sandbox, process, replica)
+            found.append(StartFailure(instance, digest, command, failed.working_dir, failed.error, failed.at / 1000))
+    return tuple(found)
 
 
 def read_row(sandbox: str, info: ProcessInfo) -> Row | None:

@@ -14,6 +14,7 @@ from typing import Any
 from sbxcompose.api.models import StartRequest
 from sbxcompose.host import network, starts
 from sbxcompose.host.addressing import Runs
+from sbxcompose.host.failed_starts import FailedStarts
 from sbxcompose.host.home import News
 from sbxcompose.host.keeper.client import (
     Adopted,
@@ -66,6 +67,7 @@ class Processes:
         self._units: dict[str, SupervisedProcess] = {}
         self._ended = Ended(self._drop)
         self._unwatched = Unwatched(lambda: self.paused)
+        self.failed_starts = FailedStarts(directory)
         self._last_handle = 0
         self._news = News()
         self._closed = False
@@ -120,6 +122,7 @@ class Processes:
         none. In a sandbox that is held still that waits until it goes on.
         """
         await self._news.until(lambda: not self.paused or self._closed)
+        tell = self._noting(requests, tell)
         begun: list[tuple[int, SupervisedProcess, Spawn]] = []
         for index, request in enumerate(requests):
             try:
@@ -138,6 +141,18 @@ class Processes:
                 if isinstance(process.record.state, Starting):
                     process.failed(str(lost))
                     tell(index, Problem(500, str(lost), "KEEPER_LOST"))
+
+    def _noting(self, requests: Sequence[StartRequest], tell: Told) -> Told:
+        """Return `tell`, which now also keeps account of the starts that failed."""
+
+        def noted(index: int, outcome: SupervisedProcess | Problem) -> None:
+            if isinstance(outcome, Problem):
+                self.failed_starts.add(requests[index], outcome)
+            else:
+                self.failed_starts.started(requests[index])
+            tell(index, outcome)
+
+        return noted
 
     async def start_one(self, request: StartRequest, *, attached: bool = False) -> SupervisedProcess:
         """Start one process. Raises `Problem`."""
@@ -336,6 +351,7 @@ class Processes:
         if self.paused:
             self.terminals.pause()
         self.terminals.load()
+        self.failed_starts.load()
         for record in self._records.load():
             if record.log not in self._logs:
                 self._logs.add(record.log)

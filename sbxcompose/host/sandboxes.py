@@ -17,7 +17,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from sbxcompose.api.models import CreateRequest, PatchRequest, SandboxInfo
+from sbxcompose.api.models import CreateRequest, FailedStart, PatchRequest, SandboxInfo
 from sbxcompose.host import chores, listing, recorded, sandbox_rules, trees
 from sbxcompose.host.beginning import Beginning
 from sbxcompose.host.home import now_ms
@@ -84,6 +84,11 @@ class Sandboxes:
         """
         found = self._names.get(identifier) or self._live.get(identifier)
         return found.info if found is not None else self._remembered(identifier)
+
+    def failed_starts(self, identifier: str) -> list[FailedStart]:
+        """The failed starts of a live sandbox; none of any other."""
+        found = self._live.get(identifier)
+        return [] if found is None else found.processes.failed_starts.all()
 
     def recorded(self, identifier: str) -> Recorded:
         """The logs and rows of a sandbox, also of a terminated one. Raises `Problem`."""

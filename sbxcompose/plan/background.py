@@ -38,7 +38,7 @@ def background(row: Row) -> str | None:
         return None
     if row.exit is None or not row.exit.success:
         return None
-    counts = Counter(_program(each) for each in row.left_behind)
+    counts = Counter(programs(row))
     names = [f"`{name}`" + (f" ({count} processes)" if count > 1 else "") for name, count in counts.items()]
     more = [f"{len(names) - _SHOWN} more"] if len(names) > _SHOWN else []
     listed = " and ".join([", ".join(names[:_SHOWN]), *more])
@@ -48,11 +48,16 @@ def background(row: Row) -> str | None:
 def foreground_hint(row: Row, process: Process | None) -> str:
     """How to run the command so that it stays in the foreground."""
     words = [] if process is None else [word for text in process.command for word in text.split()]
-    programs = [_base(word) for word in words] + [_program(each) for each in row.left_behind]
-    known = next((FOREGROUND[name] for name in programs if name in FOREGROUND), None)
+    names = [_base(word) for word in words] + programs(row)
+    known = next((FOREGROUND[name] for name in names if name in FOREGROUND), None)
     if known is None:
         return "run it in the foreground: most servers have an option such as `--foreground` or `--no-daemon`"
     return f"run it in the foreground: {known}"
+
+
+def programs(row: Row) -> list[str]:
+    """The names of the programs that were left behind, without their arguments, which may hold secrets."""
+    return [_program(each) for each in row.left_behind]
 
 
 def _program(left: str) -> str:

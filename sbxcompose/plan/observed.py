@@ -107,6 +107,17 @@ class Row(Struct, frozen=True):
         return self.one_shot and self.phase is Phase.EXITED and self.exit is not None and self.exit.success
 
 
+class StartFailure(Struct, frozen=True):
+    """The latest start of an instance, which failed and so left no row. `at` is seconds since 1970."""
+
+    instance: Instance
+    digest: str
+    command: tuple[str, ...]
+    directory: str | None
+    error: str
+    at: float
+
+
 class Foreign(Struct, frozen=True):
     """A row that was not started by us: shown, never touched."""
 
@@ -134,6 +145,8 @@ class ObservedSandbox(Struct, frozen=True):
     state: SandboxState
     rows: tuple[Row, ...] = ()
     foreign: tuple[Foreign, ...] = ()
+    failures: tuple[StartFailure, ...] = ()
+    """The instances whose latest start failed."""
     differences: tuple[str, ...] = ()
     """The keys (`image`, `resources`, …) in which it differs from the file, so that only a new one would fit.
     """
@@ -147,6 +160,12 @@ class Observed(Struct, frozen=True):
     """Everything that was asked for, by the sandbox's name in the file."""
 
     sandboxes: tuple[ObservedSandbox, ...] = ()
+
+    def failure(self, instance: Instance) -> StartFailure | None:
+        """The latest start of an instance, if it failed."""
+        return next(
+            (each for sandbox in self.sandboxes for each in sandbox.failures if each.instance == instance), None
+        )
 
     def sandbox(self, name: str) -> ObservedSandbox:
         """The sandbox of that name; `MISSING` if it was not seen."""

@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from sbxcompose.plan.background import background, foreground_hint
 from sbxcompose.plan.fates import completed, satisfies
 from sbxcompose.plan.graph import Graph
-from sbxcompose.plan.observed import Instance, Observed, Phase, Row, SandboxState
+from sbxcompose.plan.observed import Instance, Observed, Phase, Row, SandboxState, StartFailure
 from sbxcompose.plan.words import doing, ended, gave_up, seconds, times, unready
 from sbxcompose.plan.world import GONE, World
 from sbxcompose.spec.project import Condition, Process, Project
@@ -112,8 +112,12 @@ class _Why:
             return asleep
         if self._instance.replica > process.replicas:
             return self._surplus(process, live)
+        failure = self._world.observed.failure(self._instance)
         if live:
-            return self._running(process, live)
+            found = self._running(process, live)
+            return found if failure is None else replace(found, lines=(*found.lines, *self._tried(failure)))
+        if failure is not None:
+            return self._could_not_start(process, failure)
         if not self._graph.active[node] and not (rows and rows[-1].phase is Phase.EXITED):
             return self._not_wanted(process)
         return self._ended(node, process, rows[-1]) if rows else self._never_ran(node)
@@ -125,6 +129,21 @@ class _Why:
             return self._said(Cause.INACTIVE, lines, f"`start {self._label}` starts it all the same")
         lines = [f"{self._label} is only started by name, or when another process needs it (`autostart: false`)"]
         return self._said(Cause.INACTIVE, lines, f"`start {self._label}` starts it")
+
+    def _could_not_start(self, process: Process, failure: StartFailure) -> Explanation:
+        """Explain an instance whose latest start failed, whatever it did before."""
+        lines = self._tried(failure)
+        if failure.digest != process.digest:
+            lines.append("its definition in the file has changed since")
+        return self._said(Cause.FAILED, lines, f"`up {self._label}` tries again")
+
+    def _tried(self, failure: StartFailure) -> list[str]:
+        """Say what was tried and what the system answered."""
+        command = failure.command
+        text = command[2] if command[:2] == ("sh", "-c") and len(command) == 3 else " ".join(command)
+        where = f" in {failure.directory}" if failure.directory else ""
+        ago = seconds(self._now - failure.at)
+        return [f"{self._label} could not be started, {ago} ago: {failure.error}", f"it was to run `{text}`{where}"]
 
     def _said(self, cause: Cause, lines: Sequence[str], hint: str | None = None) -> Explanation:
         return Explanation(self._instance, self._label, cause, tuple(lines), hint)

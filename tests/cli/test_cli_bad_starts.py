@@ -9,7 +9,7 @@ import subprocess
 
 import pytest
 
-from tests.cli.looking import FOREVER, pids, refused
+from tests.cli.looking import FOREVER, pids, refused, rows
 from tests.support.command import COMMAND, Sbx
 
 WAITS = f"  next: {{command: {FOREVER}, depends_on: [web]}}\n  other: {{command: {FOREVER}}}\n"
@@ -148,3 +148,39 @@ processes:
             done = each.wait()
             assert done.code == 130
             assert "Traceback" not in done.stderr
+
+
+FAILS = """
+processes:
+  web: {command: [./run.sh, --key, not-for-your-eyes], env: {KEY: not-for-your-eyes}, secrets: [KEY]}
+  dir: {command: "true", workdir: nowhere}
+"""
+
+
+def test_a_failed_start_is_remembered_over_a_restart_of_the_host_until_one_succeeds(sbx_alone: Sbx) -> None:
+    sbx_alone.write(FAILS)
+    sbx_alone.run("up", "-d", code=1)
+    for _ in range(2):
+        said = sbx_alone.run("why", code=1).stdout
+        assert "web could not be started" in said
+        assert "no such file: ./run.sh" in said
+        assert "`./run.sh --key ***`" in said
+        assert f"no such directory: {sbx_alone.project}/nowhere" in said
+        row = rows(sbx_alone)["web"]
+        assert (row["status"], row["last_error"]) == ("failed to start", "no such file: ./run.sh")
+        sbx_alone.run("host", "stop")
+    sbx_alone.write("#!/bin/sh\nexec sleep 1000\n", "run.sh").chmod(0o755)
+    sbx_alone.run("up", "-d", "web")
+    assert "could not" not in sbx_alone.run("why", "web").stdout
+    assert rows(sbx_alone)["web"]["status"] == "running"
+
+
+def test_a_failed_start_after_good_ones_is_what_why_tells(sbx: Sbx) -> None:
+    sbx.write(FAILS)
+    script = sbx.write("#!/bin/sh\nexec sleep 1000\n", "run.sh")
+    script.chmod(0o755)
+    sbx.run("up", "-d", "web")
+    script.unlink()
+    sbx.run("restart", "web", code=1)
+    assert "no such file: ./run.sh" in sbx.run("why", "web", code=1).stdout
+    assert rows(sbx)["web"]["status"] == "failed to start"

@@ -48,7 +48,7 @@ def command(shell: Shell, names: tuple[str, ...], as_json: bool) -> int:
             for each in shown:
                 for number, line in enumerate(each.lines):
                     shell.print(reporter.plain(line) if number == 0 else f"  {reporter.plain(line)}")
-                if each.cause in lines_help:
+                if each.cause in lines_help and observed.failure(each.instance) is None:
                     await reporter.show_last_lines(session, each.instance, shell.print)
                 if each.hint:
                     shell.print(f"  {shell.out.cyan('hint:')} {reporter.plain(each.hint)}")

@@ -10,7 +10,7 @@ from sbxcompose.cli.view.style import Style
 from sbxcompose.cli.view.table import ago, clip, fitting, table
 from sbxcompose.engine.listing import Entry
 from sbxcompose.logs.sanitize import clean_text
-from sbxcompose.plan.background import background
+from sbxcompose.plan.background import background, programs
 from sbxcompose.plan.observed import Foreign, Phase, Row
 from sbxcompose.plan.words import times
 
@@ -26,6 +26,8 @@ _BAD = {Phase.UNHEALTHY, Phase.BACKING_OFF}
 def status(line: Entry, now: float) -> str:
     """How it is, in a few words: `running`, `exited 1`, `backing off, again in 2s`."""
     row = line.row
+    if line.failure is not None and (row is None or not row.live):
+        return "failed to start"
     if row is None:
         return _without_row(line)
     if row.phase is Phase.EXITED and row.exit is not None:
@@ -54,6 +56,12 @@ def _running_words(line: Entry, row: Row) -> str:
 
 def _without_row(line: Entry) -> str:
     return "suspended" if line.asleep else "not started"
+
+
+def _last_error(line: Entry) -> str | None:
+    if line.failure is not None:
+        return line.failure.error
+    return line.row.last_error if line.row is not None else None
 
 
 def _exit_words(row: Row) -> str:
@@ -106,7 +114,9 @@ def lines(
 def _cells(line: Entry, now: float, style: Style, hide: Hide) -> list[str]:
     row = line.row
     words = status(line, now)
-    if row is None or row.phase is Phase.STOPPED:
+    if line.failure is not None and (row is None or not row.live):
+        words = style.red(words)
+    elif row is None or row.phase is Phase.STOPPED:
         words = style.dim(words)
     elif row.phase in _BAD or (row.phase is Phase.EXITED and not row.completed and not _exited_well(row)):
         words = style.red(words)
@@ -176,8 +186,8 @@ def to_json(line: Entry, now: float, hide: Hide) -> dict[str, Any]:
         "exit": None
         if end is None
         else {"code": end.code, "signal": end.signal, "oom_killed": end.oom_killed, "at": end.at},
-        "left_behind": [hide(name) for name in row.left_behind] if row is not None else [],
-        "last_error": hide(row.last_error) if row is not None and row.last_error is not None else None,
+        "last_error": hide(_last_error(line) or "") or None,
+        "left_behind": programs(row) if row is not None else [],
         "command": [hide(word) for word in _command(line)] or None,
         "digest": row.digest if row is not None else None,
         "wanted_digest": line.process.digest if line.process is not None else None,

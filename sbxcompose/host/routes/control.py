@@ -54,6 +54,7 @@ def long_form(request: Request, info: SandboxInfo) -> dict[str, Any]:
         "network_policy": info.network,  # its name for the newest clients
         "sandbox_url": request.state.url if reachable else None,
         "ingress_endpoint": ingress_endpoint(request.state.url) if reachable else None,
+        "failed_starts": [failed.write() for failed in sandboxes_of(request).failed_starts(info.id)],
         "extensions": EXTENSIONS if live else [],
     }
 

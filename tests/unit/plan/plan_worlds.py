@@ -165,7 +165,7 @@ def seen(
     foreign: Sequence[Foreign] = (),
     differences: Sequence[str] = (),
 ) -> ObservedSandbox:
-    return ObservedSandbox(name, state, rows, tuple(foreign), tuple(differences))
+    return ObservedSandbox(name, state, rows, tuple(foreign), differences=tuple(differences))
 
 
 def world(*rows: Row) -> Observed:

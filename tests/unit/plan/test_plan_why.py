@@ -7,7 +7,7 @@ import json
 import pytest
 from msgspec.structs import replace
 
-from sbxcompose.plan.observed import Exit, Instance, Observed, Phase, Row, SandboxState
+from sbxcompose.plan.observed import Exit, Instance, Observed, Phase, Row, SandboxState, StartFailure
 from sbxcompose.plan.why import Cause, Explanation, why
 from sbxcompose.plan.words import seconds
 from sbxcompose.spec.project import Project, ReadyLine
@@ -18,6 +18,7 @@ from tests.unit.plan.plan_worlds import (
     GOOD,
     MISSING,
     NEVER,
+    V1,
     V2,
     done,
     need,
@@ -281,3 +282,34 @@ def test_an_explanation_as_json() -> None:
 )
 def test_spans_of_time(span: float, text: str) -> None:
     assert seconds(span) == text
+
+
+# failed starts
+
+
+def failed_start(*rows: Row, digest: str = V1) -> Observed:
+    command = ("sh", "-c", "./run.sh now")
+    failure = StartFailure(Instance("main", "web"), digest, command, "/shop", "no such file: ./run.sh", 88.0)
+    return Observed((replace(seen(*rows), failures=(failure,)),))
+
+
+def test_a_start_that_failed_is_remembered_with_what_was_tried() -> None:
+    found = why(project(process("web")), failed_start(), Instance("main", "web"), 100.0)
+    assert found.cause is Cause.FAILED
+    assert found.lines == (
+        "web could not be started, 12 s ago: no such file: ./run.sh",
+        "it was to run `./run.sh now` in /shop",
+    )
+    assert found.hint == "`up web` tries again"
+
+
+def test_a_start_that_failed_matters_more_than_the_run_before_it() -> None:
+    found = why(project(process("web")), failed_start(done("web"), digest=V2), Instance("main", "web"), 100.0)
+    assert found.cause is Cause.FAILED
+    assert found.lines[-1] == "its definition in the file has changed since"
+
+
+def test_a_new_definition_that_could_not_be_started_beside_the_old_one_is_told() -> None:
+    found = why(project(process("web", digest=V2)), failed_start(row("web"), digest=V2), Instance("main", "web"), 100.0)
+    assert found.cause is Cause.OUTDATED
+    assert "web could not be started, 12 s ago: no such file: ./run.sh" in found.lines
