@@ -28,7 +28,7 @@ from sbxcompose.logs.secrets import KnownSecrets
 from sbxcompose.plan.names import Target
 from sbxcompose.plan.observed import Instance
 from sbxcompose.plan.options import Intent, Options
-from sbxcompose.plan.steps import Plan
+from sbxcompose.plan.steps import Plan, Start
 from sbxcompose.spec.project import Process, Project
 
 if TYPE_CHECKING:
@@ -94,6 +94,8 @@ class _Up:
         self._keyboard: Keys | None = None
         self._first = True
         """Whether nothing has been planned yet."""
+        self._started = False
+        """Whether we have started anything: then our end is the end of the project's life, as `down` is."""
         self._toggling: asyncio.Task[None] | None = None
         self._conductor = Conductor(session, self._show, self._tell_held_up, self._tell_error, self._agree)
         self._live = Live(shell, session, self._conductor, self._scope, self._adopt, request.scale)
@@ -117,6 +119,8 @@ class _Up:
         if any(self._running()):
             by = f"{verdict.ended_by} has ended (`stop_all_on`); " if verdict.ended_by is not None else ""
             await self.stop(interrupts, f"{by}stopping the others")
+        elif self._started and self._options.targets is None:
+            await self._bring_down(Intent.DOWN, Options())
         self._view.finish()
         self._tell_verdict(verdict)
         return verdict.exit_code
@@ -226,6 +230,7 @@ class _Up:
             self._states.expect(plan)
         say_notes(self._shell, plan)
         first, self._first = self._first, False
+        self._started = self._started or any(isinstance(step.action, Start) for step in plan)
         if first and plan.over:
             self._say(plan.how_to_rerun())
         elif first and plan.empty:

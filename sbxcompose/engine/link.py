@@ -16,6 +16,7 @@ from msgspec.structs import replace
 from sbxcompose.api import follow
 from sbxcompose.api.models import ProcessInfo, SandboxInfo, StartRequest
 from sbxcompose.api.sandbox import Env, SandboxClient
+from sbxcompose.engine.down_mark import PROCESS, Order, is_mark, is_past, order_of
 from sbxcompose.engine.events import OutputLost, Reconnecting, RowChanged, RunBegan, RunEnded, Tell
 from sbxcompose.engine.observe import observed_sandbox, read_row, row_key
 from sbxcompose.engine.requests import log_instance
@@ -66,6 +67,8 @@ class Link:
         self._unconfirmed: set[str] = set()
         self._asked: set[str] = set()
         """The names that we have stopped, for a daemon that does not tell such an end from others."""
+        self._mark: Order | None = None
+        """When the latest `down` was."""
         self.error: Exception | None = None
         """Why it is not watched any more, if it is not."""
 
@@ -246,7 +249,9 @@ class Link:
         if key in self._asked:
             info = self._as_stopped(info)
         self._rows[key] = info
-        row = read_row(self.name, info)
+        if is_mark(info):
+            self._set_mark(info)
+        row = read_row(self.name, info, self._mark)
         if row is None:
             return
         rows = self._ours.setdefault(row.instance, {})
@@ -257,6 +262,24 @@ class Link:
         if row != before:
             self._tell(RowChanged(row, before))
             self._wake(row.instance)
+
+    def _set_mark(self, info: ProcessInfo) -> None:
+        """Take note of a `down`: what ended before it does not count any more."""
+        mark = order_of(info)
+        self._mark = mark if self._mark is None else max(mark, self._mark)
+        for rows in self._ours.values():
+            for key, row in rows.items():
+                rows[key] = replace(row, past=is_past(self._rows[key], self._mark))
+        self._wake(Instance(self.name, PROCESS))
+
+    async def mark_over(self) -> None:
+        """Wait until the run that marks a `down` has ended, so that nothing runs after a `down`."""
+
+        def over() -> bool | None:
+            marks = [info.managed for info in self._rows.values() if is_mark(info)]
+            return True if all(managed is None or managed.status == "stopped" for managed in marks) else None
+
+        await self.until(Instance(self.name, PROCESS), over)
 
     def _as_stopped(self, info: ProcessInfo) -> ProcessInfo:
         if info.managed is None or info.managed.status != "stopped":

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from sbxcompose.api.models import ManagedInfo, ProcessInfo, SandboxInfo
+from sbxcompose.engine.down_mark import Order, is_mark, is_past, latest_mark, order_of
 from sbxcompose.names import parse_name
 from sbxcompose.plan.observed import (
     Exit,
@@ -33,11 +34,13 @@ def observed_sandbox(name: str, info: SandboxInfo | None, rows: Iterable[Process
         return ObservedSandbox(name, SandboxState.MISSING)
     ours: list[Row] = []
     foreign: list[Foreign] = []
-    for each in sorted(rows, key=lambda row: (row.started_at, row.handle or 0)):
-        row = read_row(name, each)
+    rows = sorted(rows, key=order_of)
+    mark = latest_mark(rows)
+    for each in rows:
+        row = read_row(name, each, mark)
         if row is not None:
             ours.append(row)
-        else:
+        elif not is_mark(each):
             foreign.append(_foreign(name, each))
     state = _STATES.get(info.status, SandboxState.PENDING)
     return ObservedSandbox(name, state, tuple(ours), tuple(foreign), _failures(name, info))
@@ -56,11 +59,14 @@ def _failures(sandbox: str, info: SandboxInfo) -> tuple[StartFailure, ...]:
     return tuple(found)
 
 
-def read_row(sandbox: str, info: ProcessInfo) -> Row | None:
-    """A row that we started; None for a foreign one, whose name does not parse."""
+def read_row(sandbox: str, info: ProcessInfo, mark: Order | None = None) -> Row | None:
+    """A row that we started; None for a foreign one, whose name does not parse, and for the mark of a `down`.
+
+    `mark` is when the latest `down` was.
+    """
     managed = info.managed
     parsed = parse_name(managed.name) if managed is not None and managed.name else None
-    if managed is None or parsed is None:
+    if managed is None or parsed is None or is_mark(info):
         return None
     process, replica, digest, _ = parsed
     return Row(
@@ -82,6 +88,7 @@ def read_row(sandbox: str, info: ProcessInfo) -> Row | None:
         one_shot=managed.restart.policy == "never",
         failed_runs=managed.failed_runs or 0,
         command=(info.command, *info.args),
+        past=is_past(info, mark),
     )
 
 

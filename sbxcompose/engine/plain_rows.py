@@ -11,6 +11,7 @@ from msgspec.structs import replace
 
 from sbxcompose.api.models import ProcessInfo
 from sbxcompose.api.record import Line
+from sbxcompose.engine.down_mark import is_mark
 from sbxcompose.engine.requests import log_name
 from sbxcompose.names import parse_name
 from sbxcompose.plan.observed import Instance
@@ -26,9 +27,9 @@ def pause_after(quiet: float) -> float:
 
 
 def log_of(info: ProcessInfo) -> str | None:
-    """The log that a row's output continues; None for a row that is not ours."""
+    """The log that a row's output continues; None for a row that is not ours, and for the mark of a `down`."""
     parsed = parse_name(info.managed.name) if info.managed is not None and info.managed.name else None
-    return None if parsed is None else log_name(Instance("", parsed[0], parsed[1]))
+    return None if parsed is None or is_mark(info) else log_name(Instance("", parsed[0], parsed[1]))
 
 
 def run_of(info: ProcessInfo) -> int:

@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Self
 
 from msgspec.structs import replace
 
-from sbxcompose.api.models import ProcessInfo, SandboxInfo, StartRequest
+from sbxcompose.api.models import SandboxInfo, StartRequest
 from sbxcompose.api.sandbox import Env
 from sbxcompose.engine.copying import Copies, Place, copied_into
+from sbxcompose.engine.down_mark import mark_request
 from sbxcompose.engine.events import Event, Tell, nobody
 from sbxcompose.engine.execute import Result, execute
 from sbxcompose.engine.link import Link, Pace
@@ -31,13 +32,13 @@ from sbxcompose.engine.requests import (
     start_request,
     workspace,
 )
-from sbxcompose.engine.start_again import Retry, Started, StopRival, TakeName, after_failure
-from sbxcompose.errors import Conflict, Unreachable
+from sbxcompose.engine.start import start, try_again
 from sbxcompose.logs.secrets import KnownSecrets
 from sbxcompose.plan.observed import Instance, Observed, ObservedSandbox, Row, SandboxState
 from sbxcompose.plan.steps import (
     Await,
     CreateSandbox,
+    Forget,
     Plan,
     ResumeSandbox,
     Start,
@@ -52,10 +53,6 @@ from sbxcompose.spec.project import Condition, Dependency, Process, Project, Rea
 
 if TYPE_CHECKING:
     from sbxcompose.files.transfer import Copied
-
-START_TRIES = 5
-RETRY_PAUSE = 0.05
-"""Seconds before a start whose answer was lost is looked for; the host's server starts again in about 0.3 s."""
 
 
 class Session:
@@ -282,7 +279,7 @@ class Session:
             case Start(process):
                 await self._start(process, step.action)
             case Stop(row, signal, grace):
-                await self._again(lambda: self.links[row.instance.sandbox].stop(row.name, signal=signal, grace=grace))
+                await try_again(lambda: self.links[row.instance.sandbox].stop(row.name, signal=signal, grace=grace))
             case Await(instance, condition, process):
                 await self.wait_until(process, instance, condition)
             case TerminateSandbox(sandbox):
@@ -292,6 +289,8 @@ class Session:
                 await self._link(sandbox, await self.provider.resume(sandbox))
             case UpdateSandbox(sandbox):
                 await self.provider.update(sandbox)
+            case Forget(sandbox):
+                await self._forget(self.links[sandbox.name])
             case SuspendSandbox(sandbox):
                 # What watches it would wake it again (contract, section 2.11).
                 await self._unlink(sandbox)
@@ -308,56 +307,21 @@ class Session:
             await link.close()
 
     async def _start(self, process: Process, action: Start) -> None:
-        """Start it under its name; look again after a conflict or a lost answer, see `start_again`."""
-        link, name = self.links[action.instance.sandbox], action.name
+        """Start an instance under its managed name."""
+        link = self.links[action.instance.sandbox]
         if process.port is not None and self.project.provider == "local":
             from sbxcompose.engine.ports import refuse_taken_port
 
             refuse_taken_port(self.project, process, action.instance, link.rows(action.instance))
         self._ready[action.instance.sandbox].expect(process, action.instance)
         base = base_environment(process, self.project, self._environ)
-        refused: set[str] = set()
-        for attempt in range(1, START_TRIES + 1):
-            try:
-                request = start_request(self.project, process, action.instance, name, action.replaces)
-                await link.start(request, base)
-                return
-            except (Conflict, Unreachable) as error:
-                if attempt == START_TRIES:
-                    raise
-                rows = await self._rows(link)
-                again = after_failure(error, name, action.replaces, rows, refused_before=name in refused)
-                refused.update([name] if isinstance(error, Conflict) else [])
-            match again:
-                case Started():
-                    await link.refresh()
-                    return
-                case StopRival(rival):
-                    await link.stop(rival, signal=process.stop.signal, grace=process.stop.grace)
-                case TakeName(other):
-                    name = other
-                case Retry():
-                    await asyncio.sleep(RETRY_PAUSE * 2**attempt)
+        request = start_request(self.project, process, action.instance, action.name, action.replaces)
+        await start(link, request, base)
 
-    async def _rows(self, link: Link) -> list[ProcessInfo]:
-        rows: list[ProcessInfo] = []
-
-        async def look() -> None:
-            rows.extend(await link.client.processes())
-
-        await self._again(look)
-        return rows
-
-    async def _again(self, call: Callable[[], object]) -> None:
-        """Do something that may be done twice, again when the connection broke."""
-        for attempt in range(1, START_TRIES + 1):
-            try:
-                await call()  # type: ignore[misc]
-                return
-            except Unreachable:
-                if attempt == START_TRIES:
-                    raise
-                await asyncio.sleep(RETRY_PAUSE * 2**attempt)
+    async def _forget(self, link: Link) -> None:
+        """Mark that the project was taken down, see `down_mark`."""
+        await start(link, mark_request(), {})
+        await link.mark_over()
 
 
 def _reads_lines(sandbox: Sandbox) -> bool:

@@ -113,6 +113,8 @@ class Case:
         if row is None:
             return Standing.BEHIND
         match row.phase:
+            case _ if row.past:
+                return Standing.STOPPED
             case Phase.STOPPED:
                 return Standing.STOPPED
             case Phase.EXITED:

@@ -54,7 +54,7 @@ LENIENT = Rule(leave_changed=True)
 
 def completed(row: Row, job: bool) -> bool:
     """Whether its work is done: a one-shot, or a `job` (which is tried again if it fails), ended with 0."""
-    return row.completed or (job and row.phase is Phase.EXITED and row.exit is not None and row.exit.success)
+    return row.completed or (job and row.ended_well)
 
 
 def start_first(process: Process, job: bool) -> bool:
@@ -117,6 +117,8 @@ def _decide_ended(fate: Fate, process: Process, job: bool, rows: Sequence[Row], 
         fate.start = rule.renew or "named, so it runs again"
     elif last.phase is Phase.STOPPED:
         fate.start = "was stopped"
+    elif last.past:
+        fate.start = "not running"
     elif last.digest != process.digest:
         fate.start = "definition changed"
     else:
@@ -131,7 +133,7 @@ def satisfies(row: Row, condition: Condition, process: Process, job: bool) -> bo
     another digest that was left running counts as ready: what the file says of readiness now is not about it.
     """
     if condition is Condition.ENDED:
-        return row.phase is Phase.EXITED and row.digest == process.digest
+        return row.phase is Phase.EXITED and not row.past and row.digest == process.digest
     if completed(row, job) or condition is Condition.COMPLETED:
         return completed(row, job) and row.digest == process.digest
     if row.digest != process.digest:

@@ -89,6 +89,8 @@ class Row(Struct, frozen=True):
     """What the last failed health check saw."""
     one_shot: bool = False
     """Its restart policy is `never`."""
+    past: bool = False
+    """It ended before the latest `down`: of what the project needs now, it has done nothing."""
     left_behind: tuple[str, ...] = ()
     """What the latest ended run had put into the background and was killed, each as "pid command"."""
     failed_runs: int = 0
@@ -104,7 +106,12 @@ class Row(Struct, frozen=True):
     @property
     def completed(self) -> bool:
         """A one-shot that did its work: ended by itself, with exit code 0."""
-        return self.one_shot and self.phase is Phase.EXITED and self.exit is not None and self.exit.success
+        return self.one_shot and self.ended_well
+
+    @property
+    def ended_well(self) -> bool:
+        """Whether it ended by itself, with exit code 0, since the latest `down`."""
+        return self.phase is Phase.EXITED and self.exit is not None and self.exit.success and not self.past
 
 
 class StartFailure(Struct, frozen=True):

@@ -96,8 +96,16 @@ class Await(Struct, frozen=True):
 _LISTED = 3
 """How many processes a message names; of more it gives the number."""
 
+
+class Forget(Struct, frozen=True):
+    """Mark in the sandbox that the project was taken down: what has completed in it until then counts no more."""
+
+    kind: ClassVar[str] = "forget"
+    sandbox: Sandbox
+
+
 SandboxAction = CreateSandbox | ResumeSandbox | UpdateSandbox | SuspendSandbox | TerminateSandbox
-Action = SandboxAction | Sync | Start | Stop | Await
+Action = SandboxAction | Sync | Forget | Start | Stop | Await
 
 
 class Step(Struct, frozen=True):
@@ -119,6 +127,8 @@ class Step(Struct, frozen=True):
         match self.action:
             case Start() | Stop() | Sync():
                 return f"{self.action.kind} {self.subject}"
+            case Forget():
+                return f"forget what has completed in {self.subject}"
             case Await(condition=condition):
                 return f"wait until {self.subject} is {condition}"
             case _:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from sbxcompose.plan.draft import FIRST, Draft
 from sbxcompose.plan.observed import Row, SandboxState
 from sbxcompose.plan.options import Intent, Options
-from sbxcompose.plan.steps import Note, Plan, ResumeSandbox, SuspendSandbox, TerminateSandbox
+from sbxcompose.plan.steps import Forget, Note, Plan, ResumeSandbox, SuspendSandbox, TerminateSandbox
 from sbxcompose.plan.stopping import order_stops
 from sbxcompose.plan.wiring import place, stop_action
 from sbxcompose.plan.world import GONE, World
@@ -28,6 +28,8 @@ class TearDown:
         """The step after which a suspended sandbox runs, by its name."""
         self._inside: dict[str, list[int]] = {}
         """The stops in each sandbox, by its name."""
+        self._finishing: set[str] = set()
+        """The sandboxes in which something is stopped that could complete before that."""
 
     def plan(self) -> Plan:
         """Stop all that is meant, dependents before what they need; then see to the sandboxes."""
@@ -94,7 +96,14 @@ class TearDown:
         action = stop_action(self._world, row, self._options.grace)
         step = self._draft.add(action, label, reason, position, [] if awake is None else [awake])
         self._inside.setdefault(name, []).append(step)
+        if row.one_shot or self._is_job(row):
+            self._finishing.add(name)
         return step
+
+    def _is_job(self, row: Row) -> bool:
+        graph = self._world.graph
+        node = graph.index.get((row.instance.sandbox, row.instance.process))
+        return node is not None and graph.job[node]
 
     def _wake(self, name: str) -> int | None:
         """The step that resumes a suspended sandbox in which something has to be stopped."""
@@ -110,12 +119,25 @@ class TearDown:
         if state in GONE:
             return
         last = place(len(self._world.graph.processes), 0)
-        stops = self._inside.get(sandbox.name, ())
+        stops = self._inside.get(sandbox.name, [])
         if self._terminate:
             reason = self._options.because or "down --terminate was asked for"
             self._draft.add(TerminateSandbox(sandbox), sandbox.name, reason, last, stops)
-        elif self._world.project.provider == "tensorlake" and state is not SandboxState.SUSPENDED:
+            return
+        if self._has_completed(sandbox.name, state):
+            awake = [self._awake[sandbox.name]] if sandbox.name in self._awake and not stops else []
+            forget = self._draft.add(Forget(sandbox), sandbox.name, self._reason, last, [*stops, *awake])
+            stops = [forget]
+        if self._world.project.provider == "tensorlake" and state is not SandboxState.SUSPENDED:
             self._draft.add(SuspendSandbox(sandbox), sandbox.name, self._reason, last, stops)
+
+    def _has_completed(self, name: str, state: SandboxState) -> bool:
+        """Whether something in a sandbox that runs would count as completed after this `down`."""
+        if name in self._finishing:
+            return True
+        rows = self._world.seen(name).rows
+        awake = state is SandboxState.RUNNING or name in self._awake
+        return awake and any(row.ended_well and not row.instance.process.startswith("@") for row in rows)
 
     def _notes(self) -> Iterator[Note]:
         if self._whole:

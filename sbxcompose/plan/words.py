@@ -39,6 +39,8 @@ def doing(row: Row, now: float) -> str:
             return f"{ended(row)}; {_again(row, now)}"
         case Phase.STOPPED:
             return "was stopped"
+        case Phase.EXITED if row.past:
+            return f"has not run since the last `down`; before that, it {ended(row)}"
         case Phase.EXITED:
             return ended(row)
 

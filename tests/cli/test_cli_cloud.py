@@ -11,11 +11,14 @@ import pytest
 from tests.cli import (
     test_cli_bad_starts,
     test_cli_control,
+    test_cli_down,
     test_cli_exec_run,
     test_cli_logs,
+    test_cli_order,
     test_cli_up_attached,
     test_cli_up_changes,
     test_cli_up_detached,
+    test_cli_verdicts,
     test_cli_wait,
 )
 from tests.cli.conftest import CloudSbx
@@ -44,6 +47,13 @@ THE_SAME: list[Callable[[Sbx], None]] = [
     test_cli_exec_run.test_run_brings_up_what_is_needed_and_runs_the_process_once,
     test_cli_wait.test_a_failure_ends_the_wait_with_the_last_lines_and_with_who_is_held_up,
     test_cli_wait.test_wait_waits_for_what_another_command_has_started,
+    test_cli_down.test_one_shots_run_again_after_down,
+    test_cli_down.test_stop_and_start_keep_what_has_completed,
+    test_cli_down.test_down_while_a_one_shot_runs,
+    test_cli_down.test_the_end_of_an_attached_up_is_the_end_of_the_projects_life,
+    test_cli_order.test_start_waits_for_what_a_completed_one_shot_needs,
+    test_cli_verdicts.test_exit_code_from_runs_the_tests_each_time,
+    test_cli_verdicts.test_abort_on_exit_does_not_fire_for_what_ended_before,
     test_cli_bad_starts.test_attached_up_names_what_cannot_be_started,
 ]
 WEB = f"processes:\n  web: {{command: 'echo here; {FOREVER}', ready_when: {{log: here}}}}\n"
@@ -70,6 +80,13 @@ def test_down_suspends_and_up_resumes(cloud: CloudSbx) -> None:
     up = cloud.run("up", "-d", "--wait")
     assert "web started" in up.stderr
     assert cloud.plain.status(name) == "running"
+
+
+@pytest.mark.parametrize("command", [["up", "--wait"], ["up", "--exit-code-from", "web"], ["up", "-d"]])
+def test_a_sandbox_that_cannot_be_created_ends_every_mode(cloud: CloudSbx, command: list[str]) -> None:
+    cloud.write(WEB)
+    cloud.plain.refuse["POST .*/sandboxes$"] = (400, {}, b'{"error": "no room for it"}')
+    assert "no room for it" in cloud.run(*command, code=1).stderr
 
 
 def test_what_is_paused_here_stands_still_and_goes_on(sbx: Sbx) -> None:

@@ -90,3 +90,38 @@ def test_rows_that_we_did_not_start_are_foreign() -> None:
 
 def test_a_sandbox_that_nobody_knows_is_missing() -> None:
     assert observed_sandbox("app", None, []).state is SandboxState.MISSING
+
+
+def ended(name: str, started_at: int, handle: int = 1) -> ProcessInfo:
+    managed = {"name": name, "status": "stopped", "restart": {"policy": "never"}}
+    return info(status="exited", exit_code=0, started_at=started_at, handle=handle, managed=managed)
+
+
+def test_what_ended_before_the_mark_of_a_down_is_past() -> None:
+    start = 1_795_000_000_000
+    here = SandboxInfo(id="x", status="running")
+    rows = [
+        ended("late.11111111", start + 5, 4),
+        ended("same.11111111", start + 2, 3),
+        ended("@down.00000000", start + 2, 2),
+        ended("@setup1.11111111", start, 1),
+        ended("early.11111111", start + 1, 1),
+        info(started_at=start),
+    ]
+    seen = observed_sandbox("app", here, rows)
+    assert {row.instance.process: row.past for row in seen.rows} == {
+        "@setup1": False,
+        "early": True,
+        "same": False,
+        "late": False,
+        "web": False,
+    }
+    assert seen.foreign == ()
+    assert {row.instance.process for row in seen.rows if row.completed} == {"@setup1", "same", "late"}
+
+
+def test_the_latest_of_several_marks_counts() -> None:
+    start = 1_795_000_000_000
+    here = SandboxInfo(id="x", status="running")
+    rows = [ended("@down.00000000.1", start + 3), ended("job.11111111", start + 2), ended("@down.00000000", start)]
+    assert [row.past for row in observed_sandbox("app", here, rows).rows] == [True]

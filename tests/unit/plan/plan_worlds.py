@@ -22,6 +22,7 @@ from sbxcompose.plan.observed import (
 from sbxcompose.plan.steps import (
     Await,
     CreateSandbox,
+    Forget,
     Plan,
     ResumeSandbox,
     Start,
@@ -229,6 +230,8 @@ class Simulator:
                 if mine.state is SandboxState.RUNNING:
                     assert not any(each.live for each in mine.rows), "processes were not stopped first"
                 self._put(replace(mine, state=SandboxState.TERMINATED, rows=(), foreign=()))
+            case Forget(sandbox):
+                self._forget(sandbox.name)
             case Start():
                 self._start(step.action)
             case Stop(row):
@@ -287,10 +290,10 @@ class Simulator:
             if each.instance != instance:
                 continue
             if condition is Condition.ENDED:
-                if each.phase is Phase.EXITED and each.digest == wanted.digest:
+                if each.phase is Phase.EXITED and not each.past and each.digest == wanted.digest:
                     return True
                 continue
-            good = each.phase is Phase.EXITED and each.exit == GOOD and each.digest == wanted.digest
+            good = each.phase is Phase.EXITED and each.exit == GOOD and not each.past and each.digest == wanted.digest
             finished = good and (each.one_shot or self.graph.job[node])
             if condition is Condition.COMPLETED or finished:
                 if finished:
@@ -309,6 +312,11 @@ class Simulator:
         self.stops.append(row)
         stopped = replace(row, phase=Phase.STOPPED)
         self._put(replace(sandbox, rows=tuple(stopped if each is row else each for each in sandbox.rows)))
+
+    def _forget(self, name: str) -> None:
+        sandbox = self._awake(name)
+        rows = [each if each.live else replace(each, past=True) for each in sandbox.rows]
+        self._put(replace(sandbox, rows=tuple(rows)))
 
     def _await(self, action: Await) -> None:
         sandbox = self._awake(action.instance.sandbox)

@@ -162,7 +162,61 @@ def test_orphans_and_foreign_processes_end_with_their_sandbox() -> None:
 def test_stops_are_ordered_across_processes_that_do_not_run() -> None:
     shop = project(process("db"), process("migrate", ["db"]), process("web", ["migrate"]))
     assert str(plan_down(shop, world(row("db"), done("migrate"), row("web")))) == lines(
-        "1. stop web: down was asked for", "2. stop db, after 1: down was asked for"
+        "1. stop web: down was asked for",
+        "2. stop db, after 1: down was asked for",
+        "3. forget what has completed in main, after 1, 2: down was asked for",
+    )
+    assert str(plan_stop(shop, world(row("db"), done("migrate"), row("web")))) == lines(
+        "1. stop web: stop was asked for", "2. stop db, after 1: stop was asked for"
+    )
+
+
+# What down ends.
+
+
+def titles(plan: Plan) -> list[str]:
+    return [step.title for step in plan]
+
+
+def test_down_forgets_what_has_completed_and_what_may_complete_while_it_is_stopped() -> None:
+    shop = project(process("job", restart=NEVER), process("web"))
+    assert titles(plan_down(shop, world(row("web")))) == ["stop web"]
+    assert titles(plan_down(shop, world(done("job")))) == ["forget what has completed in main"]
+    in_flight = world(row("job", one_shot=True))
+    assert titles(plan_down(shop, in_flight)) == ["stop job", "forget what has completed in main"]
+    failed = world(row("job", Phase.EXITED, exit=FAILED, one_shot=True))
+    assert plan_down(shop, failed).empty
+
+
+def test_only_a_whole_down_forgets() -> None:
+    shop = project(process("job", restart=NEVER), process("web"))
+    here = world(done("job"), row("web"))
+    assert titles(plan_down(shop, here, targets("web"))) == ["stop web"]
+    assert titles(plan_stop(shop, here)) == ["stop web"]
+    assert titles(plan_down(shop, here, Options(terminate=True))) == ["stop web", "terminate sandbox main"]
+
+
+def test_set_up_commands_stay_completed_as_long_as_their_sandbox() -> None:
+    shop = project(process("@setup1", restart=NEVER), process("web", [need("@setup1", COMPLETED)]))
+    assert titles(plan_down(shop, world(done("@setup1"), row("web")))) == ["stop web"]
+
+
+def test_in_the_cloud_down_forgets_before_the_sandbox_sleeps() -> None:
+    shop = project(process("job", restart=NEVER), provider="tensorlake")
+    assert str(plan_down(shop, world(done("job")))) == lines(
+        "1. forget what has completed in main: down was asked for",
+        "2. suspend sandbox main, after 1: down was asked for",
+    )
+
+
+def test_what_ended_before_the_last_down_does_not_count() -> None:
+    shop = project(process("job", restart=NEVER), process("web", [need("job", COMPLETED)]))
+    past = world(replace(done("job"), past=True), replace(row("web", Phase.STOPPED), past=True))
+    assert plan_down(shop, past).empty
+    assert str(plan_up(shop, past)) == lines(
+        "1. start job: not running",
+        "2. wait until job is completed, after 1: web needs it",
+        "3. start web, after 2: was stopped",
     )
 
 

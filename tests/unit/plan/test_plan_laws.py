@@ -256,6 +256,23 @@ def test_completed_one_shots_are_not_run_again(made: World, intent: Intent, chos
     assert not finished & set(simulator.starts)
 
 
+@given(worlds(), options())
+@LAWS
+def test_after_down_everything_starts_anew(made: World, chosen: Options) -> None:
+    simulator, _ = carry_out(made, Intent.DOWN, replace(chosen, remove_orphans=True))
+    again = World(made.project, Observed(tuple(simulator.sandboxes.values())), made.order)
+    after, found = carry_out(again, Intent.UP, Options())
+    # `down` leaves a suspended sandbox in the cloud alone, and one that is just being made cannot be looked into.
+    asleep = (SandboxState.SUSPENDED, SandboxState.PENDING)
+    left = {sandbox.name for sandbox in made.observed.sandboxes if sandbox.state in asleep}
+    for wanted in made.project.processes():
+        if wanted.sandbox not in left:
+            replicas = range(1, wanted.replicas + 1)
+            assert {Instance(wanted.sandbox, wanted.name, each) for each in replicas} <= set(after.starts)
+    if not left:
+        assert (found.running, found.completed) == (0, ())
+
+
 @given(worlds(), st.sampled_from((Intent.STOP, Intent.DOWN)), options())
 @LAWS
 def test_what_depends_on_a_process_stops_before_it(made: World, intent: Intent, chosen: Options) -> None:

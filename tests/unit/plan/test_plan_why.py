@@ -45,6 +45,15 @@ def lines(*expected: str) -> str:
     return "\n".join(expected)
 
 
+def test_what_completed_before_the_last_down_has_not_run_since() -> None:
+    shop = project(process("job", restart=NEVER), process("web", [need("job", COMPLETED)]))
+    here = world(replace(done("job"), past=True))
+    found = why(shop, here, Instance("main", "job"), NOW)
+    assert found.cause is Cause.NOT_STARTED
+    assert found.lines[0] == "job has not run since the last `down`"
+    assert "job has not run since the last `down`" in str(why(shop, here, Instance("main", "web"), NOW))
+
+
 def test_nothing_is_wrong() -> None:
     running = replace(row("web", check=True), started_at=NOW - 65)
     found = of_row(running)

@@ -1,0 +1,70 @@
+"""Requests that are made again when their answer is lost, or when somebody else was first.
+
+A start is looked for before it is asked for again, so that nothing is ever started twice (design, section 3);
+`start_again` decides.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+from msgspec.structs import replace
+
+from sbxcompose.api.models import ProcessInfo, StartRequest
+from sbxcompose.api.sandbox import Env
+from sbxcompose.engine.link import Link
+from sbxcompose.engine.start_again import Retry, Started, StopRival, TakeName, after_failure
+from sbxcompose.errors import Conflict, Unreachable
+
+TRIES = 5
+PAUSE = 0.05
+"""Seconds before the next try, doubled each time; the host's server starts again in about 0.3 s."""
+
+
+async def start(link: Link, request: StartRequest, base: Env) -> None:
+    """Start a process under the request's name, or the next free one. Raises as `Link.start`."""
+    refused: set[str] = set()
+    for attempt in range(1, TRIES + 1):
+        name = request.name or ""
+        try:
+            await link.start(request, base)
+            return
+        except (Conflict, Unreachable) as error:
+            if attempt == TRIES:
+                raise
+            rows = await _rows(link)
+            again = after_failure(error, name, request.replaces, rows, refused_before=name in refused)
+            refused.update([name] if isinstance(error, Conflict) else [])
+        match again:
+            case Started():
+                await link.refresh()
+                return
+            case StopRival(rival):
+                await link.stop(rival, signal=request.stop_signal, grace=request.stop_grace_ms / 1000)
+            case TakeName(other):
+                request = replace(request, name=other)
+            case Retry():
+                await asyncio.sleep(PAUSE * 2**attempt)
+
+
+async def try_again(call: Callable[[], Awaitable[None]]) -> None:
+    """Make a call that may be made twice, again while the connection breaks. Raises `Unreachable`."""
+    for attempt in range(1, TRIES + 1):
+        try:
+            await call()
+            return
+        except Unreachable:
+            if attempt == TRIES:
+                raise
+            await asyncio.sleep(PAUSE * 2**attempt)
+
+
+async def _rows(link: Link) -> list[ProcessInfo]:
+    rows: list[ProcessInfo] = []
+
+    async def look() -> None:
+        rows.extend(await link.client.processes())
+
+    await try_again(look)
+    return rows
