@@ -21,7 +21,7 @@ def test_up_starts_in_the_order_of_needs_and_down_stops_in_the_reverse(sbx: Sbx)
     order_of(up.stderr, "db is ready", "migrate completed", "web started")
     assert up.stdout == ""
     assert {name: row["status"] for name, row in rows(sbx).items()} == {
-        "db": "running",
+        "db": "ready",
         "migrate": "completed",
         "web": "running",
     }
