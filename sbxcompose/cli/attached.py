@@ -13,6 +13,7 @@ from sbxcompose.cli.agree import agree
 from sbxcompose.cli.context import Shell
 from sbxcompose.cli.keys import Keys, has_terminal
 from sbxcompose.cli.live import Live
+from sbxcompose.cli.publish import publisher
 from sbxcompose.cli.running import Interrupts
 from sbxcompose.cli.view.announce import Announcement, Tone
 from sbxcompose.cli.view.held_up import held_up
@@ -88,6 +89,8 @@ class _Up:
         self._request = request
         self._options = options
         self._wanted = wanted
+        self._publish = publisher(shell, request.junit)
+        self._begun = time.monotonic()
         self._states: States | None = None
         self._deadline: float | None = None
         """When to give up, in seconds since 1970."""
@@ -123,6 +126,7 @@ class _Up:
             await self._bring_down(Intent.DOWN, Options())
         self._view.finish()
         self._tell_verdict(verdict)
+        self._publish(self._project, self._wanted, verdict, time.monotonic() - self._begun)
         return verdict.exit_code
 
     async def _until_verdict(self, states: States) -> Success | Failed | TimedOut:

@@ -10,6 +10,7 @@ from msgspec import Struct, field
 
 from sbxcompose.cli.agree import agree
 from sbxcompose.cli.context import Shell
+from sbxcompose.cli.publish import publisher
 from sbxcompose.cli.running import Interrupts, run_command
 from sbxcompose.engine.road import go
 from sbxcompose.engine.session import Session
@@ -45,6 +46,7 @@ class UpRequest(Struct, frozen=True, kw_only=True):
     no_log_prefix: bool = False
     raw: bool = False
     as_json: bool = False
+    junit: str | None = None
 
     @property
     def ends_itself(self) -> bool:
@@ -55,6 +57,8 @@ class UpRequest(Struct, frozen=True, kw_only=True):
         """Raises `UsageError` for options that contradict each other."""
         if self.wait_timeout is not None and not (self.wait or self.ends_itself):
             raise UsageError("`--wait-timeout` goes with `--wait`, `--exit-code-from` or `--abort-on-exit`")
+        if self.junit is not None and self.detach and not self.wait:
+            raise UsageError("`--junit` reports a verdict, so it goes with `--wait` or without `-d`")
         if self.watch and (self.detach or self.wait):
             raise UsageError(
                 "`--watch` stays and watches, so it does not go with `-d` or `--wait`",
@@ -127,6 +131,7 @@ async def _detached(
     from sbxcompose.cli.view.report import Reporter
 
     reporter = Reporter(shell, project)
+    publish = publisher(shell, request.junit)
     begun = time.monotonic()
     deadline = time.time() + request.wait_timeout if request.wait_timeout is not None else None
     plans: list[Plan] = []
@@ -146,7 +151,7 @@ async def _detached(
                 await reporter.sum_up(session, plans[-1], result, time.monotonic() - begun)
                 return 0 if result.good else 1
             judge = request.judge(project, attached=False)
-            return await reporter.wait(session, states, bringing, judge, deadline, request.as_json)
+            return await reporter.wait(session, states, bringing, judge, deadline, request.as_json, publish)
 
     async with Session(project, tell=reporter.tell, secrets=reporter.secrets) as session:
         try:

@@ -7,6 +7,7 @@ import time
 from collections.abc import Collection
 
 from sbxcompose.cli.context import Shell
+from sbxcompose.cli.publish import publisher
 from sbxcompose.cli.running import run_simply
 from sbxcompose.cli.view.report import Reporter
 from sbxcompose.engine.execute import Result
@@ -42,7 +43,9 @@ def wait_until_ready(
             async with States(session, wanted, readiness=True) as states:
                 states.expect(Plan())
                 judge = Judge(project, Mode())
-                return await reporter.wait(session, states, _nothing(), judge, deadline, as_json)
+                return await reporter.wait(
+                    session, states, _nothing(), judge, deadline, as_json, publisher(shell, None)
+                )
 
     return run_simply(main)
 

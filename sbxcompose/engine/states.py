@@ -51,6 +51,11 @@ class States:
         self._judge: Judge
         self._tasks: list[asyncio.Task[None]] = []
 
+    @property
+    def wanted(self) -> Mapping[Instance, Process]:
+        """The instances that count."""
+        return self._wanted
+
     async def __aenter__(self) -> Self:
         self._session.listen(self._hear)
         if self._readiness:

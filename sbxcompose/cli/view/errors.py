@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 from sbxcompose.cli.context import style_of
@@ -15,6 +16,7 @@ def show_error(error: SbxError) -> None:
         from sbxcompose.spec.report import render
 
         print(render(error, style), file=sys.stderr)
+        _annotate(error)
         return
     if isinstance(error, Interrupted):
         print(error.message, file=sys.stderr)
@@ -22,3 +24,12 @@ def show_error(error: SbxError) -> None:
     print(f"{style.red('error:')} {error.message}", file=sys.stderr)
     if error.hint:
         print(f"{style.cyan('hint:')} {error.hint}", file=sys.stderr)
+
+
+def _annotate(error: InvalidSpec) -> None:
+    """Show the mistakes beside their lines in GitHub's view of a change."""
+    if os.environ.get("GITHUB_ACTIONS") == "true":
+        from sbxcompose.cli.view.ci import mistake_annotations
+
+        for line in mistake_annotations(error, os.getcwd(), os.environ.get("GITHUB_WORKSPACE")):
+            print(line, file=sys.stderr)

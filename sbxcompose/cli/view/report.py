@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable
 from msgspec.structs import replace
 
 from sbxcompose.cli.context import Shell
+from sbxcompose.cli.publish import Publish, Verdict
 from sbxcompose.cli.view.announce import Announcement, Announcer, Tone
 from sbxcompose.cli.view.copying import ProgressLine
 from sbxcompose.cli.view.held_up import held_up
@@ -24,7 +25,7 @@ from sbxcompose.logs.secrets import KnownSecrets
 from sbxcompose.plan.names import Names
 from sbxcompose.plan.observed import Instance, Phase
 from sbxcompose.plan.steps import Await, Plan
-from sbxcompose.plan.verdict import Failed, Judge, Pending, Report, Success, TimedOut, Verdict
+from sbxcompose.plan.verdict import Failed, Judge, Report, Success, TimedOut
 from sbxcompose.spec.project import Project
 
 SETTLE = 0.2
@@ -88,6 +89,7 @@ class Reporter:
         judge: Judge,
         deadline: float | None,
         as_json: bool,
+        publish: Publish,
     ) -> int:
         """Wait for the verdict on a bring-up that is under way, and tell it; the exit code."""
         begun = time.monotonic()
@@ -102,13 +104,17 @@ class Reporter:
                 # What is just being started may fail as well: it belongs to the same answer.
                 await asyncio.wait({work}, timeout=SETTLE)
                 found = await states.verdict(judge, deadline)
-            return await self._tell_verdict(session, found, time.monotonic() - begun, as_json)
+            seconds = time.monotonic() - begun
+            found = await self._tell_verdict(session, found, seconds, as_json)
+            publish(self._project, states.wanted, found, seconds)
+            return found.exit_code
         finally:
             work.cancel()
             verdict.cancel()
             await asyncio.gather(work, verdict, return_exceptions=True)
 
-    async def _tell_verdict(self, session: Session, verdict: Verdict, seconds: float, as_json: bool) -> int:
+    async def _tell_verdict(self, session: Session, verdict: Verdict, seconds: float, as_json: bool) -> Verdict:
+        """Print the verdict, and return it with the last lines of what failed."""
         if isinstance(verdict, Failed | TimedOut):
             verdict = replace(verdict, causes=tuple([await self._with_lines(session, each) for each in verdict.causes]))
         if as_json:
@@ -117,7 +123,7 @@ class Reporter:
         headline, newline, rest = str(verdict).partition("\n")
         colon = ":" if headline.endswith(":") else ""
         self._shell.say(f"{paint(headline.removesuffix(':'))} after {seconds:.2f}s{colon}{newline}{rest}")
-        return 1 if isinstance(verdict, Pending) else verdict.exit_code
+        return verdict
 
     async def _with_lines(self, session: Session, report: Report) -> Report:
         """The report with the last lines of the run that it is about, and without secrets."""

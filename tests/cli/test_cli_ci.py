@@ -1,0 +1,71 @@
+"""What CI systems get: a JUnit file, and annotations and a summary under GitHub Actions."""
+
+from __future__ import annotations
+
+import xml.etree.ElementTree as ElementTree
+
+import pytest
+
+from tests.support.command import Sbx
+
+BROKEN = """\
+processes:
+  db: {command: "exec sleep 1000"}
+  api: {command: "echo boom; exit 3", restart: never}
+  web: {command: "exec sleep 1000", depends_on: {api: completed}}
+"""
+
+
+def results(sbx: Sbx, name: str = "out/report.xml") -> dict[str, str]:
+    """The result of each test case of a report."""
+    root = ElementTree.parse(sbx.project / name).getroot()
+    return {case.attrib["name"]: case[0].tag if len(case) else "passed" for case in root}
+
+
+def test_a_bring_up_as_a_junit_report(sbx: Sbx) -> None:
+    sbx.write(BROKEN)
+    sbx.run("up", "--wait", "--junit", "out/report.xml", code=1)
+    assert results(sbx) == {"db": "passed", "api": "failure", "web": "skipped"}
+    assert "boom" in (sbx.project / "out/report.xml").read_text()
+
+
+@pytest.mark.parametrize("exit_code, result", [(0, "passed"), (7, "failure")])
+def test_a_test_run_as_a_junit_report(sbx: Sbx, exit_code: int, result: str) -> None:
+    sbx.write(f"processes: {{tests: {{command: 'exit {exit_code}', restart: never}}}}\n")
+    sbx.run("up", "--exit-code-from", "tests", "--junit", "r.xml", code=exit_code)
+    assert results(sbx, "r.xml") == {"tests": result}
+
+
+@pytest.mark.parametrize(
+    "arguments, words",
+    [
+        (["-d", "--junit", "r.xml"], "goes with `--wait`"),
+        (["--wait", "--junit", "/dev/null/x"], "cannot write /dev/null/x"),
+    ],
+)
+def test_a_report_that_cannot_be_written_is_said_before_anything_starts(
+    sbx: Sbx, arguments: list[str], words: str
+) -> None:
+    sbx.write(BROKEN)
+    assert words in sbx.run("up", *arguments, code=2).stderr
+    assert {process["pid"] for process in sbx.run("ps", "--json", "-a").json} == {None}
+
+
+def test_github_shows_what_failed(sbx: Sbx) -> None:
+    sbx.write(BROKEN)
+    page = sbx.project / "summary.md"
+    done = sbx.run("up", "--wait", code=1, env={"GITHUB_ACTIONS": "true", "GITHUB_STEP_SUMMARY": str(page)})
+    assert "::error title=api failed::api exited with code 3%0Aboom" in done.stderr
+    assert "| api | :x: exited with code 3 |" in page.read_text()
+
+
+def test_github_shows_mistakes_beside_their_lines(dry: Sbx) -> None:
+    dry.write("processes:\n  web: {comand: x}\n")
+    env = {"GITHUB_ACTIONS": "true", "GITHUB_WORKSPACE": str(dry.project.parent)}
+    said = dry.run("config", code=2, env=env).stderr
+    assert f"::error file={dry.project.name}/sbxcompose.yaml,line=2,col=9::unknown key `comand`" in said
+
+
+def test_elsewhere_nothing_is_annotated(dry: Sbx) -> None:
+    dry.write("processes:\n  web: {comand: x}\n")
+    assert "::error" not in dry.run("config", code=2, env={"GITHUB_ACTIONS": ""}).stderr

@@ -1,0 +1,75 @@
+"""Reports for CI systems."""
+
+from __future__ import annotations
+
+import xml.etree.ElementTree as ElementTree
+
+import pytest
+
+from sbxcompose.cli.view.ci import annotation, junit, mistake_annotations, on_github, summary, verdict_annotations
+from sbxcompose.errors import InvalidSpec, Mistake
+from sbxcompose.plan.observed import Instance
+from sbxcompose.plan.verdicts import Failed, Report, Success, TimedOut
+
+API = Report(Instance("main", "api"), "api", "exited with code 3", lines=("boom | <x>", "a\x00b ```"))
+WEB = Report(Instance("main", "web"), "web", "waits for api", waits_for=("api",))
+FAILED = Failed((API,), (WEB,))
+
+
+def test_where_annotations_are_shown() -> None:
+    assert on_github({"GITHUB_ACTIONS": "true"})
+    assert not on_github({"GITHUB_ACTIONS": "false"})
+    assert not on_github({})
+
+
+@pytest.mark.parametrize(
+    "given,expected",
+    [
+        (annotation("it failed"), "::error::it failed"),
+        (annotation("50%\nof it", title="web: a, b"), "::error title=web%3A a%2C b::50%25%0Aof it"),
+        (annotation("no", file="a.yaml", line=3, column=7), "::error file=a.yaml,line=3,col=7::no"),
+    ],
+)
+def test_annotations_are_escaped(given: str, expected: str) -> None:
+    assert given == expected
+
+
+def test_mistakes_are_shown_beside_their_lines() -> None:
+    error = InvalidSpec(
+        [Mistake("unknown key `comand`", file="sbxcompose.yaml", line=3, column=5, hint="try `command`")]
+    )
+    assert mistake_annotations(error, "/repo/app", "/repo") == [
+        "::error file=app/sbxcompose.yaml,line=3,col=5::unknown key `comand`%0Atry `command`"
+    ]
+
+
+def test_only_causes_are_annotated() -> None:
+    assert [text.partition("::api")[0] for text in verdict_annotations(FAILED)] == ["::error title=api failed"]
+    assert verdict_annotations(Success(1, 0)) == []
+
+
+def test_a_summary_is_a_table_with_the_last_lines() -> None:
+    text = summary("shop", FAILED, ["db", "api", "web"], 2.34)
+    assert text.startswith("### sbxcompose: shop failed after 2.3 s\n")
+    rows = ["| db | :white_check_mark: |", "| api | :x: exited with code 3 |", "| web | :white_circle: waits for api |"]
+    assert "\n".join(rows) in text
+    assert text.count("```") == 2, "output cannot end the block"
+    assert "succeeded after" in summary("shop", Success(1, 0), ["db"], 1)
+
+
+def test_a_junit_report_is_well_formed_whatever_a_process_wrote() -> None:
+    root = ElementTree.fromstring(junit('s"hop', FAILED, ["db", "api", "web"], 2.0))
+    assert root.attrib == {
+        "name": 's"hop', "tests": "3", "failures": "1", "skipped": "1", "errors": "0", "time": "2.000"
+    }  # fmt: skip
+    cases = {case.attrib["name"]: [child.tag for child in case] for case in root}
+    assert cases == {"db": [], "api": ["failure"], "web": ["skipped"]}
+    failure = root.find("testcase/failure")
+    assert failure is not None
+    assert failure.attrib["message"] == "api exited with code 3"
+    assert failure.text == "boom | <x>\na\N{REPLACEMENT CHARACTER}b ```"
+
+
+def test_a_timeout_is_a_failure_of_what_was_not_ready() -> None:
+    root = ElementTree.fromstring(junit("shop", TimedOut((API,)), ["api"], 9))
+    assert root.attrib["failures"] == "1"
