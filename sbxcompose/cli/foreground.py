@@ -174,8 +174,9 @@ def _adapted(request: StartRequest, how: Foreground) -> StartRequest:
     env = dict(request.env)
     for pair in how.env:
         key, equals, value = pair.partition("=")
-        if not key:
-            raise UsageError(f"`-e {pair}` names no variable", hint="say -e KEY=VALUE, or -e KEY to pass yours on")
+        if not key or any(character.isspace() for character in key):
+            hint = "write -e KEY=VALUE, or -e KEY to pass on your own value"
+            raise UsageError(f"invalid variable name `{key}` in `-e {pair}`", hint=hint)
         env[key] = value if equals else os.environ.get(key, "")
     return replace(
         request,

@@ -184,7 +184,7 @@ def up_options(command: F) -> F:
                 type=ScaleType(),
                 metavar="PROCESS=N",
                 shell_complete=completion.SCALES,
-                help="Set the number of replicas.",
+                help="Set the number of replicas (`all=N`: of every process).",
             ),
         )
     ):

@@ -63,6 +63,12 @@ def test_an_unknown_option_before_the_name_is_refused(sbx: Sbx, arguments: tuple
     assert rows(sbx)["web"]["pid"] is None
 
 
+def test_a_variable_whose_name_cannot_be_one_is_refused(sbx: Sbx) -> None:
+    web(sbx)
+    for pair in ("A B=1", "=1", " A"):
+        assert "invalid variable name" in refused(sbx, "exec", "-e", pair, "web", "true")
+
+
 def test_a_separator_behind_the_name_means_nothing(sbx: Sbx) -> None:
     web(sbx)
     assert sbx.run("exec", "web", "--", "echo", "--", "-e").stdout == "-- -e\n"
