@@ -1,0 +1,58 @@
+"""The GitHub action at the repository's root: its step is run as a runner does, with the installed command."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.support.command import COMMAND, Sbx
+
+ROOT = Path(__file__).parent.parent.parent
+
+
+def action() -> dict[str, Any]:
+    loaded: dict[str, Any] = yaml.safe_load((ROOT / "action.yml").read_text())
+    return loaded
+
+
+def bring_up(sbx: Sbx, **inputs: str) -> subprocess.CompletedProcess[str]:
+    """Run the step that brings a project up, with these inputs and the defaults of the others."""
+    found = action()
+    given = {name: str(value["default"]) for name, value in found["inputs"].items()} | inputs
+    step = next(step for step in found["runs"]["steps"] if step["name"] == "Bring the project up")
+    env = {
+        name: given[str(value).removeprefix("${{ inputs.").removesuffix(" }}")] for name, value in step["env"].items()
+    }
+    return subprocess.run(
+        ["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", step["run"]],
+        cwd=sbx.project / given["directory"],
+        env={**sbx.env, **env, "PATH": f"{COMMAND.parent}:{sbx.env['PATH']}", "GITHUB_ACTIONS": "true"},
+        capture_output=True,
+        text=True,
+    )
+
+
+def test_it_brings_a_project_up_and_reports(sbx: Sbx) -> None:
+    sbx.write("processes: {web: {command: exec sleep 1000}, job: {command: 'true', restart: never, profiles: [x]}}\n")
+    done = bring_up(sbx, junit="report.xml")
+    assert done.returncode == 0, done.stderr
+    assert 'name="web"' in (sbx.project / "report.xml").read_text()
+    assert {row["name"] for row in sbx.run("ps", "--json").json} == {"web"}
+
+
+def test_it_fails_as_the_project_does(sbx: Sbx) -> None:
+    sbx.write("processes: {web: {command: exit 3, restart: never}, other: {command: exec sleep 1000}}\n")
+    failed = bring_up(sbx, processes="web")
+    assert failed.returncode == 1
+    assert "::error title=web failed" in failed.stderr
+
+
+@pytest.mark.parametrize("value", ["$(touch hacked)", "a; touch hacked", "`touch hacked`"])
+def test_inputs_are_never_run(sbx: Sbx, value: str) -> None:
+    sbx.write("processes: {web: {command: exec sleep 1000}}\n")
+    assert bring_up(sbx, processes=value, timeout=value).returncode == 2
+    assert not (sbx.project / "hacked").exists()
