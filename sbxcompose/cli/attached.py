@@ -6,7 +6,7 @@ import asyncio
 import signal
 import time
 from collections.abc import Coroutine, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from sbxcompose.cli.agree import agree
@@ -220,6 +220,9 @@ class _Up:
         except Interrupted:
             self._say("killing what is left")
             await kill(self._session, list(self._wanted))
+            if everything:
+                with suppress(Interrupted, SbxError):
+                    await interrupts.guard(self._bring_down(Intent.DOWN, options))
         await asyncio.sleep(0)
 
     async def _bring_down(self, intent: Intent, options: Options) -> None:

@@ -17,7 +17,6 @@ from sbxcompose.errors import DeadlinePassed, UsageError
 from sbxcompose.plan.names import Names, Target
 from sbxcompose.plan.observed import Instance, Row
 from sbxcompose.plan.scope import NothingSelected
-from sbxcompose.plan.steps import Plan
 from sbxcompose.plan.verdict import Judge, Mode
 from sbxcompose.spec.project import Process, Project
 
@@ -41,7 +40,7 @@ def wait_until_ready(
                 raise UsageError("nothing has been started yet", hint="`sbxcompose up -d` starts everything")
             deadline = time.time() + timeout if timeout is not None else None
             async with States(session, wanted, readiness=True) as states:
-                states.expect(Plan())
+                states.only_watch()
                 judge = Judge(project, Mode())
                 return await reporter.wait(
                     session, states, _nothing(), judge, deadline, as_json, publisher(shell, None)

@@ -45,8 +45,8 @@ class States:
         """The run of each that has been seen ready."""
         self._errors: dict[Instance, str] = {}
         self._to_start: set[Instance] = set()
-        self._before: dict[Instance, Row] | None = None
-        """The row that counted for each instance when the command made its first plan."""
+        self._before: dict[tuple[object, ...], bool] | None = None
+        """The runs that there were when the command made its first plan, and whether each was alive."""
         self._planned = asyncio.Event()
         self._judge: Judge
         self._tasks: list[asyncio.Task[None]] = []
@@ -70,12 +70,10 @@ class States:
     def expect(self, plan: Plan) -> None:
         """Take note of what is to be started: until then, what an instance was before says nothing."""
         if self._before is None:
-            self._before = {
-                instance: row
-                for link in self._session.links.values()
-                for instance in link.instances()
-                if (row := link.row(instance)) is not None
-            }
+            rows = [
+                row for link in self._session.links.values() for each in link.instances() for row in link.rows(each)
+            ]
+            self._before = {(row.instance, *_run(row)): row.live for row in rows}
         self._to_start = {step.action.instance for step in plan if isinstance(step.action, Start)}
         for instance in self._to_start:
             self._errors.pop(instance, None)
@@ -95,6 +93,11 @@ class States:
                 self._errors[instance] = f"could not be started: {own_words(error.message)}"
             case StepFailed(Step(action=Await(instance=instance)), error):
                 self._errors[instance] = error.message.removeprefix(f"{label(instance)} ")
+
+    def only_watch(self) -> None:
+        """Take note that the command starts nothing: all runs count, whenever they ended."""
+        self._before = {}
+        self._planned.set()
 
     def finish(self, result: Result) -> None:
         """Take note that a plan has ended: what it has not started by now it never will.
@@ -141,8 +144,7 @@ class States:
         stale = link is None or instance in self._to_start
         row = None if link is None or stale else link.row(instance, process.digest)
         check = self._session.last_check(instance) or (row.last_check if row is not None else None)
-        before = (self._before or {}).get(instance)
-        kept = row is not None and before is not None and _run(row) == _run(before)
+        alive_before = None if row is None else (self._before or {}).get((instance, *_run(row)))
         return State(
             instance,
             row,
@@ -150,8 +152,8 @@ class States:
             row is not None and self._ready.get(instance) == _run(row),
             self._errors.get(instance),
             check,
-            kept=kept,
-            ended_before=kept and before is not None and not before.live,
+            kept=alive_before is not None,
+            ended_before=alive_before is False,
         )
 
     async def _track(self, instance: Instance, process: Process) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.cli.looking import FOREVER, order_of, pids, rows
+from tests.cli.looking import FOREVER, Gate, order_of, pids, rows
 from tests.support.command import Sbx
 
 SHOP = f"""
@@ -111,6 +111,23 @@ def test_the_end_of_an_attached_up_is_the_end_of_the_projects_life(sbx: Sbx) -> 
         order_of(attached.wait().stdout, "migrate completed", "web started", "web stopped")
     assert migrations(sbx) == 2
     assert pids(sbx) == {}
+
+
+def test_a_second_ctrl_c_ends_the_projects_life_too(sbx: Sbx) -> None:
+    sbx.write("""
+processes:
+  migrate: {command: "echo x >> migrations", restart: never}
+  deaf: {command: "trap '' INT TERM; echo deaf; read _ <> gate", stop: {grace: 1h}, depends_on: {migrate: completed}}
+""")
+    Gate(sbx)
+    for _ in range(2):
+        attached = sbx.start("up")
+        attached.wait_for("[|] deaf")
+        attached.interrupt()
+        attached.wait_for("stopping; Ctrl-C again kills")
+        attached.interrupt()
+        assert attached.wait().code == 130
+    assert migrations(sbx) == 2
 
 
 @pytest.mark.parametrize("names", [(), ("job",)])

@@ -62,6 +62,7 @@ def test_up_wait_says_of_a_one_shot_that_it_was_not_run_again(sbx: Sbx) -> None:
     assert first.json["not_run_again"] == []
     again = sbx.run("up", "-d", "--wait", "--json")
     assert "tests was not run again: it completed" in again.stderr
+    assert "not run again" not in sbx.run("wait").stderr, "`wait` runs nothing"
     (skipped,) = again.json["not_run_again"]
     assert skipped["label"] == "tests"
     assert skipped["completed_at"] == rows(sbx)["tests"]["exit"]["at"]

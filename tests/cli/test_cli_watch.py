@@ -247,7 +247,7 @@ def test_a_mistake_in_the_file_is_shown_with_its_place_and_all_goes_on(sbx: Sbx)
     up.wait_for("db is up")
     before = pids(sbx)
     save(sbx, SITE.replace("command", "comand", 1), "sbxcompose.yaml")
-    up.wait_for("what runs goes on as before")  # on standard output; the mistake itself is on standard error
+    up.wait_for("running processes are left unchanged")  # on standard output; the mistake itself is on standard error
     shown = up.wait_for("did you mean `command`")
     assert "sbxcompose.yaml:3:" in shown
     save(sbx, "2\n")

@@ -1,0 +1,104 @@
+"""Which runs belong to a command, as its verdict sees them."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+from msgspec.structs import replace
+
+from sbxcompose.engine.execute import Failure, HeldUp, Result
+from sbxcompose.engine.states import States, instances_of
+from sbxcompose.errors import Unreachable
+from sbxcompose.plan.diff import plan_up
+from sbxcompose.plan.observed import Instance, Observed, Phase, Row
+from sbxcompose.plan.steps import CreateSandbox, Plan, Start
+from sbxcompose.plan.verdict import State
+from tests.unit.plan.plan_worlds import MISSING, NEVER, V2, done, process, project, row, seen, world
+
+JOB = process("job", restart=NEVER)
+WEB = process("web", ["job"])
+
+
+class Link:
+    """The rows of a sandbox, as `Link` has them."""
+
+    def __init__(self, *rows: Row) -> None:
+        self.everything = list(rows)
+
+    def instances(self) -> set[Instance]:
+        return {each.instance for each in self.everything}
+
+    def rows(self, instance: Instance) -> list[Row]:
+        return [each for each in self.everything if each.instance == instance]
+
+    def row(self, instance: Instance, digest: str | None = None) -> Row | None:
+        found = [each for each in self.rows(instance) if digest is None or each.digest == digest]
+        return found[-1] if found else None
+
+
+def states_of(link: Link) -> States:
+    session: Any = SimpleNamespace(
+        links={"main": link},
+        last_check=lambda instance: None,
+        changed=SimpleNamespace(set=lambda: None),
+        listen=lambda tell: None,
+    )
+    return States(session, instances_of([JOB, WEB]), readiness=False)
+
+
+def told(states: States, name: str) -> State:
+    (found,) = [state for state in states.now() if state.instance.process == name]
+    return found
+
+
+def test_what_was_there_before_the_command_is_told_from_what_it_has_started() -> None:
+    link = Link(done("job"), row("web"))
+    states = states_of(link)
+    states.expect(Plan())
+    assert (told(states, "job").kept, told(states, "job").ended_before) == (True, True)
+    assert (told(states, "web").kept, told(states, "web").ended_before) == (True, False)
+    link.everything = [replace(done("job"), run=2), row("web", Phase.EXITED)]
+    assert (told(states, "job").kept, told(states, "job").ended_before) == (False, False)
+    assert (told(states, "web").kept, told(states, "web").ended_before) == (True, False), "it ended during the command"
+
+
+def test_the_end_of_a_definition_that_has_come_back_is_an_old_one() -> None:
+    states = states_of(Link(done("job"), row("job", Phase.STOPPED, digest=V2, one_shot=True)))
+    states.expect(Plan())
+    assert told(states, "job").ended_before
+
+
+def test_what_is_to_be_started_has_no_row_until_then() -> None:
+    states = states_of(Link(done("job")))
+    states.expect(plan_up(project(JOB, WEB), world()))
+    assert told(states, "job").row is None
+
+
+def test_a_command_that_starts_nothing_takes_every_run_as_it_is() -> None:
+    states = states_of(Link(done("job")))
+    states.only_watch()
+    assert not told(states, "job").ended_before
+
+
+def test_what_a_failed_sandbox_holds_up_has_failed() -> None:
+    states = states_of(Link())
+    plan = plan_up(project(JOB), MISSING)
+    create, start = plan.steps
+    assert isinstance(create.action, CreateSandbox)
+    assert isinstance(start.action, Start)
+    states.expect(plan)
+    states.finish(Result())
+    assert told(states, "job").error is None
+    failure = Failure(create, Unreachable("no room for it"))
+    states.finish(Result((failure,), (HeldUp(start, create),)))
+    assert told(states, "job").error == "was not started: create sandbox main failed: no room for it"
+
+
+def test_a_failure_of_a_process_is_left_to_the_judge() -> None:
+    states = states_of(Link())
+    plan = plan_up(project(JOB, WEB), Observed((seen(),)))
+    first, last = plan.steps
+    states.expect(plan)
+    states.finish(Result((Failure(first, Unreachable("gone")),), (HeldUp(last, first),)))
+    assert told(states, "web").error is None
