@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from typing import Any
 
 import click
 
@@ -73,7 +74,7 @@ def from_click(error: click.ClickException, command: str | None = None) -> Usage
     if isinstance(error, click.MissingParameter):
         return UsageError(f"missing {_parameter(error)}", hint=hint)
     if isinstance(error, click.BadParameter):
-        return UsageError(f"{_parameter(error)}: {_number(error) or _plain(error.message)}", hint=hint)
+        return UsageError(_bad_value(error), hint=hint)
     if context is not None and isinstance(context.command, click.Group) and "No such command" in error.message:
         name: str = (re.findall(r"'([^']*)'", error.message) or [""])[0]
         return unknown_command(name, context.command.list_commands(context), path)
@@ -105,17 +106,30 @@ def _parameter(error: click.BadParameter) -> str:
     return f"`{max(error.param.opts, key=len)}`"
 
 
-def _number(error: click.BadParameter) -> str | None:
-    """The mistake, if it is that something is not a number, or too large or small a one."""
+def _bad_value(error: click.BadParameter) -> str:
+    """What is wrong with the value of an option or argument."""
     kind = error.param.type if error.param is not None else None
-    found = re.match(r"'?(.*?)'? is not (?:a valid|in the range)", error.message)
-    if found is None or not isinstance(kind, click.types.IntParamType | click.types.FloatParamType):
+    found = re.match(r"'?(.*?)'? is not (?:a valid|in the range|one of)", error.message)
+    wanted = _wanted(kind)
+    if found is not None and wanted is not None:
+        return f"invalid value `{found[1]}` for {_parameter(error)}; expected {wanted}"
+    message = _plain(error.message)
+    own = re.fullmatch(r"(invalid value `.*`)(; expected .*)", message)
+    return f"{own[1]} for {_parameter(error)}{own[2]}" if own else f"{_parameter(error)}: {message}"
+
+
+def _wanted(kind: click.ParamType[Any] | None) -> str | None:
+    """What click's types take."""
+    if isinstance(kind, click.Choice):
+        words = [f"`{choice}`" for choice in kind.choices]
+        return " or ".join(filter(None, [", ".join(words[:-1]), words[-1]]))
+    if not isinstance(kind, click.types.IntParamType | click.types.FloatParamType):
         return None
     wanted = "a whole number" if isinstance(kind, click.types.IntParamType) else "a number"
     if isinstance(kind, click.IntRange | click.FloatRange):
         wanted += "" if kind.min is None else f" from {kind.min}"
         wanted += "" if kind.max is None else f" to {kind.max}"
-    return f"invalid value `{found[1]}`; expected {wanted}"
+    return wanted
 
 
 def _plain(message: str) -> str:

@@ -64,7 +64,7 @@ def tail_lines(text: str) -> int | None:
     if text == "all":
         return None
     if not text.isdecimal():
-        raise UsageError(f"`--tail {text}`: say a number of lines, or `all`")
+        raise UsageError(f"invalid value `{text}` for `--tail`; expected a number of lines or `all`")
     return int(text)
 
 

@@ -54,15 +54,25 @@ def said(capsys: pytest.CaptureFixture[str], line: str) -> list[str]:
         ("version a b", "unexpected argument `a`", "`sbxcompose version --help` shows what it takes"),
         (
             "--color x ps",
-            "`--color`: `x` is not one of `auto`, `always`, `never`",
+            "invalid value `x` for `--color`; expected `auto`, `always` or `never`",
             "`sbxcompose --help` shows what it takes",
         ),
         (
             "host serve --port 70000",
-            "`--port`: invalid value `70000`; expected a whole number from 0 to 65535",
+            "invalid value `70000` for `--port`; expected a whole number from 0 to 65535",
             "`sbxcompose host serve --help` shows what it takes",
         ),
-        ("stop -t x", "`--timeout`: invalid value `x`; expected a number", "`sbxcompose stop --help` shows"),
+        ("stop -t x", "invalid value `x` for `--timeout`; expected a number", "`sbxcompose stop --help` shows"),
+        (
+            "up --scale web",
+            "invalid value `web` for `--scale`; expected PROCESS=NUMBER, for example `web=3`",
+            "`sbxcompose up --help` shows",
+        ),
+        (
+            "up --wait-timeout x",
+            "`--wait-timeout`: invalid duration `x`; examples: `90s`, `500ms`, `1m30s`",
+            "`sbxcompose up --help` shows",
+        ),
     ],
 )
 def test_a_mistake_is_told_in_the_style_of_all_others(
