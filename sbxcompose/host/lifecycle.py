@@ -63,7 +63,7 @@ def _run_started(record: Record, event: RunStarted, now: Now) -> Outcome:
         known = isinstance(state, Running) and record.run is not None and record.run.handle == event.handle
         # A run that nobody waits for would be a second one.
         return record, [] if known else [KillRun(event.handle)]
-    run = Run(event.handle, event.pid, event.number, event.started_at, stdin_open=event.stdin_open)
+    run = Run(event.handle, event.pid, event.number, event.started_at, stdin_open=event.stdin_open, ticks=event.ticks)
     running = replace(
         record,
         state=Running(state.ending),

@@ -32,6 +32,7 @@ class RunStarted(Struct, frozen=True):
     number: int
     started_at: int
     stdin_open: bool = False
+    ticks: int = 0
 
 
 class RunAdopted(Struct, frozen=True):

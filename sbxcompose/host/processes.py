@@ -18,6 +18,7 @@ from sbxcompose.host.failed_starts import FailedStarts
 from sbxcompose.host.home import News
 from sbxcompose.host.keeper.client import (
     Adopted,
+    Claim,
     Exited,
     KeeperClient,
     KeeperLost,
@@ -376,23 +377,25 @@ class Processes:
         self._unwatched.check(process)
         return True
 
-    def resume(self, known: set[str]) -> list[str]:
-        """Go on with everything that is not among the `known` units; returns units whose remains are to be
-        swept up.
-        """
-        lost = self.terminals.resume(known)
+    def claims(self, known: set[str]) -> list[Claim]:
+        """The units that are recorded as being there, or as being started, and are not among the `known` ones."""
+        found = [process.claim for process in self._rows.values()]
+        lost = [claim for claim in found if claim is not None and claim.unit not in known]
+        return [*lost, *self.terminals.claims(known)]
+
+    def resume(self, known: set[str]) -> None:
+        """Go on with everything that is not among the `known` units, once nothing of the others is left."""
+        self.terminals.resume(known)
         for process in list(self._rows.values()):
             state, unit = process.record.state, process.unit
             if unit is not None and unit in known:
                 continue
             if isinstance(state, Running) and unit is not None:
-                lost.append(unit)
                 process.lost()
             else:
                 process.resume()
         for number in self._names.starting():
             self._drop_former(self._rows[number])
-        return lost
 
     def exited(self, exited: Exited) -> bool:
         """A run is over; False if no row wants to know."""

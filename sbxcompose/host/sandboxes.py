@@ -21,7 +21,7 @@ from sbxcompose.api.models import CreateRequest, FailedStart, PatchRequest, Sand
 from sbxcompose.host import chores, listing, recorded, sandbox_rules, trees
 from sbxcompose.host.beginning import Beginning
 from sbxcompose.host.home import now_ms
-from sbxcompose.host.keeper.client import Adopted, Exited, KeeperClient
+from sbxcompose.host.keeper.client import Adopted, Claim, Exited, KeeperClient
 from sbxcompose.host.problems import Problem, from_os
 from sbxcompose.host.processes import Processes, gather
 from sbxcompose.host.recorded import Recorded
@@ -281,17 +281,19 @@ class Sandboxes:
         sandbox = self._live.get(adopted.unit.partition(".")[0])
         return sandbox is not None and sandbox.processes.adopt(adopted)
 
-    def resume(self, known: set[str]) -> list[str]:
-        """Go on with all that is not among the `known` units, and with what was being done to sandboxes; returns the
-        units to be swept up.
-        """
-        lost = [unit for sandbox in self for unit in sandbox.processes.resume(known)]
+    def claims(self, known: set[str]) -> list[Claim]:
+        """The units that are recorded as being there, or as being started, and are not among the `known` ones."""
+        return [claim for sandbox in self for claim in sandbox.processes.claims(known)]
+
+    def resume(self, known: set[str]) -> None:
+        """Go on with all that is not among the `known` units, and with what was being done to sandboxes."""
+        for sandbox in self:
+            sandbox.processes.resume(known)
         for sandbox in self:
             if sandbox.ending is not None:
                 chores.do(self._terminate(sandbox, sandbox.ending))
             elif sandbox.status != "running":
                 chores.do(sandbox.finish())
-        return lost
 
     def exited(self, exited: Exited) -> bool:
         """A run is over; False if nobody wants to know."""

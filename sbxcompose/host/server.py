@@ -157,10 +157,11 @@ class Host:
                 await self._keeper.kill(each.unit, signal.SIGKILL, "everything")
             else:
                 await self._keeper.release(each.unit)
-        lost = self.sandboxes.resume({each.unit for each in adopted})
-        if lost:
-            for left in await self._keeper.sweep(lost):
-                print(f"left behind when the host was killed, now killed: {left}", file=sys.stderr)
+        known = {each.unit for each in adopted}
+        # Before anything is started: what is left of a lost run must not run beside its successor.
+        for left in await self._keeper.sweep(self.sandboxes.claims(known)):
+            print(f"left behind when the host was killed, now killed: {left}", file=sys.stderr)
+        self.sandboxes.resume(known)
 
     async def ended(self) -> None:
         """Wait for its end."""

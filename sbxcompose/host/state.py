@@ -65,7 +65,7 @@ _STATES = {each.__name__: each for each in (Starting, Running, BackingOff, Pause
 
 
 class Run(Struct, frozen=True):
-    """One execution: the current or latest one. Times are milliseconds since 1970."""
+    """One execution: the current or latest one. Times are milliseconds since 1970; `ticks` is its start since boot."""
 
     handle: int
     pid: int
@@ -73,6 +73,7 @@ class Run(Struct, frozen=True):
     started_at: int
     ended: LastExit | None = None
     stdin_open: bool = False
+    ticks: int = 0
 
 
 _NO_RESTARTS = Tally()

@@ -20,7 +20,7 @@ from sbxcompose.host.attachment import Attachment
 from sbxcompose.host.checks import Checks
 from sbxcompose.host.health import Health
 from sbxcompose.host.home import News, ProcessOwner, now_ms
-from sbxcompose.host.keeper.client import Adopted, Exited, KeeperLost, Spawn, Spawned, SpawnFailed
+from sbxcompose.host.keeper.client import Adopted, Claim, Exited, KeeperLost, Spawn, Spawned, SpawnFailed
 from sbxcompose.host.lifecycle import transition
 from sbxcompose.host.lifecycle_types import (
     AttachOutput,
@@ -185,11 +185,12 @@ class SupervisedProcess(Row):
         if adopted.exited is not None:
             self.exited(adopted.exited)
 
-    def _take(self, arrived: Spawned | Adopted, event: Callable[[int, int, int, int, bool], Event]) -> None:
+    def _take(self, arrived: Spawned | Adopted, event: Callable[[int, int, int, int, bool, int], Event]) -> None:
         handle = _handle_of(arrived.unit)
         number = self._number(arrived) if self.record.state == Starting(handle) else 0
         self._arrived = arrived
-        self._report(event(handle, arrived.pid, number, int(arrived.at * 1000), arrived.stdin is not None))
+        open_input = arrived.stdin is not None
+        self._report(event(handle, arrived.pid, number, int(arrived.at * 1000), open_input, arrived.ticks))
         self._close_arrived()
 
     def _number(self, arrived: Spawned | Adopted) -> int:
@@ -248,6 +249,16 @@ class SupervisedProcess(Row):
         return None
 
     # -- between runs --------------------------------------------------------------------------------------
+
+    @property
+    def claim(self) -> Claim | None:
+        """What is to be looked for if no keeper knows the run that is recorded as being there."""
+        run, unit = self.record.run, self.unit
+        if unit is None:
+            return None
+        if run is None or isinstance(self.record.state, Starting):
+            return Claim(unit)
+        return Claim(unit, run.pid, run.ticks, run.started_at / 1000)
 
     def resume(self) -> None:
         """Continue what the last server left without a run: a backoff, or a start that was not made."""

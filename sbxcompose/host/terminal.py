@@ -41,6 +41,7 @@ class Record(Struct):
     exit_code: int | None = None
     oom_killed: bool | None = None
     end_unwatched: bool = False
+    ticks: int = 0
 
 
 class Viewer:

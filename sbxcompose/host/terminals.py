@@ -17,7 +17,7 @@ from sbxcompose.api.models import StartRequest
 from sbxcompose.api.pty import PtyRequest
 from sbxcompose.host import chores, starts
 from sbxcompose.host.home import News, now_ms
-from sbxcompose.host.keeper.client import Adopted, Exited, KeeperClient, KeeperLost, Spawn, SpawnFailed
+from sbxcompose.host.keeper.client import Adopted, Claim, Exited, KeeperClient, KeeperLost, Spawn, SpawnFailed
 from sbxcompose.host.problems import Problem, from_os
 from sbxcompose.host.pty_rules import (
     ABANDONED,
@@ -108,7 +108,7 @@ class Terminals:
             self._forget(terminal)
             self._changed()
             raise Problem(500, str(error), "SPAWN_FAILED") from None
-        terminal.record.pid = spawned.pid
+        terminal.record.pid, terminal.record.ticks = spawned.pid, spawned.ticks
         assert spawned.stdout is not None, "a terminal's master"
         terminal.connect(spawned.stdout)
         terminal.news.tell()
@@ -246,7 +246,7 @@ class Terminals:
         terminal = self._of(adopted.unit)
         if terminal is None or adopted.stdout is None:
             return False
-        terminal.record.pid = adopted.pid
+        terminal.record.pid, terminal.record.ticks = adopted.pid, adopted.ticks
         terminal.connect(adopted.stdout)
         terminal.adopt_size()
         self._rested(terminal)
@@ -254,8 +254,17 @@ class Terminals:
             self.exited(adopted.exited)
         return True
 
-    def resume(self, known: set[str]) -> list[str]:
-        """Deal with sessions that are not among the `known` units; returns units whose remains are to be swept up."""
+    def claims(self, known: set[str]) -> list[Claim]:
+        """The sessions that are recorded as being there, or as being started, and are not among the `known` units."""
+        alive = [terminal for terminal in self._sessions.values() if terminal.alive]
+        return [
+            Claim(self._unit(terminal), terminal.record.pid, terminal.record.ticks, terminal.record.created_at / 1000)
+            for terminal in alive
+            if self._unit(terminal) not in known
+        ]
+
+    def resume(self, known: set[str]) -> None:
+        """Deal with sessions that are not among the `known` units."""
         lost = [each for each in self._sessions.values() if each.alive and self._unit(each) not in known]
         for terminal in lost:
             if terminal.record.pid:
@@ -265,7 +274,6 @@ class Terminals:
                 self._forget(terminal)
         for terminal in list(self._sessions.values()):
             self._rested(terminal)
-        return [self._unit(each) for each in lost]
 
     # -- where things are ------------------------------------------------------------------------------------
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from signal import SIGKILL
 from typing import Any, Literal
 
@@ -16,6 +17,7 @@ from sbxcompose.host.keeper.link import Link
 from sbxcompose.host.keeper.memory import Body, check_signal
 from sbxcompose.host.keeper.messages import (
     Adopted,
+    Claim,
     Exited,
     KeeperLost,
     Spawn,
@@ -26,6 +28,7 @@ from sbxcompose.host.keeper.messages import (
 
 __all__ = [
     "Adopted",
+    "Claim",
     "Exited",
     "Inherited",
     "KeeperClient",
@@ -182,10 +185,9 @@ class KeeperClient(Link):
             if self._replacing is None and self._lost is None:
                 self._send({"op": "drop", "id": 0, "name": name})
 
-    async def sweep(self, units: Sequence[str]) -> list[str]:
-        """Kill what is left of units that the keeper does not know, each found by its marker: "pid command"
-        each.
+    async def sweep(self, claims: Sequence[Claim]) -> list[str]:
+        """Kill what is left of units that the keeper does not know: "pid command" each.
 
-        For units that ran when keeper and server had died together.
+        For units that ran, or were being started, when keeper and server had died together.
         """
-        return list(await self._call({"op": "sweep", "units": list(units)}))
+        return list(await self._call({"op": "sweep", "claims": [asdict(claim) for claim in claims]}))

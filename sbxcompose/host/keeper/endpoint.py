@@ -39,7 +39,8 @@ class _Batch:
 class Endpoint:
     """The keeper's side of the channel to the server of the moment."""
 
-    def __init__(self, loop: Loop, units: Units, spawner: Spawner) -> None:
+    def __init__(self, loop: Loop, units: Units, spawner: Spawner, host: str) -> None:
+        self._host = host
         self._loop = loop
         self._units = units
         self._spawner = spawner
@@ -97,7 +98,7 @@ class Endpoint:
             return
         batch = self._batches[0]
         if batch.again:
-            sweep([each["unit"] for each in batch.left], [each.pid for each in self._units if each.live])
+            self._sweep([{"unit": spawn["unit"], "pid": 0, "ticks": 0, "at": 0.0} for spawn in batch.left])
             batch.again = False
         results: list[tuple[Body, list[int]]] = []
         while batch.left and len(results) < SLICE:
@@ -180,7 +181,7 @@ class Endpoint:
             case "drop":
                 return self._spawner.drop(body["name"])
             case "sweep":
-                return sweep(body["units"], [each.pid for each in self._units if each.live])
+                return self._sweep(body["claims"])
         return None
 
     # -- the requests ------------------------------------------------------------------------------
@@ -196,6 +197,7 @@ class Endpoint:
         except Exception as error:  # as in `_result`
             return {**index, "error": f"{type(error).__name__}: {error}", "errno": errno.EINVAL}, []
         unit = Unit(request["unit"], started.pid, started.at, request["meta"])
+        unit.ticks = started.ticks
         unit.tag, unit.fds, unit.large, unit.known = started.tag, started.fds, started.large, True
         self._units.add(unit)
         return {**index, **unit.describe()}, list(unit.fds.values())
@@ -215,6 +217,9 @@ class Endpoint:
             self._units.add(Unit.handed_over(each, {name: fds.pop(0) for name in each["fds"]}))
         if not body["more"]:
             self._send({"handed_over": True})
+
+    def _sweep(self, claims: list[Body]) -> list[str]:
+        return sweep(self._host, claims, [unit.pid for unit in self._units if unit.live])
 
     def _close_stdin(self, name: str) -> bool:
         unit = self._units.get(name)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import select
 import signal
+import time
 
 from sbxcompose.host.keeper import kernel
 from sbxcompose.host.keeper.processes import (
@@ -15,15 +16,24 @@ from sbxcompose.host.keeper.processes import (
     owner_of_orphan,
     read_all,
     read_process,
+    tag_of,
+    tag_on,
 )
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Collection
+    from typing import Any
 
     from sbxcompose.host.keeper.processes import Process
     from sbxcompose.host.keeper.unit import Unit
 
+    Claim = dict[str, Any]
+
+SAME_BOOT = 60.0
+"""Seconds by which the clock may have been set since a start was recorded."""
+START_TICKS = 500
+"""Clock ticks from the moment that was noted to the start at most; no number is given anew so soon."""
 SWEEPS = 20
 """How often a sweep looks again for what was forked in the meantime."""
 
@@ -99,14 +109,17 @@ def open_process(process: Process) -> int | None:
     return pidfd
 
 
-def sweep(units: Collection[str], spare: Collection[int]) -> list[str]:
-    """Kill all that carries the marker of one of `units`, and what that has started: "pid command" each.
+def sweep(host: str, claims: Collection[Claim], spare: Collection[int]) -> list[str]:
+    """Kill what is left of units that no keeper knows any more, and what that has started: "pid command" each.
 
-    For units that no keeper knows any more. `spare` are leaders that are known. Waits for the ends.
+    `spare` are leaders that are known. Waits for the ends.
     """
+    if not claims:
+        return []
+    wanted = _Claims(host, claims, {*spare, os.getpid()})
     swept: dict[int, str] = {}
     for _ in range(SWEEPS):
-        found = _marked(set(units), {*spare, os.getpid()})
+        found = wanted.find()
         swept.update({each.pid: f"{each.pid} {command_of(each.pid)}" for each in found if each.pid not in swept})
         if not found:
             break
@@ -114,16 +127,45 @@ def sweep(units: Collection[str], spare: Collection[int]) -> list[str]:
     return list(swept.values())
 
 
-def _marked(units: set[str], spare: set[int]) -> list[Process]:
-    processes = read_all()
-    marked = {
-        pid for pid, each in processes.items() if pid not in spare and not each.dead and marked_unit(pid) in units
-    }
-    size = -1
-    while size != len(marked):
-        size = len(marked)
-        marked |= {pid for pid, each in processes.items() if each.parent in marked and pid not in spare}
-    return [processes[pid] for pid in sorted(marked) if not processes[pid].dead]
+class _Claims:
+    """Finds what belongs to claimed units: by leader and start time, by session, by tag, by environment, by parents."""
+
+    def __init__(self, host: str, claims: Collection[Claim], spare: set[int]) -> None:
+        booted = time.time() - time.clock_gettime(time.CLOCK_BOOTTIME)
+        self._spare = spare
+        self._units = {claim["unit"] for claim in claims}
+        self._tags = {tag_of(host, unit) for unit in self._units}
+        # The process ids of an earlier boot mean nothing; a clock that was set may be wrong by a little.
+        of_now = [claim for claim in claims if claim["pid"] and claim["ticks"] and claim["at"] > booted - SAME_BOOT]
+        self._leaders = {claim["pid"]: claim["ticks"] for claim in of_now}
+
+    def find(self) -> list[Process]:
+        processes = read_all()
+        marked = {
+            pid for pid, each in processes.items() if pid not in self._spare and self._is_claimed(each, processes)
+        }
+        size = -1
+        while size != len(marked):
+            size = len(marked)
+            marked |= {pid for pid, each in processes.items() if each.parent in marked and pid not in self._spare}
+        return [processes[pid] for pid in sorted(marked) if not processes[pid].dead]
+
+    def _is_claimed(self, process: Process, processes: dict[int, Process]) -> bool:
+        if process.dead:
+            return False
+        if self._leads(process) or self._in_session(process, processes.get(process.session)):
+            return True
+        return tag_on(process.pid) in self._tags or marked_unit(process.pid) in self._units
+
+    def _leads(self, process: Process) -> bool:
+        ticks = self._leaders.get(process.pid)
+        return ticks is not None and -1 <= process.started - ticks <= START_TICKS
+
+    def _in_session(self, process: Process, leader: Process | None) -> bool:
+        """Whether a claimed leader has made its session. No number is given anew while a session has it."""
+        if process.session not in self._leaders or process.started < self._leaders[process.session] - 1:
+            return False
+        return leader is None or self._leads(leader)
 
 
 def kill_and_wait(processes: list[Process]) -> None:

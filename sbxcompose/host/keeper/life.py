@@ -45,7 +45,7 @@ class Keeper:
         self._units = Units(
             self._loop, lambda event, unit: self._endpoint.tell(event, unit), self._freezer, KernelLog()
         )
-        self._endpoint = Endpoint(self._loop, self._units, Spawner(limits))
+        self._endpoint = Endpoint(self._loop, self._units, Spawner(limits, options.lock), options.lock)
         environment = self._server_environment(limits)
         connect = self._endpoint.open
         self._server = ServerProcess(options.server, environment, holdings.fds, connect, log)

@@ -194,7 +194,7 @@ class Link:
     def _spawned(self, body: Body, fds: list[int]) -> Spawned | SpawnFailed:
         if "error" in body:
             return SpawnFailed(body["error"], body["errno"])
-        return Spawned(body["unit"], body["pid"], body["at"], **self._learn(body, fds))
+        return Spawned(body["unit"], body["pid"], body["at"], ticks=body.get("ticks", 0), **self._learn(body, fds))
 
     def _adopted(self, body: Body, fds: list[int]) -> Adopted:
         exited = body["exited"]
@@ -206,6 +206,7 @@ class Link:
             exited=Exited(**exited) if exited else None,
             stopping=body["stop"] is not None,
             frozen=body.get("frozen") is not None,
+            ticks=body.get("ticks", 0),
             **self._learn(body, fds),
         )
 

@@ -61,7 +61,7 @@ class Spawn:
 
 @dataclass(slots=True)
 class Spawned:
-    """A run that has been started; `at` is in seconds since 1970.
+    """A run that has been started, `at` in seconds since 1970, and about `ticks` clock ticks since boot.
 
     The descriptors are non-blocking and belong to the receiver. With a PTY its master is `stdout`, to be
     written to as well, and the other two are None.
@@ -73,6 +73,7 @@ class Spawned:
     stdin: int | None = None
     stdout: int | None = None
     stderr: int | None = None
+    ticks: int = 0
 
 
 @dataclass(slots=True)
@@ -108,6 +109,20 @@ class Adopted:
     """A `stop` is under way."""
     frozen: bool = False
     """It was frozen, and has not been thawed."""
+    ticks: int = 0
+
+
+@dataclass(slots=True)
+class Claim:
+    """A unit that a record speaks of and no keeper knows: what of it may still be there is found by this.
+
+    `pid` and `ticks` are those of its leader, 0 where they were not recorded; `at` its start in seconds since 1970.
+    """
+
+    unit: str
+    pid: int = 0
+    ticks: int = 0
+    at: float = 0.0
 
 
 class SpawnFailed(Exception):

@@ -18,6 +18,7 @@ import time
 
 from sbxcompose.host.keeper.explain import CannotSpawn, candidates, explain
 from sbxcompose.host.keeper.namespaces import Inside
+from sbxcompose.host.keeper.processes import tag_of, ticks_now
 from sbxcompose.host.keeper.protocol import MARKER
 
 TYPE_CHECKING = False
@@ -31,8 +32,6 @@ and once they are used up, new pipes get two pages."""
 
 _IUTF8 = 0o40000
 """Linux's flag for `tcsetattr`, which the module `termios` does not name."""
-
-_TAG_BASE = 1 << 62
 
 
 class Limits:
@@ -77,10 +76,11 @@ class Started:
     caller's.
     """
 
-    __slots__ = ("at", "fds", "large", "pid", "tag")
+    __slots__ = ("at", "fds", "large", "pid", "tag", "ticks")
 
-    def __init__(self, pid: int, at: float, tag: int | None, fds: dict[str, int], large: int) -> None:
+    def __init__(self, pid: int, at: float, ticks: int, tag: int | None, fds: dict[str, int], large: int) -> None:
         self.pid = pid
+        self.ticks = ticks
         self.at = at
         self.tag = tag
         self.fds = fds
@@ -90,8 +90,9 @@ class Started:
 class Spawner:
     """Starts processes; counts the large pipes that are open, and holds the networks that they may be in."""
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: Limits, host: str) -> None:
         self._limits = limits
+        self._host = host
         self._null = os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC)
         self.large_pipes = 0
         self.networks: dict[str, int] = {}
@@ -113,7 +114,8 @@ class Spawner:
         try:
             self._leave_room()
             streams.open(large=self.large_pipes + 2 <= LARGE_PIPES)
-            tag = _TAG_BASE | int.from_bytes(os.urandom(7), "big") if self._limits.can_tag else None
+            tag = tag_of(self._host, request["unit"]) if self._limits.can_tag else None
+            ticks = ticks_now()
             pid = self._run(request, base, streams.child, tag)
             streams.parent["pidfd"] = _watch(pid)
         except OSError as error:
@@ -128,7 +130,7 @@ class Spawner:
         finally:
             streams.close_child()
         self.large_pipes += streams.large
-        return Started(pid, time.time(), tag, streams.parent, streams.large)
+        return Started(pid, time.time(), ticks, tag, streams.parent, streams.large)
 
     def _leave_room(self) -> None:
         """Keep half of the descriptors free: to be handed over, each is held twice for a moment."""

@@ -39,7 +39,7 @@ class Unit:
 
     __slots__ = (
         *("at", "deadline", "ended_at", "exited", "fds", "frozen", "hunt", "killing", "known", "large", "leader_gone"),
-        *("meta", "name", "oom_killed", "ours", "pid", "status", "stop_signal", "tag"),
+        *("meta", "name", "oom_killed", "ours", "pid", "status", "stop_signal", "tag", "ticks"),
     )
 
     def __init__(self, name: str, pid: int, at: float, meta: str) -> None:
@@ -48,6 +48,7 @@ class Unit:
         self.at = at
         self.meta = meta
         self.tag: int | None = None
+        self.ticks = 0
         self.fds: dict[str, int] = {}
         self.large = 0
         self.frozen: Frozen | None = None
@@ -68,6 +69,7 @@ class Unit:
         """A unit that another keeper has started."""
         unit = cls(body["unit"], body["pid"], body["at"], body["meta"])
         unit.tag, unit.fds, unit.ours, unit.known = body["tag"], fds, False, True
+        unit.ticks = body.get("ticks", 0)
         unit.exited, unit.frozen = body["exited"], body.get("frozen")
         if body["stop"]:
             unit.stop_signal, unit.deadline = int(body["stop"][0]), body["stop"][1]
@@ -87,7 +89,7 @@ class Unit:
         return {
             **{"unit": self.name, "meta": self.meta, "pid": self.pid, "at": self.at, "tag": self.tag},
             **{"exited": self.exited, "stop": stop, "fds": list(self.fds)},
-            "frozen": self.frozen,
+            **{"frozen": self.frozen, "ticks": self.ticks},
             "leader": [self.status, self.ended_at, self.oom_killed] if self.leader_gone else None,
         }
 

@@ -251,3 +251,71 @@ def test_a_host_that_is_stopped_and_started_knows_its_sandboxes(host_environ: Ho
         assert row["run"] == 2
     finally:
         again.close()
+
+
+HIDDEN = {
+    "an emptied environment": "exec env -i sleep 1000",
+    "an emptied environment, in a session of its own": "setsid env -i sleep 1000 & exec env -i sleep 1000",
+    "an emptied environment and a reset limit": "ulimit -S -m unlimited; exec env -i sleep 1000",
+    "a child of such": "ulimit -S -m unlimited; env -i sleep 1000 & exec env -i sleep 1000",
+    "an orphan in the leader's session": "(ulimit -S -m unlimited; env -i sleep 1000 &) ; exec env -i sleep 1000",
+}
+
+
+@pytest.mark.parametrize("script", HIDDEN.values(), ids=HIDDEN.keys())
+def test_what_hides_its_origin_is_found_after_both_were_killed(host_environ: Home, tmp_path: Path, script: str) -> None:
+    host = LiveHost(host_environ, launch.ensure_host())
+    mark = f"{os.getpid()}.{len(script)}"  # a duration of its own: the marker in the environment is gone
+    box = host.box()
+    box.shell(script.replace("1000", f"1000{mark}"), "web")
+    while len(found := _sleepers(mark)) < script.count("sleep"):
+        pass
+    _kill_both(host)
+    successor = LiveHost(host_environ, launch.ensure_host())
+    try:
+        assert stopped(Box(successor, box.id).row("web"))
+        assert wait_gone(found, 0)
+    finally:
+        for pid in _sleepers(mark):
+            os.kill(pid, signal.SIGKILL)
+        successor.close()
+
+
+def test_what_was_just_being_started_is_found_after_both_were_killed(host_environ: Home) -> None:
+    host = LiveHost(host_environ, launch.ensure_host())
+    box = host.box()
+    starts = [{"op": "start", **box.start_body("sleep", "1000", name=f"web-{number}")} for number in range(150)]
+    body = {"env": {}, "operations": starts}
+    for _ in range(3):
+        with suppress(httpx.HTTPError):
+            _begin_and_kill(host, box, body)
+        host = LiveHost(host_environ, launch.ensure_host())
+        box = Box(host, box.id)
+        known = {row["pid"] for row in box.rows() if not stopped(row)}
+        assert {pid for pid, command in alive_with(host_environ.marker).items() if command == "sleep 1000"} == known
+    host.close()
+
+
+def _begin_and_kill(host: LiveHost, box: Box, batch: dict[str, Any]) -> None:
+    with host.http.stream("POST", "/api/v1/batch", headers=box.headers, json=batch) as answer:
+        next(answer.iter_lines())
+        _kill_both(host)
+
+
+def _kill_both(host: LiveHost) -> None:
+    """Kill keeper and server at once: each would start the other one again."""
+    victims = [host.status["keeper_pid"], host.status["pid"]]
+    for number in (signal.SIGSTOP, signal.SIGKILL):
+        for pid in victims:
+            os.kill(pid, number)
+    assert wait_gone(victims, 10)
+
+
+def _sleepers(mark: str) -> list[int]:
+    """The processes `sleep 1000<mark>`."""
+    found = []
+    for name in filter(str.isdigit, os.listdir("/proc")):
+        with suppress(OSError):
+            if Path("/proc", name, "cmdline").read_bytes() == f"sleep\0001000{mark}\0".encode():
+                found.append(int(name))
+    return found

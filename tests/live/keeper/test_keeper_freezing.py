@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from sbxcompose.host.keeper.client import Claim
 from sbxcompose.host.keeper.freezer import bases_for
 from tests.live.keeper.rig import Output, Rig, alive, launch, rig, wait_for_end
 
@@ -251,7 +252,7 @@ def test_what_a_killed_host_left_frozen_is_killed_by_the_next(way: str) -> None:
         await own.kill_host()
         own.launched = launch(own.launched.directory)
         await own.connect()
-        swept = await own.client.sweep(["a"])
+        swept = await own.client.sweep([Claim("a")])
         for pid in pids:
             wait_for_end(pid)
         assert frozen_by_group or len(swept) == 2

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from sbxcompose.host.keeper.client import KeeperClient, KeeperLost, Spawn
+from sbxcompose.host.keeper.client import Claim, KeeperClient, KeeperLost, Spawn
 from sbxcompose.host.keeper.protocol import SERVER_DONE
 from tests.live.keeper.rig import (
     ENV,
@@ -306,10 +306,10 @@ def test_when_both_died_at_once_the_next_host_can_sweep_what_they_left(short_dir
 
     async def run() -> None:
         async with rig() as own:
-            swept = await own.client.sweep([unit])
+            swept = await own.client.sweep([Claim(unit)])
             assert {each.partition(" ")[2] for each in swept} >= {"sleep 60", "sleep 61"}
             assert not alive(sleeper)
-            assert await own.client.sweep([unit]) == []
+            assert await own.client.sweep([Claim(unit)]) == []
 
     asyncio.run(run())
 
