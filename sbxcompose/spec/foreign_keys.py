@@ -18,12 +18,11 @@ _RENAMED = {
     "procs": "processes",
     "programs": "processes",
     "apps": "processes",
-    **dict.fromkeys(("environment", "vars", "variables"), "env"),
+    **dict.fromkeys(("environment", "environment_variables", "vars", "variables"), "env"),
     "environment_file": "env_file",
     **dict.fromkeys(("working_dir", "working_directory", "cwd", "dir", "directory"), "workdir"),
     **dict.fromkeys(("cmd", "run", "entrypoint", "shell", "script"), "command"),
     **dict.fromkeys(("healthcheck", "readiness_probe", "liveness_probe", "readiness", "liveness"), "health_check"),
-    **dict.fromkeys(("stop_signal", "stopsignal", "stop_grace_period", "stopwaitsecs", "kill_timeout"), "stop"),
     "shutdown": "stop",
     **dict.fromkeys(("scale", "instances", "numprocs"), "replicas"),
     **dict.fromkeys(("availability", "autorestart", "restart_policy"), "restart"),
@@ -82,6 +81,8 @@ _OF_MODEL: Mapping[str, Mapping[str, str]] = {
         **dict.fromkeys(("log_location", "log_configuration", "logging", "stdout_logfile", "stderr_logfile"), _OUTPUT),
         **dict.fromkeys(("redirect_stderr", "stdout_logfile_maxbytes", "out_file", "error_file", "log_file"), _OUTPUT),
         "disabled": "write `autostart: false`, and start it with `sbxcompose up NAME`",
+        **dict.fromkeys(("stop_signal", "stopsignal", "kill_signal"), "write `stop: {signal: SIGINT}`"),
+        **dict.fromkeys(("stop_grace_period", "stopwaitsecs", "kill_timeout"), "write `stop: {grace: 10s}`"),
         "stop_command": "write `stop: {signal: SIGTERM}`: a process is stopped by a signal",
         **dict.fromkeys(("exit_on_end", "exit_on_failure"), "write `stop_all_on: exit`, or `stop_all_on: failure`"),
         "priority": "write `depends_on`: it decides on the order",
@@ -96,7 +97,13 @@ _OF_MODEL: Mapping[str, Mapping[str, str]] = {
             ("container_name", "hostname", "domainname", "networks", "network_mode", "labels"), _CONTAINERS
         ),
         **dict.fromkeys(("platform", "links", "privileged", "cap_add", "cap_drop", "security_opt"), _CONTAINERS),
-        **dict.fromkeys(("shm_size", "tmpfs", "devices", "extra_hosts", "dns", "pull_policy"), _CONTAINERS),
+        **dict.fromkeys(("shm_size", "tmpfs", "devices", "gpus", "extra_hosts", "pull_policy", "runtime"), _CONTAINERS),
+        **dict.fromkeys(("dns", "dns_search", "mac_address", "external_links", "volumes_from", "configs"), _CONTAINERS),
+        **dict.fromkeys(
+            ("ulimits", "sysctls", "pid", "ipc", "uts", "userns_mode", "pids_limit", "cgroup"), _CONTAINERS
+        ),
+        **dict.fromkeys(("annotations", "group_add", "isolation", "storage_opt", "read_only"), _CONTAINERS),
+        "umask": "write `umask 022; ...` in the `command`",
     },
     "HealthCheckModel": {
         **dict.fromkeys(("test", "cmd", "command"), "write `ready_when: {exec: ...}` in the process"),
