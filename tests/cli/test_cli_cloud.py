@@ -476,3 +476,9 @@ class TestDoctor:
         done = dry.run("doctor", code=3, env={"SBXCOMPOSE_STATE_DIR": str(directory)})
         assert f"{directory} is open to other users" in done.stdout
         assert f"chmod 700 {directory}" in done.stdout
+
+
+def test_run_beside_a_procfile_needs_no_process_in_the_cloud_either(cloud: CloudSbx) -> None:
+    cloud.write("web: sleep 1000\n", "Procfile")
+    cloud.write("A=pa$$word\n", ".env")
+    assert cloud.run("run", "-T", "sh", "-c", "echo $A").stdout == "pa$$word\n"
