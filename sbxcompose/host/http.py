@@ -18,6 +18,8 @@ from urllib.parse import unquote_to_bytes
 
 import h11
 
+from sbxcompose.host.accept import Gate
+
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
 Application = Callable[[Scope, Callable[[], Awaitable[Message]], Callable[[Message], Awaitable[None]]], Awaitable[None]]
@@ -55,10 +57,14 @@ class Activity:
 class Connection(asyncio.Protocol):
     """One client: its requests, one after the other. `trusted` says that the socket's file has let it in."""
 
-    def __init__(self, application: Application, activity: Activity, *, trusted: bool) -> None:
+    def __init__(
+        self, application: Application, activity: Activity, *, trusted: bool, gate: Gate | None = None
+    ) -> None:
         self._application = application
         self._activity = activity
         self._trusted = trusted
+        self._gate = gate
+        self._scope: Scope = {}
         self._protocol = h11.Connection(h11.SERVER, max_incomplete_event_size=MAX_HEAD)
         self._transport: asyncio.Transport
         self._exchange: Exchange | None = None
@@ -73,10 +79,13 @@ class Connection(asyncio.Protocol):
         """Asyncio: a client is there."""
         self._transport = cast(asyncio.Transport, transport)
         self._transport.set_write_buffer_limits(HIGH_WATER)
+        self._await_request()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Asyncio: it has gone."""
         self.gone = True
+        if self._gate is not None:
+            self._gate.forget(self)
         self._stop_skipping()
         self.resume_writing()
         if self._exchange is not None:
@@ -113,6 +122,15 @@ class Connection(asyncio.Protocol):
             return True
         return False
 
+    def hang_up(self) -> None:
+        """Close the connection at once."""
+        self._transport.abort()
+
+    def _await_request(self) -> None:
+        """Limit the time until the next request, unless the client has shown the host's key on this connection."""
+        if self._gate is not None and not self._scope.get("authenticated"):
+            self._gate.wait_for(self)
+
     def _handle(self) -> None:
         """Everything that has come and can be handled now."""
         try:
@@ -131,9 +149,12 @@ class Connection(asyncio.Protocol):
     def _take(self, event: object) -> None:
         match event:
             case h11.Request():
+                if self._gate is not None:
+                    self._gate.forget(self)
                 self._exchange = Exchange(self, event)
                 self._activity.begin()
-                self._exchange.start(self._application, _scope(event, self._trusted, self._transport))
+                self._scope = _scope(event, self._trusted, self._transport)
+                self._exchange.start(self._application, self._scope)
             case h11.Data() if self._exchange is not None:
                 self._exchange.feed(bytes(event.data))
             case h11.EndOfMessage() if self._exchange is not None:
@@ -218,6 +239,7 @@ class Connection(asyncio.Protocol):
         elif self._protocol.our_state is h11.DONE and self._protocol.their_state is h11.DONE:
             self._protocol.start_next_cycle()
             self._transport.resume_reading()
+            self._await_request()
             self._handle()
         elif self._protocol.their_state is h11.SEND_BODY:
             self._begin_skipping()
@@ -244,6 +266,7 @@ class Connection(asyncio.Protocol):
             return
         self._stop_skipping()
         self._protocol.start_next_cycle()
+        self._await_request()
 
     def _stop_skipping(self) -> None:
         if self._skipping is not None:

@@ -26,6 +26,7 @@ from starlette.types import Message, Receive, Scope, Send
 
 from sbxcompose import __version__
 from sbxcompose.host import auth, chores, paths
+from sbxcompose.host.accept import Gate
 from sbxcompose.host.http import Activity, Connection
 from sbxcompose.host.keeper import hostrecord
 from sbxcompose.host.keeper.client import Exited, Inherited, KeeperClient, KeeperLost
@@ -57,7 +58,6 @@ from sbxcompose.host.sandboxes import Sandboxes
 
 IDLE = 600.0
 """Seconds after which a host in which nothing runs, and of which nobody asks anything, ends."""
-BACKLOG = 1024
 KEY_FILE = "host.key"
 INFO_FILE = "host.json"
 
@@ -89,7 +89,8 @@ class Host:
         self._state = state
         self._started = time.time()
         self._listeners = [socket.socket(fileno=inherited.listen_fd)]
-        self._unix: asyncio.Server | None = None
+        self._listening = False
+        self._gate = Gate()
         self._address: tuple[str, int] | None = None
         self._key: str | None = None
         if inherited.tcp_fd is not None:
@@ -111,35 +112,34 @@ class Host:
         self._keeper.on_exit = self._exited
         self._keeper.on_replaced = self._replaced
         self._keeper.on_listener = self._listen_anew
+        self._keeper.on_lost = self._keeper_lost
         self.sandboxes.load()
         await self._adopt()
         self._write_info()
         loop = asyncio.get_running_loop()
         loop.add_signal_handler(signal.SIGTERM, self._terminated)
-        self._unix, *_ = [await self._listen(listener) for listener in self._listeners]
+        for listener in self._listeners:
+            self._listen(listener)
+        self._listening = True
         self._quiet()
         over_tcp = f" and {self._tcp()} (its key is in {self._state / KEY_FILE})" if self._address else ""
         print(f"the host answers on {self._socket()}{over_tcp}", file=sys.stderr)
 
-    async def _listen(self, listener: socket.socket) -> asyncio.Server:
+    def _listen(self, listener: socket.socket) -> None:
         listener.setblocking(False)
         trusted = listener.family == socket.AF_UNIX
-        accept = partial(Connection, self, self._activity, trusted=trusted)
-        return await asyncio.get_running_loop().create_server(accept, sock=listener, backlog=BACKLOG)
+        gate = None if trusted else self._gate
+        connection = partial(Connection, self, self._activity, trusted=trusted, gate=gate)
+        self._gate.listen(listener, connection, trusted=trusted)
 
     def _listen_anew(self, fd: int) -> None:
         """The keeper listens at another path. The descriptor's number stays, for keepers to come inherit it."""
-        number = self._listeners[0].fileno()
-        if self._unix is not None:
-            self._unix.close()
-        os.dup2(fd, number, inheritable=False)
+        listener = self._listeners[0]
+        self._gate.stop(listener)
+        os.dup2(fd, listener.fileno(), inheritable=False)
         os.close(fd)
-        if self._unix is not None:
-            self._listeners[0] = socket.socket(fileno=number)
-            chores.do(self._serve_anew(self._listeners[0]))
-
-    async def _serve_anew(self, listener: socket.socket) -> None:
-        self._unix = await self._listen(listener)
+        if self._listening:
+            self._listen(listener)
 
     def _socket(self) -> str | None:
         """Where the keeper has said that it listens."""
@@ -178,6 +178,12 @@ class Host:
         print(f"keeper {self._keeper_pid} has ended; {pid} has taken its place", file=sys.stderr)
         self._keeper_pid = pid
         self._write_info()
+
+    def _keeper_lost(self, error: KeeperLost) -> None:
+        """Let a successor take over: without the keeper nothing can be started or stopped here any more."""
+        print(f"the connection to the keeper was lost ({error}); another server takes over", file=sys.stderr)
+        sys.stderr.flush()
+        os._exit(1)
 
     def _write_info(self) -> None:
         """What commands want to know of the host before they ask it anything."""
@@ -300,6 +306,7 @@ class Host:
         refusal = None if request.scope["trusted"] else auth.refusal(request.headers, self._key, port)
         if refusal is not None:
             raise Problem(refusal.status, refusal.error, refusal.code)
+        request.scope["authenticated"] = True
 
     @asynccontextmanager
     async def _visited(self, request: Request, *, user_port: bool) -> AsyncIterator[None]:

@@ -33,6 +33,8 @@ class Link:
         """Called with the new keeper's process id, after a keeper died and another took its place."""
         self.on_listener: Callable[[int], None] = os.close
         """Called with the descriptor of a socket that takes the place of the one the host listens on."""
+        self.on_lost: Callable[[KeeperLost], None] = lambda _: None
+        """Called when the connection was lost although the keeper lives, for want of descriptors."""
         self._loop = asyncio.get_running_loop()
         self._channel = channel
         self._restart = restart
@@ -123,7 +125,9 @@ class Link:
             frames, alive = self._channel.receive()
         except OSError as error:  # our own shortage: the keeper lives, and must not be replaced
             self._detach()
-            self._give_up(KeeperLost(str(error)))
+            lost = KeeperLost(str(error))
+            self._give_up(lost)
+            self.on_lost(lost)
             return
         for frame in frames:
             self._handle(frame)
