@@ -110,13 +110,15 @@ class Lost(NamedTuple):
 
 
 LogEvent = Began | Ended | Lost
-Event = RowSeen | RowDropped | KeyDropped | Synced | Broken | Output | LogEvent
+Event = RowSeen | RowDropped | KeyDropped | Synced | Broken | Output | frames.StartNote | LogEvent
 
 
 class Watch:
     """What to watch. `logs`: "live" (from now on), "all", a list of logs each with `run`, `tail`, `since_ms`, or None.
 
-    Without `follow` the watch ends after `Synced`. `lazy`: output is not read from the log's files until `Output.read`.
+    With `notes` it tells what the runs were started with, each before its output.
+
+    Without `follow` it ends after `Synced`. `lazy`: output is not read from the log's files until `Output.read`.
     """
 
     def __init__(
@@ -128,6 +130,7 @@ class Watch:
         follow: bool = True,
         streams: tuple[str, ...] = ("stdout", "stderr"),
         lazy: bool = False,
+        notes: bool = False,
     ) -> None:
         self._client = client
         self._lazy = lazy
@@ -137,6 +140,7 @@ class Watch:
             "follow": follow,
             "refs": self._refs,
             "logs": logs,
+            "notes": notes,
             "streams": list(streams),
         }
         self._positions: dict[str, int] = {}
@@ -212,6 +216,8 @@ class Watch:
                 yield Ended(self._names[log].name, run, at, code, signal)
             case frames.Gone(log, size):
                 yield Lost(self._names[log].name, size)
+            case frames.StartNote():
+                yield frame
             case frames.Synced():
                 yield Synced()
 

@@ -11,6 +11,8 @@ A frame is one byte of kind, four bytes of payload length (big-endian), and the 
     are:
        the segment's start and the offset in its file
     G  JSON {"log", "bytes"}: so many bytes are gone
+    N  JSON {"name", "run", "time", "up", "life", "secrets"}: what the runs of the log of that name were started
+       with, from run number `run` on
     Y  everything known when the request came has been sent          K  keep-alive
     A  from the client, if it said that it would: log, position up to which it has used what it was sent
 
@@ -125,6 +127,21 @@ class Gone(NamedTuple):
     bytes: int
 
 
+class StartNote(NamedTuple):
+    """What the runs of the log `name` were started with, from number `run` on, which began at `time` (ms).
+
+    `secrets` are values to be masked. `up` and `life` are when the `up` was given that they belong to, and when
+    the project came up (ms), as far as whoever started them has said.
+    """
+
+    name: str
+    run: int
+    time: int
+    up: int | None
+    life: int | None
+    secrets: list[str]
+
+
 class Synced(NamedTuple):
     """Everything known at the moment of the request has been sent."""
 
@@ -140,7 +157,7 @@ class Ack(NamedTuple):
     position: int
 
 
-Frame = State | Dropped | Log | RunBegan | RunEnded | Output | OutputRef | Gone | Synced | KeepAlive | Ack
+Frame = State | Dropped | Log | RunBegan | RunEnded | Output | OutputRef | Gone | StartNote | Synced | KeepAlive | Ack
 
 SYNCED: Final = _HEAD.pack(b"Y", 0)
 KEEP_ALIVE: Final = _HEAD.pack(b"K", 0)
@@ -184,6 +201,11 @@ def encode_run_ended(log: int, run: int, time: int, exit_code: int | None, signa
 def encode_gone(log: int, count: int) -> bytes:
     """So many bytes are gone."""
     return _json(b"G", {"log": log, "bytes": count})
+
+
+def encode_start_note(note: StartNote) -> bytes:
+    """What runs were started with."""
+    return _json(b"N", note._asdict())
 
 
 def encode_output(log: int, stream: int, run: int, time: int, end: int, data: bytes) -> bytes:
@@ -290,7 +312,7 @@ def _other(kind: bytes, payload: bytes) -> Frame | None:
         return Synced()
     if kind == b"K":
         return KeepAlive()
-    if kind not in b"SDLREG":
+    if kind not in b"SDLREGN":
         return None
     value = json.loads(payload)
     match kind:
@@ -304,6 +326,8 @@ def _other(kind: bytes, payload: bytes) -> Frame | None:
             return RunBegan(value["log"], value["run"], value["time"])
         case b"E":
             return RunEnded(value["log"], value["run"], value["time"], value["exit_code"], value["signal"])
+        case b"N":
+            return StartNote(*(value[name] for name in StartNote._fields))
         case _:
             return Gone(value["log"], value["bytes"])
 

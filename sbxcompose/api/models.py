@@ -102,6 +102,12 @@ class StartRequest(Message, frozen=True, kw_only=True):
     """Ours: end it when nothing watches its output for a few seconds: its caller is gone."""
     replaces: list[str] = field(default_factory=list)
     """Ours: managed names of live runs of the same process that this one may run beside, because it replaces them."""
+    secrets: list[str] = field(default_factory=list)
+    """Ours: names of variables whose values are secret. Clients that show the output of its runs mask them."""
+    up_ms: int | None = None
+    """Ours: when the `up` was given that its runs belong to."""
+    life_ms: int | None = None
+    """Ours: when the project came up that its runs belong to."""
 
     @property
     def managed(self) -> bool:

@@ -58,7 +58,7 @@ async def attached(
 
     secrets = KnownSecrets(secret_values(project))
     view = LogView(shell, project, style, wanted, secrets=secrets, live=True, on_lost=end)
-    async with Session(project, tell=view.tell, output=True, pace=view.pace, secrets=secrets) as session:
+    async with Session(project, tell=view.tell, output=True, pace=view.pace, secrets=secrets, is_up=True) as session:
         session.on_link(lambda link: link.listen(view.output))
         up = _Up(shell, project, session, view, request, options, wanted)
         try:

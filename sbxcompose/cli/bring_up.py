@@ -153,7 +153,7 @@ async def _detached(
             judge = request.judge(project, attached=False)
             return await reporter.wait(session, states, bringing, judge, deadline, request.as_json, publish)
 
-    async with Session(project, tell=reporter.tell, secrets=reporter.secrets) as session:
+    async with Session(project, tell=reporter.tell, secrets=reporter.secrets, is_up=True) as session:
         try:
             return await interrupts.guard(work(session))
         except Interrupted:

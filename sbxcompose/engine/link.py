@@ -7,13 +7,14 @@ that a change costs the same in a project of ten processes and of ten thousand.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import nullcontext
 from typing import Protocol, TypeVar
 
 from msgspec.structs import replace
 
 from sbxcompose.api import follow
+from sbxcompose.api.frames import StartNote
 from sbxcompose.api.models import ProcessInfo, SandboxInfo, StartRequest
 from sbxcompose.api.sandbox import Env, SandboxClient
 from sbxcompose.engine.down_mark import PROCESS, Order, is_mark, is_past, order_of
@@ -39,6 +40,9 @@ Pace = Callable[[], Awaitable[None]]
 """Called after each piece of output: returns when its reader can take more."""
 
 
+Noted = Callable[[Instance, StartNote], None]
+
+
 class Link:
     """A sandbox that exists, under its name in the file. `open` it before its rows are asked for."""
 
@@ -50,6 +54,7 @@ class Link:
         tell: Tell,
         pace: Pace | None = None,
         failed: Callable[[], None] = lambda: None,
+        noted: Noted = lambda instance, note: None,
     ) -> None:
         self.name = name
         self.info = info
@@ -57,6 +62,9 @@ class Link:
         self._tell = tell
         self._pace = pace
         self._failed = failed
+        self._noted = noted
+        self.notes: dict[Instance, dict[int, StartNote]] = {}
+        """What the runs of an instance were started with, by the first run for which that holds."""
         self._rows: dict[str, ProcessInfo] = {}
         self._ours: dict[Instance, dict[str, Row]] = {}
         self._waiters: dict[Instance, list[asyncio.Future[None]]] = {}
@@ -79,6 +87,10 @@ class Link:
     def instances(self) -> tuple[Instance, ...]:
         """Everything of ours that has rows."""
         return tuple(self._ours)
+
+    def live(self) -> Iterator[Row]:
+        """The rows of ours that a supervisor holds."""
+        return (row for rows in self._ours.values() for row in rows.values() if row.live)
 
     def rows(self, instance: Instance) -> tuple[Row, ...]:
         """The rows of one instance, the newest last."""
@@ -149,7 +161,7 @@ class Link:
 
         `eager`: changes are wanted as they happen, and not only while somebody waits in `until`.
         """
-        watch = watch_of(self.client, states=True, logs="live" if output else None, eager=eager)
+        watch = watch_of(self.client, states=True, logs="live" if output else None, eager=eager, notes=True)
         self._watch = watch
         self._synced = asyncio.get_running_loop().create_future()
         self._task = asyncio.create_task(self._follow(watch))
@@ -218,6 +230,11 @@ class Link:
                     self._drop(key)
             case follow.Synced():
                 self._confirm()
+            case StartNote():
+                instance = log_instance(self.name, event.name)
+                if instance is not None:
+                    self.notes.setdefault(instance, {})[event.run] = event
+                    self._noted(instance, event)
             case follow.Broken(reason):
                 self._unconfirmed = set(self._rows)
                 self._tell(Reconnecting(self.name, reason))

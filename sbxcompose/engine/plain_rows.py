@@ -80,6 +80,8 @@ class Wanted(Struct, frozen=True):
     tail: int | None = None
     since_ms: int | None = None
     run: int | None = None
+    latest: bool = False
+    """Only of the newest row: the one that was started last."""
 
     def takes(self, info: ProcessInfo, line: Line) -> bool:
         """Whether a line of the row is among them (apart from `tail`)."""
@@ -90,6 +92,8 @@ class Wanted(Struct, frozen=True):
 
 def rows_with(rows: list[ProcessInfo], wanted: Wanted) -> list[ProcessInfo]:
     """The rows of one log (oldest first) in which wanted lines can be: of a run only the newest that has had it."""
+    if wanted.latest:
+        return rows[-1:]
     if wanted.run is None:
         return rows
     having = [row for row in rows if run_of(row) >= (wanted.run or 1)]

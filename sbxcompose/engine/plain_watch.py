@@ -325,5 +325,5 @@ def _run_over(known: ProcessInfo, info: ProcessInfo) -> bool:
 
 
 def _wanted(place: dict[str, object]) -> Wanted:
-    known = {name: place[name] for name in ("tail", "since_ms", "run") if place.get(name) is not None}
+    known = {name: place[name] for name in ("tail", "since_ms", "run", "latest") if place.get(name) is not None}
     return Wanted(**known)  # type: ignore[arg-type]

@@ -6,12 +6,13 @@ What is kept is merged by time over all processes; a follower goes on with what 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Mapping
 from typing import Any
 
 from msgspec import Struct
 
 from sbxcompose.api import follow
+from sbxcompose.api.frames import StartNote
 from sbxcompose.engine.link import Link
 from sbxcompose.engine.plain_rows import told_apart
 from sbxcompose.engine.ready import label
@@ -27,21 +28,35 @@ class From(Struct, frozen=True):
     tail: int | None = None
     since_ms: int | None = None
     run: int | None = None
+    since_up: Mapping[Instance, int | None] | None = None
+    """Only what came since the last `up`: with which run that begins, or None where there is nothing (yet).
 
-    def place(self, instance: Instance) -> dict[str, Any]:
-        """The entry of a watch request."""
+    A provider that cannot say has only its newest record read.
+    """
+
+    def place(self, instance: Instance, *, has_notes: bool) -> dict[str, Any]:
+        """The entry of a watch request; `has_notes`: of a daemon that knows which `up` runs belong to."""
         place: dict[str, Any] = {"log": log_name(instance)}
         for name, value in (("tail", self.tail), ("since_ms", self.since_ms), ("run", self.run)):
             if value is not None:
                 place[name] = value
+        if self.since_up is None:
+            return place
+        run = self.since_up.get(instance, 1)
+        if run is None:
+            place["tail"] = 0
+        elif not has_notes:
+            place["latest"] = True
+        elif run != 1:
+            place["since_run"] = run
         return place
 
 
 class Said(Struct, frozen=True):
-    """Something of one instance's log: output, or the begin or end of a run, or a loss."""
+    """Something of one instance's log: output, the begin or end of a run, what it was started with, or a loss."""
 
     instance: Instance
-    event: follow.Output | follow.LogEvent
+    event: follow.Output | follow.LogEvent | StartNote
 
 
 async def read_logs(
@@ -93,8 +108,9 @@ class _Reader:
 
     def __init__(self, link: Link, instances: list[Instance], begin: From, going_on: bool) -> None:
         self._sandbox = link.name
-        places = [begin.place(each) for each in instances if each.sandbox == link.name]
-        self._events = watch_of(link.client, states=False, logs=places, follow=going_on, lazy=True).events()
+        has_notes = "watch" in link.client.extensions
+        places = [begin.place(each, has_notes=has_notes) for each in instances if each.sandbox == link.name]
+        self._events = watch_of(link.client, states=False, logs=places, follow=going_on, lazy=True, notes=True).events()
 
     async def kept(self) -> list[Said]:
         """Everything up to now."""
@@ -120,6 +136,9 @@ class _Reader:
         await self._events.aclose()
 
     def _said(self, event: follow.Event) -> Said | None:
+        if isinstance(event, StartNote):
+            instance = log_instance(self._sandbox, event.name)
+            return Said(instance, event) if instance is not None else None
         if not isinstance(event, follow.Output | follow.Began | follow.Ended | follow.Lost):
             return None
         instance = log_instance(self._sandbox, event.log)

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from msgspec.structs import replace
 
 from sbxcompose.api.models import HealthCheckConfig, RestartConfig, StartRequest
+from sbxcompose.engine.last_up import UpTimes
 from sbxcompose.plan.observed import Instance
 from sbxcompose.spec.project import HealthCheck, Process, Project, Restart, Sandbox
 
@@ -27,7 +28,12 @@ def log_instance(sandbox: str, log: str) -> Instance | None:
 
 
 def start_request(
-    project: Project, process: Process, instance: Instance, name: str, replaces: Iterable[str] = ()
+    project: Project,
+    process: Process,
+    instance: Instance,
+    name: str,
+    replaces: Iterable[str] = (),
+    times: UpTimes | None = None,
 ) -> StartRequest:
     """What `POST /processes` takes to start `instance` under the managed name `name`, beside the runs it `replaces`."""
     sandbox = next(each for each in project.sandboxes if each.name == process.sandbox)
@@ -46,6 +52,9 @@ def start_request(
         stop_signal=process.stop.signal,
         stop_grace_ms=_millis(process.stop.grace),
         replaces=list(replaces),
+        secrets=list(process.secrets),
+        up_ms=None if times is None else times.up_ms,
+        life_ms=None if times is None else times.life_ms,
     )
 
 
@@ -61,6 +70,7 @@ def command_request(project: Project, process: Process, instance: Instance, comm
         restart=None,
         health_check=None,
         log=None,
+        secrets=[],
     )
 
 

@@ -1,10 +1,13 @@
-"""The values that must never be printed, as far as the project's file and our own environment know them."""
+"""The values that must never be printed: those of today, and those that runs were started with."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Mapping
 
+from sbxcompose.api.frames import StartNote
+from sbxcompose.logs.secrets import KnownSecrets
+from sbxcompose.plan.observed import Instance
 from sbxcompose.spec.project import Project
 
 
@@ -16,3 +19,8 @@ def secret_values(project: Project, environ: Mapping[str, str] = os.environ) -> 
             env = dict(process.env)
             values |= {env.get(name) or environ.get(name, "") for name in process.secrets}
     return values - {""}
+
+
+def note_secrets(known: KnownSecrets, instance: Instance, note: StartNote) -> None:
+    """Mask what runs of an instance were started with, too."""
+    known.note((instance.sandbox, instance.process, instance.replica), note.run, note.time, note.secrets)

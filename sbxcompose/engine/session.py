@@ -14,8 +14,10 @@ from typing import TYPE_CHECKING, Self
 
 from msgspec.structs import replace
 
+from sbxcompose.api.frames import StartNote
 from sbxcompose.api.models import SandboxInfo, StartRequest
 from sbxcompose.api.sandbox import Env
+from sbxcompose.engine import last_up
 from sbxcompose.engine.copying import Copies, Place, copied_into
 from sbxcompose.engine.down_mark import mark_request
 from sbxcompose.engine.events import Event, Tell, nobody
@@ -32,6 +34,7 @@ from sbxcompose.engine.requests import (
     start_request,
     workspace,
 )
+from sbxcompose.engine.secrets import note_secrets
 from sbxcompose.engine.start import start, try_again
 from sbxcompose.logs.secrets import KnownSecrets
 from sbxcompose.plan.observed import Instance, Observed, ObservedSandbox, Row, SandboxState
@@ -58,7 +61,8 @@ if TYPE_CHECKING:
 class Session:
     """An async context manager; `output` says whether the sandboxes' output is wanted as it comes.
 
-    `secrets` is told what the runs were started with, as far as their host remembers it.
+    `secrets` is told what the runs were started with, as far as their host remembers it. `is_up`: what it starts
+    belongs to an `up` of its own, see `last_up`.
     """
 
     def __init__(
@@ -71,9 +75,12 @@ class Session:
         environ: Mapping[str, str] | None = None,
         pace: Pace | None = None,
         secrets: KnownSecrets | None = None,
+        is_up: bool = False,
     ) -> None:
         self.project = project
         self._secrets = secrets
+        self._is_up = is_up
+        self._life_ms: int | None = None
         self.links: dict[str, Link] = {}
         self.began = time.time()
         """When the command did, in seconds since 1970."""
@@ -169,6 +176,15 @@ class Session:
     def _place(self, name: str) -> Place:
         return Place(self.links[name].client, workspace(self.project, self._sandboxes[name]))
 
+    @property
+    def notes(self) -> last_up.Notes:
+        """What the runs of all instances were started with."""
+        return {instance: own for link in self.links.values() for instance, own in link.notes.items()}
+
+    def _note(self, instance: Instance, note: StartNote) -> None:
+        if self._secrets is not None:
+            note_secrets(self._secrets, instance, note)
+
     def check(self) -> None:
         """Raises what has ended the watch of a sandbox, if one has ended: nothing more would be heard of it."""
         for link in self.links.values():
@@ -181,6 +197,9 @@ class Session:
 
     async def carry_out(self, plan: Plan) -> Result:
         """Do what the plan says."""
+        if self._life_ms is None and any(isinstance(step.action, Start) for step in plan.steps):
+            live = [row.instance for link in self.links.values() for row in link.live()]
+            self._life_ms = last_up.came_up(self.notes, live, round(self.began * 1000))
         return await execute(plan.steps, self._perform, self._tell)
 
     def last_check(self, instance: Instance) -> str | None:
@@ -250,7 +269,8 @@ class Session:
             await self._link(sandbox, info)
 
     async def _link(self, sandbox: Sandbox, info: SandboxInfo) -> None:
-        link = Link(sandbox.name, info, self.provider.client(info), self._tell, self._pace, self.changed.set)
+        client = self.provider.client(info)
+        link = Link(sandbox.name, info, client, self._tell, self._pace, self.changed.set, self._note)
         for call in self._on_link:
             call(link)
         self._ready[sandbox.name] = Readiness(link, self.command_request, self.began)
@@ -315,8 +335,14 @@ class Session:
             refuse_taken_port(self.project, process, action.instance, link.rows(action.instance))
         self._ready[action.instance.sandbox].expect(process, action.instance)
         base = base_environment(process, self.project, self._environ)
-        request = start_request(self.project, process, action.instance, action.name, action.replaces)
+        times = self._up_times(action.instance)
+        request = start_request(self.project, process, action.instance, action.name, action.replaces, times)
         await start(link, request, base)
+
+    def _up_times(self, instance: Instance) -> last_up.UpTimes:
+        now_ms = round(self.began * 1000)
+        life_ms = now_ms if self._life_ms is None else self._life_ms
+        return last_up.up_times(self.notes, instance, life_ms, now_ms, is_up=self._is_up)
 
     async def _forget(self, link: Link) -> None:
         """Mark that the project was taken down, see `down_mark`."""

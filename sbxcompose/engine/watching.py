@@ -35,12 +35,16 @@ def watch_of(
     follow: bool = True,
     lazy: bool = False,
     eager: bool = True,
+    notes: bool = False,
 ) -> Watching:
-    """What to watch, see `follow.Watch`. `eager`: changes of rows are wanted even without anybody's `attention`."""
+    """What to watch, see `follow.Watch`. Only our own host keeps `notes`.
+
+    `eager`: changes of rows are wanted even without anybody's `attention`.
+    """
     if "watch" in client.extensions:
         from sbxcompose.api.follow import Watch
 
-        return Watch(client, states=states, logs=logs, follow=follow, lazy=lazy)
+        return Watch(client, states=states, logs=logs, follow=follow, lazy=lazy, notes=notes)
     from sbxcompose.engine.plain_watch import PlainWatch
 
     return PlainWatch(client, states=states, logs=logs, follow=follow, eager=eager)

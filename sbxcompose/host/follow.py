@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Collection, Iterator
 
+from sbxcompose.api.frames import StartNote
 from sbxcompose.host.lines import KEEP_ALIVE, LineCutter, Lines, sse
 from sbxcompose.host.output import LogStore
 from sbxcompose.host.reader import Chunk, Event, Gap, Reader, RunEnd
@@ -81,6 +82,9 @@ class _Listener:
 
     def log_added(self, name: str) -> None:
         pass
+
+    def start_noted(self, note: StartNote) -> None:
+        """See `source.Listener`."""
 
     def closed(self) -> None:
         self.wake.notify(None)

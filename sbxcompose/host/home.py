@@ -47,6 +47,9 @@ class ProcessOwner(Protocol):
     def save(self, record: Record) -> None:
         """Put the record on disk. Raises `OSError`."""
 
+    def note_start(self, process: SupervisedProcess, run: int, time_ms: int) -> None:
+        """Remember what a run was started with, before anything that it writes is read."""
+
     def changed(self, process: SupervisedProcess, *before: int) -> bool:
         """The row has changed: record it as far as possible, and tell; whether it is on disk.
 

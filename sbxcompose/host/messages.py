@@ -34,6 +34,8 @@ LIMITS: Mapping[str, tuple[int, int]] = {
     "stop_signal": (1, 64),
     "signal": (1, 64),
     "stop_grace_ms": (0, MAX_MILLIS),
+    "up_ms": (0, 2**53),
+    "life_ms": (0, 2**53),
     "grace_ms": (0, MAX_MILLIS),
     "timeout_secs": (0, MAX_MILLIS // 1000),
     "max_pending_secs": (0, MAX_MILLIS // 1000),

@@ -170,7 +170,8 @@ class LogStore(Journal):
 
     def position_of_run(self, run: int) -> int | None:
         """Where that run began; None if the log does not know it (any more)."""
-        return next((each.start for each in reversed(self.runs()) if each.run == run), None)
+        found = positions.run_begin(self.segments, run)
+        return found if found is not None else next((span.start for span in self.runs() if span.run == run), None)
 
     def position_of_tail(self, lines: int, streams: Collection[int] = STREAMS) -> int:
         """Where the last `lines` lines begin, read with `whole_lines`; a last line without newline counts."""

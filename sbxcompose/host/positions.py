@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
 
-from sbxcompose.host.segments import HEADER, STDERR, Fields, Segment, Span
+from sbxcompose.host.segments import HEADER, RUN_BEGIN, STDERR, Fields, Segment, Span
 
 BLOCK = 256 * 1024
 """How much of a file is looked at in one go when searching backwards."""
@@ -19,6 +19,16 @@ def marks(segments: Sequence[Segment]) -> Iterator[tuple[Fields, int]]:
                 position += fields[5]
             elif fields[0] != HEADER:
                 yield fields, position
+
+
+def run_begin(segments: Sequence[Segment], run: int) -> int | None:
+    """Where a run began, found by the heads of the segments; None if its beginning is not kept."""
+    for segment in reversed(segments):
+        head = segment.records(0, 1) if segment.count else []
+        if head and head[0][0] == HEADER and head[0][3] < run:
+            begun = (fields[5] for fields in segment.all_records() if fields[0] == RUN_BEGIN and fields[3] == run)
+            return next(begun, None)
+    return None
 
 
 def since(segments: Sequence[Segment], time_ms: int) -> int:

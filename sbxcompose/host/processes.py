@@ -11,6 +11,7 @@ from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from sbxcompose.api.frames import StartNote
 from sbxcompose.api.models import StartRequest
 from sbxcompose.host import network, starts
 from sbxcompose.host.addressing import Runs
@@ -34,6 +35,7 @@ from sbxcompose.host.problems import Problem, from_os
 from sbxcompose.host.records import Records
 from sbxcompose.host.retention import Ended
 from sbxcompose.host.source import Changes
+from sbxcompose.host.start_notes import StartNotes, note_of
 from sbxcompose.host.state import Record, Running, Starting
 from sbxcompose.host.supervisor import SupervisedProcess
 from sbxcompose.host.terminals import Terminals
@@ -62,6 +64,7 @@ class Processes:
         self._policy = policy
         self._records = Records(directory / "processes")
         self._logs = Logs(directory / "logs")
+        self._notes = StartNotes(directory / "starts.jsonl", self.changes.start_noted)
         self._rows: dict[int, SupervisedProcess] = {}
         self._runs = Runs()
         self._names = Names()
@@ -100,6 +103,10 @@ class Processes:
     def logs(self) -> Mapping[str, LogStore]:
         """Every log by name."""
         return self._logs
+
+    def start_notes(self) -> Iterable[StartNote]:
+        """What the runs in the logs were started with."""
+        return self._notes
 
     @property
     def live(self) -> list[SupervisedProcess]:
@@ -253,6 +260,12 @@ class Processes:
         """The sandbox's own network; None if it has that of the machine. Raises `Problem` if it cannot be made."""
         return network.namespace_of(self._sandbox, self._policy, self.keeper)
 
+    def note_start(self, process: SupervisedProcess, run: int, time_ms: int) -> None:
+        """See `home.ProcessOwner`."""
+        note = note_of(process.request, run, time_ms)
+        if note is not None:
+            self._notes.add(note)
+
     def save(self, record: Record) -> None:
         """Put a record on disk. Raises `OSError`."""
         self._records.save(record)
@@ -353,6 +366,7 @@ class Processes:
             self.terminals.pause()
         self.terminals.load()
         self.failed_starts.load()
+        self._notes.load()
         for record in self._records.load():
             if record.log not in self._logs:
                 self._logs.add(record.log)
@@ -361,6 +375,7 @@ class Processes:
             self._names.take(process)
             if record.run is not None:
                 self._runs.put(process)
+                self.note_start(process, record.run.number, record.run.started_at)
             state = record.state
             self._last_handle = max(self._last_handle, process.handle, getattr(state, "handle", 0))
             if process.unit is not None:

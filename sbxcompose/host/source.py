@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Protocol
 
+from sbxcompose.api.frames import StartNote
 from sbxcompose.api.models import ProcessInfo
 from sbxcompose.host.output import LogStore
 
@@ -71,6 +72,9 @@ class Listener(Protocol):
     def log_added(self, name: str) -> None:
         """`Source.logs()[name]` is new."""
 
+    def start_noted(self, note: StartNote) -> None:
+        """`note` is a new one of `Source.start_notes()`."""
+
     def closed(self) -> None:
         """The sandbox is terminated: streams end."""
 
@@ -107,6 +111,11 @@ class Changes:
         for listener in tuple(self._listeners):
             listener.log_added(name)
 
+    def start_noted(self, note: StartNote) -> None:
+        """Call it when a run has begun that was started with something new, before its output is read."""
+        for listener in tuple(self._listeners):
+            listener.start_noted(note)
+
     def closed(self) -> None:
         """Call it once when the sandbox is terminated."""
         self.is_closed = True
@@ -137,3 +146,6 @@ class Source(Protocol):
 
     def logs(self) -> Mapping[str, LogStore]:
         """Every log of the sandbox by name, also those whose rows are gone."""
+
+    def start_notes(self) -> Iterable[StartNote]:
+        """What the runs in the logs were started with."""

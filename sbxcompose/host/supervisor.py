@@ -188,6 +188,8 @@ class SupervisedProcess(Row):
     def _take(self, arrived: Spawned | Adopted, event: Callable[[int, int, int, int, bool, int], Event]) -> None:
         handle = _handle_of(arrived.unit)
         number = self._number(arrived) if self.record.state == Starting(handle) else 0
+        if number:
+            self._owner.note_start(self, number, int(arrived.at * 1000))
         self._arrived = arrived
         open_input = arrived.stdin is not None
         self._report(event(handle, arrived.pid, number, int(arrived.at * 1000), open_input, arrived.ticks))

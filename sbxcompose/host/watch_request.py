@@ -17,6 +17,8 @@ MAX_BODY = 1024 * 1024
 
 _NUMBERS = {name: number for number, name in STREAM_NAMES.items()}
 _PLACES = ("run", "tail", "since_ms", "offset")
+_LIMIT = "since_run"
+"""May stand beside a place: nothing before that run is wanted."""
 
 
 class WatchRequest(Struct, frozen=True):
@@ -28,6 +30,7 @@ class WatchRequest(Struct, frozen=True):
     follow: bool = False
     refs: bool = False
     acks: bool = False
+    notes: bool = False
     logs: str | Mapping[str, Mapping[str, int]] | None = None
     streams: tuple[int, ...] = tuple(_NUMBERS.values())
     since: Mapping[str, int] = field(default_factory=dict)
@@ -67,7 +70,7 @@ def parse(body: bytes) -> WatchRequest:
         raise _bad(f"the body is not JSON: {error}") from None
     if not isinstance(value, dict):
         raise _bad("the body must be a JSON object")
-    switches = {name: value.get(name, False) for name in ("states", "follow", "refs", "acks")}
+    switches = {name: value.get(name, False) for name in ("states", "follow", "refs", "acks", "notes")}
     for name, switch in switches.items():
         if not isinstance(switch, bool):
             raise _bad(f"`{name}` must be true or false")
@@ -89,8 +92,12 @@ def _logs(value: Any) -> str | dict[str, dict[str, int]] | None:
         if not isinstance(each, dict) or not isinstance(each.get("log"), str):
             raise _bad("an entry of `logs` must be an object that names its `log`")
         place = {name: each[name] for name in _PLACES if each.get(name) is not None}
-        if len(place) > 1 or not all(_is_count(number) for number in place.values()):
-            raise _bad(f"log `{each['log']}`: at most one of {', '.join(_PLACES)}, a number from 0 on")
+        if len(place) > 1:
+            raise _bad(f"log `{each['log']}`: at most one of {', '.join(_PLACES)}")
+        if each.get(_LIMIT) is not None:
+            place[_LIMIT] = each[_LIMIT]
+        if not all(_is_count(number) for number in place.values()):
+            raise _bad(f"log `{each['log']}`: {' and '.join(place)} must be a number from 0 on")
         logs[each["log"]] = place
     return logs
 

@@ -279,6 +279,15 @@ processes:
     assert cloud.run("logs").stdout == "web | crash\n" * 4
 
 
+def test_logs_have_the_newest_record_of_each_process(cloud: CloudSbx) -> None:
+    for word in ("one", "two"):
+        cloud.write(f"processes: {{web: {{command: 'echo {word}; exec sleep 1000', ready_when: {{log: {word}}}}}}}\n")
+        cloud.run("up", "-d", "--wait")
+    assert cloud.run("logs").stdout == "web | two\n"
+    assert cloud.run("logs", "--tail", "9").stdout == "web | two\n"
+    assert cloud.run("logs", "--all").stdout == "web | one\nweb | two\n"
+
+
 def test_rows_are_not_asked_for_while_nobody_waits_for_a_change(cloud: CloudSbx) -> None:
     def looks() -> int:
         return cloud.plain.requests.count("GET /api/v1/processes")

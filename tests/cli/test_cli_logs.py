@@ -178,10 +178,13 @@ def test_logs_outlive_down_and_a_change_of_the_file(sbx: Sbx) -> None:
     sbx.write(f"processes: {{web: {{command: 'echo two; {FOREVER}', ready_when: {{log: two}}}}}}\n")
     sbx.run("up", "--wait")
     sbx.run("down")
-    assert lines(sbx.run("logs")) == ["one", "two"]
-    assert lines(sbx.run("logs", "--run", "2")) == ["two"]
+    assert lines(sbx.run("logs")) == ["two"]
+    assert lines(sbx.run("logs", "--all")) == ["one", "two"]
+    assert lines(sbx.run("logs", "--run", "1")) == ["one"]
+    assert lines(sbx.run("logs", "--since", "1h")) == ["one", "two"]
     sbx.write("processes: {other: {command: 'true'}}\n")  # now an orphan without a process
-    assert sbx.run("logs", "web").stdout == "web | one\nweb | two\n"
+    assert sbx.run("logs", "web").stdout == "web | two\n"
+    assert sbx.run("logs", "-a", "web").stdout == "web | one\nweb | two\n"
 
 
 def test_a_reader_that_has_seen_enough_ends_logs_quietly(sbx: Sbx) -> None:
@@ -273,3 +276,52 @@ def test_each_state_of_a_progress_bar_is_shown_in_place(sbx: Sbx) -> None:
         assert "90%\n" not in text.replace("\r\n", "\n")
         up.interrupt()
         up.wait()
+
+
+COUNTED = "echo x >> {name}; echo {name} $$(wc -l < {name}); exec sleep 1000"
+
+
+def counted(*names: str, **env: str) -> str:
+    """Processes that say how often they have been run, and are ready then."""
+    given = "".join(f", env: {{{key}: '{value}'}}" for key, value in env.items())
+    return "processes:\n" + "".join(
+        f'  {name}: {{command: "{COUNTED.format(name=name)}", ready_when: {{log: {name}}}{given}}}\n' for name in names
+    )
+
+
+def test_logs_begin_with_the_last_up(sbx: Sbx) -> None:
+    sbx.write(counted("db", "web"))
+    sbx.run("up", "--wait")
+    sbx.run("down")
+    sbx.run("up", "--wait")
+    assert sorted(lines(sbx.run("logs"))) == ["db 2", "web 2"]
+    sbx.run("restart", "web")
+    sbx.run("wait")
+    assert sorted(lines(sbx.run("logs"))) == ["db 2", "web 2", "web 3"], "a restart belongs to the same up"
+    sbx.run("up", "--wait")
+    assert len(lines(sbx.run("logs"))) == 3, "what an up leaves alone it does not hide"
+    sbx.run("up", "--wait", "--force-recreate", "web")
+    assert sorted(lines(sbx.run("logs"))) == ["db 2", "web 4"]
+    assert lines(sbx.run("logs", "--tail", "5", "web")) == ["web 4"]
+    assert lines(sbx.run("logs", "--tail", "2", "--all", "web")) == ["web 3", "web 4"]
+    with sbx.start("logs", "-f", "web") as logs:
+        logs.wait_for("web 4")
+        sbx.run("restart", "web")
+        assert "web 3" not in logs.wait_for("web 5")
+    sbx.run("down")
+    assert sorted(lines(sbx.run("logs"))) == ["db 2", "web 4", "web 5"], "of what has been, the last of it"
+
+
+def test_what_has_not_run_since_the_project_came_up_is_said(sbx: Sbx) -> None:
+    sbx.write(counted("db", "web"))
+    sbx.run("up", "--wait")
+    sbx.run("down")
+    sbx.run("up", "--wait", "db")
+    assert lines(sbx.run("logs")) == ["db 2"]
+    said = sbx.run("logs", "web")
+    assert said.stdout == ""
+    assert "web has not run since the last `up`; `logs --all web` shows older output" in said.stderr
+    with sbx.start("logs", "-f", "web") as logs:
+        logs.wait_for("not run")
+        sbx.run("up", "-d")
+        assert "web 1" not in logs.wait_for("web 2")

@@ -206,6 +206,72 @@ for half in ({SECRET[:6]!r}, {SECRET[6:]!r}, chr(10)):
     assert SECRET not in sbx.run("logs", env={"TOKEN": SECRET}).stdout
 
 
+OLD, NEW = "old-secret-value", "new-secret-value"
+LEAKING = """
+processes:
+  web: {command: "echo web has $$TOKEN; test -z $$FAIL", secrets: [TOKEN], env: {TOKEN: "${TOKEN}"}, restart: never}
+  next: {command: "echo next has $$TOKEN", env: {TOKEN: "${OTHER-}"}, restart: never, depends_on: {web: completed}}
+"""
+
+
+def test_secrets_stay_masked_after_they_have_changed_and_are_none_any_more(sbx: Sbx) -> None:
+    sbx.write(f"TOKEN={OLD}\nOTHER={OLD}\n", ".env")
+    sbx.write(LEAKING)
+    sbx.run("up", "--wait")
+    sbx.write(f"TOKEN={NEW}\nOTHER={NEW}\n", ".env")
+    for secrets in ("secrets: [TOKEN], ", ""):
+        sbx.write(LEAKING.replace("secrets: [TOKEN], ", secrets))
+        for arguments in (["logs"], ["logs", "--json"], ["logs", "-n", "1"], ["logs", "--run", "1"], ["why"]):
+            said = sbx.run(*arguments, code=None)
+            assert OLD not in said.stdout + said.stderr, arguments
+            if arguments == ["logs"]:
+                assert sorted(said.stdout.splitlines()) == ["next | next has ***", "web  | web has ***"]
+    sbx.run("up", "-d")
+    assert sorted(shown(sbx, "--all").decode().splitlines()) == [
+        "next | next has ***", f"next | next has {NEW}", "web  | web has ***", f"web  | web has {NEW}",
+    ]  # fmt: skip
+
+
+def test_the_last_lines_of_a_failure_hide_what_it_was_started_with(sbx: Sbx) -> None:
+    sbx.write(f"TOKEN={OLD}\n", ".env")
+    sbx.write(LEAKING.replace("test -z $$FAIL", "exit 1"))
+    sbx.run("up", "-d", code=1)
+    sbx.write("TOKEN=other\n", ".env")
+    said = sbx.run("why", "web", code=1)
+    assert "web has ***" in said.stdout
+    assert OLD not in said.stdout + sbx.run("why", "web", "--json", code=1).stdout
+
+
+def test_secrets_stay_masked_when_the_host_and_the_rows_are_gone(sbx_alone: Sbx) -> None:
+    sbx = sbx_alone
+    sbx.write(f"TOKEN={OLD}\n", ".env")
+    sbx.write(LEAKING)
+    for number in range(12):  # more than a host keeps rows of
+        sbx.run("up", "-d", env={"OTHER": str(number)})
+        sbx.run("wait", "--for", "exit", code=None)
+    sbx.run("host", "stop", "--force")
+    sbx.write(f"TOKEN={NEW}\n", ".env")
+    text = shown(sbx, "--all").decode()
+    assert OLD not in text
+    assert text.count("web has ***") >= 1
+
+
+def test_an_attached_up_masks_what_was_started_before_an_edit(sbx: Sbx) -> None:
+    sbx.write(f"TOKEN={OLD}\n", ".env")
+    command = "trap 'echo ending with $$TOKEN; exit' TERM; echo up; while :; do sleep 0.1; done"
+    sbx.write(f'processes: {{web: {{command: "{command}", secrets: [TOKEN], env: {{TOKEN: "${{TOKEN}}"}}}}}}\n')
+    with sbx.start("up", "--watch") as up:
+        up.wait_for("web +. up")
+        sbx.write(f"TOKEN={NEW}\n", ".env")
+        text = up.wait_for("ending with")
+        assert "ending with ***" in text
+        up.wait_for("web +. up", count=2)
+        up.interrupt()
+        up.wait()
+        assert OLD not in up.out.text
+        assert NEW not in up.out.text
+
+
 def test_logs_and_state_are_the_users_alone(sbx: Sbx) -> None:
     sbx.write(f"processes: {{web: {{command: 'echo hello; {FOREVER}'}}}}\n")
     sbx.run("up", "-d", "--wait")

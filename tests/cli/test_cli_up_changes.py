@@ -128,7 +128,7 @@ processes:
     order_of(done.stderr, "web started", "web is ready", "web stopped")
     assert not alive(old)
     assert pids(sbx)["web"] != old
-    assert sbx.run("logs", "--no-log-prefix").stdout == "one ready\ntwo ready\n"
+    assert sbx.run("logs", "--all", "--no-log-prefix").stdout == "one ready\ntwo ready\n"
 
 
 def failing_update(sbx: Sbx) -> tuple[Result, dict[str, int]]:

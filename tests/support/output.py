@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+from sbxcompose.api.frames import StartNote
 from sbxcompose.api.models import ProcessInfo
 from sbxcompose.host.output import LogStore
 from sbxcompose.host.segments import STDOUT
@@ -81,6 +82,7 @@ class FakeSource:
         self._rows: dict[int, FakeRow] = {}
         self._logs: dict[str, LogStore] = {}
         self.changes = Changes()
+        self.notes: list[StartNote] = []
         self.held = 0
 
     def start(self, name: str) -> FakeRow:
@@ -108,6 +110,9 @@ class FakeSource:
 
     def logs(self) -> Mapping[str, LogStore]:
         return self._logs
+
+    def start_notes(self) -> Iterable[StartNote]:
+        return self.notes
 
     def close(self) -> None:
         for log in self._logs.values():

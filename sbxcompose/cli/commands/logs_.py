@@ -15,6 +15,7 @@ from sbxcompose.errors import UsageError
 @click.command("logs")
 @names_argument
 @click.option("-f", "--follow", is_flag=True, help="Follow log output.")
+@click.option("-a", "--all", "everything", is_flag=True, help="Show older output, too, not only since the last `up`.")
 @click.option(
     "-n", "--tail", metavar="LINES", default="all", help="Show only the last LINES lines of each process, or `all`."
 )
@@ -32,6 +33,7 @@ def command(
     shell: Shell,
     names: tuple[str, ...],
     follow: bool,
+    everything: bool,
     tail: str,
     since: str | None,
     run: int | None,
@@ -41,9 +43,10 @@ def command(
     raw: bool,
     as_json: bool,
 ) -> int:
-    """Show log output, merged by time; with -f, follow it.
+    """Show log output since the last `up`, merged by time; with -f, follow it.
 
-    Output is kept across restarts, changes of the file and `down`; runs are numbered.
+    Output is kept across restarts, changes of the file and `down`, and runs are numbered: --all, --since and --run
+    show older output, too.
     """
     from sbxcompose.cli.running import run_simply
     from sbxcompose.cli.showing import show_logs
@@ -55,8 +58,9 @@ def command(
         raise UsageError(f"{' and '.join(f'`{each}`' for each in given)} do not go together")
     begin = From(tail=tail_lines(tail), since_ms=None if since is None else moment(since, time.time()), run=run)
     style = LogStyle(timestamps, not no_prefix, raw, as_json, runs=run_numbers)
+    everything = everything or since is not None or run is not None
     project = shell.project()
-    return run_simply(lambda: show_logs(shell, project, names, begin, style, going_on=follow))
+    return run_simply(lambda: show_logs(shell, project, names, begin, style, going_on=follow, everything=everything))
 
 
 def tail_lines(text: str) -> int | None:

@@ -11,6 +11,7 @@ from starlette.requests import Request
 from starlette.routing import Route
 
 from sbxcompose.api import frames
+from sbxcompose.api.frames import StartNote
 from sbxcompose.host.output import LogStore
 from sbxcompose.host.reader import READ, Chunk, Event, Gap, Reader, RunEnd, RunStart
 from sbxcompose.host.source import Row, Source
@@ -126,6 +127,12 @@ class Watcher:
         if log is not None and self._request.follow and self._is_wanted(name):
             self._attach(name, log, {"offset": 0})
 
+    def start_noted(self, note: StartNote) -> None:
+        """`Listener`: sent before any output of the run, which is read only later."""
+        if self._request.notes and self._request.follow:
+            self._announced.append(frames.encode_start_note(note))
+            self._wake.notify(None)
+
     def closed(self) -> None:
         """`Listener`: the stream ends after what there is."""
         self._wake.notify(None)
@@ -137,6 +144,8 @@ class Watcher:
             self._held = [row for row in self._source.rows() if row.log_name in self._request.logs]
             for row in self._held:
                 row.hold()
+        if self._request.notes:
+            self._announced += [frames.encode_start_note(note) for note in self._source.start_notes()]
         for name, log in self._source.logs().items():
             if self._is_wanted(name):
                 self._attach(name, log, self._place(name))
@@ -186,6 +195,11 @@ class Watcher:
         self._wake.notify(log)
 
     def _position(self, log: LogStore, place: Mapping[str, int]) -> int | None:
+        if "since_run" in place:
+            own = {key: value for key, value in place.items() if key != "since_run"}
+            first = log.position_of_run(place["since_run"])
+            first = log.start if first is None else first
+            return max(first, self._position(log, own) or 0) if own else first
         match place:
             case {"run": run}:
                 return log.position_of_run(run)
@@ -241,6 +255,9 @@ class Watcher:
         """
         limit = READ_REFS if self._request.refs else READ
         events = feed.reader.read(limit)
+        if self._announced:  # a run that has begun since the batch did
+            batch += self._announced
+            self._announced = []
         size = 0
         for event in events:
             if feed.wants(event):

@@ -28,6 +28,7 @@ COMMON: st.SearchStrategy[Frame] = st.one_of(
     st.builds(frames.Ack, U32, U64),
     st.just(frames.Synced()),
     st.just(frames.KeepAlive()),
+    st.builds(frames.StartNote, st.text(), NUMBER, NUMBER, MAYBE, MAYBE, st.lists(st.text(), max_size=3)),
 )
 OUTPUT: st.SearchStrategy[Frame] = st.builds(
     lambda log, stream, run, time, end, data: frames.Output(log, stream, run, time, end, len(data), data),
@@ -46,6 +47,8 @@ def encode(frame: Frame) -> bytes:
             return frames.encode_log(*frame)
         case frames.RunBegan():
             return frames.encode_run_began(*frame)
+        case frames.StartNote():
+            return frames.encode_start_note(frame)
         case frames.RunEnded():
             return frames.encode_run_ended(*frame)
         case frames.Output(log, stream, run, time, end, _, data):

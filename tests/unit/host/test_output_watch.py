@@ -14,7 +14,7 @@ import pytest
 from starlette.applications import Starlette
 
 from sbxcompose.api import frames
-from sbxcompose.api.frames import Frame, FrameDecoder
+from sbxcompose.api.frames import Frame, FrameDecoder, StartNote
 from sbxcompose.host.problems import Problem
 from sbxcompose.host.routes import watch as route
 from sbxcompose.host.routes.watch import routes
@@ -171,6 +171,12 @@ def test_every_state_is_preceded_by_the_output_before_it(source: FakeSource) -> 
         ({"offset": 5}, b"wo\nthree\nfour"),
         ({"since_ms": 0}, b"one\ntwo\nthree\nfour"),
         ({"since_ms": 2**45}, b""),
+        ({"since_run": 2}, b"three\nfour"),
+        ({"since_run": 1}, b"one\ntwo\nthree\nfour"),
+        ({"since_run": 2, "tail": 3}, b"three\nfour"),
+        ({"since_run": 1, "tail": 3}, b"two\nthree\nfour"),
+        ({"since_run": 2, "tail": 1}, b"four"),
+        ({"since_run": 0}, b"one\ntwo\nthree\nfour"),
     ],
 )
 def test_places_in_a_log(source: FakeSource, place: dict[str, int], seen: bytes) -> None:
@@ -331,3 +337,31 @@ def test_requests_that_make_no_sense_are_refused(source: FakeSource, body: bytes
     with pytest.raises(Problem) as problem:
         asyncio.run(exchange())
     assert problem.value.status == 400
+
+
+def test_what_runs_were_started_with_comes_before_their_output(source: FakeSource) -> None:
+    first = StartNote("web.1", 1, 5, None, None, ["secret"])
+    second = first._replace(run=2, secrets=["other"])
+    source.notes.append(first)
+    row = source.start("web.1")
+    row.write(b"secret\n")
+
+    async def exchange() -> list[Frame]:
+        async with watching(source, logs="all", notes=True, follow=True) as client:
+            await client.until(lambda it: frames.SYNCED in it.body)
+            row.exit(1, for_good=False)
+            row.begin()
+            source.changes.start_noted(second)
+            row.write(b"other\n")
+            await client.until(lambda it: b"other\n" in it.body)
+            return decode(client)
+
+    found = asyncio.run(exchange())
+    begun = [each.run for each in found if isinstance(each, StartNote | frames.Output)]
+    assert [each for each in found if isinstance(each, StartNote)] == [first, second]
+    assert begun == [1, 1, 2, 2]
+
+
+def test_who_has_not_asked_is_not_told_what_runs_were_started_with(source: FakeSource) -> None:
+    source.notes.append(StartNote("web.1", 1, 5, None, None, ["secret"]))
+    assert look(source) == [frames.Synced()]
