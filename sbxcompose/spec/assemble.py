@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from msgspec.structs import replace
 
-from sbxcompose.errors import SpecError, UnknownName, UsageError
+from sbxcompose.errors import UnknownName
 from sbxcompose.spec import build
 from sbxcompose.spec.digest import digest
 from sbxcompose.spec.extends import MAIN
@@ -16,9 +16,9 @@ from sbxcompose.spec.models import ProjectModel, SandboxModel
 from sbxcompose.spec.naming import active_profiles, project_name, provider_of, sandbox_name
 from sbxcompose.spec.needs import Address, Entry, Needs, wanted_of
 from sbxcompose.spec.places import Places
-from sbxcompose.spec.ports import own_ports, wrong_ports
+from sbxcompose.spec.ports import LAST, own_ports, wrong_ports
 from sbxcompose.spec.process_models import ProcessModel
-from sbxcompose.spec.procfile import FIRST_PORT, replica_ports
+from sbxcompose.spec.procfile import first_port, replica_ports
 from sbxcompose.spec.project import (
     Condition,
     Dependency,
@@ -29,12 +29,9 @@ from sbxcompose.spec.project import (
     RestartPolicy,
     Sandbox,
 )
+from sbxcompose.spec.scale import Scale
 from sbxcompose.spec.values import Path, Use
 from sbxcompose.spec.variables import Secrets, Variables, pairs_of
-
-ALL = "all"
-"""The name of every process in `scale`, unless one is called so."""
-_LAST_PORT = 65_535
 
 
 class Assembler:
@@ -56,15 +53,15 @@ class Assembler:
         self._by_sandbox: dict[str, dict[str, Entry]] = {}
         for (holder, name), entry in self._entries.items():
             self._by_sandbox.setdefault(holder, {})[name] = entry
-        self._scale: dict[Address, int] = {}
+        self._scale = Scale({}, ())
         self._wanted: set[Address] = set()
 
     def assemble(self) -> Project:
         """The project. Raises `UsageError` for what the command line has wrong."""
         request, variable = self._reader.request, self._reader.variable
         needs = Needs(self._entries, self._places, self._reader.mistakes).resolve()
-        self._scale = self._resolve_scale(request.scale)
-        self._wanted = wanted_of(self._entries, needs, self._scale)
+        self._scale = Scale(request.scale, self._entries)
+        self._wanted = wanted_of(self._entries, needs, self._scale.named)
         self._check_profiles()
         name = project_name(request, variable, self._model, self._directory)
         base = self._base_environment()
@@ -127,24 +124,9 @@ class Assembler:
             if name != "*" and name not in known:
                 raise UnknownName("profile", name, known, hint=None if known else "the file has no profiles")
 
-    def _resolve_scale(self, scale: Mapping[str, int]) -> dict[Address, int]:
-        resolved: dict[Address, int] = {}
-        for name, count in sorted(scale.items(), key=lambda each: each[0] != ALL):
-            found = [each for each in self._entries if name in (each[1], f"{each[0]}/{each[1]}")]
-            if not found and name == ALL:
-                resolved.update((address, _checked(name, count)) for address in self._entries)
-                continue
-            if not found:
-                raise UnknownName("process", name, (process for _, process in self._entries))
-            if len(found) > 1:
-                listed = ", ".join(f"`{sandbox}/{process}`" for sandbox, process in found)
-                raise UsageError(f"`{name}` is ambiguous", hint=f"say which one: {listed}")
-            resolved[found[0]] = _checked(name, count)
-        return resolved
-
     def replicas(self, address: Address) -> int:
         """How many of a process are wanted."""
-        return self._scale.get(address, self._entries[address].model.replicas)
+        return self._scale.replicas.get(address, self._entries[address].model.replicas)
 
     def is_wanted(self, address: Address) -> bool:
         """Whether it runs without being named."""
@@ -165,25 +147,15 @@ class Assembler:
         """PORT for the processes of a Procfile, by their place among the lines."""
         if not self._reader.procfile:
             return {}
-        first = self._first_port()
+        first = first_port(self._reader.sources.variable("PORT"), self._reader.dotenv.get("PORT"))
         ports: dict[str, tuple[Pairs, ...]] = {}
         for index, name in enumerate(self._model.processes):
             numbers = replica_ports(index, self.replicas((MAIN, name)), first)
-            if numbers and numbers[-1] > _LAST_PORT:
-                message = f"PORT would be {numbers[-1]} for `{name}`, and ports end at {_LAST_PORT}"
+            if numbers and numbers[-1] > LAST:
+                message = f"PORT would be {numbers[-1]} for `{name}`, and ports end at {LAST}"
                 self._wrong(("processes", name), message, "each line gets 100 more than the one before")
             ports[name] = tuple((("PORT", str(number)),) for number in numbers)
         return ports
-
-    def _first_port(self) -> int:
-        """PORT of the first line of a Procfile. Raises `SpecError`."""
-        given = self._reader.sources.variable("PORT")
-        where = "the environment" if given else "`.env`"
-        given = given or self._reader.dotenv.get("PORT") or str(FIRST_PORT)
-        if given.isascii() and given.isdecimal() and 0 < int(given[:6]) <= _LAST_PORT:
-            return int(given)
-        hint = f"PORT comes from {where}; the processes of a Procfile get it, each one 100 more than the one before"
-        raise SpecError(f"invalid PORT `{given}`; expected 1 to {_LAST_PORT}", hint=hint)
 
     def _check_names(self, sandboxes: list[Sandbox]) -> None:
         taken: dict[str, str] = {}
@@ -353,13 +325,6 @@ class _SandboxMaker:
     def _secret_names(self, own: tuple[str, ...], path: Path) -> tuple[str, ...]:
         names = (*self._whole.root.secrets, *self._model.secrets, *own)
         return self._whole.secrets.at(tuple(dict.fromkeys(names)), (), self._path, path)
-
-
-def _checked(name: str, count: int) -> int:
-    """A number of replicas. Raises `UsageError`."""
-    if not 0 <= count <= 9999:
-        raise UsageError(f"`{name}` cannot have {count} replicas", hint="from 0 to 9999 are possible")
-    return count
 
 
 def _digest(process: Process) -> str:

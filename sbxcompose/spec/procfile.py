@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import re
 
-from sbxcompose.errors import Mistake
+from sbxcompose.errors import Mistake, SpecError
 from sbxcompose.spec.nodes import Document, Mapping, Scalar
+from sbxcompose.spec.ports import LAST
 
 FIRST_PORT = 5000
 """PORT of the first process; a later process has 100 more than the one before, a replica one more."""
@@ -99,3 +100,13 @@ def _process(document: Document, line: int, column: int, command: str) -> Mappin
 def replica_ports(index: int, replicas: int, first: int = FIRST_PORT) -> list[int]:
     """PORT of each replica of the process at `index` (from 0)."""
     return [first + PORT_STEP * index + replica for replica in range(replicas)]
+
+
+def first_port(environment: str | None, dotenv: str | None) -> int:
+    """PORT of the first line: that of the environment, else that of `.env`, else 5000. Raises `SpecError`."""
+    given = environment or dotenv or str(FIRST_PORT)
+    if given.isascii() and given.isdecimal() and 0 < int(given[:6]) <= LAST:
+        return int(given)
+    where = "the environment" if environment else "`.env`"
+    hint = f"PORT comes from {where}; the processes of a Procfile get it, each one 100 more than the one before"
+    raise SpecError(f"invalid PORT `{given}`; expected 1 to {LAST}", hint=hint)

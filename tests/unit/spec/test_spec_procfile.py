@@ -114,6 +114,9 @@ def test_a_procfile_on_standard_input_is_read_once() -> None:
 def test_all_scales_every_process_that_is_not_named() -> None:
     project = load(None, {}, {"Procfile": "web: a\nlog: b"}, scale={"log": 3, "all": 2})
     assert [each.replicas for each in project.processes()] == [2, 3]
+    over = "processes: {debug: {command: x, autostart: false}}"
+    project = load(None, {}, {"Procfile": "web: a", "sbxcompose.override.yaml": over}, scale={"all": 2})
+    assert [each.name for each in project.processes()] == ["web"]
     project = load(None, {}, {"Procfile": "web: a\nall: b"}, scale={"all": 2})
     assert [each.replicas for each in project.processes()] == [1, 2]
 

@@ -1,0 +1,42 @@
+"""`--scale web=3`: the numbers of replicas that the command line sets."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from sbxcompose.errors import UnknownName, UsageError
+from sbxcompose.spec.needs import Address
+
+ALL = "all"
+"""The name of every process that is not named, unless one is called so."""
+_MOST = 9999
+
+
+class Scale:
+    """How many replicas of which process are asked for. `named` leaves out what only `all` stands for.
+
+    Raises `UsageError` for names and numbers that cannot be.
+    """
+
+    def __init__(self, asked: Mapping[str, int], addresses: Iterable[Address]) -> None:
+        known = list(addresses)
+        self.named: dict[Address, int] = {}
+        every: int | None = None
+        for name, count in asked.items():
+            if not 0 <= count <= _MOST:
+                raise UsageError(f"`{name}` cannot have {count} replicas", hint=f"from 0 to {_MOST} are possible")
+            found = [address for address in known if name in (address[1], "/".join(address))]
+            if not found and name == ALL:
+                every = count
+                continue
+            self.named[_only(name, found, known)] = count
+        self.replicas = {**({} if every is None else dict.fromkeys(known, every)), **self.named}
+
+
+def _only(name: str, found: list[Address], known: list[Address]) -> Address:
+    if not found:
+        raise UnknownName("process", name, (process for _, process in known))
+    if len(found) > 1:
+        listed = ", ".join(f"`{'/'.join(address)}`" for address in found)
+        raise UsageError(f"`{name}` is ambiguous", hint=f"say which one: {listed}")
+    return found[0]
