@@ -98,6 +98,8 @@ class StartRequest(Message, frozen=True, kw_only=True):
     """Ours: what asks it to end."""
     stop_grace_ms: int = 10_000
     """Ours: how long it may take before it is killed."""
+    tty: bool = False
+    """Ours: its output goes through a terminal; with `stdin_mode` `pipe` its input comes from there, too."""
     end_unwatched: bool = False
     """Ours: end it when nothing watches its output for a few seconds: its caller is gone."""
     replaces: list[str] = field(default_factory=list)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os.path
+import shlex
 from collections.abc import Iterable, Mapping
 
 from msgspec.structs import replace
@@ -38,9 +39,10 @@ def start_request(
     """What `POST /processes` takes to start `instance` under the managed name `name`, beside the runs it `replaces`."""
     sandbox = next(each for each in project.sandboxes if each.name == process.sandbox)
     directory = working_directory(project, sandbox, process)
+    command = process.command if project.provider == "local" or not process.tty else in_script(process.command)
     return StartRequest(
-        command=process.command[0],
-        args=list(process.command[1:]),
+        command=command[0],
+        args=list(command[1:]),
         env=_environment(project, sandbox, process, instance, directory),
         working_dir=directory,
         user=process.user,
@@ -51,10 +53,21 @@ def start_request(
         log=log_name(instance),
         stop_signal=process.stop.signal,
         stop_grace_ms=_millis(process.stop.grace),
+        tty=process.tty,
         replaces=list(replaces),
         secrets=list(process.secrets),
         up_ms=None if times is None else times.up_ms,
         life_ms=None if times is None else times.life_ms,
+    )
+
+
+def in_script(command: tuple[str, ...]) -> tuple[str, ...]:
+    """The command on a terminal made by script(1), with its own exit code. Output is as written (no CR before LF)."""
+    return (
+        "script",
+        "-qefc",
+        f"stty -onlcr -echo rows 24 cols 80 2>/dev/null; exec {shlex.join(command)}",
+        "/dev/null",
     )
 
 
@@ -71,6 +84,7 @@ def command_request(project: Project, process: Process, instance: Instance, comm
         health_check=None,
         log=None,
         secrets=[],
+        tty=False,
     )
 
 

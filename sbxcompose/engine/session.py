@@ -329,10 +329,10 @@ class Session:
     async def _start(self, process: Process, action: Start) -> None:
         """Start an instance under its managed name."""
         link = self.links[action.instance.sandbox]
-        if process.port is not None and self.project.provider == "local":
-            from sbxcompose.engine.ports import refuse_taken_port
+        if process.port is not None or process.tty:
+            from sbxcompose.engine.start_checks import check_start
 
-            refuse_taken_port(self.project, process, action.instance, link.rows(action.instance))
+            await check_start(self.project, process, action.instance, link)
         self._ready[action.instance.sandbox].expect(process, action.instance)
         base = base_environment(process, self.project, self._environ)
         times = self._up_times(action.instance)

@@ -14,7 +14,10 @@ from sbxcompose.host.stdin import Input
 class Attachment:
     """The descriptors of one run, which it owns. `input` is None where there is nothing to write to."""
 
-    def __init__(self, log: LogStore, number: int, run: Spawned | Adopted, *, input_open: bool) -> None:
+    def __init__(
+        self, log: LogStore, number: int, run: Spawned | Adopted, *, input_open: bool, tty: bool = False
+    ) -> None:
+        self._tty = tty
         streams = ((STDOUT, run.stdout), (STDERR, run.stderr))
         self._pumps = [Pump(log, stream, number, fd) for stream, fd in streams if fd is not None]
         self.input = Input(run.stdin) if run.stdin is not None and input_open else None
@@ -22,10 +25,10 @@ class Attachment:
             os.close(run.stdin)
 
     def close_input(self) -> bool:
-        """Close the input; False if there was none."""
+        """Close the input; False if there was none. At a terminal that is a Ctrl-D: it stays open for the output."""
         if self.input is None:
             return False
-        self.input.close()
+        self.input.close(b"\x04" if self._tty else b"")
         self.input = None
         return True
 

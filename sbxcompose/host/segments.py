@@ -114,7 +114,7 @@ class Segment:
                 flags=os.SPLICE_F_NONBLOCK | os.SPLICE_F_MOVE,
             )
         except OSError as error:
-            if error.errno != EINVAL:
+            if error.errno not in (EINVAL, EIO):
                 raise
             return self._copy(stream, fd)
         self.written[stream] += moved

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 
 from msgspec import Struct
 
@@ -13,6 +14,8 @@ from sbxcompose.host.logs import file_name
 from sbxcompose.host.problems import Problem
 
 DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+ROWS, COLUMNS = 24, 80
+"""The size of the terminal of a process that has one."""
 MAX_NAME = 200
 """Bytes of a name as a file name."""
 
@@ -42,7 +45,7 @@ def describe(request: StartRequest, workdir: Workdir | None) -> Spawn:
     usable = workdir is not None and not (workdir.private and who.uid not in (None, os.geteuid()))
     base = workdir.path if workdir is not None and usable else _home(who.home)
     own = {"PATH": DEFAULT_PATH, "HOME": who.home, "USER": who.name, "LOGNAME": who.name}
-    return Spawn(
+    spawn = Spawn(
         unit="",
         argv=[request.command, *request.args],
         env={**own, **request.env},
@@ -54,6 +57,16 @@ def describe(request: StartRequest, workdir: Workdir | None) -> Spawn:
         stdout="pipe" if request.stdout_mode == "capture" else "null",
         stderr="pipe" if request.stderr_mode == "capture" else "null",
     )
+    if request.tty:
+        spawn.pty, spawn.pty_for_log = (ROWS, _columns(request.env)), True
+        spawn.env.setdefault("TERM", "xterm-256color")
+    return spawn
+
+
+def _columns(env: Mapping[str, str]) -> int:
+    """The width of the terminal of a process: what its own variable says, else the usual one."""
+    wanted = env.get("COLUMNS", "")
+    return int(wanted) if wanted.isascii() and wanted.isdecimal() and 0 < int(wanted) <= 1000 else COLUMNS
 
 
 def _home(path: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import AsyncIterable
+from contextlib import suppress
 
 from sbxcompose.host.problems import Problem
 
@@ -50,9 +51,12 @@ class Input:
             if self._fd is not None:
                 self._loop.remove_writer(fd)
 
-    def close(self) -> None:
-        """Close it; whoever still writes is told."""
+    def close(self, last: bytes = b"") -> None:
+        """Close it, after `last` where there is room for that; whoever still writes is told."""
         if self._fd is not None:
+            if last:
+                with suppress(OSError):
+                    os.write(self._fd, last)
             self._loop.remove_writer(self._fd)
             os.close(self._fd)
             self._fd = None

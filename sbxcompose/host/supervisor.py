@@ -213,7 +213,7 @@ class SupervisedProcess(Row):
         assert run is not None
         assert arrived is not None
         self._arrived = None
-        self._attachment = Attachment(self.log, number, arrived, input_open=run.stdin_open)
+        self._attachment = Attachment(self.log, number, arrived, input_open=run.stdin_open, tty=self.request.tty)
 
     def _close_arrived(self) -> None:
         """Close the descriptors of a run that nobody waited for."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from msgspec.structs import replace
+from msgspec.structs import fields, replace
 
 from sbxcompose.errors import UnknownName
 from sbxcompose.spec import build
@@ -20,6 +20,7 @@ from sbxcompose.spec.ports import LAST, own_ports, wrong_ports
 from sbxcompose.spec.process_models import ProcessModel
 from sbxcompose.spec.procfile import first_port, replica_ports
 from sbxcompose.spec.project import (
+    NEW_RUN,
     Condition,
     Dependency,
     Pairs,
@@ -339,4 +340,11 @@ def _digest(process: Process) -> str:
         stdin=process.stdin,
         restart=process.restart,
         health_check=process.health_check,
+        more=_changed_keys(process),
     )
+
+
+def _changed_keys(process: Process) -> dict[str, object]:
+    """The keys of `NEW_RUN` that are not as they are by default."""
+    defaults = {field.name: field.default for field in fields(Process)}
+    return {key: value for key in sorted(NEW_RUN) if (value := getattr(process, key)) != defaults[key]}

@@ -3,16 +3,17 @@
 The canonical form is JSON with sorted keys, no white space and only ASCII: an object with `command` (the
 whole argument vector), `env` (object; a replica's own variables are those of replica 1), `user`, `workdir`,
 `stdin`, `restart` (policy, max_restarts, and backoffs in whole milliseconds), `health_check` (kind, port,
-path, threshold, times in whole milliseconds, or null), and for a setup command `after`, the digest of the
-one before. The digest is the beginning of its SHA-256. It does not depend on the order of keys in the file,
-nor on our version or Python's.
+path, threshold, times in whole milliseconds, or null), for a setup command `after`, the digest of the one
+before, and the keys of `project.NEW_RUN` that are not as they are by default. The digest is the beginning of its
+SHA-256. It does not depend on the order of keys in the file, nor on our version or Python's.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from hashlib import sha256
+from types import MappingProxyType
 from typing import Any
 
 from sbxcompose.spec.project import HealthCheck, Pairs, Restart
@@ -30,8 +31,9 @@ def digest(
     restart: Restart = Restart(),  # noqa: B008 (frozen)
     health_check: HealthCheck | None = None,
     after: str | None = None,
+    more: Mapping[str, Any] = MappingProxyType({}),
 ) -> str:
-    """The digest of a process; `after` is that of the setup command before it."""
+    """The digest of a process; `after` is that of the setup command before it, `more` are keys added later."""
     form: dict[str, Any] = {
         "command": list(command),
         "env": dict(env),
@@ -48,6 +50,7 @@ def digest(
     }
     if after is not None:
         form["after"] = after
+    form.update(more)
     return sha256(_encode(form).encode("ascii")).hexdigest()[:8]
 
 

@@ -155,6 +155,11 @@ class ProcessModel(WithEnvironment):
     stdin: Literal["closed", "pipe"] = Field(
         "closed", description="`closed`: its input is empty; `pipe`: it is held open, for `attach`."
     )
+    tty: Boolean = Field(
+        False,
+        description="Give it a terminal for its output (colours, line buffering); with `stdin: pipe` for its input as "
+        "well. At the provider `tensorlake` this needs the program `script` in the sandbox.",
+    )
     port: Port | None = Field(
         None,
         description="The port it listens on. Sets `PORT` (replica 2 gets the next port, and so on) and is the default "

@@ -93,6 +93,8 @@ class Stop(Struct, frozen=True):
     grace: float = 10.0
 
 
+NEW_RUN = frozenset({"tty"})
+"""Keys that count for the digest where they differ from their default, beside those that always do."""
 DEBOUNCE = 0.05
 
 
@@ -148,6 +150,7 @@ class Process(Struct, frozen=True):
     """The port of replica 1; `replica_env` has PORT for each."""
     autostart: bool = True
     stop_all_on: Literal["exit", "failure"] | None = None
+    tty: bool = False
 
     @property
     def address(self) -> str:

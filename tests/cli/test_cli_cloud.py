@@ -13,6 +13,7 @@ from tests.cli import (
     test_cli_control,
     test_cli_down,
     test_cli_exec_run,
+    test_cli_keys,
     test_cli_logs,
     test_cli_order,
     test_cli_up_attached,
@@ -32,6 +33,9 @@ THE_SAME: list[Callable[[Sbx], None]] = [
     test_cli_up_detached.test_a_needed_failure_holds_up_what_needs_it_and_nothing_else,
     test_cli_up_detached.test_sandboxes_are_kept_apart_and_names_told_apart,
     test_cli_up_detached.test_what_ignores_sigterm_is_killed_once_its_grace_is_over,
+    test_cli_keys.test_output_goes_through_a_terminal,
+    test_cli_keys.test_the_end_of_one_ends_an_attached_up_with_a_failure,
+    test_cli_keys.test_a_report_comes_after_failed_tests,
     test_cli_up_changes.test_start_first_stops_the_old_one_only_once_the_new_one_is_ready,
     test_cli_up_changes.test_two_ups_at_once_start_nothing_twice,
     test_cli_up_attached.test_abort_on_exit_stops_the_others,
@@ -491,3 +495,15 @@ def test_run_beside_a_procfile_needs_no_process_in_the_cloud_either(cloud: Cloud
     cloud.write("web: sleep 1000\n", "Procfile")
     cloud.write("A=pa$$word\n", ".env")
     assert cloud.run("run", "-T", "sh", "-c", "echo $A").stdout == "pa$$word\n"
+
+
+def test_a_terminal_needs_the_program_script(cloud: CloudSbx, tmp_path: Path) -> None:
+    programs = tmp_path / "bin"
+    programs.mkdir()
+    for program in Path("/usr/bin").iterdir():
+        if program.name != "script":
+            (programs / program.name).symlink_to(program)
+    cloud.plain.env["PATH"] = str(programs)
+    cloud.write(f"processes: {{it: {{tty: true, command: {FOREVER}}}}}")
+    said = refused(cloud, "up", "-d", code=1)
+    assert "it could not be started: the program `script`, which `tty` needs, is missing in sandbox main" in said

@@ -91,6 +91,12 @@ def test_what_does_not_start_by_itself_starts_by_name(sbx: Sbx) -> None:
     assert not pids(sbx)
 
 
+def test_the_end_of_one_ends_an_attached_up_with_a_failure(sbx: Sbx) -> None:
+    sbx.write(f"processes: {{web: {{command: {FOREVER}}}, tests: {{command: 'exit 4', stop_all_on: failure}}}}")
+    assert "tests has ended (`stop_all_on`)" in sbx.run("up", code=4).stdout
+    assert not pids(sbx)
+
+
 @pytest.mark.parametrize("code", [0, 7])
 def test_the_end_of_one_ends_an_attached_up_with_its_code(sbx: Sbx, code: int) -> None:
     sbx.write(
@@ -135,3 +141,51 @@ def test_a_description_is_shown(sbx: Sbx) -> None:
     assert line.endswith("The web server")
     assert rows(sbx)["web"]["description"] == "The web server"
     assert "The web server" in sbx.run("why", "web").stdout
+
+
+# -- tty ---------------------------------------------------------------------------------------------------
+
+
+def test_output_goes_through_a_terminal(sbx: Sbx) -> None:
+    sbx.write(
+        r"""
+processes:
+  it: {restart: never, tty: true, command: "test -t 1 && test -t 2 && echo a terminal; test -t 0 || echo no input"}
+  no: {restart: never, command: "test -t 1 || echo a pipe"}
+"""
+    )
+    result = sbx.run("up")
+    assert "it | a terminal\n" in result.stdout
+    assert "no | a pipe\n" in result.stdout
+
+
+def test_the_terminal_has_a_size_and_leaves_lines_alone(sbx: Sbx) -> None:
+    command = r"stty size </dev/tty; printf 'one\ntwo\n'; echo $$TERM; sleep 0; exit 3"
+    sbx.write(
+        f"processes: {{it: {{restart: never, tty: true, env: {{TERM: vt100, COLUMNS: 99}}, command: {command!r}}}}}"
+    )
+    sbx.run("up", code=3 - 2)
+    assert sbx.run("logs", "it", "--no-log-prefix").stdout.splitlines() == ["24 99", "one", "two", "vt100"]
+
+
+def test_with_an_open_input_a_terminal_is_attached_to(sbx: Sbx) -> None:
+    sbx.write(
+        "processes: {it: {restart: never, tty: true, stdin: pipe, "
+        'command: "test -t 0 && echo ready; read word; echo got $$word; exit 5", ready_when: {log: ready}}}'
+    )
+    sbx.run("up", "-d", "--wait", code=None)
+    with sbx.start("attach", "it") as attached:
+        attached.press("hello\n")
+        attached.wait_for("got hello")
+        assert attached.wait().code == 5
+
+
+def test_a_terminal_is_a_new_run(sbx: Sbx) -> None:
+    text = f"processes: {{it: {{command: 'test -t 1 && echo a terminal; {FOREVER}'}}}}"
+    sbx.write(text)
+    sbx.run("up", "-d")
+    sbx.write(text.replace("{command", "{tty: true, command"))
+    sbx.run("up", "-d")
+    with sbx.start("logs", "-f", "it") as logs:
+        logs.wait_for("a terminal")
+    assert rows(sbx)["it"]["run"] == 2

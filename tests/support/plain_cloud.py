@@ -37,7 +37,7 @@ _OURS = {
     "last_check",
     "failed_runs",
 }
-_OURS_IN_REQUESTS = {"log", "stop_signal", "stop_grace_ms", "project_directory"}
+_OURS_IN_REQUESTS = {"log", "stop_signal", "stop_grace_ms", "tty", "project_directory"}
 
 
 class PlainCloud:
@@ -50,7 +50,7 @@ class PlainCloud:
         self.tls: ssl.SSLContext | None = None
         """Set before it serves: then it speaks https."""
         self._workspace = workspace
-        self._env = dict(env or {})
+        self.env = dict(env or {})
         self.managed = managed
         self.requests: list[str] = []
         self.refuse: dict[str, tuple[int, dict[str, str], bytes]] = {}
@@ -194,7 +194,7 @@ class PlainCloud:
         if self._workspace is not None and directory.startswith("/workspace"):
             value["working_dir"] = str(self._workspace) + directory.removeprefix("/workspace")
         if "command" in value:
-            value["env"] = {**self._env, **value.get("env", {})}
+            value["env"] = {**self.env, **value.get("env", {})}
         if not self.managed and path.endswith("/processes"):
             value = {key: each for key, each in value.items() if key not in ("name", "restart", "health_check")}
         return json.dumps(value).encode()

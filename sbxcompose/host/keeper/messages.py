@@ -20,7 +20,8 @@ class Spawn:
     `env` is the whole environment (the keeper adds only its marker); `argv[0]` is looked up on *its* `PATH`.
     A `uid` needs a `gid`; without `groups` the process has no supplementary groups but `gid`.
     `namespace` is the name of a network that was given to `keep`.
-    With `pty` (rows, columns) the three standard streams are one terminal, and the three modes say nothing.
+    With `pty` (rows, columns) the three standard streams are one terminal, and the three modes say nothing. With
+    `pty_for_log` as well, only the output is; so is the input if its mode is `pipe`.
     `meta` is any JSON object: kept by the keeper, and given back by `adopt`.
     """
 
@@ -35,6 +36,7 @@ class Spawn:
     stdout: Literal["pipe", "null"] = "pipe"
     stderr: Literal["pipe", "null"] = "pipe"
     pty: tuple[int, int] | None = None
+    pty_for_log: bool = False
     meta: dict[str, Any] = field(default_factory=dict)
     umask: int = 0o022
     namespace: str | None = None
@@ -53,6 +55,7 @@ class Spawn:
             "stdout": self.stdout,
             "stderr": self.stderr,
             "pty": self.pty,
+            "pty_for_log": self.pty_for_log,
             "meta": json.dumps(self.meta, separators=(",", ":")),
             "umask": self.umask,
             "namespace": self.namespace,
@@ -64,7 +67,7 @@ class Spawned:
     """A run that has been started, `at` in seconds since 1970, and about `ticks` clock ticks since boot.
 
     The descriptors are non-blocking and belong to the receiver. With a PTY its master is `stdout`, to be
-    written to as well, and the other two are None.
+    written to as well, and the other two are None; with `pty_for_log`, `stdin` is the master again if asked for.
     """
 
     unit: str

@@ -192,7 +192,7 @@ class _Streams:
 
     def open(self, *, large: bool) -> None:
         if self._request["pty"]:
-            self._open_terminal(*self._request["pty"])
+            self._open_terminal(*self._request["pty"], for_log=bool(self._request.get("pty_for_log")))
             return
         if self._request["stdin"] == "pipe":
             self.child[0], self.parent["stdin"] = os.pipe2(os.O_CLOEXEC)
@@ -204,10 +204,17 @@ class _Streams:
             os.set_blocking(fd, False)
         self._give_away()
 
-    def _open_terminal(self, rows: int, columns: int) -> None:
+    def _open_terminal(self, rows: int, columns: int, *, for_log: bool) -> None:
+        """A terminal that somebody sits at, or one whose output goes `for_log`: then input is what was asked for."""
         master, slave = os.openpty()
         self.parent["stdout"] = master
         self.child = [slave, slave, slave]
+        if for_log:
+            _leave_lines_alone(slave)
+            if self._request["stdin"] == "pipe":
+                self.parent["stdin"] = os.dup(master)
+            else:
+                self.child[0] = self._null
         size = b"".join(each.to_bytes(2, sys.byteorder) for each in (rows, columns, 0, 0))
         fcntl.ioctl(slave, termios.TIOCSWINSZ, size)
         _erase_whole_characters(slave)
@@ -322,8 +329,16 @@ def _erase_whole_characters(terminal: int) -> None:
     termios.tcsetattr(terminal, termios.TCSANOW, attributes)
 
 
+def _leave_lines_alone(terminal: int) -> None:
+    """Let output through as it is written, a line feed without a carriage return, and do not echo what is typed."""
+    attributes = termios.tcgetattr(terminal)
+    attributes[1] &= ~termios.ONLCR
+    attributes[3] &= ~termios.ECHO
+    termios.tcsetattr(terminal, termios.TCSANOW, attributes)
+
+
 def _take_terminal() -> None:
-    fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+    fcntl.ioctl(1, termios.TIOCSCTTY, 0)
 
 
 def read_failure(read: int) -> bytes:

@@ -1,0 +1,29 @@
+"""What must be so where a process is started, and is only looked at then."""
+
+from __future__ import annotations
+
+from sbxcompose.api.models import StartRequest
+from sbxcompose.engine.link import Link
+from sbxcompose.errors import Unsupported
+from sbxcompose.plan.observed import Instance
+from sbxcompose.spec.project import Process, Project
+
+
+async def check_start(project: Project, process: Process, instance: Instance, link: Link) -> None:
+    """Raise an `SbxError` if the instance cannot be started the way the file says."""
+    if process.port is not None and project.provider == "local":
+        from sbxcompose.engine.ports import refuse_taken_port
+
+        refuse_taken_port(project, process, instance, link.rows(instance))
+    if process.tty and project.provider != "local":
+        await _check_script(process, link)
+
+
+async def _check_script(process: Process, link: Link) -> None:
+    """The contract has no terminal for a supervised process: the program `script` makes one."""
+    found = await link.client.run(StartRequest(command="sh", args=["-c", "command -v script"]))
+    if found.exit_code != 0:
+        raise Unsupported(
+            f"the program `script`, which `tty` needs, is missing in sandbox {process.sandbox}",
+            hint="install it in `setup` (Debian: bsdutils, Alpine: util-linux-misc), or leave out `tty`",
+        )
