@@ -17,7 +17,9 @@ from sbxcompose.cli.publish import publisher
 from sbxcompose.cli.running import Interrupts
 from sbxcompose.cli.view.announce import Announcement, Tone
 from sbxcompose.cli.view.held_up import held_up
+from sbxcompose.cli.view.report import ready_words
 from sbxcompose.cli.view.stream import LogStyle, LogView
+from sbxcompose.cli.view.wait_report import WaitReport
 from sbxcompose.engine.conductor import Conductor
 from sbxcompose.engine.execute import Result
 from sbxcompose.engine.road import go, kill
@@ -110,7 +112,11 @@ class _Up:
         if self._request.wait_timeout is not None:
             self._deadline = time.time() + self._request.wait_timeout
         try:
-            async with States(self._session, self._wanted, readiness=False) as self._states:
+            patient = not self._request.ends_itself
+            async with (
+                States(self._session, self._wanted, readiness=True, patient=patient) as self._states,
+                self._waiting(self._states),
+            ):
                 verdict = await interrupts.guard(self._until_verdict(self._states))
         except Interrupted:
             await self.stop(interrupts, "stopping; Ctrl-C again kills")
@@ -132,6 +138,7 @@ class _Up:
     async def _until_verdict(self, states: States) -> Success | Failed | TimedOut:
         """Carry out what is wanted, now and as it changes, until the verdict, or as long as files are watched."""
         conducting = asyncio.create_task(self._conductor.run())
+        saying = asyncio.create_task(self._say_when_ready(states))
         try:
             with self._keys():
                 if self._request.watch:
@@ -141,7 +148,21 @@ class _Up:
         finally:
             await self._live.off()
             conducting.cancel()
-            await asyncio.gather(conducting, return_exceptions=True)
+            saying.cancel()
+            await asyncio.gather(conducting, saying, return_exceptions=True)
+
+    async def _say_when_ready(self, states: States) -> None:
+        """One line once all that this command has started, and the rest, is ready."""
+        from sbxcompose.plan.verdict import Judge, Mode, Success
+
+        verdict = await states.all_ready(lambda: Judge(self._project, Mode()))
+        if isinstance(verdict, Success) and verdict.ready and self._started:
+            self._say(ready_words(verdict, time.time() - self._session.began))
+
+    def _waiting(self, states: States | None) -> WaitReport:
+        """Say what is waited for while inside."""
+        status = self._view.status if self._view.draws else None
+        return WaitReport(self._session, self._say, status, lambda: states.pending if states is not None else None)
 
     async def _judge(self, states: States, conducting: asyncio.Task[None]) -> Success | Failed | TimedOut:
         while True:
@@ -216,7 +237,8 @@ class _Up:
         everything = self._options.targets is None
         options = Options(targets=None if everything else targets, grace=self._options.grace)
         try:
-            await interrupts.guard(self._bring_down(Intent.DOWN if everything else Intent.STOP, options))
+            async with self._waiting(None):
+                await interrupts.guard(self._bring_down(Intent.DOWN if everything else Intent.STOP, options))
         except Interrupted:
             self._say("killing what is left")
             await kill(self._session, list(self._wanted))

@@ -147,7 +147,8 @@ async def _detached(
 
             bringing = go(session, Intent.UP, options, show, agree)
             if not request.wait:
-                result = await bringing
+                async with reporter.waiting(session):
+                    result = await bringing
                 await reporter.sum_up(session, plans[-1], result, time.monotonic() - begun)
                 return 0 if result.good else 1
             judge = request.judge(project, attached=False)

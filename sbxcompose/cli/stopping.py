@@ -26,7 +26,8 @@ def carry_out(shell: Shell, project: Project, intent: Intent, options: Options) 
             begun = time.monotonic()
             plans: list[Plan] = []
             try:
-                result = await interrupts.guard(go(session, intent, options, plans.append))
+                async with reporter.waiting(session):
+                    result = await interrupts.guard(go(session, intent, options, plans.append))
             except Interrupted:
                 shell.say("interrupted; steps already begun are completed in the background")
                 raise

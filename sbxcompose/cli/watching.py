@@ -41,7 +41,8 @@ def watch(shell: Shell, names: tuple[str, ...]) -> int:
             conducting = asyncio.create_task(conductor.run())
             try:
                 await live.on()
-                await interrupts.guard(_until_lost(session))
+                async with reporter.waiting(session):
+                    await interrupts.guard(_until_lost(session))
             except Interrupted:
                 raise Interrupted("stopped watching; processes keep running") from None
             finally:

@@ -10,6 +10,7 @@ from msgspec import Struct
 from sbxcompose.errors import SbxError
 from sbxcompose.plan.observed import Exit, Instance, Row
 from sbxcompose.plan.steps import Step
+from sbxcompose.spec.project import Condition, Process
 
 if TYPE_CHECKING:
     from sbxcompose.files.transfer import Copied, Progress
@@ -34,6 +35,12 @@ class StepFailed(Struct, frozen=True):
     error: SbxError
 
 
+class StepCancelled(Struct, frozen=True):
+    """A step that had begun is not waited for any longer; what it has asked for may still happen."""
+
+    step: Step
+
+
 class StepHeldUp(Struct, frozen=True):
     """A step was not begun because `by`, which had to come first, failed or was itself held up."""
 
@@ -42,10 +49,39 @@ class StepHeldUp(Struct, frozen=True):
 
 
 class RowChanged(Struct, frozen=True):
-    """A row is not what it was; `before` is None for one that is new."""
+    """A row is not what it was; `before` is None for one that is new.
+
+    `known`: it was there already when we began to watch.
+    """
 
     row: Row
     before: Row | None
+    known: bool = False
+
+    @property
+    def started(self) -> bool:
+        """Whether it has been started while we watched, by us or by another command."""
+        return self.row.live and not self.known and (self.before is None or not self.before.live)
+
+
+class BecameReady(Struct, frozen=True):
+    """The current run of an instance that has a check has become ready."""
+
+    instance: Instance
+
+
+class WaitBegun(Struct, frozen=True):
+    """Beside any plan, a condition of an instance is waited for."""
+
+    instance: Instance
+    process: Process
+    condition: Condition
+
+
+class WaitEnded(Struct, frozen=True):
+    """It is not any longer."""
+
+    instance: Instance
 
 
 class RunBegan(Struct, frozen=True):
@@ -105,8 +141,12 @@ Event = (
     StepBegun
     | StepDone
     | StepFailed
+    | StepCancelled
     | StepHeldUp
     | RowChanged
+    | BecameReady
+    | WaitBegun
+    | WaitEnded
     | RunBegan
     | RunEnded
     | OutputLost

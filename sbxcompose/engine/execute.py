@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Sequence
 
 from msgspec import Struct
 
-from sbxcompose.engine.events import StepBegun, StepDone, StepFailed, StepHeldUp, Tell
+from sbxcompose.engine.events import StepBegun, StepCancelled, StepDone, StepFailed, StepHeldUp, Tell
 from sbxcompose.errors import SbxError
 from sbxcompose.plan.steps import Step
 
@@ -89,6 +89,9 @@ class _Run:
             self._tell(StepFailed(step, error))
             self._hold_up(step)
             return
+        except asyncio.CancelledError:
+            self._tell(StepCancelled(step))
+            raise
         self._tell(StepDone(step))
         for number in self._followers[step.number]:
             self._missing[number] -= 1

@@ -277,7 +277,7 @@ class Link:
             row = replace(row, failed_runs=failed_runs_after(before, row))
         rows[key] = row
         if row != before:
-            self._tell(RowChanged(row, before))
+            self._tell(RowChanged(row, before, known=self._synced is not None and not self._synced.done()))
             self._wake(row.instance)
 
     def _set_mark(self, info: ProcessInfo) -> None:

@@ -20,7 +20,7 @@ from sbxcompose.api.sandbox import Env
 from sbxcompose.engine import last_up
 from sbxcompose.engine.copying import Copies, Place, copied_into
 from sbxcompose.engine.down_mark import mark_request
-from sbxcompose.engine.events import Event, Tell, nobody
+from sbxcompose.engine.events import Event, Tell, WaitBegun, WaitEnded, nobody
 from sbxcompose.engine.execute import Result, execute
 from sbxcompose.engine.link import Link, Pace
 from sbxcompose.engine.observe import observed_sandbox
@@ -37,7 +37,7 @@ from sbxcompose.engine.requests import (
 from sbxcompose.engine.secrets import note_secrets
 from sbxcompose.engine.start import start, try_again
 from sbxcompose.logs.secrets import KnownSecrets
-from sbxcompose.plan.observed import Instance, Observed, ObservedSandbox, Row, SandboxState
+from sbxcompose.plan.observed import Instance, Observed, ObservedSandbox, Phase, Row, SandboxState
 from sbxcompose.plan.steps import (
     Await,
     CreateSandbox,
@@ -207,6 +207,21 @@ class Session:
         ready = self._ready.get(instance.sandbox)
         return ready.last_check(instance) if ready is not None else None
 
+    def lacking(self, process: Process, instance: Instance) -> str | None:
+        """Describe how an instance stands that is waited for; None if nothing is known of it."""
+        from sbxcompose.plan.words import doing, unready
+
+        link = self.links.get(instance.sandbox)
+        row = link.row(instance, process.digest) if link is not None else None
+        if row is None:
+            return None
+        words = [doing(row, time.time())]
+        if row.phase is Phase.RUNNING and process.ready_when is not None:
+            words.append(unready(process, Condition.READY))
+        if (check := self.last_check(instance)) is not None:
+            words.append(f"the last check saw: {check}")
+        return ", ".join(words)
+
     async def link_of(self, sandbox: str) -> Link:
         """The link of a sandbox, once there is one."""
         while sandbox not in self.links:
@@ -224,7 +239,11 @@ class Session:
         assert process is not None, "the file was checked"
         for replica in range(1, process.replicas + 1):
             instance = Instance(need.sandbox, need.process, replica)
-            await self.wait_until(process, instance, need.condition)
+            self._tell(WaitBegun(instance, process, need.condition))
+            try:
+                await self.wait_until(process, instance, need.condition)
+            finally:
+                self._tell(WaitEnded(instance))
 
     async def ensure_sandbox(self, name: str) -> None:
         """Create the sandbox of that name in the file if it does not exist, or wake it; nothing is started in it."""

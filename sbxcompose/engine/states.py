@@ -5,21 +5,21 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Self
 
-from sbxcompose.engine.events import Event, StepDone, StepFailed
+from sbxcompose.engine.events import BecameReady, Event, RowChanged, StepDone, StepFailed
 from sbxcompose.engine.execute import Result
 from sbxcompose.engine.link import Link
 from sbxcompose.engine.ready import label, own_words
 from sbxcompose.engine.session import Session
 from sbxcompose.errors import SbxError
-from sbxcompose.plan.observed import Instance, Row
+from sbxcompose.plan.observed import Instance, Phase, Row
 from sbxcompose.plan.steps import Await, Plan, Start, Step
 from sbxcompose.spec.project import Condition, Process
 
 if TYPE_CHECKING:
-    from sbxcompose.plan.verdict import Failed, Judge, State, Success, TimedOut
+    from sbxcompose.plan.verdict import Failed, Judge, Pending, State, Success, TimedOut
 
 
 def instances_of(processes: Iterable[Process]) -> dict[Instance, Process]:
@@ -35,9 +35,13 @@ class States:
     """An async context manager: watches readiness from its start on.
 
     `wanted` are the instances that count; `readiness` False saves looking for readiness where only ends matter.
+    `patient`: what cannot become ready as things are is no failure yet.
     """
 
-    def __init__(self, session: Session, wanted: Mapping[Instance, Process], *, readiness: bool) -> None:
+    def __init__(
+        self, session: Session, wanted: Mapping[Instance, Process], *, readiness: bool, patient: bool = False
+    ) -> None:
+        self._patient = patient
         self._session = session
         self._wanted = wanted
         self._readiness = readiness
@@ -49,7 +53,9 @@ class States:
         """The runs that there were when the command made its first plan, and whether each was alive."""
         self._planned = asyncio.Event()
         self._judge: Judge
-        self._tasks: list[asyncio.Task[None]] = []
+        self._tracks: dict[Instance, tuple[Process, asyncio.Task[None]]] = {}
+        self.pending: Pending | None = None
+        """What is still missing until all are ready, as far as somebody waits for that."""
 
     @property
     def wanted(self) -> Mapping[Instance, Process]:
@@ -59,13 +65,24 @@ class States:
     async def __aenter__(self) -> Self:
         self._session.listen(self._hear)
         if self._readiness:
-            self._tasks = [asyncio.create_task(self._track(*each)) for each in self._wanted.items()]
+            self._track_all()
         return self
 
+    def _track_all(self) -> None:
+        """Look for the readiness of those of which no row shows it."""
+        for instance, (process, task) in list(self._tracks.items()):
+            if self._wanted.get(instance) != process:
+                task.cancel()
+                del self._tracks[instance]
+        for instance, process in self._wanted.items():
+            if process.ready_when is not None and instance not in self._tracks:
+                self._tracks[instance] = (process, asyncio.create_task(self._track(instance, process)))
+
     async def __aexit__(self, *_: object) -> None:
-        for task in self._tasks:
+        tasks = [task for _, task in self._tracks.values()]
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
 
     def expect(self, plan: Plan) -> None:
         """Take note of what is to be started: until then, what an instance was before says nothing."""
@@ -83,6 +100,8 @@ class States:
         """Count other instances from now on, and have somebody else judge them."""
         self._wanted = wanted
         self._judge = judge
+        if self._readiness:
+            self._track_all()
 
     def _hear(self, event: Event) -> None:
         match event:
@@ -93,6 +112,16 @@ class States:
                 self._errors[instance] = f"could not be started: {own_words(error.message)}"
             case StepFailed(Step(action=Await(instance=instance)), error):
                 self._errors[instance] = error.message.removeprefix(f"{label(instance)} ")
+            case RowChanged(row, before, known) if not known and self._is_healthy_now(row, before):
+                self._session.tell(BecameReady(row.instance))
+
+    def _is_healthy_now(self, row: Row, before: Row | None) -> bool:
+        """Whether a health check that is all there is to its readiness has just succeeded for the first time."""
+        process = self._wanted.get(row.instance)
+        if process is None or process.health_check is None or process.ready_when is not None:
+            return False
+        same = before is not None and before.run == row.run and before.phase is not Phase.STARTING
+        return row.phase is Phase.RUNNING and row.has_health_check and not same
 
     def only_watch(self) -> None:
         """Take note that the command starts nothing: all runs count, whenever they ended."""
@@ -121,21 +150,36 @@ class States:
 
     async def verdict(self, judge: Judge, deadline: float | None) -> Success | Failed | TimedOut:
         """Wait for the verdict, from the moment there is a plan; `deadline` is in seconds since 1970."""
-        from sbxcompose.plan.verdict import Pending
-
         self._judge = judge
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_left(deadline)):
                 await self._planned.wait()
-        while True:
-            self._session.changed.clear()
-            self._session.check()
-            verdict = self._judge.verdict(self.now(), time.time(), deadline, began=self._session.began)
-            if not isinstance(verdict, Pending):
-                return verdict
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(_left(_earliest(deadline, verdict.look_again_at))):
-                    await self._session.changed.wait()
+        return await self._until(lambda: self._judge, deadline)
+
+    async def _until(self, judge: Callable[[], Judge], deadline: float | None) -> Success | Failed | TimedOut:
+        from sbxcompose.plan.verdict import Pending
+
+        try:
+            while True:
+                self._session.changed.clear()
+                self._session.check()
+                now = judge()
+                verdict = now.verdict(self.now(), time.time(), deadline, began=self._session.began)
+                if not isinstance(verdict, Pending):
+                    return verdict
+                if now.waits_for_readiness:
+                    self.pending = verdict
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(_left(_earliest(deadline, verdict.look_again_at))):
+                        await self._session.changed.wait()
+        finally:
+            if self._readiness:
+                self.pending = None
+
+    async def all_ready(self, judge: Callable[[], Judge]) -> Success | Failed | TimedOut:
+        """Wait until all are ready, or one cannot be any more; `judge` gives who judges that at the moment."""
+        await self._planned.wait()
+        return await self._until(judge, None)
 
     def _state(self, instance: Instance, process: Process) -> State:
         from sbxcompose.plan.verdict import State
@@ -165,10 +209,11 @@ class States:
                 row: Row | None = await self._session.wait_until(process, instance, Condition.READY)
                 if row is not None:
                     self._ready[instance] = _run(row)
+                    self._session.tell(BecameReady(instance))
             except SbxError as failure:
                 error = failure.message
                 row = link.row(instance, process.digest)
-            if error is not None and row is not None and row.live:
+            if error is not None and row is not None and row.live and not self._patient:
                 self._errors[instance] = error.removeprefix(f"{label(instance)} ")
             self._session.changed.set()
             await _another_run(link, instance, process, row)

@@ -104,6 +104,11 @@ class LogOutput:
                     line = b"".join(self._renderer.lines(block._replace(data=text + b"\n")))[:-1]
                     self._draw(self._screen.put(source, line))
 
+    @property
+    def draws(self) -> bool:
+        """Whether a status line can be shown."""
+        return self._screen is not None
+
     def status(self, line: str | None) -> None:
         """A line of ours below everything, until it is changed, or None takes it away. Raises `NotWritten`."""
         if self._screen is not None:

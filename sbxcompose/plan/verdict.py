@@ -55,6 +55,11 @@ class Judge:
         self._names = Names(project)
         self._mode = mode
 
+    @property
+    def waits_for_readiness(self) -> bool:
+        """Whether it is readiness that the verdict waits for, and not an end."""
+        return self._mode.goal is Goal.READY and self._mode.exit_code_from is None
+
     def verdict(
         self, states: Iterable[State], now: float, deadline: float | None = None, *, began: float = 0.0
     ) -> Verdict:

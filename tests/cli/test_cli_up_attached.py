@@ -50,6 +50,94 @@ def test_shows_all_output_and_ctrl_c_stops_in_the_reverse_order(sbx: Sbx, termin
     assert {row["status"] for row in rows(sbx).values()} == {"stopped"}
 
 
+def test_readiness_of_everything_with_a_check_is_said_and_once_that_all_is_up(sbx: Sbx) -> None:
+    gate = Gate(sbx)
+    sbx.write(f"""
+processes:
+  db: {{command: "read _ < gate; echo is up; {FOREVER}", ready_when: {{log: is up}}}}
+  cache: {{command: "{FOREVER}", ready_when: {{exec: "true"}}}}
+  seed: {{command: "true", restart: never}}
+  web: {{command: "{FOREVER}"}}
+""")
+    with sbx.start("up") as up:
+        up.wait_for("cache is ready")
+        gate.open()
+        shown = up.wait_for(r"3 processes ready, 1 completed in \d+\.\ds")
+        order_of(shown, "db is ready", "3 processes ready")
+        assert "web is ready" not in shown
+        up.interrupt()
+        up.wait()
+    assert up.everything.count("is ready") == 2
+
+
+def test_what_another_terminal_starts_is_said(sbx: Sbx) -> None:
+    sbx.write(CHAIN)
+    with sbx.start("up") as up:
+        up.wait_for("web started")
+        sbx.run("restart", "web")
+        up.wait_for(r"web started by another command \(run 2\)")
+        sbx.run("stop", "web")
+        sbx.run("start", "web")
+        shown = up.wait_for(r"web started by another command \(run 3\)")
+        order_of(shown, "web started", "web stopped", "(run 2)", "(run 3)")
+        up.interrupt()
+        up.wait()
+    assert up.everything.count("web started\n") == 1
+
+
+@pytest.mark.parametrize("options", [("up", "--wait"), ("up",)])
+def test_what_is_waited_for_is_said_after_a_while(sbx: Sbx, options: tuple[str, ...]) -> None:
+    gate = Gate(sbx)
+    sbx.write(f"""
+processes:
+  db: {{command: "read _ < gate; echo accepts; {FOREVER}", ready_when: {{log: accepts}}}}
+  web: {{command: "echo hello; {FOREVER}", depends_on: [db]}}
+""")
+    with sbx.start(*options) as up:
+        up.wait_for(
+            r"waiting for db( to be ready)? \(\d+ s; web needs it\): is running, not ready yet: "
+            "waiting for a line that matches `accepts`",
+            timeout=30,
+        )
+        gate.open()
+        up.wait_for("web started")
+        if options == ("up",):
+            up.interrupt()
+        up.wait()
+
+
+def test_on_a_terminal_one_line_says_what_is_waited_for_while_stopping_too(sbx: Sbx) -> None:
+    gate = Gate(sbx)
+    sbx.write("""
+processes: {web: {command: "trap 'read _ < gate; exit' TERM; echo up; while :; do sleep 0.1; done"}}
+""")
+    sbx.run("up", "-d")
+    with sbx.start("down", terminal=True) as down:
+        down.wait_for(r"waiting for web to stop \(1 s\): sent SIGTERM, SIGKILL follows after 10 s")
+        gate.open()
+        shown = down.wait().stdout
+    assert [line for line in shown.splitlines() if "waiting" in line and "\x1b[K" not in line] == []
+    assert plain(shown).endswith("s\n")
+
+
+def test_on_a_terminal_output_is_shown_above_the_line_that_says_what_is_waited_for(sbx: Sbx) -> None:
+    gate = Gate(sbx)
+    sbx.write(f"""
+processes:
+  db: {{command: "read _ < gate; echo half; read _ < gate; echo accepts; {FOREVER}", ready_when: {{log: accepts}}}}
+""")
+    with sbx.start("up", terminal=True) as up:
+        up.wait_for(r"waiting for db \(\d s\): is running, not ready yet")
+        gate.open()
+        shown = up.wait_for(r"half[^w]*waiting for db")
+        assert re.search(r"waiting for db [^\n]*\r\x1b\[J[^\n]*half", shown), "the line has been taken away before"
+        gate.open()
+        up.wait_for("db is ready")
+        up.wait_for("1 process ready")
+        up.interrupt()
+        up.wait()
+
+
 @pytest.mark.parametrize("terminal", [False, True], ids=["pipes", "terminal"])
 def test_a_second_ctrl_c_kills_what_ignores_the_first(sbx: Sbx, terminal: bool) -> None:
     Gate(sbx)

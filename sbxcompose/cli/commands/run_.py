@@ -66,7 +66,8 @@ def command(
 
     async def prepare(session: Session) -> None:
         try:
-            result = await bring_up_needs(session, process, no_deps=no_deps, timeout=wait_timeout)
+            async with reporter.waiting(session):
+                result = await bring_up_needs(session, process, no_deps=no_deps, timeout=wait_timeout)
         except DeadlinePassed as error:
             raise DeadlinePassed(f"{name} was not run: {error.message}", hint="`sbxcompose why` shows more") from error
         except NeedFailed as error:

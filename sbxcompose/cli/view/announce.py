@@ -50,6 +50,9 @@ class Announcer:
 
     def __init__(self) -> None:
         self._starting: set[Instance] = set()
+        """What we are starting, until that has been said."""
+        self._ours: set[Instance] = set()
+        """What we are starting, until its row shows it: what else appears was started by another command."""
         self._last: dict[Instance | None, str] = {}
 
     def __call__(self, event: events.Event) -> list[Announcement]:
@@ -69,16 +72,28 @@ class Announcer:
         match event:
             case events.StepBegun(Step(action=Start(instance=instance))):
                 self._starting.add(instance)
+                self._ours.add(instance)
                 return []
             case events.StepFailed(Step(action=Start(instance=instance))):
                 self._starting.discard(instance)
+                self._ours.discard(instance)
             case events.StepDone(Step(action=Start(instance=instance))) | events.RunBegan(instance):
                 return self._started(instance)
+            case events.RowChanged(row, _) if event.started and row.instance not in self._ours:
+                again = f" (run {row.run})" if row.run > 1 else ""
+                return [Announcement(row.instance, f"started by another command{again}")]
             case events.RowChanged(row, _) if row.instance in self._starting:
+                self._seen(event)
                 ended = None if row.live else _ended(row)
                 return [*self._started(row.instance), *filter(None, [ended])]
+            case events.RowChanged():
+                self._seen(event)
         said = _announce(event)
         return [said] if said is not None else []
+
+    def _seen(self, event: events.RowChanged) -> None:
+        if event.started or not event.row.live:
+            self._ours.discard(event.row.instance)
 
     def _started(self, instance: Instance) -> list[Announcement]:
         if instance not in self._starting:
@@ -95,6 +110,8 @@ def _announce(event: events.Event) -> Announcement | None:
             return _failed(step.action, error.message, error.hint)
         case events.RowChanged(row, before):
             return _changed(row, before)
+        case events.BecameReady(instance):
+            return Announcement(instance, "is ready", Tone.GOOD)
         case events.OutputLost(instance, size):
             words = f"{size} bytes of its output are gone: it wrote faster than they were read"
             return Announcement(instance, words, Tone.BAD)
@@ -156,7 +173,7 @@ def _changed(row: Row, before: Row | None) -> Announcement | None:
             seen = f": {row.last_check}" if row.last_check else ""
             return Announcement(row.instance, f"is unhealthy{seen}", Tone.BAD)
         case Phase.STARTING | Phase.RUNNING if before.live and before.run != row.run:
-            return Announcement(row.instance, f"runs again (run {row.run})")
+            return Announcement(row.instance, f"restarted (run {row.run})")
         case Phase.RUNNING if before.phase is Phase.UNHEALTHY:
             return Announcement(row.instance, "is healthy again", Tone.GOOD)
         case _:

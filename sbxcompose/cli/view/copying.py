@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import sys
 from typing import TYPE_CHECKING
 
@@ -43,23 +45,32 @@ def _some(names: list[str] | tuple[str, ...]) -> str:
 
 
 class ProgressLine:
-    """One line of a terminal that says how far a copy is, written over and over; nothing where there is no terminal."""
+    """One line of a terminal that says how things stand, written over and over; nothing where there is no terminal."""
 
     def __init__(self) -> None:
         self._shown = False
+        self.enabled = sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
+        """Whether there is a terminal on which a line can be written over."""
+
+    def draw(self, text: str) -> None:
+        """Show this text, as much of it as there is room for; the end of it is somebody else's to tell."""
+        if self.enabled:
+            room = shutil.get_terminal_size().columns - 1
+            sys.stderr.write(f"{CLEAR}{text if len(text) <= room else text[: room - 1] + '…'}")
+            sys.stderr.flush()
+            self._shown = True
 
     def show(self, target: str, progress: Progress) -> None:
-        """How far it is; the end of it is somebody else's to tell."""
-        if not sys.stderr.isatty() or progress.size >= progress.all_size:
+        """How far a copy is."""
+        if progress.size >= progress.all_size:
             return
         size = f"{short_size(progress.size)} of {short_size(progress.all_size)}"
         files = f"{counted(progress.files, 'file')} of {progress.all_files:,}".replace(",", " ")
-        sys.stderr.write(f"{CLEAR}copying to {target}: {files}, {size}")
-        sys.stderr.flush()
-        self._shown = True
+        self.draw(f"copying to {target}: {files}, {size}")
 
     def clear(self) -> None:
         """Make room for another line."""
         if self._shown:
             sys.stderr.write(CLEAR)
+            sys.stderr.flush()
             self._shown = False

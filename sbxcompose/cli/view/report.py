@@ -13,6 +13,7 @@ from sbxcompose.cli.publish import Publish, Verdict
 from sbxcompose.cli.view.announce import Announcement, Announcer, Tone
 from sbxcompose.cli.view.copying import ProgressLine
 from sbxcompose.cli.view.held_up import held_up
+from sbxcompose.cli.view.wait_report import WaitReport
 from sbxcompose.engine.events import CopyProgress, Event
 from sbxcompose.engine.execute import Result
 from sbxcompose.engine.ports import whose_port
@@ -25,7 +26,8 @@ from sbxcompose.logs.secrets import KnownSecrets
 from sbxcompose.plan.names import Names
 from sbxcompose.plan.observed import Instance, Phase
 from sbxcompose.plan.steps import Await, Plan
-from sbxcompose.plan.verdict import Failed, Judge, Report, Success, TimedOut
+from sbxcompose.plan.verdict import Failed, Judge, Pending, Report, Success, TimedOut
+from sbxcompose.plan.words import times
 from sbxcompose.spec.project import Project
 
 SETTLE = 0.2
@@ -43,6 +45,21 @@ class Reporter:
         self.secrets = KnownSecrets(secret_values(project))
         """What it hides; for the session, which learns what runs were started with."""
         self._progress = ProgressLine()
+        shell.before_say = self._progress.clear
+
+    def waiting(self, session: Session, pending: Callable[[], Pending | None] = lambda: None) -> WaitReport:
+        """Say what is waited for while inside; `pending` is as `WaitReport` has it."""
+
+        def say(text: str) -> None:
+            self._shell.say(self.plain(text))
+
+        def status(text: str | None) -> None:
+            if text is None:
+                self._progress.clear()
+            else:
+                self._progress.draw(self.plain(text))
+
+        return WaitReport(session, say, status if self._progress.enabled else None, pending)
 
     def adopt(self, project: Project) -> None:
         """Go on with another reading of the project's file."""
@@ -93,6 +110,16 @@ class Reporter:
     ) -> int:
         """Wait for the verdict on a bring-up that is under way, and tell it; the exit code."""
         begun = time.monotonic()
+        async with self.waiting(session, lambda: states.pending):
+            found = await self._verdict(states, bringing, judge, deadline)
+        seconds = time.monotonic() - begun
+        found = await self._tell_verdict(session, found, seconds, as_json)
+        publish(self._project, states.wanted, found, seconds)
+        return found.exit_code
+
+    async def _verdict(
+        self, states: States, bringing: Awaitable[Result], judge: Judge, deadline: float | None
+    ) -> Verdict:
         work = asyncio.ensure_future(bringing)
         verdict = asyncio.ensure_future(states.verdict(judge, deadline))
         try:
@@ -104,10 +131,7 @@ class Reporter:
                 # What is just being started may fail as well: it belongs to the same answer.
                 await asyncio.wait({work}, timeout=SETTLE)
                 found = await states.verdict(judge, deadline)
-            seconds = time.monotonic() - begun
-            found = await self._tell_verdict(session, found, seconds, as_json)
-            publish(self._project, states.wanted, found, seconds)
-            return found.exit_code
+            return found
         finally:
             work.cancel()
             verdict.cancel()
@@ -199,3 +223,9 @@ def _done(plan: Plan, result: Result) -> str:
     if plan.unchanged:
         words.append(f"{plan.unchanged} unchanged")
     return ", ".join(words) or "done"
+
+
+def ready_words(verdict: Success, seconds: float) -> str:
+    """That all is up: `5 processes ready in 1.8s`, with what has completed on the way."""
+    completed = f", {verdict.completed} completed" if verdict.completed else ""
+    return f"{times(verdict.ready, 'process')} ready{completed} in {seconds:.1f}s"

@@ -146,6 +146,11 @@ class LogView:
             self.sink.write([text.encode() + b"\n"])
             self.sink.flush()
 
+    @property
+    def draws(self) -> bool:
+        """Whether a status line can be shown."""
+        return self._log.draws
+
     def status(self, line: str | None) -> None:
         """On a terminal: a line below everything, until it is changed, or None takes it away."""
         if not self._muted:

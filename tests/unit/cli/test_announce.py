@@ -5,10 +5,10 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from sbxcompose.cli.view.announce import Announcer
-from sbxcompose.engine.events import Event, RowChanged, StepFailed
+from sbxcompose.engine.events import BecameReady, Event, RowChanged, RunBegan, StepBegun, StepDone, StepFailed
 from sbxcompose.errors import ProcessFailed
 from sbxcompose.plan.observed import Exit, Instance, Phase, Row
-from sbxcompose.plan.steps import Await, Step
+from sbxcompose.plan.steps import Await, Start, Step
 from sbxcompose.spec.project import Condition, Process
 
 DB = Instance("main", "db", 1)
@@ -36,10 +36,50 @@ def test_an_end_that_somebody_waits_for_is_said_once() -> None:
 def test_the_same_end_of_another_run_is_said_again() -> None:
     again = replace(RUNNING, run=2)
     ends = [RowChanged(FAILED, RUNNING), RowChanged(again, FAILED), RowChanged(replace(FAILED, run=2), again)]
-    assert texts(*ends) == ["exited with code 3", "exited with code 3"]
+    started = "started by another command (run 2)"
+    assert texts(*ends) == ["exited with code 3", started, "exited with code 3"]
 
 
 def test_a_pause_is_told_as_it_was_meant() -> None:
     for seconds, said in ((0.5004, "0.5s"), (1.001, "1s"), (4.0009, "4s"), (0.01, "0.01s")):
         row = replace(FAILED, phase=Phase.BACKING_OFF, next_restart_at=100.0 + seconds)
         assert texts(RowChanged(row, RUNNING)) == [f"exited with code 3, starts again in {said}"]
+
+
+WEB = Process("main", "db", ("true",), digest="3f2a9c1d")
+START = Step(1, Start(WEB, DB, "db.3f2a9c1d"), "db", "not running")
+READY = Step(2, Await(DB, Condition.READY, WEB, "db.3f2a9c1d"), "db", "another needs it", (1,))
+
+
+def test_what_another_command_starts_is_said() -> None:
+    stopped, again = replace(RUNNING, phase=Phase.STOPPED), replace(RUNNING, run=2)
+    assert texts(RowChanged(RUNNING, None)) == ["started by another command"]
+    assert texts(RowChanged(stopped, RUNNING), RowChanged(again, stopped)) == [
+        "stopped",
+        "started by another command (run 2)",
+    ]
+
+
+def test_what_was_there_when_we_came_is_not_news() -> None:
+    assert texts(RowChanged(RUNNING, None, known=True)) == []
+
+
+def test_what_we_start_is_said_once_in_whatever_order_it_is_told() -> None:
+    began = RunBegan(DB, 1, 100.0)
+    row = RowChanged(RUNNING, None)
+    for events in ((row, began, StepDone(START)), (began, row, StepDone(START)), (StepDone(START), began, row)):
+        assert texts(StepBegun(START), *events) == ["started"]
+    assert texts(StepBegun(START), StepFailed(START, ProcessFailed("no")), row)[1:] == ["started by another command"]
+
+
+def test_a_restart_by_the_supervisor_is_told_from_a_start() -> None:
+    waiting = replace(RUNNING, phase=Phase.BACKING_OFF, exit=Exit(1))
+    assert texts(RowChanged(replace(RUNNING, run=2), waiting)) == ["restarted (run 2)"]
+
+
+def test_readiness_is_said_once_for_each_run() -> None:
+    ready = BecameReady(DB)
+    assert texts(ready, StepDone(READY)) == ["is ready"]
+    assert texts(StepDone(READY), ready) == ["is ready"]
+    again = RowChanged(replace(RUNNING, run=2), replace(RUNNING, phase=Phase.BACKING_OFF))
+    assert texts(ready, again, ready) == ["is ready", "restarted (run 2)", "is ready"]
