@@ -139,5 +139,6 @@ async def _read(
             if matcher.seen.is_set() or size > most:
                 return matcher.seen.is_set()
     finally:
-        await events.aclose()
+        # What it leaves to be closed (requests under way, in the cloud) is closed even if we are cancelled meanwhile.
+        await asyncio.shield(events.aclose())
     return True

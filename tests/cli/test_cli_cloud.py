@@ -443,7 +443,7 @@ def test_over_tls_with_a_certificate_that_is_trusted(https_cloud: CloudSbx, cert
         https_cloud.run("exec", "web", "sh", "-c", "cat; exit 7", stdin="passed on\n", code=7).stdout == "passed on\n"
     )
     with https_cloud.start("up", "--no-log-prefix") as up:
-        up.wait_for("everything runs already")
+        up.wait_for("already up to date")
         https_cloud.plain.cut()
         https_cloud.run("restart", "web")
         up.wait_for("(?m)^here$")

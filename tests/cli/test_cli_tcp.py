@@ -60,7 +60,7 @@ def test_everything_over_tcp(tcp: Sbx) -> None:
     order_of(up.stderr, "db is ready", "job started", "web started")
     assert tcp.run("up", "-d").stderr == "nothing to do, 3 unchanged\n"
     assert {name: row["status"] for name, row in rows(tcp).items()} == {
-        "db": "running",
+        "db": "ready",
         "job": "completed",
         "web": "running",
     }
