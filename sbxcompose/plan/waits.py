@@ -127,9 +127,8 @@ _REACH = {Condition.READY: "be ready", Condition.COMPLETED: "complete", Conditio
 
 
 def _signal(number: int) -> str:
-    import signal
+    name = _SIGNALS.get(number)
+    return f"SIG{name}" if name else f"signal {number}"
 
-    try:
-        return signal.Signals(number).name
-    except ValueError:
-        return f"signal {number}"
+
+_SIGNALS = {1: "HUP", 2: "INT", 3: "QUIT", 9: "KILL", 10: "USR1", 12: "USR2", 15: "TERM", 28: "WINCH"}
