@@ -176,7 +176,7 @@ class _Up:
                 continue
             if not self._live.watching:
                 return verdict
-            self._say("all have ended; a change starts them again")
+            self._say("all processes have exited; waiting for file changes")
             self._changed.clear()
             await _first(conducting, _either(self._conductor.busy(), self._changed.wait()))
 
@@ -276,7 +276,8 @@ class _Up:
             self._view.document(verdict.to_json())
         words = self._view.secrets.hide(str(verdict))
         if verdict.kind == "success":
-            self._shell.say(f"all have ended: {words}")
+            headline = "success" if self._request.ends_itself else "all processes have exited"
+            self._shell.say(f"{headline}: {words}")
         else:
             headline, newline, rest = words.partition("\n")
             self._shell.say(self._shell.err.red(headline) + newline + rest)

@@ -242,7 +242,7 @@ class Plan(Struct, frozen=True):
         shown = [part for part in parts if not part.startswith("0 ")]
         if self.over:
             return f"nothing to do: {self.how_to_rerun()}"
-        if self.unchanged or not shown:
+        if self.unchanged or (self.steps and not shown):
             shown.append(f"{self.unchanged} unchanged")
         return ", ".join(shown if self.steps else ["nothing to do", *shown])
 

@@ -162,7 +162,7 @@ def test_output_into_a_file_is_complete_and_plain(sbx: Sbx) -> None:
         str(number) for number in range(1, 5001)
     ]
     assert ESCAPE not in text
-    assert re.search("all have ended", (sbx.project / "err.txt").read_text())
+    assert re.search("all processes have exited", (sbx.project / "err.txt").read_text())
     assert pids(sbx) == {}
 
 

@@ -171,7 +171,7 @@ def test_ends_with_0_once_everything_has_ended_well(sbx: Sbx) -> None:
     up = sbx.run("up")
     assert "a | one" in up.stdout
     assert "b | two" in up.stdout
-    assert "all have ended: 2 completed" in up.stderr
+    assert "all processes have exited: 2 completed" in up.stderr
 
 
 def test_ends_with_1_once_everything_has_ended_and_something_failed(sbx: Sbx) -> None:

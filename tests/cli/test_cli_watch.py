@@ -131,7 +131,7 @@ def test_a_crashed_process_starts_with_the_next_save_without_waiting_for_its_bac
 def test_one_that_has_ended_for_good_is_waited_for(sbx: Sbx) -> None:
     sbx.write("exit 3\n", "app.sh")
     up = watching(sbx, "processes: {web: {command: [sh, app.sh], restart: never, watch: [app.sh]}}")
-    up.wait_for("all have ended; a change starts them again")
+    up.wait_for("all processes have exited; waiting for file changes")
     save(sbx, f"echo fixed; {FOREVER}\n", "app.sh")
     up.wait_for(r"web \| fixed")
 
