@@ -150,7 +150,8 @@ def _verdict_of_one(case: Case, target: Target, abort: bool) -> Verdict:
         return case.failed([bad[1]], bad[0])
     lost = case.having(Standing.FAILED)
     if looping := case.looping():
-        return case.failed(looping)
+        own = [exit_code(state.row) for state in looping if state in mine and state.row is not None]
+        return case.failed(looping, next(filter(None, own), 1))
     doomed = case.doomed()
     if lost and (abort or any(state in lost or state in doomed for state in mine)):
         return case.failed(lost)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from msgspec.structs import replace
 
+from sbxcompose.plan.names import Target
 from sbxcompose.plan.observed import Exit, Phase, Row
 from sbxcompose.plan.stability import counts_in, failed_runs_after, in_crash_loop, ready_now, stable_in
 from sbxcompose.plan.verdict import Failed, Goal, Judge, Mode, Pending, State, Success, Verdict
@@ -68,6 +69,13 @@ def test_the_verdict_does_not_depend_on_when_one_looks() -> None:
         found = running(delay, now=now, failed=1, exit_at=BEGAN + 0.1)
         assert isinstance(judge(WEB, found, now), Pending)
         assert isinstance(judge(WEB, backing_off(1, BEGAN + 0.1), now), Pending)
+
+
+def test_exit_code_from_a_crash_loop_passes_on_its_code() -> None:
+    tests = replace(backing_off(3, BEGAN + 1), exit=Exit(7, at=BEGAN + 1))
+    found = judge(WEB, tests, BEGAN + 1.1, Mode(exit_code_from=Target("main", "web")))
+    assert isinstance(found, Failed)
+    assert found.exit_code == 7
 
 
 @pytest.mark.parametrize("mode", [Mode(), Mode(Goal.ENDED, abort_on_exit=True)])
