@@ -232,7 +232,9 @@ def test_orphans_and_profiles_are_left_alone_unless_asked(made: World, intent: I
     simulator, _ = carry_out(made, intent, kept)
     assert not [each for each in simulator.stops if each.instance.process == "old"]
     if intent is Intent.UP:
-        needed = {(need.sandbox, need.process) for each in made.project.processes() for need in each.depends_on}
+        # A process without autostart that runs is kept up to date, with what it needs.
+        wanted = [*made.project.processes(), *[each for each in made.project.inactive if not each.autostart]]
+        needed = {(need.sandbox, need.process) for each in wanted for need in each.depends_on}
         if not any((each.sandbox, each.name) in needed for each in made.project.inactive):
             touched = {each.instance.process for each in simulator.stops}
             assert not touched & {each.name for each in made.project.inactive if each.autostart}
