@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import signal
 import sys
 
 from sbxcompose import __version__
@@ -39,5 +38,7 @@ def _hear_interrupts() -> None:
 
     An ignored SIGHUP stays ignored: that is what `nohup` asks for.
     """
+    import signal
+
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
