@@ -42,8 +42,20 @@ def convert_compose(root: Mapping, read: Read) -> Draft:
     hosts = _hosts(services)
     for service in services.values():
         service.convert(draft, services, hosts)
+    _part_ports(draft)
     _top_notes(draft, root)
     return draft
+
+
+def _part_ports(draft: Draft) -> None:
+    """Leave a port to the first process that has it: containers may all listen on the same one."""
+    owners: dict[int, str] = {}
+    for name, keys in draft.processes.items():
+        port = keys.get("port")
+        if port is not None and owners.setdefault(port, name) != name:
+            del keys["port"]
+            words = f"port {port} is that of {owners[port]}, too: make one of them listen on another port"
+            draft.note(Kind.TODO, f"{name}.ports", words)
 
 
 def _hosts(services: dict[str, Service]) -> dict[str, dict[int, int]]:

@@ -222,9 +222,9 @@ class Service:
         node = self._node.get("ports")
         listening = self.listening()
         outside, inside = published[0]
-        process.set("port", listening[inside])
-        if environment.get("PORT") == str(listening[inside]):
-            environment.pop("PORT")
+        if environment.get("PORT", str(listening[inside])) == str(listening[inside]):
+            environment.pop("PORT", None)
+            process.set("port", listening[inside])
         for outside, inside in published:
             if listening[inside] != outside:
                 process.todo("ports", f"it listens on {inside} here, where {outside} was published", node)

@@ -170,6 +170,19 @@ def test_a_published_port_moves_a_known_daemon() -> None:
     assert process["health_check"] == {"tcp": 5433}
 
 
+def test_two_containers_on_one_port_are_parted() -> None:
+    found = converted("services: {a: {command: x, ports: ['81:80']}, b: {command: x, ports: ['82:80']}}")
+    assert found.processes["a"]["port"] == 80
+    assert "port" not in found.processes["b"]
+    assert "b.ports: port 80 is that of a, too: make one of them listen on another port" in notes(found, Kind.TODO)
+
+
+def test_a_variable_port_beats_the_published_one() -> None:
+    process = service("command: x, ports: ['80:80'], environment: {PORT: '${P:-81}'}")
+    assert process["env"] == {"PORT": "${P:-81}"}
+    assert "port" not in process
+
+
 def test_a_secret_file_is_read_where_it_is() -> None:
     secret = "secrets: {pw: {file: ./db/pw.txt}}\n"
     process = service("image: postgres, secrets: [pw], environment: {POSTGRES_PASSWORD_FILE: /run/secrets/pw}", secret)
