@@ -151,6 +151,9 @@ class ManagedInfo(Message, frozen=True, kw_only=True):
     """Ours: it ended because somebody asked, not by itself."""
     left_behind: list[str] = field(default_factory=list)
     """Ours: what the latest ended run had put into the background and was killed, each as "pid command"."""
+    stop_signal: int | None = None
+    stop_grace_ms: int | None = None
+    """Ours: how it is stopped, as its start said."""
     failed_runs: int | None = None
     """Ours: the number of runs in a row that ended without one stable second, or without having been healthy."""
 
@@ -221,6 +224,18 @@ class ResourcesInfo(Message, frozen=True, kw_only=True):
     ephemeral_disk_mb: int = 10_240
 
 
+class ProjectClaim(Message, frozen=True, kw_only=True):
+    """Ours: the project that a sandbox belongs to, and the sandbox's name in it.
+
+    `directory` and `file` are where its owner works; `file` is missing for a project read from a pipe.
+    """
+
+    name: str
+    sandbox: str
+    directory: str
+    file: str | None = None
+
+
 class CreateRequest(Message, frozen=True, kw_only=True):
     """Body of `POST /sandboxes` (contract, section 2.2)."""
 
@@ -241,6 +256,8 @@ class CreateRequest(Message, frozen=True, kw_only=True):
     max_pending_secs: int | None = None
     project_directory: str | None = None
     """Ours: the directory that the sandbox works for; another one may not take its name."""
+    project: ProjectClaim | None = None
+    """Ours: the project that it belongs to."""
 
 
 class PatchRequest(Message, frozen=True, kw_only=True):
@@ -252,6 +269,8 @@ class PatchRequest(Message, frozen=True, kw_only=True):
     network: dict[str, Any] | None = None
     auto_resume: bool | None = None
     resources: dict[str, Any] | None = None
+    project: ProjectClaim | None = None
+    """Ours: another owner. A sandbox that works in its project's directory moves to the new one."""
 
 
 class SnapshotRequest(Message, frozen=True, kw_only=True):
@@ -336,6 +355,10 @@ class SandboxInfo(Message, frozen=True, kw_only=True):
     file_systems: list[dict[str, Any]] | None = None
     project_directory: str | None = None
     """Ours: see `CreateRequest`."""
+    project: ProjectClaim | None = None
+    """Ours: see `CreateRequest`."""
+    live_processes: int | None = None
+    """Ours: how many processes run, or will run again, in it."""
     workspace_directory: str | None = None
     """Ours: the directory on this machine that the sandbox works in, if it has no project's."""
     failed_starts: list[FailedStart] = field(default_factory=list)
@@ -351,6 +374,8 @@ class SandboxInfo(Message, frozen=True, kw_only=True):
         if policy := body.get("network") or body.get("network_policy"):
             values["network"] = policy
         _set_millis(values, "created_at", "terminated_at")
+        claim = body.get("project")
+        values["project"] = ProjectClaim.read(claim) if claim else None
         values["failed_starts"] = [FailedStart.read(each) for each in body.get("failed_starts") or ()]
         resize = body.get("resource_resize")
         values["resource_resize"] = ResourceResize.read(resize) if resize else None

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 from msgspec import Struct
 
 from sbxcompose.cli.view.style import Style
-from sbxcompose.errors import UsageError
+from sbxcompose.errors import SpecNotFound, UsageError
 
 if TYPE_CHECKING:
     from sbxcompose.spec.project import Project
@@ -61,21 +61,33 @@ class Shell:
         options = self.options
         first = self._pipes is None
         self._pipes = self._pipes or Pipes(lenient=self._lenient, ignored=self._completing)
-        project = open_project(
-            LoadRequest(
-                directory=options.project_directory or _here(),
-                files=options.files,
-                project_name=options.project_name,
-                profiles=options.profiles,
-                provider=options.provider,
-                env_files=options.env_files,
-                environ=os.environ,
-                scale=dict(scale or {}),
-                stdin=lambda: sys.stdin.buffer.read() if sys.stdin is not None else b"",
-                pipes=self._pipes,
-            ),
-            looked_at,
+        request = LoadRequest(
+            directory=options.project_directory or _here(),
+            files=options.files,
+            project_name=options.project_name,
+            profiles=options.profiles,
+            provider=options.provider,
+            env_files=options.env_files,
+            environ=os.environ,
+            scale=dict(scale or {}),
+            stdin=lambda: sys.stdin.buffer.read() if sys.stdin is not None else b"",
+            pipes=self._pipes,
         )
+        try:
+            project = open_project(request, looked_at)
+        except SpecNotFound as error:
+            if not self._lenient or self.files:
+                raise
+            from sbxcompose.spec.files import WRITE_ONE
+
+            if options.project_name is None:
+                if error.hint != WRITE_ONE:
+                    raise
+                hint = "`sbxcompose ls` lists all projects, and `-p NAME` names one; or name a file with `-f FILE`"
+                raise SpecNotFound(error.message, hint=hint) from None
+            from sbxcompose.cli.known_projects import project_without_file
+
+            return project_without_file(options.project_name, options.provider)
         for path in self._pipes.without_writer if first else ():
             self.note(f"{path} is a named pipe, and nothing writes to it: its variables are not known")
         return project

@@ -66,6 +66,10 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
         ("cp app:config.json - | jq .", "print a file"),
         ("tar -c site | sbxcompose cp - app:/srv/", "unpack a tar archive into /srv"),
     ),
+    "ls": (
+        ("ls", "list all projects, with their folders and how many processes run"),
+        ("ls --json", "the same as JSON"),
+    ),
     "ps": (
         ("ps -a", "list all processes, including stopped ones"),
         ("ps --json web", "print web as JSON"),

@@ -37,6 +37,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "shell": ("Start", "Open a shell in a sandbox"),
     "port": ("Start", "Forward a local port into a sandbox"),
     "cp": ("Start", "Copy files into or out of a sandbox"),
+    "ls": ("Look", "List all projects"),
     "ps": ("Look", "List processes"),
     "logs": ("Look", "Show log output"),
     "why": ("Look", "Explain why a process is not running or differs from the file"),

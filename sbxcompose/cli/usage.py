@@ -16,7 +16,7 @@ from sbxcompose.spec.similar import did_you_mean
 
 _ELSEWHERE = {
     **dict.fromkeys(("top", "list", "status", "stat", "stats", "jlist", "images"), "`sbxcompose ps` lists what runs"),
-    **dict.fromkeys(("ls", "projects"), "`sbxcompose ps` lists the processes of the project"),
+    "projects": "`sbxcompose ls` lists all projects",
     **dict.fromkeys(("build", "pull", "push", "create", "init"), "nothing has to be prepared: `sbxcompose up` starts"),
     **dict.fromkeys(("rm", "remove", "delete", "destroy"), "`sbxcompose down` stops, `down --terminate` also deletes"),
     **dict.fromkeys(("shutdown", "quit", "halt"), "`sbxcompose down` stops the project"),

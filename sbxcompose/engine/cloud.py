@@ -37,6 +37,10 @@ class CloudProvider:
         info = await self._lifecycle.find(sandbox.full_name)
         return None if info is None or info.status == "terminated" else info
 
+    async def sandboxes(self) -> list[SandboxInfo]:
+        """See `Provider`."""
+        return [info for info in await self._lifecycle.sandboxes() if info.status != "terminated"]
+
     async def create(self, sandbox: Sandbox) -> SandboxInfo:
         """See `Provider`; the workspace exists afterwards."""
         made = True
@@ -54,6 +58,10 @@ class CloudProvider:
         info = await sleep.until(self._lifecycle, sandbox.full_name, "running")
         if made:
             await make_workspace(self.client(info), sandbox.workspace)
+        return info
+
+    async def claim(self, sandbox: Sandbox, info: SandboxInfo) -> SandboxInfo:
+        """See `Provider`: the contract knows no owner."""
         return info
 
     async def suspend(self, sandbox: Sandbox) -> None:

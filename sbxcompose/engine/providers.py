@@ -7,9 +7,10 @@ from collections.abc import Mapping
 from typing import Protocol
 
 from sbxcompose.api.lifecycle import Lifecycle
-from sbxcompose.api.models import CreateRequest, SandboxInfo
+from sbxcompose.api.models import CreateRequest, PatchRequest, SandboxInfo
 from sbxcompose.api.sandbox import SandboxClient
 from sbxcompose.api.transport import Address, Transport
+from sbxcompose.engine.claims import check_claim, claim_of
 from sbxcompose.engine.network import is_enforced, policy_of
 from sbxcompose.engine.sleep import resume, suspend
 from sbxcompose.errors import Conflict, Unreachable, Unsupported
@@ -26,8 +27,14 @@ class Provider(Protocol):
     async def find(self, sandbox: Sandbox) -> SandboxInfo | None:
         """The sandbox as it is now; None if there is none."""
 
+    async def sandboxes(self) -> list[SandboxInfo]:
+        """Every sandbox that exists there, of any project."""
+
     async def create(self, sandbox: Sandbox) -> SandboxInfo:
         """Create it and wait until it runs; an equal one made by somebody else meanwhile is fine."""
+
+    async def claim(self, sandbox: Sandbox, info: SandboxInfo) -> SandboxInfo:
+        """Make the project its owner where another directory was, whose claim has ended."""
 
     async def suspend(self, sandbox: Sandbox) -> None:
         """Put it to sleep with all that runs in it, and wait until it is; one that sleeps already is fine."""
@@ -66,8 +73,12 @@ class LocalProvider:
         """See `Provider`; raises `Conflict` for one that another directory works with."""
         info = await self._lifecycle.find(sandbox.full_name)
         if info is not None:
-            self._check_directory(sandbox, info)
+            check_claim(self._project, sandbox, info)
         return None if info is None or info.status == "terminated" else info
+
+    async def sandboxes(self) -> list[SandboxInfo]:
+        """See `Provider`."""
+        return [info for info in await self._lifecycle.sandboxes() if info.status != "terminated"]
 
     async def create(self, sandbox: Sandbox) -> SandboxInfo:
         """See `Provider`; raises `Unsupported` for what this machine cannot do."""
@@ -78,6 +89,7 @@ class LocalProvider:
             exposed_ports=list(sandbox.ports) or None,
             network=policy_of(sandbox.network),
             project_directory=None if sandbox.copied else self._project.directory,
+            project=claim_of(self._project, sandbox),
         )
         for attempt in range(1, TRIES + 1):
             try:
@@ -95,6 +107,13 @@ class LocalProvider:
         if info is None:
             raise Unsupported(f"sandbox {sandbox.full_name} was ended while it was being created")
         return info
+
+    async def claim(self, sandbox: Sandbox, info: SandboxInfo) -> SandboxInfo:
+        """See `Provider`; `find` has refused a sandbox whose other claim still holds."""
+        wanted = claim_of(self._project, sandbox)
+        if info.project == wanted:
+            return info
+        return await self._lifecycle.update(sandbox.full_name, PatchRequest(project=wanted))
 
     async def suspend(self, sandbox: Sandbox) -> None:
         """See `Provider`."""
@@ -131,16 +150,6 @@ class LocalProvider:
     async def close(self) -> None:
         """See `Provider`."""
         self._transport.close()
-
-    def _check_directory(self, sandbox: Sandbox, info: SandboxInfo) -> None:
-        other = info.project_directory
-        if other is not None and other != self._project.directory:
-            raise Conflict(
-                f"sandbox {sandbox.full_name} belongs to the project in {other}",
-                status=409,
-                code="PROJECT_DIRECTORY",
-                hint="give this one a name of its own with `-p NAME`, or `name:` in the file",
-            )
 
 
 def provider_of(project: Project, environ: Mapping[str, str]) -> Provider:

@@ -40,6 +40,8 @@ async def go(session: Session, intent: Intent, options: Options, show: Show, agr
     `recreate_sandboxes`.
     """
     found = await look(session, intent, options)
+    if intent in COPYING:
+        await session.claim()
     while found.provisional:
         first = await session.carry_out(found.sandboxes_first())
         if not first.good:

@@ -134,6 +134,15 @@ class Session:
         await asyncio.gather(*(self._find(each) for each in missing))
         return self.observed()
 
+    async def claim(self) -> None:
+        """Make the project the owner of its sandboxes, where the claim of another directory has ended."""
+        for name, sandbox in self._sandboxes.items():
+            link, asleep = self.links.get(name), self._asleep.get(name)
+            if link is not None:
+                link.info = await self.provider.claim(sandbox, link.info)
+            elif asleep is not None:
+                self._asleep[name] = await self.provider.claim(sandbox, asleep)
+
     def observed(self) -> Observed:
         """What is known now, without asking again."""
         return Observed(tuple(map(self._observed, self._sandboxes.values())))

@@ -60,7 +60,7 @@ class Processes:
         self.keeper = keeper
         self.changes = Changes()
         self._sandbox = sandbox
-        self._workdir = workdir
+        self.workdir = workdir
         self._policy = policy
         self._records = Records(directory / "processes")
         self._logs = Logs(directory / "logs")
@@ -251,7 +251,7 @@ class Processes:
 
     def spawn(self, request: StartRequest) -> Spawn:
         """How a request is to be spawned. Raises `Problem`."""
-        spawn = starts.describe(request, self._workdir)
+        spawn = starts.describe(request, self.workdir)
         spawn.namespace = None if self.namespace is None else self._sandbox
         return spawn
 

@@ -86,6 +86,8 @@ def _managed(record: Record) -> ManagedInfo:
         last_error=record.last_error,
         next_restart_at=state.until if isinstance(state, BackingOff) else None,
         last_check=record.health.last_check,
+        stop_signal=record.request.stop_signal,
+        stop_grace_ms=record.request.stop_grace_ms,
         left_behind=record.left_behind,
         stop_requested=isinstance(state, Stopped) and state.requested,
         failed_runs=record.failed_runs,

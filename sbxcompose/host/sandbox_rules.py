@@ -36,6 +36,8 @@ PATCHED = (
     "auto_resume",
     "resources",
     "resource_resize",
+    "project",
+    "project_directory",
 )
 """The fields of a sandbox that a patch changes."""
 
@@ -80,6 +82,7 @@ def described(request: CreateRequest, namespace: str, snapshot: SnapshotInfo | N
         created_at=now_ms(),
         auto_resume=request.auto_resume,
         project_directory=request.project_directory,
+        project=request.project,
     )
 
 
@@ -94,6 +97,7 @@ def copied(info: SandboxInfo) -> SandboxInfo:
         auto_resume=True,
         resource_resize=None,
         workspace_directory=None,
+        project=None,
     )
 
 
@@ -183,9 +187,13 @@ def patched(info: SandboxInfo, patch: PatchRequest, *, clear_network: bool = Fal
         "allow_unauthenticated_access": patch.allow_unauthenticated_access,
         "auto_resume": patch.auto_resume,
     }
-    kept = {key: value for key, value in given.items() if value is not None}
+    kept: dict[str, Any] = {key: value for key, value in given.items() if value is not None}
     policy = None if clear_network else info.network if patch.network is None else patch.network
     network.check_change(info.network, policy)
+    if patch.project is not None:
+        kept["project"] = patch.project
+        if info.project_directory is not None:
+            kept["project_directory"] = patch.project.directory
     return replace(info, name=name, exposed_ports=ports, network=policy, **kept)
 
 

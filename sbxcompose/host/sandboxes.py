@@ -17,7 +17,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from sbxcompose.api.models import CreateRequest, FailedStart, PatchRequest, SandboxInfo
+from sbxcompose.api.models import CreateRequest, PatchRequest, SandboxInfo
 from sbxcompose.host import chores, listing, recorded, sandbox_rules, trees
 from sbxcompose.host.beginning import Beginning
 from sbxcompose.host.home import now_ms
@@ -85,10 +85,10 @@ class Sandboxes:
         found = self._names.get(identifier) or self._live.get(identifier)
         return found.info if found is not None else self._remembered(identifier)
 
-    def failed_starts(self, identifier: str) -> list[FailedStart]:
-        """The failed starts of a live sandbox; none of any other."""
+    def processes(self, identifier: str) -> Processes | None:
+        """The processes of the live sandbox of that id; None of any other."""
         found = self._live.get(identifier)
-        return [] if found is None else found.processes.failed_starts.all()
+        return None if found is None else found.processes
 
     def recorded(self, identifier: str) -> Recorded:
         """The logs and rows of a sandbox, also of a terminated one. Raises `Problem`."""
@@ -183,8 +183,7 @@ class Sandboxes:
 
     def _add(self, info: SandboxInfo) -> Sandbox:
         directory = self._directory / info.id
-        workdir = Workdir(info.project_directory or str(directory / WORKSPACE), info.project_directory is None)
-        processes = Processes(info.id, directory, workdir, self._keeper, info.network)
+        processes = Processes(info.id, directory, self._workdir(info), self._keeper, info.network)
         processes.idle = self._idle
         sandbox = Sandbox(info, directory, processes)
         sandbox.idle = self._idle
@@ -196,6 +195,10 @@ class Sandboxes:
             sandbox.begin_lease()
         return sandbox
 
+    def _workdir(self, info: SandboxInfo) -> Workdir:
+        own = str(self._directory / info.id / WORKSPACE)
+        return Workdir(info.project_directory or own, info.project_directory is None)
+
     # -- changing ------------------------------------------------------------------------------------------
 
     def patch(self, identifier: str, patch: PatchRequest, *, clear_network: bool = False) -> SandboxInfo:
@@ -206,6 +209,7 @@ class Sandboxes:
         if after.name != before:
             self._check_name(after.name, None)
         sandbox.change(**{name: getattr(after, name) for name in sandbox_rules.PATCHED})
+        sandbox.processes.workdir = self._workdir(sandbox.info)
         if after.name is not None and after.name != before:
             self._names[after.name] = sandbox
             if before is not None:

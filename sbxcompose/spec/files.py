@@ -21,6 +21,8 @@ from sbxcompose.spec.request import LoadRequest, files_of, named_files
 from sbxcompose.spec.sources import Content, Sources, in_words
 from sbxcompose.spec.yaml import Malformed, read_yaml
 
+WRITE_ONE = "write one (a few lines under `processes:` will do), or name another file with `-f FILE`"
+"""The hint where there is no file at all."""
 NAMES = ("sbxcompose.yaml", "sbxcompose.yml", "Procfile")
 """In each folder, from the working directory upward, the first of these is the project's file."""
 OVERRIDES = ("sbxcompose.override.yaml", "sbxcompose.override.yml")
@@ -73,7 +75,7 @@ def _search(here: str, sources: Sources) -> str:
         directory = above
     listed = ", ".join(f"`{name}`" for name in NAMES[:-1])
     message = f"no {listed} or `{NAMES[-1]}` in {here}, nor in any folder above it"
-    hint = "write one (a few lines under `processes:` will do), or name another file with `-f FILE`"
+    hint = WRITE_ONE
     with suppress(OSError):
         hint = other_file(os.listdir(here)) or hint
     raise SpecNotFound(message, hint=hint)

@@ -36,8 +36,14 @@ _OURS = {
     "stop_requested",
     "last_check",
     "failed_runs",
+    "left_behind",
+    "stop_signal",
+    "stop_grace_ms",
+    "failed_starts",
+    "live_processes",
+    "project",
 }
-_OURS_IN_REQUESTS = {"log", "stop_signal", "stop_grace_ms", "tty", "project_directory"}
+_OURS_IN_REQUESTS = {"log", "stop_signal", "stop_grace_ms", "tty", "project_directory", "project", "end_unwatched"}
 
 
 class PlainCloud:

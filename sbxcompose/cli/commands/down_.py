@@ -28,6 +28,9 @@ def command(shell: Shell, names: tuple[str, ...], grace: float | None, remove_or
         raise UsageError("`--terminate` ends whole sandboxes; it takes no process names")
     project = shell.project()
     options = Options(
-        targets=resolve_all(project, names), grace=grace, remove_orphans=remove_orphans, terminate=terminate
+        targets=resolve_all(project, names),
+        grace=grace,
+        remove_orphans=remove_orphans or not project.files,  # without its file, it is all that runs in its sandboxes
+        terminate=terminate,
     )
     return carry_out(shell, project, Intent.DOWN, options)

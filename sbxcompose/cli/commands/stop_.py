@@ -19,4 +19,7 @@ def command(shell: Shell, names: tuple[str, ...], grace: float | None) -> int:
     from sbxcompose.plan.options import Intent, Options
 
     project = shell.project()
-    return carry_out(shell, project, Intent.STOP, Options(targets=resolve_all(project, names), grace=grace))
+    targets = resolve_all(project, names)
+    # Without its file, the project is all that runs in its sandboxes.
+    options = Options(targets=targets, grace=grace, remove_orphans=targets is None and not project.files)
+    return carry_out(shell, project, Intent.STOP, options)

@@ -47,6 +47,7 @@ def namespace_of(request: Request) -> str:
 def long_form(request: Request, info: SandboxInfo) -> dict[str, Any]:
     """A sandbox as one sees it who has come this way (contract, section 2.3)."""
     live = info.status != "terminated"
+    processes = sandboxes_of(request).processes(info.id)
     reachable = live and info.status != "pending"
     return {
         **info.write(),
@@ -54,7 +55,8 @@ def long_form(request: Request, info: SandboxInfo) -> dict[str, Any]:
         "network_policy": info.network,  # its name for the newest clients
         "sandbox_url": request.state.url if reachable else None,
         "ingress_endpoint": ingress_endpoint(request.state.url) if reachable else None,
-        "failed_starts": [failed.write() for failed in sandboxes_of(request).failed_starts(info.id)],
+        "failed_starts": [] if processes is None else [failed.write() for failed in processes.failed_starts.all()],
+        "live_processes": None if processes is None else len(processes.live),
         "extensions": EXTENSIONS if live else [],
     }
 

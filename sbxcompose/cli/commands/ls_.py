@@ -1,0 +1,36 @@
+"""`sbxcompose ls`."""
+
+from __future__ import annotations
+
+import time
+
+import click
+
+from sbxcompose.cli.context import Shell
+from sbxcompose.cli.options import json_option
+
+
+@click.command("ls")
+@click.option("-q", "--quiet", is_flag=True, help="Print only names.")
+@json_option
+@click.pass_obj
+def command(shell: Shell, quiet: bool, as_json: bool) -> int:
+    """List all projects that have sandboxes, whether or not their folders still exist.
+
+    `sbxcompose -p NAME ps`, `logs`, `stop` and `down` work outside of any project folder, for each of them.
+    """
+    from sbxcompose.cli.known_projects import known_projects
+    from sbxcompose.cli.view.projects import lines, name_of, to_json
+
+    projects = known_projects(shell.options.provider)
+    if as_json:
+        shell.print_json([to_json(project) for project in projects])
+    elif quiet:
+        for project in projects:
+            shell.print(name_of(project))
+    elif not projects:
+        shell.say("no projects")
+    else:
+        for line in lines(projects, time.time(), shell.out):
+            shell.print(line)
+    return 0

@@ -1,0 +1,59 @@
+"""The list of projects for people and for programs."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import Any
+
+from sbxcompose.cli.view.style import Style
+from sbxcompose.cli.view.table import ago, table
+from sbxcompose.engine.projects import KnownProject, KnownSandbox
+from sbxcompose.logs.sanitize import clean_text
+
+
+def name_of(project: KnownProject) -> str:
+    """The project's name, or its only sandbox's where nobody knows whose that is."""
+    return project.name or project.sandboxes[0].full_name
+
+
+def lines(projects: Sequence[KnownProject], now: float, style: Style) -> list[str]:
+    """The table."""
+    header = ["NAME", "RUNNING", "SINCE", "SANDBOXES", "FOLDER"]
+    rows = [
+        [
+            name_of(project),
+            "-" if project.running is None else str(project.running),
+            "-" if project.since is None else ago(now - project.since),
+            ", ".join(map(_sandbox, project.sandboxes)),
+            _folder(project.directory),
+        ]
+        for project in projects
+    ]
+    shown = table(header, rows)
+    return [style.dim(shown[0]), *shown[1:]]
+
+
+def _sandbox(sandbox: KnownSandbox) -> str:
+    return sandbox.name if sandbox.status == "running" else f"{sandbox.name} ({sandbox.status})"
+
+
+def _folder(directory: str | None) -> str:
+    if directory is None:
+        return "-"
+    shown = clean_text(directory)
+    return shown if os.path.isdir(directory) else f"{shown} (gone)"
+
+
+def to_json(project: KnownProject) -> dict[str, Any]:
+    """One project for a program."""
+    return {
+        "name": project.name,
+        "directory": project.directory,
+        "sandboxes": [
+            {"name": each.name, "full_name": each.full_name, "status": each.status, "running": each.running}
+            for each in project.sandboxes
+        ],
+        "running": project.running,
+        "since": project.since,
+    }

@@ -1,0 +1,145 @@
+"""Projects whose folder has moved or is gone: `ls`, the claim on a name, and `-p NAME` without a file."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.cli.conftest import CloudSbx
+from tests.cli.looking import FOREVER, alive, pids, refused
+from tests.support.command import Sbx
+
+FILE = f"""
+processes:
+  web: {{command: "echo at work; {FOREVER}"}}
+  db: {{command: {FOREVER}}}
+"""
+
+
+def in_folder(sbx: Sbx, name: str) -> Path:
+    """A folder with a project whose name belongs to the test."""
+    sbx.write(f"name: {sbx.project.name}\n{FILE}", f"{name}/sbxcompose.yaml")
+    return sbx.project / name
+
+
+def listed(sbx: Sbx) -> dict[str, Any]:
+    """What `ls` knows of the test's project."""
+    (found,) = [each for each in sbx.run("ls", "--json", cwd=Path("/")).json if each["name"] == sbx.project.name]
+    assert isinstance(found, dict)
+    return found
+
+
+def finish(sbx: Sbx) -> None:
+    sbx.run("-p", sbx.project.name, "down", "--terminate", cwd=Path("/"), code=None)
+
+
+def test_ls_lists_projects_with_folder_sandboxes_and_what_runs(sbx: Sbx) -> None:
+    sbx.write(FILE)
+    sbx.run("up", "-d")
+    found = listed(sbx)
+    assert (found["directory"], found["running"]) == (str(sbx.project), 2)
+    assert [each["name"] for each in found["sandboxes"]] == ["main"]
+    assert found["since"] is not None
+    (line,) = [line for line in sbx.run("ls").stdout.splitlines() if line.startswith(f"{sbx.project.name} ")]
+    assert line.split()[1] == "2"
+    assert line.endswith(str(sbx.project))
+    assert sbx.project.name in sbx.run("ls", "-q").stdout.split()
+    sbx.run("down")
+    assert listed(sbx)["running"] == 0
+
+
+def test_a_folder_that_was_moved_keeps_its_project(sbx: Sbx) -> None:
+    old = in_folder(sbx, "old")
+    sbx.run("up", "-d", cwd=old)
+    new = old.rename(sbx.project / "new")
+    try:
+        assert "running" in sbx.run("ps", cwd=new).stdout
+        assert "at work" in sbx.run("logs", cwd=new).stdout
+        assert "nothing to do" in sbx.run("up", "-d", cwd=new).stderr
+        assert listed(sbx)["directory"] == str(new)
+        assert "2 stopped" in sbx.run("down", cwd=new).stderr
+    finally:
+        finish(sbx)
+
+
+def test_a_second_folder_is_refused_while_the_first_has_its_file_and_runs(sbx: Sbx) -> None:
+    one, two = in_folder(sbx, "one"), in_folder(sbx, "two")
+    sbx.run("up", "-d", cwd=one)
+    try:
+        said = refused(sbx, "up", "-d", code=3, cwd=two)
+        assert f"belongs to the project in {one}" in said
+        assert "sbxcompose ls" in said
+        sbx.run("down", cwd=one)
+        sbx.run("up", "-d", cwd=two)
+        assert listed(sbx)["directory"] == str(two)
+        assert f"belongs to the project in {two}" in refused(sbx, "up", "-d", code=3, cwd=one)
+        (two / "sbxcompose.yaml").unlink()
+        sbx.run("up", "-d", cwd=one)
+    finally:
+        finish(sbx)
+
+
+def test_a_link_to_the_folder_is_the_same_folder(sbx: Sbx) -> None:
+    old = in_folder(sbx, "old")
+    sbx.run("up", "-d", cwd=old)
+    new = old.rename(sbx.project / "new")
+    old.symlink_to(new)
+    try:
+        sbx.run("ps", cwd=new)
+    finally:
+        finish(sbx)
+
+
+def test_a_project_without_its_file_can_be_seen_stopped_and_terminated(sbx: Sbx) -> None:
+    folder = in_folder(sbx, "folder")
+    sbx.run("up", "-d", cwd=folder)
+    before = pids_of(sbx)
+    shutil.rmtree(folder)
+
+    def outside(*arguments: str, code: int = 0) -> str:
+        done = sbx.run("-p", sbx.project.name, *arguments, cwd=Path("/"), code=code)
+        return done.stdout + done.stderr
+
+    try:
+        assert "web" in outside("ps")
+        assert "at work" in outside("logs", "web")
+        assert "sent SIGCONT to web" in outside("kill", "-s", "CONT", "web")
+        assert "web stopped" in outside("stop", "web")
+        assert not alive(before["web"])
+        assert alive(before["db"])
+        assert "paused" in outside("pause")
+        assert "db stopped" in outside("down")
+        assert not alive(before["db"])
+        assert "terminated" in outside("down", "--terminate")
+        assert "no project named" in outside("ps", code=2)
+    finally:
+        finish(sbx)
+
+
+def pids_of(sbx: Sbx) -> dict[str, int]:
+    """The process ids, found without the project's file."""
+    rows = sbx.run("-p", sbx.project.name, "ps", "--json", cwd=Path("/")).json
+    return {row["name"]: row["pid"] for row in rows if row["pid"] is not None}
+
+
+def test_what_cannot_do_without_a_file_says_so_and_what_looks_names_ls(sbx: Sbx) -> None:
+    for command in (["up", "-d"], ["start"], ["exec", "web", "true"]):
+        assert "-f FILE" in refused(sbx, "-p", "whatever", *command, cwd=Path("/"))
+    assert "`sbxcompose ls` lists all projects" in refused(sbx, "ps", cwd=Path("/"))
+    said = refused(sbx, "-p", "no-such-project", "ps", cwd=Path("/"))
+    assert "no project named `no-such-project`" in said
+    assert "sbxcompose ls" in said
+
+
+@pytest.mark.time_limit(120)
+def test_in_the_cloud_the_names_of_sandboxes_are_enough(cloud: CloudSbx) -> None:
+    cloud.write(FILE)
+    cloud.run("up", "-d")
+    name = cloud.project.name
+    assert f"{name}-main" in cloud.run("ls", "-q", cwd=Path("/")).stdout.split()
+    assert set(pids_of(cloud)) == {"web", "db"}
+    assert "web stopped" in cloud.run("-p", name, "stop", "web", cwd=Path("/")).stderr
+    assert set(pids(cloud)) == {"db"}
