@@ -96,7 +96,7 @@ class Shell:
         """Talk: a line on stderr."""
         self.before_say()
         sys.stdout.flush()
-        print(text, file=sys.stderr, flush=True)
+        print(harmless(text), file=sys.stderr, flush=True)
 
     def note(self, text: str) -> None:
         """A remark that needs no action."""
@@ -104,13 +104,22 @@ class Shell:
 
     def print(self, text: str) -> None:
         """Data: a line on stdout."""
-        print(text)
+        print(harmless(text) if sys.stdout.isatty() else text)
 
     def print_json(self, value: Any) -> None:
         """Data for programs: one JSON document on stdout."""
         import json
 
         print(json.dumps(value, indent=2, ensure_ascii=not unicode_output()))
+
+
+def harmless(text: str) -> str:
+    """A text without what would act on a terminal, but for colours: it may quote a process, or a server."""
+    if text.isprintable():
+        return text
+    from sbxcompose.logs.sanitize import clean_message
+
+    return clean_message(text)
 
 
 def unicode_output() -> bool:

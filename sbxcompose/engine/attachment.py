@@ -8,6 +8,9 @@ from collections.abc import AsyncIterator
 from sbxcompose.engine.link import Link
 from sbxcompose.engine.one_off import Ended, OneOff, WriteOut
 from sbxcompose.errors import Interrupted, UsageError
+from sbxcompose.logs.mask import MaskedStream, Masker
+from sbxcompose.logs.mux import Source
+from sbxcompose.logs.secrets import KnownSecrets
 from sbxcompose.plan.observed import Exit, Instance, Row
 
 
@@ -16,19 +19,22 @@ class Attachment:
     further interrupt, it only ends the connection.
     """
 
-    def __init__(self, link: Link, row: Row, process: OneOff, *, proxy: bool) -> None:
+    def __init__(self, link: Link, row: Row, process: OneOff, masker: Masker, *, proxy: bool) -> None:
         self._link = link
         self._row = row
         self._process = process
         self._proxy = proxy
+        self._streams = {stream: MaskedStream(masker) for stream in (1, 2)}
 
     @classmethod
-    async def to(cls, link: Link, instance: Instance, name: str, *, proxy: bool) -> Attachment:
+    async def to(cls, link: Link, instance: Instance, name: str, secrets: KnownSecrets, *, proxy: bool) -> Attachment:
         """Connect to an instance that people call `name`. Raises `UsageError` if it does not run."""
         row = link.row(instance)
         if row is None or row.pid is None:
             raise UsageError(f"{name} is not running", hint=f"`sbxcompose start {name}` starts it")
-        return cls(link, row, OneOff(link.client, await link.client.get(row.name)), proxy=proxy)
+        process = OneOff(link.client, await link.client.get(row.name))
+        source = Source(name, 1, row.run, instance.sandbox, instance.process, instance.replica)
+        return cls(link, row, process, secrets.masker(source), proxy=proxy)
 
     @property
     def reads(self) -> bool:
@@ -41,13 +47,15 @@ class Attachment:
 
         def output(instance: Instance, stream: int, run: int, time_ms: int, data: bytes) -> None:
             if (instance, run) == (row.instance, row.run):
-                write(stream, data)
+                write(stream, self._streams[stream].feed(data))
 
         self._link.listen(output)
         try:
             return await self._link.until(row.instance, self._ended)
         finally:
             self._link.unlisten(output)
+            for stream, masked in self._streams.items():
+                write(stream, masked.flush())
 
     def _ended(self) -> Ended | None:
         now = next((each for each in self._link.rows(self._row.instance) if each.name == self._row.name), None)

@@ -6,8 +6,6 @@ import json
 from collections.abc import Iterable
 from typing import Final
 
-from sbxcompose.logs.sanitize import clean_text, without_colours
-
 SHORTEST: Final = 4
 """Bytes; a shorter value is in every other line by chance, and masking it would tell what it is."""
 MASK: Final = b"***"
@@ -37,7 +35,11 @@ class Masker:
     def mask_coloured(self, lines: bytes) -> bytes:
         """As `mask`, where colours may stand within a secret; a line with such a secret loses its colours."""
         masked = self.mask(lines)
-        if b"\x1b" not in masked or not self._is_in(without_colours(masked)):
+        if b"\x1b" not in masked:
+            return masked
+        from sbxcompose.logs.sanitize import without_colours
+
+        if not self._is_in(without_colours(masked)):
             return masked
         whole = masked.split(b"\n")
         return b"\n".join([self.mask(plain) if self._is_in(plain := without_colours(line)) else line for line in whole])
@@ -68,7 +70,31 @@ class Masker:
         return min((at for at in found if at >= 0), default=end)
 
 
+class MaskedStream:
+    """Masks a stream that is passed on as it comes; holds back what may be the beginning of a secret."""
+
+    def __init__(self, masker: Masker) -> None:
+        self._masker = masker
+        self._held = b""
+
+    def feed(self, data: bytes) -> bytes:
+        """What can be passed on after these bytes."""
+        if not self._masker:
+            return data
+        data = self._held + data
+        safe = self._masker.safe_length(data)
+        self._held = data[safe:]
+        return self._masker.mask(data[:safe])
+
+    def flush(self) -> bytes:
+        """What was held back, once nothing will follow."""
+        held, self._held = self._held, b""
+        return self._masker.mask(held)
+
+
 def _needles(value: str | bytes) -> Iterable[bytes]:
+    from sbxcompose.logs.sanitize import clean_text  # late: most projects have no secrets
+
     raw = value if isinstance(value, bytes) else value.encode("utf-8", "surrogateescape")
     for line in raw.splitlines():
         line = line.strip()

@@ -103,6 +103,14 @@ def whole_part(piece: bytes) -> int:
     return _decided(piece[: whole_characters(piece)])
 
 
+def clean_message(text: str) -> str:
+    """A message of one or several lines, made harmless; colours are left as they are, for they are ours."""
+    data = text.encode("utf-8", "surrogateescape")
+    if _is_harmless(data):
+        return text
+    return _cleaned(data.decode("utf-8", "replace")).encode().translate(None, _DROPPED).decode()
+
+
 def clean_text(text: bytes | str, *, colours: bool = True) -> str:
     """A piece of text as one harmless line for messages; `colours` says whether SGR sequences may stay."""
     data = text if isinstance(text, bytes) else text.encode("utf-8", "replace")

@@ -121,3 +121,18 @@ def test_what_does_not_run_is_said(sbx: Sbx) -> None:
     sbx.run("wait", "web", code=None)
     assert "`sbxcompose start web`" in refused(sbx, "attach", "web")
     assert "no process named" in refused(sbx, "attach", "nope")
+
+
+def test_secrets_are_masked_and_what_may_begin_one_waits_for_the_rest(sbx: Sbx) -> None:
+    console(sbx)
+    sbx.write("TOKEN=hunter2-in-full\n", ".env")
+    sbx.write(
+        f"processes: {{console: {{command: [{sys.executable}, console.py], stdin: pipe, restart: never, "
+        'secrets: [TOKEN], env: {TOKEN: "${TOKEN}"}}}\n'
+    )
+    sbx.run("up", "-d")
+    sbx.write("TOKEN=other\n", ".env")
+    running = sbx.start("attach", "console")
+    running.press("hunter2-in-full!\nhunter\nstop\n")
+    result = running.wait()
+    assert (result.code, result.stdout) == (3, "said ***!\nsaid hunter\nsaid stop\n")

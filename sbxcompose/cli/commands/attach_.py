@@ -27,8 +27,10 @@ def command(shell: Shell, name: str, no_stdin: bool, sig_proxy: bool) -> int:
     from sbxcompose.cli.foreground import attend
     from sbxcompose.cli.running import run_command
     from sbxcompose.engine.attachment import Attachment
+    from sbxcompose.engine.secrets import secret_values
     from sbxcompose.engine.session import Session
     from sbxcompose.errors import UsageError
+    from sbxcompose.logs.secrets import KnownSecrets
     from sbxcompose.plan.names import Names
     from sbxcompose.plan.observed import Instance
 
@@ -37,12 +39,13 @@ def command(shell: Shell, name: str, no_stdin: bool, sig_proxy: bool) -> int:
     instance = Instance(target.sandbox, target.process, target.replica or 1)
 
     async def main(interrupts: Interrupts) -> int:
-        async with Session(project, output=True) as session:
+        secrets = KnownSecrets(secret_values(project))
+        async with Session(project, output=True, secrets=secrets) as session:
             await interrupts.guard(session.observe())
             link = session.links.get(instance.sandbox)
             if link is None:
                 raise UsageError(f"{name} is not running", hint="`sbxcompose up` starts everything")
-            attachment = await Attachment.to(link, instance, name, proxy=sig_proxy)
+            attachment = await Attachment.to(link, instance, name, secrets, proxy=sig_proxy)
             if not attachment.reads and not no_stdin:
                 shell.note(f"the input of {name} is closed: `stdin: pipe` in the file opens it")
             return (await attend(attachment, interrupts, feed=attachment.reads and not no_stdin)).exit_code

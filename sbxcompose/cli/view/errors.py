@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 
-from sbxcompose.cli.context import style_of
+from sbxcompose.cli.context import harmless, style_of
 from sbxcompose.errors import Interrupted, InvalidSpec, SbxError
 
 
@@ -15,15 +15,15 @@ def show_error(error: SbxError) -> None:
     if isinstance(error, InvalidSpec):
         from sbxcompose.spec.report import render
 
-        print(render(error, style), file=sys.stderr)
+        print(harmless(render(error, style)), file=sys.stderr)
         _annotate(error)
         return
     if isinstance(error, Interrupted):
-        print(error.message, file=sys.stderr)
+        print(harmless(error.message), file=sys.stderr)
         return
-    print(f"{style.red('error:')} {error.message}", file=sys.stderr)
+    print(f"{style.red('error:')} {harmless(error.message)}", file=sys.stderr)
     if error.hint:
-        print(f"{style.cyan('hint:')} {error.hint}", file=sys.stderr)
+        print(f"{style.cyan('hint:')} {harmless(error.hint)}", file=sys.stderr)
 
 
 def _annotate(error: InvalidSpec) -> None:

@@ -9,7 +9,6 @@ from typing import Any
 from sbxcompose.cli.view.style import Style
 from sbxcompose.cli.view.table import ago, clip, fitting, table
 from sbxcompose.engine.listing import Entry
-from sbxcompose.logs.sanitize import clean_text
 from sbxcompose.plan.background import background, programs
 from sbxcompose.plan.observed import Foreign, Phase, Row
 from sbxcompose.plan.words import times
@@ -91,7 +90,7 @@ def lines(
     rows = [_cells(line, now, style, hide) for line in shown]
     rows += [
         [
-            style.dim(f"({clean_text(process.name or str(process.pid), colours=False)})"),
+            style.dim(f"({_plain(process.name or str(process.pid))})"),
             style.dim("foreign"),
             str(process.pid),
             "",
@@ -156,8 +155,17 @@ def _command(line: Entry) -> tuple[str, ...]:
 def command_words(command: Sequence[str], hide: Hide) -> str:
     """A command on one line as a shell would take it, secrets masked: `sh -c` is left out, empty arguments are not."""
     if len(command) == 3 and command[:2] == ("sh", "-c"):
-        return clean_text(" ".join(hide(command[2]).split()), colours=False)
-    return clean_text(" ".join(_quoted(word, hide) for word in command), colours=False) or "-"
+        return _plain(" ".join(hide(command[2]).split()))
+    return _plain(" ".join(_quoted(word, hide) for word in command)) or "-"
+
+
+def _plain(text: str) -> str:
+    """Text of a process as one line that does nothing to the terminal."""
+    if text.isprintable():
+        return text
+    from sbxcompose.logs.sanitize import clean_text  # late: nearly every command is printable
+
+    return clean_text(text, colours=False)
 
 
 def _quoted(word: str, hide: Hide) -> str:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 
+from sbxcompose.cli.context import harmless
 from sbxcompose.cli.view.ps import command_words, lines, to_json
 from sbxcompose.cli.view.style import Style
 from sbxcompose.engine.listing import Entry
@@ -43,3 +44,10 @@ def test_a_foreign_command_is_harmless_too() -> None:
     foreign = Foreign("main", 9, "\x1b]0;title\x07evil", ("cat", "", "hunter2"), running=True)
     shown = lines([], [foreign], 0.0, Style(enabled=False), None, HIDE)
     assert shown[1].split() == ["(evil)", "foreign", "9", "cat", "''", "***"]
+
+
+def test_what_is_said_keeps_our_colours_and_nothing_else_that_acts() -> None:
+    assert harmless("\x1b[31merror:\x1b[0m it said \x1b[2J\x1b]0;x\x07boo\nnext\tone") == (
+        "\x1b[31merror:\x1b[0m it said boo\nnext\tone"
+    )
+    assert harmless("plain") == "plain"

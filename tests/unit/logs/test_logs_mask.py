@@ -5,7 +5,7 @@ import json
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sbxcompose.logs.mask import Masker
+from sbxcompose.logs.mask import MaskedStream, Masker
 from sbxcompose.logs.mux import Mux, Source
 
 
@@ -52,6 +52,14 @@ def test_overlapping_secrets_are_not_cut_in_two() -> None:
     assert Masker(["abcd", "dxyz"]).safe_length(b"..abcd") == 2
     assert Masker(["abcd", "dxyz"]).safe_length(b"..abcdx") == 2
     assert Masker(["abcd"]).safe_length(b"..abcde") == 7
+
+
+@given(st.lists(st.text("abcde\n", max_size=6), max_size=12))
+def test_a_stream_is_masked_as_the_whole_is(pieces: list[str]) -> None:
+    masker = Masker(["abcd", "abce", "cdea"])
+    stream = MaskedStream(masker)
+    shown = b"".join([*(stream.feed(piece.encode()) for piece in pieces), stream.flush()])
+    assert shown == masker.mask("".join(pieces).encode())
 
 
 @given(st.text("abcde", max_size=80), st.integers(8, 20))
