@@ -77,6 +77,7 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
     "logs": (
         ("logs -f web", "follow web"),
         ("logs --since 10m -t", "the last ten minutes of all processes, with times"),
+        ("logs --all --tail 100", "the last 100 lines of each process, of earlier runs, too"),
     ),
     "why": (
         ("why web", "explain the state of web"),

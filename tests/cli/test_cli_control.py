@@ -56,6 +56,15 @@ def test_start_leaves_what_runs_though_the_file_has_changed_and_says_so(sbx: Sbx
     assert "running, outdated" in sbx.run("ps").stdout
 
 
+def test_ps_shows_what_runs_and_not_what_the_file_has_become(sbx: Sbx) -> None:
+    sbx.write("processes: {web: {command: [sleep, '1000']}, db: {command: exec sleep 1001}}\n")
+    sbx.run("up", "-d")
+    sbx.write("processes: {web: {command: [echo, '']}, db: {command: exec sleep 1002}, new: {command: [echo, '']}}\n")
+    shown = sbx.run("ps").stdout.splitlines()
+    assert [line.split("  ")[-1].strip() for line in shown[1:]] == ["sleep 1000", "exec sleep 1001", "echo ''"]
+    assert rows(sbx)["web"]["command"] == ["sleep", "1000"]
+
+
 def test_restart_gives_new_runs_and_leaves_completed_one_shots(sbx: Sbx) -> None:
     sbx.write(THREE)
     sbx.run("up", "-d")
