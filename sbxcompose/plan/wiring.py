@@ -137,7 +137,7 @@ class Wiring:
 
     def starts(self) -> None:
         """All starts, needs first, each after everything that it needs, near or far."""
-        for node in sorted(self._graph.closure(self._starting)):
+        for node in self._concerned():
             gates = self._gates(node)
             fates = self._fates.get(node, ())
             for fate in fates:
@@ -146,6 +146,17 @@ class Wiring:
             if not fates or any(fate.start is None for fate in fates):
                 # What stays has no start that could come after its needs, so its dependents come after them.
                 self._beyond[node] = gates
+
+    def _concerned(self) -> list[int]:
+        """What starts, and all that it has to wait for, near or far, in dependency order."""
+        found = set(self._starting)
+        waiting = list(found)
+        while waiting:
+            for edge in self._graph.needs[waiting.pop()]:
+                if edge.node not in found and (self._graph.wants(edge) or edge.node in self._fates):
+                    found.add(edge.node)
+                    waiting.append(edge.node)
+        return sorted(found)
 
     def _gates(self, node: int) -> dict[int, str]:
         """The steps after which everything that a process needs is satisfied, and the sandbox of each."""

@@ -217,6 +217,19 @@ def test_order_reaches_across_what_the_command_is_not_about() -> None:
     ]
 
 
+def test_order_reaches_through_a_need_that_is_not_required_but_in_scope() -> None:
+    shop = project(
+        process("db", check=CHECK),
+        process("web", [need("cache", required=False)]),
+        inactive=[process("cache", ["db"], profiles=("cache",))],
+    )
+    here = world(row("db", Phase.STOPPED), row("cache"))
+    found = plan_up(shop, here, targets("web", "cache"))
+    assert [step.title for step in found] == ["start db", "wait until db is ready", "start web"]
+    assert found.steps[-1].after == (2,)
+    assert [step.title for step in plan_up(shop, here, targets("web"))] == ["start web"]
+
+
 # Conditions.
 
 
