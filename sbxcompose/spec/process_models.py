@@ -37,7 +37,6 @@ _OTHER_POLICIES = {
     "on_failure": "on_failure",
     "onfailure": "on_failure",
     "failure": "on_failure",
-    "exit_on_failure": "on_failure",
     "unless_stopped": "always",
     "yes": "always",
     "true": "always",
@@ -51,6 +50,8 @@ def _policy_word(value: Any) -> Any:
     if counted is not None:
         hint = f"write `restart: {{policy: on_failure, max_restarts: {counted[1]}}}`"
         raise wrong(f"`{value}` has a number, which has a key of its own", hint)
+    if value == "exit_on_failure":
+        raise wrong(f"`{value}` is not a restart policy here", "write `stop_all_on: failure` in the process")
     return str(value).lower() if isinstance(value, bool) else value
 
 

@@ -254,6 +254,7 @@ processes:
         ("processes: {web: {command: x, restart: false}}", "did you mean `never`?"),
         ("processes: {web: {command: x, restart: 'on-failure:3'}}",
          "write `restart: {policy: on_failure, max_restarts: 3}`"),
+        ("processes: {web: {command: x, restart: exit_on_failure}}", "write `stop_all_on: failure` in the process"),
         ("processes: {web: {command: x, secrets: {a: {file: b}}}}",
          "`secrets` lists the names of variables whose values are masked, such as `[API_TOKEN]`"),
         ("secrets: {a: {file: b}}\nprocesses: {web: {command: x}}",
