@@ -74,6 +74,7 @@ _OF_MODEL: Mapping[str, Mapping[str, str]] = {
         "startsecs": "remove it: a process without a check is ready once it has run for a second",
         "startretries": "write `restart: {max_restarts: 3}`",
         **dict.fromkeys(("stdin_open", "is_interactive", "interactive"), "write `stdin: pipe`"),
+        **dict.fromkeys(("is_tty", "terminal", "pty"), "write `tty: true`"),
         **dict.fromkeys(
             ("is_daemon", "is_foreground", "daemon"),
             "remove it: the program must stay in the foreground, for which most have an option",

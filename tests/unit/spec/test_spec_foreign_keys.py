@@ -43,6 +43,7 @@ EVERY_KEY = set().union(*ALL.values())
         ("stop_command: x", "`stop: {signal: SIGTERM}`"),
         ("disabled: true", "`autostart: false`"),
         ("namespace: x", "`profiles: [NAME]`"),
+        ("is_tty: true", "`tty: true`"),
         ("exit_on_end: true", "`stop_all_on: exit`"),
         ("restart: {policy: never, exit_on_failure: true}", "`stop_all_on: failure`"),
         ("is_daemon: true", "in the foreground"),
