@@ -155,7 +155,16 @@ class _Up:
         """One line once all that this command has started, and the rest, is ready."""
         from sbxcompose.plan.verdict import Judge, Mode, Success
 
-        verdict = await states.all_ready(lambda: Judge(self._project, Mode()))
+        judges: dict[int, Judge] = {}
+
+        def judge() -> Judge:
+            project = self._project  # another one after an edit of the file
+            if id(project) not in judges:
+                judges.clear()
+                judges[id(project)] = Judge(project, Mode())
+            return judges[id(project)]
+
+        verdict = await states.all_ready(judge)
         if isinstance(verdict, Success) and verdict.ready and self._started:
             self._say(ready_words(verdict, time.time() - self._session.began))
 
