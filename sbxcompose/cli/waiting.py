@@ -10,6 +10,7 @@ from sbxcompose.cli.context import Shell
 from sbxcompose.cli.publish import publisher
 from sbxcompose.cli.running import run_simply
 from sbxcompose.cli.view.report import Reporter
+from sbxcompose.engine.events import WaitBegun, WaitEnded
 from sbxcompose.engine.execute import Result
 from sbxcompose.engine.session import Session
 from sbxcompose.engine.states import States, instances_of
@@ -34,7 +35,7 @@ def wait_until_ready(
 
     async def main() -> int:
         reporter = Reporter(shell, project)
-        async with Session(project, secrets=reporter.secrets) as session:
+        async with Session(project, tell=reporter.tell, secrets=reporter.secrets) as session:
             await session.observe()
             if not session.links:
                 raise UsageError("nothing has been started yet", hint="`sbxcompose up -d` starts everything")
@@ -53,6 +54,7 @@ def wait_for_exit(shell: Shell, project: Project, targets: Collection[Target] | 
     """Wait until none of the targets runs; with one target its exit code."""
     wanted = _wanted(project, targets)
     names = Names(project)
+    reporter = Reporter(shell, project)
 
     async def ended(session: Session, instance: Instance) -> Row | None:
         link = session.links.get(instance.sandbox)
@@ -63,7 +65,9 @@ def wait_for_exit(shell: Shell, project: Project, targets: Collection[Target] | 
             row = link.row(instance)
             return row if row is not None and not row.live else None
 
+        session.tell(WaitBegun(instance, wanted[instance], None))
         row = await link.until(instance, over)
+        session.tell(WaitEnded(instance))
         shell.say(f"{names.instance(instance)} {row.exit or 'has ended'}")
         return row
 
@@ -71,7 +75,7 @@ def wait_for_exit(shell: Shell, project: Project, targets: Collection[Target] | 
         async with Session(project) as session:
             await session.observe()
             try:
-                async with asyncio.timeout(timeout):
+                async with reporter.waiting(session), asyncio.timeout(timeout):
                     rows = await asyncio.gather(*(ended(session, each) for each in wanted))
             except TimeoutError:
                 raise DeadlinePassed(f"still running after {timeout:g}s", hint="`sbxcompose ps` shows what") from None

@@ -71,11 +71,11 @@ class BecameReady(Struct, frozen=True):
 
 
 class WaitBegun(Struct, frozen=True):
-    """Beside any plan, a condition of an instance is waited for."""
+    """Beside any plan, a condition of an instance is waited for; None stands for its end."""
 
     instance: Instance
     process: Process
-    condition: Condition
+    condition: Condition | None
 
 
 class WaitEnded(Struct, frozen=True):

@@ -118,12 +118,17 @@ def wait_of(step: Step, state: str | None = None) -> Wait | None:
             return None
 
 
-def awaiting(label: str, condition: Condition, needed_by: str | None, state: str | None) -> Wait:
-    """Return the wait for a process to reach a condition."""
+def awaiting(label: str, condition: Condition | None, needed_by: str | None, state: str | None) -> Wait:
+    """Return the wait for a process to reach a condition, or to end."""
     return Wait(f"{label} to {_REACH[condition]}", needed_by, state)
 
 
-_REACH = {Condition.READY: "be ready", Condition.COMPLETED: "complete", Condition.STARTED: "run"}
+_REACH = {
+    Condition.READY: "be ready",
+    Condition.COMPLETED: "complete",
+    Condition.STARTED: "run",
+    None: "exit",
+}
 
 
 def _signal(number: int) -> str:

@@ -224,3 +224,13 @@ def test_options_that_contradict_each_other_are_refused(dry: Sbx) -> None:
     assert "does not go with" in refused(dry, "up", "--wait", "--exit-code-from", "web")
     assert "no process named `nix`" in refused(dry, "up", "--exit-code-from", "nix")
     assert "duration" in refused(dry, "up", "--wait", "--wait-timeout", "soon")
+
+
+def test_wait_for_exit_says_what_it_waits_for(sbx: Sbx) -> None:
+    gate = Gate(sbx)
+    sbx.write("processes: {job: {command: read _ < gate, restart: never}}\n")
+    sbx.run("up", "-d")
+    with sbx.start("wait", "--for", "exit", terminal=True) as wait:
+        wait.wait_for(r"waiting for job to exit \(\d s\): is running")
+        gate.open()
+        assert wait.wait().code == 0
