@@ -238,8 +238,8 @@ class _Why:
             return self._completed(process, row, when, changed)
         lines = [f"{self._label} {ended(row)}{when}"]
         if row.past and row.exit is not None and row.exit.success:
-            lines = [f"{self._label} has not run since the last `down`", f"before that, it {ended(row)}{when}"]
-            return self._said(Cause.NOT_STARTED, lines, "`up` starts it")
+            lines = [f"{self._label} completed{when}", "that was before the last `down`: `up` runs it again"]
+            return self._said(Cause.COMPLETED, lines)
         given_up = gave_up(row, process)
         if given_up is not None:
             lines.append(given_up)

@@ -45,12 +45,12 @@ def lines(*expected: str) -> str:
     return "\n".join(expected)
 
 
-def test_what_completed_before_the_last_down_has_not_run_since() -> None:
+def test_what_completed_before_the_last_down_is_fine_and_holds_up_what_needs_it() -> None:
     shop = project(process("job", restart=NEVER), process("web", [need("job", COMPLETED)]))
     here = world(replace(done("job"), past=True))
     found = why(shop, here, Instance("main", "job"), NOW)
-    assert found.cause is Cause.NOT_STARTED
-    assert found.lines[0] == "job has not run since the last `down`"
+    assert found.cause is Cause.COMPLETED
+    assert str(found).splitlines()[1] == "that was before the last `down`: `up` runs it again"
     assert "job has not run since the last `down`" in str(why(shop, here, Instance("main", "web"), NOW))
 
 
