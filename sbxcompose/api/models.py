@@ -8,7 +8,7 @@ host sends or honours; every client of the contract ignores fields it does not k
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, Literal, Self
 
 from msgspec import Struct, field
@@ -67,11 +67,13 @@ class RestartConfig(Message, frozen=True, kw_only=True):
 
 
 class HealthCheckConfig(Message, frozen=True, kw_only=True):
-    """`health_check` of a start request."""
+    """`health_check` of a start request. `http` and `tcp` need a port, `exec` (ours) a command."""
 
-    type: Literal["http", "tcp"]
-    port: int
+    type: Literal["http", "tcp", "exec"]
+    port: int | None = None
     path: str | None = None
+    command: list[str] | None = None
+    """Ours: what is run as the process is; exit code 0 is a success."""
     initial_delay_ms: int = 5_000
     interval_ms: int = 1_000
     timeout_ms: int = 500
@@ -98,6 +100,8 @@ class StartRequest(Message, frozen=True, kw_only=True):
     """Ours: what asks it to end."""
     stop_grace_ms: int = 10_000
     """Ours: how long it may take before it is killed."""
+    success_exit_codes: list[int] = field(default_factory=list)
+    """Ours: what counts as success besides 0; 128 + n stands for a death by signal n, too."""
     tty: bool = False
     """Ours: its output goes through a terminal; with `stdin_mode` `pipe` its input comes from there, too."""
     end_unwatched: bool = False
@@ -124,6 +128,12 @@ class LastExit(Message, frozen=True, kw_only=True):
     signal: int | None = None
     oom_killed: bool = False
     ended_at: int
+
+    def counts_as_success(self, codes: Collection[int]) -> bool:
+        """Whether it is exit code 0 or among `codes`, where 128 + n stands for a death by signal n, too."""
+        if self.signal is not None:
+            return 128 + self.signal in codes
+        return self.exit_code == 0 or self.exit_code in codes
 
     @classmethod
     def read(cls, body: Mapping[str, Any]) -> Self:

@@ -81,6 +81,8 @@ def wait_for_exit(shell: Shell, project: Project, targets: Collection[Target] | 
                 raise DeadlinePassed(f"still running after {timeout:g}s", hint="`sbxcompose ps` shows what") from None
         exits = [row.exit for row in rows if row is not None and row.exit is not None]
         if len(wanted) == 1 and exits:
+            if exits[0].success:
+                return 0
             return 128 + exits[0].signal if exits[0].signal is not None else exits[0].code or 0
         return 0 if all(each.success for each in exits) else 1
 

@@ -19,7 +19,7 @@ from sbxcompose.api.models import ProcessInfo, SandboxInfo, StartRequest
 from sbxcompose.api.sandbox import Env, SandboxClient
 from sbxcompose.engine.down_mark import PROCESS, Order, is_mark, is_past, order_of
 from sbxcompose.engine.events import OutputLost, Reconnecting, RowChanged, RunBegan, RunEnded, Tell
-from sbxcompose.engine.observe import observed_sandbox, read_row, row_key
+from sbxcompose.engine.observe import Successes, observed_sandbox, read_row, row_key
 from sbxcompose.engine.requests import log_instance
 from sbxcompose.engine.watching import Watching, watch_of
 from sbxcompose.errors import Unreachable, Unsupported
@@ -75,6 +75,8 @@ class Link:
         self._unconfirmed: set[str] = set()
         self._asked: set[str] = set()
         """The names that we have stopped, for a daemon that does not tell such an end from others."""
+        self.successes: Successes = {}
+        """The exit codes of its processes that count as success besides 0."""
         self._mark: Order | None = None
         """When the latest `down` was."""
         self.error: Exception | None = None
@@ -82,7 +84,7 @@ class Link:
 
     def observed(self) -> ObservedSandbox:
         """What is known of the sandbox now."""
-        return observed_sandbox(self.name, self.info, self._rows.values())
+        return observed_sandbox(self.name, self.info, self._rows.values(), self.successes)
 
     def instances(self) -> tuple[Instance, ...]:
         """Everything of ours that has rows."""
@@ -268,7 +270,7 @@ class Link:
         self._rows[key] = info
         if is_mark(info):
             self._set_mark(info)
-        row = read_row(self.name, info, self._mark)
+        row = read_row(self.name, info, self._mark, self.successes)
         if row is None:
             return
         rows = self._ours.setdefault(row.instance, {})

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
+from types import MappingProxyType
 
-from sbxcompose.api.models import ManagedInfo, ProcessInfo, SandboxInfo
+from sbxcompose.api.models import LastExit, ManagedInfo, ProcessInfo, SandboxInfo
 from sbxcompose.engine.down_mark import Order, is_mark, is_past, latest_mark, order_of
 from sbxcompose.names import parse_name
 from sbxcompose.plan.observed import (
@@ -28,7 +29,13 @@ _STATES = {
 }
 
 
-def observed_sandbox(name: str, info: SandboxInfo | None, rows: Iterable[ProcessInfo]) -> ObservedSandbox:
+Successes = Mapping[str, Collection[int]]
+"""The exit codes that count as success besides 0, by process; 128 + n stands for a death by signal n, too."""
+
+
+def observed_sandbox(
+    name: str, info: SandboxInfo | None, rows: Iterable[ProcessInfo], successes: Successes = MappingProxyType({})
+) -> ObservedSandbox:
     """The sandbox called `name` in the file, from what its provider and its daemon said."""
     if info is None:
         return ObservedSandbox(name, SandboxState.MISSING)
@@ -37,7 +44,7 @@ def observed_sandbox(name: str, info: SandboxInfo | None, rows: Iterable[Process
     rows = sorted(rows, key=order_of)
     mark = latest_mark(rows)
     for each in rows:
-        row = read_row(name, each, mark)
+        row = read_row(name, each, mark, successes)
         if row is not None:
             ours.append(row)
         elif not is_mark(each):
@@ -59,7 +66,9 @@ def _failures(sandbox: str, info: SandboxInfo) -> tuple[StartFailure, ...]:
     return tuple(found)
 
 
-def read_row(sandbox: str, info: ProcessInfo, mark: Order | None = None) -> Row | None:
+def read_row(
+    sandbox: str, info: ProcessInfo, mark: Order | None = None, successes: Successes = MappingProxyType({})
+) -> Row | None:
     """A row that we started; None for a foreign one, whose name does not parse, and for the mark of a `down`.
 
     `mark` is when the latest `down` was.
@@ -75,7 +84,7 @@ def read_row(sandbox: str, info: ProcessInfo, mark: Order | None = None) -> Row 
         name=managed.name or "",
         phase=_phase(info, managed),
         pid=(info.pid or None) if info.status == "running" else None,
-        exit=_exit(info, managed),
+        exit=_exit(info, managed, successes.get(process, ())),
         restarts=managed.restart_count,
         run=info.run or managed.restart_count + 1,
         started_at=info.started_at / 1000,
@@ -131,13 +140,16 @@ def _must_have_been_asked(info: ProcessInfo, managed: ManagedInfo) -> bool:
     return not given_up and not content and managed.health_status != "unhealthy"
 
 
-def _exit(info: ProcessInfo, managed: ManagedInfo) -> Exit | None:
+def _exit(info: ProcessInfo, managed: ManagedInfo, successes: Collection[int] = ()) -> Exit | None:
     last = managed.last_exit
     if last is not None:
-        return Exit(last.exit_code, last.signal, last.oom_killed, last.ended_at / 1000)
+        accepted = last.counts_as_success(successes)
+        return Exit(last.exit_code, last.signal, last.oom_killed, last.ended_at / 1000, accepted)
     if info.status == "running":
         return None
-    return Exit(info.exit_code, info.signal, info.oom_killed, info.ended_at / 1000 if info.ended_at else None)
+    ended = LastExit(exit_code=info.exit_code, signal=info.signal, ended_at=info.ended_at or 0)
+    at = info.ended_at / 1000 if info.ended_at else None
+    return Exit(info.exit_code, info.signal, info.oom_killed, at, ended.counts_as_success(successes))
 
 
 def _foreign(sandbox: str, info: ProcessInfo) -> Foreign:

@@ -43,9 +43,10 @@ def taken_ports(plan: Plan, apart: Collection[str] = ()) -> list[str]:
     for step in plan:
         if isinstance(step.action, Start):
             process = step.action.process
-            port = process.health_check.port if process.health_check is not None else process.port
+            check = process.check_of(step.action.instance.replica)
+            port = check.port if check is not None else 0
             passed_over = process.sandbox in apart or (process.sandbox, process.name) in replaced
-            if port is not None and port != process.port and not passed_over:
+            if port and port != process.port_of(step.action.instance.replica) and not passed_over:
                 wanted.setdefault(port, step.subject)
     return [
         f"port {port} is in use{by_whom(port)}: the health check of {name} would ask that"

@@ -54,6 +54,7 @@ def start_request(
         stop_signal=process.stop.signal,
         stop_grace_ms=_millis(process.stop.grace),
         tty=process.tty,
+        success_exit_codes=list(process.success_exit_codes),
         replaces=list(replaces),
         secrets=list(process.secrets),
         up_ms=None if times is None else times.up_ms,
@@ -170,7 +171,8 @@ def _health_check(check: HealthCheck | None) -> HealthCheckConfig | None:
         return None
     return HealthCheckConfig(
         type=check.kind,
-        port=check.port,
+        port=check.port or None,
+        command=list(check.command) or None,
         path=check.path if check.kind == "http" else None,
         initial_delay_ms=_millis(check.initial_delay),
         interval_ms=_millis(check.interval),

@@ -127,6 +127,8 @@ class Session:
         """Go on with another reading of the same project's file; what runs is not touched by that."""
         self.project = project
         self._sandboxes = {each.name: each for each in project.sandboxes}
+        for name, link in self.links.items():
+            link.successes = project.successes(name)
 
     async def observe(self) -> Observed:
         """Look at all sandboxes of the project, and go on watching those that exist."""
@@ -299,6 +301,7 @@ class Session:
     async def _link(self, sandbox: Sandbox, info: SandboxInfo) -> None:
         client = self.provider.client(info)
         link = Link(sandbox.name, info, client, self._tell, self._pace, self.changed.set, self._note)
+        link.successes = self.project.successes(sandbox.name)
         for call in self._on_link:
             call(link)
         self._ready[sandbox.name] = Readiness(link, self.command_request, self.began)

@@ -9,7 +9,6 @@ from sbxcompose.api.models import HealthCheckConfig
 from sbxcompose.host import health
 from sbxcompose.host.health import Health
 from sbxcompose.host.home import now_ms
-from sbxcompose.host.network import Namespace
 
 
 class Checks:
@@ -26,14 +25,14 @@ class Checks:
         known: Health,
         since_ms: int,
         report: Callable[[Health], None],
-        namespace: Namespace | None,
+        look: health.Look,
         stranger: health.Stranger,
     ) -> None:
-        """Check from now on, in that network. The run's age, which the initial delay is measured by, counts from
-        `since_ms`. `stranger` is as `health.watch` has it.
+        """Check from now on. The run's age, which the initial delay is measured by, counts from `since_ms`. `look` and
+        `stranger` are as `health.watch` has them.
         """
         self.end()
-        checks = health.watch(config, known, lambda: max(0, now_ms() - since_ms), report, namespace, stranger)
+        checks = health.watch(config, known, lambda: max(0, now_ms() - since_ms), report, look, stranger)
         self._task = asyncio.get_running_loop().create_task(checks)
 
     def end(self) -> None:

@@ -11,7 +11,7 @@ import asyncio
 import errno
 import os
 import socket
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import NamedTuple
 
 from msgspec import Struct
@@ -27,6 +27,8 @@ STRETCH = 20
 """A pause is this part of the time waited so far: who is ready after a second is seen 50 ms later at the
 latest.
 """
+FIRST_COMMAND_PAUSE_MS, COMMAND_STRETCH = 50, 4
+"""The same for commands, which cost more."""
 HOSTS = ("127.0.0.1", "::1")
 
 
@@ -50,6 +52,9 @@ class Seen(NamedTuple):
     answered: bool = False
     host: str | None = None
 
+
+Look = Callable[[], Awaitable[Seen]]
+"""Makes one check."""
 
 Stranger = Callable[[int, str], str | None]
 """Names the program that listens on a port of an address, if it is known to be none of the sandbox's."""
@@ -91,7 +96,8 @@ def next_pause_ms(config: HealthCheckConfig, health: Health, age_ms: int) -> int
     """
     if health.status != "starting" or health.answered:
         return config.interval_ms
-    pause = min(max(FIRST_PAUSE_MS, age_ms // STRETCH), config.interval_ms)
+    first, stretch = (FIRST_PAUSE_MS, STRETCH) if config.type != "exec" else (FIRST_COMMAND_PAUSE_MS, COMMAND_STRETCH)
+    pause = min(max(first, age_ms // stretch), config.interval_ms)
     if health.counted_at_ms is not None:
         # The next one that counts is not to be late by a stretched pause.
         due = health.counted_at_ms + config.interval_ms - age_ms
@@ -104,7 +110,7 @@ async def watch(
     health: Health,
     age_ms: Callable[[], int],
     report: Callable[[Health], None],
-    namespace: Namespace | None = None,
+    look_once: Look,
     stranger: Stranger = lambda port, host: None,
 ) -> None:
     """Check a run until it is unhealthy. `report` is called after every check that changed anything.
@@ -113,9 +119,9 @@ async def watch(
     known to be healthy, and not at every check: it reads much of /proc.
     """
     while True:
-        seen = await look(config, namespace)
+        seen = await look_once()
         if seen.failure is None and seen.host and (health.status != "healthy" or health.failures):
-            who = await asyncio.to_thread(stranger, config.port, seen.host)
+            who = await asyncio.to_thread(stranger, config.port or 0, seen.host)
             if who is not None:
                 seen = seen._replace(failure=f"{_what(config)}: answered by {who}, which is not part of the sandbox")
         after = after_check(config, health, seen, age_ms())
@@ -131,7 +137,7 @@ async def look(config: HealthCheckConfig, namespace: Namespace | None = None) ->
     """Check once, within the timeout."""
     try:
         async with asyncio.timeout(config.timeout_ms / 1000):
-            with await connect(config.port, namespace) as sock:
+            with await connect(config.port or 0, namespace) as sock:
                 host = str(sock.getpeername()[0])
                 failure = None if config.type == "tcp" else await _get(config, sock)
                 return Seen(failure, True, host)
@@ -139,6 +145,17 @@ async def look(config: HealthCheckConfig, namespace: Namespace | None = None) ->
         return Seen(f"{_what(config)}: no answer within {config.timeout_ms} ms")
     except OSError as error:
         return Seen(f"{_what(config)}: {_words(error)}", answered=error.errno in (errno.ECONNRESET, errno.EPIPE))
+
+
+async def look_by_command(config: HealthCheckConfig, run: Callable[[], Awaitable[str | None]]) -> Seen:
+    """Check once by a command, which `run` runs, and kills when cancelled: what went wrong, or None."""
+    what = " ".join(config.command or ())
+    try:
+        async with asyncio.timeout(config.timeout_ms / 1000):
+            failure = await run()
+    except TimeoutError:
+        return Seen(f"{what}: not done within {config.timeout_ms} ms")
+    return Seen(None if failure is None else f"{what}: {failure}")
 
 
 def _what(config: HealthCheckConfig) -> str:

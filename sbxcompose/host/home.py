@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
 
 from sbxcompose.api.models import StartRequest
+from sbxcompose.host.commands import Commands
 from sbxcompose.host.keeper.client import KeeperClient, Spawn
 from sbxcompose.host.network import Namespace
 from sbxcompose.host.state import Record
@@ -43,6 +44,10 @@ class ProcessOwner(Protocol):
 
     def spawn(self, request: StartRequest) -> Spawn:
         """How the request is to be spawned: who, where, with which environment. Raises `Problem`."""
+
+    @property
+    def commands(self) -> Commands:
+        """Who runs commands beside the process, as it is run."""
 
     def save(self, record: Record) -> None:
         """Put the record on disk. Raises `OSError`."""

@@ -142,7 +142,7 @@ def _run_exited(record: Record, event: RunExited, now: Now) -> Outcome:
         return after, [EndChecks(), *effects, release]
     if why == "unhealthy":
         ended = replace(ended, last_error=f"unhealthy: {record.health.last_check}")
-    failed = why == "unhealthy" or event.exit.exit_code != 0
+    failed = why == "unhealthy" or not event.exit.counts_as_success(record.request.success_exit_codes)
     ran_ms = max(0, event.exit.ended_at - run.started_at)
     after, effects = _after_failure(ended, now, failed=failed, ran_ms=ran_ms)
     return after, [EndChecks(), *effects, release]

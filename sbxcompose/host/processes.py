@@ -15,6 +15,7 @@ from sbxcompose.api.frames import StartNote
 from sbxcompose.api.models import StartRequest
 from sbxcompose.host import network, starts
 from sbxcompose.host.addressing import Runs
+from sbxcompose.host.commands import Commands
 from sbxcompose.host.failed_starts import FailedStarts
 from sbxcompose.host.home import News
 from sbxcompose.host.keeper.client import (
@@ -79,6 +80,7 @@ class Processes:
         """Whether the sandbox is held still; set by `pause` and `go_on`, and before `load` if it was."""
         self.idle: Callable[[], None] = lambda: None
         """Called when a row has come to rest, or a terminal session has ended."""
+        self.commands = Commands(sandbox, keeper)
         self.terminals = Terminals(sandbox, directory, keeper, self.spawn, self._terminals_changed)
 
     # -- looking -------------------------------------------------------------------------------------------
@@ -416,7 +418,7 @@ class Processes:
         """A run is over; False if no row wants to know."""
         process = self._units.pop(exited.unit, None)
         if process is None:
-            return self.terminals.exited(exited)
+            return self.commands.exited(exited) or self.terminals.exited(exited)
         process.exited(exited)
         return True
 

@@ -84,6 +84,11 @@ def check(request: StartRequest) -> None:
             raise Problem(400, f"{word} must be from 1 to {MAX_NAME} bytes long", "BAD_NAME")
     if not request.command:
         raise Problem(400, "command must not be empty", "BAD_COMMAND")
+    check = request.health_check
+    if check is not None and check.type == "exec" and not check.command:
+        raise Problem(422, "health_check.command is missing", "BAD_HEALTH_CHECK")
+    if check is not None and check.type != "exec" and check.port is None:
+        raise Problem(422, "health_check.port is missing", "BAD_HEALTH_CHECK")
     for variable in request.env:
         if not variable or "=" in variable:
             raise Problem(400, f"{variable!r} cannot be the name of a variable", "BAD_ENV")

@@ -10,15 +10,18 @@ from __future__ import annotations
 import asyncio
 import os
 import signal as signals
-from collections.abc import AsyncIterable, Callable, Coroutine
+from collections.abc import AsyncIterable, Awaitable, Callable, Coroutine
 from contextlib import suppress
 from typing import Any, Literal
+
+from msgspec.structs import replace
 
 from sbxcompose.api.models import LastExit
 from sbxcompose.host import chores, port_owner
 from sbxcompose.host.attachment import Attachment
 from sbxcompose.host.checks import Checks
-from sbxcompose.host.health import Health
+from sbxcompose.host.health import Health, Seen, look_by_command
+from sbxcompose.host.health import look as look_at_port
 from sbxcompose.host.home import News, ProcessOwner, now_ms
 from sbxcompose.host.keeper.client import Adopted, Claim, Exited, KeeperLost, Spawn, Spawned, SpawnFailed
 from sbxcompose.host.lifecycle import transition
@@ -352,7 +355,20 @@ class SupervisedProcess(Row):
             # In a network of its own there is nobody but the sandbox.
             return None if namespace is not None else port_owner.stranger_on(port, host, run.pid, sandbox)
 
-        self._checks.begin(config, self.record.health, since_ms, self._checked, namespace, stranger)
+        def look() -> Awaitable[Seen]:
+            if config.type == "exec":
+                return look_by_command(config, lambda: self._run_beside(config.command or []))
+            return look_at_port(config, namespace)
+
+        self._checks.begin(config, self.record.health, since_ms, self._checked, look, stranger)
+
+    async def _run_beside(self, command: list[str]) -> str | None:
+        """Run a command as the process is run: what went wrong, None if nothing. Cancelled, it kills it."""
+        request = replace(self.request, command=command[0], args=command[1:])
+        try:
+            return (await self._owner.commands.run(self._owner.spawn(request))).failure
+        except Problem as problem:
+            return str(problem)
 
     def _checked(self, health: Health) -> None:
         self._report(HealthChecked(health))

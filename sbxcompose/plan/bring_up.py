@@ -14,6 +14,7 @@ from sbxcompose.plan.fates import LENIENT, PLAIN, Fate, Rule, decide
 from sbxcompose.plan.observed import Instance, Row, SandboxState
 from sbxcompose.plan.options import Intent, Options
 from sbxcompose.plan.scope import Scope
+from sbxcompose.plan.start_notes import start_notes
 from sbxcompose.plan.steps import Note, Plan
 from sbxcompose.plan.wiring import Wiring
 from sbxcompose.plan.world import ASLEEP, World
@@ -190,7 +191,7 @@ class BringUp:
 
     def _notes(self) -> Iterator[Note]:
         yield from self._sandbox_notes()
-        yield from self._check_notes()
+        yield from start_notes(self._world, self._fates)
         if self._intent is Intent.UP:
             if not self._options.remove_orphans:
                 kept = [row for row in self._world.orphans if row.instance.sandbox not in self._scope.replaced]
@@ -211,19 +212,6 @@ class BringUp:
                 yield Note("sandbox", f"{text}; `--recreate-sandboxes` replaces it", sandbox.name)
             if self._world.project.provider == "local" and seen.state is SandboxState.MISSING:
                 yield from _local_notes(sandbox)
-
-    def _check_notes(self) -> Iterator[Note]:
-        """Where replicas that are started share the port of a health check, whoever answers speaks for all."""
-        for node, fates in self._fates.items():
-            process = self._graph.processes[node]
-            check = process.health_check
-            starting = any(fate.start is not None for fate in fates)
-            if starting and process.replicas > 1 and check is not None and check.port != process.port:
-                text = (
-                    f"{self._world.label(node)}: its {process.replicas} replicas share the health check of port "
-                    f"{check.port}: one that serves nothing counts as healthy; `port: {check.port}` gives each its own"
-                )
-                yield Note("replicas", text, process.sandbox)
 
     def _left_alone(self) -> Iterator[Note]:
         for node in self._scope.named:

@@ -47,11 +47,13 @@ class Exit(Struct, frozen=True):
     oom_killed: bool = False
     at: float | None = None
     """Seconds since 1970."""
+    accepted: bool = False
+    """It is among the `success_exit_codes` of its process."""
 
     @property
     def success(self) -> bool:
-        """Exit status 0."""
-        return self.code == 0
+        """Exit code 0, or one that counts as well."""
+        return self.code == 0 or self.accepted
 
     def __str__(self) -> str:
         if self.oom_killed:

@@ -173,7 +173,8 @@ class Note(Struct, frozen=True):
     """Something to know that is no step. `kind` is for programs, `text` for people.
 
     Kinds: `orphan`, `foreign`, `sandbox` (differs from the file), `local` (a key without meaning here),
-    `replicas` (that share the port of a health check), `port` (one that is taken),
+    `replicas` (that share the port of a health check), `port` (one that is taken), `success_exit_codes` (that the
+    provider does not know),
     `unseen` (a sandbox that could not be looked into yet), `outdated` (an older definition was left running),
     `suspended` (a sandbox was left suspended).
     """

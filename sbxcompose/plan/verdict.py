@@ -166,9 +166,11 @@ def _is(target: Target, state: State) -> bool:
 
 
 def exit_code(row: Row) -> int:
-    """What a shell would say of the row's latest end: its code, 128 + n for a signal, 1 if nobody knows."""
+    """What a shell would say of the row's latest end: 0 for a success, else its code, 128 + n for a signal, or 1."""
     if row.exit is None:
         return 1
+    if row.exit.success:
+        return 0
     if row.exit.signal is not None:
         return 128 + row.exit.signal
     return 1 if row.exit.code is None else row.exit.code

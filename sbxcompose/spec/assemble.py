@@ -64,6 +64,7 @@ class Assembler:
         self._scale = Scale(request.scale, self._entries)
         self._wanted = wanted_of(self._entries, needs, self._scale.named)
         self._check_profiles()
+        provider = provider_of(request, variable, self._model)
         name = project_name(request, variable, self._model, self._directory)
         base = self._base_environment()
         sandboxes, inactive, one_off = [], [], None
@@ -77,11 +78,12 @@ class Assembler:
                 one_off = maker.one_off(wanted)
         self._check_names(sandboxes)
         self._check_ports(sandboxes)
+        self._check_provider(provider)
         self._check_secrets()
         return Project(
             name=name,
             directory=self._directory,
-            provider=provider_of(request, variable, self._model),
+            provider=provider,
             sandboxes=tuple(sandboxes),
             files=tuple(self._reader.files),
             disabled=tuple(each.address for each in inactive),
@@ -178,6 +180,15 @@ class Assembler:
         for sandbox in sandboxes:
             for process, message, hint in wrong_ports(sandbox.processes):
                 self._wrong((*self._entries[process.sandbox, process.name].path, "port"), message, hint)
+
+    def _check_provider(self, provider: str) -> None:
+        """Refuse what the contract cannot do."""
+        for entry in self._entries.values() if provider != "local" else ():
+            check = entry.model.health_check
+            if check is not None and check.exec is not None:
+                message = f"the provider `{provider}` cannot run a command as a health check"
+                hint = "use `http` or `tcp`; or, where only the start has to wait for it, `ready_when: {exec: ...}`"
+                self._wrong((*entry.path, "health_check", "exec"), message, hint)
 
     def _check_secrets(self) -> None:
         models = [self._model, *(model for model, _ in self._sandboxes.values())]

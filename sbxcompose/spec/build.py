@@ -35,6 +35,8 @@ def own_keys(model: ProcessModel) -> dict[str, Any]:
     return {key: _CONVERTED[key](model) if key in _CONVERTED else getattr(model, key) for key in keys}
 
 
+TIMEOUT, COMMAND_TIMEOUT = 0.5, 5.0
+"""Seconds that an answer may take by default: over a connection, and from a command."""
 _NOT_ALONE = frozenset({"env", "inherit_env", "secrets", "workdir", "depends_on", "replicas"})
 """What also depends on the sandbox, other processes or the command line."""
 
@@ -59,7 +61,10 @@ def health_check_of(model: HealthCheckModel | None, own_port: int | None = None)
     """The check of the contract; one that names no port asks the process's own."""
     if model is None:
         return None
-    times = (model.initial_delay, model.interval, model.timeout, model.failure_threshold)
+    timeout = model.timeout or (TIMEOUT if model.exec is None else COMMAND_TIMEOUT)
+    times = (model.initial_delay, model.interval, timeout, model.failure_threshold)
+    if model.exec is not None:
+        return HealthCheck("exec", 0, "/", *times, command=model.exec)
     port = own_port or 0
     if model.http is not None:
         return HealthCheck("http", model.http.port or port, model.http.path, *times)

@@ -48,7 +48,7 @@ def _kind_alone(value: Any) -> Any:
 
 
 class HealthCheckModel(Strict):
-    """A check made from inside the sandbox: either `http` or `tcp`."""
+    """A check made from inside the sandbox: `http`, `tcp` or `exec`."""
 
     http: (
         Annotated[
@@ -68,13 +68,20 @@ class HealthCheckModel(Strict):
     tcp: Annotated[Port, WrapValidator(_true_or_port), AlsoAs({"const": True})] | None = Field(
         None, description="Connect to this port; `true` means the process's own `port`."
     )
+    exec: Command | None = Field(
+        None,
+        description="Run this command as the process is run (user, variables, folder): exit code 0 is a success. Only "
+        "at the provider `local`.",
+    )
     initial_delay: Duration = duration_field(
         "5s", "A failure within this time after a start does not count; a success does."
     )
     interval: PositiveDuration = duration_field(
         "1s", "The time from one check to the next. Until something answers, checks are made more often."
     )
-    timeout: PositiveDuration = duration_field("500ms", "How long an answer may take.")
+    timeout: PositiveDuration | None = Field(
+        None, description="How long an answer may take. Default: `500ms`, for `exec` `5s`."
+    )
     failure_threshold: Annotated[int, Field(ge=1), AS_NUMBER] = Field(
         3,
         description="Consecutive failures after which the process is unhealthy and its `restart` policy applies.",
@@ -87,11 +94,11 @@ class HealthCheckModel(Strict):
 
     @model_validator(mode="after")
     def _one_kind(self) -> Self:
-        if (self.http is None) == (self.tcp is None):
-            both = self.http is not None
-            raise wrong(
-                "a health check has `http` or `tcp`, not both" if both else "a health check needs `http` or `tcp`"
-            )
+        given = [kind for kind in ("http", "tcp", "exec") if getattr(self, kind) is not None]
+        if not given:
+            raise wrong("a health check needs `http`, `tcp` or `exec`")
+        if len(given) > 1:
+            raise wrong(f"a health check has `{given[0]}` or `{given[1]}`, not both")
         return self
 
 

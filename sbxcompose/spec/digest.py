@@ -55,7 +55,9 @@ def digest(
 
 
 def _check(check: HealthCheck) -> dict[str, Any]:
+    command = {"command": list(check.command)} if check.kind == "exec" else {}
     return {
+        **command,
         "kind": check.kind,
         "port": check.port,
         "path": check.path if check.kind == "http" else None,

@@ -174,6 +174,11 @@ class ProcessModel(WithEnvironment):
         description="When it is started again: a word, or a mapping.",
         json_schema_extra={"default": "on_failure"},
     )
+    success_exit_codes: tuple[Annotated[int, Field(ge=0, le=255), AS_NUMBER], ...] = Field(
+        (),
+        description="Exit codes that count as success besides 0; 128 + n stands for a death by signal n as well. The "
+        "supervisor of the provider `tensorlake` still restarts after them.",
+    )
     health_check: HealthCheckOf | None = Field(
         None,
         description="How the sandbox's supervisor sees whether it is well: a mapping, or `http` or `tcp` alone for a "

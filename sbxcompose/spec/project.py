@@ -44,15 +44,19 @@ class Restart(Struct, frozen=True):
 
 
 class HealthCheck(Struct, frozen=True):
-    """A check that the sandbox's supervisor makes from inside; defaults are the contract's."""
+    """A check that the sandbox's supervisor makes from inside; defaults are the contract's.
 
-    kind: Literal["http", "tcp"]
+    `exec` runs `command` and has no port (0).
+    """
+
+    kind: Literal["http", "tcp", "exec"]
     port: int
     path: str = "/"
     initial_delay: float = 5.0
     interval: float = 1.0
     timeout: float = 0.5
     failure_threshold: int = 3
+    command: tuple[str, ...] = ()
 
 
 class ReadyLine(Struct, frozen=True):
@@ -93,7 +97,7 @@ class Stop(Struct, frozen=True):
     grace: float = 10.0
 
 
-NEW_RUN = frozenset({"tty"})
+NEW_RUN = frozenset({"tty", "success_exit_codes"})
 """Keys that count for the digest where they differ from their default, beside those that always do."""
 DEBOUNCE = 0.05
 
@@ -151,6 +155,7 @@ class Process(Struct, frozen=True):
     autostart: bool = True
     stop_all_on: Literal["exit", "failure"] | None = None
     tty: bool = False
+    success_exit_codes: tuple[int, ...] = ()
 
     @property
     def address(self) -> str:
@@ -267,6 +272,14 @@ class Project(Struct, frozen=True):
     def apart(self) -> frozenset[str]:
         """The sandboxes that have a network of their own on this machine."""
         return frozenset(each.name for each in self.sandboxes if each.network is not None and each.network.restrictive)
+
+    def successes(self, sandbox: str) -> dict[str, tuple[int, ...]]:
+        """The exit codes that count as success besides 0, by the processes of a sandbox that have some."""
+        return {
+            process.name: process.success_exit_codes
+            for process in self.every_process()
+            if process.sandbox == sandbox and process.success_exit_codes
+        }
 
     def process(self, sandbox: str, name: str) -> Process | None:
         """The process of that name in that sandbox, whether or not its profile is active."""

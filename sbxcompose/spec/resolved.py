@@ -153,11 +153,13 @@ def _restart(restart: Restart) -> dict[str, Any]:
 
 
 def _health_check(check: HealthCheck) -> dict[str, Any]:
-    what: dict[str, Any] = (
-        {"http": {"port": check.port, "path": check.path}} if check.kind == "http" else {"tcp": check.port}
-    )
+    kinds: dict[str, Any] = {
+        "http": {"port": check.port, "path": check.path},
+        "tcp": check.port,
+        "exec": list(check.command),
+    }
     return {
-        **what,
+        check.kind: kinds[check.kind],
         "initial_delay": format_duration(check.initial_delay),
         "interval": format_duration(check.interval),
         "timeout": format_duration(check.timeout),

@@ -507,3 +507,27 @@ def test_a_terminal_needs_the_program_script(cloud: CloudSbx, tmp_path: Path) ->
     cloud.write(f"processes: {{it: {{tty: true, command: {FOREVER}}}}}")
     said = refused(cloud, "up", "-d", code=1)
     assert "it could not be started: the program `script`, which `tty` needs, is missing in sandbox main" in said
+
+
+def test_a_command_as_health_check_is_refused_in_the_cloud(cloud: CloudSbx) -> None:
+    cloud.write(f"processes: {{db: {{command: {FOREVER}, health_check: {{exec: 'true'}}}}}}")
+    said = refused(cloud, "up", "-d")
+    assert "the provider `tensorlake` cannot run a command as a health check" in said
+    assert "use `http` or `tcp`" in said
+    assert "ready_when: {exec: ...}" in said
+
+
+def test_where_the_supervisor_decides_otherwise_it_is_said(cloud: CloudSbx) -> None:
+    cloud.write(
+        """
+processes:
+  job: {command: exit 5, restart: never, success_exit_codes: [5]}
+  again: {command: exit 5, restart: {max_restarts: 1, initial_backoff: 1ms, max_backoff: 1ms}, success_exit_codes: [5]}
+"""
+    )
+    said = cloud.run("up", "-d", "--wait").stderr
+    assert "again: the provider's supervisor restarts it after exit code 5 all the same" in said
+    assert "job: the provider" not in said
+    found = rows(cloud)
+    assert (found["job"]["restarts"], found["again"]["restarts"]) == (0, 1)
+    assert found["job"]["status"] == "completed"

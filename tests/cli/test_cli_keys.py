@@ -189,3 +189,53 @@ def test_a_terminal_is_a_new_run(sbx: Sbx) -> None:
     with sbx.start("logs", "-f", "it") as logs:
         logs.wait_for("a terminal")
     assert rows(sbx)["it"]["run"] == 2
+
+
+# -- health_check: {exec: ...} -----------------------------------------------------------------------------
+
+
+def test_a_command_says_whether_it_is_healthy(sbx: Sbx) -> None:
+    (sbx.project / "sub").mkdir()
+    check = "{exec: 'test -e up && test $$OF_WEB = yes', interval: 20ms, initial_delay: 0, failure_threshold: 2}"
+    keys = f"command: 'touch up; {FOREVER}', workdir: sub, env: {{OF_WEB: 'yes'}}, health_check: {check}"
+    sbx.write(f"processes: {{web: {{{keys}, restart: never}}}}")
+    sbx.run("up", "-d", "--wait")
+    assert rows(sbx)["web"]["status"] == "healthy"
+    assert len(sbx.run("ps").stdout.splitlines()) == 2, "its checks are in no list"
+    (sbx.project / "sub" / "up").unlink()
+    sbx.run("wait", "web", code=None)
+    row = rows(sbx)["web"]
+    assert row["last_error"] == "unhealthy: sh -c test -e up && test $OF_WEB = yes: exited with code 1"
+
+
+def test_why_a_check_fails_is_said_in_its_own_words(sbx: Sbx) -> None:
+    check = "{exec: [sh, -c, 'echo no response >&2; exit 2'], interval: 20ms, initial_delay: 0, failure_threshold: 2}"
+    sbx.write(f"processes: {{db: {{command: {FOREVER}, restart: never, health_check: {check}}}}}")
+    said = refused(sbx, "up", "-d", "--wait", code=1)
+    assert "exited with code 2: no response" in said
+
+
+def test_a_check_that_takes_too_long_is_ended_with_all_it_started(sbx: Sbx) -> None:
+    check = "{exec: 'sleep 999 & sleep 999', timeout: 50ms, interval: 20ms, initial_delay: 0, failure_threshold: 1}"
+    sbx.write(f"processes: {{db: {{command: {FOREVER}, restart: never, health_check: {check}}}}}")
+    assert "not done within 50 ms" in refused(sbx, "up", "-d", "--wait", code=1)
+
+
+# -- success_exit_codes ------------------------------------------------------------------------------------
+
+
+def test_other_codes_count_as_success(sbx: Sbx) -> None:
+    sbx.write(
+        f"""
+processes:
+  job: {{command: exit 5, success_exit_codes: [5]}}
+  killed: {{command: 'kill -TERM $$$$', restart: never, success_exit_codes: [143]}}
+  web: {{command: {FOREVER}, depends_on: {{job: completed, killed: completed}}}}
+"""
+    )
+    sbx.run("up", "-d", "--wait")
+    found = rows(sbx)
+    assert [found[name]["status"] for name in ("job", "killed", "web")] == ["exited 5", "completed", "running"]
+    assert found["job"]["restarts"] == 0, "its policy is on_failure, and this is no failure"
+    assert "not run again" in sbx.run("up", "-d", "--wait").stderr
+    sbx.run("up", "--exit-code-from", "job", code=0)

@@ -43,7 +43,10 @@ _OURS = {
     "live_processes",
     "project",
 }
-_OURS_IN_REQUESTS = {"log", "stop_signal", "stop_grace_ms", "tty", "project_directory", "project", "end_unwatched"}
+_OURS_IN_REQUESTS = {
+    *("log", "stop_signal", "stop_grace_ms", "tty", "success_exit_codes"),
+    *("project_directory", "project", "end_unwatched"),
+}
 
 
 class PlainCloud:

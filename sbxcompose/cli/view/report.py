@@ -201,7 +201,7 @@ class Reporter:
         if process is None:
             return []
         check, port = process.check_of(instance.replica), process.port_of(instance.replica)
-        own = [each for each in (port, check.port if check else None) if each is not None]
+        own = [each for each in (port, check.port if check else None) if each]
         sandbox = next(each for each in self._project.sandboxes if each.name == process.sandbox)
         named = [int(value) for name, value in process.env if name.endswith("PORT") and value.isdecimal()]
         return list(dict.fromkeys([*own, *named, *sandbox.ports]))

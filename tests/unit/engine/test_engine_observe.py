@@ -65,6 +65,16 @@ def test_the_last_exit_is_kept_while_a_later_run_is_alive() -> None:
     assert row.exit == Exit(3, None, False, 5.0)
 
 
+def test_exit_codes_that_count_as_success() -> None:
+    def exit_of(**last: int) -> Exit | None:
+        ended = info(managed={"last_exit": {**last, "ended_at": 5000}})
+        row = read_row("app", ended, successes={"web": (3, 143)})
+        return row.exit if row is not None else None
+
+    ends = [exit_of(exit_code=3), exit_of(exit_code=4), exit_of(signal=15), exit_of(signal=9)]
+    assert [end.success for end in ends if end is not None] == [True, False, True, False]
+
+
 def test_a_completed_one_shot_is_told_from_one_that_was_stopped() -> None:
     ended: dict[str, Any] = {"status": "exited", "exit_code": 0}
     done = {"status": "stopped", "restart": {"policy": "never"}, "last_exit": {"exit_code": 0, "ended_at": 1}}

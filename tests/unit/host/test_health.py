@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sbxcompose.api.models import HealthCheckConfig
-from sbxcompose.host.health import Health, Seen, after_check, at_start, look, next_pause_ms, watch
+from sbxcompose.host.health import Health, Seen, after_check, at_start, look, look_by_command, next_pause_ms, watch
 
 TCP = HealthCheckConfig(type="tcp", port=1, initial_delay_ms=1_000, interval_ms=100, failure_threshold=3)
 
@@ -110,7 +110,9 @@ def test_an_answer_by_a_stranger_is_no_success_and_is_looked_into_once_only_when
 
         async with serving(http("200 OK")) as port:
             config = HealthCheckConfig(type="http", port=port, interval_ms=1)
-            watching = asyncio.create_task(watch(config, at_start(config), age, reported.append, None, stranger))
+            watching = asyncio.create_task(
+                watch(config, at_start(config), age, reported.append, lambda: look(config), stranger)
+            )
             await done.wait()
             watching.cancel()
             return port
@@ -119,6 +121,27 @@ def test_an_answer_by_a_stranger_is_no_success_and_is_looked_into_once_only_when
     words = f"GET :{port}/: answered by process 7 (nginx), which is not part of the sandbox"
     assert [health.last_check for health in reported] == [words, None]
     assert asked == ["127.0.0.1", "127.0.0.1"]
+
+
+def test_a_command_is_as_good_as_its_exit_code_and_has_a_time_limit() -> None:
+    config = HealthCheckConfig(type="exec", command=["pg_isready", "-q"], timeout_ms=20)
+
+    async def check(answer: str | None, *, late: bool = False) -> str | None:
+        async def run() -> str | None:
+            if late:
+                await asyncio.Event().wait()
+            return answer
+
+        return (await look_by_command(config, run)).failure
+
+    assert asyncio.run(check(None)) is None
+    assert asyncio.run(check("exited with code 2: no response")) == "pg_isready -q: exited with code 2: no response"
+    assert asyncio.run(check(None, late=True)) == "pg_isready -q: not done within 20 ms"
+
+
+def test_commands_are_not_run_as_often_as_ports_are_asked() -> None:
+    config = HealthCheckConfig(type="exec", command=["true"], interval_ms=1000)
+    assert [next_pause_ms(config, at_start(config), age) for age in (0, 1000, 10_000)] == [50, 250, 1000]
 
 
 def test_once_healthy_checks_keep_to_the_interval() -> None:
@@ -213,7 +236,7 @@ def test_a_watch_reports_changes_and_ends_when_unhealthy() -> None:
         config = HealthCheckConfig(type="tcp", port=free_port(), initial_delay_ms=0, interval_ms=1, failure_threshold=2)
         ages = iter(range(0, 1_000, 5))
         async with asyncio.timeout(20):
-            await watch(config, at_start(config), lambda: next(ages), reported.append)
+            await watch(config, at_start(config), lambda: next(ages), reported.append, lambda: look(config))
 
     asyncio.run(check())
     assert [each.failures for each in reported] == [1, 2]

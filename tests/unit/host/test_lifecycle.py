@@ -395,6 +395,23 @@ def test_an_exit_is_recorded() -> None:
     assert (after.last_exit, after.last_error, after.tally) == (exit_, "its output was lost", Tally(1, 1))
 
 
+@pytest.mark.parametrize(
+    "end, failed",
+    [
+        (LastExit(exit_code=5, ended_at=99_500), False),
+        (LastExit(exit_code=6, ended_at=99_500), True),
+        (LastExit(signal=15, ended_at=99_500), False),
+        (LastExit(signal=9, ended_at=99_500), True),
+        (LastExit(exit_code=0, ended_at=99_500), False),
+        (LastExit(ended_at=99_500), True),
+    ],
+)
+def test_other_codes_may_count_as_success(end: LastExit, failed: bool) -> None:
+    request = replace(REQUEST, restart=RestartConfig(policy="on_failure"), success_exit_codes=[5, 143])
+    after, _ = transition(record(Running(), request=request), RunExited(2, end), NOW)
+    assert isinstance(after.state, BackingOff) is failed
+
+
 def test_an_unhealthy_run_ends_as_a_failure_even_with_exit_code_0() -> None:
     sick = replace(STATES["unhealthy"], health=Health("unhealthy", 3, 9, "TCP :1: refused"))
     after, _ = transition(sick, RunExited(2, LastExit(exit_code=0, ended_at=99_500)), NOW)

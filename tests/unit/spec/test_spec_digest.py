@@ -31,6 +31,10 @@ def test_everything_that_makes_a_process_counts() -> None:
         digest(("run",), health_check=CHECK),
         digest(("run",), health_check=replace(CHECK, path="/up")),
         digest(("run",), health_check=HealthCheck("tcp", 8080)),
+        digest(("run",), health_check=HealthCheck("exec", 0, command=("check",))),
+        digest(("run",), health_check=HealthCheck("exec", 0, command=("check", "it"))),
+        digest(("run",), more={"tty": True}),
+        digest(("run",), more={"success_exit_codes": (5,)}),
         digest(("run",), after=""),
     ]
     assert len(set(variants)) == len(variants)

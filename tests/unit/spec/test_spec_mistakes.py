@@ -42,7 +42,7 @@ def of_web(keys: str) -> list[str]:
         ("restart: {max_backoff: 1ms}", "4:28: `max_backoff` is shorter than `initial_backoff`"),
         ("restart: [never]", "4:14: `restart` must be a mapping (`key: value`), not a list"),
         ("health_check: 8080", "4:19: `health_check` must be a mapping (`key: value`), not the number 8080"),
-        ("health_check: {interval: 1s}", "4:19: a health check needs `http` or `tcp`"),
+        ("health_check: {interval: 1s}", "4:19: a health check needs `http`, `tcp` or `exec`"),
         ("health_check: {http: 1, tcp: 1}", "4:19: a health check has `http` or `tcp`, not both"),
         ("health_check: {tcp: 70000}", "4:25: `tcp` must be at most 65535, not the number 70000"),
         ("health_check: {tcp: 1, interval: 0s}", "4:38: it must be more than zero"),

@@ -220,3 +220,42 @@ def test_a_description_is_one_line_and_makes_no_new_process() -> None:
     assert found.description == "The web server"
     assert found.digest == web("replicas: 1").digest
     assert mistakes('processes: {web: {command: run, description: "a\\nb"}}') == ["1:46: it must be one line"]
+
+
+# -- health_check: {exec: ...}, success_exit_codes, tty ----------------------------------------------------
+
+
+def test_a_command_as_health_check_has_more_time() -> None:
+    assert web("health_check: {exec: pg_isready}").health_check == HealthCheck(
+        "exec", 0, timeout=5.0, command=("sh", "-c", "pg_isready")
+    )
+    assert web("health_check: {exec: [true], timeout: 1s}").health_check == HealthCheck(
+        "exec", 0, timeout=1.0, command=("true",)
+    )
+
+
+def test_a_health_check_is_of_one_kind() -> None:
+    assert hints("processes: {web: {command: run, health_check: {tcp: 1, exec: x}}}") == [None]
+    (found,) = mistakes("processes: {web: {command: run, health_check: {tcp: 1, exec: x}}}")
+    assert found.endswith("a health check has `tcp` or `exec`, not both")
+
+
+def test_a_command_as_health_check_is_refused_in_the_cloud() -> None:
+    text = "processes: {web: {command: run, health_check: {exec: check}}}"
+    assert mistakes(text) == []
+    assert mistakes(f"provider: tensorlake\n{text}") == [
+        "2:48: the provider `tensorlake` cannot run a command as a health check"
+    ]
+    assert mistakes(text, provider="tensorlake")
+
+
+def test_exit_codes_are_those_of_a_shell() -> None:
+    assert web("success_exit_codes: [5, '143']").success_exit_codes == (5, 143)
+    (found,) = mistakes("processes: {web: {command: run, success_exit_codes: [256]}}")
+    assert "must be at most 255" in found
+
+
+def test_what_decides_about_a_run_makes_another_process() -> None:
+    keys = ("replicas: 1", "tty: true", "success_exit_codes: [5]", "success_exit_codes: [6]", "health_check: {exec: a}")
+    assert len({web(each).digest for each in keys}) == len(keys)
+    assert web("tty: false").digest == web("replicas: 1").digest

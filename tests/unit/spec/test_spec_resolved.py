@@ -34,12 +34,15 @@ sandboxes:
         stdin: pipe
         update: start-first
         stop: {signal: 10, grace: 1500ms}
-        health_check: {tcp: 1, interval: 10ms}
+        health_check: {tcp: 1, interval: 10ms, timeout: 2s}
         replicas: 4
         port: 7000
         description: Second
+        tty: true
+        success_exit_codes: [5, 143]
         autostart: false
       three: {command: x, stop_all_on: failure, depends_on: {four: {condition: ended, required: false}}, port: 9}
+      five: {command: x, health_check: {exec: [check, $$x], timeout: 2s}}
       four: {command: x, restart: never, profiles: [more]}
   other: {processes: {db: {command: x, restart: never, workdir: /srv}}}
 """

@@ -1,0 +1,46 @@
+"""What is worth knowing about processes that a plan starts: keys that do less than one might think."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from sbxcompose.plan.fates import Fate
+from sbxcompose.plan.steps import Note
+from sbxcompose.plan.world import World
+from sbxcompose.spec.project import Process, RestartPolicy
+
+
+def start_notes(world: World, fates: Mapping[int, Sequence[Fate]]) -> Iterator[Note]:
+    """Notes on the processes of which the plan starts an instance."""
+    for node, mine in fates.items():
+        if any(fate.start is not None for fate in mine):
+            process, label = world.graph.processes[node], world.label(node)
+            for kind, text in (
+                ("replicas", _shared_check(process)),
+                ("success_exit_codes", _codes_of_others(process, world.project.provider)),
+            ):
+                if text is not None:
+                    yield Note(kind, f"{label}: {text}", process.sandbox)
+
+
+def _shared_check(process: Process) -> str | None:
+    """Where replicas share the port of a health check, the replica that answers speaks for all."""
+    check = process.health_check
+    if process.replicas < 2 or check is None or check.kind == "exec" or check.port == process.port:
+        return None
+    return (
+        f"its {process.replicas} replicas share the health check of port {check.port}: one that serves nothing counts "
+        f"as healthy; `port: {check.port}` gives each its own"
+    )
+
+
+def _codes_of_others(process: Process, provider: str) -> str | None:
+    """The contract's supervisor knows one success: exit code 0."""
+    codes = [code for code in process.success_exit_codes if code != 0]
+    restarts = process.restart.policy is not RestartPolicy.NEVER
+    if provider == "local" or not codes or not restarts:
+        return None
+    return (
+        f"the provider's supervisor restarts it after exit code {' or '.join(map(str, codes))} all the same, "
+        "`success_exit_codes` or not; `restart: never` prevents that"
+    )
