@@ -86,6 +86,7 @@ _OF_MODEL: Mapping[str, Mapping[str, str]] = {
         **dict.fromkeys(("stop_grace_period", "stopwaitsecs", "kill_timeout"), "write `stop: {grace: 10s}`"),
         "stop_command": "write `stop: {signal: SIGTERM}`: a process is stopped by a signal",
         **dict.fromkeys(("exit_on_end", "exit_on_failure"), "write `stop_all_on: exit`, or `stop_all_on: failure`"),
+        **dict.fromkeys(("exitcodes", "stop_exit_codes", "exit_codes"), "write `success_exit_codes: [0, ...]`"),
         "priority": "write `depends_on`: it decides on the order",
         **dict.fromkeys(("stopasgroup", "killasgroup", "treekill", "init"), _GROUP_DIES),
         **dict.fromkeys(("schedule", "cron_restart"), "remove it: there are no schedules; use cron"),
@@ -107,7 +108,7 @@ _OF_MODEL: Mapping[str, Mapping[str, str]] = {
         "umask": "write `umask 022; ...` in the `command`",
     },
     "HealthCheckModel": {
-        **dict.fromkeys(("test", "cmd", "command"), "write `ready_when: {exec: ...}` in the process"),
+        **dict.fromkeys(("test", "cmd", "command"), "did you mean `exec`?"),
         "success_threshold": "remove it: one success is enough",
         "start_interval": "remove it: a start is checked often",
         **dict.fromkeys(("disable", "disabled"), "remove the `health_check`"),
