@@ -169,3 +169,21 @@ def test_the_end_of_a_large_log_is_found_without_reading_all_of_it(tmp_path: Pat
         type(segment).read = original  # type: ignore[method-assign]
     assert sum(read) <= positions.BLOCK + 1 < log.end
     log.close()
+
+
+def test_the_beginning_of_a_run_is_found_over_the_bounds_of_segments(tmp_path: Path) -> None:
+    log = fill(
+        str(tmp_path), [piece for run in range(60) for piece in ((STDOUT, b"x" * 40 + b"\n"), (0, b""))], limit=8_000
+    )
+    assert len(log.segments) > 3
+    assert log.start > 0, "some of it is gone"
+    kept = [span for span in log.runs() if span.start >= log.start]
+    assert len(kept) > 20
+    for span in kept:
+        assert log.position_of_run(span.run) == span.start
+        assert positions.run_begin(log.segments, span.run) in (
+            {span.start} if span.start > log.start else {None, span.start}
+        )
+    assert log.position_of_run(1) is None
+    assert log.position_of_run(log.last_run + 1) is None
+    log.remove()
