@@ -82,6 +82,11 @@ class Link:
         self.error: Exception | None = None
         """Why it is not watched any more, if it is not."""
 
+    @property
+    def has_notes(self) -> bool:
+        """Whether the daemon remembers what runs were started with."""
+        return "watch" in self.client.extensions
+
     def observed(self) -> ObservedSandbox:
         """What is known of the sandbox now."""
         return observed_sandbox(self.name, self.info, self._rows.values(), self.successes)

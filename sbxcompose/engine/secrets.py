@@ -6,6 +6,7 @@ import os
 from collections.abc import Mapping
 
 from sbxcompose.api.frames import StartNote
+from sbxcompose.api.models import StartRequest
 from sbxcompose.logs.secrets import KnownSecrets
 from sbxcompose.plan.observed import Instance
 from sbxcompose.spec.project import Project
@@ -19,6 +20,12 @@ def secret_values(project: Project, environ: Mapping[str, str] = os.environ) -> 
             env = dict(process.env)
             values |= {env.get(name) or environ.get(name, "") for name in process.secrets}
     return values - {""}
+
+
+def secrets_of(request: StartRequest, base: Mapping[str, str]) -> set[str]:
+    """The values of the secrets with which a process is started."""
+    env = {**base, **request.env}
+    return {env[name] for name in request.secrets if env.get(name)}
 
 
 def note_secrets(known: KnownSecrets, instance: Instance, note: StartNote) -> None:

@@ -17,7 +17,7 @@ from msgspec.structs import replace
 from sbxcompose.api.frames import StartNote
 from sbxcompose.api.models import SandboxInfo, StartRequest
 from sbxcompose.api.sandbox import Env
-from sbxcompose.engine import last_up
+from sbxcompose.engine import cloud_secrets, last_up
 from sbxcompose.engine.copying import Copies, Place, copied_into
 from sbxcompose.engine.down_mark import mark_request
 from sbxcompose.engine.events import Event, Tell, WaitBegun, WaitEnded, nobody
@@ -34,7 +34,7 @@ from sbxcompose.engine.requests import (
     start_request,
     workspace,
 )
-from sbxcompose.engine.secrets import note_secrets
+from sbxcompose.engine.secrets import note_secrets, secrets_of
 from sbxcompose.engine.start import start, try_again
 from sbxcompose.logs.secrets import KnownSecrets
 from sbxcompose.plan.observed import Instance, Observed, ObservedSandbox, Phase, Row, SandboxState
@@ -302,6 +302,8 @@ class Session:
         client = self.provider.client(info)
         link = Link(sandbox.name, info, client, self._tell, self._pace, self.changed.set, self._note)
         link.successes = self.project.successes(sandbox.name)
+        if self._secrets is not None and not link.has_notes:
+            self._secrets.add_current(cloud_secrets.recall(info.id, self._environ))
         for call in self._on_link:
             call(link)
         self._ready[sandbox.name] = Readiness(link, self.command_request, self.began)
@@ -349,6 +351,8 @@ class Session:
 
     async def _terminate(self, sandbox: Sandbox) -> None:
         await self.provider.terminate(sandbox)
+        if (link := self.links.get(sandbox.name)) is not None and not link.has_notes:
+            cloud_secrets.forget(link.info.id, self._environ)
         self._asleep.pop(sandbox.name, None)
         await self._unlink(sandbox)
 
@@ -368,6 +372,8 @@ class Session:
         base = base_environment(process, self.project, self._environ)
         times = self._up_times(action.instance)
         request = start_request(self.project, process, action.instance, action.name, action.replaces, times)
+        if process.secrets and not link.has_notes:
+            cloud_secrets.remember(link.info.id, secrets_of(request, base), self._environ)
         await start(link, request, base)
 
     def _up_times(self, instance: Instance) -> last_up.UpTimes:

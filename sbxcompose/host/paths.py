@@ -28,12 +28,17 @@ class PathError(SbxError):
 
 def state_directory(environ: Mapping[str, str] = os.environ) -> Path:
     """The directory of sandboxes and logs, created if missing. Raises `PathError`."""
+    return _private(state_path(environ), "SBXCOMPOSE_STATE_DIR")
+
+
+def state_path(environ: Mapping[str, str] = os.environ) -> Path:
+    """Where that directory is, whether or not it exists."""
     if environ.get("SBXCOMPOSE_STATE_DIR"):
-        return _private(Path(environ["SBXCOMPOSE_STATE_DIR"]).absolute(), "SBXCOMPOSE_STATE_DIR")
+        return Path(environ["SBXCOMPOSE_STATE_DIR"]).absolute()
     if os.path.isabs(environ.get("XDG_STATE_HOME", "")):
-        return _private(Path(environ["XDG_STATE_HOME"], "sbxcompose"), "SBXCOMPOSE_STATE_DIR")
+        return Path(environ["XDG_STATE_HOME"], "sbxcompose")
     home = environ.get("HOME") or os.path.expanduser("~")
-    return _private(Path(home, ".local", "state", "sbxcompose"), "SBXCOMPOSE_STATE_DIR")
+    return Path(home, ".local", "state", "sbxcompose")
 
 
 def runtime_directory(environ: Mapping[str, str] = os.environ) -> Path:

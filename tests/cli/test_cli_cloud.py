@@ -292,6 +292,22 @@ def test_logs_have_the_newest_record_of_each_process(cloud: CloudSbx) -> None:
     assert cloud.run("logs", "--all").stdout == "web | one\nweb | two\n"
 
 
+def test_secrets_stay_masked_after_they_have_changed(cloud: CloudSbx) -> None:
+    cloud.write("TOKEN=old-secret-value\n", ".env")
+    more = 'env: {TOKEN: "${TOKEN}"}, ready_when: {log: has}'
+    file = f'processes: {{web: {{command: "echo has $$TOKEN; exec sleep 1000", SECRETS {more}}}}}\n'
+    cloud.write(file.replace("SECRETS", "secrets: [TOKEN],"))
+    cloud.run("up", "-d", "--wait")
+    cloud.write("TOKEN=new-secret-value\n", ".env")
+    assert cloud.run("logs").stdout == "web | has ***\n"
+    cloud.write(file.replace("SECRETS", ""))
+    assert cloud.run("logs", "--json").stdout.count("has ***") == 1
+    (kept,) = (cloud.home.state / "cloud-secrets").glob("*.jsonl")
+    assert kept.stat().st_mode & 0o077 == 0
+    cloud.run("down", "--terminate")
+    assert not kept.exists()
+
+
 def test_rows_are_not_asked_for_while_nobody_waits_for_a_change(cloud: CloudSbx) -> None:
     def looks() -> int:
         return cloud.plain.requests.count("GET /api/v1/processes")
