@@ -48,6 +48,7 @@ def host_pids(path: Path) -> dict[str, int]:
 
 
 def terminate_all(path: Path) -> None:
-    """Terminate every sandbox of a host, with everything that runs in it."""
-    for sandbox in ask(path, "GET", "/sandboxes?limit=100")["sandboxes"]:
-        ask(path, "DELETE", f"/sandboxes/{sandbox['id']}")
+    """Terminate every sandbox of a host that is not; the newest page has them, if this is called after each test."""
+    for sandbox in ask(path, "GET", "/sandboxes?limit=100&direction=backward")["sandboxes"]:
+        if sandbox["status"] != "terminated":
+            ask(path, "DELETE", f"/sandboxes/{sandbox['id']}")
