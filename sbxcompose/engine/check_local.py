@@ -8,6 +8,7 @@ import shutil
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from sbxcompose import __version__
 from sbxcompose.engine.checks import Check, Health, failed
@@ -50,6 +51,7 @@ def _host() -> Iterator[Check]:
     tcp = f", also on {status['tcp']}" if status.get("tcp") else ""
     text = f"answers: version {status['version']}, {status['running_processes']} processes running{tcp}"
     yield _check("host", Health.GOOD, text)
+    yield from damaged(status.get("damaged"))
     if status["version"] != __version__:
         yield _check(
             "version",
@@ -57,6 +59,18 @@ def _host() -> Iterator[Check]:
             f"the host that runs is version {status['version']}, this is {__version__}",
             "`sbxcompose host stop` when nothing runs; the next command starts the new one",
         )
+
+
+def damaged(report: dict[str, Any] | None) -> Iterator[Check]:
+    """What of the host's state could not be used."""
+    if not report:
+        return
+    if report["files"]:
+        count = len(report["files"])
+        text = f"{count} {'file' if count == 1 else 'files'} could not be used, set aside in {report['directory']}"
+        yield _check("state", Health.NOTE, text, f"see `sbxcompose host status`; then delete {report['directory']}")
+    for path in report["left"]:
+        yield _check("state", Health.BAD, f"{path} cannot be used", "give it back to this user, or remove it")
 
 
 def _disk() -> Iterator[Check]:

@@ -8,12 +8,11 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-import msgspec
-
 from sbxcompose.api.models import FailedStart, StartRequest
+from sbxcompose.host import damage
 from sbxcompose.host.home import now_ms
 from sbxcompose.host.problems import Problem
-from sbxcompose.host.records import read_json, write_json
+from sbxcompose.host.records import write_json
 
 KEPT = 200
 """The most failed starts that a sandbox remembers, the latest of each log."""
@@ -29,13 +28,8 @@ class FailedStarts:
         self._failed: dict[str, FailedStart] = {}
 
     def load(self) -> None:
-        """Read what the last server wrote; what makes no sense is left out."""
-        value = read_json(self._path)
-        for body in value if isinstance(value, list) else ():
-            try:
-                failed = msgspec.convert(body, FailedStart)
-            except msgspec.ValidationError:
-                continue
+        """Read what the last server wrote; a file that makes no sense is set aside."""
+        for failed in damage.load(self._path, damage.record_of(list[FailedStart])) or ():
             self._failed[failed.log] = failed
 
     def all(self) -> list[FailedStart]:

@@ -6,13 +6,14 @@ one was.
 
 from __future__ import annotations
 
-import contextlib
+import errno
 import os
 import re
 from collections.abc import Callable
 from itertools import chain
 from typing import NamedTuple
 
+from sbxcompose.host import damage
 from sbxcompose.host.segments import (
     HEADER,
     RECORD,
@@ -22,11 +23,15 @@ from sbxcompose.host.segments import (
     STDERR,
     STDOUT,
     STREAMS,
+    SUFFIXES,
     VERSION,
     Segment,
+    check,
     recover,
 )
 
+FARTHEST = 1 << 60
+"""No position is greater."""
 _FILE_NAME = re.compile(r"([0-9a-f]{16})\.(?:out|err|idx)")
 
 
@@ -96,16 +101,33 @@ class Journal:
         return next((each for each in self.segments if each.start >= position), self.segments[-1])
 
     def load(self) -> None:
-        """Learn what is there, and mend the end of it."""
-        with contextlib.suppress(FileNotFoundError):
-            names = filter(None, map(_FILE_NAME.fullmatch, os.listdir(self.directory)))
-            starts = sorted({int(name[1], 16) for name in names})
-            self.segments = [Segment(self.directory, start) for start in starts] or self.segments
+        """Learn what is there, and mend the end of it. What cannot be used is set aside. Raises `OSError`."""
+        names = filter(None, map(_FILE_NAME.fullmatch, damage.names_in(self.directory)))
+        found = [Segment(self.directory, start) for start in sorted({int(name[1], 16) for name in names})]
+        usable = [segment for segment in found if self._is_usable(segment)]
+        if found and found[-1] not in usable:
+            # Positions never go back: the new segment begins after whatever was in the lost one.
+            usable.append(Segment(self.directory, min(found[-1].start, FARTHEST) + self.limit))
+        self.segments = usable or self.segments
         for segment in self.segments[:-1]:
             recover(segment, mend=False)
         self._replay(self.segments[-2:-1])
         recover(self.segments[-1], mend=True, last_run=self.last_run)
         self._replay(self.segments[-1:])
+
+    def _is_usable(self, segment: Segment) -> bool:
+        """Whether a segment's files are files of ours; they are set aside if not."""
+        try:
+            if segment.start > FARTHEST:
+                raise OSError(errno.EINVAL, "no log gets that far")
+            check(segment)
+        except OSError as error:
+            if error.errno in damage.SHORTAGE or not os.access(self.directory, os.W_OK):
+                raise
+            for path in filter(os.path.lexists, map(segment.path, SUFFIXES)):
+                damage.set_aside(path, error.strerror)
+            return False
+        return True
 
     def _replay(self, segments: list[Segment]) -> None:
         """Learn from the index what the writer before us knew."""

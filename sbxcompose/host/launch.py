@@ -16,10 +16,11 @@ from typing import Any, NoReturn
 
 from sbxcompose import __version__
 from sbxcompose.errors import Conflict, ProviderError, Refused, Unreachable
-from sbxcompose.host import locate, paths
+from sbxcompose.host import damage, locate, paths
 from sbxcompose.host.keeper.options import keeper_argv
 
 KEY_FILE = "host.key"
+KEY_BYTES = 4096
 INFO_FILE = "host.json"
 _ANEW = "`sbxcompose host stop`, then start it again"
 PATIENCE = 15.0
@@ -115,11 +116,13 @@ def api_key() -> str:
     """The bearer key of the TCP address: made when it is first wanted, and kept. Raises `ProviderError`."""
     path = paths.state_directory() / KEY_FILE
     try:
-        known = path.read_text(encoding="utf-8").strip()
+        known = damage.read_file(path, most=KEY_BYTES).decode().strip()
     except FileNotFoundError:
         known = ""
-    except OSError as error:
-        raise ProviderError(f"cannot read the key {path}: {error.strerror}") from error
+    except (OSError, ValueError) as error:
+        why = (error.strerror or str(error)).lower() if isinstance(error, OSError) else "it is not text"
+        hint = "move it away; the next `sbxcompose host serve` makes a new one"
+        raise ProviderError(f"cannot read the key {path}: {why}", hint=hint) from error
     return known or _write_key(os.urandom(24).hex())
 
 
@@ -229,7 +232,7 @@ def _check_version(tell: Callable[[str], None]) -> None:
 def _info() -> dict[str, Any]:
     """What the host has written down of itself; nothing if it has not got so far yet."""
     try:
-        value = json.loads((paths.state_directory() / INFO_FILE).read_bytes())
+        value = damage.decode(damage.read_file(paths.state_directory() / INFO_FILE))
     except (OSError, ValueError):
         return {}
     return value if isinstance(value, dict) else {}

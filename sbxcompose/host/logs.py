@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from urllib.parse import quote, unquote
 
+from sbxcompose.host import damage
 from sbxcompose.host.output import LogStore
 
 
@@ -18,16 +19,23 @@ class Logs(Mapping[str, LogStore]):
         self._open: dict[str, LogStore | None] = dict.fromkeys(self._on_disk())
 
     def _on_disk(self) -> list[str]:
-        try:
-            return sorted(unquote(each) for each in os.listdir(self._directory))
-        except OSError:
-            return []
+        return sorted(map(unquote, damage.names_in(self._directory)))
 
     def __getitem__(self, name: str) -> LogStore:
         log = self._open[name]
         if log is None:
-            log = self._open[name] = LogStore.open(self._directory / file_name(name))
+            log = self._open[name] = self._opened(self._directory / file_name(name))
         return log
+
+    def _opened(self, directory: Path) -> LogStore:
+        """Open a log. One that cannot be used is set aside, and a new one takes its place."""
+        try:
+            return LogStore.open(directory)
+        except OSError as error:
+            if error.errno in damage.SHORTAGE:
+                raise
+            damage.set_aside(directory, error.strerror or error)
+            return LogStore(os.fspath(directory))
 
     def __iter__(self) -> Iterator[str]:
         return iter(list(self._open))

@@ -377,6 +377,8 @@ class Processes:
             self._names.take(process)
             if record.run is not None:
                 self._runs.put(process)
+                log = self._logs[record.log]  # which may have been lost: numbers of runs never come again
+                log.last_run = max(log.last_run, record.run.number)
                 self.note_start(process, record.run.number, record.run.started_at)
             state = record.state
             self._last_handle = max(self._last_handle, process.handle, getattr(state, "handle", 0))

@@ -11,13 +11,25 @@ import json
 import os
 from collections.abc import Iterator
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
+from sbxcompose.host import damage, flush
+from sbxcompose.host.sandbox_rules import is_id
 from sbxcompose.host.state import Record
 
 COMPACT = 32 * 1024
 """Bytes of a row's journal after which it is written anew."""
+
+
+class _Identified(Protocol):
+    @property
+    def id(self) -> str: ...
+
+
+Identified = TypeVar("Identified", bound=_Identified)
+"""A record that carries the name of its folder."""
 
 
 class Records:
@@ -66,25 +78,22 @@ class Records:
 
     def load(self) -> Iterator[Record]:
         """All records that make sense, in the order in which they were made."""
-        with suppress(FileNotFoundError):
-            numbers = [int(name[:-5]) for name in os.listdir(self._directory) if _is_record(name)]
-            for number in sorted(numbers):
-                record = self._read(number)
-                if record is not None:
-                    yield record
+        for number in sorted(int(name[:-5]) for name in damage.names_in(self._directory) if _is_record(name)):
+            record = self._read(number)
+            if record is not None:
+                yield record
 
     def _read(self, number: int) -> Record | None:
-        try:
-            data = Path(self._path(number)).read_bytes()
-            value: dict[str, Any] = {}
-            for line in data.split(b"\n"):
-                with suppress(ValueError):
-                    value.update(json.loads(line))
-            record = Record.read(value)
-        except (OSError, KeyError, TypeError, ValueError, AttributeError):
-            return None  # the machine went down while it was written, or somebody has meddled with it
-        self._sizes[number] = len(data)
-        return record
+        """None if the machine went down while it was written, or somebody has meddled with it."""
+
+        def make(data: bytes) -> Record:
+            record = _record(data)
+            if record.id != number:
+                raise ValueError(f"it is the record of {record.id}")
+            self._sizes[number] = len(data)
+            return record
+
+        return damage.load(self._path(number), make)
 
     def _path(self, number: int) -> str:
         return f"{self._directory}/{number}.json"
@@ -92,6 +101,17 @@ class Records:
 
 def _is_record(name: str) -> bool:
     return name.endswith(".json") and name[:-5].isdecimal()
+
+
+def _record(data: bytes) -> Record:
+    """What the lines of a journal say together. Raises `ValueError`."""
+    value: dict[str, Any] = {}
+    for line in data.split(b"\n"):
+        with suppress(ValueError):
+            found = damage.decode(line)
+            if isinstance(found, dict):
+                value.update(found)
+    return Record.read(value)
 
 
 def _encode(value: object) -> bytes:
@@ -115,23 +135,26 @@ def replace_file(path: str, data: bytes) -> None:
         finally:
             os.close(fd)
         os.rename(temporary, path)
+        flush.later(path)
     except OSError:
         with suppress(OSError):
             os.unlink(temporary)
         raise
 
 
-def read_each(directory: Path, name: str) -> Iterator[dict[str, Any]]:
-    """What `write_json` wrote to the file `name` in each folder of `directory`, if it is the record of that folder."""
-    for path in sorted(directory.glob(f"*/{name}")):
-        value = read_json(path)
-        if isinstance(value, dict) and value.get("id") == path.parent.name:
-            yield value
+def read_each(directory: Path, name: str, kind: type[Identified]) -> Iterator[Identified]:
+    """Read the file `name` in each folder of `directory` whose name is an id. A folder is set aside with its record."""
+    for folder in (f"{directory}/{each}" for each in damage.names_in(directory) if is_id(each)):
+        if os.path.islink(folder):
+            damage.set_aside(folder, "it is a link")
+            continue
+        record = damage.load(f"{folder}/{name}", partial(_own_record, folder, kind), whole=folder)
+        if record is not None:
+            yield record
 
 
-def read_json(path: Path) -> Any:
-    """What `write_json` wrote; None if there is nothing, or nothing that makes sense."""
-    try:
-        return json.loads(path.read_bytes())
-    except (OSError, ValueError):
-        return None
+def _own_record(folder: str, kind: type[Identified], data: bytes) -> Identified:
+    record = damage.record_of(kind)(data)
+    if record.id != os.path.basename(folder):
+        raise ValueError(f"it is the record of {record.id[:80]}")
+    return record

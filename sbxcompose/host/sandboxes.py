@@ -38,6 +38,12 @@ INTERRUPTED = "Failure(CreationInterrupted)"
 """Why a sandbox is terminated that was being made when the server was killed."""
 
 
+class SandboxRecord(SandboxInfo, frozen=True, kw_only=True):
+    """What is on disk of a sandbox. `ending`: why it is being terminated, if it is."""
+
+    ending: str | None = None
+
+
 class Sandboxes:
     """All sandboxes of the host, the live ones with their processes. `idle` is called when something has
     ended.
@@ -267,9 +273,9 @@ class Sandboxes:
         """Read what is recorded, and remove what is not."""
         self.snapshots.load()
         sweep(self._directory, RECORD)
-        for value in read_each(self._directory, RECORD):
-            with suppress(TypeError):  # a record of something else
-                self._load(SandboxInfo.read(value), value.get("ending"))
+        for record in read_each(self._directory, RECORD, SandboxRecord):
+            values = {name: getattr(record, name) for name in SandboxInfo.__struct_fields__}
+            self._load(SandboxInfo(**values), record.ending)
 
     def _load(self, info: SandboxInfo, ending: str | None) -> None:
         if info.status == "terminated":

@@ -14,8 +14,10 @@ import contextlib
 import os
 import struct
 from collections.abc import Iterator
-from errno import EINVAL, EIO
+from errno import EFBIG, EINVAL, EIO
 from typing import Final, NamedTuple
+
+from sbxcompose.host import damage
 
 STDOUT: Final = 1
 STDERR: Final = 2
@@ -43,6 +45,13 @@ known. run-open: time and a as in the run's begin. header: flags = bit per strea
 of a line, version = of this format, run = the latest run number, time = the latest time before it.
 """
 
+MOST_LOST: Final = 64 * 1024 * 1024
+"""Bytes that a dead machine may have had in memory only, although the index knew them."""
+LARGEST: Final = 256 * 1024 * 1024
+"""Bytes that no file of a segment ever has; the default is a 32nd of it."""
+MOST_RUNS: Final = 1 << 31
+LATEST: Final = 1 << 43
+"""Milliseconds since 1970 that no clock shows: a record with such a number is no record of ours."""
 BITE: Final = 1 << 20
 """How much one splice may take: the largest pipe that an ordinary user may have."""
 
@@ -155,7 +164,7 @@ class Segment:
         """A descriptor for reading and writing, opened when first needed and kept until `close`."""
         fd = self._fds.get(kind)
         if fd is None:
-            fd = os.open(self.path(kind), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            fd = os.open(self.path(kind), os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
             self._fds[kind] = fd
         return fd
 
@@ -178,7 +187,7 @@ class Segment:
         if fd is not None:
             return os.pread(fd, length, offset)
         try:
-            fd = os.open(self.path(stream), os.O_RDWR | os.O_CLOEXEC)
+            fd = os.open(self.path(stream), os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
         except FileNotFoundError:
             return b""
         if self.users and not self.dropped:
@@ -266,6 +275,17 @@ def valid_records(raw: bytes) -> int:
     return whole if not stray else kinds.index(stray[:1], 1)
 
 
+def check(segment: Segment) -> None:
+    """Raise `OSError` if a file of a segment cannot be used: what is no file of ours, or not for us to read."""
+    for kind in SUFFIXES:
+        with contextlib.suppress(FileNotFoundError):
+            fd = damage.open_regular(segment.path(kind), os.O_RDWR)
+            size = os.fstat(fd).st_size
+            os.close(fd)
+            if size > LARGEST:
+                raise OSError(EFBIG, f"it has {size} bytes")
+
+
 def recover(segment: Segment, *, mend: bool, last_run: int = 0) -> None:
     """Read what a segment's files hold; in the last one mend what its writer could not finish.
 
@@ -274,6 +294,8 @@ def recover(segment: Segment, *, mend: bool, last_run: int = 0) -> None:
     raw = _whole_index(segment)
     segment.count = valid_records(raw)
     fields = list(RECORD.iter_unpack(raw[: segment.count * RECORD.size]))
+    segment.count = _sound(fields, {stream: _size(segment.path(stream)) for stream in STREAMS})
+    del fields[segment.count :]
     for stream in STREAMS:
         segment.sizes[stream] = sum(each[5] for each in fields if each[0] == stream)
         segment.written[stream] = segment.sizes[stream]
@@ -283,6 +305,26 @@ def recover(segment: Segment, *, mend: bool, last_run: int = 0) -> None:
         last_run = max((each[3] for each in fields), default=last_run)
         _mend(segment, last_run, max((each[4] for each in fields), default=0))
     segment.close()
+
+
+def _sound(fields: list[Fields], sizes: dict[int, int]) -> int:
+    """How many records at the beginning make sense, where the streams' files have these sizes."""
+    left = {stream: size + MOST_LOST for stream, size in sizes.items()}
+    for number, (kind, _, _, run, time_ms, a, _) in enumerate(fields):
+        if run >= MOST_RUNS or time_ms >= LATEST or (kind != RUN_END and a < 0):
+            return number
+        if kind <= STDERR:
+            left[kind] -= a
+            if left[kind] < 0:
+                return number
+    return len(fields)
+
+
+def _size(path: str) -> int:
+    try:
+        return os.stat(path, follow_symlinks=False).st_size
+    except FileNotFoundError:
+        return 0
 
 
 def _whole_index(segment: Segment) -> bytes:

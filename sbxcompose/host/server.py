@@ -25,7 +25,7 @@ from starlette.routing import Router
 from starlette.types import Message, Receive, Scope, Send
 
 from sbxcompose import __version__
-from sbxcompose.host import auth, chores, paths
+from sbxcompose.host import auth, chores, damage, paths
 from sbxcompose.host.accept import Gate
 from sbxcompose.host.http import Activity, Connection
 from sbxcompose.host.keeper import hostrecord
@@ -59,6 +59,7 @@ from sbxcompose.host.sandboxes import Sandboxes
 IDLE = 600.0
 """Seconds after which a host in which nothing runs, and of which nobody asks anything, ends."""
 KEY_FILE = "host.key"
+KEY_BYTES = 4096
 INFO_FILE = "host.json"
 
 ROUTES = [
@@ -109,6 +110,7 @@ class Host:
 
     async def begin(self) -> None:
         """Take over what is there, then answer."""
+        damage.keep_in(self._state / damage.DIRECTORY)
         self._keeper.on_exit = self._exited
         self._keeper.on_replaced = self._replaced
         self._keeper.on_listener = self._listen_anew
@@ -166,7 +168,8 @@ class Host:
     async def ended(self) -> None:
         """Wait for its end."""
         await self._done
-        (self._state / INFO_FILE).unlink(missing_ok=True)
+        with suppress(OSError):
+            (self._state / INFO_FILE).unlink()
 
     def _exited(self, exited: Exited) -> None:
         for left in exited.left_behind:
@@ -234,6 +237,7 @@ class Host:
             "tcp": self._tcp(),
             "socket": self._socket(),
             "state_directory": str(self._state),
+            "damaged": damage.report(),
         }
 
     def running_names(self) -> list[str]:
@@ -343,8 +347,8 @@ def _idle_seconds() -> float:
 
 def _read_key(path: Path) -> str | None:
     try:
-        return path.read_text(encoding="utf-8").strip() or None
-    except OSError as error:
+        return damage.read_file(path, most=KEY_BYTES).decode().strip() or None
+    except (OSError, ValueError) as error:
         print(f"cannot read the key: {error}; all requests over TCP are refused", file=sys.stderr)
         return None
 

@@ -171,9 +171,8 @@ class Snapshots:
     def load(self) -> None:
         """Read what is recorded, and finish what the last server had begun."""
         sweep(self._directory, RECORD)
-        for value in read_each(self._directory, RECORD):
-            with suppress(TypeError):  # a record of something else
-                self._load(SnapshotInfo.read(value))
+        for info in read_each(self._directory, RECORD, SnapshotInfo):
+            self._load(info)
 
     def _load(self, info: SnapshotInfo) -> None:
         self._known[info.id] = info

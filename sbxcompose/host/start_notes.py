@@ -17,6 +17,7 @@ from typing import Final
 
 from sbxcompose.api.frames import StartNote
 from sbxcompose.api.models import StartRequest
+from sbxcompose.host import damage
 from sbxcompose.host.records import replace_file
 
 MOST: Final = 256
@@ -51,11 +52,10 @@ class StartNotes:
 
     def load(self) -> None:
         """Read the file; what makes no sense in it is left out."""
-        with suppress(OSError):
-            for line in Path(self._path).read_bytes().splitlines():
-                self._lines += 1
-                with suppress(ValueError, TypeError):
-                    self._take(StartNote(*json.loads(line)))
+        for line in damage.load(self._path, bytes.splitlines) or ():
+            self._lines += 1
+            with suppress(ValueError):
+                self._take(damage.record_of(StartNote)(line))
 
     def add(self, note: StartNote) -> None:
         """Remember a note, unless it says what the one before it says."""

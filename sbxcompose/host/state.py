@@ -8,8 +8,8 @@ from __future__ import annotations
 import os
 from typing import Any, Literal, Self
 
+import msgspec
 from msgspec import Struct, field
-from msgspec.structs import replace
 
 from sbxcompose.api.models import HealthCheckConfig, LastExit, RestartConfig, StartRequest
 from sbxcompose.host.health import Health
@@ -26,20 +26,20 @@ class Ending(Struct, frozen=True):
     deadline: int
 
 
-class Starting(Struct, frozen=True):
+class Starting(Struct, frozen=True, tag=True, tag_field="is"):
     """A run has been asked for, under that handle, and is not there yet. With `ending` it will be stopped at once."""
 
     handle: int
     ending: Ending | None = None
 
 
-class Running(Struct, frozen=True):
+class Running(Struct, frozen=True, tag=True, tag_field="is"):
     """The latest run is alive."""
 
     ending: Ending | None = None
 
 
-class BackingOff(Struct, frozen=True):
+class BackingOff(Struct, frozen=True, tag=True, tag_field="is"):
     """The latest run ended, or could not be started; the next one is due at `until` (milliseconds since
     1970).
     """
@@ -47,13 +47,13 @@ class BackingOff(Struct, frozen=True):
     until: int
 
 
-class Paused(Struct, frozen=True):
+class Paused(Struct, frozen=True, tag=True, tag_field="is"):
     """Backing off, in a sandbox that is held still: so much of the pause was left, and is still to come."""
 
     left_ms: int
 
 
-class Stopped(Struct, frozen=True):
+class Stopped(Struct, frozen=True, tag=True, tag_field="is"):
     """Nothing runs and nothing is going to. `end_position` is where the row's output ends in its log."""
 
     end_position: int
@@ -116,17 +116,8 @@ class Record(Struct, frozen=True):
 
     @classmethod
     def read(cls, value: dict[str, Any]) -> Self:
-        """The record of both. Raises `KeyError`, `TypeError` or `ValueError` for anything else."""
-        state = dict(value["state"])
-        made = {
-            "request": _request(value["request"]),
-            "state": _state(state.pop("is"), state),
-            "run": _run(value["run"]),
-            "tally": Tally(**value["tally"]),
-            "health": Health(**value["health"]),
-            "last_exit": _exit(value["last_exit"]),
-        }
-        return cls(**{**value, **made})
+        """The record of both. Raises `ValueError` for anything else."""
+        return msgspec.convert(value, cls)
 
 
 _FIXED = frozenset({"id", "request", "log", "first_position", "attached"})
@@ -142,30 +133,6 @@ def plain(value: Any) -> Any:
 _OURS = frozenset(
     {StartRequest, RestartConfig, HealthCheckConfig, LastExit, Tally, Health, Run, Ending, *_STATES.values()}
 )
-
-
-def _request(value: dict[str, Any]) -> StartRequest:
-    request = StartRequest.read({**value, "restart": None, "health_check": None})
-    return replace(
-        request,
-        restart=RestartConfig.read(value["restart"]) if value["restart"] else None,
-        health_check=HealthCheckConfig.read(value["health_check"]) if value["health_check"] else None,
-    )
-
-
-def _state(word: str, value: dict[str, Any]) -> State:
-    if value.get("ending") is not None:
-        value = {**value, "ending": Ending(**value["ending"])}
-    made: State = _STATES[word](**value)
-    return made
-
-
-def _run(value: dict[str, Any] | None) -> Run | None:
-    return None if value is None else Run(**{**value, "ended": _exit(value["ended"])})
-
-
-def _exit(value: dict[str, Any] | None) -> LastExit | None:
-    return None if value is None else LastExit.read(value)
 
 
 def exit_of(status: int | None, ended_at: int, *, oom_killed: bool = False) -> LastExit:

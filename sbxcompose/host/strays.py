@@ -7,7 +7,7 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
-from sbxcompose.host import chores, trees
+from sbxcompose.host import chores, damage, trees
 from sbxcompose.host.sandbox_rules import is_id
 
 
@@ -22,11 +22,9 @@ def sweep(directory: Path, record: str) -> None:
 
 def strays(directory: Path, record: str) -> list[str]:
     """The paths of these folders. What does not have an id for a name was not put there by us."""
-    try:
-        folders = [each for each in os.scandir(directory) if each.is_dir(follow_symlinks=False)]
-    except FileNotFoundError:
-        return []
-    return [each.path for each in folders if is_id(each.name) and not os.path.lexists(f"{each.path}/{record}")]
+    paths = [f"{directory}/{name}" for name in damage.names_in(directory) if is_id(name)]
+    folders = [path for path in paths if os.path.isdir(path) and not os.path.islink(path)]
+    return [path for path in folders if not os.path.lexists(f"{path}/{record}")]
 
 
 async def _remove(path: str) -> None:

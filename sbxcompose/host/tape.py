@@ -12,6 +12,8 @@ from contextlib import suppress
 from itertools import pairwise
 from pathlib import Path
 
+from sbxcompose.host import damage
+
 KEPT = 1024 * 1024
 """Bytes that are kept (contract, section 5)."""
 
@@ -68,8 +70,8 @@ class Tape:
     def _load(self) -> None:
         """Go on where a predecessor was killed; a gap, left by a full disk, makes what is before it worthless."""
         for position in self._files():
-            with suppress(OSError):
-                data = self._path(position).read_bytes()
+            data = damage.load(self._path(position), bytes)
+            if data is not None:
                 if position != self.end:
                     self._data.clear()
                 self._data += data

@@ -15,7 +15,7 @@ from msgspec.structs import asdict
 
 from sbxcompose.api.models import StartRequest
 from sbxcompose.api.pty import PtyRequest
-from sbxcompose.host import chores, starts
+from sbxcompose.host import chores, damage, starts
 from sbxcompose.host.home import News, now_ms
 from sbxcompose.host.keeper.client import Adopted, Claim, Exited, KeeperClient, KeeperLost, Spawn, SpawnFailed
 from sbxcompose.host.problems import Problem, from_os
@@ -29,7 +29,7 @@ from sbxcompose.host.pty_rules import (
     clamp,
     exit_code,
 )
-from sbxcompose.host.records import read_json, write_json
+from sbxcompose.host.records import write_json
 from sbxcompose.host.tape import Tape
 from sbxcompose.host.terminal import Record, Terminal
 
@@ -237,9 +237,11 @@ class Terminals:
 
     def load(self) -> None:
         """Read the records. `adopt` and `resume` make them live again."""
-        for path in sorted(self._directory.glob("*/session.json")):
-            with suppress(TypeError):  # a record of something else
-                self._add(Record(**(read_json(path) or {})))
+        for name in damage.names_in(self._directory):
+            session = self._directory / name
+            record = damage.load(session / "session.json", damage.record_of(Record), whole=str(session))
+            if record is not None:
+                self._add(record)
 
     def adopt(self, adopted: Adopted) -> bool:
         """Take over a session; False if it is none of ours."""

@@ -128,4 +128,16 @@ def _described(now: dict[str, Any]) -> list[str]:
         f"socket {now['socket']}" + (f", tcp {now['tcp']}" if now["tcp"] else ""),
         f"state in {now['state_directory']}",
         f"{now['sandboxes']} sandboxes, {now['running_processes']} processes running",
+        *_damaged(now.get("damaged")),
+    ]
+
+
+def _damaged(report: dict[str, Any] | None) -> list[str]:
+    """What of the host's state cannot be used, a line each."""
+    if not report:
+        return []
+    return [
+        *([f"damaged files, set aside in {report['directory']}:"] if report["files"] else []),
+        *(f"  {name}" for name in report["files"]),
+        *(f"damaged, and cannot be moved away: {path}" for path in report["left"]),
     ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sbxcompose.host.openapi.operation import FLAG, NUMBER, TEXT, Operation, maybe, record
+from sbxcompose.host.openapi.operation import FLAG, NUMBER, TEXT, Operation, many, maybe, record
 
 OPERATIONS: dict[str, Operation] = {
     "GET /openapi.json": Operation(summary="This document", answers={200: {"type": "object"}}),
@@ -20,6 +20,7 @@ OPERATIONS: dict[str, Operation] = {
                 tcp=maybe(TEXT),
                 socket=TEXT,
                 state_directory=TEXT,
+                damaged=maybe(record(directory=TEXT, files=many(TEXT), left=many(TEXT))),
             )
         },
     ),

@@ -1,0 +1,143 @@
+"""Files of the host's state that cannot be used: they are set aside and reported, and the rest goes on.
+
+They are moved into one directory, under names that tell where they were and when, so that nothing is lost and a later
+start does not stumble over them again. Whoever has looked at them may delete that directory.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import stat
+import sys
+import time
+from collections.abc import Callable
+from itertools import count
+from pathlib import Path
+from typing import Any, TypeVar
+
+import msgspec
+
+DIRECTORY = "damaged"
+LARGEST = 64 * 1024 * 1024
+"""Bytes of a record; ours have some kilobytes."""
+SHORTAGE = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM})
+"""Errors that say nothing about the file."""
+
+_numbers = count(1)
+_shelf: Path | None = None
+_left: list[str] = []
+
+
+def keep_in(directory: Path) -> None:
+    """Set files aside into `directory` from now on; without this they stay beside where they were."""
+    global _shelf
+    _shelf = directory
+    _left.clear()
+
+
+def report() -> dict[str, Any] | None:
+    """Return what was set aside, by this server or one before it, and what could not be; None if there is nothing."""
+    try:
+        files = sorted(os.listdir(_shelf)) if _shelf is not None else []
+    except OSError:
+        files = []
+    return {"directory": str(_shelf), "files": files, "left": list(_left)} if files or _left else None
+
+
+def set_aside(path: str | os.PathLike[str], why: object) -> None:
+    """Move a file or directory out of the way, and say so in the host's log. Never raises."""
+    source = os.fspath(path)
+    for target in _targets(source):
+        try:
+            os.makedirs(os.path.dirname(target), mode=0o700, exist_ok=True)
+            os.rename(source, target)
+        except OSError:
+            continue
+        print(f"damaged: {source}: {why}; kept as {target}", file=sys.stderr)
+        return
+    if source not in _left:
+        _left.append(source)
+    print(f"damaged: {source}: {why}; it cannot be moved away", file=sys.stderr)
+
+
+def _targets(source: str) -> list[str]:
+    """Where it may go. A directory of another user can be renamed, but not moved to another one."""
+    stamp = f"{time.strftime('%Y%m%dT%H%M%S')}-{os.getpid()}-{next(_numbers)}"
+    beside = f"{source}.{DIRECTORY}-{stamp}"
+    if _shelf is None:
+        return [beside]
+    name = os.path.relpath(source, _shelf.parent).replace("/", "-")
+    return [str(_shelf / f"{stamp}-{name[-150:]}"), beside]
+
+
+def read_file(path: str | os.PathLike[str], most: int = LARGEST) -> bytes:
+    """Read a regular file. Raises `OSError` for anything else, at once: a FIFO has no end, a link leads anywhere."""
+    fd = open_regular(path, os.O_RDONLY)
+    try:
+        size = os.fstat(fd).st_size
+        if size > most:
+            raise OSError(errno.EFBIG, f"it has {size} bytes")
+        with open(fd, "rb", closefd=False) as file:
+            return file.read(most)
+    finally:
+        os.close(fd)
+
+
+def open_regular(path: str | os.PathLike[str], flags: int) -> int:
+    """Open a regular file that is not a link. Raises `OSError`."""
+    fd = os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    if stat.S_ISREG(os.fstat(fd).st_mode):
+        return fd
+    os.close(fd)
+    raise OSError(errno.EINVAL, "it is not a regular file")
+
+
+def names_in(directory: str | os.PathLike[str]) -> list[str]:
+    """List a directory in order; nothing if there is none. What is none, or cannot be read, is set aside."""
+    try:
+        return sorted(os.listdir(directory))
+    except OSError as error:
+        if error.errno in SHORTAGE:
+            raise
+        if not isinstance(error, FileNotFoundError) or os.path.islink(directory):
+            set_aside(directory, _reason(error))
+        return []
+
+
+T = TypeVar("T")
+
+
+def load(path: str | os.PathLike[str], make: Callable[[bytes], T], *, whole: str | None = None) -> T | None:
+    """Return what `make` makes of a file; None if there is none, or if it cannot be used, which is set aside.
+
+    `make` raises `ValueError` for what it cannot use. `whole` is what is set aside instead of the file itself.
+    Raises `OSError` in a shortage, which says nothing about the file.
+    """
+    try:
+        return make(read_file(path))
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError) as error:
+        if isinstance(error, OSError) and error.errno in SHORTAGE:
+            raise
+        set_aside(path if whole is None else whole, f"{os.path.basename(path)}: {_reason(error)}")
+        return None
+
+
+def record_of(kind: type[T]) -> Callable[[bytes], T]:
+    """Return a function that reads a record of this kind from JSON, for `load`."""
+    return lambda data: msgspec.convert(decode(data), kind)
+
+
+def decode(data: bytes) -> Any:
+    """Decode JSON. Raises `ValueError`."""
+    try:
+        return json.loads(data)
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+
+
+def _reason(error: Exception) -> str:
+    return (error.strerror or str(error)).lower() if isinstance(error, OSError) else f"no record: {error}"

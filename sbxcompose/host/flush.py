@@ -1,0 +1,47 @@
+"""Records are written through to the disk a moment after they were made, so that they survive a loss of power.
+
+A rename replaces a file at once, but some file systems write the new one's contents only later: after a loss of power
+it is there and empty. To wait for the disk would make each start several times slower, so that it is done afterwards.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from contextlib import suppress
+
+from sbxcompose.host import chores
+
+PAUSE = 0.5
+"""Seconds in which more may come, to be written through together."""
+
+_waiting: dict[str, None] = {}
+
+
+def later(path: str) -> None:
+    """Write a new file through soon; nothing is done where no event loop runs (a tool, a test)."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return
+    if not _waiting:
+        chores.do(_after_a_pause())
+    _waiting[path] = None
+
+
+async def _after_a_pause() -> None:
+    await asyncio.sleep(PAUSE)
+    paths = list(_waiting)
+    _waiting.clear()
+    await asyncio.to_thread(write_through, paths)
+
+
+def write_through(paths: list[str]) -> None:
+    """Wait until files, and the directories that name them, are on the disk. What is gone meanwhile is left out."""
+    for path in dict.fromkeys([*paths, *map(os.path.dirname, paths)]):
+        with suppress(OSError):
+            fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+            try:
+                os.fsync(fd)
+            finally:
+                os.close(fd)

@@ -1,0 +1,182 @@
+"""Damaged state: every file of it times every kind of damage, and none costs more than what was in that file."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import closing, suppress
+from pathlib import Path
+from typing import cast
+
+import pytest
+
+from sbxcompose.host import damage, launch
+from sbxcompose.host.keeper.client import KeeperClient
+from sbxcompose.host.output import LogStore
+from sbxcompose.host.problems import Problem
+from sbxcompose.host.reader import Chunk
+from sbxcompose.host.sandboxes import Sandboxes
+from sbxcompose.host.segments import STDOUT
+from tests.live.host.hosts import LiveHost, live_host, running
+from tests.support.home import Home
+from tests.support.host_state import BAD, DAMAGES, GOOD, LINES, OTHER_FILES, SANDBOX_FILES, make_sandbox, make_state
+
+NO_KEEPER = cast(KeeperClient, None)
+"""Nothing is started here."""
+NOT_FILES = [name for name in DAMAGES if name.startswith("a ") and name != "a list"]
+RECORDS = [name for name in SANDBOX_FILES if name.endswith(".json")]
+
+
+@pytest.fixture(scope="module")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    state = tmp_path_factory.mktemp("state")
+    make_state(state)
+    return state
+
+
+@pytest.fixture
+def state(template: Path, tmp_path: Path) -> Iterator[Path]:
+    shutil.copytree(template, tmp_path / "state")
+    damage.keep_in(tmp_path / "state" / "damaged")
+    yield tmp_path / "state"
+    damage.keep_in(Path("/nonexistent"))
+
+
+def text_of(log: LogStore) -> bytes:
+    with closing(log.reader(0)) as reader:
+        pieces = []
+        while found := reader.read():
+            pieces += [event.data() for event in found if isinstance(event, Chunk)]
+        return b"".join(pieces)
+
+
+def check_good(sandboxes: Sandboxes) -> None:
+    """That the other sandbox has everything it had."""
+    good = sandboxes.live("good")
+    [row] = good.processes.rows()
+    assert row.info().status == "exited"
+    assert text_of(good.processes.logs()["web"]) == LINES
+    assert [failed.name for failed in good.processes.failed_starts.all()] == ["other"]
+    assert [note.secrets for note in good.processes.start_notes()] == [["secret"]]
+    good.processes.closed()
+
+
+def check_bad(sandboxes: Sandboxes) -> None:
+    """That the damaged one can be worked with, if it is there at all."""
+    with suppress(Problem):
+        bad = sandboxes.live("bad")
+        bad.info.write()
+        for row in bad.processes.rows():
+            row.info().write()
+        log = bad.processes.logs().get("web") or LogStore.open(Path("/nonexistent"))
+        if log.directory.endswith("web"):
+            text_of(log)
+            read, write = os.pipe()
+            os.write(write, b"again\n")
+            run, begin = log.begin_run(1_800_000_000.0), log.end
+            log.splice(STDOUT, read, run)
+            log.end_run(run, 0, None, 1_800_000_001.0)
+            os.close(read)
+            os.close(write)
+            assert text_of(log).endswith(b"again\n")
+            assert log.position_of_run(run) == begin
+        bad.processes.closed()
+
+
+async def load(state: Path) -> None:
+    sandboxes = Sandboxes(state / "sandboxes", NO_KEEPER)
+    sandboxes.load()
+    sandboxes.resume(set())
+    check_good(sandboxes)
+    check_bad(sandboxes)
+    await asyncio.sleep(0)
+
+
+@pytest.mark.parametrize(
+    "name", [f"sandboxes/{BAD}", *(f"sandboxes/{BAD}/{name}" for name in SANDBOX_FILES), *OTHER_FILES]
+)
+@pytest.mark.parametrize("how", DAMAGES)
+def test_a_damaged_file_costs_nothing_else(state: Path, name: str, how: str) -> None:
+    DAMAGES[how](state / name)
+    asyncio.run(load(state))
+    report = damage.report()
+    if (how in NOT_FILES and not name.startswith("host.")) or name.removeprefix(f"sandboxes/{BAD}/") in RECORDS:
+        assert report or may_be_a_directory(name, how), "it is reported"
+    assert not report or not report["left"]
+    asyncio.run(load(state))  # the next server does not stumble over it again
+
+
+def may_be_a_directory(name: str, how: str) -> bool:
+    """Whether what was put there is what belongs there, or was being made when a server was killed."""
+    return (how == "a directory" and "." not in name) or (how == "a dangling link" and name.endswith("/tttttttt"))
+
+
+def test_the_matrix_is_large() -> None:
+    assert len(DAMAGES) * (1 + len(SANDBOX_FILES) + len(OTHER_FILES)) >= 150
+
+
+def test_what_was_set_aside_can_be_found_and_the_rest_of_a_log_is_kept(
+    state: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    directory = state / "sandboxes" / BAD / "logs" / "web"
+    DAMAGES["a FIFO"](directory / f"{0:016x}.idx")
+    later = f"{9000:016x}"
+    for suffix in ("idx", "out"):
+        shutil.copy(state / "sandboxes" / GOOD / "logs" / "web" / f"{0:016x}.{suffix}", directory / f"{later}.{suffix}")
+    log = LogStore.open(directory)
+    assert text_of(log) == LINES
+    log.close()
+    report = damage.report()
+    assert report is not None
+    assert {name.partition("-sandboxes-")[2] for name in report["files"]} == {
+        f"{BAD}-logs-web-{0:016x}.idx",
+        f"{BAD}-logs-web-{0:016x}.out",
+    }
+    assert "it is not a regular file; kept as" in capsys.readouterr().err
+
+
+def test_a_shortage_says_nothing_about_a_file(state: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def short(*_: object, **__: object) -> int:
+        raise OSError(24, "Too many open files")
+
+    monkeypatch.setattr(os, "open", short)
+    with pytest.raises(OSError, match="Too many open files"):
+        damage.load(state / "sandboxes" / BAD / "sandbox.json", bytes)
+    assert damage.report() is None
+
+
+@pytest.mark.parametrize("how", ["garbage", "nested", "a directory", "a FIFO", "a dangling link"])
+def test_a_host_starts_with_every_file_of_another_sandbox_damaged(host_environ: Home, how: str) -> None:
+    host_environ.state.mkdir(mode=0o700)
+    make_state(host_environ.state)
+    for number, name in enumerate(SANDBOX_FILES):
+        make_sandbox(host_environ.state, f"{number:021}", f"bad-{number}")
+        DAMAGES[how](host_environ.state / "sandboxes" / f"{number:021}" / name)
+    for name in ("snapshots", "host.json"):
+        DAMAGES[how](host_environ.state / name)
+    with live_host(host_environ) as host:
+        box = host.box("new")
+        box.shell("exec sleep 1000", "web", restart={"policy": "always"})
+        box.wait("web", running)
+        assert host.http.get("/sandboxes/good").json()["status"] == "running"
+        for sandbox in host.http.get("/sandboxes").json()["sandboxes"]:
+            work_in(host, sandbox["id"])
+        status = host.status["damaged"]
+        assert status["left"] == []
+        assert len(status["files"]) >= 5
+        box.delete("web")
+    assert not launch.stop(force=True)
+
+
+def work_in(host: LiveHost, number: str) -> None:
+    """Run something in a sandbox that may have lost anything."""
+    headers = {"X-Tensorlake-Sandbox-Id": number}
+    body = {"command": "echo", "args": ["here"], "name": "echo", "env": {"PATH": os.environ["PATH"]}}
+    answer = host.http.post("/api/v1/processes", headers=headers, json=body)
+    assert answer.status_code == 201, answer.text
+    while (row := host.http.get("/api/v1/processes/echo", headers=headers).json())["status"] == "running":
+        pass
+    assert row["exit_code"] == 0
+    assert "here" in host.http.get("/api/v1/processes/echo/stdout", headers=headers).json()["lines"]

@@ -1,0 +1,37 @@
+"""What is recorded is written through to the disk, soon and together, and nobody waits for it."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from pathlib import Path
+
+import pytest
+
+from sbxcompose.host import flush
+from sbxcompose.host.records import write_json
+
+
+def test_new_files_and_their_directories_are_written_through_together(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: list[str] = []
+    monkeypatch.setattr(os, "fsync", lambda fd: synced.append(os.readlink(f"/proc/self/fd/{fd}")))
+    monkeypatch.setattr(flush, "PAUSE", 0.0)
+
+    async def main() -> None:
+        for name in "aab":
+            write_json(tmp_path / name, {})
+        write_json(tmp_path / "gone", {})
+        (tmp_path / "gone").unlink()
+        assert synced == []
+        while not synced or synced[-1] != str(tmp_path):
+            await asyncio.sleep(0)
+
+    asyncio.run(main())
+    assert synced == [str(tmp_path / "a"), str(tmp_path / "b"), str(tmp_path)]
+
+
+def test_without_an_event_loop_files_are_written_all_the_same(tmp_path: Path) -> None:
+    write_json(tmp_path / "a", {"one": 1})
+    assert (tmp_path / "a").read_text() == '{"one":1}'
