@@ -68,8 +68,8 @@ def clean_for_file(lines: bytes, *, colours: bool = False) -> bytes:
         return lines
     text = lines.decode("utf-8", "surrogateescape")
     lines = _cleaned(text).encode("utf-8", "surrogateescape").translate(None, _MOVING[1:])
-    lines = _C1_BYTES.sub("\ufffd".encode(), lines)  # two bytes may have met only now
-    return lines if colours else without_colours(lines)
+    lines = lines if colours else without_colours(lines)
+    return _C1_BYTES.sub("\ufffd".encode(), lines)  # two bytes may have met only now
 
 
 def cleaner(*, terminal: bool, colours: bool) -> Clean:

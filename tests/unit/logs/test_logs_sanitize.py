@@ -3,7 +3,7 @@ from __future__ import annotations
 import re
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from sbxcompose.logs.sanitize import (
@@ -133,6 +133,7 @@ def test_files_have_colours_only_where_they_are_wanted() -> None:
     assert clean_for_terminal(b"\x1b[31mred\x1b[0m\n", colours=False) == b"red\n"
 
 
+@example(b"\xc2\x1b[0m\x9b")  # what stands on both sides of a colour must not become a control character
 @given(TEXTS)
 def test_nothing_in_a_file_moves_or_clears(data: bytes) -> None:
     left = clean_for_file(data)
