@@ -198,7 +198,8 @@ class Case:
         waits: tuple[str, ...] = ()
         if state.row is None and state.error is None:
             waits = tuple(map(self._names.instance, self._unmet[self.node(state)]))
-        return Report(state.instance, self.label(state), self._doing(state, waits), waits, state.lines if lines else ())
+        said = state.lines if lines else ()
+        return Report(state.instance, self.label(state), self._doing(state, waits), waits, said, state.error is None)
 
     def _doing(self, state: State, waits: tuple[str, ...]) -> str:
         node = self.node(state)

@@ -61,13 +61,17 @@ class Mode(Struct, frozen=True):
 
 
 class Report(Struct, frozen=True):
-    """An instance that is behind. `doing` follows its name; `waits_for` are the names of what holds it up."""
+    """An instance that is behind. `doing` follows its name; `waits_for` are the names of what holds it up.
+
+    `ran`: it is about a run, and not about a start that was refused.
+    """
 
     instance: Instance
     label: str
     doing: str
     waits_for: tuple[str, ...] = ()
     lines: tuple[str, ...] = ()
+    ran: bool = True
 
     def to_json(self) -> dict[str, Any]:
         """The report for a program."""

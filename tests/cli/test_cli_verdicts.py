@@ -176,3 +176,16 @@ def test_nothing_selected_is_said_with_the_profiles(sbx: Sbx, command: list[str]
     words = refused(sbx, *command)
     assert "nothing is selected" in words
     assert "`dev`, `ci`" in words
+
+
+def test_a_start_that_is_refused_shows_no_lines_of_an_earlier_run(sbx: Sbx) -> None:
+    sbx.write("processes: {web: {command: ['sh', '-c', 'echo earlier; exec sleep 1000'], workdir: here}}\n")
+    (sbx.project / "here").mkdir()
+    sbx.run("up", "-d")
+    with sbx.start("logs", "-f") as logs:
+        logs.wait_for("earlier")
+    sbx.run("down")
+    (sbx.project / "here").rmdir()
+    refused = sbx.run("up", "-d", "--wait", code=1).stderr
+    assert "web could not be started" in refused
+    assert "earlier" not in refused

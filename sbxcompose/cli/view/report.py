@@ -154,7 +154,7 @@ class Reporter:
         report = replace(report, doing=self.secrets.hide(report.doing))
         link = session.links.get(report.instance.sandbox)
         row = link.row(report.instance) if link is not None else None
-        if row is None:
+        if row is None or not report.ran:
             return report
         run = row.run - 1 if row.restarts and row.phase in (Phase.STARTING, Phase.RUNNING) else row.run
         lines = await last_lines(session, report.instance, run)
