@@ -16,8 +16,10 @@ LAG_PATIENCE = 10.0
 """Seconds for which the terminal waits for a socket that takes nothing at all."""
 UNWATCHED = 300.0
 """Seconds after which a session without any socket is ended."""
+UNVISITED = 10.0
+"""The same of a session that lives for its socket (`end_unwatched`), before the first one has come."""
 ABANDONED = 3.0
-"""The same of a session that lives for its socket (`end_unwatched`)."""
+"""The same after the last one has gone."""
 REMEMBERED = 60.0
 """Seconds for which an ended session can still be asked for."""
 GRACE = 5.0

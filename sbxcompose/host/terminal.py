@@ -69,6 +69,8 @@ class Terminal:
         self.tape = tape
         self.news = News()
         self.viewers: set[Viewer] = set()
+        self.was_viewed = False
+        """Whether a socket has come since it was started, or taken over."""
         self.terminating = False
         self.timer: asyncio.TimerHandle | None = None
         self._rested = rested
@@ -169,6 +171,7 @@ class Terminal:
         """Somebody looks on, from that position or the first one that is still kept."""
         viewer = Viewer(min(max(position, self.tape.start), self.tape.end), self.tape.end)
         self.viewers.add(viewer)
+        self.was_viewed = True
         self._rested(self)
         return viewer
 

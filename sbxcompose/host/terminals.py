@@ -25,6 +25,7 @@ from sbxcompose.host.pty_rules import (
     MAX_SESSIONS,
     REMEMBERED,
     UNKNOWN_EXIT,
+    UNVISITED,
     UNWATCHED,
     clamp,
     exit_code,
@@ -187,7 +188,9 @@ class Terminals:
         if not terminal.alive:
             terminal.timer = loop.call_later(_left(terminal.record.ended_at), self._forget, terminal)
         elif not terminal.viewers and not self._paused:
-            patience = ABANDONED if terminal.record.end_unwatched else UNWATCHED
+            patience = UNWATCHED
+            if terminal.record.end_unwatched:
+                patience = ABANDONED if terminal.was_viewed else UNVISITED
             terminal.timer = loop.call_later(patience, self._unwatched, terminal)
 
     def _unwatched(self, terminal: Terminal) -> None:

@@ -13,8 +13,10 @@ from collections.abc import Callable
 from sbxcompose.host import chores
 from sbxcompose.host.supervisor import SupervisedProcess
 
+FIRST_PATIENCE = 10.0
+"""Seconds for the first watch to come, or to come back after a restart of the server, on a loaded machine too."""
 PATIENCE = 3.0
-"""Seconds without a watch: enough for the first one to come, and to come back after a restart of the server."""
+"""Seconds after the last watch has gone."""
 GRACE_MS = 2000
 """Milliseconds from SIGHUP to SIGKILL."""
 
@@ -35,14 +37,14 @@ class Unwatched:
     def let_go(self, process: SupervisedProcess) -> None:
         """Count one less."""
         self._watching -= Counter([process.record.id])
-        self.check(process)
+        self.check(process, PATIENCE)
 
-    def check(self, process: SupervisedProcess) -> None:
+    def check(self, process: SupervisedProcess, patience: float = FIRST_PATIENCE) -> None:
         """Begin to wait, or stop waiting, according to how the process is now."""
         number = process.record.id
         waits = process.request.end_unwatched and process.alive and number not in self._watching
         if waits and number not in self._timers:
-            self._timers[number] = asyncio.get_running_loop().call_later(PATIENCE, self._end, process)
+            self._timers[number] = asyncio.get_running_loop().call_later(patience, self._end, process)
         elif not waits and number in self._timers:
             self._timers.pop(number).cancel()
 
