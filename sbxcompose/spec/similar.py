@@ -42,15 +42,29 @@ def _slips(word: str, other: str, most: int) -> int | None:
         return 0
     if abs(len(word) - len(other)) > most:
         return None
-    before: list[int] = []
-    row = list(range(len(other) + 1))
+    word, other = _without_common_ends(word, other)
+    far = most + 1
+    before, row = [far] * (len(other) + 1), [min(count, far) for count in range(len(other) + 1)]
     for i, letter in enumerate(word, 1):
-        two_before, before, row = before, row, [i]
-        for j, another in enumerate(other, 1):
-            cost = min(before[j] + 1, row[j - 1] + 1, before[j - 1] + (letter != another))
-            if i > 1 and j > 1 and letter == other[j - 2] and word[i - 2] == another:
+        two_before, before, row = before, row, [far] * (len(other) + 1)
+        row[0] = min(i, far)
+        # Further from the diagonal than `most` there are too many slips already.
+        for j in range(max(1, i - most), min(len(other), i + most) + 1):
+            cost = min(before[j] + 1, row[j - 1] + 1, before[j - 1] + (letter != other[j - 1]))
+            if i > 1 and j > 1 and letter == other[j - 2] and word[i - 2] == other[j - 1]:
                 cost = min(cost, two_before[j - 2] + 1)
-            row.append(cost)
+            row[j] = cost
         if min(row) > most:
             return None
     return row[-1] if row[-1] <= most else None
+
+
+def _without_common_ends(word: str, other: str) -> tuple[str, str]:
+    """What is left of two words without the letters that they begin and end with alike."""
+    start, shorter = 0, min(len(word), len(other))
+    while start < shorter and word[start] == other[start]:
+        start += 1
+    end = 0
+    while end < shorter - start and word[-1 - end] == other[-1 - end]:
+        end += 1
+    return word[start : len(word) - end], other[start : len(other) - end]
