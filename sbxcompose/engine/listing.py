@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 from msgspec.structs import replace
 
+from sbxcompose.plan.graph import Graph
 from sbxcompose.plan.names import Names, Target
 from sbxcompose.plan.observed import Instance, Observed, Row, SandboxState, StartFailure
 from sbxcompose.plan.stability import ready_now
-from sbxcompose.spec.project import Condition, Process, Project
+from sbxcompose.spec.project import Process, Project
 
 if TYPE_CHECKING:
     from sbxcompose.engine.session import Session
@@ -83,17 +84,12 @@ def with_readiness(
     entries: Iterable[Entry], project: Project, seen: Mapping[Instance, bool | None], now: float
 ) -> list[Entry]:
     """The entries with `ready`; `seen` is what has been found out, as `ready_look` has it."""
-    jobs = {
-        (need.sandbox, need.process)
-        for process in project.every_process()
-        for need in process.depends_on
-        if need.condition is Condition.COMPLETED
-    }
+    graph = Graph(project)
 
     def ready(entry: Entry) -> bool | None:
-        instance = entry.instance
-        job = (instance.sandbox, instance.process) in jobs
-        return ready_now(entry.process, job, entry.row, seen.get(instance), now)
+        node = graph.index.get((entry.instance.sandbox, entry.instance.process))
+        job = node is not None and graph.job[node]
+        return ready_now(entry.process, job, entry.row, seen.get(entry.instance), now)
 
     return [replace(entry, ready=ready(entry)) for entry in entries]
 

@@ -213,7 +213,9 @@ class PlainWatch:
         return rows
 
     async def _changed(self, key: str, known: ProcessInfo | None, info: ProcessInfo) -> None:
-        if known is None and ended(info):
+        at_rest = known is None or (ended(known) and incarnation(known) != incarnation(info))
+        if at_rest and ended(info):
+            # It has begun and ended between two looks: whoever watches hears of both.
             await self._tell(follow.RowSeen(as_it_began(info)))
         log = log_of(info)
         if log is not None and self._output:

@@ -276,6 +276,7 @@ processes:
   web: {command: "echo crash; exit 3", restart: {policy: on_failure, max_restarts: 3, initial_backoff: 1ms}}
 """)
     cloud.run("up", code=1)
+    cloud.run("unpause")  # the end of an attached `up` is a `down`, which suspends
     said = refused(cloud, "logs", "--run", "2", "web", code=3)
     assert "run 2 of web" in said
     assert "only the latest, 4" in said

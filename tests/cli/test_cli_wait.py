@@ -101,6 +101,18 @@ def test_a_service_without_a_check_that_does_not_keep_running_is_a_failure(
     assert ("not found" if command == "./run.sh" else "cannot bind") in up.stdout + up.stderr
 
 
+def test_a_job_that_fails_again_and_again_is_a_failure_also_if_nobody_waits_for_it_now(sbx: Sbx) -> None:
+    """Its runs last, so that no row tells that they were no good."""
+    sbx.write(f"""
+processes:
+  job: {{command: "sleep 1.1; echo no database; exit 1", restart: {{initial_backoff: 1ms, max_backoff: 2ms}}}}
+  web: {{command: {FOREVER}, depends_on: {{job: completed}}}}
+""")
+    up = sbx.run("up", "--wait", "job", code=1)
+    assert "job has failed 3 times in a row: it exited with code 1" in up.stderr
+    assert "no database" in up.stderr
+
+
 def test_a_service_that_recovers_is_ready_once_a_run_has_lasted(sbx: Sbx) -> None:
     sbx.write(f"processes: {{web: {{command: '[ -e was ] && {FOREVER}; touch was; exit 1'}}}}\n")
     assert "1 ready" in sbx.run("up", "--wait").stderr
