@@ -104,6 +104,7 @@ class Host:
         self._idle = _idle_seconds()
         self._idle_timer: asyncio.TimerHandle | None = None
         self._done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._noting = False
         self._ending = False
 
     # -- its life ------------------------------------------------------------------------------------------
@@ -213,8 +214,16 @@ class Host:
         if self._idle_timer is not None:
             self._idle_timer.cancel()
             self._idle_timer = None
+        if not self._noting:
+            self._noting = True
+            asyncio.get_running_loop().call_soon(self._note_need)
         if self._activity.requests == 0 and not self.sandboxes.busy:
             self._idle_timer = asyncio.get_running_loop().call_later(self._idle, self._idle_for_long)
+
+    def _note_need(self) -> None:
+        """Tell the keeper whether a server is needed; once in a turn, however much has happened."""
+        self._noting = False
+        self._keeper.want(self.sandboxes.busy)
 
     def _idle_for_long(self) -> None:
         if self._activity.requests or self.sandboxes.busy or select.select(self._listeners, [], [], 0)[0]:

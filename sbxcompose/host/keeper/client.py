@@ -173,6 +173,15 @@ class KeeperClient(Link):
         if self._replacing is None and self._lost is None:
             self._send({"op": "keep", "id": 0, "name": name}, [fd])
 
+    def want(self, wanted: bool) -> None:
+        """Say whether anything runs, or is to be started again: as long as that is so, the keeper never gives up
+        starting a server.
+        """
+        if wanted != self._wanted:
+            self._wanted = wanted
+            if self._replacing is None and self._lost is None:
+                self._send({"op": "want", "id": 0, "wanted": wanted})
+
     def kept(self, name: str) -> int | None:
         """The descriptor that was given to `keep`, by this server or (after `adopt`) by one before it."""
         return self._kept.get(name)

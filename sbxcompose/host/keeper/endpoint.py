@@ -47,6 +47,8 @@ class Endpoint:
         self._channel: Channel | None = None
         self._batches: list[_Batch] = []
         self._blocked = False
+        self.wanted = False
+        """Whether the last server has said that something runs, or is to be started again."""
         self.spoke = False
         """Whether the server of the moment has said anything yet: it did start."""
 
@@ -152,6 +154,8 @@ class Endpoint:
                 self._adopt(body["id"])
             case "handover":
                 self._take_over(body, frame.fds)
+            case "want":
+                self.wanted = bool(body["wanted"])
             case "keep":
                 self._spawner.keep(body["name"], frame.fds.pop())
             case _:

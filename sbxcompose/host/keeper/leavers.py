@@ -22,7 +22,7 @@ from sbxcompose.host.keeper.processes import (
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Mapping
     from typing import Any
 
     from sbxcompose.host.keeper.processes import Process
@@ -49,6 +49,20 @@ class Finder:
         self.exempt: set[int] = set()
         """Children of the keeper that are no unit's: the server."""
         self._orphans: dict[int, str | None] = {}
+        self._seen: list[int] | None = None
+        """Those of the last look, until they have been asked for."""
+
+    def outcasts(self, units: Collection[Unit]) -> list[Process]:
+        """Return the keeper's children that are of no live unit, as far as can be seen, with what they have started."""
+        live = {unit.name for unit in units if unit.live}
+        seen, self._seen = self._seen, None
+        orphans = (self._look(units) or []) if seen is None else seen
+        alone = {pid for pid in orphans if self._orphans.get(pid) not in live}
+        if not alone:
+            return []
+        processes = read_all()
+        found = with_descendants({pid for pid in alone if pid in processes}, processes, self.exempt)
+        return [processes[pid] for pid in sorted(found) if not processes[pid].dead]
 
     def forget(self, pid: int) -> None:
         """The process has been reaped; its number may go to another one."""
@@ -56,21 +70,28 @@ class Finder:
 
     def left_by(self, gone: Collection[Unit], units: Collection[Unit]) -> dict[str, list[Process]]:
         """What is left of the units whose leaders are gone; those of which nothing is are left out."""
+        self._seen = None
         names = {each.name for each in gone}
         if all(each.ours for each in gone) and not self._any_orphan(names, units):
             return {}
         return census(units).members(names)
 
     def _any_orphan(self, names: set[str], units: Collection[Unit]) -> bool:
+        orphans = self._look(units)
+        return orphans is None or any(self._orphans.get(pid) in names for pid in orphans)
+
+    def _look(self, units: Collection[Unit]) -> list[int] | None:
+        """Return the keeper's children that lead no unit, each looked into once; None if nobody can tell."""
         children = own_children()
         if children is None:
-            return True
+            return None
         known = {each.pid for each in units if each.ours and not each.leader_gone} | self.exempt
         orphans = [pid for pid in children if pid not in known]
         for pid in orphans:
             if pid not in self._orphans:
                 self._classify(pid, units)
-        return any(self._orphans.get(pid) in names for pid in orphans)
+        self._seen = orphans
+        return orphans
 
     def _classify(self, pid: int, units: Collection[Unit]) -> None:
         process = read_process(pid)
@@ -127,6 +148,15 @@ def sweep(host: str, claims: Collection[Claim], spare: Collection[int]) -> list[
     return list(swept.values())
 
 
+def with_descendants(pids: set[int], processes: Mapping[int, Process], spare: set[int]) -> set[int]:
+    """Add all that these processes have started and that still has its parents, but for what is to be spared."""
+    found, size = set(pids), -1
+    while size != len(found):
+        size = len(found)
+        found |= {pid for pid, process in processes.items() if process.parent in found and pid not in spare}
+    return found
+
+
 class _Claims:
     """Finds what belongs to claimed units: by leader and start time, by session, by tag, by environment, by parents."""
 
@@ -141,14 +171,11 @@ class _Claims:
 
     def find(self) -> list[Process]:
         processes = read_all()
-        marked = {
+        claimed = {
             pid for pid, each in processes.items() if pid not in self._spare and self._is_claimed(each, processes)
         }
-        size = -1
-        while size != len(marked):
-            size = len(marked)
-            marked |= {pid for pid, each in processes.items() if each.parent in marked and pid not in self._spare}
-        return [processes[pid] for pid in sorted(marked) if not processes[pid].dead]
+        found = with_descendants(claimed, processes, self._spare)
+        return [processes[pid] for pid in sorted(found) if not processes[pid].dead]
 
     def _is_claimed(self, process: Process, processes: dict[int, Process]) -> bool:
         if process.dead:

@@ -26,7 +26,7 @@ from sbxcompose.host.keeper.protocol import (
     SERVER_DONE,
     Channel,
 )
-from sbxcompose.host.keeper.serverprocess import ServerProcess, refuse, server_environment
+from sbxcompose.host.keeper.serverprocess import ServerProcess, server_environment
 from sbxcompose.host.keeper.spawn import Limits, Spawner
 from sbxcompose.host.keeper.units import Units
 
@@ -48,9 +48,8 @@ class Keeper:
         self._endpoint = Endpoint(self._loop, self._units, Spawner(limits, options.lock), options.lock)
         environment = self._server_environment(limits)
         connect = self._endpoint.open
-        self._server = ServerProcess(options.server, environment, holdings.fds, connect, log)
+        self._server = ServerProcess(options.server, environment, holdings.fds, connect, self._is_needed, log)
         self._server_pidfd: int | None = None
-        self._refusing = False
         self._ending = False
         self._status: int | None = None
 
@@ -76,6 +75,7 @@ class Keeper:
             if self._ending and self._server.pid is None and not self._units.live:
                 self._status = self._status or 0
         self._freezer.clear()
+        self._units.end_outcasts()
         return self._status
 
     def _deadline(self) -> float | None:
@@ -176,23 +176,8 @@ class Keeper:
             self._server.start()
             self._exempt_server()
         if self._server.given_up and not self._ending:
-            if not self._units.live:
-                self._status = 1
-            elif not self._refusing:
-                self._refuse(True)
+            self._status = 1
 
-    def _refuse(self, on: bool) -> None:
-        """Answer callers ourselves as long as there is no server, instead of letting them wait for ever."""
-        self._refusing = on
-        for each in self._holdings.listeners:
-            if on:
-                self._loop.watch(each.fileno(), lambda each=each: self._called(each))  # type: ignore[misc]
-            else:
-                self._loop.unwatch(each.fileno())
-
-    def _called(self, listener: socket.socket) -> None:
-        if self._server.may_retry:
-            self._refuse(False)
-            self._server.start_at = time.monotonic()
-        else:
-            refuse(listener, self._options.log)
+    def _is_needed(self) -> bool:
+        """Whether anything runs, or is to be started again by a server."""
+        return self._units.live or self._endpoint.wanted

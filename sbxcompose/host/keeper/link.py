@@ -10,7 +10,9 @@ import asyncio
 import json
 import os
 import socket
+import sys
 from collections.abc import Callable, Sequence
+from itertools import chain, repeat
 from typing import Any, Self
 
 from sbxcompose.host.keeper.inherit import Restart
@@ -19,7 +21,9 @@ from sbxcompose.host.keeper.messages import Adopted, Exited, KeeperLost, Spawned
 from sbxcompose.host.keeper.protocol import Channel, Frame, chunked
 
 PAUSES = (0.0, 0.1, 0.3, 1.0, 3.0)
-"""Seconds before each attempt to start a new keeper; after the last one it is lost."""
+"""Seconds before each of the first attempts to start a new keeper."""
+LONGEST = 5.0
+"""Seconds before all others: without a keeper nothing can be started, stopped or noticed."""
 
 
 class Link:
@@ -41,6 +45,7 @@ class Link:
         self._units: dict[str, KnownUnit] = {}
         self._pending: dict[int, Pending] = {}
         self._kept: dict[str, int] = {}
+        self._wanted = False
         self._last_id = 0
         self._replacing: asyncio.Task[None] | None = None
         self._handed_over: asyncio.Future[None] | None = None
@@ -225,19 +230,20 @@ class Link:
             self._replacing = None
 
     async def _replaced(self) -> None:
-        error: Exception = KeeperLost("no reason known")
-        for pause in PAUSES if self._restart is not None else ():
+        """Start keepers until one takes over. Raises `KeeperLost` if nobody has said how."""
+        if self._restart is None:
+            raise KeeperLost("no way to start another one is known")
+        for pause in chain(PAUSES, repeat(LONGEST)):
             await asyncio.sleep(pause)
             try:
                 keeper = await self._start_another()
             except (OSError, ValueError, KeeperLost) as problem:
                 self._detach()
-                error = problem
+                print(f"no new keeper could be started: {problem}", file=sys.stderr)
                 continue
             self._repeat()
             self._loop.call_soon(self.on_replaced, keeper)
             return
-        raise error
 
     async def _start_another(self) -> int:
         """Start a keeper and hand everything over; its process id. Raises `OSError`, `ValueError`,
@@ -277,6 +283,7 @@ class Link:
         """Give again what is to be kept, and ask again what has not been answered; a spawn says so, as its first
         try may have begun to run.
         """
+        self._send({"op": "want", "id": 0, "wanted": self._wanted})
         for name, fd in self._kept.items():
             self._send({"op": "keep", "id": 0, "name": name}, [fd])
         for pending in self._pending.values():

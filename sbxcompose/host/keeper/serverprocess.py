@@ -1,6 +1,4 @@
-"""The server as the keeper's child: started, started again when it dies, and given up on when it cannot
-start.
-"""
+"""The server as the keeper's child: started, and started again when it dies, for as long as anything needs it."""
 
 from __future__ import annotations
 
@@ -17,11 +15,20 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-PAUSES = (0.0, 0.1, 0.3, 1.0, 3.0)
-"""Seconds before each new start of a server that died before it had said anything; then it is given up."""
+PAUSES = (0.0, 0.1, 0.3, 1.0, 3.0, 5.0)
+"""Seconds before each new start of a server that died before it had said anything; the last one is for all others."""
 
-RETRY = 10.0
-"""Seconds after which a caller's connection is reason enough to try a server again that was given up."""
+TRIES = 5
+"""New starts after which a host in which nothing runs, nor is going to, ends."""
+
+SHORT = 2.0
+"""Seconds that a server must have run for its death not to count as one of many."""
+
+
+def pause_before(deaths: int) -> float:
+    """Seconds before the new start that follows so many early deaths in a row, 1 at least."""
+    return PAUSES[min(deaths, len(PAUSES)) - 1]
+
 
 _KEPT = (
     "PATH",
@@ -53,7 +60,10 @@ def server_environment(environ: dict[str, str]) -> dict[str, str]:
 
 
 class ServerProcess:
-    """The server of the moment. `connect` is given the keeper's end of each new one's channel."""
+    """The server of the moment. `connect` is given the keeper's end of each new one's channel.
+
+    `needed` says whether anything runs or is to be started again: then it is never given up.
+    """
 
     def __init__(
         self,
@@ -61,34 +71,32 @@ class ServerProcess:
         environment: dict[str, str],
         keep: Sequence[int],
         connect: Callable[[Channel], None],
+        needed: Callable[[], bool],
         log: Callable[[str], None],
     ) -> None:
         self._argv = list(argv)
         self._environment = environment
         self._keep = tuple(keep)
         self._connect = connect
+        self._needed = needed
         self._log = log
         self._null = os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC)
         self._failures = 0
-        self._tried = 0.0
+        self._short = 0
+        self._started = 0.0
         self.pid: int | None = None
         self.start_at: float | None = None
         """When it is to be started again, in monotonic seconds."""
 
     @property
     def given_up(self) -> bool:
-        """It died at once too often, and will not be started again by itself."""
+        """It died at once too often while nothing needed it, and will not be started again."""
         return self.pid is None and self.start_at is None
-
-    @property
-    def may_retry(self) -> bool:
-        """The last try is long enough ago."""
-        return time.monotonic() - self._tried >= RETRY
 
     def start(self) -> None:
         """Start it now. That it could not be started counts as a death."""
         self.start_at = None
-        self._tried = time.monotonic()
+        self._started = time.monotonic()
         ours, theirs = socket.socketpair()
         environment = {**self._environment, ENV_CONTROL: str(theirs.fileno())}
         pid, failure = self._run(environment, theirs.fileno())
@@ -128,13 +136,18 @@ class ServerProcess:
         self.plan_next(spoke=spoke)
 
     def plan_next(self, *, spoke: bool) -> None:
-        """Set the time of the next start, or give up."""
+        """Set the time of the next start; one that speaks and dies, again and again, is slowed down, too."""
+        now = time.monotonic()
+        self._short = self._short + 1 if now - self._started < SHORT else 0
         self._failures = 0 if spoke else self._failures + 1
-        if self._failures > len(PAUSES):
+        if self._failures > TRIES and not self._needed():
             self.start_at = None
-            self._log("the server dies as soon as it is started; not trying again by myself")
+            self._log("the server dies as soon as it is started, and nothing needs it; the host ends")
             return
-        self.start_at = time.monotonic() + PAUSES[max(0, self._failures - 1)]
+        pause = pause_before(max(1, self._failures, self._short - 2 * TRIES))
+        if pause >= 1.0:
+            self._log(f"the server dies as soon as it is started; trying again in {pause:g} s")
+        self.start_at = now + pause
 
     def signal(self, number: int) -> None:
         """Send it a signal, if there is one."""
@@ -149,24 +162,3 @@ def describe(status: int) -> str:
     """A wait status in words."""
     code = os.waitstatus_to_exitcode(status)
     return f"exit code {code}" if code >= 0 else f"signal {signal.Signals(-code).name}"
-
-
-def refuse(listener: socket.socket, log_path: str) -> None:
-    """Tell a caller that there is no server to talk to."""
-    try:
-        connection, _ = listener.accept()
-    except OSError:
-        return
-    body = b'{"error": "the host\'s server does not start; see %s", "code": "NO_SERVER"}' % log_path.encode()
-    head = b"HTTP/1.1 500 Internal Server Error\r\nContent-Type: application/json\r\nConnection: close\r\n"
-    with connection:
-        connection.setblocking(False)
-        _quietly(lambda: connection.recv(1 << 16))  # bytes that nobody reads would cut our answer short
-        _quietly(lambda: connection.send(head + b"Content-Length: %d\r\n\r\n" % len(body) + body))
-
-
-def _quietly(call: Callable[[], object]) -> None:
-    try:
-        call()
-    except OSError:
-        return

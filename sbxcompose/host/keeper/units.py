@@ -9,11 +9,13 @@ import time
 
 from sbxcompose.host.keeper import kernel
 from sbxcompose.host.keeper.leavers import Finder, census, open_process
+from sbxcompose.host.keeper.log import log
+from sbxcompose.host.keeper.outcasts import Outcasts
 from sbxcompose.host.keeper.processes import command_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Collection, Iterator
     from typing import Any
 
     from sbxcompose.host.keeper.freezer import Freezer
@@ -37,6 +39,7 @@ class Units:
         self._freezer = freezer
         self._kernel_log = kernel_log
         self.finder = Finder()
+        self._outcasts = Outcasts(self.finder)
         self._units: dict[str, Unit] = {}
         self._leaders: dict[int, Unit] = {}
         self._unsettled: dict[str, Unit] = {}
@@ -206,9 +209,19 @@ class Units:
             gone = list(self._unsettled.values())
             self._unsettled.clear()
             found = self.finder.left_by(gone, self._units.values())
+            self.end_outcasts(gone)
             for unit in gone:
                 self._settle(unit, found.get(unit.name, []))
         self._census = None
+
+    def end_outcasts(self, ending: Collection[Unit] = ()) -> None:
+        """Kill the children that are of no live unit, or only of those that are `ending`."""
+        killed = self._outcasts.end(self._units.values(), ending)
+        if ending:
+            next(iter(ending)).hunt.left_behind += killed
+        else:
+            for line in killed:
+                log(f"left behind, now killed: {line}")
 
     def _settle(self, unit: Unit, found: list[Process]) -> None:
         left = [each for each in found if (each.pid, each.started) not in unit.hunt.immune]

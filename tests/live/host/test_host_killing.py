@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import signal
+from contextlib import suppress
+from pathlib import Path
 
-from tests.live.host.hosts import Box, ended, events, running
+from sbxcompose.host import launch
+from tests.live.host.hosts import Box, LiveHost, ended, events, running
 from tests.support.home import wait_gone
 
 LEAVER = "setsid sh -c 'trap \"echo heard\" USR1; echo $$; while :; do sleep 0.01; done' &"
@@ -55,3 +59,53 @@ def test_a_daemon_does_not_keep_a_command_that_has_ended_from_ending(box: Box) -
         said = list(events(answer))
     assert said[-1]["exit_code"] == 4
     assert wait_gone([int(each["line"]) for each in said if "line" in each], 0)
+
+
+SHED = "(ulimit -S -m unlimited; setsid sh -c 'setsid env -i sleep {time} &' &); exec sleep 1000"
+"""Leaves a child that has no parents, environment, limit or session of ours."""
+
+
+def sleepers(time: str) -> list[int]:
+    """The processes `sleep <time>`, found by that alone."""
+    found = []
+    for name in filter(str.isdigit, os.listdir("/proc")):
+        with suppress(OSError):
+            if Path("/proc", name, "cmdline").read_bytes() == f"sleep\0{time}\0".encode():
+                found.append(int(name))
+    return found
+
+
+def shed(box: Box, time: str) -> list[int]:
+    """Start `web`, which leaves such a child; the child, once it is the keeper's."""
+    box.shell(SHED.format(time=time), "web")
+    keeper = box.host.status["keeper_pid"]
+    while not (found := sleepers(time)) or f"\nPPid:\t{keeper}\n" not in Path(f"/proc/{found[0]}/status").read_text():
+        pass
+    return found
+
+
+def test_a_child_that_has_shed_everything_ends_with_the_last_process(host: LiveHost) -> None:
+    box = host.box()
+    found = shed(box, f"1001.{os.getpid()}")
+    box.delete("web")
+    assert wait_gone(found, 0)
+    assert f"now killed: {found[0]} sleep 1001" in host.log
+
+
+def test_a_child_that_has_shed_everything_is_named_while_it_may_be_of_another(host: LiveHost) -> None:
+    other = host.box("other")
+    other.shell("exec sleep 1000", "older")
+    box = host.box()
+    found = shed(box, f"1002.{os.getpid()}")
+    box.delete("web")
+    assert not wait_gone(found, 0)
+    assert f"process {found[0]} (sleep 1002.{os.getpid()}) is a child of no process that is known" in host.log
+    other.delete("older")
+    assert wait_gone(found, 0)
+
+
+def test_a_child_that_has_shed_everything_ends_with_the_host(host: LiveHost) -> None:
+    host.box("other").shell("exec sleep 1000", "older")
+    found = shed(host.box(), f"1003.{os.getpid()}")
+    launch.stop(force=True)
+    assert wait_gone(found, 0)

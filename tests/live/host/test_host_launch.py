@@ -138,7 +138,7 @@ def test_a_host_without_a_port_does_not_get_one_later(host: LiveHost) -> None:
 def test_a_port_that_is_taken_is_said_and_by_whom(host_environ: Home) -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
-        with pytest.raises(ProviderError, match=rf"port {port} is in use by .* \\(pid {os.getpid()}\\)"):
+        with pytest.raises(ProviderError, match=rf"port {port} is in use by .* \(pid {os.getpid()}\)"):
             launch.ensure_host(port=port)
     assert alive_with(host_environ.marker) == {}
 

@@ -157,12 +157,12 @@ def test_a_server_that_cannot_start_ends_a_host_without_units(short_dir: Path) -
     launched = launch(short_dir, [sys.executable, "-c", "raise SystemExit('broken')"])
     wait_for_end(launched.ready["pid"])
     assert launched.log.count("the server has ended (exit code 1)") == 6
-    assert "not trying again" in launched.log
+    assert "nothing needs it; the host ends" in launched.log
     assert "broken" in launched.log
     assert not launched.socket_path.exists()
 
 
-def test_a_server_that_cannot_start_leaves_the_units_and_callers_are_told(short_dir: Path) -> None:
+def test_a_server_that_cannot_start_is_tried_again_as_long_as_a_unit_lives(short_dir: Path) -> None:
     switch = short_dir / "broken"
     script = (
         f"import os, sys\nif os.path.exists({str(switch)!r}): sys.exit(1)\n"
@@ -175,16 +175,35 @@ def test_a_server_that_cannot_start_leaves_the_units_and_callers_are_told(short_
             spawned, _ = await own.spawn("a", "sleep", "60")
             switch.touch()
             await own.kill_server()
-            with socket.socket(socket.AF_UNIX) as caller:
-                caller.settimeout(15)
-                await asyncio.to_thread(caller.connect, str(own.launched.socket_path))
-                answer = await asyncio.to_thread(caller.recv, 4096)
-            assert answer.startswith(b"HTTP/1.1 500 ")
-            assert str(own.launched.directory / "host.log").encode() in answer
-            assert alive(spawned.pid)
-            os.kill(own.keeper_pid, signal.SIGTERM)
-            await asyncio.to_thread(wait_for_end, own.keeper_pid)
-            assert not alive(spawned.pid)
+            while own.launched.log.count("the server has ended (exit code 1)") < 6:
+                await asyncio.sleep(0.01)
+            assert "trying again in 5 s" in own.launched.log
+            switch.unlink()
+            await own.connect()  # whoever calls meanwhile waits
+            (adopted,) = await own.client.adopt()
+            assert (adopted.pid, alive(spawned.pid)) == (spawned.pid, True)
+
+    asyncio.run(run())
+
+
+def test_a_server_is_tried_again_as_long_as_something_is_to_be_restarted(short_dir: Path) -> None:
+    switch = short_dir / "broken"
+    script = (
+        f"import os, sys\nif os.path.exists({str(switch)!r}): sys.exit(1)\n"
+        f"sys.argv = {server_argv()[1:]!r}\nexec(open(sys.argv[0]).read())"
+    )
+
+    async def run() -> None:
+        async with rig([sys.executable, "-c", script]) as own:
+            own.client.want(True)
+            await own.client.sweep([])
+            switch.touch()
+            await own.kill_server()
+            while own.launched.log.count("the server has ended (exit code 1)") < 6:
+                await asyncio.sleep(0.01)
+            assert alive(own.keeper_pid)
+            switch.unlink()
+            await own.connect()
 
     asyncio.run(run())
 

@@ -12,9 +12,10 @@ from sbxcompose.host.keeper.explain import DEFAULT_PATH, candidates, explain
 from sbxcompose.host.keeper.inherit import Inherited
 from sbxcompose.host.keeper.messages import Spawn, common_environment
 from sbxcompose.host.keeper.options import Options, keeper_argv
+from sbxcompose.host.keeper.outcasts import may_be_of
 from sbxcompose.host.keeper.processes import Process, owner_of_orphan
 from sbxcompose.host.keeper.protocol import MAX_FDS, chunked
-from sbxcompose.host.keeper.serverprocess import describe, server_environment
+from sbxcompose.host.keeper.serverprocess import describe, pause_before, server_environment
 from sbxcompose.host.keeper.unit import Unit
 
 REQUEST: dict[str, Any] = {"argv": ["tool"], "cwd": "/nowhere", "uid": 1000}
@@ -126,6 +127,10 @@ def test_the_host_keeps_nothing_of_the_shell_that_started_it() -> None:
     assert server_environment({**kept, **dropped}) == kept
 
 
+def test_a_server_that_keeps_dying_is_started_ever_later_but_always() -> None:
+    assert [pause_before(deaths) for deaths in (1, 2, 3, 4, 5, 6, 7, 1000)] == [0.0, 0.1, 0.3, 1.0, 3.0, 5.0, 5.0, 5.0]
+
+
 def test_a_wait_status_in_words() -> None:
     assert describe(3 << 8) == "exit code 3"
     assert describe(signal.SIGKILL) == "signal SIGKILL"
@@ -134,6 +139,16 @@ def test_a_wait_status_in_words() -> None:
 def stat(pid: int, name: str, state: str = "S", parent: int = 1, group: int = 1, session: int = 1) -> bytes:
     rest = ["0"] * 15 + ["4711"] + ["0"] * 29 + ["1792"]
     return f"{pid} ({name}) {state} {parent} {group} {session} {' '.join(rest)}\n".encode()
+
+
+@pytest.mark.parametrize(
+    "ticks, may", [([], False), ([4710], True), ([4712], True), ([4713], False), ([9, 5000], True)]
+)
+def test_a_process_can_only_be_of_a_unit_that_began_before_it(ticks: list[int], may: bool) -> None:
+    units = [Unit("a", 1, 0.0, "{}") for _ in ticks]
+    for unit, moment in zip(units, ticks, strict=True):
+        unit.ticks = moment
+    assert may_be_of(Process(7, stat(7, "x")), units) is may
 
 
 @pytest.mark.parametrize("name", ["sh", "a b", ") S 1 1 1", "((", "x) Z"])
