@@ -105,7 +105,9 @@ def stop(*, force: bool = False) -> bool:
         path = _start(None, None)
     keeper = _pidfd(ask(path, "POST", "/host/v1/stop", {"force": force}, patience=None)["keeper_pid"])
     if keeper is not None:
-        gone = select.select([keeper], [], [], PATIENCE)[0]
+        poll = select.poll()  # takes descriptors of any number, unlike select
+        poll.register(keeper, select.POLLIN)
+        gone = poll.poll(PATIENCE * 1000)
         os.close(keeper)
         if not gone:
             raise ProviderError("the host has stopped everything, but does not end", hint=_see_log())
