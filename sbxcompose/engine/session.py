@@ -379,7 +379,8 @@ class Session:
     def _up_times(self, instance: Instance) -> last_up.UpTimes:
         now_ms = round(self.began * 1000)
         life_ms = now_ms if self._life_ms is None else self._life_ms
-        return last_up.up_times(self.notes, instance, life_ms, now_ms, is_up=self._is_up)
+        notes = self.links[instance.sandbox].notes
+        return last_up.up_times(notes, instance, life_ms, now_ms, is_up=self._is_up)
 
     async def _forget(self, link: Link) -> None:
         """Mark that the project was taken down, see `down_mark`."""

@@ -21,6 +21,9 @@ _KEPT = 1024
 """Sources whose masker is remembered: runs are counted for as long as a process crashes."""
 
 
+_NOTHING = Masker()
+
+
 class _Since(NamedTuple):
     """From run number `run` on, which began at `time_ms`, an instance was started with these values."""
 
@@ -35,27 +38,41 @@ class KnownSecrets:
     def __init__(self, current: Iterable[str] = ()) -> None:
         self._current = frozenset(current)
         self._started: dict[Key, list[_Since]] = {}
-        self._maskers: dict[tuple[Key, int] | None, Masker] = {}
+        self._old: set[Key] = set()
+        """Instances that were started with anything that is not among today's values: usually none."""
+        self._every = self._current
+        self._maskers: dict[frozenset[str], Masker] = {}
         self._of_source: dict[Source, Masker] = {}
+        self._of_all: Masker | None = None
 
     def add_current(self, values: Iterable[str]) -> None:
         """Mask these as well: the file has been read again. What it had before stays masked."""
         self._current |= frozenset(values)
+        self._every |= self._current
         self._forget()
 
     def note(self, instance: Key, run: int, time_ms: int, values: Collection[str]) -> None:
         """The runs of an instance from number `run` on, which began at `time_ms`, were started with `values`."""
         started = self._started.setdefault(instance, [])
         entry = _Since(run, time_ms, frozenset(values))
-        if entry not in started:
-            started.append(entry)
-            started.sort(key=lambda since: since.run)
+        if entry in started:
+            return
+        started.append(entry)
+        started.sort(key=lambda since: since.run)
+        if not entry.values <= self._current:
+            self._old.add(instance)
+            self._every |= entry.values
+        if self._old:
             self._forget()
 
     def masker(self, source: Source | None = None) -> Masker:
         """What hides the secrets in lines of `source`; None, and announcements, are masked with all there are."""
+        if not self._every:
+            return _NOTHING
         if source is None or not source.run:
-            return self._made(None)
+            if self._of_all is None:
+                self._of_all = self._made(None)
+            return self._of_all
         masker = self._of_source.get(source)
         if masker is None:
             instance = (source.sandbox, source.process, source.replica)
@@ -84,31 +101,33 @@ class KnownSecrets:
                 return value
 
     def _forget(self) -> None:
-        self._maskers.clear()
+        self._of_all = None
         self._of_source.clear()
+        if len(self._maskers) > _KEPT:
+            self._maskers.clear()
 
     def _at(self, instance: Key, run: int) -> int:
         """The index of the entry that holds for a run; -1 for one that began before any is known."""
         return bisect_right(self._started.get(instance, ()), run, key=lambda since: since.run) - 1
 
     def _made(self, key: tuple[Key, int] | None) -> Masker:
-        masker = self._maskers.get(key)
+        values = self._current | self._values(key)
+        masker = self._maskers.get(values)
         if masker is None:
-            masker = self._maskers[key] = Masker(self._current | self._values(key))
+            masker = self._maskers[values] = Masker(values)
         return masker
 
     def _values(self, key: tuple[Key, int] | None) -> frozenset[str]:
         if key is None:
-            every = (since.values for started in self._started.values() for since in started)
-            return frozenset().union(*every)
+            return self._every
         instance, index = key
         own = self._started.get(instance, [])
         begin = own[index].time_ms if index >= 0 else None
         end = own[index + 1].time_ms if index + 1 < len(own) else None
         found = [own[index].values] if index >= 0 else []
-        for other, started in self._started.items():
+        for other in self._old:
             if other != instance:
-                found += _overlapping(started, begin, end)
+                found += _overlapping(self._started[other], begin, end)
         return frozenset().union(*found)
 
 
