@@ -100,6 +100,8 @@ class StartRequest(Message, frozen=True, kw_only=True):
     """Ours: what asks it to end."""
     stop_grace_ms: int = 10_000
     """Ours: how long it may take before it is killed."""
+    stop_command: list[str] = field(default_factory=list)
+    """Ours: what asks it to end instead of the signal, run as the process is."""
     success_exit_codes: list[int] = field(default_factory=list)
     """Ours: what counts as success besides 0; 128 + n stands for a death by signal n, too."""
     tty: bool = False
@@ -163,6 +165,7 @@ class ManagedInfo(Message, frozen=True, kw_only=True):
     """Ours: what the latest ended run had put into the background and was killed, each as "pid command"."""
     stop_signal: int | None = None
     stop_grace_ms: int | None = None
+    stop_command: list[str] = field(default_factory=list)
     """Ours: how it is stopped, as its start said."""
     failed_runs: int | None = None
     """Ours: the number of runs in a row that ended without one stable second, or without having been healthy."""

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
 
 from sbxcompose.errors import NotFound, Refused
 
 if TYPE_CHECKING:
     from sbxcompose.api.models import ProcessInfo
-    from sbxcompose.api.sandbox import SandboxClient
+    from sbxcompose.api.sandbox import Asked, SandboxClient
 
 SIGTERM, SIGKILL = 15, 9
 GRACE = 10.0
@@ -19,13 +22,20 @@ LONGEST_PAUSE = 0.25
 """Seconds between two looks at a process that was asked to end by a signal of its own."""
 
 
-async def stop(client: SandboxClient, process: str, signal: int, grace: float) -> None:
+async def stop(client: SandboxClient, process: str, signal: int, grace: float, asked: Asked | None = None) -> None:
     """End the process and its supervision. Raises as `SandboxClient`.
 
+    `asked`: first by that command, within the grace.
     Another signal than SIGTERM is sent first, and so is SIGTERM where the grace is longer than the daemon's; the run
     then has `grace` seconds to end before supervision is ended, which comes before a next run where the backoff is
     not shorter than a look. A shorter grace is kept from here, by a SIGKILL.
     """
+    if asked is not None and grace > 0:
+        began = time.monotonic()
+        if await _by_command(client, process, asked, grace):
+            signal, grace = SIGKILL, 0.0
+        else:
+            grace = max(grace - (time.monotonic() - began), 0.0)
     if signal != SIGKILL and grace > 0 and (signal != SIGTERM or grace > GRACE):
         await _ask(client, process, signal, grace)
         grace = 0.0
@@ -43,6 +53,20 @@ async def stop(client: SandboxClient, process: str, signal: int, grace: float) -
         await asyncio.gather(deleting, return_exceptions=True)
 
 
+async def _by_command(client: SandboxClient, process: str, asked: Asked, grace: float) -> bool:
+    """Run the command, and wait until the run has ended or the grace is over; False if the command has failed."""
+    try:
+        before = await client.get(process)
+        request = replace(asked.request, env={**asked.request.env, "SBXCOMPOSE_PID": str(before.pid)})
+        async with asyncio.timeout(grace):
+            if before.status == "running" and (await client.run(request, asked.base)).exit_code != 0:
+                return False
+            await _until_over(client, process, before)
+    except (TimeoutError, NotFound):
+        return True
+    return True
+
+
 async def _ask(client: SandboxClient, process: str, signal: int, grace: float) -> None:
     """Send the signal, and wait until the run has ended or the grace is over."""
     try:
@@ -53,12 +77,16 @@ async def _ask(client: SandboxClient, process: str, signal: int, grace: float) -
         return
     try:
         async with asyncio.timeout(grace):
-            pause = FIRST_PAUSE
-            while not _over(before, await client.get(process)):
-                await asyncio.sleep(pause)
-                pause = min(pause * 2, LONGEST_PAUSE)
+            await _until_over(client, process, before)
     except (TimeoutError, NotFound):
         return
+
+
+async def _until_over(client: SandboxClient, process: str, before: ProcessInfo) -> None:
+    pause = FIRST_PAUSE
+    while not _over(before, await client.get(process)):
+        await asyncio.sleep(pause)
+        pause = min(pause * 2, LONGEST_PAUSE)
 
 
 def _over(before: ProcessInfo, now: ProcessInfo) -> bool:

@@ -45,6 +45,13 @@ class RunExit(Struct, frozen=True):
     reason: str | None = None
 
 
+class Asked(Struct, frozen=True):
+    """The command that asks a process to end, run the way the process is, with the environment under it."""
+
+    request: StartRequest
+    base: Env
+
+
 @dataclass(slots=True)
 class _Operation:
     body: dict[str, Any]
@@ -102,19 +109,22 @@ class SandboxClient:
         body["env"] = {**(base_env or {}), **request.env}
         return ProcessInfo.read(expect(await self._request("POST", "/processes", body), what))
 
-    async def stop(self, process: str, *, signal: int = 15, grace: float = 10.0) -> None:
+    async def stop(self, process: str, *, signal: int = 15, grace: float = 10.0, asked: Asked | None = None) -> None:
         """End a process and its supervision; returns when it is gone. One that is gone already is fine.
 
+        `asked`: it is asked to end by that command, and gets the signal only if the command fails.
         A daemon without our `stop` extension is given what comes nearest to it, see `api.plain_stop`.
         """
         millis = round(grace * 1000)
         if not self.extensions & {"batch", "stop"}:
             from sbxcompose.api.plain_stop import stop
 
-            await stop(self, process, signal, grace)
+            await stop(self, process, signal, grace, asked)
             return
         if "batch" in self.extensions:
             body = {"op": "stop", "process": process, "signal": signal, "grace_ms": millis}
+            if asked is not None:
+                body["command"] = [asked.request.command, *asked.request.args]
             answer = await self._submit(_Operation(body, process))
         else:
             answer = await self._request("DELETE", f"{_of(process)}?signal={signal}&grace_ms={millis}")

@@ -16,7 +16,7 @@ from msgspec.structs import replace
 from sbxcompose.api import follow
 from sbxcompose.api.frames import StartNote
 from sbxcompose.api.models import ProcessInfo, SandboxInfo, StartRequest
-from sbxcompose.api.sandbox import Env, SandboxClient
+from sbxcompose.api.sandbox import Asked, Env, SandboxClient
 from sbxcompose.engine.down_mark import PROCESS, Order, is_mark, is_past, order_of
 from sbxcompose.engine.events import OutputLost, Reconnecting, RowChanged, RunBegan, RunEnded, Tell
 from sbxcompose.engine.observe import Successes, observed_sandbox, read_row, row_key
@@ -156,10 +156,10 @@ class Link:
             hint="make the sandbox anew from an image with a newer daemon: `sbxcompose up --recreate-sandboxes`",
         )
 
-    async def stop(self, name: str, *, signal: int, grace: float) -> None:
+    async def stop(self, name: str, *, signal: int, grace: float, asked: Asked | None = None) -> None:
         """Stop a process and know its row. Errors as `SandboxClient.stop`."""
         self._asked.add(name)
-        await self.client.stop(name, signal=signal, grace=grace)
+        await self.client.stop(name, signal=signal, grace=grace, asked=asked)
         if self._watch is not None:
             await self._watch.settle()
 

@@ -139,7 +139,7 @@ def _stop_of(info: ProcessInfo) -> Stop:
     managed = info.managed
     if managed is None or managed.stop_signal is None or managed.stop_grace_ms is None:
         return Stop()
-    return Stop(managed.stop_signal, managed.stop_grace_ms / 1000)
+    return Stop(managed.stop_signal, managed.stop_grace_ms / 1000, tuple(managed.stop_command))
 
 
 async def find_project(name: str, provider: Provider, kind: Literal["local", "tensorlake"]) -> Project:

@@ -53,6 +53,7 @@ def start_request(
         log=log_name(instance),
         stop_signal=process.stop.signal,
         stop_grace_ms=_millis(process.stop.grace),
+        stop_command=list(process.stop.command),
         tty=process.tty,
         success_exit_codes=list(process.success_exit_codes),
         replaces=list(replaces),
@@ -86,6 +87,8 @@ def command_request(project: Project, process: Process, instance: Instance, comm
         log=None,
         secrets=[],
         tty=False,
+        stop_command=[],
+        success_exit_codes=[],
     )
 
 

@@ -16,7 +16,7 @@ from msgspec.structs import replace
 
 from sbxcompose.api.frames import StartNote
 from sbxcompose.api.models import SandboxInfo, StartRequest
-from sbxcompose.api.sandbox import Env
+from sbxcompose.api.sandbox import Asked, Env
 from sbxcompose.engine import cloud_secrets, last_up
 from sbxcompose.engine.copying import Copies, Place, copied_into
 from sbxcompose.engine.down_mark import mark_request
@@ -331,8 +331,8 @@ class Session:
                 await self.sync_changed(sandbox.name)
             case Start(process):
                 await self._start(process, step.action)
-            case Stop(row, signal, grace):
-                await try_again(lambda: self.links[row.instance.sandbox].stop(row.name, signal=signal, grace=grace))
+            case Stop(row) as action:
+                await try_again(lambda: self._stop(row, action))
             case Await(instance, condition, process):
                 await self.wait_until(process, instance, condition)
             case TerminateSandbox(sandbox):
@@ -360,6 +360,15 @@ class Session:
         link = self.links.pop(sandbox.name, None)
         if link is not None:
             await link.close()
+
+    async def _stop(self, row: Row, action: Stop) -> None:
+        """Stop a run, by its command if it has one."""
+        process = self.project.process(row.instance.sandbox, row.instance.process)
+        asked = None
+        if action.command and process is not None:
+            asked = Asked(*self.command_request(process, row.instance, action.command))
+        link = self.links[row.instance.sandbox]
+        await link.stop(row.name, signal=action.signal, grace=action.grace, asked=asked)
 
     async def _start(self, process: Process, action: Start) -> None:
         """Start an instance under its managed name."""

@@ -67,6 +67,10 @@ class Commands:
             command.close()
             del self._running[spawn.unit]
 
+    async def end(self) -> None:
+        """Kill what runs."""
+        await asyncio.gather(*(self._keeper.kill(unit, SIGKILL, "everything") for unit in tuple(self._running)))
+
     def exited(self, exited: Exited) -> bool:
         """Report the end of a command; False if it is none of these. The keeper is to be told to forget it."""
         command = self._running.get(exited.unit)

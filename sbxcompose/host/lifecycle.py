@@ -7,7 +7,7 @@ performs effects. `tests/unit/host/test_lifecycle.py` has every pair of a state 
 from __future__ import annotations
 
 from collections.abc import Callable
-from signal import SIGKILL
+from signal import SIGCONT, SIGKILL
 from typing import Any
 
 from msgspec.structs import replace
@@ -36,11 +36,13 @@ from sbxcompose.host.lifecycle_types import (
     RunExited,
     RunLost,
     RunStarted,
+    RunStopCommand,
     SandboxPaused,
     SandboxResumed,
     SetTimer,
     SpawnRun,
     StartFailed,
+    StopCommandFailed,
     StopRequested,
     StopRun,
 )
@@ -105,10 +107,17 @@ def _supervise(record: Record, since_ms: int, now: Now) -> list[Effect]:
     assert record.run is not None
     if state.ending is not None:
         grace = max(0, state.ending.deadline - now.ms)
-        return [StopRun(record.run.handle, state.ending.signal, grace)]
+        return [_ask(record.run.handle, state.ending, grace)]
     if record.request.health_check is not None and not now.paused:
         return [BeginChecks(since_ms)]
     return []
+
+
+def _ask(handle: int, ending: Ending, grace_ms: int) -> Effect:
+    """Say how a run is asked to end."""
+    if ending.command:
+        return RunStopCommand(handle, ending.command, grace_ms)
+    return StopRun(handle, ending.signal, grace_ms)
 
 
 def _start_failed(record: Record, event: StartFailed, now: Now) -> Outcome:
@@ -133,7 +142,8 @@ def _run_exited(record: Record, event: RunExited, now: Now) -> Outcome:
     release = ReleaseRun(event.handle)
     if not isinstance(state, Running) or run is None or run.handle != event.handle:
         return record, [release]
-    ended = replace(_with_end(record, run, event.exit, event.error), left_behind=event.left_behind)
+    error = event.error or (state.ending.error if state.ending is not None else None)
+    ended = replace(_with_end(record, run, event.exit, error), left_behind=event.left_behind)
     why = state.ending.why if state.ending is not None else None
     if why == "stop" or not record.request.managed:
         return _stopped(ended, now, EndChecks(), release, requested=why == "stop")
@@ -287,14 +297,30 @@ def _ask_to_end(record: Record, why: Why, wish: StopRequested, now: Now) -> Outc
     assert isinstance(state, Starting | Running)
     signal = record.request.stop_signal if wish.signal is None else wish.signal
     grace_ms = record.request.stop_grace_ms if wish.grace_ms is None else wish.grace_ms
+    command = wish.command if wish.signal is not None else wish.command or record.request.stop_command
     deadline = now.ms + grace_ms
     if state.ending is not None:
         deadline = min(deadline, state.ending.deadline)
-    ending = Ending(why, signal, deadline)
+    ending = Ending(why, signal, deadline, command if command and grace_ms > 0 else None)
     if isinstance(state, Starting):
         return _in_state(record, Starting(state.handle, ending))
     assert record.run is not None
-    return _in_state(record, Running(ending), EndChecks(), StopRun(record.run.handle, signal, grace_ms))
+    if state.ending is not None and ending.command and state.ending.command == ending.command:
+        # It runs already: only the time may be shorter now. SIGCONT does not disturb.
+        return _in_state(record, Running(ending), EndChecks(), StopRun(record.run.handle, SIGCONT, grace_ms))
+    return _in_state(record, Running(ending), EndChecks(), _ask(record.run.handle, ending, grace_ms))
+
+
+def _stop_command_failed(record: Record, event: StopCommandFailed, now: Now) -> Outcome:
+    """Send the signal after all."""
+    state, run = record.state, record.run
+    if not isinstance(state, Running) or state.ending is None or run is None or run.handle != event.handle:
+        return record, []
+    if not state.ending.command:
+        return record, []
+    ending = replace(state.ending, command=None, error=event.message)
+    grace = max(0, ending.deadline - now.ms)
+    return _in_state(record, Running(ending), StopRun(run.handle, ending.signal, grace))
 
 
 def _input_closed(record: Record, _: InputClosed, now: Now) -> Outcome:
@@ -312,6 +338,7 @@ _HANDLERS: dict[type, Callable[[Record, Any, Now], Outcome]] = {
     RunLost: _run_lost,
     HostRestarted: _host_restarted,
     StopRequested: _stop_requested,
+    StopCommandFailed: _stop_command_failed,
     KillRequested: _kill_requested,
     RestartRequested: _restart_requested,
     BackoffOver: _backoff_over,

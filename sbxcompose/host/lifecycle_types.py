@@ -71,10 +71,21 @@ class HostRestarted(Struct, frozen=True):
 
 
 class StopRequested(Struct, frozen=True):
-    """Stop it; a signal and grace of None are those of its request."""
+    """Stop it; a signal and grace of None are those of its request, and without a signal so is the command.
+
+    The command is run instead of the signal.
+    """
 
     signal: int | None = None
     grace_ms: int | None = None
+    command: list[str] | None = None
+
+
+class StopCommandFailed(Struct, frozen=True):
+    """The command that was to end the run of that handle has failed, or could not be started."""
+
+    handle: int
+    message: str
 
 
 class KillRequested(Struct, frozen=True):
@@ -115,6 +126,7 @@ Event = (
     | RunLost
     | HostRestarted
     | StopRequested
+    | StopCommandFailed
     | KillRequested
     | RestartRequested
     | BackoffOver
@@ -145,6 +157,14 @@ class StopRun(Struct, frozen=True):
 
     handle: int
     signal: int
+    grace_ms: int
+
+
+class RunStopCommand(Struct, frozen=True):
+    """Run the command beside the run; the keeper kills what is left after the grace."""
+
+    handle: int
+    command: list[str]
     grace_ms: int
 
 
@@ -194,6 +214,7 @@ Effect = (
     SpawnRun
     | AttachOutput
     | StopRun
+    | RunStopCommand
     | KillRun
     | ReleaseRun
     | CloseInput

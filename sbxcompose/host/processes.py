@@ -428,6 +428,7 @@ class Processes:
         """End everything, politely; `grace_ms` limits the time that each may take."""
         rows = [each.stop(grace_ms=_shorter(each, grace_ms)) for each in self.live]
         await gather([*rows, self.terminals.end(grace_ms)])
+        await self.commands.end()
 
     def closed(self) -> None:
         """The sandbox is no more."""

@@ -88,6 +88,7 @@ def _managed(record: Record) -> ManagedInfo:
         last_check=record.health.last_check,
         stop_signal=record.request.stop_signal,
         stop_grace_ms=record.request.stop_grace_ms,
+        stop_command=record.request.stop_command,
         left_behind=record.left_behind,
         stop_requested=isinstance(state, Stopped) and state.requested,
         failed_runs=record.failed_runs,

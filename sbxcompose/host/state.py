@@ -19,11 +19,16 @@ Why = Literal["stop", "restart", "unhealthy"]
 
 
 class Ending(Struct, frozen=True):
-    """A run was asked to end, and why: what happens after it has. `deadline` is milliseconds since 1970."""
+    """A run was asked to end, and why: what happens after it has. `deadline` is milliseconds since 1970.
+
+    `command` is what was run instead of sending the signal; `error` what went wrong with it.
+    """
 
     why: Why
     signal: int
     deadline: int
+    command: list[str] | None = None
+    error: str | None = None
 
 
 class Starting(Struct, frozen=True, tag=True, tag_field="is"):

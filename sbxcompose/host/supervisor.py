@@ -47,11 +47,13 @@ from sbxcompose.host.lifecycle_types import (
     RunExited,
     RunLost,
     RunStarted,
+    RunStopCommand,
     SandboxPaused,
     SandboxResumed,
     SetTimer,
     SpawnRun,
     StartFailed,
+    StopCommandFailed,
     StopRequested,
     StopRun,
 )
@@ -140,6 +142,8 @@ class SupervisedProcess(Row):
     def _ask_keeper(self, effect: Effect) -> Coroutine[Any, Any, object]:
         keeper, unit = self._owner.keeper, self._owner.unit
         match effect:
+            case RunStopCommand(handle, command, grace_ms):
+                return self._stop_by_command(handle, command, grace_ms / 1000)
             case StopRun(handle, signal, grace_ms):
                 return keeper.stop(unit(handle), signal, grace_ms / 1000)
             case KillRun(handle):
@@ -279,12 +283,27 @@ class SupervisedProcess(Row):
 
     # -- requests ------------------------------------------------------------------------------------------
 
-    async def stop(self, signal: int | None = None, grace_ms: int | None = None) -> None:
+    async def stop(
+        self, signal: int | None = None, grace_ms: int | None = None, command: list[str] | None = None
+    ) -> None:
         """Stop it and its supervision; return when it is gone. None stands for the signal or grace of its request.
 
+        A command is run instead of sending the signal.
         Without a signal an unmanaged process is killed at once. One that has ended stays as it is.
         """
-        await self._end(StopRequested(signal, grace_ms))
+        await self._end(StopRequested(signal, grace_ms, command))
+
+    async def _stop_by_command(self, handle: int, command: list[str], grace: float) -> None:
+        """Let the keeper hold the grace, and begin the command."""
+        await self._owner.keeper.stop(self._owner.unit(handle), signals.SIGCONT, grace)
+        chores.do(self._run_stop_command(handle, command, grace))
+
+    async def _run_stop_command(self, handle: int, command: list[str], grace: float) -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(grace):
+                failure = await self._run_beside(command)
+                if failure is not None:
+                    self._report(StopCommandFailed(handle, f"its stop command failed: {failure}"))
 
     async def kill(self) -> None:
         """Kill its run and all that it started, end its supervision, and return when it is gone."""
@@ -364,7 +383,8 @@ class SupervisedProcess(Row):
 
     async def _run_beside(self, command: list[str]) -> str | None:
         """Run a command as the process is run: what went wrong, None if nothing. Cancelled, it kills it."""
-        request = replace(self.request, command=command[0], args=command[1:])
+        env = {**self.request.env, "SBXCOMPOSE_PID": self._pid()}
+        request = replace(self.request, command=command[0], args=command[1:], env=env)
         try:
             return (await self._owner.commands.run(self._owner.spawn(request))).failure
         except Problem as problem:

@@ -72,12 +72,13 @@ class Start(Struct, frozen=True):
 
 
 class Stop(Struct, frozen=True):
-    """End the supervision of `row` and its run: `signal`, after `grace` seconds what is left is killed."""
+    """End the supervision of `row` and its run: `command` or `signal`, after `grace` seconds what is left is killed."""
 
     kind: ClassVar[str] = "stop"
     row: Row
     signal: int
     grace: float
+    command: tuple[str, ...] = ()
 
 
 class Await(Struct, frozen=True):
@@ -148,14 +149,15 @@ class Step(Struct, frozen=True):
 
 def _details(action: Action) -> dict[str, Any]:
     details: dict[str, Any] = dict.fromkeys(
-        ("sandbox", "process", "replica", "name", "digest", "run", "condition", "signal", "grace", "copy")
+        ("sandbox", "process", "replica", "name", "digest", "run", "condition", "signal", "grace", "command", "copy")
     )
     match action:
         case Start(process, instance, name):
             details.update(_place(instance), name=name, digest=process.digest)
-        case Stop(row, signal, grace):
+        case Stop(row, signal, grace, command):
             details.update(_place(row.instance), name=row.name, digest=row.digest)
             details.update(run=row.run, signal=signal, grace=grace)
+            details.update(command=list(command) or None)
         case Await(instance, condition, process, name):
             details.update(_place(instance), name=name, digest=process.digest, condition=condition.value)
         case Sync(sandbox, to_copy):

@@ -102,8 +102,9 @@ def wait_of(step: Step, state: str | None = None) -> Wait | None:
     match step.action:
         case Await(_, condition):
             return awaiting(subject, condition, step.reason, state)
-        case Stop(_, signal, grace):
-            return Wait(f"{subject} to stop", None, f"sent {_signal(signal)}, SIGKILL follows after {seconds(grace)}")
+        case Stop(_, signal, grace, command):
+            asked = "ran its stop command" if command else f"sent {_signal(signal)}"
+            return Wait(f"{subject} to stop", None, f"{asked}, SIGKILL follows after {seconds(grace)}")
         case Start():
             return Wait(f"{subject} to start")
         case CreateSandbox():

@@ -41,7 +41,7 @@ def stop_action(world: World, row: Row, grace: float | None) -> Stop:
     """How the file says that the row's process is stopped; the defaults for one it does not have."""
     node = world.graph.index.get((row.instance.sandbox, row.instance.process))
     rule = _DEFAULT_STOP if node is None else world.graph.processes[node].stop
-    return Stop(row, rule.signal, rule.grace if grace is None else grace)
+    return Stop(row, rule.signal, rule.grace if grace is None else grace, rule.command)
 
 
 class Wiring:

@@ -83,7 +83,7 @@ def ready_of(model: ReadyModel | None) -> ReadyLine | ReadyCommand | None:
 
 def stop_of(model: StopModel) -> Stop:
     """How it is asked to end."""
-    return Stop(model.signal, model.grace)
+    return Stop(model.signal, model.grace, model.command or ())
 
 
 def watch_of(model: WatchModel) -> WatchRule:

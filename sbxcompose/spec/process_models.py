@@ -91,6 +91,11 @@ class RestartModel(Strict):
 class StopModel(Strict):
     """How a process is asked to end."""
 
+    command: Command | None = Field(
+        None,
+        description="A command that makes it end, run as the process is run, instead of the signal; the variable "
+        "`SBXCOMPOSE_PID` is its process id. The signal follows if the command fails.",
+    )
     signal: Signal = Field(15, description="The signal that asks it to end.", json_schema_extra={"default": "SIGTERM"})
     grace: Duration = duration_field("10s", "What has not ended by then is killed, with all that it started.")
 

@@ -91,10 +91,14 @@ class Dependency(Struct, frozen=True):
 
 
 class Stop(Struct, frozen=True):
-    """How a process is asked to end; after `grace` seconds what is left is killed. `signal` is a number."""
+    """How a process is asked to end; after `grace` seconds what is left is killed. `signal` is a number.
+
+    A `command` is run instead, and the signal sent only if that fails.
+    """
 
     signal: int = 15
     grace: float = 10.0
+    command: tuple[str, ...] = ()
 
 
 NEW_RUN = frozenset({"tty", "success_exit_codes"})

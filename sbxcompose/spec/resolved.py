@@ -185,7 +185,8 @@ def _stop(stop: Stop) -> dict[str, Any]:
         name: str | int = signal.Signals(stop.signal).name
     except ValueError:
         name = stop.signal
-    return {"signal": name, "grace": format_duration(stop.grace)}
+    command = {"command": list(stop.command)} if stop.command else {}
+    return {**command, "signal": name, "grace": format_duration(stop.grace)}
 
 
 def _watches(rules: tuple[WatchRule, ...]) -> list[dict[str, Any]]:

@@ -35,6 +35,8 @@ THE_SAME: list[Callable[[Sbx], None]] = [
     test_cli_up_detached.test_what_ignores_sigterm_is_killed_once_its_grace_is_over,
     test_cli_keys.test_output_goes_through_a_terminal,
     test_cli_keys.test_the_end_of_one_ends_an_attached_up_with_a_failure,
+    test_cli_keys.test_a_command_stops_it_instead_of_the_signal,
+    test_cli_keys.test_a_command_that_achieves_nothing_has_the_grace_and_no_more,
     test_cli_keys.test_a_report_comes_after_failed_tests,
     test_cli_up_changes.test_start_first_stops_the_old_one_only_once_the_new_one_is_ready,
     test_cli_up_changes.test_two_ups_at_once_start_nothing_twice,

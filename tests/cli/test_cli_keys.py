@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.looking import FOREVER, order_of, pids, refused, rows
+from tests.cli.looking import FOREVER, Gate, order_of, pids, refused, rows
 from tests.live.host.listeners import free_port, listening
 from tests.support.command import Sbx
 
@@ -239,3 +239,46 @@ processes:
     assert found["job"]["restarts"] == 0, "its policy is on_failure, and this is no failure"
     assert "not run again" in sbx.run("up", "-d", "--wait").stderr
     sbx.run("up", "--exit-code-from", "job", code=0)
+
+
+# -- stop: {command: ...} ----------------------------------------------------------------------------------
+
+
+def test_a_command_stops_it_instead_of_the_signal(sbx: Sbx) -> None:
+    gate = Gate(sbx)
+    stop = "test $$OF_WEB = 1 && kill -0 $$SBXCOMPOSE_PID && echo stop > gate"
+    keys = "env: {OF_WEB: 1}, command: \"trap '' TERM; echo ready; read _ < gate; echo asked nicely\""
+    sbx.write(f"processes: {{web: {{{keys}, ready_when: {{log: ready}}, stop: {{command: '{stop}', grace: 1h}}}}}}")
+    assert gate.path.exists()
+    sbx.run("up", "-d", "--wait")
+    sbx.run("stop", "web")
+    assert "asked nicely" in sbx.run("logs", "web").stdout
+    assert not pids(sbx)
+
+
+def test_where_the_command_fails_the_signal_follows(sbx: Sbx) -> None:
+    stop = "{command: 'echo no server >&2; exit 3', grace: 1h}"
+    sbx.write(f"processes: {{web: {{command: {FOREVER}, stop: {stop}}}}}")
+    sbx.run("up", "-d")
+    said = sbx.run("stop", "web").stderr
+    assert rows(sbx)["web"]["status"] == "stopped"
+    assert "its stop command failed: exited with code 3: no server" in said
+
+
+def test_a_command_that_achieves_nothing_has_the_grace_and_no_more(sbx: Sbx) -> None:
+    sbx.write(f"processes: {{web: {{command: {FOREVER}, stop: {{command: sleep 999, grace: 50ms}}}}}}")
+    sbx.run("up", "-d")
+    sbx.run("stop", "web")
+    end = rows(sbx)["web"]
+    assert (end["status"], end["exit"]["signal"]) == ("stopped", 9)
+
+
+def test_a_restart_stops_by_the_command_too(sbx: Sbx) -> None:
+    Gate(sbx)
+    keys = "command: \"trap '' TERM; echo ready; read _ < gate; echo asked nicely\", ready_when: {log: ready}"
+    sbx.write(f"processes: {{web: {{{keys}, stop: {{command: 'echo stop > gate', grace: 1h}}}}}}")
+    sbx.run("up", "-d", "--wait")
+    sbx.run("restart", "web")
+    assert rows(sbx)["web"]["run"] == 2
+    sbx.run("down")
+    assert sbx.run("logs", "web", "--all").stdout.count("asked nicely") == 2

@@ -39,12 +39,13 @@ _OURS = {
     "left_behind",
     "stop_signal",
     "stop_grace_ms",
+    "stop_command",
     "failed_starts",
     "live_processes",
     "project",
 }
 _OURS_IN_REQUESTS = {
-    *("log", "stop_signal", "stop_grace_ms", "tty", "success_exit_codes"),
+    *("log", "stop_signal", "stop_grace_ms", "stop_command", "tty", "success_exit_codes"),
     *("project_directory", "project", "end_unwatched"),
 }
 

@@ -190,7 +190,8 @@ def _pause(row: Row) -> str:
 
 def _ended(row: Row) -> Announcement:
     if row.phase is Phase.STOPPED:
-        return Announcement(row.instance, "stopped")
+        error = f" ({row.last_error})" if row.last_error else ""
+        return Announcement(row.instance, f"stopped{error}")
     left = background(row)
     if left is not None:
         words = f"completed, but {left}" if row.completed else row_end(row)

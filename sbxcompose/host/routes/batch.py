@@ -42,6 +42,7 @@ class OnProcess(Message, frozen=True, kw_only=True):
     process: str | int
     signal: int | None = None
     grace_ms: int | None = None
+    command: list[str] | None = None
 
 
 Done = tuple[int, Any]
@@ -123,7 +124,7 @@ class _Work:
 
 
 async def _stop(process: SupervisedProcess, wanted: OnProcess) -> Done:
-    await process.stop(wanted.signal, wanted.grace_ms)
+    await process.stop(wanted.signal, wanted.grace_ms, wanted.command)
     return 204, None
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from signal import SIGCONT
+
 import pytest
 from msgspec.structs import replace
 
@@ -13,6 +15,7 @@ from sbxcompose.host.lifecycle_types import (
     BeginChecks,
     CancelTimer,
     CloseInput,
+    EndChecks,
     Event,
     Forget,
     HealthChecked,
@@ -26,9 +29,11 @@ from sbxcompose.host.lifecycle_types import (
     RunExited,
     RunLost,
     RunStarted,
+    RunStopCommand,
     SandboxPaused,
     SandboxResumed,
     StartFailed,
+    StopCommandFailed,
     StopRequested,
     StopRun,
 )
@@ -102,6 +107,7 @@ def events(state: State) -> dict[str, Event]:
         "host restarted": HostRestarted(),
         "stop": StopRequested(),
         "stop in 1 s": StopRequested(2, 1_000),
+        "stop command failed": StopCommandFailed(handle, "no such file"),
         "kill": KillRequested(),
         "restart": RestartRequested(),
         "backoff over": BackoffOver(),
@@ -141,6 +147,7 @@ TABLE = {
         "host restarted": "Stopped(77, False) | Forget()",
         "stop": "Starting(1, stop by 15 until 110000)",
         "stop in 1 s": "Starting(1, stop by 2 until 101000)",
+        "stop command failed": "-",
         "kill": "Starting(1, stop by 9 until 100000)",
         "restart": "Starting(1, restart by 15 until 110000)",
         "backoff over": "-",
@@ -161,6 +168,7 @@ TABLE = {
         "host restarted": "Starting(9) | CancelTimer() | SpawnRun(9)",
         "stop": "Starting(3, stop by 15 until 110000)",
         "stop in 1 s": "Starting(3, stop by 2 until 101000)",
+        "stop command failed": "-",
         "kill": "Starting(3, stop by 9 until 100000)",
         "restart": "Starting(3, restart by 15 until 110000)",
         "backoff over": "-",
@@ -181,6 +189,7 @@ TABLE = {
         "host restarted": "Stopped(77, True)",
         "stop": "-",
         "stop in 1 s": "Starting(3, stop by 2 until 101000)",
+        "stop command failed": "-",
         "kill": "Starting(3, stop by 9 until 100000)",
         "restart": "Starting(3, restart by 15 until 105000)",
         "backoff over": "-",
@@ -201,6 +210,7 @@ TABLE = {
         "host restarted": "Starting(9) | CancelTimer() | SpawnRun(9)",
         "stop": "Starting(3, stop by 15 until 105000)",
         "stop in 1 s": "Starting(3, stop by 2 until 101000)",
+        "stop command failed": "-",
         "kill": "Starting(3, stop by 9 until 100000)",
         "restart": "-",
         "backoff over": "-",
@@ -221,6 +231,7 @@ TABLE = {
         "host restarted": "-",
         "stop": "Running(stop by 15 until 110000) | EndChecks() | StopRun(2, 15, 10000)",
         "stop in 1 s": "Running(stop by 2 until 101000) | EndChecks() | StopRun(2, 2, 1000)",
+        "stop command failed": "-",
         "kill": "Running(stop by 9 until 100000) | EndChecks() | KillRun(2)",
         "restart": "Running(restart by 15 until 110000) | EndChecks() | StopRun(2, 15, 10000)",
         "backoff over": "-",
@@ -241,6 +252,7 @@ TABLE = {
         "host restarted": "-",
         "stop": "same | EndChecks() | StopRun(2, 15, 10000)",
         "stop in 1 s": "Running(stop by 2 until 101000) | EndChecks() | StopRun(2, 2, 1000)",
+        "stop command failed": "-",
         "kill": "Running(stop by 9 until 100000) | EndChecks() | KillRun(2)",
         "restart": "Running(restart by 15 until 105000) | EndChecks() | StopRun(2, 15, 10000)",
         "backoff over": "-",
@@ -261,6 +273,7 @@ TABLE = {
         "host restarted": "-",
         "stop": "Running(stop by 15 until 105000) | EndChecks() | StopRun(2, 15, 10000)",
         "stop in 1 s": "Running(stop by 2 until 101000) | EndChecks() | StopRun(2, 2, 1000)",
+        "stop command failed": "-",
         "kill": "Running(stop by 9 until 100000) | EndChecks() | KillRun(2)",
         "restart": "same | EndChecks() | StopRun(2, 15, 10000)",
         "backoff over": "-",
@@ -281,6 +294,7 @@ TABLE = {
         "host restarted": "-",
         "stop": "Running(stop by 15 until 105000) | EndChecks() | StopRun(2, 15, 10000)",
         "stop in 1 s": "Running(stop by 2 until 101000) | EndChecks() | StopRun(2, 2, 1000)",
+        "stop command failed": "-",
         "kill": "Running(stop by 9 until 100000) | EndChecks() | KillRun(2)",
         "restart": "Running(restart by 15 until 105000) | EndChecks() | StopRun(2, 15, 10000)",
         "backoff over": "-",
@@ -301,6 +315,7 @@ TABLE = {
         "host restarted": "same | SetTimer(400)",
         "stop": "Stopped(77, True) | CancelTimer()",
         "stop in 1 s": "Stopped(77, True) | CancelTimer()",
+        "stop command failed": "-",
         "kill": "Stopped(77, True) | CancelTimer()",
         "restart": "Starting(9) | CancelTimer() | SpawnRun(9)",
         "backoff over": "Starting(9) | CancelTimer() | SpawnRun(9)",
@@ -321,6 +336,7 @@ TABLE = {
         "host restarted": "BackingOff(100300) | SetTimer(300)",
         "stop": "Stopped(77, True) | CancelTimer()",
         "stop in 1 s": "Stopped(77, True) | CancelTimer()",
+        "stop command failed": "-",
         "kill": "Stopped(77, True) | CancelTimer()",
         "restart": "Starting(9) | CancelTimer() | SpawnRun(9)",
         "backoff over": "-",
@@ -341,6 +357,7 @@ TABLE = {
         "host restarted": "-",
         "stop": "-",
         "stop in 1 s": "-",
+        "stop command failed": "-",
         "kill": "-",
         "restart": "Starting(9) | CancelTimer() | SpawnRun(9)",
         "backoff over": "-",
@@ -424,6 +441,47 @@ def test_giving_up_is_said_after_what_went_wrong() -> None:
     after, _ = transition(record(Starting(3), ENDED, request), StartFailed("no such file"), NOW)
     assert after.state == Stopped(77)
     assert after.last_error == "no such file; not started again: max_restarts is 0"
+
+
+# -- stop: {command: ...} ----------------------------------------------------------------------------------
+
+BY_COMMAND = replace(REQUEST, stop_command=["ctl", "stop"])
+ASKED = Running(Ending("stop", 15, 110_000, ["ctl", "stop"]))
+
+
+def test_a_command_is_run_instead_of_the_signal() -> None:
+    running = record(Running(), request=BY_COMMAND)
+    for event, why in ((StopRequested(), "stop"), (RestartRequested(), "restart")):
+        after, effects = transition(running, event, NOW)
+        assert after.state == Running(Ending(why, 15, 110_000, ["ctl", "stop"]))  # type: ignore[arg-type]
+        assert effects == [EndChecks(), RunStopCommand(2, ["ctl", "stop"], 10_000)]
+
+
+def test_a_stop_may_bring_a_command_of_its_own_or_want_the_signal() -> None:
+    running = record(Running(), request=BY_COMMAND)
+    assert transition(running, StopRequested(15, 500, ["other"]), NOW)[1][1] == RunStopCommand(2, ["other"], 500)
+    assert transition(running, StopRequested(2, 500), NOW)[1][1] == StopRun(2, 2, 500)
+    assert transition(running, StopRequested(15, 0, ["other"]), NOW)[1][1] == StopRun(2, 15, 0)
+
+
+def test_a_second_stop_runs_no_second_command_but_may_shorten_the_grace() -> None:
+    after, effects = transition(record(ASKED, request=BY_COMMAND), StopRequested(15, 1_000, ["ctl", "stop"]), NOW)
+    assert after.state == Running(Ending("stop", 15, 101_000, ["ctl", "stop"]))
+    assert effects == [EndChecks(), StopRun(2, SIGCONT, 1_000)]
+
+
+def test_where_the_command_fails_the_signal_follows_within_the_grace() -> None:
+    asked = record(ASKED, request=BY_COMMAND)
+    after, effects = transition(asked, StopCommandFailed(2, "its stop command failed: no such file"), NOW)
+    assert effects == [StopRun(2, 15, 10_000)]
+    ended, _ = transition(after, RunExited(2, LastExit(signal=15, ended_at=99_500)), NOW)
+    assert ended.last_error == "its stop command failed: no such file"
+    assert transition(asked, StopCommandFailed(1, "late"), NOW) == (asked, [])
+
+
+def test_the_next_server_runs_the_command_again() -> None:
+    started = RunStarted(2, 4712, 6, 99_000)
+    assert RunStopCommand(2, ["ctl", "stop"], 10_000) in transition(record(ASKED), RunAdopted(started), NOW)[1]
 
 
 def test_an_unmanaged_process_stays_down() -> None:

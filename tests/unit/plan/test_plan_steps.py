@@ -31,6 +31,7 @@ def test_a_plan_as_json_has_all_that_a_program_wants() -> None:
         "run": None,
         "condition": None,
         "signal": None,
+        "command": None,
         "grace": None,
         "copy": None,
         "reason": "definition changed",

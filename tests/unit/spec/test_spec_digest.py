@@ -58,6 +58,7 @@ def test_the_path_of_a_tcp_check_means_nothing() -> None:
         "restart: on_failure",
         "restart_dependents: true",
         "autostart: false",
+        "stop: {command: ctl stop}",
         "description: Web",
         "restart: on_failure, stop_all_on: exit",
     ],

@@ -33,7 +33,7 @@ sandboxes:
         inherit_env: [PATH, HOME]
         stdin: pipe
         update: start-first
-        stop: {signal: 10, grace: 1500ms}
+        stop: {signal: 10, grace: 1500ms, command: ctl $$STOP}
         health_check: {tcp: 1, interval: 10ms, timeout: 2s}
         replicas: 4
         port: 7000
