@@ -69,14 +69,20 @@ class States:
         return self
 
     def _track_all(self) -> None:
-        """Look for the readiness of those of which no row shows it."""
+        """Follow those of which no row shows whether they are, or can still get, where they should."""
+        from sbxcompose.plan.graph import Graph
+
+        graph = Graph(self._session.project)
         for instance, (process, task) in list(self._tracks.items()):
             if self._wanted.get(instance) != process:
                 task.cancel()
                 del self._tracks[instance]
         for instance, process in self._wanted.items():
-            if process.ready_when is not None and instance not in self._tracks:
-                self._tracks[instance] = (process, asyncio.create_task(self._track(instance, process)))
+            node = graph.index.get((process.sandbox, process.name))
+            aim = Condition.READY if node is None else graph.condition(node)
+            hidden = process.ready_when is not None or aim is Condition.COMPLETED
+            if hidden and instance not in self._tracks:
+                self._tracks[instance] = (process, asyncio.create_task(self._track(instance, process, aim)))
 
     async def __aexit__(self, *_: object) -> None:
         tasks = [task for _, task in self._tracks.values()]
@@ -200,14 +206,14 @@ class States:
             ended_before=alive_before is False,
         )
 
-    async def _track(self, instance: Instance, process: Process) -> None:
-        """Keep `_ready` true for one instance, run after run."""
+    async def _track(self, instance: Instance, process: Process, aim: Condition) -> None:
+        """Keep `_ready` and `_errors` true for one instance, run after run."""
         while True:
             link = await self._session.link_of(instance.sandbox)
             error = None
             try:
-                row: Row | None = await self._session.wait_until(process, instance, Condition.READY)
-                if row is not None:
+                row: Row | None = await self._session.wait_until(process, instance, aim)
+                if row is not None and aim is Condition.READY:
                     self._ready[instance] = _run(row)
                     self._session.tell(BecameReady(instance))
             except SbxError as failure:
