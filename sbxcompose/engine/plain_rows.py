@@ -49,6 +49,16 @@ def incarnation(info: ProcessInfo) -> tuple[object, ...]:
     return info.started_at, info.pid, info.handle, run_of(info)
 
 
+def is_older(listed: ProcessInfo, started: ProcessInfo) -> bool:
+    """Whether a listed row is from before the answer to a start: of an earlier run, or from when it was starting.
+
+    A row that is starting has no time of its own yet.
+    """
+    if listed.started_at < started.started_at:
+        return True
+    return listed.handle == started.handle and listed.managed is not None and listed.managed.status == "starting"
+
+
 def as_it_began(info: ProcessInfo) -> ProcessInfo:
     """A row that has ended before it was seen, as it must have been before that."""
     managed = info.managed

@@ -23,6 +23,7 @@ from sbxcompose.engine.plain_rows import (
     as_it_began,
     ended,
     incarnation,
+    is_older,
     log_of,
     missed_end,
     pause_after,
@@ -181,7 +182,7 @@ class PlainWatch:
         self._started.clear()
         rows = {row_key(each): each for each in await self._list()}
         for key, info in self._started.items():
-            if key not in rows or rows[key].started_at < info.started_at:
+            if key not in rows or is_older(rows[key], info):
                 rows[key] = info
         known, self._rows = self._rows, rows
         gone = [key for key in known if key not in rows]
@@ -233,7 +234,8 @@ class PlainWatch:
                     return
         if known is not None and (between := missed_end(known, info)) is not None:
             await self._tell(follow.RowSeen(between))
-        await self._tell(follow.RowSeen(info))
+        if self._rows.get(key) == info:  # else there is newer news of it already, which is told by itself
+            await self._tell(follow.RowSeen(info))
 
     async def _tell_runs(self, log: str, known: ProcessInfo | None, info: ProcessInfo) -> None:
         ran = known is not None and known.status == "running"

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+import asyncio
+from typing import Any, cast
 
 import pytest
 
+from sbxcompose.api.follow import RowSeen
 from sbxcompose.api.models import ProcessInfo
 from sbxcompose.api.record import Line
 from sbxcompose.engine.observe import read_row
@@ -13,6 +15,7 @@ from sbxcompose.engine.plain_rows import (
     Wanted,
     as_it_began,
     ended,
+    is_older,
     line_run,
     log_of,
     missed_end,
@@ -21,6 +24,7 @@ from sbxcompose.engine.plain_rows import (
     run_of,
     told_apart,
 )
+from sbxcompose.engine.plain_watch import PlainWatch
 from sbxcompose.plan.observed import Phase
 
 T = 1_795_000_000_000
@@ -118,3 +122,38 @@ def test_looks_become_rarer_the_longer_nothing_changes() -> None:
     assert pause_after(0) == 0.05
     assert pause_after(2) == 0.5
     assert pause_after(3600) == 1.0
+
+
+def test_a_list_from_before_a_start_is_older_than_its_answer() -> None:
+    answer = row(handle=2, started_at=T + 5)
+    assert is_older(row(handle=1, started_at=T), answer)
+    assert not is_older(row(handle=2, started_at=T + 5), answer)
+    assert not is_older(row(handle=3, started_at=T + 9), answer)
+    # A row that is starting has the time at which the list was made.
+    assert is_older(row(handle=2, started_at=T + 9, managed="starting", pid=0), answer)
+
+
+def test_an_older_list_that_is_told_late_does_not_hide_the_answer_to_a_start() -> None:
+    async def tell() -> list[object]:
+        watch = PlainWatch(cast(Any, None), states=True, logs=None, follow=True, eager=False)
+        starting, running = row(managed="starting", pid=0), row(started_at=T + 5)
+        watch._rows["web"] = running  # the answer came while what the list said was being told
+        await watch._changed("web", None, starting)
+        await watch._changed("web", None, running)
+        return [watch._queue.get_nowait() for _ in range(watch._queue.qsize())]
+
+    assert asyncio.run(tell()) == [RowSeen(row(started_at=T + 5))]
+
+
+def test_a_run_that_began_and_ended_between_two_looks_is_told_as_both() -> None:
+    async def tell() -> list[object]:
+        watch = PlainWatch(cast(Any, None), states=True, logs=None, follow=True, eager=False)
+        before, after = (row(managed="stopped", status="exited", started_at=T + n, last=GOOD) for n in (0, 5))
+        watch._rows["web"] = after
+        await watch._changed("web", before, after)
+        return [watch._queue.get_nowait() for _ in range(watch._queue.qsize())]
+
+    first, second = asyncio.run(tell())
+    assert isinstance(first, RowSeen)
+    assert isinstance(second, RowSeen)
+    assert (ended(first.info), ended(second.info)) == (False, True)
