@@ -84,7 +84,7 @@ _OF_MODEL: Mapping[str, Mapping[str, str]] = {
         "disabled": "write `autostart: false`, and start it with `sbxcompose up NAME`",
         **dict.fromkeys(("stop_signal", "stopsignal", "kill_signal"), "write `stop: {signal: SIGINT}`"),
         **dict.fromkeys(("stop_grace_period", "stopwaitsecs", "kill_timeout"), "write `stop: {grace: 10s}`"),
-        "stop_command": "write `stop: {signal: SIGTERM}`: a process is stopped by a signal",
+        "stop_command": "write `stop: {command: ...}`",
         **dict.fromkeys(("exit_on_end", "exit_on_failure"), "write `stop_all_on: exit`, or `stop_all_on: failure`"),
         **dict.fromkeys(("exitcodes", "stop_exit_codes", "exit_codes"), "write `success_exit_codes: [0, ...]`"),
         "priority": "write `depends_on`: it decides on the order",

@@ -40,7 +40,7 @@ EVERY_KEY = set().union(*ALL.values())
         ("volumes: [a]", "remove it"),
         ("deploy: {}", "`resources` of a sandbox"),
         ("cpuset: '0'", "in a sandbox"),
-        ("stop_command: x", "`stop: {signal: SIGTERM}`"),
+        ("stop_command: x", "`stop: {command: ...}`"),
         ("disabled: true", "`autostart: false`"),
         ("namespace: x", "`profiles: [NAME]`"),
         ("is_tty: true", "`tty: true`"),
