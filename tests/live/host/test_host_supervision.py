@@ -223,3 +223,19 @@ def test_a_stop_wins_over_bad_health(box: Box, tmp_path: Path) -> None:
 def test_states_are_json_all_the_way(box: Box) -> None:
     box.shell("exit 0", "web")
     assert json.loads(json.dumps(box.wait("web", stopped)))["command"] == "sh"
+
+
+@pytest.mark.parametrize("kind, missing", [("http", "port"), ("tcp", "port"), ("exec", "command")])
+def test_a_check_without_what_it_asks_is_refused(box: Box, kind: str, missing: str) -> None:
+    body = box.start_body("sleep", "1000", health_check={"type": kind})
+    status, _, error = box.refused("POST", "/processes", json=body)
+    assert (status, error) == (422, f"health_check.{missing} is missing")
+
+
+def test_a_check_by_a_command_runs_beside_the_process_and_is_in_no_list(box: Box) -> None:
+    check = {"type": "exec", "command": ["sh", "-c", "echo $WORD > seen"], "interval_ms": 10}
+    box.shell("exec sleep 1000", "web", health_check=check, env={"WORD": "hello"})
+    row = box.wait("web", lambda row: row["managed"]["health_status"] == "healthy")
+    assert [each["managed"]["name"] for each in box.rows()] == ["web"]
+    assert box.lines("web") == []
+    assert row["managed"]["health_check"]["command"] == check["command"]
