@@ -239,7 +239,13 @@ class _Why:
         lines = [f"{self._label} {ended(row)}{when}"]
         if row.past and row.exit is not None and row.exit.success:
             lines = [f"{self._label} completed{when}", "that was before the last `down`: `up` runs it again"]
-            return self._said(Cause.COMPLETED, lines)
+            left = background(row)
+            if left is None:
+                return self._said(Cause.COMPLETED, lines)
+            job = row.one_shot or self._graph.job[node]
+            return self._said(
+                Cause.COMPLETED if job else Cause.FAILED, [lines[0], left, *lines[1:]], foreground_hint(row, process)
+            )
         given_up = gave_up(row, process)
         if given_up is not None:
             lines.append(given_up)

@@ -57,3 +57,14 @@ def test_why_says_it_of_a_service_and_of_a_one_shot() -> None:
     assert "daemon off" in service.hint
     assert once.cause is Cause.COMPLETED
     assert "left `sleep` in the background" in once.lines[1]
+
+
+def test_why_says_it_also_after_the_end_of_an_attached_up() -> None:
+    """That end is a `down`: the run is of an earlier life of the project."""
+    shop = project(process("db"), process("once", restart=NEVER))
+    past = [replace(each, past=True) for each in (left("8 nginx"), left("8 sleep 9", of=done("once")))]
+    service, once = (why(shop, world(*past), each.instance, 0.0) for each in past)
+    assert (service.cause, once.cause) == (Cause.FAILED, Cause.COMPLETED)
+    assert "left `nginx` in the background" in service.lines[1]
+    assert once.hint is not None
+    assert "foreground" in once.hint
