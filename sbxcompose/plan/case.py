@@ -199,7 +199,9 @@ class Case:
         if state.row is None and state.error is None:
             waits = tuple(map(self._names.instance, self._unmet[self.node(state)]))
         said = state.lines if lines else ()
-        return Report(state.instance, self.label(state), self._doing(state, waits), waits, said, state.error is None)
+        # Also an error may be about a run of this command: a wait for it that has failed.
+        ran = state.error is None or (state.row is not None and not state.ended_before)
+        return Report(state.instance, self.label(state), self._doing(state, waits), waits, said, ran)
 
     def _doing(self, state: State, waits: tuple[str, ...]) -> str:
         node = self.node(state)

@@ -392,6 +392,18 @@ def test_a_failure_behind_a_one_shot_that_was_not_run_again_dooms_what_waits() -
     assert [(report.label, report.waits_for) for report in pending.held_up] == [("web", ("db",))]
 
 
+def test_an_error_is_about_a_run_unless_that_ended_before_the_command() -> None:
+    failed = state("migrate", row("migrate", Phase.EXITED, exit=FAILED, one_shot=True), error="exited with code 1")
+    for found, ran in (
+        (failed, True),
+        (before(failed), False),
+        (state("migrate", error="could not be started"), False),
+    ):
+        verdict_ = judge(SHOP, HEALTHY, found, state("web"))
+        assert isinstance(verdict_, Failed)
+        assert verdict_.causes[0].ran is ran
+
+
 # JSON, and use over time.
 
 
