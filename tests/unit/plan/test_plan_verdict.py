@@ -447,3 +447,22 @@ def test_verdicts_as_json() -> None:
     assert judged.verdict(waiting, NOW).to_json()["exit_code"] is None
     failed = judged.verdict([state("db", error="failed")], NOW).to_json()
     assert (failed["verdict"], failed["exit_code"]) == ("failed", 1)
+
+
+def test_a_report_is_about_a_run_unless_its_start_was_refused() -> None:
+    crashed = row("web", Phase.BACKING_OFF, exit=FAILED)
+    cases = [
+        (state("web", crashed, error="has failed 3 times in a row"), True),
+        (state("web", row("web", Phase.EXITED, exit=FAILED), error="exited with code 1"), True),
+        (state("web", error="could not be started: no such file"), False),
+        (
+            replace(
+                state("web", row("web", Phase.EXITED, exit=FAILED), error="could not be started"), ended_before=True
+            ),
+            False,
+        ),
+    ]
+    for found, ran in cases:
+        verdict = judge(SHOP, HEALTHY, MIGRATED, found)
+        assert isinstance(verdict, Failed)
+        assert [report.ran for report in verdict.causes] == [ran]
