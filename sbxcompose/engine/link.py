@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from typing import Protocol, TypeVar
 
 from msgspec.structs import replace
@@ -111,6 +111,10 @@ class Link:
         counting = live or rows
         return counting[-1] if counting else None
 
+    def attention(self) -> AbstractContextManager[None]:
+        """Have changes of rows told as they happen, as long as it is entered."""
+        return self._watch.attention() if self._watch is not None else nullcontext()
+
     async def until(self, instance: Instance, decide: Callable[[], T | None]) -> T:
         """Wait until `decide` has an answer, asking it now and after each change of the instance's rows."""
         while (answer := decide()) is None:
@@ -119,7 +123,7 @@ class Link:
             waiters = self._waiters.setdefault(instance, [])
             waiters.append(future)
             try:
-                with self._watch.attention() if self._watch is not None else nullcontext():
+                with self.attention():
                     await future
             finally:
                 if future in waiters:

@@ -165,8 +165,14 @@ class States:
     async def _until(self, judge: Callable[[], Judge], deadline: float | None) -> Success | Failed | TimedOut:
         from sbxcompose.plan.verdict import Pending
 
+        attention = contextlib.ExitStack()
+        attended: set[Link] = set()
         try:
             while True:
+                for link in set(self._session.links.values()) - attended:
+                    # The contract tells of changes only where somebody asks for them.
+                    attention.enter_context(link.attention())
+                    attended.add(link)
                 self._session.changed.clear()
                 self._session.check()
                 now = judge()
@@ -179,6 +185,7 @@ class States:
                     async with asyncio.timeout(_left(_earliest(deadline, verdict.look_again_at))):
                         await self._session.changed.wait()
         finally:
+            attention.close()
             if self._readiness:
                 self.pending = None
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import SimpleNamespace
 from typing import Any
 
@@ -13,7 +16,7 @@ from sbxcompose.errors import Unreachable
 from sbxcompose.plan.diff import plan_up
 from sbxcompose.plan.observed import Instance, Observed, Phase, Row
 from sbxcompose.plan.steps import CreateSandbox, Plan, Start
-from sbxcompose.plan.verdict import State
+from sbxcompose.plan.verdict import Judge, Mode, State, TimedOut
 from tests.unit.plan.plan_worlds import MISSING, NEVER, V2, done, process, project, row, seen, world
 
 JOB = process("job", restart=NEVER)
@@ -25,6 +28,13 @@ class Link:
 
     def __init__(self, *rows: Row) -> None:
         self.everything = list(rows)
+        self.attention_log: list[str] = []
+
+    @contextmanager
+    def attention(self) -> Iterator[None]:
+        self.attention_log.append("asked for changes")
+        yield
+        self.attention_log.append("left alone")
 
     def instances(self) -> set[Instance]:
         return {each.instance for each in self.everything}
@@ -41,7 +51,9 @@ def states_of(link: Link) -> States:
     session: Any = SimpleNamespace(
         links={"main": link},
         last_check=lambda instance: None,
-        changed=SimpleNamespace(set=lambda: None),
+        changed=asyncio.Event(),
+        check=lambda: None,
+        began=0.0,
         listen=lambda tell: None,
     )
     return States(session, instances_of([JOB, WEB]), readiness=False)
@@ -102,3 +114,15 @@ def test_a_failure_of_a_process_is_left_to_the_judge() -> None:
     states.expect(plan)
     states.finish(Result((Failure(first, Unreachable("gone")),), (HeldUp(last, first),)))
     assert told(states, "web").error is None
+
+
+def test_changes_are_asked_for_as_long_as_there_is_no_verdict() -> None:
+    link = Link(row("web", Phase.STARTING))
+
+    async def judge() -> object:
+        states = states_of(link)
+        states.only_watch()
+        return await states.verdict(Judge(project(JOB, WEB), Mode()), deadline=1.0)
+
+    assert isinstance(asyncio.run(judge()), TimedOut)
+    assert link.attention_log == ["asked for changes", "left alone"]
