@@ -28,13 +28,16 @@ class Refusal(Struct, frozen=True):
     error: str
 
 
-def refusal(headers: Mapping[str, str], key: str | None, own_port: int | None = None) -> Refusal | None:
+def refusal(
+    headers: Mapping[str, str], key: str | None, own_port: int | None = None, *, daemon: bool = True
+) -> Refusal | None:
     """Judge a request that came over TCP by its headers (names in lower case); None lets it in.
 
     `key` is the host's bearer key; None (a host without a key) lets nobody in. `own_port` is where the host listens.
+    `daemon`: the request is for a sandbox's daemon, which alone has names below `.local` (contract, section 1.4).
     """
     host = headers.get("host", "")
-    if not is_local_host(host):
+    if not is_local_host(host) and not (daemon and sandbox_label(host)):
         return _foreign(host)
     origin = headers.get("origin")
     if origin is not None and not (own_port and _is_own(origin, own_port)):
@@ -58,9 +61,8 @@ def has_key(authorization: str, key: str) -> bool:
 
 
 def is_local_host(host: str) -> bool:
-    """Whether a Host header names this machine's loopback, or one of our sandboxes (`<id-or-name>.local`)."""
-    name = without_port(host)
-    return bool(_LOOPBACK.fullmatch(name) or _LABEL.fullmatch(name))
+    """Whether a Host header names this machine's loopback. Names below `.local` are other machines' (RFC 6762)."""
+    return bool(_LOOPBACK.fullmatch(without_port(host)))
 
 
 def sandbox_label(host: str) -> str | None:
@@ -90,9 +92,10 @@ def user_port_refusal(headers: Mapping[str, str], key: str | None, *, everybody:
     Its pages are web pages, so that Origin says nothing; Host does, as for all else.
     """
     host = headers.get("host", "")
-    if not is_local_host(host):
+    known = key is not None and has_key(headers.get("authorization", ""), key)
+    if not is_local_host(host) and not (known and sandbox_label(host)):
         return _foreign(host)
-    if not everybody and (key is None or not has_key(headers.get("authorization", ""), key)):
+    if not everybody and not known:
         words = "this port needs a valid key (Authorization: Bearer KEY): unauthenticated access is not allowed"
         return Refusal(401, "UNAUTHORIZED", words)
     return None

@@ -149,6 +149,7 @@ class Connection(asyncio.Protocol):
     def _take(self, event: object) -> None:
         match event:
             case h11.Request():
+                _check_framing(event)
                 if self._gate is not None:
                     self._gate.forget(self)
                 self._exchange = Exchange(self, event)
@@ -170,11 +171,12 @@ class Connection(asyncio.Protocol):
                 pass
 
     def _refuse(self, error: h11.RemoteProtocolError) -> None:
-        """Answer what is not HTTP; a request whose body breaks off has its application told instead."""
+        """Answer what is not HTTP. The application learns that a body is broken off; it may have begun to answer."""
         if self._exchange is not None:
             self._exchange.disconnected()
-            self._transport.close()
-            return
+            if self._protocol.our_state is not h11.SEND_RESPONSE:
+                self._transport.close()
+                return
         body = json.dumps({"error": f"this is not a request: {error}", "code": "BAD_REQUEST"}).encode()
         headers = [
             ("content-type", "application/json"),
@@ -232,7 +234,7 @@ class Connection(asyncio.Protocol):
         """The application is through with the request; `whole`: its answer is complete."""
         self._exchange = None
         self._activity.end()
-        if self.gone:
+        if self.gone or self._lingering:
             return
         if not whole:
             self._transport.abort()
@@ -393,6 +395,13 @@ class Exchange:
         self._whole_body = self._end_told = False
         if rest:
             self.feed(rest)
+
+
+def _check_framing(request: h11.Request) -> None:
+    """Refuse a body with two lengths: somebody between may have gone by the other one. Raises `RemoteProtocolError`."""
+    names = {bytes(name) for name, _ in request.headers}
+    if {b"content-length", b"transfer-encoding"} <= names:
+        raise h11.RemoteProtocolError("both Content-Length and Transfer-Encoding", error_status_hint=400)
 
 
 def _scope(request: h11.Request, trusted: bool, transport: asyncio.Transport) -> Scope:

@@ -316,7 +316,9 @@ class Host:
 
     def _let_in(self, request: Request) -> None:
         port = self._address[1] if self._address else None
-        refusal = None if request.scope["trusted"] else auth.refusal(request.headers, self._key, port)
+        daemon = request.url.path.startswith("/api/v1/")
+        trusted = request.scope["trusted"]
+        refusal = None if trusted else auth.refusal(request.headers, self._key, port, daemon=daemon)
         if refusal is not None:
             raise Problem(refusal.status, refusal.error, refusal.code)
         request.scope["authenticated"] = True

@@ -34,6 +34,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         options.server_pid = -1  # died while it started us
     limits = Limits(None if options.soft_files < 0 else options.soft_files)
     try:
+        _check_log(options)
         holdings = _take_holdings(options)
     except CannotListen as error:
         _say(options, {"status": "failed", "code": error.code, "message": error.message})
@@ -86,6 +87,16 @@ def _take_holdings(options: Options) -> Holdings | None:
     holdings = Holdings(options, lock, unix, tcp)
     holdings.path, holdings.identity = path, hostrecord.identity_of(path)
     return holdings
+
+
+def _check_log(options: Options) -> None:
+    """Refuse a log that is no file: a link leads anywhere, and to open a FIFO waits forever. Raises `CannotListen`."""
+    if (
+        options.detach
+        and os.path.lexists(options.log)
+        and (os.path.islink(options.log) or not os.path.isfile(options.log))
+    ):
+        raise CannotListen(f"{options.log} is not a regular file; remove it", "log")
 
 
 def _settle_down(options: Options) -> None:

@@ -65,6 +65,7 @@ CLOSE = b" HTTP/1.1\r\nHost: box.local\r\nConnection: close\r\n"
         (b'GET "quoted\\" /', b"", 400, "BAD_REQUEST"),
         (b"POST /sandboxes", b"Transfer-Encoding: gzip\r\n", 501, "BAD_REQUEST"),
         (b"POST /sandboxes", b"Content-Length: 1\r\nContent-Length: 2\r\n", 400, "BAD_REQUEST"),
+        (b"POST /sandboxes", b"Content-Length: 5\r\nTransfer-Encoding: chunked\r\n", 400, "BAD_REQUEST"),
     ],
 )
 def test_odd_requests(host: LiveHost, box: Box, request_line: bytes, more: bytes, status: int, code: str) -> None:
@@ -93,6 +94,31 @@ def test_odd_bodies(box: Box, body: bytes, status: int, code: str) -> None:
     assert box.refused("POST", "/processes", content=body)[:2] == (status, code)
     assert box.rows() == []
     assert "Traceback" not in box.host.log
+
+
+@pytest.mark.parametrize("framing", [b"zz\r\n{}\r\n", b"2\r\n{}}}\r\n", b"2\r\n{}\r\n-1\r\n", b"f" * 100 + b"\r\n"])
+@pytest.mark.parametrize("path", ["/sandboxes", "/api/v1/processes"])
+def test_broken_chunks_are_answered_and_the_connection_is_closed(
+    host: LiveHost, box: Box, framing: bytes, path: str
+) -> None:
+    head = f"POST {path} HTTP/1.1\r\nHost: box.local\r\nTransfer-Encoding: chunked\r\n\r\n".encode()
+    with connected(host) as sock:
+        sock.sendall(head + framing)
+        status, told = answer_of(sock)
+        assert (status, told["code"]) == (400, "BAD_REQUEST")
+        assert sock.recv(1) == b"", "closed"
+    assert box.rows() == []
+    assert "Traceback" not in host.log
+
+
+def test_two_lengths_of_a_body_never_smuggle_a_second_request(host: LiveHost, box: Box) -> None:
+    second = b"DELETE /sandboxes/box HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    head = b"GET /sandboxes HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\nContent-Length: 5\r\n\r\n"
+    with connected(host) as sock:
+        sock.sendall(head + b"0\r\n\r\n" + second)
+        assert answer_of(sock)[0] == 400
+        assert sock.recv(1) == b"", "closed"
+    assert host.http.get("/sandboxes/box").json()["status"] == "running"
 
 
 def test_a_post_without_a_length_has_an_empty_body(host: LiveHost, box: Box) -> None:

@@ -141,9 +141,10 @@ def test_a_shortage_says_nothing_about_a_file(state: Path, monkeypatch: pytest.M
     def short(*_: object, **__: object) -> int:
         raise OSError(24, "Too many open files")
 
-    monkeypatch.setattr(os, "open", short)
-    with pytest.raises(OSError, match="Too many open files"):
-        damage.load(state / "sandboxes" / BAD / "sandbox.json", bytes)
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "open", short)
+        with pytest.raises(OSError, match="Too many open files"):
+            damage.load(state / "sandboxes" / BAD / "sandbox.json", bytes)
     assert damage.report() is None
 
 

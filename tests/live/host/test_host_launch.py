@@ -135,6 +135,21 @@ def test_a_host_without_a_port_does_not_get_one_later(host: LiveHost) -> None:
         launch.ensure_host(port=0)
 
 
+@pytest.mark.parametrize("what", ["a link", "a FIFO", "a directory"])
+def test_a_log_that_is_no_file_is_named_with_the_remedy(host_environ: Home, what: str) -> None:
+    log = host_environ.runtime / "host.log"
+    log.parent.mkdir(mode=0o700)
+    match what:
+        case "a link":
+            log.symlink_to("/nowhere/at all")
+        case "a FIFO":
+            os.mkfifo(log)
+        case _:
+            log.mkdir()
+    with pytest.raises(ProviderError, match=rf"{re.escape(str(log))} is not a regular file; remove it"):
+        launch.ensure_host()
+
+
 def test_a_port_that_is_taken_is_said_and_by_whom(host_environ: Home) -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]

@@ -53,7 +53,6 @@ def test_a_host_without_a_key_lets_nobody_in() -> None:
         "[::1]:80",
         "[::1]",
         "x.localhost",
-        "box.local",
     ],
 )
 def test_names_of_this_machine(host: str) -> None:
@@ -127,3 +126,21 @@ def test_a_user_port_is_for_names_of_this_machine() -> None:
     refused = user_port_refusal({"host": "evil.example"}, "secret", everybody=True)
     assert refused is not None
     assert refused.status == 403
+
+
+def test_a_name_below_local_is_for_a_sandboxs_daemon_only() -> None:
+    """Multicast DNS lets any machine nearby have such a name, and point it at 127.0.0.1."""
+    given = {"host": "box.local", "authorization": "Bearer secret"}
+    assert refusal(given, "secret", daemon=True) is None
+    refused = refusal(given, "secret", daemon=False)
+    assert refused is not None
+    assert (refused.status, refused.code) == (403, "FORBIDDEN_HOST")
+    assert not is_local_host("box.local")
+
+
+def test_a_name_below_local_reaches_a_user_port_only_with_the_key() -> None:
+    page = {"host": "8080-box.local"}
+    refused = user_port_refusal(page, "secret", everybody=True)
+    assert refused is not None
+    assert refused.code == "FORBIDDEN_HOST"
+    assert user_port_refusal({**page, "authorization": "Bearer secret"}, "secret", everybody=False) is None
