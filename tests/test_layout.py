@@ -115,7 +115,7 @@ def test_the_readme_the_makefile_and_ci_run_the_tests_alike() -> None:
     assert re.search(r"^stage \"tests\" run_make test$", (ROOT / ".ci" / "run").read_text(), re.MULTILINE)
 
 
-DOCUMENTS = ["README.md", "CONTRIBUTING.md", "docs/architecture.md", "docs/decisions.md"]
+DOCUMENTS = ["README.md", "SECURITY.md", "CONTRIBUTING.md", "docs/architecture.md", "docs/decisions.md"]
 
 
 @pytest.mark.parametrize("document", DOCUMENTS)
