@@ -15,6 +15,7 @@ from sbxcompose.api.models import StartRequest
 from sbxcompose.api.sandbox import Env
 from sbxcompose.engine.link import Link
 from sbxcompose.errors import ProcessFailed
+from sbxcompose.names import parse_name
 from sbxcompose.plan.observed import Instance, Phase, Row
 from sbxcompose.plan.stability import CRASH_LOOP, counts_in, in_crash_loop, loop_words
 from sbxcompose.plan.words import ended
@@ -244,6 +245,6 @@ def row_end(row: Row) -> str:
 
 
 def own_words(message: str) -> str:
-    """The host's words on a process without the managed name that stands before them."""
-    name, colon, rest = message.partition(": ")
-    return rest if colon and " " not in name else message
+    """Return the host's words on a process without the managed name that stands before them."""
+    name, _, rest = message.partition(": ")
+    return rest if parse_name(name) is not None else message

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 
-from sbxcompose.host.keeper.ports import as_the_kernel_writes, held_by
+from sbxcompose.host.keeper.ports import as_the_kernel_writes, held_by, tcp_rows
 
 _AT_REST = frozenset("SIXZ")
 """States of a thread that waits for something to happen, or has ended (proc(5))."""
@@ -37,16 +37,7 @@ def all_at_rest(stats: Iterable[str]) -> bool:
 
 def _inode(peer: Address, own: Address) -> str | None:
     peers, owns = _written(peer), _written(own)
-    for table in ("/proc/net/tcp", "/proc/net/tcp6"):
-        try:
-            with open(table, encoding="ascii") as file:
-                rows = [line.split() for line in file][1:]
-        except OSError:
-            continue
-        for row in rows:
-            if row[1] in peers and row[2] in owns:
-                return row[9]
-    return None
+    return next((row[9] for row in tcp_rows() if row[1] in peers and row[2] in owns), None)
 
 
 def _written(address: Address) -> set[str]:

@@ -54,16 +54,20 @@ def held_by(pid: int, sockets: Collection[str]) -> bool:
 
 def _listening() -> Iterator[tuple[str, int, str]]:
     """Address, port and inode of every socket that listens."""
+    for row in tcp_rows():
+        if row[3] == _LISTENING:
+            address, _, port = row[1].rpartition(":")
+            yield address, int(port, 16), row[9]
+
+
+def tcp_rows() -> Iterator[list[str]]:
+    """Yield the columns of /proc/net/tcp and tcp6 for every TCP socket: 1 and 2 are its addresses, 9 its inode."""
     for table in ("/proc/net/tcp", "/proc/net/tcp6"):
         try:
             with open(table, encoding="ascii") as file:
-                rows = [line.split() for line in file][1:]
+                yield from [line.split() for line in file][1:]
         except OSError:
             continue
-        for row in rows:
-            if row[3] == _LISTENING:
-                address, _, port = row[1].rpartition(":")
-                yield address, int(port, 16), row[9]
 
 
 def as_the_kernel_writes(host: str) -> set[str]:

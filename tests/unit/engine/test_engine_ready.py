@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from sbxcompose.engine.ready import LONGEST_PAUSE, next_try_in
+import pytest
+
+from sbxcompose.engine.ready import LONGEST_PAUSE, next_try_in, own_words
 
 
 def test_a_readiness_command_is_tried_often_at_first_and_then_once_a_second() -> None:
@@ -12,3 +14,16 @@ def test_a_readiness_command_is_tried_often_at_first_and_then_once_a_second() ->
         tries += 1
     assert 10 <= tries <= 20
     assert next_try_in(60.0) == LONGEST_PAUSE
+
+
+@pytest.mark.parametrize(
+    "message, words",
+    [
+        ("web.3f2a9c1d: no such file", "no such file"),
+        ("web.2.3f2a9c1d: a: b", "a: b"),
+        ("./run.sh: no such file", "./run.sh: no such file"),
+        ("port: in use", "port: in use"),
+    ],
+)
+def test_only_a_managed_name_is_cut_from_a_message(message: str, words: str) -> None:
+    assert own_words(message) == words
