@@ -202,8 +202,7 @@ class _Why:
         words = f"{self._label} {doing(row, self._now)}"
         match row.phase:
             case Phase.RUNNING:
-                health = " and healthy" if row.has_health_check else ""
-                return Cause.FINE, [f"{words}{health}{self._since(row)}", *_past(row)]
+                return Cause.FINE, [f"{self._label} {self._runs(row)}", *_past(row)]
             case Phase.STARTING:
                 return Cause.STARTING, [words, *_past(row)]
             case Phase.UNHEALTHY:
@@ -223,8 +222,11 @@ class _Why:
                 lines.append("whether it is ready is unknown")
         return Cause.FINE
 
-    def _since(self, row: Row) -> str:
-        return "" if row.started_at is None else f" for {seconds(self._now - row.started_at)}"
+    def _runs(self, row: Row) -> str:
+        if row.started_at is None:
+            return "is running and healthy" if row.has_health_check else "is running"
+        healthy = " and is healthy" if row.has_health_check else ""
+        return f"has been running for {seconds(self._now - row.started_at)}{healthy}"
 
     def _ended(self, node: int, process: Process, row: Row) -> Explanation:
         when = ""

@@ -58,7 +58,7 @@ def test_nothing_is_wrong() -> None:
     running = replace(row("web", check=True), started_at=NOW - 65)
     found = of_row(running)
     assert found.cause is Cause.FINE
-    assert str(found) == lines("web is running and healthy for 1 min 5 s", "it matches the file")
+    assert str(found) == lines("web has been running for 1 min 5 s and is healthy", "it matches the file")
 
 
 def test_earlier_crashes_are_mentioned() -> None:
@@ -131,7 +131,7 @@ def test_what_is_not_ready_names_what_is_waited_for_and_holds_up_what_needs_it()
     found = why(WAITING, observed, DB, NOW, {DB: False})
     assert found.cause is Cause.STARTING
     assert str(found) == lines(
-        "db is running for 12 s", "it is not ready yet: waiting for a line that matches `accepts`"
+        "db has been running for 12 s", "it is not ready yet: waiting for a line that matches `accepts`"
     )
     found = why(WAITING, observed, WEB, NOW, {DB: False})
     assert found.cause is Cause.HELD_UP
