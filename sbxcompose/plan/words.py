@@ -68,6 +68,9 @@ def gave_up(row: Row, process: Process) -> str | None:
     failed = row.exit is None or not row.exit.success
     if row.phase is not Phase.EXITED or process.restart.policy is RestartPolicy.NEVER or not failed:
         return None
+    limit = process.restart.max_restarts
+    if limit is not None and row.restarts >= limit > 0:
+        return f"it is not restarted again: `max_restarts` is {limit}"
     if not row.restarts:
         return "its supervisor does not try again"
     return f"its supervisor gave up after {times(row.restarts, 'restart')}"

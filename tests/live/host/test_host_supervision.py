@@ -39,7 +39,7 @@ def test_a_policy_decides_how_often_it_runs(box: Box, policy: str, script: str, 
     assert box.lines("web") == ["run"] * runs
     assert (row["managed"]["restart_count"], row["run"]) == (runs - 1, runs)
     assert row["managed"]["stop_requested"] is False
-    gave_up = "gave up after 3 restarts (max_restarts)" if runs == 4 else None
+    gave_up = "gave up after 3 restarts" if runs == 4 else None
     assert row["managed"]["last_error"] == gave_up
 
 

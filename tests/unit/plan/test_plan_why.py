@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from sbxcompose.plan.observed import Exit, Instance, Observed, Phase, Row, SandboxState, StartFailure
 from sbxcompose.plan.why import Cause, Explanation, why
 from sbxcompose.plan.words import seconds
-from sbxcompose.spec.project import Project, ReadyLine
+from sbxcompose.spec.project import Project, ReadyLine, Restart
 from tests.unit.plan.plan_worlds import (
     CHECK,
     COMPLETED,
@@ -59,6 +59,17 @@ def test_nothing_is_wrong() -> None:
     found = of_row(running)
     assert found.cause is Cause.FINE
     assert str(found) == lines("web has been running for 1 min 5 s and is healthy", "it matches the file")
+
+
+def test_the_limit_of_restarts_is_named_once() -> None:
+    shop = project(process("web", restart=Restart(max_restarts=2)))
+    given_up = replace(
+        row("web", Phase.EXITED, exit=Exit(code=7, at=NOW - 4)), restarts=2, last_error="gave up after 2 restarts"
+    )
+    assert of_row(given_up, shop).lines[:2] == (
+        "web exited with code 7 (gave up after 2 restarts), 4 s ago",
+        "it is not restarted again: `max_restarts` is 2",
+    )
 
 
 def test_earlier_crashes_are_mentioned() -> None:
