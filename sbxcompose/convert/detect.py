@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from sbxcompose.errors import UsageError
-from sbxcompose.spec.foreign import Tool, by_name, by_shape, by_text
+from sbxcompose.spec.foreign import OWN, Tool, by_name, by_shape, by_text
 from sbxcompose.spec.nodes import Document, Mapping
 from sbxcompose.spec.yaml import Malformed, read_yaml
 
@@ -39,6 +39,8 @@ def detect(name: str, document: Document) -> str:
         return "procfile"
     if tool is not None:
         raise UsageError(f"{document.name} is {tool.file}, which cannot be converted", hint=tool.way_out(document.name))
+    if name.startswith(OWN):
+        raise UsageError(f"{document.name} is not a file of another tool", hint="`sbxcompose config` validates it")
     raise UsageError(f"{document.name}: unknown format", hint="name it with `--from`, for example `--from compose`")
 
 
@@ -49,5 +51,8 @@ def _by_tree(name: str, document: Document) -> Tool | None:
         return None
     if not isinstance(root, Mapping):
         return None
-    # A file with nothing but `processes` and commands could be ours: here it is somebody else's.
-    return by_shape(name, root) or (Tool.PROCESS_COMPOSE if isinstance(root.get("processes"), Mapping) else None)
+    found = by_shape(name, root)
+    if found is None and not name.startswith(OWN) and isinstance(root.get("processes"), Mapping):
+        # Nothing but `processes` and commands could be ours; the name says that it is not.
+        return Tool.PROCESS_COMPOSE
+    return found

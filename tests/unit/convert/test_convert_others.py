@@ -205,6 +205,12 @@ def test_the_format_is_recognized(name: str, text: str, expected: str) -> None:
     assert detect(name, Document(name, "", "/p", text)) == expected
 
 
+def test_our_own_file_is_not_converted_again() -> None:
+    text = "processes:\n  a: {command: echo $$HOME}\n"
+    with pytest.raises(UsageError, match="not a file of another tool"):
+        detect("sbxcompose.yaml", Document("sbxcompose.yaml", "", "/p", text))
+
+
 def test_an_unknown_format_names_the_option() -> None:
     with pytest.raises(UsageError) as caught:
         detect("x.txt", Document("x.txt", "", "/p", "hello\n"))
