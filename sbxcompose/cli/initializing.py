@@ -18,7 +18,7 @@ _SKIPPED = frozenset(("node_modules", ".git", "target", "dist", "build", ".venv"
 
 
 def initialize(shell: Shell, *, force: bool, to_stdout: bool) -> int:
-    """Write the file, and say what is in it. Raises `UsageError` if there is one, or nothing tells what to run."""
+    """Write the file, and say what is in it. Raises `UsageError` if there is one, or nothing to run was found."""
     if not to_stdout and not force and Path(NAME).exists():
         raise UsageError(f"{NAME} exists already", hint="`--force` overwrites it")
     result = _result(shell)
@@ -40,8 +40,9 @@ def _result(shell: Shell) -> str:
     draft = inspect(_files(Path.cwd()))
     if not draft.processes:
         raise UsageError(
-            "nothing here tells what to run",
-            hint=f"write a {NAME} by hand: https://github.com/sbxcompose/sbxcompose#a-quick-tour",
+            f"cannot write {NAME}: found nothing to run (a file of another tool, package.json, Makefile, ...)",
+            hint="write it by hand, for example `processes: {web: {command: ./serve}}`; "
+            "https://github.com/sbxcompose/sbxcompose#a-quick-tour shows more",
         )
     for name, comment in draft.comments.items():
         shell.say(f"{name}: {draft.processes[name]['command'].replace('$$', '$')} (from {comment})")

@@ -21,7 +21,7 @@ from sbxcompose.spec.request import LoadRequest, files_of, named_files
 from sbxcompose.spec.sources import Content, Sources, in_words
 from sbxcompose.spec.yaml import Malformed, read_yaml
 
-WRITE_ONE = "write one (a few lines under `processes:` will do), or name another file with `-f FILE`"
+WRITE_ONE = "`sbxcompose init` writes a first one; `-f FILE` names another file"
 """The hint where there is no file at all."""
 NAMES = ("sbxcompose.yaml", "sbxcompose.yml", "Procfile")
 """In each folder, from the working directory upward, the first of these is the project's file."""

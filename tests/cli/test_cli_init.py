@@ -47,5 +47,5 @@ def test_an_existing_file_is_kept_unless_forced(dry: Sbx) -> None:
 
 def test_a_repository_that_tells_nothing(dry: Sbx) -> None:
     refused = dry.run("init", code=2)
-    assert "nothing here tells what to run" in refused.stderr
+    assert "found nothing to run" in refused.stderr
     assert "hint:" in refused.stderr

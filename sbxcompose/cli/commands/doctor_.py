@@ -48,7 +48,7 @@ def _project(shell: Shell) -> tuple[Project | None, list[Check]]:
     try:
         project = shell.project()
     except SpecNotFound:
-        return None, [Check("project", "file", Health.NOTE, "no project here", "`sbxcompose --help` says what one is")]
+        return None, [Check("project", "file", Health.NOTE, "no project here", "`sbxcompose init` writes a first file")]
     except InvalidSpec as error:
         text = f"{error.message}: {error.mistakes[0].message}" if error.mistakes else error.message
         return None, [Check("project", "file", Health.BAD, text, "`sbxcompose config` shows each mistake in its place")]
