@@ -105,6 +105,10 @@ def test_what_is_paused_here_stands_still_and_goes_on(sbx: Sbx) -> None:
     assert (row["status"], row["phase"], row["pid"]) == ("suspended", "suspended", None)
     assert sbx.run("unpause").stderr == "main resumed\n"
     assert pids(sbx) == before
+    sbx.run("pause")
+    said = sbx.run("up", "-d").stderr
+    assert said.startswith("sandbox main resumed\n1 unchanged in ")
+    assert pids(sbx) == before
 
 
 @pytest.mark.parametrize("arguments", [["down"], ["stop"], ["stop", "web"], ["down", "--terminate"]], ids=" ".join)

@@ -14,7 +14,7 @@ from sbxcompose.cli.view.announce import Announcement, Announcer, Tone
 from sbxcompose.cli.view.copying import ProgressLine
 from sbxcompose.cli.view.held_up import held_up
 from sbxcompose.cli.view.wait_report import WaitReport
-from sbxcompose.engine.events import CopyProgress, Event
+from sbxcompose.engine.events import CopyProgress, Event, StepDone
 from sbxcompose.engine.execute import Result
 from sbxcompose.engine.ports import whose_port
 from sbxcompose.engine.secrets import secret_values
@@ -40,6 +40,7 @@ class Reporter:
     def __init__(self, shell: Shell, project: Project) -> None:
         self._shell = shell
         self._announcer = Announcer()
+        self._stepped = False  # a plan that is empty may follow one that resumed a sandbox
         self._project = project
         self._names = Names(project)
         self.secrets = KnownSecrets(secret_values(project))
@@ -73,6 +74,7 @@ class Reporter:
             self._progress.show(event.sandbox, event.progress)
             return
         self._progress.clear()
+        self._stepped = self._stepped or isinstance(event, StepDone)
         for said in self._announcer(event):
             self._shell.say(self.secrets.hide(self.line(said)))
 
@@ -92,7 +94,7 @@ class Reporter:
     async def sum_up(self, session: Session, plan: Plan, result: Result, seconds: float) -> None:
         """What was done and how long it took; for failures the last lines, and what they held up."""
         await self.show_failures(session, result)
-        if plan.empty:
+        if plan.over or (plan.empty and not self._stepped):
             self._shell.say(plan.summary)
             return
         failed = f", {self._shell.err.red(f'{len(result.failures)} failed')}" if result.failures else ""
@@ -143,10 +145,13 @@ class Reporter:
             verdict = replace(verdict, causes=tuple([await self._with_lines(session, each) for each in verdict.causes]))
         if as_json:
             self._shell.print_json(verdict.to_json())
-        paint = self._shell.err.green if isinstance(verdict, Success) else self._shell.err.red
+        good = isinstance(verdict, Success)
+        paint = self._shell.err.green if good else self._shell.err.red
         headline, newline, rest = str(verdict).partition("\n")
         colon = ":" if headline.endswith(":") else ""
-        self._shell.say(f"{paint(headline.removesuffix(':'))} after {seconds:.2f}s{colon}{newline}{rest}")
+        self._shell.say(
+            f"{paint(headline.removesuffix(':'))} {'in' if good else 'after'} {seconds:.2f}s{colon}{newline}{rest}"
+        )
         return verdict
 
     async def _with_lines(self, session: Session, report: Report) -> Report:
