@@ -56,6 +56,7 @@ def test_the_first_ctrl_c_goes_to_the_process_and_the_second_detaches(sbx: Sbx) 
     console(sbx)
     pid = pids(sbx)["console"]
     running = sbx.start("attach", "console", terminal=True)
+    running.wait_for("attached to console; the first Ctrl-C is sent to it, a second one detaches")
     running.press("up\n")
     running.wait_for("said up")
     running.interrupt()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING
 
 import click
@@ -48,6 +49,9 @@ def command(shell: Shell, name: str, no_stdin: bool, sig_proxy: bool) -> int:
             attachment = await Attachment.to(link, instance, name, secrets, proxy=sig_proxy)
             if not attachment.reads and not no_stdin:
                 shell.note(f"the input of {name} is closed: `stdin: pipe` in the file opens it")
+            if sys.stdin is not None and sys.stdin.isatty() and sys.stderr.isatty():
+                first = "the first Ctrl-C is sent to it, a second one detaches" if sig_proxy else "Ctrl-C detaches"
+                shell.note(f"attached to {name}; {first}")
             return (await attend(attachment, interrupts, feed=attachment.reads and not no_stdin)).exit_code
 
     return run_command(main)
