@@ -40,11 +40,13 @@ _ELSEWHERE = {
 }
 """What commands of other tools are called here."""
 
+_NO_VOLUMES = "leave it out; `sbxcompose down --terminate` deletes the sandboxes with their data"
 _OPTIONS_ELSEWHERE = {
     "--rm": "leave it out: a command that was run leaves nothing behind",
     "--build": "leave it out: nothing is built here",
     "--pull": "leave it out: nothing is pulled here",
-    "--volumes": "leave it out, or use `--terminate` to delete the sandboxes with their data",
+    "--volumes": _NO_VOLUMES,
+    "-v": _NO_VOLUMES,
     "--follow": "`up` follows the output unless `-d` is given; `sbxcompose logs -f` follows it later",
     "--dry-run": "`sbxcompose plan` shows what `up` would do",
     "--config": "`sbxcompose -f FILE` names the file",

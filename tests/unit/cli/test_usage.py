@@ -47,6 +47,7 @@ def said(capsys: pytest.CaptureFixture[str], line: str) -> list[str]:
         ),
         ("exec --rm web ls", "no option `--rm` for `sbxcompose exec`", "leave it out: a command that was run leaves"),
         ("run -xt web", "no option `-x` for `sbxcompose run`", "`sbxcompose run --help` lists the options"),
+        ("down -v", "no option `-v` for `sbxcompose down`", "leave it out; `sbxcompose down --terminate` deletes"),
         ("run", "missing PROCESS", "`sbxcompose run --help` shows what it takes"),
         ("exec web", "missing COMMAND", "`sbxcompose exec --help` shows what it takes"),
         ("logs --tail", "option `--tail` needs a value", "`sbxcompose logs --help` shows what it takes"),
