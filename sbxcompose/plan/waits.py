@@ -128,6 +128,7 @@ _REACH = {
     Condition.READY: "be ready",
     Condition.COMPLETED: "complete",
     Condition.STARTED: "run",
+    Condition.ENDED: "end",
     None: "exit",
 }
 

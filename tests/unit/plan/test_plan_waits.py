@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Hashable
 
 from sbxcompose.plan.steps import Await, CreateSandbox, Start, Step, Stop
-from sbxcompose.plan.waits import Wait, Waits, next_report, wait_of
+from sbxcompose.plan.waits import Wait, Waits, awaiting, next_report, wait_of
 from sbxcompose.spec.project import Condition, Sandbox
 from tests.unit.plan.plan_worlds import process, row
 
@@ -57,6 +57,17 @@ def test_a_status_line_has_everything_the_longest_first() -> None:
     assert waits.status(known, 3.0) == (
         "waiting for a to be ready (3 s), b to be ready (1 s), c to be ready (1 s) and 1 more"
     )
+
+
+def test_each_condition_in_words() -> None:
+    said = {condition: awaiting("db", condition, None, None).what for condition in (*Condition, None)}
+    assert said == {
+        Condition.STARTED: "db to run",
+        Condition.READY: "db to be ready",
+        Condition.COMPLETED: "db to complete",
+        Condition.ENDED: "db to end",
+        None: "db to exit",
+    }
 
 
 def test_each_kind_of_step_in_words() -> None:
