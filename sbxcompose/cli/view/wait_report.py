@@ -106,7 +106,8 @@ class WaitReport:
             known = isinstance(step.action, Await | Start) and step.action.instance in found
             wait = None if known else wait_of(step, self._state(step))
             if wait is not None:
-                found[key] = wait
+                # The same key as for the verdict, which may take over: the time counts on.
+                found[step.action.instance if isinstance(step.action, Await) else key] = wait
         return found
 
     def _state(self, step: Step) -> str | None:
