@@ -19,12 +19,12 @@ def name_of(project: KnownProject) -> str:
 
 def lines(projects: Sequence[KnownProject], now: float, style: Style) -> list[str]:
     """The table."""
-    header = ["NAME", "RUNNING", "SINCE", "SANDBOXES", "FOLDER"]
+    header = ["NAME", "RUNNING", "CREATED", "SANDBOXES", "FOLDER"]
     rows = [
         [
             name_of(project),
             "-" if project.running is None else str(project.running),
-            "-" if project.since is None else ago(now - project.since),
+            "-" if project.since is None else f"{ago(now - project.since)} ago",
             ", ".join(map(_sandbox, project.sandboxes)),
             _folder(project.directory),
         ]
