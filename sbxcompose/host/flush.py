@@ -16,21 +16,27 @@ PAUSE = 0.5
 """Seconds in which more may come, to be written through together."""
 
 _waiting: dict[str, None] = {}
+_loop: asyncio.AbstractEventLoop | None = None
+"""The one that will write what waits through; another one may have ended before it could."""
 
 
 def later(path: str) -> None:
     """Write a new file through soon; nothing is done where no event loop runs (a tool, a test)."""
+    global _loop
     try:
-        asyncio.get_running_loop()
+        loop = asyncio.get_running_loop()
     except RuntimeError:
         return
-    if not _waiting:
+    if _loop is not loop:
+        _loop = loop
         chores.do(_after_a_pause())
     _waiting[path] = None
 
 
 async def _after_a_pause() -> None:
+    global _loop
     await asyncio.sleep(PAUSE)
+    _loop = None
     paths = list(_waiting)
     _waiting.clear()
     await asyncio.to_thread(write_through, paths)

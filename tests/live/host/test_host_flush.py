@@ -19,6 +19,9 @@ def test_new_files_and_their_directories_are_written_through_together(
     monkeypatch.setattr(os, "fsync", lambda fd: synced.append(os.readlink(f"/proc/self/fd/{fd}")))
     monkeypatch.setattr(flush, "PAUSE", 0.0)
 
+    async def one_that_ends_too_early() -> None:
+        write_json(tmp_path / "early", {})
+
     async def main() -> None:
         for name in "aab":
             write_json(tmp_path / name, {})
@@ -28,7 +31,9 @@ def test_new_files_and_their_directories_are_written_through_together(
         while not synced or synced[-1] != str(tmp_path):
             await asyncio.sleep(0)
 
+    asyncio.run(one_that_ends_too_early())
     asyncio.run(main())
+    synced.remove(str(tmp_path / "early"))
     assert synced == [str(tmp_path / "a"), str(tmp_path / "b"), str(tmp_path)]
 
 
