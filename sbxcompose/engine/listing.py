@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 from msgspec.structs import replace
 
+from sbxcompose.errors import UnknownName
 from sbxcompose.plan.graph import Graph
-from sbxcompose.plan.names import Names, Target
+from sbxcompose.plan.names import Names
 from sbxcompose.plan.observed import Instance, Observed, Row, SandboxState, StartFailure
 from sbxcompose.plan.stability import ready_now
 from sbxcompose.spec.project import Process, Project
@@ -38,9 +39,9 @@ class Entry(Struct, frozen=True):
         row, process = self.row, self.process
         return row is not None and process is not None and row.live and row.digest != process.digest
 
-    def matches(self, targets: Collection[Target] | None) -> bool:
-        """Whether it is one of the targets; None means all."""
-        return targets is None or any(target.covers(self.instance) for target in targets)
+    def is_called(self, name: str) -> bool:
+        """Whether people may call it so, whatever the file says."""
+        return name in (self.label, self.instance.process)
 
 
 def listing(project: Project, observed: Observed, *, everything: bool) -> list[Entry]:
@@ -68,6 +69,27 @@ def listing(project: Project, observed: Observed, *, everything: bool) -> list[E
             if not (process_ and row.completed and not everything):
                 entries[instance] = Entry(instance, names.instance(instance), process_, row)
     return list(entries.values())
+
+
+def named(entries: Iterable[Entry], project: Project, names: Collection[str]) -> list[Entry]:
+    """The entries with one of these names, all if there are none; orphans have the name they were started with.
+
+    Raises as `Names.resolve`.
+    """
+    listed = list(entries)
+    if not names:
+        return listed
+    known, found = Names(project), dict[Instance, Entry]()
+    for name in names:
+        called = [entry for entry in listed if entry.is_called(name)]
+        try:
+            target = known.resolve(name)
+            called = [entry for entry in listed if target.covers(entry.instance)]
+        except UnknownName:
+            if not called:
+                raise
+        found.update((entry.instance, entry) for entry in called)
+    return [entry for entry in listed if entry.instance in found]
 
 
 async def readiness_of(session: Session, entries: Iterable[Entry]) -> Mapping[Instance, bool | None]:

@@ -72,6 +72,8 @@ def test_a_process_that_is_taken_out_is_an_orphan_until_it_is_removed(sbx: Sbx) 
     assert pids(sbx) == before
     assert rows(sbx)["old"]["orphan"] is True
     assert "running, orphan" in sbx.run("ps").stdout
+    assert "running, orphan" in sbx.run("ps", "old").stdout
+    assert "old is no longer in the file" in sbx.run("why", "old", code=1).stdout
     down = sbx.run("down")
     assert set(pids(sbx)) == {"old"}
     assert "old" in down.stderr

@@ -27,20 +27,18 @@ def command(shell: Shell, names: tuple[str, ...], everything: bool, is_long: boo
     from sbxcompose.cli.running import run_simply
     from sbxcompose.cli.view.asleep import asleep
     from sbxcompose.cli.view.ps import lines, to_json
-    from sbxcompose.engine.listing import listing, readiness_of, with_readiness
+    from sbxcompose.engine.listing import listing, named, readiness_of, with_readiness
     from sbxcompose.engine.secrets import secret_values
     from sbxcompose.engine.session import Session
     from sbxcompose.logs.secrets import KnownSecrets
-    from sbxcompose.plan.names import resolve_all
 
     project = shell.project()
-    targets = resolve_all(project, names)
     secrets = KnownSecrets(secret_values(project))
 
     async def main() -> int:
         async with Session(project, secrets=secrets) as session:
             observed = await session.observe()
-            entries = [each for each in listing(project, observed, everything=everything) if each.matches(targets)]
+            entries = named(listing(project, observed, everything=everything), project, names)
             seen = await readiness_of(session, entries)
         for text in asleep(observed, "what is in it is seen once it runs"):
             shell.note(text)
@@ -52,7 +50,7 @@ def command(shell: Shell, names: tuple[str, ...], everything: bool, is_long: boo
             for each in shown:
                 shell.print(each.label)
         else:
-            foreign = [] if targets else [each for sandbox in observed.sandboxes for each in sandbox.foreign]
+            foreign = [] if names else [each for sandbox in observed.sandboxes for each in sandbox.foreign]
             width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
             for line in lines(shown, foreign, now, shell.out, width, secrets.hide, long=is_long):
                 shell.print(line)

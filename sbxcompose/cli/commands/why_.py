@@ -21,16 +21,14 @@ def command(shell: Shell, names: tuple[str, ...], as_json: bool) -> int:
     """
     from sbxcompose.cli.running import run_simply
     from sbxcompose.cli.view.report import Reporter
-    from sbxcompose.engine.listing import listing
+    from sbxcompose.engine.listing import listing, named
     from sbxcompose.engine.ready_look import look_for_readiness
     from sbxcompose.engine.session import Session
-    from sbxcompose.plan.names import resolve_all
     from sbxcompose.plan.why import Cause, why
 
     fine = {Cause.FINE, Cause.COMPLETED}
     lines_help = {Cause.FAILED, Cause.BACKING_OFF, Cause.UNHEALTHY}
     project = shell.project()
-    targets = resolve_all(project, names)
 
     async def main() -> int:
         reporter = Reporter(shell, project)
@@ -38,7 +36,7 @@ def command(shell: Shell, names: tuple[str, ...], as_json: bool) -> int:
             observed = await session.observe()
             ready = await look_for_readiness(session, commands=True)
             now = time.time()
-            entries = [each for each in listing(project, observed, everything=bool(names)) if each.matches(targets)]
+            entries = named(listing(project, observed, everything=bool(names)), project, names)
             found = [why(project, observed, each.instance, now, ready) for each in entries]
             amiss = [each for each in found if each.cause not in fine]
             shown = found if names else amiss
