@@ -245,6 +245,6 @@ def row_end(row: Row) -> str:
 
 
 def own_words(message: str) -> str:
-    """Return the host's words on a process without the managed name that stands before them."""
-    name, _, rest = message.partition(": ")
-    return rest if parse_name(name) is not None else message
+    """Return the host's words without the managed name, or the route, that stands before them."""
+    subject, _, rest = message.partition(": ")
+    return rest if parse_name(subject) is not None or subject.startswith("/api/") else message

@@ -193,8 +193,15 @@ def patched(info: SandboxInfo, patch: PatchRequest, *, clear_network: bool = Fal
     if patch.project is not None:
         kept["project"] = patch.project
         if info.project_directory is not None:
-            kept["project_directory"] = patch.project.directory
+            kept["project_directory"] = _checked_directory(patch.project.directory)
     return replace(info, name=name, exposed_ports=ports, network=policy, **kept)
+
+
+def _checked_directory(directory: str) -> str:
+    """Return the directory that a project's sandbox moves to: without one its processes could not start."""
+    if not os.path.isabs(directory) or not os.path.isdir(directory):
+        raise Problem(400, f"project.directory must be an existing directory, not `{directory}`", "BAD_PATCH")
+    return directory
 
 
 def _resized(info: SandboxInfo, patch: PatchRequest, *, clear_network: bool) -> SandboxInfo:

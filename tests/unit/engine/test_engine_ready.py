@@ -21,6 +21,7 @@ def test_a_readiness_command_is_tried_often_at_first_and_then_once_a_second() ->
     [
         ("web.3f2a9c1d: no such file", "no such file"),
         ("web.2.3f2a9c1d: a: b", "a: b"),
+        ("/api/v1/tunnels/tcp: nothing listens", "nothing listens"),
         ("./run.sh: no such file", "./run.sh: no such file"),
         ("port: in use", "port: in use"),
     ],

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from sbxcompose.api.models import CreateRequest, PatchRequest, SandboxInfo, SnapshotInfo
+from sbxcompose.api.models import CreateRequest, PatchRequest, ProjectClaim, SandboxInfo, SnapshotInfo
 from sbxcompose.host.problems import Problem
 from sbxcompose.host.sandbox_rules import copied, described, patched, resources
 
@@ -122,3 +122,16 @@ class TestPatch:
         with pytest.raises(Problem, match="is suspended: only a running one") as raised:
             after(box(status="suspended"), resources={"cpus": 2})
         assert raised.value.status == 409
+
+
+def test_a_projects_sandbox_moves_to_an_existing_directory() -> None:
+    moved = after(box(project_directory="/gone"), project=ProjectClaim(name="p", sandbox="main", directory="/"))
+    assert moved.project_directory == "/"
+
+
+@pytest.mark.parametrize("directory", ["", "relative", "/nowhere/at/all"])
+def test_a_projects_sandbox_never_loses_its_directory(directory: str) -> None:
+    claim = ProjectClaim(name="p", sandbox="main", directory=directory)
+    with pytest.raises(Problem, match="must be an existing directory"):
+        after(box(project_directory="/"), project=claim)
+    assert after(box(), project=claim).project_directory is None
