@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from pathlib import Path
 
@@ -270,7 +271,9 @@ def test_a_command_that_achieves_nothing_has_the_grace_and_no_more(sbx: Sbx) -> 
     sbx.run("up", "-d")
     sbx.run("stop", "web")
     end = rows(sbx)["web"]
-    assert (end["status"], end["exit"]["signal"]) == ("stopped", 9)
+    assert end["status"] == "stopped"
+    # In the cloud the DELETE that ends supervision sends SIGTERM, which may come before our SIGKILL.
+    assert end["exit"]["signal"] in (signal.SIGKILL, signal.SIGTERM)
 
 
 def test_a_restart_stops_by_the_command_too(sbx: Sbx) -> None:

@@ -71,7 +71,7 @@ def test_everything_over_tcp(tcp: Sbx) -> None:
     assert rows(tcp)["web"]["run"] == 2
     assert tcp.run("logs", "--run", "1", "web").stdout == "web | at your service\n"
     assert pids(tcp)["db"] == before["db"]
-    assert "web is running" in tcp.run("why", "web").stdout
+    assert "web has been running" in tcp.run("why", "web").stdout
     assert "web stopped" in tcp.run("down").stderr
     assert "sandbox main is suspended" in tcp.run("ps").stderr
     assert "web started" in tcp.run("up", "-d").stderr
