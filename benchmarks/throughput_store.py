@@ -27,11 +27,11 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from sbxcompose.api import frames
-from sbxcompose.host.follow import events
-from sbxcompose.host.output import LogStore
+from sbxcompose.host.http.watch_request import WatchRequest
+from sbxcompose.host.logs.follow import events
+from sbxcompose.host.logs.segments import STDOUT
+from sbxcompose.host.logs.store import LogStore
 from sbxcompose.host.routes.watch import Watcher
-from sbxcompose.host.segments import STDOUT
-from sbxcompose.host.watch_request import WatchRequest
 from tests.support.output import FakeRow, FakeSource
 
 LINE = "x" * 79

@@ -65,11 +65,12 @@ def test_what_the_tests_import_comes_with_the_development_extra() -> None:
     assert distributions(own) <= available
 
 
-def test_the_keeper_imports_the_standard_library_and_nothing_of_ours_but_paths_and_errors() -> None:
-    allowed = ("sbxcompose.host.keeper", "sbxcompose.host.paths", "sbxcompose.errors")
+def test_the_keeper_imports_the_standard_library_and_of_ours_what_reads_proc() -> None:
+    allowed = ("sbxcompose.host.keeper", "sbxcompose.linux")
     foreign = {
         (path.name, name)
-        for path in sorted((PACKAGE / "host" / "keeper").glob("*.py"))
+        for folder in (PACKAGE / "host" / "keeper", PACKAGE / "linux")
+        for path in sorted(folder.glob("*.py"))
         for name in imported(path)
         if name.partition(".")[0] not in sys.stdlib_module_names and not name.startswith(allowed)
     }

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 
 from msgspec import Struct
 
-from sbxcompose.api.answers import segment
+from sbxcompose.api.wire import segment
 from sbxcompose.errors import ConfigurationError
 
 CLOUD = "https://api.tensorlake.ai"

@@ -12,15 +12,16 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from sbxcompose.api.addresses import Site
-from sbxcompose.api.answers import words_of
-from sbxcompose.api.channel import Reply
+from sbxcompose.api.http_client import Reply
 from sbxcompose.api.https import Https, unreachable
+from sbxcompose.api.responses import words_of
 from sbxcompose.api.settings import Setting
-from sbxcompose.api.transport import Address, Answer, Transport
+from sbxcompose.api.transport import Address, Transport
+from sbxcompose.api.wire import Answer
 from sbxcompose.errors import Refused, Unavailable, Unreachable
 
 if TYPE_CHECKING:
-    from sbxcompose.api.dial import Socket
+    from sbxcompose.api.websocket_connect import Socket
 
 READ_TRIES = 3
 PAUSE = 0.15
@@ -98,7 +99,7 @@ class CloudChannel:
         carrier = self._carry()
         if isinstance(carrier, Transport):
             return await carrier.socket(path, headers=more, limit=limit, judge=self._judge_socket)
-        from sbxcompose.api.dial import Endpoint, open_socket
+        from sbxcompose.api.websocket_connect import Endpoint, open_socket
 
         site = self.site
         endpoint = Endpoint(None, site.host.strip("[]"), site.port, tls=site.scheme == "https")

@@ -14,8 +14,8 @@ from urllib.parse import quote_from_bytes, unquote_to_bytes
 
 from msgspec import Struct
 
-from sbxcompose.api.answers import expect, refusal
-from sbxcompose.api.channel import Channel, Reply
+from sbxcompose.api.http_client import Channel, Reply
+from sbxcompose.api.responses import expect, refusal
 from sbxcompose.api.transport import Body
 from sbxcompose.errors import SbxError
 

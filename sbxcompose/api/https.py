@@ -65,7 +65,7 @@ class Https:
     def __init__(self, site: Site, headers: Mapping[str, str]) -> None:
         import httpx
 
-        from sbxcompose.api.egress import check_ports, trusted, unusable_proxy
+        from sbxcompose.api.proxy_and_tls import check_ports, trusted, unusable_proxy
 
         self._site = site
         self.headers = headers

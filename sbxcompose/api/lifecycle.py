@@ -7,9 +7,10 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from typing import Any
 
-from sbxcompose.api.answers import expect, segment
-from sbxcompose.api.channel import Channel
+from sbxcompose.api.http_client import Channel
 from sbxcompose.api.models import CreateRequest, PatchRequest, SandboxInfo, SandboxStatus, ShortInfo
+from sbxcompose.api.responses import expect
+from sbxcompose.api.wire import segment
 from sbxcompose.errors import NotFound
 
 WAIT_MS = 30_000

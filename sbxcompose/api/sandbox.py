@@ -15,16 +15,16 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
-from sbxcompose.api.answers import expect, refusal, segment
-from sbxcompose.api.channel import Channel, Reply
 from sbxcompose.api.frames import SseDecoder
+from sbxcompose.api.http_client import Channel, Reply
 from sbxcompose.api.models import ProcessInfo, StartRequest
-from sbxcompose.api.transport import Answer
+from sbxcompose.api.responses import expect, refusal
+from sbxcompose.api.wire import Answer, segment
 from sbxcompose.errors import SbxError, Unreachable
 
 if TYPE_CHECKING:
-    from sbxcompose.api.dial import Socket
     from sbxcompose.api.files import Files
+    from sbxcompose.api.websocket_connect import Socket
 
 Env = Mapping[str, str]
 
@@ -113,14 +113,10 @@ class SandboxClient:
         """End a process and its supervision; returns when it is gone. One that is gone already is fine.
 
         `asked`: it is asked to end by that command, and gets the signal only if the command fails.
-        A daemon without our `stop` extension is given what comes nearest to it, see `api.plain_stop`.
+        Only for a daemon with our `stop` or `batch` extension; `engine.stop_process` chooses.
         """
         millis = round(grace * 1000)
-        if not self.extensions & {"batch", "stop"}:
-            from sbxcompose.api.plain_stop import stop
-
-            await stop(self, process, signal, grace, asked)
-            return
+        assert self.extensions & {"batch", "stop"}, "see engine.stop_process"
         if "batch" in self.extensions:
             body = {"op": "stop", "process": process, "signal": signal, "grace_ms": millis}
             if asked is not None:

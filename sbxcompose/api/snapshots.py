@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 
-from sbxcompose.api.answers import expect, segment
 from sbxcompose.api.models import SnapshotInfo, SnapshotType
+from sbxcompose.api.responses import expect
 from sbxcompose.api.transport import Transport
+from sbxcompose.api.wire import segment
 from sbxcompose.errors import NotFound, Refused
 
 READY = frozenset({"local_ready", "completed"})

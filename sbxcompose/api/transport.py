@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, Self
@@ -16,10 +15,11 @@ from typing import TYPE_CHECKING, Any, Self
 import h11
 from msgspec import Struct
 
+from sbxcompose.api.wire import Answer, authority, failure_words
 from sbxcompose.errors import Unreachable
 
 if TYPE_CHECKING:
-    from sbxcompose.api.dial import Judge, Socket
+    from sbxcompose.api.websocket_connect import Judge, Socket
 
 READ_SIZE = 256 * 1024
 CONNECT_TIMEOUT = 10.0
@@ -28,22 +28,6 @@ CONNECT_TIMEOUT = 10.0
 OCTETS = "application/octet-stream"
 
 _BROKEN = (OSError, EOFError, h11.RemoteProtocolError)
-
-
-class Answer(Struct, frozen=True):
-    """A whole response."""
-
-    status: int
-    body: bytes
-
-    def json(self) -> Any:
-        """The decoded body; None when it is empty. Raises `ValueError` if it is not JSON."""
-        return json.loads(self.body) if self.body else None
-
-
-def authority(host: str, port: int) -> str:
-    """A host and a port as a URL has them."""
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 class Address(Struct, frozen=True):
@@ -230,7 +214,7 @@ class Transport:
         self, path: str, *, headers: Mapping[str, str], limit: int | None = None, judge: Judge | None = None
     ) -> Socket:
         """Open a WebSocket on a connection of its own (see `open_socket`). Raises `Unreachable` and `Refused`."""
-        from sbxcompose.api.dial import Endpoint, open_socket  # few commands need one
+        from sbxcompose.api.websocket_connect import Endpoint, open_socket  # few commands need one
 
         address = self.address
         key = {"Authorization": f"Bearer {address.key}"} if address.key else {}
@@ -313,17 +297,6 @@ class Transport:
 
     async def __aexit__(self, *_: object) -> None:
         self.close()
-
-
-def failure_words(error: BaseException) -> str:
-    """What broke a connection; asyncio's own words name addresses a second time."""
-    if isinstance(error, OSError) and error.errno:
-        # Those of name resolution and of TLS have numbers of their own.
-        own = type(error).__module__ != "builtins"
-        return (error.strerror or str(error)) if own else os.strerror(error.errno).lower()
-    if isinstance(error, h11.RemoteProtocolError) and str(error).startswith("peer closed connection"):
-        return "the connection was closed in the middle of an answer"
-    return str(error) or type(error).__name__
 
 
 def _unreachable(address: Address, error: BaseException) -> Unreachable:

@@ -9,23 +9,25 @@ from collections.abc import Coroutine, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from sbxcompose.cli.agree import agree
+from sbxcompose.cli.async_main import Interrupts
+from sbxcompose.cli.confirm import agree
 from sbxcompose.cli.context import Shell
 from sbxcompose.cli.keys import Keys, has_terminal
-from sbxcompose.cli.live import Live
+from sbxcompose.cli.project_file import CommandLineProject
 from sbxcompose.cli.publish import publisher
-from sbxcompose.cli.running import Interrupts
+from sbxcompose.cli.up_request import UpRequest, in_scope, say_notes
 from sbxcompose.cli.view.announce import Announcement, Tone
 from sbxcompose.cli.view.held_up import held_up
 from sbxcompose.cli.view.report import ready_words
 from sbxcompose.cli.view.stream import LogStyle, LogView
 from sbxcompose.cli.view.wait_report import WaitReport
-from sbxcompose.engine.conductor import Conductor
+from sbxcompose.engine.apply import go, kill
+from sbxcompose.engine.apply_loop import Conductor
 from sbxcompose.engine.execute import Result
-from sbxcompose.engine.road import go, kill
+from sbxcompose.engine.instance_states import States, instances_of
+from sbxcompose.engine.reload import Live
 from sbxcompose.engine.secrets import secret_values
 from sbxcompose.engine.session import Session
-from sbxcompose.engine.states import States, instances_of
 from sbxcompose.errors import Interrupted, NotWritten, SbxError
 from sbxcompose.logs.secrets import KnownSecrets
 from sbxcompose.plan.names import Target
@@ -35,8 +37,7 @@ from sbxcompose.plan.steps import Plan, Start
 from sbxcompose.spec.project import Process, Project
 
 if TYPE_CHECKING:
-    from sbxcompose.cli.bring_up import UpRequest
-    from sbxcompose.plan.verdict import Failed, Success, TimedOut
+    from sbxcompose.plan.judge import Failed, Success, TimedOut
 
 T = TypeVar("T")
 
@@ -103,7 +104,8 @@ class _Up:
         """Whether we have started anything: then our end is the end of the project's life, as `down` is."""
         self._toggling: asyncio.Task[None] | None = None
         self._conductor = Conductor(session, self._show, self._tell_held_up, self._tell_error, self._agree)
-        self._live = Live(shell, session, self._conductor, self._scope, self._adopt, request.scale)
+        file = CommandLineProject(shell, request.scale)
+        self._live = Live(file, session, self._conductor, self._scope, self._adopt)
         self._changed = asyncio.Event()
         """Set when watching was switched on or off."""
 
@@ -153,7 +155,7 @@ class _Up:
 
     async def _say_when_ready(self, states: States) -> None:
         """One line once all that this command has started, and the rest, is ready."""
-        from sbxcompose.plan.verdict import Judge, Mode, Success
+        from sbxcompose.plan.judge import Judge, Mode, Success
 
         judges: dict[int, Judge] = {}
 
@@ -219,16 +221,12 @@ class _Up:
         self._changed.set()
 
     def _scope(self, project: Project) -> tuple[Options, tuple[tuple[str, str], ...]]:
-        from sbxcompose.cli.bring_up import in_scope
-
         options = self._request.options(project)
         self._request.judge(project, attached=True)
         return options, tuple((each.sandbox, each.name) for each in in_scope(project, options))
 
     def _adopt(self, project: Project, options: Options) -> None:
         """Another reading of the file, before it is carried out."""
-        from sbxcompose.cli.bring_up import in_scope
-
         self._project, self._options = project, options
         self._wanted = instances_of(in_scope(project, options))
         self._view.adopt(project, self._wanted)
@@ -262,8 +260,6 @@ class _Up:
         await go(self._session, intent, options, lambda plan: None)
 
     def _show(self, plan: Plan) -> None:
-        from sbxcompose.cli.bring_up import say_notes
-
         if self._states is not None:
             self._states.expect(plan)
         say_notes(self._shell, plan)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 from msgspec import Struct
 
-from sbxcompose.cli.view.style import Style
+from sbxcompose.cli.style import Style
 from sbxcompose.errors import SpecNotFound, UsageError
 
 if TYPE_CHECKING:

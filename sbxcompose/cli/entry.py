@@ -6,14 +6,14 @@ import gc
 import sys
 
 from sbxcompose import __version__
-from sbxcompose.cli import std_streams
+from sbxcompose.cli import standard_streams
 
 
 def main() -> None:
     """Run the command line and exit with its code."""
-    std_streams.prepare()
+    standard_streams.prepare()
     try:
-        sys.exit(std_streams.flushed(_version if sys.argv[1:] in (["--version"], ["-V"]) else _run))
+        sys.exit(standard_streams.flushed(_version if sys.argv[1:] in (["--version"], ["-V"]) else _run))
     except KeyboardInterrupt:  # while importing; later the commands deal with it
         print("interrupted", file=sys.stderr)
         sys.exit(130)

@@ -12,10 +12,11 @@ from msgspec.structs import replace
 
 from sbxcompose.api.models import StartRequest
 from sbxcompose.api.sandbox import Env, SandboxClient
+from sbxcompose.cli.async_main import Interrupts, run_command
 from sbxcompose.cli.context import Shell
 from sbxcompose.cli.options import Foreground
-from sbxcompose.cli.running import Interrupts, run_command
-from sbxcompose.cli.view.asleep import not_running
+from sbxcompose.cli.view.suspended import not_running
+from sbxcompose.cli.write_all import write_all
 from sbxcompose.engine.events import Tell, nobody
 from sbxcompose.engine.one_off import Ended, OneOff, WriteOut, read_fd
 from sbxcompose.engine.ready import own_words
@@ -152,22 +153,6 @@ async def _pass_on(attended: Attended, following: asyncio.Future[Ended], interru
     finally:
         hang_up.cancel()
         await asyncio.gather(hang_up, return_exceptions=True)
-
-
-def write_all(stream: int, data: bytes) -> None:
-    """Write all bytes to a descriptor of any kind. Raises `NotWritten`."""
-    view = memoryview(data)
-    while view:
-        try:
-            view = view[os.write(stream, view) :]
-        except BlockingIOError:
-            import select
-
-            select.select([], [stream], [])
-        except OSError as error:
-            from sbxcompose.logs.write import write_error
-
-            raise write_error(stream, error) from None
 
 
 def _adapted(request: StartRequest, how: Foreground) -> StartRequest:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import Literal, cast
 
-from sbxcompose.cli.running import run_simply
+from sbxcompose.cli.async_main import run_simply
 from sbxcompose.engine.projects import KnownProject, find_project, group
 from sbxcompose.engine.providers import Provider, provider_of
 from sbxcompose.errors import UsageError

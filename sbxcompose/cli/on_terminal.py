@@ -11,9 +11,9 @@ from typing import Any
 from sbxcompose.api.models import StartRequest
 from sbxcompose.api.pty import PtyRequest
 from sbxcompose.api.sandbox import Env, SandboxClient
-from sbxcompose.cli.foreground import write_all
-from sbxcompose.cli.running import Interrupts
+from sbxcompose.cli.async_main import Interrupts
 from sbxcompose.cli.tty import LocalTerminal, Modes, raw, window_size
+from sbxcompose.cli.write_all import write_all
 from sbxcompose.engine.one_off import read_fd
 from sbxcompose.engine.remote_terminal import RemoteTerminal
 from sbxcompose.errors import Interrupted, NotWritten, SbxError

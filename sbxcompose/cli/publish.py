@@ -10,7 +10,7 @@ from sbxcompose.cli.context import Shell
 from sbxcompose.errors import UsageError
 from sbxcompose.plan.names import Names
 from sbxcompose.plan.observed import Instance
-from sbxcompose.plan.verdicts import Failed, Success, TimedOut
+from sbxcompose.plan.outcomes import Failed, Success, TimedOut
 from sbxcompose.spec.project import Project
 
 Verdict = Success | Failed | TimedOut
@@ -24,17 +24,17 @@ def publisher(shell: Shell, junit_file: str | None) -> Publish:
         _prepare(path)
 
     def publish(project: Project, wanted: Iterable[Instance], verdict: Verdict, seconds: float) -> None:
-        from sbxcompose.cli.view import ci
+        from sbxcompose.cli import ci_formats
 
         names = Names(project)
         labels = [names.instance(instance) for instance in wanted]
         if path is not None:
-            _write(shell, path, ci.junit(project.name, verdict, labels, seconds), "w")
-        if ci.on_github(os.environ):
-            for line in ci.verdict_annotations(verdict):
+            _write(shell, path, ci_formats.junit(project.name, verdict, labels, seconds), "w")
+        if ci_formats.on_github(os.environ):
+            for line in ci_formats.verdict_annotations(verdict):
                 shell.say(line)
             if (page := os.environ.get("GITHUB_STEP_SUMMARY")) is not None:
-                _write(shell, Path(page), ci.summary(project.name, verdict, labels, seconds), "a")
+                _write(shell, Path(page), ci_formats.summary(project.name, verdict, labels, seconds), "a")
 
     return publish
 

@@ -12,8 +12,9 @@ from typing import Any
 
 from sbxcompose import __version__
 from sbxcompose.engine.checks import Check, Health, failed
+from sbxcompose.engine.local_host import launch
 from sbxcompose.errors import SbxError
-from sbxcompose.host import launch, paths
+from sbxcompose.host.base import paths
 
 SECTION = "local"
 LITTLE_DISK = 1024**3
@@ -102,7 +103,7 @@ def files_limit(soft: int, hard: int) -> Check:
 
 
 def _kernel() -> Iterator[Check]:
-    from sbxcompose.host.keeper.kernel import become_subreaper
+    from sbxcompose.linux.kernel import become_subreaper
 
     if become_subreaper():
         yield _check("subreaper", Health.GOOD, "what strays from its process is found when that ends")

@@ -11,7 +11,7 @@ from sbxcompose.api.lifecycle import Lifecycle
 from sbxcompose.api.models import CreateRequest, PatchRequest, SandboxInfo
 from sbxcompose.api.sandbox import SandboxClient
 from sbxcompose.api.settings import API_KEY, API_URL, PROXY_URL, CloudSettings
-from sbxcompose.engine import sleep
+from sbxcompose.engine import suspended
 from sbxcompose.engine.network import is_enforced, policy_of
 from sbxcompose.errors import ConfigurationError, Conflict, Refused, Unreachable
 from sbxcompose.spec.project import Resources, Sandbox
@@ -55,7 +55,7 @@ class CloudProvider:
             # It may have been made though the answer was lost, or still be on its way.
             if await self._lifecycle.find(sandbox.full_name) is None:
                 raise
-        info = await sleep.until(self._lifecycle, sandbox.full_name, "running")
+        info = await suspended.until(self._lifecycle, sandbox.full_name, "running")
         if made:
             await make_workspace(self.client(info), sandbox.workspace)
         return info
@@ -66,11 +66,11 @@ class CloudProvider:
 
     async def suspend(self, sandbox: Sandbox) -> None:
         """See `Provider`."""
-        await sleep.suspend(self._lifecycle, sandbox)
+        await suspended.suspend(self._lifecycle, sandbox)
 
     async def resume(self, sandbox: Sandbox) -> SandboxInfo:
         """See `Provider`."""
-        return await sleep.resume(self._lifecycle, sandbox)
+        return await suspended.resume(self._lifecycle, sandbox)
 
     async def terminate(self, sandbox: Sandbox) -> None:
         """See `Provider`."""

@@ -10,13 +10,13 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Self
 
-from sbxcompose.api.dial import HIGH_WATER, READ_SIZE, Socket, Stream
 from sbxcompose.api.sandbox import SandboxClient
 from sbxcompose.api.terminals import open_tunnel
 from sbxcompose.api.websocket import Closed
+from sbxcompose.api.websocket_connect import HIGH_WATER, READ_SIZE, Socket, Stream
 from sbxcompose.engine.ready import own_words
 from sbxcompose.errors import SbxError, UsageError
-from sbxcompose.host.keeper.ports import by_whom
+from sbxcompose.linux.listeners import by_whom
 
 Say = Callable[[str], None]
 

@@ -21,7 +21,8 @@ from sbxcompose.engine.down_mark import PROCESS, Order, is_mark, is_past, order_
 from sbxcompose.engine.events import OutputLost, Reconnecting, RowChanged, RunBegan, RunEnded, Tell
 from sbxcompose.engine.observe import Successes, observed_sandbox, read_row, row_key
 from sbxcompose.engine.requests import log_instance
-from sbxcompose.engine.watching import Watching, watch_of
+from sbxcompose.engine.state_stream import Watching, watch_of
+from sbxcompose.engine.stop_process import stop_process
 from sbxcompose.errors import Unreachable, Unsupported
 from sbxcompose.plan.observed import Exit, Instance, ObservedSandbox, Row
 from sbxcompose.plan.stability import failed_runs_after
@@ -154,7 +155,7 @@ class Link:
 
     async def _refuse(self, info: ProcessInfo) -> None:
         """The daemon took no notice of the wish for supervision (contract, section 9): end what it has started."""
-        await self.client.stop(str(info.pid), signal=9, grace=0)
+        await stop_process(self.client, str(info.pid), signal=9, grace=0)
         raise Unsupported(
             f"sandbox {self.name}: its daemon does not supervise processes, so nothing would start them again",
             hint="make the sandbox anew from an image with a newer daemon: `sbxcompose up --recreate-sandboxes`",
@@ -163,7 +164,7 @@ class Link:
     async def stop(self, name: str, *, signal: int, grace: float, asked: Asked | None = None) -> None:
         """Stop a process and know its row. Errors as `SandboxClient.stop`."""
         self._asked.add(name)
-        await self.client.stop(name, signal=signal, grace=grace, asked=asked)
+        await stop_process(self.client, name, signal=signal, grace=grace, asked=asked)
         if self._watch is not None:
             await self._watch.settle()
 

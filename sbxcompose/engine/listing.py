@@ -97,7 +97,7 @@ async def readiness_of(session: Session, entries: Iterable[Entry]) -> Mapping[In
     unseen = {entry.instance for entry in entries if entry.process is not None and entry.process.ready_when is not None}
     if not unseen:
         return {}
-    from sbxcompose.engine.ready_look import look_for_readiness
+    from sbxcompose.engine.ready_now import look_for_readiness
 
     return await look_for_readiness(session, unseen.__contains__)
 

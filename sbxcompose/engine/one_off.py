@@ -13,13 +13,14 @@ from contextlib import suppress
 from msgspec import Struct
 
 from sbxcompose.api import follow
+from sbxcompose.api.contract_follow import Replay, follow_to_end
 from sbxcompose.api.models import ProcessInfo, StartRequest
-from sbxcompose.api.record import Replay, follow_to_end
 from sbxcompose.api.sandbox import Env, SandboxClient
+from sbxcompose.engine.apply import go
 from sbxcompose.engine.events import Event, StepBegun, StepDone, StepFailed
 from sbxcompose.engine.execute import Result
-from sbxcompose.engine.road import go
 from sbxcompose.engine.session import Session
+from sbxcompose.engine.stop_process import stop_process
 from sbxcompose.errors import DeadlinePassed, NotFound, ProcessFailed, Refused, SbxError
 from sbxcompose.plan.names import Target
 from sbxcompose.plan.observed import Instance
@@ -119,12 +120,12 @@ class OneOff:
         """End it because its caller ends: SIGHUP, as from a terminal that is closed; killed if it does not end soon."""
         with suppress(SbxError, TimeoutError):
             async with asyncio.timeout(2 * LEAVE_GRACE):
-                await self._client.stop(str(self.info.pid), signal=signal.SIGHUP, grace=LEAVE_GRACE)
+                await stop_process(self._client, str(self.info.pid), signal=signal.SIGHUP, grace=LEAVE_GRACE)
 
     async def kill(self) -> None:
         """End it and everything it has started, at once."""
         try:
-            await self._client.stop(str(self.info.pid), signal=9, grace=0)
+            await stop_process(self._client, str(self.info.pid), signal=9, grace=0)
         except SbxError:
             return
 

@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterable, Sequence
 from msgspec.structs import replace
 
 from sbxcompose.errors import ProcessFailed
-from sbxcompose.host.keeper.ports import by_whom, listeners, listeners_at
+from sbxcompose.linux.listeners import by_whom, listeners, listeners_at
 from sbxcompose.plan.observed import Instance, Row
 from sbxcompose.plan.steps import Note, Plan, Start, Stop
 from sbxcompose.spec.project import Process, Project

@@ -12,7 +12,7 @@ from sbxcompose.api.sandbox import SandboxClient
 from sbxcompose.api.transport import Address, Transport
 from sbxcompose.engine.claims import check_claim, claim_of
 from sbxcompose.engine.network import is_enforced, policy_of
-from sbxcompose.engine.sleep import resume, suspend
+from sbxcompose.engine.suspended import resume, suspend
 from sbxcompose.errors import Conflict, Unreachable, Unsupported
 from sbxcompose.spec.project import Project, Sandbox
 
@@ -187,6 +187,6 @@ def refuse_cloud_only(sandbox: Sandbox) -> None:
 
 def local_provider(project: Project) -> LocalProvider:
     """The provider `local`; the host is started if it does not run."""
-    from sbxcompose.host import launch
+    from sbxcompose.engine.local_host import launch
 
     return LocalProvider(project, Address(path=str(launch.ensure_host())))

@@ -13,11 +13,11 @@ from msgspec import Struct
 
 from sbxcompose.api import follow
 from sbxcompose.api.frames import StartNote
+from sbxcompose.engine.contract.rows import told_apart
 from sbxcompose.engine.link import Link
-from sbxcompose.engine.plain_rows import told_apart
 from sbxcompose.engine.ready import label
 from sbxcompose.engine.requests import log_instance, log_name
-from sbxcompose.engine.watching import watch_of
+from sbxcompose.engine.state_stream import watch_of
 from sbxcompose.errors import Unsupported
 from sbxcompose.plan.observed import Instance
 

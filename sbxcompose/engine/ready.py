@@ -16,9 +16,9 @@ from sbxcompose.api.sandbox import Env
 from sbxcompose.engine.link import Link
 from sbxcompose.errors import ProcessFailed
 from sbxcompose.names import parse_name
+from sbxcompose.plan.describe import ended
 from sbxcompose.plan.observed import Instance, Phase, Row
 from sbxcompose.plan.stability import CRASH_LOOP, counts_in, in_crash_loop, loop_words
-from sbxcompose.plan.words import ended
 from sbxcompose.spec.project import Condition, Process, ReadyCommand, ReadyLine
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from sbxcompose.api.follow import Lost, Output
 from sbxcompose.engine.link import Link
 from sbxcompose.engine.requests import log_name
-from sbxcompose.engine.watching import watch_of
+from sbxcompose.engine.state_stream import watch_of
 from sbxcompose.logs.match import LineMatcher
 from sbxcompose.plan.observed import Instance
 

@@ -7,11 +7,11 @@ import re
 from collections.abc import Callable
 
 from sbxcompose.api import pty
-from sbxcompose.api.dial import Socket
 from sbxcompose.api.pty import PtyRequest
 from sbxcompose.api.sandbox import Env, SandboxClient
 from sbxcompose.api.terminals import PtySession, Terminals
 from sbxcompose.api.websocket import GOING_AWAY, Closed
+from sbxcompose.api.websocket_connect import Socket
 from sbxcompose.errors import NotFound, ProcessFailed, ProviderError, SbxError, Unreachable, Unsupported
 
 PAUSES = (0.0, 0.1, 0.2, 0.5, 1.0, 2.0, 3.0)

@@ -220,7 +220,7 @@ class Session:
 
     def lacking(self, process: Process, instance: Instance) -> str | None:
         """Describe how an instance stands that is waited for; None if nothing is known of it."""
-        from sbxcompose.plan.words import doing, unready
+        from sbxcompose.plan.describe import doing, unready
 
         link = self.links.get(instance.sandbox)
         row = link.row(instance, process.digest) if link is not None else None

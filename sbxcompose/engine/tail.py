@@ -5,7 +5,7 @@ from __future__ import annotations
 from sbxcompose.api import follow
 from sbxcompose.engine.requests import log_name
 from sbxcompose.engine.session import Session
-from sbxcompose.engine.watching import watch_of
+from sbxcompose.engine.state_stream import watch_of
 from sbxcompose.plan.observed import Instance
 
 LINES = 10

@@ -25,14 +25,15 @@ from starlette.routing import Router
 from starlette.types import Message, Receive, Scope, Send
 
 from sbxcompose import __version__
-from sbxcompose.host import auth, chores, damage, paths
-from sbxcompose.host.accept import Gate
-from sbxcompose.host.http import Activity, Connection
+from sbxcompose.host.base import background, damage, paths
+from sbxcompose.host.base.json_files import write_json
+from sbxcompose.host.base.problems import Problem
+from sbxcompose.host.http import auth
+from sbxcompose.host.http.accept import Gate
+from sbxcompose.host.http.protocol import Activity, Connection
 from sbxcompose.host.keeper import hostrecord
 from sbxcompose.host.keeper.client import Exited, Inherited, KeeperClient, KeeperLost
 from sbxcompose.host.keeper.protocol import SERVER_DONE
-from sbxcompose.host.problems import Problem
-from sbxcompose.host.records import write_json
 from sbxcompose.host.routes import (
     batch,
     errors,
@@ -53,8 +54,8 @@ from sbxcompose.host.routes import (
     watch,
 )
 from sbxcompose.host.routes.common import processes_of
-from sbxcompose.host.sandbox import Sandbox
-from sbxcompose.host.sandboxes import Sandboxes
+from sbxcompose.host.sandboxes.registry import Sandboxes
+from sbxcompose.host.sandboxes.sandbox import Sandbox
 
 IDLE = 600.0
 """Seconds after which a host in which nothing runs, and of which nobody asks anything, ends."""
@@ -176,7 +177,7 @@ class Host:
         for left in exited.left_behind:
             print(f"{exited.unit} had left behind, now killed: {left}", file=sys.stderr)
         if not self.sandboxes.exited(exited):
-            chores.do(self._keeper.release(exited.unit))
+            background.do(self._keeper.release(exited.unit))
 
     def _replaced(self, pid: int) -> None:
         print(f"keeper {self._keeper_pid} has ended; {pid} has taken its place", file=sys.stderr)
@@ -200,7 +201,7 @@ class Host:
         """The keeper was asked to end: end everything politely."""
         if not self._ending:
             self._ending = True
-            chores.do(self._end())
+            background.do(self._end())
 
     async def _end(self) -> None:
         await self.end_all()
@@ -258,7 +259,7 @@ class Host:
         ] + [
             f"{sandbox.info.name or sandbox.info.id}/{each.record.command} (terminal)"
             for sandbox in self.sandboxes
-            for each in sandbox.processes.terminals.live
+            for each in sandbox.terminals.live
         ]
 
     async def end_all(self) -> None:

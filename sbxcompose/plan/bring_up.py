@@ -10,13 +10,13 @@ from collections.abc import Iterator
 
 from msgspec.structs import replace
 
-from sbxcompose.plan.fates import LENIENT, PLAIN, Fate, Rule, decide
+from sbxcompose.plan.decisions import LENIENT, PLAIN, Fate, Rule, decide
 from sbxcompose.plan.observed import Instance, Row, SandboxState
 from sbxcompose.plan.options import Intent, Options
 from sbxcompose.plan.scope import Scope
 from sbxcompose.plan.start_notes import start_notes
+from sbxcompose.plan.step_builder import Wiring
 from sbxcompose.plan.steps import Note, Plan
-from sbxcompose.plan.wiring import Wiring
 from sbxcompose.plan.world import ASLEEP, World
 from sbxcompose.spec.project import Sandbox
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from sbxcompose.errors import InactiveNeed
-from sbxcompose.plan.fates import completed
+from sbxcompose.plan.decisions import completed
 from sbxcompose.plan.graph import Graph
 from sbxcompose.plan.names import Names
 from sbxcompose.plan.observed import Observed

@@ -6,8 +6,8 @@ does not depend on when somebody looked.
 
 from __future__ import annotations
 
+from sbxcompose.plan.describe import ended, times
 from sbxcompose.plan.observed import Phase, Row
-from sbxcompose.plan.words import ended, times
 from sbxcompose.spec.project import Process
 
 STABLE_AFTER = 1.0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from sbxcompose.plan.fates import Fate
+from sbxcompose.plan.decisions import Fate
 from sbxcompose.plan.steps import Note
 from sbxcompose.plan.world import World
 from sbxcompose.spec.project import Process, RestartPolicy

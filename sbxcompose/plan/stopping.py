@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 
-from sbxcompose.plan.draft import Draft
 from sbxcompose.plan.graph import Graph
+from sbxcompose.plan.ordering import Draft
 
 _LARGE = 32
 """A handed-on group of more stops than this is stood for by one stop that comes after all of them."""

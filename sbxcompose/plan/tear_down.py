@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from sbxcompose.plan.draft import FIRST, Draft
 from sbxcompose.plan.observed import Row, SandboxState
 from sbxcompose.plan.options import Intent, Options
+from sbxcompose.plan.ordering import FIRST, Draft
+from sbxcompose.plan.step_builder import place, stop_action
 from sbxcompose.plan.steps import Forget, Note, Plan, ResumeSandbox, SuspendSandbox, TerminateSandbox
 from sbxcompose.plan.stopping import order_stops
-from sbxcompose.plan.wiring import place, stop_action
 from sbxcompose.plan.world import GONE, World
 from sbxcompose.spec.project import Sandbox
 

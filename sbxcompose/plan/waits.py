@@ -9,6 +9,7 @@ from collections.abc import Hashable, Iterable, Mapping
 
 from msgspec import Struct
 
+from sbxcompose.plan.describe import seconds
 from sbxcompose.plan.steps import (
     Await,
     CreateSandbox,
@@ -19,7 +20,6 @@ from sbxcompose.plan.steps import (
     SuspendSandbox,
     TerminateSandbox,
 )
-from sbxcompose.plan.words import seconds
 from sbxcompose.spec.project import Condition
 
 REPORTS = (5.0, 15.0, 30.0, 60.0)

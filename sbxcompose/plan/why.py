@@ -12,10 +12,10 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from sbxcompose.plan.background import background, foreground_hint
-from sbxcompose.plan.fates import completed, satisfies
+from sbxcompose.plan.decisions import completed, satisfies
+from sbxcompose.plan.describe import doing, ended, gave_up, seconds, times, unready
 from sbxcompose.plan.graph import Graph
 from sbxcompose.plan.observed import Instance, Observed, Phase, Row, SandboxState, StartFailure
-from sbxcompose.plan.words import doing, ended, gave_up, seconds, times, unready
 from sbxcompose.plan.world import GONE, World
 from sbxcompose.spec.project import Condition, Process, Project
 

@@ -12,10 +12,10 @@ from sbxcompose.spec.digest import digest
 from sbxcompose.spec.extends import MAIN
 from sbxcompose.spec.fields import COPY, full_name_problem
 from sbxcompose.spec.files import Reader
+from sbxcompose.spec.locations import Places
 from sbxcompose.spec.models import ProjectModel, SandboxModel
 from sbxcompose.spec.naming import active_profiles, project_name, provider_of, sandbox_name
 from sbxcompose.spec.needs import Address, Entry, Needs, wanted_of
-from sbxcompose.spec.places import Places
 from sbxcompose.spec.ports import LAST, own_ports, wrong_ports
 from sbxcompose.spec.process_models import ProcessModel
 from sbxcompose.spec.procfile import first_port, replica_ports

@@ -6,7 +6,7 @@ from sbxcompose.errors import Mistake, UsageError
 from sbxcompose.spec.assemble import Assembler
 from sbxcompose.spec.extends import extend
 from sbxcompose.spec.files import Reader, find_files, raise_mistakes
-from sbxcompose.spec.places import Places
+from sbxcompose.spec.locations import Places
 from sbxcompose.spec.project import Project
 from sbxcompose.spec.request import LoadRequest
 from sbxcompose.spec.sources import Sources

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from sbxcompose.errors import Mistake
 from sbxcompose.spec.graph import find_cycles
+from sbxcompose.spec.locations import Places
 from sbxcompose.spec.need_models import DependencyModel
-from sbxcompose.spec.places import Places
 from sbxcompose.spec.process_models import ProcessModel
 from sbxcompose.spec.project import Condition, Dependency
 from sbxcompose.spec.similar import did_you_mean

@@ -10,8 +10,8 @@ from pydantic_core import ErrorDetails
 
 from sbxcompose.errors import Mistake
 from sbxcompose.spec import foreign_keys
+from sbxcompose.spec.locations import Places
 from sbxcompose.spec.models import ProjectModel
-from sbxcompose.spec.places import Places
 from sbxcompose.spec.similar import did_you_mean
 from sbxcompose.spec.values import Path
 

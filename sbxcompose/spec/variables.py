@@ -8,8 +8,8 @@ from collections.abc import Sequence
 
 from sbxcompose.spec.base_models import EnvFileModel, WithEnvironment
 from sbxcompose.spec.files import Reader
+from sbxcompose.spec.locations import Places
 from sbxcompose.spec.nodes import Node
-from sbxcompose.spec.places import Places
 from sbxcompose.spec.project import Pairs
 from sbxcompose.spec.sources import in_words
 from sbxcompose.spec.values import Path, Use, env_position

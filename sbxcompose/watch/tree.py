@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from sbxcompose.watch import inotify
 from sbxcompose.watch.gather import Kind, Seen
 from sbxcompose.watch.inotify import Event, Inotify
-from sbxcompose.watch.places import IGNORE_FILES, IgnoresOf, Place, anchors, walk
+from sbxcompose.watch.roots import IGNORE_FILES, IgnoresOf, Place, anchors, walk
 
 
 @dataclass(eq=False)

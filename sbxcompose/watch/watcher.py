@@ -11,7 +11,7 @@ from contextlib import suppress
 from sbxcompose.watch.gather import Kind, Seen
 from sbxcompose.watch.inotify import Inotify, LimitReached
 from sbxcompose.watch.mounts import FOREIGN, file_system
-from sbxcompose.watch.places import IgnoresOf, Place, snapshot
+from sbxcompose.watch.roots import IgnoresOf, Place, snapshot
 from sbxcompose.watch.rules import Root
 from sbxcompose.watch.tree import Tree
 

@@ -7,7 +7,7 @@ import signal
 
 import pytest
 
-from sbxcompose.cli.running import Interrupts
+from sbxcompose.cli.async_main import Interrupts
 from sbxcompose.errors import Interrupted
 
 TURNS = 20

@@ -15,15 +15,16 @@ from msgspec.structs import asdict
 
 from sbxcompose.api.frames import StartNote
 from sbxcompose.api.models import LastExit, SandboxInfo, SnapshotInfo, StartRequest
-from sbxcompose.host.failed_starts import FailedStarts
-from sbxcompose.host.output import LogStore
-from sbxcompose.host.problems import Problem
-from sbxcompose.host.records import Records, write_json
-from sbxcompose.host.segments import STDOUT
-from sbxcompose.host.start_notes import StartNotes
-from sbxcompose.host.state import Record, Run, Stopped
-from sbxcompose.host.tape import Tape
-from sbxcompose.host.terminal import Record as Session
+from sbxcompose.host.base.json_files import write_json
+from sbxcompose.host.base.problems import Problem
+from sbxcompose.host.logs.segments import STDOUT
+from sbxcompose.host.logs.store import LogStore
+from sbxcompose.host.supervise.failed_starts import FailedStarts
+from sbxcompose.host.supervise.records import Records
+from sbxcompose.host.supervise.start_notes import StartNotes
+from sbxcompose.host.supervise.state import Record, Run, Stopped
+from sbxcompose.host.terminals.scrollback import Tape
+from sbxcompose.host.terminals.session import Record as Session
 
 GOOD, BAD = "g" * 21, "b" * 21
 SNAPSHOT = "s" * 21

@@ -12,9 +12,9 @@ from typing import Any
 
 from sbxcompose.api.frames import StartNote
 from sbxcompose.api.models import ProcessInfo
-from sbxcompose.host.output import LogStore
-from sbxcompose.host.segments import STDOUT
-from sbxcompose.host.source import Changes
+from sbxcompose.host.logs.segments import STDOUT
+from sbxcompose.host.logs.source import Changes
+from sbxcompose.host.logs.store import LogStore
 
 Application = Callable[..., Any]
 

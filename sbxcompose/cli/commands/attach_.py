@@ -11,7 +11,7 @@ from sbxcompose.cli import completion
 from sbxcompose.cli.context import Shell
 
 if TYPE_CHECKING:
-    from sbxcompose.cli.running import Interrupts
+    from sbxcompose.cli.async_main import Interrupts
 
 
 @click.command("attach")
@@ -25,8 +25,8 @@ def command(shell: Shell, name: str, no_stdin: bool, sig_proxy: bool) -> int:
     Standard input is forwarded only if the file says `stdin: pipe`; the process's input stays open when yours ends. The
     first Ctrl-C is sent to the process, a second one detaches. Exits with the exit code of the run.
     """
+    from sbxcompose.cli.async_main import run_command
     from sbxcompose.cli.foreground import attend
-    from sbxcompose.cli.running import run_command
     from sbxcompose.engine.attachment import Attachment
     from sbxcompose.engine.secrets import secret_values
     from sbxcompose.engine.session import Session

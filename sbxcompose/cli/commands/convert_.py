@@ -25,6 +25,6 @@ def command(shell: Shell, source: str | None, output: str | None, force: bool, q
     Reads Docker Compose, process-compose, Procfile, supervisord, mprocs and pm2 files; without FILE, the one in this
     directory. A report on stderr names what has no counterpart, and what to do about it.
     """
-    from sbxcompose.cli.converting import convert_file
+    from sbxcompose.cli.convert import convert_file
 
     return convert_file(shell, file, source, output, force=force, quiet=quiet)

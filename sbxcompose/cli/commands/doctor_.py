@@ -22,7 +22,7 @@ def command(shell: Shell, as_json: bool) -> int:
 
     Of keys at most the last four characters are shown. Exits with code 3 if there is a problem.
     """
-    from sbxcompose.cli.running import run_simply
+    from sbxcompose.cli.async_main import run_simply
     from sbxcompose.engine.check_cloud import check_cloud
     from sbxcompose.engine.check_local import check_local
     from sbxcompose.engine.checks import Health

@@ -19,7 +19,7 @@ def command(shell: Shell, names: tuple[str, ...], grace: float | None, remove_or
 
     Logs are kept. In the cloud the sandboxes are suspended. With names, only these processes are stopped.
     """
-    from sbxcompose.cli.stopping import carry_out
+    from sbxcompose.cli.apply import carry_out
     from sbxcompose.errors import UsageError
     from sbxcompose.plan.names import resolve_all
     from sbxcompose.plan.options import Intent, Options

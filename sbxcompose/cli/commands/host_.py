@@ -32,8 +32,8 @@ def serve(shell: Shell, port: int | None, key: str | None, detach: bool) -> None
     With --port, programs that speak the sandbox HTTP contract can use it, with the key as bearer token. The variables
     that the vendor's SDKs and command line read are printed to stdout in shell syntax.
     """
+    from sbxcompose.engine.local_host import launch
     from sbxcompose.errors import UsageError
-    from sbxcompose.host import launch
 
     if key is not None and port is None:
         raise UsageError("`--key` goes with `--port`", hint="the Unix socket is protected by its file's mode")
@@ -63,7 +63,7 @@ def status(shell: Shell, as_json: bool, as_exports: bool) -> int:
 
     The key is only shown with --env: eval "$(sbxcompose host status --env)".
     """
-    from sbxcompose.host import launch
+    from sbxcompose.engine.local_host import launch
 
     now = launch.status()
     if as_exports:
@@ -83,7 +83,7 @@ def status(shell: Shell, as_json: bool, as_exports: bool) -> int:
 @click.pass_obj
 def stop(shell: Shell, force: bool) -> int:
     """Stop the host. Refused while processes are running, unless --force stops them first."""
-    from sbxcompose.host import launch
+    from sbxcompose.engine.local_host import launch
 
     shell.say("host stopped" if launch.stop(force=force) else "host is not running")
     return 0
@@ -103,7 +103,7 @@ def _tcp_of(now: dict[str, Any] | None) -> str:
 
 
 def _say_where(shell: Shell, socket: str, url: str | None, key: str | None) -> None:
-    from sbxcompose.host import launch
+    from sbxcompose.engine.local_host import launch
 
     shell.say(f"listening on {socket}")
     if url is not None:

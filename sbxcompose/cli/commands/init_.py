@@ -17,6 +17,6 @@ def command(shell: Shell, force: bool, to_stdout: bool) -> int:
     Looks for a Compose, process-compose or Procfile, then for package.json, manage.py, web frameworks of Python,
     Cargo.toml, go.mod and a Makefile. Asks nothing; the result is a start to edit.
     """
-    from sbxcompose.cli.initializing import initialize
+    from sbxcompose.cli.init import initialize
 
     return initialize(shell, force=force, to_stdout=to_stdout)

@@ -26,9 +26,9 @@ def command(shell: Shell, names: tuple[str, ...], signal_name: str) -> int:
 
     Processes stay supervised: one that exits is restarted if its restart policy says so. Use `stop` to stop it.
     """
+    from sbxcompose.cli.async_main import run_simply
     from sbxcompose.cli.options import signal_name_of, signal_number
-    from sbxcompose.cli.running import run_simply
-    from sbxcompose.cli.view.asleep import first_suspended, not_running
+    from sbxcompose.cli.view.suspended import first_suspended, not_running
     from sbxcompose.engine.session import Session
     from sbxcompose.errors import UsageError
     from sbxcompose.plan.names import Names, resolve_all

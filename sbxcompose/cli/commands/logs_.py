@@ -48,8 +48,8 @@ def command(
     Output is kept across restarts, changes of the file and `down`, and runs are numbered: --all, --since and --run
     show older output, too.
     """
-    from sbxcompose.cli.running import run_simply
-    from sbxcompose.cli.showing import show_logs
+    from sbxcompose.cli.async_main import run_simply
+    from sbxcompose.cli.show_logs import show_logs
     from sbxcompose.cli.view.stream import LogStyle
     from sbxcompose.engine.read_logs import From
 

@@ -16,6 +16,6 @@ def command(shell: Shell, sandboxes: tuple[str, ...]) -> int:
 
     Memory and disk are kept; `unpause` resumes the same processes under the same PIDs.
     """
-    from sbxcompose.cli.pausing import change
+    from sbxcompose.cli.pause import change
 
     return change(shell, sandboxes, asleep=True)

@@ -21,9 +21,9 @@ CHANGES = 5
 @click.pass_obj
 def command(shell: Shell, /, names: tuple[str, ...], as_json: bool, exit_code: bool, **options: Any) -> int:
     """Show what `up` would do, step by step, and why. Changes nothing."""
-    from sbxcompose.cli.bring_up import UpRequest, say_notes
-    from sbxcompose.cli.running import run_simply
-    from sbxcompose.engine.road import look
+    from sbxcompose.cli.async_main import run_simply
+    from sbxcompose.cli.up_request import UpRequest, say_notes
+    from sbxcompose.engine.apply import look
     from sbxcompose.engine.session import Session
     from sbxcompose.plan.options import Intent
 

@@ -13,7 +13,7 @@ from sbxcompose.cli.context import Shell
 from sbxcompose.errors import UsageError
 
 if TYPE_CHECKING:
-    from sbxcompose.cli.running import Interrupts
+    from sbxcompose.cli.async_main import Interrupts
 
 LOOPBACK = "127.0.0.1"
 
@@ -33,12 +33,12 @@ def command(shell: Shell, name: str, wanted: str, listen: str | None) -> int:
 
     Each connection uses a tunnel of its own. The port need not be listed in the sandbox's `ports`.
     """
-    from sbxcompose.cli.running import run_command
+    from sbxcompose.cli.async_main import run_command
     from sbxcompose.engine.forward import Forward
     from sbxcompose.engine.session import Session
-    from sbxcompose.host.keeper.ports import listeners
+    from sbxcompose.linux.listeners import listeners
     from sbxcompose.plan.names import Target
-    from sbxcompose.plan.places import resolve_place
+    from sbxcompose.plan.targets import resolve_place
 
     port = parse_port(wanted, name)
     project = shell.project()

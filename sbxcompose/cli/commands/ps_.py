@@ -24,9 +24,9 @@ def command(shell: Shell, names: tuple[str, ...], everything: bool, is_long: boo
 
     Foreign processes (started in the sandbox by something else) are shown but never touched.
     """
-    from sbxcompose.cli.running import run_simply
-    from sbxcompose.cli.view.asleep import asleep
+    from sbxcompose.cli.async_main import run_simply
     from sbxcompose.cli.view.ps import lines, to_json
+    from sbxcompose.cli.view.suspended import asleep
     from sbxcompose.engine.listing import listing, named, readiness_of, with_readiness
     from sbxcompose.engine.secrets import secret_values
     from sbxcompose.engine.session import Session

@@ -15,7 +15,7 @@ from sbxcompose.cli.options import names_argument, no_deps_option, timeout_optio
 @click.pass_obj
 def command(shell: Shell, names: tuple[str, ...], no_deps: bool, grace: float | None) -> int:
     """Restart processes with the definition now in the file; without names, all but completed one-shots."""
-    from sbxcompose.cli.stopping import carry_out
+    from sbxcompose.cli.apply import carry_out
     from sbxcompose.plan.names import resolve_all
     from sbxcompose.plan.options import Intent, Options
 

@@ -29,7 +29,7 @@ def command(shell: Shell, how: Foreground, program: str | None, login: bool, nam
     from sbxcompose.cli.foreground import Requested, beside, observe, run_in_foreground
     from sbxcompose.plan.names import Target
     from sbxcompose.plan.observed import Instance
-    from sbxcompose.plan.places import resolve_place
+    from sbxcompose.plan.targets import resolve_place
 
     project = shell.project()
     place = resolve_place(project, name)

@@ -17,7 +17,7 @@ def command(shell: Shell, names: tuple[str, ...], no_deps: bool) -> int:
 
     Running processes are left alone even if the file has changed; `up` replaces them.
     """
-    from sbxcompose.cli.stopping import carry_out
+    from sbxcompose.cli.apply import carry_out
     from sbxcompose.plan.names import resolve_all
     from sbxcompose.plan.options import Intent, Options
 

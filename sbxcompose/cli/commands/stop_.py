@@ -14,7 +14,7 @@ from sbxcompose.cli.options import names_argument, timeout_option
 @click.pass_obj
 def command(shell: Shell, names: tuple[str, ...], grace: float | None) -> int:
     """Stop processes in reverse dependency order; without names, all of them."""
-    from sbxcompose.cli.stopping import carry_out
+    from sbxcompose.cli.apply import carry_out
     from sbxcompose.plan.names import resolve_all
     from sbxcompose.plan.options import Intent, Options
 

@@ -13,6 +13,6 @@ from sbxcompose.cli.options import sandboxes_argument
 @click.pass_obj
 def command(shell: Shell, sandboxes: tuple[str, ...]) -> int:
     """Resume suspended sandboxes; without names, all of them."""
-    from sbxcompose.cli.pausing import change
+    from sbxcompose.cli.pause import change
 
     return change(shell, sandboxes, asleep=False)

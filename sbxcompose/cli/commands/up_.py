@@ -49,7 +49,8 @@ def command(shell: Shell, /, names: tuple[str, ...], **options: Any) -> int:
     Processes that are running and unchanged are kept; changed ones are restarted. With names, only these processes and
     their dependencies are started. Ctrl-C stops everything in reverse dependency order, a second one kills.
     """
-    from sbxcompose.cli.bring_up import UpRequest, bring_up
+    from sbxcompose.cli.bring_up import bring_up
+    from sbxcompose.cli.up_request import UpRequest
 
     request = UpRequest(names=names, scale=scale_of(options.pop("scale")), **options)
     return bring_up(shell, request)

@@ -27,7 +27,7 @@ def command(shell: Shell, names: tuple[str, ...], condition: str, timeout: float
 
     `--for exit` with a single process exits with its exit code.
     """
-    from sbxcompose.cli.waiting import wait_for_exit, wait_until_ready
+    from sbxcompose.cli.wait import wait_for_exit, wait_until_ready
     from sbxcompose.plan.names import resolve_all
 
     project = shell.project()

@@ -17,6 +17,6 @@ def command(shell: Shell, names: tuple[str, ...]) -> int:
     A change triggers what the `watch` rules of the process say; changes of the project's file are applied. With names,
     only these processes and their dependencies are watched.
     """
-    from sbxcompose.cli.watching import watch
+    from sbxcompose.cli.watch import watch
 
     return watch(shell, names)

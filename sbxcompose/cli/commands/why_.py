@@ -19,10 +19,10 @@ def command(shell: Shell, names: tuple[str, ...], as_json: bool) -> int:
 
     Exits with code 1 if there is a problem.
     """
-    from sbxcompose.cli.running import run_simply
+    from sbxcompose.cli.async_main import run_simply
     from sbxcompose.cli.view.report import Reporter
     from sbxcompose.engine.listing import listing, named
-    from sbxcompose.engine.ready_look import look_for_readiness
+    from sbxcompose.engine.ready_now import look_for_readiness
     from sbxcompose.engine.session import Session
     from sbxcompose.plan.why import Cause, why
 

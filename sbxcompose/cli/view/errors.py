@@ -29,7 +29,7 @@ def show_error(error: SbxError) -> None:
 def _annotate(error: InvalidSpec) -> None:
     """Show the mistakes beside their lines in GitHub's view of a change."""
     if os.environ.get("GITHUB_ACTIONS") == "true":
-        from sbxcompose.cli.view.ci import mistake_annotations
+        from sbxcompose.cli.ci_formats import mistake_annotations
 
         for line in mistake_annotations(error, os.getcwd(), os.environ.get("GITHUB_WORKSPACE")):
             print(line, file=sys.stderr)

@@ -6,7 +6,7 @@ import os
 from collections.abc import Sequence
 from typing import Any
 
-from sbxcompose.cli.view.style import Style
+from sbxcompose.cli.style import Style
 from sbxcompose.cli.view.table import ago, table
 from sbxcompose.engine.projects import KnownProject, KnownSandbox
 from sbxcompose.logs.sanitize import clean_text

@@ -6,12 +6,12 @@ import shlex
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from sbxcompose.cli.view.style import Style
+from sbxcompose.cli.style import Style
 from sbxcompose.cli.view.table import ago, clip, fitting, table
 from sbxcompose.engine.listing import Entry
 from sbxcompose.plan.background import background, programs
+from sbxcompose.plan.describe import times
 from sbxcompose.plan.observed import Foreign, Phase, Row
-from sbxcompose.plan.words import times
 
 Hide = Callable[[str], str]
 

@@ -16,18 +16,18 @@ from sbxcompose.cli.view.held_up import held_up
 from sbxcompose.cli.view.wait_report import WaitReport
 from sbxcompose.engine.events import CopyProgress, Event, StepDone
 from sbxcompose.engine.execute import Result
+from sbxcompose.engine.instance_states import States
 from sbxcompose.engine.ports import whose_port
 from sbxcompose.engine.secrets import secret_values
 from sbxcompose.engine.session import Session
-from sbxcompose.engine.states import States
 from sbxcompose.engine.tail import last_lines
 from sbxcompose.logs.sanitize import clean_text
 from sbxcompose.logs.secrets import KnownSecrets
+from sbxcompose.plan.describe import times
+from sbxcompose.plan.judge import Failed, Judge, Pending, Report, Success, TimedOut
 from sbxcompose.plan.names import Names
 from sbxcompose.plan.observed import Instance, Phase
 from sbxcompose.plan.steps import Await, Plan
-from sbxcompose.plan.verdict import Failed, Judge, Pending, Report, Success, TimedOut
-from sbxcompose.plan.words import times
 from sbxcompose.spec.project import Project
 
 SETTLE = 0.2

@@ -17,7 +17,7 @@ from sbxcompose.plan.steps import Await, Start, Step
 from sbxcompose.plan.waits import Wait, Waits, awaiting, wait_of
 
 if TYPE_CHECKING:
-    from sbxcompose.plan.verdict import Pending
+    from sbxcompose.plan.judge import Pending
 
 REST = 0.25
 """Seconds between two looks at least: most of what is waited for has come by then."""

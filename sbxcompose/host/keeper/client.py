@@ -12,9 +12,8 @@ from dataclasses import asdict
 from signal import SIGKILL
 from typing import Any, Literal
 
+from sbxcompose.host.keeper.connection import Link
 from sbxcompose.host.keeper.inherit import Inherited, Restart
-from sbxcompose.host.keeper.link import Link
-from sbxcompose.host.keeper.memory import Body, check_signal
 from sbxcompose.host.keeper.messages import (
     Adopted,
     Claim,
@@ -25,6 +24,7 @@ from sbxcompose.host.keeper.messages import (
     SpawnFailed,
     common_environment,
 )
+from sbxcompose.host.keeper.unit_cache import Body, check_signal
 
 __all__ = [
     "Adopted",

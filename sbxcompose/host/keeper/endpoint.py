@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import errno
 
+from sbxcompose.host.keeper.escaped import sweep
 from sbxcompose.host.keeper.explain import CannotSpawn
-from sbxcompose.host.keeper.leavers import sweep
 from sbxcompose.host.keeper.protocol import Channel, Frame, chunked
 from sbxcompose.host.keeper.unit import Unit
 

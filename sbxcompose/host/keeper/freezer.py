@@ -12,17 +12,17 @@ import signal
 import time
 import zlib
 
-from sbxcompose.host.keeper import kernel
 from sbxcompose.host.keeper.cgroups import FreezerGroup, places
-from sbxcompose.host.keeper.leavers import census, kill_and_wait, open_process
-from sbxcompose.host.keeper.processes import read_process
+from sbxcompose.host.keeper.escaped import census, kill_and_wait, open_process
+from sbxcompose.linux import kernel
+from sbxcompose.linux.processes import read_process
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-    from sbxcompose.host.keeper.processes import Process
     from sbxcompose.host.keeper.unit import Unit
+    from sbxcompose.linux.processes import Process
 
 LOOKS = 100
 """How often the machine is looked at before a unit that keeps forking is left as it is."""

@@ -8,7 +8,6 @@ import socket
 import sys
 import time
 
-from sbxcompose.host.keeper import kernel
 from sbxcompose.host.keeper.endpoint import Endpoint
 from sbxcompose.host.keeper.freezer import Freezer, bases_for
 from sbxcompose.host.keeper.holdings import Holdings
@@ -29,6 +28,7 @@ from sbxcompose.host.keeper.protocol import (
 from sbxcompose.host.keeper.serverprocess import ServerProcess, server_environment
 from sbxcompose.host.keeper.spawn import Limits, Spawner
 from sbxcompose.host.keeper.units import Units
+from sbxcompose.linux import kernel
 
 GRACE = 10.0
 """Seconds that units get when the keeper itself must stop them."""

@@ -8,7 +8,7 @@ import os
 import socket
 import stat
 
-from sbxcompose.host.keeper.ports import by_whom
+from sbxcompose.linux.listeners import by_whom
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

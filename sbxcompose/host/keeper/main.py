@@ -10,13 +10,14 @@ import signal
 import socket
 import sys
 
-from sbxcompose.host.keeper import hostrecord, kernel
+from sbxcompose.host.keeper import hostrecord
 from sbxcompose.host.keeper.holdings import Holdings
 from sbxcompose.host.keeper.life import Keeper
 from sbxcompose.host.keeper.listen import CannotListen, listen_somewhere, listen_tcp, take_lock
 from sbxcompose.host.keeper.log import log, write
 from sbxcompose.host.keeper.options import Options
 from sbxcompose.host.keeper.spawn import Limits
+from sbxcompose.linux import kernel
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -16,10 +16,11 @@ import sys
 import termios
 import time
 
+from sbxcompose.host.keeper.census import tag_of
 from sbxcompose.host.keeper.explain import CannotSpawn, candidates, explain
 from sbxcompose.host.keeper.namespaces import Inside
-from sbxcompose.host.keeper.processes import tag_of, ticks_now
 from sbxcompose.host.keeper.protocol import MARKER
+from sbxcompose.linux.processes import ticks_now
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

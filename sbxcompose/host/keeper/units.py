@@ -7,22 +7,23 @@ import select
 import signal
 import time
 
-from sbxcompose.host.keeper import kernel
-from sbxcompose.host.keeper.leavers import Finder, census, open_process
+from sbxcompose.host.keeper.escaped import Finder, census, open_process
 from sbxcompose.host.keeper.log import log
-from sbxcompose.host.keeper.outcasts import Outcasts
-from sbxcompose.host.keeper.processes import command_of
+from sbxcompose.host.keeper.unowned import Outcasts
+from sbxcompose.linux import kernel
+from sbxcompose.linux.processes import command_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator
     from typing import Any
 
+    from sbxcompose.host.keeper.census import Census
     from sbxcompose.host.keeper.freezer import Freezer
     from sbxcompose.host.keeper.loop import Loop
     from sbxcompose.host.keeper.oom import KernelLog
-    from sbxcompose.host.keeper.processes import Census, Process
     from sbxcompose.host.keeper.unit import Unit
+    from sbxcompose.linux.processes import Process
 
 PATIENCE = 2.0
 """Seconds after SIGKILL for which an end is waited for; what does not die then is reported and left alone."""

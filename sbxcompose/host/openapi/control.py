@@ -13,7 +13,7 @@ from sbxcompose.api.models import (
     SnapshotInfo,
     SnapshotRequest,
 )
-from sbxcompose.host.messages import MAX_MILLIS
+from sbxcompose.host.http.validation import MAX_MILLIS
 from sbxcompose.host.openapi.operation import ANY, NUMBER, TEXT, Operation, Schema, many, maybe, record, whole, words
 
 _PAGE: dict[str, Schema] = {"limit": whole(1, 1000), "cursor": TEXT, "direction": words("forward", "backward")}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sbxcompose.api import frames
 from sbxcompose.api.models import ProcessInfo, StartRequest
-from sbxcompose.host.messages import MAX_MILLIS
+from sbxcompose.host.http.validation import MAX_MILLIS
 from sbxcompose.host.openapi.operation import (
     EVENTS,
     FLAG,

@@ -17,7 +17,7 @@ import msgspec
 
 from sbxcompose.api import models, pty
 from sbxcompose.api.models import Message
-from sbxcompose.host.messages import LIMITS
+from sbxcompose.host.http.validation import LIMITS
 from sbxcompose.host.openapi import control, daemon, own, sockets
 from sbxcompose.host.openapi.operation import Content, Operation, of
 

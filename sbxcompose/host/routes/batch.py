@@ -16,15 +16,16 @@ from starlette.requests import Request
 from starlette.routing import Route
 
 from sbxcompose.api.models import Message, StartRequest
-from sbxcompose.host import chores, messages
-from sbxcompose.host.messages import Invalid
-from sbxcompose.host.problems import Problem
-from sbxcompose.host.processes import Processes
+from sbxcompose.host.base import background
+from sbxcompose.host.base.problems import Problem
+from sbxcompose.host.http import validation
+from sbxcompose.host.http.stream import StreamAnswer
+from sbxcompose.host.http.validation import Invalid
 from sbxcompose.host.routes.common import MAX_BATCH, processes_of, read_json
 from sbxcompose.host.routes.errors import as_problem
 from sbxcompose.host.routes.processes import find
-from sbxcompose.host.stream import StreamAnswer
-from sbxcompose.host.supervisor import SupervisedProcess
+from sbxcompose.host.supervise.process import SupervisedProcess
+from sbxcompose.host.supervise.processes import Processes
 
 MEDIA_TYPE = "application/x-ndjson"
 
@@ -51,7 +52,7 @@ Done = tuple[int, Any]
 async def batch(request: Request) -> StreamAnswer:
     """Carry out all operations side by side, whether or not the client waits for the answer."""
     processes = processes_of(request)
-    wanted = messages.read(Batch, await read_json(request, MAX_BATCH))
+    wanted = validation.read(Batch, await read_json(request, MAX_BATCH))
     work = _Work(processes, wanted)
     work.begin()
     return StreamAnswer(work.lines(), MEDIA_TYPE)
@@ -75,22 +76,22 @@ class _Work:
                     requests.append(self._start_request(operation))
                     starts.append(index)
                 else:
-                    chores.do(self._carry_out(index, self._action(operation)))
+                    background.do(self._carry_out(index, self._action(operation)))
             except (Invalid, Problem) as error:
                 self._failed(index, error)
         if starts:
-            chores.do(self._processes.start(requests, lambda number, result: self._started(starts[number], result)))
+            background.do(self._processes.start(requests, lambda number, result: self._started(starts[number], result)))
 
     def _start_request(self, operation: dict[str, Any]) -> StartRequest:
         own = operation.get("env")
         env = {**self._wanted.env, **own} if isinstance(own, dict) else own or self._wanted.env
-        return messages.read(StartRequest, {**operation, "env": env})
+        return validation.read(StartRequest, {**operation, "env": env})
 
     def _action(self, operation: dict[str, Any]) -> Callable[[], Awaitable[Done]]:
         action = _ACTIONS.get(str(operation.get("op")))
         if action is None:
             raise Invalid("op must be one of `start`, `stop`, `restart`, `signal`")
-        wanted = messages.read(OnProcess, operation)
+        wanted = validation.read(OnProcess, operation)
         return lambda: action(find(self._processes, str(wanted.process)), wanted)
 
     async def _carry_out(self, index: int, action: Callable[[], Awaitable[Done]]) -> None:

@@ -8,10 +8,10 @@ from urllib.parse import unquote_to_bytes
 
 from starlette.requests import Request
 
-from sbxcompose.host import messages
-from sbxcompose.host.problems import Problem
-from sbxcompose.host.processes import Processes
-from sbxcompose.host.sandbox import Sandbox
+from sbxcompose.host.base.problems import Problem
+from sbxcompose.host.http import validation
+from sbxcompose.host.sandboxes.sandbox import Sandbox
+from sbxcompose.host.supervise.processes import Processes
 
 MAX_BODY = 4 * 1024 * 1024
 """Bytes of an ordinary JSON body."""
@@ -52,7 +52,7 @@ async def read_body(request: Request, limit: int = MAX_BODY) -> bytes:
 
 async def read_json(request: Request, limit: int = MAX_BODY) -> dict[str, Any]:
     """The body as a JSON object; an empty one is an empty object. Raises `Invalid` or `Problem`."""
-    return messages.decode(await read_body(request, limit))
+    return validation.decode(await read_body(request, limit))
 
 
 def query_bytes(request: Request, name: str) -> bytes | None:

@@ -11,8 +11,8 @@ from starlette.routing import Route
 
 from sbxcompose.api.models import SandboxInfo, ShortInfo
 from sbxcompose.host.routes.user_ports import ingress_endpoint
-from sbxcompose.host.sandbox import Sandbox
-from sbxcompose.host.sandboxes import EXTENSIONS, Sandboxes
+from sbxcompose.host.sandboxes.registry import EXTENSIONS, Sandboxes
+from sbxcompose.host.sandboxes.sandbox import Sandbox
 
 SOON = 0.5
 """Seconds that a change is waited for unasked: it usually takes milliseconds, and a client that polls asks only after a

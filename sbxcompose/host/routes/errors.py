@@ -12,9 +12,9 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
+from sbxcompose.host.base.problems import Problem, from_os
+from sbxcompose.host.http.validation import Invalid
 from sbxcompose.host.keeper.client import KeeperLost
-from sbxcompose.host.messages import Invalid
-from sbxcompose.host.problems import Problem, from_os
 
 
 def as_problem(error: Exception, what: str) -> Problem:

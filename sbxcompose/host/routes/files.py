@@ -16,12 +16,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from sbxcompose.host import files
-from sbxcompose.host.files import CHUNK, NotAFile, Reading
-from sbxcompose.host.problems import Problem
+from sbxcompose.host.base.problems import Problem
+from sbxcompose.host.files import read
+from sbxcompose.host.files.read import CHUNK, NotAFile, Reading
+from sbxcompose.host.files.upload import Upload
+from sbxcompose.host.http.stream import StreamAnswer
 from sbxcompose.host.routes.common import query_bytes, sandbox_of
-from sbxcompose.host.stream import StreamAnswer
-from sbxcompose.host.upload import Upload
 
 T = TypeVar("T")
 
@@ -32,14 +32,14 @@ class _Named:
     def __init__(self, request: Request) -> None:
         sandbox = sandbox_of(request)
         self.given = query_bytes(request, "path") or b""
-        self.path = files.resolve(self.given, sandbox.workdir)
+        self.path = read.resolve(self.given, sandbox.workdir)
 
     async def do(self, work: Callable[[], T]) -> T:
         """What `work` gives, in a thread. Raises `Problem`."""
         try:
             return await asyncio.to_thread(work)
         except (OSError, NotAFile) as error:
-            raise files.problem(error, self.given) from None
+            raise read.problem(error, self.given) from None
 
 
 async def get(request: Request) -> StreamAnswer | Response:
@@ -78,7 +78,7 @@ async def _contents(named: _Named, reading: Reading, piece: bytes, size: int | N
         if left:
             raise OSError(f"{left} bytes have gone while it was being sent")
     except OSError as error:  # too late for an answer: the client sees the stream break off
-        print(f"{files.show(named.path)}: {error}", file=sys.stderr)
+        print(f"{read.show(named.path)}: {error}", file=sys.stderr)
         raise
 
 
@@ -100,7 +100,7 @@ async def delete(request: Request) -> Response:
     """DELETE /files. A directory is refused with 500, as the contract has it."""
     named = _Named(request)
     try:
-        await named.do(lambda: files.delete(named.path))
+        await named.do(lambda: read.delete(named.path))
     except Problem as problem:
         problem.status = 500 if problem.code == "IS_DIRECTORY" else problem.status
         raise
@@ -110,7 +110,7 @@ async def delete(request: Request) -> Response:
 async def list_directory(request: Request) -> Response:
     """GET /files/list."""
     named = _Named(request)
-    return Response(await named.do(lambda: files.listing(named.path, named.given)), media_type="application/json")
+    return Response(await named.do(lambda: read.listing(named.path, named.given)), media_type="application/json")
 
 
 OCTETS = "application/octet-stream"

@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from sbxcompose.host.problems import Problem
+from sbxcompose.host.base.problems import Problem
 from sbxcompose.host.routes.common import read_json
 
 

@@ -17,14 +17,14 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from sbxcompose.api.models import ProcessInfo
-from sbxcompose.host import persisted
-from sbxcompose.host.output import LogStore
-from sbxcompose.host.persisted import LogLine, Query
-from sbxcompose.host.problems import Problem
-from sbxcompose.host.reader import Chunk, RunEnd
-from sbxcompose.host.recorded import Recorded
+from sbxcompose.host.base.problems import Problem
+from sbxcompose.host.logs import pages
+from sbxcompose.host.logs.events import Chunk, RunEnd
+from sbxcompose.host.logs.pages import LogLine, Query
+from sbxcompose.host.logs.segments import STDERR, STDOUT, STREAM_NAMES
+from sbxcompose.host.logs.store import LogStore
 from sbxcompose.host.routes.common import query_number
-from sbxcompose.host.segments import STDERR, STDOUT, STREAM_NAMES
+from sbxcompose.host.sandboxes.archive import Recorded
 
 LEVELS: Mapping[int, int] = {STDOUT: 3, STDERR: 5}
 """Of each stream: 1 trace, 2 debug, 3 info, 4 warn, 5 error, 6 fatal."""
@@ -34,7 +34,7 @@ MOST = 2**31
 async def logs(request: Request) -> Response:
     """GET P/sandboxes/{id or name}/logs."""
     recorded = _recorded(request)
-    lines, token = await persisted.page(recorded.logs, _query(request))
+    lines, token = await pages.page(recorded.logs, _query(request))
     pids = {each.log: each.pid for each in recorded.rows}
     told = {"logs": [_signal(recorded, each, pids.get(each.log)) for each in lines], "nextToken": token}
     return JSONResponse(told)
@@ -65,7 +65,7 @@ def _query(request: Request) -> Query:
         body=given.get("body") or None,
         head=head,
         tail=tail,
-        after=persisted.decode(token) if token else None,
+        after=pages.decode(token) if token else None,
     )
 
 

@@ -10,14 +10,14 @@ from contextlib import aclosing
 from starlette.requests import Request
 from starlette.routing import Route
 
-from sbxcompose.host.follow import events, snapshot
-from sbxcompose.host.lines import END, EVENT_END, json_items
-from sbxcompose.host.peer import is_idle, process_at
-from sbxcompose.host.problems import unknown_process
-from sbxcompose.host.segments import STDERR, STDOUT
-from sbxcompose.host.slowness import Slowness, loses_the_rest, wait_until_idle
-from sbxcompose.host.source import Row, Source
-from sbxcompose.host.stream import StreamAnswer
+from sbxcompose.host.base.problems import unknown_process
+from sbxcompose.host.http.peer import is_idle, process_at
+from sbxcompose.host.http.stream import StreamAnswer
+from sbxcompose.host.logs.follow import events, snapshot
+from sbxcompose.host.logs.lines import END, EVENT_END, json_items
+from sbxcompose.host.logs.segments import STDERR, STDOUT
+from sbxcompose.host.logs.slow_client import Slowness, loses_the_rest, wait_until_idle
+from sbxcompose.host.logs.source import Row, Source
 
 STREAMS: Mapping[str, tuple[int, ...]] = {
     "stdout": (STDOUT,),

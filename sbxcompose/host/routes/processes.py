@@ -10,12 +10,12 @@ from starlette.routing import Route
 
 from sbxcompose import __version__
 from sbxcompose.api.models import StartRequest
-from sbxcompose.host import messages
-from sbxcompose.host.messages import MAX_MILLIS
-from sbxcompose.host.problems import Problem, unknown_process
-from sbxcompose.host.processes import Processes
+from sbxcompose.host.base.problems import Problem, unknown_process
+from sbxcompose.host.http import validation
+from sbxcompose.host.http.validation import MAX_MILLIS
 from sbxcompose.host.routes.common import processes_of, query_number, read_json, sandbox_of
-from sbxcompose.host.supervisor import SupervisedProcess
+from sbxcompose.host.supervise.process import SupervisedProcess
+from sbxcompose.host.supervise.processes import Processes
 
 
 async def health(request: Request) -> Response:
@@ -43,7 +43,7 @@ async def info(request: Request) -> Response:
 async def start(request: Request) -> Response:
     """POST /processes."""
     processes = processes_of(request)
-    wanted = messages.read(StartRequest, await read_json(request))
+    wanted = validation.read(StartRequest, await read_json(request))
     process = await processes.start_one(wanted)
     return JSONResponse(process.info().write(), 201)
 

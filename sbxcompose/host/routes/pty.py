@@ -7,17 +7,17 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from sbxcompose.api.pty import MAX_FRAME, POSITION_HEADER, PtyRequest, PtySize
-from sbxcompose.host import messages
-from sbxcompose.host.problems import Problem
-from sbxcompose.host.routes.common import processes_of, query_number, read_json
-from sbxcompose.host.terminal import Terminal
-from sbxcompose.host.terminals import Terminals
-from sbxcompose.host.upgrade import Upgraded, websocket
+from sbxcompose.host.base.problems import Problem
+from sbxcompose.host.http import validation
+from sbxcompose.host.http.protocol_upgrade import Upgraded, websocket
+from sbxcompose.host.routes.common import query_number, read_json, sandbox_of
+from sbxcompose.host.terminals.session import Terminal
+from sbxcompose.host.terminals.sessions import Terminals
 
 
 async def create(request: Request) -> Response:
     """POST /pty: the only time that the token is told."""
-    wanted = messages.read(PtyRequest, await read_json(request))
+    wanted = validation.read(PtyRequest, await read_json(request))
     record = (await _terminals(request).open(wanted)).record
     return JSONResponse({"session_id": record.session_id, "token": record.token}, 201)
 
@@ -41,7 +41,7 @@ async def delete(request: Request) -> Response:
 async def resize(request: Request) -> Response:
     """POST /pty/{id}/resize."""
     terminal = _terminal(request)
-    size = messages.read(PtySize, await read_json(request))
+    size = validation.read(PtySize, await read_json(request))
     terminal.resize(size.rows, size.cols)
     return Response(status_code=204)
 
@@ -53,7 +53,7 @@ async def connect(request: Request) -> Upgraded:
         raise Problem(403, "that is not the session's token", "INVALID_TOKEN")
     position = max(query_number(request, "since", 0, 2**62) or 0, terminal.tape.start)
     # Imported late, as all that speaks frames: most hosts never open a terminal.
-    from sbxcompose.host.viewing import view
+    from sbxcompose.host.terminals.viewer import view
 
     told = {POSITION_HEADER: str(position)}
     return websocket(request, lambda socket: view(terminal, position, socket), limit=MAX_FRAME, headers=told)
@@ -64,7 +64,7 @@ def _told(terminal: Terminal) -> dict[str, object]:
 
 
 def _terminals(request: Request) -> Terminals:
-    return processes_of(request).terminals
+    return sandbox_of(request).terminals
 
 
 def _terminal(request: Request) -> Terminal:

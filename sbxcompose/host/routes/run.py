@@ -11,12 +11,14 @@ from starlette.requests import Request
 from starlette.routing import Route
 
 from sbxcompose.api.models import StartRequest
-from sbxcompose.host import chores, follow, messages
-from sbxcompose.host.messages import Invalid
-from sbxcompose.host.processes import Processes
+from sbxcompose.host.base import background
+from sbxcompose.host.http import validation
+from sbxcompose.host.http.stream import StreamAnswer
+from sbxcompose.host.http.validation import Invalid
+from sbxcompose.host.logs import follow
 from sbxcompose.host.routes.common import processes_of, read_json
-from sbxcompose.host.stream import StreamAnswer
-from sbxcompose.host.supervisor import SupervisedProcess
+from sbxcompose.host.supervise.process import SupervisedProcess
+from sbxcompose.host.supervise.processes import Processes
 
 LONGEST = 10 * 365 * 24 * 3600.0
 """Seconds that a timeout may be."""
@@ -32,7 +34,7 @@ async def run(request: Request) -> StreamAnswer:
     if wrong:
         raise Invalid(f"{' and '.join(wrong)}: a process that is run to its end has no supervisor")
     processes = processes_of(request)
-    process = await processes.start_one(messages.read(StartRequest, {**body, **_FIXED}), attached=True)
+    process = await processes.start_one(validation.read(StartRequest, {**body, **_FIXED}), attached=True)
     events = _Attached(processes, process, timeout).events()
     await anext(events)  # it has begun: now it also ends what it has started should the caller be gone already
     return StreamAnswer(events, "text/event-stream")
@@ -52,7 +54,7 @@ class _Attached:
 
     def _time_over(self) -> None:
         self._timed_out = self._process.alive
-        chores.do(self._process.kill())
+        background.do(self._process.kill())
 
     async def events(self) -> AsyncGenerator[bytes, None]:
         """Nothing, then started, lines, end. Left early (the caller has gone), it kills what it started."""
@@ -69,7 +71,7 @@ class _Attached:
                 self._timer.cancel()
             await output.aclose()
             if self._process.alive:
-                chores.do(self._process.kill())
+                background.do(self._process.kill())
             self._process.let_go()
 
     def _end(self) -> dict[str, Any]:

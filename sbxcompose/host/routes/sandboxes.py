@@ -10,9 +10,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from sbxcompose.api.models import CreateRequest, PatchRequest, SandboxStatus
-from sbxcompose.host import messages
-from sbxcompose.host.listing import Page, Query
-from sbxcompose.host.problems import Problem
+from sbxcompose.host.base.problems import Problem
+from sbxcompose.host.http import validation
 from sbxcompose.host.routes.common import query_number, read_json
 from sbxcompose.host.routes.control import (
     live_sandbox,
@@ -22,8 +21,9 @@ from sbxcompose.host.routes.control import (
     sandboxes_of,
     short_form,
 )
-from sbxcompose.host.sandbox import Sandbox
-from sbxcompose.host.sandbox_rules import unsupported
+from sbxcompose.host.sandboxes.listing import Page, Query
+from sbxcompose.host.sandboxes.rules import unsupported
+from sbxcompose.host.sandboxes.sandbox import Sandbox
 
 LARGEST_PAGE = 1000
 """Sandboxes in an answer. Who names no limit gets as many: the SDKs read the first page only, and mean all."""
@@ -37,7 +37,7 @@ _REQUEST_TIMEOUT, _GRACE = "X-Tensorlake-Request-Timeout-Ms", "X-Tensorlake-Requ
 
 async def create(request: Request) -> Response:
     """POST P/sandboxes: the short form (contract, sections 2.4 and 2.5), once it runs unless `wait` is false."""
-    wanted = messages.read(CreateRequest, await read_json(request))
+    wanted = validation.read(CreateRequest, await read_json(request))
     sandbox = sandboxes_of(request).create(wanted, namespace_of(request))
     await made([sandbox], _patience(request) if wanted.wait else AT_ONCE)
     return JSONResponse(short_form(request, sandbox.info), made_status([sandbox]) if wanted.wait else 202)
@@ -106,7 +106,7 @@ async def get_archived(request: Request) -> Response:
 async def patch(request: Request) -> Response:
     """PATCH P/sandboxes/{id or name} (contract, section 2.6)."""
     body = await read_json(request)
-    wanted = messages.read(PatchRequest, body)
+    wanted = validation.read(PatchRequest, body)
     clear_network = "network" in body and body["network"] is None
     if wanted == PatchRequest() and not clear_network:
         live_sandbox(request)

@@ -11,12 +11,12 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from sbxcompose.api.models import SandboxStatus
-from sbxcompose.host.messages import MAX_MILLIS
-from sbxcompose.host.problems import Problem
+from sbxcompose.host.base.problems import Problem
+from sbxcompose.host.http.validation import MAX_MILLIS
 from sbxcompose.host.routes.common import query_number
 from sbxcompose.host.routes.control import SOON, live_sandbox, long_form, routes, sandboxes_of, short_form
 from sbxcompose.host.routes.sandboxes import LONGEST_WAIT, made, made_status
-from sbxcompose.host.sandbox import Sandbox
+from sbxcompose.host.sandboxes.sandbox import Sandbox
 
 MOST_COPIES = 100
 

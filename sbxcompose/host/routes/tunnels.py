@@ -6,11 +6,11 @@ from starlette.requests import Request
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
-from sbxcompose.host.problems import Problem
-from sbxcompose.host.relay import reach, through_websocket
+from sbxcompose.host.base.problems import Problem
+from sbxcompose.host.http.protocol_upgrade import handshake_key, websocket
+from sbxcompose.host.http.tunnel import reach, through_websocket
 from sbxcompose.host.routes.common import query_number, sandbox_of
-from sbxcompose.host.sandbox import Sandbox
-from sbxcompose.host.upgrade import handshake_key, websocket
+from sbxcompose.host.sandboxes.sandbox import Sandbox
 
 
 class _Tunnel:

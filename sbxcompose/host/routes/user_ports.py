@@ -5,10 +5,10 @@ from __future__ import annotations
 from starlette.requests import Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from sbxcompose.host import auth
-from sbxcompose.host.problems import Problem
+from sbxcompose.host.base.problems import Problem
+from sbxcompose.host.http import auth
+from sbxcompose.host.http.protocol_upgrade import wants_upgrade
 from sbxcompose.host.routes.common import sandbox_of
-from sbxcompose.host.upgrade import wants_upgrade
 
 MAX_PORT = 65535
 
@@ -29,8 +29,8 @@ def answer(request: Request, port: int, key: str | None) -> ASGIApp:
 
     async def forward(scope: Scope, receive: Receive, send: Send) -> None:
         # Imported late: most hosts never pass a request on.
-        from sbxcompose.host.proxy import Forward
-        from sbxcompose.host.relay import reach
+        from sbxcompose.host.http.reverse_proxy import Forward
+        from sbxcompose.host.http.tunnel import reach
 
         with await reach(sandbox, port) as connection:
             # The key is for us alone, and clients send it unasked; any other such header is the port's own.

@@ -12,12 +12,13 @@ from starlette.routing import Route
 
 from sbxcompose.api import frames
 from sbxcompose.api.frames import StartNote
-from sbxcompose.host.output import LogStore
-from sbxcompose.host.reader import READ, Chunk, Event, Gap, Reader, RunEnd, RunStart
-from sbxcompose.host.source import Row, Source
-from sbxcompose.host.stream import Receive, StreamAnswer
-from sbxcompose.host.wake import Wake
-from sbxcompose.host.watch_request import WatchRequest, read_request
+from sbxcompose.host.base.wake import Wake
+from sbxcompose.host.http.stream import Receive, StreamAnswer
+from sbxcompose.host.http.watch_request import WatchRequest, read_request
+from sbxcompose.host.logs.events import Chunk, Event, Gap, RunEnd, RunStart
+from sbxcompose.host.logs.reader import READ, Reader
+from sbxcompose.host.logs.source import Row, Source
+from sbxcompose.host.logs.store import LogStore
 
 IDLE = 15.0
 """Seconds of silence after which a keep-alive is sent."""

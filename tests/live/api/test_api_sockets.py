@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from sbxcompose.api import pty
-from sbxcompose.api.dial import Endpoint, open_socket
+from sbxcompose.api.websocket_connect import Endpoint, open_socket
 from sbxcompose.errors import Unreachable
 from tests.live.host.hosts import live_host
 from tests.live.host.sockets import Session, View, conversation

@@ -14,13 +14,13 @@ from sbxcompose.api.models import ProcessInfo, StartRequest
 from sbxcompose.api.sandbox import Env, SandboxClient
 from sbxcompose.api.transport import Address
 from sbxcompose.cli.view.announce import Announcer
+from sbxcompose.engine.apply import go
 from sbxcompose.engine.events import Event, Reconnecting, nobody
 from sbxcompose.engine.execute import Result
 from sbxcompose.engine.link import Link
+from sbxcompose.engine.local_host import launch
 from sbxcompose.engine.providers import LocalProvider
-from sbxcompose.engine.road import go
 from sbxcompose.engine.session import Session
-from sbxcompose.host import launch
 from sbxcompose.plan.observed import Instance, Row
 from sbxcompose.plan.options import Intent, Options
 from sbxcompose.spec.open import open_project

@@ -15,12 +15,12 @@ from sbxcompose.api.lifecycle import Lifecycle
 from sbxcompose.api.models import CreateRequest
 from sbxcompose.api.sandbox import SandboxClient
 from sbxcompose.api.transport import Address, Transport
+from sbxcompose.engine.local_host import launch
 from sbxcompose.files import carry, transfer
 from sbxcompose.files.read import Memory
 from sbxcompose.files.sandbox_remote import SandboxRemote
 from sbxcompose.files.scan import Source
 from sbxcompose.files.transfer import Copy
-from sbxcompose.host import launch
 from tests.live.files.faulty import FaultyNetwork
 from tests.live.host.hosts import LiveHost, live_host
 from tests.support.home import Home

@@ -11,7 +11,7 @@ from contextlib import ExitStack, contextmanager
 
 import pytest
 
-from sbxcompose.host import launch
+from sbxcompose.engine.local_host import launch
 from tests.live.host.hosts import Box, LiveHost, client_of, live_host
 from tests.live.host.proxy import proxy_to
 from tests.support.home import Home

@@ -14,7 +14,7 @@ from typing import Any
 import httpx
 
 from sbxcompose.api.frames import Dropped, FrameDecoder, State
-from sbxcompose.host import launch
+from sbxcompose.engine.local_host import launch
 from tests.support.home import MARKER, Home
 
 PATIENCE = 20.0

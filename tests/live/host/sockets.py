@@ -7,8 +7,8 @@ from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
 from sbxcompose.api import pty
-from sbxcompose.api.dial import Endpoint, Socket, open_socket
 from sbxcompose.api.websocket import Closed
+from sbxcompose.api.websocket_connect import Endpoint, Socket, open_socket
 from tests.live.host.hosts import PATIENCE, Box
 
 T = TypeVar("T")

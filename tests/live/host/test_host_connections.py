@@ -14,10 +14,10 @@ from functools import partial
 import httpx
 import pytest
 
-from sbxcompose.host.accept import Client, Gate
-from sbxcompose.host.http import Activity, Connection, Message, Scope
-from sbxcompose.host.pending_clients import MOST, PendingClients
-from sbxcompose.host.stream import Receive, Send
+from sbxcompose.host.http.accept import Client, Gate
+from sbxcompose.host.http.pending_clients import MOST, PendingClients
+from sbxcompose.host.http.protocol import Activity, Connection, Message, Scope
+from sbxcompose.host.http.stream import Receive, Send
 from tests.live.host.hosts import LiveHost, client_of, live_host, running
 from tests.support.home import Home
 

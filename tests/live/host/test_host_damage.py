@@ -12,13 +12,14 @@ from typing import cast
 
 import pytest
 
-from sbxcompose.host import damage, launch
+from sbxcompose.engine.local_host import launch
+from sbxcompose.host.base import damage
+from sbxcompose.host.base.problems import Problem
 from sbxcompose.host.keeper.client import KeeperClient
-from sbxcompose.host.output import LogStore
-from sbxcompose.host.problems import Problem
-from sbxcompose.host.reader import Chunk
-from sbxcompose.host.sandboxes import Sandboxes
-from sbxcompose.host.segments import STDOUT
+from sbxcompose.host.logs.events import Chunk
+from sbxcompose.host.logs.segments import STDOUT
+from sbxcompose.host.logs.store import LogStore
+from sbxcompose.host.sandboxes.registry import Sandboxes
 from tests.live.host.hosts import LiveHost, live_host, running
 from tests.support.home import Home
 from tests.support.host_state import BAD, DAMAGES, GOOD, LINES, OTHER_FILES, SANDBOX_FILES, make_sandbox, make_state

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from sbxcompose.host import flush
-from sbxcompose.host.records import write_json
+from sbxcompose.host.base import flush
+from sbxcompose.host.base.json_files import write_json
 
 
 def test_new_files_and_their_directories_are_written_through_together(

@@ -7,7 +7,7 @@ import signal
 from contextlib import suppress
 from pathlib import Path
 
-from sbxcompose.host import launch
+from sbxcompose.engine.local_host import launch
 from tests.live.host.hosts import Box, LiveHost, ended, events, running
 from tests.support.home import wait_gone
 

@@ -18,9 +18,9 @@ import httpx
 import pytest
 
 from sbxcompose import __version__
+from sbxcompose.engine.local_host import launch
 from sbxcompose.errors import Conflict, ProviderError
-from sbxcompose.host import launch
-from sbxcompose.host.paths import PathError
+from sbxcompose.host.base.paths import PathError
 from tests.live.host.hosts import LiveHost, client_of, live_host
 from tests.support.home import Home, alive_with, wait_gone
 

@@ -10,7 +10,7 @@ from contextlib import closing
 
 import pytest
 
-from sbxcompose.host.peer import is_idle, process_at
+from sbxcompose.host.http.peer import is_idle, process_at
 
 
 @pytest.mark.parametrize("family, host", [(socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1")])

@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
-from sbxcompose.host import launch
+from sbxcompose.engine.local_host import launch
 from tests.live.host.hosts import LiveHost, client_of, live_host
 from tests.support.home import Home, wait_gone
 

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from sbxcompose.engine.local_host import launch, locate
 from sbxcompose.errors import Unreachable
-from sbxcompose.host import launch, locate
 from sbxcompose.host.keeper import hostrecord
 from tests.live.host.hosts import LiveHost, client_of
 from tests.support.home import Home, alive_with, wait_gone

@@ -13,7 +13,7 @@ from typing import Any
 import httpx
 import pytest
 
-from sbxcompose.host import launch
+from sbxcompose.engine.local_host import launch
 from tests.live.host.answering import Answering
 from tests.live.host.hosts import Box, LiveHost, client_of, ended, events, running, stopped
 from tests.live.host.test_host_supervision import healthy

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from sbxcompose.host import launch
+from sbxcompose.engine.local_host import launch
 from sbxcompose.host.keeper.cgroups import FreezerGroup, places
 from tests.live.host.hosts import LiveHost, client_of, ended, live_host, running, stopped
 from tests.support.home import Home, wait_gone

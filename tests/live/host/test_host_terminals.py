@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from sbxcompose.api import pty
-from sbxcompose.api.dial import Endpoint, open_socket
+from sbxcompose.api.websocket_connect import Endpoint, open_socket
 from sbxcompose.errors import Refused
 from tests.live.host.hosts import Box, LiveHost, client_of, live_host
 from tests.live.host.sockets import Session, View, conversation, dial

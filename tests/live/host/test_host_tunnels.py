@@ -8,8 +8,8 @@ import threading
 
 import pytest
 
-from sbxcompose.api.dial import Socket
 from sbxcompose.api.websocket import Closed
+from sbxcompose.api.websocket_connect import Socket
 from sbxcompose.errors import Refused
 from tests.live.host.hosts import Box
 from tests.live.host.listeners import free_port, listening, read_all

@@ -12,10 +12,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from sbxcompose.host.keeper import kernel
-from sbxcompose.host.keeper.leavers import Finder
+from sbxcompose.host.keeper.escaped import Finder
 from sbxcompose.host.keeper.protocol import Channel
 from sbxcompose.host.keeper.unit import Unit
+from sbxcompose.linux import kernel
 
 
 @pytest.fixture
@@ -144,7 +144,7 @@ def test_without_a_list_of_children_everything_is_read(monkeypatch: pytest.Monke
         assert leader.stdout is not None
         leader.stdout.readline()
         unit = Unit("a", leader.pid, 0.0, "")
-        monkeypatch.setattr("sbxcompose.host.keeper.leavers.own_children", lambda: None)
+        monkeypatch.setattr("sbxcompose.host.keeper.escaped.own_children", lambda: None)
         (left,) = Finder().left_by([unit], [unit])["a"]
         os.killpg(leader.pid, signal.SIGKILL)
         assert left.parent == leader.pid

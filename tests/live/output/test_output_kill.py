@@ -10,9 +10,9 @@ import sys
 import threading
 from pathlib import Path
 
-from sbxcompose.host.output import LogStore
-from sbxcompose.host.reader import Chunk
-from sbxcompose.host.segments import STDERR, STDOUT
+from sbxcompose.host.logs.events import Chunk
+from sbxcompose.host.logs.segments import STDERR, STDOUT
+from sbxcompose.host.logs.store import LogStore
 
 WRITER = """
 import os, select, sys

@@ -14,9 +14,9 @@ from starlette.applications import Starlette
 
 from sbxcompose.api import frames
 from sbxcompose.api.frames import FrameDecoder, SseDecoder
-from sbxcompose.host.http import Activity, Connection
+from sbxcompose.host.http.protocol import Activity, Connection
+from sbxcompose.host.logs.segments import STDOUT
 from sbxcompose.host.routes import output, watch
-from sbxcompose.host.segments import STDOUT
 from tests.support.output import FakeRow, FakeSource
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from sbxcompose.api.egress import check_ports, trusted, unusable_proxy
+from sbxcompose.api.proxy_and_tls import check_ports, trusted, unusable_proxy
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sbxcompose.api.record import Line, Replay, read_line
+from sbxcompose.api.contract_follow import Line, Replay, read_line
 
 
 def fed(replay: Replay, lines: list[Line]) -> list[Line]:

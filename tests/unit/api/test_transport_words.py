@@ -9,7 +9,8 @@ import ssl
 import h11
 import pytest
 
-from sbxcompose.api.transport import Address, authority, failure_words
+from sbxcompose.api.transport import Address
+from sbxcompose.api.wire import authority, failure_words
 
 
 @pytest.mark.parametrize(

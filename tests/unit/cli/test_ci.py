@@ -6,10 +6,10 @@ import xml.etree.ElementTree as ElementTree
 
 import pytest
 
-from sbxcompose.cli.view.ci import annotation, junit, mistake_annotations, on_github, summary, verdict_annotations
+from sbxcompose.cli.ci_formats import annotation, junit, mistake_annotations, on_github, summary, verdict_annotations
 from sbxcompose.errors import InvalidSpec, Mistake
 from sbxcompose.plan.observed import Instance
-from sbxcompose.plan.verdicts import Failed, Report, Success, TimedOut
+from sbxcompose.plan.outcomes import Failed, Report, Success, TimedOut
 
 API = Report(Instance("main", "api"), "api", "exited with code 3", lines=("boom | <x>", "a\x00b ```"))
 WEB = Report(Instance("main", "web"), "web", "waits for api", waits_for=("api",))

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from sbxcompose.cli.style import Style
 from sbxcompose.cli.view.projects import lines
-from sbxcompose.cli.view.style import Style
 from sbxcompose.engine.projects import KnownProject, KnownSandbox
 
 

@@ -3,8 +3,8 @@ from __future__ import annotations
 import pytest
 
 from sbxcompose.cli.context import harmless
+from sbxcompose.cli.style import Style
 from sbxcompose.cli.view.ps import command_words, lines, to_json
-from sbxcompose.cli.view.style import Style
 from sbxcompose.engine.listing import Entry
 from sbxcompose.logs.secrets import KnownSecrets
 from sbxcompose.plan.observed import Foreign, Instance, Phase, Row

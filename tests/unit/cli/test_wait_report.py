@@ -8,9 +8,9 @@ from typing import Any, cast
 from sbxcompose.cli.view.wait_report import WaitReport
 from sbxcompose.engine.events import Event, StepBegun, StepDone
 from sbxcompose.engine.session import Session
+from sbxcompose.plan.judge import Pending, Report
 from sbxcompose.plan.observed import Instance
 from sbxcompose.plan.steps import Await, Step
-from sbxcompose.plan.verdict import Pending, Report
 from sbxcompose.spec.project import Condition
 from tests.unit.plan.plan_worlds import process
 

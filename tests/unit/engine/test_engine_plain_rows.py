@@ -7,11 +7,10 @@ from typing import Any, cast
 
 import pytest
 
+from sbxcompose.api.contract_follow import Line
 from sbxcompose.api.follow import RowSeen
 from sbxcompose.api.models import ProcessInfo
-from sbxcompose.api.record import Line
-from sbxcompose.engine.observe import read_row
-from sbxcompose.engine.plain_rows import (
+from sbxcompose.engine.contract.rows import (
     Wanted,
     as_it_began,
     ended,
@@ -24,7 +23,8 @@ from sbxcompose.engine.plain_rows import (
     run_of,
     told_apart,
 )
-from sbxcompose.engine.plain_watch import PlainWatch
+from sbxcompose.engine.contract.watch import PlainWatch
+from sbxcompose.engine.observe import read_row
 from sbxcompose.plan.observed import Phase
 
 T = 1_795_000_000_000

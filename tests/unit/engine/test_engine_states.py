@@ -11,12 +11,12 @@ from typing import Any
 from msgspec.structs import replace
 
 from sbxcompose.engine.execute import Failure, HeldUp, Result
-from sbxcompose.engine.states import States, instances_of
+from sbxcompose.engine.instance_states import States, instances_of
 from sbxcompose.errors import Unreachable
 from sbxcompose.plan.diff import plan_up
+from sbxcompose.plan.judge import Judge, Mode, State, TimedOut
 from sbxcompose.plan.observed import Instance, Observed, Phase, Row
 from sbxcompose.plan.steps import CreateSandbox, Plan, Start
-from sbxcompose.plan.verdict import Judge, Mode, State, TimedOut
 from tests.unit.plan.plan_worlds import MISSING, NEVER, V2, done, process, project, row, seen, world
 
 JOB = process("job", restart=NEVER)

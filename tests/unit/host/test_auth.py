@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from sbxcompose.host.auth import has_key, is_local_host, refusal, sandbox_label, user_port, user_port_refusal
+from sbxcompose.host.http.auth import has_key, is_local_host, refusal, sandbox_label, user_port, user_port_refusal
 
 GOOD = {"host": "127.0.0.1:8900", "authorization": "Bearer secret"}
 

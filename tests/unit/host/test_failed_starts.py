@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from sbxcompose.api.models import StartRequest
-from sbxcompose.host.failed_starts import KEPT, FailedStarts
-from sbxcompose.host.problems import Problem
+from sbxcompose.host.base.problems import Problem
+from sbxcompose.host.supervise.failed_starts import KEPT, FailedStarts
 
 WEB = StartRequest(command="./run.sh", args=["now"], working_dir="/shop", name="web.3f2a9c1d", log="web.1")
 MISSING = Problem(500, "no such file: ./run.sh", "SPAWN_FAILED")

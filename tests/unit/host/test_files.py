@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from starlette.requests import Request
 
-from sbxcompose.host.files import problem, resolve
-from sbxcompose.host.problems import Problem
+from sbxcompose.host.base.problems import Problem
+from sbxcompose.host.files.read import problem, resolve
 from sbxcompose.host.routes import common
 from sbxcompose.host.routes.common import query_bytes
 

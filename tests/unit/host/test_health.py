@@ -13,7 +13,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sbxcompose.api.models import HealthCheckConfig
-from sbxcompose.host.health import Health, Seen, after_check, at_start, look, look_by_command, next_pause_ms, watch
+from sbxcompose.host.supervise.health import (
+    Health,
+    Seen,
+    after_check,
+    at_start,
+    look,
+    look_by_command,
+    next_pause_ms,
+    watch,
+)
 
 TCP = HealthCheckConfig(type="tcp", port=1, initial_delay_ms=1_000, interval_ms=100, failure_threshold=3)
 

@@ -8,15 +8,16 @@ from typing import Any
 
 import pytest
 
+from sbxcompose.host.keeper.census import owner_of_orphan
 from sbxcompose.host.keeper.explain import DEFAULT_PATH, candidates, explain
 from sbxcompose.host.keeper.inherit import Inherited
 from sbxcompose.host.keeper.messages import Spawn, common_environment
 from sbxcompose.host.keeper.options import Options, keeper_argv
-from sbxcompose.host.keeper.outcasts import may_be_of
-from sbxcompose.host.keeper.processes import Process, owner_of_orphan
 from sbxcompose.host.keeper.protocol import MAX_FDS, chunked
 from sbxcompose.host.keeper.serverprocess import describe, pause_before, server_environment
 from sbxcompose.host.keeper.unit import Unit
+from sbxcompose.host.keeper.unowned import may_be_of
+from sbxcompose.linux.processes import Process
 
 REQUEST: dict[str, Any] = {"argv": ["tool"], "cwd": "/nowhere", "uid": 1000}
 
@@ -160,7 +161,7 @@ def test_a_process_is_read_whatever_it_calls_itself(name: str) -> None:
 
 
 def test_an_orphan_belongs_to_its_session_then_to_its_group(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sbxcompose.host.keeper.processes.unit_of", lambda pid, tags: f"asked {pid} {tags}")
+    monkeypatch.setattr("sbxcompose.host.keeper.census.unit_of", lambda pid, tags: f"asked {pid} {tags}")
     leaders = {7: "by session", 6: "by group"}
     assert owner_of_orphan(Process(1, stat(1, "x", group=6, session=7)), leaders, {}) == "by session"
     assert owner_of_orphan(Process(1, stat(1, "x", group=6, session=9)), leaders, {}) == "by group"

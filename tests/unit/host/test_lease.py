@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from sbxcompose.api.models import SandboxInfo
-from sbxcompose.host.lease import Traffic, seconds_left
+from sbxcompose.host.sandboxes.timeouts import Traffic, seconds_left
 
 QUIET = Traffic(under_way=0, last=100.0)
 

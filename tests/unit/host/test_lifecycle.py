@@ -8,9 +8,9 @@ import pytest
 from msgspec.structs import replace
 
 from sbxcompose.api.models import HealthCheckConfig, LastExit, RestartConfig, StartRequest
-from sbxcompose.host.health import Health
-from sbxcompose.host.lifecycle import Outcome, transition
-from sbxcompose.host.lifecycle_types import (
+from sbxcompose.host.supervise.health import Health
+from sbxcompose.host.supervise.lifecycle import Outcome, transition
+from sbxcompose.host.supervise.lifecycle_types import (
     BackoffOver,
     BeginChecks,
     CancelTimer,
@@ -37,8 +37,8 @@ from sbxcompose.host.lifecycle_types import (
     StopRequested,
     StopRun,
 )
-from sbxcompose.host.restart import Tally
-from sbxcompose.host.state import BackingOff, Ending, Paused, Record, Run, Running, Starting, State, Stopped
+from sbxcompose.host.supervise.restart import Tally
+from sbxcompose.host.supervise.state import BackingOff, Ending, Paused, Record, Run, Running, Starting, State, Stopped
 
 NOW = Now(100_000, next_handle=9, log_end=77)
 STARTED_AT = 90_000

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sbxcompose.api.models import CreateRequest, HealthCheckConfig, RestartConfig, StartRequest
-from sbxcompose.host.messages import Invalid, decode, read
+from sbxcompose.host.http.validation import Invalid, decode, read
 
 
 def test_the_least_that_is_asked_for_has_the_contracts_defaults() -> None:

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from sbxcompose.host import network
+from sbxcompose.host.base.problems import Problem
 from sbxcompose.host.keeper import namespaces
-from sbxcompose.host.problems import Problem
+from sbxcompose.host.supervise import network
 
 NOWHERE = {"allow_internet_access": False}
 

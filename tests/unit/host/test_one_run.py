@@ -13,13 +13,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sbxcompose.api.answers import refusal
 from sbxcompose.api.models import ProcessInfo, RestartConfig, StartRequest
+from sbxcompose.api.responses import refusal
 from sbxcompose.engine.start_again import Retry, Started, StopRival, TakeName, after_failure
 from sbxcompose.errors import Conflict, NotFound, Unreachable
-from sbxcompose.host.problems import Problem
-from sbxcompose.host.processes import Processes
-from sbxcompose.host.supervisor import SupervisedProcess
+from sbxcompose.host.base.problems import Problem
+from sbxcompose.host.supervise.process import SupervisedProcess
+from sbxcompose.host.supervise.processes import Processes
 from sbxcompose.names import parse_name
 from tests.unit.host.fake_keeper import FakeKeeper
 

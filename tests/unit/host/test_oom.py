@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from sbxcompose.host.keeper.oom import INITIAL_PID_NAMESPACE, KernelLog, victim_of
-from sbxcompose.host.state import exit_of
+from sbxcompose.host.supervise.state import exit_of
 
 OF_A_GROUP = (
     b"3,423,1525162274,-;Memory cgroup out of memory: Killed process 30113 (python3) total-vm:33016kB,"

@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sbxcompose.api.frames import SseDecoder
-from sbxcompose.host import lines
-from sbxcompose.host.lines import LineCutter, Lines, json_items, sse
-from sbxcompose.host.segments import STDERR, STDOUT
+from sbxcompose.host.logs import lines
+from sbxcompose.host.logs.lines import LineCutter, Lines, json_items, sse
+from sbxcompose.host.logs.segments import STDERR, STDOUT
 
 
 def test_a_line_has_the_time_of_its_first_byte() -> None:

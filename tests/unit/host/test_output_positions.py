@@ -9,11 +9,11 @@ from pathlib import Path
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from sbxcompose.host import positions
-from sbxcompose.host.lines import LineCutter
-from sbxcompose.host.output import LogStore
-from sbxcompose.host.reader import Chunk, RunEnd
-from sbxcompose.host.segments import STDERR, STDOUT, STREAMS
+from sbxcompose.host.logs import positions
+from sbxcompose.host.logs.events import Chunk, RunEnd
+from sbxcompose.host.logs.lines import LineCutter
+from sbxcompose.host.logs.segments import STDERR, STDOUT, STREAMS
+from sbxcompose.host.logs.store import LogStore
 
 Piece = tuple[int, bytes]
 PIECES = st.lists(

@@ -12,10 +12,10 @@ import pytest
 from starlette.applications import Starlette
 
 from sbxcompose.api.frames import SseDecoder
-from sbxcompose.host import follow
-from sbxcompose.host.problems import Problem
+from sbxcompose.host.base.problems import Problem
+from sbxcompose.host.logs import follow
+from sbxcompose.host.logs.segments import STDERR
 from sbxcompose.host.routes.output import routes
-from sbxcompose.host.segments import STDERR
 from tests.support.output import Client, FakeSource, asking
 
 

@@ -14,9 +14,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sbxcompose.host.output import LogStore
-from sbxcompose.host.reader import Chunk, Event, Gap, Reader, RunEnd, RunStart
-from sbxcompose.host.segments import INDEX, RECORD, STDERR, STDOUT, Segment
+from sbxcompose.host.logs.events import Chunk, Event, Gap, RunEnd, RunStart
+from sbxcompose.host.logs.reader import Reader
+from sbxcompose.host.logs.segments import INDEX, RECORD, STDERR, STDOUT, Segment
+from sbxcompose.host.logs.store import LogStore
 
 
 class Clock:

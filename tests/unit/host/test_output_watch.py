@@ -15,10 +15,10 @@ from starlette.applications import Starlette
 
 from sbxcompose.api import frames
 from sbxcompose.api.frames import Frame, FrameDecoder, StartNote
-from sbxcompose.host.problems import Problem
+from sbxcompose.host.base.problems import Problem
+from sbxcompose.host.logs.segments import STDERR
 from sbxcompose.host.routes import watch as route
 from sbxcompose.host.routes.watch import routes
-from sbxcompose.host.segments import STDERR
 from tests.support.output import Client, FakeSource, asking
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from sbxcompose.host.peer import all_at_rest
+from sbxcompose.host.http.peer import all_at_rest
 
 
 def stat(state: str, name: str = "node") -> str:

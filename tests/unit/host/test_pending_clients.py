@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from sbxcompose.host.pending_clients import PendingClients, has_room
+from sbxcompose.host.http.pending_clients import PendingClients, has_room
 
 
 def test_one_too_many_and_the_oldest_has_to_go() -> None:

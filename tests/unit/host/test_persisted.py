@@ -11,15 +11,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sbxcompose.host import persisted
-from sbxcompose.host.persisted import LogLine, Place, Query, decode, encode
-from sbxcompose.host.problems import Problem
-from sbxcompose.host.segments import STDERR, STDOUT
+from sbxcompose.host.base.problems import Problem
+from sbxcompose.host.logs import pages
+from sbxcompose.host.logs.pages import LogLine, Place, Query, decode, encode
+from sbxcompose.host.logs.segments import STDERR, STDOUT
 from tests.support.output import FakeRow, FakeSource
 
 
 def read_page(source: FakeSource, **query: object) -> tuple[list[LogLine], str | None]:
-    return asyncio.run(persisted.page(source.logs(), Query(**query)))  # type: ignore[arg-type]
+    return asyncio.run(pages.page(source.logs(), Query(**query)))  # type: ignore[arg-type]
 
 
 def read_all(source: FakeSource, **query: object) -> list[LogLine]:

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from sbxcompose.host.keeper.ports import as_the_kernel_writes
+from sbxcompose.linux.listeners import as_the_kernel_writes
 
 
 @pytest.mark.skipif(sys.byteorder != "little", reason="the words are written in the machine's order")

@@ -9,11 +9,11 @@ from msgspec.structs import replace
 
 from sbxcompose.api.models import LastExit, StartRequest
 from sbxcompose.host.keeper.client import KeeperClient
-from sbxcompose.host.processes import Processes
-from sbxcompose.host.records import Records
-from sbxcompose.host.retention import KEPT_UNNAMED
-from sbxcompose.host.state import Record, Run, Stopped
-from sbxcompose.host.supervisor import SupervisedProcess
+from sbxcompose.host.supervise.process import SupervisedProcess
+from sbxcompose.host.supervise.processes import Processes
+from sbxcompose.host.supervise.records import Records
+from sbxcompose.host.supervise.retention import KEPT_UNNAMED
+from sbxcompose.host.supervise.state import Record, Run, Stopped
 
 NO_KEEPER = cast(KeeperClient, None)
 """Nothing is started here."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sbxcompose.host.proxy import passed_on
+from sbxcompose.host.http.reverse_proxy import passed_on
 
 
 def test_what_belongs_to_one_connection_stays_there() -> None:

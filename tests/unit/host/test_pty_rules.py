@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from sbxcompose.host.pty_rules import MAX_INPUT, InputRate, clamp, exit_code
+from sbxcompose.host.terminals.rules import MAX_INPUT, InputRate, clamp, exit_code
 
 
 @pytest.mark.parametrize(

@@ -8,11 +8,11 @@ import pytest
 from msgspec.structs import replace
 
 from sbxcompose.api.models import HealthCheckConfig, LastExit, RestartConfig, StartRequest
-from sbxcompose.host import records as module
-from sbxcompose.host.health import Health
-from sbxcompose.host.records import Records
-from sbxcompose.host.restart import Tally
-from sbxcompose.host.state import BackingOff, Ending, Record, Run, Running, Starting, State, Stopped, exit_of
+from sbxcompose.host.supervise import records as module
+from sbxcompose.host.supervise.health import Health
+from sbxcompose.host.supervise.records import Records
+from sbxcompose.host.supervise.restart import Tally
+from sbxcompose.host.supervise.state import BackingOff, Ending, Record, Run, Running, Starting, State, Stopped, exit_of
 
 REQUEST = StartRequest(
     command="x",

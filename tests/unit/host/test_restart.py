@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sbxcompose.api.models import HealthStatus, RestartConfig, RestartPolicyWord
-from sbxcompose.host.restart import (
+from sbxcompose.host.supervise.restart import (
     Ending,
     RestartAfter,
     StayDown,

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from sbxcompose.api.models import CreateRequest, PatchRequest, ProjectClaim, SandboxInfo, SnapshotInfo
-from sbxcompose.host.problems import Problem
-from sbxcompose.host.sandbox_rules import copied, described, patched, resources
+from sbxcompose.host.base.problems import Problem
+from sbxcompose.host.sandboxes.rules import copied, described, patched, resources
 
 CLOSED = {"allow_internet_access": False}
 OPEN = {"allow_internet_access": True, "allow_out": [], "deny_out": []}

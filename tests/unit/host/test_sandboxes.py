@@ -10,12 +10,13 @@ from typing import Any, cast
 import pytest
 
 from sbxcompose.api.models import CreateRequest, SandboxInfo
+from sbxcompose.host.base.ids import new_id
+from sbxcompose.host.base.json_files import write_json
+from sbxcompose.host.base.problems import Problem
 from sbxcompose.host.keeper.client import KeeperClient
-from sbxcompose.host.listing import Query
-from sbxcompose.host.problems import Problem
-from sbxcompose.host.records import write_json
-from sbxcompose.host.sandbox_rules import check_name, new_id, refuse_unsupported, resources
-from sbxcompose.host.sandboxes import Sandboxes
+from sbxcompose.host.sandboxes.listing import Query
+from sbxcompose.host.sandboxes.registry import Sandboxes
+from sbxcompose.host.sandboxes.rules import check_name, refuse_unsupported, resources
 
 NO_KEEPER = cast(KeeperClient, None)
 """Nothing is started here."""

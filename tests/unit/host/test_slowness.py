@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sbxcompose.host.slowness import LEAST, LINES_PER_SECOND, LOOKS, MOST, IdleLooks, Slowness, loses_the_rest
+from sbxcompose.host.logs.slow_client import LEAST, LINES_PER_SECOND, LOOKS, MOST, IdleLooks, Slowness, loses_the_rest
 
 
 def test_little_output_gets_the_least_time() -> None:

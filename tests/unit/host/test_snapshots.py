@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from sbxcompose.api.models import SnapshotInfo
-from sbxcompose.host import trees
-from sbxcompose.host.problems import Problem
-from sbxcompose.host.records import write_json
-from sbxcompose.host.snapshots import RECORD, Snapshots
+from sbxcompose.host.base import trees
+from sbxcompose.host.base.json_files import write_json
+from sbxcompose.host.base.problems import Problem
+from sbxcompose.host.sandboxes.snapshots import RECORD, Snapshots
 
 NUMBER = "s" * 21
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from sbxcompose.api.frames import StartNote
 from sbxcompose.api.models import StartRequest
-from sbxcompose.host.start_notes import COMPACT, MOST, StartNotes, note_of
+from sbxcompose.host.supervise.start_notes import COMPACT, MOST, StartNotes, note_of
 
 
 def note(run: int, up: int | None = None, *secrets: str, log: str = "web.1") -> StartNote:

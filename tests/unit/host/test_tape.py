@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from sbxcompose.host.tape import Tape
+from sbxcompose.host.terminals.scrollback import Tape
 
 
 def whole(tape: Tape) -> bytes:

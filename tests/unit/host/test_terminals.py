@@ -13,12 +13,12 @@ import pytest
 
 from sbxcompose.api.models import StartRequest
 from sbxcompose.api.pty import PtyRequest
-from sbxcompose.host import terminal as terminal_module
-from sbxcompose.host import terminals as module
+from sbxcompose.host.base.problems import Problem
 from sbxcompose.host.keeper.client import Adopted, Exited, KeeperClient, Spawn, Spawned, SpawnFailed
-from sbxcompose.host.problems import Problem
-from sbxcompose.host.terminal import Terminal
-from sbxcompose.host.terminals import Terminals
+from sbxcompose.host.terminals import session as terminal_module
+from sbxcompose.host.terminals import sessions as module
+from sbxcompose.host.terminals.session import Terminal
+from sbxcompose.host.terminals.sessions import Terminals
 
 
 class FakeKeeper:

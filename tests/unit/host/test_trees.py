@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from sbxcompose.host.trees import Size, copy_tree, remove_tree
+from sbxcompose.host.base.trees import Size, copy_tree, remove_tree
 
 
 @pytest.fixture

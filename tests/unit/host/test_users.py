@@ -7,7 +7,7 @@ import pwd
 
 import pytest
 
-from sbxcompose.host.users import BadUser, UserError, Wanted, resolve
+from sbxcompose.host.supervise.users import BadUser, UserError, Wanted, resolve
 
 ROOT = pwd.getpwuid(0)
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from sbxcompose.plan.decisions import satisfies
 from sbxcompose.plan.diff import Options, plan_restart, plan_start, plan_up
-from sbxcompose.plan.fates import satisfies
 from sbxcompose.plan.names import Target
 from sbxcompose.plan.observed import Exit, Instance, Phase
 from sbxcompose.plan.profiles import check_profiles

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 from msgspec.structs import replace
 
+from sbxcompose.plan.judge import Failed, Goal, Judge, Mode, Pending, State, Success, Verdict
 from sbxcompose.plan.names import Target
 from sbxcompose.plan.observed import Exit, Phase, Row
 from sbxcompose.plan.stability import counts_in, failed_runs_after, in_crash_loop, ready_now, stable_in
-from sbxcompose.plan.verdict import Failed, Goal, Judge, Mode, Pending, State, Success, Verdict
 from sbxcompose.spec.project import Process, Project, ReadyCommand, ReadyLine
 from tests.unit.plan.plan_worlds import CHECK, GOOD, V2, done, process, project, row
 

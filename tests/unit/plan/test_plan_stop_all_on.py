@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from sbxcompose.plan.judge import Failed, Goal, Mode, Pending, State, Success, Verdict, verdict
 from sbxcompose.plan.names import Target
 from sbxcompose.plan.observed import Exit, Instance, Phase, Row
-from sbxcompose.plan.verdict import Failed, Goal, Mode, Pending, State, Success, Verdict, verdict
 from tests.unit.plan.plan_worlds import ENDED, FAILED, GOOD, NEVER, need, process, project, row
 
 ATTACHED = Mode(Goal.ENDED)

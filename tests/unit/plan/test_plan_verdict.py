@@ -7,9 +7,7 @@ import json
 import pytest
 from msgspec.structs import replace
 
-from sbxcompose.plan.names import Target
-from sbxcompose.plan.observed import Exit, Instance, Phase, Row
-from sbxcompose.plan.verdict import (
+from sbxcompose.plan.judge import (
     Failed,
     Goal,
     Judge,
@@ -21,6 +19,8 @@ from sbxcompose.plan.verdict import (
     Verdict,
     verdict,
 )
+from sbxcompose.plan.names import Target
+from sbxcompose.plan.observed import Exit, Instance, Phase, Row
 from sbxcompose.spec.project import Project, ReadyCommand, ReadyLine
 from tests.unit.plan.plan_worlds import (
     ALWAYS,

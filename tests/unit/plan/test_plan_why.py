@@ -7,9 +7,9 @@ import json
 import pytest
 from msgspec.structs import replace
 
+from sbxcompose.plan.describe import seconds
 from sbxcompose.plan.observed import Exit, Instance, Observed, Phase, Row, SandboxState, StartFailure
 from sbxcompose.plan.why import Cause, Explanation, why
-from sbxcompose.plan.words import seconds
 from sbxcompose.spec.project import Project, ReadyLine, Restart
 from tests.unit.plan.plan_worlds import (
     CHECK,

@@ -1,0 +1,164 @@
+"""Opening a WebSocket to a sandbox's daemon: over a Unix socket, TCP, or TLS (contract, sections 5 and 6)."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import os
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import h11
+from msgspec import Struct
+from wsproto.utilities import generate_accept_token
+
+from sbxcompose.api.responses import refusal
+from sbxcompose.api.websocket import WebSocket
+from sbxcompose.api.wire import authority, failure_words
+from sbxcompose.errors import Unreachable
+
+READ_SIZE = 256 * 1024
+PATIENCE = 10.0
+"""Seconds for a connection and the answer to its handshake."""
+CLOSING = 2.0
+"""Seconds for the last bytes to go."""
+HIGH_WATER = 64 * 1024
+"""Bytes that are written ahead of the other side: what is typed is not to wait behind much else."""
+MAX_REFUSAL = 64 * 1024
+
+
+Judge = Callable[[int, Callable[[str], str | None], bytes, str], None]
+"""Raises what a refusal means: its status, headers by name in lower case, body, and what was asked for."""
+
+
+class Endpoint(Struct, frozen=True):
+    """Where a server listens: a Unix socket (`path`), or TCP (`host`, `port`), with TLS if so."""
+
+    path: str | None = None
+    host: str = "127.0.0.1"
+    port: int = 0
+    tls: bool = False
+    hint: str | None = None
+
+    def __str__(self) -> str:
+        return self.path or f"{'https' if self.tls else 'http'}://{authority(self.host, self.port)}"
+
+
+class Stream:
+    """The bytes of a connection (see `websocket.Pipe`)."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._reader = reader
+        self._writer = writer
+        writer.transport.set_write_buffer_limits(HIGH_WATER)
+
+    async def read(self) -> bytes:
+        """Bytes as they come; empty when no more will."""
+        return await self._reader.read(READ_SIZE)
+
+    async def write(self, data: bytes) -> None:
+        """Send bytes; returns when there is room for more. Raises `OSError`."""
+        self._writer.write(data)
+        await self._writer.drain()
+
+    async def close(self) -> None:
+        """Close the connection, what has been written first; who does not take that is left after a moment."""
+        self._writer.close()
+        try:
+            async with asyncio.timeout(CLOSING):
+                await self._writer.wait_closed()
+        except OSError:  # a timeout is one, too
+            self._writer.transport.abort()
+
+
+class Socket(WebSocket):
+    """A WebSocket of ours, with the headers of the answer that opened it; an async context manager."""
+
+    def __init__(self, stream: Stream, headers: Mapping[str, str], limit: int | None, rest: bytes) -> None:
+        super().__init__(stream, client=True, limit=limit, rest=rest)
+        self.headers = headers
+        self._stream = stream
+
+    async def __aenter__(self) -> Socket:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._stream.close()
+
+
+async def open_socket(
+    endpoint: Endpoint,
+    path: str,
+    headers: Mapping[str, str],
+    *,
+    limit: int | None = None,
+    judge: Judge | None = None,
+) -> Socket:
+    """Open a WebSocket; `limit` as for `WebSocket`. Raises `Unreachable`, or `Refused` with the server's words.
+
+    `judge` is asked first what a refusal means.
+    """
+    try:
+        async with asyncio.timeout(PATIENCE):
+            stream = Stream(*await _connect(endpoint))
+            try:
+                return await _shake_hands(stream, path, {"Host": "localhost", **headers}, limit, judge)
+            except BaseException:
+                await stream.close()
+                raise
+    except (OSError, EOFError, h11.RemoteProtocolError) as error:
+        raise Unreachable(f"{endpoint} does not answer: {failure_words(error)}", hint=endpoint.hint) from error
+
+
+async def _connect(endpoint: Endpoint) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    if endpoint.path is not None:
+        return await asyncio.open_unix_connection(endpoint.path, limit=READ_SIZE)
+    tls: Any = None
+    if endpoint.tls:
+        from sbxcompose.api.proxy_and_tls import trusted
+
+        tls = trusted()
+    return await asyncio.open_connection(endpoint.host, endpoint.port, ssl=tls, limit=READ_SIZE)
+
+
+async def _shake_hands(
+    stream: Stream, path: str, headers: Mapping[str, str], limit: int | None, judge: Judge | None
+) -> Socket:
+    protocol = h11.Connection(h11.CLIENT)
+    key = base64.b64encode(os.urandom(16))
+    fields = [
+        *((name.encode(), value.encode()) for name, value in headers.items()),
+        (b"Upgrade", b"websocket"),
+        (b"Connection", b"Upgrade"),
+        (b"Sec-WebSocket-Version", b"13"),
+        (b"Sec-WebSocket-Key", key),
+    ]
+    request = h11.Request(method="GET", target=path, headers=fields)
+    await stream.write((protocol.send(request) or b"") + (protocol.send(h11.EndOfMessage()) or b""))
+    answer = await _event(protocol, stream)
+    while isinstance(answer, h11.InformationalResponse) and answer.status_code != 101:
+        answer = await _event(protocol, stream)
+    if not isinstance(answer, h11.Response | h11.InformationalResponse):
+        raise EOFError("the connection was closed before an answer came")
+    told = {name.decode("latin-1"): value.decode("latin-1") for name, value in answer.headers}
+    if isinstance(answer, h11.Response):
+        what, body = path.partition("?")[0], await _body(protocol, stream)
+        if judge is not None:
+            judge(answer.status_code, told.get, body, what)
+        raise refusal(answer.status_code, body, what)
+    if told.get("sec-websocket-accept", "").encode() != generate_accept_token(key):
+        raise EOFError("the answer is not that of a WebSocket")
+    return Socket(stream, told, limit, bytes(protocol.trailing_data[0]))
+
+
+async def _event(protocol: h11.Connection, stream: Stream) -> Any:
+    while (event := protocol.next_event()) is h11.NEED_DATA:
+        protocol.receive_data(await stream.read())
+    return event
+
+
+async def _body(protocol: h11.Connection, stream: Stream) -> bytes:
+    body = b""
+    while isinstance(event := await _event(protocol, stream), h11.Data) and len(body) < MAX_REFUSAL:
+        body += event.data
+    return body

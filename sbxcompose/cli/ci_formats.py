@@ -1,0 +1,119 @@
+"""Reports for CI systems: annotations and summaries of GitHub Actions, JUnit files; pure."""
+
+from __future__ import annotations
+
+import os.path
+import re
+from collections.abc import Iterable, Mapping
+from xml.sax.saxutils import quoteattr
+
+from sbxcompose.errors import InvalidSpec, Mistake
+from sbxcompose.plan.outcomes import Failed, Report, Success, TimedOut
+
+Verdict = Success | Failed | TimedOut
+
+_NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+"""Characters that XML 1.0 does not allow, not even escaped."""
+
+
+def on_github(environ: Mapping[str, str]) -> bool:
+    """Return whether this is a step of GitHub Actions."""
+    return environ.get("GITHUB_ACTIONS") == "true"
+
+
+def annotation(message: str, *, title: str = "", file: str = "", line: int = 0, column: int = 0) -> str:
+    """Return a workflow command that shows an error on a run's page and, with a file, beside its line."""
+    given = {"title": title, "file": file, "line": str(line or ""), "col": str(column or "")}
+    properties = ",".join(f"{name}={_property(value)}" for name, value in given.items() if value)
+    return f"::error {properties}::{_data(message)}" if properties else f"::error::{_data(message)}"
+
+
+def _data(text: str) -> str:
+    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+
+
+def _property(text: str) -> str:
+    return _data(text).replace(":", "%3A").replace(",", "%2C")
+
+
+def mistake_annotations(error: InvalidSpec, directory: str, workspace: str | None) -> list[str]:
+    """Return an annotation for each mistake of a file; GitHub counts paths from the root of the checkout."""
+    return [_mistake(mistake, directory, workspace) for mistake in error.mistakes]
+
+
+def _mistake(mistake: Mistake, directory: str, workspace: str | None) -> str:
+    message = f"{mistake.message}\n{mistake.hint}" if mistake.hint else mistake.message
+    path = mistake.file and os.path.relpath(os.path.join(directory, mistake.file), workspace or directory)
+    return annotation(message, file=path, line=mistake.line, column=mistake.column)
+
+
+def verdict_annotations(verdict: Verdict) -> list[str]:
+    """Return an annotation for each process that is the cause of a failure, with its last lines."""
+    if isinstance(verdict, Success):
+        return []
+    return [
+        annotation("\n".join([f"{report.label} {report.doing}", *report.lines]), title=f"{report.label} {verdict.kind}")
+        for report in verdict.causes
+    ]
+
+
+def summary(project: str, verdict: Verdict, labels: Iterable[str], seconds: float) -> str:
+    """Return a table in Markdown for a job's summary page."""
+    rows = [f"| {label} | {words} |" for label, words in _results(verdict, labels)]
+    head = [f"### sbxcompose: {project} {_outcome(verdict)} after {seconds:.1f} s", "", "| process | result |"]
+    details = [_details(report) for report in _causes(verdict) if report.lines]
+    return "\n".join([*head, "|---|---|", *rows, "", *details]) + "\n"
+
+
+def _outcome(verdict: Verdict) -> str:
+    return "succeeded" if isinstance(verdict, Success) else verdict.kind
+
+
+def _details(report: Report) -> str:
+    lines = "\n".join(report.lines).replace("```", "'''")
+    return f"<details open><summary>last lines of {report.label}</summary>\n\n```text\n{lines}\n```\n\n</details>"
+
+
+def _causes(verdict: Verdict) -> tuple[Report, ...]:
+    return () if isinstance(verdict, Success) else verdict.causes
+
+
+def _results(verdict: Verdict, labels: Iterable[str]) -> list[tuple[str, str]]:
+    said = {report.label: f":x: {_cell(report.doing)}" for report in _causes(verdict)}
+    if not isinstance(verdict, Success):
+        said |= {report.label: f":white_circle: {_cell(report.doing)}" for report in verdict.held_up}
+    return [(label, said.get(label, ":white_check_mark:")) for label in labels]
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|").replace("\n", " ")
+
+
+def junit(project: str, verdict: Verdict, labels: Iterable[str], seconds: float) -> str:
+    """Return a JUnit report: a test case for each process; what was held up is skipped."""
+    causes = {report.label: report for report in _causes(verdict)}
+    held_up = {} if isinstance(verdict, Success) else {report.label: report for report in verdict.held_up}
+    names = list(labels)
+    cases = [_case(project, name, causes.get(name), held_up.get(name)) for name in names]
+    counts = f'tests="{len(names)}" failures="{len(causes)}" skipped="{len(held_up)}" errors="0"'
+    suite = f"<testsuite name={_attribute(project)} {counts} time={_attribute(f'{seconds:.3f}')}>"
+    return "\n".join(['<?xml version="1.0" encoding="utf-8"?>', suite, *cases, "</testsuite>"]) + "\n"
+
+
+def _case(project: str, name: str, cause: Report | None, held_up: Report | None) -> str:
+    begin = f"  <testcase classname={_attribute(project)} name={_attribute(name)}"
+    if cause is not None:
+        lines = _element("\n".join(cause.lines))
+        return f"{begin}>\n    <failure message={_attribute(f'{name} {cause.doing}')}>{lines}</failure>\n  </testcase>"
+    if held_up is not None:
+        return f"{begin}>\n    <skipped message={_attribute(f'{name} {held_up.doing}')}/>\n  </testcase>"
+    return f"{begin}/>"
+
+
+def _attribute(text: str) -> str:
+    return quoteattr(_NOT_XML.sub("\N{REPLACEMENT CHARACTER}", text), {"\n": "&#10;"})
+
+
+def _element(text: str) -> str:
+    plain = _NOT_XML.sub("\N{REPLACEMENT CHARACTER}", text)
+    return plain.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")

@@ -1,0 +1,115 @@
+"""`cp`: which side is which, and one copy."""
+
+from __future__ import annotations
+
+import posixpath
+import re
+import sys
+import time
+
+from msgspec import Struct
+
+from sbxcompose.cli.async_main import run_simply
+from sbxcompose.cli.context import Shell
+from sbxcompose.cli.view.copying import ProgressLine, copied_words
+from sbxcompose.engine.requests import working_directory, workspace
+from sbxcompose.engine.session import Session
+from sbxcompose.errors import SbxError, UsageError
+from sbxcompose.files.by_hand import ByHand, How, Moved, There
+from sbxcompose.files.sandbox_remote import SandboxRemote
+from sbxcompose.files.transfer import Copied
+from sbxcompose.plan.names import Names
+from sbxcompose.spec.project import Project
+from sbxcompose.spec.similar import similar
+
+_REMOTE = re.compile(r"(@?[A-Za-z0-9_-]+(?:/@?[A-Za-z0-9_-]+)?(?:\.[0-9]+)?):(.*)", re.DOTALL)
+
+
+class Remote(Struct, frozen=True):
+    """A side that is in a sandbox: `sandbox` is its name in the file, `process` the one that was named, if any."""
+
+    sandbox: str
+    process: str | None
+    path: str
+    text: str
+
+
+def copy_by_hand(shell: Shell, source: str, target: str, how: How, *, quiet: bool) -> int:
+    """Carry out `cp`; its exit code."""
+    project = shell.project()
+    out, into = side(project, source), side(project, target)
+    if (out is None) == (into is None):
+        what = "both" if out is not None else "neither"
+        raise UsageError(f"{what} of `{source}` and `{target}` is in a sandbox", hint="one of them is `NAME:PATH`")
+    remote = out or into
+    assert remote is not None
+    line = ProgressLine()
+
+    async def main() -> int:
+        async with Session(project) as session:
+            await session.observe()
+            there = _there(session, remote)
+            client = SandboxRemote(session.links[remote.sandbox].client)
+            hand = ByHand(client, how, lambda progress: line.show(remote.text, progress))
+            begun = time.monotonic()
+            try:
+                moved = await (_out(hand, there, target) if out is not None else _into(hand, source, there))
+            finally:
+                line.clear()
+            if moved is not None and not quiet:
+                words = copied_words(target, Copied(moved.files, size=moved.size), time.monotonic() - begun)
+                shell.say(words)
+        return 0
+
+    return run_simply(main)
+
+
+def side(project: Project, text: str) -> Remote | None:
+    """The side that `text` means; None for one on this machine. Raises as `Names.resolve`.
+
+    Something with a slash or a dot before its colon (`./a:b`) is a path of this machine.
+    """
+    found = _REMOTE.fullmatch(text)
+    if found is None:
+        return None
+    name, path = found.groups()
+    if any(each.name == name for each in project.sandboxes):
+        return Remote(name, None, path, text)
+    names = Names(project)
+    try:
+        target = names.resolve(name)
+    except UsageError as error:
+        close = similar(name, [sandbox.name for sandbox in project.sandboxes], 1)
+        if close:
+            raise UsageError(f"no sandbox and no process named `{name}`", hint=f"did you mean `{close[0]}`?") from error
+        raise
+    return Remote(target.sandbox, target.process, path, text)
+
+
+def _there(session: Session, remote: Remote) -> There:
+    """The absolute path that is meant."""
+    if remote.sandbox not in session.links:
+        raise SbxError(f"sandbox {remote.sandbox} is not running", hint="`sbxcompose up -d` creates it")
+    project = session.project
+    sandbox = next(each for each in project.sandboxes if each.name == remote.sandbox)
+    process = project.process(remote.sandbox, remote.process) if remote.process is not None else None
+    base = workspace(project, sandbox) if process is None else working_directory(project, sandbox, process)
+    return There(posixpath.join(base, remote.path or "."), remote.text)
+
+
+async def _into(hand: ByHand, source: str, there: There) -> Moved | None:
+    if source != "-":
+        return await hand.put(source, there)
+    data = sys.stdin.buffer.read()
+    if there.path.endswith("/") or (await hand.probe(there)).kind == "dir":
+        await hand.put_archive(data, there)
+        return None
+    return await hand.put_contents(data, there)
+
+
+async def _out(hand: ByHand, there: There, target: str) -> Moved | None:
+    if target != "-":
+        return await hand.get(there, target)
+    await hand.get_contents(there, sys.stdout.buffer.write)
+    sys.stdout.buffer.flush()
+    return None

@@ -1,0 +1,65 @@
+"""`init`: write a first project file for the repository in the working directory."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from sbxcompose.cli.context import Shell
+from sbxcompose.cli.convert import check, convert_text, report, text_of, write
+from sbxcompose.convert.detect import CANDIDATES
+from sbxcompose.convert.repository import Files, inspect
+from sbxcompose.convert.write import render
+from sbxcompose.errors import UsageError
+
+NAME = "sbxcompose.yaml"
+_GUIDE = "All keys: https://github.com/sbxcompose/sbxcompose/blob/main/docs/spec.md"
+_SKIPPED = frozenset(("node_modules", ".git", "target", "dist", "build", ".venv"))
+
+
+def initialize(shell: Shell, *, force: bool, to_stdout: bool) -> int:
+    """Write the file, and say what is in it. Raises `UsageError` if there is one, or nothing to run was found."""
+    if not to_stdout and not force and Path(NAME).exists():
+        raise UsageError(f"{NAME} exists already", hint="`--force` overwrites it")
+    result = _result(shell)
+    if to_stdout:
+        shell.print(result.rstrip("\n"))
+    else:
+        write(Path(NAME), result, force=force)
+        shell.say(f"wrote {NAME}; `sbxcompose up` starts it")
+    check(shell, result)
+    return 0
+
+
+def _result(shell: Shell) -> str:
+    source = next((name for name in CANDIDATES if Path(name).is_file()), None)
+    if source is not None:
+        draft = convert_text(Path(source), text_of(Path(source)), None)
+        report(shell, draft, source, None)
+        return render(draft, f"Converted from {source} by `sbxcompose init`. {_GUIDE}")
+    draft = inspect(_files(Path.cwd()))
+    if not draft.processes:
+        raise UsageError(
+            f"cannot write {NAME}: found nothing to run (a file of another tool, package.json, Makefile, ...)",
+            hint="write it by hand, for example `processes: {web: {command: ./serve}}`; "
+            "https://github.com/sbxcompose/sbxcompose#a-quick-tour shows more",
+        )
+    for name, comment in draft.comments.items():
+        shell.say(f"{name}: {draft.processes[name]['command'].replace('$$', '$')} (from {comment})")
+    return render(draft, f"Written by `sbxcompose init`. {_GUIDE}")
+
+
+def _files(directory: Path) -> Files:
+    def read(path: str) -> str | None:
+        try:
+            return text_of(directory / path)
+        except UsageError:
+            return None
+
+    def names(path: str) -> list[str]:
+        try:
+            return sorted(set(os.listdir(directory / path)) - _SKIPPED)
+        except OSError:
+            return []
+
+    return Files(read, names)

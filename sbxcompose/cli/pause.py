@@ -1,0 +1,46 @@
+"""`pause` and `unpause`, which differ in one word."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+
+from sbxcompose.cli.async_main import run_simply
+from sbxcompose.cli.context import Shell
+from sbxcompose.engine import pause
+from sbxcompose.engine.pause import Change
+from sbxcompose.engine.providers import provider_of
+from sbxcompose.errors import SbxError
+from sbxcompose.spec.project import Sandbox
+
+_WORDS = {
+    Change.PAUSED: "paused",
+    Change.RESUMED: "resumed",
+    Change.MISSING: "does not exist; `sbxcompose up` creates it",
+}
+
+
+def change(shell: Shell, names: Sequence[str], *, asleep: bool) -> int:
+    """Suspend the sandboxes (or resume them); 3 if the provider refuses one."""
+    project = shell.project()
+    sandboxes = pause.chosen(project, names)
+
+    def told(sandbox: Sandbox, outcome: Change | SbxError) -> None:
+        name = shell.err.cyan(sandbox.name)
+        if isinstance(outcome, SbxError):
+            hint = f"; {outcome.hint}" if outcome.hint else ""
+            shell.say(f"{name} {shell.err.red(outcome.message)}{hint}")
+        elif outcome is Change.NOTHING:
+            shell.say(f"{name} {'is paused already' if asleep else 'is not paused'}")
+        else:
+            shell.say(f"{name} {_WORDS[outcome]}")
+
+    async def main() -> int:
+        provider = provider_of(project, os.environ)
+        try:
+            good = await (pause.pause if asleep else pause.unpause)(provider, sandboxes, told)
+        finally:
+            await provider.close()
+        return 0 if good else 3
+
+    return run_simply(main)

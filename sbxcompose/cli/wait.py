@@ -1,0 +1,103 @@
+"""`wait`: until processes are ready, or have ended, without changing anything."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Collection
+
+from sbxcompose.cli.async_main import run_simply
+from sbxcompose.cli.context import Shell
+from sbxcompose.cli.publish import publisher
+from sbxcompose.cli.view.report import Reporter
+from sbxcompose.engine.events import WaitBegun, WaitEnded
+from sbxcompose.engine.execute import Result
+from sbxcompose.engine.instance_states import States, instances_of
+from sbxcompose.engine.session import Session
+from sbxcompose.errors import DeadlinePassed, UsageError
+from sbxcompose.plan.judge import Judge, Mode
+from sbxcompose.plan.names import Names, Target
+from sbxcompose.plan.observed import Instance, Row
+from sbxcompose.plan.scope import NothingSelected
+from sbxcompose.spec.project import Process, Project
+
+
+def wait_until_ready(
+    shell: Shell,
+    project: Project,
+    targets: Collection[Target] | None,
+    timeout: float | None,
+    *,
+    as_json: bool,
+) -> int:
+    """Wait until the targets are ready; the exit code of the verdict."""
+    wanted = _wanted(project, targets)
+
+    async def main() -> int:
+        reporter = Reporter(shell, project)
+        async with Session(project, tell=reporter.tell, secrets=reporter.secrets) as session:
+            await session.observe()
+            if not session.links:
+                raise UsageError("nothing has been started yet", hint="`sbxcompose up -d` starts everything")
+            deadline = time.time() + timeout if timeout is not None else None
+            async with States(session, wanted, readiness=True) as states:
+                states.only_watch()
+                judge = Judge(project, Mode())
+                return await reporter.wait(
+                    session, states, _nothing(), judge, deadline, as_json, publisher(shell, None)
+                )
+
+    return run_simply(main)
+
+
+def wait_for_exit(shell: Shell, project: Project, targets: Collection[Target] | None, timeout: float | None) -> int:
+    """Wait until none of the targets runs; with one target its exit code."""
+    wanted = _wanted(project, targets)
+    names = Names(project)
+    reporter = Reporter(shell, project)
+
+    async def ended(session: Session, instance: Instance) -> Row | None:
+        link = session.links.get(instance.sandbox)
+        if link is None or link.row(instance) is None:
+            return None
+
+        def over() -> Row | None:
+            row = link.row(instance)
+            return row if row is not None and not row.live else None
+
+        session.tell(WaitBegun(instance, wanted[instance], None))
+        row = await link.until(instance, over)
+        session.tell(WaitEnded(instance))
+        shell.say(f"{names.instance(instance)} {row.exit or 'has ended'}")
+        return row
+
+    async def main() -> int:
+        async with Session(project) as session:
+            await session.observe()
+            try:
+                async with reporter.waiting(session), asyncio.timeout(timeout):
+                    rows = await asyncio.gather(*(ended(session, each) for each in wanted))
+            except TimeoutError:
+                raise DeadlinePassed(f"still running after {timeout:g}s", hint="`sbxcompose ps` shows what") from None
+        exits = [row.exit for row in rows if row is not None and row.exit is not None]
+        if len(wanted) == 1 and exits:
+            if exits[0].success:
+                return 0
+            return 128 + exits[0].signal if exits[0].signal is not None else exits[0].code or 0
+        return 0 if all(each.success for each in exits) else 1
+
+    return run_simply(main)
+
+
+def _wanted(project: Project, targets: Collection[Target] | None) -> dict[Instance, Process]:
+    every = instances_of(project.processes())
+    if targets is None:
+        if not every and project.inactive:
+            raise NothingSelected(project)
+        return every
+    return {each: process for each, process in every.items() if any(target.covers(each) for target in targets)}
+
+
+async def _nothing() -> Result:
+    """A bring-up that brings nothing up."""
+    return Result()

@@ -1,0 +1,20 @@
+"""Writing bytes to one of our standard streams, whatever it is connected to."""
+
+from __future__ import annotations
+
+import os
+import select
+
+from sbxcompose.logs.write import write_error
+
+
+def write_all(stream: int, data: bytes) -> None:
+    """Write all bytes to a descriptor of any kind. Raises `NotWritten`."""
+    view = memoryview(data)
+    while view:
+        try:
+            view = view[os.write(stream, view) :]
+        except BlockingIOError:
+            select.select([], [stream], [])
+        except OSError as error:
+            raise write_error(stream, error) from None

@@ -1,0 +1,72 @@
+"""The one road of every command: observe, plan, execute (design, section 5)."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+from msgspec.structs import replace
+
+from sbxcompose.engine.execute import Result
+from sbxcompose.engine.ports import with_taken_ports
+from sbxcompose.engine.session import Session
+from sbxcompose.engine.stop_process import stop_process
+from sbxcompose.plan.diff import plan
+from sbxcompose.plan.observed import Instance
+from sbxcompose.plan.options import Intent, Options
+from sbxcompose.plan.profiles import check_profiles
+from sbxcompose.plan.steps import Plan
+
+COPYING = frozenset({Intent.UP, Intent.START, Intent.RESTART})
+"""The commands that copy files before they start anything."""
+
+Show = Callable[[Plan], None]
+Agree = Callable[[list[str]], Awaitable[bool]]
+"""Asked with the names of sandboxes: may they be replaced, though their data is lost?"""
+
+
+async def look(session: Session, intent: Intent, options: Options) -> Plan:
+    """What the command would do. Sandboxes that do not run are not looked into, so the plan may be provisional."""
+    observed = await session.observe()
+    if intent in COPYING:
+        check_profiles(session.project, observed, options)
+        observed = await session.observe_copies(observed, anew=options.recreate_sandboxes)
+    return plan(session.project, observed, intent, options)
+
+
+async def go(session: Session, intent: Intent, options: Options, show: Show, agree: Agree | None = None) -> Result:
+    """Do it; `show` is given the plan before anything is done.
+
+    `agree` is asked where sandboxes differ from the file and only new ones would fit; its yes is
+    `recreate_sandboxes`.
+    """
+    found = await look(session, intent, options)
+    if intent in COPYING:
+        await session.claim()
+    while found.provisional:
+        first = await session.carry_out(found.sandboxes_first())
+        if not first.good:
+            show(found)
+            return first
+        found = await look(session, intent, options)
+    differing = [note.sandbox for note in found.notes if note.kind == "sandbox"]
+    if differing and agree is not None and await agree(differing):
+        found = await look(session, intent, replace(options, recreate_sandboxes=True))
+    if session.project.provider == "local":
+        found = with_taken_ports(found, session.project)
+    show(found)
+    return await session.carry_out(found)
+
+
+async def kill(session: Session, instances: list[Instance]) -> None:
+    """End what still lives of the instances at once, with everything they have started."""
+    rows = [
+        row
+        for instance in instances
+        if (link := session.links.get(instance.sandbox)) is not None
+        for row in link.rows(instance)
+        if row.live
+    ]
+    await asyncio.gather(
+        *(stop_process(session.links[row.instance.sandbox].client, row.name, signal=9, grace=0) for row in rows)
+    )

@@ -1,0 +1,214 @@
+"""The output of one row, by the contract alone: what is kept, then what comes, run after run until it has ended."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping
+from itertools import groupby
+
+from msgspec import Struct
+
+from sbxcompose.api import follow
+from sbxcompose.api.contract_follow import Line, Replay, follow_to_end
+from sbxcompose.api.models import ProcessInfo
+from sbxcompose.api.sandbox import SandboxClient
+from sbxcompose.engine.contract.rows import Wanted, ended, incarnation, line_run, pause_after, run_of
+from sbxcompose.engine.observe import row_key
+from sbxcompose.errors import NotFound
+
+QUIET = 0.05
+"""Seconds without a line after which what an ended run has written counts as come."""
+QUIET_AT_MOST = 1.0
+LATE = 0.5
+"""Seconds without a line, one line before the end of what is kept, after which that one counts as unfinished."""
+
+Put = Callable[[follow.Event], Awaitable[None]]
+
+
+class Edge(Struct, frozen=True):
+    """Where one stream's record ended at a moment: how many lines, and the last, which may not have been finished."""
+
+    count: int
+    last: bytes
+
+
+async def edges(client: SandboxClient, process: str) -> dict[int, Edge]:
+    """The edge of each stream (1 and 2) now. A row that is gone has none."""
+    try:
+        parts = await asyncio.gather(client.snapshot(process, "stdout"), client.snapshot(process, "stderr"))
+    except NotFound:
+        return {}
+    texts = [part[-1].encode("utf-8", "replace") if part else b"" for part in parts]
+    return {stream: Edge(len(part), last) for stream, (part, last) in enumerate(zip(parts, texts, strict=True), 1)}
+
+
+def before(found: Mapping[int, Edge]) -> Replay:
+    """A replay in which everything up to the edge has been seen; a line that was unfinished there has not."""
+    return Replay({stream: edge.count for stream, edge in found.items()}, {s: edge.last for s, edge in found.items()})
+
+
+class Follower:
+    """Follows one row and puts its wanted lines, as output of `log`. `look` keeps it told of the row."""
+
+    def __init__(
+        self, client: SandboxClient, log: str, info: ProcessInfo, replay: Replay, wanted: Wanted, put: Put
+    ) -> None:
+        self.info = info
+        self.finished = False
+        self.done = asyncio.Event()
+        self._client = client
+        self._log = log
+        self._replay = replay
+        self._wanted = wanted
+        self._put = put
+        self._key = row_key(info)
+        self._lines = self._follow()
+        self._last_at = 0.0
+        """When a line came last, by the monotonic clock."""
+        self._next: asyncio.Future[list[Line] | None] | None = None
+
+    def look(self, info: ProcessInfo) -> None:
+        """The row as it is now."""
+        self.info = info
+
+    async def quiet(self) -> None:
+        """Wait until the last lines of a run that has ended have come, as far as one can know."""
+        begun = time.monotonic()
+        while not self.finished and (now := time.monotonic()) < begun + QUIET_AT_MOST:
+            left = max(self._last_at, begun) + QUIET - now
+            if left <= 0:
+                return
+            await asyncio.sleep(left)
+
+    async def kept(self, tail: int | None, *, going_on: bool) -> list[follow.Output]:
+        """Put what is kept now; with `tail` give back the last so many lines instead.
+
+        A line that has not ended comes as it is, unless the follower is `going_on` and will have it whole.
+        """
+        found: deque[follow.Output] = deque(maxlen=tail)
+        edge = None if ended(self.info) else await edges(self._client, self._key)
+        counts = {stream: each.count for stream, each in (edge or {}).items()}
+        while edge is None or not self._replay.replayed(counts):
+            almost = bool(counts) and self._replay.replayed({stream: max(n - 1, 0) for stream, n in counts.items()})
+            try:
+                lines = await self._more(LATE if almost else None)
+            except TimeoutError:
+                if not going_on and edge:
+                    await self._give(self._unfinished(edge), found, tail)
+                break
+            if lines is None:
+                break
+            await self._give(self._outputs(lines), found, tail)
+        return list(found)
+
+    async def _give(self, outputs: Iterable[follow.Output], found: deque[follow.Output], tail: int | None) -> None:
+        for each in outputs:
+            if tail is None:
+                await self._put(each)
+            else:
+                found.append(each)
+
+    async def live(self) -> None:
+        """Put what comes until the row has ended, and its end. Raises `Unreachable` when it stays out of reach."""
+        try:
+            while True:
+                begun, began_at = incarnation(self.info), time.monotonic()
+                while (lines := await self._more(None)) is not None:
+                    for each in self._outputs(lines):
+                        await self._put(each)
+                if not await self._goes_on(begun, began_at):
+                    break
+                self._lines = self._follow()
+            await self.tell_end()
+        finally:
+            await self.close()
+
+    async def _goes_on(self, begun: tuple[object, ...], began_at: float) -> bool:
+        """After the end of a follow: False once the row has ended; True when it has a run that is to be followed."""
+        while True:
+            try:
+                self.info = await self._client.get(self._key)
+            except NotFound:
+                return False
+            if ended(self.info):
+                return False
+            if incarnation(self.info) != begun and self.info.status == "running":
+                return True
+            quiet = time.monotonic() - began_at
+            await asyncio.sleep(pause_after(quiet))
+            if self.info.status == "running" and quiet > LATE:
+                return True  # the daemon has ended the follow for reasons of its own
+
+    async def tell_end(self) -> None:
+        """Put the end of the latest run, if it has ended."""
+        if self.info.status != "running":
+            await self._put(follow.Ended(self._log, run_of(self.info), *exit_of(self.info)))
+
+    async def close(self) -> None:
+        """Follow no more."""
+        if self._next is not None:
+            self._next.cancel()
+            await asyncio.gather(self._next, return_exceptions=True)
+        await self._lines.aclose()
+        self.finished = True
+        self.done.set()
+
+    async def _follow(self) -> AsyncGenerator[list[Line], None]:
+        try:
+            async for lines in follow_to_end(self._client, self._key, self._replay):
+                yield lines
+        except NotFound:
+            return
+
+    async def _more(self, timeout: float | None) -> list[Line] | None:
+        """The next new lines; None at the end. Raises `TimeoutError`, and then goes on where it was."""
+        if self._next is None:
+            self._next = asyncio.ensure_future(anext(self._lines, None))
+        done, _ = await asyncio.wait({self._next}, timeout=timeout)
+        if not done:
+            raise TimeoutError
+        task, self._next = self._next, None
+        self._last_at = time.monotonic()
+        return task.result()
+
+    def _outputs(self, lines: Iterable[Line]) -> Iterable[follow.Output]:
+        """Wanted lines as output; with a limit on their number one by one, else those of one moment together."""
+        info = self.info
+        taken = (line for line in lines if self._wanted.takes(info, line))
+        for (stream, time_ms, _), group in groupby(taken, _place if self._wanted.tail is None else _alone()):
+            own = list(group)
+            data = b"".join(each.text + b"\n" for each in own)
+            yield follow.Output(self._log, stream, line_run(info, own[0]), time_ms, data)
+
+    def _unfinished(self, found: Mapping[int, Edge]) -> Iterable[follow.Output]:
+        now = time.time_ns() // 1_000_000
+        for stream, edge in found.items():
+            if not self._replay.replayed({stream: edge.count}) and self._wanted.takes(
+                self.info, Line(stream, now, b"")
+            ):
+                yield follow.Output(self._log, stream, run_of(self.info), now, edge.last)
+
+
+def exit_of(info: ProcessInfo) -> tuple[int, int | None, int | None]:
+    """When (ms) and how (exit code, signal) the latest ended run of a row ended."""
+    last = info.managed.last_exit if info.managed is not None else None
+    if last is not None:
+        return last.ended_at, last.exit_code, last.signal
+    return info.ended_at or info.started_at, info.exit_code, info.signal
+
+
+def _place(line: Line) -> tuple[int, int, int]:
+    return line.stream, line.time_ms, 0
+
+
+def _alone() -> Callable[[Line], tuple[int, int, int]]:
+    count = 0
+
+    def key(line: Line) -> tuple[int, int, int]:
+        nonlocal count
+        count += 1
+        return line.stream, line.time_ms, count
+
+    return key

@@ -1,0 +1,118 @@
+"""What the contract's rows tell and what they do not: whose log a row's output is, whose run a line is; pure.
+
+Runs are counted from `restart_count`, so they are numbered within one definition: the contract has no log that outlives
+a change of the file. Of a row's runs only the beginning of the latest is known.
+"""
+
+from __future__ import annotations
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from sbxcompose.api.contract_follow import Line
+from sbxcompose.api.models import ProcessInfo
+from sbxcompose.engine.down_mark import is_mark
+from sbxcompose.engine.requests import log_name
+from sbxcompose.names import parse_name
+from sbxcompose.plan.observed import Instance
+
+FIRST_PAUSE = 0.05
+LONGEST_PAUSE = 1.0
+"""Seconds between two looks at the rows: a quarter of the time for which nothing has changed, between these two."""
+
+
+def pause_after(quiet: float) -> float:
+    """Seconds until the next look, when nothing has changed for `quiet` seconds."""
+    return min(max(quiet / 4, FIRST_PAUSE), LONGEST_PAUSE)
+
+
+def log_of(info: ProcessInfo) -> str | None:
+    """The log that a row's output continues; None for a row that is not ours, and for the mark of a `down`."""
+    parsed = parse_name(info.managed.name) if info.managed is not None and info.managed.name else None
+    return None if parsed is None or is_mark(info) else log_name(Instance("", parsed[0], parsed[1]))
+
+
+def run_of(info: ProcessInfo) -> int:
+    """The number of a row's current or latest run."""
+    return info.run or (info.managed.restart_count + 1 if info.managed is not None else 1)
+
+
+def ended(info: ProcessInfo) -> bool:
+    """Whether nothing more will come from the row: its run has ended, and no supervisor will start another."""
+    if info.managed is not None:
+        return info.managed.status == "stopped"
+    return info.status != "running"
+
+
+def incarnation(info: ProcessInfo) -> tuple[object, ...]:
+    """What differs between two runs of a row."""
+    return info.started_at, info.pid, info.handle, run_of(info)
+
+
+def is_older(listed: ProcessInfo, started: ProcessInfo) -> bool:
+    """Whether a listed row is from before the answer to a start: of an earlier run, or from when it was starting.
+
+    A row that is starting has no time of its own yet.
+    """
+    if listed.started_at < started.started_at:
+        return True
+    return listed.handle == started.handle and listed.managed is not None and listed.managed.status == "starting"
+
+
+def as_it_began(info: ProcessInfo) -> ProcessInfo:
+    """A row that has ended before it was seen, as it must have been before that."""
+    managed = info.managed
+    if managed is not None:
+        managed = replace(managed, status="running", last_exit=None, stop_requested=False)
+    return replace(info, status="running", exit_code=None, signal=None, ended_at=None, managed=managed)
+
+
+def missed_end(known: ProcessInfo, info: ProcessInfo) -> ProcessInfo | None:
+    """The row as it must have been between two looks that saw one run and then a later one: crashed, to run again."""
+    before, now = known.managed, info.managed
+    if known.status != "running" or before is None or now is None or now.last_exit is None:
+        return None
+    if now.restart_count <= before.restart_count:
+        return None
+    managed = replace(before, status="backing_off", last_exit=now.last_exit)
+    return replace(known, status="exited", managed=managed, ended_at=now.last_exit.ended_at)
+
+
+def line_run(info: ProcessInfo, line: Line) -> int:
+    """The run that a line belongs to: the latest one, or the one before it for what came before that began."""
+    latest = run_of(info)
+    return latest if line.time_ms >= info.started_at or latest == 1 else latest - 1
+
+
+class Wanted(Struct, frozen=True):
+    """Which lines of a log are wanted: at most one of the last `tail`, those from `since_ms` on, those of one `run`."""
+
+    tail: int | None = None
+    since_ms: int | None = None
+    run: int | None = None
+    latest: bool = False
+    """Only of the newest row: the one that was started last."""
+
+    def takes(self, info: ProcessInfo, line: Line) -> bool:
+        """Whether a line of the row is among them (apart from `tail`)."""
+        if self.since_ms is not None:
+            return line.time_ms >= self.since_ms
+        return self.run is None or line_run(info, line) == self.run
+
+
+def rows_with(rows: list[ProcessInfo], wanted: Wanted) -> list[ProcessInfo]:
+    """The rows of one log (oldest first) in which wanted lines can be: of a run only the newest that has had it."""
+    if wanted.latest:
+        return rows[-1:]
+    if wanted.run is None:
+        return rows
+    having = [row for row in rows if run_of(row) >= (wanted.run or 1)]
+    return having[-1:]
+
+
+def told_apart(latest: int, run: int) -> bool:
+    """Whether the lines of a run can be known from those of others, when the latest is run number `latest`.
+
+    Only where the latest run began is known: so the latest can be, and the first where there is one other.
+    """
+    return run >= latest or (run == 1 and latest == 2)

@@ -1,0 +1,333 @@
+"""A sandbox watched by the contract's own routes: rows are asked for, output is followed process by process.
+
+Tells the same events as `api.follow.Watch`. Rows are asked for only while somebody waits for a change, the less often
+the longer nothing changes. What a process wrote before its end is told before the row that says so.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import defaultdict
+from collections.abc import AsyncGenerator, Awaitable, Iterator
+from contextlib import contextmanager
+
+from sbxcompose.api import follow
+from sbxcompose.api.contract_follow import Replay
+from sbxcompose.api.models import ProcessInfo
+from sbxcompose.api.sandbox import SandboxClient
+from sbxcompose.engine.contract.output import Follower, before, edges, exit_of
+from sbxcompose.engine.contract.rows import (
+    Wanted,
+    as_it_began,
+    ended,
+    incarnation,
+    is_older,
+    log_of,
+    missed_end,
+    pause_after,
+    rows_with,
+    run_of,
+)
+from sbxcompose.engine.observe import row_key
+from sbxcompose.errors import Unreachable
+
+RECONNECT_FOR = 30.0
+"""Seconds during which a list that cannot be had is asked for again before `Unreachable` is raised."""
+DRAIN = 5.0
+"""Seconds that the last output of an ended process may take to come before its row is told all the same."""
+QUEUE = 256
+
+
+class _Mark:
+    """In the queue: everything before it has been told."""
+
+    def __init__(self, future: asyncio.Future[bool]) -> None:
+        self.future = future
+
+
+_Item = follow.Event | _Mark | BaseException | None
+
+
+class PlainWatch:
+    """See `Watching` and `watch_of`."""
+
+    def __init__(self, client: SandboxClient, *, states: bool, logs: follow.Logs, follow: bool, eager: bool) -> None:
+        self._client = client
+        self._states = states
+        self._going_on = follow
+        self._live = logs == "live"
+        self._wanted: dict[str, Wanted] | None = None
+        if isinstance(logs, list):
+            self._wanted = {str(each["log"]): _wanted(each) for each in logs}
+        self._output = logs is not None
+        self._eager = eager
+        self._attention = 0
+        self._poked = asyncio.Event()
+        self._settling: list[asyncio.Future[bool]] = []
+        self._rows: dict[str, ProcessInfo] = {}
+        self._started: dict[str, ProcessInfo] = {}
+        """Rows of which we know from the answers to starts; a list that was asked for before does not have them."""
+        self._followers: dict[str, Follower] = {}
+        self._queue: asyncio.Queue[_Item] = asyncio.Queue(QUEUE)
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._done = False
+
+    @contextmanager
+    def attention(self) -> Iterator[None]:
+        """See `Watching`."""
+        self._attention += 1
+        self._poked.set()
+        try:
+            yield
+        finally:
+            self._attention -= 1
+
+    async def settle(self) -> bool:
+        """See `Watching`."""
+        if self._done or not self._tasks:
+            return True
+        future: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        self._settling.append(future)
+        self._poked.set()
+        return await future
+
+    async def started(self, info: ProcessInfo) -> bool:
+        """See `Watching`."""
+        if self._done or not self._tasks:
+            return False
+        key = row_key(info)
+        self._started[key] = info
+        known, self._rows[key] = self._rows.get(key), info
+        if known is None or incarnation(known) != incarnation(info):
+            await self._changed(key, known, info)
+        self._poked.set()
+        return ended(info)
+
+    async def events(self) -> AsyncGenerator[follow.Event, None]:
+        """See `Watching`."""
+        self._spawn(self._work())
+        try:
+            while (item := await self._queue.get()) is not None:
+                if isinstance(item, BaseException):
+                    raise item
+                if isinstance(item, _Mark):
+                    if not item.future.done():
+                        item.future.set_result(True)
+                    continue
+                yield item
+        finally:
+            await self._end()
+
+    async def _end(self) -> None:
+        self._done = True
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        for future in self._settling:
+            if not future.done():
+                future.set_result(True)
+
+    def _spawn(self, work: Awaitable[None]) -> asyncio.Task[None]:
+        task = asyncio.ensure_future(self._guarded(work))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+    async def _guarded(self, work: Awaitable[None]) -> None:
+        """Whoever reads the events must hear of a failure, whatever it is."""
+        try:
+            await work
+        except Exception as error:
+            await self._queue.put(error)
+
+    # -- rows ----------------------------------------------------------------------------------------------
+
+    async def _work(self) -> None:
+        rows = await self._client.processes()
+        self._rows = {row_key(each): each for each in rows}
+        if self._states:
+            for each in rows:
+                await self._queue.put(follow.RowSeen(each))
+        await self._begin_output(rows)
+        await self._queue.put(follow.Synced())
+        if self._going_on and (self._states or self._output):
+            await self._poll()
+        await self._queue.put(None)
+
+    async def _poll(self) -> None:
+        changed_at = time.monotonic()
+        while True:
+            await self._until_wanted(pause_after(time.monotonic() - changed_at))
+            settling, self._settling = self._settling, []
+            if await self._look():
+                changed_at = time.monotonic()
+            if settling:
+                changed_at = time.monotonic()
+                await self._drained()
+                for future in settling:
+                    await self._queue.put(_Mark(future))
+
+    async def _until_wanted(self, pause: float) -> None:
+        """Wait for the next look: `pause` seconds if somebody waits for a change, else until somebody does."""
+        try:
+            async with asyncio.timeout(pause if self._eager or self._attention else None):
+                await self._poked.wait()
+        except TimeoutError:
+            return
+        self._poked.clear()
+
+    async def _look(self) -> bool:
+        """Ask for the rows and tell what has changed; whether anything has."""
+        self._started.clear()
+        rows = {row_key(each): each for each in await self._list()}
+        for key, info in self._started.items():
+            if key not in rows or is_older(rows[key], info):
+                rows[key] = info
+        known, self._rows = self._rows, rows
+        gone = [key for key in known if key not in rows]
+        changed = [key for key, info in rows.items() if known.get(key) != info]
+        for key in gone:
+            await self._tell(follow.KeyDropped(key))
+        for key in changed:
+            await self._changed(key, known.get(key), rows[key])
+        return bool(gone or changed)
+
+    async def _list(self) -> list[ProcessInfo]:
+        """The rows, asked for until they come. Tells of a break, and all rows anew after it."""
+        broken_at: float | None = None
+        while True:
+            try:
+                rows = await self._client.processes()
+                break
+            except Unreachable as error:
+                if broken_at is None:
+                    broken_at = time.monotonic()
+                    await self._tell(follow.Broken(error.message))
+                if time.monotonic() - broken_at > RECONNECT_FOR:
+                    raise
+            await asyncio.sleep(pause_after(time.monotonic() - broken_at))
+        if broken_at is not None and self._states:
+            for each in rows:
+                await self._queue.put(follow.RowSeen(each))
+            await self._queue.put(follow.Synced())
+        return rows
+
+    async def _changed(self, key: str, known: ProcessInfo | None, info: ProcessInfo) -> None:
+        at_rest = known is None or (ended(known) and incarnation(known) != incarnation(info))
+        if at_rest and ended(info):
+            # It has begun and ended between two looks: whoever watches hears of both.
+            await self._tell(follow.RowSeen(as_it_began(info)))
+        log = log_of(info)
+        if log is not None and self._output:
+            follower = self._followers.get(key)
+            if follower is not None and known is not None and _run_over(known, info):
+                await follower.quiet()
+            await self._tell_runs(log, known, info)
+            if follower is not None and not follower.finished:
+                follower.look(info)
+                if ended(info):
+                    return  # told once its last output has been, see `_finish`
+            elif known is None or incarnation(known) != incarnation(info):
+                self._follow_new(key, log, known, info)
+                if ended(info):
+                    return
+        if known is not None and (between := missed_end(known, info)) is not None:
+            await self._tell(follow.RowSeen(between))
+        if self._rows.get(key) == info:  # else there is newer news of it already, which is told by itself
+            await self._tell(follow.RowSeen(info))
+
+    async def _tell_runs(self, log: str, known: ProcessInfo | None, info: ProcessInfo) -> None:
+        ran = known is not None and known.status == "running"
+        anew = known is None or incarnation(known) != incarnation(info)
+        if known is not None and ran and (anew or not (info.status == "running" or ended(info))):
+            await self._queue.put(follow.Ended(log, run_of(known), *exit_of(info)))
+        if anew:
+            await self._queue.put(follow.Began(log, run_of(info), info.started_at))
+
+    async def _tell(self, event: follow.Event) -> None:
+        if self._states:
+            await self._queue.put(event)
+
+    # -- output --------------------------------------------------------------------------------------------
+
+    async def _begin_output(self, rows: list[ProcessInfo]) -> None:
+        """Tell what is kept and wanted, and go on with what lives."""
+        by_log: dict[str, list[ProcessInfo]] = defaultdict(list)
+        for each in sorted(rows, key=lambda row: (row.started_at, row.handle or 0)):
+            if self._output and (log := log_of(each)) is not None and self._wants(log):
+                by_log[log].append(each)
+        work = [self._begin_log(log, own) for log, own in by_log.items()]
+        await asyncio.gather(*work)
+
+    async def _begin_log(self, log: str, rows: list[ProcessInfo]) -> None:
+        if self._live:
+            await asyncio.gather(*(self._skip(log, each) for each in rows))
+            return
+        wanted = (self._wanted or {}).get(log, Wanted())
+        chosen = rows_with(rows, wanted)
+        followers = [self._make(row_key(each), log, each, Replay(), wanted) for each in chosen]
+        tail: int | None = wanted.tail
+        kept: list[list[follow.Output]] = []
+        for follower in reversed(followers) if tail is not None else followers:
+            lines = await follower.kept(tail, going_on=self._going_on)
+            if tail is not None:
+                kept.insert(0, lines)
+                tail -= len(lines)
+        for output in (each for lines in kept for each in lines):
+            await self._queue.put(output)
+        for follower in followers:
+            if ended(follower.info):
+                await follower.tell_end()
+            elif self._going_on:
+                self._spawn(self._finish(follower))
+            else:
+                await follower.close()
+
+    async def _skip(self, log: str, info: ProcessInfo) -> None:
+        """Of a row that was there already only what comes from now on is wanted."""
+        if ended(info):
+            return
+        replay = before(await edges(self._client, row_key(info)))
+        follower = self._make(row_key(info), log, info, replay, Wanted())
+        self._spawn(self._finish(follower))
+
+    def _follow_new(self, key: str, log: str, known: ProcessInfo | None, info: ProcessInfo) -> None:
+        """A row that has appeared, or lives again; in the second case its record may have been kept."""
+        if self._wants(log) and (self._wanted or {}).get(log, Wanted()).run is None:
+            after_ms = (known.ended_at or known.started_at) if known is not None else 0
+            follower = self._make(key, log, info, Replay(after_ms=after_ms), Wanted())
+            self._spawn(self._finish(follower))
+
+    def _make(self, key: str, log: str, info: ProcessInfo, replay: Replay, wanted: Wanted) -> Follower:
+        follower = Follower(self._client, log, info, replay, wanted, self._queue.put)
+        self._followers[key] = follower
+        return follower
+
+    def _wants(self, log: str) -> bool:
+        return self._wanted is None or log in self._wanted
+
+    async def _finish(self, follower: Follower) -> None:
+        """All output of a row, then the row as it ended."""
+        await follower.live()
+        if not self._states:
+            return
+        info = self._rows.get(row_key(follower.info))
+        if info is not None and ended(info):
+            await self._tell(follow.RowSeen(info))
+
+    async def _drained(self) -> None:
+        """Wait until the last output of what has ended has been told."""
+        busy = [each for each in self._followers.values() if ended(each.info) and not each.finished]
+        if busy:
+            await asyncio.wait([asyncio.ensure_future(each.done.wait()) for each in busy], timeout=DRAIN)
+
+
+def _run_over(known: ProcessInfo, info: ProcessInfo) -> bool:
+    """Whether a run has ended between two looks, and the row has not."""
+    return known.status == "running" and (incarnation(known) != incarnation(info) or info.status != "running")
+
+
+def _wanted(place: dict[str, object]) -> Wanted:
+    known = {name: place[name] for name in ("tail", "since_ms", "run", "latest") if place.get(name) is not None}
+    return Wanted(**known)  # type: ignore[arg-type]

@@ -1,0 +1,281 @@
+"""Watching a project: files change, and processes get new runs, signals or commands, as their rules say."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import time
+from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
+
+from sbxcompose.engine.apply_loop import Conductor
+from sbxcompose.engine.events import Told
+from sbxcompose.engine.one_off import Ended, OneOff
+from sbxcompose.engine.self_change import Blame, Own
+from sbxcompose.engine.session import Session
+from sbxcompose.errors import SbxError
+from sbxcompose.files.load_rules import load_rules
+from sbxcompose.plan.names import Target
+from sbxcompose.plan.observed import Instance, Phase, Row
+from sbxcompose.watch.gather import Gatherer, Seen
+from sbxcompose.watch.rules import Key, Reaction, Root, Watched, because, decide, merged, watched
+from sbxcompose.watch.watcher import POLL, Watcher
+
+Reload = Callable[[], Awaitable[None]]
+
+
+class Reacting:
+    """Say what to `watch`, and `run` it. `reload` is called when the project's file has changed."""
+
+    def __init__(
+        self,
+        session: Session,
+        conductor: Conductor,
+        *,
+        reload: Reload | None = None,
+    ) -> None:
+        self._session = session
+        self._conductor = conductor
+        self._reload = reload
+        self._rules: tuple[Watched, ...] = ()
+        self._spec: frozenset[str] = frozenset()
+        self._gatherer = Gatherer()
+        self._news = asyncio.Event()
+        self._watcher = Watcher(
+            session.project.directory,
+            lambda root: load_rules(root.path, root.ignore),
+            self._see,
+            lambda text: self._say(None, text, bad=True),
+            poll=bool(os.environ.get(POLL)),
+        )
+        self._blame = Blame(session)
+        self._waiting: dict[Key, Reaction] = {}
+        self._preparing: asyncio.Task[None] | None = None
+        self._paused: dict[Key, asyncio.Task[None]] = {}
+        self._in_place_said = False
+
+    async def watch(self, keys: Iterable[Key], spec: Collection[str] = ()) -> None:
+        """Watch the files of these processes, and of the project's file; from its return on nothing is missed."""
+        self._rules = watched(self._session.project, keys)
+        self._spec = frozenset(spec)
+        roots = [each.root for each in self._rules]
+        await self._watcher.watch(dict.fromkeys([*roots, *(Root(path) for path in sorted(self._spec))]))
+
+    @property
+    def places(self) -> list[str]:
+        """What is watched for processes, as the file has it."""
+        return list(dict.fromkeys(each.rule.path for each in self._rules))
+
+    async def run(self) -> None:
+        """React to changes until cancelled."""
+        loop = asyncio.get_running_loop()
+        try:
+            while True:
+                batch = self._gatherer.take(loop.time())
+                if batch:
+                    await self._react(batch)
+                    continue
+                self._news.clear()
+                try:
+                    async with asyncio.timeout_at(self._gatherer.due):
+                        await self._news.wait()
+                except TimeoutError:
+                    pass
+        finally:
+            await self._watcher.close()
+            await self._give_up()
+            for paused in self._paused.values():
+                paused.cancel()
+
+    def _see(self, seen: list[Seen]) -> None:
+        now = asyncio.get_running_loop().time()
+        roots = {each.root for each in seen}
+        self._blame.look(each.process for each in self._rules if each.root in roots)
+        self._gatherer.add(seen, now)
+        self._news.set()
+
+    async def _react(self, batch: dict[Root, list[str]]) -> None:
+        if self._reload is not None and any(root.path in self._spec and not root.ignore for root in batch):
+            await self._reload()
+        reactions = [each for each in decide(self._rules, self._without_spec(batch)) if not self._slowed_down(each)]
+        if not reactions:
+            return
+        for each in reactions:
+            earlier = self._waiting.get(each.process)
+            self._waiting[each.process] = merged(earlier, each) if earlier is not None else each
+        await self._give_up()
+        self._preparing = asyncio.create_task(self._carry_out())
+
+    def _without_spec(self, batch: dict[Root, list[str]]) -> dict[Root, list[str]]:
+        """What is written in the project's file is not the business of a rule, unless it names the file."""
+        return {
+            root: [path for path in paths if path not in self._spec or path == root.path]
+            for root, paths in batch.items()
+        }
+
+    async def _give_up(self) -> None:
+        """End what is being prepared: something newer is to be done instead."""
+        if self._preparing is not None:
+            self._preparing.cancel()
+            await asyncio.gather(self._preparing, return_exceptions=True)
+            self._preparing = None
+
+    async def _carry_out(self) -> None:
+        """Copy, run commands, and then do all the rest in one plan."""
+        reactions = list(self._waiting.values())
+        ready = await asyncio.gather(*(self._prepare(each) for each in reactions))
+        self._waiting.clear()
+        good = [each for each, fine in zip(reactions, ready, strict=True) if fine]
+        for each in good:
+            await self._send_signals(each)
+        self._renew([each for each in good if each.restart])
+
+    def _slowed_down(self, reaction: Reaction) -> bool:
+        """Whether a process would be restarted for what it has done itself: then it has to wait."""
+        key = reaction.process
+        own = self._blame.judge(key, reaction.paths, time.time()) if reaction.restart else None
+        paused = self._paused.pop(key, None)
+        if own is None:
+            if paused is not None:
+                paused.cancel()
+            return False
+        if paused is None or paused.done():
+            self._say_slowed(reaction, own)
+            paused = asyncio.create_task(self._later(own.pause, reaction))
+        self._paused[key] = paused
+        return True
+
+    def _say_slowed(self, reaction: Reaction, own: Own) -> None:
+        path = os.path.relpath(own.path, self._session.project.directory)
+        text = f"is restarted for {path}, which it writes itself: the next run waits {own.pause:g}s"
+        self._say(self._instance(reaction.process), f"{text}; `ignore` in its watch rule ends this", bad=True)
+
+    async def _later(self, pause: float, reaction: Reaction) -> None:
+        await asyncio.sleep(pause)
+        self._paused.pop(reaction.process, None)
+        if await self._prepare(reaction):
+            self._renew([reaction])
+
+    async def _prepare(self, reaction: Reaction) -> bool:
+        """Whether a reaction's new run, or signals, may follow."""
+        try:
+            # What is restarted, signalled or built is to find the new files, too.
+            sandbox = reaction.process[0]
+            if sandbox not in self._session.links:
+                return True  # what is copied in before the first start is all there is
+            copied = await self._session.sync_changed(sandbox, reaction.paths)
+            if copied is None and reaction.sync and not self._in_place_said:
+                self._in_place_said = True
+                self._say(None, "`sync` has nothing to copy here: processes use the files in place")
+            for command in reaction.run:
+                if not await self._run(reaction, command):
+                    return False
+        except SbxError as error:
+            self._say(self._instance(reaction.process), error.message, bad=True)
+            return False
+        return True
+
+    async def _run(self, reaction: Reaction, command: tuple[str, ...]) -> bool:
+        """Run a rule's command; whether it was successful."""
+        instance = self._instance(reaction.process)
+        process = self._session.project.process(*reaction.process)
+        link = self._session.links.get(instance.sandbox)
+        if process is None or link is None:
+            return False
+        shown = command[2] if command[:2] == ("sh", "-c") else " ".join(command)
+        self._say(instance, f"runs `{shown}`: {self._why(reaction)}")
+        request, base = self._session.command_request(process, instance, command)
+        one_off = await OneOff.start(link.client, request, base)
+        lines = _Lines(lambda line: self._say(instance, line))
+        try:
+            ended = await one_off.follow(lambda stream, data: lines.feed(data))
+        except asyncio.CancelledError:
+            await one_off.kill()
+            raise
+        lines.end()
+        if ended.exit_code != 0:
+            self._say(instance, f"is left as it is: `{shown}` {_end(ended)}", bad=True)
+        return ended.exit_code == 0
+
+    async def _send_signals(self, reaction: Reaction) -> None:
+        for number in reaction.signals:
+            for row in self._rows(reaction.process):
+                if row.pid is None:
+                    continue
+                self._say(row.instance, f"gets {_signal_name(number)}: {self._why(reaction)}")
+                try:
+                    await self._session.links[row.instance.sandbox].client.signal(row.name, number)
+                except SbxError as error:
+                    self._say(row.instance, error.message, bad=True)
+
+    def _renew(self, reactions: Sequence[Reaction]) -> None:
+        why = {Target(*each.process): self._why(each) for each in reactions if not self._is_stopped(each)}
+        if not why:
+            return
+        runs = {row.instance: row.run for target in why for row in self._rows((target.sandbox, target.process))}
+        absorbed = self._conductor.renew(why)
+        for target, reason in why.items():
+            for instance in self._instances((target.sandbox, target.process)):
+                number = runs.get(instance)
+                run = f" (run {number + 1})" if number else ""
+                also = ", too" if target in absorbed else run
+                self._say(instance, f"restarts{also}: {reason}")
+
+    def _is_stopped(self, reaction: Reaction) -> bool:
+        """Whether somebody has stopped it, which a change does not undo."""
+        rows = self._rows(reaction.process)
+        stopped = bool(rows) and all(
+            row.phase is Phase.STOPPED and not self._conductor.starting(row.instance) for row in rows
+        )
+        if stopped:
+            name = reaction.process[1]
+            self._say(None, f"{self._why(reaction)}, but {name} was stopped: `sbxcompose start {name}` starts it")
+        return stopped
+
+    def _why(self, reaction: Reaction) -> str:
+        return because(reaction.paths, self._session.project.directory)
+
+    def _instances(self, key: Key) -> list[Instance]:
+        process = self._session.project.process(*key)
+        return [Instance(*key, replica + 1) for replica in range(process.replicas if process is not None else 0)]
+
+    def _instance(self, key: Key) -> Instance:
+        return Instance(*key, 1)
+
+    def _rows(self, key: Key) -> list[Row]:
+        link = self._session.links.get(key[0])
+        found = [link.row(each) for each in self._instances(key)] if link is not None else []
+        return [row for row in found if row is not None]
+
+    def _say(self, instance: Instance | None, text: str, *, bad: bool = False) -> None:
+        self._session.tell(Told(instance, text, bad))
+
+
+class _Lines:
+    """Chunks of a command's output -> lines."""
+
+    def __init__(self, say: Callable[[str], None]) -> None:
+        self._say = say
+        self._rest = b""
+
+    def feed(self, data: bytes) -> None:
+        *whole, self._rest = (self._rest + data).split(b"\n")
+        for line in whole:
+            self._say(line.decode("utf-8", "replace"))
+
+    def end(self) -> None:
+        if self._rest:
+            self._say(self._rest.decode("utf-8", "replace"))
+
+
+def _end(ended: Ended) -> str:
+    if ended.signal is not None:
+        return f"was killed by signal {ended.signal}"
+    return f"exited with code {ended.exit_code}"
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"

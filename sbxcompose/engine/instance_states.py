@@ -1,0 +1,256 @@
+"""The state of every wanted instance while we wait for a verdict: its row, and whether it has been seen ready."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Self
+
+from sbxcompose.engine.events import BecameReady, Event, RowChanged, StepDone, StepFailed
+from sbxcompose.engine.execute import Result
+from sbxcompose.engine.link import Link
+from sbxcompose.engine.ready import label, own_words
+from sbxcompose.engine.session import Session
+from sbxcompose.errors import SbxError
+from sbxcompose.plan.observed import Instance, Phase, Row
+from sbxcompose.plan.steps import Await, Plan, Start, Step
+from sbxcompose.spec.project import Condition, Process
+
+if TYPE_CHECKING:
+    from sbxcompose.plan.judge import Failed, Judge, Pending, State, Success, TimedOut
+
+
+def instances_of(processes: Iterable[Process]) -> dict[Instance, Process]:
+    """Every replica of the processes."""
+    return {
+        Instance(process.sandbox, process.name, replica): process
+        for process in processes
+        for replica in range(1, process.replicas + 1)
+    }
+
+
+class States:
+    """An async context manager: watches readiness from its start on.
+
+    `wanted` are the instances that count; `readiness` False saves looking for readiness where only ends matter.
+    `patient`: what cannot become ready as things are is no failure yet.
+    """
+
+    def __init__(
+        self, session: Session, wanted: Mapping[Instance, Process], *, readiness: bool, patient: bool = False
+    ) -> None:
+        self._patient = patient
+        self._session = session
+        self._wanted = wanted
+        self._readiness = readiness
+        self._ready: dict[Instance, tuple[object, ...]] = {}
+        """The run of each that has been seen ready."""
+        self._errors: dict[Instance, str] = {}
+        self._to_start: set[Instance] = set()
+        self._before: dict[tuple[object, ...], bool] | None = None
+        """The runs that there were when the command made its first plan, and whether each was alive."""
+        self._planned = asyncio.Event()
+        self._judge: Judge
+        self._tracks: dict[Instance, tuple[Process, asyncio.Task[None]]] = {}
+        self.pending: Pending | None = None
+        """What is still missing until all are ready, as far as somebody waits for that."""
+
+    @property
+    def wanted(self) -> Mapping[Instance, Process]:
+        """The instances that count."""
+        return self._wanted
+
+    async def __aenter__(self) -> Self:
+        self._session.listen(self._hear)
+        if self._readiness:
+            self._track_all()
+        return self
+
+    def _track_all(self) -> None:
+        """Follow those of which no row shows whether they are, or can still get, where they should."""
+        from sbxcompose.plan.graph import Graph
+
+        graph = Graph(self._session.project)
+        for instance, (process, task) in list(self._tracks.items()):
+            if self._wanted.get(instance) != process:
+                task.cancel()
+                del self._tracks[instance]
+        for instance, process in self._wanted.items():
+            node = graph.index.get((process.sandbox, process.name))
+            aim = Condition.READY if node is None else graph.condition(node)
+            hidden = process.ready_when is not None or aim is Condition.COMPLETED
+            if hidden and instance not in self._tracks:
+                self._tracks[instance] = (process, asyncio.create_task(self._track(instance, process, aim)))
+
+    async def __aexit__(self, *_: object) -> None:
+        tasks = [task for _, task in self._tracks.values()]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    def expect(self, plan: Plan) -> None:
+        """Take note of what is to be started: until then, what an instance was before says nothing."""
+        if self._before is None:
+            rows = [
+                row for link in self._session.links.values() for each in link.instances() for row in link.rows(each)
+            ]
+            self._before = {(row.instance, *_run(row)): row.live for row in rows}
+        self._to_start = {step.action.instance for step in plan if isinstance(step.action, Start)}
+        for instance in self._to_start:
+            self._errors.pop(instance, None)
+        self._planned.set()
+
+    def adopt(self, wanted: Mapping[Instance, Process], judge: Judge) -> None:
+        """Count other instances from now on, and have somebody else judge them."""
+        self._wanted = wanted
+        self._judge = judge
+        if self._readiness:
+            self._track_all()
+
+    def _hear(self, event: Event) -> None:
+        match event:
+            case StepDone(Step(action=Start(instance=instance))):
+                self._to_start.discard(instance)
+            case StepFailed(Step(action=Start(instance=instance)), error):
+                self._to_start.discard(instance)
+                self._errors[instance] = f"could not be started: {own_words(error.message)}"
+            case StepFailed(Step(action=Await(instance=instance)), error):
+                self._errors[instance] = error.message.removeprefix(f"{label(instance)} ")
+            case RowChanged(row, before, known) if not known and self._is_healthy_now(row, before):
+                self._session.tell(BecameReady(row.instance))
+
+    def _is_healthy_now(self, row: Row, before: Row | None) -> bool:
+        """Whether a health check that is all there is to its readiness has just succeeded for the first time."""
+        process = self._wanted.get(row.instance)
+        if process is None or process.health_check is None or process.ready_when is not None:
+            return False
+        same = before is not None and before.run == row.run and before.phase is not Phase.STARTING
+        return row.phase is Phase.RUNNING and row.has_health_check and not same
+
+    def only_watch(self) -> None:
+        """Take note that the command starts nothing: all runs count, whenever they ended."""
+        self._before = {}
+        self._planned.set()
+
+    def finish(self, result: Result) -> None:
+        """Take note that a plan has ended: what it has not started by now it never will.
+
+        Where an instance is to blame, the judge sees from the dependencies what that holds up; here it is a step for
+        a sandbox, or a stop, that failed.
+        """
+        if result.good:
+            return
+        words = {failure.step.number: failure.error.message for failure in result.failures}
+        held = {each.step.action.instance: each.root for each in result.held_up if isinstance(each.step.action, Start)}
+        for instance in self._to_start:
+            root = held.get(instance, result.failures[0].step)
+            if not isinstance(root.action, Start | Await):
+                self._errors[instance] = f"was not started: {root.title} failed: {words[root.number]}"
+        self._session.changed.set()
+
+    def now(self) -> list[State]:
+        """The states at this moment."""
+        return [self._state(instance, process) for instance, process in self._wanted.items()]
+
+    async def verdict(self, judge: Judge, deadline: float | None) -> Success | Failed | TimedOut:
+        """Wait for the verdict, from the moment there is a plan; `deadline` is in seconds since 1970."""
+        self._judge = judge
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_left(deadline)):
+                await self._planned.wait()
+        return await self._until(lambda: self._judge, deadline)
+
+    async def _until(self, judge: Callable[[], Judge], deadline: float | None) -> Success | Failed | TimedOut:
+        from sbxcompose.plan.judge import Pending
+
+        attention = contextlib.ExitStack()
+        attended: set[Link] = set()
+        try:
+            while True:
+                for link in set(self._session.links.values()) - attended:
+                    # The contract tells of changes only where somebody asks for them.
+                    attention.enter_context(link.attention())
+                    attended.add(link)
+                self._session.changed.clear()
+                self._session.check()
+                now = judge()
+                verdict = now.verdict(self.now(), time.time(), deadline, began=self._session.began)
+                if not isinstance(verdict, Pending):
+                    return verdict
+                if now.waits_for_readiness:
+                    self.pending = verdict
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(_left(_earliest(deadline, verdict.look_again_at))):
+                        await self._session.changed.wait()
+        finally:
+            attention.close()
+            if self._readiness:
+                self.pending = None
+
+    async def all_ready(self, judge: Callable[[], Judge]) -> Success | Failed | TimedOut:
+        """Wait until all are ready, or one cannot be any more; `judge` gives who judges that at the moment."""
+        await self._planned.wait()
+        return await self._until(judge, None)
+
+    def _state(self, instance: Instance, process: Process) -> State:
+        from sbxcompose.plan.judge import State
+
+        link = self._session.links.get(instance.sandbox)
+        stale = link is None or instance in self._to_start
+        row = None if link is None or stale else link.row(instance, process.digest)
+        check = self._session.last_check(instance) or (row.last_check if row is not None else None)
+        alive_before = None if row is None else (self._before or {}).get((instance, *_run(row)))
+        return State(
+            instance,
+            row,
+            # The task that looks for readiness may not have heard of another run yet.
+            row is not None and self._ready.get(instance) == _run(row),
+            self._errors.get(instance),
+            check,
+            kept=alive_before is not None,
+            ended_before=alive_before is False,
+        )
+
+    async def _track(self, instance: Instance, process: Process, aim: Condition) -> None:
+        """Keep `_ready` and `_errors` true for one instance, run after run."""
+        while True:
+            link = await self._session.link_of(instance.sandbox)
+            error = None
+            try:
+                row: Row | None = await self._session.wait_until(process, instance, aim)
+                if row is not None and aim is Condition.READY:
+                    self._ready[instance] = _run(row)
+                    self._session.tell(BecameReady(instance))
+            except SbxError as failure:
+                error = failure.message
+                row = link.row(instance, process.digest)
+            if error is not None and row is not None and row.live and not self._patient:
+                self._errors[instance] = error.removeprefix(f"{label(instance)} ")
+            self._session.changed.set()
+            await _another_run(link, instance, process, row)
+            self._errors.pop(instance, None)
+
+
+def _run(row: Row) -> tuple[object, ...]:
+    """What differs between two runs, also where the provider does not number them across definitions."""
+    return row.name, row.run, row.started_at
+
+
+def _earliest(*moments: float | None) -> float | None:
+    return min((moment for moment in moments if moment is not None), default=None)
+
+
+def _left(deadline: float | None) -> float | None:
+    return None if deadline is None else max(deadline - time.time(), 0)
+
+
+async def _another_run(link: Link, instance: Instance, process: Process, row: Row | None) -> None:
+    """Wait until the instance's row is of another run than `row`, or has ended, or is there at all."""
+
+    def place(row: Row | None) -> object:
+        return (row.name, row.run, row.live) if row is not None else None
+
+    before = place(row)
+    await link.until(instance, lambda: True if place(link.row(instance, process.digest)) != before else None)

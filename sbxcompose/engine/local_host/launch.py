@@ -1,0 +1,248 @@
+"""The host from outside: found, started on first use, asked how it is, ended. Light, for every command comes
+by here.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NoReturn
+
+from sbxcompose import __version__
+from sbxcompose.engine.local_host import locate
+from sbxcompose.engine.local_host.ask import PATIENCE, ask, see_log
+from sbxcompose.errors import ProviderError
+from sbxcompose.host.base import damage, paths
+from sbxcompose.host.keeper.options import keeper_argv
+
+KEY_FILE = "host.key"
+KEY_BYTES = 4096
+INFO_FILE = "host.json"
+_ANEW = "`sbxcompose host stop`, then start it again"
+# The server speaks no TLS, and asyncio does without where there is none: less to load, and three megabytes
+# less.
+_SNIPPET = (
+    "import sys; sys.modules['ssl'] = None; sys.path.insert(0, sys.argv.pop(1));"
+    " from sbxcompose.host.server import main; main()"
+)
+
+
+def ensure_host(*, port: int | None = None, key: str | None = None, tell: Callable[[str], None] | None = None) -> Path:
+    """The Unix socket of a host that runs: started now, if none did. `tell` gets what people should know of
+    it.
+
+    With `port` (0: any) it must listen on that port of 127.0.0.1, too, with `key`, or one that is made up.
+    Two callers at once end up with one host. Raises `ProviderError`.
+    """
+    path = locate.find()
+    if path is None:
+        return _start(port, key)
+    _check_port(path, port)
+    _check_key(key)
+    _check_version(tell or _to_stderr)
+    return path
+
+
+def serve_foreground(
+    *, port: int | None = None, key: str | None = None, ready: Callable[[dict[str, Any]], None] = lambda told: None
+) -> NoReturn:
+    """Become the host, in the foreground: Ctrl-C ends it, politely.
+
+    `ready` is given what the keeper says once it listens, or has found that it cannot, in a process of its own.
+    Raises `ProviderError` if a host runs already.
+    """
+    if locate.find() is not None:
+        raise ProviderError("a host runs already", hint=f"{_ANEW}; `sbxcompose host status` says what runs in it")
+    read, write = os.pipe()
+    argv = _keeper(port, key, detach=False, ready_fd=write)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    if (child := os.fork()) == 0:
+        # A grandchild, because this process becomes the keeper, which must not find a child that it has not made.
+        if os.fork() == 0:
+            os.close(write)
+            _pass_on(read, ready)
+        os._exit(0)
+    os.waitpid(child, 0)
+    os.close(read)
+    os.set_inheritable(write, True)
+    os.execv(argv[0], argv)
+
+
+def _pass_on(read: int, ready: Callable[[dict[str, Any]], None]) -> None:
+    with open(read, "rb") as pipe:
+        words = pipe.readline()
+    if words.strip():
+        ready(json.loads(words))
+    sys.stdout.flush()
+    sys.stderr.flush()
+
+
+def status() -> dict[str, Any] | None:
+    """What the host says of itself (pid, keeper_pid, version, running_processes, …); None when none runs."""
+    path = locate.find()
+    if path is None:
+        return None
+    return ask(path, "GET", "/host/v1/status")
+
+
+def stop(*, force: bool = False) -> bool:
+    """Stop the host, and with `force` all that runs in it; False if none ran. Returns when it is gone.
+
+    What a host that was killed has left running is stopped, too, by a host that is started for that.
+    Raises `Conflict` when something runs and `force` is not given.
+    """
+    path = locate.find()
+    if path is None:
+        if not locate.was_killed():
+            return False
+        path = _start(None, None)
+    keeper = _pidfd(ask(path, "POST", "/host/v1/stop", {"force": force}, patience=None)["keeper_pid"])
+    if keeper is not None:
+        poll = select.poll()  # takes descriptors of any number, unlike select
+        poll.register(keeper, select.POLLIN)
+        gone = poll.poll(PATIENCE * 1000)
+        os.close(keeper)
+        if not gone:
+            raise ProviderError("the host has stopped everything, but does not end", hint=see_log())
+    return True
+
+
+def api_key() -> str:
+    """The bearer key of the TCP address: made when it is first wanted, and kept. Raises `ProviderError`."""
+    path = paths.state_directory() / KEY_FILE
+    try:
+        known = damage.read_file(path, most=KEY_BYTES).decode().strip()
+    except FileNotFoundError:
+        known = ""
+    except (OSError, ValueError) as error:
+        why = (error.strerror or str(error)).lower() if isinstance(error, OSError) else "it is not text"
+        hint = "move it away; the next `sbxcompose host serve` makes a new one"
+        raise ProviderError(f"cannot read the key {path}: {why}", hint=hint) from error
+    return known or _write_key(os.urandom(24).hex())
+
+
+def _write_key(key: str) -> str:
+    path = paths.state_directory() / KEY_FILE
+    temporary = path.with_name(f"{KEY_FILE}.{os.getpid()}")
+    try:
+        fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        os.write(fd, key.encode() + b"\n")
+        os.close(fd)
+        os.rename(temporary, path)
+    except OSError as error:
+        raise ProviderError(f"cannot write the key {path}: {(error.strerror or str(error)).lower()}") from error
+    return key
+
+
+# -- starting ----------------------------------------------------------------------------------------------
+
+
+def _start(port: int | None, key: str | None) -> Path:
+    """Start a host; where it listens. Should somebody else be faster, wait for theirs; should one be ending, try again
+    after it.
+    """
+    while True:
+        told = _run_keeper(port, key)
+        if told.get("status") == "ready":
+            return Path(told["socket"])
+        if told.get("status") != "taken":
+            raise ProviderError(f"the host cannot be started: {told.get('message', 'it said nothing')}", hint=see_log())
+        path = locate.find()
+        if path is not None:
+            _check_port(path, port)
+            _check_key(key)
+            return path
+
+
+def _keeper(port: int | None, key: str | None, *, detach: bool, ready_fd: int | None = None) -> list[str]:
+    paths.state_directory()  # whatever is wrong with it is better said here
+    if port is not None:
+        _ = api_key() if key is None else _write_key(key)
+    root = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+    return keeper_argv(
+        socket=paths.socket_path(),
+        spare=paths.spare_socket_path(),
+        lock=paths.lock_path(),
+        log=paths.log_path(),
+        server=[sys.executable, "-P", "-c", _SNIPPET, root],
+        detach=detach,
+        tcp=port,
+        ready_fd=ready_fd,
+    )
+
+
+def _run_keeper(port: int | None, key: str | None) -> dict[str, Any]:
+    """Start a keeper; what it says, once it listens or has found that it cannot."""
+    read, write = os.pipe()
+    try:
+        argv = _keeper(port, key, detach=True, ready_fd=write)
+        keeper = subprocess.Popen(
+            argv,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            pass_fds=[write],
+            start_new_session=True,
+        )
+        os.close(write)
+        write = -1
+        with open(read, "rb", closefd=False) as pipe:
+            words = pipe.readline()
+        keeper.wait()
+    except OSError as error:
+        raise ProviderError(f"the host cannot be started: {error.strerror or error}") from error
+    finally:
+        os.close(read)
+        if write >= 0:
+            os.close(write)
+    told: dict[str, Any] = json.loads(words) if words.strip() else {}
+    return told
+
+
+def _check_port(path: Path, port: int | None) -> None:
+    if port is None:
+        return
+    address = ask(path, "GET", "/host/v1/status")["tcp"]
+    if address is None:
+        raise ProviderError("the host runs already, without a port", hint=_ANEW)
+    if port and not address.endswith(f":{port}"):
+        raise ProviderError(f"the host runs already, at {address}", hint=_ANEW)
+
+
+def _check_key(key: str | None) -> None:
+    if key is not None and key != api_key():
+        raise ProviderError("the host runs already, with another key", hint=_ANEW)
+
+
+def _check_version(tell: Callable[[str], None]) -> None:
+    version = _info().get("version", __version__)
+    if version != __version__:
+        tell(
+            f"the host that runs is version {version}, this is {__version__};"
+            " `sbxcompose host stop` when nothing runs, and the next command starts the new one"
+        )
+
+
+def _info() -> dict[str, Any]:
+    """What the host has written down of itself; nothing if it has not got so far yet."""
+    try:
+        value = damage.decode(damage.read_file(paths.state_directory() / INFO_FILE))
+    except (OSError, ValueError):
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
+def _to_stderr(words: str) -> None:
+    print(f"note: {words}", file=sys.stderr)
+
+
+def _pidfd(pid: int) -> int | None:
+    try:
+        return os.pidfd_open(pid)
+    except OSError:
+        return None

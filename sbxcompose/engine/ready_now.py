@@ -1,0 +1,54 @@
+"""Whether what runs is ready at this moment, as far as that can be found out without waiting for it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+
+from sbxcompose.engine.instance_states import instances_of
+from sbxcompose.engine.session import Session
+from sbxcompose.errors import SbxError
+from sbxcompose.plan.observed import Instance, Phase, Row
+from sbxcompose.spec.project import Process, ReadyCommand, ReadyLine
+
+PATIENCE = 2.0
+"""Seconds that finding it out may take."""
+
+
+async def look_for_readiness(
+    session: Session, wanted: Callable[[Instance], bool] = lambda instance: True, *, commands: bool = False
+) -> Mapping[Instance, bool | None]:
+    """Return for each running instance with a `ready_when` whether that is fulfilled; None if it is unknown.
+
+    Lines are looked for in the log of the current run. With `commands` readiness commands are run, once each.
+    """
+    looks = {
+        instance: _look(session, process, row, commands)
+        for instance, process in instances_of(session.project.every_process()).items()
+        if process.ready_when is not None and wanted(instance) and (row := _running(session, process, instance))
+    }
+    return dict(zip(looks, await asyncio.gather(*looks.values()), strict=True))
+
+
+def _running(session: Session, process: Process, instance: Instance) -> Row | None:
+    link = session.links.get(instance.sandbox)
+    row = link.row(instance, process.digest) if link is not None else None
+    return row if row is not None and row.phase is Phase.RUNNING else None
+
+
+async def _look(session: Session, process: Process, row: Row, commands: bool) -> bool | None:
+    link = session.links[row.instance.sandbox]
+    try:
+        async with asyncio.timeout(PATIENCE):
+            match process.ready_when:
+                case ReadyLine(pattern):
+                    from sbxcompose.engine.ready_lines import line_so_far
+
+                    return await line_so_far(link, row.instance, row.run, pattern)
+                case ReadyCommand(command) if commands:
+                    request, base = session.command_request(process, row.instance, command)
+                    end = await link.client.run(request, base, output=lambda line: None)
+                    return end.exit_code == 0
+    except (TimeoutError, SbxError):
+        pass
+    return None

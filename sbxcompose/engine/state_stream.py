@@ -1,0 +1,50 @@
+"""How a sandbox is watched: by our extension where its daemon speaks it, else by the contract's own routes."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from contextlib import AbstractContextManager
+from typing import Protocol
+
+from sbxcompose.api import follow
+from sbxcompose.api.models import ProcessInfo
+from sbxcompose.api.sandbox import SandboxClient
+
+
+class Watching(Protocol):
+    """Rows and output as one ordered stream that survives broken connections."""
+
+    def events(self) -> AsyncGenerator[follow.Event, None]:
+        """What happens, in order. Raises `Refused`, or `Unreachable` when it stays broken."""
+
+    def attention(self) -> AbstractContextManager[None]:
+        """While inside, somebody waits for a change of a row."""
+
+    async def started(self, info: ProcessInfo) -> bool:
+        """Take note of the answer to a start; True if its row is to be told by the watch alone, after its output."""
+
+    async def settle(self) -> bool:
+        """Wait until all that has happened up to now has been told; False where only a list can say that."""
+
+
+def watch_of(
+    client: SandboxClient,
+    *,
+    states: bool,
+    logs: follow.Logs,
+    follow: bool = True,
+    lazy: bool = False,
+    eager: bool = True,
+    notes: bool = False,
+) -> Watching:
+    """What to watch, see `follow.Watch`. Only our own host keeps `notes`.
+
+    `eager`: changes of rows are wanted even without anybody's `attention`.
+    """
+    if "watch" in client.extensions:
+        from sbxcompose.api.follow import Watch
+
+        return Watch(client, states=states, logs=logs, follow=follow, lazy=lazy, notes=notes)
+    from sbxcompose.engine.contract.watch import PlainWatch
+
+    return PlainWatch(client, states=states, logs=logs, follow=follow, eager=eager)

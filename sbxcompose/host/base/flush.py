@@ -1,0 +1,53 @@
+"""Records are written through to the disk a moment after they were made, so that they survive a loss of power.
+
+A rename replaces a file at once, but some file systems write the new one's contents only later: after a loss of power
+it is there and empty. To wait for the disk would make each start several times slower, so that it is done afterwards.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from contextlib import suppress
+
+from sbxcompose.host.base import background
+
+PAUSE = 0.5
+"""Seconds in which more may come, to be written through together."""
+
+_waiting: dict[str, None] = {}
+_loop: asyncio.AbstractEventLoop | None = None
+"""The one that will write what waits through; another one may have ended before it could."""
+
+
+def later(path: str) -> None:
+    """Write a new file through soon; nothing is done where no event loop runs (a tool, a test)."""
+    global _loop
+    try:
+        loop = asyncio.get_running_loop()
+    except RuntimeError:
+        return
+    if _loop is not loop:
+        _loop = loop
+        background.do(_after_a_pause())
+    _waiting[path] = None
+
+
+async def _after_a_pause() -> None:
+    global _loop
+    await asyncio.sleep(PAUSE)
+    _loop = None
+    paths = list(_waiting)
+    _waiting.clear()
+    await asyncio.to_thread(write_through, paths)
+
+
+def write_through(paths: list[str]) -> None:
+    """Wait until files, and the directories that name them, are on the disk. What is gone meanwhile is left out."""
+    for path in dict.fromkeys([*paths, *map(os.path.dirname, paths)]):
+        with suppress(OSError):
+            fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+            try:
+                os.fsync(fd)
+            finally:
+                os.close(fd)

@@ -1,0 +1,70 @@
+"""JSON files of the host's state: replaced at once, and read one a folder."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+from typing import Protocol, TypeVar
+
+from sbxcompose.host.base import damage, flush
+from sbxcompose.host.base.ids import is_id
+
+
+class _Identified(Protocol):
+    @property
+    def id(self) -> str: ...
+
+
+Identified = TypeVar("Identified", bound=_Identified)
+"""A record that carries the name of its folder."""
+
+
+def encode(value: object) -> bytes:
+    """A value as JSON without blanks."""
+    # A surrogate stands for a byte of an environment that is not UTF-8; JSON's own escapes keep it.
+    return json.dumps(value, separators=(",", ":")).encode()
+
+
+def write_json(path: Path, value: object) -> None:
+    """Replace a file by a JSON value at once: a reader sees the old one or the new one. Raises `OSError`."""
+    replace_file(os.fspath(path), encode(value))
+
+
+def replace_file(path: str, data: bytes) -> None:
+    """Replace a file, or make one, at once. Raises `OSError`, and leaves nothing half done."""
+    temporary = path + "~"
+    try:
+        fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+        try:
+            while data:
+                data = data[os.write(fd, data) :]
+        finally:
+            os.close(fd)
+        os.rename(temporary, path)
+        flush.later(path)
+    except OSError:
+        with suppress(OSError):
+            os.unlink(temporary)
+        raise
+
+
+def read_each(directory: Path, name: str, kind: type[Identified]) -> Iterator[Identified]:
+    """Read the file `name` in each folder of `directory` whose name is an id. A folder is set aside with its record."""
+    for folder in (f"{directory}/{each}" for each in damage.names_in(directory) if is_id(each)):
+        if os.path.islink(folder):
+            damage.set_aside(folder, "it is a link")
+            continue
+        record = damage.load(f"{folder}/{name}", partial(_own_record, folder, kind), whole=folder)
+        if record is not None:
+            yield record
+
+
+def _own_record(folder: str, kind: type[Identified], data: bytes) -> Identified:
+    record = damage.record_of(kind)(data)
+    if record.id != os.path.basename(folder):
+        raise ValueError(f"it is the record of {record.id[:80]}")
+    return record

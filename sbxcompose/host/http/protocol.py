@@ -1,0 +1,431 @@
+"""HTTP/1.1 for the host: h11's protocol on asyncio's transports, calling an ASGI application.
+
+A general server costs twice our whole start-up to import, wakes up ten times a second to look at the clock,
+and would listen by itself; ours listens on sockets that the keeper holds, and sets a timer only when
+something is to happen.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+import sys
+import traceback
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any, cast
+from urllib.parse import unquote_to_bytes
+
+import h11
+
+from sbxcompose.host.http.accept import Gate
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Application = Callable[[Scope, Callable[[], Awaitable[Message]], Callable[[Message], Awaitable[None]]], Awaitable[None]]
+
+MAX_HEAD = 64 * 1024
+"""Bytes that a request's line and headers may have."""
+HIGH_WATER = 1024 * 1024
+"""Bytes of a request's body that are read ahead of the application, and of an answer ahead of the client."""
+LIVELY = 64 * 1024
+"""The same for an answer that is a conversation: what is far ahead of the client is old when it gets there."""
+LINGER = 2.0
+"""Seconds for a client to read an answer that was given before its request's body had come whole."""
+
+_SLASHES = re.compile(rb"/{2,}")
+
+
+class Activity:
+    """Counts the requests under way; `idle` is called whenever the last one has ended."""
+
+    def __init__(self, idle: Callable[[], None] = lambda: None) -> None:
+        self.requests = 0
+        self.idle = idle
+
+    def begin(self) -> None:
+        """A request has come."""
+        self.requests += 1
+
+    def end(self) -> None:
+        """A request has been answered, or given up."""
+        self.requests -= 1
+        if self.requests == 0:
+            self.idle()
+
+
+class Connection(asyncio.Protocol):
+    """One client: its requests, one after the other. `trusted` says that the socket's file has let it in."""
+
+    def __init__(
+        self, application: Application, activity: Activity, *, trusted: bool, gate: Gate | None = None
+    ) -> None:
+        self._application = application
+        self._activity = activity
+        self._trusted = trusted
+        self._gate = gate
+        self._scope: Scope = {}
+        self._protocol = h11.Connection(h11.SERVER, max_incomplete_event_size=MAX_HEAD)
+        self._transport: asyncio.Transport
+        self._exchange: Exchange | None = None
+        self._writable: asyncio.Future[None] | None = None
+        self._lingering = False
+        self._skipping: asyncio.TimerHandle | None = None
+        self._to_skip = 0
+        self._switched = False
+        self.gone = False
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Asyncio: a client is there."""
+        self._transport = cast(asyncio.Transport, transport)
+        self._transport.set_write_buffer_limits(HIGH_WATER)
+        self._await_request()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Asyncio: it has gone."""
+        self.gone = True
+        if self._gate is not None:
+            self._gate.forget(self)
+        self._stop_skipping()
+        self.resume_writing()
+        if self._exchange is not None:
+            self._exchange.disconnected()
+
+    def pause_writing(self) -> None:
+        """Asyncio: it does not take what we send."""
+        if self._writable is None:
+            self._writable = asyncio.get_running_loop().create_future()
+
+    def resume_writing(self) -> None:
+        """Asyncio: it does again."""
+        if self._writable is not None and not self._writable.done():
+            self._writable.set_result(None)
+        self._writable = None
+
+    def data_received(self, data: bytes) -> None:
+        """Asyncio: something has come."""
+        if self._lingering:
+            return
+        if self._switched:
+            if self._exchange is not None:
+                self._exchange.feed(data)
+            return
+        self._protocol.receive_data(data)
+        self._handle()
+
+    def eof_received(self) -> bool:
+        """Asyncio: nothing more will come. A client that has gone looks like this: hang up, and learn that it
+        has. Another protocol than HTTP may well have an end in one direction alone.
+        """
+        if self._switched and self._exchange is not None:
+            self._exchange.feed(None)
+            return True
+        return False
+
+    def hang_up(self) -> None:
+        """Close the connection at once."""
+        self._transport.abort()
+
+    def _await_request(self) -> None:
+        """Limit the time until the next request, unless the client has shown the host's key on this connection."""
+        if self._gate is not None and not self._scope.get("authenticated"):
+            self._gate.wait_for(self)
+
+    def _handle(self) -> None:
+        """Everything that has come and can be handled now."""
+        try:
+            while True:
+                event = self._protocol.next_event()
+                if event is h11.PAUSED:
+                    self.pause_reading()  # the next request is here already, and has to wait
+                if event is h11.PAUSED or event is h11.NEED_DATA:
+                    return
+                self._take(event)
+                if isinstance(event, h11.ConnectionClosed):
+                    return
+        except h11.RemoteProtocolError as error:
+            self._refuse(error)
+
+    def _take(self, event: object) -> None:
+        match event:
+            case h11.Request():
+                _check_framing(event)
+                if self._gate is not None:
+                    self._gate.forget(self)
+                self._exchange = Exchange(self, event)
+                self._activity.begin()
+                self._scope = _scope(event, self._trusted, self._transport)
+                self._exchange.start(self._application, self._scope)
+            case h11.Data() if self._exchange is not None:
+                self._exchange.feed(bytes(event.data))
+            case h11.EndOfMessage() if self._exchange is not None:
+                self._exchange.feed(None)
+            case h11.Data() if self._skipping is not None:
+                self._skip(len(event.data))
+            case h11.EndOfMessage() if self._skipping is not None:
+                self._skipped()
+            case h11.ConnectionClosed():
+                if self._exchange is None:
+                    self._transport.close()
+            case _:
+                pass
+
+    def _refuse(self, error: h11.RemoteProtocolError) -> None:
+        """Answer what is not HTTP. The application learns that a body is broken off; it may have begun to answer."""
+        if self._exchange is not None:
+            self._exchange.disconnected()
+            if self._protocol.our_state is not h11.SEND_RESPONSE:
+                self._transport.close()
+                return
+        body = json.dumps({"error": f"this is not a request: {error}", "code": "BAD_REQUEST"}).encode()
+        headers = [
+            ("content-type", "application/json"),
+            ("content-length", str(len(body))),
+            ("connection", "close"),
+        ]
+        if self._protocol.our_state in (h11.IDLE, h11.SEND_RESPONSE):
+            self.send(h11.Response(status_code=error.error_status_hint, headers=headers))
+            self.send(h11.Data(data=body))
+            self.send(h11.EndOfMessage())
+        self._linger()
+
+    def send(self, event: h11.Event) -> None:
+        """Put an event on the wire, without a copy of its data."""
+        pieces = self._protocol.send_with_data_passthrough(event)
+        if pieces and not self.gone:
+            self._transport.writelines(pieces)
+
+    def switch(self, headers: list[tuple[bytes, bytes]]) -> bytes:
+        """Answer 101: from now on the connection carries whatever bytes the two sides agree on. Returns what of
+        them has come already. Raises `h11.LocalProtocolError` if the client has not asked for that.
+        """
+        self.send(h11.InformationalResponse(status_code=101, headers=headers))
+        self._switched = True
+        self._transport.set_write_buffer_limits(LIVELY)
+        self._transport.resume_reading()
+        return bytes(self._protocol.trailing_data[0])
+
+    def write(self, data: bytes) -> None:
+        """Put bytes of another protocol on the wire."""
+        if data and not self.gone:
+            self._transport.write(data)
+
+    async def drain(self) -> None:
+        """Wait until the client has taken enough. Raises `OSError` if it has gone."""
+        if self._writable is not None:
+            await self._writable
+        if self.gone:
+            raise ConnectionResetError("the client has gone")
+
+    def invite(self) -> None:
+        """Tell a client that waits for it (`Expect: 100-continue`) to send its body."""
+        if self._protocol.they_are_waiting_for_100_continue:
+            self.send(h11.InformationalResponse(status_code=100, headers=[]))
+
+    def pause_reading(self) -> None:
+        """Take no more of the request's body for now."""
+        self._transport.pause_reading()
+
+    def resume_reading(self) -> None:
+        """The inverse of `pause_reading`."""
+        self._transport.resume_reading()
+
+    def finished(self, *, whole: bool) -> None:
+        """The application is through with the request; `whole`: its answer is complete."""
+        self._exchange = None
+        self._activity.end()
+        if self.gone or self._lingering:
+            return
+        if not whole:
+            self._transport.abort()
+        elif self._protocol.our_state is h11.DONE and self._protocol.their_state is h11.DONE:
+            self._protocol.start_next_cycle()
+            self._transport.resume_reading()
+            self._await_request()
+            self._handle()
+        elif self._protocol.their_state is h11.SEND_BODY:
+            self._begin_skipping()
+        else:
+            self._transport.close()
+
+    def _begin_skipping(self) -> None:
+        """Let the client say the rest of a body that nobody wants: it may have sent it already, and its next request.
+
+        One that has much more to say, or nothing for a while, is hung up on.
+        """
+        self._to_skip = HIGH_WATER
+        self._skipping = asyncio.get_running_loop().call_later(LINGER, self._linger)
+        self._transport.resume_reading()
+
+    def _skip(self, count: int) -> None:
+        self._to_skip -= count
+        if self._to_skip < 0 and not self._lingering:
+            self._linger()
+
+    def _skipped(self) -> None:
+        if self._lingering or self._protocol.our_state is not h11.DONE:
+            self._transport.close()
+            return
+        self._stop_skipping()
+        self._protocol.start_next_cycle()
+        self._await_request()
+
+    def _stop_skipping(self) -> None:
+        if self._skipping is not None:
+            self._skipping.cancel()
+            self._skipping = None
+
+    def _linger(self) -> None:
+        # To close with unread input would reset the connection, and the client might never see the answer.
+        self._stop_skipping()
+        self._lingering = True
+        self._transport.resume_reading()
+        if self._transport.can_write_eof():
+            self._transport.write_eof()
+        asyncio.get_running_loop().call_later(LINGER, self._transport.abort)
+
+
+class Exchange:
+    """One request and its answer, as ASGI has them, and one thing more: an application may answer 101 to a
+    request that asks for another protocol (`Upgrade`). Bodies are then the connection's bytes as they are, in
+    both directions.
+    """
+
+    def __init__(self, connection: Connection, request: h11.Request) -> None:
+        self._connection = connection
+        self._head = request.method == b"HEAD"
+        self._body: list[bytes] = []
+        self._size = 0
+        self._whole_body = False
+        self._end_told = False
+        self._paused = False
+        self._news: asyncio.Future[None] | None = None
+        self._gone = False
+        self._complete = False
+        self._switched = False
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self, application: Application, scope: Scope) -> None:
+        """Let the application answer."""
+        self._task = asyncio.get_running_loop().create_task(self._run(application, scope))
+
+    async def _run(self, application: Application, scope: Scope) -> None:
+        try:
+            await application(scope, self.receive, self.send)
+        except Exception as error:
+            if not (self._gone and isinstance(error, OSError)):
+                traceback.print_exception(error, file=sys.stderr)
+        finally:
+            self._connection.finished(whole=self._complete)
+
+    def feed(self, data: bytes | None) -> None:
+        """A piece of the body; None is its end."""
+        if data is None:
+            self._whole_body = True
+        else:
+            self._body.append(data)
+            self._size += len(data)
+            if self._size > HIGH_WATER and not self._paused:
+                self._paused = True
+                self._connection.pause_reading()
+        self._wake()
+
+    def disconnected(self) -> None:
+        """The client has gone: the application learns of it when it receives or sends, and decides itself."""
+        self._gone = True
+        self._wake()
+
+    def _wake(self) -> None:
+        if self._news is not None and not self._news.done():
+            self._news.set_result(None)
+
+    async def receive(self) -> Message:
+        """ASGI: the next piece of the body, or that the client has gone."""
+        self._connection.invite()
+        while True:
+            if self._body or (self._whole_body and not self._end_told):
+                return self._piece()
+            if self._gone or self._complete:
+                return {"type": "http.disconnect"}
+            await self._wait()
+
+    def _piece(self) -> Message:
+        data, self._body, self._size = b"".join(self._body), [], 0
+        self._end_told = self._whole_body
+        if self._paused:
+            self._paused = False
+            self._connection.resume_reading()
+        return {"type": "http.request", "body": data, "more_body": not self._whole_body}
+
+    async def _wait(self) -> None:
+        self._news = asyncio.get_running_loop().create_future()
+        await self._news
+
+    async def send(self, message: Message) -> None:
+        """ASGI: the answer's head, or a piece of its body. Raises `OSError` if the client has gone."""
+        if self._gone:
+            raise ConnectionResetError("the client has gone")
+        if message["type"] == "http.response.start" and message["status"] == 101:
+            self._switch(message["headers"])
+            return
+        if message["type"] == "http.response.start":
+            self._connection.send(h11.Response(status_code=message["status"], headers=message["headers"]))
+            return
+        data = message.get("body", b"")
+        last = not message.get("more_body", False)
+        if self._switched:
+            self._connection.write(data)
+        else:
+            self._send_body(data, last=last)
+        if last:
+            self._complete = True
+            self._wake()
+            return
+        await self._connection.drain()
+
+    def _send_body(self, data: bytes, *, last: bool) -> None:
+        if data and not self._head:
+            self._connection.send(h11.Data(data=data))
+        if last:
+            self._connection.send(h11.EndOfMessage())
+
+    def _switch(self, headers: list[tuple[bytes, bytes]]) -> None:
+        rest = self._connection.switch(headers)
+        self._switched = True
+        self._whole_body = self._end_told = False
+        if rest:
+            self.feed(rest)
+
+
+def _check_framing(request: h11.Request) -> None:
+    """Refuse a body with two lengths: somebody between may have gone by the other one. Raises `RemoteProtocolError`."""
+    names = {bytes(name) for name, _ in request.headers}
+    if {b"content-length", b"transfer-encoding"} <= names:
+        raise h11.RemoteProtocolError("both Content-Length and Transfer-Encoding", error_status_hint=400)
+
+
+def _scope(request: h11.Request, trusted: bool, transport: asyncio.Transport) -> Scope:
+    target, _, query = bytes(request.target).partition(b"?")
+    path = _SLASHES.sub(b"/", target)
+    return {
+        "type": "http",
+        "asgi": {"version": "3.0", "spec_version": "2.4"},
+        "http_version": request.http_version.decode("ascii"),
+        "method": request.method.decode("ascii").upper(),
+        "scheme": "http",
+        "path": unquote_to_bytes(path).decode("utf-8", "replace"),
+        "raw_path": path,
+        "root_path": "",
+        "query_string": query,
+        "target": bytes(request.target),
+        "headers": list(request.headers),
+        "client": _address(transport, "peername"),
+        "server": _address(transport, "sockname"),
+        "trusted": trusted,
+    }
+
+
+def _address(transport: asyncio.Transport, which: str) -> tuple[str, int] | None:
+    """Host and port of one end of a TCP connection; None for other connections."""
+    name = transport.get_extra_info(which)
+    return (name[0], name[1]) if isinstance(name, tuple) else None

@@ -1,0 +1,300 @@
+"""The server's connection to its keeper, which outlives the keeper.
+
+The link holds duplicates of everything that makes a unit: its pipes and its leader's pidfd. When the keeper dies it
+starts another one, hands all of that over, and repeats what had not been answered.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import socket
+import sys
+from collections.abc import Callable, Sequence
+from itertools import chain, repeat
+from typing import Any, Self
+
+from sbxcompose.host.keeper.inherit import Restart
+from sbxcompose.host.keeper.messages import Adopted, Exited, KeeperLost, Spawned, SpawnFailed
+from sbxcompose.host.keeper.protocol import Channel, Frame, chunked
+from sbxcompose.host.keeper.unit_cache import Body, KnownUnit, Pending, read_all, retrieve
+
+PAUSES = (0.0, 0.1, 0.3, 1.0, 3.0)
+"""Seconds before each of the first attempts to start a new keeper."""
+LONGEST = 5.0
+"""Seconds before all others: without a keeper nothing can be started, stopped or noticed."""
+
+
+class Link:
+    """Asks, is answered, and replaces a keeper that has died. All methods belong to one event loop."""
+
+    def __init__(self, channel: Channel, restart: Restart | None) -> None:
+        self.on_exit: Callable[[Exited], None] = lambda _: None
+        """Called once for each unit that is gone; never before the `spawn` or `adopt` that told of it
+        returned to a caller that awaited it directly. Set it before anything else."""
+        self.on_replaced: Callable[[int], None] = lambda _: None
+        """Called with the new keeper's process id, after a keeper died and another took its place."""
+        self.on_listener: Callable[[int], None] = os.close
+        """Called with the descriptor of a socket that takes the place of the one the host listens on."""
+        self.on_lost: Callable[[KeeperLost], None] = lambda _: None
+        """Called when the connection was lost although the keeper lives, for want of descriptors."""
+        self._loop = asyncio.get_running_loop()
+        self._channel = channel
+        self._restart = restart
+        self._units: dict[str, KnownUnit] = {}
+        self._pending: dict[int, Pending] = {}
+        self._kept: dict[str, int] = {}
+        self._wanted = False
+        self._last_id = 0
+        self._replacing: asyncio.Task[None] | None = None
+        self._handed_over: asyncio.Future[None] | None = None
+        self._lost: KeeperLost | None = None
+        self._closed = False
+        self._attach(channel)
+
+    @classmethod
+    async def connect(cls, socket_fd: int, *, restart: Restart | None = None) -> Self:
+        """Speak to the keeper over an inherited socket, which the client owns from now on.
+
+        `restart` says how to start another keeper; without it the keeper's death is final (`KeeperLost`).
+        """
+        return cls(Channel(socket.socket(fileno=socket_fd)), restart)
+
+    async def close(self) -> None:
+        """Leave the keeper alone; it goes on. Requests under way raise `KeeperLost`."""
+        self._closed = True
+        if self._replacing is not None:
+            self._replacing.cancel()
+            await asyncio.gather(self._replacing, return_exceptions=True)
+        self._detach()
+        self._give_up(KeeperLost("the connection to the keeper was closed"))
+        for each in self._units.values():
+            each.close()
+        self._units.clear()
+        for fd in self._kept.values():
+            os.close(fd)
+        self._kept.clear()
+
+    # -- asking and being answered -----------------------------------------------------------------
+
+    async def _call(self, body: Body) -> Any:
+        answer: list[Body] = []
+        await self._ask(body, lambda reply, _: answer.append(reply))
+        if "problem" in answer[-1]:
+            raise RuntimeError(f"the keeper failed: {answer[-1]['problem']}")
+        return answer[-1]["result"]
+
+    async def _ask(self, body: Body, take: Callable[[Body, list[int]], None]) -> None:
+        if self._lost is not None:
+            raise self._lost
+        self._last_id += 1
+        body["id"] = self._last_id
+        pending = Pending(body, self._loop.create_future(), take)
+        self._pending[self._last_id] = pending
+        if self._replacing is None:
+            pending.sent = True
+            self._send(body)
+        try:
+            await asyncio.shield(pending.future)
+        except asyncio.CancelledError:
+            pending.future.add_done_callback(retrieve)
+            raise
+
+    def _send(self, body: Body, fds: Sequence[int] = ()) -> None:
+        self._channel.queue(body, fds)
+        self._flush()
+
+    def _flush(self) -> None:
+        try:
+            done = self._channel.flush()
+        except OSError:
+            done = True  # the reader learns of the end
+        if done:
+            self._loop.remove_writer(self._channel.fileno())
+        else:
+            self._loop.add_writer(self._channel.fileno(), self._flush)
+
+    def _attach(self, channel: Channel) -> None:
+        self._channel = channel
+        self._loop.add_reader(channel.fileno(), self._readable)
+
+    def _detach(self) -> None:
+        if self._channel.fileno() >= 0:
+            self._loop.remove_reader(self._channel.fileno())
+            self._loop.remove_writer(self._channel.fileno())
+            self._channel.close()
+
+    def _readable(self) -> None:
+        try:
+            frames, alive = self._channel.receive()
+        except OSError as error:  # our own shortage: the keeper lives, and must not be replaced
+            self._detach()
+            lost = KeeperLost(str(error))
+            self._give_up(lost)
+            self.on_lost(lost)
+            return
+        for frame in frames:
+            self._handle(frame)
+            for fd in frame.fds:  # that nobody took
+                os.close(fd)
+        if not alive:
+            self._detach()
+            if self._handed_over is not None and not self._handed_over.done():
+                self._handed_over.set_exception(KeeperLost("it died at once"))
+            if self._replacing is None and not self._closed:
+                self._replacing = self._loop.create_task(self._replace())
+
+    def _handle(self, frame: Frame) -> None:
+        body = frame.body
+        if "event" in body:
+            self._event(body)
+            return
+        if "listener" in body:
+            self.on_listener(frame.fds.pop())
+            return
+        if "kept" in body:
+            self._learn_kept(body["kept"], frame.fds.pop())
+            return
+        if body.get("handed_over"):
+            if self._handed_over is not None and not self._handed_over.done():
+                self._handed_over.set_result(None)
+            return
+        pending = self._pending.get(body["id"])
+        if pending is None:
+            return
+        pending.take(body, frame.fds)
+        if not body.get("more") and not pending.future.done():
+            del self._pending[body["id"]]
+            pending.future.set_result(None)
+
+    def _event(self, body: Body) -> None:
+        known = self._units.get(body["unit"])
+        if known is None:
+            return
+        if body["event"] == "leader":
+            known.leader = [body["status"], body["at"], body.get("oom_killed", False)]
+        elif known.exited is None:
+            known.exited = {name: value for name, value in body.items() if name != "event"}
+            known.drop("pidfd")
+            self._loop.call_soon(self._tell, Exited(**known.exited))
+
+    def _tell(self, exited: Exited) -> None:
+        self.on_exit(exited)
+
+    def _learn(self, body: Body, fds: list[int]) -> dict[str, int]:
+        """Remember a unit, and take its descriptors from the frame's."""
+        mine = {name: fds.pop(0) for name in body["fds"]}
+        old = self._units.pop(body["unit"], None)
+        if old is not None:
+            old.close()
+        self._units[body["unit"]] = KnownUnit(body, mine)
+        mine.pop("pidfd", None)  # stays with us
+        for fd in mine.values():
+            os.set_blocking(fd, False)
+        return mine
+
+    def _learn_kept(self, name: str, fd: int) -> None:
+        if name in self._kept:
+            os.close(fd)
+        else:
+            self._kept[name] = fd
+
+    def _spawned(self, body: Body, fds: list[int]) -> Spawned | SpawnFailed:
+        if "error" in body:
+            return SpawnFailed(body["error"], body["errno"])
+        return Spawned(body["unit"], body["pid"], body["at"], ticks=body.get("ticks", 0), **self._learn(body, fds))
+
+    def _adopted(self, body: Body, fds: list[int]) -> Adopted:
+        exited = body["exited"]
+        return Adopted(
+            unit=body["unit"],
+            meta=json.loads(body["meta"]),
+            pid=body["pid"],
+            at=body["at"],
+            exited=Exited(**exited) if exited else None,
+            stopping=body["stop"] is not None,
+            frozen=body.get("frozen") is not None,
+            ticks=body.get("ticks", 0),
+            **self._learn(body, fds),
+        )
+
+    # -- when the keeper dies ----------------------------------------------------------------------
+
+    async def _replace(self) -> None:
+        try:
+            await self._replaced()
+        except Exception as error:
+            self._give_up(KeeperLost(f"the keeper died, and a new one could not be started: {error}"))
+        finally:
+            self._replacing = None
+
+    async def _replaced(self) -> None:
+        """Start keepers until one takes over. Raises `KeeperLost` if nobody has said how."""
+        if self._restart is None:
+            raise KeeperLost("no way to start another one is known")
+        for pause in chain(PAUSES, repeat(LONGEST)):
+            await asyncio.sleep(pause)
+            try:
+                keeper = await self._start_another()
+            except (OSError, ValueError, KeeperLost) as problem:
+                self._detach()
+                print(f"no new keeper could be started: {problem}", file=sys.stderr)
+                continue
+            self._repeat()
+            self._loop.call_soon(self.on_replaced, keeper)
+            return
+
+    async def _start_another(self) -> int:
+        """Start a keeper and hand everything over; its process id. Raises `OSError`, `ValueError`,
+        `KeeperLost`.
+        """
+        assert self._restart is not None
+        ours, theirs = socket.socketpair()
+        read, write = os.pipe()
+        try:
+            launcher = self._restart.start(theirs.fileno(), write)
+        except OSError:
+            ours.close()
+            os.close(read)
+            raise
+        finally:
+            theirs.close()
+            os.close(write)
+        self._attach(Channel(ours))
+        ready = json.loads(await read_all(self._loop, read) or b"{}")
+        launcher.wait()
+        if ready.get("status") != "ready":
+            raise KeeperLost(ready.get("message", "it ended at once"))
+        await self._hand_over()
+        return int(ready["pid"])
+
+    async def _hand_over(self) -> None:
+        """Give the new keeper every unit, in as many frames as the descriptors need, and wait for its
+        word.
+        """
+        self._handed_over = self._loop.create_future()
+        for units, fds in chunked(each.write() for each in self._units.values()):
+            self._send({"op": "handover", "units": units, "more": True}, fds)
+        self._send({"op": "handover", "units": [], "more": False})
+        await self._handed_over
+
+    def _repeat(self) -> None:
+        """Give again what is to be kept, and ask again what has not been answered; a spawn says so, as its first
+        try may have begun to run.
+        """
+        self._send({"op": "want", "id": 0, "wanted": self._wanted})
+        for name, fd in self._kept.items():
+            self._send({"op": "keep", "id": 0, "name": name}, [fd])
+        for pending in self._pending.values():
+            pending.body["again"] = pending.sent
+            pending.sent = True
+            self._send(pending.body)
+
+    def _give_up(self, error: KeeperLost) -> None:
+        self._lost = error
+        for pending in self._pending.values():
+            if not pending.future.done():
+                pending.future.set_exception(error)
+                pending.future.add_done_callback(retrieve)
+        self._pending.clear()

@@ -1,0 +1,205 @@
+"""Who is left of a unit when its leader is gone, and who has left it while the leader runs."""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import time
+
+from sbxcompose.host.keeper.census import Census, marked_unit, owner_of_orphan, tag_of, tag_on
+from sbxcompose.linux import kernel
+from sbxcompose.linux.processes import command_of, own_children, read_all, read_process
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
+    from typing import Any
+
+    from sbxcompose.host.keeper.unit import Unit
+    from sbxcompose.linux.processes import Process
+
+    Claim = dict[str, Any]
+
+SAME_BOOT = 60.0
+"""Seconds by which the clock may have been set since a start was recorded."""
+START_TICKS = 500
+"""Clock ticks from the moment that was noted to the start at most; no number is given anew so soon."""
+SWEEPS = 20
+"""How often a sweep looks again for what was forked in the meantime."""
+
+
+class Finder:
+    """Finds what units have started, with as little reading as possible.
+
+    What a leader leaves behind is adopted by the keeper (a subreaper) before the leader's end is announced.
+    So one look at the keeper's own children tells whether there is anything; all of /proc is read only if so.
+    """
+
+    def __init__(self) -> None:
+        self.exempt: set[int] = set()
+        """Children of the keeper that are no unit's: the server."""
+        self._orphans: dict[int, str | None] = {}
+        self._seen: list[int] | None = None
+        """Those of the last look, until they have been asked for."""
+
+    def outcasts(self, units: Collection[Unit]) -> list[Process]:
+        """Return the keeper's children that are of no live unit, as far as can be seen, with what they have started."""
+        live = {unit.name for unit in units if unit.live}
+        seen, self._seen = self._seen, None
+        orphans = (self._look(units) or []) if seen is None else seen
+        alone = {pid for pid in orphans if self._orphans.get(pid) not in live}
+        if not alone:
+            return []
+        processes = read_all()
+        found = with_descendants({pid for pid in alone if pid in processes}, processes, self.exempt)
+        return [processes[pid] for pid in sorted(found) if not processes[pid].dead]
+
+    def forget(self, pid: int) -> None:
+        """The process has been reaped; its number may go to another one."""
+        self._orphans.pop(pid, None)
+
+    def left_by(self, gone: Collection[Unit], units: Collection[Unit]) -> dict[str, list[Process]]:
+        """What is left of the units whose leaders are gone; those of which nothing is are left out."""
+        self._seen = None
+        names = {each.name for each in gone}
+        if all(each.ours for each in gone) and not self._any_orphan(names, units):
+            return {}
+        return census(units).members(names)
+
+    def _any_orphan(self, names: set[str], units: Collection[Unit]) -> bool:
+        orphans = self._look(units)
+        return orphans is None or any(self._orphans.get(pid) in names for pid in orphans)
+
+    def _look(self, units: Collection[Unit]) -> list[int] | None:
+        """Return the keeper's children that lead no unit, each looked into once; None if nobody can tell."""
+        children = own_children()
+        if children is None:
+            return None
+        known = {each.pid for each in units if each.ours and not each.leader_gone} | self.exempt
+        orphans = [pid for pid in children if pid not in known]
+        for pid in orphans:
+            if pid not in self._orphans:
+                self._classify(pid, units)
+        self._seen = orphans
+        return orphans
+
+    def _classify(self, pid: int, units: Collection[Unit]) -> None:
+        process = read_process(pid)
+        if process is not None and not process.dead:
+            leaders = {each.pid: each.name for each in units if each.live}
+            self._orphans[pid] = owner_of_orphan(process, leaders, _tags(units))
+
+
+def census(units: Collection[Unit]) -> Census:
+    """Read everything that runs now."""
+    live = [each for each in units if each.live]
+    return Census(
+        {each.name: each.pid for each in live},
+        _tags(live),
+        reaped={each.name for each in live if each.leader_gone},
+        anywhere=not all(each.ours for each in live),
+    )
+
+
+def _tags(units: Collection[Unit]) -> dict[int, str]:
+    return {each.tag: each.name for each in units if each.tag is not None and each.live}
+
+
+def open_process(process: Process) -> int | None:
+    """A pidfd of exactly that process; None when it is gone. Raises `OSError` when there are no
+    descriptors.
+    """
+    try:
+        pidfd = os.pidfd_open(process.pid)
+    except ProcessLookupError:
+        return None
+    now = read_process(process.pid)
+    if now is None or now.started != process.started:
+        os.close(pidfd)
+        return None
+    return pidfd
+
+
+def sweep(host: str, claims: Collection[Claim], spare: Collection[int]) -> list[str]:
+    """Kill what is left of units that no keeper knows any more, and what that has started: "pid command" each.
+
+    `spare` are leaders that are known. Waits for the ends.
+    """
+    if not claims:
+        return []
+    wanted = _Claims(host, claims, {*spare, os.getpid()})
+    swept: dict[int, str] = {}
+    for _ in range(SWEEPS):
+        found = wanted.find()
+        swept.update({each.pid: f"{each.pid} {command_of(each.pid)}" for each in found if each.pid not in swept})
+        if not found:
+            break
+        kill_and_wait(found)
+    return list(swept.values())
+
+
+def with_descendants(pids: set[int], processes: Mapping[int, Process], spare: set[int]) -> set[int]:
+    """Add all that these processes have started and that still has its parents, but for what is to be spared."""
+    found, size = set(pids), -1
+    while size != len(found):
+        size = len(found)
+        found |= {pid for pid, process in processes.items() if process.parent in found and pid not in spare}
+    return found
+
+
+class _Claims:
+    """Finds what belongs to claimed units: by leader and start time, by session, by tag, by environment, by parents."""
+
+    def __init__(self, host: str, claims: Collection[Claim], spare: set[int]) -> None:
+        booted = time.time() - time.clock_gettime(time.CLOCK_BOOTTIME)
+        self._spare = spare
+        self._units = {claim["unit"] for claim in claims}
+        self._tags = {tag_of(host, unit) for unit in self._units}
+        # The process ids of an earlier boot mean nothing; a clock that was set may be wrong by a little.
+        of_now = [claim for claim in claims if claim["pid"] and claim["ticks"] and claim["at"] > booted - SAME_BOOT]
+        self._leaders = {claim["pid"]: claim["ticks"] for claim in of_now}
+
+    def find(self) -> list[Process]:
+        processes = read_all()
+        claimed = {
+            pid for pid, each in processes.items() if pid not in self._spare and self._is_claimed(each, processes)
+        }
+        found = with_descendants(claimed, processes, self._spare)
+        return [processes[pid] for pid in sorted(found) if not processes[pid].dead]
+
+    def _is_claimed(self, process: Process, processes: dict[int, Process]) -> bool:
+        if process.dead:
+            return False
+        if self._leads(process) or self._in_session(process, processes.get(process.session)):
+            return True
+        return tag_on(process.pid) in self._tags or marked_unit(process.pid) in self._units
+
+    def _leads(self, process: Process) -> bool:
+        ticks = self._leaders.get(process.pid)
+        return ticks is not None and -1 <= process.started - ticks <= START_TICKS
+
+    def _in_session(self, process: Process, leader: Process | None) -> bool:
+        """Whether a claimed leader has made its session. No number is given anew while a session has it."""
+        if process.session not in self._leaders or process.started < self._leaders[process.session] - 1:
+            return False
+        return leader is None or self._leads(leader)
+
+
+def kill_and_wait(processes: list[Process]) -> None:
+    """SIGKILL to all, and wait until they are gone, each a tenth of a second at most."""
+    waiting = select.poll()
+    pidfds: list[int] = []
+    for each in processes:
+        pidfd = open_process(each)
+        if pidfd is None:
+            continue
+        pidfds.append(pidfd)
+        try:
+            if kernel.signal_process(pidfd, signal.SIGKILL):
+                waiting.register(pidfd, select.POLLIN)
+        except PermissionError:
+            continue
+    for pidfd in pidfds:
+        waiting.poll(100)
+        os.close(pidfd)

@@ -1,0 +1,71 @@
+"""What a reader of a log returns: bytes of a run, where runs begin and end, and what is gone."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from sbxcompose.host.logs.segments import HAS_CODE, HAS_SIGNAL, Fields, Segment
+
+
+class Chunk(NamedTuple):
+    """`length` bytes of one stream of one run, at `position` of the log and at `offset` of the segment's
+    file.
+
+    `time_ms`: when its first byte was read from the process, milliseconds since 1970.
+    """
+
+    stream: int
+    run: int
+    time_ms: int
+    position: int
+    length: int
+    segment: Segment
+    offset: int
+
+    @property
+    def end(self) -> int:
+        """The first position after it."""
+        return self.position + self.length
+
+    @property
+    def path(self) -> str:
+        """The file that holds the bytes."""
+        return self.segment.path(self.stream)
+
+    def data(self) -> bytes:
+        """The bytes; fewer if the file has been tampered with or dropped since."""
+        return self.segment.read(self.stream, self.offset, self.length)
+
+
+class RunStart(NamedTuple):
+    """Run number `run` began."""
+
+    run: int
+    time_ms: int
+    position: int
+
+
+class RunEnd(NamedTuple):
+    """Run number `run` ended; neither `exit_code` nor `signal` when nobody could know."""
+
+    run: int
+    time_ms: int
+    position: int
+    exit_code: int | None
+    signal: int | None
+
+
+class Gap(NamedTuple):
+    """`length` bytes from `position` on are gone: retention was faster than the reader."""
+
+    position: int
+    length: int
+
+
+Event = Chunk | RunStart | RunEnd | Gap
+
+
+def run_end(fields: Fields, position: int) -> RunEnd:
+    """A run-end record as an event."""
+    _, flags, _, run, time_ms, a, b = fields
+    return RunEnd(run, time_ms, position, a if flags & HAS_CODE else None, b if flags & HAS_SIGNAL else None)

@@ -1,0 +1,153 @@
+"""The lines of one row: those that are kept, then those that come, without a gap and without a repeat.
+
+There is one numbering for the past and the present, so there is no moment between reading the one and
+subscribing to the other.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Collection, Iterator
+
+from sbxcompose.api.frames import StartNote
+from sbxcompose.host.base.wake import Wake
+from sbxcompose.host.logs.events import Chunk, Event, Gap, RunEnd
+from sbxcompose.host.logs.lines import KEEP_ALIVE, LineCutter, Lines, sse
+from sbxcompose.host.logs.reader import Reader
+from sbxcompose.host.logs.segments import STREAMS
+from sbxcompose.host.logs.source import Changes, Row
+from sbxcompose.host.logs.store import LogStore
+
+IDLE = 5.0
+"""Seconds of silence after which a keep-alive is sent (contract, section 3.7)."""
+
+
+class RowLines:
+    """A cursor in the lines of one row."""
+
+    def __init__(self, row: Row, streams: Collection[int]) -> None:
+        self._row = row
+        row.hold()
+        self._cutter = LineCutter()
+        self._reader: Reader = row.log.reader(row.first_position, streams=streams)
+
+    def close(self) -> None:
+        """Give up what it holds."""
+        self._reader.close()
+        self._row.let_go()
+
+    def next(self) -> list[Lines | Gap] | None:
+        """What comes next; empty if there is nothing now, None if there is nothing any more."""
+        while True:
+            end = self._row.end_position
+            if end is not None and self._reader.position >= end:
+                return None
+            events = self._reader.read()
+            found = [item for event in events for item in self._items(event)]
+            if found or not events:
+                return found
+
+    @property
+    def position(self) -> int:
+        """Up to where it has read."""
+        return self._reader.position
+
+    def rest(self) -> list[Lines]:
+        """Lines that have not ended, and now count as they are."""
+        return self._cutter.finish()
+
+    def _items(self, event: Event) -> Iterator[Lines | Gap]:
+        match event:
+            case Chunk() if self._row.owns_run(event.run):
+                yield from self._cutter.feed(event.stream, event.run, event.time_ms, event.data())
+            case RunEnd():
+                yield from self._cutter.end_run(event.run)
+            case Gap():
+                yield from self._cutter.finish()
+                yield event
+            case _:
+                pass
+
+
+class _Listener:
+    """Wakes a follower when its log or its row has changed, or the sandbox is closed."""
+
+    def __init__(self) -> None:
+        self.wake: Wake[None] = Wake()
+
+    def log_changed(self, log: LogStore) -> None:
+        self.wake.notify(None)
+
+    def row_changed(self, handle: int) -> None:
+        self.wake.notify(None)
+
+    def log_added(self, name: str) -> None:
+        pass
+
+    def start_noted(self, note: StartNote) -> None:
+        """See `source.Listener`."""
+
+    def closed(self) -> None:
+        self.wake.notify(None)
+
+
+def snapshot(row: Row, streams: Collection[int]) -> Iterator[Lines]:
+    """The lines that are there now; one that has not ended is the last."""
+    lines, end = RowLines(row, streams), row.log.end
+    try:
+        while found := lines.next():
+            yield from (each for each in found if isinstance(each, Lines))
+            if lines.position >= end:
+                break
+        yield from lines.rest()
+    finally:
+        lines.close()
+
+
+async def follow(
+    row: Row, changes: Changes, streams: Collection[int] = STREAMS
+) -> AsyncGenerator[list[Lines | Gap], None]:
+    """All lines of the row until its output ends for good; an empty list after `IDLE` seconds without any, whether or
+    not there was something else, such as the beginning of one.
+    """
+    lines, listener = RowLines(row, streams), _Listener()
+    clock = asyncio.get_running_loop().time
+    idle_at = clock() + IDLE
+    row.log.subscribe(listener.log_changed)
+    changes.subscribe(listener)
+    try:
+        while (found := lines.next()) is not None:
+            if found or clock() >= idle_at:
+                yield found
+                idle_at = clock() + IDLE
+            elif changes.is_closed:
+                break
+            elif await listener.wake.wait(idle_at - clock()):
+                listener.wake.take()
+        yield list(lines.rest())
+    finally:
+        row.log.unsubscribe(listener.log_changed)
+        changes.unsubscribe(listener)
+        lines.close()
+
+
+async def events(
+    row: Row,
+    changes: Changes,
+    streams: Collection[int] = STREAMS,
+    *,
+    with_stream: bool = True,
+    event: str | None = "output",
+) -> AsyncGenerator[bytes, None]:
+    """As `follow`, as server-sent events: a body chunk holds many. The `eof` at the end is the route's."""
+    async for found in follow(row, changes, streams):
+        if found:
+            yield b"".join(_event(each, with_stream=with_stream, event=event) for each in found)
+        else:
+            yield KEEP_ALIVE
+
+
+def _event(item: Lines | Gap, *, with_stream: bool, event: str | None) -> bytes:
+    if isinstance(item, Lines):
+        return sse(item, with_stream=with_stream, event=event)
+    return f": {item.length} bytes are gone\n\n".encode()

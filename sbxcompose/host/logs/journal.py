@@ -1,0 +1,235 @@
+"""The writing side of a log: what stands in which segment, when a new one begins, and which go.
+
+Everything that must be known is in the files, so whoever opens them after a killed writer goes on where that
+one was.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+from collections.abc import Callable
+from itertools import chain
+from typing import NamedTuple
+
+from sbxcompose.host.base import damage
+from sbxcompose.host.logs.segments import (
+    HEADER,
+    RECORD,
+    RUN_BEGIN,
+    RUN_END,
+    RUN_OPEN,
+    STDERR,
+    STDOUT,
+    STREAMS,
+    SUFFIXES,
+    VERSION,
+    Segment,
+    check,
+    recover,
+)
+
+FARTHEST = 1 << 60
+"""No position is greater."""
+_FILE_NAME = re.compile(r"([0-9a-f]{16})\.(?:out|err|idx)")
+
+
+class OpenRun(NamedTuple):
+    """A run that has begun and not ended: when and where it began."""
+
+    started_ms: int
+    position: int
+
+
+class Journal:
+    """The segments of a log, and the state that their heads repeat; `running` are the runs without an end."""
+
+    def __init__(self, directory: str, limit: int, hold_limit: int, clock: Callable[[], float]) -> None:
+        self.directory = directory
+        self.limit = limit
+        self.last_run = 0
+        self.segments = [Segment(directory, 0)]
+        self.running: dict[int, OpenRun] = {}
+        self._hold_limit = max(hold_limit, limit)
+        self._segment_size = max(limit // 8, RECORD.size * 16)
+        self._clock = clock
+        self._last_ms = 0
+        self._last: tuple[int, ...] = (0, 0, 0, 0, 0, 0, 0)
+        self._line_flags = STDOUT | STDERR
+        self._run_of: dict[int, int] = {}
+
+    @property
+    def start(self) -> int:
+        """The first position that is still kept."""
+        return self.segments[0].start
+
+    @property
+    def end(self) -> int:
+        """The position after the last byte: the bytes of both streams since the beginning of the log."""
+        return self.segments[-1].end
+
+    @property
+    def open_runs(self) -> tuple[int, ...]:
+        """The runs that have begun and not ended."""
+        return tuple(self.running)
+
+    @property
+    def footprint(self) -> int:
+        """What it takes on disk."""
+        return sum(each.footprint for each in self.segments)
+
+    def held_from(self) -> int:
+        """The position from which on somebody still needs what there is."""
+        return self.end
+
+    def changed(self) -> None:
+        """Called after each change."""
+
+    def left(self, segment: Segment) -> None:
+        """Close a segment's files if nobody needs them now."""
+        if segment.users <= 0 and (segment.dropped or segment is not self.segments[-1] or not self.running):
+            segment.close()
+
+    def segment_after(self, segment: Segment) -> Segment | None:
+        """The one that follows; None after the last."""
+        later = (each for each in self.segments if each.start >= segment.end and each is not segment)
+        return next(later, None)
+
+    def segment_from(self, position: int) -> Segment:
+        """The first one from `position` on: where a reader goes on whose segment was dropped."""
+        return next((each for each in self.segments if each.start >= position), self.segments[-1])
+
+    def load(self) -> None:
+        """Learn what is there, and mend the end of it. What cannot be used is set aside. Raises `OSError`."""
+        names = filter(None, map(_FILE_NAME.fullmatch, damage.names_in(self.directory)))
+        found = [Segment(self.directory, start) for start in sorted({int(name[1], 16) for name in names})]
+        usable = [segment for segment in found if self._is_usable(segment)]
+        if found and found[-1] not in usable:
+            # Positions never go back: the new segment begins after whatever was in the lost one.
+            usable.append(Segment(self.directory, min(found[-1].start, FARTHEST) + self.limit))
+        self.segments = usable or self.segments
+        for segment in self.segments[:-1]:
+            recover(segment, mend=False)
+        self._replay(self.segments[-2:-1])
+        recover(self.segments[-1], mend=True, last_run=self.last_run)
+        self._replay(self.segments[-1:])
+
+    def _is_usable(self, segment: Segment) -> bool:
+        """Whether a segment's files are files of ours; they are set aside if not."""
+        try:
+            if segment.start > FARTHEST:
+                raise OSError(errno.EINVAL, "no log gets that far")
+            check(segment)
+        except OSError as error:
+            if error.errno in damage.SHORTAGE or not os.access(self.directory, os.W_OK):
+                raise
+            for path in filter(os.path.lexists, map(segment.path, SUFFIXES)):
+                damage.set_aside(path, error.strerror)
+            return False
+        return True
+
+    def _replay(self, segments: list[Segment]) -> None:
+        """Learn from the index what the writer before us knew."""
+        records = chain.from_iterable(map(Segment.all_records, segments))
+        for kind, flags, _, run, time_ms, begun, _ in records:
+            self.last_run = max(self.last_run, run)
+            self._last_ms = max(self._last_ms, time_ms)
+            if kind == HEADER:
+                self._line_flags = flags
+            elif kind <= STDERR:
+                self._run_of[kind] = run
+            elif kind in (RUN_BEGIN, RUN_OPEN):
+                self.running[run] = OpenRun(time_ms, begun)
+            elif kind == RUN_END:
+                self.running.pop(run, None)
+
+    def stamp(self, time_ms: int) -> int:
+        """The time to write down for a moment. Times never go back, so that the index can be searched by
+        time.
+        """
+        self._last_ms = max(self._last_ms, time_ms)
+        return self._last_ms
+
+    def append(self, *fields: int) -> None:
+        """Add a record that is no output: kind, flags, version, run, time, a, b."""
+        segment = self.writable()
+        segment.append(*fields)
+        self._last = fields
+
+    def writable(self) -> Segment:
+        """The segment to write to: with its files, not full, nothing in it that the index does not know."""
+        segment = self.segments[-1]
+        for stream in STREAMS:
+            if segment.written[stream] > segment.sizes[stream]:
+                self.note(stream, self.last_run)
+        if segment.footprint >= self._segment_size:
+            segment = self._rotate(segment)
+        if not segment.count:
+            self._begin(segment)
+        return segment
+
+    def _head(self) -> list[tuple[int, ...]]:
+        """The first records of a segment: what one has to know when all before it is gone."""
+        head: list[tuple[int, ...]] = [(HEADER, self._line_flags, VERSION, self.last_run, self._last_ms, 0, 0)]
+        head += [(RUN_OPEN, 0, 0, run, run_.started_ms, run_.position, 0) for run, run_ in self.running.items()]
+        return head
+
+    def note(self, stream: int, run: int) -> None:
+        """Give the bytes that came last their record, or a longer last one within the same millisecond."""
+        segment = self.segments[-1]
+        length = segment.written[stream] - segment.sizes[stream]
+        time_ms = self.stamp(int(self._clock() * 1000))
+        last = self._last
+        if last[0] == stream and last[3] == run and last[4] == time_ms:
+            fields = (stream, 0, 0, run, time_ms, last[5] + length, 0)
+            segment.lengthen_last(*fields)
+        else:
+            fields = (stream, 0, 0, run, time_ms, length, 0)
+            segment.append(*fields)
+        self._last = fields
+        segment.sizes[stream] = segment.written[stream]
+        self._run_of[stream] = run
+        self.changed()
+
+    def _begin(self, segment: Segment) -> None:
+        os.makedirs(self.directory, mode=0o700, exist_ok=True)
+        segment.replace_index(self._head())
+        self._last = (HEADER, 0, 0, 0, 0, 0, 0)
+
+    def _rotate(self, full: Segment) -> Segment:
+        """Go on in a new segment. One that holds only marks is replaced: its successor has the same name."""
+        for stream in STREAMS:
+            if self._run_of.get(stream, 0) in self.running:
+                if full.sizes[stream] and _last_byte(full, stream) != b"\n":
+                    self._line_flags &= ~stream
+                elif full.sizes[stream]:
+                    self._line_flags |= stream
+            elif stream in self._run_of:
+                self._line_flags |= stream
+        segment = Segment(self.directory, full.end)
+        if full.end == full.start:
+            self._begin(segment)
+            full.dropped = True
+            self.segments.pop()
+        self.segments.append(segment)
+        self.left(full)
+        self.trim(self.limit - self._segment_size)
+        return segment
+
+    def trim(self, target: int) -> bool:
+        """Drop the oldest segments until `target` bytes are left, or readers object; whether any was."""
+        total, dropped, held_from = self.footprint, False, self.held_from()
+        while total > target and len(self.segments) > 1:
+            oldest = self.segments[0]
+            if held_from < oldest.end and total <= self._hold_limit:
+                break
+            total -= oldest.footprint
+            del self.segments[0]
+            oldest.remove()
+            dropped = True
+        return dropped
+
+
+def _last_byte(segment: Segment, stream: int) -> bytes:
+    return segment.read(stream, segment.sizes[stream] - 1, 1)

@@ -1,0 +1,75 @@
+"""From a process's pipe to its log, in bulk: a bite each time the pipe has something, in turn with all other
+pipes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+
+from sbxcompose.host.logs.store import LogStore
+
+RETRY = 1.0
+"""Seconds until a log that could not be written to (no space left) is tried again; the process waits at its
+pipe.
+"""
+LAST_BITES = 64
+"""Bites taken after a process's end. Whoever still writes then is no part of it."""
+
+
+class Pump:
+    """Moves what comes out of `fd`, which it owns, to the log as `stream` of `run`."""
+
+    def __init__(self, log: LogStore, stream: int, run: int, fd: int) -> None:
+        self._log = log
+        self._stream = stream
+        self._run = run
+        self._fd: int | None = fd
+        self._loop = asyncio.get_running_loop()
+        self._retry: asyncio.TimerHandle | None = None
+        self._listen()
+
+    def _listen(self) -> None:
+        if self._fd is not None:
+            self._loop.add_reader(self._fd, self._readable)
+
+    def _readable(self) -> None:
+        if self._fd is None:
+            return
+        try:
+            if self._log.splice(self._stream, self._fd, self._run) == 0:
+                self.close()
+        except BlockingIOError:
+            return
+        except OSError as error:
+            self._pause(error)
+
+    def _pause(self, error: OSError) -> None:
+        if self._fd is not None:
+            self._loop.remove_reader(self._fd)
+        print(f"output waits: {self._log.directory}: {error.strerror or error}", file=sys.stderr)
+        self._retry = self._loop.call_later(RETRY, self._listen)
+
+    def finish(self) -> str | None:
+        """The process is gone: take what is left, and close. What went wrong, if output was lost."""
+        lost = None
+        try:
+            for _ in range(LAST_BITES):
+                if self._fd is None or self._log.splice(self._stream, self._fd, self._run) == 0:
+                    break
+        except BlockingIOError:
+            pass
+        except OSError as error:
+            lost = f"the end of its output is lost: {(error.strerror or str(error)).lower()}"
+        self.close()
+        return lost
+
+    def close(self) -> None:
+        """Read no more."""
+        if self._retry is not None:
+            self._retry.cancel()
+        if self._fd is not None:
+            self._loop.remove_reader(self._fd)
+            os.close(self._fd)
+            self._fd = None

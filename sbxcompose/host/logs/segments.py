@@ -1,0 +1,353 @@
+"""One segment of a log: the raw bytes of each stream, and an index that says which came when.
+
+Files, named by the segment's first logical position in sixteen hex digits: `<pos>.out`, `<pos>.err` (bytes as
+the process wrote them) and `<pos>.idx` (records of 32 bytes). A file exists once something is in it. A
+*position* counts the bytes of both streams since the beginning of the log, in the order of the index.
+
+The index is written after the bytes it describes, so at any moment a killed writer leaves whole records and
+perhaps bytes that no record describes yet; `recover` gives those a record of their own.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import struct
+from collections.abc import Iterator
+from errno import EFBIG, EINVAL, EIO
+from typing import Final, NamedTuple
+
+from sbxcompose.host.base import damage
+
+STDOUT: Final = 1
+STDERR: Final = 2
+RUN_BEGIN: Final = 3
+RUN_END: Final = 4
+RUN_OPEN: Final = 5
+"""Repeated at the head of a segment for each run that began in an earlier one and goes on."""
+HEADER: Final = 6
+"""The first record of each segment. No kind is 0, so that a page of zeros is no record."""
+
+STREAMS: Final = (STDOUT, STDERR)
+STREAM_NAMES: Final = {STDOUT: "stdout", STDERR: "stderr"}
+SUFFIXES: Final = {STDOUT: ".out", STDERR: ".err", 0: ".idx"}
+INDEX: Final = 0
+VERSION: Final = 1
+
+HAS_CODE: Final = 1
+HAS_SIGNAL: Final = 2
+
+RECORD: Final = struct.Struct("<BBHIQqq")
+"""kind, flags, version, run, time (ms since 1970), a, b; little-endian.
+
+out, err: a = length. run-begin: a = position. run-end: flags say whether a = exit code and b = signal are
+known. run-open: time and a as in the run's begin. header: flags = bit per stream that stands at the beginning
+of a line, version = of this format, run = the latest run number, time = the latest time before it.
+"""
+
+MOST_LOST: Final = 64 * 1024 * 1024
+"""Bytes that a dead machine may have had in memory only, although the index knew them."""
+LARGEST: Final = 256 * 1024 * 1024
+"""Bytes that no file of a segment ever has; the default is a 32nd of it."""
+MOST_RUNS: Final = 1 << 31
+LATEST: Final = 1 << 43
+"""Milliseconds since 1970 that no clock shows: a record with such a number is no record of ours."""
+BITE: Final = 1 << 20
+"""How much one splice may take: the largest pipe that an ordinary user may have."""
+
+Fields = tuple[int, int, int, int, int, int, int]
+
+
+class Span(NamedTuple):
+    """What one data record says: `length` bytes of `stream` from `offset` of its file, at `position` of the
+    log.
+
+    `boundary`: its first byte begins a line because a run does (not because a newline stands before it).
+    """
+
+    stream: int
+    run: int
+    time_ms: int
+    position: int
+    offset: int
+    length: int
+    boundary: bool
+
+
+class Segment:
+    """The files of one segment. `count`: records; `sizes`: bytes per stream that the index describes.
+
+    `written` is what the stream's file holds; more than `sizes` only between a splice and its record.
+    """
+
+    __slots__ = ("_fds", "_stuck", "count", "directory", "dropped", "sizes", "start", "users", "written")
+
+    def __init__(self, directory: str, start: int) -> None:
+        self.directory = directory
+        self.start = start
+        self.count = 0
+        self.sizes = {STDOUT: 0, STDERR: 0}
+        self.written = {STDOUT: 0, STDERR: 0}
+        self.users = 0
+        self.dropped = False
+        self._fds: dict[int, int] = {}
+        self._stuck: dict[int, bytes] = {}
+
+    @property
+    def end(self) -> int:
+        """The first position after it."""
+        return self.start + self.sizes[STDOUT] + self.sizes[STDERR]
+
+    @property
+    def footprint(self) -> int:
+        """What it takes on disk, index included."""
+        return self.written[STDOUT] + self.written[STDERR] + self.count * RECORD.size
+
+    def path(self, kind: int) -> str:
+        """The file of a stream, or of the index (0)."""
+        return f"{self.directory}/{self.start:016x}{SUFFIXES[kind]}"
+
+    def take(self, stream: int, fd: int) -> int:
+        """Move what the pipe `fd` holds to the end of the stream's file; 0 at the end of the pipe.
+
+        Raises `BlockingIOError` if it is empty. A splice is one step of the kernel: whoever is killed in the
+        middle has moved a byte, or has left it in the pipe.
+        """
+        target = self.fd(stream)
+        try:
+            moved = os.splice(
+                fd,
+                target,
+                BITE,
+                offset_dst=self.written[stream],
+                flags=os.SPLICE_F_NONBLOCK | os.SPLICE_F_MOVE,
+            )
+        except OSError as error:
+            if error.errno not in (EINVAL, EIO):
+                raise
+            return self._copy(stream, fd)
+        self.written[stream] += moved
+        return moved
+
+    def _copy(self, stream: int, fd: int) -> int:
+        """Read, then write. What could not be written for want of space comes first the next time."""
+        data = self._stuck.pop(stream, b"") or _read(fd)
+        target, view, offset = self.fd(stream), memoryview(data), self.written[stream]
+        try:
+            while view:
+                done = os.pwrite(target, view, offset)
+                view, offset = view[done:], offset + done
+        except OSError:
+            self._stuck[stream] = data
+            raise
+        self.written[stream] = offset
+        return len(data)
+
+    def replace_index(self, records: list[tuple[int, ...]]) -> None:
+        """Write a new index in place of what an earlier `Segment` object left here, in one step."""
+        self.close()
+        with open(f"{self.path(INDEX)}.new", "wb", opener=_private) as file:
+            file.writelines(RECORD.pack(*each) for each in records)
+        os.replace(f"{self.path(INDEX)}.new", self.path(INDEX))
+        self.count = len(records)
+
+    def append(self, *fields: int) -> None:
+        """Add one record: kind, flags, version, run, time, a, b."""
+        os.pwrite(self.fd(INDEX), RECORD.pack(*fields), self.count * RECORD.size)
+        self.count += 1
+
+    def lengthen_last(self, *fields: int) -> None:
+        """Write the last record again, with a greater length. One page, hence never seen half done."""
+        os.pwrite(self.fd(INDEX), RECORD.pack(*fields), (self.count - 1) * RECORD.size)
+
+    def fd(self, kind: int) -> int:
+        """A descriptor for reading and writing, opened when first needed and kept until `close`."""
+        fd = self._fds.get(kind)
+        if fd is None:
+            fd = os.open(self.path(kind), os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+            self._fds[kind] = fd
+        return fd
+
+    def close(self) -> None:
+        """Give the descriptors back; they are opened again when needed."""
+        while self._fds:
+            os.close(self._fds.popitem()[1])
+
+    def remove(self) -> None:
+        """Delete the files. Whoever has one open can still read it."""
+        self.close()
+        self.dropped = True
+        for kind in SUFFIXES:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(self.path(kind))
+
+    def read(self, stream: int, offset: int, length: int) -> bytes:
+        """Bytes of one stream; fewer at the end of the file, none if the segment is gone."""
+        fd = self._fds.get(stream)
+        if fd is not None:
+            return os.pread(fd, length, offset)
+        try:
+            fd = os.open(self.path(stream), os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
+        except FileNotFoundError:
+            return b""
+        if self.users and not self.dropped:
+            self._fds[stream] = fd
+            return os.pread(fd, length, offset)
+        try:
+            return os.pread(fd, length, offset)
+        finally:
+            os.close(fd)
+
+    def records(self, first: int, most: int) -> list[Fields]:
+        """Up to `most` records from number `first` on."""
+        most = min(most, self.count - first)
+        if most <= 0:
+            return []
+        raw = self.read(INDEX, first * RECORD.size, most * RECORD.size)
+        return list(RECORD.iter_unpack(raw))
+
+    def all_records(self) -> Iterator[Fields]:
+        """Every record, read in blocks."""
+        first = 0
+        while block := self.records(first, 2048):
+            yield from block
+            first += len(block)
+
+    def spans(self) -> Iterator[Span]:
+        """Every data record, with its place in the file and in the log."""
+        position, offsets = self.start, {STDOUT: 0, STDERR: 0}
+        runs: dict[int, int] = {}
+        flags = 0
+        for kind, flag, _, run, time_ms, a, _ in self.all_records():
+            if kind == HEADER:
+                flags = flag
+            elif kind == RUN_BEGIN:
+                flags = STDOUT | STDERR
+            if kind > STDERR:
+                continue
+            known = runs.get(kind)
+            boundary = bool(flags & kind) if known is None else known != run
+            yield Span(kind, run, time_ms, position, offsets[kind], a, boundary)
+            runs[kind] = run
+            position += a
+            offsets[kind] += a
+
+    def line_begins(self, span: Span, at: int) -> bool:
+        """Whether the byte at offset `at`, within `span`, is the first of a line."""
+        if at == span.offset and span.boundary:
+            return True
+        return at > 0 and self.read(span.stream, at - 1, 1) == b"\n"
+
+    def line_flags(self) -> int:
+        """Which streams stood at the beginning of a line where the segment starts, a bit each."""
+        records = self.records(0, 1)
+        return records[0][1] if records else STDOUT | STDERR
+
+    def first_time(self) -> int:
+        """The time in its first record: nothing in it is earlier."""
+        records = self.records(0, 1)
+        return records[0][4] if records else 0
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_CLOEXEC, 0o600)
+
+
+def _read(fd: int) -> bytes:
+    """What a descriptor that cannot be spliced holds (a terminal): empty at its end, which a terminal reports
+    as EIO.
+    """
+    try:
+        return os.read(fd, BITE)
+    except OSError as error:
+        if error.errno == EIO:
+            return b""
+        raise
+
+
+def valid_records(raw: bytes) -> int:
+    """How many records at the beginning of an index are whole and make sense."""
+    whole = len(raw) // RECORD.size
+    kinds = raw[: whole * RECORD.size : RECORD.size]
+    if not kinds or kinds[0] != HEADER:
+        return 0
+    stray = kinds[1:].translate(None, bytes((STDOUT, STDERR, RUN_BEGIN, RUN_END, RUN_OPEN)))
+    return whole if not stray else kinds.index(stray[:1], 1)
+
+
+def check(segment: Segment) -> None:
+    """Raise `OSError` if a file of a segment cannot be used: what is no file of ours, or not for us to read."""
+    for kind in SUFFIXES:
+        with contextlib.suppress(FileNotFoundError):
+            fd = damage.open_regular(segment.path(kind), os.O_RDWR)
+            size = os.fstat(fd).st_size
+            os.close(fd)
+            if size > LARGEST:
+                raise OSError(EFBIG, f"it has {size} bytes")
+
+
+def recover(segment: Segment, *, mend: bool, last_run: int = 0) -> None:
+    """Read what a segment's files hold; in the last one mend what its writer could not finish.
+
+    `last_run` is the latest run known from earlier segments, for the case that the index itself is lost.
+    """
+    raw = _whole_index(segment)
+    segment.count = valid_records(raw)
+    fields = list(RECORD.iter_unpack(raw[: segment.count * RECORD.size]))
+    segment.count = _sound(fields, {stream: _size(segment.path(stream)) for stream in STREAMS})
+    del fields[segment.count :]
+    for stream in STREAMS:
+        segment.sizes[stream] = sum(each[5] for each in fields if each[0] == stream)
+        segment.written[stream] = segment.sizes[stream]
+    if mend:
+        if len(raw) > segment.count * RECORD.size:
+            os.truncate(segment.path(INDEX), segment.count * RECORD.size)
+        last_run = max((each[3] for each in fields), default=last_run)
+        _mend(segment, last_run, max((each[4] for each in fields), default=0))
+    segment.close()
+
+
+def _sound(fields: list[Fields], sizes: dict[int, int]) -> int:
+    """How many records at the beginning make sense, where the streams' files have these sizes."""
+    left = {stream: size + MOST_LOST for stream, size in sizes.items()}
+    for number, (kind, _, _, run, time_ms, a, _) in enumerate(fields):
+        if run >= MOST_RUNS or time_ms >= LATEST or (kind != RUN_END and a < 0):
+            return number
+        if kind <= STDERR:
+            left[kind] -= a
+            if left[kind] < 0:
+                return number
+    return len(fields)
+
+
+def _size(path: str) -> int:
+    try:
+        return os.stat(path, follow_symlinks=False).st_size
+    except FileNotFoundError:
+        return 0
+
+
+def _whole_index(segment: Segment) -> bytes:
+    try:
+        with open(segment.path(INDEX), "rb") as file:
+            return file.read()
+    except FileNotFoundError:
+        return b""
+
+
+def _mend(segment: Segment, last_run: int, last_ms: int) -> None:
+    """Give bytes without a record theirs, with the file's time; zeros for what a dead machine lost."""
+    for stream in STREAMS:
+        try:
+            found = os.stat(segment.path(stream))
+        except FileNotFoundError:
+            continue
+        surplus = found.st_size - segment.sizes[stream]
+        if surplus < 0:
+            os.truncate(segment.path(stream), segment.sizes[stream])
+        elif surplus > 0:
+            if not segment.count:
+                segment.append(HEADER, STDOUT | STDERR, VERSION, last_run, last_ms, 0, 0)
+            last_ms = max(last_ms, found.st_mtime_ns // 1_000_000)
+            segment.append(stream, 0, 0, last_run, last_ms, surplus, 0)
+            segment.written[stream] = segment.sizes[stream] = found.st_size

@@ -1,0 +1,151 @@
+"""What the routes of output and of `watch` need to know of a sandbox: roles, and the fan-out of its changes.
+
+The supervisor side implements `Row` and `Source` and owns one `Changes` per sandbox; the routes only look.
+All calls are made in the server's event loop and must return at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Protocol
+
+from sbxcompose.api.frames import StartNote
+from sbxcompose.api.models import ProcessInfo
+from sbxcompose.host.logs.store import LogStore
+
+
+class Row(Protocol):
+    """One entry of the process list.
+
+    A managed process keeps the same `Row` object over its restarts, although each of its runs has a new
+    handle.
+    """
+
+    @property
+    def handle(self) -> int:
+        """The handle of the current or latest run, as in `info()`."""
+
+    @property
+    def log_name(self) -> str:
+        """The name of its log: a key of `Source.logs()`."""
+
+    @property
+    def log(self) -> LogStore:
+        """Where its output goes. Never changes."""
+
+    @property
+    def first_position(self) -> int:
+        """`log.end` at the moment before its first `log.begin_run`. Never changes."""
+
+    @property
+    def end_position(self) -> int | None:
+        """Where its output ends for good; None while it may still write or be started again.
+
+        Set to `log.end` once its supervisor has stopped AND the pipes are drained AND `log.end_run` was
+        called, and announced by `Changes.row_changed`. A follow ends there. Goes back to None if the row is
+        started again.
+        """
+
+    def owns_run(self, run: int) -> bool:
+        """Whether `run`, a run number of its log, is a run of this row.
+
+        Matters because a log outlives rows, and because two rows may write to one log at the same time while
+        one replaces the other.
+        """
+
+    def hold(self) -> None:
+        """Somebody reads its output: keep both, however many ended rows there are, until as many calls of `let_go`."""
+
+    def let_go(self) -> None:
+        """The inverse of `hold`."""
+
+    def info(self) -> ProcessInfo:
+        """The row as the process list shows it now."""
+
+
+class Listener(Protocol):
+    """Whoever wants to know of changes. Calls must only take note: something is under way."""
+
+    def row_changed(self, handle: int) -> None:
+        """`Source.row(handle)` has changed, has appeared, or is no longer there."""
+
+    def log_added(self, name: str) -> None:
+        """`Source.logs()[name]` is new."""
+
+    def start_noted(self, note: StartNote) -> None:
+        """`note` is a new one of `Source.start_notes()`."""
+
+    def closed(self) -> None:
+        """The sandbox is terminated: streams end."""
+
+
+class Changes:
+    """Tells every listener what has changed in one sandbox."""
+
+    def __init__(self) -> None:
+        self._listeners: dict[Listener, None] = {}
+        self.is_closed = False
+        """Whether `closed` has been called: who comes later is not told."""
+
+    def subscribe(self, listener: Listener) -> None:
+        """From now on `listener` is told."""
+        self._listeners[listener] = None
+
+    def unsubscribe(self, listener: Listener) -> None:
+        """`listener` is told nothing any more; no harm if it never was."""
+        self._listeners.pop(listener, None)
+
+    def row_changed(self, *handles: int) -> None:
+        """Call it after every change that `info()` or `end_position` shows, when a row is new, and when one
+        is gone.
+
+        A restart gives a row a new handle: name both, the old one first. Output that a run wrote before its
+        exit must have been spliced into the log before the exit is announced here.
+        """
+        for listener in tuple(self._listeners):
+            for handle in handles:
+                listener.row_changed(handle)
+
+    def log_added(self, name: str) -> None:
+        """Call it when a log has become a member of `logs()`, before its first run begins."""
+        for listener in tuple(self._listeners):
+            listener.log_added(name)
+
+    def start_noted(self, note: StartNote) -> None:
+        """Call it when a run has begun that was started with something new, before its output is read."""
+        for listener in tuple(self._listeners):
+            listener.start_noted(note)
+
+    def closed(self) -> None:
+        """Call it once when the sandbox is terminated."""
+        self.is_closed = True
+        for listener in tuple(self._listeners):
+            listener.closed()
+
+    def __len__(self) -> int:
+        return len(self._listeners)
+
+
+class Source(Protocol):
+    """One sandbox, as far as output and watching are concerned."""
+
+    @property
+    def changes(self) -> Changes:
+        """The sandbox's fan-out of changes."""
+
+    def rows(self) -> Iterable[Row]:
+        """All rows of the process list, the newest last."""
+
+    def row(self, handle: int) -> Row | None:
+        """The row whose current or latest run has that handle."""
+
+    def find(self, process: str) -> Row | None:
+        """The row that a path names: the latest one of a PID if all digits, else of a managed name (contract
+        3.1).
+        """
+
+    def logs(self) -> Mapping[str, LogStore]:
+        """Every log of the sandbox by name, also those whose rows are gone."""
+
+    def start_notes(self) -> Iterable[StartNote]:
+        """What the runs in the logs were started with."""

@@ -1,0 +1,28 @@
+"""What is recorded of a sandbox and what ran in it, whether it lives or is terminated: for the persisted logs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from msgspec import Struct
+
+from sbxcompose.api.models import ProcessInfo, SandboxInfo
+from sbxcompose.host.logs.directory import Logs
+from sbxcompose.host.logs.store import LogStore
+from sbxcompose.host.supervise import describe
+from sbxcompose.host.supervise.records import Records
+
+
+class Recorded(Struct, frozen=True):
+    """A sandbox, its logs by name, and its rows, the newest last."""
+
+    info: SandboxInfo
+    logs: Mapping[str, LogStore]
+    rows: Sequence[ProcessInfo]
+
+
+def read(info: SandboxInfo, directory: Path) -> Recorded:
+    """What the records of a terminated sandbox say."""
+    found = [describe.describe(each) for each in Records(directory / "processes").load() if each.run is not None]
+    return Recorded(info, Logs(directory / "logs"), found)

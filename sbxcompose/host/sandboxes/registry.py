@@ -1,0 +1,332 @@
+"""The control plane: which sandboxes there are, kept over restarts (contract, section 2).
+
+A local sandbox is a group of supervised processes on this machine, with a directory for its records and logs, and for
+its files unless it works in a project's directory. What a request wants beyond that, and what would be a promise, is
+refused.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from msgspec.structs import replace
+
+from sbxcompose.api.models import CreateRequest, PatchRequest, SandboxInfo
+from sbxcompose.host.base import background, trees
+from sbxcompose.host.base.clock import now_ms
+from sbxcompose.host.base.json_files import read_each, write_json
+from sbxcompose.host.base.problems import Problem, from_os
+from sbxcompose.host.keeper.client import Adopted, Claim, Exited, KeeperClient
+from sbxcompose.host.sandboxes import archive as recorded
+from sbxcompose.host.sandboxes import listing, rules
+from sbxcompose.host.sandboxes.archive import Recorded
+from sbxcompose.host.sandboxes.leftovers import sweep
+from sbxcompose.host.sandboxes.provision import Beginning
+from sbxcompose.host.sandboxes.sandbox import RECORD, WORKSPACE, Sandbox
+from sbxcompose.host.sandboxes.snapshots import Snapshots, check_copyable
+from sbxcompose.host.sandboxes.workload import Workload, gather
+from sbxcompose.host.supervise.processes import Processes
+from sbxcompose.host.supervise.spawn_request import Workdir
+
+KEPT_TERMINATED = 100
+"""How many terminated sandboxes are remembered."""
+EXTENSIONS = ["batch", "watch", "stop", "pty"]
+INTERRUPTED = "Failure(CreationInterrupted)"
+"""Why a sandbox is terminated that was being made when the server was killed."""
+
+
+class SandboxRecord(SandboxInfo, frozen=True, kw_only=True):
+    """What is on disk of a sandbox. `ending`: why it is being terminated, if it is."""
+
+    ending: str | None = None
+
+
+class Sandboxes:
+    """All sandboxes of the host, the live ones with their processes. `idle` is called when something has
+    ended.
+    """
+
+    def __init__(self, directory: Path, keeper: KeeperClient, idle: Callable[[], None] = lambda: None) -> None:
+        self._directory = directory
+        self._keeper = keeper
+        self._idle = idle
+        self.snapshots = Snapshots(directory.parent / "snapshots", idle)
+        self._live: dict[str, Sandbox] = {}
+        self._terminated: dict[str, SandboxInfo] = {}
+        self._names: dict[str, Sandbox] = {}
+
+    def __iter__(self) -> Iterator[Sandbox]:
+        return iter(list(self._live.values()))
+
+    @property
+    def running(self) -> int:
+        """How many processes run, in all sandboxes."""
+        return sum(each.processes.running for each in self._live.values())
+
+    @property
+    def busy(self) -> bool:
+        """Whether any process runs, or will, or is held still; or something is being made, copied or ended."""
+        return self.snapshots.busy or any(sandbox.busy for sandbox in self._live.values())
+
+    # -- finding -------------------------------------------------------------------------------------------
+
+    def live(self, identifier: str) -> Sandbox:
+        """The live sandbox of an id or name. Raises `Problem`: 404, or 409 for the id of a terminated one."""
+        found = self._names.get(identifier) or self._live.get(identifier)
+        if found is not None and found.ending is None:
+            return found
+        if found is not None:
+            raise Problem(409, f"sandbox {identifier} is being terminated", "SANDBOX_TERMINATED")
+        if identifier in self._terminated:
+            raise Problem(409, f"sandbox {identifier} is terminated", "SANDBOX_TERMINATED")
+        raise _not_found(identifier)
+
+    def info(self, identifier: str) -> SandboxInfo:
+        """What is known of a sandbox; of a terminated one by its id alone, since its name is free. Raises
+        `Problem`.
+        """
+        found = self._names.get(identifier) or self._live.get(identifier)
+        return found.info if found is not None else self._remembered(identifier)
+
+    def processes(self, identifier: str) -> Processes | None:
+        """The processes of the live sandbox of that id; None of any other."""
+        found = self._live.get(identifier)
+        return None if found is None else found.processes
+
+    def recorded(self, identifier: str) -> Recorded:
+        """The logs and rows of a sandbox, also of a terminated one. Raises `Problem`."""
+        info = self.info(identifier)
+        live = self._live.get(info.id)
+        if live is None:
+            return recorded.read(info, self._directory / info.id)
+        return Recorded(info, live.processes.logs(), [each.info() for each in live.processes.rows()])
+
+    def page(self, namespace: str, query: listing.Query, status: str | None = None) -> listing.Page:
+        """A page of the list, terminated ones included. Raises `Problem`."""
+        known = [*self._terminated.values(), *(each.info for each in self._live.values())]
+        mine = [each for each in known if each.namespace == namespace]
+        return listing.page((each for each in mine if status in (None, each.status)), query)
+
+    def archived(self, identifier: str) -> SandboxInfo:
+        """A terminated sandbox, by its id. Raises `Problem`."""
+        return _archived(self._remembered(identifier))
+
+    def archive(self, namespace: str, query: listing.Query) -> listing.Page:
+        """A page of the terminated ones. Raises `Problem`."""
+        mine = (_archived(each) for each in self._terminated.values() if each.namespace == namespace)
+        return listing.page(mine, query)
+
+    def _remembered(self, identifier: str) -> SandboxInfo:
+        if identifier not in self._terminated:
+            raise _not_found(identifier)
+        return self._terminated[identifier]
+
+    # -- creating ------------------------------------------------------------------------------------------
+
+    def create(self, request: CreateRequest, namespace: str = "default") -> Sandbox:
+        """Make a sandbox; `pending` until what it begins with is there, if it begins with anything. Raises
+        `Problem`.
+        """
+        rules.refuse_unsupported(request)
+        self._check_name(request.name, request.project_directory)
+        if request.snapshot_id is None:
+            return self._make(rules.described(request, namespace), Beginning(None, request.entrypoint))
+        known = self.snapshots.check_usable(request.snapshot_id)
+        files = self.snapshots.files(known.id)
+        return self._make(rules.described(request, namespace, known), Beginning(files, request.entrypoint))
+
+    def copy(self, source: Sandbox, times: int) -> list[Sandbox]:
+        """Make so many new sandboxes with the files of another; each is `pending` until it has them. Raises `Problem`.
+
+        Running processes cannot be copied on one machine, so a sandbox in which something runs is refused.
+        """
+        check_copyable(source, with_memory=True)
+        if source.status not in ("running", "snapshotting"):
+            raise Problem(409, f"sandbox {source.info.id} is {source.status}, not running", "SANDBOX_NOT_RUNNING")
+        copies = [rules.copied(source.info) for _ in range(times)]
+        return [self._make(each, Beginning(source.files(), None)) for each in copies]
+
+    def _check_name(self, name: str | None, project: str | None) -> None:
+        if name is None:
+            return
+        rules.check_name(name)
+        holder = self._names.get(name)
+        if holder is None:
+            return
+        other = holder.info.project_directory
+        if project is not None and other is not None and other != project:
+            hint = "give this project another name, with `-p NAME` or `name:` in its file"
+            raise Problem(409, f"sandbox {name} belongs to the project in {other}", "PROJECT_DIRECTORY", hint)
+        raise Problem(409, f"a sandbox named {name} exists already", "ALREADY_EXISTS")
+
+    def _make(self, info: SandboxInfo, beginning: Beginning) -> Sandbox:
+        directory = self._directory / info.id
+        if info.project_directory is None:
+            info = replace(info, workspace_directory=str(directory / WORKSPACE))
+        try:
+            directory.mkdir(mode=0o700, parents=True)
+            if info.workspace_directory is not None:
+                os.mkdir(info.workspace_directory, 0o700)
+            write_json(directory / RECORD, info.write())
+        except OSError as error:
+            shutil.rmtree(directory, ignore_errors=True)
+            raise from_os(error, "the sandbox cannot be recorded") from None
+        sandbox = self._add(info)
+        if info.status == "pending":
+            background.do(self._begin(sandbox, beginning))
+        return sandbox
+
+    async def _begin(self, sandbox: Sandbox, beginning: Beginning) -> None:
+        failure = await beginning.carry_out(sandbox)
+        sandbox.made()
+        if failure is None and sandbox.ending is None:
+            sandbox.become("running")
+        elif failure is not None:
+            await self._terminate(sandbox, failure.outcome, error_details=failure.details)
+
+    def _add(self, info: SandboxInfo) -> Sandbox:
+        directory = self._directory / info.id
+        workload = Workload(info.id, directory, self._workdir(info), self._keeper, info.network, self._idle)
+        sandbox = Sandbox(info, directory, workload)
+        sandbox.idle = self._idle
+        sandbox.expired = lambda: background.do(self._terminate(sandbox, "Success(Timeout)"))
+        self._live[info.id] = sandbox
+        if info.name is not None:
+            self._names[info.name] = sandbox
+        if info.timeout_secs:
+            sandbox.begin_lease()
+        return sandbox
+
+    def _workdir(self, info: SandboxInfo) -> Workdir:
+        own = str(self._directory / info.id / WORKSPACE)
+        return Workdir(info.project_directory or own, info.project_directory is None)
+
+    # -- changing ------------------------------------------------------------------------------------------
+
+    def patch(self, identifier: str, patch: PatchRequest, *, clear_network: bool = False) -> SandboxInfo:
+        """Change a sandbox (contract, section 2.6). Raises `Problem`, and nothing is changed then."""
+        sandbox = self.live(identifier)
+        before = sandbox.info.name
+        after = rules.patched(sandbox.info, patch, clear_network=clear_network)
+        if after.name != before:
+            self._check_name(after.name, None)
+        sandbox.change(**{name: getattr(after, name) for name in rules.PATCHED})
+        sandbox.processes.workdir = self._workdir(sandbox.info)
+        if after.name is not None and after.name != before:
+            self._names[after.name] = sandbox
+            if before is not None:
+                del self._names[before]
+        return sandbox.info
+
+    # -- terminating ---------------------------------------------------------------------------------------
+
+    async def terminate(self, identifier: str, reason: str = "Success(UserTerminated)") -> None:
+        """End a sandbox and all that runs in it. Again on a terminated one is fine. Raises `Problem`."""
+        sandbox = self._names.get(identifier) or self._live.get(identifier)
+        if sandbox is not None:
+            await self._terminate(sandbox, reason)
+        elif not any(identifier in (each.id, each.name) for each in self._terminated.values()):
+            raise _not_found(identifier)
+
+    async def _terminate(self, sandbox: Sandbox, reason: str, error_details: Any = None) -> None:
+        sandbox.begin_to_end(reason)
+        await sandbox.end()
+        if sandbox.info.id not in self._live:
+            return  # somebody else asked for the same, and was faster
+        outcome = sandbox.ending
+        self._forget_live(sandbox)
+        told = {"outcome": outcome, "termination_reason": outcome, "error_details": error_details}
+        sandbox.become("terminated", terminated_at=now_ms(), **told)
+        self._terminated[sandbox.info.id] = sandbox.info
+        sandbox.workload.closed()
+        await self._clear(sandbox.info)
+        self._prune()
+        self._idle()
+
+    async def _clear(self, info: SandboxInfo) -> None:
+        """Remove the files of a terminated sandbox; its records and logs stay as long as it is remembered."""
+        await _remove(self._directory / info.id / WORKSPACE)
+
+    def _forget_live(self, sandbox: Sandbox) -> None:
+        info = sandbox.info
+        del self._live[info.id]
+        if info.name is not None and self._names.get(info.name) is sandbox:
+            del self._names[info.name]
+
+    def _prune(self) -> None:
+        surplus = sorted(self._terminated.values(), key=lambda each: each.terminated_at or 0)[:-KEPT_TERMINATED]
+        for info in surplus:
+            del self._terminated[info.id]
+            shutil.rmtree(self._directory / info.id, ignore_errors=True)
+
+    async def end_all(self) -> None:
+        """End every process, politely; the sandboxes stay."""
+        await gather(each.end_processes() for each in self)
+
+    # -- after the last server's death ---------------------------------------------------------------------
+
+    def load(self) -> None:
+        """Read what is recorded, and remove what is not."""
+        self.snapshots.load()
+        sweep(self._directory, RECORD)
+        for record in read_each(self._directory, RECORD, SandboxRecord):
+            values = {name: getattr(record, name) for name in SandboxInfo.__struct_fields__}
+            self._load(SandboxInfo(**values), record.ending)
+
+    def _load(self, info: SandboxInfo, ending: str | None) -> None:
+        if info.status == "terminated":
+            self._terminated[info.id] = info
+            if (self._directory / info.id / WORKSPACE).exists():
+                background.do(self._clear(info))
+            return
+        sandbox = self._add(info)
+        sandbox.load(INTERRUPTED if ending is None and info.status == "pending" else ending)
+
+    def adopt(self, adopted: Adopted) -> bool:
+        """Take over a run; False if nobody wants it."""
+        sandbox = self._live.get(adopted.unit.partition(".")[0])
+        return sandbox is not None and sandbox.workload.adopt(adopted)
+
+    def claims(self, known: set[str]) -> list[Claim]:
+        """The units that are recorded as being there, or as being started, and are not among the `known` ones."""
+        return [claim for sandbox in self for claim in sandbox.workload.claims(known)]
+
+    def resume(self, known: set[str]) -> None:
+        """Go on with all that is not among the `known` units, and with what was being done to sandboxes."""
+        for sandbox in self:
+            sandbox.workload.take_over(known)
+        for sandbox in self:
+            if sandbox.ending is not None:
+                background.do(self._terminate(sandbox, sandbox.ending))
+            elif sandbox.status != "running":
+                background.do(sandbox.finish())
+
+    def exited(self, exited: Exited) -> bool:
+        """A run is over; False if nobody wants to know."""
+        sandbox = self._live.get(exited.unit.partition(".")[0])
+        return sandbox is not None and sandbox.workload.exited(exited)
+
+
+def _not_found(identifier: str) -> Problem:
+    return Problem(404, f"sandbox {identifier[:80]} not found", "SANDBOX_NOT_FOUND")
+
+
+def _archived(info: SandboxInfo) -> SandboxInfo:
+    return replace(info, archived_at=info.terminated_at)
+
+
+async def _remove(directory: Path) -> None:
+    """Remove a directory: in a thread if there is anything in it."""
+    try:
+        directory.rmdir()
+    except FileNotFoundError:
+        return
+    except OSError:
+        with suppress(OSError):
+            await asyncio.to_thread(trees.remove_tree, str(directory))

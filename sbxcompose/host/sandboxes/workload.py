@@ -1,0 +1,113 @@
+"""Everything that runs in one sandbox, supervised processes and terminal sessions alike, treated as one."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine, Iterable
+from pathlib import Path
+from typing import Any
+
+from sbxcompose.host.keeper.client import Adopted, Claim, Exited, KeeperClient
+from sbxcompose.host.supervise.processes import Processes
+from sbxcompose.host.supervise.spawn_request import Workdir
+from sbxcompose.host.terminals.sessions import Terminals
+
+
+class Workload:
+    """The processes and the terminal sessions of a sandbox.
+
+    `directory` holds their records, `workdir` is where they run unless they say (None: the user's home), `policy` is
+    the network policy of the sandbox, and `idle` is called when a process has come to rest or a session has ended.
+    """
+
+    def __init__(
+        self,
+        sandbox: str,
+        directory: Path,
+        workdir: Workdir | None,
+        keeper: KeeperClient,
+        policy: dict[str, Any] | None,
+        idle: Callable[[], None],
+    ) -> None:
+        self.keeper = keeper
+        self.processes = Processes(sandbox, directory, workdir, keeper, policy)
+        self.processes.idle = self._idle = idle
+        self.terminals = Terminals(sandbox, directory, keeper, self.processes.spawn, self._terminals_changed)
+
+    def _terminals_changed(self) -> None:
+        self.processes.look_again()
+        self._idle()
+
+    @property
+    def busy(self) -> bool:
+        """Whether anything runs, or will."""
+        return self.processes.busy or self.terminals.busy
+
+    @property
+    def units(self) -> list[str]:
+        """The keeper's names for the runs that exist."""
+        return [*self.processes.units, *self.terminals.units]
+
+    @property
+    def paused(self) -> bool:
+        """Whether the sandbox is suspended: nothing begins in it, and no time passes."""
+        return self.processes.paused
+
+    def pause(self) -> None:
+        """Begin nothing, check nothing, and let no time pass, from now on."""
+        self.terminals.pause()
+        self.processes.pause()
+
+    def resume(self) -> None:
+        """The inverse of `pause`."""
+        self.terminals.go_on()
+        self.processes.go_on()
+
+    async def settled(self, otherwise: Callable[[], bool]) -> None:
+        """Wait until what was being started runs, and what was being ended has ended; or until `otherwise()`."""
+        await self.processes.until(lambda: otherwise() or not self._in_between())
+
+    def _in_between(self) -> bool:
+        return self.terminals.in_between or self.processes.in_between
+
+    async def end(self, *, grace_ms: int | None = None) -> None:
+        """End everything by signal and grace; `grace_ms` limits the time that each may take."""
+        await gather([self.processes.end(grace_ms=grace_ms), self.terminals.end(grace_ms)])
+        await self.processes.commands.end()
+
+    def closed(self) -> None:
+        """The sandbox is terminated."""
+        self.terminals.closed()
+        self.processes.closed()
+
+    # -- after the last server's death ---------------------------------------------------------------------
+
+    def load(self, *, paused: bool) -> None:
+        """Read the records, `paused` as the sandbox is. `adopt` and `take_over` make them live again."""
+        self.processes.paused = paused
+        if paused:
+            self.terminals.pause()
+        self.terminals.load()
+        self.processes.load()
+
+    def adopt(self, adopted: Adopted) -> bool:
+        """Take over a run; False if neither a process nor a session wants it."""
+        return self.processes.adopt(adopted) or self.terminals.adopt(adopted)
+
+    def claims(self, known: set[str]) -> list[Claim]:
+        """The units that are recorded as existing, or as being started, and are not among the `known` ones."""
+        return [*self.processes.claims(known), *self.terminals.claims(known)]
+
+    def take_over(self, known: set[str]) -> None:
+        """Go on with everything that is not among the `known` units, once nothing of the others is left."""
+        self.terminals.resume(known)
+        self.processes.resume(known)
+
+    def exited(self, exited: Exited) -> bool:
+        """A run has ended; False if it belongs to neither a process nor a session."""
+        return self.processes.exited(exited) or self.terminals.exited(exited)
+
+
+async def gather(work: Iterable[Coroutine[Any, Any, object]]) -> None:
+    """Do all of it side by side."""
+    await asyncio.gather(*work)

@@ -1,0 +1,136 @@
+"""Short commands beside a supervised process, run the way it is run: its health check, its stop.
+
+They are in no list and have no log: of their output the end is kept in memory. What the server has not seen the end
+of, its successor kills as it does all units that no row wants.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from itertools import count
+from signal import SIGKILL
+
+from msgspec import Struct
+
+from sbxcompose.api.models import LastExit
+from sbxcompose.host.base import background
+from sbxcompose.host.keeper.client import Exited, KeeperClient, KeeperLost, Spawn, Spawned, SpawnFailed
+from sbxcompose.host.supervise.state import exit_of
+
+KEPT = 4096
+"""Bytes of the end of a stream of output that are kept."""
+
+
+class Ended(Struct, frozen=True):
+    """How a command ended, or why it was not started (`error`); `last_line` is the end of its output."""
+
+    exit: LastExit | None = None
+    error: str | None = None
+    last_line: str = ""
+
+    @property
+    def failure(self) -> str | None:
+        """What went wrong, in a few words; None for a success."""
+        if self.exit is None:
+            return self.error
+        if self.exit.exit_code == 0:
+            return None
+        signal, code = self.exit.signal, self.exit.exit_code
+        words = f"killed by signal {signal}" if signal is not None else f"exited with code {code}"
+        return f"{words}: {self.last_line}" if self.last_line else words
+
+
+class Commands:
+    """The commands of one sandbox."""
+
+    def __init__(self, sandbox: str, keeper: KeeperClient) -> None:
+        self._sandbox = sandbox
+        self._keeper = keeper
+        self._numbers = count(1)
+        self._running: dict[str, _Command] = {}
+
+    async def run(self, spawn: Spawn) -> Ended:
+        """Run a command to its end. Cancelled, it kills the command and all that it has started."""
+        spawn.unit = f"{self._sandbox}.@{os.getpid()}-{next(self._numbers)}"
+        spawn.stdin, spawn.stdout, spawn.stderr = "null", "pipe", "pipe"
+        spawn.pty, spawn.pty_for_log = None, False
+        command = self._running[spawn.unit] = _Command()
+        try:
+            await self._keeper.spawn_many([spawn], lambda _, result: command.spawned(result))
+            return await command.ended
+        except KeeperLost as error:
+            return Ended(error=str(error))
+        finally:
+            if not command.ended.done() or command.ended.cancelled():
+                background.do(self._keeper.kill(spawn.unit, SIGKILL, "everything"))
+            command.close()
+            del self._running[spawn.unit]
+
+    async def end(self) -> None:
+        """Kill what runs."""
+        await asyncio.gather(*(self._keeper.kill(unit, SIGKILL, "everything") for unit in tuple(self._running)))
+
+    def exited(self, exited: Exited) -> bool:
+        """Report the end of a command; False if it is none of these. The keeper is to be told to forget it."""
+        command = self._running.get(exited.unit)
+        if command is not None:
+            command.exited(exited)
+        return False
+
+
+class _Command:
+    """A command that is being started, or runs."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self.ended: asyncio.Future[Ended] = self._loop.create_future()
+        self._tails: dict[int, bytes] = {}
+        self._closed = False
+
+    def spawned(self, result: Spawned | SpawnFailed) -> None:
+        if isinstance(result, SpawnFailed):
+            self._end(Ended(error=result.message))
+            return
+        for fd in (result.stdout, result.stderr):
+            if fd is not None and self._closed:
+                os.close(fd)
+            elif fd is not None:
+                self._tails[fd] = b""
+                self._loop.add_reader(fd, self._read, fd)
+
+    def _read(self, fd: int) -> bool:
+        try:
+            data = os.read(fd, 65536)
+        except BlockingIOError:
+            return False
+        except OSError:
+            data = b""
+        if not data:
+            self._loop.remove_reader(fd)
+        self._tails[fd] = (self._tails[fd] + data)[-KEPT:]
+        return bool(data)
+
+    def exited(self, exited: Exited) -> None:
+        for fd in self._tails:
+            while self._read(fd):
+                pass
+        end = exit_of(exited.status, int(exited.at * 1000), oom_killed=exited.oom_killed)
+        self._end(Ended(end, last_line=self._last_line()))
+
+    def _last_line(self) -> str:
+        """The last line of standard error, or else of standard output."""
+        lines = [line for tail in self._tails.values() for line in tail.split(b"\n") if line.strip()]
+        return lines[-1].decode("utf-8", "replace").strip()[:200] if lines else ""
+
+    def _end(self, ended: Ended) -> None:
+        if not self.ended.done():
+            self.ended.set_result(ended)
+
+    def close(self) -> None:
+        """Read no more; what is told of it later is dropped."""
+        self._closed = True
+        for fd in self._tails:
+            self._loop.remove_reader(fd)
+            os.close(fd)
+        self._tails.clear()

@@ -1,0 +1,67 @@
+"""Starts that failed: what was tried and what the system said, until the process is started or its sandbox ends.
+
+A start that fails leaves no row (contract, section 3.2), so nobody who looks later could learn of it.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from sbxcompose.api.models import FailedStart, StartRequest
+from sbxcompose.host.base import damage
+from sbxcompose.host.base.clock import now_ms
+from sbxcompose.host.base.json_files import write_json
+from sbxcompose.host.base.problems import Problem
+
+KEPT = 200
+"""The most failed starts that a sandbox remembers, the latest of each log."""
+CONFLICT = 409
+"""The status of a start that another one was before: nothing failed."""
+
+
+class FailedStarts:
+    """The latest failed start of each log of one sandbox."""
+
+    def __init__(self, directory: Path) -> None:
+        self._path = directory / "failed-starts.json"
+        self._failed: dict[str, FailedStart] = {}
+
+    def load(self) -> None:
+        """Read what the last server wrote; a file that makes no sense is set aside."""
+        for failed in damage.load(self._path, damage.record_of(list[FailedStart])) or ():
+            self._failed[failed.log] = failed
+
+    def all(self) -> list[FailedStart]:
+        """All of them, the latest last."""
+        return list(self._failed.values())
+
+    def add(self, request: StartRequest, problem: Problem) -> None:
+        """Remember a failed start of a named process."""
+        if request.name is None or problem.status == CONFLICT:
+            return
+        log = request.log or request.name
+        self._failed.pop(log, None)
+        self._failed[log] = FailedStart(
+            name=request.name,
+            log=log,
+            command=request.command,
+            args=request.args,
+            working_dir=request.working_dir,
+            error=problem.error,
+            at=now_ms(),
+        )
+        while len(self._failed) > KEPT:
+            del self._failed[next(iter(self._failed))]
+        self._save()
+
+    def started(self, request: StartRequest) -> None:
+        """Forget the failures of a process that has been started."""
+        if self._failed and self._failed.pop(request.log or request.name or "", None) is not None:
+            self._save()
+
+    def _save(self) -> None:
+        try:
+            write_json(self._path, [failed.write() for failed in self._failed.values()])
+        except OSError as error:
+            print(f"not recorded: failed starts: {error}", file=sys.stderr)

@@ -1,0 +1,258 @@
+"""Health checks: what one check sees, when the next one is due, and what a result means (contract, section
+3.4).
+
+`Health` and `next_pause_ms` are pure. `look` makes one check with bare sockets: a client library would cost
+more to import than all checks of a day.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import os
+import socket
+from collections.abc import Awaitable, Callable
+from typing import NamedTuple
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from sbxcompose.api.models import HealthCheckConfig, HealthStatus
+from sbxcompose.host.supervise.network import Namespace, socket_in
+
+FIRST_PAUSE_MS = 10
+"""The pause between checks right after a start; a check of a port that nobody listens on costs microseconds.
+"""
+STRETCH = 20
+"""A pause is this part of the time waited so far: who is ready after a second is seen 50 ms later at the
+latest.
+"""
+FIRST_COMMAND_PAUSE_MS, COMMAND_STRETCH = 50, 4
+"""The same for commands, which cost more."""
+HOSTS = ("127.0.0.1", "::1")
+
+
+class Health(Struct, frozen=True):
+    """How a run's health stands. `counted_at_ms` is the age of the run at the last failure that counted.
+
+    `answered`: something has answered a check of this run, well or not.
+    """
+
+    status: HealthStatus
+    failures: int = 0
+    counted_at_ms: int | None = None
+    last_check: str | None = None
+    answered: bool = False
+
+
+class Seen(NamedTuple):
+    """What one check saw: None for `failure` is a success. `host` is the address that was connected to."""
+
+    failure: str | None
+    answered: bool = False
+    host: str | None = None
+
+
+Look = Callable[[], Awaitable[Seen]]
+"""Makes one check."""
+
+Stranger = Callable[[int, str], str | None]
+"""Names the program that listens on a port of an address, if it is known to be none of the sandbox's."""
+
+
+def at_start(config: HealthCheckConfig | None) -> Health:
+    """The health of a run that has just begun."""
+    return Health("disabled" if config is None else "starting")
+
+
+def after_check(config: HealthCheckConfig, health: Health, seen: Seen, age_ms: int) -> Health:
+    """Return the health of a run that is `age_ms` old after a check.
+
+    Until the first success checks come oftener than the interval; then only failures an interval apart count,
+    so that the threshold means the same time as if they came in step. During the initial delay none does.
+    """
+    if seen.failure is None:
+        return Health("healthy", answered=True)
+    answered = health.answered or seen.answered
+    if not _counts(config, health, age_ms):
+        return replace(health, last_check=seen.failure, answered=answered)
+    failures = health.failures + 1
+    status: HealthStatus = "unhealthy" if failures >= config.failure_threshold else health.status
+    return Health(status, failures, age_ms, seen.failure, answered)
+
+
+def _counts(config: HealthCheckConfig, health: Health, age_ms: int) -> bool:
+    if health.status == "healthy":
+        return True
+    if age_ms < config.initial_delay_ms:
+        return False
+    return health.counted_at_ms is None or age_ms >= health.counted_at_ms + config.interval_ms
+
+
+def next_pause_ms(config: HealthCheckConfig, health: Health, age_ms: int) -> int:
+    """Return the pause before the next check: short until something answers, growing with the time waited.
+
+    A server that answers, even with an error, is there: asking it more often than the interval fills its log.
+    """
+    if health.status != "starting" or health.answered:
+        return config.interval_ms
+    first, stretch = (FIRST_PAUSE_MS, STRETCH) if config.type != "exec" else (FIRST_COMMAND_PAUSE_MS, COMMAND_STRETCH)
+    pause = min(max(first, age_ms // stretch), config.interval_ms)
+    if health.counted_at_ms is not None:
+        # The next one that counts is not to be late by a stretched pause.
+        due = health.counted_at_ms + config.interval_ms - age_ms
+        pause = min(pause, max(due, 1))
+    return pause
+
+
+async def watch(
+    config: HealthCheckConfig,
+    health: Health,
+    age_ms: Callable[[], int],
+    report: Callable[[Health], None],
+    look_once: Look,
+    stranger: Stranger = lambda port, host: None,
+) -> None:
+    """Check a run until it is unhealthy. `report` is called after every check that changed anything.
+
+    A success counts only if it comes from the sandbox. `stranger` is asked when something answers that was not
+    known to be healthy, and not at every check: it reads much of /proc.
+    """
+    while True:
+        seen = await look_once()
+        if seen.failure is None and seen.host and (health.status != "healthy" or health.failures):
+            who = await asyncio.to_thread(stranger, config.port or 0, seen.host)
+            if who is not None:
+                seen = seen._replace(failure=f"{_what(config)}: answered by {who}, which is not part of the sandbox")
+        after = after_check(config, health, seen, age_ms())
+        if after != health:
+            health = after
+            report(after)
+        if health.status == "unhealthy":
+            return
+        await asyncio.sleep(next_pause_ms(config, health, age_ms()) / 1000)
+
+
+async def look(config: HealthCheckConfig, namespace: Namespace | None = None) -> Seen:
+    """Check once, within the timeout."""
+    try:
+        async with asyncio.timeout(config.timeout_ms / 1000):
+            with await connect(config.port or 0, namespace) as sock:
+                host = str(sock.getpeername()[0])
+                failure = None if config.type == "tcp" else await _get(config, sock)
+                return Seen(failure, True, host)
+    except TimeoutError:
+        return Seen(f"{_what(config)}: no answer within {config.timeout_ms} ms")
+    except OSError as error:
+        return Seen(f"{_what(config)}: {_words(error)}", answered=error.errno in (errno.ECONNRESET, errno.EPIPE))
+
+
+async def look_by_command(config: HealthCheckConfig, run: Callable[[], Awaitable[str | None]]) -> Seen:
+    """Check once by a command, which `run` runs, and kills when cancelled: what went wrong, or None."""
+    what = " ".join(config.command or ())
+    try:
+        async with asyncio.timeout(config.timeout_ms / 1000):
+            failure = await run()
+    except TimeoutError:
+        return Seen(f"{what}: not done within {config.timeout_ms} ms")
+    return Seen(None if failure is None else f"{what}: {failure}")
+
+
+def _what(config: HealthCheckConfig) -> str:
+    return f"TCP :{config.port}" if config.type == "tcp" else f"GET :{config.port}{_path(config)}"
+
+
+def _path(config: HealthCheckConfig) -> str:
+    path = config.path or "/"
+    return path if path.startswith("/") else "/" + path
+
+
+def _words(error: OSError) -> str:
+    return os.strerror(error.errno).lower() if error.errno else str(error).lower()
+
+
+async def connect(port: int, namespace: Namespace | None = None) -> socket.socket:
+    """A connection to the port on the loopback device of a sandbox's network (None: of this machine), IPv4 first.
+
+    The socket does not block, and is the caller's. Raises the `OSError` of the first address.
+    """
+    first: OSError | None = None
+    for host in HOSTS:
+        try:
+            return await _connect_to(host, port, namespace)
+        except OSError as error:
+            first = first or error
+    assert first is not None
+    raise first
+
+
+async def _connect_to(host: str, port: int, namespace: Namespace | None) -> socket.socket:
+    sock = socket_in(namespace, socket.AF_INET6 if ":" in host else socket.AF_INET)
+    try:
+        sock.setblocking(False)
+        # Over loopback the answer is there when the call returns; only a full backlog is worth a turn of the
+        # loop.
+        code = sock.connect_ex((host, port))
+        if code == errno.EINPROGRESS:
+            code = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+        if code:
+            raise OSError(code, os.strerror(code))
+        if not _is_connected(sock):
+            await _writable(sock)
+            code = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+            if code:
+                raise OSError(code, os.strerror(code))
+        if sock.getsockname() == sock.getpeername():
+            # A free port in the range for outgoing connections can be given to us, and we reach ourselves.
+            raise OSError(errno.ECONNREFUSED, os.strerror(errno.ECONNREFUSED))
+        return sock
+    except BaseException:
+        sock.close()
+        raise
+
+
+def _is_connected(sock: socket.socket) -> bool:
+    try:
+        sock.getpeername()
+    except OSError:
+        return False
+    return True
+
+
+async def _writable(sock: socket.socket) -> None:
+    loop = asyncio.get_running_loop()
+    done: asyncio.Future[None] = loop.create_future()
+
+    def writable() -> None:
+        if not done.done():
+            done.set_result(None)
+
+    loop.add_writer(sock, writable)
+    try:
+        await done
+    finally:
+        loop.remove_writer(sock)
+
+
+async def _get(config: HealthCheckConfig, sock: socket.socket) -> str | None:
+    loop = asyncio.get_running_loop()
+    request = (
+        f"GET {_path(config)} HTTP/1.1\r\nHost: localhost:{config.port}\r\n"
+        "User-Agent: sbxcompose\r\nAccept: */*\r\nConnection: close\r\n\r\n"
+    )
+    await loop.sock_sendall(sock, request.encode("utf-8", "replace"))
+    line = b""
+    while b"\n" not in line and len(line) < 1024:
+        chunk = await loop.sock_recv(sock, 1024)
+        if not chunk:
+            break
+        line += chunk
+    return _verdict(config, line)
+
+
+def _verdict(config: HealthCheckConfig, head: bytes) -> str | None:
+    words = head.split(b"\n", 1)[0].split()
+    if len(words) < 2 or not words[0].startswith(b"HTTP/") or not words[1].isdigit():
+        return f"{_what(config)}: the answer is not HTTP" if head else f"{_what(config)}: closed without an answer"
+    status = int(words[1])
+    return None if 200 <= status < 400 else f"{_what(config)} answered {status}"

@@ -1,0 +1,42 @@
+"""The health checks of the run that is there: begun with it, and ended."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from sbxcompose.api.models import HealthCheckConfig
+from sbxcompose.host.base.clock import now_ms
+from sbxcompose.host.supervise import health
+from sbxcompose.host.supervise.health import Health
+
+
+class Checks:
+    """Looks after one run at a time."""
+
+    __slots__ = ("_task",)
+
+    def __init__(self) -> None:
+        self._task: asyncio.Task[None] | None = None
+
+    def begin(
+        self,
+        config: HealthCheckConfig,
+        known: Health,
+        since_ms: int,
+        report: Callable[[Health], None],
+        look: health.Look,
+        stranger: health.Stranger,
+    ) -> None:
+        """Check from now on. The run's age, which the initial delay is measured by, counts from `since_ms`. `look` and
+        `stranger` are as `health.watch` has them.
+        """
+        self.end()
+        checks = health.watch(config, known, lambda: max(0, now_ms() - since_ms), report, look, stranger)
+        self._task = asyncio.get_running_loop().create_task(checks)
+
+    def end(self) -> None:
+        """Check no more; no harm if nothing is checked."""
+        if self._task is not None:
+            self._task.cancel()
+            self._task = None

@@ -1,0 +1,360 @@
+"""The life of a supervised process as one pure function: (record, event, now) -> (record, effects).
+
+Contract 3.4 says what happens in which state. Nothing here acts: `supervisor.SupervisedProcess` reports events and
+performs effects. `tests/unit/host/test_lifecycle.py` has every pair of a state and an event.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from signal import SIGCONT, SIGKILL
+from typing import Any
+
+from msgspec.structs import replace
+
+from sbxcompose.api.models import LastExit
+from sbxcompose.host.supervise import describe, health, restart
+from sbxcompose.host.supervise.lifecycle_types import (
+    AttachOutput,
+    BackoffOver,
+    BeginChecks,
+    CancelTimer,
+    CloseInput,
+    Effect,
+    EndChecks,
+    Event,
+    Forget,
+    HealthChecked,
+    HostRestarted,
+    InputClosed,
+    KillRequested,
+    KillRun,
+    Now,
+    ReleaseRun,
+    RestartRequested,
+    RunAdopted,
+    RunExited,
+    RunLost,
+    RunStarted,
+    RunStopCommand,
+    SandboxPaused,
+    SandboxResumed,
+    SetTimer,
+    SpawnRun,
+    StartFailed,
+    StopCommandFailed,
+    StopRequested,
+    StopRun,
+)
+from sbxcompose.host.supervise.state import (
+    BackingOff,
+    Ending,
+    Paused,
+    Record,
+    Run,
+    Running,
+    Starting,
+    State,
+    Stopped,
+    Why,
+)
+
+Outcome = tuple[Record, list[Effect]]
+
+
+def transition(record: Record, event: Event, now: Now) -> Outcome:
+    """Return the record after an event, and what has to be done. An event that means nothing changes nothing."""
+    return _HANDLERS[type(event)](record, event, now)
+
+
+# -- a run begins ------------------------------------------------------------------------------------------
+
+
+def _run_started(record: Record, event: RunStarted, now: Now) -> Outcome:
+    state = record.state
+    if not isinstance(state, Starting) or state.handle != event.handle:
+        known = isinstance(state, Running) and record.run is not None and record.run.handle == event.handle
+        # A run that nobody waits for would be a second one.
+        return record, [] if known else [KillRun(event.handle)]
+    run = Run(event.handle, event.pid, event.number, event.started_at, stdin_open=event.stdin_open, ticks=event.ticks)
+    running = replace(
+        record,
+        state=Running(state.ending),
+        run=run,
+        runs=_with_run(record.runs, event.number),
+        restarts=record.restarts + (record.run is not None),
+        health=health.at_start(record.request.health_check),
+    )
+    return running, [AttachOutput(event.number), *_supervise(running, run.started_at, now)]
+
+
+def _run_adopted(record: Record, event: RunAdopted, now: Now) -> Outcome:
+    run = record.run
+    if isinstance(record.state, Starting):
+        record, effects = _run_started(record, event.run, now)
+    elif isinstance(record.state, Running) and run is not None and run.handle == event.run.handle:
+        effects = [AttachOutput(run.number), *_supervise(record, run.started_at, now)]
+        if event.run.stdin_open and not run.stdin_open:
+            effects.append(CloseInput(run.handle))
+    else:
+        return record, [KillRun(event.run.handle)]
+    if record.attached:
+        effects.append(KillRun(event.run.handle))  # whoever read its output is gone
+    return record, effects
+
+
+def _with_run(runs: list[list[int]], number: int) -> list[list[int]]:
+    """Add a run's number to ranges of numbers, [first, last] each."""
+    if runs and number <= runs[-1][1] + 1:
+        first, last = runs[-1]
+        return [*runs[:-1], [first, max(number, last)]]
+    return [*runs, [number, number]]
+
+
+def _supervise(record: Record, since_ms: int, now: Now) -> list[Effect]:
+    """Say what a run that is there needs: to be stopped if that was asked for, else health checks."""
+    state = record.state
+    assert isinstance(state, Running)
+    assert record.run is not None
+    if state.ending is not None:
+        grace = max(0, state.ending.deadline - now.ms)
+        return [_ask(record.run.handle, state.ending, grace)]
+    if record.request.health_check is not None and not now.paused:
+        return [BeginChecks(since_ms)]
+    return []
+
+
+def _ask(handle: int, ending: Ending, grace_ms: int) -> Effect:
+    """Say how a run is asked to end."""
+    if ending.command:
+        return RunStopCommand(handle, ending.command, grace_ms)
+    return StopRun(handle, ending.signal, grace_ms)
+
+
+def _start_failed(record: Record, event: StartFailed, now: Now) -> Outcome:
+    state = record.state
+    if not isinstance(state, Starting):
+        return record, []
+    failed = replace(record, last_error=event.message, health=health.at_start(record.request.health_check))
+    if record.run is None:
+        return _stopped(failed, now, Forget())
+    if state.ending is not None and state.ending.why == "stop":
+        return _stopped(failed, now, requested=True)
+    if state.ending is not None and state.ending.why == "restart":
+        return _begin_again(failed, now)
+    return _after_failure(failed, now, failed=True, ran_ms=0)
+
+
+# -- a run ends --------------------------------------------------------------------------------------------
+
+
+def _run_exited(record: Record, event: RunExited, now: Now) -> Outcome:
+    state, run = record.state, record.run
+    release = ReleaseRun(event.handle)
+    if not isinstance(state, Running) or run is None or run.handle != event.handle:
+        return record, [release]
+    error = event.error or (state.ending.error if state.ending is not None else None)
+    ended = replace(_with_end(record, run, event.exit, error), left_behind=event.left_behind)
+    why = state.ending.why if state.ending is not None else None
+    if why == "stop" or not record.request.managed:
+        return _stopped(ended, now, EndChecks(), release, requested=why == "stop")
+    if why == "restart":
+        after, effects = _begin_again(ended, now)
+        return after, [EndChecks(), *effects, release]
+    if why == "unhealthy":
+        ended = replace(ended, last_error=f"unhealthy: {record.health.last_check}")
+    failed = why == "unhealthy" or not event.exit.counts_as_success(record.request.success_exit_codes)
+    ran_ms = max(0, event.exit.ended_at - run.started_at)
+    after, effects = _after_failure(ended, now, failed=failed, ran_ms=ran_ms)
+    return after, [EndChecks(), *effects, release]
+
+
+def _run_lost(record: Record, event: RunLost, now: Now) -> Outcome:
+    if not isinstance(record.state, Running) or record.run is None:
+        return record, []
+    requested = record.state.ending is not None and record.state.ending.why == "stop"
+    return _stopped(_with_end(record, record.run, event.exit, event.error), now, EndChecks(), requested=requested)
+
+
+def _with_end(record: Record, run: Run, end: LastExit, error: str | None) -> Record:
+    run = replace(run, ended=end, stdin_open=False)
+    return replace(record, run=run, last_exit=end, last_error=error, left_behind=[])
+
+
+def _after_failure(record: Record, now: Now, *, failed: bool, ran_ms: int) -> Outcome:
+    """Restart or stay down, as the policy has it, after a run that ended without being asked to."""
+    ending = restart.Ending(failed, ran_ms)
+    good = restart.was_good(ending, record.health.status)
+    record = replace(record, failed_runs=0 if good else record.failed_runs + 1)
+    match restart.after_exit(describe.policy(record), record.tally, ending):
+        case restart.RestartAfter(delay_ms, tally):
+            return _back_off(replace(record, tally=tally), delay_ms, now)
+        case restart.StayDown(because):
+            error = "; ".join(filter(None, (record.last_error, because))) or None
+            return _stopped(replace(record, last_error=error), now)
+
+
+def _stopped(record: Record, now: Now, *effects: Effect, requested: bool = False) -> Outcome:
+    return replace(record, state=Stopped(now.log_end, requested)), list(effects)
+
+
+# -- between runs ------------------------------------------------------------------------------------------
+
+
+def _back_off(record: Record, delay_ms: int, now: Now) -> Outcome:
+    if now.paused:
+        return _in_state(record, Paused(delay_ms))
+    return _in_state(record, BackingOff(now.ms + delay_ms), SetTimer(delay_ms))
+
+
+def _begin_again(record: Record, now: Now) -> Outcome:
+    if now.paused:
+        return _in_state(record, Paused(0), CancelTimer())
+    return _in_state(record, Starting(now.next_handle), CancelTimer(), SpawnRun(now.next_handle))
+
+
+def _in_state(record: Record, state: State, *effects: Effect) -> Outcome:
+    return replace(record, state=state), list(effects)
+
+
+def _backoff_over(record: Record, _: BackoffOver, now: Now) -> Outcome:
+    return _begin_again(record, now) if isinstance(record.state, BackingOff) else (record, [])
+
+
+def _host_restarted(record: Record, _: HostRestarted, now: Now) -> Outcome:
+    match record.state:
+        case Starting() if record.run is None:
+            return _stopped(record, now, Forget())
+        case Starting(_, ending) if ending is not None and ending.why == "stop":
+            return _stopped(record, now, requested=True)
+        case Starting():
+            return _begin_again(record, now)
+        case BackingOff(until):
+            return _back_off(record, restart.remaining_ms(describe.policy(record), until, now.ms), now)
+        case Paused(left_ms):
+            return _back_off(record, left_ms, now)
+        case _:
+            return record, []
+
+
+def _sandbox_paused(record: Record, _: SandboxPaused, now: Now) -> Outcome:
+    match record.state:
+        case Running():
+            return record, [EndChecks()]
+        case BackingOff(until):
+            left_ms = restart.remaining_ms(describe.policy(record), until, now.ms)
+            return _in_state(record, Paused(left_ms), CancelTimer())
+        case _:
+            return record, []
+
+
+def _sandbox_resumed(record: Record, _: SandboxResumed, now: Now) -> Outcome:
+    match record.state:
+        case Paused(left_ms):
+            return _back_off(record, left_ms, now)
+        case Running(None) if record.request.health_check is not None:
+            # What a check saw before says nothing of now: its health counts as that of a new run.
+            anew = replace(record, health=health.at_start(record.request.health_check))
+            return anew, _supervise(anew, now.ms, now)
+        case _:
+            return record, []
+
+
+# -- requests and health -----------------------------------------------------------------------------------
+
+
+def _stop_requested(record: Record, event: StopRequested, now: Now) -> Outcome:
+    match record.state:
+        case Stopped():
+            return record, []
+        case BackingOff() | Paused():
+            return _stopped(record, now, CancelTimer(), requested=True)
+    if not record.request.managed and event.signal is None:
+        return _kill_requested(record, KillRequested(), now)
+    return _ask_to_end(record, "stop", event, now)
+
+
+def _kill_requested(record: Record, _: KillRequested, now: Now) -> Outcome:
+    ending = Ending("stop", SIGKILL, now.ms)
+    match record.state:
+        case Starting(handle):
+            return _in_state(record, Starting(handle, ending))
+        case Running() if record.run is not None:
+            return _in_state(record, Running(ending), EndChecks(), KillRun(record.run.handle))
+        case _:
+            return _stop_requested(record, StopRequested(), now)
+
+
+def _restart_requested(record: Record, _: RestartRequested, now: Now) -> Outcome:
+    record = replace(record, failed_runs=0)
+    if isinstance(record.state, Running | Starting):
+        return _ask_to_end(record, "restart", StopRequested(), now)
+    return _begin_again(record, now)
+
+
+def _health_checked(record: Record, event: HealthChecked, now: Now) -> Outcome:
+    if not isinstance(record.state, Running) or record.state.ending is not None:
+        return record, []
+    failed_runs = 0 if event.health.status == "healthy" else record.failed_runs
+    checked = replace(record, health=event.health, failed_runs=failed_runs)
+    if event.health.status != "unhealthy":
+        return checked, []
+    return _ask_to_end(checked, "unhealthy", StopRequested(), now)
+
+
+def _ask_to_end(record: Record, why: Why, wish: StopRequested, now: Now) -> Outcome:
+    """Ask the run to end. A later wish changes why, and can shorten the grace; it never prolongs it."""
+    state = record.state
+    assert isinstance(state, Starting | Running)
+    signal = record.request.stop_signal if wish.signal is None else wish.signal
+    grace_ms = record.request.stop_grace_ms if wish.grace_ms is None else wish.grace_ms
+    command = wish.command if wish.signal is not None else wish.command or record.request.stop_command
+    deadline = now.ms + grace_ms
+    if state.ending is not None:
+        deadline = min(deadline, state.ending.deadline)
+    ending = Ending(why, signal, deadline, command if command and grace_ms > 0 else None)
+    if isinstance(state, Starting):
+        return _in_state(record, Starting(state.handle, ending))
+    assert record.run is not None
+    if state.ending is not None and ending.command and state.ending.command == ending.command:
+        # It runs already: only the time may be shorter now. SIGCONT does not disturb.
+        return _in_state(record, Running(ending), EndChecks(), StopRun(record.run.handle, SIGCONT, grace_ms))
+    return _in_state(record, Running(ending), EndChecks(), _ask(record.run.handle, ending, grace_ms))
+
+
+def _stop_command_failed(record: Record, event: StopCommandFailed, now: Now) -> Outcome:
+    """Send the signal after all."""
+    state, run = record.state, record.run
+    if not isinstance(state, Running) or state.ending is None or run is None or run.handle != event.handle:
+        return record, []
+    if not state.ending.command:
+        return record, []
+    ending = replace(state.ending, command=None, error=event.message)
+    grace = max(0, ending.deadline - now.ms)
+    return _in_state(record, Running(ending), StopRun(run.handle, ending.signal, grace))
+
+
+def _input_closed(record: Record, _: InputClosed, now: Now) -> Outcome:
+    run = record.run
+    if not isinstance(record.state, Running) or run is None or not run.stdin_open:
+        return record, []
+    return replace(record, run=replace(run, stdin_open=False)), [CloseInput(run.handle)]
+
+
+_HANDLERS: dict[type, Callable[[Record, Any, Now], Outcome]] = {
+    RunStarted: _run_started,
+    RunAdopted: _run_adopted,
+    StartFailed: _start_failed,
+    RunExited: _run_exited,
+    RunLost: _run_lost,
+    HostRestarted: _host_restarted,
+    StopRequested: _stop_requested,
+    StopCommandFailed: _stop_command_failed,
+    KillRequested: _kill_requested,
+    RestartRequested: _restart_requested,
+    BackoffOver: _backoff_over,
+    HealthChecked: _health_checked,
+    SandboxPaused: _sandbox_paused,
+    SandboxResumed: _sandbox_resumed,
+    InputClosed: _input_closed,
+}

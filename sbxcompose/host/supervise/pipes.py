@@ -1,0 +1,39 @@
+"""What ties the server to a run that is alive: its output, on the way to the log, and its input."""
+
+from __future__ import annotations
+
+import os
+
+from sbxcompose.host.base.pipe_writer import Input
+from sbxcompose.host.keeper.client import Adopted, Spawned
+from sbxcompose.host.logs.pump import Pump
+from sbxcompose.host.logs.segments import STDERR, STDOUT
+from sbxcompose.host.logs.store import LogStore
+
+
+class Attachment:
+    """The descriptors of one run, which it owns. `input` is None where there is nothing to write to."""
+
+    def __init__(
+        self, log: LogStore, number: int, run: Spawned | Adopted, *, input_open: bool, tty: bool = False
+    ) -> None:
+        self._tty = tty
+        streams = ((STDOUT, run.stdout), (STDERR, run.stderr))
+        self._pumps = [Pump(log, stream, number, fd) for stream, fd in streams if fd is not None]
+        self.input = Input(run.stdin) if run.stdin is not None and input_open else None
+        if run.stdin is not None and not input_open:
+            os.close(run.stdin)
+
+    def close_input(self) -> bool:
+        """Close the input; False if there was none. At a terminal that is a Ctrl-D: it stays open for the output."""
+        if self.input is None:
+            return False
+        self.input.close(b"\x04" if self._tty else b"")
+        self.input = None
+        return True
+
+    def finish(self) -> str | None:
+        """The process is gone: take what is left of its output, and let go. Says what was lost, if any."""
+        lost = [words for pump in self._pumps if (words := pump.finish())]
+        self.close_input()
+        return lost[0] if lost else None

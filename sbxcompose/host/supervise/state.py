@@ -1,0 +1,153 @@
+"""What the host remembers of a row, as values: which run is there, what is to happen, what has happened.
+
+A row is in exactly one state, and each state carries what only it needs.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Any, Literal, Self
+
+import msgspec
+from msgspec import Struct, field
+
+from sbxcompose.api.models import HealthCheckConfig, LastExit, RestartConfig, StartRequest
+from sbxcompose.host.supervise.health import Health
+from sbxcompose.host.supervise.restart import Tally
+
+Why = Literal["stop", "restart", "unhealthy"]
+
+
+class Ending(Struct, frozen=True):
+    """A run was asked to end, and why: what happens after it has. `deadline` is milliseconds since 1970.
+
+    `command` is what was run instead of sending the signal; `error` what went wrong with it.
+    """
+
+    why: Why
+    signal: int
+    deadline: int
+    command: list[str] | None = None
+    error: str | None = None
+
+
+class Starting(Struct, frozen=True, tag=True, tag_field="is"):
+    """A run has been asked for, under that handle, and is not there yet. With `ending` it will be stopped at once."""
+
+    handle: int
+    ending: Ending | None = None
+
+
+class Running(Struct, frozen=True, tag=True, tag_field="is"):
+    """The latest run is alive."""
+
+    ending: Ending | None = None
+
+
+class BackingOff(Struct, frozen=True, tag=True, tag_field="is"):
+    """The latest run ended, or could not be started; the next one is due at `until` (milliseconds since
+    1970).
+    """
+
+    until: int
+
+
+class Paused(Struct, frozen=True, tag=True, tag_field="is"):
+    """Backing off, in a sandbox that is held still: so much of the pause was left, and is still to come."""
+
+    left_ms: int
+
+
+class Stopped(Struct, frozen=True, tag=True, tag_field="is"):
+    """Nothing runs and nothing is going to. `end_position` is where the row's output ends in its log."""
+
+    end_position: int
+    requested: bool = False
+
+
+State = Starting | Running | BackingOff | Paused | Stopped
+_STATES = {each.__name__: each for each in (Starting, Running, BackingOff, Paused, Stopped)}
+
+
+class Run(Struct, frozen=True):
+    """One execution: the current or latest one. Times are milliseconds since 1970; `ticks` is its start since boot."""
+
+    handle: int
+    pid: int
+    number: int
+    started_at: int
+    ended: LastExit | None = None
+    stdin_open: bool = False
+    ticks: int = 0
+
+
+_NO_RESTARTS = Tally()
+_NO_CHECKS = Health("disabled")
+
+
+class Record(Struct, frozen=True):
+    """All that is remembered of one row; changed by `lifecycle.transition` only. `id` is the handle of its first run.
+
+    `runs` holds the numbers of its runs in its log as [first, last] pairs. `attached`: the caller of `run`
+    reads its output; it is of no use to anybody else.
+    """
+
+    id: int
+    request: StartRequest
+    log: str
+    first_position: int
+    state: State
+    run: Run | None = None
+    runs: list[list[int]] = field(default_factory=list)
+    restarts: int = 0
+    tally: Tally = _NO_RESTARTS
+    health: Health = _NO_CHECKS
+    last_exit: LastExit | None = None
+    last_error: str | None = None
+    attached: bool = False
+    left_behind: list[str] = field(default_factory=list)
+    """What the latest ended run had put into the background and was killed, each as "pid command"."""
+    failed_runs: int = 0
+    """How many runs in a row have ended, by themselves, without having been good (`restart.was_good`)."""
+
+    def fixed(self) -> dict[str, Any]:
+        """What never changes, as a JSON value."""
+        return {name: plain(getattr(self, name)) for name in _FIXED}
+
+    def changing(self) -> dict[str, Any]:
+        """What changes from run to run, as a JSON value."""
+        values = {name: plain(getattr(self, name)) for name in self.__struct_fields__ if name not in _FIXED}
+        return {**values, "state": {"is": type(self.state).__name__, **plain(self.state)}}
+
+    @classmethod
+    def read(cls, value: dict[str, Any]) -> Self:
+        """The record of both. Raises `ValueError` for anything else."""
+        return msgspec.convert(value, cls)
+
+
+_FIXED = frozenset({"id", "request", "log", "first_position", "attached"})
+
+
+def plain(value: Any) -> Any:
+    """A value of ours as JSON has it."""
+    if type(value) in _OURS:
+        return {each: plain(getattr(value, each)) for each in value.__struct_fields__}
+    return value
+
+
+_OURS = frozenset(
+    {StartRequest, RestartConfig, HealthCheckConfig, LastExit, Tally, Health, Run, Ending, *_STATES.values()}
+)
+
+
+def exit_of(status: int | None, ended_at: int, *, oom_killed: bool = False) -> LastExit:
+    """The end that a wait status tells of; neither exit code nor signal when nobody could know."""
+    if status is None:
+        return LastExit(ended_at=ended_at)
+    code = os.waitstatus_to_exitcode(status)
+    return LastExit(
+        exit_code=code if code >= 0 else None,
+        signal=-code if code < 0 else None,
+        oom_killed=oom_killed,
+        ended_at=ended_at,
+    )

@@ -1,0 +1,56 @@
+"""Processes that live for whoever watches their output: ended once nothing has watched them for a while.
+
+A client that is killed cannot end what it has started; the host sees that its connection is gone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections import Counter
+from collections.abc import Callable
+
+from sbxcompose.host.base import background
+from sbxcompose.host.supervise.process import SupervisedProcess
+
+FIRST_PATIENCE = 10.0
+"""Seconds for the first watch to come, or to come back after a restart of the server, on a loaded machine too."""
+PATIENCE = 3.0
+"""Seconds after the last watch has gone."""
+GRACE_MS = 2000
+"""Milliseconds from SIGHUP to SIGKILL."""
+
+
+class Unwatched:
+    """Counts who watches. `paused` says whether the sandbox is suspended, where no time passes."""
+
+    def __init__(self, paused: Callable[[], bool]) -> None:
+        self._paused = paused
+        self._watching: Counter[int] = Counter()
+        self._timers: dict[int, asyncio.TimerHandle] = {}
+
+    def hold(self, process: SupervisedProcess) -> None:
+        """Count one more that watches it."""
+        self._watching[process.record.id] += 1
+        self.check(process)
+
+    def let_go(self, process: SupervisedProcess) -> None:
+        """Count one less."""
+        self._watching -= Counter([process.record.id])
+        self.check(process, PATIENCE)
+
+    def check(self, process: SupervisedProcess, patience: float = FIRST_PATIENCE) -> None:
+        """Begin to wait, or stop waiting, according to how the process is now."""
+        number = process.record.id
+        waits = process.request.end_unwatched and process.alive and number not in self._watching
+        if waits and number not in self._timers:
+            self._timers[number] = asyncio.get_running_loop().call_later(patience, self._end, process)
+        elif not waits and number in self._timers:
+            self._timers.pop(number).cancel()
+
+    def _end(self, process: SupervisedProcess) -> None:
+        del self._timers[process.record.id]
+        if self._paused():
+            self.check(process)
+        else:
+            background.do(process.stop(signal.SIGHUP, GRACE_MS))

@@ -1,0 +1,232 @@
+"""One terminal session: its master's descriptor, what it has written, and who looks on (contract, section 5).
+
+The keeper holds the master too, so that a killed server costs no session: its successor takes it over and goes on with
+what was kept.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import hmac
+import os
+import struct
+import termios
+from collections.abc import Callable
+
+from msgspec import Struct, field
+
+from sbxcompose.api.pty import PtyInfo
+from sbxcompose.host.base.pipe_writer import Input
+from sbxcompose.host.base.wake import News
+from sbxcompose.host.terminals.rules import LAG_PATIENCE, MAX_LAG, MAX_WAITING, clamp
+from sbxcompose.host.terminals.scrollback import Tape
+
+_READ = 64 * 1024
+_POLICY = 1008
+
+
+class Record(Struct):
+    """What is remembered of a session. `pid` is 0 until it runs; times are milliseconds since 1970."""
+
+    session_id: str
+    token: str
+    command: str
+    rows: int
+    cols: int
+    created_at: int
+    args: list[str] = field(default_factory=list)
+    pid: int = 0
+    ended_at: int | None = None
+    exit_code: int | None = None
+    oom_killed: bool | None = None
+    end_unwatched: bool = False
+    ticks: int = 0
+
+
+class Viewer:
+    """One socket that looks on: the position it has come to, and whether output may be sent."""
+
+    def __init__(self, position: int, since: int) -> None:
+        self.position = position
+        self.ready = False
+        self.since = since
+        """Where the output ended when the socket came."""
+        self.dismissed: asyncio.Future[tuple[int, str]] = asyncio.get_running_loop().create_future()
+        """Set, to a close code and a reason, when the socket has to go."""
+
+    def dismiss(self, code: int, reason: str) -> None:
+        """Have its socket closed."""
+        if not self.dismissed.done():
+            self.dismissed.set_result((code, reason))
+
+
+class Terminal:
+    """A session. `rested` is called when somebody comes or goes, and at the end: timers depend on that."""
+
+    def __init__(self, record: Record, tape: Tape, rested: Callable[[Terminal], None]) -> None:
+        self.record = record
+        self.tape = tape
+        self.news = News()
+        self.viewers: set[Viewer] = set()
+        self.was_viewed = False
+        """Whether a socket has come since it was started, or taken over."""
+        self.terminating = False
+        self.timer: asyncio.TimerHandle | None = None
+        self._rested = rested
+        self._loop = asyncio.get_running_loop()
+        self._master: int | None = None
+        self._input: Input | None = None
+        self._held = False
+        self._patience: asyncio.TimerHandle | None = None
+
+    @property
+    def alive(self) -> bool:
+        """Whether its command runs."""
+        return self.record.ended_at is None
+
+    def admits(self, token: str | None) -> bool:
+        """Whether that is its token; takes the same time however much of it is right."""
+        return token is not None and hmac.compare_digest(token.encode(), self.record.token.encode())
+
+    def info(self) -> PtyInfo:
+        """What clients are told of it."""
+        told = {name: getattr(self.record, name) for name in PtyInfo.__struct_fields__ if hasattr(self.record, name)}
+        return PtyInfo(**told, is_alive=self.alive)
+
+    # -- the terminal ----------------------------------------------------------------------------------------
+
+    def connect(self, master: int) -> None:
+        """Take over the master's descriptor, of a command that has just been started or of one that ran on."""
+        self._master = master
+        self._input = Input(os.dup(master))
+        self._loop.add_reader(master, self._readable)
+
+    def adopt_size(self) -> None:
+        """Ask the terminal itself how large it is."""
+        if self._master is not None:
+            size = fcntl.ioctl(self._master, termios.TIOCGWINSZ, bytes(8))
+            self.record.rows, self.record.cols, _, _ = struct.unpack("HHHH", size)
+
+    def resize(self, rows: int, cols: int) -> None:
+        """Give it another size; the kernel tells the program in the foreground (SIGWINCH)."""
+        self.record.rows, self.record.cols = clamp(rows, cols)
+        if self._master is not None:
+            size = struct.pack("HHHH", self.record.rows, self.record.cols, 0, 0)
+            fcntl.ioctl(self._master, termios.TIOCSWINSZ, size)
+
+    async def write(self, data: bytes) -> None:
+        """Type `data`, at the pace at which it is read. Raises `Problem` when the command has ended."""
+        if self._input is not None:
+            await self._input.put(data)
+
+    def _readable(self) -> None:
+        if self._take() and self._master is not None:
+            self._balance()
+
+    def _take(self) -> bool:
+        """Take one bite of the output; False when there is none now, or never will be."""
+        assert self._master is not None
+        try:
+            data = os.read(self._master, _READ)
+        except BlockingIOError:
+            return False
+        except OSError:  # EIO: nobody has the terminal open any more
+            data = b""
+        if not data:
+            self._loop.remove_reader(self._master)
+            return False
+        self.tape.append(data)
+        for viewer in self.viewers:
+            if not viewer.ready and self.tape.end - viewer.since > MAX_WAITING:
+                viewer.dismiss(_POLICY, f"{MAX_WAITING} bytes have waited for READY")
+        self.news.tell()
+        return True
+
+    def finish(self, exit_code: int, ended_at: int) -> None:
+        """The command has ended: take what is left of its output, and let go."""
+        while self._master is not None and self._take():
+            pass
+        self.record.exit_code, self.record.ended_at = exit_code, ended_at
+        self.close()
+        self.news.tell()
+        self._rested(self)
+
+    def close(self) -> None:
+        """Let go of the terminal."""
+        if self._patience is not None:
+            self._patience.cancel()
+        if self._input is not None:
+            self._input.close()
+            self._input = None
+        if self._master is not None:
+            self._loop.remove_reader(self._master)
+            os.close(self._master)
+            self._master = None
+        self.tape.close()
+
+    # -- its viewers -----------------------------------------------------------------------------------------
+
+    def attach(self, position: int) -> Viewer:
+        """Somebody looks on, from that position or the first one that is still kept."""
+        viewer = Viewer(min(max(position, self.tape.start), self.tape.end), self.tape.end)
+        self.viewers.add(viewer)
+        self.was_viewed = True
+        self._rested(self)
+        return viewer
+
+    def detach(self, viewer: Viewer) -> None:
+        """The inverse of `attach`."""
+        self.viewers.discard(viewer)
+        self._balance()
+        self._rested(self)
+
+    def make_ready(self, viewer: Viewer) -> None:
+        """Output may be sent to it."""
+        viewer.ready = True
+        viewer.position = max(viewer.position, self.tape.start)
+        self.news.tell()
+
+    def advance(self, viewer: Viewer, size: int) -> None:
+        """It has taken so many bytes more."""
+        viewer.position += size
+        self._balance()
+
+    def dismiss(self, code: int, reason: str) -> None:
+        """Close all sockets."""
+        for viewer in self.viewers:
+            viewer.dismiss(code, reason)
+
+    def _behind(self) -> list[Viewer]:
+        """Who has to be waited for."""
+        return [
+            each
+            for each in self.viewers
+            if each.ready and not each.dismissed.done() and self.tape.end - each.position > MAX_LAG
+        ]
+
+    def _balance(self) -> None:
+        """Read on, or let the command wait for the slowest viewer, as it would at a real terminal."""
+        behind = self._behind()
+        if self._master is None or self._held is bool(behind):
+            return
+        self._held = bool(behind)
+        if self._held:
+            self._loop.remove_reader(self._master)
+            self._wait_for(behind)
+        else:
+            self._loop.add_reader(self._master, self._readable)
+            if self._patience is not None:
+                self._patience.cancel()
+
+    def _wait_for(self, behind: list[Viewer]) -> None:
+        places = {each: each.position for each in behind}
+        self._patience = self._loop.call_later(LAG_PATIENCE, self._lose_patience, places)
+
+    def _lose_patience(self, places: dict[Viewer, int]) -> None:
+        for viewer in self._behind():
+            if places.get(viewer) == viewer.position:
+                viewer.dismiss(_POLICY, f"it has taken no output for {LAG_PATIENCE:g} s")
+        self._balance()
+        if self._held:
+            self._wait_for(self._behind())

@@ -1,0 +1,306 @@
+"""The terminal sessions of one sandbox, kept over restarts of the server (contract, section 5)."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+
+from msgspec.structs import asdict
+
+from sbxcompose.api.models import StartRequest
+from sbxcompose.api.pty import PtyRequest
+from sbxcompose.host.base import background, damage
+from sbxcompose.host.base.clock import now_ms
+from sbxcompose.host.base.json_files import write_json
+from sbxcompose.host.base.problems import Problem, from_os
+from sbxcompose.host.base.wake import News
+from sbxcompose.host.keeper.client import Adopted, Claim, Exited, KeeperClient, KeeperLost, Spawn, SpawnFailed
+from sbxcompose.host.supervise import spawn_request
+from sbxcompose.host.terminals.rules import (
+    ABANDONED,
+    GRACE,
+    MAX_SESSIONS,
+    REMEMBERED,
+    UNKNOWN_EXIT,
+    UNVISITED,
+    UNWATCHED,
+    clamp,
+    exit_code,
+)
+from sbxcompose.host.terminals.scrollback import Tape
+from sbxcompose.host.terminals.session import Record, Terminal
+
+TERM = "xterm-256color"
+"""What a terminal calls itself unless the request says otherwise."""
+_GOING_AWAY, _NORMAL = 1001, 1000
+
+
+class Terminals:
+    """All sessions of one sandbox. `describe` says how its processes are spawned: where, as whom, and so on.
+    `changed` is called when a command has begun or ended.
+    """
+
+    def __init__(
+        self,
+        sandbox: str,
+        directory: Path,
+        keeper: KeeperClient,
+        describe: Callable[[StartRequest], Spawn],
+        changed: Callable[[], None],
+    ) -> None:
+        self._sandbox = sandbox
+        self._directory = directory / "terminals"
+        self._keeper = keeper
+        self._describe = describe
+        self._changed = changed
+        self._sessions: dict[str, Terminal] = {}
+        self._paused = False
+        self._closed = False
+        self._news = News()
+
+    def __iter__(self) -> Iterator[Terminal]:
+        return iter([each for each in self._sessions.values() if each.record.pid and not each.terminating])
+
+    @property
+    def live(self) -> list[Terminal]:
+        """The sessions whose command runs, or is just being started."""
+        return [each for each in self._sessions.values() if each.alive]
+
+    @property
+    def busy(self) -> bool:
+        """Whether any command runs."""
+        return any(each.alive for each in self._sessions.values())
+
+    @property
+    def units(self) -> list[str]:
+        """The keeper's names for the commands that run."""
+        return [self._unit(each) for each in self.live if each.record.pid]
+
+    def find(self, session: str) -> Terminal:
+        """The session of that id. Raises `Problem`."""
+        found = self._sessions.get(session)
+        if found is None or not found.record.pid or found.terminating:
+            raise Problem(404, f"no terminal session named {session[:80]}", "SESSION_NOT_FOUND")
+        return found
+
+    # -- beginning -------------------------------------------------------------------------------------------
+
+    async def open(self, request: PtyRequest) -> Terminal:
+        """Start a command on a terminal of its own; in a sandbox that is held still, once that goes on.
+
+        Raises `Problem`.
+        """
+        await self._news.until(lambda: not self._paused)
+        if self._closed:
+            raise Problem(409, f"sandbox {self._sandbox} is terminated", "SANDBOX_TERMINATED")
+        spawn = self._spawn(request)
+        if len(self.live) >= MAX_SESSIONS:
+            raise Problem(429, f"{MAX_SESSIONS} terminal sessions are open already", "TOO_MANY_SESSIONS")
+        terminal = self._record(request)
+        spawn.unit = self._unit(terminal)
+        try:
+            spawned = await self._keeper.spawn(spawn)
+        except (SpawnFailed, KeeperLost) as error:
+            terminal.finish(UNKNOWN_EXIT, now_ms())
+            self._forget(terminal)
+            self._changed()
+            raise Problem(500, str(error), "SPAWN_FAILED") from None
+        terminal.record.pid, terminal.record.ticks = spawned.pid, spawned.ticks
+        assert spawned.stdout is not None, "a terminal's master"
+        terminal.connect(spawned.stdout)
+        terminal.news.tell()
+        self._save(terminal)
+        self._rested(terminal)
+        self._changed()
+        return terminal
+
+    def _spawn(self, request: PtyRequest) -> Spawn:
+        start = StartRequest(
+            command=request.command,
+            args=request.args,
+            env={"TERM": TERM, **request.env},
+            working_dir=request.working_dir,
+            user=request.user,
+        )
+        spawn_request.check(start)
+        spawn = self._describe(start)
+        spawn.pty = clamp(request.rows, request.cols)
+        return spawn
+
+    def _record(self, request: PtyRequest) -> Terminal:
+        """Remember a session that is about to be started: whatever the keeper holds has a record."""
+        number, token = os.urandom(12).hex(), os.urandom(32).hex()
+        rows, cols = clamp(request.rows, request.cols)
+        record = Record(number, token, request.command, rows, cols, now_ms(), request.args)
+        record.end_unwatched = request.end_unwatched
+        try:
+            self._place(number).mkdir(mode=0o700, parents=True)
+            write_json(self._place(number) / "session.json", asdict(record))
+        except OSError as error:
+            shutil.rmtree(self._place(number), ignore_errors=True)
+            raise from_os(error, "the terminal session cannot be recorded") from None
+        return self._add(record)
+
+    def _add(self, record: Record) -> Terminal:
+        terminal = Terminal(record, Tape(self._place(record.session_id)), self._rested)
+        self._sessions[record.session_id] = terminal
+        return terminal
+
+    # -- ending ----------------------------------------------------------------------------------------------
+
+    async def terminate(self, terminal: Terminal, grace: float = GRACE) -> None:
+        """End a session by SIGHUP, after `grace` seconds by SIGKILL, and forget it."""
+        terminal.terminating = True
+        terminal.dismiss(_GOING_AWAY, "session terminated")
+        await self._hang_up(terminal, grace)
+        self._forget(terminal)
+
+    async def _hang_up(self, terminal: Terminal, grace: float) -> None:
+        await terminal.news.until(lambda: bool(terminal.record.pid) or not terminal.alive)
+        if terminal.alive:
+            await self._keeper.stop(self._unit(terminal), signal.SIGHUP, grace)
+            await terminal.news.until(lambda: not terminal.alive)
+
+    async def end(self, grace_ms: int | None = None) -> None:
+        """End them all; `grace_ms` limits the time that each may take."""
+        grace = GRACE if grace_ms is None else min(GRACE, grace_ms / 1000)
+        await asyncio.gather(*(self.terminate(each, grace) for each in self.live))
+
+    def closed(self) -> None:
+        """The sandbox is no more."""
+        self._closed = True
+        self.go_on()
+        for each in list(self._sessions.values()):
+            self._forget(each)
+        with suppress(OSError):
+            self._directory.rmdir()
+
+    def _rested(self, terminal: Terminal) -> None:
+        """Set the timer that belongs to what the session is now; it was unwatched, or has ended, only just now."""
+        if terminal.timer is not None:
+            terminal.timer.cancel()
+            terminal.timer = None
+        loop = asyncio.get_running_loop()
+        if not terminal.alive:
+            terminal.timer = loop.call_later(_left(terminal.record.ended_at), self._forget, terminal)
+        elif not terminal.viewers and not self._paused:
+            patience = UNWATCHED
+            if terminal.record.end_unwatched:
+                patience = ABANDONED if terminal.was_viewed else UNVISITED
+            terminal.timer = loop.call_later(patience, self._unwatched, terminal)
+
+    def _unwatched(self, terminal: Terminal) -> None:
+        background.do(self._hang_up(terminal, GRACE))
+
+    def _forget(self, terminal: Terminal) -> None:
+        terminal.close()
+        terminal.dismiss(_NORMAL, f"exit:{terminal.record.exit_code}")
+        if terminal.timer is not None:
+            terminal.timer.cancel()
+        self._sessions.pop(terminal.record.session_id, None)
+        shutil.rmtree(self._place(terminal.record.session_id), ignore_errors=True)
+
+    def exited(self, exited: Exited) -> bool:
+        """A command has ended; False if it is none of ours."""
+        terminal = self._of(exited.unit)
+        if terminal is None:
+            return False
+        terminal.record.oom_killed = exited.oom_killed or None
+        terminal.finish(exit_code(exited.status), round(exited.at * 1000))
+        self._save(terminal)
+        background.do(self._keeper.release(exited.unit))
+        self._changed()
+        return True
+
+    # -- being held still ------------------------------------------------------------------------------------
+
+    @property
+    def in_between(self) -> bool:
+        """Whether a command is just being started or ended."""
+        return any(each.alive and (each.terminating or not each.record.pid) for each in self._sessions.values())
+
+    def pause(self) -> None:
+        """The sandbox is held still: begin nothing, and let no time pass for who is unwatched."""
+        self._paused = True
+        for each in self._sessions.values():
+            self._rested(each)
+
+    def go_on(self) -> None:
+        """The inverse of `pause`."""
+        self._paused = False
+        for each in self._sessions.values():
+            self._rested(each)
+        self._news.tell()
+
+    # -- after the last server's death -----------------------------------------------------------------------
+
+    def load(self) -> None:
+        """Read the records. `adopt` and `resume` make them live again."""
+        for name in damage.names_in(self._directory):
+            session = self._directory / name
+            record = damage.load(session / "session.json", damage.record_of(Record), whole=str(session))
+            if record is not None:
+                self._add(record)
+
+    def adopt(self, adopted: Adopted) -> bool:
+        """Take over a session; False if it is none of ours."""
+        terminal = self._of(adopted.unit)
+        if terminal is None or adopted.stdout is None:
+            return False
+        terminal.record.pid, terminal.record.ticks = adopted.pid, adopted.ticks
+        terminal.connect(adopted.stdout)
+        terminal.adopt_size()
+        self._rested(terminal)
+        if adopted.exited is not None:
+            self.exited(adopted.exited)
+        return True
+
+    def claims(self, known: set[str]) -> list[Claim]:
+        """The sessions that are recorded as being there, or as being started, and are not among the `known` units."""
+        alive = [terminal for terminal in self._sessions.values() if terminal.alive]
+        return [
+            Claim(self._unit(terminal), terminal.record.pid, terminal.record.ticks, terminal.record.created_at / 1000)
+            for terminal in alive
+            if self._unit(terminal) not in known
+        ]
+
+    def resume(self, known: set[str]) -> None:
+        """Deal with sessions that are not among the `known` units."""
+        lost = [each for each in self._sessions.values() if each.alive and self._unit(each) not in known]
+        for terminal in lost:
+            if terminal.record.pid:
+                terminal.finish(UNKNOWN_EXIT, now_ms())
+                self._save(terminal)
+            else:
+                self._forget(terminal)
+        for terminal in list(self._sessions.values()):
+            self._rested(terminal)
+
+    # -- where things are ------------------------------------------------------------------------------------
+
+    def _save(self, terminal: Terminal) -> None:
+        """Record it as far as possible: a full disk does not end a session."""
+        try:
+            write_json(self._place(terminal.record.session_id) / "session.json", asdict(terminal.record))
+        except OSError as error:
+            print(f"not recorded: terminal session {terminal.record.session_id}: {error}", file=sys.stderr)
+
+    def _place(self, session: str) -> Path:
+        return self._directory / session
+
+    def _unit(self, terminal: Terminal) -> str:
+        return f"{self._sandbox}.pty.{terminal.record.session_id}"
+
+    def _of(self, unit: str) -> Terminal | None:
+        return self._sessions.get(unit.removeprefix(f"{self._sandbox}.pty."))
+
+
+def _left(ended_at: int | None) -> float:
+    """Seconds for which an ended session is still remembered."""
+    return max(0.0, REMEMBERED - (now_ms() - (ended_at or 0)) / 1000)

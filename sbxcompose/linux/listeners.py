@@ -1,0 +1,92 @@
+"""Who listens on which TCP port of this machine, as far as /proc lets us see it."""
+
+from __future__ import annotations
+
+import os
+import socket
+import sys
+
+from sbxcompose.linux.processes import command_of
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator
+
+_LISTENING = "0A"
+
+
+def by_whom(port: int) -> str:
+    """Who listens on a port, as " by node server.js (pid 12)"; empty when that cannot be seen."""
+    sockets = listeners().get(port, set())
+    for name in os.listdir("/proc"):
+        if name.isdigit() and held_by(int(name), sockets):
+            return f" by {command_of(int(name))} (pid {name})"
+    return ""
+
+
+def listeners() -> dict[int, set[str]]:
+    """Every port that somebody listens on, with the inodes of the sockets."""
+    found: dict[int, set[str]] = {}
+    for _, port, inode in _listening():
+        found.setdefault(port, set()).add(inode)
+    return found
+
+
+def listeners_at(port: int, host: str) -> set[str]:
+    """Return the inodes of the sockets that get connections to a port of an address.
+
+    A socket that is bound to just this address comes before those that are bound to all.
+    """
+    found = [(address, inode) for address, its_port, inode in _listening() if its_port == port]
+    exact = as_the_kernel_writes(host)
+    mine = {inode for address, inode in found if address in exact}
+    return mine or {inode for address, inode in found if not address.strip("0")}
+
+
+def held_by(pid: int, sockets: Collection[str]) -> bool:
+    """Whether a process has one of these sockets open; not if that cannot be seen."""
+    try:
+        fds = os.listdir(f"/proc/{pid}/fd")
+    except OSError:
+        return False
+    return any(_socket(f"/proc/{pid}/fd/{fd}") in sockets for fd in fds)
+
+
+def _listening() -> Iterator[tuple[str, int, str]]:
+    """Address, port and inode of every socket that listens."""
+    for row in tcp_rows():
+        if row[3] == _LISTENING:
+            address, _, port = row[1].rpartition(":")
+            yield address, int(port, 16), row[9]
+
+
+def tcp_rows() -> Iterator[list[str]]:
+    """Yield the columns of /proc/net/tcp and tcp6 for every TCP socket: 1 and 2 are its addresses, 9 its inode."""
+    for table in ("/proc/net/tcp", "/proc/net/tcp6"):
+        try:
+            with open(table, encoding="ascii") as file:
+                yield from [line.split() for line in file][1:]
+        except OSError:
+            continue
+
+
+def as_the_kernel_writes(host: str) -> set[str]:
+    """Return an address in the notation of /proc/net/tcp and tcp6: words of 32 bits in the machine's order."""
+    if ":" in host:
+        return {_words(socket.inet_pton(socket.AF_INET6, host))}
+    packed = socket.inet_pton(socket.AF_INET, host)
+    return {_words(packed), _words(bytes(10) + b"\xff\xff" + packed)}
+
+
+def _words(packed: bytes) -> str:
+    pieces = [packed[at : at + 4] for at in range(0, len(packed), 4)]
+    return "".join(f"{int.from_bytes(piece, sys.byteorder):08X}" for piece in pieces)
+
+
+def _socket(path: str) -> str:
+    """The inode of the socket that a descriptor is; empty if it is something else."""
+    try:
+        target = os.readlink(path)
+    except OSError:
+        return ""
+    return target[8:-1] if target.startswith("socket:[") else ""

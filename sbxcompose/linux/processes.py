@@ -1,0 +1,89 @@
+"""What runs on this machine, read from /proc: whose children, and in which session."""
+
+from __future__ import annotations
+
+import os
+import time
+
+COMMAND_LENGTH = 200
+_TICKS = os.sysconf("SC_CLK_TCK")
+_DEAD = b"ZXx"
+
+
+class Process:
+    """One line of /proc/<pid>/stat. `started` (clock ticks since boot) tells two owners of one number
+    apart.
+    """
+
+    __slots__ = ("group", "parent", "pid", "session", "started", "state", "status")
+
+    def __init__(self, pid: int, stat: bytes) -> None:
+        fields = stat[stat.rindex(b")") + 2 :].split()
+        self.pid = pid
+        self.state = fields[0]
+        self.parent = int(fields[1])
+        self.group = int(fields[2])
+        self.session = int(fields[3])
+        self.started = int(fields[19])
+        self.status = int(fields[49]) if len(fields) > 49 else 0
+
+    @property
+    def dead(self) -> bool:
+        """It has ended and waits to be reaped."""
+        return self.state in _DEAD
+
+
+def read_process(pid: int) -> Process | None:
+    """What /proc says of a process now; None when there is none."""
+    stat = read_file(f"/proc/{pid}/stat")
+    return Process(pid, stat) if stat else None
+
+
+def ticks_now() -> int:
+    """The time in clock ticks since boot, as /proc tells when a process started. (To ask there costs 25 µs.)"""
+    return int(time.clock_gettime(time.CLOCK_BOOTTIME) * _TICKS)
+
+
+def read_all() -> dict[int, Process]:
+    """Every process there is."""
+    found = (read_process(int(name)) for name in os.listdir("/proc") if name.isdigit())
+    return {each.pid: each for each in found if each is not None}
+
+
+def own_children() -> list[int] | None:
+    """The children of the one who asks, zombies too; None where the kernel has no list of them.
+
+    Exact, although the list is known not to be: it goes wrong when a child is reaped while it is read, and
+    the only one who reaps ours is the single thread that reads here.
+    """
+    pid = os.getpid()
+    try:
+        with open(f"/proc/{pid}/task/{pid}/children", "rb", 1 << 16) as file:
+            return [int(each) for each in file.read().split()]
+    except OSError:
+        return None
+
+
+def command_of(pid: int) -> str:
+    """What a process calls itself, on one line."""
+    words = read_file(f"/proc/{pid}/cmdline").rstrip(b"\0").split(b"\0")
+    line = b" ".join(words) or read_file(f"/proc/{pid}/comm").strip()
+    text = line[:COMMAND_LENGTH].decode("utf-8", "replace")
+    return "".join(each if each.isprintable() else " " for each in text)
+
+
+def read_file(path: str) -> bytes:
+    """The whole of a file of /proc; empty if it cannot be read, because the process has ended or is not ours."""
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return b""
+    try:
+        pieces = []
+        while piece := os.read(fd, 1 << 16):
+            pieces.append(piece)
+        return b"".join(pieces)
+    except OSError:
+        return b""
+    finally:
+        os.close(fd)

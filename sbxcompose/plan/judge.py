@@ -1,0 +1,181 @@
+"""The verdict on a bring-up: (states, now, deadline) -> still pending, success, failed, or timed out.
+
+One pure function over all states, so that what ends a CI run is the same whichever event came last. It tells
+those at fault from those that only wait for them, and a one-shot that has completed is as good as a service
+that is ready.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from msgspec.structs import replace
+
+from sbxcompose.plan.decisions import completed
+from sbxcompose.plan.graph import Graph
+from sbxcompose.plan.names import Names, Target
+from sbxcompose.plan.observed import Row
+from sbxcompose.plan.outcomes import (
+    Failed,
+    Goal,
+    Mode,
+    Pending,
+    Report,
+    State,
+    Success,
+    TimedOut,
+    Verdict,
+)
+from sbxcompose.plan.progress import LOST, Case, Standing
+from sbxcompose.spec.project import Project
+
+__all__ = [
+    "Failed",
+    "Goal",
+    "Judge",
+    "Mode",
+    "Pending",
+    "Report",
+    "State",
+    "Success",
+    "TimedOut",
+    "Verdict",
+    "verdict",
+]
+
+
+DEFAULT_MODE = Mode()
+
+
+class Judge:
+    """Gives verdicts on one project, as often as something changes."""
+
+    def __init__(self, project: Project, mode: Mode) -> None:
+        self._graph = Graph(project)
+        self._names = Names(project)
+        self._mode = mode
+
+    @property
+    def waits_for_readiness(self) -> bool:
+        """Whether it is readiness that the verdict waits for, and not an end."""
+        return self._mode.goal is Goal.READY and self._mode.exit_code_from is None
+
+    def verdict(
+        self, states: Iterable[State], now: float, deadline: float | None = None, *, began: float = 0.0
+    ) -> Verdict:
+        """The verdict on the wanted instances; times are seconds since 1970. Linear in what there is.
+
+        `began`: when the command did. What failed before that, and may have been mended since, is no crash loop.
+        """
+        mode = self._mode
+        ended = mode.goal is Goal.ENDED or mode.exit_code_from is not None
+        patient = mode.goal is Goal.ENDED and not mode.abort_on_exit and mode.exit_code_from is None
+        case = Case(self._graph, self._names, states, now, ended, began=began, patient=patient)
+        found = _verdict(case, self._mode)
+        if isinstance(found, Pending) and deadline is not None and now >= deadline:
+            return TimedOut(found.causes, found.held_up, now - deadline)
+        return found
+
+
+def verdict(
+    project: Project,
+    states: Iterable[State],
+    now: float,
+    deadline: float | None = None,
+    mode: Mode = DEFAULT_MODE,
+) -> Verdict:
+    """As `Judge.verdict`, for a single use."""
+    return Judge(project, mode).verdict(states, now, deadline)
+
+
+def _verdict(case: Case, mode: Mode) -> Verdict:
+    by = None
+    if mode.goal is Goal.ENDED or mode.exit_code_from is not None:
+        by = next((state for state in case.states if case.ends_all(state)), None)
+    if mode.exit_code_from is not None:
+        found = _verdict_of_one(case, mode.exit_code_from, mode.abort_on_exit)
+        return _ended_before(case, by) if by is not None and isinstance(found, Pending) else found
+    if by is not None:
+        return _ended_by(case, by)
+    lost = case.having(Standing.FAILED)
+    if mode.abort_on_exit:
+        over = case.having(Standing.OVER)
+        ended = [state for state in case.states if _aborts(case, state) and state not in over]
+        if lost or ended:
+            return case.failed(lost) if lost else _success(case)
+    if mode.goal is Goal.READY:
+        lost = case.having(*LOST)
+        if lost:
+            return case.failed(lost)
+        behind = case.having(Standing.BEHIND)
+    else:
+        behind = [*case.pending(), *case.having(Standing.READY)]
+    if behind:
+        return case.still(behind)
+    if mode.goal is Goal.ENDED:
+        lost = case.having(Standing.FAILED, Standing.OVER)
+    return case.failed(lost) if lost else _success(case)
+
+
+def _ended_by(case: Case, state: State) -> Verdict:
+    """The verdict once the end of a process has ended all: its exit code decides."""
+    label = case.label(state)
+    code = 1 if state.row is None else exit_code(state.row)
+    return case.failed([state], code, label) if code else replace(_success(case), ended_by=label)
+
+
+def _ended_before(case: Case, state: State) -> Verdict:
+    """All ends before the process has whose exit code was asked for: never a success."""
+    code = 1 if state.row is None else exit_code(state.row)
+    return case.failed([state], code or 1, case.label(state))
+
+
+def _aborts(case: Case, state: State) -> bool:
+    """Whether its end ends everything: not if the others have waited for it, nor if it ended before the command."""
+    row = state.row
+    return row is not None and not row.live and not state.ended_before and not _completed_job(case, state, row)
+
+
+def _completed_job(case: Case, state: State, row: Row) -> bool:
+    """Whether it is a job that has done its work."""
+    return case.job(state) and completed(row, True)
+
+
+def _verdict_of_one(case: Case, target: Target, abort: bool) -> Verdict:
+    mine = [state for state in case.states if _is(target, state)]
+    ended = [state for state in mine if state.row is not None and not state.row.live and not state.ended_before]
+    codes = [(exit_code(state.row), state) for state in ended if state.row is not None]
+    bad = next((each for each in codes if each[0] != 0), None)
+    if bad is not None:
+        return case.failed([bad[1]], bad[0])
+    lost = case.having(Standing.FAILED)
+    if looping := case.looping():
+        own = [exit_code(state.row) for state in looping if state in mine and state.row is not None]
+        return case.failed(looping, next(filter(None, own), 1))
+    doomed = case.doomed()
+    if lost and (abort or any(state in lost or state in doomed for state in mine)):
+        return case.failed(lost)
+    if len(ended) == len(mine):
+        return _success(case)
+    return case.still(case.with_needs(state for state in mine if state not in ended))
+
+
+def _is(target: Target, state: State) -> bool:
+    mine = (state.instance.sandbox, state.instance.process)
+    return mine == (target.sandbox, target.process) and target.replica in (None, state.instance.replica)
+
+
+def exit_code(row: Row) -> int:
+    """What a shell would say of the row's latest end: 0 for a success, else its code, 128 + n for a signal, or 1."""
+    if row.exit is None:
+        return 1
+    if row.exit.success:
+        return 0
+    if row.exit.signal is not None:
+        return 128 + row.exit.signal
+    return 1 if row.exit.code is None else row.exit.code
+
+
+def _success(case: Case) -> Success:
+    ready, done, over = (case.having(each) for each in (Standing.READY, Standing.DONE, Standing.OVER))
+    return Success(len(ready), len(done), len(over), skipped=case.skipped(done))

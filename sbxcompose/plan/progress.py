@@ -1,0 +1,272 @@
+"""The states of one moment put together: where each instance stands, who holds up whom, and how to say it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from enum import Enum, auto
+
+from sbxcompose.plan.decisions import completed, satisfies
+from sbxcompose.plan.describe import doing, gave_up, unready
+from sbxcompose.plan.graph import Graph
+from sbxcompose.plan.names import Names
+from sbxcompose.plan.observed import Instance, Phase, Row
+from sbxcompose.plan.outcomes import Failed, Pending, Report, Skipped, State
+from sbxcompose.plan.stability import in_crash_loop, loop_words, stable_in
+from sbxcompose.spec.project import Condition, RestartPolicy
+
+
+class Standing(Enum):
+    """Where an instance stands on the way to where it should be."""
+
+    BEHIND = auto()
+    """Not there yet, and may still get there."""
+    READY = auto()
+    DONE = auto()
+    """Ended well."""
+    OVER = auto()
+    """Ended badly, and nobody waits for more than its end."""
+    STOPPED = auto()
+    """Somebody stopped it meanwhile."""
+    FAILED = auto()
+
+
+LOST = frozenset({Standing.STOPPED, Standing.FAILED})
+
+
+class Case:
+    """All states of one moment, with what can be told from them.
+
+    `ended`: nothing is meant to be ready, all is meant to end. `began`: when the command did. `patient`: a crash
+    loop may go on, because somebody watches it and can mend it.
+    """
+
+    def __init__(
+        self,
+        graph: Graph,
+        names: Names,
+        states: Iterable[State],
+        now: float,
+        ended: bool,
+        *,
+        began: float = 0.0,
+        patient: bool = False,
+    ) -> None:
+        self._graph = graph
+        self._names = names
+        self._ended = ended
+        self._now = now
+        self._began = began
+        self._patient = patient
+        self.states = sorted(states, key=lambda state: (self.node(state), state.instance.replica))
+        self._by_node: dict[int, list[tuple[State, Standing]]] = {}
+        self._unmet: dict[int, dict[Instance, tuple[State, Standing]]] = {}
+        """The needed instances that have not reached what a process needs of them, by process."""
+        self._doomed: set[int] = set()
+        """Processes that wait, near or far, for one that is lost."""
+        for state in self.states:
+            self._by_node.setdefault(self.node(state), []).append((state, self._stand(state)))
+        for node in self._by_node:
+            unmet = self._unmet[node] = self._unmet_of(node)
+            if any(self._hopeless(*each) for each in unmet.values()):
+                self._doomed.add(node)
+
+    def node(self, state: State) -> int:
+        """The number of the state's process."""
+        return self._graph.index[state.instance.sandbox, state.instance.process]
+
+    def job(self, state: State) -> bool:
+        """Whether it is there to finish."""
+        return self._graph.job[self.node(state)]
+
+    def ends_all(self, state: State) -> bool:
+        """Whether its end is the end of all, as its `stop_all_on` says. That somebody stopped it is not, nor is an end
+        from before the command.
+        """
+        asked = self._graph.processes[self.node(state)].stop_all_on
+        if asked is None or state.ended_before:
+            return False
+        if state.error is not None:
+            return True
+        row = state.row
+        if row is None or row.phase is not Phase.EXITED:
+            return False
+        return asked == "exit" or row.exit is None or not row.exit.success
+
+    def having(self, *standings: Standing) -> list[State]:
+        """The states that stand so."""
+        return [state for group in self._by_node.values() for state, standing in group if standing in standings]
+
+    def pending(self) -> list[State]:
+        """Those that may still get where they should."""
+        behind = self.having(Standing.BEHIND)
+        return [state for state in behind if state.row is not None or self.node(state) not in self._doomed]
+
+    def doomed(self) -> list[State]:
+        """Those that will not be started, because of one that is lost."""
+        behind = self.having(Standing.BEHIND)
+        return [state for state in behind if state.row is None and self.node(state) in self._doomed]
+
+    def _stand(self, state: State) -> Standing:
+        if state.error is not None:
+            return Standing.FAILED
+        row = state.row
+        if row is None:
+            return Standing.BEHIND
+        match row.phase:
+            case _ if row.past:
+                return Standing.STOPPED
+            case Phase.STOPPED:
+                return Standing.STOPPED
+            case Phase.EXITED:
+                if self._ended_well(state, row):
+                    return Standing.DONE
+                return Standing.OVER if self._graph.any_end[self.node(state)] else Standing.FAILED
+            case Phase.RUNNING if self._is_ready(state, row):
+                return Standing.READY
+            case _ if self._loops(row):
+                return Standing.FAILED
+            case _:
+                return Standing.BEHIND
+
+    def _loops(self, row: Row) -> bool:
+        return not self._patient and in_crash_loop(row, self._began, self._now)
+
+    def looping(self) -> list[State]:
+        """Those in a crash loop, where that is a failure: their supervisor would go on trying."""
+        return [state for state in self.having(Standing.FAILED) if state.row is not None and state.row.live]
+
+    def look_again_at(self) -> float | None:
+        """The moment at which time alone can change where an instance stands: when a run becomes stable."""
+        left = [
+            seconds
+            for state in self.having(Standing.BEHIND)
+            if state.row is not None and (seconds := stable_in(state.row, self._now))
+        ]
+        return self._now + min(left) if left else None
+
+    def _ended_well(self, state: State, row: Row) -> bool:
+        """Exit code 0, unless it was to run for ever or should have been ready first."""
+        node = self.node(state)
+        if row.exit is None or not row.exit.success:
+            return False
+        if completed(row, self._graph.job[node]):
+            return True
+        if self._graph.processes[node].restart.policy is RestartPolicy.ALWAYS:
+            return False
+        checked = self._graph.condition(node) is Condition.READY
+        return self._ended or state.ready or not checked
+
+    def _is_ready(self, state: State, row: Row) -> bool:
+        """Whether what says so has been seen; without a check, whether the current run is stable."""
+        node = self.node(state)
+        condition = self._graph.condition(node)
+        if condition is Condition.READY and state.ready:
+            return True
+        if condition is Condition.STARTED:
+            return stable_in(row, self._now) == 0.0
+        return satisfies(row, condition, self._graph.processes[node], self._graph.job[node])
+
+    def _unmet_of(self, node: int) -> dict[Instance, tuple[State, Standing]]:
+        """What of its needs is missing; behind a need that is met and was not started now, also what that one lacks.
+
+        Steps are ordered the same way: see `wiring`.
+        """
+        unmet: dict[Instance, tuple[State, Standing]] = {}
+        for edge in self._graph.needs[node]:
+            condition = self._graph.condition(edge.node, edge.condition)
+            for state, standing in self._by_node.get(edge.node, ()):
+                if not self._met(state, standing, condition):
+                    unmet[state.instance] = (state, standing)
+                elif state.kept:
+                    unmet.update(self._unmet.get(edge.node, ()))
+        return unmet
+
+    def _met(self, state: State, standing: Standing, condition: Condition) -> bool:
+        if condition is Condition.ENDED:
+            return state.row is not None and state.row.phase is Phase.EXITED
+        if condition is Condition.COMPLETED:
+            return state.row is not None and completed(state.row, self.job(state))
+        if condition is Condition.STARTED and state.row is not None and state.row.live:
+            return state.row.phase is not Phase.BACKING_OFF
+        return standing in (Standing.READY, Standing.DONE)
+
+    def _hopeless(self, state: State, standing: Standing) -> bool:
+        return standing in LOST or (state.row is None and self.node(state) in self._doomed)
+
+    def report(self, state: State, *, lines: bool = True) -> Report:
+        """What is to be said of one that is not as it should be."""
+        waits: tuple[str, ...] = ()
+        if state.row is None and state.error is None:
+            waits = tuple(map(self._names.instance, self._unmet[self.node(state)]))
+        said = state.lines if lines else ()
+        # Also an error may be about a run of this command: a wait for it that has failed.
+        ran = state.error is None or (state.row is not None and not state.ended_before)
+        return Report(state.instance, self.label(state), self._doing(state, waits), waits, said, ran)
+
+    def _doing(self, state: State, waits: tuple[str, ...]) -> str:
+        node = self.node(state)
+        row = state.row
+        if state.error is not None:
+            return state.error
+        if row is None:
+            return f"waits for {_shortened(waits)}" if waits else "has not been started"
+        process = self._graph.processes[node]
+        words = [loop_words(row, row.failed_runs) if self._loops(row) else doing(row, self._now)]
+        if row.phase is Phase.RUNNING and not self._is_ready(state, row):
+            words.append(unready(process, self._graph.condition(node)))
+        if row.live and state.check is not None and state.check != row.last_check:
+            words.append(f"the last check saw: {state.check}")
+        if (given_up := gave_up(row, process)) is not None:
+            words.append(given_up)
+        elif row.phase is Phase.EXITED and row.exit is not None and row.exit.success:
+            words.append("it should have gone on running" if self._is_lost(state) else "it is done")
+        return ", ".join(words)
+
+    def _is_lost(self, state: State) -> bool:
+        return any(each is state and standing in LOST for each, standing in self._by_node[self.node(state)])
+
+    def failed(self, causes: Iterable[State], exit_code: int = 1, ended_by: str | None = None) -> Failed:
+        """A failure with what it holds up."""
+        return Failed(
+            tuple(self.report(state) for state in causes),
+            tuple(self.report(state, lines=False) for state in self.doomed()),
+            exit_code,
+            ended_by,
+        )
+
+    def skipped(self, done: Iterable[State]) -> tuple[Skipped, ...]:
+        """Those of the completed ones that completed before the command, and were not run again."""
+        return tuple(self._skipped(state) for state in done if state.ended_before)
+
+    def _skipped(self, state: State) -> Skipped:
+        at = state.row.exit.at if state.row is not None and state.row.exit is not None else None
+        ago = None if at is None else self._now - at
+        return Skipped(state.instance, self._names.instance(state.instance), at, ago)
+
+    def with_needs(self, waiting: Iterable[State]) -> list[State]:
+        """These and what they wait for, near or far, in the order of dependencies."""
+        found = {state.instance: state for state in waiting}
+        left = list(found.values())
+        while left:
+            state = left.pop()
+            missing = self._unmet[self.node(state)] if state.row is None else {}
+            new = {instance: need for instance, (need, _) in missing.items() if instance not in found}
+            found.update(new)
+            left += new.values()
+        return [state for state in self.states if state.instance in found]
+
+    def label(self, state: State) -> str:
+        """What people call it."""
+        return self._names.instance(state.instance)
+
+    def still(self, waiting: Iterable[State]) -> Pending:
+        """No verdict yet, with the roots of the waiting told from those that wait for others."""
+        reports = [self.report(state) for state in waiting]
+        causes = tuple(each for each in reports if not each.waits_for)
+        return Pending(causes, tuple(each for each in reports if each.waits_for), self.look_again_at())
+
+
+def _shortened(names: tuple[str, ...]) -> str:
+    if len(names) <= 4:
+        return ", ".join(names)
+    return f"{', '.join(names[:3])} and {len(names) - 3} others"

@@ -1,0 +1,275 @@
+"""Fates -> steps with arrows.
+
+There are three layers, and no arrow leads back into an earlier one, so there can be no circle: stops that
+come first (dependents before what they need), starts with their waits (needs before dependents), and stops
+that wait until a new run is ready.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from sbxcompose.plan.decisions import Fate, satisfies
+from sbxcompose.plan.observed import Row, SandboxState, managed_name
+from sbxcompose.plan.ordering import FIRST, Draft
+from sbxcompose.plan.steps import (
+    Await,
+    CreateSandbox,
+    ResumeSandbox,
+    SandboxAction,
+    Start,
+    Stop,
+    Sync,
+    TerminateSandbox,
+    UpdateSandbox,
+)
+from sbxcompose.plan.stopping import order_stops
+from sbxcompose.plan.world import World
+from sbxcompose.spec.project import Condition, Sandbox
+from sbxcompose.spec.project import Stop as StopRule
+
+_DEFAULT_STOP = StopRule()
+_STOP, _START, _AWAIT, _LATE = range(4)
+
+
+def place(node: int, layer: int) -> int:
+    """Where a step stands if arrows leave the choice: with its process, needs before dependents."""
+    return node * 4 + layer
+
+
+def stop_action(world: World, row: Row, grace: float | None) -> Stop:
+    """How the file says that the row's process is stopped; the defaults for one it does not have."""
+    node = world.graph.index.get((row.instance.sandbox, row.instance.process))
+    rule = _DEFAULT_STOP if node is None else world.graph.processes[node].stop
+    return Stop(row, rule.signal, rule.grace if grace is None else grace, rule.command)
+
+
+class Wiring:
+    """Call `sandboxes`, `stops`, `starts` and `late_stops` in this order; then `draft` has all steps."""
+
+    def __init__(self, world: World, fates: dict[int, list[Fate]], replaced: set[str], grace: float | None) -> None:
+        self.draft = Draft()
+        self._world = world
+        self._graph = world.graph
+        self._fates = fates
+        self._replaced = replaced
+        self._grace = grace
+        self._ready: dict[str, int] = {}
+        """The step after which a sandbox runs, by its name."""
+        self._stops: dict[int, list[int]] = {}
+        self._reached: dict[tuple[int, Condition], list[int]] = {}
+        self._beyond: dict[int, dict[int, str]] = {}
+        """The gates of what does not start: whatever needs it has to wait for them, too."""
+        self._starting = {node for node, own in fates.items() if any(fate.start is not None for fate in own)}
+
+    def sandboxes(self, wanted: Iterable[Sandbox]) -> None:
+        """Make those run that do not, except the ones to be replaced."""
+        self._wanted = list(wanted)
+        for sandbox in self._wanted:
+            if sandbox.name in self._replaced:
+                continue
+            match self._world.seen(sandbox.name).state:
+                case SandboxState.RUNNING:
+                    self._sync(sandbox)
+                    continue
+                case SandboxState.SUSPENDED:
+                    step = self._add_sandbox(ResumeSandbox(sandbox), "is suspended")
+                case SandboxState.MISSING:
+                    step = self._add_sandbox(CreateSandbox(sandbox), "does not exist")
+                case SandboxState.TERMINATED:
+                    step = self._add_sandbox(CreateSandbox(sandbox), "was terminated")
+                case SandboxState.PENDING:
+                    step = self._add_sandbox(CreateSandbox(sandbox), "is still being made")
+            self._ready[sandbox.name] = step
+            self._sync(sandbox)
+
+    def _sync(self, sandbox: Sandbox) -> None:
+        """Everything in the sandbox comes after its files are there."""
+        to_copy = self._world.seen(sandbox.name).to_copy
+        if to_copy is not None:
+            ready = self._ready.get(sandbox.name)
+            after = [] if ready is None else [ready]
+            action = Sync(sandbox, to_copy)
+            self._ready[sandbox.name] = self.draft.add(action, sandbox.name, str(to_copy), FIRST, after)
+
+    def updates(self) -> None:
+        """Give those that run what of the file they can be given; what is started comes after it."""
+        for sandbox in self._wanted:
+            seen = self._world.seen(sandbox.name)
+            if seen.updates and seen.state is SandboxState.RUNNING and sandbox.name not in self._replaced:
+                reason = f"{' and '.join(seen.updates)} differ from the file"
+                copied = [self._ready[sandbox.name]] if sandbox.name in self._ready else []
+                self._ready[sandbox.name] = self._add_sandbox(UpdateSandbox(sandbox), reason, copied)
+
+    def _add_sandbox(self, action: SandboxAction, reason: str, after: Iterable[int] = ()) -> int:
+        return self.draft.add(action, action.sandbox.name, reason, FIRST, after)
+
+    def stops(self, orphans: Iterable[tuple[Row, str]]) -> None:
+        """The stops that come first, and what of sandboxes has to wait for them."""
+        inside: dict[str, list[int]] = {name: [] for name in self._replaced}
+        for row, reason in orphans:
+            inside.setdefault(row.instance.sandbox, []).append(self._stop(row, reason, FIRST))
+        for node, fates in self._fates.items():
+            for fate in fates:
+                if not fate.late and fate.stops:
+                    own = [self._stop(row, reason, place(node, _STOP)) for row, reason in fate.stops]
+                    fate.stopped = own
+                    self._stops.setdefault(node, []).extend(own)
+                    inside.setdefault(fate.instance.sandbox, []).extend(own)
+        first = {step for steps in self._stops.values() for step in steps}
+        order_stops(self.draft, self._graph, self._stops, first)
+        for sandbox in self._wanted:
+            if sandbox.name in self._replaced:
+                self._replace(sandbox, inside[sandbox.name])
+
+    def _stop(self, row: Row, reason: str, position: int, after: Iterable[int] = ()) -> int:
+        asleep = self._ready.get(row.instance.sandbox)
+        earlier = [*after] or ([] if asleep is None else [asleep])
+        label = self._world.names.instance(row.instance)
+        return self.draft.add(stop_action(self._world, row, self._grace), label, reason, position, earlier)
+
+    def _replace(self, sandbox: Sandbox, stops: Iterable[int]) -> None:
+        keys = ", ".join(self._world.seen(sandbox.name).differences)
+        reason = f"differs from the file in {keys}"
+        ended = self._add_sandbox(TerminateSandbox(sandbox), reason, stops)
+        self._ready[sandbox.name] = self._add_sandbox(CreateSandbox(sandbox), reason, [ended])
+        self._sync(sandbox)
+
+    def starts(self) -> None:
+        """All starts, needs first, each after everything that it needs, near or far."""
+        for node in self._concerned():
+            gates = self._gates(node)
+            fates = self._fates.get(node, ())
+            for fate in fates:
+                if fate.start is not None:
+                    self._start(fate, gates)
+            if not fates or any(fate.start is None for fate in fates):
+                # What stays has no start that could come after its needs, so its dependents come after them.
+                self._beyond[node] = gates
+
+    def _concerned(self) -> list[int]:
+        """What starts, and all that it has to wait for, near or far, in dependency order."""
+        found = set(self._starting)
+        waiting = list(found)
+        while waiting:
+            for edge in self._graph.needs[waiting.pop()]:
+                if edge.node not in found and (self._graph.wants(edge) or edge.node in self._fates):
+                    found.add(edge.node)
+                    waiting.append(edge.node)
+        return sorted(found)
+
+    def _gates(self, node: int) -> dict[int, str]:
+        """The steps after which everything that a process needs is satisfied, and the sandbox of each."""
+        gates: dict[int, str] = {}
+        for edge in self._graph.needs[node]:
+            sandbox = self._graph.processes[edge.node].sandbox
+            gates.update(dict.fromkeys(self._reach(edge.node, edge.condition), sandbox))
+            gates.update(self._beyond.get(edge.node, ()))
+        return gates
+
+    def _start(self, fate: Fate, gates: dict[int, str]) -> None:
+        process = self._graph.processes[fate.node]
+        name = process.sandbox
+        own = [] if name in self._replaced else fate.stopped
+        ready = self._ready.get(name)
+        if ready is not None and not own and name not in gates.values():
+            own = [ready]
+        managed = _free_name(fate, process.digest)
+        step = self.draft.add(
+            Start(process, fate.instance, managed, _replaced(fate)),
+            self._world.names.instance(fate.instance),
+            fate.start or "",
+            place(fate.node, _START),
+            [*own, *gates],
+        )
+        fate.started = (step, managed)
+
+    def _reach(self, node: int, asked: Condition) -> list[int]:
+        """The steps after which all replicas of a process have reached a condition: none if they have
+        already.
+        """
+        condition = self._graph.condition(node, asked)
+        found = self._reached.get((node, condition))
+        if found is None:
+            steps = [
+                self._reach_instance(fate, condition)
+                for fate in self._fates.get(node, ())
+                if fate.keep is not None or fate.start is not None
+            ]
+            found = self._reached[node, condition] = [step for step in steps if step is not None]
+        return found
+
+    def _reach_instance(self, fate: Fate, condition: Condition) -> int | None:
+        process, job = self._graph.processes[fate.node], self._graph.job[fate.node]
+        if fate.started is not None and condition is Condition.STARTED:
+            return fate.started[0]
+        if fate.keep is not None and satisfies(fate.keep, condition, process, job):
+            return None
+        if fate.awaited is None or fate.awaited[0] is not condition:
+            fate.awaited = (condition, self._await(fate, condition))
+        return fate.awaited[1]
+
+    def _await(self, fate: Fate, condition: Condition) -> int:
+        process = self._graph.processes[fate.node]
+        if fate.started is not None:
+            after, name = [fate.started[0]], fate.started[1]
+        else:
+            ready = self._ready.get(process.sandbox)
+            after = [] if ready is None else [ready]
+            name = fate.keep.name if fate.keep is not None else ""
+        action = Await(fate.instance, condition, process, name)
+        label = self._world.names.instance(fate.instance)
+        return self.draft.add(action, label, self._who_needs(fate), place(fate.node, _AWAIT), after)
+
+    def _who_needs(self, fate: Fate) -> str:
+        waiting = [node for node in self._graph.dependents[fate.node] if node in self._starting]
+        if not waiting and not fate.late:
+            waiting = self._starting_beyond(fate.node)
+        if not waiting:
+            return "the old one stays until then"
+        others = len(waiting) - 1
+        more = f" and {others} other{'s' if others > 1 else ''} need" if others else " needs"
+        return f"{self._world.label(waiting[0])}{more} it"
+
+    def _starting_beyond(self, node: int) -> list[int]:
+        """The nearest starting processes that need a process by way of others that stay."""
+        found: list[int] = []
+        met = {node}
+        waiting = [node]
+        for each in waiting:
+            for dependent in self._graph.dependents[each]:
+                if dependent in self._starting:
+                    found.append(dependent)
+                elif dependent not in met:
+                    waiting.append(dependent)
+                met.add(dependent)
+        return list(dict.fromkeys(found))
+
+    def late_stops(self) -> None:
+        """The stops of `update: start-first`, after the new run is ready and old dependents are gone."""
+        late: set[int] = set()
+        for node, fates in self._fates.items():
+            condition = self._graph.condition(node)
+            for fate in fates:
+                if fate.late and fate.stops:
+                    reached = self._reach_instance(fate, condition)
+                    after = [] if reached is None else [reached]
+                    own = [self._stop(row, why, place(node, _LATE), after) for row, why in fate.stops]
+                    self._stops.setdefault(node, []).extend(own)
+                    late.update(own)
+        if late:
+            order_stops(self.draft, self._graph, self._stops, late)
+
+
+def _replaced(fate: Fate) -> tuple[str, ...]:
+    """The names of the rows that stay until the new run is ready."""
+    return tuple(row.name for row, _ in fate.stops) if fate.late else ()
+
+
+def _free_name(fate: Fate, digest: str) -> str:
+    """A managed name that no row holds which is still there when the new run begins."""
+    held = _replaced(fate)
+    suffix = 0
+    while (name := managed_name(fate.instance, digest, suffix)) in held:
+        suffix += 1
+    return name
