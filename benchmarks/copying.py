@@ -18,10 +18,10 @@ from benchmarks.measure import medians_of, timed
 from sbxcompose.api.lifecycle import Lifecycle
 from sbxcompose.api.models import CreateRequest
 from sbxcompose.api.sandbox import SandboxClient
-from sbxcompose.api.transport import Address, Transport
+from sbxcompose.api.transport import HostAddress, Transport
 from sbxcompose.files.read import Memory
 from sbxcompose.files.sandbox_remote import SandboxRemote
-from sbxcompose.files.scan import Source
+from sbxcompose.files.scan import CopySource
 from sbxcompose.files.transfer import Copy
 
 TITLE = "copying"
@@ -50,7 +50,7 @@ class _Work:
         _grow(self.source, files)
         subprocess.run([lab.python, "-c", SERVE], env=bench.env, check=True)
         status = json.loads(bench.sbx("host", "status", "--json"))
-        self._address = Address(port=int(status["tcp"].rpartition(":")[2]), key=KEY)
+        self._address = HostAddress(port=int(status["tcp"].rpartition(":")[2]), key=KEY)
         self._number = 0
 
     def _fresh(self) -> Path:
@@ -90,7 +90,7 @@ class _Work:
             identifier = await Lifecycle(transport).create(CreateRequest(timeout_secs=0))
             remote = SandboxRemote(SandboxClient(transport, identifier))
             begun = time.perf_counter()
-            copy = Copy(remote, str(place), [Source(str(self.source))], Memory(self._memory), "bench")
+            copy = Copy(remote, str(place), [CopySource(str(self.source))], Memory(self._memory), "bench")
             await copy.sync()
             return time.perf_counter() - begun
         finally:

@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable
 from typing import Final
 
-from sbxcompose.logs.mux import Source
+from sbxcompose.logs.mux import LineSource
 from sbxcompose.logs.output import LogOutput
 from sbxcompose.logs.prefix import Prefixes
 from sbxcompose.logs.render import JsonRenderer, PrefixedRenderer
@@ -28,7 +28,7 @@ COLOURED: Final = b"\x1b[2m09:30:00.123\x1b[0m \x1b[32mINFO\x1b[39m request hand
 QUOTED: Final = b'{"at": "09:30:00.123", "level": "info", "path": "/api/items/1234", "ms": 12345}\n'
 CHUNK: Final = 65536 - 37  # not a multiple of a line: every chunk ends in the middle of one
 MILLION: Final = 1_000_000
-SOURCES: Final = tuple(Source(f"worker{each}", process=f"worker{each}") for each in range(1, 9))
+SOURCES: Final = tuple(LineSource(f"worker{each}", process=f"worker{each}") for each in range(1, 9))
 LABELS: Final = tuple(each.label for each in SOURCES)
 
 FILE: Final = cleaner(terminal=False, colours=False)

@@ -31,7 +31,7 @@ from sbxcompose.host.http.watch_request import WatchRequest
 from sbxcompose.host.logs.follow import events
 from sbxcompose.host.logs.segments import STDOUT
 from sbxcompose.host.logs.store import LogStore
-from sbxcompose.host.routes.watch import Watcher
+from sbxcompose.host.routes.watch import WatchConnection
 from tests.support.output import FakeRow, FakeSource
 
 LINE = "x" * 79
@@ -79,7 +79,7 @@ async def serving(source: FakeSource, path: str) -> AsyncIterator[None]:
 
     async def answer(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with suppress(ConnectionError):  # the client has all it wants
-            async for piece in Watcher(source, WatchRequest(follow=True, refs=True, logs="all")).frames():
+            async for piece in WatchConnection(source, WatchRequest(follow=True, refs=True, logs="all")).frames():
                 writer.write(piece)
                 await writer.drain()
         writer.close()

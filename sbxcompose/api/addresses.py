@@ -46,7 +46,7 @@ class Site(Struct, frozen=True):
         return self.origin + self.prefix
 
 
-class Target(Struct, frozen=True):
+class RequestTarget(Struct, frozen=True):
     """Where to send requests, and the header that says which sandbox is meant."""
 
     site: Site
@@ -99,14 +99,14 @@ def control_plane(api: Site, namespace: str, override: Site | None = None) -> Co
     return ControlPlane(api, f"/v1/namespaces/{segment(namespace)}")
 
 
-def daemon_target(base: Site, identifier: str) -> Target:
+def daemon_target(base: Site, identifier: str) -> RequestTarget:
     """How one sandbox's daemon is addressed below a proxy's URL (contract, section 1.4).
 
     On a loopback name by the first label of Host, the base's path kept; elsewhere by a header, the path dropped.
     """
     if base.loopback:
-        return Target(base, {"Host": f"{identifier}.local"})
-    return Target(Site(base.scheme, base.host, base.port), {"X-Tensorlake-Sandbox-Id": identifier})
+        return RequestTarget(base, {"Host": f"{identifier}.local"})
+    return RequestTarget(Site(base.scheme, base.host, base.port), {"X-Tensorlake-Sandbox-Id": identifier})
 
 
 def may_have_key(site: Site, named: Iterable[Site]) -> bool:

@@ -16,7 +16,7 @@ from sbxcompose.api.http_client import Reply
 from sbxcompose.api.https import Https, unreachable
 from sbxcompose.api.responses import words_of
 from sbxcompose.api.settings import Setting
-from sbxcompose.api.transport import Address, Transport
+from sbxcompose.api.transport import HostAddress, Transport
 from sbxcompose.api.wire import Answer
 from sbxcompose.errors import Refused, Unavailable, Unreachable
 
@@ -99,10 +99,10 @@ class CloudChannel:
         carrier = self._carry()
         if isinstance(carrier, Transport):
             return await carrier.socket(path, headers=more, limit=limit, judge=self._judge_socket)
-        from sbxcompose.api.websocket_connect import Endpoint, open_socket
+        from sbxcompose.api.websocket_connect import ServerEndpoint, open_socket
 
         site = self.site
-        endpoint = Endpoint(None, site.host.strip("[]"), site.port, tls=site.scheme == "https")
+        endpoint = ServerEndpoint(None, site.host.strip("[]"), site.port, tls=site.scheme == "https")
         fields = {"Host": site.origin.partition("//")[2], **carrier.headers, **more}
         try:
             return await open_socket(endpoint, site.prefix + path, fields, limit=limit, judge=self._judge_socket)
@@ -128,7 +128,7 @@ class CloudChannel:
         if self._plain:
             host = "127.0.0.1" if self.site.host.endswith("localhost") else self.site.host.strip("[]")
             hint = f"does a host listen there? `sbxcompose host serve --port {self.site.port}` is one"
-            return Transport(Address(host=host, port=self.site.port, key=key, prefix=self.site.prefix, hint=hint))
+            return Transport(HostAddress(host=host, port=self.site.port, key=key, prefix=self.site.prefix, hint=hint))
         return Https(self.site, {"Authorization": f"Bearer {key}"} if key is not None else {})
 
     def _judge(self, status: int, header: Header, body: bytes, what: str) -> None:

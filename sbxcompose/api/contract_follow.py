@@ -23,7 +23,7 @@ FIRST_PAUSE = 0.05
 LONGEST_PAUSE = 2.0
 
 
-class Line(NamedTuple):
+class RecordLine(NamedTuple):
     """One line, without its end. `time_ms` is 0 where the daemon does not know when an old line came."""
 
     stream: int
@@ -38,7 +38,7 @@ class _Seen:
         self.count = count
         self.edge = edge
         """What the last line seen was when it was seen; it may not have ended there."""
-        self.first: Line | None = None
+        self.first: RecordLine | None = None
         self.last_ms = after_ms
         self.at_last = 0
         """So many of the lines seen came at `last_ms`."""
@@ -50,7 +50,7 @@ class _Seen:
     def begin(self) -> None:
         self.at = self._passed = 0
 
-    def is_new(self, line: Line) -> bool:
+    def is_new(self, line: RecordLine) -> bool:
         self.at += 1
         if self.at == 1:
             self.by_time = self.by_time or (self.first is not None and not _same(self.first, line))
@@ -63,7 +63,7 @@ class _Seen:
         self.last_ms = line.time_ms
         return True
 
-    def _is_old(self, line: Line) -> bool:
+    def _is_old(self, line: RecordLine) -> bool:
         if not self.by_time:
             return self.at < self.count or (self.at == self.count and self.edge in (None, line.text))
         if not line.time_ms or line.time_ms > self.last_ms:
@@ -72,7 +72,7 @@ class _Seen:
         return line.time_ms < self.last_ms or self.at_last == 0 or self._passed <= self.at_last
 
 
-def _same(one: Line, other: Line) -> bool:
+def _same(one: RecordLine, other: RecordLine) -> bool:
     return one.text == other.text and (one.time_ms == other.time_ms or not (one.time_ms and other.time_ms))
 
 
@@ -97,7 +97,7 @@ class Replay:
         for seen in self._seen.values():
             seen.begin()
 
-    def is_new(self, line: Line) -> bool:
+    def is_new(self, line: RecordLine) -> bool:
         """Whether the line, the next one of its stream, has not been seen."""
         return self._seen[line.stream].is_new(line)
 
@@ -106,19 +106,19 @@ class Replay:
         return all(self._seen[stream].at >= count for stream, count in counts.items())
 
 
-def read_line(data: str) -> Line | None:
+def read_line(data: str) -> RecordLine | None:
     """The data of an event as a line; None for one that is none: a heartbeat, an end, something broken."""
     try:
         value = json.loads(data)
         text = value["line"]
         stamp = value.get("timestamp")
         stream = STDERR if value.get("stream") == "stderr" else STDOUT
-        return Line(stream, millis(stamp) if stamp else 0, text.encode("utf-8", "replace"))
+        return RecordLine(stream, millis(stamp) if stamp else 0, text.encode("utf-8", "replace"))
     except (ValueError, TypeError, KeyError, AttributeError):
         return None
 
 
-async def follow_once(client: SandboxClient, process: str, replay: Replay) -> AsyncGenerator[list[Line], None]:
+async def follow_once(client: SandboxClient, process: str, replay: Replay) -> AsyncGenerator[list[RecordLine], None]:
     """The new lines of one follow as they come, many at a time, until it ends.
 
     An empty list for each piece that has none, so that whoever counts replayed lines can look. Raises `Unreachable`
@@ -135,7 +135,7 @@ async def follow_once(client: SandboxClient, process: str, replay: Replay) -> As
                 return
 
 
-async def follow_to_end(client: SandboxClient, process: str, replay: Replay) -> AsyncGenerator[list[Line], None]:
+async def follow_to_end(client: SandboxClient, process: str, replay: Replay) -> AsyncGenerator[list[RecordLine], None]:
     """As `follow_once`, but over broken connections. Raises `Unreachable` when it stays broken."""
     broken_at: float | None = None
     pause = FIRST_PAUSE

@@ -14,9 +14,9 @@ from urllib.parse import quote_from_bytes, unquote_to_bytes
 
 from msgspec import Struct
 
-from sbxcompose.api.http_client import Channel, Reply
+from sbxcompose.api.http_client import HttpClient, Reply
 from sbxcompose.api.responses import expect, refusal
-from sbxcompose.api.transport import Body
+from sbxcompose.api.transport import StreamedBody
 from sbxcompose.errors import SbxError
 
 CHUNK = 512 * 1024
@@ -36,10 +36,10 @@ class FileEntry(Struct, frozen=True):
     """The name as the file system has it; `name` is for people."""
 
 
-class Files:
+class FilesClient:
     """A method an endpoint. Every method raises `Unreachable` or `Refused`; `NotFound` where nothing is there."""
 
-    def __init__(self, transport: Channel, headers: Mapping[str, str]) -> None:
+    def __init__(self, transport: HttpClient, headers: Mapping[str, str]) -> None:
         self._transport = transport
         self._headers = headers
 
@@ -65,9 +65,9 @@ class Files:
                 raise refusal(stream.status, await stream.read(), show(path))
             yield stream
 
-    async def write(self, path: FilePath, data: bytes | Body) -> None:
+    async def write(self, path: FilePath, data: bytes | StreamedBody) -> None:
         """Write a file, its directory too if need be. It is as it was until all has come."""
-        body = data if isinstance(data, Body) else Body(_cut(data), len(data))
+        body = data if isinstance(data, StreamedBody) else StreamedBody(_cut(data), len(data))
         answer = await self._transport.request("PUT", _target("/files", path), headers=self._headers, body=body)
         expect(answer, show(path))
 
@@ -77,7 +77,7 @@ class Files:
         Raises `SbxError` if `source` cannot be read, or becomes shorter meanwhile: then the file is as it was.
         """
         size = os.fstat(source.fileno()).st_size - source.tell()
-        await self.write(path, Body(_pieces(source, size), size))
+        await self.write(path, StreamedBody(_pieces(source, size), size))
         return size
 
     async def delete(self, path: FilePath) -> None:

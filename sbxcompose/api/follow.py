@@ -29,7 +29,7 @@ OPEN_FILES = 128
 PIECE = 1024 * 1024
 """Bytes of output handed out in one event at most."""
 
-Logs = Literal["live", "all"] | list[dict[str, Any]] | None
+LogSelection = Literal["live", "all"] | list[dict[str, Any]] | None
 
 
 class RowSeen(NamedTuple):
@@ -50,12 +50,12 @@ class KeyDropped(NamedTuple):
     key: str
 
 
-class Synced(NamedTuple):
+class FollowSynced(NamedTuple):
     """Everything there was when the watch (or a new connection of it) began has been told."""
 
 
 class Broken(NamedTuple):
-    """The connection broke and is being made again; all rows will be told again before the next `Synced`."""
+    """The connection broke and is being made again; all rows will be told again before the next `FollowSynced`."""
 
     reason: str
 
@@ -68,7 +68,7 @@ class Began(NamedTuple):
     time_ms: int
 
 
-class Ended(NamedTuple):
+class RunOutputEnded(NamedTuple):
     """A run ended, and its output has been handed out."""
 
     log: str
@@ -78,7 +78,7 @@ class Ended(NamedTuple):
     signal: int | None
 
 
-class Output(NamedTuple):
+class OutputChunk(NamedTuple):
     """Output of one stream (1 standard output, 2 standard error), cut anywhere."""
 
     log: str
@@ -109,8 +109,8 @@ class Lost(NamedTuple):
     size: int
 
 
-LogEvent = Began | Ended | Lost
-Event = RowSeen | RowDropped | KeyDropped | Synced | Broken | Output | frames.StartNote | LogEvent
+LogEvent = Began | RunOutputEnded | Lost
+FollowEvent = RowSeen | RowDropped | KeyDropped | FollowSynced | Broken | OutputChunk | frames.StartNote | LogEvent
 
 
 class Watch:
@@ -118,7 +118,8 @@ class Watch:
 
     With `notes` it tells what the runs were started with, each before its output.
 
-    Without `follow` it ends after `Synced`. `lazy`: output is not read from the log's files until `Output.read`.
+    Without `follow` it ends after `FollowSynced`. `lazy`: output is not read from the log's files until
+    `OutputChunk.read`.
     """
 
     def __init__(
@@ -126,7 +127,7 @@ class Watch:
         client: SandboxClient,
         *,
         states: bool,
-        logs: Logs,
+        logs: LogSelection,
         follow: bool = True,
         streams: tuple[str, ...] = ("stdout", "stderr"),
         lazy: bool = False,
@@ -147,7 +148,7 @@ class Watch:
         self._names: dict[int, frames.Log] = {}
         self._files = _Files()
 
-    async def events(self) -> AsyncGenerator[Event, None]:
+    async def events(self) -> AsyncGenerator[FollowEvent, None]:
         """What happens, in order. Raises `Refused`, or `Unreachable` when it stays broken."""
         pause, broken_at = FIRST_PAUSE, None
         try:
@@ -181,7 +182,7 @@ class Watch:
         """Wait until all that has happened up to now has been told; False where only a list can say that."""
         return False
 
-    async def _connection(self) -> AsyncIterator[Event]:
+    async def _connection(self) -> AsyncIterator[FollowEvent]:
         """One connection's events, from where the last one ended."""
         decoder = frames.FrameDecoder(refs=self._refs)
         self._names = {}
@@ -197,38 +198,38 @@ class Watch:
         if self._body["follow"]:
             raise Unreachable("the host closed the connection")
 
-    def _read(self, frame: frames.Frame) -> Iterator[Event]:
+    def _read(self, frame: frames.WatchFrame) -> Iterator[FollowEvent]:
         match frame:
-            case frames.Output():
+            case frames.OutputFrame():
                 yield self._output(frame, frame.data)
             case frames.OutputRef():
                 yield from self._referred(frame)
-            case frames.State(info):
+            case frames.StateFrame(info):
                 yield RowSeen(ProcessInfo.read(info))
             case frames.Dropped(handle):
                 yield RowDropped(handle)
             case frames.Log(log, name, _, position):
                 self._names[log] = frame
                 self._positions.setdefault(name, position)
-            case frames.RunBegan(log, run, at):
+            case frames.RunBeganFrame(log, run, at):
                 yield Began(self._names[log].name, run, at)
-            case frames.RunEnded(log, run, at, code, signal):
-                yield Ended(self._names[log].name, run, at, code, signal)
+            case frames.RunEndedFrame(log, run, at, code, signal):
+                yield RunOutputEnded(self._names[log].name, run, at, code, signal)
             case frames.Gone(log, size):
                 yield Lost(self._names[log].name, size)
             case frames.StartNote():
                 yield frame
-            case frames.Synced():
-                yield Synced()
+            case frames.SyncedFrame():
+                yield FollowSynced()
 
     def _output(
-        self, frame: frames.Output | frames.OutputRef, data: bytes, place: tuple[str, int, int] | None = None
-    ) -> Output:
+        self, frame: frames.OutputFrame | frames.OutputRef, data: bytes, place: tuple[str, int, int] | None = None
+    ) -> OutputChunk:
         name = self._names[frame.log].name
         self._positions[name] = frame.end
-        return Output(name, frame.stream, frame.run, frame.time, data, place)
+        return OutputChunk(name, frame.stream, frame.run, frame.time, data, place)
 
-    def _referred(self, frame: frames.OutputRef) -> Iterator[Event]:
+    def _referred(self, frame: frames.OutputRef) -> Iterator[FollowEvent]:
         log = self._names[frame.log]
         path = f"{log.directory}/{frame.file_name()}"
         if self._lazy:

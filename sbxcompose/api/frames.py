@@ -47,7 +47,7 @@ class FrameError(ValueError):
     """The bytes are not what this stream may carry."""
 
 
-class State(NamedTuple):
+class StateFrame(NamedTuple):
     """A row as it is now: `ProcessInfo.read(info)`."""
 
     info: dict[str, Any]
@@ -73,7 +73,7 @@ class Log(NamedTuple):
     position: int
 
 
-class RunBegan(NamedTuple):
+class RunBeganFrame(NamedTuple):
     """A run began at `time` (ms)."""
 
     log: int
@@ -81,7 +81,7 @@ class RunBegan(NamedTuple):
     time: int
 
 
-class RunEnded(NamedTuple):
+class RunEndedFrame(NamedTuple):
     """A run ended at `time` (ms); neither `exit_code` nor `signal` when nobody could know."""
 
     log: int
@@ -91,7 +91,7 @@ class RunEnded(NamedTuple):
     signal: int | None
 
 
-class Output(NamedTuple):
+class OutputFrame(NamedTuple):
     """`length` bytes of output that came at `time` (ms); `end` is the position after them."""
 
     log: int
@@ -104,7 +104,7 @@ class Output(NamedTuple):
 
 
 class OutputRef(NamedTuple):
-    """As `Output`, but the bytes are at `offset` of a file in the log's directory."""
+    """As `OutputFrame`, but the bytes are at `offset` of a file in the log's directory."""
 
     log: int
     stream: int
@@ -142,7 +142,7 @@ class StartNote(NamedTuple):
     secrets: list[str]
 
 
-class Synced(NamedTuple):
+class SyncedFrame(NamedTuple):
     """Everything known at the moment of the request has been sent."""
 
 
@@ -157,7 +157,20 @@ class Ack(NamedTuple):
     position: int
 
 
-Frame = State | Dropped | Log | RunBegan | RunEnded | Output | OutputRef | Gone | StartNote | Synced | KeepAlive | Ack
+WatchFrame = (
+    StateFrame
+    | Dropped
+    | Log
+    | RunBeganFrame
+    | RunEndedFrame
+    | OutputFrame
+    | OutputRef
+    | Gone
+    | StartNote
+    | SyncedFrame
+    | KeepAlive
+    | Ack
+)
 
 SYNCED: Final = _HEAD.pack(b"Y", 0)
 KEEP_ALIVE: Final = _HEAD.pack(b"K", 0)
@@ -242,7 +255,7 @@ class FrameDecoder:
         self._have = 0
         self._need = 0
 
-    def feed(self, data: bytes) -> list[Frame]:
+    def feed(self, data: bytes) -> list[WatchFrame]:
         """The frames that `data` completes. Raises `FrameError` for what cannot be frames."""
         if self._parts:
             self._parts.append(data)
@@ -251,7 +264,7 @@ class FrameDecoder:
                 return []
             data = b"".join(self._parts)
             self._parts.clear()
-        frames: list[Frame] = []
+        frames: list[WatchFrame] = []
         self._keep(data, self._decode(data, frames))
         return frames
 
@@ -260,7 +273,7 @@ class FrameDecoder:
         if self._parts:
             raise FrameError("the stream ended in the middle of a frame")
 
-    def _decode(self, data: bytes, frames: list[Frame]) -> int:
+    def _decode(self, data: bytes, frames: list[WatchFrame]) -> int:
         """Decode whole frames; returns where the first one begins that is not whole."""
         at, size = 0, len(data)
         while size - at >= _HEAD.size:
@@ -286,7 +299,7 @@ class FrameDecoder:
         if self._have >= _HEAD.size:
             self._need += _HEAD.unpack_from(data, at)[1]
 
-    def _frame(self, kind: bytes, data: bytes, begin: int, end: int) -> Frame | None:
+    def _frame(self, kind: bytes, data: bytes, begin: int, end: int) -> WatchFrame | None:
         try:
             if kind == b"O":
                 return self._output(data, begin, end)
@@ -296,20 +309,20 @@ class FrameDecoder:
         except (struct.error, ValueError, TypeError, KeyError) as error:
             raise FrameError(f"a frame of kind {kind!r} cannot be read: {error}") from error
 
-    def _output(self, data: bytes, begin: int, end: int) -> Output | OutputRef:
+    def _output(self, data: bytes, begin: int, end: int) -> OutputFrame | OutputRef:
         log, stream, run, time, last, length = _OUTPUT.unpack_from(data, begin)
         begin += _OUTPUT.size
         if stream not in SUFFIXES or end - begin != (_REF.size if self._refs else length):
             raise ValueError("its parts do not fit together")
         if self._refs:
             return OutputRef(log, stream, run, time, last, length, *_REF.unpack_from(data, begin))
-        return Output(log, stream, run, time, last, length, data[begin:end])
+        return OutputFrame(log, stream, run, time, last, length, data[begin:end])
 
 
-def _other(kind: bytes, payload: bytes) -> Frame | None:
+def _other(kind: bytes, payload: bytes) -> WatchFrame | None:
     """The kinds whose payload is JSON, or nothing."""
     if kind == b"Y":
-        return Synced()
+        return SyncedFrame()
     if kind == b"K":
         return KeepAlive()
     if kind not in b"SDLREGN":
@@ -317,15 +330,15 @@ def _other(kind: bytes, payload: bytes) -> Frame | None:
     value = json.loads(payload)
     match kind:
         case b"S":
-            return State(dict(value))
+            return StateFrame(dict(value))
         case b"D":
             return Dropped(value["handle"])
         case b"L":
             return Log(value["log"], value["name"], value["directory"], value["position"])
         case b"R":
-            return RunBegan(value["log"], value["run"], value["time"])
+            return RunBeganFrame(value["log"], value["run"], value["time"])
         case b"E":
-            return RunEnded(value["log"], value["run"], value["time"], value["exit_code"], value["signal"])
+            return RunEndedFrame(value["log"], value["run"], value["time"], value["exit_code"], value["signal"])
         case b"N":
             return StartNote(*(value[name] for name in StartNote._fields))
         case _:

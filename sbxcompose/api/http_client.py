@@ -23,7 +23,7 @@ class Reply(Protocol):
         """The rest of the body."""
 
 
-class Channel(Protocol):
+class HttpClient(Protocol):
     """A way to one server. Its methods raise `Unreachable`."""
 
     @property

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from sbxcompose import __version__
 from sbxcompose.api.addresses import Site
 from sbxcompose.api.settings import PROXIES
-from sbxcompose.api.transport import OCTETS, Body
+from sbxcompose.api.transport import OCTETS, StreamedBody
 from sbxcompose.errors import Unreachable
 
 if TYPE_CHECKING:
@@ -112,7 +112,7 @@ class Https:
 def _content(body: Any) -> tuple[Any, dict[str, str]]:
     if body is None:
         return None, {}
-    if isinstance(body, Body):
+    if isinstance(body, StreamedBody):
         length = {} if body.length is None else {"Content-Length": str(body.length)}
         return body.pieces, {"Content-Type": OCTETS, **length}
     if isinstance(body, bytes):

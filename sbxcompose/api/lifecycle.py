@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from typing import Any
 
-from sbxcompose.api.http_client import Channel
+from sbxcompose.api.http_client import HttpClient
 from sbxcompose.api.models import CreateRequest, PatchRequest, SandboxInfo, SandboxStatus, ShortInfo
 from sbxcompose.api.responses import expect
 from sbxcompose.api.wire import segment
@@ -25,7 +25,7 @@ class Lifecycle:
     `root` is the path that stands before `/sandboxes`, where it is not that of the namespace (contract, section 1.2).
     """
 
-    def __init__(self, transport: Channel, namespace: str = "default", *, root: str | None = None) -> None:
+    def __init__(self, transport: HttpClient, namespace: str = "default", *, root: str | None = None) -> None:
         self._transport = transport
         self._root = f"/v1/namespaces/{segment(namespace)}" if root is None else root
         self._path = f"{self._root}/sandboxes"

@@ -79,13 +79,13 @@ class Ready(Struct, frozen=True):
     """The client can take output."""
 
 
-class Exit(Struct, frozen=True):
+class PtyExit(Struct, frozen=True):
     """The command has ended with that exit code, 128 + n for a death by signal n."""
 
     code: int
 
 
-Event = Data | Resize | Ready | Exit
+PtyEvent = Data | Resize | Ready | PtyExit
 
 
 def encode_data(data: bytes) -> bytes:
@@ -103,7 +103,7 @@ def encode_exit(code: int) -> bytes:
     return bytes([_EXIT]) + _CODE.pack(code)
 
 
-def decode(frame: bytes) -> Event | None:
+def decode(frame: bytes) -> PtyEvent | None:
     """What a frame says; None for kinds that we do not know, which newer versions may send. Raises `ValueError`."""
     kind, payload = frame[:1], frame[1:]
     try:
@@ -115,7 +115,7 @@ def decode(frame: bytes) -> Event | None:
             case b"\2":
                 return Ready()
             case b"\3":
-                return Exit(*_CODE.unpack(payload))
+                return PtyExit(*_CODE.unpack(payload))
     except struct.error:
         raise ValueError(f"a frame of kind {kind[0]} cannot have {len(payload)} bytes") from None
     return None

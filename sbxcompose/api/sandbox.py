@@ -16,20 +16,20 @@ from typing import TYPE_CHECKING, Any
 from msgspec import Struct
 
 from sbxcompose.api.frames import SseDecoder
-from sbxcompose.api.http_client import Channel, Reply
+from sbxcompose.api.http_client import HttpClient, Reply
 from sbxcompose.api.models import ProcessInfo, StartRequest
 from sbxcompose.api.responses import expect, refusal
 from sbxcompose.api.wire import Answer, segment
 from sbxcompose.errors import SbxError, Unreachable
 
 if TYPE_CHECKING:
-    from sbxcompose.api.files import Files
+    from sbxcompose.api.files import FilesClient
     from sbxcompose.api.websocket_connect import Socket
 
 Env = Mapping[str, str]
 
 
-class Line(Struct, frozen=True):
+class OutputLine(Struct, frozen=True):
     """A line of output of `run`; `timestamp` in milliseconds since 1970."""
 
     text: str
@@ -65,7 +65,7 @@ class SandboxClient:
 
     def __init__(
         self,
-        transport: Channel,
+        transport: HttpClient,
         identifier: str,
         extensions: Sequence[str] = (),
         headers: Mapping[str, str] | None = None,
@@ -80,11 +80,11 @@ class SandboxClient:
         self._flushes: set[asyncio.Task[None]] = set()
 
     @property
-    def files(self) -> Files:
+    def files(self) -> FilesClient:
         """Its files."""
-        from sbxcompose.api.files import Files  # late: most commands touch none
+        from sbxcompose.api.files import FilesClient  # late: most commands touch none
 
-        return Files(self._transport, self._headers)
+        return FilesClient(self._transport, self._headers)
 
     async def processes(self) -> list[ProcessInfo]:
         """All rows, ended ones included."""
@@ -155,7 +155,7 @@ class SandboxClient:
         request: StartRequest,
         base_env: Env | None = None,
         *,
-        output: Callable[[Line], None] | None = None,
+        output: Callable[[OutputLine], None] | None = None,
     ) -> RunExit:
         """Run a command to its end (contract, section 3.8); its lines go to `output` as they come."""
         body = _start_body(request)
@@ -167,7 +167,7 @@ class SandboxClient:
                     event = json.loads(message.data)
                     if "line" in event:
                         if output is not None:
-                            output(Line(event["line"], event.get("stream", "stdout"), event["timestamp"]))
+                            output(OutputLine(event["line"], event.get("stream", "stdout"), event["timestamp"]))
                     elif "exit_code" in event or "signal" in event:
                         result = RunExit(event.get("exit_code"), event.get("signal"), event.get("reason"))
         if result is None:

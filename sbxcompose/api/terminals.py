@@ -17,7 +17,7 @@ class PtySession(Struct, frozen=True):
     token: str
 
 
-class Terminals:
+class TerminalsClient:
     """A method an endpoint. Every method raises `Unreachable` or `Refused`."""
 
     def __init__(self, client: SandboxClient) -> None:

@@ -19,7 +19,7 @@ from sbxcompose.api.wire import Answer, authority, failure_words
 from sbxcompose.errors import Unreachable
 
 if TYPE_CHECKING:
-    from sbxcompose.api.websocket_connect import Judge, Socket
+    from sbxcompose.api.websocket_connect import RefusalCheck, Socket
 
 READ_SIZE = 256 * 1024
 CONNECT_TIMEOUT = 10.0
@@ -30,7 +30,7 @@ OCTETS = "application/octet-stream"
 _BROKEN = (OSError, EOFError, h11.RemoteProtocolError)
 
 
-class Address(Struct, frozen=True):
+class HostAddress(Struct, frozen=True):
     """Where a host listens: a Unix socket (`path`), or TCP (`host`, `port`) with a bearer `key`.
 
     `prefix` stands before every path; `hint` is the way out where nothing answers.
@@ -47,7 +47,7 @@ class Address(Struct, frozen=True):
         return self.path or f"http://{authority(self.host, self.port)}{self.prefix}"
 
 
-class Body(Struct, frozen=True):
+class StreamedBody(Struct, frozen=True):
     """A request's body that is sent as it comes. `length` in bytes, where it is known beforehand.
 
     What iterating `pieces` raises ends the request, and is raised from it. (Not `OSError`, please: that is a broken
@@ -74,7 +74,7 @@ class _Connection:
         self._writer.write(out)
         await self._writer.drain()
 
-    async def upload(self, request: h11.Request, body: Body) -> h11.Response:
+    async def upload(self, request: h11.Request, body: StreamedBody) -> h11.Response:
         """Send a body as it comes, until all is sent or an answer is there; the answer's head."""
         self._writer.write(self._protocol.send(request) or b"")
         sending = asyncio.ensure_future(self._send_pieces(body.pieces))
@@ -142,10 +142,10 @@ class _Connection:
         self._writer.transport.abort()
 
 
-class Stream:
+class ResponseStream:
     """A response whose body is read as it comes."""
 
-    def __init__(self, head: h11.Response, connection: _Connection, address: Address) -> None:
+    def __init__(self, head: h11.Response, connection: _Connection, address: HostAddress) -> None:
         self.status = head.status_code
         self._head = head
         self._connection = connection
@@ -171,7 +171,7 @@ class Stream:
 class Transport:
     """A pool of kept connections to one address; a context manager."""
 
-    def __init__(self, address: Address) -> None:
+    def __init__(self, address: HostAddress) -> None:
         self.address = address
         self._idle: list[_Connection] = []
         self._closed = False
@@ -179,7 +179,8 @@ class Transport:
     async def request(
         self, method: str, path: str, *, headers: Mapping[str, str] | None = None, body: Any = None
     ) -> Answer:
-        """Send one request and wait for the whole answer. `body` is encoded as JSON unless it is bytes or a `Body`.
+        """Send one request and wait for the whole answer. `body` is encoded as JSON unless it is bytes or a
+        `StreamedBody`.
 
         A read (GET) is tried once more if the connection breaks: a kept connection may have been closed meanwhile, or
         the server may just be starting again. Nothing else is repeated. Raises `Unreachable`.
@@ -197,11 +198,11 @@ class Transport:
     @asynccontextmanager
     async def stream(
         self, method: str, path: str, *, headers: Mapping[str, str] | None = None, body: Any = None
-    ) -> AsyncIterator[Stream]:
+    ) -> AsyncIterator[ResponseStream]:
         """Send one request and hand out its response before the body has come. Raises `Unreachable`."""
         connection, head = await self._begin(method, path, headers or {}, body)
         try:
-            yield Stream(head, connection, self.address)
+            yield ResponseStream(head, connection, self.address)
         except BaseException:
             connection.close()
             raise
@@ -211,27 +212,27 @@ class Transport:
             connection.close()
 
     async def socket(
-        self, path: str, *, headers: Mapping[str, str], limit: int | None = None, judge: Judge | None = None
+        self, path: str, *, headers: Mapping[str, str], limit: int | None = None, judge: RefusalCheck | None = None
     ) -> Socket:
         """Open a WebSocket on a connection of its own (see `open_socket`). Raises `Unreachable` and `Refused`."""
-        from sbxcompose.api.websocket_connect import Endpoint, open_socket  # few commands need one
+        from sbxcompose.api.websocket_connect import ServerEndpoint, open_socket  # few commands need one
 
         address = self.address
         key = {"Authorization": f"Bearer {address.key}"} if address.key else {}
-        endpoint = Endpoint(address.path, address.host, address.port, hint=address.hint)
+        endpoint = ServerEndpoint(address.path, address.host, address.port, hint=address.hint)
         return await open_socket(endpoint, address.prefix + path, {**key, **headers}, limit=limit, judge=judge)
 
     async def _begin(
         self, method: str, path: str, headers: Mapping[str, str], body: Any
     ) -> tuple[_Connection, h11.Response]:
-        if isinstance(body, Body):
+        if isinstance(body, StreamedBody):
             return await self._upload(
                 self._request(method, path, {"Content-Type": OCTETS, **headers}, body.length), body
             )
         data = body if isinstance(body, bytes) else b"" if body is None else json.dumps(body).encode()
         return await self._exchange(self._request(method, path, headers, len(data)), data)
 
-    async def _upload(self, request: h11.Request, body: Body) -> tuple[_Connection, h11.Response]:
+    async def _upload(self, request: h11.Request, body: StreamedBody) -> tuple[_Connection, h11.Response]:
         connection = await self._connect()  # a kept one may have been closed meanwhile, and the body comes only once
         try:
             return connection, await connection.upload(request, body)
@@ -299,5 +300,5 @@ class Transport:
         self.close()
 
 
-def _unreachable(address: Address, error: BaseException) -> Unreachable:
+def _unreachable(address: HostAddress, error: BaseException) -> Unreachable:
     return Unreachable(f"the host at {address} does not answer: {failure_words(error)}", hint=address.hint)

@@ -27,11 +27,11 @@ HIGH_WATER = 64 * 1024
 MAX_REFUSAL = 64 * 1024
 
 
-Judge = Callable[[int, Callable[[str], str | None], bytes, str], None]
+RefusalCheck = Callable[[int, Callable[[str], str | None], bytes, str], None]
 """Raises what a refusal means: its status, headers by name in lower case, body, and what was asked for."""
 
 
-class Endpoint(Struct, frozen=True):
+class ServerEndpoint(Struct, frozen=True):
     """Where a server listens: a Unix socket (`path`), or TCP (`host`, `port`), with TLS if so."""
 
     path: str | None = None
@@ -44,7 +44,7 @@ class Endpoint(Struct, frozen=True):
         return self.path or f"{'https' if self.tls else 'http'}://{authority(self.host, self.port)}"
 
 
-class Stream:
+class SocketStream:
     """The bytes of a connection (see `websocket.Pipe`)."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -74,7 +74,7 @@ class Stream:
 class Socket(WebSocket):
     """A WebSocket of ours, with the headers of the answer that opened it; an async context manager."""
 
-    def __init__(self, stream: Stream, headers: Mapping[str, str], limit: int | None, rest: bytes) -> None:
+    def __init__(self, stream: SocketStream, headers: Mapping[str, str], limit: int | None, rest: bytes) -> None:
         super().__init__(stream, client=True, limit=limit, rest=rest)
         self.headers = headers
         self._stream = stream
@@ -87,12 +87,12 @@ class Socket(WebSocket):
 
 
 async def open_socket(
-    endpoint: Endpoint,
+    endpoint: ServerEndpoint,
     path: str,
     headers: Mapping[str, str],
     *,
     limit: int | None = None,
-    judge: Judge | None = None,
+    judge: RefusalCheck | None = None,
 ) -> Socket:
     """Open a WebSocket; `limit` as for `WebSocket`. Raises `Unreachable`, or `Refused` with the server's words.
 
@@ -100,7 +100,7 @@ async def open_socket(
     """
     try:
         async with asyncio.timeout(PATIENCE):
-            stream = Stream(*await _connect(endpoint))
+            stream = SocketStream(*await _connect(endpoint))
             try:
                 return await _shake_hands(stream, path, {"Host": "localhost", **headers}, limit, judge)
             except BaseException:
@@ -110,7 +110,7 @@ async def open_socket(
         raise Unreachable(f"{endpoint} does not answer: {failure_words(error)}", hint=endpoint.hint) from error
 
 
-async def _connect(endpoint: Endpoint) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+async def _connect(endpoint: ServerEndpoint) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
     if endpoint.path is not None:
         return await asyncio.open_unix_connection(endpoint.path, limit=READ_SIZE)
     tls: Any = None
@@ -122,7 +122,7 @@ async def _connect(endpoint: Endpoint) -> tuple[asyncio.StreamReader, asyncio.St
 
 
 async def _shake_hands(
-    stream: Stream, path: str, headers: Mapping[str, str], limit: int | None, judge: Judge | None
+    stream: SocketStream, path: str, headers: Mapping[str, str], limit: int | None, judge: RefusalCheck | None
 ) -> Socket:
     protocol = h11.Connection(h11.CLIENT)
     key = base64.b64encode(os.urandom(16))
@@ -151,13 +151,13 @@ async def _shake_hands(
     return Socket(stream, told, limit, bytes(protocol.trailing_data[0]))
 
 
-async def _event(protocol: h11.Connection, stream: Stream) -> Any:
+async def _event(protocol: h11.Connection, stream: SocketStream) -> Any:
     while (event := protocol.next_event()) is h11.NEED_DATA:
         protocol.receive_data(await stream.read())
     return event
 
 
-async def _body(protocol: h11.Connection, stream: Stream) -> bytes:
+async def _body(protocol: h11.Connection, stream: SocketStream) -> bytes:
     body = b""
     while isinstance(event := await _event(protocol, stream), h11.Data) and len(body) < MAX_REFUSAL:
         body += event.data

@@ -7,15 +7,15 @@ import time
 from sbxcompose.cli.async_main import Interrupts, run_command
 from sbxcompose.cli.context import Shell
 from sbxcompose.cli.view.report import Reporter
-from sbxcompose.engine.apply import go
+from sbxcompose.engine.apply import apply
 from sbxcompose.engine.session import Session
 from sbxcompose.errors import Interrupted
-from sbxcompose.plan.options import Intent, Options
+from sbxcompose.plan.options import Intent, PlanOptions
 from sbxcompose.plan.steps import Plan
 from sbxcompose.spec.project import Project
 
 
-def carry_out(shell: Shell, project: Project, intent: Intent, options: Options) -> int:
+def carry_out(shell: Shell, project: Project, intent: Intent, options: PlanOptions) -> int:
     """Plan and do it, with a line on stderr for each thing done; the exit code."""
 
     async def main(interrupts: Interrupts) -> int:
@@ -27,7 +27,7 @@ def carry_out(shell: Shell, project: Project, intent: Intent, options: Options) 
             plans: list[Plan] = []
             try:
                 async with reporter.waiting(session):
-                    result = await interrupts.guard(go(session, intent, options, plans.append))
+                    result = await interrupts.guard(apply(session, intent, options, plans.append))
             except Interrupted:
                 shell.say("interrupted; steps already begun are completed in the background")
                 raise

@@ -10,7 +10,7 @@ from contextlib import AbstractContextManager, nullcontext, suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from sbxcompose.cli.async_main import Interrupts
-from sbxcompose.cli.confirm import agree
+from sbxcompose.cli.confirm import confirm
 from sbxcompose.cli.context import Shell
 from sbxcompose.cli.keys import Keys, has_terminal
 from sbxcompose.cli.project_file import CommandLineProject
@@ -21,18 +21,18 @@ from sbxcompose.cli.view.held_up import held_up
 from sbxcompose.cli.view.report import ready_words
 from sbxcompose.cli.view.stream import LogStyle, LogView
 from sbxcompose.cli.view.wait_report import WaitReport
-from sbxcompose.engine.apply import go, kill
-from sbxcompose.engine.apply_loop import Conductor
+from sbxcompose.engine.apply import apply, kill
+from sbxcompose.engine.apply_loop import ApplyLoop
 from sbxcompose.engine.execute import Result
-from sbxcompose.engine.instance_states import States, instances_of
-from sbxcompose.engine.reload import Live
+from sbxcompose.engine.instance_states import InstanceStates, instances_of
+from sbxcompose.engine.reload import ProjectReload
 from sbxcompose.engine.secrets import secret_values
 from sbxcompose.engine.session import Session
 from sbxcompose.errors import Interrupted, NotWritten, SbxError
 from sbxcompose.logs.secrets import KnownSecrets
 from sbxcompose.plan.names import Target
 from sbxcompose.plan.observed import Instance
-from sbxcompose.plan.options import Intent, Options
+from sbxcompose.plan.options import Intent, PlanOptions
 from sbxcompose.plan.steps import Plan, Start
 from sbxcompose.spec.project import Process, Project
 
@@ -46,7 +46,7 @@ async def attached(
     shell: Shell,
     project: Project,
     request: UpRequest,
-    options: Options,
+    options: PlanOptions,
     wanted: Mapping[Instance, Process],
     interrupts: Interrupts,
 ) -> int:
@@ -82,7 +82,7 @@ class _Up:
         session: Session,
         view: LogView,
         request: UpRequest,
-        options: Options,
+        options: PlanOptions,
         wanted: Mapping[Instance, Process],
     ) -> None:
         self._shell = shell
@@ -94,7 +94,7 @@ class _Up:
         self._wanted = wanted
         self._publish = publisher(shell, request.junit)
         self._begun = time.monotonic()
-        self._states: States | None = None
+        self._states: InstanceStates | None = None
         self._deadline: float | None = None
         """When to give up, in seconds since 1970."""
         self._keyboard: Keys | None = None
@@ -103,9 +103,9 @@ class _Up:
         self._started = False
         """Whether we have started anything: then our end is the end of the project's life, as `down` is."""
         self._toggling: asyncio.Task[None] | None = None
-        self._conductor = Conductor(session, self._show, self._tell_held_up, self._tell_error, self._agree)
+        self._conductor = ApplyLoop(session, self._show, self._tell_held_up, self._tell_error, self._agree)
         file = CommandLineProject(shell, request.scale)
-        self._live = Live(file, session, self._conductor, self._scope, self._adopt)
+        self._live = ProjectReload(file, session, self._conductor, self._scope, self._adopt)
         self._changed = asyncio.Event()
         """Set when watching was switched on or off."""
 
@@ -116,7 +116,7 @@ class _Up:
         try:
             patient = not self._request.ends_itself
             async with (
-                States(self._session, self._wanted, readiness=True, patient=patient) as self._states,
+                InstanceStates(self._session, self._wanted, readiness=True, patient=patient) as self._states,
                 self._waiting(self._states),
             ):
                 verdict = await interrupts.guard(self._until_verdict(self._states))
@@ -131,13 +131,13 @@ class _Up:
             by = f"{verdict.ended_by} has ended (`stop_all_on`); " if verdict.ended_by is not None else ""
             await self.stop(interrupts, f"{by}stopping the others")
         elif self._started and self._options.targets is None:
-            await self._bring_down(Intent.DOWN, Options())
+            await self._bring_down(Intent.DOWN, PlanOptions())
         self._view.finish()
         self._tell_verdict(verdict)
         self._publish(self._project, self._wanted, verdict, time.monotonic() - self._begun)
         return verdict.exit_code
 
-    async def _until_verdict(self, states: States) -> Success | Failed | TimedOut:
+    async def _until_verdict(self, states: InstanceStates) -> Success | Failed | TimedOut:
         """Carry out what is wanted, now and as it changes, until the verdict, or as long as files are watched."""
         conducting = asyncio.create_task(self._conductor.run())
         saying = asyncio.create_task(self._say_when_ready(states))
@@ -153,7 +153,7 @@ class _Up:
             saying.cancel()
             await asyncio.gather(conducting, saying, return_exceptions=True)
 
-    async def _say_when_ready(self, states: States) -> None:
+    async def _say_when_ready(self, states: InstanceStates) -> None:
         """One line once all that this command has started, and the rest, is ready."""
         from sbxcompose.plan.judge import Judge, Mode, Success
 
@@ -170,12 +170,12 @@ class _Up:
         if isinstance(verdict, Success) and verdict.ready and self._started:
             self._say(ready_words(verdict, time.time() - self._session.began))
 
-    def _waiting(self, states: States | None) -> WaitReport:
+    def _waiting(self, states: InstanceStates | None) -> WaitReport:
         """Say what is waited for while inside."""
         status = self._view.status if self._view.draws else None
         return WaitReport(self._session, self._say, status, lambda: states.pending if states is not None else None)
 
-    async def _judge(self, states: States, conducting: asyncio.Task[None]) -> Success | Failed | TimedOut:
+    async def _judge(self, states: InstanceStates, conducting: asyncio.Task[None]) -> Success | Failed | TimedOut:
         while True:
             # Also while a plan is carried out: it may wait for what never comes.
             judge = self._request.judge(self._project, attached=True)
@@ -204,7 +204,7 @@ class _Up:
         """Ask somebody who types a whole answer."""
         self._shell.before_say()
         with self._keyboard.set_aside() if self._keyboard is not None else nullcontext():
-            return await agree(sandboxes)
+            return await confirm(sandboxes)
 
     def _press(self, key: str) -> None:
         match key:
@@ -220,12 +220,12 @@ class _Up:
         await self._live.toggle()
         self._changed.set()
 
-    def _scope(self, project: Project) -> tuple[Options, tuple[tuple[str, str], ...]]:
+    def _scope(self, project: Project) -> tuple[PlanOptions, tuple[tuple[str, str], ...]]:
         options = self._request.options(project)
         self._request.judge(project, attached=True)
         return options, tuple((each.sandbox, each.name) for each in in_scope(project, options))
 
-    def _adopt(self, project: Project, options: Options) -> None:
+    def _adopt(self, project: Project, options: PlanOptions) -> None:
         """Another reading of the file, before it is carried out."""
         self._project, self._options = project, options
         self._wanted = instances_of(in_scope(project, options))
@@ -242,7 +242,7 @@ class _Up:
         self._say(why)
         targets = frozenset(Target(each.sandbox, each.process, each.replica) for each in self._wanted)
         everything = self._options.targets is None
-        options = Options(targets=None if everything else targets, grace=self._options.grace)
+        options = PlanOptions(targets=None if everything else targets, grace=self._options.grace)
         try:
             async with self._waiting(None):
                 await interrupts.guard(self._bring_down(Intent.DOWN if everything else Intent.STOP, options))
@@ -254,10 +254,10 @@ class _Up:
                     await interrupts.guard(self._bring_down(Intent.DOWN, options))
         await asyncio.sleep(0)
 
-    async def _bring_down(self, intent: Intent, options: Options) -> None:
+    async def _bring_down(self, intent: Intent, options: PlanOptions) -> None:
         """Also what was just being started when the interrupt came."""
         await self._session.refresh()
-        await go(self._session, intent, options, lambda plan: None)
+        await apply(self._session, intent, options, lambda plan: None)
 
     def _show(self, plan: Plan) -> None:
         if self._states is not None:

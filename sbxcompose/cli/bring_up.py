@@ -6,16 +6,16 @@ import time
 from collections.abc import Iterable, Mapping
 
 from sbxcompose.cli.async_main import Interrupts, run_command
-from sbxcompose.cli.confirm import agree
+from sbxcompose.cli.confirm import confirm
 from sbxcompose.cli.context import Shell
 from sbxcompose.cli.publish import publisher
 from sbxcompose.cli.up_request import UpRequest, in_scope, say_notes
-from sbxcompose.engine.apply import go
-from sbxcompose.engine.instance_states import States, instances_of
+from sbxcompose.engine.apply import apply
+from sbxcompose.engine.instance_states import InstanceStates, instances_of
 from sbxcompose.engine.session import Session
 from sbxcompose.errors import Interrupted
 from sbxcompose.plan.observed import Instance
-from sbxcompose.plan.options import Intent, Options
+from sbxcompose.plan.options import Intent, PlanOptions
 from sbxcompose.plan.steps import Plan
 from sbxcompose.spec.project import Process, Project
 
@@ -37,7 +37,7 @@ async def _detached(
     shell: Shell,
     project: Project,
     request: UpRequest,
-    options: Options,
+    options: PlanOptions,
     wanted: Mapping[Instance, Process],
     interrupts: Interrupts,
 ) -> int:
@@ -50,7 +50,7 @@ async def _detached(
     plans: list[Plan] = []
 
     async def work(session: Session) -> int:
-        async with States(session, wanted, readiness=request.wait) as states:
+        async with InstanceStates(session, wanted, readiness=request.wait) as states:
 
             def show(plan: Plan) -> None:
                 plans.append(plan)
@@ -58,7 +58,7 @@ async def _detached(
                 say_notes(shell, plan)
                 _say_what_ends_nothing(shell, wanted.values())
 
-            bringing = go(session, Intent.UP, options, show, agree)
+            bringing = apply(session, Intent.UP, options, show, confirm)
             if not request.wait:
                 async with reporter.waiting(session):
                     result = await bringing

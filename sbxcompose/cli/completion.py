@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 VARIABLE = "_SBXCOMPOSE_COMPLETE"
 """The environment variable in which the shell's script says what it wants: `bash_complete`, `zsh_source`, …"""
 
-Names = Callable[["Project"], Iterable[str]]
+NameSource = Callable[["Project"], Iterable[str]]
 Complete = Callable[[click.Context, click.Parameter, str], list[CompletionItem]]
 
 
@@ -34,7 +34,7 @@ def answer(command: click.Command, instruction: str) -> int:
         return 0
 
 
-def from_project(names: Names, suffix: str = "") -> Complete:
+def from_project(names: NameSource, suffix: str = "") -> Complete:
     """Complete with names of the project that the command line so far leads to."""
 
     def complete(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 
 
-async def agree(sandboxes: Sequence[str]) -> bool:
+async def confirm(sandboxes: Sequence[str]) -> bool:
     """Whether these sandboxes may be replaced: the answer `y` on a terminal; nobody there means no."""
     if not (sys.stdin is not None and sys.stdin.isatty() and sys.stderr.isatty()):
         return False

@@ -11,7 +11,7 @@ from pathlib import Path
 from sbxcompose.cli.context import Shell
 from sbxcompose.convert.convert import convert
 from sbxcompose.convert.detect import CANDIDATES, detect
-from sbxcompose.convert.draft import Draft, Kind
+from sbxcompose.convert.draft import NoteKind, ProjectDraft
 from sbxcompose.convert.write import render
 from sbxcompose.errors import InvalidSpec, SbxError, UsageError
 from sbxcompose.spec.nodes import Document
@@ -39,7 +39,7 @@ def convert_file(
     return 0
 
 
-def convert_text(path: Path, text: str, source: str | None) -> Draft:
+def convert_text(path: Path, text: str, source: str | None) -> ProjectDraft:
     """Convert a file's text; Dockerfiles are read beside it. Raises `UsageError` and `InvalidSpec`."""
     is_stdin = str(path) == "-"
     directory = path.absolute().parent
@@ -102,12 +102,16 @@ def write(path: Path, text: str, *, force: bool) -> None:
         raise UsageError(f"cannot write {path}: {(error.strerror or str(error)).lower()}") from None
 
 
-def report(shell: Shell, draft: Draft, name: str, output: str | None) -> None:
+def report(shell: Shell, draft: ProjectDraft, name: str, output: str | None) -> None:
     """Say what became of the file's keys."""
     count = len(draft.processes)
     written = f" to {output}" if output not in (None, "-") else ""
     shell.say(f"converted {count} process{'es' if count != 1 else ''} from {name}{written}")
-    titles = {Kind.TODO: "to do by hand", Kind.CHANGED: "expressed in another way", Kind.DROPPED: "left out"}
+    titles = {
+        NoteKind.TODO: "to do by hand",
+        NoteKind.CHANGED: "expressed in another way",
+        NoteKind.DROPPED: "left out",
+    }
     for kind, title in titles.items():
         notes = [note for note in draft.notes if note.kind is kind]
         if notes:

@@ -18,14 +18,14 @@ from sbxcompose.errors import SbxError, UsageError
 from sbxcompose.files.by_hand import ByHand, How, Moved, There
 from sbxcompose.files.sandbox_remote import SandboxRemote
 from sbxcompose.files.transfer import Copied
-from sbxcompose.plan.names import Names
+from sbxcompose.plan.names import ProcessNames
 from sbxcompose.spec.project import Project
 from sbxcompose.spec.similar import similar
 
 _REMOTE = re.compile(r"(@?[A-Za-z0-9_-]+(?:/@?[A-Za-z0-9_-]+)?(?:\.[0-9]+)?):(.*)", re.DOTALL)
 
 
-class Remote(Struct, frozen=True):
+class RemoteSide(Struct, frozen=True):
     """A side that is in a sandbox: `sandbox` is its name in the file, `process` the one that was named, if any."""
 
     sandbox: str
@@ -64,8 +64,8 @@ def copy_by_hand(shell: Shell, source: str, target: str, how: How, *, quiet: boo
     return run_simply(main)
 
 
-def side(project: Project, text: str) -> Remote | None:
-    """The side that `text` means; None for one on this machine. Raises as `Names.resolve`.
+def side(project: Project, text: str) -> RemoteSide | None:
+    """The side that `text` means; None for one on this machine. Raises as `ProcessNames.resolve`.
 
     Something with a slash or a dot before its colon (`./a:b`) is a path of this machine.
     """
@@ -74,8 +74,8 @@ def side(project: Project, text: str) -> Remote | None:
         return None
     name, path = found.groups()
     if any(each.name == name for each in project.sandboxes):
-        return Remote(name, None, path, text)
-    names = Names(project)
+        return RemoteSide(name, None, path, text)
+    names = ProcessNames(project)
     try:
         target = names.resolve(name)
     except UsageError as error:
@@ -83,10 +83,10 @@ def side(project: Project, text: str) -> Remote | None:
         if close:
             raise UsageError(f"no sandbox and no process named `{name}`", hint=f"did you mean `{close[0]}`?") from error
         raise
-    return Remote(target.sandbox, target.process, path, text)
+    return RemoteSide(target.sandbox, target.process, path, text)
 
 
-def _there(session: Session, remote: Remote) -> There:
+def _there(session: Session, remote: RemoteSide) -> There:
     """The absolute path that is meant."""
     if remote.sandbox not in session.links:
         raise SbxError(f"sandbox {remote.sandbox} is not running", hint="`sbxcompose up -d` creates it")

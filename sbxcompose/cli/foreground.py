@@ -17,8 +17,8 @@ from sbxcompose.cli.context import Shell
 from sbxcompose.cli.options import Foreground
 from sbxcompose.cli.view.suspended import not_running
 from sbxcompose.cli.write_all import write_all
-from sbxcompose.engine.events import Tell, nobody
-from sbxcompose.engine.one_off import Ended, OneOff, WriteOut, read_fd
+from sbxcompose.engine.events import EventHandler, nobody
+from sbxcompose.engine.one_off import CommandEnded, OneOff, WriteOut, read_fd
 from sbxcompose.engine.ready import own_words
 from sbxcompose.engine.session import Session
 from sbxcompose.errors import Interrupted, NotStarted, ProcessFailed, Refused, UsageError
@@ -45,7 +45,7 @@ def run_in_foreground(
     requested: Requested,
     how: Foreground,
     prepare: Callable[[Session], Awaitable[None]],
-    tell: Tell = nobody,
+    tell: EventHandler = nobody,
     secrets: KnownSecrets | None = None,
 ) -> int:
     """Run a command in a sandbox, after `prepare`; its exit code."""
@@ -98,7 +98,7 @@ async def observe(session: Session) -> None:
 class Attended(Protocol):
     """What our standard streams can be connected to, and our Ctrl-C."""
 
-    async def follow(self, write: WriteOut) -> Ended:
+    async def follow(self, write: WriteOut) -> CommandEnded:
         """Hand out its output until it has ended."""
 
     async def feed(self, source: AsyncIterator[bytes]) -> None:
@@ -114,7 +114,7 @@ class Attended(Protocol):
         """We end before it does: the terminal has hung up, nobody reads its output, or something failed."""
 
 
-async def attend(attended: Attended, interrupts: Interrupts, *, feed: bool) -> Ended:
+async def attend(attended: Attended, interrupts: Interrupts, *, feed: bool) -> CommandEnded:
     """Connect the standard streams until it ends, and pass interrupts on.
 
     Raises `ProcessFailed` when it has ended and nobody could know how.
@@ -137,7 +137,7 @@ async def attend(attended: Attended, interrupts: Interrupts, *, feed: bool) -> E
     return ended
 
 
-async def _pass_on(attended: Attended, following: asyncio.Future[Ended], interrupts: Interrupts) -> None:
+async def _pass_on(attended: Attended, following: asyncio.Future[CommandEnded], interrupts: Interrupts) -> None:
     """Pass interrupts on until it has ended. Raises `Interrupted` at a hang-up: nobody could interrupt any more."""
     hang_up = asyncio.ensure_future(interrupts.hung_up.wait())
     try:

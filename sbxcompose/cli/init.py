@@ -8,7 +8,7 @@ from pathlib import Path
 from sbxcompose.cli.context import Shell
 from sbxcompose.cli.convert import check, convert_text, report, text_of, write
 from sbxcompose.convert.detect import CANDIDATES
-from sbxcompose.convert.repository import Files, inspect
+from sbxcompose.convert.repository import RepositoryFiles, inspect
 from sbxcompose.convert.write import render
 from sbxcompose.errors import UsageError
 
@@ -49,7 +49,7 @@ def _result(shell: Shell) -> str:
     return render(draft, f"Written by `sbxcompose init`. {_GUIDE}")
 
 
-def _files(directory: Path) -> Files:
+def _files(directory: Path) -> RepositoryFiles:
     def read(path: str) -> str | None:
         try:
             return text_of(directory / path)
@@ -62,4 +62,4 @@ def _files(directory: Path) -> Files:
         except OSError:
             return []
 
-    return Files(read, names)
+    return RepositoryFiles(read, names)

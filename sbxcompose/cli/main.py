@@ -70,7 +70,7 @@ file or command line, 3 the provider is unreachable or refused, 124 timed out,
 130 interrupted; exec, run and shell return the exit code of the command."""
 
 
-class Commands(click.Group):
+class CommandGroup(click.Group):
     """The commands, each imported when it is wanted."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -117,7 +117,7 @@ def _add_examples(name: str, command: click.Command) -> None:
         subcommand.epilog = epilog(f"{name} {sub}")
 
 
-@click.command(cls=Commands, epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
+@click.command(cls=CommandGroup, epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
 @click.option(
     "-f",
     "--file",

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from sbxcompose.cli.context import Shell
 from sbxcompose.errors import UsageError
-from sbxcompose.plan.names import Names
+from sbxcompose.plan.names import ProcessNames
 from sbxcompose.plan.observed import Instance
 from sbxcompose.plan.outcomes import Failed, Success, TimedOut
 from sbxcompose.spec.project import Project
@@ -26,7 +26,7 @@ def publisher(shell: Shell, junit_file: str | None) -> Publish:
     def publish(project: Project, wanted: Iterable[Instance], verdict: Verdict, seconds: float) -> None:
         from sbxcompose.cli import ci_formats
 
-        names = Names(project)
+        names = ProcessNames(project)
         labels = [names.instance(instance) for instance in wanted]
         if path is not None:
             _write(shell, path, ci_formats.junit(project.name, verdict, labels, seconds), "w")

@@ -20,7 +20,7 @@ from sbxcompose.engine.secrets import note_secrets, secret_values
 from sbxcompose.engine.session import Session
 from sbxcompose.errors import ReaderGone, UnknownName
 from sbxcompose.logs.secrets import KnownSecrets
-from sbxcompose.plan.names import Names
+from sbxcompose.plan.names import ProcessNames
 from sbxcompose.plan.observed import Exit, Instance, Observed
 from sbxcompose.spec.project import Project
 
@@ -45,7 +45,7 @@ async def show_logs(
         instances = known_instances(project, observed, names, session.notes)
         if not everything:
             begin = replace(begin, since_up=since_last_up(session.notes, newest_rows(observed)))
-            say_older(shell, Names(project, observed), begin, instances if names else [])
+            say_older(shell, ProcessNames(project, observed), begin, instances if names else [])
         for text in asleep(observed, "what it has written can be read once it runs"):
             shell.note(text)
         view = LogView(shell, project, style, instances if names else None, observed, secrets=secrets, live=going_on)
@@ -59,7 +59,7 @@ async def show_logs(
     return 0
 
 
-def say_older(shell: Shell, names: Names, begin: From, asked_for: list[Instance]) -> None:
+def say_older(shell: Shell, names: ProcessNames, begin: From, asked_for: list[Instance]) -> None:
     """Say of what was asked for, and has not run since the last `up`, how its output can be had."""
     for instance in asked_for:
         if begin.since_up is not None and begin.since_up.get(instance, 1) is None:
@@ -74,7 +74,7 @@ def known_instances(
 
     Raises `UnknownName`.
     """
-    shown = Names(project, observed)
+    shown = ProcessNames(project, observed)
     known: dict[Instance, None] = {}
     for process in project.every_process():
         for replica in range(1, process.replicas + 1):
@@ -88,7 +88,7 @@ def known_instances(
     for name in names:
         orphans = [each for each in known if name in (shown.instance(each), each.process)]
         try:
-            target = Names(project).resolve(name)
+            target = ProcessNames(project).resolve(name)
             found.update(dict.fromkeys(each for each in known if target.covers(each)))
         except UnknownName:
             if not orphans:
@@ -99,11 +99,11 @@ def known_instances(
 
 def _show(view: LogView, said: Said) -> None:
     match said.event:
-        case follow.Output() as output:
+        case follow.OutputChunk() as output:
             view.output(said.instance, output.stream, output.run, output.time_ms, output.read())
         case StartNote() as note:
             note_secrets(view.secrets, said.instance, note)
-        case follow.Ended(_, run, time_ms, code, signal):
+        case follow.RunOutputEnded(_, run, time_ms, code, signal):
             view.tell(RunEnded(said.instance, run, Exit(code, signal, at=time_ms / 1000)))
         case follow.Lost(_, size):
             view.say(Announcement(said.instance, f"{size} older bytes are gone: only so much is kept", Tone.PLAIN))

@@ -9,8 +9,8 @@ from msgspec import Struct, field
 
 from sbxcompose.cli.context import Shell
 from sbxcompose.errors import UsageError
-from sbxcompose.plan.names import Names, resolve_all
-from sbxcompose.plan.options import Options
+from sbxcompose.plan.names import ProcessNames, resolve_all
+from sbxcompose.plan.options import PlanOptions
 from sbxcompose.plan.steps import Plan
 from sbxcompose.spec.project import Process, Project
 
@@ -60,11 +60,11 @@ class UpRequest(Struct, frozen=True, kw_only=True):
             word = "--abort-on-exit" if self.abort_on_exit else "--exit-code-from"
             raise UsageError(f"`{word}` stays until something ends, so it does not go with `-d` or `--wait`")
 
-    def options(self, project: Project) -> Options:
+    def options(self, project: Project) -> PlanOptions:
         """What the planner is asked."""
         targets = resolve_all(project, self.names)
         source = resolve_all(project, [self.exit_code_from] if self.exit_code_from else [])
-        return Options(
+        return PlanOptions(
             targets=targets,
             rerun=(targets or frozenset()) | (source or frozenset()),
             no_deps=self.no_deps,
@@ -79,11 +79,11 @@ class UpRequest(Struct, frozen=True, kw_only=True):
         # Imported here: while it is, the host is at work already.
         from sbxcompose.plan.judge import Goal, Judge, Mode
 
-        source = Names(project).resolve(self.exit_code_from) if self.exit_code_from else None
+        source = ProcessNames(project).resolve(self.exit_code_from) if self.exit_code_from else None
         return Judge(project, Mode(Goal.ENDED if attached else Goal.READY, self.abort_on_exit, source))
 
 
-def in_scope(project: Project, options: Options) -> list[Process]:
+def in_scope(project: Project, options: PlanOptions) -> list[Process]:
     """The processes that the command is about: what is asked for and, unless told otherwise, what that needs."""
     every = {(each.sandbox, each.name): each for each in project.every_process()}
     active = () if options.targets is not None else project.processes()

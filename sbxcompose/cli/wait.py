@@ -12,12 +12,12 @@ from sbxcompose.cli.publish import publisher
 from sbxcompose.cli.view.report import Reporter
 from sbxcompose.engine.events import WaitBegun, WaitEnded
 from sbxcompose.engine.execute import Result
-from sbxcompose.engine.instance_states import States, instances_of
+from sbxcompose.engine.instance_states import InstanceStates, instances_of
 from sbxcompose.engine.session import Session
 from sbxcompose.errors import DeadlinePassed, UsageError
 from sbxcompose.plan.judge import Judge, Mode
-from sbxcompose.plan.names import Names, Target
-from sbxcompose.plan.observed import Instance, Row
+from sbxcompose.plan.names import ProcessNames, Target
+from sbxcompose.plan.observed import Instance, ObservedRow
 from sbxcompose.plan.scope import NothingSelected
 from sbxcompose.spec.project import Process, Project
 
@@ -40,7 +40,7 @@ def wait_until_ready(
             if not session.links:
                 raise UsageError("nothing has been started yet", hint="`sbxcompose up -d` starts everything")
             deadline = time.time() + timeout if timeout is not None else None
-            async with States(session, wanted, readiness=True) as states:
+            async with InstanceStates(session, wanted, readiness=True) as states:
                 states.only_watch()
                 judge = Judge(project, Mode())
                 return await reporter.wait(
@@ -53,15 +53,15 @@ def wait_until_ready(
 def wait_for_exit(shell: Shell, project: Project, targets: Collection[Target] | None, timeout: float | None) -> int:
     """Wait until none of the targets runs; with one target its exit code."""
     wanted = _wanted(project, targets)
-    names = Names(project)
+    names = ProcessNames(project)
     reporter = Reporter(shell, project)
 
-    async def ended(session: Session, instance: Instance) -> Row | None:
+    async def ended(session: Session, instance: Instance) -> ObservedRow | None:
         link = session.links.get(instance.sandbox)
         if link is None or link.row(instance) is None:
             return None
 
-        def over() -> Row | None:
+        def over() -> ObservedRow | None:
             row = link.row(instance)
             return row if row is not None and not row.live else None
 

@@ -10,11 +10,11 @@ from sbxcompose.cli.project_file import CommandLineProject
 from sbxcompose.cli.up_request import UpRequest, in_scope, say_notes
 from sbxcompose.cli.view.errors import show_error
 from sbxcompose.cli.view.report import Reporter
-from sbxcompose.engine.apply_loop import Conductor
-from sbxcompose.engine.reload import Live
+from sbxcompose.engine.apply_loop import ApplyLoop
+from sbxcompose.engine.reload import ProjectReload
 from sbxcompose.engine.session import Session
 from sbxcompose.errors import Interrupted, UsageError
-from sbxcompose.plan.options import Options
+from sbxcompose.plan.options import PlanOptions
 from sbxcompose.spec.project import Project
 
 
@@ -24,7 +24,7 @@ def watch(shell: Shell, names: tuple[str, ...]) -> int:
     project = shell.project()
     request.options(project)
 
-    def scope(project: Project) -> tuple[Options, tuple[tuple[str, str], ...]]:
+    def scope(project: Project) -> tuple[PlanOptions, tuple[tuple[str, str], ...]]:
         options = request.options(project)
         return options, tuple((each.sandbox, each.name) for each in in_scope(project, options))
 
@@ -35,10 +35,10 @@ def watch(shell: Shell, names: tuple[str, ...]) -> int:
             await session.observe()
             if not session.links:
                 raise UsageError("nothing has been started yet", hint="`sbxcompose up -d`, or `sbxcompose up --watch`")
-            conductor = Conductor(
+            conductor = ApplyLoop(
                 session, lambda plan: say_notes(shell, plan), reporter.show_held_up, lambda error: show_error(error)
             )
-            live = Live(
+            live = ProjectReload(
                 CommandLineProject(shell), session, conductor, scope, lambda project, options: reporter.adopt(project)
             )
             conducting = asyncio.create_task(conductor.run())

@@ -11,11 +11,11 @@ import re
 from collections.abc import Callable
 
 from sbxcompose.convert.compose_service import Service
-from sbxcompose.convert.draft import Draft, Kind
+from sbxcompose.convert.draft import NoteKind, ProjectDraft
 from sbxcompose.convert.values import entries, get, text
 from sbxcompose.spec.nodes import Mapping
 
-Read = Callable[[str], str | None]
+ReadText = Callable[[str], str | None]
 """Returns the text of a file of the project, by its path in it; None if there is none."""
 
 _IGNORED = {
@@ -25,9 +25,9 @@ _IGNORED = {
 }
 
 
-def convert_compose(root: Mapping, read: Read) -> Draft:
+def convert_compose(root: Mapping, read: ReadText) -> ProjectDraft:
     """Convert a Compose file."""
-    draft = Draft()
+    draft = ProjectDraft()
     if (name := text(root.get("name"))) is not None and re.fullmatch(r"[a-z][a-z0-9-]*", name):
         draft.top["name"] = name
     listed = root.get("services")
@@ -47,7 +47,7 @@ def convert_compose(root: Mapping, read: Read) -> Draft:
     return draft
 
 
-def _part_ports(draft: Draft) -> None:
+def _part_ports(draft: ProjectDraft) -> None:
     """Leave a port to the first process that has it: containers may all listen on the same one."""
     owners: dict[int, str] = {}
     for name, keys in draft.processes.items():
@@ -55,7 +55,7 @@ def _part_ports(draft: Draft) -> None:
         if port is not None and owners.setdefault(port, name) != name:
             del keys["port"]
             words = f"port {port} is that of {owners[port]}, too: make one of them listen on another port"
-            draft.note(Kind.TODO, f"{name}.ports", words)
+            draft.note(NoteKind.TODO, f"{name}.ports", words)
 
 
 def _hosts(services: dict[str, Service]) -> dict[str, dict[int, int]]:
@@ -67,11 +67,13 @@ def _hosts(services: dict[str, Service]) -> dict[str, dict[int, int]]:
     return hosts
 
 
-def _top_notes(draft: Draft, root: Mapping) -> None:
+def _top_notes(draft: ProjectDraft, root: Mapping) -> None:
     for key, value in entries(root):
         if key in _IGNORED and get(root, "services") is not None:
-            draft.note(Kind.DROPPED, key, _IGNORED[key], value)
+            draft.note(NoteKind.DROPPED, key, _IGNORED[key], value)
         elif key == "volumes":
-            draft.note(Kind.CHANGED, key, "named volumes are folders below `data/`; add `data/` to .gitignore", value)
+            draft.note(
+                NoteKind.CHANGED, key, "named volumes are folders below `data/`; add `data/` to .gitignore", value
+            )
         elif key == "include":
-            draft.note(Kind.TODO, key, "convert the included files, and name the results in `include`", value)
+            draft.note(NoteKind.TODO, key, "convert the included files, and name the results in `include`", value)

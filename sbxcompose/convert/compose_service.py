@@ -11,7 +11,7 @@ from typing import Any
 from sbxcompose.convert import daemons, health
 from sbxcompose.convert.compose_notes import add_notes
 from sbxcompose.convert.dockerfile import Image, parse_dockerfile
-from sbxcompose.convert.draft import Draft, ProcessDraft, placeholder
+from sbxcompose.convert.draft import ProcessDraft, ProjectDraft, placeholder
 from sbxcompose.convert.hosts import with_local_hosts
 from sbxcompose.convert.paths import Paths
 from sbxcompose.convert.ports import published_ports
@@ -23,7 +23,7 @@ _CONDITIONS = {
     "service_healthy": "ready",
     "service_completed_successfully": "completed",
 }
-Files = dict[str, dict[str, str]]
+FoundFiles = dict[str, dict[str, str]]
 """`secrets` and `configs` of the file: name -> path in the project."""
 _SHELL_SIGNS = re.compile(r"[;&|<>*?()`~#]|\$\(|\$\$")
 
@@ -39,7 +39,7 @@ class Service:
         self._image: Image | None = None
         self._context = "."
 
-    def extend(self, services: dict[str, Service], files: Files) -> None:
+    def extend(self, services: dict[str, Service], files: FoundFiles) -> None:
         """Take what it does not say from the service of the same file that it extends, then read its Dockerfile."""
         base = self._node.get("extends")
         other = services.get(text(base) or text(get(base, "service")) or "")
@@ -76,7 +76,7 @@ class Service:
             elif text(get(item, "type")) == "bind":
                 yield text(get(item, "target")) or "/", text(get(item, "source")) or "."
 
-    def _secret_files(self, files: Files) -> Iterator[tuple[str, str]]:
+    def _secret_files(self, files: FoundFiles) -> Iterator[tuple[str, str]]:
         """Yield the files of secrets and configs: path in the container, path in the project."""
         for kind, folder in (("secrets", "/run/secrets"), ("configs", "")):
             used = self._node.get(kind)
@@ -110,7 +110,7 @@ class Service:
 
     # -- conversion ----------------------------------------------------------------------------------------
 
-    def convert(self, draft: Draft, services: dict[str, Service], hosts: dict[str, dict[int, int]]) -> None:
+    def convert(self, draft: ProjectDraft, services: dict[str, Service], hosts: dict[str, dict[int, int]]) -> None:
         """Add the process to the draft."""
         process = draft.process(self.name)
         self._places(process)

@@ -6,7 +6,7 @@ import configparser
 from collections.abc import Callable
 
 from sbxcompose.convert.compose import convert_compose
-from sbxcompose.convert.draft import Draft
+from sbxcompose.convert.draft import ProjectDraft
 from sbxcompose.convert.mprocs import convert_mprocs
 from sbxcompose.convert.pm2 import convert_pm2, exported_object
 from sbxcompose.convert.process_compose import convert_process_compose
@@ -20,7 +20,7 @@ FORMATS = ("compose", "process-compose", "procfile", "supervisord", "mprocs", "p
 """What can be converted, as `--from` names it."""
 
 
-def convert(document: Document, source: str, read: Callable[[str], str | None]) -> Draft:
+def convert(document: Document, source: str, read: Callable[[str], str | None]) -> ProjectDraft:
     """Convert a file of the format `source`. Raises `InvalidSpec` if it cannot be read, `UsageError` if it is empty."""
     match source:
         case "procfile":
@@ -58,7 +58,7 @@ def _mapping(document: Document) -> Mapping:
     return root
 
 
-def _supervisord(document: Document) -> Draft:
+def _supervisord(document: Document) -> ProjectDraft:
     try:
         return convert_supervisord(document.text)
     except configparser.Error as error:

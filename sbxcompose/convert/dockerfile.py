@@ -13,7 +13,7 @@ from collections.abc import Iterator
 
 from msgspec import Struct, field
 
-Command = str | list[str]
+DockerfileCommand = str | list[str]
 """A text for a shell, or words."""
 
 _SETUP = re.compile(
@@ -27,15 +27,15 @@ class Image(Struct):
     """The last stage of a Dockerfile. `setup` are the installation steps; `copies` pairs of source and target."""
 
     base: str = ""
-    command: Command | None = None
-    entrypoint: Command | None = None
+    command: DockerfileCommand | None = None
+    entrypoint: DockerfileCommand | None = None
     workdir: str = "/"
     env: dict[str, str] = field(default_factory=dict)
     ports: list[int] = field(default_factory=list)
     setup: list[str] = field(default_factory=list)
     copies: list[tuple[str, str]] = field(default_factory=list)
 
-    def run(self) -> Command | None:
+    def run(self) -> DockerfileCommand | None:
         """Return what a container runs: the entry point with the command as its arguments."""
         if self.entrypoint is None:
             return self.command
@@ -112,7 +112,7 @@ def _apply(image: Image, instruction: str, rest: str) -> None:
                 image.copies += [(source, words[-1]) for source in words[:-1]]
 
 
-def _command(rest: str) -> Command:
+def _command(rest: str) -> DockerfileCommand:
     """Read the form with brackets as words, any other as a text for the shell."""
     if rest.startswith("["):
         try:

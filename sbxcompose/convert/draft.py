@@ -10,7 +10,7 @@ from msgspec import Struct, field
 from sbxcompose.spec.nodes import Node
 
 
-class Kind(StrEnum):
+class NoteKind(StrEnum):
     """What a note is about; completes "3 keys …"."""
 
     CHANGED = "changed"
@@ -21,10 +21,10 @@ class Kind(StrEnum):
     """A person has to complete it."""
 
 
-class Note(Struct, frozen=True):
+class ConvertNote(Struct, frozen=True):
     """One remark: where in the source (line 0: nowhere in particular), on what, and what it means."""
 
-    kind: Kind
+    kind: NoteKind
     subject: str
     text: str
     line: int = 0
@@ -33,18 +33,18 @@ class Note(Struct, frozen=True):
         return f"{self.subject}: {self.text}"
 
 
-class Draft(Struct):
+class ProjectDraft(Struct):
     """A project file in the making: plain values in the order in which they are written."""
 
     top: dict[str, Any] = field(default_factory=dict)
     processes: dict[str, dict[str, Any]] = field(default_factory=dict)
-    notes: list[Note] = field(default_factory=list)
+    notes: list[ConvertNote] = field(default_factory=list)
     comments: dict[str, str] = field(default_factory=dict)
     """Remarks for the readers of the file, by process."""
 
-    def note(self, kind: Kind, subject: str, text: str, node: Node | None = None) -> None:
+    def note(self, kind: NoteKind, subject: str, text: str, node: Node | None = None) -> None:
         """Add a note, at the place of `node`."""
-        self.notes.append(Note(kind, subject, text, node.line if node is not None else 0))
+        self.notes.append(ConvertNote(kind, subject, text, node.line if node is not None else 0))
 
     def process(self, name: str) -> ProcessDraft:
         """Begin a process; its notes are about `name`."""
@@ -54,7 +54,7 @@ class Draft(Struct):
 class ProcessDraft:
     """One process in the making."""
 
-    def __init__(self, draft: Draft, name: str, keys: dict[str, Any]) -> None:
+    def __init__(self, draft: ProjectDraft, name: str, keys: dict[str, Any]) -> None:
         self._draft = draft
         self.name = name
         self.keys = keys
@@ -64,21 +64,21 @@ class ProcessDraft:
         if value not in (None, "", [], {}):
             self.keys[key] = value
 
-    def note(self, kind: Kind, key: str, text: str, node: Node | None = None) -> None:
+    def note(self, kind: NoteKind, key: str, text: str, node: Node | None = None) -> None:
         """Add a note on one key of the source."""
         self._draft.note(kind, f"{self.name}.{key}" if key else self.name, text, node)
 
     def changed(self, key: str, text: str, node: Node | None = None) -> None:
         """Note that a key is expressed in another way."""
-        self.note(Kind.CHANGED, key, text, node)
+        self.note(NoteKind.CHANGED, key, text, node)
 
     def dropped(self, key: str, text: str, node: Node | None = None) -> None:
         """Note that a key has no counterpart."""
-        self.note(Kind.DROPPED, key, text, node)
+        self.note(NoteKind.DROPPED, key, text, node)
 
     def todo(self, key: str, text: str, node: Node | None = None) -> None:
         """Note that a person has to complete something."""
-        self.note(Kind.TODO, key, text, node)
+        self.note(NoteKind.TODO, key, text, node)
 
 
 REPLACE = "echo '{name}: replace this command in sbxcompose.yaml ({reason})' >&2; exit 1"

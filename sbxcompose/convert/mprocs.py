@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from sbxcompose.convert.draft import Draft, Kind, ProcessDraft, placeholder
+from sbxcompose.convert.draft import NoteKind, ProcessDraft, ProjectDraft, placeholder
 from sbxcompose.convert.values import entries, escaped, get, is_true, pairs, plain_name, strings, text
 from sbxcompose.spec.nodes import Mapping, Node, Sequence
 
 
-def convert_mprocs(root: Mapping) -> Draft:
+def convert_mprocs(root: Mapping) -> ProjectDraft:
     """Convert an mprocs (or dekit) file."""
-    draft = Draft()
+    draft = ProjectDraft()
     for name, node in entries(root.get("procs")):
         process = draft.process(plain_name(name))
         if plain_name(name) != name:
-            draft.note(Kind.CHANGED, name, f"is called `{process.name}`", node)
+            draft.note(NoteKind.CHANGED, name, f"is called `{process.name}`", node)
         _proc(process, node)
     return draft
 

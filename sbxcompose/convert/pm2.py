@@ -6,22 +6,22 @@ import re
 import shlex
 from typing import Any
 
-from sbxcompose.convert.draft import Draft, Kind, ProcessDraft, placeholder
+from sbxcompose.convert.draft import NoteKind, ProcessDraft, ProjectDraft, placeholder
 from sbxcompose.convert.values import escaped, get, is_true, number, pairs, plain_name, strings, text
 from sbxcompose.spec.nodes import Mapping, Node, Sequence
 from sbxcompose.spec.units import format_duration
 
 
-def convert_pm2(root: Node) -> Draft:
+def convert_pm2(root: Node) -> ProjectDraft:
     """Convert a pm2 ecosystem file: the object that it exports, read without running it."""
-    draft = Draft()
+    draft = ProjectDraft()
     apps = get(root, "apps") if isinstance(root, Mapping) else root
     for index, app in enumerate(apps.items if isinstance(apps, Sequence) else [apps]):
         if isinstance(app, Mapping):
             name = text(app.get("name")) or f"app{index + 1}"
             _app(draft.process(plain_name(name)), app)
     if get(root, "deploy") is not None:
-        draft.note(Kind.DROPPED, "deploy", "deployment has no counterpart", get(root, "deploy"))
+        draft.note(NoteKind.DROPPED, "deploy", "deployment has no counterpart", get(root, "deploy"))
     return draft
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from sbxcompose.convert.draft import Draft, Kind, ProcessDraft, placeholder
+from sbxcompose.convert.draft import NoteKind, ProcessDraft, ProjectDraft, placeholder
 from sbxcompose.convert.values import entries, escaped, get, is_true, number, pairs, plain_name, strings, text
 from sbxcompose.spec.nodes import Mapping, Node, Sequence
 from sbxcompose.spec.units import format_duration
@@ -41,15 +41,15 @@ _CONDITIONS = {
 _POLICIES = {"always": "always", "on_failure": "on_failure", "exit_on_failure": "never", "no": "never"}
 
 
-def convert_process_compose(root: Mapping) -> Draft:
+def convert_process_compose(root: Mapping) -> ProjectDraft:
     """Convert a process-compose file."""
-    draft = Draft()
+    draft = ProjectDraft()
     variables = {name: value or "" for name, value in pairs(root.get("vars")).items()}
     for key, value in entries(root):
         if key in _TOP_DROPPED:
-            draft.note(Kind.DROPPED, key, _TOP_DROPPED[key], value)
+            draft.note(NoteKind.DROPPED, key, _TOP_DROPPED[key], value)
         elif key in ("extends", "env_cmds", "shell"):
-            draft.note(Kind.TODO, key, "no counterpart; see docs/from-other-tools.md", value)
+            draft.note(NoteKind.TODO, key, "no counterpart; see docs/from-other-tools.md", value)
     if (name := text(root.get("name"))) is not None and re.fullmatch(r"[a-z][a-z0-9-]*", name):
         draft.top["name"] = name
     if environment := _environment(root.get("environment")):

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import re
 
-from sbxcompose.convert.draft import Draft, Kind
+from sbxcompose.convert.draft import NoteKind, ProjectDraft
 from sbxcompose.convert.values import escaped, plain_name
 
 FIRST_PORT, PORT_STEP = 5000, 100
 
 
-def convert_procfile(lines: str) -> Draft:
+def convert_procfile(lines: str) -> ProjectDraft:
     """Convert a Procfile: each line a process with its port, as foreman numbers them."""
-    draft = Draft()
+    draft = ProjectDraft()
     draft.top["env_file"] = [{"path": ".env", "required": False}]
     for line in lines.splitlines():
         found = re.match(r"\s*([A-Za-z0-9_.-]+)\s*:\s*(\S.*)$", line)
@@ -25,7 +25,7 @@ def convert_procfile(lines: str) -> Draft:
         process.set("restart", "never")
         process.set("stdin", "pipe")
         if name == "release":
-            draft.note(Kind.TODO, name, "it prepares a release: let the others need it with `completed`")
+            draft.note(NoteKind.TODO, name, "it prepares a release: let the others need it with `completed`")
         if name != found[1]:
-            draft.note(Kind.CHANGED, found[1], f"is called `{name}`")
+            draft.note(NoteKind.CHANGED, found[1], f"is called `{name}`")
     return draft

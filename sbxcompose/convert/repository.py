@@ -1,4 +1,4 @@
-"""What a repository can run -> a first project file; pure, apart from what `Files` returns."""
+"""What a repository can run -> a first project file; pure, apart from what `RepositoryFiles` returns."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from typing import Any
 
 from msgspec import Struct
 
-from sbxcompose.convert.draft import Draft
+from sbxcompose.convert.draft import ProjectDraft
 from sbxcompose.convert.values import escaped, plain_name
 
 
-class Files(Struct, frozen=True):
+class RepositoryFiles(Struct, frozen=True):
     """A project's files: `read` returns a file's text, `names` the names in a folder; both by path in the project."""
 
     read: Callable[[str], str | None]
@@ -28,7 +28,7 @@ class Files(Struct, frozen=True):
         return name in self.names(folder or ".")
 
 
-class Found(Struct, frozen=True):
+class FoundProcess(Struct, frozen=True):
     """A process that the repository can run, and where that is known from."""
 
     name: str
@@ -37,9 +37,9 @@ class Found(Struct, frozen=True):
     keys: dict[str, Any] = {}
 
 
-def inspect(files: Files) -> Draft:
+def inspect(files: RepositoryFiles) -> ProjectDraft:
     """Return a draft of what the repository can run; without processes if nothing tells."""
-    draft = Draft()
+    draft = ProjectDraft()
     for found in (*_node(files), *_python(files), *_rust(files), *_go(files)):
         _add(draft, found)
     if not draft.processes:
@@ -48,7 +48,7 @@ def inspect(files: Files) -> Draft:
     return draft
 
 
-def _add(draft: Draft, found: Found) -> None:
+def _add(draft: ProjectDraft, found: FoundProcess) -> None:
     name = found.name
     while name in draft.processes:
         name = f"{name}-2"
@@ -64,7 +64,7 @@ def _add(draft: Draft, found: Found) -> None:
 _SCRIPTS = ("dev", "start:dev", "develop", "serve", "start")
 
 
-def _node(files: Files) -> Iterator[Found]:
+def _node(files: RepositoryFiles) -> Iterator[FoundProcess]:
     package = _json(files, "package.json")
     if package is None:
         return
@@ -76,11 +76,11 @@ def _node(files: Files) -> Iterator[Found]:
         if script is not None:
             name = plain_name(str(inner.get("name") or folder).rpartition("/")[2])
             because = f"script `{script}` of {folder}/package.json"
-            yield Found(name, f"{manager} run {script}", because, {"workdir": folder, "restart": "never"})
+            yield FoundProcess(name, f"{manager} run {script}", because, {"workdir": folder, "restart": "never"})
     script = _script(package)
     if script is not None and not workspaces:
         name = plain_name(str(package.get("name") or "web").rpartition("/")[2])
-        yield Found(name, f"{manager} run {script}", f"script `{script}` of package.json", {"restart": "never"})
+        yield FoundProcess(name, f"{manager} run {script}", f"script `{script}` of package.json", {"restart": "never"})
 
 
 def _script(package: dict[str, Any]) -> str | None:
@@ -88,7 +88,7 @@ def _script(package: dict[str, Any]) -> str | None:
     return next((name for name in _SCRIPTS if isinstance(scripts, dict) and name in scripts), None)
 
 
-def _manager(files: Files, package: dict[str, Any]) -> str:
+def _manager(files: RepositoryFiles, package: dict[str, Any]) -> str:
     named = str(package.get("packageManager") or "").partition("@")[0]
     if named in ("npm", "pnpm", "yarn", "bun"):
         return named
@@ -96,7 +96,7 @@ def _manager(files: Files, package: dict[str, Any]) -> str:
     return next((manager for lock, manager in locks.items() if files.has(lock)), "npm")
 
 
-def _workspaces(files: Files, package: dict[str, Any]) -> Iterator[str]:
+def _workspaces(files: RepositoryFiles, package: dict[str, Any]) -> Iterator[str]:
     given = package.get("workspaces")
     patterns = given.get("packages", []) if isinstance(given, dict) else given if isinstance(given, list) else []
     pnpm = files.read("pnpm-workspace.yaml") or ""
@@ -123,13 +123,13 @@ _MODULES = (
 )
 
 
-def _python(files: Files) -> Iterator[Found]:
+def _python(files: RepositoryFiles) -> Iterator[FoundProcess]:
     run = _runner(files)
     if files.has("manage.py"):
-        migrate = Found("migrate", f"{run}python manage.py migrate", "manage.py: Django", {"restart": "never"})
+        migrate = FoundProcess("migrate", f"{run}python manage.py migrate", "manage.py: Django", {"restart": "never"})
         yield migrate
         keys = {"port": 8000, "depends_on": {"migrate": "completed"}, "health_check": {"tcp": 8000}}
-        yield Found("web", f"{run}python manage.py runserver $PORT", "manage.py: Django", keys)
+        yield FoundProcess("web", f"{run}python manage.py runserver $PORT", "manage.py: Django", keys)
         return
     for path in _MODULES:
         text = files.read(path)
@@ -144,11 +144,11 @@ def _python(files: Files) -> Iterator[Found]:
         keys = {"port": port, "health_check": {"tcp": port}}
         if path.startswith("src/"):
             keys["workdir"] = "src"
-        yield Found("web", f"{run}{served}", f"{path}: {web[2]}", keys)
+        yield FoundProcess("web", f"{run}{served}", f"{path}: {web[2]}", keys)
         return
 
 
-def _runner(files: Files) -> str:
+def _runner(files: RepositoryFiles) -> str:
     for lock, runner in (("uv.lock", "uv run "), ("poetry.lock", "poetry run "), ("pdm.lock", "pdm run ")):
         if files.has(lock):
             return runner
@@ -158,7 +158,7 @@ def _runner(files: Files) -> str:
 # -- Rust and Go -------------------------------------------------------------------------------------------
 
 
-def _rust(files: Files) -> Iterator[Found]:
+def _rust(files: RepositoryFiles) -> Iterator[FoundProcess]:
     text = files.read("Cargo.toml")
     if text is None:
         return
@@ -173,34 +173,36 @@ def _rust(files: Files) -> Iterator[Found]:
     names = list(dict.fromkeys(names))
     for name in names:
         command = f"cargo run --bin {shlex.quote(name)}" if len(names) > 1 else "cargo run"
-        yield Found(plain_name(name), command, "Cargo.toml", {"restart": "never"})
+        yield FoundProcess(plain_name(name), command, "Cargo.toml", {"restart": "never"})
 
 
-def _go(files: Files) -> Iterator[Found]:
+def _go(files: RepositoryFiles) -> Iterator[FoundProcess]:
     text = files.read("go.mod")
     if text is None:
         return
     module = re.search(r"^module\s+(\S+)", text, re.MULTILINE)
     name = plain_name(re.sub(r"/v\d+$", "", module[1]).rpartition("/")[2]) if module is not None else "app"
     if files.has("main.go"):
-        yield Found(name, "go run .", "go.mod and main.go", {"restart": "never"})
+        yield FoundProcess(name, "go run .", "go.mod and main.go", {"restart": "never"})
     for command in files.names("cmd"):
         if files.has(f"cmd/{command}/main.go"):
-            yield Found(plain_name(command), f"go run ./cmd/{command}", f"cmd/{command}/main.go", {"restart": "never"})
+            yield FoundProcess(
+                plain_name(command), f"go run ./cmd/{command}", f"cmd/{command}/main.go", {"restart": "never"}
+            )
 
 
 # -- anything else -----------------------------------------------------------------------------------------
 
 
-def _make(files: Files) -> Iterator[Found]:
+def _make(files: RepositoryFiles) -> Iterator[FoundProcess]:
     text = files.read("Makefile") or files.read("makefile") or files.read("GNUmakefile")
     targets = re.findall(r"^([A-Za-z][\w-]*)\s*:(?!=)", text or "", re.MULTILINE)
     target = next((name for name in ("dev", "run", "serve", "start", "up") if name in targets), None)
     if target is not None:
-        yield Found("app", f"make {target}", f"target `{target}` of the Makefile", {"restart": "never"})
+        yield FoundProcess("app", f"make {target}", f"target `{target}` of the Makefile", {"restart": "never"})
 
 
-def _json(files: Files, path: str) -> dict[str, Any] | None:
+def _json(files: RepositoryFiles, path: str) -> dict[str, Any] | None:
     try:
         value = json.loads(files.read(path) or "")
     except ValueError:

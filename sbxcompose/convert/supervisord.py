@@ -6,24 +6,24 @@ import configparser
 import re
 from typing import Any
 
-from sbxcompose.convert.draft import Draft, Kind, ProcessDraft, placeholder
+from sbxcompose.convert.draft import NoteKind, ProcessDraft, ProjectDraft, placeholder
 from sbxcompose.convert.values import escaped, plain_name
 from sbxcompose.spec.units import format_duration
 
 _LOGS = ("stdout_logfile", "stderr_logfile", "redirect_stderr", "stdout_logfile_maxbytes", "stdout_logfile_backups")
 
 
-def convert_supervisord(lines: str) -> Draft:
+def convert_supervisord(lines: str) -> ProjectDraft:
     """Convert a supervisord configuration. Raises `configparser.Error`."""
     parser = configparser.RawConfigParser(inline_comment_prefixes=(";",), strict=False)
     parser.read_string(lines)
-    draft = Draft()
+    draft = ProjectDraft()
     for section in parser.sections():
         kind, _, name = section.partition(":")
         if kind == "program":
             _program(draft.process(plain_name(name)), dict(parser.items(section)))
         elif kind in ("group", "eventlistener", "include", "fcgi-program"):
-            draft.note(Kind.TODO, f"[{section}]", "no counterpart")
+            draft.note(NoteKind.TODO, f"[{section}]", "no counterpart")
     return draft
 
 

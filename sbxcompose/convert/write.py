@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from sbxcompose.convert.draft import Draft, Kind, Note
+from sbxcompose.convert.draft import ConvertNote, NoteKind, ProjectDraft
 
 SCHEMA = "https://raw.githubusercontent.com/sbxcompose/sbxcompose/main/schemas/sbxcompose.schema.json"
 _WIDTH = 100
@@ -19,10 +19,10 @@ _ORDER = (
 """The order of a process's keys; others follow."""
 
 
-def render(draft: Draft, *remarks: str) -> str:
+def render(draft: ProjectDraft, *remarks: str) -> str:
     """Return the file's text, which begins with these remarks."""
     lines = [f"# yaml-language-server: $schema={SCHEMA}", *(f"# {remark}" for remark in remarks)]
-    general = [note for note in draft.notes if _process_of(note, draft) is None and note.kind is Kind.TODO]
+    general = [note for note in draft.notes if _process_of(note, draft) is None and note.kind is NoteKind.TODO]
     lines += [f"# TODO {note}" for note in general]
     if draft.top:
         lines += ["", *_dump(draft.top)]
@@ -37,16 +37,16 @@ def _ordered(keys: dict[str, Any]) -> dict[str, Any]:
     return dict(sorted(keys.items(), key=lambda item: _ORDER.index(item[0]) if item[0] in _ORDER else len(_ORDER)))
 
 
-def _comments(draft: Draft, name: str) -> Iterator[str]:
+def _comments(draft: ProjectDraft, name: str) -> Iterator[str]:
     if (comment := draft.comments.get(name)) is not None:
         yield f"# {comment}"
     for note in draft.notes:
-        if note.kind is Kind.TODO and _process_of(note, draft) == name:
+        if note.kind is NoteKind.TODO and _process_of(note, draft) == name:
             key = note.subject[len(name) + 1 :]
             yield f"# TODO {key}: {note.text}" if key else f"# TODO {note.text}"
 
 
-def _process_of(note: Note, draft: Draft) -> str | None:
+def _process_of(note: ConvertNote, draft: ProjectDraft) -> str | None:
     name = note.subject.partition(".")[0]
     return name if name in draft.processes else None
 

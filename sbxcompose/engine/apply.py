@@ -13,7 +13,7 @@ from sbxcompose.engine.session import Session
 from sbxcompose.engine.stop_process import stop_process
 from sbxcompose.plan.diff import plan
 from sbxcompose.plan.observed import Instance
-from sbxcompose.plan.options import Intent, Options
+from sbxcompose.plan.options import Intent, PlanOptions
 from sbxcompose.plan.profiles import check_profiles
 from sbxcompose.plan.steps import Plan
 
@@ -21,11 +21,11 @@ COPYING = frozenset({Intent.UP, Intent.START, Intent.RESTART})
 """The commands that copy files before they start anything."""
 
 Show = Callable[[Plan], None]
-Agree = Callable[[list[str]], Awaitable[bool]]
+Confirm = Callable[[list[str]], Awaitable[bool]]
 """Asked with the names of sandboxes: may they be replaced, though their data is lost?"""
 
 
-async def look(session: Session, intent: Intent, options: Options) -> Plan:
+async def plan_for(session: Session, intent: Intent, options: PlanOptions) -> Plan:
     """What the command would do. Sandboxes that do not run are not looked into, so the plan may be provisional."""
     observed = await session.observe()
     if intent in COPYING:
@@ -34,13 +34,15 @@ async def look(session: Session, intent: Intent, options: Options) -> Plan:
     return plan(session.project, observed, intent, options)
 
 
-async def go(session: Session, intent: Intent, options: Options, show: Show, agree: Agree | None = None) -> Result:
+async def apply(
+    session: Session, intent: Intent, options: PlanOptions, show: Show, agree: Confirm | None = None
+) -> Result:
     """Do it; `show` is given the plan before anything is done.
 
     `agree` is asked where sandboxes differ from the file and only new ones would fit; its yes is
     `recreate_sandboxes`.
     """
-    found = await look(session, intent, options)
+    found = await plan_for(session, intent, options)
     if intent in COPYING:
         await session.claim()
     while found.provisional:
@@ -48,10 +50,10 @@ async def go(session: Session, intent: Intent, options: Options, show: Show, agr
         if not first.good:
             show(found)
             return first
-        found = await look(session, intent, options)
+        found = await plan_for(session, intent, options)
     differing = [note.sandbox for note in found.notes if note.kind == "sandbox"]
     if differing and agree is not None and await agree(differing):
-        found = await look(session, intent, replace(options, recreate_sandboxes=True))
+        found = await plan_for(session, intent, replace(options, recreate_sandboxes=True))
     if session.project.provider == "local":
         found = with_taken_ports(found, session.project)
     show(found)

@@ -11,23 +11,23 @@ from collections.abc import Callable, Mapping
 
 from msgspec.structs import replace
 
-from sbxcompose.engine.apply import Agree, Show, go
-from sbxcompose.engine.events import Event, StepBegun, StepDone, StepFailed
+from sbxcompose.engine.apply import Confirm, Show, apply
+from sbxcompose.engine.events import EngineEvent, StepBegun, StepDone, StepFailed
 from sbxcompose.engine.execute import Result
 from sbxcompose.engine.session import Session
 from sbxcompose.errors import SbxError
 from sbxcompose.plan.names import Target
 from sbxcompose.plan.observed import Instance
-from sbxcompose.plan.options import Intent, Options
+from sbxcompose.plan.options import Intent, PlanOptions
 from sbxcompose.plan.steps import Plan, Start, Step
 from sbxcompose.spec.project import Project
 
 
-class Conductor:
+class ApplyLoop:
     """`run` it; ask it with `bring_up`, `renew` and `apply`.
 
     `show` is given each plan before it is carried out, `done` what became of it, `failed` what made one impossible;
-    `agree` is asked as `go` has it.
+    `agree` is asked as `apply` has it.
     """
 
     def __init__(
@@ -36,15 +36,15 @@ class Conductor:
         show: Show,
         done: Callable[[Result], None],
         failed: Callable[[SbxError], None],
-        agree: Agree | None = None,
+        agree: Confirm | None = None,
     ) -> None:
         self._session = session
         self._show = show
         self._done = done
         self._failed = failed
         self._agree = agree
-        self._up: Options | None = None
-        self._every: Options = Options()
+        self._up: PlanOptions | None = None
+        self._every: PlanOptions = PlanOptions()
         self._gone: tuple[frozenset[Target], Project] | None = None
         self._renew: dict[Target, str] = {}
         self._to_start: dict[Instance, int] = {}
@@ -59,7 +59,7 @@ class Conductor:
         self._idle = asyncio.Event()
         session.listen(self._hear)
 
-    def bring_up(self, options: Options) -> None:
+    def bring_up(self, options: PlanOptions) -> None:
         """Make everything as the file says; `options.rerun` holds for the first time alone."""
         self._up = options
         self._every = replace(options, rerun=frozenset())
@@ -75,7 +75,7 @@ class Conductor:
             self._wake()
         return absorbed
 
-    def apply(self, project: Project, options: Options) -> None:
+    def apply(self, project: Project, options: PlanOptions) -> None:
         """Go on with another file: what it does not have any more is stopped, the rest made as it says."""
         before = self._session.project
         left = {(each.sandbox, each.name) for each in project.processes()}
@@ -136,7 +136,7 @@ class Conductor:
             result = await self._attempt(Intent.UP, options)
             if result is None:
                 left = options.rerun if not self._planned else self._left_of(options.rerun)
-                newest: Options = self._up or replace(options, rerun=frozenset())
+                newest: PlanOptions = self._up or replace(options, rerun=frozenset())
                 self._up = replace(newest, rerun=self._still_there(newest.rerun | left))
             else:
                 self._again = not result.good
@@ -146,26 +146,26 @@ class Conductor:
         now = self._session.project
         self._session.adopt(project)
         try:
-            options = Options(targets=targets, because="no longer in the file")
-            result = await go(self._session, Intent.STOP, options, lambda plan: None)
+            options = PlanOptions(targets=targets, because="no longer in the file")
+            result = await apply(self._session, Intent.STOP, options, lambda plan: None)
         finally:
             self._session.adopt(now)
         self._done(result)
 
     async def _give_new_runs(self, asked: dict[Target, str]) -> None:
         reasons = ", ".join(dict.fromkeys(asked.values()))
-        result = await self._attempt(Intent.RESTART, Options(targets=frozenset(asked), because=reasons))
+        result = await self._attempt(Intent.RESTART, PlanOptions(targets=frozenset(asked), because=reasons))
         if result is None:
             left = {Target(each.sandbox, each.process, each.replica): reasons for each in self._not_started()}
             self._renew = {**left, **self._renew}
         elif result.good and self._again:
             self._up = self._every  # what was held up may go on now
 
-    async def _attempt(self, intent: Intent, options: Options) -> Result | None:
+    async def _attempt(self, intent: Intent, options: PlanOptions) -> Result | None:
         """Plan and carry out; None if it was interrupted, and then what there is now is known."""
         self._interrupt.clear()
         self._planned = False
-        work = asyncio.ensure_future(go(self._session, intent, options, self._take, self._agree))
+        work = asyncio.ensure_future(apply(self._session, intent, options, self._take, self._agree))
         halt = asyncio.ensure_future(self._interrupt.wait())
         try:
             await asyncio.wait({work, halt}, return_when=asyncio.FIRST_COMPLETED)
@@ -215,7 +215,7 @@ class Conductor:
         """Whether the plan under way, or the next one, will start it."""
         return instance in self._to_start or any(target.covers(instance) for target in self._renew)
 
-    def _hear(self, event: Event) -> None:
+    def _hear(self, event: EngineEvent) -> None:
         match event:
             case StepBegun(Step(action=Start(instance=instance))):
                 self._begun.add(instance)

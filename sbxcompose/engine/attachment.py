@@ -5,21 +5,23 @@ from __future__ import annotations
 import signal
 from collections.abc import AsyncIterator
 
-from sbxcompose.engine.link import Link
-from sbxcompose.engine.one_off import Ended, OneOff, WriteOut
+from sbxcompose.engine.link import SandboxConnection
+from sbxcompose.engine.one_off import CommandEnded, OneOff, WriteOut
 from sbxcompose.errors import Interrupted, UsageError
 from sbxcompose.logs.mask import MaskedStream, Masker
-from sbxcompose.logs.mux import Source
+from sbxcompose.logs.mux import LineSource
 from sbxcompose.logs.secrets import KnownSecrets
-from sbxcompose.plan.observed import Exit, Instance, Row
+from sbxcompose.plan.observed import Exit, Instance, ObservedRow
 
 
-class Attachment:
+class AttachedRun:
     """A connection to the run that `row` tells of. With `proxy` a first Ctrl-C goes to the process; else, as every
     further interrupt, it only ends the connection.
     """
 
-    def __init__(self, link: Link, row: Row, process: OneOff, masker: Masker, *, proxy: bool) -> None:
+    def __init__(
+        self, link: SandboxConnection, row: ObservedRow, process: OneOff, masker: Masker, *, proxy: bool
+    ) -> None:
         self._link = link
         self._row = row
         self._process = process
@@ -27,13 +29,15 @@ class Attachment:
         self._streams = {stream: MaskedStream(masker) for stream in (1, 2)}
 
     @classmethod
-    async def to(cls, link: Link, instance: Instance, name: str, secrets: KnownSecrets, *, proxy: bool) -> Attachment:
+    async def to(
+        cls, link: SandboxConnection, instance: Instance, name: str, secrets: KnownSecrets, *, proxy: bool
+    ) -> AttachedRun:
         """Connect to an instance that people call `name`. Raises `UsageError` if it does not run."""
         row = link.row(instance)
         if row is None or row.pid is None:
             raise UsageError(f"{name} is not running", hint=f"`sbxcompose start {name}` starts it")
         process = OneOff(link.client, await link.client.get(row.name))
-        source = Source(name, 1, row.run, instance.sandbox, instance.process, instance.replica)
+        source = LineSource(name, 1, row.run, instance.sandbox, instance.process, instance.replica)
         return cls(link, row, process, secrets.masker(source), proxy=proxy)
 
     @property
@@ -41,7 +45,7 @@ class Attachment:
         """Whether its input is open."""
         return self._process.info.stdin_writable
 
-    async def follow(self, write: WriteOut) -> Ended:
+    async def follow(self, write: WriteOut) -> CommandEnded:
         """Hand out its output as it comes until the run has ended."""
         row = self._row
 
@@ -57,12 +61,12 @@ class Attachment:
             for stream, masked in self._streams.items():
                 write(stream, masked.flush())
 
-    def _ended(self) -> Ended | None:
+    def _ended(self) -> CommandEnded | None:
         now = next((each for each in self._link.rows(self._row.instance) if each.name == self._row.name), None)
         if now is not None and now.pid == self._row.pid and now.run == self._row.run:
             return None
         end = now.exit if now is not None and now.exit is not None else Exit(None, None)
-        return Ended(end.code, end.signal)
+        return CommandEnded(end.code, end.signal)
 
     async def feed(self, source: AsyncIterator[bytes]) -> None:
         """Write to its input what `source` has; it stays open for whoever comes next."""

@@ -12,14 +12,14 @@ from sbxcompose.api import settings as names
 from sbxcompose.api.cloud import CloudChannel, KeyRefused
 from sbxcompose.api.lifecycle import Lifecycle
 from sbxcompose.api.settings import CloudSettings, Setting, masked, read_settings
-from sbxcompose.engine.checks import Check, Health, failed
+from sbxcompose.engine.checks import CheckStatus, DoctorCheck, failed
 from sbxcompose.errors import SbxError
 
 SECTION = "tensorlake"
-_check = partial(Check, SECTION)
+_check = partial(DoctorCheck, SECTION)
 
 
-async def check_cloud(environ: Mapping[str, str] = os.environ, *, wanted: bool) -> list[Check]:
+async def check_cloud(environ: Mapping[str, str] = os.environ, *, wanted: bool) -> list[DoctorCheck]:
     """All findings. `wanted`: the project lives there, so that a missing key is a fault and not a choice."""
     try:
         found = read_settings(environ)
@@ -29,19 +29,21 @@ async def check_cloud(environ: Mapping[str, str] = os.environ, *, wanted: bool) 
         return [failed(SECTION, "settings", error)]
     if found.key is None and not (wanted or found.api.loopback):
         text = "no key: this provider cannot be used until there is one"
-        return [*configured, _check("key", Health.NOTE, text, f"set {names.API_KEY} to use it")]
+        return [*configured, _check("key", CheckStatus.NOTE, text, f"set {names.API_KEY} to use it")]
     if found.key is None:
-        configured.append(_check("key", Health.BAD, "no key", f"set {names.API_KEY}"))
+        configured.append(_check("key", CheckStatus.BAD, "no key", f"set {names.API_KEY}"))
         if not found.api.loopback:
             return configured
     return [*configured, await _ask(found)]
 
 
-def describe(found: CloudSettings, environ: Mapping[str, str]) -> Iterator[Check]:
+def describe(found: CloudSettings, environ: Mapping[str, str]) -> Iterator[DoctorCheck]:
     """What is configured, and where each value comes from."""
     yield _setting("url", found.api_url)
     if found.api.scheme == "http" and not found.api.loopback:
-        yield _check("url", Health.NOTE, "the key travels unencrypted", "use https where the network is not your own")
+        yield _check(
+            "url", CheckStatus.NOTE, "the key travels unencrypted", "use https where the network is not your own"
+        )
     if found.key is not None:
         yield _setting("key", Setting(masked(found.key.value), found.key.source))
     yield _setting("namespace", found.namespace)
@@ -54,21 +56,21 @@ def describe(found: CloudSettings, environ: Mapping[str, str]) -> Iterator[Check
             yield _setting("proxy", Setting(re.sub(r"//[^/@]*@", "//…@", environ[name]), name))
 
 
-def _scope(found: CloudSettings) -> Iterator[Check]:
+def _scope(found: CloudSettings) -> Iterator[DoctorCheck]:
     given = [(name, each) for name, each in (("organization", found.organization), ("project", found.project)) if each]
     for name, each in given:
         yield _setting(name, each)
     if len(given) == 1:
         fix = f"set both {names.ORGANIZATION} and {names.PROJECT}, or neither"
-        yield _check("scope", Health.NOTE, "an organization and a project are sent together, or not at all", fix)
+        yield _check("scope", CheckStatus.NOTE, "an organization and a project are sent together, or not at all", fix)
 
 
-def _setting(name: str, setting: Setting) -> Check:
+def _setting(name: str, setting: Setting) -> DoctorCheck:
     source = "the default" if setting.source == names.DEFAULT else f"from {setting.source}"
-    return _check(name, Health.GOOD, f"{setting.value} ({source})")
+    return _check(name, CheckStatus.GOOD, f"{setting.value} ({source})")
 
 
-async def _ask(found: CloudSettings) -> Check:
+async def _ask(found: CloudSettings) -> DoctorCheck:
     """Whether it answers and takes the key, and how long that takes."""
     plane = found.lifecycle
     channel = CloudChannel(plane.site, found.key, found.headers())
@@ -77,11 +79,11 @@ async def _ask(found: CloudSettings) -> Check:
         count = await Lifecycle(channel, root=plane.path).probe()
     except KeyRefused as error:
         fix = f"set the right one in {found.key.source if found.key else names.API_KEY}"
-        return _check("answer", Health.BAD, error.message, fix)
+        return _check("answer", CheckStatus.BAD, error.message, fix)
     except SbxError as error:
         return failed(SECTION, "answer", error)
     finally:
         await channel.close()
     millis = (time.monotonic() - begun) * 1000
     what = "a sandbox or more" if count else "no sandbox yet"
-    return _check("answer", Health.GOOD, f"{plane.site} answers in {millis:.0f} ms and accepts the key; {what}")
+    return _check("answer", CheckStatus.GOOD, f"{plane.site} answers in {millis:.0f} ms and accepts the key; {what}")

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from sbxcompose import __version__
-from sbxcompose.engine.checks import Check, Health, failed
+from sbxcompose.engine.checks import CheckStatus, DoctorCheck, failed
 from sbxcompose.engine.local_host import launch
 from sbxcompose.errors import SbxError
 from sbxcompose.host.base import paths
@@ -22,59 +22,61 @@ LITTLE_DISK = 1024**3
 FEW_FILES = 1024
 """Descriptors: each process that runs costs the host three or four."""
 
-_check = partial(Check, SECTION)
+_check = partial(DoctorCheck, SECTION)
 
 
-def check_local() -> list[Check]:
+def check_local() -> list[DoctorCheck]:
     """All findings, in the order in which they matter."""
     found = [*_directory("state", paths.state_directory), *_directory("socket", paths.socket_path)]
-    if not any(each.health is Health.BAD for each in found):
+    if not any(each.health is CheckStatus.BAD for each in found):
         found += _host()
     return [*found, *_disk(), files_limit(*resource.getrlimit(resource.RLIMIT_NOFILE)), *_kernel(), _groups()]
 
 
-def _directory(name: str, find: Callable[[], Path]) -> Iterator[Check]:
+def _directory(name: str, find: Callable[[], Path]) -> Iterator[DoctorCheck]:
     try:
-        yield _check(name, Health.GOOD, str(find()))
+        yield _check(name, CheckStatus.GOOD, str(find()))
     except SbxError as error:
         yield failed(SECTION, name, error)
 
 
-def _host() -> Iterator[Check]:
+def _host() -> Iterator[DoctorCheck]:
     try:
         status = launch.status()
     except SbxError as error:
         yield failed(SECTION, "host", error)
         return
     if status is None:
-        yield _check("host", Health.GOOD, "not running; it starts automatically when needed")
+        yield _check("host", CheckStatus.GOOD, "not running; it starts automatically when needed")
         return
     tcp = f", also on {status['tcp']}" if status.get("tcp") else ""
     text = f"answers: version {status['version']}, {status['running_processes']} processes running{tcp}"
-    yield _check("host", Health.GOOD, text)
+    yield _check("host", CheckStatus.GOOD, text)
     yield from damaged(status.get("damaged"))
     if status["version"] != __version__:
         yield _check(
             "version",
-            Health.NOTE,
+            CheckStatus.NOTE,
             f"the host that runs is version {status['version']}, this is {__version__}",
             "`sbxcompose host stop` when nothing runs; the next command starts the new one",
         )
 
 
-def damaged(report: dict[str, Any] | None) -> Iterator[Check]:
+def damaged(report: dict[str, Any] | None) -> Iterator[DoctorCheck]:
     """What of the host's state could not be used."""
     if not report:
         return
     if report["files"]:
         count = len(report["files"])
         text = f"{count} {'file' if count == 1 else 'files'} could not be used, set aside in {report['directory']}"
-        yield _check("state", Health.NOTE, text, f"see `sbxcompose host status`; then delete {report['directory']}")
+        yield _check(
+            "state", CheckStatus.NOTE, text, f"see `sbxcompose host status`; then delete {report['directory']}"
+        )
     for path in report["left"]:
-        yield _check("state", Health.BAD, f"{path} cannot be used", "give it back to this user, or remove it")
+        yield _check("state", CheckStatus.BAD, f"{path} cannot be used", "give it back to this user, or remove it")
 
 
-def _disk() -> Iterator[Check]:
+def _disk() -> Iterator[DoctorCheck]:
     try:
         directory = paths.state_directory()
         yield disk_space(directory, shutil.disk_usage(directory).free)
@@ -82,42 +84,44 @@ def _disk() -> Iterator[Check]:
         return  # said with the directory
 
 
-def disk_space(directory: Path, free: int) -> Check:
+def disk_space(directory: Path, free: int) -> DoctorCheck:
     """How much is free where the logs are."""
     text = f"{free / 1024**3:.1f} GiB free in {directory}"
     if free >= LITTLE_DISK:
-        return _check("disk", Health.GOOD, text)
-    return _check("disk", Health.BAD, text, "make room, or set SBXCOMPOSE_STATE_DIR to a directory with more of it")
+        return _check("disk", CheckStatus.GOOD, text)
+    return _check(
+        "disk", CheckStatus.BAD, text, "make room, or set SBXCOMPOSE_STATE_DIR to a directory with more of it"
+    )
 
 
-def files_limit(soft: int, hard: int) -> Check:
+def files_limit(soft: int, hard: int) -> DoctorCheck:
     """How many descriptors a process may have. (`RLIM_INFINITY` is less than zero.)"""
     unlimited = resource.RLIM_INFINITY
     most = hard if hard != unlimited else "unlimited"
     text = f"{soft if soft != unlimited else 'unlimited'} open files, {most} at most"
     if soft >= FEW_FILES or soft == unlimited:
-        return _check("limits", Health.GOOD, text)
+        return _check("limits", CheckStatus.GOOD, text)
     return _check(
-        "limits", Health.NOTE, text, f"`ulimit -n {FEW_FILES}` before the host is started, for many processes"
+        "limits", CheckStatus.NOTE, text, f"`ulimit -n {FEW_FILES}` before the host is started, for many processes"
     )
 
 
-def _kernel() -> Iterator[Check]:
+def _kernel() -> Iterator[DoctorCheck]:
     from sbxcompose.linux.kernel import become_subreaper
 
     if become_subreaper():
-        yield _check("subreaper", Health.GOOD, "what strays from its process is found when that ends")
+        yield _check("subreaper", CheckStatus.GOOD, "what strays from its process is found when that ends")
     else:
         fix = "use a Linux kernel of 3.4 or newer, without a filter on prctl"
-        yield _check("subreaper", Health.BAD, "the kernel refuses; what strays would be left behind", fix)
+        yield _check("subreaper", CheckStatus.BAD, "the kernel refuses; what strays would be left behind", fix)
     try:
         os.close(os.pidfd_open(os.getpid()))
-        yield _check("pidfd", Health.GOOD, "ends of processes are seen without polling")
+        yield _check("pidfd", CheckStatus.GOOD, "ends of processes are seen without polling")
     except OSError as error:
-        yield _check("pidfd", Health.BAD, f"the kernel refuses: {error.strerror}", "use Linux 5.3 or newer")
+        yield _check("pidfd", CheckStatus.BAD, f"the kernel refuses: {error.strerror}", "use Linux 5.3 or newer")
 
 
-def _groups() -> Check:
+def _groups() -> DoctorCheck:
     """Control groups are a help, not a need: nobody is worse off without, but memory limits are not kept."""
     try:
         own = Path("/proc/self/cgroup").read_text(encoding="utf-8")
@@ -125,8 +129,8 @@ def _groups() -> Check:
         own = ""
     path = next((line[3:] for line in own.splitlines() if line.startswith("0::")), None)
     if path is None:
-        return _check("cgroups", Health.NOTE, "no control groups of version 2")
+        return _check("cgroups", CheckStatus.NOTE, "no control groups of version 2")
     directory = Path("/sys/fs/cgroup") / path.lstrip("/")
     if os.access(directory, os.W_OK):
-        return _check("cgroups", Health.GOOD, f"{directory} is writable")
-    return _check("cgroups", Health.NOTE, f"{directory} is not writable")
+        return _check("cgroups", CheckStatus.GOOD, f"{directory} is writable")
+    return _check("cgroups", CheckStatus.NOTE, f"{directory} is not writable")

@@ -10,7 +10,7 @@ from msgspec import Struct
 from sbxcompose.errors import SbxError
 
 
-class Health(StrEnum):
+class CheckStatus(StrEnum):
     """How a fact is judged."""
 
     GOOD = "good"
@@ -18,12 +18,12 @@ class Health(StrEnum):
     BAD = "bad"
 
 
-class Check(Struct, frozen=True):
+class DoctorCheck(Struct, frozen=True):
     """One finding. `section` is what it is about (`local`, `tensorlake`), `fix` what to do about it."""
 
     section: str
     name: str
-    health: Health
+    health: CheckStatus
     text: str
     fix: str | None = None
 
@@ -38,6 +38,6 @@ class Check(Struct, frozen=True):
         }
 
 
-def failed(section: str, name: str, error: SbxError) -> Check:
+def failed(section: str, name: str, error: SbxError) -> DoctorCheck:
     """A finding that is an error of ours."""
-    return Check(section, name, Health.BAD, error.message, error.hint)
+    return DoctorCheck(section, name, CheckStatus.BAD, error.message, error.hint)

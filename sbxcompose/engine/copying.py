@@ -14,7 +14,7 @@ from msgspec import Struct
 
 from sbxcompose.api.models import SandboxInfo
 from sbxcompose.api.sandbox import SandboxClient
-from sbxcompose.engine.events import CopyDone, CopyProgress, Tell
+from sbxcompose.engine.events import CopyDone, CopyProgress, EventHandler
 from sbxcompose.errors import SbxError
 from sbxcompose.plan.copies import ToCopy
 from sbxcompose.spec.project import Project, Sandbox
@@ -22,11 +22,11 @@ from sbxcompose.spec.project import Project, Sandbox
 if TYPE_CHECKING:
     from sbxcompose.files.read import Memory
     from sbxcompose.files.remote import Ran
-    from sbxcompose.files.scan import Source
+    from sbxcompose.files.scan import CopySource
     from sbxcompose.files.transfer import Copied, Copy, Looked, Progress
 
 
-class Place(Struct, frozen=True):
+class CopyTarget(Struct, frozen=True):
     """A sandbox that runs: its daemon, and the folder there that the project's files go to."""
 
     client: SandboxClient
@@ -36,25 +36,25 @@ class Place(Struct, frozen=True):
 class Copies:
     """The copies of a project's sandboxes, made when they are first asked for."""
 
-    def __init__(self, project: Project, environ: Mapping[str, str], tell: Tell) -> None:
+    def __init__(self, project: Project, environ: Mapping[str, str], tell: EventHandler) -> None:
         self._project = project
         self._environ = environ
         self._tell = tell
         self._copies: dict[str, tuple[SandboxClient, Copy]] = {}
 
-    async def look(self, sandbox: Sandbox, place: Place | None) -> ToCopy | None:
+    async def look(self, sandbox: Sandbox, place: CopyTarget | None) -> ToCopy | None:
         """What would be copied, None for nothing. Without a `place`, where there is no sandbox yet: everything."""
         looked = await self._copy(sandbox, place).look()
         return _to_copy(looked) if looked else None
 
-    async def sync(self, sandbox: Sandbox, place: Place, paths: Iterable[str] | None = None) -> Copied:
+    async def sync(self, sandbox: Sandbox, place: CopyTarget, paths: Iterable[str] | None = None) -> Copied:
         """Copy what has changed; with `paths` (absolute), only of these. Tells of progress, and of the end."""
         begun = time.monotonic()
         copied = await self._copy(sandbox, place).sync(paths)
         self._tell(CopyDone(sandbox.name, copied, time.monotonic() - begun))
         return copied
 
-    def _copy(self, sandbox: Sandbox, place: Place | None) -> Copy:
+    def _copy(self, sandbox: Sandbox, place: CopyTarget | None) -> Copy:
         from sbxcompose.files.sandbox_remote import SandboxRemote  # late: most commands copy nothing
         from sbxcompose.files.transfer import Copy
 
@@ -123,12 +123,12 @@ def copied_into(project: Project, sandbox: Sandbox, info: SandboxInfo | None) ->
     return project.provider != "local" or info is None or info.workspace_directory is not None
 
 
-def sources(project: Project, sandbox: Sandbox) -> list[Source]:
+def sources(project: Project, sandbox: Sandbox) -> list[CopySource]:
     """What is copied, from where to where."""
-    from sbxcompose.files.scan import Source
+    from sbxcompose.files.scan import CopySource
 
     return [
-        Source(
+        CopySource(
             os.path.normpath(os.path.join(project.directory, each.from_)),
             posixpath.normpath(each.to).removeprefix(".") + ("/" if each.to.endswith("/") else ""),
             each.ignore,

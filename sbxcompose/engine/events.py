@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from sbxcompose.errors import SbxError
-from sbxcompose.plan.observed import Exit, Instance, Row
+from sbxcompose.plan.observed import Exit, Instance, ObservedRow
 from sbxcompose.plan.steps import Step
 from sbxcompose.spec.project import Condition, Process
 
@@ -54,8 +54,8 @@ class RowChanged(Struct, frozen=True):
     `known`: it was there already when we began to watch.
     """
 
-    row: Row
-    before: Row | None
+    row: ObservedRow
+    before: ObservedRow | None
     known: bool = False
 
     @property
@@ -129,7 +129,7 @@ class CopyDone(Struct, frozen=True):
     seconds: float
 
 
-class Told(Struct, frozen=True):
+class WatchMessage(Struct, frozen=True):
     """What watching has to say: what it does and why, of one instance or of all; `bad` is what somebody has to mend."""
 
     instance: Instance | None
@@ -137,7 +137,7 @@ class Told(Struct, frozen=True):
     bad: bool = False
 
 
-Event = (
+EngineEvent = (
     StepBegun
     | StepDone
     | StepFailed
@@ -153,10 +153,10 @@ Event = (
     | Reconnecting
     | CopyProgress
     | CopyDone
-    | Told
+    | WatchMessage
 )
-Tell = Callable[[Event], None]
+EventHandler = Callable[[EngineEvent], None]
 
 
-def nobody(event: Event) -> None:
+def nobody(event: EngineEvent) -> None:
     """For callers that do not want to be told."""

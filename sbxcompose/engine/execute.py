@@ -10,14 +10,14 @@ from collections.abc import Awaitable, Callable, Sequence
 
 from msgspec import Struct
 
-from sbxcompose.engine.events import StepBegun, StepCancelled, StepDone, StepFailed, StepHeldUp, Tell
+from sbxcompose.engine.events import EventHandler, StepBegun, StepCancelled, StepDone, StepFailed, StepHeldUp
 from sbxcompose.errors import SbxError
 from sbxcompose.plan.steps import Step
 
 Perform = Callable[[Step], Awaitable[None]]
 
 
-class Failure(Struct, frozen=True):
+class StepFailure(Struct, frozen=True):
     """A step that did not succeed, and why."""
 
     step: Step
@@ -34,7 +34,7 @@ class HeldUp(Struct, frozen=True):
 class Result(Struct, frozen=True):
     """What became of a plan."""
 
-    failures: tuple[Failure, ...] = ()
+    failures: tuple[StepFailure, ...] = ()
     held_up: tuple[HeldUp, ...] = ()
 
     @property
@@ -43,7 +43,7 @@ class Result(Struct, frozen=True):
         return not self.failures
 
 
-async def execute(steps: Sequence[Step], perform: Perform, tell: Tell) -> Result:
+async def execute(steps: Sequence[Step], perform: Perform, tell: EventHandler) -> Result:
     """Carry out `steps`; `perform` does one and raises an `SbxError` when it fails.
 
     Steps whose needs are met begin in the same turn of the event loop, so that their requests can travel together.
@@ -55,7 +55,7 @@ async def execute(steps: Sequence[Step], perform: Perform, tell: Tell) -> Result
 
 
 class _Run:
-    def __init__(self, steps: Sequence[Step], perform: Perform, tell: Tell) -> None:
+    def __init__(self, steps: Sequence[Step], perform: Perform, tell: EventHandler) -> None:
         self._steps = {step.number: step for step in steps}
         self._perform = perform
         self._tell = tell
@@ -66,7 +66,7 @@ class _Run:
                 if number in self._steps:
                     self._followers[number].append(step.number)
         self._dead: set[int] = set()
-        self.failures: list[Failure] = []
+        self.failures: list[StepFailure] = []
         self.held_up: list[HeldUp] = []
 
     async def finish(self) -> None:
@@ -85,7 +85,7 @@ class _Run:
         try:
             await self._perform(step)
         except SbxError as error:
-            self.failures.append(Failure(step, error))
+            self.failures.append(StepFailure(step, error))
             self._tell(StepFailed(step, error))
             self._hold_up(step)
             return

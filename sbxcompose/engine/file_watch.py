@@ -8,31 +8,31 @@ import signal
 import time
 from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
 
-from sbxcompose.engine.apply_loop import Conductor
-from sbxcompose.engine.events import Told
-from sbxcompose.engine.one_off import Ended, OneOff
-from sbxcompose.engine.self_change import Blame, Own
+from sbxcompose.engine.apply_loop import ApplyLoop
+from sbxcompose.engine.events import WatchMessage
+from sbxcompose.engine.one_off import CommandEnded, OneOff
+from sbxcompose.engine.self_change import Own, SelfChange
 from sbxcompose.engine.session import Session
 from sbxcompose.errors import SbxError
 from sbxcompose.files.load_rules import load_rules
 from sbxcompose.plan.names import Target
-from sbxcompose.plan.observed import Instance, Phase, Row
-from sbxcompose.watch.gather import Gatherer, Seen
+from sbxcompose.plan.observed import Instance, ObservedRow, Phase
+from sbxcompose.watch.gather import Gatherer, SeenChange
 from sbxcompose.watch.rules import Key, Reaction, Root, Watched, because, decide, merged, watched
-from sbxcompose.watch.watcher import POLL, Watcher
+from sbxcompose.watch.watcher import POLL, FileWatcher
 
-Reload = Callable[[], Awaitable[None]]
+ReloadFile = Callable[[], Awaitable[None]]
 
 
-class Reacting:
+class FileWatch:
     """Say what to `watch`, and `run` it. `reload` is called when the project's file has changed."""
 
     def __init__(
         self,
         session: Session,
-        conductor: Conductor,
+        conductor: ApplyLoop,
         *,
-        reload: Reload | None = None,
+        reload: ReloadFile | None = None,
     ) -> None:
         self._session = session
         self._conductor = conductor
@@ -41,14 +41,14 @@ class Reacting:
         self._spec: frozenset[str] = frozenset()
         self._gatherer = Gatherer()
         self._news = asyncio.Event()
-        self._watcher = Watcher(
+        self._watcher = FileWatcher(
             session.project.directory,
             lambda root: load_rules(root.path, root.ignore),
             self._see,
             lambda text: self._say(None, text, bad=True),
             poll=bool(os.environ.get(POLL)),
         )
-        self._blame = Blame(session)
+        self._blame = SelfChange(session)
         self._waiting: dict[Key, Reaction] = {}
         self._preparing: asyncio.Task[None] | None = None
         self._paused: dict[Key, asyncio.Task[None]] = {}
@@ -87,7 +87,7 @@ class Reacting:
             for paused in self._paused.values():
                 paused.cancel()
 
-    def _see(self, seen: list[Seen]) -> None:
+    def _see(self, seen: list[SeenChange]) -> None:
         now = asyncio.get_running_loop().time()
         roots = {each.root for each in seen}
         self._blame.look(each.process for each in self._rules if each.root in roots)
@@ -242,13 +242,13 @@ class Reacting:
     def _instance(self, key: Key) -> Instance:
         return Instance(*key, 1)
 
-    def _rows(self, key: Key) -> list[Row]:
+    def _rows(self, key: Key) -> list[ObservedRow]:
         link = self._session.links.get(key[0])
         found = [link.row(each) for each in self._instances(key)] if link is not None else []
         return [row for row in found if row is not None]
 
     def _say(self, instance: Instance | None, text: str, *, bad: bool = False) -> None:
-        self._session.tell(Told(instance, text, bad))
+        self._session.tell(WatchMessage(instance, text, bad))
 
 
 class _Lines:
@@ -268,7 +268,7 @@ class _Lines:
             self._say(self._rest.decode("utf-8", "replace"))
 
 
-def _end(ended: Ended) -> str:
+def _end(ended: CommandEnded) -> str:
     if ended.signal is not None:
         return f"was killed by signal {ended.signal}"
     return f"exited with code {ended.exit_code}"

@@ -13,7 +13,7 @@ from typing import Self
 from sbxcompose.api.sandbox import SandboxClient
 from sbxcompose.api.terminals import open_tunnel
 from sbxcompose.api.websocket import Closed
-from sbxcompose.api.websocket_connect import HIGH_WATER, READ_SIZE, Socket, Stream
+from sbxcompose.api.websocket_connect import HIGH_WATER, READ_SIZE, Socket, SocketStream
 from sbxcompose.engine.ready import own_words
 from sbxcompose.errors import SbxError, UsageError
 from sbxcompose.linux.listeners import by_whom
@@ -21,7 +21,7 @@ from sbxcompose.linux.listeners import by_whom
 Say = Callable[[str], None]
 
 
-class Forward:
+class PortForward:
     """Listens at `host`:`port` (0: any free one) for connections to a port in a sandbox; an async context manager.
 
     `say` is told, in a sentence each, of connections that the sandbox refuses.
@@ -58,7 +58,7 @@ class Forward:
         task.add_done_callback(self._tasks.discard)
 
     async def _carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        local = Stream(reader, writer)
+        local = SocketStream(reader, writer)
         try:
             async with await open_tunnel(self._client, self._remote) as tunnel:
                 await carry(local, writer, tunnel)
@@ -77,7 +77,7 @@ def _reset(writer: asyncio.StreamWriter) -> None:
     writer.transport.abort()
 
 
-async def carry(local: Stream, writer: asyncio.StreamWriter, tunnel: Socket) -> None:
+async def carry(local: SocketStream, writer: asyncio.StreamWriter, tunnel: Socket) -> None:
     """Bytes in both directions until both have ended, or the tunnel is closed from its other end."""
     writer.transport.set_write_buffer_limits(HIGH_WATER)
     inward = asyncio.ensure_future(_inward(local, tunnel))
@@ -93,7 +93,7 @@ async def carry(local: Stream, writer: asyncio.StreamWriter, tunnel: Socket) -> 
         await asyncio.gather(inward, *others, return_exceptions=True)
 
 
-async def _outward(local: Stream, tunnel: Socket) -> None:
+async def _outward(local: SocketStream, tunnel: Socket) -> None:
     with suppress(Closed, OSError):
         while data := await local.read():
             await tunnel.send(data)
@@ -101,7 +101,7 @@ async def _outward(local: Stream, tunnel: Socket) -> None:
         await tunnel.send_close()
 
 
-async def _inward(local: Stream, tunnel: Socket) -> None:
+async def _inward(local: SocketStream, tunnel: Socket) -> None:
     with suppress(Closed):
         while True:
             await local.write(await tunnel.receive())

@@ -8,18 +8,18 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Self
 
-from sbxcompose.engine.events import BecameReady, Event, RowChanged, StepDone, StepFailed
+from sbxcompose.engine.events import BecameReady, EngineEvent, RowChanged, StepDone, StepFailed
 from sbxcompose.engine.execute import Result
-from sbxcompose.engine.link import Link
+from sbxcompose.engine.link import SandboxConnection
 from sbxcompose.engine.ready import label, own_words
 from sbxcompose.engine.session import Session
 from sbxcompose.errors import SbxError
-from sbxcompose.plan.observed import Instance, Phase, Row
+from sbxcompose.plan.observed import Instance, ObservedRow, Phase
 from sbxcompose.plan.steps import Await, Plan, Start, Step
 from sbxcompose.spec.project import Condition, Process
 
 if TYPE_CHECKING:
-    from sbxcompose.plan.judge import Failed, Judge, Pending, State, Success, TimedOut
+    from sbxcompose.plan.judge import Failed, InstanceState, Judge, Pending, Success, TimedOut
 
 
 def instances_of(processes: Iterable[Process]) -> dict[Instance, Process]:
@@ -31,7 +31,7 @@ def instances_of(processes: Iterable[Process]) -> dict[Instance, Process]:
     }
 
 
-class States:
+class InstanceStates:
     """An async context manager: watches readiness from its start on.
 
     `wanted` are the instances that count; `readiness` False saves looking for readiness where only ends matter.
@@ -109,7 +109,7 @@ class States:
         if self._readiness:
             self._track_all()
 
-    def _hear(self, event: Event) -> None:
+    def _hear(self, event: EngineEvent) -> None:
         match event:
             case StepDone(Step(action=Start(instance=instance))):
                 self._to_start.discard(instance)
@@ -121,7 +121,7 @@ class States:
             case RowChanged(row, before, known) if not known and self._is_healthy_now(row, before):
                 self._session.tell(BecameReady(row.instance))
 
-    def _is_healthy_now(self, row: Row, before: Row | None) -> bool:
+    def _is_healthy_now(self, row: ObservedRow, before: ObservedRow | None) -> bool:
         """Whether a health check that is all there is to its readiness has just succeeded for the first time."""
         process = self._wanted.get(row.instance)
         if process is None or process.health_check is None or process.ready_when is not None:
@@ -150,7 +150,7 @@ class States:
                 self._errors[instance] = f"was not started: {root.title} failed: {words[root.number]}"
         self._session.changed.set()
 
-    def now(self) -> list[State]:
+    def now(self) -> list[InstanceState]:
         """The states at this moment."""
         return [self._state(instance, process) for instance, process in self._wanted.items()]
 
@@ -166,7 +166,7 @@ class States:
         from sbxcompose.plan.judge import Pending
 
         attention = contextlib.ExitStack()
-        attended: set[Link] = set()
+        attended: set[SandboxConnection] = set()
         try:
             while True:
                 for link in set(self._session.links.values()) - attended:
@@ -194,15 +194,15 @@ class States:
         await self._planned.wait()
         return await self._until(judge, None)
 
-    def _state(self, instance: Instance, process: Process) -> State:
-        from sbxcompose.plan.judge import State
+    def _state(self, instance: Instance, process: Process) -> InstanceState:
+        from sbxcompose.plan.judge import InstanceState
 
         link = self._session.links.get(instance.sandbox)
         stale = link is None or instance in self._to_start
         row = None if link is None or stale else link.row(instance, process.digest)
         check = self._session.last_check(instance) or (row.last_check if row is not None else None)
         alive_before = None if row is None else (self._before or {}).get((instance, *_run(row)))
-        return State(
+        return InstanceState(
             instance,
             row,
             # The task that looks for readiness may not have heard of another run yet.
@@ -219,7 +219,7 @@ class States:
             link = await self._session.link_of(instance.sandbox)
             error = None
             try:
-                row: Row | None = await self._session.wait_until(process, instance, aim)
+                row: ObservedRow | None = await self._session.wait_until(process, instance, aim)
                 if row is not None and aim is Condition.READY:
                     self._ready[instance] = _run(row)
                     self._session.tell(BecameReady(instance))
@@ -233,7 +233,7 @@ class States:
             self._errors.pop(instance, None)
 
 
-def _run(row: Row) -> tuple[object, ...]:
+def _run(row: ObservedRow) -> tuple[object, ...]:
     """What differs between two runs, also where the provider does not number them across definitions."""
     return row.name, row.run, row.started_at
 
@@ -246,10 +246,10 @@ def _left(deadline: float | None) -> float | None:
     return None if deadline is None else max(deadline - time.time(), 0)
 
 
-async def _another_run(link: Link, instance: Instance, process: Process, row: Row | None) -> None:
+async def _another_run(link: SandboxConnection, instance: Instance, process: Process, row: ObservedRow | None) -> None:
     """Wait until the instance's row is of another run than `row`, or has ended, or is there at all."""
 
-    def place(row: Row | None) -> object:
+    def place(row: ObservedRow | None) -> object:
         return (row.name, row.run, row.live) if row is not None else None
 
     before = place(row)

@@ -10,7 +10,7 @@ from collections.abc import Collection, Mapping
 from typing import NamedTuple
 
 from sbxcompose.api.frames import StartNote
-from sbxcompose.plan.observed import Instance, Row
+from sbxcompose.plan.observed import Instance, ObservedRow
 
 Notes = Mapping[Instance, Mapping[int, StartNote]]
 """Of each instance, what its runs were started with, by the first run for which that holds."""
@@ -43,7 +43,7 @@ def latest(notes: Notes, instance: Instance) -> StartNote | None:
     return own[max(own)] if own else None
 
 
-def since_last_up(notes: Notes, rows: Mapping[Instance, Row]) -> dict[Instance, int | None]:
+def since_last_up(notes: Notes, rows: Mapping[Instance, ObservedRow]) -> dict[Instance, int | None]:
     """The run with which each instance's output since the last `up` begins; `rows` are the newest ones.
 
     None: it has not run since the project came up. An instance of which nothing is known is left out.
@@ -61,7 +61,7 @@ def since_last_up(notes: Notes, rows: Mapping[Instance, Row]) -> dict[Instance, 
     return found
 
 
-def _ended_before(row: Row | None, moment_ms: int) -> bool:
+def _ended_before(row: ObservedRow | None, moment_ms: int) -> bool:
     if row is None:
         return True
     return not row.live and (row.exit is None or row.exit.at is None or row.exit.at * 1000 < moment_ms)

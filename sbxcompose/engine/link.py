@@ -18,19 +18,19 @@ from sbxcompose.api.frames import StartNote
 from sbxcompose.api.models import ProcessInfo, SandboxInfo, StartRequest
 from sbxcompose.api.sandbox import Asked, Env, SandboxClient
 from sbxcompose.engine.down_mark import PROCESS, Order, is_mark, is_past, order_of
-from sbxcompose.engine.events import OutputLost, Reconnecting, RowChanged, RunBegan, RunEnded, Tell
+from sbxcompose.engine.events import EventHandler, OutputLost, Reconnecting, RowChanged, RunBegan, RunEnded
 from sbxcompose.engine.observe import Successes, observed_sandbox, read_row, row_key
 from sbxcompose.engine.requests import log_instance
-from sbxcompose.engine.state_stream import Watching, watch_of
+from sbxcompose.engine.state_stream import StateStream, open_stream
 from sbxcompose.engine.stop_process import stop_process
 from sbxcompose.errors import Unreachable, Unsupported
-from sbxcompose.plan.observed import Exit, Instance, ObservedSandbox, Row
+from sbxcompose.plan.observed import Exit, Instance, ObservedRow, ObservedSandbox
 from sbxcompose.plan.stability import failed_runs_after
 
 T = TypeVar("T")
 
 
-class Output(Protocol):
+class OutputSink(Protocol):
     """Where output goes: whole chunks, cut anywhere, in order for each instance and stream."""
 
     def __call__(self, instance: Instance, stream: int, run: int, time_ms: int, data: bytes) -> None:
@@ -44,7 +44,7 @@ Pace = Callable[[], Awaitable[None]]
 Noted = Callable[[Instance, StartNote], None]
 
 
-class Link:
+class SandboxConnection:
     """A sandbox that exists, under its name in the file. `open` it before its rows are asked for."""
 
     def __init__(
@@ -52,7 +52,7 @@ class Link:
         name: str,
         info: SandboxInfo,
         client: SandboxClient,
-        tell: Tell,
+        tell: EventHandler,
         pace: Pace | None = None,
         failed: Callable[[], None] = lambda: None,
         noted: Noted = lambda instance, note: None,
@@ -67,12 +67,12 @@ class Link:
         self.notes: dict[Instance, dict[int, StartNote]] = {}
         """What the runs of an instance were started with, by the first run for which that holds."""
         self._rows: dict[str, ProcessInfo] = {}
-        self._ours: dict[Instance, dict[str, Row]] = {}
+        self._ours: dict[Instance, dict[str, ObservedRow]] = {}
         self._waiters: dict[Instance, list[asyncio.Future[None]]] = {}
         self._synced: asyncio.Future[None] | None = None
         self._task: asyncio.Task[None] | None = None
-        self._watch: Watching | None = None
-        self._outputs: list[Output] = []
+        self._watch: StateStream | None = None
+        self._outputs: list[OutputSink] = []
         self._unconfirmed: set[str] = set()
         self._asked: set[str] = set()
         """The names that we have stopped, for a daemon that does not tell such an end from others."""
@@ -96,16 +96,16 @@ class Link:
         """Everything of ours that has rows."""
         return tuple(self._ours)
 
-    def live(self) -> Iterator[Row]:
+    def live(self) -> Iterator[ObservedRow]:
         """The rows of ours that a supervisor holds."""
         return (row for rows in self._ours.values() for row in rows.values() if row.live)
 
-    def rows(self, instance: Instance) -> tuple[Row, ...]:
+    def rows(self, instance: Instance) -> tuple[ObservedRow, ...]:
         """The rows of one instance, the newest last."""
         found = self._ours.get(instance, {}).values()
         return tuple(sorted(found, key=lambda row: (row.started_at or 0, row.name)))
 
-    def row(self, instance: Instance, digest: str | None = None) -> Row | None:
+    def row(self, instance: Instance, digest: str | None = None) -> ObservedRow | None:
         """The row that counts for an instance: the newest live one, else the newest (of `digest`, if given)."""
         rows = [row for row in self.rows(instance) if digest is None or row.digest == digest]
         live = [row for row in rows if row.live]
@@ -131,11 +131,11 @@ class Link:
                     waiters.remove(future)
         return answer
 
-    def listen(self, output: Output) -> None:
+    def listen(self, output: OutputSink) -> None:
         """Send all output of our instances to `output`, too."""
         self._outputs.append(output)
 
-    def unlisten(self, output: Output) -> None:
+    def unlisten(self, output: OutputSink) -> None:
         """End what `listen` began."""
         self._outputs.remove(output)
 
@@ -173,7 +173,7 @@ class Link:
 
         `eager`: changes are wanted as they happen, and not only while somebody waits in `until`.
         """
-        watch = watch_of(self.client, states=True, logs="live" if output else None, eager=eager, notes=True)
+        watch = open_stream(self.client, states=True, logs="live" if output else None, eager=eager, notes=True)
         self._watch = watch
         self._synced = asyncio.get_running_loop().create_future()
         self._task = asyncio.create_task(self._follow(watch))
@@ -185,11 +185,11 @@ class Link:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
 
-    async def _follow(self, watch: Watching) -> None:
+    async def _follow(self, watch: StateStream) -> None:
         try:
             async for event in watch.events():
                 self._take(event)
-                if self._pace is not None and type(event) is follow.Output:
+                if self._pace is not None and type(event) is follow.OutputChunk:
                     await self._pace()
             error = Unreachable(f"sandbox {self.name}: the host has ended the watch")
         except asyncio.CancelledError:
@@ -222,9 +222,9 @@ class Link:
         for info in await self.client.processes():
             self._update(info)
 
-    def _take(self, event: follow.Event) -> None:
+    def _take(self, event: follow.FollowEvent) -> None:
         match event:
-            case follow.Output(log, stream, run, time_ms, data):
+            case follow.OutputChunk(log, stream, run, time_ms, data):
                 instance = log_instance(self.name, log)
                 if instance is not None:
                     for output in self._outputs:
@@ -240,7 +240,7 @@ class Link:
             case follow.KeyDropped(key):
                 if key in self._rows:
                     self._drop(key)
-            case follow.Synced():
+            case follow.FollowSynced():
                 self._confirm()
             case StartNote():
                 instance = log_instance(self.name, event.name)
@@ -260,7 +260,7 @@ class Link:
         match event:
             case follow.Began(_, run, time_ms):
                 self._tell(RunBegan(instance, run, time_ms / 1000))
-            case follow.Ended(_, run, time_ms, code, signal):
+            case follow.RunOutputEnded(_, run, time_ms, code, signal):
                 self._tell(RunEnded(instance, run, Exit(code, signal, at=time_ms / 1000)))
             case follow.Lost(_, size):
                 self._tell(OutputLost(instance, size))

@@ -10,8 +10,8 @@ from msgspec.structs import replace
 
 from sbxcompose.errors import UnknownName
 from sbxcompose.plan.graph import Graph
-from sbxcompose.plan.names import Names
-from sbxcompose.plan.observed import Instance, Observed, Row, SandboxState, StartFailure
+from sbxcompose.plan.names import ProcessNames
+from sbxcompose.plan.observed import Instance, Observed, ObservedRow, SandboxState, StartFailure
 from sbxcompose.plan.stability import ready_now
 from sbxcompose.spec.project import Process, Project
 
@@ -19,13 +19,13 @@ if TYPE_CHECKING:
     from sbxcompose.engine.session import Session
 
 
-class Entry(Struct, frozen=True):
+class ListedInstance(Struct, frozen=True):
     """One instance: wanted (`process`), observed (`row`), or both. `label` is what people call it."""
 
     instance: Instance
     label: str
     process: Process | None
-    row: Row | None
+    row: ObservedRow | None
     asleep: bool = False
     """Its sandbox is suspended, and does not tell what is held still in it."""
     ready: bool | None = None
@@ -44,15 +44,15 @@ class Entry(Struct, frozen=True):
         return name in (self.label, self.instance.process)
 
 
-def listing(project: Project, observed: Observed, *, everything: bool) -> list[Entry]:
+def listing(project: Project, observed: Observed, *, everything: bool) -> list[ListedInstance]:
     """Wanted instances in file order, then orphans that live.
 
     `everything`: also finished set-up commands, processes of inactive profiles, and orphans that have ended.
     """
-    names = Names(project, observed)
+    names = ProcessNames(project, observed)
     rows = newest_rows(observed)
     suspended = {each.name for each in observed.sandboxes if each.state is SandboxState.SUSPENDED}
-    entries: dict[Instance, Entry] = {}
+    entries: dict[Instance, ListedInstance] = {}
     wanted = [*project.processes(), *(project.inactive if everything else ())]
     for process in wanted:
         for replica in range(1, process.replicas + 1):
@@ -61,25 +61,27 @@ def listing(project: Project, observed: Observed, *, everything: bool) -> list[E
             if everything or not process.name.startswith("@") or row is None or not row.completed:
                 asleep = row is None and process.sandbox in suspended
                 failure = observed.failure(instance)
-                entries[instance] = Entry(instance, names.instance(instance), process, row, asleep, failure=failure)
+                entries[instance] = ListedInstance(
+                    instance, names.instance(instance), process, row, asleep, failure=failure
+                )
     hidden = {(process.sandbox, process.name): process for process in project.every_process()}
     for instance, row in rows.items():
         if instance not in entries and (row.live or everything):
             process_ = hidden.get((instance.sandbox, instance.process))
             if not (process_ and row.completed and not everything):
-                entries[instance] = Entry(instance, names.instance(instance), process_, row)
+                entries[instance] = ListedInstance(instance, names.instance(instance), process_, row)
     return list(entries.values())
 
 
-def named(entries: Iterable[Entry], project: Project, names: Collection[str]) -> list[Entry]:
+def named(entries: Iterable[ListedInstance], project: Project, names: Collection[str]) -> list[ListedInstance]:
     """The entries with one of these names, all if there are none; orphans have the name they were started with.
 
-    Raises as `Names.resolve`.
+    Raises as `ProcessNames.resolve`.
     """
     listed = list(entries)
     if not names:
         return listed
-    known, found = Names(project), dict[Instance, Entry]()
+    known, found = ProcessNames(project), dict[Instance, ListedInstance]()
     for name in names:
         called = [entry for entry in listed if entry.is_called(name)]
         try:
@@ -92,7 +94,7 @@ def named(entries: Iterable[Entry], project: Project, names: Collection[str]) ->
     return [entry for entry in listed if entry.instance in found]
 
 
-async def readiness_of(session: Session, entries: Iterable[Entry]) -> Mapping[Instance, bool | None]:
+async def readiness_of(session: Session, entries: Iterable[ListedInstance]) -> Mapping[Instance, bool | None]:
     """Find out whether the entries with a `ready_when` are ready, as far as that can be had quickly."""
     unseen = {entry.instance for entry in entries if entry.process is not None and entry.process.ready_when is not None}
     if not unseen:
@@ -103,12 +105,12 @@ async def readiness_of(session: Session, entries: Iterable[Entry]) -> Mapping[In
 
 
 def with_readiness(
-    entries: Iterable[Entry], project: Project, seen: Mapping[Instance, bool | None], now: float
-) -> list[Entry]:
+    entries: Iterable[ListedInstance], project: Project, seen: Mapping[Instance, bool | None], now: float
+) -> list[ListedInstance]:
     """The entries with `ready`; `seen` is what has been found out, as `ready_look` has it."""
     graph = Graph(project)
 
-    def ready(entry: Entry) -> bool | None:
+    def ready(entry: ListedInstance) -> bool | None:
         node = graph.index.get((entry.instance.sandbox, entry.instance.process))
         job = node is not None and graph.job[node]
         return ready_now(entry.process, job, entry.row, seen.get(entry.instance), now)
@@ -116,9 +118,9 @@ def with_readiness(
     return [replace(entry, ready=ready(entry)) for entry in entries]
 
 
-def newest_rows(observed: Observed) -> dict[Instance, Row]:
+def newest_rows(observed: Observed) -> dict[Instance, ObservedRow]:
     """The row that counts for each instance: the newest live one, else the newest."""
-    found: dict[Instance, Row] = {}
+    found: dict[Instance, ObservedRow] = {}
     for sandbox in observed.sandboxes:
         for row in sandbox.rows:
             before = found.get(row.instance)

@@ -1,4 +1,4 @@
-"""What a sandbox reports, as the planner sees it: the wire's rows become `Row`s and `Foreign`s."""
+"""What a sandbox reports, as the planner sees it: the wire's rows become `ObservedRow`s and `Foreign`s."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from sbxcompose.plan.observed import (
     Exit,
     Foreign,
     Instance,
+    ObservedRow,
     ObservedSandbox,
     Phase,
-    Row,
     SandboxState,
     StartFailure,
 )
@@ -39,7 +39,7 @@ def observed_sandbox(
     """The sandbox called `name` in the file, from what its provider and its daemon said."""
     if info is None:
         return ObservedSandbox(name, SandboxState.MISSING)
-    ours: list[Row] = []
+    ours: list[ObservedRow] = []
     foreign: list[Foreign] = []
     rows = sorted(rows, key=order_of)
     mark = latest_mark(rows)
@@ -68,7 +68,7 @@ def _failures(sandbox: str, info: SandboxInfo) -> tuple[StartFailure, ...]:
 
 def read_row(
     sandbox: str, info: ProcessInfo, mark: Order | None = None, successes: Successes = MappingProxyType({})
-) -> Row | None:
+) -> ObservedRow | None:
     """A row that we started; None for a foreign one, whose name does not parse, and for the mark of a `down`.
 
     `mark` is when the latest `down` was.
@@ -78,7 +78,7 @@ def read_row(
     if managed is None or parsed is None or is_mark(info):
         return None
     process, replica, digest, _ = parsed
-    return Row(
+    return ObservedRow(
         instance=Instance(sandbox, process, replica),
         digest=digest,
         name=managed.name or "",

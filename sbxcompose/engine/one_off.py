@@ -16,15 +16,15 @@ from sbxcompose.api import follow
 from sbxcompose.api.contract_follow import Replay, follow_to_end
 from sbxcompose.api.models import ProcessInfo, StartRequest
 from sbxcompose.api.sandbox import Env, SandboxClient
-from sbxcompose.engine.apply import go
-from sbxcompose.engine.events import Event, StepBegun, StepDone, StepFailed
+from sbxcompose.engine.apply import apply
+from sbxcompose.engine.events import EngineEvent, StepBegun, StepDone, StepFailed
 from sbxcompose.engine.execute import Result
 from sbxcompose.engine.session import Session
 from sbxcompose.engine.stop_process import stop_process
 from sbxcompose.errors import DeadlinePassed, NotFound, ProcessFailed, Refused, SbxError
 from sbxcompose.plan.names import Target
 from sbxcompose.plan.observed import Instance
-from sbxcompose.plan.options import Intent, Options
+from sbxcompose.plan.options import Intent, PlanOptions
 from sbxcompose.plan.profiles import check_profiles
 from sbxcompose.plan.steps import Await, Step
 from sbxcompose.spec.project import Dependency, Process, Project
@@ -35,7 +35,7 @@ WriteOut = Callable[[int, bytes], None]
 """Takes (stream, bytes); stream 1 is standard output, 2 standard error."""
 
 
-class Ended(Struct, frozen=True):
+class CommandEnded(Struct, frozen=True):
     """How the command ended; neither is set when nobody could know."""
 
     code: int | None
@@ -66,20 +66,20 @@ class OneOff:
         """Start it. Raises `Refused` with the system's words if it cannot be started."""
         return cls(client, await client.start(request, base_env))
 
-    async def follow(self, write: WriteOut) -> Ended:
+    async def follow(self, write: WriteOut) -> CommandEnded:
         """Hand out its output as it comes until it has ended."""
         if "watch" not in self._client.extensions:
             return await self._follow_plainly(write)
         watch = follow.Watch(self._client, states=False, logs=[{"log": self.info.log, "run": self.info.run}])
         async for event in watch.events():
             match event:
-                case follow.Output(_, stream, _, _, data):
+                case follow.OutputChunk(_, stream, _, _, data):
                     write(stream, data)
-                case follow.Ended(_, _, _, code, signal):
-                    return Ended(code, signal)
-        return Ended(None, None)
+                case follow.RunOutputEnded(_, _, _, code, signal):
+                    return CommandEnded(code, signal)
+        return CommandEnded(None, None)
 
-    async def _follow_plainly(self, write: WriteOut) -> Ended:
+    async def _follow_plainly(self, write: WriteOut) -> CommandEnded:
         """By the contract's own follow: lines of text, each with its end, whether or not the last one had one."""
         process = str(self.info.pid)
         with suppress(NotFound):
@@ -91,9 +91,9 @@ class OneOff:
             try:
                 info = await self._client.get(process)
             except NotFound:
-                return Ended(None, None)
+                return CommandEnded(None, None)
             if info.status != "running":
-                return Ended(info.exit_code, info.signal)
+                return CommandEnded(info.exit_code, info.signal)
             await asyncio.sleep(pause)
             pause = min(pause * 2, 1.0)
 
@@ -159,7 +159,7 @@ class _Waits:
         self.titles: dict[str, None] = {}
         session.listen(self._hear)
 
-    def _hear(self, event: Event) -> None:
+    def _hear(self, event: EngineEvent) -> None:
         match event:
             case StepBegun(Step(action=Await())):
                 self.titles[_what(event.step)] = None
@@ -174,9 +174,9 @@ def _what(step: Step) -> str:
 async def _bring_up_needs(session: Session, process: Process, waits: _Waits, *, no_deps: bool) -> Result:
     needs = frozenset(Target(each.sandbox, each.process) for each in session.project.needs_of(process))
     named = frozenset({Target(process.sandbox, process.name)})
-    check_profiles(session.project, await session.observe(), Options(targets=named, no_deps=no_deps))
+    check_profiles(session.project, await session.observe(), PlanOptions(targets=named, no_deps=no_deps))
     result = (
-        await go(session, Intent.START, Options(targets=needs), lambda plan: None)
+        await apply(session, Intent.START, PlanOptions(targets=needs), lambda plan: None)
         if needs and not no_deps
         else Result()
     )

@@ -20,7 +20,7 @@ class Change(StrEnum):
     MISSING = "missing"
 
 
-Told = Callable[[Sandbox, Change | SbxError], None]
+PauseReport = Callable[[Sandbox, Change | SbxError], None]
 
 
 def chosen(project: Project, names: Sequence[str]) -> list[Sandbox]:
@@ -32,12 +32,12 @@ def chosen(project: Project, names: Sequence[str]) -> list[Sandbox]:
     return [known[name] for name in dict.fromkeys(names)] if names else list(known.values())
 
 
-async def pause(provider: Provider, sandboxes: Sequence[Sandbox], told: Told) -> bool:
+async def pause(provider: Provider, sandboxes: Sequence[Sandbox], told: PauseReport) -> bool:
     """Suspend them side by side; whether none failed. `told` is called for each as it is done."""
     return await _change(provider, sandboxes, told, provider.suspend, "suspended", Change.PAUSED)
 
 
-async def unpause(provider: Provider, sandboxes: Sequence[Sandbox], told: Told) -> bool:
+async def unpause(provider: Provider, sandboxes: Sequence[Sandbox], told: PauseReport) -> bool:
     """Resume them side by side; whether none failed."""
     return await _change(provider, sandboxes, told, provider.resume, "running", Change.RESUMED)
 
@@ -45,7 +45,7 @@ async def unpause(provider: Provider, sandboxes: Sequence[Sandbox], told: Told) 
 async def _change(
     provider: Provider,
     sandboxes: Sequence[Sandbox],
-    told: Told,
+    told: PauseReport,
     change: Callable[[Sandbox], Awaitable[object]],
     wanted: str,
     done: Change,

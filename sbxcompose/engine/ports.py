@@ -11,12 +11,12 @@ from msgspec.structs import replace
 
 from sbxcompose.errors import ProcessFailed
 from sbxcompose.linux.listeners import by_whom, listeners, listeners_at
-from sbxcompose.plan.observed import Instance, Row
-from sbxcompose.plan.steps import Note, Plan, Start, Stop
+from sbxcompose.plan.observed import Instance, ObservedRow
+from sbxcompose.plan.steps import Plan, PlanNote, Start, Stop
 from sbxcompose.spec.project import Process, Project
 
 
-def refuse_taken_port(project: Project, process: Process, instance: Instance, rows: Iterable[Row]) -> None:
+def refuse_taken_port(project: Project, process: Process, instance: Instance, rows: Iterable[ObservedRow]) -> None:
     """Raise `ProcessFailed` if somebody else listens on the instance's own `port`. Looks at this machine.
 
     Not where one of its `rows` lives: a run that is still to be replaced may hold it.
@@ -62,7 +62,7 @@ def _is_taken(port: int) -> bool:
 
 def with_taken_ports(plan: Plan, project: Project) -> Plan:
     """The plan with a note for each port that is taken."""
-    notes = tuple(Note("port", text, "") for text in taken_ports(plan, project.apart()))
+    notes = tuple(PlanNote("port", text, "") for text in taken_ports(plan, project.apart()))
     return replace(plan, notes=(*plan.notes, *notes)) if notes else plan
 
 

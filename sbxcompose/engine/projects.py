@@ -16,8 +16,8 @@ from sbxcompose.api.models import ProcessInfo, SandboxInfo
 from sbxcompose.engine.observe import read_row
 from sbxcompose.engine.providers import Provider
 from sbxcompose.errors import UnknownName
-from sbxcompose.plan.observed import Row
-from sbxcompose.spec.project import Process, Project, Restart, RestartPolicy, Sandbox, Stop
+from sbxcompose.plan.observed import ObservedRow
+from sbxcompose.spec.project import Process, Project, Restart, RestartPolicy, Sandbox, StopPolicy
 
 
 class KnownSandbox(Struct, frozen=True):
@@ -111,7 +111,7 @@ def without_file(
 
 
 def _processes(sandbox: str, infos: Iterable[ProcessInfo]) -> Iterable[Process]:
-    newest: dict[str, tuple[Row, ProcessInfo, int]] = {}
+    newest: dict[str, tuple[ObservedRow, ProcessInfo, int]] = {}
     for info in sorted(infos, key=lambda info: info.started_at):
         row = read_row(sandbox, info)
         if row is None or row.instance.process.startswith("@"):
@@ -135,11 +135,11 @@ def _processes(sandbox: str, infos: Iterable[ProcessInfo]) -> Iterable[Process]:
         )
 
 
-def _stop_of(info: ProcessInfo) -> Stop:
+def _stop_of(info: ProcessInfo) -> StopPolicy:
     managed = info.managed
     if managed is None or managed.stop_signal is None or managed.stop_grace_ms is None:
-        return Stop()
-    return Stop(managed.stop_signal, managed.stop_grace_ms / 1000, tuple(managed.stop_command))
+        return StopPolicy()
+    return StopPolicy(managed.stop_signal, managed.stop_grace_ms / 1000, tuple(managed.stop_command))
 
 
 async def find_project(name: str, provider: Provider, kind: Literal["local", "tensorlake"]) -> Project:

@@ -9,7 +9,7 @@ from typing import Protocol
 from sbxcompose.api.lifecycle import Lifecycle
 from sbxcompose.api.models import CreateRequest, PatchRequest, SandboxInfo
 from sbxcompose.api.sandbox import SandboxClient
-from sbxcompose.api.transport import Address, Transport
+from sbxcompose.api.transport import HostAddress, Transport
 from sbxcompose.engine.claims import check_claim, claim_of
 from sbxcompose.engine.network import is_enforced, policy_of
 from sbxcompose.engine.suspended import resume, suspend
@@ -64,7 +64,7 @@ class Provider(Protocol):
 class LocalProvider:
     """Sandboxes of the embedded host on this machine."""
 
-    def __init__(self, project: Project, address: Address) -> None:
+    def __init__(self, project: Project, address: HostAddress) -> None:
         self._project = project
         self._transport = Transport(address)
         self._lifecycle = Lifecycle(self._transport)
@@ -189,4 +189,4 @@ def local_provider(project: Project) -> LocalProvider:
     """The provider `local`; the host is started if it does not run."""
     from sbxcompose.engine.local_host import launch
 
-    return LocalProvider(project, Address(path=str(launch.ensure_host())))
+    return LocalProvider(project, HostAddress(path=str(launch.ensure_host())))

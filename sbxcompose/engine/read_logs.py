@@ -14,10 +14,10 @@ from msgspec import Struct
 from sbxcompose.api import follow
 from sbxcompose.api.frames import StartNote
 from sbxcompose.engine.contract.rows import told_apart
-from sbxcompose.engine.link import Link
+from sbxcompose.engine.link import SandboxConnection
 from sbxcompose.engine.ready import label
 from sbxcompose.engine.requests import log_instance, log_name
-from sbxcompose.engine.state_stream import watch_of
+from sbxcompose.engine.state_stream import open_stream
 from sbxcompose.errors import Unsupported
 from sbxcompose.plan.observed import Instance
 
@@ -56,11 +56,11 @@ class Said(Struct, frozen=True):
     """Something of one instance's log: output, the begin or end of a run, what it was started with, or a loss."""
 
     instance: Instance
-    event: follow.Output | follow.LogEvent | StartNote
+    event: follow.OutputChunk | follow.LogEvent | StartNote
 
 
 async def read_logs(
-    links: Iterable[Link], instances: Iterable[Instance], begin: From, *, going_on: bool
+    links: Iterable[SandboxConnection], instances: Iterable[Instance], begin: From, *, going_on: bool
 ) -> AsyncIterator[Said]:
     """What the instances have written from `begin` on; with `going_on` without end."""
     wanted = list(instances)
@@ -88,7 +88,7 @@ async def read_logs(
             await reader.close()
 
 
-def _check_runs(links: Iterable[Link], instances: Iterable[Instance], run: int) -> None:
+def _check_runs(links: Iterable[SandboxConnection], instances: Iterable[Instance], run: int) -> None:
     """Raises `Unsupported` where a provider keeps one record for all runs, and this run cannot be found in it."""
     for link in links:
         if "watch" in link.client.extensions:
@@ -106,17 +106,19 @@ def _check_runs(links: Iterable[Link], instances: Iterable[Instance], run: int) 
 class _Reader:
     """The logs of one sandbox."""
 
-    def __init__(self, link: Link, instances: list[Instance], begin: From, going_on: bool) -> None:
+    def __init__(self, link: SandboxConnection, instances: list[Instance], begin: From, going_on: bool) -> None:
         self._sandbox = link.name
         has_notes = "watch" in link.client.extensions
         places = [begin.place(each, has_notes=has_notes) for each in instances if each.sandbox == link.name]
-        self._events = watch_of(link.client, states=False, logs=places, follow=going_on, lazy=True, notes=True).events()
+        self._events = open_stream(
+            link.client, states=False, logs=places, follow=going_on, lazy=True, notes=True
+        ).events()
 
     async def kept(self) -> list[Said]:
         """Everything up to now."""
         found: list[Said] = []
         async for event in self._events:
-            if isinstance(event, follow.Synced):
+            if isinstance(event, follow.FollowSynced):
                 break
             if (said := self._said(event)) is not None:
                 found.append(said)
@@ -135,11 +137,11 @@ class _Reader:
     async def close(self) -> None:
         await self._events.aclose()
 
-    def _said(self, event: follow.Event) -> Said | None:
+    def _said(self, event: follow.FollowEvent) -> Said | None:
         if isinstance(event, StartNote):
             instance = log_instance(self._sandbox, event.name)
             return Said(instance, event) if instance is not None else None
-        if not isinstance(event, follow.Output | follow.Began | follow.Ended | follow.Lost):
+        if not isinstance(event, follow.OutputChunk | follow.Began | follow.RunOutputEnded | follow.Lost):
             return None
         instance = log_instance(self._sandbox, event.log)
         return Said(instance, event) if instance is not None else None

@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any
 
 from sbxcompose.api.models import StartRequest
 from sbxcompose.api.sandbox import Env
-from sbxcompose.engine.link import Link
+from sbxcompose.engine.link import SandboxConnection
 from sbxcompose.errors import ProcessFailed
 from sbxcompose.names import parse_name
 from sbxcompose.plan.describe import ended
-from sbxcompose.plan.observed import Instance, Phase, Row
+from sbxcompose.plan.observed import Instance, ObservedRow, Phase
 from sbxcompose.plan.stability import CRASH_LOOP, counts_in, in_crash_loop, loop_words
 from sbxcompose.spec.project import Condition, Process, ReadyCommand, ReadyLine
 
@@ -43,7 +43,7 @@ class Readiness:
     `began` is when the command did, in seconds since 1970: what has failed since then must become stable.
     """
 
-    def __init__(self, link: Link, command_request: CommandRequest, began: float) -> None:
+    def __init__(self, link: SandboxConnection, command_request: CommandRequest, began: float) -> None:
         self._link = link
         self._command_request = command_request
         self._began = began
@@ -67,7 +67,7 @@ class Readiness:
 
             self._lines[instance] = LineWatch(self._link, instance, process.ready_when.pattern)
 
-    async def wait(self, process: Process, instance: Instance, condition: Condition) -> Row:
+    async def wait(self, process: Process, instance: Instance, condition: Condition) -> ObservedRow:
         """Wait until the instance has reached the condition, and return its row as it was then.
 
         Raises `ProcessFailed` when it no longer can.
@@ -96,10 +96,10 @@ class Readiness:
             ready.cancel()
             await asyncio.gather(never, ready, return_exceptions=True)
 
-    def _row(self, process: Process, instance: Instance) -> Row | None:
+    def _row(self, process: Process, instance: Instance) -> ObservedRow | None:
         return self._link.row(instance, process.digest)
 
-    def _completed(self, process: Process, instance: Instance, before: int) -> Row | None:
+    def _completed(self, process: Process, instance: Instance, before: int) -> ObservedRow | None:
         """Return the row once it has completed; raises `ProcessFailed` once it cannot any more."""
         row = self._row(process, instance)
         if row is not None and not row.live and row.exit is not None and row.exit.success:
@@ -107,7 +107,7 @@ class Readiness:
         self._lost(process, instance, before, stable_is_good=False)
         return None
 
-    def _ended(self, process: Process, instance: Instance) -> Row | None:
+    def _ended(self, process: Process, instance: Instance) -> ObservedRow | None:
         """Return the row once it has ended for good, well or not; raises `ProcessFailed` if somebody stopped it."""
         row = self._row(process, instance)
         if row is not None and row.phase is Phase.STOPPED:
@@ -130,7 +130,7 @@ class Readiness:
         if failed >= CRASH_LOOP:
             raise ProcessFailed(f"{label(row.instance)} {loop_words(row, failed)}")
 
-    async def _ready(self, process: Process, instance: Instance, condition: Condition) -> Row:
+    async def _ready(self, process: Process, instance: Instance, condition: Condition) -> ObservedRow:
         """Wait until a run of the instance is ready: if one ends before that, for the next one."""
         while True:
             row = await self._link.until(instance, lambda: _alive(self._row(process, instance)))
@@ -138,7 +138,7 @@ class Readiness:
                 self._restarts[instance] = row.restarts + 1
                 return row
 
-    async def _gets_ready(self, process: Process, row: Row, condition: Condition) -> bool:
+    async def _gets_ready(self, process: Process, row: ObservedRow, condition: Condition) -> bool:
         """Wait until the run that `row` shows is ready, or is over."""
         run = asyncio.ensure_future(self._run_ready(process, row, condition))
         over = asyncio.ensure_future(self._link.until(row.instance, lambda: self._is_over(process, row)))
@@ -154,13 +154,13 @@ class Readiness:
             over.cancel()
             await asyncio.gather(run, over, return_exceptions=True)
 
-    def _is_over(self, process: Process, row: Row) -> bool | None:
-        """True once the run that `row` shows has ended; for `Link.until`."""
+    def _is_over(self, process: Process, row: ObservedRow) -> bool | None:
+        """True once the run that `row` shows has ended; for `SandboxConnection.until`."""
         now = self._row(process, row.instance)
         same = now is not None and (now.name, now.run) == (row.name, row.run) and _alive(now) is not None
         return None if same else True
 
-    async def _run_ready(self, process: Process, row: Row, condition: Condition) -> None:
+    async def _run_ready(self, process: Process, row: ObservedRow, condition: Condition) -> None:
         """Wait until the run that `row` shows is ready."""
         instance = row.instance
         if condition is Condition.READY and process.health_check is not None:
@@ -173,12 +173,12 @@ class Readiness:
             case None if process.health_check is None:
                 await self._stable(row)
 
-    async def _stable(self, row: Row) -> None:
+    async def _stable(self, row: ObservedRow) -> None:
         """Wait until a run counts that no check says anything of."""
         while left := counts_in(row, self._began, time.time()):
             await asyncio.sleep(left)
 
-    async def _line(self, row: Row, pattern: str) -> None:
+    async def _line(self, row: ObservedRow, pattern: str) -> None:
         watch = self._lines.get(row.instance)
         if watch is not None and await watch.saw(row.run):
             return
@@ -186,7 +186,7 @@ class Readiness:
 
         await line_in_log(self._link, row.instance, row.run, pattern)
 
-    async def _command(self, process: Process, row: Row, command: tuple[str, ...]) -> None:
+    async def _command(self, process: Process, row: ObservedRow, command: tuple[str, ...]) -> None:
         """Wait for the readiness command to succeed; whoever else waits for the same shares the tries."""
         key = (row.instance, row.run)
         probe = self._probes.get(key)
@@ -224,11 +224,11 @@ class _Probe:
         self.users = 0
 
 
-def _alive(row: Row | None) -> Row | None:
+def _alive(row: ObservedRow | None) -> ObservedRow | None:
     return row if row is not None and row.live and row.pid is not None else None
 
 
-def _healthy(row: Row | None) -> bool | None:
+def _healthy(row: ObservedRow | None) -> bool | None:
     return True if row is not None and row.phase is Phase.RUNNING else None
 
 
@@ -237,7 +237,7 @@ def label(instance: Instance) -> str:
     return instance.process if instance.replica == 1 else f"{instance.process}.{instance.replica}"
 
 
-def row_end(row: Row) -> str:
+def row_end(row: ObservedRow) -> str:
     """How an ended row ended, in words that follow its name."""
     if row.phase is Phase.STOPPED:
         return "was stopped"

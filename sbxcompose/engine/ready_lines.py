@@ -6,10 +6,10 @@ import asyncio
 import math
 from collections.abc import Callable
 
-from sbxcompose.api.follow import Lost, Output
-from sbxcompose.engine.link import Link
+from sbxcompose.api.follow import Lost, OutputChunk
+from sbxcompose.engine.link import SandboxConnection
 from sbxcompose.engine.requests import log_name
-from sbxcompose.engine.state_stream import watch_of
+from sbxcompose.engine.state_stream import open_stream
 from sbxcompose.logs.match import LineMatcher
 from sbxcompose.plan.observed import Instance
 
@@ -62,7 +62,7 @@ class RunMatcher:
 class LineWatch:
     """Looks in the output of an instance's runs, from the moment it is made until one has matched."""
 
-    def __init__(self, link: Link, instance: Instance, pattern: str) -> None:
+    def __init__(self, link: SandboxConnection, instance: Instance, pattern: str) -> None:
         self._link = link
         self._instance = instance
         self._pattern = pattern
@@ -96,7 +96,7 @@ class LineWatch:
         self._matched.set()
 
 
-async def line_in_log(link: Link, instance: Instance, run: int, pattern: str) -> None:
+async def line_in_log(link: SandboxConnection, instance: Instance, run: int, pattern: str) -> None:
     """Wait until a line of a run, kept or still to come, matches. A run whose beginning is lost counts as ready."""
     matcher = RunMatcher(pattern)
     reading = asyncio.ensure_future(_read(link, instance, run, matcher, follow=True))
@@ -112,7 +112,7 @@ async def line_in_log(link: Link, instance: Instance, run: int, pattern: str) ->
         await asyncio.gather(reading, seen, return_exceptions=True)
 
 
-async def line_so_far(link: Link, instance: Instance, run: int, pattern: str) -> bool | None:
+async def line_so_far(link: SandboxConnection, instance: Instance, run: int, pattern: str) -> bool | None:
     """Whether a line of a run has matched; None if its beginning is lost, or it is too long to be looked through."""
     matcher = RunMatcher(pattern)
     whole = await _read(link, instance, run, matcher, follow=False, most=LOOKED_THROUGH)
@@ -122,10 +122,10 @@ async def line_so_far(link: Link, instance: Instance, run: int, pattern: str) ->
 
 
 async def _read(
-    link: Link, instance: Instance, run: int, matcher: RunMatcher, *, follow: bool, most: float = math.inf
+    link: SandboxConnection, instance: Instance, run: int, matcher: RunMatcher, *, follow: bool, most: float = math.inf
 ) -> bool:
     """Give a run's output to the matcher until a line has matched; False if not all of it could be looked at."""
-    watch = watch_of(link.client, states=False, logs=[{"log": log_name(instance), "run": run}], follow=follow)
+    watch = open_stream(link.client, states=False, logs=[{"log": log_name(instance), "run": run}], follow=follow)
     events = watch.events()
     size = 0
     try:
@@ -133,7 +133,7 @@ async def _read(
             match event:
                 case Lost():
                     return False
-                case Output(_, stream, _, _, data):
+                case OutputChunk(_, stream, _, _, data):
                     matcher.feed(stream, data)
                     size += len(data)
             if matcher.seen.is_set() or size > most:

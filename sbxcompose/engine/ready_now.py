@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from sbxcompose.engine.instance_states import instances_of
 from sbxcompose.engine.session import Session
 from sbxcompose.errors import SbxError
-from sbxcompose.plan.observed import Instance, Phase, Row
+from sbxcompose.plan.observed import Instance, ObservedRow, Phase
 from sbxcompose.spec.project import Process, ReadyCommand, ReadyLine
 
 PATIENCE = 2.0
@@ -30,13 +30,13 @@ async def look_for_readiness(
     return dict(zip(looks, await asyncio.gather(*looks.values()), strict=True))
 
 
-def _running(session: Session, process: Process, instance: Instance) -> Row | None:
+def _running(session: Session, process: Process, instance: Instance) -> ObservedRow | None:
     link = session.links.get(instance.sandbox)
     row = link.row(instance, process.digest) if link is not None else None
     return row if row is not None and row.phase is Phase.RUNNING else None
 
 
-async def _look(session: Session, process: Process, row: Row, commands: bool) -> bool | None:
+async def _look(session: Session, process: Process, row: ObservedRow, commands: bool) -> bool | None:
     link = session.links[row.instance.sandbox]
     try:
         async with asyncio.timeout(PATIENCE):

@@ -7,17 +7,17 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING, Protocol
 
-from sbxcompose.engine.apply_loop import Conductor
-from sbxcompose.engine.events import Told
+from sbxcompose.engine.apply_loop import ApplyLoop
+from sbxcompose.engine.events import WatchMessage
 from sbxcompose.engine.session import Session
 from sbxcompose.errors import SbxError, SpecError
-from sbxcompose.plan.options import Options
+from sbxcompose.plan.options import PlanOptions
 from sbxcompose.spec.project import Project
 
 if TYPE_CHECKING:
-    from sbxcompose.engine.file_watch import Reacting
+    from sbxcompose.engine.file_watch import FileWatch
 
-Scope = Callable[[Project], tuple[Options, tuple[tuple[str, str], ...]]]
+ReloadScope = Callable[[Project], tuple[PlanOptions, tuple[tuple[str, str], ...]]]
 """What is asked of the planner, and the processes (sandbox, name) that are meant; raises `UsageError`."""
 
 
@@ -35,16 +35,16 @@ class ProjectFile(Protocol):
         """Show what is wrong with it."""
 
 
-class Live:
+class ProjectReload:
     """`on` and `off`; `adopt` is called with a new reading of the project's file before it is carried out."""
 
     def __init__(
         self,
         file: ProjectFile,
         session: Session,
-        conductor: Conductor,
-        scope: Scope,
-        adopt: Callable[[Project, Options], None],
+        conductor: ApplyLoop,
+        scope: ReloadScope,
+        adopt: Callable[[Project, PlanOptions], None],
     ) -> None:
         self._file = file
         self._session = session
@@ -53,7 +53,7 @@ class Live:
         self._adopt = adopt
         self._read: set[str] = set()
         """The files that the project was read from when that went well the last time."""
-        self._reacting: Reacting | None = None
+        self._reacting: FileWatch | None = None
         self._task: asyncio.Task[None] | None = None
         self._switching = asyncio.Lock()
 
@@ -67,9 +67,9 @@ class Live:
         async with self._switching:
             if self._task is not None:
                 return
-            from sbxcompose.engine.file_watch import Reacting  # only who watches needs all that
+            from sbxcompose.engine.file_watch import FileWatch  # only who watches needs all that
 
-            self._reacting = Reacting(
+            self._reacting = FileWatch(
                 self._session, self._conductor, reload=self._reload if self._file.readable_again else None
             )
             self._task = asyncio.create_task(self._reacting.run())
@@ -140,7 +140,7 @@ class Live:
         self._file.report(error)
 
     def _say(self, text: str, *, bad: bool = False) -> None:
-        self._session.tell(Told(None, text, bad))
+        self._session.tell(WatchMessage(None, text, bad))
 
 
 def _check_place(before: Project, after: Project) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from sbxcompose.api import pty
 from sbxcompose.api.pty import PtyRequest
 from sbxcompose.api.sandbox import Env, SandboxClient
-from sbxcompose.api.terminals import PtySession, Terminals
+from sbxcompose.api.terminals import PtySession, TerminalsClient
 from sbxcompose.api.websocket import GOING_AWAY, Closed
 from sbxcompose.api.websocket_connect import Socket
 from sbxcompose.errors import NotFound, ProcessFailed, ProviderError, SbxError, Unreachable, Unsupported
@@ -29,7 +29,7 @@ PACE = 768 * 1024
 class RemoteTerminal:
     """A session that has been started; `run` connects it."""
 
-    def __init__(self, terminals: Terminals, session: PtySession, rows: int, cols: int) -> None:
+    def __init__(self, terminals: TerminalsClient, session: PtySession, rows: int, cols: int) -> None:
         self._terminals = terminals
         self._session = session
         self._size = (rows, cols)
@@ -47,7 +47,7 @@ class RemoteTerminal:
             raise Unsupported(
                 "this sandbox has no terminals for other users", hint="`-T` runs the command without a terminal"
             )
-        terminals = Terminals(client)
+        terminals = TerminalsClient(client)
         return cls(terminals, await terminals.create(request, base_env), request.rows, request.cols)
 
     async def run(self, write: Callable[[bytes], None]) -> int:
@@ -111,7 +111,7 @@ class RemoteTerminal:
                     self._seen_again -= len(again)
                     write(data[len(again) :])
                     self._position = (self._position or 0) + len(data) - len(again)
-                case pty.Exit(code):
+                case pty.PtyExit(code):
                     await socket.finish()
                     return code
 

@@ -9,11 +9,11 @@ from contextlib import suppress
 
 from msgspec import Struct
 
-from sbxcompose.engine.events import Event, RunBegan
-from sbxcompose.engine.link import Link
+from sbxcompose.engine.events import EngineEvent, RunBegan
+from sbxcompose.engine.link import SandboxConnection
 from sbxcompose.engine.session import Session
-from sbxcompose.plan.observed import Instance, Row
-from sbxcompose.watch.loops import Evidence, Pattern, before, pause, weigh
+from sbxcompose.plan.observed import Instance, ObservedRow
+from sbxcompose.watch.loops import ChangePattern, Evidence, before, pause, weigh
 from sbxcompose.watch.rules import Key
 
 MOST = 20
@@ -36,7 +36,7 @@ class _Glimpse(Struct):
     wrote: int | None
 
 
-class Blame:
+class SelfChange:
     """`look` as soon as something has changed, `judge` once it is known what that means for a process."""
 
     def __init__(self, session: Session) -> None:
@@ -45,7 +45,7 @@ class Blame:
         self._output: dict[Instance, tuple[int, int]] = {}
         """The latest run of an instance that has written something, and how much."""
         self._glimpses: dict[Instance, _Glimpse] = {}
-        self._patterns: dict[tuple[Instance, str], Pattern] = {}
+        self._patterns: dict[tuple[Instance, str], ChangePattern] = {}
         self._times: dict[Key, int] = {}
         self._earlier: dict[Instance, tuple[int, int]] = {}
         """A run of an instance, and what it had written shortly before a change of its files was to be expected."""
@@ -56,14 +56,14 @@ class Blame:
         for link in session.links.values():
             self._listen(link)
 
-    def _listen(self, link: Link) -> None:
+    def _listen(self, link: SandboxConnection) -> None:
         link.listen(self._take)
 
     def _take(self, instance: Instance, stream: int, run: int, time_ms: int, data: bytes) -> None:
         known = self._output.get(instance, (run, 0))
         self._output[instance] = (run, len(data) + (known[1] if known[0] == run else 0))
 
-    def _hear(self, event: Event) -> None:
+    def _hear(self, event: EngineEvent) -> None:
         """A run has begun: if its files have changed in earlier ones, note in time what it and others have written."""
         if not isinstance(event, RunBegan):
             return
@@ -100,13 +100,13 @@ class Blame:
         self._times[key] = self._times.get(key, 0) + 1
         return Own(paths[0], pause(self._times[key]))
 
-    def _owned(self, rows: Iterable[Row], path: str, now: float) -> bool:
+    def _owned(self, rows: Iterable[ObservedRow], path: str, now: float) -> bool:
         """Whether one of the instances has done it."""
         changed, size = _status(path, now)
         # All are asked: each remembers what it was told.
         return True in [self._has_done(row, path, changed, size) for row in rows]
 
-    def _has_done(self, row: Row, path: str, changed: float, size: int) -> bool:
+    def _has_done(self, row: ObservedRow, path: str, changed: float, size: int) -> bool:
         if row.started_at is None:
             return False
         glimpse = self._glimpse(row) if row.pid is not None else self._glimpses.get(row.instance)
@@ -132,7 +132,7 @@ class Blame:
             self._patterns[place] = pattern
         return own
 
-    def _somebody_else(self, row: Row, size: int) -> bool:
+    def _somebody_else(self, row: ObservedRow, size: int) -> bool:
         """Whether another process has written just as much as the file has since the run began: an editor, a script."""
         run, earlier = self._others.get(row.instance, (0, {}))
         if run != row.run or not size:
@@ -144,7 +144,7 @@ class Blame:
             if pid not in own
         )
 
-    def _rows(self, keys: Iterable[Key]) -> list[Row]:
+    def _rows(self, keys: Iterable[Key]) -> list[ObservedRow]:
         if not self._local:
             return []  # what runs in a cloud cannot have changed files of this machine
         wanted = set(keys)
@@ -155,7 +155,7 @@ class Blame:
             if row is not None and (row.instance.sandbox, row.instance.process) in wanted
         ]
 
-    def _glimpse(self, row: Row) -> _Glimpse:
+    def _glimpse(self, row: ObservedRow) -> _Glimpse:
         assert row.pid is not None
         pids = list(_tree(row.pid))
         counts = [count for pid in pids if (count := _written(pid)) is not None]

@@ -18,11 +18,11 @@ from sbxcompose.api.frames import StartNote
 from sbxcompose.api.models import SandboxInfo, StartRequest
 from sbxcompose.api.sandbox import Asked, Env
 from sbxcompose.engine import cloud_secrets, last_up
-from sbxcompose.engine.copying import Copies, Place, copied_into
+from sbxcompose.engine.copying import Copies, CopyTarget, copied_into
 from sbxcompose.engine.down_mark import mark_request
-from sbxcompose.engine.events import Event, Tell, WaitBegun, WaitEnded, nobody
+from sbxcompose.engine.events import EngineEvent, EventHandler, WaitBegun, WaitEnded, nobody
 from sbxcompose.engine.execute import Result, execute
-from sbxcompose.engine.link import Link, Pace
+from sbxcompose.engine.link import Pace, SandboxConnection
 from sbxcompose.engine.observe import observed_sandbox
 from sbxcompose.engine.providers import Provider, provider_of
 from sbxcompose.engine.ready import Readiness
@@ -37,11 +37,11 @@ from sbxcompose.engine.requests import (
 from sbxcompose.engine.secrets import note_secrets, secrets_of
 from sbxcompose.engine.start import start, try_again
 from sbxcompose.logs.secrets import KnownSecrets
-from sbxcompose.plan.observed import Instance, Observed, ObservedSandbox, Phase, Row, SandboxState
+from sbxcompose.plan.observed import Instance, Observed, ObservedRow, ObservedSandbox, Phase, SandboxState
 from sbxcompose.plan.steps import (
     Await,
     CreateSandbox,
-    Forget,
+    MarkDown,
     Plan,
     ResumeSandbox,
     Start,
@@ -70,7 +70,7 @@ class Session:
         project: Project,
         *,
         provider: Provider | None = None,
-        tell: Tell = nobody,
+        tell: EventHandler = nobody,
         output: bool = False,
         environ: Mapping[str, str] | None = None,
         pace: Pace | None = None,
@@ -81,7 +81,7 @@ class Session:
         self._secrets = secrets
         self._is_up = is_up
         self._life_ms: int | None = None
-        self.links: dict[str, Link] = {}
+        self.links: dict[str, SandboxConnection] = {}
         self.began = time.time()
         """When the command did, in seconds since 1970."""
         self._asleep: dict[str, SandboxInfo] = {}
@@ -95,20 +95,20 @@ class Session:
         self._output = output
         self._environ = os.environ if environ is None else environ
         self._ready: dict[str, Readiness] = {}
-        self._on_link: list[Callable[[Link], None]] = []
+        self._on_link: list[Callable[[SandboxConnection], None]] = []
         self._linked = asyncio.Event()
         self._copies = Copies(project, self._environ, self._tell)
 
-    def _tell(self, event: Event) -> None:
+    def _tell(self, event: EngineEvent) -> None:
         self.changed.set()
         for tell in tuple(self._listeners):
             tell(event)
 
-    def tell(self, event: Event) -> None:
+    def tell(self, event: EngineEvent) -> None:
         """Tell everybody who listens."""
         self._tell(event)
 
-    def listen(self, tell: Tell) -> None:
+    def listen(self, tell: EventHandler) -> None:
         """Tell `tell`, too."""
         self._listeners.append(tell)
 
@@ -119,7 +119,7 @@ class Session:
             self._provider = provider_of(self.project, self._environ)
         return self._provider
 
-    def on_link(self, call: Callable[[Link], None]) -> None:
+    def on_link(self, call: Callable[[SandboxConnection], None]) -> None:
         """Have `call` called with each sandbox's link before it is opened."""
         self._on_link.append(call)
 
@@ -184,8 +184,8 @@ class Session:
             return None
         return await self._copies.sync(own, self._place(sandbox), paths)
 
-    def _place(self, name: str) -> Place:
-        return Place(self.links[name].client, workspace(self.project, self._sandboxes[name]))
+    def _place(self, name: str) -> CopyTarget:
+        return CopyTarget(self.links[name].client, workspace(self.project, self._sandboxes[name]))
 
     @property
     def notes(self) -> last_up.Notes:
@@ -233,14 +233,14 @@ class Session:
             words.append(f"the last check saw: {check}")
         return ", ".join(words)
 
-    async def link_of(self, sandbox: str) -> Link:
+    async def link_of(self, sandbox: str) -> SandboxConnection:
         """The link of a sandbox, once there is one."""
         while sandbox not in self.links:
             await self._linked.wait()
             self._linked.clear()
         return self.links[sandbox]
 
-    async def wait_until(self, process: Process, instance: Instance, condition: Condition) -> Row:
+    async def wait_until(self, process: Process, instance: Instance, condition: Condition) -> ObservedRow:
         """Wait until an instance is so, and return its row. Raises `ProcessFailed` when it cannot be any more."""
         return await self._ready[instance.sandbox].wait(process, instance, condition)
 
@@ -300,7 +300,7 @@ class Session:
 
     async def _link(self, sandbox: Sandbox, info: SandboxInfo) -> None:
         client = self.provider.client(info)
-        link = Link(sandbox.name, info, client, self._tell, self._pace, self.changed.set, self._note)
+        link = SandboxConnection(sandbox.name, info, client, self._tell, self._pace, self.changed.set, self._note)
         link.successes = self.project.successes(sandbox.name)
         if self._secrets is not None and not link.has_notes:
             self._secrets.add_current(cloud_secrets.recall(info.id, self._environ))
@@ -342,7 +342,7 @@ class Session:
                 await self._link(sandbox, await self.provider.resume(sandbox))
             case UpdateSandbox(sandbox):
                 await self.provider.update(sandbox)
-            case Forget(sandbox):
+            case MarkDown(sandbox):
                 await self._forget(self.links[sandbox.name])
             case SuspendSandbox(sandbox):
                 # What watches it would wake it again (contract, section 2.11).
@@ -361,7 +361,7 @@ class Session:
         if link is not None:
             await link.close()
 
-    async def _stop(self, row: Row, action: Stop) -> None:
+    async def _stop(self, row: ObservedRow, action: Stop) -> None:
         """Stop a run, by its command if it has one."""
         process = self.project.process(row.instance.sandbox, row.instance.process)
         asked = None
@@ -391,7 +391,7 @@ class Session:
         notes = self.links[instance.sandbox].notes
         return last_up.up_times(notes, instance, life_ms, now_ms, is_up=self._is_up)
 
-    async def _forget(self, link: Link) -> None:
+    async def _forget(self, link: SandboxConnection) -> None:
         """Mark that the project was taken down, see `down_mark`."""
         await start(link, mark_request(), {})
         await link.mark_over()

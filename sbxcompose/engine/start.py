@@ -13,8 +13,8 @@ from msgspec.structs import replace
 
 from sbxcompose.api.models import ProcessInfo, StartRequest
 from sbxcompose.api.sandbox import Env
-from sbxcompose.engine.link import Link
-from sbxcompose.engine.start_again import Retry, Started, StopRival, TakeName, after_failure
+from sbxcompose.engine.link import SandboxConnection
+from sbxcompose.engine.start_again import AlreadyStarted, Retry, StopRival, TakeName, after_failure
 from sbxcompose.errors import Conflict, Unreachable
 
 TRIES = 5
@@ -22,8 +22,8 @@ PAUSE = 0.05
 """Seconds before the next try, doubled each time; the host's server starts again in about 0.3 s."""
 
 
-async def start(link: Link, request: StartRequest, base: Env) -> None:
-    """Start a process under the request's name, or the next free one. Raises as `Link.start`."""
+async def start(link: SandboxConnection, request: StartRequest, base: Env) -> None:
+    """Start a process under the request's name, or the next free one. Raises as `SandboxConnection.start`."""
     refused: set[str] = set()
     for attempt in range(1, TRIES + 1):
         name = request.name or ""
@@ -37,7 +37,7 @@ async def start(link: Link, request: StartRequest, base: Env) -> None:
             again = after_failure(error, name, request.replaces, rows, refused_before=name in refused)
             refused.update([name] if isinstance(error, Conflict) else [])
         match again:
-            case Started():
+            case AlreadyStarted():
                 await link.refresh()
                 return
             case StopRival(rival):
@@ -60,7 +60,7 @@ async def try_again(call: Callable[[], Awaitable[None]]) -> None:
             await asyncio.sleep(PAUSE * 2**attempt)
 
 
-async def _rows(link: Link) -> list[ProcessInfo]:
+async def _rows(link: SandboxConnection) -> list[ProcessInfo]:
     rows: list[ProcessInfo] = []
 
     async def look() -> None:

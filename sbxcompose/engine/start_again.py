@@ -15,7 +15,7 @@ from sbxcompose.names import parse_name
 from sbxcompose.plan.observed import next_name
 
 
-class Started(Struct, frozen=True):
+class AlreadyStarted(Struct, frozen=True):
     """The run is there, or being started: by somebody else, or by the request whose answer was lost."""
 
 
@@ -35,7 +35,7 @@ class TakeName(Struct, frozen=True):
     name: str
 
 
-After = Started | Retry | StopRival | TakeName
+After = AlreadyStarted | Retry | StopRival | TakeName
 
 
 def after_failure(
@@ -45,7 +45,7 @@ def after_failure(
     named = {row.managed.name: row for row in rows if row.managed is not None and row.managed.name is not None}
     own = named.get(name)
     if own is not None and _live(own):
-        return Started()
+        return AlreadyStarted()
     if not isinstance(error, Conflict):
         return Retry()
     for other, row in named.items():

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from sbxcompose.api.models import StartRequest
-from sbxcompose.engine.link import Link
+from sbxcompose.engine.link import SandboxConnection
 from sbxcompose.errors import Unsupported
 from sbxcompose.plan.observed import Instance
 from sbxcompose.spec.project import Process, Project
 
 
-async def check_start(project: Project, process: Process, instance: Instance, link: Link) -> None:
+async def check_start(project: Project, process: Process, instance: Instance, link: SandboxConnection) -> None:
     """Raise an `SbxError` if the instance cannot be started the way the file says."""
     if process.port is not None and project.provider == "local":
         from sbxcompose.engine.ports import refuse_taken_port
@@ -19,7 +19,7 @@ async def check_start(project: Project, process: Process, instance: Instance, li
         await _check_script(process, link)
 
 
-async def _check_script(process: Process, link: Link) -> None:
+async def _check_script(process: Process, link: SandboxConnection) -> None:
     """The contract has no terminal for a supervised process: the program `script` makes one."""
     found = await link.client.run(StartRequest(command="sh", args=["-c", "command -v script"]))
     if found.exit_code != 0:

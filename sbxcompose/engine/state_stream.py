@@ -11,10 +11,10 @@ from sbxcompose.api.models import ProcessInfo
 from sbxcompose.api.sandbox import SandboxClient
 
 
-class Watching(Protocol):
+class StateStream(Protocol):
     """Rows and output as one ordered stream that survives broken connections."""
 
-    def events(self) -> AsyncGenerator[follow.Event, None]:
+    def events(self) -> AsyncGenerator[follow.FollowEvent, None]:
         """What happens, in order. Raises `Refused`, or `Unreachable` when it stays broken."""
 
     def attention(self) -> AbstractContextManager[None]:
@@ -27,16 +27,16 @@ class Watching(Protocol):
         """Wait until all that has happened up to now has been told; False where only a list can say that."""
 
 
-def watch_of(
+def open_stream(
     client: SandboxClient,
     *,
     states: bool,
-    logs: follow.Logs,
+    logs: follow.LogSelection,
     follow: bool = True,
     lazy: bool = False,
     eager: bool = True,
     notes: bool = False,
-) -> Watching:
+) -> StateStream:
     """What to watch, see `follow.Watch`. Only our own host keeps `notes`.
 
     `eager`: changes of rows are wanted even without anybody's `attention`.

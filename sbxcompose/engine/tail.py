@@ -5,7 +5,7 @@ from __future__ import annotations
 from sbxcompose.api import follow
 from sbxcompose.engine.requests import log_name
 from sbxcompose.engine.session import Session
-from sbxcompose.engine.state_stream import watch_of
+from sbxcompose.engine.state_stream import open_stream
 from sbxcompose.plan.observed import Instance
 
 LINES = 10
@@ -23,11 +23,11 @@ async def last_lines(session: Session, instance: Instance, run: int, count: int 
     exact = "watch" in link.client.extensions
     latest = not exact or row is None or row.run == run
     where = {"tail": count} if latest else {"run": run}
-    watch = watch_of(link.client, states=False, logs=[{"log": log_name(instance), **where}], follow=False)
+    watch = open_stream(link.client, states=False, logs=[{"log": log_name(instance), **where}], follow=False)
     text = b""
     async for event in watch.events():
         match event:
-            case follow.Output(_, _, of, _, data) if of == run or not exact:
+            case follow.OutputChunk(_, _, of, _, data) if of == run or not exact:
                 text = (text + data)[-MOST:]
             case follow.Began(_, began, _) if began > run:
                 break

@@ -20,13 +20,13 @@ from msgspec import Struct
 from sbxcompose.errors import SbxError
 from sbxcompose.files import script as scripts
 from sbxcompose.files import single
-from sbxcompose.files.carry import PART, CopyFailed, Progress, Tell, no_room, nobody
-from sbxcompose.files.changes import Changes, parts
-from sbxcompose.files.manifest import Entry, name_text
+from sbxcompose.files.carry import PART, CopyFailed, Progress, ProgressHandler, no_room, nobody
+from sbxcompose.files.changes import PathChanges, parts
+from sbxcompose.files.manifest import ManifestEntry, name_text
 from sbxcompose.files.pack import pack
 from sbxcompose.files.read import Memory
-from sbxcompose.files.remote import Ran, Remote
-from sbxcompose.files.scan import PERMISSIONS, Found, seal_of
+from sbxcompose.files.remote import Ran, RemoteFiles
+from sbxcompose.files.scan import PERMISSIONS, ScannedEntry, seal_of
 from sbxcompose.files.unpack import unpack
 
 PROBE = """if [ -d "$1" ]; then echo dir; elif [ -e "$1" ]; then
@@ -72,7 +72,7 @@ class Probed(Struct, frozen=True):
 class ByHand:
     """Copies between this machine and `remote`. Every method raises `SbxError`s that name the path and the side."""
 
-    def __init__(self, remote: Remote, how: How, tell: Tell = nobody) -> None:
+    def __init__(self, remote: RemoteFiles, how: How, tell: ProgressHandler = nobody) -> None:
         self._remote = remote
         self._how = how
         self._tell = tell
@@ -124,7 +124,7 @@ class ByHand:
 
     async def _put_file(self, path: str, status: os.stat_result, to: There) -> Moved:
         spare = _spare(to.path)
-        found = Found(path, Entry("file", status.st_mode & PERMISSIONS, status.st_size), seal_of(status))
+        found = ScannedEntry(path, ManifestEntry("file", status.st_mode & PERMISSIONS, status.st_size), seal_of(status))
         if await single.send(self._remote, spare, found, Memory()) is None:
             await self._sh('rm -f -- "$1"', spare)
             raise SbxError(f"{path} changed while it was copied", hint="try it again")
@@ -144,7 +144,7 @@ class ByHand:
         here = {name: each.entry for name, each in found.items()}
         top, parent = ("", to) if stat.S_ISDIR(status.st_mode) else (os.path.basename(to.path), _above(to))
         files = [name for name, entry in here.items() if entry.kind != "dir"]
-        changes = Changes(tuple(files), tuple(name for name in here if name not in set(files)))
+        changes = PathChanges(tuple(files), tuple(name for name in here if name not in set(files)))
         total = sum(entry.size for entry in here.values())
         stage, sent, size = _stage(), 0, 0
         for piece in parts(changes, here, PART):
@@ -154,7 +154,9 @@ class ByHand:
         await self._merge(parent, stage)
         return Moved(len(files), total)
 
-    async def _send_part(self, piece: Changes, found: dict[str, Found], to: There, stage: str, top: str) -> None:
+    async def _send_part(
+        self, piece: PathChanges, found: dict[str, ScannedEntry], to: There, stage: str, top: str
+    ) -> None:
         large = [name for name in piece.send if found[name].entry.size > PART]
         names = [name for name in (*piece.directories, *piece.send) if name not in large]
         packed = await asyncio.to_thread(pack, top, names, found, Memory())
@@ -176,7 +178,7 @@ class ByHand:
         arguments = ("sh", "-c", 'cd -- "$1" && eval "$2"', "sh", to.path, name_text(scripts.merging(stage)))
         _check(await self._remote.run(arguments), to)
 
-    def _walk(self, top: str, status: os.stat_result) -> Iterator[tuple[str, Found]]:
+    def _walk(self, top: str, status: os.stat_result) -> Iterator[tuple[str, ScannedEntry]]:
         """Everything below a folder; of what is none, itself under an empty name."""
         if not stat.S_ISDIR(status.st_mode):
             yield "", _found(top, status)
@@ -275,14 +277,16 @@ class ByHand:
         return await self._remote.run(("sh", "-c", text, "sh", argument))
 
 
-def _found(path: str, status: os.stat_result) -> Found:
+def _found(path: str, status: os.stat_result) -> ScannedEntry:
     owner = (status.st_uid, status.st_gid)
     if stat.S_ISLNK(status.st_mode):
-        return Found(path, Entry("link", PERMISSIONS, 0, b"", os.fsencode(os.readlink(path))), seal_of(status), owner)
+        return ScannedEntry(
+            path, ManifestEntry("link", PERMISSIONS, 0, b"", os.fsencode(os.readlink(path))), seal_of(status), owner
+        )
     mode = status.st_mode & PERMISSIONS
     if stat.S_ISDIR(status.st_mode):
-        return Found(path, Entry("dir", mode), seal_of(status), owner)
-    return Found(path, Entry("file", mode, status.st_size), seal_of(status), owner)
+        return ScannedEntry(path, ManifestEntry("dir", mode), seal_of(status), owner)
+    return ScannedEntry(path, ManifestEntry("file", mode, status.st_size), seal_of(status), owner)
 
 
 def _above(there: There) -> There:

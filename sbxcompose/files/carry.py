@@ -14,12 +14,12 @@ from msgspec.structs import replace
 from sbxcompose.errors import SbxError
 from sbxcompose.files import script as scripts
 from sbxcompose.files import single
-from sbxcompose.files.changes import Changes, parts
-from sbxcompose.files.manifest import Entry, Record, fingerprint, name_text, write_change, write_whole
+from sbxcompose.files.changes import PathChanges, parts
+from sbxcompose.files.manifest import ManifestEntry, ManifestRecord, fingerprint, name_text, write_change, write_whole
 from sbxcompose.files.pack import Packed, pack
 from sbxcompose.files.read import Memory
-from sbxcompose.files.remote import Remote
-from sbxcompose.files.scan import Tree
+from sbxcompose.files.remote import RemoteFiles
+from sbxcompose.files.scan import ScannedTree
 
 PART = 16 * 1024 * 1024
 """Bytes that travel in one archive: what is lost at most when a connection breaks, and held in memory twice."""
@@ -51,7 +51,7 @@ class Progress(Struct, frozen=True):
     all_size: int
 
 
-Tell = Callable[[Progress], None]
+ProgressHandler = Callable[[Progress], None]
 
 
 def nobody(progress: Progress) -> None:
@@ -61,17 +61,17 @@ def nobody(progress: Progress) -> None:
 class Known(Struct, frozen=True):
     """What is there, as far as we know; the state is empty unless the tree there is complete."""
 
-    record: Record
+    record: ManifestRecord
     state: str
 
 
-class Look(Struct):
+class Comparison(Struct):
     """One comparison: the tree here and its manifest, what is there, and what has to be done."""
 
-    tree: Tree
-    here: dict[str, Entry]
+    tree: ScannedTree
+    here: dict[str, ManifestEntry]
     known: Known
-    changes: Changes
+    changes: PathChanges
 
 
 class Count(Struct):
@@ -83,7 +83,7 @@ class Count(Struct):
     size: int = 0
     unsettled: set[str] = field(default_factory=set)
 
-    def add(self, piece: Changes, here: dict[str, Entry]) -> None:
+    def add(self, piece: PathChanges, here: dict[str, ManifestEntry]) -> None:
         """A part has got through."""
         self.files += len(piece.send)
         self.size += sum(here[path].size for path in piece.send)
@@ -94,8 +94,8 @@ class Count(Struct):
 class _Part(Struct):
     """A part that has arrived: `run` puts it into place, `after` is known then."""
 
-    piece: Changes
-    here: dict[str, Entry]
+    piece: PathChanges
+    here: dict[str, ManifestEntry]
     unsettled: set[str]
     after: Known
     run: tuple[str, ...] = ()
@@ -104,7 +104,7 @@ class _Part(Struct):
 class Carrier:
     """Carries changes out in the folder `workspace`; `stage` is the beginning of the names of what is staged."""
 
-    def __init__(self, remote: Remote, workspace: str, stage: str, memory: Memory, tell: Tell) -> None:
+    def __init__(self, remote: RemoteFiles, workspace: str, stage: str, memory: Memory, tell: ProgressHandler) -> None:
         self._remote = remote
         self._workspace = workspace
         self._stage = stage
@@ -112,7 +112,7 @@ class Carrier:
         self._tell = tell
         self._serial = 0
 
-    async def carry_out(self, look: Look, count: Count) -> Known:
+    async def carry_out(self, look: Comparison, count: Count) -> Known:
         """Do what `look` found; what is there afterwards. Raises `Outdated`, `CopyFailed`, and what reading does."""
         pieces = parts(look.changes, look.here, PART)
         all_files, all_size = len(look.changes.send), sum(look.here[path].size for path in look.changes.send)
@@ -134,7 +134,7 @@ class Carrier:
             coming.cancel()
             await asyncio.gather(coming, return_exceptions=True)
 
-    async def _send(self, look: Look, piece: Changes, known: Known, unsettled: set[str], last: bool) -> _Part:
+    async def _send(self, look: Comparison, piece: PathChanges, known: Known, unsettled: set[str], last: bool) -> _Part:
         """Have one part there, ready to be put into place when what came before it has been."""
         packed = await self._pack(look, piece)
         here = {**look.here, **packed.entries}
@@ -142,11 +142,11 @@ class Carrier:
         unsettled = unsettled | packed.unsettled
         entries = _after(piece, here, known.record.entries)
         state = fingerprint(entries) if last and not unsettled else ""
-        part = _Part(piece, here, unsettled, Known(Record(entries), state))
+        part = _Part(piece, here, unsettled, Known(ManifestRecord(entries), state))
         await self._deliver(part, packed, known)
         return part
 
-    async def _pack(self, look: Look, piece: Changes) -> Packed:
+    async def _pack(self, look: Comparison, piece: PathChanges) -> Packed:
         self._serial += 1
         singles = _singles(piece, look.here)
         names = [path for path in (*piece.send, *piece.directories) if path not in singles]
@@ -170,7 +170,7 @@ class Carrier:
         part.after = replace(part.after, record=replace(part.after.record, size=size))
         singles = tuple((name, path) for path, name in packed.singles.items() if path in packed.entries)
         state = part.after.state
-        frame = scripts.Frame(packed.stage, known.state, record.size, record.worn, bool(state), singles)
+        frame = scripts.ScriptParts(packed.stage, known.state, record.size, record.worn, bool(state), singles)
         contents = {"before": before, "after": after, "state": state.encode()}
         if not packed.pieces and len(before) + len(after) < SMALL:
             script = scripts.inline(piece, here, record.entries, frame, contents)
@@ -201,18 +201,18 @@ def no_room(words: str) -> str | None:
     return "no space left in the sandbox" if "No space left" in words else None
 
 
-def _frames(part: _Part, record: Record) -> tuple[bytes, bytes]:
+def _frames(part: _Part, record: ManifestRecord) -> tuple[bytes, bytes]:
     """What is recorded before anything is touched, and afterwards."""
     piece, here = part.piece, part.here
     put = {path: here[path] for path in (*piece.send, *piece.directories, *piece.modes)}
     gone = [path for path in (*piece.cleared, *piece.deleted) if path not in put]
-    doubtful = {path: Entry((here.get(path) or record.entries[path]).kind, -1) for path in piece.touched}
+    doubtful = {path: ManifestEntry((here.get(path) or record.entries[path]).kind, -1) for path in piece.touched}
     if record.worn:
         return write_whole({**record.entries, **doubtful}), write_whole(part.after.record.entries)
     return write_change(doubtful), write_change(put, gone)
 
 
-def _singles(piece: Changes, here: dict[str, Entry]) -> list[str]:
+def _singles(piece: PathChanges, here: dict[str, ManifestEntry]) -> list[str]:
     """The files that travel by themselves: a single small one, and those that are too large for an archive."""
     files = [path for path in piece.send if here[path].kind == "file"]
     if len(piece.send) == len(files) == 1 and not piece.directories:
@@ -227,13 +227,15 @@ def _is_text(script: bytes) -> bool:
         return False
 
 
-def _without(piece: Changes, unsettled: set[str]) -> Changes:
+def _without(piece: PathChanges, unsettled: set[str]) -> PathChanges:
     if not unsettled:
         return piece
     return replace(piece, send=tuple(path for path in piece.send if path not in unsettled))
 
 
-def _after(piece: Changes, here: dict[str, Entry], there: dict[str, Entry]) -> dict[str, Entry]:
+def _after(
+    piece: PathChanges, here: dict[str, ManifestEntry], there: dict[str, ManifestEntry]
+) -> dict[str, ManifestEntry]:
     after = dict(there)
     for path in (*piece.cleared, *piece.deleted):
         after.pop(path, None)

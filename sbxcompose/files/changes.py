@@ -9,10 +9,10 @@ from collections.abc import Iterator
 
 from msgspec import Struct
 
-from sbxcompose.files.manifest import Entry, Manifest
+from sbxcompose.files.manifest import Manifest, ManifestEntry
 
 
-class Changes(Struct, frozen=True):
+class PathChanges(Struct, frozen=True):
     """Paths in order. `cleared` have to go before something of another kind takes their place; `deleted` go last.
 
     `send` has files and links whose contents travel, `directories` those that are made or whose mode is set, `modes`
@@ -34,7 +34,7 @@ class Changes(Struct, frozen=True):
         return (*self.send, *self.directories, *self.modes, *self.cleared, *self.deleted)
 
 
-def compare(here: Manifest, there: Manifest) -> Changes:
+def compare(here: Manifest, there: Manifest) -> PathChanges:
     """What makes `there` become `here`."""
     send, directories, modes = [], [], []
     for path, entry in sorted(here.items()):
@@ -50,15 +50,17 @@ def compare(here: Manifest, there: Manifest) -> Changes:
     gone = [path for path in there if path not in here]
     cleared = set(_in_the_way(here, there))
     deleted = sorted((path for path in gone if path not in cleared), reverse=True)
-    return Changes(tuple(send), tuple(directories), tuple(modes), tuple(sorted(cleared, reverse=True)), tuple(deleted))
+    return PathChanges(
+        tuple(send), tuple(directories), tuple(modes), tuple(sorted(cleared, reverse=True)), tuple(deleted)
+    )
 
 
-def same(one: Entry, other: Entry) -> bool:
+def same(one: ManifestEntry, other: ManifestEntry) -> bool:
     """Whether nothing has to be done."""
     return one == other and one.known
 
 
-def same_contents(one: Entry, other: Entry) -> bool:
+def same_contents(one: ManifestEntry, other: ManifestEntry) -> bool:
     """Whether two entries of the same kind differ in their mode at most."""
     if one.kind != other.kind or not (one.known and other.known):
         return False
@@ -77,7 +79,7 @@ def _in_the_way(here: Manifest, there: Manifest) -> Iterator[str]:
             yield path
 
 
-def _blocks(entry: Entry | None) -> bool:
+def _blocks(entry: ManifestEntry | None) -> bool:
     return entry is not None and entry.kind != "dir"
 
 
@@ -88,7 +90,7 @@ def parents(path: str) -> Iterator[str]:
         yield path
 
 
-def parts(changes: Changes, here: Manifest, limit: int) -> list[Changes]:
+def parts(changes: PathChanges, here: Manifest, limit: int) -> list[PathChanges]:
     """The same change in pieces of about `limit` bytes, each of which can be carried out and recorded by itself.
 
     A folder goes with the first thing that is in it, so that what is new is complete, where it can be, before it is
@@ -97,7 +99,7 @@ def parts(changes: Changes, here: Manifest, limit: int) -> list[Changes]:
     pieces = list(_pieces(changes, here, limit))
     last = len(pieces) - 1
     return [
-        Changes(
+        PathChanges(
             send=tuple(path for path in piece if here[path].kind != "dir"),
             directories=tuple(path for path in piece if here[path].kind == "dir"),
             modes=changes.modes if number == last else (),
@@ -108,7 +110,7 @@ def parts(changes: Changes, here: Manifest, limit: int) -> list[Changes]:
     ]
 
 
-def _pieces(changes: Changes, here: Manifest, limit: int) -> Iterator[list[str]]:
+def _pieces(changes: PathChanges, here: Manifest, limit: int) -> Iterator[list[str]]:
     piece: list[str] = []
     size = 0
     for path in sorted([*changes.send, *changes.directories], key=lambda path: path.split("/")):

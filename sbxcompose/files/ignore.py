@@ -14,7 +14,7 @@ from sbxcompose.files.patterns import Level, level, parse
 IGNORE_FILES = (".gitignore", ".sbxcomposeignore")
 """The names of ignore files, weak to strong; one that changes, changes the rules."""
 
-Read = Callable[[str], bytes | None]
+ReadBytes = Callable[[str], bytes | None]
 """Hands out the ignore file at a path relative to the top; None if there is none."""
 
 _ALWAYS = (".git", ".sbxcompose")
@@ -28,7 +28,7 @@ class Rules:
     changed.
     """
 
-    def __init__(self, read: Read, patterns: Iterable[str] = (), *, root: str = "") -> None:
+    def __init__(self, read: ReadBytes, patterns: Iterable[str] = (), *, root: str = "") -> None:
         self._read = read
         self._root = root.strip("/")
         self._own = level(patterns)

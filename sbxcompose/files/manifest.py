@@ -15,20 +15,20 @@ from typing import Literal
 import msgspec
 from msgspec import Struct, field
 
-Kind = Literal["file", "dir", "link"]
+EntryKind = Literal["file", "dir", "link"]
 
 DIGEST_SIZE = 16
 _CHECK_SIZE = 8
 _HEADER = 4 + _CHECK_SIZE
 
 
-class Entry(Struct, frozen=True, array_like=True, gc=False):
+class ManifestEntry(Struct, frozen=True, array_like=True, gc=False):
     """One path. `mode`: permission bits; `size` in bytes; `digest` of a file's contents, `target` of a link.
 
     A file whose digest is empty, or an entry whose mode is negative, is ours but in a state that nobody knows.
     """
 
-    kind: Kind
+    kind: EntryKind
     mode: int = 0
     size: int = 0
     digest: bytes = b""
@@ -40,7 +40,7 @@ class Entry(Struct, frozen=True, array_like=True, gc=False):
         return self.mode >= 0 and (self.kind != "file" or bool(self.digest))
 
 
-Manifest = Mapping[str, Entry]
+Manifest = Mapping[str, ManifestEntry]
 """Entries by relative path, with `/`, as text with undecodable bytes escaped."""
 
 
@@ -48,14 +48,14 @@ class _Frame(Struct, frozen=True, array_like=True):
     """`put` holds (path, entry); `whole`: what came before does not count."""
 
     whole: bool
-    put: list[tuple[bytes, Entry]] = field(default_factory=list)
+    put: list[tuple[bytes, ManifestEntry]] = field(default_factory=list)
     gone: list[bytes] = field(default_factory=list)
 
 
-class Record(Struct, frozen=True):
+class ManifestRecord(Struct, frozen=True):
     """A record as read: what is ours, its size in bytes, and whether the next writer should replace it."""
 
-    entries: dict[str, Entry]
+    entries: dict[str, ManifestEntry]
     size: int = 0
     worn: bool = False
 
@@ -90,9 +90,9 @@ def write_change(put: Manifest, gone: Iterable[str] = ()) -> bytes:
     return _framed(_Frame(False, _pairs(put), sorted(map(name_bytes, gone))))
 
 
-def read_record(data: bytes) -> Record:
+def read_record(data: bytes) -> ManifestRecord:
     """The record in `data`; what is damaged or cut ends it."""
-    entries: dict[str, Entry] = {}
+    entries: dict[str, ManifestEntry] = {}
     at = whole_size = 0
     while (frame := _frame_at(data, at)) is not None:
         length, content = frame
@@ -104,10 +104,10 @@ def read_record(data: bytes) -> Record:
             entries.pop(name_text(path), None)
         at += length
     torn = at < len(data)
-    return Record(entries, len(data), torn or len(data) > 2 * whole_size + 65536)
+    return ManifestRecord(entries, len(data), torn or len(data) > 2 * whole_size + 65536)
 
 
-def _pairs(manifest: Manifest) -> list[tuple[bytes, Entry]]:
+def _pairs(manifest: Manifest) -> list[tuple[bytes, ManifestEntry]]:
     return sorted([(name_bytes(path), entry) for path, entry in manifest.items()], key=lambda pair: pair[0])
 
 

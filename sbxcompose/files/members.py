@@ -19,14 +19,14 @@ from sbxcompose.errors import SbxError
 LONGEST = 4096
 """Bytes of a path, as of PATH_MAX: longer ones cost time and cannot be opened by name anyway."""
 
-Kind = Literal["dir", "file", "hard link", "link"]
+MemberKind = Literal["dir", "file", "hard link", "link"]
 
 
 class Member(Struct, frozen=True):
     """A member that will be unpacked. `target`: of a link, its text; of a hard link, the name of the first member."""
 
     name: str
-    kind: Kind
+    kind: MemberKind
     info: tarfile.TarInfo
     target: str = ""
 
@@ -43,7 +43,7 @@ class Contents(Struct):
     skipped: set[str] = field(default_factory=set)
     """Devices, FIFOs and sockets, which stay in the sandbox."""
 
-    def of(self, *kinds: Kind) -> list[Member]:
+    def of(self, *kinds: MemberKind) -> list[Member]:
         """The members of these kinds, in the order of the archive."""
         return [member for member in self.members.values() if member.kind in kinds]
 

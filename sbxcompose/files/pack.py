@@ -8,9 +8,9 @@ from collections.abc import Callable, Iterable, Mapping
 from msgspec import Struct, field
 from msgspec.structs import replace
 
-from sbxcompose.files.manifest import Entry, digest_bytes, name_bytes
+from sbxcompose.files.manifest import ManifestEntry, digest_bytes, name_bytes
 from sbxcompose.files.read import Memory, Opened
-from sbxcompose.files.scan import Found, seal_of
+from sbxcompose.files.scan import ScannedEntry, seal_of
 from sbxcompose.files.tar import END, member, padding
 
 
@@ -19,7 +19,7 @@ class Packed(Struct):
 
     stage: str = ""
     pieces: list[bytes] = field(default_factory=list)
-    entries: dict[str, Entry] = field(default_factory=dict)
+    entries: dict[str, ManifestEntry] = field(default_factory=dict)
     unsettled: set[str] = field(default_factory=set)
     singles: dict[str, str] = field(default_factory=dict)
     """Files that are not in the archive but sent by themselves, with their names in the stage."""
@@ -36,7 +36,7 @@ class Packed(Struct):
 def pack(
     prefix: str,
     names: Iterable[str],
-    found: Mapping[str, Found],
+    found: Mapping[str, ScannedEntry],
     memory: Memory,
     done: Callable[[int], None] = lambda size: None,
 ) -> Packed:
@@ -64,7 +64,7 @@ def pack(
     return packed
 
 
-def _pack_file(packed: Packed, name: str, path: bytes, found: Found, memory: Memory) -> None:
+def _pack_file(packed: Packed, name: str, path: bytes, found: ScannedEntry, memory: Memory) -> None:
     taken = take(found)
     if taken is None:
         packed.unsettled.add(name)
@@ -76,7 +76,7 @@ def _pack_file(packed: Packed, name: str, path: bytes, found: Found, memory: Mem
     packed.entries[name] = entry
 
 
-def take(found: Found) -> tuple[bytes, Entry] | None:
+def take(found: ScannedEntry) -> tuple[bytes, ManifestEntry] | None:
     """All of a file and its entry; None if it is not the one that was found, or does not hold still."""
     try:
         with Opened(found.path) as file:

@@ -25,7 +25,7 @@ _SPECIAL = re.compile(r"[*?\[\\]")
 _DIRECTORY = "(?P<ps_d>/)"
 
 
-class Pattern(Struct, frozen=True):
+class IgnorePattern(Struct, frozen=True):
     """One pattern. `by_name`: it is held against the last part of a path, at any depth; else against the whole path."""
 
     text: str
@@ -40,7 +40,7 @@ class Level:
     Most paths match none: literal names, endings and one expression of all the others tell that quickly.
     """
 
-    def __init__(self, patterns: Iterable[Pattern]) -> None:
+    def __init__(self, patterns: Iterable[IgnorePattern]) -> None:
         self._rules = [(re.compile(each.source, re.DOTALL), each) for each in patterns]
         self._rules.reverse()
         self._names: set[str] = set()
@@ -100,14 +100,14 @@ def bytewise(text: str) -> str:
     return text if text.isascii() else text.encode("utf-8", "surrogateescape").decode("latin-1")
 
 
-def _patterns(lines: Iterable[str]) -> Iterator[Pattern]:
+def _patterns(lines: Iterable[str]) -> Iterator[IgnorePattern]:
     for line in lines:
         pattern = _pattern(line)
         if pattern is not None:
             yield pattern
 
 
-def _pattern(line: str) -> Pattern | None:
+def _pattern(line: str) -> IgnorePattern | None:
     if not line or line[0] == "#":
         return None
     negated = line[0] == "!"
@@ -116,7 +116,7 @@ def _pattern(line: str) -> Pattern | None:
     if not inner:
         return None
     source = _translate(_normal(text, inner))
-    return None if source is None else Pattern(inner, source, negated, "/" not in inner)
+    return None if source is None else IgnorePattern(inner, source, negated, "/" not in inner)
 
 
 def _without_trailing_spaces(text: str) -> str:

@@ -13,8 +13,8 @@ import msgspec
 from msgspec.structs import replace
 
 from sbxcompose.errors import SbxError
-from sbxcompose.files.manifest import DIGEST_SIZE, Entry
-from sbxcompose.files.scan import Found, Seal, Tree, seal_of
+from sbxcompose.files.manifest import DIGEST_SIZE, ManifestEntry
+from sbxcompose.files.scan import ScannedEntry, ScannedTree, Seal, seal_of
 
 PIECE = 1024 * 1024
 GRANULARITY = 100_000_000
@@ -40,7 +40,7 @@ class Memory:
             with suppress(OSError, msgspec.MsgspecError):
                 self._known = msgspec.msgpack.decode(file.read_bytes(), type=dict[str, tuple[Seal, bytes]])
 
-    def digest(self, found: Found) -> bytes:
+    def digest(self, found: ScannedEntry) -> bytes:
         """What is remembered of a file; empty if nothing is."""
         known = self._known.get(_key(found.path))
         return known[1] if known is not None and known[0] == found.seal else b""
@@ -51,7 +51,7 @@ class Memory:
             self._known[_key(path)] = (seal, digest)
             self._changed = True
 
-    def save(self, tree: Tree) -> None:
+    def save(self, tree: ScannedTree) -> None:
         """Keep what is about files of the tree; a memory that cannot be kept is no harm."""
         if self._file is None or not self._changed:
             return
@@ -69,7 +69,7 @@ def _key(path: str) -> str:
     return path if path.isascii() else path.encode("utf-8", "surrogateescape").hex()
 
 
-def remembered(tree: Tree, memory: Memory) -> dict[str, Entry]:
+def remembered(tree: ScannedTree, memory: Memory) -> dict[str, ManifestEntry]:
     """The tree's manifest, with the digests that are remembered; those of other files are empty."""
     manifest = {}
     for name, found in tree.found.items():
@@ -77,12 +77,12 @@ def remembered(tree: Tree, memory: Memory) -> dict[str, Entry]:
         if entry.kind == "file":
             digest = memory.digest(found)
             if digest:
-                entry = Entry("file", entry.mode, entry.size, digest)
+                entry = ManifestEntry("file", entry.mode, entry.size, digest)
         manifest[name] = entry
     return manifest
 
 
-def read_digests(tree: Tree, names: Iterable[str], memory: Memory, manifest: dict[str, Entry]) -> None:
+def read_digests(tree: ScannedTree, names: Iterable[str], memory: Memory, manifest: dict[str, ManifestEntry]) -> None:
     """Read these files and put their digests into the manifest; what has vanished leaves it.
 
     Raises `Unreadable`. A file that changes while it is read gets the digest of what was read: it is sent, and read

@@ -24,7 +24,7 @@ class Ran(Struct, frozen=True):
     """The beginning of what it wrote to standard output."""
 
 
-class Remote(Protocol):
+class RemoteFiles(Protocol):
     """What copying needs of a sandbox. Paths are absolute. Every method raises `ProviderError`s."""
 
     async def read(self, path: str) -> bytes | None:

@@ -6,8 +6,8 @@ import asyncio
 from collections.abc import Callable
 
 from sbxcompose.api.models import StartRequest
-from sbxcompose.api.sandbox import Line, SandboxClient
-from sbxcompose.api.transport import Body
+from sbxcompose.api.sandbox import OutputLine, SandboxClient
+from sbxcompose.api.transport import StreamedBody
 from sbxcompose.errors import NotFound, Refused
 from sbxcompose.files.remote import Ran, Streamed
 
@@ -40,14 +40,14 @@ class SandboxRemote:
 
     async def write(self, path: str, contents: bytes | Streamed) -> None:
         """See `Remote`."""
-        body = Body(contents.pieces, contents.size) if isinstance(contents, Streamed) else contents
+        body = StreamedBody(contents.pieces, contents.size) if isinstance(contents, Streamed) else contents
         await self._client.files.write(path, body)
 
     async def run(self, arguments: tuple[str, ...]) -> Ran:
         """See `Remote`."""
         words: dict[str, list[str]] = {"stdout": [], "stderr": []}
 
-        def note(line: Line) -> None:
+        def note(line: OutputLine) -> None:
             kept = words[line.stream]
             if sum(map(len, kept)) < WORDS:
                 kept.append(line.text.rstrip("\n"))

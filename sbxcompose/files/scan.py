@@ -13,7 +13,7 @@ from sbxcompose.errors import SbxError
 from sbxcompose.files.changes import parents
 from sbxcompose.files.ignore import IGNORE_FILES, Rules
 from sbxcompose.files.load_rules import load_rules
-from sbxcompose.files.manifest import Entry, Kind
+from sbxcompose.files.manifest import EntryKind, ManifestEntry
 
 PERMISSIONS = 0o777
 
@@ -22,7 +22,7 @@ class CopyRefused(SbxError):
     """Something in the tree cannot be copied as it is; the message names it."""
 
 
-class Source(Struct, frozen=True):
+class CopySource(Struct, frozen=True):
     """A file or folder of this machine, absolute; where it goes in the workspace (`""`: the workspace itself)."""
 
     path: str
@@ -44,26 +44,26 @@ def seal_of(status: os.stat_result) -> Seal:
     return Seal(status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino)
 
 
-class Found(Struct, frozen=True, gc=False):
+class ScannedEntry(Struct, frozen=True, gc=False):
     """An entry on this disk. `entry` has no digest yet; `seal` is a file's."""
 
     path: str
-    entry: Entry
+    entry: ManifestEntry
     seal: Seal
     owner: tuple[int, int] = (0, 0)
 
 
 @dataclass
-class Tree:
+class ScannedTree:
     """What was found, by its path in the workspace, and what was left out with the reason (sockets and the like)."""
 
-    found: dict[str, Found] = field(default_factory=dict)
+    found: dict[str, ScannedEntry] = field(default_factory=dict)
     skipped: list[tuple[str, str]] = field(default_factory=list)
 
 
-def scan(sources: Iterable[Source]) -> Tree:
+def scan(sources: Iterable[CopySource]) -> ScannedTree:
     """Look at all sources; of what several have, the last counts. Raises `CopyRefused` with all that is wrong."""
-    tree = Tree()
+    tree = ScannedTree()
     wrong: list[str] = []
     for source in sources:
         _Scan(source, tree, wrong).look()
@@ -71,7 +71,7 @@ def scan(sources: Iterable[Source]) -> Tree:
     return tree
 
 
-def rescan(tree: Tree, sources: Iterable[Source], paths: Iterable[str]) -> None:
+def rescan(tree: ScannedTree, sources: Iterable[CopySource], paths: Iterable[str]) -> None:
     """Look again at these absolute paths and what is below them, and put what is there now into `tree`.
 
     An ignore file among them, or a path that several sources have, means to look at everything again.
@@ -96,7 +96,7 @@ def _refuse(wrong: list[str]) -> None:
 
 
 class _Scan:
-    def __init__(self, source: Source, tree: Tree, wrong: list[str]) -> None:
+    def __init__(self, source: CopySource, tree: ScannedTree, wrong: list[str]) -> None:
         self._source = source
         self._tree = tree
         self._wrong = wrong
@@ -179,11 +179,11 @@ class _Scan:
         elif kind == "link":
             target = self._target(path, top)
             if target is not None:
-                entry = Entry("link", PERMISSIONS, 0, b"", os.fsencode(target))
-                self._tree.found[name] = Found(path, entry, seal_of(status))
+                entry = ManifestEntry("link", PERMISSIONS, 0, b"", os.fsencode(target))
+                self._tree.found[name] = ScannedEntry(path, entry, seal_of(status))
         else:
-            entry = Entry(kind, mode, status.st_size if kind == "file" else 0)
-            self._tree.found[name] = Found(path, entry, seal_of(status))
+            entry = ManifestEntry(kind, mode, status.st_size if kind == "file" else 0)
+            self._tree.found[name] = ScannedEntry(path, entry, seal_of(status))
 
     def _target(self, path: str, top: str) -> str | None:
         """Where a link points to, if that is inside of the tree."""
@@ -198,7 +198,7 @@ class _Scan:
         return target
 
 
-def _kind(mode: int) -> Kind | None:
+def _kind(mode: int) -> EntryKind | None:
     if stat.S_ISREG(mode):
         return "file"
     if stat.S_ISDIR(mode):

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from msgspec import Struct
 
-from sbxcompose.files.changes import Changes, parents
+from sbxcompose.files.changes import PathChanges, parents
 from sbxcompose.files.manifest import Manifest, name_bytes
 
 OUTDATED = 75
@@ -27,7 +27,7 @@ PLACE = ".sbxcompose"
 """The folder in the workspace that holds the record, the lock and what is staged."""
 
 
-class Frame(Struct, frozen=True):
+class ScriptParts(Struct, frozen=True):
     """What surrounds a change. `stage` is a folder with `tree/`, `before`, `after` and `state`.
 
     It is called `.sbxcompose/in.ORIGIN.PID.NUMBER`; what other processes of its origin have left behind is taken away.
@@ -128,13 +128,15 @@ mode() { m=$1; shift; chmod "$m" -- "$@"; }
 """
 
 
-def script(changes: Changes, here: Manifest, there: Manifest, frame: Frame) -> bytes:
+def script(changes: PathChanges, here: Manifest, there: Manifest, frame: ScriptParts) -> bytes:
     """The script; its working directory is the workspace."""
     lines = [*_begin(frame), *_singles(frame, here), *_change(changes, here, there), *_end(frame)]
     return b"\n".join([_PRELUDE, *lines, b""])
 
 
-def inline(changes: Changes, here: Manifest, there: Manifest, frame: Frame, contents: Mapping[str, bytes]) -> bytes:
+def inline(
+    changes: PathChanges, here: Manifest, there: Manifest, frame: ScriptParts, contents: Mapping[str, bytes]
+) -> bytes:
     """The same for a small change that comes without an archive: these files of the stage are in the script itself."""
     lines = []
     for name, data in contents.items():
@@ -149,7 +151,7 @@ def merging(stage: str) -> bytes:
     return _PRELUDE + b"S=%s\ntrap 'rm -rf \"$S\"' EXIT\nmerge .\n" % quoted(stage)
 
 
-def _singles(frame: Frame, here: Manifest) -> Iterator[bytes]:
+def _singles(frame: ScriptParts, here: Manifest) -> Iterator[bytes]:
     for staged, path in frame.singles:
         directory = next(parents(path), "")
         if directory:
@@ -158,7 +160,7 @@ def _singles(frame: Frame, here: Manifest) -> Iterator[bytes]:
         yield b'chmod %o -- "$S/tree/"%s' % (here[path].mode, quoted(path))
 
 
-def _begin(frame: Frame) -> Iterator[bytes]:
+def _begin(frame: ScriptParts) -> Iterator[bytes]:
     stage = quoted(frame.stage)
     yield b"S=%s" % stage
     yield b'mkdir -p "$S/tree"'
@@ -176,14 +178,14 @@ def _begin(frame: Frame) -> Iterator[bytes]:
     yield b'mv -f "$S/before" "$P/manifest"' if frame.replace else b'cat "$S/before" >> "$P/manifest"'
 
 
-def _end(frame: Frame) -> Iterator[bytes]:
+def _end(frame: ScriptParts) -> Iterator[bytes]:
     yield b'mv -f "$S/after" "$P/manifest"' if frame.replace else b'cat "$S/after" >> "$P/manifest"'
     if frame.last:
         yield b'mv -f "$S/state" "$P/state"'
     yield b'chmod -R u+w "$S/tree" 2>/dev/null || :'
 
 
-def _change(changes: Changes, here: Manifest, there: Manifest) -> Iterator[bytes]:
+def _change(changes: PathChanges, here: Manifest, there: Manifest) -> Iterator[bytes]:
     yield from _removals(changes.cleared, there)
     fresh = _fresh(changes, here, there)
     places = dict.fromkeys(_above([*fresh, *changes.modes]))
@@ -195,7 +197,7 @@ def _change(changes: Changes, here: Manifest, there: Manifest) -> Iterator[bytes
     yield from _modes(changes, here, there, places)
 
 
-def _fresh(changes: Changes, here: Manifest, there: Manifest) -> list[str]:
+def _fresh(changes: PathChanges, here: Manifest, there: Manifest) -> list[str]:
     """What is moved into place: of what is new as a whole only the top."""
     new = {path for path in changes.directories if path not in there or there[path].kind != "dir"}
     moved = [*changes.send, *new]
@@ -217,7 +219,7 @@ def _removals(paths: Sequence[str], there: Manifest) -> Iterator[bytes]:
     yield from _commands(b"gone", sorted({*directories, *unknown}, reverse=True))
 
 
-def _modes(changes: Changes, here: Manifest, there: Manifest, places: Iterable[str]) -> Iterator[bytes]:
+def _modes(changes: PathChanges, here: Manifest, there: Manifest, places: Iterable[str]) -> Iterator[bytes]:
     """Modes come last, the deepest first: a directory that cannot be written to is closed once it is complete."""
     written = [*places, *_above([*changes.deleted, *changes.cleared])]
     closed = {path for path in written if path in here and not here[path].mode & 0o200}

@@ -9,10 +9,10 @@ from hashlib import blake2b
 
 from msgspec.structs import replace
 
-from sbxcompose.files.manifest import DIGEST_SIZE, Entry
+from sbxcompose.files.manifest import DIGEST_SIZE, ManifestEntry
 from sbxcompose.files.read import PIECE, Memory, Opened
-from sbxcompose.files.remote import Remote, Streamed
-from sbxcompose.files.scan import Found, seal_of
+from sbxcompose.files.remote import RemoteFiles, Streamed
+from sbxcompose.files.scan import ScannedEntry, seal_of
 
 Take = Callable[[bytes], object]
 """Takes the next piece of something."""
@@ -22,10 +22,10 @@ class _Unsteady(Exception):
     """The file became shorter while it was sent."""
 
 
-async def send(remote: Remote, path: str, found: Found, memory: Memory) -> Entry | None:
+async def send(remote: RemoteFiles, path: str, found: ScannedEntry, memory: Memory) -> ManifestEntry | None:
     """Write the file to `path`; its entry, or None if it is not the one that was found, or did not hold still.
 
-    Raises `Unreadable` and what `Remote.write` does.
+    Raises `Unreadable` and what `RemoteFiles.write` does.
     """
     try:
         file = await asyncio.to_thread(Opened, found.path)

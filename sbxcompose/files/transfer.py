@@ -13,12 +13,22 @@ from collections.abc import Iterable, Sequence
 from msgspec import Struct
 
 from sbxcompose.errors import Unreachable
-from sbxcompose.files.carry import Carrier, CopyFailed, Count, Known, Look, Outdated, Progress, Tell, nobody
-from sbxcompose.files.changes import Changes, compare
-from sbxcompose.files.manifest import Entry, Record, fingerprint, read_record
+from sbxcompose.files.carry import (
+    Carrier,
+    Comparison,
+    CopyFailed,
+    Count,
+    Known,
+    Outdated,
+    Progress,
+    ProgressHandler,
+    nobody,
+)
+from sbxcompose.files.changes import PathChanges, compare
+from sbxcompose.files.manifest import ManifestEntry, ManifestRecord, fingerprint, read_record
 from sbxcompose.files.read import Memory, read_digests, remembered
-from sbxcompose.files.remote import Remote
-from sbxcompose.files.scan import Source, Tree, rescan, scan
+from sbxcompose.files.remote import RemoteFiles
+from sbxcompose.files.scan import CopySource, ScannedTree, rescan, scan
 from sbxcompose.files.script import PLACE
 
 __all__ = ["Copied", "Copy", "CopyFailed", "Looked", "Progress"]
@@ -34,7 +44,7 @@ ROUNDS = 6
 class Looked(Struct, frozen=True):
     """What would be copied, and how many bytes of files would travel."""
 
-    changes: Changes
+    changes: PathChanges
     size: int = 0
 
     def __bool__(self) -> bool:
@@ -64,19 +74,19 @@ class Copy:
 
     def __init__(
         self,
-        remote: Remote,
+        remote: RemoteFiles,
         workspace: str,
-        sources: Sequence[Source],
+        sources: Sequence[CopySource],
         memory: Memory,
         origin: str,
-        tell: Tell = nobody,
+        tell: ProgressHandler = nobody,
     ) -> None:
         self._remote = remote
         self._place = f"{workspace.rstrip('/')}/{PLACE}"
         self._sources = tuple(sources)
         self._memory = memory
         self._carrier = Carrier(remote, workspace.rstrip("/"), f"in.{origin}.{os.getpid()}", memory, tell)
-        self._tree: Tree | None = None
+        self._tree: ScannedTree | None = None
         self._known: Known | None = None
         self._busy = asyncio.Lock()
 
@@ -107,7 +117,7 @@ class Copy:
         unsettled = tuple(sorted(count.unsettled))
         return Copied(count.files, count.deleted, count.modes, count.size, unsettled, tuple(tree.skipped))
 
-    async def _persist(self, paths: tuple[str, ...] | None, count: Count) -> Tree:
+    async def _persist(self, paths: tuple[str, ...] | None, count: Count) -> ScannedTree:
         """Look and carry out, again and again if connections break or somebody else copies, too."""
         failed = 0
         while True:
@@ -125,20 +135,20 @@ class Copy:
                     raise CopyFailed("others copy into the sandbox all the time", hint="try it again") from error
             await asyncio.sleep(PAUSE * 2**failed)
 
-    async def _look(self, paths: tuple[str, ...] | None) -> Look:
+    async def _look(self, paths: tuple[str, ...] | None) -> Comparison:
         """Look at both sides and compare."""
         (tree, manifest), state = await asyncio.gather(asyncio.to_thread(self._scan, paths), self._state())
         if self._known is not None and state == self._known.state:
             known = self._known
         elif state and _complete(manifest) and fingerprint(manifest) == state:
-            return Look(tree, manifest, Known(Record(manifest), state), Changes())
+            return Comparison(tree, manifest, Known(ManifestRecord(manifest), state), PathChanges())
         else:
             data = await self._remote.read(f"{self._place}/manifest")
             known = self._known = Known(read_record(data or b""), state)
         unread = _in_question(manifest, known.record.entries)
         if unread:
             await asyncio.to_thread(read_digests, tree, unread, self._memory, manifest)
-        return Look(tree, manifest, known, compare(manifest, known.record.entries))
+        return Comparison(tree, manifest, known, compare(manifest, known.record.entries))
 
     async def _state(self) -> str:
         if self._known is not None and self._known.state:
@@ -146,25 +156,25 @@ class Copy:
         data = await self._remote.read(f"{self._place}/state")
         return (data or b"").decode("ascii", "replace").strip()
 
-    def _scan(self, paths: tuple[str, ...] | None) -> tuple[Tree, dict[str, Entry]]:
+    def _scan(self, paths: tuple[str, ...] | None) -> tuple[ScannedTree, dict[str, ManifestEntry]]:
         if paths is None or self._tree is None:
             self._tree = scan(self._sources)
         else:
             rescan(self._tree, self._sources, paths)
         return self._tree, remembered(self._tree, self._memory)
 
-    async def _carry_out(self, look: Look, count: Count) -> None:
+    async def _carry_out(self, look: Comparison, count: Count) -> None:
         count.unsettled = set()
         if look.changes or not (look.known.state or not (look.here or look.known.record.entries)):
             self._known = None  # until it has been carried out, nobody knows
             self._known = await self._carrier.carry_out(look, count)
 
 
-def _complete(manifest: dict[str, Entry]) -> bool:
+def _complete(manifest: dict[str, ManifestEntry]) -> bool:
     return all(entry.known for entry in manifest.values())
 
 
-def _in_question(here: dict[str, Entry], there: dict[str, Entry]) -> list[str]:
+def _in_question(here: dict[str, ManifestEntry], there: dict[str, ManifestEntry]) -> list[str]:
     """Files that have to be read to know whether they are there already."""
     return [
         path

@@ -55,7 +55,7 @@ from sbxcompose.host.routes import (
 )
 from sbxcompose.host.routes.common import processes_of
 from sbxcompose.host.sandboxes.registry import Sandboxes
-from sbxcompose.host.sandboxes.sandbox import Sandbox
+from sbxcompose.host.sandboxes.sandbox import HostedSandbox
 
 IDLE = 600.0
 """Seconds after which a host in which nothing runs, and of which nobody asks anything, ends."""
@@ -339,7 +339,7 @@ class Host:
             async with sandbox.visit():
                 yield
 
-    def _addressed(self, request: Request) -> Sandbox:
+    def _addressed(self, request: Request) -> HostedSandbox:
         """The sandbox that a request is for (contract, section 1.4). Raises `Problem`."""
         identifier = request.headers.get("x-tensorlake-sandbox-id")
         identifier = identifier or auth.sandbox_label(request.headers.get("host", ""))

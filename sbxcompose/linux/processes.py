@@ -10,7 +10,7 @@ _TICKS = os.sysconf("SC_CLK_TCK")
 _DEAD = b"ZXx"
 
 
-class Process:
+class ProcessStat:
     """One line of /proc/<pid>/stat. `started` (clock ticks since boot) tells two owners of one number
     apart.
     """
@@ -33,10 +33,10 @@ class Process:
         return self.state in _DEAD
 
 
-def read_process(pid: int) -> Process | None:
+def read_process(pid: int) -> ProcessStat | None:
     """What /proc says of a process now; None when there is none."""
     stat = read_file(f"/proc/{pid}/stat")
-    return Process(pid, stat) if stat else None
+    return ProcessStat(pid, stat) if stat else None
 
 
 def ticks_now() -> int:
@@ -44,7 +44,7 @@ def ticks_now() -> int:
     return int(time.clock_gettime(time.CLOCK_BOOTTIME) * _TICKS)
 
 
-def read_all() -> dict[int, Process]:
+def read_all() -> dict[int, ProcessStat]:
     """Every process there is."""
     found = (read_process(int(name)) for name in os.listdir("/proc") if name.isdigit())
     return {each.pid: each for each in found if each is not None}

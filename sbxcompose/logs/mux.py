@@ -17,7 +17,7 @@ SHORTEN_AT: Final = 64 * 1024
 """Bytes of an unfinished line after which it is shortened, if its process overwrites it."""
 
 
-class Source(NamedTuple):
+class LineSource(NamedTuple):
     """One stream of one run of one instance: what a line can come from.
 
     `label` is what people see (`web`, `app/web`, `web.2`); `stream` is 1 for standard output, 2 for
@@ -40,7 +40,7 @@ class Block(NamedTuple):
     source goes on with the line, and has `continued` set.
     """
 
-    source: Source
+    source: LineSource
     time_ms: int
     data: bytes
     continued: bool = False
@@ -59,7 +59,7 @@ class _Held:
         self.shorten_at = SHORTEN_AT
 
 
-CutAt = Callable[[Source, bytes], int]
+CutAt = Callable[[LineSource, bytes], int]
 
 
 class Mux:
@@ -80,23 +80,23 @@ class Mux:
         self._longest = longest
         self._cut_at = cut_at
         self._shorten = shorten
-        self._held: dict[Source, _Held] = {}
+        self._held: dict[LineSource, _Held] = {}
 
-    def unfinished(self, source: Source) -> Block | None:
+    def unfinished(self, source: LineSource) -> Block | None:
         """The line of a source that has no end yet, with one; None if there is none."""
         held = self._held.get(source)
         return None if held is None else Block(source, held.time_ms, bytes(held.data) + b"\n", held.continued)
 
-    def is_overwritten(self, source: Source) -> bool:
+    def is_overwritten(self, source: LineSource) -> bool:
         """Whether the unfinished line of the source has a carriage return in it."""
         held = self._held.get(source)
         return held is not None and b"\r" in held.data
 
-    def is_unfinished(self, source: Source) -> bool:
+    def is_unfinished(self, source: LineSource) -> bool:
         """Whether a line of the source is held back."""
         return source in self._held
 
-    def feed(self, source: Source, data: bytes | memoryview, time_ms: int) -> list[Block]:
+    def feed(self, source: LineSource, data: bytes | memoryview, time_ms: int) -> list[Block]:
         """The lines that these bytes complete, in order: at most one block, and one for a line that began
         earlier.
         """
@@ -117,7 +117,7 @@ class Mux:
             self._hold(source, data[rest:], time_ms, blocks)
         return blocks
 
-    def flush(self, source: Source) -> Block | None:
+    def flush(self, source: LineSource) -> Block | None:
         """The last line of a source that has ended without a line end, with one; None if there is none."""
         if source not in self._held:
             return None
@@ -128,11 +128,11 @@ class Mux:
         """The last lines of all sources, in the order in which they began."""
         return [block for source in list(self._held) if (block := self.flush(source)) is not None]
 
-    def _ended(self, source: Source) -> Block:
+    def _ended(self, source: LineSource) -> Block:
         held = self._held.pop(source)
         return Block(source, held.time_ms, bytes(held.data), held.continued)
 
-    def _hold(self, source: Source, data: bytes, time_ms: int, blocks: list[Block]) -> None:
+    def _hold(self, source: LineSource, data: bytes, time_ms: int, blocks: list[Block]) -> None:
         held = self._held.get(source)
         if held is None:
             held = self._held[source] = _Held(time_ms)
@@ -143,7 +143,7 @@ class Mux:
         if len(held.data) - data.endswith(b"\n") > self._longest:
             self._cut(source, held, blocks)
 
-    def _cut(self, source: Source, held: _Held, blocks: list[Block]) -> None:
+    def _cut(self, source: LineSource, held: _Held, blocks: list[Block]) -> None:
         """Pass on all full pieces of an overlong line. What is left is as long as one piece, or shorter."""
         line = bytes(held.data)
         begin = 0

@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from typing import Final
 
-from sbxcompose.logs.mux import LONGEST_LINE, Block, Mux, Source
+from sbxcompose.logs.mux import LONGEST_LINE, Block, LineSource, Mux
 from sbxcompose.logs.prefix import RESET
 from sbxcompose.logs.render import Parts, Renderer
 from sbxcompose.logs.sanitize import Clean, shorten, whole_part, without_colours
@@ -47,10 +47,10 @@ class LogOutput:
         self._secrets = secrets or KnownSecrets()
         self._screen = screen if self._clean is not None else None
         self._mux = Mux(longest=longest_line, cut_at=self._cut_at, shorten=shorten if self._clean is not None else None)
-        self._changed: dict[Source, float] = {}
+        self._changed: dict[LineSource, float] = {}
         """Unfinished lines that have changed since they were shown, and when; only with a screen."""
 
-    def feed(self, source: Source, data: bytes | memoryview, time_ms: int) -> None:
+    def feed(self, source: LineSource, data: bytes | memoryview, time_ms: int) -> None:
         """Show the lines that these bytes complete. Raises `NotWritten`."""
         for block in self._mux.feed(source, data, time_ms):
             self._show(block)
@@ -60,7 +60,7 @@ class LogOutput:
             else:
                 self._changed.pop(source, None)
 
-    def end(self, source: Source) -> None:
+    def end(self, source: LineSource) -> None:
         """A stream, or its run, has ended: show its last line if it had no line end. Raises `NotWritten`."""
         self._changed.pop(source, None)
         last = self._mux.flush(source)
@@ -74,7 +74,7 @@ class LogOutput:
             self._show(block)
         self.status(None)
 
-    def announce(self, text: str, time_ms: int, source: Source | None = None, *, error: bool = False) -> None:
+    def announce(self, text: str, time_ms: int, source: LineSource | None = None, *, error: bool = False) -> None:
         """A line about the processes, between whole lines of theirs. Raises `NotWritten`."""
         self._write(self._renderer.announcement(self._secrets.hide(text), time_ms, source, error=error))
 
@@ -118,9 +118,9 @@ class LogOutput:
         """Take the unfinished lines away, because somebody else writes to the terminal; they come again later."""
         if self._screen is not None and self._screen.shows_anything:
             self.sink.write([self._screen.erased()])
-            self._changed.update({key: 0.0 for key in self._screen.wanted() if isinstance(key, Source)})
+            self._changed.update({key: 0.0 for key in self._screen.wanted() if isinstance(key, LineSource)})
 
-    def _is_moving(self, source: Source) -> bool:
+    def _is_moving(self, source: LineSource) -> bool:
         """Whether a new state is worth a look at once: it is shown already, or its process goes back in it."""
         assert self._screen is not None
         return self._screen.has(source) or self._mux.is_overwritten(source)
@@ -154,7 +154,7 @@ class LogOutput:
         else:
             self._finish(block.source, parts)
 
-    def _finish(self, source: Source, parts: Parts) -> None:
+    def _finish(self, source: LineSource, parts: Parts) -> None:
         """Write whole lines where unfinished ones stand; the first may be what became of one of them."""
         assert self._screen is not None
         if self._screen.has(source):
@@ -172,7 +172,7 @@ class LogOutput:
             parts = [self._screen.erased(), *parts, self._screen.redrawn()]
         self.sink.write(parts)
 
-    def _cut_at(self, source: Source, piece: bytes) -> int:
+    def _cut_at(self, source: LineSource, piece: bytes) -> int:
         """Where an overlong line can be cut: through no secret and no sequence."""
         end = self._secrets.masker(source).cut_at(piece)
         if self._clean is not None and (whole := whole_part(piece[:end])) > 0:

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Final, Protocol
 
-from sbxcompose.logs.mux import Block, Source
+from sbxcompose.logs.mux import Block, LineSource
 from sbxcompose.logs.prefix import RED, RESET, STDERR, Prefixes
 from sbxcompose.logs.sanitize import clean_text
 
@@ -37,7 +37,7 @@ class Renderer(Protocol):
     def lines(self, block: Block) -> Parts:
         """The block's lines, whole, with their line ends."""
 
-    def announcement(self, text: str, time_ms: int, source: Source | None, *, error: bool) -> Parts:
+    def announcement(self, text: str, time_ms: int, source: LineSource | None, *, error: bool) -> Parts:
         """A line about the processes; `source` is the one it is about, if it is about one."""
 
 
@@ -65,7 +65,7 @@ class PrefixedRenderer:
         # The last line end has no line after it: what is put behind it is not written.
         return [first, memoryview(data.replace(b"\n", b"\n" + before))[: -len(before)]]
 
-    def announcement(self, text: str, time_ms: int, source: Source | None, *, error: bool) -> Parts:
+    def announcement(self, text: str, time_ms: int, source: LineSource | None, *, error: bool) -> Parts:
         """See `Renderer`."""
         before = b"" if self._prefixes is None else self._prefixes.system()
         if self._timestamps:
@@ -94,7 +94,7 @@ class JsonRenderer:
     escapes = True
 
     def __init__(self) -> None:
-        self._heads: dict[Source, bytes] = {}
+        self._heads: dict[LineSource, bytes] = {}
 
     def lines(self, block: Block) -> Parts:
         """See `Renderer`."""
@@ -103,7 +103,7 @@ class JsonRenderer:
         # As in `PrefixedRenderer.lines`: every line end closes one object and opens the next.
         return [head, memoryview(text.replace(b"\n", b'"}\n' + head))[: -len(head)]]
 
-    def announcement(self, text: str, time_ms: int, source: Source | None, *, error: bool) -> Parts:
+    def announcement(self, text: str, time_ms: int, source: LineSource | None, *, error: bool) -> Parts:
         """See `Renderer`."""
         fields: dict[str, object] = {"time": timestamp(time_ms).decode()}
         if source is not None:
@@ -152,6 +152,6 @@ def _escape_lines(data: bytes) -> bytes:
     return data
 
 
-def _identity(source: Source) -> dict[str, object]:
+def _identity(source: LineSource) -> dict[str, object]:
     _, _, run, sandbox, process, replica = source
     return {"sandbox": sandbox, "process": process, "replica": replica} | ({"run": run} if run else {})

@@ -12,7 +12,7 @@ from typing import Final
 
 from sbxcompose.logs.prefix import width
 
-Size = Callable[[], tuple[int, int]]
+ScreenSize = Callable[[], tuple[int, int]]
 """Columns and rows of the terminal."""
 _SGR: Final = re.compile(r"\x1b\[[0-9;:]*m")
 _MOST_ROWS_OF_A_LINE: Final = 3
@@ -21,7 +21,7 @@ _MOST_ROWS_OF_A_LINE: Final = 3
 class Screen:
     """Keeps track of which unfinished lines are drawn, in the order in which they appeared."""
 
-    def __init__(self, size: Size) -> None:
+    def __init__(self, size: ScreenSize) -> None:
         self._size = size
         self._lines: dict[Hashable, bytes] = {}
         self._bottom: bytes | None = None

@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterable
 from typing import Any, NamedTuple
 
 from sbxcompose.logs.mask import Masker
-from sbxcompose.logs.mux import Source
+from sbxcompose.logs.mux import LineSource
 
 Key = tuple[str, str, int]
 """An instance: sandbox, process, replica."""
@@ -42,7 +42,7 @@ class KnownSecrets:
         """Instances that were started with anything that is not among today's values: usually none."""
         self._every = self._current
         self._maskers: dict[frozenset[str], Masker] = {}
-        self._of_source: dict[Source, Masker] = {}
+        self._of_source: dict[LineSource, Masker] = {}
         self._of_all: Masker | None = None
 
     def add_current(self, values: Iterable[str]) -> None:
@@ -65,7 +65,7 @@ class KnownSecrets:
         if self._old:
             self._forget()
 
-    def masker(self, source: Source | None = None) -> Masker:
+    def masker(self, source: LineSource | None = None) -> Masker:
         """What hides the secrets in lines of `source`; None, and announcements, are masked with all there are."""
         if not self._every:
             return _NOTHING

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from sbxcompose.plan.observed import Phase, Row
+from sbxcompose.plan.observed import ObservedRow, Phase
 from sbxcompose.spec.project import Process
 
 FOREGROUND = {
@@ -32,7 +32,7 @@ FOREGROUND = {
 _SHOWN = 3
 
 
-def background(row: Row) -> str | None:
+def background(row: ObservedRow) -> str | None:
     """What a row's latest run left in the background when it exited with code 0; None if nothing."""
     if not row.left_behind or row.phase not in (Phase.EXITED, Phase.BACKING_OFF):
         return None
@@ -45,7 +45,7 @@ def background(row: Row) -> str | None:
     return f"it left {listed} in the background, which was killed"
 
 
-def foreground_hint(row: Row, process: Process | None) -> str:
+def foreground_hint(row: ObservedRow, process: Process | None) -> str:
     """How to run the command so that it stays in the foreground."""
     words = [] if process is None else [word for text in process.command for word in text.split()]
     names = [_base(word) for word in words] + programs(row)
@@ -55,7 +55,7 @@ def foreground_hint(row: Row, process: Process | None) -> str:
     return f"run it in the foreground: {known}"
 
 
-def programs(row: Row) -> list[str]:
+def programs(row: ObservedRow) -> list[str]:
     """The names of the programs that were left behind, without their arguments, which may hold secrets."""
     return [_program(each) for each in row.left_behind]
 

@@ -10,13 +10,13 @@ from collections.abc import Iterator
 
 from msgspec.structs import replace
 
-from sbxcompose.plan.decisions import LENIENT, PLAIN, Fate, Rule, decide
-from sbxcompose.plan.observed import Instance, Row, SandboxState
-from sbxcompose.plan.options import Intent, Options
+from sbxcompose.plan.decisions import LENIENT, PLAIN, Decision, Rule, decide
+from sbxcompose.plan.observed import Instance, ObservedRow, SandboxState
+from sbxcompose.plan.options import Intent, PlanOptions
 from sbxcompose.plan.scope import Scope
 from sbxcompose.plan.start_notes import start_notes
-from sbxcompose.plan.step_builder import Wiring
-from sbxcompose.plan.steps import Note, Plan
+from sbxcompose.plan.step_builder import StepBuilder
+from sbxcompose.plan.steps import Plan, PlanNote
 from sbxcompose.plan.world import ASLEEP, World
 from sbxcompose.spec.project import Sandbox
 
@@ -24,13 +24,13 @@ from sbxcompose.spec.project import Sandbox
 class BringUp:
     """One use: `BringUp(world, intent, options).plan()`."""
 
-    def __init__(self, world: World, intent: Intent, options: Options) -> None:
+    def __init__(self, world: World, intent: Intent, options: PlanOptions) -> None:
         self._world = world
         self._graph = world.graph
         self._intent = intent
         self._options = options
         self._scope = Scope(world, intent, options)
-        self._fates: dict[int, list[Fate]] = {}
+        self._fates: dict[int, list[Decision]] = {}
         self._asked, self._needed = self._rules()
 
     def plan(self) -> Plan:
@@ -38,7 +38,7 @@ class BringUp:
         for node in sorted(self._scope.nodes):
             self._fates[node] = list(self._decide(node))
         self._spread()
-        wiring = Wiring(self._world, self._fates, self._scope.replaced, self._options.grace)
+        wiring = StepBuilder(self._world, self._fates, self._scope.replaced, self._options.grace)
         wiring.sandboxes(self._wanted_sandboxes())
         if self._intent is Intent.UP:
             wiring.updates()
@@ -72,7 +72,7 @@ class BringUp:
             case _:
                 return PLAIN, PLAIN
 
-    def _decide(self, node: int) -> Iterator[Fate]:
+    def _decide(self, node: int) -> Iterator[Decision]:
         process = self._graph.processes[node]
         if process.sandbox in self._scope.replaced:
             yield from self._decide_anew(node)
@@ -87,25 +87,25 @@ class BringUp:
         if chosen is None and self._intent is Intent.UP:
             yield from self._surplus(node, process.replicas)
 
-    def _decide_one(self, node: int, replica: int, rule: Rule) -> Fate:
+    def _decide_one(self, node: int, replica: int, rule: Rule) -> Decision:
         process = self._graph.processes[node]
         rows = self._world.rows(node).get(replica, ())
         instance = Instance(process.sandbox, process.name, replica)
         return decide(node, process, self._graph.job[node], instance, rows, rule)
 
-    def _surplus(self, node: int, wanted: int) -> Iterator[Fate]:
+    def _surplus(self, node: int, wanted: int) -> Iterator[Decision]:
         for replica, rows in sorted(self._world.rows(node).items()):
             live = [row for row in rows if row.live]
             if replica > wanted and live:
-                yield Fate(node, rows[0].instance, stops=[(row, "one replica fewer") for row in live])
+                yield Decision(node, rows[0].instance, stops=[(row, "one replica fewer") for row in live])
 
-    def _decide_anew(self, node: int) -> Iterator[Fate]:
+    def _decide_anew(self, node: int) -> Iterator[Decision]:
         """In a sandbox that is replaced nothing stays, and what has completed is lost."""
         process = self._graph.processes[node]
         reason = f"sandbox {process.sandbox} is replaced"
         rows = self._world.rows(node)
         for replica in sorted({*rows, *range(1, process.replicas + 1)}):
-            fate = Fate(node, Instance(process.sandbox, process.name, replica))
+            fate = Decision(node, Instance(process.sandbox, process.name, replica))
             mine = rows.get(replica, [])
             if self._world.seen(process.sandbox).state is SandboxState.RUNNING:
                 fate.stops = [(row, reason) for row in mine if row.live]
@@ -166,7 +166,7 @@ class BringUp:
         holding = {self._graph.processes[node].sandbox for node in self._fates}
         return [each for each in self._world.project.sandboxes if each.name in holding]
 
-    def _orphans_to_stop(self) -> list[tuple[Row, str]]:
+    def _orphans_to_stop(self) -> list[tuple[ObservedRow, str]]:
         remove = self._options.remove_orphans and self._intent is Intent.UP
         awake = {sandbox.name for sandbox in self._wanted_sandboxes()}
         stops = []
@@ -189,7 +189,7 @@ class BringUp:
             and not self._world.seen(each.name).rows
         ]
 
-    def _notes(self) -> Iterator[Note]:
+    def _notes(self) -> Iterator[PlanNote]:
         yield from self._sandbox_notes()
         yield from start_notes(self._world, self._fates)
         if self._intent is Intent.UP:
@@ -200,20 +200,20 @@ class BringUp:
         else:
             yield from self._left_alone()
 
-    def _sandbox_notes(self) -> Iterator[Note]:
+    def _sandbox_notes(self) -> Iterator[PlanNote]:
         unseen = self._unseen()
         for sandbox in self._wanted_sandboxes():
             seen = self._world.seen(sandbox.name)
             if sandbox.name in unseen:
                 text = f"sandbox {sandbox.name} is {seen.state}: what runs in it is seen once it is running"
-                yield Note("unseen", text, sandbox.name)
+                yield PlanNote("unseen", text, sandbox.name)
             if seen.differences and sandbox.name not in self._scope.replaced:
                 text = f"sandbox {sandbox.name} differs from the file in {_listed(seen.differences)}"
-                yield Note("sandbox", f"{text}; `--recreate-sandboxes` replaces it", sandbox.name)
+                yield PlanNote("sandbox", f"{text}; `--recreate-sandboxes` replaces it", sandbox.name)
             if self._world.project.provider == "local" and seen.state is SandboxState.MISSING:
                 yield from _local_notes(sandbox)
 
-    def _left_alone(self) -> Iterator[Note]:
+    def _left_alone(self) -> Iterator[PlanNote]:
         for node in self._scope.named:
             process = self._graph.processes[node]
             for fate in self._fates[node]:
@@ -221,17 +221,17 @@ class BringUp:
                 label = self._world.names.instance(fate.instance)
                 if row is not None and row.live and row.digest != process.digest:
                     text = f"{label} runs an older definition; `up {label}` replaces it"
-                    yield Note("outdated", text, process.sandbox)
+                    yield PlanNote("outdated", text, process.sandbox)
 
 
-def _local_notes(sandbox: Sandbox) -> Iterator[Note]:
+def _local_notes(sandbox: Sandbox) -> Iterator[PlanNote]:
     """What has no meaning on this machine, said when the sandbox is made and not at each `up`."""
     keys = [key for key in ("image", "resources", "timeout") if getattr(sandbox, key) is not None]
     if keys:
         verb = "apply" if len(keys) > 1 else "applies"
         pulled = "no image is pulled on this machine; " if "image" in keys else ""
         text = f"sandbox {sandbox.name}: {pulled}{_listed(keys)} {verb} only in the cloud"
-        yield Note("local", text, sandbox.name)
+        yield PlanNote("local", text, sandbox.name)
 
 
 def _listed(words: tuple[str, ...] | list[str]) -> str:

@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 
 from msgspec import Struct
 
-from sbxcompose.plan.observed import Exit, Instance, Phase, Row
+from sbxcompose.plan.observed import Exit, Instance, ObservedRow, Phase
 from sbxcompose.spec.project import Condition, Process
 
 
 @dataclass(slots=True)
-class Fate:
+class Decision:
     """`keep` is the row that stays; `start` the reason for a new one; `stops` the rows that go, each with its
     reason.
 
@@ -22,9 +22,9 @@ class Fate:
 
     node: int
     instance: Instance
-    keep: Row | None = None
+    keep: ObservedRow | None = None
     start: str | None = None
-    stops: list[tuple[Row, str]] = field(default_factory=list)
+    stops: list[tuple[ObservedRow, str]] = field(default_factory=list)
     late: bool = False
     again: bool = False
     stopped: list[int] = field(default_factory=list)
@@ -52,7 +52,7 @@ PLAIN = Rule()
 LENIENT = Rule(leave_changed=True)
 
 
-def completed(row: Row, job: bool) -> bool:
+def completed(row: ObservedRow, job: bool) -> bool:
     """Whether its work is done: a one-shot, or a `job` (which is tried again if it fails), ended with 0."""
     return row.completed or (job and row.ended_well)
 
@@ -62,9 +62,11 @@ def start_first(process: Process, job: bool) -> bool:
     return process.update == "start-first" and not job
 
 
-def decide(node: int, process: Process, job: bool, instance: Instance, rows: Sequence[Row], rule: Rule) -> Fate:
+def decide(
+    node: int, process: Process, job: bool, instance: Instance, rows: Sequence[ObservedRow], rule: Rule
+) -> Decision:
     """What `rule` makes of an instance with these rows, the newest last."""
-    fate = Fate(node, instance)
+    fate = Decision(node, instance)
     live = [row for row in rows if row.live]
     if not live:
         _decide_ended(fate, process, job, rows, rule)
@@ -82,14 +84,14 @@ def decide(node: int, process: Process, job: bool, instance: Instance, rows: Seq
     return fate
 
 
-def _replace(fate: Fate, live: Sequence[Row], reason: str, late: bool) -> None:
+def _replace(fate: Decision, live: Sequence[ObservedRow], reason: str, late: bool) -> None:
     fate.start = reason
     fate.stops = [(row, reason) for row in live]
     fate.late = late
     fate.again = True
 
 
-def _keep_newest(fate: Fate, live: Sequence[Row], same: Sequence[Row], late: bool) -> None:
+def _keep_newest(fate: Decision, live: Sequence[ObservedRow], same: Sequence[ObservedRow], late: bool) -> None:
     """Several live rows are left by a crash between a start and a stop, or by a race of two commands."""
     fate.keep = same[-1]
     if len(live) == 1:
@@ -103,7 +105,7 @@ def _keep_newest(fate: Fate, live: Sequence[Row], same: Sequence[Row], late: boo
     ]
 
 
-def _decide_ended(fate: Fate, process: Process, job: bool, rows: Sequence[Row], rule: Rule) -> None:
+def _decide_ended(fate: Decision, process: Process, job: bool, rows: Sequence[ObservedRow], rule: Rule) -> None:
     if not rows:
         fate.start = "not running"
         return
@@ -126,7 +128,7 @@ def _decide_ended(fate: Fate, process: Process, job: bool, rows: Sequence[Row], 
     fate.again = True
 
 
-def satisfies(row: Row, condition: Condition, process: Process, job: bool) -> bool:
+def satisfies(row: ObservedRow, condition: Condition, process: Process, job: bool) -> bool:
     """Whether one can see from a row that stays that its instance has reached `condition`.
 
     A line of output, or a command's answer, cannot be seen from a row; then somebody has to look. A row of

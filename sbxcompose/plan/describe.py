@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from sbxcompose.plan.background import background
-from sbxcompose.plan.observed import Exit, Phase, Row
+from sbxcompose.plan.observed import Exit, ObservedRow, Phase
 from sbxcompose.spec.project import Condition, Process, ReadyCommand, ReadyLine, RestartPolicy
 
 
@@ -26,7 +26,7 @@ def times(count: int, what: str) -> str:
     return f"{count} {what}" if count == 1 else f"{count} {what}{'es' if what.endswith('s') else 's'}"
 
 
-def doing(row: Row, now: float) -> str:
+def doing(row: ObservedRow, now: float) -> str:
     """What a row was last seen doing."""
     match row.phase:
         case Phase.STARTING:
@@ -45,25 +45,25 @@ def doing(row: Row, now: float) -> str:
             return ended(row)
 
 
-def _check(row: Row) -> str:
+def _check(row: ObservedRow) -> str:
     return f"; its health check saw: {row.last_check}" if row.last_check else ""
 
 
-def _again(row: Row, now: float) -> str:
+def _again(row: ObservedRow, now: float) -> str:
     restarts = f" after {times(row.restarts, 'restart')}" if row.restarts else ""
     if row.next_restart_at is None:
         return f"it is backing off{restarts}"
     return f"it is started again in {seconds(row.next_restart_at - now)}{restarts}"
 
 
-def ended(row: Row) -> str:
+def ended(row: ObservedRow) -> str:
     """How its latest run ended, and what its supervisor says about that."""
     words = str(row.exit or Exit())
     remarks = [each for each in (row.last_error, background(row)) if each]
     return words + (f" ({'; '.join(remarks)})" if remarks else "")
 
 
-def gave_up(row: Row, process: Process) -> str | None:
+def gave_up(row: ObservedRow, process: Process) -> str | None:
     """That a supervisor does not try again, though it would after a failure; None if that is not so."""
     failed = row.exit is None or not row.exit.success
     if row.phase is not Phase.EXITED or process.restart.policy is RestartPolicy.NEVER or not failed:

@@ -13,15 +13,15 @@ from contextlib import contextmanager
 
 from sbxcompose.plan.bring_up import BringUp
 from sbxcompose.plan.observed import Observed
-from sbxcompose.plan.options import Intent, Options
+from sbxcompose.plan.options import Intent, PlanOptions
 from sbxcompose.plan.steps import Plan
 from sbxcompose.plan.tear_down import TearDown
 from sbxcompose.plan.world import World
 from sbxcompose.spec.project import Project
 
-__all__ = ["Intent", "Options", "plan", "plan_down", "plan_restart", "plan_start", "plan_stop", "plan_up"]
+__all__ = ["Intent", "PlanOptions", "plan", "plan_down", "plan_restart", "plan_start", "plan_stop", "plan_up"]
 
-DEFAULTS = Options()
+DEFAULTS = PlanOptions()
 
 
 @contextmanager
@@ -36,7 +36,7 @@ def _no_collection() -> Iterator[None]:
             gc.enable()
 
 
-def plan(project: Project, observed: Observed, intent: Intent, options: Options = DEFAULTS) -> Plan:
+def plan(project: Project, observed: Observed, intent: Intent, options: PlanOptions = DEFAULTS) -> Plan:
     """The plan of any of the commands below."""
     with _no_collection():
         world = World(project, observed)
@@ -45,17 +45,17 @@ def plan(project: Project, observed: Observed, intent: Intent, options: Options 
         return BringUp(world, intent, options).plan()
 
 
-def plan_up(project: Project, observed: Observed, options: Options = DEFAULTS) -> Plan:
+def plan_up(project: Project, observed: Observed, options: PlanOptions = DEFAULTS) -> Plan:
     """Make the world as the file says: start, replace and stop what has to be, and nothing else."""
     return plan(project, observed, Intent.UP, options)
 
 
-def plan_start(project: Project, observed: Observed, options: Options = DEFAULTS) -> Plan:
+def plan_start(project: Project, observed: Observed, options: PlanOptions = DEFAULTS) -> Plan:
     """Start what does not run; what runs an older definition is left running, with a note."""
     return plan(project, observed, Intent.START, options)
 
 
-def plan_restart(project: Project, observed: Observed, options: Options = DEFAULTS) -> Plan:
+def plan_restart(project: Project, observed: Observed, options: PlanOptions = DEFAULTS) -> Plan:
     """A new run of the targets as the file says now; their needs are started if they do not run.
 
     Without targets: of everything, except one-shots that have completed.
@@ -63,12 +63,12 @@ def plan_restart(project: Project, observed: Observed, options: Options = DEFAUL
     return plan(project, observed, Intent.RESTART, options)
 
 
-def plan_stop(project: Project, observed: Observed, options: Options = DEFAULTS) -> Plan:
+def plan_stop(project: Project, observed: Observed, options: PlanOptions = DEFAULTS) -> Plan:
     """Stop the targets, and only them; their sandboxes stay as they are."""
     return plan(project, observed, Intent.STOP, options)
 
 
-def plan_down(project: Project, observed: Observed, options: Options = DEFAULTS) -> Plan:
+def plan_down(project: Project, observed: Observed, options: PlanOptions = DEFAULTS) -> Plan:
     """Want nothing: stop everything of ours; in the cloud suspend the sandboxes, or end them with
     `terminate`.
 

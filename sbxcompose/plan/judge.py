@@ -13,30 +13,30 @@ from msgspec.structs import replace
 
 from sbxcompose.plan.decisions import completed
 from sbxcompose.plan.graph import Graph
-from sbxcompose.plan.names import Names, Target
-from sbxcompose.plan.observed import Row
+from sbxcompose.plan.names import ProcessNames, Target
+from sbxcompose.plan.observed import ObservedRow
 from sbxcompose.plan.outcomes import (
     Failed,
     Goal,
+    InstanceState,
     Mode,
     Pending,
     Report,
-    State,
     Success,
     TimedOut,
     Verdict,
 )
-from sbxcompose.plan.progress import LOST, Case, Standing
+from sbxcompose.plan.progress import LOST, Progress, Standing
 from sbxcompose.spec.project import Project
 
 __all__ = [
     "Failed",
     "Goal",
+    "InstanceState",
     "Judge",
     "Mode",
     "Pending",
     "Report",
-    "State",
     "Success",
     "TimedOut",
     "Verdict",
@@ -52,7 +52,7 @@ class Judge:
 
     def __init__(self, project: Project, mode: Mode) -> None:
         self._graph = Graph(project)
-        self._names = Names(project)
+        self._names = ProcessNames(project)
         self._mode = mode
 
     @property
@@ -61,7 +61,7 @@ class Judge:
         return self._mode.goal is Goal.READY and self._mode.exit_code_from is None
 
     def verdict(
-        self, states: Iterable[State], now: float, deadline: float | None = None, *, began: float = 0.0
+        self, states: Iterable[InstanceState], now: float, deadline: float | None = None, *, began: float = 0.0
     ) -> Verdict:
         """The verdict on the wanted instances; times are seconds since 1970. Linear in what there is.
 
@@ -70,7 +70,7 @@ class Judge:
         mode = self._mode
         ended = mode.goal is Goal.ENDED or mode.exit_code_from is not None
         patient = mode.goal is Goal.ENDED and not mode.abort_on_exit and mode.exit_code_from is None
-        case = Case(self._graph, self._names, states, now, ended, began=began, patient=patient)
+        case = Progress(self._graph, self._names, states, now, ended, began=began, patient=patient)
         found = _verdict(case, self._mode)
         if isinstance(found, Pending) and deadline is not None and now >= deadline:
             return TimedOut(found.causes, found.held_up, now - deadline)
@@ -79,7 +79,7 @@ class Judge:
 
 def verdict(
     project: Project,
-    states: Iterable[State],
+    states: Iterable[InstanceState],
     now: float,
     deadline: float | None = None,
     mode: Mode = DEFAULT_MODE,
@@ -88,7 +88,7 @@ def verdict(
     return Judge(project, mode).verdict(states, now, deadline)
 
 
-def _verdict(case: Case, mode: Mode) -> Verdict:
+def _verdict(case: Progress, mode: Mode) -> Verdict:
     by = None
     if mode.goal is Goal.ENDED or mode.exit_code_from is not None:
         by = next((state for state in case.states if case.ends_all(state)), None)
@@ -117,31 +117,31 @@ def _verdict(case: Case, mode: Mode) -> Verdict:
     return case.failed(lost) if lost else _success(case)
 
 
-def _ended_by(case: Case, state: State) -> Verdict:
+def _ended_by(case: Progress, state: InstanceState) -> Verdict:
     """The verdict once the end of a process has ended all: its exit code decides."""
     label = case.label(state)
     code = 1 if state.row is None else exit_code(state.row)
     return case.failed([state], code, label) if code else replace(_success(case), ended_by=label)
 
 
-def _ended_before(case: Case, state: State) -> Verdict:
+def _ended_before(case: Progress, state: InstanceState) -> Verdict:
     """All ends before the process has whose exit code was asked for: never a success."""
     code = 1 if state.row is None else exit_code(state.row)
     return case.failed([state], code or 1, case.label(state))
 
 
-def _aborts(case: Case, state: State) -> bool:
+def _aborts(case: Progress, state: InstanceState) -> bool:
     """Whether its end ends everything: not if the others have waited for it, nor if it ended before the command."""
     row = state.row
     return row is not None and not row.live and not state.ended_before and not _completed_job(case, state, row)
 
 
-def _completed_job(case: Case, state: State, row: Row) -> bool:
+def _completed_job(case: Progress, state: InstanceState, row: ObservedRow) -> bool:
     """Whether it is a job that has done its work."""
     return case.job(state) and completed(row, True)
 
 
-def _verdict_of_one(case: Case, target: Target, abort: bool) -> Verdict:
+def _verdict_of_one(case: Progress, target: Target, abort: bool) -> Verdict:
     mine = [state for state in case.states if _is(target, state)]
     ended = [state for state in mine if state.row is not None and not state.row.live and not state.ended_before]
     codes = [(exit_code(state.row), state) for state in ended if state.row is not None]
@@ -160,12 +160,12 @@ def _verdict_of_one(case: Case, target: Target, abort: bool) -> Verdict:
     return case.still(case.with_needs(state for state in mine if state not in ended))
 
 
-def _is(target: Target, state: State) -> bool:
+def _is(target: Target, state: InstanceState) -> bool:
     mine = (state.instance.sandbox, state.instance.process)
     return mine == (target.sandbox, target.process) and target.replica in (None, state.instance.replica)
 
 
-def exit_code(row: Row) -> int:
+def exit_code(row: ObservedRow) -> int:
     """What a shell would say of the row's latest end: 0 for a success, else its code, 128 + n for a signal, or 1."""
     if row.exit is None:
         return 1
@@ -176,6 +176,6 @@ def exit_code(row: Row) -> int:
     return 1 if row.exit.code is None else row.exit.code
 
 
-def _success(case: Case) -> Success:
+def _success(case: Progress) -> Success:
     ready, done, over = (case.having(each) for each in (Standing.READY, Standing.DONE, Standing.OVER))
     return Success(len(ready), len(done), len(over), skipped=case.skipped(done))

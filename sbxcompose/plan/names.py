@@ -29,7 +29,7 @@ class Target(Struct, frozen=True):
         )
 
 
-class Names:
+class ProcessNames:
     """The short names of a project's processes, and back. What is observed counts too: orphans have names."""
 
     def __init__(self, project: Project, observed: Observed | None = None) -> None:
@@ -99,7 +99,7 @@ def _has(process: Process, replica: str) -> bool:
 def resolve_all(project: Project, texts: Iterable[str]) -> frozenset[Target] | None:
     """The targets that the arguments of a command name; None, which means all, if there are none.
 
-    Raises as `Names.resolve`.
+    Raises as `ProcessNames.resolve`.
     """
-    names = Names(project)
+    names = ProcessNames(project)
     return frozenset(names.resolve(text) for text in texts) or None

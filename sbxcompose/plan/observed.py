@@ -65,7 +65,7 @@ class Exit(Struct, frozen=True):
         return "ended; exit code unknown"
 
 
-class Row(Struct, frozen=True):
+class ObservedRow(Struct, frozen=True):
     """One row of a sandbox's process list that was started by us (its managed name parses).
 
     `name` is the managed name as the server knows it; `started_at` and `next_restart_at` are seconds since
@@ -152,7 +152,7 @@ class ObservedSandbox(Struct, frozen=True):
 
     name: str
     state: SandboxState
-    rows: tuple[Row, ...] = ()
+    rows: tuple[ObservedRow, ...] = ()
     foreign: tuple[Foreign, ...] = ()
     failures: tuple[StartFailure, ...] = ()
     """The instances whose latest start failed."""

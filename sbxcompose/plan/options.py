@@ -19,7 +19,7 @@ class Intent(StrEnum):
     DOWN = "down"
 
 
-class Options(Struct, frozen=True):
+class PlanOptions(Struct, frozen=True):
     """How far a command goes.
 
     `targets`: None means all. `rerun`: processes that the user named; they are in scope beside the targets, and get a

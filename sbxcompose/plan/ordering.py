@@ -11,7 +11,7 @@ FIRST = -1
 """The position of steps that should stand before those of any process, as far as arrows allow."""
 
 
-class Draft:
+class StepOrdering:
     """A growing set of steps with arrows between them."""
 
     def __init__(self) -> None:

@@ -11,13 +11,13 @@ from msgspec import Struct
 
 from sbxcompose.plan.describe import seconds
 from sbxcompose.plan.names import Target
-from sbxcompose.plan.observed import Instance, Row
+from sbxcompose.plan.observed import Instance, ObservedRow
 
 TIMED_OUT = 124
 """Exit code when a deadline has passed (design, section 8)."""
 
 
-class State(Struct, frozen=True):
+class InstanceState(Struct, frozen=True):
     """What is known of one wanted instance.
 
     `row` is its row of the wanted digest; None as long as a start of it is still to come, so that the end of
@@ -29,7 +29,7 @@ class State(Struct, frozen=True):
     """
 
     instance: Instance
-    row: Row | None = None
+    row: ObservedRow | None = None
     ready: bool = False
     error: str | None = None
     check: str | None = None

@@ -5,13 +5,13 @@ from __future__ import annotations
 from sbxcompose.errors import InactiveNeed
 from sbxcompose.plan.decisions import completed
 from sbxcompose.plan.graph import Graph
-from sbxcompose.plan.names import Names
+from sbxcompose.plan.names import ProcessNames
 from sbxcompose.plan.observed import Observed
-from sbxcompose.plan.options import Options
+from sbxcompose.plan.options import PlanOptions
 from sbxcompose.spec.project import Project
 
 
-def check_profiles(project: Project, observed: Observed, options: Options) -> None:
+def check_profiles(project: Project, observed: Observed, options: PlanOptions) -> None:
     """Raise `InactiveNeed` if bringing up what `options` name would start a process of an inactive profile.
 
     A process that is named is wanted whatever its profile, with all that it needs; so is one that runs, or has
@@ -25,10 +25,10 @@ def check_profiles(project: Project, observed: Observed, options: Options) -> No
     for node in sorted(graph.closure(named)):
         for edge in graph.needs[node] if graph.active[node] else ():
             if edge.required and not graph.active[edge.node] and edge.node not in named | there:
-                raise _inactive(graph, Names(project), node, edge.node)
+                raise _inactive(graph, ProcessNames(project), node, edge.node)
 
 
-def _named(graph: Graph, options: Options) -> set[int]:
+def _named(graph: Graph, options: PlanOptions) -> set[int]:
     asked = (options.targets or frozenset()) | options.rerun
     keys = [(target.sandbox, target.process) for target in asked]
     named = {graph.index[key] for key in keys if key in graph.index}
@@ -48,7 +48,7 @@ def _there(graph: Graph, observed: Observed) -> set[int]:
     return found
 
 
-def _inactive(graph: Graph, names: Names, node: int, need: int) -> InactiveNeed:
+def _inactive(graph: Graph, names: ProcessNames, node: int, need: int) -> InactiveNeed:
     process, other = graph.processes[node], graph.processes[need]
     name, needed = names.process(process.sandbox, process.name), names.process(other.sandbox, other.name)
     profiles = ", ".join(f"`{profile}`" for profile in other.profiles)

@@ -8,9 +8,9 @@ from enum import Enum, auto
 from sbxcompose.plan.decisions import completed, satisfies
 from sbxcompose.plan.describe import doing, gave_up, unready
 from sbxcompose.plan.graph import Graph
-from sbxcompose.plan.names import Names
-from sbxcompose.plan.observed import Instance, Phase, Row
-from sbxcompose.plan.outcomes import Failed, Pending, Report, Skipped, State
+from sbxcompose.plan.names import ProcessNames
+from sbxcompose.plan.observed import Instance, ObservedRow, Phase
+from sbxcompose.plan.outcomes import Failed, InstanceState, Pending, Report, Skipped
 from sbxcompose.plan.stability import in_crash_loop, loop_words, stable_in
 from sbxcompose.spec.project import Condition, RestartPolicy
 
@@ -33,7 +33,7 @@ class Standing(Enum):
 LOST = frozenset({Standing.STOPPED, Standing.FAILED})
 
 
-class Case:
+class Progress:
     """All states of one moment, with what can be told from them.
 
     `ended`: nothing is meant to be ready, all is meant to end. `began`: when the command did. `patient`: a crash
@@ -43,8 +43,8 @@ class Case:
     def __init__(
         self,
         graph: Graph,
-        names: Names,
-        states: Iterable[State],
+        names: ProcessNames,
+        states: Iterable[InstanceState],
         now: float,
         ended: bool,
         *,
@@ -58,8 +58,8 @@ class Case:
         self._began = began
         self._patient = patient
         self.states = sorted(states, key=lambda state: (self.node(state), state.instance.replica))
-        self._by_node: dict[int, list[tuple[State, Standing]]] = {}
-        self._unmet: dict[int, dict[Instance, tuple[State, Standing]]] = {}
+        self._by_node: dict[int, list[tuple[InstanceState, Standing]]] = {}
+        self._unmet: dict[int, dict[Instance, tuple[InstanceState, Standing]]] = {}
         """The needed instances that have not reached what a process needs of them, by process."""
         self._doomed: set[int] = set()
         """Processes that wait, near or far, for one that is lost."""
@@ -70,15 +70,15 @@ class Case:
             if any(self._hopeless(*each) for each in unmet.values()):
                 self._doomed.add(node)
 
-    def node(self, state: State) -> int:
+    def node(self, state: InstanceState) -> int:
         """The number of the state's process."""
         return self._graph.index[state.instance.sandbox, state.instance.process]
 
-    def job(self, state: State) -> bool:
+    def job(self, state: InstanceState) -> bool:
         """Whether it is there to finish."""
         return self._graph.job[self.node(state)]
 
-    def ends_all(self, state: State) -> bool:
+    def ends_all(self, state: InstanceState) -> bool:
         """Whether its end is the end of all, as its `stop_all_on` says. That somebody stopped it is not, nor is an end
         from before the command.
         """
@@ -92,21 +92,21 @@ class Case:
             return False
         return asked == "exit" or row.exit is None or not row.exit.success
 
-    def having(self, *standings: Standing) -> list[State]:
+    def having(self, *standings: Standing) -> list[InstanceState]:
         """The states that stand so."""
         return [state for group in self._by_node.values() for state, standing in group if standing in standings]
 
-    def pending(self) -> list[State]:
+    def pending(self) -> list[InstanceState]:
         """Those that may still get where they should."""
         behind = self.having(Standing.BEHIND)
         return [state for state in behind if state.row is not None or self.node(state) not in self._doomed]
 
-    def doomed(self) -> list[State]:
+    def doomed(self) -> list[InstanceState]:
         """Those that will not be started, because of one that is lost."""
         behind = self.having(Standing.BEHIND)
         return [state for state in behind if state.row is None and self.node(state) in self._doomed]
 
-    def _stand(self, state: State) -> Standing:
+    def _stand(self, state: InstanceState) -> Standing:
         if state.error is not None:
             return Standing.FAILED
         row = state.row
@@ -128,10 +128,10 @@ class Case:
             case _:
                 return Standing.BEHIND
 
-    def _loops(self, row: Row) -> bool:
+    def _loops(self, row: ObservedRow) -> bool:
         return not self._patient and in_crash_loop(row, self._began, self._now)
 
-    def looping(self) -> list[State]:
+    def looping(self) -> list[InstanceState]:
         """Those in a crash loop, where that is a failure: their supervisor would go on trying."""
         return [state for state in self.having(Standing.FAILED) if state.row is not None and state.row.live]
 
@@ -144,7 +144,7 @@ class Case:
         ]
         return self._now + min(left) if left else None
 
-    def _ended_well(self, state: State, row: Row) -> bool:
+    def _ended_well(self, state: InstanceState, row: ObservedRow) -> bool:
         """Exit code 0, unless it was to run for ever or should have been ready first."""
         node = self.node(state)
         if row.exit is None or not row.exit.success:
@@ -156,7 +156,7 @@ class Case:
         checked = self._graph.condition(node) is Condition.READY
         return self._ended or state.ready or not checked
 
-    def _is_ready(self, state: State, row: Row) -> bool:
+    def _is_ready(self, state: InstanceState, row: ObservedRow) -> bool:
         """Whether what says so has been seen; without a check, whether the current run is stable."""
         node = self.node(state)
         condition = self._graph.condition(node)
@@ -166,12 +166,12 @@ class Case:
             return stable_in(row, self._now) == 0.0
         return satisfies(row, condition, self._graph.processes[node], self._graph.job[node])
 
-    def _unmet_of(self, node: int) -> dict[Instance, tuple[State, Standing]]:
+    def _unmet_of(self, node: int) -> dict[Instance, tuple[InstanceState, Standing]]:
         """What of its needs is missing; behind a need that is met and was not started now, also what that one lacks.
 
         Steps are ordered the same way: see `wiring`.
         """
-        unmet: dict[Instance, tuple[State, Standing]] = {}
+        unmet: dict[Instance, tuple[InstanceState, Standing]] = {}
         for edge in self._graph.needs[node]:
             condition = self._graph.condition(edge.node, edge.condition)
             for state, standing in self._by_node.get(edge.node, ()):
@@ -181,7 +181,7 @@ class Case:
                     unmet.update(self._unmet.get(edge.node, ()))
         return unmet
 
-    def _met(self, state: State, standing: Standing, condition: Condition) -> bool:
+    def _met(self, state: InstanceState, standing: Standing, condition: Condition) -> bool:
         if condition is Condition.ENDED:
             return state.row is not None and state.row.phase is Phase.EXITED
         if condition is Condition.COMPLETED:
@@ -190,10 +190,10 @@ class Case:
             return state.row.phase is not Phase.BACKING_OFF
         return standing in (Standing.READY, Standing.DONE)
 
-    def _hopeless(self, state: State, standing: Standing) -> bool:
+    def _hopeless(self, state: InstanceState, standing: Standing) -> bool:
         return standing in LOST or (state.row is None and self.node(state) in self._doomed)
 
-    def report(self, state: State, *, lines: bool = True) -> Report:
+    def report(self, state: InstanceState, *, lines: bool = True) -> Report:
         """What is to be said of one that is not as it should be."""
         waits: tuple[str, ...] = ()
         if state.row is None and state.error is None:
@@ -203,7 +203,7 @@ class Case:
         ran = state.error is None or (state.row is not None and not state.ended_before)
         return Report(state.instance, self.label(state), self._doing(state, waits), waits, said, ran)
 
-    def _doing(self, state: State, waits: tuple[str, ...]) -> str:
+    def _doing(self, state: InstanceState, waits: tuple[str, ...]) -> str:
         node = self.node(state)
         row = state.row
         if state.error is not None:
@@ -222,10 +222,10 @@ class Case:
             words.append("it should have gone on running" if self._is_lost(state) else "it is done")
         return ", ".join(words)
 
-    def _is_lost(self, state: State) -> bool:
+    def _is_lost(self, state: InstanceState) -> bool:
         return any(each is state and standing in LOST for each, standing in self._by_node[self.node(state)])
 
-    def failed(self, causes: Iterable[State], exit_code: int = 1, ended_by: str | None = None) -> Failed:
+    def failed(self, causes: Iterable[InstanceState], exit_code: int = 1, ended_by: str | None = None) -> Failed:
         """A failure with what it holds up."""
         return Failed(
             tuple(self.report(state) for state in causes),
@@ -234,16 +234,16 @@ class Case:
             ended_by,
         )
 
-    def skipped(self, done: Iterable[State]) -> tuple[Skipped, ...]:
+    def skipped(self, done: Iterable[InstanceState]) -> tuple[Skipped, ...]:
         """Those of the completed ones that completed before the command, and were not run again."""
         return tuple(self._skipped(state) for state in done if state.ended_before)
 
-    def _skipped(self, state: State) -> Skipped:
+    def _skipped(self, state: InstanceState) -> Skipped:
         at = state.row.exit.at if state.row is not None and state.row.exit is not None else None
         ago = None if at is None else self._now - at
         return Skipped(state.instance, self._names.instance(state.instance), at, ago)
 
-    def with_needs(self, waiting: Iterable[State]) -> list[State]:
+    def with_needs(self, waiting: Iterable[InstanceState]) -> list[InstanceState]:
         """These and what they wait for, near or far, in the order of dependencies."""
         found = {state.instance: state for state in waiting}
         left = list(found.values())
@@ -255,11 +255,11 @@ class Case:
             left += new.values()
         return [state for state in self.states if state.instance in found]
 
-    def label(self, state: State) -> str:
+    def label(self, state: InstanceState) -> str:
         """What people call it."""
         return self._names.instance(state.instance)
 
-    def still(self, waiting: Iterable[State]) -> Pending:
+    def still(self, waiting: Iterable[InstanceState]) -> Pending:
         """No verdict yet, with the roots of the waiting told from those that wait for others."""
         reports = [self.report(state) for state in waiting]
         causes = tuple(each for each in reports if not each.waits_for)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from sbxcompose.errors import UsageError
 from sbxcompose.plan.observed import SandboxState
-from sbxcompose.plan.options import Intent, Options
+from sbxcompose.plan.options import Intent, PlanOptions
 from sbxcompose.plan.world import GONE, World
 from sbxcompose.spec.project import Project
 
@@ -32,7 +32,7 @@ class Scope:
     what they need. `replaced` are the sandboxes that have to be made anew.
     """
 
-    def __init__(self, world: World, intent: Intent, options: Options) -> None:
+    def __init__(self, world: World, intent: Intent, options: PlanOptions) -> None:
         self._world = world
         graph = world.graph
         if options.targets is None:

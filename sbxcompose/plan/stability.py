@@ -7,7 +7,7 @@ does not depend on when somebody looked.
 from __future__ import annotations
 
 from sbxcompose.plan.describe import ended, times
-from sbxcompose.plan.observed import Phase, Row
+from sbxcompose.plan.observed import ObservedRow, Phase
 from sbxcompose.spec.project import Process
 
 STABLE_AFTER = 1.0
@@ -16,7 +16,7 @@ CRASH_LOOP = 3
 """So many failed runs without a good one between them are a crash loop."""
 
 
-def stable_in(row: Row, now: float) -> float | None:
+def stable_in(row: ObservedRow, now: float) -> float | None:
     """Return the seconds until the current run is stable, 0 once it is; None if there is no run."""
     if row.phase is not Phase.RUNNING:
         return None
@@ -25,12 +25,12 @@ def stable_in(row: Row, now: float) -> float | None:
     return max(row.started_at + STABLE_AFTER - now, 0.0)
 
 
-def failed_since(row: Row, began: float) -> bool:
+def failed_since(row: ObservedRow, began: float) -> bool:
     """Whether a run of a live row has ended at or after `began`."""
     return row.exit is not None and (row.exit.at is None or row.exit.at >= began)
 
 
-def counts_in(row: Row, began: float, now: float) -> float | None:
+def counts_in(row: ObservedRow, began: float, now: float) -> float | None:
     """Return the seconds until a dependent may rely on a process without a check; None if it does not run.
 
     One that has not failed since `began` counts as soon as it runs, one that has must be stable.
@@ -39,14 +39,16 @@ def counts_in(row: Row, began: float, now: float) -> float | None:
     return left if left is None or failed_since(row, began) else 0.0
 
 
-def in_crash_loop(row: Row, began: float, now: float) -> bool:
+def in_crash_loop(row: ObservedRow, began: float, now: float) -> bool:
     """Whether it fails again and again, and has done so since `began`, so that a fixed program gets a try."""
     if not row.live or row.failed_runs < CRASH_LOOP or not failed_since(row, began):
         return False
     return row.has_health_check or stable_in(row, now) != 0.0
 
 
-def ready_now(process: Process | None, job: bool, row: Row | None, seen: bool | None, now: float) -> bool | None:
+def ready_now(
+    process: Process | None, job: bool, row: ObservedRow | None, seen: bool | None, now: float
+) -> bool | None:
     """Whether an instance is ready; None if that is unknown.
 
     `seen` is what has been found out about its `ready_when`, which no row shows. A `job` is ready once it has
@@ -65,7 +67,7 @@ def ready_now(process: Process | None, job: bool, row: Row | None, seen: bool | 
     return not job and (not row.failed_runs or stable_in(row, now) == 0.0)
 
 
-def failed_runs_after(before: Row | None, row: Row) -> int:
+def failed_runs_after(before: ObservedRow | None, row: ObservedRow) -> int:
     """Estimate `row.failed_runs` from the row as it was, for a supervisor that does not count them."""
     if before is None or before.name != row.name:
         return 0
@@ -77,11 +79,11 @@ def failed_runs_after(before: Row | None, row: Row) -> int:
     return 0 if _last_was_good(before, row) else before.failed_runs + new
 
 
-def _ended_runs(row: Row) -> int:
+def _ended_runs(row: ObservedRow) -> int:
     return row.restarts + (row.phase is Phase.BACKING_OFF)
 
 
-def _last_was_good(before: Row, row: Row) -> bool:
+def _last_was_good(before: ObservedRow, row: ObservedRow) -> bool:
     """Whether the run that ended last was a good one, as far as one can know."""
     if row.has_health_check:
         return before.phase is Phase.RUNNING
@@ -91,6 +93,6 @@ def _last_was_good(before: Row, row: Row) -> bool:
     return row.exit.at - started >= STABLE_AFTER
 
 
-def loop_words(row: Row, failed_runs: int) -> str:
+def loop_words(row: ObservedRow, failed_runs: int) -> str:
     """Describe a crash loop, in words that follow the name of its process."""
     return f"has failed {times(failed_runs, 'time')} in a row: it {ended(row)}"

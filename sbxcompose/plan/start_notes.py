@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from sbxcompose.plan.decisions import Fate
-from sbxcompose.plan.steps import Note
+from sbxcompose.plan.decisions import Decision
+from sbxcompose.plan.steps import PlanNote
 from sbxcompose.plan.world import World
 from sbxcompose.spec.project import Process, RestartPolicy
 
 
-def start_notes(world: World, fates: Mapping[int, Sequence[Fate]]) -> Iterator[Note]:
+def start_notes(world: World, fates: Mapping[int, Sequence[Decision]]) -> Iterator[PlanNote]:
     """Notes on the processes of which the plan starts an instance."""
     for node, mine in fates.items():
         if any(fate.start is not None for fate in mine):
@@ -20,7 +20,7 @@ def start_notes(world: World, fates: Mapping[int, Sequence[Fate]]) -> Iterator[N
                 ("success_exit_codes", _codes_of_others(process, world.project.provider)),
             ):
                 if text is not None:
-                    yield Note(kind, f"{label}: {text}", process.sandbox)
+                    yield PlanNote(kind, f"{label}: {text}", process.sandbox)
 
 
 def _shared_check(process: Process) -> str | None:

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from sbxcompose.plan.decisions import Fate, satisfies
-from sbxcompose.plan.observed import Row, SandboxState, managed_name
-from sbxcompose.plan.ordering import FIRST, Draft
+from sbxcompose.plan.decisions import Decision, satisfies
+from sbxcompose.plan.observed import ObservedRow, SandboxState, managed_name
+from sbxcompose.plan.ordering import FIRST, StepOrdering
 from sbxcompose.plan.steps import (
     Await,
     CreateSandbox,
@@ -26,7 +26,7 @@ from sbxcompose.plan.steps import (
 from sbxcompose.plan.stopping import order_stops
 from sbxcompose.plan.world import World
 from sbxcompose.spec.project import Condition, Sandbox
-from sbxcompose.spec.project import Stop as StopRule
+from sbxcompose.spec.project import StopPolicy as StopRule
 
 _DEFAULT_STOP = StopRule()
 _STOP, _START, _AWAIT, _LATE = range(4)
@@ -37,18 +37,18 @@ def place(node: int, layer: int) -> int:
     return node * 4 + layer
 
 
-def stop_action(world: World, row: Row, grace: float | None) -> Stop:
+def stop_action(world: World, row: ObservedRow, grace: float | None) -> Stop:
     """How the file says that the row's process is stopped; the defaults for one it does not have."""
     node = world.graph.index.get((row.instance.sandbox, row.instance.process))
     rule = _DEFAULT_STOP if node is None else world.graph.processes[node].stop
     return Stop(row, rule.signal, rule.grace if grace is None else grace, rule.command)
 
 
-class Wiring:
+class StepBuilder:
     """Call `sandboxes`, `stops`, `starts` and `late_stops` in this order; then `draft` has all steps."""
 
-    def __init__(self, world: World, fates: dict[int, list[Fate]], replaced: set[str], grace: float | None) -> None:
-        self.draft = Draft()
+    def __init__(self, world: World, fates: dict[int, list[Decision]], replaced: set[str], grace: float | None) -> None:
+        self.draft = StepOrdering()
         self._world = world
         self._graph = world.graph
         self._fates = fates
@@ -104,7 +104,7 @@ class Wiring:
     def _add_sandbox(self, action: SandboxAction, reason: str, after: Iterable[int] = ()) -> int:
         return self.draft.add(action, action.sandbox.name, reason, FIRST, after)
 
-    def stops(self, orphans: Iterable[tuple[Row, str]]) -> None:
+    def stops(self, orphans: Iterable[tuple[ObservedRow, str]]) -> None:
         """The stops that come first, and what of sandboxes has to wait for them."""
         inside: dict[str, list[int]] = {name: [] for name in self._replaced}
         for row, reason in orphans:
@@ -122,7 +122,7 @@ class Wiring:
             if sandbox.name in self._replaced:
                 self._replace(sandbox, inside[sandbox.name])
 
-    def _stop(self, row: Row, reason: str, position: int, after: Iterable[int] = ()) -> int:
+    def _stop(self, row: ObservedRow, reason: str, position: int, after: Iterable[int] = ()) -> int:
         asleep = self._ready.get(row.instance.sandbox)
         earlier = [*after] or ([] if asleep is None else [asleep])
         label = self._world.names.instance(row.instance)
@@ -167,7 +167,7 @@ class Wiring:
             gates.update(self._beyond.get(edge.node, ()))
         return gates
 
-    def _start(self, fate: Fate, gates: dict[int, str]) -> None:
+    def _start(self, fate: Decision, gates: dict[int, str]) -> None:
         process = self._graph.processes[fate.node]
         name = process.sandbox
         own = [] if name in self._replaced else fate.stopped
@@ -199,7 +199,7 @@ class Wiring:
             found = self._reached[node, condition] = [step for step in steps if step is not None]
         return found
 
-    def _reach_instance(self, fate: Fate, condition: Condition) -> int | None:
+    def _reach_instance(self, fate: Decision, condition: Condition) -> int | None:
         process, job = self._graph.processes[fate.node], self._graph.job[fate.node]
         if fate.started is not None and condition is Condition.STARTED:
             return fate.started[0]
@@ -209,7 +209,7 @@ class Wiring:
             fate.awaited = (condition, self._await(fate, condition))
         return fate.awaited[1]
 
-    def _await(self, fate: Fate, condition: Condition) -> int:
+    def _await(self, fate: Decision, condition: Condition) -> int:
         process = self._graph.processes[fate.node]
         if fate.started is not None:
             after, name = [fate.started[0]], fate.started[1]
@@ -221,7 +221,7 @@ class Wiring:
         label = self._world.names.instance(fate.instance)
         return self.draft.add(action, label, self._who_needs(fate), place(fate.node, _AWAIT), after)
 
-    def _who_needs(self, fate: Fate) -> str:
+    def _who_needs(self, fate: Decision) -> str:
         waiting = [node for node in self._graph.dependents[fate.node] if node in self._starting]
         if not waiting and not fate.late:
             waiting = self._starting_beyond(fate.node)
@@ -261,12 +261,12 @@ class Wiring:
             order_stops(self.draft, self._graph, self._stops, late)
 
 
-def _replaced(fate: Fate) -> tuple[str, ...]:
+def _replaced(fate: Decision) -> tuple[str, ...]:
     """The names of the rows that stay until the new run is ready."""
     return tuple(row.name for row, _ in fate.stops) if fate.late else ()
 
 
-def _free_name(fate: Fate, digest: str) -> str:
+def _free_name(fate: Decision, digest: str) -> str:
     """A managed name that no row holds which is still there when the new run begins."""
     held = _replaced(fate)
     suffix = 0

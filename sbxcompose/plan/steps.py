@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 from msgspec import Struct
 
 from sbxcompose.plan.copies import ToCopy
-from sbxcompose.plan.observed import Instance, Row
+from sbxcompose.plan.observed import Instance, ObservedRow
 from sbxcompose.spec.project import Condition, Process, Sandbox
 
 
@@ -75,7 +75,7 @@ class Stop(Struct, frozen=True):
     """End the supervision of `row` and its run: `command` or `signal`, after `grace` seconds what is left is killed."""
 
     kind: ClassVar[str] = "stop"
-    row: Row
+    row: ObservedRow
     signal: int
     grace: float
     command: tuple[str, ...] = ()
@@ -98,7 +98,7 @@ _LISTED = 3
 """How many processes a message names; of more it gives the number."""
 
 
-class Forget(Struct, frozen=True):
+class MarkDown(Struct, frozen=True):
     """Mark in the sandbox that the project was taken down: what has completed in it until then counts no more."""
 
     kind: ClassVar[str] = "forget"
@@ -106,7 +106,7 @@ class Forget(Struct, frozen=True):
 
 
 SandboxAction = CreateSandbox | ResumeSandbox | UpdateSandbox | SuspendSandbox | TerminateSandbox
-Action = SandboxAction | Sync | Forget | Start | Stop | Await
+Action = SandboxAction | Sync | MarkDown | Start | Stop | Await
 
 
 class Step(Struct, frozen=True):
@@ -128,7 +128,7 @@ class Step(Struct, frozen=True):
         match self.action:
             case Start() | Stop() | Sync():
                 return f"{self.action.kind} {self.subject}"
-            case Forget():
+            case MarkDown():
                 return f"forget what has completed in {self.subject}"
             case Await(condition=condition):
                 return f"wait until {self.subject} is {condition}"
@@ -171,7 +171,7 @@ def _place(instance: Instance) -> dict[str, Any]:
     return {"sandbox": instance.sandbox, "process": instance.process, "replica": instance.replica}
 
 
-class Note(Struct, frozen=True):
+class PlanNote(Struct, frozen=True):
     """Something to know that is no step. `kind` is for programs, `text` for people.
 
     Kinds: `orphan`, `foreign`, `sandbox` (differs from the file), `local` (a key without meaning here),
@@ -202,7 +202,7 @@ class Plan(Struct, frozen=True):
     """
 
     steps: tuple[Step, ...] = ()
-    notes: tuple[Note, ...] = ()
+    notes: tuple[PlanNote, ...] = ()
     unchanged: int = 0
     running: int = 0
     completed: tuple[str, ...] = ()

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 
 from sbxcompose.plan.graph import Graph
-from sbxcompose.plan.ordering import Draft
+from sbxcompose.plan.ordering import StepOrdering
 
 _LARGE = 32
 """A handed-on group of more stops than this is stood for by one stop that comes after all of them."""
@@ -25,7 +25,7 @@ class _Group:
         self.parts = parts
 
 
-def order_stops(draft: Draft, graph: Graph, stops: Mapping[int, Sequence[int]], only: Collection[int]) -> None:
+def order_stops(draft: StepOrdering, graph: Graph, stops: Mapping[int, Sequence[int]], only: Collection[int]) -> None:
     """Let each stop of a process come after all stops of what depends on it.
 
     `stops` are the numbers of steps by process; arrows are drawn to those in `only`.
@@ -46,7 +46,7 @@ def order_stops(draft: Draft, graph: Graph, stops: Mapping[int, Sequence[int]], 
                 before.setdefault(edge.node, []).append(handed)
 
 
-def _arrows(draft: Draft, own: Sequence[int], groups: Sequence[_Group]) -> None:
+def _arrows(draft: StepOrdering, own: Sequence[int], groups: Sequence[_Group]) -> None:
     if not own or not groups:
         return
     earlier = _unroll(groups)

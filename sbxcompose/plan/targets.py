@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from sbxcompose.errors import UnknownName, UsageError
-from sbxcompose.plan.names import Names, Target
+from sbxcompose.plan.names import ProcessNames, Target
 from sbxcompose.spec.project import Project, Sandbox
 
 
@@ -16,7 +16,7 @@ def resolve_place(project: Project, text: str | None) -> Target | Sandbox:
     if text is None:
         return _only(project)
     try:
-        return Names(project).resolve(text)
+        return ProcessNames(project).resolve(text)
     except UnknownName as error:
         if text in sandboxes:
             return sandboxes[text]

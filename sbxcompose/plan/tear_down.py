@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from sbxcompose.plan.observed import Row, SandboxState
-from sbxcompose.plan.options import Intent, Options
-from sbxcompose.plan.ordering import FIRST, Draft
+from sbxcompose.plan.observed import ObservedRow, SandboxState
+from sbxcompose.plan.options import Intent, PlanOptions
+from sbxcompose.plan.ordering import FIRST, StepOrdering
 from sbxcompose.plan.step_builder import place, stop_action
-from sbxcompose.plan.steps import Forget, Note, Plan, ResumeSandbox, SuspendSandbox, TerminateSandbox
+from sbxcompose.plan.steps import MarkDown, Plan, PlanNote, ResumeSandbox, SuspendSandbox, TerminateSandbox
 from sbxcompose.plan.stopping import order_stops
 from sbxcompose.plan.world import GONE, World
 from sbxcompose.spec.project import Sandbox
@@ -17,13 +17,13 @@ from sbxcompose.spec.project import Sandbox
 class TearDown:
     """One use: `TearDown(world, intent, options).plan()`."""
 
-    def __init__(self, world: World, intent: Intent, options: Options) -> None:
+    def __init__(self, world: World, intent: Intent, options: PlanOptions) -> None:
         self._world = world
         self._options = options
         self._whole = intent is Intent.DOWN and options.targets is None
         self._terminate = self._whole and options.terminate
         self._reason = options.because or f"{intent} was asked for"
-        self._draft = Draft()
+        self._draft = StepOrdering()
         self._awake: dict[str, int] = {}
         """The step after which a suspended sandbox runs, by its name."""
         self._inside: dict[str, list[int]] = {}
@@ -60,7 +60,7 @@ class TearDown:
         targets = self._options.targets
         return targets is None or any(target.sandbox == name for target in targets)
 
-    def _rows(self) -> Iterator[tuple[int, list[Row]]]:
+    def _rows(self) -> Iterator[tuple[int, list[ObservedRow]]]:
         """What runs and is meant, by process."""
         graph = self._world.graph
         chosen = None if self._options.targets is None else self._world.chosen(self._options.targets)
@@ -74,14 +74,14 @@ class TearDown:
             if rows:
                 yield node, rows
 
-    def _orphans(self) -> list[Row]:
+    def _orphans(self) -> list[ObservedRow]:
         """Rows that the file no longer has; they would not outlive a sandbox that is terminated."""
         return [row for row in self._world.orphans if self._removes(row) and self._stoppable(row)]
 
-    def _removes(self, row: Row) -> bool:
+    def _removes(self, row: ObservedRow) -> bool:
         return self._options.remove_orphans or (self._terminate and row.instance.sandbox in self._world.sandboxes)
 
-    def _stoppable(self, row: Row) -> bool:
+    def _stoppable(self, row: ObservedRow) -> bool:
         """Whether it has to be stopped by itself: what is suspended need not wake up in order to stay or to
         end.
         """
@@ -89,7 +89,7 @@ class TearDown:
             return True
         return not self._whole or (self._world.project.provider == "local" and not self._terminate)
 
-    def _stop(self, row: Row, reason: str, position: int) -> int:
+    def _stop(self, row: ObservedRow, reason: str, position: int) -> int:
         name = row.instance.sandbox
         awake = self._wake(name)
         label = self._world.names.instance(row.instance)
@@ -100,7 +100,7 @@ class TearDown:
             self._finishing.add(name)
         return step
 
-    def _is_job(self, row: Row) -> bool:
+    def _is_job(self, row: ObservedRow) -> bool:
         graph = self._world.graph
         node = graph.index.get((row.instance.sandbox, row.instance.process))
         return node is not None and graph.job[node]
@@ -126,7 +126,7 @@ class TearDown:
             return
         if self._has_completed(sandbox.name, state):
             awake = [self._awake[sandbox.name]] if sandbox.name in self._awake and not stops else []
-            forget = self._draft.add(Forget(sandbox), sandbox.name, self._reason, last, [*stops, *awake])
+            forget = self._draft.add(MarkDown(sandbox), sandbox.name, self._reason, last, [*stops, *awake])
             stops = [forget]
         if self._world.project.provider == "tensorlake" and state is not SandboxState.SUSPENDED:
             self._draft.add(SuspendSandbox(sandbox), sandbox.name, self._reason, last, stops)
@@ -139,13 +139,13 @@ class TearDown:
         awake = state is SandboxState.RUNNING or name in self._awake
         return awake and any(row.ended_well and not row.instance.process.startswith("@") for row in rows)
 
-    def _notes(self) -> Iterator[Note]:
+    def _notes(self) -> Iterator[PlanNote]:
         if self._whole:
             yield from self._world.orphan_notes([row for row in self._world.orphans if not self._removes(row)])
             yield from self._asleep_notes()
             yield from self._world.foreign_notes(frozenset(self._world.sandboxes) if self._terminate else frozenset())
 
-    def _asleep_notes(self) -> Iterator[Note]:
+    def _asleep_notes(self) -> Iterator[PlanNote]:
         """Say what a suspended sandbox in the cloud, which `down` leaves suspended, may hold."""
         if self._world.project.provider == "local" or self._terminate:
             return
@@ -155,4 +155,4 @@ class TearDown:
                     f"sandbox {name} is suspended already; processes that were paused in it continue when it resumes: "
                     f"to stop them, run `sbxcompose unpause {name}` and `sbxcompose down`"
                 )
-                yield Note("suspended", text, name)
+                yield PlanNote("suspended", text, name)

@@ -15,7 +15,7 @@ from sbxcompose.plan.background import background, foreground_hint
 from sbxcompose.plan.decisions import completed, satisfies
 from sbxcompose.plan.describe import doing, ended, gave_up, seconds, times, unready
 from sbxcompose.plan.graph import Graph
-from sbxcompose.plan.observed import Instance, Observed, Phase, Row, SandboxState, StartFailure
+from sbxcompose.plan.observed import Instance, Observed, ObservedRow, Phase, SandboxState, StartFailure
 from sbxcompose.plan.world import GONE, World
 from sbxcompose.spec.project import Condition, Process, Project
 
@@ -172,14 +172,14 @@ class _Why:
             hint = f"`up` {'creates' if state in GONE else 'resumes'} it"
         return self._said(Cause.SANDBOX, lines, hint)
 
-    def _surplus(self, process: Process, live: Sequence[Row]) -> Explanation:
+    def _surplus(self, process: Process, live: Sequence[ObservedRow]) -> Explanation:
         lines = [f"the file wants {process.replicas} of {process.name}, so there is no {self._label}"]
         if not live:
             return self._said(Cause.SURPLUS, lines)
         lines.append(f"{self._label} {doing(live[-1], self._now)}")
         return self._said(Cause.SURPLUS, lines, "`up` stops it")
 
-    def _running(self, process: Process, live: Sequence[Row]) -> Explanation:
+    def _running(self, process: Process, live: Sequence[ObservedRow]) -> Explanation:
         same = [row for row in live if row.digest == process.digest]
         row = (same or live)[-1]
         cause, lines = self._alive(row)
@@ -198,7 +198,7 @@ class _Why:
             lines.append("it matches the file")
         return self._said(cause, lines, hint)
 
-    def _alive(self, row: Row) -> tuple[Cause, list[str]]:
+    def _alive(self, row: ObservedRow) -> tuple[Cause, list[str]]:
         words = f"{self._label} {doing(row, self._now)}"
         match row.phase:
             case Phase.RUNNING:
@@ -210,7 +210,7 @@ class _Why:
             case _:
                 return Cause.BACKING_OFF, [words]
 
-    def _not_ready(self, process: Process, row: Row, lines: list[str]) -> Cause:
+    def _not_ready(self, process: Process, row: ObservedRow, lines: list[str]) -> Cause:
         """Add what is known of its readiness to the lines about a process that runs."""
         match self._ready.get(row.instance):
             case True:
@@ -222,13 +222,13 @@ class _Why:
                 lines.append("whether it is ready is unknown")
         return Cause.FINE
 
-    def _runs(self, row: Row) -> str:
+    def _runs(self, row: ObservedRow) -> str:
         if row.started_at is None:
             return "is running and healthy" if row.has_health_check else "is running"
         healthy = " and is healthy" if row.has_health_check else ""
         return f"has been running for {seconds(self._now - row.started_at)}{healthy}"
 
-    def _ended(self, node: int, process: Process, row: Row) -> Explanation:
+    def _ended(self, node: int, process: Process, row: ObservedRow) -> Explanation:
         when = ""
         if row.exit is not None and row.exit.at is not None:
             when = f", {seconds(self._now - row.exit.at)} ago"
@@ -259,7 +259,7 @@ class _Why:
         hint = f"`logs {self._label}` shows its output; `up {self._label}` starts it again"
         return self._said(Cause.FAILED, lines, foreground_hint(row, process) if background(row) else hint)
 
-    def _completed(self, process: Process, row: Row, when: str, changed: bool) -> Explanation:
+    def _completed(self, process: Process, row: ObservedRow, when: str, changed: bool) -> Explanation:
         lines = [f"{self._label} has completed{when}: it is a one-shot and its work is done"]
         left = background(row)
         if left is not None:
@@ -323,7 +323,7 @@ def _cut(lines: list[str]) -> list[str]:
     return [*lines[:half], f"… and so on over {len(lines) - 2 * half} more …", *lines[-half:]]
 
 
-def _past(row: Row) -> Iterator[str]:
+def _past(row: ObservedRow) -> Iterator[str]:
     """How often it was restarted, and what ended the run before."""
     if row.restarts:
         last = f", the last time after it {row.exit}" if row.exit is not None else ""

@@ -8,15 +8,15 @@ from collections.abc import Iterable
 
 from sbxcompose.errors import UnknownName
 from sbxcompose.plan.graph import Graph
-from sbxcompose.plan.names import Names, Target
-from sbxcompose.plan.observed import Observed, ObservedSandbox, Row, SandboxState
-from sbxcompose.plan.steps import Note
+from sbxcompose.plan.names import ProcessNames, Target
+from sbxcompose.plan.observed import Observed, ObservedRow, ObservedSandbox, SandboxState
+from sbxcompose.plan.steps import PlanNote
 from sbxcompose.spec.project import Project
 
 GONE = frozenset({SandboxState.MISSING, SandboxState.TERMINATED})
 ASLEEP = frozenset({SandboxState.PENDING, SandboxState.SUSPENDED})
 
-Replicas = dict[int, list[Row]]
+Replicas = dict[int, list[ObservedRow]]
 """The rows of one process by replica, the newest last."""
 
 
@@ -27,11 +27,11 @@ class World:
         self.project = project
         self.observed = observed
         self.graph = Graph(project)
-        self.names = Names(project, observed)
+        self.names = ProcessNames(project, observed)
         self.sandboxes = {each.name: each for each in project.sandboxes}
         self._seen = {each.name: each for each in observed.sandboxes}
         self._rows: dict[tuple[str, str], Replicas] = {}
-        self.orphans: list[Row] = []
+        self.orphans: list[ObservedRow] = []
         for sandbox in observed.sandboxes:
             if sandbox.state not in GONE and sandbox.state is not SandboxState.PENDING:
                 self._take(sandbox)
@@ -53,7 +53,7 @@ class World:
         process = self.graph.processes[node]
         return self._rows.get((process.sandbox, process.name), {})
 
-    def live_rows(self, node: int) -> list[Row]:
+    def live_rows(self, node: int) -> list[ObservedRow]:
         """The rows of a process that a supervisor holds, whatever their replica."""
         return [row for rows in self.rows(node).values() for row in rows if row.live]
 
@@ -77,10 +77,10 @@ class World:
                 replicas.add(target.replica)
         return chosen
 
-    def orphan_notes(self, orphans: Iterable[Row]) -> list[Note]:
+    def orphan_notes(self, orphans: Iterable[ObservedRow]) -> list[PlanNote]:
         """What runs, is no longer in the file, and stays."""
         return [
-            Note(
+            PlanNote(
                 "orphan",
                 f"{self.names.instance(row.instance)} is not in the file; `--remove-orphans` stops it",
                 row.instance.sandbox,
@@ -88,7 +88,7 @@ class World:
             for row in orphans
         ]
 
-    def foreign_notes(self, ends: frozenset[str] = frozenset()) -> list[Note]:
+    def foreign_notes(self, ends: frozenset[str] = frozenset()) -> list[PlanNote]:
         """What runs and was not started by us; in the sandboxes of `ends` it ends with its sandbox."""
         notes = []
         for name in self.sandboxes:
@@ -96,5 +96,5 @@ class World:
             if count:
                 what = "1 process that was" if count == 1 else f"{count} processes that were"
                 fate = "ends with it" if name in ends else "left alone"
-                notes.append(Note("foreign", f"sandbox {name}: {what} not started from the file, {fate}", name))
+                notes.append(PlanNote("foreign", f"sandbox {name}: {what} not started from the file, {fate}", name))
         return notes

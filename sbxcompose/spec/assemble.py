@@ -11,11 +11,11 @@ from sbxcompose.spec import build
 from sbxcompose.spec.digest import digest
 from sbxcompose.spec.extends import MAIN
 from sbxcompose.spec.fields import COPY, full_name_problem
-from sbxcompose.spec.files import Reader
+from sbxcompose.spec.files import ProjectReader
 from sbxcompose.spec.locations import Places
 from sbxcompose.spec.models import ProjectModel, SandboxModel
 from sbxcompose.spec.naming import active_profiles, project_name, provider_of, sandbox_name
-from sbxcompose.spec.needs import Address, Entry, Needs, wanted_of
+from sbxcompose.spec.needs import Address, Needs, ProcessEntry, wanted_of
 from sbxcompose.spec.ports import LAST, own_ports, wrong_ports
 from sbxcompose.spec.process_models import ProcessModel
 from sbxcompose.spec.procfile import first_port, replica_ports
@@ -32,7 +32,7 @@ from sbxcompose.spec.project import (
 )
 from sbxcompose.spec.scale import Scale
 from sbxcompose.spec.values import Path, Use
-from sbxcompose.spec.variables import Secrets, Variables, pairs_of
+from sbxcompose.spec.variables import MaskedNames, Variables, pairs_of
 
 
 class Assembler:
@@ -41,17 +41,19 @@ class Assembler:
     Mistakes go to the reader's, and then the result is of no use.
     """
 
-    def __init__(self, reader: Reader, model: ProjectModel, places: Places, uses: list[Use], directory: str) -> None:
+    def __init__(
+        self, reader: ProjectReader, model: ProjectModel, places: Places, uses: list[Use], directory: str
+    ) -> None:
         self._reader = reader
         self._model = model
         self._places = places
         self._directory = directory
-        self._secrets = Secrets(uses)
+        self._secrets = MaskedNames(uses)
         self._variables = Variables(reader, places)
         self._profiles = active_profiles(reader.request, reader.variable, model)
         self._sandboxes = self._all_sandboxes()
         self._entries = self._all_entries()
-        self._by_sandbox: dict[str, dict[str, Entry]] = {}
+        self._by_sandbox: dict[str, dict[str, ProcessEntry]] = {}
         for (holder, name), entry in self._entries.items():
             self._by_sandbox.setdefault(holder, {})[name] = entry
         self._scale = Scale({}, ())
@@ -106,15 +108,15 @@ class Assembler:
             self._wrong((), "the file defines no process", "each line of a Procfile is `name: command`")
         return found
 
-    def _all_entries(self) -> dict[Address, Entry]:
-        entries: dict[Address, Entry] = {}
+    def _all_entries(self) -> dict[Address, ProcessEntry]:
+        entries: dict[Address, ProcessEntry] = {}
         for sandbox, (model, path) in self._sandboxes.items():
             levels = [(model.processes, (*path, "processes"))]
             if sandbox == MAIN:
                 levels.append((self._model.processes, ("processes",)))
             for processes, above in levels:
                 for name, process in processes.items():
-                    entries[sandbox, name] = Entry(process, (*above, name), self._is_active(process))
+                    entries[sandbox, name] = ProcessEntry(process, (*above, name), self._is_active(process))
         return entries
 
     def _is_active(self, process: ProcessModel) -> bool:
@@ -135,7 +137,7 @@ class Assembler:
         """Whether it runs without being named."""
         return address in self._wanted
 
-    def entries_of(self, sandbox: str) -> dict[str, Entry]:
+    def entries_of(self, sandbox: str) -> dict[str, ProcessEntry]:
         """The processes of a sandbox, active or not, in file order."""
         return self._by_sandbox.get(sandbox, {})
 
@@ -213,7 +215,7 @@ class Assembler:
         return self._variables
 
     @property
-    def secrets(self) -> Secrets:
+    def secrets(self) -> MaskedNames:
         """Which of them are secret."""
         return self._secrets
 
@@ -306,7 +308,7 @@ class _SandboxMaker:
             )
         return made
 
-    def _process(self, name: str, entry: Entry, first: tuple[Dependency, ...]) -> Process:
+    def _process(self, name: str, entry: ProcessEntry, first: tuple[Dependency, ...]) -> Process:
         model = entry.model
         values = self._whole.variables.layer(self._values, model, entry.path)
         ports = () if "PORT" in model.env else self._ports.get(name, ())

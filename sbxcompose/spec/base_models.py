@@ -46,7 +46,7 @@ def _inherit(value: Any) -> Any:
 
 
 InheritEnv = Annotated[bool | tuple[str, ...], BeforeValidator(_inherit)]
-Secrets = tuple[Annotated[str, Field(pattern=r"^[^=\s]+$")], ...]
+SecretNames = tuple[Annotated[str, Field(pattern=r"^[^=\s]+$")], ...]
 Profiles = tuple[Name, ...]
 
 
@@ -69,7 +69,7 @@ class WithEnvironment(Strict):
         "`local`: `true` "
         "(all of it, the default), `false` (nothing) or the names to take.",
     )
-    secrets: Secrets = Field(
+    secrets: SecretNames = Field(
         (),
         description="Names of variables whose values are masked wherever we print.",
         examples=[["API_TOKEN"]],

@@ -21,7 +21,7 @@ from sbxcompose.spec.project import (
     Resources,
     Restart,
     RestartPolicy,
-    Stop,
+    StopPolicy,
     WatchRule,
 )
 
@@ -81,9 +81,9 @@ def ready_of(model: ReadyModel | None) -> ReadyLine | ReadyCommand | None:
     return ReadyCommand(model.exec)
 
 
-def stop_of(model: StopModel) -> Stop:
+def stop_of(model: StopModel) -> StopPolicy:
     """How it is asked to end."""
-    return Stop(model.signal, model.grace, model.command or ())
+    return StopPolicy(model.signal, model.grace, model.command or ())
 
 
 def watch_of(model: WatchModel) -> WatchRule:

@@ -39,7 +39,7 @@ _CLASSES: tuple[Callable[..., Any], ...] = (
     _project.ReadyLine,
     _project.ReadyCommand,
     _project.Dependency,
-    _project.Stop,
+    _project.StopPolicy,
     _project.WatchRule,
     _project.Process,
     _project.Resources,

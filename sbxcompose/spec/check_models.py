@@ -12,9 +12,9 @@ from sbxcompose.spec.fields import (
     AlsoAs,
     Command,
     Duration,
-    Pattern,
     Port,
     PositiveDuration,
+    RegexText,
     keyed,
     wrong,
 )
@@ -108,7 +108,7 @@ HealthCheckOf = Annotated[HealthCheckModel, BeforeValidator(_kind_alone), AlsoAs
 class ReadyModel(Strict):
     """When a process is ready: either `log` or `exec`."""
 
-    log: Pattern | None = Field(
+    log: RegexText | None = Field(
         None,
         description="A regular expression: ready once a line of output of the current run matches. Each line is "
         "matched by itself (`^` and `$` are its ends), without colours and other control sequences.",

@@ -65,7 +65,7 @@ Duration = Annotated[
     _unit_schema(DURATION_PATTERN, ["500ms", "5s", "1m30s", "1h"]),
 ]
 """Seconds."""
-Size = Annotated[int, BeforeValidator(_with_unit(parse_size)), _unit_schema(SIZE_PATTERN, ["512mb", "2gb"])]
+ByteSize = Annotated[int, BeforeValidator(_with_unit(parse_size)), _unit_schema(SIZE_PATTERN, ["512mb", "2gb"])]
 """Bytes."""
 
 
@@ -82,7 +82,7 @@ def _measurable(value: float) -> float:
 
 
 PositiveDuration = Annotated[Duration, AfterValidator(_measurable)]
-PositiveSize = Annotated[Size, AfterValidator(_positive)]
+PositiveSize = Annotated[ByteSize, AfterValidator(_positive)]
 
 
 def _number(value: Any) -> Any:
@@ -298,7 +298,7 @@ def _pattern(value: str) -> str:
     return value
 
 
-Pattern = Annotated[str, AfterValidator(_pattern)]
+RegexText = Annotated[str, AfterValidator(_pattern)]
 
 
 def _absolute(value: str) -> str:

@@ -18,7 +18,7 @@ from sbxcompose.spec.merge import merge
 from sbxcompose.spec.nodes import Document, Mapping, Node, Scalar, Sequence
 from sbxcompose.spec.procfile import is_procfile, read_procfile
 from sbxcompose.spec.request import LoadRequest, files_of, named_files
-from sbxcompose.spec.sources import Content, Sources, in_words
+from sbxcompose.spec.sources import SourceContent, Sources, in_words
 from sbxcompose.spec.yaml import Malformed, read_yaml
 
 WRITE_ONE = "`sbxcompose init` writes a first one; `-f FILE` names another file"
@@ -31,7 +31,7 @@ _ABSENT = (errno.ENOENT, errno.ENOTDIR)
 
 
 @dataclass(slots=True)
-class Found:
+class FoundFiles:
     """The files to lay over one another, first the lowest, and the folder of the project.
 
     A path is absolute, or `-`.
@@ -42,19 +42,19 @@ class Found:
     override: str | None = None
 
 
-def find_files(request: LoadRequest, sources: Sources) -> Found:
+def find_files(request: LoadRequest, sources: Sources) -> FoundFiles:
     """Decide which files to read. Raises `SpecNotFound`."""
     here = os.path.realpath(request.directory)
     files = named_files(request)
     if files:
         paths = [name if name == "-" else os.path.join(here, name) for name in files]
         first = here if paths[0] == "-" else os.path.realpath(os.path.dirname(paths[0]))
-        return Found(paths, here if _is_device(paths[0]) else first)
+        return FoundFiles(paths, here if _is_device(paths[0]) else first)
     path = _search(here, sources)
     directory = os.path.dirname(path)
     overrides = (os.path.join(directory, name) for name in OVERRIDES)
     over = next((each for each in overrides if _exists(each, sources.read(each))), None)
-    return Found([path] if over is None else [path, over], directory, over)
+    return FoundFiles([path] if over is None else [path, over], directory, over)
 
 
 def _is_device(path: str) -> bool:
@@ -81,13 +81,13 @@ def _search(here: str, sources: Sources) -> str:
     raise SpecNotFound(message, hint=hint)
 
 
-def _exists(path: str, content: Content) -> bool:
+def _exists(path: str, content: SourceContent) -> bool:
     # A folder that we may not enter answers "permission denied" for whatever it does not hold, too.
     return content not in _ABSENT and (content != errno.EACCES or os.path.lexists(path))
 
 
 @dataclass(slots=True)
-class Reader:
+class ProjectReader:
     """Reads files into trees; `mistakes` and `files` (what was read, in order) grow as it goes."""
 
     request: LoadRequest
@@ -107,7 +107,7 @@ class Reader:
         value = self.sources.variable(name)
         return self.dotenv.get(name) if value is None else value
 
-    def read_dotenv(self, found: Found) -> None:
+    def read_dotenv(self, found: FoundFiles) -> None:
         """`.env` of the project's folder, or the files that the command line names. Fills `dotenv`."""
         literal = any(self._is_procfile(path) for path in found.paths)
         here = os.path.realpath(self.request.directory)
@@ -121,7 +121,7 @@ class Reader:
             self.incomplete = self.incomplete or isinstance(content, int)
 
     def variables(
-        self, path: str, content: Content, *, earlier: Variables[str, str], literal: bool = False
+        self, path: str, content: SourceContent, *, earlier: Variables[str, str], literal: bool = False
     ) -> dict[str, str]:
         """The variables in a file of variables; those in `earlier` files can be used in it."""
         document = self._document(path, content)
@@ -130,7 +130,7 @@ class Reader:
         lookup = self.sources.variable
         return parse_dotenv(document, lookup, self.mistakes, earlier=earlier, literal=literal)
 
-    def read_all(self, found: Found) -> Node:
+    def read_all(self, found: FoundFiles) -> Node:
         """The tree of the whole project. Raises `InvalidSpec` where a part of it cannot be known."""
         root: Node | None = None
         for path in found.paths:
@@ -167,7 +167,7 @@ class Reader:
         text = "" if isinstance(content, int) else content.decode("utf-8-sig", "replace")
         return is_procfile(os.path.basename(path), text)
 
-    def _content(self, path: str) -> Content:
+    def _content(self, path: str) -> SourceContent:
         return self.sources.read_stdin() if path == "-" else self.sources.read_any(path)
 
     def _yaml(self, document: Document, optional: bool) -> Node | None:
@@ -230,7 +230,7 @@ class Reader:
             return None
         return self._tree(path, above)
 
-    def _document(self, path: str, content: Content) -> Document | None:
+    def _document(self, path: str, content: SourceContent) -> Document | None:
         name = self._name(path)
         directory = self.request.directory if path == "-" else os.path.dirname(path)
         document = Document(name, "" if path == "-" else path, os.path.realpath(directory))

@@ -23,7 +23,7 @@ _DEEPEST = 50
 """Braces within braces; more is a mistake, or an attack."""
 
 
-class Problem:
+class InterpolationProblem:
     """One expression that has no value. `expression` is the text as written, to be found in the file.
 
     `unset`: the name of the variable, if all that is wrong is that it has no value.
@@ -38,7 +38,7 @@ class Problem:
         self.unset = unset
 
 
-def interpolate(text: str, lookup: Lookup) -> tuple[str, list[Problem]]:
+def interpolate(text: str, lookup: Lookup) -> tuple[str, list[InterpolationProblem]]:
     """The text with every substitution made, and what could not be made.
 
     Only the branch that is taken is looked up: in `${A:-${B}}` a missing `B` is no problem while `A` is set.
@@ -52,7 +52,7 @@ def interpolate(text: str, lookup: Lookup) -> tuple[str, list[Problem]]:
 class _Reader:
     def __init__(self, lookup: Lookup) -> None:
         self._lookup = lookup
-        self.problems: list[Problem] = []
+        self.problems: list[InterpolationProblem] = []
 
     def read(self, text: str) -> str:
         out: list[str] = []
@@ -75,7 +75,7 @@ class _Reader:
         if value is None:
             optional = f"write `${{{name}:-}}` if it may be missing"
             hint = f"set it, {optional}, or `${expression}` to leave it to the shell"
-            self.problems.append(Problem(expression, f"the variable `{name}` is not set", hint, name))
+            self.problems.append(InterpolationProblem(expression, f"the variable `{name}` is not set", hint, name))
             return ""
         return value
 
@@ -113,7 +113,7 @@ class _Reader:
         return ""
 
     def _problem(self, expression: str, message: str, hint: str) -> None:
-        self.problems.append(Problem(expression, message, hint))
+        self.problems.append(InterpolationProblem(expression, message, hint))
 
 
 def _closing(text: str, start: int) -> int | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from sbxcompose.errors import Mistake, UsageError
 from sbxcompose.spec.assemble import Assembler
 from sbxcompose.spec.extends import extend
-from sbxcompose.spec.files import Reader, find_files, raise_mistakes
+from sbxcompose.spec.files import ProjectReader, find_files, raise_mistakes
 from sbxcompose.spec.locations import Places
 from sbxcompose.spec.project import Project
 from sbxcompose.spec.request import LoadRequest
@@ -24,7 +24,7 @@ def load_project(request: LoadRequest, sources: Sources | None = None) -> Projec
     """
     sources = sources or Sources(request.environ, request.stdin, request.pipes)
     found = find_files(request, sources)
-    reader = Reader(request, sources)
+    reader = ProjectReader(request, sources)
     reader.read_dotenv(found)
     root = extend(reader.read_all(found), reader.mistakes)
     places = Places(root)

@@ -13,7 +13,7 @@ from sbxcompose.spec.models import ProjectModel
 from sbxcompose.spec.request import LoadRequest
 from sbxcompose.spec.similar import did_you_mean
 
-Provider = Literal["local", "tensorlake"]
+ProviderName = Literal["local", "tensorlake"]
 PROVIDERS = ("local", "tensorlake")
 _LONGEST = 63
 
@@ -56,7 +56,7 @@ def _shortened(name: str) -> str:
     return f"{name[: _LONGEST - 9].rstrip('-')}-{blake2b(name.encode(), digest_size=4).hexdigest()}"
 
 
-def provider_of(request: LoadRequest, variable: Callable[[str], str | None], model: ProjectModel) -> Provider:
+def provider_of(request: LoadRequest, variable: Callable[[str], str | None], model: ProjectModel) -> ProviderName:
     """`--provider`, `SBXCOMPOSE_PROVIDER`, or the file's. Raises `UsageError`."""
     for where, name in (
         ("--provider", request.provider),
@@ -66,7 +66,7 @@ def provider_of(request: LoadRequest, variable: Callable[[str], str | None], mod
             if name not in PROVIDERS:
                 hint = did_you_mean(name, list(PROVIDERS), "there are `local` and `tensorlake`")
                 raise UsageError(f"{where}: no provider is named `{name}`", hint=hint)
-            return cast(Provider, name)
+            return cast(ProviderName, name)
     return model.provider
 
 

@@ -23,7 +23,7 @@ _MOST_SUGGESTIONS = 20
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class ProcessEntry:
     """A process of the file: where it stands, and whether one of its profiles is active."""
 
     model: ProcessModel
@@ -34,7 +34,7 @@ class Entry:
 class Needs:
     """Resolves `depends_on` of every process; mistakes are added to `mistakes`."""
 
-    def __init__(self, entries: Mapping[Address, Entry], places: Places, mistakes: list[Mistake]) -> None:
+    def __init__(self, entries: Mapping[Address, ProcessEntry], places: Places, mistakes: list[Mistake]) -> None:
         self._entries = entries
         self._places = places
         self._mistakes = mistakes
@@ -51,7 +51,7 @@ class Needs:
         self._refuse_cycles(resolved)
         return resolved
 
-    def _of(self, address: Address, entry: Entry) -> Iterable[Dependency]:
+    def _of(self, address: Address, entry: ProcessEntry) -> Iterable[Dependency]:
         for name, need in entry.model.depends_on.items():
             path = (*entry.path, "depends_on", name)
             target = self._target(address, name, path)
@@ -114,7 +114,9 @@ class Needs:
 
 
 def wanted_of(
-    entries: Mapping[Address, Entry], needs: Mapping[Address, tuple[Dependency, ...]], scale: Mapping[Address, int]
+    entries: Mapping[Address, ProcessEntry],
+    needs: Mapping[Address, tuple[Dependency, ...]],
+    scale: Mapping[Address, int],
 ) -> set[Address]:
     """The processes to run unless others are named: of active profiles, without those of `autostart: false`.
 

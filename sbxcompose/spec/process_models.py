@@ -55,7 +55,7 @@ def _policy_word(value: Any) -> Any:
     return str(value).lower() if isinstance(value, bool) else value
 
 
-Policy = Annotated[
+RestartPolicyName = Annotated[
     Literal["never", "on_failure", "always"],
     choice(POLICIES, _OTHER_POLICIES),
     BeforeValidator(_policy_word),
@@ -65,7 +65,7 @@ Policy = Annotated[
 class RestartModel(Strict):
     """When the sandbox's supervisor starts an ended process again, and how long it waits before."""
 
-    policy: Policy = Field(
+    policy: RestartPolicyName = Field(
         "on_failure",
         description="`never`; `on_failure`: after an exit code other than 0, a signal, or failed health "
         "checks; `always`.",

@@ -90,7 +90,7 @@ class Dependency(Struct, frozen=True):
         return f"{self.sandbox}/{self.process}"
 
 
-class Stop(Struct, frozen=True):
+class StopPolicy(Struct, frozen=True):
     """How a process is asked to end; after `grace` seconds what is left is killed. `signal` is a number.
 
     A `command` is run instead, and the signal sent only if that fails.
@@ -144,7 +144,7 @@ class Process(Struct, frozen=True):
     health_check: HealthCheck | None = None
     ready_when: ReadyLine | ReadyCommand | None = None
     depends_on: tuple[Dependency, ...] = ()
-    stop: Stop = Stop()
+    stop: StopPolicy = StopPolicy()
     replicas: int = 1
     replica_env: tuple[Pairs, ...] = ()
     """Variables that differ from replica to replica (a Procfile's PORT): entry 0 is for replica 1."""

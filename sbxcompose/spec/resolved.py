@@ -21,7 +21,7 @@ from sbxcompose.spec.project import (
     Resources,
     Restart,
     Sandbox,
-    Stop,
+    StopPolicy,
     WatchRule,
 )
 from sbxcompose.spec.units import format_duration, format_size
@@ -180,7 +180,7 @@ def _dependencies(needs: tuple[Dependency, ...]) -> dict[str, Any]:
     }
 
 
-def _stop(stop: Stop) -> dict[str, Any]:
+def _stop(stop: StopPolicy) -> dict[str, Any]:
     try:
         name: str | int = signal.Signals(stop.signal).name
     except ValueError:

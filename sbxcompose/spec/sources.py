@@ -16,11 +16,11 @@ from collections.abc import Callable, Mapping
 LARGEST = 64 * 1024 * 1024
 """Bytes; a larger file is not a project's file."""
 
-Content = bytes | int
+SourceContent = bytes | int
 """What is in a file, or the number of the error that reading it gave."""
 
 
-def read_content(path: str) -> Content:
+def read_content(path: str) -> SourceContent:
     """The bytes of a regular file, or an `errno` number: a directory is EISDIR, a device or pipe EINVAL.
 
     A pipe is not even opened: its writer serves each reader once.
@@ -45,7 +45,7 @@ def read_content(path: str) -> Content:
         os.close(descriptor)
 
 
-def _read_all(descriptor: int, size: int) -> Content:
+def _read_all(descriptor: int, size: int) -> SourceContent:
     if size > LARGEST:
         return errno.EFBIG
     chunks = []
@@ -79,14 +79,14 @@ class Pipes:
     def __init__(self, *, lenient: bool = False, ignored: bool = False) -> None:
         self._lenient = lenient
         self._ignored = ignored
-        self._contents: dict[str, Content] = {}
+        self._contents: dict[str, SourceContent] = {}
 
     @property
     def without_writer(self) -> list[str]:
         """The paths of the pipes that nobody wrote to."""
         return [path for path, content in self._contents.items() if content == errno.ENXIO]
 
-    def read(self, path: str, *, variables: bool) -> Content:
+    def read(self, path: str, *, variables: bool) -> SourceContent:
         """All that there was to read. `variables`: it is a file of variables."""
         if self._ignored:
             return b""
@@ -109,20 +109,20 @@ class Sources:
     ) -> None:
         self._environ = environ
         self._stdin = stdin
-        self._input: Content | None = None
+        self._input: SourceContent | None = None
         self._pipes = pipes or Pipes()
-        self.files: dict[str, Content] = {}
+        self.files: dict[str, SourceContent] = {}
         self.variables: dict[str, str | None] = {}
         self.lasting = True
         """Whether the same request may be answered from memory: not if standard input or a pipe was read."""
 
-    def read(self, path: str) -> Content:
+    def read(self, path: str) -> SourceContent:
         """The content of the file at an absolute path, or why there is none."""
         if path not in self.files:
             self.files[path] = read_content(path)
         return self.files[path]
 
-    def read_any(self, path: str, *, variables: bool = False) -> Content:
+    def read_any(self, path: str, *, variables: bool = False) -> SourceContent:
         """As `read`, but the file may also be a named pipe, or a device: `-f <(make-spec)`.
 
         `variables`: it is a file of variables.
@@ -133,7 +133,7 @@ class Sources:
         self.lasting = False
         return self._pipes.read(path, variables=variables)
 
-    def read_stdin(self) -> Content:
+    def read_stdin(self) -> SourceContent:
         """All of standard input."""
         self.lasting = False
         if self._input is None:

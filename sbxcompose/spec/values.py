@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from sbxcompose.errors import Mistake
-from sbxcompose.spec.interpolate import Lookup, Problem, interpolate
+from sbxcompose.spec.interpolate import InterpolationProblem, Lookup, interpolate
 from sbxcompose.spec.merge import as_mapping
 from sbxcompose.spec.nodes import Mapping, Node, Scalar, Sequence
 from sbxcompose.spec.scalars import resolve
@@ -157,7 +157,7 @@ class Converter:
             self.uses.append(Use(tuple(self._path), frozenset(names), node))
         return self._stand_in(node) if problems else value
 
-    def _own_variable_hint(self, problem: Problem) -> str | None:
+    def _own_variable_hint(self, problem: InterpolationProblem) -> str | None:
         """The way out for a variable that the file itself sets in `env`."""
         name = problem.unset
         if name is None or not any(isinstance(env, Mapping) and name in env.entries for env in self._environments):
@@ -192,7 +192,7 @@ def env_position(path: Path) -> int | None:
     return None
 
 
-def _located(node: Scalar, problem: Problem, hint: str) -> Mistake:
+def _located(node: Scalar, problem: InterpolationProblem, hint: str) -> Mistake:
     """The mistake, at the expression itself if it can be found behind the beginning of the scalar."""
     document, line, column = node.document, node.line, node.column
     needle = problem.expression.split("\n", 1)[0]

@@ -7,7 +7,7 @@ import os
 from collections.abc import Sequence
 
 from sbxcompose.spec.base_models import EnvFileModel, WithEnvironment
-from sbxcompose.spec.files import Reader
+from sbxcompose.spec.files import ProjectReader
 from sbxcompose.spec.locations import Places
 from sbxcompose.spec.nodes import Node
 from sbxcompose.spec.project import Pairs
@@ -18,7 +18,7 @@ from sbxcompose.spec.values import Path, Use, env_position
 class Variables:
     """Reads `env` and `env_file` at each level; mistakes go to the reader's."""
 
-    def __init__(self, reader: Reader, places: Places) -> None:
+    def __init__(self, reader: ProjectReader, places: Places) -> None:
         self._reader = reader
         self._places = places
         self._files: dict[tuple[int, tuple[str, ...]], tuple[dict[str, str], dict[str, str]]] = {}
@@ -61,7 +61,7 @@ def pairs_of(values: dict[str, str]) -> Pairs:
     return tuple(sorted(values.items()))
 
 
-class Secrets:
+class MaskedNames:
     """Which variables are masked: the names given, and those whose values were made from one of them."""
 
     def __init__(self, uses: Sequence[Use]) -> None:

@@ -17,7 +17,7 @@ LONGEST = 2.0
 """Seconds after which a batch is handed out though it is never quiet; four times the debounce, if that is longer."""
 
 
-class Kind(Enum):
+class ChangeKind(Enum):
     """What has happened to a path."""
 
     OPENED = auto()
@@ -29,12 +29,12 @@ class Kind(Enum):
     DELETED = auto()
 
 
-class Seen(Struct, frozen=True):
+class SeenChange(Struct, frozen=True):
     """Something has happened to a path at or below a root."""
 
     root: Root
     path: str
-    kind: Kind
+    kind: ChangeKind
 
 
 class _Group:
@@ -42,16 +42,16 @@ class _Group:
         self._debounce = debounce
         self._first: float | None = None
         self._last = 0.0
-        self._paths: dict[Root, dict[str, tuple[Kind, Kind]]] = {}
+        self._paths: dict[Root, dict[str, tuple[ChangeKind, ChangeKind]]] = {}
 
-    def add(self, seen: Seen, now: float) -> None:
+    def add(self, seen: SeenChange, now: float) -> None:
         paths = self._paths.setdefault(seen.root, {})
         before = paths.get(seen.path)
         if before is None:
             paths[seen.path] = (seen.kind, seen.kind)
-        elif seen.kind is not Kind.OPENED or before[1] is Kind.DELETED:
+        elif seen.kind is not ChangeKind.OPENED or before[1] is ChangeKind.DELETED:
             paths[seen.path] = (before[0], seen.kind)
-        if seen.kind not in (Kind.OPENED, Kind.MADE):
+        if seen.kind not in (ChangeKind.OPENED, ChangeKind.MADE):
             self._first = now if self._first is None else self._first
             self._last = now
 
@@ -69,16 +69,16 @@ class _Group:
         self._paths = {
             root: still
             for root, paths in self._paths.items()
-            if (still := {path: kinds for path, kinds in paths.items() if kinds[1] is Kind.OPENED})
+            if (still := {path: kinds for path, kinds in paths.items() if kinds[1] is ChangeKind.OPENED})
         }
         self._first = None
         return {root: paths for root, paths in found.items() if paths}
 
 
-def _counts(first: Kind, last: Kind) -> bool:
+def _counts(first: ChangeKind, last: ChangeKind) -> bool:
     """What came and went in between (an editor's temporary file) has changed nothing; what is being written will."""
-    came_and_went = first in (Kind.OPENED, Kind.MADE, Kind.CREATED) and last is Kind.DELETED
-    return last not in (Kind.OPENED, Kind.MADE) and not came_and_went
+    came_and_went = first in (ChangeKind.OPENED, ChangeKind.MADE, ChangeKind.CREATED) and last is ChangeKind.DELETED
+    return last not in (ChangeKind.OPENED, ChangeKind.MADE) and not came_and_went
 
 
 class Gatherer:
@@ -87,7 +87,7 @@ class Gatherer:
     def __init__(self) -> None:
         self._groups: dict[float, _Group] = {}
 
-    def add(self, seen: Iterable[Seen], now: float) -> None:
+    def add(self, seen: Iterable[SeenChange], now: float) -> None:
         """Take note of what was seen at `now`, in seconds on any clock."""
         for each in seen:
             debounce = each.root.debounce

@@ -34,7 +34,7 @@ _BUFFER = 256 * 1024
 _READS = 16
 
 
-class Event(NamedTuple):
+class InotifyEvent(NamedTuple):
     """Something happened to the entry `name` of the directory with descriptor `wd` (-1: events were lost)."""
 
     wd: int
@@ -94,7 +94,7 @@ class Inotify:
         """Watch it no longer; one that is gone already is fine."""
         _libc().inotify_rm_watch(self.fd, wd)
 
-    def read(self) -> Iterator[Event]:
+    def read(self) -> Iterator[InotifyEvent]:
         """What has happened since the last call; if that is a lot, the next call has more."""
         for _ in range(_READS):
             try:
@@ -108,11 +108,11 @@ class Inotify:
         os.close(self.fd)
 
 
-def parse(data: bytes) -> Iterator[Event]:
+def parse(data: bytes) -> Iterator[InotifyEvent]:
     """The events in what was read; pure."""
     place = 0
     while place < len(data):
         wd, mask, _, size = _HEAD.unpack_from(data, place)
         place += _HEAD.size
-        yield Event(wd, mask, os.fsdecode(data[place : place + size].rstrip(b"\0")))
+        yield InotifyEvent(wd, mask, os.fsdecode(data[place : place + size].rstrip(b"\0")))
         place += size

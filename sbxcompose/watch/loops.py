@@ -42,7 +42,7 @@ class Evidence(Struct, frozen=True):
     size: int = 0
 
 
-class Pattern(Struct, frozen=True):
+class ChangePattern(Struct, frozen=True):
     """How a file has changed in the runs so far: the latest, the moment after its start, and how many in a row."""
 
     run: int
@@ -50,7 +50,7 @@ class Pattern(Struct, frozen=True):
     streak: int
 
 
-def weigh(known: Pattern | None, evidence: Evidence) -> tuple[bool, Pattern | None]:
+def weigh(known: ChangePattern | None, evidence: Evidence) -> tuple[bool, ChangePattern | None]:
     """Whether the change is the process's own, and what to remember of it."""
     if evidence.holds:
         return True, known
@@ -61,14 +61,14 @@ def weigh(known: Pattern | None, evidence: Evidence) -> tuple[bool, Pattern | No
     follows = known is not None and known.run < evidence.run and _close(known.moment, moment)
     streak = known.streak + 1 if known is not None and follows else 1
     needed = BLIND_STREAK if evidence.wrote is None else STREAK
-    return streak >= needed, Pattern(evidence.run, moment, streak)
+    return streak >= needed, ChangePattern(evidence.run, moment, streak)
 
 
 def _close(one: float, other: float) -> bool:
     return abs(one - other) <= max(CLOSE, max(one, other) / 5)
 
 
-def before(pattern: Pattern) -> float | None:
+def before(pattern: ChangePattern) -> float | None:
     """Seconds after the start at which it is to be noted how much a run has written: what it wrote earlier is not the
     cause. None for changes that come at once.
     """

@@ -30,7 +30,7 @@ IgnoresOf = Callable[[Root], Ignores]
 
 
 @dataclass(eq=False)
-class Place:
+class WatchedRoot:
     """A root, and what it is at the moment: `real` is the folder or file that it leads to, None if there is none."""
 
     root: Root
@@ -81,7 +81,7 @@ def anchors(path: str, base: str) -> Iterator[tuple[str, str]]:
             return
 
 
-def walk(place: Place, top: str, enter: Callable[[str], bool]) -> Iterator[str]:
+def walk(place: WatchedRoot, top: str, enter: Callable[[str], bool]) -> Iterator[str]:
     """The files below `top` (a real path) that count; `enter` is called with each folder before it is looked into."""
     waiting = [top]
     while waiting:
@@ -101,7 +101,7 @@ def walk(place: Place, top: str, enter: Callable[[str], bool]) -> Iterator[str]:
                 yield entry.path
 
 
-def snapshot(place: Place) -> dict[str, tuple[int, ...]]:
+def snapshot(place: WatchedRoot) -> dict[str, tuple[int, ...]]:
     """What is at a place now, as (modified, size, mode, inode) of each file that counts, by its real path."""
     if place.real is None:
         return {}

@@ -11,9 +11,9 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
 from sbxcompose.watch import inotify
-from sbxcompose.watch.gather import Kind, Seen
-from sbxcompose.watch.inotify import Event, Inotify
-from sbxcompose.watch.roots import IGNORE_FILES, IgnoresOf, Place, anchors, walk
+from sbxcompose.watch.gather import ChangeKind, SeenChange
+from sbxcompose.watch.inotify import Inotify, InotifyEvent
+from sbxcompose.watch.roots import IGNORE_FILES, IgnoresOf, WatchedRoot, anchors, walk
 
 
 @dataclass(eq=False)
@@ -22,10 +22,10 @@ class _Folder:
 
     path: str
     wd: int
-    places: set[Place] = field(default_factory=set)
-    anchored: dict[str, set[Place]] = field(default_factory=dict)
+    places: set[WatchedRoot] = field(default_factory=set)
+    anchored: dict[str, set[WatchedRoot]] = field(default_factory=dict)
 
-    def forget(self, place: Place) -> bool:
+    def forget(self, place: WatchedRoot) -> bool:
         """Watch it no longer for a place; whether it was."""
         names = [name for name, waiting in self.anchored.items() if place in waiting]
         for name in names:
@@ -37,7 +37,7 @@ class _Folder:
         return was or bool(names)
 
 
-class Tree:
+class InotifyTree:
     """`add` and `remove` places, and `read` what has happened. Raises `LimitReached` where the kernel takes no more."""
 
     def __init__(self, kernel: Inotify, base: str, ignores_of: IgnoresOf, say: Callable[[str], None]) -> None:
@@ -46,22 +46,22 @@ class Tree:
         self._ignores_of = ignores_of
         self._say = say
         self._folders: dict[int, _Folder] = {}
-        self.places: set[Place] = set()
-        self._stale: set[Place] = set()
+        self.places: set[WatchedRoot] = set()
+        self._stale: set[WatchedRoot] = set()
 
-    def add(self, place: Place) -> None:
+    def add(self, place: WatchedRoot) -> None:
         """Watch a place; what is there already is not reported."""
         self.places.add(place)
         self._settle(place)
 
-    def remove(self, place: Place) -> None:
+    def remove(self, place: WatchedRoot) -> None:
         """Watch it no longer."""
         self.places.discard(place)
         self._release(self._held(place))
 
-    def read(self) -> list[Seen]:
+    def read(self) -> list[SeenChange]:
         """What has happened since the last call."""
-        seen: list[Seen] = []
+        seen: list[SeenChange] = []
         for event in self._kernel.read():
             seen += self._overflow() if event.wd < 0 else self._take(event)
         for place in self._stale & self.places:
@@ -69,7 +69,7 @@ class Tree:
         self._stale.clear()
         return seen
 
-    def _settle(self, place: Place) -> list[str]:
+    def _settle(self, place: WatchedRoot) -> list[str]:
         """Watch all that has to be for a place as it is now; the files that are there."""
         mask = inotify.CONTENTS  # of the nearest folder: the root may be a file, now or later
         for folder, name in anchors(place.root.path, self._base):
@@ -83,12 +83,12 @@ class Tree:
         self._anchor(place, *os.path.split(place.real), inotify.CONTENTS)
         return [place.real]
 
-    def _anchor(self, place: Place, folder: str, name: str, mask: int) -> None:
+    def _anchor(self, place: WatchedRoot, folder: str, name: str, mask: int) -> None:
         found = self._watch(folder, mask)
         if found is not None:
             found.anchored.setdefault(name, set()).add(place)
 
-    def _enter(self, place: Place, top: str) -> list[str]:
+    def _enter(self, place: WatchedRoot, top: str) -> list[str]:
         def enter(path: str) -> bool:
             found = self._watch(path, inotify.CONTENTS)
             if found is not None:
@@ -111,7 +111,7 @@ class Tree:
         folder.path = path
         return folder
 
-    def _held(self, place: Place) -> list[_Folder]:
+    def _held(self, place: WatchedRoot) -> list[_Folder]:
         """The folders that are watched for a place; from now on for the others only."""
         return [each for each in self._folders.values() if each.forget(place)]
 
@@ -125,7 +125,7 @@ class Tree:
         if self._folders.pop(folder.wd, None) is not None:
             self._kernel.remove(folder.wd)
 
-    def _take(self, event: Event) -> Iterator[Seen]:
+    def _take(self, event: InotifyEvent) -> Iterator[SeenChange]:
         folder = self._folders.get(event.wd)
         if folder is None:
             return
@@ -146,31 +146,33 @@ class Tree:
         self._stale.update(place for place in folder.places if place.real == folder.path)
         self._drop(folder)
 
-    def _at_root(self, place: Place, event: Event) -> Iterator[Seen]:
+    def _at_root(self, place: WatchedRoot, event: InotifyEvent) -> Iterator[SeenChange]:
         """Something happened to a root itself, or to a folder on the way to it."""
         if event.mask & (inotify.APPEARED | inotify.GONE):
             self._stale.add(place)
         elif not event.mask & inotify.ISDIR:
             names = {os.path.basename(each) for each in (place.root.path, place.real) if each}
             if event.name in names:
-                yield Seen(place.root, place.root.path, Kind.CHANGED)
+                yield SeenChange(place.root, place.root.path, ChangeKind.CHANGED)
 
-    def _look_again(self, place: Place) -> Iterator[Seen]:
+    def _look_again(self, place: WatchedRoot) -> Iterator[SeenChange]:
         """A root may have come, gone, or become something else."""
         before = (place.identity, place.real)
         files = self._settle_again(place)
         if before == (place.identity, place.real):
             return
         if place.real is None:
-            yield Seen(place.root, place.root.path, Kind.DELETED)
+            yield SeenChange(place.root, place.root.path, ChangeKind.DELETED)
         elif not place.folder:
-            yield Seen(place.root, place.root.path, Kind.CHANGED)
+            yield SeenChange(place.root, place.root.path, ChangeKind.CHANGED)
         else:
             yield from (
-                Seen(place.root, place.shown(path), Kind.CHANGED) for path in files if place.counts(path, False)
+                SeenChange(place.root, place.shown(path), ChangeKind.CHANGED)
+                for path in files
+                if place.counts(path, False)
             )
 
-    def _settle_again(self, place: Place) -> list[str]:
+    def _settle_again(self, place: WatchedRoot) -> list[str]:
         """As `_settle`, with the rules read anew. What stays watched is so all the time, so that nothing is missed."""
         held = self._held(place)
         place.ignores = self._ignores_of(place.root)
@@ -178,43 +180,43 @@ class Tree:
         self._release(held)
         return files
 
-    def _directory(self, folder: _Folder, path: str, mask: int) -> Iterator[Seen]:
+    def _directory(self, folder: _Folder, path: str, mask: int) -> Iterator[SeenChange]:
         for place in tuple(folder.places):
             if not place.counts(path, True):
                 continue
             if mask & inotify.APPEARED:
-                yield Seen(place.root, place.shown(path), Kind.MADE)
+                yield SeenChange(place.root, place.shown(path), ChangeKind.MADE)
                 for file in self._enter(place, path):
                     if place.counts(file, False):
-                        yield Seen(place.root, place.shown(file), Kind.CREATED)
+                        yield SeenChange(place.root, place.shown(file), ChangeKind.CREATED)
             elif mask & inotify.GONE:
-                yield Seen(place.root, place.shown(path), Kind.DELETED)
+                yield SeenChange(place.root, place.shown(path), ChangeKind.DELETED)
         if mask & inotify.MOVED_FROM:
             below = path + "/"
             for each in [each for each in self._folders.values() if (each.path + "/").startswith(below)]:
                 self._vanished(each)
 
-    def _file(self, folder: _Folder, path: str, event: Event) -> Iterator[Seen]:
+    def _file(self, folder: _Folder, path: str, event: InotifyEvent) -> Iterator[SeenChange]:
         if event.name in IGNORE_FILES:
             self._stale.update(folder.places)
         kind = _kind(path, event.mask)
         for place in folder.places:
             if place.counts(path, False):
-                yield Seen(place.root, place.shown(path), kind)
+                yield SeenChange(place.root, place.shown(path), kind)
 
-    def _overflow(self) -> Iterator[Seen]:
+    def _overflow(self) -> Iterator[SeenChange]:
         """Events were lost: everything may have changed."""
         for place in tuple(self.places):
             self._settle_again(place)
-            yield Seen(place.root, place.root.path, Kind.CHANGED)
+            yield SeenChange(place.root, place.root.path, ChangeKind.CHANGED)
 
 
-def _kind(path: str, mask: int) -> Kind:
+def _kind(path: str, mask: int) -> ChangeKind:
     if mask & inotify.GONE:
-        return Kind.DELETED
+        return ChangeKind.DELETED
     if mask & inotify.CREATE:
-        return Kind.OPENED if _being_written(path) else Kind.CREATED
-    return Kind.CHANGED
+        return ChangeKind.OPENED if _being_written(path) else ChangeKind.CREATED
+    return ChangeKind.CHANGED
 
 
 def _being_written(path: str) -> bool:

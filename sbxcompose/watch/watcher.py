@@ -8,12 +8,12 @@ import time
 from collections.abc import Callable, Collection, Iterable
 from contextlib import suppress
 
-from sbxcompose.watch.gather import Kind, Seen
+from sbxcompose.watch.gather import ChangeKind, SeenChange
 from sbxcompose.watch.inotify import Inotify, LimitReached
 from sbxcompose.watch.mounts import FOREIGN, file_system
-from sbxcompose.watch.roots import IgnoresOf, Place, snapshot
+from sbxcompose.watch.roots import IgnoresOf, WatchedRoot, snapshot
 from sbxcompose.watch.rules import Root
-from sbxcompose.watch.tree import Tree
+from sbxcompose.watch.tree import InotifyTree
 
 PAUSE = 1.0
 """Seconds between two looks where the kernel does not tell of changes; longer where looking takes long."""
@@ -27,14 +27,14 @@ _ADVICE = {
 }
 
 
-class Watcher:
+class FileWatcher:
     """`seen` is told what happens; `say` gets a sentence where watching is not as it should be."""
 
     def __init__(
         self,
         base: str,
         ignores_of: IgnoresOf,
-        seen: Callable[[list[Seen]], None],
+        seen: Callable[[list[SeenChange]], None],
         say: Callable[[str], None],
         *,
         kernel: Callable[[], Inotify] = Inotify,
@@ -47,9 +47,9 @@ class Watcher:
         self._open = kernel
         self._poll = poll
         self._kernel: Inotify | None = None
-        self._tree: Tree | None = None
-        self._places: dict[Root, Place] = {}
-        self._polled: set[Place] = set()
+        self._tree: InotifyTree | None = None
+        self._places: dict[Root, WatchedRoot] = {}
+        self._polled: set[WatchedRoot] = set()
         self._polling: asyncio.Task[None] | None = None
         self._said: set[str] = set()
 
@@ -87,7 +87,7 @@ class Watcher:
         """Looks through whole trees, so in a thread; nobody else touches anything meanwhile."""
         mounts = _mounts()
         for root in roots:
-            place = self._places[root] = Place(root, self._ignores_of(root))
+            place = self._places[root] = WatchedRoot(root, self._ignores_of(root))
             kind = file_system(os.path.realpath(root.path), mounts)
             if self._poll or kind in FOREIGN:
                 if not self._poll:
@@ -100,20 +100,20 @@ class Watcher:
                 say(_limit_words(limit))
                 self._look_often(place)
 
-    def _tree_for(self, say: Callable[[str], None]) -> Tree:
+    def _tree_for(self, say: Callable[[str], None]) -> InotifyTree:
         if self._tree is None:
             self._kernel = self._open()
-            self._tree = Tree(self._kernel, self._base, self._ignores_of, say)
+            self._tree = InotifyTree(self._kernel, self._base, self._ignores_of, say)
         return self._tree
 
-    def _look_often(self, place: Place) -> None:
+    def _look_often(self, place: WatchedRoot) -> None:
         if self._tree is not None:
             self._tree.remove(place)
         place.look()
         place.polled = snapshot(place)
         self._polled.add(place)
 
-    def _remove(self, place: Place) -> None:
+    def _remove(self, place: WatchedRoot) -> None:
         self._polled.discard(place)
         if self._tree is not None:
             self._tree.remove(place)
@@ -127,7 +127,7 @@ class Watcher:
         if seen:
             self._seen(seen)
 
-    def _give_up_on_the_kernel(self, limit: LimitReached) -> list[Seen]:
+    def _give_up_on_the_kernel(self, limit: LimitReached) -> list[SeenChange]:
         """New folders that cannot be watched: look again instead, everywhere, for who knows which it was."""
         assert self._tree is not None
         self._say_once(_limit_words(limit))
@@ -136,7 +136,7 @@ class Watcher:
             self._look_often(place)
         if self._polling is None:
             self._polling = asyncio.create_task(self._keep_looking())
-        return [Seen(place.root, place.root.path, Kind.CHANGED) for place in places]
+        return [SeenChange(place.root, place.root.path, ChangeKind.CHANGED) for place in places]
 
     async def _keep_looking(self) -> None:
         taken = 0.0
@@ -148,13 +148,13 @@ class Watcher:
             if seen:
                 self._seen(seen)
 
-    def _look(self, place: Place) -> list[Seen]:
+    def _look(self, place: WatchedRoot) -> list[SeenChange]:
         before = place.polled or {}
         place.ignores = self._ignores_of(place.root)
         place.look()
         now = place.polled = snapshot(place)
         return [
-            Seen(place.root, path if place.real is None else place.shown(path), _kind_of(path, before, now))
+            SeenChange(place.root, path if place.real is None else place.shown(path), _kind_of(path, before, now))
             for path in before.keys() | now.keys()
             if before.get(path) != now.get(path)
         ]
@@ -165,10 +165,10 @@ class Watcher:
             self._say(text)
 
 
-def _kind_of(path: str, before: dict[str, tuple[int, ...]], now: dict[str, tuple[int, ...]]) -> Kind:
+def _kind_of(path: str, before: dict[str, tuple[int, ...]], now: dict[str, tuple[int, ...]]) -> ChangeKind:
     if path not in now:
-        return Kind.DELETED
-    return Kind.CHANGED if path in before else Kind.CREATED
+        return ChangeKind.DELETED
+    return ChangeKind.CHANGED if path in before else ChangeKind.CREATED
 
 
 def _limit_words(limit: LimitReached) -> str:

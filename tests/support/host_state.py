@@ -22,9 +22,9 @@ from sbxcompose.host.logs.store import LogStore
 from sbxcompose.host.supervise.failed_starts import FailedStarts
 from sbxcompose.host.supervise.records import Records
 from sbxcompose.host.supervise.start_notes import StartNotes
-from sbxcompose.host.supervise.state import Record, Run, Stopped
-from sbxcompose.host.terminals.scrollback import Tape
-from sbxcompose.host.terminals.session import Record as Session
+from sbxcompose.host.supervise.state import ProcessRecord, Run, Stopped
+from sbxcompose.host.terminals.scrollback import Scrollback
+from sbxcompose.host.terminals.session import SessionRecord as Session
 
 GOOD, BAD = "g" * 21, "b" * 21
 SNAPSHOT = "s" * 21
@@ -58,7 +58,7 @@ def make_sandbox(state: Path, number: str, name: str) -> None:
     log.close()
     exit = LastExit(exit_code=0, ended_at=1_700_000_001_000)
     Records(directory / "processes").save(
-        Record(
+        ProcessRecord(
             1,
             StartRequest(command="true", name="web"),
             "web",
@@ -78,7 +78,7 @@ def make_sandbox(state: Path, number: str, name: str) -> None:
     session = directory / "terminals" / SESSION
     session.mkdir(parents=True)
     write_json(session / "session.json", asdict(Session(SESSION, "token", "sh", 24, 80, 1, pid=1, ended_at=2)))
-    tape = Tape(session)
+    tape = Scrollback(session)
     tape.append(b"$ exit\r\n")
     tape.close()
 

@@ -13,7 +13,7 @@ from typing import Any
 from sbxcompose.api.frames import StartNote
 from sbxcompose.api.models import ProcessInfo
 from sbxcompose.host.logs.segments import STDOUT
-from sbxcompose.host.logs.source import Changes
+from sbxcompose.host.logs.source import ChangeListeners
 from sbxcompose.host.logs.store import LogStore
 
 Application = Callable[..., Any]
@@ -81,7 +81,7 @@ class FakeSource:
         self._limit = limit
         self._rows: dict[int, FakeRow] = {}
         self._logs: dict[str, LogStore] = {}
-        self.changes = Changes()
+        self.changes = ChangeListeners()
         self.notes: list[StartNote] = []
         self.held = 0
 

@@ -21,7 +21,7 @@ from typing import Any
 
 import h11
 
-from sbxcompose.api.transport import OCTETS, Address, Stream, Transport
+from sbxcompose.api.transport import OCTETS, HostAddress, ResponseStream, Transport
 from sbxcompose.errors import Unreachable
 from tests.live.host.hosts import client_of
 from tests.support.plain_socket import pass_socket, wants_socket
@@ -136,7 +136,7 @@ class PlainCloud:
 
     async def _connection(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._writers.add(writer)
-        upstream = Transport(Address(path=str(self._target)))
+        upstream = Transport(HostAddress(path=str(self._target)))
         try:
             with suppress(OSError, EOFError, Unreachable, h11.RemoteProtocolError):
                 await self._requests(reader, writer, upstream)
@@ -261,7 +261,7 @@ async def _send(
     await writer.drain()
 
 
-async def _pass_on(protocol: h11.Connection, writer: asyncio.StreamWriter, answer: Stream) -> None:
+async def _pass_on(protocol: h11.Connection, writer: asyncio.StreamWriter, answer: ResponseStream) -> None:
     headers = [("content-type", "text/event-stream"), ("transfer-encoding", "chunked")]
     writer.write(protocol.send(h11.Response(status_code=answer.status, headers=headers)) or b"")
     async for chunk in answer.chunks():

@@ -10,7 +10,7 @@ from typing import Any
 from sbxcompose.errors import InvalidSpec
 from sbxcompose.spec.load import LoadRequest, load_project
 from sbxcompose.spec.project import Process, Project
-from sbxcompose.spec.sources import Content, Sources
+from sbxcompose.spec.sources import SourceContent, Sources
 
 FOLDER = "/no/such/shop"
 """Where the files are said to be; no test touches the disk for them."""
@@ -20,30 +20,33 @@ class MemorySources(Sources):
     """Files that exist in a dictionary only; names are relative to `FOLDER`."""
 
     def __init__(
-        self, files: Mapping[str, str | Content], environ: Mapping[str, str], stdin: Callable[[], bytes] | None = None
+        self,
+        files: Mapping[str, str | SourceContent],
+        environ: Mapping[str, str],
+        stdin: Callable[[], bytes] | None = None,
     ) -> None:
         super().__init__(environ, stdin)
         self._contents = {os.path.normpath(os.path.join(FOLDER, name)): each for name, each in files.items()}
 
-    def read(self, path: str) -> Content:
+    def read(self, path: str) -> SourceContent:
         content = self._contents.get(path, errno.ENOENT)
         self.files[path] = content.encode() if isinstance(content, str) else content
         return self.files[path]
 
-    def read_any(self, path: str, *, variables: bool = False) -> Content:
+    def read_any(self, path: str, *, variables: bool = False) -> SourceContent:
         return self.read(path)
 
 
 def load(
     text: str | bytes | None = None,
     environ: Mapping[str, str] | None = None,
-    files: Mapping[str, str | Content] | None = None,
+    files: Mapping[str, str | SourceContent] | None = None,
     *,
     named: tuple[str, ...] = (),
     **request: Any,
 ) -> Project:
     """Load `text` as `sbxcompose.yaml`, beside other files. `named`: those that `-f` would name."""
-    everything: dict[str, str | Content] = dict(files or {})
+    everything: dict[str, str | SourceContent] = dict(files or {})
     if text is not None:
         everything["sbxcompose.yaml"] = text
     asked = LoadRequest(**{"directory": FOLDER, "files": named, "environ": environ or {}, **request})

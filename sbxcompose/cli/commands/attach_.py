@@ -27,16 +27,16 @@ def command(shell: Shell, name: str, no_stdin: bool, sig_proxy: bool) -> int:
     """
     from sbxcompose.cli.async_main import run_command
     from sbxcompose.cli.foreground import attend
-    from sbxcompose.engine.attachment import Attachment
+    from sbxcompose.engine.attachment import AttachedRun
     from sbxcompose.engine.secrets import secret_values
     from sbxcompose.engine.session import Session
     from sbxcompose.errors import UsageError
     from sbxcompose.logs.secrets import KnownSecrets
-    from sbxcompose.plan.names import Names
+    from sbxcompose.plan.names import ProcessNames
     from sbxcompose.plan.observed import Instance
 
     project = shell.project()
-    target = Names(project).resolve(name)
+    target = ProcessNames(project).resolve(name)
     instance = Instance(target.sandbox, target.process, target.replica or 1)
 
     async def main(interrupts: Interrupts) -> int:
@@ -46,7 +46,7 @@ def command(shell: Shell, name: str, no_stdin: bool, sig_proxy: bool) -> int:
             link = session.links.get(instance.sandbox)
             if link is None:
                 raise UsageError(f"{name} is not running", hint="`sbxcompose up` starts everything")
-            attachment = await Attachment.to(link, instance, name, secrets, proxy=sig_proxy)
+            attachment = await AttachedRun.to(link, instance, name, secrets, proxy=sig_proxy)
             if not attachment.reads and not no_stdin:
                 shell.note(f"the input of {name} is closed: `stdin: pipe` in the file opens it")
             if sys.stdin is not None and sys.stdin.isatty() and sys.stderr.isatty():

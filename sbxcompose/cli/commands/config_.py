@@ -16,14 +16,14 @@ from sbxcompose.cli.context import Shell, unicode_output
 @click.pass_obj
 def command(shell: Shell, as_json: bool, quiet: bool, only_names: bool, only_profiles: bool, reveal: bool) -> None:
     """Validate the file and print it merged, interpolated and with its defaults."""
-    from sbxcompose.plan.names import Names
+    from sbxcompose.plan.names import ProcessNames
     from sbxcompose.spec.resolved import resolved
 
     project = shell.project()
     if quiet:
         return
     if only_names:
-        names = Names(project)
+        names = ProcessNames(project)
         for process in project.processes():
             if not process.name.startswith("@"):
                 shell.print(names.process(process.sandbox, process.name))

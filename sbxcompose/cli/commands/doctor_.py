@@ -10,7 +10,7 @@ from sbxcompose.cli.context import Shell
 from sbxcompose.cli.options import json_option
 
 if TYPE_CHECKING:
-    from sbxcompose.engine.checks import Check
+    from sbxcompose.engine.checks import DoctorCheck
     from sbxcompose.spec.project import Project
 
 
@@ -25,13 +25,13 @@ def command(shell: Shell, as_json: bool) -> int:
     from sbxcompose.cli.async_main import run_simply
     from sbxcompose.engine.check_cloud import check_cloud
     from sbxcompose.engine.check_local import check_local
-    from sbxcompose.engine.checks import Health
+    from sbxcompose.engine.checks import CheckStatus
 
     project, found = _project(shell)
     found += check_local()
     wanted = project is not None and project.provider == "tensorlake"
     found += run_simply(lambda: check_cloud(wanted=wanted))
-    good = not any(each.health is Health.BAD for each in found)
+    good = not any(each.health is CheckStatus.BAD for each in found)
     if as_json:
         shell.print_json({"good": good, "checks": [each.to_json() for each in found]})
     else:
@@ -40,34 +40,38 @@ def command(shell: Shell, as_json: bool) -> int:
     return 0 if good else 3
 
 
-def _project(shell: Shell) -> tuple[Project | None, list[Check]]:
+def _project(shell: Shell) -> tuple[Project | None, list[DoctorCheck]]:
     """The project here, if there is one, and what is to be said of it."""
-    from sbxcompose.engine.checks import Check, Health, failed
+    from sbxcompose.engine.checks import CheckStatus, DoctorCheck, failed
     from sbxcompose.errors import InvalidSpec, SbxError, SpecNotFound
 
     try:
         project = shell.project()
     except SpecNotFound:
-        return None, [Check("project", "file", Health.NOTE, "no project here", "`sbxcompose init` writes a first file")]
+        return None, [
+            DoctorCheck("project", "file", CheckStatus.NOTE, "no project here", "`sbxcompose init` writes a first file")
+        ]
     except InvalidSpec as error:
         text = f"{error.message}: {error.mistakes[0].message}" if error.mistakes else error.message
-        return None, [Check("project", "file", Health.BAD, text, "`sbxcompose config` shows each mistake in its place")]
+        return None, [
+            DoctorCheck("project", "file", CheckStatus.BAD, text, "`sbxcompose config` shows each mistake in its place")
+        ]
     except SbxError as error:
         return None, [failed("project", "file", error)]
     return project, [
-        Check("project", "file", Health.GOOD, ", ".join(project.files)),
-        Check("project", "name", Health.GOOD, f"{project.name}, at the provider {project.provider}"),
+        DoctorCheck("project", "file", CheckStatus.GOOD, ", ".join(project.files)),
+        DoctorCheck("project", "name", CheckStatus.GOOD, f"{project.name}, at the provider {project.provider}"),
     ]
 
 
-def _lines(shell: Shell, found: list[Check]) -> list[str]:
+def _lines(shell: Shell, found: list[DoctorCheck]) -> list[str]:
     """A heading a section, a line a finding, the way out below it."""
-    from sbxcompose.engine.checks import Health
+    from sbxcompose.engine.checks import CheckStatus
 
     marks = {
-        Health.GOOD: shell.out.green("ok  "),
-        Health.NOTE: shell.out.yellow("note"),
-        Health.BAD: shell.out.red("bad "),
+        CheckStatus.GOOD: shell.out.green("ok  "),
+        CheckStatus.NOTE: shell.out.yellow("note"),
+        CheckStatus.BAD: shell.out.red("bad "),
     }
     width = max(len(each.name) for each in found)
     lines: list[str] = []

@@ -22,12 +22,12 @@ def command(shell: Shell, names: tuple[str, ...], grace: float | None, remove_or
     from sbxcompose.cli.apply import carry_out
     from sbxcompose.errors import UsageError
     from sbxcompose.plan.names import resolve_all
-    from sbxcompose.plan.options import Intent, Options
+    from sbxcompose.plan.options import Intent, PlanOptions
 
     if terminate and names:
         raise UsageError("`--terminate` ends whole sandboxes; it takes no process names")
     project = shell.project()
-    options = Options(
+    options = PlanOptions(
         targets=resolve_all(project, names),
         grace=grace,
         remove_orphans=remove_orphans or not project.files,  # without its file, it is all that runs in its sandboxes

@@ -29,14 +29,14 @@ def command(
     """
     from sbxcompose.cli.foreground import beside, observe, run_in_foreground
     from sbxcompose.errors import UsageError
-    from sbxcompose.plan.names import Names
+    from sbxcompose.plan.names import ProcessNames
     from sbxcompose.plan.observed import Instance
 
     words = without_separator(arguments)
     if not words:
         raise UsageError("say which command to run", hint=f"`sbxcompose exec {name} COMMAND`")
     project = shell.project()
-    target = Names(project).resolve(name)
+    target = ProcessNames(project).resolve(name)
     instance = Instance(target.sandbox, target.process, target.replica or 1)
     requested = beside(project, instance, words)
     return run_in_foreground(shell, project, instance.sandbox, requested, how, observe)

@@ -31,7 +31,7 @@ def command(shell: Shell, names: tuple[str, ...], signal_name: str) -> int:
     from sbxcompose.cli.view.suspended import first_suspended, not_running
     from sbxcompose.engine.session import Session
     from sbxcompose.errors import UsageError
-    from sbxcompose.plan.names import Names, resolve_all
+    from sbxcompose.plan.names import ProcessNames, resolve_all
 
     number = signal_number(signal_name)
     project = shell.project()
@@ -40,7 +40,7 @@ def command(shell: Shell, names: tuple[str, ...], signal_name: str) -> int:
     async def main() -> int:
         async with Session(project) as session:
             observed = await session.observe()
-            shown = Names(project, observed)
+            shown = ProcessNames(project, observed)
             rows = [
                 row
                 for sandbox in observed.sandboxes

@@ -34,7 +34,7 @@ def command(shell: Shell, name: str, wanted: str, listen: str | None) -> int:
     Each connection uses a tunnel of its own. The port need not be listed in the sandbox's `ports`.
     """
     from sbxcompose.cli.async_main import run_command
-    from sbxcompose.engine.forward import Forward
+    from sbxcompose.engine.forward import PortForward
     from sbxcompose.engine.session import Session
     from sbxcompose.linux.listeners import listeners
     from sbxcompose.plan.names import Target
@@ -55,7 +55,7 @@ def command(shell: Shell, name: str, wanted: str, listen: str | None) -> int:
             link = session.links.get(sandbox)
             if link is None:
                 raise UsageError(f"sandbox {sandbox} does not exist yet", hint="`sbxcompose up` creates it")
-            async with Forward(link.client, port, address, local, shell.note) as forward:
+            async with PortForward(link.client, port, address, local, shell.note) as forward:
                 shell.say(f"listening on {address}:{forward.port}, for port {port} of {sandbox}")
                 await interrupts.next()
         shell.say("\nclosed" if sys.stderr.isatty() else "closed")

@@ -17,8 +17,8 @@ def command(shell: Shell, names: tuple[str, ...], no_deps: bool, grace: float | 
     """Restart processes with the definition now in the file; without names, all but completed one-shots."""
     from sbxcompose.cli.apply import carry_out
     from sbxcompose.plan.names import resolve_all
-    from sbxcompose.plan.options import Intent, Options
+    from sbxcompose.plan.options import Intent, PlanOptions
 
     project = shell.project()
-    options = Options(targets=resolve_all(project, names), no_deps=no_deps, grace=grace)
+    options = PlanOptions(targets=resolve_all(project, names), no_deps=no_deps, grace=grace)
     return carry_out(shell, project, Intent.RESTART, options)

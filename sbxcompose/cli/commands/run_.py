@@ -100,11 +100,11 @@ def _hint(project: Project, name: str) -> str:
 
 def _chosen(project: Project, name: str, arguments: tuple[str, ...]) -> tuple[Instance, Process, tuple[str, ...]]:
     """What is to be run, the process whose surroundings it gets, and the words of the command."""
-    from sbxcompose.plan.names import Names
+    from sbxcompose.plan.names import ProcessNames
     from sbxcompose.plan.observed import Instance
 
     try:
-        target = Names(project).resolve(name)
+        target = ProcessNames(project).resolve(name)
     except UnknownName:
         if project.one_off is None:
             raise

@@ -19,9 +19,9 @@ def command(shell: Shell, names: tuple[str, ...], no_deps: bool) -> int:
     """
     from sbxcompose.cli.apply import carry_out
     from sbxcompose.plan.names import resolve_all
-    from sbxcompose.plan.options import Intent, Options
+    from sbxcompose.plan.options import Intent, PlanOptions
 
     project = shell.project()
     targets = resolve_all(project, names)
-    options = Options(targets=targets, rerun=targets or frozenset(), no_deps=no_deps)
+    options = PlanOptions(targets=targets, rerun=targets or frozenset(), no_deps=no_deps)
     return carry_out(shell, project, Intent.START, options)

@@ -16,10 +16,10 @@ def command(shell: Shell, names: tuple[str, ...], grace: float | None) -> int:
     """Stop processes in reverse dependency order; without names, all of them."""
     from sbxcompose.cli.apply import carry_out
     from sbxcompose.plan.names import resolve_all
-    from sbxcompose.plan.options import Intent, Options
+    from sbxcompose.plan.options import Intent, PlanOptions
 
     project = shell.project()
     targets = resolve_all(project, names)
     # Without its file, the project is all that runs in its sandboxes.
-    options = Options(targets=targets, grace=grace, remove_orphans=targets is None and not project.files)
+    options = PlanOptions(targets=targets, grace=grace, remove_orphans=targets is None and not project.files)
     return carry_out(shell, project, Intent.STOP, options)

@@ -11,7 +11,7 @@ from sbxcompose.cli.view.copying import copied_words
 from sbxcompose.engine import events
 from sbxcompose.engine.ready import own_words, row_end
 from sbxcompose.plan.background import background, foreground_hint
-from sbxcompose.plan.observed import Instance, Phase, Row
+from sbxcompose.plan.observed import Instance, ObservedRow, Phase
 from sbxcompose.plan.steps import (
     Await,
     ResumeSandbox,
@@ -55,7 +55,7 @@ class Announcer:
         """What we are starting, until its row shows it: what else appears was started by another command."""
         self._last: dict[Instance | None, str] = {}
 
-    def __call__(self, event: events.Event) -> list[Announcement]:
+    def __call__(self, event: events.EngineEvent) -> list[Announcement]:
         """The lines for an event; none for one that is not worth a line."""
         if isinstance(event, events.RowChanged) and event.row.phase in (Phase.STARTING, Phase.RUNNING):
             self._last.pop(event.row.instance, None)
@@ -68,7 +68,7 @@ class Announcer:
         last = self._last.get(said.instance) if said.instance is not None else None
         return last is not None and (said.text.endswith(last) or last.endswith(said.text))
 
-    def _lines(self, event: events.Event) -> list[Announcement]:
+    def _lines(self, event: events.EngineEvent) -> list[Announcement]:
         match event:
             case events.StepBegun(Step(action=Start(instance=instance))):
                 self._starting.add(instance)
@@ -102,7 +102,7 @@ class Announcer:
         return [Announcement(instance, "started")]
 
 
-def _announce(event: events.Event) -> Announcement | None:
+def _announce(event: events.EngineEvent) -> Announcement | None:
     match event:
         case events.StepDone(step):
             return _done(step.action)
@@ -119,7 +119,7 @@ def _announce(event: events.Event) -> Announcement | None:
             return Announcement(None, copied_words(sandbox, copied, seconds)) if copied else None
         case events.Reconnecting(sandbox, reason):
             return Announcement(None, f"sandbox {sandbox}: {reason}; connecting again")
-        case events.Told(instance, text, bad):
+        case events.WatchMessage(instance, text, bad):
             return Announcement(instance, text, Tone.BAD if bad else Tone.PLAIN)
         case _:
             return None
@@ -159,7 +159,7 @@ def _failed(action: object, words: str, hint: str | None) -> Announcement:
             return Announcement(None, text, Tone.BAD)
 
 
-def _changed(row: Row, before: Row | None) -> Announcement | None:
+def _changed(row: ObservedRow, before: ObservedRow | None) -> Announcement | None:
     if before is None or (before.phase is row.phase and before.run == row.run):
         return None
     match row.phase:
@@ -180,7 +180,7 @@ def _changed(row: Row, before: Row | None) -> Announcement | None:
             return None
 
 
-def _pause(row: Row) -> str:
+def _pause(row: ObservedRow) -> str:
     """How long it waits for its next run; the few milliseconds between the end and the decision are not of interest."""
     if row.next_restart_at is None or row.exit is None or row.exit.at is None:
         return ""
@@ -188,7 +188,7 @@ def _pause(row: Row) -> str:
     return f", starts again in {round(seconds, 1 if seconds >= 0.1 else 3):g}s"
 
 
-def _ended(row: Row) -> Announcement:
+def _ended(row: ObservedRow) -> Announcement:
     if row.phase is Phase.STOPPED:
         error = f" ({row.last_error})" if row.last_error else ""
         return Announcement(row.instance, f"stopped{error}")

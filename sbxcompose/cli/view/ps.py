@@ -8,10 +8,10 @@ from typing import Any
 
 from sbxcompose.cli.style import Style
 from sbxcompose.cli.view.table import ago, clip, fitting, table
-from sbxcompose.engine.listing import Entry
+from sbxcompose.engine.listing import ListedInstance
 from sbxcompose.plan.background import background, programs
 from sbxcompose.plan.describe import times
-from sbxcompose.plan.observed import Foreign, Phase, Row
+from sbxcompose.plan.observed import Foreign, ObservedRow, Phase
 
 Hide = Callable[[str], str]
 
@@ -22,7 +22,7 @@ _GOOD = {Phase.RUNNING}
 _BAD = {Phase.UNHEALTHY, Phase.BACKING_OFF}
 
 
-def status(line: Entry, now: float) -> str:
+def status(line: ListedInstance, now: float) -> str:
     """How it is, in a few words: `running`, `exited 1`, `backing off, again in 2s`."""
     row = line.row
     if line.failure is not None and (row is None or not row.live):
@@ -46,24 +46,24 @@ def status(line: Entry, now: float) -> str:
     return words
 
 
-def _running_words(line: Entry, row: Row) -> str:
+def _running_words(line: ListedInstance, row: ObservedRow) -> str:
     """`running` where nothing says more; else whether what says so has been seen."""
     if line.outdated or line.process is None or line.process.ready_when is None:
         return "healthy" if row.has_health_check else "running"
     return {True: "ready", False: "starting", None: "running, readiness unknown"}[line.ready]
 
 
-def _without_row(line: Entry) -> str:
+def _without_row(line: ListedInstance) -> str:
     return "suspended" if line.asleep else "not started"
 
 
-def _last_error(line: Entry) -> str | None:
+def _last_error(line: ListedInstance) -> str | None:
     if line.failure is not None:
         return line.failure.error
     return line.row.last_error if line.row is not None else None
 
 
-def _exit_words(row: Row) -> str:
+def _exit_words(row: ObservedRow) -> str:
     end = row.exit
     if end is None:
         return "exited"
@@ -77,7 +77,7 @@ def _exit_words(row: Row) -> str:
 
 
 def lines(
-    shown: Sequence[Entry],
+    shown: Sequence[ListedInstance],
     foreign: Sequence[Foreign],
     now: float,
     style: Style,
@@ -110,7 +110,7 @@ def lines(
     return [style.dim(shown_lines[0]), *shown_lines[1:]]
 
 
-def _cells(line: Entry, now: float, style: Style, hide: Hide) -> list[str]:
+def _cells(line: ListedInstance, now: float, style: Style, hide: Hide) -> list[str]:
     row = line.row
     words = status(line, now)
     if line.failure is not None and (row is None or not row.live):
@@ -135,17 +135,17 @@ def _cells(line: Entry, now: float, style: Style, hide: Hide) -> list[str]:
     ]
 
 
-def _long_cells(line: Entry) -> list[str]:
+def _long_cells(line: ListedInstance) -> list[str]:
     process = line.process
     port = process.port_of(line.instance.replica) if process is not None else None
     return [str(port or "-"), (process.description if process is not None else None) or "-"]
 
 
-def _exited_well(row: Row) -> bool:
+def _exited_well(row: ObservedRow) -> bool:
     return row.exit is not None and row.exit.success
 
 
-def _command(line: Entry) -> tuple[str, ...]:
+def _command(line: ListedInstance) -> tuple[str, ...]:
     """What runs, or ran last; of what has never run what the file says."""
     if line.row is not None and line.row.command:
         return line.row.command
@@ -173,7 +173,7 @@ def _quoted(word: str, hide: Hide) -> str:
     return shlex.quote(hide(word)) if "'" in word else hide(shlex.quote(word))
 
 
-def to_json(line: Entry, now: float, hide: Hide) -> dict[str, Any]:
+def to_json(line: ListedInstance, now: float, hide: Hide) -> dict[str, Any]:
     """One instance for a program; `hide` masks secrets."""
     row = line.row
     end = row.exit if row is not None else None

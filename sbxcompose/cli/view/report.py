@@ -14,9 +14,9 @@ from sbxcompose.cli.view.announce import Announcement, Announcer, Tone
 from sbxcompose.cli.view.copying import ProgressLine
 from sbxcompose.cli.view.held_up import held_up
 from sbxcompose.cli.view.wait_report import WaitReport
-from sbxcompose.engine.events import CopyProgress, Event, StepDone
+from sbxcompose.engine.events import CopyProgress, EngineEvent, StepDone
 from sbxcompose.engine.execute import Result
-from sbxcompose.engine.instance_states import States
+from sbxcompose.engine.instance_states import InstanceStates
 from sbxcompose.engine.ports import whose_port
 from sbxcompose.engine.secrets import secret_values
 from sbxcompose.engine.session import Session
@@ -25,7 +25,7 @@ from sbxcompose.logs.sanitize import clean_text
 from sbxcompose.logs.secrets import KnownSecrets
 from sbxcompose.plan.describe import times
 from sbxcompose.plan.judge import Failed, Judge, Pending, Report, Success, TimedOut
-from sbxcompose.plan.names import Names
+from sbxcompose.plan.names import ProcessNames
 from sbxcompose.plan.observed import Instance, Phase
 from sbxcompose.plan.steps import Await, Plan
 from sbxcompose.spec.project import Project
@@ -42,7 +42,7 @@ class Reporter:
         self._announcer = Announcer()
         self._stepped = False  # a plan that is empty may follow one that resumed a sandbox
         self._project = project
-        self._names = Names(project)
+        self._names = ProcessNames(project)
         self.secrets = KnownSecrets(secret_values(project))
         """What it hides; for the session, which learns what runs were started with."""
         self._progress = ProgressLine()
@@ -65,10 +65,10 @@ class Reporter:
     def adopt(self, project: Project) -> None:
         """Go on with another reading of the project's file."""
         self._project = project
-        self._names = Names(project)
+        self._names = ProcessNames(project)
         self.secrets.add_current(secret_values(project))
 
-    def tell(self, event: Event) -> None:
+    def tell(self, event: EngineEvent) -> None:
         """One line, if the event is worth one."""
         if isinstance(event, CopyProgress):
             self._progress.show(event.sandbox, event.progress)
@@ -103,7 +103,7 @@ class Reporter:
     async def wait(
         self,
         session: Session,
-        states: States,
+        states: InstanceStates,
         bringing: Awaitable[Result],
         judge: Judge,
         deadline: float | None,
@@ -120,7 +120,7 @@ class Reporter:
         return found.exit_code
 
     async def _verdict(
-        self, states: States, bringing: Awaitable[Result], judge: Judge, deadline: float | None
+        self, states: InstanceStates, bringing: Awaitable[Result], judge: Judge, deadline: float | None
     ) -> Verdict:
         work = asyncio.ensure_future(bringing)
         verdict = asyncio.ensure_future(states.verdict(judge, deadline))

@@ -17,7 +17,7 @@ from sbxcompose.cli.view.announce import Announcement, Announcer, Tone
 from sbxcompose.engine import events
 from sbxcompose.engine.secrets import secret_values
 from sbxcompose.errors import NotWritten
-from sbxcompose.logs.mux import Source
+from sbxcompose.logs.mux import LineSource
 from sbxcompose.logs.output import LogOutput
 from sbxcompose.logs.prefix import Prefixes
 from sbxcompose.logs.render import JsonRenderer, PrefixedRenderer, Renderer
@@ -25,7 +25,7 @@ from sbxcompose.logs.sanitize import cleaner
 from sbxcompose.logs.screen import Screen
 from sbxcompose.logs.secrets import KnownSecrets
 from sbxcompose.logs.write import FdSink
-from sbxcompose.plan.names import Names
+from sbxcompose.plan.names import ProcessNames
 from sbxcompose.plan.observed import Instance, Observed
 from sbxcompose.spec.project import Project
 
@@ -62,11 +62,11 @@ class LogView:
         on_lost: Callable[[NotWritten], None] | None = None,
     ) -> None:
         """`on_lost` is told when stdout cannot be written to any more; without it that is raised as `NotWritten`."""
-        self._names = Names(project, observed)
+        self._names = ProcessNames(project, observed)
         self._shown = None if shown is None else frozenset(shown)
         self._muted = False
         self._announcer = Announcer()
-        self._sources: dict[tuple[Instance, int, int], Source] = {}
+        self._sources: dict[tuple[Instance, int, int], LineSource] = {}
         self._on_lost = on_lost
         self.sink = FdSink(sys.stdout.fileno(), on_lost=None if on_lost is None else self._lose)
         terminal = sys.stdout.isatty()
@@ -80,7 +80,7 @@ class LogView:
         self.secrets = secrets
         self._timer: asyncio.TimerHandle | None = None
         shell.before_say = self._make_room
-        self.heard: Callable[[events.Event], None] = lambda event: None
+        self.heard: Callable[[events.EngineEvent], None] = lambda event: None
         """What else wants to hear of events."""
 
     def _renderer(self, shell: Shell, project: Project, style: LogStyle) -> Renderer:
@@ -103,7 +103,7 @@ class LogView:
 
     def adopt(self, project: Project, shown: Collection[Instance]) -> None:
         """Show another reading of the project's file; what is new gets a name and a prefix."""
-        self._names = Names(project)
+        self._names = ProcessNames(project)
         if self._shown is not None:
             self._shown = frozenset(shown) | self._shown
         self.secrets.add_current(secret_values(project))
@@ -114,7 +114,7 @@ class LogView:
             self._log.feed(self._source(instance, stream, run), data, time_ms)
             self._set_timer()
 
-    def tell(self, event: events.Event) -> None:
+    def tell(self, event: events.EngineEvent) -> None:
         """Take an event: ends of runs complete their last lines, and what is worth a line gets one."""
         if isinstance(event, events.RunEnded) and not self._muted:
             for stream in (1, 2):
@@ -214,11 +214,11 @@ class LogView:
     def _shows(self, instance: Instance) -> bool:
         return not self._muted and (self._shown is None or instance in self._shown)
 
-    def _source(self, instance: Instance, stream: int, run: int) -> Source:
+    def _source(self, instance: Instance, stream: int, run: int) -> LineSource:
         key = (instance, stream, run)
         source = self._sources.get(key)
         if source is None:
             label = self._names.instance(instance)
-            source = Source(label, stream, run, instance.sandbox, instance.process, instance.replica)
+            source = LineSource(label, stream, run, instance.sandbox, instance.process, instance.replica)
             self._sources[key] = source
         return source

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Hashable
 from typing import TYPE_CHECKING, Self
 
-from sbxcompose.engine.events import Event, StepBegun, StepCancelled, StepDone, StepFailed, WaitBegun, WaitEnded
+from sbxcompose.engine.events import EngineEvent, StepBegun, StepCancelled, StepDone, StepFailed, WaitBegun, WaitEnded
 from sbxcompose.engine.ready import label
 from sbxcompose.engine.session import Session
 from sbxcompose.logs.sanitize import clean_text
@@ -58,7 +58,7 @@ class WaitReport:
         if self._status is not None:
             self._status(None)
 
-    def _hear(self, event: Event) -> None:
+    def _hear(self, event: EngineEvent) -> None:
         match event:
             case StepBegun(step):
                 self._steps[_key(step)] = step

@@ -11,10 +11,10 @@ from itertools import groupby
 from msgspec import Struct
 
 from sbxcompose.api import follow
-from sbxcompose.api.contract_follow import Line, Replay, follow_to_end
+from sbxcompose.api.contract_follow import RecordLine, Replay, follow_to_end
 from sbxcompose.api.models import ProcessInfo
 from sbxcompose.api.sandbox import SandboxClient
-from sbxcompose.engine.contract.rows import Wanted, ended, incarnation, line_run, pause_after, run_of
+from sbxcompose.engine.contract.rows import LineRange, ended, incarnation, line_run, pause_after, run_of
 from sbxcompose.engine.observe import row_key
 from sbxcompose.errors import NotFound
 
@@ -24,27 +24,27 @@ QUIET_AT_MOST = 1.0
 LATE = 0.5
 """Seconds without a line, one line before the end of what is kept, after which that one counts as unfinished."""
 
-Put = Callable[[follow.Event], Awaitable[None]]
+Put = Callable[[follow.FollowEvent], Awaitable[None]]
 
 
-class Edge(Struct, frozen=True):
+class RecordEnd(Struct, frozen=True):
     """Where one stream's record ended at a moment: how many lines, and the last, which may not have been finished."""
 
     count: int
     last: bytes
 
 
-async def edges(client: SandboxClient, process: str) -> dict[int, Edge]:
+async def edges(client: SandboxClient, process: str) -> dict[int, RecordEnd]:
     """The edge of each stream (1 and 2) now. A row that is gone has none."""
     try:
         parts = await asyncio.gather(client.snapshot(process, "stdout"), client.snapshot(process, "stderr"))
     except NotFound:
         return {}
     texts = [part[-1].encode("utf-8", "replace") if part else b"" for part in parts]
-    return {stream: Edge(len(part), last) for stream, (part, last) in enumerate(zip(parts, texts, strict=True), 1)}
+    return {stream: RecordEnd(len(part), last) for stream, (part, last) in enumerate(zip(parts, texts, strict=True), 1)}
 
 
-def before(found: Mapping[int, Edge]) -> Replay:
+def before(found: Mapping[int, RecordEnd]) -> Replay:
     """A replay in which everything up to the edge has been seen; a line that was unfinished there has not."""
     return Replay({stream: edge.count for stream, edge in found.items()}, {s: edge.last for s, edge in found.items()})
 
@@ -53,7 +53,7 @@ class Follower:
     """Follows one row and puts its wanted lines, as output of `log`. `look` keeps it told of the row."""
 
     def __init__(
-        self, client: SandboxClient, log: str, info: ProcessInfo, replay: Replay, wanted: Wanted, put: Put
+        self, client: SandboxClient, log: str, info: ProcessInfo, replay: Replay, wanted: LineRange, put: Put
     ) -> None:
         self.info = info
         self.finished = False
@@ -67,7 +67,7 @@ class Follower:
         self._lines = self._follow()
         self._last_at = 0.0
         """When a line came last, by the monotonic clock."""
-        self._next: asyncio.Future[list[Line] | None] | None = None
+        self._next: asyncio.Future[list[RecordLine] | None] | None = None
 
     def look(self, info: ProcessInfo) -> None:
         """The row as it is now."""
@@ -82,12 +82,12 @@ class Follower:
                 return
             await asyncio.sleep(left)
 
-    async def kept(self, tail: int | None, *, going_on: bool) -> list[follow.Output]:
+    async def kept(self, tail: int | None, *, going_on: bool) -> list[follow.OutputChunk]:
         """Put what is kept now; with `tail` give back the last so many lines instead.
 
         A line that has not ended comes as it is, unless the follower is `going_on` and will have it whole.
         """
-        found: deque[follow.Output] = deque(maxlen=tail)
+        found: deque[follow.OutputChunk] = deque(maxlen=tail)
         edge = None if ended(self.info) else await edges(self._client, self._key)
         counts = {stream: each.count for stream, each in (edge or {}).items()}
         while edge is None or not self._replay.replayed(counts):
@@ -103,7 +103,9 @@ class Follower:
             await self._give(self._outputs(lines), found, tail)
         return list(found)
 
-    async def _give(self, outputs: Iterable[follow.Output], found: deque[follow.Output], tail: int | None) -> None:
+    async def _give(
+        self, outputs: Iterable[follow.OutputChunk], found: deque[follow.OutputChunk], tail: int | None
+    ) -> None:
         for each in outputs:
             if tail is None:
                 await self._put(each)
@@ -144,7 +146,7 @@ class Follower:
     async def tell_end(self) -> None:
         """Put the end of the latest run, if it has ended."""
         if self.info.status != "running":
-            await self._put(follow.Ended(self._log, run_of(self.info), *exit_of(self.info)))
+            await self._put(follow.RunOutputEnded(self._log, run_of(self.info), *exit_of(self.info)))
 
     async def close(self) -> None:
         """Follow no more."""
@@ -155,14 +157,14 @@ class Follower:
         self.finished = True
         self.done.set()
 
-    async def _follow(self) -> AsyncGenerator[list[Line], None]:
+    async def _follow(self) -> AsyncGenerator[list[RecordLine], None]:
         try:
             async for lines in follow_to_end(self._client, self._key, self._replay):
                 yield lines
         except NotFound:
             return
 
-    async def _more(self, timeout: float | None) -> list[Line] | None:
+    async def _more(self, timeout: float | None) -> list[RecordLine] | None:
         """The next new lines; None at the end. Raises `TimeoutError`, and then goes on where it was."""
         if self._next is None:
             self._next = asyncio.ensure_future(anext(self._lines, None))
@@ -173,22 +175,22 @@ class Follower:
         self._last_at = time.monotonic()
         return task.result()
 
-    def _outputs(self, lines: Iterable[Line]) -> Iterable[follow.Output]:
+    def _outputs(self, lines: Iterable[RecordLine]) -> Iterable[follow.OutputChunk]:
         """Wanted lines as output; with a limit on their number one by one, else those of one moment together."""
         info = self.info
         taken = (line for line in lines if self._wanted.takes(info, line))
         for (stream, time_ms, _), group in groupby(taken, _place if self._wanted.tail is None else _alone()):
             own = list(group)
             data = b"".join(each.text + b"\n" for each in own)
-            yield follow.Output(self._log, stream, line_run(info, own[0]), time_ms, data)
+            yield follow.OutputChunk(self._log, stream, line_run(info, own[0]), time_ms, data)
 
-    def _unfinished(self, found: Mapping[int, Edge]) -> Iterable[follow.Output]:
+    def _unfinished(self, found: Mapping[int, RecordEnd]) -> Iterable[follow.OutputChunk]:
         now = time.time_ns() // 1_000_000
         for stream, edge in found.items():
             if not self._replay.replayed({stream: edge.count}) and self._wanted.takes(
-                self.info, Line(stream, now, b"")
+                self.info, RecordLine(stream, now, b"")
             ):
-                yield follow.Output(self._log, stream, run_of(self.info), now, edge.last)
+                yield follow.OutputChunk(self._log, stream, run_of(self.info), now, edge.last)
 
 
 def exit_of(info: ProcessInfo) -> tuple[int, int | None, int | None]:
@@ -199,14 +201,14 @@ def exit_of(info: ProcessInfo) -> tuple[int, int | None, int | None]:
     return info.ended_at or info.started_at, info.exit_code, info.signal
 
 
-def _place(line: Line) -> tuple[int, int, int]:
+def _place(line: RecordLine) -> tuple[int, int, int]:
     return line.stream, line.time_ms, 0
 
 
-def _alone() -> Callable[[Line], tuple[int, int, int]]:
+def _alone() -> Callable[[RecordLine], tuple[int, int, int]]:
     count = 0
 
-    def key(line: Line) -> tuple[int, int, int]:
+    def key(line: RecordLine) -> tuple[int, int, int]:
         nonlocal count
         count += 1
         return line.stream, line.time_ms, count

@@ -9,7 +9,7 @@ from __future__ import annotations
 from msgspec import Struct
 from msgspec.structs import replace
 
-from sbxcompose.api.contract_follow import Line
+from sbxcompose.api.contract_follow import RecordLine
 from sbxcompose.api.models import ProcessInfo
 from sbxcompose.engine.down_mark import is_mark
 from sbxcompose.engine.requests import log_name
@@ -78,13 +78,13 @@ def missed_end(known: ProcessInfo, info: ProcessInfo) -> ProcessInfo | None:
     return replace(known, status="exited", managed=managed, ended_at=now.last_exit.ended_at)
 
 
-def line_run(info: ProcessInfo, line: Line) -> int:
+def line_run(info: ProcessInfo, line: RecordLine) -> int:
     """The run that a line belongs to: the latest one, or the one before it for what came before that began."""
     latest = run_of(info)
     return latest if line.time_ms >= info.started_at or latest == 1 else latest - 1
 
 
-class Wanted(Struct, frozen=True):
+class LineRange(Struct, frozen=True):
     """Which lines of a log are wanted: at most one of the last `tail`, those from `since_ms` on, those of one `run`."""
 
     tail: int | None = None
@@ -93,14 +93,14 @@ class Wanted(Struct, frozen=True):
     latest: bool = False
     """Only of the newest row: the one that was started last."""
 
-    def takes(self, info: ProcessInfo, line: Line) -> bool:
+    def takes(self, info: ProcessInfo, line: RecordLine) -> bool:
         """Whether a line of the row is among them (apart from `tail`)."""
         if self.since_ms is not None:
             return line.time_ms >= self.since_ms
         return self.run is None or line_run(info, line) == self.run
 
 
-def rows_with(rows: list[ProcessInfo], wanted: Wanted) -> list[ProcessInfo]:
+def rows_with(rows: list[ProcessInfo], wanted: LineRange) -> list[ProcessInfo]:
     """The rows of one log (oldest first) in which wanted lines can be: of a run only the newest that has had it."""
     if wanted.latest:
         return rows[-1:]

@@ -18,7 +18,7 @@ from sbxcompose.api.models import ProcessInfo
 from sbxcompose.api.sandbox import SandboxClient
 from sbxcompose.engine.contract.output import Follower, before, edges, exit_of
 from sbxcompose.engine.contract.rows import (
-    Wanted,
+    LineRange,
     as_it_began,
     ended,
     incarnation,
@@ -46,18 +46,20 @@ class _Mark:
         self.future = future
 
 
-_Item = follow.Event | _Mark | BaseException | None
+_Item = follow.FollowEvent | _Mark | BaseException | None
 
 
 class PlainWatch:
-    """See `Watching` and `watch_of`."""
+    """See `StateStream` and `open_stream`."""
 
-    def __init__(self, client: SandboxClient, *, states: bool, logs: follow.Logs, follow: bool, eager: bool) -> None:
+    def __init__(
+        self, client: SandboxClient, *, states: bool, logs: follow.LogSelection, follow: bool, eager: bool
+    ) -> None:
         self._client = client
         self._states = states
         self._going_on = follow
         self._live = logs == "live"
-        self._wanted: dict[str, Wanted] | None = None
+        self._wanted: dict[str, LineRange] | None = None
         if isinstance(logs, list):
             self._wanted = {str(each["log"]): _wanted(each) for each in logs}
         self._output = logs is not None
@@ -75,7 +77,7 @@ class PlainWatch:
 
     @contextmanager
     def attention(self) -> Iterator[None]:
-        """See `Watching`."""
+        """See `StateStream`."""
         self._attention += 1
         self._poked.set()
         try:
@@ -84,7 +86,7 @@ class PlainWatch:
             self._attention -= 1
 
     async def settle(self) -> bool:
-        """See `Watching`."""
+        """See `StateStream`."""
         if self._done or not self._tasks:
             return True
         future: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
@@ -93,7 +95,7 @@ class PlainWatch:
         return await future
 
     async def started(self, info: ProcessInfo) -> bool:
-        """See `Watching`."""
+        """See `StateStream`."""
         if self._done or not self._tasks:
             return False
         key = row_key(info)
@@ -104,8 +106,8 @@ class PlainWatch:
         self._poked.set()
         return ended(info)
 
-    async def events(self) -> AsyncGenerator[follow.Event, None]:
-        """See `Watching`."""
+    async def events(self) -> AsyncGenerator[follow.FollowEvent, None]:
+        """See `StateStream`."""
         self._spawn(self._work())
         try:
             while (item := await self._queue.get()) is not None:
@@ -150,7 +152,7 @@ class PlainWatch:
             for each in rows:
                 await self._queue.put(follow.RowSeen(each))
         await self._begin_output(rows)
-        await self._queue.put(follow.Synced())
+        await self._queue.put(follow.FollowSynced())
         if self._going_on and (self._states or self._output):
             await self._poll()
         await self._queue.put(None)
@@ -210,7 +212,7 @@ class PlainWatch:
         if broken_at is not None and self._states:
             for each in rows:
                 await self._queue.put(follow.RowSeen(each))
-            await self._queue.put(follow.Synced())
+            await self._queue.put(follow.FollowSynced())
         return rows
 
     async def _changed(self, key: str, known: ProcessInfo | None, info: ProcessInfo) -> None:
@@ -241,11 +243,11 @@ class PlainWatch:
         ran = known is not None and known.status == "running"
         anew = known is None or incarnation(known) != incarnation(info)
         if known is not None and ran and (anew or not (info.status == "running" or ended(info))):
-            await self._queue.put(follow.Ended(log, run_of(known), *exit_of(info)))
+            await self._queue.put(follow.RunOutputEnded(log, run_of(known), *exit_of(info)))
         if anew:
             await self._queue.put(follow.Began(log, run_of(info), info.started_at))
 
-    async def _tell(self, event: follow.Event) -> None:
+    async def _tell(self, event: follow.FollowEvent) -> None:
         if self._states:
             await self._queue.put(event)
 
@@ -264,11 +266,11 @@ class PlainWatch:
         if self._live:
             await asyncio.gather(*(self._skip(log, each) for each in rows))
             return
-        wanted = (self._wanted or {}).get(log, Wanted())
+        wanted = (self._wanted or {}).get(log, LineRange())
         chosen = rows_with(rows, wanted)
         followers = [self._make(row_key(each), log, each, Replay(), wanted) for each in chosen]
         tail: int | None = wanted.tail
-        kept: list[list[follow.Output]] = []
+        kept: list[list[follow.OutputChunk]] = []
         for follower in reversed(followers) if tail is not None else followers:
             lines = await follower.kept(tail, going_on=self._going_on)
             if tail is not None:
@@ -289,17 +291,17 @@ class PlainWatch:
         if ended(info):
             return
         replay = before(await edges(self._client, row_key(info)))
-        follower = self._make(row_key(info), log, info, replay, Wanted())
+        follower = self._make(row_key(info), log, info, replay, LineRange())
         self._spawn(self._finish(follower))
 
     def _follow_new(self, key: str, log: str, known: ProcessInfo | None, info: ProcessInfo) -> None:
         """A row that has appeared, or lives again; in the second case its record may have been kept."""
-        if self._wants(log) and (self._wanted or {}).get(log, Wanted()).run is None:
+        if self._wants(log) and (self._wanted or {}).get(log, LineRange()).run is None:
             after_ms = (known.ended_at or known.started_at) if known is not None else 0
-            follower = self._make(key, log, info, Replay(after_ms=after_ms), Wanted())
+            follower = self._make(key, log, info, Replay(after_ms=after_ms), LineRange())
             self._spawn(self._finish(follower))
 
-    def _make(self, key: str, log: str, info: ProcessInfo, replay: Replay, wanted: Wanted) -> Follower:
+    def _make(self, key: str, log: str, info: ProcessInfo, replay: Replay, wanted: LineRange) -> Follower:
         follower = Follower(self._client, log, info, replay, wanted, self._queue.put)
         self._followers[key] = follower
         return follower
@@ -328,6 +330,6 @@ def _run_over(known: ProcessInfo, info: ProcessInfo) -> bool:
     return known.status == "running" and (incarnation(known) != incarnation(info) or info.status != "running")
 
 
-def _wanted(place: dict[str, object]) -> Wanted:
+def _wanted(place: dict[str, object]) -> LineRange:
     known = {name: place[name] for name in ("tail", "since_ms", "run", "latest") if place.get(name) is not None}
-    return Wanted(**known)  # type: ignore[arg-type]
+    return LineRange(**known)  # type: ignore[arg-type]

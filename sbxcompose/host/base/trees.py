@@ -19,14 +19,14 @@ _CANNOT_COPY_RANGE = frozenset({errno.EXDEV, errno.EINVAL, errno.ENOSYS, errno.E
 _CHUNK = 1 << 20
 
 
-class Size(Struct):
+class CopySize(Struct):
     """What a copy came to: bytes of its files, and bytes that they take on the disk."""
 
     content: int = 0
     disk: int = 0
 
 
-def copy_tree(source: str, target: str) -> Size:
+def copy_tree(source: str, target: str) -> CopySize:
     """Copy what is in the directory `source` into the directory `target`, which is empty. Raises `OSError`.
 
     Modes, times, owners, extended attributes, symbolic and hard links, holes and FIFOs are kept; sockets are left out,
@@ -60,10 +60,10 @@ class _Copy:
     """One copy under way."""
 
     def __init__(self) -> None:
-        self._size = Size()
+        self._size = CopySize()
         self._links: dict[tuple[int, int], str] = {}
 
-    def run(self, source: str, target: str) -> Size:
+    def run(self, source: str, target: str) -> CopySize:
         directories: list[tuple[str, str]] = []
         waiting = [(source, target)]
         while waiting:

@@ -23,7 +23,7 @@ SAY_AGAIN = 60.0
 """Seconds that pass at least between two words on a shortage in the host's log."""
 
 
-class Client(Protocol):
+class AcceptedClient(Protocol):
     """A connection, as this module needs it."""
 
     def hang_up(self) -> None:
@@ -33,9 +33,9 @@ class Client(Protocol):
 class Gate:
     """Accepts on any number of listening sockets, and knows the clients that have shown no valid key."""
 
-    def __init__(self, pending: PendingClients[Client] | None = None) -> None:
+    def __init__(self, pending: PendingClients[AcceptedClient] | None = None) -> None:
         self._loop = asyncio.get_running_loop()
-        self._pending: PendingClients[Client] = pending if pending is not None else PendingClients()
+        self._pending: PendingClients[AcceptedClient] = pending if pending is not None else PendingClients()
         self._timer: asyncio.TimerHandle | None = None
         self._said_at = -SAY_AGAIN
 
@@ -47,14 +47,14 @@ class Gate:
         """Accept no more on `listener`."""
         self._loop.remove_reader(listener.fileno())
 
-    def wait_for(self, client: Client) -> None:
+    def wait_for(self, client: AcceptedClient) -> None:
         """Wait for a request of a client that has shown no valid key, for a limited time."""
         late = self._pending.enter(client, self._loop.time())
         if late is not None:
             late.hang_up()
         self._set_timer()
 
-    def forget(self, client: Client) -> None:
+    def forget(self, client: AcceptedClient) -> None:
         """A request has come, or the client has gone."""
         self._pending.leave(client)
 

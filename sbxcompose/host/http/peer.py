@@ -10,10 +10,10 @@ from sbxcompose.linux.listeners import as_the_kernel_writes, held_by, tcp_rows
 _AT_REST = frozenset("SIXZ")
 """States of a thread that waits for something to happen, or has ended (proc(5))."""
 
-Address = tuple[str, int]
+SocketAddress = tuple[str, int]
 
 
-def process_at(peer: Address, own: Address) -> int | None:
+def process_at(peer: SocketAddress, own: SocketAddress) -> int | None:
     """Return the process that has the end `peer` of a connection to `own`; None where that cannot be seen."""
     inode = _inode(peer, own)
     if inode is None:
@@ -35,12 +35,12 @@ def all_at_rest(stats: Iterable[str]) -> bool:
     return all(stat.rpartition(") ")[2][:1] in _AT_REST or not stat for stat in stats)
 
 
-def _inode(peer: Address, own: Address) -> str | None:
+def _inode(peer: SocketAddress, own: SocketAddress) -> str | None:
     peers, owns = _written(peer), _written(own)
     return next((row[9] for row in tcp_rows() if row[1] in peers and row[2] in owns), None)
 
 
-def _written(address: Address) -> set[str]:
+def _written(address: SocketAddress) -> set[str]:
     host, port = address
     return {f"{words}:{port:04X}" for words in as_the_kernel_writes(host)}
 

@@ -20,9 +20,11 @@ import h11
 
 from sbxcompose.host.http.accept import Gate
 
-Scope = MutableMapping[str, Any]
-Message = MutableMapping[str, Any]
-Application = Callable[[Scope, Callable[[], Awaitable[Message]], Callable[[Message], Awaitable[None]]], Awaitable[None]]
+AsgiScope = MutableMapping[str, Any]
+AsgiMessage = MutableMapping[str, Any]
+Application = Callable[
+    [AsgiScope, Callable[[], Awaitable[AsgiMessage]], Callable[[AsgiMessage], Awaitable[None]]], Awaitable[None]
+]
 
 MAX_HEAD = 64 * 1024
 """Bytes that a request's line and headers may have."""
@@ -64,7 +66,7 @@ class Connection(asyncio.Protocol):
         self._activity = activity
         self._trusted = trusted
         self._gate = gate
-        self._scope: Scope = {}
+        self._scope: AsgiScope = {}
         self._protocol = h11.Connection(h11.SERVER, max_incomplete_event_size=MAX_HEAD)
         self._transport: asyncio.Transport
         self._exchange: Exchange | None = None
@@ -305,11 +307,11 @@ class Exchange:
         self._switched = False
         self._task: asyncio.Task[None] | None = None
 
-    def start(self, application: Application, scope: Scope) -> None:
+    def start(self, application: Application, scope: AsgiScope) -> None:
         """Let the application answer."""
         self._task = asyncio.get_running_loop().create_task(self._run(application, scope))
 
-    async def _run(self, application: Application, scope: Scope) -> None:
+    async def _run(self, application: Application, scope: AsgiScope) -> None:
         try:
             await application(scope, self.receive, self.send)
         except Exception as error:
@@ -339,7 +341,7 @@ class Exchange:
         if self._news is not None and not self._news.done():
             self._news.set_result(None)
 
-    async def receive(self) -> Message:
+    async def receive(self) -> AsgiMessage:
         """ASGI: the next piece of the body, or that the client has gone."""
         self._connection.invite()
         while True:
@@ -349,7 +351,7 @@ class Exchange:
                 return {"type": "http.disconnect"}
             await self._wait()
 
-    def _piece(self) -> Message:
+    def _piece(self) -> AsgiMessage:
         data, self._body, self._size = b"".join(self._body), [], 0
         self._end_told = self._whole_body
         if self._paused:
@@ -361,7 +363,7 @@ class Exchange:
         self._news = asyncio.get_running_loop().create_future()
         await self._news
 
-    async def send(self, message: Message) -> None:
+    async def send(self, message: AsgiMessage) -> None:
         """ASGI: the answer's head, or a piece of its body. Raises `OSError` if the client has gone."""
         if self._gone:
             raise ConnectionResetError("the client has gone")
@@ -404,7 +406,7 @@ def _check_framing(request: h11.Request) -> None:
         raise h11.RemoteProtocolError("both Content-Length and Transfer-Encoding", error_status_hint=400)
 
 
-def _scope(request: h11.Request, trusted: bool, transport: asyncio.Transport) -> Scope:
+def _scope(request: h11.Request, trusted: bool, transport: asyncio.Transport) -> AsgiScope:
     target, _, query = bytes(request.target).partition(b"?")
     path = _SLASHES.sub(b"/", target)
     return {

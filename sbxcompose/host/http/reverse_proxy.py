@@ -36,7 +36,7 @@ def passed_on(headers: Iterable[tuple[bytes, bytes]], *, without: Iterable[bytes
     return [(name, value) for name, value in lines if name not in dropped]
 
 
-class Forward:
+class ReverseProxy:
     """An ASGI application that lets `port`, a connection that it does not own, answer one request.
 
     `upgrade` says that the request asks for another protocol; `without` are headers that are not the port's business.

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from sbxcompose.host.base.problems import Problem
 from sbxcompose.host.http.protocol_upgrade import Bytes
-from sbxcompose.host.sandboxes.sandbox import Sandbox
+from sbxcompose.host.sandboxes.sandbox import HostedSandbox
 from sbxcompose.host.supervise.health import connect
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ _PIECE = 64 * 1024
 _INTERNAL = 1011
 
 
-async def reach(sandbox: Sandbox, port: int) -> socket.socket:
+async def reach(sandbox: HostedSandbox, port: int) -> socket.socket:
     """A connection to a port inside the sandbox, which is the caller's. Raises `Problem` (502, 504)."""
     try:
         async with asyncio.timeout(CONNECT_TIMEOUT):

@@ -55,7 +55,7 @@ class _Wrong(Exception):
     """A value is not what it should be; the text completes "x must be …"."""
 
 
-Check = Callable[[Any], Any]
+Validator = Callable[[Any], Any]
 
 
 def decode(body: bytes) -> dict[str, Any]:
@@ -115,14 +115,14 @@ def _message(cls: type, body: Mapping[str, Any], prefix: str, mistakes: list[str
 
 
 @cache
-def _plan(cls: type) -> tuple[dict[str, Check], tuple[str, ...]]:
+def _plan(cls: type) -> tuple[dict[str, Validator], tuple[str, ...]]:
     hints = get_type_hints(cls)
     own = fields(cls)
     checks = {each.name: _check(hints[each.name], each.name) for each in own}
     return checks, tuple(each.name for each in own if each.required)
 
 
-def _check(hint: Any, name: str) -> Check:
+def _check(hint: Any, name: str) -> Validator:
     """The check for a type: gives the value back, or raises what is wrong with it."""
     origin, arguments = get_origin(hint), get_args(hint)
     if origin in (Union, types.UnionType):
@@ -171,10 +171,10 @@ def _number(value: Any) -> float:
     return value
 
 
-_SIMPLE: Mapping[Any, Check] = {str: _string, bool: _boolean, float: _number, Any: lambda value: value}
+_SIMPLE: Mapping[Any, Validator] = {str: _string, bool: _boolean, float: _number, Any: lambda value: value}
 
 
-def _one_of(words: tuple[Any, ...]) -> Check:
+def _one_of(words: tuple[Any, ...]) -> Validator:
     def check(value: Any) -> Any:
         if value not in words or isinstance(value, bool):
             raise _Wrong("one of " + ", ".join(f"`{each}`" for each in words))
@@ -183,7 +183,7 @@ def _one_of(words: tuple[Any, ...]) -> Check:
     return check
 
 
-def _list_of(check: Check) -> Check:
+def _list_of(check: Validator) -> Validator:
     def check_all(value: Any) -> list[Any]:
         if not isinstance(value, list):
             raise _Wrong("a list")
@@ -195,7 +195,7 @@ def _list_of(check: Check) -> Check:
     return check_all
 
 
-def _dict_of(check: Check) -> Check:
+def _dict_of(check: Validator) -> Validator:
     def check_all(value: Any) -> dict[str, Any]:
         if not isinstance(value, dict):
             raise _Wrong("an object")
@@ -207,7 +207,7 @@ def _dict_of(check: Check) -> Check:
     return check_all
 
 
-def _either(checks: list[Check]) -> Check:
+def _either(checks: list[Validator]) -> Validator:
     if len(checks) == 1:
         return checks[0]
 

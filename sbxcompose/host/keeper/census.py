@@ -12,7 +12,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
-    from sbxcompose.linux.processes import Process
+    from sbxcompose.linux.processes import ProcessStat
 
 _TAG_BASE = 1 << 62
 
@@ -70,9 +70,9 @@ class Census:
         self._leaders = {pid: unit for unit, pid in units.items() if unit not in reaped or self._unused(pid)}
         self._owner: dict[int, str | None] = {}
 
-    def members(self, units: Collection[str]) -> dict[str, list[Process]]:
+    def members(self, units: Collection[str]) -> dict[str, list[ProcessStat]]:
         """The living processes of each of `units`, leaders left out; units without any are left out."""
-        found: dict[str, list[Process]] = {}
+        found: dict[str, list[ProcessStat]] = {}
         for each in self.processes.values():
             if each.dead or each.pid in self._leaders:
                 continue
@@ -85,10 +85,10 @@ class Census:
         found = self.processes.get(pid)
         return found is None or found.dead
 
-    def _find(self, process: Process) -> str | None:
+    def _find(self, process: ProcessStat) -> str | None:
         """Climb to the first ancestor whose unit is known, and remember the answer for all on the way."""
-        path: list[Process] = []
-        current: Process | None = process
+        path: list[ProcessStat] = []
+        current: ProcessStat | None = process
         while current is not None and current.pid not in self._leaders and current.pid not in self._owner:
             self._owner[current.pid] = None  # numbers reused while we read could make a circle
             path.append(current)
@@ -104,6 +104,6 @@ class Census:
         return unit
 
 
-def owner_of_orphan(process: Process, leaders: Mapping[int, str], tags: Mapping[int, str]) -> str | None:
+def owner_of_orphan(process: ProcessStat, leaders: Mapping[int, str], tags: Mapping[int, str]) -> str | None:
     """The unit of a process that has lost its parents: by session, group, or what it inherited."""
     return leaders.get(process.session) or leaders.get(process.group) or unit_of(process.pid, tags)

@@ -1,6 +1,6 @@
 """The server's side of the keeper: asyncio, and indifferent to the keeper's death.
 
-When the keeper dies another one takes its place (see `Link`): callers wait a little longer, and notice nothing.
+When the keeper dies another one takes its place (see `KeeperConnection`): callers wait a little longer.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from dataclasses import asdict
 from signal import SIGKILL
 from typing import Any, Literal
 
-from sbxcompose.host.keeper.connection import Link
-from sbxcompose.host.keeper.inherit import Inherited, Restart
+from sbxcompose.host.keeper.connection import KeeperConnection
+from sbxcompose.host.keeper.inherit import Inherited, KeeperRestart
 from sbxcompose.host.keeper.messages import (
     Adopted,
     Claim,
@@ -33,14 +33,14 @@ __all__ = [
     "Inherited",
     "KeeperClient",
     "KeeperLost",
-    "Restart",
+    "KeeperRestart",
     "Spawn",
     "SpawnFailed",
     "Spawned",
 ]
 
 
-class KeeperClient(Link):
+class KeeperClient(KeeperConnection):
     """What the server asks its keeper to do. All methods belong to one event loop."""
 
     async def adopt(self) -> list[Adopted]:

@@ -15,10 +15,10 @@ from collections.abc import Callable, Sequence
 from itertools import chain, repeat
 from typing import Any, Self
 
-from sbxcompose.host.keeper.inherit import Restart
+from sbxcompose.host.keeper.inherit import KeeperRestart
 from sbxcompose.host.keeper.messages import Adopted, Exited, KeeperLost, Spawned, SpawnFailed
-from sbxcompose.host.keeper.protocol import Channel, Frame, chunked
-from sbxcompose.host.keeper.unit_cache import Body, KnownUnit, Pending, read_all, retrieve
+from sbxcompose.host.keeper.protocol import Channel, KeeperFrame, chunked
+from sbxcompose.host.keeper.unit_cache import Body, KnownUnit, PendingRequest, read_all, retrieve
 
 PAUSES = (0.0, 0.1, 0.3, 1.0, 3.0)
 """Seconds before each of the first attempts to start a new keeper."""
@@ -26,10 +26,10 @@ LONGEST = 5.0
 """Seconds before all others: without a keeper nothing can be started, stopped or noticed."""
 
 
-class Link:
+class KeeperConnection:
     """Asks, is answered, and replaces a keeper that has died. All methods belong to one event loop."""
 
-    def __init__(self, channel: Channel, restart: Restart | None) -> None:
+    def __init__(self, channel: Channel, restart: KeeperRestart | None) -> None:
         self.on_exit: Callable[[Exited], None] = lambda _: None
         """Called once for each unit that is gone; never before the `spawn` or `adopt` that told of it
         returned to a caller that awaited it directly. Set it before anything else."""
@@ -43,7 +43,7 @@ class Link:
         self._channel = channel
         self._restart = restart
         self._units: dict[str, KnownUnit] = {}
-        self._pending: dict[int, Pending] = {}
+        self._pending: dict[int, PendingRequest] = {}
         self._kept: dict[str, int] = {}
         self._wanted = False
         self._last_id = 0
@@ -54,7 +54,7 @@ class Link:
         self._attach(channel)
 
     @classmethod
-    async def connect(cls, socket_fd: int, *, restart: Restart | None = None) -> Self:
+    async def connect(cls, socket_fd: int, *, restart: KeeperRestart | None = None) -> Self:
         """Speak to the keeper over an inherited socket, which the client owns from now on.
 
         `restart` says how to start another keeper; without it the keeper's death is final (`KeeperLost`).
@@ -90,7 +90,7 @@ class Link:
             raise self._lost
         self._last_id += 1
         body["id"] = self._last_id
-        pending = Pending(body, self._loop.create_future(), take)
+        pending = PendingRequest(body, self._loop.create_future(), take)
         self._pending[self._last_id] = pending
         if self._replacing is None:
             pending.sent = True
@@ -145,7 +145,7 @@ class Link:
             if self._replacing is None and not self._closed:
                 self._replacing = self._loop.create_task(self._replace())
 
-    def _handle(self, frame: Frame) -> None:
+    def _handle(self, frame: KeeperFrame) -> None:
         body = frame.body
         if "event" in body:
             self._event(body)

@@ -6,7 +6,7 @@ import errno
 
 from sbxcompose.host.keeper.escaped import sweep
 from sbxcompose.host.keeper.explain import CannotSpawn
-from sbxcompose.host.keeper.protocol import Channel, Frame, chunked
+from sbxcompose.host.keeper.protocol import Channel, KeeperFrame, chunked
 from sbxcompose.host.keeper.unit import Unit
 
 TYPE_CHECKING = False
@@ -36,7 +36,7 @@ class _Batch:
         """Asked of a keeper before, which has died and may have begun."""
 
 
-class Endpoint:
+class KeeperEndpoint:
     """The keeper's side of the channel to the server of the moment."""
 
     def __init__(self, loop: Loop, units: Units, spawner: Spawner, host: str) -> None:
@@ -145,7 +145,7 @@ class Endpoint:
         else:
             self._flush()
 
-    def _answer(self, frame: Frame) -> None:
+    def _answer(self, frame: KeeperFrame) -> None:
         body = frame.body
         match body["op"]:
             case "spawn":

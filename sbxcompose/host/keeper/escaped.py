@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from typing import Any
 
     from sbxcompose.host.keeper.unit import Unit
-    from sbxcompose.linux.processes import Process
+    from sbxcompose.linux.processes import ProcessStat
 
-    Claim = dict[str, Any]
+    ClaimFields = dict[str, Any]
 
 SAME_BOOT = 60.0
 """Seconds by which the clock may have been set since a start was recorded."""
@@ -43,7 +43,7 @@ class Finder:
         self._seen: list[int] | None = None
         """Those of the last look, until they have been asked for."""
 
-    def outcasts(self, units: Collection[Unit]) -> list[Process]:
+    def outcasts(self, units: Collection[Unit]) -> list[ProcessStat]:
         """Return the keeper's children that are of no live unit, as far as can be seen, with what they have started."""
         live = {unit.name for unit in units if unit.live}
         seen, self._seen = self._seen, None
@@ -59,7 +59,7 @@ class Finder:
         """The process has been reaped; its number may go to another one."""
         self._orphans.pop(pid, None)
 
-    def left_by(self, gone: Collection[Unit], units: Collection[Unit]) -> dict[str, list[Process]]:
+    def left_by(self, gone: Collection[Unit], units: Collection[Unit]) -> dict[str, list[ProcessStat]]:
         """What is left of the units whose leaders are gone; those of which nothing is are left out."""
         self._seen = None
         names = {each.name for each in gone}
@@ -106,7 +106,7 @@ def _tags(units: Collection[Unit]) -> dict[int, str]:
     return {each.tag: each.name for each in units if each.tag is not None and each.live}
 
 
-def open_process(process: Process) -> int | None:
+def open_process(process: ProcessStat) -> int | None:
     """A pidfd of exactly that process; None when it is gone. Raises `OSError` when there are no
     descriptors.
     """
@@ -121,7 +121,7 @@ def open_process(process: Process) -> int | None:
     return pidfd
 
 
-def sweep(host: str, claims: Collection[Claim], spare: Collection[int]) -> list[str]:
+def sweep(host: str, claims: Collection[ClaimFields], spare: Collection[int]) -> list[str]:
     """Kill what is left of units that no keeper knows any more, and what that has started: "pid command" each.
 
     `spare` are leaders that are known. Waits for the ends.
@@ -139,7 +139,7 @@ def sweep(host: str, claims: Collection[Claim], spare: Collection[int]) -> list[
     return list(swept.values())
 
 
-def with_descendants(pids: set[int], processes: Mapping[int, Process], spare: set[int]) -> set[int]:
+def with_descendants(pids: set[int], processes: Mapping[int, ProcessStat], spare: set[int]) -> set[int]:
     """Add all that these processes have started and that still has its parents, but for what is to be spared."""
     found, size = set(pids), -1
     while size != len(found):
@@ -151,7 +151,7 @@ def with_descendants(pids: set[int], processes: Mapping[int, Process], spare: se
 class _Claims:
     """Finds what belongs to claimed units: by leader and start time, by session, by tag, by environment, by parents."""
 
-    def __init__(self, host: str, claims: Collection[Claim], spare: set[int]) -> None:
+    def __init__(self, host: str, claims: Collection[ClaimFields], spare: set[int]) -> None:
         booted = time.time() - time.clock_gettime(time.CLOCK_BOOTTIME)
         self._spare = spare
         self._units = {claim["unit"] for claim in claims}
@@ -160,7 +160,7 @@ class _Claims:
         of_now = [claim for claim in claims if claim["pid"] and claim["ticks"] and claim["at"] > booted - SAME_BOOT]
         self._leaders = {claim["pid"]: claim["ticks"] for claim in of_now}
 
-    def find(self) -> list[Process]:
+    def find(self) -> list[ProcessStat]:
         processes = read_all()
         claimed = {
             pid for pid, each in processes.items() if pid not in self._spare and self._is_claimed(each, processes)
@@ -168,25 +168,25 @@ class _Claims:
         found = with_descendants(claimed, processes, self._spare)
         return [processes[pid] for pid in sorted(found) if not processes[pid].dead]
 
-    def _is_claimed(self, process: Process, processes: dict[int, Process]) -> bool:
+    def _is_claimed(self, process: ProcessStat, processes: dict[int, ProcessStat]) -> bool:
         if process.dead:
             return False
         if self._leads(process) or self._in_session(process, processes.get(process.session)):
             return True
         return tag_on(process.pid) in self._tags or marked_unit(process.pid) in self._units
 
-    def _leads(self, process: Process) -> bool:
+    def _leads(self, process: ProcessStat) -> bool:
         ticks = self._leaders.get(process.pid)
         return ticks is not None and -1 <= process.started - ticks <= START_TICKS
 
-    def _in_session(self, process: Process, leader: Process | None) -> bool:
+    def _in_session(self, process: ProcessStat, leader: ProcessStat | None) -> bool:
         """Whether a claimed leader has made its session. No number is given anew while a session has it."""
         if process.session not in self._leaders or process.started < self._leaders[process.session] - 1:
             return False
         return leader is None or self._leads(leader)
 
 
-def kill_and_wait(processes: list[Process]) -> None:
+def kill_and_wait(processes: list[ProcessStat]) -> None:
     """SIGKILL to all, and wait until they are gone, each a tenth of a second at most."""
     waiting = select.poll()
     pidfds: list[int] = []

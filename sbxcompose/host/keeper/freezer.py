@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection
 
     from sbxcompose.host.keeper.unit import Unit
-    from sbxcompose.linux.processes import Process
+    from sbxcompose.linux.processes import ProcessStat
 
 LOOKS = 100
 """How often the machine is looked at before a unit that keeps forking is left as it is."""
@@ -156,10 +156,10 @@ class _Stopping:
         for name, unit in self._units.items():
             unit.frozen = woken[name]
 
-    def _look(self) -> list[tuple[Process, str]]:
+    def _look(self) -> list[tuple[ProcessStat, str]]:
         """The processes that were not seen before, and whose they are."""
         found = census(self._every).members(self._units)
-        new: list[tuple[Process, str]] = []
+        new: list[tuple[ProcessStat, str]] = []
         for name, unit in self._units.items():
             leader = read_process(unit.pid)
             members = [*([leader] if leader is not None else []), *found.get(name, [])]
@@ -168,11 +168,11 @@ class _Stopping:
             new += [(process, name) for generation in generations(unseen) for process in generation]
         return new
 
-    def _is_ours(self, process: Process) -> bool:
+    def _is_ours(self, process: ProcessStat) -> bool:
         """It was not stopped already by somebody else, who will wake it."""
         return self._again or process.state not in _STOPPED
 
-    def _stop(self, generation: list[Process]) -> None:
+    def _stop(self, generation: list[ProcessStat]) -> None:
         """Stop them, and wait until they have: a parent that is about to may still look at its children."""
         ours = [each for each in generation if self._is_ours(each)]
         for each in ours:
@@ -182,15 +182,15 @@ class _Stopping:
             time.sleep(0.0002)
 
 
-def _runs(process: Process) -> bool:
+def _runs(process: ProcessStat) -> bool:
     now = read_process(process.pid)
     return now is not None and now.started == process.started and not now.dead and now.state not in _STOPPED
 
 
-def generations(processes: Collection[Process]) -> list[list[Process]]:
+def generations(processes: Collection[ProcessStat]) -> list[list[ProcessStat]]:
     """Processes parted so that each comes after its parent, if that is one of them."""
     waiting = {each.pid: each for each in processes}
-    parted: list[list[Process]] = []
+    parted: list[list[ProcessStat]] = []
     while waiting:
         first = [each for each in waiting.values() if each.parent not in waiting] or list(waiting.values())
         parted.append(first)

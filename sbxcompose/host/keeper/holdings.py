@@ -9,7 +9,7 @@ from sbxcompose.host.keeper import hostrecord
 from sbxcompose.host.keeper.hostrecord import HostRecord
 from sbxcompose.host.keeper.listen import CannotListen, listen_somewhere
 from sbxcompose.host.keeper.log import log
-from sbxcompose.host.keeper.options import Options
+from sbxcompose.host.keeper.options import KeeperOptions
 
 
 class Holdings:
@@ -18,7 +18,7 @@ class Holdings:
     `path` is where the Unix socket is, `identity` which file it was when it was bound.
     """
 
-    def __init__(self, options: Options, lock: int, unix: socket.socket, tcp: socket.socket | None) -> None:
+    def __init__(self, options: KeeperOptions, lock: int, unix: socket.socket, tcp: socket.socket | None) -> None:
         self._options = options
         self.lock = lock
         self.unix = unix

@@ -21,7 +21,7 @@ from sbxcompose.host.keeper.protocol import (
 
 
 @dataclass(frozen=True, slots=True)
-class Restart:
+class KeeperRestart:
     """How a server starts a new keeper: the keeper's command line, and the descriptors that it must inherit.
 
     The options that say which end of a new control socket is the keeper's, and that it takes over, are put in
@@ -59,7 +59,7 @@ class Inherited:
     lock_fd: int
     """The host's lock: to be held open, so that the lock outlives the keeper."""
     keeper_pid: int
-    restart: Restart
+    restart: KeeperRestart
 
     @classmethod
     def take(cls, environ: MutableMapping[str, str] = os.environ) -> Self:
@@ -76,4 +76,4 @@ class Inherited:
         for fd in (control, *fds):
             os.set_inheritable(fd, False)
         argv = tuple(values[ENV_KEEPER_ARGV].split(ARGV_SEPARATOR))
-        return cls(control, listen, tcp, lock, int(values[ENV_KEEPER_PID]), Restart(argv, fds))
+        return cls(control, listen, tcp, lock, int(values[ENV_KEEPER_PID]), KeeperRestart(argv, fds))

@@ -8,13 +8,13 @@ import socket
 import sys
 import time
 
-from sbxcompose.host.keeper.endpoint import Endpoint
+from sbxcompose.host.keeper.endpoint import KeeperEndpoint
 from sbxcompose.host.keeper.freezer import Freezer, bases_for
 from sbxcompose.host.keeper.holdings import Holdings
 from sbxcompose.host.keeper.log import log
 from sbxcompose.host.keeper.loop import Loop
 from sbxcompose.host.keeper.oom import KernelLog
-from sbxcompose.host.keeper.options import Options
+from sbxcompose.host.keeper.options import KeeperOptions
 from sbxcompose.host.keeper.protocol import (
     ARGV_SEPARATOR,
     ENV_KEEPER_ARGV,
@@ -37,7 +37,7 @@ GRACE = 10.0
 class Keeper:
     """Ties the parts together, and decides when the host is at its end."""
 
-    def __init__(self, options: Options, holdings: Holdings, limits: Limits) -> None:
+    def __init__(self, options: KeeperOptions, holdings: Holdings, limits: Limits) -> None:
         self._options = options
         self._holdings = holdings
         self._loop = Loop(self._signalled)
@@ -45,7 +45,7 @@ class Keeper:
         self._units = Units(
             self._loop, lambda event, unit: self._endpoint.tell(event, unit), self._freezer, KernelLog()
         )
-        self._endpoint = Endpoint(self._loop, self._units, Spawner(limits, options.lock), options.lock)
+        self._endpoint = KeeperEndpoint(self._loop, self._units, Spawner(limits, options.lock), options.lock)
         environment = self._server_environment(limits)
         connect = self._endpoint.open
         self._server = ServerProcess(options.server, environment, holdings.fds, connect, self._is_needed, log)

@@ -15,7 +15,7 @@ from sbxcompose.host.keeper.holdings import Holdings
 from sbxcompose.host.keeper.life import Keeper
 from sbxcompose.host.keeper.listen import CannotListen, listen_somewhere, listen_tcp, take_lock
 from sbxcompose.host.keeper.log import log, write
-from sbxcompose.host.keeper.options import Options
+from sbxcompose.host.keeper.options import KeeperOptions
 from sbxcompose.host.keeper.spawn import Limits
 from sbxcompose.linux import kernel
 
@@ -29,7 +29,7 @@ LOG_SIZE = 1 << 20
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a keeper; its exit status: 0 ended or not needed, 1 the server cannot run, 3 cannot listen."""
-    options = Options(sys.argv[1:] if argv is None else argv)
+    options = KeeperOptions(sys.argv[1:] if argv is None else argv)
     _become_clean(options)
     if options.take_over >= 0 and os.getppid() != options.server_pid:
         options.server_pid = -1  # died while it started us
@@ -57,7 +57,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     return status
 
 
-def _become_clean(options: Options) -> None:
+def _become_clean(options: KeeperOptions) -> None:
     """Undo what the starting shell has left to us: ignored and blocked signals, open descriptors."""
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
     for number in range(1, signal.NSIG):
@@ -72,7 +72,7 @@ def _become_clean(options: Options) -> None:
             _close(fd)
 
 
-def _take_holdings(options: Options) -> Holdings | None:
+def _take_holdings(options: KeeperOptions) -> Holdings | None:
     """Lock and listen, or inherit both; None when another host has the lock. Raises `CannotListen`."""
     if options.take_over >= 0:
         tcp = None if options.tcp_fd < 0 else socket.socket(fileno=options.tcp_fd)
@@ -90,7 +90,7 @@ def _take_holdings(options: Options) -> Holdings | None:
     return holdings
 
 
-def _check_log(options: Options) -> None:
+def _check_log(options: KeeperOptions) -> None:
     """Refuse a log that is no file: a link leads anywhere, and to open a FIFO waits forever. Raises `CannotListen`."""
     if (
         options.detach
@@ -100,7 +100,7 @@ def _check_log(options: Options) -> None:
         raise CannotListen(f"{options.log} is not a regular file; remove it", "log")
 
 
-def _settle_down(options: Options) -> None:
+def _settle_down(options: KeeperOptions) -> None:
     """Leave the terminal, if asked to, and everything else that ties us to who started us."""
     if options.detach or options.take_over >= 0:
         os.setsid()
@@ -125,7 +125,7 @@ def _ready(holdings: Holdings, keeper: Keeper) -> dict[str, object]:
     }
 
 
-def _say(options: Options, words: dict[str, object]) -> None:
+def _say(options: KeeperOptions, words: dict[str, object]) -> None:
     """Tell who started us, once: one JSON object on one line, then the pipe is closed."""
     import json
 

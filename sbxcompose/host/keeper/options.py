@@ -14,7 +14,7 @@ _SNIPPET = (
 )
 
 
-class Options:
+class KeeperOptions:
     """What a keeper is told. Numbers that are not given are -1."""
 
     def __init__(self, arguments: Sequence[str]) -> None:

@@ -46,7 +46,7 @@ MARKER = "SBXCOMPOSE_UNIT"
 """Variable in the environment of everything that a unit starts: the unit's name."""
 
 
-class Frame:
+class KeeperFrame:
     """One message and the descriptors that came with it. Who takes a frame owns its descriptors."""
 
     __slots__ = ("body", "fds")
@@ -102,13 +102,13 @@ class Channel:
         rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", fds))] if fds else []
         return self.socket.sendmsg([data], rights, socket.MSG_NOSIGNAL)
 
-    def receive(self) -> tuple[list[Frame], bool]:
+    def receive(self) -> tuple[list[KeeperFrame], bool]:
         """The frames that have arrived, and whether the stream is still open.
 
         Raises `OSError` when there was no room for descriptors that came: the channel is of no use any more.
         """
         alive = self._read()
-        frames: list[Frame] = []
+        frames: list[KeeperFrame] = []
         start = 0
         while len(self._inbox) - start >= HEADER:
             size = int.from_bytes(self._inbox[start : start + 4], "big")
@@ -117,7 +117,7 @@ class Channel:
             if len(self._inbox) < end:
                 break
             body = json.loads(self._inbox[start + HEADER : end])
-            frames.append(Frame(body, self._fds[:count]))
+            frames.append(KeeperFrame(body, self._fds[:count]))
             del self._fds[:count]
             start = end
         del self._inbox[:start]

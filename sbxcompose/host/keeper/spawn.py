@@ -72,7 +72,7 @@ class Limits:
             resource.setrlimit(resource.RLIMIT_RSS, (tag, self._resident_hard))
 
 
-class Started:
+class SpawnedProcess:
     """A process that runs: the parent's ends of its streams (and its pidfd) by name, which are the
     caller's.
     """
@@ -109,7 +109,7 @@ class Spawner:
         if fd is not None:
             os.close(fd)
 
-    def start(self, request: dict[str, Any], base: dict[str, str]) -> Started:
+    def start(self, request: dict[str, Any], base: dict[str, str]) -> SpawnedProcess:
         """Start what is asked for. Raises `CannotSpawn`."""
         streams = _Streams(self._null, request)
         try:
@@ -131,7 +131,7 @@ class Spawner:
         finally:
             streams.close_child()
         self.large_pipes += streams.large
-        return Started(pid, time.time(), ticks, tag, streams.parent, streams.large)
+        return SpawnedProcess(pid, time.time(), ticks, tag, streams.parent, streams.large)
 
     def _leave_room(self) -> None:
         """Keep half of the descriptors free: to be handed over, each is held twice for a moment."""

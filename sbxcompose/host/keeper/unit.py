@@ -8,7 +8,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    Key = tuple[int, int]
+    ProcessIdentity = tuple[int, int]
     Frozen = str | list[list[int]]
 
 
@@ -20,11 +20,11 @@ class Hunt:
     __slots__ = ("asked", "immune", "killed", "left_behind", "watched")
 
     def __init__(self) -> None:
-        self.watched: dict[Key, int] = {}
+        self.watched: dict[ProcessIdentity, int] = {}
         """Whose end is waited for, by its pidfd."""
-        self.asked: set[Key] = set()
-        self.killed: set[Key] = set()
-        self.immune: set[Key] = set()
+        self.asked: set[ProcessIdentity] = set()
+        self.killed: set[ProcessIdentity] = set()
+        self.immune: set[ProcessIdentity] = set()
         """Whom we may not kill (a setuid program), or cannot watch."""
         self.left_behind: list[str] = []
 

@@ -47,7 +47,7 @@ class KnownUnit:
             self.drop(name)
 
 
-class Pending:
+class PendingRequest:
     """A request without its whole answer."""
 
     __slots__ = ("body", "future", "sent", "take")

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from sbxcompose.host.keeper.loop import Loop
     from sbxcompose.host.keeper.oom import KernelLog
     from sbxcompose.host.keeper.unit import Unit
-    from sbxcompose.linux.processes import Process
+    from sbxcompose.linux.processes import ProcessStat
 
 PATIENCE = 2.0
 """Seconds after SIGKILL for which an end is waited for; what does not die then is reported and left alone."""
@@ -224,7 +224,7 @@ class Units:
             for line in killed:
                 log(f"left behind, now killed: {line}")
 
-    def _settle(self, unit: Unit, found: list[Process]) -> None:
+    def _settle(self, unit: Unit, found: list[ProcessStat]) -> None:
         left = [each for each in found if (each.pid, each.started) not in unit.hunt.immune]
         if not left:
             self._finish(unit)
@@ -250,13 +250,13 @@ class Units:
 
     # -- signals -----------------------------------------------------------------------------------
 
-    def _members(self, unit: Unit) -> list[Process]:
+    def _members(self, unit: Unit) -> list[ProcessStat]:
         """All that a unit has started, its leader left out. One look serves all who ask in one turn."""
         if self._census is None:
             self._census = census(self._units.values())
         return self._census.members([unit.name]).get(unit.name, [])
 
-    def _ask(self, unit: Unit, processes: list[Process]) -> None:
+    def _ask(self, unit: Unit, processes: list[ProcessStat]) -> None:
         """Wait for these to end; those that have left the group, and so not heard of the stop, are told."""
         assert unit.stop_signal is not None
         for each in processes:
@@ -268,7 +268,7 @@ class Units:
             self._send(unit, each, pidfd, unit.stop_signal)
             self._send(unit, each, pidfd, signal.SIGCONT)
 
-    def _kill(self, unit: Unit, processes: list[Process]) -> None:
+    def _kill(self, unit: Unit, processes: list[ProcessStat]) -> None:
         """SIGKILL: the processes were listed first, then comes the group at once, then those that had
         left.
         """
@@ -287,7 +287,7 @@ class Units:
         if unit.leader_gone:
             unit.deadline = time.monotonic() + PATIENCE
 
-    def _watch(self, unit: Unit, process: Process) -> int | None:
+    def _watch(self, unit: Unit, process: ProcessStat) -> int | None:
         """Be told of a process's end; its pidfd, or None if it has ended already."""
         key = (process.pid, process.started)
         if key in unit.hunt.watched:
@@ -311,7 +311,7 @@ class Units:
         if unit.leader_gone and unit.live and not unit.hunt.watched:
             self._unsettled[unit.name] = unit
 
-    def _send(self, unit: Unit, process: Process, pidfd: int, number: int) -> None:
+    def _send(self, unit: Unit, process: ProcessStat, pidfd: int, number: int) -> None:
         try:
             kernel.signal_process(pidfd, number)
         except PermissionError:
@@ -330,7 +330,7 @@ class Units:
         except PermissionError:
             return False
 
-    def _signal_one(self, process: Process, number: int) -> bool:
+    def _signal_one(self, process: ProcessStat, number: int) -> bool:
         pidfd = open_process(process)
         if pidfd is None:
             return False

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
 
     from sbxcompose.host.keeper.unit import Unit
-    from sbxcompose.linux.processes import Process
+    from sbxcompose.linux.processes import ProcessStat
 
 ROUNDS = 5
 """How often a look is repeated for what was forked in the meantime."""
@@ -46,7 +46,7 @@ class Outcasts:
             self._immune.update((process.pid, process.started) for process in doomed)
         return list(killed.values())
 
-    def _name(self, processes: Iterable[Process]) -> None:
+    def _name(self, processes: Iterable[ProcessStat]) -> None:
         for process in processes:
             key = (process.pid, process.started)
             if key not in self._named:
@@ -55,6 +55,6 @@ class Outcasts:
                 log(f"process {process.pid} ({command_of(process.pid)}) {words}")
 
 
-def may_be_of(process: Process, units: Iterable[Unit]) -> bool:
+def may_be_of(process: ProcessStat, units: Iterable[Unit]) -> bool:
     """Whether a process may have been started by one of these units: one that began before it."""
     return any(unit.ticks <= process.started + 1 for unit in units)

@@ -11,7 +11,7 @@ from sbxcompose.host.base import damage
 from sbxcompose.host.logs.store import LogStore
 
 
-class Logs(Mapping[str, LogStore]):
+class LogDirectory(Mapping[str, LogStore]):
     """The logs of a sandbox by name, each opened when it is first wanted."""
 
     def __init__(self, directory: Path) -> None:

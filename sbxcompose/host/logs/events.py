@@ -62,7 +62,7 @@ class Gap(NamedTuple):
     length: int
 
 
-Event = Chunk | RunStart | RunEnd | Gap
+LogEvent = Chunk | RunStart | RunEnd | Gap
 
 
 def run_end(fields: Fields, position: int) -> RunEnd:

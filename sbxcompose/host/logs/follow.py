@@ -11,11 +11,11 @@ from collections.abc import AsyncGenerator, Collection, Iterator
 
 from sbxcompose.api.frames import StartNote
 from sbxcompose.host.base.wake import Wake
-from sbxcompose.host.logs.events import Chunk, Event, Gap, RunEnd
+from sbxcompose.host.logs.events import Chunk, Gap, LogEvent, RunEnd
 from sbxcompose.host.logs.lines import KEEP_ALIVE, LineCutter, Lines, sse
-from sbxcompose.host.logs.reader import Reader
+from sbxcompose.host.logs.reader import LogReader
 from sbxcompose.host.logs.segments import STREAMS
-from sbxcompose.host.logs.source import Changes, Row
+from sbxcompose.host.logs.source import ChangeListeners, OutputRow
 from sbxcompose.host.logs.store import LogStore
 
 IDLE = 5.0
@@ -25,11 +25,11 @@ IDLE = 5.0
 class RowLines:
     """A cursor in the lines of one row."""
 
-    def __init__(self, row: Row, streams: Collection[int]) -> None:
+    def __init__(self, row: OutputRow, streams: Collection[int]) -> None:
         self._row = row
         row.hold()
         self._cutter = LineCutter()
-        self._reader: Reader = row.log.reader(row.first_position, streams=streams)
+        self._reader: LogReader = row.log.reader(row.first_position, streams=streams)
 
     def close(self) -> None:
         """Give up what it holds."""
@@ -56,7 +56,7 @@ class RowLines:
         """Lines that have not ended, and now count as they are."""
         return self._cutter.finish()
 
-    def _items(self, event: Event) -> Iterator[Lines | Gap]:
+    def _items(self, event: LogEvent) -> Iterator[Lines | Gap]:
         match event:
             case Chunk() if self._row.owns_run(event.run):
                 yield from self._cutter.feed(event.stream, event.run, event.time_ms, event.data())
@@ -91,7 +91,7 @@ class _Listener:
         self.wake.notify(None)
 
 
-def snapshot(row: Row, streams: Collection[int]) -> Iterator[Lines]:
+def snapshot(row: OutputRow, streams: Collection[int]) -> Iterator[Lines]:
     """The lines that are there now; one that has not ended is the last."""
     lines, end = RowLines(row, streams), row.log.end
     try:
@@ -105,7 +105,7 @@ def snapshot(row: Row, streams: Collection[int]) -> Iterator[Lines]:
 
 
 async def follow(
-    row: Row, changes: Changes, streams: Collection[int] = STREAMS
+    row: OutputRow, changes: ChangeListeners, streams: Collection[int] = STREAMS
 ) -> AsyncGenerator[list[Lines | Gap], None]:
     """All lines of the row until its output ends for good; an empty list after `IDLE` seconds without any, whether or
     not there was something else, such as the beginning of one.
@@ -132,8 +132,8 @@ async def follow(
 
 
 async def events(
-    row: Row,
-    changes: Changes,
+    row: OutputRow,
+    changes: ChangeListeners,
     streams: Collection[int] = STREAMS,
     *,
     with_stream: bool = True,

@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 from msgspec import Struct
 
 from sbxcompose.host.base.problems import Problem
-from sbxcompose.host.logs.events import Chunk, Event, Gap, RunEnd
+from sbxcompose.host.logs.events import Chunk, Gap, LogEvent, RunEnd
 from sbxcompose.host.logs.lines import MAX_LINE
 from sbxcompose.host.logs.segments import STREAMS
 from sbxcompose.host.logs.store import LogStore
@@ -35,11 +35,11 @@ BREATH = 2_000
 """Lines after which others get their turn."""
 MOST_TOKEN = 1024 * 1024
 
-Key = tuple[int, int]
+LineKey = tuple[int, int]
 """A run and a stream of it: lines of different ones are not mixed."""
 
 
-class Place(NamedTuple):
+class PagePosition(NamedTuple):
     """How far a log has been handed out: to `position`; `begun` are (run, stream, start) of lines before it that had
     not ended.
     """
@@ -64,7 +64,7 @@ class LogLine(NamedTuple):
         return self.data.removesuffix(b"\n").removesuffix(b"\r").decode("utf-8", "replace")
 
 
-class Query(Struct, frozen=True):
+class LinesQuery(Struct, frozen=True):
     """Which lines are wanted. None stands for no limit; `tail` are the newest ones, `head` the oldest."""
 
     streams: frozenset[int] = frozenset(STREAMS)
@@ -72,7 +72,7 @@ class Query(Struct, frozen=True):
     body: str | None = None
     head: int | None = None
     tail: int | None = None
-    after: Mapping[str, Place] | None = None
+    after: Mapping[str, PagePosition] | None = None
 
     def wants(self, line: LogLine) -> bool:
         """Whether the line is one of them."""
@@ -82,15 +82,15 @@ class Query(Struct, frozen=True):
 class LineCursor:
     """The lines of one log from a place on, up to what is there now."""
 
-    def __init__(self, name: str, log: LogStore, place: Place, from_position: int = 0) -> None:
+    def __init__(self, name: str, log: LogStore, place: PagePosition, from_position: int = 0) -> None:
         self._name = name
         self._log = log
         self._from = max(place.position, from_position)
         self._starts = {(run, stream): start for run, stream, start in place.begun}
         first = min([self._from, *self._starts.values()])
         self._reader = log.reader(first, whole_lines=from_position > place.position)
-        self._rests: dict[Key, tuple[int, int, list[bytes]]] = {}
-        self._ready: deque[tuple[LogLine, Place]] = deque()
+        self._rests: dict[LineKey, tuple[int, int, list[bytes]]] = {}
+        self._ready: deque[tuple[LogLine, PagePosition]] = deque()
         self.place = place
         """How far its lines have been taken."""
 
@@ -117,7 +117,7 @@ class LineCursor:
         line, self.place = self._ready.popleft()
         return line
 
-    def _feed(self, event: Event) -> None:
+    def _feed(self, event: LogEvent) -> None:
         match event:
             case Chunk():
                 self._cut(event)
@@ -137,27 +137,27 @@ class LineCursor:
             for piece in data[:whole].splitlines(keepends=True) if b"\r" not in data else _lines(data[:whole]):
                 position += len(piece)
                 line = LogLine(self._name, chunk.stream, chunk.run, time_ms, start, b"".join([*parts, piece]))
-                self._ready.append((line, Place(position, others)))
+                self._ready.append((line, PagePosition(position, others)))
                 start, time_ms, parts = position, chunk.time_ms, []
         if whole < len(data):
             self._hold(key, chunk, position, data[whole:])
 
-    def _hold(self, key: Key, chunk: Chunk, position: int, data: bytes) -> None:
+    def _hold(self, key: LineKey, chunk: Chunk, position: int, data: bytes) -> None:
         _, _, parts = self._rests.setdefault(key, (position, chunk.time_ms, []))
         parts.append(data)
         if sum(map(len, parts)) >= MAX_LINE:
             self._give_all([key], chunk.end)
 
-    def _give_all(self, keys: list[Key], position: int) -> None:
+    def _give_all(self, keys: list[LineKey], position: int) -> None:
         """Lines that will have no end."""
         for key in keys:
             start, time_ms, parts = self._rests.pop(key)
             line = LogLine(self._name, key[1], key[0], time_ms, start, b"".join(parts))
             self._ready.append((line, self._place(position)))
 
-    def _place(self, position: int) -> Place:
+    def _place(self, position: int) -> PagePosition:
         begun = ((run, stream, rest[0]) for (run, stream), rest in self._rests.items())
-        return Place(max(position, self._from), tuple(begun))
+        return PagePosition(max(position, self._from), tuple(begun))
 
 
 def _lines(data: bytes) -> Iterator[bytes]:
@@ -165,11 +165,11 @@ def _lines(data: bytes) -> Iterator[bytes]:
     return (piece + b"\n" for piece in data.split(b"\n")[:-1])
 
 
-async def page(logs: Mapping[str, LogStore], query: Query) -> tuple[list[LogLine], str | None]:
+async def page(logs: Mapping[str, LogStore], query: LinesQuery) -> tuple[list[LogLine], str | None]:
     """The lines, and the token of what follows; no token if there are none: then nothing has come since."""
     after = query.after or {}
     names = [name for name in logs if query.logs is None or name in query.logs]
-    cursors = {name: _cursor(name, logs[name], after.get(name, Place()), query) for name in names}
+    cursors = {name: _cursor(name, logs[name], after.get(name, PagePosition()), query) for name in names}
     try:
         found = await _merge(cursors, query)
     finally:
@@ -179,7 +179,7 @@ async def page(logs: Mapping[str, LogStore], query: Query) -> tuple[list[LogLine
     return found, encode(places) if found else None
 
 
-def _cursor(name: str, log: LogStore, place: Place, query: Query) -> LineCursor:
+def _cursor(name: str, log: LogStore, place: PagePosition, query: LinesQuery) -> LineCursor:
     if query.tail is None or query.body is not None:
         return LineCursor(name, log, place)
     # Two streams of each run may have a last line that has not ended, and is none yet.
@@ -187,7 +187,7 @@ def _cursor(name: str, log: LogStore, place: Place, query: Query) -> LineCursor:
     return LineCursor(name, log, place, log.position_of_tail(lines, query.streams))
 
 
-async def _merge(cursors: Mapping[str, LineCursor], query: Query) -> list[LogLine]:
+async def _merge(cursors: Mapping[str, LineCursor], query: LinesQuery) -> list[LogLine]:
     found: deque[LogLine] = deque()
     size, seen = 0, 0
     limit = min(query.tail or query.head or PAGE, MOST_LINES)
@@ -209,13 +209,13 @@ async def _merge(cursors: Mapping[str, LineCursor], query: Query) -> list[LogLin
     return list(found)
 
 
-def encode(places: Mapping[str, Place]) -> str:
+def encode(places: Mapping[str, PagePosition]) -> str:
     """Places as a token."""
     told = json.dumps(places, separators=(",", ":")).encode()
     return base64.urlsafe_b64encode(zlib.compress(told)).decode().rstrip("=")
 
 
-def decode(token: str) -> dict[str, Place]:
+def decode(token: str) -> dict[str, PagePosition]:
     """The places of a token. Raises `Problem`."""
     try:
         raw = base64.urlsafe_b64decode(token.encode("ascii") + b"=" * (-len(token) % 4))
@@ -225,9 +225,9 @@ def decode(token: str) -> dict[str, Place]:
         raise Problem(400, "nextToken is none that this host has given", "BAD_TOKEN") from None
 
 
-def _read_place(value: Any) -> Place:
+def _read_place(value: Any) -> PagePosition:
     position, begun = value
-    place = Place(position, tuple((run, stream, start) for run, stream, start in begun))
+    place = PagePosition(position, tuple((run, stream, start) for run, stream, start in begun))
     for number in (position, *(number for each in place.begun for number in each)):
         if isinstance(number, bool) or not isinstance(number, int) or not 0 <= number < 2**62:
             raise ValueError

@@ -53,13 +53,13 @@ def tail(segments: Sequence[Segment], lines: int, streams: Collection[int]) -> i
         spans = [each for each in segment.spans() if each.stream in blocks]
         for span in reversed(spans):
             found = _in_span(blocks[span.stream], span, lines)
-            if isinstance(found, Found):
+            if isinstance(found, FoundPosition):
                 return found.position
             lines -= found
     return segments[0].start
 
 
-class Found:
+class FoundPosition:
     """The place that was looked for."""
 
     __slots__ = ("position",)
@@ -85,7 +85,7 @@ class _Blocks:
         return self._data[low - self._low : high - self._low]
 
 
-def _in_span(blocks: _Blocks, span: Span, wanted: int) -> Found | int:
+def _in_span(blocks: _Blocks, span: Span, wanted: int) -> FoundPosition | int:
     """Where the `wanted`-th last line that begins in the span begins, or how many begin there if they are
     fewer.
     """
@@ -98,13 +98,13 @@ def _in_span(blocks: _Blocks, span: Span, wanted: int) -> Found | int:
         here = piece.count(b"\n")
         if begun + here >= wanted:
             newline = _last_but(piece, wanted - begun)
-            return Found(span.position + first + newline + 1 - span.offset)
+            return FoundPosition(span.position + first + newline + 1 - span.offset)
         begun += here
         high = low
     if span.boundary:
         begun += 1
         if begun == wanted:
-            return Found(span.position)
+            return FoundPosition(span.position)
     return begun
 
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection
 from types import TracebackType
 from typing import Self
 
-from sbxcompose.host.logs.events import Chunk, Event, Gap, RunStart, run_end
+from sbxcompose.host.logs.events import Chunk, Gap, LogEvent, RunStart, run_end
 from sbxcompose.host.logs.journal import Journal
 from sbxcompose.host.logs.segments import (
     RUN_BEGIN,
@@ -26,7 +26,7 @@ BLOCK = 128
 """Index records looked at in one go: a page."""
 
 
-class Reader:
+class LogReader:
     """A cursor in a log. Close it (or use `with`): while it is open, what it has not read is held.
 
     `leave` is called when it is closed.
@@ -34,7 +34,9 @@ class Reader:
     the segments from there on are kept, up to the log's `hold_limit`.
     """
 
-    def __init__(self, log: Journal, streams: Collection[int], grain_ms: int, leave: Callable[[Reader], None]) -> None:
+    def __init__(
+        self, log: Journal, streams: Collection[int], grain_ms: int, leave: Callable[[LogReader], None]
+    ) -> None:
         self._log = log
         self._leave = leave
         self.position = 0
@@ -70,13 +72,13 @@ class Reader:
         """The segment it reads in."""
         return self._segment
 
-    def read(self, limit: int = READ) -> list[Event]:
+    def read(self, limit: int = READ) -> list[LogEvent]:
         """What comes next: at most `limit` bytes in chunks, with the marks between them; empty if it has it
         all.
 
         Neighbouring records of one stream and run come as one chunk if they are at most `grain_ms` apart.
         """
-        events: list[Event] = []
+        events: list[LogEvent] = []
         room = limit
         while (room > 0 or not events) and len(events) < BLOCK * 8:
             if self._segment.dropped or self.position < self._segment.start:
@@ -132,7 +134,7 @@ class Reader:
         self._enter(following)
         return True
 
-    def _skip_gap(self, events: list[Event]) -> None:
+    def _skip_gap(self, events: list[LogEvent]) -> None:
         if self._segment.dropped:
             self._enter(self._log.segment_from(self._segment.start))
         missing = self._segment.start - self.position
@@ -140,7 +142,7 @@ class Reader:
             events.append(Gap(self.position, missing))
             self.position = self._segment.start
 
-    def _take(self, block: list[Fields], room: int, events: list[Event]) -> int:
+    def _take(self, block: list[Fields], room: int, events: list[LogEvent]) -> int:
         """Turn records into events; returns how much room is left. Stays on the last record: it may still
         grow.
         """
@@ -163,7 +165,7 @@ class Reader:
             self._done = 0
         return room
 
-    def _emit(self, fields: Fields, part: int, events: list[Event]) -> None:
+    def _emit(self, fields: Fields, part: int, events: list[LogEvent]) -> None:
         stream, _, _, run, time_ms, _, _ = fields
         self._done += part
         if stream not in self._streams:
@@ -191,7 +193,7 @@ class Reader:
             and last.position + last.length == chunk.position
         )
 
-    def _emit_from_line(self, chunk: Chunk, events: list[Event]) -> None:
+    def _emit_from_line(self, chunk: Chunk, events: list[LogEvent]) -> None:
         """Leave out the rest of a line that began earlier."""
         skipped = chunk.data().find(b"\n") + 1
         if not skipped:

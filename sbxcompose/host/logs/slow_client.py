@@ -30,7 +30,7 @@ def loses_the_rest(user_agent: str) -> bool:
     return user_agent.startswith(_DROPS_THE_REST)
 
 
-class Slowness:
+class SlowClient:
     """When a client will have handed on all that it was sent. Times are seconds of any steady clock."""
 
     def __init__(self) -> None:

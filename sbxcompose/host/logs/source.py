@@ -1,6 +1,6 @@
 """What the routes of output and of `watch` need to know of a sandbox: roles, and the fan-out of its changes.
 
-The supervisor side implements `Row` and `Source` and owns one `Changes` per sandbox; the routes only look.
+`host/supervise` implements `OutputRow` and `OutputSource` and owns one `ChangeListeners` for each sandbox.
 All calls are made in the server's event loop and must return at once.
 """
 
@@ -14,10 +14,10 @@ from sbxcompose.api.models import ProcessInfo
 from sbxcompose.host.logs.store import LogStore
 
 
-class Row(Protocol):
+class OutputRow(Protocol):
     """One entry of the process list.
 
-    A managed process keeps the same `Row` object over its restarts, although each of its runs has a new
+    A managed process keeps the same `OutputRow` object over its restarts, although each of its runs has a new
     handle.
     """
 
@@ -27,7 +27,7 @@ class Row(Protocol):
 
     @property
     def log_name(self) -> str:
-        """The name of its log: a key of `Source.logs()`."""
+        """The name of its log: a key of `OutputSource.logs()`."""
 
     @property
     def log(self) -> LogStore:
@@ -42,7 +42,7 @@ class Row(Protocol):
         """Where its output ends for good; None while it may still write or be started again.
 
         Set to `log.end` once its supervisor has stopped AND the pipes are drained AND `log.end_run` was
-        called, and announced by `Changes.row_changed`. A follow ends there. Goes back to None if the row is
+        called, and announced by `ChangeListeners.row_changed`. A follow ends there. Goes back to None if the row is
         started again.
         """
 
@@ -63,35 +63,35 @@ class Row(Protocol):
         """The row as the process list shows it now."""
 
 
-class Listener(Protocol):
+class ChangeListener(Protocol):
     """Whoever wants to know of changes. Calls must only take note: something is under way."""
 
     def row_changed(self, handle: int) -> None:
-        """`Source.row(handle)` has changed, has appeared, or is no longer there."""
+        """`OutputSource.row(handle)` has changed, has appeared, or is no longer there."""
 
     def log_added(self, name: str) -> None:
-        """`Source.logs()[name]` is new."""
+        """`OutputSource.logs()[name]` is new."""
 
     def start_noted(self, note: StartNote) -> None:
-        """`note` is a new one of `Source.start_notes()`."""
+        """`note` is a new one of `OutputSource.start_notes()`."""
 
     def closed(self) -> None:
         """The sandbox is terminated: streams end."""
 
 
-class Changes:
+class ChangeListeners:
     """Tells every listener what has changed in one sandbox."""
 
     def __init__(self) -> None:
-        self._listeners: dict[Listener, None] = {}
+        self._listeners: dict[ChangeListener, None] = {}
         self.is_closed = False
         """Whether `closed` has been called: who comes later is not told."""
 
-    def subscribe(self, listener: Listener) -> None:
+    def subscribe(self, listener: ChangeListener) -> None:
         """From now on `listener` is told."""
         self._listeners[listener] = None
 
-    def unsubscribe(self, listener: Listener) -> None:
+    def unsubscribe(self, listener: ChangeListener) -> None:
         """`listener` is told nothing any more; no harm if it never was."""
         self._listeners.pop(listener, None)
 
@@ -126,20 +126,20 @@ class Changes:
         return len(self._listeners)
 
 
-class Source(Protocol):
+class OutputSource(Protocol):
     """One sandbox, as far as output and watching are concerned."""
 
     @property
-    def changes(self) -> Changes:
+    def changes(self) -> ChangeListeners:
         """The sandbox's fan-out of changes."""
 
-    def rows(self) -> Iterable[Row]:
+    def rows(self) -> Iterable[OutputRow]:
         """All rows of the process list, the newest last."""
 
-    def row(self, handle: int) -> Row | None:
+    def row(self, handle: int) -> OutputRow | None:
         """The row whose current or latest run has that handle."""
 
-    def find(self, process: str) -> Row | None:
+    def find(self, process: str) -> OutputRow | None:
         """The row that a path names: the latest one of a PID if all digits, else of a managed name (contract
         3.1).
         """

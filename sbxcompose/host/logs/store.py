@@ -20,7 +20,7 @@ from typing import NamedTuple
 from sbxcompose.host.logs import positions
 from sbxcompose.host.logs.events import RunEnd, run_end
 from sbxcompose.host.logs.journal import Journal, OpenRun
-from sbxcompose.host.logs.reader import Reader
+from sbxcompose.host.logs.reader import LogReader
 from sbxcompose.host.logs.segments import (
     HAS_CODE,
     HAS_SIGNAL,
@@ -40,7 +40,7 @@ all.
 """
 DEFAULT_PIPE = 64 * 1024
 
-Listener = Callable[["LogStore"], None]
+StoreListener = Callable[["LogStore"], None]
 
 
 class RunSpan(NamedTuple):
@@ -70,8 +70,8 @@ class LogStore(Journal):
     ) -> None:
         super().__init__(directory, limit, hold_limit, clock)
         self._grown: set[int] = set()
-        self._readers: set[Reader] = set()
-        self._listeners: dict[Listener, None] = {}
+        self._readers: set[LogReader] = set()
+        self._listeners: dict[StoreListener, None] = {}
 
     @classmethod
     def open(
@@ -140,11 +140,11 @@ class LogStore(Journal):
                 self._grow(fd)
         return moved
 
-    def subscribe(self, listener: Listener) -> None:
+    def subscribe(self, listener: StoreListener) -> None:
         """Call `listener` after each change. It must only take note."""
         self._listeners[listener] = None
 
-    def unsubscribe(self, listener: Listener) -> None:
+    def unsubscribe(self, listener: StoreListener) -> None:
         """Call `listener` no more; no harm if it never was."""
         self._listeners.pop(listener, None)
 
@@ -155,13 +155,13 @@ class LogStore(Journal):
         streams: Collection[int] = STREAMS,
         whole_lines: bool = False,
         grain_ms: int = 0,
-    ) -> Reader:
+    ) -> LogReader:
         """A reader from `position` on; None: of what comes from now on. Close it.
 
         `whole_lines` leaves out the rest of lines that began before `position`; `grain_ms` lets chunks that
         are no further apart come as one, with the time of the first.
         """
-        reader = Reader(self, streams, grain_ms, self.leave)
+        reader = LogReader(self, streams, grain_ms, self.leave)
         if position is None:
             reader.seek_end()
         else:
@@ -206,8 +206,8 @@ class LogStore(Journal):
         self.segments = [Segment(self.directory, self.end)]
         shutil.rmtree(self.directory, ignore_errors=True)
 
-    def leave(self, reader: Reader) -> None:
-        """Forget a reader and what it holds; `Reader.close` calls this."""
+    def leave(self, reader: LogReader) -> None:
+        """Forget a reader and what it holds; `LogReader.close` calls this."""
         if reader in self._readers:
             self._readers.discard(reader)
             reader.segment.users -= 1

@@ -19,7 +19,7 @@ from sbxcompose.api import models, pty
 from sbxcompose.api.models import Message
 from sbxcompose.host.http.validation import LIMITS
 from sbxcompose.host.openapi import control, daemon, own, sockets
-from sbxcompose.host.openapi.operation import Content, Operation, of
+from sbxcompose.host.openapi.operation import BodyContent, Operation, of
 
 NAMESPACED = "/v1/namespaces/{namespace}"
 DESCRIPTIONS: Mapping[str, Operation] = {
@@ -116,11 +116,11 @@ def _parameter(name: str, place: str, schema: Mapping[str, Any], *, required: bo
     return {"name": name, "in": place, "required": required, "schema": schema}
 
 
-def _answer(content: Content) -> dict[str, Any]:
+def _answer(content: BodyContent) -> dict[str, Any]:
     return {"description": "Done"} if content is None else {"description": "Done", "content": _content(content)}
 
 
-def _content(content: Content) -> dict[str, Any]:
+def _content(content: BodyContent) -> dict[str, Any]:
     if isinstance(content, str):
         return {content: {}}
     assert content is not None

@@ -13,7 +13,7 @@ from msgspec import Struct
 from sbxcompose.api.models import Message
 
 Schema = Mapping[str, Any]
-Content = type[Message] | Schema | str | None
+BodyContent = type[Message] | Schema | str | None
 """What a body is: JSON of a message, JSON by a schema, a media type that is not JSON, or nothing at all."""
 
 NUMBER: Schema = {"type": "integer"}
@@ -31,8 +31,8 @@ class Operation(Struct, frozen=True, kw_only=True):
     """
 
     summary: str
-    answers: Mapping[int, Content]
-    body: Content = None
+    answers: Mapping[int, BodyContent]
+    body: BodyContent = None
     query: Mapping[str, Schema] = {}
     needs: tuple[str, ...] = ()
 

@@ -10,7 +10,7 @@ from starlette.requests import Request
 
 from sbxcompose.host.base.problems import Problem
 from sbxcompose.host.http import validation
-from sbxcompose.host.sandboxes.sandbox import Sandbox
+from sbxcompose.host.sandboxes.sandbox import HostedSandbox
 from sbxcompose.host.supervise.processes import Processes
 
 MAX_BODY = 4 * 1024 * 1024
@@ -21,9 +21,9 @@ MAX_BATCH = 64 * 1024 * 1024
 """Bytes of a batch: thousands of starts."""
 
 
-def sandbox_of(request: Request) -> Sandbox:
+def sandbox_of(request: Request) -> HostedSandbox:
     """The sandbox that the request is addressed to. Raises `Problem`."""
-    sandbox: Sandbox = request.state.sandbox()
+    sandbox: HostedSandbox = request.state.sandbox()
     return sandbox
 
 

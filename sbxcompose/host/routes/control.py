@@ -12,17 +12,17 @@ from starlette.routing import Route
 from sbxcompose.api.models import SandboxInfo, ShortInfo
 from sbxcompose.host.routes.user_ports import ingress_endpoint
 from sbxcompose.host.sandboxes.registry import EXTENSIONS, Sandboxes
-from sbxcompose.host.sandboxes.sandbox import Sandbox
+from sbxcompose.host.sandboxes.sandbox import HostedSandbox
 
 SOON = 0.5
 """Seconds that a change is waited for unasked: it usually takes milliseconds, and a client that polls asks only after a
 second whether it is over.
 """
 
-Endpoint = Callable[[Request], Coroutine[Any, Any, Response]]
+RouteHandler = Callable[[Request], Coroutine[Any, Any, Response]]
 
 
-def routes(table: Sequence[tuple[str, str, Endpoint]]) -> list[Route]:
+def routes(table: Sequence[tuple[str, str, RouteHandler]]) -> list[Route]:
     """Routes of (method, path, endpoint), namespaced and flat."""
     forms = ("/v1/namespaces/{namespace}", "")
     return [Route(form + path, endpoint, methods=[method]) for form in forms for method, path, endpoint in table]
@@ -34,7 +34,7 @@ def sandboxes_of(request: Request) -> Sandboxes:
     return sandboxes
 
 
-def live_sandbox(request: Request) -> Sandbox:
+def live_sandbox(request: Request) -> HostedSandbox:
     """The live sandbox that the path names. Raises `Problem`."""
     return sandboxes_of(request).live(request.path_params["sandbox"])
 

@@ -13,7 +13,7 @@ from sbxcompose.host.base.problems import Problem
 from sbxcompose.host.routes.common import read_json
 
 
-class Host(Protocol):
+class HostControl(Protocol):
     """What these routes need of the host."""
 
     def status(self) -> dict[str, Any]:
@@ -52,8 +52,8 @@ async def stop(request: Request) -> Response:
     return JSONResponse(told, background=BackgroundTask(host.finish))
 
 
-def _host(request: Request) -> Host:
-    host: Host = request.state.host
+def _host(request: Request) -> HostControl:
+    host: HostControl = request.state.host
     return host
 
 

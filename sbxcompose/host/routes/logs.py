@@ -20,11 +20,11 @@ from sbxcompose.api.models import ProcessInfo
 from sbxcompose.host.base.problems import Problem
 from sbxcompose.host.logs import pages
 from sbxcompose.host.logs.events import Chunk, RunEnd
-from sbxcompose.host.logs.pages import LogLine, Query
+from sbxcompose.host.logs.pages import LinesQuery, LogLine
 from sbxcompose.host.logs.segments import STDERR, STDOUT, STREAM_NAMES
 from sbxcompose.host.logs.store import LogStore
 from sbxcompose.host.routes.common import query_number
-from sbxcompose.host.sandboxes.archive import Recorded
+from sbxcompose.host.sandboxes.archive import ArchivedSandbox
 
 LEVELS: Mapping[int, int] = {STDOUT: 3, STDERR: 5}
 """Of each stream: 1 trace, 2 debug, 3 info, 4 warn, 5 error, 6 fatal."""
@@ -48,18 +48,18 @@ async def processes(request: Request) -> Response:
     return JSONResponse({"processes": streams})
 
 
-def _recorded(request: Request) -> Recorded:
-    recorded: Recorded = request.state.sandboxes.recorded(request.path_params["sandbox"])
+def _recorded(request: Request) -> ArchivedSandbox:
+    recorded: ArchivedSandbox = request.state.sandboxes.recorded(request.path_params["sandbox"])
     return recorded
 
 
-def _query(request: Request) -> Query:
+def _query(request: Request) -> LinesQuery:
     given = request.query_params
     head, tail = query_number(request, "head", 1, MOST), query_number(request, "tail", 1, MOST)
     if head is not None and tail is not None:
         raise Problem(400, "give either head or tail", "BAD_QUERY")
     names, token = given.getlist("processId"), given.get("nextToken")
-    return Query(
+    return LinesQuery(
         streams=_streams(given.getlist("level")),
         logs=frozenset(names) if names else None,
         body=given.get("body") or None,
@@ -76,7 +76,7 @@ def _streams(levels: list[str]) -> frozenset[int]:
     return frozenset(stream for stream, level in LEVELS.items() if not levels or str(level) in levels)
 
 
-def _signal(recorded: Recorded, line: LogLine, pid: int | None) -> dict[str, Any]:
+def _signal(recorded: ArchivedSandbox, line: LogLine, pid: int | None) -> dict[str, Any]:
     identity = f"{recorded.info.id}/{line.position}/{line.log}".encode("utf-8", "surrogateescape")
     about = {
         "process.id": line.log,

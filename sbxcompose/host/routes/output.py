@@ -16,8 +16,8 @@ from sbxcompose.host.http.stream import StreamAnswer
 from sbxcompose.host.logs.follow import events, snapshot
 from sbxcompose.host.logs.lines import END, EVENT_END, json_items
 from sbxcompose.host.logs.segments import STDERR, STDOUT
-from sbxcompose.host.logs.slow_client import Slowness, loses_the_rest, wait_until_idle
-from sbxcompose.host.logs.source import Row, Source
+from sbxcompose.host.logs.slow_client import SlowClient, loses_the_rest, wait_until_idle
+from sbxcompose.host.logs.source import OutputRow, OutputSource
 
 STREAMS: Mapping[str, tuple[int, ...]] = {
     "stdout": (STDOUT,),
@@ -27,7 +27,7 @@ STREAMS: Mapping[str, tuple[int, ...]] = {
 """The last part of a path, and the streams that it means."""
 
 
-def routes(find: Callable[[Request], Source]) -> list[Route]:
+def routes(find: Callable[[Request], OutputSource]) -> list[Route]:
     """The routes; `find` gives the sandbox that a request is addressed to, or raises `Problem`."""
     found: list[Route] = []
     for which in STREAMS:
@@ -36,10 +36,10 @@ def routes(find: Callable[[Request], Source]) -> list[Route]:
     return found
 
 
-Endpoint = Callable[[Request], Awaitable[StreamAnswer]]
+StreamHandler = Callable[[Request], Awaitable[StreamAnswer]]
 
 
-def _snapshot_of(find: Callable[[Request], Source], which: str) -> Endpoint:
+def _snapshot_of(find: Callable[[Request], OutputSource], which: str) -> StreamHandler:
     async def endpoint(request: Request) -> StreamAnswer:
         row = _row(find(request), request.path_params["process"])
         return StreamAnswer(_snapshot(row, STREAMS[which]), "application/json")
@@ -47,7 +47,7 @@ def _snapshot_of(find: Callable[[Request], Source], which: str) -> Endpoint:
     return endpoint
 
 
-def _follow_of(find: Callable[[Request], Source], which: str) -> Endpoint:
+def _follow_of(find: Callable[[Request], OutputSource], which: str) -> StreamHandler:
     async def endpoint(request: Request) -> StreamAnswer:
         source = find(request)
         row = _row(source, request.path_params["process"])
@@ -58,14 +58,14 @@ def _follow_of(find: Callable[[Request], Source], which: str) -> Endpoint:
     return endpoint
 
 
-def _row(source: Source, process: str) -> Row:
+def _row(source: OutputSource, process: str) -> OutputRow:
     row = source.find(process)
     if row is None:
         raise unknown_process(process)
     return row
 
 
-async def _snapshot(row: Row, streams: Collection[int]) -> AsyncGenerator[bytes, None]:
+async def _snapshot(row: OutputRow, streams: Collection[int]) -> AsyncGenerator[bytes, None]:
     """Written as it is read, so that no more than one chunk is in memory."""
     count = 0
     before = f'{{"pid":{row.info().pid},"lines":['.encode()
@@ -76,7 +76,7 @@ async def _snapshot(row: Row, streams: Collection[int]) -> AsyncGenerator[bytes,
     yield (before if not count else b"") + f'],"line_count":{count}}}'.encode()
 
 
-async def _follow(source: Source, row: Row, which: str) -> AsyncGenerator[bytes, None]:
+async def _follow(source: OutputSource, row: OutputRow, which: str) -> AsyncGenerator[bytes, None]:
     content = events(row, source.changes, STREAMS[which], with_stream=which == "output")
     async with aclosing(content):
         async for piece in content:
@@ -86,7 +86,7 @@ async def _follow(source: Source, row: Row, which: str) -> AsyncGenerator[bytes,
 
 async def _ending_late(content: AsyncGenerator[bytes, None], request: Request) -> AsyncGenerator[bytes, None]:
     """End the body for a client that drops lines at its end only once it has handed on all of them."""
-    slow = Slowness()
+    slow = SlowClient()
     async with aclosing(content):
         async for piece in content:
             yield piece

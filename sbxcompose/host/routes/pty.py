@@ -12,7 +12,7 @@ from sbxcompose.host.http import validation
 from sbxcompose.host.http.protocol_upgrade import Upgraded, websocket
 from sbxcompose.host.routes.common import query_number, read_json, sandbox_of
 from sbxcompose.host.terminals.session import Terminal
-from sbxcompose.host.terminals.sessions import Terminals
+from sbxcompose.host.terminals.sessions import TerminalSessions
 
 
 async def create(request: Request) -> Response:
@@ -63,7 +63,7 @@ def _told(terminal: Terminal) -> dict[str, object]:
     return {name: value for name, value in terminal.info().write().items() if value is not None}
 
 
-def _terminals(request: Request) -> Terminals:
+def _terminals(request: Request) -> TerminalSessions:
     return sandbox_of(request).terminals
 
 

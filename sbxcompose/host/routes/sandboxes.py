@@ -21,9 +21,9 @@ from sbxcompose.host.routes.control import (
     sandboxes_of,
     short_form,
 )
-from sbxcompose.host.sandboxes.listing import Page, Query
+from sbxcompose.host.sandboxes.listing import Page, PageQuery
 from sbxcompose.host.sandboxes.rules import unsupported
-from sbxcompose.host.sandboxes.sandbox import Sandbox
+from sbxcompose.host.sandboxes.sandbox import HostedSandbox
 
 LARGEST_PAGE = 1000
 """Sandboxes in an answer. Who names no limit gets as many: the SDKs read the first page only, and mean all."""
@@ -43,7 +43,7 @@ async def create(request: Request) -> Response:
     return JSONResponse(short_form(request, sandbox.info), made_status([sandbox]) if wanted.wait else 202)
 
 
-async def made(sandboxes: list[Sandbox], patience: float) -> None:
+async def made(sandboxes: list[HostedSandbox], patience: float) -> None:
     """Wait until none of them is pending any more, so many seconds at most."""
     with suppress(TimeoutError):
         async with asyncio.timeout(patience):
@@ -51,7 +51,7 @@ async def made(sandboxes: list[Sandbox], patience: float) -> None:
                 await each.until(lambda each=each: each.status in ("running", "terminated"))  # type: ignore[misc]
 
 
-def made_status(sandboxes: list[Sandbox]) -> int:
+def made_status(sandboxes: list[HostedSandbox]) -> int:
     """200 if all of them run, 422 if one has failed, 202 if one is still pending: clients ask again."""
     statuses = {each.status for each in sandboxes}
     return 422 if "terminated" in statuses else 202 if "pending" in statuses else 200
@@ -77,11 +77,11 @@ async def list_archived(request: Request) -> Response:
     return _page(request, sandboxes_of(request).archive(namespace_of(request), _query(request)))
 
 
-def _query(request: Request) -> Query:
+def _query(request: Request) -> PageQuery:
     direction = request.query_params.get("direction", "forward")
     if direction not in ("forward", "backward"):
         raise Problem(400, f"direction must be forward or backward, not {direction[:40]!r}", "BAD_QUERY")
-    return Query(
+    return PageQuery(
         limit=query_number(request, "limit", 1, LARGEST_PAGE) or LARGEST_PAGE,
         cursor=request.query_params.get("cursor") or None,
         backward=direction == "backward",

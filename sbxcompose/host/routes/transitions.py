@@ -16,7 +16,7 @@ from sbxcompose.host.http.validation import MAX_MILLIS
 from sbxcompose.host.routes.common import query_number
 from sbxcompose.host.routes.control import SOON, live_sandbox, long_form, routes, sandboxes_of, short_form
 from sbxcompose.host.routes.sandboxes import LONGEST_WAIT, made, made_status
-from sbxcompose.host.sandboxes.sandbox import Sandbox
+from sbxcompose.host.sandboxes.sandbox import HostedSandbox
 
 MOST_COPIES = 100
 
@@ -33,7 +33,7 @@ async def resume(request: Request) -> Response:
     return await _change(request, sandbox, "running")
 
 
-async def _change(request: Request, sandbox: Sandbox, wanted: SandboxStatus) -> Response:
+async def _change(request: Request, sandbox: HostedSandbox, wanted: SandboxStatus) -> Response:
     """202 if it has begun, and 200 if it was so before, or is so within `wait_ms`."""
     wait_ms = query_number(request, "wait_ms", 0, MAX_MILLIS)
     await sandbox.until(lambda: not sandbox.being_taken_over)
@@ -50,7 +50,7 @@ async def _change(request: Request, sandbox: Sandbox, wanted: SandboxStatus) -> 
     return _answer(request, sandbox, 200 if reached and wait_ms is not None else 202)
 
 
-def _answer(request: Request, sandbox: Sandbox, status: int) -> Response:
+def _answer(request: Request, sandbox: HostedSandbox, status: int) -> Response:
     return JSONResponse(long_form(request, sandbox.info), status)
 
 

@@ -10,13 +10,13 @@ from sbxcompose.host.base.problems import Problem
 from sbxcompose.host.http.protocol_upgrade import handshake_key, websocket
 from sbxcompose.host.http.tunnel import reach, through_websocket
 from sbxcompose.host.routes.common import query_number, sandbox_of
-from sbxcompose.host.sandboxes.sandbox import Sandbox
+from sbxcompose.host.sandboxes.sandbox import HostedSandbox
 
 
 class _Tunnel:
     """An answer that is a tunnel, once the port has taken the connection."""
 
-    def __init__(self, request: Request, sandbox: Sandbox, port: int) -> None:
+    def __init__(self, request: Request, sandbox: HostedSandbox, port: int) -> None:
         self._request = request
         self._sandbox = sandbox
         self._port = port

@@ -29,13 +29,13 @@ def answer(request: Request, port: int, key: str | None) -> ASGIApp:
 
     async def forward(scope: Scope, receive: Receive, send: Send) -> None:
         # Imported late: most hosts never pass a request on.
-        from sbxcompose.host.http.reverse_proxy import Forward
+        from sbxcompose.host.http.reverse_proxy import ReverseProxy
         from sbxcompose.host.http.tunnel import reach
 
         with await reach(sandbox, port) as connection:
             # The key is for us alone, and clients send it unasked; any other such header is the port's own.
             without = [b"authorization"] if ours or not everybody else []
-            await Forward(connection, upgrade=wants_upgrade(request), without=without)(scope, receive, send)
+            await ReverseProxy(connection, upgrade=wants_upgrade(request), without=without)(scope, receive, send)
 
     return forward
 

@@ -15,9 +15,9 @@ from sbxcompose.api.frames import StartNote
 from sbxcompose.host.base.wake import Wake
 from sbxcompose.host.http.stream import Receive, StreamAnswer
 from sbxcompose.host.http.watch_request import WatchRequest, read_request
-from sbxcompose.host.logs.events import Chunk, Event, Gap, RunEnd, RunStart
-from sbxcompose.host.logs.reader import READ, Reader
-from sbxcompose.host.logs.source import Row, Source
+from sbxcompose.host.logs.events import Chunk, Gap, LogEvent, RunEnd, RunStart
+from sbxcompose.host.logs.reader import READ, LogReader
+from sbxcompose.host.logs.source import OutputRow, OutputSource
 from sbxcompose.host.logs.store import LogStore
 
 IDLE = 15.0
@@ -36,7 +36,7 @@ _AT_LINES = ("tail", "since_ms", "kept")
 """The places from which on whole lines are wanted."""
 
 
-def routes(find: Callable[[Request], Source]) -> list[Route]:
+def routes(find: Callable[[Request], OutputSource]) -> list[Route]:
     """The route; `find` gives the sandbox that a request is addressed to, or raises `Problem`."""
 
     async def endpoint(request: Request) -> StreamAnswer:
@@ -45,10 +45,10 @@ def routes(find: Callable[[Request], Source]) -> list[Route]:
     return [Route("/api/v1/watch", endpoint, methods=["POST"])]
 
 
-async def watch(source: Source, receive: Receive) -> StreamAnswer:
+async def watch(source: OutputSource, receive: Receive) -> StreamAnswer:
     """Answer `POST /watch`. Raises `Problem` (400, 413) for a body that makes no sense."""
     request, rest = await read_request(receive)
-    watcher = Watcher(source, request)
+    watcher = WatchConnection(source, request)
     watcher.acknowledge(rest)
     return StreamAnswer(watcher.frames(), frames.MEDIA_TYPE, watcher.acknowledge)
 
@@ -58,30 +58,30 @@ class Feed:
 
     __slots__ = ("log", "number", "only_run", "reader")
 
-    def __init__(self, number: int, log: LogStore, reader: Reader, only_run: int | None) -> None:
+    def __init__(self, number: int, log: LogStore, reader: LogReader, only_run: int | None) -> None:
         self.number = number
         self.log = log
         self.reader = reader
         self.only_run = only_run
 
-    def wants(self, event: Event) -> bool:
+    def wants(self, event: LogEvent) -> bool:
         """Whether the event is one of what was asked for."""
         return self.only_run is None or isinstance(event, Gap) or event.run == self.only_run
 
-    def is_done(self, event: Event) -> bool:
+    def is_done(self, event: LogEvent) -> bool:
         """Whether nothing can come after it."""
         return isinstance(event, RunEnd) and event.run == self.only_run
 
 
-class Watcher:
+class WatchConnection:
     """One watch. Implements `source.Listener`: notices are taken down, and looked at by `frames`."""
 
-    def __init__(self, source: Source, request: WatchRequest) -> None:
+    def __init__(self, source: OutputSource, request: WatchRequest) -> None:
         self._source = source
         self._request = request
         self._feeds: dict[LogStore, Feed] = {}
         self._numbers: dict[int, Feed] = {}
-        self._held: list[Row] = []
+        self._held: list[OutputRow] = []
         """The rows whose logs were asked for by name: they are kept, and what lives for its reader lives."""
         self._announced: list[bytes] = []
         self._wake: Wake[int | LogStore | None] = Wake()
@@ -247,7 +247,7 @@ class Watcher:
             yield b"".join(batch)
 
     def _row(self, handle: int) -> bytes:
-        row: Row | None = self._source.row(handle)
+        row: OutputRow | None = self._source.row(handle)
         return frames.encode_dropped(handle) if row is None else frames.encode_state(row.info().write())
 
     def _read(self, feed: Feed, target: int, batch: list[bytes]) -> tuple[bool, int]:
@@ -270,7 +270,7 @@ class Watcher:
             feed.reader.hold = max(feed.reader.position - LAG, 0)
         return bool(events) and feed.reader.position <= target, size
 
-    def _frame(self, feed: Feed, event: Event, batch: list[bytes]) -> int:
+    def _frame(self, feed: Feed, event: LogEvent, batch: list[bytes]) -> int:
         match event:
             case Chunk(stream, run, time_ms, _, length, segment, offset):
                 if not self._request.refs:

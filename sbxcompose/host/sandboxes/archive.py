@@ -8,13 +8,13 @@ from pathlib import Path
 from msgspec import Struct
 
 from sbxcompose.api.models import ProcessInfo, SandboxInfo
-from sbxcompose.host.logs.directory import Logs
+from sbxcompose.host.logs.directory import LogDirectory
 from sbxcompose.host.logs.store import LogStore
 from sbxcompose.host.supervise import describe
 from sbxcompose.host.supervise.records import Records
 
 
-class Recorded(Struct, frozen=True):
+class ArchivedSandbox(Struct, frozen=True):
     """A sandbox, its logs by name, and its rows, the newest last."""
 
     info: SandboxInfo
@@ -22,7 +22,7 @@ class Recorded(Struct, frozen=True):
     rows: Sequence[ProcessInfo]
 
 
-def read(info: SandboxInfo, directory: Path) -> Recorded:
+def read(info: SandboxInfo, directory: Path) -> ArchivedSandbox:
     """What the records of a terminated sandbox say."""
     found = [describe.describe(each) for each in Records(directory / "processes").load() if each.run is not None]
-    return Recorded(info, Logs(directory / "logs"), found)
+    return ArchivedSandbox(info, LogDirectory(directory / "logs"), found)

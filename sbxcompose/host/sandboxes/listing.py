@@ -13,7 +13,7 @@ from sbxcompose.host.base.problems import Problem
 _CURSOR = re.compile(r"[0-9a-f]{16}\.[a-z0-9]{21}")
 
 
-class Query(Struct, frozen=True):
+class PageQuery(Struct, frozen=True):
     """Which page: at most `limit` sandboxes after the cursor, or before it; None is from the beginning, or the end."""
 
     limit: int
@@ -29,7 +29,7 @@ class Page(Struct, frozen=True):
     following: str | None
 
 
-def page(known: Iterable[SandboxInfo], query: Query) -> Page:
+def page(known: Iterable[SandboxInfo], query: PageQuery) -> Page:
     """A page of all that are known. Raises `Problem` for a cursor that is none."""
     cursor = query.cursor
     if cursor is not None and not _CURSOR.fullmatch(cursor):

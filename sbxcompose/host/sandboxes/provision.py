@@ -13,48 +13,48 @@ from sbxcompose.api.models import StartRequest
 from sbxcompose.host.base import trees
 from sbxcompose.host.base.problems import Problem, from_os
 from sbxcompose.host.keeper.client import KeeperLost
-from sbxcompose.host.sandboxes.sandbox import Sandbox
+from sbxcompose.host.sandboxes.sandbox import HostedSandbox
 
-Files = AbstractAsyncContextManager[Path]
+SnapshotFiles = AbstractAsyncContextManager[Path]
 
 
-class Failure(Struct, frozen=True):
+class ProvisionFailure(Struct, frozen=True):
     """Why a sandbox does not begin: the outcome in the contract's manner, and what there is to say."""
 
     outcome: str
     details: dict[str, Any]
 
 
-class Beginning:
+class Provisioning:
     """Files to copy, given for as long as they are read, and the entrypoint; None is nothing."""
 
-    def __init__(self, files: Files | None, entrypoint: list[str] | None) -> None:
+    def __init__(self, files: SnapshotFiles | None, entrypoint: list[str] | None) -> None:
         self._files = files
         self._entrypoint = entrypoint
 
-    async def carry_out(self, sandbox: Sandbox) -> Failure | None:
+    async def carry_out(self, sandbox: HostedSandbox) -> ProvisionFailure | None:
         """Give the sandbox what it begins with; what kept it from that, if anything did."""
         try:
             await self._copy(sandbox)
         except OSError as error:
             problem = from_os(error, f"its files cannot be copied: {error.filename or ''}".rstrip(": "))
-            return Failure("Failure(FilesNotCopied)", problem.body())
+            return ProvisionFailure("Failure(FilesNotCopied)", problem.body())
         except Problem as problem:
-            return Failure("Failure(FilesNotCopied)", problem.body())
+            return ProvisionFailure("Failure(FilesNotCopied)", problem.body())
         try:
             await self._start(sandbox)
         except Problem as problem:
-            return Failure("Failure(EntrypointNotStarted)", problem.body())
+            return ProvisionFailure("Failure(EntrypointNotStarted)", problem.body())
         except KeeperLost as lost:
-            return Failure("Failure(EntrypointNotStarted)", {"error": str(lost)})
+            return ProvisionFailure("Failure(EntrypointNotStarted)", {"error": str(lost)})
         return None
 
-    async def _copy(self, sandbox: Sandbox) -> None:
+    async def _copy(self, sandbox: HostedSandbox) -> None:
         if self._files is not None:
             async with self._files as source:
                 await asyncio.to_thread(trees.copy_tree, str(source), str(sandbox.workspace))
 
-    async def _start(self, sandbox: Sandbox) -> None:
+    async def _start(self, sandbox: HostedSandbox) -> None:
         if self._entrypoint and sandbox.ending is None:
             command, *args = self._entrypoint
             await sandbox.processes.start_one(StartRequest(command=command, args=args))

@@ -25,10 +25,10 @@ from sbxcompose.host.base.problems import Problem, from_os
 from sbxcompose.host.keeper.client import Adopted, Claim, Exited, KeeperClient
 from sbxcompose.host.sandboxes import archive as recorded
 from sbxcompose.host.sandboxes import listing, rules
-from sbxcompose.host.sandboxes.archive import Recorded
+from sbxcompose.host.sandboxes.archive import ArchivedSandbox
 from sbxcompose.host.sandboxes.leftovers import sweep
-from sbxcompose.host.sandboxes.provision import Beginning
-from sbxcompose.host.sandboxes.sandbox import RECORD, WORKSPACE, Sandbox
+from sbxcompose.host.sandboxes.provision import Provisioning
+from sbxcompose.host.sandboxes.sandbox import RECORD, WORKSPACE, HostedSandbox
 from sbxcompose.host.sandboxes.snapshots import Snapshots, check_copyable
 from sbxcompose.host.sandboxes.workload import Workload, gather
 from sbxcompose.host.supervise.processes import Processes
@@ -57,11 +57,11 @@ class Sandboxes:
         self._keeper = keeper
         self._idle = idle
         self.snapshots = Snapshots(directory.parent / "snapshots", idle)
-        self._live: dict[str, Sandbox] = {}
+        self._live: dict[str, HostedSandbox] = {}
         self._terminated: dict[str, SandboxInfo] = {}
-        self._names: dict[str, Sandbox] = {}
+        self._names: dict[str, HostedSandbox] = {}
 
-    def __iter__(self) -> Iterator[Sandbox]:
+    def __iter__(self) -> Iterator[HostedSandbox]:
         return iter(list(self._live.values()))
 
     @property
@@ -76,7 +76,7 @@ class Sandboxes:
 
     # -- finding -------------------------------------------------------------------------------------------
 
-    def live(self, identifier: str) -> Sandbox:
+    def live(self, identifier: str) -> HostedSandbox:
         """The live sandbox of an id or name. Raises `Problem`: 404, or 409 for the id of a terminated one."""
         found = self._names.get(identifier) or self._live.get(identifier)
         if found is not None and found.ending is None:
@@ -99,15 +99,15 @@ class Sandboxes:
         found = self._live.get(identifier)
         return None if found is None else found.processes
 
-    def recorded(self, identifier: str) -> Recorded:
+    def recorded(self, identifier: str) -> ArchivedSandbox:
         """The logs and rows of a sandbox, also of a terminated one. Raises `Problem`."""
         info = self.info(identifier)
         live = self._live.get(info.id)
         if live is None:
             return recorded.read(info, self._directory / info.id)
-        return Recorded(info, live.processes.logs(), [each.info() for each in live.processes.rows()])
+        return ArchivedSandbox(info, live.processes.logs(), [each.info() for each in live.processes.rows()])
 
-    def page(self, namespace: str, query: listing.Query, status: str | None = None) -> listing.Page:
+    def page(self, namespace: str, query: listing.PageQuery, status: str | None = None) -> listing.Page:
         """A page of the list, terminated ones included. Raises `Problem`."""
         known = [*self._terminated.values(), *(each.info for each in self._live.values())]
         mine = [each for each in known if each.namespace == namespace]
@@ -117,7 +117,7 @@ class Sandboxes:
         """A terminated sandbox, by its id. Raises `Problem`."""
         return _archived(self._remembered(identifier))
 
-    def archive(self, namespace: str, query: listing.Query) -> listing.Page:
+    def archive(self, namespace: str, query: listing.PageQuery) -> listing.Page:
         """A page of the terminated ones. Raises `Problem`."""
         mine = (_archived(each) for each in self._terminated.values() if each.namespace == namespace)
         return listing.page(mine, query)
@@ -129,19 +129,19 @@ class Sandboxes:
 
     # -- creating ------------------------------------------------------------------------------------------
 
-    def create(self, request: CreateRequest, namespace: str = "default") -> Sandbox:
+    def create(self, request: CreateRequest, namespace: str = "default") -> HostedSandbox:
         """Make a sandbox; `pending` until what it begins with is there, if it begins with anything. Raises
         `Problem`.
         """
         rules.refuse_unsupported(request)
         self._check_name(request.name, request.project_directory)
         if request.snapshot_id is None:
-            return self._make(rules.described(request, namespace), Beginning(None, request.entrypoint))
+            return self._make(rules.described(request, namespace), Provisioning(None, request.entrypoint))
         known = self.snapshots.check_usable(request.snapshot_id)
         files = self.snapshots.files(known.id)
-        return self._make(rules.described(request, namespace, known), Beginning(files, request.entrypoint))
+        return self._make(rules.described(request, namespace, known), Provisioning(files, request.entrypoint))
 
-    def copy(self, source: Sandbox, times: int) -> list[Sandbox]:
+    def copy(self, source: HostedSandbox, times: int) -> list[HostedSandbox]:
         """Make so many new sandboxes with the files of another; each is `pending` until it has them. Raises `Problem`.
 
         Running processes cannot be copied on one machine, so a sandbox in which something runs is refused.
@@ -150,7 +150,7 @@ class Sandboxes:
         if source.status not in ("running", "snapshotting"):
             raise Problem(409, f"sandbox {source.info.id} is {source.status}, not running", "SANDBOX_NOT_RUNNING")
         copies = [rules.copied(source.info) for _ in range(times)]
-        return [self._make(each, Beginning(source.files(), None)) for each in copies]
+        return [self._make(each, Provisioning(source.files(), None)) for each in copies]
 
     def _check_name(self, name: str | None, project: str | None) -> None:
         if name is None:
@@ -165,7 +165,7 @@ class Sandboxes:
             raise Problem(409, f"sandbox {name} belongs to the project in {other}", "PROJECT_DIRECTORY", hint)
         raise Problem(409, f"a sandbox named {name} exists already", "ALREADY_EXISTS")
 
-    def _make(self, info: SandboxInfo, beginning: Beginning) -> Sandbox:
+    def _make(self, info: SandboxInfo, beginning: Provisioning) -> HostedSandbox:
         directory = self._directory / info.id
         if info.project_directory is None:
             info = replace(info, workspace_directory=str(directory / WORKSPACE))
@@ -182,7 +182,7 @@ class Sandboxes:
             background.do(self._begin(sandbox, beginning))
         return sandbox
 
-    async def _begin(self, sandbox: Sandbox, beginning: Beginning) -> None:
+    async def _begin(self, sandbox: HostedSandbox, beginning: Provisioning) -> None:
         failure = await beginning.carry_out(sandbox)
         sandbox.made()
         if failure is None and sandbox.ending is None:
@@ -190,10 +190,10 @@ class Sandboxes:
         elif failure is not None:
             await self._terminate(sandbox, failure.outcome, error_details=failure.details)
 
-    def _add(self, info: SandboxInfo) -> Sandbox:
+    def _add(self, info: SandboxInfo) -> HostedSandbox:
         directory = self._directory / info.id
         workload = Workload(info.id, directory, self._workdir(info), self._keeper, info.network, self._idle)
-        sandbox = Sandbox(info, directory, workload)
+        sandbox = HostedSandbox(info, directory, workload)
         sandbox.idle = self._idle
         sandbox.expired = lambda: background.do(self._terminate(sandbox, "Success(Timeout)"))
         self._live[info.id] = sandbox
@@ -234,7 +234,7 @@ class Sandboxes:
         elif not any(identifier in (each.id, each.name) for each in self._terminated.values()):
             raise _not_found(identifier)
 
-    async def _terminate(self, sandbox: Sandbox, reason: str, error_details: Any = None) -> None:
+    async def _terminate(self, sandbox: HostedSandbox, reason: str, error_details: Any = None) -> None:
         sandbox.begin_to_end(reason)
         await sandbox.end()
         if sandbox.info.id not in self._live:
@@ -253,7 +253,7 @@ class Sandboxes:
         """Remove the files of a terminated sandbox; its records and logs stay as long as it is remembered."""
         await _remove(self._directory / info.id / WORKSPACE)
 
-    def _forget_live(self, sandbox: Sandbox) -> None:
+    def _forget_live(self, sandbox: HostedSandbox) -> None:
         info = sandbox.info
         del self._live[info.id]
         if info.name is not None and self._names.get(info.name) is sandbox:

@@ -18,12 +18,12 @@ from sbxcompose.api.models import SandboxInfo, SandboxStatus
 from sbxcompose.host.base import background
 from sbxcompose.host.base.json_files import write_json
 from sbxcompose.host.base.problems import Problem, from_os
-from sbxcompose.host.base.wake import News
+from sbxcompose.host.base.wake import Condition
 from sbxcompose.host.sandboxes import suspension
-from sbxcompose.host.sandboxes.timeouts import Lease
+from sbxcompose.host.sandboxes.timeouts import SandboxTimeout
 from sbxcompose.host.sandboxes.workload import Workload, gather
 from sbxcompose.host.supervise.processes import Processes
-from sbxcompose.host.terminals.sessions import Terminals
+from sbxcompose.host.terminals.sessions import TerminalSessions
 
 RECORD = "sandbox.json"
 WORKSPACE = "workspace"
@@ -34,7 +34,7 @@ _MADE, _RESUMED, _COPIED = "being made", "being resumed", "being copied"
 _TAKEN_OVER = "being taken over"
 
 
-class Sandbox:
+class HostedSandbox:
     """One sandbox. `info` is what is recorded of it; `expired` is called when its lifetime is over."""
 
     def __init__(self, info: SandboxInfo, directory: Path, workload: Workload) -> None:
@@ -47,8 +47,8 @@ class Sandbox:
         self.idle: Callable[[], None] = lambda: None
         """Called when something that was done to it is done."""
         self._doing: str | None = _MADE if info.status == "pending" else None
-        self._news = News()
-        self._lease = Lease(lambda: self.info, self._due)
+        self._news = Condition()
+        self._lease = SandboxTimeout(lambda: self.info, self._due)
 
     @property
     def processes(self) -> Processes:
@@ -56,7 +56,7 @@ class Sandbox:
         return self.workload.processes
 
     @property
-    def terminals(self) -> Terminals:
+    def terminals(self) -> TerminalSessions:
         """Its terminal sessions."""
         return self.workload.terminals
 

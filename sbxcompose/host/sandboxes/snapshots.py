@@ -19,10 +19,10 @@ from sbxcompose.host.base.clock import now_ms
 from sbxcompose.host.base.ids import new_id
 from sbxcompose.host.base.json_files import read_each, write_json
 from sbxcompose.host.base.problems import Problem, from_os
-from sbxcompose.host.base.wake import News
+from sbxcompose.host.base.wake import Condition
 from sbxcompose.host.sandboxes.leftovers import sweep
 from sbxcompose.host.sandboxes.rules import unsupported
-from sbxcompose.host.sandboxes.sandbox import Sandbox
+from sbxcompose.host.sandboxes.sandbox import HostedSandbox
 
 RECORD = "snapshot.json"
 FILES = "files"
@@ -38,7 +38,7 @@ class Snapshots:
         self._known: dict[str, SnapshotInfo] = {}
         self._readers: dict[str, int] = {}
         self._deleting: set[str] = set()
-        self._news = News()
+        self._news = Condition()
 
     @property
     def busy(self) -> bool:
@@ -61,7 +61,7 @@ class Snapshots:
 
     # -- taking --------------------------------------------------------------------------------------------
 
-    async def take(self, sandbox: Sandbox, kind: SnapshotType, patience: float) -> SnapshotInfo:
+    async def take(self, sandbox: HostedSandbox, kind: SnapshotType, patience: float) -> SnapshotInfo:
         """Take one, and wait so many seconds at most until it is taken. Raises `Problem`."""
         number = self._begin(sandbox, kind).id
         with suppress(TimeoutError):
@@ -69,7 +69,7 @@ class Snapshots:
                 await self._news.until(lambda: self.get(number).status != "in_progress")
         return self.get(number)
 
-    def _begin(self, sandbox: Sandbox, kind: SnapshotType) -> SnapshotInfo:
+    def _begin(self, sandbox: HostedSandbox, kind: SnapshotType) -> SnapshotInfo:
         """Take one, from the next turn of the event loop on. Raises `Problem`."""
         check_copyable(sandbox, with_memory=kind == "memory")
         info = SnapshotInfo(
@@ -92,7 +92,7 @@ class Snapshots:
         background.do(self._take(info, sandbox))
         return info
 
-    async def _take(self, info: SnapshotInfo, sandbox: Sandbox) -> None:
+    async def _take(self, info: SnapshotInfo, sandbox: HostedSandbox) -> None:
         source, target = str(sandbox.workspace), str(self._files(info))
         try:
             async with sandbox.held_still():
@@ -196,7 +196,7 @@ class Snapshots:
         return self._directory / info.id / FILES
 
 
-def check_copyable(sandbox: Sandbox, *, with_memory: bool) -> None:
+def check_copyable(sandbox: HostedSandbox, *, with_memory: bool) -> None:
     """Refuse what cannot be copied truly: a directory of somebody else's, and memory. Raises `Problem`."""
     project = sandbox.info.project_directory
     if project is not None:

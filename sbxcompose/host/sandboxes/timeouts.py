@@ -37,7 +37,7 @@ def seconds_left(info: SandboxInfo, traffic: Traffic, *, age: float, now: float)
     return max(0.0, traffic.last + info.timeout_secs - now)
 
 
-class Lease:
+class SandboxTimeout:
     """Counts a sandbox's traffic, and calls `due` when it is to be suspended or terminated.
 
     The timer is set for the moment that is due now, and looks again then: traffic costs no timer.

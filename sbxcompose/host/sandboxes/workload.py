@@ -10,7 +10,7 @@ from typing import Any
 from sbxcompose.host.keeper.client import Adopted, Claim, Exited, KeeperClient
 from sbxcompose.host.supervise.processes import Processes
 from sbxcompose.host.supervise.spawn_request import Workdir
-from sbxcompose.host.terminals.sessions import Terminals
+from sbxcompose.host.terminals.sessions import TerminalSessions
 
 
 class Workload:
@@ -32,7 +32,7 @@ class Workload:
         self.keeper = keeper
         self.processes = Processes(sandbox, directory, workdir, keeper, policy)
         self.processes.idle = self._idle = idle
-        self.terminals = Terminals(sandbox, directory, keeper, self.processes.spawn, self._terminals_changed)
+        self.terminals = TerminalSessions(sandbox, directory, keeper, self.processes.spawn, self._terminals_changed)
 
     def _terminals_changed(self) -> None:
         self.processes.look_again()

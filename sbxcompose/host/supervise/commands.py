@@ -22,7 +22,7 @@ KEPT = 4096
 """Bytes of the end of a stream of output that are kept."""
 
 
-class Ended(Struct, frozen=True):
+class CommandResult(Struct, frozen=True):
     """How a command ended, or why it was not started (`error`); `last_line` is the end of its output."""
 
     exit: LastExit | None = None
@@ -41,7 +41,7 @@ class Ended(Struct, frozen=True):
         return f"{words}: {self.last_line}" if self.last_line else words
 
 
-class Commands:
+class ProcessCommands:
     """The commands of one sandbox."""
 
     def __init__(self, sandbox: str, keeper: KeeperClient) -> None:
@@ -50,7 +50,7 @@ class Commands:
         self._numbers = count(1)
         self._running: dict[str, _Command] = {}
 
-    async def run(self, spawn: Spawn) -> Ended:
+    async def run(self, spawn: Spawn) -> CommandResult:
         """Run a command to its end. Cancelled, it kills the command and all that it has started."""
         spawn.unit = f"{self._sandbox}.@{os.getpid()}-{next(self._numbers)}"
         spawn.stdin, spawn.stdout, spawn.stderr = "null", "pipe", "pipe"
@@ -60,7 +60,7 @@ class Commands:
             await self._keeper.spawn_many([spawn], lambda _, result: command.spawned(result))
             return await command.ended
         except KeeperLost as error:
-            return Ended(error=str(error))
+            return CommandResult(error=str(error))
         finally:
             if not command.ended.done() or command.ended.cancelled():
                 background.do(self._keeper.kill(spawn.unit, SIGKILL, "everything"))
@@ -84,13 +84,13 @@ class _Command:
 
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
-        self.ended: asyncio.Future[Ended] = self._loop.create_future()
+        self.ended: asyncio.Future[CommandResult] = self._loop.create_future()
         self._tails: dict[int, bytes] = {}
         self._closed = False
 
     def spawned(self, result: Spawned | SpawnFailed) -> None:
         if isinstance(result, SpawnFailed):
-            self._end(Ended(error=result.message))
+            self._end(CommandResult(error=result.message))
             return
         for fd in (result.stdout, result.stderr):
             if fd is not None and self._closed:
@@ -116,14 +116,14 @@ class _Command:
             while self._read(fd):
                 pass
         end = exit_of(exited.status, int(exited.at * 1000), oom_killed=exited.oom_killed)
-        self._end(Ended(end, last_line=self._last_line()))
+        self._end(CommandResult(end, last_line=self._last_line()))
 
     def _last_line(self) -> str:
         """The last line of standard error, or else of standard output."""
         lines = [line for tail in self._tails.values() for line in tail.split(b"\n") if line.strip()]
         return lines[-1].decode("utf-8", "replace").strip()[:200] if lines else ""
 
-    def _end(self, ended: Ended) -> None:
+    def _end(self, ended: CommandResult) -> None:
         if not self.ended.done():
             self.ended.set_result(ended)
 

@@ -13,12 +13,21 @@ from sbxcompose.api.models import (
     RestartConfig,
 )
 from sbxcompose.host.base.clock import now_ms
-from sbxcompose.host.supervise.state import BackingOff, Paused, Record, Run, Running, Starting, State, Stopped
+from sbxcompose.host.supervise.state import (
+    BackingOff,
+    Paused,
+    ProcessRecord,
+    ProcessState,
+    Run,
+    Running,
+    Starting,
+    Stopped,
+)
 
 _DEFAULT_POLICY = RestartConfig()
 
 
-def describe(record: Record, next_run: int = 1) -> ProcessInfo:
+def describe(record: ProcessRecord, next_run: int = 1) -> ProcessInfo:
     """Return the row of a record. `next_run` is the number of the run that is being started, if it is the first one."""
     run, request = record.run, record.request
     if run is None:
@@ -42,7 +51,7 @@ def describe(record: Record, next_run: int = 1) -> ProcessInfo:
     )
 
 
-def _starting(record: Record, next_run: int) -> ProcessInfo:
+def _starting(record: ProcessRecord, next_run: int) -> ProcessInfo:
     """The row of a process whose first run is being started: it has no PID yet."""
     request = record.request
     return ProcessInfo(
@@ -58,7 +67,7 @@ def _starting(record: Record, next_run: int) -> ProcessInfo:
     )
 
 
-def policy(record: Record) -> RestartConfig:
+def policy(record: ProcessRecord) -> RestartConfig:
     """Its restart policy; the default one if only a name or a check was given."""
     return record.request.restart or _DEFAULT_POLICY
 
@@ -71,7 +80,7 @@ def _status(run: Run) -> ProcessStatus:
     return "exited" if run.ended.signal is None else "signaled"
 
 
-def _managed(record: Record) -> ManagedInfo:
+def _managed(record: ProcessRecord) -> ManagedInfo:
     state = record.state
     return ManagedInfo(
         id=record.request.name or f"@{record.id}",
@@ -102,7 +111,7 @@ def _filled(check: HealthCheckConfig | None) -> HealthCheckConfig | None:
     return replace(check, path="/")
 
 
-def _managed_status(state: State) -> ManagedStatus:
+def _managed_status(state: ProcessState) -> ManagedStatus:
     match state:
         case Starting():
             return "starting"

@@ -45,7 +45,7 @@ class Health(Struct, frozen=True):
     answered: bool = False
 
 
-class Seen(NamedTuple):
+class CheckResult(NamedTuple):
     """What one check saw: None for `failure` is a success. `host` is the address that was connected to."""
 
     failure: str | None
@@ -53,7 +53,7 @@ class Seen(NamedTuple):
     host: str | None = None
 
 
-Look = Callable[[], Awaitable[Seen]]
+HealthProbe = Callable[[], Awaitable[CheckResult]]
 """Makes one check."""
 
 Stranger = Callable[[int, str], str | None]
@@ -65,7 +65,7 @@ def at_start(config: HealthCheckConfig | None) -> Health:
     return Health("disabled" if config is None else "starting")
 
 
-def after_check(config: HealthCheckConfig, health: Health, seen: Seen, age_ms: int) -> Health:
+def after_check(config: HealthCheckConfig, health: Health, seen: CheckResult, age_ms: int) -> Health:
     """Return the health of a run that is `age_ms` old after a check.
 
     Until the first success checks come oftener than the interval; then only failures an interval apart count,
@@ -110,7 +110,7 @@ async def watch(
     health: Health,
     age_ms: Callable[[], int],
     report: Callable[[Health], None],
-    look_once: Look,
+    look_once: HealthProbe,
     stranger: Stranger = lambda port, host: None,
 ) -> None:
     """Check a run until it is unhealthy. `report` is called after every check that changed anything.
@@ -133,29 +133,29 @@ async def watch(
         await asyncio.sleep(next_pause_ms(config, health, age_ms()) / 1000)
 
 
-async def look(config: HealthCheckConfig, namespace: Namespace | None = None) -> Seen:
+async def look(config: HealthCheckConfig, namespace: Namespace | None = None) -> CheckResult:
     """Check once, within the timeout."""
     try:
         async with asyncio.timeout(config.timeout_ms / 1000):
             with await connect(config.port or 0, namespace) as sock:
                 host = str(sock.getpeername()[0])
                 failure = None if config.type == "tcp" else await _get(config, sock)
-                return Seen(failure, True, host)
+                return CheckResult(failure, True, host)
     except TimeoutError:
-        return Seen(f"{_what(config)}: no answer within {config.timeout_ms} ms")
+        return CheckResult(f"{_what(config)}: no answer within {config.timeout_ms} ms")
     except OSError as error:
-        return Seen(f"{_what(config)}: {_words(error)}", answered=error.errno in (errno.ECONNRESET, errno.EPIPE))
+        return CheckResult(f"{_what(config)}: {_words(error)}", answered=error.errno in (errno.ECONNRESET, errno.EPIPE))
 
 
-async def look_by_command(config: HealthCheckConfig, run: Callable[[], Awaitable[str | None]]) -> Seen:
+async def look_by_command(config: HealthCheckConfig, run: Callable[[], Awaitable[str | None]]) -> CheckResult:
     """Check once by a command, which `run` runs, and kills when cancelled: what went wrong, or None."""
     what = " ".join(config.command or ())
     try:
         async with asyncio.timeout(config.timeout_ms / 1000):
             failure = await run()
     except TimeoutError:
-        return Seen(f"{what}: not done within {config.timeout_ms} ms")
-    return Seen(None if failure is None else f"{what}: {failure}")
+        return CheckResult(f"{what}: not done within {config.timeout_ms} ms")
+    return CheckResult(None if failure is None else f"{what}: {failure}")
 
 
 def _what(config: HealthCheckConfig) -> str:

@@ -25,7 +25,7 @@ class Checks:
         known: Health,
         since_ms: int,
         report: Callable[[Health], None],
-        look: health.Look,
+        look: health.HealthProbe,
         stranger: health.Stranger,
     ) -> None:
         """Check from now on. The run's age, which the initial delay is measured by, counts from `since_ms`. `look` and

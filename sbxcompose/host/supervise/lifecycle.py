@@ -22,13 +22,13 @@ from sbxcompose.host.supervise.lifecycle_types import (
     CloseInput,
     Effect,
     EndChecks,
-    Event,
-    Forget,
+    ForgetRow,
     HealthChecked,
     HostRestarted,
     InputClosed,
     KillRequested,
     KillRun,
+    LifecycleEvent,
     Now,
     ReleaseRun,
     RestartRequested,
@@ -48,21 +48,21 @@ from sbxcompose.host.supervise.lifecycle_types import (
 )
 from sbxcompose.host.supervise.state import (
     BackingOff,
-    Ending,
     Paused,
-    Record,
+    ProcessRecord,
+    ProcessState,
+    RequestedStop,
     Run,
     Running,
     Starting,
-    State,
     Stopped,
     Why,
 )
 
-Outcome = tuple[Record, list[Effect]]
+Outcome = tuple[ProcessRecord, list[Effect]]
 
 
-def transition(record: Record, event: Event, now: Now) -> Outcome:
+def transition(record: ProcessRecord, event: LifecycleEvent, now: Now) -> Outcome:
     """Return the record after an event, and what has to be done. An event that means nothing changes nothing."""
     return _HANDLERS[type(event)](record, event, now)
 
@@ -70,7 +70,7 @@ def transition(record: Record, event: Event, now: Now) -> Outcome:
 # -- a run begins ------------------------------------------------------------------------------------------
 
 
-def _run_started(record: Record, event: RunStarted, now: Now) -> Outcome:
+def _run_started(record: ProcessRecord, event: RunStarted, now: Now) -> Outcome:
     state = record.state
     if not isinstance(state, Starting) or state.handle != event.handle:
         known = isinstance(state, Running) and record.run is not None and record.run.handle == event.handle
@@ -88,7 +88,7 @@ def _run_started(record: Record, event: RunStarted, now: Now) -> Outcome:
     return running, [AttachOutput(event.number), *_supervise(running, run.started_at, now)]
 
 
-def _run_adopted(record: Record, event: RunAdopted, now: Now) -> Outcome:
+def _run_adopted(record: ProcessRecord, event: RunAdopted, now: Now) -> Outcome:
     run = record.run
     if isinstance(record.state, Starting):
         record, effects = _run_started(record, event.run, now)
@@ -111,7 +111,7 @@ def _with_run(runs: list[list[int]], number: int) -> list[list[int]]:
     return [*runs, [number, number]]
 
 
-def _supervise(record: Record, since_ms: int, now: Now) -> list[Effect]:
+def _supervise(record: ProcessRecord, since_ms: int, now: Now) -> list[Effect]:
     """Say what a run that is there needs: to be stopped if that was asked for, else health checks."""
     state = record.state
     assert isinstance(state, Running)
@@ -124,20 +124,20 @@ def _supervise(record: Record, since_ms: int, now: Now) -> list[Effect]:
     return []
 
 
-def _ask(handle: int, ending: Ending, grace_ms: int) -> Effect:
+def _ask(handle: int, ending: RequestedStop, grace_ms: int) -> Effect:
     """Say how a run is asked to end."""
     if ending.command:
         return RunStopCommand(handle, ending.command, grace_ms)
     return StopRun(handle, ending.signal, grace_ms)
 
 
-def _start_failed(record: Record, event: StartFailed, now: Now) -> Outcome:
+def _start_failed(record: ProcessRecord, event: StartFailed, now: Now) -> Outcome:
     state = record.state
     if not isinstance(state, Starting):
         return record, []
     failed = replace(record, last_error=event.message, health=health.at_start(record.request.health_check))
     if record.run is None:
-        return _stopped(failed, now, Forget())
+        return _stopped(failed, now, ForgetRow())
     if state.ending is not None and state.ending.why == "stop":
         return _stopped(failed, now, requested=True)
     if state.ending is not None and state.ending.why == "restart":
@@ -148,7 +148,7 @@ def _start_failed(record: Record, event: StartFailed, now: Now) -> Outcome:
 # -- a run ends --------------------------------------------------------------------------------------------
 
 
-def _run_exited(record: Record, event: RunExited, now: Now) -> Outcome:
+def _run_exited(record: ProcessRecord, event: RunExited, now: Now) -> Outcome:
     state, run = record.state, record.run
     release = ReleaseRun(event.handle)
     if not isinstance(state, Running) or run is None or run.handle != event.handle:
@@ -169,21 +169,21 @@ def _run_exited(record: Record, event: RunExited, now: Now) -> Outcome:
     return after, [EndChecks(), *effects, release]
 
 
-def _run_lost(record: Record, event: RunLost, now: Now) -> Outcome:
+def _run_lost(record: ProcessRecord, event: RunLost, now: Now) -> Outcome:
     if not isinstance(record.state, Running) or record.run is None:
         return record, []
     requested = record.state.ending is not None and record.state.ending.why == "stop"
     return _stopped(_with_end(record, record.run, event.exit, event.error), now, EndChecks(), requested=requested)
 
 
-def _with_end(record: Record, run: Run, end: LastExit, error: str | None) -> Record:
+def _with_end(record: ProcessRecord, run: Run, end: LastExit, error: str | None) -> ProcessRecord:
     run = replace(run, ended=end, stdin_open=False)
     return replace(record, run=run, last_exit=end, last_error=error, left_behind=[])
 
 
-def _after_failure(record: Record, now: Now, *, failed: bool, ran_ms: int) -> Outcome:
+def _after_failure(record: ProcessRecord, now: Now, *, failed: bool, ran_ms: int) -> Outcome:
     """Restart or stay down, as the policy has it, after a run that ended without being asked to."""
-    ending = restart.Ending(failed, ran_ms)
+    ending = restart.RunEnding(failed, ran_ms)
     good = restart.was_good(ending, record.health.status)
     record = replace(record, failed_runs=0 if good else record.failed_runs + 1)
     match restart.after_exit(describe.policy(record), record.tally, ending):
@@ -194,37 +194,37 @@ def _after_failure(record: Record, now: Now, *, failed: bool, ran_ms: int) -> Ou
             return _stopped(replace(record, last_error=error), now)
 
 
-def _stopped(record: Record, now: Now, *effects: Effect, requested: bool = False) -> Outcome:
+def _stopped(record: ProcessRecord, now: Now, *effects: Effect, requested: bool = False) -> Outcome:
     return replace(record, state=Stopped(now.log_end, requested)), list(effects)
 
 
 # -- between runs ------------------------------------------------------------------------------------------
 
 
-def _back_off(record: Record, delay_ms: int, now: Now) -> Outcome:
+def _back_off(record: ProcessRecord, delay_ms: int, now: Now) -> Outcome:
     if now.paused:
         return _in_state(record, Paused(delay_ms))
     return _in_state(record, BackingOff(now.ms + delay_ms), SetTimer(delay_ms))
 
 
-def _begin_again(record: Record, now: Now) -> Outcome:
+def _begin_again(record: ProcessRecord, now: Now) -> Outcome:
     if now.paused:
         return _in_state(record, Paused(0), CancelTimer())
     return _in_state(record, Starting(now.next_handle), CancelTimer(), SpawnRun(now.next_handle))
 
 
-def _in_state(record: Record, state: State, *effects: Effect) -> Outcome:
+def _in_state(record: ProcessRecord, state: ProcessState, *effects: Effect) -> Outcome:
     return replace(record, state=state), list(effects)
 
 
-def _backoff_over(record: Record, _: BackoffOver, now: Now) -> Outcome:
+def _backoff_over(record: ProcessRecord, _: BackoffOver, now: Now) -> Outcome:
     return _begin_again(record, now) if isinstance(record.state, BackingOff) else (record, [])
 
 
-def _host_restarted(record: Record, _: HostRestarted, now: Now) -> Outcome:
+def _host_restarted(record: ProcessRecord, _: HostRestarted, now: Now) -> Outcome:
     match record.state:
         case Starting() if record.run is None:
-            return _stopped(record, now, Forget())
+            return _stopped(record, now, ForgetRow())
         case Starting(_, ending) if ending is not None and ending.why == "stop":
             return _stopped(record, now, requested=True)
         case Starting():
@@ -237,7 +237,7 @@ def _host_restarted(record: Record, _: HostRestarted, now: Now) -> Outcome:
             return record, []
 
 
-def _sandbox_paused(record: Record, _: SandboxPaused, now: Now) -> Outcome:
+def _sandbox_paused(record: ProcessRecord, _: SandboxPaused, now: Now) -> Outcome:
     match record.state:
         case Running():
             return record, [EndChecks()]
@@ -248,7 +248,7 @@ def _sandbox_paused(record: Record, _: SandboxPaused, now: Now) -> Outcome:
             return record, []
 
 
-def _sandbox_resumed(record: Record, _: SandboxResumed, now: Now) -> Outcome:
+def _sandbox_resumed(record: ProcessRecord, _: SandboxResumed, now: Now) -> Outcome:
     match record.state:
         case Paused(left_ms):
             return _back_off(record, left_ms, now)
@@ -263,7 +263,7 @@ def _sandbox_resumed(record: Record, _: SandboxResumed, now: Now) -> Outcome:
 # -- requests and health -----------------------------------------------------------------------------------
 
 
-def _stop_requested(record: Record, event: StopRequested, now: Now) -> Outcome:
+def _stop_requested(record: ProcessRecord, event: StopRequested, now: Now) -> Outcome:
     match record.state:
         case Stopped():
             return record, []
@@ -274,8 +274,8 @@ def _stop_requested(record: Record, event: StopRequested, now: Now) -> Outcome:
     return _ask_to_end(record, "stop", event, now)
 
 
-def _kill_requested(record: Record, _: KillRequested, now: Now) -> Outcome:
-    ending = Ending("stop", SIGKILL, now.ms)
+def _kill_requested(record: ProcessRecord, _: KillRequested, now: Now) -> Outcome:
+    ending = RequestedStop("stop", SIGKILL, now.ms)
     match record.state:
         case Starting(handle):
             return _in_state(record, Starting(handle, ending))
@@ -285,14 +285,14 @@ def _kill_requested(record: Record, _: KillRequested, now: Now) -> Outcome:
             return _stop_requested(record, StopRequested(), now)
 
 
-def _restart_requested(record: Record, _: RestartRequested, now: Now) -> Outcome:
+def _restart_requested(record: ProcessRecord, _: RestartRequested, now: Now) -> Outcome:
     record = replace(record, failed_runs=0)
     if isinstance(record.state, Running | Starting):
         return _ask_to_end(record, "restart", StopRequested(), now)
     return _begin_again(record, now)
 
 
-def _health_checked(record: Record, event: HealthChecked, now: Now) -> Outcome:
+def _health_checked(record: ProcessRecord, event: HealthChecked, now: Now) -> Outcome:
     if not isinstance(record.state, Running) or record.state.ending is not None:
         return record, []
     failed_runs = 0 if event.health.status == "healthy" else record.failed_runs
@@ -302,7 +302,7 @@ def _health_checked(record: Record, event: HealthChecked, now: Now) -> Outcome:
     return _ask_to_end(checked, "unhealthy", StopRequested(), now)
 
 
-def _ask_to_end(record: Record, why: Why, wish: StopRequested, now: Now) -> Outcome:
+def _ask_to_end(record: ProcessRecord, why: Why, wish: StopRequested, now: Now) -> Outcome:
     """Ask the run to end. A later wish changes why, and can shorten the grace; it never prolongs it."""
     state = record.state
     assert isinstance(state, Starting | Running)
@@ -312,7 +312,7 @@ def _ask_to_end(record: Record, why: Why, wish: StopRequested, now: Now) -> Outc
     deadline = now.ms + grace_ms
     if state.ending is not None:
         deadline = min(deadline, state.ending.deadline)
-    ending = Ending(why, signal, deadline, command if command and grace_ms > 0 else None)
+    ending = RequestedStop(why, signal, deadline, command if command and grace_ms > 0 else None)
     if isinstance(state, Starting):
         return _in_state(record, Starting(state.handle, ending))
     assert record.run is not None
@@ -322,7 +322,7 @@ def _ask_to_end(record: Record, why: Why, wish: StopRequested, now: Now) -> Outc
     return _in_state(record, Running(ending), EndChecks(), _ask(record.run.handle, ending, grace_ms))
 
 
-def _stop_command_failed(record: Record, event: StopCommandFailed, now: Now) -> Outcome:
+def _stop_command_failed(record: ProcessRecord, event: StopCommandFailed, now: Now) -> Outcome:
     """Send the signal after all."""
     state, run = record.state, record.run
     if not isinstance(state, Running) or state.ending is None or run is None or run.handle != event.handle:
@@ -334,14 +334,14 @@ def _stop_command_failed(record: Record, event: StopCommandFailed, now: Now) -> 
     return _in_state(record, Running(ending), StopRun(run.handle, ending.signal, grace))
 
 
-def _input_closed(record: Record, _: InputClosed, now: Now) -> Outcome:
+def _input_closed(record: ProcessRecord, _: InputClosed, now: Now) -> Outcome:
     run = record.run
     if not isinstance(record.state, Running) or run is None or not run.stdin_open:
         return record, []
     return replace(record, run=replace(run, stdin_open=False)), [CloseInput(run.handle)]
 
 
-_HANDLERS: dict[type, Callable[[Record, Any, Now], Outcome]] = {
+_HANDLERS: dict[type, Callable[[ProcessRecord, Any, Now], Outcome]] = {
     RunStarted: _run_started,
     RunAdopted: _run_adopted,
     StartFailed: _start_failed,

@@ -118,7 +118,7 @@ class InputClosed(Struct, frozen=True):
     """Its standard input was closed on request."""
 
 
-Event = (
+LifecycleEvent = (
     RunStarted
     | RunAdopted
     | StartFailed
@@ -206,7 +206,7 @@ class EndChecks(Struct, frozen=True):
     """Stop checking its health."""
 
 
-class Forget(Struct, frozen=True):
+class ForgetRow(Struct, frozen=True):
     """Remove the row: its first run could not be started."""
 
 
@@ -222,5 +222,5 @@ Effect = (
     | CancelTimer
     | BeginChecks
     | EndChecks
-    | Forget
+    | ForgetRow
 )

@@ -7,17 +7,17 @@ from sbxcompose.host.base.problems import Problem
 from sbxcompose.host.supervise.process import SupervisedProcess
 from sbxcompose.names import parse_name
 
-Instance = tuple[str, int]
+InstanceKey = tuple[str, int]
 """The process and replica that a managed name carries."""
 
 
-class Names:
+class RowNames:
     """The named rows of one sandbox. A name is taken when a start is recorded, before the run is there."""
 
     def __init__(self) -> None:
         self._holders: dict[str, SupervisedProcess] = {}
         self._former: dict[int, SupervisedProcess] = {}
-        self._instances: dict[Instance, dict[int, SupervisedProcess]] = {}
+        self._instances: dict[InstanceKey, dict[int, SupervisedProcess]] = {}
 
     def find(self, name: str) -> SupervisedProcess | None:
         """Return the row that has the name: the one that is being started, if there is one."""
@@ -98,7 +98,7 @@ class Names:
                 del self._instances[instance]
 
 
-def _instance_of(name: str) -> Instance | None:
+def _instance_of(name: str) -> InstanceKey | None:
     parsed = parse_name(name)
     return None if parsed is None else parsed[:2]
 

@@ -17,7 +17,7 @@ from sbxcompose.host.base.problems import Problem
 from sbxcompose.host.keeper import namespaces
 from sbxcompose.host.keeper.client import KeeperClient
 
-Policy = Literal["open", "closed"]
+NetworkPolicy = Literal["open", "closed"]
 
 EVERYWHERE = frozenset({"0.0.0.0/0", "0/0"})
 """What a list of forbidden places says to forbid them all."""
@@ -32,7 +32,7 @@ class Namespace:
         self.fd = fd
 
 
-def policy_of(network: dict[str, Any] | None) -> Policy:
+def policy_of(network: dict[str, Any] | None) -> NetworkPolicy:
     """What a policy comes to. Raises `Problem`: 422 for what is none, 400 for what cannot be enforced here."""
     network = network or {}
     flag = network.get("allow_internet_access", True)

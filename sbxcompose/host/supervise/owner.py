@@ -6,15 +6,15 @@ from typing import Protocol, TypeVar
 
 from sbxcompose.api.models import StartRequest
 from sbxcompose.host.keeper.client import KeeperClient, Spawn
-from sbxcompose.host.supervise.commands import Commands
+from sbxcompose.host.supervise.commands import ProcessCommands
 from sbxcompose.host.supervise.network import Namespace
-from sbxcompose.host.supervise.state import Record
+from sbxcompose.host.supervise.state import ProcessRecord
 
-Process = TypeVar("Process", contravariant=True)
+OwnedProcess = TypeVar("OwnedProcess", contravariant=True)
 """The class of the processes that are owned."""
 
 
-class ProcessOwner(Protocol[Process]):
+class ProcessOwner(Protocol[OwnedProcess]):
     """The sandbox, as one of its processes sees it."""
 
     @property
@@ -43,29 +43,29 @@ class ProcessOwner(Protocol[Process]):
         """How the request is to be spawned: who, where, with which environment. Raises `Problem`."""
 
     @property
-    def commands(self) -> Commands:
+    def commands(self) -> ProcessCommands:
         """Who runs commands beside the process, as it is run."""
 
-    def save(self, record: Record) -> None:
+    def save(self, record: ProcessRecord) -> None:
         """Put the record on disk. Raises `OSError`."""
 
-    def note_start(self, process: Process, run: int, time_ms: int) -> None:
+    def note_start(self, process: OwnedProcess, run: int, time_ms: int) -> None:
         """Remember what a run was started with, before anything that it writes is read."""
 
-    def changed(self, process: Process, *before: int) -> bool:
+    def changed(self, process: OwnedProcess, *before: int) -> bool:
         """The row has changed: record it as far as possible, and tell; whether it is on disk.
 
         `before` are handles that it had before.
         """
 
-    def check_restart(self, process: Process) -> None:
+    def check_restart(self, process: OwnedProcess) -> None:
         """Refuse to restart an ended row while another live run of the same instance is there. Raises `Problem`."""
 
-    def forget(self, process: Process) -> None:
+    def forget(self, process: OwnedProcess) -> None:
         """Remove a row whose first run could not be started."""
 
-    def hold(self, process: Process) -> None:
+    def hold(self, process: OwnedProcess) -> None:
         """Somebody reads the row: keep it until as many calls of `let_go`."""
 
-    def let_go(self, process: Process) -> None:
+    def let_go(self, process: OwnedProcess) -> None:
         """The inverse of `hold`."""

@@ -11,7 +11,7 @@ from sbxcompose.host.logs.segments import STDERR, STDOUT
 from sbxcompose.host.logs.store import LogStore
 
 
-class Attachment:
+class RunPipes:
     """The descriptors of one run, which it owns. `input` is None where there is nothing to write to."""
 
     def __init__(

@@ -22,11 +22,11 @@ from sbxcompose.host.base.clock import now_ms
 from sbxcompose.host.base.pipe_writer import not_writable
 from sbxcompose.host.base.problems import Problem
 from sbxcompose.host.base.timer import Timer
-from sbxcompose.host.base.wake import News
+from sbxcompose.host.base.wake import Condition
 from sbxcompose.host.keeper.client import Adopted, Claim, Exited, KeeperLost, Spawn, Spawned, SpawnFailed
 from sbxcompose.host.logs.store import LogStore
 from sbxcompose.host.supervise import port_owner
-from sbxcompose.host.supervise.health import Health, Seen, look_by_command
+from sbxcompose.host.supervise.health import CheckResult, Health, look_by_command
 from sbxcompose.host.supervise.health import look as look_at_port
 from sbxcompose.host.supervise.health_task import Checks
 from sbxcompose.host.supervise.lifecycle import transition
@@ -38,13 +38,13 @@ from sbxcompose.host.supervise.lifecycle_types import (
     CloseInput,
     Effect,
     EndChecks,
-    Event,
-    Forget,
+    ForgetRow,
     HealthChecked,
     HostRestarted,
     InputClosed,
     KillRequested,
     KillRun,
+    LifecycleEvent,
     Now,
     ReleaseRun,
     RestartRequested,
@@ -63,26 +63,26 @@ from sbxcompose.host.supervise.lifecycle_types import (
     StopRun,
 )
 from sbxcompose.host.supervise.owner import ProcessOwner
-from sbxcompose.host.supervise.pipes import Attachment
-from sbxcompose.host.supervise.row import Row
-from sbxcompose.host.supervise.state import Record, Run, Running, Starting, exit_of
+from sbxcompose.host.supervise.pipes import RunPipes
+from sbxcompose.host.supervise.row import ProcessRow
+from sbxcompose.host.supervise.state import ProcessRecord, Run, Running, Starting, exit_of
 
 MOST_LEFT = 20
 """The most processes left behind by a run that are remembered."""
 VALID_SIGNALS = frozenset(int(number) for number in signals.valid_signals())
 
 
-class SupervisedProcess(Row):
+class SupervisedProcess(ProcessRow):
     """One row, and what happens to it."""
 
-    def __init__(self, owner: ProcessOwner[SupervisedProcess], record: Record, log: LogStore) -> None:
+    def __init__(self, owner: ProcessOwner[SupervisedProcess], record: ProcessRecord, log: LogStore) -> None:
         super().__init__(owner, record, log)
-        self._attachment: Attachment | None = None
+        self._attachment: RunPipes | None = None
         self._arrived: Spawned | Adopted | None = None
         self._recorded = False
         self._timer = Timer()
         self._checks = Checks()
-        self._news = News()
+        self._news = Condition()
 
     def hold(self) -> None:
         """See `source.Row`."""
@@ -94,19 +94,19 @@ class SupervisedProcess(Row):
 
     # -- events and effects --------------------------------------------------------------------------------
 
-    def _report(self, event: Event) -> None:
+    def _report(self, event: LifecycleEvent) -> None:
         """Change the state by an event, and carry out what follows without waiting for it."""
         for effect in self._change(event):
             waiting = self._perform(effect)
             if waiting is not None:
                 background.do(waiting)
 
-    async def _report_and_wait(self, event: Event) -> None:
+    async def _report_and_wait(self, event: LifecycleEvent) -> None:
         """The same, but wait until the keeper has answered. Raises `KeeperLost`."""
         waiting = [self._perform(effect) for effect in self._change(event)]
         await asyncio.gather(*(answer for answer in waiting if answer is not None))
 
-    def _change(self, event: Event) -> list[Effect]:
+    def _change(self, event: LifecycleEvent) -> list[Effect]:
         owner, before, handle = self._owner, self.record, self.handle
         now = Now(now_ms(), owner.paused, owner.free_handle, self.log.end)
         self.record, effects = transition(before, event, now)
@@ -136,7 +136,7 @@ class SupervisedProcess(Row):
                 self._attach(number)
             case SpawnRun():
                 background.do(self._spawn_run())
-            case Forget():
+            case ForgetRow():
                 self._owner.forget(self)
             case _:
                 return self._ask_keeper(effect)
@@ -195,7 +195,9 @@ class SupervisedProcess(Row):
         if adopted.exited is not None:
             self.exited(adopted.exited)
 
-    def _take(self, arrived: Spawned | Adopted, event: Callable[[int, int, int, int, bool, int], Event]) -> None:
+    def _take(
+        self, arrived: Spawned | Adopted, event: Callable[[int, int, int, int, bool, int], LifecycleEvent]
+    ) -> None:
         handle = _handle_of(arrived.unit)
         number = self._number(arrived) if self.record.state == Starting(handle) else 0
         if number:
@@ -223,7 +225,7 @@ class SupervisedProcess(Row):
         assert run is not None
         assert arrived is not None
         self._arrived = None
-        self._attachment = Attachment(self.log, number, arrived, input_open=run.stdin_open, tty=self.request.tty)
+        self._attachment = RunPipes(self.log, number, arrived, input_open=run.stdin_open, tty=self.request.tty)
 
     def _close_arrived(self) -> None:
         """Close the descriptors of a run that nobody waited for."""
@@ -377,7 +379,7 @@ class SupervisedProcess(Row):
             # In a network of its own there is nobody but the sandbox.
             return None if namespace is not None else port_owner.stranger_on(port, host, run.pid, sandbox)
 
-        def look() -> Awaitable[Seen]:
+        def look() -> Awaitable[CheckResult]:
             if config.type == "exec":
                 return look_by_command(config, lambda: self._run_beside(config.command or []))
             return look_at_port(config, namespace)

@@ -14,7 +14,7 @@ from typing import Any
 from sbxcompose.api.frames import StartNote
 from sbxcompose.api.models import StartRequest
 from sbxcompose.host.base.problems import Problem, from_os
-from sbxcompose.host.base.wake import News
+from sbxcompose.host.base.wake import Condition
 from sbxcompose.host.keeper.client import (
     Adopted,
     Claim,
@@ -25,23 +25,23 @@ from sbxcompose.host.keeper.client import (
     Spawned,
     SpawnFailed,
 )
-from sbxcompose.host.logs.directory import Logs
-from sbxcompose.host.logs.source import Changes
+from sbxcompose.host.logs.directory import LogDirectory
+from sbxcompose.host.logs.source import ChangeListeners
 from sbxcompose.host.logs.store import LogStore
 from sbxcompose.host.supervise import network, spawn_request
-from sbxcompose.host.supervise.commands import Commands
+from sbxcompose.host.supervise.commands import ProcessCommands
 from sbxcompose.host.supervise.failed_starts import FailedStarts
-from sbxcompose.host.supervise.names import Names
+from sbxcompose.host.supervise.names import RowNames
 from sbxcompose.host.supervise.network import Namespace
 from sbxcompose.host.supervise.process import SupervisedProcess
 from sbxcompose.host.supervise.records import Records
-from sbxcompose.host.supervise.retention import Ended
+from sbxcompose.host.supervise.retention import EndedRows
 from sbxcompose.host.supervise.run_index import Runs
 from sbxcompose.host.supervise.start_notes import StartNotes, note_of
-from sbxcompose.host.supervise.state import Record, Running, Starting
+from sbxcompose.host.supervise.state import ProcessRecord, Running, Starting
 from sbxcompose.host.supervise.unwatched import Unwatched
 
-Told = Callable[[int, "SupervisedProcess | Problem"], None]
+StartReport = Callable[[int, "SupervisedProcess | Problem"], None]
 
 
 class Processes:
@@ -58,28 +58,28 @@ class Processes:
         policy: dict[str, Any] | None = None,
     ) -> None:
         self.keeper = keeper
-        self.changes = Changes()
+        self.changes = ChangeListeners()
         self._sandbox = sandbox
         self.workdir = workdir
         self._policy = policy
         self._records = Records(directory / "processes")
-        self._logs = Logs(directory / "logs")
+        self._logs = LogDirectory(directory / "logs")
         self._notes = StartNotes(directory / "starts.jsonl", self.changes.start_noted)
         self._rows: dict[int, SupervisedProcess] = {}
         self._runs = Runs()
-        self._names = Names()
+        self._names = RowNames()
         self._units: dict[str, SupervisedProcess] = {}
-        self._ended = Ended(self._drop)
+        self._ended = EndedRows(self._drop)
         self._unwatched = Unwatched(lambda: self.paused)
         self.failed_starts = FailedStarts(directory)
         self._last_handle = 0
-        self._news = News()
+        self._news = Condition()
         self._closed = False
         self.paused = False
         """Whether the sandbox is held still; set by `pause` and `go_on`, and before `load` if it was."""
         self.idle: Callable[[], None] = lambda: None
         """Called when a row has come to rest."""
-        self.commands = Commands(sandbox, keeper)
+        self.commands = ProcessCommands(sandbox, keeper)
 
     # -- looking -------------------------------------------------------------------------------------------
 
@@ -125,7 +125,7 @@ class Processes:
 
     # -- starting ------------------------------------------------------------------------------------------
 
-    async def start(self, requests: Sequence[StartRequest], tell: Told, *, attached: bool = False) -> None:
+    async def start(self, requests: Sequence[StartRequest], tell: StartReport, *, attached: bool = False) -> None:
         """Start many with one message to the keeper. `tell` gets each one's index and row, or why there is
         none. In a sandbox that is held still that waits until it goes on.
         """
@@ -150,7 +150,7 @@ class Processes:
                     process.failed(str(lost))
                     tell(index, Problem(500, str(lost), "KEEPER_LOST"))
 
-    def _noting(self, requests: Sequence[StartRequest], tell: Told) -> Told:
+    def _noting(self, requests: Sequence[StartRequest], tell: StartReport) -> StartReport:
         """Return `tell`, which now also keeps account of the starts that failed."""
 
         def noted(index: int, outcome: SupervisedProcess | Problem) -> None:
@@ -197,7 +197,7 @@ class Processes:
     ) -> tuple[SupervisedProcess, Spawn]:
         self._logs.add(log)
         store = self._logs[log]
-        record = Record(handle, request, log, store.end, Starting(handle), attached=attached)
+        record = ProcessRecord(handle, request, log, store.end, Starting(handle), attached=attached)
         process = SupervisedProcess(self, record, store)
         return process, process.spawn()
 
@@ -266,7 +266,7 @@ class Processes:
         if note is not None:
             self._notes.add(note)
 
-    def save(self, record: Record) -> None:
+    def save(self, record: ProcessRecord) -> None:
         """Put a record on disk. Raises `OSError`."""
         self._records.save(record)
 
@@ -316,7 +316,7 @@ class Processes:
         self.changes.row_changed(process.handle)
         self._drop_own_log(record)
 
-    def _drop_own_log(self, record: Record) -> None:
+    def _drop_own_log(self, record: ProcessRecord) -> None:
         if record.request.log is None:
             self._logs.remove(record.log)
 

@@ -15,7 +15,7 @@ from typing import Any
 
 from sbxcompose.host.base import damage
 from sbxcompose.host.base.json_files import encode, replace_file
-from sbxcompose.host.supervise.state import Record
+from sbxcompose.host.supervise.state import ProcessRecord
 
 COMPACT = 32 * 1024
 """Bytes of a row's journal after which it is written anew."""
@@ -33,7 +33,7 @@ class Records:
         self._directory = os.fspath(directory)
         self._sizes: dict[int, int] = {}
 
-    def save(self, record: Record) -> None:
+    def save(self, record: ProcessRecord) -> None:
         """Put a record on disk. Raises `OSError`; what was there before then still holds."""
         size = self._sizes.get(record.id)
         if size is None or size > COMPACT:
@@ -49,7 +49,7 @@ class Records:
         finally:
             os.close(fd)
 
-    def _write(self, record: Record) -> None:
+    def _write(self, record: ProcessRecord) -> None:
         data = encode({**record.fixed(), **record.changing()})
         path = self._path(record.id)
         try:
@@ -59,23 +59,23 @@ class Records:
             replace_file(path, data)
         self._sizes[record.id] = len(data)
 
-    def remove(self, record: Record) -> None:
+    def remove(self, record: ProcessRecord) -> None:
         """Forget a record; no harm if there is none."""
         self._sizes.pop(record.id, None)
         with suppress(OSError):
             os.unlink(self._path(record.id))
 
-    def load(self) -> Iterator[Record]:
+    def load(self) -> Iterator[ProcessRecord]:
         """All records that make sense, in the order in which they were made."""
         for number in sorted(int(name[:-5]) for name in damage.names_in(self._directory) if _is_record(name)):
             record = self._read(number)
             if record is not None:
                 yield record
 
-    def _read(self, number: int) -> Record | None:
+    def _read(self, number: int) -> ProcessRecord | None:
         """None if the machine went down while it was written, or somebody has meddled with it."""
 
-        def make(data: bytes) -> Record:
+        def make(data: bytes) -> ProcessRecord:
             record = _record(data)
             if record.id != number:
                 raise ValueError(f"it is the record of {record.id}")
@@ -92,7 +92,7 @@ def _is_record(name: str) -> bool:
     return name.endswith(".json") and name[:-5].isdecimal()
 
 
-def _record(data: bytes) -> Record:
+def _record(data: bytes) -> ProcessRecord:
     """What the lines of a journal say together. Raises `ValueError`."""
     value: dict[str, Any] = {}
     for line in data.split(b"\n"):
@@ -100,4 +100,4 @@ def _record(data: bytes) -> Record:
             found = damage.decode(line)
             if isinstance(found, dict):
                 value.update(found)
-    return Record.read(value)
+    return ProcessRecord.read(value)

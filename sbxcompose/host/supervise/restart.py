@@ -26,7 +26,7 @@ class Tally(Struct, frozen=True):
     in_a_row: int = 0
 
 
-class Ending(Struct, frozen=True):
+class RunEnding(Struct, frozen=True):
     """How a run ended, as far as the decision needs it. `ran_ms` is 0 when it could not be started at all.
 
     A run that nobody saw the end of counts as failed: to start a service once too often does less harm than
@@ -50,7 +50,7 @@ class StayDown(Struct, frozen=True):
     because: str | None = None
 
 
-def after_exit(policy: RestartConfig, tally: Tally, ending: Ending) -> RestartAfter | StayDown:
+def after_exit(policy: RestartConfig, tally: Tally, ending: RunEnding) -> RestartAfter | StayDown:
     """Decide on a run that ended by itself, could not be started, or was found unhealthy."""
     if policy.policy == "never" or (policy.policy == "on_failure" and not ending.failed):
         return StayDown()
@@ -60,7 +60,7 @@ def after_exit(policy: RestartConfig, tally: Tally, ending: Ending) -> RestartAf
     return RestartAfter(backoff_ms(policy, in_a_row), Tally(tally.automatic + 1, in_a_row + 1))
 
 
-def was_good(ending: Ending, health: HealthStatus) -> bool:
+def was_good(ending: RunEnding, health: HealthStatus) -> bool:
     """Whether a run counts as a good one: healthy at its end or, without a check, stable."""
     return ending.ran_ms >= STABLE_MS if health == "disabled" else health == "healthy"
 

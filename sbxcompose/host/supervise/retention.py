@@ -13,7 +13,7 @@ KEPT_PER_LOG = 10
 """Ended named rows that are kept of those that share a log: former configurations of one process."""
 
 
-class Ended:
+class EndedRows:
     """The ended rows in the order in which they ended; `drop` is called for each that goes."""
 
     def __init__(self, drop: Callable[[SupervisedProcess], None]) -> None:

@@ -8,13 +8,13 @@ from sbxcompose.api.models import ProcessInfo, StartRequest
 from sbxcompose.host.logs.store import LogStore
 from sbxcompose.host.supervise import describe
 from sbxcompose.host.supervise.owner import ProcessOwner
-from sbxcompose.host.supervise.state import Record, Running, Starting, Stopped
+from sbxcompose.host.supervise.state import ProcessRecord, Running, Starting, Stopped
 
 
-class Row:
+class ProcessRow:
     """What a row is. Implements `source.Row`."""
 
-    def __init__(self, owner: ProcessOwner[Any], record: Record, log: LogStore) -> None:
+    def __init__(self, owner: ProcessOwner[Any], record: ProcessRecord, log: LogStore) -> None:
         self._owner = owner
         self.record = record
         self.log = log

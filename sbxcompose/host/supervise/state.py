@@ -18,7 +18,7 @@ from sbxcompose.host.supervise.restart import Tally
 Why = Literal["stop", "restart", "unhealthy"]
 
 
-class Ending(Struct, frozen=True):
+class RequestedStop(Struct, frozen=True):
     """A run was asked to end, and why: what happens after it has. `deadline` is milliseconds since 1970.
 
     `command` is what was run instead of sending the signal; `error` what went wrong with it.
@@ -35,13 +35,13 @@ class Starting(Struct, frozen=True, tag=True, tag_field="is"):
     """A run has been asked for, under that handle, and is not there yet. With `ending` it will be stopped at once."""
 
     handle: int
-    ending: Ending | None = None
+    ending: RequestedStop | None = None
 
 
 class Running(Struct, frozen=True, tag=True, tag_field="is"):
     """The latest run is alive."""
 
-    ending: Ending | None = None
+    ending: RequestedStop | None = None
 
 
 class BackingOff(Struct, frozen=True, tag=True, tag_field="is"):
@@ -65,7 +65,7 @@ class Stopped(Struct, frozen=True, tag=True, tag_field="is"):
     requested: bool = False
 
 
-State = Starting | Running | BackingOff | Paused | Stopped
+ProcessState = Starting | Running | BackingOff | Paused | Stopped
 _STATES = {each.__name__: each for each in (Starting, Running, BackingOff, Paused, Stopped)}
 
 
@@ -85,7 +85,7 @@ _NO_RESTARTS = Tally()
 _NO_CHECKS = Health("disabled")
 
 
-class Record(Struct, frozen=True):
+class ProcessRecord(Struct, frozen=True):
     """All that is remembered of one row; changed by `lifecycle.transition` only. `id` is the handle of its first run.
 
     `runs` holds the numbers of its runs in its log as [first, last] pairs. `attached`: the caller of `run`
@@ -96,7 +96,7 @@ class Record(Struct, frozen=True):
     request: StartRequest
     log: str
     first_position: int
-    state: State
+    state: ProcessState
     run: Run | None = None
     runs: list[list[int]] = field(default_factory=list)
     restarts: int = 0
@@ -136,7 +136,7 @@ def plain(value: Any) -> Any:
 
 
 _OURS = frozenset(
-    {StartRequest, RestartConfig, HealthCheckConfig, LastExit, Tally, Health, Run, Ending, *_STATES.values()}
+    {StartRequest, RestartConfig, HealthCheckConfig, LastExit, Tally, Health, Run, RequestedStop, *_STATES.values()}
 )
 
 

@@ -9,7 +9,7 @@ from functools import cache
 
 from msgspec import Struct
 
-Wanted = str | dict[str, str | int] | None
+RequestedUser = str | dict[str, str | int] | None
 
 
 class UserError(Exception):
@@ -30,7 +30,7 @@ class Identity(Struct, frozen=True):
     home: str
 
 
-def resolve(wanted: Wanted, *, own_uid: int | None = None) -> Identity:
+def resolve(wanted: RequestedUser, *, own_uid: int | None = None) -> Identity:
     """Find out who `wanted` is: a name, a uid, `uid:gid`, `name:group`, `{name, gid?}` or `{uid, gid?}`; None
     is us.
 

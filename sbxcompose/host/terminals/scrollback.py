@@ -18,7 +18,7 @@ KEPT = 1024 * 1024
 """Bytes that are kept (contract, section 5)."""
 
 
-class Tape:
+class Scrollback:
     """What is kept of one terminal's output. `directory` holds its files, and nothing else that ends in `.out`."""
 
     def __init__(self, directory: Path, kept: int = KEPT) -> None:

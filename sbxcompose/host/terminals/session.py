@@ -18,15 +18,15 @@ from msgspec import Struct, field
 
 from sbxcompose.api.pty import PtyInfo
 from sbxcompose.host.base.pipe_writer import Input
-from sbxcompose.host.base.wake import News
+from sbxcompose.host.base.wake import Condition
 from sbxcompose.host.terminals.rules import LAG_PATIENCE, MAX_LAG, MAX_WAITING, clamp
-from sbxcompose.host.terminals.scrollback import Tape
+from sbxcompose.host.terminals.scrollback import Scrollback
 
 _READ = 64 * 1024
 _POLICY = 1008
 
 
-class Record(Struct):
+class SessionRecord(Struct):
     """What is remembered of a session. `pid` is 0 until it runs; times are milliseconds since 1970."""
 
     session_id: str
@@ -64,10 +64,10 @@ class Viewer:
 class Terminal:
     """A session. `rested` is called when somebody comes or goes, and at the end: timers depend on that."""
 
-    def __init__(self, record: Record, tape: Tape, rested: Callable[[Terminal], None]) -> None:
+    def __init__(self, record: SessionRecord, tape: Scrollback, rested: Callable[[Terminal], None]) -> None:
         self.record = record
         self.tape = tape
-        self.news = News()
+        self.news = Condition()
         self.viewers: set[Viewer] = set()
         self.was_viewed = False
         """Whether a socket has come since it was started, or taken over."""

@@ -19,7 +19,7 @@ from sbxcompose.host.base import background, damage
 from sbxcompose.host.base.clock import now_ms
 from sbxcompose.host.base.json_files import write_json
 from sbxcompose.host.base.problems import Problem, from_os
-from sbxcompose.host.base.wake import News
+from sbxcompose.host.base.wake import Condition
 from sbxcompose.host.keeper.client import Adopted, Claim, Exited, KeeperClient, KeeperLost, Spawn, SpawnFailed
 from sbxcompose.host.supervise import spawn_request
 from sbxcompose.host.terminals.rules import (
@@ -33,15 +33,15 @@ from sbxcompose.host.terminals.rules import (
     clamp,
     exit_code,
 )
-from sbxcompose.host.terminals.scrollback import Tape
-from sbxcompose.host.terminals.session import Record, Terminal
+from sbxcompose.host.terminals.scrollback import Scrollback
+from sbxcompose.host.terminals.session import SessionRecord, Terminal
 
 TERM = "xterm-256color"
 """What a terminal calls itself unless the request says otherwise."""
 _GOING_AWAY, _NORMAL = 1001, 1000
 
 
-class Terminals:
+class TerminalSessions:
     """All sessions of one sandbox. `describe` says how its processes are spawned: where, as whom, and so on.
     `changed` is called when a command has begun or ended.
     """
@@ -62,7 +62,7 @@ class Terminals:
         self._sessions: dict[str, Terminal] = {}
         self._paused = False
         self._closed = False
-        self._news = News()
+        self._news = Condition()
 
     def __iter__(self) -> Iterator[Terminal]:
         return iter([each for each in self._sessions.values() if each.record.pid and not each.terminating])
@@ -137,7 +137,7 @@ class Terminals:
         """Remember a session that is about to be started: whatever the keeper holds has a record."""
         number, token = os.urandom(12).hex(), os.urandom(32).hex()
         rows, cols = clamp(request.rows, request.cols)
-        record = Record(number, token, request.command, rows, cols, now_ms(), request.args)
+        record = SessionRecord(number, token, request.command, rows, cols, now_ms(), request.args)
         record.end_unwatched = request.end_unwatched
         try:
             self._place(number).mkdir(mode=0o700, parents=True)
@@ -147,8 +147,8 @@ class Terminals:
             raise from_os(error, "the terminal session cannot be recorded") from None
         return self._add(record)
 
-    def _add(self, record: Record) -> Terminal:
-        terminal = Terminal(record, Tape(self._place(record.session_id)), self._rested)
+    def _add(self, record: SessionRecord) -> Terminal:
+        terminal = Terminal(record, Scrollback(self._place(record.session_id)), self._rested)
         self._sessions[record.session_id] = terminal
         return terminal
 
@@ -244,7 +244,7 @@ class Terminals:
         """Read the records. `adopt` and `resume` make them live again."""
         for name in damage.names_in(self._directory):
             session = self._directory / name
-            record = damage.load(session / "session.json", damage.record_of(Record), whole=str(session))
+            record = damage.load(session / "session.json", damage.record_of(SessionRecord), whole=str(session))
             if record is not None:
                 self._add(record)
 

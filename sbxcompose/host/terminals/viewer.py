@@ -15,7 +15,7 @@ from sbxcompose.host.terminals.session import Terminal, Viewer
 _PIECE = 32 * 1024
 _PROTOCOL = 1002
 
-Ending = tuple[int, str]
+CloseReason = tuple[int, str]
 """The close code and reason with which a socket ends."""
 
 
@@ -37,7 +37,7 @@ async def view(terminal: Terminal, position: int, socket: WebSocket) -> None:
         await socket.send_close(*ending)
 
 
-async def _listen(terminal: Terminal, viewer: Viewer, socket: WebSocket) -> Ending:
+async def _listen(terminal: Terminal, viewer: Viewer, socket: WebSocket) -> CloseReason:
     """What the socket says: keys, sizes, READY."""
     rate = InputRate()
     while True:
@@ -57,7 +57,7 @@ async def _listen(terminal: Terminal, viewer: Viewer, socket: WebSocket) -> Endi
                 terminal.make_ready(viewer)
 
 
-async def _show(terminal: Terminal, viewer: Viewer, socket: WebSocket) -> Ending:
+async def _show(terminal: Terminal, viewer: Viewer, socket: WebSocket) -> CloseReason:
     """What the terminal shows, from the viewer's position on, and how it ended."""
     await terminal.news.until(lambda: viewer.ready)
     while True:

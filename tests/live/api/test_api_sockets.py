@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from sbxcompose.api import pty
-from sbxcompose.api.websocket_connect import Endpoint, open_socket
+from sbxcompose.api.websocket_connect import ServerEndpoint, open_socket
 from sbxcompose.errors import Unreachable
 from tests.live.host.hosts import live_host
 from tests.live.host.sockets import Session, View, conversation
@@ -75,7 +75,7 @@ def test_a_session_over_tls(host_environ: Home, tmp_path: Path, monkeypatch: pyt
 
         async def body() -> None:
             async with ending_tls(certificate, port) as secure:
-                endpoint = Endpoint(host="127.0.0.1", port=secure, tls=True)
+                endpoint = ServerEndpoint(host="127.0.0.1", port=secure, tls=True)
                 with pytest.raises(Unreachable, match="certificate"):
                     await open_socket(endpoint, path, headers)
                 monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
@@ -106,7 +106,7 @@ def test_what_is_no_websocket_is_unreachable(answer: bytes) -> None:
 
         server = await asyncio.start_server(accept, "127.0.0.1", 0)
         with pytest.raises(Unreachable, match="does not answer"):
-            await open_socket(Endpoint(port=server.sockets[0].getsockname()[1]), "/", {})
+            await open_socket(ServerEndpoint(port=server.sockets[0].getsockname()[1]), "/", {})
         server.close()
 
     conversation(body)

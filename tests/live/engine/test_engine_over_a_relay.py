@@ -12,17 +12,17 @@ import pytest
 
 from sbxcompose.api.models import ProcessInfo, StartRequest
 from sbxcompose.api.sandbox import Env, SandboxClient
-from sbxcompose.api.transport import Address
+from sbxcompose.api.transport import HostAddress
 from sbxcompose.cli.view.announce import Announcer
-from sbxcompose.engine.apply import go
-from sbxcompose.engine.events import Event, Reconnecting, nobody
+from sbxcompose.engine.apply import apply
+from sbxcompose.engine.events import EngineEvent, Reconnecting, nobody
 from sbxcompose.engine.execute import Result
-from sbxcompose.engine.link import Link
+from sbxcompose.engine.link import SandboxConnection
 from sbxcompose.engine.local_host import launch
 from sbxcompose.engine.providers import LocalProvider
 from sbxcompose.engine.session import Session
-from sbxcompose.plan.observed import Instance, Row
-from sbxcompose.plan.options import Intent, Options
+from sbxcompose.plan.observed import Instance, ObservedRow
+from sbxcompose.plan.options import Intent, PlanOptions
 from sbxcompose.spec.open import open_project
 from sbxcompose.spec.project import Project
 from sbxcompose.spec.request import LoadRequest
@@ -55,18 +55,18 @@ def with_host(home: Home, tmp_path: Path, text: str, body: Body) -> None:
 
 @asynccontextmanager
 async def session(
-    relay: Relay, project: Project, tell: Callable[[Event], None] = nobody, *, output: bool = False
+    relay: Relay, project: Project, tell: Callable[[EngineEvent], None] = nobody, *, output: bool = False
 ) -> AsyncIterator[Session]:
     """A session that reaches the host through the relay."""
     async with Session(
-        project, provider=LocalProvider(project, Address(path=str(relay.path))), tell=tell, output=output
+        project, provider=LocalProvider(project, HostAddress(path=str(relay.path))), tell=tell, output=output
     ) as own:
         yield own
 
 
-async def up(own: Session, options: Options | None = None) -> Result:
+async def up(own: Session, options: PlanOptions | None = None) -> Result:
     """Bring up everything."""
-    return await go(own, Intent.UP, options or Options(), lambda plan: None)
+    return await apply(own, Intent.UP, options or PlanOptions(), lambda plan: None)
 
 
 def starts(project: Project) -> list[str]:
@@ -112,7 +112,7 @@ def test_a_changed_value_costs_one_stop_and_one_start(host_environ: Home, tmp_pa
     with_host(host_environ, tmp_path, CHAIN, body)
 
 
-def row_of(own: Session, name: str) -> Row | None:
+def row_of(own: Session, name: str) -> ObservedRow | None:
     """The row of a process of the sandbox `main`."""
     return own.links["main"].row(Instance("main", name, 1))
 
@@ -130,7 +130,7 @@ def test_a_connection_that_breaks_again_and_again_loses_and_doubles_nothing(
     async def body(relay: Relay, project: Project) -> None:
         seen = bytearray()
         news = asyncio.Event()
-        told: list[Event] = []
+        told: list[EngineEvent] = []
 
         def output(instance: Instance, stream: int, run: int, time_ms: int, data: bytes) -> None:
             seen.extend(data)
@@ -194,7 +194,7 @@ def test_an_answer_that_is_lost_stops_everything_all_the_same(host_environ: Home
         async with session(relay, project) as own:
             assert (await up(own)).good
             relay.lose = "batch"
-            result = await go(own, Intent.DOWN, Options(), lambda plan: None)
+            result = await apply(own, Intent.DOWN, PlanOptions(), lambda plan: None)
             assert result.good, result.failures
             assert relay.lost == 1
             assert not any(row.live for name in ("db", "web") if (row := row_of(own, name)))
@@ -214,17 +214,17 @@ def test_nothing_is_said_to_have_ended_before_it_is_said_to_have_started(
         await link.until(Instance("main", "job", 1), lambda: ended(link))
         return info
 
-    def ended(link: Link) -> bool | None:
+    def ended(link: SandboxConnection) -> bool | None:
         row = link.row(Instance("main", "job", 1))
         return True if row is not None and not row.live else None
 
-    links: list[Link] = []
+    links: list[SandboxConnection] = []
 
     async def body(relay: Relay, project: Project) -> None:
         said: list[str] = []
         announcer = Announcer()
 
-        def tell(event: Event) -> None:
+        def tell(event: EngineEvent) -> None:
             said.extend(words.text for words in announcer(event))
 
         async with session(relay, project, tell) as own:

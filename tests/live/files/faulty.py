@@ -7,7 +7,7 @@ import random
 from types import TracebackType
 from typing import Self
 
-from sbxcompose.api.transport import Address
+from sbxcompose.api.transport import HostAddress
 
 
 class FaultyNetwork:
@@ -17,7 +17,7 @@ class FaultyNetwork:
     after the bytes have been passed on, so that a request is carried out and its answer lost.
     """
 
-    def __init__(self, target: Address, *, seed: int, cuts: int, every: int) -> None:
+    def __init__(self, target: HostAddress, *, seed: int, cuts: int, every: int) -> None:
         self._target = target
         self._random = random.Random(seed)
         self._every = every
@@ -26,9 +26,9 @@ class FaultyNetwork:
         self._tasks: set[asyncio.Task[None]] = set()
 
     @property
-    def address(self) -> Address:
+    def address(self) -> HostAddress:
         """Where to connect instead."""
-        return Address(host="127.0.0.1", port=self._port, key=self._target.key)
+        return HostAddress(host="127.0.0.1", port=self._port, key=self._target.key)
 
     async def __aenter__(self) -> Self:
         self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0)

@@ -15,7 +15,7 @@ import pytest
 from sbxcompose.errors import Unreachable
 from sbxcompose.files import carry, transfer
 from sbxcompose.files.read import Memory
-from sbxcompose.files.scan import CopyRefused, Source
+from sbxcompose.files.scan import CopyRefused, CopySource
 from sbxcompose.files.transfer import Copied, Copy, CopyFailed
 from tests.support.fake_sandbox import FolderRemote
 from tests.unit.files.trees import picture
@@ -37,11 +37,11 @@ class Sides:
         file.chmod(mode)
         return file
 
-    def copy(self, remote: FolderRemote | None = None, *sources: Source, origin: str = "test") -> Copy:
-        own = sources or (Source(str(self.here)),)
+    def copy(self, remote: FolderRemote | None = None, *sources: CopySource, origin: str = "test") -> Copy:
+        own = sources or (CopySource(str(self.here)),)
         return Copy(remote or FolderRemote(), str(self.there), own, self.memory, origin)
 
-    def sync(self, remote: FolderRemote | None = None, *sources: Source) -> Copied:
+    def sync(self, remote: FolderRemote | None = None, *sources: CopySource) -> Copied:
         return asyncio.run(self.copy(remote, *sources).sync())
 
     @property
@@ -168,9 +168,9 @@ def test_files_go_where_the_spec_says(sides: Sides) -> None:
     sides.write("site/x.tmp")
     sides.sync(
         None,
-        Source(str(sides.here / "site"), "www/public", ("*.tmp",)),
-        Source(str(sides.here / "conf" / "app.toml"), "etc/renamed.toml"),
-        Source(str(sides.here / "conf" / "app.toml"), ""),
+        CopySource(str(sides.here / "site"), "www/public", ("*.tmp",)),
+        CopySource(str(sides.here / "conf" / "app.toml"), "etc/renamed.toml"),
+        CopySource(str(sides.here / "conf" / "app.toml"), ""),
     )
     found = sorted(path for path, (kind, *_) in picture(sides.there).items() if kind == "file")
     assert found == [b"app.toml", b"etc/renamed.toml", b"www/public/index.html"]
@@ -178,7 +178,7 @@ def test_files_go_where_the_spec_says(sides: Sides) -> None:
 
 def test_a_source_that_is_missing_is_named(sides: Sides) -> None:
     with pytest.raises(CopyRefused, match=r"/here/nope: No such file"):
-        sides.sync(None, Source(str(sides.here / "nope")))
+        sides.sync(None, CopySource(str(sides.here / "nope")))
 
 
 class Meddler(FolderRemote):
@@ -222,7 +222,7 @@ def test_the_second_of_two_machines_compares_again(sides: Sides, tmp_path: Path)
     mine = sides.copy()
     sides.write("a", "mine")
     assert asyncio.run(mine.look()).changes.send == ("a",)
-    theirs = Copy(FolderRemote(), str(sides.there), [Source(str(other))], Memory(), "other")
+    theirs = Copy(FolderRemote(), str(sides.there), [CopySource(str(other))], Memory(), "other")
     asyncio.run(theirs.sync())
     asyncio.run(mine.sync())
     assert sides.same
@@ -236,7 +236,7 @@ def test_many_at_once_end_exact(sides: Sides, tmp_path: Path) -> None:
         for name in ("a", "b", f"own{number}"):
             (tree / name).write_text(f"{name} of {number}")
         trees.append(tree)
-    copies = [Copy(FolderRemote(), str(sides.there), [Source(str(t))], Memory(), t.name) for t in trees]
+    copies = [Copy(FolderRemote(), str(sides.there), [CopySource(str(t))], Memory(), t.name) for t in trees]
 
     async def all_at_once() -> None:
         await asyncio.gather(*(copy.sync() for copy in copies))

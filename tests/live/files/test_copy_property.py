@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from sbxcompose.files import carry, transfer
 from sbxcompose.files.read import Memory
-from sbxcompose.files.scan import Source
+from sbxcompose.files.scan import CopySource
 from sbxcompose.files.transfer import Copy
 from tests.support.fake_sandbox import FolderRemote
 from tests.unit.files.trees import EDITS, Edit, apply, picture, remove
@@ -54,7 +54,7 @@ def keep_up(rounds: list[tuple[list[Edit], list[int]]], shell: tuple[str, ...] =
         here, there = Path(place) / "here", Path(place) / "there"
         here.mkdir()
         there.mkdir()
-        sources = [Source(str(here))]
+        sources = [CopySource(str(here))]
         try:
             for edits, gaps in rounds:
                 apply(here, edits)

@@ -14,12 +14,12 @@ import pytest
 from sbxcompose.api.lifecycle import Lifecycle
 from sbxcompose.api.models import CreateRequest
 from sbxcompose.api.sandbox import SandboxClient
-from sbxcompose.api.transport import Address, Transport
+from sbxcompose.api.transport import HostAddress, Transport
 from sbxcompose.engine.local_host import launch
 from sbxcompose.files import carry, transfer
 from sbxcompose.files.read import Memory
 from sbxcompose.files.sandbox_remote import SandboxRemote
-from sbxcompose.files.scan import Source
+from sbxcompose.files.scan import CopySource
 from sbxcompose.files.transfer import Copy
 from tests.live.files.faulty import FaultyNetwork
 from tests.live.host.hosts import LiveHost, live_host
@@ -28,7 +28,7 @@ from tests.unit.files.trees import picture
 
 
 @asynccontextmanager
-async def sandbox(address: Address, extensions: tuple[str, ...] = ()) -> AsyncIterator[SandboxClient]:
+async def sandbox(address: HostAddress, extensions: tuple[str, ...] = ()) -> AsyncIterator[SandboxClient]:
     """A client of a sandbox at the address, which the contract alone is spoken to."""
     transport = Transport(address)
     try:
@@ -71,7 +71,7 @@ async def keep_up(client: SandboxClient, here: Path, there: Path) -> None:
     """Copy, edit, copy again; both sides are the same each time."""
     rng = random.Random(1)
     grow(here, rng, 60)
-    copy = Copy(SandboxRemote(client), str(there), [Source(str(here))], Memory(), "test")
+    copy = Copy(SandboxRemote(client), str(there), [CopySource(str(here))], Memory(), "test")
     await copy.sync()
     assert picture(there) == picture(here)
     for _ in range(2):
@@ -92,20 +92,20 @@ def sides(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, Path]:
 
 def test_over_the_unix_socket(host_environ: Home, sides: tuple[Path, Path]) -> None:
     async def main() -> None:
-        async with sandbox(Address(path=str(host_environ.socket))) as client:
+        async with sandbox(HostAddress(path=str(host_environ.socket))) as client:
             await keep_up(client, *sides)
 
     with live_host(host_environ):
         asyncio.run(main())
 
 
-def tcp_of(host: LiveHost) -> Address:
+def tcp_of(host: LiveHost) -> HostAddress:
     """Where the host listens for others."""
-    return Address(port=int(host.status["tcp"].rpartition(":")[2]), key=launch.api_key())
+    return HostAddress(port=int(host.status["tcp"].rpartition(":")[2]), key=launch.api_key())
 
 
 def test_over_tcp(host_environ: Home, sides: tuple[Path, Path]) -> None:
-    async def main(address: Address) -> None:
+    async def main(address: HostAddress) -> None:
         async with sandbox(address) as client:
             await keep_up(client, *sides)
 
@@ -117,7 +117,7 @@ def test_over_tcp(host_environ: Home, sides: tuple[Path, Path]) -> None:
 def test_over_a_faulty_network(host_environ: Home, sides: tuple[Path, Path], seed: int) -> None:
     """A copy that is cut, wherever, goes on or starts again, and ends exact."""
 
-    async def main(address: Address) -> None:
+    async def main(address: HostAddress) -> None:
         async with sandbox(address) as honest:
             identifier = honest.identifier
         async with FaultyNetwork(address, seed=seed, cuts=12, every=60_000) as network:

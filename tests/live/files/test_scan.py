@@ -12,13 +12,13 @@ from hypothesis import given, settings
 
 from sbxcompose.files.manifest import digest_bytes
 from sbxcompose.files.read import Memory, Unreadable, digest_of, read_digests, remembered
-from sbxcompose.files.scan import Source, Tree, rescan, scan
+from sbxcompose.files.scan import CopySource, ScannedTree, rescan, scan
 from tests.unit.files.trees import EDITS, Edit, apply, remove
 
 OLD = 1_000_000_000
 
 
-def entries(tree: Tree) -> dict[str, object]:
+def entries(tree: ScannedTree) -> dict[str, object]:
     return {name: (found.path, found.entry, found.seal) for name, found in tree.found.items()}
 
 
@@ -30,12 +30,12 @@ def test_to_look_again_where_something_changed_is_to_look_again(first: list[Edit
         root.mkdir()
         try:
             apply(root, first)
-            tree = scan([Source(str(root), "to")])
+            tree = scan([CopySource(str(root), "to")])
             before = entries(tree)
             apply(root, second)
-            now = scan([Source(str(root), "to")])
+            now = scan([CopySource(str(root), "to")])
             changed = [name for name in {*before, *now.found} if before.get(name) != entries(now).get(name)]
-            rescan(tree, [Source(str(root), "to")], [str(root / name.removeprefix("to/")) for name in changed])
+            rescan(tree, [CopySource(str(root), "to")], [str(root / name.removeprefix("to/")) for name in changed])
             assert entries(tree) == entries(now)
         finally:
             remove(os.fsencode(root))
@@ -46,7 +46,7 @@ def test_ignored_folders_are_not_looked_into_and_a_changed_ignore_file_counts_at
     (tmp_path / "a.log").touch()
     ignore = tmp_path / ".gitignore"
     ignore.write_text("node_modules/\n*.log\n")
-    source = Source(str(tmp_path))
+    source = CopySource(str(tmp_path))
     tree = scan([source])
     assert sorted(tree.found) == [".gitignore"]
     ignore.write_text("node_modules/\n")
@@ -64,9 +64,9 @@ def file(tmp_path: Path) -> Path:
     return path
 
 
-def learned(file: Path, memory: Memory) -> Tree:
+def learned(file: Path, memory: Memory) -> ScannedTree:
     """A tree whose digests have been read."""
-    tree = scan([Source(str(file.parent))])
+    tree = scan([CopySource(str(file.parent))])
     read_digests(tree, ["a"], memory, remembered(tree, memory))
     return tree
 
@@ -84,11 +84,11 @@ def test_a_digest_is_remembered_until_the_file_changes(
     memory = Memory(tmp_path / "memory" / "m")
     memory.save(learned(file, memory))
     again = Memory(tmp_path / "memory" / "m")
-    tree = scan([Source(str(file.parent))])
+    tree = scan([CopySource(str(file.parent))])
     assert remembered(tree, again)["a"].digest == digest_bytes(b"one")
     file.write_text("two")
     os.utime(file, ns=(OLD, OLD))
-    assert remembered(scan([Source(str(file.parent))]), again)["a"].digest == b""
+    assert remembered(scan([CopySource(str(file.parent))]), again)["a"].digest == b""
 
 
 def test_a_file_that_was_just_written_is_not_remembered(file: Path) -> None:

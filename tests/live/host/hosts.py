@@ -13,7 +13,7 @@ from typing import Any
 
 import httpx
 
-from sbxcompose.api.frames import Dropped, FrameDecoder, State
+from sbxcompose.api.frames import Dropped, FrameDecoder, StateFrame
 from sbxcompose.engine.local_host import launch
 from tests.support.home import MARKER, Home
 
@@ -141,7 +141,7 @@ class Box:
         with self.host.http.stream("POST", "/api/v1/watch", headers=self.headers, json=body) as answer:
             for piece in answer.iter_bytes():
                 for frame in decoder.feed(piece):
-                    if isinstance(frame, State):
+                    if isinstance(frame, StateFrame):
                         yield dict(frame.info)
                     elif isinstance(frame, Dropped):
                         yield {"dropped": frame.handle}

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from sbxcompose.api import pty
 from sbxcompose.api.websocket import Closed
-from sbxcompose.api.websocket_connect import Endpoint, Socket, open_socket
+from sbxcompose.api.websocket_connect import ServerEndpoint, Socket, open_socket
 from tests.live.host.hosts import PATIENCE, Box
 
 T = TypeVar("T")
@@ -27,7 +27,7 @@ def conversation(work: Callable[[], Awaitable[T]]) -> T:
 async def dial(box: Box, path: str, headers: dict[str, str] | None = None, limit: int | None = None) -> Socket:
     """A socket below the sandbox's `/api/v1`, over the host's Unix socket."""
     return await open_socket(
-        Endpoint(path=str(box.host.path)), "/api/v1" + path, {**box.headers, **(headers or {})}, limit=limit
+        ServerEndpoint(path=str(box.host.path)), "/api/v1" + path, {**box.headers, **(headers or {})}, limit=limit
     )
 
 
@@ -90,7 +90,7 @@ class View:
         match pty.decode(await self.socket.receive()):
             case pty.Data(data):
                 self.shown += data
-            case pty.Exit(code):
+            case pty.PtyExit(code):
                 self.exit_code = code
 
     async def type(self, text: str) -> None:

@@ -14,9 +14,9 @@ from functools import partial
 import httpx
 import pytest
 
-from sbxcompose.host.http.accept import Client, Gate
+from sbxcompose.host.http.accept import AcceptedClient, Gate
 from sbxcompose.host.http.pending_clients import MOST, PendingClients
-from sbxcompose.host.http.protocol import Activity, Connection, Message, Scope
+from sbxcompose.host.http.protocol import Activity, AsgiMessage, AsgiScope, Connection
 from sbxcompose.host.http.stream import Receive, Send
 from tests.live.host.hosts import LiveHost, client_of, live_host, running
 from tests.support.home import Home
@@ -126,14 +126,14 @@ def test_a_server_that_loses_its_keeper_for_want_of_descriptors_leaves_its_work_
 
 
 def test_a_silent_client_is_given_a_limited_time_and_one_with_a_key_is_not() -> None:
-    async def answer(scope: Scope, receive: Receive, send: Send) -> None:
+    async def answer(scope: AsgiScope, receive: Receive, send: Send) -> None:
         if (b"authorization", b"yes") in scope["headers"]:
             scope["authenticated"] = True
         await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"0")]})
         await send(done)
 
     async def main() -> None:
-        gate = Gate(PendingClients[Client](patience=0.2))
+        gate = Gate(PendingClients[AcceptedClient](patience=0.2))
         with closing(socket.create_server(("127.0.0.1", 0))) as listener:
             listener.setblocking(False)
             gate.listen(listener, partial(Connection, answer, Activity(), trusted=False, gate=gate), trusted=False)
@@ -158,6 +158,6 @@ def test_a_silent_client_is_given_a_limited_time_and_one_with_a_key_is_not() -> 
                 writer.close()
             gate.stop(listener)
 
-    done: Message = {"type": "http.response.body", "body": b"", "more_body": False}
+    done: AsgiMessage = {"type": "http.response.body", "body": b"", "more_body": False}
     head = b"GET / HTTP/1.1\r\nHost: x\r\n"
     asyncio.run(main())

@@ -18,7 +18,7 @@ import httpx
 import pytest
 
 from sbxcompose.api.sandbox import SandboxClient
-from sbxcompose.api.transport import Address, Body, Transport
+from sbxcompose.api.transport import HostAddress, StreamedBody, Transport
 from sbxcompose.errors import NotFound, Refused, SbxError
 from tests.live.host.hosts import PATIENCE, Box, LiveHost
 
@@ -345,7 +345,7 @@ def test_a_slow_reader_holds_up_nobody(box: Box, folder: Path) -> None:
 
 
 def client(box: Box) -> Transport:
-    return Transport(Address(path=str(box.host.path)))
+    return Transport(HostAddress(path=str(box.host.path)))
 
 
 def endless(count: int) -> Iterator[bytes]:
@@ -405,7 +405,7 @@ def test_a_refusal_ends_the_sending(box: Box, folder: Path) -> None:
     async def send(path: str) -> Refused:
         async with client(box) as transport:
             with pytest.raises(Refused) as refused:
-                await SandboxClient(transport, box.id).files.write(path, Body(forever()))
+                await SandboxClient(transport, box.id).files.write(path, StreamedBody(forever()))
             return refused.value
 
     (folder / "folder").mkdir()

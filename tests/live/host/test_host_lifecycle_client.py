@@ -11,7 +11,7 @@ import pytest
 from sbxcompose.api.lifecycle import Lifecycle
 from sbxcompose.api.models import CreateRequest, PatchRequest
 from sbxcompose.api.snapshots import SnapshotClient
-from sbxcompose.api.transport import Address, Transport
+from sbxcompose.api.transport import HostAddress, Transport
 from sbxcompose.errors import Conflict, NotFound, Refused
 from tests.live.host.hosts import LiveHost, live_host
 from tests.support.home import Home
@@ -32,14 +32,14 @@ def do(host_environ: Home, request: pytest.FixtureRequest) -> Iterator[Do]:
         yield run
 
 
-def _address(host: LiveHost, way: str) -> Address:
+def _address(host: LiveHost, way: str) -> HostAddress:
     if way == "socket":
-        return Address(path=str(host.path))
+        return HostAddress(path=str(host.path))
     url = urlsplit(host.status["tcp"])
-    return Address(host=str(url.hostname), port=int(url.port or 0), key="k")
+    return HostAddress(host=str(url.hostname), port=int(url.port or 0), key="k")
 
 
-async def _with_clients(address: Address, body: Body) -> None:
+async def _with_clients(address: HostAddress, body: Body) -> None:
     transport = Transport(address)
     try:
         async with asyncio.timeout(40):

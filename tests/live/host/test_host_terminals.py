@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from sbxcompose.api import pty
-from sbxcompose.api.websocket_connect import Endpoint, open_socket
+from sbxcompose.api.websocket_connect import ServerEndpoint, open_socket
 from sbxcompose.errors import Refused
 from tests.live.host.hosts import Box, LiveHost, client_of, live_host
 from tests.live.host.sockets import Session, View, conversation, dial
@@ -353,7 +353,7 @@ def test_over_tcp_the_key_is_needed_and_pages_are_refused(host_environ: Home) ->
 
         async def status(headers: dict[str, str]) -> int:
             try:
-                async with await open_socket(Endpoint(port=port), f"/api/v1{session.path}/ws", headers) as socket:
+                async with await open_socket(ServerEndpoint(port=port), f"/api/v1{session.path}/ws", headers) as socket:
                     await socket.finish()
                     return 101
             except Refused as refused:

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from sbxcompose.host.keeper import freezer
-from sbxcompose.host.keeper.client import Exited, KeeperClient, Restart, Spawn, Spawned
+from sbxcompose.host.keeper.client import Exited, KeeperClient, KeeperRestart, Spawn, Spawned
 from sbxcompose.host.keeper.options import keeper_argv
 
 HERE = Path(__file__).parent
@@ -141,13 +141,13 @@ class Rig:
         fds.frombytes(rights[0][2])
         return json.loads(data), list(fds)
 
-    def _restart(self, lock: int, listen: int) -> Restart:
+    def _restart(self, lock: int, listen: int) -> KeeperRestart:
         ours = {"--lock-fd": lock, "--listen-fd": listen}
         argv = [
             f"{word.partition('=')[0]}={ours[word.partition('=')[0]]}" if word.partition("=")[0] in ours else word
             for word in self.relay["argv"]
         ]
-        return Restart(tuple(argv), (lock, listen))
+        return KeeperRestart(tuple(argv), (lock, listen))
 
     def _exited(self, exited: Exited) -> None:
         assert exited.unit not in self.exits, "an exit was told twice"

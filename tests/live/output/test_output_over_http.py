@@ -110,7 +110,7 @@ def test_a_hundred_thousand_lines_arrive_by_every_road(short_dir: Path) -> None:
             assert json.loads(snapshot)["lines"] == numbers
             source.changes.closed()
             found = FrameDecoder(refs=False).feed(await watched)
-            data = b"".join(each.data for each in found if isinstance(each, frames.Output))
+            data = b"".join(each.data for each in found if isinstance(each, frames.OutputFrame))
             assert data.decode().split() == numbers
         assert source.attached == 0
         source.close()

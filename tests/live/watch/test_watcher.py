@@ -13,10 +13,10 @@ import pytest
 
 from sbxcompose.files.load_rules import load_rules
 from sbxcompose.watch import watcher as watcher_module
-from sbxcompose.watch.gather import Gatherer, Seen
+from sbxcompose.watch.gather import Gatherer, SeenChange
 from sbxcompose.watch.inotify import Inotify, LimitReached
 from sbxcompose.watch.rules import DEFAULT_IGNORES, Root
-from sbxcompose.watch.watcher import Watcher
+from sbxcompose.watch.watcher import FileWatcher
 
 QUIET = 0.05
 
@@ -36,7 +36,7 @@ class Eye:
         self._gatherer = Gatherer()
         self._news = asyncio.Event()
 
-    def seen(self, seen: list[Seen]) -> None:
+    def seen(self, seen: list[SeenChange]) -> None:
         self._gatherer.add(seen, asyncio.get_running_loop().time())
         self._news.set()
 
@@ -73,7 +73,7 @@ async def watching(
     top: Path, *roots: Root, kernel: Callable[[], Inotify] = Inotify, poll: bool = False
 ) -> AsyncIterator[Eye]:
     eye = Eye(top)
-    watcher = Watcher(
+    watcher = FileWatcher(
         str(top), lambda each: load_rules(each.path, each.ignore), eye.seen, eye.said.append, kernel=kernel, poll=poll
     )
     try:
@@ -330,10 +330,10 @@ def test_the_limit_may_be_reached_later_too(tmp_path: Path) -> None:
 def test_lost_events_count_as_a_change_of_everything(tmp_path: Path) -> None:
     class Losing(Inotify):
         def read(self):  # type: ignore[no-untyped-def]
-            from sbxcompose.watch.inotify import OVERFLOW, Event
+            from sbxcompose.watch.inotify import OVERFLOW, InotifyEvent
 
             list(super().read())
-            yield Event(-1, OVERFLOW, "")
+            yield InotifyEvent(-1, OVERFLOW, "")
 
     async def main() -> None:
         async with watching(tmp_path, kernel=Losing) as eye:

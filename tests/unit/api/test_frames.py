@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sbxcompose.api import frames
-from sbxcompose.api.frames import Frame, FrameDecoder, FrameError, ServerEvent, SseDecoder
+from sbxcompose.api.frames import FrameDecoder, FrameError, ServerEvent, SseDecoder, WatchFrame
 
 U32 = st.integers(0, 2**32 - 1)
 U64 = st.integers(0, 2**64 - 1)
@@ -18,40 +18,40 @@ MAYBE = st.none() | NUMBER
 STREAM = st.sampled_from((1, 2))
 INFO: st.SearchStrategy[dict[str, Any]] = st.dictionaries(st.text(), st.none() | NUMBER | st.text(), max_size=3)
 
-COMMON: st.SearchStrategy[Frame] = st.one_of(
-    st.builds(frames.State, INFO),
+COMMON: st.SearchStrategy[WatchFrame] = st.one_of(
+    st.builds(frames.StateFrame, INFO),
     st.builds(frames.Dropped, NUMBER),
     st.builds(frames.Log, NUMBER, st.text(), st.none() | st.text(), NUMBER),
-    st.builds(frames.RunBegan, NUMBER, NUMBER, NUMBER),
-    st.builds(frames.RunEnded, NUMBER, NUMBER, NUMBER, MAYBE, MAYBE),
+    st.builds(frames.RunBeganFrame, NUMBER, NUMBER, NUMBER),
+    st.builds(frames.RunEndedFrame, NUMBER, NUMBER, NUMBER, MAYBE, MAYBE),
     st.builds(frames.Gone, NUMBER, NUMBER),
     st.builds(frames.Ack, U32, U64),
-    st.just(frames.Synced()),
+    st.just(frames.SyncedFrame()),
     st.just(frames.KeepAlive()),
     st.builds(frames.StartNote, st.text(), NUMBER, NUMBER, MAYBE, MAYBE, st.lists(st.text(), max_size=3)),
 )
-OUTPUT: st.SearchStrategy[Frame] = st.builds(
-    lambda log, stream, run, time, end, data: frames.Output(log, stream, run, time, end, len(data), data),
+OUTPUT: st.SearchStrategy[WatchFrame] = st.builds(
+    lambda log, stream, run, time, end, data: frames.OutputFrame(log, stream, run, time, end, len(data), data),
     U32, STREAM, U32, U64, U64, st.binary(max_size=100),
 )  # fmt: skip
-REF: st.SearchStrategy[Frame] = st.builds(frames.OutputRef, U32, STREAM, U32, U64, U64, U32, U64, U64)
+REF: st.SearchStrategy[WatchFrame] = st.builds(frames.OutputRef, U32, STREAM, U32, U64, U64, U32, U64, U64)
 
 
-def encode(frame: Frame) -> bytes:
+def encode(frame: WatchFrame) -> bytes:
     match frame:
-        case frames.State(info):
+        case frames.StateFrame(info):
             return frames.encode_state(info)
         case frames.Dropped(handle):
             return frames.encode_dropped(handle)
         case frames.Log():
             return frames.encode_log(*frame)
-        case frames.RunBegan():
+        case frames.RunBeganFrame():
             return frames.encode_run_began(*frame)
         case frames.StartNote():
             return frames.encode_start_note(frame)
-        case frames.RunEnded():
+        case frames.RunEndedFrame():
             return frames.encode_run_ended(*frame)
-        case frames.Output(log, stream, run, time, end, _, data):
+        case frames.OutputFrame(log, stream, run, time, end, _, data):
             return frames.encode_output(log, stream, run, time, end, data)
         case frames.OutputRef():
             return frames.encode_ref(*frame)
@@ -59,7 +59,7 @@ def encode(frame: Frame) -> bytes:
             return frames.encode_gone(*frame)
         case frames.Ack():
             return frames.encode_ack(*frame)
-        case frames.Synced():
+        case frames.SyncedFrame():
             return frames.SYNCED
         case frames.KeepAlive():
             return frames.KEEP_ALIVE
@@ -81,7 +81,7 @@ def feed_cut(decoder: FrameDecoder | SseDecoder, wire: bytes, data: st.DataObjec
     st.booleans().flatmap(lambda refs: st.tuples(st.just(refs), st.lists(COMMON | (REF if refs else OUTPUT)))),
     st.data(),
 )
-def test_frames_come_out_as_they_went_in(case: tuple[bool, list[Frame]], data: st.DataObject) -> None:
+def test_frames_come_out_as_they_went_in(case: tuple[bool, list[WatchFrame]], data: st.DataObject) -> None:
     refs, sent = case
     decoder = FrameDecoder(refs=refs)
     assert feed_cut(decoder, b"".join(map(encode, sent)), data) == sent
@@ -90,7 +90,7 @@ def test_frames_come_out_as_they_went_in(case: tuple[bool, list[Frame]], data: s
 
 def test_kinds_that_are_not_known_are_skipped() -> None:
     wire = b"Z\0\0\0\3abc" + frames.SYNCED
-    assert FrameDecoder(refs=False).feed(wire) == [frames.Synced()]
+    assert FrameDecoder(refs=False).feed(wire) == [frames.SyncedFrame()]
 
 
 def test_a_stream_that_ends_within_a_frame_says_so() -> None:

@@ -32,7 +32,7 @@ def test_there_and_back() -> None:
     assert pty.decode(pty.encode_resize(1000, 500)) == pty.Resize(cols=1000, rows=500)
     assert pty.decode(pty.encode_resize(99_999, 1)) == pty.Resize(cols=65535, rows=1)
     assert pty.decode(pty.READY) == pty.Ready()
-    assert pty.decode(pty.encode_exit(-(2**31))) == pty.Exit(-(2**31))
+    assert pty.decode(pty.encode_exit(-(2**31))) == pty.PtyExit(-(2**31))
 
 
 @pytest.mark.parametrize("frame", [b"\x01", b"\x01\0\0\0", b"\x01\0\0\0\0\0", b"\x03\0", b"\x03\0\0\0\0\0"])

@@ -9,7 +9,7 @@ import ssl
 import h11
 import pytest
 
-from sbxcompose.api.transport import Address
+from sbxcompose.api.transport import HostAddress
 from sbxcompose.api.wire import authority, failure_words
 
 
@@ -36,6 +36,6 @@ def test_what_broke_a_connection_is_said_without_jargon(error: Exception, words:
 
 def test_addresses_of_the_sixth_version_are_written_as_in_a_url() -> None:
     assert authority("::1", 80) == "[::1]:80"
-    assert str(Address(host="::1", port=8900)) == "http://[::1]:8900"
-    assert str(Address(host="127.0.0.1", port=8900, prefix="/x")) == "http://127.0.0.1:8900/x"
-    assert str(Address(path="/run/host.sock")) == "/run/host.sock"
+    assert str(HostAddress(host="::1", port=8900)) == "http://[::1]:8900"
+    assert str(HostAddress(host="127.0.0.1", port=8900, prefix="/x")) == "http://127.0.0.1:8900/x"
+    assert str(HostAddress(path="/run/host.sock")) == "/run/host.sock"

@@ -5,14 +5,14 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from sbxcompose.cli.view.announce import Announcer
-from sbxcompose.engine.events import BecameReady, Event, RowChanged, RunBegan, StepBegun, StepDone, StepFailed
+from sbxcompose.engine.events import BecameReady, EngineEvent, RowChanged, RunBegan, StepBegun, StepDone, StepFailed
 from sbxcompose.errors import ProcessFailed
-from sbxcompose.plan.observed import Exit, Instance, Phase, Row
+from sbxcompose.plan.observed import Exit, Instance, ObservedRow, Phase
 from sbxcompose.plan.steps import Await, Start, Step
 from sbxcompose.spec.project import Condition, Process
 
 DB = Instance("main", "db", 1)
-RUNNING = Row(DB, "3f2a9c1d", "db.3f2a9c1d", Phase.RUNNING)
+RUNNING = ObservedRow(DB, "3f2a9c1d", "db.3f2a9c1d", Phase.RUNNING)
 FAILED = replace(RUNNING, phase=Phase.EXITED, exit=Exit(3, None, at=100.0))
 WAIT = Step(
     1,
@@ -22,7 +22,7 @@ WAIT = Step(
 )
 
 
-def texts(*events: Event) -> list[str]:
+def texts(*events: EngineEvent) -> list[str]:
     announcer = Announcer()
     return [said.text for event in events for said in announcer(event)]
 

@@ -5,16 +5,16 @@ import pytest
 from sbxcompose.cli.context import harmless
 from sbxcompose.cli.style import Style
 from sbxcompose.cli.view.ps import command_words, lines, to_json
-from sbxcompose.engine.listing import Entry
+from sbxcompose.engine.listing import ListedInstance
 from sbxcompose.logs.secrets import KnownSecrets
-from sbxcompose.plan.observed import Foreign, Instance, Phase, Row
+from sbxcompose.plan.observed import Foreign, Instance, ObservedRow, Phase
 
 WEB = Instance("main", "web")
 HIDE = KnownSecrets(["hunter2", "it's so"]).hide
 
 
-def row(*command: str) -> Row:
-    return Row(WEB, "3f2a9c1d", "web.3f2a9c1d", Phase.RUNNING, pid=7, command=command)
+def row(*command: str) -> ObservedRow:
+    return ObservedRow(WEB, "3f2a9c1d", "web.3f2a9c1d", Phase.RUNNING, pid=7, command=command)
 
 
 @pytest.mark.parametrize(
@@ -34,7 +34,7 @@ def test_a_command_is_shown_as_a_shell_takes_it_and_harmless(command: tuple[str,
 
 
 def test_what_runs_is_shown_and_not_what_the_file_has_become() -> None:
-    entry = Entry(WEB, "web", None, row("old", "--flag"))
+    entry = ListedInstance(WEB, "web", None, row("old", "--flag"))
     shown = lines([entry], [], 0.0, Style(enabled=False), None, HIDE)
     assert shown[1].endswith("old --flag")
     assert to_json(entry, 0.0, HIDE)["command"] == ["old", "--flag"]

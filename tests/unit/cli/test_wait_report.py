@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any, cast
 
 from sbxcompose.cli.view.wait_report import WaitReport
-from sbxcompose.engine.events import Event, StepBegun, StepDone
+from sbxcompose.engine.events import EngineEvent, StepBegun, StepDone
 from sbxcompose.engine.session import Session
 from sbxcompose.plan.judge import Pending, Report
 from sbxcompose.plan.observed import Instance
@@ -21,7 +21,7 @@ STEP = Step(1, Await(DB, Condition.READY, process("db"), "db.1"), "db", "web nee
 class FakeSession:
     """Hands on events, and knows that nothing is ready."""
 
-    def listen(self, hear: Callable[[Event], None]) -> None:
+    def listen(self, hear: Callable[[EngineEvent], None]) -> None:
         """Hand the events to this."""
         self.tell = hear
 

@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 
 from sbxcompose.convert.convert import convert
-from sbxcompose.convert.draft import Draft, Kind
+from sbxcompose.convert.draft import NoteKind, ProjectDraft
 from sbxcompose.spec.nodes import Document
 
 
-def converted(text: str, files: Mapping[str, str] | None = None) -> Draft:
+def converted(text: str, files: Mapping[str, str] | None = None) -> ProjectDraft:
     """What a Compose file becomes, beside these other files."""
     return convert(Document("compose.yaml", "", "/p", text), "compose", (files or {}).get)
 
@@ -22,7 +22,7 @@ def service(keys: str, more: str = "") -> dict[str, Any]:
     return converted(f"services:\n  web: {{{keys}}}\n{more}").processes["web"]
 
 
-def notes(draft: Draft, kind: Kind) -> list[str]:
+def notes(draft: ProjectDraft, kind: NoteKind) -> list[str]:
     return [str(note) for note in draft.notes if note.kind is kind]
 
 
@@ -138,7 +138,7 @@ def test_names_of_services_become_this_machine() -> None:
         "DSN": "host=127.0.0.1 port=5432",
         "ADDRESS": "127.0.0.1:6379",
     }
-    assert sum(note.startswith("web.environment: `") for note in notes(found, Kind.CHANGED)) == 5
+    assert sum(note.startswith("web.environment: `") for note in notes(found, NoteKind.CHANGED)) == 5
 
 
 @pytest.mark.parametrize(
@@ -174,7 +174,7 @@ def test_two_containers_on_one_port_are_parted() -> None:
     found = converted("services: {a: {command: x, ports: ['81:80']}, b: {command: x, ports: ['82:80']}}")
     assert found.processes["a"]["port"] == 80
     assert "port" not in found.processes["b"]
-    assert "b.ports: port 80 is that of a, too: make one of them listen on another port" in notes(found, Kind.TODO)
+    assert "b.ports: port 80 is that of a, too: make one of them listen on another port" in notes(found, NoteKind.TODO)
 
 
 def test_a_variable_port_beats_the_published_one() -> None:
@@ -218,7 +218,7 @@ def test_the_command_comes_from_the_dockerfile(build: str, command: list[str]) -
     assert process["command"] == command
     assert process["workdir"] == "api"
     assert process["env"] == {"NODE_ENV": "production"}
-    assert "web.build: run `npm ci` once, as its Dockerfile does" in notes(found, Kind.TODO)
+    assert "web.build: run `npm ci` once, as its Dockerfile does" in notes(found, NoteKind.TODO)
 
 
 def test_an_unknown_image_is_left_to_a_person_and_fails_clearly() -> None:
@@ -226,14 +226,14 @@ def test_an_unknown_image_is_left_to_a_person_and_fails_clearly() -> None:
     process = found.processes["web"]
     assert "replace this command" in process["command"]
     assert process["restart"] == "never", "it must not be tried again and again"
-    assert notes(found, Kind.TODO) == ["web.command: write what image acme/web runs"]
+    assert notes(found, NoteKind.TODO) == ["web.command: write what image acme/web runs"]
 
 
 def test_what_has_no_counterpart_is_reported_with_its_line() -> None:
     found = converted(
         "services:\n  web:\n    command: x\n    container_name: w\n    mem_limit: 1g\nnetworks: {a: {}}\n"
     )
-    dropped = [(note.subject, note.line) for note in found.notes if note.kind is Kind.DROPPED]
+    dropped = [(note.subject, note.line) for note in found.notes if note.kind is NoteKind.DROPPED]
     assert dropped == [("web.container_name", 4), ("web.mem_limit", 5), ("networks", 6)]
 
 

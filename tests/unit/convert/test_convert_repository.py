@@ -8,18 +8,18 @@ from typing import Any
 
 import pytest
 
-from sbxcompose.convert.draft import Draft
-from sbxcompose.convert.repository import Files, inspect
+from sbxcompose.convert.draft import ProjectDraft
+from sbxcompose.convert.repository import RepositoryFiles, inspect
 
 
-def inspected(files: dict[str, str]) -> Draft:
+def inspected(files: dict[str, str]) -> ProjectDraft:
     """The draft for a repository with these files."""
 
     def names(folder: str) -> list[str]:
         inside = [posixpath.relpath(path, folder) for path in files if folder == "." or path.startswith(f"{folder}/")]
         return sorted({path.partition("/")[0] for path in inside})
 
-    return inspect(Files(files.get, names))
+    return inspect(RepositoryFiles(files.get, names))
 
 
 def package(**keys: Any) -> str:

@@ -7,7 +7,7 @@ import asyncio
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sbxcompose.engine.events import Event, StepBegun, StepDone, StepHeldUp
+from sbxcompose.engine.events import EngineEvent, StepBegun, StepDone, StepHeldUp
 from sbxcompose.engine.execute import Result, execute
 from sbxcompose.errors import ProcessFailed
 from sbxcompose.plan.observed import Instance
@@ -20,8 +20,8 @@ def step(number: int, *after: int) -> Step:
     return Step(number, Start(process, Instance("main", process.name), "x"), process.name, "because", after)
 
 
-def carry_out(steps: list[Step], failing: set[int]) -> tuple[Result, list[Event]]:
-    told: list[Event] = []
+def carry_out(steps: list[Step], failing: set[int]) -> tuple[Result, list[EngineEvent]]:
+    told: list[EngineEvent] = []
 
     async def perform(each: Step) -> None:
         await asyncio.sleep(0)

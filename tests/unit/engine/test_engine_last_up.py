@@ -7,7 +7,7 @@ from msgspec.structs import replace
 from sbxcompose.api.frames import StartNote
 from sbxcompose.engine.last_up import UpTimes, came_up, since_last_up, up_times
 from sbxcompose.engine.read_logs import From
-from sbxcompose.plan.observed import Exit, Instance, Phase, Row
+from sbxcompose.plan.observed import Exit, Instance, ObservedRow, Phase
 
 WEB, DB = Instance("main", "web"), Instance("main", "db")
 NOW = 9_000
@@ -47,15 +47,15 @@ def test_output_since_the_last_up_begins_with_its_first_run() -> None:
 
 def test_two_ups_at_once_are_one() -> None:
     known = {WEB: notes((1, 100, 100)), DB: notes((1, 101, 101))}
-    row = Row(WEB, "3f2a9c1d", "web.3f2a9c1d", Phase.RUNNING)
+    row = ObservedRow(WEB, "3f2a9c1d", "web.3f2a9c1d", Phase.RUNNING)
     assert since_last_up(known, {WEB: row})[WEB] == 1
     assert since_last_up(known, {WEB: replace(row, phase=Phase.EXITED, exit=Exit(0, at=0.2))})[WEB] == 1
     assert since_last_up(known, {WEB: replace(row, phase=Phase.EXITED, exit=Exit(0, at=0.05))})[WEB] is None
 
 
 def test_what_ended_before_the_last_down_is_older_unless_all_did() -> None:
-    past = Row(WEB, "3f2a9c1d", "web.3f2a9c1d", Phase.EXITED, past=True)
-    now = Row(DB, "3f2a9c1d", "db.3f2a9c1d", Phase.RUNNING)
+    past = ObservedRow(WEB, "3f2a9c1d", "web.3f2a9c1d", Phase.EXITED, past=True)
+    now = ObservedRow(DB, "3f2a9c1d", "db.3f2a9c1d", Phase.RUNNING)
     assert since_last_up({}, {WEB: past, DB: now}) == {WEB: None}
     assert since_last_up({}, {WEB: past}) == {}
 

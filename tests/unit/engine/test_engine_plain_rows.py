@@ -7,11 +7,11 @@ from typing import Any, cast
 
 import pytest
 
-from sbxcompose.api.contract_follow import Line
+from sbxcompose.api.contract_follow import RecordLine
 from sbxcompose.api.follow import RowSeen
 from sbxcompose.api.models import ProcessInfo
 from sbxcompose.engine.contract.rows import (
-    Wanted,
+    LineRange,
     as_it_began,
     ended,
     is_older,
@@ -59,10 +59,10 @@ def test_runs_are_counted_from_restarts() -> None:
 
 def test_a_line_is_the_latest_runs_or_an_earlier_ones() -> None:
     info = row(restarts=2)
-    assert line_run(info, Line(1, T, b"")) == 3
-    assert line_run(info, Line(1, T - 1, b"")) == 2
-    assert line_run(row(), Line(1, T - 1, b"")) == 1
-    assert line_run(info, Line(1, 0, b"")) == 2, "a daemon that does not know when an old line came"
+    assert line_run(info, RecordLine(1, T, b"")) == 3
+    assert line_run(info, RecordLine(1, T - 1, b"")) == 2
+    assert line_run(row(), RecordLine(1, T - 1, b"")) == 1
+    assert line_run(info, RecordLine(1, 0, b"")) == 2, "a daemon that does not know when an old line came"
 
 
 @pytest.mark.parametrize("latest,run,apart", [(1, 1, True), (2, 1, True), (2, 2, True), (3, 1, False), (3, 2, False)])
@@ -72,10 +72,10 @@ def test_only_the_latest_run_can_be_found_among_many(latest: int, run: int, apar
 
 def test_a_run_is_looked_for_in_the_newest_row_that_has_had_it() -> None:
     old, new = row("web.aaaaaaaa", restarts=4), row("web.bbbbbbbb", restarts=1)
-    assert rows_with([old, new], Wanted(run=2)) == [new]
-    assert rows_with([old, new], Wanted(run=3)) == [old]
-    assert rows_with([old, new], Wanted(run=9)) == []
-    assert rows_with([old, new], Wanted(tail=1)) == [old, new]
+    assert rows_with([old, new], LineRange(run=2)) == [new]
+    assert rows_with([old, new], LineRange(run=3)) == [old]
+    assert rows_with([old, new], LineRange(run=9)) == []
+    assert rows_with([old, new], LineRange(tail=1)) == [old, new]
 
 
 def test_a_row_has_ended_once_its_supervisor_has() -> None:

@@ -6,8 +6,8 @@ from typing import Any
 
 from sbxcompose.api.models import ManagedInfo, ProcessInfo, ProjectClaim, RestartConfig, SandboxInfo
 from sbxcompose.engine.projects import group, members, without_file
-from sbxcompose.plan.names import Names
-from sbxcompose.spec.project import RestartPolicy, Stop
+from sbxcompose.plan.names import ProcessNames
+from sbxcompose.spec.project import RestartPolicy, StopPolicy
 
 
 def box(name: str, project: str | None = None, sandbox: str = "main", **fields: Any) -> SandboxInfo:
@@ -85,9 +85,9 @@ def test_the_process_lists_tell_what_can_be_stopped() -> None:
     ]
     project = without_file("shop", "local", {"main": box("shop-main", "shop")}, {"main": rows})
     (web,) = project.processes()
-    assert (web.name, web.digest, web.replicas, web.stop) == ("web", "3f2a9c1d", 2, Stop(2, 0.5))
+    assert (web.name, web.digest, web.replicas, web.stop) == ("web", "3f2a9c1d", 2, StopPolicy(2, 0.5))
     assert web.restart.policy is RestartPolicy.ON_FAILURE
-    assert Names(project).resolve("web.2").replica == 2
+    assert ProcessNames(project).resolve("web.2").replica == 2
     assert (project.directory, project.sandboxes[0].full_name) == ("/home/shop", "shop-main")
 
 

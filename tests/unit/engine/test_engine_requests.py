@@ -11,7 +11,7 @@ from sbxcompose.engine.requests import (
     working_directory,
 )
 from sbxcompose.plan.observed import Instance
-from sbxcompose.spec.project import HealthCheck, Process, Project, Restart, RestartPolicy, Sandbox, Stop
+from sbxcompose.spec.project import HealthCheck, Process, Project, Restart, RestartPolicy, Sandbox, StopPolicy
 
 WEB = Process(
     "app",
@@ -23,7 +23,7 @@ WEB = Process(
     workdir="site",
     restart=Restart(RestartPolicy.ALWAYS, 5, 0.25, 2.0),
     health_check=HealthCheck("http", 8080, "/healthz", timeout=0.5),
-    stop=Stop(2, 1.5),
+    stop=StopPolicy(2, 1.5),
     replicas=2,
 )
 

@@ -10,12 +10,12 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from sbxcompose.engine.execute import Failure, HeldUp, Result
-from sbxcompose.engine.instance_states import States, instances_of
+from sbxcompose.engine.execute import HeldUp, Result, StepFailure
+from sbxcompose.engine.instance_states import InstanceStates, instances_of
 from sbxcompose.errors import Unreachable
 from sbxcompose.plan.diff import plan_up
-from sbxcompose.plan.judge import Judge, Mode, State, TimedOut
-from sbxcompose.plan.observed import Instance, Observed, Phase, Row
+from sbxcompose.plan.judge import InstanceState, Judge, Mode, TimedOut
+from sbxcompose.plan.observed import Instance, Observed, ObservedRow, Phase
 from sbxcompose.plan.steps import CreateSandbox, Plan, Start
 from tests.unit.plan.plan_worlds import MISSING, NEVER, V2, done, process, project, row, seen, world
 
@@ -26,7 +26,7 @@ WEB = process("web", ["job"])
 class Link:
     """The rows of a sandbox, as `Link` has them."""
 
-    def __init__(self, *rows: Row) -> None:
+    def __init__(self, *rows: ObservedRow) -> None:
         self.everything = list(rows)
         self.attention_log: list[str] = []
 
@@ -39,15 +39,15 @@ class Link:
     def instances(self) -> set[Instance]:
         return {each.instance for each in self.everything}
 
-    def rows(self, instance: Instance) -> list[Row]:
+    def rows(self, instance: Instance) -> list[ObservedRow]:
         return [each for each in self.everything if each.instance == instance]
 
-    def row(self, instance: Instance, digest: str | None = None) -> Row | None:
+    def row(self, instance: Instance, digest: str | None = None) -> ObservedRow | None:
         found = [each for each in self.rows(instance) if digest is None or each.digest == digest]
         return found[-1] if found else None
 
 
-def states_of(link: Link) -> States:
+def states_of(link: Link) -> InstanceStates:
     session: Any = SimpleNamespace(
         links={"main": link},
         last_check=lambda instance: None,
@@ -56,10 +56,10 @@ def states_of(link: Link) -> States:
         began=0.0,
         listen=lambda tell: None,
     )
-    return States(session, instances_of([JOB, WEB]), readiness=False)
+    return InstanceStates(session, instances_of([JOB, WEB]), readiness=False)
 
 
-def told(states: States, name: str) -> State:
+def told(states: InstanceStates, name: str) -> InstanceState:
     (found,) = [state for state in states.now() if state.instance.process == name]
     return found
 
@@ -102,7 +102,7 @@ def test_what_a_failed_sandbox_holds_up_has_failed() -> None:
     states.expect(plan)
     states.finish(Result())
     assert told(states, "job").error is None
-    failure = Failure(create, Unreachable("no room for it"))
+    failure = StepFailure(create, Unreachable("no room for it"))
     states.finish(Result((failure,), (HeldUp(start, create),)))
     assert told(states, "job").error == "was not started: create sandbox main failed: no room for it"
 
@@ -112,7 +112,7 @@ def test_a_failure_of_a_process_is_left_to_the_judge() -> None:
     plan = plan_up(project(JOB, WEB), Observed((seen(),)))
     first, last = plan.steps
     states.expect(plan)
-    states.finish(Result((Failure(first, Unreachable("gone")),), (HeldUp(last, first),)))
+    states.finish(Result((StepFailure(first, Unreachable("gone")),), (HeldUp(last, first),)))
     assert told(states, "web").error is None
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from sbxcompose.api import pty
 from sbxcompose.api.pty import PtyRequest
-from sbxcompose.api.terminals import PtySession, Terminals
+from sbxcompose.api.terminals import PtySession, TerminalsClient
 from sbxcompose.api.websocket import Closed
 from sbxcompose.engine import remote_terminal as module
 from sbxcompose.engine.remote_terminal import RemoteTerminal, seen_again
@@ -71,7 +71,7 @@ def shown(*connections: FakeSocket | SbxError, monkeypatch: pytest.MonkeyPatch) 
     terminals = FakeTerminals(*connections)
 
     async def main() -> tuple[bytes, int]:
-        terminal = RemoteTerminal(cast(Terminals, terminals), PtySession("s", "t"), 24, 80)
+        terminal = RemoteTerminal(cast(TerminalsClient, terminals), PtySession("s", "t"), 24, 80)
         output = bytearray()
         code = await terminal.run(output.extend)
         return bytes(output), code

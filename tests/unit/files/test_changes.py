@@ -7,19 +7,19 @@ from collections.abc import Iterable
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sbxcompose.files.changes import Changes, compare, parents, parts
-from sbxcompose.files.manifest import Entry, digest_bytes
+from sbxcompose.files.changes import PathChanges, compare, parents, parts
+from sbxcompose.files.manifest import ManifestEntry, digest_bytes
 
 
-def file(contents: str = "x", mode: int = 0o644) -> Entry:
-    return Entry("file", mode, len(contents), digest_bytes(contents.encode()))
+def file(contents: str = "x", mode: int = 0o644) -> ManifestEntry:
+    return ManifestEntry("file", mode, len(contents), digest_bytes(contents.encode()))
 
 
-def link(target: str) -> Entry:
-    return Entry("link", 0o777, 0, b"", target.encode())
+def link(target: str) -> ManifestEntry:
+    return ManifestEntry("link", 0o777, 0, b"", target.encode())
 
 
-FOLDER = Entry("dir", 0o755)
+FOLDER = ManifestEntry("dir", 0o755)
 
 
 def test_equal_trees_need_nothing() -> None:
@@ -30,18 +30,20 @@ def test_equal_trees_need_nothing() -> None:
 def test_new_changed_and_gone() -> None:
     there = {"same": file(), "changed": file("old"), "gone": file(), "d": FOLDER, "d/gone": file()}
     here = {"same": file(), "changed": file("new"), "new": file(), "e": FOLDER}
-    assert compare(here, there) == Changes(send=("changed", "new"), directories=("e",), deleted=("gone", "d/gone", "d"))
+    assert compare(here, there) == PathChanges(
+        send=("changed", "new"), directories=("e",), deleted=("gone", "d/gone", "d")
+    )
 
 
 def test_a_mode_alone_sends_nothing() -> None:
-    assert compare({"a": file(mode=0o755)}, {"a": file()}) == Changes(modes=("a",))
-    assert compare({"d": Entry("dir", 0o700)}, {"d": FOLDER}) == Changes(directories=("d",))
+    assert compare({"a": file(mode=0o755)}, {"a": file()}) == PathChanges(modes=("a",))
+    assert compare({"d": ManifestEntry("dir", 0o700)}, {"d": FOLDER}) == PathChanges(directories=("d",))
 
 
 def test_what_nobody_knows_is_sent_again() -> None:
-    assert compare({"a": file()}, {"a": Entry("file", -1)}) == Changes(send=("a",))
-    assert compare({"a": file()}, {"a": Entry("file", 0o644, 1)}) == Changes(send=("a",))
-    assert compare({}, {"a": Entry("file", -1)}) == Changes(deleted=("a",))
+    assert compare({"a": file()}, {"a": ManifestEntry("file", -1)}) == PathChanges(send=("a",))
+    assert compare({"a": file()}, {"a": ManifestEntry("file", 0o644, 1)}) == PathChanges(send=("a",))
+    assert compare({}, {"a": ManifestEntry("file", -1)}) == PathChanges(deleted=("a",))
 
 
 def test_what_is_in_the_way_goes_first_and_the_rest_last() -> None:
@@ -54,8 +56,8 @@ def test_what_is_in_the_way_goes_first_and_the_rest_last() -> None:
 
 
 def test_a_link_and_a_file_take_each_others_place_at_once() -> None:
-    assert compare({"a": link("b")}, {"a": file()}) == Changes(send=("a",))
-    assert compare({"a": file()}, {"a": link("b")}) == Changes(send=("a",))
+    assert compare({"a": link("b")}, {"a": file()}) == PathChanges(send=("a",))
+    assert compare({"a": file()}, {"a": link("b")}) == PathChanges(send=("a",))
 
 
 def test_parts_keep_a_folder_with_the_first_thing_in_it() -> None:
@@ -67,16 +69,16 @@ def test_parts_keep_a_folder_with_the_first_thing_in_it() -> None:
 
 
 def test_there_is_always_a_part() -> None:
-    assert parts(Changes(), {}, 10) == [Changes()]
+    assert parts(PathChanges(), {}, 10) == [PathChanges()]
 
 
 ENTRIES = st.sampled_from([file(), file("y"), file(mode=0o600), link("a"), FOLDER, FOLDER])
 PATHS = st.lists(st.sampled_from("ab-"), min_size=1, max_size=3).map("/".join)
 
 
-def whole(tree: dict[str, Entry]) -> dict[str, Entry]:
+def whole(tree: dict[str, ManifestEntry]) -> dict[str, ManifestEntry]:
     """A tree in which everything lies in folders."""
-    kept: dict[str, Entry] = {}
+    kept: dict[str, ManifestEntry] = {}
     for path in sorted(tree, key=lambda each: each.count("/")):
         if all(kept.setdefault(above, FOLDER).kind == "dir" for above in reversed([*parents(path)])):
             kept[path] = tree[path]
@@ -86,7 +88,9 @@ def whole(tree: dict[str, Entry]) -> dict[str, Entry]:
 TREES = st.dictionaries(PATHS, ENTRIES, max_size=8).map(whole)
 
 
-def carried_out(changes: Iterable[Changes], here: dict[str, Entry], there: dict[str, Entry]) -> dict[str, Entry]:
+def carried_out(
+    changes: Iterable[PathChanges], here: dict[str, ManifestEntry], there: dict[str, ManifestEntry]
+) -> dict[str, ManifestEntry]:
     """What becomes of `there`; each step is one that a file system takes."""
     world = dict(there)
     for piece in changes:
@@ -104,14 +108,14 @@ def carried_out(changes: Iterable[Changes], here: dict[str, Entry], there: dict[
     return world
 
 
-def _remove(world: dict[str, Entry], path: str) -> None:
+def _remove(world: dict[str, ManifestEntry], path: str) -> None:
     assert not any(each.startswith(path + "/") for each in world), f"{path} is not empty"
     del world[path]
 
 
 @given(here=TREES, there=TREES, limit=st.integers(1, 4))
 def test_carried_out_in_parts_it_makes_one_tree_of_the_other(
-    here: dict[str, Entry], there: dict[str, Entry], limit: int
+    here: dict[str, ManifestEntry], there: dict[str, ManifestEntry], limit: int
 ) -> None:
     pieces = parts(compare(here, there), here, limit)
     world = carried_out(pieces, here, there)

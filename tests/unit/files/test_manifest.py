@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from sbxcompose.files.changes import compare
 from sbxcompose.files.manifest import (
-    Entry,
     Manifest,
+    ManifestEntry,
     digest_bytes,
     fingerprint,
     read_record,
@@ -17,10 +17,10 @@ from sbxcompose.files.manifest import (
     write_whole,
 )
 
-A = Entry("file", 0o644, 1, digest_bytes(b"a"))
-B = Entry("file", 0o755, 1, digest_bytes(b"b"))
-FOLDER = Entry("dir", 0o755)
-LINK = Entry("link", 0o777, 0, b"", b"a\xff")
+A = ManifestEntry("file", 0o644, 1, digest_bytes(b"a"))
+B = ManifestEntry("file", 0o755, 1, digest_bytes(b"b"))
+FOLDER = ManifestEntry("dir", 0o755)
+LINK = ManifestEntry("link", 0o777, 0, b"", b"a\xff")
 
 
 def test_a_record_is_what_was_written_last() -> None:
@@ -59,24 +59,24 @@ def test_fingerprints_tell_every_difference_and_no_order() -> None:
     others: list[Manifest] = [
         {"a": B, "d": FOLDER, "l": LINK},
         {"a": A, "d": FOLDER},
-        {"a": A, "d": Entry("dir", 0o700), "l": LINK},
-        {"a": A, "d": FOLDER, "l": Entry("link", 0o777, 0, b"", b"b")},
+        {"a": A, "d": ManifestEntry("dir", 0o700), "l": LINK},
+        {"a": A, "d": FOLDER, "l": ManifestEntry("link", 0o777, 0, b"", b"b")},
         {"b": A, "d": FOLDER, "l": LINK},
     ]
     assert len({fingerprint(each) for each in (one, *others)}) == 6
 
 
-ENTRIES = st.sampled_from([A, B, FOLDER, LINK, Entry("file", 0o600, 1, A.digest)])
+ENTRIES = st.sampled_from([A, B, FOLDER, LINK, ManifestEntry("file", 0o600, 1, A.digest)])
 TREES = st.dictionaries(st.sampled_from("abcd"), ENTRIES)
 
 
 @given(there=TREES, here=TREES, cut=st.integers(0, 3))
 def test_a_change_that_is_cut_leaves_all_it_may_have_touched_in_doubt(
-    there: dict[str, Entry], here: dict[str, Entry], cut: int
+    there: dict[str, ManifestEntry], here: dict[str, ManifestEntry], cut: int
 ) -> None:
     """In the order of the script: doubt is written, each path is changed, the truth is written."""
     changes = compare(here, there)
-    record = write_whole(there) + write_change({path: Entry("file", -1) for path in changes.touched})
+    record = write_whole(there) + write_change({path: ManifestEntry("file", -1) for path in changes.touched})
     world = dict(there)
     for number, path in enumerate(changes.touched):
         if number == cut:

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 from sbxcompose.api.models import HealthCheckConfig
 from sbxcompose.host.supervise.health import (
+    CheckResult,
     Health,
-    Seen,
     after_check,
     at_start,
     look,
@@ -54,18 +54,18 @@ def test_without_a_check_health_is_disabled() -> None:
 
 
 def test_failures_during_the_initial_delay_do_not_count() -> None:
-    assert after_check(TCP, Health("starting"), Seen("refused"), 999) == Health("starting", 0, None, "refused")
+    assert after_check(TCP, Health("starting"), CheckResult("refused"), 999) == Health("starting", 0, None, "refused")
 
 
 def test_a_success_during_the_initial_delay_does() -> None:
-    assert after_check(TCP, Health("starting"), Seen(None), 3) == Health("healthy", answered=True)
+    assert after_check(TCP, Health("starting"), CheckResult(None), 3) == Health("healthy", answered=True)
 
 
 def test_before_the_first_success_failures_count_an_interval_apart() -> None:
     health = Health("starting")
     counted = []
     for age in range(900, 1_300, 10):
-        health = after_check(TCP, health, Seen("refused"), age)
+        health = after_check(TCP, health, CheckResult("refused"), age)
         counted.append((age, health.failures, health.status))
     changes = [each for before, each in itertools.pairwise(counted) if before[1:] != each[1:]]
     assert changes == [(1_000, 1, "starting"), (1_100, 2, "starting"), (1_200, 3, "unhealthy")]
@@ -74,10 +74,10 @@ def test_before_the_first_success_failures_count_an_interval_apart() -> None:
 def test_once_healthy_every_failure_counts_until_a_success() -> None:
     health = Health("healthy")
     for age in (5, 6):
-        health = after_check(TCP, health, Seen("refused"), age)
+        health = after_check(TCP, health, CheckResult("refused"), age)
     assert health == Health("healthy", 2, 6, "refused")
-    assert after_check(TCP, health, Seen(None), 7) == Health("healthy", answered=True)
-    assert after_check(TCP, health, Seen("refused"), 7).status == "unhealthy"
+    assert after_check(TCP, health, CheckResult(None), 7) == Health("healthy", answered=True)
+    assert after_check(TCP, health, CheckResult("refused"), 7).status == "unhealthy"
 
 
 def test_checks_begin_often_and_stretch_with_the_time_waited() -> None:
@@ -88,7 +88,7 @@ def test_checks_begin_often_and_stretch_with_the_time_waited() -> None:
 
 @pytest.mark.parametrize("answer", [http("503 No"), b"", b"SSH-2.0-x\r\n"])
 def test_once_something_has_answered_checks_keep_to_the_interval(answer: bytes) -> None:
-    async def check() -> Seen:
+    async def check() -> CheckResult:
         async with serving(answer) as port:
             return await look(HealthCheckConfig(type="http", port=port))
 
@@ -96,7 +96,7 @@ def test_once_something_has_answered_checks_keep_to_the_interval(answer: bytes) 
     assert (seen.answered, seen.host) == (True, "127.0.0.1")
     health = after_check(TCP, Health("starting"), seen, 5)
     assert (health.status, next_pause_ms(TCP, health, 5)) == ("starting", 100)
-    refused = after_check(TCP, health, Seen("refused"), 200)
+    refused = after_check(TCP, health, CheckResult("refused"), 200)
     assert next_pause_ms(TCP, refused, 200) == 100
 
 

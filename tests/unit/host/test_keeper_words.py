@@ -12,12 +12,12 @@ from sbxcompose.host.keeper.census import owner_of_orphan
 from sbxcompose.host.keeper.explain import DEFAULT_PATH, candidates, explain
 from sbxcompose.host.keeper.inherit import Inherited
 from sbxcompose.host.keeper.messages import Spawn, common_environment
-from sbxcompose.host.keeper.options import Options, keeper_argv
+from sbxcompose.host.keeper.options import KeeperOptions, keeper_argv
 from sbxcompose.host.keeper.protocol import MAX_FDS, chunked
 from sbxcompose.host.keeper.serverprocess import describe, pause_before, server_environment
 from sbxcompose.host.keeper.unit import Unit
 from sbxcompose.host.keeper.unowned import may_be_of
-from sbxcompose.linux.processes import Process
+from sbxcompose.linux.processes import ProcessStat
 
 REQUEST: dict[str, Any] = {"argv": ["tool"], "cwd": "/nowhere", "uid": 1000}
 
@@ -34,7 +34,7 @@ def test_a_command_line_is_read_back_as_it_was_written() -> None:
         python="py",
     )
     assert argv[:4] == ["py", "-I", "-S", "-c"]
-    options = Options(argv[6:])
+    options = KeeperOptions(argv[6:])
     assert (options.socket, options.lock, options.log) == (
         "/r/host.sock",
         "/r/host.lock",
@@ -47,7 +47,7 @@ def test_a_command_line_is_read_back_as_it_was_written() -> None:
 @pytest.mark.parametrize("more", [["--what=1", "--", "server"], ["--"]])
 def test_a_bad_command_line_is_refused(more: list[str]) -> None:
     with pytest.raises(ValueError, match="unknown options"):
-        Options(["--socket=s", "--lock=l", "--log=g", *more])
+        KeeperOptions(["--socket=s", "--lock=l", "--log=g", *more])
 
 
 def test_an_inheritance_needs_a_keeper() -> None:
@@ -149,23 +149,23 @@ def test_a_process_can_only_be_of_a_unit_that_began_before_it(ticks: list[int], 
     units = [Unit("a", 1, 0.0, "{}") for _ in ticks]
     for unit, moment in zip(units, ticks, strict=True):
         unit.ticks = moment
-    assert may_be_of(Process(7, stat(7, "x")), units) is may
+    assert may_be_of(ProcessStat(7, stat(7, "x")), units) is may
 
 
 @pytest.mark.parametrize("name", ["sh", "a b", ") S 1 1 1", "((", "x) Z"])
 def test_a_process_is_read_whatever_it_calls_itself(name: str) -> None:
-    process = Process(12, stat(12, name, "Z", 5, 6, 7))
+    process = ProcessStat(12, stat(12, name, "Z", 5, 6, 7))
     assert (process.parent, process.group, process.session) == (5, 6, 7)
     assert (process.started, process.status, process.dead) == (4711, 1792, True)
-    assert not Process(12, stat(12, name)).dead
+    assert not ProcessStat(12, stat(12, name)).dead
 
 
 def test_an_orphan_belongs_to_its_session_then_to_its_group(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sbxcompose.host.keeper.census.unit_of", lambda pid, tags: f"asked {pid} {tags}")
     leaders = {7: "by session", 6: "by group"}
-    assert owner_of_orphan(Process(1, stat(1, "x", group=6, session=7)), leaders, {}) == "by session"
-    assert owner_of_orphan(Process(1, stat(1, "x", group=6, session=9)), leaders, {}) == "by group"
-    assert owner_of_orphan(Process(1, stat(1, "x", group=8, session=9)), leaders, {5: "t"}) == "asked 1 {5: 't'}"
+    assert owner_of_orphan(ProcessStat(1, stat(1, "x", group=6, session=7)), leaders, {}) == "by session"
+    assert owner_of_orphan(ProcessStat(1, stat(1, "x", group=6, session=9)), leaders, {}) == "by group"
+    assert owner_of_orphan(ProcessStat(1, stat(1, "x", group=8, session=9)), leaders, {5: "t"}) == "asked 1 {5: 't'}"
 
 
 def test_a_unit_that_is_handed_over_is_the_same_unit() -> None:

@@ -16,13 +16,13 @@ from sbxcompose.host.supervise.lifecycle_types import (
     CancelTimer,
     CloseInput,
     EndChecks,
-    Event,
-    Forget,
+    ForgetRow,
     HealthChecked,
     HostRestarted,
     InputClosed,
     KillRequested,
     KillRun,
+    LifecycleEvent,
     Now,
     RestartRequested,
     RunAdopted,
@@ -38,7 +38,17 @@ from sbxcompose.host.supervise.lifecycle_types import (
     StopRun,
 )
 from sbxcompose.host.supervise.restart import Tally
-from sbxcompose.host.supervise.state import BackingOff, Ending, Paused, Record, Run, Running, Starting, State, Stopped
+from sbxcompose.host.supervise.state import (
+    BackingOff,
+    Paused,
+    ProcessRecord,
+    ProcessState,
+    RequestedStop,
+    Run,
+    Running,
+    Starting,
+    Stopped,
+)
 
 NOW = Now(100_000, next_handle=9, log_end=77)
 STARTED_AT = 90_000
@@ -51,17 +61,17 @@ ALIVE = Run(2, 4711, 5, STARTED_AT, stdin_open=True)
 ENDED = replace(ALIVE, stdin_open=False, ended=LastExit(exit_code=1, ended_at=95_000))
 
 
-def record(state: State, run: Run | None = ALIVE, request: StartRequest = REQUEST) -> Record:
+def record(state: ProcessState, run: Run | None = ALIVE, request: StartRequest = REQUEST) -> ProcessRecord:
     runs = [] if run is None else [[5, 5]]
-    return Record(1, request, "web", 0, state, run=run, runs=runs, health=Health("starting"))
+    return ProcessRecord(1, request, "web", 0, state, run=run, runs=runs, health=Health("starting"))
 
 
-def ending(why: str) -> Ending:
-    return Ending(why, 15, 105_000)  # type: ignore[arg-type]
+def ending(why: str) -> RequestedStop:
+    return RequestedStop(why, 15, 105_000)  # type: ignore[arg-type]
 
 
 def test_failed_runs_are_counted_until_one_is_good_or_asked_for() -> None:
-    def exited(before: Record, ended_at: int) -> int:
+    def exited(before: ProcessRecord, ended_at: int) -> int:
         return transition(before, RunExited(2, LastExit(exit_code=1, ended_at=ended_at), None), NOW)[0].failed_runs
 
     plain = replace(record(Running(), request=replace(REQUEST, health_check=None)), failed_runs=2)
@@ -92,7 +102,7 @@ STATES = {
 }
 
 
-def events(state: State) -> dict[str, Event]:
+def events(state: ProcessState) -> dict[str, LifecycleEvent]:
     """Every event, about the run that belongs to the state."""
     handle = state.handle if isinstance(state, Starting) else 2
     started = RunStarted(handle, 4712, 6, 99_000, stdin_open=True)
@@ -119,7 +129,7 @@ def events(state: State) -> dict[str, Event]:
     }
 
 
-def text(before: Record, outcome: Outcome) -> str:
+def text(before: ProcessRecord, outcome: Outcome) -> str:
     """The next state and the effects on one line; an event that changes nothing and does nothing is `-`."""
     after, effects = outcome
     if after == before and not effects:
@@ -128,10 +138,10 @@ def text(before: Record, outcome: Outcome) -> str:
 
 
 def _words(value: object) -> str:
-    if isinstance(value, Ending):
+    if isinstance(value, RequestedStop):
         return f"{value.why} by {value.signal} until {value.deadline}"
     fields = [getattr(value, name) for name in value.__struct_fields__]  # type: ignore[attr-defined]
-    words = [_words(field) if isinstance(field, Ending) else str(field) for field in fields if field is not None]
+    words = [_words(field) if isinstance(field, RequestedStop) else str(field) for field in fields if field is not None]
     return f"{type(value).__name__}({', '.join(words)})"
 
 
@@ -381,7 +391,7 @@ def test_the_table_has_every_pair() -> None:
     for name, before in STATES.items():
         assert list(TABLE[name]) == list(events(before.state))
     kinds = {type(event) for event in events(Running()).values()}
-    assert kinds == set(Event.__args__)
+    assert kinds == set(LifecycleEvent.__args__)
 
 
 # -- what the table does not show --------------------------------------------------------------------------
@@ -446,14 +456,14 @@ def test_giving_up_is_said_after_what_went_wrong() -> None:
 # -- stop: {command: ...} ----------------------------------------------------------------------------------
 
 BY_COMMAND = replace(REQUEST, stop_command=["ctl", "stop"])
-ASKED = Running(Ending("stop", 15, 110_000, ["ctl", "stop"]))
+ASKED = Running(RequestedStop("stop", 15, 110_000, ["ctl", "stop"]))
 
 
 def test_a_command_is_run_instead_of_the_signal() -> None:
     running = record(Running(), request=BY_COMMAND)
     for event, why in ((StopRequested(), "stop"), (RestartRequested(), "restart")):
         after, effects = transition(running, event, NOW)
-        assert after.state == Running(Ending(why, 15, 110_000, ["ctl", "stop"]))  # type: ignore[arg-type]
+        assert after.state == Running(RequestedStop(why, 15, 110_000, ["ctl", "stop"]))  # type: ignore[arg-type]
         assert effects == [EndChecks(), RunStopCommand(2, ["ctl", "stop"], 10_000)]
 
 
@@ -466,7 +476,7 @@ def test_a_stop_may_bring_a_command_of_its_own_or_want_the_signal() -> None:
 
 def test_a_second_stop_runs_no_second_command_but_may_shorten_the_grace() -> None:
     after, effects = transition(record(ASKED, request=BY_COMMAND), StopRequested(15, 1_000, ["ctl", "stop"]), NOW)
-    assert after.state == Running(Ending("stop", 15, 101_000, ["ctl", "stop"]))
+    assert after.state == Running(RequestedStop("stop", 15, 101_000, ["ctl", "stop"]))
     assert effects == [EndChecks(), StopRun(2, SIGCONT, 1_000)]
 
 
@@ -518,7 +528,7 @@ def test_an_input_that_was_closed_is_closed_again_after_adoption() -> None:
         ("starting", StartFailed("no"), Paused(500)),
     ],
 )
-def test_nothing_begins_while_the_sandbox_is_paused(state: str, event: Event, expected: State) -> None:
+def test_nothing_begins_while_the_sandbox_is_paused(state: str, event: LifecycleEvent, expected: ProcessState) -> None:
     after, effects = transition(STATES[state], event, replace(NOW, paused=True))
     assert after.state == expected
     assert not any(type(effect).__name__ in ("SpawnRun", "SetTimer") for effect in effects)
@@ -536,7 +546,7 @@ def test_a_backoff_that_is_due_far_in_the_future_is_limited_after_the_clock_was_
 
 
 def test_a_first_start_that_failed_leaves_no_row() -> None:
-    assert transition(STATES["first start"], StartFailed("no"), NOW)[1] == [Forget()]
+    assert transition(STATES["first start"], StartFailed("no"), NOW)[1] == [ForgetRow()]
 
 
 def test_a_restart_by_hand_does_not_wait_for_the_backoff() -> None:

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from sbxcompose.api.models import ProcessInfo, RestartConfig, StartRequest
 from sbxcompose.api.responses import refusal
-from sbxcompose.engine.start_again import Retry, Started, StopRival, TakeName, after_failure
+from sbxcompose.engine.start_again import AlreadyStarted, Retry, StopRival, TakeName, after_failure
 from sbxcompose.errors import Conflict, NotFound, Unreachable
 from sbxcompose.host.base.problems import Problem
 from sbxcompose.host.supervise.process import SupervisedProcess
@@ -200,9 +200,9 @@ def conflict(live: bool | None) -> Conflict:
 @pytest.mark.parametrize(
     "error, rows, refused_before, expected",
     [
-        (conflict(True), [row(f"web.{A}", "starting")], False, Started()),
-        (conflict(True), [row(f"web.{A}", "backing_off")], False, Started()),
-        (Unreachable("lost"), [row(f"web.{A}", "running")], False, Started()),
+        (conflict(True), [row(f"web.{A}", "starting")], False, AlreadyStarted()),
+        (conflict(True), [row(f"web.{A}", "backing_off")], False, AlreadyStarted()),
+        (Unreachable("lost"), [row(f"web.{A}", "running")], False, AlreadyStarted()),
         (Unreachable("lost"), [], False, Retry()),
         (conflict(True), [], False, Retry()),
         (conflict(True), [row(f"web.{A}", "stopped")], True, Retry()),
@@ -270,7 +270,7 @@ class Client:
                 error = Conflict(str(problem), status=problem.status, live=bool(problem.body().get("live")))
                 rows = list((await self._list()).values())
             match after_failure(error, name, (), rows, refused_before=refused_before):
-                case Started():
+                case AlreadyStarted():
                     return
                 case StopRival(rival):
                     await self._stop(rival)

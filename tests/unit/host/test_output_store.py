@@ -14,8 +14,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sbxcompose.host.logs.events import Chunk, Event, Gap, RunEnd, RunStart
-from sbxcompose.host.logs.reader import Reader
+from sbxcompose.host.logs.events import Chunk, Gap, LogEvent, RunEnd, RunStart
+from sbxcompose.host.logs.reader import LogReader
 from sbxcompose.host.logs.segments import INDEX, RECORD, STDERR, STDOUT, Segment
 from sbxcompose.host.logs.store import LogStore
 
@@ -58,15 +58,15 @@ def feed(tmp_path: Path) -> Feed:
     return open_log(tmp_path, Clock())
 
 
-def everything(reader: Reader, limit: int = 1 << 16) -> list[Event]:
+def everything(reader: LogReader, limit: int = 1 << 16) -> list[LogEvent]:
     """All that a reader gets until it has it all."""
-    events: list[Event] = []
+    events: list[LogEvent] = []
     while more := reader.read(limit):
         events += more
     return events
 
 
-def chunks(events: list[Event]) -> list[tuple[int, bytes]]:
+def chunks(events: list[LogEvent]) -> list[tuple[int, bytes]]:
     return [(each.stream, each.data()) for each in events if isinstance(each, Chunk)]
 
 
@@ -436,7 +436,7 @@ def test_bytes_and_order_stay_the_same_over_any_interleaving_and_reopening(
 ) -> None:
     with tempfile.TemporaryDirectory() as name:
         written: list[tuple[int, bytes]] = []
-        early: list[Event] = []
+        early: list[LogEvent] = []
         feed = open_log(Path(name), Clock(), limit, hold=1 << 30)
         reader = feed.log.reader(0)
         for what, stream, data in steps:
@@ -463,7 +463,7 @@ def test_bytes_and_order_stay_the_same_over_any_interleaving_and_reopening(
         assert_same(early, written)
 
 
-def assert_same(events: list[Event], written: list[tuple[int, bytes]]) -> None:
+def assert_same(events: list[LogEvent], written: list[tuple[int, bytes]]) -> None:
     assert not any(isinstance(each, Gap) for each in events)
     seen = [each for each in events if isinstance(each, Chunk)]
     flat = [(stream, byte) for stream, data in written for byte in data]

@@ -14,7 +14,7 @@ import pytest
 from starlette.applications import Starlette
 
 from sbxcompose.api import frames
-from sbxcompose.api.frames import Frame, FrameDecoder, StartNote
+from sbxcompose.api.frames import FrameDecoder, StartNote, WatchFrame
 from sbxcompose.host.base.problems import Problem
 from sbxcompose.host.logs.segments import STDERR
 from sbxcompose.host.routes import watch as route
@@ -30,7 +30,7 @@ def source(tmp_path: Path) -> Iterator[FakeSource]:
     made.close()
 
 
-def decode(client: Client, *, refs: bool = False) -> list[Frame]:
+def decode(client: Client, *, refs: bool = False) -> list[WatchFrame]:
     return FrameDecoder(refs=refs).feed(client.body)
 
 
@@ -41,7 +41,7 @@ def watching(source: FakeSource, more: bytes | None = None, **request: Any) -> A
     return asking(application, "/api/v1/watch", "POST", body, more=more is not None)
 
 
-def look(source: FakeSource, **request: Any) -> list[Frame]:
+def look(source: FakeSource, **request: Any) -> list[WatchFrame]:
     """The frames of a watch that does not follow."""
 
     async def exchange() -> Client:
@@ -53,17 +53,17 @@ def look(source: FakeSource, **request: Any) -> list[Frame]:
     return decode(asyncio.run(exchange()), refs=request.get("refs", False))
 
 
-def outputs(found: list[Frame], log: int = 1) -> bytes:
-    return b"".join(each.data for each in found if isinstance(each, frames.Output) and each.log == log)
+def outputs(found: list[WatchFrame], log: int = 1) -> bytes:
+    return b"".join(each.data for each in found if isinstance(each, frames.OutputFrame) and each.log == log)
 
 
-def kinds(found: list[Frame]) -> list[str]:
+def kinds(found: list[WatchFrame]) -> list[str]:
     return [type(each).__name__ for each in found]
 
 
 def test_nothing_asked_for_is_nothing_but_synced(source: FakeSource) -> None:
     source.start("web").write(b"x")
-    assert look(source) == [frames.Synced()]
+    assert look(source) == [frames.SyncedFrame()]
 
 
 def test_output_comes_before_the_state_that_tells_of_the_end(source: FakeSource) -> None:
@@ -75,8 +75,8 @@ def test_output_comes_before_the_state_that_tells_of_the_end(source: FakeSource)
     log, began, output, ended, state, _ = found
     assert isinstance(log, frames.Log)
     assert (log.name, log.directory, log.position) == ("web", None, 0)
-    assert isinstance(began, frames.RunBegan)
-    assert isinstance(output, frames.Output)
+    assert isinstance(began, frames.RunBeganFrame)
+    assert isinstance(output, frames.OutputFrame)
     assert (output.log, output.stream, output.run, output.end, output.data) == (
         log.log,
         1,
@@ -84,9 +84,9 @@ def test_output_comes_before_the_state_that_tells_of_the_end(source: FakeSource)
         10,
         b"last words",
     )
-    assert isinstance(ended, frames.RunEnded)
+    assert isinstance(ended, frames.RunEndedFrame)
     assert (ended.run, ended.exit_code, ended.signal) == (1, 3, None)
-    assert isinstance(state, frames.State)
+    assert isinstance(state, frames.StateFrame)
     assert state.info == row.info().write()
 
 
@@ -107,11 +107,11 @@ def test_references_lead_to_the_bytes(source: FakeSource) -> None:
 
 
 def test_live_is_what_comes_from_now_on_also_of_logs_that_are_new(source: FakeSource) -> None:
-    async def exchange() -> list[Frame]:
+    async def exchange() -> list[WatchFrame]:
         old = source.start("old")
         old.write(b"past\n")
         async with watching(source, states=True, follow=True, logs="live") as client:
-            await client.until(lambda it: frames.Synced() in decode(it))
+            await client.until(lambda it: frames.SyncedFrame() in decode(it))
             old.write(b"now\n")
             new = source.start("new")
             new.write(b"first\n")
@@ -125,12 +125,12 @@ def test_live_is_what_comes_from_now_on_also_of_logs_that_are_new(source: FakeSo
     assert kinds(found)[:3] == ["Log", "State", "Synced"]
     assert (outputs(found, 1), outputs(found, 2)) == (b"now\n", b"first\n")
     assert kinds(found).index("RunEnded") < len(found) - 2
-    ends = [each.info["status"] for each in found if isinstance(each, frames.State) and each.info["log"] == "new"]
+    ends = [each.info["status"] for each in found if isinstance(each, frames.StateFrame) and each.info["log"] == "new"]
     assert ends[-1] == "exited"
 
 
 def test_every_state_is_preceded_by_the_output_before_it(source: FakeSource) -> None:
-    async def exchange() -> list[Frame]:
+    async def exchange() -> list[WatchFrame]:
         async with watching(source, states=True, follow=True, logs="live") as client:
             await client.until(lambda it: it.status == 200)
             for number in range(30):
@@ -143,7 +143,7 @@ def test_every_state_is_preceded_by_the_output_before_it(source: FakeSource) -> 
             return decode(client)
 
     def tells_of(client: Client, code: int) -> bool:
-        return any(isinstance(each, frames.State) and each.info["exit_code"] == code for each in decode(client))
+        return any(isinstance(each, frames.StateFrame) and each.info["exit_code"] == code for each in decode(client))
 
     written: dict[str, bytes] = {}
     names: dict[int, str] = {}
@@ -151,9 +151,9 @@ def test_every_state_is_preceded_by_the_output_before_it(source: FakeSource) -> 
         match frame:
             case frames.Log(number, name):
                 names[number] = name
-            case frames.Output(log, _, _, _, _, _, data):
+            case frames.OutputFrame(log, _, _, _, _, _, data):
                 written[names[log]] = written.get(names[log], b"") + data
-            case frames.State(info) if info["exit_code"] is not None:
+            case frames.StateFrame(info) if info["exit_code"] is not None:
                 mine = range(info["exit_code"] % 3, info["exit_code"] + 1, 3)
                 assert written[info["log"]].startswith(b"".join(b"%d\n" % each * 30_000 for each in mine))
             case _:
@@ -219,7 +219,7 @@ def test_who_comes_back_names_the_positions_and_neither_loses_nor_repeats(source
 
 
 def test_a_log_that_is_wanted_may_appear_later(source: FakeSource) -> None:
-    async def exchange() -> list[Frame]:
+    async def exchange() -> list[WatchFrame]:
         async with watching(source, follow=True, logs=[{"log": "web", "tail": 0}]) as client:
             await client.until(lambda it: len(it.body) == len(frames.SYNCED))
             source.start("other").write(b"no")
@@ -253,9 +253,9 @@ def test_silence_is_broken_by_keep_alives(source: FakeSource, monkeypatch: pytes
 
 
 def test_a_watch_ends_with_its_sandbox(source: FakeSource) -> None:
-    async def exchange() -> list[Frame]:
+    async def exchange() -> list[WatchFrame]:
         async with watching(source, follow=True, logs="live") as client:
-            await client.until(lambda it: frames.Synced() in decode(it))
+            await client.until(lambda it: frames.SyncedFrame() in decode(it))
             row = source.start("web")
             row.write(b"last")
             source.changes.closed()
@@ -275,7 +275,7 @@ def test_a_client_that_goes_away_frees_everything(source: FakeSource) -> None:
     async def exchange() -> None:
         row = source.start("web")
         async with watching(source, follow=True, states=True, logs="all") as client:
-            await client.until(lambda it: frames.Synced() in decode(it))
+            await client.until(lambda it: frames.SyncedFrame() in decode(it))
             client.stalled.clear()
             row.write(b"x")
             client.hang_up()
@@ -291,7 +291,7 @@ def test_what_the_client_has_not_acknowledged_is_kept(tmp_path: Path) -> None:
     async def exchange() -> None:
         row = source.start("web")
         async with watching(source, b"", follow=True, refs=True, acks=True, logs="all") as client:
-            await client.until(lambda it: frames.Synced() in decode(it, refs=True))
+            await client.until(lambda it: frames.SyncedFrame() in decode(it, refs=True))
             for _ in range(50):
                 row.write(b"x" * 500)
             await client.until(lambda it: getattr(decode(it, refs=True)[-1], "end", 0) == 25_000)
@@ -346,7 +346,7 @@ def test_what_runs_were_started_with_comes_before_their_output(source: FakeSourc
     row = source.start("web.1")
     row.write(b"secret\n")
 
-    async def exchange() -> list[Frame]:
+    async def exchange() -> list[WatchFrame]:
         async with watching(source, logs="all", notes=True, follow=True) as client:
             await client.until(lambda it: frames.SYNCED in it.body)
             row.exit(1, for_good=False)
@@ -357,11 +357,11 @@ def test_what_runs_were_started_with_comes_before_their_output(source: FakeSourc
             return decode(client)
 
     found = asyncio.run(exchange())
-    begun = [each.run for each in found if isinstance(each, StartNote | frames.Output)]
+    begun = [each.run for each in found if isinstance(each, StartNote | frames.OutputFrame)]
     assert [each for each in found if isinstance(each, StartNote)] == [first, second]
     assert begun == [1, 1, 2, 2]
 
 
 def test_who_has_not_asked_is_not_told_what_runs_were_started_with(source: FakeSource) -> None:
     source.notes.append(StartNote("web.1", 1, 5, None, None, ["secret"]))
-    assert look(source) == [frames.Synced()]
+    assert look(source) == [frames.SyncedFrame()]

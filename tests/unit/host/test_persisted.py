@@ -13,13 +13,13 @@ from hypothesis import strategies as st
 
 from sbxcompose.host.base.problems import Problem
 from sbxcompose.host.logs import pages
-from sbxcompose.host.logs.pages import LogLine, Place, Query, decode, encode
+from sbxcompose.host.logs.pages import LinesQuery, LogLine, PagePosition, decode, encode
 from sbxcompose.host.logs.segments import STDERR, STDOUT
 from tests.support.output import FakeRow, FakeSource
 
 
 def read_page(source: FakeSource, **query: object) -> tuple[list[LogLine], str | None]:
-    return asyncio.run(pages.page(source.logs(), Query(**query)))  # type: ignore[arg-type]
+    return asyncio.run(pages.page(source.logs(), LinesQuery(**query)))  # type: ignore[arg-type]
 
 
 def read_all(source: FakeSource, **query: object) -> list[LogLine]:
@@ -153,11 +153,11 @@ def test_pages_have_a_limit_in_bytes(source: FakeSource) -> None:
 
 
 def test_a_token_says_what_was_put_in() -> None:
-    places = {"web.1": Place(5), "ü /": Place(2**40, ((1, 2, 3), (4, 1, 9)))}
+    places = {"web.1": PagePosition(5), "ü /": PagePosition(2**40, ((1, 2, 3), (4, 1, 9)))}
     assert decode(encode(places)) == places
 
 
-@pytest.mark.parametrize("token", ["x", "", "!!!", "eJyrBQAAdgB6", "é", encode({"a": Place(-1)}), "e" * 100_000])
+@pytest.mark.parametrize("token", ["x", "", "!!!", "eJyrBQAAdgB6", "é", encode({"a": PagePosition(-1)}), "e" * 100_000])
 def test_what_is_no_token(token: str) -> None:
     with pytest.raises(Problem, match="none that this host has given") as refused:
         decode(token)

@@ -13,20 +13,20 @@ from sbxcompose.host.supervise.process import SupervisedProcess
 from sbxcompose.host.supervise.processes import Processes
 from sbxcompose.host.supervise.records import Records
 from sbxcompose.host.supervise.retention import KEPT_UNNAMED
-from sbxcompose.host.supervise.state import Record, Run, Stopped
+from sbxcompose.host.supervise.state import ProcessRecord, Run, Stopped
 
 NO_KEEPER = cast(KeeperClient, None)
 """Nothing is started here."""
 
 
-def ended(number: int, pid: int, *, handle: int | None = None, name: str | None = None) -> Record:
+def ended(number: int, pid: int, *, handle: int | None = None, name: str | None = None) -> ProcessRecord:
     """A row that has come to rest."""
     run = Run(handle or number, pid, 1, 1_000, LastExit(exit_code=0, ended_at=2_000))
     request = StartRequest(command="x", name=name)
-    return Record(number, request, f"@{number}", 0, Stopped(0), run=run, runs=[[1, 1]])
+    return ProcessRecord(number, request, f"@{number}", 0, Stopped(0), run=run, runs=[[1, 1]])
 
 
-def loaded(directory: Path, *records: Record) -> Processes:
+def loaded(directory: Path, *records: ProcessRecord) -> Processes:
     """Processes with these rows."""
     for record in records:
         Records(directory / "processes").save(record)

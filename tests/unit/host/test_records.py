@@ -12,7 +12,17 @@ from sbxcompose.host.supervise import records as module
 from sbxcompose.host.supervise.health import Health
 from sbxcompose.host.supervise.records import Records
 from sbxcompose.host.supervise.restart import Tally
-from sbxcompose.host.supervise.state import BackingOff, Ending, Record, Run, Running, Starting, State, Stopped, exit_of
+from sbxcompose.host.supervise.state import (
+    BackingOff,
+    ProcessRecord,
+    ProcessState,
+    RequestedStop,
+    Run,
+    Running,
+    Starting,
+    Stopped,
+    exit_of,
+)
 
 REQUEST = StartRequest(
     command="x",
@@ -24,9 +34,9 @@ REQUEST = StartRequest(
 RUN = Run(7, 4711, 3, 1_000, LastExit(signal=9, ended_at=2_000), stdin_open=True)
 
 
-def whole(state: State) -> Record:
+def whole(state: ProcessState) -> ProcessRecord:
     """A record with something in every field."""
-    return Record(
+    return ProcessRecord(
         id=1,
         request=REQUEST,
         log="web.1",
@@ -47,15 +57,15 @@ def whole(state: State) -> Record:
     "state",
     [
         Starting(8),
-        Starting(8, Ending("stop", 15, 99)),
+        Starting(8, RequestedStop("stop", 15, 99)),
         Running(),
-        Running(Ending("stop", 15, 99)),
+        Running(RequestedStop("stop", 15, 99)),
         BackingOff(5),
         Stopped(44, requested=True),
     ],
     ids=lambda state: type(state).__name__,
 )
-def test_a_record_is_read_as_it_was_written(tmp_path: Path, state: State) -> None:
+def test_a_record_is_read_as_it_was_written(tmp_path: Path, state: ProcessState) -> None:
     Records(tmp_path).save(whole(state))
     assert list(Records(tmp_path).load()) == [whole(state)]
 

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from sbxcompose.api.models import HealthStatus, RestartConfig, RestartPolicyWord
 from sbxcompose.host.supervise.restart import (
-    Ending,
     RestartAfter,
+    RunEnding,
     StayDown,
     Tally,
     after_exit,
@@ -18,8 +18,8 @@ from sbxcompose.host.supervise.restart import (
     was_good,
 )
 
-CRASH = Ending(failed=True, ran_ms=5)
-SUCCESS = Ending(failed=False, ran_ms=5)
+CRASH = RunEnding(failed=True, ran_ms=5)
+SUCCESS = RunEnding(failed=False, ran_ms=5)
 
 
 @pytest.mark.parametrize(
@@ -35,7 +35,7 @@ SUCCESS = Ending(failed=False, ran_ms=5)
 def test_a_good_run_was_healthy_or_without_a_check_lasted_a_second(
     ran_ms: int, health: HealthStatus, good: bool
 ) -> None:
-    assert was_good(Ending(True, ran_ms), health) is good
+    assert was_good(RunEnding(True, ran_ms), health) is good
 
 
 @pytest.mark.parametrize(
@@ -49,7 +49,7 @@ def test_a_good_run_was_healthy_or_without_a_check_lasted_a_second(
         ("always", SUCCESS, True),
     ],
 )
-def test_the_policy_decides(policy: RestartPolicyWord, ending: Ending, again: bool) -> None:
+def test_the_policy_decides(policy: RestartPolicyWord, ending: RunEnding, again: bool) -> None:
     decision = after_exit(RestartConfig(policy=policy), Tally(), ending)
     assert isinstance(decision, RestartAfter) is again
     if not again:
@@ -74,14 +74,14 @@ def test_the_limit_holds_for_the_first_backoff_too() -> None:
 
 def test_a_steady_run_makes_old_crashes_forgotten_but_not_their_number() -> None:
     policy = RestartConfig(initial_backoff_ms=500, max_backoff_ms=30_000)
-    decision = after_exit(policy, Tally(automatic=7, in_a_row=7), Ending(failed=True, ran_ms=30_001))
+    decision = after_exit(policy, Tally(automatic=7, in_a_row=7), RunEnding(failed=True, ran_ms=30_001))
     assert decision == RestartAfter(500, Tally(automatic=8, in_a_row=1))
 
 
 @pytest.mark.parametrize("max_backoff, ran, steady", [(1_000, 10_001, True), (1_000, 10_000, False)])
 def test_a_run_is_steady_after_ten_seconds_at_least(max_backoff: int, ran: int, steady: bool) -> None:
     policy = RestartConfig(initial_backoff_ms=10, max_backoff_ms=max_backoff)
-    decision = after_exit(policy, Tally(automatic=3, in_a_row=3), Ending(failed=True, ran_ms=ran))
+    decision = after_exit(policy, Tally(automatic=3, in_a_row=3), RunEnding(failed=True, ran_ms=ran))
     assert decision == RestartAfter(10 if steady else 80, Tally(4, 1 if steady else 4))
 
 

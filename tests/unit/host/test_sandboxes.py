@@ -14,7 +14,7 @@ from sbxcompose.host.base.ids import new_id
 from sbxcompose.host.base.json_files import write_json
 from sbxcompose.host.base.problems import Problem
 from sbxcompose.host.keeper.client import KeeperClient
-from sbxcompose.host.sandboxes.listing import Query
+from sbxcompose.host.sandboxes.listing import PageQuery
 from sbxcompose.host.sandboxes.registry import Sandboxes
 from sbxcompose.host.sandboxes.rules import check_name, refuse_unsupported, resources
 
@@ -104,7 +104,7 @@ class TestList:
         found: list[list[str]] = []
         cursor: str | None = None
         while True:
-            page = sandboxes.page("default", Query(limit, cursor, backward))
+            page = sandboxes.page("default", PageQuery(limit, cursor, backward))
             found.append([str(each.name) for each in page.sandboxes])
             cursor = page.previous if backward else page.following
             if cursor is None:
@@ -113,7 +113,7 @@ class TestList:
     def fill(self, sandboxes: Sandboxes, count: int) -> list[str]:
         for number in range(count):
             sandboxes.create(request(name=f"box-{number}"))
-        return [str(each.name) for each in sandboxes.page("default", Query(count)).sandboxes]
+        return [str(each.name) for each in sandboxes.page("default", PageQuery(count)).sandboxes]
 
     def test_pages_cover_everything_once_in_both_directions(self, sandboxes: Sandboxes) -> None:
         names = self.fill(sandboxes, 7)
@@ -126,11 +126,11 @@ class TestList:
 
     def test_a_cursor_of_somebody_else_is_refused(self, sandboxes: Sandboxes) -> None:
         with pytest.raises(Problem, match="not a cursor"):
-            sandboxes.page("default", Query(3, "x"))
+            sandboxes.page("default", PageQuery(3, "x"))
 
     def test_namespaces_have_lists_of_their_own(self, sandboxes: Sandboxes) -> None:
         sandboxes.create(request(name="here"), "a")
-        assert sandboxes.page("b", Query(3)).sandboxes == []
+        assert sandboxes.page("b", PageQuery(3)).sandboxes == []
 
     def test_a_live_name_is_refused(self, sandboxes: Sandboxes) -> None:
         sandboxes.create(request(name="box"))

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from sbxcompose.host.logs.slow_client import LEAST, LINES_PER_SECOND, LOOKS, MOST, IdleLooks, Slowness, loses_the_rest
+from sbxcompose.host.logs.slow_client import LEAST, LINES_PER_SECOND, LOOKS, MOST, IdleLooks, SlowClient, loses_the_rest
 
 
 def test_little_output_gets_the_least_time() -> None:
-    slowness = Slowness()
+    slowness = SlowClient()
     assert slowness.left(100.0) == LEAST
     slowness.sent(10, 100.0)
     assert slowness.left(100.0) == LEAST
 
 
 def test_what_was_sent_at_once_is_waited_for_less_the_time_that_has_passed() -> None:
-    slowness = Slowness()
+    slowness = SlowClient()
     for _ in range(4):
         slowness.sent(LINES_PER_SECOND // 2, 100.0)
     assert slowness.left(100.0) == 2.0
@@ -22,14 +22,14 @@ def test_what_was_sent_at_once_is_waited_for_less_the_time_that_has_passed() -> 
 
 
 def test_a_slow_stream_is_caught_up_with_as_it_goes() -> None:
-    slowness = Slowness()
+    slowness = SlowClient()
     for second in range(100):
         slowness.sent(LINES_PER_SECOND // 10, 100.0 + second)
     assert slowness.left(199.1) == LEAST
 
 
 def test_the_wait_has_a_limit() -> None:
-    slowness = Slowness()
+    slowness = SlowClient()
     slowness.sent(LINES_PER_SECOND * 1000, 100.0)
     assert slowness.left(100.0) == MOST
 

@@ -18,7 +18,7 @@ from sbxcompose.host.keeper.client import Adopted, Exited, KeeperClient, Spawn, 
 from sbxcompose.host.terminals import session as terminal_module
 from sbxcompose.host.terminals import sessions as module
 from sbxcompose.host.terminals.session import Terminal
-from sbxcompose.host.terminals.sessions import Terminals
+from sbxcompose.host.terminals.sessions import TerminalSessions
 
 
 class FakeKeeper:
@@ -28,7 +28,7 @@ class FakeKeeper:
         self.stops: list[tuple[int, float]] = []
         self.released: list[str] = []
         self.slaves: dict[str, int] = {}
-        self.terminals: Terminals
+        self.terminals: TerminalSessions
         self.failure: SpawnFailed | None = None
 
     async def spawn(self, spawn: Spawn) -> Spawned:
@@ -51,7 +51,7 @@ class FakeKeeper:
         assert self.terminals.exited(Exited(unit, 4321, status, 1.0))
 
 
-def with_terminals(directory: Path, work: Callable[[Terminals, FakeKeeper], Awaitable[None]]) -> int:
+def with_terminals(directory: Path, work: Callable[[TerminalSessions, FakeKeeper], Awaitable[None]]) -> int:
     """Run `work` in a loop of its own; how often a command was told to have begun or ended."""
     changes = 0
 
@@ -64,7 +64,7 @@ def with_terminals(directory: Path, work: Callable[[Terminals, FakeKeeper], Awai
 
     async def main() -> None:
         keeper = FakeKeeper()
-        keeper.terminals = Terminals("box", directory, cast(KeeperClient, keeper), describe, tell)
+        keeper.terminals = TerminalSessions("box", directory, cast(KeeperClient, keeper), describe, tell)
         async with asyncio.timeout(20):
             await work(keeper.terminals, keeper)
         for slave in keeper.slaves.values():
@@ -75,7 +75,7 @@ def with_terminals(directory: Path, work: Callable[[Terminals, FakeKeeper], Awai
     return changes
 
 
-async def gone(terminals: Terminals) -> None:
+async def gone(terminals: TerminalSessions) -> None:
     """Wait until no session is remembered."""
     while list(terminals):
         await asyncio.sleep(0)
@@ -91,7 +91,7 @@ def test_a_session_that_nobody_watches_is_ended_and_one_that_has_ended_forgotten
     monkeypatch.setattr(module, "UNWATCHED", 0.0)
     monkeypatch.setattr(module, "REMEMBERED", 0.0)
 
-    async def work(terminals: Terminals, keeper: FakeKeeper) -> None:
+    async def work(terminals: TerminalSessions, keeper: FakeKeeper) -> None:
         terminal = await terminals.open(PtyRequest(command="sh"))
         await gone(terminals)
         assert not terminal.alive
@@ -103,7 +103,7 @@ def test_a_session_that_nobody_watches_is_ended_and_one_that_has_ended_forgotten
 
 
 def test_a_session_that_somebody_watches_is_not_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    async def work(terminals: Terminals, keeper: FakeKeeper) -> None:
+    async def work(terminals: TerminalSessions, keeper: FakeKeeper) -> None:
         terminal = await terminals.open(PtyRequest(command="sh"))
         timers = [terminal.timer]
         viewer, other = terminal.attach(0), terminal.attach(0)
@@ -120,7 +120,7 @@ def test_a_session_that_somebody_watches_is_not_ended(tmp_path: Path, monkeypatc
 
 
 def test_while_the_sandbox_is_held_still_no_time_passes_and_nothing_begins(tmp_path: Path) -> None:
-    async def work(terminals: Terminals, keeper: FakeKeeper) -> None:
+    async def work(terminals: TerminalSessions, keeper: FakeKeeper) -> None:
         terminal = await terminals.open(PtyRequest(command="sh"))
         assert terminals.units == [unit(terminal)]
         timers = [terminal.timer]
@@ -139,7 +139,7 @@ def test_while_the_sandbox_is_held_still_no_time_passes_and_nothing_begins(tmp_p
 
 
 def test_what_cannot_be_started_leaves_nothing(tmp_path: Path) -> None:
-    async def work(terminals: Terminals, keeper: FakeKeeper) -> None:
+    async def work(terminals: TerminalSessions, keeper: FakeKeeper) -> None:
         keeper.failure = SpawnFailed("no such command", 2)
         with pytest.raises(Problem, match="no such command"):
             await terminals.open(PtyRequest(command="nope"))
@@ -156,7 +156,7 @@ def test_who_takes_nothing_holds_the_command_up_for_a_while_and_is_dismissed(
     monkeypatch.setattr(terminal_module, "MAX_LAG", 1000)
     monkeypatch.setattr(terminal_module, "LAG_PATIENCE", 0.0)
 
-    async def work(terminals: Terminals, keeper: FakeKeeper) -> None:
+    async def work(terminals: TerminalSessions, keeper: FakeKeeper) -> None:
         terminal = await terminals.open(PtyRequest(command="sh"))
         slave = keeper.slaves[unit(terminal)]
         stuck, quick = terminal.attach(0), terminal.attach(0)
@@ -174,7 +174,7 @@ def test_who_takes_nothing_holds_the_command_up_for_a_while_and_is_dismissed(
 
 
 def test_a_successor_forgets_what_was_never_started_and_says_of_the_rest_that_it_is_gone(tmp_path: Path) -> None:
-    async def before(terminals: Terminals, keeper: FakeKeeper) -> None:
+    async def before(terminals: TerminalSessions, keeper: FakeKeeper) -> None:
         terminal = await terminals.open(PtyRequest(command="sh", args=["-c", "x"]))
         kept.append(terminal.record.session_id)
         records = tmp_path / "terminals"
@@ -185,7 +185,7 @@ def test_a_successor_forgets_what_was_never_started_and_says_of_the_rest_that_it
         (records / "strange" / "session.json").write_text('{"of": "something else"}')
         os.rename(records, tmp_path / "saved")
 
-    async def after(terminals: Terminals, keeper: FakeKeeper) -> None:
+    async def after(terminals: TerminalSessions, keeper: FakeKeeper) -> None:
         os.rename(tmp_path / "saved", tmp_path / "terminals")
         terminals.load()
         lost = {claim.unit for claim in terminals.claims(set())}
@@ -200,7 +200,7 @@ def test_a_successor_forgets_what_was_never_started_and_says_of_the_rest_that_it
 
 
 def test_an_end_for_want_of_memory_is_told(tmp_path: Path) -> None:
-    async def work(terminals: Terminals, keeper: FakeKeeper) -> None:
+    async def work(terminals: TerminalSessions, keeper: FakeKeeper) -> None:
         session = await terminals.open(PtyRequest(command="sh"))
         os.close(keeper.slaves.pop(unit(session)))
         assert terminals.exited(Exited(unit(session), 4321, 9, 1.0, oom_killed=True))
@@ -210,7 +210,7 @@ def test_an_end_for_want_of_memory_is_told(tmp_path: Path) -> None:
 
 
 def test_units_of_others_are_left_to_them(tmp_path: Path) -> None:
-    async def work(terminals: Terminals, keeper: FakeKeeper) -> None:
+    async def work(terminals: TerminalSessions, keeper: FakeKeeper) -> None:
         assert not terminals.adopt(Adopted("box.7", {}, 1, 0.0))
         assert not terminals.exited(Exited("box.7", 1, 0, 0.0))
 
@@ -218,7 +218,7 @@ def test_units_of_others_are_left_to_them(tmp_path: Path) -> None:
 
 
 def test_only_the_token_opens_it(tmp_path: Path) -> None:
-    async def work(terminals: Terminals, keeper: FakeKeeper) -> None:
+    async def work(terminals: TerminalSessions, keeper: FakeKeeper) -> None:
         terminal = await terminals.open(PtyRequest(command="sh"))
         token = terminal.record.token
         assert len(token) == 64

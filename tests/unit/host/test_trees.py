@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from sbxcompose.host.base.trees import Size, copy_tree, remove_tree
+from sbxcompose.host.base.trees import CopySize, copy_tree, remove_tree
 
 
 @pytest.fixture
@@ -123,7 +123,9 @@ def test_the_size_is_that_of_the_files(source: Path) -> None:
     size = copy_tree(str(source), str(target))
     assert size.content == 5001
     assert size.disk >= 5001
-    assert copy_tree(str(target / "d"), str(_empty(source.parent / "more"))) == Size(1, size.disk - _disk(source / "a"))
+    assert copy_tree(str(target / "d"), str(_empty(source.parent / "more"))) == CopySize(
+        1, size.disk - _disk(source / "a")
+    )
 
 
 def _empty(path: Path) -> Path:

@@ -7,7 +7,7 @@ import pwd
 
 import pytest
 
-from sbxcompose.host.supervise.users import BadUser, UserError, Wanted, resolve
+from sbxcompose.host.supervise.users import BadUser, RequestedUser, UserError, resolve
 
 ROOT = pwd.getpwuid(0)
 
@@ -19,7 +19,7 @@ def test_nobody_asked_for_is_ourselves_and_nothing_is_switched() -> None:
 
 
 @pytest.mark.parametrize("wanted", ["root", "0", "0:0", "root:0", {"name": "root"}, {"uid": 0}, {"uid": 0, "gid": 0}])
-def test_every_form_names_the_same_user(wanted: Wanted) -> None:
+def test_every_form_names_the_same_user(wanted: RequestedUser) -> None:
     who = resolve(wanted, own_uid=0)
     assert (who.uid, who.gid, who.name, who.home) == (0, 0, "root", ROOT.pw_dir)
     assert who.groups is not None
@@ -42,7 +42,7 @@ def test_a_number_without_an_account_is_a_user_all_the_same() -> None:
         ("a\0b", "user not found: a\0b"),
     ],
 )
-def test_what_cannot_be_found_is_said(wanted: Wanted, words: str) -> None:
+def test_what_cannot_be_found_is_said(wanted: RequestedUser, words: str) -> None:
     with pytest.raises(UserError) as raised:
         resolve(wanted, own_uid=0)
     assert str(raised.value) == words
@@ -65,14 +65,18 @@ def test_what_cannot_be_found_is_said(wanted: Wanted, words: str) -> None:
         ({"name": "root", "group": "root"}, "'group' means nothing"),
     ],
 )
-def test_what_names_no_user_is_refused(wanted: Wanted, words: str) -> None:
+def test_what_names_no_user_is_refused(wanted: RequestedUser, words: str) -> None:
     with pytest.raises(BadUser, match=words):
         resolve(wanted, own_uid=0)
 
 
 def test_a_group_after_the_name_is_a_name_or_a_number() -> None:
     group = grp.getgrall()[-1]
-    forms: list[Wanted] = [f"root:{group.gr_name}", f"root:{group.gr_gid}", {"name": "root", "gid": group.gr_gid}]
+    forms: list[RequestedUser] = [
+        f"root:{group.gr_name}",
+        f"root:{group.gr_gid}",
+        {"name": "root", "gid": group.gr_gid},
+    ]
     for wanted in forms:
         who = resolve(wanted, own_uid=0)
         assert (who.uid, who.gid, who.name) == (0, group.gr_gid, "root")

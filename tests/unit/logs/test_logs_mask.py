@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sbxcompose.logs.mask import MaskedStream, Masker
-from sbxcompose.logs.mux import Mux, Source
+from sbxcompose.logs.mux import LineSource, Mux
 
 
 def test_every_occurrence_is_masked_the_longest_first() -> None:
@@ -66,6 +66,6 @@ def test_a_stream_is_masked_as_the_whole_is(pieces: list[str]) -> None:
 def test_where_an_overlong_line_is_cut_no_secret_is_shown(line: str, longest: int) -> None:
     masker = Masker(["abcd", "abce", "cdea"])
     mux = Mux(longest=longest, cut_at=lambda _, piece: masker.cut_at(piece))
-    blocks = [*mux.feed(Source("web"), line.encode(), 0), *mux.flush_all()]
+    blocks = [*mux.feed(LineSource("web"), line.encode(), 0), *mux.flush_all()]
     assert b"".join(block.data[:-1] for block in blocks) == line.encode()
     assert b"".join(masker.mask(block.data[:-1]) for block in blocks) == masker.mask(line.encode())

@@ -3,11 +3,11 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sbxcompose.logs.mux import Block, Mux, Source
+from sbxcompose.logs.mux import Block, LineSource, Mux
 
-WEB = Source("web")
-ERR = Source("web", 2)
-DB = Source("db")
+WEB = LineSource("web")
+ERR = LineSource("web", 2)
+DB = LineSource("db")
 PIECES = st.sampled_from([b"\n", b"a", b"\xff", b"\0", b"xyz"])
 CHUNKS = st.lists(st.tuples(st.sampled_from([WEB, ERR, DB]), st.lists(PIECES, max_size=8).map(b"".join)), max_size=30)
 
@@ -24,7 +24,7 @@ def test_whole_lines_pass_and_the_rest_waits() -> None:
 
 def test_runs_of_a_process_do_not_share_a_line() -> None:
     mux = Mux()
-    first, second = Source("web", run=1), Source("web", run=2)
+    first, second = LineSource("web", run=1), LineSource("web", run=2)
     assert mux.feed(first, b"crash", 1) == []
     assert mux.feed(second, b"again\n", 2) == [Block(second, 2, b"again\n")]
     assert mux.flush_all() == [Block(first, 1, b"crash\n")]
@@ -64,7 +64,7 @@ def test_a_long_line_in_many_chunks_is_joined_once() -> None:
 
 @settings(max_examples=60)
 @given(CHUNKS, st.integers(1, 6))
-def test_every_byte_comes_once_in_order_and_whole(chunks: list[tuple[Source, bytes]], longest: int) -> None:
+def test_every_byte_comes_once_in_order_and_whole(chunks: list[tuple[LineSource, bytes]], longest: int) -> None:
     mux = Mux(longest=longest)
     blocks = [block for source, data in chunks for block in mux.feed(source, data, 0)]
     for block in blocks:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sbxcompose.logs.mux import Source
+from sbxcompose.logs.mux import LineSource
 from sbxcompose.logs.output import LogOutput
 from sbxcompose.logs.prefix import Prefixes
 from sbxcompose.logs.render import CONTINUED, CUT, JsonRenderer, PrefixedRenderer, Renderer
@@ -18,9 +18,9 @@ from sbxcompose.logs.secrets import KnownSecrets
 from sbxcompose.logs.write import FdSink
 
 TERMINAL = cleaner(terminal=True, colours=True)
-WEB = Source("web")
-ERR = Source("web", 2)
-DB = Source("db")
+WEB = LineSource("web")
+ERR = LineSource("web", 2)
+DB = LineSource("db")
 PREFIX = {WEB: b"web | ", ERR: b"web ! ", DB: b"db  | "}
 ALLOWED = re.compile(r"(?:[^\x00-\x08\x0b-\x1f\x7f-\x9f]|\x1b\[[0-9;:]*m)*")
 PIECES = st.sampled_from([b"\n", b"a", b"bc", b"\xff", b"\0", b"\x1b[31m", b"\x1b", b"[2J", b"\r", b"|", "ä".encode()])
@@ -54,7 +54,7 @@ def shown(
 
 @settings(max_examples=60)
 @given(CHUNKS, st.sampled_from([3, 1000]))
-def test_every_byte_once_in_order_behind_its_own_prefix(chunks: list[tuple[Source, bytes]], longest: int) -> None:
+def test_every_byte_once_in_order_behind_its_own_prefix(chunks: list[tuple[LineSource, bytes]], longest: int) -> None:
     def use(output: LogOutput) -> None:
         for source, data in chunks:
             output.feed(source, data, 0)
@@ -72,7 +72,7 @@ def test_every_byte_once_in_order_behind_its_own_prefix(chunks: list[tuple[Sourc
 
 @settings(max_examples=60)
 @given(CHUNKS, st.sampled_from([5, 1000]))
-def test_a_terminal_sees_only_text_and_colours_that_end(chunks: list[tuple[Source, bytes]], longest: int) -> None:
+def test_a_terminal_sees_only_text_and_colours_that_end(chunks: list[tuple[LineSource, bytes]], longest: int) -> None:
     def use(output: LogOutput) -> None:
         for source, data in chunks:
             output.feed(source, data, 0)

@@ -6,11 +6,11 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sbxcompose.logs.mux import Block, Source
+from sbxcompose.logs.mux import Block, LineSource
 from sbxcompose.logs.prefix import Prefixes
 from sbxcompose.logs.render import JsonRenderer, Parts, PrefixedRenderer, timestamp
 
-WEB = Source("web", 1, 3, "app", "web", 1)
+WEB = LineSource("web", 1, 3, "app", "web", 1)
 AT = 1_795_512_600_007
 STAMP = "2026-11-24T09:30:00.007Z"
 

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from sbxcompose.logs.mux import Source
+from sbxcompose.logs.mux import LineSource
 from sbxcompose.logs.output import STILL, LogOutput
 from sbxcompose.logs.prefix import Prefixes
 from sbxcompose.logs.render import PrefixedRenderer
@@ -17,7 +17,7 @@ from sbxcompose.logs.screen import Screen
 from sbxcompose.logs.secrets import KnownSecrets
 from sbxcompose.logs.write import FdSink
 
-WEB, DB = Source("web"), Source("db")
+WEB, DB = LineSource("web"), LineSource("db")
 SECRET = "hunter2"
 LATER = float("inf")
 
@@ -206,7 +206,7 @@ def test_a_line_wider_than_the_terminal_is_erased_as_a_whole() -> None:
 class Fed(NamedTuple):
     """A piece of output."""
 
-    source: Source
+    source: LineSource
     data: bytes
 
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from sbxcompose.logs.mux import Source
+from sbxcompose.logs.mux import LineSource
 from sbxcompose.logs.secrets import KnownSecrets
 
 WEB, DB = ("main", "web", 1), ("main", "db", 1)
 
 
 def line(known: KnownSecrets, process: str, run: int, text: str = "today first second third") -> str:
-    masked = known.masker(Source(process, 1, run, "main", process, 1)).mask(text.encode())
+    masked = known.masker(LineSource(process, 1, run, "main", process, 1)).mask(text.encode())
     return masked.decode()
 
 

@@ -13,16 +13,16 @@ from sbxcompose.plan.observed import (
     Foreign,
     Instance,
     Observed,
+    ObservedRow,
     ObservedSandbox,
     Phase,
-    Row,
     SandboxState,
     managed_name,
 )
 from sbxcompose.plan.steps import (
     Await,
     CreateSandbox,
-    Forget,
+    MarkDown,
     Plan,
     ResumeSandbox,
     Start,
@@ -43,7 +43,7 @@ from sbxcompose.spec.project import (
     RestartPolicy,
     Sandbox,
 )
-from sbxcompose.spec.project import Stop as StopRule
+from sbxcompose.spec.project import StopPolicy as StopRule
 
 V1, V2 = "11111111", "22222222"
 NEVER = Restart(RestartPolicy.NEVER)
@@ -141,9 +141,9 @@ def row(
     exit: Exit | None = None,
     one_shot: bool = False,
     check: bool = False,
-) -> Row:
+) -> ObservedRow:
     instance = Instance(sandbox, name, replica)
-    return Row(
+    return ObservedRow(
         instance,
         digest,
         managed_name(instance, digest, suffix),
@@ -154,13 +154,13 @@ def row(
     )
 
 
-def done(name: str, *, digest: str = V1) -> Row:
+def done(name: str, *, digest: str = V1) -> ObservedRow:
     """A one-shot that has completed."""
     return row(name, Phase.EXITED, digest=digest, exit=GOOD, one_shot=True)
 
 
 def seen(
-    *rows: Row,
+    *rows: ObservedRow,
     state: SandboxState = SandboxState.RUNNING,
     name: str = "main",
     foreign: Sequence[Foreign] = (),
@@ -169,7 +169,7 @@ def seen(
     return ObservedSandbox(name, state, rows, tuple(foreign), differences=tuple(differences))
 
 
-def world(*rows: Row) -> Observed:
+def world(*rows: ObservedRow) -> Observed:
     """The running sandbox `main` with these rows."""
     return Observed((seen(*rows),))
 
@@ -192,7 +192,7 @@ class Simulator:
         self.must_wait = True
         """Whether a start before its needs is an error."""
         self.starts: list[Instance] = []
-        self.stops: list[Row] = []
+        self.stops: list[ObservedRow] = []
 
     def observed(self) -> Observed:
         return Observed(tuple(self._shown(each) for each in self.sandboxes.values()))
@@ -230,7 +230,7 @@ class Simulator:
                 if mine.state is SandboxState.RUNNING:
                     assert not any(each.live for each in mine.rows), "processes were not stopped first"
                 self._put(replace(mine, state=SandboxState.TERMINATED, rows=(), foreign=()))
-            case Forget(sandbox):
+            case MarkDown(sandbox):
                 self._forget(sandbox.name)
             case Start():
                 self._start(step.action)
@@ -262,7 +262,7 @@ class Simulator:
         self.starts.append(instance)
         self.ready.discard(action.name)
         phase = Phase.STARTING if process.health_check else Phase.RUNNING
-        new = Row(
+        new = ObservedRow(
             instance,
             process.digest,
             action.name,
@@ -305,7 +305,7 @@ class Simulator:
                 return True
         return False
 
-    def _stop(self, row: Row) -> None:
+    def _stop(self, row: ObservedRow) -> None:
         sandbox = self._awake(row.instance.sandbox)
         assert row in sandbox.rows
         assert row.live

@@ -6,14 +6,14 @@ import pytest
 from msgspec.structs import replace
 
 from sbxcompose.plan.background import background, foreground_hint
-from sbxcompose.plan.observed import Phase, Row
+from sbxcompose.plan.observed import ObservedRow, Phase
 from sbxcompose.plan.why import Cause, why
 from tests.unit.plan.plan_worlds import FAILED, GOOD, NEVER, done, process, project, row, world
 
 POSTGRES = ("41 /usr/lib/postgresql/17/bin/postgres -D /data", "42 postgres: checkpointer", "43 postgres: walwriter")
 
 
-def left(*behind: str, of: Row | None = None) -> Row:
+def left(*behind: str, of: ObservedRow | None = None) -> ObservedRow:
     return replace(of or row("db", Phase.EXITED, exit=GOOD), left_behind=behind)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from sbxcompose.plan.decisions import satisfies
-from sbxcompose.plan.diff import Options, plan_restart, plan_start, plan_up
+from sbxcompose.plan.diff import PlanOptions, plan_restart, plan_start, plan_up
 from sbxcompose.plan.names import Target
 from sbxcompose.plan.observed import Exit, Instance, Phase
 from sbxcompose.plan.profiles import check_profiles
@@ -64,13 +64,13 @@ def test_what_is_not_required_is_waited_for_only_where_it_is_wanted() -> None:
 
 def test_an_inactive_profile_is_in_order_where_it_is_not_required() -> None:
     shop = project(process("web", [need("cache", required=False)]), inactive=[process("cache", profiles=("cache",))])
-    check_profiles(shop, world(), Options())
+    check_profiles(shop, world(), PlanOptions())
 
 
 def test_who_names_both_gets_them_in_order() -> None:
     cache, web = process("cache", autostart=False), process("web", [need("cache", required=False)])
     shop = project(web, inactive=[cache])
-    both = Options(targets=frozenset({Target("main", "web"), Target("main", "cache")}))
+    both = PlanOptions(targets=frozenset({Target("main", "web"), Target("main", "cache")}))
     assert str(plan_up(shop, world(), both)) == "1. start cache: not running\n2. start web, after 1: not running"
 
 

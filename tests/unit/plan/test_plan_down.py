@@ -7,7 +7,7 @@ from msgspec.structs import replace
 
 from sbxcompose.plan.diff import (
     Intent,
-    Options,
+    PlanOptions,
     plan,
     plan_down,
     plan_restart,
@@ -18,8 +18,7 @@ from sbxcompose.plan.diff import (
 from sbxcompose.plan.names import Target
 from sbxcompose.plan.observed import Foreign, Observed, Phase, SandboxState
 from sbxcompose.plan.steps import Plan, Stop
-from sbxcompose.spec.project import Project
-from sbxcompose.spec.project import Stop as StopRule
+from sbxcompose.spec.project import Project, StopPolicy
 from tests.unit.plan.plan_worlds import (
     CHECK,
     COMPLETED,
@@ -51,8 +50,8 @@ def notes(plan: Plan) -> list[str]:
     return [str(note) for note in plan.notes]
 
 
-def targets(*names: str) -> Options:
-    return Options(targets=frozenset(Target("main", name) for name in names))
+def targets(*names: str) -> PlanOptions:
+    return PlanOptions(targets=frozenset(Target("main", name) for name in names))
 
 
 def in_state(state: SandboxState) -> Observed:
@@ -78,20 +77,20 @@ def test_down_suspends_a_sandbox_in_the_cloud() -> None:
 
 @pytest.mark.parametrize("shop", [SHOP, CLOUD])
 def test_down_ends_a_sandbox_only_when_asked(shop: Project) -> None:
-    found = plan_down(shop, RUNNING, Options(terminate=True))
+    found = plan_down(shop, RUNNING, PlanOptions(terminate=True))
     assert str(found.steps[-1]) == "3. terminate sandbox main, after 1, 2: down --terminate was asked for"
 
 
 def test_down_where_nothing_is_does_nothing() -> None:
     gone = Observed((seen(state=SandboxState.TERMINATED),))
     for observed in (MISSING, gone):
-        for chosen in (Options(), Options(terminate=True)):
+        for chosen in (PlanOptions(), PlanOptions(terminate=True)):
             assert plan_down(CLOUD, observed, chosen).empty
 
 
 def test_down_leaves_a_suspended_sandbox_of_the_cloud_asleep() -> None:
     assert plan_down(CLOUD, in_state(SandboxState.SUSPENDED)).empty
-    ended = plan_down(CLOUD, in_state(SandboxState.SUSPENDED), Options(terminate=True))
+    ended = plan_down(CLOUD, in_state(SandboxState.SUSPENDED), PlanOptions(terminate=True))
     assert str(ended) == "1. terminate sandbox main: down --terminate was asked for"
 
 
@@ -108,13 +107,13 @@ def test_a_suspended_sandbox_that_hides_its_processes_is_resumed_and_looked_into
     for found in (plan_down(SHOP, hidden), plan_stop(SHOP, hidden), plan_stop(CLOUD, hidden, targets("web"))):
         assert found.provisional
         assert str(found.sandboxes_first()) == "1. resume sandbox main: is suspended"
-    assert plan_down(SHOP, hidden, Options(terminate=True)).steps[0].title == "terminate sandbox main"
+    assert plan_down(SHOP, hidden, PlanOptions(terminate=True)).steps[0].title == "terminate sandbox main"
 
 
 def test_a_suspended_sandbox_without_targets_stays_suspended() -> None:
     hidden = Observed((replace(RUNNING.sandboxes[0], state=SandboxState.SUSPENDED, rows=()), seen(name="other")))
     shop = project(DB, WEB, process("api", sandbox="other"))
-    assert plan_stop(shop, hidden, Options(targets=frozenset({Target("other", "api")}))).empty
+    assert plan_stop(shop, hidden, PlanOptions(targets=frozenset({Target("other", "api")}))).empty
 
 
 def test_down_in_the_cloud_says_what_a_suspended_sandbox_may_hold() -> None:
@@ -143,7 +142,7 @@ def test_down_leaves_orphans_unless_asked() -> None:
     shop = project(process("web"))
     assert str(plan_down(shop, observed)) == "1. stop web: down was asked for"
     assert notes(plan_down(shop, observed)) == ["old is not in the file; `--remove-orphans` stops it"]
-    assert str(plan_down(shop, observed, Options(remove_orphans=True))) == lines(
+    assert str(plan_down(shop, observed, PlanOptions(remove_orphans=True))) == lines(
         "1. stop old: not in the file", "2. stop web: down was asked for"
     )
 
@@ -151,7 +150,7 @@ def test_down_leaves_orphans_unless_asked() -> None:
 def test_orphans_and_foreign_processes_end_with_their_sandbox() -> None:
     shell = Foreign("main", 7, None, ("sh",), running=True)
     observed = Observed((seen(row("old"), foreign=[shell]),))
-    found = plan_down(project(process("web")), observed, Options(terminate=True))
+    found = plan_down(project(process("web")), observed, PlanOptions(terminate=True))
     assert str(found) == lines(
         "1. stop old: not in the file",
         "2. terminate sandbox main, after 1: down --terminate was asked for",
@@ -193,7 +192,7 @@ def test_only_a_whole_down_forgets() -> None:
     here = world(done("job"), row("web"))
     assert titles(plan_down(shop, here, targets("web"))) == ["stop web"]
     assert titles(plan_stop(shop, here)) == ["stop web"]
-    assert titles(plan_down(shop, here, Options(terminate=True))) == ["stop web", "terminate sandbox main"]
+    assert titles(plan_down(shop, here, PlanOptions(terminate=True))) == ["stop web", "terminate sandbox main"]
 
 
 def test_set_up_commands_stay_completed_as_long_as_their_sandbox() -> None:
@@ -253,8 +252,8 @@ def test_stop_leaves_the_sandbox_as_it_is() -> None:
 
 def test_stop_can_mean_one_replica_and_another_grace() -> None:
     two = row("web", replica=2)
-    shop = project(process("web", replicas=2, stop=StopRule(3, 7)))
-    chosen = Options(targets=frozenset({Target("main", "web", 2)}))
+    shop = project(process("web", replicas=2, stop=StopPolicy(3, 7)))
+    chosen = PlanOptions(targets=frozenset({Target("main", "web", 2)}))
     [step] = plan_stop(shop, world(row("web"), two), chosen)
     assert step.subject == "web.2"
     assert step.action == Stop(two, 3, 7)
@@ -263,7 +262,7 @@ def test_stop_can_mean_one_replica_and_another_grace() -> None:
 
 
 def test_a_reason_can_be_given() -> None:
-    [step, _] = plan_stop(SHOP, RUNNING, Options(because="Ctrl-C"))
+    [step, _] = plan_stop(SHOP, RUNNING, PlanOptions(because="Ctrl-C"))
     assert str(step) == "1. stop web: Ctrl-C"
 
 
@@ -289,7 +288,7 @@ def test_start_runs_completed_work_again_only_if_it_is_named() -> None:
     job = process("job", restart=NEVER)
     for_web = plan_start(project(job, process("web", ["job"])), world(done("job"), row("web")), targets("job"))
     assert for_web.empty
-    named = Options(targets=targets("job").targets, rerun=targets("job").targets or frozenset())
+    named = PlanOptions(targets=targets("job").targets, rerun=targets("job").targets or frozenset())
     assert str(plan_start(project(job), world(done("job")), named)) == "1. start job: named, so it runs again"
 
 
@@ -350,7 +349,7 @@ def test_restart_of_one_replica_follows_with_all_replicas_of_dependents() -> Non
     web = process("web", [need("db", restart=True)], replicas=2)
     shop = project(process("db", replicas=2), web)
     observed = world(*[row(name, replica=n) for name in ("db", "web") for n in (1, 2)])
-    chosen = Options(targets=frozenset({Target("main", "db", 2)}))
+    chosen = PlanOptions(targets=frozenset({Target("main", "db", 2)}))
     assert [step.title for step in plan_restart(shop, observed, chosen)] == [
         "stop web.1",
         "stop web.2",

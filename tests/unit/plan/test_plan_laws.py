@@ -8,9 +8,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from sbxcompose.plan.diff import Intent, Options, plan
+from sbxcompose.plan.diff import Intent, PlanOptions, plan
 from sbxcompose.plan.names import Target
-from sbxcompose.plan.observed import LIVE, Foreign, Instance, Observed, Phase, Row, SandboxState
+from sbxcompose.plan.observed import LIVE, Foreign, Instance, Observed, ObservedRow, Phase, SandboxState
 from sbxcompose.plan.steps import Plan, Start, Step, Stop
 from sbxcompose.spec.project import Condition, Dependency, Process, Project, ReadyLine, Restart, RestartPolicy
 from tests.unit.plan.plan_worlds import (
@@ -95,8 +95,8 @@ def processes(draw: st.DrawFn) -> list[Process]:
 
 
 @st.composite
-def some_rows(draw: st.DrawFn, each: Process) -> list[Row]:
-    made: list[Row] = []
+def some_rows(draw: st.DrawFn, each: Process) -> list[ObservedRow]:
+    made: list[ObservedRow] = []
     for replica in range(1, each.replicas + 2):
         for suffix in range(draw(st.sampled_from((0, 1, 1, 2)))):
             phase = draw(st.sampled_from(list(Phase)))
@@ -150,9 +150,9 @@ def worlds(draw: st.DrawFn) -> World:
 
 
 @st.composite
-def options(draw: st.DrawFn) -> Options:
+def options(draw: st.DrawFn) -> PlanOptions:
     bits = draw(st.integers(0, 31))
-    return Options(
+    return PlanOptions(
         force_recreate=bits & 1 > 0,
         remove_orphans=bits & 2 > 0,
         recreate_sandboxes=bits & 4 > 0,
@@ -160,7 +160,7 @@ def options(draw: st.DrawFn) -> Options:
     )
 
 
-def carry_out(made: World, intent: Intent, chosen: Options, *, waits: bool = True) -> tuple[Simulator, Plan]:
+def carry_out(made: World, intent: Intent, chosen: PlanOptions, *, waits: bool = True) -> tuple[Simulator, Plan]:
     """Carry out what `intent` plans, looking again where the plan asks for it."""
     simulator = Simulator(made.project, made.observed, hides=made.project.provider == "tensorlake")
     simulator.must_wait = waits
@@ -181,7 +181,7 @@ def carry_out(made: World, intent: Intent, chosen: Options, *, waits: bool = Tru
 @given(worlds(), st.sampled_from(list(Intent)), options())
 @LAWS
 def test_any_plan_can_be_carried_out_is_explained_and_points_backwards(
-    made: World, intent: Intent, chosen: Options
+    made: World, intent: Intent, chosen: PlanOptions
 ) -> None:
     # The simulator protests at a doubled start, a start before its needs, a stop of what does not run.
     _, found = carry_out(made, intent, chosen)
@@ -193,7 +193,7 @@ def test_any_plan_can_be_carried_out_is_explained_and_points_backwards(
 @given(worlds(), st.sampled_from((Intent.UP, Intent.START, Intent.RESTART)), options(), st.data())
 @LAWS
 def test_no_start_precedes_the_readiness_of_anything_it_needs_near_or_far(
-    made: World, intent: Intent, chosen: Options, data: st.DataObject
+    made: World, intent: Intent, chosen: PlanOptions, data: st.DataObject
 ) -> None:
     # The simulator looks through everything that is needed at each start, also through what has completed or stays.
     every = [*made.project.processes(), *made.project.inactive]
@@ -205,7 +205,7 @@ def test_no_start_precedes_the_readiness_of_anything_it_needs_near_or_far(
 
 @given(worlds(), st.sampled_from((Intent.UP, Intent.START, Intent.STOP, Intent.DOWN)), options())
 @LAWS
-def test_a_second_plan_is_empty(made: World, intent: Intent, chosen: Options) -> None:
+def test_a_second_plan_is_empty(made: World, intent: Intent, chosen: PlanOptions) -> None:
     simulator, _ = carry_out(made, intent, chosen)
     again = replace(chosen, force_recreate=False)
     assert str(plan(made.project, simulator.observed(), intent, again)) == ""
@@ -213,7 +213,7 @@ def test_a_second_plan_is_empty(made: World, intent: Intent, chosen: Options) ->
 
 @given(worlds(), options())
 @LAWS
-def test_up_leaves_one_live_row_of_the_wanted_digest_or_completed_work(made: World, chosen: Options) -> None:
+def test_up_leaves_one_live_row_of_the_wanted_digest_or_completed_work(made: World, chosen: PlanOptions) -> None:
     simulator, _ = carry_out(made, Intent.UP, chosen)
     rows = [each for sandbox in simulator.observed().sandboxes for each in sandbox.rows]
     for wanted in made.project.processes():
@@ -227,7 +227,7 @@ def test_up_leaves_one_live_row_of_the_wanted_digest_or_completed_work(made: Wor
 
 @given(worlds(), st.sampled_from(list(Intent)), options())
 @LAWS
-def test_orphans_and_profiles_are_left_alone_unless_asked(made: World, intent: Intent, chosen: Options) -> None:
+def test_orphans_and_profiles_are_left_alone_unless_asked(made: World, intent: Intent, chosen: PlanOptions) -> None:
     kept = replace(chosen, remove_orphans=False, recreate_sandboxes=False, terminate=False)
     simulator, _ = carry_out(made, intent, kept)
     assert not [each for each in simulator.stops if each.instance.process == "old"]
@@ -242,7 +242,7 @@ def test_orphans_and_profiles_are_left_alone_unless_asked(made: World, intent: I
 
 @given(worlds(), st.sampled_from((Intent.UP, Intent.START)), options())
 @LAWS
-def test_completed_one_shots_are_not_run_again(made: World, intent: Intent, chosen: Options) -> None:
+def test_completed_one_shots_are_not_run_again(made: World, intent: Intent, chosen: PlanOptions) -> None:
     kept = replace(chosen, force_recreate=False, recreate_sandboxes=False)
     before = {
         each.instance: each
@@ -260,10 +260,10 @@ def test_completed_one_shots_are_not_run_again(made: World, intent: Intent, chos
 
 @given(worlds(), options())
 @LAWS
-def test_after_down_everything_starts_anew(made: World, chosen: Options) -> None:
+def test_after_down_everything_starts_anew(made: World, chosen: PlanOptions) -> None:
     simulator, _ = carry_out(made, Intent.DOWN, replace(chosen, remove_orphans=True))
     again = World(made.project, Observed(tuple(simulator.sandboxes.values())), made.order)
-    after, found = carry_out(again, Intent.UP, Options())
+    after, found = carry_out(again, Intent.UP, PlanOptions())
     # `down` leaves a suspended sandbox in the cloud alone, and one that is just being made cannot be looked into.
     asleep = (SandboxState.SUSPENDED, SandboxState.PENDING)
     left = {sandbox.name for sandbox in made.observed.sandboxes if sandbox.state in asleep}
@@ -277,7 +277,7 @@ def test_after_down_everything_starts_anew(made: World, chosen: Options) -> None
 
 @given(worlds(), st.sampled_from((Intent.STOP, Intent.DOWN)), options())
 @LAWS
-def test_what_depends_on_a_process_stops_before_it(made: World, intent: Intent, chosen: Options) -> None:
+def test_what_depends_on_a_process_stops_before_it(made: World, intent: Intent, chosen: PlanOptions) -> None:
     simulator, found = carry_out(made, intent, chosen)
     assert not any(isinstance(step.action, Start) for step in found)
     last: dict[tuple[str, str], int] = {}
@@ -307,7 +307,7 @@ def _all_needs(every: dict[tuple[str, str], Process], each: Process) -> set[tupl
 @given(worlds(), st.sampled_from((Intent.UP, Intent.START, Intent.RESTART, Intent.STOP)), options(), st.data())
 @LAWS
 def test_targets_alone_are_touched_without_their_needs(
-    made: World, intent: Intent, chosen: Options, data: st.DataObject
+    made: World, intent: Intent, chosen: PlanOptions, data: st.DataObject
 ) -> None:
     every = [*made.project.processes(), *made.project.inactive]
     some = data.draw(st.lists(st.sampled_from(every), min_size=1, unique_by=lambda each: each.name))
@@ -324,7 +324,7 @@ def test_targets_alone_are_touched_without_their_needs(
 @LAWS
 def test_targets_bring_what_they_need(made: World, intent: Intent, data: st.DataObject) -> None:
     target = data.draw(st.sampled_from([*made.project.processes(), *made.project.inactive]))
-    chosen = Options(targets=frozenset({Target(target.sandbox, target.name)}))
+    chosen = PlanOptions(targets=frozenset({Target(target.sandbox, target.name)}))
     simulator, _ = carry_out(made, intent, chosen)
     rows = [each for sandbox in simulator.observed().sandboxes for each in sandbox.rows]
     mine = [each for each in rows if (each.instance.sandbox, each.instance.process) == (target.sandbox, target.name)]

@@ -7,7 +7,7 @@ import pytest
 from sbxcompose.errors import InactiveNeed
 from sbxcompose.plan.names import Target
 from sbxcompose.plan.observed import Observed, Phase
-from sbxcompose.plan.options import Options
+from sbxcompose.plan.options import PlanOptions
 from sbxcompose.plan.profiles import check_profiles
 from tests.unit.plan.plan_worlds import COMPLETED, FAILED, MISSING, NEVER, done, need, process, project, row, world
 
@@ -18,7 +18,7 @@ SHOP = project(process("bar", ["foo"]), process("solo"), process("far", ["bar"])
 def refused(observed: Observed = MISSING, *names: str, no_deps: bool = False) -> str | None:
     targets = frozenset(Target("main", name) for name in names) or None
     try:
-        check_profiles(SHOP, observed, Options(targets=targets, no_deps=no_deps))
+        check_profiles(SHOP, observed, PlanOptions(targets=targets, no_deps=no_deps))
     except InactiveNeed as error:
         return error.message
     return None
@@ -31,7 +31,7 @@ def test_what_would_start_it_is_refused() -> None:
 
 def test_the_hint_names_the_profile() -> None:
     with pytest.raises(InactiveNeed) as caught:
-        check_profiles(SHOP, MISSING, Options())
+        check_profiles(SHOP, MISSING, PlanOptions())
     assert caught.value.hint is not None
     assert "`--profile extra`" in caught.value.hint
 
@@ -51,4 +51,4 @@ def test_a_need_that_runs_or_has_completed_is_there() -> None:
     assert refused(world(row("foo", Phase.EXITED, exit=FAILED))) is not None
     job = process("foo", restart=NEVER, profiles=("extra",))
     shop = project(process("bar", [need("foo", COMPLETED)]), inactive=[job])
-    check_profiles(shop, world(done("foo")), Options())
+    check_profiles(shop, world(done("foo")), PlanOptions())

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 from msgspec.structs import replace
 
-from sbxcompose.plan.judge import Failed, Goal, Judge, Mode, Pending, State, Success, Verdict
+from sbxcompose.plan.judge import Failed, Goal, InstanceState, Judge, Mode, Pending, Success, Verdict
 from sbxcompose.plan.names import Target
-from sbxcompose.plan.observed import Exit, Phase, Row
+from sbxcompose.plan.observed import Exit, ObservedRow, Phase
 from sbxcompose.plan.stability import counts_in, failed_runs_after, in_crash_loop, ready_now, stable_in
 from sbxcompose.spec.project import Process, Project, ReadyCommand, ReadyLine
 from tests.unit.plan.plan_worlds import CHECK, GOOD, V2, done, process, project, row
@@ -16,19 +16,19 @@ BEGAN = 1000.0
 WEB = project(process("web"))
 
 
-def running(age: float, *, now: float, failed: int = 0, exit_at: float | None = None) -> Row:
+def running(age: float, *, now: float, failed: int = 0, exit_at: float | None = None) -> ObservedRow:
     """`web`, whose current run is `age` seconds old, after so many failed ones."""
     end = Exit(1, at=exit_at) if exit_at is not None else None
     return replace(row("web", exit=end), started_at=now - age, failed_runs=failed, restarts=failed, run=failed + 1)
 
 
-def backing_off(failed: int, exit_at: float) -> Row:
+def backing_off(failed: int, exit_at: float) -> ObservedRow:
     found = row("web", Phase.BACKING_OFF, exit=Exit(1, at=exit_at))
     return replace(found, failed_runs=failed, restarts=failed - 1, run=failed, started_at=exit_at - 0.01)
 
 
-def judge(shop: Project, found: Row, now: float, mode: Mode | None = None) -> Verdict:
-    state = State(found.instance, found)
+def judge(shop: Project, found: ObservedRow, now: float, mode: Mode | None = None) -> Verdict:
+    state = InstanceState(found.instance, found)
     return Judge(shop, mode or Mode()).verdict([state], now, began=BEGAN)
 
 
@@ -92,7 +92,7 @@ def test_a_crash_loop_beside_the_process_whose_exit_code_is_wanted_ends_it_too()
     from sbxcompose.plan.names import Target
 
     shop = project(process("web"), process("tests"))
-    states = [State(found.instance, found) for found in (backing_off(3, BEGAN + 2), row("tests"))]
+    states = [InstanceState(found.instance, found) for found in (backing_off(3, BEGAN + 2), row("tests"))]
     mode = Mode(exit_code_from=Target("main", "tests"))
     found = Judge(shop, mode).verdict(states, BEGAN + 3, began=BEGAN)
     assert isinstance(found, Failed)
@@ -168,6 +168,6 @@ LINE = process("web", ready_when=ReadyLine("up"))
     ],
 )
 def test_whether_an_instance_is_ready_now(
-    wanted: Process | None, job: bool, found: Row | None, seen: bool | None, ready: bool | None
+    wanted: Process | None, job: bool, found: ObservedRow | None, seen: bool | None, ready: bool | None
 ) -> None:
     assert ready_now(wanted, job, found, seen, BEGAN) is ready

@@ -7,9 +7,9 @@ import json
 import pytest
 
 from sbxcompose.errors import UnknownName, UsageError
-from sbxcompose.plan.diff import Options, plan_down, plan_up
-from sbxcompose.plan.names import Names, Target, resolve_all
-from sbxcompose.plan.observed import Instance, Observed, Row
+from sbxcompose.plan.diff import PlanOptions, plan_down, plan_up
+from sbxcompose.plan.names import ProcessNames, Target, resolve_all
+from sbxcompose.plan.observed import Instance, Observed, ObservedRow
 from tests.unit.plan.plan_worlds import CHECK, MISSING, V2, process, project, row, seen, world
 
 
@@ -44,7 +44,7 @@ def test_every_action_has_the_same_keys() -> None:
     steps = [
         *plan_up(shop, MISSING),
         *plan_down(shop, world(row("web"))),
-        *plan_down(shop, world(row("web")), Options(terminate=True)),
+        *plan_down(shop, world(row("web")), PlanOptions(terminate=True)),
     ]
     as_json = [step.to_json() for step in steps]
     assert {each["action"] for each in as_json} == {
@@ -79,7 +79,7 @@ def test_notes_are_for_programs_too() -> None:
         ([], "3 to start"),
     ],
 )
-def test_a_summary_in_one_line(rows: list[Row], summary: str) -> None:
+def test_a_summary_in_one_line(rows: list[ObservedRow], summary: str) -> None:
     shop = project(process("a"), process("b"), process("c"))
     assert plan_up(shop, world(*rows)).summary == summary
 
@@ -113,7 +113,7 @@ SHOP = project(
     ],
 )
 def test_people_name_processes_as_short_as_they_can(text: str, target: Target) -> None:
-    assert Names(SHOP).resolve(text) == target
+    assert ProcessNames(SHOP).resolve(text) == target
 
 
 @pytest.mark.parametrize(
@@ -122,23 +122,23 @@ def test_people_name_processes_as_short_as_they_can(text: str, target: Target) -
 )
 def test_unknown_names_are_refused(text: str) -> None:
     with pytest.raises(UnknownName) as caught:
-        Names(SHOP).resolve(text)
+        ProcessNames(SHOP).resolve(text)
     assert caught.value.hint == "the file defines `admin/web`, `app/web`, `db`, `debug`"
 
 
 def test_a_name_in_two_sandboxes_has_to_be_told_apart() -> None:
     with pytest.raises(UsageError) as caught:
-        Names(SHOP).resolve("web")
+        ProcessNames(SHOP).resolve("web")
     assert caught.value.hint == "say which one: `app/web` and `admin/web`"
 
 
 def test_a_big_file_is_not_recited() -> None:
     big = project(*[process(f"worker-{n}") for n in range(30)], process("frontend"))
     with pytest.raises(UnknownName) as caught:
-        Names(big).resolve("fronted")
+        ProcessNames(big).resolve("fronted")
     assert caught.value.hint == "did you mean `frontend`?"
     with pytest.raises(UnknownName) as caught:
-        Names(big).resolve("quux")
+        ProcessNames(big).resolve("quux")
     assert caught.value.hint is None
 
 
@@ -160,4 +160,4 @@ def test_no_names_mean_all() -> None:
 )
 def test_labels(instance: Instance, label: str) -> None:
     orphans = Observed((seen(row("old", sandbox="app"), name="app"), seen(row("old"), name="admin")))
-    assert Names(SHOP, orphans).instance(instance) == label
+    assert ProcessNames(SHOP, orphans).instance(instance) == label

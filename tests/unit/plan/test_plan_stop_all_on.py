@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from sbxcompose.plan.judge import Failed, Goal, Mode, Pending, State, Success, Verdict, verdict
+from sbxcompose.plan.judge import Failed, Goal, InstanceState, Mode, Pending, Success, Verdict, verdict
 from sbxcompose.plan.names import Target
-from sbxcompose.plan.observed import Exit, Instance, Phase, Row
+from sbxcompose.plan.observed import Exit, Instance, ObservedRow, Phase
 from tests.unit.plan.plan_worlds import ENDED, FAILED, GOOD, NEVER, need, process, project, row
 
 ATTACHED = Mode(Goal.ENDED)
@@ -15,15 +15,15 @@ ABORT = Mode(Goal.ENDED, abort_on_exit=True)
 WEB = process("web")
 
 
-def state(name: str, found: Row | None = None, *, error: str | None = None) -> State:
-    return State(Instance("main", name), found, error=error)
+def state(name: str, found: ObservedRow | None = None, *, error: str | None = None) -> InstanceState:
+    return InstanceState(Instance("main", name), found, error=error)
 
 
-def over(name: str, end: Exit, phase: Phase = Phase.EXITED) -> Row:
+def over(name: str, end: Exit, phase: Phase = Phase.EXITED) -> ObservedRow:
     return row(name, phase, exit=end, one_shot=True)
 
 
-def judged(on: str, tests: State, mode: Mode = ATTACHED) -> Verdict:
+def judged(on: str, tests: InstanceState, mode: Mode = ATTACHED) -> Verdict:
     what = process("tests", restart=NEVER, stop_all_on="exit" if on == "exit" else "failure")
     return verdict(project(WEB, what), [state("web", row("web")), tests], 0, mode=mode)
 
@@ -48,7 +48,7 @@ def test_its_end_is_the_verdict(on: str, end: Exit, code: int) -> None:
         ("exit", state("tests")),
     ],
 )
-def test_nothing_else_of_it_is(on: str, tests: State) -> None:
+def test_nothing_else_of_it_is(on: str, tests: InstanceState) -> None:
     assert isinstance(judged(on, tests), Pending)
 
 

@@ -6,9 +6,9 @@ import pytest
 from msgspec.structs import replace
 
 from sbxcompose.errors import SpecError, UnknownName
-from sbxcompose.plan.diff import Options, plan_restart, plan_start, plan_up
+from sbxcompose.plan.diff import PlanOptions, plan_restart, plan_start, plan_up
 from sbxcompose.plan.names import Target
-from sbxcompose.plan.observed import Exit, Foreign, Instance, Observed, Phase, Row, SandboxState
+from sbxcompose.plan.observed import Exit, Foreign, Instance, Observed, ObservedRow, Phase, SandboxState
 from sbxcompose.plan.scope import NothingSelected
 from sbxcompose.plan.steps import Plan, Start, Stop
 from sbxcompose.spec.project import (
@@ -20,7 +20,7 @@ from sbxcompose.spec.project import (
     RestartPolicy,
     Sandbox,
 )
-from sbxcompose.spec.project import Stop as StopRule
+from sbxcompose.spec.project import StopPolicy as StopRule
 from tests.unit.plan.plan_worlds import (
     ALWAYS,
     CHECK,
@@ -49,8 +49,8 @@ def notes(plan: Plan) -> list[str]:
     return [str(note) for note in plan.notes]
 
 
-def targets(*names: str) -> Options:
-    return Options(targets=frozenset(Target("main", name) for name in names))
+def targets(*names: str) -> PlanOptions:
+    return PlanOptions(targets=frozenset(Target("main", name) for name in names))
 
 
 # Starting.
@@ -101,7 +101,7 @@ def test_the_process_started_is_the_wanted_one_under_its_managed_name() -> None:
         (row("web", Phase.EXITED, exit=FAILED, digest=V2), "definition changed"),
     ],
 )
-def test_what_has_ended_is_started_with_the_reason_of_its_end(last: Row, reason: str) -> None:
+def test_what_has_ended_is_started_with_the_reason_of_its_end(last: ObservedRow, reason: str) -> None:
     assert str(plan_up(project(process("web")), world(last))) == f"1. start web: {reason}"
 
 
@@ -116,7 +116,7 @@ def test_what_a_supervisor_holds_is_left_to_it(phase: Phase) -> None:
 # What the user named.
 
 
-def named(*names: str, beside: Options = Options()) -> Options:  # noqa: B008 (frozen)
+def named(*names: str, beside: PlanOptions = PlanOptions()) -> PlanOptions:  # noqa: B008 (frozen)
     return replace(beside, rerun=targets(*names).targets or frozenset())
 
 
@@ -142,7 +142,7 @@ def test_a_process_of_an_inactive_profile_that_is_named_is_in_scope_beside_the_o
 def test_a_single_replica_that_is_named_runs_again() -> None:
     shop = project(process("job", restart=NEVER, replicas=2))
     both = world(done("job"), replace(done("job"), instance=Instance("main", "job", 2), name="job.2.11111111"))
-    second = Options(rerun=frozenset({Target("main", "job", 2)}))
+    second = PlanOptions(rerun=frozenset({Target("main", "job", 2)}))
     assert [step.title for step in plan_up(shop, both, second)] == ["start job.2"]
 
 
@@ -332,7 +332,7 @@ def test_a_completed_one_shot_is_not_run_again() -> None:
 def test_a_completed_one_shot_is_run_again_when_it_changed_or_when_asked() -> None:
     changed = plan_up(project(MIGRATE), world(done("migrate", digest=V2)))
     assert str(changed) == "1. start migrate: definition changed"
-    asked = plan_up(project(MIGRATE), world(done("migrate")), Options(force_recreate=True))
+    asked = plan_up(project(MIGRATE), world(done("migrate")), PlanOptions(force_recreate=True))
     assert str(asked) == "1. start migrate: a new run was asked for"
 
 
@@ -374,7 +374,7 @@ def test_a_process_is_stopped_the_way_the_file_says() -> None:
     running = row("web")
     [stop, _] = [step.action for step in plan_up(shop, world(running))]
     assert stop == Stop(running, 2, 1.5)
-    [stop, _] = [step.action for step in plan_up(shop, world(running), Options(grace=0.25))]
+    [stop, _] = [step.action for step in plan_up(shop, world(running), PlanOptions(grace=0.25))]
     assert stop == Stop(running, 2, 0.25)
 
 
@@ -397,7 +397,7 @@ def test_start_first_without_a_check_stops_the_old_one_after_the_start() -> None
 def test_start_first_of_an_unchanged_process_takes_a_free_name() -> None:
     shop = project(process("web", update="start-first"))
     for old, new in ((0, "web.11111111.1"), (1, "web.11111111")):
-        found = plan_up(shop, world(row("web", suffix=old)), Options(force_recreate=True))
+        found = plan_up(shop, world(row("web", suffix=old)), PlanOptions(force_recreate=True))
         [start, _] = [step.action for step in found]
         assert isinstance(start, Start)
         assert start.name == new
@@ -527,7 +527,7 @@ def test_orphans_are_shown_and_stopped_only_when_asked() -> None:
     kept = plan_up(shop, observed)
     assert kept.empty
     assert notes(kept) == ["old is not in the file; `--remove-orphans` stops it"]
-    removed = plan_up(shop, observed, Options(remove_orphans=True))
+    removed = plan_up(shop, observed, PlanOptions(remove_orphans=True))
     assert str(removed) == "1. stop old: not in the file"
     assert notes(removed) == []
 
@@ -540,7 +540,7 @@ def test_ended_orphans_are_nobodys_business() -> None:
 
 def test_inactive_profiles_are_no_orphans() -> None:
     shop = project(process("web"), inactive=[process("debug", profiles=("dev",))])
-    found = plan_up(shop, world(row("web"), row("debug")), Options(remove_orphans=True))
+    found = plan_up(shop, world(row("web"), row("debug")), PlanOptions(remove_orphans=True))
     assert found.empty
     assert notes(found) == []
 
@@ -579,7 +579,7 @@ def test_a_changed_need_of_a_target_is_replaced_too() -> None:
 
 def test_a_single_replica_can_be_meant() -> None:
     shop = project(process("web", replicas=3))
-    chosen = Options(targets=frozenset({Target("main", "web", 2)}))
+    chosen = PlanOptions(targets=frozenset({Target("main", "web", 2)}))
     assert str(plan_up(shop, world(), chosen)) == "1. start web.2: not running"
 
 
@@ -663,7 +663,7 @@ def test_a_sandbox_is_replaced_when_asked_and_all_in_it_starts_anew() -> None:
     shell = Foreign("main", 7, None, ("sh",), running=True)
     rows = [row("db"), done("migrate"), row("web"), row("old")]
     observed = Observed((seen(*rows, differences=IMAGE, foreign=[shell]),))
-    found = plan_up(shop, observed, Options(recreate_sandboxes=True))
+    found = plan_up(shop, observed, PlanOptions(recreate_sandboxes=True))
     assert str(found) == lines(
         "1. stop old: sandbox main is replaced",
         "2. stop web: sandbox main is replaced",
@@ -688,7 +688,7 @@ def test_replacing_the_sandbox_of_a_target_takes_its_neighbours_along() -> None:
 
 def test_a_suspended_sandbox_is_replaced_without_waking_it() -> None:
     observed = Observed((seen(row("web"), state=SandboxState.SUSPENDED, differences=IMAGE),))
-    found = plan_up(project(process("web")), observed, Options(recreate_sandboxes=True))
+    found = plan_up(project(process("web")), observed, PlanOptions(recreate_sandboxes=True))
     assert [step.title for step in found] == ["terminate sandbox main", "create sandbox main", "start web"]
     assert not found.provisional
 

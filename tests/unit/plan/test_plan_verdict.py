@@ -10,17 +10,17 @@ from msgspec.structs import replace
 from sbxcompose.plan.judge import (
     Failed,
     Goal,
+    InstanceState,
     Judge,
     Mode,
     Pending,
-    State,
     Success,
     TimedOut,
     Verdict,
     verdict,
 )
 from sbxcompose.plan.names import Target
-from sbxcompose.plan.observed import Exit, Instance, Phase, Row
+from sbxcompose.plan.observed import Exit, Instance, ObservedRow, Phase
 from sbxcompose.spec.project import Project, ReadyCommand, ReadyLine
 from tests.unit.plan.plan_worlds import (
     ALWAYS,
@@ -49,14 +49,14 @@ FROM_WEB = Mode(exit_code_from=Target("main", "web"))
 
 def state(
     name: str,
-    found: Row | None = None,
+    found: ObservedRow | None = None,
     *,
     ready: bool = False,
     error: str | None = None,
     check: str | None = None,
     lines: tuple[str, ...] = (),
-) -> State:
-    return State(Instance("main", name), found, ready, error, check, lines)
+) -> InstanceState:
+    return InstanceState(Instance("main", name), found, ready, error, check, lines)
 
 
 def lines(*expected: str) -> str:
@@ -68,7 +68,7 @@ MIGRATED = state("migrate", done("migrate"))
 LISTENING = state("web", row("web"), ready=True)
 
 
-def judge(shop: Project, *states: State, deadline: float | None = None, mode: Mode | None = None) -> Verdict:
+def judge(shop: Project, *states: InstanceState, deadline: float | None = None, mode: Mode | None = None) -> Verdict:
     return verdict(shop, states, NOW, deadline, mode or Mode())
 
 
@@ -135,7 +135,7 @@ def test_the_roots_of_the_waiting_are_told_from_those_held_up() -> None:
         ),
     ],
 )
-def test_what_somebody_behind_was_last_seen_doing(found: State, doing: str) -> None:
+def test_what_somebody_behind_was_last_seen_doing(found: InstanceState, doing: str) -> None:
     given = judge(SHOP, HEALTHY, MIGRATED, found)
     assert isinstance(given, Pending)
     assert [report.doing for report in given.causes] == [doing]
@@ -195,7 +195,7 @@ def test_a_failure_holds_up_near_and_far() -> None:
         ),
     ],
 )
-def test_what_ended_without_getting_ready_has_failed(found: Row, doing: str) -> None:
+def test_what_ended_without_getting_ready_has_failed(found: ObservedRow, doing: str) -> None:
     given = judge(SHOP, HEALTHY, MIGRATED, state("web", found))
     assert isinstance(given, Failed)
     assert [report.doing for report in given.causes] == [doing]
@@ -240,7 +240,7 @@ def test_many_needs_are_shortened() -> None:
 
 def test_all_replicas_have_to_be_ready() -> None:
     shop = project(process("web", check=CHECK, replicas=2))
-    second = State(Instance("main", "web", 2), row("web", Phase.STARTING, replica=2, check=True))
+    second = InstanceState(Instance("main", "web", 2), row("web", Phase.STARTING, replica=2, check=True))
     found = judge(shop, state("web", row("web", check=True)), second)
     assert "web.2 is starting" in str(found)
 
@@ -347,11 +347,11 @@ def test_the_deadline_of_a_single_process_names_what_holds_it_up() -> None:
 # What was there before the command.
 
 
-def before(found: State) -> State:
+def before(found: InstanceState) -> InstanceState:
     return replace(found, kept=True, ended_before=found.row is not None and not found.row.live)
 
 
-def completed_at(name: str, moment: float) -> State:
+def completed_at(name: str, moment: float) -> InstanceState:
     return state(name, replace(done(name), exit=Exit(code=0, at=moment)))
 
 

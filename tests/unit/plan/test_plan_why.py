@@ -8,7 +8,7 @@ import pytest
 from msgspec.structs import replace
 
 from sbxcompose.plan.describe import seconds
-from sbxcompose.plan.observed import Exit, Instance, Observed, Phase, Row, SandboxState, StartFailure
+from sbxcompose.plan.observed import Exit, Instance, Observed, ObservedRow, Phase, SandboxState, StartFailure
 from sbxcompose.plan.why import Cause, Explanation, why
 from sbxcompose.spec.project import Project, ReadyLine, Restart
 from tests.unit.plan.plan_worlds import (
@@ -37,7 +37,7 @@ def ask(shop: Project, observed: Observed, name: str = "web", replica: int = 1) 
     return why(shop, observed, Instance("main", name, replica), NOW)
 
 
-def of_row(found: Row, shop: Project = SHOP) -> Explanation:
+def of_row(found: ObservedRow, shop: Project = SHOP) -> Explanation:
     return ask(shop, world(found))
 
 
@@ -127,7 +127,7 @@ def test_earlier_crashes_are_mentioned() -> None:
         ),
     ],
 )
-def test_what_is_wrong_with_a_row(found: Row, cause: Cause, text: str) -> None:
+def test_what_is_wrong_with_a_row(found: ObservedRow, cause: Cause, text: str) -> None:
     given = of_row(found)
     assert given.cause is cause
     assert str(given) == text
@@ -307,7 +307,7 @@ def test_spans_of_time(span: float, text: str) -> None:
 # failed starts
 
 
-def failed_start(*rows: Row, digest: str = V1) -> Observed:
+def failed_start(*rows: ObservedRow, digest: str = V1) -> Observed:
     command = ("sh", "-c", "./run.sh now")
     failure = StartFailure(Instance("main", "web"), digest, command, "/shop", "no such file: ./run.sh", 88.0)
     return Observed((replace(seen(*rows), failures=(failure,)),))

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from sbxcompose.spec.project import Process, Stop
+from sbxcompose.spec.project import Process, StopPolicy
 from tests.support.spec_files import hints, load, mistakes
 
 TEXT = """
@@ -24,7 +24,7 @@ def test_a_process_is_laid_over_the_one_that_it_extends() -> None:
     web, worker = found["web"], found["worker"]
     assert web.command == found["base"].command == ("sh", "-c", "run")
     assert dict(web.env) == {"A": "1", "B": "3", "C": "x"}
-    assert web.stop == Stop(signal=2)
+    assert web.stop == StopPolicy(signal=2)
     assert [each.process for each in web.depends_on] == ["cache"]
     assert (web.profiles, found["base"].profiles) == ((), ("never",))
     assert worker.command == ("sh", "-c", "work")

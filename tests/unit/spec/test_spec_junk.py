@@ -14,7 +14,7 @@ from sbxcompose.errors import InvalidSpec, SbxError
 from sbxcompose.spec.report import render
 from sbxcompose.spec.resolved import resolved
 from sbxcompose.spec.schema import generate
-from sbxcompose.spec.sources import Content
+from sbxcompose.spec.sources import SourceContent
 from tests.support.spec_files import load
 
 
@@ -45,7 +45,7 @@ PROJECTS = st.fixed_dictionaries(
 )
 
 
-def survives(files: dict[str, str | Content]) -> None:
+def survives(files: dict[str, str | SourceContent]) -> None:
     with suppress(SbxError):
         try:
             project = load(None, {"X": "1"}, files)

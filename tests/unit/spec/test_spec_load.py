@@ -18,7 +18,7 @@ from sbxcompose.spec.project import (
     Resources,
     Restart,
     RestartPolicy,
-    Stop,
+    StopPolicy,
     WatchRule,
 )
 from tests.support.spec_files import FOLDER, load, mistakes, process, web
@@ -116,7 +116,7 @@ def test_the_whole_of_a_file() -> None:
         Dependency("app", "migrate", Condition.COMPLETED),
         Dependency("app", "db"),
     )
-    assert web.stop == Stop(2, 10)
+    assert web.stop == StopPolicy(2, 10)
     assert web.watch == (WatchRule("site", "restart", ("*.tmp",)),)
 
 
@@ -150,8 +150,8 @@ def test_processes_at_the_top_are_those_of_main() -> None:
         ("health_check: {tcp: 80, initial_delay: 0}", "health_check", HealthCheck("tcp", 80, initial_delay=0)),
         ("ready_when: {exec: test -f up}", "ready_when", ReadyCommand(("sh", "-c", "test -f up"))),
         ("ready_when: {exec: [test, -f, 1]}", "ready_when", ReadyCommand(("test", "-f", "1"))),
-        ("stop: {signal: 9}", "stop", Stop(9)),
-        ("stop: {signal: hup, grace: 1m}", "stop", Stop(1, 60)),
+        ("stop: {signal: 9}", "stop", StopPolicy(9)),
+        ("stop: {signal: hup, grace: 1m}", "stop", StopPolicy(1, 60)),
         ("workdir: ./site/", "workdir", "site"),
         ("workdir: .", "workdir", ""),
         ("workdir: /workspace", "workdir", ""),

@@ -6,11 +6,11 @@ from sbxcompose.errors import InvalidSpec, SpecError
 from sbxcompose.spec.models import ProjectModel
 from sbxcompose.spec.procfile import _DESCRIBES, is_procfile
 from sbxcompose.spec.project import Process, Project, RestartPolicy
-from sbxcompose.spec.sources import Content
+from sbxcompose.spec.sources import SourceContent
 from tests.support.spec_files import load, mistakes
 
 
-def read(text: str, environ: dict[str, str] | None = None, **more: Content | str) -> Project:
+def read(text: str, environ: dict[str, str] | None = None, **more: SourceContent | str) -> Project:
     return load(None, environ or {}, {"Procfile": text, **{f".{name}": each for name, each in more.items()}})
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sbxcompose.watch.gather import LONGEST, Gatherer, Kind, Seen
+from sbxcompose.watch.gather import LONGEST, ChangeKind, Gatherer, SeenChange
 from sbxcompose.watch.rules import Root
 
 ROOT = Root("/p/src", (), 0.05)
@@ -13,8 +13,8 @@ OTHER = Root("/p/lib", (), 0.05)
 SLOW = Root("/p/slow", (), 5.0)
 
 
-def seen(path: str, kind: Kind = Kind.CHANGED, root: Root = ROOT) -> list[Seen]:
-    return [Seen(root, path, kind)]
+def seen(path: str, kind: ChangeKind = ChangeKind.CHANGED, root: Root = ROOT) -> list[SeenChange]:
+    return [SeenChange(root, path, kind)]
 
 
 def test_a_batch_is_due_once_it_has_been_quiet() -> None:
@@ -44,21 +44,23 @@ def test_what_is_never_quiet_is_handed_out_all_the_same() -> None:
 
 def test_what_came_and_went_has_changed_nothing() -> None:
     gatherer = Gatherer()
-    for kind in (Kind.OPENED, Kind.CHANGED, Kind.DELETED):
+    for kind in (ChangeKind.OPENED, ChangeKind.CHANGED, ChangeKind.DELETED):
         gatherer.add(seen("temporary", kind), 1.0)
     assert gatherer.take(2.0) == {}
 
 
 def test_what_is_still_being_written_counts_when_that_is_over() -> None:
     gatherer = Gatherer()
-    gatherer.add([*seen("slow", Kind.OPENED), *seen("a")], 1.0)
+    gatherer.add([*seen("slow", ChangeKind.OPENED), *seen("a")], 1.0)
     assert gatherer.take(2.0) == {ROOT: ["a"]}
     gatherer.add(seen("slow"), 3.0)
     assert gatherer.take(4.0) == {ROOT: ["slow"]}
 
 
-@given(st.lists(st.tuples(st.sampled_from("abc"), st.sampled_from([Kind.CHANGED, Kind.CREATED])), max_size=20))
-def test_nothing_that_counts_is_lost_or_told_twice(changes: list[tuple[str, Kind]]) -> None:
+@given(
+    st.lists(st.tuples(st.sampled_from("abc"), st.sampled_from([ChangeKind.CHANGED, ChangeKind.CREATED])), max_size=20)
+)
+def test_nothing_that_counts_is_lost_or_told_twice(changes: list[tuple[str, ChangeKind]]) -> None:
     gatherer = Gatherer()
     for number, (path, kind) in enumerate(changes):
         gatherer.add(seen(path, kind), number / 1000)

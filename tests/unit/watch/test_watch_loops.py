@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from sbxcompose.watch.loops import Evidence, Pattern, before, pause, weigh
+from sbxcompose.watch.loops import ChangePattern, Evidence, before, pause, weigh
 
 
 def verdicts(many: Iterable[Evidence]) -> list[bool]:
@@ -58,8 +58,8 @@ def test_several_changes_of_one_run_are_one() -> None:
 
 
 def test_what_was_written_long_before_the_change_does_not_count() -> None:
-    assert before(Pattern(1, 0.02, 1)) is None
-    assert before(Pattern(1, 1.0, 1)) == 0.6
+    assert before(ChangePattern(1, 0.02, 1)) is None
+    assert before(ChangePattern(1, 1.0, 1)) == 0.6
 
 
 def test_the_pause_grows_to_a_minute_and_no_further() -> None:
