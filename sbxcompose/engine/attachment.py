@@ -5,8 +5,8 @@ from __future__ import annotations
 import signal
 from collections.abc import AsyncIterator
 
-from sbxcompose.engine.link import SandboxConnection
 from sbxcompose.engine.one_off import CommandEnded, OneOff, WriteOut
+from sbxcompose.engine.sandbox_connection import SandboxConnection
 from sbxcompose.errors import Interrupted, UsageError
 from sbxcompose.logs.mask import MaskedStream, Masker
 from sbxcompose.logs.mux import LineSource

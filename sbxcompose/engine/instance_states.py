@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Self
 
 from sbxcompose.engine.events import BecameReady, EngineEvent, RowChanged, StepDone, StepFailed
 from sbxcompose.engine.execute import Result
-from sbxcompose.engine.link import SandboxConnection
 from sbxcompose.engine.ready import label, own_words
+from sbxcompose.engine.sandbox_connection import SandboxConnection
 from sbxcompose.engine.session import Session
 from sbxcompose.errors import SbxError
 from sbxcompose.plan.observed import Instance, ObservedRow, Phase

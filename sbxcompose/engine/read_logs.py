@@ -14,9 +14,9 @@ from msgspec import Struct
 from sbxcompose.api import follow
 from sbxcompose.api.frames import StartNote
 from sbxcompose.engine.contract.rows import told_apart
-from sbxcompose.engine.link import SandboxConnection
 from sbxcompose.engine.ready import label
 from sbxcompose.engine.requests import log_instance, log_name
+from sbxcompose.engine.sandbox_connection import SandboxConnection
 from sbxcompose.engine.state_stream import open_stream
 from sbxcompose.errors import Unsupported
 from sbxcompose.plan.observed import Instance

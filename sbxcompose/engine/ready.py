@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from sbxcompose.api.models import StartRequest
 from sbxcompose.api.sandbox import Env
-from sbxcompose.engine.link import SandboxConnection
+from sbxcompose.engine.sandbox_connection import SandboxConnection
 from sbxcompose.errors import ProcessFailed
 from sbxcompose.names import parse_name
 from sbxcompose.plan.describe import ended

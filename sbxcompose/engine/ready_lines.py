@@ -7,8 +7,8 @@ import math
 from collections.abc import Callable
 
 from sbxcompose.api.follow import Lost, OutputChunk
-from sbxcompose.engine.link import SandboxConnection
 from sbxcompose.engine.requests import log_name
+from sbxcompose.engine.sandbox_connection import SandboxConnection
 from sbxcompose.engine.state_stream import open_stream
 from sbxcompose.logs.match import LineMatcher
 from sbxcompose.plan.observed import Instance

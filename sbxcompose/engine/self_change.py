@@ -10,7 +10,7 @@ from contextlib import suppress
 from msgspec import Struct
 
 from sbxcompose.engine.events import EngineEvent, RunBegan
-from sbxcompose.engine.link import SandboxConnection
+from sbxcompose.engine.sandbox_connection import SandboxConnection
 from sbxcompose.engine.session import Session
 from sbxcompose.plan.observed import Instance, ObservedRow
 from sbxcompose.watch.loops import ChangePattern, Evidence, before, pause, weigh

@@ -22,7 +22,6 @@ from sbxcompose.engine.copying import Copies, CopyTarget, copied_into
 from sbxcompose.engine.down_mark import mark_request
 from sbxcompose.engine.events import EngineEvent, EventHandler, WaitBegun, WaitEnded, nobody
 from sbxcompose.engine.execute import Result, execute
-from sbxcompose.engine.link import Pace, SandboxConnection
 from sbxcompose.engine.observe import observed_sandbox
 from sbxcompose.engine.providers import Provider, provider_of
 from sbxcompose.engine.ready import Readiness
@@ -34,6 +33,7 @@ from sbxcompose.engine.requests import (
     start_request,
     workspace,
 )
+from sbxcompose.engine.sandbox_connection import Pace, SandboxConnection
 from sbxcompose.engine.secrets import note_secrets, secrets_of
 from sbxcompose.engine.start import start, try_again
 from sbxcompose.logs.secrets import KnownSecrets

@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from sbxcompose.api.models import ProcessInfo, StartRequest
 from sbxcompose.api.sandbox import Env
-from sbxcompose.engine.link import SandboxConnection
+from sbxcompose.engine.sandbox_connection import SandboxConnection
 from sbxcompose.engine.start_again import AlreadyStarted, Retry, StopRival, TakeName, after_failure
 from sbxcompose.errors import Conflict, Unreachable
 

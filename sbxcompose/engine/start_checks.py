@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from sbxcompose.api.models import StartRequest
-from sbxcompose.engine.link import SandboxConnection
+from sbxcompose.engine.sandbox_connection import SandboxConnection
 from sbxcompose.errors import Unsupported
 from sbxcompose.plan.observed import Instance
 from sbxcompose.spec.project import Process, Project
