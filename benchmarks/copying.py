@@ -16,8 +16,8 @@ from benchmarks.figures import OURS, Figure
 from benchmarks.lab import Bench, Lab
 from benchmarks.measure import medians_of, timed
 from sbxcompose.api.lifecycle import Lifecycle
-from sbxcompose.api.models import CreateRequest
 from sbxcompose.api.sandbox import SandboxClient
+from sbxcompose.api.sandbox_models import CreateRequest
 from sbxcompose.api.transport import HostAddress, Transport
 from sbxcompose.files.read import Memory
 from sbxcompose.files.sandbox_remote import SandboxRemote

@@ -12,9 +12,10 @@ import time
 from collections.abc import AsyncGenerator, Mapping
 from typing import NamedTuple
 
-from sbxcompose.api.frames import STDERR, STDOUT, SseDecoder
+from sbxcompose.api.frames import STDERR, STDOUT
 from sbxcompose.api.models import millis
 from sbxcompose.api.sandbox import SandboxClient
+from sbxcompose.api.sse import SseDecoder
 from sbxcompose.errors import Unreachable
 
 RECONNECT_FOR = 30.0

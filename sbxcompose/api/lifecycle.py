@@ -8,8 +8,8 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 from sbxcompose.api.http_client import HttpClient
-from sbxcompose.api.models import CreateRequest, PatchRequest, SandboxInfo, SandboxStatus, ShortInfo
 from sbxcompose.api.responses import expect
+from sbxcompose.api.sandbox_models import CreateRequest, PatchRequest, SandboxInfo, SandboxStatus, ShortInfo
 from sbxcompose.api.wire import segment
 from sbxcompose.errors import NotFound
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
-from sbxcompose.api.models import SnapshotInfo, SnapshotType
 from sbxcompose.api.responses import expect
+from sbxcompose.api.sandbox_models import SnapshotInfo, SnapshotType
 from sbxcompose.api.transport import Transport
 from sbxcompose.api.wire import segment
 from sbxcompose.errors import NotFound, Refused

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from sbxcompose.api.models import ProjectClaim, SandboxInfo
+from sbxcompose.api.sandbox_models import ProjectClaim, SandboxInfo
 from sbxcompose.errors import Conflict
 from sbxcompose.spec.project import Project, Sandbox
 

@@ -8,8 +8,8 @@ from typing import Any
 from sbxcompose.api.addresses import Site, daemon_target, may_have_key, parse_site
 from sbxcompose.api.cloud import CloudChannel
 from sbxcompose.api.lifecycle import Lifecycle
-from sbxcompose.api.models import CreateRequest, PatchRequest, SandboxInfo
 from sbxcompose.api.sandbox import SandboxClient
+from sbxcompose.api.sandbox_models import CreateRequest, PatchRequest, SandboxInfo
 from sbxcompose.api.settings import API_KEY, API_URL, PROXY_URL, CloudSettings
 from sbxcompose.engine import suspended
 from sbxcompose.engine.network import is_enforced, policy_of

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from sbxcompose.api.models import SandboxInfo
 from sbxcompose.api.sandbox import SandboxClient
+from sbxcompose.api.sandbox_models import SandboxInfo
 from sbxcompose.engine.events import CopyDone, CopyProgress, EventHandler
 from sbxcompose.errors import SbxError
 from sbxcompose.plan.copies import ToCopy

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from types import MappingProxyType
 
-from sbxcompose.api.models import LastExit, ManagedInfo, ProcessInfo, SandboxInfo
+from sbxcompose.api.models import LastExit, ManagedInfo, ProcessInfo
+from sbxcompose.api.sandbox_models import SandboxInfo
 from sbxcompose.engine.down_mark import Order, is_mark, is_past, latest_mark, order_of
 from sbxcompose.names import parse_name
 from sbxcompose.plan.observed import (

@@ -12,7 +12,8 @@ from typing import Literal
 
 from msgspec import Struct
 
-from sbxcompose.api.models import ProcessInfo, SandboxInfo
+from sbxcompose.api.models import ProcessInfo
+from sbxcompose.api.sandbox_models import SandboxInfo
 from sbxcompose.engine.observe import read_row
 from sbxcompose.engine.providers import Provider
 from sbxcompose.errors import UnknownName

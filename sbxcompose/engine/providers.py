@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from typing import Protocol
 
 from sbxcompose.api.lifecycle import Lifecycle
-from sbxcompose.api.models import CreateRequest, PatchRequest, SandboxInfo
 from sbxcompose.api.sandbox import SandboxClient
+from sbxcompose.api.sandbox_models import CreateRequest, PatchRequest, SandboxInfo
 from sbxcompose.api.transport import HostAddress, Transport
 from sbxcompose.engine.claims import check_claim, claim_of
 from sbxcompose.engine.network import is_enforced, policy_of

@@ -15,8 +15,9 @@ from msgspec.structs import replace
 
 from sbxcompose.api import follow
 from sbxcompose.api.frames import StartNote
-from sbxcompose.api.models import ProcessInfo, SandboxInfo, StartRequest
+from sbxcompose.api.models import ProcessInfo, StartRequest
 from sbxcompose.api.sandbox import Asked, Env, SandboxClient
+from sbxcompose.api.sandbox_models import SandboxInfo
 from sbxcompose.engine.down_mark import PROCESS, Order, is_mark, is_past, order_of
 from sbxcompose.engine.events import EventHandler, OutputLost, Reconnecting, RowChanged, RunBegan, RunEnded
 from sbxcompose.engine.observe import Successes, observed_sandbox, read_row, row_key

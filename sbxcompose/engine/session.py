@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Self
 from msgspec.structs import replace
 
 from sbxcompose.api.frames import StartNote
-from sbxcompose.api.models import SandboxInfo, StartRequest
+from sbxcompose.api.models import StartRequest
 from sbxcompose.api.sandbox import Asked, Env
+from sbxcompose.api.sandbox_models import SandboxInfo
 from sbxcompose.engine import cloud_secrets, last_up
 from sbxcompose.engine.copying import Copies, CopyTarget, copied_into
 from sbxcompose.engine.down_mark import mark_request

@@ -7,7 +7,7 @@ import time
 from collections.abc import Awaitable, Callable
 
 from sbxcompose.api.lifecycle import Lifecycle
-from sbxcompose.api.models import SandboxInfo
+from sbxcompose.api.sandbox_models import SandboxInfo
 from sbxcompose.errors import Conflict, NotFound, Refused, Unreachable
 from sbxcompose.spec.project import Sandbox
 

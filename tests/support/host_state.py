@@ -14,7 +14,8 @@ from typing import Any
 from msgspec.structs import asdict
 
 from sbxcompose.api.frames import StartNote
-from sbxcompose.api.models import LastExit, SandboxInfo, SnapshotInfo, StartRequest
+from sbxcompose.api.models import LastExit, StartRequest
+from sbxcompose.api.sandbox_models import SandboxInfo, SnapshotInfo
 from sbxcompose.host.base.json_files import write_json
 from sbxcompose.host.base.problems import Problem
 from sbxcompose.host.logs.segments import STDOUT

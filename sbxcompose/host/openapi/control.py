@@ -5,7 +5,7 @@ Those that are served under `/v1/namespaces/{namespace}` and flat, are described
 
 from __future__ import annotations
 
-from sbxcompose.api.models import (
+from sbxcompose.api.sandbox_models import (
     CreateRequest,
     PatchRequest,
     SandboxInfo,

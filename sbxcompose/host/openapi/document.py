@@ -15,7 +15,7 @@ from typing import Any
 
 import msgspec
 
-from sbxcompose.api import models, pty
+from sbxcompose.api import models, pty, sandbox_models
 from sbxcompose.api.models import Message
 from sbxcompose.host.http.validation import LIMITS
 from sbxcompose.host.openapi import control, daemon, own, sockets
@@ -129,7 +129,7 @@ def _content(content: BodyContent) -> dict[str, Any]:
 
 def _messages() -> dict[str, Any]:
     """The wire's classes as schemas, each field with what is said of it, and with its limits."""
-    known = {**vars(models), **vars(pty)}
+    known = {**vars(models), **vars(sandbox_models), **vars(pty)}
     classes = [each for _, each in sorted(known.items()) if _is_message(each)]
     _, found = msgspec.json.schema_components(classes, ref_template="#/components/schemas/{name}")
     for cls in classes:

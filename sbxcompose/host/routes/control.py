@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from sbxcompose.api.models import SandboxInfo, ShortInfo
+from sbxcompose.api.sandbox_models import SandboxInfo, ShortInfo
 from sbxcompose.host.routes.user_ports import ingress_endpoint
 from sbxcompose.host.sandboxes.registry import EXTENSIONS, Sandboxes
 from sbxcompose.host.sandboxes.sandbox import HostedSandbox

@@ -9,7 +9,7 @@ from typing import get_args
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from sbxcompose.api.models import CreateRequest, PatchRequest, SandboxStatus
+from sbxcompose.api.sandbox_models import CreateRequest, PatchRequest, SandboxStatus
 from sbxcompose.host.base.problems import Problem
 from sbxcompose.host.http import validation
 from sbxcompose.host.routes.common import query_number, read_json

@@ -5,7 +5,7 @@ from __future__ import annotations
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from sbxcompose.api.models import SnapshotInfo, SnapshotRequest
+from sbxcompose.api.sandbox_models import SnapshotInfo, SnapshotRequest
 from sbxcompose.host.http import validation
 from sbxcompose.host.routes.common import read_json
 from sbxcompose.host.routes.control import SOON, live_sandbox, namespace_of, routes, sandboxes_of

@@ -10,7 +10,7 @@ from contextlib import suppress
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from sbxcompose.api.models import SandboxStatus
+from sbxcompose.api.sandbox_models import SandboxStatus
 from sbxcompose.host.base.problems import Problem
 from sbxcompose.host.http.validation import MAX_MILLIS
 from sbxcompose.host.routes.common import query_number

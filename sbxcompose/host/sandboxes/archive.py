@@ -7,7 +7,8 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from sbxcompose.api.models import ProcessInfo, SandboxInfo
+from sbxcompose.api.models import ProcessInfo
+from sbxcompose.api.sandbox_models import SandboxInfo
 from sbxcompose.host.logs.directory import LogDirectory
 from sbxcompose.host.logs.store import LogStore
 from sbxcompose.host.supervise import describe

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from msgspec import Struct
 
-from sbxcompose.api.models import SandboxInfo
+from sbxcompose.api.sandbox_models import SandboxInfo
 from sbxcompose.host.base.problems import Problem
 
 _CURSOR = re.compile(r"[0-9a-f]{16}\.[a-z0-9]{21}")

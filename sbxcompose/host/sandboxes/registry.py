@@ -17,7 +17,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from sbxcompose.api.models import CreateRequest, PatchRequest, SandboxInfo
+from sbxcompose.api.sandbox_models import CreateRequest, PatchRequest, SandboxInfo
 from sbxcompose.host.base import background, trees
 from sbxcompose.host.base.clock import now_ms
 from sbxcompose.host.base.json_files import read_each, write_json

@@ -8,7 +8,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from sbxcompose.api.models import (
+from sbxcompose.api.sandbox_models import (
     CreateRequest,
     PatchRequest,
     ResourceResize,

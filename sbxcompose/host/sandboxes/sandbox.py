@@ -14,7 +14,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from sbxcompose.api.models import SandboxInfo, SandboxStatus
+from sbxcompose.api.sandbox_models import SandboxInfo, SandboxStatus
 from sbxcompose.host.base import background
 from sbxcompose.host.base.json_files import write_json
 from sbxcompose.host.base.problems import Problem, from_os

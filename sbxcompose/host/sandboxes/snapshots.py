@@ -13,7 +13,7 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
-from sbxcompose.api.models import SnapshotInfo, SnapshotType
+from sbxcompose.api.sandbox_models import SnapshotInfo, SnapshotType
 from sbxcompose.host.base import background, trees
 from sbxcompose.host.base.clock import now_ms
 from sbxcompose.host.base.ids import new_id

@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from msgspec import Struct
 
-from sbxcompose.api.models import SandboxInfo
+from sbxcompose.api.sandbox_models import SandboxInfo
 from sbxcompose.host.base.clock import now_ms
 from sbxcompose.host.base.timer import Timer
 

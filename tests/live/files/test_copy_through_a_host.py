@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from sbxcompose.api.lifecycle import Lifecycle
-from sbxcompose.api.models import CreateRequest
 from sbxcompose.api.sandbox import SandboxClient
+from sbxcompose.api.sandbox_models import CreateRequest
 from sbxcompose.api.transport import HostAddress, Transport
 from sbxcompose.engine.local_host import launch
 from sbxcompose.files import carry, transfer

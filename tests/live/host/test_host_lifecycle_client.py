@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from sbxcompose.api.lifecycle import Lifecycle
-from sbxcompose.api.models import CreateRequest, PatchRequest
+from sbxcompose.api.sandbox_models import CreateRequest, PatchRequest
 from sbxcompose.api.snapshots import SnapshotClient
 from sbxcompose.api.transport import HostAddress, Transport
 from sbxcompose.errors import Conflict, NotFound, Refused

@@ -13,7 +13,8 @@ import h11
 from starlette.applications import Starlette
 
 from sbxcompose.api import frames
-from sbxcompose.api.frames import FrameDecoder, SseDecoder
+from sbxcompose.api.frames import FrameDecoder
+from sbxcompose.api.sse import SseDecoder
 from sbxcompose.host.http.protocol import Activity, Connection
 from sbxcompose.host.logs.segments import STDOUT
 from sbxcompose.host.routes import output, watch

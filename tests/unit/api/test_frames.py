@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sbxcompose.api import frames
-from sbxcompose.api.frames import FrameDecoder, FrameError, ServerEvent, SseDecoder, WatchFrame
+from sbxcompose.api.frames import FrameDecoder, FrameError, WatchFrame
+from sbxcompose.api.sse import ServerEvent, SseDecoder
 
 U32 = st.integers(0, 2**32 - 1)
 U64 = st.integers(0, 2**64 - 1)

@@ -12,7 +12,8 @@ from msgspec.structs import replace
 
 from sbxcompose.api.addresses import parse_site
 from sbxcompose.api.https import explain
-from sbxcompose.api.models import ProcessInfo, SandboxInfo, millis
+from sbxcompose.api.models import ProcessInfo, millis
+from sbxcompose.api.sandbox_models import SandboxInfo
 from sbxcompose.api.settings import read_settings
 from sbxcompose.engine.cloud import CloudProvider, create_request, daemon_site, differences, updates
 from sbxcompose.errors import ConfigurationError, Refused

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from sbxcompose.api.models import ProcessInfo, SandboxInfo
+from sbxcompose.api.models import ProcessInfo
+from sbxcompose.api.sandbox_models import SandboxInfo
 from sbxcompose.engine.observe import observed_sandbox, read_row
 from sbxcompose.plan.observed import Exit, Instance, Phase, SandboxState
 

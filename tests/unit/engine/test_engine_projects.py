@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from sbxcompose.api.models import ManagedInfo, ProcessInfo, ProjectClaim, RestartConfig, SandboxInfo
+from sbxcompose.api.models import ManagedInfo, ProcessInfo, RestartConfig
+from sbxcompose.api.sandbox_models import ProjectClaim, SandboxInfo
 from sbxcompose.engine.projects import group, members, without_file
 from sbxcompose.plan.names import ProcessNames
 from sbxcompose.spec.project import RestartPolicy, StopPolicy

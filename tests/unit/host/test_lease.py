@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from sbxcompose.api.models import SandboxInfo
+from sbxcompose.api.sandbox_models import SandboxInfo
 from sbxcompose.host.sandboxes.timeouts import Traffic, seconds_left
 
 QUIET = Traffic(under_way=0, last=100.0)

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sbxcompose.api.models import CreateRequest, HealthCheckConfig, RestartConfig, StartRequest
+from sbxcompose.api.models import HealthCheckConfig, RestartConfig, StartRequest
+from sbxcompose.api.sandbox_models import CreateRequest
 from sbxcompose.host.http.validation import Invalid, decode, read
 
 

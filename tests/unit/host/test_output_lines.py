@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sbxcompose.api.frames import SseDecoder
+from sbxcompose.api.sse import SseDecoder
 from sbxcompose.host.logs import lines
 from sbxcompose.host.logs.lines import LineCutter, Lines, json_items, sse
 from sbxcompose.host.logs.segments import STDERR, STDOUT

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from starlette.applications import Starlette
 
-from sbxcompose.api.frames import SseDecoder
+from sbxcompose.api.sse import SseDecoder
 from sbxcompose.host.base.problems import Problem
 from sbxcompose.host.logs import follow
 from sbxcompose.host.logs.segments import STDERR

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from sbxcompose.api.models import CreateRequest, PatchRequest, ProjectClaim, SandboxInfo, SnapshotInfo
+from sbxcompose.api.sandbox_models import CreateRequest, PatchRequest, ProjectClaim, SandboxInfo, SnapshotInfo
 from sbxcompose.host.base.problems import Problem
 from sbxcompose.host.sandboxes.rules import copied, described, patched, resources
 

@@ -9,7 +9,7 @@ from typing import Any, cast
 
 import pytest
 
-from sbxcompose.api.models import CreateRequest, SandboxInfo
+from sbxcompose.api.sandbox_models import CreateRequest, SandboxInfo
 from sbxcompose.host.base.ids import new_id
 from sbxcompose.host.base.json_files import write_json
 from sbxcompose.host.base.problems import Problem

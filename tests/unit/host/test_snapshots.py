@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from sbxcompose.api.models import SnapshotInfo
+from sbxcompose.api.sandbox_models import SnapshotInfo
 from sbxcompose.host.base import trees
 from sbxcompose.host.base.json_files import write_json
 from sbxcompose.host.base.problems import Problem

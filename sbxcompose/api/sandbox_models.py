@@ -1,0 +1,181 @@
+"""The messages of the contract on sandboxes and their snapshots (section 2), in the manner of `models.py`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal, Self
+
+from msgspec import field
+
+from sbxcompose.api.models import FailedStart, Message, set_millis
+
+SandboxStatus = Literal["pending", "running", "snapshotting", "suspending", "suspended", "terminated"]
+SnapshotStatus = Literal["in_progress", "local_ready", "completed", "failed", "deleting", "replicating"]
+SnapshotType = Literal["filesystem", "memory"]
+
+
+class ResourcesInfo(Message, frozen=True, kw_only=True):
+    """What a sandbox has; the newest clients insist on the first three."""
+
+    cpus: float = 1.0
+    memory_mb: int = 1024
+    disk_mb: int = 10_240
+    ephemeral_disk_mb: int = 10_240
+
+
+class ProjectClaim(Message, frozen=True, kw_only=True):
+    """Ours: the project that a sandbox belongs to, and the sandbox's name in it.
+
+    `directory` and `file` are where its owner works; `file` is missing for a project read from a pipe.
+    """
+
+    name: str
+    sandbox: str
+    directory: str
+    file: str | None = None
+
+
+class CreateRequest(Message, frozen=True, kw_only=True):
+    """Body of `POST /sandboxes` (contract, section 2.2)."""
+
+    name: str | None = None
+    image: str | None = None
+    resources: dict[str, Any] | None = None
+    timeout_secs: int | None = None
+    entrypoint: list[str] | None = None
+    network: dict[str, Any] | None = None
+    snapshot_id: str | None = None
+    template_id: str | None = None
+    allow_unauthenticated_access: bool = False
+    exposed_ports: list[int] | None = None
+    secret_names: list[str] | None = None
+    file_systems: list[dict[str, Any]] | None = None
+    auto_resume: bool = True
+    wait: bool = True
+    max_pending_secs: int | None = None
+    project_directory: str | None = None
+    """Ours: the directory that the sandbox works for; another one may not take its name."""
+    project: ProjectClaim | None = None
+    """Ours: the project that it belongs to."""
+
+
+class PatchRequest(Message, frozen=True, kw_only=True):
+    """Body of `PATCH /sandboxes/{sandbox}` (contract, section 2.6). What is not given stays as it is."""
+
+    name: str | None = None
+    allow_unauthenticated_access: bool | None = None
+    exposed_ports: list[int] | None = None
+    network: dict[str, Any] | None = None
+    auto_resume: bool | None = None
+    resources: dict[str, Any] | None = None
+    project: ProjectClaim | None = None
+    """Ours: another owner. A sandbox that works in its project's directory moves to the new one."""
+
+
+class SnapshotRequest(Message, frozen=True, kw_only=True):
+    """Body of `POST /sandboxes/{sandbox}/snapshot`."""
+
+    snapshot_type: SnapshotType = "filesystem"
+
+
+class SnapshotInfo(Message, frozen=True, kw_only=True):
+    """A snapshot (contract, section 2.5). `size_bytes` is what its files hold, `rootfs_disk_bytes` what they take."""
+
+    id: str
+    namespace: str = "default"
+    sandbox_id: str
+    status: SnapshotStatus
+    snapshot_type: SnapshotType = "filesystem"
+    base_image: str | None = None
+    error: str | None = None
+    snapshot_uri: str | None = None
+    snapshot_format_version: str | None = None
+    size_bytes: int | None = None
+    rootfs_disk_bytes: int | None = None
+    created_at: int | None = None
+    resources: dict[str, Any] | None = None
+    """Ours: those of its sandbox, which one that begins with it inherits."""
+
+    @classmethod
+    def read(cls, body: Mapping[str, Any]) -> Self:
+        """See `Message.read`; some servers call the id `snapshot_id`."""
+        return super().read({**body, "id": body.get("id") or body["snapshot_id"]})
+
+
+class ShortInfo(Message, frozen=True, kw_only=True):
+    """A sandbox in create, claim and copy answers (contract, section 2.4)."""
+
+    sandbox_id: str
+    status: SandboxStatus | Literal["timeout", "failed"]
+    name: str | None = None
+    pending_reason: str | None = None
+    reason: str | None = None
+    termination_reason: str | None = None
+    error_details: Any = None
+    sandbox_url: str | None = None
+    ingress_endpoint: str | None = None
+
+
+class ResourceResize(Message, frozen=True, kw_only=True):
+    """`resource_resize` of a sandbox: the latest change of its resources."""
+
+    generation: int
+    requested: dict[str, Any]
+    status: str = "succeeded"
+    error_message: str | None = None
+
+
+class SandboxInfo(Message, frozen=True, kw_only=True):
+    """A sandbox in get, list and patch answers (contract, section 2.3)."""
+
+    id: str
+    namespace: str = "default"
+    status: SandboxStatus
+    name: str | None = None
+    image: str | None = None
+    resources: dict[str, Any] = field(default_factory=dict)
+    timeout_secs: int | None = None
+    entrypoint: list[str] | None = None
+    network: dict[str, Any] | None = None
+    sandbox_url: str | None = None
+    ingress_endpoint: str | None = None
+    exposed_ports: list[int] | None = None
+    allow_unauthenticated_access: bool = False
+    created_at: int | None = None
+    terminated_at: int | None = None
+    archived_at: int | None = None
+    """Of a terminated one, in the archive."""
+    outcome: str | None = None
+    termination_reason: str | None = None
+    pending_reason: str | None = None
+    error_details: Any = None
+    auto_resume: bool = True
+    resource_resize: ResourceResize | None = None
+    file_systems: list[dict[str, Any]] | None = None
+    project_directory: str | None = None
+    """Ours: see `CreateRequest`."""
+    project: ProjectClaim | None = None
+    """Ours: see `CreateRequest`."""
+    live_processes: int | None = None
+    """Ours: how many processes run, or will run again, in it."""
+    workspace_directory: str | None = None
+    """Ours: the directory on this machine that the sandbox works in, if it has no project's."""
+    failed_starts: list[FailedStart] = field(default_factory=list)
+    """Ours: the latest failed start of each process that has not been started since."""
+    extensions: list[str] = field(default_factory=list)
+    """Ours: which of our extensions its daemon speaks: `batch`, `watch`, `stop`, `pty`."""
+
+    @classmethod
+    def read(cls, body: Mapping[str, Any]) -> Self:
+        """See `Message.read`; both names of the id and of the network policy are taken (contract, section 2.3)."""
+        values = {key: value for key, value in body.items() if key in cls.__struct_fields__ and value is not None}
+        values.setdefault("id", body.get("id") or body.get("sandbox_id"))
+        if policy := body.get("network") or body.get("network_policy"):
+            values["network"] = policy
+        set_millis(values, "created_at", "terminated_at")
+        claim = body.get("project")
+        values["project"] = ProjectClaim.read(claim) if claim else None
+        values["failed_starts"] = [FailedStart.read(each) for each in body.get("failed_starts") or ()]
+        resize = body.get("resource_resize")
+        values["resource_resize"] = ResourceResize.read(resize) if resize else None
+        return cls(**values)
