@@ -24,7 +24,7 @@ settings.register_profile("quick", max_examples=50, deadline=None)
 settings.register_profile("thorough", max_examples=2000, deadline=None)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "quick"))
 
-TIME_LIMIT = 60
+TIME_LIMIT = 180
 """Seconds that the set-up, the body and the tear-down of a test may take, each."""
 
 

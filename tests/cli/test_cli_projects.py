@@ -134,7 +134,7 @@ def test_what_cannot_do_without_a_file_says_so_and_what_looks_names_ls(sbx: Sbx)
     assert "sbxcompose ls" in said
 
 
-@pytest.mark.time_limit(120)
+@pytest.mark.time_limit(300)
 def test_in_the_cloud_the_names_of_sandboxes_are_enough(cloud: CloudSbx) -> None:
     cloud.write(FILE)
     cloud.run("up", "-d")

@@ -18,7 +18,7 @@ def sleepers(sbx: Sbx) -> int:
     return Counter(command for pid, command in alive_with(sbx.home.marker).items() if alive(pid))["sleep 1000"]
 
 
-@pytest.mark.time_limit(180)
+@pytest.mark.time_limit(300)
 def test_three_ups_and_three_downs_at_once_double_nothing(sbx_alone: Sbx) -> None:
     sbx_alone.write(f"processes: {{web: {{command: {FOREVER}, replicas: {REPLICAS}}}}}\n")
     for _ in range(2):
@@ -33,7 +33,7 @@ def test_three_ups_and_three_downs_at_once_double_nothing(sbx_alone: Sbx) -> Non
     assert sleepers(sbx_alone) == 0
 
 
-@pytest.mark.time_limit(120)
+@pytest.mark.time_limit(300)
 def test_two_definitions_brought_up_at_once_leave_one_run_of_each_process(sbx_alone: Sbx) -> None:
     text = f"processes: {{web: {{command: {FOREVER}, replicas: {REPLICAS}, env: {{V: '$VERSION'}}}}}}\n"
     sbx_alone.write(text)

@@ -42,6 +42,6 @@ def test_changes_are_copied_into_a_sandbox_of_this_machine(sbx: Sbx) -> None:
     changes_arrive(sbx, "workspace: copy")
 
 
-@pytest.mark.time_limit(120)
+@pytest.mark.time_limit(300)
 def test_changes_are_copied_into_a_cloud(cloud: CloudSbx) -> None:
     changes_arrive(cloud, f"workspace: {cloud.project}-there")

@@ -37,7 +37,7 @@ def test_what_runs_does_not_notice(host: LiveHost, victim: str) -> None:
     assert box.row("web")["signal"] == signal.SIGTERM
 
 
-@pytest.mark.time_limit(120)
+@pytest.mark.time_limit(300)
 def test_no_line_is_lost_or_doubled_while_both_are_killed_in_turn(host: LiveHost) -> None:
     box = host.box()
     names = [f"count-{number}" for number in range(4)]

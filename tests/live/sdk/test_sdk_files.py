@@ -89,7 +89,7 @@ def test_refusals(sdk: Sdk, box: str, tmp_path: Path, call: str, status: int, co
     assert (tmp_path / "file").exists()
 
 
-@pytest.mark.time_limit(240)
+@pytest.mark.time_limit(400)
 def test_a_large_file_there_and_back_through_little_memory(
     sync_sdk: Sdk, box: str, vendor_host: Host, tmp_path: Path
 ) -> None:
