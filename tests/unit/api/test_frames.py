@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sbxcompose.api import frames
+from sbxcompose.api import frames, sse
 from sbxcompose.api.frames import FrameDecoder, FrameError, WatchFrame
 from sbxcompose.api.sse import ServerEvent, SseDecoder
 
@@ -153,7 +153,7 @@ def test_data_of_several_lines_fields_without_a_space_and_a_byte_order_mark() ->
 
 
 def test_an_event_that_never_ends_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(frames, "MAX_EVENT", 100)
+    monkeypatch.setattr(sse, "MAX_EVENT", 100)
     decoder = SseDecoder()
     for _ in range(10):
         decoder.feed(b"data: xxxx")
