@@ -58,7 +58,7 @@ def outputs(found: list[WatchFrame], log: int = 1) -> bytes:
 
 
 def kinds(found: list[WatchFrame]) -> list[str]:
-    return [type(each).__name__ for each in found]
+    return [type(each).__name__.removesuffix("Frame") for each in found]
 
 
 def test_nothing_asked_for_is_nothing_but_synced(source: FakeSource) -> None:
