@@ -1,81 +1,90 @@
-"""An unchanged project, remembered: what it was made from, and what it was, in one file.
+"""Keep the resolved project of an unchanged file, together with everything it was made from.
 
-Whoever asks again reads all the files again and compares them, byte by byte, with what is remembered; so
-does every environment variable that was consulted, and every file that was looked for and not there.
-Nothing is taken on trust from a time stamp. What this saves is the reading of YAML and its checking (and
-the import of what does that).
+An entry counts only if every file it was made from still has the same bytes, every variable that was consulted the
+same value, and every file that was looked for in vain is still absent; time stamps are not trusted. A hit saves
+reading and validating YAML, and importing what does that.
 
-An entry holds what the files hold, and the values of variables, so also secrets: it is readable for its
-owner alone (0600, in a folder 0700 that must be the user's own), like the `.env` it comes from.
-`SBXCOMPOSE_NO_CACHE=1` switches the cache off. Standard library only, and little of that: `marshal` reads a
-hundred times faster than it takes to import `pickle`.
+An entry is a checksum and one MessagePack value that is decoded as `_Entry`; a damaged or old one is ignored, and
+the project loaded again. It contains the contents of files and the values of variables, so also secrets: it is
+readable by its owner alone (0600, in a directory 0700 that must be the user's own). `SBXCOMPOSE_NO_CACHE=1` switches
+the cache off.
 """
 
-from __future__ import annotations
-
+# No `from __future__ import annotations`, for the reason given in `spec/project.py`.
 import contextlib
-import marshal
 import os
 import sys
 from binascii import crc32
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Mapping
+from functools import cache
+
+from msgspec import DecodeError, Struct
+from msgspec.msgpack import Decoder, encode
 
 from sbxcompose import __version__
-from sbxcompose.spec import project as _project
 from sbxcompose.spec.project import Project
 from sbxcompose.spec.request import LoadRequest, named_files
-from sbxcompose.spec.sources import Sources, read_content
+from sbxcompose.spec.sources import SourceContent, Sources, read_content
 
 _KEPT = 64
 """Entries; the least recently written ones go."""
 _LARGEST = 256 * 1024 * 1024
 
-_CLASSES: tuple[Callable[..., Any], ...] = (
-    _project.Condition,
-    _project.RestartPolicy,
-    _project.Restart,
-    _project.HealthCheck,
-    _project.ReadyLine,
-    _project.ReadyCommand,
-    _project.Dependency,
-    _project.StopPolicy,
-    _project.WatchRule,
-    _project.Process,
-    _project.Resources,
-    _project.Network,
-    _project.FileSystem,
-    _project.Files,
-    _project.Sandbox,
-    _project.Project,
-)
-_NUMBERS = {each: number for number, each in enumerate(_CLASSES)}
-_LARGE = frozenset((_project.Process, _project.Sandbox, _project.Project))
-"""Too large to look for equal ones."""
+_CHECKSUM_BYTES = 4
+
+
+class _Reader(Struct, frozen=True, array_like=True):
+    """The program that wrote an entry: another version may resolve the same files differently."""
+
+    version: str
+    python: int
+    code: tuple[tuple[str, int, int], ...]
+
+
+class _Question(Struct, frozen=True, array_like=True):
+    """Everything in a request that affects the project, besides files and variables."""
+
+    here: str
+    directory: str
+    files: tuple[str, ...]
+    folders: tuple[str, ...]
+    project_name: str | None
+    profiles: tuple[str, ...]
+    provider: str | None
+    env_files: tuple[str, ...]
+    scale: tuple[tuple[str, int], ...]
+
+
+class _Entry(Struct, frozen=True, array_like=True):
+    """The contents of a cache file."""
+
+    reader: _Reader
+    question: _Question
+    files: dict[str, SourceContent]
+    variables: dict[str, str | None]
+    project: Project
 
 
 def recall(request: LoadRequest, looked_at: set[str] | None = None) -> Project | None:
-    """The project as it was loaded before, if nothing that it was made from has changed.
+    """Return the cached project if nothing that it was made from has changed.
 
-    `looked_at`, if given, then gets the paths of the files that it was made from.
+    `looked_at`, if given, then receives the paths of those files.
     """
     directory = cache_directory(request.environ)
     if directory is None:
         return None
-    key = _key(request)
-    entry = _read_entry(_path(directory, key))
-    if entry is None or entry[0] != key:
+    question = _question(request)
+    entry = _read_entry(_path(directory, question))
+    if entry is None or entry.question != question or entry.reader != _reader():
         return None
-    _, files, variables, project = entry
     environ = request.environ
-    if any(environ.get(name) != value for name, value in variables.items()):
+    if any(environ.get(name) != value for name, value in entry.variables.items()):
         return None
-    if any(read_content(path) != content for path, content in files.items()):
+    if any(read_content(path) != content for path, content in entry.files.items()):
         return None
     if looked_at is not None:
-        looked_at.update(files)
-    unpacked = _Unpacker().unpack(project)
-    return unpacked if isinstance(unpacked, Project) else None
+        looked_at.update(entry.files)
+    return entry.project
 
 
 def remember(request: LoadRequest, sources: Sources, project: Project) -> None:
@@ -83,11 +92,12 @@ def remember(request: LoadRequest, sources: Sources, project: Project) -> None:
     directory = cache_directory(request.environ)
     if directory is None or not sources.lasting:
         return
-    key = _key(request)
-    with contextlib.suppress(OSError, ValueError):
-        body = marshal.dumps((key, sources.files, sources.variables, _Packer().pack(project)))
+    question = _question(request)
+    # MessagePack has no numbers above 64 bits, and no text in another encoding than UTF-8.
+    with contextlib.suppress(OSError, OverflowError, UnicodeEncodeError):
+        body = encode(_Entry(_reader(), question, sources.files, sources.variables, project))
         if len(body) <= _LARGEST and _own_directory(directory):
-            _write_entry(_path(directory, key), crc32(body).to_bytes(4, "big") + body)
+            _write_entry(_path(directory, question), _checksum(body) + body)
             _prune(directory)
 
 
@@ -104,25 +114,24 @@ def cache_directory(environ: Mapping[str, str]) -> str | None:
     return os.path.join(base, "sbxcompose")
 
 
-def _key(request: LoadRequest) -> tuple[Any, ...]:
-    """All that decides on a project beside files and variables: the request, and who reads it."""
+def _question(request: LoadRequest) -> _Question:
     here = os.path.realpath(request.directory)
     files = named_files(request)
-    folders = tuple(os.path.realpath(os.path.dirname(os.path.join(here, name))) for name in files)
-    return (
-        __version__,
-        sys.hexversion,
-        _code_stamp(),
-        here,
-        request.directory,
-        files,
-        folders,
-        request.project_name,
-        request.profiles,
-        request.provider,
-        request.env_files,
-        tuple(sorted(request.scale.items())),
+    return _Question(
+        here=here,
+        directory=request.directory,
+        files=files,
+        folders=tuple(os.path.realpath(os.path.dirname(os.path.join(here, name))) for name in files),
+        project_name=request.project_name,
+        profiles=request.profiles,
+        provider=request.provider,
+        env_files=request.env_files,
+        scale=tuple(sorted(request.scale.items())),
     )
+
+
+def _reader() -> _Reader:
+    return _Reader(__version__, sys.hexversion, _code_stamp())
 
 
 def _code_stamp() -> tuple[tuple[str, int, int], ...]:
@@ -136,13 +145,22 @@ def _code_stamp() -> tuple[tuple[str, int, int], ...]:
     return tuple(sorted((name, status.st_mtime_ns, status.st_size) for name, status in stats))
 
 
-def _path(directory: str, key: tuple[Any, ...]) -> str:
-    # The key itself is compared later, so that two projects with one sum only displace each other.
-    return os.path.join(directory, f"project-{crc32(repr(key[3:]).encode('utf-8', 'surrogateescape')):08x}")
+def _path(directory: str, question: _Question) -> str:
+    # The question itself is compared later, so that two projects with one sum only displace each other.
+    return os.path.join(directory, f"project-{crc32(repr(question).encode('utf-8', 'surrogateescape')):08x}")
 
 
-def _read_entry(path: str) -> tuple[Any, ...] | None:
-    """What `remember` wrote, or None for anything else: absent, foreign, torn, or of another format."""
+def _checksum(body: bytes | memoryview) -> bytes:
+    return crc32(body).to_bytes(_CHECKSUM_BYTES, "big")
+
+
+@cache
+def _decoder() -> Decoder[_Entry]:
+    return Decoder(_Entry)
+
+
+def _read_entry(path: str) -> _Entry | None:
+    """Read what `remember` wrote; None if the file is absent, not ours alone, damaged or of another format."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError:
@@ -157,13 +175,13 @@ def _read_entry(path: str) -> tuple[Any, ...] | None:
         return None
     finally:
         os.close(descriptor)
-    if crc32(content[4:]).to_bytes(4, "big") != content[:4]:
+    body = memoryview(content)[_CHECKSUM_BYTES:]
+    if _checksum(body) != content[:_CHECKSUM_BYTES]:
         return None
     try:
-        entry = marshal.loads(content[4:])
-    except (ValueError, EOFError, TypeError):
+        return _decoder().decode(body)
+    except (DecodeError, ValueError):
         return None
-    return entry if isinstance(entry, tuple) and len(entry) == 4 else None
 
 
 def _own_directory(directory: str) -> bool:
@@ -197,52 +215,3 @@ def _prune(directory: str) -> None:
         entries = [(each.stat(follow_symlinks=False).st_mtime_ns, each.path) for each in found]
     for _, path in sorted(entries)[:-_KEPT]:
         os.unlink(path)
-
-
-class _Packer:
-    """Values as `marshal` takes them: one of our classes becomes a list of its number and its parts.
-
-    Equal small parts become one list, which `marshal` then writes once: ten thousand processes share a few
-    policies.
-    """
-
-    def __init__(self) -> None:
-        self._shared: dict[Any, Any] = {}
-
-    def pack(self, value: Any) -> Any:
-        kind = type(value)
-        if kind is not tuple and kind not in _NUMBERS:
-            return value
-        if kind in _LARGE:
-            return self._pack(value)
-        # The type is part of the key, because an enumeration's member equals its text.
-        packed = self._shared.get((kind, value))
-        if packed is None:
-            packed = self._shared[kind, value] = self._pack(value)
-        return packed
-
-    def _pack(self, value: Any) -> Any:
-        if type(value) is tuple:
-            return tuple([self.pack(each) for each in value])
-        number = _NUMBERS[type(value)]
-        if isinstance(value, str):
-            return [number, str(value)]
-        return [number, *[self.pack(getattr(value, name)) for name in value.__struct_fields__]]
-
-
-class _Unpacker:
-    """The inverse; what was written once becomes one value again."""
-
-    def __init__(self) -> None:
-        self._shared: dict[int, Any] = {}
-
-    def unpack(self, value: Any) -> Any:
-        kind = type(value)
-        if kind is not tuple and kind is not list:
-            return value
-        known = self._shared.get(id(value))
-        if known is None:
-            parts = [self.unpack(each) for each in value]
-            known = tuple(parts) if kind is tuple else _CLASSES[parts[0]](*parts[1:])
-            self._shared[id(value)] = known
-        return known

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from binascii import crc32
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -13,12 +14,14 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec import msgpack, structs
 
 from sbxcompose.errors import SbxError
 from sbxcompose.spec import cache
 from sbxcompose.spec.load import load_project
 from sbxcompose.spec.open import LoadRequest, open_project
 from sbxcompose.spec.project import Project
+from sbxcompose.spec.sources import Sources
 
 FILE = """
 include: sub/base.yaml
@@ -27,6 +30,24 @@ processes:
   web: {command: run, env: {A: "${A:-none}", B: "${B:-none}"}}
 """
 BASE = "processes: {log: {command: log, profiles: [p], health_check: {http: 80}, watch: [x]}}"
+
+EVERY_KIND = """
+provider: tensorlake
+sandboxes:
+  main:
+    resources: {cpus: 2, memory: 1GiB}
+    network: {allow_out: [example.com]}
+    files: [{from: ., to: src, ignore: [x]}]
+    processes:
+      db: {command: [db], ready_when: {log: ready}, inherit_env: [A, B], watch: [{path: src, action: restart}]}
+      web:
+        command: web
+        replicas: 2
+        ready_when: {exec: [check, it]}
+        depends_on: {db: ready}
+        restart: {policy: always, max_restarts: 3}
+        stop: {signal: SIGINT, grace: 1m}
+"""
 
 
 class Folder:
@@ -68,6 +89,41 @@ def test_an_unchanged_project_is_remembered(folder: Folder) -> None:
     assert folder.known() is None
     project = folder.open()
     assert folder.known() == project == folder.open() == load_project(folder.request())
+
+
+def test_every_kind_of_value_comes_back_as_it_was(folder: Folder) -> None:
+    folder.write("sbxcompose.yaml", EVERY_KIND)
+    project = folder.open()
+    assert folder.known() == project
+    folder.write("deep/Procfile", "web: run")
+    procfile = folder.open(files=("deep/Procfile",))
+    assert procfile.one_off is not None
+    assert folder.known(files=("deep/Procfile",)) == procfile
+
+
+@pytest.mark.parametrize("value", ["\udcff", "a\0b"])
+def test_a_variable_that_is_no_text_is_no_error(folder: Folder, value: str) -> None:
+    folder.environ["A"] = value
+    assert outcome(folder.open) == outcome(lambda: load_project(folder.request()))
+
+
+def test_a_number_that_the_format_cannot_hold_is_no_error(folder: Folder) -> None:
+    request = folder.request()
+    sources = Sources(request.environ)
+    project = load_project(request, sources)
+    sandbox = structs.replace(project.sandboxes[0], timeout=2**70)
+    cache.remember(request, sources, structs.replace(project, sandboxes=(sandbox,)))
+    assert folder.known() is None
+
+
+def test_an_entry_of_another_form_is_ignored_and_replaced(folder: Folder) -> None:
+    project = folder.open()
+    (entry,) = folder.entries
+    for value in ([], {"project": 1}, ["0.1", 3, "key", {}, {}, []]):
+        body = msgpack.encode(value)
+        entry.write_bytes(crc32(body).to_bytes(4, "big") + body)
+        assert folder.known() is None
+        assert folder.open() == project == folder.known()
 
 
 def change_file(folder: Folder) -> None:
