@@ -59,6 +59,18 @@ def is_older(listed: ProcessInfo, started: ProcessInfo) -> bool:
     return listed.handle == started.handle and listed.managed is not None and listed.managed.status == "starting"
 
 
+def is_news(known: ProcessInfo | None, answer: ProcessInfo) -> bool:
+    """Whether the answer to a start says more of its row than the row that is known or listed.
+
+    Both may have been made while the process was starting, while it ran, or after it has ended.
+    """
+    if known is None or is_older(known, answer):
+        return True
+    if incarnation(known) != incarnation(answer):
+        return known.started_at == answer.started_at
+    return ended(answer) and not ended(known)
+
+
 def as_it_began(info: ProcessInfo) -> ProcessInfo:
     """A row that has ended before it was seen, as it must have been before that."""
     managed = info.managed

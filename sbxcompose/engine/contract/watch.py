@@ -22,7 +22,7 @@ from sbxcompose.engine.contract.rows import (
     as_it_began,
     ended,
     incarnation,
-    is_older,
+    is_news,
     log_of,
     missed_end,
     pause_after,
@@ -100,8 +100,9 @@ class PlainWatch:
             return False
         key = row_key(info)
         self._started[key] = info
-        known, self._rows[key] = self._rows.get(key), info
-        if known is None or incarnation(known) != incarnation(info):
+        known = self._rows.get(key)
+        if is_news(known, info):
+            self._rows[key] = info
             await self._changed(key, known, info)
         self._poked.set()
         return ended(info)
@@ -184,7 +185,7 @@ class PlainWatch:
         self._started.clear()
         rows = {row_key(each): each for each in await self._list()}
         for key, info in self._started.items():
-            if key not in rows or is_older(rows[key], info):
+            if is_news(rows.get(key), info):
                 rows[key] = info
         known, self._rows = self._rows, rows
         gone = [key for key in known if key not in rows]

@@ -14,6 +14,7 @@ from sbxcompose.engine.contract.rows import (
     LineRange,
     as_it_began,
     ended,
+    is_news,
     is_older,
     line_run,
     log_of,
@@ -24,7 +25,7 @@ from sbxcompose.engine.contract.rows import (
     told_apart,
 )
 from sbxcompose.engine.contract.watch import PlainWatch
-from sbxcompose.engine.observe import read_row
+from sbxcompose.engine.observe import read_row, row_key
 from sbxcompose.plan.observed import Phase
 
 T = 1_795_000_000_000
@@ -143,6 +144,39 @@ def test_an_older_list_that_is_told_late_does_not_hide_the_answer_to_a_start() -
         return [watch._queue.get_nowait() for _ in range(watch._queue.qsize())]
 
     assert asyncio.run(tell()) == [RowSeen(row(started_at=T + 5))]
+
+
+def test_an_answer_to_a_start_is_news_unless_the_list_knows_more() -> None:
+    answer = row(handle=2, started_at=T + 5)
+    over = row(handle=2, started_at=T + 5, managed="stopped", status="exited", last=GOOD)
+    assert is_news(None, answer)
+    assert is_news(row(handle=1, started_at=T, managed="stopped", status="exited", last=GOOD), answer)
+    assert is_news(row(handle=2, started_at=T + 9, managed="starting", pid=0), answer)
+    assert is_news(row(handle=1, pid=6, started_at=T + 5), answer)  # two runs that began in one millisecond
+    assert is_news(answer, over)
+    assert not is_news(answer, answer)
+    assert not is_news(over, answer)
+    assert not is_news(row(handle=3, started_at=T + 9), answer)
+
+
+def test_an_end_that_only_the_answer_to_a_start_tells_is_told_once() -> None:
+    over = row(managed="stopped", status="exited", last=GOOD)
+
+    class Client:
+        """The answer to the start arrives while an older list is on its way."""
+
+        async def processes(self) -> list[ProcessInfo]:
+            assert await watch.started(over)
+            return [row()]
+
+    async def tell() -> list[object]:
+        watch._tasks.add(cast(Any, None))  # it is watching
+        watch._rows[row_key(over)] = row()
+        await watch._look()
+        return [watch._queue.get_nowait() for _ in range(watch._queue.qsize())]
+
+    watch = PlainWatch(cast(Any, Client()), states=True, logs=None, follow=True, eager=False)
+    assert asyncio.run(tell()) == [RowSeen(over)]
 
 
 def test_a_run_that_began_and_ended_between_two_looks_is_told_as_both() -> None:
