@@ -25,7 +25,10 @@ async def suspend(lifecycle: Lifecycle, sandbox: Sandbox) -> None:
 
 
 async def resume(lifecycle: Lifecycle, sandbox: Sandbox) -> SandboxInfo:
-    """Wake the sandbox and wait until it runs."""
+    """Wake the sandbox and wait until it runs; one that is being suspended has to be so first."""
+    info = await lifecycle.find(sandbox.full_name)
+    if info is not None and info.status == "suspending":
+        await until(lifecycle, sandbox.full_name, "suspended")
     await _ask(lambda: lifecycle.resume(sandbox.full_name))
     return await until(lifecycle, sandbox.full_name, "running")
 

@@ -50,13 +50,13 @@ class TearDown:
     def _is_hidden(self, name: str) -> bool:
         """Whether a suspended sandbox has to run before it can be seen what is to be stopped in it.
 
-        `down` does not wake one in the cloud: it was probably suspended by an earlier `down`.
+        Nobody can tell from outside whether it was suspended by an earlier `down`, by `pause`, or for being idle.
         """
         seen = self._world.seen(name)
         if seen.state is not SandboxState.SUSPENDED or seen.rows:
             return False
         if self._whole:
-            return self._world.project.provider == "local" and not self._terminate
+            return not self._terminate
         targets = self._options.targets
         return targets is None or any(target.sandbox == name for target in targets)
 
@@ -82,12 +82,8 @@ class TearDown:
         return self._options.remove_orphans or (self._terminate and row.instance.sandbox in self._world.sandboxes)
 
     def _stoppable(self, row: ObservedRow) -> bool:
-        """Whether it has to be stopped by itself: what is suspended need not wake up in order to stay or to
-        end.
-        """
-        if self._world.seen(row.instance.sandbox).state is SandboxState.RUNNING:
-            return True
-        return not self._whole or (self._world.project.provider == "local" and not self._terminate)
+        """Whether it has to be stopped by itself: what is suspended need not wake up in order to be terminated."""
+        return not self._terminate or self._world.seen(row.instance.sandbox).state is SandboxState.RUNNING
 
     def _stop(self, row: ObservedRow, reason: str, position: int) -> int:
         name = row.instance.sandbox
@@ -125,34 +121,28 @@ class TearDown:
             self._draft.add(TerminateSandbox(sandbox), sandbox.name, reason, last, stops)
             return
         if self._has_completed(sandbox.name, state):
-            awake = [self._awake[sandbox.name]] if sandbox.name in self._awake and not stops else []
+            woken = self._wake(sandbox.name)
+            awake = [woken] if woken is not None and not stops else []
             forget = self._draft.add(MarkDown(sandbox), sandbox.name, self._reason, last, [*stops, *awake])
             stops = [forget]
-        if self._world.project.provider == "tensorlake" and state is not SandboxState.SUSPENDED:
-            self._draft.add(SuspendSandbox(sandbox), sandbox.name, self._reason, last, stops)
+        if self._world.project.provider == "tensorlake" and self._runs(sandbox.name, state):
+            awake = [self._awake[sandbox.name]] if sandbox.name in self._awake and not stops else []
+            self._draft.add(SuspendSandbox(sandbox), sandbox.name, self._reason, last, [*stops, *awake])
+
+    def _runs(self, name: str, state: SandboxState) -> bool:
+        """Whether a sandbox runs, or will have been resumed, before it is suspended."""
+        return state is not SandboxState.SUSPENDED or name in self._awake
 
     def _has_completed(self, name: str, state: SandboxState) -> bool:
-        """Whether something in a sandbox that runs would count as completed after this `down`."""
+        """Whether something in a sandbox would count as completed after this `down`."""
         if name in self._finishing:
             return True
+        if state not in (SandboxState.RUNNING, SandboxState.SUSPENDED):
+            return False
         rows = self._world.seen(name).rows
-        awake = state is SandboxState.RUNNING or name in self._awake
-        return awake and any(row.ended_well and not row.instance.process.startswith("@") for row in rows)
+        return any(row.ended_well and not row.instance.process.startswith("@") for row in rows)
 
     def _notes(self) -> Iterator[PlanNote]:
         if self._whole:
             yield from self._world.orphan_notes([row for row in self._world.orphans if not self._removes(row)])
-            yield from self._asleep_notes()
             yield from self._world.foreign_notes(frozenset(self._world.sandboxes) if self._terminate else frozenset())
-
-    def _asleep_notes(self) -> Iterator[PlanNote]:
-        """Say what a suspended sandbox in the cloud, which `down` leaves suspended, may hold."""
-        if self._world.project.provider == "local" or self._terminate:
-            return
-        for name in self._world.sandboxes:
-            if self._world.seen(name).state is SandboxState.SUSPENDED:
-                text = (
-                    f"sandbox {name} is suspended already; processes that were paused in it continue when it resumes: "
-                    f"to stop them, run `sbxcompose unpause {name}` and `sbxcompose down`"
-                )
-                yield PlanNote("suspended", text, name)

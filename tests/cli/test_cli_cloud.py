@@ -81,8 +81,9 @@ def test_down_suspends_and_up_resumes(cloud: CloudSbx) -> None:
     assert "sandbox main is suspended" in cloud.run("ps").stderr
     assert "unpause main" in cloud.run("logs").stderr
     assert "is suspended" in refused(cloud, "exec", "web", "true", code=2)
-    assert "nothing to do" in cloud.run("down").stderr
     assert cloud.plain.status(name) == "suspended", "none of these has woken it"
+    assert "stopped" not in cloud.run("down").stderr
+    assert cloud.plain.status(name) == "suspended"
     up = cloud.run("up", "-d", "--wait")
     assert "web started" in up.stderr
     assert cloud.plain.status(name) == "running"
@@ -133,14 +134,24 @@ def test_kill_says_that_a_sandbox_is_suspended(sbx: Sbx) -> None:
     assert "unpause main" in refused(sbx, "kill", "web")
 
 
-def test_stop_in_the_cloud_resumes_what_is_paused_and_down_says_what_it_leaves(cloud: CloudSbx) -> None:
+@pytest.mark.parametrize("command", ["stop", "down"])
+def test_what_is_paused_in_the_cloud_can_be_stopped(cloud: CloudSbx, command: str) -> None:
     cloud.write(WEB)
-    (cloud.project / "sub").mkdir(exist_ok=True)
     cloud.run("up", "-d")
     cloud.run("pause")
-    assert "sandbox main is suspended already" in cloud.run("down").stderr
-    assert "web stopped" in cloud.run("stop").stderr
+    assert "web stopped" in cloud.run(command).stderr
+    suspended = cloud.plain.status(f"{cloud.project.name}-main") == "suspended"
+    assert suspended is (command == "down")
+    cloud.run("unpause")
     assert pids(cloud) == {}
+
+
+def test_down_ends_the_life_of_a_project_whose_sandbox_is_suspended(cloud: CloudSbx) -> None:
+    cloud.write("processes: {job: {command: 'true', restart: never}}\n")
+    cloud.run("up", "-d", "--wait")
+    cloud.run("pause")  # a sandbox that was idle for too long is suspended in the same way
+    assert "suspended" in cloud.run("down").stderr
+    assert "job started" in cloud.run("up", "-d", "--wait").stderr
 
 
 def test_pause_and_unpause(cloud: CloudSbx) -> None:

@@ -88,8 +88,26 @@ def test_down_where_nothing_is_does_nothing() -> None:
             assert plan_down(CLOUD, observed, chosen).empty
 
 
-def test_down_leaves_a_suspended_sandbox_of_the_cloud_asleep() -> None:
-    assert plan_down(CLOUD, in_state(SandboxState.SUSPENDED)).empty
+def test_down_resumes_a_suspended_sandbox_in_the_cloud_and_suspends_it_again() -> None:
+    assert str(plan_down(CLOUD, in_state(SandboxState.SUSPENDED))) == lines(
+        "1. resume sandbox main: is suspended",
+        "2. stop web, after 1: down was asked for",
+        "3. stop db, after 1, 2: down was asked for",
+        "4. suspend sandbox main, after 2, 3: down was asked for",
+    )
+
+
+def test_what_completed_in_a_suspended_sandbox_gets_the_mark_of_a_down() -> None:
+    jobs = project(process("job", restart=NEVER), provider="tensorlake")
+    observed = Observed((seen(done("job"), state=SandboxState.SUSPENDED),))
+    assert str(plan_down(jobs, observed)) == lines(
+        "1. resume sandbox main: is suspended",
+        "2. forget what has completed in main, after 1: down was asked for",
+        "3. suspend sandbox main, after 2: down was asked for",
+    )
+
+
+def test_terminate_does_not_resume_a_suspended_sandbox() -> None:
     ended = plan_down(CLOUD, in_state(SandboxState.SUSPENDED), PlanOptions(terminate=True))
     assert str(ended) == "1. terminate sandbox main: down --terminate was asked for"
 
@@ -104,7 +122,12 @@ def test_down_wakes_a_suspended_sandbox_on_this_machine_to_stop_what_is_in_it() 
 
 def test_a_suspended_sandbox_that_hides_its_processes_is_resumed_and_looked_into() -> None:
     hidden = Observed((replace(RUNNING.sandboxes[0], state=SandboxState.SUSPENDED, rows=()),))
-    for found in (plan_down(SHOP, hidden), plan_stop(SHOP, hidden), plan_stop(CLOUD, hidden, targets("web"))):
+    for found in (
+        plan_down(SHOP, hidden),
+        plan_down(CLOUD, hidden),
+        plan_stop(SHOP, hidden),
+        plan_stop(CLOUD, hidden, targets("web")),
+    ):
         assert found.provisional
         assert str(found.sandboxes_first()) == "1. resume sandbox main: is suspended"
     assert plan_down(SHOP, hidden, PlanOptions(terminate=True)).steps[0].title == "terminate sandbox main"
@@ -114,12 +137,6 @@ def test_a_suspended_sandbox_without_targets_stays_suspended() -> None:
     hidden = Observed((replace(RUNNING.sandboxes[0], state=SandboxState.SUSPENDED, rows=()), seen(name="other")))
     shop = project(DB, WEB, process("api", sandbox="other"))
     assert plan_stop(shop, hidden, PlanOptions(targets=frozenset({Target("other", "api")}))).empty
-
-
-def test_down_in_the_cloud_says_what_a_suspended_sandbox_may_hold() -> None:
-    (note,) = notes(plan_down(CLOUD, in_state(SandboxState.SUSPENDED)))
-    assert "main is suspended already" in note
-    assert "unpause main" in note
 
 
 def test_down_suspends_a_sandbox_that_is_still_being_made() -> None:

@@ -264,9 +264,8 @@ def test_after_down_everything_starts_anew(made: World, chosen: PlanOptions) -> 
     simulator, _ = carry_out(made, Intent.DOWN, replace(chosen, remove_orphans=True))
     again = World(made.project, Observed(tuple(simulator.sandboxes.values())), made.order)
     after, found = carry_out(again, Intent.UP, PlanOptions())
-    # `down` leaves a suspended sandbox in the cloud alone, and one that is just being made cannot be looked into.
-    asleep = (SandboxState.SUSPENDED, SandboxState.PENDING)
-    left = {sandbox.name for sandbox in made.observed.sandboxes if sandbox.state in asleep}
+    # A sandbox that is just being made cannot be looked into.
+    left = {sandbox.name for sandbox in made.observed.sandboxes if sandbox.state is SandboxState.PENDING}
     for wanted in made.project.processes():
         if wanted.sandbox not in left:
             replicas = range(1, wanted.replicas + 1)
