@@ -25,6 +25,10 @@ def bring_up(shell: Shell, request: UpRequest) -> int:
     request.check()
     project = shell.project(request.scale)
     options = request.options(project)
+    if project.unresolved:
+        from sbxcompose.plan.profiles import check_resolved
+
+        check_resolved(project, options)  # before a host is started
     wanted = instances_of(in_scope(project, options))
     if not (request.detach or request.wait):
         from sbxcompose.cli.attached import attached

@@ -128,7 +128,8 @@ def check(shell: Shell, result: str) -> None:
 
     request = LoadRequest(os.getcwd(), ("-",), "converted", environ=os.environ, stdin=result.encode)
     try:
-        load_project(request)
+        project = load_project(request)
+        project.check_resolved((process.sandbox, process.name) for process in project.every_process())
     except InvalidSpec as error:
         shell.say(f"\n{shell.err.bold('to correct before the first `up`')} ({len(error.mistakes)}):")
         for mistake in error.mistakes:

@@ -35,6 +35,7 @@ def beside(project: Project, instance: Instance, command: Sequence[str]) -> Requ
     """`command` the way the process of `instance` is run."""
     process = project.process(instance.sandbox, instance.process)
     assert process is not None, "the name was resolved"
+    project.check_resolved([(instance.sandbox, instance.process)])
     return lambda session: session.command_request(process, instance, tuple(command))
 
 

@@ -14,7 +14,7 @@ from sbxcompose.engine.stop_process import stop_process
 from sbxcompose.plan.diff import plan
 from sbxcompose.plan.observed import Instance
 from sbxcompose.plan.options import Intent, PlanOptions
-from sbxcompose.plan.profiles import check_profiles
+from sbxcompose.plan.profiles import check_profiles, check_resolved
 from sbxcompose.plan.steps import Plan
 
 COPYING = frozenset({Intent.UP, Intent.START, Intent.RESTART})
@@ -27,6 +27,8 @@ Confirm = Callable[[list[str]], Awaitable[bool]]
 
 async def plan_for(session: Session, intent: Intent, options: PlanOptions) -> Plan:
     """What the command would do. Sandboxes that do not run are not looked into, so the plan may be provisional."""
+    if intent in COPYING:
+        check_resolved(session.project, options)
     observed = await session.observe()
     if intent in COPYING:
         check_profiles(session.project, observed, options)

@@ -25,7 +25,7 @@ from sbxcompose.errors import DeadlinePassed, NotFound, ProcessFailed, Refused, 
 from sbxcompose.plan.names import Target
 from sbxcompose.plan.observed import Instance
 from sbxcompose.plan.options import Intent, PlanOptions
-from sbxcompose.plan.profiles import check_profiles
+from sbxcompose.plan.profiles import check_profiles, check_resolved
 from sbxcompose.plan.steps import Await, Step
 from sbxcompose.spec.project import Dependency, Process, Project
 
@@ -174,6 +174,7 @@ def _what(step: Step) -> str:
 async def _bring_up_needs(session: Session, process: Process, waits: _Waits, *, no_deps: bool) -> Result:
     needs = frozenset(Target(each.sandbox, each.process) for each in session.project.needs_of(process))
     named = frozenset({Target(process.sandbox, process.name)})
+    check_resolved(session.project, PlanOptions(targets=named, no_deps=no_deps))
     check_profiles(session.project, await session.observe(), PlanOptions(targets=named, no_deps=no_deps))
     result = (
         await apply(session, Intent.START, PlanOptions(targets=needs), lambda plan: None)

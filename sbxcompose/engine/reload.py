@@ -12,6 +12,7 @@ from sbxcompose.engine.events import WatchMessage
 from sbxcompose.engine.session import Session
 from sbxcompose.errors import SbxError, SpecError
 from sbxcompose.plan.options import PlanOptions
+from sbxcompose.plan.profiles import check_resolved
 from sbxcompose.spec.project import Project
 
 if TYPE_CHECKING:
@@ -122,6 +123,7 @@ class ProjectReload:
             project = await asyncio.to_thread(self._file.read, files)
             _check_place(before, project)
             options, _ = self._scope(project)
+            check_resolved(project, options)
         except SbxError as error:
             self._show_mistake(error)
             await self._watch(files | self._read)

@@ -1,4 +1,4 @@
-"""Processes that a command would start although something they need is in an inactive profile; pure."""
+"""What keeps a command from starting processes: a need in an inactive profile, or something unresolved; pure."""
 
 from __future__ import annotations
 
@@ -26,6 +26,16 @@ def check_profiles(project: Project, observed: Observed, options: PlanOptions) -
         for edge in graph.needs[node] if graph.active[node] else ():
             if edge.required and not graph.active[edge.node] and edge.node not in named | there:
                 raise _inactive(graph, ProcessNames(project), node, edge.node)
+
+
+def check_resolved(project: Project, options: PlanOptions) -> None:
+    """Raise `InvalidSpec` if bringing up what `options` name needs a variable or file that is not there."""
+    if not project.unresolved:
+        return
+    graph = Graph(project)
+    named = _named(graph, options)
+    nodes = named if options.no_deps else graph.closure(named)
+    project.check_resolved((graph.processes[node].sandbox, graph.processes[node].name) for node in sorted(nodes))
 
 
 def _named(graph: Graph, options: PlanOptions) -> set[int]:

@@ -117,18 +117,20 @@ class ProjectReader:
             # An ignored or empty mount point often appears as a folder called `.env`.
             if not named and content in (*_ABSENT, errno.EISDIR):
                 continue
-            self.dotenv.update(self.variables(path, content, earlier=self.dotenv, literal=literal))
+            values, mistakes = self.variables_in(path, content, earlier=self.dotenv, literal=literal)
+            self.dotenv.update(values)
+            self.mistakes += mistakes
             self.incomplete = self.incomplete or isinstance(content, int)
 
-    def variables(
+    def variables_in(
         self, path: str, content: SourceContent, *, earlier: Variables[str, str], literal: bool = False
-    ) -> dict[str, str]:
-        """The variables in a file of variables; those in `earlier` files can be used in it."""
-        document = self._document(path, content)
+    ) -> tuple[dict[str, str], list[Mistake]]:
+        """The variables in a file of variables, and its mistakes; those in `earlier` files can be used in it."""
+        mistakes: list[Mistake] = []
+        document = self._document(path, content, mistakes)
         if document is None:
-            return {}
-        lookup = self.sources.variable
-        return parse_dotenv(document, lookup, self.mistakes, earlier=earlier, literal=literal)
+            return {}, mistakes
+        return parse_dotenv(document, self.sources.variable, mistakes, earlier=earlier, literal=literal), mistakes
 
     def read_all(self, found: FoundFiles) -> Node:
         """The tree of the whole project. Raises `InvalidSpec` where a part of it cannot be known."""
@@ -143,7 +145,7 @@ class ProjectReader:
         return root
 
     def _tree(self, path: str, above: list[str], *, optional: bool = False) -> Mapping | None:
-        document = self._document(path, self._content(path))
+        document = self._document(path, self._content(path), self.mistakes)
         if document is None:
             self.incomplete = True
             return None
@@ -230,7 +232,7 @@ class ProjectReader:
             return None
         return self._tree(path, above)
 
-    def _document(self, path: str, content: SourceContent) -> Document | None:
+    def _document(self, path: str, content: SourceContent, mistakes: list[Mistake]) -> Document | None:
         name = self._name(path)
         directory = self.request.directory if path == "-" else os.path.dirname(path)
         document = Document(name, "" if path == "-" else path, os.path.realpath(directory))
@@ -238,15 +240,15 @@ class ProjectReader:
             hint = "start the program that writes to it, or remove it" if content == errno.ENXIO else None
             if content in _ABSENT and not self.request.files and name in files_of(self.request.environ):
                 hint = "it is named in the variable `SBXCOMPOSE_FILE`"
-            self.mistakes.append(document.mistake(f"the file {in_words(content)}", hint=hint))
+            mistakes.append(document.mistake(f"the file {in_words(content)}", hint=hint))
             return None
         try:
             document.text = content.decode("utf-8-sig")
         except UnicodeDecodeError as error:
-            self.mistakes.append(_not_text(document, content, error.start))
+            mistakes.append(_not_text(document, content, error.start))
             return None
         if "\0" in document.text:
-            self.mistakes.append(document.mistake("the file is binary, not text"))
+            mistakes.append(document.mistake("the file is binary, not text"))
             return None
         return document
 

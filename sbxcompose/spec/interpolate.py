@@ -109,11 +109,12 @@ class _Reader:
             return self.read(rest)
         said = self.read(rest)
         state = "is empty" if value == "" else "is not set"
-        self._problem(expression, f"the variable `{name}` {state}" + (f": {said}" if said else ""), f"set `{name}`")
+        message = f"the variable `{name}` {state}" + (f": {said}" if said else "")
+        self._problem(expression, message, f"set `{name}`", name)
         return ""
 
-    def _problem(self, expression: str, message: str, hint: str) -> None:
-        self.problems.append(InterpolationProblem(expression, message, hint))
+    def _problem(self, expression: str, message: str, hint: str, unset: str | None = None) -> None:
+        self.problems.append(InterpolationProblem(expression, message, hint, unset))
 
 
 def _closing(text: str, start: int) -> int | None:

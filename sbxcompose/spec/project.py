@@ -7,11 +7,13 @@ observed.
 
 # No `from __future__ import annotations`: to compile annotations from text when the cache's decoder is made
 # takes 2 ms of every command.
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from enum import StrEnum
-from typing import Literal
+from typing import Literal, Self
 
 from msgspec import Struct, field, structs
+
+from sbxcompose.errors import InvalidSpec, Mistake
 
 Pairs = tuple[tuple[str, str], ...]
 """An environment as sorted (name, value) pairs, so that it is hashable and its order carries no meaning."""
@@ -243,6 +245,49 @@ class Sandbox(ProjectPart, frozen=True):
     """Whether the sandbox has a workspace of its own on this machine too, into which `files` are copied."""
 
 
+Scope = tuple[str | None, str | None]
+"""Who needs something: a sandbox and a process of it; None for all of them."""
+
+
+class Unresolved(ProjectPart, frozen=True):
+    """A mistake, as `errors.Mistake` has it, that matters to some processes only."""
+
+    sandbox: str | None
+    process: str | None
+    message: str
+    file: str
+    line: int
+    column: int
+    source: str
+    hint: str | None
+
+    @classmethod
+    def of(cls, mistake: Mistake, scope: Scope) -> Self:
+        """The mistake with those whom it concerns."""
+        sandbox, process = scope
+        return cls(
+            sandbox,
+            process,
+            mistake.message,
+            mistake.file,
+            mistake.line,
+            mistake.column,
+            mistake.source,
+            mistake.hint,
+        )
+
+    @property
+    def mistake(self) -> Mistake:
+        """The mistake, to be reported."""
+        return Mistake(
+            self.message, file=self.file, line=self.line, column=self.column, source=self.source, hint=self.hint
+        )
+
+    def concerns(self, sandbox: str, process: str) -> bool:
+        """Whether that process needs it."""
+        return self.sandbox in (None, sandbox) and self.process in (None, process)
+
+
 class Project(ProjectPart, frozen=True):
     """A whole project, ready to be compared with what runs.
 
@@ -260,6 +305,8 @@ class Project(ProjectPart, frozen=True):
     disabled: tuple[str, ...] = ()
     inactive: tuple[Process, ...] = field(default=())
     """The processes that `disabled` names, so that they can be started by name."""
+    unresolved: tuple[Unresolved, ...] = ()
+    """What some of the processes need and this machine does not have; see `check_resolved`."""
     one_off: Process | None = None
     """For a Procfile: what `run COMMAND` runs, with that command in place of its own. It is none of the processes."""
 
@@ -276,6 +323,13 @@ class Project(ProjectPart, frozen=True):
     def needs_of(self, process: Process) -> Iterator[Dependency]:
         """What a process waits for: what it requires, and what else is wanted."""
         return (need for need in process.depends_on if need.required or need.address not in self.disabled)
+
+    def check_resolved(self, processes: Iterable[tuple[str, str]]) -> None:
+        """Raise `InvalidSpec` with what one of these processes (sandbox, name) needs and could not be resolved."""
+        wanted = tuple(processes) if self.unresolved else ()
+        mistakes = [each.mistake for each in self.unresolved if any(each.concerns(*address) for address in wanted)]
+        if mistakes:
+            raise InvalidSpec(mistakes)
 
     def apart(self) -> frozenset[str]:
         """The sandboxes that have a network of their own on this machine."""

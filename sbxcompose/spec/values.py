@@ -71,6 +71,8 @@ class Use:
 class Converter:
     """Converts one tree; `mistakes` and `uses` (which values came from which variables) grow as it goes.
 
+    `unset` has the places of values whose variables have no value, each with its mistake.
+
     `size` is the number of characters in all files: no file has more values than that without aliases.
     `exhausted`: there are more still, or they are nested too deeply, and the result is of no use.
     """
@@ -84,6 +86,7 @@ class Converter:
         """The `env` of each level around the current value, from the file to the process."""
         self._count = 0
         self.mistakes: list[Mistake] = []
+        self.unset: list[tuple[Path, Mistake]] = []
         self.uses: list[Use] = []
         self.broken: set[tuple[str, int, int]] = set()
         """The places (file, line, column) of values that could not be made: nothing else is to be said of them."""
@@ -152,7 +155,11 @@ class Converter:
 
         value, problems = interpolate(node.text, lookup)
         for problem in problems:
-            self.mistakes.append(_located(node, problem, self._own_variable_hint(problem) or problem.hint))
+            mistake = _located(node, problem, self._own_variable_hint(problem) or problem.hint)
+            if problem.unset is not None:
+                self.unset.append((tuple(self._path), mistake))
+            else:
+                self.mistakes.append(mistake)
         if names:
             self.uses.append(Use(tuple(self._path), frozenset(names), node))
         return self._stand_in(node) if problems else value

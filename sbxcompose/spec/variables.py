@@ -6,23 +6,26 @@ import errno
 import os
 from collections.abc import Sequence
 
+from sbxcompose.errors import Mistake
 from sbxcompose.spec.base_models import EnvFileModel, WithEnvironment
 from sbxcompose.spec.files import ProjectReader
 from sbxcompose.spec.locations import Places
 from sbxcompose.spec.nodes import Node
-from sbxcompose.spec.project import Pairs
+from sbxcompose.spec.project import Pairs, Unresolved
 from sbxcompose.spec.sources import in_words
+from sbxcompose.spec.unresolved import scope_of
 from sbxcompose.spec.values import Path, Use, env_position
 
 
 class Variables:
-    """Reads `env` and `env_file` at each level; mistakes go to the reader's."""
+    """Reads `env` and `env_file` at each level; mistakes go to `unresolved`, with those who need the file."""
 
     def __init__(self, reader: ProjectReader, places: Places) -> None:
         self._reader = reader
         self._places = places
         self._files: dict[tuple[int, tuple[str, ...]], tuple[dict[str, str], dict[str, str]]] = {}
         """What is below a level, and its files so far -> what is below (so that it lives), and the variables."""
+        self.unresolved: list[Unresolved] = []
 
     def layer(self, below: dict[str, str], model: WithEnvironment, path: Path) -> dict[str, str]:
         """`below` with what the level at `path` says laid over it; `below` itself where it says nothing."""
@@ -35,8 +38,11 @@ class Variables:
             chain = (*chain, os.path.normpath(os.path.join(node.document.directory, each.path)))
             key = id(below), chain
             if key not in self._files:
-                found = self._file(node, each, chain[-1], values)
-                if found is None:
+                found, mistakes = self._file(node, each, chain[-1], values)
+                if mistakes:
+                    scope = scope_of((*path, "env_file"))
+                    assert scope is not None, "only processes have variables"
+                    self.unresolved += [Unresolved.of(mistake, scope) for mistake in mistakes]
                     continue
                 self._files[key] = below, found
             values.update(self._files[key][1])
@@ -46,14 +52,16 @@ class Variables:
                 values[name] = known
         return values
 
-    def _file(self, node: Node, model: EnvFileModel, path: str, earlier: dict[str, str]) -> dict[str, str] | None:
+    def _file(
+        self, node: Node, model: EnvFileModel, path: str, earlier: dict[str, str]
+    ) -> tuple[dict[str, str], list[Mistake]]:
         """Read one file, if there is one; it sees what stands in the files before it and in the wider levels."""
         content = self._reader.sources.read_any(path, variables=True)
         if not isinstance(content, int):
-            return self._reader.variables(path, content, earlier={**self._reader.dotenv, **earlier})
+            return self._reader.variables_in(path, content, earlier={**self._reader.dotenv, **earlier})
         if model.required or content not in (errno.ENOENT, errno.ENOTDIR):
-            self._reader.mistakes.append(node.mistake(f"the file `{model.path}` {in_words(content)}"))
-        return None
+            return {}, [node.mistake(f"the file `{model.path}` {in_words(content)}")]
+        return {}, []
 
 
 def pairs_of(values: dict[str, str]) -> Pairs:

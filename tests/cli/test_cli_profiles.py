@@ -65,3 +65,40 @@ def test_only_what_would_start_it_is_refused(sbx: Sbx) -> None:
     assert set(pids(sbx)) == {"solo"}
     sbx.run("up", "-d", "bar", "foo")
     assert set(pids(sbx)) == {"foo", "bar", "solo"}
+
+
+UNRESOLVED = f"""
+processes:
+  solo: {{command: {FOREVER}}}
+  extra: {{command: {FOREVER}, profiles: [extra], env: {{TOKEN: "${{NOT_SET_TOKEN:?ask your admin}}"}}}}
+  files: {{command: {FOREVER}, profiles: [extra], env_file: [missing.env]}}
+"""
+
+
+def test_what_an_inactive_process_lacks_is_no_error_of_the_others(sbx: Sbx) -> None:
+    sbx.write(UNRESOLVED)
+    sbx.run("up", "-d")
+    assert set(pids(sbx)) == {"solo"}
+    for arguments in (["plan"], ["up", "-d"], ["restart"], ["exec", "solo", "true"], ["run", "solo", "true"]):
+        sbx.run(*arguments)
+    for arguments in (["up", "-d", "extra"], ["start", "extra"], ["--profile", "extra", "plan"], ["run", "extra"]):
+        said = refused(sbx, *arguments, code=2)
+        assert "`NOT_SET_TOKEN` is not set: ask your admin" in said
+        assert "sbxcompose.yaml:4:" in said
+    assert "`missing.env` does not exist" in refused(sbx, "up", "-d", "files", code=2)
+    assert "`NOT_SET_TOKEN`" in refused(sbx, "config", code=2)
+    assert set(pids(sbx)) == {"solo"}
+
+
+def test_looking_and_stopping_need_no_values(sbx: Sbx) -> None:
+    sbx.write(UNRESOLVED)
+    (sbx.project / "missing.env").write_text("A=1\n")
+    sbx.run("--profile", "extra", "up", "-d", env={"NOT_SET_TOKEN": "here"})
+    (sbx.project / "missing.env").unlink()
+    for arguments in (["ps"], ["logs"], ["logs", "extra"], ["wait"]):
+        sbx.run(*arguments)
+    why = sbx.run("why", code=None)
+    assert "NOT_SET_TOKEN" not in why.stderr
+    assert "extra stopped" in sbx.run("stop", "extra").stderr
+    assert "files stopped" in sbx.run("down").stderr
+    assert pids(sbx) == {}

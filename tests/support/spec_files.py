@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from sbxcompose.errors import InvalidSpec
+from sbxcompose.spec.files import raise_mistakes
 from sbxcompose.spec.load import LoadRequest, load_project
 from sbxcompose.spec.project import Process, Project
 from sbxcompose.spec.sources import SourceContent, Sources
@@ -43,14 +44,21 @@ def load(
     files: Mapping[str, str | SourceContent] | None = None,
     *,
     named: tuple[str, ...] = (),
+    lenient: bool = False,
     **request: Any,
 ) -> Project:
-    """Load `text` as `sbxcompose.yaml`, beside other files. `named`: those that `-f` would name."""
+    """Load `text` as `sbxcompose.yaml`, beside other files. `named`: those that `-f` would name.
+
+    `lenient`: what only some of the processes need may be missing.
+    """
     everything: dict[str, str | SourceContent] = dict(files or {})
     if text is not None:
         everything["sbxcompose.yaml"] = text
     asked = LoadRequest(**{"directory": FOLDER, "files": named, "environ": environ or {}, **request})
-    return load_project(asked, MemorySources(everything, asked.environ, asked.stdin))
+    project = load_project(asked, MemorySources(everything, asked.environ, asked.stdin))
+    if not lenient:
+        raise_mistakes([each.mistake for each in project.unresolved])
+    return project
 
 
 def mistakes(text: str | bytes | None = None, *args: Any, **kwargs: Any) -> list[str]:

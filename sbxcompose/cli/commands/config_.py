@@ -20,6 +20,7 @@ def command(shell: Shell, as_json: bool, quiet: bool, only_names: bool, only_pro
     from sbxcompose.spec.resolved import resolved
 
     project = shell.project()
+    project.check_resolved((process.sandbox, process.name) for process in project.every_process())
     if quiet:
         return
     if only_names:

@@ -58,9 +58,14 @@ def _project(shell: Shell) -> tuple[Project | None, list[DoctorCheck]]:
         ]
     except SbxError as error:
         return None, [failed("project", "file", error)]
+    missing = [
+        DoctorCheck("project", "values", CheckStatus.NOTE, each.message, "`sbxcompose config` shows its place")
+        for each in project.unresolved
+    ]
     return project, [
         DoctorCheck("project", "file", CheckStatus.GOOD, ", ".join(project.files)),
         DoctorCheck("project", "name", CheckStatus.GOOD, f"{project.name}, at the provider {project.provider}"),
+        *missing,
     ]
 
 

@@ -38,6 +38,7 @@ def command(shell: Shell, how: Foreground, program: str | None, login: bool, nam
         words = shell_command(program, login=login)
         requested: Requested = beside(project, Instance(sandbox, place.process, place.replica or 1), words)
     else:
+        project.check_resolved([(place.name, "")])
         sandbox, words = place.name, shell_command(program, login=True)
         requested = lambda session: session.sandbox_request(sandbox, words)  # noqa: E731
     return run_in_foreground(shell, project, sandbox, requested, how, observe)
