@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import Any, Protocol
 
 from msgspec.structs import replace
@@ -15,20 +14,18 @@ from sbxcompose.api.sandbox import Env, SandboxClient
 from sbxcompose.cli.async_main import Interrupts, run_command
 from sbxcompose.cli.context import Shell
 from sbxcompose.cli.options import Foreground
-from sbxcompose.cli.view.suspended import not_running
 from sbxcompose.cli.write_all import write_all
+from sbxcompose.client.commands import UNSEEN, adapted, not_started, running_sandbox
 from sbxcompose.engine.events import EventHandler, nobody
 from sbxcompose.engine.one_off import CommandEnded, OneOff, WriteOut, read_fd
-from sbxcompose.engine.ready import own_words
 from sbxcompose.engine.session import Session
-from sbxcompose.errors import Interrupted, NotStarted, ProcessFailed, Refused, UsageError
+from sbxcompose.errors import Interrupted, ProcessFailed, UsageError
 from sbxcompose.logs.secrets import KnownSecrets
 from sbxcompose.plan.observed import Instance
 from sbxcompose.spec.project import Project
 
 Requested = Callable[[Session], tuple[StartRequest, Env]]
 """What is to be run, and the environment under it, as the session knows it."""
-UNSEEN = "exit code unknown: the sandbox or the host was stopped meanwhile"
 
 
 def beside(project: Project, instance: Instance, command: Sequence[str]) -> Requested:
@@ -54,27 +51,12 @@ def run_in_foreground(
     async def main(interrupts: Interrupts) -> int:
         async with Session(project, tell=tell, secrets=secrets) as session:
             await interrupts.guard(prepare(session))
-            link = session.links.get(sandbox)
-            if link is None:
-                raise not_running(session.observed().sandbox(sandbox))
+            link = running_sandbox(session, sandbox)
             request, base = requested(session)
-            with _not_started():
+            with not_started():
                 return await _run(shell, link.client, _adapted(request, how), base, how, interrupts)
 
     return run_command(main)
-
-
-@contextmanager
-def _not_started() -> Iterator[None]:
-    """A command that could not be started, as shells tell it: 127 if there is none of that name, else 126."""
-    try:
-        yield
-    except Refused as error:
-        if error.status != 500 or error.code not in (None, "SPAWN_FAILED"):
-            raise
-        words = own_words(error.message)
-        missing = any(each in words.lower() for each in ("not found", "no such file"))
-        raise NotStarted(words, found=not missing) from error
 
 
 async def _run(
@@ -157,18 +139,12 @@ async def _pass_on(attended: Attended, following: asyncio.Future[CommandEnded], 
 
 
 def _adapted(request: StartRequest, how: Foreground) -> StartRequest:
-    env = dict(request.env)
+    env = {}
     for pair in how.env:
         key, equals, value = pair.partition("=")
         if not key or any(character.isspace() for character in key):
             hint = "write -e KEY=VALUE, or -e KEY to pass on your own value"
             raise UsageError(f"invalid variable name `{key}` in `-e {pair}`", hint=hint)
         env[key] = value if equals else os.environ.get(key, "")
-    return replace(
-        request,
-        env=env,
-        working_dir=(how.workdir and os.path.join(request.working_dir or "/", how.workdir)) or request.working_dir,
-        user=how.user or request.user,
-        stdin_mode="closed" if how.detach or not how.interactive else "pipe",
-        end_unwatched=not how.detach,
-    )
+    request = adapted(request, env, how.workdir, how.user, stdin=how.interactive and not how.detach)
+    return replace(request, end_unwatched=not how.detach)

@@ -7,13 +7,12 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from sbxcompose.cli.context import Shell
+from sbxcompose.client.verdict import Verdict
 from sbxcompose.errors import UsageError
 from sbxcompose.plan.names import ProcessNames
 from sbxcompose.plan.observed import Instance
-from sbxcompose.plan.outcomes import Failed, Success, TimedOut
 from sbxcompose.spec.project import Project
 
-Verdict = Success | Failed | TimedOut
 Publish = Callable[[Project, Iterable[Instance], Verdict, float], None]
 
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
-
-from msgspec.structs import replace
+from collections.abc import Sequence
 
 from sbxcompose.api import follow
 from sbxcompose.api.frames import StartNote
@@ -12,16 +10,15 @@ from sbxcompose.cli.context import Shell
 from sbxcompose.cli.view.announce import Announcement, Tone
 from sbxcompose.cli.view.stream import LogStyle, LogView
 from sbxcompose.cli.view.suspended import asleep
+from sbxcompose.client.output import select_output
 from sbxcompose.engine.events import RunEnded
-from sbxcompose.engine.last_up import since_last_up
-from sbxcompose.engine.listing import newest_rows
 from sbxcompose.engine.read_logs import From, Said, read_logs
 from sbxcompose.engine.secrets import note_secrets, secret_values
 from sbxcompose.engine.session import Session
-from sbxcompose.errors import ReaderGone, UnknownName
+from sbxcompose.errors import ReaderGone
 from sbxcompose.logs.secrets import KnownSecrets
 from sbxcompose.plan.names import ProcessNames
-from sbxcompose.plan.observed import Exit, Instance, Observed
+from sbxcompose.plan.observed import Exit, Instance
 from sbxcompose.spec.project import Project
 
 
@@ -41,11 +38,9 @@ async def show_logs(
     """
     secrets = KnownSecrets(secret_values(project))
     async with Session(project, secrets=secrets) as session:
-        observed = await session.observe()
-        instances = known_instances(project, observed, names, session.notes)
-        if not everything:
-            begin = replace(begin, since_up=since_last_up(session.notes, newest_rows(observed)))
-            say_older(shell, ProcessNames(project, observed), begin, instances if names else [])
+        selected = await select_output(session, names, begin, everything=everything)
+        instances, begin, observed = selected.instances, selected.begin, selected.observed
+        say_older(shell, ProcessNames(project, observed), begin, instances if names else ())
         for text in asleep(observed, "what it has written can be read once it runs"):
             shell.note(text)
         view = LogView(shell, project, style, instances if names else None, observed, secrets=secrets, live=going_on)
@@ -59,42 +54,12 @@ async def show_logs(
     return 0
 
 
-def say_older(shell: Shell, names: ProcessNames, begin: From, asked_for: list[Instance]) -> None:
+def say_older(shell: Shell, names: ProcessNames, begin: From, asked_for: Sequence[Instance]) -> None:
     """Say of what was asked for, and has not run since the last `up`, how its output can be had."""
     for instance in asked_for:
         if begin.since_up is not None and begin.since_up.get(instance, 1) is None:
             name = names.instance(instance)
             shell.note(f"{name} has not run since the last `up`; `logs --all {name}` shows older output")
-
-
-def known_instances(
-    project: Project, observed: Observed, names: tuple[str, ...], others: Collection[Instance]
-) -> list[Instance]:
-    """Every instance that the file or a sandbox knows, or that has logs (`others`); of those named, orphans too.
-
-    Raises `UnknownName`.
-    """
-    shown = ProcessNames(project, observed)
-    known: dict[Instance, None] = {}
-    for process in project.every_process():
-        for replica in range(1, process.replicas + 1):
-            known[Instance(process.sandbox, process.name, replica)] = None
-    for sandbox in observed.sandboxes:
-        known.update(dict.fromkeys(row.instance for row in sandbox.rows))
-    known.update(dict.fromkeys(others))
-    if not names:
-        return list(known)
-    found: dict[Instance, None] = {}
-    for name in names:
-        orphans = [each for each in known if name in (shown.instance(each), each.process)]
-        try:
-            target = ProcessNames(project).resolve(name)
-            found.update(dict.fromkeys(each for each in known if target.covers(each)))
-        except UnknownName:
-            if not orphans:
-                raise
-            found.update(dict.fromkeys(orphans))
-    return list(found)
 
 
 def _show(view: LogView, said: Said) -> None:

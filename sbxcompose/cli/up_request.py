@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING
 from msgspec import Struct, field
 
 from sbxcompose.cli.context import Shell
+from sbxcompose.client.plan_options import in_scope as in_scope
+from sbxcompose.client.plan_options import up_options
 from sbxcompose.errors import UsageError
-from sbxcompose.plan.names import ProcessNames, resolve_all
+from sbxcompose.plan.names import ProcessNames
 from sbxcompose.plan.options import PlanOptions
 from sbxcompose.plan.steps import Plan
-from sbxcompose.spec.project import Process, Project
+from sbxcompose.spec.project import Project
 
 if TYPE_CHECKING:
     from sbxcompose.plan.judge import Judge
@@ -62,11 +64,10 @@ class UpRequest(Struct, frozen=True, kw_only=True):
 
     def options(self, project: Project) -> PlanOptions:
         """What the planner is asked."""
-        targets = resolve_all(project, self.names)
-        source = resolve_all(project, [self.exit_code_from] if self.exit_code_from else [])
-        return PlanOptions(
-            targets=targets,
-            rerun=(targets or frozenset()) | (source or frozenset()),
+        return up_options(
+            project,
+            self.names,
+            rerun=[self.exit_code_from] if self.exit_code_from else [],
             no_deps=self.no_deps,
             force_recreate=self.force_recreate,
             remove_orphans=self.remove_orphans,
@@ -81,22 +82,6 @@ class UpRequest(Struct, frozen=True, kw_only=True):
 
         source = ProcessNames(project).resolve(self.exit_code_from) if self.exit_code_from else None
         return Judge(project, Mode(Goal.ENDED if attached else Goal.READY, self.abort_on_exit, source))
-
-
-def in_scope(project: Project, options: PlanOptions) -> list[Process]:
-    """The processes that the command is about: what is asked for and, unless told otherwise, what that needs."""
-    every = {(each.sandbox, each.name): each for each in project.every_process()}
-    active = () if options.targets is not None else project.processes()
-    found = {(each.sandbox, each.name): each for each in active}
-    named = (options.targets or frozenset()) | options.rerun
-    waiting = [(target.sandbox, target.process) for target in named]
-    while waiting:
-        key = waiting.pop()
-        if key not in found and key in every:
-            found[key] = every[key]
-            if not options.no_deps:
-                waiting += [(need.sandbox, need.process) for need in project.needs_of(every[key])]
-    return [each for key, each in every.items() if key in found]
 
 
 def say_notes(shell: Shell, plan: Plan) -> None:

@@ -20,17 +20,12 @@ def command(shell: Shell, names: tuple[str, ...], grace: float | None, remove_or
     Logs are kept. In the cloud the sandboxes are suspended. With names, only these processes are stopped.
     """
     from sbxcompose.cli.apply import carry_out
+    from sbxcompose.client.plan_options import down_options
     from sbxcompose.errors import UsageError
-    from sbxcompose.plan.names import resolve_all
-    from sbxcompose.plan.options import Intent, PlanOptions
+    from sbxcompose.plan.options import Intent
 
     if terminate and names:
         raise UsageError("`--terminate` ends whole sandboxes; it takes no process names")
     project = shell.project()
-    options = PlanOptions(
-        targets=resolve_all(project, names),
-        grace=grace,
-        remove_orphans=remove_orphans or not project.files,  # without its file, it is all that runs in its sandboxes
-        terminate=terminate,
-    )
+    options = down_options(project, names, grace=grace, remove_orphans=remove_orphans, terminate=terminate)
     return carry_out(shell, project, Intent.DOWN, options)

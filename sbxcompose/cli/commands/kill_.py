@@ -28,7 +28,8 @@ def command(shell: Shell, names: tuple[str, ...], signal_name: str) -> int:
     """
     from sbxcompose.cli.async_main import run_simply
     from sbxcompose.cli.options import signal_name_of, signal_number
-    from sbxcompose.cli.view.suspended import first_suspended, not_running
+    from sbxcompose.cli.view.suspended import first_suspended
+    from sbxcompose.client.commands import not_running
     from sbxcompose.engine.session import Session
     from sbxcompose.errors import UsageError
     from sbxcompose.plan.names import ProcessNames, resolve_all

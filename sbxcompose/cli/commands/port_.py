@@ -34,6 +34,7 @@ def command(shell: Shell, name: str, wanted: str, listen: str | None) -> int:
     Each connection uses a tunnel of its own. The port need not be listed in the sandbox's `ports`.
     """
     from sbxcompose.cli.async_main import run_command
+    from sbxcompose.client.commands import running_sandbox
     from sbxcompose.engine.forward import PortForward
     from sbxcompose.engine.session import Session
     from sbxcompose.linux.listeners import listeners
@@ -52,9 +53,7 @@ def command(shell: Shell, name: str, wanted: str, listen: str | None) -> int:
     async def main(interrupts: Interrupts) -> int:
         async with Session(project) as session:
             await interrupts.guard(session.observe())
-            link = session.links.get(sandbox)
-            if link is None:
-                raise UsageError(f"sandbox {sandbox} does not exist yet", hint="`sbxcompose up` creates it")
+            link = running_sandbox(session, sandbox)
             async with PortForward(link.client, port, address, local, shell.note) as forward:
                 shell.say(f"listening on {address}:{forward.port}, for port {port} of {sandbox}")
                 await interrupts.next()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 import sys
-import time
 
 import click
 
@@ -27,7 +26,7 @@ def command(shell: Shell, names: tuple[str, ...], everything: bool, is_long: boo
     from sbxcompose.cli.async_main import run_simply
     from sbxcompose.cli.view.ps import lines, to_json
     from sbxcompose.cli.view.suspended import asleep
-    from sbxcompose.engine.listing import listing, named, readiness_of, with_readiness
+    from sbxcompose.client.processes import list_processes
     from sbxcompose.engine.secrets import secret_values
     from sbxcompose.engine.session import Session
     from sbxcompose.logs.secrets import KnownSecrets
@@ -37,20 +36,17 @@ def command(shell: Shell, names: tuple[str, ...], everything: bool, is_long: boo
 
     async def main() -> int:
         async with Session(project, secrets=secrets) as session:
-            observed = await session.observe()
-            entries = named(listing(project, observed, everything=everything), project, names)
-            seen = await readiness_of(session, entries)
-        for text in asleep(observed, "what is in it is seen once it runs"):
+            found = await list_processes(session, names, everything=everything)
+        for text in asleep(found.observed, "what is in it is seen once it runs"):
             shell.note(text)
-        now = time.time()
-        shown = with_readiness(entries, project, seen, now)
+        now, shown = found.at, found.instances
         if as_json:
             shell.print_json([to_json(each, now, secrets.hide) for each in shown])
         elif quiet:
             for each in shown:
                 shell.print(each.label)
         else:
-            foreign = [] if names else [each for sandbox in observed.sandboxes for each in sandbox.foreign]
+            foreign = [] if names else [each for sandbox in found.observed.sandboxes for each in sandbox.foreign]
             width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
             for line in lines(shown, foreign, now, shell.out, width, secrets.hide, long=is_long):
                 shell.print(line)

@@ -16,9 +16,9 @@ from sbxcompose.cli.options import names_argument, no_deps_option, timeout_optio
 def command(shell: Shell, names: tuple[str, ...], no_deps: bool, grace: float | None) -> int:
     """Restart processes with the definition now in the file; without names, all but completed one-shots."""
     from sbxcompose.cli.apply import carry_out
-    from sbxcompose.plan.names import resolve_all
-    from sbxcompose.plan.options import Intent, PlanOptions
+    from sbxcompose.client.plan_options import restart_options
+    from sbxcompose.plan.options import Intent
 
     project = shell.project()
-    options = PlanOptions(targets=resolve_all(project, names), no_deps=no_deps, grace=grace)
+    options = restart_options(project, names, no_deps=no_deps, grace=grace)
     return carry_out(shell, project, Intent.RESTART, options)

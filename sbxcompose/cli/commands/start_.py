@@ -18,10 +18,9 @@ def command(shell: Shell, names: tuple[str, ...], no_deps: bool) -> int:
     Running processes are left alone even if the file has changed; `up` replaces them.
     """
     from sbxcompose.cli.apply import carry_out
-    from sbxcompose.plan.names import resolve_all
-    from sbxcompose.plan.options import Intent, PlanOptions
+    from sbxcompose.client.plan_options import start_options
+    from sbxcompose.plan.options import Intent
 
     project = shell.project()
-    targets = resolve_all(project, names)
-    options = PlanOptions(targets=targets, rerun=targets or frozenset(), no_deps=no_deps)
+    options = start_options(project, names, no_deps=no_deps)
     return carry_out(shell, project, Intent.START, options)

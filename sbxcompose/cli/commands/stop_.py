@@ -15,11 +15,9 @@ from sbxcompose.cli.options import names_argument, timeout_option
 def command(shell: Shell, names: tuple[str, ...], grace: float | None) -> int:
     """Stop processes in reverse dependency order; without names, all of them."""
     from sbxcompose.cli.apply import carry_out
-    from sbxcompose.plan.names import resolve_all
-    from sbxcompose.plan.options import Intent, PlanOptions
+    from sbxcompose.client.plan_options import stop_options
+    from sbxcompose.plan.options import Intent
 
     project = shell.project()
-    targets = resolve_all(project, names)
-    # Without its file, the project is all that runs in its sandboxes.
-    options = PlanOptions(targets=targets, grace=grace, remove_orphans=targets is None and not project.files)
+    options = stop_options(project, names, grace=grace)
     return carry_out(shell, project, Intent.STOP, options)

@@ -8,8 +8,9 @@ from typing import Any
 
 from sbxcompose.cli.style import Style
 from sbxcompose.cli.view.table import ago, clip, fitting, table
+from sbxcompose.client.process_status import ProcessState, command_of, process_status, state_of
 from sbxcompose.engine.listing import ListedInstance
-from sbxcompose.plan.background import background, programs
+from sbxcompose.plan.background import background
 from sbxcompose.plan.describe import times
 from sbxcompose.plan.observed import Foreign, ObservedRow, Phase
 
@@ -24,19 +25,16 @@ _BAD = {Phase.UNHEALTHY, Phase.BACKING_OFF}
 
 def status(line: ListedInstance, now: float) -> str:
     """How it is, in a few words: `running`, `exited 1`, `backing off, again in 2s`."""
-    row = line.row
-    if line.failure is not None and (row is None or not row.live):
-        return "failed to start"
-    if row is None:
-        return _without_row(line)
+    row, state = line.row, state_of(line)
+    if row is None or state is ProcessState.FAILED_TO_START:
+        return state
+    words: str = state
     if row.phase is Phase.EXITED and row.exit is not None:
         words = _exit_words(row)
-    elif row.phase is Phase.BACKING_OFF and row.next_restart_at is not None:
+    elif state is ProcessState.BACKING_OFF and row.next_restart_at is not None:
         words = f"backing off, again in {max(row.next_restart_at - now, 0):.1f}s"
-    elif row.phase is Phase.RUNNING:
-        words = _running_words(line, row)
-    else:
-        words = str(row.phase)
+    elif state is ProcessState.RUNNING and _is_readiness_unknown(line):
+        words = "running, readiness unknown"
     if background(row) is not None:
         words += f", left {times(len(row.left_behind), 'process')} behind"
     if line.outdated:
@@ -46,21 +44,8 @@ def status(line: ListedInstance, now: float) -> str:
     return words
 
 
-def _running_words(line: ListedInstance, row: ObservedRow) -> str:
-    """`running` where nothing says more; else whether what says so has been seen."""
-    if line.outdated or line.process is None or line.process.ready_when is None:
-        return "healthy" if row.has_health_check else "running"
-    return {True: "ready", False: "starting", None: "running, readiness unknown"}[line.ready]
-
-
-def _without_row(line: ListedInstance) -> str:
-    return "suspended" if line.asleep else "not started"
-
-
-def _last_error(line: ListedInstance) -> str | None:
-    if line.failure is not None:
-        return line.failure.error
-    return line.row.last_error if line.row is not None else None
+def _is_readiness_unknown(line: ListedInstance) -> bool:
+    return not line.outdated and line.process is not None and line.process.ready_when is not None
 
 
 def _exit_words(row: ObservedRow) -> str:
@@ -131,7 +116,7 @@ def _cells(line: ListedInstance, now: float, style: Style, hide: Hide) -> list[s
         str(row.run) if row is not None else "-",
         str(row.restarts) if row is not None else "-",
         ago(now - row.started_at) if row is not None and alive and row.started_at else "-",
-        command_words(_command(line), hide),
+        command_words(command_of(line), hide),
     ]
 
 
@@ -143,13 +128,6 @@ def _long_cells(line: ListedInstance) -> list[str]:
 
 def _exited_well(row: ObservedRow) -> bool:
     return row.exit is not None and row.exit.success
-
-
-def _command(line: ListedInstance) -> tuple[str, ...]:
-    """What runs, or ran last; of what has never run what the file says."""
-    if line.row is not None and line.row.command:
-        return line.row.command
-    return line.process.command if line.process is not None else ()
 
 
 def command_words(command: Sequence[str], hide: Hide) -> str:
@@ -175,33 +153,33 @@ def _quoted(word: str, hide: Hide) -> str:
 
 def to_json(line: ListedInstance, now: float, hide: Hide) -> dict[str, Any]:
     """One instance for a program; `hide` masks secrets."""
-    row = line.row
+    row, shown = line.row, process_status(line, hide)
     end = row.exit if row is not None else None
     return {
-        "name": line.label,
-        "sandbox": line.instance.sandbox,
-        "process": line.instance.process,
-        "replica": line.instance.replica,
+        "name": shown.name,
+        "sandbox": shown.sandbox,
+        "process": shown.process,
+        "replica": shown.replica,
         "status": status(line, now),
-        "phase": row.phase.value if row is not None else _without_row(line),
-        "ready": line.ready,
-        "pid": row.pid if row is not None else None,
-        "run": row.run if row is not None else None,
-        "restarts": row.restarts if row is not None else 0,
-        "started_at": row.started_at if row is not None else None,
-        "next_restart_at": row.next_restart_at if row is not None else None,
+        "phase": row.phase.value if row is not None else ("suspended" if line.asleep else "not started"),
+        "ready": shown.ready,
+        "pid": shown.pid,
+        "run": shown.run,
+        "restarts": shown.restarts,
+        "started_at": shown.started_at,
+        "next_restart_at": shown.next_restart_at,
         "health_check": row.has_health_check if row is not None else False,
         "exit": None
         if end is None
         else {"code": end.code, "signal": end.signal, "oom_killed": end.oom_killed, "at": end.at},
-        "last_error": hide(_last_error(line) or "") or None,
-        "left_behind": programs(row) if row is not None else [],
-        "command": [hide(word) for word in _command(line)] or None,
-        "digest": row.digest if row is not None else None,
-        "wanted_digest": line.process.digest if line.process is not None else None,
-        "outdated": line.outdated,
-        "orphan": line.process is None,
-        "completed": row.completed if row is not None else False,
-        "port": line.process.port_of(line.instance.replica) if line.process is not None else None,
-        "description": line.process.description if line.process is not None else None,
+        "last_error": shown.last_error,
+        "left_behind": list(shown.left_behind),
+        "command": list(shown.command) or None,
+        "digest": shown.digest,
+        "wanted_digest": shown.wanted_digest,
+        "outdated": shown.outdated,
+        "orphan": shown.orphan,
+        "completed": shown.completed,
+        "port": shown.port,
+        "description": shown.description,
     }

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Awaitable, Callable
 
-from msgspec.structs import replace
-
 from sbxcompose.cli.context import Shell
-from sbxcompose.cli.publish import Publish, Verdict
+from sbxcompose.cli.publish import Publish
 from sbxcompose.cli.view.announce import Announcement, Announcer, Tone
 from sbxcompose.cli.view.copying import ProgressLine
 from sbxcompose.cli.view.held_up import held_up
 from sbxcompose.cli.view.wait_report import WaitReport
+from sbxcompose.client.verdict import Verdict, await_verdict, with_last_lines
 from sbxcompose.engine.events import CopyProgress, EngineEvent, StepDone
 from sbxcompose.engine.execute import Result
 from sbxcompose.engine.instance_states import InstanceStates
@@ -24,14 +22,11 @@ from sbxcompose.engine.tail import last_lines
 from sbxcompose.logs.sanitize import clean_text
 from sbxcompose.logs.secrets import KnownSecrets
 from sbxcompose.plan.describe import times
-from sbxcompose.plan.judge import Failed, Judge, Pending, Report, Success, TimedOut
+from sbxcompose.plan.judge import Judge, Pending, Success
 from sbxcompose.plan.names import ProcessNames
-from sbxcompose.plan.observed import Instance, Phase
+from sbxcompose.plan.observed import Instance
 from sbxcompose.plan.steps import Await, Plan
 from sbxcompose.spec.project import Project
-
-SETTLE = 0.2
-"""Seconds that are given to what was begun beside the first failure."""
 
 
 class Reporter:
@@ -113,36 +108,15 @@ class Reporter:
         """Wait for the verdict on a bring-up that is under way, and tell it; the exit code."""
         begun = time.monotonic()
         async with self.waiting(session, lambda: states.pending):
-            found = await self._verdict(states, bringing, judge, deadline)
+            found = await await_verdict(states, bringing, judge, deadline)
         seconds = time.monotonic() - begun
         found = await self._tell_verdict(session, found, seconds, as_json)
         publish(self._project, states.wanted, found, seconds)
         return found.exit_code
 
-    async def _verdict(
-        self, states: InstanceStates, bringing: Awaitable[Result], judge: Judge, deadline: float | None
-    ) -> Verdict:
-        work = asyncio.ensure_future(bringing)
-        verdict = asyncio.ensure_future(states.verdict(judge, deadline))
-        try:
-            await asyncio.wait({work, verdict}, return_when=asyncio.FIRST_COMPLETED)
-            if not verdict.done():
-                states.finish(await work)  # raises what makes a verdict impossible
-            found = await verdict
-            if isinstance(found, Failed) and not work.done():
-                # What is just being started may fail as well: it belongs to the same answer.
-                await asyncio.wait({work}, timeout=SETTLE)
-                found = await states.verdict(judge, deadline)
-            return found
-        finally:
-            work.cancel()
-            verdict.cancel()
-            await asyncio.gather(work, verdict, return_exceptions=True)
-
     async def _tell_verdict(self, session: Session, verdict: Verdict, seconds: float, as_json: bool) -> Verdict:
         """Print the verdict, and return it with the last lines of what failed."""
-        if isinstance(verdict, Failed | TimedOut):
-            verdict = replace(verdict, causes=tuple([await self._with_lines(session, each) for each in verdict.causes]))
+        verdict = await with_last_lines(session, verdict, self.secrets.hide)
         if as_json:
             self._shell.print_json(verdict.to_json())
         good = isinstance(verdict, Success)
@@ -153,17 +127,6 @@ class Reporter:
             f"{paint(headline.removesuffix(':'))} {'in' if good else 'after'} {seconds:.2f}s{colon}{newline}{rest}"
         )
         return verdict
-
-    async def _with_lines(self, session: Session, report: Report) -> Report:
-        """The report with the last lines of the run that it is about, and without secrets."""
-        report = replace(report, doing=self.secrets.hide(report.doing))
-        link = session.links.get(report.instance.sandbox)
-        row = link.row(report.instance) if link is not None else None
-        if row is None or not report.ran:
-            return report
-        run = row.run - 1 if row.restarts and row.phase in (Phase.STARTING, Phase.RUNNING) else row.run
-        lines = await last_lines(session, report.instance, run)
-        return replace(report, lines=tuple(self.secrets.hide(clean_text(line)) for line in lines))
 
     async def show_failures(self, session: Session, result: Result) -> None:
         """The last lines of what failed, and what that held up."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from sbxcompose.errors import UsageError
 from sbxcompose.plan.names import Target
 from sbxcompose.plan.observed import Observed, ObservedSandbox, SandboxState
 
@@ -25,10 +24,3 @@ def first_suspended(observed: Observed, targets: Collection[Target] | None) -> O
         if meant and sandbox.state is SandboxState.SUSPENDED:
             return sandbox
     return None
-
-
-def not_running(sandbox: ObservedSandbox) -> UsageError:
-    """The error of a command that needs a sandbox to run."""
-    if sandbox.state is SandboxState.SUSPENDED:
-        return UsageError(f"sandbox {sandbox.name} is suspended", hint=f"`sbxcompose unpause {sandbox.name}` wakes it")
-    return UsageError(f"sandbox {sandbox.name} does not exist yet", hint="`sbxcompose up` creates it")

@@ -1,0 +1,131 @@
+"""One-off commands: the request, the errors of a start, and for scripts the whole output at once."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from sbxcompose.api.models import StartRequest
+from sbxcompose.engine.one_off import OneOff
+from sbxcompose.engine.ready import own_words
+from sbxcompose.engine.sandbox_connection import SandboxConnection
+from sbxcompose.engine.session import Session
+from sbxcompose.errors import DeadlinePassed, NotStarted, ProcessFailed, Refused, UsageError
+from sbxcompose.plan.observed import ObservedSandbox, SandboxState
+
+UNSEEN = "exit code unknown: the sandbox or the host was stopped meanwhile"
+
+
+class FinishedCommand(Struct, frozen=True, kw_only=True):
+    """A command that has exited. `exit_code` is 128 + n if signal n killed it."""
+
+    command: tuple[str, ...]
+    exit_code: int
+    stdout: bytes
+    stderr: bytes
+
+    @property
+    def text(self) -> str:
+        """Standard output as text (UTF-8), without the line end at its end."""
+        return self.stdout.decode("utf-8", "replace").removesuffix("\n")
+
+    def check(self) -> FinishedCommand:
+        """Return itself. Raises `ProcessFailed` if the exit code is not 0."""
+        if self.exit_code == 0:
+            return self
+        error = ProcessFailed(f"`{' '.join(self.command)}` exited with code {self.exit_code}")
+        if self.stderr:
+            error.add_note(self.stderr.decode("utf-8", "replace").rstrip("\n"))
+        raise error
+
+
+def adapted(
+    request: StartRequest, env: Mapping[str, str], workdir: str | None, user: str | None, *, stdin: bool
+) -> StartRequest:
+    """The request with other variables, directory and user; `stdin` says whether its standard input is fed."""
+    return replace(
+        request,
+        env={**request.env, **env},
+        working_dir=(workdir and os.path.join(request.working_dir or "/", workdir)) or request.working_dir,
+        user=user or request.user,
+        stdin_mode="pipe" if stdin else "closed",
+    )
+
+
+def running_sandbox(session: Session, name: str) -> SandboxConnection:
+    """The connection to a sandbox. Raises `UsageError` if it is suspended or does not exist."""
+    link = session.links.get(name)
+    if link is None:
+        raise not_running(session.observed().sandbox(name))
+    return link
+
+
+def not_running(sandbox: ObservedSandbox) -> UsageError:
+    """The error of a command that needs a sandbox to run."""
+    if sandbox.state is SandboxState.SUSPENDED:
+        return UsageError(f"sandbox {sandbox.name} is suspended", hint=f"`sbxcompose unpause {sandbox.name}` wakes it")
+    return UsageError(f"sandbox {sandbox.name} does not exist yet", hint="`sbxcompose up` creates it")
+
+
+@contextmanager
+def not_started() -> Iterator[None]:
+    """Raise `NotStarted` for a command that could not be started, with exit code 127 or 126 as shells have it."""
+    try:
+        yield
+    except Refused as error:
+        if error.status != 500 or error.code not in (None, "SPAWN_FAILED"):
+            raise
+        words = own_words(error.message)
+        missing = any(text in words.lower() for text in ("not found", "no such file"))
+        raise NotStarted(words, found=not missing) from error
+
+
+async def run_to_end(
+    link: SandboxConnection,
+    request: StartRequest,
+    base: Mapping[str, str],
+    *,
+    stdin: bytes | None,
+    timeout: float | None,
+) -> FinishedCommand:
+    """Run a command and return its output; `timeout` is in seconds.
+
+    It is ended when the caller is cancelled or the timeout passes (`DeadlinePassed`). Raises `NotStarted`, and
+    `ProcessFailed` when it has ended and nobody could know how.
+    """
+    command = (request.command, *request.args)
+    with not_started():
+        one_off = await OneOff.start(link.client, replace(request, end_unwatched=True), base)
+    output: dict[int, bytearray] = {1: bytearray(), 2: bytearray()}
+    try:
+        async with asyncio.timeout(timeout), asyncio.TaskGroup() as tasks:
+            if stdin is not None:
+                tasks.create_task(one_off.feed(_once(stdin)))
+            ended = await one_off.follow(lambda stream, data: output[stream].extend(data))
+    except TimeoutError:
+        await one_off.leave()
+        raise DeadlinePassed(f"`{' '.join(command)}` was ended: it had not exited after {timeout:g}s") from None
+    except BaseException:
+        await one_off.leave()
+        raise
+    if not ended.known:
+        raise ProcessFailed(UNSEEN)
+    return FinishedCommand(command=command, exit_code=ended.exit_code, stdout=bytes(output[1]), stderr=bytes(output[2]))
+
+
+async def _once(data: bytes) -> AsyncIterator[bytes]:
+    if data:
+        yield data
+
+
+def words_of(command: str | Sequence[str]) -> tuple[str, ...]:
+    """The argument vector; a text goes through `sh -c`, as in the file. Raises `UsageError` for none."""
+    words = ("sh", "-c", command) if isinstance(command, str) else tuple(command)
+    if not words or not all(isinstance(word, str) for word in words):
+        raise UsageError("the command must be a text, or a list of texts that is not empty")
+    return words

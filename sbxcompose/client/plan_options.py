@@ -1,0 +1,88 @@
+"""What each command asks of the planner, from names as people write them; pure.
+
+Shared by the command line and the Python API, so that `down web` means the same in both.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from sbxcompose.plan.names import resolve_all
+from sbxcompose.plan.options import PlanOptions
+from sbxcompose.spec.project import Process, Project
+
+
+def up_options(
+    project: Project,
+    names: Sequence[str] = (),
+    *,
+    rerun: Sequence[str] = (),
+    no_deps: bool = False,
+    force_recreate: bool = False,
+    remove_orphans: bool = False,
+    recreate_sandboxes: bool = False,
+    grace: float | None = None,
+) -> PlanOptions:
+    """`up`: processes named in `names` or `rerun` get a new run unless they are running."""
+    targets = resolve_all(project, names)
+    return PlanOptions(
+        targets=targets,
+        rerun=(targets or frozenset()) | (resolve_all(project, rerun) or frozenset()),
+        no_deps=no_deps,
+        force_recreate=force_recreate,
+        remove_orphans=remove_orphans,
+        recreate_sandboxes=recreate_sandboxes,
+        grace=grace,
+    )
+
+
+def start_options(project: Project, names: Sequence[str] = (), *, no_deps: bool = False) -> PlanOptions:
+    """`start`: processes that are named get a new run, also if they have completed."""
+    targets = resolve_all(project, names)
+    return PlanOptions(targets=targets, rerun=targets or frozenset(), no_deps=no_deps)
+
+
+def restart_options(
+    project: Project, names: Sequence[str] = (), *, no_deps: bool = False, grace: float | None = None
+) -> PlanOptions:
+    """`restart`: a new run with the definition in the file."""
+    return PlanOptions(targets=resolve_all(project, names), no_deps=no_deps, grace=grace)
+
+
+def stop_options(project: Project, names: Sequence[str] = (), *, grace: float | None = None) -> PlanOptions:
+    """`stop`: without its file, the project is everything that runs in its sandboxes."""
+    targets = resolve_all(project, names)
+    return PlanOptions(targets=targets, grace=grace, remove_orphans=targets is None and not project.files)
+
+
+def down_options(
+    project: Project,
+    names: Sequence[str] = (),
+    *,
+    grace: float | None = None,
+    remove_orphans: bool = False,
+    terminate: bool = False,
+) -> PlanOptions:
+    """`down`: without its file, the project is everything that runs in its sandboxes."""
+    return PlanOptions(
+        targets=resolve_all(project, names),
+        grace=grace,
+        remove_orphans=remove_orphans or not project.files,
+        terminate=terminate,
+    )
+
+
+def in_scope(project: Project, options: PlanOptions) -> list[Process]:
+    """The processes that a command is about: those asked for and, unless `no_deps`, those they need."""
+    every = {(process.sandbox, process.name): process for process in project.every_process()}
+    active: Iterable[Process] = () if options.targets is not None else project.processes()
+    found = {(process.sandbox, process.name): process for process in active}
+    named = (options.targets or frozenset()) | options.rerun
+    waiting = [(target.sandbox, target.process) for target in named]
+    while waiting:
+        key = waiting.pop()
+        if key not in found and key in every:
+            found[key] = every[key]
+            if not options.no_deps:
+                waiting += [(need.sandbox, need.process) for need in project.needs_of(every[key])]
+    return [process for key, process in every.items() if key in found]
