@@ -1,3 +1,68 @@
-"""Declarative orchestration of sandboxes: what Docker Compose is to containers."""
+"""Declarative orchestration of sandboxes: what Docker Compose is to containers.
+
+Importing this package is nearly free: what stands in `__all__` is imported when it is first used.
+"""
 
 __version__ = "0.1.0"
+
+__all__ = [
+    "AppliedChanges",
+    "FinishedCommand",
+    "OpenProject",
+    "OutputLine",
+    "PlannedStep",
+    "ProcessDefinition",
+    "ProcessState",
+    "ProcessStatus",
+    "ProjectDefinition",
+    "ProjectPlan",
+    "__version__",
+    "errors",
+    "load",
+    "open_project",
+    "sync",
+]
+
+TYPE_CHECKING = False  # as in `typing`, which takes longer to import than everything else here
+if TYPE_CHECKING:
+    from sbxcompose import errors, sync
+    from sbxcompose.client.changes import AppliedChanges, PlannedStep, ProjectPlan
+    from sbxcompose.client.commands import FinishedCommand
+    from sbxcompose.client.definition import ProcessDefinition, ProjectDefinition, load
+    from sbxcompose.client.open_project import open_project
+    from sbxcompose.client.output import OutputLine
+    from sbxcompose.client.process_status import ProcessState, ProcessStatus
+    from sbxcompose.client.project import OpenProject
+
+_PLACES = {
+    "AppliedChanges": "client.changes",
+    "FinishedCommand": "client.commands",
+    "OpenProject": "client.project",
+    "OutputLine": "client.output",
+    "PlannedStep": "client.changes",
+    "ProcessDefinition": "client.definition",
+    "ProcessState": "client.process_status",
+    "ProcessStatus": "client.process_status",
+    "ProjectDefinition": "client.definition",
+    "ProjectPlan": "client.changes",
+    "load": "client.definition",
+    "open_project": "client.open_project",
+}
+_MODULES = ("errors", "sync")
+
+
+def __getattr__(name: str) -> object:
+    """Import a public name when it is first used (PEP 562)."""
+    place = name if name in _MODULES else _PLACES.get(name)
+    if place is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    module = import_module(f"{__name__}.{place}")
+    value: object = module if name in _MODULES else getattr(module, name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

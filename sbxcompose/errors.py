@@ -141,10 +141,28 @@ class Unsupported(ProviderError):
     """The file asks for something that this provider cannot do, and that must not be ignored."""
 
 
+class FailedProcess:
+    """A process that failed or is late: its name, what is wrong, and its last lines of output."""
+
+    __slots__ = ("lines", "message", "name")
+
+    def __init__(self, name: str, message: str, lines: Sequence[str] = ()) -> None:
+        self.name = name
+        self.message = message
+        self.lines = tuple(lines)
+
+    def __repr__(self) -> str:
+        return f"FailedProcess({self.name!r}, {self.message!r})"
+
+
 class ProcessFailed(SbxError):
-    """A process failed, or never got ready."""
+    """A process failed, or never got ready. `causes` are the processes at the root of it, where they are known."""
 
     exit_code = 1
+
+    def __init__(self, message: str, *, hint: str | None = None, causes: Sequence[FailedProcess] = ()) -> None:
+        super().__init__(message, hint=hint)
+        self.causes = tuple(causes)
 
 
 class NotStarted(SbxError):
@@ -156,9 +174,13 @@ class NotStarted(SbxError):
 
 
 class DeadlinePassed(SbxError):
-    """A deadline that the user set has passed."""
+    """A deadline that the user set has passed. `causes` are the processes that are late, where they are known."""
 
     exit_code = 124
+
+    def __init__(self, message: str, *, hint: str | None = None, causes: Sequence[FailedProcess] = ()) -> None:
+        super().__init__(message, hint=hint)
+        self.causes = tuple(causes)
 
 
 class Interrupted(SbxError):

@@ -10,16 +10,16 @@ from sbxcompose.cli.async_main import run_simply
 from sbxcompose.cli.context import Shell
 from sbxcompose.cli.publish import publisher
 from sbxcompose.cli.view.report import Reporter
+from sbxcompose.client.plan_options import wanted_instances
+from sbxcompose.client.verdict import nothing_to_do
 from sbxcompose.engine.events import WaitBegun, WaitEnded
-from sbxcompose.engine.execute import Result
-from sbxcompose.engine.instance_states import InstanceStates, instances_of
+from sbxcompose.engine.instance_states import InstanceStates
 from sbxcompose.engine.session import Session
 from sbxcompose.errors import DeadlinePassed, UsageError
 from sbxcompose.plan.judge import Judge, Mode
 from sbxcompose.plan.names import ProcessNames, Target
 from sbxcompose.plan.observed import Instance, ObservedRow
-from sbxcompose.plan.scope import NothingSelected
-from sbxcompose.spec.project import Process, Project
+from sbxcompose.spec.project import Project
 
 
 def wait_until_ready(
@@ -31,7 +31,7 @@ def wait_until_ready(
     as_json: bool,
 ) -> int:
     """Wait until the targets are ready; the exit code of the verdict."""
-    wanted = _wanted(project, targets)
+    wanted = wanted_instances(project, targets)
 
     async def main() -> int:
         reporter = Reporter(shell, project)
@@ -44,7 +44,7 @@ def wait_until_ready(
                 states.only_watch()
                 judge = Judge(project, Mode())
                 return await reporter.wait(
-                    session, states, _nothing(), judge, deadline, as_json, publisher(shell, None)
+                    session, states, nothing_to_do(), judge, deadline, as_json, publisher(shell, None)
                 )
 
     return run_simply(main)
@@ -52,7 +52,7 @@ def wait_until_ready(
 
 def wait_for_exit(shell: Shell, project: Project, targets: Collection[Target] | None, timeout: float | None) -> int:
     """Wait until none of the targets runs; with one target its exit code."""
-    wanted = _wanted(project, targets)
+    wanted = wanted_instances(project, targets)
     names = ProcessNames(project)
     reporter = Reporter(shell, project)
 
@@ -87,17 +87,3 @@ def wait_for_exit(shell: Shell, project: Project, targets: Collection[Target] | 
         return 0 if all(each.success for each in exits) else 1
 
     return run_simply(main)
-
-
-def _wanted(project: Project, targets: Collection[Target] | None) -> dict[Instance, Process]:
-    every = instances_of(project.processes())
-    if targets is None:
-        if not every and project.inactive:
-            raise NothingSelected(project)
-        return every
-    return {each: process for each, process in every.items() if any(target.covers(each) for target in targets)}
-
-
-async def _nothing() -> Result:
-    """A bring-up that brings nothing up."""
-    return Result()

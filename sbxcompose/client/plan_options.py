@@ -5,10 +5,13 @@ Shared by the command line and the Python API, so that `down web` means the same
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
-from sbxcompose.plan.names import resolve_all
+from sbxcompose.engine.instance_states import instances_of
+from sbxcompose.plan.names import Target, resolve_all
+from sbxcompose.plan.observed import Instance
 from sbxcompose.plan.options import PlanOptions
+from sbxcompose.plan.scope import NothingSelected
 from sbxcompose.spec.project import Process, Project
 
 
@@ -86,3 +89,15 @@ def in_scope(project: Project, options: PlanOptions) -> list[Process]:
             if not options.no_deps:
                 waiting += [(need.sandbox, need.process) for need in project.needs_of(every[key])]
     return [process for key, process in every.items() if key in found]
+
+
+def wanted_instances(project: Project, targets: Collection[Target] | None) -> dict[Instance, Process]:
+    """The wanted instances that the targets (None: all) cover. Raises `NothingSelected` where nothing is wanted."""
+    every = instances_of(project.processes())
+    if targets is None:
+        if not every and project.inactive:
+            raise NothingSelected(project)
+        return every
+    return {
+        instance: process for instance, process in every.items() if any(target.covers(instance) for target in targets)
+    }

@@ -63,3 +63,8 @@ async def _with_lines(session: Session, report: Report, hide: Hide) -> Report:
     run = row.run - 1 if row.restarts and row.phase in (Phase.STARTING, Phase.RUNNING) else row.run
     lines = await last_lines(session, report.instance, run)
     return replace(report, lines=tuple(hide(clean_text(line)) for line in lines))
+
+
+async def nothing_to_do() -> Result:
+    """A bring-up that starts nothing, for commands that only wait."""
+    return Result()

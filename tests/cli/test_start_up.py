@@ -33,6 +33,18 @@ def test_the_version_does_not_even_load_click() -> None:
     assert "click" not in loaded
 
 
+def test_importing_the_package_imports_nothing_else() -> None:
+    script = "import sys; before = set(sys.modules); import sbxcompose; print(*sorted(set(sys.modules) - before))"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["sbxcompose"]
+
+
+def test_opening_a_project_from_python_loads_no_more_than_a_command_does() -> None:
+    loaded = loaded_by(call="import sbxcompose; sbxcompose.open_project")
+    assert loaded & (HEAVY - {"asyncio", "h11"}) == set()
+    assert "click" not in loaded
+
+
 @pytest.mark.parametrize("module", ["cli.bring_up", "cli.foreground", "api.sandbox", "host.server"])
 def test_sockets_are_loaded_when_the_first_one_is_opened(module: str) -> None:
     loaded = loaded_by(call=f"import sbxcompose.{module}")

@@ -1,0 +1,157 @@
+"""Read a project's files, without looking at what runs."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+
+from msgspec import Struct
+
+from sbxcompose.errors import UsageError
+from sbxcompose.plan.names import ProcessNames
+from sbxcompose.spec.open import open_project as read_project
+from sbxcompose.spec.project import Process, Project
+from sbxcompose.spec.request import LoadRequest
+
+FilePath = str | os.PathLike[str]
+
+
+class ProcessDefinition(Struct, frozen=True, kw_only=True):
+    """An entry under `processes`, fully resolved. `env` holds the file's variables, with the values of secrets.
+
+    `name` is what the command line calls it: `web`, or `app/web` where two sandboxes have a `web`.
+    """
+
+    name: str
+    sandbox: str
+    process: str
+    command: tuple[str, ...]
+    env: Mapping[str, str]
+    workdir: str
+    port: int | None
+    replicas: int
+    depends_on: tuple[str, ...]
+    profiles: tuple[str, ...]
+    active: bool
+    """Whether `up` without names starts it."""
+    description: str | None
+
+
+class ProjectDefinition(Struct, frozen=True, kw_only=True):
+    """A project as its files define it."""
+
+    name: str
+    directory: str
+    provider: str
+    files: tuple[str, ...]
+    processes: tuple[ProcessDefinition, ...]
+    """In the order of the file; those that are not active come last. Commands of `setup` are not among them."""
+
+    def process(self, name: str) -> ProcessDefinition:
+        """The process of that name. Raises `KeyError`."""
+        for process in self.processes:
+            if name in (process.name, f"{process.sandbox}/{process.process}"):
+                return process
+        raise KeyError(name)
+
+
+def load(
+    *files: FilePath,
+    directory: FilePath = ".",
+    project_name: str | None = None,
+    profiles: Sequence[str] = (),
+    env: Mapping[str, str] | None = None,
+    env_files: Sequence[FilePath] = (),
+    provider: str | None = None,
+    scale: Mapping[str, int] | None = None,
+) -> ProjectDefinition:
+    """Read and check a project's files. Nothing is started and nobody is asked.
+
+    `files`: later ones override earlier ones; without any, `SBXCOMPOSE_FILE`, or the file that is found from
+    `directory` upwards. `env`: variables on top of this process's environment. `scale`: numbers of replicas. The others
+    are as on the command line. Raises `InvalidSpec` (its `mistakes` have places), `SpecNotFound`, `UsageError`.
+
+    ```python
+    import sbxcompose
+
+    project = sbxcompose.load("sbxcompose.yaml")
+    for process in project.processes:
+        print(process.name, process.port, process.depends_on)
+    ```
+    """
+    return definition_of(
+        load_project(
+            files,
+            directory=directory,
+            project_name=project_name,
+            profiles=profiles,
+            environ=environment(env),
+            env_files=env_files,
+            provider=provider,
+            scale=scale,
+        )
+    )
+
+
+def environment(env: Mapping[str, str] | None) -> Mapping[str, str]:
+    """Return this process's environment with `env` on top."""
+    return os.environ if env is None else {**os.environ, **env}
+
+
+def load_project(
+    files: Sequence[FilePath],
+    *,
+    directory: FilePath,
+    project_name: str | None,
+    profiles: Sequence[str],
+    environ: Mapping[str, str],
+    env_files: Sequence[FilePath],
+    provider: str | None,
+    scale: Mapping[str, int] | None,
+) -> Project:
+    """The project that the arguments of `load` lead to. Raises as `load`."""
+    for name, value in (("profiles", profiles), ("env_files", env_files)):
+        if isinstance(value, str):
+            raise UsageError(f"`{name}` must be a list of texts, not a text", hint=f"write `{name}=[{value!r}]`")
+    request = LoadRequest(
+        directory=os.path.abspath(directory),
+        files=tuple(os.fspath(path) for path in files),
+        project_name=project_name,
+        profiles=tuple(profiles),
+        provider=provider,
+        env_files=tuple(os.fspath(path) for path in env_files),
+        environ=environ,
+        scale=dict(scale or {}),
+    )
+    return read_project(request)
+
+
+def definition_of(project: Project) -> ProjectDefinition:
+    """The project as a plain value."""
+    names = ProcessNames(project)
+    shown = [process for process in project.every_process() if not process.name.startswith("@")]
+    return ProjectDefinition(
+        name=project.name,
+        directory=project.directory,
+        provider=project.provider,
+        files=project.files,
+        processes=tuple(_process(project, names, process) for process in shown),
+    )
+
+
+def _process(project: Project, names: ProcessNames, process: Process) -> ProcessDefinition:
+    needs = (need for need in process.depends_on if not need.process.startswith("@"))
+    return ProcessDefinition(
+        name=names.process(process.sandbox, process.name),
+        sandbox=process.sandbox,
+        process=process.name,
+        command=process.command,
+        env=dict(process.env),
+        workdir=process.workdir,
+        port=process.port,
+        replicas=process.replicas,
+        depends_on=tuple(names.process(need.sandbox, need.process) for need in needs),
+        profiles=process.profiles,
+        active=process.address not in project.disabled,
+        description=process.description,
+    )

@@ -1,0 +1,50 @@
+"""Open a project for scripts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from sbxcompose.client.definition import FilePath, environment, load_project
+from sbxcompose.client.project import OpenProject
+
+
+def open_project(
+    *files: FilePath,
+    directory: FilePath = ".",
+    project_name: str | None = None,
+    profiles: Sequence[str] = (),
+    env: Mapping[str, str] | None = None,
+    env_files: Sequence[FilePath] = (),
+    provider: str | None = None,
+    scale: Mapping[str, int] | None = None,
+) -> OpenProject:
+    """A project to start, watch and stop; arguments and errors are those of `load`.
+
+    The files are read once, now. `env` is also what processes inherit (at the provider `local`).
+
+    ```python
+    import asyncio
+    import sbxcompose
+
+    async def main():
+        async with sbxcompose.open_project("sbxcompose.yaml") as project:
+            await project.up(wait=True, timeout=60)
+            for process in await project.ps():
+                print(process.name, process.state, process.pid)
+            await project.down()
+
+    asyncio.run(main())
+    ```
+    """
+    environ = environment(env)
+    project = load_project(
+        files,
+        directory=directory,
+        project_name=project_name,
+        profiles=profiles,
+        environ=environ,
+        env_files=env_files,
+        provider=provider,
+        scale=scale,
+    )
+    return OpenProject(project, environ)

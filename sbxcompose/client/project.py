@@ -1,0 +1,342 @@
+"""A project for scripts: every command as a method that returns a plain value or raises an error of `errors`."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncGenerator, Awaitable, Mapping, Sequence
+from contextlib import suppress
+from typing import Self
+
+from sbxcompose.client.changes import (
+    AppliedChanges,
+    ProjectPlan,
+    applied,
+    check_result,
+    check_verdict,
+    project_plan,
+)
+from sbxcompose.client.commands import FinishedCommand, adapted, run_to_end, running_sandbox, words_of
+from sbxcompose.client.definition import ProjectDefinition, definition_of
+from sbxcompose.client.output import LineReader, OutputLine, select_output
+from sbxcompose.client.plan_options import (
+    down_options,
+    in_scope,
+    restart_options,
+    start_options,
+    stop_options,
+    up_options,
+    wanted_instances,
+)
+from sbxcompose.client.process_status import ProcessStatus, process_status
+from sbxcompose.client.processes import list_processes
+from sbxcompose.client.verdict import await_verdict, nothing_to_do, with_last_lines
+from sbxcompose.engine.apply import apply, plan_for
+from sbxcompose.engine.execute import Result
+from sbxcompose.engine.instance_states import InstanceStates, instances_of
+from sbxcompose.engine.one_off import bring_up_needs
+from sbxcompose.engine.read_logs import From, read_logs
+from sbxcompose.engine.secrets import secret_values
+from sbxcompose.engine.session import Session
+from sbxcompose.errors import UsageError
+from sbxcompose.logs.secrets import KnownSecrets
+from sbxcompose.plan.judge import Judge, Mode
+from sbxcompose.plan.names import ProcessNames, resolve_all
+from sbxcompose.plan.observed import Instance
+from sbxcompose.plan.options import Intent, PlanOptions
+from sbxcompose.plan.steps import Plan
+from sbxcompose.spec.project import Process, Project
+
+
+class OpenProject:
+    """A project to start, watch and stop; made by `open_project`.
+
+    Names are those of the command line (`web`, `app/web`, `web.2`); without any, all processes are meant. Durations are
+    in seconds. Leaving the block closes streams of output that were not read to their end. It stops no process: that
+    is what `down` is for. Errors are those of `sbxcompose.errors`.
+    """
+
+    def __init__(self, project: Project, environ: Mapping[str, str]) -> None:
+        self._project = project
+        self._environ = environ
+        self._streams: set[AsyncGenerator[OutputLine, None]] = set()
+
+    def __repr__(self) -> str:
+        return f"<sbxcompose project {self.name!r} in {self._project.directory}>"
+
+    @property
+    def name(self) -> str:
+        """The name of the project."""
+        return self._project.name
+
+    @property
+    def definition(self) -> ProjectDefinition:
+        """The project as its files define it."""
+        return definition_of(self._project)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Close the streams of output that are still open."""
+        for stream in tuple(self._streams):
+            with suppress(RuntimeError):  # another task is reading it, and ends it
+                await stream.aclose()
+
+    def _session(self, *, is_up: bool = False) -> tuple[Session, KnownSecrets]:
+        """A connection of its own for each call, as for each command: nothing outlives a host that was replaced."""
+        secrets = KnownSecrets(secret_values(self._project, self._environ))
+        return Session(self._project, environ=self._environ, secrets=secrets, is_up=is_up), secrets
+
+    # -- starting and stopping -----------------------------------------------------------------------------
+
+    async def plan(
+        self,
+        *names: str,
+        no_deps: bool = False,
+        force_recreate: bool = False,
+        remove_orphans: bool = False,
+        recreate_sandboxes: bool = False,
+    ) -> ProjectPlan:
+        """What `up` would do with the same arguments, step by step, and why. Changes nothing."""
+        options = up_options(
+            self._project,
+            names,
+            no_deps=no_deps,
+            force_recreate=force_recreate,
+            remove_orphans=remove_orphans,
+            recreate_sandboxes=recreate_sandboxes,
+        )
+        session, _ = self._session()
+        async with session:
+            return project_plan(await plan_for(session, Intent.UP, options))
+
+    async def up(
+        self,
+        *names: str,
+        wait: bool = False,
+        timeout: float | None = None,
+        no_deps: bool = False,
+        force_recreate: bool = False,
+        remove_orphans: bool = False,
+        recreate_sandboxes: bool = False,
+        grace: float | None = None,
+    ) -> AppliedChanges:
+        """Start what is missing and restart what has changed, in dependency order.
+
+        With `wait`, return once everything is ready (one-shots: completed). Raises `ProcessFailed` when something fails
+        or cannot get ready any more and, after `timeout` seconds of waiting, `DeadlinePassed`; both have `causes`.
+        """
+        if timeout is not None and not wait:
+            raise UsageError("`timeout` goes with `wait=True`")
+        options = up_options(
+            self._project,
+            names,
+            no_deps=no_deps,
+            force_recreate=force_recreate,
+            remove_orphans=remove_orphans,
+            recreate_sandboxes=recreate_sandboxes,
+            grace=grace,
+        )
+        if not wait:
+            return await self._apply(Intent.UP, options, is_up=True)
+        plans: list[Plan] = []
+        session, secrets = self._session(is_up=True)
+        wanted = instances_of(in_scope(self._project, options))
+        async with session, InstanceStates(session, wanted, readiness=True) as states:
+
+            def show(plan: Plan) -> None:
+                plans.append(plan)
+                states.expect(plan)
+
+            await self._verdict(session, states, secrets, timeout, apply(session, Intent.UP, options, show))
+        return applied(plans[-1])
+
+    async def wait(self, *names: str, timeout: float | None = None) -> None:
+        """Wait until processes are ready (one-shots: completed), without changing anything. Raises as `up`."""
+        wanted = wanted_instances(self._project, resolve_all(self._project, names))
+        session, secrets = self._session()
+        async with session:
+            await session.observe()
+            if not session.links:
+                raise UsageError("nothing has been started yet", hint="`up` starts everything")
+            async with InstanceStates(session, wanted, readiness=True) as states:
+                states.only_watch()
+                await self._verdict(session, states, secrets, timeout, nothing_to_do())
+
+    async def start(self, *names: str, no_deps: bool = False) -> AppliedChanges:
+        """Start stopped processes and what they need; what runs is left alone. Raises `ProcessFailed`."""
+        return await self._apply(Intent.START, start_options(self._project, names, no_deps=no_deps))
+
+    async def restart(self, *names: str, no_deps: bool = False, grace: float | None = None) -> AppliedChanges:
+        """Restart processes; without names, all but completed one-shots. Raises `ProcessFailed`."""
+        return await self._apply(Intent.RESTART, restart_options(self._project, names, no_deps=no_deps, grace=grace))
+
+    async def stop(self, *names: str, grace: float | None = None) -> AppliedChanges:
+        """Stop processes in reverse dependency order; what has not exited after `grace` seconds is killed."""
+        return await self._apply(Intent.STOP, stop_options(self._project, names, grace=grace))
+
+    async def down(
+        self, *names: str, grace: float | None = None, remove_orphans: bool = False, terminate: bool = False
+    ) -> AppliedChanges:
+        """Stop the project. Logs are kept; with `terminate` its sandboxes are destroyed with all their data."""
+        if terminate and names:
+            raise UsageError("`terminate` ends whole sandboxes; it takes no process names")
+        options = down_options(self._project, names, grace=grace, remove_orphans=remove_orphans, terminate=terminate)
+        return await self._apply(Intent.DOWN, options)
+
+    async def _apply(self, intent: Intent, options: PlanOptions, *, is_up: bool = False) -> AppliedChanges:
+        plans: list[Plan] = []
+        session, secrets = self._session(is_up=is_up)
+        async with session:
+            check_result(await apply(session, intent, options, plans.append), secrets.hide)
+        return applied(plans[-1])
+
+    async def _verdict(
+        self,
+        session: Session,
+        states: InstanceStates,
+        secrets: KnownSecrets,
+        timeout: float | None,
+        bringing: Awaitable[Result],
+    ) -> None:
+        deadline = None if timeout is None else time.time() + timeout
+        verdict = await await_verdict(states, bringing, Judge(self._project, Mode()), deadline)
+        check_verdict(await with_last_lines(session, verdict, secrets.hide), timeout)
+
+    # -- looking -------------------------------------------------------------------------------------------
+
+    async def ps(self, *names: str, all: bool = False) -> tuple[ProcessStatus, ...]:
+        """The processes of the file, and orphans that run; with `all` also inactive and stopped ones."""
+        session, secrets = self._session()
+        async with session:
+            found = await list_processes(session, names, everything=all)
+        return tuple(process_status(entry, secrets.hide) for entry in found.instances)
+
+    async def logs(
+        self,
+        *names: str,
+        follow: bool = False,
+        all: bool = False,
+        tail: int | None = None,
+        since: float | None = None,
+        run: int | None = None,
+    ) -> AsyncGenerator[OutputLine, None]:
+        """Lines of output since the last `up`, merged by time; with `follow` also what comes, without end.
+
+        `all`: older output, too. At most one of `tail` (the last lines of each process), `since` (seconds since 1970)
+        and `run` (the number of a run) says where to begin; the latter two reach beyond the last `up`.
+
+        ```python
+        import asyncio
+        import sbxcompose
+
+        async def main():
+            async with sbxcompose.open_project() as project:
+                await project.up(wait=True)
+                async for line in project.logs("web", follow=True):
+                    print(line.name, line.stream, line.text)
+                    if "listening" in line.text:
+                        break
+                await project.down()
+
+        asyncio.run(main())
+        ```
+        """
+        given = [word for word, value in (("tail", tail), ("since", since), ("run", run)) if value is not None]
+        if len(given) > 1:
+            raise UsageError(f"{' and '.join(f'`{word}`' for word in given)} do not go together")
+        begin = From(tail=tail, since_ms=None if since is None else round(since * 1000), run=run)
+        everything = all or since is not None or run is not None
+        stream = self._lines(names, begin, follow=follow, everything=everything)
+        self._streams.add(stream)
+        try:
+            async for line in stream:
+                yield line
+        finally:
+            await stream.aclose()
+            self._streams.discard(stream)
+
+    async def _lines(
+        self, names: Sequence[str], begin: From, *, follow: bool, everything: bool
+    ) -> AsyncGenerator[OutputLine, None]:
+        session, secrets = self._session()
+        async with session:
+            selected = await select_output(session, names, begin, everything=everything)
+            reader = LineReader(ProcessNames(self._project, selected.observed).instance, secrets)
+            links = session.links.values()
+            async for said in read_logs(links, selected.instances, selected.begin, going_on=follow):
+                for line in reader.feed(said):
+                    yield line
+            for line in reader.finish():
+                yield line
+
+    # -- one-off commands ----------------------------------------------------------------------------------
+
+    async def exec(
+        self,
+        name: str,
+        command: str | Sequence[str],
+        *,
+        env: Mapping[str, str] | None = None,
+        workdir: str | None = None,
+        user: str | None = None,
+        stdin: bytes | None = None,
+        timeout: float | None = None,
+    ) -> FinishedCommand:
+        """Run a command in the environment of a process (sandbox, directory, user, variables), and return its output.
+
+        A text goes through `sh -c`. The command is ended after `timeout` seconds (`DeadlinePassed`). Its exit code is
+        in the result; `exec(...).check()` raises for any but 0. Raises `NotStarted` for a command that does not exist.
+        """
+        instance, process = self._chosen(name)
+        words = words_of(command)
+        session, _ = self._session()
+        async with session:
+            await session.observe()
+            return await self._to_end(session, instance, process, words, env, workdir, user, stdin, timeout)
+
+    async def run(
+        self,
+        name: str,
+        command: str | Sequence[str] | None = None,
+        *,
+        no_deps: bool = False,
+        env: Mapping[str, str] | None = None,
+        workdir: str | None = None,
+        user: str | None = None,
+        stdin: bytes | None = None,
+        timeout: float | None = None,
+    ) -> FinishedCommand:
+        """Start what a process needs, then run it once, or another `command` in its place; otherwise as `exec`."""
+        instance, process = self._chosen(name)
+        words = process.command if command is None else words_of(command)
+        session, secrets = self._session()
+        async with session:
+            check_result(await bring_up_needs(session, process, no_deps=no_deps, timeout=None), secrets.hide)
+            return await self._to_end(session, instance, process, words, env, workdir, user, stdin, timeout)
+
+    def _chosen(self, name: str) -> tuple[Instance, Process]:
+        target = ProcessNames(self._project).resolve(name)
+        process = self._project.process(target.sandbox, target.process)
+        assert process is not None, "the name was resolved"
+        return Instance(target.sandbox, target.process, target.replica or 1), process
+
+    async def _to_end(
+        self,
+        session: Session,
+        instance: Instance,
+        process: Process,
+        words: tuple[str, ...],
+        env: Mapping[str, str] | None,
+        workdir: str | None,
+        user: str | None,
+        stdin: bytes | None,
+        timeout: float | None,
+    ) -> FinishedCommand:
+        link = running_sandbox(session, instance.sandbox)
+        request, base = session.command_request(process, instance, words)
+        request = adapted(request, env or {}, workdir, user, stdin=stdin is not None)
+        return await run_to_end(link, request, base, stdin=stdin, timeout=timeout)

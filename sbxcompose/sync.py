@@ -1,0 +1,150 @@
+"""The Python API for programs that are not asynchronous: the same methods, each waits until it is done.
+
+They also work where an event loop is running already, as in a notebook: the work is done in a thread.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import AsyncGenerator, Callable, Coroutine, Iterator
+from functools import wraps
+from types import TracebackType
+from typing import Any, Concatenate, ParamSpec, Self, TypeVar
+
+from sbxcompose.client.definition import ProjectDefinition
+from sbxcompose.client.open_project import open_project as _open_project
+from sbxcompose.client.project import OpenProject
+from sbxcompose.errors import UsageError
+
+__all__ = ["SyncProject", "open_project"]
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+def _waiting(
+    method: Callable[Concatenate[OpenProject, P], Coroutine[Any, Any, T]],
+) -> Callable[Concatenate[SyncProject, P], T]:
+    """The method as one that waits for its result."""
+
+    @wraps(method)
+    def call(self: SyncProject, /, *args: P.args, **kwargs: P.kwargs) -> T:
+        return self._wait_for(method(self._project, *args, **kwargs))
+
+    return call
+
+
+def _iterating(
+    method: Callable[Concatenate[OpenProject, P], AsyncGenerator[T, None]],
+) -> Callable[Concatenate[SyncProject, P], Iterator[T]]:
+    """The method as one that returns an iterator, which waits for each item."""
+
+    @wraps(method)
+    def call(self: SyncProject, /, *args: P.args, **kwargs: P.kwargs) -> Iterator[T]:
+        items = method(self._project, *args, **kwargs)
+        try:
+            while True:
+                try:
+                    yield self._wait_for(anext(items))
+                except StopAsyncIteration:
+                    return
+        finally:
+            if self._is_open:
+                self._wait_for(items.aclose())
+
+    return call
+
+
+class SyncProject:
+    """A project to start, watch and stop, see `sbxcompose.OpenProject`; used in a `with` block."""
+
+    def __init__(self, project: OpenProject) -> None:
+        self._project = project
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread: threading.Thread | None = None
+
+    def __repr__(self) -> str:
+        return repr(self._project)
+
+    @property
+    def name(self) -> str:
+        """The name of the project."""
+        return self._project.name
+
+    @property
+    def definition(self) -> ProjectDefinition:
+        """The project as its files define it."""
+        return self._project.definition
+
+    def __enter__(self) -> Self:
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name=f"sbxcompose {self.name}", daemon=True)
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        assert self._loop is not None
+        assert self._thread is not None
+        try:
+            self._wait_for(self._project.close())
+        finally:
+            loop, self._loop = self._loop, None
+            asyncio.run_coroutine_threadsafe(loop.shutdown_asyncgens(), loop).result()
+            loop.call_soon_threadsafe(loop.stop)
+            self._thread.join()
+            loop.close()
+
+    plan = _waiting(OpenProject.plan)
+    up = _waiting(OpenProject.up)
+    wait = _waiting(OpenProject.wait)
+    start = _waiting(OpenProject.start)
+    restart = _waiting(OpenProject.restart)
+    stop = _waiting(OpenProject.stop)
+    down = _waiting(OpenProject.down)
+    ps = _waiting(OpenProject.ps)
+    logs = _iterating(OpenProject.logs)
+    exec = _waiting(OpenProject.exec)
+    run = _waiting(OpenProject.run)
+
+    @property
+    def _is_open(self) -> bool:
+        return self._loop is not None
+
+    def _wait_for(self, work: Coroutine[Any, Any, T]) -> T:
+        """The result of `work`, which is cancelled if waiting is interrupted (Ctrl-C)."""
+        if self._loop is None:
+            work.close()
+            raise UsageError("the project is not open", hint="use it in a `with` block")
+        future = asyncio.run_coroutine_threadsafe(work, self._loop)
+        try:
+            return future.result()
+        except BaseException:
+            future.cancel()
+            raise
+
+
+def _with_signature_of(
+    function: Callable[P, OpenProject],
+) -> Callable[[Callable[..., SyncProject]], Callable[P, SyncProject]]:
+    return lambda own: own
+
+
+@_with_signature_of(_open_project)
+def open_project(*args: Any, **kwargs: Any) -> SyncProject:
+    """A project to start, watch and stop; arguments and errors are those of `sbxcompose.load`.
+
+    ```python
+    from sbxcompose.sync import open_project
+
+    with open_project("sbxcompose.yaml") as project:
+        project.up(wait=True, timeout=60)
+        print(project.exec("web", "echo $PORT").text)
+        for line in project.logs("web", tail=10):
+            print(line.text)
+        project.down()
+    ```
+    """
+    return SyncProject(_open_project(*args, **kwargs))

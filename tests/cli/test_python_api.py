@@ -1,0 +1,287 @@
+"""The Python API on a real host, and every example in its documentation."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import re
+import subprocess
+import sys
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import sbxcompose
+import sbxcompose.sync
+from sbxcompose import errors
+from tests.live.host.listeners import free_port
+from tests.support.command import LIMIT, Sbx
+
+PAGE = (Path(__file__).parents[2] / "docs" / "python.md").read_text()
+SPEC = re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL)[0]
+DOCUMENTED = (
+    sbxcompose.load,
+    sbxcompose.open_project,
+    sbxcompose.OpenProject.logs,
+    sbxcompose.sync.open_project,
+)
+
+
+def blocks(text: str) -> list[str]:
+    return re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+
+
+EXAMPLES = {f"docs-{number}": block for number, block in enumerate(blocks(PAGE), 1)}
+EXAMPLES |= {f"{each.__module__}.{each.__qualname__}": blocks(inspect.getdoc(each) or "")[0] for each in DOCUMENTED}
+
+
+@pytest.fixture
+def here(sbx: Sbx, monkeypatch: pytest.MonkeyPatch) -> Sbx:
+    """The project directory is the working directory of this process, and the test's host is its host."""
+    for name, value in sbx.env.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.chdir(sbx.project)
+    return sbx
+
+
+Main = Callable[[sbxcompose.OpenProject], Coroutine[Any, Any, None]]
+
+
+def with_project(main: Main, **options: Any) -> None:
+    """Run `main` with the project of the working directory, and take that down."""
+
+    async def body() -> None:
+        async with sbxcompose.open_project(**options) as project, asyncio.timeout(LIMIT):
+            try:
+                await main(project)
+            finally:
+                await project.down(grace=1)
+
+    asyncio.run(body())
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_every_example_runs(sbx: Sbx, name: str, tmp_path: Path) -> None:
+    sbx.write(SPEC)
+    script = tmp_path / ("test_example.py" if "pytest" in EXAMPLES[name] else "example.py")
+    script.write_text(EXAMPLES[name])
+    runner = ["-m", "pytest", "-q", "-p", "no:cacheprovider"] if "pytest" in EXAMPLES[name] else []
+    command = [sys.executable, "-W", "error", *runner, str(script)]
+    env = {**sbx.env, "PYTHONUNBUFFERED": "1", "WEB_PORT": str(free_port())}
+    done = subprocess.run(command, cwd=sbx.project, env=env, capture_output=True, text=True, timeout=50, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "Traceback" not in done.stdout
+
+
+def test_a_project_comes_up_is_looked_at_and_goes_down(here: Sbx) -> None:
+    here.write("""
+        processes:
+          web: {command: "exec sleep 1000", health_check: {exec: ["true"], initial_delay: 0s, interval: 20ms}}
+          job: {command: "exit 0", restart: never, depends_on: [web]}
+          other: {command: "exec sleep 1000", profiles: [more]}
+    """)
+
+    async def main(project: sbxcompose.OpenProject) -> None:
+        assert [step.action for step in await project.plan()] == ["create", "start", "await", "start"]
+        changes = await project.up(wait=True)
+        assert (changes.started, changes.unchanged) == (("web", "job"), 0)
+        assert not await project.plan()
+        assert not await project.up(wait=True)
+        web, job = await project.ps()
+        assert (web.name, web.state, web.health, web.ready, web.run) == ("web", "healthy", "healthy", True, 1)
+        assert web.running
+        assert (job.state, job.exit_code, job.pid) == ("completed", 0, None)
+        assert [process.name for process in await project.ps(all=True)] == ["web", "job", "other"]
+        assert (await project.restart("web")).replaced == ("web",)
+        assert (await project.ps("web"))[0].run == 2
+        assert (await project.stop("web")).stopped == ("web",)
+        assert (await project.start("web")).started == ("web",)
+        await project.wait("web")
+
+    with_project(main)
+    assert "stopped" in here.run("ps").stdout
+
+
+def test_the_command_line_sees_the_same(here: Sbx) -> None:
+    here.write("processes: {web: {command: 'echo up; exec sleep 1000', ready_when: {log: up}}}\n")
+
+    async def main(project: sbxcompose.OpenProject) -> None:
+        await project.up(wait=True)
+        (shown,) = here.run("ps", "--json").json
+        (status,) = await project.ps()
+        assert (shown["name"], shown["status"], shown["pid"], shown["run"], shown["digest"]) == (
+            (status.name, status.state, status.pid, status.run, status.digest)
+        )
+        assert here.run("up", "-d").stderr.startswith("nothing to do")
+
+    with_project(main)
+
+
+def test_what_fails_is_told_with_its_last_lines(here: Sbx) -> None:
+    here.write("processes: {web: {command: 'echo no database >&2; exit 3', restart: never}}\n")
+
+    async def main(project: sbxcompose.OpenProject) -> None:
+        with pytest.raises(errors.ProcessFailed, match="web exited with code 3") as caught:
+            await project.up(wait=True)
+        (cause,) = caught.value.causes
+        assert (cause.name, cause.lines) == ("web", ("no database",))
+
+    with_project(main)
+
+
+def test_what_is_late_is_told_too(here: Sbx) -> None:
+    here.write("processes: {web: {command: 'exec sleep 1000', ready_when: {log: never comes}}}\n")
+
+    async def main(project: sbxcompose.OpenProject) -> None:
+        await project.up()
+        with pytest.raises(errors.DeadlinePassed, match=r"timed out after 0\.2s: web is running, not ready") as caught:
+            await project.up(wait=True, timeout=0.2)
+        assert [cause.name for cause in caught.value.causes] == ["web"]
+        with pytest.raises(errors.DeadlinePassed):
+            await project.wait(timeout=0)
+
+    with_project(main)
+
+
+def test_a_step_that_fails_without_waiting_is_an_error(here: Sbx) -> None:
+    here.write("processes: {web: {command: [/nonesuch]}, two: {command: 'exec sleep 1000', depends_on: [web]}}\n")
+
+    async def main(project: sbxcompose.OpenProject) -> None:
+        with pytest.raises(errors.SbxError, match="nonesuch"):
+            await project.up()
+        (web,) = await project.ps("web")
+        assert web.state == "failed to start"
+        assert "nonesuch" in (web.last_error or "")
+
+    with_project(main)
+
+
+def test_variables_reach_the_file_and_the_processes(here: Sbx) -> None:
+    here.write("processes: {web: {command: 'echo $$OWN ${GIVEN}', restart: never}}\n")
+
+    async def main(project: sbxcompose.OpenProject) -> None:
+        await project.up(wait=True)
+        assert [line.text async for line in project.logs()] == ["mine yours"]
+
+    with_project(main, env={"OWN": "mine", "GIVEN": "yours"})
+
+
+def test_output_is_read_line_by_line_and_followed(here: Sbx) -> None:
+    here.write("""
+        processes:
+          web:
+            command: "echo one; echo $$TOKEN >&2; read line; echo got $$line; exec sleep 1000"
+            stdin: pipe
+            env: {TOKEN: hunter2hunter2}
+            secrets: [TOKEN]
+    """)
+
+    async def main(project: sbxcompose.OpenProject) -> None:
+        await project.up()
+        followed = project.logs("web", follow=True)
+        first = {(await anext(followed)).text, (await anext(followed)).text}
+        assert first == {"one", "***"}
+        pid = (await project.ps("web"))[0].pid
+        Path(f"/proc/{pid}/fd/0").write_bytes(b"it\n")
+        assert (await anext(followed)).text == "got it"
+        lines = [line async for line in project.logs("web")]
+        assert sorted((line.stream, line.text, line.run) for line in lines) == [
+            ("stderr", "***", 1),
+            ("stdout", "got it", 1),
+            ("stdout", "one", 1),
+        ]
+        assert [line.text async for line in project.logs("web", tail=1)] == ["got it"]
+        with pytest.raises(errors.UnknownName):
+            await anext(project.logs("weg"))
+        with pytest.raises(errors.UsageError, match="`tail` and `run` do not go together"):
+            await anext(project.logs("web", tail=1, run=1))
+
+    with_project(main)
+
+
+def test_commands_run_beside_a_process(here: Sbx) -> None:
+    here.write("""
+        processes:
+          db: {command: "echo up; exec sleep 1000", ready_when: {log: up}}
+          task: {command: "echo done by $$WHO", env: {WHO: me}, depends_on: [db], profiles: [manual]}
+    """)
+
+    async def main(project: sbxcompose.OpenProject) -> None:
+        with pytest.raises(errors.UsageError, match="does not exist yet"):
+            await project.exec("db", "true")
+        assert (await project.run("task")).text == "done by me"
+        assert (await project.ps("db"))[0].running
+        assert (await project.run("task", ["printenv", "WHO"], env={"WHO": "you"})).check().text == "you"
+        result = await project.exec("db", "cat; echo bad >&2; exit 4", stdin=b"\x00\xff")
+        assert (result.stdout, result.stderr, result.exit_code) == (b"\x00\xff", b"bad\n", 4)
+        assert (await project.exec("db", ["sh", "-c", "kill -9 $$"])).exit_code == 137
+        with pytest.raises(errors.NotStarted) as caught:
+            await project.exec("db", ["nonesuch"])
+        assert caught.value.exit_code == 127
+        with pytest.raises(errors.DeadlinePassed, match=r"`sleep 1000` was ended: it had not exited after 0\.1s"):
+            await project.exec("db", ["sleep", "1000"], timeout=0.1)
+
+    with_project(main)
+
+
+def test_leaving_the_block_closes_streams_that_are_not_read_to_their_end(here: Sbx) -> None:
+    here.write("processes: {web: {command: 'echo one; exec sleep 1000'}}\n")
+
+    async def body() -> None:
+        async with sbxcompose.open_project() as project:
+            await project.up(wait=True)
+            followed = project.logs(follow=True)
+            await anext(followed)
+        with pytest.raises(StopAsyncIteration):
+            await anext(followed)
+        await project.down()
+
+    asyncio.run(body())
+
+
+def test_the_synchronous_face_works_while_an_event_loop_runs(here: Sbx) -> None:
+    here.write("processes: {web: {command: 'echo one; echo two; exec sleep 1000'}}\n")
+
+    async def notebook() -> None:
+        with sbxcompose.sync.open_project() as project:
+            project.up(wait=True)
+            for line in project.logs("web", follow=True):
+                assert line.text == "one"
+                break
+            assert [line.text for line in project.logs("web")] == ["one", "two"]
+            assert [process.state for process in project.ps()] == ["running"]
+            with pytest.raises(errors.UnknownName):
+                project.stop("weg")
+            project.down()
+        with pytest.raises(errors.UsageError, match="not open"):
+            project.ps()
+
+    asyncio.run(notebook())
+
+
+def test_a_file_is_read_without_a_host(here: Sbx) -> None:
+    here.write("""
+        processes:
+          web: {command: [serve], port: 8000, replicas: 2, depends_on: [db], env: {A: b}}
+          db: {command: "postgres", description: the data}
+          seed: {command: [seed], profiles: [manual]}
+    """)
+    found = sbxcompose.load(scale={"web": 3})
+    assert [(process.name, process.active) for process in found.processes] == [
+        ("web", True),
+        ("db", True),
+        ("seed", False),
+    ]
+    web = found.process("web")
+    assert (web.command, web.port, web.replicas, web.depends_on, web.env) == (("serve",), 8000, 3, ("db",), {"A": "b"})
+    assert sbxcompose.load(profiles=["manual"]).process("main/seed").active
+    with pytest.raises(KeyError):
+        found.process("nonesuch")
+    with pytest.raises(errors.UsageError, match="`profiles` must be a list"):
+        sbxcompose.load(profiles="manual")
+    here.write("processes: {web: {comand: x}}")
+    with pytest.raises(errors.InvalidSpec) as caught:
+        sbxcompose.load()
+    assert caught.value.mistakes[0].line == 1
