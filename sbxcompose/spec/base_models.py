@@ -24,8 +24,8 @@ class Strict(BaseModel):
 class EnvFileModel(Strict):
     """A file of variables."""
 
-    path: NonEmpty = Field(description="The file, relative to the file that names it.")
-    required: Boolean = Field(True, description="Whether it is a mistake if the file does not exist.")
+    path: NonEmpty = Field(description="File, relative to the file that names it.")
+    required: Boolean = Field(True, description="Whether a missing file is an error.")
 
 
 EnvFiles = Annotated[
@@ -55,22 +55,28 @@ class WithEnvironment(Strict):
 
     env: Environment = Field(
         {},
-        description="Variables: a mapping, or a list of `NAME=value`. A name without a value takes the caller's.",
+        description=(
+            "Variables: a mapping, or a list of `NAME=value`. A name without a value takes "
+            "its value from the environment."
+        ),
     )
     env_file: EnvFiles = Field(
         (),
-        description="Files of variables, in order; `env` of the same level wins over them. A path, "
-        "`{path, required}`, "
-        "or a list of these.",
+        description=(
+            "Variable files, in order; `env` of the same level takes precedence. A path, "
+            "`{path, required}`, or a list of these."
+        ),
     )
     inherit_env: InheritEnv | None = Field(
         None,
-        description="What a process gets of the environment in which the command is run, at the provider "
-        "`local`: `true` "
-        "(all of it, the default), `false` (nothing) or the names to take.",
+        description=(
+            "Variables that a process inherits from the environment of the command, at the "
+            "provider `local`: `true` (all, the default), `false` (none) or a list of "
+            "names."
+        ),
     )
     secrets: SecretNames = Field(
         (),
-        description="Names of variables whose values are masked wherever we print.",
+        description="Names of variables whose values are masked in all output.",
         examples=[["API_TOKEN"]],
     )

@@ -23,10 +23,10 @@ from sbxcompose.spec.fields import (
 class HttpModel(Strict):
     """An HTTP request to the process."""
 
-    port: Port | None = Field(None, description="The port on which the process listens. Without it, its `port`.")
+    port: Port | None = Field(None, description="Port that the process listens on. Default: its `port`.")
     path: Annotated[str, Field(pattern="^/")] = Field(
         "/",
-        description="What is asked for. A status from 200 to 399 is a success; redirects are not followed.",
+        description=("Path to request. A status from 200 to 399 is a success; redirects are not followed."),
     )
 
 
@@ -63,24 +63,24 @@ class HealthCheckModel(Strict):
         ]
         | None
     ) = Field(
-        None, description="Request a page: a port, `{port, path}`, or a path or `true` for the process's own `port`."
+        None, description=("HTTP request: a port, `{port, path}`, or a path or `true` for the process's own `port`.")
     )
     tcp: Annotated[Port, WrapValidator(_true_or_port), AlsoAs({"const": True})] | None = Field(
-        None, description="Connect to this port; `true` means the process's own `port`."
+        None, description="TCP connection to this port; `true` means the process's own `port`."
     )
     exec: Command | None = Field(
         None,
-        description="Run this command as the process is run (user, variables, folder): exit code 0 is a success. Only "
-        "at the provider `local`.",
+        description=(
+            "Command that runs like the process (user, variables, working directory); exit "
+            "code 0 is a success. Only at the provider `local`."
+        ),
     )
-    initial_delay: Duration = duration_field(
-        "5s", "A failure within this time after a start does not count; a success does."
-    )
+    initial_delay: Duration = duration_field("5s", "Time after a start in which failures do not count; a success does.")
     interval: PositiveDuration = duration_field(
-        "1s", "The time from one check to the next. Until something answers, checks are made more often."
+        "1s", "Time between checks. Until the first answer, checks are more frequent."
     )
     timeout: PositiveDuration | None = Field(
-        None, description="How long an answer may take. Default: `500ms`, for `exec` `5s`."
+        None, description="Longest time for an answer. Default: `500ms`, for `exec` `5s`."
     )
     failure_threshold: Annotated[int, Field(ge=1), AS_NUMBER] = Field(
         3,
@@ -110,10 +110,13 @@ class ReadyModel(Strict):
 
     log: RegexText | None = Field(
         None,
-        description="A regular expression: ready once a line of output of the current run matches. Each line is "
-        "matched by itself (`^` and `$` are its ends), without colours and other control sequences.",
+        description=(
+            "Regular expression: ready once a line of output of the current run matches. "
+            "Each line is matched by itself (`^` and `$` are its ends), without colours and"
+            " other control sequences."
+        ),
     )
-    exec: Command | None = Field(None, description="A command, run inside the sandbox: ready once it exits with 0.")
+    exec: Command | None = Field(None, description="Command that runs in the sandbox: ready once it exits with 0.")
 
     @model_validator(mode="after")
     def _one_kind(self) -> Self:

@@ -37,7 +37,7 @@ class ResourcesModel(Strict):
     """What a sandbox has."""
 
     cpus: Annotated[float, Field(gt=0, le=1024, allow_inf_nan=False), AS_FRACTION] | None = Field(
-        None, description="Processors; may be a fraction."
+        None, description="Number of processors; may be a fraction."
     )
     memory: PositiveSize | None = Field(None, description="Memory, such as `2gb`.")
     disk: PositiveSize | None = Field(None, description="Disk, such as `20gb`.")
@@ -48,23 +48,25 @@ class NetworkModel(Strict):
 
     allow_internet_access: Boolean = Field(
         True,
-        description="Whether there is a way out at all. At the provider `local`, `false` gives the sandbox a network "
-        "of its own, with nothing but `localhost`: this machine does not reach its ports either, except "
-        "through `sbxcompose port`.",
+        description=(
+            "Whether the sandbox may reach the internet. At the provider `local`, `false` "
+            "gives the sandbox its own network with only `localhost`: this machine cannot "
+            "reach its ports either, except through `sbxcompose port`."
+        ),
     )
     allow_out: tuple[NonEmpty, ...] = Field(
         (),
-        description="If not empty, the only places it may reach: addresses, networks (`10.0.0.0/8`) or host names.",
+        description=("If not empty, the only allowed destinations: addresses, networks (`10.0.0.0/8`) or host names."),
     )
-    deny_out: tuple[NonEmpty, ...] = Field((), description="Places it may not reach; stronger than `allow_out`.")
+    deny_out: tuple[NonEmpty, ...] = Field((), description="Forbidden destinations; takes precedence over `allow_out`.")
 
 
 class FileSystemModel(Strict):
     """A file system of the cloud, mounted into the sandbox."""
 
-    id: NonEmpty = Field(description="Its id at the provider.")
-    mount_path: AbsolutePath = Field(description="Where it appears.")
-    read_only: Boolean = Field(False, description="Whether it can be written to.")
+    id: NonEmpty = Field(description="Id at the provider.")
+    mount_path: AbsolutePath = Field(description="Mount point in the sandbox.")
+    read_only: Boolean = Field(False, description="Mount it read-only.")
 
 
 def _inside(value: str) -> str:
@@ -79,17 +81,21 @@ class FilesModel(Strict):
     workspace is `copy`. What `.gitignore` and `.sbxcomposeignore` leave out is not copied.
     """
 
-    from_: NonEmpty = Field(alias="from", description="A file or a folder, relative to the project directory.")
+    from_: NonEmpty = Field(alias="from", description="File or directory, relative to the project directory.")
     to: Annotated[NonEmpty, AfterValidator(_inside)] | None = Field(
         None,
-        description="Where it goes, relative to the workspace; without it, to the same place as in the project (from "
-        "outside of the project: under its own name). What is in a folder goes into that folder, a file gets that "
-        "name; with `.` it keeps its own.",
+        description=(
+            "Destination, relative to the workspace. Default: the same path as in the "
+            "project (from outside of the project: its own name). The content of a "
+            "directory goes into that directory, a file gets that name; with `.` it keeps "
+            "its own."
+        ),
     )
     ignore: tuple[str, ...] = Field(
         (),
-        description="Patterns, as in `.gitignore`, of what is left out, too; `!pattern` takes in what a `.gitignore` "
-        "leaves out.",
+        description=(
+            "Further patterns to leave out, as in `.gitignore`; `!pattern` includes what a `.gitignore` leaves out."
+        ),
     )
 
 
@@ -119,38 +125,41 @@ def _distinct(ports: tuple[int, ...]) -> tuple[int, ...]:
 class SandboxModel(WithEnvironment):
     """One entry under `sandboxes`: an isolated machine or, at the provider `local`, a group of processes."""
 
-    name: FullName | None = Field(None, description="Its name at the provider. Without it, `<project>-<sandbox>`.")
-    image: NonEmpty | None = Field(None, description="The image it is made from.")
-    snapshot: NonEmpty | None = Field(
-        None, description="The id of a snapshot that it is restored from, instead of an image."
-    )
+    name: FullName | None = Field(None, description="Name at the provider. Default: `<project>-<sandbox>`.")
+    image: NonEmpty | None = Field(None, description="Image of the sandbox.")
+    snapshot: NonEmpty | None = Field(None, description="Id of a snapshot to restore instead of an image.")
     resources: ResourcesModel | None = Field(None, description="Processors, memory and disk.")
     timeout: Duration | None = Field(
-        None, description="After so long without traffic it is suspended; `0`: never. Whole seconds."
+        None, description=("Suspend the sandbox after this time without traffic; `0`: never. Whole seconds.")
     )
-    network: NetworkModel | None = Field(None, description="Where it may connect to.")
+    network: NetworkModel | None = Field(None, description="Network policy.")
     ports: Annotated[tuple[SandboxPort, ...], AfterValidator(_distinct)] = Field(
-        (), description="Ports that can be reached from outside."
+        (), description="Ports that are reachable from outside."
     )
     file_systems: tuple[FileSystemModel, ...] = Field(
-        (), description="File systems of the cloud, and where they appear."
+        (), description="File systems of the cloud, and where to mount them."
     )
     workspace: Workspace = Field(
         "/workspace",
-        description="Where the project directory appears. At the provider `local` it is used where it "
-        "is, and a `workdir` "
-        "below the workspace means the same folder below the project directory; with `copy` the sandbox gets a "
-        "directory of its own there, too, into which `files` (without any: the whole project) are copied.",
+        description=(
+            "Where the project directory appears. At the provider `local` the project "
+            "directory is used in place, and a `workdir` below the workspace means the same"
+            " directory below the project directory; with `copy` the sandbox gets a "
+            "directory of its own there too, into which `files` (default: the whole "
+            "project) are copied."
+        ),
     )
     files: tuple[Annotated[FilesModel, keyed("from", str), AlsoAs({"type": "string", "minLength": 1})], ...] = Field(
-        (), description="What is copied in; a path, or `{from, to, ignore}`."
+        (), description="Files to copy into the sandbox; a path, or `{from, to, ignore}`."
     )
     setup: tuple[Command, ...] = Field(
         (),
-        description="Commands that must succeed, in order, before anything else is started; each runs "
-        "again only if it, or one before it, has changed.",
+        description=(
+            "Commands that must succeed, in order, before any process starts; each runs "
+            "again only if it, or one before it, has changed."
+        ),
     )
-    processes: dict[Name, ProcessModel] = Field({}, description="What runs in it, by name.")
+    processes: dict[Name, ProcessModel] = Field({}, description="Processes of the sandbox, by name.")
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -166,20 +175,24 @@ class ProjectModel(WithEnvironment):
 
     name: FullName | None = Field(
         None,
-        description="The project's name; `-p` and `SBXCOMPOSE_PROJECT_NAME` beat it. Without it, the folder's name.",
+        description=(
+            "Name of the project; `-p` and `SBXCOMPOSE_PROJECT_NAME` take precedence. "
+            "Default: the name of the directory."
+        ),
     )
     provider: Annotated[Literal["local", "tensorlake"], choice(["local", "tensorlake"])] = Field(
         "local",
-        description="Where the sandboxes live: on this machine, or in the cloud. `--provider` and "
-        "`SBXCOMPOSE_PROVIDER` "
-        "beat it.",
+        description=(
+            "Where the sandboxes live: on this machine (`local`) or in the cloud "
+            "(`tensorlake`). `--provider` and `SBXCOMPOSE_PROVIDER` take precedence."
+        ),
     )
     include: Annotated[
         tuple[NonEmpty, ...], BeforeValidator(one_or_many), AlsoAs({"type": "string", "minLength": 1})
-    ] = Field((), description="Other files, relative to this one, over which this one is laid.")
+    ] = Field((), description="Base files, relative to this file, that this file is merged over.")
     profiles: Profiles = Field(
         (),
-        description="The profiles that are active unless the command line or `SBXCOMPOSE_PROFILES` names some.",
+        description="Active profiles, unless the command line or `SBXCOMPOSE_PROFILES` names some.",
     )
-    sandboxes: dict[Name, SandboxModel] = Field({}, description="The sandboxes, by name.")
-    processes: dict[Name, ProcessModel] = Field({}, description="Short for the processes of one sandbox called `main`.")
+    sandboxes: dict[Name, SandboxModel] = Field({}, description="Sandboxes, by name.")
+    processes: dict[Name, ProcessModel] = Field({}, description="Processes of a single sandbox called `main`, by name.")

@@ -34,15 +34,20 @@ class DependencyModel(Strict):
 
     condition: ConditionWord = Field(
         "ready",
-        description="`started`; `ready`: its `ready_when`, or else its health check, or else running; "
-        "`completed`: it ended with exit code 0; `ended`: it ended, with any exit code.",
+        description=(
+            "`started`; `ready`: its `ready_when`, or else its health check, or else "
+            "running; `completed`: it exited with code 0; `ended`: it exited, with any "
+            "code."
+        ),
     )
     required: Boolean = Field(
         True,
-        description="With `false`, wait for it only if it is started anyway: it may be in an inactive profile or have "
-        "`autostart: false`.",
+        description=(
+            "With `false`, wait for it only if it starts anyway: it may be in an inactive "
+            "profile or have `autostart: false`."
+        ),
     )
-    restart: Boolean = Field(False, description="Restart this process when the other one is restarted by us.")
+    restart: Boolean = Field(False, description="Restart this process when we restart the other one.")
 
 
 def _dependencies(value: Any) -> Any:

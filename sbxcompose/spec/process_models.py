@@ -73,8 +73,8 @@ class RestartModel(Strict):
     max_restarts: Annotated[int, Field(ge=0), AS_NUMBER] | None = Field(
         None, description="Maximum number of restarts. Default: no limit."
     )
-    initial_backoff: Duration = duration_field("500ms", "The wait before the first restart; it doubles with each one.")
-    max_backoff: Duration = duration_field("30s", "The longest wait.")
+    initial_backoff: Duration = duration_field("500ms", "Wait before the first restart; doubles with each restart.")
+    max_backoff: Duration = duration_field("30s", "Longest wait between restarts.")
 
     @property
     def tries_for_ever(self) -> bool:
@@ -93,17 +93,21 @@ class StopModel(Strict):
 
     command: Command | None = Field(
         None,
-        description="A command that makes it end, run as the process is run, instead of the signal; the variable "
-        "`SBXCOMPOSE_PID` is its process id. The signal follows if the command fails.",
+        description=(
+            "Command that stops the process instead of the signal. Runs like the process; "
+            "`SBXCOMPOSE_PID` is its process id. If it fails, the signal is sent."
+        ),
     )
-    signal: Signal = Field(15, description="The signal that asks it to end.", json_schema_extra={"default": "SIGTERM"})
-    grace: Duration = duration_field("10s", "What has not ended by then is killed, with all that it started.")
+    signal: Signal = Field(
+        15, description="Signal that asks the process to stop.", json_schema_extra={"default": "SIGTERM"}
+    )
+    grace: Duration = duration_field("10s", "Grace period, after which the process and all its descendants are killed.")
 
 
 class WatchModel(Strict):
     """Files whose change concerns the process."""
 
-    path: NonEmpty = Field(description="A file or a folder, relative to the project directory.")
+    path: NonEmpty = Field(description="File or directory, relative to the project directory.")
     action: Annotated[
         Literal["restart", "sync", "sync+restart", "signal", "run"] | None,
         choice(
@@ -112,17 +116,19 @@ class WatchModel(Strict):
         ),
     ] = Field(
         None,
-        description="What a change does: `restart` (the default), `sync` (copy only), `sync+restart`, "
-        "`signal` "
-        "(the default when `signal` is given), `run` (the default when `run` is given).",
+        description=(
+            "Action on a change: `restart` (the default), `sync` (copy only), "
+            "`sync+restart`, `signal` (the default if `signal` is given), `run` (the "
+            "default if `run` is given)."
+        ),
     )
-    ignore: tuple[str, ...] = Field((), description="Patterns, as in `.gitignore`, of paths that do not count.")
-    signal: Signal | None = Field(None, description="The signal for the action `signal`.")
+    ignore: tuple[str, ...] = Field((), description="Patterns of paths to ignore, as in `.gitignore`.")
+    signal: Signal | None = Field(None, description="Signal for the action `signal`.")
     run: Command | None = Field(
-        None, description="The command for the action `run`, run in the sandbox; then the process is restarted."
+        None, description=("Command for the action `run`. Runs in the sandbox, then the process is restarted.")
     )
     debounce: Duration = duration_field(
-        "50ms", "How long it must have been quiet before a change counts: one save, one restart."
+        "50ms", "Time without further changes before the action: one save, one restart."
     )
 
     @model_validator(mode="after")
@@ -143,56 +149,73 @@ class ProcessModel(WithEnvironment):
 
     description: OneLine | None = Field(None, description="One-line description, shown by `ps -l` and `why`.")
     command: Command = Field(
-        description="What runs: a list is taken as it is, a text goes through `sh -c`. A dollar sign for the "
-        "shell is written `$$`."
+        description=(
+            "Command to run: a list runs as it is, a string runs in `sh -c`. Write `$$` for"
+            " a dollar sign that the shell should see."
+        )
     )
     extends: NonEmpty | None = Field(
         None,
-        description="Another process over which this one is laid, key by key, as a file over one that it includes. "
-        "Write `sandbox/process` for one in another sandbox.",
+        description=(
+            "Process that this one extends: merged key by key, as a file over one that it "
+            "includes. Write `sandbox/process` for a process of another sandbox."
+        ),
     )
     user: User | None = Field(
         None,
-        description="Who runs it: `name`, `uid`, `uid:gid` or `name:group`. Without it, the sandbox's user.",
+        description=(
+            "User who runs the process: `name`, `uid`, `uid:gid` or `name:group`. Default: the user of the sandbox."
+        ),
     )
     workdir: NonEmpty | None = Field(
-        None, description="Where it runs, relative to the sandbox's `workspace`. Without it, the workspace."
+        None, description=("Working directory, relative to the sandbox's `workspace`. Default: the workspace.")
     )
     stdin: Literal["closed", "pipe"] = Field(
-        "closed", description="`closed`: its input is empty; `pipe`: it is held open, for `attach`."
+        "closed", description="Standard input: `closed` is empty, `pipe` stays open for `attach`."
     )
     tty: Boolean = Field(
         False,
-        description="Give it a terminal for its output (colours, line buffering); with `stdin: pipe` for its input as "
-        "well. At the provider `tensorlake` this needs the program `script` in the sandbox.",
+        description=(
+            "Connect output to a terminal (colours, line buffering); with `stdin: pipe` "
+            "input as well. At the provider `tensorlake` this needs the program `script` in"
+            " the sandbox."
+        ),
     )
     port: Port | None = Field(
         None,
-        description="The port it listens on. Sets `PORT` (replica 2 gets the next port, and so on) and is the default "
-        "port of the `health_check`. It must be free before the start.",
+        description=(
+            "Port that the process listens on. Sets `PORT` (replica 2 gets the next port, "
+            "and so on) and is the default port of the `health_check`. It must be free "
+            "before the start."
+        ),
     )
     replicas: Annotated[int, Field(ge=0, le=9999), AS_NUMBER] = Field(
-        1, description="How many run side by side; `--scale` says otherwise."
+        1, description="Number of replicas; `--scale` overrides it."
     )
     restart: Annotated[RestartModel, keyed("policy", str, bool), AlsoAs({"enum": list(POLICIES)})] = Field(
         RestartModel(),
-        description="When it is started again: a word, or a mapping.",
+        description="Restart policy: a policy alone, or a mapping.",
         json_schema_extra={"default": "on_failure"},
     )
     success_exit_codes: tuple[Annotated[int, Field(ge=0, le=255), AS_NUMBER], ...] = Field(
         (),
-        description="Exit codes that count as success besides 0; 128 + n stands for a death by signal n as well. The "
-        "supervisor of the provider `tensorlake` still restarts after them.",
+        description=(
+            "Exit codes that count as success besides 0; 128 + n also stands for a death by"
+            " signal n. The supervisor of the provider `tensorlake` still restarts after "
+            "them."
+        ),
     )
     health_check: HealthCheckOf | None = Field(
         None,
-        description="How the sandbox's supervisor sees whether it is well: a mapping, or `http` or `tcp` alone for a "
-        "check of its `port`.",
+        description=(
+            "How the supervisor checks that the process works: a mapping, or `http` or `tcp` alone to check its `port`."
+        ),
     )
     ready_when: ReadyModel | None = Field(
         None,
-        description="When it is ready, if that is not when its health check succeeds (or, without a check, when it "
-        "runs).",
+        description=(
+            "When the process is ready. Default: when its health check succeeds or, without one, when it runs."
+        ),
     )
     depends_on: Dependencies = Field(
         {},
@@ -200,33 +223,30 @@ class ProcessModel(WithEnvironment):
         "`ready`, `completed`, `ended` or `{condition, restart, required}`. Write `sandbox/process` for one in another "
         "sandbox.",
     )
-    restart_dependents: Boolean = Field(
-        False, description="When we restart this process, restart those that depend on it, too."
-    )
+    restart_dependents: Boolean = Field(False, description="When we restart this process, also restart its dependents.")
     autostart: Boolean = Field(
         True,
-        description="With `false`, start it only when it is named on the command line or another process needs it.",
+        description=("With `false`, start it only when it is named on the command line or another process needs it."),
     )
     stop_all_on: Literal["exit", "failure"] | None = Field(
         None,
         description="Stop everything when this process exits (`exit`) or fails (`failure`), and exit with its code. "
         "Applies to an attached `up`. `restart` then defaults to `never`.",
     )
-    stop: StopModel = Field(StopModel(), description="How it is asked to end.", json_schema_extra={"default": {}})
+    stop: StopModel = Field(StopModel(), description="How to stop the process.", json_schema_extra={"default": {}})
     watch: tuple[Annotated[WatchModel, keyed("path", str), AlsoAs({"type": "string", "minLength": 1})], ...] = Field(
-        (), description="Files whose change restarts it, or does something else; a path, or a mapping."
+        (), description=("Files whose change restarts the process, or has another effect; a path, or a mapping.")
     )
     profiles: Profiles = Field(
         (),
-        description="It is wanted only if one of these is active (`--profile`, `SBXCOMPOSE_PROFILES`); "
-        "without "
-        "the key it always is.",
+        description=("Profiles that enable the process (`--profile`, `SBXCOMPOSE_PROFILES`). Default: always enabled."),
     )
     update: Literal["stop-first", "start-first"] = Field(
         "stop-first",
-        description="How a running process is replaced by its new definition; `start-first` waits until "
-        "the new "
-        "one is ready before it stops the old one.",
+        description=(
+            "How a running process is replaced by its new definition; `start-first` stops "
+            "the old run once the new one is ready."
+        ),
     )
 
     @model_validator(mode="after")
