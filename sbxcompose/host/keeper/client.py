@@ -24,6 +24,7 @@ from sbxcompose.host.keeper.messages import (
     SpawnFailed,
     common_environment,
 )
+from sbxcompose.host.keeper.protocol import BEGUN
 from sbxcompose.host.keeper.unit_cache import Body, check_signal
 
 __all__ = [
@@ -125,11 +126,20 @@ class KeeperClient(KeeperConnection):
         return unit in await self.freeze_many([unit])
 
     async def freeze_many(self, units: Sequence[str]) -> set[str]:
-        """`freeze` for many, with one look at the machine: those that do not run now."""
-        frozen: dict[str, Any] = await self._call({"op": "freeze", "units": list(units)}) or {}
-        for unit, how in frozen.items():
-            if unit in self._units:
-                self._units[unit].frozen = how
+        """`freeze` for many, with one look at the machine: those that do not run now.
+
+        All of them run if it raises `RuntimeError`: then the keeper could not look at the machine.
+        """
+        known = [self._units[unit] for unit in units if unit in self._units]
+        for each in known:  # before it is asked for: should this keeper die, the next one knows whom to thaw
+            each.frozen = BEGUN if each.frozen is None else each.frozen
+        try:
+            frozen: dict[str, Any] = await self._call({"op": "freeze", "units": list(units)}) or {}
+        except RuntimeError:
+            self._run_again(units)
+            raise
+        for each in known:
+            each.frozen = frozen.get(each.unit)
         return set(frozen)
 
     async def thaw(self, unit: str) -> bool:

@@ -14,6 +14,7 @@ import zlib
 
 from sbxcompose.host.keeper.cgroups import FreezerGroup, places
 from sbxcompose.host.keeper.escaped import census, kill_and_wait, open_process
+from sbxcompose.host.keeper.protocol import BEGUN
 from sbxcompose.linux import kernel
 from sbxcompose.linux.processes import read_process
 
@@ -34,7 +35,8 @@ _STOPPED = b"Tt"
 class Freezer:
     """Freezes units, in groups below the first of `bases` in which one can be made; where in none, by signals.
 
-    `Unit.frozen` says how: the path of its group, or the processes to be woken, parents first, as [pid, start].
+    `Unit.frozen` says how: the path of its group, or the processes to be woken, parents first, as [pid, start]. It is
+    set before anything is stopped, so that a unit can be thawed however far its freezing has come.
     """
 
     def __init__(self, bases: Collection[str]) -> None:
@@ -45,10 +47,24 @@ class Freezer:
     def freeze(self, wanted: Collection[Unit], every: Collection[Unit], *, again: bool = False) -> None:
         """Stop all of the units that are `wanted` and not frozen yet; `every` unit is needed to tell whose is what.
 
-        `again`: another keeper had begun with it and died, so whatever is stopped was stopped by it.
+        `again`: another keeper had begun with it and died, so whatever is stopped was stopped by it. Raises `OSError`
+        if the machine cannot be looked at; then all of them run.
         """
-        wanted = [each for each in wanted if each.frozen is None]
-        groups = {each.name: group for each in wanted if (group := self._group(each.name)) is not None}
+        wanted = [each for each in wanted if each.frozen is None or each.frozen == BEGUN]
+        try:
+            self._freeze(wanted, every, again=again)
+        except BaseException:
+            for unit in wanted:
+                self.thaw(unit)
+            raise
+
+    def _freeze(self, wanted: Collection[Unit], every: Collection[Unit], *, again: bool) -> None:
+        groups: dict[str, FreezerGroup] = {}
+        for unit in wanted:
+            group = self._group(unit.name)
+            if group is not None:
+                groups[unit.name] = group
+                unit.frozen = group.path
         in_groups = _Grouping([each for each in wanted if each.name in groups], groups, every)
         left = [each for each in wanted if each.name not in groups] + in_groups.freeze()
         _Stopping(left, every, again=again).freeze()
@@ -56,7 +72,9 @@ class Freezer:
     def thaw(self, unit: Unit) -> None:
         """Let a unit go on; no harm if it is not frozen."""
         frozen, unit.frozen = unit.frozen, None
-        if isinstance(frozen, str):
+        if frozen == BEGUN:
+            self._thaw_begun(unit)
+        elif isinstance(frozen, str):
             try:
                 FreezerGroup(frozen).thaw()
             except OSError:  # the group is gone, and so are its processes
@@ -64,6 +82,17 @@ class Freezer:
         elif frozen is not None:
             for pid, started in reversed(frozen):  # children first: no parent is to see one that is stopped
                 _send(pid, started, signal.SIGCONT)
+
+    def _thaw_begun(self, unit: Unit) -> None:
+        """Let a unit go on of which nobody knows what is stopped."""
+        for base in self._bases:
+            if os.path.isdir(_path(base, unit.name)):
+                FreezerGroup(_path(base, unit.name)).thaw()
+        leader = read_process(unit.pid)
+        members = [*([leader] if leader is not None else []), *census([unit]).members([unit.name]).get(unit.name, [])]
+        for generation in reversed(generations(members)):
+            for process in generation:  # also those that do not look stopped: the signal may not have arrived
+                _send(process.pid, process.started, signal.SIGCONT)
 
     def forget(self, name: str) -> None:
         """A unit is over: remove its group, if it had one, and those that could not be removed before."""
@@ -117,9 +146,9 @@ class _Grouping:
                         calm = 0
                 except OSError:  # one of them is where we may not take it from
                     given_up.append(self._units.pop(name))
+                    unit.frozen = None
                     self._groups[name].thaw()
-        for name, unit in self._units.items():
-            unit.frozen = self._groups[name].path
+        for name in self._units:
             _wait(self._groups[name])
         return given_up
 
@@ -140,21 +169,21 @@ class _Stopping:
         self._seen: set[tuple[int, int]] = set()
 
     def freeze(self) -> None:
-        """Stop everything, and note in each unit whom to wake."""
+        """Stop everything, and note in each unit whom to wake, before it is stopped."""
         woken: dict[str, list[list[int]]] = {each: [] for each in self._units}
+        for name, unit in self._units.items():
+            unit.frozen = woken[name]
         calm = 0
         for _ in range(LOOKS if self._units else 0):
             if calm == 2:
                 break
             new = self._look()
             calm = 0 if new else calm + 1
-            for generation in generations([process for process, _ in new]):
-                self._stop(generation)
             for process, name in new:
                 if self._is_ours(process):
                     woken[name].append([process.pid, process.started])
-        for name, unit in self._units.items():
-            unit.frozen = woken[name]
+            for generation in generations([process for process, _ in new]):
+                self._stop(generation)
 
     def _look(self) -> list[tuple[ProcessStat, str]]:
         """The processes that were not seen before, and whose they are."""

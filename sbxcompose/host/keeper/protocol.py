@@ -44,6 +44,8 @@ ARGV_SEPARATOR = "\x1f"
 
 MARKER = "SBXCOMPOSE_UNIT"
 """Variable in the environment of everything that a unit starts: the unit's name."""
+BEGUN = ""
+"""How a unit is frozen that a keeper had begun to freeze when it died: anything of it may be stopped."""
 
 
 class KeeperFrame:

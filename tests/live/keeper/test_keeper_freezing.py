@@ -11,8 +11,12 @@ from pathlib import Path
 
 import pytest
 
+from sbxcompose.host.keeper import freezer
 from sbxcompose.host.keeper.client import Claim
-from sbxcompose.host.keeper.freezer import bases_for
+from sbxcompose.host.keeper.escaped import census
+from sbxcompose.host.keeper.freezer import Freezer, bases_for
+from sbxcompose.host.keeper.protocol import BEGUN
+from sbxcompose.host.keeper.unit import Unit
 from tests.live.keeper.rig import Output, Rig, alive, launch, rig, wait_for_end
 
 SPIN = "while :; do :; done"
@@ -292,3 +296,59 @@ def test_terminals_go_on_after_a_thaw() -> None:
         assert b"topped" not in data
 
     trial(check)
+
+
+def test_a_keeper_that_dies_while_it_freezes_leaves_nothing_stopped(way: str) -> None:
+    async def check(own: Rig) -> None:
+        pids = await family(own, "a")
+        os.kill(own.keeper_pid, signal.SIGSTOP)  # it has been asked, and will never answer
+        asked = asyncio.create_task(own.client.freeze("a"))
+        await asyncio.sleep(0)
+        if way == "signals":
+            os.kill(pids[1], signal.SIGSTOP)  # what it may have done before it died
+        await own.kill_keeper()
+        assert await asked
+        assert rest(pids)
+        assert await own.client.thaw("a")
+        await compute(pids)
+
+    trial(check)
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_a_freeze_that_fails_half_way_lets_everything_go_on(monkeypatch: pytest.MonkeyPatch, count: int) -> None:
+    leaders = [subprocess.Popen(["sh", "-c", SPIN], start_new_session=True) for _ in range(2)]
+    units = [Unit(f"a.{number}", leader.pid, 0.0, "{}") for number, leader in enumerate(leaders)]
+    looks = iter(range(count))
+
+    def fails(every: object) -> object:
+        next(looks)
+        return census(every)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(freezer, "census", fails)
+    try:
+        with pytest.raises(StopIteration):
+            Freezer([]).freeze(units, units)
+        assert [unit.frozen for unit in units] == [None, None]
+        asyncio.run(compute([leader.pid for leader in leaders]))
+    finally:
+        for leader in leaders:
+            leader.kill()
+            leader.wait()
+
+
+def test_what_a_dead_keeper_had_begun_to_freeze_can_be_thawed() -> None:
+    with subprocess.Popen(
+        ["sh", "-c", f"sh -c '{SPIN}' & echo $!; {SPIN}"], stdout=-1, start_new_session=True
+    ) as leader:
+        assert leader.stdout is not None
+        pids = [leader.pid, int(leader.stdout.readline())]
+        unit = Unit("a.1", leader.pid, 0.0, "{}")
+        unit.frozen = BEGUN
+        try:
+            for pid in pids:
+                os.kill(pid, signal.SIGSTOP)
+            Freezer([]).thaw(unit)
+            asyncio.run(compute(pids))
+        finally:
+            os.killpg(leader.pid, signal.SIGKILL)
