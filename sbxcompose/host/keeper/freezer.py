@@ -27,9 +27,13 @@ if TYPE_CHECKING:
 
 LOOKS = 100
 """How often the machine is looked at before a unit that keeps forking is left as it is."""
-SETTLING = 0.1
-"""Seconds for which a group may take to come to a stop once all are in it."""
+SETTLING = 2.0
+"""Seconds for which what has been told to stop may still run: on a loaded machine it gets its turn late."""
+REMOVING = 0.1
+"""Seconds for which a group may take to be empty once all in it are dead."""
 _STOPPED = b"Tt"
+_CALM = b"TtD"
+"""States in which a process that was told to stop does nothing: stopped, or in the kernel, on its way to that."""
 
 
 class Freezer:
@@ -213,7 +217,9 @@ class _Stopping:
 
 def _runs(process: ProcessStat) -> bool:
     now = read_process(process.pid)
-    return now is not None and now.started == process.started and not now.dead and now.state not in _STOPPED
+    if now is None or now.started != process.started or now.dead:
+        return False
+    return now.state not in _CALM
 
 
 def generations(processes: Collection[ProcessStat]) -> list[list[ProcessStat]]:
@@ -289,7 +295,7 @@ def _remove(path: str) -> bool:
 
 def _remove_soon(path: str) -> None:
     """Remove a group that the dead are about to leave."""
-    deadline = time.monotonic() + SETTLING
+    deadline = time.monotonic() + REMOVING
     while not _remove(path) and time.monotonic() < deadline:
         time.sleep(0.001)
 
