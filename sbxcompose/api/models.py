@@ -168,6 +168,8 @@ class ManagedInfo(Message, frozen=True, kw_only=True):
     """Ours: how it is stopped, as its start said."""
     failed_runs: int | None = None
     """Ours: the number of runs in a row that ended without one stable second, or without having been healthy."""
+    output_blocked: str | None = None
+    """Ours: why its output cannot be written to its log now (the disk is full); it waits once its pipe is full."""
 
     @classmethod
     def read(cls, body: Mapping[str, Any]) -> Self:

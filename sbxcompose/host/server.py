@@ -25,7 +25,7 @@ from starlette.routing import Router
 from starlette.types import Message, Receive, Scope, Send
 
 from sbxcompose import __version__
-from sbxcompose.host.base import background, damage, paths
+from sbxcompose.host.base import background, damage, paths, unsaved, write_back
 from sbxcompose.host.base.json_files import write_json
 from sbxcompose.host.base.problems import Problem
 from sbxcompose.host.http import auth
@@ -117,6 +117,9 @@ class Host:
         self._keeper.on_replaced = self._replaced
         self._keeper.on_listener = self._listen_anew
         self._keeper.on_lost = self._keeper_lost
+        await self._keeper.recall()
+        unsaved.begin(self._keeper)
+        write_back.retry()
         self.sandboxes.load()
         await self._adopt()
         self._write_info()

@@ -95,6 +95,8 @@ class ObservedRow(Struct, frozen=True):
     """It ended before the latest `down`: of what the project needs now, it has done nothing."""
     left_behind: tuple[str, ...] = ()
     """What the latest ended run had put into the background and was killed, each as "pid command"."""
+    output_blocked: str | None = None
+    """Why its output cannot be written to its log: it waits as soon as its pipe is full."""
     failed_runs: int = 0
     """How many runs in a row have ended without being good: without one stable second, or never healthy."""
     command: tuple[str, ...] = ()

@@ -29,6 +29,8 @@ class Cause(StrEnum):
     FINE = "fine"
     STARTING = "starting"
     UNHEALTHY = "unhealthy"
+    BLOCKED = "blocked"
+    """Its output cannot be written."""
     BACKING_OFF = "backing off"
     FAILED = "failed"
     COMPLETED = "completed"
@@ -196,6 +198,10 @@ class _Why:
             cause = Cause.OUTDATED if cause is Cause.FINE else cause
         elif cause is Cause.FINE:
             lines.append("it matches the file")
+        if row.output_blocked is not None:
+            lines.append(f"its output cannot be written ({row.output_blocked}); it waits once its pipe is full")
+            hint = hint or "make room on the disk that holds the host's state; `host status` shows where that is"
+            cause = Cause.BLOCKED if cause is Cause.FINE else cause
         return self._said(cause, lines, hint)
 
     def _alive(self, row: ObservedRow) -> tuple[Cause, list[str]]:

@@ -37,6 +37,7 @@ _OURS = {
     "last_check",
     "failed_runs",
     "left_behind",
+    "output_blocked",
     "stop_signal",
     "stop_grace_ms",
     "stop_command",

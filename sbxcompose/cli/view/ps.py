@@ -37,6 +37,8 @@ def status(line: ListedInstance, now: float) -> str:
         words = "running, readiness unknown"
     if background(row) is not None:
         words += f", left {times(len(row.left_behind), 'process')} behind"
+    if row.output_blocked is not None:
+        words += ", output blocked"
     if line.outdated:
         words += ", outdated"
     if line.process is None:
@@ -174,6 +176,7 @@ def to_json(line: ListedInstance, now: float, hide: Hide) -> dict[str, Any]:
         else {"code": end.code, "signal": end.signal, "oom_killed": end.oom_killed, "at": end.at},
         "last_error": shown.last_error,
         "left_behind": list(shown.left_behind),
+        "output_blocked": row.output_blocked if row is not None else None,
         "command": list(shown.command) or None,
         "digest": shown.digest,
         "wanted_digest": shown.wanted_digest,

@@ -19,6 +19,8 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from sbxcompose.host.base import unsaved
+
 DIRECTORY = "damaged"
 LARGEST = 64 * 1024 * 1024
 """Bytes of a record; ours have some kilobytes."""
@@ -112,11 +114,14 @@ T = TypeVar("T")
 def load(path: str | os.PathLike[str], make: Callable[[bytes], T], *, whole: str | None = None) -> T | None:
     """Return what `make` makes of a file; None if there is none, or if it cannot be used, which is set aside.
 
+    What the file should contain and could not be written counts instead of what is in it.
+
     `make` raises `ValueError` for what it cannot use. `whole` is what is set aside instead of the file itself.
     Raises `OSError` in a shortage, which says nothing about the file.
     """
     try:
-        return make(read_file(path))
+        held = unsaved.content(os.fspath(path))
+        return make(read_file(path) if held is None else held)
     except FileNotFoundError:
         return None
     except (OSError, ValueError) as error:

@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Protocol, TypeVar
 
-from sbxcompose.host.base import damage, flush
+from sbxcompose.host.base import damage, flush, unsaved
 from sbxcompose.host.base.ids import is_id
 
 
@@ -45,6 +45,7 @@ def replace_file(path: str, data: bytes) -> None:
         finally:
             os.close(fd)
         os.rename(temporary, path)
+        unsaved.release(path)
         flush.later(path)
     except OSError:
         with suppress(OSError):

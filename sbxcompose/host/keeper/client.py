@@ -44,6 +44,10 @@ __all__ = [
 class KeeperClient(KeeperConnection):
     """What the server asks its keeper to do. All methods belong to one event loop."""
 
+    async def recall(self) -> None:
+        """Learn what the keeper was given to keep by the servers before this one: `kept` knows it then."""
+        await self._call({"op": "recall"})
+
     async def adopt(self) -> list[Adopted]:
         """Every unit that the keeper knows. Exits that it has not told yet follow through `on_exit`."""
         adopted: list[Adopted] = []
@@ -176,8 +180,8 @@ class KeeperClient(KeeperConnection):
             known.close()
 
     def keep(self, name: str, fd: int) -> None:
-        """Let the keeper hold a network namespace, for `Spawn.namespace`; the descriptor is the client's from now
-        on. Nothing is waited for: what is spawned later finds it.
+        """Let the keeper hold a descriptor for this server's successors: a network namespace, for `Spawn.namespace`, or
+        a memory file. It is the client's from now on. Nothing is waited for: what is spawned later finds it.
         """
         self._kept[name] = fd
         if self._replacing is None and self._lost is None:

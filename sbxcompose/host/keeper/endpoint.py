@@ -152,6 +152,9 @@ class KeeperEndpoint:
                 self._batches.append(_Batch(body))
             case "adopt":
                 self._adopt(body["id"])
+            case "recall":
+                self._tell_kept()
+                self._send({"id": body["id"], "result": None})
             case "handover":
                 self._take_over(body, frame.fds)
             case "want":
@@ -206,9 +209,12 @@ class KeeperEndpoint:
         self._units.add(unit)
         return {**index, **unit.describe()}, list(unit.fds.values())
 
-    def _adopt(self, request: int) -> None:
+    def _tell_kept(self) -> None:
         for name, fd in self._spawner.networks.items():
             self._send({"kept": name}, [fd])
+
+    def _adopt(self, request: int) -> None:
+        self._tell_kept()
         units = list(self._units)
         groups = chunked((each.describe(), list(each.fds.values())) for each in units)
         for number, (bodies, fds) in enumerate(groups):

@@ -7,6 +7,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
+from collections.abc import Callable
 
 from sbxcompose.host.logs.store import LogStore
 
@@ -19,15 +20,22 @@ LAST_BITES = 64
 
 
 class Pump:
-    """Moves what comes out of `fd`, which it owns, to the log as `stream` of `run`."""
+    """Moves what comes out of `fd`, which it owns, to the log as `stream` of `run`.
 
-    def __init__(self, log: LogStore, stream: int, run: int, fd: int) -> None:
+    `blocked` says why that is not possible now, None if it is; `on_blocked` is called when that has changed.
+    """
+
+    def __init__(
+        self, log: LogStore, stream: int, run: int, fd: int, on_blocked: Callable[[], None] = lambda: None
+    ) -> None:
         self._log = log
         self._stream = stream
         self._run = run
         self._fd: int | None = fd
         self._loop = asyncio.get_running_loop()
         self._retry: asyncio.TimerHandle | None = None
+        self._on_blocked = on_blocked
+        self.blocked: str | None = None
         self._listen()
 
     def _listen(self) -> None:
@@ -38,7 +46,9 @@ class Pump:
         if self._fd is None:
             return
         try:
-            if self._log.splice(self._stream, self._fd, self._run) == 0:
+            moved = self._log.splice(self._stream, self._fd, self._run)
+            self._set_blocked(None)
+            if not moved:
                 self.close()
         except BlockingIOError:
             return
@@ -48,8 +58,15 @@ class Pump:
     def _pause(self, error: OSError) -> None:
         if self._fd is not None:
             self._loop.remove_reader(self._fd)
-        print(f"output waits: {self._log.directory}: {error.strerror or error}", file=sys.stderr)
+        if self.blocked is None:
+            print(f"output waits: {self._log.directory}: {error.strerror or error}", file=sys.stderr)
+        self._set_blocked((error.strerror or str(error)).lower())
         self._retry = self._loop.call_later(RETRY, self._listen)
+
+    def _set_blocked(self, why: str | None) -> None:
+        if self.blocked != why:
+            self.blocked = why
+            self._on_blocked()
 
     def finish(self) -> str | None:
         """The process is gone: take what is left, and close. What went wrong, if output was lost."""

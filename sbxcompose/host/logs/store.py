@@ -204,6 +204,7 @@ class LogStore(Journal):
         for segment in self.segments:
             segment.remove()
         self.segments = [Segment(self.directory, self.end)]
+        self.running.clear()
         shutil.rmtree(self.directory, ignore_errors=True)
 
     def leave(self, reader: LogReader) -> None:

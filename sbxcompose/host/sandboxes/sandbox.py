@@ -6,6 +6,7 @@ begins anything else, but waits. What is begun is recorded first, so that a serv
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -15,8 +16,8 @@ from typing import Any
 from msgspec.structs import replace
 
 from sbxcompose.api.sandbox_models import SandboxInfo, SandboxStatus
-from sbxcompose.host.base import background
-from sbxcompose.host.base.json_files import write_json
+from sbxcompose.host.base import background, write_back
+from sbxcompose.host.base.json_files import encode, write_json
 from sbxcompose.host.base.problems import Problem, from_os
 from sbxcompose.host.base.wake import Condition
 from sbxcompose.host.sandboxes import suspension
@@ -101,24 +102,22 @@ class HostedSandbox:
         """Change what is recorded of it, from now on. Raises `Problem`, and nothing is changed, if it cannot be."""
         info = replace(self.info, **fields)
         try:
-            self._save(info)
+            write_json(self.directory / RECORD, self._record(info))
         except OSError as error:
             raise from_os(error, "the sandbox cannot be recorded") from None
         self.info = info
         self.look_again()
 
     def become(self, status: SandboxStatus, **fields: Any) -> None:
-        """Be in a state; recorded as far as possible, since there is no way back."""
+        """Be in a state; recorded as soon as possible, since there is no way back."""
         self.info = replace(self.info, status=status, **fields)
-        try:
-            self._save(self.info)
-        except OSError as error:
-            print(f"not recorded: sandbox {self.info.id}: {error}", file=sys.stderr)
+        path = os.fspath(self.directory / RECORD)
+        write_back.record(path, encode(self._record(self.info)), f"sandbox {self.info.id}")
         self.look_again()
 
-    def _save(self, info: SandboxInfo) -> None:
+    def _record(self, info: SandboxInfo) -> dict[str, Any]:
         more = {"ending": self.ending} if self.ending is not None and info.status != "terminated" else {}
-        write_json(self.directory / RECORD, {**info.write(), **more})
+        return {**info.write(), **more}
 
     def look_again(self) -> None:
         """Something has changed: whoever waits looks, and the timer is set for what is due next."""

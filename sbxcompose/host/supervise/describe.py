@@ -27,8 +27,10 @@ from sbxcompose.host.supervise.state import (
 _DEFAULT_POLICY = RestartConfig()
 
 
-def describe(record: ProcessRecord, next_run: int = 1) -> ProcessInfo:
-    """Return the row of a record. `next_run` is the number of the run that is being started, if it is the first one."""
+def describe(record: ProcessRecord, next_run: int = 1, blocked: str | None = None) -> ProcessInfo:
+    """Return the row of a record. `next_run` is the number of the run that is being started, if it is the first one;
+    `blocked` is why its output cannot be written.
+    """
     run, request = record.run, record.request
     if run is None:
         return _starting(record, next_run)
@@ -45,7 +47,7 @@ def describe(record: ProcessRecord, next_run: int = 1) -> ProcessInfo:
         args=request.args,
         started_at=run.started_at,
         ended_at=ended.ended_at if ended else None,
-        managed=_managed(record) if request.managed else None,
+        managed=_managed(record, blocked) if request.managed else None,
         run=run.number,
         log=record.log,
     )
@@ -80,7 +82,7 @@ def _status(run: Run) -> ProcessStatus:
     return "exited" if run.ended.signal is None else "signaled"
 
 
-def _managed(record: ProcessRecord) -> ManagedInfo:
+def _managed(record: ProcessRecord, blocked: str | None = None) -> ManagedInfo:
     state = record.state
     return ManagedInfo(
         id=record.request.name or f"@{record.id}",
@@ -101,6 +103,7 @@ def _managed(record: ProcessRecord) -> ManagedInfo:
         left_behind=record.left_behind,
         stop_requested=isinstance(state, Stopped) and state.requested,
         failed_runs=record.failed_runs,
+        output_blocked=blocked,
     )
 
 

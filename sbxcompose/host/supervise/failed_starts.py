@@ -5,13 +5,13 @@ A start that fails leaves no row (contract, section 3.2), so nobody who looks la
 
 from __future__ import annotations
 
-import sys
+import os
 from pathlib import Path
 
 from sbxcompose.api.models import FailedStart, StartRequest
-from sbxcompose.host.base import damage
+from sbxcompose.host.base import damage, write_back
 from sbxcompose.host.base.clock import now_ms
-from sbxcompose.host.base.json_files import write_json
+from sbxcompose.host.base.json_files import encode
 from sbxcompose.host.base.problems import Problem
 
 KEPT = 200
@@ -61,7 +61,5 @@ class FailedStarts:
             self._save()
 
     def _save(self) -> None:
-        try:
-            write_json(self._path, [failed.write() for failed in self._failed.values()])
-        except OSError as error:
-            print(f"not recorded: failed starts: {error}", file=sys.stderr)
+        data = encode([failed.write() for failed in self._failed.values()])
+        write_back.record(os.fspath(self._path), data, "a start that failed")

@@ -53,10 +53,13 @@ class ProcessOwner(Protocol[OwnedProcess]):
         """Remember what a run was started with, before anything that it writes is read."""
 
     def changed(self, process: OwnedProcess, *before: int) -> bool:
-        """The row has changed: record it as far as possible, and tell; whether it is on disk.
+        """The row has changed: record it as soon as possible, and tell; whether it is on disk.
 
         `before` are handles that it had before.
         """
+
+    def shows_change(self, process: OwnedProcess) -> None:
+        """The row is shown differently, although nothing has changed that is recorded: tell who watches."""
 
     def check_restart(self, process: OwnedProcess) -> None:
         """Refuse to restart an ended row while another live run of the same instance is there. Raises `Problem`."""

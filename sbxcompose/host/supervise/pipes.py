@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 
 from sbxcompose.host.base.pipe_writer import Input
 from sbxcompose.host.keeper.client import Adopted, Spawned
@@ -12,17 +13,32 @@ from sbxcompose.host.logs.store import LogStore
 
 
 class RunPipes:
-    """The descriptors of one run, which it owns. `input` is None where there is nothing to write to."""
+    """The descriptors of one run, which it owns. `input` is None where there is nothing to write to.
+
+    `on_blocked` is called when `blocked` has changed.
+    """
 
     def __init__(
-        self, log: LogStore, number: int, run: Spawned | Adopted, *, input_open: bool, tty: bool = False
+        self,
+        log: LogStore,
+        number: int,
+        run: Spawned | Adopted,
+        *,
+        input_open: bool,
+        tty: bool = False,
+        on_blocked: Callable[[], None] = lambda: None,
     ) -> None:
         self._tty = tty
         streams = ((STDOUT, run.stdout), (STDERR, run.stderr))
-        self._pumps = [Pump(log, stream, number, fd) for stream, fd in streams if fd is not None]
+        self._pumps = [Pump(log, stream, number, fd, on_blocked) for stream, fd in streams if fd is not None]
         self.input = Input(run.stdin) if run.stdin is not None and input_open else None
         if run.stdin is not None and not input_open:
             os.close(run.stdin)
+
+    @property
+    def blocked(self) -> str | None:
+        """Why its output cannot be written to its log now; None if it can."""
+        return next((pump.blocked for pump in self._pumps if pump.blocked is not None), None)
 
     def close_input(self) -> bool:
         """Close the input; False if there was none. At a terminal that is a Ctrl-D: it stays open for the output."""

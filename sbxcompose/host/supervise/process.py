@@ -12,12 +12,13 @@ import os
 import signal as signals
 from collections.abc import AsyncIterable, Awaitable, Callable, Coroutine
 from contextlib import suppress
+from functools import partial
 from typing import Any, Literal
 
 from msgspec.structs import replace
 
 from sbxcompose.api.models import LastExit
-from sbxcompose.host.base import background
+from sbxcompose.host.base import background, write_back
 from sbxcompose.host.base.clock import now_ms
 from sbxcompose.host.base.pipe_writer import not_writable
 from sbxcompose.host.base.problems import Problem
@@ -225,7 +226,19 @@ class SupervisedProcess(ProcessRow):
         assert run is not None
         assert arrived is not None
         self._arrived = None
-        self._attachment = RunPipes(self.log, number, arrived, input_open=run.stdin_open, tty=self.request.tty)
+        self._attachment = RunPipes(
+            self.log,
+            number,
+            arrived,
+            input_open=run.stdin_open,
+            tty=self.request.tty,
+            on_blocked=lambda: self._owner.shows_change(self),
+        )
+
+    @property
+    def output_blocked(self) -> str | None:
+        """Why its output cannot be written to its log now; None if it can."""
+        return self._attachment.blocked if self._attachment is not None else None
 
     def _close_arrived(self) -> None:
         """Close the descriptors of a run that nobody waited for."""
@@ -254,13 +267,21 @@ class SupervisedProcess(ProcessRow):
         self._report(RunLost(end, error))
 
     def _note_end(self, run: Run, end: LastExit) -> str | None:
-        """Note a run's end in its log; what kept it from being noted."""
+        """Note a run's end in its log, now or as soon as there is room for it; what kept it from being noted."""
         self._attachment = None
+        note = partial(self.log.end_run, run.number, end.exit_code, end.signal, end.ended_at / 1000)
         try:
-            self.log.end_run(run.number, end.exit_code, end.signal, end.ended_at / 1000)
+            note()
         except OSError as problem:
-            return f"its end is not in its log: {(problem.strerror or str(problem)).lower()}"
+            write_back.when_possible(note)
+            return f"its end is not in its log yet: {(problem.strerror or str(problem)).lower()}"
         return None
+
+    def mend_log(self) -> None:
+        """Note the latest run's end in its log, should the last server not have been able to."""
+        run = self.record.run
+        if run is not None and run.ended is not None and run.number in self.log.running:
+            self._note_end(run, run.ended)
 
     # -- between runs --------------------------------------------------------------------------------------
 

@@ -6,7 +6,6 @@ Implements `source.Source` for the routes that show output, and `owner.ProcessOw
 from __future__ import annotations
 
 import asyncio
-import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -271,15 +270,11 @@ class Processes:
         self._records.save(record)
 
     def changed(self, process: SupervisedProcess, *before: int) -> bool:
-        """Record a row's change as far as possible, put it where it is looked for, and tell who watches."""
-        record, recorded = process.record, True
+        """Record a row's change as soon as possible, put it where it is looked for, and tell who watches."""
+        record = process.record
         if record.run is None or record.id not in self._rows:
             return False
-        try:
-            self.save(record)
-        except OSError as error:
-            recorded = False
-            print(f"not recorded: {process.request.name or record.id}: {error}", file=sys.stderr)
+        recorded = self._records.record(record)
         self._runs.put(process, *before)
         unit = process.unit
         if unit is not None:
@@ -292,6 +287,10 @@ class Processes:
             self._ended.prune(process)
             self.idle()
         return recorded
+
+    def shows_change(self, process: SupervisedProcess) -> None:
+        """See `owner.ProcessOwner`."""
+        self.changes.row_changed(process.handle)
 
     # -- forgetting ----------------------------------------------------------------------------------------
 
@@ -376,6 +375,7 @@ class Processes:
                 self._units[process.unit] = process
             if not process.live:
                 self._ended.add(process)
+            process.mend_log()
 
     def adopt(self, adopted: Adopted) -> bool:
         """Take over a run; False if no row wants it."""

@@ -13,7 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from sbxcompose.host.base import damage
+from sbxcompose.host.base import damage, unsaved, write_back
 from sbxcompose.host.base.json_files import encode, replace_file
 from sbxcompose.host.supervise.state import ProcessRecord
 
@@ -49,8 +49,20 @@ class Records:
         finally:
             os.close(fd)
 
+    def record(self, record: ProcessRecord) -> bool:
+        """Put a record on disk, now or as soon as there is room for it; whether it is there now."""
+        try:
+            self.save(record)
+        except OSError as error:
+            self._sizes.pop(record.id, None)
+            what = f"process {record.request.name or record.id}"
+            write_back.hold(self._path(record.id), _whole(record), what, error)
+            return False
+        unsaved.release(self._path(record.id))
+        return True
+
     def _write(self, record: ProcessRecord) -> None:
-        data = encode({**record.fixed(), **record.changing()})
+        data = _whole(record)
         path = self._path(record.id)
         try:
             replace_file(path, data)
@@ -62,6 +74,7 @@ class Records:
     def remove(self, record: ProcessRecord) -> None:
         """Forget a record; no harm if there is none."""
         self._sizes.pop(record.id, None)
+        unsaved.release(self._path(record.id))
         with suppress(OSError):
             os.unlink(self._path(record.id))
 
@@ -90,6 +103,10 @@ class Records:
 
 def _is_record(name: str) -> bool:
     return name.endswith(".json") and name[:-5].isdecimal()
+
+
+def _whole(record: ProcessRecord) -> bytes:
+    return encode({**record.fixed(), **record.changing()})
 
 
 def _record(data: bytes) -> ProcessRecord:

@@ -83,4 +83,9 @@ class ProcessRow:
 
     def info(self) -> ProcessInfo:
         """The row as the process list shows it."""
-        return describe.describe(self.record, self.log.last_run + 1)
+        return describe.describe(self.record, self.log.last_run + 1, self.output_blocked)
+
+    @property
+    def output_blocked(self) -> str | None:
+        """Why its output cannot be written to its log now; None if it can."""
+        return None

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -17,7 +16,7 @@ from typing import Final
 
 from sbxcompose.api.frames import StartNote
 from sbxcompose.api.models import StartRequest
-from sbxcompose.host.base import damage
+from sbxcompose.host.base import damage, unsaved, write_back
 from sbxcompose.host.base.json_files import replace_file
 
 MOST: Final = 256
@@ -85,7 +84,7 @@ class StartNotes:
         unwritten, self._unwritten = self._unwritten, []
         self._lines += len(unwritten)
         try:
-            if self._lines > COMPACT:
+            if self._lines > COMPACT or unsaved.content(self._path) is not None:
                 replace_file(self._path, _encode(self))
                 self._lines = sum(map(len, self._notes.values()))
                 return
@@ -96,7 +95,7 @@ class StartNotes:
             finally:
                 os.close(fd)
         except OSError as error:
-            print(f"cannot record what runs were started with: {error}", file=sys.stderr)
+            write_back.hold(self._path, _encode(self), "what runs were started with", error)
 
 
 def _encode(notes: Iterable[StartNote]) -> bytes:

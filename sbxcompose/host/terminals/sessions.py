@@ -6,7 +6,6 @@ import asyncio
 import os
 import shutil
 import signal
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -15,9 +14,9 @@ from msgspec.structs import asdict
 
 from sbxcompose.api.models import StartRequest
 from sbxcompose.api.pty import PtyRequest
-from sbxcompose.host.base import background, damage
+from sbxcompose.host.base import background, damage, write_back
 from sbxcompose.host.base.clock import now_ms
-from sbxcompose.host.base.json_files import write_json
+from sbxcompose.host.base.json_files import encode, write_json
 from sbxcompose.host.base.problems import Problem, from_os
 from sbxcompose.host.base.wake import Condition
 from sbxcompose.host.keeper.client import Adopted, Claim, Exited, KeeperClient, KeeperLost, Spawn, SpawnFailed
@@ -285,11 +284,10 @@ class TerminalSessions:
     # -- where things are ------------------------------------------------------------------------------------
 
     def _save(self, terminal: Terminal) -> None:
-        """Record it as far as possible: a full disk does not end a session."""
-        try:
-            write_json(self._place(terminal.record.session_id) / "session.json", asdict(terminal.record))
-        except OSError as error:
-            print(f"not recorded: terminal session {terminal.record.session_id}: {error}", file=sys.stderr)
+        """Record it as soon as possible: a full disk does not end a session."""
+        path = self._place(terminal.record.session_id) / "session.json"
+        what = f"terminal session {terminal.record.session_id}"
+        write_back.record(os.fspath(path), encode(asdict(terminal.record)), what)
 
     def _place(self, session: str) -> Path:
         return self._directory / session

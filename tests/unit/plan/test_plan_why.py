@@ -54,6 +54,17 @@ def test_what_completed_before_the_last_down_is_fine_and_holds_up_what_needs_it(
     assert "job has not run since the last `down`" in str(why(shop, here, Instance("main", "web"), NOW))
 
 
+def test_output_that_cannot_be_written() -> None:
+    found = of_row(replace(row("web"), started_at=NOW - 65, output_blocked="no space left on device"))
+    assert found.cause is Cause.BLOCKED
+    assert str(found) == lines(
+        "web has been running for 1 min 5 s",
+        "it matches the file",
+        "its output cannot be written (no space left on device); it waits once its pipe is full",
+        "hint: make room on the disk that holds the host's state; `host status` shows where that is",
+    )
+
+
 def test_nothing_is_wrong() -> None:
     running = replace(row("web", check=True), started_at=NOW - 65)
     found = of_row(running)

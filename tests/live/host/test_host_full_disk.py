@@ -1,0 +1,110 @@
+"""A full disk: what is asked for is refused, what has happened is remembered, and writers wait for room."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.live.host.hosts import live_host, running, stopped
+from tests.support.home import Home
+
+
+@pytest.fixture
+def small_disk(host_environ: Home) -> Iterator[Home]:
+    """A home whose state directory has one megabyte."""
+    mount = shutil.which("mount")
+    if os.geteuid() != 0 or mount is None:
+        pytest.skip("only root can mount")
+    host_environ.state.mkdir(mode=0o700)
+    command = [mount, "-t", "tmpfs", "-o", "size=1m,mode=700", "tmpfs", str(host_environ.state)]
+    if subprocess.run(command, check=False, capture_output=True).returncode:
+        pytest.skip("mounting is not allowed here")
+    try:
+        yield host_environ
+    finally:
+        subprocess.run(["umount", "-l", str(host_environ.state)], check=True)
+
+
+def fill(directory: Path) -> Path:
+    path = directory / "filler"
+    with path.open("wb", buffering=0) as file:
+        try:
+            while True:
+                file.write(b"x" * 4096)
+        except OSError:
+            return path
+
+
+def test_no_space_left(small_disk: Home) -> None:
+    with live_host(small_disk) as host:
+        box = host.box()
+        box.shell("echo up; read line; echo got $line; exec sleep 1000", "web", stdin_mode="pipe")
+        box.wait_for_line("web", "up")
+        filler = fill(small_disk.state)
+        body = box.start_body("sleep", "1000", name="other")
+        assert box.refused("POST", "/processes", json=body)[:2] == (500, "NO_SPACE")
+        full = host.http.post("/sandboxes", json={"name": "other"})
+        assert (full.status_code, full.json()["code"]) == (500, "NO_SPACE")
+        assert running(box.row("web"))
+        assert box.ask("POST", "/processes/web/stdin", content=b"it\n").status_code == 204
+        filler.unlink()
+        box.wait_for_line("web", "got it")
+        assert box.begin("sleep", "1000", name="other")["status"] == "running"
+
+
+ALWAYS = {"policy": "always", "initial_delay_ms": 1, "max_delay_ms": 1}
+
+
+def test_a_stop_is_not_forgotten_although_the_server_is_killed(small_disk: Home) -> None:
+    with live_host(small_disk) as host:
+        box = host.box()
+        box.shell("echo up; exec sleep 1000", "web", restart={"policy": "always"})
+        box.shell("exit 1", "crashing", restart=ALWAYS)
+        box.wait_for_line("web", "up")
+        filler = fill(small_disk.state)
+        while "process crashing cannot be recorded" not in host.log:
+            pass  # what is appended to its record has room in a block of the file for a while
+        while "process web cannot be recorded" not in host.log:
+            box.ask("POST", "/processes/web/restart")
+        for name in ("web", "crashing"):
+            box.delete(name, grace_ms=5_000)
+        host.kill("server")
+        for _ in range(2):
+            for name in ("web", "crashing"):
+                row = box.row(name)
+                assert stopped(row)
+                assert row["managed"]["stop_requested"]
+            filler.unlink(missing_ok=True)
+            host.kill("server")
+
+
+def test_a_writer_that_waits_for_room_is_shown_as_such(small_disk: Home) -> None:
+    with live_host(small_disk) as host:
+        box = host.box()
+        filler = fill(small_disk.state)
+        filler.write_bytes(b"x" * 512 * 1024)
+        box.shell("while :; do echo 0123456789012345678901234567890123456789; done", "web")
+        row = box.wait("web", lambda row: row["managed"]["output_blocked"] is not None)
+        assert row["managed"]["output_blocked"] == "no space left on device"
+        filler.unlink()
+        box.wait("web", lambda row: row["managed"]["output_blocked"] is None)
+        box.delete("web", grace_ms=0)
+
+
+def test_what_runs_in_a_suspended_sandbox_goes_on_after_a_full_disk(small_disk: Home) -> None:
+    with live_host(small_disk) as host:
+        box = host.box()
+        box.shell("echo up; exec sleep 1000", "web")
+        box.wait_for_line("web", "up")
+        assert host.http.post("/sandboxes/box/suspend", params={"wait_ms": 20_000}).status_code == 200
+        filler = fill(small_disk.state)
+        assert host.http.post("/sandboxes/box/resume", params={"wait_ms": 20_000}).status_code == 200
+        host.kill("server")
+        assert host.http.get("/sandboxes/box").json()["status"] == "running"
+        filler.unlink()
+        assert running(box.row("web"))
