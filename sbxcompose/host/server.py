@@ -25,7 +25,8 @@ from starlette.routing import Router
 from starlette.types import Message, Receive, Scope, Send
 
 from sbxcompose import __version__
-from sbxcompose.host.base import background, damage, paths, unsaved, write_back
+from sbxcompose.host.base import background, damage, host_info, paths, unsaved, write_back
+from sbxcompose.host.base.host_info import INFO_FILE
 from sbxcompose.host.base.json_files import write_json
 from sbxcompose.host.base.problems import Problem
 from sbxcompose.host.http import auth
@@ -61,7 +62,6 @@ IDLE = 600.0
 """Seconds after which a host in which nothing runs, and of which nobody asks anything, ends."""
 KEY_FILE = "host.key"
 KEY_BYTES = 4096
-INFO_FILE = "host.json"
 
 ROUTES = [
     *host.ROUTES,
@@ -168,7 +168,7 @@ class Host:
         # Before anything is started: what is left of a lost run must not run beside its successor.
         for left in await self._keeper.sweep(self.sandboxes.claims(known)):
             print(f"left behind when the host was killed, now killed: {left}", file=sys.stderr)
-        self.sandboxes.resume(known)
+        self.sandboxes.resume(known, rebooted=host_info.was_rebooted(self._state))
 
     async def ended(self) -> None:
         """Wait for its end."""
@@ -196,7 +196,7 @@ class Host:
     def _write_info(self) -> None:
         """What commands want to know of the host before they ask it anything."""
         try:
-            write_json(self._state / INFO_FILE, {"version": __version__, "tcp": self._tcp()})
+            write_json(self._state / INFO_FILE, host_info.contents(self._tcp()))
         except OSError as error:
             print(f"cannot write {INFO_FILE}: {error}", file=sys.stderr)
 

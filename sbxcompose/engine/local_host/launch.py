@@ -17,12 +17,11 @@ from sbxcompose import __version__
 from sbxcompose.engine.local_host import locate
 from sbxcompose.engine.local_host.ask import PATIENCE, ask, see_log
 from sbxcompose.errors import ProviderError
-from sbxcompose.host.base import damage, paths
+from sbxcompose.host.base import damage, host_info, paths
 from sbxcompose.host.keeper.options import keeper_argv
 
 KEY_FILE = "host.key"
 KEY_BYTES = 4096
-INFO_FILE = "host.json"
 _ANEW = "`sbxcompose host stop`, then start it again"
 # The server speaks no TLS, and asyncio does without where there is none: less to load, and three megabytes
 # less.
@@ -220,21 +219,12 @@ def _check_key(key: str | None) -> None:
 
 
 def _check_version(tell: Callable[[str], None]) -> None:
-    version = _info().get("version", __version__)
+    version = host_info.read(paths.state_directory()).get("version", __version__)
     if version != __version__:
         tell(
             f"the host that runs is version {version}, this is {__version__};"
             " `sbxcompose host stop` when nothing runs, and the next command starts the new one"
         )
-
-
-def _info() -> dict[str, Any]:
-    """What the host has written down of itself; nothing if it has not got so far yet."""
-    try:
-        value = damage.decode(damage.read_file(paths.state_directory() / INFO_FILE))
-    except (OSError, ValueError):
-        return {}
-    return value if isinstance(value, dict) else {}
 
 
 def _to_stderr(words: str) -> None:

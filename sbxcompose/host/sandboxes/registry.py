@@ -297,10 +297,13 @@ class Sandboxes:
         """The units that are recorded as being there, or as being started, and are not among the `known` ones."""
         return [claim for sandbox in self for claim in sandbox.workload.claims(known)]
 
-    def resume(self, known: set[str]) -> None:
-        """Go on with all that is not among the `known` units, and with what was being done to sandboxes."""
+    def resume(self, known: set[str], *, rebooted: bool = False) -> None:
+        """Go on with all that is not among the `known` units, and with what was being done to sandboxes.
+
+        `rebooted`: the machine was restarted since.
+        """
         for sandbox in self:
-            sandbox.workload.take_over(known)
+            sandbox.workload.take_over(known, rebooted=rebooted)
         for sandbox in self:
             if sandbox.ending is not None:
                 background.do(self._terminate(sandbox, sandbox.ending))

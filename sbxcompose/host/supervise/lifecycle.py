@@ -170,10 +170,17 @@ def _run_exited(record: ProcessRecord, event: RunExited, now: Now) -> Outcome:
 
 
 def _run_lost(record: ProcessRecord, event: RunLost, now: Now) -> Outcome:
-    if not isinstance(record.state, Running) or record.run is None:
+    """Start it again at once, if its policy restarts after failures: it was the host that failed, and not the run."""
+    state = record.state
+    if not isinstance(state, Running) or record.run is None:
         return record, []
-    requested = record.state.ending is not None and record.state.ending.why == "stop"
-    return _stopped(_with_end(record, record.run, event.exit, event.error), now, EndChecks(), requested=requested)
+    ended = _with_end(record, record.run, event.exit, event.error)
+    why = state.ending.why if state.ending is not None else None
+    unwanted = why == "stop" or not record.request.managed or describe.policy(record).policy == "never"
+    if event.rebooted or (unwanted and why != "restart"):
+        return _stopped(ended, now, EndChecks(), requested=why == "stop")
+    after, effects = _begin_again(ended, now)
+    return after, [EndChecks(), *effects]
 
 
 def _with_end(record: ProcessRecord, run: Run, end: LastExit, error: str | None) -> ProcessRecord:
@@ -221,12 +228,14 @@ def _backoff_over(record: ProcessRecord, _: BackoffOver, now: Now) -> Outcome:
     return _begin_again(record, now) if isinstance(record.state, BackingOff) else (record, [])
 
 
-def _host_restarted(record: ProcessRecord, _: HostRestarted, now: Now) -> Outcome:
+def _host_restarted(record: ProcessRecord, event: HostRestarted, now: Now) -> Outcome:
     match record.state:
         case Starting() if record.run is None:
             return _stopped(record, now, ForgetRow())
         case Starting(_, ending) if ending is not None and ending.why == "stop":
             return _stopped(record, now, requested=True)
+        case Starting() | BackingOff() | Paused() if event.rebooted:
+            return _stopped(record, now)
         case Starting():
             return _begin_again(record, now)
         case BackingOff(until):

@@ -60,14 +60,17 @@ class RunExited(Struct, frozen=True):
 
 
 class RunLost(Struct, frozen=True):
-    """The run is over, and nobody saw its end: keeper and server had died, or the machine was down."""
+    """The run is over, and nobody saw its end: keeper and server had died, or the machine was down (`rebooted`)."""
 
     exit: LastExit
     error: str | None = None
+    rebooted: bool = False
 
 
 class HostRestarted(Struct, frozen=True):
-    """The server has restarted, and the keeper holds no run of this process."""
+    """The server has restarted, after the machine if `rebooted`, and the keeper holds no run of this process."""
+
+    rebooted: bool = False
 
 
 class StopRequested(Struct, frozen=True):

@@ -259,12 +259,13 @@ class SupervisedProcess(ProcessRow):
             error = self._note_end(run, end) or lost
         self._report(RunExited(_handle_of(exited.unit), end, error, exited.left_behind[:MOST_LEFT]))
 
-    def lost(self) -> None:
+    def lost(self, *, rebooted: bool) -> None:
         """Report a run whose end nobody saw: keeper and server had died, or the machine went down."""
         assert self.record.run is not None
         end = LastExit(ended_at=now_ms())
-        error = self._note_end(self.record.run, end) or "the host ended while it ran"
-        self._report(RunLost(end, error))
+        what = "the machine was restarted" if rebooted else "the host ended"
+        error = self._note_end(self.record.run, end) or f"{what} while it ran"
+        self._report(RunLost(end, error, rebooted))
 
     def _note_end(self, run: Run, end: LastExit) -> str | None:
         """Note a run's end in its log, now or as soon as there is room for it; what kept it from being noted."""
@@ -295,9 +296,9 @@ class SupervisedProcess(ProcessRow):
             return Claim(unit)
         return Claim(unit, run.pid, run.ticks, run.started_at / 1000)
 
-    def resume(self) -> None:
+    def resume(self, *, rebooted: bool) -> None:
         """Continue what the last server left without a run: a backoff, or a start that was not made."""
-        self._report(HostRestarted())
+        self._report(HostRestarted(rebooted))
 
     def pause(self) -> None:
         """The sandbox is being suspended or copied: check nothing, and let no time pass."""

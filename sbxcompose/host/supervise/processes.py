@@ -391,16 +391,19 @@ class Processes:
         found = [process.claim for process in self._rows.values()]
         return [claim for claim in found if claim is not None and claim.unit not in known]
 
-    def resume(self, known: set[str]) -> None:
-        """Go on with everything that is not among the `known` units, once nothing of the others is left."""
+    def resume(self, known: set[str], *, rebooted: bool) -> None:
+        """Go on with everything that is not among the `known` units, once nothing of the others is left.
+
+        After a restart of the machine (`rebooted`) nothing is started.
+        """
         for process in list(self._rows.values()):
             state, unit = process.record.state, process.unit
             if unit is not None and unit in known:
                 continue
             if isinstance(state, Running) and unit is not None:
-                process.lost()
+                process.lost(rebooted=rebooted)
             else:
-                process.resume()
+                process.resume(rebooted=rebooted)
         for number in self._names.starting():
             self._drop_former(self._rows[number])
 

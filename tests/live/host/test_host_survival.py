@@ -6,7 +6,8 @@ import json
 import os
 import signal
 import threading
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -210,29 +211,54 @@ def test_a_sandbox_being_terminated_is_terminated(host: LiveHost) -> None:
     assert host.status["running_processes"] == 0
 
 
-def test_keeper_and_server_dead_at_once_leave_rows_and_nothing_else(host_environ: Home) -> None:
-    host = LiveHost(host_environ, launch.ensure_host())
+STUBBORN = "trap '' HUP PIPE TERM; echo up; sleep 1000"
+
+
+@contextmanager
+def killed_with_two_processes(home: Home) -> Iterator[tuple[str, list[int]]]:
+    """A host whose both parts were killed at once; the sandbox, and the process ids of what it had started."""
+    host = LiveHost(home, launch.ensure_host())
     box = host.box()
-    row = box.shell("trap '' HUP PIPE TERM; echo up; sleep 1000", "web", restart={"policy": "always"})
-    box.wait_for_line("web", "up")
-    status = host.status
-    os.kill(status["keeper_pid"], signal.SIGSTOP)
-    os.kill(status["pid"], signal.SIGKILL)
-    os.kill(status["keeper_pid"], signal.SIGKILL)
-    assert wait_gone([status["keeper_pid"], status["pid"]], 20)
+    rows = [box.shell(STUBBORN, "web", restart={"policy": "always"}), box.shell(STUBBORN, "job")]
+    rows.append(box.shell(STUBBORN, "once", restart={"policy": "never"}))
+    for name in ("web", "job", "once"):
+        box.wait_for_line(name, "up")
+    _kill_both(host)
     host.http.close()
-    again = LiveHost(host_environ, launch.ensure_host())
     try:
-        box = Box(again, box.id)
-        now = box.row("web")
-        assert (now["status"], now["exit_code"], now["signal"]) == ("exited", None, None)
-        assert now["managed"]["status"] == "stopped"
-        assert now["managed"]["last_error"] == "the host ended while it ran"
-        assert box.lines("web") == ["up"]
-        assert wait_gone([row["pid"]], 20)
-        assert box.shell("exec sleep 1000", "web")["run"] == 1
+        yield box.id, [row["pid"] for row in rows]
     finally:
-        again.close()
+        launch.stop(force=True)
+
+
+def test_keeper_and_server_dead_at_once_is_the_end_of_a_run_and_not_of_supervision(host_environ: Home) -> None:
+    with killed_with_two_processes(host_environ) as (sandbox, left):
+        again = LiveHost(host_environ, launch.ensure_host())
+        box = Box(again, sandbox)
+        assert {row["managed"]["name"] for row in box.rows()} == {"web", "job", "once"}
+        assert wait_gone(left, 0), "they end before anything is started or answered"
+        for name in ("web", "job"):
+            row = box.wait(name, lambda found: running(found) and found["run"] == 2)
+            assert row["managed"]["restart_count"] == 1
+            assert (row["managed"]["last_exit"]["exit_code"], row["managed"]["last_exit"]["signal"]) == (None, None)
+        once = box.row("once")
+        assert (once["status"], once["exit_code"], once["signal"]) == ("exited", None, None)
+        assert once["managed"]["status"] == "stopped"
+        assert once["managed"]["last_error"] == "the host ended while it ran"
+        assert box.lines("once") == ["up"]
+        again.http.close()
+
+
+def test_after_a_restart_of_the_machine_nothing_is_started(host_environ: Home) -> None:
+    with killed_with_two_processes(host_environ) as (sandbox, left):
+        info = host_environ.state / "host.json"
+        info.write_text(json.dumps({**json.loads(info.read_text()), "boot": "an earlier one"}))
+        again = LiveHost(host_environ, launch.ensure_host())
+        for row in Box(again, sandbox).rows():
+            assert row["managed"]["status"] == "stopped"
+            assert row["managed"]["last_error"] == "the machine was restarted while it ran"
+        assert wait_gone(left, 0)
+        again.http.close()
 
 
 def test_a_host_that_is_stopped_and_started_knows_its_sandboxes(host_environ: Home, tmp_path: Path) -> None:
@@ -267,7 +293,7 @@ def test_what_hides_its_origin_is_found_after_both_were_killed(host_environ: Hom
     host = LiveHost(host_environ, launch.ensure_host())
     mark = f"{os.getpid()}.{len(script)}"  # a duration of its own: the marker in the environment is gone
     box = host.box()
-    box.shell(script.replace("1000", f"1000{mark}"), "web")
+    box.shell(script.replace("1000", f"1000{mark}"), "web", restart={"policy": "never"})
     while len(found := _sleepers(mark)) < script.count("sleep"):
         pass
     _kill_both(host)
@@ -290,6 +316,8 @@ def test_what_was_just_being_started_is_found_after_both_were_killed(host_enviro
         with suppress(httpx.HTTPError):
             _begin_and_kill(host, box, body)
         host, box, listed = _successor(host_environ, box.id)
+        while any(row["managed"]["status"] == "starting" for row in listed):
+            listed = box.rows()
         known = {row["pid"] for row in listed if not stopped(row)}
         assert {pid for pid, command in alive_with(host_environ.marker).items() if command == "sleep 1000"} == known
     host.close()

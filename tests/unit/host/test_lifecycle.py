@@ -114,7 +114,9 @@ def events(state: ProcessState) -> dict[str, LifecycleEvent]:
         "exited 0": RunExited(2, LastExit(exit_code=0, ended_at=99_500)),
         "exited 1": RunExited(2, LastExit(exit_code=1, ended_at=99_500)),
         "lost": RunLost(LastExit(ended_at=99_500)),
+        "lost by a reboot": RunLost(LastExit(ended_at=99_500), rebooted=True),
         "host restarted": HostRestarted(),
+        "machine restarted": HostRestarted(rebooted=True),
         "stop": StopRequested(),
         "stop in 1 s": StopRequested(2, 1_000),
         "stop command failed": StopCommandFailed(handle, "no such file"),
@@ -154,7 +156,9 @@ TABLE = {
         "exited 0": "same | ReleaseRun(2)",
         "exited 1": "same | ReleaseRun(2)",
         "lost": "-",
+        "lost by a reboot": "-",
         "host restarted": "Stopped(77, False) | ForgetRow()",
+        "machine restarted": "Stopped(77, False) | ForgetRow()",
         "stop": "Starting(1, stop by 15 until 110000)",
         "stop in 1 s": "Starting(1, stop by 2 until 101000)",
         "stop command failed": "-",
@@ -175,7 +179,9 @@ TABLE = {
         "exited 0": "same | ReleaseRun(2)",
         "exited 1": "same | ReleaseRun(2)",
         "lost": "-",
+        "lost by a reboot": "-",
         "host restarted": "Starting(9) | CancelTimer() | SpawnRun(9)",
+        "machine restarted": "Stopped(77, False)",
         "stop": "Starting(3, stop by 15 until 110000)",
         "stop in 1 s": "Starting(3, stop by 2 until 101000)",
         "stop command failed": "-",
@@ -196,7 +202,9 @@ TABLE = {
         "exited 0": "same | ReleaseRun(2)",
         "exited 1": "same | ReleaseRun(2)",
         "lost": "-",
+        "lost by a reboot": "-",
         "host restarted": "Stopped(77, True)",
+        "machine restarted": "Stopped(77, True)",
         "stop": "-",
         "stop in 1 s": "Starting(3, stop by 2 until 101000)",
         "stop command failed": "-",
@@ -217,7 +225,9 @@ TABLE = {
         "exited 0": "same | ReleaseRun(2)",
         "exited 1": "same | ReleaseRun(2)",
         "lost": "-",
+        "lost by a reboot": "-",
         "host restarted": "Starting(9) | CancelTimer() | SpawnRun(9)",
+        "machine restarted": "Stopped(77, False)",
         "stop": "Starting(3, stop by 15 until 105000)",
         "stop in 1 s": "Starting(3, stop by 2 until 101000)",
         "stop command failed": "-",
@@ -237,8 +247,10 @@ TABLE = {
         "start failed": "-",
         "exited 0": "Stopped(77, False) | EndChecks() | ReleaseRun(2)",
         "exited 1": "BackingOff(100500) | EndChecks() | SetTimer(500) | ReleaseRun(2)",
-        "lost": "Stopped(77, False) | EndChecks()",
+        "lost": "Starting(9) | EndChecks() | CancelTimer() | SpawnRun(9)",
+        "lost by a reboot": "Stopped(77, False) | EndChecks()",
         "host restarted": "-",
+        "machine restarted": "-",
         "stop": "Running(stop by 15 until 110000) | EndChecks() | StopRun(2, 15, 10000)",
         "stop in 1 s": "Running(stop by 2 until 101000) | EndChecks() | StopRun(2, 2, 1000)",
         "stop command failed": "-",
@@ -259,7 +271,9 @@ TABLE = {
         "exited 0": "Stopped(77, True) | EndChecks() | ReleaseRun(2)",
         "exited 1": "Stopped(77, True) | EndChecks() | ReleaseRun(2)",
         "lost": "Stopped(77, True) | EndChecks()",
+        "lost by a reboot": "Stopped(77, True) | EndChecks()",
         "host restarted": "-",
+        "machine restarted": "-",
         "stop": "same | EndChecks() | StopRun(2, 15, 10000)",
         "stop in 1 s": "Running(stop by 2 until 101000) | EndChecks() | StopRun(2, 2, 1000)",
         "stop command failed": "-",
@@ -279,8 +293,10 @@ TABLE = {
         "start failed": "-",
         "exited 0": "Starting(9) | EndChecks() | CancelTimer() | SpawnRun(9) | ReleaseRun(2)",
         "exited 1": "Starting(9) | EndChecks() | CancelTimer() | SpawnRun(9) | ReleaseRun(2)",
-        "lost": "Stopped(77, False) | EndChecks()",
+        "lost": "Starting(9) | EndChecks() | CancelTimer() | SpawnRun(9)",
+        "lost by a reboot": "Stopped(77, False) | EndChecks()",
         "host restarted": "-",
+        "machine restarted": "-",
         "stop": "Running(stop by 15 until 105000) | EndChecks() | StopRun(2, 15, 10000)",
         "stop in 1 s": "Running(stop by 2 until 101000) | EndChecks() | StopRun(2, 2, 1000)",
         "stop command failed": "-",
@@ -300,8 +316,10 @@ TABLE = {
         "start failed": "-",
         "exited 0": "BackingOff(100500) | EndChecks() | SetTimer(500) | ReleaseRun(2)",
         "exited 1": "BackingOff(100500) | EndChecks() | SetTimer(500) | ReleaseRun(2)",
-        "lost": "Stopped(77, False) | EndChecks()",
+        "lost": "Starting(9) | EndChecks() | CancelTimer() | SpawnRun(9)",
+        "lost by a reboot": "Stopped(77, False) | EndChecks()",
         "host restarted": "-",
+        "machine restarted": "-",
         "stop": "Running(stop by 15 until 105000) | EndChecks() | StopRun(2, 15, 10000)",
         "stop in 1 s": "Running(stop by 2 until 101000) | EndChecks() | StopRun(2, 2, 1000)",
         "stop command failed": "-",
@@ -322,7 +340,9 @@ TABLE = {
         "exited 0": "same | ReleaseRun(2)",
         "exited 1": "same | ReleaseRun(2)",
         "lost": "-",
+        "lost by a reboot": "-",
         "host restarted": "same | SetTimer(400)",
+        "machine restarted": "Stopped(77, False)",
         "stop": "Stopped(77, True) | CancelTimer()",
         "stop in 1 s": "Stopped(77, True) | CancelTimer()",
         "stop command failed": "-",
@@ -343,7 +363,9 @@ TABLE = {
         "exited 0": "same | ReleaseRun(2)",
         "exited 1": "same | ReleaseRun(2)",
         "lost": "-",
+        "lost by a reboot": "-",
         "host restarted": "BackingOff(100300) | SetTimer(300)",
+        "machine restarted": "Stopped(77, False)",
         "stop": "Stopped(77, True) | CancelTimer()",
         "stop in 1 s": "Stopped(77, True) | CancelTimer()",
         "stop command failed": "-",
@@ -364,7 +386,9 @@ TABLE = {
         "exited 0": "same | ReleaseRun(2)",
         "exited 1": "same | ReleaseRun(2)",
         "lost": "-",
+        "lost by a reboot": "-",
         "host restarted": "-",
+        "machine restarted": "-",
         "stop": "-",
         "stop in 1 s": "-",
         "stop command failed": "-",
@@ -420,6 +444,25 @@ def test_an_exit_is_recorded() -> None:
     after, _ = transition(STATES["running"], RunExited(2, exit_, "its output was lost"), NOW)
     assert after.run == replace(ALIVE, ended=exit_, stdin_open=False)
     assert (after.last_exit, after.last_error, after.tally) == (exit_, "its output was lost", Tally(1, 1))
+
+
+@pytest.mark.parametrize(
+    "request_, starts",
+    [
+        (replace(REQUEST, restart=RestartConfig(policy="always")), True),
+        (replace(REQUEST, restart=RestartConfig(policy="on_failure", max_restarts=0)), True),
+        (replace(REQUEST, restart=RestartConfig(policy="never")), False),
+        (PLAIN, False),
+    ],
+    ids=["always", "on_failure", "never", "not managed"],
+)
+def test_a_run_that_was_lost_with_the_host_begins_again_if_failures_restart_it(
+    request_: StartRequest, starts: bool
+) -> None:
+    lost = RunLost(LastExit(ended_at=99_500), "the host ended while it ran")
+    after, _ = transition(record(Running(), request=request_), lost, NOW)
+    assert after.state == (Starting(9) if starts else Stopped(77))
+    assert (after.last_error, after.tally, after.failed_runs) == ("the host ended while it ran", Tally(), 0)
 
 
 @pytest.mark.parametrize(
