@@ -8,17 +8,20 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, Self
 
 import h11
 from msgspec import Struct
+from msgspec.structs import replace
 
 from sbxcompose.api.wire import Answer, authority, failure_words
 from sbxcompose.errors import Unreachable
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from sbxcompose.api.websocket_connect import RefusalCheck, Socket
 
 READ_SIZE = 256 * 1024
@@ -107,7 +110,10 @@ class _Connection:
     async def event(self) -> Any:
         """The next protocol event, reading as much as it takes."""
         while (event := self._protocol.next_event()) is h11.NEED_DATA:
-            self._protocol.receive_data(await self._reader.read(READ_SIZE))
+            data = await self._reader.read(READ_SIZE)
+            if not data and self._protocol.their_state is h11.SEND_RESPONSE:
+                raise EOFError("the connection was closed before an answer came")
+            self._protocol.receive_data(data)
         return event
 
     async def head(self) -> h11.Response:
@@ -116,8 +122,6 @@ class _Connection:
             event = await self.event()
             if isinstance(event, h11.Response):
                 return event
-            if isinstance(event, h11.ConnectionClosed):
-                raise EOFError("the connection was closed before an answer came")
 
     async def chunks(self) -> AsyncGenerator[bytes, None]:
         """The pieces of the body as they come."""
@@ -169,10 +173,16 @@ class ResponseStream:
 
 
 class Transport:
-    """A pool of kept connections to one address; a context manager."""
+    """A pool of kept connections to one address; a context manager.
 
-    def __init__(self, address: HostAddress) -> None:
+    `revive` is called in a thread when nobody listens there: it puts a host in the place of one that was killed and
+    returns its socket, or None if there is no host to replace.
+    """
+
+    def __init__(self, address: HostAddress, revive: Callable[[], Path | None] | None = None) -> None:
         self.address = address
+        self._revive = revive
+        self._revival: asyncio.Future[Path | None] | None = None
         self._idle: list[_Connection] = []
         self._closed = False
 
@@ -270,14 +280,31 @@ class Transport:
 
     async def _connect(self) -> _Connection:
         try:
-            async with asyncio.timeout(CONNECT_TIMEOUT):
-                if self.address.path is not None:
-                    return _Connection(*await asyncio.open_unix_connection(self.address.path, limit=READ_SIZE))
-                return _Connection(
-                    *await asyncio.open_connection(self.address.host, self.address.port, limit=READ_SIZE)
-                )
+            try:
+                return await self._open()
+            except (ConnectionRefusedError, FileNotFoundError):
+                if not await self._is_revived():
+                    raise
+                return await self._open()
         except (OSError, TimeoutError) as error:
             raise _unreachable(self.address, error) from error
+
+    async def _open(self) -> _Connection:
+        async with asyncio.timeout(CONNECT_TIMEOUT):
+            if self.address.path is not None:
+                return _Connection(*await asyncio.open_unix_connection(self.address.path, limit=READ_SIZE))
+            return _Connection(*await asyncio.open_connection(self.address.host, self.address.port, limit=READ_SIZE))
+
+    async def _is_revived(self) -> bool:
+        """Whether there is a host again. Requests that find out at the same time wait for the same one."""
+        if self._revive is None:
+            return False
+        if self._revival is None or self._revival.done():
+            self._revival = asyncio.ensure_future(asyncio.to_thread(self._revive))
+        path = await asyncio.shield(self._revival)
+        if path is not None:
+            self.address = replace(self.address, path=str(path))
+        return path is not None
 
     @property
     def local(self) -> bool:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Protocol
 
 from sbxcompose.api.lifecycle import Lifecycle
@@ -64,9 +65,9 @@ class Provider(Protocol):
 class LocalProvider:
     """Sandboxes of the embedded host on this machine."""
 
-    def __init__(self, project: Project, address: HostAddress) -> None:
+    def __init__(self, project: Project, address: HostAddress, revive: Callable[[], Path | None] | None = None) -> None:
         self._project = project
-        self._transport = Transport(address)
+        self._transport = Transport(address, revive)
         self._lifecycle = Lifecycle(self._transport)
 
     async def find(self, sandbox: Sandbox) -> SandboxInfo | None:
@@ -189,4 +190,4 @@ def local_provider(project: Project) -> LocalProvider:
     """The provider `local`; the host is started if it does not run."""
     from sbxcompose.engine.local_host import launch
 
-    return LocalProvider(project, HostAddress(path=str(launch.ensure_host())))
+    return LocalProvider(project, HostAddress(path=str(launch.ensure_host())), launch.replace_killed)

@@ -150,6 +150,24 @@ def test_both_parts_of_the_host_killed_at_once_leaves_nothing_that_the_next_up_d
     assert [pid for pid in (*before.values(), *after.values()) if alive(pid)] == list(after.values())
 
 
+def test_who_is_attached_puts_a_host_in_the_place_of_one_that_was_killed(sbx_alone: Sbx) -> None:
+    sbx = sbx_alone
+    sbx.write(f"processes: {{web: {{command: 'echo up; {FOREVER}'}}, once: {{command: {FOREVER}, restart: never}}}}\n")
+    with sbx.start("up") as up:
+        up.wait_for(r"web +\| up")
+        logs = sbx.start("logs", "-f", "web")
+        logs.wait_for(r"web +\| up")
+        before = pids(sbx)
+        kill_host(sbx)
+        up.wait_for(r"web +\| up", count=2)
+        logs.wait_for(r"web +\| up", count=2)
+        assert wait_gone(list(before.values()), 5)
+        assert set(pids(sbx)) == {"web"}
+        up.interrupt()
+        assert up.wait().code == 130
+    assert "stopped" in sbx.run("ps", "--all").stdout
+
+
 def test_restarts_are_counted_on_after_a_killed_server(sbx_alone: Sbx) -> None:
     sbx = sbx_alone
     os.mkfifo(sbx.project / "gate")

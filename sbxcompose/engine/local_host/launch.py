@@ -47,6 +47,15 @@ def ensure_host(*, port: int | None = None, key: str | None = None, tell: Callab
     return path
 
 
+def replace_killed() -> Path | None:
+    """The Unix socket of a host that runs: started now, if the last one was killed; None if it ended in good order.
+
+    Raises `ProviderError`.
+    """
+    path = locate.find()
+    return _start(None, None) if path is None and locate.was_killed() else path
+
+
 def serve_foreground(
     *, port: int | None = None, key: str | None = None, ready: Callable[[dict[str, Any]], None] = lambda told: None
 ) -> NoReturn:
