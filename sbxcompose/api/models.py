@@ -10,14 +10,26 @@ host sends or honours; every client of the contract ignores fields it does not k
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from msgspec import Struct, field
+from msgspec import Meta, Struct, field
 
 ProcessStatus = Literal["running", "exited", "signaled", "oom_killed"]
 ManagedStatus = Literal["starting", "running", "backing_off", "stopped"]
 HealthStatus = Literal["disabled", "starting", "healthy", "unhealthy"]
 RestartPolicyWord = Literal["never", "on_failure", "always"]
+
+MAX_MILLIS = 10 * 365 * 24 * 3600 * 1000
+"""The longest duration in a request, in milliseconds: ten years."""
+Port = Annotated[int, Meta(ge=1, le=65535)]
+SignalNumber = Annotated[int, Meta(ge=1, le=64)]
+Millis = Annotated[int, Meta(ge=0, le=MAX_MILLIS)]
+PositiveMillis = Annotated[int, Meta(ge=1, le=MAX_MILLIS)]
+Seconds = Annotated[int, Meta(ge=0, le=MAX_MILLIS // 1000)]
+Moment = Annotated[int, Meta(ge=0, le=2**53)]
+"""Milliseconds since 1970."""
+Count = Annotated[int, Meta(ge=0, le=2**31)]
+PositiveCount = Annotated[int, Meta(ge=1, le=2**31)]
 
 
 class Message(Struct, frozen=True):
@@ -60,23 +72,23 @@ class RestartConfig(Message, frozen=True, kw_only=True):
     """`restart` of a start request."""
 
     policy: RestartPolicyWord = "on_failure"
-    max_restarts: int | None = None
-    initial_backoff_ms: int = 500
-    max_backoff_ms: int = 30_000
+    max_restarts: Count | None = None
+    initial_backoff_ms: Millis = 500
+    max_backoff_ms: Millis = 30_000
 
 
 class HealthCheckConfig(Message, frozen=True, kw_only=True):
     """`health_check` of a start request. `http` and `tcp` need a port, `exec` (ours) a command."""
 
     type: Literal["http", "tcp", "exec"]
-    port: int | None = None
+    port: Port | None = None
     path: str | None = None
     command: list[str] | None = None
     """Ours: what is run as the process is; exit code 0 is a success."""
-    initial_delay_ms: int = 5_000
-    interval_ms: int = 1_000
-    timeout_ms: int = 500
-    failure_threshold: int = 3
+    initial_delay_ms: Millis = 5_000
+    interval_ms: PositiveMillis = 1_000
+    timeout_ms: PositiveMillis = 500
+    failure_threshold: PositiveCount = 3
 
 
 class StartRequest(Message, frozen=True, kw_only=True):
@@ -95,9 +107,9 @@ class StartRequest(Message, frozen=True, kw_only=True):
     health_check: HealthCheckConfig | None = None
     log: str | None = None
     """Ours: the log that the output goes to. Starts that name the same log continue it, and its run numbers."""
-    stop_signal: int = 15
+    stop_signal: SignalNumber = 15
     """Ours: what asks it to end."""
-    stop_grace_ms: int = 10_000
+    stop_grace_ms: Millis = 10_000
     """Ours: how long it may take before it is killed."""
     stop_command: list[str] = field(default_factory=list)
     """Ours: what asks it to end instead of the signal, run as the process is."""
@@ -111,9 +123,9 @@ class StartRequest(Message, frozen=True, kw_only=True):
     """Ours: managed names of live runs of the same process that this one may run beside, because it replaces them."""
     secrets: list[str] = field(default_factory=list)
     """Ours: names of variables whose values are secret. Clients that show the output of its runs mask them."""
-    up_ms: int | None = None
+    up_ms: Moment | None = None
     """Ours: when the `up` was given that its runs belong to."""
-    life_ms: int | None = None
+    life_ms: Moment | None = None
     """Ours: when the project came up that its runs belong to."""
 
     @property
@@ -126,7 +138,7 @@ class LastExit(Message, frozen=True, kw_only=True):
     """How the latest ended run of a managed process ended."""
 
     exit_code: int | None = None
-    signal: int | None = None
+    signal: SignalNumber | None = None
     oom_killed: bool = False
     ended_at: int
 
@@ -162,8 +174,8 @@ class ManagedInfo(Message, frozen=True, kw_only=True):
     """Ours: it ended because somebody asked, not by itself."""
     left_behind: list[str] = field(default_factory=list)
     """Ours: what the latest ended run had put into the background and was killed, each as "pid command"."""
-    stop_signal: int | None = None
-    stop_grace_ms: int | None = None
+    stop_signal: SignalNumber | None = None
+    stop_grace_ms: Millis | None = None
     stop_command: list[str] = field(default_factory=list)
     """Ours: how it is stopped, as its start said."""
     failed_runs: int | None = None
@@ -191,7 +203,7 @@ class ProcessInfo(Message, frozen=True, kw_only=True):
     handle: int | None = None
     status: ProcessStatus
     exit_code: int | None = None
-    signal: int | None = None
+    signal: SignalNumber | None = None
     oom_killed: bool = False
     stdin_writable: bool = False
     command: str

@@ -7,7 +7,7 @@ from typing import Any, Literal, Self
 
 from msgspec import field
 
-from sbxcompose.api.models import FailedStart, Message, set_millis
+from sbxcompose.api.models import FailedStart, Message, Port, Seconds, set_millis
 
 SandboxStatus = Literal["pending", "running", "snapshotting", "suspending", "suspended", "terminated"]
 SnapshotStatus = Literal["in_progress", "local_ready", "completed", "failed", "deleting", "replicating"]
@@ -41,18 +41,18 @@ class CreateRequest(Message, frozen=True, kw_only=True):
     name: str | None = None
     image: str | None = None
     resources: dict[str, Any] | None = None
-    timeout_secs: int | None = None
+    timeout_secs: Seconds | None = None
     entrypoint: list[str] | None = None
     network: dict[str, Any] | None = None
     snapshot_id: str | None = None
     template_id: str | None = None
     allow_unauthenticated_access: bool = False
-    exposed_ports: list[int] | None = None
+    exposed_ports: list[Port] | None = None
     secret_names: list[str] | None = None
     file_systems: list[dict[str, Any]] | None = None
     auto_resume: bool = True
     wait: bool = True
-    max_pending_secs: int | None = None
+    max_pending_secs: Seconds | None = None
     project_directory: str | None = None
     """Ours: the directory that the sandbox works for; another one may not take its name."""
     project: ProjectClaim | None = None
@@ -64,7 +64,7 @@ class PatchRequest(Message, frozen=True, kw_only=True):
 
     name: str | None = None
     allow_unauthenticated_access: bool | None = None
-    exposed_ports: list[int] | None = None
+    exposed_ports: list[Port] | None = None
     network: dict[str, Any] | None = None
     auto_resume: bool | None = None
     resources: dict[str, Any] | None = None
@@ -134,12 +134,12 @@ class SandboxInfo(Message, frozen=True, kw_only=True):
     name: str | None = None
     image: str | None = None
     resources: dict[str, Any] = field(default_factory=dict)
-    timeout_secs: int | None = None
+    timeout_secs: Seconds | None = None
     entrypoint: list[str] | None = None
     network: dict[str, Any] | None = None
     sandbox_url: str | None = None
     ingress_endpoint: str | None = None
-    exposed_ports: list[int] | None = None
+    exposed_ports: list[Port] | None = None
     allow_unauthenticated_access: bool = False
     created_at: int | None = None
     terminated_at: int | None = None

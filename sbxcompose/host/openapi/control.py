@@ -5,6 +5,7 @@ Those that are served under `/v1/namespaces/{namespace}` and flat, are described
 
 from __future__ import annotations
 
+from sbxcompose.api.models import MAX_MILLIS
 from sbxcompose.api.sandbox_models import (
     CreateRequest,
     PatchRequest,
@@ -13,7 +14,6 @@ from sbxcompose.api.sandbox_models import (
     SnapshotInfo,
     SnapshotRequest,
 )
-from sbxcompose.host.http.validation import MAX_MILLIS
 from sbxcompose.host.openapi.operation import ANY, NUMBER, TEXT, Operation, Schema, many, maybe, record, whole, words
 
 _PAGE: dict[str, Schema] = {"limit": whole(1, 1000), "cursor": TEXT, "direction": words("forward", "backward")}

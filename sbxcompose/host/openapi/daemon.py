@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from sbxcompose.api import frames
-from sbxcompose.api.models import ProcessInfo, StartRequest
-from sbxcompose.host.http.validation import MAX_MILLIS
+from sbxcompose.api.models import MAX_MILLIS, ProcessInfo, StartRequest
 from sbxcompose.host.openapi.operation import (
     EVENTS,
     FLAG,

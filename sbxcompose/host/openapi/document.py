@@ -17,7 +17,6 @@ import msgspec
 
 from sbxcompose.api import models, pty, sandbox_models
 from sbxcompose.api.models import Message
-from sbxcompose.host.http.validation import LIMITS
 from sbxcompose.host.openapi import control, daemon, own, sockets
 from sbxcompose.host.openapi.operation import BodyContent, Operation, of
 
@@ -135,7 +134,6 @@ def _messages() -> dict[str, Any]:
     for cls in classes:
         told, schema = _field_words(cls), found[cls.__name__]
         for name, field in schema["properties"].items():
-            _limit(field, name)
             if name in told:
                 field["description"] = told[name]
     return dict(sorted(found.items()))
@@ -143,13 +141,6 @@ def _messages() -> dict[str, Any]:
 
 def _is_message(value: Any) -> bool:
     return isinstance(value, type) and issubclass(value, Message) and value is not Message
-
-
-def _limit(schema: dict[str, Any], name: str) -> None:
-    if name in LIMITS:
-        for form in [schema, *schema.get("anyOf", []), schema.get("items", {})]:
-            if form.get("type") == "integer":
-                form["minimum"], form["maximum"] = LIMITS[name]
 
 
 def _field_words(cls: type) -> dict[str, str]:

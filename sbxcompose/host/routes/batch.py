@@ -9,19 +9,19 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncGenerator, Awaitable, Callable
-from typing import Any
+from typing import Any, Literal
 
-from msgspec import field
+from msgspec import Raw, field, structs
 from starlette.requests import Request
 from starlette.routing import Route
 
-from sbxcompose.api.models import Message, StartRequest
+from sbxcompose.api.models import Message, Millis, SignalNumber, StartRequest
 from sbxcompose.host.base import background
 from sbxcompose.host.base.problems import Problem
 from sbxcompose.host.http import validation
 from sbxcompose.host.http.stream import StreamAnswer
 from sbxcompose.host.http.validation import Invalid
-from sbxcompose.host.routes.common import MAX_BATCH, processes_of, read_json
+from sbxcompose.host.routes.common import MAX_BATCH, processes_of, read_message
 from sbxcompose.host.routes.errors import as_problem
 from sbxcompose.host.routes.processes import find
 from sbxcompose.host.supervise.process import SupervisedProcess
@@ -34,15 +34,22 @@ class Batch(Message, frozen=True, kw_only=True):
     """The body. `env` lies under each start's own."""
 
     env: dict[str, str] = field(default_factory=dict)
-    operations: list[dict[str, Any]]
+    operations: list[Raw]
+    """Each is read by itself, so that a mistake in one is a mistake of that one."""
+
+
+class OperationKind(Message, frozen=True, kw_only=True):
+    """What every operation has."""
+
+    op: Literal["start", "stop", "restart", "signal"]
 
 
 class OnProcess(Message, frozen=True, kw_only=True):
     """An operation on a process that exists."""
 
     process: str | int
-    signal: int | None = None
-    grace_ms: int | None = None
+    signal: SignalNumber | None = None
+    grace_ms: Millis | None = None
     command: list[str] | None = None
 
 
@@ -52,7 +59,10 @@ Done = tuple[int, Any]
 async def batch(request: Request) -> StreamAnswer:
     """Carry out all operations side by side, whether or not the client waits for the answer."""
     processes = processes_of(request)
-    wanted = validation.read(Batch, await read_json(request, MAX_BATCH))
+    wanted = await read_message(Batch, request, MAX_BATCH)
+    for index, operation in enumerate(wanted.operations):
+        if not bytes(operation).startswith(b"{"):
+            raise Invalid(f"operations[{index}] must be an object")
     work = _Work(processes, wanted)
     work.begin()
     return StreamAnswer(work.lines(), MEDIA_TYPE)
@@ -72,25 +82,23 @@ class _Work:
         requests: list[StartRequest] = []
         for index, operation in enumerate(self._wanted.operations):
             try:
-                if operation.get("op") == "start":
+                kind = validation.read(OperationKind, operation).op
+                if kind == "start":
                     requests.append(self._start_request(operation))
                     starts.append(index)
                 else:
-                    background.do(self._carry_out(index, self._action(operation)))
+                    background.do(self._carry_out(index, self._action(kind, operation)))
             except (Invalid, Problem) as error:
                 self._failed(index, error)
         if starts:
             background.do(self._processes.start(requests, lambda number, result: self._started(starts[number], result)))
 
-    def _start_request(self, operation: dict[str, Any]) -> StartRequest:
-        own = operation.get("env")
-        env = {**self._wanted.env, **own} if isinstance(own, dict) else own or self._wanted.env
-        return validation.read(StartRequest, {**operation, "env": env})
+    def _start_request(self, operation: Raw) -> StartRequest:
+        request = validation.read(StartRequest, operation)
+        return structs.replace(request, env={**self._wanted.env, **request.env})
 
-    def _action(self, operation: dict[str, Any]) -> Callable[[], Awaitable[Done]]:
-        action = _ACTIONS.get(str(operation.get("op")))
-        if action is None:
-            raise Invalid("op must be one of `start`, `stop`, `restart`, `signal`")
+    def _action(self, kind: str, operation: Raw) -> Callable[[], Awaitable[Done]]:
+        action = _ACTIONS[kind]
         wanted = validation.read(OnProcess, operation)
         return lambda: action(find(self._processes, str(wanted.process)), wanted)
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
 from urllib.parse import unquote_to_bytes
 
 from starlette.requests import Request
 
 from sbxcompose.host.base.problems import Problem
 from sbxcompose.host.http import validation
+from sbxcompose.host.http.validation import M
 from sbxcompose.host.sandboxes.sandbox import HostedSandbox
 from sbxcompose.host.supervise.processes import Processes
 
@@ -50,9 +50,9 @@ async def read_body(request: Request, limit: int = MAX_BODY) -> bytes:
     return b"".join(pieces)
 
 
-async def read_json(request: Request, limit: int = MAX_BODY) -> dict[str, Any]:
-    """The body as a JSON object; an empty one is an empty object. Raises `Invalid` or `Problem`."""
-    return validation.decode(await read_body(request, limit))
+async def read_message(cls: type[M], request: Request, limit: int = MAX_BODY) -> M:
+    """Read the body as a message; an empty one is an empty object. Raises `Invalid` or `Problem`."""
+    return validation.read(cls, await read_body(request, limit))
 
 
 def query_bytes(request: Request, name: str) -> bytes | None:

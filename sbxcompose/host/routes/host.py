@@ -9,8 +9,9 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from sbxcompose.api.models import Message
 from sbxcompose.host.base.problems import Problem
-from sbxcompose.host.routes.common import read_json
+from sbxcompose.host.routes.common import read_message
 
 
 class HostControl(Protocol):
@@ -32,6 +33,12 @@ class HostControl(Protocol):
         """End the host."""
 
 
+class HostStop(Message, frozen=True, kw_only=True):
+    """Body of `POST /host/v1/stop`."""
+
+    force: bool = False
+
+
 async def status(request: Request) -> Response:
     """GET /host/v1/status."""
     return JSONResponse(_host(request).status())
@@ -40,9 +47,7 @@ async def status(request: Request) -> Response:
 async def stop(request: Request) -> Response:
     """POST /host/v1/stop {"force": bool}: refused while something runs, unless forced."""
     host = _host(request)
-    force = (await read_json(request)).get("force", False)
-    if not isinstance(force, bool):
-        raise Problem(422, "force must be true or false", "INVALID")
+    force = (await read_message(HostStop, request)).force
     running = host.running_names()
     if running and not force:
         shown = ", ".join(running[:5]) + (f" and {len(running) - 5} more" if len(running) > 5 else "")

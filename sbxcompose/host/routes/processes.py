@@ -9,11 +9,10 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from sbxcompose import __version__
-from sbxcompose.api.models import StartRequest
+from sbxcompose.api.models import MAX_MILLIS, Message, StartRequest
 from sbxcompose.host.base.problems import Problem, unknown_process
-from sbxcompose.host.http import validation
-from sbxcompose.host.http.validation import MAX_MILLIS
-from sbxcompose.host.routes.common import processes_of, query_number, read_json, sandbox_of
+from sbxcompose.host.http.validation import Invalid
+from sbxcompose.host.routes.common import processes_of, query_number, read_message, sandbox_of
 from sbxcompose.host.supervise.process import SupervisedProcess
 from sbxcompose.host.supervise.processes import Processes
 
@@ -40,10 +39,16 @@ async def info(request: Request) -> Response:
     return JSONResponse({**told, "total_processes": len(list(sandbox.processes.rows()))})
 
 
+class SignalRequest(Message, frozen=True, kw_only=True):
+    """Body of `POST /processes/{p}/signal`; which numbers are signals depends on the system."""
+
+    signal: int
+
+
 async def start(request: Request) -> Response:
     """POST /processes."""
     processes = processes_of(request)
-    wanted = validation.read(StartRequest, await read_json(request))
+    wanted = await read_message(StartRequest, request)
     process = await processes.start_one(wanted)
     return JSONResponse(process.info().write(), 201)
 
@@ -70,10 +75,11 @@ async def delete(request: Request) -> Response:
 async def signal(request: Request) -> Response:
     """POST /processes/{p}/signal."""
     process = _process(request)
-    number = (await read_json(request)).get("signal")
-    if isinstance(number, bool) or not isinstance(number, int):
-        raise Problem(400, "signal must be a number", "INVALID_SIGNAL")
-    await process.signal(number)
+    try:
+        wanted = await read_message(SignalRequest, request)
+    except Invalid as error:
+        raise Problem(400, str(error), "INVALID_SIGNAL") from None
+    await process.signal(wanted.signal)
     return JSONResponse({"success": True})
 
 

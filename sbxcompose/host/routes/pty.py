@@ -8,16 +8,15 @@ from starlette.routing import Route
 
 from sbxcompose.api.pty import MAX_FRAME, POSITION_HEADER, PtyRequest, PtySize
 from sbxcompose.host.base.problems import Problem
-from sbxcompose.host.http import validation
 from sbxcompose.host.http.protocol_upgrade import Upgraded, websocket
-from sbxcompose.host.routes.common import query_number, read_json, sandbox_of
+from sbxcompose.host.routes.common import query_number, read_message, sandbox_of
 from sbxcompose.host.terminals.session import Terminal
 from sbxcompose.host.terminals.sessions import TerminalSessions
 
 
 async def create(request: Request) -> Response:
     """POST /pty: the only time that the token is told."""
-    wanted = validation.read(PtyRequest, await read_json(request))
+    wanted = await read_message(PtyRequest, request)
     record = (await _terminals(request).open(wanted)).record
     return JSONResponse({"session_id": record.session_id, "token": record.token}, 201)
 
@@ -41,7 +40,7 @@ async def delete(request: Request) -> Response:
 async def resize(request: Request) -> Response:
     """POST /pty/{id}/resize."""
     terminal = _terminal(request)
-    size = validation.read(PtySize, await read_json(request))
+    size = await read_message(PtySize, request)
     terminal.resize(size.rows, size.cols)
     return Response(status_code=204)
 

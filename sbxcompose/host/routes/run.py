@@ -5,18 +5,19 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncGenerator
-from typing import Any
+from typing import Annotated, Any
 
+from msgspec import Meta, structs
 from starlette.requests import Request
 from starlette.routing import Route
 
-from sbxcompose.api.models import StartRequest
+from sbxcompose.api.models import Message, StartRequest
 from sbxcompose.host.base import background
 from sbxcompose.host.http import validation
 from sbxcompose.host.http.stream import StreamAnswer
 from sbxcompose.host.http.validation import Invalid
 from sbxcompose.host.logs import follow
-from sbxcompose.host.routes.common import processes_of, read_json
+from sbxcompose.host.routes.common import processes_of, read_body
 from sbxcompose.host.supervise.process import SupervisedProcess
 from sbxcompose.host.supervise.processes import Processes
 
@@ -26,15 +27,22 @@ _NOT_HERE = ("name", "restart", "health_check")
 _FIXED = {"stdin_mode": "closed", "stdout_mode": "capture", "stderr_mode": "capture"}
 
 
+class RunOptions(Message, frozen=True, kw_only=True):
+    """What the body of a run has besides a start request. `timeout` is in seconds."""
+
+    timeout: Annotated[float, Meta(gt=0, le=LONGEST)] | None = None
+
+
 async def run(request: Request) -> StreamAnswer:
     """Start the command and stream what it does. A command that cannot be started is a plain error."""
-    body = await read_json(request)
-    timeout = _timeout(body.get("timeout"))
-    wrong = [name for name in _NOT_HERE if body.get(name) is not None]
+    body = await read_body(request)
+    timeout = validation.read(RunOptions, body).timeout
+    wanted = validation.read(StartRequest, body)
+    wrong = [name for name in _NOT_HERE if getattr(wanted, name) is not None]
     if wrong:
         raise Invalid(f"{' and '.join(wrong)}: a process that is run to its end has no supervisor")
     processes = processes_of(request)
-    process = await processes.start_one(validation.read(StartRequest, {**body, **_FIXED}), attached=True)
+    process = await processes.start_one(structs.replace(wanted, **_FIXED), attached=True)
     events = _Attached(processes, process, timeout).events()
     await anext(events)  # it has begun: now it also ends what it has started should the caller be gone already
     return StreamAnswer(events, "text/event-stream")
@@ -89,14 +97,6 @@ class _Attached:
 
 def _event(value: dict[str, Any]) -> bytes:
     return b"data: " + json.dumps(value, separators=(",", ":")).encode() + b"\n\n"
-
-
-def _timeout(value: Any) -> float | None:
-    if value is None:
-        return None
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= LONGEST:
-        raise Invalid("timeout must be a number of seconds, more than 0")
-    return float(value)
 
 
 ROUTES = [Route("/api/v1/processes/run", run, methods=["POST"])]

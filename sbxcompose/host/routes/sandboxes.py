@@ -12,7 +12,7 @@ from starlette.responses import JSONResponse, Response
 from sbxcompose.api.sandbox_models import CreateRequest, PatchRequest, SandboxStatus
 from sbxcompose.host.base.problems import Problem
 from sbxcompose.host.http import validation
-from sbxcompose.host.routes.common import query_number, read_json
+from sbxcompose.host.routes.common import query_number, read_body, read_message
 from sbxcompose.host.routes.control import (
     live_sandbox,
     long_form,
@@ -37,7 +37,7 @@ _REQUEST_TIMEOUT, _GRACE = "X-Tensorlake-Request-Timeout-Ms", "X-Tensorlake-Requ
 
 async def create(request: Request) -> Response:
     """POST P/sandboxes: the short form (contract, sections 2.4 and 2.5), once it runs unless `wait` is false."""
-    wanted = validation.read(CreateRequest, await read_json(request))
+    wanted = await read_message(CreateRequest, request)
     sandbox = sandboxes_of(request).create(wanted, namespace_of(request))
     await made([sandbox], _patience(request) if wanted.wait else AT_ONCE)
     return JSONResponse(short_form(request, sandbox.info), made_status([sandbox]) if wanted.wait else 202)
@@ -105,9 +105,9 @@ async def get_archived(request: Request) -> Response:
 
 async def patch(request: Request) -> Response:
     """PATCH P/sandboxes/{id or name} (contract, section 2.6)."""
-    body = await read_json(request)
+    body = await read_body(request)
     wanted = validation.read(PatchRequest, body)
-    clear_network = "network" in body and body["network"] is None
+    clear_network = bytes(validation.read_object(body).get("network", b"")) == b"null"
     if wanted == PatchRequest() and not clear_network:
         live_sandbox(request)
         raise Problem(400, f"give at least one of {', '.join(PatchRequest.__struct_fields__)}", "BAD_PATCH")

@@ -6,15 +6,14 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from sbxcompose.api.sandbox_models import SnapshotInfo, SnapshotRequest
-from sbxcompose.host.http import validation
-from sbxcompose.host.routes.common import read_json
+from sbxcompose.host.routes.common import read_message
 from sbxcompose.host.routes.control import SOON, live_sandbox, namespace_of, routes, sandboxes_of
 from sbxcompose.host.sandboxes.snapshots import Snapshots
 
 
 async def take(request: Request) -> Response:
     """POST P/sandboxes/{id or name}/snapshot: begun."""
-    wanted = validation.read(SnapshotRequest, await read_json(request))
+    wanted = await read_message(SnapshotRequest, request)
     info = await _snapshots(request).take(live_sandbox(request), wanted.snapshot_type, SOON)
     return JSONResponse({"snapshot_id": info.id, "status": info.status}, 202)
 

@@ -10,9 +10,9 @@ from contextlib import suppress
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from sbxcompose.api.models import MAX_MILLIS
 from sbxcompose.api.sandbox_models import SandboxStatus
 from sbxcompose.host.base.problems import Problem
-from sbxcompose.host.http.validation import MAX_MILLIS
 from sbxcompose.host.routes.common import query_number
 from sbxcompose.host.routes.control import SOON, live_sandbox, long_form, routes, sandboxes_of, short_form
 from sbxcompose.host.routes.sandboxes import LONGEST_WAIT, made, made_status

@@ -72,7 +72,7 @@ def test_a_watch_ends_with_its_sandbox(host: LiveHost) -> None:
         ({"network": {"deny_out": ["1.1.1.1"]}}, 400, "network.deny_out cannot be enforced"),
         ({"snapshot_id": "s"}, 404, "snapshot s not found"),
         ({"resources": {"cpus": "many"}}, 422, "resources.cpus must be a positive number"),
-        ({"exposed_ports": [0]}, 422, "exposed_ports must be a list, each entry a whole number from 1 to 65535"),
+        ({"exposed_ports": [0]}, 422, "exposed_ports[0] must be a whole number from 1 to 65535"),
     ],
 )
 def test_what_cannot_be_is_refused(host: LiveHost, body: dict[str, Any], status: int, words: str) -> None:

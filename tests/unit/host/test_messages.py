@@ -3,19 +3,27 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sbxcompose.api.models import HealthCheckConfig, RestartConfig, StartRequest
+from sbxcompose.api.models import HealthCheckConfig, Message, RestartConfig, StartRequest
 from sbxcompose.api.sandbox_models import CreateRequest
-from sbxcompose.host.http.validation import Invalid, decode, read
+from sbxcompose.host.http.validation import Invalid, read, read_object
+from sbxcompose.host.routes.batch import Batch
+from sbxcompose.host.routes.run import RunOptions
+
+M = TypeVar("M", bound=Message)
+
+
+def read_value(cls: type[M], body: dict[str, Any]) -> M:
+    return read(cls, json.dumps(body).encode())
 
 
 def test_the_least_that_is_asked_for_has_the_contracts_defaults() -> None:
-    assert read(StartRequest, {"command": "x"}) == StartRequest(command="x")
+    assert read_value(StartRequest, {"command": "x"}) == StartRequest(command="x")
 
 
 def test_everything_is_read() -> None:
@@ -28,7 +36,7 @@ def test_everything_is_read() -> None:
         "restart": {"policy": "always", "max_restarts": 3},
         "health_check": {"type": "http", "port": 80, "path": "/x"},
     }
-    assert read(StartRequest, body) == StartRequest(
+    assert read_value(StartRequest, body) == StartRequest(
         command="x",
         args=["a"],
         env={"A": "b"},
@@ -41,7 +49,7 @@ def test_everything_is_read() -> None:
 
 def test_null_stands_for_the_default_and_unknown_fields_are_ignored() -> None:
     body = {"command": "x", "args": None, "env": None, "restart": None, "stop_grace_ms": None, "color": 1}
-    assert read(StartRequest, body) == StartRequest(command="x")
+    assert read_value(StartRequest, body) == StartRequest(command="x")
 
 
 @pytest.mark.parametrize(
@@ -51,8 +59,10 @@ def test_null_stands_for_the_default_and_unknown_fields_are_ignored() -> None:
         ({"command": 3}, "command must be a string"),
         ({"command": "a\0b"}, "command has a NUL character"),
         ({"args": "x"}, "args must be a list"),
-        ({"args": [1]}, "args must be a list, each entry a string"),
-        ({"args": ["\ud800"]}, "args contains an unpaired surrogate"),
+        ({"args": ["x", 1]}, "args[1] must be a string"),
+        ({"args": ["\ud800"]}, "the body contains an unpaired surrogate"),
+        ({"args": ["x", "\0"]}, "args has a NUL character"),
+        ({"success_exit_codes": [1, 2.5]}, "success_exit_codes[1] must be a whole number"),
         ({"env": {"A": 1}}, "env must be an object, each value a string"),
         ({"env": []}, "env must be an object"),
         ({"env": {"A\0": "x"}}, "env has a NUL character"),
@@ -70,37 +80,65 @@ def test_null_stands_for_the_default_and_unknown_fields_are_ignored() -> None:
 )
 def test_a_mistake_is_named(fields: dict[str, Any], words: str) -> None:
     with pytest.raises(Invalid) as raised:
-        read(StartRequest, {"command": "x", **fields})
+        read_value(StartRequest, {"command": "x", **fields})
     assert words in str(raised.value)
     assert raised.value.status == 422
 
 
 def test_all_mistakes_are_named_at_once() -> None:
     with pytest.raises(Invalid, match=r"args .*; env .*; restart\.policy .*"):
-        read(StartRequest, {"command": "x", "args": 1, "env": 1, "restart": {"policy": 1}})
+        read_value(StartRequest, {"command": "x", "args": 1, "env": 1, "restart": {"policy": 1}})
 
 
 def test_lists_of_objects_and_booleans() -> None:
-    assert read(CreateRequest, {"file_systems": [{"a": 1}], "wait": False}).file_systems == [{"a": 1}]
-    with pytest.raises(Invalid, match="file_systems must be a list, each entry an object; wait must be true or false"):
-        read(CreateRequest, {"file_systems": [1], "wait": "no"})
+    assert read_value(CreateRequest, {"file_systems": [{"a": 1}], "wait": False}).file_systems == [{"a": 1}]
+    words = (
+        r"exposed_ports must be a list, each entry a whole number from 1 to 65535; "
+        r"file_systems\[0\] must be an object; wait must be true or false"
+    )
+    with pytest.raises(Invalid, match=words):
+        read_value(CreateRequest, {"file_systems": [1], "exposed_ports": 1, "wait": "no"})
 
 
 @pytest.mark.parametrize("body", [b"{", b"nope", b"\xff", b"[" * 100_000, b'{"a": }'])
 def test_what_is_not_json_is_a_bad_request(body: bytes) -> None:
     with pytest.raises(Invalid, match="the body is not JSON") as raised:
-        decode(body)
+        read_object(body)
     assert raised.value.status == 400
 
 
 @pytest.mark.parametrize("body", [b"[]", b"1", b'"x"', b"null"])
 def test_what_is_no_object_is_refused(body: bytes) -> None:
     with pytest.raises(Invalid, match="must be a JSON object"):
-        decode(body)
+        read_object(body)
 
 
 def test_an_empty_body_is_an_empty_object() -> None:
-    assert decode(b"") == decode(b" \n") == {}
+    assert read_object(b"") == read_object(b" \n") == {}
+    assert read(CreateRequest, b"") == CreateRequest()
+
+
+def test_numbers_that_json_does_not_have_are_named() -> None:
+    with pytest.raises(Invalid, match="the body contains NaN, which is not a JSON number"):
+        read(RunOptions, b'{"timeout": NaN}')
+
+
+@pytest.mark.parametrize("value", [0, -1, True, "1", 1e12])
+def test_a_float_has_its_limits_named(value: object) -> None:
+    with pytest.raises(Invalid, match="timeout must be a number above 0, at most 315360000"):
+        read_value(RunOptions, {"timeout": value})
+
+
+def test_what_is_decoded_later_is_no_reason_to_refuse_the_rest() -> None:
+    operation = r'{"op": "start", "args": ["\u0000", "\\u0000"]}'
+    found = read(Batch, b'{"env": null, "operations": [%s]}' % operation.encode())
+    assert [bytes(each).decode() for each in found.operations] == [operation]
+    with pytest.raises(Invalid, match=r"env must be an object, each value a string; operations must be a list"):
+        read(Batch, b'{"env": 1, "operations": 1}')
+
+
+def test_a_backslash_before_u0000_is_text() -> None:
+    assert read_value(StartRequest, {"command": r"\u0000"}).command == r"\u0000"
 
 
 JSON = st.recursive(
@@ -113,8 +151,8 @@ JSON = st.recursive(
 @given(st.dictionaries(st.sampled_from(StartRequest.__struct_fields__), JSON))
 def test_no_body_does_anything_but_be_read_or_be_refused(body: dict[str, Any]) -> None:
     try:
-        message = read(StartRequest, decode(json.dumps(body).encode()))
+        message = read_value(StartRequest, body)
     except Invalid as refused:
         assert str(refused)  # noqa: PT017 -- either of the two is right
     else:
-        assert read(StartRequest, json.loads(json.dumps(message.write()))) == message
+        assert read_value(StartRequest, message.write()) == message
