@@ -28,7 +28,7 @@ TITLE = "copying"
 FILES = 10_000
 SIZE = 4_000
 KEY = "a-key-for-benchmarks"
-SERVE = f"from sbxcompose.host import launch; launch.ensure_host(port=0, key={KEY!r})"
+SERVE = f"from sbxcompose.engine.local_host import launch; launch.ensure_host(port=0, key={KEY!r})"
 SPEC = "name: copying\nsandboxes: {app: {workspace: copy, files: [src]}}\n"
 
 

@@ -15,8 +15,8 @@ from typing import Any, NoReturn
 
 from sbxcompose import __version__
 from sbxcompose.engine.local_host import locate
-from sbxcompose.engine.local_host.ask import PATIENCE, ask, see_log
-from sbxcompose.errors import ProviderError
+from sbxcompose.engine.local_host.locate import PATIENCE, see_log
+from sbxcompose.errors import ProviderError, Refused, Unreachable
 from sbxcompose.host.base import damage, host_info, paths
 from sbxcompose.host.keeper.options import keeper_argv
 
@@ -96,7 +96,7 @@ def status() -> dict[str, Any] | None:
     path = locate.find()
     if path is None:
         return None
-    return ask(path, "GET", "/host/v1/status")
+    return _ask_status(path)
 
 
 def stop(*, force: bool = False) -> bool:
@@ -110,7 +110,8 @@ def stop(*, force: bool = False) -> bool:
         if not locate.was_killed():
             return False
         path = _start(None, None)
-    keeper = _pidfd(ask(path, "POST", "/host/v1/stop", {"force": force}, patience=None)["keeper_pid"])
+    told = _ask(path, "POST", "/host/v1/stop", "cannot stop the host", {"force": force}, patience=None)
+    keeper = _pidfd(told["keeper_pid"])
     if keeper is not None:
         poll = select.poll()  # takes descriptors of any number, unlike select
         poll.register(keeper, select.POLLIN)
@@ -146,6 +147,39 @@ def _write_key(key: str) -> str:
     except OSError as error:
         raise ProviderError(f"cannot write the key {path}: {(error.strerror or str(error)).lower()}") from error
     return key
+
+
+# -- asking ------------------------------------------------------------------------------------------------
+
+
+def _ask_status(path: Path) -> dict[str, Any]:
+    return _ask(path, "GET", "/host/v1/status", "cannot read the status of the host")
+
+
+def _ask(
+    path: Path, method: str, target: str, what: str, body: Any = None, *, patience: float | None = PATIENCE
+) -> dict[str, Any]:
+    """Send one request, in an event loop of its own; `what` begins the message of a refusal.
+
+    `patience` is in seconds. Raises `Unreachable`, `Refused` or `Conflict`.
+    """
+    # Imported late: to find or start a host needs neither.
+    import asyncio
+
+    from sbxcompose.api.responses import expect
+    from sbxcompose.api.transport import HostAddress, Transport
+
+    async def question() -> Any:
+        async with asyncio.timeout(patience), Transport(HostAddress(path=os.fspath(path), hint=see_log())) as host:
+            return expect(await host.request(method, target, body=body), what)
+
+    try:
+        answer = asyncio.run(question())
+    except TimeoutError:
+        raise Unreachable(f"the host at {path} does not answer within {patience:g} s", hint=see_log()) from None
+    if not isinstance(answer, dict):
+        raise Refused(f"{what}: the answer is not a JSON object", status=200, hint=see_log())
+    return answer
 
 
 # -- starting ----------------------------------------------------------------------------------------------
@@ -215,7 +249,7 @@ def _run_keeper(port: int | None, key: str | None) -> dict[str, Any]:
 def _check_port(path: Path, port: int | None) -> None:
     if port is None:
         return
-    address = ask(path, "GET", "/host/v1/status")["tcp"]
+    address = _ask_status(path)["tcp"]
     if address is None:
         raise ProviderError("the host runs already, without a port", hint=_ANEW)
     if port and not address.endswith(f":{port}"):

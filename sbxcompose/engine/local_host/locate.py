@@ -13,11 +13,18 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-from sbxcompose.engine.local_host.ask import PATIENCE, ask, see_log
 from sbxcompose.errors import Unreachable
 from sbxcompose.host.base import paths
-from sbxcompose.host.base.paths import PathError
 from sbxcompose.host.keeper import hostrecord
+
+PATIENCE = 15.0
+"""Seconds that a host may take to begin, to answer, or to end after its processes have."""
+
+
+def see_log() -> str:
+    """Return the hint that names the log of the host of our state directory."""
+    record = hostrecord.read(paths.lock_path())
+    return f"see {paths.log_path() if record is None else record.log}"
 
 
 def find() -> Path | None:
@@ -33,7 +40,7 @@ def find() -> Path | None:
         if record is not None and answers(Path(record.socket)):
             return Path(record.socket)
         if not is_locked():
-            return _elder()
+            return None
         if not asked and record is not None and _holds_lock(record.pid):
             # Its file is gone (a runtime directory ends with the last login), or not to be seen from here.
             asked = True
@@ -89,16 +96,3 @@ def _holds_lock(pid: int) -> bool:
                 if [found.st_dev, found.st_ino] == lock:
                     return True
     return False
-
-
-def _elder() -> Path | None:
-    """The socket of a host of a version that recorded nothing; it is ours if it serves the same state directory."""
-    try:
-        path = paths.socket_path()
-    except PathError:
-        return None  # said when a host is to be started there
-    if not answers(path):
-        return None
-    theirs = ask(path, "GET", "/host/v1/status").get("state_directory")
-    ours = os.path.realpath(paths.state_directory())
-    return path if isinstance(theirs, str) and os.path.realpath(theirs) == ours else None

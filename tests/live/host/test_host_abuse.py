@@ -35,7 +35,11 @@ def connected(host: LiveHost) -> socket.socket:
 
 def answer_of(sock: socket.socket) -> tuple[int, dict[str, Any]]:
     """Status and error of the answer that ends the connection."""
-    head, _, body = b"".join(iter(lambda: sock.recv(65536), b"")).partition(b"\r\n\r\n")
+    received = b""
+    with suppress(ConnectionResetError):  # what it has not read is an error for us, once its answer is read
+        while piece := sock.recv(65536):
+            received += piece
+    head, _, body = received.partition(b"\r\n\r\n")
     return int(head.split()[1]), json.loads(body)
 
 

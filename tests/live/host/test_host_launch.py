@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import re
@@ -21,6 +22,7 @@ from sbxcompose import __version__
 from sbxcompose.engine.local_host import launch
 from sbxcompose.errors import Conflict, ProviderError
 from sbxcompose.host.base.paths import PathError
+from sbxcompose.host.keeper.hostrecord import HostRecord
 from tests.live.host.hosts import LiveHost, client_of, live_host
 from tests.support.home import Home, alive_with, wait_gone
 
@@ -178,7 +180,7 @@ def test_a_host_in_which_something_runs_does_not_end(host_environ: Home) -> None
             os.close(keeper)
 
 
-FOREGROUND = "from sbxcompose.host import launch; launch.serve_foreground()"
+FOREGROUND = "from sbxcompose.engine.local_host import launch; launch.serve_foreground()"
 
 
 def test_in_the_foreground_ctrl_c_ends_it_politely(host_environ: Home) -> None:
@@ -215,28 +217,33 @@ def test_a_state_directory_that_cannot_be_used_is_said(host_environ: Home, monke
 
 def test_status_over_a_broken_host_is_an_error_not_a_traceback(host_environ: Home) -> None:
     host_environ.runtime.mkdir(mode=0o700)
-    with socket.socket(socket.AF_UNIX) as silly:
-        silly.bind(str(host_environ.runtime / "host.sock"))
+    host_environ.state.mkdir(mode=0o700)
+    path = str(host_environ.runtime / "host.sock")
+    with socket.socket(socket.AF_UNIX) as silly, open(host_environ.state / "host.lock", "w") as lock:
+        silly.bind(path)
         silly.listen()
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        HostRecord(os.getpid(), path, [], "host.log").write(lock.fileno())
 
         def answer() -> None:
-            asked = b""
-            while not asked:
+            asked = 0
+            while asked < 2:  # a read is tried twice
                 connection, _ = silly.accept()
                 with connection:
-                    if asked := connection.recv(1024):
+                    if connection.recv(1024):
+                        asked += 1
                         connection.sendall(b"hello\r\n\r\n")
 
         thread = threading.Thread(target=answer)
         thread.start()
-        with pytest.raises(ProviderError, match="no answer that makes sense"):
+        with pytest.raises(ProviderError, match="does not answer: illegal status line"):
             launch.status()
         thread.join()
 
 
 def test_the_light_half_is_light() -> None:
     script = (
-        "import sys; from sbxcompose.host import launch;"
+        "import sys; from sbxcompose.engine.local_host import launch;"
         "print(*{'asyncio', 'pydantic', 'httpx', 'starlette', 'h11', 'rich', 'click'} & set(sys.modules))"
     )
     told = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
