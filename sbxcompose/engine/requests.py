@@ -5,8 +5,7 @@ from __future__ import annotations
 import os.path
 import shlex
 from collections.abc import Iterable, Mapping
-
-from msgspec.structs import replace
+from typing import Any
 
 from sbxcompose.api.models import HealthCheckConfig, RestartConfig, StartRequest
 from sbxcompose.engine.last_up import UpTimes
@@ -45,7 +44,6 @@ def start_request(
         args=list(command[1:]),
         env=_environment(project, sandbox, process, instance, directory),
         working_dir=directory,
-        user=process.user,
         stdin_mode=process.stdin,
         name=name,
         restart=_restart(process.restart),
@@ -54,13 +52,21 @@ def start_request(
         stop_signal=process.stop.signal,
         stop_grace_ms=_millis(process.stop.grace),
         stop_command=list(process.stop.command),
-        tty=process.tty,
-        success_exit_codes=list(process.success_exit_codes),
         replaces=list(replaces),
-        secrets=list(process.secrets),
         up_ms=None if times is None else times.up_ms,
         life_ms=None if times is None else times.life_ms,
+        **{key: _plain(getattr(process, key)) for key in _SAME},
     )
+
+
+_SAME = (frozenset(Process.__struct_fields__) & frozenset(StartRequest.__struct_fields__)) - {
+    *("command", "env", "name", "restart", "health_check")
+}
+"""What has the same name and form in the file and in the request, so that a new key needs nothing here."""
+
+
+def _plain(value: Any) -> Any:
+    return list(value) if isinstance(value, tuple) else value
 
 
 def in_script(command: tuple[str, ...]) -> tuple[str, ...]:
@@ -75,20 +81,16 @@ def in_script(command: tuple[str, ...]) -> tuple[str, ...]:
 
 def command_request(project: Project, process: Process, instance: Instance, command: tuple[str, ...]) -> StartRequest:
     """A command run the way `process` is: same directory, user and variables, but with no supervisor and no log."""
-    request = start_request(project, process, instance, "")
-    return replace(
-        request,
+    sandbox = next(sandbox for sandbox in project.sandboxes if sandbox.name == process.sandbox)
+    directory = working_directory(project, sandbox, process)
+    return StartRequest(
         command=command[0],
         args=list(command[1:]),
-        stdin_mode="closed",
-        name=None,
-        restart=None,
-        health_check=None,
-        log=None,
-        secrets=[],
-        tty=False,
-        stop_command=[],
-        success_exit_codes=[],
+        env=_environment(project, sandbox, process, instance, directory),
+        working_dir=directory,
+        user=process.user,
+        stop_signal=process.stop.signal,
+        stop_grace_ms=_millis(process.stop.grace),
     )
 
 

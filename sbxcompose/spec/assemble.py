@@ -12,6 +12,7 @@ from sbxcompose.spec.digest import digest
 from sbxcompose.spec.extends import MAIN
 from sbxcompose.spec.fields import COPY, full_name_problem
 from sbxcompose.spec.files import ProjectReader
+from sbxcompose.spec.keys import keys_of, needs_new_run
 from sbxcompose.spec.locations import Places
 from sbxcompose.spec.models import ProjectModel, SandboxModel
 from sbxcompose.spec.naming import active_profiles, project_name, provider_of, sandbox_name
@@ -20,7 +21,6 @@ from sbxcompose.spec.ports import LAST, own_ports, wrong_ports
 from sbxcompose.spec.process_models import ProcessModel
 from sbxcompose.spec.procfile import first_port, replica_ports
 from sbxcompose.spec.project import (
-    NEW_RUN,
     Condition,
     Dependency,
     Pairs,
@@ -358,6 +358,13 @@ def _digest(process: Process) -> str:
 
 
 def _changed_keys(process: Process) -> dict[str, object]:
-    """The keys of `NEW_RUN` that are not as they are by default."""
-    defaults = {field.name: field.default for field in fields(Process)}
-    return {key: value for key in sorted(NEW_RUN) if (value := getattr(process, key)) != defaults[key]}
+    """The keys that need a new run (`spec.keys`) and are not as they are by default."""
+    return {name: value for name, default in _NEW_RUN.items() if (value := getattr(process, name)) != default}
+
+
+_NEW_RUN = {
+    field.name: field.default
+    for field in fields(Process)
+    if field.name in (keys := keys_of(Process)) and needs_new_run(keys[field.name][1])
+}
+"""The defaults of the keys that count for the digest only where they are given."""

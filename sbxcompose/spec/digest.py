@@ -4,8 +4,8 @@ The canonical form is JSON with sorted keys, no white space and only ASCII: an o
 whole argument vector), `env` (object; a replica's own variables are those of replica 1), `user`, `workdir`,
 `stdin`, `restart` (policy, max_restarts, and backoffs in whole milliseconds), `health_check` (kind, port,
 path, threshold, times in whole milliseconds, or null), for a setup command `after`, the digest of the one
-before, and the keys of `project.NEW_RUN` that are not as they are by default. The digest is the beginning of its
-SHA-256. It does not depend on the order of keys in the file, nor on our version or Python's.
+before, and the keys with `new_run` (`spec.keys`) that are not as they are by default. The digest is the beginning of
+its SHA-256. It does not depend on the order of keys in the file, nor on our version or Python's.
 """
 
 from __future__ import annotations

@@ -7,9 +7,9 @@ sees one form; the JSON schema and `docs/spec.md` are made from here.
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, Field, create_model, model_validator
 
 from sbxcompose.spec.base_models import Profiles, Strict, WithEnvironment, duration_field
 from sbxcompose.spec.check_models import HealthCheckOf, ReadyModel
@@ -28,7 +28,9 @@ from sbxcompose.spec.fields import (
     keyed,
     wrong,
 )
+from sbxcompose.spec.key_models import model_fields
 from sbxcompose.spec.need_models import Dependencies
+from sbxcompose.spec.project import Process
 
 POLICIES = ["never", "on_failure", "always"]
 _OTHER_POLICIES = {
@@ -144,8 +146,8 @@ class WatchModel(Strict):
         return self
 
 
-class ProcessModel(WithEnvironment):
-    """One entry under `processes`."""
+class WrittenOutKeys(WithEnvironment):
+    """The keys of a process that are defined here and not in `spec.project.Process`."""
 
     description: OneLine | None = Field(None, description="One-line description, shown by `ps -l` and `why`.")
     command: Command = Field(
@@ -173,14 +175,6 @@ class ProcessModel(WithEnvironment):
     stdin: Literal["closed", "pipe"] = Field(
         "closed", description="Standard input: `closed` is empty, `pipe` stays open for `attach`."
     )
-    tty: Boolean = Field(
-        False,
-        description=(
-            "Connect output to a terminal (colours, line buffering); with `stdin: pipe` "
-            "input as well. At the provider `tensorlake` this needs the program `script` in"
-            " the sandbox."
-        ),
-    )
     port: Port | None = Field(
         None,
         description=(
@@ -196,14 +190,6 @@ class ProcessModel(WithEnvironment):
         RestartModel(),
         description="Restart policy: a policy alone, or a mapping.",
         json_schema_extra={"default": "on_failure"},
-    )
-    success_exit_codes: tuple[Annotated[int, Field(ge=0, le=255), AS_NUMBER], ...] = Field(
-        (),
-        description=(
-            "Exit codes that count as success besides 0; 128 + n also stands for a death by"
-            " signal n. The supervisor of the provider `tensorlake` still restarts after "
-            "them."
-        ),
     )
     health_check: HealthCheckOf | None = Field(
         None,
@@ -270,3 +256,18 @@ class ProcessModel(WithEnvironment):
             raise wrong(
                 "the health check has no port", "give it one, or give the process a `port`", at=("health_check",)
             )
+
+
+if TYPE_CHECKING:
+
+    class ProcessModel(WrittenOutKeys):
+        """One entry under `processes`."""
+
+else:
+    ProcessModel = create_model(
+        "ProcessModel",
+        __base__=WrittenOutKeys,
+        __module__=__name__,
+        __doc__="One entry under `processes`.",
+        **model_fields(Process),
+    )

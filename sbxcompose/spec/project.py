@@ -9,9 +9,9 @@ observed.
 # takes 2 ms of every command.
 from collections.abc import Iterable, Iterator
 from enum import StrEnum
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
-from msgspec import Struct, field, structs
+from msgspec import Meta, Struct, field, structs
 
 from sbxcompose.errors import InvalidSpec, Mistake
 
@@ -107,8 +107,6 @@ class StopPolicy(ProjectPart, frozen=True):
     command: tuple[str, ...] = ()
 
 
-NEW_RUN = frozenset({"tty", "success_exit_codes"})
-"""Keys that count for the digest where they differ from their default, beside those that always do."""
 DEBOUNCE = 0.05
 
 
@@ -135,7 +133,8 @@ class Process(ProjectPart, frozen=True):
     winning. `workdir` is absolute or relative to the workspace, "" being the workspace itself.
     `inherit_env`: True (all of the caller's environment), False (none) or the names to take; only the
     provider `local` uses it. `secrets` are the names of variables whose values are masked wherever we
-    print. `digest` is 8 hex digits (design, section 2).
+    print. `digest` is 8 hex digits (design, section 2). A key with a `Meta` is defined here alone, see `spec.keys`; it
+    has the same form in `StartRequest`, if that has a field of its name.
     """
 
     sandbox: str
@@ -164,8 +163,22 @@ class Process(ProjectPart, frozen=True):
     """The port of replica 1; `replica_env` has PORT for each."""
     autostart: bool = True
     stop_all_on: Literal["exit", "failure"] | None = None
-    tty: bool = False
-    success_exit_codes: tuple[int, ...] = ()
+    tty: Annotated[
+        bool,
+        Meta(
+            description="Connect output to a terminal (colours, line buffering); with `stdin: pipe` input as well. "
+            "At the provider `tensorlake` this needs the program `script` in the sandbox.",
+            extra={"new_run": True},
+        ),
+    ] = False
+    success_exit_codes: Annotated[
+        tuple[Annotated[int, Meta(ge=0, le=255)], ...],
+        Meta(
+            description="Exit codes that count as success besides 0; 128 + n also stands for a death by signal n. "
+            "The supervisor of the provider `tensorlake` still restarts after them.",
+            extra={"new_run": True},
+        ),
+    ] = ()
 
     @property
     def address(self) -> str:

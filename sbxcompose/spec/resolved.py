@@ -10,10 +10,12 @@ from typing import Any
 
 from msgspec.structs import fields
 
+from sbxcompose.spec.keys import keys_of
 from sbxcompose.spec.project import (
     DEBOUNCE,
     Dependency,
     HealthCheck,
+    Pairs,
     Process,
     Project,
     ReadyCommand,
@@ -122,7 +124,7 @@ _DEFAULTS = {each.name: each.default for each in fields(Process) if each.name no
 
 
 def _plain(value: Any) -> Any:
-    """A value that is written as it is; so is that of a key that is new here."""
+    """A value that is written as it is."""
     return list(value) if isinstance(value, tuple) else value
 
 
@@ -211,5 +213,6 @@ _SHOWN: Mapping[str, Callable[[Any], Any]] = {
     "depends_on": _dependencies,
     "stop": _stop,
     "watch": _watches,
+    **{name: dict for name, (kind, _) in keys_of(Process).items() if kind == Pairs},
 }
 """Keys whose form in the file is not that of their value."""

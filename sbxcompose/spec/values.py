@@ -12,8 +12,10 @@ from typing import Any, Literal
 
 from sbxcompose.errors import Mistake
 from sbxcompose.spec.interpolate import InterpolationProblem, Lookup, interpolate
+from sbxcompose.spec.keys import keys_of
 from sbxcompose.spec.merge import as_mapping
 from sbxcompose.spec.nodes import Mapping, Node, Scalar, Sequence
+from sbxcompose.spec.project import Pairs, Process
 from sbxcompose.spec.scalars import resolve
 
 Path = tuple[str | int, ...]
@@ -49,6 +51,7 @@ _PROCESS = Shape(
         "stop": Shape({"command": TEXT}),
         "depends_on": Shape(nulls="keep"),
         "watch": Shape({"run": TEXT}),
+        **{name: Shape(text=True) for name, (kind, _) in keys_of(Process).items() if kind in (str, str | None, Pairs)},
     },
     extensible=True,
 )
