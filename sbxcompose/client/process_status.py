@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from enum import StrEnum
 
 from msgspec import Struct
@@ -79,6 +79,7 @@ class ProcessStatus(Struct, frozen=True, kw_only=True):
     completed: bool
     port: int | None
     description: str | None
+    labels: Mapping[str, str]
 
     @property
     def running(self) -> bool:
@@ -133,6 +134,7 @@ def process_status(entry: ListedInstance, hide: Callable[[str], str]) -> Process
         completed=row.completed if row is not None else False,
         port=process.port_of(entry.instance.replica) if process is not None else None,
         description=process.description if process is not None else None,
+        labels=dict(process.labels) if process is not None else {},
     )
 
 

@@ -95,9 +95,7 @@ _OF_MODEL: Mapping[str, Mapping[str, str]] = {
         "ignore_watch": "write `watch: [{path: ., ignore: [...]}]`",
         "exec_mode": "remove it: `replicas` start side by side, each with a `PORT` of its own",
         "launch_timeout_seconds": "remove it: `sbxcompose up --wait-timeout` limits the wait",
-        **dict.fromkeys(
-            ("container_name", "hostname", "domainname", "networks", "network_mode", "labels"), _CONTAINERS
-        ),
+        **dict.fromkeys(("container_name", "hostname", "domainname", "networks", "network_mode"), _CONTAINERS),
         **dict.fromkeys(("platform", "links", "privileged", "cap_add", "cap_drop", "security_opt"), _CONTAINERS),
         **dict.fromkeys(("shm_size", "tmpfs", "devices", "gpus", "extra_hosts", "pull_policy", "runtime"), _CONTAINERS),
         **dict.fromkeys(("dns", "dns_search", "mac_address", "external_links", "volumes_from", "configs"), _CONTAINERS),

@@ -179,6 +179,13 @@ class Process(ProjectPart, frozen=True):
             extra={"new_run": True},
         ),
     ] = ()
+    labels: Annotated[
+        Pairs,
+        Meta(
+            description="Names and values for programs that read `ps --json` or use the Python API. A change restarts "
+            "nothing."
+        ),
+    ] = ()
 
     @property
     def address(self) -> str:

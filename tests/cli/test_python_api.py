@@ -105,12 +105,13 @@ def test_a_project_comes_up_is_looked_at_and_goes_down(here: Sbx) -> None:
 
 
 def test_the_command_line_sees_the_same(here: Sbx) -> None:
-    here.write("processes: {web: {command: 'echo up; exec sleep 1000', ready_when: {log: up}}}\n")
+    here.write("processes: {web: {command: 'echo up; exec sleep 1000', ready_when: {log: up}, labels: {team: shop}}}\n")
 
     async def main(project: sbxcompose.OpenProject) -> None:
         await project.up(wait=True)
         (shown,) = here.run("ps", "--json").json
         (status,) = await project.ps()
+        assert shown["labels"] == status.labels == {"team": "shop"}
         assert (shown["name"], shown["status"], shown["pid"], shown["run"], shown["digest"]) == (
             (status.name, status.state, status.pid, status.run, status.digest)
         )

@@ -185,4 +185,5 @@ def to_json(line: ListedInstance, now: float, hide: Hide) -> dict[str, Any]:
         "completed": shown.completed,
         "port": shown.port,
         "description": shown.description,
+        "labels": shown.labels,
     }

@@ -9,7 +9,7 @@ from sbxcompose.plan.observed import Exit, Instance, ObservedRow, Phase, StartFa
 from sbxcompose.spec.project import Process, ReadyLine
 
 WEB = Instance("main", "web", 2)
-PROCESS = Process("main", "web", ("serve",), "3f2a9c1d", port=8000, description="the site")
+PROCESS = Process("main", "web", ("serve",), "3f2a9c1d", port=8000, description="the site", labels=(("team", "shop"),))
 ROW = ObservedRow(WEB, "3f2a9c1d", "web.2.3f2a9c1d", Phase.RUNNING, pid=7, run=3, restarts=2, started_at=5.0)
 ENTRY = ListedInstance(WEB, "web.2", PROCESS, ROW)
 READY_WHEN = replace(PROCESS, ready_when=ReadyLine("up"))
@@ -48,6 +48,7 @@ def test_a_status_is_what_is_known_of_the_instance() -> None:
     assert (status.run, status.restarts, status.started_at) == (3, 2, 5.0)
     assert (status.ready, status.health, status.running) == (True, "healthy", True)
     assert (status.port, status.description, status.outdated, status.orphan) == (8001, "the site", False, False)
+    assert status.labels == {"team": "shop"}
 
 
 def test_the_end_of_the_latest_run_is_told() -> None:

@@ -259,3 +259,11 @@ def test_what_decides_about_a_run_makes_another_process() -> None:
     keys = ("replicas: 1", "tty: true", "success_exit_codes: [5]", "success_exit_codes: [6]", "health_check: {exec: a}")
     assert len({web(each).digest for each in keys}) == len(keys)
     assert web("tty: false").digest == web("replicas: 1").digest
+
+
+def test_labels_are_texts_as_they_are_written_and_restart_nothing() -> None:
+    labelled = web("labels: {version: 1.10, team: shop, empty: ''}")
+    assert labelled.labels == (("empty", ""), ("team", "shop"), ("version", "1.10"))
+    assert labelled.digest == web("replicas: 1").digest
+    (found,) = mistakes("processes: {web: {command: run, labels: [a=b]}}")
+    assert "must be a mapping" in found

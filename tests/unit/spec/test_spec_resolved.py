@@ -40,6 +40,7 @@ sandboxes:
         description: Second
         tty: true
         success_exit_codes: [5, 143]
+        labels: {team: 'a$$b', version: 1.10}
         autostart: false
       three: {command: x, stop_all_on: failure, depends_on: {four: {condition: ended, required: false}}, port: 9}
       five: {command: x, health_check: {exec: [check, $$x], timeout: 2s}}
