@@ -13,7 +13,6 @@ _DROPPED = {
     "networks": "processes share the network of this machine",
     "network_mode": "processes share the network of this machine",
     "expose": "every port is reachable from the other processes",
-    "labels": "there are no labels",
     "logging": "logs are kept; see `sbxcompose logs`",
     "platform": "the program runs on this machine",
     "pull_policy": "no image is pulled",

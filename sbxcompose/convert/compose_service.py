@@ -314,6 +314,7 @@ class Service:
         replicas = number(get(node, "deploy", "replicas")) or number(node.get("scale"))
         process.set("replicas", int(replicas) if replicas is not None and replicas != 1 else None)
         process.set("profiles", strings(node.get("profiles")))
+        process.set("labels", {name: value or "" for name, value in pairs(node.get("labels")).items()})
         process.set("tty", is_true(node.get("tty")) or None)
         process.set("stdin", "pipe" if is_true(node.get("stdin_open")) else None)
 

@@ -54,6 +54,8 @@ def notes(draft: ProjectDraft, kind: NoteKind) -> list[str]:
         ),
         ("command: x, profiles: [debug]", {"profiles": ["debug"]}),
         ("command: x, tty: true, stdin_open: true", {"tty": True, "stdin": "pipe"}),
+        ("command: x, labels: {team: shop}", {"labels": {"team": "shop"}}),
+        ("command: x, labels: [team=shop, old]", {"labels": {"team": "shop", "old": ""}}),
         ("command: x, stop_signal: SIGINT, stop_grace_period: 1m30s", {"stop": {"signal": "SIGINT", "grace": "1m30s"}}),
         ("command: x, deploy: {replicas: 3}", {"replicas": 3}),
         ("command: x, working_dir: /app/api, volumes: ['.:/app']", {"workdir": "api"}),
