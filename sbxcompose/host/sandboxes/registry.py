@@ -184,23 +184,21 @@ class Sandboxes:
 
     async def _begin(self, sandbox: HostedSandbox, beginning: Provisioning) -> None:
         failure = await beginning.carry_out(sandbox)
-        sandbox.made()
-        if failure is None and sandbox.ending is None:
-            sandbox.become("running")
-        elif failure is not None:
+        sandbox.made(failed=failure is not None)
+        if failure is not None:
             await self._terminate(sandbox, failure.outcome, error_details=failure.details)
 
-    def _add(self, info: SandboxInfo) -> HostedSandbox:
+    def _add(self, info: SandboxInfo, ending: str | None = None) -> HostedSandbox:
         directory = self._directory / info.id
         workload = Workload(info.id, directory, self._workdir(info), self._keeper, info.network, self._idle)
-        sandbox = HostedSandbox(info, directory, workload)
+        sandbox = HostedSandbox(info, directory, workload, ending)
         sandbox.idle = self._idle
         sandbox.expired = lambda: background.do(self._terminate(sandbox, "Success(Timeout)"))
         self._live[info.id] = sandbox
         if info.name is not None:
             self._names[info.name] = sandbox
         if info.timeout_secs:
-            sandbox.begin_lease()
+            sandbox.arm_timeout()
         return sandbox
 
     def _workdir(self, info: SandboxInfo) -> Workdir:
@@ -242,7 +240,7 @@ class Sandboxes:
         outcome = sandbox.ending
         self._forget_live(sandbox)
         told = {"outcome": outcome, "termination_reason": outcome, "error_details": error_details}
-        sandbox.become("terminated", terminated_at=now_ms(), **told)
+        sandbox.ended(terminated_at=now_ms(), **told)
         self._terminated[sandbox.info.id] = sandbox.info
         sandbox.workload.closed()
         await self._clear(sandbox.info)
@@ -285,8 +283,8 @@ class Sandboxes:
             if (self._directory / info.id / WORKSPACE).exists():
                 background.do(self._clear(info))
             return
-        sandbox = self._add(info)
-        sandbox.load(INTERRUPTED if ending is None and info.status == "pending" else ending)
+        sandbox = self._add(info, INTERRUPTED if ending is None and info.status == "pending" else ending)
+        sandbox.load()
 
     def adopt(self, adopted: Adopted) -> bool:
         """Take over a run; False if nobody wants it."""
@@ -305,10 +303,9 @@ class Sandboxes:
         for sandbox in self:
             sandbox.workload.take_over(known, rebooted=rebooted)
         for sandbox in self:
+            sandbox.finish()
             if sandbox.ending is not None:
                 background.do(self._terminate(sandbox, sandbox.ending))
-            elif sandbox.status != "running":
-                background.do(sandbox.finish())
 
     def exited(self, exited: Exited) -> bool:
         """A run is over; False if nobody wants to know."""

@@ -1,27 +1,59 @@
-"""One sandbox: its state, and how it goes from one to the next (contract, section 2.11).
+"""One sandbox: its record, what runs in it, and what is done to it (contract, section 2.11).
 
-The status says what is under way: in between two states (`pending`, `snapshotting`, `suspending`, or waking up) nobody
-begins anything else, but waits. What is begun is recorded first, so that a server that takes over knows what to finish.
+What becomes of it is decided in `lifecycle`: here events are reported, and the effects performed. What is begun is
+recorded first, so that a server that takes over knows what to finish.
 """
 
 from __future__ import annotations
 
 import os
 import sys
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from msgspec.structs import replace
-
 from sbxcompose.api.sandbox_models import SandboxInfo, SandboxStatus
 from sbxcompose.host.base import background, write_back
+from sbxcompose.host.base.clock import now_ms
 from sbxcompose.host.base.json_files import encode, write_json
 from sbxcompose.host.base.problems import Problem, from_os
+from sbxcompose.host.base.timer import Timer
 from sbxcompose.host.base.wake import Condition
-from sbxcompose.host.sandboxes import suspension
-from sbxcompose.host.sandboxes.timeouts import SandboxTimeout
+from sbxcompose.host.sandboxes import lifecycle, suspension
+from sbxcompose.host.sandboxes.lifecycle_types import (
+    CancelTimeout,
+    CopyFinished,
+    CopyRequested,
+    EndRequested,
+    ExpireSandbox,
+    FreezeFailed,
+    FreezeSandbox,
+    RecordFirst,
+    RecordSoon,
+    RefuseRequest,
+    ResumeRequested,
+    SandboxEffect,
+    SandboxEnded,
+    SandboxEvent,
+    SandboxFrozen,
+    SandboxLife,
+    SandboxMade,
+    SandboxNow,
+    SandboxPatched,
+    SandboxStage,
+    SandboxThawed,
+    ServerRestarted,
+    SetTimeout,
+    SuspendRequested,
+    SuspensionPutOff,
+    ThawFailed,
+    ThawSandbox,
+    TimeoutReached,
+    VisitBegan,
+    VisitEnded,
+)
 from sbxcompose.host.sandboxes.workload import Workload, gather
 from sbxcompose.host.supervise.processes import Processes
 from sbxcompose.host.terminals.sessions import TerminalSessions
@@ -30,26 +62,32 @@ RECORD = "sandbox.json"
 WORKSPACE = "workspace"
 TERMINATION_GRACE_MS = 2_000
 """What a process may take at most to end with its sandbox."""
-_IN_BETWEEN = frozenset({"snapshotting", "suspending"})
-_MADE, _RESUMED, _COPIED = "being made", "being resumed", "being copied"
-_TAKEN_OVER = "being taken over"
+_STANDING_STILL = frozenset({SandboxStage.HELD, SandboxStage.COPYING})
 
 
 class HostedSandbox:
-    """One sandbox. `info` is what is recorded of it; `expired` is called when its lifetime is over."""
+    """One sandbox. `expired` is called when its lifetime is over, `idle` when something that was done to it is done."""
 
-    def __init__(self, info: SandboxInfo, directory: Path, workload: Workload) -> None:
-        self.info = info
+    def __init__(self, info: SandboxInfo, directory: Path, workload: Workload, ending: str | None = None) -> None:
         self.directory = directory
         self.workload = workload
-        self.ending: str | None = None
-        """Why it is being terminated; None if it is not."""
         self.expired: Callable[[], None] = lambda: None
         self.idle: Callable[[], None] = lambda: None
-        """Called when something that was done to it is done."""
-        self._doing: str | None = _MADE if info.status == "pending" else None
+        self._life = SandboxLife.recorded(info, ending, time.monotonic())
         self._news = Condition()
-        self._lease = SandboxTimeout(lambda: self.info, self._due)
+        self._timer = Timer()
+        self._failure: str | None = None
+        """Why it could not be held still, or resumed, the last time."""
+
+    @property
+    def info(self) -> SandboxInfo:
+        """What is recorded of it."""
+        return self._life.info
+
+    @property
+    def ending(self) -> str | None:
+        """Why it is being terminated; None if it is not."""
+        return self._life.ending
 
     @property
     def processes(self) -> Processes:
@@ -78,13 +116,13 @@ class HostedSandbox:
 
     @property
     def in_transition(self) -> bool:
-        """Whether it is in between two states."""
-        return self._doing is not None or self.status in _IN_BETWEEN
+        """Whether something is being done to it."""
+        return self._life.stage.in_transition
 
     @property
     def being_taken_over(self) -> bool:
         """Whether it is being suspended once more, by a server that has just begun."""
-        return self._doing == _TAKEN_OVER
+        return self._life.stage is SandboxStage.TAKEN_OVER
 
     @property
     def occupied(self) -> bool:
@@ -96,128 +134,137 @@ class HostedSandbox:
         """Whether it is occupied, or something is done to it."""
         return self.occupied or self.in_transition
 
-    # -- its record ----------------------------------------------------------------------------------------
+    async def until(self, true: Callable[[], bool]) -> None:
+        """Wait until something is true of it."""
+        await self._news.until(true)
 
-    def change(self, **fields: Any) -> None:
-        """Change what is recorded of it, from now on. Raises `Problem`, and nothing is changed, if it cannot be."""
-        info = replace(self.info, **fields)
+    async def _at_rest(self) -> None:
+        await self.until(lambda: not self.in_transition or self.ending is not None)
+
+    # -- events and effects --------------------------------------------------------------------------------
+
+    def _report(self, event: SandboxEvent) -> None:
+        """Change its life by an event, and carry out what follows. Raises `Problem`, and changes nothing, if it is
+        refused.
+        """
+        before = self._life
+        life, effects = lifecycle.transition(before, event, SandboxNow(now_ms(), time.monotonic()))
+        for effect in effects:
+            if isinstance(effect, RefuseRequest):
+                raise Problem(effect.status, effect.error, effect.code, effect.hint)
+            if isinstance(effect, RecordFirst):
+                self._record_first(life)
+        self._life = life
+        for effect in effects:
+            self._perform(effect)
+        if life.info is not before.info or life.ending is not before.ending:
+            self._changed()
+
+    def _perform(self, effect: SandboxEffect) -> None:
+        match effect:
+            case RecordSoon():
+                path = os.fspath(self.directory / RECORD)
+                write_back.record(path, encode(_record(self._life)), f"sandbox {self.info.id}")
+            case FreezeSandbox():
+                background.do(self._freeze())
+            case ThawSandbox():
+                background.do(self._thaw())
+            case ExpireSandbox():
+                self.expired()
+            case SetTimeout(seconds, if_unset):
+                if not (if_unset and self._timer.is_set):
+                    self._timer.set(seconds, self._due)
+            case CancelTimeout():
+                self._timer.cancel()
+
+    def _record_first(self, life: SandboxLife) -> None:
         try:
-            write_json(self.directory / RECORD, self._record(info))
+            write_json(self.directory / RECORD, _record(life))
         except OSError as error:
             raise from_os(error, "the sandbox cannot be recorded") from None
-        self.info = info
-        self.look_again()
 
-    def become(self, status: SandboxStatus, **fields: Any) -> None:
-        """Be in a state; recorded as soon as possible, since there is no way back."""
-        self.info = replace(self.info, status=status, **fields)
-        path = os.fspath(self.directory / RECORD)
-        write_back.record(path, encode(self._record(self.info)), f"sandbox {self.info.id}")
-        self.look_again()
-
-    def _record(self, info: SandboxInfo) -> dict[str, Any]:
-        more = {"ending": self.ending} if self.ending is not None and info.status != "terminated" else {}
-        return {**info.write(), **more}
-
-    def look_again(self) -> None:
-        """Something has changed: whoever waits looks, and the timer is set for what is due next."""
-        self.begin_lease()
+    def _changed(self) -> None:
+        """Let whoever waits look again."""
         self._news.tell()
         self.processes.look_again()
         if not self.in_transition:
             self.idle()
 
-    async def until(self, true: Callable[[], bool]) -> None:
-        """Wait until something is true of it."""
-        await self._news.until(true)
+    async def _freeze(self) -> None:
+        try:
+            self.workload.pause()
+            await self.workload.settled(lambda: self.ending is not None)
+            if self.ending is None:
+                await suspension.freeze(self.workload.keeper, self.workload.units)
+        except Exception as error:
+            self._failure = str(error)
+            print(f"sandbox {self.info.id} cannot be held still and is resumed: {error}", file=sys.stderr)
+            self._report(FreezeFailed())
+        else:
+            self._report(SandboxFrozen())
 
-    # -- suspending and resuming ---------------------------------------------------------------------------
+    async def _thaw(self) -> None:
+        try:
+            await suspension.thaw(self.workload.keeper, self.workload.units)
+        except Exception as error:
+            self._failure = str(error)
+            print(f"sandbox {self.info.id} cannot be resumed: {error}", file=sys.stderr)
+            self._report(ThawFailed())
+        else:
+            self.workload.resume()
+            self._report(SandboxThawed())
+
+    def arm_timeout(self) -> None:
+        """Set the timer for when it is due to be suspended or terminated, if ever."""
+        self._perform(lifecycle.timeout(self._life, SandboxNow(now_ms(), time.monotonic())))
+
+    def _due(self) -> None:
+        try:
+            self._report(TimeoutReached())
+        except Problem as problem:
+            print(f"not suspended: {problem.error}", file=sys.stderr)
+            self._report(SuspensionPutOff())
+
+    # -- requests ------------------------------------------------------------------------------------------
+
+    def change(self, **fields: Any) -> None:
+        """Change what is recorded of it. Raises `Problem`, and nothing is changed, if it cannot be recorded."""
+        self._report(SandboxPatched(fields))
 
     def begin_to_suspend(self) -> None:
         """Suspend it, from the next turn of the event loop on; a suspension under way will do. Raises `Problem`."""
-        if self.info.name is None:
-            words = f"sandbox {self.info.id} has no name, and only named sandboxes can be suspended"
-            raise Problem(400, words, "EPHEMERAL", "give it a name first: PATCH {name}")
-        if self.status in ("suspending", "suspended") and self._doing != _RESUMED:
-            return
-        self._refuse_in_transition("suspended")
-        self.change(status="suspending")
-        background.do(self._suspend())
-
-    async def _suspend(self) -> None:
-        """Hold everything still, once what is being started or ended has been."""
-        try:
-            await self._hold()
-        except Exception:
-            self.workload.resume()
-            self.become("running")
-            raise
-        if self.ending is None:
-            self.become("suspended")
+        self._report(SuspendRequested())
 
     def begin_to_resume(self) -> None:
-        """Let it go on, from the next turn of the event loop on; again is fine. Raises `Problem`."""
-        if self._doing == _RESUMED or self.status == "running":
-            return
-        self._refuse_in_transition("resumed")
-        self._doing = _RESUMED
-        background.do(self._resume())
+        """Resume it, from the next turn of the event loop on; again is fine. Raises `Problem`."""
+        self._report(ResumeRequested())
 
     async def resume(self) -> None:
-        """Let it go on if it is suspended, or being suspended."""
-        await self.until(lambda: not self.in_transition or self.ending is not None)
+        """Resume it if it is suspended, or being suspended. Raises `Problem`."""
+        await self._at_rest()
         if self.status == "suspended" and self.ending is None:
-            self._doing = _RESUMED
-            await self._resume()
-
-    async def _resume(self) -> None:
-        with self._busy_with(_RESUMED):
-            await self._let_go()
-            self.become("running")
-            self._lease.renew()
-
-    def _refuse_in_transition(self, wanted: str) -> None:
-        if self.in_transition:
-            words = f"sandbox {self.info.name or self.info.id} is {self._doing or self.status}, not to be {wanted} now"
-            raise Problem(409, words, "TRANSITION_IN_PROGRESS")
-
-    async def _hold(self) -> None:
-        self.workload.pause()
-        await self.workload.settled(lambda: self.ending is not None)
-        if self.ending is None:
-            await suspension.freeze(self.workload.keeper, self.workload.units)
-
-    async def _let_go(self) -> None:
-        await suspension.thaw(self.workload.keeper, self.workload.units)
-        self.workload.resume()
-
-    @contextmanager
-    def _busy_with(self, what: str) -> Iterator[None]:
-        self._doing = what
-        try:
-            yield
-        finally:
-            self._doing = None
-            self.look_again()
+            self._failure = None
+            self._report(ResumeRequested())
+            await self._at_rest()
+            if self.status == "suspended" and self._failure is not None:
+                raise Problem(500, f"sandbox {self.info.id} cannot be resumed: {self._failure}", "NOT_RESUMED")
 
     @asynccontextmanager
     async def held_still(self) -> AsyncIterator[None]:
         """Nothing in it runs meanwhile, so that its files are of one moment. Raises `Problem`."""
-        await self.until(lambda: not self.in_transition or self.ending is not None)
-        self._refuse_ending()
-        if self.status == "suspended":
-            with self._busy_with(_COPIED):
-                yield
-            return
-        self.change(status="snapshotting")
+        await self._at_rest()
+        self._report(CopyRequested())
         try:
-            await self._hold()
-            self._refuse_ending()
+            await self.until(lambda: self._life.stage is not SandboxStage.SNAPSHOTTING)
+            if self.ending is not None:
+                raise Problem(409, f"sandbox {self.info.id} is being terminated", "SANDBOX_TERMINATED")
+            if self._life.stage not in _STANDING_STILL:
+                words = f"sandbox {self.info.id} cannot be held still: {self._failure}"
+                raise Problem(500, words, "NOT_HELD_STILL")
             yield
         finally:
-            if self.ending is None:
-                await self._let_go()
-            self.become("running")
+            self._report(CopyFinished())
+            await self.until(lambda: not self.in_transition)
 
     @asynccontextmanager
     async def files(self) -> AsyncIterator[Path]:
@@ -225,21 +272,15 @@ class HostedSandbox:
         async with self.held_still():
             yield self.workspace
 
-    def _refuse_ending(self) -> None:
-        if self.ending is not None:
-            raise Problem(409, f"sandbox {self.info.id} is being terminated", "SANDBOX_TERMINATED")
-
-    # -- being used ----------------------------------------------------------------------------------------
-
     @asynccontextmanager
     async def visit(self) -> AsyncIterator[None]:
         """A proxied request: wakes a suspended sandbox, and is traffic as long as it lasts. Raises `Problem`."""
-        self._lease.begin()
+        self._report(VisitBegan())
         try:
             await self._awake()
             yield
         finally:
-            self._lease.end()
+            self._report(VisitEnded())
 
     async def _awake(self) -> None:
         await self.until(lambda: self.status != "pending" or self.ending is not None)
@@ -249,39 +290,15 @@ class HostedSandbox:
                 raise Problem(409, words, "SANDBOX_NOT_RUNNING", "resume it first: POST …/resume")
             await self.resume()
 
-    def begin_lease(self) -> None:
-        """Note when it is due to be suspended or terminated, if ever."""
-        if self.ending is None:
-            self._lease.rearm()
-        else:
-            self._lease.cancel()
+    # -- its beginning and its end -------------------------------------------------------------------------
 
-    def _due(self) -> None:
-        """Its lifetime is over, or it has been idle for long enough."""
-        if self.info.name is None:
-            self.expired()
-        else:
-            self._suspend_idle()
-
-    def _suspend_idle(self) -> None:
-        try:
-            self.begin_to_suspend()
-        except Problem as problem:
-            print(f"not suspended: {problem.error}", file=sys.stderr)
-            self._lease.renew()
-
-    # -- its end -------------------------------------------------------------------------------------------
-
-    def made(self) -> None:
+    def made(self, *, failed: bool) -> None:
         """What it begins with is there, or cannot be had."""
-        self._doing = None
-        self.look_again()
+        self._report(SandboxMade(failed))
 
     def begin_to_end(self, reason: str) -> None:
         """From now on it is being terminated; the first reason counts."""
-        if self.ending is None:
-            self.ending = reason
-            self.become(self.status)
+        self._report(EndRequested(reason))
 
     async def end_processes(self, grace_ms: int | None = None) -> None:
         """End everything that runs in it, held still or not; `grace_ms` limits what each may take."""
@@ -299,23 +316,22 @@ class HostedSandbox:
             if not self.processes.live:
                 return
 
+    def ended(self, **fields: Any) -> None:
+        """Nothing of it runs any more: it is terminated. `fields` are what its record tells of that."""
+        self._report(SandboxEnded(fields))
+
     # -- after the last server's death ---------------------------------------------------------------------
 
-    def load(self, ending: str | None) -> None:
-        """Read what is recorded of its processes; those of one that was held still are taken over as that.
-
-        `ending` is why it was being terminated, or is to be.
-        """
-        self.ending, self._doing = ending, None
+    def load(self) -> None:
+        """Read what is recorded of its processes; those of one that was held still are taken over as that."""
         self.workload.load(paused=self.status in ("snapshotting", "suspending", "suspended"))
 
-    async def finish(self) -> None:
+    def finish(self) -> None:
         """Finish what the last server had begun with it, once its processes are taken over."""
-        if self.status == "snapshotting":
-            await self._let_go()
-            self.become("running")
-        elif self.status == "suspending":
-            await self._suspend()
-        elif self.status == "suspended":
-            with self._busy_with(_TAKEN_OVER):  # the last server may have begun to wake it
-                await self._hold()
+        self._report(ServerRestarted())
+
+
+def _record(life: SandboxLife) -> dict[str, Any]:
+    """What is on disk of a sandbox: why it is being terminated as well, as long as it is not."""
+    more = {"ending": life.ending} if life.ending is not None and life.info.status != "terminated" else {}
+    return {**life.info.write(), **more}

@@ -5,17 +5,12 @@ One without a name has a lifetime. One with a name has a time without proxied tr
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
-
 from msgspec import Struct
 
 from sbxcompose.api.sandbox_models import SandboxInfo
-from sbxcompose.host.base.clock import now_ms
-from sbxcompose.host.base.timer import Timer
 
 
-class Traffic(Struct):
+class Traffic(Struct, frozen=True):
     """The proxied requests of a sandbox: how many are under way, and when there was one last (monotonic seconds)."""
 
     under_way: int
@@ -35,55 +30,3 @@ def seconds_left(info: SandboxInfo, traffic: Traffic, *, age: float, now: float)
     if info.status != "running" or traffic.under_way:
         return None
     return max(0.0, traffic.last + info.timeout_secs - now)
-
-
-class SandboxTimeout:
-    """Counts a sandbox's traffic, and calls `due` when it is to be suspended or terminated.
-
-    The timer is set for the moment that is due now, and looks again then: traffic costs no timer.
-    """
-
-    def __init__(self, info: Callable[[], SandboxInfo], due: Callable[[], None]) -> None:
-        self._info = info
-        self._due = due
-        self._traffic = Traffic(0, time.monotonic())
-        self._timer = Timer()
-
-    def begin(self) -> None:
-        """A proxied request has come."""
-        self._traffic.under_way += 1
-
-    def end(self) -> None:
-        """It is over."""
-        self._traffic.under_way -= 1
-        self._traffic.last = time.monotonic()
-        if not self._traffic.under_way and not self._timer.is_set:
-            self.rearm()
-
-    def renew(self) -> None:
-        """Count its idleness from now on."""
-        self._traffic.last = time.monotonic()
-        self.rearm()
-
-    def rearm(self) -> None:
-        """Something has changed on which it depends what is due, and when."""
-        left = self._left()
-        if left is None:
-            self._timer.cancel()
-        else:
-            self._timer.set(left, self._over)
-
-    def cancel(self) -> None:
-        """Nothing is due any more."""
-        self._timer.cancel()
-
-    def _left(self) -> float | None:
-        info = self._info()
-        age = (now_ms() - (info.created_at or 0)) / 1000
-        return seconds_left(info, self._traffic, age=age, now=time.monotonic())
-
-    def _over(self) -> None:
-        if self._left() == 0:
-            self._due()
-        else:
-            self.rearm()

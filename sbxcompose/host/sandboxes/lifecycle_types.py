@@ -1,0 +1,235 @@
+"""What a sandbox is at a moment, what can happen to it, and what `lifecycle.transition` wants done about it."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Any
+
+from msgspec import Struct
+
+from sbxcompose.api.sandbox_models import SandboxInfo, SandboxStatus
+from sbxcompose.host.sandboxes.timeouts import Traffic
+
+
+class SandboxStage(StrEnum):
+    """Where a sandbox is in its life; completes "sandbox box is …". Several stages share a status of the contract."""
+
+    PENDING = "being made"
+    UNMADE = "not made"
+    """What it was to begin with could not be had, or it was ended before: it is about to be terminated."""
+    RUNNING = "running"
+    SNAPSHOTTING = "being held still for a copy"
+    HELD = "held still for a copy"
+    RELEASING = "being resumed after a copy"
+    SUSPENDING = "being suspended"
+    SUSPENDED = "suspended"
+    RESUMING = "being resumed"
+    COPYING = "being copied"
+    """Suspended, and its files are being read."""
+    TAKEN_OVER = "being taken over"
+    """Suspended; a server that has just begun makes sure that everything in it stands still."""
+    TERMINATED = "terminated"
+
+    @property
+    def status(self) -> SandboxStatus:
+        """The stage in the contract's words."""
+        return _STATUS[self]
+
+    @property
+    def in_transition(self) -> bool:
+        """Whether something is being done to it, so that nothing else can be begun."""
+        return self not in _AT_REST
+
+
+_STATUS: dict[SandboxStage, SandboxStatus] = {
+    SandboxStage.PENDING: "pending",
+    SandboxStage.UNMADE: "pending",
+    SandboxStage.RUNNING: "running",
+    SandboxStage.SNAPSHOTTING: "snapshotting",
+    SandboxStage.HELD: "snapshotting",
+    SandboxStage.RELEASING: "snapshotting",
+    SandboxStage.SUSPENDING: "suspending",
+    SandboxStage.SUSPENDED: "suspended",
+    SandboxStage.RESUMING: "suspended",
+    SandboxStage.COPYING: "suspended",
+    SandboxStage.TAKEN_OVER: "suspended",
+    SandboxStage.TERMINATED: "terminated",
+}
+_AT_REST = frozenset({SandboxStage.UNMADE, SandboxStage.RUNNING, SandboxStage.SUSPENDED, SandboxStage.TERMINATED})
+_RECORDED: dict[SandboxStatus, SandboxStage] = {
+    "pending": SandboxStage.PENDING,
+    "running": SandboxStage.RUNNING,
+    "snapshotting": SandboxStage.SNAPSHOTTING,
+    "suspending": SandboxStage.SUSPENDING,
+    "suspended": SandboxStage.SUSPENDED,
+    "terminated": SandboxStage.TERMINATED,
+}
+
+
+class SandboxLife(Struct, frozen=True):
+    """All that a decision about a sandbox depends on. `ending` is why it is being terminated, None if it is not."""
+
+    info: SandboxInfo
+    stage: SandboxStage
+    ending: str | None
+    traffic: Traffic
+
+    @classmethod
+    def recorded(cls, info: SandboxInfo, ending: str | None, now: float) -> SandboxLife:
+        """Return the life of a sandbox as its record tells it; its idleness counts from `now` (monotonic seconds)."""
+        return cls(info, _RECORDED[info.status], ending, Traffic(0, now))
+
+
+class SandboxNow(Struct, frozen=True):
+    """The time: milliseconds since 1970, and monotonic seconds."""
+
+    ms: int
+    monotonic: float
+
+
+# -- events ------------------------------------------------------------------------------------------------
+
+
+class SandboxMade(Struct, frozen=True):
+    """What it begins with is there, or (`failed`) cannot be had."""
+
+    failed: bool = False
+
+
+class SandboxPatched(Struct, frozen=True):
+    """Fields of it are to be changed on request."""
+
+    fields: dict[str, Any]
+
+
+class SuspendRequested(Struct, frozen=True):
+    """Suspend it."""
+
+
+class ResumeRequested(Struct, frozen=True):
+    """Resume it."""
+
+
+class CopyRequested(Struct, frozen=True):
+    """Let nothing in it run while its files are read."""
+
+
+class CopyFinished(Struct, frozen=True):
+    """Its files have been read, or nobody wants to read them any more."""
+
+
+class SandboxFrozen(Struct, frozen=True):
+    """Everything in it stands still."""
+
+
+class FreezeFailed(Struct, frozen=True):
+    """It could not be made to stand still; a part of it may."""
+
+
+class SandboxThawed(Struct, frozen=True):
+    """Everything in it runs."""
+
+
+class ThawFailed(Struct, frozen=True):
+    """It could not be made to run; all of it, or a part, stands still."""
+
+
+class VisitBegan(Struct, frozen=True):
+    """A proxied request has come."""
+
+
+class VisitEnded(Struct, frozen=True):
+    """A proxied request is over."""
+
+
+class TimeoutReached(Struct, frozen=True):
+    """Its timer is due."""
+
+
+class SuspensionPutOff(Struct, frozen=True):
+    """It was to be suspended for being idle, and could not be: its idleness counts from now on."""
+
+
+class EndRequested(Struct, frozen=True):
+    """Terminate it; the first reason counts."""
+
+    reason: str
+
+
+class SandboxEnded(Struct, frozen=True):
+    """Nothing of it runs any more. `fields` are what its record tells of the end."""
+
+    fields: dict[str, Any]
+
+
+class ServerRestarted(Struct, frozen=True):
+    """A new server has taken over what runs in it, and finishes what was being done to it."""
+
+
+SandboxEvent = (
+    SandboxMade
+    | SandboxPatched
+    | SuspendRequested
+    | ResumeRequested
+    | CopyRequested
+    | CopyFinished
+    | SandboxFrozen
+    | FreezeFailed
+    | SandboxThawed
+    | ThawFailed
+    | VisitBegan
+    | VisitEnded
+    | TimeoutReached
+    | SuspensionPutOff
+    | EndRequested
+    | SandboxEnded
+    | ServerRestarted
+)
+
+
+# -- effects -----------------------------------------------------------------------------------------------
+
+
+class RefuseRequest(Struct, frozen=True):
+    """Refuse what was asked for; nothing changes."""
+
+    status: int
+    error: str
+    code: str
+    hint: str | None = None
+
+
+class RecordFirst(Struct, frozen=True):
+    """Record the change before it is made; if that is not possible, refuse it."""
+
+
+class RecordSoon(Struct, frozen=True):
+    """Record the change, now or as soon as possible: there is no way back."""
+
+
+class FreezeSandbox(Struct, frozen=True):
+    """Let everything in it stand still, once what is being started or ended has been; report how that went."""
+
+
+class ThawSandbox(Struct, frozen=True):
+    """Let everything in it run; report how that went."""
+
+
+class ExpireSandbox(Struct, frozen=True):
+    """Terminate it: its lifetime is over."""
+
+
+class SetTimeout(Struct, frozen=True):
+    """Report `TimeoutReached` after so many seconds. With `if_unset` a timer that is set already will do."""
+
+    seconds: float
+    if_unset: bool = False
+
+
+class CancelTimeout(Struct, frozen=True):
+    """Don't report `TimeoutReached`."""
+
+
+SandboxEffect = (
+    RefuseRequest | RecordFirst | RecordSoon | FreezeSandbox | ThawSandbox | ExpireSandbox | SetTimeout | CancelTimeout
+)
