@@ -11,13 +11,15 @@ from msgspec import Struct
 
 from sbxcompose.cli.async_main import run_simply
 from sbxcompose.cli.context import Shell
-from sbxcompose.cli.view.copying import ProgressLine, copied_words
+from sbxcompose.cli.view.copying import copied_words
+from sbxcompose.cli.view.status_block import StatusBlock
 from sbxcompose.engine.requests import working_directory, workspace
 from sbxcompose.engine.session import Session
 from sbxcompose.errors import SbxError, UsageError
 from sbxcompose.files.by_hand import ByHand, How, Moved, There
 from sbxcompose.files.sandbox_remote import SandboxRemote
 from sbxcompose.files.transfer import Copied
+from sbxcompose.logs.sanitize import clean_text
 from sbxcompose.plan.names import ProcessNames
 from sbxcompose.spec.project import Project
 from sbxcompose.spec.similar import similar
@@ -43,19 +45,19 @@ def copy_by_hand(shell: Shell, source: str, target: str, how: How, *, quiet: boo
         raise UsageError(f"{what} of `{source}` and `{target}` is in a sandbox", hint="one of them is `NAME:PATH`")
     remote = out or into
     assert remote is not None
-    line = ProgressLine()
+    block = StatusBlock(shell.err.enabled, clean_text)
 
     async def main() -> int:
         async with Session(project) as session:
             await session.observe()
             there = _there(session, remote)
             client = SandboxRemote(session.links[remote.sandbox].client)
-            hand = ByHand(client, how, lambda progress: line.show(remote.text, progress))
+            hand = ByHand(client, how, lambda progress: block.draw_copy(remote.text, progress))
             begun = time.monotonic()
             try:
                 moved = await (_out(hand, there, target) if out is not None else _into(hand, source, there))
             finally:
-                line.clear()
+                block.clear()
             if moved is not None and not quiet:
                 words = copied_words(target, Copied(moved.files, size=moved.size), time.monotonic() - begun)
                 shell.say(words)

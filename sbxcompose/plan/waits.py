@@ -79,17 +79,21 @@ class Waits:
         """Return the moment at which the next line is due; None if nothing is waited for."""
         return min(self._due.values(), default=None)
 
+    def current(self, waits: Mapping[Hashable, Wait], now: float) -> list[tuple[Wait, float]]:
+        """Return what is worth showing with the seconds waited so far, the longest wait first."""
+        old = [(begun, key) for key, begun in self._since.items() if key in waits and now - begun >= WORTH_SHOWING]
+        return [(waits[key], now - begun) for begun, key in sorted(old, key=lambda entry: entry[0])]
+
     def status(self, waits: Mapping[Hashable, Wait], now: float) -> str | None:
         """Return everything that is waited for as one line, the longest first; None for nothing."""
-        old = [(begun, key) for key, begun in self._since.items() if key in waits and now - begun >= WORTH_SHOWING]
-        since = sorted(old, key=lambda entry: entry[0])
-        if not since:
+        shown = self.current(waits, now)
+        if not shown:
             return None
-        if len(since) == 1:
-            begun, key = since[0]
-            return waits[key].line(now - begun)
-        named = [f"{waits[key].what} ({seconds(int(now - begun))})" for begun, key in since[:SHOWN]]
-        more = f" and {len(since) - SHOWN} more" if len(since) > SHOWN else ""
+        if len(shown) == 1:
+            wait, waited = shown[0]
+            return wait.line(waited)
+        named = [f"{wait.what} ({seconds(int(waited))})" for wait, waited in shown[:SHOWN]]
+        more = f" and {len(shown) - SHOWN} more" if len(shown) > SHOWN else ""
         return f"waiting for {', '.join(named)}{more}"
 
 

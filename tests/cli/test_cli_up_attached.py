@@ -116,7 +116,7 @@ processes: {web: {command: "trap 'read _ < gate; exit' TERM; echo up; while :; d
         down.wait_for(r"waiting for web to stop \(1 s\): sent SIGTERM, SIGKILL follows after 10 s")
         gate.open()
         shown = down.wait().stdout
-    assert [line for line in shown.splitlines() if "waiting" in line and "\x1b[K" not in line] == []
+    assert shown.count("waiting") == len(re.findall(r"waiting[^\r\n]*\r\x1b\[2K", shown)), "each is taken away"
     assert plain(shown).endswith("s\n")
 
 

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-import sys
 from typing import TYPE_CHECKING
 
 from sbxcompose.spec.units import short_size
 
 if TYPE_CHECKING:
-    from sbxcompose.files.transfer import Copied, Progress
+    from rich.console import RenderableType
 
-CLEAR = "\r\x1b[K"
-"""Empties the line of a terminal."""
+    from sbxcompose.files.transfer import Copied, Progress
 
 
 def copied_words(sandbox: str, copied: Copied, seconds: float) -> str:
@@ -44,33 +40,16 @@ def _some(names: list[str] | tuple[str, ...]) -> str:
     return ", ".join(names[:3]) + more
 
 
-class ProgressLine:
-    """One line of a terminal that says how things stand, written over and over; nothing where there is no terminal."""
+def copy_bar(target: str, progress: Progress) -> RenderableType:
+    """Return how far a copy is: a bar with files and sizes."""
+    from rich.progress_bar import ProgressBar
+    from rich.table import Table
 
-    def __init__(self) -> None:
-        self._shown = False
-        self.enabled = sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
-        """Whether there is a terminal on which a line can be written over."""
-
-    def draw(self, text: str) -> None:
-        """Show this text, as much of it as there is room for; the end of it is somebody else's to tell."""
-        if self.enabled:
-            room = shutil.get_terminal_size().columns - 1
-            sys.stderr.write(f"{CLEAR}{text if len(text) <= room else text[: room - 1] + '…'}")
-            sys.stderr.flush()
-            self._shown = True
-
-    def show(self, target: str, progress: Progress) -> None:
-        """How far a copy is."""
-        if progress.size >= progress.all_size:
-            return
-        size = f"{short_size(progress.size)} of {short_size(progress.all_size)}"
-        files = f"{counted(progress.files, 'file')} of {progress.all_files:,}".replace(",", " ")
-        self.draw(f"copying to {target}: {files}, {size}")
-
-    def clear(self) -> None:
-        """Make room for another line."""
-        if self._shown:
-            sys.stderr.write(CLEAR)
-            sys.stderr.flush()
-            self._shown = False
+    size = f"{short_size(progress.size)} of {short_size(progress.all_size)}"
+    files = f"{counted(progress.files, 'file')} of {progress.all_files:,}".replace(",", " ")
+    table = Table.grid(padding=(0, 2))
+    table.add_column(no_wrap=True, overflow="ellipsis")
+    table.add_column(width=20)
+    table.add_column(no_wrap=True, overflow="ellipsis", style="dim")
+    table.add_row(f"copying to {target}", ProgressBar(progress.all_size, progress.size, width=20), f"{files}, {size}")
+    return table

@@ -8,8 +8,8 @@ from collections.abc import Awaitable, Callable
 from sbxcompose.cli.context import Shell
 from sbxcompose.cli.publish import Publish
 from sbxcompose.cli.view.announce import Announcement, Announcer, Tone
-from sbxcompose.cli.view.copying import ProgressLine
 from sbxcompose.cli.view.held_up import held_up
+from sbxcompose.cli.view.status_block import StatusBlock
 from sbxcompose.cli.view.wait_report import WaitReport
 from sbxcompose.client.verdict import Verdict, await_verdict, with_last_lines
 from sbxcompose.engine.events import CopyProgress, EngineEvent, StepDone
@@ -40,8 +40,8 @@ class Reporter:
         self._names = ProcessNames(project)
         self.secrets = KnownSecrets(secret_values(project))
         """What it hides; for the session, which learns what runs were started with."""
-        self._progress = ProgressLine()
-        shell.before_say = self._progress.clear
+        self._block = StatusBlock(shell.err.enabled, self.plain)
+        shell.before_say = self._block.clear
 
     def waiting(self, session: Session, pending: Callable[[], Pending | None] = lambda: None) -> WaitReport:
         """Say what is waited for while inside; `pending` is as `WaitReport` has it."""
@@ -49,13 +49,7 @@ class Reporter:
         def say(text: str) -> None:
             self._shell.say(self.plain(text))
 
-        def status(text: str | None) -> None:
-            if text is None:
-                self._progress.clear()
-            else:
-                self._progress.draw(self.plain(text))
-
-        return WaitReport(session, say, status if self._progress.enabled else None, pending)
+        return WaitReport(session, say, None, pending, self._block.draw if self._block.enabled else None)
 
     def adopt(self, project: Project) -> None:
         """Go on with another reading of the project's file."""
@@ -66,9 +60,9 @@ class Reporter:
     def tell(self, event: EngineEvent) -> None:
         """One line, if the event is worth one."""
         if isinstance(event, CopyProgress):
-            self._progress.show(event.sandbox, event.progress)
+            self._block.draw_copy(event.sandbox, event.progress)
             return
-        self._progress.clear()
+        self._block.clear()
         self._stepped = self._stepped or isinstance(event, StepDone)
         for said in self._announcer(event):
             self._shell.say(self.secrets.hide(self.line(said)))

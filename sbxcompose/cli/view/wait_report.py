@@ -26,7 +26,8 @@ REFRESH = 1.0
 
 
 class WaitReport:
-    """An async context manager. `say` prints a line; `status` draws one, or takes it away, on a terminal.
+    """An async context manager. `say` prints a line; `status` draws one, or takes it away, on a terminal, and `block`
+    draws everything that is waited for with the seconds so far (nothing: takes it away).
 
     `pending` tells what is missing until all are ready, where that is waited for.
     """
@@ -37,11 +38,13 @@ class WaitReport:
         say: Callable[[str], None],
         status: Callable[[str | None], None] | None,
         pending: Callable[[], Pending | None] = lambda: None,
+        block: Callable[[list[tuple[Wait, float]]], None] | None = None,
     ) -> None:
         self._session = session
         self._say = say
         self._status = status
         self._pending = pending
+        self._block = block
         self._steps: dict[Hashable, Step] = {}
         self._needs: dict[Instance, WaitBegun] = {}
         self._waits = Waits()
@@ -57,6 +60,8 @@ class WaitReport:
         await asyncio.gather(self._task, return_exceptions=True)
         if self._status is not None:
             self._status(None)
+        if self._block is not None:
+            self._block([])
 
     def _hear(self, event: EngineEvent) -> None:
         match event:
@@ -83,6 +88,9 @@ class WaitReport:
         """Say what is to be said, and return the seconds until there may be more."""
         waits = self._current()
         self._waits.set(waits, now)
+        if self._block is not None:
+            self._block(self._waits.current(waits, now))
+            return REFRESH if waits else None
         if self._status is not None:
             line = self._waits.status(waits, now)
             self._status(None if line is None else clean_text(line, colours=False))

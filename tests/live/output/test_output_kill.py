@@ -16,7 +16,7 @@ from sbxcompose.host.logs.store import LogStore
 
 WRITER = """
 import os, select, sys
-from sbxcompose.host.output import LogStore
+from sbxcompose.host.logs.store import LogStore
 directory, out, err, told = sys.argv[1], *map(int, sys.argv[2:])
 log = LogStore.open(directory, limit=1 << 30)
 fds = {out: 1, err: 2}
