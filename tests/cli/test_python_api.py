@@ -63,13 +63,13 @@ def with_project(main: Main, **options: Any) -> None:
 
 
 @pytest.mark.parametrize("name", EXAMPLES)
-def test_every_example_runs(sbx: Sbx, name: str, tmp_path: Path) -> None:
+def test_every_example_runs(sbx: Sbx, name: str) -> None:
     sbx.write(SPEC)
-    script = tmp_path / ("test_example.py" if "pytest" in EXAMPLES[name] else "example.py")
-    script.write_text(EXAMPLES[name])
-    runner = ["-m", "pytest", "-q", "-p", "no:cacheprovider"] if "pytest" in EXAMPLES[name] else []
+    is_test = "def test_" in EXAMPLES[name]
+    script = sbx.write(EXAMPLES[name], "test_example.py" if is_test else "example.py")
+    runner = ["-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "sbxcompose.pytest_plugin"] if is_test else []
     command = [sys.executable, "-W", "error", *runner, str(script)]
-    env = {**sbx.env, "PYTHONUNBUFFERED": "1", "WEB_PORT": str(free_port())}
+    env = {**sbx.env, "WEB_PORT": str(free_port()), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
     done = subprocess.run(command, cwd=sbx.project, env=env, capture_output=True, text=True, timeout=50, check=False)
     assert (done.returncode, done.stderr) == (0, "")
     assert "Traceback" not in done.stdout
