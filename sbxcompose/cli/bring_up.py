@@ -9,13 +9,13 @@ from sbxcompose.cli.async_main import Interrupts, run_command
 from sbxcompose.cli.confirm import confirm
 from sbxcompose.cli.context import Shell
 from sbxcompose.cli.publish import publisher
-from sbxcompose.cli.up_request import UpRequest, in_scope, say_notes
+from sbxcompose.cli.up_request import UpRequest, say_notes
 from sbxcompose.engine.apply import apply
 from sbxcompose.engine.instance_states import InstanceStates, instances_of
 from sbxcompose.engine.session import Session
 from sbxcompose.errors import Interrupted
 from sbxcompose.plan.observed import Instance
-from sbxcompose.plan.options import Intent, PlanOptions
+from sbxcompose.plan.options import Intent, PlanOptions, in_scope
 from sbxcompose.plan.steps import Plan
 from sbxcompose.spec.project import Process, Project
 
@@ -33,7 +33,7 @@ def bring_up(shell: Shell, request: UpRequest) -> int:
     if not (request.detach or request.wait):
         from sbxcompose.cli.attached import attached
 
-        return run_command(lambda interrupts: attached(shell, project, request, options, wanted, interrupts))
+        return run_command(lambda interrupts: attached(shell, project, request, wanted, interrupts))
     return run_command(lambda interrupts: _detached(shell, project, request, options, wanted, interrupts))
 
 

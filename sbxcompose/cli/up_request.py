@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 from msgspec import Struct, field
 
 from sbxcompose.cli.context import Shell
-from sbxcompose.client.plan_options import in_scope as in_scope
 from sbxcompose.client.plan_options import up_options
 from sbxcompose.errors import UsageError
 from sbxcompose.plan.names import ProcessNames

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
-
 from sbxcompose.cli.async_main import Interrupts, run_command
 from sbxcompose.cli.context import Shell
-from sbxcompose.cli.project_file import CommandLineProject
-from sbxcompose.cli.up_request import UpRequest, in_scope, say_notes
+from sbxcompose.cli.project_file import CANNOT_APPLY, CommandLineProject, mistake_words
+from sbxcompose.cli.up_request import UpRequest, say_notes
 from sbxcompose.cli.view.errors import show_error
 from sbxcompose.cli.view.report import Reporter
 from sbxcompose.engine.apply_loop import ApplyLoop
-from sbxcompose.engine.reload import ProjectReload
+from sbxcompose.engine.events import ApplyFailed, EngineEvent, PlanApplied, PlanMade, ProjectReloaded, ReloadFailed
+from sbxcompose.engine.reload import ProjectWatch
 from sbxcompose.engine.session import Session
+from sbxcompose.engine.tasks import run_beside
 from sbxcompose.errors import Interrupted, UsageError
-from sbxcompose.plan.options import PlanOptions
-from sbxcompose.spec.project import Project
 
 
 def watch(shell: Shell, names: tuple[str, ...]) -> int:
@@ -24,10 +22,6 @@ def watch(shell: Shell, names: tuple[str, ...]) -> int:
     project = shell.project()
     request.options(project)
 
-    def scope(project: Project) -> tuple[PlanOptions, tuple[tuple[str, str], ...]]:
-        options = request.options(project)
-        return options, tuple((each.sandbox, each.name) for each in in_scope(project, options))
-
     async def main(interrupts: Interrupts) -> int:
         reporter = Reporter(shell, project)
         # Output is not shown; how much there is tells what a process writes itself.
@@ -35,26 +29,33 @@ def watch(shell: Shell, names: tuple[str, ...]) -> int:
             await session.observe()
             if not session.links:
                 raise UsageError("nothing has been started yet", hint="`sbxcompose up -d`, or `sbxcompose up --watch`")
-            conductor = ApplyLoop(
-                session, lambda plan: say_notes(shell, plan), reporter.show_held_up, lambda error: show_error(error)
-            )
-            live = ProjectReload(
-                CommandLineProject(shell), session, conductor, scope, lambda project, options: reporter.adopt(project)
-            )
-            conducting = asyncio.create_task(conductor.run())
+            session.listen(lambda event: _show(shell, reporter, event))
+            loop = ApplyLoop(session)
+            files = ProjectWatch(session, loop, CommandLineProject(shell, request))
+            files.switch(on=True)
             try:
-                await live.on()
                 async with reporter.waiting(session):
-                    await interrupts.guard(_until_lost(session))
+                    await interrupts.guard(run_beside(_until_lost(session), loop.run(), files.run()))
             except Interrupted:
                 raise Interrupted("stopped watching; processes keep running") from None
-            finally:
-                await live.off()
-                conducting.cancel()
-                await asyncio.gather(conducting, return_exceptions=True)
         return 0
 
     return run_command(main)
+
+
+def _show(shell: Shell, reporter: Reporter, event: EngineEvent) -> None:
+    match event:
+        case PlanMade(plan):
+            say_notes(shell, plan)
+        case PlanApplied(result):
+            reporter.show_held_up(result)
+        case ApplyFailed(error):
+            show_error(error)
+        case ProjectReloaded(project):
+            reporter.adopt(project)
+        case ReloadFailed(error):
+            shell.say(shell.err.red(CANNOT_APPLY))
+            shell.say(mistake_words(error))
 
 
 async def _until_lost(session: Session) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from msgspec import Struct
 
 from sbxcompose.client.verdict import Verdict
-from sbxcompose.engine.execute import Result
+from sbxcompose.engine.result import Result
 from sbxcompose.errors import DeadlinePassed, FailedProcess, ProcessFailed, SbxError
 from sbxcompose.plan.outcomes import Report, Success, TimedOut
 from sbxcompose.plan.steps import Plan, Start, Stop

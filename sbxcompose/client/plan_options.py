@@ -5,7 +5,7 @@ Shared by the command line and the Python API, so that `down web` means the same
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
 
 from sbxcompose.engine.instance_states import instances_of
 from sbxcompose.plan.names import Target, resolve_all
@@ -73,22 +73,6 @@ def down_options(
         remove_orphans=remove_orphans or not project.files,
         terminate=terminate,
     )
-
-
-def in_scope(project: Project, options: PlanOptions) -> list[Process]:
-    """The processes that a command is about: those asked for and, unless `no_deps`, those they need."""
-    every = {(process.sandbox, process.name): process for process in project.every_process()}
-    active: Iterable[Process] = () if options.targets is not None else project.processes()
-    found = {(process.sandbox, process.name): process for process in active}
-    named = (options.targets or frozenset()) | options.rerun
-    waiting = [(target.sandbox, target.process) for target in named]
-    while waiting:
-        key = waiting.pop()
-        if key not in found and key in every:
-            found[key] = every[key]
-            if not options.no_deps:
-                waiting += [(need.sandbox, need.process) for need in project.needs_of(every[key])]
-    return [process for key, process in every.items() if key in found]
 
 
 def wanted_instances(project: Project, targets: Collection[Target] | None) -> dict[Instance, Process]:

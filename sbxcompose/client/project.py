@@ -20,7 +20,6 @@ from sbxcompose.client.definition import ProjectDefinition, definition_of
 from sbxcompose.client.output import LineReader, OutputLine, select_output
 from sbxcompose.client.plan_options import (
     down_options,
-    in_scope,
     restart_options,
     start_options,
     stop_options,
@@ -31,10 +30,10 @@ from sbxcompose.client.process_status import ProcessStatus, process_status
 from sbxcompose.client.processes import list_processes
 from sbxcompose.client.verdict import await_verdict, nothing_to_do, with_last_lines
 from sbxcompose.engine.apply import apply, plan_for
-from sbxcompose.engine.execute import Result
 from sbxcompose.engine.instance_states import InstanceStates, instances_of
 from sbxcompose.engine.one_off import bring_up_needs
 from sbxcompose.engine.read_logs import From, read_logs
+from sbxcompose.engine.result import Result
 from sbxcompose.engine.secrets import secret_values
 from sbxcompose.engine.session import Session
 from sbxcompose.errors import UsageError
@@ -42,7 +41,7 @@ from sbxcompose.logs.secrets import KnownSecrets
 from sbxcompose.plan.judge import Judge, Mode
 from sbxcompose.plan.names import ProcessNames, resolve_all
 from sbxcompose.plan.observed import Instance
-from sbxcompose.plan.options import Intent, PlanOptions
+from sbxcompose.plan.options import Intent, PlanOptions, in_scope
 from sbxcompose.plan.steps import Plan
 from sbxcompose.spec.project import Process, Project
 

@@ -7,8 +7,8 @@ from collections.abc import Awaitable, Callable
 
 from msgspec.structs import replace
 
-from sbxcompose.engine.execute import Result
 from sbxcompose.engine.instance_states import InstanceStates
+from sbxcompose.engine.result import Result
 from sbxcompose.engine.session import Session
 from sbxcompose.engine.tail import last_lines
 from sbxcompose.logs.sanitize import clean_text

@@ -7,8 +7,8 @@ from collections.abc import Awaitable, Callable
 
 from msgspec.structs import replace
 
-from sbxcompose.engine.execute import Result
 from sbxcompose.engine.ports import with_taken_ports
+from sbxcompose.engine.result import Result
 from sbxcompose.engine.session import Session
 from sbxcompose.engine.stop_process import stop_process
 from sbxcompose.plan.diff import plan

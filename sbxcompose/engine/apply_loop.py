@@ -1,7 +1,7 @@
-"""One plan after another, for as long as a command stays: what is asked for meanwhile is merged, and never queued.
+"""One plan after another, for as long as a command stays: wake up, decide, observe, plan, execute.
 
-New runs that are asked for while a plan is carried out interrupt it, unless it has yet to start just these: what
-runs is looked at again, and what is left of both is planned anew: the newest wins, whatever the old one waits for.
+What is wanted is state (`plan.converge`), which this carries out. What is asked for while a plan is carried out
+interrupts it, unless the plan has yet to start just that: the newest wins, whatever the old one waits for.
 """
 
 from __future__ import annotations
@@ -9,13 +9,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping
 
-from msgspec.structs import replace
-
-from sbxcompose.engine.apply import Confirm, Show, apply
-from sbxcompose.engine.events import EngineEvent, StepBegun, StepDone, StepFailed
-from sbxcompose.engine.execute import Result
+from sbxcompose.engine.apply import Confirm, apply
+from sbxcompose.engine.events import ApplyFailed, EngineEvent, PlanApplied, PlanMade, StepBegun, StepDone, StepFailed
+from sbxcompose.engine.result import Result
 from sbxcompose.engine.session import Session
+from sbxcompose.engine.tasks import run_until
 from sbxcompose.errors import SbxError
+from sbxcompose.plan.converge import ApplyFile, Convergence, RestartTargets, StopRemoved, Work
 from sbxcompose.plan.names import Target
 from sbxcompose.plan.observed import Instance
 from sbxcompose.plan.options import Intent, PlanOptions
@@ -24,200 +24,120 @@ from sbxcompose.spec.project import Project
 
 
 class ApplyLoop:
-    """`run` it; ask it with `bring_up`, `renew` and `apply`.
+    """`run` it; ask it with `bring_up`, `restart` and `reload`. What it does is told as events of the session.
 
-    `show` is given each plan before it is carried out, `done` what became of it, `failed` what made one impossible;
-    `agree` is asked as `apply` has it.
+    `confirm` is asked as `apply` has it.
     """
 
-    def __init__(
-        self,
-        session: Session,
-        show: Show,
-        done: Callable[[Result], None],
-        failed: Callable[[SbxError], None],
-        agree: Confirm | None = None,
-    ) -> None:
+    def __init__(self, session: Session, confirm: Confirm | None = None) -> None:
         self._session = session
-        self._show = show
-        self._done = done
-        self._failed = failed
-        self._agree = agree
-        self._up: PlanOptions | None = None
-        self._every: PlanOptions = PlanOptions()
-        self._gone: tuple[frozenset[Target], Project] | None = None
-        self._renew: dict[Target, str] = {}
-        self._to_start: dict[Instance, int] = {}
-        """What the current plan has yet to start, with the number of the latest run before."""
-        self._begun: set[Instance] = set()
-        self._planned = False
-        """Whether the latest attempt has got as far as a plan."""
-        self._again = False
-        """Whether something was not brought up the last time."""
-        self._interrupt = asyncio.Event()
-        self._news = asyncio.Event()
-        self._idle = asyncio.Event()
-        session.listen(self._hear)
-
-    def bring_up(self, options: PlanOptions) -> None:
-        """Make everything as the file says; `options.rerun` holds for the first time alone."""
-        self._up = options
-        self._every = replace(options, rerun=frozenset())
-        self._wake()
-
-    def renew(self, why: Mapping[Target, str]) -> frozenset[Target]:
-        """Give these new runs, for these reasons; those of them that the plan under way will start anyway."""
-        absorbed = frozenset(target for target in why if self._starts_anyway(target))
-        new = {target: reason for target, reason in why.items() if target not in absorbed}
-        if new:
-            self._renew.update(new)
-            self._interrupt.set()
-            self._wake()
-        return absorbed
-
-    def apply(self, project: Project, options: PlanOptions) -> None:
-        """Go on with another file: what it does not have any more is stopped, the rest made as it says."""
-        before = self._session.project
-        left = {(each.sandbox, each.name) for each in project.processes()}
-        gone = frozenset(
-            Target(each.sandbox, each.name) for each in before.processes() if (each.sandbox, each.name) not in left
-        )
-        if gone:
-            earlier = self._gone[0] if self._gone else frozenset()
-            self._gone = (gone | earlier, before)
-        self._renew = {target: why for target, why in self._renew.items() if (target.sandbox, target.process) in left}
-        self._session.adopt(project)
-        self._interrupt.set()
-        pending = self._up.rerun if self._up is not None else frozenset()
-        self.bring_up(replace(options, rerun=self._still_there(pending)))
-
-    async def idle(self) -> None:
-        """Wait until there is nothing to do."""
-        await self._idle.wait()
-
-    async def busy(self) -> None:
-        """Wait until there is something to do, or is now."""
-        await self._news.wait()
+        self._confirm = confirm
+        self._wanted = Convergence(session.project)
+        self._wake = asyncio.Event()
+        self._must_succeed = False
+        """Whether the command has nothing to stay for if what comes next fails."""
+        session.listen(self._on_event)
 
     @property
-    def is_busy(self) -> bool:
-        """Whether there is something to do."""
-        return not self._idle.is_set()
+    def project(self) -> Project:
+        """What is wanted; the session has the project of what is under way."""
+        return self._wanted.project
+
+    @property
+    def busy(self) -> bool:
+        """Whether something is under way, or to be done."""
+        return self._wanted.busy
+
+    def is_starting(self, instance: Instance) -> bool:
+        """Whether the plan under way, or the next one, will start it."""
+        return self._wanted.is_starting(instance)
+
+    def bring_up(self, options: PlanOptions) -> None:
+        """Make everything as the file says."""
+        self._must_succeed = True
+        self._wanted.bring_up(options)
+        self.wake()
+
+    def restart(self, why: Mapping[Target, str]) -> frozenset[Target]:
+        """Restart these, for these reasons; return those of them that the plan under way will start anyway."""
+        absorbed = self._wanted.restart(why)
+        self.wake()
+        return absorbed
+
+    def reload(self, project: Project, options: PlanOptions) -> None:
+        """Go on with another reading of the file: stop what it no longer has, and make the rest as it says."""
+        self._wanted.reload(project, options)
+        self.wake()
+
+    def wake(self) -> None:
+        """Have everybody who waits look again. It may be called too often, and once for several changes."""
+        self._wake.set()
+
+    async def until(self, condition: Callable[[], bool]) -> None:
+        """Wait until something is so; `wake` is called whenever it may have become so."""
+        while not condition():
+            self._wake.clear()
+            await self._wake.wait()
 
     async def run(self) -> None:
-        """Do what is asked for, until cancelled. Raises `SbxError`s of the first plan."""
-        first = True
+        """Do what is wanted, until cancelled. Raises the `SbxError` of the first bring-up."""
         while True:
-            await self._news.wait()
-            while self._gone or self._renew or self._up is not None:
-                try:
-                    await self._do_next()
-                except SbxError as error:
-                    if first:
-                        raise
-                    self._failed(error)
-                first = False
-            self._news.clear()
-            self._idle.set()
+            await self.until(lambda: self._wanted.next_work() is not None)
+            work = self._wanted.next_work()
+            assert work is not None
+            try:
+                await self._carry_out(work)
+            except SbxError as error:
+                if self._must_succeed:
+                    raise
+                self._session.tell(ApplyFailed(error))
+            self._must_succeed = False
+            self.wake()
 
-    def _wake(self) -> None:
-        self._idle.clear()
-        self._news.set()
-
-    async def _do_next(self) -> None:
-        if self._gone:
-            (targets, project), self._gone = self._gone, None
-            await self._stop(targets, project)
-        elif self._renew:
-            asked, self._renew = self._renew, {}
-            await self._give_new_runs(asked)
-        elif self._up is not None:
-            options, self._up = self._up, None
-            result = await self._attempt(Intent.UP, options)
-            if result is None:
-                left = options.rerun if not self._planned else self._left_of(options.rerun)
-                newest: PlanOptions = self._up or replace(options, rerun=frozenset())
-                self._up = replace(newest, rerun=self._still_there(newest.rerun | left))
-            else:
-                self._again = not result.good
-
-    async def _stop(self, targets: frozenset[Target], project: Project) -> None:
-        """Stop what the file had before, by the rules that it had for that."""
-        now = self._session.project
-        self._session.adopt(project)
+    async def _carry_out(self, work: Work) -> None:
+        self._wanted.begin(work)
+        self._session.adopt(work.project if isinstance(work, StopRemoved) else self._wanted.project)
         try:
-            options = PlanOptions(targets=targets, because="no longer in the file")
-            result = await apply(self._session, Intent.STOP, options, lambda plan: None)
-        finally:
-            self._session.adopt(now)
-        self._done(result)
-
-    async def _give_new_runs(self, asked: dict[Target, str]) -> None:
-        reasons = ", ".join(dict.fromkeys(asked.values()))
-        result = await self._attempt(Intent.RESTART, PlanOptions(targets=frozenset(asked), because=reasons))
-        if result is None:
-            left = {Target(each.sandbox, each.process, each.replica): reasons for each in self._not_started()}
-            self._renew = {**left, **self._renew}
-        elif result.good and self._again:
-            self._up = self._every  # what was held up may go on now
-
-    async def _attempt(self, intent: Intent, options: PlanOptions) -> Result | None:
-        """Plan and carry out; None if it was interrupted, and then what there is now is known."""
-        self._interrupt.clear()
-        self._planned = False
-        work = asyncio.ensure_future(apply(self._session, intent, options, self._take, self._agree))
-        halt = asyncio.ensure_future(self._interrupt.wait())
+            result = await run_until(self._apply(work), self.until(self._wanted.must_interrupt))
+        except SbxError:
+            self._wanted.finished(good=False)
+            raise
+        if result is not None:
+            self._wanted.finished(good=result.good)
+            self._session.tell(PlanApplied(result))
+            return
         try:
-            await asyncio.wait({work, halt}, return_when=asyncio.FIRST_COMPLETED)
-            if work.done():
-                self._to_start = {}
-                self._done(work.result())
-                return work.result()
+            await self._session.refresh()
         finally:
-            work.cancel()
-            halt.cancel()
-            await asyncio.gather(work, halt, return_exceptions=True)
-        await self._session.refresh()
-        return None
+            self._wanted.interrupted(self._runs())
 
-    def _take(self, plan: Plan) -> None:
-        starts = [step.action.instance for step in plan if isinstance(step.action, Start)]
-        self._to_start = {instance: self._run_of(instance) for instance in starts}
-        self._begun = set()
-        self._planned = True
-        self._show(plan)
+    async def _apply(self, work: Work) -> Result:
+        match work:
+            case StopRemoved(targets):
+                options = PlanOptions(targets=targets, because="no longer in the file")
+                return await apply(self._session, Intent.STOP, options, lambda plan: None)
+            case RestartTargets(targets, because):
+                options = PlanOptions(targets=targets, because=because)
+                return await apply(self._session, Intent.RESTART, options, self._on_plan, self._confirm)
+            case ApplyFile(options):
+                return await apply(self._session, Intent.UP, options, self._on_plan, self._confirm)
 
-    def _run_of(self, instance: Instance) -> int:
-        link = self._session.links.get(instance.sandbox)
-        return max((row.run for row in link.rows(instance)), default=0) if link is not None else 0
+    def _on_plan(self, plan: Plan) -> None:
+        self._wanted.planned(plan, self._runs())
+        self._session.tell(PlanMade(plan))
+        self.wake()
 
-    def _not_started(self) -> list[Instance]:
-        """What an interrupted plan would have started, and has not."""
-        left = [instance for instance, run in self._to_start.items() if self._run_of(instance) <= run]
-        self._to_start = {}
-        return left
+    def _runs(self) -> dict[Instance, int]:
+        """The number of the latest run of each instance."""
+        return {
+            instance: max((row.run for row in link.rows(instance)), default=0)
+            for link in self._session.links.values()
+            for instance in link.instances()
+        }
 
-    def _left_of(self, targets: frozenset[Target]) -> frozenset[Target]:
-        """Those that an interrupted plan would have started, and has not."""
-        left = self._not_started()
-        return frozenset(target for target in targets if any(target.covers(instance) for instance in left))
-
-    def _still_there(self, targets: frozenset[Target]) -> frozenset[Target]:
-        """Those that the file still has."""
-        known = {(process.sandbox, process.name) for process in self._session.project.every_process()}
-        return frozenset(target for target in targets if (target.sandbox, target.process) in known)
-
-    def _starts_anyway(self, target: Target) -> bool:
-        own = [instance for instance in self._to_start if target.covers(instance)]
-        return bool(own) and not any(instance in self._begun for instance in own)
-
-    def starting(self, instance: Instance) -> bool:
-        """Whether the plan under way, or the next one, will start it."""
-        return instance in self._to_start or any(target.covers(instance) for target in self._renew)
-
-    def _hear(self, event: EngineEvent) -> None:
+    def _on_event(self, event: EngineEvent) -> None:
         match event:
             case StepBegun(Step(action=Start(instance=instance))):
-                self._begun.add(instance)
+                self._wanted.start_begun(instance)
             case StepDone(Step(action=Start(instance=instance))) | StepFailed(Step(action=Start(instance=instance))):
-                self._to_start.pop(instance, None)
+                self._wanted.start_ended(instance)

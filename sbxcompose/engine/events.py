@@ -7,13 +7,16 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
+from sbxcompose.engine.result import Result
 from sbxcompose.errors import SbxError
 from sbxcompose.plan.observed import Exit, Instance, ObservedRow
-from sbxcompose.plan.steps import Step
-from sbxcompose.spec.project import Condition, Process
+from sbxcompose.plan.options import PlanOptions
+from sbxcompose.plan.steps import Plan, Step
+from sbxcompose.spec.project import Condition, Process, Project
 
 if TYPE_CHECKING:
     from sbxcompose.files.transfer import Copied, Progress
+    from sbxcompose.plan.judge import Success
 
 
 class StepBegun(Struct, frozen=True):
@@ -137,6 +140,44 @@ class WatchMessage(Struct, frozen=True):
     bad: bool = False
 
 
+class PlanMade(Struct, frozen=True):
+    """An attached command is about to carry out a plan."""
+
+    plan: Plan
+
+
+class PlanApplied(Struct, frozen=True):
+    """A plan was carried out to its end, and not interrupted."""
+
+    result: Result
+
+
+class ApplyFailed(Struct, frozen=True):
+    """Nothing could be planned, or what was under way could not be finished; the command stays."""
+
+    error: SbxError
+
+
+class ProjectReloaded(Struct, frozen=True):
+    """The project's file has changed, and `project` is what is wanted from now on."""
+
+    project: Project
+    options: PlanOptions
+
+
+class ReloadFailed(Struct, frozen=True):
+    """The project's file has changed and cannot be used; what was wanted before still is."""
+
+    error: SbxError
+
+
+class EverythingReady(Struct, frozen=True):
+    """All processes of an attached `up` are ready for the first time, so many seconds after it began."""
+
+    verdict: Success
+    seconds: float
+
+
 EngineEvent = (
     StepBegun
     | StepDone
@@ -154,6 +195,12 @@ EngineEvent = (
     | CopyProgress
     | CopyDone
     | WatchMessage
+    | PlanMade
+    | PlanApplied
+    | ApplyFailed
+    | ProjectReloaded
+    | ReloadFailed
+    | EverythingReady
 )
 EventHandler = Callable[[EngineEvent], None]
 

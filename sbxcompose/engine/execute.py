@@ -8,39 +8,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 
-from msgspec import Struct
-
 from sbxcompose.engine.events import EventHandler, StepBegun, StepCancelled, StepDone, StepFailed, StepHeldUp
+from sbxcompose.engine.result import HeldUp, Result, StepFailure
 from sbxcompose.errors import SbxError
 from sbxcompose.plan.steps import Step
 
 Perform = Callable[[Step], Awaitable[None]]
-
-
-class StepFailure(Struct, frozen=True):
-    """A step that did not succeed, and why."""
-
-    step: Step
-    error: SbxError
-
-
-class HeldUp(Struct, frozen=True):
-    """A step that was not begun, and the failed step at the root of that."""
-
-    step: Step
-    root: Step
-
-
-class Result(Struct, frozen=True):
-    """What became of a plan."""
-
-    failures: tuple[StepFailure, ...] = ()
-    held_up: tuple[HeldUp, ...] = ()
-
-    @property
-    def good(self) -> bool:
-        """Whether every step has succeeded."""
-        return not self.failures
 
 
 async def execute(steps: Sequence[Step], perform: Perform, tell: EventHandler) -> Result:

@@ -30,12 +30,12 @@ class FileWatch:
     def __init__(
         self,
         session: Session,
-        conductor: ApplyLoop,
+        loop: ApplyLoop,
         *,
         reload: ReloadFile | None = None,
     ) -> None:
         self._session = session
-        self._conductor = conductor
+        self._loop = loop
         self._reload = reload
         self._rules: tuple[Watched, ...] = ()
         self._spec: frozenset[str] = frozenset()
@@ -56,7 +56,7 @@ class FileWatch:
 
     async def watch(self, keys: Iterable[Key], spec: Collection[str] = ()) -> None:
         """Watch the files of these processes, and of the project's file; from its return on nothing is missed."""
-        self._rules = watched(self._session.project, keys)
+        self._rules = watched(self._loop.project, keys)
         self._spec = frozenset(spec)
         roots = [each.root for each in self._rules]
         await self._watcher.watch(dict.fromkeys([*roots, *(Root(path) for path in sorted(self._spec))]))
@@ -178,7 +178,7 @@ class FileWatch:
     async def _run(self, reaction: Reaction, command: tuple[str, ...]) -> bool:
         """Run a rule's command; whether it was successful."""
         instance = self._instance(reaction.process)
-        process = self._session.project.process(*reaction.process)
+        process = self._loop.project.process(*reaction.process)
         link = self._session.links.get(instance.sandbox)
         if process is None or link is None:
             return False
@@ -213,7 +213,7 @@ class FileWatch:
         if not why:
             return
         runs = {row.instance: row.run for target in why for row in self._rows((target.sandbox, target.process))}
-        absorbed = self._conductor.renew(why)
+        absorbed = self._loop.restart(why)
         for target, reason in why.items():
             for instance in self._instances((target.sandbox, target.process)):
                 number = runs.get(instance)
@@ -225,7 +225,7 @@ class FileWatch:
         """Whether somebody has stopped it, which a change does not undo."""
         rows = self._rows(reaction.process)
         stopped = bool(rows) and all(
-            row.phase is Phase.STOPPED and not self._conductor.starting(row.instance) for row in rows
+            row.phase is Phase.STOPPED and not self._loop.is_starting(row.instance) for row in rows
         )
         if stopped:
             name = reaction.process[1]
@@ -236,7 +236,7 @@ class FileWatch:
         return because(reaction.paths, self._session.project.directory)
 
     def _instances(self, key: Key) -> list[Instance]:
-        process = self._session.project.process(*key)
+        process = self._loop.project.process(*key)
         return [Instance(*key, replica + 1) for replica in range(process.replicas if process is not None else 0)]
 
     def _instance(self, key: Key) -> Instance:

@@ -8,15 +8,23 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Self
 
-from sbxcompose.engine.events import BecameReady, EngineEvent, RowChanged, StepDone, StepFailed
-from sbxcompose.engine.execute import Result
+from sbxcompose.engine.events import (
+    BecameReady,
+    EngineEvent,
+    PlanApplied,
+    PlanMade,
+    RowChanged,
+    StepDone,
+    StepFailed,
+)
 from sbxcompose.engine.ready import label, own_words
+from sbxcompose.engine.result import Result
 from sbxcompose.engine.sandbox_connection import SandboxConnection
 from sbxcompose.engine.session import Session
 from sbxcompose.errors import SbxError
 from sbxcompose.plan.observed import Instance, ObservedRow, Phase
 from sbxcompose.plan.steps import Await, Plan, Start, Step
-from sbxcompose.spec.project import Condition, Process
+from sbxcompose.spec.project import Condition, Process, Project
 
 if TYPE_CHECKING:
     from sbxcompose.plan.judge import Failed, InstanceState, Judge, Pending, Success, TimedOut
@@ -43,6 +51,7 @@ class InstanceStates:
     ) -> None:
         self._patient = patient
         self._session = session
+        self._project = session.project
         self._wanted = wanted
         self._readiness = readiness
         self._ready: dict[Instance, tuple[object, ...]] = {}
@@ -72,7 +81,7 @@ class InstanceStates:
         """Follow those of which no row shows whether they are, or can still get, where they should."""
         from sbxcompose.plan.graph import Graph
 
-        graph = Graph(self._session.project)
+        graph = Graph(self._project)
         for instance, (process, task) in list(self._tracks.items()):
             if self._wanted.get(instance) != process:
                 task.cancel()
@@ -102,8 +111,9 @@ class InstanceStates:
             self._errors.pop(instance, None)
         self._planned.set()
 
-    def adopt(self, wanted: Mapping[Instance, Process], judge: Judge) -> None:
-        """Count other instances from now on, and have somebody else judge them."""
+    def reload(self, project: Project, wanted: Mapping[Instance, Process], judge: Judge) -> None:
+        """Count the instances of another reading of the file from now on, and judge them by that."""
+        self._project = project
         self._wanted = wanted
         self._judge = judge
         if self._readiness:
@@ -111,6 +121,10 @@ class InstanceStates:
 
     def _hear(self, event: EngineEvent) -> None:
         match event:
+            case PlanMade(plan):
+                self.expect(plan)
+            case PlanApplied(result):
+                self.finish(result)
             case StepDone(Step(action=Start(instance=instance))):
                 self._to_start.discard(instance)
             case StepFailed(Step(action=Start(instance=instance)), error):

@@ -18,7 +18,7 @@ from sbxcompose.api.models import ProcessInfo, StartRequest
 from sbxcompose.api.sandbox import Env, SandboxClient
 from sbxcompose.engine.apply import apply
 from sbxcompose.engine.events import EngineEvent, StepBegun, StepDone, StepFailed
-from sbxcompose.engine.execute import Result
+from sbxcompose.engine.result import Result
 from sbxcompose.engine.session import Session
 from sbxcompose.engine.stop_process import stop_process
 from sbxcompose.errors import DeadlinePassed, NotFound, ProcessFailed, Refused, SbxError

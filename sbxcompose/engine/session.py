@@ -22,7 +22,7 @@ from sbxcompose.engine import cloud_secrets, last_up
 from sbxcompose.engine.copying import Copies, CopyTarget, copied_into
 from sbxcompose.engine.down_mark import mark_request
 from sbxcompose.engine.events import EngineEvent, EventHandler, WaitBegun, WaitEnded, nobody
-from sbxcompose.engine.execute import Result, execute
+from sbxcompose.engine.execute import execute
 from sbxcompose.engine.observe import observed_sandbox
 from sbxcompose.engine.providers import Provider, provider_of
 from sbxcompose.engine.ready import Readiness
@@ -34,6 +34,7 @@ from sbxcompose.engine.requests import (
     start_request,
     workspace,
 )
+from sbxcompose.engine.result import Result
 from sbxcompose.engine.sandbox_connection import Pace, SandboxConnection
 from sbxcompose.engine.secrets import note_secrets, secrets_of
 from sbxcompose.engine.start import start, try_again
@@ -130,6 +131,8 @@ class Session:
         self._sandboxes = {each.name: each for each in project.sandboxes}
         for name, link in self.links.items():
             link.successes = project.successes(name)
+            if name in self._sandboxes:
+                self._settle_workspace(self._sandboxes[name], link.info)
 
     async def observe(self) -> Observed:
         """Look at all sandboxes of the project, and go on watching those that exist."""

@@ -7,6 +7,7 @@ from enum import StrEnum
 from msgspec import Struct
 
 from sbxcompose.plan.names import Target
+from sbxcompose.spec.project import Process, Project
 
 
 class Intent(StrEnum):
@@ -40,3 +41,19 @@ class PlanOptions(Struct, frozen=True):
     terminate: bool = False
     grace: float | None = None
     because: str | None = None
+
+
+def in_scope(project: Project, options: PlanOptions) -> list[Process]:
+    """The processes that the command is about: what is asked for and, unless told otherwise, what that needs."""
+    every = {(each.sandbox, each.name): each for each in project.every_process()}
+    active = () if options.targets is not None else project.processes()
+    found = {(each.sandbox, each.name): each for each in active}
+    named = (options.targets or frozenset()) | options.rerun
+    waiting = [(target.sandbox, target.process) for target in named]
+    while waiting:
+        key = waiting.pop()
+        if key not in found and key in every:
+            found[key] = every[key]
+            if not options.no_deps:
+                waiting += [(need.sandbox, need.process) for need in project.needs_of(every[key])]
+    return [each for key, each in every.items() if key in found]

@@ -34,6 +34,8 @@ def changes_arrive(sbx: Sbx, place: str) -> None:
     assert runs(sbx)["reader"] == 1
     (sbx.project / "site" / "extra").unlink()
     up.wait_for("1 deleted")
+    save(sbx, SPEC.format(place=place, forever=FOREVER).replace("cat site", "echo edited; cat site"), "sbxcompose.yaml")
+    up.wait_for(r"web +\| edited\n(.*\n)*web +\| two")
     up.interrupt()
     assert up.wait().code == 130
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sbxcompose.engine.execute import Result
+from sbxcompose.engine.result import Result
 from sbxcompose.plan.steps import Start
 
 

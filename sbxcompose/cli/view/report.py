@@ -13,9 +13,9 @@ from sbxcompose.cli.view.status_block import StatusBlock
 from sbxcompose.cli.view.wait_report import WaitReport
 from sbxcompose.client.verdict import Verdict, await_verdict, with_last_lines
 from sbxcompose.engine.events import CopyProgress, EngineEvent, StepDone
-from sbxcompose.engine.execute import Result
 from sbxcompose.engine.instance_states import InstanceStates
 from sbxcompose.engine.ports import whose_port
+from sbxcompose.engine.result import Result
 from sbxcompose.engine.secrets import secret_values
 from sbxcompose.engine.session import Session
 from sbxcompose.engine.tail import last_lines

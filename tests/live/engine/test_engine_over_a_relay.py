@@ -16,9 +16,9 @@ from sbxcompose.api.transport import HostAddress
 from sbxcompose.cli.view.announce import Announcer
 from sbxcompose.engine.apply import apply
 from sbxcompose.engine.events import EngineEvent, Reconnecting, nobody
-from sbxcompose.engine.execute import Result
 from sbxcompose.engine.local_host import launch
 from sbxcompose.engine.providers import LocalProvider
+from sbxcompose.engine.result import Result
 from sbxcompose.engine.sandbox_connection import SandboxConnection
 from sbxcompose.engine.session import Session
 from sbxcompose.plan.observed import Instance, ObservedRow

@@ -4,7 +4,7 @@ import pytest
 
 from sbxcompose.client.changes import applied, check_result, check_verdict, project_plan
 from sbxcompose.client.commands import FinishedCommand, words_of
-from sbxcompose.engine.execute import Result, StepFailure
+from sbxcompose.engine.result import Result, StepFailure
 from sbxcompose.errors import DeadlinePassed, ProcessFailed, Refused, UsageError
 from sbxcompose.plan.observed import Instance, ObservedRow, Phase
 from sbxcompose.plan.outcomes import Failed, Report, Success, TimedOut

@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sbxcompose.engine.events import EngineEvent, StepBegun, StepDone, StepHeldUp
-from sbxcompose.engine.execute import Result, execute
+from sbxcompose.engine.execute import execute
+from sbxcompose.engine.result import Result
 from sbxcompose.errors import ProcessFailed
 from sbxcompose.plan.observed import Instance
 from sbxcompose.plan.steps import Start, Step

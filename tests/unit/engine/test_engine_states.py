@@ -10,8 +10,8 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from sbxcompose.engine.execute import HeldUp, Result, StepFailure
 from sbxcompose.engine.instance_states import InstanceStates, instances_of
+from sbxcompose.engine.result import HeldUp, Result, StepFailure
 from sbxcompose.errors import Unreachable
 from sbxcompose.plan.diff import plan_up
 from sbxcompose.plan.judge import InstanceState, Judge, Mode, TimedOut
@@ -49,6 +49,7 @@ class Link:
 
 def states_of(link: Link) -> InstanceStates:
     session: Any = SimpleNamespace(
+        project=project(JOB, WEB),
         links={"main": link},
         last_check=lambda instance: None,
         changed=asyncio.Event(),

@@ -1,0 +1,140 @@
+"""An `up` that stays: bring up, keep it as its files say, until a verdict ends it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Protocol, Self
+
+from sbxcompose.engine.apply import Confirm, apply, kill
+from sbxcompose.engine.apply_loop import ApplyLoop
+from sbxcompose.engine.events import EngineEvent, EverythingReady, PlanMade, ProjectReloaded, WatchMessage
+from sbxcompose.engine.instance_states import InstanceStates, instances_of
+from sbxcompose.engine.reload import ProjectSource, ProjectWatch
+from sbxcompose.engine.session import Session
+from sbxcompose.engine.tasks import run_beside
+from sbxcompose.plan.names import Target
+from sbxcompose.plan.observed import Instance
+from sbxcompose.plan.options import Intent, PlanOptions, in_scope
+from sbxcompose.plan.steps import Start
+from sbxcompose.spec.project import Process, Project
+
+if TYPE_CHECKING:
+    from sbxcompose.plan.judge import Failed, Judge, Pending, Success, TimedOut
+
+
+class UpSource(ProjectSource, Protocol):
+    """Where the project is read from, and what ends the `up`."""
+
+    def judge(self, project: Project) -> Judge:
+        """Return who says when it ends."""
+
+
+class AttachedUp:
+    """An async context manager; `verdict` brings up and stays, and after that `stop` or `mark_down` ends it in order.
+
+    `ends_itself`: the first verdict ends it, also while files are watched. `confirm` is as `apply` has it.
+    """
+
+    def __init__(self, session: Session, source: UpSource, *, ends_itself: bool, confirm: Confirm) -> None:
+        self._session = session
+        self._source = source
+        self._ends_itself = ends_itself
+        self.project = session.project
+        """What is wanted, with `options` and the instances of `wanted`; another one after an edit of the file."""
+        self.options = source.options(self.project)
+        self.wanted: Mapping[Instance, Process] = instances_of(in_scope(self.project, self.options))
+        self.has_started = False
+        """Whether it has started anything: then its end is the end of the project's life, as `down` is."""
+        self._states = InstanceStates(session, self.wanted, readiness=True, patient=not ends_itself)
+        self._loop = ApplyLoop(session, confirm)
+        self.watch = ProjectWatch(session, self._loop, source)
+        session.listen(self._on_event)
+
+    async def __aenter__(self) -> Self:
+        await self._states.__aenter__()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._states.__aexit__()
+
+    @property
+    def pending(self) -> Pending | None:
+        """What is still missing until all are ready, as far as somebody waits for that."""
+        return self._states.pending
+
+    def running(self) -> bool:
+        """Whether one of the wanted instances is alive."""
+        links = self._session.links
+        rows = [links[each.sandbox].row(each) for each in self.wanted if each.sandbox in links]
+        return any(row is not None and row.live for row in rows)
+
+    async def verdict(self, deadline: float | None, *, watch: bool) -> Success | Failed | TimedOut:
+        """Bring up and stay until the verdict, or as long as files are watched; `deadline` is in seconds since 1970."""
+        return await run_beside(
+            self._bring_up(deadline, watch=watch), self._loop.run(), self.watch.run(), self._tell_when_ready()
+        )
+
+    async def _bring_up(self, deadline: float | None, *, watch: bool) -> Success | Failed | TimedOut:
+        if watch:
+            self.watch.switch(on=True)
+            await self._loop.until(lambda: self.watch.established)  # so that no change is missed once something runs
+        self._loop.bring_up(self.options)
+        while True:
+            # Also while a plan is carried out: it may wait for what never comes.
+            verdict = await self._states.verdict(self._source.judge(self.project), deadline)
+            if self._ends_itself or verdict.ended_by is not None:
+                return verdict
+            if self._loop.busy:
+                await self._loop.until(lambda: not self._loop.busy)
+                continue
+            if not self.watch.wanted:
+                return verdict
+            self._session.tell(WatchMessage(None, "all processes have exited; waiting for file changes"))
+            await self._loop.until(lambda: self._loop.busy or not self.watch.wanted)
+
+    async def _tell_when_ready(self) -> None:
+        """Tell once that all this command has started, and the rest, is ready."""
+        from sbxcompose.plan.judge import Judge, Mode, Success
+
+        judges: dict[int, Judge] = {}
+
+        def judge() -> Judge:
+            if id(self.project) not in judges:
+                judges.clear()
+                judges[id(self.project)] = Judge(self.project, Mode())
+            return judges[id(self.project)]
+
+        verdict = await self._states.all_ready(judge)
+        if isinstance(verdict, Success) and verdict.ready and self.has_started:
+            self._session.tell(EverythingReady(verdict, time.time() - self._session.began))
+
+    def _on_event(self, event: EngineEvent) -> None:
+        match event:
+            case PlanMade(plan):
+                self.has_started = self.has_started or any(isinstance(step.action, Start) for step in plan)
+            case ProjectReloaded(project, options):
+                self.project, self.options = project, options
+                self.wanted = instances_of(in_scope(project, options))
+                self._states.reload(project, self.wanted, self._source.judge(project))
+
+    async def stop(self) -> None:
+        """Stop what is up in reverse order, also what was just being started when it was interrupted."""
+        if self.options.targets is None:
+            await self._down(Intent.DOWN, PlanOptions(grace=self.options.grace))
+        else:
+            targets = frozenset(Target(each.sandbox, each.process, each.replica) for each in self.wanted)
+            await self._down(Intent.STOP, PlanOptions(targets=targets, grace=self.options.grace))
+
+    async def kill(self) -> None:
+        """End at once what is left of it."""
+        await kill(self._session, list(self.wanted))
+
+    async def mark_down(self) -> None:
+        """Mark that the project's life has ended, if this command has begun it."""
+        if self.has_started and self.options.targets is None:
+            await self._down(Intent.DOWN, PlanOptions())
+
+    async def _down(self, intent: Intent, options: PlanOptions) -> None:
+        await self._session.refresh()
+        await apply(self._session, intent, options, lambda plan: None)
