@@ -9,22 +9,19 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import Callable, Iterable, Mapping
-from typing import TYPE_CHECKING, Self
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from sbxcompose.api.frames import StartNote
 from sbxcompose.api.models import StartRequest
 from sbxcompose.api.sandbox import Asked, Env
-from sbxcompose.api.sandbox_models import SandboxInfo
 from sbxcompose.engine import cloud_secrets, last_up
 from sbxcompose.engine.copying import Copies, CopyTarget, copied_into
 from sbxcompose.engine.down_mark import mark_request
-from sbxcompose.engine.events import EngineEvent, EventHandler, WaitBegun, WaitEnded, nobody
+from sbxcompose.engine.events import EventHandler, WaitBegun, WaitEnded, nobody
 from sbxcompose.engine.execute import execute
-from sbxcompose.engine.observe import observed_sandbox
-from sbxcompose.engine.providers import Provider, provider_of
+from sbxcompose.engine.providers import Provider
 from sbxcompose.engine.ready import Readiness
 from sbxcompose.engine.requests import (
     base_environment,
@@ -36,10 +33,11 @@ from sbxcompose.engine.requests import (
 )
 from sbxcompose.engine.result import Result
 from sbxcompose.engine.sandbox_connection import Pace, SandboxConnection
-from sbxcompose.engine.secrets import note_secrets, secrets_of
+from sbxcompose.engine.sandboxes import ProjectSandboxes
+from sbxcompose.engine.secrets import secrets_of
 from sbxcompose.engine.start import start, try_again
 from sbxcompose.logs.secrets import KnownSecrets
-from sbxcompose.plan.observed import Instance, Observed, ObservedRow, ObservedSandbox, Phase, SandboxState
+from sbxcompose.plan.observed import Instance, Observed, ObservedRow, ObservedSandbox, Phase
 from sbxcompose.plan.steps import (
     Await,
     CreateSandbox,
@@ -54,17 +52,16 @@ from sbxcompose.plan.steps import (
     TerminateSandbox,
     UpdateSandbox,
 )
-from sbxcompose.spec.project import Condition, Dependency, Process, Project, ReadyLine, Sandbox
+from sbxcompose.spec.project import Condition, Dependency, Process, Project, Sandbox
 
 if TYPE_CHECKING:
     from sbxcompose.files.transfer import Copied
 
 
-class Session:
-    """An async context manager; `output` says whether the sandboxes' output is wanted as it comes.
+class Session(ProjectSandboxes):
+    """The sandboxes of a project, and the steps of plans carried out in them.
 
-    `secrets` is told what the runs were started with, as far as their host remembers it. `is_up`: what it starts
-    belongs to an `up` of its own, see `last_up`.
+    Parameters are as `ProjectSandboxes` has them. `is_up`: what it starts belongs to an `up` of its own, see `last_up`.
     """
 
     def __init__(
@@ -79,88 +76,25 @@ class Session:
         secrets: KnownSecrets | None = None,
         is_up: bool = False,
     ) -> None:
-        self.project = project
-        self._secrets = secrets
+        super().__init__(
+            project,
+            provider=provider,
+            tell=tell,
+            output=output,
+            environ=os.environ if environ is None else environ,
+            pace=pace,
+            secrets=secrets,
+        )
         self._is_up = is_up
         self._life_ms: int | None = None
-        self.links: dict[str, SandboxConnection] = {}
         self.began = time.time()
         """When the command did, in seconds since 1970."""
-        self._asleep: dict[str, SandboxInfo] = {}
-        """What exists and does not run; to look into it would wake it."""
-        self._sandboxes = {each.name: each for each in project.sandboxes}
-        self._provider = provider
-        self.changed = asyncio.Event()
-        """Set whenever anything has happened; whoever waits clears it, and looks again after it was set."""
-        self._listeners = [tell]
-        self._pace = pace
-        self._output = output
-        self._environ = os.environ if environ is None else environ
         self._ready: dict[str, Readiness] = {}
-        self._on_link: list[Callable[[SandboxConnection], None]] = []
-        self._linked = asyncio.Event()
         self._copies = Copies(project, self._environ, self._tell)
+        self.on_link(self._watch_readiness)
 
-    def _tell(self, event: EngineEvent) -> None:
-        self.changed.set()
-        for tell in tuple(self._listeners):
-            tell(event)
-
-    def tell(self, event: EngineEvent) -> None:
-        """Tell everybody who listens."""
-        self._tell(event)
-
-    def listen(self, tell: EventHandler) -> None:
-        """Tell `tell`, too."""
-        self._listeners.append(tell)
-
-    @property
-    def provider(self) -> Provider:
-        """Where the sandboxes live; the local host is started when this is first asked for."""
-        if self._provider is None:
-            self._provider = provider_of(self.project, self._environ)
-        return self._provider
-
-    def on_link(self, call: Callable[[SandboxConnection], None]) -> None:
-        """Have `call` called with each sandbox's link before it is opened."""
-        self._on_link.append(call)
-
-    def adopt(self, project: Project) -> None:
-        """Go on with another reading of the same project's file; what runs is not touched by that."""
-        self.project = project
-        self._sandboxes = {each.name: each for each in project.sandboxes}
-        for name, link in self.links.items():
-            link.successes = project.successes(name)
-            if name in self._sandboxes:
-                self._settle_workspace(self._sandboxes[name], link.info)
-
-    async def observe(self) -> Observed:
-        """Look at all sandboxes of the project, and go on watching those that exist."""
-        missing = [each for each in self.project.sandboxes if each.name not in self.links]
-        await asyncio.gather(*(self._find(each) for each in missing))
-        return self.observed()
-
-    async def claim(self) -> None:
-        """Make the project the owner of its sandboxes, where the claim of another directory has ended."""
-        for name, sandbox in self._sandboxes.items():
-            link, asleep = self.links.get(name), self._asleep.get(name)
-            if link is not None:
-                link.info = await self.provider.claim(sandbox, link.info)
-            elif asleep is not None:
-                self._asleep[name] = await self.provider.claim(sandbox, asleep)
-
-    def observed(self) -> Observed:
-        """What is known now, without asking again."""
-        return Observed(tuple(map(self._observed, self._sandboxes.values())))
-
-    def _observed(self, sandbox: Sandbox) -> ObservedSandbox:
-        link = self.links.get(sandbox.name)
-        info = link.info if link is not None else self._asleep.get(sandbox.name)
-        if info is None:
-            return ObservedSandbox(sandbox.name, SandboxState.MISSING)
-        seen = link.observed() if link is not None else observed_sandbox(sandbox.name, info, ())
-        differences, updates = self.provider.differences(sandbox, info), self.provider.updates(sandbox, info)
-        return replace(seen, differences=differences, updates=updates) if differences or updates else seen
+    def _watch_readiness(self, link: SandboxConnection) -> None:
+        self._ready[link.name] = Readiness(link, self.command_request, self.began)
 
     async def observe_copies(self, observed: Observed, *, anew: bool = False) -> Observed:
         """The same with what has changed of the files that are copied into the sandboxes.
@@ -196,20 +130,6 @@ class Session:
         """What the runs of all instances were started with."""
         return {instance: own for link in self.links.values() for instance, own in link.notes.items()}
 
-    def _note(self, instance: Instance, note: StartNote) -> None:
-        if self._secrets is not None:
-            note_secrets(self._secrets, instance, note)
-
-    def check(self) -> None:
-        """Raises what has ended the watch of a sandbox, if one has ended: nothing more would be heard of it."""
-        for link in self.links.values():
-            link.check()
-
-    async def refresh(self) -> Observed:
-        """Look again, for certain: what was asked for last may not have been told yet."""
-        await asyncio.gather(*(link.refresh() for link in self.links.values()))
-        return self.observed()
-
     async def carry_out(self, plan: Plan) -> Result:
         """Do what the plan says."""
         if self._life_ms is None and any(isinstance(step.action, Start) for step in plan.steps):
@@ -237,13 +157,6 @@ class Session:
             words.append(f"the last check saw: {check}")
         return ", ".join(words)
 
-    async def link_of(self, sandbox: str) -> SandboxConnection:
-        """The link of a sandbox, once there is one."""
-        while sandbox not in self.links:
-            await self._linked.wait()
-            self._linked.clear()
-        return self.links[sandbox]
-
     async def wait_until(self, process: Process, instance: Instance, condition: Condition) -> ObservedRow:
         """Wait until an instance is so, and return its row. Raises `ProcessFailed` when it cannot be any more."""
         return await self._ready[instance.sandbox].wait(process, instance, condition)
@@ -260,15 +173,6 @@ class Session:
             finally:
                 self._tell(WaitEnded(instance))
 
-    async def ensure_sandbox(self, name: str) -> None:
-        """Create the sandbox of that name in the file if it does not exist, or wake it; nothing is started in it."""
-        if name not in self.links:
-            sandbox = self._sandboxes[name]
-            asleep = self._asleep.pop(name, None)
-            suspended = asleep is not None and asleep.status in ("suspended", "suspending")
-            make = self.provider.resume if suspended else self.provider.create
-            await self._link(sandbox, await make(sandbox))
-
     def command_request(
         self, process: Process, instance: Instance, command: tuple[str, ...]
     ) -> tuple[StartRequest, Env]:
@@ -280,52 +184,6 @@ class Session:
         """A request to run `command` in a sandbox, beside no process in particular, and the environment under it."""
         request = sandbox_request(self.project, self._sandboxes[sandbox], command)
         return request, sandbox_environment(self.project, self._environ)
-
-    async def close(self) -> None:
-        """End all watches and close all connections; whatever runs goes on."""
-        for link in self.links.values():
-            await link.close()
-        if self._provider is not None:
-            await self._provider.close()
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        await self.close()
-
-    async def _find(self, sandbox: Sandbox) -> None:
-        info = await self.provider.find(sandbox)
-        if info is not None and info.status not in ("running", "snapshotting"):
-            self._asleep[sandbox.name] = info
-        elif info is not None:
-            self._asleep.pop(sandbox.name, None)
-            await self._link(sandbox, info)
-
-    async def _link(self, sandbox: Sandbox, info: SandboxInfo) -> None:
-        client = self.provider.client(info)
-        link = SandboxConnection(sandbox.name, info, client, self._tell, self._pace, self.changed.set, self._note)
-        link.successes = self.project.successes(sandbox.name)
-        if self._secrets is not None and not link.has_notes:
-            self._secrets.add_current(cloud_secrets.recall(info.id, self._environ))
-        for call in self._on_link:
-            call(link)
-        self._ready[sandbox.name] = Readiness(link, self.command_request, self.began)
-        try:
-            await link.open(output=self._output or _reads_lines(sandbox), eager=self._output)
-        except BaseException:
-            await link.close()
-            raise
-        self.links[sandbox.name] = link
-        self._settle_workspace(sandbox, info)
-        self._linked.set()
-
-    def _settle_workspace(self, sandbox: Sandbox, info: SandboxInfo) -> None:
-        """On this machine a sandbox with a workspace of its own says where that is."""
-        if self.project.provider == "local" and sandbox.copied:
-            place = info.workspace_directory or self.project.directory
-            self._sandboxes[sandbox.name] = replace(sandbox, workspace=place)
-            self.project = replace(self.project, sandboxes=tuple(self._sandboxes.values()))
 
     async def _perform(self, step: Step) -> None:
         match step.action:
@@ -359,11 +217,6 @@ class Session:
             cloud_secrets.forget(link.info.id, self._environ)
         self._asleep.pop(sandbox.name, None)
         await self._unlink(sandbox)
-
-    async def _unlink(self, sandbox: Sandbox) -> None:
-        link = self.links.pop(sandbox.name, None)
-        if link is not None:
-            await link.close()
 
     async def _stop(self, row: ObservedRow, action: Stop) -> None:
         """Stop a run, by its command if it has one."""
@@ -399,7 +252,3 @@ class Session:
         """Mark that the project was taken down, see `down_mark`."""
         await start(link, mark_request(), {})
         await link.mark_over()
-
-
-def _reads_lines(sandbox: Sandbox) -> bool:
-    return any(isinstance(process.ready_when, ReadyLine) for process in sandbox.processes)

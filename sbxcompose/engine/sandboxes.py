@@ -1,0 +1,200 @@
+"""The sandboxes of a project: which exist, what is known of them, and a connection to each that runs."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from typing import Self
+
+from msgspec.structs import replace
+
+from sbxcompose.api.frames import StartNote
+from sbxcompose.api.sandbox_models import SandboxInfo
+from sbxcompose.engine import cloud_secrets
+from sbxcompose.engine.events import EngineEvent, EventHandler
+from sbxcompose.engine.observe import observed_sandbox
+from sbxcompose.engine.providers import Provider, provider_of
+from sbxcompose.engine.sandbox_connection import Pace, SandboxConnection
+from sbxcompose.engine.secrets import note_secrets
+from sbxcompose.logs.secrets import KnownSecrets
+from sbxcompose.plan.observed import Instance, Observed, ObservedSandbox, SandboxState
+from sbxcompose.spec.project import Project, ReadyLine, Sandbox
+
+
+class ProjectSandboxes:
+    """An async context manager; `output` says whether the sandboxes' output is wanted as it comes.
+
+    `secrets` is told what the runs were started with, as far as their host remembers it.
+    """
+
+    def __init__(
+        self,
+        project: Project,
+        *,
+        provider: Provider | None,
+        tell: EventHandler,
+        output: bool,
+        environ: Mapping[str, str],
+        pace: Pace | None,
+        secrets: KnownSecrets | None,
+    ) -> None:
+        self.project = project
+        self._secrets = secrets
+        self.links: dict[str, SandboxConnection] = {}
+        self._asleep: dict[str, SandboxInfo] = {}
+        """What exists and does not run; to look into it would wake it."""
+        self._sandboxes = {each.name: each for each in project.sandboxes}
+        self._provider = provider
+        self.changed = asyncio.Event()
+        """Set whenever anything has happened; whoever waits clears it, and looks again after it was set."""
+        self._listeners = [tell]
+        self._pace = pace
+        self._output = output
+        self._environ = environ
+        self._on_link: list[Callable[[SandboxConnection], None]] = []
+        self._linked = asyncio.Event()
+
+    def _tell(self, event: EngineEvent) -> None:
+        self.changed.set()
+        for tell in tuple(self._listeners):
+            tell(event)
+
+    def tell(self, event: EngineEvent) -> None:
+        """Tell everybody who listens."""
+        self._tell(event)
+
+    def listen(self, tell: EventHandler) -> None:
+        """Tell `tell`, too."""
+        self._listeners.append(tell)
+
+    @property
+    def provider(self) -> Provider:
+        """Where the sandboxes live; the local host is started when this is first asked for."""
+        if self._provider is None:
+            self._provider = provider_of(self.project, self._environ)
+        return self._provider
+
+    def on_link(self, call: Callable[[SandboxConnection], None]) -> None:
+        """Have `call` called with each sandbox's link before it is opened."""
+        self._on_link.append(call)
+
+    def adopt(self, project: Project) -> None:
+        """Go on with another reading of the same project's file; what runs is not touched by that."""
+        self.project = project
+        self._sandboxes = {each.name: each for each in project.sandboxes}
+        for name, link in self.links.items():
+            link.successes = project.successes(name)
+            if name in self._sandboxes:
+                self._settle_workspace(self._sandboxes[name], link.info)
+
+    async def observe(self) -> Observed:
+        """Look at all sandboxes of the project, and go on watching those that exist."""
+        missing = [each for each in self.project.sandboxes if each.name not in self.links]
+        await asyncio.gather(*(self._find(each) for each in missing))
+        return self.observed()
+
+    async def claim(self) -> None:
+        """Make the project the owner of its sandboxes, where the claim of another directory has ended."""
+        for name, sandbox in self._sandboxes.items():
+            link, asleep = self.links.get(name), self._asleep.get(name)
+            if link is not None:
+                link.info = await self.provider.claim(sandbox, link.info)
+            elif asleep is not None:
+                self._asleep[name] = await self.provider.claim(sandbox, asleep)
+
+    def observed(self) -> Observed:
+        """What is known now, without asking again."""
+        return Observed(tuple(map(self._observed, self._sandboxes.values())))
+
+    def _observed(self, sandbox: Sandbox) -> ObservedSandbox:
+        link = self.links.get(sandbox.name)
+        info = link.info if link is not None else self._asleep.get(sandbox.name)
+        if info is None:
+            return ObservedSandbox(sandbox.name, SandboxState.MISSING)
+        seen = link.observed() if link is not None else observed_sandbox(sandbox.name, info, ())
+        differences, updates = self.provider.differences(sandbox, info), self.provider.updates(sandbox, info)
+        return replace(seen, differences=differences, updates=updates) if differences or updates else seen
+
+    def check(self) -> None:
+        """Raises what has ended the watch of a sandbox, if one has ended: nothing more would be heard of it."""
+        for link in self.links.values():
+            link.check()
+
+    async def refresh(self) -> Observed:
+        """Look again, for certain: what was asked for last may not have been told yet."""
+        await asyncio.gather(*(link.refresh() for link in self.links.values()))
+        return self.observed()
+
+    async def link_of(self, sandbox: str) -> SandboxConnection:
+        """The link of a sandbox, once there is one."""
+        while sandbox not in self.links:
+            await self._linked.wait()
+            self._linked.clear()
+        return self.links[sandbox]
+
+    async def ensure_sandbox(self, name: str) -> None:
+        """Create the sandbox of that name in the file if it does not exist, or wake it; nothing is started in it."""
+        if name not in self.links:
+            sandbox = self._sandboxes[name]
+            asleep = self._asleep.pop(name, None)
+            suspended = asleep is not None and asleep.status in ("suspended", "suspending")
+            make = self.provider.resume if suspended else self.provider.create
+            await self._link(sandbox, await make(sandbox))
+
+    async def close(self) -> None:
+        """End all watches and close all connections; whatever runs goes on."""
+        for link in self.links.values():
+            await link.close()
+        if self._provider is not None:
+            await self._provider.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    async def _find(self, sandbox: Sandbox) -> None:
+        info = await self.provider.find(sandbox)
+        if info is not None and info.status not in ("running", "snapshotting"):
+            self._asleep[sandbox.name] = info
+        elif info is not None:
+            self._asleep.pop(sandbox.name, None)
+            await self._link(sandbox, info)
+
+    async def _link(self, sandbox: Sandbox, info: SandboxInfo) -> None:
+        client = self.provider.client(info)
+        link = SandboxConnection(sandbox.name, info, client, self._tell, self._pace, self.changed.set, self._note)
+        link.successes = self.project.successes(sandbox.name)
+        if self._secrets is not None and not link.has_notes:
+            self._secrets.add_current(cloud_secrets.recall(info.id, self._environ))
+        for call in self._on_link:
+            call(link)
+        try:
+            await link.open(output=self._output or _reads_lines(sandbox), eager=self._output)
+        except BaseException:
+            await link.close()
+            raise
+        self.links[sandbox.name] = link
+        self._settle_workspace(sandbox, info)
+        self._linked.set()
+
+    async def _unlink(self, sandbox: Sandbox) -> None:
+        link = self.links.pop(sandbox.name, None)
+        if link is not None:
+            await link.close()
+
+    def _settle_workspace(self, sandbox: Sandbox, info: SandboxInfo) -> None:
+        """On this machine a sandbox with a workspace of its own says where that is."""
+        if self.project.provider == "local" and sandbox.copied:
+            place = info.workspace_directory or self.project.directory
+            self._sandboxes[sandbox.name] = replace(sandbox, workspace=place)
+            self.project = replace(self.project, sandboxes=tuple(self._sandboxes.values()))
+
+    def _note(self, instance: Instance, note: StartNote) -> None:
+        if self._secrets is not None:
+            note_secrets(self._secrets, instance, note)
+
+
+def _reads_lines(sandbox: Sandbox) -> bool:
+    return any(isinstance(process.ready_when, ReadyLine) for process in sandbox.processes)
