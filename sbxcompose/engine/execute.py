@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable, Sequence
 
 from sbxcompose.engine.events import EventHandler, StepBegun, StepCancelled, StepDone, StepFailed, StepHeldUp
 from sbxcompose.engine.result import HeldUp, Result, StepFailure
+from sbxcompose.engine.tasks import task_group
 from sbxcompose.errors import SbxError
 from sbxcompose.plan.steps import Step
 
@@ -43,15 +44,11 @@ class _Run:
         self.held_up: list[HeldUp] = []
 
     async def finish(self) -> None:
-        try:
-            async with asyncio.TaskGroup() as tasks:
-                self._tasks = tasks
-                for step in self._steps.values():
-                    if self._missing[step.number] == 0:
-                        tasks.create_task(self._do(step))
-        except BaseExceptionGroup as group:
-            # Only defects of ours get here: what a step may raise is an SbxError, and that is caught below.
-            raise group.exceptions[0] from group
+        # Only defects of ours end the group: what a step may raise is an SbxError, and that is caught below.
+        async with task_group() as self._tasks:
+            for step in self._steps.values():
+                if self._missing[step.number] == 0:
+                    self._tasks.create_task(self._do(step))
 
     async def _do(self, step: Step) -> None:
         self._tell(StepBegun(step))

@@ -13,6 +13,7 @@ from sbxcompose.engine.events import WatchMessage
 from sbxcompose.engine.one_off import CommandEnded, OneOff
 from sbxcompose.engine.self_change import Own, SelfChange
 from sbxcompose.engine.session import Session
+from sbxcompose.engine.tasks import task_group
 from sbxcompose.errors import SbxError
 from sbxcompose.files.load_rules import load_rules
 from sbxcompose.plan.names import Target
@@ -49,6 +50,7 @@ class FileWatch:
             poll=bool(os.environ.get(POLL)),
         )
         self._blame = SelfChange(session)
+        self._tasks: asyncio.TaskGroup
         self._waiting: dict[Key, Reaction] = {}
         self._preparing: asyncio.Task[None] | None = None
         self._paused: dict[Key, asyncio.Task[None]] = {}
@@ -68,24 +70,25 @@ class FileWatch:
 
     async def run(self) -> None:
         """React to changes until cancelled."""
-        loop = asyncio.get_running_loop()
         try:
-            while True:
-                batch = self._gatherer.take(loop.time())
-                if batch:
-                    await self._react(batch)
-                    continue
-                self._news.clear()
-                try:
-                    async with asyncio.timeout_at(self._gatherer.due):
-                        await self._news.wait()
-                except TimeoutError:
-                    pass
+            async with task_group() as self._tasks:
+                await self._react_to_batches()
         finally:
             await self._watcher.close()
-            await self._give_up()
-            for paused in self._paused.values():
-                paused.cancel()
+
+    async def _react_to_batches(self) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            batch = self._gatherer.take(loop.time())
+            if batch:
+                await self._react(batch)
+                continue
+            self._news.clear()
+            try:
+                async with asyncio.timeout_at(self._gatherer.due):
+                    await self._news.wait()
+            except TimeoutError:
+                pass
 
     def _see(self, seen: list[SeenChange]) -> None:
         now = asyncio.get_running_loop().time()
@@ -104,7 +107,7 @@ class FileWatch:
             earlier = self._waiting.get(each.process)
             self._waiting[each.process] = merged(earlier, each) if earlier is not None else each
         await self._give_up()
-        self._preparing = asyncio.create_task(self._carry_out())
+        self._preparing = self._tasks.create_task(self._carry_out())
 
     def _without_spec(self, batch: dict[Root, list[str]]) -> dict[Root, list[str]]:
         """What is written in the project's file is not the business of a rule, unless it names the file."""
@@ -141,7 +144,7 @@ class FileWatch:
             return False
         if paused is None or paused.done():
             self._say_slowed(reaction, own)
-            paused = asyncio.create_task(self._later(own.pause, reaction))
+            paused = self._tasks.create_task(self._later(own.pause, reaction))
         self._paused[key] = paused
         return True
 

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any
 
 from sbxcompose.api.models import StartRequest
 from sbxcompose.api.sandbox import Env
 from sbxcompose.engine.sandbox_connection import SandboxConnection
-from sbxcompose.errors import ProcessFailed
+from sbxcompose.engine.tasks import run_until
+from sbxcompose.errors import ProcessFailed, SbxError
 from sbxcompose.names import parse_name
 from sbxcompose.plan.describe import ended
 from sbxcompose.plan.observed import Instance, ObservedRow, Phase
@@ -78,23 +79,13 @@ class Readiness:
             return await self._link.until(instance, lambda: self._completed(process, instance, before))
         if condition is Condition.ENDED:
             return await self._link.until(instance, lambda: self._ended(process, instance))
-        never: asyncio.Future[None] = asyncio.ensure_future(
-            self._link.until(
-                instance,
-                lambda: self._lost(process, instance, before, stable_is_good=process.ready_when is None),
-            )
+        raises_when_lost: Coroutine[Any, Any, None] = self._link.until(
+            instance,
+            lambda: self._lost(process, instance, before, stable_is_good=process.ready_when is None),
         )
-        ready = asyncio.ensure_future(self._ready(process, instance, condition))
-        either: set[asyncio.Future[Any]] = {never, ready}
-        try:
-            await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
-            if not ready.done():
-                await never  # raises
-            return await ready
-        finally:
-            never.cancel()
-            ready.cancel()
-            await asyncio.gather(never, ready, return_exceptions=True)
+        ready = await run_until(self._ready(process, instance, condition), raises_when_lost)
+        assert ready is not None
+        return ready
 
     def _row(self, process: Process, instance: Instance) -> ObservedRow | None:
         return self._link.row(instance, process.digest)
@@ -140,19 +131,13 @@ class Readiness:
 
     async def _gets_ready(self, process: Process, row: ObservedRow, condition: Condition) -> bool:
         """Wait until the run that `row` shows is ready, or is over."""
-        run = asyncio.ensure_future(self._run_ready(process, row, condition))
-        over = asyncio.ensure_future(self._link.until(row.instance, lambda: self._is_over(process, row)))
-        either: set[asyncio.Future[Any]] = {run, over}
+        over = self._link.until(row.instance, lambda: self._is_over(process, row))
         try:
-            await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
-            if self._is_over(process, row):
-                return False
-            (run if run.done() else over).result()
-            return True
-        finally:
-            run.cancel()
-            over.cancel()
-            await asyncio.gather(run, over, return_exceptions=True)
+            await run_until(self._run_ready(process, row, condition), over)
+        except SbxError:
+            if not self._is_over(process, row):
+                raise
+        return not self._is_over(process, row)
 
     def _is_over(self, process: Process, row: ObservedRow) -> bool | None:
         """True once the run that `row` shows has ended; for `SandboxConnection.until`."""

@@ -10,6 +10,7 @@ from sbxcompose.api.follow import Lost, OutputChunk
 from sbxcompose.engine.requests import log_name
 from sbxcompose.engine.sandbox_connection import SandboxConnection
 from sbxcompose.engine.state_stream import open_stream
+from sbxcompose.engine.tasks import run_until
 from sbxcompose.logs.match import LineMatcher
 from sbxcompose.plan.observed import Instance
 
@@ -99,17 +100,10 @@ class LineWatch:
 async def line_in_log(link: SandboxConnection, instance: Instance, run: int, pattern: str) -> None:
     """Wait until a line of a run, kept or still to come, matches. A run whose beginning is lost counts as ready."""
     matcher = RunMatcher(pattern)
-    reading = asyncio.ensure_future(_read(link, instance, run, matcher, follow=True))
-    seen = asyncio.ensure_future(matcher.seen.wait())
     try:
-        await asyncio.wait({reading, seen}, return_when=asyncio.FIRST_COMPLETED)
-        if not seen.done():
-            await reading  # raises what ended it
+        await run_until(matcher.seen.wait(), _read(link, instance, run, matcher, follow=True))
     finally:
         matcher.cancel()
-        for task in (reading, seen):
-            task.cancel()
-        await asyncio.gather(reading, seen, return_exceptions=True)
 
 
 async def line_so_far(link: SandboxConnection, instance: Instance, run: int, pattern: str) -> bool | None:

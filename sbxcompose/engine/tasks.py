@@ -1,9 +1,10 @@
-"""Several things at once, each with an owner: nothing outlives the call that started it."""
+"""Several things at once, each with an owner: nothing outlives the block that started it."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -30,16 +31,23 @@ async def run_until(work: Coroutine[Any, Any, T], *ends: Coroutine[Any, Any, obj
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def run_beside(work: Coroutine[Any, Any, T], *background: Coroutine[Any, Any, object]) -> T:
-    """Return the result of `work`. What runs in the background is cancelled then, and ends it all if it fails."""
+@asynccontextmanager
+async def task_group() -> AsyncIterator[asyncio.TaskGroup]:
+    """A group of tasks that has ended when its block is left; the first failure ends it and is raised, as it is."""
     try:
         async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(one) for one in background]
-            try:
-                return await work
-            finally:
-                for task in tasks:
-                    task.cancel()
+            yield group
     except BaseExceptionGroup as failures:
-        # One failure cancels the rest, so that the first is the cause.
+        # A failure cancels the others, so that the first is the cause.
         raise failures.exceptions[0] from failures.exceptions[0].__cause__
+
+
+async def run_beside(work: Coroutine[Any, Any, T], *background: Coroutine[Any, Any, object]) -> T:
+    """Return the result of `work`. What runs in the background is cancelled then, and ends it all if it fails."""
+    async with task_group() as group:
+        tasks = [group.create_task(one) for one in background]
+        try:
+            return await work
+        finally:
+            for task in tasks:
+                task.cancel()

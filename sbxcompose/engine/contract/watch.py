@@ -10,7 +10,7 @@ import asyncio
 import time
 from collections import defaultdict
 from collections.abc import AsyncGenerator, Awaitable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from sbxcompose.api import follow
 from sbxcompose.api.contract_follow import Replay
@@ -323,7 +323,9 @@ class PlainWatch:
         """Wait until the last output of what has ended has been told."""
         busy = [each for each in self._followers.values() if ended(each.info) and not each.finished]
         if busy:
-            await asyncio.wait([asyncio.ensure_future(each.done.wait()) for each in busy], timeout=DRAIN)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(DRAIN):
+                    await asyncio.gather(*(each.done.wait() for each in busy))
 
 
 def _run_over(known: ProcessInfo, info: ProcessInfo) -> bool:
