@@ -89,13 +89,21 @@ class SyncProject:
         assert self._loop is not None
         assert self._thread is not None
         try:
-            self._wait_for(self._project.close())
+            self._wait_for(self._finish())
         finally:
             loop, self._loop = self._loop, None
-            asyncio.run_coroutine_threadsafe(loop.shutdown_asyncgens(), loop).result()
             loop.call_soon_threadsafe(loop.stop)
             self._thread.join()
             loop.close()
+
+    async def _finish(self) -> None:
+        """Close the project, and wait for calls that an interrupt has cancelled."""
+        await self._project.close()
+        left = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in left:
+            task.cancel()
+        await asyncio.gather(*left, return_exceptions=True)
+        await asyncio.get_running_loop().shutdown_asyncgens()
 
     plan = _waiting(OpenProject.plan)
     up = _waiting(OpenProject.up)

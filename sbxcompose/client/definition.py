@@ -94,8 +94,16 @@ def load(
 
 
 def environment(env: Mapping[str, str] | None) -> Mapping[str, str]:
-    """Return this process's environment with `env` on top."""
-    return os.environ if env is None else {**os.environ, **env}
+    """Return this process's environment with `env` on top. Raises `UsageError` for what cannot be in one."""
+    return os.environ if env is None else {**os.environ, **variables(env)}
+
+
+def variables(env: Mapping[str, str]) -> Mapping[str, str]:
+    """Return `env` itself. Raises `UsageError` for values that are not texts, such as `{"PORT": 8000}`."""
+    for name, value in env.items():
+        if not isinstance(value, str):
+            raise UsageError(f"the variable `{name}` must be a text, not {value!r}", hint=f'write `"{value}"`')
+    return env
 
 
 def load_project(
@@ -113,8 +121,12 @@ def load_project(
     for name, value in (("profiles", profiles), ("env_files", env_files)):
         if isinstance(value, str):
             raise UsageError(f"`{name}` must be a list of texts, not a text", hint=f"write `{name}=[{value!r}]`")
+    try:
+        absolute = os.path.abspath(directory)
+    except FileNotFoundError:
+        raise UsageError("the working directory no longer exists", hint="name another `directory`") from None
     request = LoadRequest(
-        directory=os.path.abspath(directory),
+        directory=absolute,
         files=tuple(os.fspath(path) for path in files),
         project_name=project_name,
         profiles=tuple(profiles),

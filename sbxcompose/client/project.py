@@ -16,7 +16,7 @@ from sbxcompose.client.changes import (
     project_plan,
 )
 from sbxcompose.client.commands import FinishedCommand, adapted, run_to_end, running_sandbox, words_of
-from sbxcompose.client.definition import ProjectDefinition, definition_of
+from sbxcompose.client.definition import ProjectDefinition, definition_of, variables
 from sbxcompose.client.output import LineReader, OutputLine, select_output
 from sbxcompose.client.plan_options import (
     down_options,
@@ -337,5 +337,5 @@ class OpenProject:
     ) -> FinishedCommand:
         link = running_sandbox(session, instance.sandbox)
         request, base = session.command_request(process, instance, words)
-        request = adapted(request, env or {}, workdir, user, stdin=stdin is not None)
+        request = adapted(request, variables(env or {}), workdir, user, stdin=stdin is not None)
         return await run_to_end(link, request, base, stdin=stdin, timeout=timeout)

@@ -286,3 +286,42 @@ def test_a_file_is_read_without_a_host(here: Sbx) -> None:
     with pytest.raises(errors.InvalidSpec) as caught:
         sbxcompose.load()
     assert caught.value.mistakes[0].line == 1
+
+
+def test_an_argument_that_makes_no_sense_is_answered_with_what_to_write(
+    here: Sbx, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    port: Any = {"PORT": 8000}
+    with pytest.raises(errors.UsageError, match="the variable `PORT` must be a text, not 8000") as caught:
+        sbxcompose.load(env=port)
+    assert caught.value.hint == 'write `"8000"`'
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    with pytest.raises(errors.UsageError, match="no longer exists"):
+        sbxcompose.load()
+
+
+INTERRUPTED = """
+import os, signal, threading
+from sbxcompose.sync import open_project
+
+with open_project() as project:
+    project.up()
+    try:
+        for line in project.logs("web", follow=True):
+            threading.Thread(target=os.kill, args=(os.getpid(), signal.SIGINT)).start()
+    except KeyboardInterrupt:
+        print("interrupted")
+    project.down()
+"""
+
+
+def test_an_interrupt_ends_a_call_and_leaves_nothing_behind(sbx: Sbx) -> None:
+    sbx.write("processes: {web: {command: 'echo one; exec sleep 1000'}}\n")
+    command = [sys.executable, "-W", "error", "-c", INTERRUPTED]
+    done = subprocess.run(
+        command, cwd=sbx.project, env=sbx.env, capture_output=True, text=True, timeout=50, check=False
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "interrupted\n", "")
