@@ -7,7 +7,11 @@ import sys
 import tomllib
 from pathlib import Path
 
+import pytest
+
 from tests.support.command import Sbx
+
+pytestmark = pytest.mark.time_limit(200)
 
 SPEC = """
 name: shop
@@ -19,7 +23,7 @@ processes:
     ready_when: {log: listening}
   other: {command: "exec sleep 1000", profiles: [more]}
 """
-SETTINGS = "[pytest]\nsbxcompose_free_ports = WEB_PORT\nsbxcompose_profiles = more\n"
+SETTINGS = "[pytest]\nsbxcompose_timeout = 150\nsbxcompose_free_ports = WEB_PORT\nsbxcompose_profiles = more\n"
 
 
 def pytest_run(sbx: Sbx, tests: str, *, code: int) -> str:
@@ -28,7 +32,7 @@ def pytest_run(sbx: Sbx, tests: str, *, code: int) -> str:
     command = [sys.executable, "-m", "pytest", "-p", "sbxcompose.pytest_plugin", "-p", "no:cacheprovider", "-q"]
     env = {**sbx.env, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
     done = subprocess.run(
-        [*command, "test_shop.py"], cwd=sbx.project, env=env, capture_output=True, text=True, timeout=50, check=False
+        [*command, "test_shop.py"], cwd=sbx.project, env=env, capture_output=True, text=True, timeout=180, check=False
     )
     assert done.returncode == code, done.stdout + done.stderr
     return done.stdout
