@@ -3,7 +3,7 @@
 Importing this package is nearly free: what stands in `__all__` is imported when it is first used.
 """
 
-__version__ = "0.1.0"
+from sbxcompose.version import __version__
 
 __all__ = [
     "AppliedChanges",

@@ -14,11 +14,11 @@ from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
-from sbxcompose import __version__
 from sbxcompose.api.addresses import Site
 from sbxcompose.api.settings import PROXIES
 from sbxcompose.api.transport import OCTETS, StreamedBody
 from sbxcompose.errors import Unreachable
+from sbxcompose.version import __version__
 
 if TYPE_CHECKING:
     import httpx

@@ -5,8 +5,8 @@ from __future__ import annotations
 import gc
 import sys
 
-from sbxcompose import __version__
 from sbxcompose.cli import standard_streams
+from sbxcompose.version import __version__
 
 
 def main() -> None:

@@ -180,7 +180,7 @@ def cli(ctx: click.Context, /, color: str, no_color: bool, **options: Any) -> No
 
 
 def _version(ctx: click.Context, value: bool) -> None:
-    from sbxcompose import __version__
+    from sbxcompose.version import __version__
 
     if value:
         click.echo(f"sbxcompose {__version__}")

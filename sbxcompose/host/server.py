@@ -24,7 +24,6 @@ from starlette.requests import Request
 from starlette.routing import Router
 from starlette.types import Message, Receive, Scope, Send
 
-from sbxcompose import __version__
 from sbxcompose.host.base import background, damage, host_info, paths, unsaved, write_back
 from sbxcompose.host.base.host_info import INFO_FILE
 from sbxcompose.host.base.json_files import write_json
@@ -57,6 +56,7 @@ from sbxcompose.host.routes import (
 from sbxcompose.host.routes.common import processes_of
 from sbxcompose.host.sandboxes.registry import Sandboxes
 from sbxcompose.host.sandboxes.sandbox import HostedSandbox
+from sbxcompose.version import __version__
 
 IDLE = 600.0
 """Seconds after which a host in which nothing runs, and of which nobody asks anything, ends."""

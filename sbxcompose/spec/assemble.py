@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from msgspec.structs import fields, replace
+from msgspec.structs import replace
 
 from sbxcompose.errors import UnknownName
 from sbxcompose.spec import build
-from sbxcompose.spec.digest import digest
+from sbxcompose.spec.digest import digest, process_digest
 from sbxcompose.spec.extends import MAIN
 from sbxcompose.spec.fields import COPY, full_name_problem
 from sbxcompose.spec.files import ProjectReader
-from sbxcompose.spec.keys import keys_of, needs_new_run
 from sbxcompose.spec.locations import Places
 from sbxcompose.spec.models import ProjectModel, SandboxModel
 from sbxcompose.spec.naming import active_profiles, project_name, provider_of, sandbox_name
@@ -328,7 +327,7 @@ class _SandboxMaker:
             secrets=self._secret_names(model.secrets, entry.path),
             **build.own_keys(model),
         )
-        return replace(process, digest=_digest(process))
+        return replace(process, digest=process_digest(process))
 
     def _inherit(self, own: bool | tuple[str, ...] | None) -> bool | tuple[str, ...]:
         for each in (own, self._model.inherit_env, self._whole.root.inherit_env):
@@ -339,32 +338,3 @@ class _SandboxMaker:
     def _secret_names(self, own: tuple[str, ...], path: Path) -> tuple[str, ...]:
         names = (*self._whole.root.secrets, *self._model.secrets, *own)
         return self._whole.secrets.at(tuple(dict.fromkeys(names)), (), self._path, path)
-
-
-def _digest(process: Process) -> str:
-    env = process.env
-    if process.replica_env:
-        env = pairs_of({**dict(env), **dict(process.replica_env[0])})
-    return digest(
-        process.command,
-        env,
-        user=process.user,
-        workdir=process.workdir,
-        stdin=process.stdin,
-        restart=process.restart,
-        health_check=process.health_check,
-        more=_changed_keys(process),
-    )
-
-
-def _changed_keys(process: Process) -> dict[str, object]:
-    """The keys that need a new run (`spec.keys`) and are not as they are by default."""
-    return {name: value for name, default in _NEW_RUN.items() if (value := getattr(process, name)) != default}
-
-
-_NEW_RUN = {
-    field.name: field.default
-    for field in fields(Process)
-    if field.name in (keys := keys_of(Process)) and needs_new_run(keys[field.name][1])
-}
-"""The defaults of the keys that count for the digest only where they are given."""

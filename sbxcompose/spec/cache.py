@@ -21,10 +21,10 @@ from functools import cache
 from msgspec import DecodeError, Struct
 from msgspec.msgpack import Decoder, encode
 
-from sbxcompose import __version__
 from sbxcompose.spec.project import Project
 from sbxcompose.spec.request import LoadRequest, named_files
 from sbxcompose.spec.sources import SourceContent, Sources, read_content
+from sbxcompose.version import __version__
 
 _KEPT = 64
 """Entries; the least recently written ones go."""

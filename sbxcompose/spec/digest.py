@@ -16,7 +16,11 @@ from hashlib import sha256
 from types import MappingProxyType
 from typing import Any
 
-from sbxcompose.spec.project import HealthCheck, Pairs, Restart
+from msgspec.structs import fields
+
+from sbxcompose.spec.keys import keys_of, needs_new_run
+from sbxcompose.spec.project import HealthCheck, Pairs, Process, Restart
+from sbxcompose.spec.variables import pairs_of
 
 _encode = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=True).encode
 
@@ -70,3 +74,33 @@ def _check(check: HealthCheck) -> dict[str, Any]:
 
 def _millis(seconds: float) -> int:
     return round(seconds * 1000)
+
+
+def process_digest(process: Process) -> str:
+    """Return the digest of a process; its own variables are those of the first replica."""
+    env = process.env
+    if process.replica_env:
+        env = pairs_of({**dict(env), **dict(process.replica_env[0])})
+    return digest(
+        process.command,
+        env,
+        user=process.user,
+        workdir=process.workdir,
+        stdin=process.stdin,
+        restart=process.restart,
+        health_check=process.health_check,
+        more=_changed_keys(process),
+    )
+
+
+def _changed_keys(process: Process) -> dict[str, object]:
+    """The keys that need a new run (`spec.keys`) and are not as they are by default."""
+    return {name: value for name, default in _NEW_RUN.items() if (value := getattr(process, name)) != default}
+
+
+_NEW_RUN = {
+    field.name: field.default
+    for field in fields(Process)
+    if field.name in (keys := keys_of(Process)) and needs_new_run(keys[field.name][1])
+}
+"""The defaults of the keys that count for the digest only where they are given."""

@@ -11,10 +11,11 @@ from sbxcompose.spec.assemble import Assembler
 from sbxcompose.spec.extends import extend
 from sbxcompose.spec.files import ProjectReader, find_files, raise_mistakes
 from sbxcompose.spec.locations import Places
-from sbxcompose.spec.project import Project, Unresolved
+from sbxcompose.spec.project import Project
 from sbxcompose.spec.request import LoadRequest
 from sbxcompose.spec.sources import Sources
 from sbxcompose.spec.unresolved import leave_out, scope_of
+from sbxcompose.spec.unresolved_part import Unresolved
 from sbxcompose.spec.validate import validate
 from sbxcompose.spec.values import Converter
 

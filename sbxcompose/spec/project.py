@@ -9,11 +9,13 @@ observed.
 # takes 2 ms of every command.
 from collections.abc import Iterable, Iterator
 from enum import StrEnum
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal
 
-from msgspec import Meta, Struct, field, structs
+from msgspec import Meta, field, structs
 
-from sbxcompose.errors import InvalidSpec, Mistake
+from sbxcompose.errors import InvalidSpec
+from sbxcompose.spec.part import ProjectPart
+from sbxcompose.spec.unresolved_part import Unresolved
 
 Pairs = tuple[tuple[str, str], ...]
 """An environment as sorted (name, value) pairs, so that it is hashable and its order carries no meaning."""
@@ -34,10 +36,6 @@ class RestartPolicy(StrEnum):
     NEVER = "never"
     ON_FAILURE = "on_failure"
     ALWAYS = "always"
-
-
-class ProjectPart(Struct, frozen=True, array_like=True):
-    """Base of the values that a project consists of. As an array of fields it is half as large in the cache."""
 
 
 class Restart(ProjectPart, frozen=True):
@@ -263,49 +261,6 @@ class Sandbox(ProjectPart, frozen=True):
     files: tuple[Files, ...] = ()
     copied: bool = False
     """Whether the sandbox has a workspace of its own on this machine too, into which `files` are copied."""
-
-
-Scope = tuple[str | None, str | None]
-"""Who needs something: a sandbox and a process of it; None for all of them."""
-
-
-class Unresolved(ProjectPart, frozen=True):
-    """A mistake, as `errors.Mistake` has it, that matters to some processes only."""
-
-    sandbox: str | None
-    process: str | None
-    message: str
-    file: str
-    line: int
-    column: int
-    source: str
-    hint: str | None
-
-    @classmethod
-    def of(cls, mistake: Mistake, scope: Scope) -> Self:
-        """The mistake with those whom it concerns."""
-        sandbox, process = scope
-        return cls(
-            sandbox,
-            process,
-            mistake.message,
-            mistake.file,
-            mistake.line,
-            mistake.column,
-            mistake.source,
-            mistake.hint,
-        )
-
-    @property
-    def mistake(self) -> Mistake:
-        """The mistake, to be reported."""
-        return Mistake(
-            self.message, file=self.file, line=self.line, column=self.column, source=self.source, hint=self.hint
-        )
-
-    def concerns(self, sandbox: str, process: str) -> bool:
-        """Whether that process needs it."""
-        return self.sandbox in (None, sandbox) and self.process in (None, process)
 
 
 class Project(ProjectPart, frozen=True):

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from sbxcompose.spec.extends import MAIN
-from sbxcompose.spec.project import Scope
+from sbxcompose.spec.unresolved_part import ScopeOfMistake
 
 Path = tuple[str | int, ...]
 _OF_ALL = frozenset({"env", "env_file"})
@@ -18,7 +18,7 @@ _NEEDED_TO_LOOK = frozenset({"name", "workspace"})
 """Keys of a sandbox without which it is not found."""
 
 
-def scope_of(path: Path) -> Scope | None:
+def scope_of(path: Path) -> ScopeOfMistake | None:
     """Who needs the value at that place of the file; None if even a command that only looks does."""
     match path:
         case ("sandboxes", str(sandbox), "processes", str(process), *_):

@@ -11,9 +11,10 @@ from sbxcompose.spec.base_models import EnvFileModel, WithEnvironment
 from sbxcompose.spec.files import ProjectReader
 from sbxcompose.spec.locations import Places
 from sbxcompose.spec.nodes import Node
-from sbxcompose.spec.project import Pairs, Unresolved
+from sbxcompose.spec.project import Pairs
 from sbxcompose.spec.sources import in_words
 from sbxcompose.spec.unresolved import scope_of
+from sbxcompose.spec.unresolved_part import Unresolved
 from sbxcompose.spec.values import Path, Use, env_position
 
 

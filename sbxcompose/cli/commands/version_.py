@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import click
 
-from sbxcompose import __version__
 from sbxcompose.cli.context import Shell
+from sbxcompose.version import __version__
 
 
 @click.command("version")

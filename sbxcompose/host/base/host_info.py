@@ -8,8 +8,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from sbxcompose import __version__
 from sbxcompose.host.base import damage
+from sbxcompose.version import __version__
 
 INFO_FILE = "host.json"
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")

@@ -8,13 +8,13 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from sbxcompose import __version__
 from sbxcompose.api.models import MAX_MILLIS, Message, StartRequest
 from sbxcompose.host.base.problems import Problem, unknown_process
 from sbxcompose.host.http.validation import Invalid
 from sbxcompose.host.routes.common import processes_of, query_number, read_message, sandbox_of
 from sbxcompose.host.supervise.process import SupervisedProcess
 from sbxcompose.host.supervise.processes import Processes
+from sbxcompose.version import __version__
 
 
 async def health(request: Request) -> Response:
