@@ -11,7 +11,6 @@ from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
 from sbxcompose.engine.apply_loop import ApplyLoop
 from sbxcompose.engine.events import WatchMessage
 from sbxcompose.engine.one_off import CommandEnded, OneOff
-from sbxcompose.engine.self_change import Own, SelfChange
 from sbxcompose.engine.session import Session
 from sbxcompose.engine.tasks import task_group
 from sbxcompose.errors import SbxError
@@ -19,10 +18,14 @@ from sbxcompose.files.load_rules import load_rules
 from sbxcompose.plan.names import Target
 from sbxcompose.plan.observed import Instance, ObservedRow, Phase
 from sbxcompose.watch.gather import Gatherer, SeenChange
+from sbxcompose.watch.loops import FileChange, LoopDetector, RestartLoop
 from sbxcompose.watch.rules import Key, Reaction, Root, Watched, because, decide, merged, watched
 from sbxcompose.watch.watcher import POLL, FileWatcher
 
 ReloadFile = Callable[[], Awaitable[None]]
+
+MOST = 20
+"""Paths of one change that are judged: if these are a process's own, so are the others."""
 
 
 class FileWatch:
@@ -49,7 +52,7 @@ class FileWatch:
             lambda text: self._say(None, text, bad=True),
             poll=bool(os.environ.get(POLL)),
         )
-        self._blame = SelfChange(session)
+        self._loops = LoopDetector()
         self._tasks: asyncio.TaskGroup
         self._waiting: dict[Key, Reaction] = {}
         self._preparing: asyncio.Task[None] | None = None
@@ -70,31 +73,25 @@ class FileWatch:
 
     async def run(self) -> None:
         """React to changes until cancelled."""
-        try:
-            async with task_group() as self._tasks:
-                await self._react_to_batches()
-        finally:
-            await self._watcher.close()
+        async with task_group() as self._tasks:
+            self._tasks.create_task(self._watcher.run())
+            await self._handle_batches()
 
-    async def _react_to_batches(self) -> None:
+    async def _handle_batches(self) -> None:
         loop = asyncio.get_running_loop()
         while True:
-            batch = self._gatherer.take(loop.time())
-            if batch:
-                await self._react(batch)
-                continue
             self._news.clear()
             try:
                 async with asyncio.timeout_at(self._gatherer.due):
                     await self._news.wait()
             except TimeoutError:
-                pass
+                await self._watcher.look()  # a change that has not been read yet puts the batch off
+                batch = self._gatherer.take(loop.time())
+                if batch:
+                    await self._react(batch)
 
-    def _see(self, seen: list[SeenChange]) -> None:
-        now = asyncio.get_running_loop().time()
-        roots = {each.root for each in seen}
-        self._blame.look(each.process for each in self._rules if each.root in roots)
-        self._gatherer.add(seen, now)
+    def _see(self, seen: list[SeenChange], at: float) -> None:
+        self._gatherer.add(seen, at)
         self._news.set()
 
     async def _react(self, batch: dict[Root, list[str]]) -> None:
@@ -136,22 +133,41 @@ class FileWatch:
     def _slowed_down(self, reaction: Reaction) -> bool:
         """Whether a process would be restarted for what it has done itself: then it has to wait."""
         key = reaction.process
-        own = self._blame.judge(key, reaction.paths, time.time()) if reaction.restart else None
         paused = self._paused.pop(key, None)
-        if own is None:
+        waits = paused is not None and not paused.done()
+        loop = self._loops.judge(key, self._changes(reaction), waits=waits) if reaction.restart else None
+        if loop is None:
             if paused is not None:
                 paused.cancel()
             return False
         if paused is None or paused.done():
-            self._say_slowed(reaction, own)
-            paused = self._tasks.create_task(self._later(own.pause, reaction))
+            self._say_slowed(reaction, loop)
+            paused = self._tasks.create_task(self._later(loop.pause, reaction))
         self._paused[key] = paused
         return True
 
-    def _say_slowed(self, reaction: Reaction, own: Own) -> None:
-        path = os.path.relpath(own.path, self._session.project.directory)
-        text = f"is restarted for {path}, which it writes itself: the next run waits {own.pause:g}s"
-        self._say(self._instance(reaction.process), f"{text}; `ignore` in its watch rule ends this", bad=True)
+    def _changes(self, reaction: Reaction) -> dict[str, dict[Instance, FileChange]]:
+        """When the files changed, for each instance of the process; none at a provider whose processes cannot do it."""
+        if self._loop.project.provider != "local":
+            return {}
+        found: dict[str, dict[Instance, FileChange]] = {}
+        for path in reaction.paths[:MOST]:
+            changed = _changed_at(path)
+            found[path] = {
+                row.instance: FileChange(row.run, row.started_at, changed, _ended_at(row))
+                for row in self._rows(reaction.process)
+                if row.started_at is not None
+            }
+        return found
+
+    def _say_slowed(self, reaction: Reaction, loop: RestartLoop) -> None:
+        path = os.path.relpath(loop.path, self._session.project.directory)
+        self._say(
+            self._instance(reaction.process),
+            f"seems to write {path} itself, since that changes {loop.offset:.2f}s after each start: "
+            f"next restart in {loop.pause:g}s; to prevent this, add it to `ignore` in the watch rule",
+            bad=True,
+        )
 
     async def _later(self, pause: float, reaction: Reaction) -> None:
         await asyncio.sleep(pause)
@@ -275,6 +291,21 @@ def _end(ended: CommandEnded) -> str:
     if ended.signal is not None:
         return f"was killed by signal {ended.signal}"
     return f"exited with code {ended.exit_code}"
+
+
+def _ended_at(row: ObservedRow) -> float | None:
+    """When its latest run ended; None while that runs."""
+    return row.exit.at if row.exit is not None and row.pid is None else None
+
+
+def _changed_at(path: str) -> float:
+    """When a file has changed last, in seconds since 1970; of one that is gone, when its directory did."""
+    for known in (path, os.path.dirname(path)):
+        try:
+            return os.lstat(known).st_ctime
+        except OSError:
+            continue
+    return time.time()
 
 
 def _signal_name(number: int) -> str:

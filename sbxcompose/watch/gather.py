@@ -20,8 +20,6 @@ LONGEST = 2.0
 class ChangeKind(Enum):
     """What has happened to a path."""
 
-    OPENED = auto()
-    """It is new, and somebody is still writing it: does not count by itself."""
     MADE = auto()
     """A new folder: what counts are the files in it."""
     CREATED = auto()
@@ -49,11 +47,11 @@ class _Group:
         before = paths.get(seen.path)
         if before is None:
             paths[seen.path] = (seen.kind, seen.kind)
-        elif seen.kind is not ChangeKind.OPENED or before[1] is ChangeKind.DELETED:
+        else:
             paths[seen.path] = (before[0], seen.kind)
-        if seen.kind not in (ChangeKind.OPENED, ChangeKind.MADE):
+        if seen.kind is not ChangeKind.MADE:
             self._first = now if self._first is None else self._first
-            self._last = now
+            self._last = max(self._last, now)
 
     @property
     def due(self) -> float | None:
@@ -66,19 +64,15 @@ class _Group:
         found = {
             root: [path for path, kinds in paths.items() if _counts(*kinds)] for root, paths in self._paths.items()
         }
-        self._paths = {
-            root: still
-            for root, paths in self._paths.items()
-            if (still := {path: kinds for path, kinds in paths.items() if kinds[1] is ChangeKind.OPENED})
-        }
+        self._paths = {}
         self._first = None
         return {root: paths for root, paths in found.items() if paths}
 
 
 def _counts(first: ChangeKind, last: ChangeKind) -> bool:
-    """What came and went in between (an editor's temporary file) has changed nothing; what is being written will."""
-    came_and_went = first in (ChangeKind.OPENED, ChangeKind.MADE, ChangeKind.CREATED) and last is ChangeKind.DELETED
-    return last not in (ChangeKind.OPENED, ChangeKind.MADE) and not came_and_went
+    """What came and went in between (an editor's temporary file) has changed nothing."""
+    came_and_went = first in (ChangeKind.MADE, ChangeKind.CREATED) and last is ChangeKind.DELETED
+    return last is not ChangeKind.MADE and not came_and_went
 
 
 class Gatherer:
@@ -88,7 +82,7 @@ class Gatherer:
         self._groups: dict[float, _Group] = {}
 
     def add(self, seen: Iterable[SeenChange], now: float) -> None:
-        """Take note of what was seen at `now`, in seconds on any clock."""
+        """Take note of what happened at `now`, in seconds on any clock."""
         for each in seen:
             debounce = each.root.debounce
             if debounce not in self._groups:

@@ -1,79 +1,125 @@
-"""Whether a process has itself made the change that it would be restarted for; pure.
+"""Restart loops: whether a process is restarted for what it does itself, told by timing alone; pure.
 
-Told by cause, not by how often: somebody who saves ten times in a row is no loop. A change is a process's own if
-
-- one of its processes has the file open for writing when the change is seen; or
-- in several runs one after the other, each begun because of this very file, it changed at the same moment after the
-  start, and each time the run had just then written at least as many bytes, beyond its output, as the file has.
-
-A change before the run began or after it had ended, while the run wrote less than that, or while a process of somebody
-else wrote just as much as the file has, has another cause.
+A process that writes a watched file is restarted for it, and does the same again: in each of its runs the file changes
+at the same moment after the start. So a change counts as the process's own if the same file changed at the same offset
+in three runs in a row. Within the first second that says nothing yet: scripts and impatient people save as regularly,
+and a loaded machine scatters what is regular. There it takes a similar offset in more runs in a row than anybody saves
+in a hurry.
 """
 
 from __future__ import annotations
 
-from msgspec import Struct
+from collections.abc import Hashable, Mapping
+from typing import TypeVar
 
-STREAK = 3
-"""Runs in a row in which a file has to change at the same moment."""
-BLIND_STREAK = 4
-"""The same where nobody could see how much the run had written."""
-CLOSE = 0.03
-"""Seconds by which moments may differ and be the same; a fifth of them, if that is more."""
+from msgspec import Struct, field
+
+K = TypeVar("K", bound=Hashable)
+
+
+class Likeness(Struct, frozen=True):
+    """Offsets that differ by so many seconds, or by this share of them if that is more, count as the same in `runs`."""
+
+    runs: int
+    seconds: float
+    share: float
+
+    def holds(self, one: float, other: float) -> bool:
+        """Whether two offsets count as the same."""
+        return abs(one - other) <= max(self.seconds, self.share * min(one, other))
+
+
+QUICK = 1.0
+"""Offsets from which on few runs are enough."""
+SAME = Likeness(3, 0.0, 0.05)
+SIMILAR = Likeness(15, 0.25, 0.25)
+"""Also what keeps a process that is known to loop: a loaded machine does not end a loop."""
+ENDED = 0.05
+"""Seconds after the end of a run in which a change still counts as made during it."""
 FIRST_PAUSE = 1.0
 LONGEST_PAUSE = 60.0
 
 
-class Evidence(Struct, frozen=True):
-    """What is known of one change during one run. Moments are seconds since 1970.
-
-    `wrote`: bytes that the run had written beyond its output since shortly before the change was to be expected
-    (`before`); None if nobody could see. `elsewhere`: somebody else has written just as much meanwhile. `holds`: one
-    of its processes has the file open for writing. `size` is the file's, 0 if it is gone.
-    """
+class FileChange(Struct, frozen=True):
+    """A file has changed while a run was the latest one of an instance. Moments are seconds since 1970."""
 
     run: int
     started: float
     changed: float
     ended: float | None = None
-    holds: bool = False
-    wrote: int | None = None
-    elsewhere: bool = False
-    size: int = 0
+
+    @property
+    def offset(self) -> float:
+        """Seconds after the start of the run."""
+        return self.changed - self.started
+
+    @property
+    def is_during_run(self) -> bool:
+        """Whether the run may have made it."""
+        return self.offset >= 0 and (self.ended is None or self.changed <= self.ended + ENDED)
 
 
-class ChangePattern(Struct, frozen=True):
-    """How a file has changed in the runs so far: the latest, the moment after its start, and how many in a row."""
+class RestartLoop(Struct, frozen=True):
+    """A process seems to be restarted for a file that it writes itself; seconds before its next run."""
 
-    run: int
-    moment: float
-    streak: int
-
-
-def weigh(known: ChangePattern | None, evidence: Evidence) -> tuple[bool, ChangePattern | None]:
-    """Whether the change is the process's own, and what to remember of it."""
-    if evidence.holds:
-        return True, known
-    moment = evidence.changed - evidence.started
-    during = moment >= 0 and (evidence.ended is None or evidence.changed <= evidence.ended + CLOSE)
-    if not during or evidence.elsewhere or (evidence.wrote is not None and evidence.wrote < max(evidence.size, 1)):
-        return False, None
-    follows = known is not None and known.run < evidence.run and _close(known.moment, moment)
-    streak = known.streak + 1 if known is not None and follows else 1
-    needed = BLIND_STREAK if evidence.wrote is None else STREAK
-    return streak >= needed, ChangePattern(evidence.run, moment, streak)
+    path: str
+    offset: float
+    pause: float
 
 
-def _close(one: float, other: float) -> bool:
-    return abs(one - other) <= max(CLOSE, max(one, other) / 5)
+class _Looping(Struct):
+    paths: frozenset[str]
+    times: int = 0
 
 
-def before(pattern: ChangePattern) -> float | None:
-    """Seconds after the start at which it is to be noted how much a run has written: what it wrote earlier is not the
-    cause. None for changes that come at once.
-    """
-    early = pattern.moment - 2 * max(CLOSE, pattern.moment / 5)
-    return early if early > 0 else None
+class LoopDetector(Struct):
+    """Remembers when files changed in the last runs of instances. A process is any key, and so is an instance."""
+
+    _offsets: dict[tuple[Hashable, str], dict[int, list[float]]] = field(default_factory=dict)
+    _looping: dict[Hashable, _Looping] = field(default_factory=dict)
+
+    def judge(
+        self, process: Hashable, changes: Mapping[str, Mapping[K, FileChange]], *, waits: bool = False
+    ) -> RestartLoop | None:
+        """Whether all these changes, by path and by instance of the process, look like its own doing.
+
+        While it `waits` for its next run, the files that it loops over are its own at any moment.
+        """
+        looping = self._looping.get(process)
+        own = {path: self._own(path, change, looping) for path, change in changes.items()}
+        if looping is not None and waits and looping.paths >= changes.keys():
+            return RestartLoop(next(iter(changes)), 0.0, pause(looping.times))
+        offsets = [offset for offset in own.values() if offset is not None]
+        if not own or len(offsets) < len(own):
+            self._looping.pop(process, None)
+            return None
+        times = looping.times + 1 if looping is not None else 1
+        self._looping[process] = _Looping(frozenset(own), times)
+        return RestartLoop(next(iter(own)), offsets[0], pause(times))
+
+    def _own(self, path: str, changes: Mapping[K, FileChange], looping: _Looping | None) -> float | None:
+        """The offset of a change that one of the instances has made; None if it was somebody else."""
+        known = looping is not None and path in looping.paths
+        # All instances are asked, because each is to remember.
+        own = [change.offset for instance, change in changes.items() if self._repeats(instance, path, change, known)]
+        return min(own, default=None)
+
+    def _repeats(self, instance: Hashable, path: str, change: FileChange, known: bool) -> bool:
+        """Remember a change; whether it repeats what has happened in the runs before."""
+        if not change.is_during_run:
+            return False
+        runs = self._offsets.setdefault((instance, path), {})
+        for run in [run for run in runs if not change.run - SIMILAR.runs < run <= change.run]:
+            del runs[run]
+        runs.setdefault(change.run, []).append(change.offset)
+
+        def in_each_of(count: int, likeness: Likeness) -> bool:
+            before = (runs.get(run, ()) for run in range(change.run - count + 1, change.run))
+            return all(any(likeness.holds(offset, change.offset) for offset in offsets) for offsets in before)
+
+        if known:
+            return in_each_of(2, SIMILAR)
+        return (change.offset >= QUICK and in_each_of(SAME.runs, SAME)) or in_each_of(SIMILAR.runs, SIMILAR)
 
 
 def pause(times: int) -> float:

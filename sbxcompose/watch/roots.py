@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from typing import Protocol
 
 from sbxcompose.watch.rules import Root
@@ -29,28 +28,29 @@ IgnoresOf = Callable[[Root], Ignores]
 """Reads the rules of a root anew."""
 
 
-@dataclass(eq=False)
 class WatchedRoot:
     """A root, and what it is at the moment: `real` is the folder or file that it leads to, None if there is none."""
 
-    root: Root
-    ignores: Ignores
-    real: str | None = None
-    folder: bool = False
-    identity: tuple[int, int] | None = None
-    polled: dict[str, tuple[int, ...]] | None = field(default=None)
-    """What was there when it was last looked at, if the kernel does not tell of changes."""
+    def __init__(self, root: Root, ignores_of: IgnoresOf) -> None:
+        self.root = root
+        self.real: str | None = None
+        self.is_folder = False
+        self._ignores_of = ignores_of
+        self._ignores = ignores_of(root)
+        self._folders: dict[str, bool] = {}
+        """Which folders count, as far as somebody has asked: matching patterns is what a walk costs most."""
 
     def look(self) -> None:
-        """See what the root is now."""
+        """See what the root is now, and read its rules anew."""
+        self._ignores = self._ignores_of(self.root)
+        self._folders = {}
         try:
             status = os.stat(self.root.path)
         except OSError:
-            self.real, self.folder, self.identity = None, False, None
+            self.real, self.is_folder = None, False
             return
         self.real = os.path.realpath(self.root.path)
-        self.folder = stat.S_ISDIR(status.st_mode)
-        self.identity = (status.st_dev, status.st_ino)
+        self.is_folder = stat.S_ISDIR(status.st_mode)
 
     def relative(self, path: str) -> str:
         """A real path at or below `real` as one relative to the root; "" for the root itself."""
@@ -63,7 +63,11 @@ class WatchedRoot:
 
     def counts(self, path: str, is_dir: bool) -> bool:
         """Whether what is at a real path below it is of interest."""
-        return not self.ignores.ignores(self.relative(path), is_dir)
+        if not is_dir:
+            return not self._ignores.ignores(self.relative(path), False)
+        if path not in self._folders:
+            self._folders[path] = not self._ignores.ignores(self.relative(path), True)
+        return self._folders[path]
 
 
 def anchors(path: str, base: str) -> Iterator[tuple[str, str]]:
@@ -79,40 +83,3 @@ def anchors(path: str, base: str) -> Iterator[tuple[str, str]]:
         path = folder
         if exists and not (path + "/").startswith(base.rstrip("/") + "/"):
             return
-
-
-def walk(place: WatchedRoot, top: str, enter: Callable[[str], bool]) -> Iterator[str]:
-    """The files below `top` (a real path) that count; `enter` is called with each folder before it is looked into."""
-    waiting = [top]
-    while waiting:
-        folder = waiting.pop()
-        if not enter(folder):
-            continue
-        try:
-            with os.scandir(folder) as entries:
-                found = list(entries)
-        except OSError:
-            continue  # it has just gone, or is not ours to read
-        for entry in found:
-            is_dir = entry.is_dir(follow_symlinks=False)
-            if is_dir and place.counts(entry.path, True):
-                waiting.append(entry.path)
-            elif not is_dir:
-                yield entry.path
-
-
-def snapshot(place: WatchedRoot) -> dict[str, tuple[int, ...]]:
-    """What is at a place now, as (modified, size, mode, inode) of each file that counts, by its real path."""
-    if place.real is None:
-        return {}
-    paths = [place.real]
-    if place.folder:
-        paths = [each for each in walk(place, place.real, lambda folder: True) if place.counts(each, False)]
-    found: dict[str, tuple[int, ...]] = {}
-    for path in paths:
-        try:
-            status = os.lstat(path) if place.folder else os.stat(path)
-        except OSError:
-            continue
-        found[path] = (status.st_mtime_ns, status.st_size, status.st_mode, status.st_ino)
-    return found

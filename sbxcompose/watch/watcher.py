@@ -1,184 +1,224 @@
-"""The file system -> what was seen below roots, told as it happens: by inotify where that works, else by looking."""
+"""What happens below roots, as it happens: from notifications where there are any, else by comparing."""
 
 from __future__ import annotations
 
-import asyncio
 import os
 import time
 from collections.abc import Callable, Collection, Iterable
-from contextlib import suppress
+
+import anyio
+import anyio.to_thread
 
 from sbxcompose.watch.gather import ChangeKind, SeenChange
-from sbxcompose.watch.inotify import Inotify, LimitReached
 from sbxcompose.watch.mounts import FOREIGN, file_system
-from sbxcompose.watch.roots import IgnoresOf, WatchedRoot, snapshot
+from sbxcompose.watch.notifications import Notifications, NotificationsUnavailable, is_structural
+from sbxcompose.watch.roots import IgnoresOf, WatchedRoot
 from sbxcompose.watch.rules import Root
-from sbxcompose.watch.tree import InotifyTree
+from sbxcompose.watch.snapshot import Report, Snapshot
 
+STEP = 0.05
+"""Seconds between two reads of what was notified: watchfiles cannot wake its reader. No more than the default debounce,
+which begins when the file changed and not when that was read, so that no change counts later for it."""
 PAUSE = 1.0
-"""Seconds between two looks where the kernel does not tell of changes; longer where looking takes long."""
+"""Seconds between two comparisons where there are no notifications; more where comparing takes long."""
 SHARE = 10
-"""A look may take this part of the time at most."""
+"""A comparison may take this part of the time at most."""
+ROUNDS = 10
+"""Times in a row that new directories are looked for in new directories, before others have their turn."""
+SAMPLE = 100
+"""Changes of which the age is looked up, at most."""
 POLL = "SBXCOMPOSE_WATCH_POLL"
-"""The environment variable that asks to look again everywhere, for file systems that we do not know as foreign."""
-_ADVICE = {
-    "fs.inotify.max_user_watches": "sudo sysctl fs.inotify.max_user_watches=524288",
-    "fs.inotify.max_user_instances": "sudo sysctl fs.inotify.max_user_instances=1024",
-}
+"""The environment variable that asks to compare everywhere, for file systems that are not known to need it."""
+
+OnSeen = Callable[[list[SeenChange], float], None]
 
 
 class FileWatcher:
-    """`seen` is told what happens; `say` gets a sentence where watching is not as it should be."""
+    """Say what to `watch`, and `run` it. `seen` gets what happens, and when it did, in seconds of `anyio.current_time`.
+
+    `say` gets a sentence where watching is not as it should be.
+    """
 
     def __init__(
         self,
         base: str,
         ignores_of: IgnoresOf,
-        seen: Callable[[list[SeenChange]], None],
+        seen: OnSeen,
         say: Callable[[str], None],
         *,
-        kernel: Callable[[], Inotify] = Inotify,
+        notifications: Notifications | None = None,
         poll: bool = False,
     ) -> None:
         self._base = base
         self._ignores_of = ignores_of
         self._seen = seen
         self._say = say
-        self._open = kernel
         self._poll = poll
-        self._kernel: Inotify | None = None
-        self._tree: InotifyTree | None = None
-        self._places: dict[Root, WatchedRoot] = {}
-        self._polled: set[WatchedRoot] = set()
-        self._polling: asyncio.Task[None] | None = None
+        self._notifications = notifications if notifications is not None else Notifications()
+        self._notified: dict[Root, Snapshot] = {}
+        self._polled: dict[Root, Snapshot] = {}
+        self._complete = True
+        self._lock = anyio.Lock(fast_acquire=True)
+        self._looked = 0.0
         self._said: set[str] = set()
+        self._to_say: list[str] = []
 
     async def watch(self, roots: Collection[Root]) -> None:
         """Watch these roots, and no others any more; from its return on nothing is missed."""
-        for root in [each for each in self._places if each not in roots]:
-            self._remove(self._places.pop(root))
-        new = [root for root in dict.fromkeys(roots) if root not in self._places]
-        if not new:
-            return
-        loop = asyncio.get_running_loop()
-        if self._kernel is not None:
-            loop.remove_reader(self._kernel.fd)
-        said: list[str] = []
-        await asyncio.to_thread(self._add, new, said.append)
+        async with self._lock:
+            seen = await anyio.to_thread.run_sync(self._change_roots, list(dict.fromkeys(roots)))
+        self._pass_on(seen)
+
+    async def run(self) -> None:
+        """Pass on what happens until cancelled; then watch nothing."""
+        poll_at = anyio.current_time() + PAUSE
+        try:
+            while True:
+                await anyio.sleep(STEP if self._notified else PAUSE)
+                await self.look()
+                if self._polled and anyio.current_time() >= poll_at:
+                    begun = anyio.current_time()
+                    async with self._lock:
+                        seen = await anyio.to_thread.run_sync(self._compare_polled)
+                    self._pass_on(seen)
+                    poll_at = anyio.current_time() + max(PAUSE, SHARE * (anyio.current_time() - begun))
+        finally:
+            self._notifications.close()
+
+    async def look(self) -> None:
+        """Pass on what was notified up to now."""
+        async with self._lock:
+            try:
+                notified = self._notifications.read()
+            except NotificationsUnavailable as error:
+                self._pass_on(await anyio.to_thread.run_sync(self._give_up_notifications, error))
+                return
+            quiet = not notified.changes and notified.complete
+            if quiet and self._complete and self._is_settled:
+                self._looked = anyio.current_time()
+                return
+            seen = await anyio.to_thread.run_sync(self._take, notified.changes, quiet)
+            self._complete = (quiet or self._complete) and notified.complete
+        self._pass_on(seen)
+
+    @property
+    def _is_settled(self) -> bool:
+        return all(snapshot.is_settled for snapshot in self._notified.values())
+
+    def _pass_on(self, seen: list[SeenChange]) -> None:
+        said, self._to_say = self._to_say, []
         for text in said:
-            self._say_once(text)
-        if self._kernel is not None:
-            loop.add_reader(self._kernel.fd, self._readable)
-        if self._polled and self._polling is None:
-            self._polling = asyncio.create_task(self._keep_looking())
+            if text not in self._said:
+                self._said.add(text)
+                self._say(text)
+        now = anyio.current_time()
+        if seen:
+            self._seen(seen, max(self._looked, now - _age(seen[-SAMPLE:])))
+        self._looked = now
 
-    async def close(self) -> None:
-        """Watch nothing any more."""
-        if self._polling is not None:
-            self._polling.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._polling
-        if self._kernel is not None:
-            asyncio.get_running_loop().remove_reader(self._kernel.fd)
-            self._kernel.close()
-            self._kernel = None
+    # What follows looks into directories, so it runs in a thread, one at a time.
 
-    def _add(self, roots: Iterable[Root], say: Callable[[str], None]) -> None:
-        """Looks through whole trees, so in a thread; nobody else touches anything meanwhile."""
+    def _change_roots(self, roots: list[Root]) -> list[SeenChange]:
+        removed = [root for root in (*self._notified, *self._polled) if root not in roots]
+        for root in removed:
+            self._notified.pop(root, None)
+            self._polled.pop(root, None)
         mounts = _mounts()
         for root in roots:
-            place = self._places[root] = WatchedRoot(root, self._ignores_of(root))
-            kind = file_system(os.path.realpath(root.path), mounts)
-            if self._poll or kind in FOREIGN:
-                if not self._poll:
-                    say(f"{root.path} is on {kind}, which does not tell of changes: looking every {PAUSE:g}s instead")
-                self._look_often(place)
-                continue
-            try:
-                self._tree_for(say).add(place)
-            except LimitReached as limit:
-                say(_limit_words(limit))
-                self._look_often(place)
+            if root not in self._notified and root not in self._polled:
+                self._add(root, mounts)
+        return self._settle(exactly=bool(removed))
 
-    def _tree_for(self, say: Callable[[str], None]) -> InotifyTree:
-        if self._tree is None:
-            self._kernel = self._open()
-            self._tree = InotifyTree(self._kernel, self._base, self._ignores_of, say)
-        return self._tree
+    def _add(self, root: Root, mounts: str) -> None:
+        kind = file_system(os.path.realpath(root.path), mounts)
+        polled = self._poll or kind in FOREIGN
+        snapshot = Snapshot(WatchedRoot(root, self._ignores_of), self._base, self._to_say.append, exact=polled)
+        if not polled:
+            self._notified[root] = snapshot
+            return
+        if not self._poll:
+            text = f"{root.path} is on {kind}, which does not report changes: looking every {PAUSE:g}s instead"
+            self._to_say.append(text)
+        self._polled[root] = snapshot
+        snapshot.look()
+        snapshot.compare()
 
-    def _look_often(self, place: WatchedRoot) -> None:
-        if self._tree is not None:
-            self._tree.remove(place)
-        place.look()
-        place.polled = snapshot(place)
-        self._polled.add(place)
-
-    def _remove(self, place: WatchedRoot) -> None:
-        self._polled.discard(place)
-        if self._tree is not None:
-            self._tree.remove(place)
-
-    def _readable(self) -> None:
-        assert self._tree is not None
-        try:
-            seen = self._tree.read()
-        except LimitReached as limit:
-            seen = self._give_up_on_the_kernel(limit)
-        if seen:
-            self._seen(seen)
-
-    def _give_up_on_the_kernel(self, limit: LimitReached) -> list[SeenChange]:
-        """New folders that cannot be watched: look again instead, everywhere, for who knows which it was."""
-        assert self._tree is not None
-        self._say_once(_limit_words(limit))
-        places = tuple(self._tree.places)
-        for place in places:
-            self._look_often(place)
-        if self._polling is None:
-            self._polling = asyncio.create_task(self._keep_looking())
-        return [SeenChange(place.root, place.root.path, ChangeKind.CHANGED) for place in places]
-
-    async def _keep_looking(self) -> None:
-        taken = 0.0
-        while True:
-            await asyncio.sleep(max(PAUSE, SHARE * taken))
-            begun = time.monotonic()
-            seen = [each for place in tuple(self._polled) for each in await asyncio.to_thread(self._look, place)]
-            taken = time.monotonic() - begun
-            if seen:
-                self._seen(seen)
-
-    def _look(self, place: WatchedRoot) -> list[SeenChange]:
-        before = place.polled or {}
-        place.ignores = self._ignores_of(place.root)
-        place.look()
-        now = place.polled = snapshot(place)
-        return [
-            SeenChange(place.root, path if place.real is None else place.shown(path), _kind_of(path, before, now))
-            for path in before.keys() | now.keys()
-            if before.get(path) != now.get(path)
+    def _take(self, changes: Iterable[tuple[int, str]], quiet: bool) -> list[SeenChange]:
+        structural: dict[str, bool] = {}
+        for kind, path in changes:
+            structural[path] = structural.get(path, False) or is_structural(kind)
+        for path in [path for path, new in structural.items() if new and path in self._notifications.directories]:
+            self._notifications.forget(path)  # it is gone, or another directory has taken its place
+        snapshots = self._notified.values()
+        seen = [
+            change for path, new in structural.items() for snapshot in snapshots for change in snapshot.check(path, new)
         ]
+        if quiet and not self._complete:
+            for snapshot in snapshots:
+                snapshot.root_is_due(Report.DIFFERENCES)
+        return seen + self._settle()
 
-    def _say_once(self, text: str) -> None:
-        if text not in self._said:
-            self._said.add(text)
-            self._say(text)
+    def _settle(self, *, exactly: bool = False) -> list[SeenChange]:
+        """Compare what is due, in directories that are watched by then, so that nothing falls between.
+
+        `exactly`: and watch nothing else any more.
+        """
+        seen: list[SeenChange] = []
+        for _ in range(ROUNDS):
+            if self._is_settled and not exactly:
+                break
+            snapshots = list(self._notified.values())
+            seen += [change for snapshot in snapshots for change in snapshot.look()]
+            to_watch = [directory for snapshot in snapshots for directory in snapshot.to_watch()]
+            try:
+                if exactly:
+                    self._notifications.replace(to_watch)
+                else:
+                    self._notifications.add(to_watch)
+            except NotificationsUnavailable as error:
+                return seen + self._give_up_notifications(error)
+            exactly = False
+            watched = self._notifications.directories
+            seen += [change for snapshot in snapshots for change in snapshot.compare(watched)]
+        return seen
+
+    def _give_up_notifications(self, error: NotificationsUnavailable) -> list[SeenChange]:
+        """Compare everywhere instead, since nobody knows which directories are not watched."""
+        self._to_say.append(f"looking for file changes every {PAUSE:g}s instead of being notified: {error}")
+        self._notifications.close()
+        given_up, self._notified = self._notified, {}
+        known = [root for root, snapshot in given_up.items() if snapshot.is_known]
+        for snapshot in given_up.values():
+            snapshot.exact = True
+            snapshot.root_is_due(Report.NOTHING)
+            snapshot.look()
+            snapshot.compare()
+        self._polled |= given_up
+        return [SeenChange(root, root.path, ChangeKind.CHANGED) for root in known]
+
+    def _compare_polled(self) -> list[SeenChange]:
+        seen: list[SeenChange] = []
+        for snapshot in self._polled.values():
+            snapshot.root_is_due(Report.DIFFERENCES)
+            seen += snapshot.look()
+            seen += snapshot.compare()
+        return seen
 
 
-def _kind_of(path: str, before: dict[str, tuple[int, ...]], now: dict[str, tuple[int, ...]]) -> ChangeKind:
-    if path not in now:
-        return ChangeKind.DELETED
-    return ChangeKind.CHANGED if path in before else ChangeKind.CREATED
-
-
-def _limit_words(limit: LimitReached) -> str:
-    advice = _ADVICE.get(limit.setting, limit.setting)
-    return f"the limit {limit.setting} is reached: looking every {PAUSE:g}s instead; `{advice}` raises it"
+def _age(seen: Iterable[SeenChange]) -> float:
+    """Seconds since the latest of these changes, as far as the files tell; 0 where one of them is gone."""
+    latest = 0.0
+    for change in seen:
+        try:
+            latest = max(latest, os.lstat(change.path).st_ctime)
+        except OSError:
+            return 0.0
+    return max(time.time() - latest, 0.0)
 
 
 def _mounts() -> str:
     try:
         with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as file:
             return file.read()
-    except OSError:
+    except OSError:  # not Linux
         return ""

@@ -44,17 +44,9 @@ def test_what_is_never_quiet_is_handed_out_all_the_same() -> None:
 
 def test_what_came_and_went_has_changed_nothing() -> None:
     gatherer = Gatherer()
-    for kind in (ChangeKind.OPENED, ChangeKind.CHANGED, ChangeKind.DELETED):
+    for kind in (ChangeKind.CREATED, ChangeKind.CHANGED, ChangeKind.DELETED):
         gatherer.add(seen("temporary", kind), 1.0)
     assert gatherer.take(2.0) == {}
-
-
-def test_what_is_still_being_written_counts_when_that_is_over() -> None:
-    gatherer = Gatherer()
-    gatherer.add([*seen("slow", ChangeKind.OPENED), *seen("a")], 1.0)
-    assert gatherer.take(2.0) == {ROOT: ["a"]}
-    gatherer.add(seen("slow"), 3.0)
-    assert gatherer.take(4.0) == {ROOT: ["slow"]}
 
 
 @given(

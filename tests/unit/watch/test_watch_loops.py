@@ -1,66 +1,124 @@
-"""Who is to blame for a change: told by cause, not by how often it happens."""
+"""Whether a process is restarted for what it does itself: told by the moments at which a file changes."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
-from sbxcompose.watch.loops import ChangePattern, Evidence, before, pause, weigh
+from hypothesis import given
+from hypothesis import strategies as st
 
+from sbxcompose.watch.loops import QUICK, SAME, SIMILAR, FileChange, Likeness, LoopDetector, RestartLoop, pause
 
-def verdicts(many: Iterable[Evidence]) -> list[bool]:
-    found, known = [], None
-    for each in many:
-        own, known = weigh(known, each)
-        found.append(own)
-    return found
+OFFSETS = st.floats(0, 60, allow_nan=False)
 
 
-def runs(moments: Iterable[float], wrote: int | None = 100, ended: float | None = None) -> list[Evidence]:
-    """A change in each of several runs, so many seconds after its start."""
-    return [
-        Evidence(number, 10.0 * number, 10.0 * number + each, ended=ended, wrote=wrote, size=50)
-        for number, each in enumerate(moments, 1)
-    ]
+def change(run: int, offset: float, *, ended: float | None = None) -> FileChange:
+    return FileChange(run, 100.0 * run, 100.0 * run + offset, ended)
 
 
-def test_the_same_moment_in_three_runs_that_wrote_enough_is_their_own_doing() -> None:
-    assert verdicts(runs([0.1, 0.11, 0.09, 0.1])) == [False, False, True, True]
+def verdicts(changes: Iterable[FileChange]) -> list[bool]:
+    detector = LoopDetector()
+    return [detector.judge("web", {"out/made": {"web.1": each}}) is not None for each in changes]
 
 
-def test_whoever_saves_at_any_moment_is_no_loop_however_often() -> None:
-    assert not any(verdicts(runs([0.3, 1.2, 0.5, 2.0, 0.8, 0.3, 1.1, 0.6, 1.9, 0.4])))
+def runs(offsets: Sequence[float]) -> list[FileChange]:
+    """One change in each of several runs."""
+    return [change(run, offset) for run, offset in enumerate(offsets, 1)]
 
 
-def test_a_run_that_has_not_written_as_much_is_not_to_blame() -> None:
-    assert not any(verdicts(runs([0.1] * 10, wrote=49)))
+def unlike(likeness: Likeness, offsets: Iterable[float]) -> list[float]:
+    """Without those that are like the one before."""
+    kept: list[float] = []
+    for offset in offsets:
+        if not kept or not likeness.holds(kept[-1], offset):
+            kept.append(offset)
+    return kept
 
 
-def test_who_is_seen_to_write_just_as_much_is_to_blame_instead() -> None:
-    many = [Evidence(n, n, n + 0.01, wrote=100, elsewhere=True, size=50) for n in range(1, 11)]
-    assert not any(verdicts(many))
+def test_the_same_offset_in_three_runs_in_a_row_is_a_loop() -> None:
+    assert verdicts(runs([2.0, 2.05, 1.97, 2.0])) == [False, False, True, True]
 
 
-def test_without_a_count_it_takes_one_run_more() -> None:
-    assert verdicts(runs([0.1] * 4, wrote=None)) == [False, False, False, True]
+@given(st.floats(QUICK, 60), st.integers(3, 40))
+def test_a_file_that_always_changes_at_the_same_offset_is_caught_with_the_third_run(offset: float, count: int) -> None:
+    assert verdicts(runs([offset] * count)) == [False, False] + [True] * (count - 2)
 
 
-def test_who_has_the_file_open_for_writing_is_caught_at_once() -> None:
-    assert verdicts([Evidence(1, 0.0, 5.0, holds=True, wrote=0, size=10)]) == [True]
+@given(st.lists(OFFSETS, max_size=SIMILAR.runs - 1))
+def test_fewer_saves_than_a_loop_needs_are_none_unless_three_moments_are_the_same(offsets: list[float]) -> None:
+    assert not any(verdicts(runs(unlike(SAME, offsets))))
+
+
+@given(st.lists(OFFSETS, max_size=60))
+def test_moments_that_are_never_alike_are_no_loop_however_many(offsets: list[float]) -> None:
+    assert not any(verdicts(runs(unlike(SIMILAR, offsets))))
+
+
+@given(st.lists(st.floats(0, QUICK, exclude_max=True), max_size=10), st.floats(0, QUICK, exclude_max=True))
+def test_ten_quick_saves_are_no_loop_not_even_at_the_same_moment(offsets: list[float], offset: float) -> None:
+    assert not any(verdicts(runs(offsets)))
+    assert not any(verdicts(runs([offset] * 10)))
+
+
+@given(st.lists(st.floats(0, 0.25), min_size=SIMILAR.runs, max_size=SIMILAR.runs))
+def test_similar_moments_in_many_runs_in_a_row_are_a_loop_on_a_loaded_machine(offsets: list[float]) -> None:
+    assert verdicts(runs(offsets))[-1]
+
+
+def test_what_is_known_to_loop_is_kept_by_similar_moments_and_released_by_another() -> None:
+    offsets = [2.0, 2.0, 2.0, 2.4, 1.95, 9.0, 2.0, 2.0]
+    assert verdicts(runs(offsets)) == [False, False, True, True, True, False, False, False]
+
+
+def test_a_run_without_the_change_ends_the_row() -> None:
+    assert not any(verdicts([change(run, 2.0) for run in (1, 2, 4, 5, 7, 8)]))
+
+
+def test_several_changes_in_one_run_are_one() -> None:
+    assert not any(verdicts([change(1, 2.0)] * 20))
+
+
+def test_a_run_that_writes_twice_is_caught_at_both_moments() -> None:
+    both = [change(run, offset) for run in range(1, 5) for offset in (1.1, 3.0)]
+    assert verdicts(both) == [False] * 4 + [True] * 4
 
 
 def test_changes_before_a_run_or_after_its_end_are_not_its_own() -> None:
-    assert not any(verdicts(runs([-0.1] * 5)))
-    assert not any(verdicts([Evidence(n, n, n + 0.5, ended=n + 0.1, size=1) for n in range(1, 6)]))
+    assert not any(verdicts(runs([-0.1] * 20)))
+    assert not any(verdicts([change(run, 2.5, ended=100.0 * run + 2.1) for run in range(1, 20)]))
 
 
-def test_several_changes_of_one_run_are_one() -> None:
-    assert not any(verdicts([Evidence(1, 0.0, 0.1, wrote=100, size=1)] * 5))
+def test_a_batch_with_a_file_that_somebody_else_has_saved_is_no_loop() -> None:
+    detector = LoopDetector()
+    for run in range(1, 4):
+        detector.judge("web", {"made": {"web.1": change(run, 2.0)}})
+    batch = {"made": {"web.1": change(4, 2.0)}, "app.py": {"web.1": change(4, 2.0)}}
+    assert detector.judge("web", batch) is None
 
 
-def test_what_was_written_long_before_the_change_does_not_count() -> None:
-    assert before(ChangePattern(1, 0.02, 1)) is None
-    assert before(ChangePattern(1, 1.0, 1)) == 0.6
+def test_a_replica_is_enough() -> None:
+    detector = LoopDetector()
+    found: list[RestartLoop | None] = []
+    for run, offset in enumerate([7.0, 1.0, 4.0], 1):
+        found.append(detector.judge("web", {"made": {"web.1": change(run, offset), "web.2": change(run, 2.0)}}))
+    assert [loop is not None for loop in found] == [False, False, True]
+
+
+def test_the_pause_grows_with_each_run_of_a_loop() -> None:
+    detector = LoopDetector()
+    found = [detector.judge("web", {"made": {"web.1": each}}) for each in runs([2.0] * 6)]
+    assert [loop.pause for loop in found if loop is not None] == [1, 2, 4, 8]
+
+
+def test_while_a_process_waits_its_own_files_do_not_end_that_but_others_do() -> None:
+    detector = LoopDetector()
+    for each in runs([2.0] * 3):
+        detector.judge("web", {"made": {"web.1": each}})
+    again = detector.judge("web", {"made": {"web.1": change(3, 7.0)}}, waits=True)
+    assert again is not None
+    assert again.pause == 1
+    assert detector.judge("web", {"app.py": {"web.1": change(3, 7.1)}}, waits=True) is None
 
 
 def test_the_pause_grows_to_a_minute_and_no_further() -> None:
-    assert [pause(each) for each in (1, 2, 3, 7, 8, 10_000)] == [1, 2, 4, 60, 60, 60]
+    assert [pause(times) for times in (1, 2, 3, 7, 8, 10_000)] == [1, 2, 4, 60, 60, 60]
