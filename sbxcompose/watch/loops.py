@@ -3,8 +3,8 @@
 A process that writes a watched file is restarted for it, and does the same again: in each of its runs the file changes
 at the same moment after the start. So a change counts as the process's own if the same file changed at the same offset
 in three runs in a row. Within the first second that says nothing yet: scripts and impatient people save as regularly,
-and a loaded machine scatters what is regular. There it takes a similar offset in more runs in a row than anybody saves
-in a hurry.
+and a loaded machine scatters what is regular. There it takes a similar offset in more of the last runs than anybody
+saves in a hurry.
 """
 
 from __future__ import annotations
@@ -18,9 +18,10 @@ K = TypeVar("K", bound=Hashable)
 
 
 class Likeness(Struct, frozen=True):
-    """Offsets that differ by so many seconds, or by this share of them if that is more, count as the same in `runs`."""
+    """What makes a loop: in `runs` of `window` runs, offsets that differ by so many seconds, or by a share of them."""
 
     runs: int
+    window: int
     seconds: float
     share: float
 
@@ -31,11 +32,12 @@ class Likeness(Struct, frozen=True):
 
 QUICK = 1.0
 """Offsets from which on few runs are enough."""
-SAME = Likeness(3, 0.0, 0.05)
-SIMILAR = Likeness(15, 0.25, 0.25)
+SAME = Likeness(3, 3, 0.0, 0.05)
+SIMILAR = Likeness(15, 20, 0.25, 0.25)
 """Also what keeps a process that is known to loop: a loaded machine does not end a loop."""
-ENDED = 0.05
-"""Seconds after the end of a run in which a change still counts as made during it."""
+AROUND = 0.1
+"""Seconds before the start and after the end of a run in which a change counts as made by it: its moments are those at
+which they were noticed."""
 FIRST_PAUSE = 1.0
 LONGEST_PAUSE = 60.0
 
@@ -56,7 +58,7 @@ class FileChange(Struct, frozen=True):
     @property
     def is_during_run(self) -> bool:
         """Whether the run may have made it."""
-        return self.offset >= 0 and (self.ended is None or self.changed <= self.ended + ENDED)
+        return self.offset >= -AROUND and (self.ended is None or self.changed <= self.ended + AROUND)
 
 
 class RestartLoop(Struct, frozen=True):
@@ -109,17 +111,18 @@ class LoopDetector(Struct):
         if not change.is_during_run:
             return False
         runs = self._offsets.setdefault((instance, path), {})
-        for run in [run for run in runs if not change.run - SIMILAR.runs < run <= change.run]:
+        for run in [run for run in runs if not change.run - SIMILAR.window < run <= change.run]:
             del runs[run]
         runs.setdefault(change.run, []).append(change.offset)
 
-        def in_each_of(count: int, likeness: Likeness) -> bool:
-            before = (runs.get(run, ()) for run in range(change.run - count + 1, change.run))
-            return all(any(likeness.holds(offset, change.offset) for offset in offsets) for offsets in before)
+        def alike(likeness: Likeness) -> int:
+            """In how many of the last runs the file has changed at an offset like this one; in this one it has."""
+            recent = (offsets for run, offsets in runs.items() if run > change.run - likeness.window)
+            return sum(any(likeness.holds(offset, change.offset) for offset in offsets) for offsets in recent)
 
         if known:
-            return in_each_of(2, SIMILAR)
-        return (change.offset >= QUICK and in_each_of(SAME.runs, SAME)) or in_each_of(SIMILAR.runs, SIMILAR)
+            return alike(SIMILAR) > 1
+        return (change.offset >= QUICK and alike(SAME) >= SAME.runs) or alike(SIMILAR) >= SIMILAR.runs
 
 
 def pause(times: int) -> float:

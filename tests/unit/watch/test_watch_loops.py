@@ -49,9 +49,9 @@ def test_fewer_saves_than_a_loop_needs_are_none_unless_three_moments_are_the_sam
     assert not any(verdicts(runs(unlike(SAME, offsets))))
 
 
-@given(st.lists(OFFSETS, max_size=60))
-def test_moments_that_are_never_alike_are_no_loop_however_many(offsets: list[float]) -> None:
-    assert not any(verdicts(runs(unlike(SIMILAR, offsets))))
+@given(st.lists(st.tuples(st.floats(0, 10), st.floats(30, 60)), max_size=40))
+def test_moments_that_are_never_alike_are_no_loop_however_many(pairs: list[tuple[float, float]]) -> None:
+    assert not any(verdicts(runs([offset for pair in pairs for offset in pair])))
 
 
 @given(st.lists(st.floats(0, QUICK, exclude_max=True), max_size=10), st.floats(0, QUICK, exclude_max=True))
@@ -70,6 +70,15 @@ def test_what_is_known_to_loop_is_kept_by_similar_moments_and_released_by_anothe
     assert verdicts(runs(offsets)) == [False, False, True, True, True, False, False, False]
 
 
+def test_a_run_that_was_replaced_before_it_could_write_does_not_hide_a_loop() -> None:
+    written = [run for run in range(1, 21) if run % 5]
+    assert verdicts([change(run, 0.01) for run in written])[-1]
+
+
+def test_a_start_that_was_noticed_late_does_not_hide_a_loop() -> None:
+    assert verdicts(runs([0.01, -0.02, 0.0] * 5))[-1]
+
+
 def test_a_run_without_the_change_ends_the_row() -> None:
     assert not any(verdicts([change(run, 2.0) for run in (1, 2, 4, 5, 7, 8)]))
 
@@ -84,7 +93,7 @@ def test_a_run_that_writes_twice_is_caught_at_both_moments() -> None:
 
 
 def test_changes_before_a_run_or_after_its_end_are_not_its_own() -> None:
-    assert not any(verdicts(runs([-0.1] * 20)))
+    assert not any(verdicts(runs([-0.2] * 20)))
     assert not any(verdicts([change(run, 2.5, ended=100.0 * run + 2.1) for run in range(1, 20)]))
 
 
