@@ -96,12 +96,12 @@ class Workload:
 
     def claims(self, known: set[str]) -> list[Claim]:
         """The units that are recorded as existing, or as being started, and are not among the `known` ones."""
-        return [*self.processes.claims(known), *self.terminals.claims(known)]
+        return [*self.processes.claims(), *self.terminals.claims(known)]
 
     def take_over(self, known: set[str], *, rebooted: bool) -> None:
         """Go on with everything that is not among the `known` units, once nothing of the others is left."""
         self.terminals.resume(known)
-        self.processes.resume(known, rebooted=rebooted)
+        self.processes.resume(rebooted=rebooted)
 
     def exited(self, exited: Exited) -> bool:
         """A run has ended; False if it belongs to neither a process nor a session."""

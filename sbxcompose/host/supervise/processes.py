@@ -65,6 +65,8 @@ class Processes:
         self._logs = LogDirectory(directory / "logs")
         self._notes = StartNotes(directory / "starts.jsonl", self.changes.start_noted)
         self._rows: dict[int, SupervisedProcess] = {}
+        self._unclaimed: dict[int, SupervisedProcess] = {}
+        """The rows that were loaded, of which the keeper has not told anything yet."""
         self._runs = Runs()
         self._names = RowNames()
         self._units: dict[str, SupervisedProcess] = {}
@@ -362,7 +364,7 @@ class Processes:
             if record.log not in self._logs:
                 self._logs.add(record.log)
             process = SupervisedProcess(self, record, self._logs[record.log])
-            self._rows[record.id] = process
+            self._rows[record.id] = self._unclaimed[record.id] = process
             self._names.take(process)
             if record.run is not None:
                 self._runs.put(process)
@@ -382,25 +384,25 @@ class Processes:
         process = self._units.get(adopted.unit)
         if process is None or process.unit != adopted.unit:
             return False
+        self._unclaimed.pop(process.record.id, None)
         process.adopt(adopted)
         self._unwatched.check(process)
         return True
 
-    def claims(self, known: set[str]) -> list[Claim]:
-        """The units that are recorded as being there, or as being started, and are not among the `known` ones."""
-        found = [process.claim for process in self._rows.values()]
-        return [claim for claim in found if claim is not None and claim.unit not in known]
+    def claims(self) -> list[Claim]:
+        """The units that are recorded as being there, or as being started, and were not taken over by `adopt`."""
+        return [claim for process in self._unclaimed.values() if (claim := process.claim) is not None]
 
-    def resume(self, known: set[str], *, rebooted: bool) -> None:
-        """Go on with everything that is not among the `known` units, once nothing of the others is left.
+    def resume(self, *, rebooted: bool) -> None:
+        """Go on with everything that was not taken over, once nothing of it is left.
 
-        After a restart of the machine (`rebooted`) nothing is started.
+        What was taken over has gone on meanwhile: a run may have ended, and the next one have been asked for. After a
+        restart of the machine (`rebooted`) nothing is started.
         """
-        for process in list(self._rows.values()):
-            state, unit = process.record.state, process.unit
-            if unit is not None and unit in known:
-                continue
-            if isinstance(state, Running) and unit is not None:
+        unclaimed = list(self._unclaimed.values())
+        self._unclaimed.clear()
+        for process in unclaimed:
+            if isinstance(process.record.state, Running):
                 process.lost(rebooted=rebooted)
             else:
                 process.resume(rebooted=rebooted)
