@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import select
 import signal
 import socket
 import time
@@ -16,6 +17,7 @@ from pathlib import Path
 from sbxcompose.errors import Unreachable
 from sbxcompose.host.base import paths
 from sbxcompose.host.keeper import hostrecord
+from sbxcompose.host.keeper.hostrecord import HostRecord
 
 PATIENCE = 15.0
 """Seconds that a host may take to begin, to answer, or to end after its processes have."""
@@ -37,7 +39,7 @@ def find() -> Path | None:
     asked = False
     while True:
         record = hostrecord.read(paths.lock_path())
-        if record is not None and answers(Path(record.socket)):
+        if record is not None and _is_served(record):
             return Path(record.socket)
         if not is_locked():
             return None
@@ -84,6 +86,38 @@ def answers(path: Path) -> bool:
         except OSError as error:
             raise Unreachable(f"cannot connect to {path}: {error.strerror}") from error
     return True
+
+
+def _is_served(record: HostRecord) -> bool:
+    """Whether the recorded host will answer on its socket.
+
+    A process that is just being started shares the sockets of its host until its exec. When the host is killed at that
+    moment, connections are still taken, and broken by the exec. So where the keeper is gone, the server must answer.
+    """
+    path = Path(record.socket)
+    return answers(path) and (_runs(record.pid) or _replies(path))
+
+
+def _replies(path: Path) -> bool:
+    with suppress(OSError), socket.socket(socket.AF_UNIX) as sock:
+        sock.settimeout(PATIENCE)
+        sock.connect(os.fspath(path))
+        sock.sendall(b"GET /host/v1/status HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+        return bool(sock.recv(1))
+    return False
+
+
+def _runs(pid: int) -> bool:
+    try:
+        pidfd = os.pidfd_open(pid)
+    except OSError:
+        return False
+    try:
+        end = select.poll()
+        end.register(pidfd, select.POLLIN)
+        return not end.poll(0)
+    finally:
+        os.close(pidfd)
 
 
 def _holds_lock(pid: int) -> bool:

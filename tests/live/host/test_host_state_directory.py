@@ -6,6 +6,9 @@ import fcntl
 import os
 import shutil
 import signal
+import socket
+import subprocess
+import threading
 from pathlib import Path
 
 import pytest
@@ -13,7 +16,8 @@ import pytest
 from sbxcompose.engine.local_host import launch, locate
 from sbxcompose.errors import Unreachable
 from sbxcompose.host.keeper import hostrecord
-from tests.live.host.hosts import LiveHost, client_of
+from sbxcompose.host.keeper.hostrecord import HostRecord
+from tests.live.host.hosts import LiveHost, client_of, live_host
 from tests.support.home import Home, alive_with, wait_gone
 
 
@@ -55,7 +59,7 @@ def test_a_host_whose_runtime_directory_was_removed_listens_anew(host: LiveHost)
     assert os.getpgid(process["pid"])
     for pid in before:  # its successors know where it listens
         os.kill(pid, signal.SIGKILL)
-        assert wait_gone([pid], 10)
+        assert wait_gone([pid], 60)
         while (after := pids(path)) == before:
             pass
         before = after
@@ -101,10 +105,36 @@ def test_stopping_a_host_that_was_killed_stops_what_it_left_running(host: LiveHo
     for number in (signal.SIGSTOP, signal.SIGKILL):
         for pid in victims:
             os.kill(pid, number)
-    assert wait_gone(victims, 10)
+    assert wait_gone(victims, 60)
     assert "sleep 1000" in alive_with(host.home.marker).values()
     assert launch.stop(force=True) is True
     assert "sleep 1000" not in alive_with(host.home.marker).values()
+
+
+def test_a_socket_that_only_a_starting_process_still_holds_is_not_handed_out(host_environ: Home) -> None:
+    """A killed host's sockets and lock stay open in a process that was just being started, until its exec."""
+    for directory in (host_environ.state, host_environ.runtime):
+        directory.mkdir(mode=0o700)
+    over = subprocess.Popen(["true"])
+    over.wait()
+    with open(host_environ.state / "host.lock", "w") as lock, socket.socket(socket.AF_UNIX) as listener:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        listener.bind(str(host_environ.socket))
+        listener.listen()
+        identity = hostrecord.identity_of(str(host_environ.socket))
+        HostRecord(over.pid, str(host_environ.socket), identity, "").write(lock.fileno())
+
+        def exec_late() -> None:
+            for _ in range(2):  # is there a listener; and how is the host
+                listener.accept()[0].close()
+            listener.close()
+            lock.close()
+
+        starting = threading.Thread(target=exec_late)
+        starting.start()
+        with live_host(host_environ) as host:
+            starting.join()
+            assert host.status["keeper_pid"] != over.pid
 
 
 def test_a_host_that_does_not_answer_is_not_called_stopped(host_environ: Home, monkeypatch: pytest.MonkeyPatch) -> None:
