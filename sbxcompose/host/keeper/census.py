@@ -24,16 +24,32 @@ def unit_of(pid: int, tags: Mapping[int, str]) -> str | None:
     fork, exec, setsid and an emptied environment. Then the marker in the environment it was started with.
     """
     tag = tag_on(pid)
-    if tag in tags:
-        return tags[tag]
-    return marked_unit(pid)
+    return tags[tag] if tag in tags else tags.get(marked_tag(pid))
+
+
+def mark_of(unit: str, tag: int) -> str:
+    """The value of the marker: the unit's name, and its tag, for two hosts may have units of one name."""
+    return f"{unit}@{tag:x}"
 
 
 def marked_unit(pid: int) -> str | None:
-    """The marker in the environment that a process was started with."""
+    """The unit, of whatever host, that the environment of a process names as the one that started it."""
+    return _mark_on(pid)[0] or None
+
+
+def marked_tag(pid: int) -> int:
+    """The tag of the unit that the environment of a process names as the one that started it; 0 where it names none."""
+    try:
+        return int(_mark_on(pid)[1], 16)
+    except ValueError:
+        return 0
+
+
+def _mark_on(pid: int) -> tuple[str, str]:
     environment = b"\0" + read_file(f"/proc/{pid}/environ")
-    _, found, rest = environment.partition(f"\0{MARKER}=".encode())
-    return os.fsdecode(rest.partition(b"\0")[0]) if found else None
+    _, _, rest = environment.partition(f"\0{MARKER}=".encode())
+    unit, _, tag = os.fsdecode(rest.partition(b"\0")[0]).rpartition("@")
+    return unit, tag
 
 
 def tag_of(host: str, unit: str) -> int:

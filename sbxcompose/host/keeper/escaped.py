@@ -7,7 +7,7 @@ import select
 import signal
 import time
 
-from sbxcompose.host.keeper.census import Census, marked_unit, owner_of_orphan, tag_of, tag_on
+from sbxcompose.host.keeper.census import Census, marked_tag, owner_of_orphan, tag_of, tag_on
 from sbxcompose.linux import kernel
 from sbxcompose.linux.processes import command_of, own_children, read_all, read_process
 
@@ -25,6 +25,8 @@ SAME_BOOT = 60.0
 """Seconds by which the clock may have been set since a start was recorded."""
 START_TICKS = 500
 """Clock ticks from the moment that was noted to the start at most; no number is given anew so soon."""
+DYING = 2.0
+"""Seconds that killed processes may take to be gone; one that sleeps uninterruptibly takes longer."""
 SWEEPS = 20
 """How often a sweep looks again for what was forked in the meantime."""
 
@@ -129,13 +131,14 @@ def sweep(host: str, claims: Collection[ClaimFields], spare: Collection[int]) ->
     if not claims:
         return []
     wanted = _Claims(host, claims, {*spare, os.getpid()})
-    swept: dict[int, str] = {}
+    swept: dict[tuple[int, int], str] = {}
     for _ in range(SWEEPS):
-        found = wanted.find()
-        swept.update({each.pid: f"{each.pid} {command_of(each.pid)}" for each in found if each.pid not in swept})
-        if not found:
+        found = {(each.pid, each.started): each for each in wanted.find()}
+        new = {key: each for key, each in found.items() if key not in swept}
+        if not new:
             break
-        kill_and_wait(found)
+        swept.update({key: f"{each.pid} {command_of(each.pid)}" for key, each in new.items()})
+        kill_and_wait(list(new.values()))
     return list(swept.values())
 
 
@@ -154,8 +157,7 @@ class _Claims:
     def __init__(self, host: str, claims: Collection[ClaimFields], spare: set[int]) -> None:
         booted = time.time() - time.clock_gettime(time.CLOCK_BOOTTIME)
         self._spare = spare
-        self._units = {claim["unit"] for claim in claims}
-        self._tags = {tag_of(host, unit) for unit in self._units}
+        self._tags = {tag_of(host, claim["unit"]) for claim in claims}
         # The process ids of an earlier boot mean nothing; a clock that was set may be wrong by a little.
         of_now = [claim for claim in claims if claim["pid"] and claim["ticks"] and claim["at"] > booted - SAME_BOOT]
         self._leaders = {claim["pid"]: claim["ticks"] for claim in of_now}
@@ -173,7 +175,7 @@ class _Claims:
             return False
         if self._leads(process) or self._in_session(process, processes.get(process.session)):
             return True
-        return tag_on(process.pid) in self._tags or marked_unit(process.pid) in self._units
+        return tag_on(process.pid) in self._tags or marked_tag(process.pid) in self._tags
 
     def _leads(self, process: ProcessStat) -> bool:
         ticks = self._leaders.get(process.pid)
@@ -187,19 +189,27 @@ class _Claims:
 
 
 def kill_and_wait(processes: list[ProcessStat]) -> None:
-    """SIGKILL to all, and wait until they are gone, each a tenth of a second at most."""
+    """Send SIGKILL to all, and wait until they are gone, for `DYING` seconds at most."""
     waiting = select.poll()
-    pidfds: list[int] = []
+    dying: set[int] = set()
     for each in processes:
         pidfd = open_process(each)
         if pidfd is None:
             continue
-        pidfds.append(pidfd)
         try:
-            if kernel.signal_process(pidfd, signal.SIGKILL):
-                waiting.register(pidfd, select.POLLIN)
+            killed = kernel.signal_process(pidfd, signal.SIGKILL)
         except PermissionError:
-            continue
-    for pidfd in pidfds:
-        waiting.poll(100)
+            killed = False
+        if killed:
+            waiting.register(pidfd, select.POLLIN)
+            dying.add(pidfd)
+        else:
+            os.close(pidfd)
+    deadline = time.monotonic() + DYING
+    while dying and (left := deadline - time.monotonic()) > 0:
+        for pidfd, _ in waiting.poll(left * 1000):
+            waiting.unregister(pidfd)
+            dying.remove(pidfd)
+            os.close(pidfd)
+    for pidfd in dying:
         os.close(pidfd)

@@ -16,7 +16,7 @@ import sys
 import termios
 import time
 
-from sbxcompose.host.keeper.census import tag_of
+from sbxcompose.host.keeper.census import mark_of, tag_of
 from sbxcompose.host.keeper.explain import CannotSpawn, candidates, explain
 from sbxcompose.host.keeper.namespaces import Inside
 from sbxcompose.host.keeper.protocol import MARKER
@@ -65,10 +65,10 @@ class Limits:
         if self.can_tag:
             resource.setrlimit(resource.RLIMIT_RSS, (self._resident, self._resident_hard))
 
-    def lower_for_child(self, tag: int | None) -> None:
+    def lower_for_child(self, tag: int) -> None:
         """What the next child shall inherit."""
         resource.setrlimit(resource.RLIMIT_NOFILE, (self._soft, self._hard))
-        if tag is not None:
+        if self.can_tag:
             resource.setrlimit(resource.RLIMIT_RSS, (tag, self._resident_hard))
 
 
@@ -79,7 +79,7 @@ class SpawnedProcess:
 
     __slots__ = ("at", "fds", "large", "pid", "tag", "ticks")
 
-    def __init__(self, pid: int, at: float, ticks: int, tag: int | None, fds: dict[str, int], large: int) -> None:
+    def __init__(self, pid: int, at: float, ticks: int, tag: int, fds: dict[str, int], large: int) -> None:
         self.pid = pid
         self.ticks = ticks
         self.at = at
@@ -115,7 +115,7 @@ class Spawner:
         try:
             self._leave_room()
             streams.open(large=self.large_pipes + 2 <= LARGE_PIPES)
-            tag = tag_of(self._host, request["unit"]) if self._limits.can_tag else None
+            tag = tag_of(self._host, request["unit"])
             ticks = ticks_now()
             pid = self._run(request, base, streams.child, tag)
             streams.parent["pidfd"] = _watch(pid)
@@ -140,8 +140,8 @@ class Spawner:
         if probe >= self._limits.hard_files // 2:
             raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
 
-    def _run(self, request: dict[str, Any], base: dict[str, str], fds: list[int], tag: int | None) -> int:
-        environment = {**base, **request["env"], MARKER: request["unit"]}
+    def _run(self, request: dict[str, Any], base: dict[str, str], fds: list[int], tag: int) -> int:
+        environment = {**base, **request["env"], MARKER: mark_of(request["unit"], tag)}
         check(request["argv"], request["cwd"], environment)
         paths = candidates(request["argv"][0], environment)
         user, group, groups = identity(request)

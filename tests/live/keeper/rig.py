@@ -13,17 +13,18 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager, suppress
+from contextlib import ExitStack, asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from sbxcompose.host.keeper import freezer
+from sbxcompose.host.keeper.census import mark_of, tag_of
 from sbxcompose.host.keeper.client import Exited, KeeperClient, KeeperRestart, Spawn, Spawned
 from sbxcompose.host.keeper.options import keeper_argv
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[2]
-LIMIT = 20.0
+LIMIT = 90.0
 """Seconds that a test may take."""
 
 ENV = {"PATH": os.environ["PATH"], "LANG": "C.UTF-8"}
@@ -119,6 +120,10 @@ class Rig:
         self._fds: list[int] = []
         self.replaced = asyncio.Event()
         self.client: KeeperClient
+
+    def mark_of(self, unit: str) -> str:
+        """The marker in the environment of a unit's processes."""
+        return mark_of(unit, tag_of(str(self.launched.directory / "host.lock"), unit))
 
     async def connect(self) -> None:
         """Take the place of the server of the moment."""
@@ -234,11 +239,13 @@ class Output:
 
 
 @asynccontextmanager
-async def rig(server: list[str] | None = None) -> AsyncIterator[Rig]:
-    """A keeper of one's own, for at most `LIMIT` seconds."""
-    with tempfile.TemporaryDirectory(prefix="sbx-", dir="/tmp") as directory:
+async def rig(server: list[str] | None = None, directory: Path | None = None) -> AsyncIterator[Rig]:
+    """A keeper of one's own, for at most `LIMIT` seconds; in a directory of its own unless one is given."""
+    with ExitStack() as stack:
+        if directory is None:
+            directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="sbx-", dir="/tmp")))
         async with asyncio.timeout(LIMIT):
-            own = Rig(launch(Path(directory), server))
+            own = Rig(launch(directory, server))
             await own.connect()
             try:
                 yield own

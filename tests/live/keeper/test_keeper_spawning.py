@@ -67,7 +67,9 @@ def test_a_process_finds_a_clean_world() -> None:
             files = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
             names = ["A", "SBXCOMPOSE_UNIT"]
             # the fourth descriptor is that of the listing itself
-            expected = f"True ['0', '1', '2', '3'] /usr ['0027', '0000000000000000'] {files} {names} p#1\n"
+            expected = (
+                f"True ['0', '1', '2', '3'] /usr ['0027', '0000000000000000'] {files} {names} {own.mark_of('p#1')}\n"
+            )
             assert (await out.text()).replace("'LC_CTYPE', ", "") == expected
             _, out = await own.shell("i", ignored)
             word, mask = (await out.text()).split()

@@ -130,7 +130,7 @@ def test_every_request_works_after_the_keepers_death_and_waits_for_the_next_one(
             os.kill(own.keeper_pid, signal.SIGKILL)
             wait_for_end(own.keeper_pid)
             spawned, out = await own.shell("new", "echo $SBXCOMPOSE_UNIT")  # asked of nobody
-            assert await out.text() == "new\n"
+            assert await out.text() == own.mark_of("new") + "\n"
             assert (await own.exit_of("new")).pid == spawned.pid
             await own.client.release("new")
             await own.client.close_stdin("old")
@@ -196,7 +196,7 @@ def test_a_spawn_that_died_with_its_keeper_is_asked_for_again_and_never_runs_twi
                         marker = _marker(entry)
                         running.setdefault(marker, []).append(int(entry.name))
                 for name, (spawned, _) in zip(names, results, strict=True):
-                    assert running[name] == [spawned.pid]
+                    assert running[own.mark_of(name)] == [spawned.pid]
 
     asyncio.run(run())
 
@@ -297,7 +297,7 @@ def test_killing_both_in_turn_again_and_again_loses_nothing(short_dir: Path) -> 
 def test_when_both_died_at_once_the_next_host_can_sweep_what_they_left(short_dir: Path) -> None:
     with keeper_process(short_dir, server_argv("serving.py")) as launched:
         with talking(launched) as talk:
-            unit = f"swept-{os.getpid()}"
+            unit = "a"
             sleeper = talk.ask("spawn", unit=unit, argv=["sh", "-c", "setsid sleep 60 & sleep 61"])
             os.kill(launched.ready["server_pid"], signal.SIGSTOP)  # so that it starts no other keeper
             os.kill(launched.ready["pid"], signal.SIGKILL)
@@ -305,7 +305,10 @@ def test_when_both_died_at_once_the_next_host_can_sweep_what_they_left(short_dir
         wait_for_end(launched.ready["server_pid"])
 
     async def run() -> None:
-        async with rig() as own:
+        async with rig() as other:  # two hosts may have units of one name
+            assert await other.client.sweep([Claim(unit)]) == []
+            assert alive(sleeper)
+        async with rig(directory=short_dir) as own:
             swept = await own.client.sweep([Claim(unit)])
             assert {each.partition(" ")[2] for each in swept} >= {"sleep 60", "sleep 61"}
             assert not alive(sleeper)
