@@ -187,7 +187,7 @@ def test_an_alias_bomb_is_refused_or_read_quickly(dry: Sbx) -> None:
     bomb = ["a0: &a0 [x, x, x, x, x, x, x, x, x]"]
     bomb += [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]" for n in range(1, 10)]
     dry.write("\n".join("x-" + line for line in bomb) + "\nprocesses: {web: {command: *a9}}\n")
-    assert "sbxcompose.yaml" in refused(dry, "config", timeout=20)
+    assert "sbxcompose.yaml" in refused(dry, "config", timeout=60)
 
 
 def test_a_bad_dot_env_is_told_with_its_place(dry: Sbx) -> None:
@@ -227,7 +227,7 @@ def test_ten_thousand_processes_are_planned(sbx: Sbx) -> None:
         need = f", depends_on: [p{number - 1}]" if number % 10 else ""
         lines.append(f"  p{number}: {{command: [sleep, '9']{need}}}")
     sbx.write("\n".join(lines) + "\n")
-    plan = sbx.run("plan", timeout=50)
+    plan = sbx.run("plan", timeout=60)
     assert "10000 to start" in plan.stdout
     assert "start p9999" in plan.stdout
     assert sbx.run("config", "--services").stdout.count("\n") == 10_000
@@ -237,6 +237,6 @@ def test_a_mistake_among_ten_thousand_is_still_found(dry: Sbx) -> None:
     lines = ["processes:", *(f"  p{number}: {{command: [sleep, '9']}}" for number in range(10_000))]
     lines[5000] = lines[5000].replace("command", "comand")
     dry.write("\n".join(lines) + "\n")
-    said = refused(dry, "plan", timeout=50)
+    said = refused(dry, "plan", timeout=60)
     assert "sbxcompose.yaml:5001:" in said
     assert len(said.splitlines()) < 20

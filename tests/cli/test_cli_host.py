@@ -27,7 +27,7 @@ def free_port() -> int:
 
 def ask(port: int, path: str, **headers: str) -> tuple[int, Any]:
     """One GET over TCP: the status and the JSON body."""
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
     try:
         connection.request("GET", path, headers=headers)
         answer = connection.getresponse()

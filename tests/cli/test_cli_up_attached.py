@@ -97,7 +97,7 @@ processes:
         up.wait_for(
             r"waiting for db( to be ready)? \(\d+ s; web needs it\): is running, not ready yet: "
             "waiting for a line that matches `accepts`",
-            timeout=30,
+            timeout=60,
         )
         gate.open()
         up.wait_for("web started")
@@ -359,7 +359,7 @@ processes:
     os.mkfifo(sbx.project / "there")
     sbx.run("up")
     pid = int((sbx.project / "pid").read_text())
-    assert wait_gone([pid], 5)
+    assert wait_gone([pid], 60)
 
 
 def test_a_replica_that_fails_is_named_with_its_number(sbx: Sbx) -> None:

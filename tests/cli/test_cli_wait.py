@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 
@@ -97,7 +98,7 @@ def test_a_service_without_a_check_that_does_not_keep_running_is_a_failure(
     sbx.write(f"processes: {{web: {{command: '{command}'}}, other: {{command: {FOREVER}}}}}\n")
     up = sbx.run("up", *options, code=1)
     words = "code 127" if command == "./run.sh" else "code 1"
-    assert f"web has failed 3 times in a row: it exited with {words}" in up.stderr
+    assert re.search(rf"web has failed \d+ times in a row: it exited with {words}", up.stderr)
     assert ("not found" if command == "./run.sh" else "cannot bind") in up.stdout + up.stderr
 
 
@@ -109,7 +110,7 @@ processes:
   web: {{command: {FOREVER}, depends_on: {{job: completed}}}}
 """)
     up = sbx.run("up", "--wait", "job", code=1)
-    assert "job has failed 3 times in a row: it exited with code 1" in up.stderr
+    assert re.search(r"job has failed \d+ times in a row: it exited with code 1", up.stderr)
     assert "no database" in up.stderr
 
 

@@ -41,7 +41,7 @@ def test_the_quickstart_shows_everybody_and_restarts_who_crashes_and_ends_on_ctr
 def test_a_second_up_of_the_quickstart_finds_nothing_to_do(sbx: Sbx) -> None:
     take(sbx, "quickstart", PORT=free_port(), CRASH_CHANCE="0")
     sbx.run("up", "-d", "--wait")
-    with urllib.request.urlopen(f"http://127.0.0.1:{sbx.env['PORT']}/healthz", timeout=10) as answer:
+    with urllib.request.urlopen(f"http://127.0.0.1:{sbx.env['PORT']}/healthz", timeout=60) as answer:
         assert answer.status == 200
     assert sbx.run("plan", "--exit-code").code == 0
     again = sbx.run("up", "-d")
@@ -72,7 +72,7 @@ def test_the_hot_reload_example_shows_what_was_saved(sbx: Sbx) -> None:
     take(sbx, "hot-reload", PORT=free_port())
 
     def page() -> str:
-        with urllib.request.urlopen(f"http://127.0.0.1:{sbx.env['PORT']}/", timeout=10) as answer:
+        with urllib.request.urlopen(f"http://127.0.0.1:{sbx.env['PORT']}/", timeout=60) as answer:
             text: str = answer.read().decode()
         return text
 

@@ -17,7 +17,7 @@ from sbxcompose.api.frames import Dropped, FrameDecoder, StateFrame
 from sbxcompose.engine.local_host import launch
 from tests.support.home import MARKER, Home
 
-PATIENCE = 20.0
+PATIENCE = 60.0
 """Seconds that one request, or one wait, may take."""
 
 Row = dict[str, Any]

@@ -38,7 +38,7 @@ def address(host: LiveHost) -> tuple[str, int]:
 
 def silent(address: tuple[str, int]) -> socket.socket:
     """A connection that says nothing."""
-    return socket.create_connection(address, timeout=20)
+    return socket.create_connection(address, timeout=60)
 
 
 def is_closed(client: socket.socket) -> bool:

@@ -163,7 +163,7 @@ def test_a_port_that_is_taken_is_said_and_by_whom(host_environ: Home) -> None:
 def test_a_host_of_which_nobody_asks_anything_ends(host_environ: Home) -> None:
     with live_host(host_environ, {"SBXCOMPOSE_HOST_IDLE": "0.3"}) as host:
         status = host.status
-        assert wait_gone([status["pid"], status["keeper_pid"]], 20)
+        assert wait_gone([status["pid"], status["keeper_pid"]], 60)
         assert not host.path.exists()
         assert "Traceback" not in host.log
 

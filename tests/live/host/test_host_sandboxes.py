@@ -127,7 +127,7 @@ def test_a_sandbox_without_a_name_ends_when_its_time_is_over(host_environ: Home)
         box = host.box(None, timeout_secs=1)
         row = box.shell("sleep 1000", "web")
         with httpx.Client(transport=httpx.HTTPTransport(uds=str(host.path)), base_url="http://x") as http:
-            http.post("/api/v1/watch", headers=box.headers, json={"states": True, "follow": True}, timeout=20)
+            http.post("/api/v1/watch", headers=box.headers, json={"states": True, "follow": True}, timeout=60)
         assert wait_gone([row["pid"]], 0)
         info = host.http.get(f"/sandboxes/{box.id}").json()
         assert (info["status"], info["termination_reason"]) == ("terminated", "Success(Timeout)")

@@ -230,7 +230,7 @@ def test_what_dies_while_held_still_is_started_again_only_afterwards(host: LiveH
         pass
     suspend(host)
     os.kill(row["pid"], 9)
-    assert wait_gone([row["pid"]], 10)
+    assert wait_gone([row["pid"]], 60)
     let_time_pass(host, 0.2)
     assert (workspace(host) / "runs").read_text() == "run\n"
     resume(host)

@@ -19,7 +19,7 @@ from tests.support.home import Home
 
 SCRIPTS = Path(__file__).parent / "scripts"
 KEY = "dev"
-PATIENCE = 50.0
+PATIENCE = 100.0
 """Seconds that one command of a client may take."""
 
 ANSWER = r'(?m)^\{"(?:result|error)":.*\n'

@@ -83,7 +83,7 @@ def test_a_snippet_prints_what_the_page_says(home: Home, need: Callable[[str], N
             cwd=home.root,
             capture_output=True,
             text=True,
-            timeout=50,
+            timeout=100,
             check=False,
             stdin=subprocess.DEVNULL,
         )
