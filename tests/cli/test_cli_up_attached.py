@@ -238,7 +238,7 @@ def test_a_reader_that_leaves_ends_it_and_nothing_is_left(sbx: Sbx) -> None:
             assert up.stderr
             assert up.stdout.readline()
             up.stdout.close()
-            code = up.wait(5)
+            code = up.wait(60)
             said = up.stderr.read()
         finally:
             up.kill()

@@ -353,7 +353,7 @@ def test_keys_switch_watching_on_and_off_and_leave_the_terminal_as_it_was(sbx: S
     assert not re.search(r"[wh]{2}", up.everything.replace("wh", ""))
     up.interrupt()
     up.wait_for("stopping")
-    up.process.wait(30)
+    up.process.wait(60)
     assert termios.tcgetattr(up._master) == before
 
 

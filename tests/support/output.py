@@ -179,7 +179,7 @@ async def asking(
     }  # fmt: skip
     task = asyncio.ensure_future(application(scope, client.receive, client.send))
     try:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(120):
             yield client
     finally:
         client.hang_up()

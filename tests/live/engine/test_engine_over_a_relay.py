@@ -44,7 +44,7 @@ def with_host(home: Home, tmp_path: Path, text: str, body: Body) -> None:
     """Run `body` with a host of its own and a relay before it; everything has ended afterwards."""
 
     async def main() -> None:
-        async with asyncio.timeout(40), Relay(home.root / "relay", launch.ensure_host()) as relay:
+        async with asyncio.timeout(120), Relay(home.root / "relay", launch.ensure_host()) as relay:
             await body(relay, project_of(tmp_path / "shop", text))
 
     try:

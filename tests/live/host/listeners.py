@@ -19,7 +19,7 @@ def listening(serve: Serve) -> Iterator[int]:
     def carry(connection: socket.socket) -> None:
         try:
             with connection:
-                connection.settimeout(20)
+                connection.settimeout(60)
                 serve(connection)
         except BaseException as error:
             failures.append(error)

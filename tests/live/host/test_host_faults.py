@@ -16,7 +16,7 @@ from tests.live.host.hosts import Box, LiveHost
 def exchange(host: LiveHost, data: bytes) -> bytes:
     """Send bytes on a connection of their own; all that comes back."""
     with socket.socket(socket.AF_UNIX) as sock:
-        sock.settimeout(20)
+        sock.settimeout(60)
         sock.connect(str(host.path))
         sock.sendall(data)
         return b"".join(iter(lambda: sock.recv(65536), b""))
@@ -66,7 +66,7 @@ def test_a_client_that_waits_to_be_asked_for_its_body_is_asked(host: LiveHost) -
     body = b'{"name": "box"}'
     head = b"POST /sandboxes HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 15\r\n\r\n"
     with socket.socket(socket.AF_UNIX) as sock:
-        sock.settimeout(20)
+        sock.settimeout(60)
         sock.connect(str(host.path))
         sock.sendall(head)
         assert sock.recv(65536).startswith(b"HTTP/1.1 100")

@@ -42,7 +42,7 @@ def _address(host: LiveHost, way: str) -> HostAddress:
 async def _with_clients(address: HostAddress, body: Body) -> None:
     transport = Transport(address)
     try:
-        async with asyncio.timeout(40):
+        async with asyncio.timeout(120):
             await body(Lifecycle(transport), SnapshotClient(transport))
     finally:
         transport.close()

@@ -321,7 +321,7 @@ def test_a_host_does_not_end_under_what_is_held_still(host_environ: Home) -> Non
             assert not select.select([keeper], [], [], 0.6)[0]
             assert held(row["pid"])
             host.http.delete("/sandboxes/box")
-            assert select.select([keeper], [], [], 20)[0]
+            assert select.select([keeper], [], [], 60)[0]
         finally:
             os.close(keeper)
 

@@ -72,7 +72,7 @@ def test_a_client_that_vanishes_is_an_end_of_the_connection(box: Box) -> None:
 
     with listening(serve) as port:
         conversation(lambda: body(port))
-        assert ended.wait(20)
+        assert ended.wait(60)
 
 
 def test_a_reader_that_does_not_read_holds_the_port_up_and_gets_everything(box: Box) -> None:
@@ -87,7 +87,7 @@ def test_a_reader_that_does_not_read_holds_the_port_up_and_gets_everything(box: 
                 sent += connection.send(bytes(65536))
         except BlockingIOError:
             held.set()
-        connection.settimeout(20)
+        connection.settimeout(60)
         connection.sendall(bytes(size - sent))
 
     async def body(port: int) -> None:

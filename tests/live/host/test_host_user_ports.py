@@ -139,7 +139,7 @@ def test_an_answer_comes_as_it_is_written(host: LiveHost, http: httpx.Client) ->
     def serve(connection: socket.socket) -> None:
         read_head(connection)
         connection.sendall(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nfirst\r\n")
-        assert seen.wait(20)
+        assert seen.wait(60)
         connection.sendall(b"4\r\nlast\r\n0\r\n\r\n")
 
     with listening(serve) as port:
@@ -167,7 +167,7 @@ def test_a_body_goes_through_as_it_is_read(host: LiveHost, http: httpx.Client) -
 
     def pieces() -> Iterator[bytes]:
         yield b"first"
-        assert seen.wait(20)
+        assert seen.wait(60)
         yield b"last"
 
     with listening(serve) as port:
@@ -214,7 +214,7 @@ def test_a_client_that_goes_ends_the_ports_connection(host: LiveHost, http: http
         name = expose(host, port)
         with http.stream("GET", "/", headers={"Host": name}) as answer:
             next(answer.iter_raw())
-        assert ended.wait(20)
+        assert ended.wait(60)
 
 
 def test_another_protocol_goes_through_in_both_directions(host: LiveHost) -> None:

@@ -10,6 +10,8 @@ import sys
 import threading
 from pathlib import Path
 
+import pytest
+
 from sbxcompose.host.logs.events import Chunk
 from sbxcompose.host.logs.segments import STDERR, STDOUT
 from sbxcompose.host.logs.store import LogStore
@@ -86,6 +88,7 @@ def contents(directory: str) -> dict[int, bytes]:
     return {stream: b"".join(pieces) for stream, pieces in found.items()}
 
 
+@pytest.mark.time_limit(400)
 def test_kill_9_in_a_loop_under_load(tmp_path: Path) -> None:
     out, out_end = os.pipe()
     err, err_end = os.pipe()

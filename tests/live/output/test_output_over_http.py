@@ -29,7 +29,7 @@ async def serving(source: FakeSource, path: Path) -> AsyncIterator[str]:
     server = await loop.create_unix_server(
         lambda: Connection(application, Activity(), trusted=True), str(path / "socket")
     )
-    async with server, asyncio.timeout(30):
+    async with server, asyncio.timeout(120):
         yield str(path / "socket")
 
 
