@@ -11,6 +11,8 @@ from sbxcompose.api.sandbox_models import SandboxInfo
 from sbxcompose.errors import Conflict, NotFound, Refused, Unreachable
 from sbxcompose.spec.project import Sandbox
 
+Transition = Callable[[], Awaitable[bool]]
+"""Asks for a transition; True if it is complete when that is answered."""
 PATIENCE = 300.0
 """Seconds that a sandbox may take to get there."""
 FIRST_PAUSE = 0.05
@@ -20,20 +22,22 @@ LONGEST_PAUSE = 2.0
 
 async def suspend(lifecycle: Lifecycle, sandbox: Sandbox) -> None:
     """Put the sandbox to sleep and wait until it is. Raises `Refused` where the provider will not."""
-    await _ask(lambda: lifecycle.suspend(sandbox.full_name))
-    await until(lifecycle, sandbox.full_name, "suspended")
+    name = sandbox.full_name
+    await _ask(lambda: lifecycle.suspend(name))
+    await until(lifecycle, name, "suspended", again=lambda: lifecycle.suspend(name))
 
 
 async def resume(lifecycle: Lifecycle, sandbox: Sandbox) -> SandboxInfo:
     """Wake the sandbox and wait until it runs; one that is being suspended has to be so first."""
-    info = await lifecycle.find(sandbox.full_name)
+    name = sandbox.full_name
+    info = await lifecycle.find(name)
     if info is not None and info.status == "suspending":
-        await until(lifecycle, sandbox.full_name, "suspended")
-    await _ask(lambda: lifecycle.resume(sandbox.full_name))
-    return await until(lifecycle, sandbox.full_name, "running")
+        await until(lifecycle, name, "suspended")
+    await _ask(lambda: lifecycle.resume(name))
+    return await until(lifecycle, name, "running", again=lambda: lifecycle.resume(name))
 
 
-async def _ask(call: Callable[[], Awaitable[bool]]) -> None:
+async def _ask(call: Transition) -> None:
     """Begin a transition; where one is under way already, or the answer was lost, the state will tell."""
     try:
         await call()
@@ -41,8 +45,12 @@ async def _ask(call: Callable[[], Awaitable[bool]]) -> None:
         return
 
 
-async def until(lifecycle: Lifecycle, name: str, status: str) -> SandboxInfo:
-    """Wait until the sandbox has that status. Raises `NotFound` if it is gone, `Refused` if it never gets there."""
+async def until(lifecycle: Lifecycle, name: str, status: str, *, again: Transition | None = None) -> SandboxInfo:
+    """Wait until the sandbox has that status. Raises `NotFound` if it is gone, `Refused` if it never gets there.
+
+    `again` repeats the request for the transition while the sandbox is not in one: the first may have been lost, and a
+    request of ours that was still on its way may have woken the sandbox after it was suspended.
+    """
     begun = time.monotonic()
     while True:
         info = await lifecycle.find(name)
@@ -53,6 +61,8 @@ async def until(lifecycle: Lifecycle, name: str, status: str) -> SandboxInfo:
         waited = time.monotonic() - begun
         if info.status == "terminated" or waited > PATIENCE:
             raise Refused(f"sandbox {name} is {info.status}, not {status}{_why(info)}", status=0)
+        if again is not None and info.status in ("running", "suspended"):
+            await _ask(again)
         await asyncio.sleep(min(max(waited / 5, FIRST_PAUSE), LONGEST_PAUSE))
 
 
