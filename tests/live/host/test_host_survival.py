@@ -315,7 +315,10 @@ def test_what_was_just_being_started_is_found_after_both_were_killed(host_enviro
     for _ in range(3):
         with suppress(httpx.HTTPError):
             _begin_and_kill(host, box, body)
-        host, box, listed = _successor(host_environ, box.id)
+        host.http.close()
+        host = LiveHost(host_environ, launch.ensure_host())
+        box = Box(host, box.id)
+        listed = box.rows()
         while any(row["managed"]["status"] == "starting" for row in listed):
             listed = box.rows()
         known = {row["pid"] for row in listed if not stopped(row)}
