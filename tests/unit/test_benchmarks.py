@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
+from benchmarks import soak
 from benchmarks.__main__ import NAMES
 from benchmarks.figures import OURS, Figure, rows
 
@@ -32,3 +35,12 @@ def test_zero_of_ours_gives_no_ratio() -> None:
 
 def test_benchmarks_are_named_once() -> None:
     assert len(set(NAMES)) == len(NAMES)
+
+
+def test_a_soak_shows_what_has_grown() -> None:
+    samples = [soak.Sample(10.0, 20.0 + number, 7.0, 9.0, 4.0) for number in range(9)]
+    shown = {figure.what: figure.value for figure in soak.figures(samples, Counter({"readers": 3}))}
+    assert shown["memory of the keeper (RSS), end to start"] == 1.0
+    assert shown["memory of the server (RSS), end to start"] == 27.0 / 21.0
+    assert shown["open descriptors of the server, middle"] == 9.0
+    assert shown["done: readers"] == 3.0
