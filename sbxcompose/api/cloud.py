@@ -1,4 +1,4 @@
-"""The way to a cloud, or to a host that stands in for one, with the key; its refusals become our errors here.
+"""The way to a cloud, or to a host that stands in for one, with the key.
 
 Reads are tried again where the contract lets one (section 7.3); nothing else is repeated, for nobody knows whether it
 was done.
@@ -7,18 +7,18 @@ was done.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 from sbxcompose.api.addresses import Site
 from sbxcompose.api.http_client import Reply
-from sbxcompose.api.https import Https, unreachable
-from sbxcompose.api.responses import words_of
+from sbxcompose.api.https import Https
 from sbxcompose.api.settings import Setting
 from sbxcompose.api.transport import HostAddress, Transport
 from sbxcompose.api.wire import Answer
-from sbxcompose.errors import Refused, Unavailable, Unreachable
+from sbxcompose.api.wire_errors import CloudRefusals, RateLimited, site_unreachable
+from sbxcompose.errors import Unreachable
 
 if TYPE_CHECKING:
     from sbxcompose.api.websocket_connect import Socket
@@ -28,24 +28,6 @@ PAUSE = 0.15
 """Seconds before a read is tried again; doubled each time."""
 LONGEST_PAUSE = 30.0
 """Seconds that a server may ask us to wait."""
-Header = Callable[[str], str | None]
-"""The value of a header, whose name is given in lower case."""
-_UPSTREAM = frozenset(
-    {"SANDBOX_UPSTREAM_ERROR", "SANDBOX_NOT_READY", "SANDBOX_UNREACHABLE", "AUTH_SERVICE_UNAVAILABLE"}
-)
-
-
-class RateLimited(Refused):
-    """429: too many requests. `retry_after` is in seconds, where the server said so."""
-
-    def __init__(self, message: str, *, code: str | None, retry_after: float | None) -> None:
-        after = f" in {retry_after:g} s" if retry_after is not None else " later"
-        super().__init__(message, status=429, code=code, hint=f"try again{after}")
-        self.retry_after = retry_after
-
-
-class KeyRefused(Refused):
-    """401 or 403: the key is not accepted."""
 
 
 class CloudChannel:
@@ -59,6 +41,7 @@ class CloudChannel:
         self._plain = site.loopback and site.scheme == "http"
         # The name as it was given: what listens there may tell its tenants apart by it.
         self._headers = {**({"Host": site.origin.partition("//")[2]} if self._plain else {}), **headers}
+        self._refusals = CloudRefusals(site, key)
         self._carrier: Transport | Https | None = None
 
     async def request(
@@ -88,7 +71,7 @@ class CloudChannel:
         async with self._carry().stream(method, path, headers=more, body=body) as answer:
             if answer.status in (401, 403, 429) or answer.status >= 500 or 300 <= answer.status < 400:
                 body = await answer.read()
-                self._judge(answer.status, answer.header, body, f"{method} {path.partition('?')[0]}")
+                self._refusals.judge(answer.status, answer.header, body, f"{method} {path.partition('?')[0]}")
                 yield _Read(answer.status, body)
             else:
                 yield answer
@@ -98,16 +81,18 @@ class CloudChannel:
         more = {**self._headers, **headers}
         carrier = self._carry()
         if isinstance(carrier, Transport):
-            return await carrier.socket(path, headers=more, limit=limit, judge=self._judge_socket)
+            return await carrier.socket(path, headers=more, limit=limit, judge=self._refusals.judge_socket)
         from sbxcompose.api.websocket_connect import ServerEndpoint, open_socket
 
         site = self.site
         endpoint = ServerEndpoint(None, site.host.strip("[]"), site.port, tls=site.scheme == "https")
         fields = {"Host": site.origin.partition("//")[2], **carrier.headers, **more}
         try:
-            return await open_socket(endpoint, site.prefix + path, fields, limit=limit, judge=self._judge_socket)
+            return await open_socket(
+                endpoint, site.prefix + path, fields, limit=limit, judge=self._refusals.judge_socket
+            )
         except Unreachable as error:
-            raise unreachable(site, error.__cause__ or error) from error
+            raise site_unreachable(site, error.__cause__ or error) from error
 
     async def close(self) -> None:
         """Close its connections in order."""
@@ -131,38 +116,6 @@ class CloudChannel:
             return Transport(HostAddress(host=host, port=self.site.port, key=key, prefix=self.site.prefix, hint=hint))
         return Https(self.site, {"Authorization": f"Bearer {key}"} if key is not None else {})
 
-    def _judge(self, status: int, header: Header, body: bytes, what: str) -> None:
-        """Raise what a refusal means; returns where that is for whoever asked to judge."""
-        words, code, _ = words_of(body)
-        said = words or f"HTTP {status}"
-        if 300 <= status < 400:
-            self._redirected(status, header("location") or "elsewhere")
-        if status == 429:
-            after = _seconds(header("retry-after"))
-            raise RateLimited(f"{self.site}: too many requests: {said}", code=code, retry_after=after)
-        if status == 401 or (status == 403 and code in (None, "FORBIDDEN", "UNAUTHORIZED")):
-            words = f"{self.site} does not accept the key: {said}"
-            raise KeyRefused(words, status=status, code=code, hint=self._key_hint())
-        if status in (502, 503, 504) or code in _UPSTREAM:
-            raise Unavailable(f"{self.site}: {what}: {said}", hint="the service is not ready; try again")
-
-    def _judge_socket(self, status: int, header: Header, body: bytes, what: str) -> None:
-        """As `_judge`; but a 502 says that nothing listens on the port that a tunnel is for (contract, section 6)."""
-        if status != 502:
-            self._judge(status, header, body, what)
-
-    def _redirected(self, status: int, place: str) -> NoReturn:
-        raise Refused(
-            f"{self.site} redirects to {place}; that is not followed, for the key would go there",
-            status=status,
-            hint="if that is the right place, name it in the variable that names this one",
-        )
-
-    def _key_hint(self) -> str:
-        if self._key is None:
-            return "set TENSORLAKE_API_KEY"
-        return f"the key comes from {self._key.source}; `sbxcompose doctor` says what is configured"
-
 
 class _Read:
     """A body that has been read already."""
@@ -176,8 +129,3 @@ class _Read:
 
     async def read(self) -> bytes:
         return self._body
-
-
-def _seconds(text: str | None) -> float | None:
-    """A `Retry-After` of seconds; the form with a date is not used by this contract."""
-    return float(text) if text is not None and text.strip().isdecimal() else None

@@ -15,8 +15,8 @@ from urllib.parse import quote_from_bytes, unquote_to_bytes
 from msgspec import Struct
 
 from sbxcompose.api.http_client import HttpClient, Reply
-from sbxcompose.api.responses import expect, refusal
 from sbxcompose.api.transport import StreamedBody
+from sbxcompose.api.wire_errors import expect, refusal
 from sbxcompose.errors import SbxError
 
 CHUNK = 512 * 1024

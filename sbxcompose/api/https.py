@@ -1,23 +1,19 @@
 """How requests travel to a cloud: TLS, the system's proxies, no redirect followed. httpx, imported only on this way.
 
-What can go wrong between here and there is put into words here, and nowhere else; what the other side answers is
-judged in `api.cloud`.
+What can go wrong is put into words in `api.wire_errors`.
 """
 
 from __future__ import annotations
 
 import json
 import os
-import socket
-import ssl
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 from sbxcompose.api.addresses import Site
-from sbxcompose.api.settings import PROXIES
 from sbxcompose.api.transport import OCTETS, StreamedBody
-from sbxcompose.errors import Unreachable
+from sbxcompose.api.wire_errors import site_unreachable
 from sbxcompose.version import __version__
 
 if TYPE_CHECKING:
@@ -49,7 +45,7 @@ class HttpsReply:
             async for chunk in self._response.aiter_raw():
                 yield chunk
         except (httpx.HTTPError, httpx.StreamError) as error:
-            raise unreachable(self._site, error) from error
+            raise site_unreachable(self._site, error) from error
 
     async def read(self) -> bytes:
         """See `Reply`."""
@@ -98,7 +94,7 @@ class Https:
         try:
             response = await self._client.send(request, stream=True)
         except (httpx.HTTPError, httpx.InvalidURL) as error:
-            raise unreachable(self._site, error) from error
+            raise site_unreachable(self._site, error) from error
         try:
             yield HttpsReply(response, self._site)
         finally:
@@ -118,49 +114,3 @@ def _content(body: Any) -> tuple[Any, dict[str, str]]:
     if isinstance(body, bytes):
         return body, {}
     return json.dumps(body).encode(), {"Content-Type": "application/json"}
-
-
-def unreachable(site: Site, error: BaseException) -> Unreachable:
-    """What kept us from an answer, in words, with the way out."""
-    words, hint = explain(error, site)
-    return Unreachable(f"{site} does not answer: {words}", hint=hint)
-
-
-def explain(error: BaseException, site: Site) -> tuple[str, str]:
-    """Words for a failure to reach `site`, and what to do about it."""
-    causes = list(_causes(error))
-    names = {type(each).__name__ for each in causes}
-    asked = next((name for name in PROXIES if os.environ.get(name)), None)
-    proxy = f" {asked} is set: is it right, and does that proxy run?" if asked else ""
-    for each in causes:
-        if isinstance(each, socket.gaierror):
-            return f"the name `{site.host}` cannot be resolved", f"is the URL right, and does the network work?{proxy}"
-        if isinstance(each, ssl.SSLCertVerificationError):
-            return (
-                f"its certificate is not trusted ({getattr(each, 'verify_message', each)})",
-                "behind a proxy with a certificate of its own, SSL_CERT_FILE names a file with it",
-            )
-        if isinstance(each, ssl.SSLError):
-            return f"no TLS connection ({getattr(each, 'reason', None) or each})", "is it https, and the right port?"
-        if isinstance(each, ConnectionRefusedError):
-            return "the connection was refused", f"is the URL right, and does the server run?{proxy}"
-    if "ProxyError" in names:
-        return f"the proxy refuses: {error}", "HTTPS_PROXY, ALL_PROXY and NO_PROXY say which proxy is used"
-    if any("Timeout" in name for name in names):
-        return f"no answer in time ({type(error).__name__})", "try again; is there a firewall or a proxy on the way?"
-    return str(error) or type(error).__name__, "try again; is the network well?"
-
-
-def _causes(error: BaseException | None) -> Iterator[BaseException]:
-    """An error and all that led to it; of a group, all its members."""
-    seen: list[BaseException] = []
-    waiting = [error]
-    while waiting:
-        each = waiting.pop()
-        if each is None or any(each is known for known in seen):
-            continue
-        seen.append(each)
-        yield each
-        waiting += [each.__cause__, each.__context__]
-        if isinstance(each, BaseExceptionGroup):
-            waiting += each.exceptions

@@ -8,9 +8,9 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 from sbxcompose.api.http_client import HttpClient
-from sbxcompose.api.responses import expect
 from sbxcompose.api.sandbox_models import CreateRequest, PatchRequest, SandboxInfo, SandboxStatus, ShortInfo
 from sbxcompose.api.wire import segment
+from sbxcompose.api.wire_errors import expect
 from sbxcompose.errors import NotFound
 
 WAIT_MS = 30_000

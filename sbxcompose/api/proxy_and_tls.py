@@ -14,7 +14,7 @@ from functools import lru_cache
 import httpx
 
 from sbxcompose.api.settings import PROXIES
-from sbxcompose.api.wire import failure_words
+from sbxcompose.api.wire_errors import failure_words
 from sbxcompose.errors import ConfigurationError
 
 CERTIFICATES = ("SSL_CERT_FILE", "SSL_CERT_DIR")

@@ -17,7 +17,7 @@ from msgspec import Struct
 
 from sbxcompose.api.http_client import HttpClient, Reply
 from sbxcompose.api.models import ProcessInfo, StartRequest
-from sbxcompose.api.responses import expect, refusal
+from sbxcompose.api.wire_errors import expect, refusal
 from sbxcompose.api.sse import SseDecoder
 from sbxcompose.api.wire import Answer, segment
 from sbxcompose.errors import SbxError, Unreachable

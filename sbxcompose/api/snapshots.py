@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 
-from sbxcompose.api.responses import expect
 from sbxcompose.api.sandbox_models import SnapshotInfo, SnapshotType
 from sbxcompose.api.transport import Transport
 from sbxcompose.api.wire import segment
+from sbxcompose.api.wire_errors import expect
 from sbxcompose.errors import NotFound, Refused
 
 READY = frozenset({"local_ready", "completed"})

@@ -1,7 +1,7 @@
 """How requests travel: HTTP/1.1 over a Unix socket or loopback TCP.
 
 The protocol itself is h11's; the connections are asyncio's. A general client (httpx) costs more to import than the
-whole of the rest of a warm `up`, see docs/decisions.md. Broken connections become `Unreachable` here, and nowhere else.
+whole of the rest of a warm `up`, see docs/decisions.md. Errors get their words in `api.wire_errors`.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ import h11
 from msgspec import Struct
 from msgspec.structs import replace
 
-from sbxcompose.api.wire import Answer, authority, failure_words
+from sbxcompose.api.wire import Answer, authority
+from sbxcompose.api.wire_errors import BROKEN, unreachable
 from sbxcompose.errors import Unreachable
 
 if TYPE_CHECKING:
@@ -29,8 +30,6 @@ CONNECT_TIMEOUT = 10.0
 """Seconds; a socket of a host on this machine that takes longer is not answering."""
 
 OCTETS = "application/octet-stream"
-
-_BROKEN = (OSError, EOFError, h11.RemoteProtocolError)
 
 
 class HostAddress(Struct, frozen=True):
@@ -164,8 +163,8 @@ class ResponseStream:
         try:
             async for chunk in self._connection.chunks():
                 yield chunk
-        except _BROKEN as error:
-            raise _unreachable(self._address, error) from error
+        except BROKEN as error:
+            raise unreachable(f"the host at {self._address}", error, self._address.hint) from error
 
     async def read(self) -> bytes:
         """The rest of the body."""
@@ -248,8 +247,8 @@ class Transport:
             return connection, await connection.upload(request, body)
         except BaseException as error:
             connection.close()
-            if isinstance(error, _BROKEN):
-                raise _unreachable(self.address, error) from error
+            if isinstance(error, BROKEN):
+                raise unreachable(f"the host at {self.address}", error, self.address.hint) from error
             raise
 
     async def _exchange(self, request: h11.Request, data: bytes) -> tuple[_Connection, h11.Response]:
@@ -261,10 +260,10 @@ class Transport:
                 return connection, await connection.head()
             except BaseException as error:
                 connection.close()
-                if not isinstance(error, _BROKEN):
+                if not isinstance(error, BROKEN):
                     raise
                 if not (kept and request.method == b"GET"):
-                    raise _unreachable(self.address, error) from error
+                    raise unreachable(f"the host at {self.address}", error, self.address.hint) from error
 
     def _request(self, method: str, path: str, headers: Mapping[str, str], length: int | None) -> h11.Request:
         fields = {"Host": "localhost", **headers}
@@ -287,7 +286,7 @@ class Transport:
                     raise
                 return await self._open()
         except (OSError, TimeoutError) as error:
-            raise _unreachable(self.address, error) from error
+            raise unreachable(f"the host at {self.address}", error, self.address.hint) from error
 
     async def _open(self) -> _Connection:
         async with asyncio.timeout(CONNECT_TIMEOUT):
@@ -325,7 +324,3 @@ class Transport:
 
     async def __aexit__(self, *_: object) -> None:
         self.close()
-
-
-def _unreachable(address: HostAddress, error: BaseException) -> Unreachable:
-    return Unreachable(f"the host at {address} does not answer: {failure_words(error)}", hint=address.hint)

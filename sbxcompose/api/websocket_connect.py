@@ -12,10 +12,9 @@ import h11
 from msgspec import Struct
 from wsproto.utilities import generate_accept_token
 
-from sbxcompose.api.responses import refusal
 from sbxcompose.api.websocket import WebSocket
-from sbxcompose.api.wire import authority, failure_words
-from sbxcompose.errors import Unreachable
+from sbxcompose.api.wire import authority
+from sbxcompose.api.wire_errors import BROKEN, refusal, unreachable
 
 READ_SIZE = 256 * 1024
 PATIENCE = 10.0
@@ -106,8 +105,8 @@ async def open_socket(
             except BaseException:
                 await stream.close()
                 raise
-    except (OSError, EOFError, h11.RemoteProtocolError) as error:
-        raise Unreachable(f"{endpoint} does not answer: {failure_words(error)}", hint=endpoint.hint) from error
+    except BROKEN as error:
+        raise unreachable(endpoint, error, endpoint.hint) from error
 
 
 async def _connect(endpoint: ServerEndpoint) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
 from typing import Any
 
-import h11
 from msgspec import Struct
 
 _PLAIN = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~@")
@@ -36,14 +34,3 @@ def segment(text: str) -> str:
     from urllib.parse import quote
 
     return quote(text, safe="")
-
-
-def failure_words(error: BaseException) -> str:
-    """What broke a connection; asyncio's own words name addresses a second time."""
-    if isinstance(error, OSError) and error.errno:
-        # Those of name resolution and of TLS have numbers of their own.
-        own = type(error).__module__ != "builtins"
-        return (error.strerror or str(error)) if own else os.strerror(error.errno).lower()
-    if isinstance(error, h11.RemoteProtocolError) and str(error).startswith("peer closed connection"):
-        return "the connection was closed in the middle of an answer"
-    return str(error) or type(error).__name__

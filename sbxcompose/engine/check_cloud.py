@@ -9,9 +9,10 @@ from collections.abc import Iterator, Mapping
 from functools import partial
 
 from sbxcompose.api import settings as names
-from sbxcompose.api.cloud import CloudChannel, KeyRefused
+from sbxcompose.api.cloud import CloudChannel
 from sbxcompose.api.lifecycle import Lifecycle
 from sbxcompose.api.settings import CloudSettings, Setting, masked, read_settings
+from sbxcompose.api.wire_errors import KeyRefused
 from sbxcompose.engine.checks import CheckStatus, DoctorCheck, failed
 from sbxcompose.errors import SbxError
 

@@ -166,8 +166,8 @@ def _ask(
     # Imported late: to find or start a host needs neither.
     import asyncio
 
-    from sbxcompose.api.responses import expect
     from sbxcompose.api.transport import HostAddress, Transport
+    from sbxcompose.api.wire_errors import expect
 
     async def question() -> Any:
         async with asyncio.timeout(patience), Transport(HostAddress(path=os.fspath(path), hint=see_log())) as host:

@@ -10,7 +10,8 @@ import h11
 import pytest
 
 from sbxcompose.api.transport import HostAddress
-from sbxcompose.api.wire import authority, failure_words
+from sbxcompose.api.wire import authority
+from sbxcompose.api.wire_errors import failure_words
 
 
 @pytest.mark.parametrize(

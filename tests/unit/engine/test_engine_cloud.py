@@ -11,10 +11,10 @@ import pytest
 from msgspec.structs import replace
 
 from sbxcompose.api.addresses import parse_site
-from sbxcompose.api.https import explain
 from sbxcompose.api.models import ProcessInfo, millis
 from sbxcompose.api.sandbox_models import SandboxInfo
 from sbxcompose.api.settings import read_settings
+from sbxcompose.api.wire_errors import explain
 from sbxcompose.engine.cloud import CloudProvider, create_request, daemon_site, differences, updates
 from sbxcompose.errors import ConfigurationError, Refused
 from sbxcompose.spec.project import FileSystem, Network, Resources, Sandbox

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sbxcompose.api.models import ProcessInfo, RestartConfig, StartRequest
-from sbxcompose.api.responses import refusal
+from sbxcompose.api.wire_errors import refusal
 from sbxcompose.engine.start_again import AlreadyStarted, Retry, StopRival, TakeName, after_failure
 from sbxcompose.errors import Conflict, NotFound, Unreachable
 from sbxcompose.host.base.problems import Problem

@@ -1,0 +1,214 @@
+"""The one place where the wire's errors become ours: broken connections, and refusals (contract, section 7).
+
+Whatever the client (h11 on the local socket, httpx to a cloud, a WebSocket), here its failures get words and hints.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import h11
+from msgspec import Struct
+
+from sbxcompose.api.wire import Answer
+from sbxcompose.errors import Conflict, NotFound, Refused, Unavailable, Unreachable
+
+if TYPE_CHECKING:
+    from sbxcompose.api.addresses import Site
+    from sbxcompose.api.settings import Setting
+
+BROKEN = (OSError, EOFError, h11.RemoteProtocolError)
+"""What a broken connection raises where h11 is the protocol; httpx has a tree of its own."""
+Header = Callable[[str], str | None]
+"""The value of a header, whose name is given in lower case."""
+_UPSTREAM = frozenset(
+    {"SANDBOX_UPSTREAM_ERROR", "SANDBOX_NOT_READY", "SANDBOX_UNREACHABLE", "AUTH_SERVICE_UNAVAILABLE"}
+)
+
+
+class RateLimited(Refused):
+    """429: too many requests. `retry_after` is in seconds, where the server said so."""
+
+    def __init__(self, message: str, *, code: str | None, retry_after: float | None) -> None:
+        after = f" in {retry_after:g} s" if retry_after is not None else " later"
+        super().__init__(message, status=429, code=code, hint=f"try again{after}")
+        self.retry_after = retry_after
+
+
+class KeyRefused(Refused):
+    """401 or 403: the key is not accepted."""
+
+
+# -- answers -----------------------------------------------------------------------------------------------
+
+
+def expect(answer: Answer, what: str) -> Any:
+    """The decoded body of a good answer (2xx). Raises `NotFound`, `Conflict` or `Refused` naming `what`."""
+    if 200 <= answer.status < 300:
+        try:
+            return answer.json()
+        except ValueError as error:
+            raise Refused(f"{what}: the provider's answer is not JSON", status=answer.status) from error
+    raise refusal(answer.status, answer.body, what)
+
+
+def refusal(status: int, body: bytes, what: str) -> Refused:
+    """The error for an answer that is not good: the provider's own words, where it gave any."""
+    words, code, hint = words_of(body)
+    message = f"{what}: {words or f'HTTP {status}'}"
+    match status:
+        case 404:
+            return NotFound(message, status=status, code=code, hint=hint)
+        case 409:
+            return Conflict(message, status=status, code=code, hint=hint, live=_live(body))
+        case 401 | 403:
+            return Refused(message, status=status, code=code, hint=hint or "check the key")
+        case _:
+            return Refused(message, status=status, code=code, hint=hint)
+
+
+def _live(body: bytes) -> bool | None:
+    """Whether what is in the way is live; only our own host says so."""
+    try:
+        value = json.loads(body)
+    except ValueError:
+        return None
+    live = value.get("live") if isinstance(value, dict) else None
+    return live if isinstance(live, bool) else None
+
+
+def words_of(body: bytes) -> tuple[str, str | None, str | None]:
+    """What a refusal says: a sentence (empty if there is none), a code, a hint (contract, sections 7.1 and 2.5)."""
+    text = body.decode("utf-8", "replace").strip()
+    try:
+        value = json.loads(text)
+    except ValueError:
+        return text[:500], None, None
+    if not isinstance(value, dict):
+        return text[:500], None, None
+    words = value.get("error") or value.get("message") or _reason(value) or text[:500]
+    return str(words), value.get("code"), value.get("hint")
+
+
+def _reason(value: dict[str, Any]) -> str:
+    """Why a sandbox could not be made, from the short form that says so."""
+    parts = [value.get(key) for key in ("reason", "termination_reason", "error_details")]
+    return ": ".join(str(each) for each in parts if each)
+
+
+class CloudRefusals(Struct, frozen=True):
+    """What refusals of one site mean; `key` is what was sent to it."""
+
+    site: Site
+    key: Setting | None
+
+    def judge(self, status: int, header: Header, body: bytes, what: str) -> None:
+        """Raise what a refusal means for every request; return where that depends on the request."""
+        words, code, _ = words_of(body)
+        said = words or f"HTTP {status}"
+        if 300 <= status < 400:
+            self._redirected(status, header("location") or "elsewhere")
+        if status == 429:
+            after = _seconds(header("retry-after"))
+            raise RateLimited(f"{self.site}: too many requests: {said}", code=code, retry_after=after)
+        if status == 401 or (status == 403 and code in (None, "FORBIDDEN", "UNAUTHORIZED")):
+            words = f"{self.site} does not accept the key: {said}"
+            raise KeyRefused(words, status=status, code=code, hint=self._key_hint())
+        if status in (502, 503, 504) or code in _UPSTREAM:
+            raise Unavailable(f"{self.site}: {what}: {said}", hint="the service is not ready; try again")
+
+    def judge_socket(self, status: int, header: Header, body: bytes, what: str) -> None:
+        """As `judge`; but a 502 says that nothing listens on the port that a tunnel is for (contract, section 6)."""
+        if status != 502:
+            self.judge(status, header, body, what)
+
+    def _redirected(self, status: int, place: str) -> NoReturn:
+        raise Refused(
+            f"{self.site} redirects to {place}; that is not followed, for the key would go there",
+            status=status,
+            hint="if that is the right place, name it in the variable that names this one",
+        )
+
+    def _key_hint(self) -> str:
+        if self.key is None:
+            return "set TENSORLAKE_API_KEY"
+        return f"the key comes from {self.key.source}; `sbxcompose doctor` says what is configured"
+
+
+def _seconds(text: str | None) -> float | None:
+    """A `Retry-After` of seconds; the form with a date is not used by this contract."""
+    return float(text) if text is not None and text.strip().isdecimal() else None
+
+
+# -- connections -------------------------------------------------------------------------------------------
+
+
+def unreachable(place: object, error: BaseException, hint: str | None) -> Unreachable:
+    """The error for a connection to `place` that could not be made, or broke."""
+    return Unreachable(f"{place} does not answer: {failure_words(error)}", hint=hint)
+
+
+def failure_words(error: BaseException) -> str:
+    """What broke a connection; asyncio's own words name addresses a second time."""
+    if isinstance(error, OSError) and error.errno:
+        # Those of name resolution and of TLS have numbers of their own.
+        own = type(error).__module__ != "builtins"
+        return (error.strerror or str(error)) if own else os.strerror(error.errno).lower()
+    if isinstance(error, h11.RemoteProtocolError) and str(error).startswith("peer closed connection"):
+        return "the connection was closed in the middle of an answer"
+    return str(error) or type(error).__name__
+
+
+def site_unreachable(site: Site, error: BaseException) -> Unreachable:
+    """The error for a request to a cloud that got no answer, with what to do about it."""
+    words, hint = explain(error, site)
+    return Unreachable(f"{site} does not answer: {words}", hint=hint)
+
+
+def explain(error: BaseException, site: Site) -> tuple[str, str]:
+    """Words for a failure to reach `site`, and what to do about it."""
+    # Imported late: they are for clouds.
+    import socket
+    import ssl
+
+    from sbxcompose.api.settings import PROXIES
+
+    causes = list(_causes(error))
+    names = {type(each).__name__ for each in causes}
+    asked = next((name for name in PROXIES if os.environ.get(name)), None)
+    proxy = f" {asked} is set: is it right, and does that proxy run?" if asked else ""
+    for each in causes:
+        if isinstance(each, socket.gaierror):
+            return f"the name `{site.host}` cannot be resolved", f"is the URL right, and does the network work?{proxy}"
+        if isinstance(each, ssl.SSLCertVerificationError):
+            return (
+                f"its certificate is not trusted ({getattr(each, 'verify_message', each)})",
+                "behind a proxy with a certificate of its own, SSL_CERT_FILE names a file with it",
+            )
+        if isinstance(each, ssl.SSLError):
+            return f"no TLS connection ({getattr(each, 'reason', None) or each})", "is it https, and the right port?"
+        if isinstance(each, ConnectionRefusedError):
+            return "the connection was refused", f"is the URL right, and does the server run?{proxy}"
+    if "ProxyError" in names:
+        return f"the proxy refuses: {error}", "HTTPS_PROXY, ALL_PROXY and NO_PROXY say which proxy is used"
+    if any("Timeout" in name for name in names):
+        return f"no answer in time ({type(error).__name__})", "try again; is there a firewall or a proxy on the way?"
+    return str(error) or type(error).__name__, "try again; is the network well?"
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    """An error and all that led to it; of a group, all its members."""
+    seen: list[BaseException] = []
+    waiting = [error]
+    while waiting:
+        each = waiting.pop()
+        if each is None or any(each is known for known in seen):
+            continue
+        seen.append(each)
+        yield each
+        waiting += [each.__cause__, each.__context__]
+        if isinstance(each, BaseExceptionGroup):
+            waiting += each.exceptions
