@@ -14,7 +14,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "sbxcompose"
 SOURCES = sorted(PACKAGE.rglob("*.py"))
-DISTRIBUTIONS = {"yaml": "pyyaml", "pydantic_core": "pydantic", "_pytest": "pytest"}
+DISTRIBUTIONS = {"yaml": "pyyaml", "httpx_sse": "httpx-sse", "pydantic_core": "pydantic", "_pytest": "pytest"}
 """Modules that are not named as the distribution that carries them."""
 LONGEST_FUNCTION = 50
 LONGEST_FILE = 600

@@ -129,3 +129,6 @@ class _Read:
 
     async def read(self) -> bytes:
         return self._body
+
+    def header(self, name: str) -> str | None:
+        return None

@@ -15,7 +15,6 @@ from typing import NamedTuple
 from sbxcompose.api.frames import STDERR, STDOUT
 from sbxcompose.api.models import millis
 from sbxcompose.api.sandbox import SandboxClient
-from sbxcompose.api.sse import SseDecoder
 from sbxcompose.errors import Unreachable
 
 RECONNECT_FOR = 30.0
@@ -125,8 +124,10 @@ async def follow_once(client: SandboxClient, process: str, replay: Replay) -> As
     An empty list for each piece that has none, so that whoever counts replayed lines can look. Raises `Unreachable`
     when the connection breaks, and `Refused`.
     """
+    from sbxcompose.api.sse import EventDecoder  # imports httpx, which no command needs at a host that has `watch`
+
     replay.begin()
-    decoder = SseDecoder()
+    decoder = EventDecoder()
     async with client.follow_output(process) as body:
         async for chunk in body.chunks():
             events = decoder.feed(chunk)

@@ -22,6 +22,9 @@ class Reply(Protocol):
     async def read(self) -> bytes:
         """The rest of the body."""
 
+    def header(self, name: str) -> str | None:
+        """The value of a header, whose name is given in lower case."""
+
 
 class HttpClient(Protocol):
     """A way to one server. Its methods raise `Unreachable`."""

@@ -17,9 +17,8 @@ from msgspec import Struct
 
 from sbxcompose.api.http_client import HttpClient, Reply
 from sbxcompose.api.models import ProcessInfo, StartRequest
-from sbxcompose.api.wire_errors import expect, refusal
-from sbxcompose.api.sse import SseDecoder
 from sbxcompose.api.wire import Answer, segment
+from sbxcompose.api.wire_errors import check_media, expect, refusal
 from sbxcompose.errors import SbxError, Unreachable
 
 if TYPE_CHECKING:
@@ -27,6 +26,7 @@ if TYPE_CHECKING:
     from sbxcompose.api.websocket_connect import Socket
 
 Env = Mapping[str, str]
+EVENTS = "text/event-stream"
 
 
 class OutputLine(Struct, frozen=True):
@@ -158,10 +158,12 @@ class SandboxClient:
         output: Callable[[OutputLine], None] | None = None,
     ) -> RunExit:
         """Run a command to its end (contract, section 3.8); its lines go to `output` as they come."""
+        from sbxcompose.api.sse import EventDecoder  # imports httpx, which most commands do without on this machine
+
         body = _start_body(request)
         body["env"] = {**(base_env or {}), **request.env}
-        decoder, result = SseDecoder(), None
-        async with self.stream("/processes/run", body) as stream:
+        decoder, result = EventDecoder(), None
+        async with self.stream("/processes/run", body, media=EVENTS) as stream:
             async for chunk in stream.chunks():
                 for message in decoder.feed(chunk):
                     event = json.loads(message.data)
@@ -190,7 +192,7 @@ class SandboxClient:
 
     def follow_output(self, process: str) -> AbstractAsyncContextManager[Reply]:
         """All output that is kept, then what comes, as server-sent events (contract, section 3.7)."""
-        return self.stream(f"{_of(process)}/output/follow", method="GET")
+        return self.stream(f"{_of(process)}/output/follow", method="GET", media=EVENTS)
 
     async def snapshot(self, process: str, stream: str) -> list[str]:
         """The lines of `stdout` or `stderr` that are kept now; one that has not ended is the last."""
@@ -199,11 +201,15 @@ class SandboxClient:
         return lines
 
     @asynccontextmanager
-    async def stream(self, path: str, body: Any = None, *, method: str = "POST") -> AsyncIterator[Reply]:
-        """The answer to a request below `/api/v1`, as a stream. Raises `Refused` if it is not good."""
+    async def stream(
+        self, path: str, body: Any = None, *, method: str = "POST", media: str | None = None
+    ) -> AsyncIterator[Reply]:
+        """The answer to a request below `/api/v1`, as a stream. Raises `Refused` if it is not good, or not `media`."""
         async with self._transport.stream(method, "/api/v1" + path, headers=self._headers, body=body) as stream:
             if stream.status >= 300:
                 raise refusal(stream.status, await stream.read(), path)
+            if media is not None:
+                check_media(stream.header("content-type"), media, path)
             yield stream
 
     async def ask(self, method: str, path: str, what: str, body: Any = None) -> Any:

@@ -1,74 +1,49 @@
-"""Server-sent events, decoded without any I/O."""
+"""Decode server-sent events with httpx-sse, from the bytes of any of our clients; no I/O.
+
+Its decoders are fed directly and not through `EventSource`, which hands out one event at a time: whoever follows output
+takes all events of a piece at once (see docs/decisions.md). Import this module late: httpx-sse imports httpx.
+"""
 
 from __future__ import annotations
 
-from typing import Final, NamedTuple
+import codecs
+from typing import Final
+
+from httpx_sse import ServerSentEvent
+from httpx_sse._decoders import SSEDecoder, SSELineDecoder
 
 from sbxcompose.api.frames import FrameError
 
 MAX_EVENT: Final = 512 * 1024 * 1024
-"""The longest server-sent event that a decoder takes: a line may be long, and escapes make it longer."""
+"""Bytes of the longest event that is accepted: a line may be long, and escapes make it longer."""
 
 
-class ServerEvent(NamedTuple):
-    """One server-sent event; `event` is "message" unless it was named."""
-
-    event: str
-    data: str
-
-
-class SseDecoder:
+class EventDecoder:
     """Turns the bytes of an event stream, cut anywhere, into events.
 
-    Lines end in LF, CRLF or CR; comments are skipped; an event counts once its blank line has come, so what a
-    broken connection leaves unfinished is dropped, as the standard wants.
+    An event counts once its blank line has come, so what a broken connection leaves unfinished is dropped, as is an
+    event without data. A bare CR ends a line once the next byte has come. Bytes that are not UTF-8 become replacement
+    characters.
     """
 
     def __init__(self) -> None:
-        self._parts: list[bytes] = []
-        self._have = 0
-        self._after_cr = False
-        self._first = True
-        self._event = ""
-        self._data: list[str] = []
+        self._text = codecs.getincrementaldecoder("utf-8-sig")("replace")
+        self._lines = SSELineDecoder()
+        self._events = SSEDecoder()
+        self._held = 0
 
-    def feed(self, data: bytes) -> list[ServerEvent]:
-        """The events that `data` completes. Raises `FrameError` for one that is too long to be true."""
-        if data:
-            after_cr, self._after_cr = self._after_cr, data.endswith(b"\r")
-            data = data[1:] if after_cr and data.startswith(b"\n") else data
-        if b"\r" in data:
-            data = data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
-        whole, newline, rest = data.rpartition(b"\n")
-        if not newline:
-            self._hold(rest)
-            return []
-        text = b"".join((*self._parts, whole))
-        self._parts.clear()
-        self._have = 0
-        self._hold(rest)
-        if self._first:
-            text, self._first = text.removeprefix(b"\xef\xbb\xbf"), False
-        return [event for line in text.split(b"\n") if (event := self._line(line)) is not None]
-
-    def _hold(self, rest: bytes) -> None:
-        if rest:
-            self._parts.append(rest)
-            self._have += len(rest)
-            if self._have > MAX_EVENT:
-                raise FrameError("an event is longer than any that is sent")
-
-    def _line(self, line: bytes) -> ServerEvent | None:
-        if not line:
-            return self._dispatch()
-        name, _, value = line.partition(b":")
-        if name == b"data":
-            self._data.append(value.removeprefix(b" ").decode("utf-8", "replace"))
-        elif name == b"event":
-            self._event = value.removeprefix(b" ").decode("utf-8", "replace")
-        return None
-
-    def _dispatch(self) -> ServerEvent | None:
-        event, data = self._event, self._data
-        self._event, self._data = "", []
-        return ServerEvent(event or "message", "\n".join(data)) if data else None
+    def feed(self, data: bytes) -> list[ServerSentEvent]:
+        """Return the events that `data` completes. Raises `FrameError` for one longer than `MAX_EVENT`."""
+        events: list[ServerSentEvent] = []
+        self._held += len(data)
+        text = self._text.decode(data)
+        if not text:
+            return events
+        for line in self._lines.decode(text):
+            if (event := self._events.decode(line)) is not None:
+                self._held = 0
+                if event.data:
+                    events.append(event)
+        if self._held > MAX_EVENT:
+            raise FrameError("an event is longer than any that is sent")
+        return events

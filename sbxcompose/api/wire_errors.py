@@ -70,6 +70,13 @@ def refusal(status: int, body: bytes, what: str) -> Refused:
             return Refused(message, status=status, code=code, hint=hint)
 
 
+def check_media(found: str | None, media: str, what: str) -> None:
+    """Refuse an answer of another media type (contract, section 3.7): that of a proxy's own page, for example."""
+    kind = (found or "").partition(";")[0].strip().lower()
+    if kind != media:
+        raise Refused(f"{what}: the answer is {kind or 'of no media type'}, not {media}", status=200)
+
+
 def _live(body: bytes) -> bool | None:
     """Whether what is in the way is live; only our own host says so."""
     try:

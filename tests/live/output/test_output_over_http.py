@@ -14,7 +14,7 @@ from starlette.applications import Starlette
 
 from sbxcompose.api import frames
 from sbxcompose.api.frames import FrameDecoder
-from sbxcompose.api.sse import SseDecoder
+from sbxcompose.api.sse import EventDecoder
 from sbxcompose.host.http.protocol import Activity, Connection
 from sbxcompose.host.logs.segments import STDOUT
 from sbxcompose.host.routes import output, watch
@@ -106,7 +106,7 @@ def test_a_hundred_thousand_lines_arrive_by_every_road(short_dir: Path) -> None:
             late = await Client(socket, "GET", "processes/web/output/follow").fetch()
             snapshot = await Client(socket, "GET", "processes/web/output").fetch()
             for answer in (await live, late):
-                seen = [json.loads(each.data).get("line") for each in SseDecoder().feed(answer)]
+                seen = [json.loads(each.data).get("line") for each in EventDecoder().feed(answer)]
                 assert seen == [*numbers, None]
             assert json.loads(snapshot)["lines"] == numbers
             source.changes.closed()

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sbxcompose.api.sse import SseDecoder
+from sbxcompose.api.sse import EventDecoder
 from sbxcompose.host.logs import lines
 from sbxcompose.host.logs.lines import LineCutter, Lines, json_items, sse
 from sbxcompose.host.logs.segments import STDERR, STDOUT
@@ -78,7 +78,7 @@ def test_it_does_not_matter_where_the_chunks_are_cut(parts: list[bytes], data: s
 @given(st.lists(st.text()), st.booleans())
 def test_events_are_what_a_client_reads(texts: list[str], with_stream: bool) -> None:
     texts = [text.encode("utf-8", "replace").decode() for text in texts]
-    events = SseDecoder().feed(sse(Lines(STDERR, 1_795_000_000_123, texts), with_stream=with_stream)) if texts else []
+    events = EventDecoder().feed(sse(Lines(STDERR, 1_795_000_000_123, texts), with_stream=with_stream)) if texts else []
     assert {each.event for each in events} <= {"output"}
     stream = {"stream": "stderr"} if with_stream else {}
     assert [json.loads(each.data) for each in events] == [

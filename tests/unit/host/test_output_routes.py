@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from starlette.applications import Starlette
 
-from sbxcompose.api.sse import SseDecoder
+from sbxcompose.api.sse import EventDecoder
 from sbxcompose.host.base.problems import Problem
 from sbxcompose.host.logs import follow
 from sbxcompose.host.logs.segments import STDERR
@@ -32,7 +32,7 @@ def application(source: FakeSource) -> Starlette:
 
 
 def lines(client: Client) -> list[str]:
-    return [json.loads(each.data).get("line", "EOF") for each in SseDecoder().feed(client.body)]
+    return [json.loads(each.data).get("line", "EOF") for each in EventDecoder().feed(client.body)]
 
 
 def ask(source: FakeSource, path: str) -> Client:
