@@ -104,9 +104,9 @@ def directories(context: click.Context, parameter: click.Parameter, incomplete: 
 
 def signals(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """Complete the name of a signal, without SIG."""
-    import signal
+    from sbxcompose.signals import BY_NAME, name_of
 
-    names = (each.name.removeprefix("SIG") for each in signal.Signals)
+    names = (name.removeprefix("SIG") for name, number in BY_NAME.items() if name == name_of(number))
     return [CompletionItem(name) for name in names if name.startswith(incomplete.upper())]
 
 

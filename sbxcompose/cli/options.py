@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 import click
 from msgspec import Struct
 
+from sbxcompose import signals
 from sbxcompose.cli import completion
 from sbxcompose.errors import UsageError
 
@@ -73,25 +74,17 @@ def scale_of(pairs: tuple[tuple[str, int], ...]) -> dict[str, int]:
 
 def signal_number(text: str) -> int:
     """`HUP`, `SIGHUP` or `1` -> 1. Raises `UsageError`."""
-    import signal
-
-    word = text.upper()
-    if word.isdecimal() and 0 < int(word) < signal.NSIG:
-        return int(word)
-    try:
-        return int(signal.Signals[word if word.startswith("SIG") else f"SIG{word}"])
-    except KeyError:
-        raise UsageError(f"invalid signal `{text}`", hint="examples: HUP, INT, TERM, USR1, 9") from None
+    if text.isdecimal() and 0 < int(text) <= signals.LAST:
+        return int(text)
+    number = signals.named(text)
+    if number is None:
+        raise UsageError(f"invalid signal `{text}`", hint="examples: HUP, INT, TERM, USR1, 9")
+    return number
 
 
 def signal_name_of(number: int) -> str:
     """Return the usual name of a signal number: 9 -> `SIGKILL`; `signal 40` for a real-time signal."""
-    import signal
-
-    try:
-        return signal.Signals(number).name
-    except ValueError:
-        return f"signal {number}"
+    return signals.name_of(number) or f"signal {number}"
 
 
 class Foreground(Struct, frozen=True):

@@ -10,10 +10,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from sbxcompose import paths
 from sbxcompose.engine.checks import CheckStatus, DoctorCheck, failed
 from sbxcompose.engine.local_host import launch
 from sbxcompose.errors import SbxError
-from sbxcompose.host.base import paths
 from sbxcompose.version import __version__
 
 SECTION = "local"

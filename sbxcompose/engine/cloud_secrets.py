@@ -35,7 +35,7 @@ def remember(sandbox: str, values: Collection[str], environ: Mapping[str, str]) 
     new = sorted(set(values) - recall(sandbox, environ) - {""})
     if not new:
         return
-    from sbxcompose.host.base.paths import state_directory
+    from sbxcompose.paths import state_directory
 
     with suppress(OSError, SbxError):
         state_directory(environ)
@@ -56,6 +56,6 @@ def forget(sandbox: str, environ: Mapping[str, str]) -> None:
 
 
 def _path(sandbox: str, environ: Mapping[str, str]) -> Path:
-    from sbxcompose.host.base.paths import state_path
+    from sbxcompose.paths import state_path
 
     return state_path(environ) / FOLDER / f"{quote(sandbox, safe='')}.jsonl"

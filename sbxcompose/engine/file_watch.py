@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import os
-import signal
 import time
 from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
 
+from sbxcompose import signals
 from sbxcompose.engine.apply_loop import ApplyLoop
 from sbxcompose.engine.events import WatchMessage
 from sbxcompose.engine.one_off import CommandEnded, OneOff
@@ -309,7 +309,4 @@ def _changed_at(path: str) -> float:
 
 
 def _signal_name(number: int) -> str:
-    try:
-        return signal.Signals(number).name
-    except ValueError:
-        return f"signal {number}"
+    return signals.name_of(number) or f"signal {number}"

@@ -24,7 +24,8 @@ from starlette.requests import Request
 from starlette.routing import Router
 from starlette.types import Message, Receive, Scope, Send
 
-from sbxcompose.host.base import background, damage, host_info, paths, unsaved, write_back
+from sbxcompose import paths
+from sbxcompose.host.base import background, damage, host_info, unsaved, write_back
 from sbxcompose.host.base.host_info import INFO_FILE
 from sbxcompose.host.base.json_files import write_json
 from sbxcompose.host.base.problems import Problem

@@ -5,7 +5,6 @@ words.
 from __future__ import annotations
 
 import re
-import signal
 from collections.abc import Callable, Mapping
 from typing import Annotated, Any
 
@@ -13,6 +12,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, GetJsonSchemaHandle
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, PydanticCustomError
 
+from sbxcompose import signals
 from sbxcompose.spec.similar import did_you_mean
 from sbxcompose.spec.units import DURATION_PATTERN, SIZE_PATTERN, BadUnit, parse_duration, parse_size
 
@@ -220,18 +220,16 @@ def _signal(value: Any) -> Any:
     if isinstance(value, str) and value.isascii() and value.isdecimal():
         value = int(value[:9])
     if isinstance(value, str):
-        word = value.upper()
-        word = word if word.startswith("SIG") else f"SIG{word}"
-        if word not in _SIGNALS:
-            near = did_you_mean(word, list(_SIGNALS), "a name such as `SIGTERM`, `SIGINT`, `SIGHUP`, or a number")
-            raise wrong(f"no signal is named `{value}`", near)
-        return _SIGNALS[word]
-    if type(value) is int and not 0 < value < signal.NSIG:
-        raise wrong(f"invalid signal `{value}`", f"signals go from 1 to {signal.NSIG - 1}")
+        number = signals.named(value)
+        if number is None:
+            word = value.upper() if value.upper().startswith("SIG") else f"SIG{value.upper()}"
+            examples = "a name such as `SIGTERM`, `SIGINT`, `SIGHUP`, or a number"
+            raise wrong(f"no signal is named `{value}`", did_you_mean(word, list(signals.BY_NAME), examples))
+        return number
+    if type(value) is int and not 0 < value <= signals.LAST:
+        raise wrong(f"invalid signal `{value}`", f"signals go from 1 to {signals.LAST}")
     return value
 
-
-_SIGNALS = {name: int(number) for name, number in signal.Signals.__members__.items()}
 
 Signal = Annotated[
     int,

@@ -4,12 +4,12 @@ project.
 
 from __future__ import annotations
 
-import signal
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from msgspec.structs import fields
 
+from sbxcompose import signals
 from sbxcompose.spec.keys import keys_of
 from sbxcompose.spec.project import (
     DEBOUNCE,
@@ -183,10 +183,7 @@ def _dependencies(needs: tuple[Dependency, ...]) -> dict[str, Any]:
 
 
 def _stop(stop: StopPolicy) -> dict[str, Any]:
-    try:
-        name: str | int = signal.Signals(stop.signal).name
-    except ValueError:
-        name = stop.signal
+    name: str | int = signals.name_of(stop.signal) or stop.signal
     command = {"command": list(stop.command)} if stop.command else {}
     return {**command, "signal": name, "grace": format_duration(stop.grace)}
 

@@ -13,10 +13,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn
 
+from sbxcompose import paths
 from sbxcompose.engine.local_host import locate
 from sbxcompose.engine.local_host.locate import PATIENCE, see_log
 from sbxcompose.errors import ProviderError, Refused, Unreachable
-from sbxcompose.host.base import damage, host_info, paths
+from sbxcompose.host.base import damage, host_info
 from sbxcompose.host.keeper.options import keeper_argv
 from sbxcompose.version import __version__
 

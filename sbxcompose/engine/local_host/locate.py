@@ -14,8 +14,8 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
+from sbxcompose import paths
 from sbxcompose.errors import Unreachable
-from sbxcompose.host.base import paths
 from sbxcompose.host.keeper import hostrecord
 from sbxcompose.host.keeper.hostrecord import HostRecord
 

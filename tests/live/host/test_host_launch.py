@@ -21,8 +21,8 @@ import pytest
 from sbxcompose import __version__
 from sbxcompose.engine.local_host import launch
 from sbxcompose.errors import Conflict, ProviderError
-from sbxcompose.host.base.paths import PathError
 from sbxcompose.host.keeper.hostrecord import HostRecord
+from sbxcompose.paths import PathError
 from tests.live.host.hosts import LiveHost, client_of, live_host
 from tests.support.home import Home, alive_with, wait_gone
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from sbxcompose.host.base.paths import (
+from sbxcompose.paths import (
     PathError,
     lock_path,
     log_path,

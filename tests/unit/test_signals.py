@@ -1,0 +1,24 @@
+"""The table of signals against the one of the Linux that runs the tests."""
+
+from __future__ import annotations
+
+import signal
+
+import pytest
+
+from sbxcompose import signals
+
+
+def test_it_is_the_table_of_linux() -> None:
+    assert {name: int(number) for name, number in signal.Signals.__members__.items()} == signals.BY_NAME
+    assert all(signals.name_of(number) == number.name for number in signal.Signals)
+    assert signal.NSIG - 1 == signals.LAST
+
+
+@pytest.mark.parametrize("word, number", [("TERM", 15), ("sigterm", 15), ("SIGCLD", 17), ("15", None), ("", None)])
+def test_names_are_found_with_and_without_sig(word: str, number: int | None) -> None:
+    assert signals.named(word) == number
+
+
+def test_real_time_signals_between_the_first_and_the_last_have_no_name() -> None:
+    assert signals.name_of(40) is None
