@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import os
 import sys
 
 from sbxcompose.cli import standard_streams
@@ -11,6 +12,10 @@ from sbxcompose.version import __version__
 
 def main() -> None:
     """Run the command line and exit with its code."""
+    if os.name != "posix":
+        print("error: sbxcompose does not support Windows", file=sys.stderr)
+        print("hint: install and run it in the Windows Subsystem for Linux (WSL)", file=sys.stderr)
+        sys.exit(3)
     standard_streams.prepare()
     try:
         sys.exit(standard_streams.flushed(_version if sys.argv[1:] in (["--version"], ["-V"]) else _run))

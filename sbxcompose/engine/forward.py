@@ -14,9 +14,9 @@ from sbxcompose.api.sandbox import SandboxClient
 from sbxcompose.api.terminals import open_tunnel
 from sbxcompose.api.websocket import Closed
 from sbxcompose.api.websocket_connect import HIGH_WATER, READ_SIZE, Socket, SocketStream
+from sbxcompose.engine.ports import holder_of
 from sbxcompose.engine.ready import own_words
 from sbxcompose.errors import SbxError, UsageError
-from sbxcompose.linux.listeners import by_whom
 
 Say = Callable[[str], None]
 
@@ -112,7 +112,7 @@ async def _inward(local: SocketStream, tunnel: Socket) -> None:
 def _not_listening(host: str, port: int, error: OSError) -> UsageError:
     if error.errno == errno.EADDRINUSE:
         return UsageError(
-            f"port {port} is in use{by_whom(port)}", hint="another one: `--listen PORT` (0: any free one)"
+            f"port {port} is in use{holder_of(port)}", hint="another one: `--listen PORT` (0: any free one)"
         )
     words = (error.strerror or str(error)).lower()
     return UsageError(f"cannot listen on {host}:{port}: {words}", hint="say `--listen [ADDRESS:]PORT`")

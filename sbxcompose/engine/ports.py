@@ -9,11 +9,29 @@ from collections.abc import Collection, Iterable, Sequence
 
 from msgspec.structs import replace
 
+from sbxcompose.engine.local_host.supported import is_linux
 from sbxcompose.errors import ProcessFailed
-from sbxcompose.linux.listeners import by_whom, listeners, listeners_at
 from sbxcompose.plan.observed import Instance, ObservedRow
 from sbxcompose.plan.steps import Plan, PlanNote, Start, Stop
 from sbxcompose.spec.project import Process, Project
+
+
+def holder_of(port: int) -> str:
+    """Who listens on a port of this machine, as " by node server.js (pid 12)"; empty where that cannot be seen."""
+    if not is_linux():
+        return ""
+    from sbxcompose.linux.listeners import by_whom
+
+    return by_whom(port)
+
+
+def listening() -> Collection[int]:
+    """The ports of this machine that somebody listens on; none where that cannot be seen."""
+    if not is_linux():
+        return ()
+    from sbxcompose.linux.listeners import listeners
+
+    return listeners().keys()
 
 
 def refuse_taken_port(project: Project, process: Process, instance: Instance, rows: Iterable[ObservedRow]) -> None:
@@ -25,7 +43,7 @@ def refuse_taken_port(project: Project, process: Process, instance: Instance, ro
     if port is None or process.sandbox in project.apart() or any(row.live for row in rows):
         return
     if _is_taken(port):
-        raise ProcessFailed(f"port {port} is in use{by_whom(port)}", hint="stop it, or choose another `port`")
+        raise ProcessFailed(f"port {port} is in use{holder_of(port)}", hint="stop it, or choose another `port`")
 
 
 def taken_ports(plan: Plan, apart: Collection[str] = ()) -> list[str]:
@@ -49,7 +67,7 @@ def taken_ports(plan: Plan, apart: Collection[str] = ()) -> list[str]:
             if port and port != process.port_of(step.action.instance.replica) and not passed_over:
                 wanted.setdefault(port, step.subject)
     return [
-        f"port {port} is in use{by_whom(port)}: the health check of {name} would ask that"
+        f"port {port} is in use{holder_of(port)}: the health check of {name} would ask that"
         for port, name in wanted.items()
         if _is_taken(port)
     ]
@@ -57,6 +75,8 @@ def taken_ports(plan: Plan, apart: Collection[str] = ()) -> list[str]:
 
 def _is_taken(port: int) -> bool:
     """Whether somebody gets connections to a port of this machine's loopback addresses."""
+    from sbxcompose.linux.listeners import listeners_at
+
     return any(listeners_at(port, host) for host in ("127.0.0.1", "::1"))
 
 
@@ -70,5 +90,5 @@ def whose_port(lines: Sequence[str], ports: Iterable[int]) -> list[str]:
     """If last words speak of a port in use: who has it, for each of `ports` that is taken."""
     if not any("address already in use" in line.lower() or "eaddrinuse" in line.lower() for line in lines):
         return []
-    busy = listeners()
-    return [f"port {port} is in use{by_whom(port)}" for port in ports if port in busy]
+    busy = listening()
+    return [f"port {port} is in use{holder_of(port)}" for port in ports if port in busy]

@@ -188,6 +188,9 @@ def refuse_cloud_only(sandbox: Sandbox) -> None:
 
 def local_provider(project: Project) -> LocalProvider:
     """The provider `local`; the host is started if it does not run."""
+    from sbxcompose.engine.local_host.supported import require_linux
+
+    require_linux()
     from sbxcompose.engine.local_host import launch
 
     return LocalProvider(project, HostAddress(path=str(launch.ensure_host())), launch.replace_killed)

@@ -24,11 +24,10 @@ def command(shell: Shell, as_json: bool) -> int:
     """
     from sbxcompose.cli.async_main import run_simply
     from sbxcompose.engine.check_cloud import check_cloud
-    from sbxcompose.engine.check_local import check_local
     from sbxcompose.engine.checks import CheckStatus
 
     project, found = _project(shell)
-    found += check_local()
+    found += _local(wanted=project is not None and project.provider == "local")
     wanted = project is not None and project.provider == "tensorlake"
     found += run_simply(lambda: check_cloud(wanted=wanted))
     good = not any(each.health is CheckStatus.BAD for each in found)
@@ -38,6 +37,19 @@ def command(shell: Shell, as_json: bool) -> int:
         for line in _lines(shell, found):
             shell.print(line)
     return 0 if good else 3
+
+
+def _local(*, wanted: bool) -> list[DoctorCheck]:
+    """What there is to say of this machine; elsewhere than on Linux only that, a problem if the project needs it."""
+    from sbxcompose.engine.checks import CheckStatus, DoctorCheck
+    from sbxcompose.engine.local_host.supported import HINT, is_linux, system_name
+
+    if not is_linux():
+        health = CheckStatus.BAD if wanted else CheckStatus.NOTE
+        return [DoctorCheck("local", "system", health, f"needs Linux; this is {system_name()}", HINT)]
+    from sbxcompose.engine.check_local import check_local
+
+    return check_local()
 
 
 def _project(shell: Shell) -> tuple[Project | None, list[DoctorCheck]]:

@@ -19,6 +19,9 @@ def command() -> None:
 
     It starts on first use, serves all projects of a user, and exits after ten minutes without running processes.
     """
+    from sbxcompose.engine.local_host.supported import require_linux
+
+    require_linux()
 
 
 @command.command("serve")

@@ -36,8 +36,8 @@ def command(shell: Shell, name: str, wanted: str, listen: str | None) -> int:
     from sbxcompose.cli.async_main import run_command
     from sbxcompose.client.commands import running_sandbox
     from sbxcompose.engine.forward import PortForward
+    from sbxcompose.engine.ports import listening
     from sbxcompose.engine.session import Session
-    from sbxcompose.linux.listeners import listeners
     from sbxcompose.plan.names import Target
     from sbxcompose.plan.targets import resolve_place
 
@@ -48,7 +48,7 @@ def command(shell: Shell, name: str, wanted: str, listen: str | None) -> int:
     if listen is not None:
         address, local = parse_listen(listen)
     else:
-        address, local = LOOPBACK, 0 if port in listeners() else port
+        address, local = LOOPBACK, 0 if port in listening() else port
 
     async def main(interrupts: Interrupts) -> int:
         async with Session(project) as session:
