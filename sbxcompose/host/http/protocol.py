@@ -9,33 +9,22 @@ from __future__ import annotations
 
 import asyncio
 import json
-import re
-import sys
-import traceback
-from collections.abc import Awaitable, Callable, MutableMapping
-from typing import Any, cast
-from urllib.parse import unquote_to_bytes
+from collections.abc import Callable
+from typing import cast
 
 import h11
 
+from sbxcompose.host.base import memory
 from sbxcompose.host.http.accept import Gate
-
-AsgiScope = MutableMapping[str, Any]
-AsgiMessage = MutableMapping[str, Any]
-Application = Callable[
-    [AsgiScope, Callable[[], Awaitable[AsgiMessage]], Callable[[AsgiMessage], Awaitable[None]]], Awaitable[None]
-]
+from sbxcompose.host.http.exchange import BODY_AHEAD, Application, AsgiScope, Exchange
+from sbxcompose.host.http.request_scope import check_framing, scope_of
 
 MAX_HEAD = 64 * 1024
 """Bytes that a request's line and headers may have."""
-HIGH_WATER = 1024 * 1024
-"""Bytes of a request's body that are read ahead of the application, and of an answer ahead of the client."""
-LIVELY = 64 * 1024
-"""The same for an answer that is a conversation: what is far ahead of the client is old when it gets there."""
+ANSWER_AHEAD = 64 * 1024
+"""Bytes of an answer that are held for a client that does not take them: the application waits when there are more."""
 LINGER = 2.0
 """Seconds for a client to read an answer that was given before its request's body had come whole."""
-
-_SLASHES = re.compile(rb"/{2,}")
 
 
 class Activity:
@@ -75,17 +64,21 @@ class Connection(asyncio.Protocol):
         self._skipping: asyncio.TimerHandle | None = None
         self._to_skip = 0
         self._switched = False
+        self._lagged = False
+        """Whether it has ever not taken what was sent: then memory was needed to hold that."""
         self.gone = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Asyncio: a client is there."""
         self._transport = cast(asyncio.Transport, transport)
-        self._transport.set_write_buffer_limits(HIGH_WATER)
+        self._transport.set_write_buffer_limits(ANSWER_AHEAD)
         self._await_request()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Asyncio: it has gone."""
         self.gone = True
+        if self._lagged:
+            memory.give_back_soon()
         if self._gate is not None:
             self._gate.forget(self)
         self._stop_skipping()
@@ -95,6 +88,7 @@ class Connection(asyncio.Protocol):
 
     def pause_writing(self) -> None:
         """Asyncio: it does not take what we send."""
+        self._lagged = True
         if self._writable is None:
             self._writable = asyncio.get_running_loop().create_future()
 
@@ -151,12 +145,12 @@ class Connection(asyncio.Protocol):
     def _take(self, event: object) -> None:
         match event:
             case h11.Request():
-                _check_framing(event)
+                check_framing(event)
                 if self._gate is not None:
                     self._gate.forget(self)
                 self._exchange = Exchange(self, event)
                 self._activity.begin()
-                self._scope = _scope(event, self._trusted, self._transport)
+                self._scope = scope_of(event, self._trusted, self._transport)
                 self._exchange.start(self._application, self._scope)
             case h11.Data() if self._exchange is not None:
                 self._exchange.feed(bytes(event.data))
@@ -203,7 +197,6 @@ class Connection(asyncio.Protocol):
         """
         self.send(h11.InformationalResponse(status_code=101, headers=headers))
         self._switched = True
-        self._transport.set_write_buffer_limits(LIVELY)
         self._transport.resume_reading()
         return bytes(self._protocol.trailing_data[0])
 
@@ -255,7 +248,7 @@ class Connection(asyncio.Protocol):
 
         One that has much more to say, or nothing for a while, is hung up on.
         """
-        self._to_skip = HIGH_WATER
+        self._to_skip = BODY_AHEAD
         self._skipping = asyncio.get_running_loop().call_later(LINGER, self._linger)
         self._transport.resume_reading()
 
@@ -285,149 +278,3 @@ class Connection(asyncio.Protocol):
         if self._transport.can_write_eof():
             self._transport.write_eof()
         asyncio.get_running_loop().call_later(LINGER, self._transport.abort)
-
-
-class Exchange:
-    """One request and its answer, as ASGI has them, and one thing more: an application may answer 101 to a
-    request that asks for another protocol (`Upgrade`). Bodies are then the connection's bytes as they are, in
-    both directions.
-    """
-
-    def __init__(self, connection: Connection, request: h11.Request) -> None:
-        self._connection = connection
-        self._head = request.method == b"HEAD"
-        self._body: list[bytes] = []
-        self._size = 0
-        self._whole_body = False
-        self._end_told = False
-        self._paused = False
-        self._news: asyncio.Future[None] | None = None
-        self._gone = False
-        self._complete = False
-        self._switched = False
-        self._task: asyncio.Task[None] | None = None
-
-    def start(self, application: Application, scope: AsgiScope) -> None:
-        """Let the application answer."""
-        self._task = asyncio.get_running_loop().create_task(self._run(application, scope))
-
-    async def _run(self, application: Application, scope: AsgiScope) -> None:
-        try:
-            await application(scope, self.receive, self.send)
-        except Exception as error:
-            if not (self._gone and isinstance(error, OSError)):
-                traceback.print_exception(error, file=sys.stderr)
-        finally:
-            self._connection.finished(whole=self._complete)
-
-    def feed(self, data: bytes | None) -> None:
-        """A piece of the body; None is its end."""
-        if data is None:
-            self._whole_body = True
-        else:
-            self._body.append(data)
-            self._size += len(data)
-            if self._size > HIGH_WATER and not self._paused:
-                self._paused = True
-                self._connection.pause_reading()
-        self._wake()
-
-    def disconnected(self) -> None:
-        """The client has gone: the application learns of it when it receives or sends, and decides itself."""
-        self._gone = True
-        self._wake()
-
-    def _wake(self) -> None:
-        if self._news is not None and not self._news.done():
-            self._news.set_result(None)
-
-    async def receive(self) -> AsgiMessage:
-        """ASGI: the next piece of the body, or that the client has gone."""
-        self._connection.invite()
-        while True:
-            if self._body or (self._whole_body and not self._end_told):
-                return self._piece()
-            if self._gone or self._complete:
-                return {"type": "http.disconnect"}
-            await self._wait()
-
-    def _piece(self) -> AsgiMessage:
-        data, self._body, self._size = b"".join(self._body), [], 0
-        self._end_told = self._whole_body
-        if self._paused:
-            self._paused = False
-            self._connection.resume_reading()
-        return {"type": "http.request", "body": data, "more_body": not self._whole_body}
-
-    async def _wait(self) -> None:
-        self._news = asyncio.get_running_loop().create_future()
-        await self._news
-
-    async def send(self, message: AsgiMessage) -> None:
-        """ASGI: the answer's head, or a piece of its body. Raises `OSError` if the client has gone."""
-        if self._gone:
-            raise ConnectionResetError("the client has gone")
-        if message["type"] == "http.response.start" and message["status"] == 101:
-            self._switch(message["headers"])
-            return
-        if message["type"] == "http.response.start":
-            self._connection.send(h11.Response(status_code=message["status"], headers=message["headers"]))
-            return
-        data = message.get("body", b"")
-        last = not message.get("more_body", False)
-        if self._switched:
-            self._connection.write(data)
-        else:
-            self._send_body(data, last=last)
-        if last:
-            self._complete = True
-            self._wake()
-            return
-        await self._connection.drain()
-
-    def _send_body(self, data: bytes, *, last: bool) -> None:
-        if data and not self._head:
-            self._connection.send(h11.Data(data=data))
-        if last:
-            self._connection.send(h11.EndOfMessage())
-
-    def _switch(self, headers: list[tuple[bytes, bytes]]) -> None:
-        rest = self._connection.switch(headers)
-        self._switched = True
-        self._whole_body = self._end_told = False
-        if rest:
-            self.feed(rest)
-
-
-def _check_framing(request: h11.Request) -> None:
-    """Refuse a body with two lengths: somebody between may have gone by the other one. Raises `RemoteProtocolError`."""
-    names = {bytes(name) for name, _ in request.headers}
-    if {b"content-length", b"transfer-encoding"} <= names:
-        raise h11.RemoteProtocolError("both Content-Length and Transfer-Encoding", error_status_hint=400)
-
-
-def _scope(request: h11.Request, trusted: bool, transport: asyncio.Transport) -> AsgiScope:
-    target, _, query = bytes(request.target).partition(b"?")
-    path = _SLASHES.sub(b"/", target)
-    return {
-        "type": "http",
-        "asgi": {"version": "3.0", "spec_version": "2.4"},
-        "http_version": request.http_version.decode("ascii"),
-        "method": request.method.decode("ascii").upper(),
-        "scheme": "http",
-        "path": unquote_to_bytes(path).decode("utf-8", "replace"),
-        "raw_path": path,
-        "root_path": "",
-        "query_string": query,
-        "target": bytes(request.target),
-        "headers": list(request.headers),
-        "client": _address(transport, "peername"),
-        "server": _address(transport, "sockname"),
-        "trusted": trusted,
-    }
-
-
-def _address(transport: asyncio.Transport, which: str) -> tuple[str, int] | None:
-    """Host and port of one end of a TCP connection; None for other connections."""
-    name = transport.get_extra_info(which)
-    return (name[0], name[1]) if isinstance(name, tuple) else None

@@ -18,6 +18,12 @@ from sbxcompose.host.logs.segments import STREAMS
 from sbxcompose.host.logs.source import ChangeListeners, OutputRow
 from sbxcompose.host.logs.store import LogStore
 
+PIECE = 64 * 1024
+"""Bytes of an answer that are made in one go, about: no more is made before the client has taken them."""
+LEAST = 1024
+"""Bytes of output that are read in one go at least."""
+PER_LINE = 80
+"""Bytes that a line costs in an answer besides its text."""
 IDLE = 5.0
 """Seconds of silence after which a keep-alive is sent (contract, section 3.7)."""
 
@@ -30,6 +36,7 @@ class RowLines:
         row.hold()
         self._cutter = LineCutter()
         self._reader: LogReader = row.log.reader(row.first_position, streams=streams)
+        self._limit = PIECE // 16
 
     def close(self) -> None:
         """Give up what it holds."""
@@ -42,8 +49,9 @@ class RowLines:
             end = self._row.end_position
             if end is not None and self._reader.position >= end:
                 return None
-            events = self._reader.read()
+            events = self._reader.read(self._limit)
             found = [item for event in events for item in self._items(event)]
+            self._limit = next_limit(self._limit, sum(len(item.texts) for item in found if isinstance(item, Lines)))
             if found or not events:
                 return found
 
@@ -67,6 +75,14 @@ class RowLines:
                 yield event
             case _:
                 pass
+
+
+def next_limit(limit: int, lines: int) -> int:
+    """Return how many bytes to read next, when `limit` bytes were `lines` lines: the shorter lines are, the fewer."""
+    cost = limit + lines * PER_LINE
+    if cost > PIECE:
+        return max(LEAST, limit * PIECE // cost)
+    return min(PIECE, limit * 2) if cost <= PIECE // 2 else limit
 
 
 class _Listener:

@@ -16,14 +16,14 @@ from sbxcompose.host.base.wake import Wake
 from sbxcompose.host.http.stream import Receive, StreamAnswer
 from sbxcompose.host.http.watch_request import WatchRequest, read_request
 from sbxcompose.host.logs.events import Chunk, Gap, LogEvent, RunEnd, RunStart
-from sbxcompose.host.logs.reader import READ, LogReader
+from sbxcompose.host.logs.reader import LogReader
 from sbxcompose.host.logs.source import OutputRow, OutputSource
 from sbxcompose.host.logs.store import LogStore
 
 IDLE = 15.0
 """Seconds of silence after which a keep-alive is sent."""
-BATCH = 256 * 1024
-"""Bytes of frames that are sent in one go, at least, while there is more."""
+BATCH = 64 * 1024
+"""Bytes of frames that are sent in one go, about, while there is more: no more is held for a client that lags."""
 GRAIN_MS = 10
 """Pieces of output that are no further apart travel as one."""
 READ_REFS = 8 * 1024 * 1024
@@ -240,8 +240,8 @@ class WatchConnection:
                     del targets[feed]
                 size += read
                 if size >= BATCH:
-                    yield b"".join(batch)
-                    batch, size = [], 0
+                    piece, batch, size = b"".join(batch), [], 0
+                    yield piece
         batch += rows
         if batch:
             yield b"".join(batch)
@@ -254,7 +254,7 @@ class WatchConnection:
         """Turn the next piece of a log into frames; whether there is more up to `target`, and the frames'
         size.
         """
-        limit = READ_REFS if self._request.refs else READ
+        limit = READ_REFS if self._request.refs else BATCH
         events = feed.reader.read(limit)
         if self._announced:  # a run that has begun since the batch did
             batch += self._announced

@@ -15,8 +15,9 @@ import httpx
 import pytest
 
 from sbxcompose.host.http.accept import AcceptedClient, Gate
+from sbxcompose.host.http.exchange import AsgiMessage, AsgiScope
 from sbxcompose.host.http.pending_clients import MOST, PendingClients
-from sbxcompose.host.http.protocol import Activity, AsgiMessage, AsgiScope, Connection
+from sbxcompose.host.http.protocol import Activity, Connection
 from sbxcompose.host.http.stream import Receive, Send
 from tests.live.host.hosts import LiveHost, client_of, live_host, running
 from tests.support.home import Home
