@@ -224,6 +224,17 @@ class Transport:
         self, path: str, *, headers: Mapping[str, str], limit: int | None = None, judge: RefusalCheck | None = None
     ) -> Socket:
         """Open a WebSocket on a connection of its own (see `open_socket`). Raises `Unreachable` and `Refused`."""
+        try:
+            return await self._open_socket(path, headers, limit, judge)
+        except Unreachable as error:
+            nobody_listens = isinstance(error.__cause__, ConnectionRefusedError | FileNotFoundError)
+            if not nobody_listens or not await self._is_revived():
+                raise
+        return await self._open_socket(path, headers, limit, judge)
+
+    async def _open_socket(
+        self, path: str, headers: Mapping[str, str], limit: int | None, judge: RefusalCheck | None
+    ) -> Socket:
         from sbxcompose.api.websocket_connect import ServerEndpoint, open_socket  # few commands need one
 
         address = self.address

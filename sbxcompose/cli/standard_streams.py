@@ -100,6 +100,6 @@ def _write(write: Callable[[Any], int | None], fd: int, data: Any) -> int:
         written = write(data)
         if written is not None:
             return written
-        import select
+        from sbxcompose.cli.write_all import wait_for_room
 
-        select.select([], [fd], [])
+        wait_for_room(fd)

@@ -8,6 +8,13 @@ import select
 from sbxcompose.logs.write import write_error
 
 
+def wait_for_room(stream: int) -> None:
+    """Wait until a non-blocking descriptor, whatever its number, takes more."""
+    room = select.poll()
+    room.register(stream, select.POLLOUT)
+    room.poll()
+
+
 def write_all(stream: int, data: bytes) -> None:
     """Write all bytes to a descriptor of any kind. Raises `NotWritten`."""
     view = memoryview(data)
@@ -15,6 +22,6 @@ def write_all(stream: int, data: bytes) -> None:
         try:
             view = view[os.write(stream, view) :]
         except BlockingIOError:
-            select.select([], [stream], [])
+            wait_for_room(stream)
         except OSError as error:
             raise write_error(stream, error) from None

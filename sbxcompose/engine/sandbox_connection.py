@@ -106,6 +106,11 @@ class SandboxConnection:
         found = self._ours.get(instance, {}).values()
         return tuple(sorted(found, key=lambda row: (row.started_at or 0, row.name)))
 
+    def named(self, name: str) -> ProcessInfo | None:
+        """Return the row of a managed name as it was last seen, live or ended; None if there was none."""
+        found = [info for info in self._rows.values() if info.managed is not None and info.managed.name == name]
+        return found[-1] if found else None
+
     def row(self, instance: Instance, digest: str | None = None) -> ObservedRow | None:
         """The row that counts for an instance: the newest live one, else the newest (of `digest`, if given)."""
         rows = [row for row in self.rows(instance) if digest is None or row.digest == digest]

@@ -27,6 +27,7 @@ async def start(link: SandboxConnection, request: StartRequest, base: Env) -> No
     refused: set[str] = set()
     for attempt in range(1, TRIES + 1):
         name = request.name or ""
+        before = link.named(name)
         try:
             await link.start(request, base)
             return
@@ -34,7 +35,7 @@ async def start(link: SandboxConnection, request: StartRequest, base: Env) -> No
             if attempt == TRIES:
                 raise
             rows = await _rows(link)
-            again = after_failure(error, name, request.replaces, rows, refused_before=name in refused)
+            again = after_failure(error, name, request.replaces, rows, refused_before=name in refused, before=before)
             refused.update([name] if isinstance(error, Conflict) else [])
         match again:
             case AlreadyStarted():

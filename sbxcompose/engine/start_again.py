@@ -39,15 +39,25 @@ After = AlreadyStarted | Retry | StopRival | TakeName
 
 
 def after_failure(
-    error: Exception, name: str, replaces: Collection[str], rows: Sequence[ProcessInfo], *, refused_before: bool
+    error: Exception,
+    name: str,
+    replaces: Collection[str],
+    rows: Sequence[ProcessInfo],
+    *,
+    refused_before: bool,
+    before: ProcessInfo | None,
 ) -> After:
-    """Decide from the error and the rows as they are now. `refused_before`: this name was refused once already."""
+    """Decide from the error and the rows as they are now.
+
+    `refused_before`: this name was refused once already. `before` is the row of that name before the request.
+    """
     named = {row.managed.name: row for row in rows if row.managed is not None and row.managed.name is not None}
     own = named.get(name)
     if own is not None and _live(own):
         return AlreadyStarted()
     if not isinstance(error, Conflict):
-        return Retry()
+        # A one-shot may have ended by now: the answer was lost, not the run.
+        return AlreadyStarted() if own is not None and _run_of(own) != _run_of(before) else Retry()
     for other, row in named.items():
         if _live(row) and other not in replaces and _same_instance(other, name):
             return StopRival(other)
@@ -55,6 +65,10 @@ def after_failure(
     if own is not None and error.live is None and refused_before:
         return TakeName(_free_name(name, named))
     return Retry()
+
+
+def _run_of(row: ProcessInfo | None) -> tuple[int | None, int, int] | None:
+    return None if row is None else (row.handle, row.pid, row.started_at)
 
 
 def _live(row: ProcessInfo) -> bool:

@@ -231,10 +231,17 @@ class Host:
         self._keeper.want(self.sandboxes.busy)
 
     def _idle_for_long(self) -> None:
-        if self._activity.requests or self.sandboxes.busy or select.select(self._listeners, [], [], 0)[0]:
+        if self._activity.requests or self.sandboxes.busy or self._is_called():
             self._quiet()
         elif not self._done.done():
             self._done.set_result(None)
+
+    def _is_called(self) -> bool:
+        """Whether a client waits to be accepted."""
+        waiting = select.poll()
+        for listener in self._listeners:
+            waiting.register(listener, select.POLLIN)
+        return bool(waiting.poll(0))
 
     # -- what its routes ask -------------------------------------------------------------------------------
 

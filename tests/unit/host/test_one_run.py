@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from sbxcompose.api.models import ProcessInfo, RestartConfig, StartRequest
 from sbxcompose.api.wire_errors import refusal
@@ -218,7 +219,16 @@ def test_a_refused_start_is_looked_at_again(
     error: Exception, rows: list[ProcessInfo], refused_before: bool, expected: object
 ) -> None:
     replaces = ("web.cccccccc",)
-    assert after_failure(error, f"web.{A}", replaces, rows, refused_before=refused_before) == expected
+    found = after_failure(error, f"web.{A}", replaces, rows, refused_before=refused_before, before=None)
+    assert found == expected
+
+
+def test_a_run_that_has_ended_before_its_lost_answer_is_looked_for_is_not_started_again() -> None:
+    ended, earlier = row(f"web.{A}", "stopped"), replace(row(f"web.{A}", "stopped"), pid=4711)
+    lost = Unreachable("lost")
+    assert after_failure(lost, f"web.{A}", (), [ended], refused_before=False, before=None) == AlreadyStarted()
+    assert after_failure(lost, f"web.{A}", (), [ended], refused_before=False, before=earlier) == AlreadyStarted()
+    assert after_failure(lost, f"web.{A}", (), [ended], refused_before=False, before=ended) == Retry()
 
 
 def test_an_answer_says_whether_the_holder_is_live() -> None:
@@ -269,7 +279,7 @@ class Client:
             except Problem as problem:
                 error = Conflict(str(problem), status=problem.status, live=bool(problem.body().get("live")))
                 rows = list((await self._list()).values())
-            match after_failure(error, name, (), rows, refused_before=refused_before):
+            match after_failure(error, name, (), rows, refused_before=refused_before, before=None):
                 case AlreadyStarted():
                     return
                 case StopRival(rival):
