@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 from msgspec import Struct
 
 from sbxcompose.cli.style import Style
-from sbxcompose.errors import SpecNotFound, UsageError
+from sbxcompose.errors import InvalidSpec, SpecNotFound, UsageError
 
 if TYPE_CHECKING:
     from sbxcompose.spec.project import Project
@@ -31,9 +31,12 @@ class GlobalOptions(Struct, frozen=True):
 class Shell:
     """One invocation: stdout carries data, stderr talk."""
 
-    def __init__(self, options: GlobalOptions, *, lenient: bool = False, completing: bool = False) -> None:
-        """`lenient`: the command only looks or stops. `completing`: nothing may take long, or be said."""
+    def __init__(
+        self, options: GlobalOptions, *, command: str = "COMMAND", lenient: bool = False, completing: bool = False
+    ) -> None:
+        """`command`: its name. `lenient`: it only looks or stops. `completing`: nothing may take long, or be said."""
         self.options = options
+        self._command = command
         self.out = style_of(sys.stdout)
         self.err = style_of(sys.stderr)
         self._lenient = lenient
@@ -75,22 +78,27 @@ class Shell:
         )
         try:
             project = open_project(request, looked_at)
-        except SpecNotFound as error:
-            if not self._lenient or self.files:
-                raise
-            from sbxcompose.spec.files import WRITE_ONE
-
-            if options.project_name is None:
-                if error.hint != WRITE_ONE:
-                    raise
-                hint = "`sbxcompose ls` lists all projects, and `-p NAME` names one; or name a file with `-f FILE`"
-                raise SpecNotFound(error.message, hint=hint) from None
-            from sbxcompose.cli.known_projects import project_without_file
-
-            return project_without_file(options.project_name, options.provider)
+        except (SpecNotFound, InvalidSpec) as error:
+            return self._without_file(error)
         for path in self._pipes.without_writer if first else ():
             self.note(f"{path} is a named pipe, and nothing writes to it: its variables are not known")
         return project
+
+    def _without_file(self, error: SpecNotFound | InvalidSpec) -> Project:
+        """The project that `-p` names, as its sandboxes tell of it, for a command that can do without the file.
+
+        Raises `error`, with the way round where there is one.
+        """
+        from sbxcompose.cli.known_projects import explain_without_file, project_without_file
+
+        name = self.options.project_name
+        if self._completing:
+            raise error
+        if name is None or self.files or not self._lenient:
+            raise explain_without_file(error, self.options, self._command, lenient=self._lenient) from None
+        if isinstance(error, InvalidSpec):
+            self.note(f"{error.message}; `{self._command}` goes by what the sandboxes of {name} tell")
+        return project_without_file(name, self.options.provider)
 
     def say(self, text: str) -> None:
         """Talk: a line on stderr."""

@@ -6,9 +6,10 @@ import os
 from typing import Literal, cast
 
 from sbxcompose.cli.async_main import run_simply
+from sbxcompose.cli.context import GlobalOptions
 from sbxcompose.engine.projects import KnownProject, find_project, group
 from sbxcompose.engine.providers import Provider, provider_of
-from sbxcompose.errors import UsageError
+from sbxcompose.errors import InvalidSpec, SbxError, SpecError, SpecNotFound, UsageError
 from sbxcompose.spec.project import Project
 
 PROVIDERS = ("local", "tensorlake")
@@ -39,6 +40,41 @@ def known_projects(provider: str | None) -> list[KnownProject]:
             await there.close()
 
     return run_simply(main)
+
+
+def explain_without_file(
+    error: SpecNotFound | InvalidSpec, options: GlobalOptions, command: str, *, lenient: bool
+) -> SpecError:
+    """The error of a command for which there is no valid file, with the way round: `-p`, or where the file is.
+
+    `lenient`: the command can do without the file.
+    """
+    from sbxcompose.spec.files import WRITE_ONE  # `ls` reads no file
+
+    if lenient and isinstance(error, InvalidSpec):
+        error.hint = f"`sbxcompose -p NAME {command}` goes without the file; `sbxcompose ls` lists the names"
+    elif lenient and not options.files and error.hint == WRITE_ONE:
+        error.hint = "`sbxcompose ls` lists all projects, and `-p NAME` names one; or name a file with `-f FILE`"
+    elif isinstance(error, SpecNotFound) and options.project_name is not None and not options.files:
+        return _needs_file(options.project_name, options.provider, command) or error
+    return error
+
+
+def _needs_file(name: str, provider: str | None, command: str) -> SpecNotFound | None:
+    """What to say of a project that is known where its file is needed; None if it is not known."""
+    try:
+        found = next((project for project in known_projects(provider) if project.name == name), None)
+    except SbxError:
+        return None
+    if found is None or found.directory is None:
+        return None
+    there = os.path.isdir(found.directory)
+    where = f"its folder is {found.directory}" if there else f"its folder {found.directory} no longer exists"
+    way = "run it there" if there else "restore the folder"
+    return SpecNotFound(
+        f"`{command}` needs the file of project `{name}`, which is not here; {where}",
+        hint=f"{way}, or name its file with `-f FILE`; `ps`, `logs` and `down` of `-p {name}` go without the file",
+    )
 
 
 def _kind(provider: str | None) -> Literal["local", "tensorlake"]:

@@ -176,7 +176,8 @@ def cli(ctx: click.Context, /, color: str, no_color: bool, **options: Any) -> No
     left running. No account is needed: by default everything runs on this machine.
     """
     choose_color("never" if no_color else color)
-    ctx.obj = Shell(GlobalOptions(**options), lenient=ctx.invoked_subcommand in LOOKING)
+    name = ctx.invoked_subcommand or "COMMAND"
+    ctx.obj = Shell(GlobalOptions(**options), command=name, lenient=name in LOOKING)
 
 
 def _version(ctx: click.Context, value: bool) -> None:

@@ -143,3 +143,39 @@ def test_in_the_cloud_the_names_of_sandboxes_are_enough(cloud: CloudSbx) -> None
     assert set(pids_of(cloud)) == {"web", "db"}
     assert "web stopped" in cloud.run("-p", name, "stop", "web", cwd=Path("/")).stderr
     assert set(pids(cloud)) == {"db"}
+
+
+def test_a_file_with_a_mistake_does_not_keep_from_looking_and_stopping(sbx: Sbx) -> None:
+    sbx.write(FILE)
+    sbx.run("up", "-d")
+    before = pids(sbx)
+    sbx.write("processes: {web: {comand: nothing}}\n")
+    for command in ("ps", "logs", "why", "stop", "down"):
+        said = refused(sbx, command, code=2)
+        assert "sbxcompose.yaml:1:" in said
+        assert f"`sbxcompose -p NAME {command}`" in said
+        assert "`sbxcompose ls`" in said
+    name = ("-p", sbx.project.name)
+    assert "web" in sbx.run(*name, "ps").stdout
+    down = sbx.run(*name, "down").stderr
+    assert "the file has 2 mistakes" in down
+    assert "2 stopped" in down
+    assert not any(map(alive, before.values()))
+    assert "-p NAME" not in refused(sbx, "up", "-d", code=2)
+
+
+def test_what_needs_the_file_of_a_known_project_says_where_that_was(sbx: Sbx) -> None:
+    folder = in_folder(sbx, "folder")
+    sbx.run("up", "-d", cwd=folder)
+    try:
+        for command in (["up", "-d"], ["restart"], ["exec", "web", "true"]):
+            said = refused(sbx, "-p", sbx.project.name, *command, code=2, cwd=Path("/"))
+            assert f"its folder is {folder}" in said
+        shutil.rmtree(folder)
+        said = refused(sbx, "-p", sbx.project.name, "up", code=2, cwd=Path("/"))
+        assert f"its folder {folder} no longer exists" in said
+        assert "`-f FILE`" in said
+        said = refused(sbx, "-p", "no-such-project", "up", code=2, cwd=Path("/"))
+        assert "no `sbxcompose.yaml`" in said
+    finally:
+        finish(sbx)

@@ -17,6 +17,8 @@ def show_error(error: SbxError) -> None:
 
         print(harmless(render(error, style)), file=sys.stderr)
         _annotate(error)
+        if error.hint:
+            print(f"\n{style.cyan('hint:')} {harmless(error.hint)}", file=sys.stderr)
         return
     if isinstance(error, Interrupted):
         print(harmless(error.message), file=sys.stderr)
