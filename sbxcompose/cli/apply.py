@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
+
+from msgspec.structs import replace
 
 from sbxcompose.cli.async_main import Interrupts, run_command
 from sbxcompose.cli.context import Shell
 from sbxcompose.cli.view.report import Reporter
 from sbxcompose.engine.apply import apply
+from sbxcompose.engine.observed_names import resolve_running
 from sbxcompose.engine.session import Session
 from sbxcompose.errors import Interrupted
 from sbxcompose.plan.options import Intent, PlanOptions
@@ -15,19 +19,25 @@ from sbxcompose.plan.steps import Plan
 from sbxcompose.spec.project import Project
 
 
-def carry_out(shell: Shell, project: Project, intent: Intent, options: PlanOptions) -> int:
-    """Plan and do it, with a line on stderr for each thing done; the exit code."""
+def carry_out(shell: Shell, project: Project, intent: Intent, options: PlanOptions, running: Sequence[str] = ()) -> int:
+    """Plan and do it, with a line on stderr for each thing done; the exit code.
+
+    `running` are the names of the targets of a command that stops, which need not be in the file.
+    """
 
     async def main(interrupts: Interrupts) -> int:
         if intent in (Intent.STOP, Intent.DOWN):
             interrupts.ignore_hangups()  # half of it stopped is what nobody wants who closes the terminal
         reporter = Reporter(shell, project)
         async with Session(project, tell=reporter.tell, secrets=reporter.secrets) as session:
-            begun = time.monotonic()
+            begun, asked = time.monotonic(), options
             plans: list[Plan] = []
+            if running:
+                named = await interrupts.guard(resolve_running(session, running))
+                asked = replace(options, targets=named)
             try:
                 async with reporter.waiting(session):
-                    result = await interrupts.guard(apply(session, intent, options, plans.append))
+                    result = await interrupts.guard(apply(session, intent, asked, plans.append))
             except Interrupted:
                 shell.say("interrupted; steps already begun are completed in the background")
                 raise

@@ -41,9 +41,12 @@ class ProcessNames:
             self._meet(process.sandbox, process.name)
             if process.replicas > 1:
                 self._several.add((process.sandbox, process.name))
+        self._live: list[Instance] = []
         for sandbox in observed.sandboxes if observed else ():
             for row in sandbox.rows:
                 self._meet(sandbox.name, row.instance.process)
+                if row.live:
+                    self._live.append(row.instance)
 
     def _meet(self, sandbox: str, process: str) -> None:
         if self._sandboxes.setdefault(process, sandbox) != sandbox:
@@ -63,23 +66,32 @@ class ProcessNames:
         return name
 
     def resolve(self, text: str) -> Target:
-        """The process that `text` names.
+        """The process that `text` names: one of the file, or else one that was observed running.
 
         Raises `UnknownName`, or `UsageError` when several sandboxes have a process of that name.
         """
         sandbox, slash, rest = text.rpartition("/")
         name, dot, replica = rest.partition(".")
-        found = [
-            each
+        places = [
+            each.sandbox
             for each in self._processes
             if each.name == name and (not slash or each.sandbox == sandbox) and (not dot or _has(each, replica))
-        ]
-        if not found:
+        ] or self._running(sandbox, name, replica)
+        if not places:
             raise self._unknown(text)
-        if len(found) > 1:
-            full = " and ".join(f"`{each.sandbox}/{rest}`" for each in found)
+        if len(places) > 1:
+            full = " and ".join(f"`{each}/{rest}`" for each in places)
             raise UsageError(f"`{text}` is in several sandboxes", hint=f"say which one: {full}")
-        return Target(found[0].sandbox, name, int(replica) if replica else None)
+        return Target(places[0], name, int(replica) if replica else None)
+
+    def _running(self, sandbox: str, name: str, replica: str) -> list[str]:
+        """The sandboxes in which a process of that name runs, whatever the file says."""
+        found = [
+            each.sandbox
+            for each in self._live
+            if each.process == name and sandbox in ("", each.sandbox) and replica in ("", str(each.replica))
+        ]
+        return list(dict.fromkeys(found))
 
     def _unknown(self, text: str) -> UnknownName:
         known = [self.process(each.sandbox, each.name) for each in self._processes]
@@ -96,10 +108,10 @@ def _has(process: Process, replica: str) -> bool:
     return replica.isascii() and replica.isdecimal() and 1 <= int(replica[:6]) <= process.replicas
 
 
-def resolve_all(project: Project, texts: Iterable[str]) -> frozenset[Target] | None:
+def resolve_all(project: Project, texts: Iterable[str], observed: Observed | None = None) -> frozenset[Target] | None:
     """The targets that the arguments of a command name; None, which means all, if there are none.
 
     Raises as `ProcessNames.resolve`.
     """
-    names = ProcessNames(project)
+    names = ProcessNames(project, observed)
     return frozenset(names.resolve(text) for text in texts) or None

@@ -38,7 +38,7 @@ class TearDown:
             self._wake(name)
         stops: dict[int, list[int]] = {}
         for row in self._orphans():
-            self._stop(row, "not in the file", FIRST)
+            self._stop(row, self._reason if self._options.targets else "not in the file", FIRST)
         for node, rows in self._rows():
             stops[node] = [self._stop(row, self._reason, place(node, 0)) for row in rows]
         order_stops(self._draft, self._world.graph, stops, {each for own in stops.values() for each in own})
@@ -63,7 +63,9 @@ class TearDown:
     def _rows(self) -> Iterator[tuple[int, list[ObservedRow]]]:
         """What runs and is meant, by process."""
         graph = self._world.graph
-        chosen = None if self._options.targets is None else self._world.chosen(self._options.targets)
+        targets = self._options.targets
+        known = targets and frozenset(target for target in targets if (target.sandbox, target.process) in graph.index)
+        chosen = None if known is None else self._world.chosen(known)
         for node in range(len(graph.processes)) if chosen is None else sorted(chosen):
             replicas = None if chosen is None else chosen[node]
             rows = [
@@ -79,6 +81,8 @@ class TearDown:
         return [row for row in self._world.orphans if self._removes(row) and self._stoppable(row)]
 
     def _removes(self, row: ObservedRow) -> bool:
+        if self._options.targets is not None:
+            return any(target.covers(row.instance) for target in self._options.targets)
         return self._options.remove_orphans or (self._terminate and row.instance.sandbox in self._world.sandboxes)
 
     def _stoppable(self, row: ObservedRow) -> bool:

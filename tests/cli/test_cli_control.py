@@ -117,7 +117,7 @@ def test_one_replica_by_its_number(sbx: Sbx) -> None:
     assert "web.7" in refused(sbx, "stop", "web.7")
 
 
-@pytest.mark.parametrize("command", ["up", "down", "start", "stop", "restart", "kill", "plan", "wait"])
+@pytest.mark.parametrize("command", ["up", "start", "restart", "plan", "wait"])
 def test_an_unknown_name_is_refused_everywhere_with_what_there_is(dry: Sbx, command: str) -> None:
     dry.write(THREE)
     said = refused(dry, command, "wbe")
@@ -125,7 +125,7 @@ def test_an_unknown_name_is_refused_everywhere_with_what_there_is(dry: Sbx, comm
     assert "`web`" in said
 
 
-@pytest.mark.parametrize("command", ["ps", "why"])
+@pytest.mark.parametrize("command", ["ps", "why", "stop", "down", "kill"])
 def test_an_unknown_name_is_refused_where_orphans_have_names_too(sbx: Sbx, command: str) -> None:
     sbx.write(THREE)
     said = refused(sbx, command, "wbe")
@@ -160,3 +160,20 @@ def test_down_terminate_ends_the_sandbox_and_its_records(sbx: Sbx) -> None:
     assert sbx.run("logs").stdout == ""
     sbx.run("up", "-d")
     assert runs(sbx) == {"db": 1, "web": 1, "job": 1}
+
+
+def test_orphans_and_added_replicas_are_found_by_name(sbx: Sbx) -> None:
+    names = ("one", "two", "three")
+    orphans = ", ".join(f"{name}: {{command: {FOREVER}}}" for name in names)
+    sbx.write(f"processes: {{web: {{command: {FOREVER}, port: 18000}}, {orphans}}}\n")
+    sbx.run("up", "-d", "--scale", "web=2")
+    sbx.write(f"processes: {{web: {{command: {FOREVER}, port: 18000}}}}\n")
+    assert sbx.run("exec", "web.2", "sh", "-c", "echo $PORT").stdout == "18001\n"
+    said = refused(sbx, "exec", "one", "true")
+    assert "`one` runs but is no longer in the file" in said
+    assert "sbxcompose shell main" in said
+    assert "one stopped" in sbx.run("stop", "one").stderr
+    assert "two stopped" in sbx.run("down", "two").stderr
+    assert "sent SIGTERM to three" in sbx.run("kill", "-s", "TERM", "three").stderr
+    assert "web.2 stopped" in sbx.run("stop", "web.2").stderr
+    assert "web.1" in pids(sbx) or "web" in pids(sbx)

@@ -27,5 +27,5 @@ def command(shell: Shell, names: tuple[str, ...], grace: float | None, remove_or
     if terminate and names:
         raise UsageError("`--terminate` ends whole sandboxes; it takes no process names")
     project = shell.project()
-    options = down_options(project, names, grace=grace, remove_orphans=remove_orphans, terminate=terminate)
-    return carry_out(shell, project, Intent.DOWN, options)
+    options = down_options(project, grace=grace, remove_orphans=remove_orphans, terminate=terminate)
+    return carry_out(shell, project, Intent.DOWN, options, names)

@@ -27,8 +27,9 @@ def command(
     disables that. Exits with the exit code of the command: 128+n if signal n killed it, 127 if it was not found, 126 if
     it could not be started.
     """
+    from sbxcompose.cli.find_running import find_running
     from sbxcompose.cli.foreground import beside, observe, run_in_foreground
-    from sbxcompose.errors import UsageError
+    from sbxcompose.errors import UnknownName, UsageError
     from sbxcompose.plan.names import ProcessNames
     from sbxcompose.plan.observed import Instance
 
@@ -36,7 +37,10 @@ def command(
     if not words:
         raise UsageError("say which command to run", hint=f"`sbxcompose exec {name} COMMAND`")
     project = shell.project()
-    target = ProcessNames(project).resolve(name)
+    try:
+        target = ProcessNames(project).resolve(name)
+    except UnknownName as unknown:
+        project, target = find_running(shell, project, name, unknown)
     instance = Instance(target.sandbox, target.process, target.replica or 1)
     requested = beside(project, instance, words)
     return run_in_foreground(shell, project, instance.sandbox, requested, how, observe)

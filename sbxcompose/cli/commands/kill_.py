@@ -30,16 +30,17 @@ def command(shell: Shell, names: tuple[str, ...], signal_name: str) -> int:
     from sbxcompose.cli.options import signal_name_of, signal_number
     from sbxcompose.cli.view.suspended import first_suspended
     from sbxcompose.client.commands import not_running
+    from sbxcompose.engine.observed_names import resolve_running
     from sbxcompose.engine.session import Session
     from sbxcompose.errors import UsageError
-    from sbxcompose.plan.names import ProcessNames, resolve_all
+    from sbxcompose.plan.names import ProcessNames
 
     number = signal_number(signal_name)
     project = shell.project()
-    targets = resolve_all(project, names)
 
     async def main() -> int:
         async with Session(project) as session:
+            targets = await resolve_running(session, names)
             observed = await session.observe()
             shown = ProcessNames(project, observed)
             rows = [

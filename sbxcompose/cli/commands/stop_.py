@@ -19,5 +19,5 @@ def command(shell: Shell, names: tuple[str, ...], grace: float | None) -> int:
     from sbxcompose.plan.options import Intent
 
     project = shell.project()
-    options = stop_options(project, names, grace=grace)
-    return carry_out(shell, project, Intent.STOP, options)
+    options = stop_options(project, grace=grace)
+    return carry_out(shell, project, Intent.STOP, options, names)

@@ -395,3 +395,11 @@ def test_every_command_takes_the_same_road() -> None:
         (Intent.RESTART, plan_restart),
     ):
         assert function(SHOP, RUNNING) == plan(SHOP, RUNNING, intent)
+
+
+def test_orphans_are_stopped_by_name() -> None:
+    observed = world(row("web"), row("old"), row("older"))
+    for found in (plan_stop(SHOP, observed, targets("old")), plan_down(SHOP, observed, targets("old"))):
+        assert [step.title for step in found] == ["stop old"]
+    both = plan_stop(SHOP, observed, targets("old", "web"))
+    assert [step.title for step in both] == ["stop old", "stop web"]

@@ -9,8 +9,23 @@ import pytest
 from sbxcompose.errors import UnknownName, UsageError
 from sbxcompose.plan.diff import PlanOptions, plan_down, plan_up
 from sbxcompose.plan.names import ProcessNames, Target, resolve_all
-from sbxcompose.plan.observed import Instance, Observed, ObservedRow
+from sbxcompose.plan.observed import Instance, Observed, ObservedRow, Phase
 from tests.unit.plan.plan_worlds import CHECK, MISSING, V2, process, project, row, seen, world
+
+
+def test_what_runs_and_is_not_in_the_file_has_a_name() -> None:
+    observed = world(row("old"), row("web", replica=2), row("gone", Phase.EXITED))
+    shop = project(process("web"))
+    assert resolve_all(shop, ["old", "web.2", "main/old"], observed) == {
+        Target("main", "old"),
+        Target("main", "web", 2),
+    }
+    for name in ("old", "web.2"):
+        with pytest.raises(UnknownName):
+            resolve_all(shop, [name])
+    for name in ("gone", "web.3", "other/old"):
+        with pytest.raises(UnknownName):
+            resolve_all(shop, [name], observed)
 
 
 def test_a_plan_as_json_has_all_that_a_program_wants() -> None:
