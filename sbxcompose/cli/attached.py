@@ -38,7 +38,7 @@ from sbxcompose.errors import Interrupted, NotWritten, SbxError
 from sbxcompose.logs.secrets import KnownSecrets
 from sbxcompose.plan.observed import Instance
 from sbxcompose.plan.options import in_scope
-from sbxcompose.plan.steps import Plan
+from sbxcompose.plan.steps import Await, Plan
 from sbxcompose.spec.project import Process, Project
 
 if TYPE_CHECKING:
@@ -160,7 +160,7 @@ class _ShownUp:
         first, self._first = self._first, False
         if first and plan.over:
             self._say(plan.how_to_rerun())
-        elif first and plan.empty:
+        elif first and all(isinstance(step.action, Await) for step in plan):
             self._say("already up to date; showing output (Ctrl-C stops everything)")
 
     def _keys(self, up: AttachedUp) -> AbstractContextManager[object]:
@@ -193,7 +193,9 @@ class _ShownUp:
             self._view.document(verdict.to_json())
         words = self._view.secrets.hide(str(verdict))
         if verdict.kind == "success":
-            headline = "success" if self._request.ends_itself else "all processes have exited"
+            # What `stop_all_on` has ended was stopped, and that has been said.
+            by_itself = self._request.ends_itself or verdict.ended_by is not None
+            headline = "success" if by_itself else "all processes have exited"
             self._shell.say(f"{headline}: {words}")
         else:
             headline, newline, rest = words.partition("\n")

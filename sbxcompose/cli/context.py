@@ -84,6 +84,13 @@ class Shell:
             self.note(f"{path} is a named pipe, and nothing writes to it: its variables are not known")
         return project
 
+    @property
+    def width(self) -> int | None:
+        """Columns of the terminal that data is printed on; None for a pipe or a file."""
+        import shutil
+
+        return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+
     def _without_file(self, error: SpecNotFound | InvalidSpec) -> Project:
         """The project that `-p` names, as its sandboxes tell of it, for a command that can do without the file.
 
@@ -95,7 +102,14 @@ class Shell:
         if self._completing:
             raise error
         if name is None or self.files or not self._lenient:
-            raise explain_without_file(error, self.options, self._command, lenient=self._lenient) from None
+            raise explain_without_file(
+                error,
+                self._command,
+                name=name,
+                provider=self.options.provider,
+                named_file=bool(self.files),
+                lenient=self._lenient,
+            ) from None
         if isinstance(error, InvalidSpec):
             self.note(f"{error.message}; `{self._command}` goes by what the sandboxes of {name} tell")
         return project_without_file(name, self.options.provider)

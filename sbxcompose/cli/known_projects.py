@@ -6,7 +6,6 @@ import os
 from typing import Literal, cast
 
 from sbxcompose.cli.async_main import run_simply
-from sbxcompose.cli.context import GlobalOptions
 from sbxcompose.engine.projects import KnownProject, find_project, group
 from sbxcompose.engine.providers import Provider, provider_of
 from sbxcompose.errors import InvalidSpec, SbxError, SpecError, SpecNotFound, UsageError
@@ -43,20 +42,26 @@ def known_projects(provider: str | None) -> list[KnownProject]:
 
 
 def explain_without_file(
-    error: SpecNotFound | InvalidSpec, options: GlobalOptions, command: str, *, lenient: bool
+    error: SpecNotFound | InvalidSpec,
+    command: str,
+    *,
+    name: str | None,
+    provider: str | None,
+    named_file: bool,
+    lenient: bool,
 ) -> SpecError:
     """The error of a command for which there is no valid file, with the way round: `-p`, or where the file is.
 
-    `lenient`: the command can do without the file.
+    `lenient`: the command can do without the file; `name` is what `-p` says, `named_file` whether `-f` says something.
     """
     from sbxcompose.spec.files import WRITE_ONE  # `ls` reads no file
 
     if lenient and isinstance(error, InvalidSpec):
         error.hint = f"`sbxcompose -p NAME {command}` goes without the file; `sbxcompose ls` lists the names"
-    elif lenient and not options.files and error.hint == WRITE_ONE:
+    elif lenient and not named_file and error.hint == WRITE_ONE:
         error.hint = "`sbxcompose ls` lists all projects, and `-p NAME` names one; or name a file with `-f FILE`"
-    elif isinstance(error, SpecNotFound) and options.project_name is not None and not options.files:
-        return _needs_file(options.project_name, options.provider, command) or error
+    elif isinstance(error, SpecNotFound) and name is not None and not named_file:
+        return _needs_file(name, provider, command) or error
     return error
 
 

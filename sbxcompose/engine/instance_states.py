@@ -18,16 +18,20 @@ from sbxcompose.engine.events import (
     StepFailed,
 )
 from sbxcompose.engine.ready import label, own_words
+from sbxcompose.engine.ready_lines import line_so_far
 from sbxcompose.engine.result import Result
 from sbxcompose.engine.sandbox_connection import SandboxConnection
 from sbxcompose.engine.session import Session
 from sbxcompose.errors import SbxError
 from sbxcompose.plan.observed import Instance, ObservedRow, Phase
 from sbxcompose.plan.steps import Await, Plan, Start, Step
-from sbxcompose.spec.project import Condition, Process, Project
+from sbxcompose.spec.project import Condition, Process, Project, ReadyLine
 
 if TYPE_CHECKING:
     from sbxcompose.plan.judge import Failed, InstanceState, Judge, Pending, Success, TimedOut
+
+PATIENCE = 2.0
+"""Seconds that looking for an earlier line of readiness may take."""
 
 
 def instances_of(processes: Iterable[Process]) -> dict[Instance, Process]:
@@ -231,12 +235,14 @@ class InstanceStates:
         """Keep `_ready` and `_errors` true for one instance, run after run."""
         while True:
             link = await self._session.link_of(instance.sandbox)
+            known = await self._was_ready(link, process, instance)
             error = None
             try:
                 row: ObservedRow | None = await self._session.wait_until(process, instance, aim)
                 if row is not None and aim is Condition.READY:
                     self._ready[instance] = _run(row)
-                    self._session.tell(BecameReady(instance))
+                    if known != _run(row):
+                        self._session.tell(BecameReady(instance))
             except SbxError as failure:
                 error = failure.message
                 row = link.row(instance, process.digest)
@@ -245,6 +251,22 @@ class InstanceStates:
             self._session.changed.set()
             await _another_run(link, instance, process, row)
             self._errors.pop(instance, None)
+
+    async def _was_ready(
+        self, link: SandboxConnection, process: Process, instance: Instance
+    ) -> tuple[object, ...] | None:
+        """The run that began before the command and has printed its line of readiness: that is no news."""
+        row = link.row(instance, process.digest)
+        if row is None or not isinstance(process.ready_when, ReadyLine) or row.phase is not Phase.RUNNING:
+            return None
+        if row.started_at is None or row.started_at >= self._session.began:
+            return None
+        with contextlib.suppress(SbxError, TimeoutError):
+            async with asyncio.timeout(PATIENCE):
+                pattern, began = process.ready_when.pattern, self._session.began
+                if await line_so_far(link, instance, row.run, pattern, until=began):
+                    return _run(row)
+        return None
 
 
 def _run(row: ObservedRow) -> tuple[object, ...]:

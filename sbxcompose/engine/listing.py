@@ -113,7 +113,8 @@ def with_readiness(
     def ready(entry: ListedInstance) -> bool | None:
         node = graph.index.get((entry.instance.sandbox, entry.instance.process))
         job = node is not None and graph.job[node]
-        return ready_now(entry.process, job, entry.row, seen.get(entry.instance), now)
+        any_end = node is not None and graph.any_end[node]
+        return ready_now(entry.process, job, entry.row, seen.get(entry.instance), now, any_end=any_end)
 
     return [replace(entry, ready=ready(entry)) for entry in entries]
 

@@ -51,15 +51,15 @@ def observed_sandbox(
         elif not is_mark(each):
             foreign.append(_foreign(name, each))
     state = _STATES.get(info.status, SandboxState.PENDING)
-    return ObservedSandbox(name, state, tuple(ours), tuple(foreign), _failures(name, info))
+    return ObservedSandbox(name, state, tuple(ours), tuple(foreign), _failures(name, info, mark))
 
 
-def _failures(sandbox: str, info: SandboxInfo) -> tuple[StartFailure, ...]:
-    """The failed starts of processes of ours."""
+def _failures(sandbox: str, info: SandboxInfo, mark: Order | None) -> tuple[StartFailure, ...]:
+    """The failed starts of processes of ours since the latest `down`."""
     found = []
     for failed in info.failed_starts:
         parsed = parse_name(failed.name)
-        if parsed is not None:
+        if parsed is not None and (mark is None or failed.at >= mark[0]):
             process, replica, digest, _ = parsed
             command = (failed.command, *failed.args)
             instance = Instance(sandbox, process, replica)

@@ -106,17 +106,29 @@ async def line_in_log(link: SandboxConnection, instance: Instance, run: int, pat
         matcher.cancel()
 
 
-async def line_so_far(link: SandboxConnection, instance: Instance, run: int, pattern: str) -> bool | None:
-    """Whether a line of a run has matched; None if its beginning is lost, or it is too long to be looked through."""
+async def line_so_far(
+    link: SandboxConnection, instance: Instance, run: int, pattern: str, *, until: float = math.inf
+) -> bool | None:
+    """Whether a line of a run has matched; None if its beginning is lost, or it is too long to be looked through.
+
+    Only output before `until` (seconds since 1970) counts.
+    """
     matcher = RunMatcher(pattern)
-    whole = await _read(link, instance, run, matcher, follow=False, most=LOOKED_THROUGH)
+    whole = await _read(link, instance, run, matcher, follow=False, most=LOOKED_THROUGH, until=until)
     matcher.cancel()
     matcher.settle()
     return True if matcher.seen.is_set() else (False if whole else None)
 
 
 async def _read(
-    link: SandboxConnection, instance: Instance, run: int, matcher: RunMatcher, *, follow: bool, most: float = math.inf
+    link: SandboxConnection,
+    instance: Instance,
+    run: int,
+    matcher: RunMatcher,
+    *,
+    follow: bool,
+    most: float = math.inf,
+    until: float = math.inf,
 ) -> bool:
     """Give a run's output to the matcher until a line has matched; False if not all of it could be looked at."""
     watch = open_stream(link.client, states=False, logs=[{"log": log_name(instance), "run": run}], follow=follow)
@@ -127,6 +139,8 @@ async def _read(
             match event:
                 case Lost():
                     return False
+                case OutputChunk(_, _, _, time_ms) if time_ms / 1000 >= until:
+                    return True
                 case OutputChunk(_, stream, _, _, data):
                     matcher.feed(stream, data)
                     size += len(data)

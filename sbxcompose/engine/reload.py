@@ -91,8 +91,18 @@ class ProjectWatch:
     async def _watch(self, files: set[str]) -> None:
         assert self._file_watch is not None
         project = self._loop.project
-        processes = in_scope(project, self._source.options(project))
-        await self._file_watch.watch([(process.sandbox, process.name) for process in processes], files)
+        options = self._source.options(project)
+        wanted = {(process.sandbox, process.name) for process in in_scope(project, options)}
+        if options.targets is None:
+            wanted |= self._started_by_name(project)
+        every = ((process.sandbox, process.name) for process in project.every_process())
+        await self._file_watch.watch([key for key in every if key in wanted], files)
+
+    def _started_by_name(self, project: Project) -> set[tuple[str, str]]:
+        """The processes that run although they start by name only, or their profile is not active."""
+        inactive = {(process.sandbox, process.name) for process in project.inactive}
+        live = (row.instance for link in self._session.links.values() for row in link.live())
+        return inactive & {(instance.sandbox, instance.process) for instance in live}
 
     def _places(self) -> str:
         places = self._file_watch.places if self._file_watch is not None else []

@@ -88,7 +88,7 @@ class Host:
 
     def __init__(self, inherited: Inherited, keeper: KeeperClient, state: Path) -> None:
         self._keeper = keeper
-        self._keeper_pid = inherited.keeper_pid
+        self._keeper.pid = self._keeper_pid = inherited.keeper_pid
         self._state = state
         self._started = time.time()
         self._listeners = [socket.socket(fileno=inherited.listen_fd)]

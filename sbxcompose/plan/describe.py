@@ -68,12 +68,19 @@ def gave_up(row: ObservedRow, process: Process) -> str | None:
     failed = row.exit is None or not row.exit.success
     if row.phase is not Phase.EXITED or process.restart.policy is RestartPolicy.NEVER or not failed:
         return None
+    if told_by_supervisor(row, process):
+        return None
     limit = process.restart.max_restarts
     if limit is not None and row.restarts >= limit > 0:
         return f"it is not restarted again: `max_restarts` is {limit}"
     if not row.restarts:
         return "its supervisor does not try again"
     return f"its supervisor gave up after {times(row.restarts, 'restart')}"
+
+
+def told_by_supervisor(row: ObservedRow, process: Process) -> bool:
+    """Whether the remark of its supervisor, see `ended`, is that it may not be restarted at all."""
+    return process.restart.max_restarts == 0 and row.last_error is not None
 
 
 def unready(process: Process, condition: Condition) -> str:

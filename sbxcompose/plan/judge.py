@@ -94,7 +94,7 @@ def _verdict(case: Progress, mode: Mode) -> Verdict:
         by = next((state for state in case.states if case.ends_all(state)), None)
     if mode.exit_code_from is not None:
         found = _verdict_of_one(case, mode.exit_code_from, mode.abort_on_exit)
-        return _ended_before(case, by) if by is not None and isinstance(found, Pending) else found
+        return _ended_by_another(case, by) if by is not None and isinstance(found, Pending) else found
     if by is not None:
         return _ended_by(case, by)
     lost = case.having(Standing.FAILED)
@@ -124,7 +124,7 @@ def _ended_by(case: Progress, state: InstanceState) -> Verdict:
     return case.failed([state], code, label) if code else replace(_success(case), ended_by=label)
 
 
-def _ended_before(case: Progress, state: InstanceState) -> Verdict:
+def _ended_by_another(case: Progress, state: InstanceState) -> Verdict:
     """All ends before the process has whose exit code was asked for: never a success."""
     code = 1 if state.row is None else exit_code(state.row)
     return case.failed([state], code or 1, case.label(state))

@@ -47,15 +47,24 @@ def in_crash_loop(row: ObservedRow, began: float, now: float) -> bool:
 
 
 def ready_now(
-    process: Process | None, job: bool, row: ObservedRow | None, seen: bool | None, now: float
+    process: Process | None,
+    job: bool,
+    row: ObservedRow | None,
+    seen: bool | None,
+    now: float,
+    *,
+    any_end: bool = False,
 ) -> bool | None:
     """Whether an instance is ready; None if that is unknown.
 
     `seen` is what has been found out about its `ready_when`, which no row shows. A `job` is ready once it has
-    completed. Of an orphan, and of a row of another definition, only the health check is known.
+    completed; with `any_end`, once it has ended. Of an orphan, and of a row of another definition, only the health
+    check is known.
     """
     if row is None or not row.live:
-        return row is not None and row.exit is not None and (row.completed or (job and row.exit.success))
+        if row is None or row.exit is None:
+            return False
+        return row.completed or (job and row.exit.success) or (any_end and row.phase is Phase.EXITED and not row.past)
     if row.phase is not Phase.RUNNING:
         return False
     if process is None or row.digest != process.digest:

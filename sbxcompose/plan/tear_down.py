@@ -143,6 +143,8 @@ class TearDown:
             return True
         if state not in (SandboxState.RUNNING, SandboxState.SUSPENDED):
             return False
+        if self._world.seen(name).failures:
+            return True  # a failed start is of this life, too
         rows = self._world.seen(name).rows
         return any(row.ended_well and not row.instance.process.startswith("@") for row in rows)
 

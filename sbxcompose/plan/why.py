@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from sbxcompose.plan.background import background, foreground_hint
 from sbxcompose.plan.decisions import completed, satisfies
-from sbxcompose.plan.describe import doing, ended, gave_up, seconds, times, unready
+from sbxcompose.plan.describe import doing, ended, gave_up, seconds, times, told_by_supervisor, unready
 from sbxcompose.plan.graph import Graph
 from sbxcompose.plan.observed import Instance, Observed, ObservedRow, Phase, SandboxState, StartFailure
 from sbxcompose.plan.world import GONE, World
@@ -257,7 +257,7 @@ class _Why:
         given_up = gave_up(row, process)
         if given_up is not None:
             lines.append(given_up)
-        else:
+        elif not told_by_supervisor(row, process):
             lines.append(f"its restart policy is `{process.restart.policy}`: it is not restarted")
         if changed:
             lines.append("its definition in the file has changed since")

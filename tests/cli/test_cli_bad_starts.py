@@ -184,3 +184,11 @@ def test_a_failed_start_after_good_ones_is_what_why_tells(sbx: Sbx) -> None:
     sbx.run("restart", "web", code=1)
     assert "no such file: ./run.sh" in sbx.run("why", "web", code=1).stdout
     assert rows(sbx)["web"]["status"] == "failed to start"
+
+
+def test_a_failed_start_is_forgotten_after_down(sbx: Sbx) -> None:
+    sbx.write("processes: {web: {command: [./missing.sh]}}\n")
+    sbx.run("up", "-d", code=1)
+    assert "failed" in rows(sbx)["web"]["status"]
+    sbx.run("down")
+    assert rows(sbx)["web"]["status"] == "not started"

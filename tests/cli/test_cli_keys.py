@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.looking import FOREVER, Gate, order_of, pids, refused, rows
+from tests.cli.looking import FOREVER, Gate, alive, order_of, pids, refused, rows
 from tests.live.host.listeners import free_port, listening
 from tests.support.command import Sbx
 
@@ -106,6 +106,7 @@ def test_the_end_of_one_ends_an_attached_up_with_its_code(sbx: Sbx, code: int) -
     )
     result = sbx.run("up", code=code)
     order_of(result.stdout, "tests has ended (`stop_all_on`); stopping the others", "web stopped")
+    assert "all processes have exited" not in result.stderr, "the others were stopped"
     assert not pids(sbx)
 
 
@@ -274,6 +275,22 @@ def test_a_command_that_achieves_nothing_has_the_grace_and_no_more(sbx: Sbx) -> 
     assert end["status"] == "stopped"
     # In the cloud the DELETE that ends supervision sends SIGTERM, which may come before our SIGKILL.
     assert end["exit"]["signal"] in (signal.SIGKILL, signal.SIGTERM)
+
+
+def test_what_outlives_the_process_after_its_stop_command_is_sent_sigterm(sbx: Sbx) -> None:
+    Gate(sbx)
+    command = "sleep 1000 & echo $! > child; echo ready; read _ < gate"
+    sbx.write(
+        f"""
+processes:
+  web: {{command: "{command}", ready_when: {{log: ready}}, stop: {{command: "echo stop > gate", grace: 1h}}}}
+""".replace("$!", "$$!")
+    )
+    sbx.run("up", "-d", "--wait")
+    child = int((sbx.project / "child").read_text())
+    sbx.run("stop", "web")
+    assert not alive(child)
+    assert rows(sbx)["web"]["status"] == "stopped"
 
 
 def test_a_restart_stops_by_the_command_too(sbx: Sbx) -> None:

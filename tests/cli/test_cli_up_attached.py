@@ -124,10 +124,10 @@ def test_on_a_terminal_output_is_shown_above_the_line_that_says_what_is_waited_f
     gate = Gate(sbx)
     sbx.write(f"""
 processes:
-  db: {{command: "read _ < gate; echo half; read _ < gate; echo accepts; {FOREVER}", ready_when: {{log: accepts}}}}
+  db: {{command: "read _ < gate; echo half; read _ < gate; echo ok; {FOREVER}", ready_when: {{log: ok}}}}
 """)
     with sbx.start("up", terminal=True) as up:
-        up.wait_for(r"waiting for db \(\d s\): is running, not ready yet")
+        up.wait_for(r"waiting for db to be ready \(\d s\): is running, not ready yet")
         gate.open()
         shown = up.wait_for(r"half[^w]*waiting for db")
         assert re.search(r"waiting for db [^\n]*\r\x1b\[J[^\n]*half", shown), "the line has been taken away before"
@@ -260,6 +260,27 @@ def test_an_attached_up_shows_what_already_runs_and_stops_it(sbx: Sbx) -> None:
         up.interrupt()
         assert up.wait().code == 130
     assert pids(sbx) == {}
+
+
+def test_attaching_to_what_is_not_ready_yet_says_so_and_readiness_is_told_once(sbx: Sbx) -> None:
+    gate = Gate(sbx)
+    ready = f"command: 'read _ < gate; echo is up; read _ < gate; echo goes on; {FOREVER}', ready_when: {{log: is up}}"
+    sbx.write(f"processes: {{db: {{{ready}}}, web: {{command: {FOREVER}, depends_on: [db]}}}}\n")
+    with sbx.start("up") as first:
+        first.wait_for("db started")
+        with sbx.start("up", "db") as second:
+            second.wait_for("already up to date; showing output")
+            gate.open()
+            second.wait_for("db is ready")
+            first.wait_for("web started")
+            second.process.kill()
+        with sbx.start("up") as third:
+            third.wait_for("already up to date; showing output")
+            gate.open()
+            third.wait_for("goes on")
+            third.interrupt()
+            assert "is ready" not in third.wait().stdout
+        first.wait()
 
 
 def test_ctrl_c_stops_only_what_was_named(sbx: Sbx) -> None:

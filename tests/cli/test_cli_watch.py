@@ -366,3 +366,21 @@ def test_ctrl_z_and_a_continuation_leave_the_keys_working(sbx: Sbx) -> None:
     os.kill(up.process.pid, signal.SIGCONT)
     up.press("h")
     up.wait_for(r"w: watch files \(now off\)")
+
+
+def test_watch_without_names_covers_what_was_started_by_name(sbx: Sbx) -> None:
+    sbx.write("one\n", "site/page")
+    sbx.write(f"""
+processes:
+  db: {{command: "{FOREVER}"}}
+  web: {{command: "cat site/page; {FOREVER}", watch: [site], autostart: false}}
+""")
+    sbx.run("up", "-d")
+    sbx.run("start", "web")
+    with sbx.start("watch") as watch:
+        watch.wait_for("watching site")
+        save(sbx, "two\n")
+        watch.wait_for("site/page changed")
+        watch.interrupt()
+        watch.wait()
+    sbx.run("down")

@@ -31,6 +31,6 @@ def command(shell: Shell, quiet: bool, as_json: bool) -> int:
     elif not projects:
         shell.say("no projects")
     else:
-        for line in lines(projects, time.time(), shell.out):
+        for line in lines(projects, time.time(), shell.out, shell.width):
             shell.print(line)
     return 0

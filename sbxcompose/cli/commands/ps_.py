@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-import sys
-
 import click
 
 from sbxcompose.cli.context import Shell
@@ -47,8 +44,7 @@ def command(shell: Shell, names: tuple[str, ...], everything: bool, is_long: boo
                 shell.print(each.label)
         else:
             foreign = [] if names else [each for sandbox in found.observed.sandboxes for each in sandbox.foreign]
-            width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
-            for line in lines(shown, foreign, now, shell.out, width, secrets.hide, long=is_long):
+            for line in lines(shown, foreign, now, shell.out, shell.width, secrets.hide, long=is_long):
                 shell.print(line)
         return 0
 

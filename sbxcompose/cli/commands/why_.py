@@ -21,6 +21,7 @@ def command(shell: Shell, names: tuple[str, ...], as_json: bool) -> int:
     """
     from sbxcompose.cli.async_main import run_simply
     from sbxcompose.cli.view.report import Reporter
+    from sbxcompose.cli.view.table import wrapped
     from sbxcompose.engine.listing import listing, named
     from sbxcompose.engine.ready_now import look_for_readiness
     from sbxcompose.engine.session import Session
@@ -39,17 +40,21 @@ def command(shell: Shell, names: tuple[str, ...], as_json: bool) -> int:
             entries = named(listing(project, observed, everything=bool(names)), project, names)
             found = [why(project, observed, each.instance, now, ready) for each in entries]
             amiss = [each for each in found if each.cause not in fine]
-            shown = found if names else amiss
+            shown, width = found if names else amiss, shell.width
             if as_json:
                 shell.print_json(reporter.secrets.hide_all([each.to_json() for each in shown]))
                 return 1 if amiss else 0
             for each in shown:
                 for number, line in enumerate(each.lines):
-                    shell.print(reporter.plain(line) if number == 0 else f"  {reporter.plain(line)}")
+                    for part in wrapped(reporter.plain(line), width, "  " if number else ""):
+                        shell.print(part)
                 if each.cause in lines_help and observed.failure(each.instance) is None:
                     await reporter.show_last_lines(session, each.instance, shell.print)
                 if each.hint:
-                    shell.print(f"  {shell.out.cyan('hint:')} {reporter.plain(each.hint)}")
+                    first, *more = wrapped(f"hint: {reporter.plain(each.hint)}", width, "  ")
+                    shell.print(first.replace("hint:", shell.out.cyan("hint:"), 1))
+                    for part in more:
+                        shell.print(part)
             if not shown:
                 shell.print(_all_match(len(found)))
             return 1 if amiss else 0

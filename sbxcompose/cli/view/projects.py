@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from sbxcompose.cli.style import Style
-from sbxcompose.cli.view.table import ago, table
+from sbxcompose.cli.view.table import ago, fitting, table
 from sbxcompose.engine.projects import KnownProject, KnownSandbox
 from sbxcompose.logs.sanitize import clean_text
 
@@ -17,8 +17,8 @@ def name_of(project: KnownProject) -> str:
     return project.name or project.sandboxes[0].full_name
 
 
-def lines(projects: Sequence[KnownProject], now: float, style: Style) -> list[str]:
-    """The table."""
+def lines(projects: Sequence[KnownProject], now: float, style: Style, width: int | None = None) -> list[str]:
+    """The table, on a terminal of that width; None for a pipe."""
     header = ["NAME", "RUNNING", "CREATED", "SANDBOXES", "FOLDER"]
     rows = [
         [
@@ -30,7 +30,7 @@ def lines(projects: Sequence[KnownProject], now: float, style: Style) -> list[st
         ]
         for project in projects
     ]
-    shown = table(header, rows)
+    shown = table(*fitting(header, rows, width, ("CREATED", "SANDBOXES", "RUNNING")), width=width)
     return [style.dim(shown[0]), *shown[1:]]
 
 

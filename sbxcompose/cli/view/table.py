@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Sequence
+from textwrap import wrap
 
 _COLOR = re.compile(r"\x1b\[[0-9;]*m")
 
@@ -28,11 +29,14 @@ LEAST = 12
 
 
 def fitting(
-    header: Sequence[str], rows: Sequence[Sequence[str]], width: int | None
+    header: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    width: int | None,
+    dispensable: Sequence[str] = DISPENSABLE,
 ) -> tuple[list[str], list[list[str]]]:
     """The header and rows without the columns for which `width` leaves no room; None leaves room for all."""
     names, kept = list(header), [list(row) for row in rows]
-    for name in DISPENSABLE:
+    for name in dispensable:
         widths = [max(visible(row[n]) for row in [names, *kept]) for n in range(len(names))]
         if width is None or sum(widths[:-1]) + 2 * (len(names) - 1) + min(widths[-1], LEAST) <= width:
             break
@@ -41,6 +45,21 @@ def fitting(
         for row in kept:
             del row[at]
     return names, kept
+
+
+def wrapped(text: str, width: int | None, indent: str = "") -> list[str]:
+    """The text in lines of at most `width` columns, those after the first indented by two more; None: as it is."""
+    if width is None or visible(text) + len(indent) <= width:
+        return [f"{indent}{text}"]
+    more = f"{indent}  "
+    return wrap(
+        text,
+        max(width, LEAST),
+        initial_indent=indent,
+        subsequent_indent=more,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
 
 
 def visible(text: str) -> int:

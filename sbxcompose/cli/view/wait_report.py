@@ -12,9 +12,11 @@ from sbxcompose.engine.events import EngineEvent, StepBegun, StepCancelled, Step
 from sbxcompose.engine.ready import label
 from sbxcompose.engine.session import Session
 from sbxcompose.logs.sanitize import clean_text
+from sbxcompose.plan.graph import Graph
 from sbxcompose.plan.observed import Instance
 from sbxcompose.plan.steps import Await, Start, Step
 from sbxcompose.plan.waits import Wait, Waits, awaiting, wait_of
+from sbxcompose.spec.project import Condition, Project
 
 if TYPE_CHECKING:
     from sbxcompose.plan.judge import Pending
@@ -48,6 +50,7 @@ class WaitReport:
         self._steps: dict[Hashable, Step] = {}
         self._needs: dict[Instance, WaitBegun] = {}
         self._waits = Waits()
+        self._graph: tuple[Project, Graph] | None = None
         self._changed = asyncio.Event()
         session.listen(self._hear)
 
@@ -106,7 +109,7 @@ class WaitReport:
         for report in pending.causes if pending is not None else ():
             assert pending is not None
             needing = [each.label for each in pending.held_up if report.label in each.waits_for]
-            found[report.instance] = Wait(report.label, _needed(needing), report.doing)
+            found[report.instance] = awaiting(report.label, self._aim(report.instance), _needed(needing), report.doing)
         for instance, need in self._needs.items():
             state = self._session.lacking(need.process, instance)
             found[instance] = awaiting(label(instance), need.condition, None, state)
@@ -117,6 +120,14 @@ class WaitReport:
                 # The same key as for the verdict, which may take over: the time counts on.
                 found[step.action.instance if isinstance(step.action, Await) else key] = wait
         return found
+
+    def _aim(self, instance: Instance) -> Condition:
+        """What being ready comes down to for an instance."""
+        if self._graph is None or self._graph[0] is not self._session.project:
+            self._graph = (self._session.project, Graph(self._session.project))
+        graph = self._graph[1]
+        node = graph.index.get((instance.sandbox, instance.process))
+        return Condition.READY if node is None else graph.condition(node)
 
     def _state(self, step: Step) -> str | None:
         if not isinstance(step.action, Await):

@@ -51,6 +51,8 @@ class KeeperConnection:
         self._handed_over: asyncio.Future[None] | None = None
         self._lost: KeeperLost | None = None
         self._closed = False
+        self.pid = os.getppid()
+        """The keeper's process id: it has started this process, unless another one has taken its place."""
         self._attach(channel)
 
     @classmethod
@@ -241,6 +243,7 @@ class KeeperConnection:
                 self._detach()
                 print(f"no new keeper could be started: {problem}", file=sys.stderr)
                 continue
+            self.pid = keeper
             self._repeat()
             self._loop.call_soon(self.on_replaced, keeper)
             return

@@ -231,7 +231,10 @@ class Units:
             return
         self._tell("leader", unit)
         if unit.stop_signal is not None and not unit.killing:
-            self._ask(unit, left)
+            by_command = unit.stop_signal == signal.SIGCONT
+            if by_command:  # it has ended the leader; what outlives that has heard of nothing
+                unit.stop_signal = signal.SIGTERM
+            self._ask(unit, left, all_of_them=by_command)
         else:
             unit.killing = True
             self._kill(unit, left)
@@ -256,13 +259,13 @@ class Units:
             self._census = census(self._units.values())
         return self._census.members([unit.name]).get(unit.name, [])
 
-    def _ask(self, unit: Unit, processes: list[ProcessStat]) -> None:
-        """Wait for these to end; those that have left the group, and so not heard of the stop, are told."""
+    def _ask(self, unit: Unit, processes: list[ProcessStat], *, all_of_them: bool) -> None:
+        """Wait for these to end; those that have left the group, and so not heard of the stop, are told, or all."""
         assert unit.stop_signal is not None
         for each in processes:
             pidfd = self._watch(unit, each)
             key = (each.pid, each.started)
-            if pidfd is None or key in unit.hunt.asked or each.group == unit.pid:
+            if pidfd is None or key in unit.hunt.asked or (each.group == unit.pid and not all_of_them):
                 continue
             unit.hunt.asked.add(key)
             self._send(unit, each, pidfd, unit.stop_signal)

@@ -62,7 +62,7 @@ def _starting(record: ProcessRecord, next_run: int) -> ProcessInfo:
         status="running",
         command=request.command,
         args=request.args,
-        started_at=now_ms(),
+        started_at=record.asked_at or now_ms(),  # a record of an older version does not know
         managed=_managed(record) if request.managed else None,
         run=next_run,
         log=record.log,

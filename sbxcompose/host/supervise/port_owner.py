@@ -20,25 +20,25 @@ ON_BEHALF = (
 """How programs are called that listen for processes which are not theirs."""
 
 
-def stranger_on(port: int, host: str, leader: int, sandbox: str) -> str | None:
+def stranger_on(port: int, host: str, leader: int, sandbox: str, keeper: int) -> str | None:
     """Name the program that listens on `port` of `host`, if it is known to be none of the sandbox's.
 
-    `leader` is the process that was started, `sandbox` what the names of the sandbox's units begin with.
+    `leader` is the process that was started, `sandbox` what the names of the sandbox's units begin with, `keeper` the
+    keeper as it is now.
     """
     sockets = listeners_at(port, host)
     if not sockets or held_by(leader, sockets):
         return None
     holders = [int(name) for name in os.listdir("/proc") if name.isdigit() and held_by(int(name), sockets)]
-    if not holders or any(_belongs(pid, leader, sandbox) for pid in holders):
+    if not holders or any(_belongs(pid, leader, sandbox, keeper) for pid in holders):
         return None
-    return f"process {holders[0]} ({command_of(holders[0])})"
+    return f"{command_of(holders[0])} (pid {holders[0]})"
 
 
-def _belongs(pid: int, leader: int, sandbox: str) -> bool:
+def _belongs(pid: int, leader: int, sandbox: str, keeper: int) -> bool:
     """Whether a process is the sandbox's, may be (a child of our keeper), or listens for somebody else."""
     if _name(pid).startswith(ON_BEHALF):
         return True
-    keeper = os.getppid()
     current: int | None = pid
     while current is not None and current > 1:
         process = read_process(current)

@@ -396,10 +396,11 @@ class SupervisedProcess(ProcessRow):
         assert run is not None
         namespace = self._owner.namespace
         sandbox = self._owner.unit(run.handle).rpartition(".")[0]
+        keeper = self._owner.keeper
 
         def stranger(port: int, host: str) -> str | None:
             # In a network of its own there is nobody but the sandbox.
-            return None if namespace is not None else port_owner.stranger_on(port, host, run.pid, sandbox)
+            return None if namespace is not None else port_owner.stranger_on(port, host, run.pid, sandbox, keeper.pid)
 
         def look() -> Awaitable[CheckResult]:
             if config.type == "exec":

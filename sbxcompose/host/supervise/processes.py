@@ -12,6 +12,7 @@ from typing import Any
 
 from sbxcompose.api.frames import StartNote
 from sbxcompose.api.models import StartRequest
+from sbxcompose.host.base.clock import now_ms
 from sbxcompose.host.base.problems import Problem, from_os
 from sbxcompose.host.base.wake import Condition
 from sbxcompose.host.keeper.client import (
@@ -198,7 +199,7 @@ class Processes:
     ) -> tuple[SupervisedProcess, Spawn]:
         self._logs.add(log)
         store = self._logs[log]
-        record = ProcessRecord(handle, request, log, store.end, Starting(handle), attached=attached)
+        record = ProcessRecord(handle, request, log, store.end, Starting(handle), attached=attached, asked_at=now_ms())
         process = SupervisedProcess(self, record, store)
         return process, process.spawn()
 

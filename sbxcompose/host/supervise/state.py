@@ -107,6 +107,8 @@ class ProcessRecord(Struct, frozen=True):
     attached: bool = False
     left_behind: list[str] = field(default_factory=list)
     """What the latest ended run had put into the background and was killed, each as "pid command"."""
+    asked_at: int = 0
+    """When it was asked to start, in milliseconds since 1970."""
     failed_runs: int = 0
     """How many runs in a row have ended, by themselves, without having been good (`restart.was_good`)."""
 
@@ -125,7 +127,7 @@ class ProcessRecord(Struct, frozen=True):
         return msgspec.convert(value, cls)
 
 
-_FIXED = frozenset({"id", "request", "log", "first_position", "attached"})
+_FIXED = frozenset({"id", "request", "log", "first_position", "attached", "asked_at"})
 
 
 def plain(value: Any) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from sbxcompose.cli.style import Style
 from sbxcompose.cli.view.projects import lines
+from sbxcompose.cli.view.table import wrapped
 from sbxcompose.engine.projects import KnownProject, KnownSandbox
 
 
@@ -13,3 +14,20 @@ def test_the_age_of_a_project_is_not_how_long_something_has_been_running() -> No
         ["NAME", "RUNNING", "CREATED", "SANDBOXES", "FOLDER"],
         ["shop", "0", "2m", "ago", "main", "/nowhere/shop", "(gone)"],
     ]
+
+
+def test_a_narrow_terminal_does_without_columns_and_the_end_of_the_folder() -> None:
+    folder = "/nowhere/with/a/long/name/shop"
+    shop = KnownProject("shop", folder, (KnownSandbox("main", "shop-main", "running", 2),), 100.0)
+    for width in (30, 40, 60):
+        shown = lines([shop], 220.0, Style(False), width)
+        assert all(len(line) <= width for line in shown)
+        assert shown[1].startswith("shop")
+    assert lines([shop], 220.0, Style(False), 30)[0].split() == ["NAME", "RUNNING", "FOLDER"]
+
+
+def test_text_is_wrapped_to_the_width_of_a_terminal() -> None:
+    text = "web waits until db is ready; db is running, not ready yet"
+    assert wrapped(text, None, "  ") == [f"  {text}"]
+    assert wrapped(text, 40) == ["web waits until db is ready; db is", "  running, not ready yet"]
+    assert wrapped(text, 30, "  ") == ["  web waits until db is ready;", "    db is running, not ready", "    yet"]

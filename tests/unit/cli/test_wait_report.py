@@ -12,7 +12,7 @@ from sbxcompose.plan.judge import Pending, Report
 from sbxcompose.plan.observed import Instance
 from sbxcompose.plan.steps import Await, Step
 from sbxcompose.spec.project import Condition
-from tests.unit.plan.plan_worlds import process
+from tests.unit.plan.plan_worlds import CHECK, process, project
 
 DB = Instance("main", "db")
 STEP = Step(1, Await(DB, Condition.READY, process("db"), "db.1"), "db", "web needs it")
@@ -20,6 +20,8 @@ STEP = Step(1, Await(DB, Condition.READY, process("db"), "db.1"), "db", "web nee
 
 class FakeSession:
     """Hands on events, and knows that nothing is ready."""
+
+    project = project(process("db", check=CHECK))
 
     def listen(self, hear: Callable[[EngineEvent], None]) -> None:
         """Hand the events to this."""
@@ -42,5 +44,5 @@ def test_the_time_counts_on_when_the_verdict_tells_of_the_same_wait() -> None:
     report._look(7.0)
     assert shown[1:] == [
         "waiting for db to be ready (6 s; web needs it): is running, not ready yet",
-        "waiting for db (7 s): is running, not ready yet",
+        "waiting for db to be ready (7 s): is running, not ready yet",
     ]

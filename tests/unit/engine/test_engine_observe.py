@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from sbxcompose.api.models import ProcessInfo
+from sbxcompose.api.models import FailedStart, ProcessInfo
 from sbxcompose.api.sandbox_models import SandboxInfo
 from sbxcompose.engine.observe import observed_sandbox, read_row
 from sbxcompose.plan.observed import Exit, Instance, Phase, SandboxState
@@ -136,3 +136,14 @@ def test_the_latest_of_several_marks_counts() -> None:
     here = SandboxInfo(id="x", status="running")
     rows = [ended("@down.00000000.1", start + 3), ended("job.11111111", start + 2), ended("@down.00000000", start)]
     assert [row.past for row in observed_sandbox("app", here, rows).rows] == [True]
+
+
+def test_a_failed_start_is_forgotten_after_a_down() -> None:
+    start = 1_795_000_000_000
+    failures = [
+        FailedStart(name=f"{name}.11111111", log=name, command="x", working_dir="/", error="no such file", at=at)
+        for name, at in (("early", start), ("late", start + 9))
+    ]
+    here = SandboxInfo(id="x", status="running", failed_starts=failures)
+    seen = observed_sandbox("app", here, [ended("@down.00000000", start + 5)])
+    assert [failure.instance.process for failure in seen.failures] == ["late"]

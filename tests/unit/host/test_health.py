@@ -103,7 +103,7 @@ def test_once_something_has_answered_checks_keep_to_the_interval(answer: bytes) 
 def test_an_answer_by_a_stranger_is_no_success_and_is_looked_into_once_only_when_healthy() -> None:
     reported: list[Health] = []
     asked: list[str] = []
-    strangers = ["process 7 (nginx)", None]
+    strangers = ["nginx (pid 7)", None]
 
     def stranger(port: int, host: str) -> str | None:
         asked.append(host)
@@ -127,7 +127,7 @@ def test_an_answer_by_a_stranger_is_no_success_and_is_looked_into_once_only_when
             return port
 
     port = asyncio.run(check())
-    words = f"GET :{port}/: answered by process 7 (nginx), which is not part of the sandbox"
+    words = f"GET :{port}/: answered by nginx (pid 7), which is not part of the sandbox"
     assert [health.last_check for health in reported] == [words, None]
     assert asked == ["127.0.0.1", "127.0.0.1"]
 

@@ -16,7 +16,7 @@ from sbxcompose.plan.diff import (
     plan_up,
 )
 from sbxcompose.plan.names import Target
-from sbxcompose.plan.observed import Foreign, Observed, Phase, SandboxState
+from sbxcompose.plan.observed import Foreign, Instance, Observed, Phase, SandboxState, StartFailure
 from sbxcompose.plan.steps import Plan, Stop
 from sbxcompose.spec.project import Project, StopPolicy
 from tests.unit.plan.plan_worlds import (
@@ -403,3 +403,9 @@ def test_orphans_are_stopped_by_name() -> None:
         assert [step.title for step in found] == ["stop old"]
     both = plan_stop(SHOP, observed, targets("old", "web"))
     assert [step.title for step in both] == ["stop old", "stop web"]
+
+
+def test_down_marks_where_a_start_has_failed() -> None:
+    failure = StartFailure(Instance("main", "web"), V2, ("web",), "/", "no such file", 1.0)
+    observed = Observed((replace(seen(), failures=(failure,)),))
+    assert str(plan_down(SHOP, observed)) == "1. forget what has completed in main: down was asked for"

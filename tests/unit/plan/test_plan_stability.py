@@ -10,7 +10,7 @@ from sbxcompose.plan.names import Target
 from sbxcompose.plan.observed import Exit, ObservedRow, Phase
 from sbxcompose.plan.stability import counts_in, failed_runs_after, in_crash_loop, ready_now, stable_in
 from sbxcompose.spec.project import Process, Project, ReadyCommand, ReadyLine
-from tests.unit.plan.plan_worlds import CHECK, GOOD, V2, done, process, project, row
+from tests.unit.plan.plan_worlds import CHECK, FAILED, GOOD, V2, done, process, project, row
 
 BEGAN = 1000.0
 WEB = project(process("web"))
@@ -171,3 +171,11 @@ def test_whether_an_instance_is_ready_now(
     wanted: Process | None, job: bool, found: ObservedRow | None, seen: bool | None, ready: bool | None
 ) -> None:
     assert ready_now(wanted, job, found, seen, BEGAN) is ready
+
+
+def test_of_what_only_the_end_is_awaited_any_end_is_fine() -> None:
+    failed = row("job", Phase.EXITED, exit=FAILED)
+    assert ready_now(process("job"), True, failed, None, BEGAN) is False
+    assert ready_now(process("job"), True, failed, None, BEGAN, any_end=True) is True
+    assert ready_now(process("job"), True, row("job", Phase.STOPPED, exit=FAILED), None, BEGAN, any_end=True) is False
+    assert ready_now(process("job"), True, row("job"), None, BEGAN, any_end=True) is False

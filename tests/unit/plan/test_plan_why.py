@@ -83,6 +83,13 @@ def test_the_limit_of_restarts_is_named_once() -> None:
     )
 
 
+def test_that_max_restarts_is_0_is_said_once() -> None:
+    shop = project(process("web", restart=Restart(max_restarts=0)))
+    words = "not started again: max_restarts is 0"
+    last = replace(row("web", Phase.EXITED, exit=Exit(code=7, at=NOW - 4)), last_error=words)
+    assert ask(shop, world(last)).lines == (f"web exited with code 7 ({words}), 4 s ago",)
+
+
 def test_earlier_crashes_are_mentioned() -> None:
     running = replace(row("web", exit=FAILED), restarts=2)
     assert of_row(running).lines == (

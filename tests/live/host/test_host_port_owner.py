@@ -1,0 +1,42 @@
+"""Whose a port is, by the sockets and processes of this machine."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import pytest
+
+from sbxcompose.host.supervise.port_owner import stranger_on
+
+SERVE = "import socket; s = socket.create_server(('127.0.0.1', 0)); print(s.getsockname()[1], flush=True); input()"
+NOBODY = 2**22 + 1
+"""A process id that no process has."""
+
+
+@pytest.fixture
+def server() -> Iterator[tuple[int, int]]:
+    """A process that listens, without any mark of ours: its pid and port."""
+    pipe = subprocess.PIPE
+    with subprocess.Popen([sys.executable, "-c", SERVE], stdin=pipe, stdout=pipe, env={}) as process:
+        assert process.stdout is not None
+        yield process.pid, int(process.stdout.readline())
+        process.kill()
+
+
+def test_a_stranger_is_named_with_its_pid(server: tuple[int, int]) -> None:
+    pid, port = server
+    said = stranger_on(port, "127.0.0.1", NOBODY, "sandbox", keeper=NOBODY)
+    assert said is not None
+    assert said.startswith(sys.executable)
+    assert said.endswith(f"(pid {pid})")
+
+
+def test_a_child_of_the_keeper_is_no_stranger(server: tuple[int, int]) -> None:
+    assert stranger_on(server[1], "127.0.0.1", NOBODY, "sandbox", keeper=os.getpid()) is None
+
+
+def test_the_leader_is_no_stranger(server: tuple[int, int]) -> None:
+    assert stranger_on(server[1], "127.0.0.1", server[0], "sandbox", keeper=NOBODY) is None
