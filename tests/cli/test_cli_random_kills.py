@@ -184,6 +184,7 @@ def start(project: Project, command: tuple[str, ...], number: int) -> Running:
 def finish(project: Project, under_way: Running, command: tuple[str, ...], victims: tuple[str, ...], what: str) -> None:
     """Wait for a command, and check its output."""
     if command == ("logs",):
+        under_way.wait_for("\n", timeout=PATIENCE)  # before that it may still be about to be loaded
         under_way.interrupt()
     done = under_way.wait(PATIENCE)
     print(what, "->", done.code, flush=True)
