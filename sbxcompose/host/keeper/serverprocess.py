@@ -8,8 +8,8 @@ import socket
 import time
 
 from sbxcompose.host.keeper.explain import candidates
+from sbxcompose.host.keeper.fork_exec import fork_exec, read_failure
 from sbxcompose.host.keeper.protocol import ENV_CONTROL, Channel
-from sbxcompose.host.keeper.spawn import fork_exec, read_failure
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

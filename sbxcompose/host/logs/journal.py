@@ -14,6 +14,7 @@ from itertools import chain
 from typing import NamedTuple
 
 from sbxcompose.host.base import damage
+from sbxcompose.host.logs.recovery import check, recover
 from sbxcompose.host.logs.segments import (
     HEADER,
     RECORD,
@@ -26,8 +27,6 @@ from sbxcompose.host.logs.segments import (
     SUFFIXES,
     VERSION,
     Segment,
-    check,
-    recover,
 )
 
 FARTHEST = 1 << 60

@@ -5,7 +5,7 @@ the process wrote them) and `<pos>.idx` (records of 32 bytes). A file exists onc
 *position* counts the bytes of both streams since the beginning of the log, in the order of the index.
 
 The index is written after the bytes it describes, so at any moment a killed writer leaves whole records and
-perhaps bytes that no record describes yet; `recover` gives those a record of their own.
+perhaps bytes that no record describes yet; `recovery.recover` gives those a record of their own.
 """
 
 from __future__ import annotations
@@ -14,10 +14,8 @@ import contextlib
 import os
 import struct
 from collections.abc import Iterator
-from errno import EFBIG, EINVAL, EIO
+from errno import EINVAL, EIO
 from typing import Final, NamedTuple
-
-from sbxcompose.host.base import damage
 
 STDOUT: Final = 1
 STDERR: Final = 2
@@ -45,13 +43,6 @@ known. run-open: time and a as in the run's begin. header: flags = bit per strea
 of a line, version = of this format, run = the latest run number, time = the latest time before it.
 """
 
-MOST_LOST: Final = 64 * 1024 * 1024
-"""Bytes that a dead machine may have had in memory only, although the index knew them."""
-LARGEST: Final = 256 * 1024 * 1024
-"""Bytes that no file of a segment ever has; the default is a 32nd of it."""
-MOST_RUNS: Final = 1 << 31
-LATEST: Final = 1 << 43
-"""Milliseconds since 1970 that no clock shows: a record with such a number is no record of ours."""
 BITE: Final = 1 << 20
 """How much one splice may take: the largest pipe that an ordinary user may have."""
 
@@ -263,91 +254,3 @@ def _read(fd: int) -> bytes:
         if error.errno == EIO:
             return b""
         raise
-
-
-def valid_records(raw: bytes) -> int:
-    """How many records at the beginning of an index are whole and make sense."""
-    whole = len(raw) // RECORD.size
-    kinds = raw[: whole * RECORD.size : RECORD.size]
-    if not kinds or kinds[0] != HEADER:
-        return 0
-    stray = kinds[1:].translate(None, bytes((STDOUT, STDERR, RUN_BEGIN, RUN_END, RUN_OPEN)))
-    return whole if not stray else kinds.index(stray[:1], 1)
-
-
-def check(segment: Segment) -> None:
-    """Raise `OSError` if a file of a segment cannot be used: what is no file of ours, or not for us to read."""
-    for kind in SUFFIXES:
-        with contextlib.suppress(FileNotFoundError):
-            fd = damage.open_regular(segment.path(kind), os.O_RDWR)
-            size = os.fstat(fd).st_size
-            os.close(fd)
-            if size > LARGEST:
-                raise OSError(EFBIG, f"it has {size} bytes")
-
-
-def recover(segment: Segment, *, mend: bool, last_run: int = 0) -> None:
-    """Read what a segment's files hold; in the last one mend what its writer could not finish.
-
-    `last_run` is the latest run known from earlier segments, for the case that the index itself is lost.
-    """
-    raw = _whole_index(segment)
-    segment.count = valid_records(raw)
-    fields = list(RECORD.iter_unpack(raw[: segment.count * RECORD.size]))
-    segment.count = _sound(fields, {stream: _size(segment.path(stream)) for stream in STREAMS})
-    del fields[segment.count :]
-    for stream in STREAMS:
-        segment.sizes[stream] = sum(each[5] for each in fields if each[0] == stream)
-        segment.written[stream] = segment.sizes[stream]
-    if mend:
-        if len(raw) > segment.count * RECORD.size:
-            os.truncate(segment.path(INDEX), segment.count * RECORD.size)
-        last_run = max((each[3] for each in fields), default=last_run)
-        _mend(segment, last_run, max((each[4] for each in fields), default=0))
-    segment.close()
-
-
-def _sound(fields: list[Fields], sizes: dict[int, int]) -> int:
-    """How many records at the beginning make sense, where the streams' files have these sizes."""
-    left = {stream: size + MOST_LOST for stream, size in sizes.items()}
-    for number, (kind, _, _, run, time_ms, a, _) in enumerate(fields):
-        if run >= MOST_RUNS or time_ms >= LATEST or (kind != RUN_END and a < 0):
-            return number
-        if kind <= STDERR:
-            left[kind] -= a
-            if left[kind] < 0:
-                return number
-    return len(fields)
-
-
-def _size(path: str) -> int:
-    try:
-        return os.stat(path, follow_symlinks=False).st_size
-    except FileNotFoundError:
-        return 0
-
-
-def _whole_index(segment: Segment) -> bytes:
-    try:
-        with open(segment.path(INDEX), "rb") as file:
-            return file.read()
-    except FileNotFoundError:
-        return b""
-
-
-def _mend(segment: Segment, last_run: int, last_ms: int) -> None:
-    """Give bytes without a record theirs, with the file's time; zeros for what a dead machine lost."""
-    for stream in STREAMS:
-        try:
-            found = os.stat(segment.path(stream))
-        except FileNotFoundError:
-            continue
-        surplus = found.st_size - segment.sizes[stream]
-        if surplus < 0:
-            os.truncate(segment.path(stream), segment.sizes[stream])
-        elif surplus > 0:
-            if not segment.count:
-                segment.append(HEADER, STDOUT | STDERR, VERSION, last_run, last_ms, 0, 0)
-            last_ms = max(last_ms, found.st_mtime_ns // 1_000_000)
-            segment.append(stream, 0, 0, last_run, last_ms, surplus, 0)
-            segment.written[stream] = segment.sizes[stream] = found.st_size

@@ -1,0 +1,121 @@
+"""Reading a segment that another server has written: what makes sense is kept, what was left unfinished is repaired."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from errno import EFBIG
+from typing import Final
+
+from sbxcompose.host.base import damage
+from sbxcompose.host.logs.segments import (
+    HEADER,
+    INDEX,
+    RECORD,
+    RUN_BEGIN,
+    RUN_END,
+    RUN_OPEN,
+    STDERR,
+    STDOUT,
+    STREAMS,
+    SUFFIXES,
+    VERSION,
+    Fields,
+    Segment,
+)
+
+MOST_LOST: Final = 64 * 1024 * 1024
+"""Bytes that a dead machine may have had in memory only, although the index knew them."""
+LARGEST: Final = 256 * 1024 * 1024
+"""Bytes that no file of a segment ever has; the default is a 32nd of it."""
+MOST_RUNS: Final = 1 << 31
+LATEST: Final = 1 << 43
+"""Milliseconds since 1970 that no clock shows: a record with such a number is no record of ours."""
+
+
+def valid_records(raw: bytes) -> int:
+    """How many records at the beginning of an index are whole and make sense."""
+    whole = len(raw) // RECORD.size
+    kinds = raw[: whole * RECORD.size : RECORD.size]
+    if not kinds or kinds[0] != HEADER:
+        return 0
+    stray = kinds[1:].translate(None, bytes((STDOUT, STDERR, RUN_BEGIN, RUN_END, RUN_OPEN)))
+    return whole if not stray else kinds.index(stray[:1], 1)
+
+
+def check(segment: Segment) -> None:
+    """Raise `OSError` if a file of a segment cannot be used: what is no file of ours, or not for us to read."""
+    for kind in SUFFIXES:
+        with contextlib.suppress(FileNotFoundError):
+            fd = damage.open_regular(segment.path(kind), os.O_RDWR)
+            size = os.fstat(fd).st_size
+            os.close(fd)
+            if size > LARGEST:
+                raise OSError(EFBIG, f"it has {size} bytes")
+
+
+def recover(segment: Segment, *, mend: bool, last_run: int = 0) -> None:
+    """Read what a segment's files hold; in the last one mend what its writer could not finish.
+
+    `last_run` is the latest run known from earlier segments, for the case that the index itself is lost.
+    """
+    raw = _whole_index(segment)
+    segment.count = valid_records(raw)
+    fields = list(RECORD.iter_unpack(raw[: segment.count * RECORD.size]))
+    segment.count = _sound(fields, {stream: _size(segment.path(stream)) for stream in STREAMS})
+    del fields[segment.count :]
+    for stream in STREAMS:
+        segment.sizes[stream] = sum(each[5] for each in fields if each[0] == stream)
+        segment.written[stream] = segment.sizes[stream]
+    if mend:
+        if len(raw) > segment.count * RECORD.size:
+            os.truncate(segment.path(INDEX), segment.count * RECORD.size)
+        last_run = max((each[3] for each in fields), default=last_run)
+        _mend(segment, last_run, max((each[4] for each in fields), default=0))
+    segment.close()
+
+
+def _sound(fields: list[Fields], sizes: dict[int, int]) -> int:
+    """How many records at the beginning make sense, where the streams' files have these sizes."""
+    left = {stream: size + MOST_LOST for stream, size in sizes.items()}
+    for number, (kind, _, _, run, time_ms, a, _) in enumerate(fields):
+        if run >= MOST_RUNS or time_ms >= LATEST or (kind != RUN_END and a < 0):
+            return number
+        if kind <= STDERR:
+            left[kind] -= a
+            if left[kind] < 0:
+                return number
+    return len(fields)
+
+
+def _size(path: str) -> int:
+    try:
+        return os.stat(path, follow_symlinks=False).st_size
+    except FileNotFoundError:
+        return 0
+
+
+def _whole_index(segment: Segment) -> bytes:
+    try:
+        with open(segment.path(INDEX), "rb") as file:
+            return file.read()
+    except FileNotFoundError:
+        return b""
+
+
+def _mend(segment: Segment, last_run: int, last_ms: int) -> None:
+    """Give bytes without a record theirs, with the file's time; zeros for what a dead machine lost."""
+    for stream in STREAMS:
+        try:
+            found = os.stat(segment.path(stream))
+        except FileNotFoundError:
+            continue
+        surplus = found.st_size - segment.sizes[stream]
+        if surplus < 0:
+            os.truncate(segment.path(stream), segment.sizes[stream])
+        elif surplus > 0:
+            if not segment.count:
+                segment.append(HEADER, STDOUT | STDERR, VERSION, last_run, last_ms, 0, 0)
+            last_ms = max(last_ms, found.st_mtime_ns // 1_000_000)
+            segment.append(stream, 0, 0, last_run, last_ms, surplus, 0)
+            segment.written[stream] = segment.sizes[stream] = found.st_size
