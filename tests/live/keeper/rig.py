@@ -107,6 +107,12 @@ def alive(pid: int) -> bool:
     return stat.rpartition(")")[2].split()[0] not in "ZX"
 
 
+def children(pid: int) -> set[int]:
+    """The children of a process that run."""
+    found = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return {each for each in map(int, found) if alive(each)}
+
+
 class Rig:
     """A keeper to whom the test is the server."""
 

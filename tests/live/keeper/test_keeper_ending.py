@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.live.keeper.rig import Output, Rig, alive, rig
+from tests.live.keeper.rig import Output, Rig, alive, children, rig
 
 ESCAPES = {
     "a child": "sleep 60 & echo $!",
@@ -41,6 +41,8 @@ def test_what_a_leader_leaves_behind_is_killed_before_its_exit_is_told(escape: s
             spawned, out = await own.shell("a", f"{escape}\nread line; exit 4", stdin="pipe")
             (escaped,) = await pids(out, 1)
             assert alive(escaped)
+            while children(spawned.pid) - {escaped}:  # what helped it to escape is on its way out
+                await asyncio.sleep(0)
             assert spawned.stdin is not None
             os.write(spawned.stdin, b"\n")
             exited = await own.exit_of("a")

@@ -17,7 +17,7 @@ from sbxcompose.host.keeper.escaped import census
 from sbxcompose.host.keeper.freezer import Freezer, bases_for
 from sbxcompose.host.keeper.protocol import BEGUN
 from sbxcompose.host.keeper.unit import Unit
-from tests.live.keeper.rig import Output, Rig, alive, launch, rig, wait_for_end
+from tests.live.keeper.rig import Output, Rig, alive, children, launch, rig, wait_for_end
 
 SPIN = "while :; do :; done"
 FAMILY = f"""
@@ -121,8 +121,7 @@ def test_what_forks_all_the_time_does_not_get_away() -> None:
 
 def _members(leader: int) -> set[int]:
     """The leader and its living children."""
-    children = Path(f"/proc/{leader}/task/{leader}/children").read_text().split()
-    return {leader, *(int(each) for each in children if state(int(each)) != "Z")}
+    return {leader, *children(leader)}
 
 
 def test_no_parent_sees_its_child_stopped() -> None:
