@@ -113,6 +113,12 @@ def children(pid: int) -> set[int]:
     return {each for each in map(int, found) if alive(each)}
 
 
+async def escaped_alone(leader: int, escaped: int) -> None:
+    """Wait until what helped a process to escape from its leader has ended."""
+    while children(leader) - {escaped}:
+        await asyncio.sleep(0)
+
+
 class Rig:
     """A keeper to whom the test is the server."""
 

@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.live.keeper.rig import Output, Rig, alive, children, rig
+from sbxcompose.linux.processes import command_of
+from tests.live.keeper.rig import Output, Rig, alive, children, escaped_alone, rig
 
 ESCAPES = {
     "a child": "sleep 60 & echo $!",
@@ -41,8 +42,7 @@ def test_what_a_leader_leaves_behind_is_killed_before_its_exit_is_told(escape: s
             spawned, out = await own.shell("a", f"{escape}\nread line; exit 4", stdin="pipe")
             (escaped,) = await pids(out, 1)
             assert alive(escaped)
-            while children(spawned.pid) - {escaped}:  # what helped it to escape is on its way out
-                await asyncio.sleep(0)
+            await escaped_alone(spawned.pid, escaped)
             assert spawned.stdin is not None
             os.write(spawned.stdin, b"\n")
             exited = await own.exit_of("a")
@@ -63,7 +63,7 @@ def test_ten_that_fork_setsid_and_daemonize_leave_nothing() -> None:
             numbers = [pid for out in outputs for pid in await pids(out, len(ESCAPES))]
             assert len(set(numbers)) == 10 * len(ESCAPES)
             for number in range(10):
-                await own.client.stop(f"u{number}", signal.SIGTERM, 10)
+                await own.client.stop(f"u{number}", signal.SIGTERM, 60)
             for number in range(10):
                 assert (await own.exit_of(f"u{number}")).left_behind == []  # all went when they were asked
             assert all_dead(numbers)
@@ -74,8 +74,9 @@ def test_ten_that_fork_setsid_and_daemonize_leave_nothing() -> None:
 def test_the_strays_of_one_unit_survive_the_end_of_another() -> None:
     async def run() -> None:
         async with rig() as own:
-            _, out = await own.shell("a", ESCAPES["a daemon"] + " exec sleep 60")
+            spawned, out = await own.shell("a", ESCAPES["a daemon"] + " exec sleep 60")
             (stray,) = await pids(out, 1)
+            await escaped_alone(spawned.pid, stray)
             await own.shell("b", "sleep 60 & exit 0")
             assert len((await own.exit_of("b")).left_behind) == 1
             await own.spawn("c", "true")
@@ -175,8 +176,9 @@ def test_a_stop_waits_for_the_child_of_a_shell_that_dies_at_once() -> None:
 
 
 async def ignorer(own: Rig, unit: str) -> None:
-    _, out = await own.shell(unit, "trap '' TERM; echo up; while :; do sleep 60; done")
-    await out.line()
+    spawned, _ = await own.shell(unit, "trap '' TERM; while :; do sleep 60; done")
+    while [command_of(each) for each in children(spawned.pid)] != ["sleep 60"]:
+        await asyncio.sleep(0)
 
 
 def test_five_that_ignore_the_signal_are_killed_side_by_side_after_the_grace() -> None:

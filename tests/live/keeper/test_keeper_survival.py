@@ -23,6 +23,7 @@ from tests.live.keeper.rig import (
     Launched,
     Output,
     alive,
+    escaped_alone,
     keeper_process,
     launch,
     rig,
@@ -39,7 +40,7 @@ def test_a_successor_adopts_what_ran_what_ended_and_what_was_being_stopped() -> 
             await out.line()
             await own.shell("over", "exit 6")
             await own.exit_of("over")
-            _, out = await own.shell("stubborn", "trap '' TERM; echo up; while :; do sleep 60; done")
+            _, out = await own.shell("stubborn", "trap '' TERM; sleep 60 & echo up; wait")
             await out.line()
             await own.client.stop("stubborn", signal.SIGTERM, 3600)
             first = own.relay_pid
@@ -166,8 +167,9 @@ def test_what_escaped_under_a_dead_keeper_is_found_by_the_next(environment: str)
 
     async def run() -> None:
         async with rig() as own:
-            _, out = await own.shell("a", script, stdin="pipe")
+            spawned, out = await own.shell("a", script, stdin="pipe")
             stray = int(await out.line())
+            await escaped_alone(spawned.pid, stray)
             await own.kill_keeper()
             await own.client.kill("a", signal.SIGTERM)
             exited = await own.exit_of("a")
