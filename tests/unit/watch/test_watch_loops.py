@@ -9,7 +9,15 @@ from hypothesis import strategies as st
 
 from sbxcompose.watch.loops import QUICK, SAME, SIMILAR, FileChange, Likeness, LoopDetector, RestartLoop, pause
 
-OFFSETS = st.floats(0, 60, allow_nan=False)
+TICK = 1 / 1024
+"""Seconds; multiples of it are added to the start of a run, and taken from it, without being rounded."""
+
+
+def moments(first: float, last: float) -> st.SearchStrategy[float]:
+    return st.integers(int(first / TICK), int(last / TICK)).map(lambda ticks: ticks * TICK)
+
+
+OFFSETS = moments(0, 60)
 
 
 def change(run: int, offset: float, *, ended: float | None = None) -> FileChange:
@@ -39,7 +47,7 @@ def test_the_same_offset_in_three_runs_in_a_row_is_a_loop() -> None:
     assert verdicts(runs([2.0, 2.05, 1.97, 2.0])) == [False, False, True, True]
 
 
-@given(st.floats(QUICK, 60), st.integers(3, 40))
+@given(moments(QUICK, 60), st.integers(3, 40))
 def test_a_file_that_always_changes_at_the_same_offset_is_caught_with_the_third_run(offset: float, count: int) -> None:
     assert verdicts(runs([offset] * count)) == [False, False] + [True] * (count - 2)
 
@@ -49,18 +57,18 @@ def test_fewer_saves_than_a_loop_needs_are_none_unless_three_moments_are_the_sam
     assert not any(verdicts(runs(unlike(SAME, offsets))))
 
 
-@given(st.lists(st.tuples(st.floats(0, 10), st.floats(30, 60)), max_size=40))
+@given(st.lists(st.tuples(moments(0, 10), moments(30, 60)), max_size=40))
 def test_moments_that_are_never_alike_are_no_loop_however_many(pairs: list[tuple[float, float]]) -> None:
     assert not any(verdicts(runs([offset for pair in pairs for offset in pair])))
 
 
-@given(st.lists(st.floats(0, QUICK, exclude_max=True), max_size=10), st.floats(0, QUICK, exclude_max=True))
+@given(st.lists(moments(0, QUICK - TICK), max_size=10), moments(0, QUICK - TICK))
 def test_ten_quick_saves_are_no_loop_not_even_at_the_same_moment(offsets: list[float], offset: float) -> None:
     assert not any(verdicts(runs(offsets)))
     assert not any(verdicts(runs([offset] * 10)))
 
 
-@given(st.lists(st.floats(0, 0.25), min_size=SIMILAR.runs, max_size=SIMILAR.runs))
+@given(st.lists(moments(0, 0.25), min_size=SIMILAR.runs, max_size=SIMILAR.runs))
 def test_similar_moments_in_many_runs_in_a_row_are_a_loop_on_a_loaded_machine(offsets: list[float]) -> None:
     assert verdicts(runs(offsets))[-1]
 
