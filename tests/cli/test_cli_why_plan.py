@@ -100,6 +100,7 @@ processes:
     restart: never
     health_check: {{tcp: {port}, initial_delay: 0s, interval: 10ms, failure_threshold: 1}}
 """)
+        sbx.run("up", "-d")  # the limit below may pass before anything has started
         up = sbx.run("up", "-d", "--wait", "--wait-timeout", "0.5", code=None)
         assert up.code in (1, 124)
         assert "starting" in up.stderr
