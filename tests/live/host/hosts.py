@@ -17,8 +17,8 @@ from sbxcompose.api.frames import Dropped, FrameDecoder, StateFrame
 from sbxcompose.engine.local_host import launch
 from tests.support.home import MARKER, Home
 
-PATIENCE = 60.0
-"""Seconds that one request, or one wait, may take."""
+PATIENCE = 240.0
+"""Seconds that one request, or one wait, may take: more than a test has, unless it asks for more."""
 
 Row = dict[str, Any]
 

@@ -175,6 +175,7 @@ def _many_descriptors() -> Iterator[None]:
     resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
+@pytest.mark.time_limit(500)
 @pytest.mark.usefixtures("_many_descriptors")
 def test_ten_thousand_requests_at_once(host: LiveHost, box: Box) -> None:
     row = box.shell("exec sleep 1000", "web")
