@@ -70,6 +70,10 @@ class ProcessNames:
 
         Raises `UnknownName`, or `UsageError` when several sandboxes have a process of that name.
         """
+        given: object = text
+        if not isinstance(given, str):  # a list, passed by a program
+            hint = "pass each name as an argument of its own: `up(*names)`"
+            raise UsageError(f"a process name must be a string, not {type(given).__name__}", hint=hint)
         sandbox, slash, rest = text.rpartition("/")
         name, dot, replica = rest.partition(".")
         places = [

@@ -300,6 +300,11 @@ def test_an_argument_that_makes_no_sense_is_answered_with_what_to_write(
     with pytest.raises(errors.UsageError, match="the variable `PORT` must be a text, not 8000") as caught:
         sbxcompose.load(env=port)
     assert caught.value.hint == 'write `"8000"`'
+    names: Any = ["web"]
+    here.write("processes: {web: {command: sleep 1000}}")
+    with sbxcompose.sync.open_project() as project, pytest.raises(errors.UsageError, match="not list") as caught:
+        project.up(names)
+    assert caught.value.hint == "pass each name as an argument of its own: `up(*names)`"
     gone = tmp_path / "gone"
     gone.mkdir()
     monkeypatch.chdir(gone)
