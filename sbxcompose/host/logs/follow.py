@@ -18,12 +18,12 @@ from sbxcompose.host.logs.segments import STREAMS
 from sbxcompose.host.logs.source import ChangeListeners, OutputRow
 from sbxcompose.host.logs.store import LogStore
 
-PIECE = 64 * 1024
+PIECE = 128 * 1024
 """Bytes of an answer that are made in one go, about: no more is made before the client has taken them."""
 LEAST = 1024
 """Bytes of output that are read in one go at least."""
-PER_LINE = 80
-"""Bytes that a line costs in an answer besides its text."""
+PER_EVENT, PER_ITEM = 80, 8
+"""Bytes that a line costs besides its text: as a server-sent event, and in a list."""
 IDLE = 5.0
 """Seconds of silence after which a keep-alive is sent (contract, section 3.7)."""
 
@@ -31,8 +31,9 @@ IDLE = 5.0
 class RowLines:
     """A cursor in the lines of one row."""
 
-    def __init__(self, row: OutputRow, streams: Collection[int]) -> None:
+    def __init__(self, row: OutputRow, streams: Collection[int], per_line: int = PER_EVENT) -> None:
         self._row = row
+        self._per_line = per_line
         row.hold()
         self._cutter = LineCutter()
         self._reader: LogReader = row.log.reader(row.first_position, streams=streams)
@@ -51,7 +52,8 @@ class RowLines:
                 return None
             events = self._reader.read(self._limit)
             found = [item for event in events for item in self._items(event)]
-            self._limit = next_limit(self._limit, sum(len(item.texts) for item in found if isinstance(item, Lines)))
+            count = sum(len(item.texts) for item in found if isinstance(item, Lines))
+            self._limit = next_limit(self._limit, count * self._per_line)
             if found or not events:
                 return found
 
@@ -77,9 +79,9 @@ class RowLines:
                 pass
 
 
-def next_limit(limit: int, lines: int) -> int:
-    """Return how many bytes to read next, when `limit` bytes were `lines` lines: the shorter lines are, the fewer."""
-    cost = limit + lines * PER_LINE
+def next_limit(limit: int, overhead: int) -> int:
+    """Return how many bytes to read next, when `limit` bytes cost so many more: the shorter lines are, the fewer."""
+    cost = limit + overhead
     if cost > PIECE:
         return max(LEAST, limit * PIECE // cost)
     return min(PIECE, limit * 2) if cost <= PIECE // 2 else limit
@@ -109,7 +111,7 @@ class _Listener:
 
 def snapshot(row: OutputRow, streams: Collection[int]) -> Iterator[Lines]:
     """The lines that are there now; one that has not ended is the last."""
-    lines, end = RowLines(row, streams), row.log.end
+    lines, end = RowLines(row, streams, PER_ITEM), row.log.end
     try:
         while found := lines.next():
             yield from (each for each in found if isinstance(each, Lines))
