@@ -25,7 +25,7 @@ from starlette.routing import Router
 from starlette.types import Message, Receive, Scope, Send
 
 from sbxcompose import paths
-from sbxcompose.host.base import background, damage, host_info, unsaved, write_back
+from sbxcompose.host.base import background, damage, host_info, settings, unsaved, write_back
 from sbxcompose.host.base.host_info import INFO_FILE
 from sbxcompose.host.base.json_files import write_json
 from sbxcompose.host.base.problems import Problem
@@ -35,52 +35,11 @@ from sbxcompose.host.http.protocol import Activity, Connection
 from sbxcompose.host.keeper import hostrecord
 from sbxcompose.host.keeper.client import Exited, Inherited, KeeperClient, KeeperLost
 from sbxcompose.host.keeper.protocol import SERVER_DONE
-from sbxcompose.host.routes import (
-    batch,
-    errors,
-    files,
-    host,
-    logs,
-    openapi,
-    output,
-    platform,
-    processes,
-    pty,
-    run,
-    sandboxes,
-    snapshots,
-    transitions,
-    tunnels,
-    user_ports,
-    watch,
-)
-from sbxcompose.host.routes.common import processes_of
+from sbxcompose.host.routes import errors, user_ports
+from sbxcompose.host.routes.table import ROUTES
 from sbxcompose.host.sandboxes.registry import Sandboxes
 from sbxcompose.host.sandboxes.sandbox import HostedSandbox
 from sbxcompose.version import __version__
-
-IDLE = 600.0
-"""Seconds after which a host in which nothing runs, and of which nobody asks anything, ends."""
-KEY_FILE = "host.key"
-KEY_BYTES = 4096
-
-ROUTES = [
-    *host.ROUTES,
-    *sandboxes.ROUTES,
-    *transitions.ROUTES,
-    *snapshots.ROUTES,
-    *run.ROUTES,
-    *batch.ROUTES,
-    *output.routes(processes_of),
-    *watch.routes(processes_of),
-    *processes.ROUTES,
-    *files.ROUTES,
-    *pty.ROUTES,
-    *tunnels.ROUTES,
-    *platform.ROUTES,
-    *logs.ROUTES,
-    *openapi.ROUTES,
-]
 
 
 class Host:
@@ -99,11 +58,11 @@ class Host:
         if inherited.tcp_fd is not None:
             self._listeners.append(socket.socket(fileno=inherited.tcp_fd))
             self._address = self._listeners[1].getsockname()[:2]
-            self._key = _read_key(state / KEY_FILE)
+            self._key = settings.read_key(state / settings.KEY_FILE)
         self._router = Router(ROUTES, redirect_slashes=False)
         self.sandboxes = Sandboxes(state / "sandboxes", keeper, self._quiet)
         self._activity = Activity(self._quiet)
-        self._idle = _idle_seconds()
+        self._idle = settings.idle_seconds()
         self._idle_timer: asyncio.TimerHandle | None = None
         self._done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._noting = False
@@ -130,7 +89,7 @@ class Host:
             self._listen(listener)
         self._listening = True
         self._quiet()
-        over_tcp = f" and {self._tcp()} (its key is in {self._state / KEY_FILE})" if self._address else ""
+        over_tcp = f" and {self._tcp()} (its key is in {self._state / settings.KEY_FILE})" if self._address else ""
         print(f"the host answers on {self._socket()}{over_tcp}", file=sys.stderr)
 
     def _listen(self, listener: socket.socket) -> None:
@@ -358,22 +317,6 @@ class Host:
             words = "say which sandbox: header X-Tensorlake-Sandbox-Id, or Host <id-or-name>.local"
             raise Problem(400, words, "MISSING_SANDBOX_ID")
         return self.sandboxes.live(identifier)
-
-
-def _idle_seconds() -> float:
-    try:
-        return max(0.0, float(os.environ.get("SBXCOMPOSE_HOST_IDLE") or IDLE))
-    except ValueError:
-        print("SBXCOMPOSE_HOST_IDLE is not a number of seconds; ignored", file=sys.stderr)
-        return IDLE
-
-
-def _read_key(path: Path) -> str | None:
-    try:
-        return damage.read_file(path, most=KEY_BYTES).decode().strip() or None
-    except (OSError, ValueError) as error:
-        print(f"cannot read the key: {error}; all requests over TCP are refused", file=sys.stderr)
-        return None
 
 
 async def serve() -> None:

@@ -52,7 +52,7 @@ _PROBLEM = {
 
 def generate() -> str:
     """The document as text with a line break at the end. Raises `KeyError` for a route that is not described."""
-    from sbxcompose.host.server import ROUTES
+    from sbxcompose.host.routes.table import ROUTES
 
     paths: dict[str, dict[str, Any]] = {}
     for method, path in methods_of(ROUTES):

@@ -12,8 +12,17 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from sbxcompose.api.models import LastExit
 from sbxcompose.host.supervise import describe, health, restart
+from sbxcompose.host.supervise.lifecycle_steps import (
+    Outcome,
+    after_failure,
+    back_off,
+    begin_again,
+    in_state,
+    stopped,
+    with_end,
+    with_run,
+)
 from sbxcompose.host.supervise.lifecycle_types import (
     AttachOutput,
     BackoffOver,
@@ -39,8 +48,6 @@ from sbxcompose.host.supervise.lifecycle_types import (
     RunStopCommand,
     SandboxPaused,
     SandboxResumed,
-    SetTimer,
-    SpawnRun,
     StartFailed,
     StopCommandFailed,
     StopRequested,
@@ -50,7 +57,6 @@ from sbxcompose.host.supervise.state import (
     BackingOff,
     Paused,
     ProcessRecord,
-    ProcessState,
     RequestedStop,
     Run,
     Running,
@@ -58,8 +64,6 @@ from sbxcompose.host.supervise.state import (
     Stopped,
     Why,
 )
-
-Outcome = tuple[ProcessRecord, list[Effect]]
 
 
 def transition(record: ProcessRecord, event: LifecycleEvent, now: Now) -> Outcome:
@@ -81,7 +85,7 @@ def _run_started(record: ProcessRecord, event: RunStarted, now: Now) -> Outcome:
         record,
         state=Running(state.ending),
         run=run,
-        runs=_with_run(record.runs, event.number),
+        runs=with_run(record.runs, event.number),
         restarts=record.restarts + (record.run is not None),
         health=health.at_start(record.request.health_check),
     )
@@ -101,14 +105,6 @@ def _run_adopted(record: ProcessRecord, event: RunAdopted, now: Now) -> Outcome:
     if record.attached:
         effects.append(KillRun(event.run.handle))  # whoever read its output is gone
     return record, effects
-
-
-def _with_run(runs: list[list[int]], number: int) -> list[list[int]]:
-    """Add a run's number to ranges of numbers, [first, last] each."""
-    if runs and number <= runs[-1][1] + 1:
-        first, last = runs[-1]
-        return [*runs[:-1], [first, max(number, last)]]
-    return [*runs, [number, number]]
 
 
 def _supervise(record: ProcessRecord, since_ms: int, now: Now) -> list[Effect]:
@@ -137,12 +133,12 @@ def _start_failed(record: ProcessRecord, event: StartFailed, now: Now) -> Outcom
         return record, []
     failed = replace(record, last_error=event.message, health=health.at_start(record.request.health_check))
     if record.run is None:
-        return _stopped(failed, now, ForgetRow())
+        return stopped(failed, now, ForgetRow())
     if state.ending is not None and state.ending.why == "stop":
-        return _stopped(failed, now, requested=True)
+        return stopped(failed, now, requested=True)
     if state.ending is not None and state.ending.why == "restart":
-        return _begin_again(failed, now)
-    return _after_failure(failed, now, failed=True, ran_ms=0)
+        return begin_again(failed, now)
+    return after_failure(failed, now, failed=True, ran_ms=0)
 
 
 # -- a run ends --------------------------------------------------------------------------------------------
@@ -154,18 +150,18 @@ def _run_exited(record: ProcessRecord, event: RunExited, now: Now) -> Outcome:
     if not isinstance(state, Running) or run is None or run.handle != event.handle:
         return record, [release]
     error = event.error or (state.ending.error if state.ending is not None else None)
-    ended = replace(_with_end(record, run, event.exit, error), left_behind=event.left_behind)
+    ended = replace(with_end(record, run, event.exit, error), left_behind=event.left_behind)
     why = state.ending.why if state.ending is not None else None
     if why == "stop" or not record.request.managed:
-        return _stopped(ended, now, EndChecks(), release, requested=why == "stop")
+        return stopped(ended, now, EndChecks(), release, requested=why == "stop")
     if why == "restart":
-        after, effects = _begin_again(ended, now)
+        after, effects = begin_again(ended, now)
         return after, [EndChecks(), *effects, release]
     if why == "unhealthy":
         ended = replace(ended, last_error=f"unhealthy: {record.health.last_check}")
     failed = why == "unhealthy" or not event.exit.counts_as_success(record.request.success_exit_codes)
     ran_ms = max(0, event.exit.ended_at - run.started_at)
-    after, effects = _after_failure(ended, now, failed=failed, ran_ms=ran_ms)
+    after, effects = after_failure(ended, now, failed=failed, ran_ms=ran_ms)
     return after, [EndChecks(), *effects, release]
 
 
@@ -174,74 +170,36 @@ def _run_lost(record: ProcessRecord, event: RunLost, now: Now) -> Outcome:
     state = record.state
     if not isinstance(state, Running) or record.run is None:
         return record, []
-    ended = _with_end(record, record.run, event.exit, event.error)
+    ended = with_end(record, record.run, event.exit, event.error)
     why = state.ending.why if state.ending is not None else None
     unwanted = why == "stop" or not record.request.managed or describe.policy(record).policy == "never"
     if event.rebooted or (unwanted and why != "restart"):
-        return _stopped(ended, now, EndChecks(), requested=why == "stop")
-    after, effects = _begin_again(ended, now)
+        return stopped(ended, now, EndChecks(), requested=why == "stop")
+    after, effects = begin_again(ended, now)
     return after, [EndChecks(), *effects]
-
-
-def _with_end(record: ProcessRecord, run: Run, end: LastExit, error: str | None) -> ProcessRecord:
-    run = replace(run, ended=end, stdin_open=False)
-    return replace(record, run=run, last_exit=end, last_error=error, left_behind=[])
-
-
-def _after_failure(record: ProcessRecord, now: Now, *, failed: bool, ran_ms: int) -> Outcome:
-    """Restart or stay down, as the policy has it, after a run that ended without being asked to."""
-    ending = restart.RunEnding(failed, ran_ms)
-    good = restart.was_good(ending, record.health.status)
-    record = replace(record, failed_runs=0 if good else record.failed_runs + 1)
-    match restart.after_exit(describe.policy(record), record.tally, ending):
-        case restart.RestartAfter(delay_ms, tally):
-            return _back_off(replace(record, tally=tally), delay_ms, now)
-        case restart.StayDown(because):
-            error = "; ".join(filter(None, (record.last_error, because))) or None
-            return _stopped(replace(record, last_error=error), now)
-
-
-def _stopped(record: ProcessRecord, now: Now, *effects: Effect, requested: bool = False) -> Outcome:
-    return replace(record, state=Stopped(now.log_end, requested)), list(effects)
 
 
 # -- between runs ------------------------------------------------------------------------------------------
 
 
-def _back_off(record: ProcessRecord, delay_ms: int, now: Now) -> Outcome:
-    if now.paused:
-        return _in_state(record, Paused(delay_ms))
-    return _in_state(record, BackingOff(now.ms + delay_ms), SetTimer(delay_ms))
-
-
-def _begin_again(record: ProcessRecord, now: Now) -> Outcome:
-    if now.paused:
-        return _in_state(record, Paused(0), CancelTimer())
-    return _in_state(record, Starting(now.next_handle), CancelTimer(), SpawnRun(now.next_handle))
-
-
-def _in_state(record: ProcessRecord, state: ProcessState, *effects: Effect) -> Outcome:
-    return replace(record, state=state), list(effects)
-
-
 def _backoff_over(record: ProcessRecord, _: BackoffOver, now: Now) -> Outcome:
-    return _begin_again(record, now) if isinstance(record.state, BackingOff) else (record, [])
+    return begin_again(record, now) if isinstance(record.state, BackingOff) else (record, [])
 
 
 def _host_restarted(record: ProcessRecord, event: HostRestarted, now: Now) -> Outcome:
     match record.state:
         case Starting() if record.run is None:
-            return _stopped(record, now, ForgetRow())
+            return stopped(record, now, ForgetRow())
         case Starting(_, ending) if ending is not None and ending.why == "stop":
-            return _stopped(record, now, requested=True)
+            return stopped(record, now, requested=True)
         case Starting() | BackingOff() | Paused() if event.rebooted:
-            return _stopped(record, now)
+            return stopped(record, now)
         case Starting():
-            return _begin_again(record, now)
+            return begin_again(record, now)
         case BackingOff(until):
-            return _back_off(record, restart.remaining_ms(describe.policy(record), until, now.ms), now)
+            return back_off(record, restart.remaining_ms(describe.policy(record), until, now.ms), now)
         case Paused(left_ms):
-            return _back_off(record, left_ms, now)
+            return back_off(record, left_ms, now)
         case _:
             return record, []
 
@@ -252,7 +210,7 @@ def _sandbox_paused(record: ProcessRecord, _: SandboxPaused, now: Now) -> Outcom
             return record, [EndChecks()]
         case BackingOff(until):
             left_ms = restart.remaining_ms(describe.policy(record), until, now.ms)
-            return _in_state(record, Paused(left_ms), CancelTimer())
+            return in_state(record, Paused(left_ms), CancelTimer())
         case _:
             return record, []
 
@@ -260,7 +218,7 @@ def _sandbox_paused(record: ProcessRecord, _: SandboxPaused, now: Now) -> Outcom
 def _sandbox_resumed(record: ProcessRecord, _: SandboxResumed, now: Now) -> Outcome:
     match record.state:
         case Paused(left_ms):
-            return _back_off(record, left_ms, now)
+            return back_off(record, left_ms, now)
         case Running(None) if record.request.health_check is not None:
             # What a check saw before says nothing of now: its health counts as that of a new run.
             anew = replace(record, health=health.at_start(record.request.health_check))
@@ -277,7 +235,7 @@ def _stop_requested(record: ProcessRecord, event: StopRequested, now: Now) -> Ou
         case Stopped():
             return record, []
         case BackingOff() | Paused():
-            return _stopped(record, now, CancelTimer(), requested=True)
+            return stopped(record, now, CancelTimer(), requested=True)
     if not record.request.managed and event.signal is None:
         return _kill_requested(record, KillRequested(), now)
     return _ask_to_end(record, "stop", event, now)
@@ -287,9 +245,9 @@ def _kill_requested(record: ProcessRecord, _: KillRequested, now: Now) -> Outcom
     ending = RequestedStop("stop", SIGKILL, now.ms)
     match record.state:
         case Starting(handle):
-            return _in_state(record, Starting(handle, ending))
+            return in_state(record, Starting(handle, ending))
         case Running() if record.run is not None:
-            return _in_state(record, Running(ending), EndChecks(), KillRun(record.run.handle))
+            return in_state(record, Running(ending), EndChecks(), KillRun(record.run.handle))
         case _:
             return _stop_requested(record, StopRequested(), now)
 
@@ -298,7 +256,7 @@ def _restart_requested(record: ProcessRecord, _: RestartRequested, now: Now) -> 
     record = replace(record, failed_runs=0)
     if isinstance(record.state, Running | Starting):
         return _ask_to_end(record, "restart", StopRequested(), now)
-    return _begin_again(record, now)
+    return begin_again(record, now)
 
 
 def _health_checked(record: ProcessRecord, event: HealthChecked, now: Now) -> Outcome:
@@ -323,12 +281,12 @@ def _ask_to_end(record: ProcessRecord, why: Why, wish: StopRequested, now: Now) 
         deadline = min(deadline, state.ending.deadline)
     ending = RequestedStop(why, signal, deadline, command if command and grace_ms > 0 else None)
     if isinstance(state, Starting):
-        return _in_state(record, Starting(state.handle, ending))
+        return in_state(record, Starting(state.handle, ending))
     assert record.run is not None
     if state.ending is not None and ending.command and state.ending.command == ending.command:
         # It runs already: only the time may be shorter now. SIGCONT does not disturb.
-        return _in_state(record, Running(ending), EndChecks(), StopRun(record.run.handle, SIGCONT, grace_ms))
-    return _in_state(record, Running(ending), EndChecks(), _ask(record.run.handle, ending, grace_ms))
+        return in_state(record, Running(ending), EndChecks(), StopRun(record.run.handle, SIGCONT, grace_ms))
+    return in_state(record, Running(ending), EndChecks(), _ask(record.run.handle, ending, grace_ms))
 
 
 def _stop_command_failed(record: ProcessRecord, event: StopCommandFailed, now: Now) -> Outcome:
@@ -340,7 +298,7 @@ def _stop_command_failed(record: ProcessRecord, event: StopCommandFailed, now: N
         return record, []
     ending = replace(state.ending, command=None, error=event.message)
     grace = max(0, ending.deadline - now.ms)
-    return _in_state(record, Running(ending), StopRun(run.handle, ending.signal, grace))
+    return in_state(record, Running(ending), StopRun(run.handle, ending.signal, grace))
 
 
 def _input_closed(record: ProcessRecord, _: InputClosed, now: Now) -> Outcome:

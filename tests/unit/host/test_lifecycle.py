@@ -9,7 +9,8 @@ from msgspec.structs import replace
 
 from sbxcompose.api.models import HealthCheckConfig, LastExit, RestartConfig, StartRequest
 from sbxcompose.host.supervise.health import Health
-from sbxcompose.host.supervise.lifecycle import Outcome, transition
+from sbxcompose.host.supervise.lifecycle import transition
+from sbxcompose.host.supervise.lifecycle_steps import Outcome
 from sbxcompose.host.supervise.lifecycle_types import (
     BackoffOver,
     BeginChecks,

@@ -10,7 +10,7 @@ import jsonschema
 
 from sbxcompose.host.openapi.document import DESCRIPTIONS, NAMESPACED, description, generate, methods_of
 from sbxcompose.host.routes.openapi import FILE_NAME, document_text
-from sbxcompose.host.server import ROUTES
+from sbxcompose.host.routes.table import ROUTES
 
 ROOT = Path(__file__).parents[3]
 

@@ -1,0 +1,32 @@
+"""What is set for a host from outside: by its environment, and by files of its state directory."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+from sbxcompose.host.base import damage
+
+IDLE = 600.0
+"""Seconds after which a host in which nothing runs, and of which nobody asks anything, ends."""
+KEY_FILE = "host.key"
+KEY_BYTES = 4096
+
+
+def idle_seconds() -> float:
+    """Return the idle timeout in seconds."""
+    try:
+        return max(0.0, float(os.environ.get("SBXCOMPOSE_HOST_IDLE") or IDLE))
+    except ValueError:
+        print("SBXCOMPOSE_HOST_IDLE is not a number of seconds; ignored", file=sys.stderr)
+        return IDLE
+
+
+def read_key(path: Path) -> str | None:
+    """Return the key that requests over TCP must have; None refuses them all."""
+    try:
+        return damage.read_file(path, most=KEY_BYTES).decode().strip() or None
+    except (OSError, ValueError) as error:
+        print(f"cannot read the key: {error}; all requests over TCP are refused", file=sys.stderr)
+        return None

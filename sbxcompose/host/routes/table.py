@@ -1,0 +1,40 @@
+"""Every route of the host; where two match, the first counts."""
+
+from __future__ import annotations
+
+from sbxcompose.host.routes import (
+    batch,
+    files,
+    host,
+    logs,
+    openapi,
+    output,
+    platform,
+    processes,
+    pty,
+    run,
+    sandboxes,
+    snapshots,
+    transitions,
+    tunnels,
+    watch,
+)
+from sbxcompose.host.routes.common import processes_of
+
+ROUTES = [
+    *host.ROUTES,
+    *sandboxes.ROUTES,
+    *transitions.ROUTES,
+    *snapshots.ROUTES,
+    *run.ROUTES,
+    *batch.ROUTES,
+    *output.routes(processes_of),
+    *watch.routes(processes_of),
+    *processes.ROUTES,
+    *files.ROUTES,
+    *pty.ROUTES,
+    *tunnels.ROUTES,
+    *platform.ROUTES,
+    *logs.ROUTES,
+    *openapi.ROUTES,
+]
