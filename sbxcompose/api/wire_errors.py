@@ -134,9 +134,9 @@ class CloudRefusals(Struct, frozen=True):
 
     def _redirected(self, status: int, place: str) -> NoReturn:
         raise Refused(
-            f"{self.site} redirects to {place}; that is not followed, for the key would go there",
+            f"{self.site} redirects to {place}; refusing to follow it: that would send the API key there",
             status=status,
-            hint="if that is the right place, name it in the variable that names this one",
+            hint="if that is the right address, set the variable of this URL to it",
         )
 
     def _key_hint(self) -> str:
@@ -193,7 +193,7 @@ def explain(error: BaseException, site: Site) -> tuple[str, str]:
         if isinstance(each, ssl.SSLCertVerificationError):
             return (
                 f"its certificate is not trusted ({getattr(each, 'verify_message', each)})",
-                "behind a proxy with a certificate of its own, SSL_CERT_FILE names a file with it",
+                "behind a proxy with its own certificate, set SSL_CERT_FILE to a PEM file that contains it",
             )
         if isinstance(each, ssl.SSLError):
             return f"no TLS connection ({getattr(each, 'reason', None) or each})", "is it https, and the right port?"
@@ -203,7 +203,7 @@ def explain(error: BaseException, site: Site) -> tuple[str, str]:
         return f"the proxy refuses: {error}", "HTTPS_PROXY, ALL_PROXY and NO_PROXY say which proxy is used"
     if any("Timeout" in name for name in names):
         return f"no answer in time ({type(error).__name__})", "try again; is there a firewall or a proxy on the way?"
-    return str(error) or type(error).__name__, "try again; is the network well?"
+    return str(error) or type(error).__name__, "check the network connection and try again"
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:

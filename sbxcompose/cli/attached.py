@@ -161,14 +161,14 @@ class _ShownUp:
         if first and plan.over:
             self._say(plan.how_to_rerun())
         elif first and all(isinstance(step.action, Await) for step in plan):
-            self._say("already up to date; showing output (Ctrl-C stops everything)")
+            self._say("already up to date; attaching to logs (Ctrl-C stops everything)")
 
     def _keys(self, up: AttachedUp) -> AbstractContextManager[object]:
         """Keys that switch, where somebody can press them."""
         if self._request.as_json or not has_terminal():
             return nullcontext()
         if not self._request.watch and any(process.watch for process in up.wanted.values()):
-            self._say("w watches files, h helps")
+            self._say("press w to watch files, h for help")
         self._keyboard = Keys(lambda key: self._press(key, up))
         return self._keyboard
 

@@ -111,7 +111,7 @@ class Shell:
                 lenient=self._lenient,
             ) from None
         if isinstance(error, InvalidSpec):
-            self.note(f"{error.message}; `{self._command}` goes by what the sandboxes of {name} tell")
+            self.note(f"{error.message}; `{self._command}` uses the state of the sandboxes of {name} instead")
         return project_without_file(name, self.options.provider)
 
     def say(self, text: str) -> None:

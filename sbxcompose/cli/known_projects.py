@@ -78,7 +78,7 @@ def _needs_file(name: str, provider: str | None, command: str) -> SpecNotFound |
     way = "run it there" if there else "restore the folder"
     return SpecNotFound(
         f"`{command}` needs the file of project `{name}`, which is not here; {where}",
-        hint=f"{way}, or name its file with `-f FILE`; `ps`, `logs` and `down` of `-p {name}` go without the file",
+        hint=f"{way}, or name its file with `-f FILE`; `ps`, `logs` and `down` of `-p {name}` work without the file",
     )
 
 

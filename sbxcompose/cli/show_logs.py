@@ -71,6 +71,6 @@ def _show(view: LogView, said: Said) -> None:
         case follow.RunOutputEnded(_, run, time_ms, code, signal):
             view.tell(RunEnded(said.instance, run, Exit(code, signal, at=time_ms / 1000)))
         case follow.Lost(_, size):
-            view.say(Announcement(said.instance, f"{size} older bytes are gone: only so much is kept", Tone.PLAIN))
+            view.say(Announcement(said.instance, f"{size} older bytes were deleted (log size limit)", Tone.PLAIN))
         case _:
             pass

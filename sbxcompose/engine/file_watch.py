@@ -213,7 +213,7 @@ class FileWatch:
             raise
         lines.end()
         if ended.exit_code != 0:
-            self._say(instance, f"is left as it is: `{shown}` {_end(ended)}", bad=True)
+            self._say(instance, f"not restarted: `{shown}` {_end(ended)}", bad=True)
         return ended.exit_code == 0
 
     async def _send_signals(self, reaction: Reaction) -> None:

@@ -179,9 +179,9 @@ def refuse_cloud_only(sandbox: Sandbox) -> None:
         if present
     ]
     if refused:
-        keys = ", ".join(f"`{key}`" for key in refused)
+        keys = ", ".join(f"`{key}`" for key in refused) + (" is" if len(refused) == 1 else " are")
         raise Unsupported(
-            f"sandbox {sandbox.name}: the provider `local` cannot do {keys}",
+            f"sandbox {sandbox.name}: {keys} not supported by the provider `local`",
             hint="use `provider: tensorlake`, or take the key out of the file",
         )
 

@@ -147,4 +147,6 @@ def _check_place(before: Project, after: Project) -> None:
         ],
     ]
     if changed:
-        raise SpecError(f"the {changed[0]} has changed", hint="`sbxcompose down` as it was, then `up` as it is now")
+        raise SpecError(
+            f"the {changed[0]} has changed", hint="run `sbxcompose down` with the old file, then `up` with the new one"
+        )

@@ -1,7 +1,7 @@
 """Plans that make things run: `up`, `start`, `restart`.
 
-The fate of each instance is decided from its own rows, then restarts spread to dependents; `wiring` makes
-steps of it.
+Each instance is decided on from its own rows (`decisions`), then restarts spread to dependents, and `step_builder`
+makes the steps.
 """
 
 from __future__ import annotations

@@ -169,7 +169,7 @@ class Progress:
     def _unmet_of(self, node: int) -> dict[Instance, tuple[InstanceState, Standing]]:
         """What of its needs is missing; behind a need that is met and was not started now, also what that one lacks.
 
-        Steps are ordered the same way: see `wiring`.
+        Steps are ordered the same way: see `step_builder`.
         """
         unmet: dict[Instance, tuple[InstanceState, Standing]] = {}
         for edge in self._graph.needs[node]:

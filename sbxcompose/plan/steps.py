@@ -129,7 +129,7 @@ class Step(Struct, frozen=True):
             case Start() | Stop() | Sync():
                 return f"{self.action.kind} {self.subject}"
             case MarkDown():
-                return f"forget what has completed in {self.subject}"
+                return f"reset completed one-shots in {self.subject}"
             case Await(condition=condition):
                 return f"wait until {self.subject} is {condition}"
             case _:

@@ -281,7 +281,7 @@ class _Why:
         if held:
             lines = [f"{self._label} has not been started: it is held up", *held]
             return self._said(Cause.HELD_UP, lines)
-        lines = [f"{self._label} has not been started, and nothing that it needs holds it up"]
+        lines = [f"{self._label} has not been started; none of its dependencies blocks it"]
         return self._said(Cause.NOT_STARTED, lines, f"`up {self._label}` starts it")
 
     def _holding(self, node: int) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""Models -> the plain dataclasses of `spec.project`, piece by piece; pure."""
+"""Models -> the plain structs of `spec.project`, piece by piece; pure."""
 
 from __future__ import annotations
 

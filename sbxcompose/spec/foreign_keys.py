@@ -119,7 +119,7 @@ _OF_MODEL: Mapping[str, Mapping[str, str]] = {
     "RestartModel": {
         **dict.fromkeys(("restart", "condition", "when", "mode"), "did you mean `policy`?"),
         **dict.fromkeys(("exit_on_end", "exit_on_failure"), "write `stop_all_on: failure` in the process"),
-        "window": "remove it: `max_restarts` counts restarts in a row",
+        "window": "remove it: `max_restarts` limits all automatic restarts",
     },
     "StopModel": {
         **dict.fromkeys(("timeout_seconds", "timeout", "grace_period", "timeoutSeconds"), "did you mean `grace`?"),

@@ -269,13 +269,13 @@ def test_attaching_to_what_is_not_ready_yet_says_so_and_readiness_is_told_once(s
     with sbx.start("up") as first:
         first.wait_for("db started")
         with sbx.start("up", "db") as second:
-            second.wait_for("already up to date; showing output")
+            second.wait_for("already up to date; attaching to logs")
             gate.open()
             second.wait_for("db is ready")
             first.wait_for("web started")
             second.process.kill()
         with sbx.start("up") as third:
-            third.wait_for("already up to date; showing output")
+            third.wait_for("already up to date; attaching to logs")
             gate.open()
             third.wait_for("goes on")
             third.interrupt()

@@ -211,7 +211,7 @@ def test_a_change_sends_a_signal_or_runs_a_command_first_or_only_copies(sbx: Sbx
     up.wait_for("`sync` has nothing to copy here")
     (sbx.project / "build").rename(sbx.project / "gone")
     save(sbx, "3\n", "src/in")
-    up.wait_for("built is left as it is: .* exited with code 1")
+    up.wait_for("built not restarted: .* exited with code 1")
     assert runs(sbx) == {"hup": 1, "built": 2, "copied": 1}
 
 
@@ -340,7 +340,7 @@ def test_keys_switch_watching_on_and_off_and_leave_the_terminal_as_it_was(sbx: S
     up = sbx.start("up", terminal=True)
     assert up._master is not None
     before = termios.tcgetattr(up._master)
-    up.wait_for("w watches files, h helps")
+    up.wait_for("press w to watch files, h for help")
     up.wait_for("m 1\r\n")
     up.press("h")
     up.wait_for(r"w: watch files \(now off\)")
@@ -361,7 +361,7 @@ def test_ctrl_z_and_a_continuation_leave_the_keys_working(sbx: Sbx) -> None:
     sbx.write("1\n", "site/page")
     sbx.write(SITE)
     up = sbx.start("up", terminal=True)
-    up.wait_for("w watches files, h helps")
+    up.wait_for("press w to watch files, h for help")
     os.kill(up.process.pid, signal.SIGSTOP)
     os.kill(up.process.pid, signal.SIGCONT)
     up.press("h")

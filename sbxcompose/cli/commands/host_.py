@@ -41,7 +41,7 @@ def serve(shell: Shell, port: int | None, key: str | None, detach: bool) -> None
     if key is not None and port is None:
         raise UsageError("`--key` goes with `--port`", hint="the Unix socket is protected by its file's mode")
     if key is not None and not _KEY.fullmatch(key):
-        raise UsageError("a key has letters, digits and signs of ASCII, no spaces", hint="it travels in an HTTP header")
+        raise UsageError("invalid key; use printable ASCII without spaces", hint="it travels in an HTTP header")
 
     if detach:
         path = launch.ensure_host(port=port, key=key, tell=shell.say)

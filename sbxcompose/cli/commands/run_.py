@@ -75,7 +75,7 @@ def command(
             raise ProcessFailed(f"{name} was not run: {error.message}") from error
         if not result.good:
             await reporter.show_failures(session, result)
-            raise ProcessFailed(f"{name} was not run: what it needs did not come up")
+            raise ProcessFailed(f"{name} was not run: its dependencies did not become ready")
 
     def requested(session: Session) -> tuple[StartRequest, Env]:
         return session.command_request(process, instance, words)

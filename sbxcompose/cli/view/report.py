@@ -176,7 +176,7 @@ def _instance(action: object) -> Instance | None:
 def _done(plan: Plan, result: Result) -> str:
     counts = plan.counts()
     if not result.good:
-        return "not everything was done"
+        return "some steps were not completed"
     words = [
         f"{counts[key]} {word}"
         for key, word in (("start", "started"), ("replace", "replaced"), ("stop", "stopped"))

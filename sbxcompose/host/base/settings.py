@@ -9,7 +9,7 @@ from pathlib import Path
 from sbxcompose.host.base import damage
 
 IDLE = 600.0
-"""Seconds after which a host in which nothing runs, and of which nobody asks anything, ends."""
+"""Idle timeout in seconds: exit when no process runs and no request arrives."""
 KEY_FILE = "host.key"
 KEY_BYTES = 4096
 

@@ -30,7 +30,7 @@ async def reach(sandbox: HostedSandbox, port: int) -> socket.socket:
         async with asyncio.timeout(CONNECT_TIMEOUT):
             return await connect(port, sandbox.processes.namespace)
     except TimeoutError:
-        raise Problem(504, f"port {port} of the sandbox takes no connection", "CONNECTION_TIMEOUT") from None
+        raise Problem(504, f"port {port} of the sandbox does not accept connections", "CONNECTION_TIMEOUT") from None
     except ConnectionRefusedError:
         raise Problem(502, f"nothing listens on port {port} of the sandbox", "CONNECTION_REFUSED") from None
     except OSError as error:

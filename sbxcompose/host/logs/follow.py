@@ -103,7 +103,7 @@ class _Listener:
         pass
 
     def start_noted(self, note: StartNote) -> None:
-        """See `source.Listener`."""
+        """See `source.ChangeListener`."""
 
     def closed(self) -> None:
         self.wake.notify(None)

@@ -222,7 +222,7 @@ def decode(token: str) -> dict[str, PagePosition]:
         told = json.loads(zlib.decompressobj().decompress(raw, MOST_TOKEN))
         return {name: _read_place(place) for name, place in told.items()}
     except (ValueError, TypeError, AttributeError, zlib.error, RecursionError):
-        raise Problem(400, "nextToken is none that this host has given", "BAD_TOKEN") from None
+        raise Problem(400, "invalid nextToken", "BAD_TOKEN") from None
 
 
 def _read_place(value: Any) -> PagePosition:

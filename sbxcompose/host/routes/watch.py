@@ -74,7 +74,7 @@ class Feed:
 
 
 class WatchConnection:
-    """One watch. Implements `source.Listener`: notices are taken down, and looked at by `frames`."""
+    """One watch. Implements `source.ChangeListener`: notices are taken down, and looked at by `frames`."""
 
     def __init__(self, source: OutputSource, request: WatchRequest) -> None:
         self._source = source

@@ -1,6 +1,6 @@
 """The life of a supervised process as one pure function: (record, event, now) -> (record, effects).
 
-Contract 3.4 says what happens in which state. Nothing here acts: `supervisor.SupervisedProcess` reports events and
+Contract 3.4 says what happens in which state. Nothing here acts: `process.SupervisedProcess` reports events and
 performs effects. `tests/unit/host/test_lifecycle.py` has every pair of a state and an event.
 """
 

@@ -86,11 +86,11 @@ class SupervisedProcess(ProcessRow):
         self._news = Condition()
 
     def hold(self) -> None:
-        """See `source.Row`."""
+        """See `source.OutputRow`."""
         self._owner.hold(self)
 
     def let_go(self) -> None:
-        """See `source.Row`."""
+        """See `source.OutputRow`."""
         self._owner.let_go(self)
 
     # -- events and effects --------------------------------------------------------------------------------

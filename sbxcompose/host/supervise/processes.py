@@ -1,6 +1,6 @@
 """The supervised processes of one sandbox: its rows, its logs, and who is told of their changes.
 
-Implements `source.Source` for the routes that show output, and `owner.ProcessOwner` for its rows.
+Implements `source.OutputSource` for the routes that show output, and `owner.ProcessOwner` for its rows.
 """
 
 from __future__ import annotations

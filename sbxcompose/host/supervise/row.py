@@ -12,7 +12,7 @@ from sbxcompose.host.supervise.state import ProcessRecord, Running, Starting, St
 
 
 class ProcessRow:
-    """What a row is. Implements `source.Row`."""
+    """What a row is. Implements `source.OutputRow`."""
 
     def __init__(self, owner: ProcessOwner[Any], record: ProcessRecord, log: LogStore) -> None:
         self._owner = owner

@@ -102,7 +102,7 @@ def test_what_completed_in_a_suspended_sandbox_gets_the_mark_of_a_down() -> None
     observed = Observed((seen(done("job"), state=SandboxState.SUSPENDED),))
     assert str(plan_down(jobs, observed)) == lines(
         "1. resume sandbox main: is suspended",
-        "2. forget what has completed in main, after 1: down was asked for",
+        "2. reset completed one-shots in main, after 1: down was asked for",
         "3. suspend sandbox main, after 2: down was asked for",
     )
 
@@ -180,7 +180,7 @@ def test_stops_are_ordered_across_processes_that_do_not_run() -> None:
     assert str(plan_down(shop, world(row("db"), done("migrate"), row("web")))) == lines(
         "1. stop web: down was asked for",
         "2. stop db, after 1: down was asked for",
-        "3. forget what has completed in main, after 1, 2: down was asked for",
+        "3. reset completed one-shots in main, after 1, 2: down was asked for",
     )
     assert str(plan_stop(shop, world(row("db"), done("migrate"), row("web")))) == lines(
         "1. stop web: stop was asked for", "2. stop db, after 1: stop was asked for"
@@ -197,9 +197,9 @@ def titles(plan: Plan) -> list[str]:
 def test_down_forgets_what_has_completed_and_what_may_complete_while_it_is_stopped() -> None:
     shop = project(process("job", restart=NEVER), process("web"))
     assert titles(plan_down(shop, world(row("web")))) == ["stop web"]
-    assert titles(plan_down(shop, world(done("job")))) == ["forget what has completed in main"]
+    assert titles(plan_down(shop, world(done("job")))) == ["reset completed one-shots in main"]
     in_flight = world(row("job", one_shot=True))
-    assert titles(plan_down(shop, in_flight)) == ["stop job", "forget what has completed in main"]
+    assert titles(plan_down(shop, in_flight)) == ["stop job", "reset completed one-shots in main"]
     failed = world(row("job", Phase.EXITED, exit=FAILED, one_shot=True))
     assert plan_down(shop, failed).empty
 
@@ -220,7 +220,7 @@ def test_set_up_commands_stay_completed_as_long_as_their_sandbox() -> None:
 def test_in_the_cloud_down_forgets_before_the_sandbox_sleeps() -> None:
     shop = project(process("job", restart=NEVER), provider="tensorlake")
     assert str(plan_down(shop, world(done("job")))) == lines(
-        "1. forget what has completed in main: down was asked for",
+        "1. reset completed one-shots in main: down was asked for",
         "2. suspend sandbox main, after 1: down was asked for",
     )
 
@@ -408,4 +408,4 @@ def test_orphans_are_stopped_by_name() -> None:
 def test_down_marks_where_a_start_has_failed() -> None:
     failure = StartFailure(Instance("main", "web"), V2, ("web",), "/", "no such file", 1.0)
     observed = Observed((replace(seen(), failures=(failure,)),))
-    assert str(plan_down(SHOP, observed)) == "1. forget what has completed in main: down was asked for"
+    assert str(plan_down(SHOP, observed)) == "1. reset completed one-shots in main: down was asked for"
