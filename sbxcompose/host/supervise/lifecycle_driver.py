@@ -1,0 +1,348 @@
+"""What drives the life of a supervised process: its events are reported, and what follows is done.
+
+What a row becomes is decided in `lifecycle`. A run ends in two
+steps: the keeper says that the process and all it had started are gone, then what is left in the pipes is taken. Only
+then is the end noted in the log and reported.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal as signals
+from collections.abc import Awaitable, Callable, Coroutine
+from contextlib import suppress
+from functools import partial
+from typing import Any
+
+from msgspec.structs import replace
+
+from sbxcompose.api.models import LastExit
+from sbxcompose.host.base import background, write_back
+from sbxcompose.host.base.clock import now_ms
+from sbxcompose.host.base.problems import Problem
+from sbxcompose.host.base.timer import Timer
+from sbxcompose.host.base.wake import Condition
+from sbxcompose.host.keeper.client import Adopted, Claim, Exited, KeeperLost, Spawn, Spawned, SpawnFailed
+from sbxcompose.host.logs.store import LogStore
+from sbxcompose.host.supervise import port_owner
+from sbxcompose.host.supervise.health import CheckResult, Health, look_by_command
+from sbxcompose.host.supervise.health import look as look_at_port
+from sbxcompose.host.supervise.health_task import Checks
+from sbxcompose.host.supervise.lifecycle import transition
+from sbxcompose.host.supervise.lifecycle_types import (
+    AttachOutput,
+    BackoffOver,
+    BeginChecks,
+    CancelTimer,
+    CloseInput,
+    Effect,
+    EndChecks,
+    ForgetRow,
+    HealthChecked,
+    HostRestarted,
+    KillRun,
+    LifecycleEvent,
+    Now,
+    ReleaseRun,
+    RunAdopted,
+    RunExited,
+    RunLost,
+    RunStarted,
+    RunStopCommand,
+    SandboxPaused,
+    SandboxResumed,
+    SetTimer,
+    SpawnRun,
+    StartFailed,
+    StopCommandFailed,
+    StopRun,
+)
+from sbxcompose.host.supervise.owner import ProcessOwner
+from sbxcompose.host.supervise.pipes import RunPipes
+from sbxcompose.host.supervise.row import ProcessRow
+from sbxcompose.host.supervise.state import ProcessRecord, Run, Running, Starting, exit_of
+
+MOST_LEFT = 20
+"""The most processes left behind by a run that are remembered."""
+
+
+class LifecycleDriver(ProcessRow):
+    """A row that reports events to its lifecycle and performs the effects."""
+
+    def __init__(self, owner: ProcessOwner[Any], record: ProcessRecord, log: LogStore) -> None:
+        super().__init__(owner, record, log)
+        self._attachment: RunPipes | None = None
+        self._arrived: Spawned | Adopted | None = None
+        self._recorded = False
+        self._timer = Timer()
+        self._checks = Checks()
+        self._news = Condition()
+
+    # -- events and effects --------------------------------------------------------------------------------
+
+    def _report(self, event: LifecycleEvent) -> None:
+        """Change the state by an event, and carry out what follows without waiting for it."""
+        for effect in self._change(event):
+            waiting = self._perform(effect)
+            if waiting is not None:
+                background.do(waiting)
+
+    async def _report_and_wait(self, event: LifecycleEvent) -> None:
+        """The same, but wait until the keeper has answered. Raises `KeeperLost`."""
+        waiting = [self._perform(effect) for effect in self._change(event)]
+        await asyncio.gather(*(answer for answer in waiting if answer is not None))
+
+    def _change(self, event: LifecycleEvent) -> list[Effect]:
+        owner, before, handle = self._owner, self.record, self.handle
+        now = Now(now_ms(), owner.paused, owner.free_handle, self.log.end)
+        self.record, effects = transition(before, event, now)
+        if any(isinstance(effect, SpawnRun) for effect in effects):
+            owner.next_handle()
+        if self.record is not before:
+            self._tell_change(*([handle] if self.handle != handle else []))
+        return effects
+
+    def _tell_change(self, *former: int) -> None:
+        """Record the change and tell it; wake whoever waits for it, to look again."""
+        self._recorded = self._owner.changed(self, *former)
+        self._news.tell()
+
+    def _perform(self, effect: Effect) -> Coroutine[Any, Any, object] | None:
+        """Carry out an effect; what remains to be awaited is the keeper's answer."""
+        match effect:
+            case SetTimer(delay_ms):
+                self._timer.set(delay_ms / 1000, lambda: self._report(BackoffOver()))
+            case CancelTimer():
+                self._timer.cancel()
+            case BeginChecks(since_ms):
+                self._begin_checks(since_ms)
+            case EndChecks():
+                self._checks.end()
+            case AttachOutput(number):
+                self._attach(number)
+            case SpawnRun():
+                background.do(self._spawn_run())
+            case ForgetRow():
+                self._owner.forget(self)
+            case _:
+                return self._ask_keeper(effect)
+        return None
+
+    def _ask_keeper(self, effect: Effect) -> Coroutine[Any, Any, object]:
+        keeper, unit = self._owner.keeper, self._owner.unit
+        match effect:
+            case RunStopCommand(handle, command, grace_ms):
+                return self._stop_by_command(handle, command, grace_ms / 1000)
+            case StopRun(handle, signal, grace_ms):
+                return keeper.stop(unit(handle), signal, grace_ms / 1000)
+            case KillRun(handle):
+                return keeper.kill(unit(handle), signals.SIGKILL, "everything")
+            case ReleaseRun(handle):
+                return keeper.release(unit(handle))
+            case CloseInput(handle):
+                return keeper.close_stdin(unit(handle))
+        raise AssertionError(effect)
+
+    # -- a run begins --------------------------------------------------------------------------------------
+
+    def spawn(self) -> Spawn:
+        """Return what the keeper is to start for the run that has been asked for. Raises `Problem`."""
+        spawn = self._owner.spawn(self.request)
+        assert self.unit is not None
+        spawn.unit = self.unit
+        spawn.meta = {"record": self.record.id}
+        return spawn
+
+    async def _spawn_run(self) -> None:
+        """Start the run that has been recorded as starting; what is not on disk is not started."""
+        try:
+            if not self._recorded:
+                self._owner.save(self.record)
+            await self._owner.keeper.spawn_many([self.spawn()], lambda _, result: self.spawned(result))
+        except (KeeperLost, Problem) as error:
+            self.failed(str(error))
+        except OSError as error:
+            self.failed(f"not started: {(error.strerror or str(error)).lower()}")
+
+    def spawned(self, result: Spawned | SpawnFailed) -> None:
+        """Report the keeper's answer to a spawn."""
+        if isinstance(result, SpawnFailed):
+            self.failed(result.message)
+        else:
+            self._take(result, RunStarted)
+
+    def failed(self, message: str) -> None:
+        """Report that the run could not be started. On a restart that counts as a failed run (contract 3.4)."""
+        self._report(StartFailed(message))
+
+    def adopt(self, adopted: Adopted) -> None:
+        """Take over a run that the last server had begun, and finish what that one had begun with it."""
+        self._take(adopted, lambda *facts: RunAdopted(RunStarted(*facts)))
+        if adopted.exited is not None:
+            self.exited(adopted.exited)
+
+    def _take(
+        self, arrived: Spawned | Adopted, event: Callable[[int, int, int, int, bool, int], LifecycleEvent]
+    ) -> None:
+        handle = _handle_of(arrived.unit)
+        number = self._number(arrived) if self.record.state == Starting(handle) else 0
+        if number:
+            self._owner.note_start(self, number, int(arrived.at * 1000))
+        self._arrived = arrived
+        open_input = arrived.stdin is not None
+        self._report(event(handle, arrived.pid, number, int(arrived.at * 1000), open_input, arrived.ticks))
+        self._close_arrived()
+
+    def _number(self, arrived: Spawned | Adopted) -> int:
+        """Begin the run in the log, unless the last server had done that and not lived to record it."""
+        if isinstance(arrived, Adopted):
+            began = round(arrived.at * 1000)
+            spans = [span for span in self.log.runs() if span.end is None and not self.owns_run(span.run)]
+            known = next((span.run for span in spans if span.started_ms == began), None)
+            if known is not None:
+                return known
+        with suppress(OSError):
+            return self.log.begin_run(arrived.at)
+        # No room for the mark is no reason not to run: the output waits in the pipe until there is.
+        return self.log.last_run
+
+    def _attach(self, number: int) -> None:
+        run, arrived = self.record.run, self._arrived
+        assert run is not None
+        assert arrived is not None
+        self._arrived = None
+        self._attachment = RunPipes(
+            self.log,
+            number,
+            arrived,
+            input_open=run.stdin_open,
+            tty=self.request.tty,
+            on_blocked=lambda: self._owner.shows_change(self),
+        )
+
+    @property
+    def output_blocked(self) -> str | None:
+        """Why its output cannot be written to its log now; None if it can."""
+        return self._attachment.blocked if self._attachment is not None else None
+
+    def _close_arrived(self) -> None:
+        """Close the descriptors of a run that nobody waited for."""
+        arrived, self._arrived = self._arrived, None
+        if arrived is not None:
+            for fd in (arrived.stdin, arrived.stdout, arrived.stderr):
+                if fd is not None:
+                    os.close(fd)
+
+    # -- a run ends ----------------------------------------------------------------------------------------
+
+    def exited(self, exited: Exited) -> None:
+        """Report that the process is gone, and all that it had started."""
+        end = exit_of(exited.status, int(exited.at * 1000), oom_killed=exited.oom_killed)
+        error, run = None, self.record.run
+        if isinstance(self.record.state, Running) and run is not None:
+            lost = self._attachment.finish() if self._attachment is not None else None
+            error = self._note_end(run, end) or lost
+        self._report(RunExited(_handle_of(exited.unit), end, error, exited.left_behind[:MOST_LEFT]))
+
+    def lost(self, *, rebooted: bool) -> None:
+        """Report a run whose end nobody saw: keeper and server had died, or the machine went down."""
+        assert self.record.run is not None
+        end = LastExit(ended_at=now_ms())
+        what = "the machine was restarted" if rebooted else "the host ended"
+        error = self._note_end(self.record.run, end) or f"{what} while it ran"
+        self._report(RunLost(end, error, rebooted))
+
+    def _note_end(self, run: Run, end: LastExit) -> str | None:
+        """Note a run's end in its log, now or as soon as there is room for it; what kept it from being noted."""
+        self._attachment = None
+        note = partial(self.log.end_run, run.number, end.exit_code, end.signal, end.ended_at / 1000)
+        try:
+            note()
+        except OSError as problem:
+            write_back.when_possible(note)
+            return f"its end is not in its log yet: {(problem.strerror or str(problem)).lower()}"
+        return None
+
+    def mend_log(self) -> None:
+        """Note the latest run's end in its log, should the last server not have been able to."""
+        run = self.record.run
+        if run is not None and run.ended is not None and run.number in self.log.running:
+            self._note_end(run, run.ended)
+
+    # -- between runs --------------------------------------------------------------------------------------
+
+    @property
+    def claim(self) -> Claim | None:
+        """What is to be looked for if no keeper knows the run that is recorded as being there."""
+        run, unit = self.record.run, self.unit
+        if unit is None:
+            return None
+        if run is None or isinstance(self.record.state, Starting):
+            return Claim(unit)
+        return Claim(unit, run.pid, run.ticks, run.started_at / 1000)
+
+    def resume(self, *, rebooted: bool) -> None:
+        """Continue what the last server left without a run: a backoff, or a start that was not made."""
+        self._report(HostRestarted(rebooted))
+
+    def pause(self) -> None:
+        """The sandbox is being suspended or copied: check nothing, and let no time pass."""
+        self._report(SandboxPaused())
+
+    def go_on(self) -> None:
+        """The sandbox runs again: wait for what was left of a backoff, and check health as after a start."""
+        self._report(SandboxResumed())
+
+    async def _stop_by_command(self, handle: int, command: list[str], grace: float) -> None:
+        """Let the keeper hold the grace, and begin the command."""
+        await self._owner.keeper.stop(self._owner.unit(handle), signals.SIGCONT, grace)
+        background.do(self._run_stop_command(handle, command, grace))
+
+    async def _run_stop_command(self, handle: int, command: list[str], grace: float) -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(grace):
+                failure = await self._run_beside(command)
+                if failure is not None:
+                    self._report(StopCommandFailed(handle, f"its stop command failed: {failure}"))
+
+    def _pid(self) -> str:
+        return str(self.record.run.pid) if self.record.run is not None else ""
+
+    # -- health --------------------------------------------------------------------------------------------
+
+    def _begin_checks(self, since_ms: int) -> None:
+        config, run = self.request.health_check, self.record.run
+        assert config is not None
+        assert run is not None
+        namespace = self._owner.namespace
+        sandbox = self._owner.unit(run.handle).rpartition(".")[0]
+        keeper = self._owner.keeper
+
+        def stranger(port: int, host: str) -> str | None:
+            # In a network of its own there is nobody but the sandbox.
+            return None if namespace is not None else port_owner.stranger_on(port, host, run.pid, sandbox, keeper.pid)
+
+        def look() -> Awaitable[CheckResult]:
+            if config.type == "exec":
+                return look_by_command(config, lambda: self._run_beside(config.command or []))
+            return look_at_port(config, namespace)
+
+        self._checks.begin(config, self.record.health, since_ms, self._checked, look, stranger)
+
+    async def _run_beside(self, command: list[str]) -> str | None:
+        """Run a command as the process is run: what went wrong, None if nothing. Cancelled, it kills it."""
+        env = {**self.request.env, "SBXCOMPOSE_PID": self._pid()}
+        request = replace(self.request, command=command[0], args=command[1:], env=env)
+        try:
+            return (await self._owner.commands.run(self._owner.spawn(request))).failure
+        except Problem as problem:
+            return str(problem)
+
+    def _checked(self, health: Health) -> None:
+        self._report(HealthChecked(health))
+
+
+def _handle_of(unit: str) -> int:
+    """The handle in a unit's name, see `ProcessOwner.unit`."""
+    return int(unit.rpartition(".")[2])
