@@ -147,7 +147,7 @@ def test_an_answer_from_outside_the_sandbox_is_no_success(box: Box, kind: str) -
         box.shell("exec sleep 1000", "web", health_check=check)
         row = box.wait("web", lambda row: row["managed"]["last_check"] is not None)
         assert row["managed"]["health_status"] == "starting"
-        assert f"answered by process {os.getpid()} (" in row["managed"]["last_check"]
+        assert f" (pid {os.getpid()}), which is not part of the sandbox" in row["managed"]["last_check"]
         box.delete("web")
 
 
