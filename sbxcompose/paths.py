@@ -27,7 +27,7 @@ class PathError(SbxError):
 
 
 def state_directory(environ: Mapping[str, str] = os.environ) -> Path:
-    """The directory of sandboxes and logs, created if missing. Raises `PathError`."""
+    """Return the directory of sandboxes and logs, created if missing. Raises `PathError`."""
     return _private(state_path(environ), "SBXCOMPOSE_STATE_DIR")
 
 
@@ -42,7 +42,7 @@ def state_path(environ: Mapping[str, str] = os.environ) -> Path:
 
 
 def runtime_directory(environ: Mapping[str, str] = os.environ) -> Path:
-    """The directory of socket and log, created if missing. Raises `PathError`."""
+    """Return the directory of socket and log, created if missing. Raises `PathError`."""
     if environ.get("SBXCOMPOSE_RUNTIME_DIR"):
         return _private(Path(environ["SBXCOMPOSE_RUNTIME_DIR"]).absolute(), "SBXCOMPOSE_RUNTIME_DIR")
     if os.path.isabs(environ.get("XDG_RUNTIME_DIR", "")):
@@ -51,7 +51,7 @@ def runtime_directory(environ: Mapping[str, str] = os.environ) -> Path:
 
 
 def socket_path(environ: Mapping[str, str] = os.environ) -> Path:
-    """The host's Unix socket. Raises `PathError` where the kernel could not bind such a long path."""
+    """Return the host's Unix socket. Raises `PathError` where the kernel could not bind such a long path."""
     path = runtime_directory(environ) / SOCKET
     length = len(os.fsencode(path))
     if length > SOCKET_PATH_LIMIT:
@@ -69,12 +69,14 @@ def spare_socket_path(environ: Mapping[str, str] = os.environ) -> Path | None:
 
 
 def lock_path(environ: Mapping[str, str] = os.environ) -> Path:
-    """The file whose lock says that a host runs, and which says where: there is one host for each state directory."""
+    """Return the file whose lock says that a host runs, and which says where: there is one host for each state
+    directory.
+    """
     return Path(os.path.realpath(state_directory(environ)), "host.lock")
 
 
 def log_path(environ: Mapping[str, str] = os.environ) -> Path:
-    """What the host itself has to say."""
+    """Return what the host itself has to say."""
     return runtime_directory(environ) / "host.log"
 
 
@@ -97,7 +99,7 @@ def _private(path: Path, variable: str) -> Path:
 
 
 def _behind_link(path: Path, link: os.stat_result, hint: str) -> os.stat_result:
-    """What a symbolic link leads to. One that somebody else has laid, in /tmp say, is not followed."""
+    """Return what a symbolic link leads to. One that somebody else has laid, in /tmp say, is not followed."""
     _check_owner(path, link, hint)
     return os.stat(path)
 

@@ -89,7 +89,7 @@ def pytest_runtest_makereport(
 
 
 def _output_since(project: SyncProject, moment: float) -> str:
-    """The last lines that were written since then; a project that cannot be asked has none."""
+    """Return the last lines that were written since then; a project that cannot be asked has none."""
     from sbxcompose.errors import SbxError
 
     try:

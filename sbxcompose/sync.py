@@ -26,7 +26,7 @@ T = TypeVar("T")
 def _waiting(
     method: Callable[Concatenate[OpenProject, P], Coroutine[Any, Any, T]],
 ) -> Callable[Concatenate[SyncProject, P], T]:
-    """The method as one that waits for its result."""
+    """Return the method as one that waits for its result."""
 
     @wraps(method)
     def call(self: SyncProject, /, *args: P.args, **kwargs: P.kwargs) -> T:
@@ -38,7 +38,7 @@ def _waiting(
 def _iterating(
     method: Callable[Concatenate[OpenProject, P], AsyncGenerator[T, None]],
 ) -> Callable[Concatenate[SyncProject, P], Iterator[T]]:
-    """The method as one that returns an iterator, which waits for each item."""
+    """Return the method as one that returns an iterator, which waits for each item."""
 
     @wraps(method)
     def call(self: SyncProject, /, *args: P.args, **kwargs: P.kwargs) -> Iterator[T]:
@@ -122,7 +122,7 @@ class SyncProject:
         return self._loop is not None
 
     def _wait_for(self, work: Coroutine[Any, Any, T]) -> T:
-        """The result of `work`, which is cancelled if waiting is interrupted (Ctrl-C)."""
+        """Return the result of `work`, which is cancelled if waiting is interrupted (Ctrl-C)."""
         if self._loop is None:
             work.close()
             raise UsageError("the project is not open", hint="use it in a `with` block")

@@ -79,7 +79,7 @@ def _prefix(path: str | None) -> str:
 
 
 def is_loopback(host: str) -> bool:
-    """Whether a host's name is this machine's own."""
+    """Return whether a host's name is this machine's own."""
     return bool(re.fullmatch(r"127(\.[0-9]{1,3}){3}|\[::1\]|(.*\.)?localhost", host))
 
 
@@ -100,7 +100,7 @@ def control_plane(api: Site, namespace: str, override: Site | None = None) -> Co
 
 
 def daemon_target(base: Site, identifier: str) -> RequestTarget:
-    """How one sandbox's daemon is addressed below a proxy's URL (contract, section 1.4).
+    """Return how one sandbox's daemon is addressed below a proxy's URL (contract, section 1.4).
 
     On a loopback name by the first label of Host, the base's path kept; elsewhere by a header, the path dropped.
     """
@@ -110,7 +110,7 @@ def daemon_target(base: Site, identifier: str) -> RequestTarget:
 
 
 def may_have_key(site: Site, named: Iterable[Site]) -> bool:
-    """Whether the key may go to `site`, when the user has named the sites `named`.
+    """Return whether the key may go to `site`, when the user has named the sites `named`.
 
     It may go to a named host and to hosts below it; where the named one is `api.<rest>` or `sandbox.<rest>`, to all of
     `<rest>` (of two labels at least). Loopback names go together. Never from https to plain http.

@@ -98,16 +98,16 @@ class Replay:
             seen.begin()
 
     def is_new(self, line: RecordLine) -> bool:
-        """Whether the line, the next one of its stream, has not been seen."""
+        """Return whether the line, the next one of its stream, has not been seen."""
         return self._seen[line.stream].is_new(line)
 
     def replayed(self, counts: Mapping[int, int]) -> bool:
-        """Whether this follow has come as far as so many lines of each stream."""
+        """Return whether this follow has come as far as so many lines of each stream."""
         return all(self._seen[stream].at >= count for stream, count in counts.items())
 
 
 def read_line(data: str) -> RecordLine | None:
-    """The data of an event as a line; None for one that is none: a heartbeat, an end, something broken."""
+    """Return the data of an event as a line; None for one that is none: a heartbeat, an end, something broken."""
     try:
         value = json.loads(data)
         text = value["line"]
@@ -119,7 +119,7 @@ def read_line(data: str) -> RecordLine | None:
 
 
 async def follow_once(client: SandboxClient, process: str, replay: Replay) -> AsyncGenerator[list[RecordLine], None]:
-    """The new lines of one follow as they come, many at a time, until it ends.
+    """Yield the new lines of one follow as they come, many at a time, until it ends.
 
     An empty list for each piece that has none, so that whoever counts replayed lines can look. Raises `Unreachable`
     when the connection breaks, and `Refused`.

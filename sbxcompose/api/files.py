@@ -44,7 +44,7 @@ class FilesClient:
         self._headers = headers
 
     async def read(self, path: FilePath) -> bytes:
-        """The whole of a (small) file."""
+        """Return the whole of a (small) file."""
         async with self.open(path) as stream:
             return await stream.read()
 
@@ -86,7 +86,7 @@ class FilesClient:
         expect(answer, show(path))
 
     async def list(self, path: FilePath = ".") -> list[FileEntry]:
-        """What a directory has: directories first, then by name."""
+        """Return what a directory has: directories first, then by name."""
         answer = await self._transport.request("GET", _target("/files/list", path), headers=self._headers)
         return [_entry(each) for each in expect(answer, show(path))["entries"]]
 

@@ -90,7 +90,7 @@ class OutputChunk(NamedTuple):
     """In a lazy watch on this machine, instead of `data`: the file, where in it, and how much."""
 
     def read(self) -> bytes:
-        """The bytes; fewer if retention has removed the file meanwhile."""
+        """Return the bytes; fewer if retention has removed the file meanwhile."""
         if self.place is None:
             return self.data
         path, offset, length = self.place
@@ -149,7 +149,7 @@ class Watch:
         self._files = _Files()
 
     async def events(self) -> AsyncGenerator[FollowEvent, None]:
-        """What happens, in order. Raises `Refused`, or `Unreachable` when it stays broken."""
+        """Yield what happens, in order. Raises `Refused`, or `Unreachable` when it stays broken."""
         pause, broken_at = FIRST_PAUSE, None
         try:
             while True:

@@ -112,7 +112,7 @@ class OutputRef(NamedTuple):
     offset: int
 
     def file_name(self) -> str:
-        """The file's name. One that is no longer there has been dropped: `length` bytes are gone."""
+        """Return the file's name. One that is no longer there has been dropped: `length` bytes are gone."""
         return segment_file(self.segment, self.stream)
 
 
@@ -173,7 +173,7 @@ KEEP_ALIVE: Final = _HEAD.pack(b"K", 0)
 
 
 def segment_file(segment: int, stream: int) -> str:
-    """The name of the file that holds a stream's bytes of the segment that starts at position `segment`."""
+    """Return the name of the file that holds a stream's bytes of the segment that starts at position `segment`."""
     return f"{segment:016x}{SUFFIXES[stream]}"
 
 
@@ -213,7 +213,7 @@ def encode_gone(log: int, count: int) -> bytes:
 
 
 def encode_start_note(note: StartNote) -> bytes:
-    """What runs were started with."""
+    """Return what runs were started with."""
     return _json(b"N", note._asdict())
 
 
@@ -223,7 +223,7 @@ def encode_output(log: int, stream: int, run: int, time: int, end: int, data: by
 
 
 def output_head(log: int, stream: int, run: int, time: int, end: int, length: int) -> bytes:
-    """All of an output frame but its bytes, which must follow: saves a copy of them."""
+    """Return all of an output frame but its bytes, which must follow: saves a copy of them."""
     head = _HEAD.pack(b"O", _OUTPUT.size + length)
     return head + _OUTPUT.pack(log, stream, run, time, end, length)
 
@@ -238,7 +238,7 @@ def encode_ref(log: int, stream: int, run: int, time: int, end: int, length: int
 
 
 def encode_ack(log: int, position: int) -> bytes:
-    """The client has used what it was sent of the log, up to `position`."""
+    """Return the frame by which the client tells that it has used the log up to `position`."""
     return _HEAD.pack(b"A", _ACK.size) + _ACK.pack(log, position)
 
 
@@ -252,7 +252,7 @@ class FrameDecoder:
         self._need = 0
 
     def feed(self, data: bytes) -> list[WatchFrame]:
-        """The frames that `data` completes. Raises `FrameError` for what cannot be frames."""
+        """Return the frames that `data` completes. Raises `FrameError` for what cannot be frames."""
         if self._parts:
             self._parts.append(data)
             self._have += len(data)
@@ -316,7 +316,7 @@ class FrameDecoder:
 
 
 def _other(kind: bytes, payload: bytes) -> WatchFrame | None:
-    """The kinds whose payload is JSON, or nothing."""
+    """Return the kinds whose payload is JSON, or nothing."""
     if kind == b"Y":
         return SyncedFrame()
     if kind == b"K":

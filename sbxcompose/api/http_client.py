@@ -20,10 +20,10 @@ class Reply(Protocol):
         """Pieces of the body until it ends. Raises `Unreachable` if the connection breaks before its end."""
 
     async def read(self) -> bytes:
-        """The rest of the body."""
+        """Return the rest of the body."""
 
     def header(self, name: str) -> str | None:
-        """The value of a header, whose name is given in lower case."""
+        """Return the value of a header, whose name is given in lower case."""
 
 
 class HttpClient(Protocol):

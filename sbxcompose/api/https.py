@@ -33,7 +33,7 @@ class HttpsReply:
         self._site = site
 
     def header(self, name: str) -> str | None:
-        """The value of a header, whose name is given in lower case."""
+        """Return the value of a header, whose name is given in lower case."""
         value: str | None = self._response.headers.get(name)
         return value
 

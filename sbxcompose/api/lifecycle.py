@@ -31,7 +31,7 @@ class Lifecycle:
         self._path = f"{self._root}/sandboxes"
 
     async def find(self, name: str) -> SandboxInfo | None:
-        """The sandbox of that name or id; None if there is none."""
+        """Return the sandbox of that name or id; None if there is none."""
         return await self._find(self._of(name), name)
 
     async def create(self, request: CreateRequest) -> str:
@@ -41,7 +41,7 @@ class Lifecycle:
         return str(expect(answer, f"sandbox {request.name or ''}".rstrip())["sandbox_id"])
 
     async def sandboxes(self, status: SandboxStatus | None = None) -> list[SandboxInfo]:
-        """All sandboxes of the namespace, or those in one state, page by page."""
+        """Return all sandboxes of the namespace, or those in one state, page by page."""
         return [each async for each in self._pages(self._path, f"&status={status}" if status else "")]
 
     async def update(self, name: str, patch: PatchRequest, *, clear_network: bool = False) -> SandboxInfo:
@@ -56,7 +56,7 @@ class Lifecycle:
         return SandboxInfo.read(expect(answer, f"sandbox {name}"))
 
     async def probe(self) -> int:
-        """The number of sandboxes on a page of one: the smallest question that needs a key."""
+        """Return the number of sandboxes on a page of one: the smallest question that needs a key."""
         answer = await self._transport.request("GET", f"{self._path}?limit=1")
         return len(expect(answer, "the list of sandboxes")["sandboxes"])
 
@@ -84,11 +84,11 @@ class Lifecycle:
         return [ShortInfo.read(each) for each in body["sandboxes"]]
 
     async def archived(self) -> list[SandboxInfo]:
-        """The terminated sandboxes that are remembered."""
+        """Return the terminated sandboxes that are remembered."""
         return [each async for each in self._pages(f"{self._root}/archived-sandboxes", "")]
 
     async def find_archived(self, number: str) -> SandboxInfo | None:
-        """The terminated sandbox of that id; None if none is remembered."""
+        """Return the terminated sandbox of that id; None if none is remembered."""
         return await self._find(f"{self._root}/archived-sandboxes/{segment(number)}", number)
 
     async def _find(self, path: str, name: str) -> SandboxInfo | None:

@@ -42,7 +42,7 @@ class Message(Struct, frozen=True):
         return cls(**{key: value for key, value in body.items() if key in known})
 
     def write(self) -> dict[str, Any]:
-        """The message as a JSON value, every field present."""
+        """Return the message as a JSON value, every field present."""
         values = {name: getattr(self, name) for name in self.__struct_fields__}
         return {name: value.write() if isinstance(value, Message) else value for name, value in values.items()}
 
@@ -143,7 +143,7 @@ class LastExit(Message, frozen=True, kw_only=True):
     ended_at: int
 
     def counts_as_success(self, codes: Collection[int]) -> bool:
-        """Whether it is exit code 0 or among `codes`, where 128 + n stands for a death by signal n, too."""
+        """Return whether it is exit code 0 or among `codes`, where 128 + n stands for a death by signal n, too."""
         if self.signal is not None:
             return 128 + self.signal in codes
         return self.exit_code == 0 or self.exit_code in codes

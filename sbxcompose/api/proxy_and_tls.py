@@ -45,7 +45,7 @@ def _trusted(chosen: tuple[str | None, ...]) -> ssl.SSLContext:
 
 
 def unusable_proxy(error: Exception, environ: Mapping[str, str]) -> ConfigurationError:
-    """What is wrong with the proxies of the environment, when the client could not be made for them."""
+    """Return what is wrong with the proxies of the environment, when the client could not be made for them."""
     found = next(((name, value) for name in _ALL_PROXIES if (value := environ.get(name)) and not _usable(value)), None)
     if found is None:
         return ConfigurationError(f"the proxies of the environment cannot be used: {error}", hint=_HINT)

@@ -87,7 +87,7 @@ class SandboxClient:
         return FilesClient(self._transport, self._headers)
 
     async def processes(self) -> list[ProcessInfo]:
-        """All rows, ended ones included."""
+        """Return all rows, ended ones included."""
         body = expect(await self._request("GET", "/processes"), "the list of processes")
         return [ProcessInfo.read(each) for each in body["processes"]]
 
@@ -191,11 +191,11 @@ class SandboxClient:
         expect(await self._request("POST", _of(process) + "/stdin/close"), process)
 
     def follow_output(self, process: str) -> AbstractAsyncContextManager[Reply]:
-        """All output that is kept, then what comes, as server-sent events (contract, section 3.7)."""
+        """Return all output that is kept, then what comes, as server-sent events (contract, section 3.7)."""
         return self.stream(f"{_of(process)}/output/follow", method="GET", media=EVENTS)
 
     async def snapshot(self, process: str, stream: str) -> list[str]:
-        """The lines of `stdout` or `stderr` that are kept now; one that has not ended is the last."""
+        """Return the lines of `stdout` or `stderr` that are kept now; one that has not ended is the last."""
         body = expect(await self._request("GET", f"{_of(process)}/{stream}"), process)
         lines: list[str] = body["lines"]
         return lines
@@ -213,7 +213,7 @@ class SandboxClient:
             yield stream
 
     async def ask(self, method: str, path: str, what: str, body: Any = None) -> Any:
-        """The decoded answer to a request below `/api/v1`; `what` names the thing in errors."""
+        """Return the decoded answer to a request below `/api/v1`; `what` names the thing in errors."""
         return expect(await self._request(method, path, body), what)
 
     async def socket(self, path: str, *, headers: Env | None = None, limit: int | None = None) -> Socket:

@@ -66,7 +66,7 @@ class CloudSettings(Struct, frozen=True):
         return [_site(each) for each in given if each is not None]
 
     def headers(self) -> dict[str, str]:
-        """What every request carries: the scope, where both halves of it are known (contract, section 1.3)."""
+        """Return what every request carries: the scope, where both halves of it are known (contract, section 1.3)."""
         if self.organization is None or self.project is None:
             return {}
         return {

@@ -45,14 +45,14 @@ class SnapshotClient:
         return info
 
     async def find(self, number: str) -> SnapshotInfo | None:
-        """The snapshot of that id; None if there is none."""
+        """Return the snapshot of that id; None if there is none."""
         try:
             return await self._get(number)
         except NotFound:
             return None
 
     async def list(self, sandbox: str | None = None) -> list[SnapshotInfo]:
-        """All snapshots of the namespace, or those of one sandbox."""
+        """Return all snapshots of the namespace, or those of one sandbox."""
         path = f"{self._root}/snapshots" if sandbox is None else f"{self._root}/sandboxes/{segment(sandbox)}/snapshots"
         answer = await self._transport.request("GET", path)
         return [SnapshotInfo.read(each) for each in expect(answer, "the list of snapshots")["snapshots"]]

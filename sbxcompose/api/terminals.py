@@ -31,7 +31,7 @@ class TerminalsClient:
         return PtySession(answer["session_id"], answer["token"])
 
     async def sessions(self) -> list[PtyInfo]:
-        """All sessions, those that have ended a moment ago included."""
+        """Return all sessions, those that have ended a moment ago included."""
         answer = await self._client.ask("GET", "/pty", "the list of terminal sessions")
         return [PtyInfo.read(each) for each in answer["sessions"]]
 

@@ -107,7 +107,7 @@ class _Connection:
         return True
 
     async def event(self) -> Any:
-        """The next protocol event, reading as much as it takes."""
+        """Return the next protocol event, reading as much as it takes."""
         while (event := self._protocol.next_event()) is h11.NEED_DATA:
             data = await self._reader.read(READ_SIZE)
             if not data and self._protocol.their_state is h11.SEND_RESPONSE:
@@ -116,14 +116,14 @@ class _Connection:
         return event
 
     async def head(self) -> h11.Response:
-        """The response's status line and headers."""
+        """Return the response's status line and headers."""
         while True:
             event = await self.event()
             if isinstance(event, h11.Response):
                 return event
 
     async def chunks(self) -> AsyncGenerator[bytes, None]:
-        """The pieces of the body as they come."""
+        """Yield the pieces of the body as they come."""
         while True:
             event = await self.event()
             if isinstance(event, h11.Data):
@@ -155,7 +155,7 @@ class ResponseStream:
         self._address = address
 
     def header(self, name: str) -> str | None:
-        """The value of a header, whose name is given in lower case."""
+        """Return the value of a header, whose name is given in lower case."""
         return next((value.decode("latin-1") for key, value in self._head.headers if key == name.encode()), None)
 
     async def chunks(self) -> AsyncIterator[bytes]:
@@ -167,7 +167,7 @@ class ResponseStream:
             raise unreachable(f"the host at {self._address}", error, self._address.hint) from error
 
     async def read(self) -> bytes:
-        """The rest of the body."""
+        """Return the rest of the body."""
         return b"".join([chunk async for chunk in self.chunks()])
 
 
@@ -306,7 +306,7 @@ class Transport:
             return _Connection(*await asyncio.open_connection(self.address.host, self.address.port, limit=READ_SIZE))
 
     async def _is_revived(self) -> bool:
-        """Whether there is a host again. Requests that find out at the same time wait for the same one."""
+        """Return whether there is a host again. Requests that find out at the same time wait for the same one."""
         if self._revive is None:
             return False
         if self._revival is None or self._revival.done():

@@ -17,7 +17,7 @@ class Answer(Struct, frozen=True):
     body: bytes
 
     def json(self) -> Any:
-        """The decoded body; None when it is empty. Raises `ValueError` if it is not JSON."""
+        """Return the decoded body; None when it is empty. Raises `ValueError` if it is not JSON."""
         return json.loads(self.body) if self.body else None
 
 

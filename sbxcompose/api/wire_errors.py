@@ -46,7 +46,7 @@ class KeyRefused(Refused):
 
 
 def expect(answer: Answer, what: str) -> Any:
-    """The decoded body of a good answer (2xx). Raises `NotFound`, `Conflict` or `Refused` naming `what`."""
+    """Return the decoded body of a good answer (2xx). Raises `NotFound`, `Conflict` or `Refused` naming `what`."""
     if 200 <= answer.status < 300:
         try:
             return answer.json()
@@ -56,7 +56,7 @@ def expect(answer: Answer, what: str) -> Any:
 
 
 def refusal(status: int, body: bytes, what: str) -> Refused:
-    """The error for an answer that is not good: the provider's own words, where it gave any."""
+    """Return the error for an answer that is not good: the provider's own words, where it gave any."""
     words, code, hint = words_of(body)
     message = f"{what}: {words or f'HTTP {status}'}"
     match status:
@@ -78,7 +78,7 @@ def check_media(found: str | None, media: str, what: str) -> None:
 
 
 def _live(body: bytes) -> bool | None:
-    """Whether what is in the way is live; only our own host says so."""
+    """Return whether what is in the way is live; only our own host says so."""
     try:
         value = json.loads(body)
     except ValueError:
@@ -154,12 +154,12 @@ def _seconds(text: str | None) -> float | None:
 
 
 def unreachable(place: object, error: BaseException, hint: str | None) -> Unreachable:
-    """The error for a connection to `place` that could not be made, or broke."""
+    """Return the error for a connection to `place` that could not be made, or broke."""
     return Unreachable(f"{place} does not answer: {failure_words(error)}", hint=hint)
 
 
 def failure_words(error: BaseException) -> str:
-    """What broke a connection; asyncio's own words name addresses a second time."""
+    """Return what broke a connection; asyncio's own words name addresses a second time."""
     if isinstance(error, OSError) and error.errno:
         # Those of name resolution and of TLS have numbers of their own.
         own = type(error).__module__ != "builtins"
@@ -170,7 +170,7 @@ def failure_words(error: BaseException) -> str:
 
 
 def site_unreachable(site: Site, error: BaseException) -> Unreachable:
-    """The error for a request to a cloud that got no answer, with what to do about it."""
+    """Return the error for a request to a cloud that got no answer, with what to do about it."""
     words, hint = explain(error, site)
     return Unreachable(f"{site} does not answer: {words}", hint=hint)
 

@@ -59,7 +59,7 @@ class Interrupts:
         self._heard += 1
 
     async def guard(self, work: Awaitable[T]) -> T:
-        """The result of `work`; it is cancelled and `Interrupted` raised when an interrupt comes first."""
+        """Return the result of `work`; it is cancelled and `Interrupted` raised when an interrupt comes first."""
         task = asyncio.ensure_future(work)
         interrupt = asyncio.ensure_future(self.next())
         try:

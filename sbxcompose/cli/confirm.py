@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 
 async def confirm(sandboxes: Sequence[str]) -> bool:
-    """Whether these sandboxes may be replaced: the answer `y` on a terminal; nobody there means no."""
+    """Return whether these sandboxes may be replaced: the answer `y` on a terminal; nobody there means no."""
     if not (sys.stdin is not None and sys.stdin.isatty() and sys.stderr.isatty()):
         return False
     from sbxcompose.engine.one_off import read_fd

@@ -53,7 +53,7 @@ class Shell:
         return self.options.files or files_of(os.environ)
 
     def project(self, scale: Mapping[str, int] | None = None, looked_at: set[str] | None = None) -> Project:
-        """The project that the options and the working directory lead to. Raises `SpecError`.
+        """Return the project that the options and the working directory lead to. Raises `SpecError`.
 
         `looked_at` is told the files that it comes from, as `open_project` has it.
         """
@@ -92,7 +92,7 @@ class Shell:
         return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
 
     def _without_file(self, error: SpecNotFound | InvalidSpec) -> Project:
-        """The project that `-p` names, as its sandboxes tell of it, for a command that can do without the file.
+        """Return the project that `-p` names, as its sandboxes tell of it, for a command that can do without the file.
 
         Raises `error`, with the way round where there is one.
         """
@@ -145,7 +145,7 @@ def harmless(text: str) -> str:
 
 
 def unicode_output() -> bool:
-    """Whether every character can be printed; where not, JSON and YAML have escapes of their own."""
+    """Return whether every character can be printed; where not, JSON and YAML have escapes of their own."""
     return (sys.stdout.encoding or "").lower().replace("_", "-") in ("utf-8", "utf8")
 
 

@@ -67,7 +67,7 @@ def copy_by_hand(shell: Shell, source: str, target: str, how: How, *, quiet: boo
 
 
 def side(project: Project, text: str) -> RemoteSide | None:
-    """The side that `text` means; None for one on this machine. Raises as `ProcessNames.resolve`.
+    """Return the side that `text` means; None for one on this machine. Raises as `ProcessNames.resolve`.
 
     Something with a slash or a dot before its colon (`./a:b`) is a path of this machine.
     """
@@ -89,7 +89,7 @@ def side(project: Project, text: str) -> RemoteSide | None:
 
 
 def _there(session: Session, remote: RemoteSide) -> There:
-    """The absolute path that is meant."""
+    """Return the absolute path that is meant."""
     if remote.sandbox not in session.links:
         raise SbxError(f"sandbox {remote.sandbox} is not running", hint="`sbxcompose up -d` creates it")
     project = session.project

@@ -18,7 +18,7 @@ Press = Callable[[str], None]
 
 
 def has_terminal() -> bool:
-    """Whether keys can be read and what they do is seen."""
+    """Return whether keys can be read and what they do is seen."""
     return all(stream is not None and stream.isatty() for stream in (sys.stdin, sys.stdout))
 
 
@@ -78,7 +78,7 @@ class Keys:
             return  # it has hung up
 
     def _in_foreground(self) -> bool:
-        """Whether the terminal is ours: reading it or changing it from the background would stop us."""
+        """Return whether the terminal is ours: reading it or changing it from the background would stop us."""
         try:
             return os.tcgetpgrp(self._fd) == os.getpgrp()
         except OSError:

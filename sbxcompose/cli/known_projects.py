@@ -15,7 +15,7 @@ PROVIDERS = ("local", "tensorlake")
 
 
 def project_without_file(name: str, provider: str | None) -> Project:
-    """The project of that name, as its sandboxes tell of it. Raises `UnknownName`."""
+    """Return the project of that name, as its sandboxes tell of it. Raises `UnknownName`."""
 
     async def main() -> Project:
         kind = _kind(provider)
@@ -29,7 +29,7 @@ def project_without_file(name: str, provider: str | None) -> Project:
 
 
 def known_projects(provider: str | None) -> list[KnownProject]:
-    """All projects that have sandboxes at the provider."""
+    """Return all projects that have sandboxes at the provider."""
 
     async def main() -> list[KnownProject]:
         there = _provider(_kind(provider))
@@ -50,7 +50,7 @@ def explain_without_file(
     named_file: bool,
     lenient: bool,
 ) -> SpecError:
-    """The error of a command for which there is no valid file, with the way round: `-p`, or where the file is.
+    """Return the error of a command for which there is no valid file, with the way round: `-p`, or where the file is.
 
     `lenient`: the command can do without the file; `name` is what `-p` says, `named_file` whether `-f` says something.
     """
@@ -66,7 +66,7 @@ def explain_without_file(
 
 
 def _needs_file(name: str, provider: str | None, command: str) -> SpecNotFound | None:
-    """What to say of a project that is known where its file is needed; None if it is not known."""
+    """Return what to say of a project that is known where its file is needed; None if it is not known."""
     try:
         found = next((project for project in known_projects(provider) if project.name == name), None)
     except SbxError:

@@ -58,7 +58,7 @@ class ScaleType(click.ParamType[tuple[str, int]]):
     name = "scale"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, int]:
-        """The process and its number; a usage error for anything else."""
+        """Return the process and its number; a usage error for anything else."""
         if isinstance(value, tuple):
             return value
         found = re.fullmatch(r"([^=]+)=(\d{1,4})", value)
@@ -68,7 +68,7 @@ class ScaleType(click.ParamType[tuple[str, int]]):
 
 
 def scale_of(pairs: tuple[tuple[str, int], ...]) -> dict[str, int]:
-    """The last word on each process counts."""
+    """Return the last word on each process counts."""
     return dict(pairs)
 
 
@@ -110,7 +110,7 @@ class Foreground(Struct, frozen=True):
 
 
 def without_separator(arguments: tuple[str, ...]) -> tuple[str, ...]:
-    """The command of `exec web -- ls`: a `--` behind the name is a habit from other tools, and means nothing."""
+    """Return the command of `exec web -- ls`: a `--` behind the name is a habit from other tools, and means nothing."""
     return arguments[1:] if arguments[:1] == ("--",) else arguments
 
 
@@ -118,7 +118,9 @@ detach_option = click.option("-d", "--detach", is_flag=True, help="Run in the ba
 
 
 def foreground_options(command: F) -> F:
-    """The options of `exec`, `run` and `shell`; the command gets them, and `detach_option` if it has that, as `how`."""
+    """Return the options of `exec`, `run` and `shell`; the command gets them, and `detach_option` if it has that, as
+    `how`.
+    """
 
     @wraps(command)
     def gathered(*args: Any, **options: Any) -> Any:
@@ -160,7 +162,7 @@ def foreground_options(command: F) -> F:
 
 
 def up_options(command: F) -> F:
-    """The options that say what `up` (or `plan`) is to bring about."""
+    """Return the options that say what `up` (or `plan`) is to bring about."""
     for option in reversed(
         (
             no_deps_option,

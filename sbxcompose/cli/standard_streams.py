@@ -26,7 +26,7 @@ def prepare() -> None:
 
 
 def flushed(command: Callable[[], int]) -> int:
-    """The exit code of `command`, once everything that it has printed is written.
+    """Return the exit code of `command`, once everything that it has printed is written.
 
     141 when nobody reads it; 1, with a message, when it cannot be written.
     """

@@ -34,7 +34,7 @@ class Style:
         return self._wrap("2", text)
 
     def bold(self, text: str) -> str:
-        """The point."""
+        """Return the point."""
         return self._wrap("1", text)
 
     def _wrap(self, code: str, text: str) -> str:

@@ -51,7 +51,7 @@ class Modes:
             self._changed[mode] = on
 
     def undo(self) -> bytes:
-        """What puts back all that is still changed; the other screen is left first, so that the rest is seen."""
+        """Return what puts back all that is still changed; the other screen is left first, so that the rest is seen."""
         order = sorted(self._changed, key=lambda mode: (mode not in _ALTERNATE, mode))
         words = [b"\x1b[?%d%s" % (mode, b"l" if self._changed[mode] else b"h") for mode in order]
         return b"".join([*words, *([b"\x1b>"] if self._keypad else [])])

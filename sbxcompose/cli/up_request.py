@@ -62,7 +62,7 @@ class UpRequest(Struct, frozen=True, kw_only=True):
             raise UsageError(f"`{word}` stays until something ends, so it does not go with `-d` or `--wait`")
 
     def options(self, project: Project) -> PlanOptions:
-        """What the planner is asked."""
+        """Return what the planner is asked."""
         return up_options(
             project,
             self.names,

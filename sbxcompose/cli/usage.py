@@ -56,7 +56,7 @@ _OPTIONS_ELSEWHERE = {
 
 
 def unknown_command(name: str, known: Iterable[str], parent: str = "sbxcompose") -> UsageError:
-    """The error for a command that does not exist."""
+    """Return the error for a command that does not exist."""
     otherwise = f"`{parent} --help` lists the commands"
     if parent == "sbxcompose":
         otherwise = _ELSEWHERE.get(name, otherwise)
@@ -64,7 +64,9 @@ def unknown_command(name: str, known: Iterable[str], parent: str = "sbxcompose")
 
 
 def from_click(error: click.ClickException, command: str | None = None) -> UsageError:
-    """What click has found wrong, as one of our errors. `command`: whose arguments they are, if click does not know."""
+    """Return what click has found wrong, as one of our errors. `command`: whose arguments they are, if click does not
+    know.
+    """
     context = error.ctx if isinstance(error, click.UsageError) else None
     path = context.command_path if context is not None else " ".join(filter(None, ("sbxcompose", command)))
     hint = f"`{path} --help` shows what it takes"
@@ -109,7 +111,7 @@ def _parameter(error: click.BadParameter) -> str:
 
 
 def _bad_value(error: click.BadParameter) -> str:
-    """What is wrong with the value of an option or argument."""
+    """Return what is wrong with the value of an option or argument."""
     kind = error.param.type if error.param is not None else None
     found = re.match(r"'?(.*?)'? is not (?:a valid|in the range|one of)", error.message)
     wanted = _wanted(kind)
@@ -121,7 +123,7 @@ def _bad_value(error: click.BadParameter) -> str:
 
 
 def _wanted(kind: click.ParamType[Any] | None) -> str | None:
-    """What click's types take."""
+    """Return what click's types take."""
     if isinstance(kind, click.Choice):
         words = [f"`{choice}`" for choice in kind.choices]
         return " or ".join(filter(None, [", ".join(words[:-1]), words[-1]]))

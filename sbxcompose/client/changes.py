@@ -65,7 +65,7 @@ class AppliedChanges(Struct, frozen=True, kw_only=True):
 
 
 def project_plan(plan: Plan) -> ProjectPlan:
-    """The plan as a plain value."""
+    """Return the plan as a plain value."""
     steps = tuple(
         PlannedStep(
             number=step.number,
@@ -81,7 +81,7 @@ def project_plan(plan: Plan) -> ProjectPlan:
 
 
 def applied(plan: Plan) -> AppliedChanges:
-    """What a plan has done that was carried out."""
+    """Return what a plan has done that was carried out."""
     starts = dict.fromkeys(step.subject for step in plan if isinstance(step.action, Start))
     stops = dict.fromkeys(step.subject for step in plan if isinstance(step.action, Stop))
     return AppliedChanges(

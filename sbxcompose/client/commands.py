@@ -48,7 +48,7 @@ class FinishedCommand(Struct, frozen=True, kw_only=True):
 def adapted(
     request: StartRequest, env: Mapping[str, str], workdir: str | None, user: str | None, *, stdin: bool
 ) -> StartRequest:
-    """The request with other variables, directory and user; `stdin` says whether its standard input is fed."""
+    """Return the request with other variables, directory and user; `stdin` says whether its standard input is fed."""
     return replace(
         request,
         env={**request.env, **env},
@@ -59,7 +59,7 @@ def adapted(
 
 
 def running_sandbox(session: Session, name: str) -> SandboxConnection:
-    """The connection to a sandbox. Raises `UsageError` if it is suspended or does not exist."""
+    """Return the connection to a sandbox. Raises `UsageError` if it is suspended or does not exist."""
     link = session.links.get(name)
     if link is None:
         raise not_running(session.observed().sandbox(name))
@@ -67,7 +67,7 @@ def running_sandbox(session: Session, name: str) -> SandboxConnection:
 
 
 def not_running(sandbox: ObservedSandbox) -> UsageError:
-    """The error of a command that needs a sandbox to run."""
+    """Return the error of a command that needs a sandbox to run."""
     if sandbox.state is SandboxState.SUSPENDED:
         return UsageError(f"sandbox {sandbox.name} is suspended", hint=f"`sbxcompose unpause {sandbox.name}` wakes it")
     return UsageError(f"sandbox {sandbox.name} does not exist yet", hint="`sbxcompose up` creates it")
@@ -131,7 +131,7 @@ def _shown(command: Sequence[str]) -> str:
 
 
 def words_of(command: str | Sequence[str]) -> tuple[str, ...]:
-    """The argument vector; a text goes through `sh -c`, as in the file. Raises `UsageError` for none."""
+    """Return the argument vector; a text goes through `sh -c`, as in the file. Raises `UsageError` for none."""
     words = ("sh", "-c", command) if isinstance(command, str) else tuple(command)
     if not words or not all(isinstance(word, str) for word in words):
         raise UsageError("the command must be a text, or a list of texts that is not empty")

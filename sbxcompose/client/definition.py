@@ -48,7 +48,7 @@ class ProjectDefinition(Struct, frozen=True, kw_only=True):
     """In the order of the file; those that are not active come last. Commands of `setup` are not among them."""
 
     def process(self, name: str) -> ProcessDefinition:
-        """The process of that name. Raises `KeyError`."""
+        """Return the process of that name. Raises `KeyError`."""
         for process in self.processes:
             if name in (process.name, f"{process.sandbox}/{process.process}"):
                 return process
@@ -117,7 +117,7 @@ def load_project(
     provider: str | None,
     scale: Mapping[str, int] | None,
 ) -> Project:
-    """The project that the arguments of `load` lead to. Raises as `load`."""
+    """Return the project that the arguments of `load` lead to. Raises as `load`."""
     for name, value in (("profiles", profiles), ("env_files", env_files)):
         if isinstance(value, str):
             raise UsageError(f"`{name}` must be a list of texts, not a text", hint=f"write `{name}=[{value!r}]`")
@@ -139,7 +139,7 @@ def load_project(
 
 
 def definition_of(project: Project) -> ProjectDefinition:
-    """The project as a plain value."""
+    """Return the project as a plain value."""
     names = ProcessNames(project)
     shown = [process for process in project.every_process() if not process.name.startswith("@")]
     return ProjectDefinition(

@@ -96,7 +96,7 @@ class LineReader:
         self._mux = Mux(cut_at=self._cut_at, shorten=shorten)
 
     def feed(self, said: Said) -> Iterator[OutputLine]:
-        """The lines that it completes."""
+        """Yield the lines that it completes."""
         match said.event:
             case follow.OutputChunk() as output:
                 source = self._source(said.instance, output.stream, output.run)
@@ -112,7 +112,7 @@ class LineReader:
                 pass
 
     def finish(self) -> Iterator[OutputLine]:
-        """The lines that have no end yet, where nothing will follow."""
+        """Yield the lines that have no end yet, where nothing will follow."""
         for block in self._mux.flush_all():
             yield from self._lines(block)
 

@@ -88,7 +88,7 @@ class ProcessStatus(Struct, frozen=True, kw_only=True):
 
 
 def state_of(entry: ListedInstance) -> ProcessState:
-    """The state of an instance in one word or two."""
+    """Return the state of an instance in one word or two."""
     row = entry.row
     if entry.failure is not None and (row is None or not row.live):
         return ProcessState.FAILED_TO_START
@@ -104,7 +104,7 @@ def state_of(entry: ListedInstance) -> ProcessState:
 
 
 def process_status(entry: ListedInstance, hide: Callable[[str], str]) -> ProcessStatus:
-    """The status of an instance; `hide` masks secrets."""
+    """Return the status of an instance; `hide` masks secrets."""
     row, process = entry.row, entry.process
     end = row.exit if row is not None else None
     return ProcessStatus(
@@ -139,7 +139,7 @@ def process_status(entry: ListedInstance, hide: Callable[[str], str]) -> Process
 
 
 def command_of(entry: ListedInstance) -> tuple[str, ...]:
-    """What runs or ran last; for a process that has never run, the command in the file."""
+    """Return what runs or ran last; for a process that has never run, the command in the file."""
     if entry.row is not None and entry.row.command:
         return entry.row.command
     return entry.process.command if entry.process is not None else ()

@@ -21,7 +21,8 @@ class ProcessListing(Struct, frozen=True):
 
 
 async def list_processes(session: Session, names: Collection[str], *, everything: bool) -> ProcessListing:
-    """The instances with these names, or without names all that `everything` covers, see `engine.listing.listing`.
+    """Return the instances with these names, or without names all that `everything` covers, see
+    `engine.listing.listing`.
 
     Raises `UnknownName`.
     """

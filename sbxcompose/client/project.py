@@ -99,7 +99,7 @@ class OpenProject:
         remove_orphans: bool = False,
         recreate_sandboxes: bool = False,
     ) -> ProjectPlan:
-        """What `up` would do with the same arguments, step by step, and why. Changes nothing."""
+        """Return what `up` would do with the same arguments, step by step, and why. Changes nothing."""
         options = up_options(
             self._project,
             names,
@@ -208,7 +208,7 @@ class OpenProject:
     # -- looking -------------------------------------------------------------------------------------------
 
     async def ps(self, *names: str, all: bool = False) -> tuple[ProcessStatus, ...]:
-        """The processes of the file, and orphans that run; with `all` also inactive and stopped ones."""
+        """Return the processes of the file, and orphans that run; with `all` also inactive and stopped ones."""
         session, secrets = self._session()
         async with session:
             found = await list_processes(session, names, everything=all)

@@ -48,7 +48,7 @@ async def await_verdict(
 
 
 async def with_last_lines(session: Session, verdict: Verdict, hide: Hide) -> Verdict:
-    """The verdict with the last lines of each run that failed or is late; `hide` masks secrets."""
+    """Return the verdict with the last lines of each run that failed or is late; `hide` masks secrets."""
     if isinstance(verdict, Success):
         return verdict
     return replace(verdict, causes=tuple([await _with_lines(session, report, hide) for report in verdict.causes]))

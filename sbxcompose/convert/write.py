@@ -68,7 +68,7 @@ def _text(dumper: yaml.SafeDumper, value: str) -> yaml.Node:
 
 
 def _looks_other(value: str) -> bool:
-    """Whether a plain text would be read as something else by YAML 1.2, or by people."""
+    """Return whether a plain text would be read as something else by YAML 1.2, or by people."""
     return re.fullmatch(r"[-+]?[\d._]+([eE][-+]?\d+)?|0[xo][\da-fA-F]+|\d+(:\d+)+", value) is not None
 
 

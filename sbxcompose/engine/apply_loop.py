@@ -49,7 +49,7 @@ class ApplyLoop:
         return self._wanted.busy
 
     def is_starting(self, instance: Instance) -> bool:
-        """Whether the plan under way, or the next one, will start it."""
+        """Return whether the plan under way, or the next one, will start it."""
         return self._wanted.is_starting(instance)
 
     def bring_up(self, options: PlanOptions) -> None:
@@ -128,7 +128,7 @@ class ApplyLoop:
         self.wake()
 
     def _runs(self) -> dict[Instance, int]:
-        """The number of the latest run of each instance."""
+        """Return the number of the latest run of each instance."""
         return {
             instance: max((row.run for row in link.rows(instance)), default=0)
             for link in self._session.links.values()

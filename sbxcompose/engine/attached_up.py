@@ -64,7 +64,7 @@ class AttachedUp:
         return self._states.pending
 
     def running(self) -> bool:
-        """Whether one of the wanted instances is alive."""
+        """Return whether one of the wanted instances is alive."""
         links = self._session.links
         rows = [links[each.sandbox].row(each) for each in self.wanted if each.sandbox in links]
         return any(row is not None and row.live for row in rows)

@@ -21,7 +21,7 @@ _check = partial(DoctorCheck, SECTION)
 
 
 async def check_cloud(environ: Mapping[str, str] = os.environ, *, wanted: bool) -> list[DoctorCheck]:
-    """All findings. `wanted`: the project lives there, so that a missing key is a fault and not a choice."""
+    """Return all findings. `wanted`: the project lives there, so that a missing key is a fault and not a choice."""
     try:
         found = read_settings(environ)
         configured = list(describe(found, environ))
@@ -39,7 +39,7 @@ async def check_cloud(environ: Mapping[str, str] = os.environ, *, wanted: bool) 
 
 
 def describe(found: CloudSettings, environ: Mapping[str, str]) -> Iterator[DoctorCheck]:
-    """What is configured, and where each value comes from."""
+    """Yield what is configured, and where each value comes from."""
     yield _setting("url", found.api_url)
     if found.api.scheme == "http" and not found.api.loopback:
         yield _check(
@@ -72,7 +72,7 @@ def _setting(name: str, setting: Setting) -> DoctorCheck:
 
 
 async def _ask(found: CloudSettings) -> DoctorCheck:
-    """Whether it answers and takes the key, and how long that takes."""
+    """Return whether it answers and takes the key, and how long that takes."""
     plane = found.lifecycle
     channel = CloudChannel(plane.site, found.key, found.headers())
     begun = time.monotonic()

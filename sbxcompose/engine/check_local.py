@@ -26,7 +26,7 @@ _check = partial(DoctorCheck, SECTION)
 
 
 def check_local() -> list[DoctorCheck]:
-    """All findings, in the order in which they matter."""
+    """Return all findings, in the order in which they matter."""
     found = [*_directory("state", paths.state_directory), *_directory("socket", paths.socket_path)]
     if not any(each.health is CheckStatus.BAD for each in found):
         found += _host()
@@ -63,7 +63,7 @@ def _host() -> Iterator[DoctorCheck]:
 
 
 def damaged(report: dict[str, Any] | None) -> Iterator[DoctorCheck]:
-    """What of the host's state could not be used."""
+    """Yield what of the host's state could not be used."""
     if not report:
         return
     if report["files"]:
@@ -85,7 +85,7 @@ def _disk() -> Iterator[DoctorCheck]:
 
 
 def disk_space(directory: Path, free: int) -> DoctorCheck:
-    """How much is free where the logs are."""
+    """Return how much is free where the logs are."""
     text = f"{free / 1024**3:.1f} GiB free in {directory}"
     if free >= LITTLE_DISK:
         return _check("disk", CheckStatus.GOOD, text)
@@ -95,7 +95,7 @@ def disk_space(directory: Path, free: int) -> DoctorCheck:
 
 
 def files_limit(soft: int, hard: int) -> DoctorCheck:
-    """How many descriptors a process may have. (`RLIM_INFINITY` is less than zero.)"""
+    """Return how many descriptors a process may have. (`RLIM_INFINITY` is less than zero.)"""
     unlimited = resource.RLIM_INFINITY
     most = hard if hard != unlimited else "unlimited"
     text = f"{soft if soft != unlimited else 'unlimited'} open files, {most} at most"

@@ -28,7 +28,7 @@ class DoctorCheck(Struct, frozen=True):
     fix: str | None = None
 
     def to_json(self) -> dict[str, Any]:
-        """The finding for a program."""
+        """Return the finding for a program."""
         return {
             "section": self.section,
             "name": self.name,

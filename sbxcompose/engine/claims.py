@@ -10,7 +10,7 @@ from sbxcompose.spec.project import Project, Sandbox
 
 
 def claim_of(project: Project, sandbox: Sandbox) -> ProjectClaim:
-    """The claim of a project on one of its sandboxes."""
+    """Return the claim of a project on one of its sandboxes."""
     file = project.files[0] if project.files else None
     if file is not None and (file == "-" or file.startswith(("/dev/", "/proc/"))):
         file = None  # it came through a pipe
@@ -37,7 +37,7 @@ def check_claim(project: Project, sandbox: Sandbox, info: SandboxInfo) -> None:
 
 
 def _same(one: str, other: str) -> bool:
-    """Whether two paths lead to the same directory, through links too."""
+    """Return whether two paths lead to the same directory, through links too."""
     try:
         return one == other or os.path.samefile(one, other)
     except OSError:
@@ -45,7 +45,7 @@ def _same(one: str, other: str) -> bool:
 
 
 def _has_file(info: SandboxInfo, directory: str) -> bool:
-    """Whether the project's file is still where it was; of a project without one, its directory."""
+    """Return whether the project's file is still where it was; of a project without one, its directory."""
     if info.project is None or info.project.file is None:
         return os.path.isdir(directory)
     return os.path.exists(info.project.file)

@@ -130,7 +130,9 @@ def daemon_site(settings: CloudSettings, info: SandboxInfo) -> Site:
 
 
 def create_request(sandbox: Sandbox) -> CreateRequest:
-    """The sandbox as the contract's create has it (section 2.2); what the file leaves out stays the provider's own."""
+    """Return the sandbox as the contract's create has it (section 2.2); what the file leaves out stays the provider's
+    own.
+    """
     return CreateRequest(
         name=sandbox.full_name,
         image=sandbox.image,
@@ -163,7 +165,7 @@ def _mount(identifier: str, path: str, read_only: bool) -> dict[str, Any]:
 
 
 def differences(sandbox: Sandbox, info: SandboxInfo) -> tuple[str, ...]:
-    """The keys of the file from which a sandbox differs so that only a new one would fit (design, section 5).
+    """Return the keys of the file from which a sandbox differs so that only a new one would fit (design, section 5).
 
     Only what the file says and the sandbox tells is compared: a snapshot cannot be seen any more once it is restored.
     """
@@ -179,7 +181,8 @@ def differences(sandbox: Sandbox, info: SandboxInfo) -> tuple[str, ...]:
 
 
 def updates(sandbox: Sandbox, info: SandboxInfo) -> tuple[str, ...]:
-    """The keys of the file from which a sandbox differs and that it can be given by a PATCH (contract, section 2.6).
+    """Return the keys of the file from which a sandbox differs and that it can be given by a PATCH (contract, section
+    2.6).
 
     A key that the file does not have is nobody's business here.
     """
@@ -192,7 +195,7 @@ def updates(sandbox: Sandbox, info: SandboxInfo) -> tuple[str, ...]:
 
 
 def _differ(wanted: Resources, has: dict[str, Any]) -> bool:
-    """Whether a value that the file names is another one in the sandbox."""
+    """Return whether a value that the file names is another one in the sandbox."""
     sent = _resources(wanted, inherited=True) or {}
     return any(has.get(key) is not None and has[key] != value for key, value in sent.items())
 

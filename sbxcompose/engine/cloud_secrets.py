@@ -21,7 +21,7 @@ MOST = 256 * 1024
 
 
 def recall(sandbox: str, environ: Mapping[str, str]) -> set[str]:
-    """The values that processes of the sandbox with that id have been started with."""
+    """Return the values that processes of the sandbox with that id have been started with."""
     found: set[str] = set()
     with suppress(OSError):
         for line in _path(sandbox, environ).read_bytes().splitlines():

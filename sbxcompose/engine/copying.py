@@ -124,7 +124,7 @@ def copied_into(project: Project, sandbox: Sandbox, info: SandboxInfo | None) ->
 
 
 def sources(project: Project, sandbox: Sandbox) -> list[CopySource]:
-    """What is copied, from where to where."""
+    """Return what is copied, from where to where."""
     from sbxcompose.files.scan import CopySource
 
     return [

@@ -21,12 +21,12 @@ Order = tuple[int, int]
 
 
 def mark_request() -> StartRequest:
-    """The run that is the mark. It does nothing, in a directory that is always there."""
+    """Return the run that is the mark. It does nothing, in a directory that is always there."""
     return StartRequest(command="true", working_dir="/", name=NAME, restart=RestartConfig(policy="never"))
 
 
 def is_mark(info: ProcessInfo) -> bool:
-    """Whether a row is a mark and no process of the project."""
+    """Return whether a row is a mark and no process of the project."""
     parsed = parse_name(info.managed.name) if info.managed is not None and info.managed.name else None
     return parsed is not None and parsed[0] == PROCESS
 
@@ -42,7 +42,7 @@ def latest_mark(rows: Iterable[ProcessInfo]) -> Order | None:
 
 
 def is_past(info: ProcessInfo, mark: Order | None) -> bool:
-    """Whether a row is of an earlier life of the project.
+    """Return whether a row is of an earlier life of the project.
 
     The sandbox's own set-up commands (`@setup1`) are not: what they did is still in the sandbox.
     """

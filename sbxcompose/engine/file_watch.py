@@ -131,7 +131,7 @@ class FileWatch:
         self._renew([each for each in good if each.restart])
 
     def _slowed_down(self, reaction: Reaction) -> bool:
-        """Whether a process would be restarted for what it has done itself: then it has to wait."""
+        """Return whether a process would be restarted for what it has done itself: then it has to wait."""
         key = reaction.process
         paused = self._paused.pop(key, None)
         waits = paused is not None and not paused.done()
@@ -176,7 +176,7 @@ class FileWatch:
             self._renew([reaction])
 
     async def _prepare(self, reaction: Reaction) -> bool:
-        """Whether a reaction's new run, or signals, may follow."""
+        """Return whether a reaction's new run, or signals, may follow."""
         try:
             # What is restarted, signalled or built is to find the new files, too.
             sandbox = reaction.process[0]
@@ -241,7 +241,7 @@ class FileWatch:
                 self._say(instance, f"restarts{also}: {reason}")
 
     def _is_stopped(self, reaction: Reaction) -> bool:
-        """Whether somebody has stopped it, which a change does not undo."""
+        """Return whether somebody has stopped it, which a change does not undo."""
         rows = self._rows(reaction.process)
         stopped = bool(rows) and all(
             row.phase is Phase.STOPPED and not self._loop.is_starting(row.instance) for row in rows

@@ -35,7 +35,7 @@ PATIENCE = 2.0
 
 
 def instances_of(processes: Iterable[Process]) -> dict[Instance, Process]:
-    """Every replica of the processes."""
+    """Return every replica of the processes."""
     return {
         Instance(process.sandbox, process.name, replica): process
         for process in processes
@@ -140,7 +140,7 @@ class InstanceStates:
                 self._session.tell(BecameReady(row.instance))
 
     def _is_healthy_now(self, row: ObservedRow, before: ObservedRow | None) -> bool:
-        """Whether a health check that is all there is to its readiness has just succeeded for the first time."""
+        """Return whether a health check that is all there is to its readiness has just succeeded for the first time."""
         process = self._wanted.get(row.instance)
         if process is None or process.health_check is None or process.ready_when is not None:
             return False
@@ -169,7 +169,7 @@ class InstanceStates:
         self._session.changed.set()
 
     def now(self) -> list[InstanceState]:
-        """The states at this moment."""
+        """Return the states at this moment."""
         return [self._state(instance, process) for instance, process in self._wanted.items()]
 
     async def verdict(self, judge: Judge, deadline: float | None) -> Success | Failed | TimedOut:
@@ -255,7 +255,7 @@ class InstanceStates:
     async def _was_ready(
         self, link: SandboxConnection, process: Process, instance: Instance
     ) -> tuple[object, ...] | None:
-        """The run that began before the command and has printed its line of readiness: that is no news."""
+        """Return the run that began before the command and has printed its line of readiness: that is no news."""
         row = link.row(instance, process.digest)
         if row is None or not isinstance(process.ready_when, ReadyLine) or row.phase is not Phase.RUNNING:
             return None
@@ -270,7 +270,7 @@ class InstanceStates:
 
 
 def _run(row: ObservedRow) -> tuple[object, ...]:
-    """What differs between two runs, also where the provider does not number them across definitions."""
+    """Return what differs between two runs, also where the provider does not number them across definitions."""
     return row.name, row.run, row.started_at
 
 

@@ -30,7 +30,7 @@ def came_up(notes: Notes, live: Collection[Instance], now_ms: int) -> int:
 
 
 def up_times(notes: Notes, instance: Instance, life_ms: int, now_ms: int, *, is_up: bool) -> UpTimes:
-    """The moments that the next start of an instance carries; `is_up`: the command that starts it is an `up`."""
+    """Return the moments that the next start of an instance carries; `is_up`: the command that starts it is an `up`."""
     before = latest(notes, instance)
     if is_up or before is None or before.up is None or before.life != life_ms:
         return UpTimes(now_ms, life_ms)
@@ -38,13 +38,13 @@ def up_times(notes: Notes, instance: Instance, life_ms: int, now_ms: int, *, is_
 
 
 def latest(notes: Notes, instance: Instance) -> StartNote | None:
-    """The note that holds for the latest run of an instance."""
+    """Return the note that holds for the latest run of an instance."""
     own = notes.get(instance)
     return own[max(own)] if own else None
 
 
 def since_last_up(notes: Notes, rows: Mapping[Instance, ObservedRow]) -> dict[Instance, int | None]:
-    """The run with which each instance's output since the last `up` begins; `rows` are the newest ones.
+    """Return the run with which each instance's output since the last `up` begins; `rows` are the newest ones.
 
     None: it has not run since the project came up. An instance of which nothing is known is left out.
     """
@@ -68,7 +68,7 @@ def _ended_before(row: ObservedRow | None, moment_ms: int) -> bool:
 
 
 def _first_run(own: Mapping[int, StartNote], last: StartNote) -> int:
-    """The first run of those that belong to the same `up` as the last one."""
+    """Return the first run of those that belong to the same `up` as the last one."""
     first = last.run
     for run in sorted(own, reverse=True):
         if own[run].up != last.up:

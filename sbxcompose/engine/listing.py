@@ -40,7 +40,7 @@ class ListedInstance(Struct, frozen=True):
         return row is not None and process is not None and row.live and row.digest != process.digest
 
     def is_called(self, name: str) -> bool:
-        """Whether people may call it so, whatever the file says."""
+        """Return whether people may call it so, whatever the file says."""
         return name in (self.label, self.instance.process)
 
 
@@ -74,7 +74,7 @@ def listing(project: Project, observed: Observed, *, everything: bool) -> list[L
 
 
 def named(entries: Iterable[ListedInstance], project: Project, names: Collection[str]) -> list[ListedInstance]:
-    """The entries with one of these names, all if there are none; orphans have the name they were started with.
+    """Return the entries with one of these names, all if there are none; orphans have the name they were started with.
 
     Raises as `ProcessNames.resolve`.
     """
@@ -107,7 +107,7 @@ async def readiness_of(session: Session, entries: Iterable[ListedInstance]) -> M
 def with_readiness(
     entries: Iterable[ListedInstance], project: Project, seen: Mapping[Instance, bool | None], now: float
 ) -> list[ListedInstance]:
-    """The entries with `ready`; `seen` is what has been found out, as `ready_look` has it."""
+    """Return the entries with `ready`; `seen` is what has been found out, as `ready_look` has it."""
     graph = Graph(project)
 
     def ready(entry: ListedInstance) -> bool | None:
@@ -120,7 +120,7 @@ def with_readiness(
 
 
 def newest_rows(observed: Observed) -> dict[Instance, ObservedRow]:
-    """The row that counts for each instance: the newest live one, else the newest."""
+    """Return the row that counts for each instance: the newest live one, else the newest."""
     found: dict[Instance, ObservedRow] = {}
     for sandbox in observed.sandboxes:
         for row in sandbox.rows:

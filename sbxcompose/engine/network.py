@@ -9,7 +9,7 @@ from sbxcompose.spec.project import Network
 
 
 def policy_of(network: Network | None) -> dict[str, Any] | None:
-    """The policy as the contract has it; None if it forbids nothing."""
+    """Return the policy as the contract has it; None if it forbids nothing."""
     if network is None or not network.restrictive:
         return None
     return {
@@ -20,7 +20,9 @@ def policy_of(network: Network | None) -> dict[str, Any] | None:
 
 
 def is_enforced(network: Network | None, found: Mapping[str, Any] | None) -> bool:
-    """Whether a sandbox with the policy `found` is one that the file wants: its network is decided when it is made."""
+    """Return whether a sandbox with the policy `found` is one that the file wants: its network is decided when it is
+    made.
+    """
     told = found or {}
     there = Network(
         told.get("allow_internet_access", True), tuple(told.get("allow_out") or ()), tuple(told.get("deny_out") or ())

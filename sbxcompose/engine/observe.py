@@ -37,7 +37,7 @@ Successes = Mapping[str, Collection[int]]
 def observed_sandbox(
     name: str, info: SandboxInfo | None, rows: Iterable[ProcessInfo], successes: Successes = MappingProxyType({})
 ) -> ObservedSandbox:
-    """The sandbox called `name` in the file, from what its provider and its daemon said."""
+    """Return the sandbox called `name` in the file, from what its provider and its daemon said."""
     if info is None:
         return ObservedSandbox(name, SandboxState.MISSING)
     ours: list[ObservedRow] = []
@@ -55,7 +55,7 @@ def observed_sandbox(
 
 
 def _failures(sandbox: str, info: SandboxInfo, mark: Order | None) -> tuple[StartFailure, ...]:
-    """The failed starts of processes of ours since the latest `down`."""
+    """Return the failed starts of processes of ours since the latest `down`."""
     found = []
     for failed in info.failed_starts:
         parsed = parse_name(failed.name)
@@ -104,7 +104,7 @@ def read_row(
 
 
 def row_key(info: ProcessInfo) -> str:
-    """What a row keeps over its restarts: its name; a row without one is not restarted and keeps its handle."""
+    """Return what a row keeps over its restarts: its name; a row without one is not restarted and keeps its handle."""
     if info.managed is not None and info.managed.name:
         return info.managed.name
     return f"/{info.handle or info.pid}"
@@ -129,7 +129,7 @@ def _phase(info: ProcessInfo, managed: ManagedInfo) -> Phase:
 
 
 def _must_have_been_asked(info: ProcessInfo, managed: ManagedInfo) -> bool:
-    """Whether a supervisor that does not say so was asked to stop: else it would have started another run.
+    """Return whether a supervisor that does not say so was asked to stop: else it would have started another run.
 
     It would not have after having given up, which it says, or where the policy is content with such an end.
     """

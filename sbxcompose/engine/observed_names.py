@@ -10,7 +10,7 @@ from sbxcompose.plan.names import Target, resolve_all
 
 
 async def resolve_running(session: Session, texts: Sequence[str]) -> frozenset[Target] | None:
-    """The targets that the arguments name, also of what runs and is not in the file; None if there are none.
+    """Return the targets that the arguments name, also of what runs and is not in the file; None if there are none.
 
     Raises as `ProcessNames.resolve`.
     """

@@ -198,7 +198,8 @@ async def _bring_up_needs(session: Session, process: Process, waits: _Waits, *, 
 
 
 def _all_needs(project: Project, process: Process) -> list[Dependency]:
-    """What a process needs, near and far: what has completed already may need something that does not run any more.
+    """Return what a process needs, near and far: what has completed already may need something that does not run any
+    more.
 
     The furthest come first, because they are at the root of a failure.
     """
@@ -214,7 +215,7 @@ def _all_needs(project: Project, process: Process) -> list[Dependency]:
 
 
 def read_fd(fd: int) -> AsyncIterator[bytes]:
-    """What comes from a descriptor of any kind (a file, a pipe, a terminal), read in a thread of its own.
+    """Yield what comes from a descriptor of any kind (a file, a pipe, a terminal), read in a thread of its own.
 
     The thread does not keep the program alive: a read that never returns must not stop us from ending.
     """

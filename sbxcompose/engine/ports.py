@@ -26,7 +26,7 @@ def holder_of(port: int) -> str:
 
 
 def listening() -> Collection[int]:
-    """The ports of this machine that somebody listens on; none where that cannot be seen."""
+    """Return the ports of this machine that somebody listens on; none where that cannot be seen."""
     if not is_linux():
         return ()
     from sbxcompose.linux.listeners import listeners
@@ -74,14 +74,14 @@ def taken_ports(plan: Plan, apart: Collection[str] = ()) -> list[str]:
 
 
 def _is_taken(port: int) -> bool:
-    """Whether somebody gets connections to a port of this machine's loopback addresses."""
+    """Return whether somebody gets connections to a port of this machine's loopback addresses."""
     from sbxcompose.linux.listeners import listeners_at
 
     return any(listeners_at(port, host) for host in ("127.0.0.1", "::1"))
 
 
 def with_taken_ports(plan: Plan, project: Project) -> Plan:
-    """The plan with a note for each port that is taken."""
+    """Return the plan with a note for each port that is taken."""
     notes = tuple(PlanNote("port", text, "") for text in taken_ports(plan, project.apart()))
     return replace(plan, notes=(*plan.notes, *notes)) if notes else plan
 

@@ -50,7 +50,7 @@ class KnownProject(Struct, frozen=True):
 
 
 def group(infos: Iterable[SandboxInfo]) -> list[KnownProject]:
-    """The projects that the sandboxes belong to, by name; a sandbox of unknown owner is a project of its own."""
+    """Return the projects that the sandboxes belong to, by name; a sandbox of unknown owner is a project of its own."""
     found: dict[tuple[str | None, str | None], list[SandboxInfo]] = {}
     for info in infos:
         if info.status != "terminated" and info.name is not None:
@@ -77,7 +77,7 @@ def _sandbox(info: SandboxInfo) -> KnownSandbox:
 
 
 def members(name: str, infos: Iterable[SandboxInfo]) -> dict[str, SandboxInfo]:
-    """The live sandboxes of the project of that name, by their names in it."""
+    """Return the live sandboxes of the project of that name, by their names in it."""
     found: dict[str, SandboxInfo] = {}
     for info in infos:
         if info.status == "terminated" or info.name is None:
@@ -98,7 +98,7 @@ def without_file(
     sandboxes: Mapping[str, SandboxInfo],
     rows: Mapping[str, Iterable[ProcessInfo]],
 ) -> Project:
-    """The project that the sandboxes and their process lists tell of, for commands that look and stop.
+    """Return the project that the sandboxes and their process lists tell of, for commands that look and stop.
 
     It has no dependencies: nobody knows them without the file.
     """
@@ -144,7 +144,7 @@ def _stop_of(info: ProcessInfo) -> StopPolicy:
 
 
 async def find_project(name: str, provider: Provider, kind: Literal["local", "tensorlake"]) -> Project:
-    """The project of that name at a provider, without its file. Raises `UnknownName`."""
+    """Return the project of that name at a provider, without its file. Raises `UnknownName`."""
     infos = await provider.sandboxes()
     mine = members(name, infos)
     if not mine:

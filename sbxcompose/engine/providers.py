@@ -26,10 +26,10 @@ class Provider(Protocol):
     """What the engine asks of a place where sandboxes live. Every method raises `ProviderError`s."""
 
     async def find(self, sandbox: Sandbox) -> SandboxInfo | None:
-        """The sandbox as it is now; None if there is none."""
+        """Return the sandbox as it is now; None if there is none."""
 
     async def sandboxes(self) -> list[SandboxInfo]:
-        """Every sandbox that exists there, of any project."""
+        """Return every sandbox that exists there, of any project."""
 
     async def create(self, sandbox: Sandbox) -> SandboxInfo:
         """Create it and wait until it runs; an equal one made by somebody else meanwhile is fine."""
@@ -47,10 +47,10 @@ class Provider(Protocol):
         """End it and everything in it."""
 
     def differences(self, sandbox: Sandbox, info: SandboxInfo) -> tuple[str, ...]:
-        """The keys of the file from which it differs so that only a new sandbox would fit."""
+        """Return the keys of the file from which it differs so that only a new sandbox would fit."""
 
     def updates(self, sandbox: Sandbox, info: SandboxInfo) -> tuple[str, ...]:
-        """The keys of the file from which it differs and that `update` would give it."""
+        """Return the keys of the file from which it differs and that `update` would give it."""
 
     async def update(self, sandbox: Sandbox) -> None:
         """Give it the ports and the network policy of the file."""
@@ -154,7 +154,9 @@ class LocalProvider:
 
 
 def provider_of(project: Project, environ: Mapping[str, str]) -> Provider:
-    """The provider that the project names, configured by `environ`; the local host is started if it does not run."""
+    """Return the provider that the project names, configured by `environ`; the local host is started if it does not
+    run.
+    """
     if project.provider == "local":
         return local_provider(project)
     from sbxcompose.api.settings import read_settings
@@ -187,7 +189,7 @@ def refuse_cloud_only(sandbox: Sandbox) -> None:
 
 
 def local_provider(project: Project) -> LocalProvider:
-    """The provider `local`; the host is started if it does not run."""
+    """Return the provider `local`; the host is started if it does not run."""
     from sbxcompose.engine.local_host.supported import require_linux
 
     require_linux()

@@ -35,7 +35,7 @@ class From(Struct, frozen=True):
     """
 
     def place(self, instance: Instance, *, has_notes: bool) -> dict[str, Any]:
-        """The entry of a watch request; `has_notes`: of a daemon that knows which `up` runs belong to."""
+        """Return the entry of a watch request; `has_notes`: of a daemon that knows which `up` runs belong to."""
         place: dict[str, Any] = {"log": log_name(instance)}
         for name, value in (("tail", self.tail), ("since_ms", self.since_ms), ("run", self.run)):
             if value is not None:
@@ -62,7 +62,7 @@ class Said(Struct, frozen=True):
 async def read_logs(
     links: Iterable[SandboxConnection], instances: Iterable[Instance], begin: From, *, going_on: bool
 ) -> AsyncIterator[Said]:
-    """What the instances have written from `begin` on; with `going_on` without end."""
+    """Yield what the instances have written from `begin` on; with `going_on` without end."""
     wanted = list(instances)
     links = list(links)
     if begin.run is not None:
@@ -148,7 +148,7 @@ class _Reader:
 
 
 def _merged(parts: list[list[Said]]) -> list[Said]:
-    """All in the order of their times; what belongs to one instance keeps its own order."""
+    """Return all in the order of their times; what belongs to one instance keeps its own order."""
     keyed: list[tuple[int, int, Said]] = []
     for part in parts:
         latest: dict[Instance, int] = {}

@@ -55,7 +55,7 @@ class Readiness:
         """The restarts that an instance had when it was first waited for; none of what we started."""
 
     def last_check(self, instance: Instance) -> str | None:
-        """What the last failed readiness command of an instance said; None once it has succeeded."""
+        """Return what the last failed readiness command of an instance said; None once it has succeeded."""
         return self._checks.get(instance)
 
     def expect(self, process: Process, instance: Instance) -> None:
@@ -223,7 +223,7 @@ def label(instance: Instance) -> str:
 
 
 def row_end(row: ObservedRow) -> str:
-    """How an ended row ended, in words that follow its name."""
+    """Return how an ended row ended, in words that follow its name."""
     if row.phase is Phase.STOPPED:
         return "was stopped"
     return ended(row) if row.exit is not None else "ended"

@@ -109,7 +109,8 @@ async def line_in_log(link: SandboxConnection, instance: Instance, run: int, pat
 async def line_so_far(
     link: SandboxConnection, instance: Instance, run: int, pattern: str, *, until: float = math.inf
 ) -> bool | None:
-    """Whether a line of a run has matched; None if its beginning is lost, or it is too long to be looked through.
+    """Return whether a line of a run has matched; None if its beginning is lost, or it is too long to be looked
+    through.
 
     Only output before `until` (seconds since 1970) counts.
     """

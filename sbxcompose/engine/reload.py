@@ -81,7 +81,7 @@ class ProjectWatch:
         self._say(f"watching {self._places()}")
 
     def _files(self) -> set[str]:
-        """The files that the project comes from."""
+        """Return the files that the project comes from."""
         found: set[str] = set()
         if self._source.readable_again:
             with suppress(SbxError):  # it has just been changed, which will be noticed
@@ -99,7 +99,7 @@ class ProjectWatch:
         await self._file_watch.watch([key for key in every if key in wanted], files)
 
     def _started_by_name(self, project: Project) -> set[tuple[str, str]]:
-        """The processes that run although they start by name only, or their profile is not active."""
+        """Return the processes that run although they start by name only, or their profile is not active."""
         inactive = {(process.sandbox, process.name) for process in project.inactive}
         live = (row.instance for link in self._session.links.values() for row in link.live())
         return inactive & {(instance.sandbox, instance.process) for instance in live}

@@ -146,12 +146,14 @@ class RemoteTerminal:
 
 
 def seen_again(position: int) -> int:
-    """How much of what a daemon that knows no positions shows to a new socket has been seen, after `position` bytes."""
+    """Return how much of what a daemon that knows no positions shows to a new socket has been seen, after `position`
+    bytes.
+    """
     return position if position <= KEPT else 0
 
 
 def _ending(closed: Closed) -> int | None:
-    """What a close means: an exit code, or None for a broken connection. Raises for all else."""
+    """Return what a close means: an exit code, or None for a broken connection. Raises for all else."""
     found = re.fullmatch(r"exit:(-?\d{1,10})", closed.reason)
     if found:
         return int(found[1])

@@ -17,12 +17,12 @@ _NOT_INHERITED = frozenset({"OLDPWD", "SBXCOMPOSE_UNIT"})
 
 
 def log_name(instance: Instance) -> str:
-    """The log that all runs of an instance share, whatever their digest."""
+    """Return the log that all runs of an instance share, whatever their digest."""
     return f"{instance.process}.{instance.replica}"
 
 
 def log_instance(sandbox: str, log: str) -> Instance | None:
-    """The inverse of `log_name`; None for a log that is not ours."""
+    """Return the inverse of `log_name`; None for a log that is not ours."""
     process, dot, replica = log.rpartition(".")
     return Instance(sandbox, process, int(replica)) if dot and process and replica.isdecimal() else None
 
@@ -35,7 +35,9 @@ def start_request(
     replaces: Iterable[str] = (),
     times: UpTimes | None = None,
 ) -> StartRequest:
-    """What `POST /processes` takes to start `instance` under the managed name `name`, beside the runs it `replaces`."""
+    """Return what `POST /processes` takes to start `instance` under the managed name `name`, beside the runs it
+    `replaces`.
+    """
     sandbox = next(each for each in project.sandboxes if each.name == process.sandbox)
     directory = working_directory(project, sandbox, process)
     command = process.command if project.provider == "local" or not process.tty else in_script(process.command)
@@ -70,7 +72,9 @@ def _plain(value: Any) -> Any:
 
 
 def in_script(command: tuple[str, ...]) -> tuple[str, ...]:
-    """The command on a terminal made by script(1), with its own exit code. Output is as written (no CR before LF)."""
+    """Return the command on a terminal made by script(1), with its own exit code. Output is as written (no CR before
+    LF).
+    """
     return (
         "script",
         "-qefc",
@@ -102,12 +106,13 @@ def sandbox_request(project: Project, sandbox: Sandbox, command: tuple[str, ...]
 
 
 def sandbox_environment(project: Project, environ: Mapping[str, str]) -> Mapping[str, str]:
-    """What lies under such a command's variables (see `base_environment`)."""
+    """Return what lies under such a command's variables (see `base_environment`)."""
     return _inherited(environ) if project.provider == "local" else _NOTHING
 
 
 def base_environment(process: Process, project: Project, environ: Mapping[str, str]) -> Mapping[str, str]:
-    """What lies under the spec's variables: at the provider `local`, the caller's environment (design, section 4).
+    """Return what lies under the spec's variables: at the provider `local`, the caller's environment (design, section
+    4).
 
     The same object is returned for the same answer where that is cheap, so that starts can travel together.
     """
@@ -124,7 +129,7 @@ def workspace(project: Project, sandbox: Sandbox) -> str:
 
 
 def working_directory(project: Project, sandbox: Sandbox, process: Process) -> str:
-    """The absolute directory in which the process runs."""
+    """Return the absolute directory in which the process runs."""
     return os.path.normpath(os.path.join(workspace(project, sandbox), process.workdir))
 
 

@@ -90,7 +90,7 @@ class SandboxConnection:
         return "watch" in self.client.extensions
 
     def observed(self) -> ObservedSandbox:
-        """What is known of the sandbox now."""
+        """Return what is known of the sandbox now."""
         return observed_sandbox(self.name, self.info, self._rows.values(), self.successes)
 
     def instances(self) -> tuple[Instance, ...]:
@@ -98,11 +98,11 @@ class SandboxConnection:
         return tuple(self._ours)
 
     def live(self) -> Iterator[ObservedRow]:
-        """The rows of ours that a supervisor holds."""
+        """Return the rows of ours that a supervisor holds."""
         return (row for rows in self._ours.values() for row in rows.values() if row.live)
 
     def rows(self, instance: Instance) -> tuple[ObservedRow, ...]:
-        """The rows of one instance, the newest last."""
+        """Return the rows of one instance, the newest last."""
         found = self._ours.get(instance, {}).values()
         return tuple(sorted(found, key=lambda row: (row.started_at or 0, row.name)))
 
@@ -112,7 +112,7 @@ class SandboxConnection:
         return found[-1] if found else None
 
     def row(self, instance: Instance, digest: str | None = None) -> ObservedRow | None:
-        """The row that counts for an instance: the newest live one, else the newest (of `digest`, if given)."""
+        """Return the row that counts for an instance: the newest live one, else the newest (of `digest`, if given)."""
         rows = [row for row in self.rows(instance) if digest is None or row.digest == digest]
         live = [row for row in rows if row.live]
         counting = live or rows

@@ -103,7 +103,7 @@ class ProjectSandboxes:
                 self._asleep[name] = await self.provider.claim(sandbox, asleep)
 
     def observed(self) -> Observed:
-        """What is known now, without asking again."""
+        """Return what is known now, without asking again."""
         return Observed(tuple(map(self._observed, self._sandboxes.values())))
 
     def _observed(self, sandbox: Sandbox) -> ObservedSandbox:
@@ -126,7 +126,7 @@ class ProjectSandboxes:
         return self.observed()
 
     async def link_of(self, sandbox: str) -> SandboxConnection:
-        """The link of a sandbox, once there is one."""
+        """Return the link of a sandbox, once there is one."""
         while sandbox not in self.links:
             await self._linked.wait()
             self._linked.clear()

@@ -13,7 +13,7 @@ from sbxcompose.spec.project import Project
 
 
 def secret_values(project: Project, environ: Mapping[str, str] = os.environ) -> set[str]:
-    """The values of the variables that `secrets` names, in the file or around us."""
+    """Return the values of the variables that `secrets` names, in the file or around us."""
     values: set[str] = set()
     for process in project.every_process():
         if process.secrets:
@@ -23,7 +23,7 @@ def secret_values(project: Project, environ: Mapping[str, str] = os.environ) -> 
 
 
 def secrets_of(request: StartRequest, base: Mapping[str, str]) -> set[str]:
-    """The values of the secrets with which a process is started."""
+    """Return the values of the secrets with which a process is started."""
     env = {**base, **request.env}
     return {env[name] for name in request.secrets if env.get(name)}
 

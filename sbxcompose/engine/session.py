@@ -97,7 +97,7 @@ class Session(ProjectSandboxes):
         self._ready[link.name] = Readiness(link, self.command_request, self.began)
 
     async def observe_copies(self, observed: Observed, *, anew: bool = False) -> Observed:
-        """The same with what has changed of the files that are copied into the sandboxes.
+        """Return the same with what has changed of the files that are copied into the sandboxes.
 
         `anew`: those that differ from the file will be replaced, so that nothing is there yet. Raises `SbxError` for
         files that cannot be copied as they are.
@@ -138,7 +138,7 @@ class Session(ProjectSandboxes):
         return await execute(plan.steps, self._perform, self._tell)
 
     def last_check(self, instance: Instance) -> str | None:
-        """What the last failed readiness check of ours saw; None if none has failed."""
+        """Return what the last failed readiness check of ours saw; None if none has failed."""
         ready = self._ready.get(instance.sandbox)
         return ready.last_check(instance) if ready is not None else None
 

@@ -15,7 +15,7 @@ class StateStream(Protocol):
     """Rows and output as one ordered stream that survives broken connections."""
 
     def events(self) -> AsyncGenerator[follow.FollowEvent, None]:
-        """What happens, in order. Raises `Refused`, or `Unreachable` when it stays broken."""
+        """Return what happens, in order. Raises `Refused`, or `Unreachable` when it stays broken."""
 
     def attention(self) -> AbstractContextManager[None]:
         """While inside, somebody waits for a change of a row."""
@@ -37,7 +37,7 @@ def open_stream(
     eager: bool = True,
     notes: bool = False,
 ) -> StateStream:
-    """What to watch, see `follow.Watch`. Only our own host keeps `notes`.
+    """Return what to watch, see `follow.Watch`. Only our own host keeps `notes`.
 
     `eager`: changes of rows are wanted even without anybody's `attention`.
     """

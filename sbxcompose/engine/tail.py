@@ -14,7 +14,7 @@ MOST = 64 * 1024
 
 
 async def last_lines(session: Session, instance: Instance, run: int, count: int = LINES) -> list[bytes]:
-    """The last `count` lines that run `run` of an instance has written; empty if they are gone."""
+    """Return the last `count` lines that run `run` of an instance has written; empty if they are gone."""
     link = session.links.get(instance.sandbox)
     if link is None:
         return []

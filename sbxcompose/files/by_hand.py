@@ -78,7 +78,7 @@ class ByHand:
         self._tell = tell
 
     async def probe(self, there: There) -> Probed:
-        """What is at a path in the sandbox."""
+        """Return what is at a path in the sandbox."""
         ran = await self._sh(PROBE, there.path)
         kind, *mode = ran.output.split()
         if kind == "dir":

@@ -197,12 +197,12 @@ class Carrier:
 
 
 def no_room(words: str) -> str | None:
-    """What to say of a sandbox whose disk is full."""
+    """Return what to say of a sandbox whose disk is full."""
     return "no space left in the sandbox" if "No space left" in words else None
 
 
 def _frames(part: _Part, record: ManifestRecord) -> tuple[bytes, bytes]:
-    """What is recorded before anything is touched, and afterwards."""
+    """Return what is recorded before anything is touched, and afterwards."""
     piece, here = part.piece, part.here
     put = {path: here[path] for path in (*piece.send, *piece.directories, *piece.modes)}
     gone = [path for path in (*piece.cleared, *piece.deleted) if path not in put]
@@ -213,7 +213,7 @@ def _frames(part: _Part, record: ManifestRecord) -> tuple[bytes, bytes]:
 
 
 def _singles(piece: PathChanges, here: dict[str, ManifestEntry]) -> list[str]:
-    """The files that travel by themselves: a single small one, and those that are too large for an archive."""
+    """Return the files that travel by themselves: a single small one, and those that are too large for an archive."""
     files = [path for path in piece.send if here[path].kind == "file"]
     if len(piece.send) == len(files) == 1 and not piece.directories:
         return files

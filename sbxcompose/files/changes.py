@@ -35,7 +35,7 @@ class PathChanges(Struct, frozen=True):
 
 
 def compare(here: Manifest, there: Manifest) -> PathChanges:
-    """What makes `there` become `here`."""
+    """Return what makes `there` become `here`."""
     send, directories, modes = [], [], []
     for path, entry in sorted(here.items()):
         before = there.get(path)
@@ -56,19 +56,19 @@ def compare(here: Manifest, there: Manifest) -> PathChanges:
 
 
 def same(one: ManifestEntry, other: ManifestEntry) -> bool:
-    """Whether nothing has to be done."""
+    """Return whether nothing has to be done."""
     return one == other and one.known
 
 
 def same_contents(one: ManifestEntry, other: ManifestEntry) -> bool:
-    """Whether two entries of the same kind differ in their mode at most."""
+    """Return whether two entries of the same kind differ in their mode at most."""
     if one.kind != other.kind or not (one.known and other.known):
         return False
     return (one.size, one.digest, one.target) == (other.size, other.digest, other.target)
 
 
 def _in_the_way(here: Manifest, there: Manifest) -> Iterator[str]:
-    """What was put there and would have to be a directory now, or was one and must not be, with all below it."""
+    """Yield what was put there and would have to be a directory now, or was one and must not be, with all below it."""
     for path, before in there.items():
         now = here.get(path)
         if now is not None:
@@ -84,14 +84,14 @@ def _blocks(entry: ManifestEntry | None) -> bool:
 
 
 def parents(path: str) -> Iterator[str]:
-    """The directories above a path, the nearest first."""
+    """Yield the directories above a path, the nearest first."""
     while "/" in path:
         path = path.rpartition("/")[0]
         yield path
 
 
 def parts(changes: PathChanges, here: Manifest, limit: int) -> list[PathChanges]:
-    """The same change in pieces of about `limit` bytes, each of which can be carried out and recorded by itself.
+    """Return the same change in pieces of about `limit` bytes, each of which can be carried out and recorded by itself.
 
     A folder goes with the first thing that is in it, so that what is new is complete, where it can be, before it is
     moved into place. There is always a piece, if only an empty one.

@@ -38,14 +38,14 @@ class Rules:
         self._ignored: dict[str, bool] = {"": False}
 
     def ignores(self, path: str, is_dir: bool) -> bool:
-        """Whether a path, or a directory above it, is ignored. The root itself never is."""
+        """Return whether a path, or a directory above it, is ignored. The root itself never is."""
         if not path:
             return False
         parent, _, name = path.rpartition("/")
         return self._ignores_directory(parent) or self.directory(parent).ignores(name, is_dir)
 
     def directory(self, path: str) -> Directory:
-        """The rules for what lies directly in a directory that is not ignored itself."""
+        """Return the rules for what lies directly in a directory that is not ignored itself."""
         found = self._directories.get(path)
         if found is None:
             found = self._directories[path] = Directory(self._levels_for(path))
@@ -58,7 +58,9 @@ class Rules:
         return known
 
     def _levels_for(self, path: str) -> list[tuple[Level, str]]:
-        """The levels that have a say about what is in a directory, strong first, each with the way from it to there."""
+        """Return the levels that have a say about what is in a directory, strong first, each with the way from it to
+        there.
+        """
         whole = "/".join(filter(None, (self._root, path)))
         parts = whole.split("/") if whole else []
         places = [(parts[:depth], parts[depth:]) for depth in range(len(parts), -1, -1)]
@@ -82,7 +84,7 @@ class Directory:
         self._levels = levels
 
     def ignores(self, name: str, is_dir: bool) -> bool:
-        """Whether the entry of that name is ignored."""
+        """Return whether the entry of that name is ignored."""
         for each, prefix in self._levels:
             verdict = each.verdict(prefix + name, name, is_dir)
             if verdict is not None:

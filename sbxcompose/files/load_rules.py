@@ -9,7 +9,8 @@ from sbxcompose.files.ignore import Rules
 
 
 def load_rules(root: str, patterns: Iterable[str] = ()) -> Rules:
-    """The rules for what lies below `root`: `patterns`, and all ignore files up to the top of its git repository.
+    """Return the rules for what lies below `root`: `patterns`, and all ignore files up to the top of its git
+    repository.
 
     Ignore files are read when they are first needed; one that cannot be read says nothing.
     """
@@ -27,7 +28,7 @@ def load_rules(root: str, patterns: Iterable[str] = ()) -> Rules:
 
 
 def _top(root: str) -> str:
-    """The working tree of git that `root` is in; `root` itself if it is in none."""
+    """Return the working tree of git that `root` is in; `root` itself if it is in none."""
     directory = root
     while not os.path.lexists(os.path.join(directory, ".git")):
         parent = os.path.dirname(directory)

@@ -61,17 +61,17 @@ class ManifestRecord(Struct, frozen=True):
 
 
 def digest_bytes(contents: bytes) -> bytes:
-    """The digest of a file with these contents."""
+    """Return the digest of a file with these contents."""
     return blake2b(contents, digest_size=DIGEST_SIZE).digest()
 
 
 def name_bytes(path: str) -> bytes:
-    """The bytes that a path has on disk."""
+    """Return the bytes that a path has on disk."""
     return path.encode("utf-8", "surrogateescape")
 
 
 def name_text(path: bytes) -> str:
-    """The inverse of `name_bytes`."""
+    """Return the inverse of `name_bytes`."""
     return path.decode("utf-8", "surrogateescape")
 
 
@@ -86,12 +86,12 @@ def write_whole(manifest: Manifest) -> bytes:
 
 
 def write_change(put: Manifest, gone: Iterable[str] = ()) -> bytes:
-    """What is appended to a record when these entries are so now, and those paths are ours no longer."""
+    """Return what is appended to a record when these entries are so now, and those paths are ours no longer."""
     return _framed(_Frame(False, _pairs(put), sorted(map(name_bytes, gone))))
 
 
 def read_record(data: bytes) -> ManifestRecord:
-    """The record in `data`; what is damaged or cut ends it."""
+    """Return the record in `data`; what is damaged or cut ends it."""
     entries: dict[str, ManifestEntry] = {}
     at = whole_size = 0
     while (frame := _frame_at(data, at)) is not None:
@@ -117,7 +117,7 @@ def _framed(frame: _Frame) -> bytes:
 
 
 def _frame_at(data: bytes, at: int) -> tuple[int, _Frame] | None:
-    """The length of the frame that begins there, and the frame; None where none, or no whole one, begins."""
+    """Return the length of the frame that begins there, and the frame; None where none, or no whole one, begins."""
     payload = data[at + _HEADER : at + _HEADER + int.from_bytes(data[at : at + 4], "big")]
     if len(data) < at + _HEADER or data[at + 4 : at + _HEADER] != _check(payload):
         return None

@@ -44,7 +44,7 @@ class Contents(Struct):
     """Devices, FIFOs and sockets, which stay in the sandbox."""
 
     def of(self, *kinds: MemberKind) -> list[Member]:
-        """The members of these kinds, in the order of the archive."""
+        """Return the members of these kinds, in the order of the archive."""
         return [member for member in self.members.values() if member.kind in kinds]
 
 
@@ -74,7 +74,7 @@ def check(infos: Iterable[tarfile.TarInfo]) -> Contents:
 
 
 def encode(text: str) -> bytes:
-    """The bytes of a name in an archive, as tarfile decodes them."""
+    """Return the bytes of a name in an archive, as tarfile decodes them."""
     try:
         return text.encode("utf-8", "surrogateescape")
     except UnicodeEncodeError as error:
@@ -82,7 +82,7 @@ def encode(text: str) -> bytes:
 
 
 def _inside(name: str) -> str:
-    """The name without what means nothing, relative to the folder; empty for the folder itself."""
+    """Return the name without what means nothing, relative to the folder; empty for the folder itself."""
     parts = [part for part in name.split("/") if part not in ("", ".")]
     if name.startswith("/") or ".." in parts or "\0" in name:
         raise _leads_out(name)

@@ -29,7 +29,7 @@ class Packed(Struct):
         self.pieces += [member(name_bytes(name), b"0", mode, len(contents)), contents, padding(len(contents))]
 
     def finished(self) -> bytes:
-        """The archive."""
+        """Return the archive."""
         return b"".join([*self.pieces, END])
 
 
@@ -77,7 +77,7 @@ def _pack_file(packed: Packed, name: str, path: bytes, found: ScannedEntry, memo
 
 
 def take(found: ScannedEntry) -> tuple[bytes, ManifestEntry] | None:
-    """All of a file and its entry; None if it is not the one that was found, or does not hold still."""
+    """Return all of a file and its entry; None if it is not the one that was found, or does not hold still."""
     try:
         with Opened(found.path) as file:
             contents = file.read_all(found.entry.size)

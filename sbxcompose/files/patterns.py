@@ -85,7 +85,7 @@ class Level:
 
 
 def parse(content: bytes) -> Level:
-    """The patterns of an ignore file. What git does not understand matches nothing, as in git."""
+    """Return the patterns of an ignore file. What git does not understand matches nothing, as in git."""
     text = content.removeprefix(b"\xef\xbb\xbf").decode("latin-1")
     return Level(_patterns(line.removesuffix("\r") for line in text.split("\n")))
 

@@ -41,7 +41,7 @@ class Memory:
                 self._known = msgspec.msgpack.decode(file.read_bytes(), type=dict[str, tuple[Seal, bytes]])
 
     def digest(self, found: ScannedEntry) -> bytes:
-        """What is remembered of a file; empty if nothing is."""
+        """Return what is remembered of a file; empty if nothing is."""
         known = self._known.get(_key(found.path))
         return known[1] if known is not None and known[0] == found.seal else b""
 
@@ -70,7 +70,7 @@ def _key(path: str) -> str:
 
 
 def remembered(tree: ScannedTree, memory: Memory) -> dict[str, ManifestEntry]:
-    """The tree's manifest, with the digests that are remembered; those of other files are empty."""
+    """Return the tree's manifest, with the digests that are remembered; those of other files are empty."""
     manifest = {}
     for name, found in tree.found.items():
         entry = found.entry
@@ -101,7 +101,7 @@ def read_digests(tree: ScannedTree, names: Iterable[str], memory: Memory, manife
 
 
 def digest_of(path: str) -> tuple[bytes, Seal, bool]:
-    """The digest of a file, its seal before it was read, and whether it was the same afterwards."""
+    """Return the digest of a file, its seal before it was read, and whether it was the same afterwards."""
     hasher = blake2b(digest_size=DIGEST_SIZE)
     with Opened(path) as file:
         before = seal_of(os.fstat(file.fileno()))
@@ -128,7 +128,7 @@ class Opened:
             ) from error
 
     def fileno(self) -> int:
-        """The descriptor."""
+        """Return the descriptor."""
         return self._descriptor
 
     def read(self, size: int) -> bytes:
@@ -136,7 +136,7 @@ class Opened:
         return os.read(self._descriptor, size)
 
     def read_all(self, expected: int) -> bytes:
-        """All of it; more than `expected` bytes are not waited for."""
+        """Return all of it; more than `expected` bytes are not waited for."""
         first = os.read(self._descriptor, expected + 1)
         if len(first) == expected:
             return first  # the usual case: there was no more

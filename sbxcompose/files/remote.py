@@ -28,7 +28,7 @@ class RemoteFiles(Protocol):
     """What copying needs of a sandbox. Paths are absolute. Every method raises `ProviderError`s."""
 
     async def read(self, path: str) -> bytes | None:
-        """The contents of a file; None if there is none."""
+        """Return the contents of a file; None if there is none."""
 
     async def fetch(self, path: str, take: Callable[[bytes], object]) -> bool:
         """Hand a file's contents to `take`, piece by piece; False if there is none."""

@@ -40,7 +40,7 @@ class Seal(Struct, frozen=True, array_like=True, gc=False):
 
 
 def seal_of(status: os.stat_result) -> Seal:
-    """The seal of a file."""
+    """Return the seal of a file."""
     return Seal(status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino)
 
 

@@ -129,7 +129,7 @@ mode() { m=$1; shift; chmod "$m" -- "$@"; }
 
 
 def script(changes: PathChanges, here: Manifest, there: Manifest, frame: ScriptParts) -> bytes:
-    """The script; its working directory is the workspace."""
+    """Return the script; its working directory is the workspace."""
     lines = [*_begin(frame), *_singles(frame, here), *_change(changes, here, there), *_end(frame)]
     return b"\n".join([_PRELUDE, *lines, b""])
 
@@ -137,7 +137,9 @@ def script(changes: PathChanges, here: Manifest, there: Manifest, frame: ScriptP
 def inline(
     changes: PathChanges, here: Manifest, there: Manifest, frame: ScriptParts, contents: Mapping[str, bytes]
 ) -> bytes:
-    """The same for a small change that comes without an archive: these files of the stage are in the script itself."""
+    """Return the same for a small change that comes without an archive: these files of the stage are in the script
+    itself.
+    """
     lines = []
     for name, data in contents.items():
         lines.append(b"printf '%s' > \"$S/%s\"" % (b"".join(b"\\%03o" % byte for byte in data), name.encode()))
@@ -198,7 +200,7 @@ def _change(changes: PathChanges, here: Manifest, there: Manifest) -> Iterator[b
 
 
 def _fresh(changes: PathChanges, here: Manifest, there: Manifest) -> list[str]:
-    """What is moved into place: of what is new as a whole only the top."""
+    """Return what is moved into place: of what is new as a whole only the top."""
     new = {path for path in changes.directories if path not in there or there[path].kind != "dir"}
     moved = [*changes.send, *new]
     return sorted(path for path in moved if not any(above in new for above in parents(path)))
@@ -241,7 +243,7 @@ def _grouped(paths: Iterable[str]) -> list[tuple[str, list[str]]]:
 
 
 def _commands(command: bytes, arguments: Sequence[str]) -> Iterator[bytes]:
-    """The command with all arguments, as often as their length makes it necessary."""
+    """Yield the command with all arguments, as often as their length makes it necessary."""
     line: list[bytes] = []
     length = 0
     for argument in arguments:

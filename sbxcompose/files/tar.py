@@ -23,7 +23,7 @@ _LARGEST = 8**11
 def member(
     name: bytes, kind: Type, mode: int, size: int = 0, mtime: int = 0, target: bytes = b"", owner: Owner = (0, 0)
 ) -> bytes:
-    """The header of a member; its contents follow, and `padding`."""
+    """Return the header of a member; its contents follow, and `padding`."""
     long = b""
     if len(target) > _NAME:
         long += _block(_LONG, b"K", 0, len(target) + 1, 0) + target + b"\0" + padding(len(target) + 1)
@@ -33,7 +33,7 @@ def member(
 
 
 def padding(size: int) -> bytes:
-    """What fills the last block of contents of that size."""
+    """Return what fills the last block of contents of that size."""
     return bytes(-size % BLOCK)
 
 
@@ -48,7 +48,9 @@ def _block(
 
 @lru_cache(maxsize=64)
 def _tail(kind: Type, target: bytes) -> tuple[bytes, int]:
-    """What follows the checksum, which most members share, and what it adds to that, its own eight spaces included."""
+    """Return what follows the checksum, which most members share, and what it adds to that, its own eight spaces
+    included.
+    """
     tail = b"%s%sustar  \0%s" % (kind, target.ljust(_NAME, b"\0"), bytes(247))
     return tail, sum(tail) + 8 * 32
 

@@ -91,7 +91,7 @@ class Copy:
         self._busy = asyncio.Lock()
 
     async def look(self) -> Looked:
-        """What `sync` would do; nothing is changed. Costs one request if that is nothing."""
+        """Return what `sync` would do; nothing is changed. Costs one request if that is nothing."""
         async with self._busy:
             look = await self._look(None)
             return Looked(look.changes, sum(look.here[path].size for path in look.changes.send))

@@ -69,7 +69,7 @@ def _open(archive: str) -> Iterator[tarfile.TarFile]:
 
 
 def _contents(tar: tarfile.TarFile) -> Contents:
-    """All members, checked. tarfile takes a damaged header for the end, so the real end is looked for."""
+    """Return all members, checked. tarfile takes a damaged header for the end, so the real end is looked for."""
     contents = check(tar)
     assert tar.fileobj is not None
     tar.fileobj.seek(tar.offset)

@@ -196,7 +196,7 @@ class Host:
             self._done.set_result(None)
 
     def _is_called(self) -> bool:
-        """Whether a client waits to be accepted."""
+        """Return whether a client waits to be accepted."""
         waiting = select.poll()
         for listener in self._listeners:
             waiting.register(listener, select.POLLIN)
@@ -205,7 +205,7 @@ class Host:
     # -- what its routes ask -------------------------------------------------------------------------------
 
     def status(self) -> dict[str, Any]:
-        """What there is to say of it."""
+        """Return its status."""
         return {
             "version": __version__,
             "pid": os.getpid(),
@@ -221,7 +221,7 @@ class Host:
         }
 
     def running_names(self) -> list[str]:
-        """What runs or will, as people know it."""
+        """Return what runs or will, as people know it."""
         return [
             f"{sandbox.info.name or sandbox.info.id}/{each.request.name or each.request.command}"
             for sandbox in self.sandboxes
@@ -310,7 +310,7 @@ class Host:
                 yield
 
     def _addressed(self, request: Request) -> HostedSandbox:
-        """The sandbox that a request is for (contract, section 1.4). Raises `Problem`."""
+        """Return the sandbox that a request is for (contract, section 1.4). Raises `Problem`."""
         identifier = request.headers.get("x-tensorlake-sandbox-id")
         identifier = identifier or auth.sandbox_label(request.headers.get("host", ""))
         if not identifier:

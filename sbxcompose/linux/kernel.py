@@ -26,7 +26,7 @@ def become_subreaper() -> bool:
 
 
 def exit_status(pidfd: int) -> int | None:
-    """The wait status of a process that was reaped by whomever (Linux 6.15); None when it cannot be told."""
+    """Return the wait status of a process that was reaped by whomever (Linux 6.15); None when it cannot be told."""
     info = bytearray(_INFO_SIZE)
     info[0] = PIDFD_INFO_EXIT
     try:
@@ -39,7 +39,7 @@ def exit_status(pidfd: int) -> int | None:
 
 
 def final_status(pidfd: int, pid: int) -> int | None:
-    """The wait status of a process that has ended and is another one's to reap, be it reaped or not."""
+    """Return the wait status of a process that has ended and is another one's to reap, be it reaped or not."""
     status = exit_status(pidfd)
     if status is None:
         corpse = read_process(pid)

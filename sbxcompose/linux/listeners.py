@@ -25,7 +25,7 @@ def by_whom(port: int) -> str:
 
 
 def listeners() -> dict[int, set[str]]:
-    """Every port that somebody listens on, with the inodes of the sockets."""
+    """Return every port that somebody listens on, with the inodes of the sockets."""
     found: dict[int, set[str]] = {}
     for _, port, inode in _listening():
         found.setdefault(port, set()).add(inode)
@@ -44,7 +44,7 @@ def listeners_at(port: int, host: str) -> set[str]:
 
 
 def held_by(pid: int, sockets: Collection[str]) -> bool:
-    """Whether a process has one of these sockets open; not if that cannot be seen."""
+    """Return whether a process has one of these sockets open; not if that cannot be seen."""
     try:
         fds = os.listdir(f"/proc/{pid}/fd")
     except OSError:
@@ -84,7 +84,7 @@ def _words(packed: bytes) -> str:
 
 
 def _socket(path: str) -> str:
-    """The inode of the socket that a descriptor is; empty if it is something else."""
+    """Return the inode of the socket that a descriptor is; empty if it is something else."""
     try:
         target = os.readlink(path)
     except OSError:

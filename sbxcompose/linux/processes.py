@@ -34,24 +34,24 @@ class ProcessStat:
 
 
 def read_process(pid: int) -> ProcessStat | None:
-    """What /proc says of a process now; None when there is none."""
+    """Return what /proc says of a process now; None when there is none."""
     stat = read_file(f"/proc/{pid}/stat")
     return ProcessStat(pid, stat) if stat else None
 
 
 def ticks_now() -> int:
-    """The time in clock ticks since boot, as /proc tells when a process started. (To ask there costs 25 µs.)"""
+    """Return the time in clock ticks since boot, as /proc tells when a process started. (To ask there costs 25 µs.)"""
     return int(time.clock_gettime(time.CLOCK_BOOTTIME) * _TICKS)
 
 
 def read_all() -> dict[int, ProcessStat]:
-    """Every process there is."""
+    """Return every process there is."""
     found = (read_process(int(name)) for name in os.listdir("/proc") if name.isdigit())
     return {each.pid: each for each in found if each is not None}
 
 
 def own_children() -> list[int] | None:
-    """The children of the one who asks, zombies too; None where the kernel has no list of them.
+    """Return the children of the one who asks, zombies too; None where the kernel has no list of them.
 
     Exact, although the list is known not to be: it goes wrong when a child is reaped while it is read, and
     the only one who reaps ours is the single thread that reads here.
@@ -65,7 +65,7 @@ def own_children() -> list[int] | None:
 
 
 def command_of(pid: int) -> str:
-    """What a process calls itself, on one line."""
+    """Return what a process calls itself, on one line."""
     words = read_file(f"/proc/{pid}/cmdline").rstrip(b"\0").split(b"\0")
     line = b" ".join(words) or read_file(f"/proc/{pid}/comm").strip()
     text = line[:COMMAND_LENGTH].decode("utf-8", "replace")
@@ -73,7 +73,7 @@ def command_of(pid: int) -> str:
 
 
 def read_file(path: str) -> bytes:
-    """The whole of a file of /proc; empty if it cannot be read, because the process has ended or is not ours."""
+    """Return the whole of a file of /proc; empty if it cannot be read, because the process has ended or is not ours."""
     try:
         fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except OSError:

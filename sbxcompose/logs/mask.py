@@ -48,7 +48,7 @@ class Masker:
         return any(needle in text for needle in self._needles)
 
     def safe_length(self, piece: bytes) -> int:
-        """How much of the beginning of a line can be shown without cutting a secret in two, whatever follows."""
+        """Return how much of the beginning of a line can be shown without cutting a secret in two, whatever follows."""
         end = len(piece)
         for begin in range(max(end - self._longest + 1, 0), end):
             tail = piece[begin:]
@@ -78,7 +78,7 @@ class MaskedStream:
         self._held = b""
 
     def feed(self, data: bytes) -> bytes:
-        """What can be passed on after these bytes."""
+        """Return what can be passed on after these bytes."""
         if not self._masker:
             return data
         data = self._held + data
@@ -87,7 +87,7 @@ class MaskedStream:
         return self._masker.mask(data[:safe])
 
     def flush(self) -> bytes:
-        """What was held back, once nothing will follow."""
+        """Return what was held back, once nothing will follow."""
         held, self._held = self._held, b""
         return self._masker.mask(held)
 

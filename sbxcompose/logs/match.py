@@ -65,7 +65,7 @@ class LineMatcher:
 
 
 def _lines(data: bytes) -> bytes:
-    """The data with each state of an overwritten line as a line; a return at its end may be half a line end."""
+    """Return the data with each state of an overwritten line as a line; a return at its end may be half a line end."""
     if b"\r" not in data:
         return data
     data = data.replace(b"\r\n", b"\n")

@@ -83,21 +83,21 @@ class Mux:
         self._held: dict[LineSource, _Held] = {}
 
     def unfinished(self, source: LineSource) -> Block | None:
-        """The line of a source that has no end yet, with one; None if there is none."""
+        """Return the line of a source that has no end yet, with one; None if there is none."""
         held = self._held.get(source)
         return None if held is None else Block(source, held.time_ms, bytes(held.data) + b"\n", held.continued)
 
     def is_overwritten(self, source: LineSource) -> bool:
-        """Whether the unfinished line of the source has a carriage return in it."""
+        """Return whether the unfinished line of the source has a carriage return in it."""
         held = self._held.get(source)
         return held is not None and b"\r" in held.data
 
     def is_unfinished(self, source: LineSource) -> bool:
-        """Whether a line of the source is held back."""
+        """Return whether a line of the source is held back."""
         return source in self._held
 
     def feed(self, source: LineSource, data: bytes | memoryview, time_ms: int) -> list[Block]:
-        """The lines that these bytes complete, in order: at most one block, and one for a line that began
+        """Return the lines that these bytes complete, in order: at most one block, and one for a line that began
         earlier.
         """
         if not isinstance(data, bytes):
@@ -118,14 +118,14 @@ class Mux:
         return blocks
 
     def flush(self, source: LineSource) -> Block | None:
-        """The last line of a source that has ended without a line end, with one; None if there is none."""
+        """Return the last line of a source that has ended without a line end, with one; None if there is none."""
         if source not in self._held:
             return None
         self._held[source].data += b"\n"
         return self._ended(source)
 
     def flush_all(self) -> list[Block]:
-        """The last lines of all sources, in the order in which they began."""
+        """Return the last lines of all sources, in the order in which they began."""
         return [block for source in list(self._held) if (block := self.flush(source)) is not None]
 
     def _ended(self, source: LineSource) -> Block:
@@ -157,7 +157,7 @@ class Mux:
 
 
 def whole_characters(piece: bytes) -> int:
-    """The length of `piece` without the beginning of a UTF-8 character at its end."""
+    """Return the length of `piece` without the beginning of a UTF-8 character at its end."""
     for back in range(1, min(len(piece), 4) + 1):
         byte = piece[-back]
         if byte >= 0xC0:

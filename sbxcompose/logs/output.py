@@ -121,7 +121,7 @@ class LogOutput:
             self._changed.update({key: 0.0 for key in self._screen.wanted() if isinstance(key, LineSource)})
 
     def _is_moving(self, source: LineSource) -> bool:
-        """Whether a new state is worth a look at once: it is shown already, or its process goes back in it."""
+        """Return whether a new state is worth a look at once: it is shown already, or its process goes back in it."""
         assert self._screen is not None
         return self._screen.has(source) or self._mux.is_overwritten(source)
 
@@ -130,7 +130,7 @@ class LogOutput:
             self.sink.write([data])
 
     def _unfinished(self, block: Block) -> bytes:
-        """What can be shown of a line that goes on: no half sequence, nothing that may begin a secret."""
+        """Return what can be shown of a line that goes on: no half sequence, nothing that may begin a secret."""
         assert self._clean is not None
         text = self._clean(block.data[: whole_part(block.data[:-1])] + b"\n")[:-1].removesuffix(RESET)
         masker = self._secrets.masker(block.source)

@@ -46,7 +46,7 @@ def final_states(text: str) -> str:
 
 
 def final_state(line: str) -> str:
-    """What stands on a line, given without its end, after all that was written to it."""
+    """Return what stands on a line, given without its end, after all that was written to it."""
     begin = max((found.end() for found in _BLANK.finditer(line)), default=0)
     colours, line = _colours(line[:begin]), line[begin:]
     still = "\x08" not in line and ("\x1b" not in line or _CONTROL.search(line) is None)
@@ -70,7 +70,7 @@ def shortened(held: str) -> str:
 
 
 def _colours(text: str) -> str:
-    """The colours in effect after the text, as far as one has to look for that."""
+    """Return the colours in effect after the text, as far as one has to look for that."""
     return "".join(_SGR.findall(text)[-4:]) if "\x1b" in text else ""
 
 
@@ -107,7 +107,7 @@ class _Line:
                 self._move(token[1], token[3])
 
     def text(self) -> str:
-        """The line, up to the last cell that was written to."""
+        """Return the line, up to the last cell that was written to."""
         made: list[str] = []
         before = ""
         cells = self._cells

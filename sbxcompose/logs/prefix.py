@@ -49,7 +49,7 @@ def colours(labels: Iterable[str]) -> dict[str, int]:
 
 
 def colour(label: str) -> int:
-    """The palette entry of a label that nothing is known about."""
+    """Return the palette entry of a label that nothing is known about."""
     return PALETTE[_slot(label)]
 
 
@@ -106,7 +106,7 @@ class Prefixes:
             self._widen(self._name(label, 1))
 
     def of(self, label: str, stream: int, run: int) -> bytes:
-        """What stands before the lines of one stream of one run: `web    | `."""
+        """Return what stands before the lines of one stream of one run: `web | `."""
         key = (label, stream, run if self._runs else 0)
         made = self._made.get(key)
         if made is None:
@@ -117,7 +117,7 @@ class Prefixes:
         return made
 
     def system(self) -> bytes:
-        """What stands before lines that are about the processes: an empty label and `* `."""
+        """Return what stands before lines that are about the processes: an empty label and `* `."""
         return b" " * self._width + (b" " if self._width else b"") + b"* "
 
     def _make(self, label: str, stream: int, run: int) -> bytes:

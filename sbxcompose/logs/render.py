@@ -35,7 +35,7 @@ class Renderer(Protocol):
     """Whether it makes controls harmless itself, so that lines are better not cleaned before."""
 
     def lines(self, block: Block) -> Parts:
-        """The block's lines, whole, with their line ends."""
+        """Return the block's lines, whole, with their line ends."""
 
     def announcement(self, text: str, time_ms: int, source: LineSource | None, *, error: bool) -> Parts:
         """A line about the processes; `source` is the one it is about, if it is about one."""

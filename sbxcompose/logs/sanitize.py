@@ -73,7 +73,7 @@ def clean_for_file(lines: bytes, *, colours: bool = False) -> bytes:
 
 
 def cleaner(*, terminal: bool, colours: bool) -> Clean:
-    """What cleans for a terminal, or for files and pipes; without `colours` theirs are taken out, too."""
+    """Return what cleans for a terminal, or for files and pipes; without `colours` theirs are taken out, too."""
     return partial(clean_for_terminal if terminal else clean_for_file, colours=colours)
 
 
@@ -99,7 +99,7 @@ def without_colours(lines: bytes) -> bytes:
 
 
 def whole_part(piece: bytes) -> int:
-    """How many bytes of the beginning of a line are whole characters and sequences; the rest may go on."""
+    """Return how many bytes of the beginning of a line are whole characters and sequences; the rest may go on."""
     return _decided(piece[: whole_characters(piece)])
 
 
@@ -122,7 +122,7 @@ def clean_text(text: bytes | str, *, colours: bool = True) -> str:
 
 
 def _cleaned(text: str) -> str:
-    """The text without sequences other than colours, its overwritten lines in their final state."""
+    """Return the text without sequences other than colours, its overwritten lines in their final state."""
     if not text.isascii():
         text = _C1.sub(_seven_bit, text)
     text = text.replace("\r\n", "\n")
@@ -135,7 +135,7 @@ def _cleaned(text: str) -> str:
 
 
 def _is_harmless(data: bytes) -> bool:
-    """Whether nothing needs cleaning for a terminal; at 3 to 4 GB/s, where a regular expression does 0.5.
+    """Return whether nothing needs cleaning for a terminal; at 3 to 4 GB/s, where a regular expression does 0.5.
 
     31 searches with memchr are faster than one pass through a table, but only where there is much to search.
     """
@@ -154,7 +154,7 @@ def _is_harmless(data: bytes) -> bool:
 
 
 def _is_still(data: bytes) -> bool:
-    """Whether nothing moves the cursor or clears; five searches with memchr, at 40 GB/s each."""
+    """Return whether nothing moves the cursor or clears; five searches with memchr, at 40 GB/s each."""
     return max(map(data.find, _MOVING)) < 0 and (b"\xc2" not in data or _C1_BYTES.search(data) is None)
 
 

@@ -38,11 +38,11 @@ class Screen:
         return not (self._drawn or self._lines or self._bottom)
 
     def wanted(self) -> list[Hashable]:
-        """The lines that are wanted."""
+        """Return the lines that are wanted."""
         return list(self._lines)
 
     def has(self, key: Hashable) -> bool:
-        """Whether the line of that key is among them."""
+        """Return whether the line of that key is among them."""
         return key in self._lines
 
     def put(self, key: Hashable, line: bytes) -> bytes:
@@ -60,7 +60,7 @@ class Screen:
         self._lines.pop(key, None)
 
     def finished(self, key: Hashable, line: bytes) -> bytes | None:
-        """The rest of a line that has ended, if it can be written where its beginning stands; None if not."""
+        """Return the rest of a line that has ended, if it can be written where its beginning stands; None if not."""
         drawn = self._lines.get(key)
         if drawn is None or self._drawn != [drawn] or not line.startswith(drawn):
             return None
@@ -69,7 +69,7 @@ class Screen:
         return line[len(drawn) :]
 
     def erased(self) -> bytes:
-        """What erases all that is drawn; `redrawn` draws it again."""
+        """Return what erases all that is drawn; `redrawn` draws it again."""
         drawn, self._drawn = self._drawn, []
         if not drawn:
             return b""
@@ -77,12 +77,14 @@ class Screen:
         return b"\r" + (b"\x1b[%dA" % up if up else b"") + b"\x1b[J"
 
     def redrawn(self) -> bytes:
-        """What draws the lines again after `erased`, and what was written then."""
+        """Return what draws the lines again after `erased`, and what was written then."""
         self._drawn = self._fitting()
         return b"\n".join(self._drawn)
 
     def _redrawn(self) -> bytes:
-        """What is to be written so that the lines are as they are now: nothing but the end of the last, if possible."""
+        """Return what is to be written so that the lines are as they are now: nothing but the end of the last, if
+        possible.
+        """
         before, now = self._drawn, self._fitting()
         if before == now:
             return b""
@@ -115,7 +117,7 @@ def _columns(line: bytes) -> int:
 
 
 def _without_tabs(line: bytes) -> bytes:
-    """The line with blanks instead of tabs, so that its columns can be counted."""
+    """Return the line with blanks instead of tabs, so that its columns can be counted."""
     if b"\t" not in line:
         return line
     made, column = "", 0
@@ -128,7 +130,7 @@ def _without_tabs(line: bytes) -> bytes:
 
 
 def _clip(line: bytes, columns: int) -> bytes:
-    """The beginning of a line that is too long, without its colours."""
+    """Return the beginning of a line that is too long, without its colours."""
     if _columns(line) <= columns:
         return line
     text = _SGR.sub("", line.decode("utf-8", "replace"))[:columns]

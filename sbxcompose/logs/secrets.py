@@ -82,7 +82,7 @@ class KnownSecrets:
         return masker
 
     def hide(self, text: str) -> str:
-        """The text with everything masked that is known."""
+        """Return the text with everything masked that is known."""
         masker = self.masker()
         if not masker:
             return text
@@ -107,7 +107,7 @@ class KnownSecrets:
             self._maskers.clear()
 
     def _at(self, instance: Key, run: int) -> int:
-        """The index of the entry that holds for a run; -1 for one that began before any is known."""
+        """Return the index of the entry that holds for a run; -1 for one that began before any is known."""
         return bisect_right(self._started.get(instance, ()), run, key=lambda since: since.run) - 1
 
     def _made(self, key: tuple[Key, int] | None) -> Masker:
@@ -132,7 +132,7 @@ class KnownSecrets:
 
 
 def _overlapping(started: list[_Since], begin: int | None, end: int | None) -> list[frozenset[str]]:
-    """The values with which runs were started that may have been alive between two moments."""
+    """Return the values with which runs were started that may have been alive between two moments."""
     found: list[frozenset[str]] = []
     for at, since in enumerate(started):
         until = started[at + 1].time_ms if at + 1 < len(started) else None

@@ -23,7 +23,7 @@ _MOST_PARTS: Final = min(os.sysconf("SC_IOV_MAX"), 1024)
 
 
 def write_error(fd: int, error: OSError) -> NotWritten:
-    """The error of our tree for a failed write to standard output or standard error.
+    """Return the error of our tree for a failed write to standard output or standard error.
 
     A terminal that has hung up answers EIO, a socket whose peer is gone ECONNRESET.
     """

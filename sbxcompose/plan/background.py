@@ -33,7 +33,7 @@ _SHOWN = 3
 
 
 def background(row: ObservedRow) -> str | None:
-    """What a row's latest run left in the background when it exited with code 0; None if nothing."""
+    """Return what a row's latest run left in the background when it exited with code 0; None if nothing."""
     if not row.left_behind or row.phase not in (Phase.EXITED, Phase.BACKING_OFF):
         return None
     if row.exit is None or not row.exit.success:
@@ -46,7 +46,7 @@ def background(row: ObservedRow) -> str | None:
 
 
 def foreground_hint(row: ObservedRow, process: Process | None) -> str:
-    """How to run the command so that it stays in the foreground."""
+    """Return how to run the command so that it stays in the foreground."""
     words = [] if process is None else [word for text in process.command for word in text.split()]
     names = [_base(word) for word in words] + programs(row)
     known = next((FOREGROUND[name] for name in names if name in FOREGROUND), None)
@@ -56,12 +56,12 @@ def foreground_hint(row: ObservedRow, process: Process | None) -> str:
 
 
 def programs(row: ObservedRow) -> list[str]:
-    """The names of the programs that were left behind, without their arguments, which may hold secrets."""
+    """Return the names of the programs that were left behind, without their arguments, which may hold secrets."""
     return [_program(each) for each in row.left_behind]
 
 
 def _program(left: str) -> str:
-    """The name of the program of a "pid command" text: `73 postgres: checkpointer` -> `postgres`."""
+    """Return the name of the program of a "pid command" text: `73 postgres: checkpointer` -> `postgres`."""
     _, _, command = left.partition(" ")
     words: Sequence[str] = command.split()
     return _base(words[0]).rstrip(":") if words else "?"

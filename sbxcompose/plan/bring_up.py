@@ -59,7 +59,7 @@ class BringUp:
         )
 
     def _rules(self) -> tuple[Rule, Rule]:
-        """How the targets are looked at, and how what they need is."""
+        """Return how the targets are looked at, and how what they need is."""
         because = self._options.because
         match self._intent:
             case Intent.RESTART:
@@ -156,7 +156,7 @@ class BringUp:
             fates += [fate for fate in self._decide(each) if fate.instance.replica not in met]
 
     def _reaches(self, node: int) -> bool:
-        """Whether a restart may spread to replicas of a process that the command is not about."""
+        """Return whether a restart may spread to replicas of a process that the command is not about."""
         awake = self._world.seen(self._graph.processes[node].sandbox).state is SandboxState.RUNNING
         return awake and self._graph.active[node] and not self._options.no_deps
 
@@ -225,7 +225,7 @@ class BringUp:
 
 
 def _local_notes(sandbox: Sandbox) -> Iterator[PlanNote]:
-    """What has no meaning on this machine, said when the sandbox is made and not at each `up`."""
+    """Yield what has no meaning on this machine, said when the sandbox is made and not at each `up`."""
     keys = [key for key in ("image", "resources", "timeout") if getattr(sandbox, key) is not None]
     if keys:
         verb = "apply" if len(keys) > 1 else "applies"

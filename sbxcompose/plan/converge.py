@@ -66,7 +66,7 @@ class _Attempt:
         """The starts that have succeeded or failed."""
 
     def will_satisfy(self, instance: Instance, number: int) -> bool:
-        """Whether restart request `number` of an instance needs nothing beyond this attempt."""
+        """Return whether restart request `number` of an instance needs nothing beyond this attempt."""
         if isinstance(self.work, RestartTargets):
             asked = self.work.asked.get(instance, 0)
             # What is asked for before there is a plan is planned too; a plan may have nothing to start.
@@ -75,12 +75,12 @@ class _Attempt:
         return instance in self.runs_before and self.begun.get(instance, number) >= number
 
     def has_tried(self, instance: Instance, runs: Mapping[Instance, int]) -> bool:
-        """Whether a start has been carried out; one that was cancelled may have happened all the same."""
+        """Return whether a start has been carried out; one that was cancelled may have happened all the same."""
         newer = instance in self.begun and runs.get(instance, 0) > self.runs_before[instance]
         return instance in self.ended or newer
 
     def has_left(self, target: Target, runs: Mapping[Instance, int]) -> bool:
-        """Whether there is something of a target that the plan was to start and has not."""
+        """Return whether there is something of a target that the plan was to start and has not."""
         return any(target.covers(instance) and not self.has_tried(instance, runs) for instance in self.runs_before)
 
 
@@ -168,7 +168,7 @@ class Convergence:
         return self._attempt is not None or self.next_work() is not None
 
     def is_starting(self, instance: Instance) -> bool:
-        """Whether the plan under way is still to start an instance, or a restart of it is wanted."""
+        """Return whether the plan under way is still to start an instance, or a restart of it is wanted."""
         attempt = self._attempt
         planned = attempt is not None and instance in attempt.runs_before and instance not in attempt.ended
         return planned or instance in self._restarts
@@ -220,7 +220,7 @@ class Convergence:
             self._attempt.ended.add(instance)
 
     def must_interrupt(self) -> bool:
-        """Whether what is under way is not what is wanted any more, or keeps something from being restarted."""
+        """Return whether what is under way is not what is wanted any more, or keeps something from being restarted."""
         attempt = self._attempt
         if attempt is None or isinstance(attempt.work, StopRemoved):
             return False

@@ -53,19 +53,19 @@ LENIENT = Rule(leave_changed=True)
 
 
 def completed(row: ObservedRow, job: bool) -> bool:
-    """Whether its work is done: a one-shot, or a `job` (which is tried again if it fails), ended with 0."""
+    """Return whether its work is done: a one-shot, or a `job` (which is tried again if it fails), ended with 0."""
     return row.completed or (job and row.ended_well)
 
 
 def start_first(process: Process, job: bool) -> bool:
-    """Whether a new run begins before the old one ends; two runs of a job never go side by side."""
+    """Return whether a new run begins before the old one ends; two runs of a job never go side by side."""
     return process.update == "start-first" and not job
 
 
 def decide(
     node: int, process: Process, job: bool, instance: Instance, rows: Sequence[ObservedRow], rule: Rule
 ) -> Decision:
-    """What `rule` makes of an instance with these rows, the newest last."""
+    """Return what `rule` makes of an instance with these rows, the newest last."""
     fate = Decision(node, instance)
     live = [row for row in rows if row.live]
     if not live:
@@ -129,7 +129,7 @@ def _decide_ended(fate: Decision, process: Process, job: bool, rows: Sequence[Ob
 
 
 def satisfies(row: ObservedRow, condition: Condition, process: Process, job: bool) -> bool:
-    """Whether one can see from a row that stays that its instance has reached `condition`.
+    """Return whether one can see from a row that stays that its instance has reached `condition`.
 
     A line of output, or a command's answer, cannot be seen from a row; then somebody has to look. A row of
     another digest that was left running counts as ready: what the file says of readiness now is not about it.

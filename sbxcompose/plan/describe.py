@@ -27,7 +27,7 @@ def times(count: int, what: str) -> str:
 
 
 def doing(row: ObservedRow, now: float) -> str:
-    """What a row was last seen doing."""
+    """Return what a row was last seen doing."""
     match row.phase:
         case Phase.STARTING:
             return f"is starting{_check(row)}"
@@ -57,7 +57,7 @@ def _again(row: ObservedRow, now: float) -> str:
 
 
 def ended(row: ObservedRow) -> str:
-    """How its latest run ended, and what its supervisor says about that."""
+    """Return how its latest run ended, and what its supervisor says about that."""
     words = str(row.exit or Exit())
     remarks = [each for each in (row.last_error, background(row)) if each]
     return words + (f" ({'; '.join(remarks)})" if remarks else "")
@@ -79,12 +79,12 @@ def gave_up(row: ObservedRow, process: Process) -> str | None:
 
 
 def told_by_supervisor(row: ObservedRow, process: Process) -> bool:
-    """Whether the remark of its supervisor, see `ended`, is that it may not be restarted at all."""
+    """Return whether the remark of its supervisor, see `ended`, is that it may not be restarted at all."""
     return process.restart.max_restarts == 0 and row.last_error is not None
 
 
 def unready(process: Process, condition: Condition) -> str:
-    """What a process that runs has not done yet, given what being ready comes down to for it."""
+    """Return what a process that runs has not done yet, given what being ready comes down to for it."""
     if condition is Condition.COMPLETED:
         return "not completed yet"
     if condition is Condition.STARTED:

@@ -37,7 +37,7 @@ def _no_collection() -> Iterator[None]:
 
 
 def plan(project: Project, observed: Observed, intent: Intent, options: PlanOptions = DEFAULTS) -> Plan:
-    """The plan of any of the commands below."""
+    """Return the plan of any of the commands below."""
     with _no_collection():
         world = World(project, observed)
         if intent in (Intent.STOP, Intent.DOWN):

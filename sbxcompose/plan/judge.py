@@ -63,7 +63,7 @@ class Judge:
     def verdict(
         self, states: Iterable[InstanceState], now: float, deadline: float | None = None, *, began: float = 0.0
     ) -> Verdict:
-        """The verdict on the wanted instances; times are seconds since 1970. Linear in what there is.
+        """Return the verdict on the wanted instances; times are seconds since 1970. Linear in what there is.
 
         `began`: when the command did. What failed before that, and may have been mended since, is no crash loop.
         """
@@ -118,14 +118,14 @@ def _verdict(case: Progress, mode: Mode) -> Verdict:
 
 
 def _ended_by(case: Progress, state: InstanceState) -> Verdict:
-    """The verdict once the end of a process has ended all: its exit code decides."""
+    """Return the verdict once the end of a process has ended all: its exit code decides."""
     label = case.label(state)
     code = 1 if state.row is None else exit_code(state.row)
     return case.failed([state], code, label) if code else replace(_success(case), ended_by=label)
 
 
 def _ended_by_another(case: Progress, state: InstanceState) -> Verdict:
-    """All ends before the process has whose exit code was asked for: never a success."""
+    """Return all ends before the process has whose exit code was asked for: never a success."""
     code = 1 if state.row is None else exit_code(state.row)
     return case.failed([state], code or 1, case.label(state))
 
@@ -137,7 +137,7 @@ def _aborts(case: Progress, state: InstanceState) -> bool:
 
 
 def _completed_job(case: Progress, state: InstanceState, row: ObservedRow) -> bool:
-    """Whether it is a job that has done its work."""
+    """Return whether it is a job that has done its work."""
     return case.job(state) and completed(row, True)
 
 
@@ -166,7 +166,9 @@ def _is(target: Target, state: InstanceState) -> bool:
 
 
 def exit_code(row: ObservedRow) -> int:
-    """What a shell would say of the row's latest end: 0 for a success, else its code, 128 + n for a signal, or 1."""
+    """Return what a shell would say of the row's latest end: 0 for a success, else its code, 128 + n for a signal, or
+    1.
+    """
     if row.exit is None:
         return 1
     if row.exit.success:

@@ -22,7 +22,7 @@ class Target(Struct, frozen=True):
     replica: int | None = None
 
     def covers(self, instance: Instance) -> bool:
-        """Whether the instance is meant."""
+        """Return whether the instance is meant."""
         return (instance.sandbox, instance.process) == (self.sandbox, self.process) and self.replica in (
             None,
             instance.replica,
@@ -53,11 +53,11 @@ class ProcessNames:
             self._ambiguous.add(process)
 
     def process(self, sandbox: str, process: str) -> str:
-        """What people call the process."""
+        """Return what people call the process."""
         return f"{sandbox}/{process}" if process in self._ambiguous else process
 
     def instance(self, instance: Instance) -> str:
-        """What people call the instance; the first replica has a number where there are several."""
+        """Return what people call the instance; the first replica has a number where there are several."""
         name = instance.process
         if name in self._ambiguous:
             name = f"{instance.sandbox}/{name}"
@@ -66,7 +66,7 @@ class ProcessNames:
         return name
 
     def resolve(self, text: str) -> Target:
-        """The process that `text` names: one of the file, or else one that was observed running.
+        """Return the process that `text` names: one of the file, or else one that was observed running.
 
         Raises `UnknownName`, or `UsageError` when several sandboxes have a process of that name.
         """
@@ -89,7 +89,7 @@ class ProcessNames:
         return Target(places[0], name, int(replica) if replica else None)
 
     def _running(self, sandbox: str, name: str, replica: str) -> list[str]:
-        """The sandboxes in which a process of that name runs, whatever the file says."""
+        """Return the sandboxes in which a process of that name runs, whatever the file says."""
         found = [
             each.sandbox
             for each in self._live
@@ -113,7 +113,7 @@ def _has(process: Process, replica: str) -> bool:
 
 
 def resolve_all(project: Project, texts: Iterable[str], observed: Observed | None = None) -> frozenset[Target] | None:
-    """The targets that the arguments of a command name; None, which means all, if there are none.
+    """Return the targets that the arguments of a command name; None, which means all, if there are none.
 
     Raises as `ProcessNames.resolve`.
     """

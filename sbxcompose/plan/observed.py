@@ -173,13 +173,13 @@ class Observed(Struct, frozen=True):
     sandboxes: tuple[ObservedSandbox, ...] = ()
 
     def failure(self, instance: Instance) -> StartFailure | None:
-        """The latest start of an instance, if it failed."""
+        """Return the latest start of an instance, if it failed."""
         return next(
             (each for sandbox in self.sandboxes for each in sandbox.failures if each.instance == instance), None
         )
 
     def sandbox(self, name: str) -> ObservedSandbox:
-        """The sandbox of that name; `MISSING` if it was not seen."""
+        """Return the sandbox of that name; `MISSING` if it was not seen."""
         for each in self.sandboxes:
             if each.name == name:
                 return each
@@ -187,12 +187,12 @@ class Observed(Struct, frozen=True):
 
 
 def managed_name(instance: Instance, digest: str, suffix: int = 0) -> str:
-    """The name under which an instance is started: the inverse of `parse_name`."""
+    """Return the name under which an instance is started: the inverse of `parse_name`."""
     replica = f".{instance.replica}" if instance.replica > 1 else ""
     return f"{instance.process}{replica}.{digest}" + (f".{suffix}" if suffix else "")
 
 
 def next_name(name: str) -> str:
-    """The next name for the same thing, for a server on which that of an ended row cannot be used again."""
+    """Return the next name for the same thing, for a server on which that of an ended row cannot be used again."""
     process, replica, digest, suffix = parse_name(name) or (name, 1, "", 0)
     return managed_name(Instance("", process, replica), digest, suffix + 1)

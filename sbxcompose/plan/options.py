@@ -44,7 +44,7 @@ class PlanOptions(Struct, frozen=True):
 
 
 def in_scope(project: Project, options: PlanOptions) -> list[Process]:
-    """The processes that the command is about: what is asked for and, unless told otherwise, what that needs."""
+    """Return the processes that the command is about: what is asked for and, unless told otherwise, what that needs."""
     every = {(each.sandbox, each.name): each for each in project.every_process()}
     active = () if options.targets is not None else project.processes()
     found = {(each.sandbox, each.name): each for each in active}

@@ -27,7 +27,7 @@ class StepOrdering:
         return len(self._actions) - 1
 
     def numbered(self) -> tuple[Step, ...]:
-        """The steps in an order that obeys the arrows."""
+        """Return the steps in an order that obeys the arrows."""
         rank = sorted(range(len(self._actions)), key=self._positions.__getitem__)
         place = [0] * len(rank)
         for here, step in enumerate(rank):

@@ -74,7 +74,7 @@ class Report(Struct, frozen=True):
     ran: bool = True
 
     def to_json(self) -> dict[str, Any]:
-        """The report for a program."""
+        """Return the report for a program."""
         return {
             "sandbox": self.instance.sandbox,
             "process": self.instance.process,
@@ -121,7 +121,7 @@ class Pending(_Open, frozen=True):
         return self._rendered(f"waiting for {len(self.causes) + len(self.held_up)}:")
 
     def to_json(self) -> dict[str, Any]:
-        """The verdict for a program."""
+        """Return the verdict for a program."""
         return self._json(self.kind, None)
 
 
@@ -138,7 +138,7 @@ class Skipped(Struct, frozen=True):
         return f"{self.label} was not run again: it completed{when} and has not changed"
 
     def to_json(self) -> dict[str, Any]:
-        """The one-shot for a program."""
+        """Return the one-shot for a program."""
         return {
             "sandbox": self.instance.sandbox,
             "process": self.instance.process,
@@ -170,7 +170,7 @@ class Success(Struct, frozen=True):
         return "\n".join([", ".join(parts), *(f"  {one_shot}" for one_shot in self.skipped)])
 
     def to_json(self) -> dict[str, Any]:
-        """The verdict for a program."""
+        """Return the verdict for a program."""
         counts = {"ready": self.ready, "completed": self.completed, "ended": self.ended}
         skipped = [one_shot.to_json() for one_shot in self.skipped]
         return {"verdict": self.kind, "exit_code": self.exit_code, **counts, "not_run_again": skipped}
@@ -188,7 +188,7 @@ class Failed(_Open, frozen=True):
         return self._rendered("failed:")
 
     def to_json(self) -> dict[str, Any]:
-        """The verdict for a program."""
+        """Return the verdict for a program."""
         return self._json(self.kind, self.exit_code)
 
 
@@ -204,7 +204,7 @@ class TimedOut(_Open, frozen=True):
         return self._rendered("timed out:")
 
     def to_json(self) -> dict[str, Any]:
-        """The verdict for a program."""
+        """Return the verdict for a program."""
         return self._json(self.kind, self.exit_code)
 
 

@@ -48,7 +48,7 @@ def _named(graph: Graph, options: PlanOptions) -> set[int]:
 
 
 def _there(graph: Graph, observed: Observed) -> set[int]:
-    """The processes that run, or have completed."""
+    """Return the processes that run, or have completed."""
     found = set()
     for sandbox in observed.sandboxes:
         for row in sandbox.rows:

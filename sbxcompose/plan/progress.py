@@ -71,16 +71,16 @@ class Progress:
                 self._doomed.add(node)
 
     def node(self, state: InstanceState) -> int:
-        """The number of the state's process."""
+        """Return the number of the state's process."""
         return self._graph.index[state.instance.sandbox, state.instance.process]
 
     def job(self, state: InstanceState) -> bool:
-        """Whether it is there to finish."""
+        """Return whether it is there to finish."""
         return self._graph.job[self.node(state)]
 
     def ends_all(self, state: InstanceState) -> bool:
-        """Whether its end is the end of all, as its `stop_all_on` says. That somebody stopped it is not, nor is an end
-        from before the command.
+        """Return whether its end is the end of all, as its `stop_all_on` says. That somebody stopped it is not, nor is
+        an end from before the command.
         """
         asked = self._graph.processes[self.node(state)].stop_all_on
         if asked is None or state.ended_before:
@@ -93,16 +93,16 @@ class Progress:
         return asked == "exit" or row.exit is None or not row.exit.success
 
     def having(self, *standings: Standing) -> list[InstanceState]:
-        """The states that stand so."""
+        """Return the states that stand so."""
         return [state for group in self._by_node.values() for state, standing in group if standing in standings]
 
     def pending(self) -> list[InstanceState]:
-        """Those that may still get where they should."""
+        """Return those that may still get where they should."""
         behind = self.having(Standing.BEHIND)
         return [state for state in behind if state.row is not None or self.node(state) not in self._doomed]
 
     def doomed(self) -> list[InstanceState]:
-        """Those that will not be started, because of one that is lost."""
+        """Return those that will not be started, because of one that is lost."""
         behind = self.having(Standing.BEHIND)
         return [state for state in behind if state.row is None and self.node(state) in self._doomed]
 
@@ -132,11 +132,11 @@ class Progress:
         return not self._patient and in_crash_loop(row, self._began, self._now)
 
     def looping(self) -> list[InstanceState]:
-        """Those in a crash loop, where that is a failure: their supervisor would go on trying."""
+        """Return those in a crash loop, where that is a failure: their supervisor would go on trying."""
         return [state for state in self.having(Standing.FAILED) if state.row is not None and state.row.live]
 
     def look_again_at(self) -> float | None:
-        """The moment at which time alone can change where an instance stands: when a run becomes stable."""
+        """Return the moment at which time alone can change where an instance stands: when a run becomes stable."""
         left = [
             seconds
             for state in self.having(Standing.BEHIND)
@@ -157,7 +157,7 @@ class Progress:
         return self._ended or state.ready or not checked
 
     def _is_ready(self, state: InstanceState, row: ObservedRow) -> bool:
-        """Whether what says so has been seen; without a check, whether the current run is stable."""
+        """Return whether what says so has been seen; without a check, whether the current run is stable."""
         node = self.node(state)
         condition = self._graph.condition(node)
         if condition is Condition.READY and state.ready:
@@ -167,7 +167,8 @@ class Progress:
         return satisfies(row, condition, self._graph.processes[node], self._graph.job[node])
 
     def _unmet_of(self, node: int) -> dict[Instance, tuple[InstanceState, Standing]]:
-        """What of its needs is missing; behind a need that is met and was not started now, also what that one lacks.
+        """Return what of its needs is missing; behind a need that is met and was not started now, also what that one
+        lacks.
 
         Steps are ordered the same way: see `step_builder`.
         """
@@ -194,7 +195,7 @@ class Progress:
         return standing in LOST or (state.row is None and self.node(state) in self._doomed)
 
     def report(self, state: InstanceState, *, lines: bool = True) -> Report:
-        """What is to be said of one that is not as it should be."""
+        """Return what is to be said of one that is not as it should be."""
         waits: tuple[str, ...] = ()
         if state.row is None and state.error is None:
             waits = tuple(map(self._names.instance, self._unmet[self.node(state)]))
@@ -235,7 +236,7 @@ class Progress:
         )
 
     def skipped(self, done: Iterable[InstanceState]) -> tuple[Skipped, ...]:
-        """Those of the completed ones that completed before the command, and were not run again."""
+        """Return those of the completed ones that completed before the command, and were not run again."""
         return tuple(self._skipped(state) for state in done if state.ended_before)
 
     def _skipped(self, state: InstanceState) -> Skipped:
@@ -256,7 +257,7 @@ class Progress:
         return [state for state in self.states if state.instance in found]
 
     def label(self, state: InstanceState) -> str:
-        """What people call it."""
+        """Return what people call it."""
         return self._names.instance(state.instance)
 
     def still(self, waiting: Iterable[InstanceState]) -> Pending:

@@ -54,7 +54,9 @@ class Scope:
             self._needed.update(edge.node for edge in needs if graph.wants(edge))
 
     def _unnamed(self, intent: Intent) -> Iterator[int]:
-        """What is meant where nothing is named: what is wanted, and what was started by name and runs, as it is now."""
+        """Yield what is meant where nothing is named: what is wanted, and what was started by name and runs, as it is
+        now.
+        """
         graph = self._world.graph
         for node, active in enumerate(graph.active):
             by_name = not graph.processes[node].autostart and intent is not Intent.START
@@ -92,22 +94,22 @@ class Scope:
         self._needed |= nodes
 
     def names(self, node: int, replica: int) -> bool:
-        """Whether the instance was asked for itself, and not only because something needs it."""
+        """Return whether the instance was asked for itself, and not only because something needs it."""
         return _covers(self.named, node, replica)
 
     def reruns(self, node: int, replica: int) -> bool:
-        """Whether the user named the instance, so that it gets a new run unless it runs."""
+        """Return whether the user named the instance, so that it gets a new run unless it runs."""
         return _covers(self._rerun, node, replica)
 
     def replicas(self, node: int) -> set[int] | None:
-        """The replicas of a process that are meant; None for all."""
+        """Return the replicas of a process that are meant; None for all."""
         if node in self._needed or self._world.graph.processes[node].sandbox in self.replaced:
             return None
         return self.named.get(node)
 
 
 def _covers(chosen: dict[int, set[int] | None], node: int, replica: int) -> bool:
-    """Whether an instance is among the chosen ones, where None stands for all replicas of a process."""
+    """Return whether an instance is among the chosen ones, where None stands for all replicas of a process."""
     if node not in chosen:
         return False
     replicas = chosen[node]

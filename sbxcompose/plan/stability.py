@@ -26,7 +26,7 @@ def stable_in(row: ObservedRow, now: float) -> float | None:
 
 
 def failed_since(row: ObservedRow, began: float) -> bool:
-    """Whether a run of a live row has ended at or after `began`."""
+    """Return whether a run of a live row has ended at or after `began`."""
     return row.exit is not None and (row.exit.at is None or row.exit.at >= began)
 
 
@@ -40,7 +40,7 @@ def counts_in(row: ObservedRow, began: float, now: float) -> float | None:
 
 
 def in_crash_loop(row: ObservedRow, began: float, now: float) -> bool:
-    """Whether it fails again and again, and has done so since `began`, so that a fixed program gets a try."""
+    """Return whether it fails again and again, and has done so since `began`, so that a fixed program gets a try."""
     if not row.live or row.failed_runs < CRASH_LOOP or not failed_since(row, began):
         return False
     return row.has_health_check or stable_in(row, now) != 0.0
@@ -55,7 +55,7 @@ def ready_now(
     *,
     any_end: bool = False,
 ) -> bool | None:
-    """Whether an instance is ready; None if that is unknown.
+    """Return whether an instance is ready; None if that is unknown.
 
     `seen` is what has been found out about its `ready_when`, which no row shows. A `job` is ready once it has
     completed; with `any_end`, once it has ended. Of an orphan, and of a row of another definition, only the health
@@ -93,7 +93,7 @@ def _ended_runs(row: ObservedRow) -> int:
 
 
 def _last_was_good(before: ObservedRow, row: ObservedRow) -> bool:
-    """Whether the run that ended last was a good one, as far as one can know."""
+    """Return whether the run that ended last was a good one, as far as one can know."""
     if row.has_health_check:
         return before.phase is Phase.RUNNING
     started = row.started_at if row.phase is Phase.BACKING_OFF else before.started_at

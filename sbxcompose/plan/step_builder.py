@@ -38,7 +38,7 @@ def place(node: int, layer: int) -> int:
 
 
 def stop_action(world: World, row: ObservedRow, grace: float | None) -> Stop:
-    """How the file says that the row's process is stopped; the defaults for one it does not have."""
+    """Return how the file says that the row's process is stopped; the defaults for one it does not have."""
     node = world.graph.index.get((row.instance.sandbox, row.instance.process))
     rule = _DEFAULT_STOP if node is None else world.graph.processes[node].stop
     return Stop(row, rule.signal, rule.grace if grace is None else grace, rule.command)
@@ -148,7 +148,7 @@ class StepBuilder:
                 self._beyond[node] = gates
 
     def _concerned(self) -> list[int]:
-        """What starts, and all that it has to wait for, near or far, in dependency order."""
+        """Return what starts, and all that it has to wait for, near or far, in dependency order."""
         found = set(self._starting)
         waiting = list(found)
         while waiting:
@@ -159,7 +159,7 @@ class StepBuilder:
         return sorted(found)
 
     def _gates(self, node: int) -> dict[int, str]:
-        """The steps after which everything that a process needs is satisfied, and the sandbox of each."""
+        """Return the steps after which everything that a process needs is satisfied, and the sandbox of each."""
         gates: dict[int, str] = {}
         for edge in self._graph.needs[node]:
             sandbox = self._graph.processes[edge.node].sandbox
@@ -232,7 +232,7 @@ class StepBuilder:
         return f"{self._world.label(waiting[0])}{more} it"
 
     def _starting_beyond(self, node: int) -> list[int]:
-        """The nearest starting processes that need a process by way of others that stay."""
+        """Return the nearest starting processes that need a process by way of others that stay."""
         found: list[int] = []
         met = {node}
         waiting = [node]
@@ -262,7 +262,7 @@ class StepBuilder:
 
 
 def _replaced(fate: Decision) -> tuple[str, ...]:
-    """The names of the rows that stay until the new run is ready."""
+    """Return the names of the rows that stay until the new run is ready."""
     return tuple(row.name for row, _ in fate.stops) if fate.late else ()
 
 

@@ -136,7 +136,7 @@ class Step(Struct, frozen=True):
                 return f"{self.action.kind} sandbox {self.subject}"
 
     def to_json(self) -> dict[str, Any]:
-        """Every field a program may want; those without meaning for the action are null."""
+        """Return every field a program may want; those without meaning for the action are null."""
         return {
             "number": self.number,
             "action": self.action.kind,
@@ -189,7 +189,7 @@ class PlanNote(Struct, frozen=True):
         return self.text
 
     def to_json(self) -> dict[str, Any]:
-        """The note for a program."""
+        """Return the note for a program."""
         return {"kind": self.kind, "sandbox": self.sandbox, "text": self.text}
 
 
@@ -220,7 +220,7 @@ class Plan(Struct, frozen=True):
         return not self.steps
 
     def sandboxes_first(self) -> Plan:
-        """The steps that make sandboxes run, which come after no others."""
+        """Return the steps that make sandboxes run, which come after no others."""
         ready = tuple(
             step for step in self.steps if isinstance(step.action, CreateSandbox | ResumeSandbox) and not step.after
         )
@@ -259,7 +259,7 @@ class Plan(Struct, frozen=True):
         return f"{listed} {have} completed; `sbxcompose up {' '.join(names)}` runs {them} again"
 
     def counts(self) -> dict[str, int]:
-        """How many instances start, are replaced (stopped and started), stop; how many sandboxes change."""
+        """Return how many instances start, are replaced (stopped and started), stop; how many sandboxes change."""
         starts = {step.action.instance for step in self.steps if isinstance(step.action, Start)}
         stops = {step.action.row.instance for step in self.steps if isinstance(step.action, Stop)}
         sandboxes = {step.subject for step in self.steps if isinstance(step.action, SandboxAction)}
@@ -273,7 +273,7 @@ class Plan(Struct, frozen=True):
         }
 
     def to_json(self) -> dict[str, Any]:
-        """The plan for a program."""
+        """Return the plan for a program."""
         return {
             "empty": self.empty,
             "provisional": self.provisional,

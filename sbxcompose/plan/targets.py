@@ -8,7 +8,8 @@ from sbxcompose.spec.project import Project, Sandbox
 
 
 def resolve_place(project: Project, text: str | None) -> Target | Sandbox:
-    """The process or, if there is none of that name, the sandbox that `text` names; without a name the only sandbox.
+    """Return the process or, if there is none of that name, the sandbox that `text` names; without a name the only
+    sandbox.
 
     Raises `UnknownName`, or `UsageError` when it could be several.
     """

@@ -48,7 +48,7 @@ class TearDown:
         return Plan(self._draft.numbered(), tuple(self._notes()), provisional=bool(hidden))
 
     def _is_hidden(self, name: str) -> bool:
-        """Whether a suspended sandbox has to run before it can be seen what is to be stopped in it.
+        """Return whether a suspended sandbox has to run before it can be seen what is to be stopped in it.
 
         Nobody can tell from outside whether it was suspended by an earlier `down`, by `pause`, or for being idle.
         """
@@ -61,7 +61,7 @@ class TearDown:
         return targets is None or any(target.sandbox == name for target in targets)
 
     def _rows(self) -> Iterator[tuple[int, list[ObservedRow]]]:
-        """What runs and is meant, by process."""
+        """Yield what runs and is meant, by process."""
         graph = self._world.graph
         targets = self._options.targets
         known = targets and frozenset(target for target in targets if (target.sandbox, target.process) in graph.index)
@@ -106,7 +106,7 @@ class TearDown:
         return node is not None and graph.job[node]
 
     def _wake(self, name: str) -> int | None:
-        """The step that resumes a suspended sandbox in which something has to be stopped."""
+        """Return the step that resumes a suspended sandbox in which something has to be stopped."""
         sandbox = self._world.sandboxes.get(name)
         if sandbox is None or self._world.seen(name).state is not SandboxState.SUSPENDED:
             return None
@@ -134,11 +134,11 @@ class TearDown:
             self._draft.add(SuspendSandbox(sandbox), sandbox.name, self._reason, last, [*stops, *awake])
 
     def _runs(self, name: str, state: SandboxState) -> bool:
-        """Whether a sandbox runs, or will have been resumed, before it is suspended."""
+        """Return whether a sandbox runs, or will have been resumed, before it is suspended."""
         return state is not SandboxState.SUSPENDED or name in self._awake
 
     def _has_completed(self, name: str, state: SandboxState) -> bool:
-        """Whether something in a sandbox would count as completed after this `down`."""
+        """Return whether something in a sandbox would count as completed after this `down`."""
         if name in self._finishing:
             return True
         if state not in (SandboxState.RUNNING, SandboxState.SUSPENDED):

@@ -59,7 +59,7 @@ class Explanation(Struct, frozen=True):
         return "\n".join((*self.lines, *hint))
 
     def to_json(self) -> dict[str, Any]:
-        """The explanation for a program."""
+        """Return the explanation for a program."""
         return {
             "sandbox": self.instance.sandbox,
             "process": self.instance.process,
@@ -95,7 +95,7 @@ class _Why:
         self._label = world.names.instance(instance)
 
     def explain(self) -> Explanation:
-        """What is the matter; the process's own description follows the headline."""
+        """Return what is the matter; the process's own description follows the headline."""
         found = self._explain()
         process = self._world.project.process(self._instance.sandbox, self._instance.process)
         if process is None or process.description is None:
@@ -285,7 +285,7 @@ class _Why:
         return self._said(Cause.NOT_STARTED, lines, f"`up {self._label}` starts it")
 
     def _holding(self, node: int) -> Iterator[str]:
-        """What holds a process up, and what holds that up, each once, the nearest first."""
+        """Yield what holds a process up, and what holds that up, each once, the nearest first."""
         met = {node}
         waiting = [node]
         for each in waiting:
@@ -301,7 +301,7 @@ class _Why:
                     waiting.append(edge.node)
 
     def _lacks(self, node: int, condition: Condition) -> str | None:
-        """What the first replica that has not reached `condition` is doing; None if all have, or may have."""
+        """Return what the first replica that has not reached `condition` is doing; None if all have, or may have."""
         process = self._graph.processes[node]
         job = self._graph.job[node]
         sandbox = self._world.seen(process.sandbox)
@@ -322,7 +322,7 @@ class _Why:
 
 
 def _cut(lines: list[str]) -> list[str]:
-    """The nearest causes and the furthest, which is the root; of a long chain between them only the length."""
+    """Return the nearest causes and the furthest, which is the root; of a long chain between them only the length."""
     if len(lines) <= _SHOWN:
         return lines
     half = _SHOWN // 2
@@ -330,7 +330,7 @@ def _cut(lines: list[str]) -> list[str]:
 
 
 def _past(row: ObservedRow) -> Iterator[str]:
-    """How often it was restarted, and what ended the run before."""
+    """Yield how often it was restarted, and what ended the run before."""
     if row.restarts:
         last = f", the last time after it {row.exit}" if row.exit is not None else ""
         yield f"it was restarted {times(row.restarts, 'time')}{last}"

@@ -45,25 +45,25 @@ class World:
                 self.orphans.append(row)
 
     def seen(self, sandbox: str) -> ObservedSandbox:
-        """The sandbox as observed; `MISSING` if it was not seen."""
+        """Return the sandbox as observed; `MISSING` if it was not seen."""
         return self._seen.get(sandbox) or ObservedSandbox(sandbox, SandboxState.MISSING)
 
     def rows(self, node: int) -> Replicas:
-        """All rows of a process."""
+        """Return all rows of a process."""
         process = self.graph.processes[node]
         return self._rows.get((process.sandbox, process.name), {})
 
     def live_rows(self, node: int) -> list[ObservedRow]:
-        """The rows of a process that a supervisor holds, whatever their replica."""
+        """Return the rows of a process that a supervisor holds, whatever their replica."""
         return [row for rows in self.rows(node).values() for row in rows if row.live]
 
     def label(self, node: int) -> str:
-        """What people call a process."""
+        """Return what people call a process."""
         process = self.graph.processes[node]
         return self.names.process(process.sandbox, process.name)
 
     def chosen(self, targets: frozenset[Target]) -> dict[int, set[int] | None]:
-        """The processes that `targets` name, with the replicas meant (None: all). Raises `UnknownName`."""
+        """Return the processes that `targets` name, with the replicas meant (None: all). Raises `UnknownName`."""
         chosen: dict[int, set[int] | None] = {}
         for target in sorted(targets, key=lambda each: (each.sandbox, each.process, each.replica or 0)):
             node = self.graph.index.get((target.sandbox, target.process))
@@ -78,7 +78,7 @@ class World:
         return chosen
 
     def orphan_notes(self, orphans: Iterable[ObservedRow]) -> list[PlanNote]:
-        """What runs, is no longer in the file, and stays."""
+        """Return what runs, is no longer in the file, and stays."""
         return [
             PlanNote(
                 "orphan",
@@ -89,7 +89,7 @@ class World:
         ]
 
     def foreign_notes(self, ends: frozenset[str] = frozenset()) -> list[PlanNote]:
-        """What runs and was not started by us; in the sandboxes of `ends` it ends with its sandbox."""
+        """Return what runs and was not started by us; in the sandboxes of `ends` it ends with its sandbox."""
         notes = []
         for name in self.sandboxes:
             count = sum(1 for each in self.seen(name).foreign if each.running)

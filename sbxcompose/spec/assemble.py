@@ -59,7 +59,7 @@ class Assembler:
         self._wanted: set[Address] = set()
 
     def assemble(self) -> Project:
-        """The project. Raises `UsageError` for what the command line has wrong."""
+        """Return the project. Raises `UsageError` for what the command line has wrong."""
         request, variable = self._reader.request, self._reader.variable
         needs = Needs(self._entries, self._places, self._reader.mistakes).resolve()
         self._scale = Scale(request.scale, self._entries)
@@ -129,15 +129,15 @@ class Assembler:
                 raise UnknownName("profile", name, known, hint=None if known else "the file has no profiles")
 
     def replicas(self, address: Address) -> int:
-        """How many of a process are wanted."""
+        """Return how many of a process are wanted."""
         return self._scale.replicas.get(address, self._entries[address].model.replicas)
 
     def is_wanted(self, address: Address) -> bool:
-        """Whether it runs without being named."""
+        """Return whether it runs without being named."""
         return address in self._wanted
 
     def entries_of(self, sandbox: str) -> dict[str, ProcessEntry]:
-        """The processes of a sandbox, active or not, in file order."""
+        """Return the processes of a sandbox, active or not, in file order."""
         return self._by_sandbox.get(sandbox, {})
 
     def _base_environment(self) -> dict[str, str]:
@@ -243,7 +243,7 @@ class _SandboxMaker:
         self._workspace = build.workspace_of(model)
 
     def sandbox(self, project: str, processes: tuple[Process, ...]) -> Sandbox:
-        """The sandbox with these processes."""
+        """Return the sandbox with these processes."""
         model = self._model
         return Sandbox(
             name=self._name,
@@ -262,7 +262,7 @@ class _SandboxMaker:
         )
 
     def processes(self) -> tuple[list[Process], list[Process]]:
-        """The wanted ones, the setup commands before them; and the others."""
+        """Return the wanted ones, the setup commands before them; and the others."""
         wanted = self._setup()
         first = tuple(Dependency(self._name, each.name, Condition.COMPLETED) for each in wanted[-1:])
         inactive: list[Process] = []
@@ -272,7 +272,7 @@ class _SandboxMaker:
         return wanted, inactive
 
     def one_off(self, wanted: list[Process]) -> Process:
-        """What runs a command that is no process, with the variables of all processes and after the setup."""
+        """Return what runs a command that is no process, with the variables of all processes and after the setup."""
         setup = [process.name for process in wanted if process.name.startswith("@")]
         return Process(
             sandbox=self._name,

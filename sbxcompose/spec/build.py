@@ -27,7 +27,8 @@ from sbxcompose.spec.project import (
 
 
 def own_keys(model: ProcessModel) -> dict[str, Any]:
-    """The fields of a `Process` that follow from its own keys alone: converted where the forms differ, else as given.
+    """Return the fields of a `Process` that follow from its own keys alone: converted where the forms differ, else as
+    given.
 
     A new key that has the same name and form in model and `Process` needs nothing here.
     """
@@ -58,7 +59,7 @@ def _restart_of(model: ProcessModel) -> Restart:
 
 
 def health_check_of(model: HealthCheckModel | None, own_port: int | None = None) -> HealthCheck | None:
-    """The check of the contract; one that names no port asks the process's own."""
+    """Return the check of the contract; one that names no port asks the process's own."""
     if model is None:
         return None
     timeout = model.timeout or (TIMEOUT if model.exec is None else COMMAND_TIMEOUT)
@@ -72,7 +73,7 @@ def health_check_of(model: HealthCheckModel | None, own_port: int | None = None)
 
 
 def ready_of(model: ReadyModel | None) -> ReadyLine | ReadyCommand | None:
-    """What makes it ready."""
+    """Return what makes it ready."""
     if model is None:
         return None
     if model.log is not None:
@@ -82,7 +83,7 @@ def ready_of(model: ReadyModel | None) -> ReadyLine | ReadyCommand | None:
 
 
 def stop_of(model: StopModel) -> StopPolicy:
-    """How it is asked to end."""
+    """Return how it is asked to end."""
     return StopPolicy(model.signal, model.grace, model.command or ())
 
 
@@ -107,7 +108,7 @@ def workdir_of(workdir: str | None, workspace: str) -> str:
 
 
 def resources_of(model: ResourcesModel | None) -> Resources | None:
-    """What it has."""
+    """Return what it has."""
     return None if model is None else Resources(model.cpus, model.memory, model.disk)
 
 
@@ -117,12 +118,12 @@ def network_of(model: NetworkModel | None) -> Network | None:
 
 
 def file_systems_of(model: SandboxModel) -> tuple[FileSystem, ...]:
-    """What is mounted."""
+    """Return what is mounted."""
     return tuple(FileSystem(each.id, each.mount_path, each.read_only) for each in model.file_systems)
 
 
 def files_of(model: SandboxModel) -> tuple[Files, ...]:
-    """What is copied in; into a workspace of its own the whole project, unless the file says otherwise."""
+    """Return what is copied in; into a workspace of its own the whole project, unless the file says otherwise."""
     if not model.files and model.workspace == COPY:
         return (Files(".", "."),)
     return tuple(Files(each.from_, each.to or place_of(each.from_), each.ignore) for each in model.files)

@@ -102,7 +102,7 @@ def remember(request: LoadRequest, sources: Sources, project: Project) -> None:
 
 
 def cache_directory(environ: Mapping[str, str]) -> str | None:
-    """The user's directory for what we remember between two commands; None if nothing is to be kept."""
+    """Return the user's directory for what we remember between two commands; None if nothing is to be kept."""
     if environ.get("SBXCOMPOSE_NO_CACHE"):
         return None
     base = environ.get("XDG_CACHE_HOME") or ""
@@ -135,7 +135,7 @@ def _reader() -> _Reader:
 
 
 def _code_stamp() -> tuple[tuple[str, int, int], ...]:
-    """The reader's own files: whoever changes them (we do, every day) must see what they do now."""
+    """Return the reader's own files: whoever changes them (we do, every day) must see what they do now."""
     folder = os.path.dirname(__file__)
     try:
         with os.scandir(folder) as found:

@@ -37,7 +37,7 @@ def digest(
     after: str | None = None,
     more: Mapping[str, Any] = MappingProxyType({}),
 ) -> str:
-    """The digest of a process; `after` is that of the setup command before it, `more` are keys added later."""
+    """Return the digest of a process; `after` is that of the setup command before it, `more` are keys added later."""
     form: dict[str, Any] = {
         "command": list(command),
         "env": dict(env),
@@ -94,7 +94,7 @@ def process_digest(process: Process) -> str:
 
 
 def _changed_keys(process: Process) -> dict[str, object]:
-    """The keys that need a new run (`spec.keys`) and are not as they are by default."""
+    """Return the keys that need a new run (`spec.keys`) and are not as they are by default."""
     return {name: value for name, default in _NEW_RUN.items() if (value := getattr(process, name)) != default}
 
 

@@ -36,7 +36,7 @@ def extend(root: Node, mistakes: list[Mistake]) -> Node:
 
 
 def _holders(root: Mapping) -> Iterator[tuple[str, Mapping]]:
-    """Every mapping of processes, with its sandbox."""
+    """Yield every mapping of processes, with its sandbox."""
     processes, sandboxes = root.get("processes"), root.get("sandboxes")
     if isinstance(processes, Mapping):
         yield MAIN, processes
@@ -81,7 +81,7 @@ class _Resolver:
         self._path: list[Address] = []
 
     def resolve(self, address: Address, written: Mapping) -> Mapping:
-        """The process with all that it extends beneath it."""
+        """Return the process with all that it extends beneath it."""
         if "extends" not in written.entries:
             return written
         if address in self._resolved:
@@ -115,7 +115,7 @@ class _Resolver:
 
 
 def _hint(node: Node) -> str | None:
-    """The way out for the mapping that Docker Compose takes."""
+    """Return the way out for the mapping that Docker Compose takes."""
     if not isinstance(node, Mapping):
         return None
     service = node.get("service")

@@ -23,7 +23,7 @@ FULL_NAME_PATTERN = r"[a-z]([a-z0-9-]{0,61}[a-z0-9])?"
 
 
 def wrong(message: str, hint: str | None = None, at: tuple[str | int, ...] = ()) -> PydanticCustomError:
-    """The error that a validator raises; `at` leads from the value to the part that is wrong."""
+    """Return the error that a validator raises; `at` leads from the value to the part that is wrong."""
     return PydanticCustomError("spec", "{message}", {"message": message, "hint": hint, "at": at})
 
 

@@ -103,7 +103,7 @@ class ProjectReader:
     """Whether a file could not be read, so that what it defines is unknown."""
 
     def variable(self, name: str) -> str | None:
-        """What `${NAME}` is: the environment beats `.env`."""
+        """Return what `${NAME}` is: the environment beats `.env`."""
         value = self.sources.variable(name)
         return self.dotenv.get(name) if value is None else value
 
@@ -125,7 +125,7 @@ class ProjectReader:
     def variables_in(
         self, path: str, content: SourceContent, *, earlier: Variables[str, str], literal: bool = False
     ) -> tuple[dict[str, str], list[Mistake]]:
-        """The variables in a file of variables, and its mistakes; those in `earlier` files can be used in it."""
+        """Return the variables in a file of variables, and its mistakes; those in `earlier` files can be used in it."""
         mistakes: list[Mistake] = []
         document = self._document(path, content, mistakes)
         if document is None:
@@ -133,7 +133,7 @@ class ProjectReader:
         return parse_dotenv(document, self.sources.variable, mistakes, earlier=earlier, literal=literal), mistakes
 
     def read_all(self, found: FoundFiles) -> Node:
-        """The tree of the whole project. Raises `InvalidSpec` where a part of it cannot be known."""
+        """Return the tree of the whole project. Raises `InvalidSpec` where a part of it cannot be known."""
         root: Node | None = None
         for path in found.paths:
             tree = self._tree(path, [], optional=path == found.override)
@@ -253,7 +253,7 @@ class ProjectReader:
         return document
 
     def _name(self, path: str) -> str:
-        """How people know the file: relative to where they are, if that is short."""
+        """Return how people know the file: relative to where they are, if that is short."""
         if path == "-":
             return "<stdin>"
         relative = os.path.relpath(path, os.path.realpath(self.request.directory))

@@ -75,12 +75,12 @@ _WEAK = frozenset(("version", "environment", "working_dir"))
 
 
 def by_name(name: str) -> Tool | None:
-    """The tool whose files have a name (the last part of a path)."""
+    """Return the tool whose files have a name (the last part of a path)."""
     return next((tool for tool, pattern in _NAMES if re.fullmatch(pattern, name, re.IGNORECASE)), None)
 
 
 def by_text(name: str, text: str) -> Tool | None:
-    """The tool, for files that are no YAML."""
+    """Return the tool, for files that are no YAML."""
     if name.lower().endswith((".yaml", ".yml")):
         return None
     if by_name(name) is Tool.TILT:
@@ -89,7 +89,7 @@ def by_text(name: str, text: str) -> Tool | None:
 
 
 def by_shape(name: str, root: Node) -> Tool | None:
-    """The tool whose file a tree of YAML or JSON is."""
+    """Return the tool whose file a tree of YAML or JSON is."""
     if not isinstance(root, Mapping):
         return Tool.PM2 if _has_scripts(root) else by_name(name)
     own = "processes" in root.entries or "sandboxes" in root.entries
@@ -107,12 +107,14 @@ def by_shape(name: str, root: Node) -> Tool | None:
 
 
 def _has_scripts(apps: Node | None) -> bool:
-    """Whether it is an app of pm2, or a list of them."""
+    """Return whether it is an app of pm2, or a list of them."""
     return any("script" in app.entries for app in _mappings(apps.items if isinstance(apps, Sequence) else [apps]))
 
 
 def other_file(names: Iterable[str]) -> str | None:
-    """What to do with a file in a folder without one of ours: a Procfile of another name, or another tool's file."""
+    """Return what to do with a file in a folder without one of ours: a Procfile of another name, or another tool's
+    file.
+    """
     listed = sorted(names, key=lambda name: (name.lower() != "procfile.dev", name))
     for name in listed:
         if re.fullmatch(r"Procfile[.-].+|.+\.Procfile", name, re.IGNORECASE):
@@ -124,7 +126,7 @@ def other_file(names: Iterable[str]) -> str | None:
 
 
 def _is_first_compose(root: Mapping) -> bool:
-    """Whether it is a file of Compose before version 2, which had the services at the top."""
+    """Return whether it is a file of Compose before version 2, which had the services at the top."""
     return any(not {"image", "build"}.isdisjoint(service.entries) for service in _mappings(_values(root)))
 
 
@@ -147,7 +149,7 @@ def _is_process_compose(name: str, root: Mapping) -> bool:
 
 
 def _conditions(needs: Node | None) -> Iterator[str]:
-    """What it is waited for, in words of process-compose."""
+    """Yield what it is waited for, in words of process-compose."""
     for need in _mappings(_values(needs) if isinstance(needs, Mapping) else []):
         condition = need.get("condition")
         if isinstance(condition, Scalar) and condition.text.startswith("process_"):

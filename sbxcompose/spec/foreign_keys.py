@@ -140,7 +140,7 @@ _OF_MODEL: Mapping[str, Mapping[str, str]] = {
 
 
 def hint(key: str, model: str, known: Collection[str]) -> str | None:
-    """What to write instead of a key of another tool, in a model (by its name) that knows the keys `known`."""
+    """Return what to write instead of a key of another tool, in a model (by its name) that knows the keys `known`."""
     found = _OF_MODEL.get(model, {}).get(key)
     renamed = _RENAMED.get(key)
     return found or (f"did you mean `{renamed}`?" if renamed in known else None)

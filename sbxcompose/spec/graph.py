@@ -9,7 +9,7 @@ Key = TypeVar("Key")
 
 
 def dependency_order(needs: Mapping[Key, Sequence[Key]]) -> list[Key]:
-    """All keys, each behind what it needs, otherwise in the order given; members of a circle are left out.
+    """Return all keys, each behind what it needs, otherwise in the order given; members of a circle are left out.
 
     Needs that are no keys of the mapping do not count.
     """

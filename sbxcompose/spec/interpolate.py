@@ -39,7 +39,7 @@ class InterpolationProblem:
 
 
 def interpolate(text: str, lookup: Lookup) -> tuple[str, list[InterpolationProblem]]:
-    """The text with every substitution made, and what could not be made.
+    """Return the text with every substitution made, and what could not be made.
 
     Only the branch that is taken is looked up: in `${A:-${B}}` a missing `B` is no problem while `A` is set.
     """

@@ -24,7 +24,7 @@ def model_fields(struct: type) -> dict[str, tuple[Any, FieldInfo]]:
 
 
 def _form(hint: Any) -> Any:
-    """The type in the file of what is read into a value of type `hint`."""
+    """Return the type in the file of what is read into a value of type `hint`."""
     kind, meta = without_meta(hint)
     origin, arguments = get_origin(kind), get_args(kind)
     if kind == Pairs:

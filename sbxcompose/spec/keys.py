@@ -17,7 +17,7 @@ from msgspec import Meta
 
 @cache
 def keys_of(struct: type) -> Mapping[str, tuple[Any, Meta]]:
-    """The type and the definition of each field that is defined in one place."""
+    """Return the type and the definition of each field that is defined in one place."""
     found = {}
     for name, hint in get_type_hints(struct, include_extras=True).items():
         kind, meta = without_meta(hint)
@@ -35,5 +35,5 @@ def without_meta(hint: Any) -> tuple[Any, Meta | None]:
 
 
 def needs_new_run(meta: Meta) -> bool:
-    """Whether a change of the key restarts a running process."""
+    """Return whether a change of the key restarts a running process."""
     return bool((meta.extra or {}).get("new_run"))

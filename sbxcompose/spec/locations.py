@@ -15,11 +15,11 @@ class Places:
         self._root = root
 
     def value(self, path: Path) -> Node:
-        """The value at the path."""
+        """Return the value at the path."""
         return self._find(path)[1]
 
     def key(self, path: Path) -> Node:
-        """The key whose value is at the path."""
+        """Return the key whose value is at the path."""
         return self._find(path)[0]
 
     def mistake(self, path: Path, message: str, hint: str | None = None, *, on_key: bool = False) -> Mistake:

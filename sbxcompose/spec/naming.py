@@ -35,7 +35,7 @@ def project_name(
 
 
 def valid_name(text: str) -> str:
-    """The nearest name that a provider takes (contract, section 2.7): `My App_2` -> `my-app-2`."""
+    """Return the nearest name that a provider takes (contract, section 2.7): `My App_2` -> `my-app-2`."""
     name = re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")
     if not name:
         return "project"
@@ -43,7 +43,7 @@ def valid_name(text: str) -> str:
 
 
 def sandbox_name(project: str, sandbox: str) -> str:
-    """The name at the provider of a sandbox that the file does not name."""
+    """Return the name at the provider of a sandbox that the file does not name."""
     return _shortened(f"{project}-{re.sub(r'[^a-z0-9]+', '-', sandbox.lower()).strip('-') or 'x'}")
 
 

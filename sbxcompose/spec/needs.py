@@ -46,7 +46,7 @@ class Needs:
             self._names.setdefault(sandbox, []).append(process)
 
     def resolve(self) -> dict[Address, tuple[Dependency, ...]]:
-        """The dependencies of every process."""
+        """Return the dependencies of every process."""
         resolved = {address: tuple(self._of(address, entry)) for address, entry in self._entries.items()}
         self._refuse_cycles(resolved)
         return resolved
@@ -118,7 +118,7 @@ def wanted_of(
     needs: Mapping[Address, tuple[Dependency, ...]],
     scale: Mapping[Address, int],
 ) -> set[Address]:
-    """The processes to run unless others are named: of active profiles, without those of `autostart: false`.
+    """Return the processes to run unless others are named: of active profiles, without those of `autostart: false`.
 
     One of these is wanted too where a wanted process requires it, or `scale` asks for replicas.
     """

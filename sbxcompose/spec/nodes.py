@@ -95,6 +95,6 @@ class Mapping(Node):
         """Key -> (where the key stands, its value)."""
 
     def get(self, key: str) -> Node | None:
-        """The value of a key."""
+        """Return the value of a key."""
         found = self.entries.get(key)
         return None if found is None else found[1]

@@ -14,7 +14,7 @@ __all__ = ["LoadRequest", "open_project"]
 
 
 def open_project(request: LoadRequest, looked_at: set[str] | None = None) -> Project:
-    """The project that a request leads to. Raises what `load_project` raises.
+    """Return the project that a request leads to. Raises what `load_project` raises.
 
     `looked_at`, if given, afterwards has the paths of all files that it depends on, those that are not there included;
     also if this has raised.

@@ -73,7 +73,7 @@ class _Pipe:
         return _until_end(self._next, self._largest, first or b"")
 
     def _now(self) -> bytes | None:
-        """What there is: b"" where there is no writer, None where it has not written yet."""
+        """Return what there is: b"" where there is no writer, None where it has not written yet."""
         try:
             return os.read(self._descriptor, 65_536)
         except BlockingIOError:

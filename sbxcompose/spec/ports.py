@@ -11,7 +11,7 @@ LAST = 65535
 
 
 def own_ports(first: int, replicas: int) -> tuple[Pairs, ...]:
-    """The variable PORT of each replica: one more than the one before."""
+    """Return the variable PORT of each replica: one more than the one before."""
     return tuple((("PORT", str(first + replica)),) for replica in range(replicas))
 
 

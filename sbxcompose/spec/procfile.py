@@ -27,7 +27,7 @@ _DESCRIBES = frozenset(
 
 
 def is_procfile(name: str, text: str) -> bool:
-    """Whether a file is a Procfile: by what it holds, and where that fits both, by its name (without folders).
+    """Return whether a file is a Procfile: by what it holds, and where that fits both, by its name (without folders).
 
     Procfile tools take any name; so does this program, except for what ends like YAML.
     """
@@ -43,7 +43,7 @@ def is_procfile(name: str, text: str) -> bool:
 
 
 def read_procfile(document: Document, mistakes: list[Mistake]) -> Mapping:
-    """The root of the tree; lines that are no entry are added to `mistakes`."""
+    """Return the root of the tree; lines that are no entry are added to `mistakes`."""
     processes = Mapping(document, 1, 1)
     for number, line in enumerate(_lines(document.text), 1):
         if _is_empty(line):
@@ -74,7 +74,7 @@ def _is_empty(line: str) -> bool:
 
 
 def _no_entry(document: Document, number: int, line: str) -> Mistake:
-    """What is wrong with a line that is no `name: command`."""
+    """Return what is wrong with a line that is no `name: command`."""
     if _VARIABLE.match(line.lstrip()):
         message = "a variable is set here, and a line must be `name: command`"
         return document.mistake(message, number, 1, "variables for all processes belong into `.env`")

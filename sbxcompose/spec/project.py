@@ -191,11 +191,11 @@ class Process(ProjectPart, frozen=True):
         return f"{self.sandbox}/{self.name}"
 
     def port_of(self, replica: int) -> int | None:
-        """The own port of a replica."""
+        """Return the own port of a replica."""
         return None if self.port is None else self.port + replica - 1
 
     def check_of(self, replica: int) -> HealthCheck | None:
-        """The health check of a replica: one of the process's own port asks the replica's own."""
+        """Return the health check of a replica: one of the process's own port asks the replica's own."""
         check, port = self.health_check, self.port_of(replica)
         if check is None or port is None or check.port != self.port:
             return check
@@ -286,17 +286,17 @@ class Project(ProjectPart, frozen=True):
     """For a Procfile: what `run COMMAND` runs, with that command in place of its own. It is none of the processes."""
 
     def processes(self) -> Iterator[Process]:
-        """All wanted processes, in file order."""
+        """Yield all wanted processes, in file order."""
         for sandbox in self.sandboxes:
             yield from sandbox.processes
 
     def every_process(self) -> Iterator[Process]:
-        """All processes that the file defines, those of inactive profiles last."""
+        """Yield all processes that the file defines, those of inactive profiles last."""
         yield from self.processes()
         yield from self.inactive
 
     def needs_of(self, process: Process) -> Iterator[Dependency]:
-        """What a process waits for: what it requires, and what else is wanted."""
+        """Return what a process waits for: what it requires, and what else is wanted."""
         return (need for need in process.depends_on if need.required or need.address not in self.disabled)
 
     def check_resolved(self, processes: Iterable[tuple[str, str]]) -> None:
@@ -307,11 +307,11 @@ class Project(ProjectPart, frozen=True):
             raise InvalidSpec(mistakes)
 
     def apart(self) -> frozenset[str]:
-        """The sandboxes that have a network of their own on this machine."""
+        """Return the sandboxes that have a network of their own on this machine."""
         return frozenset(each.name for each in self.sandboxes if each.network is not None and each.network.restrictive)
 
     def successes(self, sandbox: str) -> dict[str, tuple[int, ...]]:
-        """The exit codes that count as success besides 0, by the processes of a sandbox that have some."""
+        """Return the exit codes that count as success besides 0, by the processes of a sandbox that have some."""
         return {
             process.name: process.success_exit_codes
             for process in self.every_process()
@@ -319,5 +319,5 @@ class Project(ProjectPart, frozen=True):
         }
 
     def process(self, sandbox: str, name: str) -> Process | None:
-        """The process of that name in that sandbox, whether or not its profile is active."""
+        """Return the process of that name in that sandbox, whether or not its profile is active."""
         return next((each for each in self.every_process() if (each.sandbox, each.name) == (sandbox, name)), None)

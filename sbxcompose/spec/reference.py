@@ -16,7 +16,7 @@ _MARK = re.compile(r"(<!-- keys of (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
 def renewed(text: str) -> str:
-    """The page with the table behind each `<!-- keys of X -->` made anew."""
+    """Return the page with the table behind each `<!-- keys of X -->` made anew."""
     schema = json.loads(generate())
     tables = {"Project": schema, **schema["$defs"]}
     return _MARK.sub(lambda found: f"{found[1]}{_table(tables[found[2]])}{found[3]}", text)
@@ -38,7 +38,7 @@ def _default(value: Any) -> str:
 
 
 def _forms(schema: dict[str, Any]) -> str:
-    """The forms of a value in a few words."""
+    """Return the forms of a value in a few words."""
     forms = schema.get("anyOf", [schema])
     words = dict.fromkeys(word for word in map(_form, forms) if word)
     return " or ".join(words).replace("|", "\\|")

@@ -15,16 +15,16 @@ class Styler(Protocol):
     """Colours, or none."""
 
     def red(self, text: str) -> str:
-        """What is wrong."""
+        """Return what is wrong."""
 
     def cyan(self, text: str) -> str:
-        """The way out."""
+        """Return the way out."""
 
     def dim(self, text: str) -> str:
-        """The file's own text."""
+        """Return the file's own text."""
 
     def bold(self, text: str) -> str:
-        """The place."""
+        """Return the place."""
 
 
 class Plain:
@@ -38,7 +38,7 @@ class Plain:
 
 
 def render(error: InvalidSpec, style: Styler | None = None) -> str:
-    """All mistakes, an empty line between them; no line break at the end."""
+    """Return all mistakes, an empty line between them; no line break at the end."""
     style = style or Plain()
     shown = [render_mistake(each, style) for each in error.mistakes[:MOST]]
     if len(error.mistakes) > MOST:
@@ -63,7 +63,7 @@ def render_mistake(mistake: Mistake, style: Styler | None = None) -> str:
 
 
 def _excerpt(source: str, column: int) -> tuple[str, str]:
-    """The line, cut to a readable width around the column, and what stands before the caret."""
+    """Return the line, cut to a readable width around the column, and what stands before the caret."""
     start = 0
     if len(source) > _WIDEST:
         start = max(0, min(column - 1 - _WIDEST // 2, len(source) - _WIDEST))
@@ -77,7 +77,7 @@ def _excerpt(source: str, column: int) -> tuple[str, str]:
 
 
 def _cells(character: str) -> int:
-    """How wide a terminal shows a character: two cells for the wide ones of East Asia, and emoji."""
+    """Return how wide a terminal shows a character: two cells for the wide ones of East Asia, and emoji."""
     if character < "\u1100":
         return 0 if "\u0300" <= character <= "\u036f" else 1
     from unicodedata import combining, east_asian_width

@@ -37,10 +37,10 @@ class LoadRequest(NamedTuple):
 
 
 def named_files(request: LoadRequest) -> tuple[str, ...]:
-    """The files that the command line names, or else `SBXCOMPOSE_FILE`, with colons between them."""
+    """Return the files that the command line names, or else `SBXCOMPOSE_FILE`, with colons between them."""
     return request.files or files_of(request.environ)
 
 
 def files_of(environ: Mapping[str, str]) -> tuple[str, ...]:
-    """The files that `SBXCOMPOSE_FILE` names."""
+    """Return the files that `SBXCOMPOSE_FILE` names."""
     return tuple(filter(None, environ.get("SBXCOMPOSE_FILE", "").split(os.pathsep)))

@@ -32,7 +32,7 @@ MASK = "***"
 
 
 def resolved(project: Project, *, reveal: bool = False) -> dict[str, Any]:
-    """What `config` prints: defaults left out, values of secrets masked unless `reveal`.
+    """Return what `config` prints: defaults left out, values of secrets masked unless `reveal`.
 
     A dollar sign is written `$$`, as a file must have it. What a Procfile's replicas have of their own
     (PORT) is shown for the first one.

@@ -25,7 +25,7 @@ _FLOAT = re.compile(r"[-+]?(?:\.[0-9]{1,300}|[0-9]{1,300}(?:\.[0-9]{0,300})?)(?:
 
 
 def resolve(text: str) -> ScalarValue:
-    """The value of a plain scalar."""
+    """Return the value of a plain scalar."""
     if text in _WORDS:
         return _WORDS[text]
     if text[0] not in _LOOKS_NUMERIC:
@@ -49,7 +49,7 @@ _TAGGED = {
 
 
 def resolve_tagged(tag: str, text: str) -> ScalarValue:
-    """The value of a scalar with an explicit tag such as `!!str`. Raises `ValueError`."""
+    """Return the value of a scalar with an explicit tag such as `!!str`. Raises `ValueError`."""
     types = _TAGGED.get(tag)
     if types is None:
         raise ValueError(f"the tag `{tag}` means nothing here")

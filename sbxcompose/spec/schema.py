@@ -19,7 +19,7 @@ _INTERPOLATED = {"$ref": "#/$defs/Interpolated"}
 
 
 def schema_text() -> str:
-    """The schema as it is shipped: from the installed package or, in a checkout, from `schemas/`.
+    """Return the schema as it is shipped: from the installed package or, in a checkout, from `schemas/`.
 
     Raises `FileNotFoundError` if the installation is damaged.
     """
@@ -30,7 +30,7 @@ def schema_text() -> str:
 
 
 def generate() -> str:
-    """The schema as the models now are, as text with a line break at the end."""
+    """Return the schema as the models now are, as text with a line break at the end."""
     from sbxcompose.spec.models import ProjectModel
 
     raw = ProjectModel.model_json_schema()
@@ -78,7 +78,7 @@ def _definition(name: str, schema: dict[str, Any]) -> dict[str, Any]:
 
 
 def _property(schema: dict[str, Any], *, nullable: bool) -> dict[str, Any]:
-    """What people read first, then the forms; with `nullable`, nothing at all is one of them."""
+    """Return what people read first, then the forms; with `nullable`, nothing at all is one of them."""
     outer = {key: schema[key] for key in ("description", "default", "examples") if key in schema}
     if outer.get("default", ...) in (None, [], {}):
         del outer["default"]
@@ -118,7 +118,7 @@ def _flattened(forms: list[Any]) -> list[Any]:
 
 
 def _flattened_names(schema: dict[str, Any]) -> dict[str, Any]:
-    """The names of a mapping in one form, without `${VAR}`: keys are taken as they are."""
+    """Return the names of a mapping in one form, without `${VAR}`: keys are taken as they are."""
     names = schema.pop("propertyNames", None)
     if names is not None:
         pattern = names.get("pattern") or names.get("anyOf", [{}])[0].get("pattern")

@@ -26,7 +26,7 @@ def did_you_mean(word: str, known: Iterable[str], otherwise: str | None = None) 
 
 
 def _allowed(word: str, candidate: str) -> int:
-    """How many slips are still a slip, in words of this length."""
+    """Return how many slips are still a slip, in words of this length."""
     shorter = min(len(word), len(candidate))
     if shorter > 8:
         return 3
@@ -37,7 +37,7 @@ def _allowed(word: str, candidate: str) -> int:
 
 
 def _slips(word: str, other: str, most: int) -> int | None:
-    """The number of slips that lead from one word to the other, if it is not more than `most`."""
+    """Return the number of slips that lead from one word to the other, if it is not more than `most`."""
     if word == other:
         return 0
     if abs(len(word) - len(other)) > most:
@@ -60,7 +60,7 @@ def _slips(word: str, other: str, most: int) -> int | None:
 
 
 def _without_common_ends(word: str, other: str) -> tuple[str, str]:
-    """What is left of two words without the letters that they begin and end with alike."""
+    """Return what is left of two words without the letters that they begin and end with alike."""
     start, shorter = 0, min(len(word), len(other))
     while start < shorter and word[start] == other[start]:
         start += 1

@@ -21,7 +21,7 @@ SourceContent = bytes | int
 
 
 def read_content(path: str) -> SourceContent:
-    """The bytes of a regular file, or an `errno` number: a directory is EISDIR, a device or pipe EINVAL.
+    """Return the bytes of a regular file, or an `errno` number: a directory is EISDIR, a device or pipe EINVAL.
 
     A pipe is not even opened: its writer serves each reader once.
     """
@@ -87,7 +87,7 @@ class Pipes:
         return [path for path, content in self._contents.items() if content == errno.ENXIO]
 
     def read(self, path: str, *, variables: bool) -> SourceContent:
-        """All that there was to read. `variables`: it is a file of variables."""
+        """Return all that there was to read. `variables`: it is a file of variables."""
         if self._ignored:
             return b""
         if path not in self._contents:
@@ -117,7 +117,7 @@ class Sources:
         """Whether the same request may be answered from memory: not if standard input or a pipe was read."""
 
     def read(self, path: str) -> SourceContent:
-        """The content of the file at an absolute path, or why there is none."""
+        """Return the content of the file at an absolute path, or why there is none."""
         if path not in self.files:
             self.files[path] = read_content(path)
         return self.files[path]
@@ -134,7 +134,7 @@ class Sources:
         return self._pipes.read(path, variables=variables)
 
     def read_stdin(self) -> SourceContent:
-        """All of standard input."""
+        """Return all of standard input."""
         self.lasting = False
         if self._input is None:
             try:

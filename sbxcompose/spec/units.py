@@ -64,7 +64,7 @@ def parse_size(text: str) -> int:
 
 
 def format_duration(seconds: float) -> str:
-    """The shortest spelling that `parse_duration` reads back: `90.0` -> `1m30s`."""
+    """Return the shortest spelling that `parse_duration` reads back: `90.0` -> `1m30s`."""
     micros = round(seconds * 1_000_000)
     if micros == 0:
         return "0s"
@@ -79,7 +79,7 @@ def format_duration(seconds: float) -> str:
 
 
 def format_size(size: int) -> str:
-    """The shortest spelling that `parse_size` reads back exactly: `2147483648` -> `2gb`."""
+    """Return the shortest spelling that `parse_size` reads back exactly: `2147483648` -> `2gb`."""
     for unit, power in (("tb", 4), ("gb", 3), ("mb", 2), ("kb", 1)):
         if size and size % 1024**power == 0:
             return f"{size // 1024**power}{unit}"

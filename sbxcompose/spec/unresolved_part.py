@@ -24,7 +24,7 @@ class Unresolved(ProjectPart, frozen=True):
 
     @classmethod
     def of(cls, mistake: Mistake, scope: ScopeOfMistake) -> Self:
-        """The mistake with those whom it concerns."""
+        """Return the mistake with those whom it concerns."""
         sandbox, process = scope
         return cls(
             sandbox,
@@ -45,5 +45,5 @@ class Unresolved(ProjectPart, frozen=True):
         )
 
     def concerns(self, sandbox: str, process: str) -> bool:
-        """Whether that process needs it."""
+        """Return whether that process needs it."""
         return self.sandbox in (None, sandbox) and self.process in (None, process)

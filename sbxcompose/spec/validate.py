@@ -17,7 +17,7 @@ from sbxcompose.spec.values import Path
 
 
 def validate(values: Any, places: Places, mistakes: list[Mistake]) -> ProjectModel | None:
-    """The model of the whole file.
+    """Return the model of the whole file.
 
     Where `mistakes` has grown, it is a model of what is sound, so that dependencies and the like can be
     checked too; or None if so much is wrong that this would only find mistakes that are none.
@@ -31,7 +31,7 @@ def validate(values: Any, places: Places, mistakes: list[Mistake]) -> ProjectMod
 
 
 def _sound_part(values: Any, found: list[ErrorDetails]) -> ProjectModel | None:
-    """The model without what is wrong. What is taken out may leave a key missing, so this takes a few rounds."""
+    """Return the model without what is wrong. What is taken out may leave a key missing, so this takes a few rounds."""
     for _ in range(3):
         if not isinstance(values, dict) or not all(_prune(values, details) for details in found):
             return None
@@ -195,7 +195,7 @@ def _type_hint(details: ErrorDetails) -> str | None:
 
 
 def model_at(path: Path) -> type[BaseModel] | None:
-    """The model whose keys stand at a path of the file."""
+    """Return the model whose keys stand at a path of the file."""
     model: Any = ProjectModel
     for step in path:
         model = _inner(_field(model, step) if _is_model(model) else _item(model))

@@ -95,7 +95,7 @@ class Converter:
         """The places (file, line, column) of values that could not be made: nothing else is to be said of them."""
 
     def convert(self, node: Node, shape: Shape = ROOT) -> Any:
-        """The plain value: None, bool, int, float, str, tuple or dict."""
+        """Return the plain value: None, bool, int, float, str, tuple or dict."""
         self._count += 1
         if isinstance(node, Scalar):
             return self._scalar(node, shape)
@@ -168,7 +168,7 @@ class Converter:
         return self._stand_in(node) if problems else value
 
     def _own_variable_hint(self, problem: InterpolationProblem) -> str | None:
-        """The way out for a variable that the file itself sets in `env`."""
+        """Return the way out for a variable that the file itself sets in `env`."""
         name = problem.unset
         if name is None or not any(isinstance(env, Mapping) and name in env.entries for env in self._environments):
             return None
@@ -203,7 +203,7 @@ def env_position(path: Path) -> int | None:
 
 
 def _located(node: Scalar, problem: InterpolationProblem, hint: str) -> Mistake:
-    """The mistake, at the expression itself if it can be found behind the beginning of the scalar."""
+    """Return the mistake, at the expression itself if it can be found behind the beginning of the scalar."""
     document, line, column = node.document, node.line, node.column
     needle = problem.expression.split("\n", 1)[0]
     for number in range(line, min(line + node.text.count("\n") + 3, line + 1000)):

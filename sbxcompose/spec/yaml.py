@@ -31,7 +31,7 @@ class Malformed(Exception):
 
 
 def read_yaml(document: Document, mistakes: list[Mistake]) -> Node | None:
-    """The document's root, or None if it is empty. Duplicate keys and the like are added to `mistakes`.
+    """Return the document's root, or None if it is empty. Duplicate keys and the like are added to `mistakes`.
 
     Raises `Malformed` where the text cannot be parsed at all.
     """
@@ -196,7 +196,7 @@ _QUOTES = ("'", '"')
 
 
 def _unclosed(document: Document, error: yaml.MarkedYAMLError, quoted: tuple[int, int, int] | None) -> Mistake | None:
-    """The mistake where a quote or bracket opens that is not closed, if that explains the error."""
+    """Return the mistake where a quote or bracket opens that is not closed, if that explains the error."""
     opened, noticed = error.context_mark, error.problem_mark
     context = error.context or ""
     if opened is not None and "quoted scalar" in context:

@@ -95,7 +95,7 @@ class Gatherer:
         return min((due for group in self._groups.values() if (due := group.due) is not None), default=None)
 
     def take(self, now: float) -> dict[Root, list[str]]:
-        """The paths that have changed, by root, of what is due at `now`."""
+        """Return the paths that have changed, by root, of what is due at `now`."""
         batch: dict[Root, list[str]] = {}
         for group in self._groups.values():
             if group.due is not None and group.due <= now:

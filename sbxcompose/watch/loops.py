@@ -26,7 +26,7 @@ class Likeness(Struct, frozen=True):
     share: float
 
     def holds(self, one: float, other: float) -> bool:
-        """Whether two offsets count as the same."""
+        """Return whether two offsets count as the same."""
         return abs(one - other) <= max(self.seconds, self.share * min(one, other))
 
 
@@ -83,7 +83,7 @@ class LoopDetector(Struct):
     def judge(
         self, process: Hashable, changes: Mapping[str, Mapping[K, FileChange]], *, waits: bool = False
     ) -> RestartLoop | None:
-        """Whether all these changes, by path and by instance of the process, look like its own doing.
+        """Return whether all these changes, by path and by instance of the process, look like its own doing.
 
         While it `waits` for its next run, the files that it loops over are its own at any moment.
         """
@@ -100,7 +100,7 @@ class LoopDetector(Struct):
         return RestartLoop(next(iter(own)), offsets[0], pause(times))
 
     def _own(self, path: str, changes: Mapping[K, FileChange], looping: _Looping | None) -> float | None:
-        """The offset of a change that one of the instances has made; None if it was somebody else."""
+        """Return the offset of a change that one of the instances has made; None if it was somebody else."""
         known = looping is not None and path in looping.paths
         # All instances are asked, because each is to remember.
         own = [change.offset for instance, change in changes.items() if self._repeats(instance, path, change, known)]

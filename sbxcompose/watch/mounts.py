@@ -16,7 +16,9 @@ _ESCAPE = re.compile(r"\\([0-7]{3})")
 
 
 def file_system(path: str, mounts: str) -> str:
-    """The type of the file system that an absolute path is on, by the text of `/proc/self/mountinfo`; "" if unknown."""
+    """Return the type of the file system that an absolute path is on, by the text of `/proc/self/mountinfo`; "" if
+    unknown.
+    """
     best, kind = "", ""
     for line in mounts.splitlines():
         before, _, after = line.partition(" - ")

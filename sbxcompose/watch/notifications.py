@@ -71,7 +71,7 @@ class Notifications:
         self.directories = {path for path in self.directories if path != directory and not path.startswith(below)}
 
     def read(self) -> Notified:
-        """What has changed since the last call. Does not wait."""
+        """Return what has changed since the last call. Does not wait."""
         changes, self._pending = self._pending, set()
         complete = True
         for instance in self._instances:
@@ -162,5 +162,5 @@ def _is_utf8(path: str) -> bool:
 
 
 def is_structural(kind: int) -> bool:
-    """Whether a path was created, removed or moved, rather than written to."""
+    """Return whether a path was created, removed or moved, rather than written to."""
     return kind != Change.modified

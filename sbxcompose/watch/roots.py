@@ -21,7 +21,7 @@ class Ignores(Protocol):
     """Which paths below a root do not count."""
 
     def ignores(self, path: str, is_dir: bool) -> bool:
-        """Whether a path relative to the root, or a folder above it, is ignored."""
+        """Return whether a path relative to the root, or a folder above it, is ignored."""
 
 
 IgnoresOf = Callable[[Root], Ignores]
@@ -62,7 +62,7 @@ class WatchedRoot:
         return os.path.join(self.root.path, relative) if (relative := self.relative(path)) else self.root.path
 
     def counts(self, path: str, is_dir: bool) -> bool:
-        """Whether what is at a real path below it is of interest."""
+        """Return whether what is at a real path below it is of interest."""
         if not is_dir:
             return not self._ignores.ignores(self.relative(path), False)
         if path not in self._folders:

@@ -60,7 +60,7 @@ class Reaction(Struct, frozen=True):
 
 
 def watched(project: Project, processes: Iterable[Key]) -> tuple[Watched, ...]:
-    """The rules of these processes of a project."""
+    """Return the rules of these processes of a project."""
     every = {(each.sandbox, each.name): each for each in project.every_process()}
     return tuple(
         Watched(key, rule, root_of(rule, project.directory))
@@ -71,13 +71,13 @@ def watched(project: Project, processes: Iterable[Key]) -> tuple[Watched, ...]:
 
 
 def root_of(rule: WatchRule, directory: str) -> Root:
-    """The place that a rule of a project in `directory` is about."""
+    """Return the place that a rule of a project in `directory` is about."""
     path = os.path.normpath(os.path.join(directory, rule.path))
     return Root(path, (*DEFAULT_IGNORES, *rule.ignore), rule.debounce)
 
 
 def decide(rules: Sequence[Watched], changed: Mapping[Root, Sequence[str]]) -> list[Reaction]:
-    """What each process does about the paths that have changed below roots; in the order of the rules.
+    """Return what each process does about the paths that have changed below roots; in the order of the rules.
 
     Of several rules of one process all copy and all run; a new run makes signals needless.
     """

@@ -86,7 +86,7 @@ class Snapshot:
         return [SeenChange(place.root, place.root.path, ChangeKind.DELETED)] if gone else []
 
     def to_watch(self) -> Iterator[str]:
-        """The directories that have to be watched before `compare`, the upper ones first."""
+        """Yield the directories that have to be watched before `compare`, the upper ones first."""
         yield from (folder for folder, _ in self._anchors)
         yield from self._entries
         for top in tuple(self.due):
@@ -150,7 +150,7 @@ class Snapshot:
                 yield from self._change(os.path.join(directory, name), is_dir, name in before, name in now)
 
     def check(self, path: str, structural: bool) -> Iterator[SeenChange]:
-        """What a notification about a path means here: `structural` if an entry was created, removed or moved."""
+        """Yield what a notification about a path means here: `structural` if an entry was created, removed or moved."""
         place = self.place
         if path in self._on_the_way or (place.real is not None and path in (place.real, self._top(place.real))):
             if structural or (not place.is_folder and path in (place.root.path, place.real)):
@@ -193,7 +193,7 @@ class Snapshot:
             del self._entries[directory]
 
     def _list(self, directory: str, report: Report, before: Mapping[str, int]) -> dict[str, int] | None:
-        """The entries of a directory that have to be known; None if it is gone."""
+        """Return the entries of a directory that have to be known; None if it is gone."""
         found: dict[str, int] = {}
         for entry in self._scan(directory):
             if entry.is_dir(follow_symlinks=False):

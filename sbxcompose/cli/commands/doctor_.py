@@ -40,7 +40,9 @@ def command(shell: Shell, as_json: bool) -> int:
 
 
 def _local(*, wanted: bool) -> list[DoctorCheck]:
-    """What there is to say of this machine; elsewhere than on Linux only that, a problem if the project needs it."""
+    """Return what there is to say of this machine; elsewhere than on Linux only that, a problem if the project needs
+    it.
+    """
     from sbxcompose.engine.checks import CheckStatus, DoctorCheck
     from sbxcompose.engine.local_host.supported import HINT, is_linux, system_name
 
@@ -53,7 +55,7 @@ def _local(*, wanted: bool) -> list[DoctorCheck]:
 
 
 def _project(shell: Shell) -> tuple[Project | None, list[DoctorCheck]]:
-    """The project here, if there is one, and what is to be said of it."""
+    """Return the project here, if there is one, and what is to be said of it."""
     from sbxcompose.engine.checks import CheckStatus, DoctorCheck, failed
     from sbxcompose.errors import InvalidSpec, SbxError, SpecNotFound
 

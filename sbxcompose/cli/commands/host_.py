@@ -93,7 +93,7 @@ def stop(shell: Shell, force: bool) -> int:
 
 
 def _tcp_of(now: dict[str, Any] | None) -> str:
-    """The TCP address of a host that has one. Raises `Unreachable` or `ProviderError`."""
+    """Return the TCP address of a host that has one. Raises `Unreachable` or `ProviderError`."""
     from sbxcompose.errors import ProviderError, Unreachable
 
     if now is None:
@@ -136,7 +136,7 @@ def _described(now: dict[str, Any]) -> list[str]:
 
 
 def _damaged(report: dict[str, Any] | None) -> list[str]:
-    """What of the host's state cannot be used, a line each."""
+    """Return what of the host's state cannot be used, a line each."""
     if not report:
         return []
     return [

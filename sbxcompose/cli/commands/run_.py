@@ -91,7 +91,7 @@ def command(
 
 
 def _hint(project: Project, name: str) -> str:
-    """The way out where a word is neither a command nor a process."""
+    """Return the way out where a word is neither a command nor a process."""
     from sbxcompose.spec.similar import similar
 
     near = similar(name, (process.name for process in project.every_process()), 1)
@@ -99,7 +99,7 @@ def _hint(project: Project, name: str) -> str:
 
 
 def _chosen(project: Project, name: str, arguments: tuple[str, ...]) -> tuple[Instance, Process, tuple[str, ...]]:
-    """What is to be run, the process whose surroundings it gets, and the words of the command."""
+    """Return what is to be run, the process whose surroundings it gets, and the words of the command."""
     from sbxcompose.plan.names import ProcessNames
     from sbxcompose.plan.observed import Instance
 

@@ -45,7 +45,7 @@ def command(shell: Shell, how: Foreground, program: str | None, login: bool, nam
 
 
 def shell_command(program: str | None, *, login: bool) -> tuple[str, ...]:
-    """The command that is the shell."""
+    """Return the command that is the shell."""
     options = ("-l",) if login else ()
     if program is not None:
         return (program, *options)

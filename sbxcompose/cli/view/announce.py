@@ -56,7 +56,7 @@ class Announcer:
         self._last: dict[Instance | None, str] = {}
 
     def __call__(self, event: events.EngineEvent) -> list[Announcement]:
-        """The lines for an event; none for one that is not worth a line."""
+        """Return the lines for an event; none for one that is not worth a line."""
         if isinstance(event, events.RowChanged) and event.row.phase in (Phase.STARTING, Phase.RUNNING):
             self._last.pop(event.row.instance, None)
         said = [each for each in self._lines(event) if not self._is_repeated(each)]
@@ -64,7 +64,7 @@ class Announcer:
         return said
 
     def _is_repeated(self, said: Announcement) -> bool:
-        """Whether it was what was said last of that instance; a wait puts the instance's name in front."""
+        """Return whether it was what was said last of that instance; a wait puts the instance's name in front."""
         last = self._last.get(said.instance) if said.instance is not None else None
         return last is not None and (said.text.endswith(last) or last.endswith(said.text))
 
@@ -181,7 +181,9 @@ def _changed(row: ObservedRow, before: ObservedRow | None) -> Announcement | Non
 
 
 def _pause(row: ObservedRow) -> str:
-    """How long it waits for its next run; the few milliseconds between the end and the decision are not of interest."""
+    """Return how long it waits for its next run; the few milliseconds between the end and the decision are not of
+    interest.
+    """
     if row.next_restart_at is None or row.exit is None or row.exit.at is None:
         return ""
     seconds = max(row.next_restart_at - row.exit.at, 0)

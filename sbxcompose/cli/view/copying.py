@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def copied_words(sandbox: str, copied: Copied, seconds: float) -> str:
-    """What was copied, in a line: `copied 1 204 files (38 MB) to app in 1.9 s; 3 deleted`."""
+    """Return what was copied, in a line: `copied 1 204 files (38 MB) to app in 1.9 s; 3 deleted`."""
     if copied.files:
         said = f"copied {counted(copied.files, 'file')} ({short_size(copied.size)}) to {sandbox} in {seconds:.2g} s"
     else:

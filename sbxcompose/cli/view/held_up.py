@@ -7,7 +7,7 @@ from sbxcompose.plan.steps import Start
 
 
 def held_up(result: Result) -> list[str]:
-    """What was not started, and the failure at the root of it: a line for each root."""
+    """Return what was not started, and the failure at the root of it: a line for each root."""
     held: dict[str, list[str]] = {}
     for each in result.held_up:
         if isinstance(each.step.action, Start):

@@ -13,12 +13,12 @@ from sbxcompose.logs.sanitize import clean_text
 
 
 def name_of(project: KnownProject) -> str:
-    """The project's name, or its only sandbox's where nobody knows whose that is."""
+    """Return the project's name, or its only sandbox's where nobody knows whose that is."""
     return project.name or project.sandboxes[0].full_name
 
 
 def lines(projects: Sequence[KnownProject], now: float, style: Style, width: int | None = None) -> list[str]:
-    """The table, on a terminal of that width; None for a pipe."""
+    """Return the table, on a terminal of that width; None for a pipe."""
     header = ["NAME", "RUNNING", "CREATED", "SANDBOXES", "FOLDER"]
     rows = [
         [

@@ -24,7 +24,7 @@ _BAD = {Phase.UNHEALTHY, Phase.BACKING_OFF}
 
 
 def status(line: ListedInstance, now: float) -> str:
-    """How it is, in a few words: `running`, `exited 1`, `backing off, again in 2s`."""
+    """Return how it is, in a few words: `running`, `exited 1`, `backing off, again in 2s`."""
     row, state = line.row, state_of(line)
     if row is None or state is ProcessState.FAILED_TO_START:
         return state
@@ -73,7 +73,7 @@ def lines(
     *,
     long: bool = False,
 ) -> list[str]:
-    """The table; foreign processes at its end. `long`: with ports and descriptions; `hide` masks secrets."""
+    """Return the table; foreign processes at its end. `long`: with ports and descriptions; `hide` masks secrets."""
     rows = [_cells(line, now, style, hide) for line in shown]
     rows += [
         [

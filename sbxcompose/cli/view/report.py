@@ -68,11 +68,11 @@ class Reporter:
             self._shell.say(self.secrets.hide(self.line(said)))
 
     def plain(self, text: str) -> str:
-        """The text as one harmless line, without secrets and colours."""
+        """Return the text as one harmless line, without secrets and colours."""
         return clean_text(self.secrets.hide(text), colours=False)
 
     def line(self, said: Announcement) -> str:
-        """The announcement with its name and colour."""
+        """Return the announcement with its name and colour."""
         style = self._shell.err
         paint = {Tone.GOOD: style.green, Tone.BAD: style.red, Tone.PLAIN: style.plain}[said.tone]
         if said.instance is None:
@@ -158,7 +158,7 @@ class Reporter:
             say(f"  {self._shell.err.cyan('hint:')} {text}")
 
     def _ports(self, instance: Instance) -> list[int]:
-        """The ports that the process is known to use: its health check's, and what its variables call PORT."""
+        """Return the ports that the process is known to use: its health check's, and what its variables call PORT."""
         process = self._project.process(instance.sandbox, instance.process)
         if process is None:
             return []

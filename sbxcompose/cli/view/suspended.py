@@ -18,7 +18,7 @@ def asleep(observed: Observed, what: str) -> list[str]:
 
 
 def first_suspended(observed: Observed, targets: Collection[Target] | None) -> ObservedSandbox | None:
-    """The first suspended sandbox that the targets (None: all) are in."""
+    """Return the first suspended sandbox that the targets (None: all) are in."""
     for sandbox in observed.sandboxes:
         meant = targets is None or any(target.sandbox == sandbox.name for target in targets)
         if meant and sandbox.state is SandboxState.SUSPENDED:

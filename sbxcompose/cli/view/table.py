@@ -34,7 +34,7 @@ def fitting(
     width: int | None,
     dispensable: Sequence[str] = DISPENSABLE,
 ) -> tuple[list[str], list[list[str]]]:
-    """The header and rows without the columns for which `width` leaves no room; None leaves room for all."""
+    """Return the header and rows without the columns for which `width` leaves no room; None leaves room for all."""
     names, kept = list(header), [list(row) for row in rows]
     for name in dispensable:
         widths = [max(visible(row[n]) for row in [names, *kept]) for n in range(len(names))]
@@ -71,7 +71,7 @@ def visible(text: str) -> int:
 
 
 def clip(text: str, width: int) -> str:
-    """The text in at most `width` columns, an ellipsis where it was cut. What is cut loses its colour."""
+    """Return the text in at most `width` columns, an ellipsis where it was cut. What is cut loses its colour."""
     if visible(text) <= width:
         return text
     text = _COLOR.sub("", text)

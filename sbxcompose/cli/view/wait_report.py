@@ -122,7 +122,7 @@ class WaitReport:
         return found
 
     def _aim(self, instance: Instance) -> Condition:
-        """What being ready comes down to for an instance."""
+        """Return what being ready comes down to for an instance."""
         if self._graph is None or self._graph[0] is not self._session.project:
             self._graph = (self._session.project, Graph(self._session.project))
         graph = self._graph[1]

@@ -35,7 +35,7 @@ class RecordEnd(Struct, frozen=True):
 
 
 async def edges(client: SandboxClient, process: str) -> dict[int, RecordEnd]:
-    """The edge of each stream (1 and 2) now. A row that is gone has none."""
+    """Return the edge of each stream (1 and 2) now. A row that is gone has none."""
     try:
         parts = await asyncio.gather(client.snapshot(process, "stdout"), client.snapshot(process, "stderr"))
     except NotFound:
@@ -165,7 +165,7 @@ class Follower:
             return
 
     async def _more(self, timeout: float | None) -> list[RecordLine] | None:
-        """The next new lines; None at the end. Raises `TimeoutError`, and then goes on where it was."""
+        """Return the next new lines; None at the end. Raises `TimeoutError`, and then goes on where it was."""
         if self._next is None:
             self._next = asyncio.ensure_future(anext(self._lines, None))
         done, _ = await asyncio.wait({self._next}, timeout=timeout)

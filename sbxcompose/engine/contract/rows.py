@@ -27,30 +27,31 @@ def pause_after(quiet: float) -> float:
 
 
 def log_of(info: ProcessInfo) -> str | None:
-    """The log that a row's output continues; None for a row that is not ours, and for the mark of a `down`."""
+    """Return the log that a row's output continues; None for a row that is not ours, and for the mark of a `down`."""
     parsed = parse_name(info.managed.name) if info.managed is not None and info.managed.name else None
     return None if parsed is None or is_mark(info) else log_name(Instance("", parsed[0], parsed[1]))
 
 
 def run_of(info: ProcessInfo) -> int:
-    """The number of a row's current or latest run."""
+    """Return the number of a row's current or latest run."""
     return info.run or (info.managed.restart_count + 1 if info.managed is not None else 1)
 
 
 def ended(info: ProcessInfo) -> bool:
-    """Whether nothing more will come from the row: its run has ended, and no supervisor will start another."""
+    """Return whether nothing more will come from the row: its run has ended, and no supervisor will start another."""
     if info.managed is not None:
         return info.managed.status == "stopped"
     return info.status != "running"
 
 
 def incarnation(info: ProcessInfo) -> tuple[object, ...]:
-    """What differs between two runs of a row."""
+    """Return what differs between two runs of a row."""
     return info.started_at, info.pid, info.handle, run_of(info)
 
 
 def is_older(listed: ProcessInfo, started: ProcessInfo) -> bool:
-    """Whether a listed row is from before the answer to a start: of an earlier run, or from when it was starting.
+    """Return whether a listed row is from before the answer to a start: of an earlier run, or from when it was
+    starting.
 
     A row that is starting has no time of its own yet.
     """
@@ -60,7 +61,7 @@ def is_older(listed: ProcessInfo, started: ProcessInfo) -> bool:
 
 
 def is_news(known: ProcessInfo | None, answer: ProcessInfo) -> bool:
-    """Whether the answer to a start says more of its row than the row that is known or listed.
+    """Return whether the answer to a start says more of its row than the row that is known or listed.
 
     Both may have been made while the process was starting, while it ran, or after it has ended.
     """
@@ -80,7 +81,9 @@ def as_it_began(info: ProcessInfo) -> ProcessInfo:
 
 
 def missed_end(known: ProcessInfo, info: ProcessInfo) -> ProcessInfo | None:
-    """The row as it must have been between two looks that saw one run and then a later one: crashed, to run again."""
+    """Return the row as it must have been between two looks that saw one run and then a later one: crashed, to run
+    again.
+    """
     before, now = known.managed, info.managed
     if known.status != "running" or before is None or now is None or now.last_exit is None:
         return None
@@ -91,7 +94,7 @@ def missed_end(known: ProcessInfo, info: ProcessInfo) -> ProcessInfo | None:
 
 
 def line_run(info: ProcessInfo, line: RecordLine) -> int:
-    """The run that a line belongs to: the latest one, or the one before it for what came before that began."""
+    """Return the run that a line belongs to: the latest one, or the one before it for what came before that began."""
     latest = run_of(info)
     return latest if line.time_ms >= info.started_at or latest == 1 else latest - 1
 
@@ -106,7 +109,7 @@ class LineRange(Struct, frozen=True):
     """Only of the newest row: the one that was started last."""
 
     def takes(self, info: ProcessInfo, line: RecordLine) -> bool:
-        """Whether a line of the row is among them (apart from `tail`)."""
+        """Return whether a line of the row is among them (apart from `tail`)."""
         if self.since_ms is not None:
             return line.time_ms >= self.since_ms
         return self.run is None or line_run(info, line) == self.run
@@ -123,7 +126,7 @@ def rows_with(rows: list[ProcessInfo], wanted: LineRange) -> list[ProcessInfo]:
 
 
 def told_apart(latest: int, run: int) -> bool:
-    """Whether the lines of a run can be known from those of others, when the latest is run number `latest`.
+    """Return whether the lines of a run can be known from those of others, when the latest is run number `latest`.
 
     Only where the latest run began is known: so the latest can be, and the first where there is one other.
     """

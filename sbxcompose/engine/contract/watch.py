@@ -197,7 +197,7 @@ class PlainWatch:
         return bool(gone or changed)
 
     async def _list(self) -> list[ProcessInfo]:
-        """The rows, asked for until they come. Tells of a break, and all rows anew after it."""
+        """Return the rows, asked for until they come. Tells of a break, and all rows anew after it."""
         broken_at: float | None = None
         while True:
             try:
@@ -329,7 +329,7 @@ class PlainWatch:
 
 
 def _run_over(known: ProcessInfo, info: ProcessInfo) -> bool:
-    """Whether a run has ended between two looks, and the row has not."""
+    """Return whether a run has ended between two looks, and the row has not."""
     return known.status == "running" and (incarnation(known) != incarnation(info) or info.status != "running")
 
 

@@ -33,8 +33,7 @@ _SNIPPET = (
 
 
 def ensure_host(*, port: int | None = None, key: str | None = None, tell: Callable[[str], None] | None = None) -> Path:
-    """The Unix socket of a host that runs: started now, if none did. `tell` gets what people should know of
-    it.
+    """Return the Unix socket of a host that runs: started now, if none did. `tell` gets what people should know of it.
 
     With `port` (0: any) it must listen on that port of 127.0.0.1, too, with `key`, or one that is made up.
     Two callers at once end up with one host. Raises `ProviderError`.
@@ -49,7 +48,8 @@ def ensure_host(*, port: int | None = None, key: str | None = None, tell: Callab
 
 
 def replace_killed() -> Path | None:
-    """The Unix socket of a host that runs: started now, if the last one was killed; None if it ended in good order.
+    """Return the Unix socket of a host that runs: started now, if the last one was killed; None if it ended in good
+    order.
 
     Raises `ProviderError`.
     """
@@ -93,7 +93,7 @@ def _pass_on(read: int, ready: Callable[[dict[str, Any]], None]) -> None:
 
 
 def status() -> dict[str, Any] | None:
-    """What the host says of itself (pid, keeper_pid, version, running_processes, …); None when none runs."""
+    """Return what the host says of itself (pid, keeper_pid, version, running_processes, …); None when none runs."""
     path = locate.find()
     if path is None:
         return None
@@ -124,7 +124,7 @@ def stop(*, force: bool = False) -> bool:
 
 
 def api_key() -> str:
-    """The bearer key of the TCP address: made when it is first wanted, and kept. Raises `ProviderError`."""
+    """Return the bearer key of the TCP address: made when it is first wanted, and kept. Raises `ProviderError`."""
     path = paths.state_directory() / KEY_FILE
     try:
         known = damage.read_file(path, most=KEY_BYTES).decode().strip()

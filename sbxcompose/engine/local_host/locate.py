@@ -54,7 +54,7 @@ def find() -> Path | None:
 
 
 def is_locked() -> bool:
-    """Whether a host of our state directory runs, or is just being started, whether or not it answers."""
+    """Return whether a host of our state directory runs, or is just being started, whether or not it answers."""
     try:
         fd = os.open(paths.lock_path(), os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
     except OSError:
@@ -69,12 +69,12 @@ def is_locked() -> bool:
 
 
 def was_killed() -> bool:
-    """Whether the last host has not ended in good order: what it ran may still be there."""
+    """Return whether the last host has not ended in good order: what it ran may still be there."""
     return not is_locked() and hostrecord.read(paths.lock_path()) is not None
 
 
 def answers(path: Path) -> bool:
-    """Whether somebody listens. A socket file without a listener is what a killed host leaves behind."""
+    """Return whether somebody listens. A socket file without a listener is what a killed host leaves behind."""
     with socket.socket(socket.AF_UNIX) as sock:
         sock.setblocking(False)
         try:
@@ -89,7 +89,7 @@ def answers(path: Path) -> bool:
 
 
 def _is_served(record: HostRecord) -> bool:
-    """Whether the recorded host will answer on its socket.
+    """Return whether the recorded host will answer on its socket.
 
     A process that is just being started shares the sockets of its host until its exec. When the host is killed at that
     moment, connections are still taken, and broken by the exec. So where the keeper is gone, the server must answer.
@@ -121,7 +121,7 @@ def _runs(pid: int) -> bool:
 
 
 def _holds_lock(pid: int) -> bool:
-    """Whether that process has the lock file open: a number alone may have gone to somebody else."""
+    """Return whether that process has the lock file open: a number alone may have gone to somebody else."""
     lock = hostrecord.identity_of(os.fspath(paths.lock_path()))
     with suppress(OSError):
         for name in os.listdir(f"/proc/{pid}/fd"):

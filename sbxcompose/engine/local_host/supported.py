@@ -11,7 +11,7 @@ _NAMES = {"darwin": "macOS", "win32": "Windows"}
 
 
 def is_linux() -> bool:
-    """Whether this machine runs Linux."""
+    """Return whether this machine runs Linux."""
     system: str = sys.platform
     return system == "linux"
 

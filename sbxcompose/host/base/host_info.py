@@ -16,7 +16,7 @@ BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 
 def read(state: Path) -> dict[str, Any]:
-    """What the file says; nothing if there is none that makes sense."""
+    """Return what the file says; nothing if there is none that makes sense."""
     try:
         value = damage.decode(damage.read_file(state / INFO_FILE))
     except (OSError, ValueError):
@@ -25,12 +25,12 @@ def read(state: Path) -> dict[str, Any]:
 
 
 def contents(tcp: str | None) -> dict[str, Any]:
-    """What is to be written down; `tcp` is the address over TCP, if there is one."""
+    """Return what is to be written down; `tcp` is the address over TCP, if there is one."""
     return {"version": __version__, "tcp": tcp, "boot": _boot()}
 
 
 def was_rebooted(state: Path) -> bool:
-    """Whether the machine was restarted after the last host that was killed had begun."""
+    """Return whether the machine was restarted after the last host that was killed had begun."""
     before = read(state).get("boot")
     return isinstance(before, str) and before != _boot()
 

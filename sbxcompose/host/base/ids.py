@@ -21,5 +21,5 @@ def new_id() -> str:
 
 
 def is_id(word: str) -> bool:
-    """Whether a word has the form of a sandbox's or a snapshot's id."""
+    """Return whether a word has the form of a sandbox's or a snapshot's id."""
     return bool(_ID.fullmatch(word))

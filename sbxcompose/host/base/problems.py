@@ -34,7 +34,7 @@ class Problem(Exception):
         self.hint = hint
 
     def body(self) -> dict[str, Any]:
-        """What is sent."""
+        """Return what is sent."""
         told = {"error": self.error, "code": self.code, "hint": self.hint, **self.more}
         return {name: value for name, value in told.items() if value is not None}
 

@@ -29,7 +29,7 @@ class Wake(Generic[Item]):
             self._waiter.set_result(True)
 
     def take(self) -> list[Item]:
-        """What has changed since the last call, in the order of the first notices."""
+        """Return what has changed since the last call, in the order of the first notices."""
         changed = list(self._changed)
         self._changed.clear()
         return changed

@@ -28,7 +28,7 @@ class NotAFile(Exception):
 
 
 def resolve(given: bytes | None, base: str) -> bytes:
-    """The path that a request means; a relative one begins at `base`. Raises `Problem`."""
+    """Return the path that a request means; a relative one begins at `base`. Raises `Problem`."""
     if not given:
         raise Problem(400, "say which file: ?path=…", "BAD_PATH")
     if b"\0" in given:
@@ -44,7 +44,7 @@ def show(path: bytes) -> str:
 
 
 def problem(error: OSError | NotAFile, given: bytes) -> Problem:
-    """What a client is told of an error with the file that it named."""
+    """Return what a client is told of an error with the file that it named."""
     name = show(given[:300])
     if isinstance(error, NotAFile):
         return Problem(400, f"{name} is {error}, not a file", "NOT_A_FILE")
@@ -99,7 +99,7 @@ class Reading:
         self.size = found.st_size
 
     def read(self) -> bytes:
-        """The next `CHUNK` bytes; fewer only at the file's end."""
+        """Return the next `CHUNK` bytes; fewer only at the file's end."""
         pieces, left = [], CHUNK
         with self._lock:  # whoever gives up meanwhile must not close the descriptor under our feet
             while left and not self._closed and (piece := os.read(self._descriptor, left)):
@@ -123,7 +123,7 @@ def delete(path: bytes) -> None:
 
 
 def listing(path: bytes, given: bytes) -> bytes:
-    """The JSON answer for a directory: directories first, then by name."""
+    """Return the JSON answer for a directory: directories first, then by name."""
     with os.scandir(path) as found:
         entries = sorted((_entry(each) for each in found), key=lambda entry: (not entry["is_dir"], entry["name"]))
     return json.dumps({"path": show(given), "entries": entries}, separators=(",", ":")).encode()

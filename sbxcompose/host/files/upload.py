@@ -126,7 +126,7 @@ class Upload:
 
 
 def _existing(path: bytes, target: bytes) -> os.stat_result | None:
-    """What is there already, and may be written; None if nothing is."""
+    """Return what is there already, and may be written; None if nothing is."""
     try:
         found = os.lstat(target)
     except FileNotFoundError:
@@ -142,7 +142,7 @@ def _existing(path: bytes, target: bytes) -> os.stat_result | None:
 
 
 def _nearest_directory(path: bytes) -> bytes:
-    """The directory itself, or the nearest one above it that is there."""
+    """Return the directory itself, or the nearest one above it that is there."""
     while not os.path.isdir(path):
         path = os.path.dirname(path)
     return path

@@ -96,7 +96,7 @@ class Gate:
                 accepted.close()
 
     def _has_room(self, *, trusted: bool) -> bool:
-        """Whether one more connection leaves enough for the host's own work."""
+        """Return whether one more connection leaves enough for the host's own work."""
         try:
             descriptor = os.dup(2)
         except OSError:

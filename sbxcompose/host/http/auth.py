@@ -48,14 +48,14 @@ def refusal(
 
 
 def _is_own(origin: str, port: int) -> bool:
-    """Whether an Origin is the host itself, which has no pages: some WebSocket libraries send the address that they
-    connect to.
+    """Return whether an Origin is the host itself, which has no pages: some WebSocket libraries send the address that
+    they connect to.
     """
     return origin in (f"http://127.0.0.1:{port}", f"http://localhost:{port}")
 
 
 def has_key(authorization: str, key: str) -> bool:
-    """Whether an Authorization header carries the key; takes the same time however much of it is right."""
+    """Return whether an Authorization header carries the key; takes the same time however much of it is right."""
     scheme, _, given = authorization.partition(" ")
     return scheme.lower() == "bearer" and hmac.compare_digest(given.strip().encode(), key.encode())
 
@@ -66,16 +66,16 @@ def is_local_host(host: str) -> bool:
 
 
 def sandbox_label(host: str) -> str | None:
-    """The sandbox that a Host header addresses: its first label, in the form `<id-or-name>.local` (or `.localhost`),
-    with or without `<port>-` before it.
+    """Return the sandbox that a Host header addresses: its first label, in the form `<id-or-name>.local` (or
+    `.localhost`), with or without `<port>-` before it.
     """
     found = _LABEL.fullmatch(without_port(host))
     return found[2] if found else None
 
 
 def user_port(headers: Mapping[str, str]) -> int | None:
-    """The port in a sandbox that a request is for: `<port>-<id-or-name>.localhost`; None: for the daemon, or for the
-    host itself (contract, section 1.4).
+    """Return the port in a sandbox that a request is for: `<port>-<id-or-name>.localhost`; None: for the daemon, or for
+    the host itself (contract, section 1.4).
     """
     if headers.get("x-tensorlake-sandbox-id"):
         number = headers.get("x-tensorlake-sandbox-port", "")

@@ -22,7 +22,7 @@ def process_at(peer: SocketAddress, own: SocketAddress) -> int | None:
 
 
 def is_idle(pid: int) -> bool:
-    """Whether no thread of a process runs or is about to; true of one that has ended."""
+    """Return whether no thread of a process runs or is about to; true of one that has ended."""
     try:
         threads = os.listdir(f"/proc/{pid}/task")
     except OSError:

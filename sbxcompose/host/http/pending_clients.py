@@ -60,7 +60,7 @@ class PendingClients(Generic[Client]):
 
 
 def has_room(descriptor: int, limit: int, *, trusted: bool) -> bool:
-    """Whether a connection with that descriptor leaves enough of `limit` for the host's own work.
+    """Return whether a connection with that descriptor leaves enough of `limit` for the host's own work.
 
     The system always gives the lowest free number, so that it tells how many are in use. Our own commands may use a
     part of the reserve: they are what ends a shortage.

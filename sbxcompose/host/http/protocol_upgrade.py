@@ -67,7 +67,7 @@ class Upgraded:
 
 
 def wants_upgrade(request: Request) -> bool:
-    """Whether a request asks for another protocol, and has no body that would stand between."""
+    """Return whether a request asks for another protocol, and has no body that would stand between."""
     headers = request.headers
     words = headers.get("connection", "").lower().replace(" ", "").split(",")
     has_body = headers.get("content-length", "0") != "0" or "transfer-encoding" in headers
@@ -100,7 +100,7 @@ def websocket(
 
 
 def handshake_key(request: Request) -> bytes:
-    """The key of a WebSocket's handshake. Raises `HTTPException` for any other request."""
+    """Return the key of a WebSocket's handshake. Raises `HTTPException` for any other request."""
     headers = request.headers
     if not wants_upgrade(request) or headers["upgrade"].lower() != "websocket":
         needed = {"Upgrade": "websocket", "Connection": "Upgrade"}

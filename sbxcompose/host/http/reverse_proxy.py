@@ -27,7 +27,7 @@ _FORWARDED = (b"x-forwarded-host", b"x-forwarded-proto", b"x-forwarded-for")
 
 
 def passed_on(headers: Iterable[tuple[bytes, bytes]], *, without: Iterable[bytes] = ()) -> Headers:
-    """The headers that are not about a single connection, nor among `without`; names are in lower case."""
+    """Return the headers that are not about a single connection, nor among `without`; names are in lower case."""
     lines = list(headers)
     named = {
         word.strip().lower() for name, value in lines if name == b"connection" for word in value.split(b",")
@@ -127,7 +127,7 @@ class ReverseProxy:
         return Upgraded([*headers, *asked, (b"connection", b"Upgrade")], talk)
 
     async def _head(self) -> h11.Response | h11.InformationalResponse:
-        """The answer's head: a final one, or a 101. Raises `Problem`."""
+        """Return the answer's head: a final one, or a 101. Raises `Problem`."""
         while True:
             event = await self._event()
             if isinstance(event, h11.Response):
@@ -141,7 +141,7 @@ class ReverseProxy:
                 raise Problem(502, "the port closed the connection without an answer", "CONNECTION_CLOSED")
 
     async def _event(self) -> object:
-        """The next thing that the port says; an error of the protocol's, if that is what it is."""
+        """Return the next thing that the port says; an error of the protocol's, if that is what it is."""
         try:
             while (event := self._protocol.next_event()) is h11.NEED_DATA:
                 data = await self._loop.sock_recv(self._port, _READ)

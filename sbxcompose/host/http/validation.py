@@ -115,7 +115,7 @@ def _read_value(field: FieldInfo, part: bytes) -> Any:
 
 
 def _message_in(kind: Any) -> type[Message] | None:
-    """The class of messages that a type allows, if any."""
+    """Return the class of messages that a type allows, if any."""
     alternatives = (kind, *get_args(kind))
     return next((each for each in alternatives if isinstance(each, type) and issubclass(each, Message)), None)
 

@@ -18,7 +18,7 @@ _TAG_BASE = 1 << 62
 
 
 def unit_of(pid: int, tags: Mapping[int, str]) -> str | None:
-    """The unit that started a process, by what it has inherited, however it has left its parents and session.
+    """Return the unit that started a process, by what it has inherited, however it has left its parents and session.
 
     First the tag: a soft limit on the resident set, which Linux has not enforced since 2.6 and which survives
     fork, exec, setsid and an emptied environment. Then the marker in the environment it was started with.
@@ -28,17 +28,19 @@ def unit_of(pid: int, tags: Mapping[int, str]) -> str | None:
 
 
 def mark_of(unit: str, tag: int) -> str:
-    """The value of the marker: the unit's name, and its tag, for two hosts may have units of one name."""
+    """Return the value of the marker: the unit's name, and its tag, for two hosts may have units of one name."""
     return f"{unit}@{tag:x}"
 
 
 def marked_unit(pid: int) -> str | None:
-    """The unit, of whatever host, that the environment of a process names as the one that started it."""
+    """Return the unit, of whatever host, that the environment of a process names as the one that started it."""
     return _mark_on(pid)[0] or None
 
 
 def marked_tag(pid: int) -> int:
-    """The tag of the unit that the environment of a process names as the one that started it; 0 where it names none."""
+    """Return the tag of the unit that the environment of a process names as the one that started it; 0 where it names
+    none.
+    """
     try:
         return int(_mark_on(pid)[1], 16)
     except ValueError:
@@ -53,7 +55,7 @@ def _mark_on(pid: int) -> tuple[str, str]:
 
 
 def tag_of(host: str, unit: str) -> int:
-    """The tag of a unit: the same for every keeper of that host, so that a successor need not be told.
+    """Return the tag of a unit: the same for every keeper of that host, so that a successor need not be told.
 
     `host` is the path of its lock: two hosts may have units of one name. Above 2**62, where no real limit is.
     """
@@ -62,7 +64,7 @@ def tag_of(host: str, unit: str) -> int:
 
 
 def tag_on(pid: int) -> int:
-    """The soft limit on the resident set of a process, which may be a tag; 0 where there is none."""
+    """Return the soft limit on the resident set of a process, which may be a tag; 0 where there is none."""
     limits = read_file(f"/proc/{pid}/limits")
     start = limits.find(b"Max resident set")
     soft = limits[start + 16 : limits.find(b"\n", start)].split()[:1] if start >= 0 else []
@@ -87,7 +89,7 @@ class Census:
         self._owner: dict[int, str | None] = {}
 
     def members(self, units: Collection[str]) -> dict[str, list[ProcessStat]]:
-        """The living processes of each of `units`, leaders left out; units without any are left out."""
+        """Return the living processes of each of `units`, leaders left out; units without any are left out."""
         found: dict[str, list[ProcessStat]] = {}
         for each in self.processes.values():
             if each.dead or each.pid in self._leaders:
@@ -121,5 +123,5 @@ class Census:
 
 
 def owner_of_orphan(process: ProcessStat, leaders: Mapping[int, str], tags: Mapping[int, str]) -> str | None:
-    """The unit of a process that has lost its parents: by session, group, or what it inherited."""
+    """Return the unit of a process that has lost its parents: by session, group, or what it inherited."""
     return leaders.get(process.session) or leaders.get(process.group) or unit_of(process.pid, tags)

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 def places(controller: str, proc: str = "/proc/self") -> list[str]:
-    """The directories of the groups that this process is in and in which `controller` could be used: version 2
+    """Return the directories of the groups that this process is in and in which `controller` could be used: version 2
     first. Reads `mountinfo` and `cgroup` of `proc`.
     """
     own = dict(_memberships(_read(f"{proc}/cgroup")))
@@ -69,7 +69,7 @@ class FreezerGroup:
 
     @classmethod
     def make(cls, path: str) -> FreezerGroup:
-        """The group at a path, made if it is not there; `OSError`, too, where groups cannot be frozen."""
+        """Return the group at a path, made if it is not there; `OSError`, too, where groups cannot be frozen."""
         os.makedirs(path, exist_ok=True)
         group = cls(path)
         if not group._modern and not os.path.exists(f"{path}/freezer.state"):
@@ -101,7 +101,7 @@ class FreezerGroup:
         return True
 
     def members(self) -> set[int]:
-        """The processes in it."""
+        """Return the processes in it."""
         return {int(each) for each in _read(f"{self.path}/cgroup.procs").split()}
 
     def _write(self, name: str, text: str) -> None:

@@ -49,7 +49,7 @@ class KeeperClient(KeeperConnection):
         await self._call({"op": "recall"})
 
     async def adopt(self) -> list[Adopted]:
-        """Every unit that the keeper knows. Exits that it has not told yet follow through `on_exit`."""
+        """Return every unit that the keeper knows. Exits that it has not told yet follow through `on_exit`."""
         adopted: list[Adopted] = []
 
         def take(body: Body, fds: list[int]) -> None:
@@ -197,7 +197,7 @@ class KeeperClient(KeeperConnection):
                 self._send({"op": "want", "id": 0, "wanted": wanted})
 
     def kept(self, name: str) -> int | None:
-        """The descriptor that was given to `keep`, by this server or (after `adopt`) by one before it."""
+        """Return the descriptor that was given to `keep`, by this server or (after `adopt`) by one before it."""
         return self._kept.get(name)
 
     def drop(self, name: str) -> None:

@@ -62,7 +62,7 @@ class Finder:
         self._orphans.pop(pid, None)
 
     def left_by(self, gone: Collection[Unit], units: Collection[Unit]) -> dict[str, list[ProcessStat]]:
-        """What is left of the units whose leaders are gone; those of which nothing is are left out."""
+        """Return what is left of the units whose leaders are gone; those of which nothing is are left out."""
         self._seen = None
         names = {each.name for each in gone}
         if all(each.ours for each in gone) and not self._any_orphan(names, units):
@@ -182,7 +182,7 @@ class _Claims:
         return ticks is not None and -1 <= process.started - ticks <= START_TICKS
 
     def _in_session(self, process: ProcessStat, leader: ProcessStat | None) -> bool:
-        """Whether a claimed leader has made its session. No number is given anew while a session has it."""
+        """Return whether a claimed leader has made its session. No number is given anew while a session has it."""
         if process.session not in self._leaders or process.started < self._leaders[process.session] - 1:
             return False
         return leader is None or self._leads(leader)

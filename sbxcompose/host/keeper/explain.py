@@ -24,9 +24,7 @@ class CannotSpawn(Exception):
 
 
 def candidates(command: str, environment: dict[str, str]) -> list[str]:
-    """The files that a command may mean, by the `PATH` of the process itself; relative ones to its
-    directory.
-    """
+    """Return the files that a command may mean, by the `PATH` of the process itself; relative ones to its directory."""
     if "/" in command:
         return [command]
     return [
@@ -72,9 +70,7 @@ def _at_exec(code: int, request: dict[str, Any], environment: dict[str, str]) ->
 
 
 def _about_file(code: int, name: str, path: str) -> str | None:
-    """What is wrong with a file that was found; None when there is no such file, or nothing is wrong with
-    it.
-    """
+    """Return what is wrong with a file that was found; None when there is no such file, or nothing is wrong with it."""
     try:
         mode = os.stat(path).st_mode
     except OSError:

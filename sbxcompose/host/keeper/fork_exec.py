@@ -93,7 +93,7 @@ def _take_terminal() -> None:
 
 
 def read_failure(read: int) -> bytes:
-    """What the child had to say before it could exec; empty when it did. Closes the pipe's end."""
+    """Return what the child had to say before it could exec; empty when it did. Closes the pipe's end."""
     failure = b""
     while piece := os.read(read, 4096):
         failure += piece

@@ -115,7 +115,7 @@ class Freezer:
         return killed
 
     def _group(self, name: str) -> FreezerGroup | None:
-        """The unit's group, frozen before anything is in it; None where there can be none."""
+        """Return the unit's group, frozen before anything is in it; None where there can be none."""
         while self._bases:
             try:
                 group = FreezerGroup.make(_path(self._bases[0], name))
@@ -190,7 +190,7 @@ class _Stopping:
                 self._stop(generation)
 
     def _look(self) -> list[tuple[ProcessStat, str]]:
-        """The processes that were not seen before, and whose they are."""
+        """Return the processes that were not seen before, and whose they are."""
         found = census(self._every).members(self._units)
         new: list[tuple[ProcessStat, str]] = []
         for name, unit in self._units.items():

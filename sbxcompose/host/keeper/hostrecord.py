@@ -36,7 +36,7 @@ class HostRecord:
         os.ftruncate(lock, len(data))
 
     def is_its_own(self) -> bool:
-        """Whether the file at the socket's path is still the one that was bound."""
+        """Return whether the file at the socket's path is still the one that was bound."""
         return identity_of(self.socket) == self.identity
 
 

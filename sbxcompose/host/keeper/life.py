@@ -179,5 +179,5 @@ class Keeper:
             self._status = 1
 
     def _is_needed(self) -> bool:
-        """Whether anything runs, or is to be started again by a server."""
+        """Return whether anything runs, or is to be started again by a server."""
         return self._units.live or self._endpoint.wanted

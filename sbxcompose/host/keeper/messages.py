@@ -42,7 +42,7 @@ class Spawn:
     namespace: str | None = None
 
     def write(self, base: Mapping[str, str]) -> dict[str, Any]:
-        """The request as a JSON object; `base` is the part of the environment that travels apart."""
+        """Return the request as a JSON object; `base` is the part of the environment that travels apart."""
         return {
             "unit": self.unit,
             "argv": self.argv,
@@ -142,7 +142,7 @@ class KeeperLost(Exception):
 
 
 def common_environment(spawns: Sequence[Spawn]) -> dict[str, str]:
-    """The variables that all of them have, with the same value: they travel once."""
+    """Return the variables that all of them have, with the same value: they travel once."""
     if not spawns:
         return {}
     common = set(spawns[0].env.items())

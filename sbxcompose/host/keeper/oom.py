@@ -35,7 +35,7 @@ class KernelLog:
             return
 
     def has_killed(self, pid: int) -> bool:
-        """Whether a process that has just ended of SIGKILL was killed for want of memory; told once.
+        """Return whether a process that has just ended of SIGKILL was killed for want of memory; told once.
 
         The kernel logs it before the victim can end.
         """
@@ -52,7 +52,7 @@ class KernelLog:
         self._victims &= pids
 
     def _news(self) -> list[bytes]:
-        """The records that have come."""
+        """Return the records that have come."""
         records: list[bytes] = []
         while self._fd >= 0:
             try:
@@ -68,6 +68,6 @@ class KernelLog:
 
 
 def victim_of(record: bytes) -> int | None:
-    """The process that a record of the log says was killed for want of memory."""
+    """Return the process that a record of the log says was killed for want of memory."""
     found = _KILLED.match(record)
     return int(found[2]) if found is not None and int(found[1]) < _USER else None

@@ -64,7 +64,7 @@ def keeper_argv(
     ready_fd: int | None = None,
     python: str = sys.executable,
 ) -> list[str]:
-    """The command line that starts a keeper, which starts `server` (an argv).
+    """Return the command line that starts a keeper, which starts `server` (an argv).
 
     `detach`: it leaves the terminal, and its first process ends as soon as the host listens (or cannot).
     `tcp` is a port of 127.0.0.1 (0 for any). To `ready_fd`, which it must inherit, it writes one JSON object.

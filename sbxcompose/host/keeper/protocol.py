@@ -74,7 +74,7 @@ class Channel:
         self._outbox: list[tuple[memoryview, list[int]]] = []
 
     def fileno(self) -> int:
-        """The socket's descriptor, to watch."""
+        """Return the socket's descriptor, to watch."""
         return self.socket.fileno()
 
     def queue(self, body: dict[str, Any], fds: Sequence[int] = ()) -> None:
@@ -105,7 +105,7 @@ class Channel:
         return self.socket.sendmsg([data], rights, socket.MSG_NOSIGNAL)
 
     def receive(self) -> tuple[list[KeeperFrame], bool]:
-        """The frames that have arrived, and whether the stream is still open.
+        """Return the frames that have arrived, and whether the stream is still open.
 
         Raises `OSError` when there was no room for descriptors that came: the channel is of no use any more.
         """

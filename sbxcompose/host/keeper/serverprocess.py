@@ -48,9 +48,7 @@ _OF_A_PROCESS = ("UNIT", "PROJECT", "PROJECT_NAME", "SANDBOX", "PROCESS", "REPLI
 
 
 def server_environment(environ: dict[str, str]) -> dict[str, str]:
-    """What of the starting shell's environment the host keeps: nothing that only that shell's project
-    needs.
-    """
+    """Return what of the starting shell's environment the host keeps: nothing that only that shell's project needs."""
     dropped = {f"SBXCOMPOSE_{each}" for each in _OF_A_PROCESS}
     return {
         name: value

@@ -169,7 +169,7 @@ class Spawner:
         return pid
 
     def _network(self, name: str | None) -> int | None:
-        """The network to start a process in. One that is not there any more is no reason to take another."""
+        """Return the network to start a process in. One that is not there any more is no reason to take another."""
         if name is None:
             return None
         if name not in self.networks:

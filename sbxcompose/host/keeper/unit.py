@@ -84,7 +84,7 @@ class Unit:
         return self.exited is None
 
     def describe(self) -> dict[str, Any]:
-        """The unit as a server is told of it."""
+        """Return the unit as a server is told of it."""
         stop = None if self.stop_signal is None else [self.stop_signal, self.deadline or 0.0]
         return {
             **{"unit": self.name, "meta": self.meta, "pid": self.pid, "at": self.at, "tag": self.tag},
@@ -94,7 +94,7 @@ class Unit:
         }
 
     def end(self) -> dict[str, Any]:
-        """The unit's end, to be told: from now on it is over."""
+        """Return the unit's end, to be told: from now on it is over."""
         self.deadline = None
         self.exited = {
             **{"unit": self.name, "pid": self.pid, "status": self.status, "at": self.ended_at},

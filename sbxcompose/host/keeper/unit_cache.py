@@ -72,7 +72,7 @@ def retrieve(future: asyncio.Future[Any]) -> None:
 
 
 async def read_all(loop: asyncio.AbstractEventLoop, fd: int) -> bytes:
-    """What is written to a pipe until its other end is closed; closes this end."""
+    """Return what is written to a pipe until its other end is closed; closes this end."""
     os.set_blocking(fd, False)
     data = bytearray()
     ended = loop.create_future()

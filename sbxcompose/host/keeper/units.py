@@ -50,7 +50,7 @@ class Units:
         return iter(self._units.values())
 
     def get(self, name: str) -> Unit | None:
-        """The unit of that name."""
+        """Return the unit of that name."""
         return self._units.get(name)
 
     @property
@@ -254,7 +254,7 @@ class Units:
     # -- signals -----------------------------------------------------------------------------------
 
     def _members(self, unit: Unit) -> list[ProcessStat]:
-        """All that a unit has started, its leader left out. One look serves all who ask in one turn."""
+        """Return all that a unit has started, its leader left out. One look serves all who ask in one turn."""
         if self._census is None:
             self._census = census(self._units.values())
         return self._census.members([unit.name]).get(unit.name, [])

@@ -56,5 +56,5 @@ class Outcasts:
 
 
 def may_be_of(process: ProcessStat, units: Iterable[Unit]) -> bool:
-    """Whether a process may have been started by one of these units: one that began before it."""
+    """Return whether a process may have been started by one of these units: one that began before it."""
     return any(unit.ticks <= process.started + 1 for unit in units)

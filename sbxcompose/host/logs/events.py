@@ -33,7 +33,7 @@ class Chunk(NamedTuple):
         return self.segment.path(self.stream)
 
     def data(self) -> bytes:
-        """The bytes; fewer if the file has been tampered with or dropped since."""
+        """Return the bytes; fewer if the file has been tampered with or dropped since."""
         return self.segment.read(self.stream, self.offset, self.length)
 
 

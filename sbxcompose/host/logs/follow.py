@@ -45,7 +45,7 @@ class RowLines:
         self._row.let_go()
 
     def next(self) -> list[Lines | Gap] | None:
-        """What comes next; empty if there is nothing now, None if there is nothing any more."""
+        """Return what comes next; empty if there is nothing now, None if there is nothing any more."""
         while True:
             end = self._row.end_position
             if end is not None and self._reader.position >= end:
@@ -110,7 +110,7 @@ class _Listener:
 
 
 def snapshot(row: OutputRow, streams: Collection[int]) -> Iterator[Lines]:
-    """The lines that are there now; one that has not ended is the last."""
+    """Yield the lines that are there now; one that has not ended is the last."""
     lines, end = RowLines(row, streams, PER_ITEM), row.log.end
     try:
         while found := lines.next():
@@ -125,8 +125,8 @@ def snapshot(row: OutputRow, streams: Collection[int]) -> Iterator[Lines]:
 async def follow(
     row: OutputRow, changes: ChangeListeners, streams: Collection[int] = STREAMS
 ) -> AsyncGenerator[list[Lines | Gap], None]:
-    """All lines of the row until its output ends for good; an empty list after `IDLE` seconds without any, whether or
-    not there was something else, such as the beginning of one.
+    """Yield all lines of the row until its output ends for good; an empty list after `IDLE` seconds without any,
+    whether or not there was something else, such as the beginning of one.
     """
     lines, listener = RowLines(row, streams), _Listener()
     clock = asyncio.get_running_loop().time

@@ -79,7 +79,7 @@ class Journal:
         return sum(each.footprint for each in self.segments)
 
     def held_from(self) -> int:
-        """The position from which on somebody still needs what there is."""
+        """Return the position from which on somebody still needs what there is."""
         return self.end
 
     def changed(self) -> None:
@@ -91,12 +91,12 @@ class Journal:
             segment.close()
 
     def segment_after(self, segment: Segment) -> Segment | None:
-        """The one that follows; None after the last."""
+        """Return the one that follows; None after the last."""
         later = (each for each in self.segments if each.start >= segment.end and each is not segment)
         return next(later, None)
 
     def segment_from(self, position: int) -> Segment:
-        """The first one from `position` on: where a reader goes on whose segment was dropped."""
+        """Return the first one from `position` on: where a reader goes on whose segment was dropped."""
         return next((each for each in self.segments if each.start >= position), self.segments[-1])
 
     def load(self) -> None:
@@ -115,7 +115,7 @@ class Journal:
         self._replay(self.segments[-1:])
 
     def _is_usable(self, segment: Segment) -> bool:
-        """Whether a segment's files are files of ours; they are set aside if not."""
+        """Return whether a segment's files are files of ours; they are set aside if not."""
         try:
             if segment.start > FARTHEST:
                 raise OSError(errno.EINVAL, "no log gets that far")
@@ -157,7 +157,7 @@ class Journal:
         self._last = fields
 
     def writable(self) -> Segment:
-        """The segment to write to: with its files, not full, nothing in it that the index does not know."""
+        """Return the segment to write to: with its files, not full, nothing in it that the index does not know."""
         segment = self.segments[-1]
         for stream in STREAMS:
             if segment.written[stream] > segment.sizes[stream]:
@@ -169,7 +169,7 @@ class Journal:
         return segment
 
     def _head(self) -> list[tuple[int, ...]]:
-        """The first records of a segment: what one has to know when all before it is gone."""
+        """Return the first records of a segment: what one has to know when all before it is gone."""
         head: list[tuple[int, ...]] = [(HEADER, self._line_flags, VERSION, self.last_run, self._last_ms, 0, 0)]
         head += [(RUN_OPEN, 0, 0, run, run_.started_ms, run_.position, 0) for run, run_ in self.running.items()]
         return head

@@ -46,7 +46,7 @@ class LineCutter:
         self._rests: dict[tuple[int, int], _Rest] = {}
 
     def feed(self, stream: int, run: int, time_ms: int, data: bytes) -> list[Lines]:
-        """The lines that the chunk ends."""
+        """Return the lines that the chunk ends."""
         found: list[Lines] = []
         rest = self._rests.get((run, stream))
         cut = data.rfind(b"\n") + 1
@@ -63,11 +63,11 @@ class LineCutter:
         return found
 
     def end_run(self, run: int) -> list[Lines]:
-        """The lines that a run has left without an end."""
+        """Return the lines that a run has left without an end."""
         return [self._give(key) for key in list(self._rests) if key[0] == run]
 
     def finish(self) -> list[Lines]:
-        """All lines that are left without an end."""
+        """Return all lines that are left without an end."""
         return [self._give(key) for key in list(self._rests)]
 
     def _hold(self, stream: int, run: int, time_ms: int, data: bytes) -> list[Lines]:
@@ -100,5 +100,5 @@ def sse(lines: Lines, *, with_stream: bool, event: str | None = "output") -> byt
 
 
 def json_items(texts: list[str]) -> bytes:
-    """The lines as the inside of a JSON array."""
+    """Return the lines as the inside of a JSON array."""
     return json.dumps(texts, separators=(",", ":"))[1:-1].encode()

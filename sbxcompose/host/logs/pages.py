@@ -75,7 +75,7 @@ class LinesQuery(Struct, frozen=True):
     after: Mapping[str, PagePosition] | None = None
 
     def wants(self, line: LogLine) -> bool:
-        """Whether the line is one of them."""
+        """Return whether the line is one of them."""
         return line.stream in self.streams and (self.body is None or self.body.casefold() in line.text.casefold())
 
 
@@ -99,7 +99,7 @@ class LineCursor:
         self._reader.close()
 
     def peek(self) -> LogLine | None:
-        """The next line; None if there is none yet."""
+        """Return the next line; None if there is none yet."""
         while not self._ready:
             events = self._reader.read(READ)
             for event in events:
@@ -113,7 +113,7 @@ class LineCursor:
         return self._ready[0][0]
 
     def take(self) -> LogLine:
-        """The line that `peek` has shown."""
+        """Return the line that `peek` has shown."""
         line, self.place = self._ready.popleft()
         return line
 
@@ -166,7 +166,7 @@ def _lines(data: bytes) -> Iterator[bytes]:
 
 
 async def page(logs: Mapping[str, LogStore], query: LinesQuery) -> tuple[list[LogLine], str | None]:
-    """The lines, and the token of what follows; no token if there are none: then nothing has come since."""
+    """Return the lines, and the token of what follows; no token if there are none: then nothing has come since."""
     after = query.after or {}
     names = [name for name in logs if query.logs is None or name in query.logs]
     cursors = {name: _cursor(name, logs[name], after.get(name, PagePosition()), query) for name in names}
@@ -216,7 +216,7 @@ def encode(places: Mapping[str, PagePosition]) -> str:
 
 
 def decode(token: str) -> dict[str, PagePosition]:
-    """The places of a token. Raises `Problem`."""
+    """Return the places of a token. Raises `Problem`."""
     try:
         raw = base64.urlsafe_b64decode(token.encode("ascii") + b"=" * (-len(token) % 4))
         told = json.loads(zlib.decompressobj().decompress(raw, MOST_TOKEN))

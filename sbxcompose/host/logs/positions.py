@@ -11,7 +11,7 @@ BLOCK = 256 * 1024
 
 
 def marks(segments: Sequence[Segment]) -> Iterator[tuple[Fields, int]]:
-    """Every record that is a mark of a run, with its position."""
+    """Yield every record that is a mark of a run, with its position."""
     for segment in segments:
         position = segment.start
         for fields in segment.all_records():
@@ -32,7 +32,7 @@ def run_begin(segments: Sequence[Segment], run: int) -> int | None:
 
 
 def since(segments: Sequence[Segment], time_ms: int) -> int:
-    """The position of the first byte that came at `time_ms` or later; the end if there is none."""
+    """Return the position of the first byte that came at `time_ms` or later; the end if there is none."""
     later = next((n for n, each in enumerate(segments) if n and each.first_time() >= time_ms), len(segments))
     for segment in segments[max(later - 1, 0) :]:
         for span in segment.spans():
@@ -42,7 +42,7 @@ def since(segments: Sequence[Segment], time_ms: int) -> int:
 
 
 def tail(segments: Sequence[Segment], lines: int, streams: Collection[int]) -> int:
-    """The position at which the last `lines` lines of `streams` begin; the log's start if it has no more.
+    """Return the position at which the last `lines` lines of `streams` begin; the log's start if it has no more.
 
     Lines are in the order in which they begin. Read from the end in blocks, as far as needed and no further.
     """
@@ -78,7 +78,7 @@ class _Blocks:
         self._data = b""
 
     def slice(self, low: int, high: int) -> bytes:
-        """The bytes from `low` to `high`, which are no more than a block apart."""
+        """Return the bytes from `low` to `high`, which are no more than a block apart."""
         if low < self._low or high > self._high:
             self._low, self._high = max(high - BLOCK - 1, 0), high
             self._data = self._segment.read(self._stream, self._low, self._high - self._low)

@@ -69,7 +69,7 @@ class Pump:
             self._on_blocked()
 
     def finish(self) -> str | None:
-        """The process is gone: take what is left, and close. What went wrong, if output was lost."""
+        """Take what a process that has ended left, and close. Return what went wrong, if output was lost."""
         lost = None
         try:
             for _ in range(LAST_BITES):

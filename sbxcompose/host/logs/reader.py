@@ -73,8 +73,7 @@ class LogReader:
         return self._segment
 
     def read(self, limit: int = READ) -> list[LogEvent]:
-        """What comes next: at most `limit` bytes in chunks, with the marks between them; empty if it has it
-        all.
+        """Return what comes next: at most `limit` bytes in chunks, with the marks between them; empty if it has it all.
 
         Neighbouring records of one stream and run come as one chunk if they are at most `grain_ms` apart.
         """
@@ -224,7 +223,7 @@ class LogReader:
             self._at += 1
 
     def _at_line_begin(self, stream: int) -> bool:
-        """Whether the stream's next byte begins a line; so it does if there is none yet."""
+        """Return whether the stream's next byte begins a line; so it does if there is none yet."""
         offset = self._offsets[stream]
         for span in self._segment.spans():
             if span.stream == stream and span.offset + span.length > offset:

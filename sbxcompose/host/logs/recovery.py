@@ -34,7 +34,7 @@ LATEST: Final = 1 << 43
 
 
 def valid_records(raw: bytes) -> int:
-    """How many records at the beginning of an index are whole and make sense."""
+    """Return how many records at the beginning of an index are whole and make sense."""
     whole = len(raw) // RECORD.size
     kinds = raw[: whole * RECORD.size : RECORD.size]
     if not kinds or kinds[0] != HEADER:
@@ -76,7 +76,7 @@ def recover(segment: Segment, *, mend: bool, last_run: int = 0) -> None:
 
 
 def _sound(fields: list[Fields], sizes: dict[int, int]) -> int:
-    """How many records at the beginning make sense, where the streams' files have these sizes."""
+    """Return how many records at the beginning make sense, where the streams' files have these sizes."""
     left = {stream: size + MOST_LOST for stream, size in sizes.items()}
     for number, (kind, _, _, run, time_ms, a, _) in enumerate(fields):
         if run >= MOST_RUNS or time_ms >= LATEST or (kind != RUN_END and a < 0):

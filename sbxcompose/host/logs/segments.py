@@ -95,7 +95,7 @@ class Segment:
         return self.written[STDOUT] + self.written[STDERR] + self.count * RECORD.size
 
     def path(self, kind: int) -> str:
-        """The file of a stream, or of the index (0)."""
+        """Return the file of a stream, or of the index (0)."""
         return f"{self.directory}/{self.start:016x}{SUFFIXES[kind]}"
 
     def take(self, stream: int, fd: int) -> int:
@@ -198,14 +198,14 @@ class Segment:
         return list(RECORD.iter_unpack(raw))
 
     def all_records(self) -> Iterator[Fields]:
-        """Every record, read in blocks."""
+        """Yield every record, read in blocks."""
         first = 0
         while block := self.records(first, 2048):
             yield from block
             first += len(block)
 
     def spans(self) -> Iterator[Span]:
-        """Every data record, with its place in the file and in the log."""
+        """Yield every data record, with its place in the file and in the log."""
         position, offsets = self.start, {STDOUT: 0, STDERR: 0}
         runs: dict[int, int] = {}
         flags = 0
@@ -224,7 +224,7 @@ class Segment:
             offsets[kind] += a
 
     def line_begins(self, span: Span, at: int) -> bool:
-        """Whether the byte at offset `at`, within `span`, is the first of a line."""
+        """Return whether the byte at offset `at`, within `span`, is the first of a line."""
         if at == span.offset and span.boundary:
             return True
         return at > 0 and self.read(span.stream, at - 1, 1) == b"\n"
@@ -235,7 +235,7 @@ class Segment:
         return records[0][1] if records else STDOUT | STDERR
 
     def first_time(self) -> int:
-        """The time in its first record: nothing in it is earlier."""
+        """Return the time in its first record: nothing in it is earlier."""
         records = self.records(0, 1)
         return records[0][4] if records else 0
 
@@ -245,8 +245,8 @@ def _private(path: str, flags: int) -> int:
 
 
 def _read(fd: int) -> bytes:
-    """What a descriptor that cannot be spliced holds (a terminal): empty at its end, which a terminal reports
-    as EIO.
+    """Return what a descriptor that cannot be spliced holds (a terminal): empty at its end, which a terminal reports as
+    EIO.
     """
     try:
         return os.read(fd, BITE)

@@ -26,7 +26,7 @@ _DROPS_THE_REST = "tensorlake-rust-sdk/"
 
 
 def loses_the_rest(user_agent: str) -> bool:
-    """Whether a client is one that drops lines at the end of a body."""
+    """Return whether a client is one that drops lines at the end of a body."""
     return user_agent.startswith(_DROPS_THE_REST)
 
 

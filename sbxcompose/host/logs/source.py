@@ -47,7 +47,7 @@ class OutputRow(Protocol):
         """
 
     def owns_run(self, run: int) -> bool:
-        """Whether `run`, a run number of its log, is a run of this row.
+        """Return whether `run`, a run number of its log, is a run of this row.
 
         Matters because a log outlives rows, and because two rows may write to one log at the same time while
         one replaces the other.
@@ -60,7 +60,7 @@ class OutputRow(Protocol):
         """The inverse of `hold`."""
 
     def info(self) -> ProcessInfo:
-        """The row as the process list shows it now."""
+        """Return the row as the process list shows it now."""
 
 
 class ChangeListener(Protocol):
@@ -134,18 +134,18 @@ class OutputSource(Protocol):
         """The sandbox's fan-out of changes."""
 
     def rows(self) -> Iterable[OutputRow]:
-        """All rows of the process list, the newest last."""
+        """Return all rows of the process list, the newest last."""
 
     def row(self, handle: int) -> OutputRow | None:
-        """The row whose current or latest run has that handle."""
+        """Return the row whose current or latest run has that handle."""
 
     def find(self, process: str) -> OutputRow | None:
-        """The row that a path names: the latest one of a PID if all digits, else of a managed name (contract
+        """Return the row that a path names: the latest one of a PID if all digits, else of a managed name (contract
         3.1).
         """
 
     def logs(self) -> Mapping[str, LogStore]:
-        """Every log of the sandbox by name, also those whose rows are gone."""
+        """Return every log of the sandbox by name, also those whose rows are gone."""
 
     def start_notes(self) -> Iterable[StartNote]:
-        """What the runs in the logs were started with."""
+        """Return what the runs in the logs were started with."""

@@ -183,7 +183,7 @@ class LogStore(Journal):
         return positions.since(self.segments, time_ms)
 
     def runs(self) -> list[RunSpan]:
-        """The runs of which anything is known, in order. `start` may lie before the log's own start."""
+        """Return the runs of which anything is known, in order. `start` may lie before the log's own start."""
         found: dict[int, RunSpan] = {}
         for fields, position in positions.marks(self.segments):
             kind, _, _, run, time_ms, begun, _ = fields
@@ -222,7 +222,7 @@ class LogStore(Journal):
             fcntl.fcntl(fd, fcntl.F_SETPIPE_SZ, PIPE)
 
     def held_from(self) -> int:
-        """The position from which on some reader still needs what there is."""
+        """Return the position from which on some reader still needs what there is."""
         return min((reader.held for reader in self._readers), default=self.end)
 
     def changed(self) -> None:

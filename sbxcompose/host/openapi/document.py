@@ -51,7 +51,7 @@ _PROBLEM = {
 
 
 def generate() -> str:
-    """The document as text with a line break at the end. Raises `KeyError` for a route that is not described."""
+    """Return the document as text with a line break at the end. Raises `KeyError` for a route that is not described."""
     from sbxcompose.host.routes.table import ROUTES
 
     paths: dict[str, dict[str, Any]] = {}
@@ -76,7 +76,7 @@ def generate() -> str:
 
 
 def methods_of(routes: Any) -> Iterator[tuple[str, str]]:
-    """Every method and path that the routes serve. (A HEAD goes without saying, where there is a GET.)"""
+    """Yield every method and path that the routes serve. (A HEAD goes without saying, where there is a GET.)"""
     for route in routes:
         path = _PARAMETER.sub(r"{\1}", route.path)
         for method in sorted((getattr(route, "methods", None) or {"GET"}) - {"HEAD"}):
@@ -84,7 +84,7 @@ def methods_of(routes: Any) -> Iterator[tuple[str, str]]:
 
 
 def description(method: str, path: str) -> Operation:
-    """How a route is described; a namespaced one by its own path, or by the flat one. Raises `KeyError`."""
+    """Return how a route is described; a namespaced one by its own path, or by the flat one. Raises `KeyError`."""
     own_name, flat = f"{method} {path}", f"{method} {path.removeprefix(NAMESPACED)}"
     return DESCRIPTIONS[own_name if own_name in DESCRIPTIONS else flat]
 
@@ -127,7 +127,7 @@ def _content(content: BodyContent) -> dict[str, Any]:
 
 
 def _messages() -> dict[str, Any]:
-    """The wire's classes as schemas, each field with what is said of it, and with its limits."""
+    """Return the wire's classes as schemas, each field with what is said of it, and with its limits."""
     known = {**vars(models), **vars(sandbox_models), **vars(pty)}
     classes = [each for _, each in sorted(known.items()) if _is_message(each)]
     _, found = msgspec.json.schema_components(classes, ref_template="#/components/schemas/{name}")
@@ -144,7 +144,7 @@ def _is_message(value: Any) -> bool:
 
 
 def _field_words(cls: type) -> dict[str, str]:
-    """The strings that stand below the fields of a class."""
+    """Return the strings that stand below the fields of a class."""
     body = ast.parse(inspect.getsource(cls)).body[0]
     assert isinstance(body, ast.ClassDef)
     told: dict[str, str] = {}

@@ -48,7 +48,7 @@ def many(item: type[Message] | Schema) -> Schema:
 
 
 def maybe(schema: Schema) -> Schema:
-    """The same, or null."""
+    """Return the same, or null."""
     return {"anyOf": [schema, {"type": "null"}]}
 
 
@@ -63,7 +63,7 @@ def words(*choices: str) -> Schema:
 
 
 def of(item: type[Message] | Schema) -> Schema:
-    """The schema of a message by reference, or the schema itself."""
+    """Return the schema of a message by reference, or the schema itself."""
     if isinstance(item, type):
         return {"$ref": f"#/components/schemas/{item.__name__}"}
     return item

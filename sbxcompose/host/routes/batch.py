@@ -123,7 +123,7 @@ class _Work:
         self._lines.put_nowait(line.encode() + b"\n")
 
     async def lines(self) -> AsyncGenerator[bytes, None]:
-        """The answer: what is done, as many lines at a time as there are."""
+        """Yield the answer: what is done, as many lines at a time as there are."""
         while self._left:
             ready = [await self._lines.get()]
             while not self._lines.empty():

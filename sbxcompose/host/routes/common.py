@@ -22,19 +22,19 @@ MAX_BATCH = 64 * 1024 * 1024
 
 
 def sandbox_of(request: Request) -> HostedSandbox:
-    """The sandbox that the request is addressed to. Raises `Problem`."""
+    """Return the sandbox that the request is addressed to. Raises `Problem`."""
     sandbox: HostedSandbox = request.state.sandbox()
     return sandbox
 
 
 def processes_of(request: Request) -> Processes:
-    """The processes of that sandbox. Raises `Problem`."""
+    """Return the processes of that sandbox. Raises `Problem`."""
     return sandbox_of(request).processes
 
 
 async def read_body(request: Request, limit: int = MAX_BODY) -> bytes:
-    """The whole body. Raises `Problem` if it is larger than `limit` (413; no more than that is ever held), or does
-    not come (408).
+    """Return the whole body. Raises `Problem` if it is larger than `limit` (413; no more than that is ever held), or
+    does not come (408).
     """
     pieces: list[bytes] = []
     size = 0

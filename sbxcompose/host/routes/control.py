@@ -29,18 +29,18 @@ def routes(table: Sequence[tuple[str, str, RouteHandler]]) -> list[Route]:
 
 
 def sandboxes_of(request: Request) -> Sandboxes:
-    """All sandboxes of the host."""
+    """Return all sandboxes of the host."""
     sandboxes: Sandboxes = request.state.sandboxes
     return sandboxes
 
 
 def live_sandbox(request: Request) -> HostedSandbox:
-    """The live sandbox that the path names. Raises `Problem`."""
+    """Return the live sandbox that the path names. Raises `Problem`."""
     return sandboxes_of(request).live(request.path_params["sandbox"])
 
 
 def namespace_of(request: Request) -> str:
-    """The namespace in the path; in the flat form the default one."""
+    """Return the namespace in the path; in the flat form the default one."""
     return str(request.path_params.get("namespace", "default"))
 
 

@@ -18,7 +18,7 @@ from sbxcompose.host.keeper.client import KeeperLost
 
 
 def as_problem(error: Exception, what: str) -> Problem:
-    """What a client is told of `error`; `what` names the request. Mistakes of our own are shown in the host's
+    """Return what a client is told of `error`; `what` names the request. Mistakes of our own are shown in the host's
     log.
     """
     match error:
@@ -45,7 +45,7 @@ def as_problem(error: Exception, what: str) -> Problem:
 
 
 def answer(problem: Problem, error: Exception | None = None) -> Response:
-    """The answer to send."""
+    """Return the answer to send."""
     headers = error.headers if isinstance(error, HTTPException) else None
     body = json.dumps(problem.body())  # in ASCII: what strangers send may have halves of surrogate pairs
     return Response(body, problem.status, headers=headers, media_type="application/json")

@@ -35,7 +35,7 @@ class _Named:
         self.path = read.resolve(self.given, sandbox.workdir)
 
     async def do(self, work: Callable[[], T]) -> T:
-        """What `work` gives, in a thread. Raises `Problem`."""
+        """Return what `work` gives, in a thread. Raises `Problem`."""
         try:
             return await asyncio.to_thread(work)
         except (OSError, NotAFile) as error:
@@ -67,7 +67,7 @@ def _size(reading: Reading, first: bytes) -> int | None:
 
 
 async def _contents(named: _Named, reading: Reading, piece: bytes, size: int | None) -> AsyncGenerator[bytes, None]:
-    """The file as long as it was when it was opened: what is appended meanwhile is not part of the answer."""
+    """Yield the file as long as it was when it was opened: what is appended meanwhile is not part of the answer."""
     left = size
     try:
         while piece and left != 0:

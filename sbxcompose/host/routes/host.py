@@ -18,10 +18,10 @@ class HostControl(Protocol):
     """What these routes need of the host."""
 
     def status(self) -> dict[str, Any]:
-        """What there is to say of it."""
+        """Return its status."""
 
     def running_names(self) -> list[str]:
-        """What runs, or will."""
+        """Return what runs, or will."""
 
     async def end_all(self) -> None:
         """End every process, politely."""

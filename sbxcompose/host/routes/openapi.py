@@ -17,7 +17,7 @@ async def openapi(request: Request) -> Response:
 
 
 def document_text() -> str:
-    """The document: from the installed package or, in a checkout, from `schemas/`.
+    """Return the document: from the installed package or, in a checkout, from `schemas/`.
 
     Raises `FileNotFoundError` if the installation is damaged.
     """

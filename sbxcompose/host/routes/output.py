@@ -28,7 +28,7 @@ STREAMS: Mapping[str, tuple[int, ...]] = {
 
 
 def routes(find: Callable[[Request], OutputSource]) -> list[Route]:
-    """The routes; `find` gives the sandbox that a request is addressed to, or raises `Problem`."""
+    """Return the routes; `find` gives the sandbox that a request is addressed to, or raises `Problem`."""
     found: list[Route] = []
     for which in STREAMS:
         path = f"/api/v1/processes/{{process}}/{which}"

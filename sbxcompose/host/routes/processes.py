@@ -107,7 +107,7 @@ def _process(request: Request) -> SupervisedProcess:
 
 
 def find(processes: Processes, name: str) -> SupervisedProcess:
-    """The row of a PID or managed name. Raises `Problem`."""
+    """Return the row of a PID or managed name. Raises `Problem`."""
     found = processes.find(name)
     if found is None:
         raise unknown_process(name)

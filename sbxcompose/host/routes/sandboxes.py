@@ -58,7 +58,7 @@ def made_status(sandboxes: list[HostedSandbox]) -> int:
 
 
 def _patience(request: Request) -> float:
-    """How long the client waits for an answer, less what it wants for the way."""
+    """Return how long the client waits for an answer, less what it wants for the way."""
     given = [request.headers.get(name, "") for name in (_REQUEST_TIMEOUT, _GRACE)]
     timeout, grace = (int(each) if each.isdecimal() and len(each) < 16 else None for each in given)
     return LONGEST_WAIT if timeout is None else min(LONGEST_WAIT, max(0, timeout - (grace or 0)) / 1000)

@@ -14,7 +14,7 @@ MAX_PORT = 65535
 
 
 def answer(request: Request, port: int, key: str | None) -> ASGIApp:
-    """The application that answers a request to a port. Raises `Problem` for whom it is not open to."""
+    """Return the application that answers a request to a port. Raises `Problem` for whom it is not open to."""
     if not 1 <= port <= MAX_PORT:
         raise Problem(400, f"invalid port {port}; expected 1 to {MAX_PORT}", "BAD_PORT")
     _let_in(request, key, everybody=True)  # a page under a foreign name does not learn what there is
@@ -49,7 +49,7 @@ def _let_in(request: Request, key: str | None, *, everybody: bool) -> None:
 
 
 def ingress_endpoint(url: str | None) -> str | None:
-    """What clients put `<port>-<id>.` into to reach a user port; None where the host has no TCP address.
+    """Return what clients put `<port>-<id>.` into to reach a user port; None where the host has no TCP address.
 
     A name below `localhost`: browsers, curl and resolvers take it for this machine.
     """

@@ -37,7 +37,7 @@ _AT_LINES = ("tail", "since_ms", "kept")
 
 
 def routes(find: Callable[[Request], OutputSource]) -> list[Route]:
-    """The route; `find` gives the sandbox that a request is addressed to, or raises `Problem`."""
+    """Return the route; `find` gives the sandbox that a request is addressed to, or raises `Problem`."""
 
     async def endpoint(request: Request) -> StreamAnswer:
         return await watch(find(request), request.receive)
@@ -65,11 +65,11 @@ class Feed:
         self.only_run = only_run
 
     def wants(self, event: LogEvent) -> bool:
-        """Whether the event is one of what was asked for."""
+        """Return whether the event is one of what was asked for."""
         return self.only_run is None or isinstance(event, Gap) or event.run == self.only_run
 
     def is_done(self, event: LogEvent) -> bool:
-        """Whether nothing can come after it."""
+        """Return whether nothing can come after it."""
         return isinstance(event, RunEnd) and event.run == self.only_run
 
 
@@ -88,7 +88,7 @@ class WatchConnection:
         self._acks = frames.FrameDecoder(refs=False)
 
     async def frames(self) -> AsyncGenerator[bytes, None]:
-        """The frames, many at a time."""
+        """Yield the frames, many at a time."""
         try:
             self._begin()
             async for piece in self._news():
@@ -219,7 +219,7 @@ class WatchConnection:
         self._feeds.pop(feed.log, None)
 
     async def _news(self) -> AsyncGenerator[bytes, None]:
-        """What has changed since the last look.
+        """Yield what has changed since the last look.
 
         The rows are looked at first and sent last, after all output that was there when they were looked at:
         what a process wrote before its exit comes before the exit.

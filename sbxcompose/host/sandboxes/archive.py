@@ -24,6 +24,6 @@ class ArchivedSandbox(Struct, frozen=True):
 
 
 def read(info: SandboxInfo, directory: Path) -> ArchivedSandbox:
-    """What the records of a terminated sandbox say."""
+    """Return what the records of a terminated sandbox say."""
     found = [describe.describe(each) for each in Records(directory / "processes").load() if each.run is not None]
     return ArchivedSandbox(info, LogDirectory(directory / "logs"), found)

@@ -21,7 +21,7 @@ def sweep(directory: Path, record: str) -> None:
 
 
 def strays(directory: Path, record: str) -> list[str]:
-    """The paths of these folders. What does not have an id for a name was not put there by us."""
+    """Return the paths of these folders. What does not have an id for a name was not put there by us."""
     paths = [f"{directory}/{name}" for name in damage.names_in(directory) if is_id(name)]
     folders = [path for path in paths if os.path.isdir(path) and not os.path.islink(path)]
     return [path for path in folders if not os.path.lexists(f"{path}/{record}")]

@@ -202,7 +202,7 @@ def _visit_began(life: SandboxLife, event: VisitBegan, now: SandboxNow) -> Sandb
 
 
 def _visit_ended(life: SandboxLife, event: VisitEnded, now: SandboxNow) -> SandboxOutcome:
-    """The timer is left as it is, and looks again when it is due: traffic costs no timer."""
+    """Leave the timer as it is: it looks again when it is due, so that traffic costs no timer."""
     life = replace(life, traffic=Traffic(life.traffic.under_way - 1, now.monotonic))
     due = timeout(life, now, if_unset=True)
     return life, [due] if isinstance(due, SetTimeout) else []

@@ -77,7 +77,7 @@ class Sandboxes:
     # -- finding -------------------------------------------------------------------------------------------
 
     def live(self, identifier: str) -> HostedSandbox:
-        """The live sandbox of an id or name. Raises `Problem`: 404, or 409 for the id of a terminated one."""
+        """Return the live sandbox of an id or name. Raises `Problem`: 404, or 409 for the id of a terminated one."""
         found = self._names.get(identifier) or self._live.get(identifier)
         if found is not None and found.ending is None:
             return found
@@ -88,19 +88,19 @@ class Sandboxes:
         raise _not_found(identifier)
 
     def info(self, identifier: str) -> SandboxInfo:
-        """What is known of a sandbox; of a terminated one by its id alone, since its name is free. Raises
+        """Return what is known of a sandbox; of a terminated one by its id alone, since its name is free. Raises
         `Problem`.
         """
         found = self._names.get(identifier) or self._live.get(identifier)
         return found.info if found is not None else self._remembered(identifier)
 
     def processes(self, identifier: str) -> Processes | None:
-        """The processes of the live sandbox of that id; None of any other."""
+        """Return the processes of the live sandbox of that id; None of any other."""
         found = self._live.get(identifier)
         return None if found is None else found.processes
 
     def recorded(self, identifier: str) -> ArchivedSandbox:
-        """The logs and rows of a sandbox, also of a terminated one. Raises `Problem`."""
+        """Return the logs and rows of a sandbox, also of a terminated one. Raises `Problem`."""
         info = self.info(identifier)
         live = self._live.get(info.id)
         if live is None:

@@ -45,7 +45,7 @@ _RESOURCES = ("cpus", "memory_mb", "disk_mb", "ephemeral_disk_mb")
 
 
 def described(request: CreateRequest, namespace: str, snapshot: SnapshotInfo | None = None) -> SandboxInfo:
-    """The sandbox that a request asks for; what it does not say of the machine is as in the snapshot. Raises
+    """Return the sandbox that a request asks for; what it does not say of the machine is as in the snapshot. Raises
     `Problem`.
     """
     inherited = snapshot.resources if snapshot is not None else None
@@ -139,8 +139,8 @@ def timeout(request: CreateRequest) -> int:
 
 
 def resources(wanted: dict[str, Any] | None, known: dict[str, Any] | None = None) -> dict[str, Any]:
-    """The resources as the newest clients insist on seeing them (contract, section 2.3); what is not wanted is as in
-    `known`. Raises `Problem`.
+    """Return the resources as the newest clients insist on seeing them (contract, section 2.3); what is not wanted is
+    as in `known`. Raises `Problem`.
     """
     given = {}
     for name, value in (wanted or {}).items():
@@ -154,7 +154,7 @@ def resources(wanted: dict[str, Any] | None, known: dict[str, Any] | None = None
 
 
 def patched(info: SandboxInfo, patch: PatchRequest, *, clear_network: bool = False) -> SandboxInfo:
-    """The sandbox as a patch wants it (contract, section 2.6); null means unchanged, but for the network. Raises
+    """Return the sandbox as a patch wants it (contract, section 2.6); null means unchanged, but for the network. Raises
     `Problem`.
     """
     if patch.resources is not None:

@@ -332,6 +332,6 @@ class HostedSandbox:
 
 
 def _record(life: SandboxLife) -> dict[str, Any]:
-    """What is on disk of a sandbox: why it is being terminated as well, as long as it is not."""
+    """Return what is on disk of a sandbox: why it is being terminated as well, as long as it is not."""
     more = {"ending": life.ending} if life.ending is not None and life.info.status != "terminated" else {}
     return {**life.info.write(), **more}

@@ -55,7 +55,7 @@ class Snapshots:
         return found
 
     def list(self, namespace: str, sandbox: str | None = None) -> list[SnapshotInfo]:
-        """The snapshots of a namespace, or of one sandbox, the newest last."""
+        """Return the snapshots of a namespace, or of one sandbox, the newest last."""
         mine = (each for each in self._known.values() if sandbox in (None, each.sandbox_id))
         return sorted((each for each in mine if each.namespace == namespace), key=lambda each: each.created_at or 0)
 

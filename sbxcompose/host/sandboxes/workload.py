@@ -95,7 +95,7 @@ class Workload:
         return self.processes.adopt(adopted) or self.terminals.adopt(adopted)
 
     def claims(self, known: set[str]) -> list[Claim]:
-        """The units that are recorded as existing, or as being started, and are not among the `known` ones."""
+        """Return the units that are recorded as existing, or as being started, and are not among the `known` ones."""
         return [*self.processes.claims(), *self.terminals.claims(known)]
 
     def take_over(self, known: set[str], *, rebooted: bool) -> None:

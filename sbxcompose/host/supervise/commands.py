@@ -119,7 +119,7 @@ class _Command:
         self._end(CommandResult(end, last_line=self._last_line()))
 
     def _last_line(self) -> str:
-        """The last line of standard error, or else of standard output."""
+        """Return the last line of standard error, or else of standard output."""
         lines = [line for tail in self._tails.values() for line in tail.split(b"\n") if line.strip()]
         return lines[-1].decode("utf-8", "replace").strip()[:200] if lines else ""
 

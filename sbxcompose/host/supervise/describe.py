@@ -54,7 +54,7 @@ def describe(record: ProcessRecord, next_run: int = 1, blocked: str | None = Non
 
 
 def _starting(record: ProcessRecord, next_run: int) -> ProcessInfo:
-    """The row of a process whose first run is being started: it has no PID yet."""
+    """Return the row of a process whose first run is being started: it has no PID yet."""
     request = record.request
     return ProcessInfo(
         pid=0,
@@ -108,7 +108,7 @@ def _managed(record: ProcessRecord, blocked: str | None = None) -> ManagedInfo:
 
 
 def _filled(check: HealthCheckConfig | None) -> HealthCheckConfig | None:
-    """The check with its defaults, also the one that depends on its type."""
+    """Return the check with its defaults, also the one that depends on its type."""
     if check is None or check.type != "http" or check.path is not None:
         return check
     return replace(check, path="/")

@@ -33,7 +33,7 @@ class FailedStarts:
             self._failed[failed.log] = failed
 
     def all(self) -> list[FailedStart]:
-        """All of them, the latest last."""
+        """Return all of them, the latest last."""
         return list(self._failed.values())
 
     def add(self, request: StartRequest, problem: Problem) -> None:

@@ -61,7 +61,7 @@ Stranger = Callable[[int, str], str | None]
 
 
 def at_start(config: HealthCheckConfig | None) -> Health:
-    """The health of a run that has just begun."""
+    """Return the health of a run that has just begun."""
     return Health("disabled" if config is None else "starting")
 
 

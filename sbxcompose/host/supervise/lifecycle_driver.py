@@ -344,5 +344,5 @@ class LifecycleDriver(ProcessRow):
 
 
 def _handle_of(unit: str) -> int:
-    """The handle in a unit's name, see `ProcessOwner.unit`."""
+    """Return the handle in a unit's name, see `ProcessOwner.unit`."""
     return int(unit.rpartition(".")[2])

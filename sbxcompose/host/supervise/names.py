@@ -44,7 +44,7 @@ class RowNames:
                 raise _conflict(f"{rival} is a live run of the same process", "INSTANCE_RUNNING", rival)
 
     def _rivals(self, name: str) -> list[SupervisedProcess]:
-        """The row that has the name, and all of the same instance."""
+        """Return the row that has the name, and all of the same instance."""
         holder, instance = self._holders.get(name), _instance_of(name)
         rows = self._instances.get(instance, {}).values() if instance is not None else ()
         return [*rows] if holder is None or holder in rows else [holder, *rows]
@@ -71,7 +71,7 @@ class RowNames:
         return frozenset(row.record.id for row in self._former.values())
 
     def starting(self) -> list[int]:
-        """The ids of the rows that have taken their name from an ended one."""
+        """Return the ids of the rows that have taken their name from an ended one."""
         return list(self._former)
 
     def give_back(self, process: SupervisedProcess) -> SupervisedProcess | None:

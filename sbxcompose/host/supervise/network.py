@@ -33,7 +33,7 @@ class Namespace:
 
 
 def policy_of(network: dict[str, Any] | None) -> NetworkPolicy:
-    """What a policy comes to. Raises `Problem`: 422 for what is none, 400 for what cannot be enforced here."""
+    """Return what a policy comes to. Raises `Problem`: 422 for what is none, 400 for what cannot be enforced here."""
     network = network or {}
     flag = network.get("allow_internet_access", True)
     if not isinstance(flag, bool):
@@ -95,7 +95,7 @@ def _try() -> None:
 
 
 def namespace_of(sandbox: str, network: dict[str, Any] | None, keeper: KeeperClient) -> Namespace | None:
-    """The network of a sandbox, made when it is first needed; None for that of the machine. Raises `Problem`.
+    """Return the network of a sandbox, made when it is first needed; None for that of the machine. Raises `Problem`.
 
     The keeper holds it while servers come and go; it has the sandbox's id for a name.
     """

@@ -37,10 +37,10 @@ class ProcessOwner(Protocol[OwnedProcess]):
         """Take a handle that no run has had."""
 
     def unit(self, handle: int) -> str:
-        """The keeper's name for the run of that handle."""
+        """Return the keeper's name for the run of that handle."""
 
     def spawn(self, request: StartRequest) -> Spawn:
-        """How the request is to be spawned: who, where, with which environment. Raises `Problem`."""
+        """Return how the request is to be spawned: who, where, with which environment. Raises `Problem`."""
 
     @property
     def commands(self) -> ProcessCommands:
@@ -53,7 +53,7 @@ class ProcessOwner(Protocol[OwnedProcess]):
         """Remember what a run was started with, before anything that it writes is read."""
 
     def changed(self, process: OwnedProcess, *before: int) -> bool:
-        """The row has changed: record it as soon as possible, and tell; whether it is on disk.
+        """Record that the row has changed as soon as possible, and tell. Return whether it is on disk.
 
         `before` are handles that it had before.
         """

@@ -49,7 +49,7 @@ class RunPipes:
         return True
 
     def finish(self) -> str | None:
-        """The process is gone: take what is left of its output, and let go. Says what was lost, if any."""
+        """Take what is left of the output of a process that has ended, and close. Return what was lost, if anything."""
         lost = [words for pump in self._pumps if (words := pump.finish())]
         self.close_input()
         return lost[0] if lost else None

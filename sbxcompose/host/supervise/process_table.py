@@ -75,28 +75,28 @@ class ProcessTable:
     # -- looking -------------------------------------------------------------------------------------------
 
     def rows(self) -> Iterable[SupervisedProcess]:
-        """The rows, the newest last. One that is being started takes the place of the ended one of its name."""
+        """Return the rows, the newest last. One that is being started takes the place of the ended one of its name."""
         hidden = self._names.superseded
         return [row for row in self._rows.values() if row.listed and row.record.id not in hidden]
 
     def row(self, handle: int) -> SupervisedProcess | None:
-        """The row whose current or latest run has that handle."""
+        """Return the row whose current or latest run has that handle."""
         found = self._runs.by_handle(handle) or self._rows.get(handle)
         return found if found is not None and found.listed and found.handle == handle else None
 
     def find(self, process: str) -> SupervisedProcess | None:
-        """The row that a path names: by PID if it is all digits, else by managed name."""
+        """Return the row that a path names: by PID if it is all digits, else by managed name."""
         if process.isascii() and process.isdigit():
             return self._runs.by_pid(process)
         found = self._names.find(process)
         return found if found is not None and found.listed else None
 
     def logs(self) -> Mapping[str, LogStore]:
-        """Every log by name."""
+        """Return every log by name."""
         return self._logs
 
     def start_notes(self) -> Iterable[StartNote]:
-        """What the runs in the logs were started with."""
+        """Return what the runs in the logs were started with."""
         return self._notes
 
     @property
@@ -127,11 +127,11 @@ class ProcessTable:
         return self._last_handle
 
     def unit(self, handle: int) -> str:
-        """The keeper's name for the run of that handle."""
+        """Return the keeper's name for the run of that handle."""
         return f"{self._sandbox}.{handle}"
 
     def spawn(self, request: StartRequest) -> Spawn:
-        """How a request is to be spawned. Raises `Problem`."""
+        """Return how a request is to be spawned. Raises `Problem`."""
         spawn = spawn_request.describe(request, self.workdir)
         spawn.namespace = None if self.namespace is None else self._sandbox
         return spawn

@@ -79,7 +79,7 @@ class Records:
             os.unlink(self._path(record.id))
 
     def load(self) -> Iterator[ProcessRecord]:
-        """All records that make sense, in the order in which they were made."""
+        """Yield all records that make sense, in the order in which they were made."""
         for number in sorted(int(name[:-5]) for name in damage.names_in(self._directory) if _is_record(name)):
             record = self._read(number)
             if record is not None:
@@ -110,7 +110,7 @@ def _whole(record: ProcessRecord) -> bytes:
 
 
 def _record(data: bytes) -> ProcessRecord:
-    """What the lines of a journal say together. Raises `ValueError`."""
+    """Return what the lines of a journal say together. Raises `ValueError`."""
     value: dict[str, Any] = {}
     for line in data.split(b"\n"):
         with suppress(ValueError):

@@ -61,23 +61,23 @@ def after_exit(policy: RestartConfig, tally: Tally, ending: RunEnding) -> Restar
 
 
 def was_good(ending: RunEnding, health: HealthStatus) -> bool:
-    """Whether a run counts as a good one: healthy at its end or, without a check, stable."""
+    """Return whether a run counts as a good one: healthy at its end or, without a check, stable."""
     return ending.ran_ms >= STABLE_MS if health == "disabled" else health == "healthy"
 
 
 def backoff_ms(policy: RestartConfig, in_a_row: int) -> int:
-    """The pause before a restart that follows `in_a_row` restarts: it doubles up to the limit."""
+    """Return the pause before a restart that follows `in_a_row` restarts: it doubles up to the limit."""
     # A millisecond doubled forty times is over thirty years: no need for larger numbers.
     return min(policy.initial_backoff_ms << min(in_a_row, 40), policy.max_backoff_ms)
 
 
 def steady_after_ms(policy: RestartConfig) -> int:
-    """How long a run must have lasted for the backoff to begin anew."""
+    """Return how long a run must have lasted for the backoff to begin anew."""
     return max(STEADY_MS, policy.max_backoff_ms)
 
 
 def remaining_ms(policy: RestartConfig, restart_at: int, now: int) -> int:
-    """What is left of a backoff that ends at `restart_at`, for a server that comes to it late.
+    """Return what is left of a backoff that ends at `restart_at`, for a server that comes to it late.
 
     Both are milliseconds since 1970. A clock that was set back meanwhile must not stretch it beyond the
     limit.

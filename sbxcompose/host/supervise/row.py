@@ -78,11 +78,11 @@ class ProcessRow:
                 return None
 
     def owns_run(self, run: int) -> bool:
-        """Whether that run of its log is one of its own."""
+        """Return whether that run of its log is one of its own."""
         return any(first <= run <= last for first, last in self.record.runs)
 
     def info(self) -> ProcessInfo:
-        """The row as the process list shows it."""
+        """Return the row as the process list shows it."""
         return describe.describe(self.record, self.log.last_run + 1, self.output_blocked)
 
     @property

@@ -14,11 +14,11 @@ class Runs:
         self._pid_of: dict[int, int] = {}
 
     def by_handle(self, handle: int) -> SupervisedProcess | None:
-        """The row whose run has that handle."""
+        """Return the row whose run has that handle."""
         return self._handles.get(handle)
 
     def by_pid(self, digits: str) -> SupervisedProcess | None:
-        """The row whose run has the PID that these digits are."""
+        """Return the row whose run has the PID that these digits are."""
         return self._pids.get(int(digits)) if len(digits) < 20 else None
 
     def put(self, process: SupervisedProcess, *before: int) -> None:

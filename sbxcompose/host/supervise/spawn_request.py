@@ -32,7 +32,7 @@ class Workdir(Struct, frozen=True):
 
 
 def describe(request: StartRequest, workdir: Workdir | None) -> Spawn:
-    """How a request is to be spawned; unit and meta are left to the caller. Raises `Problem`.
+    """Return how a request is to be spawned; unit and meta are left to the caller. Raises `Problem`.
 
     Without a `workdir`, or where it is not to be entered, the user's home takes its place; `/` if that is missing.
     """
@@ -64,7 +64,7 @@ def describe(request: StartRequest, workdir: Workdir | None) -> Spawn:
 
 
 def _columns(env: Mapping[str, str]) -> int:
-    """The width of the terminal of a process: what its own variable says, else the usual one."""
+    """Return the width of the terminal of a process: what its own variable says, else the usual one."""
     wanted = env.get("COLUMNS", "")
     return int(wanted) if wanted.isascii() and wanted.isdecimal() and 0 < int(wanted) <= 1000 else COLUMNS
 

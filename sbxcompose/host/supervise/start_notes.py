@@ -28,7 +28,7 @@ COMPACT: Final = 4096
 
 
 def note_of(request: StartRequest, run: int, time_ms: int) -> StartNote | None:
-    """The note for a run that a request has started; None if the request names no log that outlives its row."""
+    """Return the note for a run that a request has started; None if the request names no log that outlives its row."""
     if request.log is None:
         return None
     secrets = {request.env[name] for name in request.secrets if request.env.get(name)}
@@ -46,7 +46,7 @@ class StartNotes:
         self._lines = 0
 
     def __iter__(self) -> Iterator[StartNote]:
-        """All notes, those of one log in the order of its runs."""
+        """Return all notes, those of one log in the order of its runs."""
         return (note for notes in self._notes.values() for note in notes)
 
     def load(self) -> None:

@@ -113,17 +113,17 @@ class ProcessRecord(Struct, frozen=True):
     """How many runs in a row have ended, by themselves, without having been good (`restart.was_good`)."""
 
     def fixed(self) -> dict[str, Any]:
-        """What never changes, as a JSON value."""
+        """Return what never changes, as a JSON value."""
         return {name: plain(getattr(self, name)) for name in _FIXED}
 
     def changing(self) -> dict[str, Any]:
-        """What changes from run to run, as a JSON value."""
+        """Return what changes from run to run, as a JSON value."""
         values = {name: plain(getattr(self, name)) for name in self.__struct_fields__ if name not in _FIXED}
         return {**values, "state": {"is": type(self.state).__name__, **plain(self.state)}}
 
     @classmethod
     def read(cls, value: dict[str, Any]) -> Self:
-        """The record of both. Raises `ValueError` for anything else."""
+        """Return the record of both. Raises `ValueError` for anything else."""
         return msgspec.convert(value, cls)
 
 
@@ -143,7 +143,7 @@ _OURS = frozenset(
 
 
 def exit_of(status: int | None, ended_at: int, *, oom_killed: bool = False) -> LastExit:
-    """The end that a wait status tells of; neither exit code nor signal when nobody could know."""
+    """Return the end that a wait status tells of; neither exit code nor signal when nobody could know."""
     if status is None:
         return LastExit(ended_at=ended_at)
     code = os.waitstatus_to_exitcode(status)

@@ -36,7 +36,7 @@ def clamp(rows: int, cols: int) -> tuple[int, int]:
 
 
 def exit_code(status: int | None) -> int:
-    """The exit code that a wait status stands for, 128 + n for a death by signal n, as shells have it."""
+    """Return the exit code that a wait status stands for, 128 + n for a death by signal n, as shells have it."""
     if status is None:
         return UNKNOWN_EXIT
     code = os.waitstatus_to_exitcode(status)

@@ -86,11 +86,11 @@ class Terminal:
         return self.record.ended_at is None
 
     def admits(self, token: str | None) -> bool:
-        """Whether that is its token; takes the same time however much of it is right."""
+        """Return whether that is its token; takes the same time however much of it is right."""
         return token is not None and hmac.compare_digest(token.encode(), self.record.token.encode())
 
     def info(self) -> PtyInfo:
-        """What clients are told of it."""
+        """Return what clients are told of it."""
         told = {name: getattr(self.record, name) for name in PtyInfo.__struct_fields__ if hasattr(self.record, name)}
         return PtyInfo(**told, is_alive=self.alive)
 

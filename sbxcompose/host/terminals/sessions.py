@@ -82,7 +82,7 @@ class TerminalSessions:
         return [self._unit(each) for each in self.live if each.record.pid]
 
     def find(self, session: str) -> Terminal:
-        """The session of that id. Raises `Problem`."""
+        """Return the session of that id. Raises `Problem`."""
         found = self._sessions.get(session)
         if found is None or not found.record.pid or found.terminating:
             raise Problem(404, f"no terminal session named {session[:80]}", "SESSION_NOT_FOUND")
@@ -261,7 +261,9 @@ class TerminalSessions:
         return True
 
     def claims(self, known: set[str]) -> list[Claim]:
-        """The sessions that are recorded as being there, or as being started, and are not among the `known` units."""
+        """Return the sessions that are recorded as being there, or as being started, and are not among the `known`
+        units.
+        """
         alive = [terminal for terminal in self._sessions.values() if terminal.alive]
         return [
             Claim(self._unit(terminal), terminal.record.pid, terminal.record.ticks, terminal.record.created_at / 1000)

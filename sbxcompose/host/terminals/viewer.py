@@ -38,7 +38,7 @@ async def view(terminal: Terminal, position: int, socket: WebSocket) -> None:
 
 
 async def _listen(terminal: Terminal, viewer: Viewer, socket: WebSocket) -> CloseReason:
-    """What the socket says: keys, sizes, READY."""
+    """Return what the socket says: keys, sizes, READY."""
     rate = InputRate()
     while True:
         try:
@@ -58,7 +58,7 @@ async def _listen(terminal: Terminal, viewer: Viewer, socket: WebSocket) -> Clos
 
 
 async def _show(terminal: Terminal, viewer: Viewer, socket: WebSocket) -> CloseReason:
-    """What the terminal shows, from the viewer's position on, and how it ended."""
+    """Return what the terminal shows, from the viewer's position on, and how it ended."""
     await terminal.news.until(lambda: viewer.ready)
     while True:
         data = terminal.tape.read(viewer.position, _PIECE)
