@@ -430,7 +430,7 @@ class TestErrors:
 
     def test_a_redirect_is_not_followed(self, cloud: CloudSbx) -> None:
         cloud.plain.refuse["GET .*/sandboxes/"] = 307, {"Location": "https://evil.example/"}, b""
-        assert "redirects to https://evil.example/; that is not followed" in self.said(cloud)
+        assert "redirects to https://evil.example/; refusing to follow it" in self.said(cloud)
 
     def test_a_server_that_is_not_ready(self, cloud: CloudSbx) -> None:
         cloud.plain.refuse["GET .*/sandboxes/"] = 503, {}, b'{"error":"deploying"}'
