@@ -7,6 +7,7 @@ import fcntl
 import os
 import socket
 import stat
+import time
 
 from sbxcompose.linux.listeners import by_whom
 
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 BACKLOG = 1024
+BEING_LOOKED_AT = 0.001
+"""Seconds after which the lock is tried again, at least, when somebody was looking at it."""
 
 
 class CannotListen(Exception):
@@ -44,12 +47,22 @@ def take_lock(path: str) -> int | None:
         fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     except OSError as error:
         raise CannotListen(f"cannot open the lock {path}: {_words(error)}", "LOCK") from error
-    try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(fd)
-        return None
+    while not _locked(fd, fcntl.LOCK_EX):
+        # A command that looks whether a host runs shares the lock for a moment; a host never does.
+        if not _locked(fd, fcntl.LOCK_SH):
+            os.close(fd)
+            return None
+        fcntl.flock(fd, fcntl.LOCK_UN)
+        time.sleep(BEING_LOOKED_AT * (1 + os.urandom(1)[0] / 64))  # not in step with another host that starts
     return fd
+
+
+def _locked(fd: int, kind: int) -> bool:
+    try:
+        fcntl.flock(fd, kind | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def listen_unix(path: str) -> socket.socket:

@@ -28,7 +28,10 @@ LOG_SIZE = 1 << 20
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run a keeper; its exit status: 0 ended or not needed, 1 the server cannot run, 3 cannot listen."""
+    """Run a keeper; its exit status: 0 ended or not needed, 1 the server cannot run, 3 cannot listen.
+
+    1 in the foreground also where another host has the lock.
+    """
     options = KeeperOptions(sys.argv[1:] if argv is None else argv)
     _become_clean(options)
     if options.take_over >= 0 and os.getppid() != options.server_pid:
@@ -42,7 +45,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 3
     if holdings is None:
         _say(options, {"status": "taken"})
-        return 0
+        return 0 if options.detach or options.take_over >= 0 else 1
     if (options.detach or options.take_over >= 0) and os.fork():
         os._exit(0)
     _settle_down(options)

@@ -111,9 +111,10 @@ def test_sigterm_without_a_willing_server_stops_the_units_all_the_same() -> None
         async with rig() as own:
             spawned, out = await own.shell("a", "trap 'echo bye; exit' TERM; echo up; while :; do sleep 0.01; done")
             await out.line()
-            os.kill(own.keeper_pid, signal.SIGTERM)  # its server, the relay, just dies of it
+            keeper = own.keeper_pid  # once it has ended, the test, which is the server too, starts another one
+            os.kill(keeper, signal.SIGTERM)  # its server, the relay, just dies of it
             assert await out.text() == "up\nbye\n"
-            await asyncio.to_thread(wait_for_end, own.keeper_pid)
+            await asyncio.to_thread(wait_for_end, keeper)
             assert not alive(spawned.pid)
 
     asyncio.run(run())
@@ -124,11 +125,12 @@ def test_a_second_sigterm_kills() -> None:
         async with rig() as own:
             _, out = await own.shell("a", "trap 'echo no' TERM; echo up; while :; do sleep 0.01; done")
             await out.line()
-            os.kill(own.keeper_pid, signal.SIGTERM)
+            keeper = own.keeper_pid
+            os.kill(keeper, signal.SIGTERM)
             assert await out.line(1) == "no"
-            os.kill(own.keeper_pid, signal.SIGTERM)
+            os.kill(keeper, signal.SIGTERM)
             await out.text()
-            await asyncio.to_thread(wait_for_end, own.keeper_pid)
+            await asyncio.to_thread(wait_for_end, keeper)
 
     asyncio.run(run())
 
