@@ -121,7 +121,7 @@ class Lab:
         if name in NPM:
             npm = shutil.which("npm")
             if npm is None:
-                raise FileNotFoundError("there is no npm")
+                raise FileNotFoundError("npm is not installed")
             _run(npm, "install", "--silent", "--prefix", self.cache / "npm", package)
         else:
             _run(sys.executable, "-m", "venv", self.cache / name)

@@ -37,7 +37,7 @@ def medians_of(measures: Mapping[str, Callable[[], float]], runs: int) -> dict[s
 
 
 def timed(arguments: Sequence[str | Path], cwd: Path, env: Mapping[str, str], *, check: bool = True) -> float:
-    """Seconds from spawn to exit of a command whose output nobody reads."""
+    """Return the seconds from spawn to exit of a command, its output discarded."""
     null = subprocess.DEVNULL
     begun = time.perf_counter()
     subprocess.run(arguments, cwd=cwd, env=env, stdin=null, stdout=null, stderr=null, check=check, timeout=LIMIT)

@@ -39,7 +39,7 @@ with open(f"report.{name}", "w") as report:
 INTACT = re.compile(rb"[^<>]*<([a-h])\1{76}>")
 LIMIT = 180.0
 PEERS = {"concurrently": 500_000, "honcho": 5_000}
-"""Lines a producer: so many that it takes about a second."""
+"""Lines of each producer, enough for about a second."""
 
 
 @dataclass(frozen=True)

@@ -17,13 +17,13 @@ TITLE = "watching"
 SAVES = 12
 DEBOUNCE = 0.05
 QUIET = 0.3
-"""Seconds between a run's start and the next save: a person is no faster, and every tool has settled by then."""
+"""Seconds between the start of a run and the next save, enough for every tool to settle."""
 SERVER = 'echo "began $EPOCHREALTIME"; exec sleep 1000\n'
 """bash knows the time without starting a program."""
 
 
 def _tree(top: Path, files: int) -> None:
-    """`files` small files, twenty in a folder, and a folder that nobody should look into."""
+    """Create `files` small files, twenty in each directory, and a directory that must be ignored."""
     for number in range(files // 20):
         folder = top / f"d{number // 50}" / f"e{number}"
         folder.mkdir(parents=True)
@@ -62,7 +62,7 @@ PM2_FILE = """module.exports = {apps: [
 
 
 def _commands(lab: Lab) -> Iterator[tuple[str, list[str | Path], str]]:
-    """Everybody who can be had, what starts them, and what to know of them."""
+    """Return the tools that are available, how to start each, and a remark."""
     yield OURS, [lab.ours, "up", "--watch"], f"after {1000 * DEBOUNCE:g} ms of debounce"
     if command := lab.peer("nodemon"):
         yield "nodemon", [command, "-q", "--watch", "src", "-e", "js", "--exec", "bash server.sh"], "no debounce"

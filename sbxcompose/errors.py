@@ -125,7 +125,7 @@ class NotFound(Refused):
 
 
 class Conflict(Refused):
-    """409: somebody else was there first; look again.
+    """409: another client was first; read the state again.
 
     `live`: whether what is in the way still runs or is being started; None where the server does not say.
     """
@@ -196,7 +196,7 @@ class NotWritten(SbxError):
 
 
 class ReaderGone(NotWritten):
-    """Nobody reads our standard output any more: the pipe is closed, or the terminal has hung up."""
+    """Standard output has no reader any more: the pipe is closed, or the terminal has hung up."""
 
     exit_code = 141
     """What a shell reports for a command that SIGPIPE killed: 128 + 13."""

@@ -26,7 +26,7 @@ class Handler(BaseHTTPRequestHandler):
         self.wfile.write(body.encode())
 
     def log_message(self, format: str, *args: object) -> None:
-        """The health check asks once a second: that is no news."""
+        """Log nothing: the health check requests a page every second."""
 
 
 class Server(ThreadingHTTPServer):

@@ -22,7 +22,7 @@ DATABASE = "data/jobs.db"
 LONGEST_WAIT = 5.0
 """Seconds that a worker is kept waiting for a job."""
 LEASE = 30.0
-"""Seconds after which a job that was taken and not done is given to somebody else: its worker has died."""
+"""Seconds after which an unfinished job is given to another worker: the first one has died."""
 OLDEST = "select id, number from jobs where state = 'waiting' or (state = 'taken' and taken_at < ?) limit 1"
 
 arrived = threading.Condition()

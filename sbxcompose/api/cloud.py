@@ -1,7 +1,7 @@
-"""The way to a cloud, or to a host that stands in for one, with the key.
+"""HTTP client of a cloud, or of a host that stands in for one, with its API key.
 
-Reads are tried again where the contract lets one (section 7.3); nothing else is repeated, for nobody knows whether it
-was done.
+Reads are tried again where the contract lets one (section 7.3); nothing else is repeated, because it may have
+been done.
 """
 
 from __future__ import annotations

@@ -41,7 +41,7 @@ class _Seen:
         self.first: RecordLine | None = None
         self.last_ms = after_ms
         self.at_last = 0
-        """So many of the lines seen came at `last_ms`."""
+        """Number of lines seen with the time `last_ms`."""
         self.by_time = after_ms > 0
         """The record does not begin as it did: until a new line comes, times say which ones are old."""
         self.at = 0
@@ -102,7 +102,7 @@ class Replay:
         return self._seen[line.stream].is_new(line)
 
     def replayed(self, counts: Mapping[int, int]) -> bool:
-        """Return whether this follow has come as far as so many lines of each stream."""
+        """Return whether this follow has reached these line counts of the streams."""
         return all(self._seen[stream].at >= count for stream, count in counts.items())
 
 

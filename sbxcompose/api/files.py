@@ -1,6 +1,6 @@
-"""Client of one sandbox's files (contract, section 4). Contents are streamed: no more than a piece is in memory.
+"""Client of one sandbox's files (contract, section 4). Contents are streamed piece by piece.
 
-A path is text, or bytes where a name is no text; a relative one begins at the sandbox's working directory.
+A path is a string, or bytes for a name that is not text; a relative one begins at the sandbox's working directory.
 """
 
 from __future__ import annotations

@@ -103,7 +103,7 @@ class OutputChunk(NamedTuple):
 
 
 class Lost(NamedTuple):
-    """So many bytes of the log were removed by retention before they could be read."""
+    """Retention removed `size` bytes before they could be read."""
 
     log: str
     size: int
@@ -171,7 +171,7 @@ class Watch:
             self._files.close()
 
     def attention(self) -> AbstractContextManager[None]:
-        """While inside, somebody waits for a change; here changes are told as they happen anyway."""
+        """Mark that a caller waits for a change; here changes are reported as they happen anyway."""
         return nullcontext()
 
     async def started(self, info: ProcessInfo) -> bool:

@@ -78,7 +78,7 @@ class RunBeganFrame(NamedTuple):
 
 
 class RunEndedFrame(NamedTuple):
-    """A run ended at `time` (ms); neither `exit_code` nor `signal` when nobody could know."""
+    """A run ended at `time` (ms); neither `exit_code` nor `signal` if the end was not observed."""
 
     log: int
     run: int
@@ -117,7 +117,7 @@ class OutputRef(NamedTuple):
 
 
 class Gone(NamedTuple):
-    """So many bytes were dropped before they could be sent."""
+    """Bytes that were dropped before they could be sent."""
 
     log: int
     bytes: int
@@ -203,12 +203,12 @@ def encode_run_began(log: int, run: int, time: int) -> bytes:
 
 
 def encode_run_ended(log: int, run: int, time: int, exit_code: int | None, signal: int | None) -> bytes:
-    """A run ended."""
+    """Return the frame for the end of a run."""
     return _json(b"E", {"log": log, "run": run, "time": time, "exit_code": exit_code, "signal": signal})
 
 
 def encode_gone(log: int, count: int) -> bytes:
-    """So many bytes are gone."""
+    """Return the frame for this number of dropped bytes."""
     return _json(b"G", {"log": log, "bytes": count})
 
 

@@ -171,7 +171,7 @@ class ManagedInfo(Message, frozen=True, kw_only=True):
     last_check: str | None = None
     """Ours: what the last failed health check saw."""
     stop_requested: bool = False
-    """Ours: it ended because somebody asked, not by itself."""
+    """Ours: it was stopped on request and did not exit by itself."""
     left_behind: list[str] = field(default_factory=list)
     """Ours: what the latest ended run had put into the background and was killed, each as "pid command"."""
     stop_signal: SignalNumber | None = None

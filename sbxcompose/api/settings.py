@@ -22,7 +22,7 @@ PROXIES = ("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy")
 """The variables that send requests to a cloud through a proxy."""
 
 DEFAULT = "default"
-"""The source of a value that nobody has set, and the default namespace."""
+"""Source of a default value, and the default namespace."""
 
 
 class Setting(Struct, frozen=True):

@@ -24,9 +24,9 @@ class Interrupts:
     def __init__(self) -> None:
         self.count = 0
         self.signal = signal.SIGINT
-        """What the latest one was: Ctrl-C unless somebody else said so."""
+        """The latest signal; SIGINT by default."""
         self.hung_up = asyncio.Event()
-        """Set by the first hang-up, also by one that does not count: nobody is there any more."""
+        """Set by the first hang-up, also by an ignored one: the terminal is gone."""
         self._hangups_count = True
         self._heard = 0
         self._waiters: list[asyncio.Future[None]] = []
@@ -48,7 +48,7 @@ class Interrupts:
         self._hangups_count = False
 
     async def next(self) -> None:
-        """Wait for an interrupt that nobody has heard of yet; it may have come already."""
+        """Wait for the next interrupt that has not been consumed; it may have arrived already."""
         while self.count == self._heard:
             future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
             self._waiters.append(future)

@@ -164,7 +164,7 @@ class _ShownUp:
             self._say("already up to date; attaching to logs (Ctrl-C stops everything)")
 
     def _keys(self, up: AttachedUp) -> AbstractContextManager[object]:
-        """Keys that switch, where somebody can press them."""
+        """Read keys if there is a terminal."""
         if self._request.as_json or not has_terminal():
             return nullcontext()
         if not self._request.watch and any(process.watch for process in up.wanted.values()):
@@ -173,7 +173,7 @@ class _ShownUp:
         return self._keyboard
 
     async def confirm(self, sandboxes: Sequence[str]) -> bool:
-        """Ask somebody who types a whole answer."""
+        """Ask for an answer of a whole line."""
         self._shell.before_say()
         with self._keyboard.set_aside() if self._keyboard is not None else nullcontext():
             return await confirm(sandboxes)

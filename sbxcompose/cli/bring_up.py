@@ -80,7 +80,7 @@ async def _detached(
 
 
 def _say_what_ends_nothing(shell: Shell, processes: Iterable[Process]) -> None:
-    """Nobody stays to heed `stop_all_on`."""
+    """Note that `stop_all_on` has no effect without an attached `up`."""
     names = dict.fromkeys(process.name for process in processes if process.stop_all_on is not None)
     if names:
         shell.note(f"{', '.join(names)}: `stop_all_on` only has an effect while `up` stays attached")

@@ -1,4 +1,4 @@
-"""A question before what destroys data, where there is somebody to ask."""
+"""Ask before data is destroyed, if there is a terminal."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 
 async def confirm(sandboxes: Sequence[str]) -> bool:
-    """Return whether these sandboxes may be replaced: the answer `y` on a terminal; nobody there means no."""
+    """Return whether these sandboxes may be replaced: the answer `y` on a terminal; without a terminal they may not."""
     if not (sys.stdin is not None and sys.stdin.isatty() and sys.stderr.isatty()):
         return False
     from sbxcompose.engine.one_off import read_fd

@@ -108,7 +108,7 @@ def report(shell: Shell, draft: ProjectDraft, name: str, output: str | None) -> 
     written = f" to {output}" if output not in (None, "-") else ""
     shell.say(f"converted {count} process{'es' if count != 1 else ''} from {name}{written}")
     titles = {
-        NoteKind.TODO: "to do by hand",
+        NoteKind.MANUAL: "to do by hand",
         NoteKind.CHANGED: "expressed in another way",
         NoteKind.DROPPED: "left out",
     }

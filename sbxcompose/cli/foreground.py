@@ -94,7 +94,7 @@ class Attended(Protocol):
         """Every further one."""
 
     async def leave(self) -> None:
-        """We end before it does: the terminal has hung up, nobody reads its output, or something failed."""
+        """Called when we end first: hang-up, closed output, or a failure."""
 
 
 async def attend(attended: Attended, interrupts: Interrupts, *, feed: bool) -> CommandEnded:
@@ -121,7 +121,7 @@ async def attend(attended: Attended, interrupts: Interrupts, *, feed: bool) -> C
 
 
 async def _pass_on(attended: Attended, following: asyncio.Future[CommandEnded], interrupts: Interrupts) -> None:
-    """Pass interrupts on until it has ended. Raises `Interrupted` at a hang-up: nobody could interrupt any more."""
+    """Forward interrupts until it has ended. Raises `Interrupted` at a hang-up, after which no interrupt can arrive."""
     hang_up = asyncio.ensure_future(interrupts.hung_up.wait())
     try:
         while not following.done():

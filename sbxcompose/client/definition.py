@@ -65,7 +65,7 @@ def load(
     provider: str | None = None,
     scale: Mapping[str, int] | None = None,
 ) -> ProjectDefinition:
-    """Read and check a project's files. Nothing is started and nobody is asked.
+    """Read and validate a project's files. Nothing is started and no request is made.
 
     `files`: later ones override earlier ones; without any, `SBXCOMPOSE_FILE`, or the file that is found from
     `directory` upwards. `env`: variables on top of this process's environment. `scale`: numbers of replicas. The others

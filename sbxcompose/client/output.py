@@ -44,7 +44,7 @@ class OutputLine(Struct, frozen=True, kw_only=True):
 
 
 class OutputSelection(Struct, frozen=True):
-    """Whose output is read (of everybody who ever had any, if nobody was named), and from where."""
+    """The instances whose output is read (all that have any, without names), and the start of each."""
 
     instances: tuple[Instance, ...]
     begin: From

@@ -55,7 +55,7 @@ def _part_ports(draft: ProjectDraft) -> None:
         if port is not None and owners.setdefault(port, name) != name:
             del keys["port"]
             words = f"port {port} is that of {owners[port]}, too: make one of them listen on another port"
-            draft.note(NoteKind.TODO, f"{name}.ports", words)
+            draft.note(NoteKind.MANUAL, f"{name}.ports", words)
 
 
 def _hosts(services: dict[str, Service]) -> dict[str, dict[int, int]]:
@@ -76,4 +76,4 @@ def _top_notes(draft: ProjectDraft, root: Mapping) -> None:
                 NoteKind.CHANGED, key, "named volumes are folders below `data/`; add `data/` to .gitignore", value
             )
         elif key == "include":
-            draft.note(NoteKind.TODO, key, "convert the included files, and name the results in `include`", value)
+            draft.note(NoteKind.MANUAL, key, "convert the included files, and name the results in `include`", value)

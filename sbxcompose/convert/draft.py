@@ -17,7 +17,7 @@ class NoteKind(StrEnum):
     """It is expressed in another way, which may matter."""
     DROPPED = "dropped"
     """It has no counterpart, and nothing is lost that the processes need."""
-    TODO = "to do"
+    MANUAL = "to do"
     """A person has to complete it."""
 
 
@@ -78,7 +78,7 @@ class ProcessDraft:
 
     def todo(self, key: str, text: str, node: Node | None = None) -> None:
         """Note that a person has to complete something."""
-        self.note(NoteKind.TODO, key, text, node)
+        self.note(NoteKind.MANUAL, key, text, node)
 
 
 REPLACE = "echo '{name}: replace this command in sbxcompose.yaml ({reason})' >&2; exit 1"

@@ -49,7 +49,7 @@ def convert_process_compose(root: Mapping) -> ProjectDraft:
         if key in _TOP_DROPPED:
             draft.note(NoteKind.DROPPED, key, _TOP_DROPPED[key], value)
         elif key in ("extends", "env_cmds", "shell"):
-            draft.note(NoteKind.TODO, key, "no counterpart; see docs/from-other-tools.md", value)
+            draft.note(NoteKind.MANUAL, key, "no counterpart; see docs/from-other-tools.md", value)
     if (name := text(root.get("name"))) is not None and re.fullmatch(r"[a-z][a-z0-9-]*", name):
         draft.top["name"] = name
     if environment := _environment(root.get("environment")):

@@ -25,7 +25,7 @@ def convert_procfile(lines: str) -> ProjectDraft:
         process.set("restart", "never")
         process.set("stdin", "pipe")
         if name == "release":
-            draft.note(NoteKind.TODO, name, "it prepares a release: let the others need it with `completed`")
+            draft.note(NoteKind.MANUAL, name, "it prepares a release: let the others need it with `completed`")
         if name != found[1]:
             draft.note(NoteKind.CHANGED, found[1], f"is called `{name}`")
     return draft

@@ -23,7 +23,7 @@ def convert_supervisord(lines: str) -> ProjectDraft:
         if kind == "program":
             _program(draft.process(plain_name(name)), dict(parser.items(section)))
         elif kind in ("group", "eventlistener", "include", "fcgi-program"):
-            draft.note(NoteKind.TODO, f"[{section}]", "no counterpart")
+            draft.note(NoteKind.MANUAL, f"[{section}]", "no counterpart")
     return draft
 
 

@@ -22,7 +22,7 @@ _ORDER = (
 def render(draft: ProjectDraft, *remarks: str) -> str:
     """Return the file's text, which begins with these remarks."""
     lines = [f"# yaml-language-server: $schema={SCHEMA}", *(f"# {remark}" for remark in remarks)]
-    general = [note for note in draft.notes if _process_of(note, draft) is None and note.kind is NoteKind.TODO]
+    general = [note for note in draft.notes if _process_of(note, draft) is None and note.kind is NoteKind.MANUAL]
     lines += [f"# TODO {note}" for note in general]
     if draft.top:
         lines += ["", *_dump(draft.top)]
@@ -41,7 +41,7 @@ def _comments(draft: ProjectDraft, name: str) -> Iterator[str]:
     if (comment := draft.comments.get(name)) is not None:
         yield f"# {comment}"
     for note in draft.notes:
-        if note.kind is NoteKind.TODO and _process_of(note, draft) == name:
+        if note.kind is NoteKind.MANUAL and _process_of(note, draft) == name:
             key = note.subject[len(name) + 1 :]
             yield f"# TODO {key}: {note.text}" if key else f"# TODO {note.text}"
 

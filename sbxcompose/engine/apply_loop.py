@@ -70,7 +70,7 @@ class ApplyLoop:
         self.wake()
 
     def wake(self) -> None:
-        """Have everybody who waits look again. It may be called too often, and once for several changes."""
+        """Wake all waiters to check again. Spurious and merged calls are harmless."""
         self._wake.set()
 
     async def until(self, condition: Callable[[], bool]) -> None:

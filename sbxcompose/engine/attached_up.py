@@ -60,7 +60,7 @@ class AttachedUp:
 
     @property
     def pending(self) -> Pending | None:
-        """What is still missing until all are ready, as far as somebody waits for that."""
+        """What is missing until all are ready, while a caller waits for that."""
         return self._states.pending
 
     def running(self) -> bool:

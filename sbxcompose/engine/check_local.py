@@ -122,7 +122,7 @@ def _kernel() -> Iterator[DoctorCheck]:
 
 
 def _groups() -> DoctorCheck:
-    """Control groups are a help, not a need: nobody is worse off without, but memory limits are not kept."""
+    """Control groups are optional; without them memory limits are not enforced."""
     try:
         own = Path("/proc/self/cgroup").read_text(encoding="utf-8")
     except OSError:

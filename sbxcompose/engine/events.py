@@ -125,7 +125,7 @@ class CopyProgress(Struct, frozen=True):
 
 
 class CopyDone(Struct, frozen=True):
-    """Files have been copied into a sandbox, in so many seconds; perhaps there were none to copy."""
+    """Files have been copied into a sandbox in `seconds`; there may have been none to copy."""
 
     sandbox: str
     copied: Copied
@@ -133,7 +133,7 @@ class CopyDone(Struct, frozen=True):
 
 
 class WatchMessage(Struct, frozen=True):
-    """What watching has to say: what it does and why, of one instance or of all; `bad` is what somebody has to mend."""
+    """What watching has to say: what it does and why, of one instance or of all; `bad`: the user has to act."""
 
     instance: Instance | None
     text: str
@@ -172,7 +172,7 @@ class ReloadFailed(Struct, frozen=True):
 
 
 class EverythingReady(Struct, frozen=True):
-    """All processes of an attached `up` are ready for the first time, so many seconds after it began."""
+    """All processes of an attached `up` are ready for the first time, `seconds` after its start."""
 
     verdict: Success
     seconds: float

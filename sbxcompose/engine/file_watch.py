@@ -241,7 +241,7 @@ class FileWatch:
                 self._say(instance, f"restarts{also}: {reason}")
 
     def _is_stopped(self, reaction: Reaction) -> bool:
-        """Return whether somebody has stopped it, which a change does not undo."""
+        """Return whether it was stopped on request, which a file change does not undo."""
         rows = self._rows(reaction.process)
         stopped = bool(rows) and all(
             row.phase is Phase.STOPPED and not self._loop.is_starting(row.instance) for row in rows

@@ -68,7 +68,7 @@ class InstanceStates:
         self._judge: Judge
         self._tracks: dict[Instance, tuple[Process, asyncio.Task[None]]] = {}
         self.pending: Pending | None = None
-        """What is still missing until all are ready, as far as somebody waits for that."""
+        """What is missing until all are ready, while a caller waits for that."""
 
     @property
     def wanted(self) -> Mapping[Instance, Process]:
@@ -255,7 +255,7 @@ class InstanceStates:
     async def _was_ready(
         self, link: SandboxConnection, process: Process, instance: Instance
     ) -> tuple[object, ...] | None:
-        """Return the run that began before the command and has printed its line of readiness: that is no news."""
+        """Return the run that was ready before the command began, which is not announced."""
         row = link.row(instance, process.digest)
         if row is None or not isinstance(process.ready_when, ReadyLine) or row.phase is not Phase.RUNNING:
             return None

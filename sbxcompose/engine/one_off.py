@@ -36,7 +36,7 @@ WriteOut = Callable[[int, bytes], None]
 
 
 class CommandEnded(Struct, frozen=True):
-    """How the command ended; neither is set when nobody could know."""
+    """How the command ended; neither is set if its end was not observed."""
 
     code: int | None
     signal: int | None

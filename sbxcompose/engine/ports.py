@@ -1,4 +1,4 @@
-"""Ports that a process of ours is about to need, and that somebody else has.
+"""Ports that a process is about to need and that another program uses.
 
 A health check that a stranger answers is worse than one that fails: it says that all is well.
 """
@@ -26,7 +26,7 @@ def holder_of(port: int) -> str:
 
 
 def listening() -> Collection[int]:
-    """Return the ports of this machine that somebody listens on; none where that cannot be seen."""
+    """Return the listening ports of this machine; none where /proc does not show them."""
     if not is_linux():
         return ()
     from sbxcompose.linux.listeners import listeners
@@ -35,7 +35,7 @@ def listening() -> Collection[int]:
 
 
 def refuse_taken_port(project: Project, process: Process, instance: Instance, rows: Iterable[ObservedRow]) -> None:
-    """Raise `ProcessFailed` if somebody else listens on the instance's own `port`. Looks at this machine.
+    """Raise `ProcessFailed` if another program listens on the instance's `port` of this machine.
 
     Not where one of its `rows` lives: a run that is still to be replaced may hold it.
     """
@@ -74,7 +74,7 @@ def taken_ports(plan: Plan, apart: Collection[str] = ()) -> list[str]:
 
 
 def _is_taken(port: int) -> bool:
-    """Return whether somebody gets connections to a port of this machine's loopback addresses."""
+    """Return whether a port of this machine's loopback addresses accepts connections."""
     from sbxcompose.linux.listeners import listeners_at
 
     return any(listeners_at(port, host) for host in ("127.0.0.1", "::1"))

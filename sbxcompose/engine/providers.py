@@ -32,7 +32,7 @@ class Provider(Protocol):
         """Return every sandbox that exists there, of any project."""
 
     async def create(self, sandbox: Sandbox) -> SandboxInfo:
-        """Create it and wait until it runs; an equal one made by somebody else meanwhile is fine."""
+        """Create it and wait until it runs; an equal one that another client created meanwhile is accepted."""
 
     async def claim(self, sandbox: Sandbox, info: SandboxInfo) -> SandboxInfo:
         """Make the project its owner where another directory was, whose claim has ended."""

@@ -99,7 +99,7 @@ class Readiness:
         return None
 
     def _ended(self, process: Process, instance: Instance) -> ObservedRow | None:
-        """Return the row once it has ended for good, well or not; raises `ProcessFailed` if somebody stopped it."""
+        """Return the row once it has ended for good, well or not; raises `ProcessFailed` if it was stopped."""
         row = self._row(process, instance)
         if row is not None and row.phase is Phase.STOPPED:
             raise ProcessFailed(f"{label(row.instance)} {row_end(row)}")

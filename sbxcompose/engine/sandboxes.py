@@ -60,7 +60,7 @@ class ProjectSandboxes:
             tell(event)
 
     def tell(self, event: EngineEvent) -> None:
-        """Tell everybody who listens."""
+        """Send an event to all listeners."""
         self._tell(event)
 
     def listen(self, tell: EventHandler) -> None:

@@ -16,7 +16,7 @@ from sbxcompose.plan.observed import next_name
 
 
 class AlreadyStarted(Struct, frozen=True):
-    """The run is there, or being started: by somebody else, or by the request whose answer was lost."""
+    """The run exists or is being started, by another client or by the request whose answer was lost."""
 
 
 class Retry(Struct, frozen=True):

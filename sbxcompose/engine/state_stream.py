@@ -18,7 +18,7 @@ class StateStream(Protocol):
         """Return what happens, in order. Raises `Refused`, or `Unreachable` when it stays broken."""
 
     def attention(self) -> AbstractContextManager[None]:
-        """While inside, somebody waits for a change of a row."""
+        """Mark that a caller waits for a change of a row."""
 
     async def started(self, info: ProcessInfo) -> bool:
         """Take note of the answer to a start; True if its row is to be told by the watch alone, after its output."""

@@ -294,7 +294,7 @@ def _above(there: There) -> There:
 
 
 def _spare(path: str) -> str:
-    """A name beside a path that nobody else uses."""
+    """Return an unused name beside a path."""
     directory, name = os.path.split(path.rstrip("/"))
     return os.path.join(directory, f".{name[:100]}.{secrets.token_hex(6)}")
 

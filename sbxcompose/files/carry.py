@@ -39,7 +39,7 @@ class CopyFailed(SbxError):
 
 
 class Outdated(Exception):
-    """Somebody else has copied into the sandbox meanwhile."""
+    """Another client has copied into the sandbox meanwhile."""
 
 
 class Progress(Struct, frozen=True):

@@ -30,7 +30,7 @@ class PathChanges(Struct, frozen=True):
 
     @property
     def touched(self) -> tuple[str, ...]:
-        """Every path of which nobody knows how it is while the change is under way."""
+        """Return every path whose state is unknown while the change is under way."""
         return (*self.send, *self.directories, *self.modes, *self.cleared, *self.deleted)
 
 

@@ -17,7 +17,7 @@ from sbxcompose.files.changes import PathChanges, parents
 from sbxcompose.files.manifest import Manifest, name_bytes
 
 OUTDATED = 75
-"""Exit code: somebody else has changed the tree meanwhile; compare again."""
+"""Exit code: another client has changed the tree meanwhile; compare again."""
 IN_THE_WAY = 76
 """Exit code: something that the sandbox has made is where a file has to go; standard error says what."""
 LONGEST = 60_000

@@ -118,7 +118,7 @@ class Copy:
         return Copied(count.files, count.deleted, count.modes, count.size, unsettled, tuple(tree.skipped))
 
     async def _persist(self, paths: tuple[str, ...] | None, count: Count) -> ScannedTree:
-        """Look and carry out, again and again if connections break or somebody else copies, too."""
+        """Compare and copy; repeat if a connection breaks or another client copies too."""
         failed = 0
         while True:
             before = count.files

@@ -57,7 +57,7 @@ def signal_process(pidfd: int, number: int) -> bool:
 
 
 def signal_group(pidfd: int, pid: int, number: int, *, unreaped: bool) -> bool:
-    """Send a signal to the group that `pid` leads; False when nobody is in it. Raises `PermissionError`.
+    """Send a signal to the group that `pid` leads; False when it is empty. Raises `PermissionError`.
 
     A kernel without the flag is asked by number, which is safe only as long as the leader is not reaped.
     """

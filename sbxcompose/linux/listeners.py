@@ -25,7 +25,7 @@ def by_whom(port: int) -> str:
 
 
 def listeners() -> dict[int, set[str]]:
-    """Return every port that somebody listens on, with the inodes of the sockets."""
+    """Return every listening port with the inodes of its sockets."""
     found: dict[int, set[str]] = {}
     for _, port, inode in _listening():
         found.setdefault(port, set()).add(inode)

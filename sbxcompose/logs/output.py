@@ -115,7 +115,7 @@ class LogOutput:
             self._draw(self._screen.put_bottom(None if line is None else self._secrets.hide(line).encode()))
 
     def make_room(self) -> None:
-        """Take the unfinished lines away, because somebody else writes to the terminal; they come again later."""
+        """Erase the unfinished lines because another writer uses the terminal; they are redrawn later."""
         if self._screen is not None and self._screen.shows_anything:
             self.sink.write([self._screen.erased()])
             self._changed.update({key: 0.0 for key in self._screen.wanted() if isinstance(key, LineSource)})

@@ -24,7 +24,7 @@ _TOKEN: Final = re.compile(
     r"|\x1b.?|\x08|[^\x1b\x08]+"
 )
 _CONTROL: Final = re.compile(r"\x1b\[[0-9;:?]*[ -/]*[@-ln-~]")
-"""A control sequence that is no colour."""
+"""A control sequence other than a colour."""
 _SGR: Final = re.compile(r"\x1b\[[0-9;:]*m")
 _UNWRITTEN: Final = (" ", "")
 """A cell that nothing stands in, told from a written blank by identity."""

@@ -41,7 +41,7 @@ class Graph:
         self.job: list[bool] = [False] * len(given)
         """Whether a process is there to finish: another needs it completed or ended, and it may end."""
         self.any_end: list[bool] = [False] * len(given)
-        """Whether others wait for its end and nobody for its success."""
+        """Whether dependents wait for its end only, not for its success."""
         for node, process in enumerate(self.processes):
             if process.depends_on:
                 self._connect(node, process)

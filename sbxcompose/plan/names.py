@@ -15,7 +15,7 @@ _LISTED = 20
 
 
 class Target(Struct, frozen=True):
-    """A process that somebody named; `replica` is None for all of its replicas."""
+    """A process named by the user; `replica` is None for all of its replicas."""
 
     sandbox: str
     process: str

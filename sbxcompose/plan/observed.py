@@ -32,7 +32,7 @@ class Phase(StrEnum):
     EXITED = "exited"
     """Ended by itself and will not be started again by its supervisor."""
     STOPPED = "stopped"
-    """Ended because somebody asked."""
+    """Stopped on request."""
 
 
 LIVE = frozenset({Phase.STARTING, Phase.RUNNING, Phase.UNHEALTHY, Phase.BACKING_OFF})
@@ -40,7 +40,7 @@ LIVE = frozenset({Phase.STARTING, Phase.RUNNING, Phase.UNHEALTHY, Phase.BACKING_
 
 
 class Exit(Struct, frozen=True):
-    """How a run ended: exactly one of `code` and `signal` is set, or neither when nobody could know."""
+    """How a run ended: exactly one of `code` and `signal` is set, or neither if the end was not observed."""
 
     code: int | None = None
     signal: int | None = None
@@ -162,7 +162,7 @@ class ObservedSandbox(Struct, frozen=True):
     """The keys (`image`, `resources`, …) in which it differs from the file, so that only a new one would fit.
     """
     to_copy: ToCopy | None = None
-    """What has changed of the files that are copied into it; None if nothing has, or nobody has looked."""
+    """What has changed of the files that are copied into it; None if nothing has, or if it was not checked."""
     updates: tuple[str, ...] = ()
     """The keys (`ports`, `network`) in which it differs from the file, and which it can be given as it is."""
 

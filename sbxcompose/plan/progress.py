@@ -24,9 +24,9 @@ class Standing(Enum):
     DONE = auto()
     """Ended well."""
     OVER = auto()
-    """Ended badly, and nobody waits for more than its end."""
+    """Failed, and dependents only wait for its end."""
     STOPPED = auto()
-    """Somebody stopped it meanwhile."""
+    """Stopped on request meanwhile."""
     FAILED = auto()
 
 

@@ -13,7 +13,7 @@ from sbxcompose.spec.project import Process
 STABLE_AFTER = 1.0
 """Seconds that a run must last to be stable (supervisord's `startsecs`)."""
 CRASH_LOOP = 3
-"""So many failed runs without a good one between them are a crash loop."""
+"""Number of consecutive failed runs that make a crash loop."""
 
 
 def stable_in(row: ObservedRow, now: float) -> float | None:

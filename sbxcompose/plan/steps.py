@@ -16,7 +16,7 @@ from sbxcompose.spec.project import Condition, Process, Sandbox
 
 
 class CreateSandbox(Struct, frozen=True):
-    """Make the sandbox and wait until it runs; one that somebody else is just making will do."""
+    """Make the sandbox and wait until it runs; one that another client is just creating is used."""
 
     kind: ClassVar[str] = "create"
     sandbox: Sandbox
@@ -172,7 +172,7 @@ def _place(instance: Instance) -> dict[str, Any]:
 
 
 class PlanNote(Struct, frozen=True):
-    """Something to know that is no step. `kind` is for programs, `text` for people.
+    """A remark on the plan. `kind` is for programs, `text` for people.
 
     Kinds: `orphan`, `foreign`, `sandbox` (differs from the file), `local` (a key without meaning here),
     `replicas` (that share the port of a health check), `port` (one that is taken), `success_exit_codes` (that the

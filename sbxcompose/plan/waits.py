@@ -27,7 +27,7 @@ REPORTS = (5.0, 15.0, 30.0, 60.0)
 WORTH_SHOWING = 1.0
 """Seconds of waiting after which a status line names it: less is not read."""
 SHOWN = 3
-"""So many are named in a status line."""
+"""Most waits named in a status line."""
 
 
 class Wait(Struct, frozen=True):

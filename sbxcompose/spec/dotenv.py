@@ -160,7 +160,7 @@ class _Parser:
 
 
 def _line_hint(line: str) -> str | None:
-    """Return the way out for a line that is no assignment."""
+    """Return the hint for a line that is not an assignment."""
     if (found := _COLON.fullmatch(line)) is not None:
         return f"write `{found[1]}={found[2]}`"
     name, equals, _ = line.partition("=")

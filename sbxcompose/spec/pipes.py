@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable
 
 WITHOUT_WRITER = 2.0
-"""Seconds until a pipe that nobody has opened for writing is given up."""
+"""Seconds to wait for a writer to open a pipe."""
 NO_WRITER = errno.ENXIO
 """The error for that."""
 _STEP = 0.02

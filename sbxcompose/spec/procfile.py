@@ -74,7 +74,7 @@ def _is_empty(line: str) -> bool:
 
 
 def _no_entry(document: Document, number: int, line: str) -> Mistake:
-    """Return what is wrong with a line that is no `name: command`."""
+    """Return what is wrong with a line other than `name: command`."""
     if _VARIABLE.match(line.lstrip()):
         message = "a variable is set here, and a line must be `name: command`"
         return document.mistake(message, number, 1, "variables for all processes belong into `.env`")

@@ -1,4 +1,4 @@
-"""Find the word that somebody has mistyped; pure.
+"""Find the word that was probably meant by a mistyped one; pure.
 
 Measured in slips of the fingers (a letter too much, too few, wrong, or two exchanged), because words that merely share
 letters mislead: `top` is not `stop`, and `autostart` is not `restart`.

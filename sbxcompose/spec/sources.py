@@ -83,7 +83,7 @@ class Pipes:
 
     @property
     def without_writer(self) -> list[str]:
-        """The paths of the pipes that nobody wrote to."""
+        """The paths of the pipes without a writer."""
         return [path for path, content in self._contents.items() if content == errno.ENXIO]
 
     def read(self, path: str, *, variables: bool) -> SourceContent:

@@ -100,7 +100,7 @@ class LoopDetector(Struct):
         return RestartLoop(next(iter(own)), offsets[0], pause(times))
 
     def _own(self, path: str, changes: Mapping[K, FileChange], looping: _Looping | None) -> float | None:
-        """Return the offset of a change that one of the instances has made; None if it was somebody else."""
+        """Return the offset of a change that one of the instances has made; None if another program made it."""
         known = looping is not None and path in looping.paths
         # All instances are asked, because each is to remember.
         own = [change.offset for instance, change in changes.items() if self._repeats(instance, path, change, known)]

@@ -14,7 +14,7 @@ HEAVY = (
     *("*.egg-info", ".mypy_cache", ".pytest_cache", ".ruff_cache", ".hypothesis", ".git", ".hg", ".svn", ".jj"),
     *(".direnv", ".gradle", ".terraform", ".next", ".nuxt", ".svelte-kit", ".parcel-cache", ".turbo"),
 )
-"""What tools make and nobody edits: a rule takes it in again with `ignore: ["!node_modules"]`."""
+"""Generated directories, ignored by default; a rule includes one again with `ignore: ["!node_modules"]`."""
 TEMPORARY = (
     *("*~", ".*.sw?", "4913", ".#*", "\\#*#", "*___jb_tmp___", "*___jb_old___", ".goutputstream-*", ".subl*.tmp"),
     ".DS_Store",

@@ -183,7 +183,7 @@ class FileWatcher:
         return seen
 
     def _give_up_notifications(self, error: NotificationsUnavailable) -> list[SeenChange]:
-        """Compare everywhere instead, since nobody knows which directories are not watched."""
+        """Compare everything instead, since the unwatched directories are unknown."""
         self._to_say.append(f"looking for file changes every {PAUSE:g}s instead of being notified: {error}")
         self._notifications.close()
         given_up, self._notified = self._notified, {}

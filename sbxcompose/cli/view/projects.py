@@ -13,7 +13,7 @@ from sbxcompose.logs.sanitize import clean_text
 
 
 def name_of(project: KnownProject) -> str:
-    """Return the project's name, or its only sandbox's where nobody knows whose that is."""
+    """Return the project's name, or that of its only sandbox if the project is unknown."""
     return project.name or project.sandboxes[0].full_name
 
 

@@ -157,7 +157,7 @@ class LogView:
             self._log.status(line)
 
     def _make_room(self) -> None:
-        """Somebody else writes to the terminal: what stands there unfinished comes again below it."""
+        """Clear unfinished lines because another writer uses the terminal; they are redrawn below."""
         if not self._muted:
             self._log.make_room()
             self._set_timer()
@@ -190,7 +190,7 @@ class LogView:
         return columns or 80, rows or 24
 
     def blank(self) -> None:
-        """An empty line: somebody has pressed Enter, as people do to see what is new."""
+        """Print an empty line after the user pressed Enter to mark a place."""
         if not self._muted:
             self._log.blank()
 

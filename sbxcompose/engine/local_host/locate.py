@@ -74,7 +74,7 @@ def was_killed() -> bool:
 
 
 def answers(path: Path) -> bool:
-    """Return whether somebody listens. A socket file without a listener is what a killed host leaves behind."""
+    """Return whether a process listens. A killed host leaves a socket file without a listener behind."""
     with socket.socket(socket.AF_UNIX) as sock:
         sock.setblocking(False)
         try:
@@ -121,7 +121,7 @@ def _runs(pid: int) -> bool:
 
 
 def _holds_lock(pid: int) -> bool:
-    """Return whether that process has the lock file open: a number alone may have gone to somebody else."""
+    """Return whether that process has the lock file open: the pid alone may have been reused."""
     lock = hostrecord.identity_of(os.fspath(paths.lock_path()))
     with suppress(OSError):
         for name in os.listdir(f"/proc/{pid}/fd"):

@@ -1,4 +1,4 @@
-"""Work that is carried through although nobody waits for it."""
+"""Background tasks that no caller awaits."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ class Input:
         self._waiting: asyncio.Future[None] | None = None
 
     async def write(self, pieces: AsyncIterable[bytes]) -> None:
-        """Write all pieces. Raises `Problem` when nobody reads (any more)."""
+        """Write all pieces. Raises `Problem` if the pipe has no reader."""
         async with self._turn:
             async for piece in pieces:
                 await self._write(memoryview(piece))

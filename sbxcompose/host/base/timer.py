@@ -20,7 +20,7 @@ class Timer:
         return self._handle is not None
 
     def set(self, seconds: float, call: Callable[[], None]) -> None:
-        """Call `call` in so many seconds, and not what was set before."""
+        """Call `call` after `seconds`, instead of what was set before."""
         self.cancel()
         self._handle = asyncio.get_running_loop().call_later(seconds, self._due, call)
 

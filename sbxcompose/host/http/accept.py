@@ -59,7 +59,7 @@ class Gate:
         self._pending.leave(client)
 
     def _set_timer(self) -> None:
-        """One timer, for the one that is waited for the longest; none while nobody is waited for."""
+        """One timer, for the one that is waited for the longest; none while no client is pending."""
         due = self._pending.next_at
         if self._timer is None and due is not None:
             self._timer = self._loop.call_at(due, self._on_timer)

@@ -1,4 +1,4 @@
-"""Limits for clients that nobody vouches for, and for descriptors: pure.
+"""Limits for unauthenticated clients, and for descriptors: pure.
 
 Anything on this machine may connect to a loopback port and say nothing. Such connections are few and short-lived, so
 that they keep neither the clients that have a key nor the host's own work (pipes, logs, its keeper) from descriptors.

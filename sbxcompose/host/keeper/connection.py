@@ -232,7 +232,7 @@ class KeeperConnection:
             self._replacing = None
 
     async def _replaced(self) -> None:
-        """Start keepers until one takes over. Raises `KeeperLost` if nobody has said how."""
+        """Start keepers until one takes over. Raises `KeeperLost` without the means to start one."""
         if self._restart is None:
             raise KeeperLost("no way to start another one is known")
         for pause in chain(PAUSES, repeat(LONGEST)):

@@ -74,7 +74,7 @@ class Finder:
         return orphans is None or any(self._orphans.get(pid) in names for pid in orphans)
 
     def _look(self, units: Collection[Unit]) -> list[int] | None:
-        """Return the keeper's children that lead no unit, each looked into once; None if nobody can tell."""
+        """Return the keeper's children that lead no unit, each inspected once; None if unknown."""
         children = own_children()
         if children is None:
             return None

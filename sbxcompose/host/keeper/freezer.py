@@ -88,7 +88,7 @@ class Freezer:
                 _send(pid, started, signal.SIGCONT)
 
     def _thaw_begun(self, unit: Unit) -> None:
-        """Let a unit go on of which nobody knows what is stopped."""
+        """Thaw a unit whose stopped processes are unknown."""
         for base in self._bases:
             if os.path.isdir(_path(base, unit.name)):
                 FreezerGroup(_path(base, unit.name)).thaw()
@@ -202,7 +202,7 @@ class _Stopping:
         return new
 
     def _is_ours(self, process: ProcessStat) -> bool:
-        """It was not stopped already by somebody else, who will wake it."""
+        """Return whether no other program had stopped it before, which would have to continue it."""
         return self._again or process.state not in _STOPPED
 
     def _stop(self, generation: list[ProcessStat]) -> None:
@@ -285,7 +285,7 @@ def _names(base: str) -> list[str]:
 
 
 def _remove(path: str) -> bool:
-    """Remove a group; false as long as somebody is in it."""
+    """Remove a group; false while it has members."""
     try:
         os.rmdir(path)
     except OSError as error:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 BACKLOG = 1024
 BEING_LOOKED_AT = 0.001
-"""Seconds after which the lock is tried again, at least, when somebody was looking at it."""
+"""Shortest pause in seconds before the lock is tried again while a command inspects it."""
 
 
 class CannotListen(Exception):

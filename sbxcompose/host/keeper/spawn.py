@@ -202,7 +202,7 @@ class _Streams:
         self._give_away()
 
     def _open_terminal(self, rows: int, columns: int, *, for_log: bool) -> None:
-        """A terminal that somebody sits at, or one whose output goes `for_log`: then input is what was asked for."""
+        """Open an interactive terminal, or one whose output goes `for_log`: then input is as requested."""
         master, slave = os.openpty()
         self.parent["stdout"] = master
         self.child = [slave, slave, slave]

@@ -66,7 +66,7 @@ def check_signal(number: int) -> None:
 
 
 def retrieve(future: asyncio.Future[Any]) -> None:
-    """Look at a failure that nobody awaits, so that asyncio does not complain of it."""
+    """Consume a failure that no caller awaits, so that asyncio does not report it."""
     if not future.cancelled():
         future.exception()
 

@@ -46,7 +46,7 @@ class RunStart(NamedTuple):
 
 
 class RunEnd(NamedTuple):
-    """Run number `run` ended; neither `exit_code` nor `signal` when nobody could know."""
+    """Run number `run` ended; neither `exit_code` nor `signal` if the end was not observed."""
 
     run: int
     time_ms: int

@@ -79,14 +79,14 @@ class Journal:
         return sum(each.footprint for each in self.segments)
 
     def held_from(self) -> int:
-        """Return the position from which on somebody still needs what there is."""
+        """Return the first position that a reader still needs."""
         return self.end
 
     def changed(self) -> None:
         """Called after each change."""
 
     def left(self, segment: Segment) -> None:
-        """Close a segment's files if nobody needs them now."""
+        """Close a segment's files if they have no user."""
         if segment.users <= 0 and (segment.dropped or segment is not self.segments[-1] or not self.running):
             segment.close()
 
@@ -151,7 +151,7 @@ class Journal:
         return self._last_ms
 
     def append(self, *fields: int) -> None:
-        """Add a record that is no output: kind, flags, version, run, time, a, b."""
+        """Append a record other than output: kind, flags, version, run, time, a, b."""
         segment = self.writable()
         segment.append(*fields)
         self._last = fields

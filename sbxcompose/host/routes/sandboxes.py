@@ -44,7 +44,7 @@ async def create(request: Request) -> Response:
 
 
 async def made(sandboxes: list[HostedSandbox], patience: float) -> None:
-    """Wait until none of them is pending any more, so many seconds at most."""
+    """Wait until none of them is pending, at most `patience` seconds."""
     with suppress(TimeoutError):
         async with asyncio.timeout(patience):
             for each in sandboxes:

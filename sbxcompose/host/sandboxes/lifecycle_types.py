@@ -115,7 +115,7 @@ class CopyRequested(Struct, frozen=True):
 
 
 class CopyFinished(Struct, frozen=True):
-    """Its files have been read, or nobody wants to read them any more."""
+    """Its files have been read, or the reader has gone."""
 
 
 class SandboxFrozen(Struct, frozen=True):
@@ -220,7 +220,7 @@ class ExpireSandbox(Struct, frozen=True):
 
 
 class SetTimeout(Struct, frozen=True):
-    """Report `TimeoutReached` after so many seconds. With `if_unset` a timer that is set already will do."""
+    """Report `TimeoutReached` after `seconds`; `if_unset` keeps a timer that is already set."""
 
     seconds: float
     if_unset: bool = False

@@ -142,7 +142,7 @@ class Sandboxes:
         return self._make(rules.described(request, namespace, known), Provisioning(files, request.entrypoint))
 
     def copy(self, source: HostedSandbox, times: int) -> list[HostedSandbox]:
-        """Make so many new sandboxes with the files of another; each is `pending` until it has them. Raises `Problem`.
+        """Create `times` sandboxes with the files of another; each is `pending` until it has them. Raises `Problem`.
 
         Running processes cannot be copied on one machine, so a sandbox in which something runs is refused.
         """
@@ -287,7 +287,7 @@ class Sandboxes:
         sandbox.load()
 
     def adopt(self, adopted: Adopted) -> bool:
-        """Take over a run; False if nobody wants it."""
+        """Take over a run; False if it belongs to no sandbox."""
         sandbox = self._live.get(adopted.unit.partition(".")[0])
         return sandbox is not None and sandbox.workload.adopt(adopted)
 
@@ -308,7 +308,7 @@ class Sandboxes:
                 background.do(self._terminate(sandbox, sandbox.ending))
 
     def exited(self, exited: Exited) -> bool:
-        """A run is over; False if nobody wants to know."""
+        """A run has ended; False if it belongs to no sandbox."""
         sandbox = self._live.get(exited.unit.partition(".")[0])
         return sandbox is not None and sandbox.workload.exited(exited)
 

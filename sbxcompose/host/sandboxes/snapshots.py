@@ -62,7 +62,7 @@ class Snapshots:
     # -- taking --------------------------------------------------------------------------------------------
 
     async def take(self, sandbox: HostedSandbox, kind: SnapshotType, patience: float) -> SnapshotInfo:
-        """Take one, and wait so many seconds at most until it is taken. Raises `Problem`."""
+        """Take a snapshot and wait for it, at most `patience` seconds. Raises `Problem`."""
         number = self._begin(sandbox, kind).id
         with suppress(TimeoutError):
             async with asyncio.timeout(patience):
@@ -125,7 +125,7 @@ class Snapshots:
 
     @asynccontextmanager
     async def files(self, number: str) -> AsyncIterator[Path]:
-        """The directory that a snapshot's files are in; nobody deletes it meanwhile. Raises `Problem`."""
+        """The directory of a snapshot's files, protected from deletion meanwhile. Raises `Problem`."""
         self.check_usable(number)
         self._readers[number] = self._readers.get(number, 0) + 1
         try:
@@ -197,7 +197,7 @@ class Snapshots:
 
 
 def check_copyable(sandbox: HostedSandbox, *, with_memory: bool) -> None:
-    """Refuse what cannot be copied truly: a directory of somebody else's, and memory. Raises `Problem`."""
+    """Refuse what cannot be copied exactly: a project's directory, and memory. Raises `Problem`."""
     project = sandbox.info.project_directory
     if project is not None:
         raise unsupported(

@@ -227,7 +227,7 @@ class LifecycleDriver(ProcessRow):
         return self._attachment.blocked if self._attachment is not None else None
 
     def _close_arrived(self) -> None:
-        """Close the descriptors of a run that nobody waited for."""
+        """Close the descriptors of a run that was not awaited."""
         arrived, self._arrived = self._arrived, None
         if arrived is not None:
             for fd in (arrived.stdin, arrived.stdout, arrived.stderr):
@@ -246,7 +246,7 @@ class LifecycleDriver(ProcessRow):
         self._report(RunExited(_handle_of(exited.unit), end, error, exited.left_behind[:MOST_LEFT]))
 
     def lost(self, *, rebooted: bool) -> None:
-        """Report a run whose end nobody saw: keeper and server had died, or the machine went down."""
+        """Report a run whose end was not observed: keeper and server had died, or the machine went down."""
         assert self.record.run is not None
         end = LastExit(ended_at=now_ms())
         what = "the machine was restarted" if rebooted else "the host ended"

@@ -32,7 +32,7 @@ def after_failure(record: ProcessRecord, now: Now, *, failed: bool, ran_ms: int)
 
 
 def stopped(record: ProcessRecord, now: Now, *effects: Effect, requested: bool = False) -> Outcome:
-    """Nothing runs and nothing is going to; `requested`: because somebody asked."""
+    """Nothing runs or will run; `requested`: it was stopped on request."""
     return replace(record, state=Stopped(now.log_end, requested)), list(effects)
 
 

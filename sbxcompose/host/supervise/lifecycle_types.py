@@ -60,7 +60,7 @@ class RunExited(Struct, frozen=True):
 
 
 class RunLost(Struct, frozen=True):
-    """The run is over, and nobody saw its end: keeper and server had died, or the machine was down (`rebooted`)."""
+    """The run has ended unobserved: keeper and server had died, or the machine was down (`rebooted`)."""
 
     exit: LastExit
     error: str | None = None

@@ -68,7 +68,7 @@ class ProcessOwner(Protocol[OwnedProcess]):
         """Remove a row whose first run could not be started."""
 
     def hold(self, process: OwnedProcess) -> None:
-        """Somebody reads the row: keep it until as many calls of `let_go`."""
+        """Mark the row as read: it is kept until as many calls of `let_go`."""
 
     def let_go(self, process: OwnedProcess) -> None:
         """The inverse of `hold`."""

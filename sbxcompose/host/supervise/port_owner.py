@@ -36,7 +36,7 @@ def stranger_on(port: int, host: str, leader: int, sandbox: str, keeper: int) ->
 
 
 def _belongs(pid: int, leader: int, sandbox: str, keeper: int) -> bool:
-    """Return whether a process is the sandbox's, may be (a child of our keeper), or listens for somebody else."""
+    """Return whether a process is the sandbox's, may be (a child of our keeper), or listens for another program."""
     if _name(pid).startswith(ON_BEHALF):
         return True
     current: int | None = pid

@@ -86,7 +86,7 @@ class Records:
                 yield record
 
     def _read(self, number: int) -> ProcessRecord | None:
-        """None if the machine went down while it was written, or somebody has meddled with it."""
+        """None if it is damaged: the machine went down during a write, or it was edited."""
 
         def make(data: bytes) -> ProcessRecord:
             record = _record(data)

@@ -1,4 +1,4 @@
-"""Which ended rows a sandbox keeps: the latest ones, and those that somebody reads."""
+"""Which ended rows a sandbox keeps: the latest ones, and those that have a reader."""
 
 from __future__ import annotations
 

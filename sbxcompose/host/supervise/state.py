@@ -143,7 +143,7 @@ _OURS = frozenset(
 
 
 def exit_of(status: int | None, ended_at: int, *, oom_killed: bool = False) -> LastExit:
-    """Return the end that a wait status tells of; neither exit code nor signal when nobody could know."""
+    """Return the end that a wait status tells of; neither exit code nor signal if the end was not observed."""
     if status is None:
         return LastExit(ended_at=ended_at)
     code = os.waitstatus_to_exitcode(status)

@@ -25,7 +25,7 @@ REMEMBERED = 60.0
 GRACE = 5.0
 """Seconds from SIGHUP to SIGKILL."""
 UNKNOWN_EXIT = 255
-"""The exit code of a command whose end nobody could see."""
+"""Exit code of a command whose end was not observed."""
 
 _MAX_ROWS, _MAX_COLS = 500, 1000
 

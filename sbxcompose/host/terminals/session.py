@@ -62,7 +62,7 @@ class Viewer:
 
 
 class Terminal:
-    """A session. `rested` is called when somebody comes or goes, and at the end: timers depend on that."""
+    """A session. `rested` is called when a viewer comes or goes, and at the end: timers depend on that."""
 
     def __init__(self, record: SessionRecord, tape: Scrollback, rested: Callable[[Terminal], None]) -> None:
         self.record = record
@@ -168,7 +168,7 @@ class Terminal:
     # -- its viewers -----------------------------------------------------------------------------------------
 
     def attach(self, position: int) -> Viewer:
-        """Somebody looks on, from that position or the first one that is still kept."""
+        """Attach a viewer at that position, or at the first one that is still kept."""
         viewer = Viewer(min(max(position, self.tape.start), self.tape.end), self.tape.end)
         self.viewers.add(viewer)
         self.was_viewed = True
@@ -188,7 +188,7 @@ class Terminal:
         self.news.tell()
 
     def advance(self, viewer: Viewer, size: int) -> None:
-        """It has taken so many bytes more."""
+        """Note that a viewer has received `size` more bytes."""
         viewer.position += size
         self._balance()
 

@@ -176,7 +176,9 @@ def test_two_containers_on_one_port_are_parted() -> None:
     found = converted("services: {a: {command: x, ports: ['81:80']}, b: {command: x, ports: ['82:80']}}")
     assert found.processes["a"]["port"] == 80
     assert "port" not in found.processes["b"]
-    assert "b.ports: port 80 is that of a, too: make one of them listen on another port" in notes(found, NoteKind.TODO)
+    assert "b.ports: port 80 is that of a, too: make one of them listen on another port" in notes(
+        found, NoteKind.MANUAL
+    )
 
 
 def test_a_variable_port_beats_the_published_one() -> None:
@@ -220,7 +222,7 @@ def test_the_command_comes_from_the_dockerfile(build: str, command: list[str]) -
     assert process["command"] == command
     assert process["workdir"] == "api"
     assert process["env"] == {"NODE_ENV": "production"}
-    assert "web.build: run `npm ci` once, as its Dockerfile does" in notes(found, NoteKind.TODO)
+    assert "web.build: run `npm ci` once, as its Dockerfile does" in notes(found, NoteKind.MANUAL)
 
 
 def test_an_unknown_image_is_left_to_a_person_and_fails_clearly() -> None:
@@ -228,7 +230,7 @@ def test_an_unknown_image_is_left_to_a_person_and_fails_clearly() -> None:
     process = found.processes["web"]
     assert "replace this command" in process["command"]
     assert process["restart"] == "never", "it must not be tried again and again"
-    assert notes(found, NoteKind.TODO) == ["web.command: write what image acme/web runs"]
+    assert notes(found, NoteKind.MANUAL) == ["web.command: write what image acme/web runs"]
 
 
 def test_what_has_no_counterpart_is_reported_with_its_line() -> None:

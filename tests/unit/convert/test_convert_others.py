@@ -64,7 +64,7 @@ processes:
 """
     found = converted("process-compose", needs)
     assert found.processes["web"]["depends_on"] == {"a": "ready", "b": "ended"}
-    assert subjects(found, NoteKind.TODO) == ["web.depends_on"]
+    assert subjects(found, NoteKind.MANUAL) == ["web.depends_on"]
 
 
 def test_a_procfile_keeps_its_ports_and_dollars() -> None:
@@ -73,7 +73,7 @@ def test_a_procfile_keeps_its_ports_and_dollars() -> None:
     assert found.processes["web"] == web
     assert found.processes["worker"]["port"] == 5100
     assert found.top["env_file"] == [{"path": ".env", "required": False}]
-    assert subjects(found, NoteKind.TODO) == ["release"]
+    assert subjects(found, NoteKind.MANUAL) == ["release"]
 
 
 SUPERVISORD = """\
@@ -107,7 +107,7 @@ def test_supervisord() -> None:
         "stop": {"signal": "SIGQUIT", "grace": "15s"},
         "success_exit_codes": [0, 2],
     }
-    assert subjects(found, NoteKind.TODO) == ["web-app.priority"]
+    assert subjects(found, NoteKind.MANUAL) == ["web-app.priority"]
 
 
 MPROCS = """\
@@ -154,7 +154,7 @@ def test_pm2() -> None:
     }
     assert found.processes["job"]["command"] == "python3 job.py"
     assert found.processes["job"]["restart"] == "never"
-    assert subjects(found, NoteKind.TODO) == ["job.max_memory_restart"]
+    assert subjects(found, NoteKind.MANUAL) == ["job.max_memory_restart"]
 
 
 @pytest.mark.parametrize("script", ["const x = require('os'); module.exports = {apps: []}", "apps.push(1)"])
