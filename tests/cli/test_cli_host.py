@@ -95,9 +95,9 @@ def test_serve_in_the_foreground_with_a_port_and_a_key(sbx_alone: Sbx) -> None:
 
 
 def exports(text: str) -> dict[str, str]:
-    """What a shell that evaluates it has in its environment: three lines and nothing else."""
+    """What a shell that evaluates it has in its environment: four lines and nothing else."""
     lines = [shlex.split(line) for line in text.splitlines()]
-    assert [each[0] for each in lines] == ["export"] * 3
+    assert [each[0] for each in lines] == ["export"] * 4
     return dict(each[1].split("=", 1) for each in lines)
 
 
@@ -110,6 +110,7 @@ def test_serve_prints_what_the_vendors_clients_need_and_status_again_when_asked(
         assert variables == {
             "TENSORLAKE_API_URL": url,
             "TENSORLAKE_API_KEY": "it's-$ecret",
+            "TENSORLAKE_SANDBOX_API_URL": url,
             "TENSORLAKE_SANDBOX_PROXY_URL": url,
         }
         assert exports(sbx_alone.run("host", "status", "--env").stdout) == variables

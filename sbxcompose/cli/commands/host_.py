@@ -118,7 +118,7 @@ def _print_exports(shell: Shell, url: str, key: str) -> None:
     """What the vendor's SDKs and command line read (contract, section 1.5), as lines for a shell."""
     import shlex
 
-    variables = {"API_URL": url, "API_KEY": key, "SANDBOX_PROXY_URL": url}
+    variables = {"API_URL": url, "API_KEY": key, "SANDBOX_API_URL": url, "SANDBOX_PROXY_URL": url}
     for name, value in variables.items():
         shell.print(f"export TENSORLAKE_{name}={shlex.quote(value)}")
 
