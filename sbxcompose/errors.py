@@ -81,7 +81,7 @@ class UnknownName(UsageError):
     """A process or sandbox named on the command line that the file does not define."""
 
     def __init__(self, kind: str, name: str, known: Iterable[str], *, hint: str | None = None) -> None:
-        names = ", ".join(f"`{each}`" for each in sorted(known))
+        names = ", ".join(f"`{known_name}`" for known_name in sorted(known))
         super().__init__(f"no {kind} named `{name}`", hint=hint or (f"the file defines {names}" if names else None))
         self.name = name
 

@@ -99,6 +99,16 @@ def test_files_stay_short() -> None:
     assert {name: lines for name, lines in lengths.items() if lines > LONGEST_FILE} == {}
 
 
+def test_variables_carry_the_name_of_the_thing() -> None:
+    found = [
+        f"{path.relative_to(ROOT)}:{node.lineno}"
+        for path in SOURCES
+        for node in ast.walk(tree(path))
+        if (isinstance(node, ast.Name) and node.id == "each") or (isinstance(node, ast.arg) and node.arg == "each")
+    ]
+    assert found == []
+
+
 def test_modules_open_with_a_sentence_on_what_they_are() -> None:
     silent = [path for path in SOURCES if path.read_text() and not ast.get_docstring(tree(path))]
     assert silent == []

@@ -115,7 +115,7 @@ def may_have_key(site: Site, named: Iterable[Site]) -> bool:
     It may go to a named host and to hosts below it; where the named one is `api.<rest>` or `sandbox.<rest>`, to all of
     `<rest>` (of two labels at least). Loopback names go together. Never from https to plain http.
     """
-    return any(_belongs(site, each) for each in named)
+    return any(_belongs(site, name) for name in named)
 
 
 def _belongs(site: Site, named: Site) -> bool:

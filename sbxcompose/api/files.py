@@ -88,7 +88,7 @@ class FilesClient:
     async def list(self, path: FilePath = ".") -> list[FileEntry]:
         """Return what a directory has: directories first, then by name."""
         answer = await self._transport.request("GET", _target("/files/list", path), headers=self._headers)
-        return [_entry(each) for each in expect(answer, show(path))["entries"]]
+        return [_entry(entry) for entry in expect(answer, show(path))["entries"]]
 
 
 def show(path: FilePath) -> str:

@@ -42,7 +42,7 @@ class Lifecycle:
 
     async def sandboxes(self, status: SandboxStatus | None = None) -> list[SandboxInfo]:
         """Return all sandboxes of the namespace, or those in one state, page by page."""
-        return [each async for each in self._pages(self._path, f"&status={status}" if status else "")]
+        return [item async for item in self._pages(self._path, f"&status={status}" if status else "")]
 
     async def update(self, name: str, patch: PatchRequest, *, clear_network: bool = False) -> SandboxInfo:
         """Change a sandbox: what is not None in `patch`. `clear_network` takes its network policy away.
@@ -81,11 +81,11 @@ class Lifecycle:
         body = answer.json() if answer.status in (422, 504) else expect(answer, f"sandbox {name}")
         if not isinstance(body, dict) or "sandboxes" not in body:
             expect(answer, f"sandbox {name}")
-        return [ShortInfo.read(each) for each in body["sandboxes"]]
+        return [ShortInfo.read(item) for item in body["sandboxes"]]
 
     async def archived(self) -> list[SandboxInfo]:
         """Return the terminated sandboxes that are remembered."""
-        return [each async for each in self._pages(f"{self._root}/archived-sandboxes", "")]
+        return [item async for item in self._pages(f"{self._root}/archived-sandboxes", "")]
 
     async def find_archived(self, number: str) -> SandboxInfo | None:
         """Return the terminated sandbox of that id; None if none is remembered."""
@@ -102,8 +102,8 @@ class Lifecycle:
         while True:
             answer = await self._transport.request("GET", f"{path}?limit={PAGE}{query}{cursor}")
             page: dict[str, Any] = expect(answer, "the list of sandboxes")
-            for each in page["sandboxes"]:
-                yield SandboxInfo.read(each)
+            for item in page["sandboxes"]:
+                yield SandboxInfo.read(item)
             if not page.get("next_cursor"):
                 return
             cursor = f"&cursor={segment(page['next_cursor'])}"

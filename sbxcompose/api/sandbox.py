@@ -89,7 +89,7 @@ class SandboxClient:
     async def processes(self) -> list[ProcessInfo]:
         """Return all rows, ended ones included."""
         body = expect(await self._request("GET", "/processes"), "the list of processes")
-        return [ProcessInfo.read(each) for each in body["processes"]]
+        return [ProcessInfo.read(process) for process in body["processes"]]
 
     async def get(self, process: str) -> ProcessInfo:
         """One row. Raises `NotFound`."""
@@ -242,7 +242,7 @@ class SandboxClient:
 
     async def _send(self, operations: list[_Operation]) -> None:
         """One batch request; each operation gets its answer as its line comes."""
-        body = {"env": dict(operations[0].base or {}), "operations": [each.body for each in operations]}
+        body = {"env": dict(operations[0].base or {}), "operations": [operation.body for operation in operations]}
         error: BaseException = Unreachable("the host closed the connection before it had answered")
         try:
             async with self.stream("/batch", body) as stream:

@@ -175,7 +175,7 @@ class SandboxInfo(Message, frozen=True, kw_only=True):
         set_millis(values, "created_at", "terminated_at")
         claim = body.get("project")
         values["project"] = ProjectClaim.read(claim) if claim else None
-        values["failed_starts"] = [FailedStart.read(each) for each in body.get("failed_starts") or ()]
+        values["failed_starts"] = [FailedStart.read(failed) for failed in body.get("failed_starts") or ()]
         resize = body.get("resource_resize")
         values["resource_resize"] = ResourceResize.read(resize) if resize else None
         return cls(**values)

@@ -63,7 +63,7 @@ class CloudSettings(Struct, frozen=True):
     def named(self) -> list[Site]:
         """The sites that the user has named, to which the key may go."""
         given = (self.api_url, self.proxy_url, self.sandbox_api_url)
-        return [_site(each) for each in given if each is not None]
+        return [_site(setting) for setting in given if setting is not None]
 
     def headers(self) -> dict[str, str]:
         """Return what every request carries: the scope, where both halves of it are known (contract, section 1.3)."""

@@ -55,7 +55,7 @@ class SnapshotClient:
         """Return all snapshots of the namespace, or those of one sandbox."""
         path = f"{self._root}/snapshots" if sandbox is None else f"{self._root}/sandboxes/{segment(sandbox)}/snapshots"
         answer = await self._transport.request("GET", path)
-        return [SnapshotInfo.read(each) for each in expect(answer, "the list of snapshots")["snapshots"]]
+        return [SnapshotInfo.read(snapshot) for snapshot in expect(answer, "the list of snapshots")["snapshots"]]
 
     async def delete(self, number: str) -> None:
         """Delete a snapshot. One that is gone already is fine. Raises `Conflict` while it is in use."""

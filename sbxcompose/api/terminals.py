@@ -33,7 +33,7 @@ class TerminalsClient:
     async def sessions(self) -> list[PtyInfo]:
         """Return all sessions, those that have ended a moment ago included."""
         answer = await self._client.ask("GET", "/pty", "the list of terminal sessions")
-        return [PtyInfo.read(each) for each in answer["sessions"]]
+        return [PtyInfo.read(session) for session in answer["sessions"]]
 
     async def delete(self, session: str) -> None:
         """End a session, by a hang-up; returns when it is gone. One that is gone already is fine."""

@@ -103,7 +103,7 @@ def words_of(body: bytes) -> tuple[str, str | None, str | None]:
 def _reason(value: dict[str, Any]) -> str:
     """Why a sandbox could not be made, from the short form that says so."""
     parts = [value.get(key) for key in ("reason", "termination_reason", "error_details")]
-    return ": ".join(str(each) for each in parts if each)
+    return ": ".join(str(part) for part in parts if part)
 
 
 class CloudRefusals(Struct, frozen=True):
@@ -184,20 +184,20 @@ def explain(error: BaseException, site: Site) -> tuple[str, str]:
     from sbxcompose.api.settings import PROXIES
 
     causes = list(_causes(error))
-    names = {type(each).__name__ for each in causes}
+    names = {type(cause).__name__ for cause in causes}
     asked = next((name for name in PROXIES if os.environ.get(name)), None)
     proxy = f" {asked} is set: is it right, and does that proxy run?" if asked else ""
-    for each in causes:
-        if isinstance(each, socket.gaierror):
+    for cause in causes:
+        if isinstance(cause, socket.gaierror):
             return f"the name `{site.host}` cannot be resolved", f"is the URL right, and does the network work?{proxy}"
-        if isinstance(each, ssl.SSLCertVerificationError):
+        if isinstance(cause, ssl.SSLCertVerificationError):
             return (
-                f"its certificate is not trusted ({getattr(each, 'verify_message', each)})",
+                f"its certificate is not trusted ({getattr(cause, 'verify_message', cause)})",
                 "behind a proxy with its own certificate, set SSL_CERT_FILE to a PEM file that contains it",
             )
-        if isinstance(each, ssl.SSLError):
-            return f"no TLS connection ({getattr(each, 'reason', None) or each})", "is it https, and the right port?"
-        if isinstance(each, ConnectionRefusedError):
+        if isinstance(cause, ssl.SSLError):
+            return f"no TLS connection ({getattr(cause, 'reason', None) or cause})", "is it https, and the right port?"
+        if isinstance(cause, ConnectionRefusedError):
             return "the connection was refused", f"is the URL right, and does the server run?{proxy}"
     if "ProxyError" in names:
         return f"the proxy refuses: {error}", "HTTPS_PROXY, ALL_PROXY and NO_PROXY say which proxy is used"
@@ -211,11 +211,11 @@ def _causes(error: BaseException | None) -> Iterator[BaseException]:
     seen: list[BaseException] = []
     waiting = [error]
     while waiting:
-        each = waiting.pop()
-        if each is None or any(each is known for known in seen):
+        cause = waiting.pop()
+        if cause is None or any(cause is known for known in seen):
             continue
-        seen.append(each)
-        yield each
-        waiting += [each.__cause__, each.__context__]
-        if isinstance(each, BaseExceptionGroup):
-            waiting += each.exceptions
+        seen.append(cause)
+        yield cause
+        waiting += [cause.__cause__, cause.__context__]
+        if isinstance(cause, BaseExceptionGroup):
+            waiting += cause.exceptions

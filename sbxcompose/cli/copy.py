@@ -75,7 +75,7 @@ def side(project: Project, text: str) -> RemoteSide | None:
     if found is None:
         return None
     name, path = found.groups()
-    if any(each.name == name for each in project.sandboxes):
+    if any(sandbox.name == name for sandbox in project.sandboxes):
         return RemoteSide(name, None, path, text)
     names = ProcessNames(project)
     try:
@@ -93,7 +93,7 @@ def _there(session: Session, remote: RemoteSide) -> There:
     if remote.sandbox not in session.links:
         raise SbxError(f"sandbox {remote.sandbox} is not running", hint="`sbxcompose up -d` creates it")
     project = session.project
-    sandbox = next(each for each in project.sandboxes if each.name == remote.sandbox)
+    sandbox = next(sandbox for sandbox in project.sandboxes if sandbox.name == remote.sandbox)
     process = project.process(remote.sandbox, remote.process) if remote.process is not None else None
     base = workspace(project, sandbox) if process is None else working_directory(project, sandbox, process)
     return There(posixpath.join(base, remote.path or "."), remote.text)

@@ -111,9 +111,9 @@ async def attend(attended: Attended, interrupts: Interrupts, *, feed: bool) -> C
         await attended.leave()
         raise
     finally:
-        tasks = [each for each in (following, feeding) if each is not None]
-        for each in tasks:
-            each.cancel()
+        tasks = [task for task in (following, feeding) if task is not None]
+        for task in tasks:
+            task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
     if not ended.known:
         raise ProcessFailed(UNSEEN)

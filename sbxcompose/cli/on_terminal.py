@@ -72,9 +72,9 @@ async def _attend(terminal: RemoteTerminal, running: Any, interrupts: Interrupts
         code: int = work.result()
         return code
     finally:
-        tasks = [each for each in (work, typing, interrupt) if each is not None]
-        for each in tasks:
-            each.cancel()
+        tasks = [task for task in (work, typing, interrupt) if task is not None]
+        for task in tasks:
+            task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
 

@@ -96,7 +96,7 @@ def _unknown_option(name: str, context: click.Context | None, path: str) -> Usag
     otherwise = f"`{path} --help` lists the options"
     if name in _OPTIONS_ELSEWHERE or not name.startswith("--"):
         return UsageError(message, hint=_OPTIONS_ELSEWHERE.get(name, otherwise))
-    own = [each for option in (context.command.params if context is not None else ()) for each in option.opts]
+    own = [spelling for option in (context.command.params if context is not None else ()) for spelling in option.opts]
     return UsageError(message, hint=did_you_mean(name, own, otherwise))
 
 

@@ -76,7 +76,7 @@ def wait_for_exit(shell: Shell, project: Project, targets: Collection[Target] | 
             await session.observe()
             try:
                 async with reporter.waiting(session), asyncio.timeout(timeout):
-                    rows = await asyncio.gather(*(ended(session, each) for each in wanted))
+                    rows = await asyncio.gather(*(ended(session, instance) for instance in wanted))
             except TimeoutError:
                 raise DeadlinePassed(f"still running after {timeout:g}s", hint="`sbxcompose ps` shows what") from None
         exits = [row.exit for row in rows if row is not None and row.exit is not None]
@@ -84,6 +84,6 @@ def wait_for_exit(shell: Shell, project: Project, targets: Collection[Target] | 
             if exits[0].success:
                 return 0
             return 128 + exits[0].signal if exits[0].signal is not None else exits[0].code or 0
-        return 0 if all(each.success for each in exits) else 1
+        return 0 if all(exit.success for exit in exits) else 1
 
     return run_simply(main)

@@ -66,7 +66,7 @@ class AttachedUp:
     def running(self) -> bool:
         """Return whether one of the wanted instances is alive."""
         links = self._session.links
-        rows = [links[each.sandbox].row(each) for each in self.wanted if each.sandbox in links]
+        rows = [links[target.sandbox].row(target) for target in self.wanted if target.sandbox in links]
         return any(row is not None and row.live for row in rows)
 
     async def verdict(self, deadline: float | None, *, watch: bool) -> Success | Failed | TimedOut:
@@ -123,7 +123,7 @@ class AttachedUp:
         if self.options.targets is None:
             await self._down(Intent.DOWN, PlanOptions(grace=self.options.grace))
         else:
-            targets = frozenset(Target(each.sandbox, each.process, each.replica) for each in self.wanted)
+            targets = frozenset(Target(target.sandbox, target.process, target.replica) for target in self.wanted)
             await self._down(Intent.STOP, PlanOptions(targets=targets, grace=self.options.grace))
 
     async def kill(self) -> None:

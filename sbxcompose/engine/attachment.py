@@ -62,7 +62,7 @@ class AttachedRun:
                 write(stream, masked.flush())
 
     def _ended(self) -> CommandEnded | None:
-        now = next((each for each in self._link.rows(self._row.instance) if each.name == self._row.name), None)
+        now = next((row for row in self._link.rows(self._row.instance) if row.name == self._row.name), None)
         if now is not None and now.pid == self._row.pid and now.run == self._row.run:
             return None
         end = now.exit if now is not None and now.exit is not None else Exit(None, None)

@@ -58,9 +58,13 @@ def describe(found: CloudSettings, environ: Mapping[str, str]) -> Iterator[Docto
 
 
 def _scope(found: CloudSettings) -> Iterator[DoctorCheck]:
-    given = [(name, each) for name, each in (("organization", found.organization), ("project", found.project)) if each]
-    for name, each in given:
-        yield _setting(name, each)
+    given = [
+        (name, setting)
+        for name, setting in (("organization", found.organization), ("project", found.project))
+        if setting
+    ]
+    for name, setting in given:
+        yield _setting(name, setting)
     if len(given) == 1:
         fix = f"set both {names.ORGANIZATION} and {names.PROJECT}, or neither"
         yield _check("scope", CheckStatus.NOTE, "an organization and a project are sent together, or not at all", fix)

@@ -28,7 +28,7 @@ _check = partial(DoctorCheck, SECTION)
 def check_local() -> list[DoctorCheck]:
     """Return all findings, in the order in which they matter."""
     found = [*_directory("state", paths.state_directory), *_directory("socket", paths.socket_path)]
-    if not any(each.health is CheckStatus.BAD for each in found):
+    if not any(check.health is CheckStatus.BAD for check in found):
         found += _host()
     return [*found, *_disk(), files_limit(*resource.getrlimit(resource.RLIMIT_NOFILE)), *_kernel(), _groups()]
 

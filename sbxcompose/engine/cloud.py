@@ -98,7 +98,7 @@ class CloudProvider:
 
     async def close(self) -> None:
         """See `Provider`."""
-        await asyncio.gather(*(each.close() for each in self._channels.values()))
+        await asyncio.gather(*(channel.close() for channel in self._channels.values()))
 
     def _channel(self, site: Site) -> CloudChannel:
         found = self._channels.get(site)
@@ -141,7 +141,11 @@ def create_request(sandbox: Sandbox) -> CreateRequest:
         timeout_secs=sandbox.timeout,
         network=policy_of(sandbox.network),
         exposed_ports=list(sandbox.ports) or None,
-        file_systems=[_mount(each.id, each.mount_path, each.read_only) for each in sandbox.file_systems] or None,
+        file_systems=[
+            _mount(file_system.id, file_system.mount_path, file_system.read_only)
+            for file_system in sandbox.file_systems
+        ]
+        or None,
     )
 
 
@@ -202,8 +206,8 @@ def _differ(wanted: Resources, has: dict[str, Any]) -> bool:
 
 def _mounts(mounts: list[dict[str, Any]] | None) -> set[tuple[str, str, bool]]:
     return {
-        (str(each.get("file_system_id")), str(each.get("mount_path")), bool(each.get("read_only")))
-        for each in mounts or ()
+        (str(mount.get("file_system_id")), str(mount.get("mount_path")), bool(mount.get("read_only")))
+        for mount in mounts or ()
     }
 
 

@@ -129,11 +129,11 @@ def sources(project: Project, sandbox: Sandbox) -> list[CopySource]:
 
     return [
         CopySource(
-            os.path.normpath(os.path.join(project.directory, each.from_)),
-            posixpath.normpath(each.to).removeprefix(".") + ("/" if each.to.endswith("/") else ""),
-            each.ignore,
+            os.path.normpath(os.path.join(project.directory, folder.from_)),
+            posixpath.normpath(folder.to).removeprefix(".") + ("/" if folder.to.endswith("/") else ""),
+            folder.ignore,
         )
-        for each in sandbox.files
+        for folder in sandbox.files
     ]
 
 

@@ -63,13 +63,13 @@ class FileWatch:
         """Watch the files of these processes, and of the project's file; from its return on nothing is missed."""
         self._rules = watched(self._loop.project, keys)
         self._spec = frozenset(spec)
-        roots = [each.root for each in self._rules]
+        roots = [rule.root for rule in self._rules]
         await self._watcher.watch(dict.fromkeys([*roots, *(Root(path) for path in sorted(self._spec))]))
 
     @property
     def places(self) -> list[str]:
         """What is watched for processes, as the file has it."""
-        return list(dict.fromkeys(each.rule.path for each in self._rules))
+        return list(dict.fromkeys(rule.rule.path for rule in self._rules))
 
     async def run(self) -> None:
         """React to changes until cancelled."""
@@ -97,12 +97,14 @@ class FileWatch:
     async def _react(self, batch: dict[Root, list[str]]) -> None:
         if self._reload is not None and any(root.path in self._spec and not root.ignore for root in batch):
             await self._reload()
-        reactions = [each for each in decide(self._rules, self._without_spec(batch)) if not self._slowed_down(each)]
+        reactions = [
+            reaction for reaction in decide(self._rules, self._without_spec(batch)) if not self._slowed_down(reaction)
+        ]
         if not reactions:
             return
-        for each in reactions:
-            earlier = self._waiting.get(each.process)
-            self._waiting[each.process] = merged(earlier, each) if earlier is not None else each
+        for reaction in reactions:
+            earlier = self._waiting.get(reaction.process)
+            self._waiting[reaction.process] = merged(earlier, reaction) if earlier is not None else reaction
         await self._give_up()
         self._preparing = self._tasks.create_task(self._carry_out())
 
@@ -123,12 +125,12 @@ class FileWatch:
     async def _carry_out(self) -> None:
         """Copy, run commands, and then do all the rest in one plan."""
         reactions = list(self._waiting.values())
-        ready = await asyncio.gather(*(self._prepare(each) for each in reactions))
+        ready = await asyncio.gather(*(self._prepare(reaction) for reaction in reactions))
         self._waiting.clear()
-        good = [each for each, fine in zip(reactions, ready, strict=True) if fine]
-        for each in good:
-            await self._send_signals(each)
-        self._renew([each for each in good if each.restart])
+        good = [reaction for reaction, fine in zip(reactions, ready, strict=True) if fine]
+        for reaction in good:
+            await self._send_signals(reaction)
+        self._renew([reaction for reaction in good if reaction.restart])
 
     def _slowed_down(self, reaction: Reaction) -> bool:
         """Return whether a process would be restarted for what it has done itself: then it has to wait."""
@@ -228,7 +230,9 @@ class FileWatch:
                     self._say(row.instance, error.message, bad=True)
 
     def _renew(self, reactions: Sequence[Reaction]) -> None:
-        why = {Target(*each.process): self._why(each) for each in reactions if not self._is_stopped(each)}
+        why = {
+            Target(*reaction.process): self._why(reaction) for reaction in reactions if not self._is_stopped(reaction)
+        }
         if not why:
             return
         runs = {row.instance: row.run for target in why for row in self._rows((target.sandbox, target.process))}
@@ -263,7 +267,7 @@ class FileWatch:
 
     def _rows(self, key: Key) -> list[ObservedRow]:
         link = self._session.links.get(key[0])
-        found = [link.row(each) for each in self._instances(key)] if link is not None else []
+        found = [link.row(instance) for instance in self._instances(key)] if link is not None else []
         return [row for row in found if row is not None]
 
     def _say(self, instance: Instance | None, text: str, *, bad: bool = False) -> None:

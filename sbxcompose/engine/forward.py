@@ -81,15 +81,15 @@ async def carry(local: SocketStream, writer: asyncio.StreamWriter, tunnel: Socke
     """Bytes in both directions until both have ended, or the tunnel is closed from its other end."""
     writer.transport.set_write_buffer_limits(HIGH_WATER)
     inward = asyncio.ensure_future(_inward(local, tunnel))
-    others = [asyncio.ensure_future(each) for each in (_outward(local, tunnel), tunnel.keep_alive())]
+    others = [asyncio.ensure_future(work) for work in (_outward(local, tunnel), tunnel.keep_alive())]
     try:
         # The last of them returns when the other side has vanished, or is closing as well.
         await asyncio.wait({inward, others[-1]}, return_when=asyncio.FIRST_COMPLETED)
         if tunnel.closing:
             await inward
     finally:
-        for each in (inward, *others):
-            each.cancel()
+        for task in (inward, *others):
+            task.cancel()
         await asyncio.gather(inward, *others, return_exceptions=True)
 
 

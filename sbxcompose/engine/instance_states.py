@@ -107,7 +107,10 @@ class InstanceStates:
         """Take note of what is to be started: until then, what an instance was before says nothing."""
         if self._before is None:
             rows = [
-                row for link in self._session.links.values() for each in link.instances() for row in link.rows(each)
+                row
+                for link in self._session.links.values()
+                for instance in link.instances()
+                for row in link.rows(instance)
             ]
             self._before = {(row.instance, *_run(row)): row.live for row in rows}
         self._to_start = {step.action.instance for step in plan if isinstance(step.action, Start)}
@@ -161,7 +164,7 @@ class InstanceStates:
         if result.good:
             return
         words = {failure.step.number: failure.error.message for failure in result.failures}
-        held = {each.step.action.instance: each.root for each in result.held_up if isinstance(each.step.action, Start)}
+        held = {held.step.action.instance: held.root for held in result.held_up if isinstance(held.step.action, Start)}
         for instance in self._to_start:
             root = held.get(instance, result.failures[0].step)
             if not isinstance(root.action, Start | Await):

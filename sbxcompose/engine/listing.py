@@ -51,7 +51,7 @@ def listing(project: Project, observed: Observed, *, everything: bool) -> list[L
     """
     names = ProcessNames(project, observed)
     rows = newest_rows(observed)
-    suspended = {each.name for each in observed.sandboxes if each.state is SandboxState.SUSPENDED}
+    suspended = {sandbox.name for sandbox in observed.sandboxes if sandbox.state is SandboxState.SUSPENDED}
     entries: dict[Instance, ListedInstance] = {}
     wanted = [*project.processes(), *(project.inactive if everything else ())]
     for process in wanted:

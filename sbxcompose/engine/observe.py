@@ -44,12 +44,12 @@ def observed_sandbox(
     foreign: list[Foreign] = []
     rows = sorted(rows, key=order_of)
     mark = latest_mark(rows)
-    for each in rows:
-        row = read_row(name, each, mark, successes)
+    for process in rows:
+        row = read_row(name, process, mark, successes)
         if row is not None:
             ours.append(row)
-        elif not is_mark(each):
-            foreign.append(_foreign(name, each))
+        elif not is_mark(process):
+            foreign.append(_foreign(name, process))
     state = _STATES.get(info.status, SandboxState.PENDING)
     return ObservedSandbox(name, state, tuple(ours), tuple(foreign), _failures(name, info, mark))
 

@@ -172,7 +172,7 @@ def _what(step: Step) -> str:
 
 
 async def _bring_up_needs(session: Session, process: Process, waits: _Waits, *, no_deps: bool) -> Result:
-    needs = frozenset(Target(each.sandbox, each.process) for each in session.project.needs_of(process))
+    needs = frozenset(Target(need.sandbox, need.process) for need in session.project.needs_of(process))
     named = frozenset({Target(process.sandbox, process.name)})
     check_resolved(session.project, PlanOptions(targets=named, no_deps=no_deps))
     check_profiles(session.project, await session.observe(), PlanOptions(targets=named, no_deps=no_deps))

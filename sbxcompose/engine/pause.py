@@ -25,7 +25,7 @@ PauseReport = Callable[[Sandbox, Change | SbxError], None]
 
 def chosen(project: Project, names: Sequence[str]) -> list[Sandbox]:
     """The sandboxes that `names` mean, by their names in the file; all, if there are none. Raises `UnknownName`."""
-    known = {each.name: each for each in project.sandboxes}
+    known = {sandbox.name: sandbox for sandbox in project.sandboxes}
     for name in names:
         if name not in known:
             raise UnknownName("sandbox", name, known)
@@ -67,4 +67,4 @@ async def _change(
             return False
         return True
 
-    return all(await asyncio.gather(*(one(each) for each in sandboxes)))
+    return all(await asyncio.gather(*(one(sandbox) for sandbox in sandboxes)))

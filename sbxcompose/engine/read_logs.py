@@ -109,7 +109,7 @@ class _Reader:
     def __init__(self, link: SandboxConnection, instances: list[Instance], begin: From, going_on: bool) -> None:
         self._sandbox = link.name
         has_notes = "watch" in link.client.extensions
-        places = [begin.place(each, has_notes=has_notes) for each in instances if each.sandbox == link.name]
+        places = [begin.place(instance, has_notes=has_notes) for instance in instances if instance.sandbox == link.name]
         self._events = open_stream(
             link.client, states=False, logs=places, follow=going_on, lazy=True, notes=True
         ).events()
@@ -156,5 +156,5 @@ def _merged(parts: list[list[Said]]) -> list[Said]:
             at = max(getattr(said.event, "time_ms", 0), latest.get(said.instance, 0))
             latest[said.instance] = at
             keyed.append((at, len(keyed), said))
-    keyed.sort(key=lambda each: each[:2])
+    keyed.sort(key=lambda item: item[:2])
     return [said for _, _, said in keyed]

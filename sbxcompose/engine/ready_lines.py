@@ -40,7 +40,7 @@ class RunMatcher:
         self.cancel()
         if matcher.feed(data):
             self.match()
-        elif any(each.undecided for each in self._streams.values()):
+        elif any(stream.undecided for stream in self._streams.values()):
             self._timer = asyncio.get_running_loop().call_later(STANDS_STILL, self.settle)
 
     def settle(self) -> None:

@@ -137,13 +137,13 @@ class ProjectWatch:
 
 def _check_place(before: Project, after: Project) -> None:
     """Raises `SpecError` for what decides where processes run: that cannot be changed under them."""
-    names = {each.name: each.full_name for each in after.sandboxes}
+    names = {sandbox.name: sandbox.full_name for sandbox in after.sandboxes}
     changed = [
         *[key for key in ("name", "provider", "directory") if getattr(before, key) != getattr(after, key)],
         *[
-            f"name of sandbox {each.name}"
-            for each in before.sandboxes
-            if names.get(each.name) not in (None, each.full_name)
+            f"name of sandbox {sandbox.name}"
+            for sandbox in before.sandboxes
+            if names.get(sandbox.name) not in (None, sandbox.full_name)
         ],
     ]
     if changed:

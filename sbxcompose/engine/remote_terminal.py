@@ -95,8 +95,8 @@ class RemoteTerminal:
             return _ending(closed)
         finally:
             self._connected.clear()  # at once: to close a broken connection takes a while, and keys can wait
-            for each in (showing, pinging):
-                each.cancel()
+            for task in (showing, pinging):
+                task.cancel()
             await asyncio.gather(showing, pinging, return_exceptions=True)
 
     async def _show(self, socket: Socket, write: Callable[[bytes], None]) -> int:

@@ -38,7 +38,7 @@ def start_request(
     """Return what `POST /processes` takes to start `instance` under the managed name `name`, beside the runs it
     `replaces`.
     """
-    sandbox = next(each for each in project.sandboxes if each.name == process.sandbox)
+    sandbox = next(sandbox for sandbox in project.sandboxes if sandbox.name == process.sandbox)
     directory = working_directory(project, sandbox, process)
     command = process.command if project.provider == "local" or not process.tty else in_script(process.command)
     return StartRequest(

@@ -43,7 +43,7 @@ class ProjectSandboxes:
         self.links: dict[str, SandboxConnection] = {}
         self._asleep: dict[str, SandboxInfo] = {}
         """What exists and does not run; to look into it would wake it."""
-        self._sandboxes = {each.name: each for each in project.sandboxes}
+        self._sandboxes = {sandbox.name: sandbox for sandbox in project.sandboxes}
         self._provider = provider
         self.changed = asyncio.Event()
         """Set whenever anything has happened; whoever waits clears it, and looks again after it was set."""
@@ -81,7 +81,7 @@ class ProjectSandboxes:
     def adopt(self, project: Project) -> None:
         """Go on with another reading of the same project's file; what runs is not touched by that."""
         self.project = project
-        self._sandboxes = {each.name: each for each in project.sandboxes}
+        self._sandboxes = {sandbox.name: sandbox for sandbox in project.sandboxes}
         for name, link in self.links.items():
             link.successes = project.successes(name)
             if name in self._sandboxes:
@@ -89,8 +89,8 @@ class ProjectSandboxes:
 
     async def observe(self) -> Observed:
         """Look at all sandboxes of the project, and go on watching those that exist."""
-        missing = [each for each in self.project.sandboxes if each.name not in self.links]
-        await asyncio.gather(*(self._find(each) for each in missing))
+        missing = [sandbox for sandbox in self.project.sandboxes if sandbox.name not in self.links]
+        await asyncio.gather(*(self._find(sandbox) for sandbox in missing))
         return self.observed()
 
     async def claim(self) -> None:

@@ -102,7 +102,9 @@ class Session(ProjectSandboxes):
         `anew`: those that differ from the file will be replaced, so that nothing is there yet. Raises `SbxError` for
         files that cannot be copied as they are.
         """
-        return Observed(tuple(await asyncio.gather(*(self._with_copies(each, anew) for each in observed.sandboxes))))
+        return Observed(
+            tuple(await asyncio.gather(*(self._with_copies(sandbox, anew) for sandbox in observed.sandboxes)))
+        )
 
     async def _with_copies(self, seen: ObservedSandbox, anew: bool) -> ObservedSandbox:
         sandbox = self._sandboxes[seen.name]

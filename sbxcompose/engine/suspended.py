@@ -68,5 +68,5 @@ async def until(lifecycle: Lifecycle, name: str, status: str, *, again: Transiti
 
 def _why(info: SandboxInfo) -> str:
     reasons = (info.termination_reason, info.pending_reason)
-    words = next((each for each in reasons if each), None)
+    words = next((reason for reason in reasons if reason), None)
     return f": {words}" if words else ""

@@ -141,7 +141,7 @@ class ByHand:
     async def _put_tree(self, path: str, status: os.stat_result, to: There) -> Moved:
         """In parts, each an archive, into a folder beside the target, from which all is moved at the end."""
         found = await asyncio.to_thread(lambda: dict(self._walk(path, status)))
-        here = {name: each.entry for name, each in found.items()}
+        here = {name: file.entry for name, file in found.items()}
         top, parent = ("", to) if stat.S_ISDIR(status.st_mode) else (os.path.basename(to.path), _above(to))
         files = [name for name, entry in here.items() if entry.kind != "dir"]
         changes = PathChanges(tuple(files), tuple(name for name in here if name not in set(files)))

@@ -125,8 +125,8 @@ class Carrier:
                     last = number + 1 == len(pieces)
                     coming = asyncio.create_task(self._send(look, pieces[number], part.after, part.unsettled, last))
                 await self._run(part.run)
-                for each in (count, sent):
-                    each.add(part.piece, part.here)
+                for tally in (count, sent):
+                    tally.add(part.piece, part.here)
                 self._tell(Progress(sent.files, all_files, sent.size, all_size))
             count.unsettled = part.unsettled
             return part.after

@@ -68,7 +68,7 @@ class Rules:
         for name in reversed(IGNORE_FILES):
             found += [(self._level("/".join([*above, name])), "/".join(below)) for above, below in places]
         found.append((self._always, whole))
-        return [(each, below + "/" if below else "") for each, below in found if each]
+        return [(level, below + "/" if below else "") for level, below in found if level]
 
     def _level(self, file: str) -> Level:
         found = self._levels.get(file)
@@ -85,8 +85,8 @@ class Directory:
 
     def ignores(self, name: str, is_dir: bool) -> bool:
         """Return whether the entry of that name is ignored."""
-        for each, prefix in self._levels:
-            verdict = each.verdict(prefix + name, name, is_dir)
+        for rules, prefix in self._levels:
+            verdict = rules.verdict(prefix + name, name, is_dir)
             if verdict is not None:
                 return verdict
         return False

@@ -46,21 +46,21 @@ def pack(
     """
     packed = Packed()
     for name in sorted(names):
-        each = found[name]
+        file = found[name]
         path = name_bytes(prefix + name)
-        match each.entry.kind:
+        match file.entry.kind:
             case "dir":
                 packed.pieces.append(
-                    member(path + b"/", b"5", each.entry.mode | 0o700, 0, each.seal.mtime // 10**9, b"", each.owner)
+                    member(path + b"/", b"5", file.entry.mode | 0o700, 0, file.seal.mtime // 10**9, b"", file.owner)
                 )
-                packed.entries[name] = each.entry
+                packed.entries[name] = file.entry
             case "link":
-                target = each.entry.target
-                packed.pieces.append(member(path, b"2", 0o777, 0, each.seal.mtime // 10**9, target, each.owner))
-                packed.entries[name] = each.entry
+                target = file.entry.target
+                packed.pieces.append(member(path, b"2", 0o777, 0, file.seal.mtime // 10**9, target, file.owner))
+                packed.entries[name] = file.entry
             case "file":
-                _pack_file(packed, name, path, each, memory)
-                done(each.entry.size)
+                _pack_file(packed, name, path, file, memory)
+                done(file.entry.size)
     return packed
 
 

@@ -41,20 +41,20 @@ class Level:
     """
 
     def __init__(self, patterns: Iterable[IgnorePattern]) -> None:
-        self._rules = [(re.compile(each.source, re.DOTALL), each) for each in patterns]
+        self._rules = [(re.compile(pattern.source, re.DOTALL), pattern) for pattern in patterns]
         self._rules.reverse()
         self._names: set[str] = set()
         self._paths: set[str] = set()
         endings: set[str] = set()
         others: dict[bool, list[str]] = {True: [], False: []}
-        for _, each in self._rules:
-            bare = each.text.strip("/")
+        for _, pattern in self._rules:
+            bare = pattern.text.strip("/")
             if not _SPECIAL.search(bare):
-                (self._names if each.by_name else self._paths).add(bare)
-            elif each.by_name and bare[0] == "*" and not _SPECIAL.search(bare[1:]):
+                (self._names if pattern.by_name else self._paths).add(bare)
+            elif pattern.by_name and bare[0] == "*" and not _SPECIAL.search(bare[1:]):
                 endings.add(bare[1:])
             else:
-                others[each.by_name].append(each.source.replace(_DIRECTORY, "/"))
+                others[pattern.by_name].append(pattern.source.replace(_DIRECTORY, "/"))
         self._endings = tuple(endings)
         self._name_of_others = _any_of(others[True])
         self._path_of_others = _any_of(others[False])

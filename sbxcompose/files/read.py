@@ -55,7 +55,7 @@ class Memory:
         """Keep what is about files of the tree; a memory that cannot be kept is no harm."""
         if self._file is None or not self._changed:
             return
-        paths = {_key(each.path) for each in tree.found.values()}
+        paths = {_key(file.path) for file in tree.found.values()}
         kept = {path: known for path, known in self._known.items() if path in paths}
         with suppress(OSError):
             self._file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)

@@ -141,7 +141,7 @@ class _Scan:
 
     def _forget(self, name: str) -> None:
         found = self._tree.found
-        for gone in [each for each in found if each == name or not name or each.startswith(name + "/")]:
+        for gone in [path for path in found if path == name or not name or path.startswith(name + "/")]:
             del found[gone]
 
     def _walk(self, top: str, rules: Rules, below: str = "") -> None:

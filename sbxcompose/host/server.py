@@ -115,16 +115,16 @@ class Host:
 
     async def _adopt(self) -> None:
         adopted = await self._keeper.adopt()
-        unknown = [each for each in adopted if not self.sandboxes.adopt(each)]
-        for each in unknown:
-            for fd in (each.stdin, each.stdout, each.stderr):
+        unknown = [unit for unit in adopted if not self.sandboxes.adopt(unit)]
+        for unit in unknown:
+            for fd in (unit.stdin, unit.stdout, unit.stderr):
                 if fd is not None:
                     os.close(fd)
-            if each.exited is None:
-                await self._keeper.kill(each.unit, signal.SIGKILL, "everything")
+            if unit.exited is None:
+                await self._keeper.kill(unit.unit, signal.SIGKILL, "everything")
             else:
-                await self._keeper.release(each.unit)
-        known = {each.unit for each in adopted}
+                await self._keeper.release(unit.unit)
+        known = {unit.unit for unit in adopted}
         # Before anything is started: what is left of a lost run must not run beside its successor.
         for left in await self._keeper.sweep(self.sandboxes.claims(known)):
             print(f"left behind when the host was killed, now killed: {left}", file=sys.stderr)
@@ -223,13 +223,13 @@ class Host:
     def running_names(self) -> list[str]:
         """Return what runs or will, as people know it."""
         return [
-            f"{sandbox.info.name or sandbox.info.id}/{each.request.name or each.request.command}"
+            f"{sandbox.info.name or sandbox.info.id}/{process.request.name or process.request.command}"
             for sandbox in self.sandboxes
-            for each in sandbox.processes.live
+            for process in sandbox.processes.live
         ] + [
-            f"{sandbox.info.name or sandbox.info.id}/{each.record.command} (terminal)"
+            f"{sandbox.info.name or sandbox.info.id}/{terminal.record.command} (terminal)"
             for sandbox in self.sandboxes
-            for each in sandbox.terminals.live
+            for terminal in sandbox.terminals.live
         ]
 
     async def end_all(self) -> None:

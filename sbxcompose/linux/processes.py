@@ -47,7 +47,7 @@ def ticks_now() -> int:
 def read_all() -> dict[int, ProcessStat]:
     """Return every process there is."""
     found = (read_process(int(name)) for name in os.listdir("/proc") if name.isdigit())
-    return {each.pid: each for each in found if each is not None}
+    return {process.pid: process for process in found if process is not None}
 
 
 def own_children() -> list[int] | None:
@@ -59,7 +59,7 @@ def own_children() -> list[int] | None:
     pid = os.getpid()
     try:
         with open(f"/proc/{pid}/task/{pid}/children", "rb", 1 << 16) as file:
-            return [int(each) for each in file.read().split()]
+            return [int(pid) for pid in file.read().split()]
     except OSError:
         return None
 
@@ -69,7 +69,7 @@ def command_of(pid: int) -> str:
     words = read_file(f"/proc/{pid}/cmdline").rstrip(b"\0").split(b"\0")
     line = b" ".join(words) or read_file(f"/proc/{pid}/comm").strip()
     text = line[:COMMAND_LENGTH].decode("utf-8", "replace")
-    return "".join(each if each.isprintable() else " " for each in text)
+    return "".join(char if char.isprintable() else " " for char in text)
 
 
 def read_file(path: str) -> bytes:

@@ -20,7 +20,7 @@ class Masker:
 
     def __init__(self, values: Iterable[str | bytes] = ()) -> None:
         needles = {needle for value in values for needle in _needles(value)}
-        self._needles = sorted(needles, key=lambda each: (-len(each), each))
+        self._needles = sorted(needles, key=lambda needle: (-len(needle), needle))
         self._longest = len(self._needles[0]) if self._needles else 0
 
     def __bool__(self) -> bool:
@@ -105,4 +105,4 @@ def _needles(value: str | bytes) -> Iterable[bytes]:
             json.dumps(text)[1:-1].encode(),
             json.dumps(text, ensure_ascii=False)[1:-1].encode("utf-8", "replace"),
         )
-        yield from (each for each in variants if len(each) >= SHORTEST)
+        yield from (variant for variant in variants if len(variant) >= SHORTEST)

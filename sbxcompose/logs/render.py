@@ -132,8 +132,8 @@ def timestamp(time_ms: int) -> bytes:
 
 
 _CONTROLS: Final = bytes({*range(0x20), 0x7F} - {0x0A})
-_ESCAPES: Final = [(bytes([each]), b"\\u%04x" % each) for each in _CONTROLS if chr(each) not in "\t\r"]
-_MARK: Final = bytes.maketrans(_CONTROLS, bytes(each ^ 0x40 for each in _CONTROLS))
+_ESCAPES: Final = [(bytes([byte]), b"\\u%04x" % byte) for byte in _CONTROLS if chr(byte) not in "\t\r"]
+_MARK: Final = bytes.maketrans(_CONTROLS, bytes(byte ^ 0x40 for byte in _CONTROLS))
 """Changes every control: comparing before and after is the fastest way to find one."""
 _C1: Final = re.compile(rb"\xc2([\x80-\x9f])")
 

@@ -27,7 +27,7 @@ LONGEST: Final = 8192
 """Characters that a string sequence may have: one chunk of a terminal image (4096 and its head) must fit."""
 
 _CONTROLS: Final = bytes({*range(0x20), 0x7F} - {0x09, 0x0A})
-_MARK: Final = bytes.maketrans(_CONTROLS, bytes(each ^ 0x40 for each in _CONTROLS))
+_MARK: Final = bytes.maketrans(_CONTROLS, bytes(byte ^ 0x40 for byte in _CONTROLS))
 """Changes every control character, so that comparing before and after finds one."""
 _MOVING: Final = b"\x1b\r\x08\x0b\x0c"
 """The controls that move the cursor or clear, or begin a sequence that does."""

@@ -57,7 +57,7 @@ def foreground_hint(row: ObservedRow, process: Process | None) -> str:
 
 def programs(row: ObservedRow) -> list[str]:
     """Return the names of the programs that were left behind, without their arguments, which may hold secrets."""
-    return [_program(each) for each in row.left_behind]
+    return [_program(process) for process in row.left_behind]
 
 
 def _program(left: str) -> str:

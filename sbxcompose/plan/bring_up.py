@@ -150,10 +150,10 @@ class BringUp:
             return
         needs = self._graph.closure([node]) - {node}
         self._scope.need(needs)
-        for each in sorted(needs):
-            fates = self._fates.setdefault(each, [])
+        for need in sorted(needs):
+            fates = self._fates.setdefault(need, [])
             met = {fate.instance.replica for fate in fates}
-            fates += [fate for fate in self._decide(each) if fate.instance.replica not in met]
+            fates += [fate for fate in self._decide(need) if fate.instance.replica not in met]
 
     def _reaches(self, node: int) -> bool:
         """Return whether a restart may spread to replicas of a process that the command is not about."""
@@ -164,7 +164,7 @@ class BringUp:
         if self._intent is Intent.UP and self._options.targets is None:
             return list(self._world.project.sandboxes)
         holding = {self._graph.processes[node].sandbox for node in self._fates}
-        return [each for each in self._world.project.sandboxes if each.name in holding]
+        return [sandbox for sandbox in self._world.project.sandboxes if sandbox.name in holding]
 
     def _orphans_to_stop(self) -> list[tuple[ObservedRow, str]]:
         remove = self._options.remove_orphans and self._intent is Intent.UP
@@ -182,11 +182,11 @@ class BringUp:
     def _unseen(self) -> list[str]:
         """Sandboxes that are to run and could not be looked into."""
         return [
-            each.name
-            for each in self._wanted_sandboxes()
-            if each.name not in self._scope.replaced
-            and self._world.seen(each.name).state in ASLEEP
-            and not self._world.seen(each.name).rows
+            sandbox.name
+            for sandbox in self._wanted_sandboxes()
+            if sandbox.name not in self._scope.replaced
+            and self._world.seen(sandbox.name).state in ASLEEP
+            and not self._world.seen(sandbox.name).rows
         ]
 
     def _notes(self) -> Iterator[PlanNote]:

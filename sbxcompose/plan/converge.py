@@ -121,7 +121,7 @@ class Convergence:
         for process in before.processes():
             self._removed[process.sandbox, process.name] = before
         self._removed = {key: owner for key, owner in self._removed.items() if key not in wanted}
-        known = {each for instance in self._restarts for each in self._instances(_whole(instance))}
+        known = {known_instance for instance in self._restarts for known_instance in self._instances(_whole(instance))}
         self._forget(instance for instance in self._restarts if instance not in known)
         self._rerun = self._known(self._rerun)
         self._want(options)

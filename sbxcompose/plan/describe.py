@@ -59,7 +59,7 @@ def _again(row: ObservedRow, now: float) -> str:
 def ended(row: ObservedRow) -> str:
     """Return how its latest run ended, and what its supervisor says about that."""
     words = str(row.exit or Exit())
-    remarks = [each for each in (row.last_error, background(row)) if each]
+    remarks = [remark for remark in (row.last_error, background(row)) if remark]
     return words + (f" ({'; '.join(remarks)})" if remarks else "")
 
 

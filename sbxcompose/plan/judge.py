@@ -145,7 +145,7 @@ def _verdict_of_one(case: Progress, target: Target, abort: bool) -> Verdict:
     mine = [state for state in case.states if _is(target, state)]
     ended = [state for state in mine if state.row is not None and not state.row.live and not state.ended_before]
     codes = [(exit_code(state.row), state) for state in ended if state.row is not None]
-    bad = next((each for each in codes if each[0] != 0), None)
+    bad = next((code for code in codes if code[0] != 0), None)
     if bad is not None:
         return case.failed([bad[1]], bad[0])
     lost = case.having(Standing.FAILED)
@@ -179,5 +179,5 @@ def exit_code(row: ObservedRow) -> int:
 
 
 def _success(case: Progress) -> Success:
-    ready, done, over = (case.having(each) for each in (Standing.READY, Standing.DONE, Standing.OVER))
+    ready, done, over = (case.having(standing) for standing in (Standing.READY, Standing.DONE, Standing.OVER))
     return Success(len(ready), len(done), len(over), skipped=case.skipped(done))

@@ -77,34 +77,36 @@ class ProcessNames:
         sandbox, slash, rest = text.rpartition("/")
         name, dot, replica = rest.partition(".")
         places = [
-            each.sandbox
-            for each in self._processes
-            if each.name == name and (not slash or each.sandbox == sandbox) and (not dot or _has(each, replica))
+            process.sandbox
+            for process in self._processes
+            if process.name == name
+            and (not slash or process.sandbox == sandbox)
+            and (not dot or _has(process, replica))
         ] or self._running(sandbox, name, replica)
         if not places:
             raise self._unknown(text)
         if len(places) > 1:
-            full = " and ".join(f"`{each}/{rest}`" for each in places)
+            full = " and ".join(f"`{place}/{rest}`" for place in places)
             raise UsageError(f"`{text}` is in several sandboxes", hint=f"say which one: {full}")
         return Target(places[0], name, int(replica) if replica else None)
 
     def _running(self, sandbox: str, name: str, replica: str) -> list[str]:
         """Return the sandboxes in which a process of that name runs, whatever the file says."""
         found = [
-            each.sandbox
-            for each in self._live
-            if each.process == name and sandbox in ("", each.sandbox) and replica in ("", str(each.replica))
+            row.sandbox
+            for row in self._live
+            if row.process == name and sandbox in ("", row.sandbox) and replica in ("", str(row.replica))
         ]
         return list(dict.fromkeys(found))
 
     def _unknown(self, text: str) -> UnknownName:
-        known = [self.process(each.sandbox, each.name) for each in self._processes]
+        known = [self.process(process.sandbox, process.name) for process in self._processes]
         if len(known) <= _LISTED:
             return UnknownName("process", text, known)
         from sbxcompose.spec.similar import similar  # imported late: only this message needs it
 
         close = similar(text, known)
-        hint = f"did you mean {' or '.join(f'`{each}`' for each in close)}?" if close else None
+        hint = f"did you mean {' or '.join(f'`{name}`' for name in close)}?" if close else None
         return UnknownName("process", text, (), hint=hint)
 
 

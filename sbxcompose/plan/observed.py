@@ -175,14 +175,15 @@ class Observed(Struct, frozen=True):
     def failure(self, instance: Instance) -> StartFailure | None:
         """Return the latest start of an instance, if it failed."""
         return next(
-            (each for sandbox in self.sandboxes for each in sandbox.failures if each.instance == instance), None
+            (failure for sandbox in self.sandboxes for failure in sandbox.failures if failure.instance == instance),
+            None,
         )
 
     def sandbox(self, name: str) -> ObservedSandbox:
         """Return the sandbox of that name; `MISSING` if it was not seen."""
-        for each in self.sandboxes:
-            if each.name == name:
-                return each
+        for sandbox in self.sandboxes:
+            if sandbox.name == name:
+                return sandbox
         return ObservedSandbox(name, SandboxState.MISSING)
 
 

@@ -45,9 +45,9 @@ class PlanOptions(Struct, frozen=True):
 
 def in_scope(project: Project, options: PlanOptions) -> list[Process]:
     """Return the processes that the command is about: what is asked for and, unless told otherwise, what that needs."""
-    every = {(each.sandbox, each.name): each for each in project.every_process()}
+    every = {(process.sandbox, process.name): process for process in project.every_process()}
     active = () if options.targets is not None else project.processes()
-    found = {(each.sandbox, each.name): each for each in active}
+    found = {(process.sandbox, process.name): process for process in active}
     named = (options.targets or frozenset()) | options.rerun
     waiting = [(target.sandbox, target.process) for target in named]
     while waiting:
@@ -56,4 +56,4 @@ def in_scope(project: Project, options: PlanOptions) -> list[Process]:
             found[key] = every[key]
             if not options.no_deps:
                 waiting += [(need.sandbox, need.process) for need in project.needs_of(every[key])]
-    return [each for key, each in every.items() if key in found]
+    return [process for key, process in every.items() if key in found]

@@ -67,7 +67,7 @@ class Progress:
             self._by_node.setdefault(self.node(state), []).append((state, self._stand(state)))
         for node in self._by_node:
             unmet = self._unmet[node] = self._unmet_of(node)
-            if any(self._hopeless(*each) for each in unmet.values()):
+            if any(self._hopeless(*needed) for needed in unmet.values()):
                 self._doomed.add(node)
 
     def node(self, state: InstanceState) -> int:
@@ -224,7 +224,7 @@ class Progress:
         return ", ".join(words)
 
     def _is_lost(self, state: InstanceState) -> bool:
-        return any(each is state and standing in LOST for each, standing in self._by_node[self.node(state)])
+        return any(other is state and standing in LOST for other, standing in self._by_node[self.node(state)])
 
     def failed(self, causes: Iterable[InstanceState], exit_code: int = 1, ended_by: str | None = None) -> Failed:
         """A failure with what it holds up."""
@@ -263,8 +263,8 @@ class Progress:
     def still(self, waiting: Iterable[InstanceState]) -> Pending:
         """No verdict yet, with the roots of the waiting told from those that wait for others."""
         reports = [self.report(state) for state in waiting]
-        causes = tuple(each for each in reports if not each.waits_for)
-        return Pending(causes, tuple(each for each in reports if each.waits_for), self.look_again_at())
+        causes = tuple(report for report in reports if not report.waits_for)
+        return Pending(causes, tuple(report for report in reports if report.waits_for), self.look_again_at())
 
 
 def _shortened(names: tuple[str, ...]) -> str:

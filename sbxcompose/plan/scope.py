@@ -66,7 +66,7 @@ class Scope:
     def _replace(self, everything: bool) -> None:
         """A new sandbox needs all that ran in the old one, and that may need a further sandbox."""
         graph = self._world.graph
-        differing = {each.name for each in self._world.observed.sandboxes if self._differs(each.name)}
+        differing = {sandbox.name for sandbox in self._world.observed.sandboxes if self._differs(sandbox.name)}
         while True:
             touched = {graph.processes[node].sandbox for node in self.nodes}
             new = (differing if everything else differing & touched) - self.replaced

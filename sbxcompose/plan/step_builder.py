@@ -236,8 +236,8 @@ class StepBuilder:
         found: list[int] = []
         met = {node}
         waiting = [node]
-        for each in waiting:
-            for dependent in self._graph.dependents[each]:
+        for number in waiting:
+            for dependent in self._graph.dependents[number]:
                 if dependent in self._starting:
                     found.append(dependent)
                 elif dependent not in met:

@@ -13,7 +13,7 @@ def resolve_place(project: Project, text: str | None) -> Target | Sandbox:
 
     Raises `UnknownName`, or `UsageError` when it could be several.
     """
-    sandboxes = {each.name: each for each in project.sandboxes}
+    sandboxes = {sandbox.name: sandbox for sandbox in project.sandboxes}
     if text is None:
         return _only(project)
     try:
@@ -21,12 +21,12 @@ def resolve_place(project: Project, text: str | None) -> Target | Sandbox:
     except UnknownName as error:
         if text in sandboxes:
             return sandboxes[text]
-        known = [*(each.name for each in project.every_process()), *sandboxes]
+        known = [*(process.name for process in project.every_process()), *sandboxes]
         raise UnknownName("process or sandbox", text, sorted(set(known)) if len(known) <= 20 else ()) from error
 
 
 def _only(project: Project) -> Sandbox:
     if len(project.sandboxes) == 1:
         return project.sandboxes[0]
-    names = ", ".join(f"`{each.name}`" for each in project.sandboxes)
+    names = ", ".join(f"`{sandbox.name}`" for sandbox in project.sandboxes)
     raise UsageError("the file has several sandboxes", hint=f"say which one: {names}, or a process in it")

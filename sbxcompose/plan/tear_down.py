@@ -41,7 +41,7 @@ class TearDown:
             self._stop(row, self._reason if self._options.targets else "not in the file", FIRST)
         for node, rows in self._rows():
             stops[node] = [self._stop(row, self._reason, place(node, 0)) for row in rows]
-        order_stops(self._draft, self._world.graph, stops, {each for own in stops.values() for each in own})
+        order_stops(self._draft, self._world.graph, stops, {stop for own in stops.values() for stop in own})
         if self._whole:
             for sandbox in self._world.project.sandboxes:
                 self._end(sandbox)

@@ -126,7 +126,7 @@ class _Why:
 
     def _not_wanted(self, process: Process) -> Explanation:
         if process.autostart:
-            profiles = " or ".join(f"`{each}`" for each in process.profiles)
+            profiles = " or ".join(f"`{profile}`" for profile in process.profiles)
             lines = [f"{self._label} is only wanted with the profile {profiles}, which is not active"]
             return self._said(Cause.INACTIVE, lines, f"`start {self._label}` starts it all the same")
         lines = [f"{self._label} is only started by name, or when another process needs it (`autostart: false`)"]
@@ -288,14 +288,14 @@ class _Why:
         """Yield what holds a process up, and what holds that up, each once, the nearest first."""
         met = {node}
         waiting = [node]
-        for each in waiting:
-            for edge in filter(self._graph.wants, self._graph.needs[each]):
+        for number in waiting:
+            for edge in filter(self._graph.wants, self._graph.needs[number]):
                 condition = self._graph.condition(edge.node, edge.condition)
                 words = self._lacks(edge.node, condition)
                 if words is None:
                     continue
                 name = self._world.label(edge.node)
-                yield f"{self._world.label(each)} waits until {name} is {condition}; {name} {words}"
+                yield f"{self._world.label(number)} waits until {name} is {condition}; {name} {words}"
                 if edge.node not in met:
                     met.add(edge.node)
                     waiting.append(edge.node)
@@ -309,7 +309,7 @@ class _Why:
             return f"is in sandbox {process.sandbox}, which is {sandbox.state}"
         for replica in range(1, process.replicas + 1):
             rows = self._world.rows(node).get(replica, [])
-            row = next((each for each in reversed(rows) if each.live), rows[-1] if rows else None)
+            row = next((row for row in reversed(rows) if row.live), rows[-1] if rows else None)
             if row is None:
                 return "has not been started"
             if satisfies(row, condition, process, job):

@@ -28,8 +28,8 @@ class World:
         self.observed = observed
         self.graph = Graph(project)
         self.names = ProcessNames(project, observed)
-        self.sandboxes = {each.name: each for each in project.sandboxes}
-        self._seen = {each.name: each for each in observed.sandboxes}
+        self.sandboxes = {sandbox.name: sandbox for sandbox in project.sandboxes}
+        self._seen = {sandbox.name: sandbox for sandbox in observed.sandboxes}
         self._rows: dict[tuple[str, str], Replicas] = {}
         self.orphans: list[ObservedRow] = []
         for sandbox in observed.sandboxes:
@@ -65,10 +65,10 @@ class World:
     def chosen(self, targets: frozenset[Target]) -> dict[int, set[int] | None]:
         """Return the processes that `targets` name, with the replicas meant (None: all). Raises `UnknownName`."""
         chosen: dict[int, set[int] | None] = {}
-        for target in sorted(targets, key=lambda each: (each.sandbox, each.process, each.replica or 0)):
+        for target in sorted(targets, key=lambda target: (target.sandbox, target.process, target.replica or 0)):
             node = self.graph.index.get((target.sandbox, target.process))
             if node is None:
-                known = [self.label(each) for each in range(len(self.graph.processes))]
+                known = [self.label(number) for number in range(len(self.graph.processes))]
                 raise UnknownName("process", f"{target.sandbox}/{target.process}", known[:20])
             replicas = chosen.setdefault(node, set() if target.replica else None)
             if target.replica is None:
@@ -92,7 +92,7 @@ class World:
         """Return what runs and was not started by us; in the sandboxes of `ends` it ends with its sandbox."""
         notes = []
         for name in self.sandboxes:
-            count = sum(1 for each in self.seen(name).foreign if each.running)
+            count = sum(1 for row in self.seen(name).foreign if row.running)
             if count:
                 what = "1 process that was" if count == 1 else f"{count} processes that were"
                 fate = "ends with it" if name in ends else "left alone"

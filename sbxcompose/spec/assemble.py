@@ -87,7 +87,7 @@ class Assembler:
             provider=provider,
             sandboxes=tuple(sandboxes),
             files=tuple(self._reader.files),
-            disabled=tuple(each.address for each in inactive),
+            disabled=tuple(process.address for process in inactive),
             inactive=tuple(inactive),
             one_off=one_off,
         )
@@ -163,19 +163,19 @@ class Assembler:
 
     def _check_names(self, sandboxes: list[Sandbox]) -> None:
         taken: dict[str, str] = {}
-        for each in sandboxes:
-            path: Path = ("sandboxes", each.name)
-            if each.name == MAIN and MAIN not in self._model.sandboxes:
+        for sandbox in sandboxes:
+            path: Path = ("sandboxes", sandbox.name)
+            if sandbox.name == MAIN and MAIN not in self._model.sandboxes:
                 path = ("processes",)
-            problem = full_name_problem(each.full_name)
+            problem = full_name_problem(sandbox.full_name)
             if problem is not None:
                 hint = f"{problem[1]}; give the sandbox a `name`, or the project a shorter one (`-p`)"
                 self._wrong(path, f"at the provider, {problem[0]}", hint)
-            if each.full_name in taken:
-                both = f"`{taken[each.full_name]}` and `{each.name}`"
-                message = f"the sandboxes {both} would both be named `{each.full_name}`"
+            if sandbox.full_name in taken:
+                both = f"`{taken[sandbox.full_name]}` and `{sandbox.name}`"
+                message = f"the sandboxes {both} would both be named `{sandbox.full_name}`"
                 self._wrong(path, message, "give one of them a `name`")
-            taken[each.full_name] = each.name
+            taken[sandbox.full_name] = sandbox.name
 
     def _check_ports(self, sandboxes: list[Sandbox]) -> None:
         for sandbox in sandboxes:
@@ -264,7 +264,7 @@ class _SandboxMaker:
     def processes(self) -> tuple[list[Process], list[Process]]:
         """Return the wanted ones, the setup commands before them; and the others."""
         wanted = self._setup()
-        first = tuple(Dependency(self._name, each.name, Condition.COMPLETED) for each in wanted[-1:])
+        first = tuple(Dependency(self._name, process.name, Condition.COMPLETED) for process in wanted[-1:])
         inactive: list[Process] = []
         for name, entry in self._whole.entries_of(self._name).items():
             process = self._process(name, entry, first)
@@ -330,9 +330,9 @@ class _SandboxMaker:
         return replace(process, digest=process_digest(process))
 
     def _inherit(self, own: bool | tuple[str, ...] | None) -> bool | tuple[str, ...]:
-        for each in (own, self._model.inherit_env, self._whole.root.inherit_env):
-            if each is not None:
-                return each
+        for choice in (own, self._model.inherit_env, self._whole.root.inherit_env):
+            if choice is not None:
+                return choice
         return True
 
     def _secret_names(self, own: tuple[str, ...], path: Path) -> tuple[str, ...]:

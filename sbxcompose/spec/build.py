@@ -119,14 +119,16 @@ def network_of(model: NetworkModel | None) -> Network | None:
 
 def file_systems_of(model: SandboxModel) -> tuple[FileSystem, ...]:
     """Return what is mounted."""
-    return tuple(FileSystem(each.id, each.mount_path, each.read_only) for each in model.file_systems)
+    return tuple(
+        FileSystem(file_system.id, file_system.mount_path, file_system.read_only) for file_system in model.file_systems
+    )
 
 
 def files_of(model: SandboxModel) -> tuple[Files, ...]:
     """Return what is copied in; into a workspace of its own the whole project, unless the file says otherwise."""
     if not model.files and model.workspace == COPY:
         return (Files(".", "."),)
-    return tuple(Files(each.from_, each.to or place_of(each.from_), each.ignore) for each in model.files)
+    return tuple(Files(files.from_, files.to or place_of(files.from_), files.ignore) for files in model.files)
 
 
 def place_of(path: str) -> str:
@@ -142,5 +144,5 @@ _CONVERTED: Mapping[str, Callable[[ProcessModel], Any]] = {
     "health_check": lambda model: health_check_of(model.health_check, model.port),
     "ready_when": lambda model: ready_of(model.ready_when),
     "stop": lambda model: stop_of(model.stop),
-    "watch": lambda model: tuple(watch_of(each) for each in model.watch),
+    "watch": lambda model: tuple(watch_of(rule) for rule in model.watch),
 }

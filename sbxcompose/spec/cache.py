@@ -139,7 +139,7 @@ def _code_stamp() -> tuple[tuple[str, int, int], ...]:
     folder = os.path.dirname(__file__)
     try:
         with os.scandir(folder) as found:
-            stats = [(each.name, each.stat()) for each in found if each.name.endswith(".py")]
+            stats = [(entry.name, entry.stat()) for entry in found if entry.name.endswith(".py")]
     except OSError:
         return ()
     return tuple(sorted((name, status.st_mtime_ns, status.st_size) for name, status in stats))
@@ -212,6 +212,6 @@ def _write_entry(path: str, content: bytes) -> None:
 
 def _prune(directory: str) -> None:
     with os.scandir(directory) as found:
-        entries = [(each.stat(follow_symlinks=False).st_mtime_ns, each.path) for each in found]
+        entries = [(entry.stat(follow_symlinks=False).st_mtime_ns, entry.path) for entry in found]
     for _, path in sorted(entries)[:-_KEPT]:
         os.unlink(path)

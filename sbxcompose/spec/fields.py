@@ -207,7 +207,7 @@ def choice(known: list[str], other_words: Mapping[str, str] | None = None) -> Be
         if not isinstance(value, str) or value in known:
             return value
         meant = (other_words or {}).get(value.partition(":")[0].lower().replace("-", "_"))
-        listed = ", ".join(f"`{each}`" for each in known)
+        listed = ", ".join(f"`{name}`" for name in known)
         raise wrong(
             f"`{value}` is not one of {listed}",
             f"did you mean `{meant}`?" if meant else did_you_mean(value, known),

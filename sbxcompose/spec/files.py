@@ -53,7 +53,7 @@ def find_files(request: LoadRequest, sources: Sources) -> FoundFiles:
     path = _search(here, sources)
     directory = os.path.dirname(path)
     overrides = (os.path.join(directory, name) for name in OVERRIDES)
-    over = next((each for each in overrides if _exists(each, sources.read(each))), None)
+    over = next((override for override in overrides if _exists(override, sources.read(override))), None)
     return FoundFiles([path] if over is None else [path, over], directory, over)
 
 
@@ -111,7 +111,7 @@ class ProjectReader:
         """`.env` of the project's folder, or the files that the command line names. Fills `dotenv`."""
         literal = any(self._is_procfile(path) for path in found.paths)
         here = os.path.realpath(self.request.directory)
-        named = [os.path.join(here, each) for each in self.request.env_files]
+        named = [os.path.join(here, env_file) for env_file in self.request.env_files]
         for path in named or [os.path.join(found.directory, ".env")]:
             content = self.sources.read_any(path, variables=True)
             # An ignored or empty mount point often appears as a folder called `.env`.
@@ -221,7 +221,7 @@ class ProjectReader:
 
     def _include(self, item: Node, path: str, above: list[str]) -> Mapping | None:
         if path in above or len(above) >= _DEEPEST_INCLUDE:
-            circle = " -> ".join(self._name(each) for each in [*above[-5:], path])
+            circle = " -> ".join(self._name(file) for file in [*above[-5:], path])
             self.mistakes.append(item.mistake(f"the files include each other: {circle}"))
             self.incomplete = True
             return None
@@ -279,6 +279,8 @@ def _not_text(document: Document, content: bytes, position: int) -> Mistake:
 def raise_mistakes(mistakes: list[Mistake]) -> None:
     """Raise `InvalidSpec` if there are any: each place and message once, in the order of the files."""
     if mistakes:
-        unique = {(each.file, each.line, each.column, each.message): each for each in mistakes}
-        rank = {name: number for number, name in enumerate(dict.fromkeys(each.file for each in mistakes))}
-        raise InvalidSpec(sorted(unique.values(), key=lambda each: (rank[each.file], each.line, each.column)))
+        unique = {(mistake.file, mistake.line, mistake.column, mistake.message): mistake for mistake in mistakes}
+        rank = {name: number for number, name in enumerate(dict.fromkeys(mistake.file for mistake in mistakes))}
+        raise InvalidSpec(
+            sorted(unique.values(), key=lambda mistake: (rank[mistake.file], mistake.line, mistake.column))
+        )

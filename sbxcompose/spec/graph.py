@@ -44,7 +44,7 @@ def find_cycles(needs: Mapping[Key, Sequence[Key]]) -> list[list[Key]]:
         position: dict[Key, int] = {}
         pending = [iter([start])]
         while pending:
-            key = next((each for each in pending[-1] if each in left and each not in done), None)
+            key = next((need for need in pending[-1] if need in left and need not in done), None)
             if key is None:
                 pending.pop()
                 if path:

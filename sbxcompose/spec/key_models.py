@@ -40,7 +40,7 @@ def _form(hint: Any) -> Any:
     if origin is tuple and arguments[1:] == (Ellipsis,):
         return tuple[_form(arguments[0]), ...]  # type: ignore[misc]
     if origin in (Union, UnionType):
-        return Union[tuple(each if each is NoneType else _form(each) for each in arguments)]  # noqa: UP007
+        return Union[tuple(argument if argument is NoneType else _form(argument) for argument in arguments)]  # noqa: UP007
     raise TypeError(f"the form of {kind} in the file is not known: write the key out in spec/process_models.py")
 
 

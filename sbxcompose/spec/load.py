@@ -43,9 +43,11 @@ def load_project(request: LoadRequest, sources: Sources | None = None) -> Projec
     unresolved = _take_out(converter, values, reader.mistakes)
     wrong: list[Mistake] = []
     model = validate(values, places, wrong)
-    reader.mistakes.extend(each for each in wrong if (each.file, each.line, each.column) not in converter.broken)
+    reader.mistakes.extend(
+        mistake for mistake in wrong if (mistake.file, mistake.line, mistake.column) not in converter.broken
+    )
     if model is None:
-        raise_mistakes([*reader.mistakes, *(each.mistake for each in unresolved)])
+        raise_mistakes([*reader.mistakes, *(value.mistake for value in unresolved)])
     assert model is not None
     assembler = Assembler(reader, model, places, converter.uses, found.directory)
     try:
@@ -56,7 +58,7 @@ def load_project(request: LoadRequest, sources: Sources | None = None) -> Projec
         raise
     unresolved += assembler.variables.unresolved
     if reader.mistakes:
-        raise_mistakes([*reader.mistakes, *(each.mistake for each in unresolved)])
+        raise_mistakes([*reader.mistakes, *(value.mistake for value in unresolved)])
     return replace(project, unresolved=tuple(unresolved)) if unresolved else project
 
 

@@ -76,5 +76,5 @@ def active_profiles(request: LoadRequest, variable: Callable[[str], str | None],
         return frozenset(request.profiles)
     listed = variable("SBXCOMPOSE_PROFILES")
     if listed:
-        return frozenset(each.strip() for each in listed.split(",") if each.strip())
+        return frozenset(name.strip() for name in listed.split(",") if name.strip())
     return frozenset(model.profiles)

@@ -77,7 +77,7 @@ class Needs:
         if self._suggestions > _MOST_SUGGESTIONS:
             return None
         known = self._names[address[0]]
-        listed = ", ".join(f"`{each}`" for each in known[:12]) + (", …" if len(known) > 12 else "")
+        listed = ", ".join(f"`{name}`" for name in known[:12]) + (", …" if len(known) > 12 else "")
         return did_you_mean(name, known[:1000], f"known here: {listed}")
 
     def _check(self, target: Address, need: DependencyModel, path: Path) -> None:
@@ -98,7 +98,7 @@ class Needs:
             self._wrong(path, message, f"give `{name}` the key `restart: never`, or `max_restarts`")
 
     def _refuse_cycles(self, resolved: Mapping[Address, tuple[Dependency, ...]]) -> None:
-        graph = {address: [(each.sandbox, each.process) for each in needs] for address, needs in resolved.items()}
+        graph = {address: [(need.sandbox, need.process) for need in needs] for address, needs in resolved.items()}
         for cycle in find_cycles(graph):
             path = (*self._entries[cycle[0]].path, "depends_on")
             same = len({sandbox for sandbox, _ in cycle}) == 1

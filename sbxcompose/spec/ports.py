@@ -26,7 +26,7 @@ def wrong_ports(processes: Iterable[Process]) -> Iterator[tuple[Process, str, st
             message = f"`{process.name}` has {process.replicas} replicas from port {first} on: the last is {LAST}"
             yield process, message, "choose a lower port"
         held.append((first, last, process))
-    held.sort(key=lambda each: each[:2])
+    held.sort(key=lambda ports: ports[:2])
     for (first, last, process), (first_, last_, other) in pairwise(held):
         if first_ <= last:
             message = f"`{process.name}` {_ports(first, last)} and `{other.name}` {_ports(first_, last_)} overlap"

@@ -302,13 +302,15 @@ class Project(ProjectPart, frozen=True):
     def check_resolved(self, processes: Iterable[tuple[str, str]]) -> None:
         """Raise `InvalidSpec` with what one of these processes (sandbox, name) needs and could not be resolved."""
         wanted = tuple(processes) if self.unresolved else ()
-        mistakes = [each.mistake for each in self.unresolved if any(each.concerns(*address) for address in wanted)]
+        mistakes = [value.mistake for value in self.unresolved if any(value.concerns(*address) for address in wanted)]
         if mistakes:
             raise InvalidSpec(mistakes)
 
     def apart(self) -> frozenset[str]:
         """Return the sandboxes that have a network of their own on this machine."""
-        return frozenset(each.name for each in self.sandboxes if each.network is not None and each.network.restrictive)
+        return frozenset(
+            sandbox.name for sandbox in self.sandboxes if sandbox.network is not None and sandbox.network.restrictive
+        )
 
     def successes(self, sandbox: str) -> dict[str, tuple[int, ...]]:
         """Return the exit codes that count as success besides 0, by the processes of a sandbox that have some."""
@@ -320,4 +322,6 @@ class Project(ProjectPart, frozen=True):
 
     def process(self, sandbox: str, name: str) -> Process | None:
         """Return the process of that name in that sandbox, whether or not its profile is active."""
-        return next((each for each in self.every_process() if (each.sandbox, each.name) == (sandbox, name)), None)
+        return next(
+            (process for process in self.every_process() if (process.sandbox, process.name) == (sandbox, name)), None
+        )

@@ -25,9 +25,11 @@ def renewed(text: str) -> str:
 def _table(schema: dict[str, Any]) -> str:
     required = schema.get("required") or schema.get("anyOf", [{}])[0].get("required", [])
     rows = ["| key | takes | default | what it means |", "|---|---|---|---|"]
-    for key, each in schema["properties"].items():
-        default = "required" if key in required else _default(each.get("default"))
-        rows.append(f"| `{key}` | {_forms(each)} | {default} | {each['description'].replace('|', chr(92) + '|')} |")
+    for key, key_schema in schema["properties"].items():
+        default = "required" if key in required else _default(key_schema.get("default"))
+        rows.append(
+            f"| `{key}` | {_forms(key_schema)} | {default} | {key_schema['description'].replace('|', chr(92) + '|')} |"
+        )
     return "\n".join(rows) + "\n"
 
 
@@ -49,7 +51,7 @@ def _form(schema: dict[str, Any]) -> str:
         name = schema["$ref"].rpartition("/")[2]
         return "" if name == "Interpolated" else f"[{name}](#{name.lower()})"
     if "enum" in schema:
-        return " or ".join(f"`{each}`" for each in schema["enum"])
+        return " or ".join(f"`{value}`" for value in schema["enum"])
     if "const" in schema:
         return f"`{json.dumps(schema['const']).strip(chr(34))}`"
     kind = schema.get("type")
@@ -61,7 +63,7 @@ def _form(schema: dict[str, Any]) -> str:
         values = schema.get("additionalProperties", {})
         return f"names to {_forms(values)}" if values else "mapping"
     if kind == "string" and "examples" in schema:
-        return ", ".join(f"`{each}`" for each in schema["examples"])
+        return ", ".join(f"`{example}`" for example in schema["examples"])
     plain = {"string": "text", "integer": "whole number", "number": "number", "boolean": "`true` or `false`"}
     return plain.get(str(kind), "")
 

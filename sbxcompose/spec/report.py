@@ -40,7 +40,7 @@ class Plain:
 def render(error: InvalidSpec, style: Styler | None = None) -> str:
     """Return all mistakes, an empty line between them; no line break at the end."""
     style = style or Plain()
-    shown = [render_mistake(each, style) for each in error.mistakes[:MOST]]
+    shown = [render_mistake(mistake, style) for mistake in error.mistakes[:MOST]]
     if len(error.mistakes) > MOST:
         shown.append(style.dim(f"… and {len(error.mistakes) - MOST} more mistakes"))
     return "\n\n".join(shown)
@@ -49,7 +49,7 @@ def render(error: InvalidSpec, style: Styler | None = None) -> str:
 def render_mistake(mistake: Mistake, style: Styler | None = None) -> str:
     """`file:line:column: message`, the line, a caret, the hint."""
     style = style or Plain()
-    place = ":".join(str(each) for each in (mistake.file, mistake.line, mistake.column) if each)
+    place = ":".join(str(part) for part in (mistake.file, mistake.line, mistake.column) if part)
     head = f"{style.bold(_safe(place) + ':')} " if place else ""
     lines = [f"{head}{style.red(_safe(mistake.message))}"]
     if mistake.line and mistake.source.strip():
@@ -72,7 +72,7 @@ def _excerpt(source: str, column: int) -> tuple[str, str]:
     lead = "…" if start else ""
     tail = "…" if start + _WIDEST < len(source) else ""
     # A tab before the caret must stay a tab, so that both lines are indented alike.
-    caret = "".join("\t" if each == "\t" else " " * _cells(each) for each in before)
+    caret = "".join("\t" if char == "\t" else " " * _cells(char) for char in before)
     return f"{lead}{before}{rest}{tail}", (" " if start else "") + caret
 
 
@@ -89,4 +89,4 @@ def _cells(character: str) -> int:
 
 def _safe(text: str) -> str:
     """Control characters of the file must not reach the terminal."""
-    return "".join(each if each.isprintable() or each in "\t\n" else "\ufffd" for each in text)
+    return "".join(char if char.isprintable() or char in "\t\n" else "\ufffd" for char in text)

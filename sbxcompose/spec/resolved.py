@@ -40,7 +40,9 @@ def resolved(project: Project, *, reveal: bool = False) -> dict[str, Any]:
     inactive: dict[str, list[Process]] = {}
     for process in project.inactive:
         inactive.setdefault(process.sandbox, []).append(process)
-    sandboxes = {each.name: _sandbox(each, inactive.get(each.name, []), reveal) for each in project.sandboxes}
+    sandboxes = {
+        sandbox.name: _sandbox(sandbox, inactive.get(sandbox.name, []), reveal) for sandbox in project.sandboxes
+    }
     values: Any = _escaped({"name": project.name, "provider": project.provider, "sandboxes": sandboxes})
     assert isinstance(values, dict)
     return values
@@ -50,9 +52,9 @@ def _escaped(value: Any) -> Any:
     if isinstance(value, str):
         return value.replace("$", "$$")
     if isinstance(value, dict):
-        return {key: _escaped(each) for key, each in value.items()}
+        return {key: _escaped(item) for key, item in value.items()}
     if isinstance(value, list):
-        return [_escaped(each) for each in value]
+        return [_escaped(item) for item in value]
     return value
 
 
@@ -72,9 +74,12 @@ def _sandbox(sandbox: Sandbox, inactive: list[Process], reveal: bool) -> dict[st
         timeout=None if sandbox.timeout is None else format_duration(sandbox.timeout),
         ports=list(sandbox.ports),
         file_systems=[
-            {"id": each.id, "mount_path": each.mount_path, "read_only": each.read_only} for each in sandbox.file_systems
+            {"id": file_system.id, "mount_path": file_system.mount_path, "read_only": file_system.read_only}
+            for file_system in sandbox.file_systems
         ],
-        files=[_given(**{"from": each.from_, "to": each.to, "ignore": list(each.ignore)}) for each in sandbox.files],
+        files=[
+            _given(**{"from": files.from_, "to": files.to, "ignore": list(files.ignore)}) for files in sandbox.files
+        ],
         setup=[list(process.command) for process in setup],
         env=_environment(setup[0], reveal) if setup else None,
         secrets=list(setup[0].secrets) if setup else None,
@@ -120,7 +125,7 @@ _ALWAYS = frozenset({"restart", "stop"})
 """Shown with its defaults."""
 _NO_KEYS = frozenset({"sandbox", "name", "command", "digest", "env", "replicas", "replica_env"})
 """Fields of a process that are shown in another way, or not at all."""
-_DEFAULTS = {each.name: each.default for each in fields(Process) if each.name not in _NO_KEYS}
+_DEFAULTS = {field.name: field.default for field in fields(Process) if field.name not in _NO_KEYS}
 
 
 def _plain(value: Any) -> Any:
@@ -175,10 +180,10 @@ def _ready(ready: ReadyLine | ReadyCommand) -> dict[str, Any]:
 
 def _dependencies(needs: tuple[Dependency, ...]) -> dict[str, Any]:
     return {
-        each.address: _given(condition=each.condition.value, restart=each.restart or None)
-        | ({} if each.required else {"required": False})
-        for each in needs
-        if not each.process.startswith("@")
+        need.address: _given(condition=need.condition.value, restart=need.restart or None)
+        | ({} if need.required else {"required": False})
+        for need in needs
+        if not need.process.startswith("@")
     }
 
 

@@ -34,7 +34,7 @@ def generate() -> str:
     from sbxcompose.spec.models import ProjectModel
 
     raw = ProjectModel.model_json_schema()
-    definitions = {_title(name): _definition(name, each) for name, each in sorted(raw.pop("$defs").items())}
+    definitions = {_title(name): _definition(name, definition) for name, definition in sorted(raw.pop("$defs").items())}
     definitions["Interpolated"] = {
         "title": "A value with variables",
         "description": "A text in which `${VAR}` is replaced before the value is looked at.",
@@ -73,7 +73,9 @@ def _definition(name: str, schema: dict[str, Any]) -> dict[str, Any]:
         "title": _title(name),
         "description": cleaned.pop("description"),
         **cleaned,
-        "properties": {key: _property(each, nullable=key not in required) for key, each in properties.items()},
+        "properties": {
+            key: _property(key_schema, nullable=key not in required) for key, key_schema in properties.items()
+        },
     }
 
 
@@ -82,7 +84,7 @@ def _property(schema: dict[str, Any], *, nullable: bool) -> dict[str, Any]:
     outer = {key: schema[key] for key in ("description", "default", "examples") if key in schema}
     if outer.get("default", ...) in (None, [], {}):
         del outer["default"]
-    inner = {key: each for key, each in schema.items() if key not in ("description", "default", "examples")}
+    inner = {key: value for key, value in schema.items() if key not in ("description", "default", "examples")}
     forms = inner["anyOf"] if list(inner) == ["anyOf"] else [inner]
     if nullable and _NULL not in forms:
         forms = [*forms, _NULL]
@@ -91,16 +93,16 @@ def _property(schema: dict[str, Any], *, nullable: bool) -> dict[str, Any]:
 
 def _clean(schema: Any) -> Any:
     if isinstance(schema, list):
-        return [_clean(each) for each in schema]
+        return [_clean(item) for item in schema]
     if not isinstance(schema, dict):
         return schema
     if "$ref" in schema:
         return {**schema, "$ref": schema["$ref"].removesuffix("Model")}
     if isinstance(schema.get("properties"), dict):
-        properties = {key: _clean(each) for key, each in schema["properties"].items()}
-        rest = {key: _clean(each) for key, each in schema.items() if key not in ("properties", "title")}
+        properties = {key: _clean(key_schema) for key, key_schema in schema["properties"].items()}
+        rest = {key: _clean(value) for key, value in schema.items() if key not in ("properties", "title")}
         return {**rest, "properties": properties}
-    cleaned = {key: each if key in ("default", "examples") else _clean(each) for key, each in schema.items()}
+    cleaned = {key: value if key in ("default", "examples") else _clean(value) for key, value in schema.items()}
     cleaned.pop("title", None)
     if "anyOf" in cleaned:
         cleaned["anyOf"] = _flattened(cleaned["anyOf"])
@@ -111,9 +113,9 @@ def _flattened(forms: list[Any]) -> list[Any]:
     """`anyOf` within `anyOf`, and equal alternatives, made one list."""
     flat: list[Any] = []
     for form in forms:
-        for each in form["anyOf"] if isinstance(form, dict) and list(form) == ["anyOf"] else [form]:
-            if each not in flat:
-                flat.append(each)
+        for alternative in form["anyOf"] if isinstance(form, dict) and list(form) == ["anyOf"] else [form]:
+            if alternative not in flat:
+                flat.append(alternative)
     return flat
 
 
@@ -141,7 +143,7 @@ def _with_interpolation(schema: dict[str, Any]) -> dict[str, Any]:
     if not leaf:
         return schema
     outer = {key: schema[key] for key in ("description", "default", "examples") if key in schema}
-    inner = {key: each for key, each in schema.items() if key not in ("description", "default")}
+    inner = {key: value for key, value in schema.items() if key not in ("description", "default")}
     return {
         **{key: outer[key] for key in ("description", "default") if key in outer},
         "anyOf": [inner, _INTERPOLATED],

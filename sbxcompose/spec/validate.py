@@ -92,7 +92,7 @@ def _unknown_key(path: Path, value: Any, places: Places) -> Mistake:
     key = str(path[-1])
     model = model_at(path[:-1])
     known = sorted(_keys_of(model)) if model is not None else []
-    listed = f"known here: {', '.join(f'`{each}`' for each in known)}" if known else None
+    listed = f"known here: {', '.join(f'`{key}`' for key in known)}" if known else None
     near = foreign_keys.hint(key, model.__name__ if model is not None else "", known) or _misplaced(path, value)
     return places.mistake(
         path, f"unknown key `{key}`", near or did_you_mean(key, known, _elsewhere(key) or listed), on_key=True
@@ -214,7 +214,7 @@ def _field(model: type[BaseModel], key: str | int) -> Any:
 
 
 def _item(kind: Any) -> Any:
-    arguments = [each for each in get_args(kind) if each is not Ellipsis]
+    arguments = [argument for argument in get_args(kind) if argument is not Ellipsis]
     return arguments[-1] if arguments else None
 
 
@@ -225,7 +225,7 @@ def _inner(kind: Any) -> Any:
         if origin is Annotated:
             kind = get_args(kind)[0]
         elif origin in (Union, UnionType):
-            kind = next((each for each in get_args(kind) if each is not type(None)), None)
+            kind = next((argument for argument in get_args(kind) if argument is not type(None)), None)
         else:
             return kind
 

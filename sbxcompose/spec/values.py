@@ -31,7 +31,7 @@ class Shape:
     """What the conversion must know of a place in the spec: see the module."""
 
     keys: dict[str, Shape] = field(default_factory=dict)
-    each: Shape | None = None
+    entry: Shape | None = None
     """The shape of every value of a mapping whose keys are names."""
     text: bool = False
     nulls: Literal["drop", "keep", "empty"] = "drop"
@@ -55,9 +55,9 @@ _PROCESS = Shape(
     },
     extensible=True,
 )
-_PROCESSES = Shape(each=_PROCESS, nulls="empty")
+_PROCESSES = Shape(entry=_PROCESS, nulls="empty")
 _SANDBOX = Shape({**_COMMON, "setup": TEXT, "processes": _PROCESSES}, extensible=True)
-ROOT = Shape({**_COMMON, "sandboxes": Shape(each=_SANDBOX, nulls="empty"), "processes": _PROCESSES}, extensible=True)
+ROOT = Shape({**_COMMON, "sandboxes": Shape(entry=_SANDBOX, nulls="empty"), "processes": _PROCESSES}, extensible=True)
 """The whole file."""
 _ANY = Shape()
 
@@ -137,7 +137,7 @@ class Converter:
 
     @staticmethod
     def _shape_of(key: str, shape: Shape) -> Shape:
-        return shape if shape.text else shape.each or shape.keys.get(key, _ANY)
+        return shape if shape.text else shape.entry or shape.keys.get(key, _ANY)
 
     def _scalar(self, node: Scalar, shape: Shape) -> Any:
         text = node.text

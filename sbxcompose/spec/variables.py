@@ -34,12 +34,12 @@ class Variables:
             return below
         values = dict(below)
         chain: tuple[str, ...] = ()
-        for index, each in enumerate(model.env_file):
+        for index, entry in enumerate(model.env_file):
             node = self._places.value((*path, "env_file", index))
-            chain = (*chain, os.path.normpath(os.path.join(node.document.directory, each.path)))
+            chain = (*chain, os.path.normpath(os.path.join(node.document.directory, entry.path)))
             key = id(below), chain
             if key not in self._files:
-                found, mistakes = self._file(node, each, chain[-1], values)
+                found, mistakes = self._file(node, entry, chain[-1], values)
                 if mistakes:
                     scope = scope_of((*path, "env_file"))
                     assert scope is not None, "only processes have variables"

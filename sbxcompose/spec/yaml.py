@@ -125,7 +125,7 @@ class _Composer:
     def _alias(self, event: yaml.AliasEvent) -> None:
         node = self._anchors.get(event.anchor or "")
         if node is None:
-            inside = any(each.anchor == event.anchor for each in self._open)
+            inside = any(opened.anchor == event.anchor for opened in self._open)
             what = "stands inside what it means" if inside else "has no anchor"
             hint = None if inside else f"`&{event.anchor}` must come before it; in a text, put quotes around the `*`"
             raise Malformed(self._at(event, f"the alias `*{event.anchor}` {what}", hint))
@@ -164,12 +164,12 @@ class _Composer:
 
     def _merge(self, mapping: Mapping, source: Node) -> None:
         """`<<: *base` or `<<: [*first, *second]`: what is written beside it wins, then the first."""
-        for each in source.items if isinstance(source, Sequence) else [source]:
-            if isinstance(each, Mapping):
-                for key, entry in each.entries.items():
+        for item in source.items if isinstance(source, Sequence) else [source]:
+            if isinstance(item, Mapping):
+                for key, entry in item.entries.items():
                     mapping.entries.setdefault(key, entry)
             else:
-                self._mistakes.append(each.mistake("`<<` must be followed by a mapping, or a list of them"))
+                self._mistakes.append(item.mistake("`<<` must be followed by a mapping, or a list of them"))
 
     def _at(self, event: yaml.Event, message: str, hint: str | None = None) -> Mistake:
         return self._document.mistake(message, *_place(event), hint)

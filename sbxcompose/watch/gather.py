@@ -83,11 +83,11 @@ class Gatherer:
 
     def add(self, seen: Iterable[SeenChange], now: float) -> None:
         """Take note of what happened at `now`, in seconds on any clock."""
-        for each in seen:
-            debounce = each.root.debounce
+        for change in seen:
+            debounce = change.root.debounce
             if debounce not in self._groups:
                 self._groups[debounce] = _Group(debounce)
-            self._groups[debounce].add(each, now)
+            self._groups[debounce].add(change, now)
 
     @property
     def due(self) -> float | None:

@@ -61,7 +61,7 @@ class Reaction(Struct, frozen=True):
 
 def watched(project: Project, processes: Iterable[Key]) -> tuple[Watched, ...]:
     """Return the rules of these processes of a project."""
-    every = {(each.sandbox, each.name): each for each in project.every_process()}
+    every = {(process.sandbox, process.name): process for process in project.every_process()}
     return tuple(
         Watched(key, rule, root_of(rule, project.directory))
         for key in processes
@@ -82,19 +82,19 @@ def decide(rules: Sequence[Watched], changed: Mapping[Root, Sequence[str]]) -> l
     Of several rules of one process all copy and all run; a new run makes signals needless.
     """
     hit: dict[Key, list[Watched]] = {}
-    for each in rules:
-        if changed.get(each.root):
-            hit.setdefault(each.process, []).append(each)
+    for rule in rules:
+        if changed.get(rule.root):
+            hit.setdefault(rule.process, []).append(rule)
     return [_reaction(process, own, changed) for process, own in hit.items()]
 
 
 def _reaction(process: Key, hit: Sequence[Watched], changed: Mapping[Root, Sequence[str]]) -> Reaction:
-    rules = [each.rule for each in hit]
+    rules = [hit_rule.rule for hit_rule in hit]
     restart = any(rule.action in ("restart", "sync+restart", "run") for rule in rules)
     signals = dict.fromkeys(rule.signal for rule in rules if rule.action == "signal" and rule.signal is not None)
     return Reaction(
         process,
-        tuple(dict.fromkeys(path for each in hit for path in changed[each.root])),
+        tuple(dict.fromkeys(path for hit_rule in hit for path in changed[hit_rule.root])),
         sync=any(rule.action in ("sync", "sync+restart") for rule in rules),
         run=tuple(dict.fromkeys(rule.run for rule in rules if rule.action == "run")),
         restart=restart,

@@ -30,9 +30,9 @@ def command(shell: Shell, as_json: bool) -> int:
     found += _local(wanted=project is not None and project.provider == "local")
     wanted = project is not None and project.provider == "tensorlake"
     found += run_simply(lambda: check_cloud(wanted=wanted))
-    good = not any(each.health is CheckStatus.BAD for each in found)
+    good = not any(check.health is CheckStatus.BAD for check in found)
     if as_json:
-        shell.print_json({"good": good, "checks": [each.to_json() for each in found]})
+        shell.print_json({"good": good, "checks": [check.to_json() for check in found]})
     else:
         for line in _lines(shell, found):
             shell.print(line)
@@ -73,8 +73,8 @@ def _project(shell: Shell) -> tuple[Project | None, list[DoctorCheck]]:
     except SbxError as error:
         return None, [failed("project", "file", error)]
     missing = [
-        DoctorCheck("project", "values", CheckStatus.NOTE, each.message, "`sbxcompose config` shows its place")
-        for each in project.unresolved
+        DoctorCheck("project", "values", CheckStatus.NOTE, value.message, "`sbxcompose config` shows its place")
+        for value in project.unresolved
     ]
     return project, [
         DoctorCheck("project", "file", CheckStatus.GOOD, ", ".join(project.files)),
@@ -92,14 +92,14 @@ def _lines(shell: Shell, found: list[DoctorCheck]) -> list[str]:
         CheckStatus.NOTE: shell.out.yellow("note"),
         CheckStatus.BAD: shell.out.red("bad "),
     }
-    width = max(len(each.name) for each in found)
+    width = max(len(check.name) for check in found)
     lines: list[str] = []
     section = None
-    for each in found:
-        if each.section != section:
-            section = each.section
+    for check in found:
+        if check.section != section:
+            section = check.section
             lines.append(shell.out.bold(section))
-        lines.append(f"  {marks[each.health]} {each.name:{width}}  {each.text}")
-        if each.fix is not None:
-            lines.append(f"  {'':{width + 6}} {shell.out.cyan('hint:')} {each.fix}")
+        lines.append(f"  {marks[check.health]} {check.name:{width}}  {check.text}")
+        if check.fix is not None:
+            lines.append(f"  {'':{width + 6}} {shell.out.cyan('hint:')} {check.fix}")
     return lines

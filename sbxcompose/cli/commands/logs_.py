@@ -55,7 +55,7 @@ def command(
 
     given = [word for word, value in (("--tail", tail != "all"), ("--since", since), ("--run", run)) if value]
     if len(given) > 1:
-        raise UsageError(f"{' and '.join(f'`{each}`' for each in given)} do not go together")
+        raise UsageError(f"{' and '.join(f'`{option}`' for option in given)} do not go together")
     begin = From(tail=tail_lines(tail), since_ms=None if since is None else moment(since, time.time()), run=run)
     style = LogStyle(timestamps, not no_prefix, raw, as_json, runs=run_numbers)
     everything = everything or since is not None or run is not None

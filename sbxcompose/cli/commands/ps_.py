@@ -38,12 +38,12 @@ def command(shell: Shell, names: tuple[str, ...], everything: bool, is_long: boo
             shell.note(text)
         now, shown = found.at, found.instances
         if as_json:
-            shell.print_json([to_json(each, now, secrets.hide) for each in shown])
+            shell.print_json([to_json(row, now, secrets.hide) for row in shown])
         elif quiet:
-            for each in shown:
-                shell.print(each.label)
+            for row in shown:
+                shell.print(row.label)
         else:
-            foreign = [] if names else [each for sandbox in found.observed.sandboxes for each in sandbox.foreign]
+            foreign = [] if names else [row for sandbox in found.observed.sandboxes for row in sandbox.foreign]
             for line in lines(shown, foreign, now, shell.out, shell.width, secrets.hide, long=is_long):
                 shell.print(line)
         return 0

@@ -38,20 +38,20 @@ def command(shell: Shell, names: tuple[str, ...], as_json: bool) -> int:
             ready = await look_for_readiness(session, commands=True)
             now = time.time()
             entries = named(listing(project, observed, everything=bool(names)), project, names)
-            found = [why(project, observed, each.instance, now, ready) for each in entries]
-            amiss = [each for each in found if each.cause not in fine]
+            found = [why(project, observed, entry.instance, now, ready) for entry in entries]
+            amiss = [answer for answer in found if answer.cause not in fine]
             shown, width = found if names else amiss, shell.width
             if as_json:
-                shell.print_json(reporter.secrets.hide_all([each.to_json() for each in shown]))
+                shell.print_json(reporter.secrets.hide_all([answer.to_json() for answer in shown]))
                 return 1 if amiss else 0
-            for each in shown:
-                for number, line in enumerate(each.lines):
+            for answer in shown:
+                for number, line in enumerate(answer.lines):
                     for part in wrapped(reporter.plain(line), width, "  " if number else ""):
                         shell.print(part)
-                if each.cause in lines_help and observed.failure(each.instance) is None:
-                    await reporter.show_last_lines(session, each.instance, shell.print)
-                if each.hint:
-                    first, *more = wrapped(f"hint: {reporter.plain(each.hint)}", width, "  ")
+                if answer.cause in lines_help and observed.failure(answer.instance) is None:
+                    await reporter.show_last_lines(session, answer.instance, shell.print)
+                if answer.hint:
+                    first, *more = wrapped(f"hint: {reporter.plain(answer.hint)}", width, "  ")
                     shell.print(first.replace("hint:", shell.out.cyan("hint:"), 1))
                     for part in more:
                         shell.print(part)

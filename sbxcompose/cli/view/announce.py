@@ -59,8 +59,8 @@ class Announcer:
         """Return the lines for an event; none for one that is not worth a line."""
         if isinstance(event, events.RowChanged) and event.row.phase in (Phase.STARTING, Phase.RUNNING):
             self._last.pop(event.row.instance, None)
-        said = [each for each in self._lines(event) if not self._is_repeated(each)]
-        self._last.update((each.instance, each.text) for each in said)
+        said = [line for line in self._lines(event) if not self._is_repeated(line)]
+        self._last.update((line.instance, line.text) for line in said)
         return said
 
     def _is_repeated(self, said: Announcement) -> bool:

@@ -9,9 +9,9 @@ from sbxcompose.plan.steps import Start
 def held_up(result: Result) -> list[str]:
     """Return what was not started, and the failure at the root of it: a line for each root."""
     held: dict[str, list[str]] = {}
-    for each in result.held_up:
-        if isinstance(each.step.action, Start):
-            held.setdefault(each.root.subject, []).append(each.step.subject)
+    for waiting in result.held_up:
+        if isinstance(waiting.step.action, Start):
+            held.setdefault(waiting.root.subject, []).append(waiting.step.subject)
     return [
         f"{_listed(subjects)} {'was' if len(subjects) == 1 else 'were'} not started: held up by {root}"
         for root, subjects in held.items()

@@ -51,8 +51,8 @@ def to_json(project: KnownProject) -> dict[str, Any]:
         "name": project.name,
         "directory": project.directory,
         "sandboxes": [
-            {"name": each.name, "full_name": each.full_name, "status": each.status, "running": each.running}
-            for each in project.sandboxes
+            {"name": sandbox.name, "full_name": sandbox.full_name, "status": sandbox.status, "running": sandbox.running}
+            for sandbox in project.sandboxes
         ],
         "running": project.running,
         "since": project.since,

@@ -163,8 +163,8 @@ class Reporter:
         if process is None:
             return []
         check, port = process.check_of(instance.replica), process.port_of(instance.replica)
-        own = [each for each in (port, check.port if check else None) if each]
-        sandbox = next(each for each in self._project.sandboxes if each.name == process.sandbox)
+        own = [port for port in (port, check.port if check else None) if port]
+        sandbox = next(sandbox for sandbox in self._project.sandboxes if sandbox.name == process.sandbox)
         named = [int(value) for name, value in process.env if name.endswith("PORT") and value.isdecimal()]
         return list(dict.fromkeys([*own, *named, *sandbox.ports]))
 

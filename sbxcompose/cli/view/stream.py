@@ -98,7 +98,7 @@ class LogView:
             instance: self._names.instance(instance)
             for process in project.every_process()
             if not process.name.startswith("@")
-            for instance in (Instance(process.sandbox, process.name, each + 1) for each in range(process.replicas))
+            for instance in (Instance(process.sandbox, process.name, index + 1) for index in range(process.replicas))
         }
 
     def adopt(self, project: Project, shown: Collection[Instance]) -> None:

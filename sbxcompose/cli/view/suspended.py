@@ -11,9 +11,9 @@ from sbxcompose.plan.observed import Observed, ObservedSandbox, SandboxState
 def asleep(observed: Observed, what: str) -> list[str]:
     """A line for each suspended sandbox; `what` says what that means."""
     return [
-        f"sandbox {each.name} is suspended: {what}; `sbxcompose unpause {each.name}` wakes it"
-        for each in observed.sandboxes
-        if each.state is SandboxState.SUSPENDED and not each.rows
+        f"sandbox {sandbox.name} is suspended: {what}; `sbxcompose unpause {sandbox.name}` wakes it"
+        for sandbox in observed.sandboxes
+        if sandbox.state is SandboxState.SUSPENDED and not sandbox.rows
     ]
 
 

@@ -108,7 +108,7 @@ class WaitReport:
         pending = self._pending()
         for report in pending.causes if pending is not None else ():
             assert pending is not None
-            needing = [each.label for each in pending.held_up if report.label in each.waits_for]
+            needing = [held.label for held in pending.held_up if report.label in held.waits_for]
             found[report.instance] = awaiting(report.label, self._aim(report.instance), _needed(needing), report.doing)
         for instance, need in self._needs.items():
             state = self._session.lacking(need.process, instance)

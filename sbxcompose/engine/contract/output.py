@@ -89,7 +89,7 @@ class Follower:
         """
         found: deque[follow.OutputChunk] = deque(maxlen=tail)
         edge = None if ended(self.info) else await edges(self._client, self._key)
-        counts = {stream: each.count for stream, each in (edge or {}).items()}
+        counts = {stream: position.count for stream, position in (edge or {}).items()}
         while edge is None or not self._replay.replayed(counts):
             almost = bool(counts) and self._replay.replayed({stream: max(n - 1, 0) for stream, n in counts.items()})
             try:
@@ -106,11 +106,11 @@ class Follower:
     async def _give(
         self, outputs: Iterable[follow.OutputChunk], found: deque[follow.OutputChunk], tail: int | None
     ) -> None:
-        for each in outputs:
+        for chunk in outputs:
             if tail is None:
-                await self._put(each)
+                await self._put(chunk)
             else:
-                found.append(each)
+                found.append(chunk)
 
     async def live(self) -> None:
         """Put what comes until the row has ended, and its end. Raises `Unreachable` when it stays out of reach."""
@@ -118,8 +118,8 @@ class Follower:
             while True:
                 begun, began_at = incarnation(self.info), time.monotonic()
                 while (lines := await self._more(None)) is not None:
-                    for each in self._outputs(lines):
-                        await self._put(each)
+                    for chunk in self._outputs(lines):
+                        await self._put(chunk)
                 if not await self._goes_on(begun, began_at):
                     break
                 self._lines = self._follow()
@@ -181,7 +181,7 @@ class Follower:
         taken = (line for line in lines if self._wanted.takes(info, line))
         for (stream, time_ms, _), group in groupby(taken, _place if self._wanted.tail is None else _alone()):
             own = list(group)
-            data = b"".join(each.text + b"\n" for each in own)
+            data = b"".join(line.text + b"\n" for line in own)
             yield follow.OutputChunk(self._log, stream, line_run(info, own[0]), time_ms, data)
 
     def _unfinished(self, found: Mapping[int, RecordEnd]) -> Iterable[follow.OutputChunk]:

@@ -61,7 +61,7 @@ class PlainWatch:
         self._live = logs == "live"
         self._wanted: dict[str, LineRange] | None = None
         if isinstance(logs, list):
-            self._wanted = {str(each["log"]): _wanted(each) for each in logs}
+            self._wanted = {str(log["log"]): _wanted(log) for log in logs}
         self._output = logs is not None
         self._eager = eager
         self._attention = 0
@@ -148,10 +148,10 @@ class PlainWatch:
 
     async def _work(self) -> None:
         rows = await self._client.processes()
-        self._rows = {row_key(each): each for each in rows}
+        self._rows = {row_key(row): row for row in rows}
         if self._states:
-            for each in rows:
-                await self._queue.put(follow.RowSeen(each))
+            for row in rows:
+                await self._queue.put(follow.RowSeen(row))
         await self._begin_output(rows)
         await self._queue.put(follow.FollowSynced())
         if self._going_on and (self._states or self._output):
@@ -183,7 +183,7 @@ class PlainWatch:
     async def _look(self) -> bool:
         """Ask for the rows and tell what has changed; whether anything has."""
         self._started.clear()
-        rows = {row_key(each): each for each in await self._list()}
+        rows = {row_key(row): row for row in await self._list()}
         for key, info in self._started.items():
             if is_news(rows.get(key), info):
                 rows[key] = info
@@ -211,8 +211,8 @@ class PlainWatch:
                     raise
             await asyncio.sleep(pause_after(time.monotonic() - broken_at))
         if broken_at is not None and self._states:
-            for each in rows:
-                await self._queue.put(follow.RowSeen(each))
+            for row in rows:
+                await self._queue.put(follow.RowSeen(row))
             await self._queue.put(follow.FollowSynced())
         return rows
 
@@ -257,19 +257,19 @@ class PlainWatch:
     async def _begin_output(self, rows: list[ProcessInfo]) -> None:
         """Tell what is kept and wanted, and go on with what lives."""
         by_log: dict[str, list[ProcessInfo]] = defaultdict(list)
-        for each in sorted(rows, key=lambda row: (row.started_at, row.handle or 0)):
-            if self._output and (log := log_of(each)) is not None and self._wants(log):
-                by_log[log].append(each)
+        for row in sorted(rows, key=lambda row: (row.started_at, row.handle or 0)):
+            if self._output and (log := log_of(row)) is not None and self._wants(log):
+                by_log[log].append(row)
         work = [self._begin_log(log, own) for log, own in by_log.items()]
         await asyncio.gather(*work)
 
     async def _begin_log(self, log: str, rows: list[ProcessInfo]) -> None:
         if self._live:
-            await asyncio.gather(*(self._skip(log, each) for each in rows))
+            await asyncio.gather(*(self._skip(log, row) for row in rows))
             return
         wanted = (self._wanted or {}).get(log, LineRange())
         chosen = rows_with(rows, wanted)
-        followers = [self._make(row_key(each), log, each, Replay(), wanted) for each in chosen]
+        followers = [self._make(row_key(row), log, row, Replay(), wanted) for row in chosen]
         tail: int | None = wanted.tail
         kept: list[list[follow.OutputChunk]] = []
         for follower in reversed(followers) if tail is not None else followers:
@@ -277,7 +277,7 @@ class PlainWatch:
             if tail is not None:
                 kept.insert(0, lines)
                 tail -= len(lines)
-        for output in (each for lines in kept for each in lines):
+        for output in (chunk for lines in kept for chunk in lines):
             await self._queue.put(output)
         for follower in followers:
             if ended(follower.info):
@@ -321,11 +321,11 @@ class PlainWatch:
 
     async def _drained(self) -> None:
         """Wait until the last output of what has ended has been told."""
-        busy = [each for each in self._followers.values() if ended(each.info) and not each.finished]
+        busy = [follower for follower in self._followers.values() if ended(follower.info) and not follower.finished]
         if busy:
             with suppress(TimeoutError):
                 async with asyncio.timeout(DRAIN):
-                    await asyncio.gather(*(each.done.wait() for each in busy))
+                    await asyncio.gather(*(follower.done.wait() for follower in busy))
 
 
 def _run_over(known: ProcessInfo, info: ProcessInfo) -> bool:

@@ -55,7 +55,7 @@ def replace_file(path: str, data: bytes) -> None:
 
 def read_each(directory: Path, name: str, kind: type[Identified]) -> Iterator[Identified]:
     """Read the file `name` in each folder of `directory` whose name is an id. A folder is set aside with its record."""
-    for folder in (f"{directory}/{each}" for each in damage.names_in(directory) if is_id(each)):
+    for folder in (f"{directory}/{name}" for name in damage.names_in(directory) if is_id(name)):
         if os.path.islink(folder):
             damage.set_aside(folder, "it is a link")
             continue

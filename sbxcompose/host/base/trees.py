@@ -50,8 +50,8 @@ def _unlock(path: str) -> None:
     """Give the owner of a directory, and of all below it, the rights to remove what is there."""
     os.chmod(path, 0o700)
     for top, directories, _ in os.walk(path):
-        for each in directories:
-            directory = os.path.join(top, each)
+        for name in directories:
+            directory = os.path.join(top, name)
             if not os.path.islink(directory):
                 os.chmod(directory, 0o700)
 

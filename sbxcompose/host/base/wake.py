@@ -74,6 +74,6 @@ class Condition:
     def tell(self) -> None:
         """Something has changed."""
         waiting, self._waiting = self._waiting, []
-        for each in waiting:
-            if not each.done():
-                each.set_result(None)
+        for waiter in waiting:
+            if not waiter.done():
+                waiter.set_result(None)

@@ -125,7 +125,7 @@ def delete(path: bytes) -> None:
 def listing(path: bytes, given: bytes) -> bytes:
     """Return the JSON answer for a directory: directories first, then by name."""
     with os.scandir(path) as found:
-        entries = sorted((_entry(each) for each in found), key=lambda entry: (not entry["is_dir"], entry["name"]))
+        entries = sorted((_entry(entry) for entry in found), key=lambda entry: (not entry["is_dir"], entry["name"]))
     return json.dumps({"path": show(given), "entries": entries}, separators=(",", ":")).encode()
 
 

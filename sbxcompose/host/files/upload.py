@@ -154,12 +154,12 @@ def make_directories(path: bytes) -> None:
     while not os.path.isdir(path):
         missing.append(path)
         path = os.path.dirname(path)
-    for each in reversed(missing):
+    for directory in reversed(missing):
         try:
-            os.mkdir(each)
-            os.chmod(each, DIRECTORY_MODE)
+            os.mkdir(directory)
+            os.chmod(directory, DIRECTORY_MODE)
         except FileExistsError:
-            if not os.path.isdir(each):  # else somebody else was faster
+            if not os.path.isdir(directory):  # else somebody else was faster
                 raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR)) from None
 
 

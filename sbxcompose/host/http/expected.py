@@ -12,13 +12,17 @@ def words_for(kind: Any, *, entry: bool = False) -> str:
     found = inspect.type_info(kind)
     if not entry:
         return _words(found)
-    return " or ".join(_words(each.item_type) for each in _alternatives(found) if isinstance(each, inspect.ListType))
+    return " or ".join(
+        _words(alternative.item_type)
+        for alternative in _alternatives(found)
+        if isinstance(alternative, inspect.ListType)
+    )
 
 
 def _words(found: Any) -> str:
     match found:
         case inspect.UnionType():
-            return " or ".join(_words(each) for each in _alternatives(found))
+            return " or ".join(_words(alternative) for alternative in _alternatives(found))
         case inspect.Metadata(type=inner):
             return _words(inner)
         case inspect.LiteralType(values=values):
@@ -46,4 +50,4 @@ def _words(found: Any) -> str:
 
 def _alternatives(found: inspect.Type) -> tuple[inspect.Type, ...]:
     types = found.types if isinstance(found, inspect.UnionType) else (found,)
-    return tuple(each for each in types if not isinstance(each, inspect.NoneType))
+    return tuple(kind for kind in types if not isinstance(kind, inspect.NoneType))

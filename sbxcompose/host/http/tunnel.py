@@ -108,9 +108,9 @@ async def _both(
             left = asyncio.ensure_future(gone())
             await asyncio.wait({outward, left}, return_when=asyncio.FIRST_COMPLETED)
     finally:
-        work = [each for each in (inward, outward, left) if each is not None]
-        for each in work:
-            each.cancel()
+        work = [task for task in (inward, outward, left) if task is not None]
+        for task in work:
+            task.cancel()
         await asyncio.gather(*work, return_exceptions=True)
 
 

@@ -117,7 +117,14 @@ def _read_value(field: FieldInfo, part: bytes) -> Any:
 def _message_in(kind: Any) -> type[Message] | None:
     """Return the class of messages that a type allows, if any."""
     alternatives = (kind, *get_args(kind))
-    return next((each for each in alternatives if isinstance(each, type) and issubclass(each, Message)), None)
+    return next(
+        (
+            alternative
+            for alternative in alternatives
+            if isinstance(alternative, type) and issubclass(alternative, Message)
+        ),
+        None,
+    )
 
 
 def _has_nul(value: Any) -> bool:
@@ -125,7 +132,7 @@ def _has_nul(value: Any) -> bool:
         case str():
             return "\0" in value
         case dict():
-            return any(_has_nul(each) for pair in value.items() for each in pair)
+            return any(_has_nul(item) for pair in value.items() for item in pair)
         case list():
             return any(map(_has_nul, value))
     return False

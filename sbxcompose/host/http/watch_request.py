@@ -88,28 +88,28 @@ def _logs(value: Any) -> str | dict[str, dict[str, int]] | None:
     if not isinstance(value, list):
         raise _bad('`logs` must be null, "live", "all" or a list')
     logs: dict[str, dict[str, int]] = {}
-    for each in value:
-        if not isinstance(each, dict) or not isinstance(each.get("log"), str):
+    for item in value:
+        if not isinstance(item, dict) or not isinstance(item.get("log"), str):
             raise _bad("an entry of `logs` must be an object that names its `log`")
-        place = {name: each[name] for name in _PLACES if each.get(name) is not None}
+        place = {name: item[name] for name in _PLACES if item.get(name) is not None}
         if len(place) > 1:
-            raise _bad(f"log `{each['log']}`: at most one of {', '.join(_PLACES)}")
-        if each.get(_LIMIT) is not None:
-            place[_LIMIT] = each[_LIMIT]
+            raise _bad(f"log `{item['log']}`: at most one of {', '.join(_PLACES)}")
+        if item.get(_LIMIT) is not None:
+            place[_LIMIT] = item[_LIMIT]
         if not all(_is_count(number) for number in place.values()):
-            raise _bad(f"log `{each['log']}`: {' and '.join(place)} must be a number from 0 on")
-        logs[each["log"]] = place
+            raise _bad(f"log `{item['log']}`: {' and '.join(place)} must be a number from 0 on")
+        logs[item["log"]] = place
     return logs
 
 
 def _streams(value: Any) -> tuple[int, ...]:
-    if not isinstance(value, list) or not all(isinstance(each, str) and each in _NUMBERS for each in value):
+    if not isinstance(value, list) or not all(isinstance(number, str) and number in _NUMBERS for number in value):
         raise _bad(f"`streams` must be a list of {' and '.join(_NUMBERS)}")
-    return tuple(_NUMBERS[each] for each in dict.fromkeys(value))
+    return tuple(_NUMBERS[number] for number in dict.fromkeys(value))
 
 
 def _positions(value: Any) -> dict[str, int]:
-    if not isinstance(value, dict) or not all(_is_count(each) for each in value.values()):
+    if not isinstance(value, dict) or not all(_is_count(count) for count in value.values()):
         raise _bad("`since` must be an object of positions by the name of the log")
     return value
 

@@ -91,12 +91,12 @@ class Census:
     def members(self, units: Collection[str]) -> dict[str, list[ProcessStat]]:
         """Return the living processes of each of `units`, leaders left out; units without any are left out."""
         found: dict[str, list[ProcessStat]] = {}
-        for each in self.processes.values():
-            if each.dead or each.pid in self._leaders:
+        for process in self.processes.values():
+            if process.dead or process.pid in self._leaders:
                 continue
-            unit = self._find(each)
+            unit = self._find(process)
             if unit is not None and unit in units:
-                found.setdefault(unit, []).append(each)
+                found.setdefault(unit, []).append(process)
         return found
 
     def _unused(self, pid: int) -> bool:
@@ -115,10 +115,10 @@ class Census:
         if current is not None:
             unit = self._leaders.get(current.pid) or self._owner[current.pid]
         ours = self._anywhere or (bool(path) and path[-1].parent == os.getpid())
-        for each in reversed(path):
+        for ancestor in reversed(path):
             if unit is None and ours:
-                unit = owner_of_orphan(each, self._leaders, self._tags)
-            self._owner[each.pid] = unit
+                unit = owner_of_orphan(ancestor, self._leaders, self._tags)
+            self._owner[ancestor.pid] = unit
         return unit
 
 

@@ -16,21 +16,21 @@ def places(controller: str, proc: str = "/proc/self") -> list[str]:
     own = dict(_memberships(_read(f"{proc}/cgroup")))
     found: list[tuple[int, str]] = []
     for kind, names, root, mount in _mounts(_read(f"{proc}/mountinfo")):
-        hierarchy = "" if kind == "cgroup2" else next((each for each in names if each in own), None)
+        hierarchy = "" if kind == "cgroup2" else next((name for name in names if name in own), None)
         if hierarchy is None or hierarchy not in own or (kind == "cgroup" and controller not in names):
             continue
         directory = _below(mount, root, own[hierarchy])
         if directory is not None:
             found.append((0 if kind == "cgroup2" else 1, directory))
-    return [directory for _, directory in sorted(found, key=lambda each: each[0])]
+    return [directory for _, directory in sorted(found, key=lambda group: group[0])]
 
 
 def _memberships(text: str) -> Iterator[tuple[str, str]]:
     """(controller, path) of each hierarchy; that of version 2 has no name."""
     for line in text.splitlines():
         _, controllers, path = line.split(":", 2)
-        for each in controllers.split(","):
-            yield each, path
+        for controller in controllers.split(","):
+            yield controller, path
 
 
 def _mounts(text: str) -> Iterator[tuple[str, list[str], str, str]]:
@@ -102,7 +102,7 @@ class FreezerGroup:
 
     def members(self) -> set[int]:
         """Return the processes in it."""
-        return {int(each) for each in _read(f"{self.path}/cgroup.procs").split()}
+        return {int(pid) for pid in _read(f"{self.path}/cgroup.procs").split()}
 
     def _write(self, name: str, text: str) -> None:
         fd = os.open(f"{self.path}/{name}", os.O_WRONLY | os.O_CLOEXEC)

@@ -53,10 +53,10 @@ class KeeperClient(KeeperConnection):
         adopted: list[Adopted] = []
 
         def take(body: Body, fds: list[int]) -> None:
-            adopted.extend(self._adopted(each, fds) for each in body["results"])
+            adopted.extend(self._adopted(result, fds) for result in body["results"])
 
         await self._ask({"op": "adopt"}, take)
-        return list({each.unit: each for each in adopted}.values())
+        return list({adopted_unit.unit: adopted_unit for adopted_unit in adopted}.values())
 
     async def spawn(self, spawn: Spawn) -> Spawned:
         """Start one run. Raises `SpawnFailed`."""
@@ -78,18 +78,18 @@ class KeeperClient(KeeperConnection):
         if not spawns:
             return []
         base = common_environment(spawns)
-        body: Body = {"op": "spawn", "base": base, "spawns": [each.write(base) for each in spawns]}
-        for index, each in enumerate(body["spawns"]):
-            each["index"] = index
+        body: Body = {"op": "spawn", "base": base, "spawns": [spawn.write(base) for spawn in spawns]}
+        for index, spawn in enumerate(body["spawns"]):
+            spawn["index"] = index
         results: dict[int, Spawned | SpawnFailed] = {}
 
         def take(answer: Body, fds: list[int]) -> None:
-            for each in answer["results"]:
-                result = self._spawned(each, fds)
-                results[each["index"]] = result
+            for answered in answer["results"]:
+                result = self._spawned(answered, fds)
+                results[answered["index"]] = result
                 if on_result is not None:
-                    on_result(each["index"], result)
-            body["spawns"] = [each for each in body["spawns"] if each["index"] not in results]
+                    on_result(answered["index"], result)
+            body["spawns"] = [spawn for spawn in body["spawns"] if spawn["index"] not in results]
 
         await self._ask(body, take)
         return [results[index] for index in range(len(spawns))]
@@ -135,15 +135,15 @@ class KeeperClient(KeeperConnection):
         All of them run if it raises `RuntimeError`: then the keeper could not look at the machine.
         """
         known = [self._units[unit] for unit in units if unit in self._units]
-        for each in known:  # before it is asked for: should this keeper die, the next one knows whom to thaw
-            each.frozen = BEGUN if each.frozen is None else each.frozen
+        for unit in known:  # before it is asked for: should this keeper die, the next one knows whom to thaw
+            unit.frozen = BEGUN if unit.frozen is None else unit.frozen
         try:
             frozen: dict[str, Any] = await self._call({"op": "freeze", "units": list(units)}) or {}
         except RuntimeError:
             self._run_again(units)
             raise
-        for each in known:
-            each.frozen = frozen.get(each.unit)
+        for unit in known:
+            unit.frozen = frozen.get(unit.unit)
         return set(frozen)
 
     async def thaw(self, unit: str) -> bool:

@@ -71,8 +71,8 @@ class KeeperConnection:
             await asyncio.gather(self._replacing, return_exceptions=True)
         self._detach()
         self._give_up(KeeperLost("the connection to the keeper was closed"))
-        for each in self._units.values():
-            each.close()
+        for unit in self._units.values():
+            unit.close()
         self._units.clear()
         for fd in self._kept.values():
             os.close(fd)
@@ -277,7 +277,7 @@ class KeeperConnection:
         word.
         """
         self._handed_over = self._loop.create_future()
-        for units, fds in chunked(each.write() for each in self._units.values()):
+        for units, fds in chunked(unit.write() for unit in self._units.values()):
             self._send({"op": "handover", "units": units, "more": True}, fds)
         self._send({"op": "handover", "units": [], "more": False})
         await self._handed_over

@@ -216,15 +216,15 @@ class KeeperEndpoint:
     def _adopt(self, request: int) -> None:
         self._tell_kept()
         units = list(self._units)
-        groups = chunked((each.describe(), list(each.fds.values())) for each in units)
+        groups = chunked((unit.describe(), list(unit.fds.values())) for unit in units)
         for number, (bodies, fds) in enumerate(groups):
             self._send({"id": request, "results": bodies, "more": number + 1 < len(groups)}, fds)
-        for each in units:
-            each.known = True
+        for unit in units:
+            unit.known = True
 
     def _take_over(self, body: Body, fds: list[int]) -> None:
-        for each in body["units"]:
-            self._units.add(Unit.handed_over(each, {name: fds.pop(0) for name in each["fds"]}))
+        for unit in body["units"]:
+            self._units.add(Unit.handed_over(unit, {name: fds.pop(0) for name in unit["fds"]}))
         if not body["more"]:
             self._send({"handed_over": True})
 

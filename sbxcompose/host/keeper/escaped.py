@@ -64,8 +64,8 @@ class Finder:
     def left_by(self, gone: Collection[Unit], units: Collection[Unit]) -> dict[str, list[ProcessStat]]:
         """Return what is left of the units whose leaders are gone; those of which nothing is are left out."""
         self._seen = None
-        names = {each.name for each in gone}
-        if all(each.ours for each in gone) and not self._any_orphan(names, units):
+        names = {unit.name for unit in gone}
+        if all(unit.ours for unit in gone) and not self._any_orphan(names, units):
             return {}
         return census(units).members(names)
 
@@ -78,7 +78,7 @@ class Finder:
         children = own_children()
         if children is None:
             return None
-        known = {each.pid for each in units if each.ours and not each.leader_gone} | self.exempt
+        known = {unit.pid for unit in units if unit.ours and not unit.leader_gone} | self.exempt
         orphans = [pid for pid in children if pid not in known]
         for pid in orphans:
             if pid not in self._orphans:
@@ -89,23 +89,23 @@ class Finder:
     def _classify(self, pid: int, units: Collection[Unit]) -> None:
         process = read_process(pid)
         if process is not None and not process.dead:
-            leaders = {each.pid: each.name for each in units if each.live}
+            leaders = {unit.pid: unit.name for unit in units if unit.live}
             self._orphans[pid] = owner_of_orphan(process, leaders, _tags(units))
 
 
 def census(units: Collection[Unit]) -> Census:
     """Read everything that runs now."""
-    live = [each for each in units if each.live]
+    live = [unit for unit in units if unit.live]
     return Census(
-        {each.name: each.pid for each in live},
+        {unit.name: unit.pid for unit in live},
         _tags(live),
-        reaped={each.name for each in live if each.leader_gone},
-        anywhere=not all(each.ours for each in live),
+        reaped={unit.name for unit in live if unit.leader_gone},
+        anywhere=not all(unit.ours for unit in live),
     )
 
 
 def _tags(units: Collection[Unit]) -> dict[int, str]:
-    return {each.tag: each.name for each in units if each.tag is not None and each.live}
+    return {unit.tag: unit.name for unit in units if unit.tag is not None and unit.live}
 
 
 def open_process(process: ProcessStat) -> int | None:
@@ -133,11 +133,11 @@ def sweep(host: str, claims: Collection[ClaimFields], spare: Collection[int]) ->
     wanted = _Claims(host, claims, {*spare, os.getpid()})
     swept: dict[tuple[int, int], str] = {}
     for _ in range(SWEEPS):
-        found = {(each.pid, each.started): each for each in wanted.find()}
-        new = {key: each for key, each in found.items() if key not in swept}
+        found = {(process.pid, process.started): process for process in wanted.find()}
+        new = {key: process for key, process in found.items() if key not in swept}
         if not new:
             break
-        swept.update({key: f"{each.pid} {command_of(each.pid)}" for key, each in new.items()})
+        swept.update({key: f"{process.pid} {command_of(process.pid)}" for key, process in new.items()})
         kill_and_wait(list(new.values()))
     return list(swept.values())
 
@@ -165,7 +165,7 @@ class _Claims:
     def find(self) -> list[ProcessStat]:
         processes = read_all()
         claimed = {
-            pid for pid, each in processes.items() if pid not in self._spare and self._is_claimed(each, processes)
+            pid for pid, process in processes.items() if pid not in self._spare and self._is_claimed(process, processes)
         }
         found = with_descendants(claimed, processes, self._spare)
         return [processes[pid] for pid in sorted(found) if not processes[pid].dead]
@@ -192,8 +192,8 @@ def kill_and_wait(processes: list[ProcessStat]) -> None:
     """Send SIGKILL to all, and wait until they are gone, for `DYING` seconds at most."""
     waiting = select.poll()
     dying: set[int] = set()
-    for each in processes:
-        pidfd = open_process(each)
+    for process in processes:
+        pidfd = open_process(process)
         if pidfd is None:
             continue
         try:

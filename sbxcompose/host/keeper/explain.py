@@ -28,8 +28,8 @@ def candidates(command: str, environment: dict[str, str]) -> list[str]:
     if "/" in command:
         return [command]
     return [
-        os.path.join(each, command) if each else f"./{command}"
-        for each in environment.get("PATH", DEFAULT_PATH).split(":")
+        os.path.join(directory, command) if directory else f"./{command}"
+        for directory in environment.get("PATH", DEFAULT_PATH).split(":")
     ]
 
 
@@ -57,11 +57,11 @@ def _at_exec(code: int, request: dict[str, Any], environment: dict[str, str]) ->
     command = request["argv"][0]
     base = request["cwd"] or "/"
     if code == errno.E2BIG:
-        size = sum(len(os.fsencode(each)) + 1 for each in request["argv"])
+        size = sum(len(os.fsencode(argument)) + 1 for argument in request["argv"])
         size += sum(len(os.fsencode(name)) + len(os.fsencode(text)) + 2 for name, text in environment.items())
         return f"argument list too long: {command} ({size} bytes of arguments and environment)"
-    for each in candidates(command, environment):
-        found = _about_file(code, each, os.path.join(base, each))
+    for candidate in candidates(command, environment):
+        found = _about_file(code, candidate, os.path.join(base, candidate))
         if found:
             return found
     if code in (errno.ENOENT, errno.ENOTDIR):

@@ -54,7 +54,7 @@ class Freezer:
         `again`: another keeper had begun with it and died, so whatever is stopped was stopped by it. Raises `OSError`
         if the machine cannot be looked at; then all of them run.
         """
-        wanted = [each for each in wanted if each.frozen is None or each.frozen == BEGUN]
+        wanted = [unit for unit in wanted if unit.frozen is None or unit.frozen == BEGUN]
         try:
             self._freeze(wanted, every, again=again)
         except BaseException:
@@ -69,8 +69,8 @@ class Freezer:
             if group is not None:
                 groups[unit.name] = group
                 unit.frozen = group.path
-        in_groups = _Grouping([each for each in wanted if each.name in groups], groups, every)
-        left = [each for each in wanted if each.name not in groups] + in_groups.freeze()
+        in_groups = _Grouping([unit for unit in wanted if unit.name in groups], groups, every)
+        left = [unit for unit in wanted if unit.name not in groups] + in_groups.freeze()
         _Stopping(left, every, again=again).freeze()
 
     def thaw(self, unit: Unit) -> None:
@@ -100,8 +100,8 @@ class Freezer:
 
     def forget(self, name: str) -> None:
         """A unit is over: remove its group, if it had one, and those that could not be removed before."""
-        self._over.update(_path(each, name) for each in self._bases)
-        self._over = {each for each in self._over if not _remove(each)}
+        self._over.update(_path(base, name) for base in self._bases)
+        self._over = {group for group in self._over if not _remove(group)}
 
     def clear(self) -> list[int]:
         """Remove all groups, and kill what is still in them: when a host begins, of one that was killed; and when
@@ -132,7 +132,7 @@ class _Grouping:
     """Units on their way into their groups, which are frozen."""
 
     def __init__(self, units: Collection[Unit], groups: dict[str, FreezerGroup], every: Collection[Unit]) -> None:
-        self._units = {each.name: each for each in units}
+        self._units = {unit.name: unit for unit in units}
         self._groups = groups
         self._every = every
 
@@ -146,7 +146,7 @@ class _Grouping:
             found = census(self._every).members(self._units)
             for name, unit in list(self._units.items()):
                 try:
-                    if self._move([unit.pid, *(each.pid for each in found.get(name, []))], self._groups[name]):
+                    if self._move([unit.pid, *(process.pid for process in found.get(name, []))], self._groups[name]):
                         calm = 0
                 except OSError:  # one of them is where we may not take it from
                     given_up.append(self._units.pop(name))
@@ -167,14 +167,14 @@ class _Stopping:
     """Units that get SIGSTOP, each process once, and parents before their children: so no parent hears of it."""
 
     def __init__(self, units: Collection[Unit], every: Collection[Unit], *, again: bool) -> None:
-        self._units = {each.name: each for each in units}
+        self._units = {unit.name: unit for unit in units}
         self._every = every
         self._again = again
         self._seen: set[tuple[int, int]] = set()
 
     def freeze(self) -> None:
         """Stop everything, and note in each unit whom to wake, before it is stopped."""
-        woken: dict[str, list[list[int]]] = {each: [] for each in self._units}
+        woken: dict[str, list[list[int]]] = {name: [] for name in self._units}
         for name, unit in self._units.items():
             unit.frozen = woken[name]
         calm = 0
@@ -196,8 +196,10 @@ class _Stopping:
         for name, unit in self._units.items():
             leader = read_process(unit.pid)
             members = [*([leader] if leader is not None else []), *found.get(name, [])]
-            unseen = [each for each in members if not each.dead and (each.pid, each.started) not in self._seen]
-            self._seen.update((each.pid, each.started) for each in unseen)
+            unseen = [
+                process for process in members if not process.dead and (process.pid, process.started) not in self._seen
+            ]
+            self._seen.update((process.pid, process.started) for process in unseen)
             new += [(process, name) for generation in generations(unseen) for process in generation]
         return new
 
@@ -207,9 +209,9 @@ class _Stopping:
 
     def _stop(self, generation: list[ProcessStat]) -> None:
         """Stop them, and wait until they have: a parent that is about to may still look at its children."""
-        ours = [each for each in generation if self._is_ours(each)]
-        for each in ours:
-            _send(each.pid, each.started, signal.SIGSTOP)
+        ours = [process for process in generation if self._is_ours(process)]
+        for process in ours:
+            _send(process.pid, process.started, signal.SIGSTOP)
         deadline = time.monotonic() + SETTLING
         while any(map(_runs, ours)) and time.monotonic() < deadline:
             time.sleep(0.0002)
@@ -224,13 +226,13 @@ def _runs(process: ProcessStat) -> bool:
 
 def generations(processes: Collection[ProcessStat]) -> list[list[ProcessStat]]:
     """Processes parted so that each comes after its parent, if that is one of them."""
-    waiting = {each.pid: each for each in processes}
+    waiting = {process.pid: process for process in processes}
     parted: list[list[ProcessStat]] = []
     while waiting:
-        first = [each for each in waiting.values() if each.parent not in waiting] or list(waiting.values())
+        first = [process for process in waiting.values() if process.parent not in waiting] or list(waiting.values())
         parted.append(first)
-        for each in first:
-            del waiting[each.pid]
+        for process in first:
+            del waiting[process.pid]
     return parted
 
 
@@ -259,9 +261,9 @@ def _empty(path: str) -> list[int]:
     """Kill what is in a left-over group, thaw and remove it; whom it has killed."""
     group = FreezerGroup(path)
     killed = sorted(group.members())
-    found = [each for each in map(read_process, killed) if each is not None]
-    for each in found:  # before it is thawed: none of them runs again
-        _send(each.pid, each.started, signal.SIGKILL)
+    found = [process for process in map(read_process, killed) if process is not None]
+    for process in found:  # before it is thawed: none of them runs again
+        _send(process.pid, process.started, signal.SIGKILL)
     try:
         group.thaw()
     except OSError:  # it is gone already, or nothing that we could do anything about
@@ -273,13 +275,13 @@ def _empty(path: str) -> list[int]:
 
 
 def _path(base: str, unit: str) -> str:
-    safe = "".join(each if each.isascii() and (each.isalnum() or each in ".-") else f"_{ord(each):x}_" for each in unit)
+    safe = "".join(char if char.isascii() and (char.isalnum() or char in ".-") else f"_{ord(char):x}_" for char in unit)
     return f"{base}/unit-{safe}"
 
 
 def _names(base: str) -> list[str]:
     try:
-        return [each.name for each in os.scandir(base) if each.name.startswith("unit-")]
+        return [entry.name for entry in os.scandir(base) if entry.name.startswith("unit-")]
     except OSError:
         return []
 
@@ -307,4 +309,4 @@ def bases_for(lock: str) -> list[str]:
     if os.environ.get("SBXCOMPOSE_CGROUPS") == "no":
         return []
     name = f"sbxcompose-{os.getuid()}-{zlib.crc32(os.fsencode(lock)):08x}"
-    return [f"{each}/{name}" for each in places("freezer")]
+    return [f"{directory}/{name}" for directory in places("freezer")]

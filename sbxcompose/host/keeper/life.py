@@ -80,7 +80,7 @@ class Keeper:
 
     def _deadline(self) -> float | None:
         times = (0.0 if self._endpoint.busy else None, self._units.deadline, self._server.start_at)
-        return min((each for each in times if each is not None), default=None)
+        return min((time for time in times if time is not None), default=None)
 
     def _server_environment(self, limits: Limits) -> dict[str, str]:
         lock, unix, *tcp = self._holdings.fds
@@ -90,7 +90,7 @@ class Keeper:
             *(sys.executable, *sys.orig_argv[1 : split + 3]),
             *(f"--socket={options.socket}", f"--lock={options.lock}", f"--log={options.log}"),
             *(f"--lock-fd={lock}", f"--listen-fd={unix}", f"--soft-files={limits.soft_files}"),
-            *(f"--tcp-fd={each}" for each in tcp),
+            *(f"--tcp-fd={fd}" for fd in tcp),
             *("--", *options.server),
         ]
         return {

@@ -146,6 +146,6 @@ def common_environment(spawns: Sequence[Spawn]) -> dict[str, str]:
     if not spawns:
         return {}
     common = set(spawns[0].env.items())
-    for each in spawns[1:]:
-        common.intersection_update(each.env.items())
+    for spawn in spawns[1:]:
+        common.intersection_update(spawn.env.items())
     return dict(common)

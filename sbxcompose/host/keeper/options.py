@@ -19,7 +19,7 @@ class KeeperOptions:
 
     def __init__(self, arguments: Sequence[str]) -> None:
         split = list(arguments).index("--")
-        values = dict(_pair(each) for each in arguments[:split])
+        values = dict(_pair(argument) for argument in arguments[:split])
         self.socket = values.pop("socket")
         self.spare = values.pop("spare", "")
         """Where to listen if the socket's place cannot be had, or is not there any more."""

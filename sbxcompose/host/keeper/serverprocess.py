@@ -49,7 +49,7 @@ _OF_A_PROCESS = ("UNIT", "PROJECT", "PROJECT_NAME", "SANDBOX", "PROCESS", "REPLI
 
 def server_environment(environ: dict[str, str]) -> dict[str, str]:
     """Return what of the starting shell's environment the host keeps: nothing that only that shell's project needs."""
-    dropped = {f"SBXCOMPOSE_{each}" for each in _OF_A_PROCESS}
+    dropped = {f"SBXCOMPOSE_{name}" for name in _OF_A_PROCESS}
     return {
         name: value
         for name, value in environ.items()
@@ -112,8 +112,8 @@ class ServerProcess:
         read, write = os.pipe2(os.O_CLOEXEC)
         try:
             pid = fork_exec(
-                [os.fsencode(each) for each in self._argv],
-                [os.fsencode(each) for each in candidates(self._argv[0], environment)],
+                [os.fsencode(argument) for argument in self._argv],
+                [os.fsencode(candidate) for candidate in candidates(self._argv[0], environment)],
                 environment,
                 [self._null, 1, 2],
                 (read, write),

@@ -147,8 +147,8 @@ class Spawner:
             self._limits.lower_for_child(tag)
             with Inside(network):
                 pid = fork_exec(
-                    [os.fsencode(each) for each in request["argv"]],
-                    [os.fsencode(each) for each in paths],
+                    [os.fsencode(argument) for argument in request["argv"]],
+                    [os.fsencode(path) for path in paths],
                     environment,
                     fds,
                     (read, write),
@@ -212,7 +212,7 @@ class _Streams:
                 self.parent["stdin"] = os.dup(master)
             else:
                 self.child[0] = self._null
-        size = b"".join(each.to_bytes(2, sys.byteorder) for each in (rows, columns, 0, 0))
+        size = b"".join(number.to_bytes(2, sys.byteorder) for number in (rows, columns, 0, 0))
         fcntl.ioctl(slave, termios.TIOCSWINSZ, size)
         _erase_whole_characters(slave)
         os.set_blocking(master, False)

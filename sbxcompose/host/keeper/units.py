@@ -56,12 +56,12 @@ class Units:
     @property
     def live(self) -> bool:
         """Whether anything may still run."""
-        return any(each.live for each in self)
+        return any(unit.live for unit in self)
 
     @property
     def deadline(self) -> float | None:
         """When `expire` has something to do next, in monotonic seconds."""
-        return min((each.deadline for each in self if each.deadline is not None), default=None)
+        return min((unit.deadline for unit in self if unit.deadline is not None), default=None)
 
     def add(self, unit: Unit) -> None:
         """Keep a unit from now on."""
@@ -109,11 +109,11 @@ class Units:
             return True  # it would run: it will, when it is thawed
         members = self._members(unit) if everything else []
         sent = self._signal_group(unit, number)
-        for each in members:
-            if each.group != unit.pid:
-                sent |= self._signal_one(each, number)
+        for process in members:
+            if process.group != unit.pid:
+                sent |= self._signal_one(process, number)
         if number == signal.SIGKILL:
-            unit.hunt.killed.update((each.pid, each.started) for each in members)
+            unit.hunt.killed.update((process.pid, process.started) for process in members)
             self._freezer.thaw(unit)
         return sent
 
@@ -122,29 +122,29 @@ class Units:
 
         One that is being ended is not frozen: it will be gone soon.
         """
-        found = [self._units[each] for each in names if each in self._units]
-        wanted = [each for each in found if each.live and not each.leader_gone and each.deadline is None]
-        self._freezer.freeze([each for each in wanted if not each.killing], list(self), again=again)
-        return {each.name: each.frozen for each in wanted if each.frozen is not None}
+        found = [self._units[name] for name in names if name in self._units]
+        wanted = [unit for unit in found if unit.live and not unit.leader_gone and unit.deadline is None]
+        self._freezer.freeze([unit for unit in wanted if not unit.killing], list(self), again=again)
+        return {unit.name: unit.frozen for unit in wanted if unit.frozen is not None}
 
     def thaw(self, names: list[str]) -> list[str]:
         """Let units go on; those that run now."""
-        found = [self._units[each] for each in names if each in self._units]
-        live = [each for each in found if each.live]
-        for each in live:
-            self._freezer.thaw(each)
-        return [each.name for each in live]
+        found = [self._units[name] for name in names if name in self._units]
+        live = [unit for unit in found if unit.live]
+        for unit in live:
+            self._freezer.thaw(unit)
+        return [unit.name for unit in live]
 
     def stop_all(self, grace: float) -> None:
         """Ask every unit to end."""
-        for each in self:
-            self.stop(each.name, signal.SIGTERM, time.monotonic() + grace)
+        for unit in self:
+            self.stop(unit.name, signal.SIGTERM, time.monotonic() + grace)
 
     def kill_all(self) -> None:
         """Let no unit have any grace."""
-        for each in self:
-            if each.live and not each.killing:
-                each.deadline = 0.0
+        for unit in self:
+            if unit.live and not unit.killing:
+                unit.deadline = 0.0
 
     # -- happening ---------------------------------------------------------------------------------
 
@@ -182,13 +182,13 @@ class Units:
         unit.ended_at = time.time()
         if status is not None and os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL:
             unit.oom_killed = self._kernel_log.has_killed(unit.pid)
-            self._kernel_log.forget({each.pid for each in self if each.live})
+            self._kernel_log.forget({unit.pid for unit in self if unit.live})
         self._unsettled[unit.name] = unit
 
     def expire(self) -> None:
         """Kill the units whose grace is over, and give up on what does not die."""
         now = time.monotonic()
-        for unit in [each for each in self if each.deadline is not None and each.deadline <= now]:
+        for unit in [unit for unit in self if unit.deadline is not None and unit.deadline <= now]:
             if unit.killing:
                 self._give_up(unit)
                 continue
@@ -225,7 +225,7 @@ class Units:
                 log(f"left behind, now killed: {line}")
 
     def _settle(self, unit: Unit, found: list[ProcessStat]) -> None:
-        left = [each for each in found if (each.pid, each.started) not in unit.hunt.immune]
+        left = [process for process in found if (process.pid, process.started) not in unit.hunt.immune]
         if not left:
             self._finish(unit)
             return
@@ -262,30 +262,30 @@ class Units:
     def _ask(self, unit: Unit, processes: list[ProcessStat], *, all_of_them: bool) -> None:
         """Wait for these to end; those that have left the group, and so not heard of the stop, are told, or all."""
         assert unit.stop_signal is not None
-        for each in processes:
-            pidfd = self._watch(unit, each)
-            key = (each.pid, each.started)
-            if pidfd is None or key in unit.hunt.asked or (each.group == unit.pid and not all_of_them):
+        for process in processes:
+            pidfd = self._watch(unit, process)
+            key = (process.pid, process.started)
+            if pidfd is None or key in unit.hunt.asked or (process.group == unit.pid and not all_of_them):
                 continue
             unit.hunt.asked.add(key)
-            self._send(unit, each, pidfd, unit.stop_signal)
-            self._send(unit, each, pidfd, signal.SIGCONT)
+            self._send(unit, process, pidfd, unit.stop_signal)
+            self._send(unit, process, pidfd, signal.SIGCONT)
 
     def _kill(self, unit: Unit, processes: list[ProcessStat]) -> None:
         """SIGKILL: the processes were listed first, then comes the group at once, then those that had
         left.
         """
-        for each in processes:
-            key = (each.pid, each.started)
+        for process in processes:
+            key = (process.pid, process.started)
             if key not in unit.hunt.killed:
-                unit.hunt.left_behind.append(f"{each.pid} {command_of(each.pid)}")
+                unit.hunt.left_behind.append(f"{process.pid} {command_of(process.pid)}")
                 unit.hunt.killed.add(key)
-        if not unit.leader_gone or any(each.group == unit.pid for each in processes):
+        if not unit.leader_gone or any(process.group == unit.pid for process in processes):
             self._signal_group(unit, signal.SIGKILL)
-        for each in processes:
-            pidfd = self._watch(unit, each)
+        for process in processes:
+            pidfd = self._watch(unit, process)
             if pidfd is not None:
-                self._send(unit, each, pidfd, signal.SIGKILL)
+                self._send(unit, process, pidfd, signal.SIGKILL)
         self._freezer.thaw(unit)
         if unit.leader_gone:
             unit.deadline = time.monotonic() + PATIENCE

@@ -36,7 +36,11 @@ class Outcasts:
         others = [unit for unit in units if unit.live and unit.name not in names]
         killed: dict[int, str] = {}
         for _ in range(ROUNDS):
-            found = [each for each in self._finder.outcasts(units) if (each.pid, each.started) not in self._immune]
+            found = [
+                process
+                for process in self._finder.outcasts(units)
+                if (process.pid, process.started) not in self._immune
+            ]
             doomed = [process for process in found if not may_be_of(process, others)]
             self._name([process for process in found if process not in doomed])
             if not doomed:

@@ -114,7 +114,7 @@ def snapshot(row: OutputRow, streams: Collection[int]) -> Iterator[Lines]:
     lines, end = RowLines(row, streams, PER_ITEM), row.log.end
     try:
         while found := lines.next():
-            yield from (each for each in found if isinstance(each, Lines))
+            yield from (event for event in found if isinstance(event, Lines))
             if lines.position >= end:
                 break
         yield from lines.rest()
@@ -160,7 +160,7 @@ async def events(
     """As `follow`, as server-sent events: a body chunk holds many. The `eof` at the end is the route's."""
     async for found in follow(row, changes, streams):
         if found:
-            yield b"".join(_event(each, with_stream=with_stream, event=event) for each in found)
+            yield b"".join(_event(item, with_stream=with_stream, event=event) for item in found)
         else:
             yield KEEP_ALIVE
 

@@ -76,7 +76,7 @@ class Journal:
     @property
     def footprint(self) -> int:
         """What it takes on disk."""
-        return sum(each.footprint for each in self.segments)
+        return sum(segment.footprint for segment in self.segments)
 
     def held_from(self) -> int:
         """Return the first position that a reader still needs."""
@@ -92,12 +92,12 @@ class Journal:
 
     def segment_after(self, segment: Segment) -> Segment | None:
         """Return the one that follows; None after the last."""
-        later = (each for each in self.segments if each.start >= segment.end and each is not segment)
+        later = (other for other in self.segments if other.start >= segment.end and other is not segment)
         return next(later, None)
 
     def segment_from(self, position: int) -> Segment:
         """Return the first one from `position` on: where a reader goes on whose segment was dropped."""
-        return next((each for each in self.segments if each.start >= position), self.segments[-1])
+        return next((segment for segment in self.segments if segment.start >= position), self.segments[-1])
 
     def load(self) -> None:
         """Learn what is there, and mend the end of it. What cannot be used is set aside. Raises `OSError`."""

@@ -228,7 +228,7 @@ def decode(token: str) -> dict[str, PagePosition]:
 def _read_place(value: Any) -> PagePosition:
     position, begun = value
     place = PagePosition(position, tuple((run, stream, start) for run, stream, start in begun))
-    for number in (position, *(number for each in place.begun for number in each)):
+    for number in (position, *(number for begin in place.begun for number in begin)):
         if isinstance(number, bool) or not isinstance(number, int) or not 0 <= number < 2**62:
             raise ValueError
     return place

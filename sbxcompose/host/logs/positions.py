@@ -33,7 +33,7 @@ def run_begin(segments: Sequence[Segment], run: int) -> int | None:
 
 def since(segments: Sequence[Segment], time_ms: int) -> int:
     """Return the position of the first byte that came at `time_ms` or later; the end if there is none."""
-    later = next((n for n, each in enumerate(segments) if n and each.first_time() >= time_ms), len(segments))
+    later = next((n for n, segment in enumerate(segments) if n and segment.first_time() >= time_ms), len(segments))
     for segment in segments[max(later - 1, 0) :]:
         for span in segment.spans():
             if span.time_ms >= time_ms:
@@ -50,7 +50,7 @@ def tail(segments: Sequence[Segment], lines: int, streams: Collection[int]) -> i
         return segments[-1].end
     for segment in reversed(segments):
         blocks = {stream: _Blocks(segment, stream) for stream in streams}
-        spans = [each for each in segment.spans() if each.stream in blocks]
+        spans = [span for span in segment.spans() if span.stream in blocks]
         for span in reversed(spans):
             found = _in_span(blocks[span.stream], span, lines)
             if isinstance(found, FoundPosition):

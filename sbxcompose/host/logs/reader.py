@@ -95,7 +95,7 @@ class LogReader:
         becomes a gap.
         """
         position = min(position, self._log.end)
-        segment = next(each for each in self._log.segments if each.end >= position)
+        segment = next(segment for segment in self._log.segments if segment.end >= position)
         self._enter(segment)
         self.position = max(position, 0) if position < segment.start else segment.start
         if position > segment.start:

@@ -65,13 +65,13 @@ def recover(segment: Segment, *, mend: bool, last_run: int = 0) -> None:
     segment.count = _sound(fields, {stream: _size(segment.path(stream)) for stream in STREAMS})
     del fields[segment.count :]
     for stream in STREAMS:
-        segment.sizes[stream] = sum(each[5] for each in fields if each[0] == stream)
+        segment.sizes[stream] = sum(field[5] for field in fields if field[0] == stream)
         segment.written[stream] = segment.sizes[stream]
     if mend:
         if len(raw) > segment.count * RECORD.size:
             os.truncate(segment.path(INDEX), segment.count * RECORD.size)
-        last_run = max((each[3] for each in fields), default=last_run)
-        _mend(segment, last_run, max((each[4] for each in fields), default=0))
+        last_run = max((field[3] for field in fields), default=last_run)
+        _mend(segment, last_run, max((field[4] for field in fields), default=0))
     segment.close()
 
 

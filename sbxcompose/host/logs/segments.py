@@ -138,7 +138,7 @@ class Segment:
         """Write a new index in place of what an earlier `Segment` object left here, in one step."""
         self.close()
         with open(f"{self.path(INDEX)}.new", "wb", opener=_private) as file:
-            file.writelines(RECORD.pack(*each) for each in records)
+            file.writelines(RECORD.pack(*record) for record in records)
         os.replace(f"{self.path(INDEX)}.new", self.path(INDEX))
         self.count = len(records)
 

@@ -39,7 +39,7 @@ class Operation(Struct, frozen=True, kw_only=True):
 
 def record(**fields: type[Message] | Schema) -> Schema:
     """An object that has all these fields."""
-    return {"type": "object", "properties": {name: of(each) for name, each in fields.items()}, "required": [*fields]}
+    return {"type": "object", "properties": {name: of(kind) for name, kind in fields.items()}, "required": [*fields]}
 
 
 def many(item: type[Message] | Schema) -> Schema:

@@ -35,15 +35,15 @@ async def logs(request: Request) -> Response:
     """GET P/sandboxes/{id or name}/logs."""
     recorded = _recorded(request)
     lines, token = await pages.page(recorded.logs, _query(request))
-    pids = {each.log: each.pid for each in recorded.rows}
-    told = {"logs": [_signal(recorded, each, pids.get(each.log)) for each in lines], "nextToken": token}
+    pids = {row.log: row.pid for row in recorded.rows}
+    told = {"logs": [_signal(recorded, line, pids.get(line.log)) for line in lines], "nextToken": token}
     return JSONResponse(told)
 
 
 async def processes(request: Request) -> Response:
     """GET P/sandboxes/{id or name}/processes: the logs that there are."""
     recorded = _recorded(request)
-    latest = {each.log: each for each in recorded.rows}
+    latest = {row.log: row for row in recorded.rows}
     streams = [await _stream(name, log, latest.get(name)) for name, log in recorded.logs.items()]
     return JSONResponse({"processes": streams})
 
@@ -70,7 +70,7 @@ def _query(request: Request) -> LinesQuery:
 
 
 def _streams(levels: list[str]) -> frozenset[int]:
-    wrong = [each for each in levels if each not in ("1", "2", "3", "4", "5", "6")]
+    wrong = [level for level in levels if level not in ("1", "2", "3", "4", "5", "6")]
     if wrong:
         raise Problem(400, f"level must be a number from 1 (trace) to 6 (fatal), not {wrong[0][:40]!r}", "BAD_QUERY")
     return frozenset(stream for stream, level in LEVELS.items() if not levels or str(level) in levels)
@@ -90,7 +90,7 @@ def _signal(recorded: ArchivedSandbox, line: LogLine, pid: int | None) -> dict[s
         "namespace": recorded.info.namespace,
         "application": "",
         "sandboxId": recorded.info.id,
-        "resourceAttributes": [list(each) for each in about.items()],
+        "resourceAttributes": [list(attribute) for attribute in about.items()],
         "body": line.text,
         "logAttributes": "{}",  # the vendor's command line prints what it finds here below each line
         "allocations": [],

@@ -56,7 +56,7 @@ async def start(request: Request) -> Response:
 async def list_all(request: Request) -> Response:
     """GET /processes."""
     rows = processes_of(request).rows()
-    return JSONResponse({"processes": [each.info().write() for each in rows]})
+    return JSONResponse({"processes": [row.info().write() for row in rows]})
 
 
 async def get(request: Request) -> Response:

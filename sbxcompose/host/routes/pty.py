@@ -23,7 +23,7 @@ async def create(request: Request) -> Response:
 
 async def list_all(request: Request) -> Response:
     """GET /pty."""
-    return JSONResponse({"sessions": [_told(each) for each in _terminals(request)]})
+    return JSONResponse({"sessions": [_told(terminal) for terminal in _terminals(request)]})
 
 
 async def get(request: Request) -> Response:

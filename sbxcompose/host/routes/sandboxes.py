@@ -47,20 +47,20 @@ async def made(sandboxes: list[HostedSandbox], patience: float) -> None:
     """Wait until none of them is pending, at most `patience` seconds."""
     with suppress(TimeoutError):
         async with asyncio.timeout(patience):
-            for each in sandboxes:
-                await each.until(lambda each=each: each.status in ("running", "terminated"))  # type: ignore[misc]
+            for sandbox in sandboxes:
+                await sandbox.until(lambda sandbox=sandbox: sandbox.status in ("running", "terminated"))  # type: ignore[misc]
 
 
 def made_status(sandboxes: list[HostedSandbox]) -> int:
     """200 if all of them run, 422 if one has failed, 202 if one is still pending: clients ask again."""
-    statuses = {each.status for each in sandboxes}
+    statuses = {sandbox.status for sandbox in sandboxes}
     return 422 if "terminated" in statuses else 202 if "pending" in statuses else 200
 
 
 def _patience(request: Request) -> float:
     """Return how long the client waits for an answer, less what it wants for the way."""
     given = [request.headers.get(name, "") for name in (_REQUEST_TIMEOUT, _GRACE)]
-    timeout, grace = (int(each) if each.isdecimal() and len(each) < 16 else None for each in given)
+    timeout, grace = (int(text) if text.isdecimal() and len(text) < 16 else None for text in given)
     return LONGEST_WAIT if timeout is None else min(LONGEST_WAIT, max(0, timeout - (grace or 0)) / 1000)
 
 
@@ -89,7 +89,7 @@ def _query(request: Request) -> PageQuery:
 
 
 def _page(request: Request, page: Page) -> Response:
-    rows = [long_form(request, each) for each in page.sandboxes]
+    rows = [long_form(request, sandbox) for sandbox in page.sandboxes]
     return JSONResponse({"sandboxes": rows, "prev_cursor": page.previous, "next_cursor": page.following})
 
 

@@ -45,7 +45,7 @@ def _snapshots(request: Request) -> Snapshots:
 
 
 def _list(found: list[SnapshotInfo]) -> Response:
-    return JSONResponse({"snapshots": [each.write() for each in found]})
+    return JSONResponse({"snapshots": [snapshot.write() for snapshot in found]})
 
 
 ROUTES = routes(

@@ -60,8 +60,8 @@ async def copy(request: Request) -> Response:
     times = query_number(request, "times", 1, MOST_COPIES) or 1
     copies = sandboxes_of(request).copy(source, times)
     await made(copies, LONGEST_WAIT)
-    told = [short_form(request, each.info) for each in copies]
-    errors = [each["error"] for each in told if "error" in each]
+    told = [short_form(request, copy.info) for copy in copies]
+    errors = [answer["error"] for answer in told if "error" in answer]
     body = {"source_sandbox_id": source.info.id, "sandboxes": told, **({"error": errors[0]} if errors else {})}
     return JSONResponse(body, made_status(copies))
 

@@ -225,11 +225,11 @@ class WatchConnection:
         what a process wrote before its exit comes before the exit.
         """
         changed = self._wake.take()
-        handles = [each for each in changed if isinstance(each, int)]
+        handles = [change for change in changed if isinstance(change, int)]
         # A restart gives a row a new handle: the new one is told first, so that the row is never missing.
         handles.sort(key=lambda handle: self._source.row(handle) is None)
         rows = [self._row(handle) for handle in handles]
-        feeds = [self._feeds[each] for each in changed if isinstance(each, LogStore) and each in self._feeds]
+        feeds = [self._feeds[change] for change in changed if isinstance(change, LogStore) and change in self._feeds]
         batch, self._announced = self._announced, []
         size = 0
         targets = {feed: feed.log.end for feed in feeds}

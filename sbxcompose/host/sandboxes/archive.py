@@ -25,5 +25,5 @@ class ArchivedSandbox(Struct, frozen=True):
 
 def read(info: SandboxInfo, directory: Path) -> ArchivedSandbox:
     """Return what the records of a terminated sandbox say."""
-    found = [describe.describe(each) for each in Records(directory / "processes").load() if each.run is not None]
+    found = [describe.describe(record) for record in Records(directory / "processes").load() if record.run is not None]
     return ArchivedSandbox(info, LogDirectory(directory / "logs"), found)

@@ -35,7 +35,7 @@ def page(known: Iterable[SandboxInfo], query: PageQuery) -> Page:
     if cursor is not None and not _CURSOR.fullmatch(cursor):
         raise Problem(400, f"{cursor[:60]!r} is not a cursor of this host", "BAD_CURSOR")
     every = sorted(known, key=_key)
-    keys = [_key(each) for each in every]
+    keys = [_key(sandbox) for sandbox in every]
     if query.backward:
         end = len(keys) if cursor is None else sum(key < cursor for key in keys)
         start = max(0, end - query.limit)

@@ -67,7 +67,7 @@ class Sandboxes:
     @property
     def running(self) -> int:
         """How many processes run, in all sandboxes."""
-        return sum(each.processes.running for each in self._live.values())
+        return sum(sandbox.processes.running for sandbox in self._live.values())
 
     @property
     def busy(self) -> bool:
@@ -105,13 +105,13 @@ class Sandboxes:
         live = self._live.get(info.id)
         if live is None:
             return recorded.read(info, self._directory / info.id)
-        return ArchivedSandbox(info, live.processes.logs(), [each.info() for each in live.processes.rows()])
+        return ArchivedSandbox(info, live.processes.logs(), [row.info() for row in live.processes.rows()])
 
     def page(self, namespace: str, query: listing.PageQuery, status: str | None = None) -> listing.Page:
         """A page of the list, terminated ones included. Raises `Problem`."""
-        known = [*self._terminated.values(), *(each.info for each in self._live.values())]
-        mine = [each for each in known if each.namespace == namespace]
-        return listing.page((each for each in mine if status in (None, each.status)), query)
+        known = [*self._terminated.values(), *(sandbox.info for sandbox in self._live.values())]
+        mine = [info for info in known if info.namespace == namespace]
+        return listing.page((info for info in mine if status in (None, info.status)), query)
 
     def archived(self, identifier: str) -> SandboxInfo:
         """A terminated sandbox, by its id. Raises `Problem`."""
@@ -119,7 +119,7 @@ class Sandboxes:
 
     def archive(self, namespace: str, query: listing.PageQuery) -> listing.Page:
         """A page of the terminated ones. Raises `Problem`."""
-        mine = (_archived(each) for each in self._terminated.values() if each.namespace == namespace)
+        mine = (_archived(info) for info in self._terminated.values() if info.namespace == namespace)
         return listing.page(mine, query)
 
     def _remembered(self, identifier: str) -> SandboxInfo:
@@ -150,7 +150,7 @@ class Sandboxes:
         if source.status not in ("running", "snapshotting"):
             raise Problem(409, f"sandbox {source.info.id} is {source.status}, not running", "SANDBOX_NOT_RUNNING")
         copies = [rules.copied(source.info) for _ in range(times)]
-        return [self._make(each, Provisioning(source.files(), None)) for each in copies]
+        return [self._make(copy, Provisioning(source.files(), None)) for copy in copies]
 
     def _check_name(self, name: str | None, project: str | None) -> None:
         if name is None:
@@ -229,7 +229,7 @@ class Sandboxes:
         sandbox = self._names.get(identifier) or self._live.get(identifier)
         if sandbox is not None:
             await self._terminate(sandbox, reason)
-        elif not any(identifier in (each.id, each.name) for each in self._terminated.values()):
+        elif not any(identifier in (info.id, info.name) for info in self._terminated.values()):
             raise _not_found(identifier)
 
     async def _terminate(self, sandbox: HostedSandbox, reason: str, error_details: Any = None) -> None:
@@ -258,14 +258,14 @@ class Sandboxes:
             del self._names[info.name]
 
     def _prune(self) -> None:
-        surplus = sorted(self._terminated.values(), key=lambda each: each.terminated_at or 0)[:-KEPT_TERMINATED]
+        surplus = sorted(self._terminated.values(), key=lambda info: info.terminated_at or 0)[:-KEPT_TERMINATED]
         for info in surplus:
             del self._terminated[info.id]
             shutil.rmtree(self._directory / info.id, ignore_errors=True)
 
     async def end_all(self) -> None:
         """End every process, politely; the sandboxes stay."""
-        await gather(each.end_processes() for each in self)
+        await gather(sandbox.end_processes() for sandbox in self)
 
     # -- after the last server's death ---------------------------------------------------------------------
 

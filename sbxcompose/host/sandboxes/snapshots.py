@@ -43,7 +43,7 @@ class Snapshots:
     @property
     def busy(self) -> bool:
         """Whether one is being taken or read."""
-        return bool(self._readers) or any(each.status == "in_progress" for each in self._known.values())
+        return bool(self._readers) or any(snapshot.status == "in_progress" for snapshot in self._known.values())
 
     # -- looking -------------------------------------------------------------------------------------------
 
@@ -56,8 +56,11 @@ class Snapshots:
 
     def list(self, namespace: str, sandbox: str | None = None) -> list[SnapshotInfo]:
         """Return the snapshots of a namespace, or of one sandbox, the newest last."""
-        mine = (each for each in self._known.values() if sandbox in (None, each.sandbox_id))
-        return sorted((each for each in mine if each.namespace == namespace), key=lambda each: each.created_at or 0)
+        mine = (snapshot for snapshot in self._known.values() if sandbox in (None, snapshot.sandbox_id))
+        return sorted(
+            (snapshot for snapshot in mine if snapshot.namespace == namespace),
+            key=lambda snapshot: snapshot.created_at or 0,
+        )
 
     # -- taking --------------------------------------------------------------------------------------------
 

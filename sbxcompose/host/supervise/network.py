@@ -54,7 +54,7 @@ def policy_of(network: dict[str, Any] | None) -> NetworkPolicy:
 
 def _places(network: dict[str, Any], name: str) -> list[str]:
     value = network.get(name)
-    if value is not None and not (isinstance(value, list) and all(isinstance(each, str) for each in value)):
+    if value is not None and not (isinstance(value, list) and all(isinstance(item, str) for item in value)):
         raise Problem(422, f"network.{name} must be a list, each entry a string", "INVALID")
     return value or []
 

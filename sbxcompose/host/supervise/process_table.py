@@ -102,17 +102,17 @@ class ProcessTable:
     @property
     def live(self) -> list[SupervisedProcess]:
         """The rows that run, or will."""
-        return [each for each in self._rows.values() if each.live]
+        return [row for row in self._rows.values() if row.live]
 
     @property
     def busy(self) -> bool:
         """Whether any row runs, or will."""
-        return any(each.live for each in self._rows.values())
+        return any(row.live for row in self._rows.values())
 
     @property
     def running(self) -> int:
         """How many run now."""
-        return sum(each.alive for each in self._rows.values())
+        return sum(row.alive for row in self._rows.values())
 
     # -- for its rows --------------------------------------------------------------------------------------
 
@@ -219,7 +219,7 @@ class ProcessTable:
     @property
     def in_between(self) -> bool:
         """Whether any row is just being started or ended."""
-        return any(each.in_between for each in self._rows.values())
+        return any(row.in_between for row in self._rows.values())
 
     async def until(self, true: Callable[[], bool]) -> None:
         """Wait until `true()`; looked at again whenever a row changes, and by `look_again`."""
@@ -232,4 +232,4 @@ class ProcessTable:
     @property
     def units(self) -> list[str]:
         """The keeper's names for the runs that are there."""
-        return [unit for each in self._rows.values() if (unit := each.unit) is not None]
+        return [unit for row in self._rows.values() if (unit := row.unit) is not None]

@@ -203,7 +203,7 @@ class Processes(ProcessTable):
 
     async def end(self, *, grace_ms: int | None = None) -> None:
         """End every row by its signal and grace; `grace_ms` limits the time that each may take."""
-        await asyncio.gather(*(each.stop(grace_ms=_shorter(each, grace_ms)) for each in self.live))
+        await asyncio.gather(*(process.stop(grace_ms=_shorter(process, grace_ms)) for process in self.live))
 
     def closed(self) -> None:
         """The sandbox is no more."""

@@ -48,14 +48,14 @@ class EndedRows:
         kind = _kind(process)
         ended = self._ended.get(kind, deque())
         surplus = len(ended) - (KEPT_UNNAMED if kind is None else KEPT_PER_LOG)
-        for each in list(ended) if surplus > 0 else ():
-            if each.live:
-                ended.remove(each)
+        for earlier in list(ended) if surplus > 0 else ():
+            if earlier.live:
+                ended.remove(earlier)
                 surplus -= 1
-            elif surplus > 0 and each.record.id not in self._held:
-                ended.remove(each)
+            elif surplus > 0 and earlier.record.id not in self._held:
+                ended.remove(earlier)
                 surplus -= 1
-                self._drop(each)
+                self._drop(earlier)
 
 
 def _kind(process: SupervisedProcess) -> str | None:

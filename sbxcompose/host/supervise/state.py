@@ -66,7 +66,7 @@ class Stopped(Struct, frozen=True, tag=True, tag_field="is"):
 
 
 ProcessState = Starting | Running | BackingOff | Paused | Stopped
-_STATES = {each.__name__: each for each in (Starting, Running, BackingOff, Paused, Stopped)}
+_STATES = {state.__name__: state for state in (Starting, Running, BackingOff, Paused, Stopped)}
 
 
 class Run(Struct, frozen=True):
@@ -133,7 +133,7 @@ _FIXED = frozenset({"id", "request", "log", "first_position", "attached", "asked
 def plain(value: Any) -> Any:
     """A value of ours as JSON has it."""
     if type(value) in _OURS:
-        return {each: plain(getattr(value, each)) for each in value.__struct_fields__}
+        return {field: plain(getattr(value, field)) for field in value.__struct_fields__}
     return value
 
 

@@ -79,7 +79,7 @@ class Scrollback:
 
     def _files(self) -> list[int]:
         with suppress(OSError):
-            names = (each.stem for each in self._directory.glob("*.out"))
+            names = (path.stem for path in self._directory.glob("*.out"))
             return sorted(int(name) for name in names if name.isdecimal())
         return []
 

@@ -200,9 +200,9 @@ class Terminal:
     def _behind(self) -> list[Viewer]:
         """Who has to be waited for."""
         return [
-            each
-            for each in self.viewers
-            if each.ready and not each.dismissed.done() and self.tape.end - each.position > MAX_LAG
+            viewer
+            for viewer in self.viewers
+            if viewer.ready and not viewer.dismissed.done() and self.tape.end - viewer.position > MAX_LAG
         ]
 
     def _balance(self) -> None:
@@ -220,7 +220,7 @@ class Terminal:
                 self._patience.cancel()
 
     def _wait_for(self, behind: list[Viewer]) -> None:
-        places = {each: each.position for each in behind}
+        places = {viewer: viewer.position for viewer in behind}
         self._patience = self._loop.call_later(LAG_PATIENCE, self._lose_patience, places)
 
     def _lose_patience(self, places: dict[Viewer, int]) -> None:

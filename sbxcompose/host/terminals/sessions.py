@@ -64,22 +64,22 @@ class TerminalSessions:
         self._news = Condition()
 
     def __iter__(self) -> Iterator[Terminal]:
-        return iter([each for each in self._sessions.values() if each.record.pid and not each.terminating])
+        return iter([session for session in self._sessions.values() if session.record.pid and not session.terminating])
 
     @property
     def live(self) -> list[Terminal]:
         """The sessions whose command runs, or is just being started."""
-        return [each for each in self._sessions.values() if each.alive]
+        return [session for session in self._sessions.values() if session.alive]
 
     @property
     def busy(self) -> bool:
         """Whether any command runs."""
-        return any(each.alive for each in self._sessions.values())
+        return any(session.alive for session in self._sessions.values())
 
     @property
     def units(self) -> list[str]:
         """The keeper's names for the commands that run."""
-        return [self._unit(each) for each in self.live if each.record.pid]
+        return [self._unit(session) for session in self.live if session.record.pid]
 
     def find(self, session: str) -> Terminal:
         """Return the session of that id. Raises `Problem`."""
@@ -169,14 +169,14 @@ class TerminalSessions:
     async def end(self, grace_ms: int | None = None) -> None:
         """End them all; `grace_ms` limits the time that each may take."""
         grace = GRACE if grace_ms is None else min(GRACE, grace_ms / 1000)
-        await asyncio.gather(*(self.terminate(each, grace) for each in self.live))
+        await asyncio.gather(*(self.terminate(session, grace) for session in self.live))
 
     def closed(self) -> None:
         """The sandbox is no more."""
         self._closed = True
         self.go_on()
-        for each in list(self._sessions.values()):
-            self._forget(each)
+        for session in list(self._sessions.values()):
+            self._forget(session)
         with suppress(OSError):
             self._directory.rmdir()
 
@@ -222,19 +222,21 @@ class TerminalSessions:
     @property
     def in_between(self) -> bool:
         """Whether a command is just being started or ended."""
-        return any(each.alive and (each.terminating or not each.record.pid) for each in self._sessions.values())
+        return any(
+            session.alive and (session.terminating or not session.record.pid) for session in self._sessions.values()
+        )
 
     def pause(self) -> None:
         """The sandbox is held still: begin nothing, and let no time pass for who is unwatched."""
         self._paused = True
-        for each in self._sessions.values():
-            self._rested(each)
+        for session in self._sessions.values():
+            self._rested(session)
 
     def go_on(self) -> None:
         """The inverse of `pause`."""
         self._paused = False
-        for each in self._sessions.values():
-            self._rested(each)
+        for session in self._sessions.values():
+            self._rested(session)
         self._news.tell()
 
     # -- after the last server's death -----------------------------------------------------------------------
@@ -273,7 +275,7 @@ class TerminalSessions:
 
     def resume(self, known: set[str]) -> None:
         """Deal with sessions that are not among the `known` units."""
-        lost = [each for each in self._sessions.values() if each.alive and self._unit(each) not in known]
+        lost = [session for session in self._sessions.values() if session.alive and self._unit(session) not in known]
         for terminal in lost:
             if terminal.record.pid:
                 terminal.finish(UNKNOWN_EXIT, now_ms())

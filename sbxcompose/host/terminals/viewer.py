@@ -22,15 +22,15 @@ CloseReason = tuple[int, str]
 async def view(terminal: Terminal, position: int, socket: WebSocket) -> None:
     """Connect a socket with a terminal until either has ended; leaves the close's answer to the caller."""
     viewer = terminal.attach(position)
-    work = [asyncio.ensure_future(each(terminal, viewer, socket)) for each in (_listen, _show)]
+    work = [asyncio.ensure_future(direction(terminal, viewer, socket)) for direction in (_listen, _show)]
     try:
         done, _ = await asyncio.wait({*work, viewer.dismissed}, return_when=asyncio.FIRST_COMPLETED)
         ending = next(iter(done)).result()
     except Closed as closed:
         ending = (closed.code, "")  # the answer that a close gets
     finally:
-        for each in work:
-            each.cancel()
+        for task in work:
+            task.cancel()
         await asyncio.gather(*work, return_exceptions=True)
         terminal.detach(viewer)
     with suppress(Closed):
