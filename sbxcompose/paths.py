@@ -1,6 +1,6 @@
 """Where the host keeps its state and its lock, and where its socket and log are.
 
-Everything is the user's alone: a directory that belongs to somebody else, or that others may look into, is
+Everything is the user's alone: a directory that belongs to another user, or that others may read, is
 refused before anything is put there.
 """
 
@@ -99,7 +99,7 @@ def _private(path: Path, variable: str) -> Path:
 
 
 def _behind_link(path: Path, link: os.stat_result, hint: str) -> os.stat_result:
-    """Return what a symbolic link leads to. One that somebody else has laid, in /tmp say, is not followed."""
+    """Return what a symbolic link leads to. One that another user made, in /tmp say, is not followed."""
     _check_owner(path, link, hint)
     return os.stat(path)
 

@@ -23,6 +23,15 @@ COINED = re.compile(
 """Phrases of older texts, each with a plain counterpart: "is not a", "is not running", "continues", "no longer" …"""
 
 
+def docstrings(path: Path) -> Iterator[tuple[int, str]]:
+    """The docstrings of a module and of what it defines, with their lines."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            text = ast.get_docstring(node)
+            if text is not None:
+                yield node.body[0].lineno, text
+
+
 def messages(path: Path) -> Iterator[tuple[int, str]]:
     """The text literals of a module that are not docstrings, with their lines."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
@@ -44,6 +53,26 @@ def test_messages_use_no_coined_phrases() -> None:
         for path in sorted(PACKAGE.rglob("*.py"))
         for line, text in messages(path)
         if COINED.search(text)
+    ]
+    assert not found, "\n".join(found)
+
+
+def test_no_docstring_only_points_elsewhere() -> None:
+    found = [
+        f"{path.relative_to(PACKAGE)}:{line}: {text}"
+        for path in sorted(PACKAGE.rglob("*.py"))
+        for line, text in docstrings(path)
+        if re.fullmatch(r"See [^\n]+|See [^\n;:.]+[;:.].*", text.strip(), re.DOTALL)
+    ]
+    assert not found, "\n".join(found)
+
+
+def test_texts_name_who_is_meant() -> None:
+    found = [
+        f"{path.relative_to(PACKAGE)}:{number}: {line.strip()}"
+        for path in sorted(PACKAGE.rglob("*.py"))
+        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1)
+        if re.search(r"(?<!`)\b(?:any|every|no|some)body", line, re.IGNORECASE)
     ]
     assert not found, "\n".join(found)
 

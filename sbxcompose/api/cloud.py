@@ -31,7 +31,7 @@ LONGEST_PAUSE = 30.0
 
 
 class CloudChannel:
-    """See `Channel`. `key` and `headers` go with every request, to `site` alone."""
+    """The channel to one site, which `key` and `headers` are sent to with every request, and nowhere else."""
 
     local = False
 
@@ -47,7 +47,10 @@ class CloudChannel:
     async def request(
         self, method: str, path: str, *, headers: Mapping[str, str] | None = None, body: Any = None
     ) -> Answer:
-        """See `Channel`. Raises `Refused` for a key that is not accepted, a rate limit and redirects, too."""
+        """Send a request and read the whole answer; a read is tried again.
+
+        Raises `Refused` for a key that is not accepted, a rate limit and redirects, too.
+        """
         for attempt in range(1, READ_TRIES + 1):
             try:
                 async with self.stream(method, path, headers=headers, body=body) as answer:
@@ -66,7 +69,7 @@ class CloudChannel:
     async def stream(
         self, method: str, path: str, *, headers: Mapping[str, str] | None = None, body: Any = None
     ) -> AsyncIterator[Reply]:
-        """See `Channel`; raises as `request`."""
+        """Open the answer to a request as a stream. Raises as `request` does."""
         more = {**self._headers, **(headers or {})}
         async with self._carry().stream(method, path, headers=more, body=body) as answer:
             if answer.status in (401, 403, 429) or answer.status >= 500 or 300 <= answer.status < 400:
@@ -77,7 +80,7 @@ class CloudChannel:
                 yield answer
 
     async def socket(self, path: str, *, headers: Mapping[str, str], limit: int | None = None) -> Socket:
-        """See `Channel`. The proxies that the environment names are not asked: few of them let sockets through."""
+        """Open a WebSocket. Proxies of the environment are not used: few of them let WebSockets through."""
         more = {**self._headers, **headers}
         carrier = self._carry()
         if isinstance(carrier, Transport):

@@ -25,7 +25,7 @@ IDLE_TIMEOUT = 60.0
 
 
 class HttpsReply:
-    """See `Reply`."""
+    """An answer that httpx reads; its errors become ours."""
 
     def __init__(self, response: httpx.Response, site: Site) -> None:
         self.status = response.status_code
@@ -38,7 +38,7 @@ class HttpsReply:
         return value
 
     async def chunks(self) -> AsyncIterator[bytes]:
-        """See `Reply`."""
+        """Yield the body as it arrives. Raises `Unreachable` if it breaks off."""
         import httpx
 
         try:
@@ -48,7 +48,7 @@ class HttpsReply:
             raise site_unreachable(self._site, error) from error
 
     async def read(self) -> bytes:
-        """See `Reply`."""
+        """Return the whole body. Raises `Unreachable` if it breaks off."""
         return b"".join([chunk async for chunk in self.chunks()])
 
 
@@ -84,7 +84,7 @@ class Https:
     async def stream(
         self, method: str, path: str, *, headers: Mapping[str, str] | None = None, body: Any = None
     ) -> AsyncIterator[HttpsReply]:
-        """See `Channel`."""
+        """Open the answer to a request as a stream. Raises `Unreachable` if there is none."""
         import httpx
 
         content, more = _content(body)

@@ -150,7 +150,7 @@ class LastExit(Message, frozen=True, kw_only=True):
 
     @classmethod
     def read(cls, body: Mapping[str, Any]) -> Self:
-        """See `Message.read`."""
+        """Read it; `ended_at` may be in either form of the contract."""
         return super().read({**body, "ended_at": millis(body["ended_at"])})
 
 
@@ -185,7 +185,7 @@ class ManagedInfo(Message, frozen=True, kw_only=True):
 
     @classmethod
     def read(cls, body: Mapping[str, Any]) -> Self:
-        """See `Message.read`."""
+        """Read it, ignoring keys that this version does not know."""
         known = cls.__struct_fields__
         values = {key: value for key, value in body.items() if key in known}
         values["restart"] = RestartConfig.read(body.get("restart") or {})
@@ -218,7 +218,7 @@ class ProcessInfo(Message, frozen=True, kw_only=True):
 
     @classmethod
     def read(cls, body: Mapping[str, Any]) -> Self:
-        """See `Message.read`."""
+        """Read it, ignoring keys that this version does not know."""
         known = cls.__struct_fields__
         values = {key: value for key, value in body.items() if key in known}
         managed = body.get("managed")

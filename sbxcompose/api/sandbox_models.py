@@ -98,7 +98,7 @@ class SnapshotInfo(Message, frozen=True, kw_only=True):
 
     @classmethod
     def read(cls, body: Mapping[str, Any]) -> Self:
-        """See `Message.read`; some servers call the id `snapshot_id`."""
+        """Read it; some servers call the id `snapshot_id`."""
         return super().read({**body, "id": body.get("id") or body["snapshot_id"]})
 
 
@@ -167,7 +167,7 @@ class SandboxInfo(Message, frozen=True, kw_only=True):
 
     @classmethod
     def read(cls, body: Mapping[str, Any]) -> Self:
-        """See `Message.read`; both names of the id and of the network policy are taken (contract, section 2.3)."""
+        """Read it under both names of the id and of the network policy (contract, section 2.3)."""
         values = {key: value for key, value in body.items() if key in cls.__struct_fields__ and value is not None}
         values.setdefault("id", body.get("id") or body.get("sandbox_id"))
         if policy := body.get("network") or body.get("network_policy"):

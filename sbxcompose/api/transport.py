@@ -141,7 +141,7 @@ class _Connection:
         return True
 
     def close(self) -> None:
-        # Whatever has not been sent by now is wanted by nobody: a close would wait until it is.
+        # Whatever has not been sent by now is not wanted any more: a close would wait until it is.
         self._writer.transport.abort()
 
 
@@ -174,7 +174,7 @@ class ResponseStream:
 class Transport:
     """A pool of kept connections to one address; a context manager.
 
-    `revive` is called in a thread when nobody listens there: it puts a host in the place of one that was killed and
+    `revive` is called in a thread when nothing listens there: it puts a host in the place of one that was killed and
     returns its socket, or None if there is no host to replace.
     """
 
@@ -227,8 +227,8 @@ class Transport:
         try:
             return await self._open_socket(path, headers, limit, judge)
         except Unreachable as error:
-            nobody_listens = isinstance(error.__cause__, ConnectionRefusedError | FileNotFoundError)
-            if not nobody_listens or not await self._is_revived():
+            nothing_listens = isinstance(error.__cause__, ConnectionRefusedError | FileNotFoundError)
+            if not nothing_listens or not await self._is_revived():
                 raise
         return await self._open_socket(path, headers, limit, judge)
 

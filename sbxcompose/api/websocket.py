@@ -165,7 +165,7 @@ class WebSocket:
                 await asyncio.sleep(interval)
                 if self._silent or self.closing:
                     return
-                # Only who listens can know: while nobody reads here, silence means nothing.
+                # Only a reader can know: while nothing is read here, silence means nothing.
                 self._silent = self._reading
                 await self._write(self._frames.ping())
 

@@ -27,7 +27,7 @@ def carry_out(shell: Shell, project: Project, intent: Intent, options: PlanOptio
 
     async def main(interrupts: Interrupts) -> int:
         if intent in (Intent.STOP, Intent.DOWN):
-            interrupts.ignore_hangups()  # half of it stopped is what nobody wants who closes the terminal
+            interrupts.ignore_hangups()  # closing the terminal must not leave it half stopped
         reporter = Reporter(shell, project)
         async with Session(project, tell=reporter.tell, secrets=reporter.secrets) as session:
             begun, asked = time.monotonic(), options

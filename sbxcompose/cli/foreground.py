@@ -16,7 +16,7 @@ from sbxcompose.cli.context import Shell
 from sbxcompose.cli.options import Foreground
 from sbxcompose.cli.write_all import write_all
 from sbxcompose.client.commands import UNSEEN, adapted, not_started, running_sandbox
-from sbxcompose.engine.events import EventHandler, nobody
+from sbxcompose.engine.events import EventHandler, ignore_event
 from sbxcompose.engine.one_off import CommandEnded, OneOff, WriteOut, read_fd
 from sbxcompose.engine.session import Session
 from sbxcompose.errors import Interrupted, ProcessFailed, UsageError
@@ -43,7 +43,7 @@ def run_in_foreground(
     requested: Requested,
     how: Foreground,
     prepare: Callable[[Session], Awaitable[None]],
-    tell: EventHandler = nobody,
+    tell: EventHandler = ignore_event,
     secrets: KnownSecrets | None = None,
 ) -> int:
     """Run a command in a sandbox, after `prepare`; its exit code."""
@@ -100,7 +100,7 @@ class Attended(Protocol):
 async def attend(attended: Attended, interrupts: Interrupts, *, feed: bool) -> CommandEnded:
     """Connect the standard streams until it ends, and pass interrupts on.
 
-    Raises `ProcessFailed` when it has ended and nobody could know how.
+    Raises `ProcessFailed` when it has ended and it is not known how.
     """
     following = asyncio.ensure_future(attended.follow(write_all))
     feeding = asyncio.ensure_future(attended.feed(read_fd(0))) if feed else None

@@ -28,7 +28,7 @@ def prepare() -> None:
 def flushed(command: Callable[[], int]) -> int:
     """Return the exit code of `command`, once everything that it has printed is written.
 
-    141 when nobody reads it; 1, with a message, when it cannot be written.
+    141 when it has no reader; 1, with a message, when it cannot be written.
     """
     try:
         code = command()
@@ -95,7 +95,7 @@ class _Talk(io.FileIO):
 
 
 def _write(write: Callable[[Any], int | None], fd: int, data: Any) -> int:
-    """Write some of the data, waiting for room where somebody has made the descriptor non-blocking."""
+    """Write some of the data, waiting for room where the descriptor is non-blocking."""
     while True:
         written = write(data)
         if written is not None:

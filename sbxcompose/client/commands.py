@@ -97,7 +97,7 @@ async def run_to_end(
     """Run a command and return its output; `timeout` is in seconds.
 
     It is ended when the caller is cancelled or the timeout passes (`DeadlinePassed`). Raises `NotStarted`, and
-    `ProcessFailed` when it has ended and nobody could know how.
+    `ProcessFailed` when it has ended and it is not known how.
     """
     command = (request.command, *request.args)
     with not_started():

@@ -55,7 +55,7 @@ class _Dumper(yaml.SafeDumper):
     """Writes lists and small mappings on one line, and texts of several lines as blocks."""
 
     def ignore_aliases(self, data: Any) -> bool:
-        """Repeat equal values: nobody reads `&id001`."""
+        """Repeat equal values: `&id001` is hard to read."""
         return True
 
 

@@ -20,7 +20,7 @@ MIB = 1024 * 1024
 
 
 class CloudProvider:
-    """Sandboxes at the place that `settings` name. See `Provider`."""
+    """Sandboxes at the place that `settings` name."""
 
     def __init__(self, settings: CloudSettings) -> None:
         self._settings = settings
@@ -33,21 +33,21 @@ class CloudProvider:
         self._lifecycle = Lifecycle(self._channel(plane.site), root=plane.path)
 
     async def find(self, sandbox: Sandbox) -> SandboxInfo | None:
-        """See `Provider`."""
+        """Return the sandbox as it is now; None if there is none."""
         info = await self._lifecycle.find(sandbox.full_name)
         return None if info is None or info.status == "terminated" else info
 
     async def sandboxes(self) -> list[SandboxInfo]:
-        """See `Provider`."""
+        """Return every sandbox of the account that is not terminated."""
         return [info for info in await self._lifecycle.sandboxes() if info.status != "terminated"]
 
     async def create(self, sandbox: Sandbox) -> SandboxInfo:
-        """See `Provider`; the workspace exists afterwards."""
+        """Create it, wait until it runs, and make its workspace."""
         made = True
         try:
             await self._lifecycle.create(create_request(sandbox))
         except Conflict:
-            made = False  # somebody else has just made it, or it sleeps again already
+            made = False  # another client has just created it, or it is suspended again
             info = await self._lifecycle.find(sandbox.full_name)
             if info is not None and info.status in ("suspended", "suspending"):
                 return await self.resume(sandbox)
@@ -61,43 +61,43 @@ class CloudProvider:
         return info
 
     async def claim(self, sandbox: Sandbox, info: SandboxInfo) -> SandboxInfo:
-        """See `Provider`: the contract knows no owner."""
+        """Return it unchanged: the contract has no owners."""
         return info
 
     async def suspend(self, sandbox: Sandbox) -> None:
-        """See `Provider`."""
+        """Suspend it and wait until it is suspended."""
         await suspended.suspend(self._lifecycle, sandbox)
 
     async def resume(self, sandbox: Sandbox) -> SandboxInfo:
-        """See `Provider`."""
+        """Resume it and wait until it runs."""
         return await suspended.resume(self._lifecycle, sandbox)
 
     async def terminate(self, sandbox: Sandbox) -> None:
-        """See `Provider`."""
+        """Terminate it and everything in it."""
         await self._lifecycle.terminate(sandbox.full_name)
 
     def differences(self, sandbox: Sandbox, info: SandboxInfo) -> tuple[str, ...]:
-        """See `Provider`."""
+        """Compare what only a new sandbox could change."""
         return differences(sandbox, info)
 
     def updates(self, sandbox: Sandbox, info: SandboxInfo) -> tuple[str, ...]:
-        """See `Provider`."""
+        """Compare what `update` can change."""
         return updates(sandbox, info)
 
     async def update(self, sandbox: Sandbox) -> None:
-        """See `Provider`; keys that the file does not have stay as they are."""
+        """Give it the ports and the network policy of the file; keys that the file lacks stay as they are."""
         wanted = create_request(sandbox)
         changes = PatchRequest(exposed_ports=wanted.exposed_ports, network=wanted.network)
         clear = sandbox.network is not None and wanted.network is None
         await self._lifecycle.update(sandbox.full_name, changes, clear_network=clear)
 
     def client(self, info: SandboxInfo) -> SandboxClient:
-        """See `Provider`. Raises `Refused` for a sandbox at a place to which the key must not go."""
+        """Return a client for its daemon. Raises `Refused` if it is at a place to which the key must not go."""
         target = daemon_target(daemon_site(self._settings, info), info.id)
         return SandboxClient(self._channel(target.site), info.id, info.extensions, target.headers)
 
     async def close(self) -> None:
-        """See `Provider`."""
+        """Close all connections."""
         await asyncio.gather(*(channel.close() for channel in self._channels.values()))
 
     def _channel(self, site: Site) -> CloudChannel:
@@ -188,7 +188,7 @@ def updates(sandbox: Sandbox, info: SandboxInfo) -> tuple[str, ...]:
     """Return the keys of the file from which a sandbox differs and that it can be given by a PATCH (contract, section
     2.6).
 
-    A key that the file does not have is nobody's business here.
+    Keys that the file does not have are not compared.
     """
     found = []
     if sandbox.ports and set(sandbox.ports) != set(info.exposed_ports or ()):

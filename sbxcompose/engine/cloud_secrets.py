@@ -17,7 +17,7 @@ from sbxcompose.errors import SbxError
 
 FOLDER = "cloud-secrets"
 MOST = 256 * 1024
-"""Bytes of a file after which its older half is left out: nobody rotates that many secrets in one sandbox."""
+"""Bytes of a file after which its older half is left out: no sandbox sees that many secrets rotated."""
 
 
 def recall(sandbox: str, environ: Mapping[str, str]) -> set[str]:

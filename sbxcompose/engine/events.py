@@ -205,5 +205,5 @@ EngineEvent = (
 EventHandler = Callable[[EngineEvent], None]
 
 
-def nobody(event: EngineEvent) -> None:
+def ignore_event(event: EngineEvent) -> None:
     """For callers that do not want to be told."""

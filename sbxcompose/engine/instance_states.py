@@ -191,7 +191,7 @@ class InstanceStates:
         try:
             while True:
                 for link in set(self._session.links.values()) - attended:
-                    # The contract tells of changes only where somebody asks for them.
+                    # By the contract changes are seen only while a caller asks for them.
                     attention.enter_context(link.attention())
                     attended.add(link)
                 self._session.changed.clear()

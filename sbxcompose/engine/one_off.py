@@ -1,6 +1,6 @@
 """A command run once beside the processes, with its standard streams connected to ours: `exec` and `run`.
 
-It is an unmanaged process of the contract: nobody restarts it, and its exit code is the command's.
+It is an unmanaged process of the contract: it is never restarted, and its exit code is the command's.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class CommandEnded(Struct, frozen=True):
 
     @property
     def known(self) -> bool:
-        """Whether anybody knows."""
+        """Whether it is known."""
         return self.code is not None or self.signal is not None
 
     @property

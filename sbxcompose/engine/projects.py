@@ -100,7 +100,7 @@ def without_file(
 ) -> Project:
     """Return the project that the sandboxes and their process lists tell of, for commands that look and stop.
 
-    It has no dependencies: nobody knows them without the file.
+    It has no dependencies: they are unknown without the file.
     """
     first = next(iter(sandboxes.values()))
     directory = first.project.directory if first.project is not None else first.project_directory

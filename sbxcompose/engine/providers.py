@@ -71,18 +71,18 @@ class LocalProvider:
         self._lifecycle = Lifecycle(self._transport)
 
     async def find(self, sandbox: Sandbox) -> SandboxInfo | None:
-        """See `Provider`; raises `Conflict` for one that another directory works with."""
+        """Return the sandbox; None if there is none. Raises `Conflict` if another directory works with it."""
         info = await self._lifecycle.find(sandbox.full_name)
         if info is not None:
             check_claim(self._project, sandbox, info)
         return None if info is None or info.status == "terminated" else info
 
     async def sandboxes(self) -> list[SandboxInfo]:
-        """See `Provider`."""
+        """Return every sandbox of the host that is not terminated."""
         return [info for info in await self._lifecycle.sandboxes() if info.status != "terminated"]
 
     async def create(self, sandbox: Sandbox) -> SandboxInfo:
-        """See `Provider`; raises `Unsupported` for what this machine cannot do."""
+        """Create it and wait until it runs. Raises `Unsupported` for what this machine cannot do."""
         refuse_cloud_only(sandbox)
         request = CreateRequest(
             name=sandbox.full_name,
@@ -99,7 +99,7 @@ class LocalProvider:
             except Conflict as error:
                 if error.code == "PROJECT_DIRECTORY":
                     raise
-                break  # somebody else has just made it, or we have, and the answer was lost
+                break  # another client has just created it, or we have and the answer was lost
             except Unreachable:
                 if attempt == TRIES:
                     raise
@@ -110,27 +110,28 @@ class LocalProvider:
         return info
 
     async def claim(self, sandbox: Sandbox, info: SandboxInfo) -> SandboxInfo:
-        """See `Provider`; `find` has refused a sandbox whose other claim still holds."""
+        """Make the project its owner; `find` has refused a sandbox whose other claim still holds."""
         wanted = claim_of(self._project, sandbox)
         if info.project == wanted:
             return info
         return await self._lifecycle.update(sandbox.full_name, PatchRequest(project=wanted))
 
     async def suspend(self, sandbox: Sandbox) -> None:
-        """See `Provider`."""
+        """Freeze it and wait until it is frozen."""
         await suspend(self._lifecycle, sandbox)
 
     async def resume(self, sandbox: Sandbox) -> SandboxInfo:
-        """See `Provider`."""
+        """Thaw it and wait until it runs."""
         return await resume(self._lifecycle, sandbox)
 
     async def terminate(self, sandbox: Sandbox) -> None:
-        """See `Provider`."""
+        """Terminate it and everything in it."""
         await self._lifecycle.terminate(sandbox.full_name)
 
     def differences(self, sandbox: Sandbox, info: SandboxInfo) -> tuple[str, ...]:
-        """See `Provider`: what describes a machine means nothing on this one, but where its files are does, and its
-        network, which is decided when it is made.
+        """Compare where its files are, and its network, which is decided when it is created.
+
+        What describes a machine means nothing here.
         """
         return (
             *(("workspace",) if sandbox.copied != (info.workspace_directory is not None) else ()),
@@ -138,18 +139,18 @@ class LocalProvider:
         )
 
     def updates(self, sandbox: Sandbox, info: SandboxInfo) -> tuple[str, ...]:
-        """See `Provider`: ports of this machine need not be opened."""
+        """Return nothing: ports of this machine need not be opened."""
         return ()
 
     async def update(self, sandbox: Sandbox) -> None:
-        """See `Provider`."""
+        """Do nothing: `updates` never asks for it."""
 
     def client(self, info: SandboxInfo) -> SandboxClient:
-        """See `Provider`."""
+        """Return a client that uses the connection to the host."""
         return SandboxClient(self._transport, info.id, info.extensions)
 
     async def close(self) -> None:
-        """See `Provider`."""
+        """Close the connections to the host."""
         self._transport.close()
 
 

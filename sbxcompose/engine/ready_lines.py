@@ -15,7 +15,7 @@ from sbxcompose.logs.match import LineMatcher
 from sbxcompose.plan.observed import Instance
 
 LOOKED_THROUGH = 4 * 1024 * 1024
-"""Bytes of a run that are searched for a line when somebody asks how things are; that must not take long."""
+"""Bytes of a run that are searched for a line when the state is asked for; that must not take long."""
 STANDS_STILL = 0.2
 """Seconds after which an unfinished line is taken as it stands, where what follows could change the answer."""
 

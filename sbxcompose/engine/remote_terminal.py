@@ -53,7 +53,7 @@ class RemoteTerminal:
     async def run(self, write: Callable[[bytes], None]) -> int:
         """Hand out what the terminal shows until the command has ended; its exit code.
 
-        Raises `ProcessFailed` when somebody else has ended the session, `Unreachable` when it cannot be reached for
+        Raises `ProcessFailed` when another client has ended the session, `Unreachable` when it cannot be reached for
         several seconds on end.
         """
         tries = 0

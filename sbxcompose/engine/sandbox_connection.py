@@ -177,7 +177,7 @@ class SandboxConnection:
     async def open(self, *, output: bool, eager: bool = True) -> None:
         """Begin to watch; returns when everything there is now is known. Raises `Unreachable` or `Refused`.
 
-        `eager`: changes are wanted as they happen, and not only while somebody waits in `until`.
+        `eager`: changes are wanted as they happen, and not only while a caller waits in `until`.
         """
         watch = open_stream(self.client, states=True, logs="live" if output else None, eager=eager, notes=True)
         self._watch = watch

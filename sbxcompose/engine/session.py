@@ -1,6 +1,6 @@
 """A project and the sandboxes it lives in, for as long as one command works with them.
 
-`observe` asks, `carry_out` does what a plan says. A start whose answer is lost, or that somebody else made first, is
+`observe` asks, `carry_out` does what a plan says. A start whose answer is lost, or that another client made first, is
 looked for before it is asked for again, so that a process is never started twice (design, section 3).
 """
 
@@ -19,7 +19,7 @@ from sbxcompose.api.sandbox import Asked, Env
 from sbxcompose.engine import cloud_secrets, last_up
 from sbxcompose.engine.copying import Copies, CopyTarget, copied_into
 from sbxcompose.engine.down_mark import mark_request
-from sbxcompose.engine.events import EventHandler, WaitBegun, WaitEnded, nobody
+from sbxcompose.engine.events import EventHandler, WaitBegun, WaitEnded, ignore_event
 from sbxcompose.engine.execute import execute
 from sbxcompose.engine.providers import Provider
 from sbxcompose.engine.ready import Readiness
@@ -69,7 +69,7 @@ class Session(ProjectSandboxes):
         project: Project,
         *,
         provider: Provider | None = None,
-        tell: EventHandler = nobody,
+        tell: EventHandler = ignore_event,
         output: bool = False,
         environ: Mapping[str, str] | None = None,
         pace: Pace | None = None,

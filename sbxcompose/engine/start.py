@@ -1,4 +1,4 @@
-"""Requests that are made again when their answer is lost, or when somebody else was first.
+"""Requests that are made again when their answer is lost, or when another client was first.
 
 A start is looked for before it is asked for again, so that nothing is ever started twice (design, section 3);
 `start_again` decides.

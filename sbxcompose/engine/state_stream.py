@@ -39,7 +39,7 @@ def open_stream(
 ) -> StateStream:
     """Return what to watch, see `follow.Watch`. Only our own host keeps `notes`.
 
-    `eager`: changes of rows are wanted even without anybody's `attention`.
+    `eager`: changes of rows are wanted even while no caller holds `attention`.
     """
     if "watch" in client.extensions:
         from sbxcompose.api.follow import Watch

@@ -20,7 +20,7 @@ from msgspec import Struct
 from sbxcompose.errors import SbxError
 from sbxcompose.files import script as scripts
 from sbxcompose.files import single
-from sbxcompose.files.carry import PART, CopyFailed, Progress, ProgressHandler, no_room, nobody
+from sbxcompose.files.carry import PART, CopyFailed, Progress, ProgressHandler, ignore_progress, no_room
 from sbxcompose.files.changes import PathChanges, parts
 from sbxcompose.files.manifest import ManifestEntry, name_text
 from sbxcompose.files.pack import pack
@@ -72,7 +72,7 @@ class Probed(Struct, frozen=True):
 class ByHand:
     """Copies between this machine and `remote`. Every method raises `SbxError`s that name the path and the side."""
 
-    def __init__(self, remote: RemoteFiles, how: How, tell: ProgressHandler = nobody) -> None:
+    def __init__(self, remote: RemoteFiles, how: How, tell: ProgressHandler = ignore_progress) -> None:
         self._remote = remote
         self._how = how
         self._tell = tell

@@ -54,7 +54,7 @@ class Progress(Struct, frozen=True):
 ProgressHandler = Callable[[Progress], None]
 
 
-def nobody(progress: Progress) -> None:
+def ignore_progress(progress: Progress) -> None:
     """For callers that do not want to be told."""
 
 

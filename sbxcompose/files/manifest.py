@@ -2,7 +2,7 @@
 
 The record is a file of frames that are only ever appended, or replaced as a whole: each says which entries there are
 now and which paths are ours no longer. Before anything is touched, a frame says which paths will be, with contents that
-nobody knows; after it, one says what they are. So a copy that is cut anywhere leaves a record that claims too little,
+are unknown; after it, one says what they are. So a copy that is cut anywhere leaves a record that claims too little,
 never too much. A frame that was cut itself ends the record, and the next writer replaces it.
 """
 
@@ -25,7 +25,7 @@ _HEADER = 4 + _CHECK_SIZE
 class ManifestEntry(Struct, frozen=True, array_like=True, gc=False):
     """One path. `mode`: permission bits; `size` in bytes; `digest` of a file's contents, `target` of a link.
 
-    A file whose digest is empty, or an entry whose mode is negative, is ours but in a state that nobody knows.
+    A file whose digest is empty, or an entry whose mode is negative, is ours but in an unknown state.
     """
 
     kind: EntryKind

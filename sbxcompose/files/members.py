@@ -1,6 +1,6 @@
 """What an archive from a sandbox contains, checked before anything is written; pure.
 
-Nobody vouches for the archive, so no member may end up outside the folder it is unpacked into, whatever its name, its
+The archive is not trusted, so no member may end up outside the folder it is unpacked into, whatever its name, its
 links and their order are. The rules are our own: the standard library's filter is missing before Python 3.11.4.
 """
 

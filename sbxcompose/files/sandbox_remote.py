@@ -16,20 +16,20 @@ WORDS = 2000
 
 
 class SandboxRemote:
-    """See `Remote`."""
+    """A remote file system through the routes of the contract for files and commands."""
 
     def __init__(self, client: SandboxClient) -> None:
         self._client = client
 
     async def read(self, path: str) -> bytes | None:
-        """See `Remote`."""
+        """Return the contents of a file; None if there is none."""
         try:
             return await self._client.files.read(path)
         except NotFound:
             return None
 
     async def fetch(self, path: str, take: Callable[[bytes], object]) -> bool:
-        """See `Remote`."""
+        """Hand the contents to `take` piece by piece; return whether the file exists."""
         try:
             async with self._client.files.open(path) as stream:
                 async for piece in stream.chunks():
@@ -39,12 +39,12 @@ class SandboxRemote:
         return True
 
     async def write(self, path: str, contents: bytes | Streamed) -> None:
-        """See `Remote`."""
+        """Write a file, whole or as a stream."""
         body = StreamedBody(contents.pieces, contents.size) if isinstance(contents, Streamed) else contents
         await self._client.files.write(path, body)
 
     async def run(self, arguments: tuple[str, ...]) -> Ran:
-        """See `Remote`."""
+        """Run a command and keep the beginning of its output."""
         words: dict[str, list[str]] = {"stdout": [], "stderr": []}
 
         def note(line: OutputLine) -> None:

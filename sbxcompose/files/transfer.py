@@ -22,7 +22,7 @@ from sbxcompose.files.carry import (
     Outdated,
     Progress,
     ProgressHandler,
-    nobody,
+    ignore_progress,
 )
 from sbxcompose.files.changes import PathChanges, compare
 from sbxcompose.files.manifest import ManifestEntry, ManifestRecord, fingerprint, read_record
@@ -79,7 +79,7 @@ class Copy:
         sources: Sequence[CopySource],
         memory: Memory,
         origin: str,
-        tell: ProgressHandler = nobody,
+        tell: ProgressHandler = ignore_progress,
     ) -> None:
         self._remote = remote
         self._place = f"{workspace.rstrip('/')}/{PLACE}"
@@ -100,7 +100,7 @@ class Copy:
         """Make the workspace equal to the sources.
 
         With `paths`, absolute ones of this machine, only these (and what is below them) are looked at; nothing is asked
-        if nobody else has copied meanwhile.
+        if no other client has copied meanwhile.
         """
         async with self._busy:
             return await self._sync(None if paths is None else tuple(paths))
@@ -166,7 +166,7 @@ class Copy:
     async def _carry_out(self, look: Comparison, count: Count) -> None:
         count.unsettled = set()
         if look.changes or not (look.known.state or not (look.here or look.known.record.entries)):
-            self._known = None  # until it has been carried out, nobody knows
+            self._known = None  # unknown until it has been carried out
             self._known = await self._carrier.carry_out(look, count)
 
 

@@ -1,4 +1,4 @@
-"""Unpack an archive that came out of a sandbox. Nobody vouches for it: nothing of it may end up elsewhere.
+"""Unpack an archive that came out of a sandbox. It is not trusted: nothing of it may end up elsewhere.
 
 `members.py` has checked the names. Here no link is followed below the folder, whoever made it: every directory is
 opened relative to its parent, and refused if it is a link. A file appears under its name when it is complete.

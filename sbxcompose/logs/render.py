@@ -56,7 +56,7 @@ class PrefixedRenderer:
         self._colour = colour
 
     def lines(self, block: Block) -> Parts:
-        """See `Renderer`."""
+        """Return the block's lines, each behind its prefix."""
         before = self._before(block)
         data = block.data[:-1] + CUT + b"\n" if block.cut else block.data
         first = before + CONTINUED if block.continued else before
@@ -66,7 +66,7 @@ class PrefixedRenderer:
         return [first, memoryview(data.replace(b"\n", b"\n" + before))[: -len(before)]]
 
     def announcement(self, text: str, time_ms: int, source: LineSource | None, *, error: bool) -> Parts:
-        """See `Renderer`."""
+        """Return the announcement as a line with the prefix of the system."""
         before = b"" if self._prefixes is None else self._prefixes.system()
         if self._timestamps:
             before += timestamp(time_ms) + b" "
@@ -97,14 +97,14 @@ class JsonRenderer:
         self._heads: dict[LineSource, bytes] = {}
 
     def lines(self, block: Block) -> Parts:
-        """See `Renderer`."""
+        """Return a JSON object for each line of the block."""
         head = self._head(block)
         text = _escape_lines(block.data)
         # As in `PrefixedRenderer.lines`: every line end closes one object and opens the next.
         return [head, memoryview(text.replace(b"\n", b'"}\n' + head))[: -len(head)]]
 
     def announcement(self, text: str, time_ms: int, source: LineSource | None, *, error: bool) -> Parts:
-        """See `Renderer`."""
+        """Return the announcement as a JSON object of the stream `system`."""
         fields: dict[str, object] = {"time": timestamp(time_ms).decode()}
         if source is not None:
             fields |= _identity(source)

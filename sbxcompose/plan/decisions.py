@@ -131,7 +131,7 @@ def _decide_ended(fate: Decision, process: Process, job: bool, rows: Sequence[Ob
 def satisfies(row: ObservedRow, condition: Condition, process: Process, job: bool) -> bool:
     """Return whether one can see from a row that stays that its instance has reached `condition`.
 
-    A line of output, or a command's answer, cannot be seen from a row; then somebody has to look. A row of
+    A line of output, or a command's answer, cannot be seen from a row; then it must be checked. A row of
     another digest that was left running counts as ready: what the file says of readiness now is not about it.
     """
     if condition is Condition.ENDED:

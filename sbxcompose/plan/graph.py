@@ -13,7 +13,7 @@ from sbxcompose.spec.project import Condition, Process, Project, RestartPolicy
 class Edge(NamedTuple):
     """A need: which process, what it must have reached, whether its restart restarts the dependent.
 
-    One that is not `required` does not make anybody want that process.
+    One that is not `required` does not make that process wanted.
     """
 
     node: int

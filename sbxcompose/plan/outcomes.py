@@ -50,7 +50,7 @@ class Goal(StrEnum):
 class Mode(Struct, frozen=True):
     """When there is a verdict.
 
-    `abort_on_exit`: also once anything ends, except a job that somebody needed completed. `exit_code_from`:
+    `abort_on_exit`: also once anything ends, except a job that another process needs completed. `exit_code_from`:
     once that process has ended, with its exit code; `goal` then does not matter, and of the others only
     failures abort.
     """
@@ -182,7 +182,7 @@ class Failed(_Open, frozen=True):
     kind: ClassVar[str] = "failed"
     exit_code: int = 1
     ended_by: str | None = None
-    """See `Success`."""
+    """As `Success` has it."""
 
     def __str__(self) -> str:
         return self._rendered("failed:")

@@ -37,7 +37,7 @@ class Progress:
     """All states of one moment, with what can be told from them.
 
     `ended`: nothing is meant to be ready, all is meant to end. `began`: when the command did. `patient`: a crash
-    loop may go on, because somebody watches it and can mend it.
+    loop may go on, because a person watches it and can fix the file.
     """
 
     def __init__(
@@ -79,7 +79,7 @@ class Progress:
         return self._graph.job[self.node(state)]
 
     def ends_all(self, state: InstanceState) -> bool:
-        """Return whether its end is the end of all, as its `stop_all_on` says. That somebody stopped it is not, nor is
+        """Return whether its end is the end of all, as its `stop_all_on` says. A stop on request is not, nor is
         an end from before the command.
         """
         asked = self._graph.processes[self.node(state)].stop_all_on

@@ -1,7 +1,7 @@
 """Whether a process without a check counts as ready, and when it is in a crash loop: from its row and the clock.
 
 Every moment is the sandbox's own (when the run started, when the one before it ended), so that the answer
-does not depend on when somebody looked.
+does not depend on the moment of the observation.
 """
 
 from __future__ import annotations

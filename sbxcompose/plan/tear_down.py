@@ -50,7 +50,7 @@ class TearDown:
     def _is_hidden(self, name: str) -> bool:
         """Return whether a suspended sandbox has to run before it can be seen what is to be stopped in it.
 
-        Nobody can tell from outside whether it was suspended by an earlier `down`, by `pause`, or for being idle.
+        It cannot be told from outside whether it was suspended by an earlier `down`, by `pause`, or for being idle.
         """
         seen = self._world.seen(name)
         if seen.state is not SandboxState.SUSPENDED or seen.rows:

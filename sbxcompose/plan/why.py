@@ -78,7 +78,7 @@ def why(
     now: float,
     ready: Mapping[Instance, bool | None] = NOTHING,
 ) -> Explanation:
-    """Explain one instance; `now` is seconds since 1970. An instance that nobody knows is explained too.
+    """Explain one instance; `now` is seconds since 1970. An unknown instance is explained too.
 
     `ready` says of instances whose readiness no row shows what has been found out; None, or nothing: unknown.
     """

@@ -143,7 +143,7 @@ def _is_process_compose(name: str, root: Mapping) -> bool:
     if by_name(name) is not None:
         return bool(strong or weak)
     if name.startswith(OWN):
-        # Somebody writes our file from memory: a key or two are better answered one by one.
+        # Our file, written from memory: a key or two are better answered one by one.
         return bool(strong) and len(strong | weak) > 2
     return bool(strong) or len(weak) > 1
 

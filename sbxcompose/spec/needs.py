@@ -19,7 +19,7 @@ Address = tuple[str, str]
 
 
 _MOST_SUGGESTIONS = 20
-"""Looking for similar names among a thousand takes up to 30 ms each time, and nobody reads more."""
+"""Looking for similar names among a thousand takes up to 30 ms each time; more suggestions are not read."""
 
 
 @dataclass(frozen=True, slots=True)

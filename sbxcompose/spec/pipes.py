@@ -1,4 +1,4 @@
-"""Read a named pipe to its end, without waiting for ever for somebody who writes to it.
+"""Read a named pipe to its end, without waiting for a writer for ever.
 
 Secret managers put a `.env` in place that is a named pipe: the manager writes once for each reader. Standard
 library only.

@@ -72,7 +72,7 @@ def in_words(number: int) -> str:
 class Pipes:
     """The named pipes of one command. Each is read once, however often the project is loaded.
 
-    `lenient`: a pipe of variables that nobody writes to counts as empty, for commands that only look or stop.
+    `lenient`: a pipe of variables without a writer counts as empty, for commands that only look or stop.
     `ignored`: pipes are not read at all and count as empty, for completion.
     """
 

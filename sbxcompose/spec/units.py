@@ -1,7 +1,7 @@
 """Durations and sizes as people write them, to seconds and bytes and back; pure.
 
 A size counts as Docker does: `kb`, `mb`, `gb`, `tb` are powers of 1024, and `kib`, `k` … mean the same. A
-bare number is refused, because nobody remembers whether it means milliseconds or seconds; only `0` needs no
+bare number is refused, because it is unclear whether it means milliseconds or seconds; only `0` needs no
 unit.
 """
 

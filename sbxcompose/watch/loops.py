@@ -3,7 +3,7 @@
 A process that writes a watched file is restarted for it, and does the same again: in each of its runs the file changes
 at the same moment after the start. So a change counts as the process's own if the same file changed at the same offset
 in three runs in a row. Within the first second that says nothing yet: scripts and impatient people save as regularly,
-and a loaded machine scatters what is regular. There it takes a similar offset in more of the last runs than anybody
+and a loaded machine scatters what is regular. There it takes a similar offset in more of the last runs than a person
 saves in a hurry.
 """
 

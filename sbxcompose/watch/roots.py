@@ -38,10 +38,10 @@ class WatchedRoot:
         self._ignores_of = ignores_of
         self._ignores = ignores_of(root)
         self._folders: dict[str, bool] = {}
-        """Which folders count, as far as somebody has asked: matching patterns is what a walk costs most."""
+        """Which folders count, as far as was asked: matching patterns is what a walk costs most."""
 
     def look(self) -> None:
-        """See what the root is now, and read its rules anew."""
+        """Find out what the root is now, and read its rules again."""
         self._ignores = self._ignores_of(self.root)
         self._folders = {}
         try:

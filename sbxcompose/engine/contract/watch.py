@@ -1,6 +1,6 @@
 """A sandbox watched by the contract's own routes: rows are asked for, output is followed process by process.
 
-Tells the same events as `api.follow.Watch`. Rows are asked for only while somebody waits for a change, the less often
+Tells the same events as `api.follow.Watch`. Rows are asked for only while a caller waits for a change, the less often
 the longer nothing changes. What a process wrote before its end is told before the row that says so.
 """
 
@@ -50,7 +50,7 @@ _Item = follow.FollowEvent | _Mark | BaseException | None
 
 
 class PlainWatch:
-    """See `StateStream` and `open_stream`."""
+    """A state stream made of the contract's own routes: rows are polled, output is followed."""
 
     def __init__(
         self, client: SandboxClient, *, states: bool, logs: follow.LogSelection, follow: bool, eager: bool
@@ -77,7 +77,7 @@ class PlainWatch:
 
     @contextmanager
     def attention(self) -> Iterator[None]:
-        """See `StateStream`."""
+        """Poll more often while the block runs."""
         self._attention += 1
         self._poked.set()
         try:
@@ -86,7 +86,7 @@ class PlainWatch:
             self._attention -= 1
 
     async def settle(self) -> bool:
-        """See `StateStream`."""
+        """Wait until everything known now has been handed out; return whether a stream is open."""
         if self._done or not self._tasks:
             return True
         future: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
@@ -95,7 +95,7 @@ class PlainWatch:
         return await future
 
     async def started(self, info: ProcessInfo) -> bool:
-        """See `StateStream`."""
+        """Take note of a row that the answer to a start told; return whether it has ended already."""
         if self._done or not self._tasks:
             return False
         key = row_key(info)
@@ -108,7 +108,7 @@ class PlainWatch:
         return ended(info)
 
     async def events(self) -> AsyncGenerator[follow.FollowEvent, None]:
-        """See `StateStream`."""
+        """Yield rows and output until everything wanted has come; raise what ends the stream."""
         self._spawn(self._work())
         try:
             while (item := await self._queue.get()) is not None:
@@ -172,7 +172,7 @@ class PlainWatch:
                     await self._queue.put(_Mark(future))
 
     async def _until_wanted(self, pause: float) -> None:
-        """Wait for the next look: `pause` seconds if somebody waits for a change, else until somebody does."""
+        """Wait for the next look: `pause` seconds if a caller waits for a change, else until one does."""
         try:
             async with asyncio.timeout(pause if self._eager or self._attention else None):
                 await self._poked.wait()

@@ -187,7 +187,7 @@ def _ask(
 
 
 def _start(port: int | None, key: str | None) -> Path:
-    """Start a host; where it listens. Should somebody else be faster, wait for theirs; should one be ending, try again
+    """Start a host; where it listens. If another command is faster, wait for its host; should one be ending, try again
     after it.
     """
     while True:

@@ -65,7 +65,7 @@ class Input:
 
 
 def not_writable() -> Problem:
-    """400: there is no pipe to the process, it was closed, or nobody reads from it."""
+    """400: there is no pipe to the process, it was closed, or it has no reader."""
     return Problem(400, "the process's standard input is not open for writing", "STDIN_NOT_WRITABLE")
 
 

@@ -14,7 +14,7 @@ class Problem(Exception):
     is one.
 
     The statuses 502, 503 and 504 are never used for the contract's own calls: clients take them for "nothing was
-    done" and repeat the request. Tunnels and user ports, which nobody repeats, have them.
+    done" and repeat the request. Tunnels and user ports, which are not repeated, have them.
     """
 
     def __init__(

@@ -30,7 +30,7 @@ def copy_tree(source: str, target: str) -> CopySize:
     """Copy what is in the directory `source` into the directory `target`, which is empty. Raises `OSError`.
 
     Modes, times, owners, extended attributes, symbolic and hard links, holes and FIFOs are kept; sockets are left out,
-    for nobody listens on a copy; so is what vanishes meanwhile. Where the file system can, blocks are shared.
+    for nothing listens on a copy; so is what vanishes meanwhile. Where the file system can, blocks are shared.
     """
     return _Copy().run(source, target)
 
@@ -171,6 +171,6 @@ def _keep_attributes(source: str, target: str, found: os.stat_result) -> None:
 
 
 def _keep_extended(source: str, target: str) -> None:
-    with suppress(OSError):  # not every file system has them, nor lets everybody set every one
+    with suppress(OSError):  # not every file system has them, nor lets every user set every one
         for name in os.listxattr(source):
             os.setxattr(target, name, os.getxattr(source, name))

@@ -159,12 +159,12 @@ def make_directories(path: bytes) -> None:
             os.mkdir(directory)
             os.chmod(directory, DIRECTORY_MODE)
         except FileExistsError:
-            if not os.path.isdir(directory):  # else somebody else was faster
+            if not os.path.isdir(directory):  # else another request was faster
                 raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR)) from None
 
 
 def sync_directory(path: bytes) -> None:
-    """See a directory's entries on the disk, where the file system can do that."""
+    """Write a directory's entries to the disk, where the file system can do that."""
     descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         with suppress(OSError):

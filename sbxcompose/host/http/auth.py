@@ -33,7 +33,7 @@ def refusal(
 ) -> Refusal | None:
     """Judge a request that came over TCP by its headers (names in lower case); None lets it in.
 
-    `key` is the host's bearer key; None (a host without a key) lets nobody in. `own_port` is where the host listens.
+    `key` is the bearer key of the host; a host without one (None) accepts no request. `own_port` is its own port.
     `daemon`: the request is for a sandbox's daemon, which alone has names below `.local` (contract, section 1.4).
     """
     host = headers.get("host", "")
@@ -86,8 +86,8 @@ def user_port(headers: Mapping[str, str]) -> int | None:
     return None if port == DAEMON_PORT else port
 
 
-def user_port_refusal(headers: Mapping[str, str], key: str | None, *, everybody: bool) -> Refusal | None:
-    """Judge a request over TCP for a user port, which is open to `everybody` or to who has the key; None lets it in.
+def user_port_refusal(headers: Mapping[str, str], key: str | None, *, public: bool) -> Refusal | None:
+    """Judge a request over TCP for a user port, which is `public` or needs the key; None lets it in.
 
     Its pages are web pages, so that Origin says nothing; Host does, as for all else.
     """
@@ -95,7 +95,7 @@ def user_port_refusal(headers: Mapping[str, str], key: str | None, *, everybody:
     known = key is not None and has_key(headers.get("authorization", ""), key)
     if not is_local_host(host) and not (known and sandbox_label(host)):
         return _foreign(host)
-    if not everybody and not known:
+    if not public and not known:
         words = "this port needs a valid key (Authorization: Bearer KEY): unauthenticated access is not allowed"
         return Refusal(401, "UNAUTHORIZED", words)
     return None

@@ -244,7 +244,7 @@ class Connection(asyncio.Protocol):
             self._transport.close()
 
     def _begin_skipping(self) -> None:
-        """Let the client say the rest of a body that nobody wants: it may have sent it already, and its next request.
+        """Let the client send the rest of a body that is not wanted: it may have sent it already, and its next request.
 
         One that has much more to say, or nothing for a while, is hung up on.
         """

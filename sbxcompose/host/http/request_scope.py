@@ -14,7 +14,7 @@ _SLASHES = re.compile(rb"/{2,}")
 
 
 def check_framing(request: h11.Request) -> None:
-    """Refuse a body with two lengths: somebody between may have gone by the other one. Raises `RemoteProtocolError`."""
+    """Refuse a body with two lengths: a proxy between may have gone by the other one. Raises `RemoteProtocolError`."""
     names = {bytes(name) for name, _ in request.headers}
     if {b"content-length", b"transfer-encoding"} <= names:
         raise h11.RemoteProtocolError("both Content-Length and Transfer-Encoding", error_status_hint=400)

@@ -75,8 +75,8 @@ class Census:
     """Everything that runs at one moment, and which unit each process belongs to.
 
     A process is a unit's if its parent is; else, at the top of its tree, by its session, its group, or what
-    it inherited. `units` are leaders by unit; of `reaped` ones the number may have gone to somebody else.
-    Orphans are children of this process; with `anywhere` (units that another keeper started) of anybody.
+    it inherited. `units` are leaders by unit; of `reaped` ones the number may have gone to another process.
+    Orphans are children of this process; with `anywhere` (units that another keeper started) of any process.
     """
 
     def __init__(

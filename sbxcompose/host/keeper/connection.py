@@ -138,7 +138,7 @@ class KeeperConnection:
             return
         for frame in frames:
             self._handle(frame)
-            for fd in frame.fds:  # that nobody took
+            for fd in frame.fds:  # that were not taken
                 os.close(fd)
         if not alive:
             self._detach()

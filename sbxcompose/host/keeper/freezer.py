@@ -157,7 +157,7 @@ class _Grouping:
         return given_up
 
     def _move(self, pids: list[int], group: FreezerGroup) -> bool:
-        """Move in who is not there; whether there was anybody."""
+        """Move in processes that are not there yet; return whether there were any."""
         outside = set(pids) - group.members()
         moved = [group.add(pid) for pid in pids if pid in outside]
         return any(moved)

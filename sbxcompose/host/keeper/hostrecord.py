@@ -1,6 +1,6 @@
 """What the lock file of a state directory says of the host that holds it: where it listens, and which process it is.
 
-Written by the keeper that holds the lock, and emptied at an orderly end. So a record under a lock that nobody holds
+Written by the keeper that holds the lock, and emptied at an orderly end. So a record under a lock that is not held
 tells that a host was killed, and may have left processes running.
 """
 

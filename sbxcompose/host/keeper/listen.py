@@ -66,7 +66,7 @@ def _locked(fd: int, kind: int) -> bool:
 
 
 def listen_unix(path: str) -> socket.socket:
-    """Bind the Unix socket, for its user alone. One that nobody listens on is removed first.
+    """Bind the Unix socket, for its user alone. One without a listener is removed first.
 
     Raises `CannotListen`, also when another host listens there: that one serves another state directory.
     """

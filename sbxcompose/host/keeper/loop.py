@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 SIGNALS = (signal.SIGCHLD, signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1)
 LONGEST = 86_400.0
-"""Seconds; epoll counts milliseconds in 32 bits, and nobody minds being woken once a day."""
+"""Seconds; epoll counts milliseconds in 32 bits, and being woken once a day costs nothing."""
 
 _WRITE = select.EPOLLIN | select.EPOLLOUT
 

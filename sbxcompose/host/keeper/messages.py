@@ -83,9 +83,9 @@ class Spawned:
 class Exited:
     """A run that is over: its leader and, whatever became of it, all that it had started.
 
-    `status` is a wait status (`os.waitstatus_to_exitcode`), None when nobody could know. `at` is when the
+    `status` is a wait status (`os.waitstatus_to_exitcode`), None when it is not known. `at` is when the
     leader ended, in seconds since 1970. `left_behind` tells what had to be killed, each as "pid command".
-    `oom_killed`: the kernel killed the leader for want of memory; false also where it lets nobody know.
+    `oom_killed`: the kernel killed the leader for want of memory; false also where the kernel does not tell.
     """
 
     unit: str

@@ -2,7 +2,7 @@
 
 A group of its own for each unit, with a counter, would tell as well; but to move a process into a group takes as long
 as to start it, and can take fifteen milliseconds on an idle machine (a grace period of RCU). The log costs nothing
-until somebody dies of SIGKILL. Where it may not be read, nothing is claimed.
+until a process dies of SIGKILL. Where it may not be read, nothing is claimed.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ INITIAL_PID_NAMESPACE = "pid:[4026531836]"
 _RECORD = 8192
 _KILLED = re.compile(rb"(\d+),[^;]*;[^\n]*[Oo]ut of memory[^\n]*: Killed process (\d+)[ ,]")
 _USER = 8
-"""From this number on a record's facility is not the kernel: anybody with the rights may have written it."""
+"""From this number on a record's facility is not the kernel: any privileged program may have written it."""
 
 
 class KernelLog:

@@ -86,7 +86,7 @@ class Channel:
         self._outbox.append((memoryview(header + payload), [os.dup(fd) for fd in fds]))
 
     def flush(self) -> bool:
-        """Send what can be sent now; whether nothing is left. Raises `OSError` when nobody reads any more."""
+        """Send what can be sent now; whether nothing is left. Raises `OSError` when it has no reader any more."""
         while self._outbox:
             data, fds = self._outbox[0]
             try:

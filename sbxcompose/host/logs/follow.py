@@ -103,7 +103,7 @@ class _Listener:
         pass
 
     def start_noted(self, note: StartNote) -> None:
-        """See `source.ChangeListener`."""
+        """Ignore it: a follower shows output alone."""
 
     def closed(self) -> None:
         self.wake.notify(None)

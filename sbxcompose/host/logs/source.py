@@ -54,7 +54,7 @@ class OutputRow(Protocol):
         """
 
     def hold(self) -> None:
-        """Somebody reads its output: keep both, however many ended rows there are, until as many calls of `let_go`."""
+        """Keep row and output for a reader, however many ended rows there are, until as many calls of `let_go`."""
 
     def let_go(self) -> None:
         """The inverse of `hold`."""

@@ -29,7 +29,7 @@ def as_problem(error: Exception, what: str) -> Problem:
         case Invalid():
             return Problem(error.status, str(error), "INVALID")
         case ClientDisconnect():
-            return Problem(400, "the request broke off", "BAD_REQUEST")  # nobody is there to read it
+            return Problem(400, "the request broke off", "BAD_REQUEST")  # the client is gone
         case HTTPException(status_code=404):
             return Problem(404, f"there is nothing at {what}", "NOT_FOUND")
         case HTTPException(status_code=405):

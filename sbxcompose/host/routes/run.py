@@ -91,7 +91,7 @@ class _Attached:
                 "reason": reason,
                 **({"oom_killed": True} if info.oom_killed else {}),
             }
-        # Nobody saw the end of a process whose keeper was killed; clients need one of the two.
+        # The end of a process whose keeper was killed is unknown; clients need one of the two.
         return {"exit_code": 255 if info.exit_code is None else info.exit_code, "reason": reason}
 
 

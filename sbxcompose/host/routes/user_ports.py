@@ -17,11 +17,11 @@ def answer(request: Request, port: int, key: str | None) -> ASGIApp:
     """Return the application that answers a request to a port. Raises `Problem` for whom it is not open to."""
     if not 1 <= port <= MAX_PORT:
         raise Problem(400, f"invalid port {port}; expected 1 to {MAX_PORT}", "BAD_PORT")
-    _let_in(request, key, everybody=True)  # a page under a foreign name does not learn what there is
+    _let_in(request, key, public=True)  # a page under a foreign name does not learn what there is
     sandbox = sandbox_of(request)
     info = sandbox.info
-    everybody = info.allow_unauthenticated_access
-    _let_in(request, key, everybody=everybody)
+    public = info.allow_unauthenticated_access
+    _let_in(request, key, public=public)
     if port not in (info.exposed_ports or ()):
         hint = f"add {port} to the sandbox's `exposed_ports` (in the project's file: `ports`)"
         raise Problem(403, f"port {port} of sandbox {info.name or info.id} is not exposed", "PORT_NOT_EXPOSED", hint)
@@ -34,16 +34,16 @@ def answer(request: Request, port: int, key: str | None) -> ASGIApp:
 
         with await reach(sandbox, port) as connection:
             # The key is for us alone, and clients send it unasked; any other such header is the port's own.
-            without = [b"authorization"] if ours or not everybody else []
+            without = [b"authorization"] if ours or not public else []
             await ReverseProxy(connection, upgrade=wants_upgrade(request), without=without)(scope, receive, send)
 
     return forward
 
 
-def _let_in(request: Request, key: str | None, *, everybody: bool) -> None:
-    """Raise `Problem` for who may not use a port that is open to `everybody`, or only to who has the key."""
+def _let_in(request: Request, key: str | None, *, public: bool) -> None:
+    """Raise `Problem` for who may not use a port that is open to `public`, or only to who has the key."""
     trusted = request.scope["trusted"]
-    refusal = None if trusted else auth.user_port_refusal(request.headers, key, everybody=everybody)
+    refusal = None if trusted else auth.user_port_refusal(request.headers, key, public=public)
     if refusal is not None:
         raise Problem(refusal.status, refusal.error, refusal.code)
 

@@ -14,7 +14,7 @@ from sbxcompose.host.base.ids import is_id
 def sweep(directory: Path, record: str) -> None:
     """Remove the folders of `directory` that lack the file `record`; called before anything new is made there.
 
-    A folder is made before its record, and removed in any order: what has none belongs to nobody any more.
+    A folder is made before its record, and removed in any order: what has none is left over.
     """
     for stray in strays(directory, record):
         background.do(_remove(stray))

@@ -142,7 +142,7 @@ def _frozen(life: SandboxLife, event: SandboxFrozen, now: SandboxNow) -> Sandbox
             return _to(life, Stage.RUNNING, RecordSoon())
         case Stage.SNAPSHOTTING:
             return _to(life, Stage.HELD)
-    return life, [ThawSandbox()]  # nobody waits for it any more
+    return life, [ThawSandbox()]  # no request waits for it any more
 
 
 def _freeze_failed(life: SandboxLife, event: FreezeFailed, now: SandboxNow) -> SandboxOutcome:

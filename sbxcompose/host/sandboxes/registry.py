@@ -236,7 +236,7 @@ class Sandboxes:
         sandbox.begin_to_end(reason)
         await sandbox.end()
         if sandbox.info.id not in self._live:
-            return  # somebody else asked for the same, and was faster
+            return  # another request for the same was faster
         outcome = sandbox.ending
         self._forget_live(sandbox)
         told = {"outcome": outcome, "termination_reason": outcome, "error_details": error_details}

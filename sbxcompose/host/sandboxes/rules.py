@@ -131,7 +131,7 @@ def check_ports(ports: list[int] | None) -> None:
 def timeout(request: CreateRequest) -> int:
     """Seconds of lifetime, or for a named sandbox of idleness; 0 is without end.
 
-    A named sandbox that says nothing stays: its users reach it by ports of this machine, which nobody sees.
+    A named sandbox that says nothing stays: its users reach it by ports of this machine, which the host does not see.
     """
     if request.timeout_secs is not None:
         return request.timeout_secs

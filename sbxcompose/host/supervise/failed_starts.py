@@ -1,6 +1,6 @@
 """Starts that failed: what was tried and what the system said, until the process is started or its sandbox ends.
 
-A start that fails leaves no row (contract, section 3.2), so nobody who looks later could learn of it.
+A start that fails leaves no row (contract, section 3.2), so a client that looks later could not learn of it.
 """
 
 from __future__ import annotations

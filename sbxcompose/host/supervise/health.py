@@ -21,7 +21,7 @@ from sbxcompose.api.models import HealthCheckConfig, HealthStatus
 from sbxcompose.host.supervise.network import Namespace, socket_in
 
 FIRST_PAUSE_MS = 10
-"""The pause between checks right after a start; a check of a port that nobody listens on costs microseconds.
+"""The pause between checks right after a start; a check of a port without a listener costs microseconds.
 """
 STRETCH = 20
 """A pause is this part of the time waited so far: who is ready after a second is seen 50 ms later at the

@@ -78,7 +78,7 @@ def _run_started(record: ProcessRecord, event: RunStarted, now: Now) -> Outcome:
     state = record.state
     if not isinstance(state, Starting) or state.handle != event.handle:
         known = isinstance(state, Running) and record.run is not None and record.run.handle == event.handle
-        # A run that nobody waits for would be a second one.
+        # A run that no request waits for would be a second one.
         return record, [] if known else [KillRun(event.handle)]
     run = Run(event.handle, event.pid, event.number, event.started_at, stdin_open=event.stdin_open, ticks=event.ticks)
     running = replace(

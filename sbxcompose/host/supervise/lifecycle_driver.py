@@ -320,7 +320,7 @@ class LifecycleDriver(ProcessRow):
         keeper = self._owner.keeper
 
         def stranger(port: int, host: str) -> str | None:
-            # In a network of its own there is nobody but the sandbox.
+            # A network of its own has only processes of the sandbox.
             return None if namespace is not None else port_owner.stranger_on(port, host, run.pid, sandbox, keeper.pid)
 
         def look() -> Awaitable[CheckResult]:

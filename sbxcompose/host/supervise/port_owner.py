@@ -1,8 +1,8 @@
 """Who answers on a port of this machine: a process of the sandbox, or a known stranger.
 
 The kernel says which socket listens, /proc which process holds it. Where that cannot be seen (another user's
-process), and for programs that listen on behalf of others (a container's proxy, an ssh master), nobody is
-called a stranger.
+process), and for programs that listen on behalf of others (a container's proxy, an ssh master), no process
+is called a stranger.
 """
 
 from __future__ import annotations

@@ -32,11 +32,11 @@ class SupervisedProcess(LifecycleDriver):
         super().__init__(owner, record, log)
 
     def hold(self) -> None:
-        """See `source.OutputRow`."""
+        """Keep the row while its output is read, until as many calls of `let_go`."""
         self._owner.hold(self)
 
     def let_go(self) -> None:
-        """See `source.OutputRow`."""
+        """Undo one `hold`."""
         self._owner.let_go(self)
 
     async def stop(

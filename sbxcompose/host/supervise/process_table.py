@@ -118,7 +118,7 @@ class ProcessTable:
 
     @property
     def free_handle(self) -> int:
-        """See `owner.ProcessOwner`."""
+        """Return the handle that `next_handle` would return."""
         return self._last_handle + 1
 
     def next_handle(self) -> int:
@@ -142,7 +142,7 @@ class ProcessTable:
         return network.namespace_of(self._sandbox, self._policy, self.keeper)
 
     def note_start(self, process: SupervisedProcess, run: int, time_ms: int) -> None:
-        """See `owner.ProcessOwner`."""
+        """Remember what a run was started with, before anything that it writes is read."""
         note = note_of(process.request, run, time_ms)
         if note is not None:
             self._notes.add(note)
@@ -171,23 +171,23 @@ class ProcessTable:
         return recorded
 
     def shows_change(self, process: SupervisedProcess) -> None:
-        """See `owner.ProcessOwner`."""
+        """Tell those who watch that the row is shown differently; nothing recorded has changed."""
         self.changes.row_changed(process.handle)
 
     # -- forgetting ----------------------------------------------------------------------------------------
 
     def hold(self, process: SupervisedProcess) -> None:
-        """See `owner.ProcessOwner`."""
+        """Mark the row as read: it is kept until as many calls of `let_go`."""
         self._ended.hold(process)
         self._unwatched.hold(process)
 
     def let_go(self, process: SupervisedProcess) -> None:
-        """See `owner.ProcessOwner`."""
+        """Undo one `hold`."""
         self._ended.let_go(process)
         self._unwatched.let_go(process)
 
     def _drop(self, process: SupervisedProcess) -> None:
-        """Take an ended row out of the list, and its output with it if nobody else's is in its log."""
+        """Take an ended row out of the list, and its output with it if its log has no other output."""
         record = process.record
         self._records.remove(record)
         del self._rows[record.id]

@@ -113,7 +113,7 @@ class Processes(ProcessTable):
         self._names.check(request)
 
     def check_restart(self, process: SupervisedProcess) -> None:
-        """See `owner.ProcessOwner`."""
+        """Refuse to restart an ended row while another live run of the instance exists. Raises `Problem`."""
         self._names.check_restart(process)
 
     def _begun(self, process: SupervisedProcess, outcome: Spawned | SpawnFailed) -> SupervisedProcess | Problem:

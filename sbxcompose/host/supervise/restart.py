@@ -29,7 +29,7 @@ class Tally(Struct, frozen=True):
 class RunEnding(Struct, frozen=True):
     """How a run ended, as far as the decision needs it. `ran_ms` is 0 when it could not be started at all.
 
-    A run that nobody saw the end of counts as failed: to start a service once too often does less harm than
+    A run whose end was not seen counts as failed: to start a service once too often does less harm than
     to leave it down.
     """
 

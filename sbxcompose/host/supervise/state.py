@@ -89,7 +89,7 @@ class ProcessRecord(Struct, frozen=True):
     """All that is remembered of one row; changed by `lifecycle.transition` only. `id` is the handle of its first run.
 
     `runs` holds the numbers of its runs in its log as [first, last] pairs. `attached`: the caller of `run`
-    reads its output; it is of no use to anybody else.
+    reads its output; it is of no use to others.
     """
 
     id: int

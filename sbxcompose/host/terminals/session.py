@@ -131,7 +131,7 @@ class Terminal:
             data = os.read(self._master, _READ)
         except BlockingIOError:
             return False
-        except OSError:  # EIO: nobody has the terminal open any more
+        except OSError:  # EIO: no process has the terminal open any more
             data = b""
         if not data:
             self._loop.remove_reader(self._master)

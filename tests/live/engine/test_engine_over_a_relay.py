@@ -15,7 +15,7 @@ from sbxcompose.api.sandbox import Env, SandboxClient
 from sbxcompose.api.transport import HostAddress
 from sbxcompose.cli.view.announce import Announcer
 from sbxcompose.engine.apply import apply
-from sbxcompose.engine.events import EngineEvent, Reconnecting, nobody
+from sbxcompose.engine.events import EngineEvent, Reconnecting, ignore_event
 from sbxcompose.engine.local_host import launch
 from sbxcompose.engine.providers import LocalProvider
 from sbxcompose.engine.result import Result
@@ -55,7 +55,7 @@ def with_host(home: Home, tmp_path: Path, text: str, body: Body) -> None:
 
 @asynccontextmanager
 async def session(
-    relay: Relay, project: Project, tell: Callable[[EngineEvent], None] = nobody, *, output: bool = False
+    relay: Relay, project: Project, tell: Callable[[EngineEvent], None] = ignore_event, *, output: bool = False
 ) -> AsyncIterator[Session]:
     """A session that reaches the host through the relay."""
     async with Session(

@@ -114,16 +114,16 @@ def test_which_requests_are_for_a_user_port(headers: dict[str, str], port: int |
 def test_a_user_port_needs_the_key_whatever_page_asks_unless_it_is_open_to_everybody() -> None:
     page = {"host": "8080-box.localhost:8900", "origin": "http://8080-box.localhost:8900"}
     good = {**page, "authorization": "Bearer secret"}
-    assert user_port_refusal(good, "secret", everybody=False) is None
-    assert user_port_refusal(page, "secret", everybody=True) is None
+    assert user_port_refusal(good, "secret", public=False) is None
+    assert user_port_refusal(page, "secret", public=True) is None
     for headers, key in ((page, "secret"), ({**page, "authorization": "Bearer wrong"}, "secret"), (good, None)):
-        refused = user_port_refusal(headers, key, everybody=False)
+        refused = user_port_refusal(headers, key, public=False)
         assert refused is not None
         assert refused.status == 401
 
 
 def test_a_user_port_is_for_names_of_this_machine() -> None:
-    refused = user_port_refusal({"host": "evil.example"}, "secret", everybody=True)
+    refused = user_port_refusal({"host": "evil.example"}, "secret", public=True)
     assert refused is not None
     assert refused.status == 403
 
@@ -140,7 +140,7 @@ def test_a_name_below_local_is_for_a_sandboxs_daemon_only() -> None:
 
 def test_a_name_below_local_reaches_a_user_port_only_with_the_key() -> None:
     page = {"host": "8080-box.local"}
-    refused = user_port_refusal(page, "secret", everybody=True)
+    refused = user_port_refusal(page, "secret", public=True)
     assert refused is not None
     assert refused.code == "FORBIDDEN_HOST"
-    assert user_port_refusal({**page, "authorization": "Bearer secret"}, "secret", everybody=False) is None
+    assert user_port_refusal({**page, "authorization": "Bearer secret"}, "secret", public=False) is None
