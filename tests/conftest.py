@@ -36,7 +36,7 @@ last_resort = LastResort()
 
 
 def pytest_collection_finish() -> None:
-    """Keep the garbage collector away from what collecting made: it walked that again and again, a quarter of the time."""
+    """Freeze what collecting made: the garbage collector took a quarter of the time to walk it again and again."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(50_000, 20, 20)

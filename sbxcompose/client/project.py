@@ -7,6 +7,8 @@ from collections.abc import AsyncGenerator, Awaitable, Mapping, Sequence
 from contextlib import suppress
 from typing import Self
 
+from msgspec.structs import replace
+
 from sbxcompose.client.changes import (
     AppliedChanges,
     ProjectPlan,
@@ -31,6 +33,7 @@ from sbxcompose.client.processes import list_processes
 from sbxcompose.client.verdict import await_verdict, nothing_to_do, with_last_lines
 from sbxcompose.engine.apply import apply, plan_for
 from sbxcompose.engine.instance_states import InstanceStates, instances_of
+from sbxcompose.engine.observed_names import resolve_running
 from sbxcompose.engine.one_off import bring_up_needs
 from sbxcompose.engine.read_logs import From, read_logs
 from sbxcompose.engine.result import Result
@@ -174,22 +177,33 @@ class OpenProject:
         return await self._apply(Intent.RESTART, restart_options(self._project, names, no_deps=no_deps, grace=grace))
 
     async def stop(self, *names: str, grace: float | None = None) -> AppliedChanges:
-        """Stop processes in reverse dependency order; what has not exited after `grace` seconds is killed."""
-        return await self._apply(Intent.STOP, stop_options(self._project, names, grace=grace))
+        """Stop processes in reverse dependency order; what has not exited after `grace` seconds is killed.
+
+        Orphans and replicas beyond those of the file can be named as well.
+        """
+        return await self._apply(Intent.STOP, stop_options(self._project, grace=grace), running=names)
 
     async def down(
         self, *names: str, grace: float | None = None, remove_orphans: bool = False, terminate: bool = False
     ) -> AppliedChanges:
-        """Stop the project. Logs are kept; with `terminate` its sandboxes are destroyed with all their data."""
+        """Stop the project. Logs are kept; with `terminate` its sandboxes are destroyed with all their data.
+
+        With names (also those of orphans), only these processes are stopped.
+        """
         if terminate and names:
             raise UsageError("`terminate` ends whole sandboxes; it takes no process names")
-        options = down_options(self._project, names, grace=grace, remove_orphans=remove_orphans, terminate=terminate)
-        return await self._apply(Intent.DOWN, options)
+        options = down_options(self._project, grace=grace, remove_orphans=remove_orphans, terminate=terminate)
+        return await self._apply(Intent.DOWN, options, running=names)
 
-    async def _apply(self, intent: Intent, options: PlanOptions, *, is_up: bool = False) -> AppliedChanges:
+    async def _apply(
+        self, intent: Intent, options: PlanOptions, *, is_up: bool = False, running: Sequence[str] = ()
+    ) -> AppliedChanges:
+        """`running` are the names of the targets of a command that stops, which need not be in the file."""
         plans: list[Plan] = []
         session, secrets = self._session(is_up=is_up)
         async with session:
+            if running:
+                options = replace(options, targets=await resolve_running(session, running))
             check_result(await apply(session, intent, options, plans.append), secrets.hide)
         return applied(plans[-1])
 

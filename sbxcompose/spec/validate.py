@@ -182,6 +182,8 @@ def _type_hint(details: ErrorDetails) -> str | None:
     kind, value, context = details["type"], details["input"], details.get("ctx", {})
     if kind == "string_type" and isinstance(value, bool | int | float):
         return f'put quotes around it: "{_what(value).removeprefix("the number ")}"'
+    if kind.startswith("model") and details["loc"][-2:-1] == ("processes",) and isinstance(value, str | tuple):
+        return f"write `command: {value}` below it" if isinstance(value, str) else "write `command: [...]` below it"
     if kind == "bool_type" and isinstance(value, str) and value.lower() in ("yes", "on", "no", "off"):
         return f"write `{'true' if value.lower() in ('yes', 'on') else 'false'}`"
     if kind == "literal_error" and isinstance(value, str):

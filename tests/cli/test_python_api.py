@@ -109,6 +109,21 @@ def test_a_project_comes_up_is_looked_at_and_goes_down(here: Sbx) -> None:
     assert "stopped" in here.run("ps").stdout
 
 
+def test_an_orphan_is_stopped_by_its_name(here: Sbx) -> None:
+    here.write("processes: {web: &it {command: exec sleep 1000}, old: *it, older: *it}\n")
+    here.run("up", "-d")
+    here.write("processes: {web: {command: exec sleep 1000}}\n")
+
+    async def main(project: sbxcompose.OpenProject) -> None:
+        assert (await project.stop("old")).stopped == ("old",)
+        assert (await project.down("older")).stopped == ("older",)
+        assert [process.name for process in await project.ps()] == ["web"]
+        with pytest.raises(sbxcompose.errors.UsageError, match="oldest"):
+            await project.stop("oldest")
+
+    with_project(main)
+
+
 def test_the_command_line_sees_the_same(here: Sbx) -> None:
     here.write("processes: {web: {command: 'echo up; exec sleep 1000', ready_when: {log: up}, labels: {team: shop}}}\n")
 

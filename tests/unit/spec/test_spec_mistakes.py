@@ -103,7 +103,10 @@ def test_a_mistake_in_a_process(keys: str, mistake: str) -> None:
         ("setup: make", "3:12: `setup` must be a list, not `make`"),
         ("processes: [web]", "3:16: `processes` must be a mapping (`key: value`), not a list"),
         ("processes: {web: }", "3:17: `command` is missing"),
-        ("processes: {web: run}", "3:22: `web` must be a mapping (`key: value`), not `run`"),
+        (
+            "processes: {web: run}",
+            "3:22: `web` must be a mapping (`key: value`), not `run`",
+        ),
     ],
 )
 def test_a_mistake_in_a_sandbox(keys: str, mistake: str) -> None:
@@ -244,6 +247,7 @@ processes:
 @pytest.mark.parametrize(
     "text,hint",
     [
+        ("processes: {web: npm start}", "write `command: npm start` below it"),
         ("processes: {web: {comand: x, command: y}}", "did you mean `command`?"),
         ("processes: {web: {command: x, environment: {}}}", "did you mean `env`?"),
         ("processes: {web: {command: x, ports: [1]}}",
