@@ -9,6 +9,7 @@ from typing import Self
 
 from msgspec.structs import replace
 
+from sbxcompose.client import plan_options
 from sbxcompose.client.changes import (
     AppliedChanges,
     ProjectPlan,
@@ -20,14 +21,6 @@ from sbxcompose.client.changes import (
 from sbxcompose.client.commands import FinishedCommand, adapted, run_to_end, running_sandbox, words_of
 from sbxcompose.client.definition import ProjectDefinition, definition_of, variables
 from sbxcompose.client.output import LineReader, OutputLine, select_output
-from sbxcompose.client.plan_options import (
-    down_options,
-    restart_options,
-    start_options,
-    stop_options,
-    up_options,
-    wanted_instances,
-)
 from sbxcompose.client.process_status import ProcessStatus, process_status
 from sbxcompose.client.processes import list_processes
 from sbxcompose.client.verdict import await_verdict, nothing_to_do, with_last_lines
@@ -103,7 +96,7 @@ class OpenProject:
         recreate_sandboxes: bool = False,
     ) -> ProjectPlan:
         """Return what `up` would do with the same arguments, step by step, and why. Changes nothing."""
-        options = up_options(
+        options = plan_options.up_options(
             self._project,
             names,
             no_deps=no_deps,
@@ -133,7 +126,7 @@ class OpenProject:
         """
         if timeout is not None and not wait:
             raise UsageError("`timeout` goes with `wait=True`")
-        options = up_options(
+        options = plan_options.up_options(
             self._project,
             names,
             no_deps=no_deps,
@@ -158,7 +151,7 @@ class OpenProject:
 
     async def wait(self, *names: str, timeout: float | None = None) -> None:
         """Wait until processes are ready (one-shots: completed), without changing anything. Raises as `up`."""
-        wanted = wanted_instances(self._project, resolve_all(self._project, names))
+        wanted = plan_options.wanted_instances(self._project, resolve_all(self._project, names))
         session, secrets = self._session()
         async with session:
             await session.observe()
@@ -170,18 +163,20 @@ class OpenProject:
 
     async def start(self, *names: str, no_deps: bool = False) -> AppliedChanges:
         """Start stopped processes and what they need; what runs is left alone. Raises `ProcessFailed`."""
-        return await self._apply(Intent.START, start_options(self._project, names, no_deps=no_deps))
+        return await self._apply(Intent.START, plan_options.start_options(self._project, names, no_deps=no_deps))
 
     async def restart(self, *names: str, no_deps: bool = False, grace: float | None = None) -> AppliedChanges:
         """Restart processes; without names, all but completed one-shots. Raises `ProcessFailed`."""
-        return await self._apply(Intent.RESTART, restart_options(self._project, names, no_deps=no_deps, grace=grace))
+        return await self._apply(
+            Intent.RESTART, plan_options.restart_options(self._project, names, no_deps=no_deps, grace=grace)
+        )
 
     async def stop(self, *names: str, grace: float | None = None) -> AppliedChanges:
         """Stop processes in reverse dependency order; what has not exited after `grace` seconds is killed.
 
         Orphans and replicas beyond those of the file can be named as well.
         """
-        return await self._apply(Intent.STOP, stop_options(self._project, grace=grace), running=names)
+        return await self._apply(Intent.STOP, plan_options.stop_options(self._project, grace=grace), running=names)
 
     async def down(
         self, *names: str, grace: float | None = None, remove_orphans: bool = False, terminate: bool = False
@@ -192,7 +187,9 @@ class OpenProject:
         """
         if terminate and names:
             raise UsageError("`terminate` ends whole sandboxes; it takes no process names")
-        options = down_options(self._project, grace=grace, remove_orphans=remove_orphans, terminate=terminate)
+        options = plan_options.down_options(
+            self._project, grace=grace, remove_orphans=remove_orphans, terminate=terminate
+        )
         return await self._apply(Intent.DOWN, options, running=names)
 
     async def _apply(
