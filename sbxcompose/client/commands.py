@@ -45,6 +45,16 @@ class FinishedCommand(Struct, frozen=True, kw_only=True):
         raise error
 
 
+class CommandSettings(Struct, frozen=True):
+    """What a caller sets for one command; `timeout` is in seconds, `stdin` is all of its standard input."""
+
+    env: Mapping[str, str]
+    workdir: str | None
+    user: str | None
+    stdin: bytes | None
+    timeout: float | None
+
+
 def adapted(
     request: StartRequest, env: Mapping[str, str], workdir: str | None, user: str | None, *, stdin: bool
 ) -> StartRequest:

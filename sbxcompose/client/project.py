@@ -9,7 +9,6 @@ from typing import Self
 
 from msgspec.structs import replace
 
-from sbxcompose.client import plan_options
 from sbxcompose.client.changes import (
     AppliedChanges,
     ProjectPlan,
@@ -18,9 +17,17 @@ from sbxcompose.client.changes import (
     check_verdict,
     project_plan,
 )
-from sbxcompose.client.commands import FinishedCommand, adapted, run_to_end, running_sandbox, words_of
+from sbxcompose.client.commands import CommandSettings, FinishedCommand, adapted, run_to_end, running_sandbox, words_of
 from sbxcompose.client.definition import ProjectDefinition, definition_of, variables
 from sbxcompose.client.output import LineReader, OutputLine, select_output
+from sbxcompose.client.plan_options import (
+    down_options,
+    restart_options,
+    start_options,
+    stop_options,
+    up_options,
+    wanted_instances,
+)
 from sbxcompose.client.process_status import ProcessStatus, process_status
 from sbxcompose.client.processes import list_processes
 from sbxcompose.client.verdict import await_verdict, nothing_to_do, with_last_lines
@@ -96,7 +103,7 @@ class OpenProject:
         recreate_sandboxes: bool = False,
     ) -> ProjectPlan:
         """Return what `up` would do with the same arguments, step by step, and why. Changes nothing."""
-        options = plan_options.up_options(
+        options = up_options(
             self._project,
             names,
             no_deps=no_deps,
@@ -126,7 +133,7 @@ class OpenProject:
         """
         if timeout is not None and not wait:
             raise UsageError("`timeout` goes with `wait=True`")
-        options = plan_options.up_options(
+        options = up_options(
             self._project,
             names,
             no_deps=no_deps,
@@ -151,7 +158,7 @@ class OpenProject:
 
     async def wait(self, *names: str, timeout: float | None = None) -> None:
         """Wait until processes are ready (one-shots: completed), without changing anything. Raises as `up`."""
-        wanted = plan_options.wanted_instances(self._project, resolve_all(self._project, names))
+        wanted = wanted_instances(self._project, resolve_all(self._project, names))
         session, secrets = self._session()
         async with session:
             await session.observe()
@@ -163,20 +170,18 @@ class OpenProject:
 
     async def start(self, *names: str, no_deps: bool = False) -> AppliedChanges:
         """Start stopped processes and what they need; what runs is left alone. Raises `ProcessFailed`."""
-        return await self._apply(Intent.START, plan_options.start_options(self._project, names, no_deps=no_deps))
+        return await self._apply(Intent.START, start_options(self._project, names, no_deps=no_deps))
 
     async def restart(self, *names: str, no_deps: bool = False, grace: float | None = None) -> AppliedChanges:
         """Restart processes; without names, all but completed one-shots. Raises `ProcessFailed`."""
-        return await self._apply(
-            Intent.RESTART, plan_options.restart_options(self._project, names, no_deps=no_deps, grace=grace)
-        )
+        return await self._apply(Intent.RESTART, restart_options(self._project, names, no_deps=no_deps, grace=grace))
 
     async def stop(self, *names: str, grace: float | None = None) -> AppliedChanges:
         """Stop processes in reverse dependency order; what has not exited after `grace` seconds is killed.
 
         Orphans and replicas beyond those of the file can be named as well.
         """
-        return await self._apply(Intent.STOP, plan_options.stop_options(self._project, grace=grace), running=names)
+        return await self._apply(Intent.STOP, stop_options(self._project, grace=grace), running=names)
 
     async def down(
         self, *names: str, grace: float | None = None, remove_orphans: bool = False, terminate: bool = False
@@ -187,9 +192,7 @@ class OpenProject:
         """
         if terminate and names:
             raise UsageError("`terminate` ends whole sandboxes; it takes no process names")
-        options = plan_options.down_options(
-            self._project, grace=grace, remove_orphans=remove_orphans, terminate=terminate
-        )
+        options = down_options(self._project, grace=grace, remove_orphans=remove_orphans, terminate=terminate)
         return await self._apply(Intent.DOWN, options, running=names)
 
     async def _apply(
@@ -301,12 +304,13 @@ class OpenProject:
         A text goes through `sh -c`. The command is ended after `timeout` seconds (`DeadlinePassed`). Its exit code is
         in the result; `exec(...).check()` raises for any but 0. Raises `NotStarted` for a command that does not exist.
         """
+        settings = CommandSettings(variables(env or {}), workdir, user, stdin, timeout)
         instance, process = self._chosen(name)
         words = words_of(command)
         session, _ = self._session()
         async with session:
             await session.observe()
-            return await self._to_end(session, instance, process, words, env, workdir, user, stdin, timeout)
+            return await self._to_end(session, instance, process, words, settings)
 
     async def run(
         self,
@@ -321,12 +325,13 @@ class OpenProject:
         timeout: float | None = None,
     ) -> FinishedCommand:
         """Start what a process needs, then run it once, or another `command` in its place; otherwise as `exec`."""
+        settings = CommandSettings(variables(env or {}), workdir, user, stdin, timeout)
         instance, process = self._chosen(name)
         words = process.command if command is None else words_of(command)
         session, secrets = self._session()
         async with session:
             check_result(await bring_up_needs(session, process, no_deps=no_deps, timeout=None), secrets.hide)
-            return await self._to_end(session, instance, process, words, env, workdir, user, stdin, timeout)
+            return await self._to_end(session, instance, process, words, settings)
 
     def _chosen(self, name: str) -> tuple[Instance, Process]:
         target = ProcessNames(self._project).resolve(name)
@@ -335,18 +340,9 @@ class OpenProject:
         return Instance(target.sandbox, target.process, target.replica or 1), process
 
     async def _to_end(
-        self,
-        session: Session,
-        instance: Instance,
-        process: Process,
-        words: tuple[str, ...],
-        env: Mapping[str, str] | None,
-        workdir: str | None,
-        user: str | None,
-        stdin: bytes | None,
-        timeout: float | None,
+        self, session: Session, instance: Instance, process: Process, words: tuple[str, ...], settings: CommandSettings
     ) -> FinishedCommand:
         link = running_sandbox(session, instance.sandbox)
         request, base = session.command_request(process, instance, words)
-        request = adapted(request, variables(env or {}), workdir, user, stdin=stdin is not None)
-        return await run_to_end(link, request, base, stdin=stdin, timeout=timeout)
+        request = adapted(request, settings.env, settings.workdir, settings.user, stdin=settings.stdin is not None)
+        return await run_to_end(link, request, base, stdin=settings.stdin, timeout=settings.timeout)
