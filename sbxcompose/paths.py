@@ -18,6 +18,7 @@ SOCKET_PATH_LIMIT = 107
 
 
 SOCKET = "host.sock"
+LOCK = "host.lock"
 
 
 class PathError(SbxError):
@@ -72,7 +73,7 @@ def lock_path(environ: Mapping[str, str] = os.environ) -> Path:
     """Return the file whose lock says that a host runs, and which says where: there is one host for each state
     directory.
     """
-    return Path(os.path.realpath(state_directory(environ)), "host.lock")
+    return Path(os.path.realpath(state_directory(environ)), LOCK)
 
 
 def log_path(environ: Mapping[str, str] = os.environ) -> Path:

@@ -126,9 +126,11 @@ class Host:
                 await self._keeper.release(unit.unit)
         known = {unit.unit for unit in adopted}
         # Before anything is started: what is left of a lost run must not run beside its successor.
-        for left in await self._keeper.sweep(self.sandboxes.claims(known)):
+        interruption = host_info.interruption(self._state)
+        claims = [] if interruption.for_good else self.sandboxes.claims(known)
+        for left in await self._keeper.sweep(claims):
             print(f"left behind when the host was killed, now killed: {left}", file=sys.stderr)
-        self.sandboxes.resume(known, rebooted=host_info.was_rebooted(self._state))
+        self.sandboxes.resume(known, interruption)
 
     async def ended(self) -> None:
         """Wait for its end."""
@@ -156,7 +158,7 @@ class Host:
     def _write_info(self) -> None:
         """What commands want to know of the host before they ask it anything."""
         try:
-            write_json(self._state / INFO_FILE, host_info.contents(self._tcp()))
+            write_json(self._state / INFO_FILE, host_info.contents(self._state, self._tcp()))
         except OSError as error:
             print(f"cannot write {INFO_FILE}: {error}", file=sys.stderr)
 

@@ -5,14 +5,31 @@ The file is there while a host runs, and after one that was killed.
 
 from __future__ import annotations
 
+import os
+from enum import Enum
 from pathlib import Path
 from typing import Any
 
+from sbxcompose import paths
 from sbxcompose.host.base import damage
 from sbxcompose.version import __version__
 
 INFO_FILE = "host.json"
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+
+
+class Interruption(Enum):
+    """What has interrupted the runs that are recorded: why they are not there, unless the keeper still holds them."""
+
+    HOST_KILLED = "the host ended"
+    REBOOTED = "the machine was restarted"
+    COPIED = "the state directory was copied"
+    """What is recorded runs under the host of the original, and is none of ours."""
+
+    @property
+    def for_good(self) -> bool:
+        """Whether nothing of them is left that could be found and ended, and nothing is started again."""
+        return self is not Interruption.HOST_KILLED
 
 
 def read(state: Path) -> dict[str, Any]:
@@ -24,15 +41,27 @@ def read(state: Path) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
-def contents(tcp: str | None) -> dict[str, Any]:
+def contents(state: Path, tcp: str | None) -> dict[str, Any]:
     """Return what is to be written down; `tcp` is the address over TCP, if there is one."""
-    return {"version": __version__, "tcp": tcp, "boot": _boot()}
+    return {"version": __version__, "tcp": tcp, "boot": _boot(), "files": _files(state)}
 
 
-def was_rebooted(state: Path) -> bool:
-    """Return whether the machine was restarted after the last host that was killed had begun."""
-    before = read(state).get("boot")
-    return isinstance(before, str) and before != _boot()
+def interruption(state: Path) -> Interruption:
+    """Return what has happened since the last host that was killed had begun."""
+    before = read(state)
+    boot, files = before.get("boot"), before.get("files")
+    if isinstance(boot, str) and boot != _boot():
+        return Interruption.REBOOTED
+    # Either may have been replaced by hand, or not be stable on an unusual file system; a copy changes both.
+    if isinstance(files, list) and not any(file in _files(state) for file in files):
+        return Interruption.COPIED
+    return Interruption.HOST_KILLED
+
+
+def _files(state: Path) -> list[list[int]]:
+    """Device and inode of the state directory and of its lock, which no copy has."""
+    found = [os.stat(path) for path in (state, state / paths.LOCK) if path.exists()]
+    return [[file.st_dev, file.st_ino] for file in found]
 
 
 def _boot() -> str:

@@ -57,7 +57,8 @@ def _mark_on(pid: int) -> tuple[str, str]:
 def tag_of(host: str, unit: str) -> int:
     """Return the tag of a unit: the same for every keeper of that host, so that a successor need not be told.
 
-    `host` is the path of its lock: two hosts may have units of one name. Above 2**62, where no real limit is.
+    `host` is its name (`hostrecord.host_name`): two hosts may have units of one name. Tags are above 2**62, where no
+    real limit is.
     """
     name = os.fsencode(f"{host}\0{unit}")
     return _TAG_BASE | zlib.crc32(name) << 24 | zlib.crc32(name[::-1]) & 0xFF_FFFF

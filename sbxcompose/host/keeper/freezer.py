@@ -302,11 +302,11 @@ def _remove_soon(path: str) -> None:
         time.sleep(0.001)
 
 
-def bases_for(lock: str) -> list[str]:
-    """Where the host of that lock has its groups: the same for each of its keepers, and for no other host's. Nowhere
+def bases_for(host: str) -> list[str]:
+    """Where the host of that name has its groups: the same for each of its keepers, and for no other host's. Nowhere
     if the environment has `SBXCOMPOSE_CGROUPS=no`.
     """
     if os.environ.get("SBXCOMPOSE_CGROUPS") == "no":
         return []
-    name = f"sbxcompose-{os.getuid()}-{zlib.crc32(os.fsencode(lock)):08x}"
+    name = f"sbxcompose-{os.getuid()}-{zlib.crc32(os.fsencode(host)):08x}"
     return [f"{directory}/{name}" for directory in places("freezer")]

@@ -1,7 +1,8 @@
 """What the lock file of a state directory says of the host that holds it: where it listens, and which process it is.
 
 Written by the keeper that holds the lock, and emptied at an orderly end. So a record under a lock that is not held
-tells that a host was killed, and may have left processes running.
+tells that a host was killed, and may have left processes running. In a copy of the file the record counts as missing:
+it is about the host of the original.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ class HostRecord:
         import json
 
         value = {name: getattr(self, name) for name in self.__slots__}
+        value["lock"] = _identity(os.fstat(lock))
         data = json.dumps(value).encode() + b"\n"
         os.pwrite(lock, data, 0)
         os.ftruncate(lock, len(data))
@@ -41,7 +43,7 @@ class HostRecord:
 
 
 def read(path: str | os.PathLike[str]) -> HostRecord | None:
-    """Return what a lock file says; None if there is nothing, or nothing that makes sense."""
+    """Return what a lock file says of its host; None if there is nothing, or nothing that makes sense."""
     import json
 
     try:
@@ -50,8 +52,10 @@ def read(path: str | os.PathLike[str]) -> HostRecord | None:
         return None
     try:
         value: Any = json.loads(os.read(fd, MOST) or b"null")
+        if value.get("lock", own := _identity(os.fstat(fd))) != own:
+            return None
         return HostRecord(int(value["pid"]), str(value["socket"]), list(value["identity"]), str(value["log"]))
-    except (OSError, ValueError, TypeError, KeyError):
+    except (OSError, ValueError, TypeError, KeyError, AttributeError):
         return None
     finally:
         os.close(fd)
@@ -71,4 +75,13 @@ def identity_of(path: str) -> list[int]:
         found = os.lstat(path)
     except OSError:
         return []
+    return _identity(found)
+
+
+def host_name(lock: int | str) -> str:
+    """Return the name of the host with this lock file: the same for all its keepers, and another one for any copy."""
+    return "{:x}:{:x}".format(*_identity(os.stat(lock)))
+
+
+def _identity(found: os.stat_result) -> list[int]:
     return [found.st_dev, found.st_ino]

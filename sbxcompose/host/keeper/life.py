@@ -11,6 +11,7 @@ import time
 from sbxcompose.host.keeper.endpoint import KeeperEndpoint
 from sbxcompose.host.keeper.freezer import Freezer, bases_for
 from sbxcompose.host.keeper.holdings import Holdings
+from sbxcompose.host.keeper.hostrecord import host_name
 from sbxcompose.host.keeper.log import log
 from sbxcompose.host.keeper.loop import Loop
 from sbxcompose.host.keeper.oom import KernelLog
@@ -41,11 +42,12 @@ class Keeper:
         self._options = options
         self._holdings = holdings
         self._loop = Loop(self._signalled)
-        self._freezer = Freezer(bases_for(options.lock))
+        host = host_name(holdings.lock)
+        self._freezer = Freezer(bases_for(host))
         self._units = Units(
             self._loop, lambda event, unit: self._endpoint.tell(event, unit), self._freezer, KernelLog()
         )
-        self._endpoint = KeeperEndpoint(self._loop, self._units, Spawner(limits, options.lock), options.lock)
+        self._endpoint = KeeperEndpoint(self._loop, self._units, Spawner(limits, host), host)
         environment = self._server_environment(limits)
         connect = self._endpoint.open
         self._server = ServerProcess(options.server, environment, holdings.fds, connect, self._is_needed, log)

@@ -20,6 +20,7 @@ from msgspec.structs import replace
 from sbxcompose.api.sandbox_models import CreateRequest, PatchRequest, SandboxInfo
 from sbxcompose.host.base import background, trees
 from sbxcompose.host.base.clock import now_ms
+from sbxcompose.host.base.host_info import Interruption
 from sbxcompose.host.base.json_files import read_each, write_json
 from sbxcompose.host.base.problems import Problem, from_os
 from sbxcompose.host.keeper.client import Adopted, Claim, Exited, KeeperClient
@@ -167,8 +168,7 @@ class Sandboxes:
 
     def _make(self, info: SandboxInfo, beginning: Provisioning) -> HostedSandbox:
         directory = self._directory / info.id
-        if info.project_directory is None:
-            info = replace(info, workspace_directory=str(directory / WORKSPACE))
+        info = self._placed(info)
         try:
             directory.mkdir(mode=0o700, parents=True)
             if info.workspace_directory is not None:
@@ -200,6 +200,11 @@ class Sandboxes:
         if info.timeout_secs:
             sandbox.arm_timeout()
         return sandbox
+
+    def _placed(self, info: SandboxInfo) -> SandboxInfo:
+        """Say where its own workspace is, if it has one: also after the state directory was moved or copied."""
+        own = str(self._directory / info.id / WORKSPACE)
+        return info if info.project_directory is not None else replace(info, workspace_directory=own)
 
     def _workdir(self, info: SandboxInfo) -> Workdir:
         own = str(self._directory / info.id / WORKSPACE)
@@ -283,6 +288,7 @@ class Sandboxes:
             if (self._directory / info.id / WORKSPACE).exists():
                 background.do(self._clear(info))
             return
+        info = self._placed(info)
         sandbox = self._add(info, INTERRUPTED if ending is None and info.status == "pending" else ending)
         sandbox.load()
 
@@ -295,13 +301,10 @@ class Sandboxes:
         """The units that are recorded as being there, or as being started, and are not among the `known` ones."""
         return [claim for sandbox in self for claim in sandbox.workload.claims(known)]
 
-    def resume(self, known: set[str], *, rebooted: bool = False) -> None:
-        """Go on with all that is not among the `known` units, and with what was being done to sandboxes.
-
-        `rebooted`: the machine was restarted since.
-        """
+    def resume(self, known: set[str], interruption: Interruption = Interruption.HOST_KILLED) -> None:
+        """Go on with all that is not among the `known` units, and with what was being done to sandboxes."""
         for sandbox in self:
-            sandbox.workload.take_over(known, rebooted=rebooted)
+            sandbox.workload.take_over(known, interruption)
         for sandbox in self:
             sandbox.finish()
             if sandbox.ending is not None:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Coroutine, Iterable
 from pathlib import Path
 from typing import Any
 
+from sbxcompose.host.base.host_info import Interruption
 from sbxcompose.host.keeper.client import Adopted, Claim, Exited, KeeperClient
 from sbxcompose.host.supervise.processes import Processes
 from sbxcompose.host.supervise.spawn_request import Workdir
@@ -98,10 +99,10 @@ class Workload:
         """Return the units that are recorded as existing, or as being started, and are not among the `known` ones."""
         return [*self.processes.claims(), *self.terminals.claims(known)]
 
-    def take_over(self, known: set[str], *, rebooted: bool) -> None:
+    def take_over(self, known: set[str], interruption: Interruption) -> None:
         """Go on with everything that is not among the `known` units, once nothing of the others is left."""
         self.terminals.resume(known)
-        self.processes.resume(rebooted=rebooted)
+        self.processes.resume(interruption)
 
     def exited(self, exited: Exited) -> bool:
         """A run has ended; False if it belongs to neither a process nor a session."""

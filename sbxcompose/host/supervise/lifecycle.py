@@ -173,7 +173,7 @@ def _run_lost(record: ProcessRecord, event: RunLost, now: Now) -> Outcome:
     ended = with_end(record, record.run, event.exit, event.error)
     why = state.ending.why if state.ending is not None else None
     unwanted = why == "stop" or not record.request.managed or describe.policy(record).policy == "never"
-    if event.rebooted or (unwanted and why != "restart"):
+    if event.for_good or (unwanted and why != "restart"):
         return stopped(ended, now, EndChecks(), requested=why == "stop")
     after, effects = begin_again(ended, now)
     return after, [EndChecks(), *effects]
@@ -192,7 +192,7 @@ def _host_restarted(record: ProcessRecord, event: HostRestarted, now: Now) -> Ou
             return stopped(record, now, ForgetRow())
         case Starting(_, ending) if ending is not None and ending.why == "stop":
             return stopped(record, now, requested=True)
-        case Starting() | BackingOff() | Paused() if event.rebooted:
+        case Starting() | BackingOff() | Paused() if event.for_good:
             return stopped(record, now)
         case Starting():
             return begin_again(record, now)

@@ -20,6 +20,7 @@ from msgspec.structs import replace
 from sbxcompose.api.models import LastExit
 from sbxcompose.host.base import background, write_back
 from sbxcompose.host.base.clock import now_ms
+from sbxcompose.host.base.host_info import Interruption
 from sbxcompose.host.base.problems import Problem
 from sbxcompose.host.base.timer import Timer
 from sbxcompose.host.base.wake import Condition
@@ -245,13 +246,12 @@ class LifecycleDriver(ProcessRow):
             error = self._note_end(run, end) or lost
         self._report(RunExited(_handle_of(exited.unit), end, error, exited.left_behind[:MOST_LEFT]))
 
-    def lost(self, *, rebooted: bool) -> None:
+    def lost(self, interruption: Interruption) -> None:
         """Report a run whose end was not observed: keeper and server had died, or the machine went down."""
         assert self.record.run is not None
         end = LastExit(ended_at=now_ms())
-        what = "the machine was restarted" if rebooted else "the host ended"
-        error = self._note_end(self.record.run, end) or f"{what} while it ran"
-        self._report(RunLost(end, error, rebooted))
+        error = self._note_end(self.record.run, end) or f"{interruption.value} while it ran"
+        self._report(RunLost(end, error, interruption.for_good))
 
     def _note_end(self, run: Run, end: LastExit) -> str | None:
         """Note a run's end in its log, now or as soon as there is room for it; what kept it from being noted."""
@@ -282,9 +282,9 @@ class LifecycleDriver(ProcessRow):
             return Claim(unit)
         return Claim(unit, run.pid, run.ticks, run.started_at / 1000)
 
-    def resume(self, *, rebooted: bool) -> None:
+    def resume(self, interruption: Interruption) -> None:
         """Continue what the last server left without a run: a backoff, or a start that was not made."""
-        self._report(HostRestarted(rebooted))
+        self._report(HostRestarted(interruption.for_good))
 
     def pause(self) -> None:
         """The sandbox is being suspended or copied: check nothing, and let no time pass."""

@@ -60,17 +60,20 @@ class RunExited(Struct, frozen=True):
 
 
 class RunLost(Struct, frozen=True):
-    """The run has ended unobserved: keeper and server had died, or the machine was down (`rebooted`)."""
+    """The run has ended unobserved: keeper and server had died.
+
+    `for_good`: the machine was down, or the record is a copy of another host's; nothing is started again.
+    """
 
     exit: LastExit
     error: str | None = None
-    rebooted: bool = False
+    for_good: bool = False
 
 
 class HostRestarted(Struct, frozen=True):
-    """The server has restarted, after the machine if `rebooted`, and the keeper holds no run of this process."""
+    """The server has restarted, and the keeper holds no run of this process; `for_good` as in `RunLost`."""
 
-    rebooted: bool = False
+    for_good: bool = False
 
 
 class StopRequested(Struct, frozen=True):

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 
 from sbxcompose.api.models import StartRequest
 from sbxcompose.host.base.clock import now_ms
+from sbxcompose.host.base.host_info import Interruption
 from sbxcompose.host.base.problems import Problem, from_os
 from sbxcompose.host.keeper.client import (
     Adopted,
@@ -177,19 +178,19 @@ class Processes(ProcessTable):
         """The units that are recorded as being there, or as being started, and were not taken over by `adopt`."""
         return [claim for process in self._unclaimed.values() if (claim := process.claim) is not None]
 
-    def resume(self, *, rebooted: bool) -> None:
+    def resume(self, interruption: Interruption) -> None:
         """Go on with everything that was not taken over, once nothing of it is left.
 
-        What was taken over has gone on meanwhile: a run may have ended, and the next one have been asked for. After a
-        restart of the machine (`rebooted`) nothing is started.
+        What was taken over has gone on meanwhile: a run may have ended, and the next one have been asked for. After an
+        interruption for good nothing is started.
         """
         unclaimed = list(self._unclaimed.values())
         self._unclaimed.clear()
         for process in unclaimed:
             if isinstance(process.record.state, Running):
-                process.lost(rebooted=rebooted)
+                process.lost(interruption)
             else:
-                process.resume(rebooted=rebooted)
+                process.resume(interruption)
         for number in self._names.starting():
             self._drop_former(self._rows[number])
 

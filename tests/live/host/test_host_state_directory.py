@@ -137,6 +137,33 @@ def test_a_socket_that_only_a_starting_process_still_holds_is_not_handed_out(hos
             assert host.status["keeper_pid"] != over.pid
 
 
+def test_the_host_of_a_copied_state_directory_leaves_alone_what_the_first_one_runs(
+    host: LiveHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A backup that is looked into, or a home directory that was copied, while the original is in use."""
+    box, own = host.box(), host.box("own")
+    web = box.shell("exec sleep 1000", "web", restart={"policy": "always"})
+    bare = box.begin("env", "-i", "sleep", "1000")
+    before = pids(host.path)
+    copy = host.home.root / "copy"
+    subprocess.run(["cp", "-a", str(host.home.state), str(copy)], check=True)
+    monkeypatch.setenv("SBXCOMPOSE_STATE_DIR", str(copy))
+    path = launch.ensure_host()
+    with client_of(path) as client:
+        headers = {"X-Tensorlake-Sandbox-Id": box.id}
+        rows = client.get("/api/v1/processes", headers=headers).raise_for_status().json()["processes"]
+        workspace = client.get(f"/sandboxes/{own.id}").raise_for_status().json()["workspace_directory"]
+    assert launch.stop(force=True)
+    assert path == copy / "host.sock"
+    assert [row["status"] for row in rows] == ["exited", "exited"]
+    assert rows[0]["managed"]["last_error"] == "the state directory was copied while it ran"
+    assert workspace.startswith(str(copy))
+    monkeypatch.setenv("SBXCOMPOSE_STATE_DIR", str(host.home.state))
+    assert launch.ensure_host() == host.path
+    assert pids(host.path) == before
+    assert [row["pid"] for row in box.rows()] == [web["pid"], bare["pid"]]
+
+
 def test_a_host_that_does_not_answer_is_not_called_stopped(host_environ: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(locate, "PATIENCE", 0.0)
     host_environ.state.mkdir(mode=0o700)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import cast
 
 from sbxcompose.api.models import RestartConfig, StartRequest
+from sbxcompose.host.base.host_info import Interruption
 from sbxcompose.host.keeper.client import Adopted, Exited, KeeperClient, Spawn, Spawned, SpawnFailed
 from sbxcompose.host.supervise.processes import Processes
 from sbxcompose.host.supervise.records import Records
@@ -57,7 +58,7 @@ def test_a_run_that_ends_meanwhile_is_started_again_once(tmp_path: Path) -> None
         assert keeper.asked == ["box.3"]
         assert [claim.unit for claim in processes.claims()] == ["box.2"], "what was just asked for is nobody's leftover"
         keeper.spawning.clear()
-        processes.resume(rebooted=False)
+        processes.resume(Interruption.HOST_KILLED)
         await keeper.spawning.wait()
         assert keeper.asked == ["box.3", "box.4"]
         assert [row.record.state for row in processes.rows()] == [Starting(3), Starting(4)]

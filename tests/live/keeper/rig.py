@@ -20,6 +20,7 @@ from typing import Any
 from sbxcompose.host.keeper import freezer
 from sbxcompose.host.keeper.census import mark_of, tag_of
 from sbxcompose.host.keeper.client import Exited, KeeperClient, KeeperRestart, Spawn, Spawned
+from sbxcompose.host.keeper.hostrecord import host_name
 from sbxcompose.host.keeper.options import keeper_argv
 
 HERE = Path(__file__).parent
@@ -133,9 +134,14 @@ class Rig:
         self.replaced = asyncio.Event()
         self.client: KeeperClient
 
+    @property
+    def host(self) -> str:
+        """What the keeper and its successors mark their processes and groups with."""
+        return host_name(str(self.launched.directory / "host.lock"))
+
     def mark_of(self, unit: str) -> str:
         """The marker in the environment of a unit's processes."""
-        return mark_of(unit, tag_of(str(self.launched.directory / "host.lock"), unit))
+        return mark_of(unit, tag_of(self.host, unit))
 
     async def connect(self) -> None:
         """Take the place of the server of the moment."""
@@ -211,7 +217,7 @@ class Rig:
             for each in await self.client.adopt():
                 await self.client.kill(each.unit, signal.SIGKILL, "everything")
         await self.kill_host()
-        freezer.Freezer(freezer.bases_for(str(self.launched.directory / "host.lock"))).clear()
+        freezer.Freezer(freezer.bases_for(self.host)).clear()
 
 
 class Output:

@@ -247,7 +247,7 @@ def test_frozen_is_frozen_for_the_next_server_too() -> None:
 
 def test_what_a_killed_host_left_frozen_is_killed_by_the_next(way: str) -> None:
     async def check(own: Rig) -> None:
-        bases = bases_for(str(own.launched.directory / "host.lock"))
+        bases = bases_for(own.host)
         _, out = await own.shell("a", f"echo $$; setsid sh -c 'echo $$; {SPIN}' & {SPIN}")
         pids = [int(await out.line()), int(await out.line(1))]
         assert await own.client.freeze("a")
@@ -266,7 +266,7 @@ def test_what_a_killed_host_left_frozen_is_killed_by_the_next(way: str) -> None:
 
 def test_a_group_goes_with_its_unit(way: str) -> None:
     async def check(own: Rig) -> None:
-        groups = [Path(each) for each in bases_for(str(own.launched.directory / "host.lock"))]
+        groups = [Path(each) for each in bases_for(own.host)]
         await family(own, "a")
         assert await own.client.freeze("a")
         await own.client.kill("a", signal.SIGKILL, "everything")

@@ -92,10 +92,10 @@ def test_a_directory_that_is_no_group_is_left_as_it_was(tmp_path: Path) -> None:
 
 def test_a_host_has_the_same_place_each_time_and_another_host_another(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("SBXCOMPOSE_CGROUPS", raising=False)
-    assert bases_for("/run/a/host.lock") == bases_for("/run/a/host.lock")
-    assert not set(bases_for("/run/a/host.lock")) & set(bases_for("/run/b/host.lock"))
+    assert bases_for("fe00:1") == bases_for("fe00:1")
+    assert not set(bases_for("fe00:1")) & set(bases_for("fe00:2"))
     monkeypatch.setenv("SBXCOMPOSE_CGROUPS", "no")
-    assert bases_for("/run/a/host.lock") == []
+    assert bases_for("fe00:1") == []
 
 
 def test_what_an_ended_host_has_left_empty_is_removed(tmp_path: Path) -> None:
