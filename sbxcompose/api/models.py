@@ -239,3 +239,27 @@ class FailedStart(Message, frozen=True, kw_only=True):
     working_dir: str | None = None
     error: str
     at: int
+
+
+class ProcessUsage(Message, frozen=True, kw_only=True):
+    """Ours: what a running process and all its descendants use. CPU time counts from their start."""
+
+    name: str | None = None
+    pid: int
+    cpu_ms: int
+    memory_bytes: int
+    processes: int
+
+
+class SandboxUsage(Message, frozen=True, kw_only=True):
+    """Ours: what all processes of a sandbox use, `uptime_ms` after its machine was booted, and the machine's size."""
+
+    uptime_ms: int
+    cpus: int
+    memory_bytes: int
+    processes: list[ProcessUsage]
+
+    @classmethod
+    def read(cls, body: Mapping[str, Any]) -> Self:
+        """Read it with its processes."""
+        return super().read({**body, "processes": [ProcessUsage.read(usage) for usage in body["processes"]]})

@@ -74,6 +74,10 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
         ("ps -a", "list all processes, including stopped ones"),
         ("ps --json web", "print web as JSON"),
     ),
+    "stats": (
+        ("stats", "watch CPU and memory of all processes"),
+        ("stats --no-stream --json web", "one result for web, for scripts"),
+    ),
     "logs": (
         ("logs -f web", "follow web"),
         ("logs --since 10m -t", "the last ten minutes of all processes, with times"),

@@ -39,6 +39,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "cp": ("Start", "Copy files into or out of a sandbox"),
     "ls": ("Look", "List all projects"),
     "ps": ("Look", "List processes"),
+    "stats": ("Look", "Show CPU and memory usage of processes"),
     "logs": ("Look", "Show log output"),
     "why": ("Look", "Explain why a process is not running or differs from the file"),
     "plan": ("Look", "Show what `up` would do, and why"),
@@ -53,7 +54,9 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "version": ("Host", "Print the version"),
 }
 
-LOOKING = frozenset(("attach", "doctor", "down", "kill", "logs", "pause", "ps", "stop", "unpause", "wait", "why"))
+LOOKING = frozenset(
+    ("attach", "doctor", "down", "kill", "logs", "pause", "ps", "stats", "stop", "unpause", "wait", "why")
+)
 """Commands that only look at what runs, or stop it: variables that cannot be had do not keep them from that."""
 
 EPILOG = """\b

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from sbxcompose.api import frames
-from sbxcompose.api.models import MAX_MILLIS, ProcessInfo, StartRequest
+from sbxcompose.api.models import MAX_MILLIS, ProcessInfo, SandboxUsage, StartRequest
 from sbxcompose.host.openapi.operation import (
     EVENTS,
     FLAG,
@@ -138,5 +138,9 @@ OPERATIONS: dict[str, Operation] = {
             },
         },
         answers={200: frames.MEDIA_TYPE},
+    ),
+    "GET /api/v1/stats": Operation(
+        summary="Extension: CPU time and memory of each process with all its descendants",
+        answers={200: SandboxUsage},
     ),
 }

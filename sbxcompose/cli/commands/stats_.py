@@ -1,0 +1,29 @@
+"""`sbxcompose stats`."""
+
+from __future__ import annotations
+
+import click
+
+from sbxcompose.cli.context import Shell
+from sbxcompose.cli.options import json_option, names_argument
+
+
+@click.command("stats")
+@names_argument
+@click.option("--no-stream", is_flag=True, help="Print one result and exit.")
+@json_option
+@click.pass_obj
+def command(shell: Shell, names: tuple[str, ...], no_stream: bool, as_json: bool) -> int:
+    """Show CPU and memory usage of running processes and of their sandboxes, every two seconds until Ctrl-C.
+
+    A process counts with all its descendants. CPU is in percent of one core; memory is resident memory, and pages that
+    its descendants share are counted once. On a terminal the table is redrawn in place. --json prints a JSON object a
+    line, with --no-stream a single document.
+    """
+    from sbxcompose.cli.async_main import run_command, run_simply
+    from sbxcompose.cli.stats import follow_stats, stats_once
+
+    project = shell.project()
+    if no_stream:
+        return run_simply(lambda: stats_once(shell, project, names, as_json=as_json))
+    return run_command(lambda interrupts: follow_stats(shell, project, names, interrupts, as_json=as_json))

@@ -1,0 +1,38 @@
+"""CPU and memory for people: a table of processes, then of sandboxes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from sbxcompose.cli.style import Style
+from sbxcompose.cli.view.table import fitting, table
+from sbxcompose.cli.view.units import memory, percent
+from sbxcompose.client.stats import UsageNow, UsageReport
+from sbxcompose.plan.observed import Instance
+
+HEADER = ("NAME", "CPU", "MEMORY", "MEM %", "PROCS")
+
+
+def lines(found: UsageReport, names: Mapping[Instance, str], style: Style, width: int | None) -> list[str]:
+    """Return the table of the instances in `names`, and a last row for each of their sandboxes."""
+    limits = {name: total.memory_limit for name, total in found.sandboxes.items()}
+    rows = [
+        [name, *_cells(found.instances.get(instance), limits.get(instance.sandbox))] for instance, name in names.items()
+    ]
+    wanted = {instance.sandbox for instance in names}
+    rows += [
+        [f"(sandbox {name})", *_cells(total.now, total.memory_limit)]
+        for name, total in found.sandboxes.items()
+        if name in wanted
+    ]
+    widths = [max(len(row[n]) for row in [HEADER, *rows]) for n in range(len(HEADER))]
+    aligned = [[row[0], *(cell.rjust(widths[n]) for n, cell in enumerate(row[1:], 1))] for row in [HEADER, *rows]]
+    shown = table(*fitting(aligned[0], aligned[1:], width, ("MEM %", "PROCS")), width=width)
+    return [style.dim(shown[0]), *shown[1:]]
+
+
+def _cells(now: UsageNow | None, limit: int | None) -> list[str]:
+    if now is None:
+        return ["-"] * (len(HEADER) - 1)
+    share = now.memory / limit * 100 if limit else None
+    return [percent(now.cpu), memory(now.memory), percent(share), str(now.processes)]

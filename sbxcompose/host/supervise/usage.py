@@ -1,0 +1,41 @@
+"""What the processes of a sandbox use, found out when it is asked for and at no other time."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Mapping
+
+from sbxcompose.host.keeper.census import marked_unit
+from sbxcompose.linux.usage import Machine, TaskStat, Usage, read_machine, tree_usage
+
+FRESH = 0.2
+"""Seconds for which one look at the machine serves all requests: the sandboxes of a project are asked at once."""
+
+
+class MachineReader:
+    """Reads the machine, or returns what was read just before. Safe in several threads."""
+
+    def __init__(self, read: Callable[[], Machine] = read_machine, clock: Callable[[], float] = time.monotonic) -> None:
+        self._read = read
+        self._clock = clock
+        self._latest: tuple[float, Machine] | None = None
+
+    def machine(self, leaders: Iterable[int]) -> Machine:
+        """Return all processes of this machine; `leaders`, which run now, are among them."""
+        latest, now = self._latest, self._clock()
+        if latest is None or now - latest[0] > FRESH or any(pid not in latest[1].tasks for pid in leaders):
+            self._latest = latest = (now, self._read())
+        return latest[1]
+
+
+def unit_usage(machine: Machine, units: Mapping[str, int], keeper: int) -> dict[str, Usage]:
+    """Return what each unit uses; `units` are the leaders' pids by the keeper's names.
+
+    What has left its parents is a child of the keeper, and is told by what its environment says it was started by.
+    """
+
+    def owner(task: TaskStat) -> int | None:
+        return units.get(marked_unit(task.pid) or "") if task.parent == keeper else None
+
+    found = tree_usage(machine, units.values(), owner)
+    return {unit: found[pid] for unit, pid in units.items() if pid in found}

@@ -1,0 +1,55 @@
+"""`stats`: by the extension, by a command in the sandbox, once and again and again, for people and for programs."""
+
+from __future__ import annotations
+
+import json
+
+from tests.cli.conftest import CloudSbx
+from tests.cli.looking import FOREVER, refused
+from tests.support.command import Sbx
+
+TWO = f"processes: {{web: {{command: '(sleep 1000; :) & {FOREVER}'}}, db: {{command: {FOREVER}}}}}\n"
+
+
+def test_once_for_programs_and_for_people(sbx: Sbx) -> None:
+    sbx.write(TWO)
+    sbx.run("up", "-d")
+    found = sbx.run("stats", "--no-stream", "--json").json
+    assert {each["name"]: each["processes"] for each in found["processes"]} == {"web": 3, "db": 1}
+    assert found["sandboxes"][0]["processes"] == 4
+    assert all(each["cpu_percent"] is not None for each in found["processes"])
+    shown = sbx.run("stats", "--no-stream", "db").stdout.splitlines()
+    assert [line.split()[0] for line in shown] == ["NAME", "db", "(sandbox"]
+    assert "no process" in refused(sbx, "stats", "dbb")
+    sbx.run("down")
+    assert sbx.run("stats", "--no-stream").stderr == "no processes are running\n"
+
+
+def test_again_and_again_until_interrupted(sbx: Sbx) -> None:
+    sbx.write(TWO)
+    sbx.run("up", "-d")
+    with sbx.start("stats", "--json") as running:
+        running.wait_for(r"\n")
+        running.interrupt()
+        result = running.wait()
+    assert result.code == 0
+    assert json.loads(result.stdout.splitlines()[0])["processes"]
+
+
+def test_on_a_terminal_the_table_is_drawn_in_place(sbx: Sbx) -> None:
+    sbx.write(TWO)
+    assert "nothing has been started yet" in refused(sbx, "stats")
+    sbx.run("up", "-d")
+    with sbx.start("stats", terminal=True) as running:
+        running.wait_for("sandbox main")
+        sbx.run("stop")
+        running.wait_for(r"\x1b\[\dF\x1b\[2Kno processes are running")
+        running.interrupt()
+        assert running.wait().code == 0
+
+
+def test_a_cloud_is_asked_by_a_command(cloud: CloudSbx) -> None:
+    cloud.write(TWO)
+    cloud.run("up", "-d")
+    found = cloud.run("stats", "--no-stream", "--json").json
+    assert {each["name"]: each["processes"] for each in found["processes"]} == {"web": 3, "db": 1}
