@@ -110,6 +110,15 @@ def signals(context: click.Context, parameter: click.Parameter, incomplete: str)
     return [CompletionItem(name) for name in names if name.startswith(incomplete.upper())]
 
 
+def filters(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Complete KEY=VALUE of a process filter."""
+    from sbxcompose.client.process_filter import choices
+
+    key, equals, _ = incomplete.partition("=")
+    found = [f"{key}={word}" for word in choices(key)] if equals else [f"{name}=" for name in choices()]
+    return [CompletionItem(text) for text in found if text.startswith(incomplete)]
+
+
 def providers(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """Complete the name of a provider."""
     return [CompletionItem(name) for name in ("local", "tensorlake") if name.startswith(incomplete)]

@@ -73,6 +73,8 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
     "ps": (
         ("ps -a", "list all processes, including stopped ones"),
         ("ps --json web", "print web as JSON"),
+        ("ps --filter status=exited", "list what has exited"),
+        ("ps --format '{{.Name}} {{.State}}'", "print only these fields"),
     ),
     "stats": (
         ("stats", "watch CPU and memory of all processes"),

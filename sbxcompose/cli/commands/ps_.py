@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import click
 
+from sbxcompose.cli import completion
 from sbxcompose.cli.context import Shell
 from sbxcompose.cli.options import json_option, names_argument
+from sbxcompose.errors import UsageError
 
 
 @click.command("ps")
@@ -13,39 +15,64 @@ from sbxcompose.cli.options import json_option, names_argument
 @click.option("-a", "--all", "everything", is_flag=True, help="Show all processes, including stopped ones.")
 @click.option("-l", "--long", "is_long", is_flag=True, help="Show ports and descriptions as well.")
 @click.option("-q", "--quiet", is_flag=True, help="Print names only.")
+@click.option(
+    "--filter",
+    "filters",
+    multiple=True,
+    metavar="KEY=VALUE",
+    shell_complete=completion.filters,
+    help="Show only matching processes by `status`, `health`, `name`, `sandbox`, `label` or `ready` (repeatable).",
+)
+@click.option(
+    "--format",
+    "template",
+    metavar="FORMAT",
+    help="Set the format: `table`, `json`, or a template such as `{{.Name}} {{.Status}}`.",
+)
 @json_option
 @click.pass_obj
-def command(shell: Shell, names: tuple[str, ...], everything: bool, is_long: bool, quiet: bool, as_json: bool) -> int:
+def command(
+    shell: Shell,
+    names: tuple[str, ...],
+    everything: bool,
+    is_long: bool,
+    quiet: bool,
+    filters: tuple[str, ...],
+    template: str | None,
+    as_json: bool,
+) -> int:
     """List processes: those in the file, orphans, and with -a also stopped ones.
 
-    Foreign processes (started in the sandbox by something else) are shown but never touched.
+    Foreign processes (started in the sandbox by something else) are shown but never touched. Values of one filter key
+    are alternatives; several keys must all match.
     """
     from sbxcompose.cli.async_main import run_simply
-    from sbxcompose.cli.view.ps import lines, to_json
-    from sbxcompose.cli.view.suspended import asleep
-    from sbxcompose.client.processes import list_processes
-    from sbxcompose.engine.secrets import secret_values
-    from sbxcompose.engine.session import Session
-    from sbxcompose.logs.secrets import KnownSecrets
+    from sbxcompose.cli.ps import show_processes
+    from sbxcompose.cli.view.ps import FIELDS
+    from sbxcompose.cli.view.template import Template
+    from sbxcompose.client.process_filter import ProcessFilter
 
+    given = [
+        word
+        for word, value in (("--quiet", quiet), ("--json", as_json), ("--long", is_long), ("--format", template))
+        if value
+    ]
+    if len(given) > 1:
+        raise UsageError(f"{' and '.join(f'`{word}`' for word in given)} do not go together")
+    as_json = as_json or template == "json"
+    filled = Template(template, FIELDS) if template not in (None, "table", "json") else None
+    wanted = ProcessFilter(filters)
     project = shell.project()
-    secrets = KnownSecrets(secret_values(project))
-
-    async def main() -> int:
-        async with Session(project, secrets=secrets) as session:
-            found = await list_processes(session, names, everything=everything)
-        for text in asleep(found.observed, "what is in it is seen once it runs"):
-            shell.note(text)
-        now, shown = found.at, found.instances
-        if as_json:
-            shell.print_json([to_json(row, now, secrets.hide) for row in shown])
-        elif quiet:
-            for row in shown:
-                shell.print(row.label)
-        else:
-            foreign = [] if names else [row for sandbox in found.observed.sandboxes for row in sandbox.foreign]
-            for line in lines(shown, foreign, now, shell.out, shell.width, secrets.hide, long=is_long):
-                shell.print(line)
-        return 0
-
-    return run_simply(main)
+    return run_simply(
+        lambda: show_processes(
+            shell,
+            project,
+            names,
+            wanted,
+            everything=everything,
+            template=filled,
+            quiet=quiet,
+            as_json=as_json,
+            is_long=is_long,
+        )
+    )

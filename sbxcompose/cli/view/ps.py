@@ -153,6 +153,26 @@ def _quoted(word: str, hide: Hide) -> str:
     return shlex.quote(hide(word)) if "'" in word else hide(shlex.quote(word))
 
 
+FIELDS = (
+    "Name", "Project", "Sandbox", "Process", "Service", "Replica", "Status", "State", "Health", "Ready", "PID", "Run",
+    "Restarts", "Uptime", "StartedAt", "ExitCode", "Command", "Port", "Description", "Labels", "Orphan", "Outdated",
+)  # fmt: skip
+"""What a template of `--format` may name; `Service` is Docker Compose's word for a process."""
+
+
+def fields(line: ListedInstance, project: str, now: float, hide: Hide) -> dict[str, Any]:
+    """Return the values of `FIELDS` for one instance; `hide` masks secrets."""
+    shown = process_status(line, hide)
+    alive = shown.started_at if shown.running else None
+    values = (
+        shown.name, project, shown.sandbox, shown.process, shown.process, shown.replica, status(line, now),
+        str(shown.state), shown.health, shown.ready, shown.pid, shown.run, shown.restarts,
+        ago(now - alive) if alive else None, shown.started_at, shown.exit_code,
+        command_words(shown.command, str), shown.port, shown.description, shown.labels, shown.orphan, shown.outdated,
+    )  # fmt: skip
+    return dict(zip(FIELDS, values, strict=True))
+
+
 def to_json(line: ListedInstance, now: float, hide: Hide) -> dict[str, Any]:
     """One instance for a program; `hide` masks secrets."""
     row, shown = line.row, process_status(line, hide)

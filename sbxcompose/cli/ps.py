@@ -1,0 +1,50 @@
+"""`ps`: the process list as a table, as JSON, as names, or by a template."""
+
+from __future__ import annotations
+
+from sbxcompose.cli.context import Shell
+from sbxcompose.cli.view.ps import fields, lines, to_json
+from sbxcompose.cli.view.suspended import asleep
+from sbxcompose.cli.view.template import Template
+from sbxcompose.client.process_filter import ProcessFilter
+from sbxcompose.client.process_status import process_status
+from sbxcompose.client.processes import list_processes
+from sbxcompose.engine.secrets import secret_values
+from sbxcompose.engine.session import Session
+from sbxcompose.logs.secrets import KnownSecrets
+from sbxcompose.spec.project import Project
+
+
+async def show_processes(
+    shell: Shell,
+    project: Project,
+    names: tuple[str, ...],
+    wanted: ProcessFilter,
+    *,
+    everything: bool,
+    template: Template | None,
+    quiet: bool,
+    as_json: bool,
+    is_long: bool,
+) -> int:
+    """Print the processes with these names that `wanted` selects; the exit code."""
+    secrets = KnownSecrets(secret_values(project))
+    async with Session(project, secrets=secrets) as session:
+        found = await list_processes(session, names, everything=everything)
+    for text in asleep(found.observed, "what is in it is seen once it runs"):
+        shell.note(text)
+    now, hide = found.at, secrets.hide
+    shown = [entry for entry in found.instances if wanted.selects(process_status(entry, hide))]
+    if as_json:
+        shell.print_json([to_json(entry, now, hide) for entry in shown])
+    elif quiet:
+        for entry in shown:
+            shell.print(entry.label)
+    elif template is not None:
+        for line in template.lines([fields(entry, project.name, now, hide) for entry in shown]):
+            shell.print(line)
+    else:
+        foreign = [process for sandbox in found.observed.sandboxes for process in sandbox.foreign]
+        for line in lines(shown, [] if names or wanted else foreign, now, shell.out, shell.width, hide, long=is_long):
+            shell.print(line)
+    return 0
