@@ -10,8 +10,8 @@ from typing import Any
 from sbxcompose.api.http_client import HttpClient
 from sbxcompose.api.sandbox_models import CreateRequest, PatchRequest, SandboxInfo, SandboxStatus, ShortInfo
 from sbxcompose.api.wire import segment
-from sbxcompose.api.wire_errors import expect
-from sbxcompose.errors import NotFound
+from sbxcompose.api.wire_errors import expect, is_pending
+from sbxcompose.errors import NotFound, Refused
 
 WAIT_MS = 30_000
 """Milliseconds that a suspend or resume may take to be answered (contract, section 2.1); then we ask how it stands."""
@@ -35,10 +35,20 @@ class Lifecycle:
         return await self._find(self._of(name), name)
 
     async def create(self, request: CreateRequest) -> str:
-        """Create a sandbox and wait until it runs; its id. Raises `Conflict` if a live one has the name."""
+        """Create a sandbox and return its id. Raises as `make`."""
+        return (await self.make(request)).sandbox_id
+
+    async def make(self, request: CreateRequest) -> ShortInfo:
+        """Create a sandbox; older servers answer before it runs. Raises `Conflict` if a live one has the name."""
         body = {key: value for key, value in request.write().items() if value is not None}
         answer = await self._transport.request("POST", self._path, body=body)
-        return str(expect(answer, f"sandbox {request.name or ''}".rstrip())["sandbox_id"])
+        what = f"sandbox {request.name or ''}".rstrip()
+        if answer.status == 504 and is_pending(answer.body):
+            return ShortInfo.read(answer.json())
+        told = expect(answer, what)
+        if not isinstance(told, dict) or not told.get("sandbox_id"):
+            raise Refused(f"{what}: the provider's answer names no `sandbox_id`", status=answer.status)
+        return ShortInfo.read(told)
 
     async def sandboxes(self, status: SandboxStatus | None = None) -> list[SandboxInfo]:
         """Return all sandboxes of the namespace, or those in one state, page by page."""

@@ -106,6 +106,15 @@ def _reason(value: dict[str, Any]) -> str:
     return ": ".join(str(part) for part in parts if part)
 
 
+def is_pending(body: bytes) -> bool:
+    """Return whether a refusal carries the short form of a sandbox that is still being made (contract, section 2.5)."""
+    try:
+        value = json.loads(body)
+    except ValueError:
+        return False
+    return isinstance(value, dict) and "sandbox_id" in value and value.get("status") in ("pending", "timeout")
+
+
 class CloudRefusals(Struct, frozen=True):
     """What refusals of one site mean; `key` is what was sent to it."""
 
@@ -124,7 +133,7 @@ class CloudRefusals(Struct, frozen=True):
         if status == 401 or (status == 403 and code in (None, "FORBIDDEN", "UNAUTHORIZED")):
             words = f"{self.site} does not accept the key: {said}"
             raise KeyRefused(words, status=status, code=code, hint=self._key_hint())
-        if status in (502, 503, 504) or code in _UPSTREAM:
+        if (status in (502, 503, 504) or code in _UPSTREAM) and not is_pending(body):
             raise Unavailable(f"{self.site}: {what}: {said}", hint="the service is not ready; try again")
 
     def judge_socket(self, status: int, header: Header, body: bytes, what: str) -> None:

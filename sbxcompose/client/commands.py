@@ -89,11 +89,18 @@ def not_started() -> Iterator[None]:
     try:
         yield
     except Refused as error:
-        if error.status != 500 or error.code not in (None, "SPAWN_FAILED"):
-            raise
         words = own_words(error.message)
-        missing = any(text in words.lower() for text in ("not found", "no such file"))
+        missing = is_missing_command(words)
+        # Daemons have codes of their own for this, which are not public.
+        if error.status != 500 or not (missing or error.code in (None, "SPAWN_FAILED")):
+            raise
         raise NotStarted(words, found=not missing) from error
+
+
+def is_missing_command(words: str) -> bool:
+    """Return whether the system's words say that there is no such command, rather than no such user."""
+    said = words.lower()
+    return "user not found" not in said and any(text in said for text in ("not found", "no such file"))
 
 
 async def run_to_end(

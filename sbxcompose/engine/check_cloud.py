@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import re
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
+from typing import TYPE_CHECKING
 
 from sbxcompose.api import settings as names
 from sbxcompose.api.cloud import CloudChannel
@@ -15,13 +17,22 @@ from sbxcompose.api.settings import CloudSettings, Setting, masked, read_setting
 from sbxcompose.api.wire_errors import KeyRefused
 from sbxcompose.engine.checks import CheckStatus, DoctorCheck, failed
 from sbxcompose.errors import SbxError
+from sbxcompose.spec.project import Sandbox
+
+if TYPE_CHECKING:
+    from sbxcompose.engine.cloud import CloudProvider
 
 SECTION = "tensorlake"
 _check = partial(DoctorCheck, SECTION)
 
 
-async def check_cloud(environ: Mapping[str, str] = os.environ, *, wanted: bool) -> list[DoctorCheck]:
-    """Return all findings. `wanted`: the project lives there, so that a missing key is a fault and not a choice."""
+async def check_cloud(
+    environ: Mapping[str, str] = os.environ, *, wanted: bool, sandboxes: Sequence[Sandbox] = ()
+) -> list[DoctorCheck]:
+    """Return all findings. `wanted`: the project lives there, so that a missing key is a fault and not a choice.
+
+    The daemons of those of `sandboxes` that run are asked what they can do.
+    """
     try:
         found = read_settings(environ)
         configured = list(describe(found, environ))
@@ -35,7 +46,44 @@ async def check_cloud(environ: Mapping[str, str] = os.environ, *, wanted: bool) 
         configured.append(_check("key", CheckStatus.BAD, "no key", f"set {names.API_KEY}"))
         if not found.api.loopback:
             return configured
-    return [*configured, await _ask(found)]
+    answer = await _ask(found)
+    daemons = await check_daemons(found, sandboxes) if answer.health is CheckStatus.GOOD else []
+    return [*configured, answer, *daemons]
+
+
+async def check_daemons(found: CloudSettings, sandboxes: Sequence[Sandbox]) -> list[DoctorCheck]:
+    """Return a finding for each of the sandboxes that exist. One that is suspended is left so."""
+    from sbxcompose.engine.cloud import CloudProvider
+
+    if not sandboxes:
+        return []
+    provider = CloudProvider(found)
+    try:
+        checks = await asyncio.gather(*(_check_daemon(provider, sandbox) for sandbox in sandboxes))
+    finally:
+        await provider.close()
+    return [check for check in checks if check is not None]
+
+
+async def _check_daemon(provider: CloudProvider, sandbox: Sandbox) -> DoctorCheck | None:
+    from sbxcompose.engine.daemon_abilities import IMAGE_HINT, NEEDED, all_abilities
+
+    name = f"sandbox {sandbox.name}"
+    try:
+        info = await provider.find(sandbox)
+        if info is None:
+            return None
+        if info.status != "running":
+            text = f"{info.status}, so its daemon is not asked what it can do"
+            return _check(name, CheckStatus.NOTE, text, f"`sbxcompose unpause {sandbox.name}` wakes it")
+        report = await all_abilities(provider.client(info))
+    except SbxError as error:
+        return failed(SECTION, name, error)
+    if not report.lacking:
+        return _check(name, CheckStatus.GOOD, f"{report.name} supports everything that is needed")
+    health = CheckStatus.BAD if set(report.lacking) & set(NEEDED) else CheckStatus.NOTE
+    lacking = ", ".join(report.lacking)
+    return _check(name, health, f"{report.name} does not support {lacking}", IMAGE_HINT)
 
 
 def describe(found: CloudSettings, environ: Mapping[str, str]) -> Iterator[DoctorCheck]:

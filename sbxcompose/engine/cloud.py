@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import Any
 
 from sbxcompose.api.addresses import Site, daemon_target, may_have_key, parse_site
@@ -13,7 +14,8 @@ from sbxcompose.api.sandbox_models import CreateRequest, PatchRequest, SandboxIn
 from sbxcompose.api.settings import API_KEY, API_URL, PROXY_URL, CloudSettings
 from sbxcompose.engine import suspended
 from sbxcompose.engine.network import is_enforced, policy_of
-from sbxcompose.errors import ConfigurationError, Conflict, Refused, Unreachable
+from sbxcompose.engine.prepare import prepare
+from sbxcompose.errors import ConfigurationError, Conflict, Refused, Unreachable, Unsupported
 from sbxcompose.spec.project import Resources, Sandbox
 
 MIB = 1024 * 1024
@@ -31,34 +33,93 @@ class CloudProvider:
         self._channels: dict[Site, CloudChannel] = {}
         plane = settings.lifecycle
         self._lifecycle = Lifecycle(self._channel(plane.site), root=plane.path)
+        self._ids: dict[str, str] = {}
+        """The ids of the sandboxes that were found or made, by their names."""
+        self._ended: set[str] = set()
+        """The ids of those that we have ended: for about a second their names still lead to them (contract 2.7)."""
+        self._prepared: set[tuple[str, str]] = set()
 
     async def find(self, sandbox: Sandbox) -> SandboxInfo | None:
         """Return the sandbox as it is now; None if there is none."""
         info = await self._lifecycle.find(sandbox.full_name)
-        return None if info is None or info.status == "terminated" else info
+        if info is None or info.status == "terminated" or info.id in self._ended:
+            return None
+        self._ids[sandbox.full_name] = info.id
+        return info
 
     async def sandboxes(self) -> list[SandboxInfo]:
         """Return every sandbox of the account that is not terminated."""
         return [info for info in await self._lifecycle.sandboxes() if info.status != "terminated"]
 
     async def create(self, sandbox: Sandbox) -> SandboxInfo:
-        """Create it, wait until it runs, and make its workspace."""
-        made = True
+        """Create it, wait until it runs, and prepare it; terminate it again if it cannot be used."""
+        begun = time.monotonic()
+        while True:
+            try:
+                made = await self._lifecycle.make(create_request(sandbox))
+            except Conflict:
+                # Another client has just made it, or it is suspended again already, or it is the one we have ended.
+                info = await self.find(sandbox)
+                waited = time.monotonic() - begun
+                if info is None and waited > suspended.SETTLING:
+                    raise
+                if info is None:
+                    await asyncio.sleep(suspended.pause_after(waited))
+                    continue
+                if info.status in ("suspended", "suspending"):
+                    return await self.resume(sandbox)
+                return await self._until_running(info.id)
+            except Unreachable:
+                # It may have been made though the answer was lost, or still be on its way.
+                info = await self.find(sandbox)
+                if info is None:
+                    raise
+                return await self._until_running(info.id)
+            return await self._finish(sandbox, made.sandbox_id)
+
+    async def _finish(self, sandbox: Sandbox, number: str) -> SandboxInfo:
+        """What we have made, once it can be used; it is ended if it never could be."""
         try:
-            await self._lifecycle.create(create_request(sandbox))
-        except Conflict:
-            made = False  # another client has just created it, or it is suspended again
-            info = await self._lifecycle.find(sandbox.full_name)
-            if info is not None and info.status in ("suspended", "suspending"):
-                return await self.resume(sandbox)
-        except Unreachable:
-            # It may have been made though the answer was lost, or still be on its way.
-            if await self._lifecycle.find(sandbox.full_name) is None:
-                raise
-        info = await suspended.until(self._lifecycle, sandbox.full_name, "running")
-        if made:
-            await make_workspace(self.client(info), sandbox.workspace)
+            info = await self._named(sandbox, number)
+            if info.status != "running":
+                info = await self._until_running(info.id)
+            await self.prepare(sandbox, info)
+        except Unsupported:
+            await self._lifecycle.terminate(number)
+            raise
+        self._ids[sandbox.full_name] = info.id
         return info
+
+    async def _until_running(self, number: str) -> SandboxInfo:
+        return await suspended.until(self._lifecycle, number, "running")
+
+    async def _named(self, sandbox: Sandbox, number: str) -> SandboxInfo:
+        """Return what was made. Raises `Unsupported` if it could not be found again by its name."""
+        name = sandbox.full_name
+        info = await suspended.appeared(lambda: self._lifecycle.find(number))
+        if info is None:
+            raise Unsupported(f"sandbox {sandbox.name}: {self._settings.api} does not know what it has made ({number})")
+        if info.name == name:
+            return info
+        if info.name is None:  # it may only not say so
+            found = await suspended.appeared(lambda: self.find(sandbox))
+            if found is not None and found.id == info.id:
+                return info
+        called = f"named it `{info.name}`" if info.name is not None else "gave it no name"
+        raise Unsupported(
+            f"sandbox {sandbox.name}: {self._settings.api} was asked for the name `{name}` and {called}; "
+            "the sandbox was terminated again",
+            hint="sandboxes are found by their names: this server, or this key, cannot be used with `sbxcompose`",
+        )
+
+    async def prepare(self, sandbox: Sandbox, info: SandboxInfo, *, supervises: bool = False) -> bool:
+        """Make its workspace, and check what its daemon supports; False if this was done before."""
+        key = (info.id, sandbox.workspace)
+        if key in self._prepared:
+            return False
+        await prepare(self.client(info), sandbox.name, sandbox.workspace, known=supervises)
+        self._prepared.add(key)
+        return True
 
     async def claim(self, sandbox: Sandbox, info: SandboxInfo) -> SandboxInfo:
         """Return it unchanged: the contract has no owners."""
@@ -66,15 +127,29 @@ class CloudProvider:
 
     async def suspend(self, sandbox: Sandbox) -> None:
         """Suspend it and wait until it is suspended."""
-        await suspended.suspend(self._lifecycle, sandbox)
+        await suspended.suspend(self._lifecycle, self._reference(sandbox))
 
     async def resume(self, sandbox: Sandbox) -> SandboxInfo:
         """Resume it and wait until it runs."""
-        return await suspended.resume(self._lifecycle, sandbox)
+        return await suspended.resume(self._lifecycle, self._reference(sandbox))
 
     async def terminate(self, sandbox: Sandbox) -> None:
-        """Terminate it and everything in it."""
-        await self._lifecycle.terminate(sandbox.full_name)
+        """Terminate it, and wait until its name is free: the next command must not meet it (contract 2.7)."""
+        if sandbox.full_name not in self._ids and await self.find(sandbox) is None:
+            return
+        number = self._ids.pop(sandbox.full_name)
+        await self._lifecycle.terminate(number)
+        self._ended.add(number)
+        begun = time.monotonic()
+        while (waited := time.monotonic() - begun) < suspended.SETTLING:
+            found = await self._lifecycle.find(sandbox.full_name)
+            if found is None or found.status == "terminated" or found.id != number:
+                return
+            await asyncio.sleep(suspended.pause_after(waited))
+
+    def _reference(self, sandbox: Sandbox) -> str:
+        """The id of a sandbox that was found or made, since a name may still mean an earlier one; else its name."""
+        return self._ids.get(sandbox.full_name, sandbox.full_name)
 
     def differences(self, sandbox: Sandbox, info: SandboxInfo) -> tuple[str, ...]:
         """Compare what only a new sandbox could change."""
@@ -89,7 +164,7 @@ class CloudProvider:
         wanted = create_request(sandbox)
         changes = PatchRequest(exposed_ports=wanted.exposed_ports, network=wanted.network)
         clear = sandbox.network is not None and wanted.network is None
-        await self._lifecycle.update(sandbox.full_name, changes, clear_network=clear)
+        await self._lifecycle.update(self._reference(sandbox), changes, clear_network=clear)
 
     def client(self, info: SandboxInfo) -> SandboxClient:
         """Return a client for its daemon. Raises `Refused` if it is at a place to which the key must not go."""
@@ -209,29 +284,3 @@ def _mounts(mounts: list[dict[str, Any]] | None) -> set[tuple[str, str, bool]]:
         (str(mount.get("file_system_id")), str(mount.get("mount_path")), bool(mount.get("read_only")))
         for mount in mounts or ()
     }
-
-
-_AS_USER = 'mkdir -p -- "$1" 2>/dev/null && [ -w "$1" ] || { id -u; exit 3; }'
-_AS_ROOT = 'mkdir -p -- "$1" && chown "$2" "$1"'
-
-
-async def make_workspace(client: SandboxClient, path: str) -> None:
-    """Make the workspace in a new sandbox, so that the user whom processes run as can write to it.
-
-    A process whose directory is missing cannot be started (contract, section 3.2). Raises `Refused`.
-    """
-    said: list[str] = []
-    if await _shell(client, said, None, _AS_USER, path) == 0:
-        return
-    user = said[-1] if said and said[-1].isdecimal() else "0"
-    said.clear()
-    if await _shell(client, said, "root", _AS_ROOT, path, user) != 0:
-        words = said[-1] if said else "it cannot be made"
-        raise Refused(f"the workspace {path}: {words}", status=0, hint="name another `workspace` in the file")
-
-
-async def _shell(client: SandboxClient, said: list[str], user: str | None, script: str, *args: str) -> int | None:
-    from sbxcompose.api.models import StartRequest
-
-    request = StartRequest(command="sh", args=["-c", script, "sh", *args], working_dir="/", user=user)
-    return (await client.run(request, output=lambda line: said.append(line.text))).exit_code

@@ -15,6 +15,8 @@ from sbxcompose.names import parse_name
 PROCESS = "@down"
 """No process of a file can have this name."""
 NAME = f"{PROCESS}.00000000"
+PROBE = "@probe"
+"""As `PROCESS`, of the run that asks a daemon whether it supervises, see `daemon_abilities`."""
 
 Order = tuple[int, int]
 """When a run began: milliseconds since 1970, and its handle where two began in the same one."""
@@ -27,8 +29,17 @@ def mark_request() -> StartRequest:
 
 def is_mark(info: ProcessInfo) -> bool:
     """Return whether a row is a mark and no process of the project."""
+    return _process_of(info) == PROCESS
+
+
+def is_own(info: ProcessInfo) -> bool:
+    """Return whether a row is a run of ours that is none of the project's: a mark, or a probe of the daemon."""
+    return _process_of(info) in (PROCESS, PROBE)
+
+
+def _process_of(info: ProcessInfo) -> str | None:
     parsed = parse_name(info.managed.name) if info.managed is not None and info.managed.name else None
-    return parsed is not None and parsed[0] == PROCESS
+    return None if parsed is None else parsed[0]
 
 
 def order_of(info: ProcessInfo) -> Order:

@@ -14,6 +14,7 @@ from sbxcompose.api.sandbox import SandboxClient
 from sbxcompose.api.terminals import open_tunnel
 from sbxcompose.api.websocket import Closed
 from sbxcompose.api.websocket_connect import HIGH_WATER, READ_SIZE, Socket, SocketStream
+from sbxcompose.engine.daemon_abilities import Ability, has_tunnels, report_of, unsupported
 from sbxcompose.engine.ports import holder_of
 from sbxcompose.engine.ready import own_words
 from sbxcompose.errors import SbxError, UsageError
@@ -27,8 +28,9 @@ class PortForward:
     `say` is told, in a sentence each, of connections that the sandbox refuses.
     """
 
-    def __init__(self, client: SandboxClient, remote: int, host: str, port: int, say: Say) -> None:
+    def __init__(self, client: SandboxClient, sandbox: str, remote: int, host: str, port: int, say: Say) -> None:
         self._client = client
+        self._sandbox = sandbox
         self._remote = remote
         self._host = host
         self.port = port
@@ -37,7 +39,12 @@ class PortForward:
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def __aenter__(self) -> Self:
-        """Raises `UsageError` when the address is taken, or none of ours."""
+        """Raises `UsageError` when the address is taken, or none of ours, and `Unsupported` where there are no
+        tunnels.
+        """
+        if not self._client.extensions and not await has_tunnels(self._client):
+            report = await report_of(self._client, (Ability.TUNNELS,))
+            raise unsupported(self._sandbox, report)
         try:
             self._server = await asyncio.start_server(self._accept, self._host, self.port, limit=READ_SIZE)
         except OSError as error:

@@ -7,7 +7,7 @@ from types import MappingProxyType
 
 from sbxcompose.api.models import LastExit, ManagedInfo, ProcessInfo
 from sbxcompose.api.sandbox_models import SandboxInfo
-from sbxcompose.engine.down_mark import Order, is_mark, is_past, latest_mark, order_of
+from sbxcompose.engine.down_mark import Order, is_own, is_past, latest_mark, order_of
 from sbxcompose.names import parse_name
 from sbxcompose.plan.observed import (
     Exit,
@@ -48,7 +48,7 @@ def observed_sandbox(
         row = read_row(name, process, mark, successes)
         if row is not None:
             ours.append(row)
-        elif not is_mark(process):
+        elif not is_own(process):
             foreign.append(_foreign(name, process))
     state = _STATES.get(info.status, SandboxState.PENDING)
     return ObservedSandbox(name, state, tuple(ours), tuple(foreign), _failures(name, info, mark))
@@ -70,13 +70,13 @@ def _failures(sandbox: str, info: SandboxInfo, mark: Order | None) -> tuple[Star
 def read_row(
     sandbox: str, info: ProcessInfo, mark: Order | None = None, successes: Successes = MappingProxyType({})
 ) -> ObservedRow | None:
-    """A row that we started; None for a foreign one, whose name does not parse, and for the mark of a `down`.
+    """A row that we started; None for a foreign one, whose name does not parse, and for marks and probes.
 
     `mark` is when the latest `down` was.
     """
     managed = info.managed
     parsed = parse_name(managed.name) if managed is not None and managed.name else None
-    if managed is None or parsed is None or is_mark(info):
+    if managed is None or parsed is None or is_own(info):
         return None
     process, replica, digest, _ = parsed
     return ObservedRow(

@@ -55,6 +55,13 @@ class Provider(Protocol):
     async def update(self, sandbox: Sandbox) -> None:
         """Give it the ports and the network policy of the file."""
 
+    async def prepare(self, sandbox: Sandbox, info: SandboxInfo, *, supervises: bool = False) -> bool:
+        """Do what a sandbox needs once before anything is started in it, whoever made it; False if we have already.
+
+        `supervises`: its daemon is known to supervise processes. Raises `Unsupported` for one that cannot do what we
+        need.
+        """
+
     def client(self, info: SandboxInfo) -> SandboxClient:
         """A client for the daemon of a sandbox that was found or created."""
 
@@ -118,11 +125,11 @@ class LocalProvider:
 
     async def suspend(self, sandbox: Sandbox) -> None:
         """Freeze it and wait until it is frozen."""
-        await suspend(self._lifecycle, sandbox)
+        await suspend(self._lifecycle, sandbox.full_name)
 
     async def resume(self, sandbox: Sandbox) -> SandboxInfo:
         """Thaw it and wait until it runs."""
-        return await resume(self._lifecycle, sandbox)
+        return await resume(self._lifecycle, sandbox.full_name)
 
     async def terminate(self, sandbox: Sandbox) -> None:
         """Terminate it and everything in it."""
@@ -144,6 +151,10 @@ class LocalProvider:
 
     async def update(self, sandbox: Sandbox) -> None:
         """Do nothing: `updates` never asks for it."""
+
+    async def prepare(self, sandbox: Sandbox, info: SandboxInfo, *, supervises: bool = False) -> bool:
+        """Do nothing: the project's directory is the workspace, or the host has made one."""
+        return False
 
     def client(self, info: SandboxInfo) -> SandboxClient:
         """Return a client that uses the connection to the host."""

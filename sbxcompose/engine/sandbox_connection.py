@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
 from typing import Protocol, TypeVar
 
 from msgspec.structs import replace
@@ -24,7 +24,7 @@ from sbxcompose.engine.observe import Successes, observed_sandbox, read_row, row
 from sbxcompose.engine.requests import log_instance
 from sbxcompose.engine.state_stream import StateStream, open_stream
 from sbxcompose.engine.stop_process import stop_process
-from sbxcompose.errors import Unreachable, Unsupported
+from sbxcompose.errors import Refused, Unreachable
 from sbxcompose.plan.observed import Exit, Instance, ObservedRow, ObservedSandbox
 from sbxcompose.plan.stability import failed_runs_after
 
@@ -88,6 +88,16 @@ class SandboxConnection:
     def has_notes(self) -> bool:
         """Whether the daemon remembers what runs were started with."""
         return "watch" in self.client.extensions
+
+    @property
+    def has_started(self) -> bool:
+        """Whether anything of the project has ever been started in it, as far as its daemon still knows."""
+        return any(self._ours.values())
+
+    @property
+    def supervises(self) -> bool:
+        """Whether its daemon has shown that it supervises processes."""
+        return bool(self.client.extensions) or any(info.managed is not None for info in self._rows.values())
 
     def observed(self) -> ObservedSandbox:
         """Return what is known of the sandbox now."""
@@ -161,11 +171,11 @@ class SandboxConnection:
 
     async def _refuse(self, info: ProcessInfo) -> None:
         """The daemon took no notice of the wish for supervision (contract, section 9): end what it has started."""
-        await stop_process(self.client, str(info.pid), signal=9, grace=0)
-        raise Unsupported(
-            f"sandbox {self.name}: its daemon does not supervise processes, so nothing would start them again",
-            hint="make the sandbox anew from an image with a newer daemon: `sbxcompose up --recreate-sandboxes`",
-        )
+        from sbxcompose.engine.daemon_abilities import Ability, report_of, unsupported
+
+        with suppress(Refused):  # it may have ended by itself
+            await stop_process(self.client, str(info.pid), signal=9, grace=0)
+        raise unsupported(self.name, await report_of(self.client, (Ability.SUPERVISION,)))
 
     async def stop(self, name: str, *, signal: int, grace: float, asked: Asked | None = None) -> None:
         """Stop a process and know its row. Errors as `SandboxClient.stop`."""

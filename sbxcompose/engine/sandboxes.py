@@ -140,6 +140,17 @@ class ProjectSandboxes:
             suspended = asleep is not None and asleep.status in ("suspended", "suspending")
             make = self.provider.resume if suspended else self.provider.create
             await self._link(sandbox, await make(sandbox))
+            await self.prepare(name)
+
+    async def prepare(self, name: str, *, anew: bool = False) -> bool:
+        """Do what a sandbox that runs needs before anything is started in it; False if that was done before.
+
+        Where something of ours has been started it has been done, so it is not asked for then, unless `anew`.
+        """
+        link = self.links[name]
+        if not anew and link.has_started:
+            return False
+        return await self.provider.prepare(self._sandboxes[name], link.info, supervises=link.supervises)
 
     async def close(self) -> None:
         """End all watches and close all connections; whatever runs goes on."""

@@ -36,6 +36,7 @@ from sbxcompose.engine.sandbox_connection import Pace, SandboxConnection
 from sbxcompose.engine.sandboxes import ProjectSandboxes
 from sbxcompose.engine.secrets import secrets_of
 from sbxcompose.engine.start import start, try_again
+from sbxcompose.errors import Refused
 from sbxcompose.logs.secrets import KnownSecrets
 from sbxcompose.plan.observed import Instance, Observed, ObservedRow, ObservedSandbox, Phase
 from sbxcompose.plan.steps import (
@@ -137,7 +138,18 @@ class Session(ProjectSandboxes):
         if self._life_ms is None and any(isinstance(step.action, Start) for step in plan.steps):
             live = [row.instance for link in self.links.values() for row in link.live()]
             self._life_ms = last_up.came_up(self.notes, live, round(self.began * 1000))
+        await self._prepare_for(plan)
         return await execute(plan.steps, self._perform, self._tell)
+
+    async def _prepare_for(self, plan: Plan) -> None:
+        """Prepare the sandboxes that run and in which something will be started or copied into."""
+        names = {
+            step.action.instance.sandbox if isinstance(step.action, Start) else step.action.sandbox.name
+            for step in plan.steps
+            if isinstance(step.action, Start | Sync)
+        }
+        replaced = {step.action.sandbox.name for step in plan.steps if isinstance(step.action, TerminateSandbox)}
+        await asyncio.gather(*(self.prepare(name) for name in (names - replaced) & self.links.keys()))
 
     def last_check(self, instance: Instance) -> str | None:
         """Return what the last failed readiness check of ours saw; None if none has failed."""
@@ -191,6 +203,7 @@ class Session(ProjectSandboxes):
         match step.action:
             case CreateSandbox(sandbox):
                 await self._link(sandbox, await self.provider.create(sandbox))
+                await self.prepare(sandbox.name)
             case Sync(sandbox):
                 await self.sync_changed(sandbox.name)
             case Start(process):
@@ -204,6 +217,7 @@ class Session(ProjectSandboxes):
             case ResumeSandbox(sandbox):
                 self._asleep.pop(sandbox.name, None)
                 await self._link(sandbox, await self.provider.resume(sandbox))
+                await self.prepare(sandbox.name)
             case UpdateSandbox(sandbox):
                 await self.provider.update(sandbox)
             case MarkDown(sandbox):
@@ -242,7 +256,13 @@ class Session(ProjectSandboxes):
         request = start_request(self.project, process, action.instance, action.name, action.replaces, times)
         if process.secrets and not link.has_notes:
             cloud_secrets.remember(link.info.id, secrets_of(request, base), self._environ)
-        await start(link, request, base)
+        try:
+            await start(link, request, base)
+        except Refused as error:
+            # What keeps it from starting may be that the workspace is not there: it was lost, or has another path.
+            if error.status != 500 or not await self.prepare(link.name, anew=True):
+                raise
+            await start(link, request, base)
 
     def _up_times(self, instance: Instance) -> last_up.UpTimes:
         now_ms = round(self.began * 1000)

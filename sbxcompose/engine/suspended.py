@@ -9,27 +9,28 @@ from collections.abc import Awaitable, Callable
 from sbxcompose.api.lifecycle import Lifecycle
 from sbxcompose.api.sandbox_models import SandboxInfo
 from sbxcompose.errors import Conflict, NotFound, Refused, Unreachable
-from sbxcompose.spec.project import Sandbox
 
 Transition = Callable[[], Awaitable[bool]]
 """Asks for a transition; True if it is complete when that is answered."""
+Look = Callable[[SandboxInfo], None]
+"""Told how a sandbox stands."""
 PATIENCE = 300.0
 """Seconds that a sandbox may take to get there."""
+SETTLING = 10.0
+"""Seconds for which a server may not know yet what it has made or ended (contract, section 2.7: about one)."""
 FIRST_PAUSE = 0.05
 LONGEST_PAUSE = 2.0
 """Seconds between two looks: a fifth of the time waited so far, between these two."""
 
 
-async def suspend(lifecycle: Lifecycle, sandbox: Sandbox) -> None:
-    """Put the sandbox to sleep and wait until it is. Raises `Refused` where the provider will not."""
-    name = sandbox.full_name
+async def suspend(lifecycle: Lifecycle, name: str) -> None:
+    """Suspend the sandbox of that name or id and wait until it is. Raises `Refused` where the provider will not."""
     await _ask(lambda: lifecycle.suspend(name))
     await until(lifecycle, name, "suspended", again=lambda: lifecycle.suspend(name))
 
 
-async def resume(lifecycle: Lifecycle, sandbox: Sandbox) -> SandboxInfo:
-    """Wake the sandbox and wait until it runs; one that is being suspended has to be so first."""
-    name = sandbox.full_name
+async def resume(lifecycle: Lifecycle, name: str) -> SandboxInfo:
+    """Wake the sandbox of that name or id and wait until it runs; one that is being suspended has to be so first."""
     info = await lifecycle.find(name)
     if info is not None and info.status == "suspending":
         await until(lifecycle, name, "suspended")
@@ -45,8 +46,17 @@ async def _ask(call: Transition) -> None:
         return
 
 
-async def until(lifecycle: Lifecycle, name: str, status: str, *, again: Transition | None = None) -> SandboxInfo:
+async def until(
+    lifecycle: Lifecycle,
+    name: str,
+    status: str,
+    *,
+    again: Transition | None = None,
+    look: Look = lambda info: None,
+) -> SandboxInfo:
     """Wait until the sandbox has that status. Raises `NotFound` if it is gone, `Refused` if it never gets there.
+
+    `look` is told what is seen.
 
     `again` repeats the request for the transition while the sandbox is not in one: the first may have been lost, and a
     request of ours that was still on its way may have woken the sandbox after it was suspended.
@@ -54,16 +64,30 @@ async def until(lifecycle: Lifecycle, name: str, status: str, *, again: Transiti
     begun = time.monotonic()
     while True:
         info = await lifecycle.find(name)
+        waited = time.monotonic() - begun
         if info is None:
             raise NotFound(f"sandbox {name} is gone", status=404)
+        look(info)
         if info.status == status:
             return info
-        waited = time.monotonic() - begun
         if info.status == "terminated" or waited > PATIENCE:
-            raise Refused(f"sandbox {name} is {info.status}, not {status}{_why(info)}", status=0)
+            raise Refused(f"sandbox {info.name or name} is {info.status}, not {status}{_why(info)}", status=0)
         if again is not None and info.status in ("running", "suspended"):
             await _ask(again)
-        await asyncio.sleep(min(max(waited / 5, FIRST_PAUSE), LONGEST_PAUSE))
+        await asyncio.sleep(pause_after(waited))
+
+
+async def appeared(find: Callable[[], Awaitable[SandboxInfo | None]]) -> SandboxInfo | None:
+    """Return a sandbox that has just been made, once the server knows it; None if it still does not in the end."""
+    begun = time.monotonic()
+    while (info := await find()) is None and (waited := time.monotonic() - begun) < SETTLING:
+        await asyncio.sleep(pause_after(waited))
+    return info
+
+
+def pause_after(waited: float) -> float:
+    """Seconds until the next look, after `waited` seconds."""
+    return min(max(waited / 5, FIRST_PAUSE), LONGEST_PAUSE)
 
 
 def _why(info: SandboxInfo) -> str:

@@ -460,12 +460,39 @@ def test_a_proxy_that_was_named_is_used_where_the_answer_names_no_trusted_place(
     assert set(pids(cloud)) == {"web"}
 
 
-def test_a_daemon_without_supervision_is_found_out_and_what_it_started_ended(cloud: CloudSbx) -> None:
+def test_a_daemon_without_supervision_is_found_out_before_anything_has_started(cloud: CloudSbx) -> None:
     cloud.plain.managed = False
-    cloud.write(WEB)
+    cloud.write(WEB + "  other: {command: 'touch started'}\n")
     said = cloud.run("up", "-d", code=1).stderr
-    assert "its daemon does not supervise processes" in said
-    assert pids(cloud) == {}
+    assert said.count("does not support supervised processes") == 1
+    assert "; name an `image` with a newer daemon" in said
+    assert not (cloud.project / "started").exists()
+    assert cloud.run("ls", "-q").stdout == "", "the sandbox that this has made is not left behind"
+
+
+@pytest.mark.parametrize("command", [["exec", "web"], ["run", "web"]], ids=lambda words: words[0])
+def test_a_missing_command_is_127_whatever_the_daemons_code_for_it(cloud: CloudSbx, command: list[str]) -> None:
+    cloud.write(WEB)
+    cloud.run("up", "-d", "--wait")
+    body = b'{"error":"Failed to spawn process: No such file or directory (os error 2)","code":"INTERNAL_ERROR"}'
+    cloud.plain.refuse["POST .*/processes$"] = 500, {}, body
+    assert "No such file" in cloud.run(*command, "-T", "nonsense", code=127).stderr
+
+
+def test_the_workspace_is_made_by_a_later_up_if_it_was_not_made_at_first(cloud: CloudSbx) -> None:
+    cloud.plain.workspace = cloud.project / "there"
+    cloud.write(WEB)
+    cloud.plain.refuse["POST .*/processes/run$"] = 503, {}, b'{"error":"deploying"}'
+    assert "deploying" in cloud.run("up", "-d", code=1).stderr
+    cloud.plain.refuse.clear()
+    cloud.run("up", "-d", "--wait")
+    before = len(cloud.plain.requests)
+    cloud.run("up", "-d", "--wait")
+    assert not [each for each in cloud.plain.requests[before:] if each.startswith("POST")], "once is enough"
+    cloud.run("stop")
+    cloud.plain.workspace.rename(cloud.project / "lost")
+    cloud.run("up", "-d", "--wait")
+    assert (cloud.project / "there").is_dir()
 
 
 def test_over_tls_with_a_certificate_that_is_trusted(https_cloud: CloudSbx, certificate: Path) -> None:
@@ -523,6 +550,47 @@ class TestDoctor:
         done = dry.run("doctor", code=3, env={"SBXCOMPOSE_STATE_DIR": str(directory)})
         assert f"{directory} is open to other users" in done.stdout
         assert f"chmod 700 {directory}" in done.stdout
+
+    def test_a_running_sandboxs_daemon_is_asked_what_it_can_do(self, cloud: CloudSbx) -> None:
+        cloud.write(WEB)
+        cloud.run("up", "-d")
+        assert "its daemon (version " in cloud.run("doctor").stdout
+        cloud.plain.managed = False
+        cloud.plain.refuse["GET .*/tunnels/|GET .*/pty$"] = 404, {}, b'{"error":"not found"}'
+        said = cloud.run("doctor", code=3).stdout
+        assert "does not support supervised processes, terminals, tunnels" in said
+        cloud.run("pause")
+        cloud.plain.managed = True
+        assert "sandbox main  suspended, so its daemon is not asked" in cloud.run("doctor").stdout
+        assert cloud.plain.status(f"{cloud.project.name}-main") == "suspended"
+
+
+def test_port_says_that_a_daemon_has_no_tunnels(cloud: CloudSbx) -> None:
+    cloud.write(WEB)
+    cloud.run("up", "-d")
+    cloud.plain.refuse["GET .*/tunnels/"] = 404, {}, b'{"error":"not found"}'
+    assert "does not support tunnels" in refused(cloud, "port", "main", "8000", code=3)
+    cloud.plain.refuse.clear()
+    with cloud.start("port", "main", "8000") as port:
+        port.wait_for("listening on")
+        port.interrupt()
+        assert port.wait().code == 0
+
+
+def test_the_token_of_a_terminal_is_in_the_url_and_in_no_message(cloud: CloudSbx) -> None:
+    cloud.write(WEB)
+    cloud.run("up", "-d")
+    with cloud.start("exec", "web", "echo", "on a terminal", terminal=True) as command:
+        command.wait_for("on a terminal")
+        assert command.wait().code == 0
+    (opened,) = [each for each in cloud.plain.requests if "/ws" in each]
+    assert re.search(r"/ws\?token=[0-9a-f]{64}$", opened)
+    cloud.plain.refuse["GET .*/ws"] = 403, {}, b'{"error":"wrong token","code":"INVALID_TOKEN"}'
+    with cloud.start("exec", "web", "true", terminal=True) as command:
+        said = command.wait()
+    token = cloud.plain.requests[-2].rpartition("token=")[2]
+    assert "wrong token" in said.stdout + said.stderr
+    assert token not in said.stdout + said.stderr
 
 
 def test_run_beside_a_procfile_needs_no_process_in_the_cloud_either(cloud: CloudSbx) -> None:

@@ -60,7 +60,7 @@ class PlainCloud:
         self._target = target
         self.tls: ssl.SSLContext | None = None
         """Set before it serves: then it speaks https."""
-        self._workspace = workspace
+        self.workspace = workspace
         self.env = dict(env or {})
         self.managed = managed
         self.requests: list[str] = []
@@ -202,9 +202,12 @@ class PlainCloud:
         directory = value.get("working_dir") or ""
         if path.endswith("/sandboxes"):
             self.created.append(value)
-        if self._workspace is not None and directory.startswith("/workspace"):
-            value["working_dir"] = str(self._workspace) + directory.removeprefix("/workspace")
+        if self.workspace is not None and directory.startswith("/workspace"):
+            value["working_dir"] = str(self.workspace) + directory.removeprefix("/workspace")
         if "command" in value:
+            if self.workspace is not None:
+                here = str(self.workspace)
+                value["args"] = [here if each == "/workspace" else each for each in value.get("args", ())]
             value["env"] = {**self.env, **value.get("env", {})}
         if not self.managed and path.endswith("/processes"):
             value = {key: each for key, each in value.items() if key not in ("name", "restart", "health_check")}

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 def command(shell: Shell, as_json: bool) -> int:
     """Check the configuration and whether each provider can be reached, with a remedy for each problem.
 
+    In the cloud the daemons of the project's running sandboxes are asked what they support.
     Of keys at most the last four characters are shown. Exits with code 3 if there is a problem.
     """
     from sbxcompose.cli.async_main import run_simply
@@ -29,7 +30,8 @@ def command(shell: Shell, as_json: bool) -> int:
     project, found = _project(shell)
     found += _local(wanted=project is not None and project.provider == "local")
     wanted = project is not None and project.provider == "tensorlake"
-    found += run_simply(lambda: check_cloud(wanted=wanted))
+    sandboxes = project.sandboxes if project is not None and wanted else ()
+    found += run_simply(lambda: check_cloud(wanted=wanted, sandboxes=sandboxes))
     good = not any(check.health is CheckStatus.BAD for check in found)
     if as_json:
         shell.print_json({"good": good, "checks": [check.to_json() for check in found]})

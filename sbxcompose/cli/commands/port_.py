@@ -54,7 +54,7 @@ def command(shell: Shell, name: str, wanted: str, listen: str | None) -> int:
         async with Session(project) as session:
             await interrupts.guard(session.observe())
             link = running_sandbox(session, sandbox)
-            async with PortForward(link.client, port, address, local, shell.note) as forward:
+            async with PortForward(link.client, sandbox, port, address, local, shell.note) as forward:
                 shell.say(f"listening on {address}:{forward.port}, for port {port} of {sandbox}")
                 await interrupts.next()
         shell.say("\nclosed" if sys.stderr.isatty() else "closed")

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from sbxcompose.api.contract_follow import RecordLine
 from sbxcompose.api.models import ProcessInfo
-from sbxcompose.engine.down_mark import is_mark
+from sbxcompose.engine.down_mark import is_own
 from sbxcompose.engine.requests import log_name
 from sbxcompose.names import parse_name
 from sbxcompose.plan.observed import Instance
@@ -27,9 +27,9 @@ def pause_after(quiet: float) -> float:
 
 
 def log_of(info: ProcessInfo) -> str | None:
-    """Return the log that a row's output continues; None for a row that is not ours, and for the mark of a `down`."""
+    """Return the log that a row's output continues; None for a row that is not ours, and for marks and probes."""
     parsed = parse_name(info.managed.name) if info.managed is not None and info.managed.name else None
-    return None if parsed is None or is_mark(info) else log_name(Instance("", parsed[0], parsed[1]))
+    return None if parsed is None or is_own(info) else log_name(Instance("", parsed[0], parsed[1]))
 
 
 def run_of(info: ProcessInfo) -> int:

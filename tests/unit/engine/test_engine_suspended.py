@@ -11,9 +11,8 @@ import pytest
 from sbxcompose.api.sandbox_models import SandboxInfo
 from sbxcompose.engine import suspended
 from sbxcompose.errors import Conflict, NotFound, Refused, Unreachable
-from sbxcompose.spec.project import Sandbox
 
-APP = Sandbox("app", "shop-app", ())
+APP = "shop-app"
 
 
 @pytest.fixture(autouse=True)

@@ -1,0 +1,167 @@
+"""Sandboxes in the cloud: known by the id of what was made, prepared once, and never left behind unusable."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+import pytest
+
+from sbxcompose.api.sandbox_models import SandboxInfo
+from sbxcompose.api.settings import read_settings
+from sbxcompose.client.commands import is_missing_command
+from sbxcompose.engine import cloud as clouds
+from sbxcompose.engine import suspended
+from sbxcompose.engine.cloud import CloudProvider
+from sbxcompose.errors import Refused, Unsupported
+from sbxcompose.spec.project import Sandbox
+from tests.support.fake_cloud import URL, FakeCloud
+
+APP = Sandbox("app", "shop-app", ())
+T = TypeVar("T")
+
+
+@pytest.fixture
+def cloud(monkeypatch: pytest.MonkeyPatch) -> FakeCloud:
+    made = FakeCloud()
+    monkeypatch.setattr(clouds, "CloudChannel", lambda *_: made)
+    monkeypatch.setattr(suspended, "FIRST_PAUSE", 0.0)
+    return made
+
+
+def using(body: Callable[[CloudProvider], Awaitable[T]]) -> T:
+    async def main() -> T:
+        provider = CloudProvider(read_settings({"TENSORLAKE_API_URL": URL, "TENSORLAKE_API_KEY": "k"}))
+        return await body(provider)
+
+    return asyncio.run(main())
+
+
+def create(cloud: FakeCloud) -> SandboxInfo:
+    return using(lambda provider: provider.create(APP))
+
+
+class TestId:
+    def test_what_was_made_is_looked_at_by_its_id(self, cloud: FakeCloud) -> None:
+        assert create(cloud).id == "id1"
+        assert cloud.log[1] == "GET /v1/namespaces/default/sandboxes/id1"
+        assert not [request for request in cloud.log if request.endswith("shop-app")]
+
+    def test_a_sandbox_that_is_not_known_at_once_is_waited_for(self, cloud: FakeCloud) -> None:
+        cloud.unseen = 3
+        assert create(cloud).status == "running"
+
+    def test_a_new_sandbox_is_never_the_one_that_was_just_ended(
+        self, cloud: FakeCloud, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        async def body(provider: CloudProvider) -> list[str]:
+            first = await provider.create(APP)
+            cloud.late = 10_000  # longer than anybody waits
+            await provider.terminate(APP)
+            assert await provider.find(APP) is None
+            second = await provider.create(APP)
+            await provider.resume(APP)
+            return [first.id, second.id]
+
+        monkeypatch.setattr(suspended, "SETTLING", 0.0)
+        assert using(body) == ["id1", "id2"]
+        assert "POST /v1/namespaces/default/sandboxes/id2/resume?wait_ms=30000" in cloud.log
+
+    def test_a_terminate_returns_once_the_name_is_free(self, cloud: FakeCloud) -> None:
+        async def body(provider: CloudProvider) -> None:
+            await provider.create(APP)
+            cloud.late = 4
+            await provider.terminate(APP)
+
+        using(body)
+        assert cloud.late == 0
+        assert cloud.running == []
+
+    def test_what_is_not_there_is_not_terminated(self, cloud: FakeCloud) -> None:
+        using(lambda provider: provider.terminate(APP))
+        assert cloud.log == ["GET /v1/namespaces/default/sandboxes/shop-app"]
+
+
+class TestName:
+    def test_a_server_that_calls_it_otherwise(self, cloud: FakeCloud) -> None:
+        cloud.name_of["shop-app"] = "sandbox-17"
+        with pytest.raises(Unsupported, match=r"the name `shop-app` and named it `sandbox-17`.* terminated again"):
+            create(cloud)
+        assert cloud.running == []
+
+    def test_a_server_without_names(self, cloud: FakeCloud, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(suspended, "SETTLING", 0.0)
+        cloud.name_of["shop-app"] = None
+        with pytest.raises(Unsupported, match="gave it no name"):
+            create(cloud)
+        assert cloud.running == []
+
+    def test_a_server_that_names_it_before_it_waits(self, cloud: FakeCloud) -> None:
+        cloud.name_of["shop-app"] = "other"
+        cloud.pending = ["scheduling"] * 1000
+        with pytest.raises(Unsupported):
+            create(cloud)
+        assert cloud.running == []
+
+
+class TestPrepare:
+    def test_the_workspace_is_made_beside_the_question_what_the_daemon_can_do(self, cloud: FakeCloud) -> None:
+        create(cloud)
+        assert [request["args"][3] for request in cloud.ran] == ["/workspace"]
+        assert [(each["command"], each["name"]) for each in cloud.started] == [("true", "@probe.00000000")]
+
+    def test_it_is_done_once_for_a_workspace(self, cloud: FakeCloud) -> None:
+        async def body(provider: CloudProvider) -> list[bool]:
+            info = await provider.create(APP)
+            return [await provider.prepare(APP, info), await provider.prepare(APP, info, supervises=True)]
+
+        assert using(body) == [False, False]
+        assert len(cloud.ran) == 1
+
+    def test_what_kept_it_from_being_done_is_no_reason_to_end_the_sandbox(self, cloud: FakeCloud) -> None:
+        async def body(provider: CloudProvider) -> bool:
+            with pytest.raises(Refused, match="slow down"):
+                await provider.create(APP)
+            info = await provider.find(APP)
+            assert info is not None
+            return await provider.prepare(APP, info)
+
+        cloud.busy = 1
+        assert using(body) is True
+        assert [request["args"][3] for request in cloud.ran] == ["/workspace"]
+
+    @pytest.mark.parametrize(
+        "managed,runs,words",
+        [
+            (False, True, "does not support supervised processes$"),
+            (True, False, r"does not support commands \(`run`\)$"),
+            (False, False, r"does not support supervised processes and commands \(`run`\)$"),
+        ],
+    )
+    def test_a_daemon_that_lacks_what_we_need(self, cloud: FakeCloud, managed: bool, runs: bool, words: str) -> None:
+        cloud.managed, cloud.runs = managed, runs
+        with pytest.raises(Unsupported, match=words) as caught:
+            create(cloud)
+        assert "its daemon (version 0.1.9)" in caught.value.message
+        assert "newer daemon" in (caught.value.hint or "")
+        assert cloud.killed == ([] if managed else ["/processes/7"])
+        assert cloud.running == [], "it was made by this call, and nothing is in it"
+
+    def test_a_daemon_that_is_known_to_supervise_is_not_asked(self, cloud: FakeCloud) -> None:
+        info = SandboxInfo.read({"id": "x", "status": "running", "sandbox_url": URL})
+        using(lambda provider: provider.prepare(APP, info, supervises=True))
+        assert cloud.started == []
+
+
+@pytest.mark.parametrize(
+    "words,missing",
+    [
+        ("Failed to spawn process: No such file or directory (os error 2)", True),
+        ("sh: nope: not found", True),
+        ("user not found: nobody2", False),
+        ("Permission denied", False),
+    ],
+)
+def test_a_missing_command_is_told_from_other_failures(words: str, missing: bool) -> None:
+    assert is_missing_command(words) is missing
