@@ -12,8 +12,10 @@ from benchmarks.lab import ROOT, Lab
 
 NAMES = (
     "startup",
+    "commands",
     "bring_up",
     "throughput",
+    "latency",
     "idle",
     "crash",
     "stopping",

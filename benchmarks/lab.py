@@ -16,7 +16,7 @@ from tests.support.home import Home, end_of
 
 ROOT = Path(__file__).resolve().parent.parent
 NPM = ("concurrently", "pm2", "nf", "nodemon")
-PACKAGES = {"nf": "foreman"}
+PACKAGES = {"nf": "foreman", "supervisord": "supervisor", "dekit": "dekit-cli"}
 """Packages that are not named as the command they carry."""
 
 
