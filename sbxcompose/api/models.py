@@ -29,6 +29,7 @@ Seconds = Annotated[int, Meta(ge=0, le=MAX_MILLIS // 1000)]
 Moment = Annotated[int, Meta(ge=0, le=2**53)]
 """Milliseconds since 1970."""
 Count = Annotated[int, Meta(ge=0, le=2**31)]
+StartKey = Annotated[str, Meta(min_length=1, max_length=64)]
 PositiveCount = Annotated[int, Meta(ge=1, le=2**31)]
 
 
@@ -119,6 +120,8 @@ class StartRequest(Message, frozen=True, kw_only=True):
     """Ours: its output goes through a terminal; with `stdin_mode` `pipe` its input comes from there, too."""
     end_unwatched: bool = False
     """Ours: end it when nothing watches its output for a few seconds: its caller is gone."""
+    key: StartKey | None = None
+    """Ours: a start with the key of an earlier one is not made again, but answered with that one's process."""
     replaces: list[str] = field(default_factory=list)
     """Ours: managed names of live runs of the same process that this one may run beside, because it replaces them."""
     secrets: list[str] = field(default_factory=list)

@@ -9,7 +9,7 @@ import struct
 
 from msgspec import Struct, field
 
-from sbxcompose.api.models import Message
+from sbxcompose.api.models import Message, StartKey
 
 MAX_FRAME = 64 * 1024
 """Bytes of a frame, its first one included."""
@@ -37,6 +37,8 @@ class PtyRequest(Message, frozen=True, kw_only=True):
     """Ours: as whom it runs, as in a process's start request."""
     end_unwatched: bool = False
     """Ours: end it when no socket is connected for a few seconds, instead of minutes."""
+    key: StartKey | None = None
+    """Ours: a request with the key of an earlier one starts nothing, but is answered with that one's session."""
 
 
 class PtySize(Message, frozen=True, kw_only=True):

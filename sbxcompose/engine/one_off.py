@@ -20,6 +20,7 @@ from sbxcompose.engine.apply import apply
 from sbxcompose.engine.events import EngineEvent, StepBegun, StepDone, StepFailed
 from sbxcompose.engine.result import Result
 from sbxcompose.engine.session import Session
+from sbxcompose.engine.start import start_once
 from sbxcompose.engine.stop_process import stop_process
 from sbxcompose.errors import DeadlinePassed, NotFound, ProcessFailed, Refused, SbxError
 from sbxcompose.plan.names import Target
@@ -63,8 +64,11 @@ class OneOff:
 
     @classmethod
     async def start(cls, client: SandboxClient, request: StartRequest, base_env: Env) -> OneOff:
-        """Start it. Raises `Refused` with the system's words if it cannot be started."""
-        return cls(client, await client.start(request, base_env))
+        """Start it, once, although the host may be killed meanwhile.
+
+        Raises `Refused` with the system's words if it cannot be started.
+        """
+        return cls(client, await start_once(client, request, base_env))
 
     async def follow(self, write: WriteOut) -> CommandEnded:
         """Hand out its output as it comes until it has ended."""

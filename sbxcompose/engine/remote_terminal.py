@@ -6,12 +6,15 @@ import asyncio
 import re
 from collections.abc import Callable
 
+from msgspec.structs import replace
+
 from sbxcompose.api import pty
 from sbxcompose.api.pty import PtyRequest
 from sbxcompose.api.sandbox import Env, SandboxClient
 from sbxcompose.api.terminals import PtySession, TerminalsClient
 from sbxcompose.api.websocket import GOING_AWAY, Closed
 from sbxcompose.api.websocket_connect import Socket
+from sbxcompose.engine.start import new_key, try_again
 from sbxcompose.errors import NotFound, ProcessFailed, ProviderError, SbxError, Unreachable, Unsupported
 
 PAUSES = (0.0, 0.1, 0.2, 0.5, 1.0, 2.0, 3.0)
@@ -48,7 +51,12 @@ class RemoteTerminal:
                 "this sandbox has no terminals for other users", hint="`-T` runs the command without a terminal"
             )
         terminals = TerminalsClient(client)
-        return cls(terminals, await terminals.create(request, base_env), request.rows, request.cols)
+        key = new_key(client)
+        if key is None:
+            session = await terminals.create(request, base_env)
+        else:
+            session = await try_again(lambda: terminals.create(replace(request, key=key), base_env))
+        return cls(terminals, session, request.rows, request.cols)
 
     async def run(self, write: Callable[[bytes], None]) -> int:
         """Hand out what the terminal shows until the command has ended; its exit code.

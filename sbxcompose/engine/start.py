@@ -7,16 +7,21 @@ A start is looked for before it is asked for again, so that nothing is ever star
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Awaitable, Callable
+from typing import TypeVar
 
 from msgspec.structs import replace
 
 from sbxcompose.api.models import ProcessInfo, StartRequest
-from sbxcompose.api.sandbox import Env
+from sbxcompose.api.sandbox import Env, SandboxClient
 from sbxcompose.engine.sandbox_connection import SandboxConnection
 from sbxcompose.engine.start_again import AlreadyStarted, Retry, StopRival, TakeName, after_failure
 from sbxcompose.errors import Conflict, Unreachable
 
+T = TypeVar("T")
+EXTENSION = "start-key"
+"""What a daemon lists that knows the key of a start."""
 TRIES = 5
 PAUSE = 0.05
 """Seconds before the next try, doubled each time; the host's server starts again in about 0.3 s."""
@@ -49,16 +54,29 @@ async def start(link: SandboxConnection, request: StartRequest, base: Env) -> No
                 await asyncio.sleep(PAUSE * 2**attempt)
 
 
-async def try_again(call: Callable[[], Awaitable[None]]) -> None:
+async def try_again(call: Callable[[], Awaitable[T]]) -> T:
     """Make a call that may be made twice, again while the connection breaks. Raises `Unreachable`."""
     for attempt in range(1, TRIES + 1):
         try:
-            await call()
-            return
+            return await call()
         except Unreachable:
             if attempt == TRIES:
                 raise
             await asyncio.sleep(PAUSE * 2**attempt)
+    raise AssertionError("unreachable")
+
+
+def new_key(client: SandboxClient) -> str | None:
+    """Return a key that makes a start repeatable; None where the daemon takes no notice of it."""
+    return os.urandom(16).hex() if EXTENSION in client.extensions else None
+
+
+async def start_once(client: SandboxClient, request: StartRequest, base: Env) -> ProcessInfo:
+    """Start a process that has no name, once, although the answer may be lost. Raises as `SandboxClient.start`."""
+    key = new_key(client)
+    if key is None:
+        return await client.start(request, base)
+    return await try_again(lambda: client.start(replace(request, key=key), base))
 
 
 async def _rows(link: SandboxConnection) -> list[ProcessInfo]:

@@ -207,3 +207,18 @@ def test_an_end_that_nobody_saw_is_said(sbx_alone: Sbx) -> None:
         done = running.wait()
     assert done.code == 1
     assert "exit code unknown" in done.stderr
+
+
+def test_a_command_that_kills_the_server_as_the_first_thing_is_run_once(sbx_alone: Sbx) -> None:
+    """The server dies before it has answered the start, or a moment after that."""
+    sbx = sbx_alone
+    sbx.write(f"processes: {{web: {{command: {FOREVER}}}}}\n")
+    sbx.run("up", "-d")
+    begun = ""
+    for command in (["exec"], ["exec", "-t"], ["run"]):
+        server = sbx.host_pids()["server"]
+        script = f"printf x >> begun; kill -9 {server}; echo done; exit 7"
+        assert sbx.run(*command, "web", "sh", "-c", script, code=7).stdout.split() == ["done"]
+        begun += "x"
+        assert (sbx.project / "begun").read_text() == begun
+        assert replaced(sbx, "server", server)

@@ -37,7 +37,7 @@ from sbxcompose.host.supervise.spawn_request import Workdir
 
 KEPT_TERMINATED = 100
 """How many terminated sandboxes are remembered."""
-EXTENSIONS = ["batch", "watch", "stop", "pty", "stats"]
+EXTENSIONS = ["batch", "watch", "stop", "pty", "stats", "start-key"]
 INTERRUPTED = "Failure(CreationInterrupted)"
 """Why a sandbox is terminated that was being made when the server was killed."""
 

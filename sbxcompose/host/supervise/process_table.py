@@ -28,6 +28,7 @@ from sbxcompose.host.supervise.process import SupervisedProcess
 from sbxcompose.host.supervise.records import Records
 from sbxcompose.host.supervise.retention import EndedRows
 from sbxcompose.host.supervise.run_index import Runs
+from sbxcompose.host.supervise.start_keys import StartKeys
 from sbxcompose.host.supervise.start_notes import StartNotes, note_of
 from sbxcompose.host.supervise.state import ProcessRecord
 from sbxcompose.host.supervise.unwatched import Unwatched
@@ -59,6 +60,7 @@ class ProcessTable:
         """The rows that were loaded, of which the keeper has not told anything yet."""
         self._runs = Runs()
         self._names = RowNames()
+        self._keys = StartKeys()
         self._units: dict[str, SupervisedProcess] = {}
         self._ended = EndedRows(self._drop)
         self._unwatched = Unwatched(lambda: self.paused)
@@ -194,6 +196,7 @@ class ProcessTable:
         self._ended.remove(process)
         self._runs.remove(process)
         self._names.drop(process)
+        self._keys.drop(process)
         self.changes.row_changed(process.handle)
         self._drop_own_log(record)
 

@@ -33,12 +33,18 @@ class Processes(ProcessTable):
 
     async def start(self, requests: Sequence[StartRequest], tell: StartReport, *, attached: bool = False) -> None:
         """Start many with one message to the keeper. `tell` gets each one's index and row, or why there is
-        none. In a sandbox that is held still that waits until it goes on.
+        none. In a sandbox that is held still that waits until it goes on. What was started before, with the same key,
+        is not started again.
         """
         await self._news.until(lambda: not self.paused or self._closed)
         tell = self._noting(requests, tell)
         begun: list[tuple[int, SupervisedProcess, Spawn]] = []
+        repeated: list[tuple[int, SupervisedProcess]] = []
         for index, request in enumerate(requests):
+            known = self._keys.find(request)
+            if known is not None:
+                repeated.append((index, known))
+                continue
             try:
                 begun.append((index, *self._begin(request, attached=attached)))
             except Problem as problem:
@@ -55,6 +61,23 @@ class Processes(ProcessTable):
                 if isinstance(process.record.state, Starting):
                     process.failed(str(lost))
                     tell(index, Problem(500, str(lost), "KEEPER_LOST"))
+        for index, process in repeated:
+            tell(index, await self._repeated(process))
+
+    async def _repeated(self, process: SupervisedProcess) -> SupervisedProcess | Problem:
+        """Answer a start that was made before, whose caller has lost the answer; make it again if it has failed."""
+
+        def settled() -> bool:
+            return process.record.run is not None or self._keys.find(process.request) is not process or self._closed
+
+        await self._news.until(settled)
+        if process.record.run is not None:
+            return process
+        try:
+            self._check(process.request)
+            return await self.start_one(process.request)
+        except Problem as problem:
+            return problem
 
     def _noting(self, requests: Sequence[StartRequest], tell: StartReport) -> StartReport:
         """Return `tell`, which now also keeps account of the starts that failed."""
@@ -94,6 +117,7 @@ class Processes(ProcessTable):
             raise from_os(error, f"{request.name or request.command} cannot be recorded") from None
         self._rows[handle] = self._units[spawn.unit] = process
         self._names.take(process)
+        self._keys.take(process)
         if is_new:
             self.changes.log_added(log)
         return process, spawn
@@ -135,6 +159,7 @@ class Processes(ProcessTable):
         self._rows.pop(record.id, None)
         self._units.pop(self.unit(record.id), None)
         former = self._names.give_back(process)
+        self._keys.drop(process)
         self._drop_own_log(record)
         self._news.tell()
         self.changes.row_changed(record.id, *([] if former is None else [former.handle]))
@@ -151,6 +176,7 @@ class Processes(ProcessTable):
             process = SupervisedProcess(self, record, self._logs[record.log])
             self._rows[record.id] = self._unclaimed[record.id] = process
             self._names.take(process)
+            self._keys.take(process)
             if record.run is not None:
                 self._runs.put(process)
                 log = self._logs[record.log]  # which may have been lost: numbers of runs never come again

@@ -42,6 +42,8 @@ class SessionRecord(Struct):
     oom_killed: bool | None = None
     end_unwatched: bool = False
     ticks: int = 0
+    key: str | None = None
+    """That of the request which has started it."""
 
 
 class Viewer:

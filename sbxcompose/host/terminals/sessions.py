@@ -93,11 +93,14 @@ class TerminalSessions:
     async def open(self, request: PtyRequest) -> Terminal:
         """Start a command on a terminal of its own; in a sandbox that is held still, once that goes on.
 
-        Raises `Problem`.
+        A request that is repeated, with the same key, is answered with the same session. Raises `Problem`.
         """
         await self._news.until(lambda: not self._paused)
         if self._closed:
             raise Problem(409, f"sandbox {self._sandbox} is terminated", "SANDBOX_TERMINATED")
+        known = await self._repeated(request)
+        if known is not None:
+            return known
         spawn = self._spawn(request)
         if len(self.live) >= MAX_SESSIONS:
             raise Problem(429, f"{MAX_SESSIONS} terminal sessions are open already", "TOO_MANY_SESSIONS")
@@ -119,6 +122,15 @@ class TerminalSessions:
         self._changed()
         return terminal
 
+    async def _repeated(self, request: PtyRequest) -> Terminal | None:
+        """Return the session of an earlier request with the same key, if that was not in vain."""
+        earlier = [terminal for terminal in self._sessions.values() if terminal.record.key == request.key]
+        if request.key is None or not earlier:
+            return None
+        (terminal,) = earlier
+        await terminal.news.until(lambda: bool(terminal.record.pid) or not terminal.alive)
+        return terminal if terminal.record.pid else None
+
     def _spawn(self, request: PtyRequest) -> Spawn:
         start = StartRequest(
             command=request.command,
@@ -137,7 +149,7 @@ class TerminalSessions:
         number, token = os.urandom(12).hex(), os.urandom(32).hex()
         rows, cols = clamp(request.rows, request.cols)
         record = SessionRecord(number, token, request.command, rows, cols, now_ms(), request.args)
-        record.end_unwatched = request.end_unwatched
+        record.end_unwatched, record.key = request.end_unwatched, request.key
         try:
             self._place(number).mkdir(mode=0o700, parents=True)
             write_json(self._place(number) / "session.json", asdict(record))

@@ -27,7 +27,7 @@ def test_a_sandbox_from_its_creation_to_its_end(host: LiveHost, path: str) -> No
     info = http.get(f"{path}/box").json()
     assert info == http.get(f"{path}/{short['sandbox_id']}").json()
     assert info["resources"] == {"cpus": 1.0, "memory_mb": 1024, "disk_mb": 10240, "ephemeral_disk_mb": 10240}
-    assert info["extensions"] == ["batch", "watch", "stop", "pty", "stats"]
+    assert info["extensions"] == ["batch", "watch", "stop", "pty", "stats", "start-key"]
     assert http.get(path).json() == {"sandboxes": [info], "prev_cursor": None, "next_cursor": None}
     for _ in range(2):
         assert http.delete(f"{path}/box").status_code == 200
