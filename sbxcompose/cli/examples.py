@@ -93,6 +93,10 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
         ("plan", "show what `up` would do"),
         ("plan --exit-code", "exit with code 5 if there is something to do"),
     ),
+    "events": (
+        ("events", "follow what happens"),
+        ("events --since 1h --until 0s --json", "the last hour, for programs"),
+    ),
     "wait": (
         ("wait web --timeout 30s", "wait until web is ready"),
         ("wait --for exit tests", "wait for tests; return its exit code"),

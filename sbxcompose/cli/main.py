@@ -43,6 +43,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "logs": ("Look", "Show log output"),
     "why": ("Look", "Explain why a process is not running or differs from the file"),
     "plan": ("Look", "Show what `up` would do, and why"),
+    "events": ("Look", "Show what happens to processes, and decisions"),
     "wait": ("Look", "Wait until processes are ready or have exited"),
     "config": ("File", "Validate the file and print it in resolved form"),
     "init": ("File", "Write a first file for this repository"),
@@ -55,7 +56,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
 }
 
 LOOKING = frozenset(
-    ("attach", "doctor", "down", "kill", "logs", "pause", "ps", "stats", "stop", "unpause", "wait", "why")
+    ("attach", "doctor", "down", "events", "kill", "logs", "pause", "ps", "stats", "stop", "unpause", "wait", "why")
 )
 """Commands that only look at what runs, or stop it: variables that cannot be had do not keep them from that."""
 

@@ -22,7 +22,7 @@ _ELSEWHERE = {
     **dict.fromkeys(("rm", "remove", "delete", "destroy"), "`sbxcompose down` stops, `down --terminate` also deletes"),
     **dict.fromkeys(("shutdown", "quit", "halt"), "`sbxcompose down` stops the project"),
     **dict.fromkeys(("ssh", "sh", "bash", "enter", "console"), "`sbxcompose shell` opens a shell"),
-    **dict.fromkeys(("tail", "output", "events"), "`sbxcompose logs -f` follows the output"),
+    **dict.fromkeys(("tail", "output"), "`sbxcompose logs -f` follows the output"),
     **dict.fromkeys(("check", "validate", "lint", "show"), "`sbxcompose config` checks and shows the file"),
     **dict.fromkeys(("import", "migrate"), "`sbxcompose convert` converts the files of other tools"),
     **dict.fromkeys(("reload", "update", "apply", "deploy", "reread"), "`sbxcompose up` applies the file as it is now"),

@@ -139,7 +139,12 @@ class Session(ProjectSandboxes):
             live = [row.instance for link in self.links.values() for row in link.live()]
             self._life_ms = last_up.came_up(self.notes, live, round(self.began * 1000))
         await self._prepare_for(plan)
-        return await execute(plan.steps, self._perform, self._tell)
+        if plan.empty:
+            return Result()
+        from sbxcompose.engine.event_record import EventRecord  # late: most commands have nothing to do
+
+        record = EventRecord(self.project.name, self._environ)
+        return await execute(plan.steps, self._perform, record.recording(self._tell))
 
     async def _prepare_for(self, plan: Plan) -> None:
         """Prepare the sandboxes that run and in which something will be started or copied into."""

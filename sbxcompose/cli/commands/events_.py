@@ -1,0 +1,54 @@
+"""`sbxcompose events`."""
+
+from __future__ import annotations
+
+import time
+
+import click
+
+from sbxcompose.cli.context import Shell
+from sbxcompose.cli.options import names_argument
+from sbxcompose.errors import UsageError
+
+
+@click.command("events")
+@names_argument
+@click.option(
+    "--since", metavar="WHEN", help="Show recorded events since a time: `10m` (ago) or `2026-11-24T09:30:00`."
+)
+@click.option("--until", metavar="WHEN", help="Stop at a time; `0s` is now.")
+@click.option("--json", "as_json", is_flag=True, help="Write JSON lines.")
+@click.pass_obj
+def command(shell: Shell, names: tuple[str, ...], since: str | None, until: str | None, as_json: bool) -> int:
+    """Show what happens to processes and what sbxcompose decides, as it happens, until Ctrl-C.
+
+    Starts, exits, restarts and changes of health come from the host; lines with `*` are steps that a command of this
+    machine carried out, with their reasons. --since begins with what is recorded: the runs in the logs, and the steps.
+    """
+    from sbxcompose.cli.async_main import run_command
+    from sbxcompose.cli.events import show_events
+    from sbxcompose.errors import Interrupted
+
+    now = time.time()
+    begin, end = _moment("--since", since, now), _moment("--until", until, now)
+    if begin is not None and end is not None and end < begin:
+        raise UsageError("`--until` is before `--since`")
+    project = shell.project()
+    try:
+        return run_command(
+            lambda interrupts: interrupts.guard(show_events(shell, project, names, begin, end, as_json=as_json))
+        )
+    except Interrupted:
+        return 0
+
+
+def _moment(option: str, text: str | None, now: float) -> float | None:
+    """Return seconds since 1970. Raises `UsageError`."""
+    from sbxcompose.cli.commands.logs_ import moment
+
+    if text is None:
+        return None
+    try:
+        return moment(text, now) / 1000
+    except UsageError as error:
+        raise UsageError(f"invalid value `{text}` for `{option}`", hint=error.hint) from None

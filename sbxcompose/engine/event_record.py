@@ -1,0 +1,115 @@
+"""The record of what the engine decided and did in a project: a file of JSON lines that `events` reads.
+
+Every command that carries out a plan adds a line for each step that has ended. The file is the user's alone, and its
+older half is left out when it has grown. What cannot be written is left: it would be no reason not to start.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from sbxcompose.engine.events import EngineEvent, EventHandler, StepDone, StepFailed, StepHeldUp
+from sbxcompose.errors import SbxError
+from sbxcompose.paths import state_directory, state_path
+from sbxcompose.plan.steps import Step
+
+FOLDER = "events"
+MOST = 1024 * 1024
+"""Bytes of a file after which its older half is left out: about 4000 steps."""
+
+
+class EventRecord:
+    """The record of one project."""
+
+    def __init__(self, project: str, environ: Mapping[str, str], clock: Callable[[], float] = time.time) -> None:
+        self._environ = environ
+        self._clock = clock
+        self.path: Path = state_path(environ) / FOLDER / f"{quote(project, safe='')}.jsonl"
+
+    def recording(self, tell: EventHandler) -> EventHandler:
+        """Return a handler that records how steps end, and hands every event on."""
+
+        def record(event: EngineEvent) -> None:
+            entry = entry_of(event, self._clock())
+            if entry is not None:
+                self._add(entry)
+            tell(event)
+
+        return record
+
+    def read(self, offset: int = 0) -> tuple[list[dict[str, Any]], int]:
+        """Return the entries after an offset, and where they end; all of them if the file was cut meanwhile."""
+        try:
+            size = self.path.stat().st_size
+            with self.path.open("rb") as file:
+                file.seek(offset if offset <= size else 0)
+                data = file.read()
+                end = file.tell()
+        except OSError:
+            return [], 0
+        whole, newline, rest = data.rpartition(b"\n")
+        found: list[dict[str, Any]] = []
+        for line in (whole + newline).splitlines():
+            with suppress(ValueError):
+                entry = json.loads(line)
+                if isinstance(entry, dict) and isinstance(entry.get("time"), int | float):
+                    found.append(entry)
+        return found, end - len(rest)
+
+    def _add(self, entry: Mapping[str, Any]) -> None:
+        line = json.dumps(entry, separators=(",", ":")).encode() + b"\n"
+        with suppress(OSError, SbxError):
+            if not self.path.parent.is_dir():
+                state_directory(self._environ)
+                self.path.parent.mkdir(mode=0o700, exist_ok=True)
+            fd = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+            try:
+                os.write(fd, line)
+                size = os.fstat(fd).st_size
+            finally:
+                os.close(fd)
+            if size > MOST:
+                self._shorten()
+
+    def _shorten(self) -> None:
+        kept = self.path.read_bytes()[-MOST // 2 :].partition(b"\n")[2]
+        fresh = self.path.with_suffix(f".{os.getpid()}")
+        fresh.touch(0o600)
+        fresh.write_bytes(kept)
+        fresh.replace(self.path)
+
+
+def entry_of(event: EngineEvent, now: float) -> dict[str, Any] | None:
+    """Return what is recorded of an event; None for one that ends no step. Pure."""
+    match event:
+        case StepDone(step):
+            return _entry(step, "done", now)
+        case StepFailed(step, error):
+            return _entry(step, "failed", now) | {"error": error.message}
+        case StepHeldUp(step, by):
+            return _entry(step, "skipped", now) | {"error": f"{by.title} failed or was skipped"}
+        case _:
+            return None
+
+
+def _entry(step: Step, result: str, now: float) -> dict[str, Any]:
+    told = step.to_json()
+    return {
+        "time": round(now, 3),
+        "type": "decision",
+        "action": told["action"],
+        "result": result,
+        "name": step.subject,
+        "sandbox": told["sandbox"],
+        "process": told["process"],
+        "replica": told["replica"],
+        "reason": step.reason,
+        "title": step.title,
+    }
