@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from typing import NamedTuple
 
 from sbxcompose.api.frames import STDERR, STDOUT
@@ -19,6 +19,8 @@ from sbxcompose.errors import Unreachable
 
 RECONNECT_FOR = 30.0
 """Seconds during which a broken follow is asked for again before `Unreachable` is raised."""
+LAST_FOLLOWS = 4
+"""How often a process that has ended is followed again while there are still new lines."""
 FIRST_PAUSE = 0.05
 LONGEST_PAUSE = 2.0
 
@@ -45,12 +47,29 @@ class _Seen:
         self.by_time = after_ms > 0
         """The record does not begin as it did: until a new line comes, times say which ones are old."""
         self.at = 0
+        self.torn = False
+        """A replay had other lines where those were that had been seen: some were never sent, or were dropped."""
         self._passed = 0
+        self._sum: int | None = None if count or after_ms else 0
+        """A hash over the lines seen, as long as all of them were; `_replayed` is that of the replay up to now."""
+        self._replayed = 0
 
     def begin(self) -> None:
-        self.at = self._passed = 0
+        self.at = self._passed = self._replayed = 0
 
     def is_new(self, line: RecordLine) -> bool:
+        new = self._is_new(line)
+        if self._sum is None or self.by_time:
+            self._sum = None
+        elif new:
+            self._sum = hash((self._sum, line.text))
+        else:
+            self._replayed = hash((self._replayed, line.text))
+            if self.at == self.count:
+                self.torn = self.torn or self._replayed != self._sum
+        return new
+
+    def _is_new(self, line: RecordLine) -> bool:
         self.at += 1
         if self.at == 1:
             self.by_time = self.by_time or (self.first is not None and not _same(self.first, line))
@@ -90,16 +109,24 @@ class Replay:
         after_ms: int = 0,
     ) -> None:
         skip, edge = skip or {}, edge or {}
+        self.complete = False
+        """Whether the last follow came to its `eof`, and not only to the end of its body."""
         self._seen = {stream: _Seen(skip.get(stream, 0), edge.get(stream), after_ms) for stream in (STDOUT, STDERR)}
 
     def begin(self) -> None:
         """A new follow, from the first line that is kept."""
+        self.complete = False
         for seen in self._seen.values():
             seen.begin()
 
     def is_new(self, line: RecordLine) -> bool:
         """Return whether the line, the next one of its stream, has not been seen."""
         return self._seen[line.stream].is_new(line)
+
+    @property
+    def torn(self) -> bool:
+        """Whether lines are missing among those that were new, or come twice: a follow left some out."""
+        return any(seen.torn for seen in self._seen.values())
 
     def replayed(self, counts: Mapping[int, int]) -> bool:
         """Return whether this follow has reached these line counts of the streams."""
@@ -134,6 +161,7 @@ async def follow_once(client: SandboxClient, process: str, replay: Replay) -> As
             lines = [line for event in events if (line := read_line(event.data)) is not None]
             yield [line for line in lines if replay.is_new(line)]
             if any(event.event == "eof" for event in events):
+                replay.complete = True
                 return
 
 
@@ -153,3 +181,19 @@ async def follow_to_end(client: SandboxClient, process: str, replay: Replay) -> 
                 raise
         await asyncio.sleep(pause)
         pause = min(pause * 2, LONGEST_PAUSE)
+
+
+async def rest_of(
+    follow: Callable[[], AsyncGenerator[list[RecordLine], None]], replay: Replay
+) -> AsyncGenerator[list[RecordLine], None]:
+    """Yield what earlier follows of a process that has ended have left out: those may have ended early.
+
+    It is followed until a follow has come to its `eof`, or has had nothing new.
+    """
+    for _ in range(LAST_FOLLOWS):
+        count = 0
+        async for lines in follow():
+            count += len(lines)
+            yield lines
+        if replay.complete or not count:
+            return

@@ -15,7 +15,7 @@ from sbxcompose.cli.async_main import Interrupts, run_command
 from sbxcompose.cli.context import Shell
 from sbxcompose.cli.options import Foreground
 from sbxcompose.cli.write_all import write_all
-from sbxcompose.client.commands import UNSEEN, adapted, not_started, running_sandbox
+from sbxcompose.client.commands import TORN, UNSEEN, adapted, not_started, running_sandbox
 from sbxcompose.engine.events import EventHandler, ignore_event
 from sbxcompose.engine.one_off import CommandEnded, OneOff, WriteOut, read_fd
 from sbxcompose.engine.session import Session
@@ -70,7 +70,10 @@ async def _run(
     if how.detach:
         shell.print(str(one_off.info.pid))
         return 0
-    return (await attend(one_off, interrupts, feed=how.interactive)).exit_code
+    ended = await attend(one_off, interrupts, feed=how.interactive)
+    if ended.torn:
+        shell.note(TORN)
+    return ended.exit_code
 
 
 async def observe(session: Session) -> None:

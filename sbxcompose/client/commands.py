@@ -19,6 +19,7 @@ from sbxcompose.engine.session import Session
 from sbxcompose.errors import DeadlinePassed, NotStarted, ProcessFailed, Refused, UsageError
 from sbxcompose.plan.observed import ObservedSandbox, SandboxState
 
+TORN = "the output is not complete: the sandbox's daemon has left lines out, and others may have come twice"
 UNSEEN = "exit code unknown: the sandbox or the host was stopped meanwhile"
 
 
@@ -29,6 +30,8 @@ class FinishedCommand(Struct, frozen=True, kw_only=True):
     exit_code: int
     stdout: bytes
     stderr: bytes
+    complete: bool = True
+    """False if lines of the output are missing or come twice, because the sandbox's daemon has left some out."""
 
     @property
     def text(self) -> str:
@@ -133,7 +136,13 @@ async def run_to_end(
         raise
     if not ended.known:
         raise ProcessFailed(UNSEEN)
-    return FinishedCommand(command=command, exit_code=ended.exit_code, stdout=bytes(output[1]), stderr=bytes(output[2]))
+    return FinishedCommand(
+        command=command,
+        exit_code=ended.exit_code,
+        stdout=bytes(output[1]),
+        stderr=bytes(output[2]),
+        complete=not ended.torn,
+    )
 
 
 async def _once(data: bytes) -> AsyncIterator[bytes]:

@@ -13,7 +13,6 @@ from contextlib import suppress
 from msgspec import Struct
 
 from sbxcompose.api import follow
-from sbxcompose.api.contract_follow import Replay, follow_to_end
 from sbxcompose.api.models import ProcessInfo, StartRequest
 from sbxcompose.api.sandbox import Env, SandboxClient
 from sbxcompose.engine.apply import apply
@@ -41,6 +40,8 @@ class CommandEnded(Struct, frozen=True):
 
     code: int | None
     signal: int | None
+    torn: bool = False
+    """Lines of its output are missing or come twice, because the sandbox's daemon has left some out."""
 
     @property
     def known(self) -> bool:
@@ -85,21 +86,15 @@ class OneOff:
 
     async def _follow_plainly(self, write: WriteOut) -> CommandEnded:
         """By the contract's own follow: lines of text, each with its end, whether or not the last one had one."""
-        process = str(self.info.pid)
-        with suppress(NotFound):
-            async for lines in follow_to_end(self._client, process, Replay()):
-                for line in lines:
-                    write(line.stream, line.text + b"\n")
-        pause = 0.01
-        while True:
-            try:
-                info = await self._client.get(process)
-            except NotFound:
-                return CommandEnded(None, None)
-            if info.status != "running":
-                return CommandEnded(info.exit_code, info.signal)
-            await asyncio.sleep(pause)
-            pause = min(pause * 2, 1.0)
+        from sbxcompose.engine.contract.command_output import follow_command  # few daemons lack the extension
+
+        followed = await follow_command(
+            self._client, str(self.info.pid), lambda line: write(line.stream, line.text + b"\n")
+        )
+        info = followed.info
+        if info is None:
+            return CommandEnded(None, None)
+        return CommandEnded(info.exit_code, info.signal, torn=followed.torn)
 
     async def feed(self, source: AsyncIterator[bytes], *, close: bool = True) -> None:
         """Write to its standard input what `source` has and, if so, close it at the end; an end of the command is

@@ -6,12 +6,13 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping
+from contextlib import suppress
 from itertools import groupby
 
 from msgspec import Struct
 
 from sbxcompose.api import follow
-from sbxcompose.api.contract_follow import RecordLine, Replay, follow_to_end
+from sbxcompose.api.contract_follow import RecordLine, Replay, follow_to_end, rest_of
 from sbxcompose.api.models import ProcessInfo
 from sbxcompose.api.sandbox import SandboxClient
 from sbxcompose.engine.contract.rows import LineRange, ended, incarnation, line_run, pause_after, run_of
@@ -123,9 +124,19 @@ class Follower:
                 if not await self._goes_on(begun, began_at):
                     break
                 self._lines = self._follow()
+            if not self._replay.complete:
+                await self._put_rest()
             await self.tell_end()
         finally:
             await self.close()
+
+    async def _put_rest(self) -> None:
+        """Put what the follows of a row that has ended have left out, where the last one did not come to its end."""
+        await self._lines.aclose()
+        with suppress(NotFound):
+            async for lines in rest_of(lambda: follow_to_end(self._client, self._key, self._replay), self._replay):
+                for output in self._outputs(lines):
+                    await self._put(output)
 
     async def _goes_on(self, begun: tuple[object, ...], began_at: float) -> bool:
         """After the end of a follow: False once the row has ended; True when it has a run that is to be followed."""

@@ -1,0 +1,167 @@
+"""The output of a command by the contract's own follow, complete, and over as soon as the command is.
+
+A follow may end before the command, it may leave out lines, and it may go on for as long as a child of the command
+holds the output. So the command's state is asked for while nothing comes, and after its end it is followed once more.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing, suppress
+from typing import Any
+
+from msgspec import Struct
+
+from sbxcompose.api.contract_follow import RecordLine, Replay, follow_to_end, rest_of
+from sbxcompose.api.models import ProcessInfo
+from sbxcompose.api.sandbox import SandboxClient
+from sbxcompose.engine.contract.output import edges
+from sbxcompose.errors import NotFound, Unreachable
+
+FIRST_LOOK = 1.0
+LONGEST_PAUSE = 5.0
+"""Seconds without output before the command is looked at, and between two looks; the pause grows."""
+QUIET = 0.5
+"""Seconds without output, after the end of a command, before what is kept of it is compared with what has come."""
+ROUNDS = 6
+"""How often that is done before what has not come is given up."""
+LATE_MS = 1000
+"""Milliseconds after the end of a command from which on lines are those of its children."""
+SOON = 0.02
+"""Seconds before a command whose follow has ended is followed again; doubled each time."""
+
+
+class FollowedCommand(Struct, frozen=True):
+    """How a command ended; `info` is None if its daemon has forgotten it. `torn`: lines are missing or come twice."""
+
+    info: ProcessInfo | None
+    torn: bool
+
+
+async def follow_command(client: SandboxClient, process: str, write: Callable[[RecordLine], None]) -> FollowedCommand:
+    """Hand out the lines of a command until it has ended. Raises `Unreachable` when it stays out of reach."""
+    command = _Command(client, process, write)
+    watching = asyncio.ensure_future(command.watch())
+    try:
+        with suppress(NotFound):
+            await command.follow()
+        while not (command.over.is_set() or await command.look()):
+            await asyncio.sleep(FIRST_LOOK)
+    finally:
+        watching.cancel()
+        await asyncio.gather(watching, return_exceptions=True)
+    return FollowedCommand(command.info, command.torn)
+
+
+class _Command:
+    """A command that is followed, and looked at from time to time until it has ended."""
+
+    def __init__(self, client: SandboxClient, process: str, write: Callable[[RecordLine], None]) -> None:
+        self._client = client
+        self._process = process
+        self._write = write
+        self._replay = Replay()
+        self._heard_at = time.monotonic()
+        self._short = False
+        self._settled = False
+        """It has ended, and all that is kept of its output has come."""
+        self.info: ProcessInfo | None = None
+        self.over = asyncio.Event()
+
+    @property
+    def torn(self) -> bool:
+        """Whether output is missing, as far as that can be known."""
+        return self._short or self._replay.torn
+
+    async def look(self) -> bool:
+        """Return whether it has ended, or is not known any more."""
+        try:
+            self.info = await self._client.get(self._process)
+        except NotFound:
+            self.info = None
+            self.over.set()
+        else:
+            if self.info.status != "running":
+                self.over.set()
+        return self.over.is_set()
+
+    async def watch(self) -> None:
+        """Look while no output comes."""
+        pause = FIRST_LOOK
+        while not self.over.is_set():
+            await asyncio.sleep(pause)
+            if time.monotonic() - self._heard_at < FIRST_LOOK:
+                pause = FIRST_LOOK
+                continue
+            with suppress(Unreachable):  # the follow finds out
+                await self.look()
+            pause = min(pause * 1.5, LONGEST_PAUSE)
+
+    async def follow(self) -> None:
+        """Follow until the command has ended, again where the daemon ends a follow before that; then once more."""
+        pause = SOON
+        while not self.over.is_set():
+            if await self._take(self._until_over()):
+                pause = SOON
+            if self.over.is_set() or await self.look():
+                break
+            await asyncio.sleep(pause)
+            pause = min(pause * 2, FIRST_LOOK)
+        if not self._settled:
+            await self._take(rest_of(self._until_over, self._replay))
+
+    async def _take(self, follow: AsyncGenerator[list[RecordLine], None]) -> int:
+        """Hand out the lines of a follow; return their number."""
+        count = 0
+        async with aclosing(follow):
+            async for lines in follow:
+                for line in lines:
+                    self._write(line)
+                if lines:
+                    self._heard_at = time.monotonic()
+                    count += len(lines)
+                if self._is_late(lines):
+                    break
+        return count
+
+    def _is_late(self, lines: list[RecordLine]) -> bool:
+        """Return whether lines were written after the command had ended, by what it has left behind."""
+        ended_at = self.info.ended_at if self.info is not None and self.over.is_set() else None
+        return ended_at is not None and any(line.time_ms > ended_at + LATE_MS for line in lines)
+
+    async def _until_over(self) -> AsyncGenerator[list[RecordLine], None]:
+        """Yield what a follow has; once the command has ended, until everything that is kept of it has come."""
+        lines = follow_to_end(self._client, self._process, self._replay)
+        ending = asyncio.ensure_future(self.over.wait())
+        pending: asyncio.Future[list[RecordLine] | None] | None = None
+        rounds = 0
+        try:
+            while rounds < ROUNDS:
+                pending = pending or asyncio.ensure_future(anext(lines, None))
+                over = self.over.is_set()
+                waiting: set[asyncio.Future[Any]] = {pending} if over else {pending, ending}
+                await asyncio.wait(waiting, timeout=QUIET if over else None, return_when=asyncio.FIRST_COMPLETED)
+                if pending.done():
+                    found, pending, rounds = pending.result(), None, 0
+                    if found is None:
+                        return
+                    yield found
+                elif over:
+                    rounds += 1
+                    if await self._has_all():
+                        self._settled = True
+                        return
+            self._short = True
+        finally:
+            tasks = [task for task in (ending, pending) if task is not None]
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            await lines.aclose()
+
+    async def _has_all(self) -> bool:
+        """Return whether everything that is kept of the command's output has come."""
+        kept = await edges(self._client, self._process)
+        return self._replay.replayed({stream: edge.count for stream, edge in kept.items()})
