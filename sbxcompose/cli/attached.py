@@ -119,8 +119,10 @@ class _ShownUp:
 
     def _waiting(self, session: Session, up: AttachedUp | None) -> WaitReport:
         """Say what is waited for while inside."""
-        status = self._view.status if self._view.draws else None
-        return WaitReport(session, self._say, status, lambda: up.pending if up is not None else None)
+        block = self._view if self._view.draws else None
+        if up is None:
+            return WaitReport(session, self._say, block)
+        return WaitReport(session, self._say, block, lambda: up.pending, lambda: len(up.wanted))
 
     async def _stop(self, session: Session, up: AttachedUp, interrupts: Interrupts, why: str) -> None:
         """Stop what is up in reverse order; an interrupt meanwhile kills it."""

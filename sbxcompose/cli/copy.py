@@ -12,6 +12,7 @@ from msgspec import Struct
 from sbxcompose.cli.async_main import run_simply
 from sbxcompose.cli.context import Shell
 from sbxcompose.cli.view.copying import copied_words
+from sbxcompose.cli.view.live import Live
 from sbxcompose.cli.view.status_block import StatusBlock
 from sbxcompose.engine.requests import working_directory, workspace
 from sbxcompose.engine.session import Session
@@ -57,7 +58,7 @@ def copy_by_hand(shell: Shell, source: str, target: str, how: How, *, quiet: boo
             try:
                 moved = await (_out(hand, there, target) if out is not None else _into(hand, source, there))
             finally:
-                block.clear()
+                block.draw(Live())
             if moved is not None and not quiet:
                 words = copied_words(target, Copied(moved.files, size=moved.size), time.monotonic() - begun)
                 shell.say(words)

@@ -14,6 +14,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, Self
 
+from sbxcompose.cli.tty import in_foreground
+
 Press = Callable[[str], None]
 
 
@@ -79,10 +81,7 @@ class Keys:
 
     def _in_foreground(self) -> bool:
         """Return whether the terminal is ours: reading it or changing it from the background would stop us."""
-        try:
-            return os.tcgetpgrp(self._fd) == os.getpgrp()
-        except OSError:
-            return False
+        return in_foreground(self._fd, unknown=False)
 
     def _read(self) -> None:
         loop = asyncio.get_running_loop()

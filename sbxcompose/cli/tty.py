@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import re
 import signal
 import termios
 import tty
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
 _ON_BY_DEFAULT = frozenset({7, 25})
@@ -94,3 +95,39 @@ def window_size() -> tuple[int, int]:
             size = os.get_terminal_size(fd)
             return size.lines or 24, size.columns or 80
     return 24, 80
+
+
+def in_foreground(fd: int, *, unknown: bool = True) -> bool:
+    """Return whether a terminal is ours now; `unknown`: what to return of one that is not our controlling terminal.
+
+    In the background reading it or changing its modes would stop us, and what is redrawn is in the shell's way.
+    """
+    try:
+        return os.tcgetpgrp(fd) == os.getpgrp()
+    except OSError:
+        return unknown
+
+
+@contextmanager
+def around_stops(before: Callable[[], None], after: Callable[[], None]) -> Iterator[None]:
+    """While inside, Ctrl-Z calls `before`, stops this process, and calls `after` once it is continued.
+
+    Needs a running event loop. Whoever ignores SIGTSTP goes on doing so.
+    """
+    loop = asyncio.get_running_loop()
+
+    def stop() -> None:
+        before()
+        loop.remove_signal_handler(signal.SIGTSTP)  # which restores the default, as the shell expects it
+        os.kill(os.getpid(), signal.SIGTSTP)
+        loop.add_signal_handler(signal.SIGTSTP, stop)
+        after()
+
+    handled = signal.getsignal(signal.SIGTSTP) is signal.SIG_DFL
+    if handled:
+        loop.add_signal_handler(signal.SIGTSTP, stop)
+    try:
+        yield
+    finally:
+        if handled:
+            loop.remove_signal_handler(signal.SIGTSTP)

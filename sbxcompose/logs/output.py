@@ -7,6 +7,7 @@ taken more than it could write, `await output.sink.drain()` is the way to wait t
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
 from typing import Final
 
 from sbxcompose.logs.mux import LONGEST_LINE, Block, LineSource, Mux
@@ -72,7 +73,7 @@ class LogOutput:
         self._changed.clear()
         for block in self._mux.flush_all():
             self._show(block)
-        self.status(None)
+        self.status(())
 
     def announce(self, text: str, time_ms: int, source: LineSource | None = None, *, error: bool = False) -> None:
         """A line about the processes, between whole lines of theirs. Raises `NotWritten`."""
@@ -106,13 +107,13 @@ class LogOutput:
 
     @property
     def draws(self) -> bool:
-        """Whether a status line can be shown."""
+        """Whether status lines can be shown."""
         return self._screen is not None
 
-    def status(self, line: str | None) -> None:
-        """A line of ours below everything, until it is changed, or None takes it away. Raises `NotWritten`."""
+    def status(self, lines: Iterable[str]) -> None:
+        """Lines of ours below everything, until they are changed, or none takes them away. Raises `NotWritten`."""
         if self._screen is not None:
-            self._draw(self._screen.put_bottom(None if line is None else self._secrets.hide(line).encode()))
+            self._draw(self._screen.put_bottom([self._secrets.hide(line).encode() for line in lines]))
 
     def make_room(self) -> None:
         """Erase the unfinished lines because another writer uses the terminal; they are redrawn later."""

@@ -121,6 +121,11 @@ def clean_text(text: bytes | str, *, colours: bool = True) -> str:
     return line.decode()
 
 
+def clean_line(text: str) -> str:
+    """Return the text as one harmless line without colours."""
+    return clean_text(text, colours=False)
+
+
 def _cleaned(text: str) -> str:
     """Return the text without sequences other than colours, its overwritten lines in their final state."""
     if not text.isascii():

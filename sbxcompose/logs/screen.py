@@ -7,7 +7,7 @@ each time; a line that is wider than the terminal takes several rows.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterable
 from typing import Final
 
 from sbxcompose.logs.prefix import width
@@ -24,7 +24,7 @@ class Screen:
     def __init__(self, size: ScreenSize) -> None:
         self._size = size
         self._lines: dict[Hashable, bytes] = {}
-        self._bottom: bytes | None = None
+        self._bottom: tuple[bytes, ...] = ()
         self._drawn: list[bytes] = []
 
     @property
@@ -50,9 +50,9 @@ class Screen:
         self._lines[key] = _without_tabs(line)
         return self._redrawn()
 
-    def put_bottom(self, line: bytes | None) -> bytes:
-        """As `put`, for the one line that stands below all others; None takes it away."""
-        self._bottom = None if line is None else _without_tabs(line)
+    def put_bottom(self, lines: Iterable[bytes]) -> bytes:
+        """As `put`, for lines of a row that stand below all others; none takes those away that were there."""
+        self._bottom = tuple(map(_without_tabs, lines))
         return self._redrawn()
 
     def drop(self, key: Hashable) -> None:
@@ -94,18 +94,21 @@ class Screen:
         return self.erased() + self.redrawn()
 
     def _fitting(self) -> list[bytes]:
-        """As many of the lines as a third of the terminal holds, the last of them; each clipped to a few rows."""
+        """As many of the lines as a third of the terminal holds, the last of them; each clipped to a few rows.
+
+        The lines at the bottom have a row each, and half of a terminal that is too small for all of them.
+        """
         columns, rows = self._size()
-        room = max(rows // 3, 1)
+        bottom = [_clip(line, columns - 1) for line in self._bottom[: max(rows // 2, 1)]]
+        room = max(rows // 3 - len(bottom), 0 if bottom else 1)
         found: list[bytes] = []
-        bottom = [] if self._bottom is None else [self._bottom]
-        for line in reversed([*self._lines.values(), *bottom]):
-            clipped = _clip(line, columns * min(_MOST_ROWS_OF_A_LINE, room) - 1)
+        for line in reversed(self._lines.values()):
+            clipped = _clip(line, columns * min(_MOST_ROWS_OF_A_LINE, max(room, 1)) - 1)
             room -= self._rows([clipped])
             if room < 0:
                 break
             found.append(clipped)
-        return found[::-1]
+        return [*found[::-1], *bottom]
 
     def _rows(self, lines: list[bytes]) -> int:
         columns = max(self._size()[0], 1)
@@ -133,7 +136,7 @@ def _clip(line: bytes, columns: int) -> bytes:
     """Return the beginning of a line that is too long, without its colours."""
     if _columns(line) <= columns:
         return line
-    text = _SGR.sub("", line.decode("utf-8", "replace"))[:columns]
-    while width(text) > columns - 1:
+    text = _SGR.sub("", line.decode("utf-8", "replace"))[: max(columns, 1)]
+    while text and width(text) > columns - 1:
         text = text[:-1]
     return text.encode() + "…".encode()

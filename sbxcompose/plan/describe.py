@@ -91,10 +91,16 @@ def unready(process: Process, condition: Condition) -> str:
         return "not ready yet: it has to run for one second without an exit"
     if condition is Condition.ENDED:
         return "not ended yet"
+    sign = awaited_sign(process)
+    return f"not ready yet: {sign}" if sign else "not ready yet"
+
+
+def awaited_sign(process: Process) -> str | None:
+    """Return what the readiness of a process is taken from, beside its health check."""
     match process.ready_when:
         case ReadyLine(pattern):
-            return f"not ready yet: waiting for a line that matches `{pattern}`"
+            return f"waiting for a line that matches `{pattern}`"
         case ReadyCommand(command):
-            return f"not ready yet: waiting for `{' '.join(command)}` to succeed"
+            return f"waiting for `{' '.join(command)}` to succeed"
         case None:
-            return "not ready yet"
+            return None

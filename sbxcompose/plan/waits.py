@@ -1,4 +1,4 @@
-"""What a command is waiting for, for whom and since when: which of it is worth a line now, and in which words.
+"""What a command is waiting for, for whom and since when: what is worth a line or a row now, and in which words.
 
 Pure: moments are given, in seconds of any steady clock.
 """
@@ -9,7 +9,8 @@ from collections.abc import Hashable, Iterable, Mapping
 
 from msgspec import Struct
 
-from sbxcompose.plan.describe import seconds
+from sbxcompose.plan.describe import awaited_sign, ended, seconds, times
+from sbxcompose.plan.observed import ObservedRow, Phase
 from sbxcompose.plan.steps import (
     Await,
     CreateSandbox,
@@ -20,22 +21,36 @@ from sbxcompose.plan.steps import (
     SuspendSandbox,
     TerminateSandbox,
 )
-from sbxcompose.spec.project import Condition
+from sbxcompose.spec.project import Condition, Process
 
 REPORTS = (5.0, 15.0, 30.0, 60.0)
 """Seconds of waiting after which a line is printed; then once a minute."""
-WORTH_SHOWING = 1.0
-"""Seconds of waiting after which a status line names it: less is not read."""
-SHOWN = 3
-"""Most waits named in a status line."""
+WORTH_SHOWING = 0.5
+"""Seconds of waiting after which it is shown on a terminal: less is not read."""
+
+
+class Standing(Struct, frozen=True):
+    """How it stands in a table: a state in a word or two, and what there is to be known of it."""
+
+    state: str
+    details: str = ""
+    settling: bool = False
+    """Nothing is missing but a moment."""
+
+
+STARTING = Standing("starting")
 
 
 class Wait(Struct, frozen=True):
-    """Completes "waiting for …": what (`db to be ready`), who needs it, and how it stands now."""
+    """Completes "waiting for …": what (`db to be ready`), who needs it, and how it stands now; `name` and `standing`
+    say the same in a table.
+    """
 
     what: str
     needed_by: str | None = None
     state: str | None = None
+    name: str = ""
+    standing: Standing = STARTING
 
     def line(self, waited: float) -> str:
         """Return the wait as a line of its own."""
@@ -58,6 +73,8 @@ class Waits:
     def __init__(self) -> None:
         self._since: dict[Hashable, float] = {}
         self._due: dict[Hashable, float] = {}
+        self._stood: dict[Hashable, tuple[str, float]] = {}
+        """In which state it was last, and since when."""
 
     def set(self, keys: Iterable[Hashable], now: float) -> None:
         """Wait for these from now on, and for nothing else; what was waited for already keeps its time."""
@@ -80,52 +97,93 @@ class Waits:
         return min(self._due.values(), default=None)
 
     def current(self, waits: Mapping[Hashable, Wait], now: float) -> list[tuple[Wait, float]]:
-        """Return what is worth showing with the seconds waited so far, the longest wait first."""
-        old = [(begun, key) for key, begun in self._since.items() if key in waits and now - begun >= WORTH_SHOWING]
-        return [(waits[key], now - begun) for begun, key in sorted(old, key=lambda entry: entry[0])]
+        """Return all of them, each with the seconds that it has stood so; nothing before one is worth showing."""
+        known = {key: wait for key, wait in waits.items() if key in self._since}
+        self._stood = {key: self._state_since(key, wait, now) for key, wait in known.items()}
+        if all(now - self._since[key] < WORTH_SHOWING or wait.standing.settling for key, wait in known.items()):
+            return []
+        return [(wait, now - self._stood[key][1]) for key, wait in known.items()]
 
-    def status(self, waits: Mapping[Hashable, Wait], now: float) -> str | None:
-        """Return everything that is waited for as one line, the longest first; None for nothing."""
-        shown = self.current(waits, now)
-        if not shown:
-            return None
-        if len(shown) == 1:
-            wait, waited = shown[0]
-            return wait.line(waited)
-        named = [f"{wait.what} ({seconds(int(waited))})" for wait, waited in shown[:SHOWN]]
-        more = f" and {len(shown) - SHOWN} more" if len(shown) > SHOWN else ""
-        return f"waiting for {', '.join(named)}{more}"
+    def _state_since(self, key: Hashable, wait: Wait, now: float) -> tuple[str, float]:
+        before = self._stood.get(key)
+        if before is not None and before[0] == wait.standing.state:
+            return before
+        return wait.standing.state, now if before is not None else self._since[key]
 
 
-def wait_of(step: Step, state: str | None = None) -> Wait | None:
+def wait_of(step: Step, state: str | None = None, standing: Standing | None = None) -> Wait | None:
     """Return what a step that has begun waits for; None for one that tells of its progress itself.
 
-    `state` is how the awaited process stands.
+    `state` and `standing` are how the awaited process stands.
     """
     subject = step.subject
     match step.action:
         case Await(_, condition):
-            return awaiting(subject, condition, step.reason, state)
+            return awaiting(subject, condition, step.reason, state, standing or STARTING)
         case Stop(_, signal, grace, command):
             asked = "ran its stop command" if command else f"sent {_signal(signal)}"
-            return Wait(f"{subject} to stop", None, f"{asked}, SIGKILL follows after {seconds(grace)}")
+            details = f"{asked}, SIGKILL follows after {seconds(grace)}"
+            return Wait(f"{subject} to stop", None, details, subject, Standing("stopping", details))
         case Start():
-            return Wait(f"{subject} to start")
+            return Wait(f"{subject} to start", name=subject)
         case CreateSandbox():
-            return Wait(f"sandbox {subject} to be created")
+            return _sandbox(subject, "to be created", "creating")
         case ResumeSandbox():
-            return Wait(f"sandbox {subject} to resume")
+            return _sandbox(subject, "to resume", "resuming")
         case SuspendSandbox():
-            return Wait(f"sandbox {subject} to be suspended")
+            return _sandbox(subject, "to be suspended", "suspending")
         case TerminateSandbox():
-            return Wait(f"sandbox {subject} to be terminated")
+            return _sandbox(subject, "to be terminated", "terminating")
         case _:
             return None
 
 
-def awaiting(label: str, condition: Condition | None, needed_by: str | None, state: str | None) -> Wait:
+def _sandbox(subject: str, aim: str, state: str) -> Wait:
+    name = f"sandbox {subject}"
+    return Wait(f"{name} {aim}", name=name, standing=Standing(state))
+
+
+def awaiting(
+    label: str,
+    condition: Condition | None,
+    needed_by: str | None,
+    state: str | None,
+    standing: Standing = STARTING,
+) -> Wait:
     """Return the wait for a process to reach a condition, or to end."""
-    return Wait(f"{label} to {_REACH[condition]}", needed_by, state)
+    return Wait(f"{label} to {_REACH[condition]}", needed_by, state, label, standing)
+
+
+def held_up(label: str, needs: tuple[str, ...]) -> Wait:
+    """Return the wait of a process that is not started before `needs` are as it wants them."""
+    shown = needs if len(needs) <= 4 else (*needs[:3], f"{len(needs) - 3} others")
+    return Wait(f"{label} to be started", name=label, standing=Standing("waiting", f"for {', '.join(shown)}"))
+
+
+def standing_of(
+    row: ObservedRow | None, process: Process, condition: Condition | None, check: str | None, now: float
+) -> Standing:
+    """Return how a process stands that is waited for; `check` is what its last failed check saw."""
+    if row is None:
+        return STARTING
+    seen = f"the last check saw: {check}" if check else ""
+    restarted = f"restarted {times(row.restarts, 'time')}" if row.restarts else ""
+    if row.phase is Phase.BACKING_OFF:
+        again = "" if row.next_restart_at is None else f"starts again in {seconds(row.next_restart_at - now)}"
+        return Standing("backing off", _joined(ended(row), again, restarted))
+    if row.phase in (Phase.STARTING, Phase.UNHEALTHY):
+        return Standing(str(row.phase), _joined(seen, restarted))
+    if row.phase is not Phase.RUNNING:
+        return Standing(str(row.phase), ended(row))
+    if condition is Condition.READY:
+        return Standing("starting", _joined(awaited_sign(process) or "", seen, restarted))
+    if condition is Condition.STARTED:
+        return Standing("starting", _joined("has to run for a second", restarted), settling=not row.failed_runs)
+    return Standing("running", restarted)
+
+
+def _joined(*parts: str) -> str:
+    return ", ".join(filter(None, parts))
 
 
 _REACH = {

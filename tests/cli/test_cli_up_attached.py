@@ -106,36 +106,51 @@ processes:
         up.wait()
 
 
-def test_on_a_terminal_one_line_says_what_is_waited_for_while_stopping_too(sbx: Sbx) -> None:
+def test_on_a_terminal_a_block_says_what_is_waited_for_while_stopping_too(sbx: Sbx) -> None:
     gate = Gate(sbx)
     sbx.write("""
 processes: {web: {command: "trap 'read _ < gate; exit' TERM; echo up; while :; do sleep 0.1; done"}}
 """)
     sbx.run("up", "-d")
     with sbx.start("down", terminal=True) as down:
-        down.wait_for(r"waiting for web to stop \(1 s\): sent SIGTERM, SIGKILL follows after 10 s")
+        down.wait_for(r"web.*stopping.*[1-9] s.*sent SIGTERM, SIGKILL follows after 10 s")
         gate.open()
         shown = down.wait().stdout
-    assert shown.count("waiting") == len(re.findall(r"waiting[^\r\n]*\r\x1b\[2K", shown)), "each is taken away"
+    drawn = shown.count("stopping")
+    assert drawn == len(re.findall(r"stopping[^\r\n]*\r\x1b\[J", shown)), "each is taken away"
     assert plain(shown).endswith("s\n")
 
 
-def test_on_a_terminal_output_is_shown_above_the_line_that_says_what_is_waited_for(sbx: Sbx) -> None:
+def test_on_a_terminal_output_is_shown_above_the_block_that_says_what_is_waited_for(sbx: Sbx) -> None:
     gate = Gate(sbx)
     sbx.write(f"""
 processes:
   db: {{command: "read _ < gate; echo half; read _ < gate; echo ok; {FOREVER}", ready_when: {{log: ok}}}}
+  web: {{command: "{FOREVER}", depends_on: [db]}}
 """)
     with sbx.start("up", terminal=True) as up:
-        up.wait_for(r"waiting for db to be ready \(\d s\): is running, not ready yet")
+        up.wait_for("0 of 2 processes ready\r\n.*db.*starting.*\r\n.*web.*waiting.*for db")
         gate.open()
-        shown = up.wait_for(r"half[^w]*waiting for db")
-        assert re.search(r"waiting for db [^\n]*\r\x1b\[J[^\n]*half", shown), "the line has been taken away before"
+        shown = up.wait_for(r"half\r\n0 of 2 processes ready")
+        assert re.search(r"for db[^\n]*\r\x1b\[2A\x1b\[J[^\n]*half", shown), "the block has been taken away before"
         gate.open()
-        up.wait_for("db is ready")
-        up.wait_for("1 process ready")
+        shown = up.wait_for("2 processes ready in")
         up.interrupt()
         up.wait()
+
+
+def test_ctrl_z_takes_the_block_away_and_fg_draws_it_again(sbx: Sbx) -> None:
+    sbx.write(f"processes: {{db: {{command: '{FOREVER}', ready_when: {{log: never}}}}}}\n")
+    shell = f"set -m; {COMMAND} up; echo STOPPED; read _; fg"
+    with Running(["sh", "-c", shell], sbx.project, sbx.env, terminal=True) as up:
+        up.wait_for("db.*starting")
+        up.press("\x1a")
+        shown = up.wait_for("STOPPED")
+        assert shown.count("starting") == len(re.findall(r"starting[^\r\n]*\r\x1b\[J", shown)), "it is taken away"
+        up.press("\n")
+        up.wait_for("STOPPED(.|\n)*starting")
+        up.interrupt()
+        up.wait_for("everything has been stopped")
 
 
 @pytest.mark.parametrize("terminal", [False, True], ids=["pipes", "terminal"])

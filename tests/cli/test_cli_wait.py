@@ -26,7 +26,7 @@ processes:
         job.open()
         done = up.wait()
     assert done.code == 0
-    assert "2 ready, 1 completed" in done.stderr
+    assert "2 processes ready, 1 completed" in done.stderr
     assert done.stdout == ""
 
 
@@ -116,7 +116,7 @@ processes:
 
 def test_a_service_that_recovers_is_ready_once_a_run_has_lasted(sbx: Sbx) -> None:
     sbx.write(f"processes: {{web: {{command: '[ -e was ] && {FOREVER}; touch was; exit 1'}}}}\n")
-    assert "1 ready" in sbx.run("up", "--wait").stderr
+    assert "1 process ready" in sbx.run("up", "--wait").stderr
     assert rows(sbx)["web"]["restarts"] == 1
 
 
@@ -182,7 +182,7 @@ processes:
 """)
     sbx.run("up", "--wait")
     before = pids(sbx)
-    assert "1 ready, 1 completed" in sbx.run("up", "--wait").stderr
+    assert "1 process ready, 1 completed" in sbx.run("up", "--wait").stderr
     assert pids(sbx) == before
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sized
 
 from sbxcompose.cli.context import Shell
 from sbxcompose.cli.publish import Publish
@@ -12,7 +12,7 @@ from sbxcompose.cli.view.held_up import held_up
 from sbxcompose.cli.view.status_block import StatusBlock
 from sbxcompose.cli.view.wait_report import WaitReport
 from sbxcompose.client.verdict import Verdict, await_verdict, with_last_lines
-from sbxcompose.engine.events import CopyProgress, EngineEvent, StepDone
+from sbxcompose.engine.events import EngineEvent, StepDone
 from sbxcompose.engine.instance_states import InstanceStates
 from sbxcompose.engine.ports import whose_port
 from sbxcompose.engine.result import Result
@@ -41,15 +41,17 @@ class Reporter:
         self.secrets = KnownSecrets(secret_values(project))
         """What it hides; for the session, which learns what runs were started with."""
         self._block = StatusBlock(shell.err.enabled, self.plain)
-        shell.before_say = self._block.clear
+        shell.before_say = self._block.make_room
 
-    def waiting(self, session: Session, pending: Callable[[], Pending | None] = lambda: None) -> WaitReport:
-        """Say what is waited for while inside; `pending` is as `WaitReport` has it."""
+    def waiting(
+        self, session: Session, pending: Callable[[], Pending | None] = lambda: None, wanted: Sized = ()
+    ) -> WaitReport:
+        """Say what is waited for while inside; `pending` and `wanted` are as `WaitReport` has them."""
 
         def say(text: str) -> None:
             self._shell.say(self.plain(text))
 
-        return WaitReport(session, say, None, pending, self._block.draw if self._block.enabled else None)
+        return WaitReport(session, say, self._block if self._block.enabled else None, pending, lambda: len(wanted))
 
     def adopt(self, project: Project) -> None:
         """Go on with another reading of the project's file."""
@@ -59,13 +61,10 @@ class Reporter:
 
     def tell(self, event: EngineEvent) -> None:
         """One line, if the event is worth one."""
-        if isinstance(event, CopyProgress):
-            self._block.draw_copy(event.sandbox, event.progress)
-            return
-        self._block.clear()
         self._stepped = self._stepped or isinstance(event, StepDone)
         for said in self._announcer(event):
             self._shell.say(self.secrets.hide(self.line(said)))
+        self._block.restore()
 
     def plain(self, text: str) -> str:
         """Return the text as one harmless line, without secrets and colours."""
@@ -101,7 +100,7 @@ class Reporter:
     ) -> int:
         """Wait for the verdict on a bring-up that is under way, and tell it; the exit code."""
         begun = time.monotonic()
-        async with self.waiting(session, lambda: states.pending):
+        async with self.waiting(session, lambda: states.pending, states.wanted):
             found = await await_verdict(states, bringing, judge, deadline)
         seconds = time.monotonic() - begun
         found = await self._tell_verdict(session, found, seconds, as_json)
@@ -113,13 +112,12 @@ class Reporter:
         verdict = await with_last_lines(session, verdict, self.secrets.hide)
         if as_json:
             self._shell.print_json(verdict.to_json())
-        good = isinstance(verdict, Success)
-        paint = self._shell.err.green if good else self._shell.err.red
         headline, newline, rest = str(verdict).partition("\n")
-        colon = ":" if headline.endswith(":") else ""
-        self._shell.say(
-            f"{paint(headline.removesuffix(':'))} {'in' if good else 'after'} {seconds:.2f}s{colon}{newline}{rest}"
-        )
+        if isinstance(verdict, Success):
+            self._shell.say(f"{self._shell.err.green(ready_words(verdict, seconds))}{newline}{rest}")
+        else:
+            words = f"{self._shell.err.red(headline.removesuffix(':'))} after {seconds:.1f}s:"
+            self._shell.say(f"{words}{newline}{rest}")
         return verdict
 
     async def show_failures(self, session: Session, result: Result) -> None:
@@ -188,6 +186,8 @@ def _done(plan: Plan, result: Result) -> str:
 
 
 def ready_words(verdict: Success, seconds: float) -> str:
-    """That all is up: `5 processes ready in 1.8s`, with what has completed on the way."""
-    completed = f", {verdict.completed} completed" if verdict.completed else ""
-    return f"{times(verdict.ready, 'process')} ready{completed} in {seconds:.1f}s"
+    """That all is up: `5 processes ready in 1.8s`, with what has completed or ended on the way."""
+    parts = [f"{times(verdict.ready, 'process')} ready"] if verdict.ready else []
+    parts += [f"{verdict.completed} completed"] if verdict.completed else []
+    parts += [f"{verdict.ended} ended"] if verdict.ended else []
+    return f"{', '.join(parts) or 'nothing to wait for'} in {seconds:.1f}s"

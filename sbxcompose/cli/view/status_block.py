@@ -2,25 +2,34 @@
 
 from __future__ import annotations
 
+import io
 import os
+import re
 import shutil
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from sbxcompose.cli.tty import in_foreground
 from sbxcompose.cli.view.copying import copy_bar
+from sbxcompose.cli.view.live import Live
+from sbxcompose.logs.screen import Screen
 from sbxcompose.plan.describe import seconds
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
-    from rich.live_render import LiveRender
+    from rich.text import Text
 
     from sbxcompose.files.transfer import Progress
     from sbxcompose.plan.waits import Wait
 
 MOST_ROWS = 10
-"""Waits shown one by one; of a small terminal at most half the height is used."""
+"""Rows of a block; of a small terminal at most a third of the height is used."""
 LEAST_ROWS = 3
+MOST_OF_NAME = 24
+"""Columns of a name; states are short."""
+_STYLES = {"waiting": "dim", "backing off": "red", "unhealthy": "red", "exited": "red"}
+_PADDING = re.compile(r" +((?:\x1b\[[0-9;]*m)*)$")
 
 
 class StatusBlock:
@@ -32,64 +41,113 @@ class StatusBlock:
     def __init__(self, colours: bool, clean: Callable[[str], str]) -> None:
         self._colours = colours
         self._clean = clean
-        self._console: Console | None = None
-        self._shown: LiveRender | None = None
+        self._screen = Screen(shutil.get_terminal_size)
+        self._live = Live()
         self.enabled = sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
         """Whether there is a terminal on which lines can be replaced."""
 
-    def draw(self, waits: Sequence[tuple[Wait, float]]) -> None:
-        """Show these waits in place of the last block, each with its seconds so far; nothing for none."""
-        self.clear()
-        if waits:
-            room = max(min(MOST_ROWS, shutil.get_terminal_size().lines // 2), LEAST_ROWS)
-            self._show(block(waits, room, self._clean))
+    def draw(self, live: Live) -> None:
+        """Show this in place of the last block; an empty one takes it away."""
+        self._live = live
+        lines: list[str] = []
+        if live and self.enabled and in_foreground(2):
+            lines = block_lines(live, shutil.get_terminal_size(), colours=self._colours, clean=self._clean)
+        self._write(self._screen.put_bottom([line.encode() for line in lines]))
 
     def draw_copy(self, target: str, progress: Progress) -> None:
         """Show how far a copy is in place of the last block; nothing once all of it has been sent."""
-        self.clear()
-        if self.enabled and progress.size < progress.all_size:
-            self._show(copy_bar(self._clean(target), progress))
+        self.draw(Live(copies=((target, progress),) if progress.size < progress.all_size else ()))
 
-    def _show(self, renderable: RenderableType) -> None:
-        from rich.live_render import LiveRender
+    def make_room(self) -> None:
+        """Take the block away: the cursor is where its first line began. `restore` draws it again."""
+        self._write(self._screen.erased())
 
-        self._console = self._console or console(self._colours)
-        self._shown = LiveRender(renderable)
-        self._console.print(self._shown, end="")
+    def restore(self) -> None:
+        """Draw again what `make_room` has taken away."""
+        if self._live:
+            self.draw(self._live)
 
-    def clear(self) -> None:
-        """Take the block away: the cursor is where its first line began."""
-        if self._shown is not None and self._console is not None:
-            self._console.control(self._shown.position_cursor())
-            self._shown = None
+    def _write(self, data: bytes) -> None:
+        if data:
+            sys.stderr.write(data.decode())
+            sys.stderr.flush()
 
 
-def console(colours: bool, width: int | None = None) -> Console:
-    """Return a console on standard error that prints text as it is."""
+def block_lines(live: Live, size: tuple[int, int], *, colours: bool, clean: Callable[[str], str]) -> list[str]:
+    """Return the block as lines for a terminal of that size (columns and rows), none of which needs two rows."""
+    columns, rows = size
+    room = max(min(MOST_ROWS, rows // 3), LEAST_ROWS)
+    file = io.StringIO()
+    # What reaches the last column makes some terminals begin another row.
+    console(colours, max(columns - 1, 1), file).print(block(live, room, clean))
+    return [_PADDING.sub(r"\1", line) for line in file.getvalue().splitlines()[:room]]
+
+
+def console(colours: bool, width: int, file: io.StringIO) -> Console:
+    """Return a console that prints text as it is."""
     from rich.console import Console
 
     return Console(
-        stderr=True, width=width, force_terminal=True, no_color=not colours, highlight=False, markup=False, emoji=False
+        file=file,
+        width=width,
+        force_terminal=True,
+        color_system="standard" if colours else None,
+        highlight=False,
+        markup=False,
+        emoji=False,
+        legacy_windows=False,
     )
 
 
-def block(waits: Sequence[tuple[Wait, float]], room: int, clean: Callable[[str], str]) -> RenderableType:
-    """Return the waits as a sentence, if there is only one, or else as a table of at most `room` rows."""
-    from rich.table import Table
+def block(live: Live, room: int, clean: Callable[[str], str]) -> RenderableType:
+    """Return the block in at most `room` rows: copies, then what is waited for."""
+    from rich.console import Group
     from rich.text import Text
 
-    if len(waits) == 1:
-        wait, waited = waits[0]
-        return Text(clean(wait.line(waited)))
+    copies = [copy_bar(clean(target), progress) for target, progress in live.copies[: max(room // 2, 1)]]
+    header = [Text(live.header, no_wrap=True, overflow="ellipsis")] if live.header else []
+    rows = _rows(live.rows, max(room - len(copies) - len(header), 1), clean)
+    return Group(*copies, *header, *rows)
+
+
+def _rows(waits: tuple[tuple[Wait, float], ...], room: int, clean: Callable[[str], str]) -> list[Text]:
+    """Return a row for each wait, its columns aligned; what has no room is cut from the end of a row."""
+    from rich.cells import cell_len, set_cell_size
+    from rich.text import Text
+
     shown = waits if len(waits) <= room else waits[: room - 1]
-    table = Table.grid(padding=(0, 2), pad_edge=False, expand=True)
-    table.add_column(no_wrap=True, overflow="ellipsis", style="cyan")
-    table.add_column(no_wrap=True, justify="right")
-    table.add_column(no_wrap=True, overflow="ellipsis", style="dim", ratio=1)  # what has no room is cut from here
-    for index, (wait, waited) in enumerate(shown):
-        lead = "waiting for " if index == 0 else " " * len("waiting for ")
-        details = ": ".join(filter(None, [wait.needed_by, wait.state]))
-        table.add_row(Text.assemble((lead, "default"), clean(wait.what)), seconds(int(waited)), clean(details))
-    if len(shown) < len(waits):
-        table.add_row(f"{' ' * len('waiting for ')}and {len(waits) - len(shown)} more", "", "")
-    return table
+    cells = [
+        (clean(wait.name), wait.standing.state, seconds(int(since)), _details(wait, clean)) for wait, since in shown
+    ]
+    widths = [max((cell_len(row[column]) for row in cells), default=0) for column in range(3)]
+    widths[0] = min(widths[0], MOST_OF_NAME)
+    rows = [
+        Text.assemble(
+            "  ",
+            (_fit(name, widths[0], set_cell_size), "cyan"),
+            "  ",
+            (set_cell_size(state, widths[1]), _STYLES.get(state, "yellow")),
+            f"  {time:>{widths[2]}}  ",
+            (details, "dim"),
+            no_wrap=True,
+            overflow="ellipsis",
+        )
+        for name, state, time, details in cells
+    ]
+    more = (
+        [Text(f"  and {len(waits) - len(shown)} more", no_wrap=True, overflow="ellipsis")]
+        if len(shown) < len(waits)
+        else []
+    )
+    return rows + more
+
+
+def _fit(name: str, width: int, set_cell_size: Callable[[str, int], str]) -> str:
+    """Return the name in exactly that many columns, an ellipsis where it was cut."""
+    padded = set_cell_size(name, width)
+    return padded if padded.startswith(name) else f"{set_cell_size(name, width - 1)}…"
+
+
+def _details(wait: Wait, clean: Callable[[str], str]) -> str:
+    """Return what is known beside the state: what is missing, and who needs it."""
+    return clean("; ".join(filter(None, [wait.standing.details, wait.needed_by])))

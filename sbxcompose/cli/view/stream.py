@@ -13,7 +13,9 @@ from typing import Any
 from msgspec import Struct
 
 from sbxcompose.cli.context import Shell
+from sbxcompose.cli.tty import in_foreground
 from sbxcompose.cli.view.announce import Announcement, Announcer, Tone
+from sbxcompose.cli.view.live import Live
 from sbxcompose.engine import events
 from sbxcompose.engine.secrets import secret_values
 from sbxcompose.errors import NotWritten
@@ -21,7 +23,7 @@ from sbxcompose.logs.mux import LineSource
 from sbxcompose.logs.output import LogOutput
 from sbxcompose.logs.prefix import Prefixes
 from sbxcompose.logs.render import JsonRenderer, PrefixedRenderer, Renderer
-from sbxcompose.logs.sanitize import cleaner
+from sbxcompose.logs.sanitize import clean_line, cleaner
 from sbxcompose.logs.screen import Screen
 from sbxcompose.logs.secrets import KnownSecrets
 from sbxcompose.logs.write import FdSink
@@ -79,7 +81,8 @@ class LogView:
         )
         self.secrets = secrets
         self._timer: asyncio.TimerHandle | None = None
-        shell.before_say = self._make_room
+        shell.before_say = self.make_room
+        self._colours = shell.out.enabled
         self.heard: Callable[[events.EngineEvent], None] = lambda event: None
         """What else wants to hear of events."""
 
@@ -148,15 +151,21 @@ class LogView:
 
     @property
     def draws(self) -> bool:
-        """Whether a status line can be shown."""
+        """Whether a status block can be shown."""
         return self._log.draws
 
-    def status(self, line: str | None) -> None:
-        """On a terminal: a line below everything, until it is changed, or None takes it away."""
-        if not self._muted:
-            self._log.status(line)
+    def draw(self, live: Live) -> None:
+        """On a terminal: show this below everything, until it is changed; an empty one takes it away."""
+        if self._muted:
+            return
+        if not live or not in_foreground(self.sink.fd):
+            self._log.status(())
+            return
+        from sbxcompose.cli.view.status_block import block_lines
 
-    def _make_room(self) -> None:
+        self._log.status(block_lines(live, self._size(), colours=self._colours, clean=clean_line))
+
+    def make_room(self) -> None:
         """Clear unfinished lines because another writer uses the terminal; they are redrawn below."""
         if not self._muted:
             self._log.make_room()

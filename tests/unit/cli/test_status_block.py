@@ -1,79 +1,72 @@
-"""The status block: which waits it shows, how it fits narrow terminals, and that it can be taken away."""
+"""The status block: what it shows, how it fits narrow terminals, and that it is plain without colours."""
 
 from __future__ import annotations
 
-import io
-import re
-
 import pytest
-from rich.console import Console
 
-from sbxcompose.cli.view.copying import copy_bar
-from sbxcompose.cli.view.status_block import block
+from sbxcompose.cli.view.live import Live
+from sbxcompose.cli.view.status_block import block_lines
 from sbxcompose.files.transfer import Progress
-from sbxcompose.plan.waits import Wait
+from sbxcompose.plan.waits import Standing, Wait
 
-DB = (Wait("db to be ready", "web needs it", "checks fail: connection refused"), 12.4)
-JOB = (Wait("migrate to complete"), 3.0)
-
-
-def shown(waits: list[tuple[Wait, float]], *, width: int = 80, room: int = 10, colours: bool = False) -> str:
-    """What a terminal of that width shows."""
-    file = io.StringIO()
-    console = Console(
-        file=file, width=width, force_terminal=True, no_color=not colours, highlight=False, markup=False, emoji=False
-    )
-    console.print(block(waits, room, str.strip))
-    return file.getvalue()
+COPY = Progress(3, 1_000, 1 << 20, 10 << 20)
+DB = (Wait("", "web needs it", None, "db", Standing("starting", "the last check saw: refused")), 12.4)
+JOB = (Wait("", name="migrate", standing=Standing("waiting", "for db")), 3.0)
+CRASHED = (Wait("", name="flaky", standing=Standing("backing off", "exited with code 3, starts again in 2 s")), 0.2)
 
 
-def lines(text: str) -> list[str]:
-    """The lines without blanks at their ends and without control sequences."""
-    return [re.sub(r"\x1b\[[0-9;]*m", "", line).rstrip() for line in text.splitlines()]
+def shown(live: Live, *, width: int = 80, rows: int = 30, colours: bool = False) -> list[str]:
+    """What a terminal of that size shows."""
+    return block_lines(live, (width + 1, rows), colours=colours, clean=str.strip)
 
 
-def test_a_single_wait_is_a_sentence() -> None:
-    assert lines(shown([DB], width=200)) == [
-        "waiting for db to be ready (12 s; web needs it): checks fail: connection refused"
+def test_names_states_and_times_are_columns() -> None:
+    assert shown(Live("1 of 4 processes ready", (DB, JOB, CRASHED)), width=100) == [
+        "1 of 4 processes ready",
+        "  db       starting     12 s  the last check saw: refused; web needs it",
+        "  migrate  waiting       3 s  for db",
+        "  flaky    backing off   0 s  exited with code 3, starts again in 2 s",
     ]
 
 
-def test_several_waits_are_a_table() -> None:
-    assert lines(shown([DB, JOB], width=100)) == [
-        "waiting for db to be ready       12 s  web needs it: checks fail: connection refused",
-        "            migrate to complete   3 s",
-    ]
-
-
-@pytest.mark.parametrize("width", [20, 40, 60, 80, 200])
-@pytest.mark.parametrize("waits", [[DB], [DB, JOB], [DB, JOB] * 6], ids=["one", "two", "many"])
-def test_no_line_is_wider_than_the_terminal(width: int, waits: list[tuple[Wait, float]]) -> None:
-    found = lines(shown(waits, width=width))
+@pytest.mark.parametrize("width", [1, 12, 20, 40, 60, 80, 200])
+@pytest.mark.parametrize("waits", [(DB,), (DB, JOB), (DB, JOB) * 6], ids=["one", "two", "many"])
+def test_no_line_is_wider_than_the_terminal(width: int, waits: tuple[tuple[Wait, float], ...]) -> None:
+    found = shown(Live(None, waits, (("app", COPY),)), width=width)
     assert max(map(len, found)) <= width
-    assert len(found) == min(len(waits), 10) or waits == [DB]  # a sentence wraps, so that nothing of it is lost
+    assert len(found) == min(len(waits) + 1, 10)
+
+
+def test_names_stay_whole_while_there_is_room() -> None:
+    assert shown(Live(None, (DB, JOB)), width=20) == ["  db       starting…", "  migrate  waiting …"]
 
 
 def test_what_has_no_room_is_counted() -> None:
-    found = lines(shown([JOB] * 12, room=4))
+    found = shown(Live(None, (JOB,) * 12), rows=12)
     assert len(found) == 4
-    assert found[-1].strip() == "and 9 more"
+    assert found[-1] == "  and 9 more"
+
+
+def test_wide_and_long_names_keep_the_columns() -> None:
+    wide = (Wait("", name="日本語", standing=Standing("starting", "x")), 1.0)
+    long = (Wait("", name="a-process-with-a-very-long-name", standing=Standing("starting", "x")), 1.0)
+    first, second = shown(Live(None, (wide, long)))
+    assert first.index("starting") == second.index("starting") - 3
+    assert "a-process-with-a-very-l…  starting" in second
 
 
 def test_brackets_in_a_name_are_text() -> None:
-    wait = (Wait("[red]x[/] to be ready"), 2.0)
-    assert lines(shown([wait, JOB]))[0].startswith("waiting for [red]x[/] to be ready")
+    assert shown(Live(None, ((Wait("", name="[red]x[/]"), 2.0),)))[0] == "  [red]x[/]  starting  2 s"
 
 
-def test_without_colours_no_colour_is_written() -> None:
-    assert "\x1b[36m" not in shown([DB, JOB])
-    assert "\x1b[36m" in shown([DB, JOB], colours=True)
+def test_without_colours_no_sequence_is_written() -> None:
+    live = Live("1 of 2", (DB, JOB), (("app", COPY),))
+    assert not any("\x1b" in line for line in shown(live))
+    assert any("\x1b[36m" in line for line in shown(live, colours=True))
 
 
 @pytest.mark.parametrize("width", [20, 40, 80])
 def test_a_copy_is_a_bar_on_one_line(width: int) -> None:
-    file = io.StringIO()
-    console = Console(file=file, width=width, force_terminal=True, no_color=True)
-    console.print(copy_bar("app", Progress(3, 1_000, 1 << 20, 10 << 20)))
-    (line,) = lines(file.getvalue())
+    (line,) = shown(Live(copies=(("app", COPY),)), width=width)
     assert len(line) <= width
     assert width < 80 or line.endswith("3 files of 1 000, 1.0 MB of 10 MB")

@@ -167,16 +167,30 @@ def test_half_a_sequence_and_half_a_character_wait_for_the_rest() -> None:
     assert terminal.text == "web | grün rot und weiter\n"
 
 
-def test_a_status_line_stands_below_all_and_goes() -> None:
+def test_a_block_stands_below_all_shrinks_and_goes() -> None:
     terminal = Terminal()
     log = output(terminal)
-    log.status("waiting for db")
+    log.status(["waiting", "  for db", f"  and {SECRET}"])
     log.feed(WEB, b"one\n", 0)
     log.feed(WEB, b"two? ", 0)
     log.tick(LATER)
-    assert terminal.text == "web | one\nweb | two? \nwaiting for db"
-    log.status(None)
-    assert terminal.text == "web | one\nweb | two? "
+    assert terminal.text == "web | one\nweb | two? \nwaiting\n  for db\n  and ***"
+    log.status(["waiting"])
+    assert terminal.text == "web | one\nweb | two? \nwaiting"
+    log.feed(WEB, b"yes\n", 0)
+    log.status([])
+    assert terminal.text == "web | one\nweb | two? yes\n"
+
+
+def test_a_block_that_is_too_wide_or_too_high_takes_half_of_the_terminal() -> None:
+    terminal = Terminal(columns=20, rows=8)
+    log = output(terminal)
+    log.feed(DB, b"half", 0)
+    log.tick(LATER)
+    log.status(["x" * 30] * 9)
+    assert terminal.text == "\n".join(["x" * 18 + "…"] * 4)
+    log.status([])
+    assert terminal.text == "db  | half"
 
 
 def test_room_is_made_for_what_others_write() -> None:
@@ -234,6 +248,7 @@ def test_in_the_end_there_is_each_line_once_and_whole(
         elif step == "room":
             live.make_room()
         elif isinstance(step, str):
+            live.status([step] * 3)
             live.announce(step, 0)
             whole.announce(step, 0)
         else:

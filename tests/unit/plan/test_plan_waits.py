@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Hashable
+from typing import Any
 
+from msgspec.structs import replace
+
+from sbxcompose.plan.observed import Exit, Phase
 from sbxcompose.plan.steps import Await, CreateSandbox, Start, Step, Stop
-from sbxcompose.plan.waits import Wait, Waits, awaiting, next_report, wait_of
-from sbxcompose.spec.project import Condition, Sandbox
+from sbxcompose.plan.waits import Standing, Wait, Waits, awaiting, held_up, next_report, standing_of, wait_of
+from sbxcompose.spec.project import Condition, ReadyLine, Sandbox
 from tests.unit.plan.plan_worlds import process, row
 
 DB = Wait("db to be ready", "web needs it", "is running, not ready yet")
@@ -47,16 +51,49 @@ def test_the_next_report() -> None:
     assert [next_report(each) for each in waited] == [5, 15, 15, 60, 120, 120, 180]
 
 
-def test_a_status_line_has_everything_the_longest_first() -> None:
+def test_what_is_shown_is_in_order_with_the_time_in_its_state() -> None:
     waits = Waits()
-    known: dict[Hashable, Wait] = {name: Wait(f"{name} to be ready") for name in ("a", "b", "c", "d")}
-    assert waits.status(known, 0.0) is None
-    waits.set(["a"], 0.0)
-    assert waits.status(known, 3.0) == "waiting for a to be ready (3 s)"
-    waits.set(["a", "b", "c", "d"], 2.0)
-    assert waits.status(known, 3.0) == (
-        "waiting for a to be ready (3 s), b to be ready (1 s), c to be ready (1 s) and 1 more"
+    db, web = (Wait(f"{name} to be ready", name=name) for name in ("db", "web"))
+    known: dict[Hashable, Wait] = {"web": web, "db": db}
+    waits.set(["db"], 0.0)
+    assert waits.current(known, 0.4) == [], "it is not worth it yet"
+    waits.set(["web", "db"], 2.0)
+    assert waits.current(known, 3.0) == [(web, 1.0), (db, 3.0)]
+    known["db"] = replace(db, standing=Standing("backing off"))
+    assert [seconds for _, seconds in waits.current(known, 4.0)] == [2.0, 0.0]
+    assert [seconds for _, seconds in waits.current(known, 5.0)] == [3.0, 1.0]
+
+
+def test_what_only_has_to_settle_shows_nothing() -> None:
+    waits = Waits()
+    settling = Wait("web to run", standing=Standing("starting", settling=True))
+    waits.set(["web", "db"], 0.0)
+    assert waits.current({"web": settling}, 3.0) == []
+    assert len(waits.current({"web": settling, "db": DB}, 3.0)) == 2
+
+
+def test_how_a_process_stands_in_each_phase() -> None:
+    def stands(condition: Condition = Condition.READY, check: str | None = None, **fields: Any) -> Standing:
+        ready = ReadyLine("accepts") if condition is Condition.READY else None
+        return standing_of(replace(row("web"), **fields), process("web", ready_when=ready), condition, check, 100.0)
+
+    assert standing_of(None, process("web"), Condition.READY, None, 0.0) == Standing("starting")
+    assert stands(phase=Phase.RUNNING, restarts=2) == Standing(
+        "starting", "waiting for a line that matches `accepts`, restarted 2 times"
     )
+    assert stands(phase=Phase.STARTING, check="refused") == Standing("starting", "the last check saw: refused")
+    assert stands(phase=Phase.UNHEALTHY).state == "unhealthy"
+    assert stands(Condition.COMPLETED, phase=Phase.RUNNING) == Standing("running")
+    assert stands(Condition.STARTED, phase=Phase.RUNNING).settling
+    assert not stands(Condition.STARTED, phase=Phase.RUNNING, failed_runs=1).settling
+    crashed = stands(phase=Phase.BACKING_OFF, exit=Exit(code=3), next_restart_at=102.0, restarts=1)
+    assert crashed == Standing("backing off", "exited with code 3, starts again in 2 s, restarted 1 time")
+    assert stands(phase=Phase.EXITED, exit=Exit(code=1)) == Standing("exited", "exited with code 1")
+
+
+def test_what_is_held_up_says_by_what() -> None:
+    assert held_up("web", ("db",)).standing == Standing("waiting", "for db")
+    assert held_up("web", ("a", "b", "c", "d", "e")).standing.details == "for a, b, c, 2 others"
 
 
 def test_each_condition_in_words() -> None:
