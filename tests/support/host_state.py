@@ -18,7 +18,7 @@ from sbxcompose.api.models import LastExit, StartRequest
 from sbxcompose.api.sandbox_models import SandboxInfo, SnapshotInfo
 from sbxcompose.host.base.json_files import write_json
 from sbxcompose.host.base.problems import Problem
-from sbxcompose.host.logs.segments import STDOUT
+from sbxcompose.host.logs.segments import STDERR, STDOUT
 from sbxcompose.host.logs.store import LogStore
 from sbxcompose.host.supervise.failed_starts import FailedStarts
 from sbxcompose.host.supervise.records import Records
@@ -30,15 +30,18 @@ from sbxcompose.host.terminals.session import SessionRecord as Session
 GOOD, BAD = "g" * 21, "b" * 21
 SNAPSHOT = "s" * 21
 SESSION = "t" * 8
-LINES = b"one\ntwo\n"
+LINES, ERRORS = b"one\ntwo\n", b"oh\n"
 
 SANDBOX_FILES = (
     *("sandbox.json", "processes", "processes/1.json", "failed-starts.json", "starts.jsonl"),
-    *("logs", "logs/web", f"logs/web/{0:016x}.idx", f"logs/web/{0:016x}.out"),
+    *("logs", "logs/web", f"logs/web/{0:016x}.idx", f"logs/web/{0:016x}.out", f"logs/web/{0:016x}.err"),
     *("terminals", f"terminals/{SESSION}", f"terminals/{SESSION}/session.json", f"terminals/{SESSION}/0.out"),
 )
 """What a sandbox's directory has, that could be damaged."""
-OTHER_FILES = ("snapshots", f"snapshots/{SNAPSHOT}", f"snapshots/{SNAPSHOT}/snapshot.json", "host.json", "host.key")
+OTHER_FILES = (
+    *("snapshots", f"snapshots/{SNAPSHOT}", f"snapshots/{SNAPSHOT}/snapshot.json", f"snapshots/{SNAPSHOT}/files"),
+    *("host.json", "host.key", "host.lock", "damaged"),
+)
 """And the rest of the state directory."""
 
 
@@ -53,6 +56,8 @@ def make_sandbox(state: Path, number: str, name: str) -> None:
     read, write = os.pipe()
     os.write(write, LINES)
     log.splice(STDOUT, read, run)
+    os.write(write, ERRORS)
+    log.splice(STDERR, read, run)
     os.close(read)
     os.close(write)
     log.end_run(run, 0, None, 1_700_000_001.0)
@@ -88,13 +93,15 @@ def make_state(state: Path) -> None:
     """Two sandboxes, a snapshot, and what the host keeps for itself."""
     make_sandbox(state, GOOD, "good")
     make_sandbox(state, BAD, "bad")
-    (state / "snapshots" / SNAPSHOT).mkdir(parents=True)
+    (state / "snapshots" / SNAPSHOT / "files").mkdir(parents=True)
+    (state / "damaged").mkdir()
     write_json(
         state / "snapshots" / SNAPSHOT / "snapshot.json",
         SnapshotInfo(id=SNAPSHOT, sandbox_id=GOOD, status="completed").write(),
     )
     write_json(state / "host.json", {"version": "0", "tcp": None})
     (state / "host.key").write_text("sesame\n")
+    (state / "host.lock").write_text('{"pid": 4711}\n')
 
 
 def _clear(path: Path) -> None:
@@ -168,6 +175,7 @@ DAMAGES: dict[str, Callable[[Path], None]] = {
     "nested": _contents(lambda _: b"[" * 200_000),
     "other types": _contents(_json_of_other_types),
     "huge": _sparse,
+    "missing": _clear,
     "a directory": _directory,
     "a FIFO": _fifo,
     "a socket": _socket,

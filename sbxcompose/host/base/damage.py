@@ -13,6 +13,7 @@ import stat
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from itertools import count
 from pathlib import Path
 from typing import Any, TypeVar
@@ -35,6 +36,9 @@ _left: list[str] = []
 def keep_in(directory: Path) -> None:
     """Set files aside into `directory` from now on; without this they stay beside where they were."""
     global _shelf
+    _shelf = None
+    if os.path.lexists(directory) and (os.path.islink(directory) or not os.path.isdir(directory)):
+        set_aside(directory, "it is not a directory")
     _shelf = directory
     _left.clear()
 
@@ -62,6 +66,16 @@ def set_aside(path: str | os.PathLike[str], why: object) -> None:
     if source not in _left:
         _left.append(source)
     print(f"damaged: {source}: {why}; it cannot be moved away", file=sys.stderr)
+
+
+def note(path: str | os.PathLike[str], why: object) -> None:
+    """Report a file that is missing, like those set aside: by an empty one in their directory. Never raises."""
+    source = os.fspath(path)
+    print(f"damaged: {source}: {why}", file=sys.stderr)
+    if _shelf is not None:
+        with suppress(OSError):
+            os.makedirs(_shelf, mode=0o700, exist_ok=True)
+            Path(f"{_targets(source)[0]}.missing").touch(0o600)
 
 
 def _targets(source: str) -> list[str]:

@@ -10,13 +10,14 @@ import errno
 import os
 import re
 from collections.abc import Callable
-from itertools import chain
+from itertools import chain, zip_longest
 from typing import NamedTuple
 
 from sbxcompose.host.base import damage
-from sbxcompose.host.logs.recovery import check, recover
+from sbxcompose.host.logs.recovery import recover, unusable
 from sbxcompose.host.logs.segments import (
     HEADER,
+    INDEX,
     RECORD,
     RUN_BEGIN,
     RUN_END,
@@ -103,30 +104,31 @@ class Journal:
         """Learn what is there, and mend the end of it. What cannot be used is set aside. Raises `OSError`."""
         names = filter(None, map(_FILE_NAME.fullmatch, damage.names_in(self.directory)))
         found = [Segment(self.directory, start) for start in sorted({int(name[1], 16) for name in names})]
-        usable = [segment for segment in found if self._is_usable(segment)]
-        if found and found[-1] not in usable:
+        broken = {segment: self._set_aside(segment) for segment in found}
+        usable = [segment for segment in found if any(map(os.path.exists, map(segment.path, SUFFIXES)))]
+        if found and (found[-1] not in usable or broken[found[-1]] & set(STREAMS)):
             # Positions never go back: the new segment begins after whatever was in the lost one.
             usable.append(Segment(self.directory, min(found[-1].start, FARTHEST) + self.limit))
         self.segments = usable or self.segments
-        for segment in self.segments[:-1]:
-            recover(segment, mend=False)
-        self._replay(self.segments[-2:-1])
-        recover(self.segments[-1], mend=True, last_run=self.last_run)
-        self._replay(self.segments[-1:])
+        last_run = 0
+        for segment, later in zip_longest(self.segments, self.segments[1:]):
+            last_run = recover(segment, last_run, later, reported=bool(broken.get(segment)))
+        self._replay(self.segments[-2:])
 
-    def _is_usable(self, segment: Segment) -> bool:
-        """Return whether a segment's files are files of ours; they are set aside if not."""
-        try:
-            if segment.start > FARTHEST:
-                raise OSError(errno.EINVAL, "no log gets that far")
-            check(segment)
-        except OSError as error:
-            if error.errno in damage.SHORTAGE or not os.access(self.directory, os.W_OK):
-                raise
-            for path in filter(os.path.lexists, map(segment.path, SUFFIXES)):
-                damage.set_aside(path, error.strerror)
-            return False
-        return True
+    def _set_aside(self, segment: Segment) -> set[int]:
+        """Set aside those of a segment's files that are none of ours; return which."""
+        broken = unusable(segment)
+        if segment.start > FARTHEST:
+            error = OSError(errno.EINVAL, "no log gets that far")
+            broken = {kind: error for kind in SUFFIXES if os.path.lexists(segment.path(kind))}
+        for stream in STREAMS:
+            if stream in broken and os.path.lexists(segment.path(INDEX)):  # it tells of bytes that are not there
+                broken.setdefault(INDEX, broken[stream])
+        for kind, error in broken.items():
+            if not os.access(self.directory, os.W_OK):
+                raise error
+            damage.set_aside(segment.path(kind), error.strerror)
+        return set(broken)
 
     def _replay(self, segments: list[Segment]) -> None:
         """Learn from the index what the writer before us knew."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 from errno import EFBIG
 from typing import Final
@@ -43,21 +42,34 @@ def valid_records(raw: bytes) -> int:
     return whole if not stray else kinds.index(stray[:1], 1)
 
 
-def check(segment: Segment) -> None:
-    """Raise `OSError` if a file of a segment cannot be used: what is no file of ours, or not for us to read."""
+def unusable(segment: Segment) -> dict[int, OSError]:
+    """Return the files of a segment that cannot be used, and why: what is no file of ours, or not for us to read.
+
+    Raises `OSError` in a shortage.
+    """
+    found: dict[int, OSError] = {}
     for kind in SUFFIXES:
-        with contextlib.suppress(FileNotFoundError):
+        try:
             fd = damage.open_regular(segment.path(kind), os.O_RDWR)
-            size = os.fstat(fd).st_size
-            os.close(fd)
-            if size > LARGEST:
-                raise OSError(EFBIG, f"it has {size} bytes")
+        except FileNotFoundError:
+            continue
+        except OSError as error:
+            if error.errno in damage.SHORTAGE:
+                raise
+            found[kind] = error
+            continue
+        size = os.fstat(fd).st_size
+        os.close(fd)
+        if size > LARGEST:
+            found[kind] = OSError(EFBIG, f"it has {size} bytes")
+    return found
 
 
-def recover(segment: Segment, *, mend: bool, last_run: int = 0) -> None:
-    """Read what a segment's files hold; in the last one mend what its writer could not finish.
+def recover(segment: Segment, last_run: int = 0, later: Segment | None = None, *, reported: bool = False) -> int:
+    """Read what a segment's files hold, and mend what its writer could not finish; the latest run in it.
 
-    `last_run` is the latest run known from earlier segments, for the case that the index itself is lost.
+    `last_run` is the latest run of earlier segments, `later` the next segment: for the case that the index is lost.
+    That is reported unless it was already.
     """
     raw = _whole_index(segment)
     segment.count = valid_records(raw)
@@ -67,12 +79,24 @@ def recover(segment: Segment, *, mend: bool, last_run: int = 0) -> None:
     for stream in STREAMS:
         segment.sizes[stream] = sum(field[5] for field in fields if field[0] == stream)
         segment.written[stream] = segment.sizes[stream]
-    if mend:
-        if len(raw) > segment.count * RECORD.size:
-            os.truncate(segment.path(INDEX), segment.count * RECORD.size)
-        last_run = max((field[3] for field in fields), default=last_run)
-        _mend(segment, last_run, max((field[4] for field in fields), default=0))
+    if not fields:
+        _set_aside_index(segment, raw, reported=reported)
+    elif len(raw) > segment.count * RECORD.size:
+        os.truncate(segment.path(INDEX), segment.count * RECORD.size)
+    last_run = max((field[3] for field in fields), default=last_run)
+    _mend(segment, last_run, max((field[4] for field in fields), default=0), later)
     segment.close()
+    return last_run
+
+
+def _set_aside_index(segment: Segment, raw: bytes, *, reported: bool) -> None:
+    """Set an index aside that says nothing, if there is anything that it should say."""
+    if any(_size(segment.path(stream)) for stream in STREAMS):
+        why = "the index of this output is lost; it was made anew, without times and runs"
+        if raw or os.path.lexists(segment.path(INDEX)):
+            damage.set_aside(segment.path(INDEX), why)
+        elif not reported:
+            damage.note(segment.path(INDEX), why)
 
 
 def _sound(fields: list[Fields], sizes: dict[int, int]) -> int:
@@ -103,7 +127,7 @@ def _whole_index(segment: Segment) -> bytes:
         return b""
 
 
-def _mend(segment: Segment, last_run: int, last_ms: int) -> None:
+def _mend(segment: Segment, last_run: int, last_ms: int, later: Segment | None) -> None:
     """Give bytes without a record theirs, with the file's time; zeros for what a dead machine lost."""
     for stream in STREAMS:
         try:
@@ -116,6 +140,12 @@ def _mend(segment: Segment, last_run: int, last_ms: int) -> None:
         elif surplus > 0:
             if not segment.count:
                 segment.append(HEADER, STDOUT | STDERR, VERSION, last_run, last_ms, 0, 0)
-            last_ms = max(last_ms, found.st_mtime_ns // 1_000_000)
+            last_ms = max(last_ms, min(found.st_mtime_ns // 1_000_000, _first_time(later)))
             segment.append(stream, 0, 0, last_run, last_ms, surplus, 0)
             segment.written[stream] = segment.sizes[stream] = found.st_size
+
+
+def _first_time(segment: Segment | None) -> int:
+    """Return the time before which everything earlier was written: times never go back."""
+    fields = [] if segment is None else list(RECORD.iter_unpack(_whole_index(segment)[: RECORD.size]))
+    return fields[0][4] if fields and fields[0][0] == HEADER else LATEST

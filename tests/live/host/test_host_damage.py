@@ -22,7 +22,17 @@ from sbxcompose.host.logs.store import LogStore
 from sbxcompose.host.sandboxes.registry import Sandboxes
 from tests.live.host.hosts import LiveHost, live_host, running
 from tests.support.home import Home
-from tests.support.host_state import BAD, DAMAGES, GOOD, LINES, OTHER_FILES, SANDBOX_FILES, make_sandbox, make_state
+from tests.support.host_state import (
+    BAD,
+    DAMAGES,
+    ERRORS,
+    GOOD,
+    LINES,
+    OTHER_FILES,
+    SANDBOX_FILES,
+    make_sandbox,
+    make_state,
+)
 
 NO_KEEPER = cast(KeeperClient, None)
 """Nothing is started here."""
@@ -58,7 +68,7 @@ def check_good(sandboxes: Sandboxes) -> None:
     good = sandboxes.live("good")
     [row] = good.processes.rows()
     assert row.info().status == "exited"
-    assert text_of(good.processes.logs()["web"]) == LINES
+    assert text_of(good.processes.logs()["web"]) == LINES + ERRORS
     assert [failed.name for failed in good.processes.failed_starts.all()] == ["other"]
     assert [note.secrets for note in good.processes.start_notes()] == [["secret"]]
     good.processes.closed()
@@ -103,31 +113,68 @@ def test_a_damaged_file_costs_nothing_else(state: Path, name: str, how: str) -> 
     DAMAGES[how](state / name)
     asyncio.run(load(state))
     report = damage.report()
-    if (how in NOT_FILES and not name.startswith("host.")) or name.removeprefix(f"sandboxes/{BAD}/") in RECORDS:
-        assert report or may_be_a_directory(name, how), "it is reported"
+    if must_be_reported(name, how):
+        assert report, "it is reported"
     assert not report or not report["left"]
     asyncio.run(load(state))  # the next server does not stumble over it again
 
 
-def may_be_a_directory(name: str, how: str) -> bool:
-    """Whether what was put there is what belongs there, or was being made when a server was killed."""
-    return (how == "a directory" and "." not in name) or (how == "a dangling link" and name.endswith("/tttttttt"))
+def must_be_reported(name: str, how: str) -> bool:
+    """Whether there is something to be set aside. Not reported is what a host does not read, or may find so anyway."""
+    if how == "missing":
+        return name.endswith(".idx")
+    if name.startswith(("host.", "damaged")) or name.endswith("/files"):
+        return False
+    if (how == "a directory" and "." not in name) or (how == "a dangling link" and name.endswith("/tttttttt")):
+        return False
+    return how in NOT_FILES or name.removeprefix(f"sandboxes/{BAD}/") in RECORDS
+
+
+def test_a_file_in_the_place_of_the_damaged_ones_is_moved_away(state: Path) -> None:
+    DAMAGES["garbage"](state / "damaged")
+    DAMAGES["garbage"](state / "sandboxes" / BAD / "sandbox.json")
+    damage.keep_in(state / "damaged")
+    asyncio.run(load(state))
+    report = damage.report()
+    assert report is not None
+    assert [name.partition("-sandboxes-")[2] for name in report["files"]] == [BAD]
 
 
 def test_the_matrix_is_large() -> None:
-    assert len(DAMAGES) * (1 + len(SANDBOX_FILES) + len(OTHER_FILES)) >= 150
+    assert len(DAMAGES) * (1 + len(SANDBOX_FILES) + len(OTHER_FILES)) >= 350
 
 
-def test_what_was_set_aside_can_be_found_and_the_rest_of_a_log_is_kept(
-    state: Path, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize("how", ["missing", "empty", "zeros", "garbage", "a FIFO", "a directory", "a dangling link"])
+@pytest.mark.parametrize("place", ["the last", "an earlier"])
+def test_output_is_shown_although_its_index_is_lost(
+    state: Path, how: str, place: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     directory = state / "sandboxes" / BAD / "logs" / "web"
-    DAMAGES["a FIFO"](directory / f"{0:016x}.idx")
-    later = f"{9000:016x}"
+    if place == "an earlier":
+        for suffix in ("idx", "out", "err"):
+            source = state / "sandboxes" / GOOD / "logs" / "web" / f"{0:016x}.{suffix}"
+            shutil.copy(source, directory / f"{9000:016x}.{suffix}")
+    DAMAGES[how](directory / f"{0:016x}.idx")
+    for _ in range(2):
+        log = LogStore.open(directory)
+        assert text_of(log) == (LINES + ERRORS) * (1 if place == "the last" else 2)
+        assert log.position_since(1_600_000_000_000) == 0
+        log.close()
+    report = damage.report()
+    assert report is not None
+    missing = ".missing" if how == "missing" else ""
+    assert [name.partition("-sandboxes-")[2] for name in report["files"]] == [f"{BAD}-logs-web-{0:016x}.idx{missing}"]
+    assert capsys.readouterr().err.count("damaged: ") == 1
+
+
+def test_of_a_log_whose_output_is_damaged_the_rest_is_kept(state: Path) -> None:
+    directory = state / "sandboxes" / BAD / "logs" / "web"
+    DAMAGES["a FIFO"](directory / f"{0:016x}.out")
     for suffix in ("idx", "out"):
-        shutil.copy(state / "sandboxes" / GOOD / "logs" / "web" / f"{0:016x}.{suffix}", directory / f"{later}.{suffix}")
+        source = state / "sandboxes" / GOOD / "logs" / "web" / f"{0:016x}.{suffix}"
+        shutil.copy(source, directory / f"{9000:016x}.{suffix}")
     log = LogStore.open(directory)
-    assert text_of(log) == LINES
+    assert text_of(log).replace(b"\0", b"") == ERRORS + LINES
     log.close()
     report = damage.report()
     assert report is not None
@@ -135,7 +182,6 @@ def test_what_was_set_aside_can_be_found_and_the_rest_of_a_log_is_kept(
         f"{BAD}-logs-web-{0:016x}.idx",
         f"{BAD}-logs-web-{0:016x}.out",
     }
-    assert "it is not a regular file; kept as" in capsys.readouterr().err
 
 
 def test_a_shortage_says_nothing_about_a_file(state: Path, monkeypatch: pytest.MonkeyPatch) -> None:
