@@ -16,6 +16,7 @@ import h11
 from msgspec import Struct
 from msgspec.structs import replace
 
+from sbxcompose.api.last_words import LastWords
 from sbxcompose.api.wire import Answer, authority
 from sbxcompose.api.wire_errors import BROKEN, unreachable
 from sbxcompose.errors import Unreachable
@@ -67,6 +68,7 @@ class _Connection:
         self._reader = reader
         self._writer = writer
         self._protocol = h11.Connection(h11.CLIENT)
+        self._last_words = LastWords(writer)
 
     async def send(self, request: h11.Request, body: bytes) -> None:
         out = self._protocol.send(request) or b""
@@ -78,6 +80,7 @@ class _Connection:
 
     async def upload(self, request: h11.Request, body: StreamedBody) -> h11.Response:
         """Send a body as it comes, until all is sent or an answer is there; the answer's head."""
+        self._last_words.keep()
         self._writer.write(self._protocol.send(request) or b"")
         sending = asyncio.ensure_future(self._send_pieces(body.pieces))
         answered = asyncio.ensure_future(self.head())
@@ -109,11 +112,17 @@ class _Connection:
     async def event(self) -> Any:
         """Return the next protocol event, reading as much as it takes."""
         while (event := self._protocol.next_event()) is h11.NEED_DATA:
-            data = await self._reader.read(READ_SIZE)
+            data = await self._read()
             if not data and self._protocol.their_state is h11.SEND_RESPONSE:
                 raise EOFError("the connection was closed before an answer came")
             self._protocol.receive_data(data)
         return event
+
+    async def _read(self) -> bytes:
+        try:
+            return await self._reader.read(READ_SIZE)
+        except OSError as error:
+            return await self._last_words.read(READ_SIZE, error)
 
     async def head(self) -> h11.Response:
         """Return the response's status line and headers."""
@@ -138,10 +147,12 @@ class _Connection:
         if self._protocol.our_state is not h11.DONE or self._protocol.their_state is not h11.DONE:
             return False
         self._protocol.start_next_cycle()
+        self._last_words.close()
         return True
 
     def close(self) -> None:
         # Whatever has not been sent by now is not wanted any more: a close would wait until it is.
+        self._last_words.close()
         self._writer.transport.abort()
 
 

@@ -9,10 +9,15 @@ from msgspec import Struct
 
 
 class Streamed(Struct, frozen=True):
-    """Contents that come piece by piece; `size` is their length in bytes."""
+    """Contents that come piece by piece; `size` is their length in bytes. `begin` gives them from the beginning."""
 
-    pieces: AsyncIterable[bytes]
+    begin: Callable[[], AsyncIterable[bytes]]
     size: int
+
+    @property
+    def pieces(self) -> AsyncIterable[bytes]:
+        """The contents, from the beginning each time."""
+        return self.begin()
 
 
 class Ran(Struct, frozen=True):

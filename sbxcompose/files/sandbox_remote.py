@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 
 from sbxcompose.api.models import StartRequest
 from sbxcompose.api.sandbox import OutputLine, SandboxClient
 from sbxcompose.api.transport import StreamedBody
-from sbxcompose.errors import NotFound, Refused
+from sbxcompose.errors import NotFound, Refused, Unreachable
+from sbxcompose.files.parts import TOO_LARGE, BodyLimit, write_in_parts
 from sbxcompose.files.remote import Ran, Streamed
 
 WORDS = 2000
@@ -20,6 +21,7 @@ class SandboxRemote:
 
     def __init__(self, client: SandboxClient) -> None:
         self._client = client
+        self._limit = BodyLimit()
 
     async def read(self, path: str) -> bytes | None:
         """Return the contents of a file; None if there is none."""
@@ -40,6 +42,22 @@ class SandboxRemote:
 
     async def write(self, path: str, contents: bytes | Streamed) -> None:
         """Write a file, whole or as a stream."""
+        size = contents.size if isinstance(contents, Streamed) else len(contents)
+        if self._limit.allows(size):
+            try:
+                await self._write_whole(path, contents)
+                return
+            except Refused as error:
+                if error.status != TOO_LARGE:
+                    raise
+                self._limit.refused(path, size, size, error)
+            except Unreachable as error:
+                if not self._limit.doubted(size, error):
+                    raise
+        pieces = contents.pieces if isinstance(contents, Streamed) else _pieces(contents)
+        await write_in_parts(path, size, pieces, self._limit, self._client.files.write, self.run)
+
+    async def _write_whole(self, path: str, contents: bytes | Streamed) -> None:
         body = StreamedBody(contents.pieces, contents.size) if isinstance(contents, Streamed) else contents
         await self._client.files.write(path, body)
 
@@ -61,3 +79,7 @@ class SandboxRemote:
             raise
         code = 128 + exit.signal if exit.signal is not None else exit.exit_code
         return Ran(1 if code is None else code, "\n".join(words["stderr"]), "\n".join(words["stdout"]))
+
+
+async def _pieces(contents: bytes) -> AsyncIterator[bytes]:
+    yield contents

@@ -34,9 +34,16 @@ async def send(remote: RemoteFiles, path: str, found: ScannedEntry, memory: Memo
     with file:
         if seal_of(os.fstat(file.fileno())) != found.seal:
             return None
-        hasher = blake2b(digest_size=DIGEST_SIZE)
+        hasher = blake2b()
+
+        def begin() -> AsyncGenerator[bytes, None]:
+            nonlocal hasher
+            hasher = blake2b(digest_size=DIGEST_SIZE)
+            os.lseek(file.fileno(), 0, os.SEEK_SET)
+            return _pieces(file, found.entry.size, hasher)
+
         try:
-            await remote.write(path, Streamed(_pieces(file, found.entry.size, hasher), found.entry.size))
+            await remote.write(path, Streamed(begin, found.entry.size))
         except _Unsteady:
             return None
         if seal_of(os.fstat(file.fileno())) != found.seal:

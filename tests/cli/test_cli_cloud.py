@@ -593,6 +593,28 @@ def test_the_token_of_a_terminal_is_in_the_url_and_in_no_message(cloud: CloudSbx
     assert token not in said.stdout + said.stderr
 
 
+def test_a_server_that_refuses_large_bodies_gets_them_in_parts(cloud: CloudSbx, tmp_path: Path) -> None:
+    cloud.write(WEB)
+    cloud.run("up", "-d")
+    cloud.plain.largest = 2 * 1024 * 1024
+    large = bytes(range(256)) * 20_000 + b"the end"
+    (cloud.project / "large").write_bytes(large)
+    (cloud.project / "folder").mkdir()
+    for number in range(3):
+        (cloud.project / "folder" / str(number)).write_bytes(large[:1_500_000] + str(number).encode())
+    there = tmp_path / "there"
+    there.mkdir()
+    assert "copied" in cloud.run("cp", "large", f"main:{there}/copy").stderr
+    assert (there / "copy").read_bytes() == large
+    cloud.run("cp", "folder", f"main:{there}/")
+    assert (there / "folder" / "2").read_bytes() == large[:1_500_000] + b"2"
+    assert sorted(path.name for path in there.iterdir()) == ["copy", "folder"], "nothing is left of the parts"
+    cloud.plain.largest = 1000
+    said = refused(cloud, "cp", "large", f"main:{there}/copy", code=1)
+    assert "(5.1 MB) cannot be written: the server refuses even" in said
+    assert "length limit exceeded" in said
+
+
 def test_run_beside_a_procfile_needs_no_process_in_the_cloud_either(cloud: CloudSbx) -> None:
     cloud.write("web: sleep 1000\n", "Procfile")
     cloud.write("A=pa$$word\n", ".env")

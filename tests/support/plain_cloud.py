@@ -68,6 +68,8 @@ class PlainCloud:
         """Patterns of `METHOD path` -> an answer that is given instead: status, headers, body."""
         self.lose: str | None = None
         """A pattern: the answer to the next request that matches is not passed on, the connection breaks instead."""
+        self.largest: int | None = None
+        """Bytes of a body above which a request is refused with 413, and the connection closed without reading it."""
         self.created: list[dict[str, Any]] = []
         """The bodies of the requests to create sandboxes."""
         self.sandbox_url: str | None = None
@@ -149,7 +151,11 @@ class PlainCloud:
     async def _requests(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, upstream: Transport) -> None:
         protocol = h11.Connection(h11.SERVER)
         while True:
-            request, body = await _read_request(protocol, reader)
+            request, body = await self._read_request(protocol, reader)
+            if body is None:
+                self.requests.append(f"{request.method.decode()} {request.target.decode()} 413")
+                await _send(protocol, writer, 413, {"connection": "close"}, b"length limit exceeded")
+                return
             instead = self._instead(request)
             if instead is not None:
                 await _send(protocol, writer, *instead)
@@ -159,6 +165,26 @@ class PlainCloud:
             else:
                 await self._answer(protocol, writer, upstream, request, body)
             protocol.start_next_cycle()
+
+    async def _read_request(
+        self, protocol: h11.Connection, reader: asyncio.StreamReader
+    ) -> tuple[h11.Request, bytes | None]:
+        """Return a request and its body; None for a body that is too large and was not read."""
+        request, body = None, b""
+        while True:
+            event = protocol.next_event()
+            if event is h11.NEED_DATA:
+                protocol.receive_data(await reader.read(1 << 16))
+            elif isinstance(event, h11.Request):
+                request = event
+                if self.largest is not None and int(_header(request, "content-length") or 0) > self.largest:
+                    return request, None
+            elif isinstance(event, h11.Data):
+                body += event.data
+            elif isinstance(event, h11.EndOfMessage) and request is not None:
+                return request, body
+            elif isinstance(event, h11.ConnectionClosed):
+                raise EOFError
 
     def _instead(self, request: h11.Request) -> tuple[int, dict[str, str], bytes] | None:
         """What is answered without asking the host."""
@@ -235,22 +261,6 @@ def _sandbox_of(request: h11.Request) -> str | None:
     """The sandbox that the first label of Host names; None where it names none."""
     host = _header(request, "host")
     return host.removesuffix(".local") if host.endswith(".local") else None
-
-
-async def _read_request(protocol: h11.Connection, reader: asyncio.StreamReader) -> tuple[h11.Request, bytes]:
-    request, body = None, b""
-    while True:
-        event = protocol.next_event()
-        if event is h11.NEED_DATA:
-            protocol.receive_data(await reader.read(1 << 16))
-        elif isinstance(event, h11.Request):
-            request = event
-        elif isinstance(event, h11.Data):
-            body += event.data
-        elif isinstance(event, h11.EndOfMessage) and request is not None:
-            return request, body
-        elif isinstance(event, h11.ConnectionClosed):
-            raise EOFError
 
 
 async def _send(
