@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from sbxcompose import __version__
-from tests.support.command import COMMAND
+from tests.support.command import COMMAND, Sbx
 
 HEAVY = {"anyio", "asyncio", "h11", "httpx", "pydantic", "rich", "starlette", "uvicorn", "wsproto", "yaml"}
 LOADED = "import sys; sys.argv = ['sbxcompose', *{arguments!r}]\n{call}\nprint(*sys.modules, file=sys.stderr)"
@@ -17,9 +18,17 @@ CALL = "from sbxcompose.cli.entry import main\ntry: main()\nexcept SystemExit: p
 
 def loaded_by(*arguments: str, call: str = CALL) -> set[str]:
     """The top-level modules that a fresh Python has loaded once the command has answered."""
+    return {name.partition(".")[0] for name in modules_loaded_by(*arguments, call=call)}
+
+
+def modules_loaded_by(
+    *arguments: str, call: str = CALL, cwd: Path | None = None, env: dict[str, str] | None = None
+) -> list[str]:
+    """All modules that a fresh Python has loaded once the command has answered."""
     script = LOADED.format(arguments=arguments, call=call)
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
-    return {name.partition(".")[0] for name in done.stderr.split()}
+    command = [sys.executable, "-c", script]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=cwd, env=env)
+    return done.stderr.splitlines()[-1].split()
 
 
 @pytest.mark.parametrize("argument", ["--version", "--help"])
@@ -50,6 +59,18 @@ def test_sockets_are_loaded_when_the_first_one_is_opened(module: str) -> None:
     loaded = loaded_by(call=f"import sbxcompose.{module}")
     assert "h11" in loaded
     assert "wsproto" not in loaded
+
+
+@pytest.mark.parametrize(
+    "words,most", [(["ps"], 330), (["plan"], 330), (["up", "-d"], 355), (["down"], 355), (["logs"], 330)]
+)
+def test_everyday_commands_load_few_modules(sbx: Sbx, words: list[str], most: int) -> None:
+    """A module costs a fifth of a millisecond or more: these counts are today's, with room for the standard library."""
+    sbx.write("processes: {web: {command: sleep 1000}}\n")
+    sbx.run("up", "-d")  # starts the host, and fills the cache of resolved files
+    loaded = modules_loaded_by(*words, cwd=sbx.project, env=sbx.env)
+    assert {name.partition(".")[0] for name in loaded} & (HEAVY - {"asyncio", "h11"}) == set()
+    assert len(loaded) <= most
 
 
 def test_the_check_above_sees_what_is_loaded() -> None:
