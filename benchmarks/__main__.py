@@ -16,6 +16,7 @@ NAMES = (
     "bring_up",
     "throughput",
     "latency",
+    "following",
     "idle",
     "crash",
     "stopping",

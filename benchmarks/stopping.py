@@ -58,9 +58,11 @@ def run(lab: Lab) -> Iterator[Figure]:
             yield Figure(what, OURS, 1000 * (median(each for each in ours if each is not None) - grace), "ms", "Ctrl-C")
             took_down = median_of(lambda: _down(bench), lab.runs(5)) - grace
             yield Figure(what, OURS, 1000 * took_down, "ms", "`down`, its own start-up included")
-            if honcho := lab.peer("honcho"):
-                took = [_peer(bench, honcho, count) for _ in range(lab.runs(5) if not grace else 1)]
+            for name in ("honcho", "nf"):
+                if (peer := lab.peer(name)) is None:
+                    continue
+                took = [_peer(bench, peer, count) for _ in range(lab.runs(5) if not grace else 1)]
                 ended = [each for each in took if each is not None]
                 note = f"{len(took) - len(ended)} of {len(took)} times killed after {PATIENCE:g} s"
                 value = 1000 * median(ended) if ended else None
-                yield Figure(what, "honcho", value, "ms", note if len(ended) < len(took) else "")
+                yield Figure(what, name, value, "ms", note if len(ended) < len(took) else "")

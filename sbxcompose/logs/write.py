@@ -39,7 +39,8 @@ class FdSink:
 
     A pipe or terminal is opened a second time for this, non-blocking: a flag on `fd` itself would be shared
     with every process that has the same standard output. Where that is not possible, writing blocks while
-    the reader is slow.
+    the reader is slow. What a slow reader leaves is written by the event loop, if one runs, once there is room:
+    nothing waits for the next call.
 
     With `on_lost` a failed write is reported there, once, instead of being raised; what comes later goes nowhere.
     """
@@ -55,45 +56,86 @@ class FdSink:
         self._waiting: deque[memoryview] = deque()
         self.waiting = 0
         """Bytes that were taken and not yet written."""
+        self._loop: asyncio.AbstractEventLoop | None = None
+        """The event loop that watches for room, while one does."""
+        self._drained: asyncio.Future[None] | None = None
+        self._failure: NotWritten | None = None
+        """What has failed in the event loop, for whoever calls next."""
 
     def write(self, parts: Sequence[bytes | memoryview]) -> None:
         """Write what can be written now and keep the rest; wait only while too much would be kept.
 
         Raises `NotWritten`; after that nothing is kept.
         """
+        self._raise_failure()
         if self._lost:
             return
         for part in parts:
             self._waiting.append(memoryview(part))
             self.waiting += len(part)
-        self._write_some()
+        if self._loop is None or self.waiting > self._high_water:
+            self._write_some()
         while self.waiting > self._high_water:
             self._wait()
             self._write_some()
+        if self.waiting:
+            self._write_rest_later()
 
     def flush(self) -> None:
         """Write all that is kept, however long it takes. Raises as `write` does."""
+        self._raise_failure()
         while self.waiting:
             self._wait()
             self._write_some()
 
     async def drain(self) -> None:
         """As `flush`, while the event loop goes on: interrupts are heard although the reader has stalled."""
+        self._raise_failure()
+        if self.waiting:
+            self._write_rest_later()
+            assert self._loop is not None
+            if self._drained is None or self._drained.done():  # done: a caller was cancelled
+                self._drained = self._loop.create_future()
+            await self._drained
+            self._raise_failure()
+
+    def _write_rest_later(self) -> None:
+        """Let the event loop, if one runs, write what is kept as soon as there is room."""
         import asyncio
 
-        loop = asyncio.get_running_loop()
-        while self.waiting:
-            ready: asyncio.Future[None] = loop.create_future()
-            loop.add_writer(self.fd, _settle, ready)
+        if self._loop is None:
             try:
-                await ready
-            finally:
-                loop.remove_writer(self.fd)
+                self._loop = asyncio.get_running_loop()
+            except RuntimeError:
+                return
+            self._loop.add_writer(self.fd, self._has_room)
+
+    def _has_room(self) -> None:
+        try:
             self._write_some()
+        except NotWritten as failure:
+            self._failure = failure
+        if not self.waiting:
+            self._unwatch()
+
+    def _unwatch(self) -> None:
+        if self._loop is not None:
+            self._loop.remove_writer(self.fd)
+            self._loop = None
+        if self._drained is not None:
+            if not self._drained.done():
+                self._drained.set_result(None)
+            self._drained = None
+
+    def _raise_failure(self) -> None:
+        if self._failure is not None:
+            failure, self._failure = self._failure, None
+            raise failure
 
     def close(self) -> None:
         """Give up what is still kept and close what was opened."""
         self._drop()
+        self._unwatch()
         if self._own is not None:
             os.close(self._own)
             self._own = None
@@ -143,8 +185,3 @@ def _opened_again(fd: int) -> int | None:
         return os.open(f"/proc/self/fd/{fd}", os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY)
     except OSError:  # a pipe without reader, no /proc, or a terminal that belongs to another user
         return None
-
-
-def _settle(future: asyncio.Future[None]) -> None:
-    if not future.done():
-        future.set_result(None)

@@ -119,6 +119,61 @@ def test_the_event_loop_goes_on_while_the_reader_stalls(pipe: Pipe) -> None:
     assert asyncio.run(main()) == b"x" * 200_000
 
 
+def test_what_a_slow_reader_leaves_follows_without_another_call(pipe: Pipe) -> None:
+    async def main() -> bytes:
+        sink = FdSink(pipe.writer)
+        sink.write([b"x" * 200_000])
+        assert sink.waiting
+        data, complete = bytearray(), asyncio.Event()
+
+        def read() -> None:
+            data.extend(os.read(pipe.reader, 10_000))
+            if len(data) == 200_000:
+                complete.set()
+
+        asyncio.get_running_loop().add_reader(pipe.reader, read)
+        async with asyncio.timeout(10):
+            await complete.wait()
+        asyncio.get_running_loop().remove_reader(pipe.reader)
+        assert not sink.waiting
+        sink.close()
+        return bytes(data)
+
+    assert asyncio.run(main()) == b"x" * 200_000
+
+
+def test_a_reader_that_goes_before_it_has_read_everything_is_told_with_the_next_call(pipe: Pipe) -> None:
+    async def main() -> None:
+        sink = FdSink(pipe.writer)
+        sink.write([b"x" * 200_000])
+        pipe.close_reader()
+        async with asyncio.timeout(10):
+            while sink.waiting:
+                await asyncio.sleep(0)
+        with pytest.raises(ReaderGone):
+            sink.write([b"y"])
+        sink.close()
+
+    asyncio.run(main())
+
+
+def test_draining_can_be_given_up_and_begun_again(pipe: Pipe) -> None:
+    async def main() -> bytes:
+        sink = FdSink(pipe.writer)
+        sink.write([b"x" * 200_000])
+        given_up = asyncio.ensure_future(sink.drain())
+        await asyncio.sleep(0)
+        given_up.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await given_up
+        async with asyncio.timeout(10):
+            data, _ = await asyncio.gather(asyncio.to_thread(read_all, pipe.reader, 200_000), sink.drain())
+        sink.close()
+        return data
+
+    assert asyncio.run(main()) == b"x" * 200_000
+
+
 @pytest.mark.parametrize("gone_before", [True, False])
 def test_a_reader_that_has_gone_is_said_so(pipe: Pipe, gone_before: bool) -> None:
     if gone_before:
