@@ -62,7 +62,8 @@ async def attached(
         interrupts.interrupt(signal.SIGHUP)
 
     secrets = KnownSecrets(secret_values(project))
-    view = LogView(shell, project, style, wanted, secrets=secrets, live=True, on_lost=end)
+    hides = request.hidden(project)
+    view = LogView(shell, project, style, wanted, secrets=secrets, live=True, on_lost=end, hides=hides)
     async with Session(project, tell=view.tell, output=True, pace=view.pace, secrets=secrets, is_up=True) as session:
         session.on_link(lambda link: link.listen(view.output))
         source = CommandLineProject(shell, request)

@@ -37,13 +37,17 @@ class Shell:
         """`command`: its name. `lenient`: it only looks or stops. `completing`: nothing may take long, or be said."""
         self.options = options
         self._command = command
-        self.out = style_of(sys.stdout)
-        self.err = style_of(sys.stderr)
+        self.choose_styles()
         self._lenient = lenient
         self._completing = completing
         self._pipes: Pipes | None = None
         self.before_say: Callable[[], None] = lambda: None
         """Called before anything is said: whoever draws on the terminal takes its unfinished lines away."""
+
+    def choose_styles(self) -> None:
+        """Take note of what was chosen of colors."""
+        self.out = style_of(sys.stdout)
+        self.err = style_of(sys.stderr)
 
     @property
     def files(self) -> tuple[str, ...]:

@@ -84,6 +84,7 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
         ("logs -f web", "follow web"),
         ("logs --since 10m -t", "the last ten minutes of all processes, with times"),
         ("logs --all --tail 100", "the last 100 lines of each process, of earlier runs, too"),
+        ("logs -i --grep error 'web*' -x web.2", "lines with an error of some processes"),
     ),
     "why": (
         ("why web", "explain the state of web"),

@@ -19,6 +19,13 @@ F = TypeVar("F", bound=Callable[..., Any])
 names_argument = click.argument("names", nargs=-1, metavar="[PROCESS]...", shell_complete=completion.PROCESSES)
 sandboxes_argument = click.argument("sandboxes", nargs=-1, metavar="[SANDBOX]...", shell_complete=completion.SANDBOXES)
 json_option = click.option("--json", "as_json", is_flag=True, help="Write JSON to stdout.")
+no_color_option = click.option(
+    "--no-color",
+    is_flag=True,
+    expose_value=False,
+    callback=lambda context, parameter, value: _without_colors(context, value),
+    help="Don't color output.",
+)
 no_deps_option = click.option("--no-deps", is_flag=True, help="Don't start dependencies.")
 timeout_option = click.option(
     "-t",
@@ -28,6 +35,15 @@ timeout_option = click.option(
     metavar="SECONDS",
     help="Kill processes that have not stopped after this time (overrides `stop.grace`).",
 )
+
+
+def _without_colors(context: click.Context, value: bool) -> None:
+    if value:
+        from sbxcompose.cli.context import Shell, choose_color
+
+        choose_color("never")
+        if isinstance(context.obj, Shell):
+            context.obj.choose_styles()
 
 
 class DurationType(click.ParamType[float]):

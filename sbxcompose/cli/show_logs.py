@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
 from collections.abc import Sequence
+from contextlib import suppress
+
+from msgspec import Struct
 
 from sbxcompose.api import follow
 from sbxcompose.api.frames import StartNote
@@ -16,42 +21,71 @@ from sbxcompose.engine.read_logs import From, Said, read_logs
 from sbxcompose.engine.secrets import note_secrets, secret_values
 from sbxcompose.engine.session import Session
 from sbxcompose.errors import ReaderGone
+from sbxcompose.logs.filter import LineFilter
 from sbxcompose.logs.secrets import KnownSecrets
 from sbxcompose.plan.names import ProcessNames
 from sbxcompose.plan.observed import Exit, Instance
 from sbxcompose.spec.project import Project
 
 
-async def show_logs(
-    shell: Shell,
-    project: Project,
-    names: tuple[str, ...],
-    begin: From,
-    style: LogStyle,
-    *,
-    going_on: bool,
-    everything: bool,
-) -> int:
-    """Show the logs of the processes named, or of all that are known; the exit code.
+class Choice(Struct, frozen=True):
+    """Whose output is shown, and which of it: by names and patterns, from `begin` to `until` (seconds since 1970).
 
-    Without `everything` only what came since the last `up`.
+    Without `everything` only what came since the last `up`; `following`: what comes, too.
     """
+
+    names: tuple[str, ...]
+    exclude: tuple[str, ...]
+    begin: From
+    until: float | None = None
+    following: bool = False
+    everything: bool = False
+    lines: LineFilter | None = None
+
+
+async def show_logs(shell: Shell, project: Project, choice: Choice, style: LogStyle) -> int:
+    """Show the logs of the processes that were chosen, or of all that are known; the exit code."""
     secrets = KnownSecrets(secret_values(project))
     async with Session(project, secrets=secrets) as session:
-        selected = await select_output(session, names, begin, everything=everything)
+        selected = await select_output(
+            session, choice.names, choice.begin, everything=choice.everything, exclude=choice.exclude
+        )
         instances, begin, observed = selected.instances, selected.begin, selected.observed
-        say_older(shell, ProcessNames(project, observed), begin, instances if names else ())
+        chosen = bool(choice.names or choice.exclude)
+        say_older(shell, ProcessNames(project, observed), begin, instances if choice.names else ())
         for text in asleep(observed, "what it has written can be read once it runs"):
             shell.note(text)
-        view = LogView(shell, project, style, instances if names else None, observed, secrets=secrets, live=going_on)
+        view = LogView(
+            shell,
+            project,
+            style,
+            instances if chosen else None,
+            observed,
+            secrets=secrets,
+            live=choice.following,
+            lines=choice.lines,
+        )
         try:
-            async for said in read_logs(session.links.values(), instances, begin, going_on=going_on):
-                _show(view, said)
-                await view.pace()
+            with view.stoppable():
+                await _until_over(session, view, instances, begin, choice)
             view.finish()
         except ReaderGone:
             return 0  # `logs | head` has seen enough
     return 0
+
+
+async def _until_over(
+    session: Session, view: LogView, instances: Sequence[Instance], begin: From, choice: Choice
+) -> None:
+    """Show all that was chosen; with an end in the future, until then."""
+    following = choice.following and (choice.until is None or choice.until > time.time())
+    left = None if choice.until is None or not following else choice.until - time.time()
+    with suppress(TimeoutError):
+        async with asyncio.timeout(left):
+            async for said in read_logs(session.links.values(), instances, begin, going_on=following):
+                if choice.until is None or getattr(said.event, "time_ms", 0) <= choice.until * 1000:
+                    _show(view, said)
+                    await view.pace()
 
 
 def say_older(shell: Shell, names: ProcessNames, begin: From, asked_for: Sequence[Instance]) -> None:

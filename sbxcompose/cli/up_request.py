@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from msgspec import Struct, field
 
 from sbxcompose.cli.context import Shell
 from sbxcompose.client.plan_options import up_options
+from sbxcompose.engine.instance_states import instances_of
 from sbxcompose.errors import UsageError
 from sbxcompose.plan.names import ProcessNames
+from sbxcompose.plan.observed import Instance
 from sbxcompose.plan.options import PlanOptions
 from sbxcompose.plan.steps import Plan
 from sbxcompose.spec.project import Project
@@ -40,6 +42,8 @@ class UpRequest(Struct, frozen=True, kw_only=True):
     raw: bool = False
     as_json: bool = False
     junit: str | None = None
+    attach: tuple[str, ...] = ()
+    no_attach: tuple[str, ...] = ()
 
     @property
     def ends_itself(self) -> bool:
@@ -57,6 +61,9 @@ class UpRequest(Struct, frozen=True, kw_only=True):
                 "`--watch` stays and watches, so it does not go with `-d` or `--wait`",
                 hint="`sbxcompose watch` watches what was started with `-d`",
             )
+        if (self.attach or self.no_attach) and (self.detach or self.wait):
+            word = "--attach" if self.attach else "--no-attach"
+            raise UsageError(f"`{word}` chooses whose output is shown, so it does not go with `-d` or `--wait`")
         if self.ends_itself and (self.detach or self.wait):
             word = "--abort-on-exit" if self.abort_on_exit else "--exit-code-from"
             raise UsageError(f"`{word}` stays until something ends, so it does not go with `-d` or `--wait`")
@@ -73,6 +80,18 @@ class UpRequest(Struct, frozen=True, kw_only=True):
             recreate_sandboxes=self.recreate_sandboxes,
             grace=self.grace,
         )
+
+    def hidden(self, project: Project) -> Callable[[Instance], bool]:
+        """Return whether the output of an instance is not shown. Raises `UsageError` for names that mean nothing."""
+        from sbxcompose.plan.selection import select
+
+        if not (self.attach or self.no_attach):
+            return lambda instance: False
+        names = ProcessNames(project)
+        known = list(instances_of(project.every_process()))
+        shown = set(select(known, self.attach, names, names.instance)) if self.attach else set(known)
+        muted = set(known) - shown | set(select(known, self.no_attach, names, names.instance))
+        return lambda instance: instance in muted
 
     def judge(self, project: Project, *, attached: bool) -> Judge:
         """Who gives the verdict: on all being ready, or attached on all having ended."""

@@ -14,12 +14,12 @@ from sbxcompose.engine.listing import newest_rows
 from sbxcompose.engine.read_logs import From, Said
 from sbxcompose.engine.secrets import note_secrets
 from sbxcompose.engine.session import Session
-from sbxcompose.errors import UnknownName
 from sbxcompose.logs.mux import Block, LineSource, Mux
 from sbxcompose.logs.sanitize import clean_for_file, shorten
 from sbxcompose.logs.secrets import KnownSecrets
 from sbxcompose.plan.names import ProcessNames
 from sbxcompose.plan.observed import Instance, Observed
+from sbxcompose.plan.selection import select
 from sbxcompose.spec.project import Project
 
 
@@ -51,10 +51,18 @@ class OutputSelection(Struct, frozen=True):
     observed: Observed
 
 
-async def select_output(session: Session, names: Sequence[str], begin: From, *, everything: bool) -> OutputSelection:
-    """Observe, and choose; without `everything` only output since the last `up` counts. Raises `UnknownName`."""
+async def select_output(
+    session: Session, names: Sequence[str], begin: From, *, everything: bool, exclude: Sequence[str] = ()
+) -> OutputSelection:
+    """Observe, and choose by names and patterns; without `everything` only output since the last `up` counts.
+
+    Raises `UnknownName`, or `UsageError` for a pattern that matches nothing.
+    """
     observed = await session.observe()
     instances = _instances(session.project, observed, names, session.notes)
+    if exclude:
+        left_out = set(_instances(session.project, observed, exclude, session.notes))
+        instances = [instance for instance in instances if instance not in left_out]
     if not everything:
         begin = replace(begin, since_up=since_last_up(session.notes, newest_rows(observed)))
     return OutputSelection(tuple(instances), begin, observed)
@@ -74,17 +82,7 @@ def _instances(
     known.update(dict.fromkeys(others))
     if not names:
         return list(known)
-    found: dict[Instance, None] = {}
-    for name in names:
-        orphans = [instance for instance in known if name in (shown.instance(instance), instance.process)]
-        try:
-            target = ProcessNames(project).resolve(name)
-            found.update(dict.fromkeys(instance for instance in known if target.covers(instance)))
-        except UnknownName:
-            if not orphans:
-                raise
-            found.update(dict.fromkeys(orphans))
-    return list(found)
+    return select(known, names, ProcessNames(project), shown.instance)
 
 
 class LineReader:

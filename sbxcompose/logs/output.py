@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterable
 from typing import Final
 
+from sbxcompose.logs.filter import LineFilter
 from sbxcompose.logs.mux import LONGEST_LINE, Block, LineSource, Mux
 from sbxcompose.logs.prefix import RESET
 from sbxcompose.logs.render import Parts, Renderer
@@ -28,8 +29,9 @@ class LogOutput:
     """Shows the output of many processes as whole lines.
 
     `clean` makes lines harmless, see `sanitize`; None gives them as they are, and so do renderers that escape
-    controls themselves. `secrets` are hidden, in announcements, too. With a `screen` (a terminal that can move its
-    cursor) unfinished lines are shown in place: call `tick` when `wait` says so. `end` a source when its run has ended.
+    controls themselves. `secrets` are hidden, in announcements, too; `lines` selects the lines that are shown. With a
+    `screen` (a terminal that can move its cursor) unfinished lines are shown in place: call `tick` when `wait` says so.
+    `end` a source when its run has ended.
     """
 
     def __init__(
@@ -40,13 +42,15 @@ class LogOutput:
         clean: Clean | None = None,
         secrets: KnownSecrets | None = None,
         screen: Screen | None = None,
+        lines: LineFilter | None = None,
         longest_line: int = LONGEST_LINE,
     ) -> None:
         self.sink = sink
+        self._filter = lines
         self._renderer = renderer
         self._clean = None if renderer.escapes else clean
         self._secrets = secrets or KnownSecrets()
-        self._screen = screen if self._clean is not None else None
+        self._screen = screen if self._clean is not None and lines is None else None
         self._mux = Mux(longest=longest_line, cut_at=self._cut_at, shorten=shorten if self._clean is not None else None)
         self._changed: dict[LineSource, float] = {}
         """Unfinished lines that have changed since they were shown, and when; only with a screen."""
@@ -102,7 +106,7 @@ class LogOutput:
                 block = self._mux.unfinished(source)
                 text = self._unfinished(block) if block is not None else b""
                 if block is not None and (text or self._screen.has(source)):
-                    line = b"".join(self._renderer.lines(block._replace(data=text + b"\n")))[:-1]
+                    line = b"".join(self._renderer.lines(block._replace(data=text + b"\n"), wrap=False))[:-1]
                     self._draw(self._screen.put(source, line))
 
     @property
@@ -149,6 +153,8 @@ class LogOutput:
         masker = self._secrets.masker(block.source)
         if masker:
             data = masker.mask_coloured(data) if self._clean is not None else masker.mask(data)
+        if self._filter is not None and not (data := self._filter.keep(data)):
+            return
         parts = self._renderer.lines(block if data is block.data else block._replace(data=data))
         if self._screen is None or self._screen.is_idle:
             self.sink.write(parts)

@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Final, Protocol
 
 from sbxcompose.logs.mux import Block, LineSource
-from sbxcompose.logs.prefix import RED, RESET, STDERR, Prefixes
-from sbxcompose.logs.sanitize import clean_text
+from sbxcompose.logs.prefix import RED, RESET, STDERR, Prefixes, width
+from sbxcompose.logs.sanitize import clean_text, without_colours
+from sbxcompose.logs.wrap import LEAST_ROOM, has_long_line, wrap_lines
 
 Parts = list[bytes | memoryview]
 """What is to be written, in order; pieces instead of one string, because joining them would copy it all."""
@@ -34,8 +36,8 @@ class Renderer(Protocol):
     escapes: bool
     """Whether it makes controls harmless itself, so that lines are better not cleaned before."""
 
-    def lines(self, block: Block) -> Parts:
-        """Return the block's lines, whole, with their line ends."""
+    def lines(self, block: Block, *, wrap: bool = True) -> Parts:
+        """Return the block's lines, whole, with their line ends; without `wrap` each is left to the terminal."""
 
     def announcement(self, text: str, time_ms: int, source: LineSource | None, *, error: bool) -> Parts:
         """A line about the processes; `source` is the one it is about, if it is about one."""
@@ -50,15 +52,28 @@ class PrefixedRenderer:
 
     escapes = False
 
-    def __init__(self, prefixes: Prefixes | None, *, timestamps: bool = False, colour: bool = False) -> None:
+    def __init__(
+        self,
+        prefixes: Prefixes | None,
+        *,
+        timestamps: bool = False,
+        colour: bool = False,
+        columns: Callable[[], int] | None = None,
+    ) -> None:
+        """`columns` is the width of the terminal; lines that are wider go on beside the prefix."""
         self._prefixes = prefixes
         self._timestamps = timestamps
         self._colour = colour
+        self._columns = columns
 
-    def lines(self, block: Block) -> Parts:
+    def lines(self, block: Block, *, wrap: bool = True) -> Parts:
         """Return the block's lines, each behind its prefix."""
         before = self._before(block)
         data = block.data[:-1] + CUT + b"\n" if block.cut else block.data
+        if wrap and before and self._columns is not None and not block.continued:
+            wrapped = self._wrapped(data, before)
+            if wrapped is not None:
+                return [wrapped]
         first = before + CONTINUED if block.continued else before
         if not before or data.find(b"\n") == len(data) - 1:
             return [first, data] if first else [data]
@@ -73,7 +88,17 @@ class PrefixedRenderer:
         line = clean_text(text).encode()
         if self._colour and error:
             line = RED + line + RESET
-        return [before + line + b"\n"]
+        wrapped = self._wrapped(line + b"\n", before) if before and self._columns is not None else None
+        return [wrapped or before + line + b"\n"]
+
+    def _wrapped(self, data: bytes, before: bytes) -> bytes | None:
+        """Return lines that are wider than the terminal in rows beside the prefix; None if there is none of them."""
+        assert self._columns is not None
+        column = width(without_colours(before).decode("utf-8", "replace"))
+        room = self._columns() - column
+        if room < LEAST_ROOM or not has_long_line(data, room):
+            return None
+        return wrap_lines(data, before, column, room)
 
     def _before(self, block: Block) -> bytes:
         label, stream, run = block.source[:3]
@@ -96,7 +121,7 @@ class JsonRenderer:
     def __init__(self) -> None:
         self._heads: dict[LineSource, bytes] = {}
 
-    def lines(self, block: Block) -> Parts:
+    def lines(self, block: Block, *, wrap: bool = True) -> Parts:
         """Return a JSON object for each line of the block."""
         head = self._head(block)
         text = _escape_lines(block.data)

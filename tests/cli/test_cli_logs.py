@@ -43,6 +43,21 @@ def test_tail(sbx: Sbx) -> None:
     assert sorted(both.splitlines()) == ["a | line 9", "b | unfinished"]
 
 
+def test_processes_and_lines_are_chosen_by_patterns(sbx: Sbx) -> None:
+    finished(sbx, web="echo GET 200; echo get 500", worker="echo job 500", db="echo 500")
+    assert sorted(lines(sbx.run("logs", "w*"))) == ["GET 200", "get 500", "job 500"]
+    assert sorted(lines(sbx.run("logs", "--exclude", "w*"))) == ["500"]
+    assert sorted(lines(sbx.run("logs", "-x", "db", "--grep", "5..$"))) == ["get 500", "job 500"]
+    assert lines(sbx.run("logs", "web", "-i", "-g", "^GET 5")) == ["get 500"]
+    assert json_lines(sbx.run("logs", "web", "-v", "-g", "500", "--json").stdout)[0]["line"] == "GET 200"
+    assert lines(sbx.run("logs", "--until", "1h")) == []
+    assert len(lines(sbx.run("logs", "--since", "1h", "--until", "0s"))) == 4
+    assert "no process matches `x*`" in refused(sbx, "logs", "x*")
+    assert "invalid regular expression `(`" in refused(sbx, "logs", "--grep", "(")
+    assert "`--invert-match` goes with `--grep`" in refused(sbx, "logs", "-v")
+    assert "`--until` is before `--since`" in refused(sbx, "logs", "--since", "1h", "--until", "2h")
+
+
 def test_tail_counts_the_lines_of_both_streams_together(sbx: Sbx) -> None:
     finished(sbx, a="echo 1; echo 2 >&2; echo 3; echo 4 >&2")
     assert len(lines(sbx.run("logs", "--tail", "3"))) == 3

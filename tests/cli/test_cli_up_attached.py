@@ -85,6 +85,17 @@ def test_what_another_terminal_starts_is_said(sbx: Sbx) -> None:
     assert up.everything.count("web started\n") == 1
 
 
+def test_what_is_muted_is_announced_all_the_same(sbx: Sbx) -> None:
+    sbx.write("processes: {web: {command: echo of web}, worker: {command: echo of worker}}\n")
+    shown = sbx.run("up", "--no-attach", "w*k*", "--no-color").stdout
+    assert "of web" in shown
+    assert "of worker" not in shown
+    assert "worker started" in shown
+    assert "of worker" in sbx.run("up", "--attach", "worker").stdout
+    assert "no process named `wep`" in refused(sbx, "up", "--attach", "wep")
+    assert "does not go with `-d`" in refused(sbx, "up", "-d", "--attach", "web")
+
+
 @pytest.mark.parametrize("options", [("up", "--wait"), ("up",)])
 def test_what_is_waited_for_is_said_after_a_while(sbx: Sbx, options: tuple[str, ...]) -> None:
     gate = Gate(sbx)

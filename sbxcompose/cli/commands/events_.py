@@ -8,7 +8,6 @@ import click
 
 from sbxcompose.cli.context import Shell
 from sbxcompose.cli.options import names_argument
-from sbxcompose.errors import UsageError
 
 
 @click.command("events")
@@ -27,12 +26,10 @@ def command(shell: Shell, names: tuple[str, ...], since: str | None, until: str 
     """
     from sbxcompose.cli.async_main import run_command
     from sbxcompose.cli.events import show_events
+    from sbxcompose.cli.moments import span
     from sbxcompose.errors import Interrupted
 
-    now = time.time()
-    begin, end = _moment("--since", since, now), _moment("--until", until, now)
-    if begin is not None and end is not None and end < begin:
-        raise UsageError("`--until` is before `--since`")
+    begin, end = span(since, until, time.time())
     project = shell.project()
     try:
         return run_command(
@@ -40,15 +37,3 @@ def command(shell: Shell, names: tuple[str, ...], since: str | None, until: str 
         )
     except Interrupted:
         return 0
-
-
-def _moment(option: str, text: str | None, now: float) -> float | None:
-    """Return seconds since 1970. Raises `UsageError`."""
-    from sbxcompose.cli.commands.logs_ import moment
-
-    if text is None:
-        return None
-    try:
-        return moment(text, now) / 1000
-    except UsageError as error:
-        raise UsageError(f"invalid value `{text}` for `{option}`", hint=error.hint) from None

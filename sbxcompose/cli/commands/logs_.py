@@ -2,41 +2,63 @@
 
 from __future__ import annotations
 
-import re
 import time
+from typing import TYPE_CHECKING
 
 import click
 
+from sbxcompose.cli import completion
 from sbxcompose.cli.context import Shell
-from sbxcompose.cli.options import names_argument
+from sbxcompose.cli.options import names_argument, no_color_option
 from sbxcompose.errors import UsageError
+
+if TYPE_CHECKING:
+    from sbxcompose.logs.filter import LineFilter
 
 
 @click.command("logs")
 @names_argument
+@click.option(
+    "-x",
+    "--exclude",
+    multiple=True,
+    metavar="PROCESS",
+    shell_complete=completion.PROCESSES,
+    help="Leave out a process, or all that match a pattern (repeatable).",
+)
 @click.option("-f", "--follow", is_flag=True, help="Follow log output.")
 @click.option("-a", "--all", "everything", is_flag=True, help="Show older output, too, not only since the last `up`.")
 @click.option(
     "-n", "--tail", metavar="LINES", default="all", help="Show only the last LINES lines of each process, or `all`."
 )
 @click.option("--since", metavar="WHEN", help="Show output since a time: `10m` (ago) or `2026-11-24T09:30:00`.")
+@click.option("--until", metavar="WHEN", help="Show output until a time.")
 @click.option("--run", type=click.IntRange(1), metavar="N", help="Show only the output of run N.")
+@click.option("-g", "--grep", metavar="REGEX", help="Show only lines that match a regular expression.")
+@click.option("-i", "--ignore-case", is_flag=True, help="Match --grep without regard to case.")
+@click.option("-v", "--invert-match", is_flag=True, help="Show only lines that do not match --grep.")
 @click.option("-t", "--timestamps", is_flag=True, help="Show timestamps (UTC).")
 @click.option(
     "--no-log-prefix", "--no-prefix", "no_prefix", is_flag=True, help="Don't prefix lines with the process name."
 )
 @click.option("--run-numbers", is_flag=True, help="Show run numbers: `web#3`.")
 @click.option("--raw", is_flag=True, help="Don't filter terminal control sequences.")
+@no_color_option
 @click.option("--json", "as_json", is_flag=True, help="Write JSON lines.")
 @click.pass_obj
 def command(
     shell: Shell,
     names: tuple[str, ...],
+    exclude: tuple[str, ...],
     follow: bool,
     everything: bool,
     tail: str,
     since: str | None,
+    until: str | None,
     run: int | None,
+    grep: str | None,
+    ignore_case: bool,
+    invert_match: bool,
     timestamps: bool,
     no_prefix: bool,
     run_numbers: bool,
@@ -45,22 +67,51 @@ def command(
 ) -> int:
     """Show log output since the last `up`, merged by time; with -f, follow it.
 
-    Output is kept across restarts, changes of the file and `down`, and runs are numbered: --all, --since and --run
-    show older output, too.
+    Names may be patterns: `web*`. Output is kept across restarts, changes of the file and `down`, and runs are
+    numbered: --all, --since, --until and --run show older output, too. --tail counts lines before --grep.
     """
     from sbxcompose.cli.async_main import run_simply
-    from sbxcompose.cli.show_logs import show_logs
+    from sbxcompose.cli.moments import span
+    from sbxcompose.cli.show_logs import Choice, show_logs
     from sbxcompose.cli.view.stream import LogStyle
     from sbxcompose.engine.read_logs import From
 
-    given = [word for word, value in (("--tail", tail != "all"), ("--since", since), ("--run", run)) if value]
-    if len(given) > 1:
-        raise UsageError(f"{' and '.join(f'`{option}`' for option in given)} do not go together")
-    begin = From(tail=tail_lines(tail), since_ms=None if since is None else moment(since, time.time()), run=run)
+    for first, second in (("--tail", "--since"), ("--tail", "--run"), ("--tail", "--until"), ("--since", "--run")):
+        given = {"--tail": tail != "all", "--since": since, "--run": run, "--until": until}
+        if given[first] and given[second]:
+            raise UsageError(f"`{first}` and `{second}` do not go together")
+    begin_at, end_at = span(since, until, time.time())
+    begin = From(tail=tail_lines(tail), since_ms=None if begin_at is None else int(begin_at * 1000), run=run)
     style = LogStyle(timestamps, not no_prefix, raw, as_json, runs=run_numbers)
-    everything = everything or since is not None or run is not None
+    choice = Choice(
+        names,
+        exclude,
+        begin,
+        until=end_at,
+        following=follow,
+        everything=everything or any(value is not None for value in (since, until, run)),
+        lines=line_filter(grep, ignore_case=ignore_case, invert=invert_match),
+    )
     project = shell.project()
-    return run_simply(lambda: show_logs(shell, project, names, begin, style, going_on=follow, everything=everything))
+    return run_simply(lambda: show_logs(shell, project, choice, style))
+
+
+def line_filter(pattern: str | None, *, ignore_case: bool, invert: bool) -> LineFilter | None:
+    """Return what `--grep` and its options select; None for all lines. Raises `UsageError`."""
+    import re
+
+    from sbxcompose.logs.filter import LineFilter
+
+    if pattern is None:
+        if ignore_case or invert:
+            raise UsageError(f"`{'--ignore-case' if ignore_case else '--invert-match'}` goes with `--grep`")
+        return None
+    try:
+        return LineFilter(pattern, ignore_case=ignore_case, invert=invert)
+    except re.error as error:
+        raise UsageError(
+            f"invalid regular expression `{pattern}`: {error}", hint="a backslash before a special character escapes it"
+        ) from None
 
 
 def tail_lines(text: str) -> int | None:
@@ -70,23 +121,3 @@ def tail_lines(text: str) -> int | None:
     if not text.isdecimal():
         raise UsageError(f"invalid value `{text}` for `--tail`; expected a number of lines or `all`")
     return int(text)
-
-
-def moment(text: str, now: float) -> int:
-    """`10m` (ago), RFC 3339, or seconds since 1970 -> milliseconds since 1970. Raises `UsageError`."""
-    from datetime import datetime
-
-    from sbxcompose.spec.units import parse_duration
-
-    if re.fullmatch(r"\d{9,}(\.\d+)?", text):
-        return int(float(text) * 1000)
-    try:
-        return int((now - parse_duration(text)) * 1000)
-    except ValueError:
-        pass
-    try:
-        return int(datetime.fromisoformat(text).timestamp() * 1000)
-    except ValueError:
-        raise UsageError(
-            f"invalid value `{text}` for `--since`", hint="examples: `10m`, `1h30m`, `2026-11-24T09:30:00`"
-        ) from None

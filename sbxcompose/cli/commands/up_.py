@@ -8,7 +8,14 @@ import click
 
 from sbxcompose.cli import completion
 from sbxcompose.cli.context import Shell
-from sbxcompose.cli.options import DurationType, names_argument, scale_of, timeout_option, up_options
+from sbxcompose.cli.options import (
+    DurationType,
+    names_argument,
+    no_color_option,
+    scale_of,
+    timeout_option,
+    up_options,
+)
 
 
 @click.command("up")
@@ -35,6 +42,21 @@ from sbxcompose.cli.options import DurationType, names_argument, scale_of, timeo
 @click.option(
     "-w", "--watch", is_flag=True, help="Watch files: restart processes and apply changes of the project's file."
 )
+@click.option(
+    "--attach",
+    multiple=True,
+    metavar="PROCESS",
+    shell_complete=completion.PROCESSES,
+    help="Show only the output of this process, or of all that match a pattern (repeatable).",
+)
+@click.option(
+    "--no-attach",
+    multiple=True,
+    metavar="PROCESS",
+    shell_complete=completion.PROCESSES,
+    help="Don't show the output of this process, or of all that match a pattern (repeatable).",
+)
+@no_color_option
 @click.option("--timestamps", is_flag=True, help="Show timestamps.")
 @click.option("--no-log-prefix", is_flag=True, help="Don't prefix lines with the process name.")
 @click.option("--raw", is_flag=True, help="Don't filter terminal control sequences.")

@@ -6,19 +6,20 @@ import asyncio
 import os
 import sys
 import time
-from collections.abc import Callable, Collection
-from contextlib import suppress
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from msgspec import Struct
 
 from sbxcompose.cli.context import Shell
-from sbxcompose.cli.tty import in_foreground
+from sbxcompose.cli.tty import around_stops, in_foreground
 from sbxcompose.cli.view.announce import Announcement, Announcer, Tone
 from sbxcompose.cli.view.live import Live
 from sbxcompose.engine import events
 from sbxcompose.engine.secrets import secret_values
 from sbxcompose.errors import NotWritten
+from sbxcompose.logs.filter import LineFilter
 from sbxcompose.logs.mux import LineSource
 from sbxcompose.logs.output import LogOutput
 from sbxcompose.logs.prefix import Prefixes
@@ -62,22 +63,30 @@ class LogView:
         secrets: KnownSecrets,
         live: bool,
         on_lost: Callable[[NotWritten], None] | None = None,
+        lines: LineFilter | None = None,
+        hides: Callable[[Instance], bool] = lambda instance: False,
     ) -> None:
-        """`on_lost` is told when stdout cannot be written to any more; without it that is raised as `NotWritten`."""
+        """`on_lost` is told when stdout cannot be written to any more; without it that is raised as `NotWritten`.
+
+        `lines` says which lines are shown, and `hides` whose output is not, though what happens to it is announced.
+        """
         self._names = ProcessNames(project, observed)
         self._shown = None if shown is None else frozenset(shown)
+        self._hides = hides
         self._muted = False
         self._announcer = Announcer()
         self._sources: dict[tuple[Instance, int, int], LineSource] = {}
         self._on_lost = on_lost
         self.sink = FdSink(sys.stdout.fileno(), on_lost=None if on_lost is None else self._lose)
         terminal = sys.stdout.isatty()
+        self._on_screen = terminal and os.environ.get("TERM") != "dumb"
         self._log = LogOutput(
             self._renderer(shell, project, style),
             self.sink,
             clean=None if style.raw else cleaner(terminal=terminal, colours=shell.out.enabled),
             secrets=secrets,
-            screen=Screen(self._size) if live and terminal and os.environ.get("TERM") != "dumb" else None,
+            screen=Screen(self._size) if live and self._on_screen else None,
+            lines=lines,
         )
         self.secrets = secrets
         self._timer: asyncio.TimerHandle | None = None
@@ -94,7 +103,8 @@ class LogView:
             labels = self._labels(project)
             shown = [label for instance, label in labels.items() if self._shows(instance)]
             prefixes = Prefixes(shown, colour=shell.out.enabled, runs=style.runs, among=labels.values())
-        return PrefixedRenderer(prefixes, timestamps=style.timestamps, colour=shell.out.enabled)
+        columns = (lambda: self._size()[0]) if self._on_screen and not style.raw else None
+        return PrefixedRenderer(prefixes, timestamps=style.timestamps, colour=shell.out.enabled, columns=columns)
 
     def _labels(self, project: Project) -> dict[Instance, str]:
         return {
@@ -113,7 +123,7 @@ class LogView:
 
     def output(self, instance: Instance, stream: int, run: int, time_ms: int, data: bytes) -> None:
         """Take a chunk of output. Raises `NotWritten`."""
-        if self._shows(instance):
+        if self._shows(instance) and not self._hides(instance):
             self._log.feed(self._source(instance, stream, run), data, time_ms)
             self._set_timer()
 
@@ -164,6 +174,15 @@ class LogView:
         from sbxcompose.cli.view.status_block import block_lines
 
         self._log.status(block_lines(live, self._size(), colours=self._colours, clean=clean_line))
+
+    @contextmanager
+    def stoppable(self) -> Iterator[None]:
+        """While inside, Ctrl-Z takes away what is not final before this process stops."""
+        if not self.draws:
+            yield
+            return
+        with around_stops(self.make_room, self._set_timer):
+            yield
 
     def make_room(self) -> None:
         """Clear unfinished lines because another writer uses the terminal; they are redrawn below."""

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+from math import dist
+
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -76,3 +79,46 @@ def test_colours_are_the_same_in_every_run_and_terminal() -> None:
 @given(st.text(max_size=40), st.integers(1, 30))
 def test_a_label_is_as_wide_as_asked(label: str, columns: int) -> None:
     assert width(fit(label, columns)) == columns
+
+
+def channels(entry: int) -> tuple[int, int, int]:
+    """The red, green and blue of an entry of the 256-colour table that is in its cube."""
+    levels = (0, 95, 135, 175, 215, 255)
+    return levels[(entry - 16) // 36], levels[(entry - 16) // 6 % 6], levels[(entry - 16) % 6]
+
+
+def linear(entry: int) -> tuple[float, float, float]:
+    def one(channel: int) -> float:
+        part = channel / 255
+        return part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4
+
+    red, green, blue = channels(entry)
+    return one(red), one(green), one(blue)
+
+
+def luminance(entry: int) -> float:
+    """WCAG 2, relative luminance."""
+    red, green, blue = linear(entry)
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+
+def lab(entry: int) -> tuple[float, float, float]:
+    """CIE L*a*b*, in which a distance is how different two colours look."""
+    red, green, blue = linear(entry)
+    x = (0.4124 * red + 0.3576 * green + 0.1805 * blue) / 0.95047
+    z = (0.0193 * red + 0.1192 * green + 0.9505 * blue) / 1.08883
+    fx, fy, fz = (part ** (1 / 3) if part > 0.008856 else 7.787 * part + 16 / 116 for part in (x, luminance(entry), z))
+    return 116 * fy - 16, 500 * (fx - fy), 200 * (fy - fz)
+
+
+@pytest.mark.parametrize("entry", PALETTE)
+def test_each_colour_can_be_read_on_black_and_on_white(entry: int) -> None:
+    on_black, on_white = (luminance(entry) + 0.05) / 0.05, 1.05 / (luminance(entry) + 0.05)
+    assert min(on_black, on_white) >= 3.1
+
+
+@pytest.mark.parametrize("entry", PALETTE)
+def test_no_two_colours_are_near_twins_and_none_is_like_the_red_of_errors(entry: int) -> None:
+    others = [other for other in PALETTE if other != entry]
+    assert min(dist(lab(entry), lab(other)) for other in others) >= 28
+    assert min(dist(lab(entry), lab(red)) for red in (124, 160, 196)) >= 28

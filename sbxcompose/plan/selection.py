@@ -1,0 +1,54 @@
+"""Which instances names and patterns such as `web*` select; pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable
+from fnmatch import fnmatchcase
+
+from sbxcompose.errors import UnknownName, UsageError
+from sbxcompose.plan.names import ProcessNames
+from sbxcompose.plan.observed import Instance
+
+
+def is_pattern(text: str) -> bool:
+    """Return whether a name is a pattern of the shell: it has `*`, `?` or `[`, which no name has."""
+    return any(char in text for char in "*?[")
+
+
+def select(
+    known: Collection[Instance], texts: Iterable[str], names: ProcessNames, label: Callable[[Instance], str]
+) -> list[Instance]:
+    """Return the known instances that the names and patterns select, in the order of the texts.
+
+    `names` are those of the file; `label` is what an instance is called, which need not be in it. Raises `UnknownName`
+    for what selects nothing, and `UsageError` for a name in several sandboxes.
+    """
+    found: dict[Instance, None] = {}
+    for text in texts:
+        if is_pattern(text):
+            selected = [instance for instance in known if matches(instance, text, label)]
+            if not selected:
+                raise UsageError(f"no process matches `{text}`", hint="`sbxcompose ps -a` lists the processes")
+        else:
+            selected = _named(known, text, names, label)
+        found.update(dict.fromkeys(selected))
+    return list(found)
+
+
+def matches(instance: Instance, pattern: str, label: Callable[[Instance], str]) -> bool:
+    """Return whether a pattern matches what an instance is called, or the name of its process."""
+    called = (label(instance), instance.process, f"{instance.sandbox}/{instance.process}")
+    return any(fnmatchcase(name, pattern) for name in called)
+
+
+def _named(
+    known: Collection[Instance], text: str, names: ProcessNames, label: Callable[[Instance], str]
+) -> list[Instance]:
+    orphans = [instance for instance in known if text in (label(instance), instance.process)]
+    try:
+        target = names.resolve(text)
+    except UnknownName:
+        if not orphans:
+            raise
+        return orphans
+    return [instance for instance in known if target.covers(instance)]

@@ -1,0 +1,38 @@
+"""Names and patterns that select instances."""
+
+from __future__ import annotations
+
+import pytest
+
+from sbxcompose.errors import UnknownName, UsageError
+from sbxcompose.plan.names import ProcessNames
+from sbxcompose.plan.observed import Instance
+from sbxcompose.plan.selection import select
+from tests.unit.plan.plan_worlds import process, project
+
+PROJECT = project(process("web", replicas=2), process("worker"), process("db"))
+NAMES = ProcessNames(PROJECT)
+OLD = Instance("main", "old")
+WEB = [Instance("main", "web", replica) for replica in (1, 2)]
+KNOWN = [*WEB, Instance("main", "worker"), Instance("main", "db"), OLD]
+
+
+def selected(*texts: str) -> list[str]:
+    return [NAMES.instance(instance) for instance in select(KNOWN, texts, NAMES, NAMES.instance)]
+
+
+def test_names_patterns_and_orphans() -> None:
+    assert selected("web") == ["web.1", "web.2"]
+    assert selected("w*") == ["web.1", "web.2", "worker"]
+    assert selected("*.2", "db") == ["web.2", "db"]
+    assert selected("[dx]b") == ["db"]
+    assert selected("main/w?rker") == ["worker"]
+    assert selected("old") == ["old"]
+    assert selected("web.2", "w*") == ["web.2", "web.1", "worker"], "each once"
+
+
+def test_what_selects_nothing_is_an_error() -> None:
+    with pytest.raises(UnknownName, match="no process named `wen`"):
+        selected("wen")
+    with pytest.raises(UsageError, match="no process matches `x\\*`"):
+        selected("db", "x*")
