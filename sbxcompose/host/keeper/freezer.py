@@ -20,7 +20,7 @@ from sbxcompose.linux.processes import read_process
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Callable, Collection
 
     from sbxcompose.host.keeper.unit import Unit
     from sbxcompose.linux.processes import ProcessStat
@@ -28,9 +28,14 @@ if TYPE_CHECKING:
 LOOKS = 100
 """How often the machine is looked at before a unit that keeps forking is left as it is."""
 SETTLING = 2.0
-"""Seconds for which what has been told to stop may still run: on a loaded machine it gets its turn late."""
+"""Seconds for which what has been told to stop is waited for."""
+STARVING = 20.0
+"""The same, while any of it is ready to run: on a loaded machine it stops when it gets its turn, which may be late."""
+PAUSE = 0.0003
+"""Seconds between two looks at what has been told to stop."""
 REMOVING = 0.1
 """Seconds for which a group may take to be empty once all in it are dead."""
+_READY = b"R"
 _STOPPED = b"Tt"
 _CALM = b"TtD"
 """States in which a process that was told to stop does nothing: stopped, or in the kernel, on its way to that."""
@@ -212,9 +217,17 @@ class _Stopping:
         ours = [process for process in generation if self._is_ours(process)]
         for process in ours:
             _send(process.pid, process.started, signal.SIGSTOP)
-        deadline = time.monotonic() + SETTLING
-        while any(map(_runs, ours)) and time.monotonic() < deadline:
-            time.sleep(0.0002)
+        settle(lambda: not any(map(_runs, ours)), lambda: any(map(_is_ready, ours)))
+
+
+def settle(stopped: Callable[[], bool], starved: Callable[[], bool]) -> bool:
+    """Wait for what has been told to stop, longer while it has not had its turn; return whether it has stopped."""
+    begun = time.monotonic()
+    while not stopped():
+        if time.monotonic() - begun >= (STARVING if starved() else SETTLING):
+            return False
+        time.sleep(PAUSE)
+    return True
 
 
 def _runs(process: ProcessStat) -> bool:
@@ -222,6 +235,11 @@ def _runs(process: ProcessStat) -> bool:
     if now is None or now.started != process.started or now.dead:
         return False
     return now.state not in _CALM
+
+
+def _is_ready(process: ProcessStat) -> bool:
+    now = read_process(process.pid)
+    return now is not None and now.started == process.started and now.state in _READY
 
 
 def generations(processes: Collection[ProcessStat]) -> list[list[ProcessStat]]:
@@ -252,9 +270,7 @@ def _send(pid: int, started: int, number: int) -> None:
 
 def _wait(group: FreezerGroup) -> None:
     """Wait for the last of its processes to have stopped, which takes microseconds."""
-    deadline = time.monotonic() + SETTLING
-    while not group.frozen and time.monotonic() < deadline:
-        time.sleep(0.0005)
+    settle(lambda: group.frozen, lambda: any(map(_is_ready, filter(None, map(read_process, group.members())))))
 
 
 def _empty(path: str) -> list[int]:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from sbxcompose.host.keeper import freezer
 from sbxcompose.host.keeper.cgroups import FreezerGroup, places
 from sbxcompose.host.keeper.freezer import Freezer, bases_for
 
@@ -103,3 +104,30 @@ def test_what_an_ended_host_has_left_empty_is_removed(tmp_path: Path) -> None:
     (base / "unit-a.1").mkdir(parents=True)
     Freezer([str(base), str(tmp_path / "none")]).clear()
     assert not base.exists()
+
+
+class Clock:
+    """A clock that only sleeping moves."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
+
+
+@pytest.mark.parametrize(
+    "stops_at, ready_until, waited",
+    [(0.0, 0.0, 0.0), (0.5, 0.0, 0.5), (9.0, 0.0, 2.0), (9.0, 9.0, 9.0), (99.0, 99.0, 20.0), (99.0, 5.0, 5.0)],
+)
+def test_what_has_not_had_its_turn_is_waited_for_longer(
+    stops_at: float, ready_until: float, waited: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = Clock()
+    monkeypatch.setattr(freezer, "time", clock)
+    monkeypatch.setattr(freezer, "PAUSE", 0.25)
+    stopped = freezer.settle(lambda: clock.now >= stops_at, lambda: clock.now < ready_until)
+    assert (stopped, clock.now) == (stops_at <= waited, waited)
