@@ -8,7 +8,8 @@ steps before it reports a change, and which drops pending changes when it is sto
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterable
+import resource
+from collections.abc import Callable, Collection, Iterable
 from contextlib import suppress
 
 from msgspec import Struct
@@ -19,10 +20,8 @@ INSTANCES = 8
 """Kernel instances used at most: each counts against fs.inotify.max_user_instances and has a thread."""
 STORM = 1000
 """Changed paths in one read from which on the kernel's queue may have overflowed, which watchfiles does not report."""
-_LIMITS = {
-    "OS file watch limit reached": ("fs.inotify.max_user_watches", 524288),
-    "Too many open files": ("fs.inotify.max_user_instances", 1024),
-}
+NEEDED = 8
+"""Descriptors that an instance may need for a moment."""
 
 
 class NotificationsUnavailable(Exception):
@@ -144,13 +143,48 @@ def _watch(paths: list[str], *, lenient: bool) -> RustNotify:
             paths, debug=False, force_polling=False, poll_delay_ms=0, recursive=False, ignore_permission_denied=lenient
         )
     except (OSError, WatchfilesRustInternalError) as error:
-        for text, (setting, value) in _LIMITS.items():
-            if text in str(error):
-                words = f"the limit {setting} is reached; `sudo sysctl {setting}={value}` raises it"
-                raise NotificationsUnavailable(words) from None
+        reached = limit_reached(str(error), _has_descriptors)
+        if reached is not None:
+            raise NotificationsUnavailable(reached) from None
         if isinstance(error, (FileNotFoundError, NotADirectoryError, PermissionError)):
             raise
         raise NotificationsUnavailable(f"the system does not report file changes: {error}") from None
+
+
+def limit_reached(error: str, has_descriptors: Callable[[], bool]) -> str | None:
+    """Return which limit an error of inotify means, and how to raise it; None if it means something else.
+
+    EMFILE has two meanings (inotify_init(2)); `has_descriptors` tells whether this process can open more files.
+    """
+    if "OS file watch limit reached" in error:
+        return _sysctl("fs.inotify.max_user_watches", 524288)
+    if "Too many open files in system" in error:
+        return _sysctl("fs.file-max", 1048576)
+    if "Too many open files" not in error:
+        return None
+    if has_descriptors():
+        return _sysctl("fs.inotify.max_user_instances", 1024)
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    words = f"`ulimit -n {hard}` raises it" if 0 <= soft < hard else "`sudo prlimit --nofile` raises it for a shell"
+    return f"the limit of open files of this process (`ulimit -n`: {soft}) is reached; {words}"
+
+
+def _sysctl(setting: str, value: int) -> str:
+    return f"the limit {setting} is reached; `sudo sysctl {setting}={value}` raises it"
+
+
+def _has_descriptors() -> bool:
+    """Return whether this process can open as many files as an instance needs."""
+    opened: list[int] = []
+    try:
+        for _ in range(NEEDED):
+            opened.append(os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC))
+    except OSError:
+        return False
+    finally:
+        for fd in opened:
+            os.close(fd)
+    return True
 
 
 def _is_utf8(path: str) -> bool:

@@ -21,6 +21,8 @@ from sbxcompose.host.base import damage, host_info
 from sbxcompose.host.keeper.options import keeper_argv
 from sbxcompose.version import __version__
 
+ANSWER_PATIENCE = 60.0
+"""Seconds that a host may take to answer: on a loaded machine a new server loads its modules for that long."""
 KEY_FILE = "host.key"
 KEY_BYTES = 4096
 _ANEW = "`sbxcompose host stop`, then start it again"
@@ -158,7 +160,7 @@ def _ask_status(path: Path) -> dict[str, Any]:
 
 
 def _ask(
-    path: Path, method: str, target: str, what: str, body: Any = None, *, patience: float | None = PATIENCE
+    path: Path, method: str, target: str, what: str, body: Any = None, *, patience: float | None = ANSWER_PATIENCE
 ) -> dict[str, Any]:
     """Send one request, in an event loop of its own; `what` begins the message of a refusal.
 

@@ -20,7 +20,7 @@ from sbxcompose.host.keeper import hostrecord
 from sbxcompose.host.keeper.hostrecord import HostRecord
 
 PATIENCE = 15.0
-"""Seconds that a host may take to begin, to answer, or to end after its processes have."""
+"""Seconds that a host may take to begin, or to end after its processes have."""
 
 
 def see_log() -> str:

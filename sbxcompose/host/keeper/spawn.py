@@ -134,7 +134,8 @@ class Spawner:
         probe = os.dup(self._null)
         os.close(probe)
         if probe >= self._limits.hard_files // 2:
-            raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+            limit = f"half of the host's limit of open files (`ulimit -n`: {self._limits.hard_files}) is in use"
+            raise OSError(errno.EMFILE, f"{limit}; start the host where the hard limit (`ulimit -Hn`) is higher")
 
     def _run(self, request: dict[str, Any], base: dict[str, str], fds: list[int], tag: int) -> int:
         environment = {**base, **request["env"], MARKER: mark_of(request["unit"], tag)}
@@ -267,4 +268,5 @@ def _leave_lines_alone(terminal: int) -> None:
 
 
 def _words(error: OSError) -> str:
-    return (error.strerror or str(error)).lower()
+    words = error.strerror or str(error)
+    return words[:1].lower() + words[1:]
