@@ -40,7 +40,9 @@ class Lifecycle:
 
     async def make(self, request: CreateRequest) -> ShortInfo:
         """Create a sandbox; older servers answer before it runs. Raises `Conflict` if a live one has the name."""
-        body = {key: value for key, value in request.write().items() if value is not None}
+        # As the vendor's clients do: what is as it is without being said is left out (contract, section 2.2).
+        left_out = CreateRequest().write()
+        body = {key: value for key, value in request.write().items() if value != left_out[key]}
         answer = await self._transport.request("POST", self._path, body=body)
         what = f"sandbox {request.name or ''}".rstrip()
         if answer.status == 504 and is_pending(answer.body):
@@ -63,6 +65,17 @@ class Lifecycle:
         if clear_network:
             body["network"] = None
         answer = await self._transport.request("PATCH", self._of(name), body=body)
+        return SandboxInfo.read(expect(answer, f"sandbox {name}"))
+
+    async def attach(self, name: str, mount: dict[str, Any]) -> SandboxInfo:
+        """Mount a file system into a sandbox (contract, section 2.1)."""
+        answer = await self._transport.request("POST", f"{self._of(name)}/file_systems", body=mount)
+        return SandboxInfo.read(expect(answer, f"sandbox {name}"))
+
+    async def detach(self, name: str, mount_path: str) -> SandboxInfo:
+        """Unmount the file system that is mounted there."""
+        body = {"mount_path": mount_path}
+        answer = await self._transport.request("DELETE", f"{self._of(name)}/file_systems", body=body)
         return SandboxInfo.read(expect(answer, f"sandbox {name}"))
 
     async def probe(self) -> int:

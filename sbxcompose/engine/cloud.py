@@ -4,21 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import time
-from typing import Any
 
 from sbxcompose.api.addresses import Site, daemon_target, may_have_key, parse_site
 from sbxcompose.api.cloud import CloudChannel
 from sbxcompose.api.lifecycle import Lifecycle
 from sbxcompose.api.sandbox import SandboxClient
-from sbxcompose.api.sandbox_models import CreateRequest, PatchRequest, SandboxInfo
+from sbxcompose.api.sandbox_models import SandboxInfo
 from sbxcompose.api.settings import API_KEY, API_URL, PROXY_URL, CloudSettings
 from sbxcompose.engine import suspended
-from sbxcompose.engine.network import is_enforced, policy_of
+from sbxcompose.engine.cloud_requests import create_request, differences, updates
+from sbxcompose.engine.pending import PendingHandler, PendingReport
 from sbxcompose.engine.prepare import prepare
 from sbxcompose.errors import ConfigurationError, Conflict, Refused, Unreachable, Unsupported
-from sbxcompose.spec.project import Resources, Sandbox
-
-MIB = 1024 * 1024
+from sbxcompose.spec.project import Sandbox
 
 
 class CloudProvider:
@@ -38,6 +36,11 @@ class CloudProvider:
         self._ended: set[str] = set()
         """The ids of those that we have ended: for about a second their names still lead to them (contract 2.7)."""
         self._prepared: set[tuple[str, str]] = set()
+        self._told: PendingHandler = lambda sandbox, text: None
+
+    def listen(self, told: PendingHandler) -> None:
+        """Have `told` called while a sandbox is waited for that does not run yet."""
+        self._told = told
 
     async def find(self, sandbox: Sandbox) -> SandboxInfo | None:
         """Return the sandbox as it is now; None if there is none."""
@@ -68,13 +71,13 @@ class CloudProvider:
                     continue
                 if info.status in ("suspended", "suspending"):
                     return await self.resume(sandbox)
-                return await self._until_running(info.id)
+                return await self._until_running(sandbox, info.id)
             except Unreachable:
                 # It may have been made though the answer was lost, or still be on its way.
                 info = await self.find(sandbox)
                 if info is None:
                     raise
-                return await self._until_running(info.id)
+                return await self._until_running(sandbox, info.id)
             return await self._finish(sandbox, made.sandbox_id)
 
     async def _finish(self, sandbox: Sandbox, number: str) -> SandboxInfo:
@@ -82,7 +85,7 @@ class CloudProvider:
         try:
             info = await self._named(sandbox, number)
             if info.status != "running":
-                info = await self._until_running(info.id)
+                info = await self._until_running(sandbox, info.id, info)
             await self.prepare(sandbox, info)
         except Unsupported:
             await self._lifecycle.terminate(number)
@@ -90,8 +93,17 @@ class CloudProvider:
         self._ids[sandbox.full_name] = info.id
         return info
 
-    async def _until_running(self, number: str) -> SandboxInfo:
-        return await suspended.until(self._lifecycle, number, "running")
+    async def _until_running(self, sandbox: Sandbox, number: str, seen: SandboxInfo | None = None) -> SandboxInfo:
+        """Wait until the sandbox runs; `seen` is how it stood a moment ago."""
+        report = PendingReport()
+
+        def look(info: SandboxInfo, waited: float) -> None:
+            if (text := report(info, waited)) is not None:
+                self._told(sandbox, text)
+
+        if seen is not None:
+            look(seen, 0.0)
+        return await suspended.until(self._lifecycle, number, "running", look=look)
 
     async def _named(self, sandbox: Sandbox, number: str) -> SandboxInfo:
         """Return what was made. Raises `Unsupported` if it could not be found again by its name."""
@@ -160,11 +172,12 @@ class CloudProvider:
         return updates(sandbox, info)
 
     async def update(self, sandbox: Sandbox) -> None:
-        """Give it the ports and the network policy of the file; keys that the file lacks stay as they are."""
-        wanted = create_request(sandbox)
-        changes = PatchRequest(exposed_ports=wanted.exposed_ports, network=wanted.network)
-        clear = sandbox.network is not None and wanted.network is None
-        await self._lifecycle.update(self._reference(sandbox), changes, clear_network=clear)
+        """Give it the ports, network policy, sizes and file systems of the file, as far as they differ."""
+        from sbxcompose.engine.update_sandbox import update_sandbox  # few commands change a sandbox
+
+        info = await self._lifecycle.find(self._reference(sandbox))
+        if info is not None:
+            await update_sandbox(self._lifecycle, sandbox, info)
 
     def client(self, info: SandboxInfo) -> SandboxClient:
         """Return a client for its daemon. Raises `Refused` if it is at a place to which the key must not go."""
@@ -202,85 +215,3 @@ def daemon_site(settings: CloudSettings, info: SandboxInfo) -> Site:
         status=0,
         hint=f"if you trust that place, name it in {PROXY_URL}; {API_URL} is {settings.api_url.value}",
     )
-
-
-def create_request(sandbox: Sandbox) -> CreateRequest:
-    """Return the sandbox as the contract's create has it (section 2.2); what the file leaves out stays the provider's
-    own.
-    """
-    return CreateRequest(
-        name=sandbox.full_name,
-        image=sandbox.image,
-        snapshot_id=sandbox.snapshot,
-        resources=_resources(sandbox.resources, inherited=sandbox.snapshot is not None),
-        timeout_secs=sandbox.timeout,
-        network=policy_of(sandbox.network),
-        exposed_ports=list(sandbox.ports) or None,
-        file_systems=[
-            _mount(file_system.id, file_system.mount_path, file_system.read_only)
-            for file_system in sandbox.file_systems
-        ]
-        or None,
-    )
-
-
-def _resources(wanted: Resources | None, *, inherited: bool) -> dict[str, Any] | None:
-    """A snapshot brings its own; otherwise the two that the vendor's clients always send are sent, too."""
-    if wanted is None:
-        return None if inherited else {"cpus": 1.0, "memory_mb": 1024}
-    found: dict[str, Any] = {} if inherited else {"cpus": 1.0, "memory_mb": 1024}
-    if wanted.cpus is not None:
-        found["cpus"] = wanted.cpus
-    if wanted.memory is not None:
-        found["memory_mb"] = -(-wanted.memory // MIB)
-    if wanted.disk is not None:
-        found["disk_mb"] = -(-wanted.disk // MIB)
-    return found
-
-
-def _mount(identifier: str, path: str, read_only: bool) -> dict[str, Any]:
-    mount: dict[str, Any] = {"file_system_id": identifier, "mount_path": path}
-    return {**mount, "read_only": True} if read_only else mount
-
-
-def differences(sandbox: Sandbox, info: SandboxInfo) -> tuple[str, ...]:
-    """Return the keys of the file from which a sandbox differs so that only a new one would fit (design, section 5).
-
-    Only what the file says and the sandbox tells is compared: a snapshot cannot be seen any more once it is restored.
-    """
-    wanted = create_request(sandbox)
-    found = []
-    if sandbox.image is not None and info.image is not None and sandbox.image != info.image:
-        found.append("image")
-    if sandbox.resources is not None and _differ(sandbox.resources, info.resources):
-        found.append("resources")
-    if info.file_systems is not None and _mounts(wanted.file_systems) != _mounts(info.file_systems):
-        found.append("file_systems")
-    return tuple(found)
-
-
-def updates(sandbox: Sandbox, info: SandboxInfo) -> tuple[str, ...]:
-    """Return the keys of the file from which a sandbox differs and that it can be given by a PATCH (contract, section
-    2.6).
-
-    Keys that the file does not have are not compared.
-    """
-    found = []
-    if sandbox.ports and set(sandbox.ports) != set(info.exposed_ports or ()):
-        found.append("ports")
-    if sandbox.network is not None and not is_enforced(sandbox.network, info.network):
-        found.append("network")
-    return tuple(found)
-
-
-def _differ(wanted: Resources, has: dict[str, Any]) -> bool:
-    """Return whether a value that the file names is another one in the sandbox."""
-    sent = _resources(wanted, inherited=True) or {}
-    return any(has.get(key) is not None and has[key] != value for key, value in sent.items())
-
-
-def _mounts(mounts: list[dict[str, Any]] | None) -> set[tuple[str, str, bool]]:
-    return {
-        (str(mount.get("file_system_id")), str(mount.get("mount_path")), bool(mount.get("read_only")))
-        for mount in mounts or ()
-    }

@@ -117,6 +117,13 @@ class Reconnecting(Struct, frozen=True):
     reason: str
 
 
+class SandboxPending(Struct, frozen=True):
+    """A sandbox that is being created does not run yet; `text` completes "app is …"."""
+
+    sandbox: str
+    text: str
+
+
 class CopyProgress(Struct, frozen=True):
     """Files are being copied into a sandbox."""
 
@@ -192,6 +199,7 @@ EngineEvent = (
     | RunEnded
     | OutputLost
     | Reconnecting
+    | SandboxPending
     | CopyProgress
     | CopyDone
     | WatchMessage

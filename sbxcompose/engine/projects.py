@@ -29,6 +29,8 @@ class KnownSandbox(Struct, frozen=True):
     status: str
     running: int | None
     """How many processes run in it; None if the provider does not tell."""
+    since: float | None = None
+    """When it was created, in seconds since 1970."""
 
 
 class KnownProject(Struct, frozen=True):
@@ -73,7 +75,8 @@ def _project(name: str | None, infos: Sequence[SandboxInfo]) -> KnownProject:
 def _sandbox(info: SandboxInfo) -> KnownSandbox:
     full_name = info.name or info.id
     name = info.project.sandbox if info.project is not None else full_name
-    return KnownSandbox(name, full_name, info.status, info.live_processes)
+    since = info.created_at / 1000 if info.created_at is not None else None
+    return KnownSandbox(name, full_name, info.status, info.live_processes, since)
 
 
 def members(name: str, infos: Iterable[SandboxInfo]) -> dict[str, SandboxInfo]:

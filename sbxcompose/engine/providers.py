@@ -13,6 +13,7 @@ from sbxcompose.api.sandbox_models import CreateRequest, PatchRequest, SandboxIn
 from sbxcompose.api.transport import HostAddress, Transport
 from sbxcompose.engine.claims import check_claim, claim_of
 from sbxcompose.engine.network import is_enforced, policy_of
+from sbxcompose.engine.pending import PendingHandler
 from sbxcompose.engine.suspended import resume, suspend
 from sbxcompose.errors import Conflict, Unreachable, Unsupported
 from sbxcompose.spec.project import Project, Sandbox
@@ -24,6 +25,9 @@ PAUSE = 0.05
 
 class Provider(Protocol):
     """What the engine asks of a place where sandboxes live. Every method raises `ProviderError`s."""
+
+    def listen(self, told: PendingHandler) -> None:
+        """Have `told` called while a sandbox is waited for that does not run yet."""
 
     async def find(self, sandbox: Sandbox) -> SandboxInfo | None:
         """Return the sandbox as it is now; None if there is none."""
@@ -76,6 +80,9 @@ class LocalProvider:
         self._project = project
         self._transport = Transport(address, revive)
         self._lifecycle = Lifecycle(self._transport)
+
+    def listen(self, told: PendingHandler) -> None:
+        """Do nothing: a sandbox of this machine runs at once."""
 
     async def find(self, sandbox: Sandbox) -> SandboxInfo | None:
         """Return the sandbox; None if there is none. Raises `Conflict` if another directory works with it."""

@@ -225,6 +225,8 @@ class Session(ProjectSandboxes):
                 await self.prepare(sandbox.name)
             case UpdateSandbox(sandbox):
                 await self.provider.update(sandbox)
+                link = self.links[sandbox.name]
+                link.info = await self.provider.find(sandbox) or link.info
             case MarkDown(sandbox):
                 await self._forget(self.links[sandbox.name])
             case SuspendSandbox(sandbox):

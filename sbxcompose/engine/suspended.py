@@ -12,8 +12,8 @@ from sbxcompose.errors import Conflict, NotFound, Refused, Unreachable
 
 Transition = Callable[[], Awaitable[bool]]
 """Asks for a transition; True if it is complete when that is answered."""
-Look = Callable[[SandboxInfo], None]
-"""Told how a sandbox stands."""
+Look = Callable[[SandboxInfo, float], None]
+"""Told how a sandbox stands, and for how many seconds it was waited for."""
 PATIENCE = 300.0
 """Seconds that a sandbox may take to get there."""
 SETTLING = 10.0
@@ -52,7 +52,7 @@ async def until(
     status: str,
     *,
     again: Transition | None = None,
-    look: Look = lambda info: None,
+    look: Look = lambda info, waited: None,
 ) -> SandboxInfo:
     """Wait until the sandbox has that status. Raises `NotFound` if it is gone, `Refused` if it never gets there.
 
@@ -67,7 +67,7 @@ async def until(
         waited = time.monotonic() - begun
         if info is None:
             raise NotFound(f"sandbox {name} is gone", status=404)
-        look(info)
+        look(info, waited)
         if info.status == status:
             return info
         if info.status == "terminated" or waited > PATIENCE:

@@ -149,6 +149,17 @@ class TearDown:
         return any(row.ended_well and not row.instance.process.startswith("@") for row in rows)
 
     def _notes(self) -> Iterator[PlanNote]:
+        if self._whole and not self._terminate and self._world.project.provider == "tensorlake":
+            yield from self._costs()
         if self._whole:
             yield from self._world.orphan_notes([row for row in self._world.orphans if not self._removes(row)])
             yield from self._world.foreign_notes(frozenset(self._world.sandboxes) if self._terminate else frozenset())
+
+    def _costs(self) -> Iterator[PlanNote]:
+        """Yield what is left of the project in the cloud."""
+        left = [name for name in self._world.sandboxes if self._world.seen(name).state not in GONE]
+        if left:
+            one = len(left) == 1
+            what = f"sandbox {left[0]} stays" if one else f"{len(left)} sandboxes stay"
+            way = f"`sbxcompose down --terminate` ends {'it' if one else 'them'}"
+            yield PlanNote("kept", f"{what} suspended, which may cost; {way}", left[0] if one else "")

@@ -13,6 +13,7 @@ from sbxcompose.spec.process_models import ProcessModel, RestartModel, StopModel
 from sbxcompose.spec.project import (
     Files,
     FileSystem,
+    Gpu,
     HealthCheck,
     Network,
     Process,
@@ -109,7 +110,10 @@ def workdir_of(workdir: str | None, workspace: str) -> str:
 
 def resources_of(model: ResourcesModel | None) -> Resources | None:
     """Return what it has."""
-    return None if model is None else Resources(model.cpus, model.memory, model.disk)
+    if model is None:
+        return None
+    gpus = tuple(Gpu(gpu.model, gpu.count) for gpu in model.gpus)
+    return Resources(model.cpus, model.memory, model.disk, gpus)
 
 
 def network_of(model: NetworkModel | None) -> Network | None:
@@ -120,7 +124,15 @@ def network_of(model: NetworkModel | None) -> Network | None:
 def file_systems_of(model: SandboxModel) -> tuple[FileSystem, ...]:
     """Return what is mounted."""
     return tuple(
-        FileSystem(file_system.id, file_system.mount_path, file_system.read_only) for file_system in model.file_systems
+        FileSystem(
+            id=file_system.id,
+            mount_path=file_system.mount_path,
+            read_only=file_system.read_only,
+            prefetch=file_system.prefetch,
+            snapshot=file_system.snapshot,
+            owner=file_system.owner,
+        )
+        for file_system in model.file_systems
     )
 
 

@@ -14,6 +14,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 from sbxcompose.spec.base_models import Profiles, Strict, WithEnvironment
 from sbxcompose.spec.fields import (
     AS_FRACTION,
+    AS_NUMBER,
     AbsolutePath,
     AlsoAs,
     Boolean,
@@ -33,6 +34,13 @@ from sbxcompose.spec.fields import (
 from sbxcompose.spec.process_models import ProcessModel
 
 
+class GpuModel(Strict):
+    """GPUs of one model."""
+
+    model: NonEmpty = Field(description="Model, as the provider calls it.")
+    count: Annotated[int, Field(ge=1, le=64), AS_NUMBER] = Field(1, description="Number of GPUs.")
+
+
 class ResourcesModel(Strict):
     """What a sandbox has."""
 
@@ -41,6 +49,9 @@ class ResourcesModel(Strict):
     )
     memory: PositiveSize | None = Field(None, description="Memory, such as `2gb`.")
     disk: PositiveSize | None = Field(None, description="Disk, such as `20gb`.")
+    gpus: tuple[Annotated[GpuModel, keyed("model", str), AlsoAs({"type": "string", "minLength": 1})], ...] = Field(
+        (), description="GPUs; a model, or `{model, count}`."
+    )
 
 
 class NetworkModel(Strict):
@@ -67,6 +78,15 @@ class FileSystemModel(Strict):
     id: NonEmpty = Field(description="Id at the provider.")
     mount_path: AbsolutePath = Field(description="Mount point in the sandbox.")
     read_only: Boolean = Field(False, description="Mount it read-only.")
+    prefetch: Boolean = Field(False, description="Load its contents ahead of their use.")
+    snapshot: NonEmpty | None = Field(None, description="Id of the snapshot to mount; needs `read_only: true`.")
+    owner: NonEmpty | None = Field(None, description="Owner of the mounted files.")
+
+    @model_validator(mode="after")
+    def _pinned(self) -> Self:
+        if self.snapshot is not None and not self.read_only:
+            raise wrong("a snapshot of a file system can only be mounted with `read_only: true`", at=("snapshot",))
+        return self
 
 
 def _inside(value: str) -> str:

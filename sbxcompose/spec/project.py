@@ -202,12 +202,20 @@ class Process(ProjectPart, frozen=True):
         return structs.replace(check, port=port)
 
 
+class Gpu(ProjectPart, frozen=True):
+    """GPUs of one model."""
+
+    model: str
+    count: int = 1
+
+
 class Resources(ProjectPart, frozen=True):
     """What a sandbox has; memory and disk in bytes. Fields left out keep the provider's defaults."""
 
     cpus: float | None = None
     memory: int | None = None
     disk: int | None = None
+    gpus: tuple[Gpu, ...] = ()
 
 
 class Network(ProjectPart, frozen=True):
@@ -229,6 +237,9 @@ class FileSystem(ProjectPart, frozen=True):
     id: str
     mount_path: str
     read_only: bool = False
+    prefetch: bool = False
+    snapshot: str | None = None
+    owner: str | None = None
 
 
 class Files(ProjectPart, frozen=True):

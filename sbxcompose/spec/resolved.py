@@ -74,7 +74,12 @@ def _sandbox(sandbox: Sandbox, inactive: list[Process], reveal: bool) -> dict[st
         timeout=None if sandbox.timeout is None else format_duration(sandbox.timeout),
         ports=list(sandbox.ports),
         file_systems=[
-            {"id": file_system.id, "mount_path": file_system.mount_path, "read_only": file_system.read_only}
+            {
+                "id": file_system.id,
+                "mount_path": file_system.mount_path,
+                "read_only": file_system.read_only,
+                **_given(prefetch=file_system.prefetch or None, snapshot=file_system.snapshot, owner=file_system.owner),
+            }
             for file_system in sandbox.file_systems
         ],
         files=[
@@ -108,6 +113,7 @@ def _resources(resources: Resources | None) -> dict[str, Any] | None:
         cpus=resources.cpus,
         memory=None if resources.memory is None else format_size(resources.memory),
         disk=None if resources.disk is None else format_size(resources.disk),
+        gpus=[{"model": gpu.model, "count": gpu.count} for gpu in resources.gpus],
     )
 
 

@@ -76,6 +76,7 @@ def test_down_suspends_and_up_resumes(cloud: CloudSbx) -> None:
     cloud.run("up", "-d")
     down = cloud.run("down")
     assert "web stopped" in down.stderr
+    assert "note: sandbox main stays suspended, which may cost; `sbxcompose down --terminate` ends it" in down.stderr
     name = f"{cloud.project.name}-main"
     assert cloud.plain.status(name) == "suspended"
     assert "sandbox main is suspended" in cloud.run("ps").stderr
@@ -218,6 +219,20 @@ def test_ports_that_are_added_to_the_file_are_given_to_the_sandbox(cloud: CloudS
     assert "1. update sandbox app: ports differ from the file" in cloud.run("plan").stdout
     cloud.run("up", "-d")
     assert [each for each in cloud.plain.requests if each.startswith("PATCH")]
+    assert "nothing to do" in cloud.run("up", "-d").stderr
+    assert pids(cloud) == before
+
+
+def test_sizes_are_changed_in_place_and_what_is_said_of_a_pending_sandbox(cloud: CloudSbx) -> None:
+    text = "sandboxes: {app: {resources: {cpus: CPUS, memory: 2gb}, processes: {web: {command: exec sleep 1000}}}}\n"
+    cloud.write(text.replace("CPUS", "1"))
+    cloud.plain.pending = ["scheduling", "no_resources_available"]
+    said = cloud.run("up", "-d").stderr
+    assert "sandbox app is pending: scheduling\nsandbox app is pending: no resources available\n" in said
+    before = pids(cloud)
+    cloud.write(text.replace("CPUS", "2"))
+    assert "1. update sandbox app: resources differ from the file" in cloud.run("plan").stdout
+    assert "sandbox app updated" in cloud.run("up", "-d").stderr
     assert "nothing to do" in cloud.run("up", "-d").stderr
     assert pids(cloud) == before
 

@@ -41,7 +41,12 @@ class FakeCloud:
         self.runs = True
         self.busy = 0
         """How many more commands are answered with 503."""
+        self.resizes: list[str] = []
+        """How a change of resources stands, one for each look; without any they cannot be changed."""
         self.started: list[dict[str, Any]] = []
+        self.asked: list[dict[str, Any]] = []
+        """The bodies of creates."""
+        self.patched: list[dict[str, Any]] = []
         self.killed: list[str] = []
         self.ran: list[dict[str, Any]] = []
 
@@ -75,6 +80,8 @@ class FakeCloud:
         found = self._find(unquote(rest.partition("/")[0]))
         if found is None:
             return FakeReply(404, {"error": "not found"})
+        if rest.endswith("/file_systems"):
+            return self._mount(method, found, body)
         if method == "DELETE":
             found["status"] = "terminated"
             return FakeReply(200, {})
@@ -82,11 +89,25 @@ class FakeCloud:
             if self.pending:
                 return FakeReply(200, {**found, "pending_reason": self.pending.pop(0)})
             found["status"] = "running"
-        if method == "PATCH":
+        if method == "PATCH" and "resources" in body:
+            self.patched.append(body)
+            if not self.resizes:
+                return FakeReply(405, "")
+            found["resize"] = {"generation": 1, "requested": body["resources"], "error_message": "no room"}
+        elif method == "PATCH":
+            self.patched.append(body)
             found.update(body)
+        if "resize" in found and self.resizes:
+            return FakeReply(202, {**found, "resource_resize": {**found["resize"], "status": self.resizes.pop(0)}})
+        return FakeReply(200, found)
+
+    def _mount(self, method: str, found: dict[str, Any], body: Any) -> FakeReply:
+        mounts = [mount for mount in found.get("file_systems", []) if mount["mount_path"] != body["mount_path"]]
+        found["file_systems"] = [*mounts, body] if method == "POST" else mounts
         return FakeReply(200, found)
 
     def _create(self, body: Any) -> FakeReply:
+        self.asked.append(body)
         name = self.name_of.get(body["name"], body["name"])
         if any(info["name"] == name and info["status"] != "terminated" for info in self.sandboxes.values()):
             return FakeReply(409, {"error": "the name is in use"})

@@ -72,6 +72,8 @@ class PlainCloud:
         """Bytes of a body above which a request is refused with 413, and the connection closed without reading it."""
         self.created: list[dict[str, Any]] = []
         """The bodies of the requests to create sandboxes."""
+        self.pending: list[str] = []
+        """Reasons for which a sandbox that is looked at is said to be pending, one for each look by its id."""
         self.sandbox_url: str | None = None
         """Where sandboxes are said to be, instead of here."""
         self._writers: set[asyncio.StreamWriter] = set()
@@ -250,6 +252,8 @@ class PlainCloud:
             return value
         kept = {key: self._plain(each) for key, each in value.items() if key not in _OURS}
         here = self.sandbox_url or self.address
+        if self.pending and kept.get("status") == "running" and "resources" in kept:
+            return {**kept, "status": "pending", "pending_reason": self.pending.pop(0)}
         return {**kept, "sandbox_url": here} if kept.get("status") == "running" else kept
 
 

@@ -10,6 +10,7 @@ from sbxcompose.cli.style import Style
 from sbxcompose.cli.view.table import ago, fitting, table
 from sbxcompose.engine.projects import KnownProject, KnownSandbox
 from sbxcompose.logs.sanitize import clean_text
+from sbxcompose.plan.describe import times
 
 
 def name_of(project: KnownProject) -> str:
@@ -23,7 +24,7 @@ def lines(projects: Sequence[KnownProject], now: float, style: Style, width: int
     rows = [
         [
             name_of(project),
-            "-" if project.running is None else str(project.running),
+            _running(project),
             "-" if project.since is None else f"{ago(now - project.since)} ago",
             ", ".join(map(_sandbox, project.sandboxes)),
             _folder(project.directory),
@@ -32,6 +33,14 @@ def lines(projects: Sequence[KnownProject], now: float, style: Style, width: int
     ]
     shown = table(*fitting(header, rows, width, ("CREATED", "SANDBOXES", "RUNNING")), width=width)
     return [style.dim(shown[0]), *shown[1:]]
+
+
+def _running(project: KnownProject) -> str:
+    """How many processes run; where the provider does not tell, how many sandboxes do: these cost."""
+    if project.running is not None:
+        return str(project.running)
+    count = sum(1 for sandbox in project.sandboxes if sandbox.status != "suspended")
+    return times(count, "sandbox") if count else "-"
 
 
 def _sandbox(sandbox: KnownSandbox) -> str:
@@ -51,7 +60,13 @@ def to_json(project: KnownProject) -> dict[str, Any]:
         "name": project.name,
         "directory": project.directory,
         "sandboxes": [
-            {"name": sandbox.name, "full_name": sandbox.full_name, "status": sandbox.status, "running": sandbox.running}
+            {
+                "name": sandbox.name,
+                "full_name": sandbox.full_name,
+                "status": sandbox.status,
+                "running": sandbox.running,
+                "since": sandbox.since,
+            }
             for sandbox in project.sandboxes
         ],
         "running": project.running,

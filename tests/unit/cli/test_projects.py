@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from sbxcompose.cli.style import Style
-from sbxcompose.cli.view.projects import lines
+from sbxcompose.cli.view.projects import lines, to_json
 from sbxcompose.cli.view.table import wrapped
 from sbxcompose.engine.projects import KnownProject, KnownSandbox
 
@@ -31,3 +31,11 @@ def test_text_is_wrapped_to_the_width_of_a_terminal() -> None:
     assert wrapped(text, None, "  ") == [f"  {text}"]
     assert wrapped(text, 40) == ["web waits until db is ready; db is", "  running, not ready yet"]
     assert wrapped(text, 30, "  ") == ["  web waits until db is ready;", "    db is running, not ready", "    yet"]
+
+
+def test_where_processes_cannot_be_counted_the_sandboxes_that_run_are() -> None:
+    sandboxes = (KnownSandbox("app", "shop-app", "running", None), KnownSandbox("db", "shop-db", "suspended", None))
+    shop = KnownProject("shop", None, sandboxes, 100.0)
+    assert lines([shop], 220.0, Style(False))[1].split("  ")[1] == "1 sandbox"
+    assert lines([KnownProject("shop", None, sandboxes[1:], 100.0)], 220.0, Style(False))[1].split()[1] == "-"
+    assert [sandbox["since"] for sandbox in to_json(shop)["sandboxes"]] == [None, None]

@@ -15,9 +15,10 @@ from sbxcompose.api.models import ProcessInfo, millis
 from sbxcompose.api.sandbox_models import SandboxInfo
 from sbxcompose.api.settings import read_settings
 from sbxcompose.api.wire_errors import explain
-from sbxcompose.engine.cloud import CloudProvider, create_request, daemon_site, differences, updates
+from sbxcompose.engine.cloud import CloudProvider, daemon_site
+from sbxcompose.engine.cloud_requests import create_request, differences, remounted, resized, updates
 from sbxcompose.errors import ConfigurationError, Refused
-from sbxcompose.spec.project import FileSystem, Network, Resources, Sandbox
+from sbxcompose.spec.project import FileSystem, Gpu, Network, Resources, Sandbox
 
 GIB = 1024**3
 BARE = Sandbox("app", "shop-app", ())
@@ -26,7 +27,7 @@ INFO = SandboxInfo.read({"id": "x", "status": "running"})
 
 def body(sandbox: Sandbox) -> dict[str, Any]:
     """What of the create request is not left to the provider."""
-    defaults = {"allow_unauthenticated_access": False, "auto_resume": True, "wait": True}
+    defaults = {"allow_unauthenticated_access": False, "auto_resume": True, "wait": False}
     return {
         key: value
         for key, value in create_request(sandbox).write().items()
@@ -76,21 +77,43 @@ def test_a_sandbox_that_is_as_the_file_says_does_not_differ() -> None:
     )
 
 
-def test_each_key_that_differs_is_named() -> None:
-    sandbox = replace(
-        BARE, image="two", resources=Resources(memory=2 * GIB), file_systems=(FileSystem("fs1", "/data"),)
-    )
-    has = replace(INFO, image="one", resources={"cpus": 1.0, "memory_mb": 1024}, file_systems=[])
-    assert differences(sandbox, has) == ("image", "resources", "file_systems")
+def test_what_only_a_new_sandbox_could_have_is_named() -> None:
+    sandbox = replace(BARE, image="two", resources=Resources(disk=10 * GIB), timeout=600)
+    has = replace(INFO, image="one", resources={"disk_mb": 20480}, timeout_secs=300)
+    assert differences(sandbox, has) == ("image", "resources", "timeout")
+    assert updates(sandbox, has) == (), "a disk cannot shrink"
+    assert differences(replace(sandbox, timeout=0), has) == ("image", "resources"), "0 is the most that a plan allows"
 
 
-def test_ports_and_network_can_be_given_to_a_sandbox_as_it_is() -> None:
+def test_other_gpus_need_a_new_sandbox() -> None:
+    wanted = replace(BARE, resources=Resources(cpus=2, gpus=(Gpu("A10", 2),)))
+    assert body(wanted)["resources"] == {"cpus": 2, "memory_mb": 1024, "gpus": [{"count": 2, "model": "A10"}]}
+    same = replace(INFO, resources={"cpus": 1.0, "gpus": [{"model": "A10", "count": 2}]})
+    assert (differences(wanted, same), updates(wanted, same)) == ((), ("resources",))
+    other = replace(INFO, resources={"cpus": 1.0, "gpu_configs": [{"model": "H100", "count": 2}]})
+    assert (differences(wanted, other), updates(wanted, other)) == (("resources",), ())
+    assert differences(wanted, replace(INFO, resources={"cpus": 2})) == (), "the server does not tell"
+
+
+def test_what_a_sandbox_can_be_given_as_it_is() -> None:
     sandbox = replace(BARE, ports=(80, 81), network=Network(deny_out=("10.0.0.0/8",)))
     assert updates(sandbox, INFO) == ("ports", "network")
     policy = {"allow_internet_access": True, "allow_out": [], "deny_out": ["10.0.0.0/8"]}
     assert updates(sandbox, replace(INFO, exposed_ports=[81, 80], network=policy)) == ()
     assert updates(BARE, replace(INFO, exposed_ports=[9], network=policy)) == (), "the file says nothing of it"
     assert updates(replace(BARE, network=Network()), INFO) == ()
+
+
+def test_sizes_and_file_systems_can_be_changed_in_place() -> None:
+    file_systems = (FileSystem("fs1", "/data"), FileSystem("fs2", "/ro", read_only=True, snapshot="s1", owner="me"))
+    sandbox = replace(BARE, resources=Resources(memory=2 * GIB), file_systems=file_systems)
+    mounts = [{"file_system_id": "fs1", "mount_path": "/data", "owner": None}]
+    has = replace(INFO, resources={"cpus": 1.0, "memory_mb": 1024}, file_systems=[*mounts, {"mount_path": "/old"}])
+    assert (differences(sandbox, has), updates(sandbox, has)) == ((), ("resources", "file_systems"))
+    assert resized(sandbox, has) == {"memory_mb": 2048}
+    pinned = {"file_system_id": "fs2", "mount_path": "/ro", "read_only": True, "snapshot_id": "s1", "owner": "me"}
+    assert remounted(sandbox, has) == (["/old"], [pinned])
+    assert remounted(sandbox, INFO) == ([], []), "the server does not tell"
 
 
 def test_the_daemon_is_where_the_answer_says_or_at_the_proxy() -> None:

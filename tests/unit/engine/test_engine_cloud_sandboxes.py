@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 import pytest
+from msgspec.structs import replace
 
 from sbxcompose.api.sandbox_models import SandboxInfo
 from sbxcompose.api.settings import read_settings
@@ -15,7 +16,7 @@ from sbxcompose.engine import cloud as clouds
 from sbxcompose.engine import suspended
 from sbxcompose.engine.cloud import CloudProvider
 from sbxcompose.errors import Refused, Unsupported
-from sbxcompose.spec.project import Sandbox
+from sbxcompose.spec.project import FileSystem, Resources, Sandbox
 from tests.support.fake_cloud import URL, FakeCloud
 
 APP = Sandbox("app", "shop-app", ())
@@ -81,6 +82,22 @@ class TestId:
     def test_what_is_not_there_is_not_terminated(self, cloud: FakeCloud) -> None:
         using(lambda provider: provider.terminate(APP))
         assert cloud.log == ["GET /v1/namespaces/default/sandboxes/shop-app"]
+
+
+class TestPending:
+    def test_the_reasons_are_told(self, cloud: FakeCloud) -> None:
+        async def body(provider: CloudProvider) -> list[str]:
+            told: list[str] = []
+            provider.listen(lambda sandbox, text: told.append(f"{sandbox.name} {text}"))
+            await provider.create(APP)
+            return told
+
+        cloud.pending = ["scheduling", "no_resources_available", "no_resources_available"]
+        assert using(body) == ["app is pending: scheduling", "app is pending: no resources available"]
+
+    def test_the_answer_is_asked_for_at_once(self, cloud: FakeCloud) -> None:
+        create(cloud)
+        assert cloud.asked == [{"name": "shop-app", "resources": {"cpus": 1.0, "memory_mb": 1024}, "wait": False}]
 
 
 class TestName:
@@ -152,6 +169,40 @@ class TestPrepare:
         info = SandboxInfo.read({"id": "x", "status": "running", "sandbox_url": URL})
         using(lambda provider: provider.prepare(APP, info, supervises=True))
         assert cloud.started == []
+
+
+class TestUpdate:
+    WANTED = replace(APP, ports=(80,), resources=Resources(cpus=4.0), file_systems=(FileSystem("fs1", "/data"),))
+
+    def update(self, cloud: FakeCloud) -> None:
+        async def body(provider: CloudProvider) -> None:
+            info = await provider.create(APP)
+            cloud.sandboxes[info.id] |= {"resources": {"cpus": 1.0}, "file_systems": [{"mount_path": "/old"}]}
+            cloud.log.clear()
+            await provider.update(self.WANTED)
+
+        using(body)
+
+    def test_what_differs_is_changed_and_waited_for(self, cloud: FakeCloud) -> None:
+        cloud.resizes = ["pending", "pending", "succeeded"]
+        self.update(cloud)
+        assert cloud.patched == [{"exposed_ports": [80]}, {"resources": {"cpus": 4.0}}], "sizes are asked for alone"
+        assert cloud.resizes == []
+        assert cloud.sandboxes["id1"]["file_systems"] == [{"file_system_id": "fs1", "mount_path": "/data"}]
+        assert {request.split()[1].removeprefix("/v1/namespaces/default/sandboxes/") for request in cloud.log} == {
+            "id1",
+            "id1/file_systems",
+        }
+
+    def test_a_change_that_fails_says_why(self, cloud: FakeCloud) -> None:
+        cloud.resizes = ["pending", "failed"]
+        with pytest.raises(Refused, match="its resources could not be changed: no room") as caught:
+            self.update(cloud)
+        assert "down --terminate" in (caught.value.hint or "")
+
+    def test_a_server_that_cannot_change_it(self, cloud: FakeCloud) -> None:
+        with pytest.raises(Unsupported, match="its provider cannot change `resources` in place"):
+            self.update(cloud)
 
 
 @pytest.mark.parametrize(

@@ -409,3 +409,15 @@ def test_down_marks_where_a_start_has_failed() -> None:
     failure = StartFailure(Instance("main", "web"), V2, ("web",), "/", "no such file", 1.0)
     observed = Observed((replace(seen(), failures=(failure,)),))
     assert str(plan_down(SHOP, observed)) == "1. reset completed one-shots in main: down was asked for"
+
+
+def test_down_in_the_cloud_says_what_may_cost() -> None:
+    kept = [str(note) for note in plan_down(CLOUD, world(row("db"), row("web"))).notes if note.kind == "kept"]
+    assert kept == ["sandbox main stays suspended, which may cost; `sbxcompose down --terminate` ends it"]
+    for gone in (
+        plan_down(CLOUD, MISSING),
+        plan_down(CLOUD, world(row("db")), PlanOptions(terminate=True)),
+        plan_stop(CLOUD, world(row("db"))),
+    ):
+        assert not [note for note in gone.notes if note.kind == "kept"]
+    assert not [note for note in plan_down(SHOP, world(row("db"))).notes if note.kind == "kept"]
