@@ -43,7 +43,8 @@ def carry_out(shell: Shell, project: Project, intent: Intent, options: PlanOptio
                 raise
             for note in plans[-1].notes:
                 shell.note(str(note))
-            await reporter.sum_up(session, plans[-1], result, time.monotonic() - begun)
+            await reporter.show_failures(session, result)
+            reporter.sum_up(plans[-1], result, time.monotonic() - begun)
             return 0 if result.good else 1
 
     return run_command(main)

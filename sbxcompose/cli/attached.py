@@ -7,20 +7,24 @@ import signal
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
+from functools import partial
 from typing import TYPE_CHECKING
 
 from sbxcompose.cli.async_main import Interrupts
+from sbxcompose.cli.ci_log import CiLog
 from sbxcompose.cli.confirm import confirm
 from sbxcompose.cli.context import Shell
 from sbxcompose.cli.keys import Keys, has_terminal
 from sbxcompose.cli.project_file import CANNOT_APPLY, CommandLineProject, mistake_words
-from sbxcompose.cli.publish import publisher
+from sbxcompose.cli.publish import Publisher
+from sbxcompose.cli.style import Style
 from sbxcompose.cli.up_request import UpRequest, say_notes
 from sbxcompose.cli.view.announce import Announcement, Tone
 from sbxcompose.cli.view.held_up import held_up
 from sbxcompose.cli.view.report import ready_words
 from sbxcompose.cli.view.stream import LogStyle, LogView
 from sbxcompose.cli.view.wait_report import WaitReport
+from sbxcompose.client.verdict import with_last_lines
 from sbxcompose.engine.attached_up import AttachedUp
 from sbxcompose.engine.events import (
     ApplyFailed,
@@ -69,7 +73,7 @@ async def attached(
         source = CommandLineProject(shell, request)
         shown = _ShownUp(shell, view, request)
         up = AttachedUp(session, source, ends_itself=request.ends_itself, confirm=shown.confirm)
-        session.listen(shown.on_event)
+        session.listen(partial(shown.on_event, session))
         try:
             code = await shown.stay(session, up, interrupts)
         except Interrupted:
@@ -90,10 +94,16 @@ class _ShownUp:
         self._keyboard: Keys | None = None
         self._first = True
         """Whether nothing has been planned yet."""
+        self._publisher = Publisher(shell, request.junit)
+        self._ci = CiLog(lambda line: view.sink.write([f"{line}\n".encode()]))
+        if not request.as_json:
+            view.elapsed = self._ci.elapsed
+            self._ci.begin("sbxcompose up")
 
     async def stay(self, session: Session, up: AttachedUp, interrupts: Interrupts) -> int:
         """Bring up, wait for the verdict, and stop what is left; the exit code."""
-        publish = publisher(self._shell, self._request.junit)
+        publisher = self._publisher
+        publisher.watch(session)
         begun = time.monotonic()
         timeout = self._request.wait_timeout
         deadline = time.time() + timeout if timeout is not None else None
@@ -114,8 +124,11 @@ class _ShownUp:
         else:
             await up.mark_down()
         self._view.finish()
-        self._show_verdict(verdict)
-        publish(up.project, up.wanted, verdict, time.monotonic() - begun)
+        self._ci.end()
+        full = await with_last_lines(session, verdict, self._view.secrets.hide)
+        # Elsewhere than in CI the lines have just been seen.
+        self._show_verdict(full if self._ci.enabled else verdict)
+        publisher.publish(session, up.wanted, full, time.monotonic() - begun)
         return verdict.exit_code
 
     def _waiting(self, session: Session, up: AttachedUp | None) -> WaitReport:
@@ -140,7 +153,7 @@ class _ShownUp:
                     await interrupts.guard(up.stop())
         await asyncio.sleep(0)
 
-    def on_event(self, event: EngineEvent) -> None:
+    def on_event(self, session: Session, event: EngineEvent) -> None:
         """Show what the engine tells beyond what every command shows."""
         match event:
             case PlanMade(plan):
@@ -157,6 +170,14 @@ class _ShownUp:
                 self._shell.say(mistake_words(error))
             case EverythingReady(verdict, seconds):
                 self._say(ready_words(verdict, seconds))
+                if self._request.timings:
+                    self._show_timings(session)
+
+    def _show_timings(self, session: Session) -> None:
+        from sbxcompose.cli.view.timings import lines
+
+        for line in lines(self._publisher.timings(session), Style(False), None):
+            self._say(line)
 
     def _show_plan(self, plan: Plan) -> None:
         say_notes(self._shell, plan)
@@ -192,17 +213,22 @@ class _ShownUp:
                 self._view.blank()
 
     def _show_verdict(self, verdict: Success | Failed | TimedOut) -> None:
+        from sbxcompose.plan import outcomes
+
         if self._request.as_json:
             self._view.document(verdict.to_json())
         words = self._view.secrets.hide(str(verdict))
-        if verdict.kind == "success":
+        if isinstance(verdict, outcomes.Success):
             # What `stop_all_on` has ended was stopped, and that has been said.
             by_itself = self._request.ends_itself or verdict.ended_by is not None
             headline = "success" if by_itself else "all processes have exited"
             self._shell.say(f"{headline}: {words}")
-        else:
-            headline, newline, rest = words.partition("\n")
-            self._shell.say(self._shell.err.red(headline) + newline + rest)
+            return
+        headline, newline, rest = words.partition("\n")
+        self._shell.say(self._shell.err.red(headline) + newline + rest)
+        if self._ci.enabled:
+            command = self._request.how_to_reproduce(self._shell.options)([report.label for report in verdict.causes])
+            self._shell.say(f"{self._shell.err.cyan('hint:')} reproduce it with `{command}`")
 
     def _say(self, text: str, tone: Tone = Tone.PLAIN) -> None:
         self._view.say(Announcement(None, text, tone))

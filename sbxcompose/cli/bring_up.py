@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from sbxcompose.cli.async_main import Interrupts, run_command
 from sbxcompose.cli.confirm import confirm
 from sbxcompose.cli.context import Shell
-from sbxcompose.cli.publish import publisher
+from sbxcompose.cli.publish import Publisher
 from sbxcompose.cli.up_request import UpRequest, say_notes
 from sbxcompose.engine.apply import apply
 from sbxcompose.engine.instance_states import InstanceStates, instances_of
@@ -45,10 +45,10 @@ async def _detached(
     wanted: Mapping[Instance, Process],
     interrupts: Interrupts,
 ) -> int:
-    from sbxcompose.cli.view.report import Reporter
+    from sbxcompose.cli.view.report import HowToWait, Reporter
 
     reporter = Reporter(shell, project)
-    publish = publisher(shell, request.junit)
+    publisher = Publisher(shell, request.junit)
     begun = time.monotonic()
     deadline = time.time() + request.wait_timeout if request.wait_timeout is not None else None
     plans: list[Plan] = []
@@ -64,14 +64,20 @@ async def _detached(
 
             bringing = apply(session, Intent.UP, options, show, confirm)
             if not request.wait:
-                async with reporter.waiting(session):
-                    result = await bringing
-                await reporter.sum_up(session, plans[-1], result, time.monotonic() - begun)
+                with reporter.ci.section("sbxcompose up"):
+                    async with reporter.waiting(session):
+                        result = await bringing
+                    await reporter.show_failures(session, result)
+                if request.timings:
+                    reporter.show_timings(publisher.timings(session))
+                reporter.sum_up(plans[-1], result, time.monotonic() - begun)
                 return 0 if result.good else 1
             judge = request.judge(project, attached=False)
-            return await reporter.wait(session, states, bringing, judge, deadline, request.as_json, publish)
+            how = HowToWait(request.as_json, request.timings, request.how_to_reproduce(shell.options))
+            return await reporter.wait(session, states, bringing, judge, deadline, publisher, how)
 
     async with Session(project, tell=reporter.tell, secrets=reporter.secrets, is_up=True) as session:
+        publisher.watch(session)
         try:
             return await interrupts.guard(work(session))
         except Interrupted:

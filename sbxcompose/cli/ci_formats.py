@@ -1,16 +1,18 @@
-"""Reports for CI systems: annotations and summaries of GitHub Actions, JUnit files; pure."""
+"""What CI systems understand: foldable sections, annotations and summaries, JUnit files; pure."""
 
 from __future__ import annotations
 
 import os.path
 import re
 from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 from xml.sax.saxutils import quoteattr
 
 from sbxcompose.errors import InvalidSpec, Mistake
 from sbxcompose.plan.outcomes import Failed, Report, Success, TimedOut
 
 Verdict = Success | Failed | TimedOut
+NOTHING: Mapping[str, float] = MappingProxyType({})
 
 _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 """Characters that XML 1.0 does not allow, not even escaped."""
@@ -19,6 +21,40 @@ _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 def on_github(environ: Mapping[str, str]) -> bool:
     """Return whether this is a step of GitHub Actions."""
     return environ.get("GITHUB_ACTIONS") == "true"
+
+
+def in_ci(environ: Mapping[str, str]) -> bool:
+    """Return whether a CI system runs this command."""
+    return environ.get("CI", "").lower() in ("true", "1", "yes") or on_github(environ) or on_gitlab(environ)
+
+
+def on_gitlab(environ: Mapping[str, str]) -> bool:
+    """Return whether this is a job of GitLab CI."""
+    return environ.get("GITLAB_CI") == "true"
+
+
+def section_begin(environ: Mapping[str, str], title: str, now: float, *, collapsed: bool = False) -> str | None:
+    """Return the line that begins a section which the system's page can fold; None where there is none.
+
+    GitHub folds every section.
+    """
+    if on_github(environ):
+        return f"::group::{title}"
+    if on_gitlab(environ):
+        folded = "[collapsed=true]" if collapsed else ""
+        return f"\x1b[0Ksection_start:{int(now)}:{_section_name(title)}{folded}\r\x1b[0K{title}"
+    return None
+
+
+def section_end(environ: Mapping[str, str], title: str, now: float) -> str | None:
+    """Return the line that ends a section; None where there is none."""
+    if on_github(environ):
+        return "::endgroup::"
+    return f"\x1b[0Ksection_end:{int(now)}:{_section_name(title)}\r\x1b[0K" if on_gitlab(environ) else None
+
+
+def _section_name(title: str) -> str:
+    return re.sub("[^a-z0-9]+", "_", title.lower()).strip("_")
 
 
 def annotation(message: str, *, title: str = "", file: str = "", line: int = 0, column: int = 0) -> str:
@@ -57,12 +93,18 @@ def verdict_annotations(verdict: Verdict) -> list[str]:
     ]
 
 
-def summary(project: str, verdict: Verdict, labels: Iterable[str], seconds: float) -> str:
-    """Return a table in Markdown for a job's summary page."""
-    rows = [f"| {label} | {words} |" for label, words in _results(verdict, labels)]
-    head = [f"### sbxcompose: {project} {_outcome(verdict)} after {seconds:.1f} s", "", "| process | result |"]
+def summary(
+    project: str, verdict: Verdict, labels: Iterable[str], seconds: float, took: Mapping[str, float] = NOTHING
+) -> str:
+    """Return a table in Markdown for a job's summary page; `took`: how long instances took until they were ready."""
+    rows = [f"| {label} | {words} | {_took(took.get(label))} |" for label, words in _results(verdict, labels)]
+    head = [f"### sbxcompose: {project} {_outcome(verdict)} after {seconds:.1f} s", "", "| process | result | took |"]
     details = [_details(report) for report in _causes(verdict) if report.lines]
-    return "\n".join([*head, "|---|---|", *rows, "", *details]) + "\n"
+    return "\n".join([*head, "|---|---|---|", *rows, "", *details]) + "\n"
+
+
+def _took(seconds: float | None) -> str:
+    return "" if seconds is None else f"{seconds:.1f} s"
 
 
 def _outcome(verdict: Verdict) -> str:
@@ -89,19 +131,23 @@ def _cell(text: str) -> str:
     return text.replace("|", "\\|").replace("\n", " ")
 
 
-def junit(project: str, verdict: Verdict, labels: Iterable[str], seconds: float) -> str:
-    """Return a JUnit report: a test case for each process; what was held up is skipped."""
+def junit(
+    project: str, verdict: Verdict, labels: Iterable[str], seconds: float, took: Mapping[str, float] = NOTHING
+) -> str:
+    """Return a JUnit report: a test case for each process; what was held up is skipped. `took` as in `summary`."""
     causes = {report.label: report for report in _causes(verdict)}
     held_up = {} if isinstance(verdict, Success) else {report.label: report for report in verdict.held_up}
     names = list(labels)
-    cases = [_case(project, name, causes.get(name), held_up.get(name)) for name in names]
+    cases = [_case(project, name, causes.get(name), held_up.get(name), took.get(name)) for name in names]
     counts = f'tests="{len(names)}" failures="{len(causes)}" skipped="{len(held_up)}" errors="0"'
     suite = f"<testsuite name={_attribute(project)} {counts} time={_attribute(f'{seconds:.3f}')}>"
     return "\n".join(['<?xml version="1.0" encoding="utf-8"?>', suite, *cases, "</testsuite>"]) + "\n"
 
 
-def _case(project: str, name: str, cause: Report | None, held_up: Report | None) -> str:
+def _case(project: str, name: str, cause: Report | None, held_up: Report | None, took: float | None) -> str:
     begin = f"  <testcase classname={_attribute(project)} name={_attribute(name)}"
+    if took is not None:
+        begin += f' time="{took:.3f}"'
     if cause is not None:
         lines = _element("\n".join(cause.lines))
         return f"{begin}>\n    <failure message={_attribute(f'{name} {cause.doing}')}>{lines}</failure>\n  </testcase>"

@@ -27,6 +27,18 @@ class GlobalOptions(Struct, frozen=True):
     env_files: tuple[str, ...] = ()
     provider: str | None = None
 
+    def words(self) -> list[str]:
+        """Return them as they are written on a command line."""
+        several = (("-f", self.files), ("--profile", self.profiles), ("--env-file", self.env_files))
+        single = (
+            ("-p", self.project_name),
+            ("--project-directory", self.project_directory),
+            ("--provider", self.provider),
+        )
+        given = [(option, value) for option, values in several for value in values]
+        given += [(option, value) for option, value in single if value is not None]
+        return [word for pair in given for word in pair]
+
 
 class Shell:
     """One invocation: stdout carries data, stderr talk."""
@@ -123,6 +135,12 @@ class Shell:
         self.before_say()
         sys.stdout.flush()
         print(harmless(text), file=sys.stderr, flush=True)
+
+    def mark(self, text: str) -> None:
+        """A line on stderr for programs that read it: control sequences stay."""
+        self.before_say()
+        sys.stdout.flush()
+        print(text, file=sys.stderr, flush=True)
 
     def note(self, text: str) -> None:
         """A remark that needs no action."""

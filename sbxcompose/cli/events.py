@@ -58,7 +58,7 @@ class _Events:
         self._shell = shell
         self._as_json = as_json
         self._record = EventRecord(session.project.name, os.environ)
-        _, self._offset = self._record.read()
+        _, self._offset = self._record.decisions()
         self._selected: Collection[Instance] | None = None
         self._live: list[ProjectEvent] = []
         self._seen: set[tuple[Any, ...]] = set()
@@ -79,7 +79,7 @@ class _Events:
             self._selected = frozenset(selected.instances)
         if since is None:
             return
-        entries, self._offset = self._record.read()
+        entries, self._offset = self._record.decisions()
         found = [decided(entry, self._label) for entry in entries]
         links = self._session.links.values()
         async for said in read_logs(links, selected.instances, begin, going_on=False):
@@ -124,7 +124,7 @@ class _Events:
         return True
 
     def _print_new(self) -> None:
-        entries, self._offset = self._record.read(self._offset)
+        entries, self._offset = self._record.decisions(self._offset)
         live, self._live = self._live, []
         fresh = [event for event in live if event.key not in self._seen]
         for event in sorted([*(decided(entry, self._label) for entry in entries), *fresh], key=lambda one: one.time):

@@ -89,6 +89,7 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
     "why": (
         ("why web", "explain the state of web"),
         ("why", "explain all problems"),
+        ("why --timings", "show what the last `up` waited for"),
     ),
     "plan": (
         ("plan", "show what `up` would do"),

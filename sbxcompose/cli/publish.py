@@ -1,41 +1,54 @@
-"""Publish a verdict where CI systems look for it: a JUnit file, annotations and the summary of GitHub Actions."""
+"""Publish a verdict where people look for it: timings, a JUnit file, annotations and the summary of GitHub Actions."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 
 from sbxcompose.cli.context import Shell
+from sbxcompose.client.timings import MomentsSeen
 from sbxcompose.client.verdict import Verdict
+from sbxcompose.engine.session import Session
 from sbxcompose.errors import UsageError
 from sbxcompose.plan.names import ProcessNames
 from sbxcompose.plan.observed import Instance
-from sbxcompose.spec.project import Project
-
-Publish = Callable[[Project, Iterable[Instance], Verdict, float], None]
+from sbxcompose.plan.timings import Timings, timings
 
 
-def publisher(shell: Shell, junit_file: str | None) -> Publish:
-    """Return what publishes a verdict. Raises `UsageError` if the JUnit file cannot be written."""
-    path = Path(junit_file) if junit_file is not None else None
-    if path is not None:
-        _prepare(path)
+class Publisher:
+    """Reports on one command. Raises `UsageError` if the JUnit file cannot be written."""
 
-    def publish(project: Project, wanted: Iterable[Instance], verdict: Verdict, seconds: float) -> None:
+    def __init__(self, shell: Shell, junit_file: str | None = None) -> None:
+        self._shell = shell
+        self._seen = MomentsSeen()
+        self._path = Path(junit_file) if junit_file is not None else None
+        if self._path is not None:
+            _prepare(self._path)
+
+    def watch(self, session: Session) -> None:
+        """Take note of when processes are started and ready."""
+        session.listen(self._seen.hear)
+
+    def timings(self, session: Session) -> Timings:
+        """Return how long what was started has taken so far."""
+        return timings(session.project, self._seen.moments(), session.began)
+
+    def publish(self, session: Session, wanted: Iterable[Instance], verdict: Verdict, seconds: float) -> None:
+        """Write the reports."""
         from sbxcompose.cli import ci_formats
 
+        project = session.project
         names = ProcessNames(project)
         labels = [names.instance(instance) for instance in wanted]
-        if path is not None:
-            _write(shell, path, ci_formats.junit(project.name, verdict, labels, seconds), "w")
+        took = {timing.label: timing.took for timing in self.timings(session).all if timing.took is not None}
+        if self._path is not None:
+            _write(self._shell, self._path, ci_formats.junit(project.name, verdict, labels, seconds, took), "w")
         if ci_formats.on_github(os.environ):
             for line in ci_formats.verdict_annotations(verdict):
-                shell.say(line)
+                self._shell.say(line)
             if (page := os.environ.get("GITHUB_STEP_SUMMARY")) is not None:
-                _write(shell, Path(page), ci_formats.summary(project.name, verdict, labels, seconds), "a")
-
-    return publish
+                _write(self._shell, Path(page), ci_formats.summary(project.name, verdict, labels, seconds, took), "a")
 
 
 def _prepare(path: Path) -> None:

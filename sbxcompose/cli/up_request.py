@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import shlex
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from msgspec import Struct, field
 
-from sbxcompose.cli.context import Shell
+from sbxcompose.cli.context import GlobalOptions, Shell
 from sbxcompose.client.plan_options import up_options
 from sbxcompose.engine.instance_states import instances_of
 from sbxcompose.errors import UsageError
@@ -44,6 +45,7 @@ class UpRequest(Struct, frozen=True, kw_only=True):
     junit: str | None = None
     attach: tuple[str, ...] = ()
     no_attach: tuple[str, ...] = ()
+    timings: bool = False
 
     @property
     def ends_itself(self) -> bool:
@@ -92,6 +94,13 @@ class UpRequest(Struct, frozen=True, kw_only=True):
         shown = set(select(known, self.attach, names, names.instance)) if self.attach else set(known)
         muted = set(known) - shown | set(select(known, self.no_attach, names, names.instance))
         return lambda instance: instance in muted
+
+    def how_to_reproduce(self, options: GlobalOptions) -> Callable[[Sequence[str]], str]:
+        """Return the command that shows the failure of these processes again, with all their output."""
+        words = ["sbxcompose", *options.words(), "up"]
+        if self.exit_code_from is not None:
+            return lambda failed: shlex.join([*words, "--exit-code-from", self.exit_code_from or "", *self.names])
+        return lambda failed: shlex.join([*words, *dict.fromkeys(name.partition(".")[0] for name in failed)])
 
     def judge(self, project: Project, *, attached: bool) -> Judge:
         """Who gives the verdict: on all being ready, or attached on all having ended."""

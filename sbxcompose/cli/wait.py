@@ -8,8 +8,8 @@ from collections.abc import Collection
 
 from sbxcompose.cli.async_main import run_simply
 from sbxcompose.cli.context import Shell
-from sbxcompose.cli.publish import publisher
-from sbxcompose.cli.view.report import Reporter
+from sbxcompose.cli.publish import Publisher
+from sbxcompose.cli.view.report import HowToWait, Reporter
 from sbxcompose.client.plan_options import wanted_instances
 from sbxcompose.client.verdict import nothing_to_do
 from sbxcompose.engine.events import WaitBegun, WaitEnded
@@ -43,9 +43,8 @@ def wait_until_ready(
             async with InstanceStates(session, wanted, readiness=True) as states:
                 states.only_watch()
                 judge = Judge(project, Mode())
-                return await reporter.wait(
-                    session, states, nothing_to_do(), judge, deadline, as_json, publisher(shell, None)
-                )
+                how = HowToWait(as_json)
+                return await reporter.wait(session, states, nothing_to_do(), judge, deadline, Publisher(shell), how)
 
     return run_simply(main)
 

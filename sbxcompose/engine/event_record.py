@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from sbxcompose.engine.events import EngineEvent, EventHandler, StepDone, StepFailed, StepHeldUp
+from sbxcompose.engine.events import BecameReady, EngineEvent, EventHandler, StepDone, StepFailed, StepHeldUp
 from sbxcompose.errors import SbxError
 from sbxcompose.paths import state_directory, state_path
 from sbxcompose.plan.steps import Step
@@ -28,8 +28,17 @@ MOST = 1024 * 1024
 class EventRecord:
     """The record of one project."""
 
-    def __init__(self, project: str, environ: Mapping[str, str], clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        project: str,
+        environ: Mapping[str, str],
+        clock: Callable[[], float] = time.time,
+        *,
+        up: float | None = None,
+    ) -> None:
+        """`up`: when the `up` began whose steps are recorded, in seconds since 1970."""
         self._environ = environ
+        self._up = up
         self._clock = clock
         self.path: Path = state_path(environ) / FOLDER / f"{quote(project, safe='')}.jsonl"
 
@@ -43,6 +52,18 @@ class EventRecord:
             tell(event)
 
         return record
+
+    def hear(self, event: EngineEvent) -> None:
+        """Record that an instance has become ready."""
+        if isinstance(event, BecameReady):
+            place = {"sandbox": event.instance.sandbox, "process": event.instance.process}
+            more = {"replica": event.instance.replica, "result": "done"}
+            self._add({"time": round(self._clock(), 3), "type": "readiness", "action": "ready", **place, **more})
+
+    def decisions(self, offset: int = 0) -> tuple[list[dict[str, Any]], int]:
+        """As `read`, but only the steps."""
+        entries, end = self.read(offset)
+        return [entry for entry in entries if entry.get("type") == "decision"], end
 
     def read(self, offset: int = 0) -> tuple[list[dict[str, Any]], int]:
         """Return the entries after an offset, and where they end; all of them if the file was cut meanwhile."""
@@ -64,6 +85,8 @@ class EventRecord:
         return found, end - len(rest)
 
     def _add(self, entry: Mapping[str, Any]) -> None:
+        if self._up is not None:
+            entry = {**entry, "up": round(self._up, 3)}
         line = json.dumps(entry, separators=(",", ":")).encode() + b"\n"
         with suppress(OSError, SbxError):
             if not self.path.parent.is_dir():

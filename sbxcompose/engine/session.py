@@ -87,6 +87,7 @@ class Session(ProjectSandboxes):
             secrets=secrets,
         )
         self._is_up = is_up
+        self._records_readiness = False
         self._life_ms: int | None = None
         self.began = time.time()
         """When the command did, in seconds since 1970."""
@@ -143,7 +144,10 @@ class Session(ProjectSandboxes):
             return Result()
         from sbxcompose.engine.event_record import EventRecord  # late: most commands have nothing to do
 
-        record = EventRecord(self.project.name, self._environ)
+        record = EventRecord(self.project.name, self._environ, up=self.began if self._is_up else None)
+        if self._is_up and not self._records_readiness:
+            self._records_readiness = True
+            self.listen(record.hear)
         return await execute(plan.steps, self._perform, record.recording(self._tell))
 
     async def _prepare_for(self, plan: Plan) -> None:

@@ -6,6 +6,7 @@ import xml.etree.ElementTree as ElementTree
 
 import pytest
 
+from tests.cli.looking import FOREVER, order_of
 from tests.support.command import Sbx
 
 BROKEN = """\
@@ -57,6 +58,34 @@ def test_github_shows_what_failed(sbx: Sbx) -> None:
     done = sbx.run("up", "--wait", code=1, env={"GITHUB_ACTIONS": "true", "GITHUB_STEP_SUMMARY": str(page)})
     assert "::error title=api failed::api exited with code 3%0Aboom" in done.stderr
     assert "| api | :x: exited with code 3 |" in page.read_text()
+
+
+def test_the_log_is_folded_and_ends_with_what_failed(sbx: Sbx) -> None:
+    sbx.write(BROKEN)
+    said = sbx.run("up", "--wait", code=1, env={"GITLAB_CI": "true"}).stderr
+    order_of(
+        said,
+        "section_start:",
+        "s] api exited with code 3",
+        "section_end:",
+        "timings[collapsed=true]",
+        "failed after",
+        "  api exited with code 3",
+        "    | boom",
+        "held up:",
+        "  web waits for api",
+        "hint: reproduce it with `sbxcompose up api`",
+    )
+
+
+def test_why_shows_the_timings_of_the_last_up(sbx: Sbx) -> None:
+    sbx.write(f"processes: {{db: {{command: 'echo ok; {FOREVER}', ready_when: {{log: ok}}}}}}\n")
+    assert "no `up` of this project is recorded" in sbx.run("why", "--timings", code=2).stderr
+    assert "critical path" in sbx.run("up", "--wait", "--timings").stderr
+    shown = sbx.run("why", "--timings", "--json").json
+    assert [part["name"] for part in shown["critical_path"]] == ["db"]
+    assert shown["processes"][0]["ready"] >= shown["processes"][0]["started"] > 0
+    assert "critical path" in sbx.run("why", "--timings").stdout
 
 
 def test_github_shows_mistakes_beside_their_lines(dry: Sbx) -> None:

@@ -12,13 +12,18 @@ from sbxcompose.cli.options import json_option, names_argument
 
 @click.command("why")
 @names_argument
+@click.option("--timings", is_flag=True, help="Show what the last `up` from this machine waited for, and how long.")
 @json_option
 @click.pass_obj
-def command(shell: Shell, names: tuple[str, ...], as_json: bool) -> int:
+def command(shell: Shell, names: tuple[str, ...], timings: bool, as_json: bool) -> int:
     """Explain why processes are not running or differ from the file; without names, all with a problem.
 
     Exits with code 1 if there is a problem.
     """
+    if timings:
+        from sbxcompose.cli.timings import show_recorded
+
+        return show_recorded(shell, names, as_json=as_json)
     from sbxcompose.cli.async_main import run_simply
     from sbxcompose.cli.view.report import Reporter
     from sbxcompose.cli.view.table import wrapped

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import shutil
+import sys
 import time
-from collections.abc import Awaitable, Callable, Sized
+from collections.abc import Awaitable, Callable, Sequence, Sized
 
+from msgspec import Struct
+
+from sbxcompose.cli.ci_log import CiLog
 from sbxcompose.cli.context import Shell
-from sbxcompose.cli.publish import Publish
+from sbxcompose.cli.publish import Publisher
 from sbxcompose.cli.view.announce import Announcement, Announcer, Tone
 from sbxcompose.cli.view.held_up import held_up
 from sbxcompose.cli.view.status_block import StatusBlock
@@ -18,7 +23,7 @@ from sbxcompose.engine.ports import whose_port
 from sbxcompose.engine.result import Result
 from sbxcompose.engine.secrets import secret_values
 from sbxcompose.engine.session import Session
-from sbxcompose.engine.tail import last_lines
+from sbxcompose.engine.tail import LINES, last_lines
 from sbxcompose.logs.sanitize import clean_text
 from sbxcompose.logs.secrets import KnownSecrets
 from sbxcompose.plan.describe import times
@@ -26,7 +31,21 @@ from sbxcompose.plan.judge import Judge, Pending, Success
 from sbxcompose.plan.names import ProcessNames
 from sbxcompose.plan.observed import Instance
 from sbxcompose.plan.steps import Await, Plan
+from sbxcompose.plan.timings import Timings
 from sbxcompose.spec.project import Project
+
+CI_LINES = 200
+"""Lines of a process that failed which a CI job shows; its machine will be gone."""
+Reproduce = Callable[[Sequence[str]], str]
+"""From the names of processes that failed to the command that shows it again."""
+
+
+class HowToWait(Struct, frozen=True):
+    """What else is shown beside the verdict."""
+
+    as_json: bool = False
+    timings: bool = False
+    reproduce: Reproduce | None = None
 
 
 class Reporter:
@@ -40,6 +59,8 @@ class Reporter:
         self._names = ProcessNames(project)
         self.secrets = KnownSecrets(secret_values(project))
         """What it hides; for the session, which learns what runs were started with."""
+        self.ci = CiLog(shell.mark)
+        """The log of a CI job, if this is one."""
         self._block = StatusBlock(shell.err.enabled, self.plain)
         shell.before_say = self._block.make_room
 
@@ -63,7 +84,7 @@ class Reporter:
         """One line, if the event is worth one."""
         self._stepped = self._stepped or isinstance(event, StepDone)
         for said in self._announcer(event):
-            self._shell.say(self.secrets.hide(self.line(said)))
+            self._shell.say(self.ci.elapsed() + self.secrets.hide(self.line(said)))
         self._block.restore()
 
     def plain(self, text: str) -> str:
@@ -79,14 +100,21 @@ class Reporter:
         name = self._names.instance(said.instance)
         return f"{style.cyan(name)} {paint(said.text.removeprefix(name + ' '))}"
 
-    async def sum_up(self, session: Session, plan: Plan, result: Result, seconds: float) -> None:
-        """What was done and how long it took; for failures the last lines, and what they held up."""
-        await self.show_failures(session, result)
+    def sum_up(self, plan: Plan, result: Result, seconds: float) -> None:
+        """What was done and how long it took."""
         if plan.over or (plan.empty and not self._stepped):
             self._shell.say(plan.summary)
             return
         failed = f", {self._shell.err.red(f'{len(result.failures)} failed')}" if result.failures else ""
         self._shell.say(f"{_done(plan, result)}{failed} in {seconds:.2f}s")
+
+    def show_timings(self, timings: Timings) -> None:
+        """Show when everything was started and ready."""
+        from sbxcompose.cli.view.timings import lines
+
+        width = shutil.get_terminal_size().columns if sys.stderr.isatty() else None
+        for line in lines(timings, self._shell.err, width):
+            self._shell.say(line)
 
     async def wait(
         self,
@@ -95,30 +123,46 @@ class Reporter:
         bringing: Awaitable[Result],
         judge: Judge,
         deadline: float | None,
-        as_json: bool,
-        publish: Publish,
+        publisher: Publisher,
+        how: HowToWait,
     ) -> int:
         """Wait for the verdict on a bring-up that is under way, and tell it; the exit code."""
         begun = time.monotonic()
-        async with self.waiting(session, lambda: states.pending, states.wanted):
-            found = await await_verdict(states, bringing, judge, deadline)
+        with self.ci.section("sbxcompose up"):
+            async with self.waiting(session, lambda: states.pending, states.wanted):
+                found = await await_verdict(states, bringing, judge, deadline)
         seconds = time.monotonic() - begun
-        found = await self._tell_verdict(session, found, seconds, as_json)
-        publish(self._project, states.wanted, found, seconds)
+        found = await with_last_lines(session, found, self.secrets.hide)
+        await self._show_more(session, found, publisher.timings(session), how)
+        if how.as_json:
+            timed = {"timings": publisher.timings(session).to_json()} if how.timings else {}
+            self._shell.print_json({**found.to_json(), **timed})
+        self.show_verdict(found, seconds, how.reproduce)
+        publisher.publish(session, states.wanted, found, seconds)
         return found.exit_code
 
-    async def _tell_verdict(self, session: Session, verdict: Verdict, seconds: float, as_json: bool) -> Verdict:
-        """Print the verdict, and return it with the last lines of what failed."""
-        verdict = await with_last_lines(session, verdict, self.secrets.hide)
-        if as_json:
-            self._shell.print_json(verdict.to_json())
+    async def _show_more(self, session: Session, verdict: Verdict, timings: Timings, how: HowToWait) -> None:
+        """Show what was asked for, and in CI what will be gone afterwards: before the verdict, which comes last."""
+        if self.ci.enabled and not isinstance(verdict, Success):
+            for report in verdict.causes:
+                if len(report.lines) == LINES:
+                    with self.ci.section(f"output of {report.label}", collapsed=True):
+                        await self.show_last_lines(session, report.instance, count=CI_LINES)
+        if timings and (how.timings or self.ci.enabled):
+            with self.ci.section("timings", collapsed=True):
+                self.show_timings(timings)
+
+    def show_verdict(self, verdict: Verdict, seconds: float, reproduce: Reproduce | None = None) -> None:
+        """Print the verdict: what failed, its last lines, what it held up, and the command that shows it again."""
         headline, newline, rest = str(verdict).partition("\n")
         if isinstance(verdict, Success):
             self._shell.say(f"{self._shell.err.green(ready_words(verdict, seconds))}{newline}{rest}")
-        else:
-            words = f"{self._shell.err.red(headline.removesuffix(':'))} after {seconds:.1f}s:"
-            self._shell.say(f"{words}{newline}{rest}")
-        return verdict
+            return
+        words = f"{self._shell.err.red(headline.removesuffix(':'))} after {seconds:.1f}s:"
+        self._shell.say(f"{words}{newline}{rest}")
+        if reproduce is not None and verdict.causes:
+            command = reproduce([report.label for report in verdict.causes])
+            self._shell.say(f"{self._shell.err.cyan('hint:')} reproduce it with `{command}`")
 
     async def show_failures(self, session: Session, result: Result) -> None:
         """The last lines of what failed, and what that held up."""
@@ -134,7 +178,7 @@ class Reporter:
             self._shell.say(text)
 
     async def show_last_lines(
-        self, session: Session, instance: Instance, say: Callable[[str], None] | None = None
+        self, session: Session, instance: Instance, say: Callable[[str], None] | None = None, count: int = LINES
     ) -> None:
         """The end of the output of the run that failed, on stderr unless `say` puts it elsewhere."""
         say = say or self._shell.say
@@ -143,7 +187,7 @@ class Reporter:
         if not rows:
             return
         run = rows[-1].run  # the newest: beside it an older definition may still run
-        lines = await last_lines(session, instance, run)
+        lines = await last_lines(session, instance, run, count)
         name = self._names.instance(instance)
         if not lines:
             say(self._shell.err.dim(f"  {name}#{run} wrote nothing"))

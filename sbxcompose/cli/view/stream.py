@@ -92,6 +92,8 @@ class LogView:
         self._timer: asyncio.TimerHandle | None = None
         shell.before_say = self.make_room
         self._colours = shell.out.enabled
+        self.elapsed: Callable[[], str] = lambda: ""
+        """What is put before announcements: in CI, how long the command has been running."""
         self.heard: Callable[[events.EngineEvent], None] = lambda event: None
         """What else wants to hear of events."""
 
@@ -144,10 +146,10 @@ class LogView:
             return
         now = int(time.time() * 1000)
         if said.instance is None:
-            self._log.announce(said.text, now, error=said.tone is Tone.BAD)
+            self._log.announce(self.elapsed() + said.text, now, error=said.tone is Tone.BAD)
             return
         name = self._names.instance(said.instance)
-        text = f"{name} {said.text.removeprefix(name + ' ')}"
+        text = f"{self.elapsed()}{name} {said.text.removeprefix(name + ' ')}"
         self._log.announce(text, now, self._source(said.instance, 1, 0), error=said.tone is Tone.BAD)
 
     def document(self, value: dict[str, Any]) -> None:

@@ -6,7 +6,18 @@ import xml.etree.ElementTree as ElementTree
 
 import pytest
 
-from sbxcompose.cli.ci_formats import annotation, junit, mistake_annotations, on_github, summary, verdict_annotations
+from sbxcompose.cli.ci_formats import (
+    annotation,
+    in_ci,
+    junit,
+    mistake_annotations,
+    on_github,
+    section_begin,
+    section_end,
+    summary,
+    verdict_annotations,
+)
+from sbxcompose.cli.ci_log import CiLog
 from sbxcompose.errors import InvalidSpec, Mistake
 from sbxcompose.plan.observed import Instance
 from sbxcompose.plan.outcomes import Failed, Report, Success, TimedOut
@@ -49,12 +60,51 @@ def test_only_causes_are_annotated() -> None:
 
 
 def test_a_summary_is_a_table_with_the_last_lines() -> None:
-    text = summary("shop", FAILED, ["db", "api", "web"], 2.34)
+    text = summary("shop", FAILED, ["db", "api", "web"], 2.34, {"db": 1.26})
     assert text.startswith("### sbxcompose: shop failed after 2.3 s\n")
-    rows = ["| db | :white_check_mark: |", "| api | :x: exited with code 3 |", "| web | :white_circle: waits for api |"]
+    rows = [
+        "| db | :white_check_mark: | 1.3 s |",
+        "| api | :x: exited with code 3 |  |",
+        "| web | :white_circle: waits for api |  |",
+    ]
     assert "\n".join(rows) in text
     assert text.count("```") == 2, "output cannot end the block"
     assert "succeeded after" in summary("shop", Success(1, 0), ["db"], 1)
+
+
+def test_sections_are_what_each_system_folds() -> None:
+    github, gitlab = {"GITHUB_ACTIONS": "true"}, {"GITLAB_CI": "true"}
+    title = "output of app/web"
+    assert (section_begin(github, title, 9.7), section_end(github, title, 9.7)) == (f"::group::{title}", "::endgroup::")
+    assert section_begin(gitlab, title, 9.7) == f"\x1b[0Ksection_start:9:output_of_app_web\r\x1b[0K{title}"
+    assert section_begin(gitlab, "timings", 9.7, collapsed=True) == (
+        "\x1b[0Ksection_start:9:timings[collapsed=true]\r\x1b[0Ktimings"
+    )
+    assert section_end(gitlab, title, 12.0) == "\x1b[0Ksection_end:12:output_of_app_web\r\x1b[0K"
+    assert section_begin({"CI": "true"}, title, 9.7) is section_end({"CI": "true"}, title, 9.7) is None
+
+
+@pytest.mark.parametrize(
+    "environ, expected",
+    [({}, False), ({"CI": "false"}, False), ({"CI": "1"}, True), ({"CI": "True"}, True), ({"GITLAB_CI": "true"}, True)],
+)
+def test_a_ci_system_is_recognised(environ: dict[str, str], expected: bool) -> None:
+    assert in_ci(environ) is expected
+
+
+def test_a_log_of_ci_has_sections_and_times_and_another_none() -> None:
+    for environ, marks in (({"GITHUB_ACTIONS": "true"}, ["::group::a", "::endgroup::"]), ({}, [])):
+        written: list[str] = []
+        log = CiLog(written.append, environ)
+        with log.section("a"):
+            assert bool(log.elapsed()) is bool(marks)
+        log.end()
+        assert written == marks
+
+
+def test_a_case_says_how_long_it_took() -> None:
+    root = ElementTree.fromstring(junit("shop", Success(1, 0), ["db", "web"], 2.0, {"db": 1.2345}))
+    assert [case.attrib.get("time") for case in root] == ["1.234", None]
 
 
 def test_a_junit_report_is_well_formed_whatever_a_process_wrote() -> None:

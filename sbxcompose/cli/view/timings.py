@@ -1,0 +1,39 @@
+"""How long a bring-up took, as a table with its critical path."""
+
+from __future__ import annotations
+
+from sbxcompose.cli.style import Style
+from sbxcompose.cli.view.table import fitting, table, wrapped
+from sbxcompose.plan.timings import Stretch, Timing, Timings
+
+
+def lines(timings: Timings, style: Style, width: int | None) -> list[str]:
+    """Return the table, the processes of the critical path marked, and that path with what each costs."""
+    if not timings:
+        return ["nothing was started"]
+    header = ["PROCESS", "STARTED", "READY", "TOOK", "AFTER"]
+    on_path = {part.instance for part in timings.path}
+    rows = [_row(timing, style, critical=timing.instance in on_path) for timing in timings.all]
+    shown = table(*fitting(header, rows, width, ("TOOK", "STARTED")), width=width)
+    return [style.dim(shown[0]), *shown[1:], *wrapped(_critical(timings), width)]
+
+
+def _row(timing: Timing, style: Style, *, critical: bool) -> list[str]:
+    label = style.yellow(timing.label) if critical else timing.label
+    return [label, *map(_seconds, (timing.started, timing.ready, timing.took)), timing.after or "-"]
+
+
+def _critical(timings: Timings) -> str:
+    """Return the path as a sum: what came before the first start, then what each process took."""
+    first = timings.all[0].started
+    parts = [f"{_seconds(first)} before the first start"] if first >= 0.1 else []
+    parts += [f"{part.label} {_seconds(part.seconds)}{_remark(part)}" for part in timings.path]
+    return f"critical path ({_seconds(timings.total)}): {', '.join(parts)}"
+
+
+def _remark(part: Stretch) -> str:
+    return " (has no check)" if part.settling else ""
+
+
+def _seconds(span: float | None) -> str:
+    return "-" if span is None else f"{max(span, 0.0):.2f}s"

@@ -1,0 +1,176 @@
+"""How long a bring-up took, and why: when each instance was started and ready, and the chain that took longest. Pure.
+
+Of what an instance waits for, what became ready last is what it waited for. Followed back from the instance that was
+ready last, that is the critical path: only what is on it makes the whole faster.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from itertools import zip_longest
+from typing import Any
+
+from msgspec import Struct
+
+from sbxcompose.plan.graph import Graph
+from sbxcompose.plan.names import ProcessNames
+from sbxcompose.plan.observed import Instance
+from sbxcompose.plan.stability import STABLE_AFTER
+from sbxcompose.spec.project import Condition, Project
+
+
+class Moments(Struct, frozen=True):
+    """When an instance was started, and when it was ready or had completed (None: not yet, or unknown)."""
+
+    started: float
+    ready: float | None = None
+
+
+class Timing(Struct, frozen=True):
+    """One instance, in seconds after the beginning; `after` is the name of what it waited for last."""
+
+    instance: Instance
+    label: str
+    started: float
+    ready: float | None
+    after: str | None = None
+
+    @property
+    def took(self) -> float | None:
+        """Seconds from its start until it was ready."""
+        return None if self.ready is None else max(self.ready - self.started, 0.0)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the timing for a program."""
+        return {
+            "name": self.label,
+            "sandbox": self.instance.sandbox,
+            "process": self.instance.process,
+            "replica": self.instance.replica,
+            "started": round(self.started, 3),
+            "ready": _rounded(self.ready),
+            "after": self.after,
+        }
+
+
+def _rounded(seconds: float | None) -> float | None:
+    return None if seconds is None else round(seconds, 3)
+
+
+class Stretch(Struct, frozen=True):
+    """A part of the critical path: for how long an instance kept what comes after it waiting; None: it never ended.
+
+    `settling`: it has no check, and counts as ready once a run has lasted.
+    """
+
+    instance: Instance
+    label: str
+    seconds: float | None
+    settling: bool = False
+
+
+class Timings(Struct, frozen=True):
+    """All instances in the order of their starts, and the critical path."""
+
+    all: tuple[Timing, ...]
+    path: tuple[Stretch, ...]
+
+    def __bool__(self) -> bool:
+        return bool(self.all)
+
+    @property
+    def total(self) -> float:
+        """Seconds until the last one was ready, or started."""
+        return max((timing.started if timing.ready is None else timing.ready for timing in self.all), default=0.0)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the timings for a program."""
+        return {
+            "seconds": round(self.total, 3),
+            "processes": [timing.to_json() for timing in self.all],
+            "critical_path": [{"name": part.label, "seconds": _rounded(part.seconds)} for part in self.path],
+        }
+
+
+def timings(project: Project, moments: Mapping[Instance, Moments], began: float) -> Timings:
+    """Return what became of the instances that a bring-up has started, which began at `began`."""
+    return _Timings(project, moments, began).result()
+
+
+class _Timings:
+    def __init__(self, project: Project, moments: Mapping[Instance, Moments], began: float) -> None:
+        self._graph = Graph(project)
+        self._names = ProcessNames(project)
+        self._began = began
+        self._moments = {i: known for i, known in moments.items() if (i.sandbox, i.process) in self._graph.index}
+        self._by_node: dict[int, list[Instance]] = {}
+        for instance in self._moments:
+            self._by_node.setdefault(self._node(instance), []).append(instance)
+        self._blocking = {instance: self._last_need(instance) for instance in self._moments}
+
+    def result(self) -> Timings:
+        every = sorted(map(self._timing, self._moments), key=lambda timing: (timing.started, timing.label))
+        return Timings(tuple(every), tuple(self._stretches(self._path())))
+
+    def _stretches(self, path: list[Instance]) -> Iterator[Stretch]:
+        for instance, following in zip_longest(path, path[1:]):
+            started = self._moments[instance].started
+            end = self._ready(instance) if following is None else self._moments[following].started
+            settling = following is None and self._settles(instance)
+            label = self._names.instance(instance)
+            yield Stretch(instance, label, None if end is None else max(end - started, 0.0), settling)
+
+    def _node(self, instance: Instance) -> int:
+        return self._graph.index[instance.sandbox, instance.process]
+
+    def _timing(self, instance: Instance) -> Timing:
+        need = self._blocking[instance]
+        ready = self._ready(instance)
+        return Timing(
+            instance,
+            self._names.instance(instance),
+            self._moments[instance].started - self._began,
+            None if ready is None else ready - self._began,
+            None if need is None else self._names.instance(need),
+        )
+
+    def _settles(self, instance: Instance) -> bool:
+        """Return whether it is ready once a run has lasted."""
+        return self._graph.condition(self._node(instance)) is Condition.STARTED
+
+    def _ready(self, instance: Instance) -> float | None:
+        """Return when an instance was ready; one without a check is once a run has lasted."""
+        known = self._moments[instance]
+        return known.started + STABLE_AFTER if self._settles(instance) else known.ready
+
+    def _reached(self, instance: Instance, asked: Condition) -> float | None:
+        """Return when what others need of an instance was so: dependents rely on a start at once."""
+        known = self._moments[instance]
+        return known.started if self._graph.condition(self._node(instance), asked) is Condition.STARTED else known.ready
+
+    def _last_need(self, instance: Instance) -> Instance | None:
+        """Return which of its needs was fulfilled last, among those that were started."""
+        started = self._moments[instance].started
+        found: list[tuple[float, Instance]] = []
+        for edge in self._graph.needs[self._node(instance)]:
+            for need in self._by_node.get(edge.node, ()):
+                ready = self._reached(need, edge.condition)
+                # It has been ready by then; a start is only recorded once it has been answered.
+                found.append((started if ready is None else min(ready, started), need))
+        return max(found, default=(0.0, None), key=lambda entry: entry[0])[1]
+
+    def _path(self) -> list[Instance]:
+        """Return the instances from the first that was started to the one that was ready last."""
+        if not self._moments:
+            return []
+
+        def end(instance: Instance) -> float:
+            ready = self._ready(instance)
+            return self._moments[instance].started if ready is None else ready
+
+        last: Instance | None = max(self._moments, key=end)
+        path: list[Instance] = []
+        while last is not None and last not in path:
+            path.append(last)
+            last = self._blocking[last]
+        return path[::-1]
