@@ -67,8 +67,9 @@ def test_what_the_tests_import_comes_with_the_development_extra() -> None:
     assert distributions(own) <= available
 
 
-def test_the_keeper_imports_the_standard_library_and_of_ours_what_reads_proc() -> None:
-    allowed = ("sbxcompose.host.keeper", "sbxcompose.linux")
+def test_the_keeper_imports_the_standard_library_and_of_ours_what_needs_nothing_else() -> None:
+    allowed = ("sbxcompose.host.keeper", "sbxcompose.linux", "sbxcompose.tasks")
+    assert imported(PACKAGE / "tasks.py") - sys.stdlib_module_names <= {"collections.abc", "sbxcompose.errors"}
     foreign = {
         (path.name, name)
         for folder in (PACKAGE / "host" / "keeper", PACKAGE / "linux")
@@ -107,6 +108,30 @@ def test_variables_carry_the_name_of_the_thing() -> None:
         if (isinstance(node, ast.Name) and node.id == "each") or (isinstance(node, ast.arg) and node.arg == "each")
     ]
     assert found == []
+
+
+def test_tasks_are_started_in_one_module_so_that_each_has_an_owner() -> None:
+    """Those of a group are owned by it: `group.create_task`."""
+    found = [
+        f"{path.relative_to(ROOT)}: {name}"
+        for path in SOURCES
+        if path != PACKAGE / "tasks.py"
+        for node in ast.walk(tree(path))
+        if (name := _called(node)).rpartition(".")[2] in ("create_task", "ensure_future")
+        and not name.endswith("group.create_task")
+    ]
+    assert found == []
+
+
+def _called(node: ast.AST) -> str:
+    """What a node calls, or imports from asyncio, as it is written."""
+    match node:
+        case ast.Call():
+            return ast.unparse(node.func)
+        case ast.ImportFrom(module="asyncio"):
+            return next((alias.name for alias in node.names if alias.name in ("create_task", "ensure_future")), "")
+        case _:
+            return ""
 
 
 def test_modules_open_with_a_sentence_on_what_they_are() -> None:

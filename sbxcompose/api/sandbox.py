@@ -19,7 +19,8 @@ from sbxcompose.api.http_client import HttpClient, Reply
 from sbxcompose.api.models import ProcessInfo, StartRequest
 from sbxcompose.api.wire import Answer, segment
 from sbxcompose.api.wire_errors import check_media, expect, refusal
-from sbxcompose.errors import SbxError, Unreachable
+from sbxcompose.errors import Unreachable
+from sbxcompose.tasks import TaskOwner
 
 if TYPE_CHECKING:
     from sbxcompose.api.files import FilesClient
@@ -77,7 +78,7 @@ class SandboxClient:
         """Whether the daemon is on this machine, so that its log files can be read here."""
         self.extensions = frozenset(extensions)
         self._pending: list[_Operation] = []
-        self._flushes: set[asyncio.Task[None]] = set()
+        self._flushes = TaskOwner()
 
     @property
     def files(self) -> FilesClient:
@@ -138,8 +139,8 @@ class SandboxClient:
 
     async def settle(self) -> None:
         """Wait until every request that was begun has been answered, whether or not its caller still waits."""
-        while self._pending or self._flushes:
-            await asyncio.gather(*self._flushes, return_exceptions=True)
+        while self._pending or self._flushes.busy:
+            await self._flushes.wait()
             await asyncio.sleep(0)
 
     async def restart(self, process: str) -> ProcessInfo:
@@ -212,6 +213,10 @@ class SandboxClient:
                 check_media(stream.header("content-type"), media, path)
             yield stream
 
+    async def close(self) -> None:
+        """Give up what no caller waits for any more."""
+        await self._flushes.close()
+
     async def ask(self, method: str, path: str, what: str, body: Any = None) -> Any:
         """Return the decoded answer to a request below `/api/v1`; `what` names the thing in errors."""
         return expect(await self._request(method, path, body), what)
@@ -236,9 +241,7 @@ class SandboxClient:
             groups.setdefault(id(operation.base), []).append(operation)
         self._pending = []
         for group in groups.values():
-            task = asyncio.ensure_future(self._send(group))
-            self._flushes.add(task)
-            task.add_done_callback(self._flushes.discard)
+            self._flushes.start(self._send(group))
 
     async def _send(self, operations: list[_Operation]) -> None:
         """One batch request; each operation gets its answer as its line comes."""
@@ -247,7 +250,7 @@ class SandboxClient:
         try:
             async with self.stream("/batch", body) as stream:
                 await _hand_out(stream, operations)
-        except SbxError as failure:
+        except Exception as failure:  # the callers must learn of it, whatever it is
             error = failure
         except asyncio.CancelledError:
             for operation in operations:

@@ -20,6 +20,7 @@ from sbxcompose.api.last_words import LastWords
 from sbxcompose.api.wire import Answer, authority
 from sbxcompose.api.wire_errors import BROKEN, unreachable
 from sbxcompose.errors import Unreachable
+from sbxcompose.tasks import Tasks
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -82,17 +83,13 @@ class _Connection:
         """Send a body as it comes, until all is sent or an answer is there; the answer's head."""
         self._last_words.keep()
         self._writer.write(self._protocol.send(request) or b"")
-        sending = asyncio.ensure_future(self._send_pieces(body.pieces))
-        answered = asyncio.ensure_future(self.head())
-        try:
+        async with Tasks(*BROKEN) as tasks:
+            sending = tasks.start(self._send_pieces(body.pieces))
+            answered = tasks.start(self.head())
             await asyncio.wait((sending, answered), return_when=asyncio.FIRST_COMPLETED)
             if sending.done():
                 sending.result()  # raises what reading the pieces has raised
             return await answered
-        finally:
-            sending.cancel()
-            answered.cancel()
-            await asyncio.gather(sending, answered, return_exceptions=True)
 
     async def _send_pieces(self, pieces: AsyncIterable[bytes]) -> None:
         async for piece in pieces:
@@ -321,7 +318,7 @@ class Transport:
         if self._revive is None:
             return False
         if self._revival is None or self._revival.done():
-            self._revival = asyncio.ensure_future(asyncio.to_thread(self._revive))
+            self._revival = asyncio.get_running_loop().run_in_executor(None, self._revive)
         path = await asyncio.shield(self._revival)
         if path is not None:
             self.address = replace(self.address, path=str(path))

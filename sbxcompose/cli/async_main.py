@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, TypeVar
 
 from sbxcompose.errors import Interrupted
+from sbxcompose.tasks import Tasks
 
 T = TypeVar("T")
 
@@ -60,18 +61,14 @@ class Interrupts:
 
     async def guard(self, work: Awaitable[T]) -> T:
         """Return the result of `work`; it is cancelled and `Interrupted` raised when an interrupt comes first."""
-        task = asyncio.ensure_future(work)
-        interrupt = asyncio.ensure_future(self.next())
-        try:
+        async with Tasks() as tasks:
+            task = tasks.start(work)
+            interrupt = tasks.start(self.next())
             await asyncio.wait({task, interrupt}, return_when=asyncio.FIRST_COMPLETED)
             if task.done():
                 self._heard -= interrupt.done()  # it has not been acted upon: the next one who waits gets it
                 return task.result()
             raise Interrupted("interrupted")
-        finally:
-            interrupt.cancel()
-            task.cancel()
-            await asyncio.gather(task, interrupt, return_exceptions=True)
 
 
 def run_command(main: Callable[[Interrupts], Coroutine[Any, Any, T]]) -> T:

@@ -23,6 +23,7 @@ from sbxcompose.errors import Interrupted, ProcessFailed, UsageError
 from sbxcompose.logs.secrets import KnownSecrets
 from sbxcompose.plan.observed import Instance
 from sbxcompose.spec.project import Project
+from sbxcompose.tasks import Tasks
 
 Requested = Callable[[Session], tuple[StartRequest, Env]]
 """What is to be run, and the environment under it, as the session knows it."""
@@ -105,19 +106,16 @@ async def attend(attended: Attended, interrupts: Interrupts, *, feed: bool) -> C
 
     Raises `ProcessFailed` when it has ended and it is not known how.
     """
-    following = asyncio.ensure_future(attended.follow(write_all))
-    feeding = asyncio.ensure_future(attended.feed(read_fd(0))) if feed else None
-    try:
-        await _pass_on(attended, following, interrupts)
-        ended = following.result()
-    except BaseException:
-        await attended.leave()
-        raise
-    finally:
-        tasks = [task for task in (following, feeding) if task is not None]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+    async with Tasks() as tasks:
+        following = tasks.start(attended.follow(write_all))
+        if feed:
+            tasks.start(attended.feed(read_fd(0)))
+        try:
+            await _pass_on(attended, following, interrupts)
+            ended = following.result()
+        except BaseException:
+            await attended.leave()
+            raise
     if not ended.known:
         raise ProcessFailed(UNSEEN)
     return ended
@@ -125,10 +123,10 @@ async def attend(attended: Attended, interrupts: Interrupts, *, feed: bool) -> C
 
 async def _pass_on(attended: Attended, following: asyncio.Future[CommandEnded], interrupts: Interrupts) -> None:
     """Forward interrupts until it has ended. Raises `Interrupted` at a hang-up, after which no interrupt can arrive."""
-    hang_up = asyncio.ensure_future(interrupts.hung_up.wait())
-    try:
+    async with Tasks() as tasks:
+        hang_up = tasks.start(interrupts.hung_up.wait())
         while not following.done():
-            interrupt = asyncio.ensure_future(interrupts.next())
+            interrupt = tasks.start(interrupts.next())
             waiting: set[asyncio.Future[Any]] = {following, interrupt, hang_up}
             await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
             interrupt.cancel()
@@ -136,9 +134,6 @@ async def _pass_on(attended: Attended, following: asyncio.Future[CommandEnded], 
                 raise Interrupted("interrupted")
             if interrupt.done():
                 await (attended.signal(interrupts.signal) if interrupts.count == 1 else attended.kill())
-    finally:
-        hang_up.cancel()
-        await asyncio.gather(hang_up, return_exceptions=True)
 
 
 def _adapted(request: StartRequest, how: Foreground) -> StartRequest:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-from contextlib import ExitStack, suppress
-from typing import Any
+from collections.abc import Awaitable
+from contextlib import AsyncExitStack, suppress
 
 from sbxcompose.api.models import StartRequest
 from sbxcompose.api.pty import PtyRequest
@@ -17,6 +17,7 @@ from sbxcompose.cli.write_all import write_all
 from sbxcompose.engine.one_off import read_fd
 from sbxcompose.engine.remote_terminal import RemoteTerminal
 from sbxcompose.errors import Interrupted, NotWritten, SbxError
+from sbxcompose.tasks import Tasks
 
 END_OF_FILE = b"\x04"
 """What a terminal takes for the end of its input."""
@@ -38,12 +39,12 @@ async def run_on_terminal(
         modes.feed(data)
         write_all(1, data)
 
-    with ExitStack() as stack:
+    async with AsyncExitStack() as stack:
         if feed and os.isatty(0):
             _follow_stops(stack.enter_context(raw(0)))
         if os.isatty(1):
             stack.callback(lambda: _write_if_possible(modes.undo()))
-            _follow_size(terminal)
+            _follow_size(terminal, await stack.enter_async_context(Tasks()))
         try:
             return await _attend(terminal, terminal.run(show), interrupts, feed=feed)
         except NotWritten:  # our own terminal has hung up
@@ -60,22 +61,17 @@ def _write_if_possible(data: bytes) -> None:
         write_all(1, data)
 
 
-async def _attend(terminal: RemoteTerminal, running: Any, interrupts: Interrupts, *, feed: bool) -> int:
-    work = asyncio.ensure_future(running)
-    typing = asyncio.ensure_future(_type(terminal)) if feed else None
-    interrupt = asyncio.ensure_future(interrupts.next())
-    try:
+async def _attend(terminal: RemoteTerminal, running: Awaitable[int], interrupts: Interrupts, *, feed: bool) -> int:
+    async with Tasks() as tasks:
+        work = tasks.start(running)
+        if feed:
+            tasks.start(_type(terminal))
+        interrupt = tasks.start(interrupts.next())
         await asyncio.wait({work, interrupt}, return_when=asyncio.FIRST_COMPLETED)
         if not work.done():
             await terminal.end()
             raise Interrupted("interrupted")
-        code: int = work.result()
-        return code
-    finally:
-        tasks = [task for task in (work, typing, interrupt) if task is not None]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        return work.result()
 
 
 async def _type(terminal: RemoteTerminal) -> None:
@@ -84,17 +80,10 @@ async def _type(terminal: RemoteTerminal) -> None:
     await terminal.type(END_OF_FILE)
 
 
-def _follow_size(terminal: RemoteTerminal) -> None:
-    """Tell each new size of our window."""
+def _follow_size(terminal: RemoteTerminal, tasks: Tasks) -> None:
+    """Send each new size of our window."""
     loop = asyncio.get_running_loop()
-    kept: set[asyncio.Task[None]] = set()
-
-    def changed() -> None:
-        task = loop.create_task(terminal.resize(*window_size()))
-        kept.add(task)
-        task.add_done_callback(kept.discard)
-
-    loop.add_signal_handler(signal.SIGWINCH, changed)
+    loop.add_signal_handler(signal.SIGWINCH, lambda: tasks.start(terminal.resize(*window_size())))
 
 
 def _follow_stops(local: LocalTerminal) -> None:

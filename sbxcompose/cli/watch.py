@@ -12,8 +12,8 @@ from sbxcompose.engine.apply_loop import ApplyLoop
 from sbxcompose.engine.events import ApplyFailed, EngineEvent, PlanApplied, PlanMade, ProjectReloaded, ReloadFailed
 from sbxcompose.engine.reload import ProjectWatch
 from sbxcompose.engine.session import Session
-from sbxcompose.engine.tasks import run_beside
 from sbxcompose.errors import Interrupted, UsageError
+from sbxcompose.tasks import run_beside
 
 
 def watch(shell: Shell, names: tuple[str, ...]) -> int:

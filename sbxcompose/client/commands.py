@@ -18,6 +18,7 @@ from sbxcompose.engine.sandbox_connection import SandboxConnection
 from sbxcompose.engine.session import Session
 from sbxcompose.errors import DeadlinePassed, NotStarted, ProcessFailed, Refused, UsageError
 from sbxcompose.plan.observed import ObservedSandbox, SandboxState
+from sbxcompose.tasks import task_group
 
 TORN = "the output is not complete: the sandbox's daemon has left lines out, and others may have come twice"
 UNSEEN = "exit code unknown: the sandbox or the host was stopped meanwhile"
@@ -124,9 +125,9 @@ async def run_to_end(
         one_off = await OneOff.start(link.client, replace(request, end_unwatched=True), base)
     output: dict[int, bytearray] = {1: bytearray(), 2: bytearray()}
     try:
-        async with asyncio.timeout(timeout), asyncio.TaskGroup() as tasks:
+        async with asyncio.timeout(timeout), task_group() as group:
             if stdin is not None:
-                tasks.create_task(one_off.feed(_once(stdin)))
+                group.create_task(one_off.feed(_once(stdin)))
             ended = await one_off.follow(lambda stream, data: output[stream].extend(data))
     except TimeoutError:
         await one_off.leave()

@@ -14,6 +14,7 @@ from sbxcompose.engine.tail import last_lines
 from sbxcompose.logs.sanitize import clean_text
 from sbxcompose.plan.judge import Failed, Judge, Report, Success, TimedOut
 from sbxcompose.plan.observed import Phase
+from sbxcompose.tasks import Tasks
 
 SETTLE = 0.2
 """Seconds that are given to what was begun beside the first failure."""
@@ -29,9 +30,9 @@ async def await_verdict(
 
     Steps that have not begun when there is a verdict are cancelled.
     """
-    work = asyncio.ensure_future(bringing)
-    verdict = asyncio.ensure_future(states.verdict(judge, deadline))
-    try:
+    async with Tasks() as tasks:
+        work = tasks.start(bringing)
+        verdict = tasks.start(states.verdict(judge, deadline))
         await asyncio.wait({work, verdict}, return_when=asyncio.FIRST_COMPLETED)
         if not verdict.done():
             states.finish(await work)  # raises what makes a verdict impossible
@@ -41,10 +42,6 @@ async def await_verdict(
             await asyncio.wait({work}, timeout=SETTLE)
             found = await states.verdict(judge, deadline)
         return found
-    finally:
-        work.cancel()
-        verdict.cancel()
-        await asyncio.gather(work, verdict, return_exceptions=True)
 
 
 async def with_last_lines(session: Session, verdict: Verdict, hide: Hide) -> Verdict:

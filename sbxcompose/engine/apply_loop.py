@@ -13,7 +13,6 @@ from sbxcompose.engine.apply import Confirm, apply
 from sbxcompose.engine.events import ApplyFailed, EngineEvent, PlanApplied, PlanMade, StepBegun, StepDone, StepFailed
 from sbxcompose.engine.result import Result
 from sbxcompose.engine.session import Session
-from sbxcompose.engine.tasks import run_until
 from sbxcompose.errors import SbxError
 from sbxcompose.plan.converge import ApplyFile, Convergence, RestartTargets, StopRemoved, Work
 from sbxcompose.plan.names import Target
@@ -21,6 +20,7 @@ from sbxcompose.plan.observed import Instance
 from sbxcompose.plan.options import Intent, PlanOptions
 from sbxcompose.plan.steps import Plan, Start, Step
 from sbxcompose.spec.project import Project
+from sbxcompose.tasks import run_until
 
 
 class ApplyLoop:

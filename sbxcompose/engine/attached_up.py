@@ -12,12 +12,12 @@ from sbxcompose.engine.events import EngineEvent, EverythingReady, PlanMade, Pro
 from sbxcompose.engine.instance_states import InstanceStates, instances_of
 from sbxcompose.engine.reload import ProjectSource, ProjectWatch
 from sbxcompose.engine.session import Session
-from sbxcompose.engine.tasks import run_beside
 from sbxcompose.plan.names import Target
 from sbxcompose.plan.observed import Instance
 from sbxcompose.plan.options import Intent, PlanOptions, in_scope
 from sbxcompose.plan.steps import Start
 from sbxcompose.spec.project import Process, Project
+from sbxcompose.tasks import run_beside
 
 if TYPE_CHECKING:
     from sbxcompose.plan.judge import Failed, Judge, Pending, Success, TimedOut

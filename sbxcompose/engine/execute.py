@@ -10,9 +10,9 @@ from collections.abc import Awaitable, Callable, Sequence
 
 from sbxcompose.engine.events import EventHandler, StepBegun, StepCancelled, StepDone, StepFailed, StepHeldUp
 from sbxcompose.engine.result import HeldUp, Result, StepFailure
-from sbxcompose.engine.tasks import task_group
 from sbxcompose.errors import SbxError
 from sbxcompose.plan.steps import Step
+from sbxcompose.tasks import task_group
 
 Perform = Callable[[Step], Awaitable[None]]
 
@@ -45,10 +45,10 @@ class _Run:
 
     async def finish(self) -> None:
         # Only defects of ours end the group: what a step may raise is an SbxError, and that is caught below.
-        async with task_group() as self._tasks:
+        async with task_group() as self._group:
             for step in self._steps.values():
                 if self._missing[step.number] == 0:
-                    self._tasks.create_task(self._do(step))
+                    self._group.create_task(self._do(step))
 
     async def _do(self, step: Step) -> None:
         self._tell(StepBegun(step))
@@ -66,7 +66,7 @@ class _Run:
         for number in self._followers[step.number]:
             self._missing[number] -= 1
             if self._missing[number] == 0 and number not in self._dead:
-                self._tasks.create_task(self._do(self._steps[number]))
+                self._group.create_task(self._do(self._steps[number]))
 
     def _hold_up(self, root: Step) -> None:
         """Everything that comes after `root`, near or far, will not be begun."""

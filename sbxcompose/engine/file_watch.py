@@ -12,11 +12,11 @@ from sbxcompose.engine.apply_loop import ApplyLoop
 from sbxcompose.engine.events import WatchMessage
 from sbxcompose.engine.one_off import CommandEnded, OneOff
 from sbxcompose.engine.session import Session
-from sbxcompose.engine.tasks import task_group
 from sbxcompose.errors import SbxError
 from sbxcompose.files.load_rules import load_rules
 from sbxcompose.plan.names import Target
 from sbxcompose.plan.observed import Instance, ObservedRow, Phase
+from sbxcompose.tasks import task_group
 from sbxcompose.watch.gather import Gatherer, SeenChange
 from sbxcompose.watch.loops import FileChange, LoopDetector, RestartLoop
 from sbxcompose.watch.rules import Key, Reaction, Root, Watched, because, decide, merged, watched
@@ -53,7 +53,7 @@ class FileWatch:
             poll=bool(os.environ.get(POLL)),
         )
         self._loops = LoopDetector()
-        self._tasks: asyncio.TaskGroup
+        self._group: asyncio.TaskGroup
         self._waiting: dict[Key, Reaction] = {}
         self._preparing: asyncio.Task[None] | None = None
         self._paused: dict[Key, asyncio.Task[None]] = {}
@@ -73,8 +73,8 @@ class FileWatch:
 
     async def run(self) -> None:
         """React to changes until cancelled."""
-        async with task_group() as self._tasks:
-            self._tasks.create_task(self._watcher.run())
+        async with task_group() as self._group:
+            self._group.create_task(self._watcher.run())
             await self._handle_batches()
 
     async def _handle_batches(self) -> None:
@@ -106,7 +106,7 @@ class FileWatch:
             earlier = self._waiting.get(reaction.process)
             self._waiting[reaction.process] = merged(earlier, reaction) if earlier is not None else reaction
         await self._give_up()
-        self._preparing = self._tasks.create_task(self._carry_out())
+        self._preparing = self._group.create_task(self._carry_out())
 
     def _without_spec(self, batch: dict[Root, list[str]]) -> dict[Root, list[str]]:
         """What is written in the project's file is not the business of a rule, unless it names the file."""
@@ -119,7 +119,7 @@ class FileWatch:
         """End what is being prepared: something newer is to be done instead."""
         if self._preparing is not None:
             self._preparing.cancel()
-            await asyncio.gather(self._preparing, return_exceptions=True)
+            await asyncio.wait([self._preparing])
             self._preparing = None
 
     async def _carry_out(self) -> None:
@@ -144,7 +144,7 @@ class FileWatch:
             return False
         if paused is None or paused.done():
             self._say_slowed(reaction, loop)
-            paused = self._tasks.create_task(self._later(loop.pause, reaction))
+            paused = self._group.create_task(self._later(loop.pause, reaction))
         self._paused[key] = paused
         return True
 

@@ -18,6 +18,7 @@ from sbxcompose.engine.daemon_abilities import Ability, has_tunnels, report_of, 
 from sbxcompose.engine.ports import holder_of
 from sbxcompose.engine.ready import own_words
 from sbxcompose.errors import SbxError, UsageError
+from sbxcompose.tasks import TaskOwner, Tasks
 
 Say = Callable[[str], None]
 
@@ -36,7 +37,7 @@ class PortForward:
         self.port = port
         self._say = say
         self._server: asyncio.Server | None = None
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks = TaskOwner()
 
     async def __aenter__(self) -> Self:
         """Raises `UsageError` when the address is taken, or none of ours, and `Unsupported` where there are no
@@ -55,14 +56,10 @@ class PortForward:
     async def __aexit__(self, *_: object) -> None:
         assert self._server is not None
         self._server.close()
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._tasks.close()
 
     def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.ensure_future(self._carry(reader, writer))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self._tasks.start(self._carry(reader, writer))
 
     async def _carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         local = SocketStream(reader, writer)
@@ -87,17 +84,14 @@ def _reset(writer: asyncio.StreamWriter) -> None:
 async def carry(local: SocketStream, writer: asyncio.StreamWriter, tunnel: Socket) -> None:
     """Bytes in both directions until both have ended, or the tunnel is closed from its other end."""
     writer.transport.set_write_buffer_limits(HIGH_WATER)
-    inward = asyncio.ensure_future(_inward(local, tunnel))
-    others = [asyncio.ensure_future(work) for work in (_outward(local, tunnel), tunnel.keep_alive())]
-    try:
-        # The last of them returns when the other side has vanished, or is closing as well.
-        await asyncio.wait({inward, others[-1]}, return_when=asyncio.FIRST_COMPLETED)
+    async with Tasks(Closed) as tasks:
+        inward = tasks.start(_inward(local, tunnel))
+        tasks.start(_outward(local, tunnel))
+        # It returns when the other side has vanished, or is closing as well.
+        pinging = tasks.start(tunnel.keep_alive())
+        await asyncio.wait({inward, pinging}, return_when=asyncio.FIRST_COMPLETED)
         if tunnel.closing:
             await inward
-    finally:
-        for task in (inward, *others):
-            task.cancel()
-        await asyncio.gather(inward, *others, return_exceptions=True)
 
 
 async def _outward(local: SocketStream, tunnel: Socket) -> None:

@@ -26,6 +26,7 @@ from sbxcompose.errors import SbxError
 from sbxcompose.plan.observed import Instance, ObservedRow, Phase
 from sbxcompose.plan.steps import Await, Plan, Start, Step
 from sbxcompose.spec.project import Condition, Process, Project, ReadyLine
+from sbxcompose.tasks import TaskOwner
 
 if TYPE_CHECKING:
     from sbxcompose.plan.judge import Failed, InstanceState, Judge, Pending, Success, TimedOut
@@ -66,7 +67,9 @@ class InstanceStates:
         """The runs that there were when the command made its first plan, and whether each was alive."""
         self._planned = asyncio.Event()
         self._judge: Judge
-        self._tracks: dict[Instance, tuple[Process, asyncio.Task[None]]] = {}
+        self._tasks = TaskOwner(self._failed)
+        self._defect: BaseException | None = None
+        self._tracks: dict[Instance, tuple[Process, asyncio.Task[object]]] = {}
         self.pending: Pending | None = None
         """What is missing until all are ready, while a caller waits for that."""
 
@@ -95,13 +98,15 @@ class InstanceStates:
             aim = Condition.READY if node is None else graph.condition(node)
             hidden = process.ready_when is not None or aim is Condition.COMPLETED
             if hidden and instance not in self._tracks:
-                self._tracks[instance] = (process, asyncio.create_task(self._track(instance, process, aim)))
+                self._tracks[instance] = (process, self._tasks.start(self._track(instance, process, aim)))
+
+    def _failed(self, error: BaseException) -> None:
+        if not isinstance(error, SbxError):  # those of the connection are raised by the session as well
+            self._defect = error
+            self._session.changed.set()
 
     async def __aexit__(self, *_: object) -> None:
-        tasks = [task for _, task in self._tracks.values()]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await self._tasks.close()
 
     def expect(self, plan: Plan) -> None:
         """Take note of what is to be started: until then, what an instance was before says nothing."""
@@ -196,6 +201,8 @@ class InstanceStates:
                     attended.add(link)
                 self._session.changed.clear()
                 self._session.check()
+                if self._defect is not None:
+                    raise self._defect
                 now = judge()
                 verdict = now.verdict(self.now(), time.time(), deadline, began=self._session.began)
                 if not isinstance(verdict, Pending):

@@ -20,6 +20,7 @@ from sbxcompose.engine.sandbox_connection import SandboxConnection
 from sbxcompose.engine.state_stream import open_stream
 from sbxcompose.errors import Unsupported
 from sbxcompose.plan.observed import Instance
+from sbxcompose.tasks import Tasks
 
 
 class From(Struct, frozen=True):
@@ -73,17 +74,16 @@ async def read_logs(
         yield said
     if not going_on:
         return
-    tasks = [asyncio.create_task(reader.pump(queue)) for reader in readers]
     try:
-        for _ in tasks:
-            while (item := await queue.get()) is not None:
-                if isinstance(item, BaseException):
-                    raise item
-                yield item
+        async with Tasks() as tasks:
+            for reader in readers:
+                tasks.start(reader.pump(queue))
+            for _ in readers:
+                while (item := await queue.get()) is not None:
+                    if isinstance(item, BaseException):
+                        raise item
+                    yield item
     finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
         for reader in readers:
             await reader.close()
 

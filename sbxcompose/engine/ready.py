@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING, Any
 from sbxcompose.api.models import StartRequest
 from sbxcompose.api.sandbox import Env
 from sbxcompose.engine.sandbox_connection import SandboxConnection
-from sbxcompose.engine.tasks import run_until
 from sbxcompose.errors import ProcessFailed, SbxError
 from sbxcompose.names import parse_name
 from sbxcompose.plan.describe import ended
 from sbxcompose.plan.observed import Instance, ObservedRow, Phase
 from sbxcompose.plan.stability import CRASH_LOOP, counts_in, in_crash_loop, loop_words
 from sbxcompose.spec.project import Condition, Process, ReadyCommand, ReadyLine
+from sbxcompose.tasks import SharedWork, run_until
 
 if TYPE_CHECKING:
     from sbxcompose.engine.ready_lines import LineWatch
@@ -50,7 +50,7 @@ class Readiness:
         self._began = began
         self._lines: dict[Instance, LineWatch] = {}
         self._checks: dict[Instance, str] = {}
-        self._probes: dict[tuple[Instance, int], _Probe] = {}
+        self._probes: dict[tuple[Instance, int], SharedWork[None]] = {}
         self._restarts: dict[Instance, int] = {}
         """The restarts that an instance had when it was first waited for; none of what we started."""
 
@@ -175,16 +175,9 @@ class Readiness:
         """Wait for the readiness command to succeed; whoever else waits for the same shares the tries."""
         key = (row.instance, row.run)
         probe = self._probes.get(key)
-        if probe is None or probe.task.done():
-            probe = self._probes[key] = _Probe(asyncio.ensure_future(self._try(process, row.instance, command)))
-        probe.users += 1
-        try:
-            await asyncio.shield(probe.task)
-        finally:
-            probe.users -= 1
-            if not probe.users:
-                probe.task.cancel()
-                self._probes.pop(key, None)
+        if probe is None or probe.done:
+            probe = self._probes[key] = SharedWork(self._try(process, row.instance, command))
+        await probe.wait()
 
     async def _try(self, process: Process, instance: Instance, command: tuple[str, ...]) -> None:
         request, base = self._command_request(process, instance, command)
@@ -199,14 +192,6 @@ class Readiness:
             self._checks[instance] = f"{' '.join(command)}: {said[-1] if said else words}"
             said.clear()
             await asyncio.sleep(next_try_in(time.monotonic() - begun))
-
-
-class _Probe:
-    """The tries of one readiness command, and how many wait for them."""
-
-    def __init__(self, task: asyncio.Future[None]) -> None:
-        self.task = task
-        self.users = 0
 
 
 def _alive(row: ObservedRow | None) -> ObservedRow | None:

@@ -10,9 +10,9 @@ from sbxcompose.api.follow import Lost, OutputChunk
 from sbxcompose.engine.requests import log_name
 from sbxcompose.engine.sandbox_connection import SandboxConnection
 from sbxcompose.engine.state_stream import open_stream
-from sbxcompose.engine.tasks import run_until
 from sbxcompose.logs.match import LineMatcher
 from sbxcompose.plan.observed import Instance
+from sbxcompose.tasks import run_until
 
 LOOKED_THROUGH = 4 * 1024 * 1024
 """Bytes of a run that are searched for a line when the state is asked for; that must not take long."""

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Protocol
 from sbxcompose.engine.apply_loop import ApplyLoop
 from sbxcompose.engine.events import ProjectReloaded, ReloadFailed, WatchMessage
 from sbxcompose.engine.session import Session
-from sbxcompose.engine.tasks import run_beside, run_until
 from sbxcompose.errors import SbxError, SpecError
 from sbxcompose.plan.options import PlanOptions, in_scope
 from sbxcompose.plan.profiles import check_resolved
 from sbxcompose.spec.project import Project
+from sbxcompose.tasks import run_beside, run_until
 
 if TYPE_CHECKING:
     from sbxcompose.engine.file_watch import FileWatch

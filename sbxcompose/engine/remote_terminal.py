@@ -16,6 +16,7 @@ from sbxcompose.api.websocket import GOING_AWAY, Closed
 from sbxcompose.api.websocket_connect import Socket
 from sbxcompose.engine.start import new_key, try_again
 from sbxcompose.errors import NotFound, ProcessFailed, ProviderError, SbxError, Unreachable, Unsupported
+from sbxcompose.tasks import Tasks
 
 PAUSES = (0.0, 0.1, 0.2, 0.5, 1.0, 2.0, 3.0)
 """Seconds before each attempt to connect again; a host's server that was killed is back in about 0.3 s."""
@@ -92,20 +93,18 @@ class RemoteTerminal:
 
     async def _follow(self, socket: Socket, write: Callable[[bytes], None]) -> int | None:
         """Until the command has ended: its exit code, or None when the connection has broken, or gone silent."""
-        showing = asyncio.ensure_future(self._show(socket, write))
-        pinging = asyncio.ensure_future(socket.keep_alive())
-        try:
-            await asyncio.wait({showing, pinging}, return_when=asyncio.FIRST_COMPLETED)
-            if showing.done() or socket.closing:
-                return await showing
-            return None
-        except Closed as closed:
-            return _ending(closed)
-        finally:
-            self._connected.clear()  # at once: to close a broken connection takes a while, and keys can wait
-            for task in (showing, pinging):
-                task.cancel()
-            await asyncio.gather(showing, pinging, return_exceptions=True)
+        async with Tasks(Closed) as tasks:
+            showing = tasks.start(self._show(socket, write))
+            pinging = tasks.start(socket.keep_alive())
+            try:
+                await asyncio.wait({showing, pinging}, return_when=asyncio.FIRST_COMPLETED)
+                if showing.done() or socket.closing:
+                    return await showing
+                return None
+            except Closed as closed:
+                return _ending(closed)
+            finally:
+                self._connected.clear()  # at once: to close a broken connection takes a while, and keys can wait
 
     async def _show(self, socket: Socket, write: Callable[[bytes], None]) -> int:
         rows, cols = self._size

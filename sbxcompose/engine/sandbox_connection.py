@@ -27,6 +27,7 @@ from sbxcompose.engine.stop_process import stop_process
 from sbxcompose.errors import Refused, Unreachable
 from sbxcompose.plan.observed import Exit, Instance, ObservedRow, ObservedSandbox
 from sbxcompose.plan.stability import failed_runs_after
+from sbxcompose.tasks import TaskOwner
 
 T = TypeVar("T")
 
@@ -71,7 +72,7 @@ class SandboxConnection:
         self._ours: dict[Instance, dict[str, ObservedRow]] = {}
         self._waiters: dict[Instance, list[asyncio.Future[None]]] = {}
         self._synced: asyncio.Future[None] | None = None
-        self._task: asyncio.Task[None] | None = None
+        self._tasks = TaskOwner()
         self._watch: StateStream | None = None
         self._outputs: list[OutputSink] = []
         self._unconfirmed: set[str] = set()
@@ -192,14 +193,13 @@ class SandboxConnection:
         watch = open_stream(self.client, states=True, logs="live" if output else None, eager=eager, notes=True)
         self._watch = watch
         self._synced = asyncio.get_running_loop().create_future()
-        self._task = asyncio.create_task(self._follow(watch))
+        self._tasks.start(self._follow(watch))
         await self._synced
 
     async def close(self) -> None:
         """End the watch."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+        await self._tasks.close()
+        await self.client.close()
 
     async def _follow(self, watch: StateStream) -> None:
         try:

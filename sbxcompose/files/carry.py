@@ -20,6 +20,7 @@ from sbxcompose.files.pack import Packed, pack
 from sbxcompose.files.read import Memory
 from sbxcompose.files.remote import RemoteFiles
 from sbxcompose.files.scan import ScannedTree
+from sbxcompose.tasks import Tasks
 
 PART = 16 * 1024 * 1024
 """Bytes that travel in one archive: what is lost at most when a connection breaks, and held in memory twice."""
@@ -116,23 +117,20 @@ class Carrier:
         """Do what `look` found; what is there afterwards. Raises `Outdated`, `CopyFailed`, and what reading does."""
         pieces = parts(look.changes, look.here, PART)
         all_files, all_size = len(look.changes.send), sum(look.here[path].size for path in look.changes.send)
-        coming = asyncio.create_task(self._send(look, pieces[0], look.known, set(), len(pieces) == 1))
         sent = Count()
-        try:
+        async with Tasks() as tasks:
+            coming = tasks.start(self._send(look, pieces[0], look.known, set(), len(pieces) == 1))
             for number in range(1, len(pieces) + 1):
                 part = await coming
                 if number < len(pieces):
                     last = number + 1 == len(pieces)
-                    coming = asyncio.create_task(self._send(look, pieces[number], part.after, part.unsettled, last))
+                    coming = tasks.start(self._send(look, pieces[number], part.after, part.unsettled, last))
                 await self._run(part.run)
                 for tally in (count, sent):
                     tally.add(part.piece, part.here)
                 self._tell(Progress(sent.files, all_files, sent.size, all_size))
             count.unsettled = part.unsettled
             return part.after
-        finally:
-            coming.cancel()
-            await asyncio.gather(coming, return_exceptions=True)
 
     async def _send(self, look: Comparison, piece: PathChanges, known: Known, unsettled: set[str], last: bool) -> _Part:
         """Have one part there, ready to be put into place when what came before it has been."""

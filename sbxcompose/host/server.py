@@ -25,7 +25,7 @@ from starlette.routing import Router
 from starlette.types import Message, Receive, Scope, Send
 
 from sbxcompose import paths
-from sbxcompose.host.base import background, damage, host_info, settings, unsaved, write_back
+from sbxcompose.host.base import damage, host_info, settings, unsaved, write_back
 from sbxcompose.host.base.host_info import INFO_FILE
 from sbxcompose.host.base.json_files import write_json
 from sbxcompose.host.base.problems import Problem
@@ -52,7 +52,7 @@ class Host:
         self._started = time.time()
         self._listeners = [socket.socket(fileno=inherited.listen_fd)]
         self._listening = False
-        self._gate = Gate()
+        self._gate = Gate(keeper.tasks)
         self._address: tuple[str, int] | None = None
         self._key: str | None = None
         if inherited.tcp_fd is not None:
@@ -61,7 +61,7 @@ class Host:
             self._key = settings.read_key(state / settings.KEY_FILE)
         self._router = Router(ROUTES, redirect_slashes=False)
         self.sandboxes = Sandboxes(state / "sandboxes", keeper, self._quiet)
-        self._activity = Activity(self._quiet)
+        self._activity = Activity(keeper.tasks, self._quiet)
         self._idle = settings.idle_seconds()
         self._idle_timer: asyncio.TimerHandle | None = None
         self._done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -142,7 +142,7 @@ class Host:
         for left in exited.left_behind:
             print(f"{exited.unit} had left behind, now killed: {left}", file=sys.stderr)
         if not self.sandboxes.exited(exited):
-            background.do(self._keeper.release(exited.unit))
+            self._keeper.tasks.start(self._keeper.release(exited.unit))
 
     def _replaced(self, pid: int) -> None:
         print(f"keeper {self._keeper_pid} has ended; {pid} has taken its place", file=sys.stderr)
@@ -166,7 +166,7 @@ class Host:
         """The keeper was asked to end: end everything politely."""
         if not self._ending:
             self._ending = True
-            background.do(self._end())
+            self._keeper.tasks.start(self._end())
 
     async def _end(self) -> None:
         await self.end_all()
@@ -328,6 +328,7 @@ async def serve() -> None:
     this = Host(inherited, keeper, paths.state_directory())
     await this.begin()
     await this.ended()
+    await keeper.tasks.close()
 
 
 def main() -> None:

@@ -41,6 +41,7 @@ from sbxcompose.plan.waits import (
     wait_of,
 )
 from sbxcompose.spec.project import Condition, Process, Project
+from sbxcompose.tasks import TaskOwner
 
 if TYPE_CHECKING:
     from sbxcompose.files.transfer import Progress
@@ -80,11 +81,12 @@ class WaitReport:
         self._graph: tuple[Project, Graph] | None = None
         self._changed = asyncio.Event()
         self._shown = False
+        self._tasks = TaskOwner()
         self._stack = contextlib.ExitStack()
         session.listen(self._hear)
 
     async def __aenter__(self) -> Self:
-        self._task = asyncio.create_task(self._run())
+        self._tasks.start(self._run())
         if self._block is not None:
             self._stack.enter_context(around_stops(self._block.make_room, self._changed.set))
             self._stack.enter_context(_on_resize(self._changed.set))
@@ -92,8 +94,7 @@ class WaitReport:
 
     async def __aexit__(self, *_: object) -> None:
         self._stack.close()
-        self._task.cancel()
-        await asyncio.gather(self._task, return_exceptions=True)
+        await self._tasks.close()
         if self._block is not None:
             self._block.draw(Live())
 

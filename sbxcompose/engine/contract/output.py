@@ -18,6 +18,7 @@ from sbxcompose.api.sandbox import SandboxClient
 from sbxcompose.engine.contract.rows import LineRange, ended, incarnation, line_run, pause_after, run_of
 from sbxcompose.engine.observe import row_key
 from sbxcompose.errors import NotFound
+from sbxcompose.tasks import Lookahead
 
 QUIET = 0.05
 """Seconds without a line after which what an ended run has written counts as come."""
@@ -65,10 +66,9 @@ class Follower:
         self._wanted = wanted
         self._put = put
         self._key = row_key(info)
-        self._lines = self._follow()
+        self._lines = Lookahead(self._follow())
         self._last_at = 0.0
         """When a line came last, by the monotonic clock."""
-        self._next: asyncio.Future[list[RecordLine] | None] | None = None
 
     def look(self, info: ProcessInfo) -> None:
         """The row as it is now."""
@@ -123,7 +123,7 @@ class Follower:
                         await self._put(chunk)
                 if not await self._goes_on(begun, began_at):
                     break
-                self._lines = self._follow()
+                self._lines = Lookahead(self._follow())
             if not self._replay.complete:
                 await self._put_rest()
             await self.tell_end()
@@ -161,10 +161,7 @@ class Follower:
 
     async def close(self) -> None:
         """Follow no more."""
-        if self._next is not None:
-            self._next.cancel()
-            await asyncio.gather(self._next, return_exceptions=True)
-        await self._lines.aclose()
+        await self._lines.close()
         self.finished = True
         self.done.set()
 
@@ -177,14 +174,9 @@ class Follower:
 
     async def _more(self, timeout: float | None) -> list[RecordLine] | None:
         """Return the next new lines; None at the end. Raises `TimeoutError`, and then goes on where it was."""
-        if self._next is None:
-            self._next = asyncio.ensure_future(anext(self._lines, None))
-        done, _ = await asyncio.wait({self._next}, timeout=timeout)
-        if not done:
-            raise TimeoutError
-        task, self._next = self._next, None
+        lines = await self._lines.next(timeout)
         self._last_at = time.monotonic()
-        return task.result()
+        return lines
 
     def _outputs(self, lines: Iterable[RecordLine]) -> Iterable[follow.OutputChunk]:
         """Wanted lines as output; with a limit on their number one by one, else those of one moment together."""

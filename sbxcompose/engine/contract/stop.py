@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from msgspec.structs import replace
 
 from sbxcompose.errors import NotFound, Refused
+from sbxcompose.tasks import Tasks
 
 if TYPE_CHECKING:
     from sbxcompose.api.models import ProcessInfo
@@ -42,15 +43,12 @@ async def stop(client: SandboxClient, process: str, signal: int, grace: float, a
     if grace >= GRACE and signal == SIGTERM:
         await client.delete(process)
         return
-    deleting = asyncio.ensure_future(client.delete(process))
-    try:
+    async with Tasks() as tasks:
+        deleting = tasks.start(client.delete(process))
         await asyncio.wait({deleting}, timeout=grace if signal == SIGTERM else 0)
         if not deleting.done():
             await _signal(client, process, SIGKILL)
         await deleting
-    finally:
-        deleting.cancel()
-        await asyncio.gather(deleting, return_exceptions=True)
 
 
 async def _by_command(client: SandboxClient, process: str, asked: Asked, grace: float) -> bool:

@@ -31,6 +31,7 @@ from sbxcompose.engine.contract.rows import (
 )
 from sbxcompose.engine.observe import row_key
 from sbxcompose.errors import Unreachable
+from sbxcompose.tasks import TaskOwner
 
 RECONNECT_FOR = 30.0
 """Seconds during which a list that cannot be had is asked for again before `Unreachable` is raised."""
@@ -72,7 +73,7 @@ class PlainWatch:
         """Rows of which we know from the answers to starts; a list that was asked for before does not have them."""
         self._followers: dict[str, Follower] = {}
         self._queue: asyncio.Queue[_Item] = asyncio.Queue(QUEUE)
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks = TaskOwner()
         self._done = False
 
     @contextmanager
@@ -87,7 +88,7 @@ class PlainWatch:
 
     async def settle(self) -> bool:
         """Wait until everything known now has been handed out; return whether a stream is open."""
-        if self._done or not self._tasks:
+        if self._done or not self._tasks.busy:
             return True
         future: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
         self._settling.append(future)
@@ -96,7 +97,7 @@ class PlainWatch:
 
     async def started(self, info: ProcessInfo) -> bool:
         """Take note of a row that the answer to a start told; return whether it has ended already."""
-        if self._done or not self._tasks:
+        if self._done or not self._tasks.busy:
             return False
         key = row_key(info)
         self._started[key] = info
@@ -124,18 +125,13 @@ class PlainWatch:
 
     async def _end(self) -> None:
         self._done = True
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._tasks.close()
         for future in self._settling:
             if not future.done():
                 future.set_result(True)
 
-    def _spawn(self, work: Awaitable[None]) -> asyncio.Task[None]:
-        task = asyncio.ensure_future(self._guarded(work))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-        return task
+    def _spawn(self, work: Awaitable[None]) -> None:
+        self._tasks.start(self._guarded(work))
 
     async def _guarded(self, work: Awaitable[None]) -> None:
         """Whoever reads the events must hear of a failure, whatever it is."""

@@ -10,8 +10,6 @@ import asyncio
 import os
 from contextlib import suppress
 
-from sbxcompose.host.base import background
-
 PAUSE = 0.5
 """Seconds in which more may come, to be written through together."""
 
@@ -29,17 +27,16 @@ def later(path: str) -> None:
         return
     if _loop is not loop:
         _loop = loop
-        background.do(_after_a_pause())
+        loop.call_later(PAUSE, _write_waiting_through, loop)
     _waiting[path] = None
 
 
-async def _after_a_pause() -> None:
+def _write_waiting_through(loop: asyncio.AbstractEventLoop) -> None:
     global _loop
-    await asyncio.sleep(PAUSE)
     _loop = None
     paths = list(_waiting)
     _waiting.clear()
-    await asyncio.to_thread(write_through, paths)
+    loop.run_in_executor(None, write_through, paths)
 
 
 def write_through(paths: list[str]) -> None:

@@ -11,8 +11,8 @@ import sys
 from collections.abc import Callable
 from typing import Protocol
 
-from sbxcompose.host.base import background
 from sbxcompose.host.http.pending_clients import PendingClients, has_room
+from sbxcompose.tasks import TaskOwner
 
 AT_ONCE = 64
 """Connections that are accepted before anything else gets its turn."""
@@ -33,7 +33,8 @@ class AcceptedClient(Protocol):
 class Gate:
     """Accepts on any number of listening sockets, and knows the clients that have shown no valid key."""
 
-    def __init__(self, pending: PendingClients[AcceptedClient] | None = None) -> None:
+    def __init__(self, tasks: TaskOwner, pending: PendingClients[AcceptedClient] | None = None) -> None:
+        self._tasks = tasks
         self._loop = asyncio.get_running_loop()
         self._pending: PendingClients[AcceptedClient] = pending if pending is not None else PendingClients()
         self._timer: asyncio.TimerHandle | None = None
@@ -91,7 +92,7 @@ class Gate:
                 return
             if room:
                 accepted.setblocking(False)
-                background.do(self._loop.connect_accepted_socket(connection, accepted))
+                self._tasks.start(self._loop.connect_accepted_socket(connection, accepted))
             else:
                 accepted.close()
 

@@ -10,6 +10,8 @@ from typing import Any, Protocol
 
 import h11
 
+from sbxcompose.tasks import TaskOwner
+
 AsgiScope = MutableMapping[str, Any]
 AsgiMessage = MutableMapping[str, Any]
 Application = Callable[
@@ -66,11 +68,10 @@ class Exchange:
         self._gone = False
         self._complete = False
         self._switched = False
-        self._task: asyncio.Task[None] | None = None
 
-    def start(self, application: Application, scope: AsgiScope) -> None:
-        """Let the application answer."""
-        self._task = asyncio.get_running_loop().create_task(self._run(application, scope))
+    def start(self, tasks: TaskOwner, application: Application, scope: AsgiScope) -> None:
+        """Let the application answer, as one of `tasks`."""
+        tasks.start(self._run(application, scope))
 
     async def _run(self, application: Application, scope: AsgiScope) -> None:
         try:

@@ -18,6 +18,7 @@ from sbxcompose.host.base import memory
 from sbxcompose.host.http.accept import Gate
 from sbxcompose.host.http.exchange import BODY_AHEAD, Application, AsgiScope, Exchange
 from sbxcompose.host.http.request_scope import check_framing, scope_of
+from sbxcompose.tasks import TaskOwner
 
 MAX_HEAD = 64 * 1024
 """Bytes that a request's line and headers may have."""
@@ -30,7 +31,9 @@ LINGER = 2.0
 class Activity:
     """Counts the requests under way; `idle` is called whenever the last one has ended."""
 
-    def __init__(self, idle: Callable[[], None] = lambda: None) -> None:
+    def __init__(self, tasks: TaskOwner, idle: Callable[[], None] = lambda: None) -> None:
+        self.tasks = tasks
+        """Owns the requests under way."""
         self.requests = 0
         self.idle = idle
 
@@ -151,7 +154,7 @@ class Connection(asyncio.Protocol):
                 self._exchange = Exchange(self, event)
                 self._activity.begin()
                 self._scope = scope_of(event, self._trusted, self._transport)
-                self._exchange.start(self._application, self._scope)
+                self._exchange.start(self._activity.tasks, self._application, self._scope)
             case h11.Data() if self._exchange is not None:
                 self._exchange.feed(bytes(event.data))
             case h11.EndOfMessage() if self._exchange is not None:

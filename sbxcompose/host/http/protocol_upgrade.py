@@ -15,6 +15,8 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.types import Receive, Scope, Send
 
+from sbxcompose.tasks import Tasks
+
 if TYPE_CHECKING:
     from sbxcompose.api.websocket import WebSocket
 
@@ -119,17 +121,15 @@ def handshake_key(request: Request) -> bytes:
 
 async def _attend(socket: WebSocket, talk: Callable[[WebSocket], Awaitable[None]]) -> None:
     """Talk until the talk is over and the socket closed, or the other side has vanished."""
-    talking = asyncio.ensure_future(_to_the_end(socket, talk))
-    pinging = asyncio.ensure_future(socket.keep_alive())
-    try:
+    from sbxcompose.api.websocket import Closed
+
+    async with Tasks(Closed) as tasks:
+        talking = tasks.start(_to_the_end(socket, talk))
+        pinging = tasks.start(socket.keep_alive())
         await asyncio.wait({talking, pinging}, return_when=asyncio.FIRST_COMPLETED)
         if not talking.done() and (socket.broken or not socket.closing):
             raise ConnectionAbortedError("the client has vanished")
         await talking
-    finally:
-        for task in (talking, pinging):
-            task.cancel()
-        await asyncio.gather(talking, pinging, return_exceptions=True)
 
 
 async def _to_the_end(socket: WebSocket, talk: Callable[[WebSocket], Awaitable[None]]) -> None:

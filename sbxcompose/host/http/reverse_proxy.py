@@ -16,6 +16,7 @@ from starlette.types import Receive, Scope, Send
 from sbxcompose.host.base.problems import Problem
 from sbxcompose.host.http.protocol_upgrade import Bytes, Headers, Upgraded
 from sbxcompose.host.http.tunnel import through_bytes
+from sbxcompose.tasks import Tasks
 
 MAX_HEAD = 256 * 1024
 """Bytes that an answer's status line and headers may have."""
@@ -57,17 +58,13 @@ class ReverseProxy:
             await self._send(h11.EndOfMessage())
             await self._answer(scope, receive, send)
             return
-        uploading = asyncio.ensure_future(self._upload(receive))
-        answering = asyncio.ensure_future(self._answer(scope, receive, send))
-        try:
+        async with Tasks(Problem) as tasks:
+            uploading = tasks.start(self._upload(receive))
+            answering = tasks.start(self._answer(scope, receive, send))
             # The upload returns only when the client has gone.
             await asyncio.wait({uploading, answering}, return_when=asyncio.FIRST_COMPLETED)
             if answering.done():
                 answering.result()
-        finally:
-            uploading.cancel()
-            answering.cancel()
-            await asyncio.gather(uploading, answering, return_exceptions=True)
 
     def _request(self, scope: Scope) -> h11.Request:
         given: Headers = scope["headers"]

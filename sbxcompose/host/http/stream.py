@@ -7,6 +7,8 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Mutabl
 from contextlib import suppress
 from typing import Any
 
+from sbxcompose.tasks import Tasks
+
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
@@ -37,17 +39,15 @@ class StreamAnswer:
 
     async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
         """Answer one request. A HEAD learns that there is an answer, and nothing of it."""
-        sending = asyncio.ensure_future(self._send(send, scope["method"] == "HEAD"))
-        listening = asyncio.ensure_future(self._listen(receive))
         try:
-            await asyncio.wait((sending, listening), return_when=asyncio.FIRST_COMPLETED)
-            if sending.done():
-                with suppress(OSError):  # the client has gone
-                    sending.result()
+            async with Tasks() as tasks:
+                sending = tasks.start(self._send(send, scope["method"] == "HEAD"))
+                listening = tasks.start(self._listen(receive))
+                await asyncio.wait((sending, listening), return_when=asyncio.FIRST_COMPLETED)
+                if sending.done():
+                    with suppress(OSError):  # the client has gone
+                        sending.result()
         finally:
-            sending.cancel()
-            listening.cancel()
-            await asyncio.gather(sending, listening, return_exceptions=True)
             await self._content.aclose()
             if self._end is not None:
                 await self._end()

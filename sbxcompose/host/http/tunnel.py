@@ -12,6 +12,7 @@ from sbxcompose.host.base.problems import Problem
 from sbxcompose.host.http.protocol_upgrade import Bytes
 from sbxcompose.host.sandboxes.sandbox import HostedSandbox
 from sbxcompose.host.supervise.health import connect
+from sbxcompose.tasks import Tasks
 
 if TYPE_CHECKING:
     from sbxcompose.api.websocket import WebSocket
@@ -44,9 +45,11 @@ async def through_websocket(client: WebSocket, port: socket.socket) -> None:
     A close frame means that its sender has said everything: what the other side still has to say is sent before the
     close is answered.
     """
-    inward = asyncio.ensure_future(_from_websocket(client, port))
-    outward = asyncio.ensure_future(_to_websocket(client, port))
-    await _both(inward, outward, client.gone, LINGER)
+    from sbxcompose.api.websocket import Closed
+
+    async with Tasks(Closed) as tasks:
+        inward, outward = tasks.start(_from_websocket(client, port)), tasks.start(_to_websocket(client, port))
+        await _both(tasks, inward, outward, client.gone, LINGER)
 
 
 async def _from_websocket(client: WebSocket, port: socket.socket) -> None:
@@ -77,9 +80,9 @@ async def _to_websocket(client: WebSocket, port: socket.socket) -> None:
 
 async def through_bytes(client: Bytes, port: socket.socket) -> None:
     """Another protocol than HTTP: bytes as they are."""
-    inward = asyncio.ensure_future(_from_bytes(client, port))
-    outward = asyncio.ensure_future(_to_bytes(client, port))
-    await _both(inward, outward, client.gone, 0.0)
+    async with Tasks() as tasks:
+        inward, outward = tasks.start(_from_bytes(client, port)), tasks.start(_to_bytes(client, port))
+        await _both(tasks, inward, outward, client.gone, 0.0)
 
 
 async def _from_bytes(client: Bytes, port: socket.socket) -> None:
@@ -96,22 +99,18 @@ async def _to_bytes(client: Bytes, port: socket.socket) -> None:
 
 
 async def _both(
-    inward: asyncio.Future[None], outward: asyncio.Future[None], gone: Callable[[], Awaitable[None]], linger: float
+    tasks: Tasks,
+    inward: asyncio.Task[None],
+    outward: asyncio.Task[None],
+    gone: Callable[[], Awaitable[None]],
+    linger: float,
 ) -> None:
     """Let both directions come to their end, unless the client is gone altogether."""
-    left: asyncio.Future[None] | None = None
-    try:
-        await asyncio.wait({inward, outward}, return_when=asyncio.FIRST_COMPLETED)
-        if outward.done():
-            await asyncio.wait({inward}, timeout=linger)
-        elif inward.exception() is None:
-            left = asyncio.ensure_future(gone())
-            await asyncio.wait({outward, left}, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        work = [task for task in (inward, outward, left) if task is not None]
-        for task in work:
-            task.cancel()
-        await asyncio.gather(*work, return_exceptions=True)
+    await asyncio.wait({inward, outward}, return_when=asyncio.FIRST_COMPLETED)
+    if outward.done():
+        await asyncio.wait({inward}, timeout=linger)
+    elif inward.exception() is None:
+        await asyncio.wait({outward, tasks.start(gone())}, return_when=asyncio.FIRST_COMPLETED)
 
 
 def _say_no_more(port: socket.socket) -> None:

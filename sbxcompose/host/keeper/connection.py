@@ -11,6 +11,7 @@ import json
 import os
 import socket
 import sys
+import traceback
 from collections.abc import Callable, Sequence
 from itertools import chain, repeat
 from typing import Any, Self
@@ -19,6 +20,7 @@ from sbxcompose.host.keeper.inherit import KeeperRestart
 from sbxcompose.host.keeper.messages import Adopted, Exited, KeeperLost, Spawned, SpawnFailed
 from sbxcompose.host.keeper.protocol import Channel, KeeperFrame, chunked
 from sbxcompose.host.keeper.unit_cache import Body, KnownUnit, PendingRequest, read_all, retrieve
+from sbxcompose.tasks import TaskOwner
 
 PAUSES = (0.0, 0.1, 0.3, 1.0, 3.0)
 """Seconds before each of the first attempts to start a new keeper."""
@@ -47,7 +49,9 @@ class KeeperConnection:
         self._kept: dict[str, int] = {}
         self._wanted = False
         self._last_id = 0
-        self._replacing: asyncio.Task[None] | None = None
+        self.tasks = TaskOwner(self._task_failed)
+        """Owns what the server does in the background: without a keeper there is nothing left to do."""
+        self._replacing: asyncio.Task[object] | None = None
         self._handed_over: asyncio.Future[None] | None = None
         self._lost: KeeperLost | None = None
         self._closed = False
@@ -66,9 +70,7 @@ class KeeperConnection:
     async def close(self) -> None:
         """Leave the keeper alone; it goes on. Requests under way raise `KeeperLost`."""
         self._closed = True
-        if self._replacing is not None:
-            self._replacing.cancel()
-            await asyncio.gather(self._replacing, return_exceptions=True)
+        await self.tasks.close()
         self._detach()
         self._give_up(KeeperLost("the connection to the keeper was closed"))
         for unit in self._units.values():
@@ -77,6 +79,11 @@ class KeeperConnection:
         for fd in self._kept.values():
             os.close(fd)
         self._kept.clear()
+
+    def _task_failed(self, error: BaseException) -> None:
+        """Write what a background task raises to the host's log; the loss of the keeper has been said already."""
+        if not isinstance(error, KeeperLost):
+            traceback.print_exception(error, file=sys.stderr)
 
     # -- asking and being answered -----------------------------------------------------------------
 
@@ -145,7 +152,7 @@ class KeeperConnection:
             if self._handed_over is not None and not self._handed_over.done():
                 self._handed_over.set_exception(KeeperLost("it died at once"))
             if self._replacing is None and not self._closed:
-                self._replacing = self._loop.create_task(self._replace())
+                self._replacing = self.tasks.start(self._replace())
 
     def _handle(self, frame: KeeperFrame) -> None:
         body = frame.body

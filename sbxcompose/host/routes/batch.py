@@ -16,7 +16,6 @@ from starlette.requests import Request
 from starlette.routing import Route
 
 from sbxcompose.api.models import Message, Millis, SignalNumber, StartRequest
-from sbxcompose.host.base import background
 from sbxcompose.host.base.problems import Problem
 from sbxcompose.host.http import validation
 from sbxcompose.host.http.stream import StreamAnswer
@@ -73,6 +72,7 @@ class _Work:
 
     def __init__(self, processes: Processes, wanted: Batch) -> None:
         self._processes = processes
+        self._tasks = processes.keeper.tasks
         self._wanted = wanted
         self._left = len(wanted.operations)
         self._lines: asyncio.Queue[bytes] = asyncio.Queue()
@@ -87,11 +87,14 @@ class _Work:
                     requests.append(self._start_request(operation))
                     starts.append(index)
                 else:
-                    background.do(self._carry_out(index, self._action(kind, operation)))
+                    self._tasks.start(self._carry_out(index, self._action(kind, operation)))
             except (Invalid, Problem) as error:
                 self._failed(index, error)
         if starts:
-            background.do(self._processes.start(requests, lambda number, result: self._started(starts[number], result)))
+            self._tasks.start(self._start(requests, starts))
+
+    async def _start(self, requests: list[StartRequest], indexes: list[int]) -> None:
+        await self._processes.start(requests, lambda number, result: self._started(indexes[number], result))
 
     def _start_request(self, operation: Raw) -> StartRequest:
         request = validation.read(StartRequest, operation)

@@ -12,7 +12,6 @@ from starlette.requests import Request
 from starlette.routing import Route
 
 from sbxcompose.api.models import Message, StartRequest
-from sbxcompose.host.base import background
 from sbxcompose.host.http import validation
 from sbxcompose.host.http.stream import StreamAnswer
 from sbxcompose.host.http.validation import Invalid
@@ -62,7 +61,7 @@ class _Attached:
 
     def _time_over(self) -> None:
         self._timed_out = self._process.alive
-        background.do(self._process.kill())
+        self._processes.keeper.tasks.start(self._process.kill())
 
     async def events(self) -> AsyncGenerator[bytes, None]:
         """Nothing, then started, lines, end. Left early (the caller has gone), it kills what it started."""
@@ -79,7 +78,7 @@ class _Attached:
                 self._timer.cancel()
             await output.aclose()
             if self._process.alive:
-                background.do(self._process.kill())
+                self._processes.keeper.tasks.start(self._process.kill())
             self._process.let_go()
 
     def _end(self) -> dict[str, Any]:

@@ -7,17 +7,18 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
-from sbxcompose.host.base import background, damage, trees
+from sbxcompose.host.base import damage, trees
 from sbxcompose.host.base.ids import is_id
+from sbxcompose.tasks import TaskOwner
 
 
-def sweep(directory: Path, record: str) -> None:
+def sweep(directory: Path, record: str, tasks: TaskOwner) -> None:
     """Remove the folders of `directory` that lack the file `record`; called before anything new is made there.
 
     A folder is made before its record, and removed in any order: what has none is left over.
     """
     for stray in strays(directory, record):
-        background.do(_remove(stray))
+        tasks.start(_remove(stray))
 
 
 def strays(directory: Path, record: str) -> list[str]:

@@ -18,7 +18,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from sbxcompose.api.sandbox_models import CreateRequest, PatchRequest, SandboxInfo
-from sbxcompose.host.base import background, trees
+from sbxcompose.host.base import trees
 from sbxcompose.host.base.clock import now_ms
 from sbxcompose.host.base.host_info import Interruption
 from sbxcompose.host.base.json_files import read_each, write_json
@@ -57,7 +57,7 @@ class Sandboxes:
         self._directory = directory
         self._keeper = keeper
         self._idle = idle
-        self.snapshots = Snapshots(directory.parent / "snapshots", idle)
+        self.snapshots = Snapshots(directory.parent / "snapshots", keeper.tasks, idle)
         self._live: dict[str, HostedSandbox] = {}
         self._terminated: dict[str, SandboxInfo] = {}
         self._names: dict[str, HostedSandbox] = {}
@@ -179,7 +179,7 @@ class Sandboxes:
             raise from_os(error, "the sandbox cannot be recorded") from None
         sandbox = self._add(info)
         if info.status == "pending":
-            background.do(self._begin(sandbox, beginning))
+            self._keeper.tasks.start(self._begin(sandbox, beginning))
         return sandbox
 
     async def _begin(self, sandbox: HostedSandbox, beginning: Provisioning) -> None:
@@ -188,12 +188,15 @@ class Sandboxes:
         if failure is not None:
             await self._terminate(sandbox, failure.outcome, error_details=failure.details)
 
+    def _end_later(self, sandbox: HostedSandbox, outcome: str) -> None:
+        self._keeper.tasks.start(self._terminate(sandbox, outcome))
+
     def _add(self, info: SandboxInfo, ending: str | None = None) -> HostedSandbox:
         directory = self._directory / info.id
         workload = Workload(info.id, directory, self._workdir(info), self._keeper, info.network, self._idle)
         sandbox = HostedSandbox(info, directory, workload, ending)
         sandbox.idle = self._idle
-        sandbox.expired = lambda: background.do(self._terminate(sandbox, "Success(Timeout)"))
+        sandbox.expired = lambda: self._end_later(sandbox, "Success(Timeout)")
         self._live[info.id] = sandbox
         if info.name is not None:
             self._names[info.name] = sandbox
@@ -277,7 +280,7 @@ class Sandboxes:
     def load(self) -> None:
         """Read what is recorded, and remove what is not."""
         self.snapshots.load()
-        sweep(self._directory, RECORD)
+        sweep(self._directory, RECORD, self._keeper.tasks)
         for record in read_each(self._directory, RECORD, SandboxRecord):
             values = {name: getattr(record, name) for name in SandboxInfo.__struct_fields__}
             self._load(SandboxInfo(**values), record.ending)
@@ -286,7 +289,7 @@ class Sandboxes:
         if info.status == "terminated":
             self._terminated[info.id] = info
             if (self._directory / info.id / WORKSPACE).exists():
-                background.do(self._clear(info))
+                self._keeper.tasks.start(self._clear(info))
             return
         info = self._placed(info)
         sandbox = self._add(info, INTERRUPTED if ending is None and info.status == "pending" else ending)
@@ -308,7 +311,7 @@ class Sandboxes:
         for sandbox in self:
             sandbox.finish()
             if sandbox.ending is not None:
-                background.do(self._terminate(sandbox, sandbox.ending))
+                self._end_later(sandbox, sandbox.ending)
 
     def exited(self, exited: Exited) -> bool:
         """A run has ended; False if it belongs to no sandbox."""

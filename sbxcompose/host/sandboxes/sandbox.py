@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from sbxcompose.api.sandbox_models import SandboxInfo, SandboxStatus
-from sbxcompose.host.base import background, write_back
+from sbxcompose.host.base import write_back
 from sbxcompose.host.base.clock import now_ms
 from sbxcompose.host.base.json_files import encode, write_json
 from sbxcompose.host.base.problems import Problem, from_os
@@ -166,9 +166,9 @@ class HostedSandbox:
                 path = os.fspath(self.directory / RECORD)
                 write_back.record(path, encode(_record(self._life)), f"sandbox {self.info.id}")
             case FreezeSandbox():
-                background.do(self._freeze())
+                self.workload.keeper.tasks.start(self._freeze())
             case ThawSandbox():
-                background.do(self._thaw())
+                self.workload.keeper.tasks.start(self._thaw())
             case ExpireSandbox():
                 self.expired()
             case SetTimeout(seconds, if_unset):

@@ -14,7 +14,7 @@ from pathlib import Path
 from msgspec.structs import replace
 
 from sbxcompose.api.sandbox_models import SnapshotInfo, SnapshotType
-from sbxcompose.host.base import background, trees
+from sbxcompose.host.base import trees
 from sbxcompose.host.base.clock import now_ms
 from sbxcompose.host.base.ids import new_id
 from sbxcompose.host.base.json_files import read_each, write_json
@@ -23,6 +23,7 @@ from sbxcompose.host.base.wake import Condition
 from sbxcompose.host.sandboxes.leftovers import sweep
 from sbxcompose.host.sandboxes.rules import unsupported
 from sbxcompose.host.sandboxes.sandbox import HostedSandbox
+from sbxcompose.tasks import TaskOwner
 
 RECORD = "snapshot.json"
 FILES = "files"
@@ -32,8 +33,9 @@ FORMAT = "sbxcompose-tree-1"
 class Snapshots:
     """All snapshots of the host. `idle` is called when one has been taken, or not."""
 
-    def __init__(self, directory: Path, idle: Callable[[], None] = lambda: None) -> None:
+    def __init__(self, directory: Path, tasks: TaskOwner, idle: Callable[[], None] = lambda: None) -> None:
         self._directory = directory
+        self._tasks = tasks
         self._idle = idle
         self._known: dict[str, SnapshotInfo] = {}
         self._readers: dict[str, int] = {}
@@ -92,7 +94,7 @@ class Snapshots:
         except OSError as error:
             self._remove(info)
             raise from_os(error, "the snapshot cannot be recorded") from None
-        background.do(self._take(info, sandbox))
+        self._tasks.start(self._take(info, sandbox))
         return info
 
     async def _take(self, info: SnapshotInfo, sandbox: HostedSandbox) -> None:
@@ -113,7 +115,7 @@ class Snapshots:
 
     def _fail(self, info: SnapshotInfo, words: str) -> None:
         self._settle(replace(info, status="failed", error=words))
-        background.do(asyncio.to_thread(trees.remove_tree, str(self._files(info))))
+        self._tasks.start(asyncio.to_thread(trees.remove_tree, str(self._files(info))))
 
     def _settle(self, info: SnapshotInfo) -> None:
         try:
@@ -175,7 +177,7 @@ class Snapshots:
 
     def load(self) -> None:
         """Read what is recorded, and finish what the last server had begun."""
-        sweep(self._directory, RECORD)
+        sweep(self._directory, RECORD, self._tasks)
         for info in read_each(self._directory, RECORD, SnapshotInfo):
             self._load(info)
 
@@ -184,7 +186,7 @@ class Snapshots:
         if info.status == "in_progress":
             self._fail(info, "the host ended while it was being taken")
         elif info.status == "deleting":
-            background.do(self.delete(info.id))
+            self._tasks.start(self.delete(info.id))
 
     def _save(self, info: SnapshotInfo) -> None:
         write_json(self._directory / info.id / RECORD, info.write())

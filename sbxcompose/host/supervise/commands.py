@@ -14,7 +14,6 @@ from signal import SIGKILL
 from msgspec import Struct
 
 from sbxcompose.api.models import LastExit
-from sbxcompose.host.base import background
 from sbxcompose.host.keeper.client import Exited, KeeperClient, KeeperLost, Spawn, Spawned, SpawnFailed
 from sbxcompose.host.supervise.state import exit_of
 
@@ -63,7 +62,7 @@ class ProcessCommands:
             return CommandResult(error=str(error))
         finally:
             if not command.ended.done() or command.ended.cancelled():
-                background.do(self._keeper.kill(spawn.unit, SIGKILL, "everything"))
+                self._keeper.tasks.start(self._keeper.kill(spawn.unit, SIGKILL, "everything"))
             command.close()
             del self._running[spawn.unit]
 

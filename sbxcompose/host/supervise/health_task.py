@@ -9,6 +9,7 @@ from sbxcompose.api.models import HealthCheckConfig
 from sbxcompose.host.base.clock import now_ms
 from sbxcompose.host.supervise import health
 from sbxcompose.host.supervise.health import Health
+from sbxcompose.tasks import TaskOwner
 
 
 class Checks:
@@ -17,10 +18,11 @@ class Checks:
     __slots__ = ("_task",)
 
     def __init__(self) -> None:
-        self._task: asyncio.Task[None] | None = None
+        self._task: asyncio.Task[object] | None = None
 
     def begin(
         self,
+        tasks: TaskOwner,
         config: HealthCheckConfig,
         known: Health,
         since_ms: int,
@@ -33,7 +35,7 @@ class Checks:
         """
         self.end()
         checks = health.watch(config, known, lambda: max(0, now_ms() - since_ms), report, look, stranger)
-        self._task = asyncio.get_running_loop().create_task(checks)
+        self._task = tasks.start(checks)
 
     def end(self) -> None:
         """Check no more; no harm if nothing is checked."""

@@ -18,7 +18,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from sbxcompose.api.models import LastExit
-from sbxcompose.host.base import background, write_back
+from sbxcompose.host.base import write_back
 from sbxcompose.host.base.clock import now_ms
 from sbxcompose.host.base.host_info import Interruption
 from sbxcompose.host.base.problems import Problem
@@ -87,7 +87,7 @@ class LifecycleDriver(ProcessRow):
         for effect in self._change(event):
             waiting = self._perform(effect)
             if waiting is not None:
-                background.do(waiting)
+                self._owner.keeper.tasks.start(waiting)
 
     async def _report_and_wait(self, event: LifecycleEvent) -> None:
         """The same, but wait until the keeper has answered. Raises `KeeperLost`."""
@@ -123,7 +123,7 @@ class LifecycleDriver(ProcessRow):
             case AttachOutput(number):
                 self._attach(number)
             case SpawnRun():
-                background.do(self._spawn_run())
+                self._owner.keeper.tasks.start(self._spawn_run())
             case ForgetRow():
                 self._owner.forget(self)
             case _:
@@ -297,7 +297,7 @@ class LifecycleDriver(ProcessRow):
     async def _stop_by_command(self, handle: int, command: list[str], grace: float) -> None:
         """Let the keeper hold the grace, and begin the command."""
         await self._owner.keeper.stop(self._owner.unit(handle), signals.SIGCONT, grace)
-        background.do(self._run_stop_command(handle, command, grace))
+        self._owner.keeper.tasks.start(self._run_stop_command(handle, command, grace))
 
     async def _run_stop_command(self, handle: int, command: list[str], grace: float) -> None:
         with suppress(TimeoutError):
@@ -328,7 +328,7 @@ class LifecycleDriver(ProcessRow):
                 return look_by_command(config, lambda: self._run_beside(config.command or []))
             return look_at_port(config, namespace)
 
-        self._checks.begin(config, self.record.health, since_ms, self._checked, look, stranger)
+        self._checks.begin(keeper.tasks, config, self.record.health, since_ms, self._checked, look, stranger)
 
     async def _run_beside(self, command: list[str]) -> str | None:
         """Run a command as the process is run: what went wrong, None if nothing. Cancelled, it kills it."""

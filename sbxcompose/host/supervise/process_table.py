@@ -63,7 +63,7 @@ class ProcessTable:
         self._keys = StartKeys()
         self._units: dict[str, SupervisedProcess] = {}
         self._ended = EndedRows(self._drop)
-        self._unwatched = Unwatched(lambda: self.paused)
+        self._unwatched = Unwatched(lambda: self.paused, keeper.tasks)
         self.failed_starts = FailedStarts(directory)
         self._last_handle = 0
         self._news = Condition()

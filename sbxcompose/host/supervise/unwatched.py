@@ -10,8 +10,8 @@ import signal
 from collections import Counter
 from collections.abc import Callable
 
-from sbxcompose.host.base import background
 from sbxcompose.host.supervise.process import SupervisedProcess
+from sbxcompose.tasks import TaskOwner
 
 FIRST_PATIENCE = 10.0
 """Seconds for the first watch to come, or to come back after a restart of the server, on a loaded machine too."""
@@ -24,7 +24,8 @@ GRACE_MS = 2000
 class Unwatched:
     """Counts who watches. `paused` says whether the sandbox is suspended, where no time passes."""
 
-    def __init__(self, paused: Callable[[], bool]) -> None:
+    def __init__(self, paused: Callable[[], bool], tasks: TaskOwner) -> None:
+        self._tasks = tasks
         self._paused = paused
         self._watching: Counter[int] = Counter()
         self._timers: dict[int, asyncio.TimerHandle] = {}
@@ -53,4 +54,4 @@ class Unwatched:
         if self._paused():
             self.check(process)
         else:
-            background.do(process.stop(signal.SIGHUP, GRACE_MS))
+            self._tasks.start(process.stop(signal.SIGHUP, GRACE_MS))

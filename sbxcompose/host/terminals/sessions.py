@@ -14,7 +14,7 @@ from msgspec.structs import asdict
 
 from sbxcompose.api.models import StartRequest
 from sbxcompose.api.pty import PtyRequest
-from sbxcompose.host.base import background, damage, write_back
+from sbxcompose.host.base import damage, write_back
 from sbxcompose.host.base.clock import now_ms
 from sbxcompose.host.base.json_files import encode, write_json
 from sbxcompose.host.base.problems import Problem, from_os
@@ -207,7 +207,7 @@ class TerminalSessions:
             terminal.timer = loop.call_later(patience, self._unwatched, terminal)
 
     def _unwatched(self, terminal: Terminal) -> None:
-        background.do(self._hang_up(terminal, GRACE))
+        self._keeper.tasks.start(self._hang_up(terminal, GRACE))
 
     def _forget(self, terminal: Terminal) -> None:
         terminal.close()
@@ -225,7 +225,7 @@ class TerminalSessions:
         terminal.record.oom_killed = exited.oom_killed or None
         terminal.finish(exit_code(exited.status), round(exited.at * 1000))
         self._save(terminal)
-        background.do(self._keeper.release(exited.unit))
+        self._keeper.tasks.start(self._keeper.release(exited.unit))
         self._changed()
         return True
 

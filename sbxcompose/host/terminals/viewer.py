@@ -11,6 +11,7 @@ from sbxcompose.api.websocket import NORMAL, POLICY, Closed, WebSocket
 from sbxcompose.host.base.problems import Problem
 from sbxcompose.host.terminals.rules import MAX_INPUT, InputRate
 from sbxcompose.host.terminals.session import Terminal, Viewer
+from sbxcompose.tasks import Tasks
 
 _PIECE = 32 * 1024
 _PROTOCOL = 1002
@@ -22,16 +23,14 @@ CloseReason = tuple[int, str]
 async def view(terminal: Terminal, position: int, socket: WebSocket) -> None:
     """Connect a socket with a terminal until either has ended; leaves the close's answer to the caller."""
     viewer = terminal.attach(position)
-    work = [asyncio.ensure_future(direction(terminal, viewer, socket)) for direction in (_listen, _show)]
     try:
-        done, _ = await asyncio.wait({*work, viewer.dismissed}, return_when=asyncio.FIRST_COMPLETED)
-        ending = next(iter(done)).result()
+        async with Tasks(Closed) as tasks:
+            work = [tasks.start(direction(terminal, viewer, socket)) for direction in (_listen, _show)]
+            done, _ = await asyncio.wait({*work, viewer.dismissed}, return_when=asyncio.FIRST_COMPLETED)
+            ending = next(iter(done)).result()
     except Closed as closed:
         ending = (closed.code, "")  # the answer that a close gets
     finally:
-        for task in work:
-            task.cancel()
-        await asyncio.gather(*work, return_exceptions=True)
         terminal.detach(viewer)
     with suppress(Closed):
         await socket.send_close(*ending)

@@ -19,6 +19,7 @@ from sbxcompose.host.http.exchange import AsgiMessage, AsgiScope
 from sbxcompose.host.http.pending_clients import MOST, PendingClients
 from sbxcompose.host.http.protocol import Activity, Connection
 from sbxcompose.host.http.stream import Receive, Send
+from sbxcompose.tasks import TaskOwner
 from tests.live.host.hosts import LiveHost, client_of, live_host, running
 from tests.support.home import Home
 
@@ -134,10 +135,11 @@ def test_a_silent_client_is_given_a_limited_time_and_one_with_a_key_is_not() -> 
         await send(done)
 
     async def main() -> None:
-        gate = Gate(PendingClients[AcceptedClient](patience=0.2))
+        tasks = TaskOwner()
+        gate = Gate(tasks, PendingClients[AcceptedClient](patience=0.2))
         with closing(socket.create_server(("127.0.0.1", 0))) as listener:
             listener.setblocking(False)
-            gate.listen(listener, partial(Connection, answer, Activity(), trusted=False, gate=gate), trusted=False)
+            gate.listen(listener, partial(Connection, answer, Activity(tasks), trusted=False, gate=gate), trusted=False)
             address = listener.getsockname()
             says = {
                 "silent": b"",

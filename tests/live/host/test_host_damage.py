@@ -8,6 +8,7 @@ import shutil
 from collections.abc import Iterator
 from contextlib import closing, suppress
 from pathlib import Path
+from types import SimpleNamespace
 from typing import cast
 
 import pytest
@@ -20,6 +21,7 @@ from sbxcompose.host.logs.events import Chunk
 from sbxcompose.host.logs.segments import STDOUT
 from sbxcompose.host.logs.store import LogStore
 from sbxcompose.host.sandboxes.registry import Sandboxes
+from sbxcompose.tasks import TaskOwner
 from tests.live.host.hosts import LiveHost, live_host, running
 from tests.support.home import Home
 from tests.support.host_state import (
@@ -34,7 +36,7 @@ from tests.support.host_state import (
     make_state,
 )
 
-NO_KEEPER = cast(KeeperClient, None)
+NO_KEEPER = cast(KeeperClient, SimpleNamespace(tasks=TaskOwner()))
 """Nothing is started here."""
 NOT_FILES = [name for name in DAMAGES if name.startswith("a ") and name != "a list"]
 RECORDS = [name for name in SANDBOX_FILES if name.endswith(".json")]

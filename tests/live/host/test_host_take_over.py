@@ -14,6 +14,7 @@ from sbxcompose.host.keeper.client import Adopted, Exited, KeeperClient, Spawn, 
 from sbxcompose.host.supervise.processes import Processes
 from sbxcompose.host.supervise.records import Records
 from sbxcompose.host.supervise.state import ProcessRecord, Run, Running, Starting
+from sbxcompose.tasks import TaskOwner
 
 POLICY = RestartConfig(policy="always", initial_backoff_ms=0, max_backoff_ms=0)
 FAILED = 1 << 8  # a wait status: exit code 1
@@ -23,6 +24,7 @@ class Keeper:
     """Notes what it is asked to spawn, and answers nothing."""
 
     def __init__(self) -> None:
+        self.tasks = TaskOwner()
         self.asked: list[str] = []
         self.spawning = asyncio.Event()
 

@@ -18,6 +18,7 @@ from sbxcompose.api.sse import EventDecoder
 from sbxcompose.host.http.protocol import Activity, Connection
 from sbxcompose.host.logs.segments import STDOUT
 from sbxcompose.host.routes import output, watch
+from sbxcompose.tasks import TaskOwner
 from tests.support.output import FakeRow, FakeSource
 
 
@@ -27,7 +28,7 @@ async def serving(source: FakeSource, path: Path) -> AsyncIterator[str]:
     application = Starlette(routes=[*output.routes(lambda _: source), *watch.routes(lambda _: source)])
     loop = asyncio.get_running_loop()
     server = await loop.create_unix_server(
-        lambda: Connection(application, Activity(), trusted=True), str(path / "socket")
+        lambda: Connection(application, Activity(TaskOwner()), trusted=True), str(path / "socket")
     )
     async with server, asyncio.timeout(120):
         yield str(path / "socket")

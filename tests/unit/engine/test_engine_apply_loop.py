@@ -14,13 +14,13 @@ from sbxcompose.engine.events import ApplyFailed, EngineEvent, EventHandler, Pla
 from sbxcompose.engine.execute import execute
 from sbxcompose.engine.result import Result
 from sbxcompose.engine.session import Session
-from sbxcompose.engine.tasks import run_beside
 from sbxcompose.errors import ProcessFailed, Unreachable
 from sbxcompose.plan.names import Target
 from sbxcompose.plan.observed import Instance, Observed, ObservedRow, Phase
 from sbxcompose.plan.options import PlanOptions
 from sbxcompose.plan.steps import Plan, Start, Step, Stop
 from sbxcompose.spec.project import Project
+from sbxcompose.tasks import run_beside
 from tests.unit.plan.plan_worlds import V2, process, project, world
 
 WEB = Target("main", "web")

@@ -170,7 +170,7 @@ def test_an_end_that_only_the_answer_to_a_start_tells_is_told_once() -> None:
             return [row()]
 
     async def tell() -> list[object]:
-        watch._tasks.add(cast(Any, None))  # it is watching
+        watch._tasks.start(asyncio.Event().wait())  # it is watching
         watch._rows[row_key(over)] = row()
         await watch._look()
         return [watch._queue.get_nowait() for _ in range(watch._queue.qsize())]

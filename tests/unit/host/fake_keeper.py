@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import cast
 
 from sbxcompose.host.keeper.client import Exited, KeeperClient, Spawn, Spawned, SpawnFailed
+from sbxcompose.tasks import TaskOwner
 
 Pause = Callable[[], Awaitable[None]]
 
@@ -15,6 +16,7 @@ class FakeKeeper:
     """Starts and ends units in memory; `pause` is awaited before each answer and each end."""
 
     def __init__(self, pause: Pause) -> None:
+        self.tasks = TaskOwner()
         self._pause = pause
         self._pid = 1_000
         self.units: dict[str, Spawn] = {}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import cast
 
 from msgspec.structs import replace
@@ -14,8 +15,9 @@ from sbxcompose.host.supervise.processes import Processes
 from sbxcompose.host.supervise.records import Records
 from sbxcompose.host.supervise.retention import KEPT_UNNAMED
 from sbxcompose.host.supervise.state import ProcessRecord, Run, Stopped
+from sbxcompose.tasks import TaskOwner
 
-NO_KEEPER = cast(KeeperClient, None)
+NO_KEEPER = cast(KeeperClient, SimpleNamespace(tasks=TaskOwner()))
 """Nothing is started here."""
 
 

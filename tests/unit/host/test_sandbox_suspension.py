@@ -15,12 +15,14 @@ from sbxcompose.host.base.problems import Problem
 from sbxcompose.host.keeper.client import KeeperClient
 from sbxcompose.host.sandboxes.sandbox import HostedSandbox
 from sbxcompose.host.sandboxes.workload import Workload
+from sbxcompose.tasks import TaskOwner
 
 
 class Freezing:
     """A keeper that can only freeze and thaw, or fail to."""
 
     def __init__(self, *, freezes: bool = True, thaws: bool = True) -> None:
+        self.tasks = TaskOwner()
         self.freezes = freezes
         self.thaws = thaws
         self.asked: list[str] = []

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
@@ -17,8 +18,9 @@ from sbxcompose.host.keeper.client import KeeperClient
 from sbxcompose.host.sandboxes.listing import PageQuery
 from sbxcompose.host.sandboxes.registry import Sandboxes
 from sbxcompose.host.sandboxes.rules import check_name, refuse_unsupported, resources
+from sbxcompose.tasks import TaskOwner
 
-NO_KEEPER = cast(KeeperClient, None)
+NO_KEEPER = cast(KeeperClient, SimpleNamespace(tasks=TaskOwner()))
 """Nothing is started here."""
 
 

@@ -12,6 +12,7 @@ from sbxcompose.host.base import trees
 from sbxcompose.host.base.json_files import write_json
 from sbxcompose.host.base.problems import Problem
 from sbxcompose.host.sandboxes.snapshots import RECORD, Snapshots
+from sbxcompose.tasks import TaskOwner
 
 NUMBER = "s" * 21
 
@@ -36,7 +37,7 @@ def test_two_who_delete_the_same_one_are_both_content(directory: Path, monkeypat
     monkeypatch.setattr(trees, "remove_tree", watched)
 
     async def both() -> None:
-        snapshots = Snapshots(directory)
+        snapshots = Snapshots(directory, TaskOwner())
         snapshots.load()
         await asyncio.gather(snapshots.delete(NUMBER), snapshots.delete(NUMBER))
         with pytest.raises(Problem, match="not found"):
@@ -54,7 +55,7 @@ def test_what_cannot_be_removed_is_said_and_can_be_asked_for_again(
         raise OSError(5, "Input/output error", path)
 
     async def twice() -> None:
-        snapshots = Snapshots(directory)
+        snapshots = Snapshots(directory, TaskOwner())
         snapshots.load()
         with monkeypatch.context() as broken:
             broken.setattr(trees, "remove_tree", fails)

@@ -19,12 +19,14 @@ from sbxcompose.host.terminals import session as terminal_module
 from sbxcompose.host.terminals import sessions as module
 from sbxcompose.host.terminals.session import Terminal
 from sbxcompose.host.terminals.sessions import TerminalSessions
+from sbxcompose.tasks import TaskOwner
 
 
 class FakeKeeper:
     """Gives out terminals in which nothing runs, and ends "commands" when it is asked to."""
 
     def __init__(self) -> None:
+        self.tasks = TaskOwner()
         self.stops: list[tuple[int, float]] = []
         self.released: list[str] = []
         self.slaves: dict[str, int] = {}

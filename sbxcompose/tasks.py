@@ -1,0 +1,200 @@
+"""The only module that starts asyncio tasks. Each has an owner that awaits or cancels it, and no failure is lost.
+
+`Tasks` owns the tasks of a block, `TaskOwner` those that live as long as an object, `SharedWork` what several callers
+wait for, and `Lookahead` the next item of an iterator. The functions are for the usual cases of a block.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Coroutine, Iterable
+from contextlib import asynccontextmanager
+from typing import Any, Generic, Self, TypeVar
+
+from sbxcompose.errors import SbxError
+
+T = TypeVar("T")
+
+_OF_THE_WORLD = (SbxError, OSError, EOFError)
+"""Failures that are not defects: once a block has its answer, they do not matter in what it started beside it."""
+
+
+class Tasks:
+    """The tasks of a block: `async with Tasks() as tasks`. What still runs when it is left is cancelled and awaited.
+
+    The block asks for the results it wants. Of the others a failure goes to the event loop's exception handler, unless
+    it is an error of the world, or among the `expected` ones.
+    """
+
+    def __init__(self, *expected: type[Exception]) -> None:
+        self._expected = (*_OF_THE_WORLD, *expected)
+        self._tasks: list[asyncio.Task[Any]] = []
+
+    def start(self, work: Awaitable[T]) -> asyncio.Task[T]:
+        """Begin `work` beside the block."""
+        task = _begin(work)
+        self._tasks.append(task)
+        return task
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        await _end(self._tasks)
+        for task in self._tasks:
+            failure = None if task.cancelled() else task.exception()
+            if failure is not None and failure is not error and not isinstance(failure, self._expected):
+                report(failure)
+
+
+class TaskOwner:
+    """The tasks of an object that no caller awaits. A failure goes to `on_error` as soon as it happens.
+
+    `close` ends those that still run. Without `on_error` failures go to the event loop's exception handler.
+    """
+
+    __slots__ = ("_on_error", "_tasks")
+
+    def __init__(self, on_error: Callable[[BaseException], None] | None = None) -> None:
+        self._on_error = on_error if on_error is not None else report
+        self._tasks: set[asyncio.Task[Any]] = set()
+
+    @property
+    def busy(self) -> bool:
+        """Whether any task has not ended."""
+        return bool(self._tasks)
+
+    def start(self, work: Awaitable[object]) -> asyncio.Task[object]:
+        """Begin `work`, from the next turn of the event loop on. The task is for cancelling it."""
+        task = _begin(work)
+        self._tasks.add(task)  # the event loop itself holds tasks by weak references only
+        task.add_done_callback(self._ended)
+        return task
+
+    def _ended(self, task: asyncio.Task[object]) -> None:
+        self._tasks.discard(task)
+        error = None if task.cancelled() else task.exception()
+        if error is not None:
+            self._on_error(error)
+
+    async def wait(self) -> None:
+        """Wait until those that run now have ended; let others go on if there are none."""
+        await (asyncio.wait(self._tasks) if self._tasks else asyncio.sleep(0))
+
+    async def close(self) -> None:
+        """Cancel what still runs, and wait until it has ended."""
+        await _end(list(self._tasks))
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+
+class SharedWork(Generic[T]):
+    """Work that any number of callers wait for. It is cancelled when the last of them waits no longer."""
+
+    def __init__(self, work: Awaitable[T]) -> None:
+        self._task = _begin(work)
+        self._waiting = 0
+
+    @property
+    def done(self) -> bool:
+        """Whether it has ended."""
+        return self._task.done()
+
+    async def wait(self) -> T:
+        """Return its result, or raise what it raises."""
+        self._waiting += 1
+        try:
+            return await asyncio.shield(self._task)
+        finally:
+            self._waiting -= 1
+            if not self._waiting:
+                await _end([self._task])
+
+
+class Lookahead(Generic[T]):
+    """The items of a generator, where giving up to wait for one does not lose it."""
+
+    def __init__(self, items: AsyncGenerator[T, None]) -> None:
+        self._items = items
+        self._next: asyncio.Task[T | None] | None = None
+
+    async def next(self, timeout: float | None) -> T | None:
+        """Return the next item; None at the end. Raises `TimeoutError` after `timeout` seconds, and may be repeated."""
+        if self._next is None:
+            self._next = _begin(anext(self._items, None))
+        done, _ = await asyncio.wait({self._next}, timeout=timeout)
+        if not done:
+            raise TimeoutError
+        task, self._next = self._next, None
+        return task.result()
+
+    async def close(self) -> None:
+        """Wait for no further item, and close the generator."""
+        if self._next is not None:
+            await _end([self._next])
+        await self._items.aclose()
+
+
+async def run_until(work: Coroutine[Any, Any, T], *ends: Coroutine[Any, Any, object]) -> T | None:
+    """Return the result of `work`, or None if one of `ends` has come to its end before.
+
+    Raises what the first of them raises. All have ended when it returns.
+    """
+    async with Tasks() as tasks:
+        first = tasks.start(work)
+        others = [tasks.start(end) for end in ends]
+        await asyncio.wait([first, *others], return_when=asyncio.FIRST_COMPLETED)
+        if first.done():
+            return first.result()
+        for task in others:
+            if task.done():
+                task.result()
+        return None
+
+
+@asynccontextmanager
+async def task_group() -> AsyncIterator[asyncio.TaskGroup]:
+    """A group of tasks that has ended when its block is left; the first failure ends it and is raised, as it is."""
+    try:
+        async with asyncio.TaskGroup() as group:
+            yield group
+    except BaseExceptionGroup as failures:
+        # A failure cancels the others, so that the first is the cause.
+        raise failures.exceptions[0] from failures.exceptions[0].__cause__
+
+
+async def run_beside(work: Coroutine[Any, Any, T], *background: Coroutine[Any, Any, object]) -> T:
+    """Return the result of `work`. What runs in the background is cancelled then, and ends it all if it fails."""
+    async with task_group() as group:
+        tasks = [group.create_task(task) for task in background]
+        try:
+            return await work
+        finally:
+            for task in tasks:
+                task.cancel()
+
+
+def report(error: BaseException) -> None:
+    """Hand a failure that no caller can be told of to the event loop's exception handler."""
+    asyncio.get_running_loop().call_exception_handler({"message": "a background task failed", "exception": error})
+
+
+def _begin(work: Awaitable[T]) -> asyncio.Task[T]:
+    coroutine = work if asyncio.iscoroutine(work) else _wait_for(work)
+    return asyncio.get_running_loop().create_task(coroutine)
+
+
+async def _wait_for(work: Awaitable[T]) -> T:
+    return await work
+
+
+async def _end(tasks: Iterable[asyncio.Task[Any]]) -> None:
+    """Cancel tasks and wait until all have ended, whatever they raise."""
+    tasks = list(tasks)
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)

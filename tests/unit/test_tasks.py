@@ -1,0 +1,223 @@
+"""Several things at once: who ends whom, and that nothing is left running."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
+
+import pytest
+
+from sbxcompose.errors import SbxError
+from sbxcompose.tasks import Lookahead, SharedWork, TaskOwner, Tasks, run_beside, run_until, task_group
+
+Log = list[str]
+
+
+async def forever(log: Log) -> None:
+    """Wait, and take a while to clean up."""
+    try:
+        await asyncio.Event().wait()
+    finally:
+        await asyncio.sleep(0)
+        log.append("cleaned up")
+
+
+async def result(value: str) -> str:
+    await asyncio.sleep(0)
+    return value
+
+
+async def fail(message: str) -> str:
+    await asyncio.sleep(0)
+    raise ValueError(message)
+
+
+def run(main: Callable[[Log], Coroutine[None, None, str | None]]) -> tuple[str | None, Log]:
+    """What it returns, or the message of what it raises, and the log by then."""
+    log: Log = []
+
+    async def body() -> str | None:
+        try:
+            return await main(log)
+        except ValueError as error:
+            return f"raised {error}"
+        finally:
+            assert asyncio.all_tasks() == {asyncio.current_task()}
+
+    return asyncio.run(body()), log
+
+
+def test_work_that_ends_first_ends_the_others() -> None:
+    assert run(lambda log: run_until(result("done"), forever(log))) == ("done", ["cleaned up"])
+    assert run(lambda log: run_beside(result("done"), forever(log))) == ("done", ["cleaned up"])
+
+
+def test_the_end_of_another_cuts_work_short_only_where_it_is_an_end() -> None:
+    async def work(log: Log) -> str:
+        await forever(log)
+        return "never"
+
+    assert run(lambda log: run_until(work(log), result("an end"))) == (None, ["cleaned up"])
+    assert run(lambda log: run_beside(result("done"), result("in the background"))) == ("done", [])
+
+
+def test_a_result_counts_although_an_end_has_come_as_well() -> None:
+    assert run(lambda log: run_until(result("done"), fail("too late"))) == ("done", [])
+
+
+@pytest.mark.parametrize("together", [run_until, run_beside])
+def test_the_first_failure_is_raised_as_it_is_and_ends_all(together: Callable[..., Awaitable[str]]) -> None:
+    async def all_of(log: Log, *works: Coroutine[None, None, object]) -> str:
+        return await together(*works)
+
+    assert run(lambda log: all_of(log, fail("work"), forever(log))) == ("raised work", ["cleaned up"])
+    assert run(lambda log: all_of(log, forever(log), fail("other"), forever(log))) == (
+        "raised other",
+        ["cleaned up", "cleaned up"],
+    )
+
+
+def test_a_failure_in_a_group_is_raised_as_it_is() -> None:
+    async def main(log: Log) -> str:
+        async with task_group() as group:
+            group.create_task(forever(log))
+            group.create_task(fail("a task"))
+        return "never"
+
+    assert run(main) == ("raised a task", ["cleaned up"])
+
+
+@pytest.mark.parametrize("together", [run_until, run_beside])
+def test_who_is_cancelled_waits_for_what_it_has_started(together: Callable[..., Coroutine[None, None, str]]) -> None:
+    async def main(log: Log) -> str:
+        task = asyncio.create_task(together(forever(log), forever(log)))
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        task.cancel()
+        await asyncio.wait([task])
+        return "cancelled" if task.cancelled() else "not cancelled"
+
+    assert run(main) == ("cancelled", ["cleaned up", "cleaned up"])
+
+
+def reported(main: Coroutine[None, None, object]) -> list[str]:
+    """The messages of the failures that reach the event loop's exception handler."""
+    found: list[str] = []
+
+    async def body() -> None:
+        handler = asyncio.get_running_loop().set_exception_handler
+        handler(lambda _, context: found.append(str(context["exception"])))
+        await main
+        assert asyncio.all_tasks() == {asyncio.current_task()}
+
+    asyncio.run(body())
+    return found
+
+
+async def raises(error: Exception) -> None:
+    await asyncio.sleep(0)
+    raise error
+
+
+def test_a_block_ends_its_tasks_however_it_is_left() -> None:
+    async def main(log: Log) -> str:
+        async with Tasks() as tasks:
+            tasks.start(forever(log))
+            await asyncio.sleep(0)
+            return await tasks.start(fail("the block"))
+
+    assert run(main) == ("raised the block", ["cleaned up"])
+
+
+@pytest.mark.parametrize(
+    "error, said",
+    [
+        (SbxError("refused"), []),
+        (ConnectionResetError(), []),
+        (LookupError("expected"), []),
+        (ValueError("a defect"), ["a defect"]),
+    ],
+)
+def test_of_what_a_block_does_not_ask_for_only_defects_are_reported(error: Exception, said: list[str]) -> None:
+    async def block() -> None:
+        async with Tasks(LookupError) as tasks:
+            await asyncio.wait([tasks.start(raises(error))])
+
+    assert reported(block()) == said
+
+
+def test_what_a_block_raises_is_not_reported_a_second_time() -> None:
+    async def block() -> None:
+        with pytest.raises(ValueError, match="once"):
+            async with Tasks() as tasks:
+                await tasks.start(raises(ValueError("once")))
+
+    assert reported(block()) == []
+
+
+def test_an_owner_hears_of_each_failure_as_it_happens_and_ends_the_rest() -> None:
+    heard: list[str] = []
+    log: Log = []
+
+    async def main() -> None:
+        owner = TaskOwner(lambda error: heard.append(str(error)))
+        owner.start(fail("one"))
+        owner.start(forever(log))
+        while not heard:
+            await asyncio.sleep(0)
+        assert owner.busy
+        await owner.close()
+        assert not owner.busy
+
+    assert reported(main()) == []
+    assert (heard, log) == (["one"], ["cleaned up"])
+
+
+def test_without_an_ear_an_owner_reports_failures() -> None:
+    async def main() -> None:
+        owner = TaskOwner()
+        owner.start(fail("one"))
+        while owner.busy:
+            await owner.wait()
+
+    assert reported(main()) == ["one"]
+
+
+def test_shared_work_lives_as_long_as_a_caller_waits_for_it() -> None:
+    async def main(log: Log) -> str:
+        work = SharedWork(forever(log))
+        callers = [asyncio.create_task(work.wait()) for _ in range(2)]
+        await asyncio.sleep(0)
+        callers[0].cancel()
+        await asyncio.wait(callers[:1])
+        assert not work.done
+        callers[1].cancel()
+        await asyncio.wait(callers[1:])
+        return "ended" if work.done else "still runs"
+
+    assert run(main) == ("ended", ["cleaned up"])
+
+
+def test_an_item_that_was_given_up_comes_the_next_time() -> None:
+    async def main(log: Log) -> str:
+        go_on = asyncio.Event()
+
+        async def items() -> AsyncGenerator[str, None]:
+            await go_on.wait()
+            yield "first"
+            try:
+                await forever(log)
+            finally:
+                log.append("closed")
+
+        ahead = Lookahead(items())
+        with pytest.raises(TimeoutError):
+            await ahead.next(0)
+        go_on.set()
+        first = await ahead.next(None)
+        with pytest.raises(TimeoutError):
+            await ahead.next(0)
+        await ahead.close()
+        return str(first)
+
+    assert run(main) == ("first", ["cleaned up", "closed"])
