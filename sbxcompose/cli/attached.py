@@ -106,7 +106,7 @@ class _ShownUp:
         publisher.watch(session)
         begun = time.monotonic()
         timeout = self._request.wait_timeout
-        deadline = time.time() + timeout if timeout is not None else None
+        deadline = begun + timeout if timeout is not None else None
         try:
             async with up, self._waiting(session, up):
                 with self._keys(up):

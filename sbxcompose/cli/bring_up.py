@@ -50,7 +50,7 @@ async def _detached(
     reporter = Reporter(shell, project)
     publisher = Publisher(shell, request.junit)
     begun = time.monotonic()
-    deadline = time.time() + request.wait_timeout if request.wait_timeout is not None else None
+    deadline = begun + request.wait_timeout if request.wait_timeout is not None else None
     plans: list[Plan] = []
 
     async def work(session: Session) -> int:

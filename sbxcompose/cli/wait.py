@@ -39,7 +39,7 @@ def wait_until_ready(
             await session.observe()
             if not session.links:
                 raise UsageError("nothing has been started yet", hint="`sbxcompose up -d` starts everything")
-            deadline = time.time() + timeout if timeout is not None else None
+            deadline = time.monotonic() + timeout if timeout is not None else None
             async with InstanceStates(session, wanted, readiness=True) as states:
                 states.only_watch()
                 judge = Judge(project, Mode())

@@ -215,7 +215,7 @@ class OpenProject:
         timeout: float | None,
         bringing: Awaitable[Result],
     ) -> None:
-        deadline = None if timeout is None else time.time() + timeout
+        deadline = None if timeout is None else time.monotonic() + timeout
         verdict = await await_verdict(states, bringing, Judge(self._project, Mode()), deadline)
         check_verdict(await with_last_lines(session, verdict, secrets.hide), timeout)
 

@@ -26,7 +26,7 @@ Hide = Callable[[str], str]
 async def await_verdict(
     states: InstanceStates, bringing: Awaitable[Result], judge: Judge, deadline: float | None
 ) -> Verdict:
-    """Carry out `bringing` and wait for the verdict; `deadline` is in seconds since 1970.
+    """Carry out `bringing` and wait for the verdict; `deadline` is by the monotonic clock.
 
     Steps that have not begun when there is a verdict are cancelled.
     """

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Protocol, Self
 
@@ -70,7 +69,7 @@ class AttachedUp:
         return any(row is not None and row.live for row in rows)
 
     async def verdict(self, deadline: float | None, *, watch: bool) -> Success | Failed | TimedOut:
-        """Bring up and stay until the verdict, or as long as files are watched; `deadline` is in seconds since 1970."""
+        """Bring up and stay until the verdict, or as long as files are watched; `deadline` is monotonic."""
         return await run_beside(
             self._bring_up(deadline, watch=watch), self._loop.run(), self.watch.run(), self._tell_when_ready()
         )
@@ -107,7 +106,7 @@ class AttachedUp:
 
         verdict = await self._states.all_ready(judge)
         if isinstance(verdict, Success) and verdict.ready and self.has_started:
-            self._session.tell(EverythingReady(verdict, time.time() - self._session.began))
+            self._session.tell(EverythingReady(verdict, self._session.clock.now() - self._session.began))
 
     def _on_event(self, event: EngineEvent) -> None:
         match event:

@@ -181,7 +181,7 @@ class InstanceStates:
         return [self._state(instance, process) for instance, process in self._wanted.items()]
 
     async def verdict(self, judge: Judge, deadline: float | None) -> Success | Failed | TimedOut:
-        """Wait for the verdict, from the moment there is a plan; `deadline` is in seconds since 1970."""
+        """Wait for the verdict, from the moment there is a plan; `deadline` is by the monotonic clock."""
         self._judge = judge
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_left(deadline)):
@@ -204,13 +204,16 @@ class InstanceStates:
                 if self._defect is not None:
                     raise self._defect
                 now = judge()
-                verdict = now.verdict(self.now(), time.time(), deadline, began=self._session.began)
+                clock = self._session.clock
+                due = None if deadline is None else clock.now() + deadline - time.monotonic()
+                verdict = now.verdict(self.now(), clock.now(), due, began=self._session.began)
                 if not isinstance(verdict, Pending):
                     return verdict
                 if now.waits_for_readiness:
                     self.pending = verdict
                 with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(_left(_earliest(deadline, verdict.look_again_at))):
+                    again_in = None if verdict.look_again_at is None else max(verdict.look_again_at - clock.now(), 0)
+                    async with asyncio.timeout(_earliest(_left(deadline), again_in)):
                         await self._session.changed.wait()
         finally:
             attention.close()
@@ -284,12 +287,12 @@ def _run(row: ObservedRow) -> tuple[object, ...]:
     return row.name, row.run, row.started_at
 
 
-def _earliest(*moments: float | None) -> float | None:
-    return min((moment for moment in moments if moment is not None), default=None)
+def _earliest(*waits: float | None) -> float | None:
+    return min((wait for wait in waits if wait is not None), default=None)
 
 
 def _left(deadline: float | None) -> float | None:
-    return None if deadline is None else max(deadline - time.time(), 0)
+    return None if deadline is None else max(deadline - time.monotonic(), 0)
 
 
 async def _another_run(link: SandboxConnection, instance: Instance, process: Process, row: ObservedRow | None) -> None:

@@ -41,7 +41,7 @@ def next_try_in(waited: float) -> float:
 class Readiness:
     """Waits for conditions of the instances of one sandbox; `command_request` makes the request for a command.
 
-    `began` is when the command did, in seconds since 1970: what has failed since then must become stable.
+    `began` is when the command did, by its clock: what has failed since then must become stable.
     """
 
     def __init__(self, link: SandboxConnection, command_request: CommandRequest, began: float) -> None:
@@ -115,7 +115,7 @@ class Readiness:
             return
         if not row.live:
             raise ProcessFailed(f"{label(row.instance)} {row_end(row)}")
-        failed = row.failed_runs if in_crash_loop(row, self._began, time.time()) else 0
+        failed = row.failed_runs if in_crash_loop(row, self._began, self._link.clock.now()) else 0
         if row.phase is Phase.BACKING_OFF and not stable_is_good:
             failed = max(failed, row.restarts - before + 1)
         if failed >= CRASH_LOOP:
@@ -160,7 +160,7 @@ class Readiness:
 
     async def _stable(self, row: ObservedRow) -> None:
         """Wait until a run counts that no check says anything of."""
-        while left := counts_in(row, self._began, time.time()):
+        while left := counts_in(row, self._began, self._link.clock.now()):
             await asyncio.sleep(left)
 
     async def _line(self, row: ObservedRow, pattern: str) -> None:

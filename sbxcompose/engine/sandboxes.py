@@ -11,6 +11,7 @@ from msgspec.structs import replace
 from sbxcompose.api.frames import StartNote
 from sbxcompose.api.sandbox_models import SandboxInfo
 from sbxcompose.engine import cloud_secrets
+from sbxcompose.engine.clock import SteadyClock
 from sbxcompose.engine.events import EngineEvent, EventHandler, SandboxPending
 from sbxcompose.engine.observe import observed_sandbox
 from sbxcompose.engine.providers import Provider, provider_of
@@ -40,6 +41,7 @@ class ProjectSandboxes:
     ) -> None:
         self.project = project
         self._secrets = secrets
+        self.clock = SteadyClock()
         self.links: dict[str, SandboxConnection] = {}
         self._asleep: dict[str, SandboxInfo] = {}
         """What exists and does not run; to look into it would wake it."""
@@ -176,7 +178,9 @@ class ProjectSandboxes:
 
     async def _link(self, sandbox: Sandbox, info: SandboxInfo) -> None:
         client = self.provider.client(info)
-        link = SandboxConnection(sandbox.name, info, client, self._tell, self._pace, self.changed.set, self._note)
+        link = SandboxConnection(
+            sandbox.name, info, client, self._tell, self._pace, self.changed.set, self._note, self.clock
+        )
         link.successes = self.project.successes(sandbox.name)
         if self._secrets is not None and not link.has_notes:
             self._secrets.add_current(cloud_secrets.recall(info.id, self._environ))

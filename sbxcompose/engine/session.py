@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import time
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
@@ -89,8 +88,8 @@ class Session(ProjectSandboxes):
         self._is_up = is_up
         self._records_readiness = False
         self._life_ms: int | None = None
-        self.began = time.time()
-        """When the command did, in seconds since 1970."""
+        self.began = self.clock.now()
+        """When the command did, by its clock."""
         self._ready: dict[str, Readiness] = {}
         self._copies = Copies(project, self._environ, self._tell)
         self.on_link(self._watch_readiness)
@@ -173,7 +172,7 @@ class Session(ProjectSandboxes):
         row = link.row(instance, process.digest) if link is not None else None
         if row is None:
             return None
-        words = [doing(row, time.time())]
+        words = [doing(row, self.clock.now())]
         if row.phase is Phase.RUNNING and process.ready_when is not None:
             words.append(unready(process, Condition.READY))
         if (check := self.last_check(instance)) is not None:

@@ -49,7 +49,7 @@ class Host:
         self._keeper = keeper
         self._keeper.pid = self._keeper_pid = inherited.keeper_pid
         self._state = state
-        self._started = time.time()
+        self._started, self._began = time.time(), time.monotonic()
         self._listeners = [socket.socket(fileno=inherited.listen_fd)]
         self._listening = False
         self._gate = Gate(keeper.tasks)
@@ -213,7 +213,7 @@ class Host:
             "pid": os.getpid(),
             "keeper_pid": self._keeper_pid,
             "started_at": round(self._started * 1000),
-            "uptime_secs": int(time.time() - self._started),
+            "uptime_secs": int(time.monotonic() - self._began),
             "sandboxes": len(list(self.sandboxes)),
             "running_processes": self.sandboxes.running,
             "tcp": self._tcp(),

@@ -112,7 +112,7 @@ class _Open(Struct, frozen=True):
 
 
 class Pending(_Open, frozen=True):
-    """No verdict yet. `look_again_at` is when time alone can bring one, in seconds since 1970."""
+    """No verdict yet. `look_again_at` is when time alone can bring one, by the clock of the verdict."""
 
     kind: ClassVar[str] = "pending"
     look_again_at: float | None = None

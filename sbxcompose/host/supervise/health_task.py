@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable
 
 from sbxcompose.api.models import HealthCheckConfig
@@ -34,7 +35,13 @@ class Checks:
         `stranger` are as `health.watch` has them.
         """
         self.end()
-        checks = health.watch(config, known, lambda: max(0, now_ms() - since_ms), report, look, stranger)
+        # Its start is known by the time of day, which may be set at any moment; from here on the age is counted.
+        began = time.monotonic() - max(0, now_ms() - since_ms) / 1000
+
+        def age_ms() -> int:
+            return round((time.monotonic() - began) * 1000)
+
+        checks = health.watch(config, known, age_ms, report, look, stranger)
         self._task = tasks.start(checks)
 
     def end(self) -> None:

@@ -317,4 +317,4 @@ class TerminalSessions:
 
 def _left(ended_at: int | None) -> float:
     """Seconds for which an ended session is still remembered."""
-    return max(0.0, REMEMBERED - (now_ms() - (ended_at or 0)) / 1000)
+    return min(max(0.0, REMEMBERED - (now_ms() - (ended_at or 0)) / 1000), REMEMBERED)

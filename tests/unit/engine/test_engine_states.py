@@ -10,6 +10,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
+from sbxcompose.engine.clock import SteadyClock
 from sbxcompose.engine.instance_states import InstanceStates, instances_of
 from sbxcompose.engine.result import HeldUp, Result, StepFailure
 from sbxcompose.errors import Unreachable
@@ -55,6 +56,7 @@ def states_of(link: Link) -> InstanceStates:
         changed=asyncio.Event(),
         check=lambda: None,
         began=0.0,
+        clock=SteadyClock(),
         listen=lambda tell: None,
     )
     return InstanceStates(session, instances_of([JOB, WEB]), readiness=False)
