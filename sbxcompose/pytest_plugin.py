@@ -48,7 +48,7 @@ def sbx_options(pytestconfig: pytest.Config) -> dict[str, Any]:
 
 @pytest.fixture(scope="session")
 def sbx_project(pytestconfig: pytest.Config, sbx_options: dict[str, Any]) -> Iterator[SyncProject]:
-    """The project, up and ready; a `sbxcompose.sync.SyncProject`. It is taken down at the end of the session.
+    """Bring the project up, ready, as a `sbxcompose.sync.SyncProject`; take it down at the end of the session.
 
     It has a name of its own, so that it does not touch what was started with `sbxcompose up`, nor that of another
     worker of pytest-xdist.
@@ -70,7 +70,7 @@ def sbx_project(pytestconfig: pytest.Config, sbx_options: dict[str, Any]) -> Ite
 
 
 def free_ports(variables: list[str]) -> dict[str, str]:
-    """A free port of this machine for each variable, no two alike."""
+    """Find a free port of this machine for each variable, no two alike."""
     with ExitStack() as stack:
         sockets = [stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in variables]
         return {name: str(bound.getsockname()[1]) for name, bound in zip(variables, sockets, strict=True)}

@@ -142,7 +142,7 @@ def _with_signature_of(
 
 @_with_signature_of(_open_project)
 def open_project(*args: Any, **kwargs: Any) -> SyncProject:
-    """A project to start, watch and stop; arguments and errors are those of `sbxcompose.load`.
+    """Open a project to start, watch and stop it; arguments and errors are those of `sbxcompose.load`.
 
     ```python
     from sbxcompose.sync import open_project

@@ -158,7 +158,7 @@ async def run_until(work: Coroutine[Any, Any, T], *ends: Coroutine[Any, Any, obj
 
 @asynccontextmanager
 async def task_group() -> AsyncIterator[asyncio.TaskGroup]:
-    """A group of tasks that has ended when its block is left; the first failure ends it and is raised, as it is."""
+    """Open a group of tasks that has ended when its block is left; the first failure ends it and is raised as it is."""
     try:
         async with asyncio.TaskGroup() as group:
             yield group

@@ -59,7 +59,7 @@ class FilesClient:
 
     @asynccontextmanager
     async def open(self, path: FilePath) -> AsyncIterator[Reply]:
-        """A file's contents as a stream."""
+        """Open a file's contents as a stream."""
         async with self._transport.stream("GET", _target("/files", path), headers=self._headers) as stream:
             if stream.status >= 300:
                 raise refusal(stream.status, await stream.read(), show(path))
@@ -92,7 +92,7 @@ class FilesClient:
 
 
 def show(path: FilePath) -> str:
-    """A path for people."""
+    """Return a path for people."""
     return path if isinstance(path, str) else path.decode("utf-8", "replace")
 
 

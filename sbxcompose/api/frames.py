@@ -188,7 +188,7 @@ def encode_state(info: Mapping[str, Any]) -> bytes:
 
 
 def encode_dropped(handle: int) -> bytes:
-    """A row is gone."""
+    """Take note that a row is gone."""
     return _json(b"D", {"handle": handle})
 
 
@@ -198,7 +198,7 @@ def encode_log(log: int, name: str, directory: str | None, position: int) -> byt
 
 
 def encode_run_began(log: int, run: int, time: int) -> bytes:
-    """A run begins."""
+    """Take note that a run begins."""
     return _json(b"R", {"log": log, "run": run, "time": time})
 
 
@@ -265,7 +265,7 @@ class FrameDecoder:
         return frames
 
     def close(self) -> None:
-        """Raises `FrameError` if the stream ended in the middle of a frame."""
+        """Check that the stream has not ended in the middle of a frame. Raises `FrameError`."""
         if self._parts:
             raise FrameError("the stream ended in the middle of a frame")
 

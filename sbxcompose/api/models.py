@@ -49,7 +49,7 @@ class Message(Struct, frozen=True):
 
 
 def millis(value: str | float) -> int:
-    """A moment as the contract's servers write it: s, ms or µs since 1970, told apart by size, or ISO text."""
+    """Read a moment as the contract's servers write it: s, ms or µs since 1970, told apart by size, or ISO text."""
     if isinstance(value, str):
         from datetime import UTC, datetime
 

@@ -26,7 +26,7 @@ _SCHEMES = ("http", "https")
 
 
 def trusted() -> ssl.SSLContext:
-    """What every connection to a cloud trusts, a request's and a WebSocket's alike. Raises `ConfigurationError`."""
+    """Return what connections to a cloud trust, requests and WebSockets alike. Raises `ConfigurationError`."""
     return _trusted(tuple(os.environ.get(name) for name in CERTIFICATES))
 
 
@@ -74,5 +74,5 @@ def _usable(value: str) -> bool:
 
 
 def _url(value: str) -> httpx.URL:
-    """A proxy as the client reads it: without a scheme it is an HTTP one."""
+    """Return a proxy as the client reads it: without a scheme it is an HTTP one."""
     return httpx.URL(value if "://" in value else f"http://{value}")

@@ -91,22 +91,22 @@ PtyEvent = Data | Resize | Ready | PtyExit
 
 
 def encode_data(data: bytes) -> bytes:
-    """A frame of terminal bytes, at most `MAX_FRAME` - 1 of them."""
+    """Encode a frame of terminal bytes, at most `MAX_FRAME` - 1 of them."""
     return b"\0" + data
 
 
 def encode_resize(cols: int, rows: int) -> bytes:
-    """A frame that tells the terminal's size."""
+    """Encode a frame that tells the terminal's size."""
     return bytes([_RESIZE]) + _SIZE.pack(min(cols, 0xFFFF), min(rows, 0xFFFF))
 
 
 def encode_exit(code: int) -> bytes:
-    """A frame that tells the end."""
+    """Encode a frame that tells the end."""
     return bytes([_EXIT]) + _CODE.pack(code)
 
 
 def decode(frame: bytes) -> PtyEvent | None:
-    """What a frame says; None for kinds that we do not know, which newer versions may send. Raises `ValueError`."""
+    """Decode a frame; None for unknown kinds, which newer versions may send. Raises `ValueError`."""
     kind, payload = frame[:1], frame[1:]
     try:
         match kind:

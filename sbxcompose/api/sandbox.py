@@ -129,7 +129,7 @@ class SandboxClient:
             expect(answer, process)
 
     async def delete(self, process: str) -> None:
-        """The contract's own stop (section 3.6): SIGTERM, after ten seconds SIGKILL; unsupervised ones SIGKILL.
+        """Stop it the contract's own way (section 3.6): SIGTERM, after ten seconds SIGKILL; unsupervised ones SIGKILL.
 
         One that is gone already is fine.
         """
@@ -144,7 +144,7 @@ class SandboxClient:
             await asyncio.sleep(0)
 
     async def restart(self, process: str) -> ProcessInfo:
-        """A new run of a managed process."""
+        """Begin a new run of a managed process."""
         if "batch" in self.extensions:
             answer = await self._submit(_Operation({"op": "restart", "process": process}, process))
         else:
@@ -205,7 +205,7 @@ class SandboxClient:
     async def stream(
         self, path: str, body: Any = None, *, method: str = "POST", media: str | None = None
     ) -> AsyncIterator[Reply]:
-        """The answer to a request below `/api/v1`, as a stream. Raises `Refused` if it is not good, or not `media`."""
+        """Open an answer below `/api/v1` as a stream. Raises `Refused` if it is not good, or not `media`."""
         async with self._transport.stream(method, "/api/v1" + path, headers=self._headers, body=body) as stream:
             if stream.status >= 300:
                 raise refusal(stream.status, await stream.read(), path)
@@ -222,7 +222,7 @@ class SandboxClient:
         return expect(await self._request(method, path, body), what)
 
     async def socket(self, path: str, *, headers: Env | None = None, limit: int | None = None) -> Socket:
-        """A WebSocket below `/api/v1`, with a limit for messages if wished; to be closed by the caller."""
+        """Open a WebSocket below `/api/v1`, with a limit for messages if wished; to be closed by the caller."""
         fields = {**self._headers, **(headers or {})}
         return await self._transport.socket("/api/v1" + path, headers=fields, limit=limit)
 

@@ -76,7 +76,7 @@ class CloudSettings(Struct, frozen=True):
 
 
 def read_settings(environ: Mapping[str, str]) -> CloudSettings:
-    """What the environment says; an empty variable counts as one that is not set. Raises `ConfigurationError`."""
+    """Read the environment; an empty variable counts as one that is not set. Raises `ConfigurationError`."""
 
     def first(*names: str) -> Setting | None:
         for name in names:
@@ -96,7 +96,7 @@ def read_settings(environ: Mapping[str, str]) -> CloudSettings:
 
 
 def masked(key: str) -> str:
-    """A key as it may be shown: at most its last four characters, and of a short one nothing."""
+    """Return a key as it may be shown: at most its last four characters, and of a short one nothing."""
     return f"…{key[-4:]}" if len(key) >= 16 else "…"
 
 

@@ -27,7 +27,7 @@ class Pipe(Protocol):
         """Bytes as they come; empty when no more will."""
 
     async def write(self, data: bytes) -> None:
-        """Takes all of `data` at once, and returns when there is room for more. Raises `OSError`."""
+        """Take all of `data` at once, and return when there is room for more. Raises `OSError`."""
 
 
 class Closed(Exception):
@@ -176,7 +176,7 @@ class WebSocket:
             raise self._end(BROKEN, str(error)) from error
 
     async def _fail(self, code: int, reason: str) -> None:
-        """The other side breaks the rules: tell it, and raise `Closed`."""
+        """Tell the other side that it breaks the rules, and raise `Closed`."""
         closed = self._end(code, reason)
         with suppress(Closed):
             await self.send_close(code, reason)

@@ -22,7 +22,7 @@ class Answer(Struct, frozen=True):
 
 
 def authority(host: str, port: int) -> str:
-    """A host and a port as a URL has them."""
+    """Return a host and a port as a URL has them."""
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 

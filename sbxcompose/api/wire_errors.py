@@ -88,7 +88,7 @@ def _live(body: bytes) -> bool | None:
 
 
 def words_of(body: bytes) -> tuple[str, str | None, str | None]:
-    """What a refusal says: a sentence (empty if there is none), a code, a hint (contract, sections 7.1 and 2.5)."""
+    """Read a refusal: a sentence (empty if there is none), a code, a hint (contract, sections 7.1 and 2.5)."""
     text = body.decode("utf-8", "replace").strip()
     try:
         value = json.loads(text)
@@ -155,7 +155,7 @@ class CloudRefusals(Struct, frozen=True):
 
 
 def _seconds(text: str | None) -> float | None:
-    """A `Retry-After` of seconds; the form with a date is not used by this contract."""
+    """Read a `Retry-After` of seconds; the form with a date is not used by this contract."""
     return float(text) if text is not None and text.strip().isdecimal() else None
 
 
@@ -216,7 +216,7 @@ def explain(error: BaseException, site: Site) -> tuple[str, str]:
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:
-    """An error and all that led to it; of a group, all its members."""
+    """Yield an error and all that led to it; of a group, all its members."""
     seen: list[BaseException] = []
     waiting = [error]
     while waiting:

@@ -143,22 +143,22 @@ class Shell:
         print(text, file=sys.stderr, flush=True)
 
     def note(self, text: str) -> None:
-        """A remark that needs no action."""
+        """Print a remark that needs no action."""
         self.say(f"{self.err.dim('note:')} {text}")
 
     def print(self, text: str) -> None:
-        """Data: a line on stdout."""
+        """Print data: a line on stdout."""
         print(harmless(text) if sys.stdout.isatty() else text)
 
     def print_json(self, value: Any) -> None:
-        """Data for programs: one JSON document on stdout."""
+        """Print data for programs: one JSON document on stdout."""
         import json
 
         print(json.dumps(value, indent=2, ensure_ascii=not unicode_output()))
 
 
 def harmless(text: str) -> str:
-    """A text without what would act on a terminal, but for colours: it may quote a process, or a server."""
+    """Return a text without what would act on a terminal, but for colours: it may quote a process, or a server."""
     if text.isprintable():
         return text
     from sbxcompose.logs.sanitize import clean_message
@@ -175,7 +175,7 @@ _color = "auto"
 
 
 def choose_color(choice: str) -> None:
-    """What the command line says of colours: `auto`, `always` or `never`; for errors, too."""
+    """Set what the command line says of colours: `auto`, `always` or `never`; for errors, too."""
     global _color
     _color = choice
 

@@ -92,13 +92,13 @@ class Attended(Protocol):
         """Give it what `source` has."""
 
     async def signal(self, number: int) -> None:
-        """The first interrupt: SIGINT (Ctrl-C) or SIGTERM."""
+        """Pass on the first interrupt: SIGINT (Ctrl-C) or SIGTERM."""
 
     async def kill(self) -> None:
         """Every further one."""
 
     async def leave(self) -> None:
-        """Called when we end first: hang-up, closed output, or a failure."""
+        """Leave it when we end first: hang-up, closed output, or a failure."""
 
 
 async def attend(attended: Attended, interrupts: Interrupts, *, feed: bool) -> CommandEnded:

@@ -107,7 +107,7 @@ class CommandGroup(click.Group):
         return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """The commands by what they are for, without importing them."""
+        """List the commands by what they are for, without importing them."""
         for group in dict.fromkeys(group for group, _ in COMMANDS.values()):
             with formatter.section({"Start": "Start and stop", "Look": "Look", "File": "The file"}.get(group, group)):
                 formatter.write_dl([(name, text) for name, (of, text) in COMMANDS.items() if of == group], col_max=12)

@@ -62,7 +62,7 @@ def _open_if_closed(fd: int) -> None:
 
 
 def _writer(before: TextIO | None, raw: io.FileIO) -> TextIO:
-    """A text stream over `raw` with the encoding of the one that it replaces."""
+    """Return a text stream over `raw` with the encoding of the one that it replaces."""
     interactive = raw.isatty()
     return io.TextIOWrapper(
         io.BufferedWriter(raw),

@@ -22,7 +22,7 @@ class Style:
         return self._wrap("33", text)
 
     def cyan(self, text: str) -> str:
-        """A name."""
+        """Format a name."""
         return self._wrap("36", text)
 
     def plain(self, text: str) -> str:

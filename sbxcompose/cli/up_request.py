@@ -53,7 +53,7 @@ class UpRequest(Struct, frozen=True, kw_only=True):
         return self.abort_on_exit or self.exit_code_from is not None
 
     def check(self) -> None:
-        """Raises `UsageError` for options that contradict each other."""
+        """Refuse options that contradict each other. Raises `UsageError`."""
         if self.wait_timeout is not None and not (self.wait or self.ends_itself):
             raise UsageError("`--wait-timeout` goes with `--wait`, `--exit-code-from` or `--abort-on-exit`")
         if self.junit is not None and self.detach and not self.wait:
@@ -112,6 +112,6 @@ class UpRequest(Struct, frozen=True, kw_only=True):
 
 
 def say_notes(shell: Shell, plan: Plan) -> None:
-    """What is worth knowing about a plan."""
+    """Return what is worth knowing about a plan."""
     for note in plan.notes:
         shell.note(str(note))

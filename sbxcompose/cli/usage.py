@@ -138,7 +138,7 @@ def _wanted(kind: click.ParamType[Any] | None) -> str | None:
 
 
 def _plain(message: str) -> str:
-    """A sentence of click's in our style: no capital, no full stop, backticks for quotes."""
+    """Return a sentence of click's in our style: no capital, no full stop, backticks for quotes."""
     extra = re.fullmatch(r"Got unexpected extra arguments? \((.*)\)", message)
     if extra:
         return f"unexpected argument `{extra[1].partition(' ')[0]}`"

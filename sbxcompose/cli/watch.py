@@ -59,7 +59,7 @@ def _show(shell: Shell, reporter: Reporter, event: EngineEvent) -> None:
 
 
 async def _until_lost(session: Session) -> None:
-    """Raises what ends the watch over a sandbox."""
+    """Raise what ends the watch over a sandbox."""
     while True:
         session.changed.clear()
         session.check()

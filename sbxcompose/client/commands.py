@@ -152,7 +152,7 @@ async def _once(data: bytes) -> AsyncIterator[bytes]:
 
 
 def _shown(command: Sequence[str]) -> str:
-    """A command as a shell takes it, on one line."""
+    """Format a command for a shell, on one line."""
     text = command[2] if len(command) == 3 and command[:2] == ("sh", "-c") else shlex.join(command)
     return " ".join(text.split())
 

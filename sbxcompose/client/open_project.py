@@ -18,7 +18,7 @@ def open_project(
     provider: str | None = None,
     scale: Mapping[str, int] | None = None,
 ) -> OpenProject:
-    """A project to start, watch and stop; arguments and errors are those of `load`.
+    """Open a project to start, watch and stop it; arguments and errors are those of `load`.
 
     The files are read once, now. `env` is also what processes inherit (at the provider `local`).
 

@@ -69,7 +69,7 @@ def down_options(
 
 
 def wanted_instances(project: Project, targets: Collection[Target] | None) -> dict[Instance, Process]:
-    """The wanted instances that the targets (None: all) cover. Raises `NothingSelected` where nothing is wanted."""
+    """Return the wanted instances that the targets (None: all) cover. Raises `NothingSelected` if there are none."""
     every = instances_of(project.processes())
     if targets is None:
         if not every and project.inactive:

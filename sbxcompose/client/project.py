@@ -88,7 +88,7 @@ class OpenProject:
                 await stream.aclose()
 
     def _session(self, *, is_up: bool = False) -> tuple[Session, KnownSecrets]:
-        """A connection of its own for each call, as for each command: nothing outlives a host that was replaced."""
+        """Connect anew for each call, as for each command: nothing outlives a host that was replaced."""
         secrets = KnownSecrets(secret_values(self._project, self._environ))
         return Session(self._project, environ=self._environ, secrets=secrets, is_up=is_up), secrets
 
@@ -198,7 +198,7 @@ class OpenProject:
     async def _apply(
         self, intent: Intent, options: PlanOptions, *, is_up: bool = False, running: Sequence[str] = ()
     ) -> AppliedChanges:
-        """`running` are the names of the targets of a command that stops, which need not be in the file."""
+        """Plan and apply; `running` names the targets of a command that stops, which need not be in the file."""
         plans: list[Plan] = []
         session, secrets = self._session(is_up=is_up)
         async with session:

@@ -63,5 +63,5 @@ async def _with_lines(session: Session, report: Report, hide: Hide) -> Report:
 
 
 async def nothing_to_do() -> Result:
-    """A bring-up that starts nothing, for commands that only wait."""
+    """Bring up nothing, for commands that only wait."""
     return Result()

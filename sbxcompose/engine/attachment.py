@@ -73,7 +73,7 @@ class AttachedRun:
         await self._process.feed(source, close=False)
 
     async def signal(self, number: int) -> None:
-        """An interrupt: Ctrl-C is passed on. Who ends or hangs up on us means us, not a process that was there before.
+        """Pass on Ctrl-C. Other signals and hang-ups are for us, not for a process that was there before.
         Raises `Interrupted`.
         """
         if not self._proxy or number != signal.SIGINT:
@@ -84,5 +84,5 @@ class AttachedRun:
         """Do nothing: the process was there before, and goes on."""
 
     async def kill(self) -> None:
-        """The end of the connection, while the process goes on: raises `Interrupted`."""
+        """End the connection, while the process goes on. Raises `Interrupted`."""
         raise Interrupted("detached; the process keeps running")

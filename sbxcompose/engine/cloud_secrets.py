@@ -50,7 +50,7 @@ def remember(sandbox: str, values: Collection[str], environ: Mapping[str, str]) 
 
 
 def forget(sandbox: str, environ: Mapping[str, str]) -> None:
-    """The sandbox is terminated, and its output with it."""
+    """Forget a sandbox that is terminated, and its output with it."""
     with suppress(OSError):
         _path(sandbox, environ).unlink()
 

@@ -43,7 +43,7 @@ class Copies:
         self._copies: dict[str, tuple[SandboxClient, Copy]] = {}
 
     async def look(self, sandbox: Sandbox, place: CopyTarget | None) -> ToCopy | None:
-        """What would be copied, None for nothing. Without a `place`, where there is no sandbox yet: everything."""
+        """Return what would be copied, None for nothing. Without a `place` (no sandbox yet) it is everything."""
         looked = await self._copy(sandbox, place).look()
         return _to_copy(looked) if looked else None
 

@@ -109,7 +109,7 @@ class FileWatch:
         self._preparing = self._group.create_task(self._carry_out())
 
     def _without_spec(self, batch: dict[Root, list[str]]) -> dict[Root, list[str]]:
-        """What is written in the project's file is not the business of a rule, unless it names the file."""
+        """Leave out the project's file, unless a rule names it."""
         return {
             root: [path for path in paths if path not in self._spec or path == root.path]
             for root, paths in batch.items()

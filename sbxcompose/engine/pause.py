@@ -24,7 +24,7 @@ PauseReport = Callable[[Sandbox, Change | SbxError], None]
 
 
 def chosen(project: Project, names: Sequence[str]) -> list[Sandbox]:
-    """The sandboxes that `names` mean, by their names in the file; all, if there are none. Raises `UnknownName`."""
+    """Return the sandboxes that `names` mean, by their names in the file; all without names. Raises `UnknownName`."""
     known = {sandbox.name: sandbox for sandbox in project.sandboxes}
     for name in names:
         if name not in known:

@@ -47,7 +47,7 @@ def refuse_taken_port(project: Project, process: Process, instance: Instance, ro
 
 
 def taken_ports(plan: Plan, apart: Collection[str] = ()) -> list[str]:
-    """A line for each port of a health check that is taken before the process that it belongs to is started.
+    """Warn of each port of a health check that is taken before its process is started.
 
     What is replaced is passed over: the port is its own; and so are sandboxes with a network `apart` from ours, and
     a `port`, without which the process is not started at all. Looks at this machine, so only for the provider `local`.

@@ -67,7 +67,7 @@ class Provider(Protocol):
         """
 
     def client(self, info: SandboxInfo) -> SandboxClient:
-        """A client for the daemon of a sandbox that was found or created."""
+        """Return a client for the daemon of a sandbox that was found or created."""
 
     async def close(self) -> None:
         """Close all connections."""

@@ -89,7 +89,7 @@ async def read_logs(
 
 
 def _check_runs(links: Iterable[SandboxConnection], instances: Iterable[Instance], run: int) -> None:
-    """Raises `Unsupported` where a provider keeps one record for all runs, and this run cannot be found in it."""
+    """Refuse a run that cannot be found in the one record that a provider keeps for all. Raises `Unsupported`."""
     for link in links:
         if "watch" in link.client.extensions:
             continue
@@ -125,7 +125,7 @@ class _Reader:
         return found
 
     async def pump(self, queue: asyncio.Queue[Said | BaseException | None]) -> None:
-        """What comes from now on; None at the end."""
+        """Put what comes from now on into the queue; None at the end."""
         try:
             async for event in self._events:
                 if (said := self._said(event)) is not None:

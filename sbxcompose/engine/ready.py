@@ -140,7 +140,7 @@ class Readiness:
         return not self._is_over(process, row)
 
     def _is_over(self, process: Process, row: ObservedRow) -> bool | None:
-        """True once the run that `row` shows has ended; for `SandboxConnection.until`."""
+        """Return True once the run that `row` shows has ended; for `SandboxConnection.until`."""
         now = self._row(process, row.instance)
         same = now is not None and (now.name, now.run) == (row.name, row.run) and _alive(now) is not None
         return None if same else True

@@ -112,7 +112,7 @@ class ProjectWatch:
         return " and ".join(filter(None, [", ".join(words[:-1]), words[-1]]))
 
     async def _reload(self) -> None:
-        """The project's file has changed: go on as it says now, or as before if it has mistakes."""
+        """Follow a change of the project's file; with mistakes in it everything stays as before."""
         files: set[str] = set()
         before = self._loop.project
         try:
@@ -136,7 +136,7 @@ class ProjectWatch:
 
 
 def _check_place(before: Project, after: Project) -> None:
-    """Raises `SpecError` for what decides where processes run: that cannot be changed under them."""
+    """Refuse changes of what decides where processes run. Raises `SpecError`."""
     names = {sandbox.name: sandbox.full_name for sandbox in after.sandboxes}
     changed = [
         *[key for key in ("name", "provider", "directory") if getattr(before, key) != getattr(after, key)],

@@ -84,7 +84,7 @@ def in_script(command: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def command_request(project: Project, process: Process, instance: Instance, command: tuple[str, ...]) -> StartRequest:
-    """A command run the way `process` is: same directory, user and variables, but with no supervisor and no log."""
+    """Describe a command run the way `process` is: same directory, user and variables, no supervisor, no log."""
     sandbox = next(sandbox for sandbox in project.sandboxes if sandbox.name == process.sandbox)
     directory = working_directory(project, sandbox, process)
     return StartRequest(
@@ -99,7 +99,7 @@ def command_request(project: Project, process: Process, instance: Instance, comm
 
 
 def sandbox_request(project: Project, sandbox: Sandbox, command: tuple[str, ...]) -> StartRequest:
-    """A command run in a sandbox beside no process in particular, where its workspace is."""
+    """Describe a command run in a sandbox beside no process in particular, where its workspace is."""
     directory = workspace(project, sandbox)
     env = {"PWD": directory, **_identity(project, sandbox)}
     return StartRequest(command=command[0], args=list(command[1:]), env=env, working_dir=directory)

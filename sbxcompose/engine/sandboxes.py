@@ -119,7 +119,7 @@ class ProjectSandboxes:
         return replace(seen, differences=differences, updates=updates) if differences or updates else seen
 
     def check(self) -> None:
-        """Raises what has ended the watch of a sandbox, if one has ended: nothing more would be heard of it."""
+        """Raise what has ended the watch of a sandbox, if one has ended: nothing more would be heard of it."""
         for link in self.links.values():
             link.check()
 

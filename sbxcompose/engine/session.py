@@ -198,12 +198,12 @@ class Session(ProjectSandboxes):
     def command_request(
         self, process: Process, instance: Instance, command: tuple[str, ...]
     ) -> tuple[StartRequest, Env]:
-        """A request to run `command` the way `process` is run, and the environment under it."""
+        """Return a request to run `command` the way `process` is run, and the environment under it."""
         base = base_environment(process, self.project, self._environ)
         return command_request(self.project, process, instance, command), base
 
     def sandbox_request(self, sandbox: str, command: tuple[str, ...]) -> tuple[StartRequest, Env]:
-        """A request to run `command` in a sandbox, beside no process in particular, and the environment under it."""
+        """Return a request to run `command` in a sandbox beside no certain process, and the environment under it."""
         request = sandbox_request(self.project, self._sandboxes[sandbox], command)
         return request, sandbox_environment(self.project, self._environ)
 

@@ -20,7 +20,7 @@ async def check_start(project: Project, process: Process, instance: Instance, li
 
 
 async def _check_script(process: Process, link: SandboxConnection) -> None:
-    """The contract has no terminal for a supervised process: the program `script` makes one."""
+    """Wrap a command in `script`, which makes a terminal: the contract has none for supervised processes."""
     found = await link.client.run(StartRequest(command="sh", args=["-c", "command -v script"]))
     if found.exit_code != 0:
         raise Unsupported(

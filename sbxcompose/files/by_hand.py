@@ -51,7 +51,7 @@ class There(Struct, frozen=True):
     label: str
 
     def below(self, name: str) -> There:
-        """A path in this folder."""
+        """Return a path in this folder."""
         return There(posixpath.join(self.path, name), f"{self.label.rstrip('/')}/{name}")
 
 
@@ -88,7 +88,7 @@ class ByHand:
     # -- into the sandbox ----------------------------------------------------------------------------------
 
     async def put(self, source: str, to: There) -> Moved:
-        """A file or folder of this machine into the sandbox."""
+        """Copy a file or folder of this machine into the sandbox."""
         contents = source.endswith("/.") or source in (".", "..")
         path = os.path.abspath(source)
         try:
@@ -106,7 +106,7 @@ class ByHand:
         return await self._put_tree(path, status, to)
 
     async def put_contents(self, data: bytes, to: There, mode: int = 0o644) -> Moved:
-        """These contents as a file."""
+        """Write these contents as a file."""
         found = await self.probe(to)
         if found.kind == "dir" or to.path.endswith("/"):
             raise SbxError(f"{to.label} is a folder", hint="name the file, or pass a tar archive to `NAME:FOLDER/`")
@@ -116,7 +116,7 @@ class ByHand:
         return Moved(1, len(data))
 
     async def put_archive(self, data: bytes, to: There) -> None:
-        """A tar archive, unpacked into a folder."""
+        """Unpack a tar archive into a folder."""
         stage = _stage()
         await self._remote.write(f"{to.path.rstrip('/')}/{stage}.tar", data)
         await self._unpack(to, stage)
@@ -204,7 +204,7 @@ class ByHand:
     # -- out of the sandbox --------------------------------------------------------------------------------
 
     async def get(self, source: There, to: str) -> Moved:
-        """A file or folder of the sandbox to this machine."""
+        """Copy a file or folder of the sandbox to this machine."""
         contents = source.path.endswith("/.")
         probed = await self._exists(source)
         target = os.path.abspath(to)
@@ -257,14 +257,14 @@ class ByHand:
             await asyncio.to_thread(shutil.rmtree, spare, ignore_errors=True)
 
     async def get_contents(self, source: There, take: single.Take) -> None:
-        """A file's contents as they are, a folder as a tar archive."""
+        """Write a file's contents as they are, a folder as a tar archive."""
         if (await self._exists(source)).kind == "dir":
             await self.get_archive(source, take)
         else:
             await self._remote.fetch(source.path, take)
 
     async def get_archive(self, source: There, take: single.Take) -> None:
-        """A folder as a tar archive."""
+        """Write a folder as a tar archive."""
         archive = f"/tmp/sbxcompose-{secrets.token_hex(8)}.tar"
         flags = "-chf" if self._how.follow else "-cf"
         _check(await self._remote.run(("sh", "-c", PACK, "sh", source.path, archive, flags)), source)

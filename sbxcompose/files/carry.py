@@ -85,7 +85,7 @@ class Count(Struct):
     unsettled: set[str] = field(default_factory=set)
 
     def add(self, piece: PathChanges, here: dict[str, ManifestEntry]) -> None:
-        """A part has got through."""
+        """Take note that a part has got through."""
         self.files += len(piece.send)
         self.size += sum(here[path].size for path in piece.send)
         self.deleted += sum(1 for path in (*piece.deleted, *piece.cleared) if path not in here)

@@ -81,7 +81,7 @@ def fingerprint(manifest: Manifest) -> str:
 
 
 def write_whole(manifest: Manifest) -> bytes:
-    """A record that says just this."""
+    """Return a record that says just this."""
     return _framed(_Frame(True, _pairs(manifest)))
 
 

@@ -92,7 +92,7 @@ def _inside(name: str) -> str:
 
 
 def _link(name: str, target: str, info: tarfile.TarInfo) -> Member:
-    """A symbolic link, whose target must be inside the folder.
+    """Make a symbolic link, whose target must be inside the folder.
 
     `..` may come only at its beginning, where it counts from the link's own directory. Behind the name of another link
     it would count from wherever that leads, so it is resolved by text (as `tarfile` does since 3.12).

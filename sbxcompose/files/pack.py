@@ -25,7 +25,7 @@ class Packed(Struct):
     """Files that are not in the archive but sent by themselves, with their names in the stage."""
 
     def add(self, name: str, contents: bytes, mode: int = 0o600) -> None:
-        """A small file of ours."""
+        """Add a small file of ours."""
         self.pieces += [member(name_bytes(name), b"0", mode, len(contents)), contents, padding(len(contents))]
 
     def finished(self) -> bytes:

@@ -63,7 +63,7 @@ class Level:
         return bool(self._rules)
 
     def verdict(self, path: str, name: str, is_dir: bool) -> bool | None:
-        """True: ignored; False: taken in; None: nothing is said. `name` is the last part of `path`."""
+        """Return True if ignored, False if taken in, None if no pattern matches. `name` is the last part of `path`."""
         if not path.isascii():
             path, name = bytewise(path), bytewise(name)
         if not self._may_match(path, name, is_dir):
@@ -96,7 +96,7 @@ def level(patterns: Iterable[str]) -> Level:
 
 
 def bytewise(text: str) -> str:
-    """A character for each byte: git's patterns know bytes alone, and `?` is one of them."""
+    """Return a character for each byte: git's patterns know bytes alone, and `?` is one of them."""
     return text if text.isascii() else text.encode("utf-8", "surrogateescape").decode("latin-1")
 
 
@@ -126,7 +126,7 @@ def _without_trailing_spaces(text: str) -> str:
 
 
 def _normal(text: str, inner: str) -> str:
-    """The same pattern in words that the library takes for the path itself, and not for what lies below it too."""
+    """Rewrite a pattern so that the library takes it for the path itself, and not for what lies below it too."""
     slash = text[len(inner) :]
     if inner.strip("*") in ("", "/") and inner != "/*":
         return "?*" + slash  # `*`, `**`, `/**`: anything

@@ -46,7 +46,7 @@ class Memory:
         return known[1] if known is not None and known[0] == found.seal else b""
 
     def learn(self, path: str, seal: Seal, digest: bytes) -> None:
-        """A file was read, between two looks that found this seal."""
+        """Take note that a file was read between two looks that found this seal."""
         if max(seal.mtime, seal.ctime) + GRANULARITY < time.time_ns():
             self._known[_key(path)] = (seal, digest)
             self._changed = True

@@ -149,7 +149,7 @@ def inline(
 
 
 def merging(stage: str) -> bytes:
-    """Moves everything from the `tree/` of a stage in the working directory into the working directory."""
+    """Move everything from the `tree/` of a stage in the working directory into the working directory."""
     return _PRELUDE + b"S=%s\ntrap 'rm -rf \"$S\"' EXIT\nmerge .\n" % quoted(stage)
 
 
@@ -258,5 +258,5 @@ def _commands(command: bytes, arguments: Sequence[str]) -> Iterator[bytes]:
 
 
 def quoted(text: str) -> bytes:
-    """A word of the shell."""
+    """Quote a word for the shell."""
     return b"'" + name_bytes(text).replace(b"'", b"'\\''") + b"'"

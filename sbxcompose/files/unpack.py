@@ -151,7 +151,7 @@ class _Tree:
 
     @contextmanager
     def _replacing(self, member: Member) -> Iterator[tuple[int, bytes]]:
-        """A directory and a new name in it, which becomes the member's: what has that now is never written to."""
+        """Return a directory and a new name in it, which becomes the member's: what has it now is never written to."""
         with self._parent(member) as (directory, name):
             spare = b".sbxcompose." + secrets.token_hex(8).encode()
             try:
@@ -163,14 +163,14 @@ class _Tree:
 
     @contextmanager
     def _parent(self, member: Member) -> Iterator[tuple[int, bytes]]:
-        """The directory that a member is in, made if need be, and its name there."""
+        """Return the directory that a member is in, made if need be, and its name there."""
         *above, name = member.parts
         with self._directory(above, member) as directory:
             yield directory, name
 
     @contextmanager
     def _directory(self, parts: Sequence[bytes], member: Member) -> Iterator[int]:
-        """A directory, made if need be. Raises `SbxError` with the member's path for whatever the system refuses."""
+        """Open a directory, made if need be. Raises `SbxError` with the member's path if the system refuses."""
         directory = os.dup(self._root)
         try:
             for part in parts:

@@ -100,7 +100,7 @@ class Host:
         self._gate.listen(listener, connection, trusted=trusted)
 
     def _listen_anew(self, fd: int) -> None:
-        """The keeper listens at another path. The descriptor's number stays, for keepers to come inherit it."""
+        """Listen at another path, as the keeper does. The descriptor's number stays, for later keepers inherit it."""
         listener = self._listeners[0]
         self._gate.stop(listener)
         os.dup2(fd, listener.fileno(), inheritable=False)
@@ -156,14 +156,14 @@ class Host:
         os._exit(1)
 
     def _write_info(self) -> None:
-        """What commands want to know of the host before they ask it anything."""
+        """Write what commands want to know of the host before they ask it anything."""
         try:
             write_json(self._state / INFO_FILE, host_info.contents(self._state, self._tcp()))
         except OSError as error:
             print(f"cannot write {INFO_FILE}: {error}", file=sys.stderr)
 
     def _terminated(self) -> None:
-        """The keeper was asked to end: end everything politely."""
+        """End everything politely, as the keeper was asked to end."""
         if not self._ending:
             self._ending = True
             self._keeper.tasks.start(self._end())
@@ -176,7 +176,7 @@ class Host:
     # -- being idle ----------------------------------------------------------------------------------------
 
     def _quiet(self) -> None:
-        """A request or a process has ended: should that have been the last one, begin to count the time."""
+        """Begin to count the idle time if the last request or process has ended."""
         if self._idle_timer is not None:
             self._idle_timer.cancel()
             self._idle_timer = None
@@ -298,7 +298,7 @@ class Host:
 
     @asynccontextmanager
     async def _visited(self, request: Request, *, user_port: bool) -> AsyncIterator[None]:
-        """A request for a sandbox's daemon, or for a port of it, is traffic of that sandbox, and wakes it (contract,
+        """Count a request for a sandbox's daemon, or for a port of it, as its traffic, and wake it (contract,
         section 2.11).
         """
         sandbox = None
@@ -332,7 +332,7 @@ async def serve() -> None:
 
 
 def main() -> None:
-    """The process that the keeper starts. Its exit status says that the host is at its end."""
+    """Run the process that the keeper starts. Its exit status says that the host is at its end."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal's Ctrl-C is for the keeper, which tells us
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))

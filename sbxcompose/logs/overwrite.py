@@ -64,7 +64,7 @@ def final_state(line: str) -> str:
 
 
 def shortened(held: str) -> str:
-    r"""The unfinished line in fewer characters that come to the same state, up to its last `\r`."""
+    r"""Shorten an unfinished line to characters that come to the same state, up to its last `\r`."""
     at = held.rfind("\r")
     return final_state(held[:at]) + _colours(held[:at]) + held[at:] if at > 0 else held
 

@@ -40,7 +40,7 @@ class Renderer(Protocol):
         """Return the block's lines, whole, with their line ends; without `wrap` each is left to the terminal."""
 
     def announcement(self, text: str, time_ms: int, source: LineSource | None, *, error: bool) -> Parts:
-        """A line about the processes; `source` is the one it is about, if it is about one."""
+        """Return a line about the processes; `source` is the one it is about, if it is about one."""
 
 
 class PrefixedRenderer:

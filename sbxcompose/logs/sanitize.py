@@ -78,7 +78,7 @@ def cleaner(*, terminal: bool, colours: bool) -> Clean:
 
 
 def shorten(held: bytes) -> bytes:
-    """An unfinished line in fewer bytes that come to the same state, if it was overwritten."""
+    """Shorten an unfinished line to bytes that come to the same state, if it was overwritten."""
     if b"\r" not in held:
         return held
     return shortened(held.decode("utf-8", "surrogateescape")).encode("utf-8", "surrogateescape")
@@ -94,7 +94,7 @@ def close_colours(lines: bytes) -> bytes:
 
 
 def without_colours(lines: bytes) -> bytes:
-    """Cleaned lines without their SGR sequences."""
+    """Return cleaned lines without their SGR sequences."""
     return _COLOURS.sub(b"", lines) if b"\x1b" in lines else lines
 
 
@@ -104,7 +104,7 @@ def whole_part(piece: bytes) -> int:
 
 
 def clean_message(text: str) -> str:
-    """A message of one or several lines, made harmless; colours are left as they are, for they are ours."""
+    """Return a message of one or several lines made harmless; colours stay, for they are ours."""
     data = text.encode("utf-8", "surrogateescape")
     if _is_harmless(data):
         return text
@@ -112,7 +112,7 @@ def clean_message(text: str) -> str:
 
 
 def clean_text(text: bytes | str, *, colours: bool = True) -> str:
-    """A piece of text as one harmless line for messages; `colours` says whether SGR sequences may stay."""
+    """Return a text as one harmless line for messages; `colours` says whether SGR sequences may stay."""
     data = text if isinstance(text, bytes) else text.encode("utf-8", "replace")
     line = data if _is_harmless(data) else _cleaned(data.decode("utf-8", "replace")).encode()
     line = line.translate(None, _DROPPED).rstrip(b"\n").replace(b"\n", b" ")
@@ -180,5 +180,5 @@ def _is_begun(tail: bytes) -> bool:
 
 
 def _seven_bit(control: re.Match[str]) -> str:
-    """A C1 control as the two characters that mean the same (ECMA-48, 5.3)."""
+    """Return a C1 control as the two characters that mean the same (ECMA-48, 5.3)."""
     return "\x1b" + chr(ord(control[0]) - 0x40)

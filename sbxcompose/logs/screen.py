@@ -56,7 +56,7 @@ class Screen:
         return self._redrawn()
 
     def drop(self, key: Hashable) -> None:
-        """The line is not wanted any more: gone with what is written next."""
+        """Take the line away with what is written next."""
         self._lines.pop(key, None)
 
     def finished(self, key: Hashable, line: bytes) -> bytes | None:

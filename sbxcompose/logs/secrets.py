@@ -52,7 +52,7 @@ class KnownSecrets:
         self._forget()
 
     def note(self, instance: Key, run: int, time_ms: int, values: Collection[str]) -> None:
-        """The runs of an instance from number `run` on, which began at `time_ms`, were started with `values`."""
+        """Note that runs of an instance from number `run` on, begun at `time_ms`, were started with `values`."""
         started = self._started.setdefault(instance, [])
         entry = _Since(run, time_ms, frozenset(values))
         if entry in started:
@@ -66,7 +66,7 @@ class KnownSecrets:
             self._forget()
 
     def masker(self, source: LineSource | None = None) -> Masker:
-        """What hides the secrets in lines of `source`; None, and announcements, are masked with all there are."""
+        """Return what hides secrets in lines of `source`; None, and announcements, are masked with all there are."""
         if not self._every:
             return _NOTHING
         if source is None or not source.run:
@@ -89,7 +89,7 @@ class KnownSecrets:
         return masker.mask(text.encode("utf-8", "surrogateescape")).decode("utf-8", "surrogateescape")
 
     def hide_all(self, value: Any) -> Any:
-        """A JSON value with everything masked in its texts."""
+        """Return a JSON value with everything masked in its texts."""
         match value:
             case str():
                 return self.hide(value)

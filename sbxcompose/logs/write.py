@@ -175,7 +175,7 @@ class FdSink:
 
 
 def _opened_again(fd: int) -> int | None:
-    """A second, non-blocking description of the same pipe or terminal, or None: a file's would have its own
+    """Open a second, non-blocking description of the same pipe or terminal, or None: a file's would have its own
     offset.
     """
     mode = os.fstat(fd).st_mode

@@ -125,7 +125,7 @@ class BringUp:
                     again.add(node)
 
     def _follow(self, node: int, reason: str) -> bool:
-        """New runs of what lives of a process, also beyond what the command is about."""
+        """Restart what lives of a process, also beyond what the command is about."""
         fates = self._fates.get(node, [])
         followed = [
             self._decide_one(node, fate.instance.replica, Rule(renew=reason))
@@ -145,7 +145,7 @@ class BringUp:
         return any(fate.again for fate in followed)
 
     def _bring(self, node: int) -> None:
-        """What a process needs that gets a new run though the command is not about it."""
+        """Start what a process needs that gets a new run though the command is not about it."""
         if self._options.no_deps or node in self._scope.nodes:
             return
         needs = self._graph.closure([node]) - {node}

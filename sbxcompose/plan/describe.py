@@ -8,7 +8,7 @@ from sbxcompose.spec.project import Condition, Process, ReadyCommand, ReadyLine,
 
 
 def seconds(span: float) -> str:
-    """A span of time: `0.4 s`, `12 s`, `3 min 5 s`, `2 h 10 min`."""
+    """Format a span of time: `0.4 s`, `12 s`, `3 min 5 s`, `2 h 10 min`."""
     if span < 10:
         return f"{max(span, 0):.1f} s".replace(".0 s", " s")
     whole = round(span)
@@ -64,7 +64,7 @@ def ended(row: ObservedRow) -> str:
 
 
 def gave_up(row: ObservedRow, process: Process) -> str | None:
-    """That a supervisor does not try again, though it would after a failure; None if that is not so."""
+    """Say that a supervisor does not try again, though it would after a failure; None if that is not so."""
     failed = row.exit is None or not row.exit.success
     if row.phase is not Phase.EXITED or process.restart.policy is RestartPolicy.NEVER or not failed:
         return None

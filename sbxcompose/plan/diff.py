@@ -26,7 +26,7 @@ DEFAULTS = PlanOptions()
 
 @contextmanager
 def _no_collection() -> Iterator[None]:
-    """A plan makes many objects that stay and no garbage: looking for some would cost a third of the time."""
+    """Switch garbage collection off while planning: it finds nothing, and would cost a third of the time."""
     was_enabled = gc.isenabled()
     gc.disable()
     try:
@@ -56,7 +56,7 @@ def plan_start(project: Project, observed: Observed, options: PlanOptions = DEFA
 
 
 def plan_restart(project: Project, observed: Observed, options: PlanOptions = DEFAULTS) -> Plan:
-    """A new run of the targets as the file says now; their needs are started if they do not run.
+    """Restart the targets as the file says now; their needs are started if they do not run.
 
     Without targets: of everything, except one-shots that have completed.
     """

@@ -20,7 +20,7 @@ class StepOrdering:
         self.after: list[list[int]] = []
 
     def add(self, action: Action, subject: str, reason: str, position: int, after: Iterable[int] = ()) -> int:
-        """A new step; among those that could come next, the one with the smallest position does."""
+        """Add a step; among those that could come next, the one with the smallest position does."""
         self._actions.append((action, subject, reason))
         self._positions.append(position)
         self.after.append(list(after))

@@ -227,7 +227,7 @@ class Progress:
         return any(other is state and standing in LOST for other, standing in self._by_node[self.node(state)])
 
     def failed(self, causes: Iterable[InstanceState], exit_code: int = 1, ended_by: str | None = None) -> Failed:
-        """A failure with what it holds up."""
+        """Return a failure with what it holds up."""
         return Failed(
             tuple(self.report(state) for state in causes),
             tuple(self.report(state, lines=False) for state in self.doomed()),
@@ -245,7 +245,7 @@ class Progress:
         return Skipped(state.instance, self._names.instance(state.instance), at, ago)
 
     def with_needs(self, waiting: Iterable[InstanceState]) -> list[InstanceState]:
-        """These and what they wait for, near or far, in the order of dependencies."""
+        """Return these and what they wait for, near or far, in the order of dependencies."""
         found = {state.instance: state for state in waiting}
         left = list(found.values())
         while left:

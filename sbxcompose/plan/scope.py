@@ -64,7 +64,7 @@ class Scope:
                 yield node
 
     def _replace(self, everything: bool) -> None:
-        """A new sandbox needs all that ran in the old one, and that may need a further sandbox."""
+        """Include all that ran in the old sandbox of a new one, and what that needs in further ones."""
         graph = self._world.graph
         differing = {sandbox.name for sandbox in self._world.observed.sandboxes if self._differs(sandbox.name)}
         while True:

@@ -11,7 +11,7 @@ from sbxcompose.spec.project import Process, RestartPolicy
 
 
 def start_notes(world: World, fates: Mapping[int, Sequence[Decision]]) -> Iterator[PlanNote]:
-    """Notes on the processes of which the plan starts an instance."""
+    """Return notes on the processes of which the plan starts an instance."""
     for node, mine in fates.items():
         if any(fate.start is not None for fate in mine):
             process, label = world.graph.processes[node], world.label(node)

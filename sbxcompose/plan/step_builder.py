@@ -105,7 +105,7 @@ class StepBuilder:
         return self.draft.add(action, action.sandbox.name, reason, FIRST, after)
 
     def stops(self, orphans: Iterable[tuple[ObservedRow, str]]) -> None:
-        """The stops that come first, and what of sandboxes has to wait for them."""
+        """Add the stops that come first, and what of sandboxes has to wait for them."""
         inside: dict[str, list[int]] = {name: [] for name in self._replaced}
         for row, reason in orphans:
             inside.setdefault(row.instance.sandbox, []).append(self._stop(row, reason, FIRST))
@@ -185,7 +185,7 @@ class StepBuilder:
         fate.started = (step, managed)
 
     def _reach(self, node: int, asked: Condition) -> list[int]:
-        """The steps after which all replicas of a process have reached a condition: none if they have
+        """Return the steps after which all replicas of a process have reached a condition: none if they have
         already.
         """
         condition = self._graph.condition(node, asked)
@@ -246,7 +246,7 @@ class StepBuilder:
         return list(dict.fromkeys(found))
 
     def late_stops(self) -> None:
-        """The stops of `update: start-first`, after the new run is ready and old dependents are gone."""
+        """Add the stops of `update: start-first`, after the new run is ready and old dependents are gone."""
         late: set[int] = set()
         for node, fates in self._fates.items():
             condition = self._graph.condition(node)
@@ -267,7 +267,7 @@ def _replaced(fate: Decision) -> tuple[str, ...]:
 
 
 def _free_name(fate: Decision, digest: str) -> str:
-    """A managed name that no row holds which is still there when the new run begins."""
+    """Return a managed name that no row holds which is still there when the new run begins."""
     held = _replaced(fate)
     suffix = 0
     while (name := managed_name(fate.instance, digest, suffix)) in held:

@@ -11,7 +11,7 @@ from sbxcompose.spec.units import parse_duration
 
 
 def duration_field(default: str, description: str) -> Any:
-    """A field for a duration with a default as people write it."""
+    """Return a field for a duration with a default as people write it."""
     return Field(parse_duration(default), description=description, json_schema_extra={"default": default})
 
 

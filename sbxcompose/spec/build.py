@@ -89,7 +89,7 @@ def stop_of(model: StopModel) -> StopPolicy:
 
 
 def watch_of(model: WatchModel) -> WatchRule:
-    """A watch rule with its action decided."""
+    """Return a watch rule with its action decided."""
     implied = "signal" if model.signal is not None else "run" if model.run is not None else "restart"
     return WatchRule(model.path, model.action or implied, model.ignore, model.signal, model.run or (), model.debounce)
 

@@ -51,7 +51,7 @@ def _processes(holder: Mapping) -> list[tuple[str, Mapping]]:
 
 
 def _copy(root: Mapping) -> Mapping:
-    """A copy down to the mappings of processes: the tree that was read stays as it is."""
+    """Copy down to the mappings of processes: the tree that was read stays as it is."""
     copied = _shallow(root)
     for key in ("processes", "sandboxes"):
         node = root.get(key)

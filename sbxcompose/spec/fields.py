@@ -192,7 +192,7 @@ def one_or_many(value: Any) -> Any:
 
 
 def keyed(key: str, *types: type) -> BeforeValidator:
-    """A short form: a bare value of one of `types` stands for `{key: value}`."""
+    """Allow a short form: a bare value of one of `types` stands for `{key: value}`."""
 
     def expand(value: Any) -> Any:
         return {key: value} if type(value) in types else value

@@ -27,7 +27,7 @@ def keys_of(struct: type) -> Mapping[str, tuple[Any, Meta]]:
 
 
 def without_meta(hint: Any) -> tuple[Any, Meta | None]:
-    """A type and its `Meta`, if it has one."""
+    """Return a type and its `Meta`, if it has one."""
     if get_origin(hint) is not Annotated:
         return hint, None
     kind, *extras = get_args(hint)

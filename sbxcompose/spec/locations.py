@@ -23,7 +23,7 @@ class Places:
         return self._find(path)[0]
 
     def mistake(self, path: Path, message: str, hint: str | None = None, *, on_key: bool = False) -> Mistake:
-        """A mistake at the path."""
+        """Return a mistake at the path."""
         return (self.key(path) if on_key else self.value(path)).mistake(message, hint)
 
     def _find(self, path: Path) -> tuple[Node, Node]:

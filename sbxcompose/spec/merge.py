@@ -31,7 +31,7 @@ def _merge(base: Node, over: Node, depth: int) -> Node:
 
 
 def as_mapping(node: Node) -> Node:
-    """A list of `NAME=value` as the mapping it stands for; anything else as it is."""
+    """Read a list of `NAME=value` as the mapping it stands for; return anything else as it is."""
     if not isinstance(node, Sequence):
         return node
     entries: dict[str, tuple[Node, Node]] = {}

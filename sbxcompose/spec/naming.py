@@ -48,7 +48,7 @@ def sandbox_name(project: str, sandbox: str) -> str:
 
 
 def _shortened(name: str) -> str:
-    """A name that is too long for a provider, cut, with a hash of all of it so that it stays unique."""
+    """Cut a name that is too long for a provider, with a hash of all of it so that it stays unique."""
     if len(name) <= _LONGEST:
         return name
     from hashlib import blake2b
@@ -57,7 +57,7 @@ def _shortened(name: str) -> str:
 
 
 def provider_of(request: LoadRequest, variable: Callable[[str], str | None], model: ProjectModel) -> ProviderName:
-    """`--provider`, `SBXCOMPOSE_PROVIDER`, or the file's. Raises `UsageError`."""
+    """Return the provider of `--provider`, `SBXCOMPOSE_PROVIDER`, or the file. Raises `UsageError`."""
     for where, name in (
         ("--provider", request.provider),
         ("SBXCOMPOSE_PROVIDER", variable("SBXCOMPOSE_PROVIDER")),

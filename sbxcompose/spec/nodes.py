@@ -23,14 +23,14 @@ class Document:
         self._lines: list[str] | None = None
 
     def source(self, line: int) -> str:
-        """A line by its number from 1; "" where there is none."""
+        """Return a line by its number from 1; "" where there is none."""
         if self._lines is None:
             # Not splitlines: it also cuts at form feeds and the like, which no editor and no parser counts.
             self._lines = self.text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
         return self._lines[line - 1] if 0 < line <= len(self._lines) else ""
 
     def mistake(self, message: str, line: int = 0, column: int = 0, hint: str | None = None) -> Mistake:
-        """A mistake at a place in this file; line and column count from 1."""
+        """Return a mistake at a place in this file; line and column count from 1."""
         return Mistake(message, file=self.name, line=line, column=column, source=self.source(line), hint=hint)
 
 
@@ -73,7 +73,7 @@ class Scalar(Node):
 
 
 class Sequence(Node):
-    """A list."""
+    """Return the schema of a list."""
 
     __slots__ = ("items",)
 

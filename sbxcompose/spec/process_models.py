@@ -47,7 +47,7 @@ _OTHER_POLICIES = {
 
 
 def _policy_word(value: Any) -> Any:
-    """`true` and `false` read like an answer to "restart?", and so does Compose's `no`."""
+    """Explain `true`, `false` and Compose's `no`, which read like an answer to "restart?"."""
     counted = re.fullmatch(r"on[-_]failure:(\d{1,9})", value) if isinstance(value, str) else None
     if counted is not None:
         hint = f"write `restart: {{policy: on_failure, max_restarts: {counted[1]}}}`"

@@ -135,7 +135,7 @@ _DEFAULTS = {field.name: field.default for field in fields(Process) if field.nam
 
 
 def _plain(value: Any) -> Any:
-    """A value that is written as it is."""
+    """Return a value that is written as it is."""
     return list(value) if isinstance(value, tuple) else value
 
 
@@ -148,7 +148,7 @@ def _environment(process: Process, reveal: bool) -> dict[str, str]:
 
 
 def _masked(value: str, values: dict[str, str], hidden: Iterable[str]) -> str:
-    """A value with the secrets in it masked: `postgres://u:secret@host`."""
+    """Return a value with the secrets in it masked: `postgres://u:secret@host`."""
     for name in hidden:
         secret = values.get(name, "")
         if len(secret) >= 4:

@@ -136,7 +136,7 @@ def _flattened_names(schema: dict[str, Any]) -> dict[str, Any]:
 
 
 def _with_interpolation(schema: dict[str, Any]) -> dict[str, Any]:
-    """A number, a word or a pattern may also be written as `${VAR}`."""
+    """Allow `${VAR}` in place of a number, a word or a pattern."""
     kind = schema.get("type")
     leaf = kind in ("integer", "number", "boolean") or "enum" in schema or "const" in schema
     leaf = leaf or (kind == "string" and "pattern" in schema)

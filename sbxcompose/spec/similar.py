@@ -20,7 +20,7 @@ def similar(word: str, known: Iterable[str], most: int = 3) -> list[str]:
 
 
 def did_you_mean(word: str, known: Iterable[str], otherwise: str | None = None) -> str | None:
-    """A hint with the nearest of the known words, or else `otherwise`."""
+    """Return a hint with the nearest of the known words, or else `otherwise`."""
     near = similar(word, known, 1)
     return f"did you mean `{near[0]}`?" if near else otherwise
 

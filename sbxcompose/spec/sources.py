@@ -144,7 +144,7 @@ class Sources:
         return self._input
 
     def variable(self, name: str) -> str | None:
-        """An environment variable of the caller."""
+        """Return an environment variable of the caller."""
         if name not in self.variables:
             self.variables[name] = self._environ.get(name)
         return self.variables[name]

@@ -87,7 +87,7 @@ def format_size(size: int) -> str:
 
 
 def short_size(size: int) -> str:
-    """A size for people, about: `38 MB`. Not to be read back."""
+    """Format a size for people, about: `38 MB`. Not to be read back."""
     if size < 1000:
         return f"{size} B"
     value, units = size / 1000, iter(("kB", "MB", "GB", "TB"))

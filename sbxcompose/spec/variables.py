@@ -66,7 +66,7 @@ class Variables:
 
 
 def pairs_of(values: dict[str, str]) -> Pairs:
-    """An environment in the form of `spec.project`."""
+    """Return an environment in the form of `spec.project`."""
     return tuple(sorted(values.items()))
 
 

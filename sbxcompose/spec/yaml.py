@@ -245,7 +245,7 @@ _FORBIDDEN = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000
 
 
 def _unreadable(document: Document) -> Mistake:
-    """A character that YAML forbids; the parser says where in bytes or characters, as it likes: look again."""
+    """Find a character that YAML forbids: the parser gives its place in bytes or in characters."""
     found = _FORBIDDEN.search(document.text)
     if found is None:
         return document.mistake("it holds characters that YAML does not allow", hint="is this a text file?")

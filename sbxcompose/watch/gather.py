@@ -70,7 +70,7 @@ class _Group:
 
 
 def _counts(first: ChangeKind, last: ChangeKind) -> bool:
-    """What came and went in between (an editor's temporary file) has changed nothing."""
+    """Forget what came and went in between (an editor's temporary file): it has changed nothing."""
     came_and_went = first in (ChangeKind.MADE, ChangeKind.CREATED) and last is ChangeKind.DELETED
     return last is not ChangeKind.MADE and not came_and_went
 

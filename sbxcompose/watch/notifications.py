@@ -134,7 +134,7 @@ def _open(directories: Collection[str]) -> list[RustNotify]:
 
 
 def _watch(paths: list[str], *, lenient: bool) -> RustNotify:
-    """An instance; if `lenient`, one that leaves out what it cannot watch.
+    """Make an instance; if `lenient`, one that leaves out what it cannot watch.
 
     Raises `OSError` for a directory that is gone or unreadable, and `NotificationsUnavailable`.
     """

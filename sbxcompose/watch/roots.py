@@ -53,12 +53,12 @@ class WatchedRoot:
         self.is_folder = stat.S_ISDIR(status.st_mode)
 
     def relative(self, path: str) -> str:
-        """A real path at or below `real` as one relative to the root; "" for the root itself."""
+        """Return a real path at or below `real` relative to the root; "" for the root itself."""
         assert self.real is not None
         return "" if path == self.real else path[len(self.real.rstrip("/")) + 1 :]
 
     def shown(self, path: str) -> str:
-        """A real path under the name that people know it by."""
+        """Return a real path under the name that people know it by."""
         return os.path.join(self.root.path, relative) if (relative := self.relative(path)) else self.root.path
 
     def counts(self, path: str, is_dir: bool) -> bool:

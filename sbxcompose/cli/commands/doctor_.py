@@ -86,7 +86,7 @@ def _project(shell: Shell) -> tuple[Project | None, list[DoctorCheck]]:
 
 
 def _lines(shell: Shell, found: list[DoctorCheck]) -> list[str]:
-    """A heading a section, a line a finding, the way out below it."""
+    """Format a heading for each section, a line for each finding, and the remedy below it."""
     from sbxcompose.engine.checks import CheckStatus
 
     marks = {

@@ -115,7 +115,7 @@ def _say_where(shell: Shell, socket: str, url: str | None, key: str | None) -> N
 
 
 def _print_exports(shell: Shell, url: str, key: str) -> None:
-    """What the vendor's SDKs and command line read (contract, section 1.5), as lines for a shell."""
+    """Return what the vendor's SDKs and command line read (contract, section 1.5), as lines for a shell."""
     import shlex
 
     variables = {"API_URL": url, "API_KEY": key, "SANDBOX_API_URL": url, "SANDBOX_PROXY_URL": url}

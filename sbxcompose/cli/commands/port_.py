@@ -64,7 +64,7 @@ def command(shell: Shell, name: str, wanted: str, listen: str | None) -> int:
 
 
 def parse_port(text: str, name: str) -> int:
-    """A port of a sandbox. Raises `UsageError`, which tells who writes `9090:8080`, as other tools have it, our way."""
+    """Read a port of a sandbox. Raises `UsageError`, which explains our form for `9090:8080` of other tools."""
     local, colon, remote = text.rpartition(":")
     if re.fullmatch("[0-9]{1,5}", remote) and 1 <= int(remote) <= 65535:
         if not colon:

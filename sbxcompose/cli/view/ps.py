@@ -133,7 +133,7 @@ def _exited_well(row: ObservedRow) -> bool:
 
 
 def command_words(command: Sequence[str], hide: Hide) -> str:
-    """A command on one line as a shell would take it, secrets masked: `sh -c` is left out, empty arguments are not."""
+    """Format a command on one line for a shell, secrets masked: `sh -c` is left out, empty arguments are not."""
     if len(command) == 3 and command[:2] == ("sh", "-c"):
         return _plain(" ".join(hide(command[2]).split()))
     return _plain(" ".join(_quoted(word, hide) for word in command)) or "-"
@@ -149,7 +149,7 @@ def _plain(text: str) -> str:
 
 
 def _quoted(word: str, hide: Hide) -> str:
-    """A word as a shell takes it. Quoting changes only quotes, so it is masked after it if it has none."""
+    """Quote a word for a shell. Quoting changes only quotes, so it is masked after it if it has none."""
     return shlex.quote(hide(word)) if "'" in word else hide(shlex.quote(word))
 
 

@@ -141,7 +141,7 @@ class LogView:
         self.heard(event)
 
     def say(self, said: Announcement) -> None:
-        """A line of ours between the lines of the processes."""
+        """Print a line of ours between the lines of the processes."""
         if self._muted:
             return
         now = int(time.time() * 1000)

@@ -48,7 +48,7 @@ def fitting(
 
 
 def wrapped(text: str, width: int | None, indent: str = "") -> list[str]:
-    """The text in lines of at most `width` columns, those after the first indented by two more; None: as it is."""
+    """Wrap a text to `width` columns, lines after the first indented by two more; None: as it is."""
     if width is None or visible(text) + len(indent) <= width:
         return [f"{indent}{text}"]
     more = f"{indent}  "
@@ -81,7 +81,7 @@ def clip(text: str, width: int) -> str:
 
 
 def ago(seconds: float) -> str:
-    """A span as people say it: `3s`, `2m`, `5h`, `4d`."""
+    """Format a span as people say it: `3s`, `2m`, `5h`, `4d`."""
     for size, unit in ((86400, "d"), (3600, "h"), (60, "m")):
         if seconds >= size:
             return f"{int(seconds // size)}{unit}"

@@ -47,7 +47,7 @@ async def edges(client: SandboxClient, process: str) -> dict[int, RecordEnd]:
 
 
 def before(found: Mapping[int, RecordEnd]) -> Replay:
-    """A replay in which everything up to the edge has been seen; a line that was unfinished there has not."""
+    """Return a replay in which everything up to the edge has been seen, but for a line that was unfinished there."""
     return Replay({stream: edge.count for stream, edge in found.items()}, {s: edge.last for s, edge in found.items()})
 
 
@@ -71,7 +71,7 @@ class Follower:
         """When a line came last, by the monotonic clock."""
 
     def look(self, info: ProcessInfo) -> None:
-        """The row as it is now."""
+        """Take note of the row as it is now."""
         self.info = info
 
     async def quiet(self) -> None:

@@ -73,7 +73,7 @@ def is_news(known: ProcessInfo | None, answer: ProcessInfo) -> bool:
 
 
 def as_it_began(info: ProcessInfo) -> ProcessInfo:
-    """A row that has ended before it was seen, as it must have been before that."""
+    """Return a row that has ended before it was seen, as it must have been before that."""
     managed = info.managed
     if managed is not None:
         managed = replace(managed, status="running", last_exit=None, stop_requested=False)
@@ -116,7 +116,7 @@ class LineRange(Struct, frozen=True):
 
 
 def rows_with(rows: list[ProcessInfo], wanted: LineRange) -> list[ProcessInfo]:
-    """The rows of one log (oldest first) in which wanted lines can be: of a run only the newest that has had it."""
+    """Choose the rows of one log (oldest first) with wanted lines: of a run only the newest that has had it."""
     if wanted.latest:
         return rows[-1:]
     if wanted.run is None:

@@ -292,7 +292,7 @@ class PlainWatch:
         self._spawn(self._finish(follower))
 
     def _follow_new(self, key: str, log: str, known: ProcessInfo | None, info: ProcessInfo) -> None:
-        """A row that has appeared, or lives again; in the second case its record may have been kept."""
+        """Follow a row that has appeared, or lives again; in the second case its record may have been kept."""
         if self._wants(log) and (self._wanted or {}).get(log, LineRange()).run is None:
             after_ms = (known.ended_at or known.started_at) if known is not None else 0
             follower = self._make(key, log, info, Replay(after_ms=after_ms), LineRange())

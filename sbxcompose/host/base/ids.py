@@ -11,7 +11,7 @@ _ID = re.compile(r"[a-z0-9]{21}")
 
 
 def new_id() -> str:
-    """A sandbox's id: 21 lower-case letters and digits."""
+    """Return a new id of a sandbox: 21 lower-case letters and digits."""
     number = int.from_bytes(os.urandom(16), "big")
     digits = []
     for _ in range(ID_LENGTH):

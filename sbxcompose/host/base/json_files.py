@@ -24,7 +24,7 @@ Identified = TypeVar("Identified", bound=_Identified)
 
 
 def encode(value: object) -> bytes:
-    """A value as JSON without blanks."""
+    """Encode a value as JSON without blanks."""
     # A surrogate stands for a byte of an environment that is not UTF-8; JSON's own escapes keep it.
     return json.dumps(value, separators=(",", ":")).encode()
 

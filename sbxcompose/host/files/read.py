@@ -39,7 +39,7 @@ def resolve(given: bytes | None, base: str) -> bytes:
 
 
 def show(path: bytes) -> str:
-    """A path for people, and for JSON: what is no UTF-8 is replaced."""
+    """Return a path for people, and for JSON: what is not UTF-8 is replaced."""
     return path.decode("utf-8", "replace")
 
 

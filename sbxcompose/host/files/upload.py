@@ -65,7 +65,7 @@ class Upload:
         return os.path.join(self._directory, b".sbxcompose-" + secrets.token_hex(8).encode())
 
     def write(self, data: bytes) -> None:
-        """The next piece."""
+        """Return the next piece."""
         view = memoryview(data)
         while view:
             view = view[os.write(self._descriptor, view) :]
@@ -149,7 +149,7 @@ def _nearest_directory(path: bytes) -> bytes:
 
 
 def make_directories(path: bytes) -> None:
-    """A directory and all above it, with the mode that a sandbox's processes would give them."""
+    """Make a directory and all above it, with the mode that a sandbox's processes would give them."""
     missing = []
     while not os.path.isdir(path):
         missing.append(path)

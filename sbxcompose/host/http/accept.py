@@ -56,7 +56,7 @@ class Gate:
         self._set_timer()
 
     def forget(self, client: AcceptedClient) -> None:
-        """A request has come, or the client has gone."""
+        """Forget a client whose request has come, or that has gone."""
         self._pending.leave(client)
 
     def _set_timer(self) -> None:

@@ -106,6 +106,6 @@ def _foreign(host: str) -> Refusal:
 
 
 def without_port(host: str) -> str:
-    """A Host header's name, without `:8080`."""
+    """Return the name in a Host header, without `:8080`."""
     name, colon, port = host.rpartition(":")
     return name if colon and port.isdigit() else host

@@ -44,10 +44,10 @@ class ExchangeConnection(Protocol):
         """Take no more of the request's body for now."""
 
     def resume_reading(self) -> None:
-        """The inverse of `pause_reading`."""
+        """Undo `pause_reading`."""
 
     def finished(self, *, whole: bool) -> None:
-        """The application is through with the request; `whole`: its answer is complete."""
+        """Take note that the application is through with the request; `whole`: its answer is complete."""
 
 
 class Exchange:
@@ -83,7 +83,7 @@ class Exchange:
             self._connection.finished(whole=self._complete)
 
     def feed(self, data: bytes | None) -> None:
-        """A piece of the body; None is its end."""
+        """Add a piece of the body; None is its end."""
         if data is None:
             self._whole_body = True
         else:
@@ -95,7 +95,7 @@ class Exchange:
         self._wake()
 
     def disconnected(self) -> None:
-        """The client has gone: the application learns of it when it receives or sends, and decides itself."""
+        """Take note that the client has gone: the application learns of it when it receives or sends."""
         self._gone = True
         self._wake()
 

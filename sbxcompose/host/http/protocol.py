@@ -38,11 +38,11 @@ class Activity:
         self.idle = idle
 
     def begin(self) -> None:
-        """A request has come."""
+        """Count a request that has come."""
         self.requests += 1
 
     def end(self) -> None:
-        """A request has been answered, or given up."""
+        """Count a request that has been answered, or given up."""
         self.requests -= 1
         if self.requests == 0:
             self.idle()
@@ -225,11 +225,11 @@ class Connection(asyncio.Protocol):
         self._transport.pause_reading()
 
     def resume_reading(self) -> None:
-        """The inverse of `pause_reading`."""
+        """Undo `pause_reading`."""
         self._transport.resume_reading()
 
     def finished(self, *, whole: bool) -> None:
-        """The application is through with the request; `whole`: its answer is complete."""
+        """Take note that the application is through with the request; `whole`: its answer is complete."""
         self._exchange = None
         self._activity.end()
         if self.gone or self._lingering:

@@ -62,7 +62,7 @@ class StreamAnswer:
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
     async def _listen(self, receive: Receive) -> None:
-        """Returns when the client has gone."""
+        """Wait until the client has gone."""
         while (message := await receive())["type"] != "http.disconnect":
             if self._on_body is not None and message.get("body"):
                 self._on_body(message["body"])

@@ -26,7 +26,7 @@ _INTERNAL = 1011
 
 
 async def reach(sandbox: HostedSandbox, port: int) -> socket.socket:
-    """A connection to a port inside the sandbox, which is the caller's. Raises `Problem` (502, 504)."""
+    """Connect to a port inside the sandbox; the socket is the caller's. Raises `Problem` (502, 504)."""
     try:
         async with asyncio.timeout(CONNECT_TIMEOUT):
             return await connect(port, sandbox.processes.namespace)
@@ -40,7 +40,7 @@ async def reach(sandbox: HostedSandbox, port: int) -> socket.socket:
 
 
 async def through_websocket(client: WebSocket, port: socket.socket) -> None:
-    """A tunnel: binary messages are the connection's bytes.
+    """Carry a tunnel: binary messages are the connection's bytes.
 
     A close frame means that its sender has said everything: what the other side still has to say is sent before the
     close is answered.

@@ -26,7 +26,7 @@ def places(controller: str, proc: str = "/proc/self") -> list[str]:
 
 
 def _memberships(text: str) -> Iterator[tuple[str, str]]:
-    """(controller, path) of each hierarchy; that of version 2 has no name."""
+    """Yield (controller, path) of each hierarchy; that of version 2 has no name."""
     for line in text.splitlines():
         _, controllers, path = line.split(":", 2)
         for controller in controllers.split(","):
@@ -43,7 +43,7 @@ def _mounts(text: str) -> Iterator[tuple[str, list[str], str, str]]:
 
 
 def _plain(path: str) -> str:
-    """A path of mountinfo, where blanks are written as octal numbers."""
+    """Decode a path of mountinfo, where blanks are written as octal numbers."""
     return path.replace("\\040", " ").replace("\\011", "\t").replace("\\012", "\n").replace("\\134", "\\")
 
 
@@ -113,7 +113,7 @@ class FreezerGroup:
 
 
 def _read(path: str) -> str:
-    """A small file; empty if it cannot be read."""
+    """Read a small file; empty if it cannot be read."""
     try:
         with open(path, encoding="utf-8", errors="surrogateescape") as file:
             return file.read()

@@ -201,7 +201,7 @@ class KeeperClient(KeeperConnection):
         return self._kept.get(name)
 
     def drop(self, name: str) -> None:
-        """The inverse of `keep`; no harm if there is nothing of that name."""
+        """Undo `keep`; do nothing if there is nothing of that name."""
         fd = self._kept.pop(name, None)
         if fd is not None:
             os.close(fd)

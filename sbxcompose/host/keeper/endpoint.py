@@ -68,7 +68,7 @@ class KeeperEndpoint:
         self._loop.watch(channel.fileno(), self._readable)
 
     def close(self) -> None:
-        """The server is gone; what it asked for and was not begun is dropped."""
+        """Drop what a server that is gone asked for and that was not begun."""
         self._batches.clear()
         if self._channel is not None:
             self._loop.unwatch(self._channel.fileno())
@@ -76,12 +76,12 @@ class KeeperEndpoint:
             self._channel = None
 
     def drain(self) -> None:
-        """The server has died: do what it had still asked for, except to spawn, and close."""
+        """Do what a dead server had still asked for, except to spawn, and close."""
         self._readable()
         self.close()
 
     def tell(self, event: str, unit: Unit) -> None:
-        """An event of a unit, to a server that has been told of the unit."""
+        """Tell an event of a unit to a server that has been told of the unit."""
         if not unit.known:
             return
         if event == "leader":

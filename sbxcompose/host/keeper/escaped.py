@@ -58,7 +58,7 @@ class Finder:
         return [processes[pid] for pid in sorted(found) if not processes[pid].dead]
 
     def forget(self, pid: int) -> None:
-        """The process has been reaped; its number may go to another one."""
+        """Forget a process that has been reaped; its number may go to another one."""
         self._orphans.pop(pid, None)
 
     def left_by(self, gone: Collection[Unit], units: Collection[Unit]) -> dict[str, list[ProcessStat]]:
@@ -109,7 +109,7 @@ def _tags(units: Collection[Unit]) -> dict[int, str]:
 
 
 def open_process(process: ProcessStat) -> int | None:
-    """A pidfd of exactly that process; None when it is gone. Raises `OSError` when there are no
+    """Open a pidfd of exactly that process; None when it is gone. Raises `OSError` when there are no
     descriptors.
     """
     try:

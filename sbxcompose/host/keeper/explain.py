@@ -87,7 +87,7 @@ def _about_file(code: int, name: str, path: str) -> str | None:
 
 
 def _about_interpreter(name: str, path: str) -> str:
-    """A file that is there, and yet "no such file": what shall run it is missing."""
+    """Explain "no such file" for a file that is there: what shall run it is missing."""
     try:
         with open(path, "rb") as file:
             line = file.readline(256)

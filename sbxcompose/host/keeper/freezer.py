@@ -104,7 +104,7 @@ class Freezer:
                 _send(process.pid, process.started, signal.SIGCONT)
 
     def forget(self, name: str) -> None:
-        """A unit is over: remove its group, if it had one, and those that could not be removed before."""
+        """Remove the group of a unit that has ended, if it had one, and those that could not be removed before."""
         self._over.update(_path(base, name) for base in self._bases)
         self._over = {group for group in self._over if not _remove(group)}
 
@@ -243,7 +243,7 @@ def _is_ready(process: ProcessStat) -> bool:
 
 
 def generations(processes: Collection[ProcessStat]) -> list[list[ProcessStat]]:
-    """Processes parted so that each comes after its parent, if that is one of them."""
+    """Yield processes in generations, so that each comes after its parent, if that is one of them."""
     waiting = {process.pid: process for process in processes}
     parted: list[list[ProcessStat]] = []
     while waiting:

@@ -67,7 +67,7 @@ class Holdings:
         return True
 
     def leave(self) -> None:
-        """The host ends in good order: remove its socket's file, and what it has noted."""
+        """End the host in good order: remove its socket's file, and what it has noted."""
         self._unlink()
         hostrecord.clear(self.lock)
 

@@ -114,7 +114,7 @@ class Keeper:
             self._end()
 
     def _listen_anew(self) -> None:
-        """A command that cannot reach our socket asks for another one: its file is gone, or out of its sight."""
+        """Open another socket for a command that cannot reach ours: its file is gone, or out of its sight."""
         if self._holdings.listen_anew():
             log(f"listening on {self._holdings.path} from now on")
             self._endpoint.give_listener(self._holdings.unix.fileno())

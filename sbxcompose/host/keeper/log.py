@@ -7,7 +7,7 @@ import time
 
 
 def log(text: str) -> None:
-    """A line for host.log (or the terminal, when the host runs in one)."""
+    """Write a line to host.log (or the terminal, when the host runs in one)."""
     moment = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
     write(2, f"{moment} keeper[{os.getpid()}]: {text}\n".encode())
 

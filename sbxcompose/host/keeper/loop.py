@@ -63,4 +63,4 @@ class Loop:
 
 
 def _nothing(_number: int, _frame: object) -> None:
-    """A handler, so that the signal is written to the wake-up pipe."""
+    """Do nothing: a handler is needed for the signal to be written to the wake-up pipe."""

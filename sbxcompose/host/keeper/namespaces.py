@@ -44,7 +44,7 @@ class Inside:
 
 
 def make() -> int:
-    """A new network in which there is nothing but a loopback device, which is up: its descriptor.
+    """Make a network with nothing but a loopback device, which is up, and return its descriptor.
 
     Raises `OSError`: EPERM without CAP_SYS_ADMIN, ENOSPC when there are too many.
     """
@@ -82,7 +82,7 @@ def _go_home(home: int) -> None:
 
 
 def _call(name: str, *arguments: int) -> None:
-    """A function of the C library that Python has only from 3.12 on. Raises `OSError`."""
+    """Call a function of the C library that Python has only from 3.12 on. Raises `OSError`."""
     import ctypes
 
     function = getattr(ctypes.CDLL(None, use_errno=True), name, None)

@@ -157,6 +157,6 @@ class ServerProcess:
 
 
 def describe(status: int) -> str:
-    """A wait status in words."""
+    """Describe a wait status."""
     code = os.waitstatus_to_exitcode(status)
     return f"exit code {code}" if code >= 0 else f"signal {signal.Signals(-code).name}"

@@ -62,7 +62,7 @@ class Limits:
             resource.setrlimit(resource.RLIMIT_RSS, (self._resident, self._resident_hard))
 
     def lower_for_child(self, tag: int) -> None:
-        """What the next child shall inherit."""
+        """Return what the next child shall inherit."""
         resource.setrlimit(resource.RLIMIT_NOFILE, (self._soft, self._hard))
         if self.can_tag:
             resource.setrlimit(resource.RLIMIT_RSS, (tag, self._resident_hard))
@@ -243,7 +243,7 @@ def _enlarge(pipe: int) -> bool:
 
 
 def _watch(pid: int) -> int:
-    """A pidfd of a child; a child that cannot be watched is not left running."""
+    """Open a pidfd of a child; a child that cannot be watched is not left running."""
     try:
         return os.pidfd_open(pid)
     except OSError:

@@ -66,7 +66,7 @@ class Unit:
 
     @classmethod
     def handed_over(cls, body: dict[str, Any], fds: dict[str, int]) -> Unit:
-        """A unit that another keeper has started."""
+        """Return a unit that another keeper has started."""
         unit = cls(body["unit"], body["pid"], body["at"], body["meta"])
         unit.tag, unit.fds, unit.ours, unit.known = body["tag"], fds, False, True
         unit.ticks = body.get("ticks", 0)

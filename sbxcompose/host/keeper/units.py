@@ -166,7 +166,7 @@ class Units:
                 self._leader_ended(unit, status)
 
     def _foreign_ended(self, unit: Unit) -> None:
-        """A leader that is not our child and is reaped by another process, if at all."""
+        """Take note of the end of a leader that is not our child and is reaped by another process, if at all."""
         pidfd = unit.fds["pidfd"]
         ready = select.poll()
         ready.register(pidfd, select.POLLIN)

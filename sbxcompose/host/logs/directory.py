@@ -61,6 +61,6 @@ class LogDirectory(Mapping[str, LogStore]):
 
 
 def file_name(log: str) -> str:
-    """A log's name as the name of its directory."""
+    """Return the directory name of a log."""
     quoted = quote(log, safe="")
     return quoted.replace(".", "%2E") if quoted in (".", "..") else quoted

@@ -66,6 +66,6 @@ LogEvent = Chunk | RunStart | RunEnd | Gap
 
 
 def run_end(fields: Fields, position: int) -> RunEnd:
-    """A run-end record as an event."""
+    """Read a run-end record as an event."""
     _, flags, _, run, time_ms, a, b = fields
     return RunEnd(run, time_ms, position, a if flags & HAS_CODE else None, b if flags & HAS_SIGNAL else None)

@@ -84,7 +84,7 @@ class Journal:
         return self.end
 
     def changed(self) -> None:
-        """Called after each change."""
+        """Tell listeners after each change."""
 
     def left(self, segment: Segment) -> None:
         """Close a segment's files if they have no user."""
@@ -146,7 +146,7 @@ class Journal:
                 self.running.pop(run, None)
 
     def stamp(self, time_ms: int) -> int:
-        """The time to write down for a moment. Times never go back, so that the index can be searched by
+        """Return the time to write down for a moment. Times never go back, so that the index can be searched by
         time.
         """
         self._last_ms = max(self._last_ms, time_ms)

@@ -91,7 +91,7 @@ def _texts(whole: bytes) -> list[str]:
 
 
 def sse(lines: Lines, *, with_stream: bool, event: str | None = "output") -> bytes:
-    """A server-sent event for each line (contract, section 3.7), named `event` unless that is None."""
+    """Encode a server-sent event for each line (contract, section 3.7), named `event` unless that is None."""
     begin = f"event: {event}\n" if event else ""
     stream = f',"stream":"{STREAM_NAMES[lines.stream]}"' if with_stream else ""
     before = f'{begin}data: {{"line":'

@@ -152,7 +152,7 @@ class Segment:
         os.pwrite(self.fd(INDEX), RECORD.pack(*fields), (self.count - 1) * RECORD.size)
 
     def fd(self, kind: int) -> int:
-        """A descriptor for reading and writing, opened when first needed and kept until `close`."""
+        """Return a descriptor for reading and writing, opened when first needed and kept until `close`."""
         fd = self._fds.get(kind)
         if fd is None:
             fd = os.open(self.path(kind), os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)

@@ -57,7 +57,7 @@ class OutputRow(Protocol):
         """Keep row and output for a reader, however many ended rows there are, until as many calls of `let_go`."""
 
     def let_go(self) -> None:
-        """The inverse of `hold`."""
+        """Undo one `hold`."""
 
     def info(self) -> ProcessInfo:
         """Return the row as the process list shows it now."""
@@ -76,7 +76,7 @@ class ChangeListener(Protocol):
         """`note` is a new one of `OutputSource.start_notes()`."""
 
     def closed(self) -> None:
-        """The sandbox is terminated: streams end."""
+        """End the streams of a sandbox that is terminated."""
 
 
 class ChangeListeners:
@@ -92,7 +92,7 @@ class ChangeListeners:
         self._listeners[listener] = None
 
     def unsubscribe(self, listener: ChangeListener) -> None:
-        """`listener` is told nothing any more; no harm if it never was."""
+        """Tell `listener` nothing any more; do nothing if it never was told."""
         self._listeners.pop(listener, None)
 
     def row_changed(self, *handles: int) -> None:

@@ -156,7 +156,7 @@ class LogStore(Journal):
         whole_lines: bool = False,
         grain_ms: int = 0,
     ) -> LogReader:
-        """A reader from `position` on; None: of what comes from now on. Close it.
+        """Return a reader from `position` on; None: of what comes from now on. The caller closes it.
 
         `whole_lines` leaves out the rest of lines that began before `position`; `grain_ms` lets chunks that
         are no further apart come as one, with the time of the first.

@@ -107,7 +107,7 @@ def _operation(method: str, path: str, told: Operation) -> dict[str, Any]:
 
 
 def of_name(name: str) -> dict[str, str]:
-    """A schema by reference."""
+    """Return a schema by reference."""
     return {"$ref": f"#/components/schemas/{name}"}
 
 

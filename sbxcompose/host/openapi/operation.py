@@ -38,12 +38,12 @@ class Operation(Struct, frozen=True, kw_only=True):
 
 
 def record(**fields: type[Message] | Schema) -> Schema:
-    """An object that has all these fields."""
+    """Return the schema of an object that has all these fields."""
     return {"type": "object", "properties": {name: of(kind) for name, kind in fields.items()}, "required": [*fields]}
 
 
 def many(item: type[Message] | Schema) -> Schema:
-    """A list."""
+    """Return the schema of a list."""
     return {"type": "array", "items": of(item)}
 
 
@@ -53,7 +53,7 @@ def maybe(schema: Schema) -> Schema:
 
 
 def whole(low: int, high: int | None = None) -> Schema:
-    """A whole number with limits."""
+    """Return the schema of a whole number with limits."""
     return {"type": "integer", "minimum": low, **({} if high is None else {"maximum": high})}
 
 

@@ -56,7 +56,7 @@ async def read_message(cls: type[M], request: Request, limit: int = MAX_BODY) ->
 
 
 def query_bytes(request: Request, name: str) -> bytes | None:
-    """A value from the query byte for byte, which need not be text; None if it is not there. `+` is a space."""
+    """Return a value from the query byte for byte, which need not be text; None if missing. `+` is a space."""
     for pair in request.scope["query_string"].split(b"&"):
         key, _, value = pair.partition(b"=")
         if unquote_to_bytes(key.replace(b"+", b" ")) == name.encode():
@@ -65,7 +65,7 @@ def query_bytes(request: Request, name: str) -> bytes | None:
 
 
 def query_number(request: Request, name: str, low: int, high: int) -> int | None:
-    """A whole number from the query; None if it is not there. Raises `Problem`."""
+    """Return a whole number from the query; None if it is not there. Raises `Problem`."""
     text = request.query_params.get(name)
     if text is None:
         return None

@@ -45,7 +45,7 @@ def namespace_of(request: Request) -> str:
 
 
 def long_form(request: Request, info: SandboxInfo) -> dict[str, Any]:
-    """A sandbox as one sees it who has come this way (contract, section 2.3)."""
+    """Return a sandbox in the long form (contract, section 2.3), with the URL by which the client came."""
     live = info.status != "terminated"
     processes = sandboxes_of(request).processes(info.id)
     reachable = live and info.status != "pending"
@@ -62,7 +62,7 @@ def long_form(request: Request, info: SandboxInfo) -> dict[str, Any]:
 
 
 def short_form(request: Request, info: SandboxInfo) -> dict[str, Any]:
-    """A new sandbox (contract, section 2.4); one that could not begin has failed."""
+    """Return a new sandbox in the short form (contract, section 2.4); one that could not begin has failed."""
     failed = info.status == "terminated"
     words = info.error_details.get("error") if isinstance(info.error_details, dict) else None
     short = ShortInfo(

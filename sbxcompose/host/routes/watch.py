@@ -118,24 +118,24 @@ class WatchConnection:
         self._wake.notify(log)
 
     def row_changed(self, handle: int) -> None:
-        """`Listener`: to be looked at."""
+        """Take note of a row that is to be looked at."""
         if self._request.states:
             self._wake.notify(handle)
 
     def log_added(self, name: str) -> None:
-        """`Listener`: watched from its beginning, if it is wanted."""
+        """Watch a new log from its beginning, if it is wanted."""
         log = self._source.logs().get(name)
         if log is not None and self._request.follow and self._is_wanted(name):
             self._attach(name, log, {"offset": 0})
 
     def start_noted(self, note: StartNote) -> None:
-        """`Listener`: sent before any output of the run, which is read only later."""
+        """Send the note before any output of the run, which is read only later."""
         if self._request.notes and self._request.follow:
             self._announced.append(frames.encode_start_note(note))
             self._wake.notify(None)
 
     def closed(self) -> None:
-        """`Listener`: the stream ends after what there is."""
+        """End the stream after what there is."""
         self._wake.notify(None)
 
     def _begin(self) -> None:
@@ -213,7 +213,7 @@ class WatchConnection:
         return log.start if place else log.end
 
     def _detach(self, feed: Feed) -> None:
-        """The log says nothing more to this watch."""
+        """Stop following a log for this watch."""
         feed.log.unsubscribe(self.log_changed)
         feed.reader.close()
         self._feeds.pop(feed.log, None)

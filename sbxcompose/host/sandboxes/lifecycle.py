@@ -161,7 +161,7 @@ def _thawed(life: SandboxLife, event: SandboxThawed, now: SandboxNow) -> Sandbox
 
 
 def _thaw_failed(life: SandboxLife, event: ThawFailed, now: SandboxNow) -> SandboxOutcome:
-    """It stands still, and can be resumed again."""
+    """Take note that it is frozen again, and can be resumed."""
     if life.stage not in (Stage.RESUMING, Stage.RELEASING):
         return life, []
     return _to(life, Stage.SUSPENDED, RecordSoon())

@@ -30,7 +30,7 @@ class Page(Struct, frozen=True):
 
 
 def page(known: Iterable[SandboxInfo], query: PageQuery) -> Page:
-    """A page of all that are known. Raises `Problem` for a cursor that is none."""
+    """Return a page of all that are known. Raises `Problem` for an invalid cursor."""
     cursor = query.cursor
     if cursor is not None and not _CURSOR.fullmatch(cursor):
         raise Problem(400, f"{cursor[:60]!r} is not a cursor of this host", "BAD_CURSOR")

@@ -109,17 +109,17 @@ class Sandboxes:
         return ArchivedSandbox(info, live.processes.logs(), [row.info() for row in live.processes.rows()])
 
     def page(self, namespace: str, query: listing.PageQuery, status: str | None = None) -> listing.Page:
-        """A page of the list, terminated ones included. Raises `Problem`."""
+        """Return a page of the list, terminated ones included. Raises `Problem`."""
         known = [*self._terminated.values(), *(sandbox.info for sandbox in self._live.values())]
         mine = [info for info in known if info.namespace == namespace]
         return listing.page((info for info in mine if status in (None, info.status)), query)
 
     def archived(self, identifier: str) -> SandboxInfo:
-        """A terminated sandbox, by its id. Raises `Problem`."""
+        """Return a terminated sandbox, by its id. Raises `Problem`."""
         return _archived(self._remembered(identifier))
 
     def archive(self, namespace: str, query: listing.PageQuery) -> listing.Page:
-        """A page of the terminated ones. Raises `Problem`."""
+        """Return a page of the terminated ones. Raises `Problem`."""
         mine = (_archived(info) for info in self._terminated.values() if info.namespace == namespace)
         return listing.page(mine, query)
 
@@ -301,7 +301,7 @@ class Sandboxes:
         return sandbox is not None and sandbox.workload.adopt(adopted)
 
     def claims(self, known: set[str]) -> list[Claim]:
-        """The units that are recorded as being there, or as being started, and are not among the `known` ones."""
+        """Return the units recorded as running, or as being started, that are not among the `known` ones."""
         return [claim for sandbox in self for claim in sandbox.workload.claims(known)]
 
     def resume(self, known: set[str], interruption: Interruption = Interruption.HOST_KILLED) -> None:
@@ -314,7 +314,7 @@ class Sandboxes:
                 self._end_later(sandbox, sandbox.ending)
 
     def exited(self, exited: Exited) -> bool:
-        """A run has ended; False if it belongs to no sandbox."""
+        """Take note that a run has ended; False if it belongs to no sandbox."""
         sandbox = self._live.get(exited.unit.partition(".")[0])
         return sandbox is not None and sandbox.workload.exited(exited)
 

@@ -70,7 +70,7 @@ def described(request: CreateRequest, namespace: str, snapshot: SnapshotInfo | N
 
 
 def copied(info: SandboxInfo) -> SandboxInfo:
-    """A copy of a sandbox, to be made. It has no name, as names are unique."""
+    """Describe a copy of a sandbox, to be made. It has no name, as names are unique."""
     return replace(
         info,
         id=new_id(),
@@ -85,7 +85,7 @@ def copied(info: SandboxInfo) -> SandboxInfo:
 
 
 def check_name(name: str) -> None:
-    """The contract's rule for names (section 2.7). Raises `Problem`."""
+    """Check a name by the contract's rule (section 2.7). Raises `Problem`."""
     if not _NAME.fullmatch(name) or len(name) > MAX_NAME or is_id(name):
         raise Problem(
             400,

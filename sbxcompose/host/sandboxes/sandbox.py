@@ -274,7 +274,7 @@ class HostedSandbox:
 
     @asynccontextmanager
     async def visit(self) -> AsyncIterator[None]:
-        """A proxied request: wakes a suspended sandbox, and is traffic as long as it lasts. Raises `Problem`."""
+        """Count a proxied request as traffic as long as it lasts, and wake a suspended sandbox. Raises `Problem`."""
         self._report(VisitBegan())
         try:
             await self._awake()
@@ -293,7 +293,7 @@ class HostedSandbox:
     # -- its beginning and its end -------------------------------------------------------------------------
 
     def made(self, *, failed: bool) -> None:
-        """What it begins with is there, or cannot be had."""
+        """Take note that what it begins with is there, or cannot be had."""
         self._report(SandboxMade(failed))
 
     def begin_to_end(self, reason: str) -> None:

@@ -50,7 +50,7 @@ class Snapshots:
     # -- looking -------------------------------------------------------------------------------------------
 
     def get(self, number: str) -> SnapshotInfo:
-        """A snapshot. Raises `Problem` (404)."""
+        """Return a snapshot. Raises `Problem` (404)."""
         found = self._known.get(number)
         if found is None:
             raise Problem(404, f"snapshot {number} not found", "SNAPSHOT_NOT_FOUND")
@@ -130,7 +130,7 @@ class Snapshots:
 
     @asynccontextmanager
     async def files(self, number: str) -> AsyncIterator[Path]:
-        """The directory of a snapshot's files, protected from deletion meanwhile. Raises `Problem`."""
+        """Open the directory of a snapshot's files, protected from deletion meanwhile. Raises `Problem`."""
         self.check_usable(number)
         self._readers[number] = self._readers.get(number, 0) + 1
         try:
@@ -141,7 +141,7 @@ class Snapshots:
                 del self._readers[number]
 
     def check_usable(self, number: str) -> SnapshotInfo:
-        """A snapshot that a sandbox can begin with. Raises `Problem`."""
+        """Return a snapshot that a sandbox can begin with. Raises `Problem`."""
         info = self.get(number)
         if info.status != "completed":
             words = f"snapshot {number} is {info.status}" + (f": {info.error}" if info.error else "")

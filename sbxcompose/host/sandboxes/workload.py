@@ -60,7 +60,7 @@ class Workload:
         self.processes.pause()
 
     def resume(self) -> None:
-        """The inverse of `pause`."""
+        """Undo `pause`."""
         self.terminals.go_on()
         self.processes.go_on()
 
@@ -77,7 +77,7 @@ class Workload:
         await self.processes.commands.end()
 
     def closed(self) -> None:
-        """The sandbox is terminated."""
+        """End everything of a sandbox that is terminated."""
         self.terminals.closed()
         self.processes.closed()
 
@@ -105,7 +105,7 @@ class Workload:
         self.processes.resume(interruption)
 
     def exited(self, exited: Exited) -> bool:
-        """A run has ended; False if it belongs to neither a process nor a session."""
+        """Take note that a run has ended; False if it belongs to neither a process nor a session."""
         return self.processes.exited(exited) or self.terminals.exited(exited)
 
 

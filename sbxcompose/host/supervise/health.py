@@ -172,7 +172,7 @@ def _words(error: OSError) -> str:
 
 
 async def connect(port: int, namespace: Namespace | None = None) -> socket.socket:
-    """A connection to the port on the loopback device of a sandbox's network (None: of this machine), IPv4 first.
+    """Connect to the port on the loopback device of a sandbox's network (None: of this machine), IPv4 first.
 
     The socket does not block, and is the caller's. Raises the `OSError` of the first address.
     """

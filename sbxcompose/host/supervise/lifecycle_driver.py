@@ -90,7 +90,7 @@ class LifecycleDriver(ProcessRow):
                 self._owner.keeper.tasks.start(waiting)
 
     async def _report_and_wait(self, event: LifecycleEvent) -> None:
-        """The same, but wait until the keeper has answered. Raises `KeeperLost`."""
+        """Change the state by an event, and wait until the keeper has answered. Raises `KeeperLost`."""
         waiting = [self._perform(effect) for effect in self._change(event)]
         await asyncio.gather(*(answer for answer in waiting if answer is not None))
 
@@ -287,11 +287,11 @@ class LifecycleDriver(ProcessRow):
         self._report(HostRestarted(interruption.for_good))
 
     def pause(self) -> None:
-        """The sandbox is being suspended or copied: check nothing, and let no time pass."""
+        """Check nothing, and let no time pass: the sandbox is being suspended or copied."""
         self._report(SandboxPaused())
 
     def go_on(self) -> None:
-        """The sandbox runs again: wait for what was left of a backoff, and check health as after a start."""
+        """Wait for what was left of a backoff, and check health as after a start: the sandbox runs again."""
         self._report(SandboxResumed())
 
     async def _stop_by_command(self, handle: int, command: list[str], grace: float) -> None:

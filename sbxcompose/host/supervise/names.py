@@ -75,7 +75,7 @@ class RowNames:
         return list(self._former)
 
     def give_back(self, process: SupervisedProcess) -> SupervisedProcess | None:
-        """A start has failed: its name goes to the row that had it before, which is returned."""
+        """Give the name of a failed start to the row that had it before, and return that."""
         former = self.former(process)
         self.drop(process)
         if former is not None and former.request.name is not None:
@@ -104,5 +104,5 @@ def _instance_of(name: str) -> InstanceKey | None:
 
 
 def _conflict(words: str, code: str, holder: str) -> Problem:
-    """A refusal that says whose run is in the way; an ended row never is."""
+    """Return a refusal that says whose run is in the way; an ended row never is."""
     return Problem(409, words, code, more={"live": True, "holder": holder})

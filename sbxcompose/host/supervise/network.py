@@ -113,6 +113,6 @@ def namespace_of(sandbox: str, network: dict[str, Any] | None, keeper: KeeperCli
 
 
 def socket_in(namespace: Namespace | None, family: int, kind: int = socket.SOCK_STREAM) -> socket.socket:
-    """A socket in a sandbox's network, where it stays; None is the network of the machine. Raises `OSError`."""
+    """Open a socket in a sandbox's network, where it stays; None is the network of the machine. Raises `OSError`."""
     with namespaces.Inside(None if namespace is None else namespace.fd):
         return socket.socket(family, kind)

@@ -59,7 +59,7 @@ class ProcessOwner(Protocol[OwnedProcess]):
         """
 
     def shows_change(self, process: OwnedProcess) -> None:
-        """The row is shown differently, although nothing has changed that is recorded: tell who watches."""
+        """Tell those who watch that the row is shown differently; nothing recorded has changed."""
 
     def check_restart(self, process: OwnedProcess) -> None:
         """Refuse to restart an ended row while another live run of the same instance is there. Raises `Problem`."""
@@ -71,4 +71,4 @@ class ProcessOwner(Protocol[OwnedProcess]):
         """Mark the row as read: it is kept until as many calls of `let_go`."""
 
     def let_go(self, process: OwnedProcess) -> None:
-        """The inverse of `hold`."""
+        """Undo one `hold`."""

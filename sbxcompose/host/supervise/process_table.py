@@ -124,7 +124,7 @@ class ProcessTable:
         return self._last_handle + 1
 
     def next_handle(self) -> int:
-        """A handle that no run has had."""
+        """Return a handle that no run has had."""
         self._last_handle += 1
         return self._last_handle
 
@@ -213,7 +213,7 @@ class ProcessTable:
             process.pause()
 
     def go_on(self) -> None:
-        """The inverse of `pause`."""
+        """Undo `pause`."""
         self.paused = False
         for process in list(self._rows.values()):
             process.go_on()

@@ -153,7 +153,7 @@ class Processes(ProcessTable):
             self._drop(former)
 
     def forget(self, process: SupervisedProcess) -> None:
-        """A first start that failed leaves no row; one that had the name before has it again."""
+        """Remove the row of a first start that failed; one that had the name before has it again."""
         record = process.record
         self._records.remove(record)
         self._rows.pop(record.id, None)
@@ -201,7 +201,7 @@ class Processes(ProcessTable):
         return True
 
     def claims(self) -> list[Claim]:
-        """The units that are recorded as being there, or as being started, and were not taken over by `adopt`."""
+        """Return the units recorded as running, or as being started, that were not taken over by `adopt`."""
         return [claim for process in self._unclaimed.values() if (claim := process.claim) is not None]
 
     def resume(self, interruption: Interruption) -> None:
@@ -221,7 +221,7 @@ class Processes(ProcessTable):
             self._drop_former(self._rows[number])
 
     def exited(self, exited: Exited) -> bool:
-        """A run is over; False if no row wants to know."""
+        """Take note that a run is over; False if it belongs to no row."""
         process = self._units.pop(exited.unit, None)
         if process is None:
             return self.commands.exited(exited)
@@ -233,7 +233,7 @@ class Processes(ProcessTable):
         await asyncio.gather(*(process.stop(grace_ms=_shorter(process, grace_ms)) for process in self.live))
 
     def closed(self) -> None:
-        """The sandbox is no more."""
+        """Release everything: the sandbox is terminated."""
         self._closed = True
         self._news.tell()
         self.changes.closed()

@@ -22,14 +22,14 @@ class EndedRows:
         self._held: Counter[int] = Counter()
 
     def add(self, process: SupervisedProcess) -> None:
-        """A row has come to rest. One that is added again is the latest again."""
+        """Add a row that has come to rest. One that is added again is the latest again."""
         ended = self._ended.setdefault(_kind(process), deque())
         if process in ended:
             ended.remove(process)
         ended.append(process)
 
     def remove(self, process: SupervisedProcess) -> None:
-        """A row is no more."""
+        """Forget a row."""
         ended = self._ended.get(_kind(process), deque())
         if process in ended:
             ended.remove(process)
@@ -39,7 +39,7 @@ class EndedRows:
         self._held[process.record.id] += 1
 
     def let_go(self, process: SupervisedProcess) -> None:
-        """The inverse of `hold`."""
+        """Undo one `hold`."""
         self._held -= Counter([process.record.id])
         self.prune(process)
 

@@ -22,7 +22,7 @@ class Runs:
         return self._pids.get(int(digits)) if len(digits) < 20 else None
 
     def put(self, process: SupervisedProcess, *before: int) -> None:
-        """A row has a run; `before` are handles that it had before. Its former PID means it no more."""
+        """Enter a row's run; `before` are handles that it had before. Its former PID no longer means it."""
         record = process.record
         assert record.run is not None
         for handle in before:
@@ -35,7 +35,7 @@ class Runs:
             self._pids[record.run.pid] = process
 
     def remove(self, process: SupervisedProcess) -> None:
-        """A row is no more."""
+        """Forget a row."""
         self._handles.pop(process.handle, None)
         self._forget_pid(process)
 

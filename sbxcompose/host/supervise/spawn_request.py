@@ -70,7 +70,7 @@ def _columns(env: Mapping[str, str]) -> int:
 
 
 def _home(path: str) -> str:
-    """A user's home as a place to begin; `/` for accounts like `nobody` whose home does not exist, as login has it."""
+    """Return a user's home as working directory; `/` where it does not exist (`nobody`), as login has it."""
     return path if os.path.isdir(path) else "/"
 
 

@@ -131,7 +131,7 @@ _FIXED = frozenset({"id", "request", "log", "first_position", "attached", "asked
 
 
 def plain(value: Any) -> Any:
-    """A value of ours as JSON has it."""
+    """Return a value of ours as JSON has it."""
     if type(value) in _OURS:
         return {field: plain(getattr(value, field)) for field in value.__struct_fields__}
     return value

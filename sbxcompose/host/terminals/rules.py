@@ -31,7 +31,7 @@ _MAX_ROWS, _MAX_COLS = 500, 1000
 
 
 def clamp(rows: int, cols: int) -> tuple[int, int]:
-    """A terminal's size as it is given."""
+    """Check a terminal's size as it is given."""
     return min(max(rows, 1), _MAX_ROWS), min(max(cols, 1), _MAX_COLS)
 
 

@@ -146,7 +146,7 @@ class Terminal:
         return True
 
     def finish(self, exit_code: int, ended_at: int) -> None:
-        """The command has ended: take what is left of its output, and let go."""
+        """Take what is left of the output of a command that has ended, and let go."""
         while self._master is not None and self._take():
             pass
         self.record.exit_code, self.record.ended_at = exit_code, ended_at
@@ -178,7 +178,7 @@ class Terminal:
         return viewer
 
     def detach(self, viewer: Viewer) -> None:
-        """The inverse of `attach`."""
+        """Undo `attach`."""
         self.viewers.discard(viewer)
         self._balance()
         self._rested(self)

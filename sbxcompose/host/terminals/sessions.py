@@ -184,7 +184,7 @@ class TerminalSessions:
         await asyncio.gather(*(self.terminate(session, grace) for session in self.live))
 
     def closed(self) -> None:
-        """The sandbox is no more."""
+        """Release everything: the sandbox is terminated."""
         self._closed = True
         self.go_on()
         for session in list(self._sessions.values()):
@@ -218,7 +218,7 @@ class TerminalSessions:
         shutil.rmtree(self._place(terminal.record.session_id), ignore_errors=True)
 
     def exited(self, exited: Exited) -> bool:
-        """A command has ended; False if it is none of ours."""
+        """Take note that a command has ended; False if it is none of these."""
         terminal = self._of(exited.unit)
         if terminal is None:
             return False
@@ -239,13 +239,13 @@ class TerminalSessions:
         )
 
     def pause(self) -> None:
-        """The sandbox is held still: begin nothing, and let no time pass for who is unwatched."""
+        """Begin nothing, and let no time pass for unwatched sessions: the sandbox is frozen."""
         self._paused = True
         for session in self._sessions.values():
             self._rested(session)
 
     def go_on(self) -> None:
-        """The inverse of `pause`."""
+        """Undo `pause`."""
         self._paused = False
         for session in self._sessions.values():
             self._rested(session)
