@@ -134,6 +134,15 @@ def _called(node: ast.AST) -> str:
             return ""
 
 
+def test_a_class_name_is_defined_once() -> None:
+    places: dict[str, list[str]] = {}
+    for path in SOURCES:
+        for node in ast.walk(tree(path)):
+            if isinstance(node, ast.ClassDef):
+                places.setdefault(node.name, []).append(f"{path.relative_to(ROOT)}:{node.lineno}")
+    assert {name: found for name, found in places.items() if len(found) > 1} == {}
+
+
 def test_modules_open_with_a_sentence_on_what_they_are() -> None:
     silent = [path for path in SOURCES if path.read_text() and not ast.get_docstring(tree(path))]
     assert silent == []

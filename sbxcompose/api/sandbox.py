@@ -30,7 +30,7 @@ Env = Mapping[str, str]
 EVENTS = "text/event-stream"
 
 
-class OutputLine(Struct, frozen=True):
+class RunLine(Struct, frozen=True):
     """A line of output of `run`; `timestamp` in milliseconds since 1970."""
 
     text: str
@@ -156,7 +156,7 @@ class SandboxClient:
         request: StartRequest,
         base_env: Env | None = None,
         *,
-        output: Callable[[OutputLine], None] | None = None,
+        output: Callable[[RunLine], None] | None = None,
     ) -> RunExit:
         """Run a command to its end (contract, section 3.8); its lines go to `output` as they come."""
         from sbxcompose.api.sse import EventDecoder  # imports httpx, which most commands do without on this machine
@@ -170,7 +170,7 @@ class SandboxClient:
                     event = json.loads(message.data)
                     if "line" in event:
                         if output is not None:
-                            output(OutputLine(event["line"], event.get("stream", "stdout"), event["timestamp"]))
+                            output(RunLine(event["line"], event.get("stream", "stdout"), event["timestamp"]))
                     elif "exit_code" in event or "signal" in event:
                         result = RunExit(event.get("exit_code"), event.get("signal"), event.get("reason"))
         if result is None:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from sbxcompose.files.read import Memory
     from sbxcompose.files.remote import Ran
     from sbxcompose.files.scan import CopySource
-    from sbxcompose.files.transfer import Copied, Copy, Looked, Progress
+    from sbxcompose.files.transfer import Copied, Copy, Looked, TransferProgress
 
 
 class CopyTarget(Struct, frozen=True):
@@ -74,7 +74,7 @@ class Copies:
         self._copies[sandbox.name] = (place.client, copy)
         return copy
 
-    def _progress(self, sandbox: str) -> Callable[[Progress], None]:
+    def _progress(self, sandbox: str) -> Callable[[TransferProgress], None]:
         return lambda progress: self._tell(CopyProgress(sandbox, progress))
 
     def _memory(self) -> Memory:

@@ -15,7 +15,7 @@ from sbxcompose.plan.steps import Plan, Step
 from sbxcompose.spec.project import Condition, Process, Project
 
 if TYPE_CHECKING:
-    from sbxcompose.files.transfer import Copied, Progress
+    from sbxcompose.files.transfer import Copied, TransferProgress
     from sbxcompose.plan.judge import Success
 
 
@@ -128,7 +128,7 @@ class CopyProgress(Struct, frozen=True):
     """Files are being copied into a sandbox."""
 
     sandbox: str
-    progress: Progress
+    progress: TransferProgress
 
 
 class CopyDone(Struct, frozen=True):

@@ -69,7 +69,7 @@ async def read_logs(
     if begin.run is not None:
         _check_runs(links, wanted, begin.run)
     queue: asyncio.Queue[Said | BaseException | None] = asyncio.Queue(maxsize=64)
-    readers = [_Reader(link, wanted, begin, going_on) for link in links]
+    readers = [_SandboxLogs(link, wanted, begin, going_on) for link in links]
     for said in _merged([await reader.kept() for reader in readers]):
         yield said
     if not going_on:
@@ -103,7 +103,7 @@ def _check_runs(links: Iterable[SandboxConnection], instances: Iterable[Instance
                 )
 
 
-class _Reader:
+class _SandboxLogs:
     """The logs of one sandbox."""
 
     def __init__(self, link: SandboxConnection, instances: list[Instance], begin: From, going_on: bool) -> None:

@@ -18,7 +18,7 @@ from sbxcompose.api.frames import StartNote
 from sbxcompose.api.models import ProcessInfo, StartRequest
 from sbxcompose.api.sandbox import Asked, Env, SandboxClient
 from sbxcompose.api.sandbox_models import SandboxInfo
-from sbxcompose.engine.clock import SteadyClock
+from sbxcompose.engine.clock import RowMoments, SteadyClock
 from sbxcompose.engine.down_mark import PROCESS, Order, is_mark, is_past, order_of
 from sbxcompose.engine.events import EventHandler, OutputLost, Reconnecting, RowChanged, RunBegan, RunEnded
 from sbxcompose.engine.observe import Successes, observed_sandbox, read_row, row_key
@@ -74,8 +74,7 @@ class SandboxConnection:
         self._rows: dict[str, ProcessInfo] = {}
         self._ours: dict[Instance, dict[str, ObservedRow]] = {}
         """Our rows, with the moments of their runs as our clock has them."""
-        self._moments: dict[str, dict[float, float]] = {}
-        """For the moments that a row tells, those by our clock, from when the row first told them."""
+        self._moments = RowMoments(self.clock)
         self._waiters: dict[Instance, list[asyncio.Future[None]]] = {}
         self._synced: asyncio.Future[None] | None = None
         self._tasks = TaskOwner()
@@ -305,7 +304,7 @@ class SandboxConnection:
         row = read_row(self.name, info, self._mark, self.successes)
         if row is None:
             return
-        row = self._timed(key, row)
+        row = self._moments.timed(key, row)
         rows = self._ours.setdefault(row.instance, {})
         before = rows.get(key)
         if info.managed is not None and info.managed.failed_runs is None:
@@ -314,19 +313,6 @@ class SandboxConnection:
         if row != before:
             self._tell(RowChanged(row, before, known=self._synced is not None and not self._synced.done()))
             self._wake(row.instance)
-
-    def _timed(self, key: str, row: ObservedRow) -> ObservedRow:
-        """Return the row with the start and end of its runs by our clock."""
-        ended = row.exit.at if row.exit is not None else None
-        known = self._moments.get(key, {})
-        moments = {
-            at: known[at] if at in known else self.clock.moment(at) for at in (row.started_at, ended) if at is not None
-        }
-        self._moments[key] = moments
-        if all(at == moment for at, moment in moments.items()):
-            return row
-        exit = row.exit if row.exit is None or ended is None else replace(row.exit, at=moments[ended])
-        return replace(row, started_at=None if row.started_at is None else moments[row.started_at], exit=exit)
 
     def _set_mark(self, info: ProcessInfo) -> None:
         """Take note of a `down`: what ended before it does not count any more."""
@@ -353,7 +339,7 @@ class SandboxConnection:
 
     def _drop(self, key: str) -> None:
         info = self._rows.pop(key)
-        self._moments.pop(key, None)
+        self._moments.drop(key)
         row = read_row(self.name, info)
         if row is not None:
             self._ours[row.instance].pop(key, None)

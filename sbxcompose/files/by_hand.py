@@ -20,7 +20,7 @@ from msgspec import Struct
 from sbxcompose.errors import SbxError
 from sbxcompose.files import script as scripts
 from sbxcompose.files import single
-from sbxcompose.files.carry import PART, CopyFailed, Progress, ProgressHandler, ignore_progress, no_room
+from sbxcompose.files.carry import PART, CopyFailed, ProgressHandler, TransferProgress, ignore_progress, no_room
 from sbxcompose.files.changes import PathChanges, parts
 from sbxcompose.files.manifest import ManifestEntry, name_text
 from sbxcompose.files.pack import pack
@@ -129,7 +129,7 @@ class ByHand:
             await self._sh('rm -f -- "$1"', spare)
             raise SbxError(f"{path} changed while it was copied", hint="try it again")
         await self._place(spare, to, found.entry.mode)
-        self._tell(Progress(1, 1, status.st_size, status.st_size))
+        self._tell(TransferProgress(1, 1, status.st_size, status.st_size))
         return Moved(1, status.st_size)
 
     async def _place(self, spare: str, to: There, mode: int) -> None:
@@ -150,7 +150,7 @@ class ByHand:
         for piece in parts(changes, here, PART):
             await self._send_part(piece, found, parent, stage, top)
             sent, size = sent + len(piece.send), size + sum(here[name].size for name in piece.send)
-            self._tell(Progress(sent, len(files), size, total))
+            self._tell(TransferProgress(sent, len(files), size, total))
         await self._merge(parent, stage)
         return Moved(len(files), total)
 

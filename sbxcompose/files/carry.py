@@ -43,7 +43,7 @@ class Outdated(Exception):
     """Another client has copied into the sandbox meanwhile."""
 
 
-class Progress(Struct, frozen=True):
+class TransferProgress(Struct, frozen=True):
     """How far a copy is: files and bytes sent, of how many."""
 
     files: int
@@ -52,10 +52,10 @@ class Progress(Struct, frozen=True):
     all_size: int
 
 
-ProgressHandler = Callable[[Progress], None]
+ProgressHandler = Callable[[TransferProgress], None]
 
 
-def ignore_progress(progress: Progress) -> None:
+def ignore_progress(progress: TransferProgress) -> None:
     """For callers that do not want to be told."""
 
 
@@ -128,7 +128,7 @@ class Carrier:
                 await self._run(part.run)
                 for tally in (count, sent):
                     tally.add(part.piece, part.here)
-                self._tell(Progress(sent.files, all_files, sent.size, all_size))
+                self._tell(TransferProgress(sent.files, all_files, sent.size, all_size))
             count.unsettled = part.unsettled
             return part.after
 

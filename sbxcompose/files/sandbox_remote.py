@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 
 from sbxcompose.api.models import StartRequest
-from sbxcompose.api.sandbox import OutputLine, SandboxClient
+from sbxcompose.api.sandbox import RunLine, SandboxClient
 from sbxcompose.api.transport import StreamedBody
 from sbxcompose.errors import NotFound, Refused, Unreachable
 from sbxcompose.files.parts import TOO_LARGE, BodyLimit, write_in_parts
@@ -65,7 +65,7 @@ class SandboxRemote:
         """Run a command and keep the beginning of its output."""
         words: dict[str, list[str]] = {"stdout": [], "stderr": []}
 
-        def note(line: OutputLine) -> None:
+        def note(line: RunLine) -> None:
             kept = words[line.stream]
             if sum(map(len, kept)) < WORDS:
                 kept.append(line.text.rstrip("\n"))

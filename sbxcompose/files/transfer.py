@@ -20,8 +20,8 @@ from sbxcompose.files.carry import (
     Count,
     Known,
     Outdated,
-    Progress,
     ProgressHandler,
+    TransferProgress,
     ignore_progress,
 )
 from sbxcompose.files.changes import PathChanges, compare
@@ -31,7 +31,7 @@ from sbxcompose.files.remote import RemoteFiles
 from sbxcompose.files.scan import CopySource, ScannedTree, rescan, scan
 from sbxcompose.files.script import PLACE
 
-__all__ = ["Copied", "Copy", "CopyFailed", "Looked", "Progress"]
+__all__ = ["Copied", "Copy", "CopyFailed", "Looked", "TransferProgress"]
 
 TRIES = 6
 """How often what a broken connection has cut is begun again without anything having got through in between."""

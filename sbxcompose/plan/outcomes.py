@@ -86,7 +86,7 @@ class Report(Struct, frozen=True):
         }
 
 
-class _Open(Struct, frozen=True):
+class _NotGood(Struct, frozen=True):
     """What is common to verdicts that are not good: who is the cause, and whom that holds up."""
 
     causes: tuple[Report, ...]
@@ -111,7 +111,7 @@ class _Open(Struct, frozen=True):
         }
 
 
-class Pending(_Open, frozen=True):
+class Pending(_NotGood, frozen=True):
     """No verdict yet. `look_again_at` is when time alone can bring one, by the clock of the verdict."""
 
     kind: ClassVar[str] = "pending"
@@ -176,7 +176,7 @@ class Success(Struct, frozen=True):
         return {"verdict": self.kind, "exit_code": self.exit_code, **counts, "not_run_again": skipped}
 
 
-class Failed(_Open, frozen=True):
+class Failed(_NotGood, frozen=True):
     """Something failed; `exit_code` is what the command ends with."""
 
     kind: ClassVar[str] = "failed"
@@ -192,7 +192,7 @@ class Failed(_Open, frozen=True):
         return self._json(self.kind, self.exit_code)
 
 
-class TimedOut(_Open, frozen=True):
+class TimedOut(_NotGood, frozen=True):
     """The deadline has passed. `late` is by how many seconds."""
 
     kind: ClassVar[str] = "timed out"

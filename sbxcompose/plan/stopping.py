@@ -15,12 +15,12 @@ _LARGE = 32
 """A handed-on group of more stops than this is stood for by one stop that comes after all of them."""
 
 
-class _Group:
+class _StopGroup:
     """Stops that must end before something; either known (`stops`), or made of `parts` not yet unrolled."""
 
     __slots__ = ("parts", "stops")
 
-    def __init__(self, stops: Sequence[int] | None, parts: Sequence[_Group] = ()) -> None:
+    def __init__(self, stops: Sequence[int] | None, parts: Sequence[_StopGroup] = ()) -> None:
         self.stops = stops
         self.parts = parts
 
@@ -30,15 +30,15 @@ def order_stops(draft: StepOrdering, graph: Graph, stops: Mapping[int, Sequence[
 
     `stops` are the numbers of steps by process; arrows are drawn to those in `only`.
     """
-    before: dict[int, list[_Group]] = {}
+    before: dict[int, list[_StopGroup]] = {}
     for node in range(len(graph.processes) - 1, -1, -1):
         groups = before.pop(node, [])
         own = stops.get(node)
         if own:
-            handed: _Group | None = _Group(own)
+            handed: _StopGroup | None = _StopGroup(own)
             _arrows(draft, [step for step in own if step in only], groups)
         elif len(groups) > 1:
-            handed = _Group(None, groups)
+            handed = _StopGroup(None, groups)
         else:
             handed = groups[0] if groups else None
         if handed is not None:
@@ -46,7 +46,7 @@ def order_stops(draft: StepOrdering, graph: Graph, stops: Mapping[int, Sequence[
                 before.setdefault(edge.node, []).append(handed)
 
 
-def _arrows(draft: StepOrdering, own: Sequence[int], groups: Sequence[_Group]) -> None:
+def _arrows(draft: StepOrdering, own: Sequence[int], groups: Sequence[_StopGroup]) -> None:
     if not own or not groups:
         return
     earlier = _unroll(groups)
@@ -57,7 +57,7 @@ def _arrows(draft: StepOrdering, own: Sequence[int], groups: Sequence[_Group]) -
             group.stops, group.parts = own[:1], ()
 
 
-def _unroll(groups: Sequence[_Group]) -> list[int]:
+def _unroll(groups: Sequence[_StopGroup]) -> list[int]:
     found: dict[int, None] = {}
     seen = set()
     waiting = list(reversed(groups))

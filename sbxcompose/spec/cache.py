@@ -33,7 +33,7 @@ _LARGEST = 256 * 1024 * 1024
 _CHECKSUM_BYTES = 4
 
 
-class _Reader(Struct, frozen=True, array_like=True):
+class _CacheReader(Struct, frozen=True, array_like=True):
     """The program that wrote an entry: another version may resolve the same files differently."""
 
     version: str
@@ -58,7 +58,7 @@ class _Question(Struct, frozen=True, array_like=True):
 class _Entry(Struct, frozen=True, array_like=True):
     """The contents of a cache file."""
 
-    reader: _Reader
+    reader: _CacheReader
     question: _Question
     files: dict[str, SourceContent]
     variables: dict[str, str | None]
@@ -130,8 +130,8 @@ def _question(request: LoadRequest) -> _Question:
     )
 
 
-def _reader() -> _Reader:
-    return _Reader(__version__, sys.hexversion, _code_stamp())
+def _reader() -> _CacheReader:
+    return _CacheReader(__version__, sys.hexversion, _code_stamp())
 
 
 def _code_stamp() -> tuple[tuple[str, int, int], ...]:

@@ -45,11 +45,11 @@ def interpolate(text: str, lookup: Lookup) -> tuple[str, list[InterpolationProbl
     """
     if "$" not in text:
         return text, []
-    reader = _Reader(lookup)
+    reader = _ReferenceReader(lookup)
     return reader.read(text), reader.problems
 
 
-class _Reader:
+class _ReferenceReader:
     def __init__(self, lookup: Lookup) -> None:
         self._lookup = lookup
         self.problems: list[InterpolationProblem] = []

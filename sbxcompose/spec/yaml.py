@@ -51,7 +51,7 @@ def read_yaml(document: Document, mistakes: list[Mistake]) -> Node | None:
     return composer.root
 
 
-class _Open:
+class _OpenCollection:
     """A collection that has begun and not yet ended."""
 
     __slots__ = ("anchor", "key", "merges", "node")
@@ -69,7 +69,7 @@ class _Composer:
         self._document = document
         self._mistakes = mistakes
         self._anchors: dict[str, Node] = {}
-        self._open: list[_Open] = []
+        self._open: list[_OpenCollection] = []
         self._documents = 0
         self.quoted: tuple[int, int, int] | None = None
         """The latest text in quotes over several lines: line and column of its begin, line of its end, from 0."""
@@ -113,7 +113,7 @@ class _Composer:
             self._mistakes.append(self._at(event, message, _tag_hint(event.tag)))
         place = (self._document, *_place(event))
         node = Mapping(*place) if isinstance(event, yaml.MappingStartEvent) else Sequence(*place, [])
-        self._open.append(_Open(node, event.anchor))
+        self._open.append(_OpenCollection(node, event.anchor))
 
     def _end(self) -> None:
         closed = self._open.pop()
@@ -143,7 +143,7 @@ class _Composer:
         elif isinstance(parent.node, Mapping):
             self._add_to_mapping(parent, parent.node, node)
 
-    def _add_to_mapping(self, parent: _Open, mapping: Mapping, node: Node) -> None:
+    def _add_to_mapping(self, parent: _OpenCollection, mapping: Mapping, node: Node) -> None:
         key = parent.key
         if key is None:
             parent.key = node

@@ -35,7 +35,7 @@ class SeenChange(Struct, frozen=True):
     kind: ChangeKind
 
 
-class _Group:
+class _PendingChanges:
     def __init__(self, debounce: float) -> None:
         self._debounce = debounce
         self._first: float | None = None
@@ -79,14 +79,14 @@ class Gatherer:
     """Takes what is seen, hands out batches."""
 
     def __init__(self) -> None:
-        self._groups: dict[float, _Group] = {}
+        self._groups: dict[float, _PendingChanges] = {}
 
     def add(self, seen: Iterable[SeenChange], now: float) -> None:
         """Take note of what happened at `now`, in seconds on any clock."""
         for change in seen:
             debounce = change.root.debounce
             if debounce not in self._groups:
-                self._groups[debounce] = _Group(debounce)
+                self._groups[debounce] = _PendingChanges(debounce)
             self._groups[debounce].add(change, now)
 
     @property

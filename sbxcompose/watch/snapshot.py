@@ -23,7 +23,7 @@ TICK = 20_000_000
 """Nanoseconds by which a file's time may be behind the clock."""
 
 
-class Report(IntEnum):
+class ComparisonScope(IntEnum):
     """What a comparison reports; the larger includes the smaller."""
 
     NOTHING = 1
@@ -41,8 +41,8 @@ class Snapshot:
     def __init__(self, place: WatchedRoot, base: str, say: Callable[[str], None], *, exact: bool = False) -> None:
         self.place = place
         self.exact = exact
-        self.due: dict[str, Report] = {}
-        self.root_due: Report | None = Report.NOTHING
+        self.due: dict[str, ComparisonScope] = {}
+        self.root_due: ComparisonScope | None = ComparisonScope.NOTHING
         self._base = base
         self._say = say
         self._anchors: list[tuple[str, str]] = []
@@ -60,7 +60,7 @@ class Snapshot:
         """Whether something at the root has been looked at before."""
         return bool(self._entries)
 
-    def root_is_due(self, report: Report) -> None:
+    def root_is_due(self, report: ComparisonScope) -> None:
         """Have the root itself looked at, and all in it compared."""
         self.root_due = max(self.root_due or report, report)
 
@@ -81,7 +81,7 @@ class Snapshot:
             self.due.clear()
         if place.real is not None:
             self.due[self._top(place.real)] = self.root_due
-        gone = before is not None and place.real is None and self.root_due is not Report.NOTHING
+        gone = before is not None and place.real is None and self.root_due is not ComparisonScope.NOTHING
         self.root_due = None
         return [SeenChange(place.root, place.root.path, ChangeKind.DELETED)] if gone else []
 
@@ -101,12 +101,12 @@ class Snapshot:
         """Compare what is due. What is not watched yet is due the next time; None: everything may be looked into."""
         due, self.due = self.due, {}
         if self._anchors != list(anchors(self.place.root.path, self._base)):
-            self.root_is_due(Report.EVERYTHING)  # a folder on the way to it has come or gone meanwhile
+            self.root_is_due(ComparisonScope.EVERYTHING)  # a folder on the way to it has come or gone meanwhile
         if not self.place.is_folder:
-            return self._compare_file(next(iter(due.values()), Report.NOTHING))
+            return self._compare_file(next(iter(due.values()), ComparisonScope.NOTHING))
         seen: list[SeenChange] = []
         for top, report in due.items():
-            if report is Report.NOTHING:
+            if report is ComparisonScope.NOTHING:
                 self._begun = time.time_ns()
             waiting = [top]
             while waiting:
@@ -117,7 +117,7 @@ class Snapshot:
                     self.due[directory] = report
         return seen
 
-    def _compare_file(self, report: Report) -> list[SeenChange]:
+    def _compare_file(self, report: ComparisonScope) -> list[SeenChange]:
         path = self.place.real
         if path is None:
             return []
@@ -128,10 +128,10 @@ class Snapshot:
         directory, name = os.path.split(path)
         before = self._entries.get(directory, {}).get(name)
         self._entries = {directory: {name: now}}
-        changed = report is Report.EVERYTHING or (report is Report.DIFFERENCES and before != now)
+        changed = report is ComparisonScope.EVERYTHING or (report is ComparisonScope.DIFFERENCES and before != now)
         return [SeenChange(self.place.root, self.place.root.path, ChangeKind.CHANGED)] if changed else []
 
-    def _compare(self, directory: str, report: Report, waiting: list[str]) -> Iterator[SeenChange]:
+    def _compare(self, directory: str, report: ComparisonScope, waiting: list[str]) -> Iterator[SeenChange]:
         before = self._entries.get(directory, {})
         now = self._list(directory, report, before)
         if now is None:
@@ -142,11 +142,11 @@ class Snapshot:
         for name in before.keys() - now.keys():
             if before[name] == DIRECTORY:
                 self._forget(os.path.join(directory, name))
-        if report is Report.NOTHING:
+        if report is ComparisonScope.NOTHING:
             return
         for name in before.keys() | now.keys():
             is_dir = now.get(name, before.get(name)) == DIRECTORY
-            if report is Report.EVERYTHING or before.get(name) != now.get(name):
+            if report is ComparisonScope.EVERYTHING or before.get(name) != now.get(name):
                 yield from self._change(os.path.join(directory, name), is_dir, name in before, name in now)
 
     def check(self, path: str, structural: bool) -> Iterator[SeenChange]:
@@ -154,14 +154,14 @@ class Snapshot:
         place = self.place
         if path in self._on_the_way or (place.real is not None and path in (place.real, self._top(place.real))):
             if structural or (not place.is_folder and path in (place.root.path, place.real)):
-                self.root_is_due(Report.EVERYTHING)
+                self.root_is_due(ComparisonScope.EVERYTHING)
             return
         directory, name = os.path.split(path)
         known = self._entries.get(directory) if place.is_folder else None
         if known is None:
             return
         if name in IGNORE_FILES:
-            self.root_is_due(Report.NOTHING)
+            self.root_is_due(ComparisonScope.NOTHING)
         before = known.get(name)
         try:
             status = os.lstat(path)
@@ -175,7 +175,7 @@ class Snapshot:
             yield from self._change(path, False, before is not None, True)
         elif place.counts(path, True) and (structural or before != DIRECTORY):
             known[name] = DIRECTORY
-            self.due[path] = Report.EVERYTHING
+            self.due[path] = ComparisonScope.EVERYTHING
             yield from self._change(path, True, before is not None, True)
 
     def _change(self, path: str, is_dir: bool, before: bool, now: bool) -> Iterator[SeenChange]:
@@ -192,7 +192,7 @@ class Snapshot:
         for directory in [path for path in self._entries if path == top or path.startswith(below)]:
             del self._entries[directory]
 
-    def _list(self, directory: str, report: Report, before: Mapping[str, int]) -> dict[str, int] | None:
+    def _list(self, directory: str, report: ComparisonScope, before: Mapping[str, int]) -> dict[str, int] | None:
         """Return the entries of a directory that have to be known; None if it is gone."""
         found: dict[str, int] = {}
         for entry in self._scan(directory):
@@ -200,7 +200,7 @@ class Snapshot:
                 if self.place.counts(entry.path, True):
                     found[entry.name] = DIRECTORY
                 continue
-            if report is Report.NOTHING and not self.exact:
+            if report is ComparisonScope.NOTHING and not self.exact:
                 found[entry.name] = UNCHANGED
                 continue
             try:

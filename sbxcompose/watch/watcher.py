@@ -14,7 +14,7 @@ from sbxcompose.watch.mounts import FOREIGN, file_system
 from sbxcompose.watch.notifications import Notifications, NotificationsUnavailable, is_structural
 from sbxcompose.watch.roots import IgnoresOf, WatchedRoot
 from sbxcompose.watch.rules import Root
-from sbxcompose.watch.snapshot import Report, Snapshot
+from sbxcompose.watch.snapshot import ComparisonScope, Snapshot
 
 STEP = 0.05
 """Seconds between two reads of what was notified: watchfiles cannot wake its reader. No more than the default debounce,
@@ -155,7 +155,7 @@ class FileWatcher:
         ]
         if quiet and not self._complete:
             for snapshot in snapshots:
-                snapshot.root_is_due(Report.DIFFERENCES)
+                snapshot.root_is_due(ComparisonScope.DIFFERENCES)
         return seen + self._settle()
 
     def _settle(self, *, exactly: bool = False) -> list[SeenChange]:
@@ -190,7 +190,7 @@ class FileWatcher:
         known = [root for root, snapshot in given_up.items() if snapshot.is_known]
         for snapshot in given_up.values():
             snapshot.exact = True
-            snapshot.root_is_due(Report.NOTHING)
+            snapshot.root_is_due(ComparisonScope.NOTHING)
             snapshot.look()
             snapshot.compare()
         self._polled |= given_up
@@ -199,7 +199,7 @@ class FileWatcher:
     def _compare_polled(self) -> list[SeenChange]:
         seen: list[SeenChange] = []
         for snapshot in self._polled.values():
-            snapshot.root_is_due(Report.DIFFERENCES)
+            snapshot.root_is_due(ComparisonScope.DIFFERENCES)
             seen += snapshot.look()
             seen += snapshot.compare()
         return seen

@@ -9,7 +9,7 @@ from sbxcompose.spec.units import short_size
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from sbxcompose.files.transfer import Copied, Progress
+    from sbxcompose.files.transfer import Copied, TransferProgress
 
 
 def copied_words(sandbox: str, copied: Copied, seconds: float) -> str:
@@ -40,7 +40,7 @@ def _some(names: list[str] | tuple[str, ...]) -> str:
     return ", ".join(names[:3]) + more
 
 
-def copy_bar(target: str, progress: Progress) -> RenderableType:
+def copy_bar(target: str, progress: TransferProgress) -> RenderableType:
     """Return how far a copy is: a bar with files and sizes."""
     from rich.progress_bar import ProgressBar
     from rich.table import Table

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from rich.console import Console, RenderableType
     from rich.text import Text
 
-    from sbxcompose.files.transfer import Progress
+    from sbxcompose.files.transfer import TransferProgress
     from sbxcompose.plan.waits import Wait
 
 MOST_ROWS = 10
@@ -54,7 +54,7 @@ class StatusBlock:
             lines = block_lines(live, shutil.get_terminal_size(), colours=self._colours, clean=self._clean)
         self._write(self._screen.put_bottom([line.encode() for line in lines]))
 
-    def draw_copy(self, target: str, progress: Progress) -> None:
+    def draw_copy(self, target: str, progress: TransferProgress) -> None:
         """Show how far a copy is in place of the last block; nothing once all of it has been sent."""
         self.draw(Live(copies=((target, progress),) if progress.size < progress.all_size else ()))
 

@@ -58,7 +58,7 @@ def _expire(waiter: asyncio.Future[bool]) -> None:
         waiter.set_result(False)
 
 
-class Condition:
+class ChangeSignal:
     """Lets many wait until something is true; whoever changes anything says so, and they look again."""
 
     def __init__(self) -> None:

@@ -20,7 +20,7 @@ from sbxcompose.host.base.clock import now_ms
 from sbxcompose.host.base.json_files import encode, write_json
 from sbxcompose.host.base.problems import Problem, from_os
 from sbxcompose.host.base.timer import Timer
-from sbxcompose.host.base.wake import Condition
+from sbxcompose.host.base.wake import ChangeSignal
 from sbxcompose.host.sandboxes import lifecycle, suspension
 from sbxcompose.host.sandboxes.lifecycle_types import (
     CancelTimeout,
@@ -74,7 +74,7 @@ class HostedSandbox:
         self.expired: Callable[[], None] = lambda: None
         self.idle: Callable[[], None] = lambda: None
         self._life = SandboxLife.recorded(info, ending, time.monotonic())
-        self._news = Condition()
+        self._news = ChangeSignal()
         self._timer = Timer()
         self._failure: str | None = None
         """Why it could not be held still, or resumed, the last time."""

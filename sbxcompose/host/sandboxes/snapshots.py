@@ -19,7 +19,7 @@ from sbxcompose.host.base.clock import now_ms
 from sbxcompose.host.base.ids import new_id
 from sbxcompose.host.base.json_files import read_each, write_json
 from sbxcompose.host.base.problems import Problem, from_os
-from sbxcompose.host.base.wake import Condition
+from sbxcompose.host.base.wake import ChangeSignal
 from sbxcompose.host.sandboxes.leftovers import sweep
 from sbxcompose.host.sandboxes.rules import unsupported
 from sbxcompose.host.sandboxes.sandbox import HostedSandbox
@@ -40,7 +40,7 @@ class Snapshots:
         self._known: dict[str, SnapshotInfo] = {}
         self._readers: dict[str, int] = {}
         self._deleting: set[str] = set()
-        self._news = Condition()
+        self._news = ChangeSignal()
 
     @property
     def busy(self) -> bool:

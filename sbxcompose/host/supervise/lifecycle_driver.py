@@ -23,7 +23,7 @@ from sbxcompose.host.base.clock import now_ms
 from sbxcompose.host.base.host_info import Interruption
 from sbxcompose.host.base.problems import Problem
 from sbxcompose.host.base.timer import Timer
-from sbxcompose.host.base.wake import Condition
+from sbxcompose.host.base.wake import ChangeSignal
 from sbxcompose.host.keeper.client import Adopted, Claim, Exited, KeeperLost, Spawn, Spawned, SpawnFailed
 from sbxcompose.host.logs.store import LogStore
 from sbxcompose.host.supervise import port_owner
@@ -78,7 +78,7 @@ class LifecycleDriver(ProcessRow):
         self._recorded = False
         self._timer = Timer()
         self._checks = Checks()
-        self._news = Condition()
+        self._news = ChangeSignal()
 
     # -- events and effects --------------------------------------------------------------------------------
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from sbxcompose.api.frames import StartNote
 from sbxcompose.api.models import StartRequest
-from sbxcompose.host.base.wake import Condition
+from sbxcompose.host.base.wake import ChangeSignal
 from sbxcompose.host.keeper.client import (
     KeeperClient,
     Spawn,
@@ -66,7 +66,7 @@ class ProcessTable:
         self._unwatched = Unwatched(lambda: self.paused, keeper.tasks)
         self.failed_starts = FailedStarts(directory)
         self._last_handle = 0
-        self._news = Condition()
+        self._news = ChangeSignal()
         self._closed = False
         self.paused = False
         """Whether the sandbox is held still; set by `pause` and `go_on`, and before `load` if it was."""

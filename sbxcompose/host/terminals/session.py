@@ -18,7 +18,7 @@ from msgspec import Struct, field
 
 from sbxcompose.api.pty import PtyInfo
 from sbxcompose.host.base.pipe_writer import Input
-from sbxcompose.host.base.wake import Condition
+from sbxcompose.host.base.wake import ChangeSignal
 from sbxcompose.host.terminals.rules import LAG_PATIENCE, MAX_LAG, MAX_WAITING, clamp
 from sbxcompose.host.terminals.scrollback import Scrollback
 
@@ -69,7 +69,7 @@ class Terminal:
     def __init__(self, record: SessionRecord, tape: Scrollback, rested: Callable[[Terminal], None]) -> None:
         self.record = record
         self.tape = tape
-        self.news = Condition()
+        self.news = ChangeSignal()
         self.viewers: set[Viewer] = set()
         self.was_viewed = False
         """Whether a socket has come since it was started, or taken over."""

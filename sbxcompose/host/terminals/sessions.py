@@ -18,7 +18,7 @@ from sbxcompose.host.base import damage, write_back
 from sbxcompose.host.base.clock import now_ms
 from sbxcompose.host.base.json_files import encode, write_json
 from sbxcompose.host.base.problems import Problem, from_os
-from sbxcompose.host.base.wake import Condition
+from sbxcompose.host.base.wake import ChangeSignal
 from sbxcompose.host.keeper.client import Adopted, Claim, Exited, KeeperClient, KeeperLost, Spawn, SpawnFailed
 from sbxcompose.host.supervise import spawn_request
 from sbxcompose.host.terminals.rules import (
@@ -61,7 +61,7 @@ class TerminalSessions:
         self._sessions: dict[str, Terminal] = {}
         self._paused = False
         self._closed = False
-        self._news = Condition()
+        self._news = ChangeSignal()
 
     def __iter__(self) -> Iterator[Terminal]:
         return iter([session for session in self._sessions.values() if session.record.pid and not session.terminating])
