@@ -114,7 +114,7 @@ class Replay:
         self._seen = {stream: _Seen(skip.get(stream, 0), edge.get(stream), after_ms) for stream in (STDOUT, STDERR)}
 
     def begin(self) -> None:
-        """A new follow, from the first line that is kept."""
+        """Begin a new follow, from the first line that is kept."""
         self.complete = False
         for seen in self._seen.values():
             seen.begin()

@@ -43,7 +43,7 @@ class TerminalsClient:
             return
 
     async def connect(self, session: PtySession, since: int | None = None) -> Socket:
-        """A socket to a session. `since` (ours): without the output before that position.
+        """Open a socket to a session. `since` (ours): without the output before that position.
 
         Older daemons take the token from the URL alone, as the vendor's clients send it, too (contract, section 5).
         Our own host gets it in the header only: URLs end up in the logs of proxies.
@@ -56,5 +56,5 @@ class TerminalsClient:
 
 
 async def open_tunnel(client: SandboxClient, port: int) -> Socket:
-    """A connection to a port inside the sandbox. Raises `Refused` (502) when nothing listens there."""
+    """Open a connection to a port inside the sandbox. Raises `Refused` (502) when nothing listens there."""
     return await client.socket(f"/tunnels/tcp?port={port}")

@@ -81,7 +81,7 @@ class CloudProvider:
             return await self._finish(sandbox, made.sandbox_id)
 
     async def _finish(self, sandbox: Sandbox, number: str) -> SandboxInfo:
-        """What we have made, once it can be used; it is ended if it never could be."""
+        """Return what we have made, once it can be used; terminate it if it never can be."""
         try:
             info = await self._named(sandbox, number)
             if info.status != "running":
@@ -160,7 +160,7 @@ class CloudProvider:
             await asyncio.sleep(suspended.pause_after(waited))
 
     def _reference(self, sandbox: Sandbox) -> str:
-        """The id of a sandbox that was found or made, since a name may still mean an earlier one; else its name."""
+        """Return the id of a sandbox that was found or made, as a name may still mean an earlier one; else its name."""
         return self._ids.get(sandbox.full_name, sandbox.full_name)
 
     def differences(self, sandbox: Sandbox, info: SandboxInfo) -> tuple[str, ...]:

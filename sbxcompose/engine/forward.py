@@ -40,8 +40,9 @@ class PortForward:
         self._tasks = TaskOwner()
 
     async def __aenter__(self) -> Self:
-        """Raises `UsageError` when the address is taken, or none of ours, and `Unsupported` where there are no
-        tunnels.
+        """Begin to listen.
+
+        Raises `UsageError` when the address is taken, or none of ours, and `Unsupported` where there are no tunnels.
         """
         if not self._client.extensions and not await has_tunnels(self._client):
             report = await report_of(self._client, (Ability.TUNNELS,))

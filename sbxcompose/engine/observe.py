@@ -70,7 +70,7 @@ def _failures(sandbox: str, info: SandboxInfo, mark: Order | None) -> tuple[Star
 def read_row(
     sandbox: str, info: ProcessInfo, mark: Order | None = None, successes: Successes = MappingProxyType({})
 ) -> ObservedRow | None:
-    """A row that we started; None for a foreign one, whose name does not parse, and for marks and probes.
+    """Read a row that we started; None for a foreign one, whose name does not parse, and for marks and probes.
 
     `mark` is when the latest `down` was.
     """

@@ -73,7 +73,6 @@ class SandboxConnection:
         """What the runs of an instance were started with, by the first run for which that holds."""
         self._rows: dict[str, ProcessInfo] = {}
         self._ours: dict[Instance, dict[str, ObservedRow]] = {}
-        """Our rows, with the moments of their runs as our clock has them."""
         self._moments = RowMoments(self.clock)
         self._waiters: dict[Instance, list[asyncio.Future[None]]] = {}
         self._synced: asyncio.Future[None] | None = None
@@ -176,7 +175,7 @@ class SandboxConnection:
             self._update(info)
 
     async def _refuse(self, info: ProcessInfo) -> None:
-        """The daemon took no notice of the wish for supervision (contract, section 9): end what it has started."""
+        """End what a daemon has started that ignored the wish for supervision (contract, section 9)."""
         from sbxcompose.engine.daemon_abilities import Ability, report_of, unsupported
 
         with suppress(Refused):  # it may have ended by itself
@@ -231,7 +230,7 @@ class SandboxConnection:
                     future.set_exception(error)
 
     def check(self) -> None:
-        """Raises what has ended the watch, if it has ended."""
+        """Raise what has ended the watch, if it has ended."""
         if self.error is not None:
             raise self.error
 

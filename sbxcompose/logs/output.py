@@ -66,7 +66,7 @@ class LogOutput:
                 self._changed.pop(source, None)
 
     def end(self, source: LineSource) -> None:
-        """A stream, or its run, has ended: show its last line if it had no line end. Raises `NotWritten`."""
+        """Show the last line of a stream that has ended, if it had no line end. Raises `NotWritten`."""
         self._changed.pop(source, None)
         last = self._mux.flush(source)
         if last is not None:
@@ -80,11 +80,11 @@ class LogOutput:
         self.status(())
 
     def announce(self, text: str, time_ms: int, source: LineSource | None = None, *, error: bool = False) -> None:
-        """A line about the processes, between whole lines of theirs. Raises `NotWritten`."""
+        """Print a line about the processes, between whole lines of theirs. Raises `NotWritten`."""
         self._write(self._renderer.announcement(self._secrets.hide(text), time_ms, source, error=error))
 
     def blank(self) -> None:
-        """An empty line. Raises `NotWritten`."""
+        """Print an empty line. Raises `NotWritten`."""
         self._write([b"\n"])
 
     # -- unfinished lines, on a terminal -------------------------------------------------------------------

@@ -29,7 +29,7 @@ WORTH_SHOWING = 0.5
 """Seconds of waiting after which it is shown on a terminal: less is not read."""
 
 
-class Standing(Struct, frozen=True):
+class WaitState(Struct, frozen=True):
     """How it stands in a table: a state in a word or two, and what there is to be known of it."""
 
     state: str
@@ -38,7 +38,7 @@ class Standing(Struct, frozen=True):
     """Nothing is missing but a moment."""
 
 
-STARTING = Standing("starting")
+STARTING = WaitState("starting")
 
 
 class Wait(Struct, frozen=True):
@@ -50,7 +50,7 @@ class Wait(Struct, frozen=True):
     needed_by: str | None = None
     state: str | None = None
     name: str = ""
-    standing: Standing = STARTING
+    standing: WaitState = STARTING
 
     def line(self, waited: float) -> str:
         """Return the wait as a line of its own."""
@@ -111,7 +111,7 @@ class Waits:
         return wait.standing.state, now if before is not None else self._since[key]
 
 
-def wait_of(step: Step, state: str | None = None, standing: Standing | None = None) -> Wait | None:
+def wait_of(step: Step, state: str | None = None, standing: WaitState | None = None) -> Wait | None:
     """Return what a step that has begun waits for; None for one that tells of its progress itself.
 
     `state` and `standing` are how the awaited process stands.
@@ -123,7 +123,7 @@ def wait_of(step: Step, state: str | None = None, standing: Standing | None = No
         case Stop(_, signal, grace, command):
             asked = "ran its stop command" if command else f"sent {_signal(signal)}"
             details = f"{asked}, SIGKILL follows after {seconds(grace)}"
-            return Wait(f"{subject} to stop", None, details, subject, Standing("stopping", details))
+            return Wait(f"{subject} to stop", None, details, subject, WaitState("stopping", details))
         case Start():
             return Wait(f"{subject} to start", name=subject)
         case CreateSandbox():
@@ -140,7 +140,7 @@ def wait_of(step: Step, state: str | None = None, standing: Standing | None = No
 
 def _sandbox(subject: str, aim: str, state: str) -> Wait:
     name = f"sandbox {subject}"
-    return Wait(f"{name} {aim}", name=name, standing=Standing(state))
+    return Wait(f"{name} {aim}", name=name, standing=WaitState(state))
 
 
 def awaiting(
@@ -148,7 +148,7 @@ def awaiting(
     condition: Condition | None,
     needed_by: str | None,
     state: str | None,
-    standing: Standing = STARTING,
+    standing: WaitState = STARTING,
 ) -> Wait:
     """Return the wait for a process to reach a condition, or to end."""
     return Wait(f"{label} to {_REACH[condition]}", needed_by, state, label, standing)
@@ -157,12 +157,12 @@ def awaiting(
 def held_up(label: str, needs: tuple[str, ...]) -> Wait:
     """Return the wait of a process that is not started before `needs` are as it wants them."""
     shown = needs if len(needs) <= 4 else (*needs[:3], f"{len(needs) - 3} others")
-    return Wait(f"{label} to be started", name=label, standing=Standing("waiting", f"for {', '.join(shown)}"))
+    return Wait(f"{label} to be started", name=label, standing=WaitState("waiting", f"for {', '.join(shown)}"))
 
 
 def standing_of(
     row: ObservedRow | None, process: Process, condition: Condition | None, check: str | None, now: float
-) -> Standing:
+) -> WaitState:
     """Return how a process stands that is waited for; `check` is what its last failed check saw."""
     if row is None:
         return STARTING
@@ -170,16 +170,16 @@ def standing_of(
     restarted = f"restarted {times(row.restarts, 'time')}" if row.restarts else ""
     if row.phase is Phase.BACKING_OFF:
         again = "" if row.next_restart_at is None else f"starts again in {seconds(row.next_restart_at - now)}"
-        return Standing("backing off", _joined(ended(row), again, restarted))
+        return WaitState("backing off", _joined(ended(row), again, restarted))
     if row.phase in (Phase.STARTING, Phase.UNHEALTHY):
-        return Standing(str(row.phase), _joined(seen, restarted))
+        return WaitState(str(row.phase), _joined(seen, restarted))
     if row.phase is not Phase.RUNNING:
-        return Standing(str(row.phase), ended(row))
+        return WaitState(str(row.phase), ended(row))
     if condition is Condition.READY:
-        return Standing("starting", _joined(awaited_sign(process) or "", seen, restarted))
+        return WaitState("starting", _joined(awaited_sign(process) or "", seen, restarted))
     if condition is Condition.STARTED:
-        return Standing("starting", _joined("has to run for a second", restarted), settling=not row.failed_runs)
-    return Standing("running", restarted)
+        return WaitState("starting", _joined("has to run for a second", restarted), settling=not row.failed_runs)
+    return WaitState("running", restarted)
 
 
 def _joined(*parts: str) -> str:

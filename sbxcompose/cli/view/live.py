@@ -9,7 +9,7 @@ from msgspec import Struct
 from sbxcompose.plan.waits import Wait
 
 if TYPE_CHECKING:
-    from sbxcompose.files.transfer import Progress
+    from sbxcompose.files.transfer import TransferProgress
 
 
 class Live(Struct, frozen=True):
@@ -17,7 +17,7 @@ class Live(Struct, frozen=True):
 
     header: str | None = None
     rows: tuple[tuple[Wait, float], ...] = ()
-    copies: tuple[tuple[str, Progress], ...] = ()
+    copies: tuple[tuple[str, TransferProgress], ...] = ()
     """How far the copies into sandboxes are, by their names."""
 
     def __bool__(self) -> bool:

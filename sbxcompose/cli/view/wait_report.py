@@ -32,9 +32,9 @@ from sbxcompose.plan.steps import Await, Start, Step, Sync
 from sbxcompose.plan.waits import (
     STARTING,
     WORTH_SHOWING,
-    Standing,
     Wait,
     Waits,
+    WaitState,
     awaiting,
     held_up,
     standing_of,
@@ -44,7 +44,7 @@ from sbxcompose.spec.project import Condition, Process, Project
 from sbxcompose.tasks import TaskOwner
 
 if TYPE_CHECKING:
-    from sbxcompose.files.transfer import Progress
+    from sbxcompose.files.transfer import TransferProgress
     from sbxcompose.plan.judge import Pending, Report
 
 REST = 0.25
@@ -76,7 +76,7 @@ class WaitReport:
         self._block = block
         self._steps: dict[Hashable, Step] = {}
         self._needs: dict[Instance, WaitBegun] = {}
-        self._copies: dict[str, Progress] = {}
+        self._copies: dict[str, TransferProgress] = {}
         self._waits = Waits()
         self._graph: tuple[Project, Graph] | None = None
         self._changed = asyncio.Event()
@@ -179,7 +179,7 @@ class WaitReport:
         standing = self._standing(action.process, action.instance, action.condition)
         return wait_of(step, self._session.lacking(action.process, action.instance), standing)
 
-    def _standing(self, process: Process | None, instance: Instance, condition: Condition | None) -> Standing:
+    def _standing(self, process: Process | None, instance: Instance, condition: Condition | None) -> WaitState:
         link = self._session.links.get(instance.sandbox)
         if process is None or link is None:
             return STARTING

@@ -19,6 +19,7 @@ from sbxcompose.api.models import ProcessInfo
 from sbxcompose.api.sandbox import SandboxClient
 from sbxcompose.engine.contract.output import edges
 from sbxcompose.errors import NotFound, Unreachable
+from sbxcompose.tasks import Tasks
 
 FIRST_LOOK = 1.0
 LONGEST_PAUSE = 5.0
@@ -42,20 +43,17 @@ class FollowedCommand(Struct, frozen=True):
 
 async def follow_command(client: SandboxClient, process: str, write: Callable[[RecordLine], None]) -> FollowedCommand:
     """Hand out the lines of a command until it has ended. Raises `Unreachable` when it stays out of reach."""
-    command = _Command(client, process, write)
-    watching = asyncio.ensure_future(command.watch())
-    try:
+    command = _CommandFollower(client, process, write)
+    async with Tasks() as tasks:
+        tasks.start(command.watch())
         with suppress(NotFound):
             await command.follow()
         while not (command.over.is_set() or await command.look()):
             await asyncio.sleep(FIRST_LOOK)
-    finally:
-        watching.cancel()
-        await asyncio.gather(watching, return_exceptions=True)
     return FollowedCommand(command.info, command.torn)
 
 
-class _Command:
+class _CommandFollower:
     """A command that is followed, and looked at from time to time until it has ended."""
 
     def __init__(self, client: SandboxClient, process: str, write: Callable[[RecordLine], None]) -> None:
@@ -134,14 +132,14 @@ class _Command:
     async def _until_over(self) -> AsyncGenerator[list[RecordLine], None]:
         """Yield what a follow has; once the command has ended, until everything that is kept of it has come."""
         lines = follow_to_end(self._client, self._process, self._replay)
-        ending = asyncio.ensure_future(self.over.wait())
-        pending: asyncio.Future[list[RecordLine] | None] | None = None
+        pending: asyncio.Task[list[RecordLine] | None] | None = None
         rounds = 0
-        try:
+        async with aclosing(lines), Tasks() as tasks:
+            ending = tasks.start(self.over.wait())
             while rounds < ROUNDS:
-                pending = pending or asyncio.ensure_future(anext(lines, None))
+                pending = pending or tasks.start(anext(lines, None))
                 over = self.over.is_set()
-                waiting: set[asyncio.Future[Any]] = {pending} if over else {pending, ending}
+                waiting: set[asyncio.Task[Any]] = {pending} if over else {pending, ending}
                 await asyncio.wait(waiting, timeout=QUIET if over else None, return_when=asyncio.FIRST_COMPLETED)
                 if pending.done():
                     found, pending, rounds = pending.result(), None, 0
@@ -154,12 +152,6 @@ class _Command:
                         self._settled = True
                         return
             self._short = True
-        finally:
-            tasks = [task for task in (ending, pending) if task is not None]
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
-            await lines.aclose()
 
     async def _has_all(self) -> bool:
         """Return whether everything that is kept of the command's output has come."""

@@ -132,7 +132,7 @@ class Follower:
 
     async def _put_rest(self) -> None:
         """Put what the follows of a row that has ended have left out, where the last one did not come to its end."""
-        await self._lines.aclose()
+        await self._lines.close()
         with suppress(NotFound):
             async for lines in rest_of(lambda: follow_to_end(self._client, self._key, self._replay), self._replay):
                 for output in self._outputs(lines):

@@ -17,7 +17,7 @@ def test_new_files_and_their_directories_are_written_through_together(
 ) -> None:
     synced: list[str] = []
     monkeypatch.setattr(os, "fsync", lambda fd: synced.append(os.readlink(f"/proc/self/fd/{fd}")))
-    monkeypatch.setattr(flush, "PAUSE", 0.0)
+    monkeypatch.setattr(flush, "PAUSE", 60.0)
 
     async def one_that_ends_too_early() -> None:
         write_json(tmp_path / "early", {})
@@ -32,6 +32,7 @@ def test_new_files_and_their_directories_are_written_through_together(
             await asyncio.sleep(0)
 
     asyncio.run(one_that_ends_too_early())
+    monkeypatch.setattr(flush, "PAUSE", 0.0)
     asyncio.run(main())
     mine = [path for path in synced if path.startswith(str(tmp_path))]  # earlier tests have left files to be synced
     mine.remove(str(tmp_path / "early"))

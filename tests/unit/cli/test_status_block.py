@@ -6,13 +6,13 @@ import pytest
 
 from sbxcompose.cli.view.live import Live
 from sbxcompose.cli.view.status_block import block_lines
-from sbxcompose.files.transfer import Progress
-from sbxcompose.plan.waits import Standing, Wait
+from sbxcompose.files.transfer import TransferProgress
+from sbxcompose.plan.waits import Wait, WaitState
 
-COPY = Progress(3, 1_000, 1 << 20, 10 << 20)
-DB = (Wait("", "web needs it", None, "db", Standing("starting", "the last check saw: refused")), 12.4)
-JOB = (Wait("", name="migrate", standing=Standing("waiting", "for db")), 3.0)
-CRASHED = (Wait("", name="flaky", standing=Standing("backing off", "exited with code 3, starts again in 2 s")), 0.2)
+COPY = TransferProgress(3, 1_000, 1 << 20, 10 << 20)
+DB = (Wait("", "web needs it", None, "db", WaitState("starting", "the last check saw: refused")), 12.4)
+JOB = (Wait("", name="migrate", standing=WaitState("waiting", "for db")), 3.0)
+CRASHED = (Wait("", name="flaky", standing=WaitState("backing off", "exited with code 3, starts again in 2 s")), 0.2)
 
 
 def shown(live: Live, *, width: int = 80, rows: int = 30, colours: bool = False) -> list[str]:
@@ -48,8 +48,8 @@ def test_what_has_no_room_is_counted() -> None:
 
 
 def test_wide_and_long_names_keep_the_columns() -> None:
-    wide = (Wait("", name="日本語", standing=Standing("starting", "x")), 1.0)
-    long = (Wait("", name="a-process-with-a-very-long-name", standing=Standing("starting", "x")), 1.0)
+    wide = (Wait("", name="日本語", standing=WaitState("starting", "x")), 1.0)
+    long = (Wait("", name="a-process-with-a-very-long-name", standing=WaitState("starting", "x")), 1.0)
     first, second = shown(Live(None, (wide, long)))
     assert first.index("starting") == second.index("starting") - 3
     assert "a-process-with-a-very-l…  starting" in second

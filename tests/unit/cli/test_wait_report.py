@@ -10,11 +10,11 @@ from sbxcompose.cli.view.live import Live
 from sbxcompose.cli.view.wait_report import WaitReport
 from sbxcompose.engine.events import CopyDone, CopyProgress, EngineEvent, StepBegun, StepDone
 from sbxcompose.engine.session import Session
-from sbxcompose.files.transfer import Copied, Progress
+from sbxcompose.files.transfer import Copied, TransferProgress
 from sbxcompose.plan.judge import Pending, Report
 from sbxcompose.plan.observed import Instance
 from sbxcompose.plan.steps import Await, Step
-from sbxcompose.plan.waits import Standing
+from sbxcompose.plan.waits import WaitState
 from sbxcompose.spec.project import Condition
 from tests.unit.plan.plan_worlds import CHECK, process, project
 
@@ -79,8 +79,8 @@ def test_the_block_has_what_is_behind_then_what_that_holds_up_and_shrinks() -> N
     report._look(2.0)
     assert shown.live.header == "2 of 5 processes ready"
     assert [(wait.name, wait.standing, since) for wait, since in shown.live.rows] == [
-        ("db", Standing("starting"), 2.0),
-        ("web (2)", Standing("waiting", "for db"), 2.0),
+        ("db", WaitState("starting"), 2.0),
+        ("web (2)", WaitState("waiting", "for db"), 2.0),
     ]
     pending.clear()
     report._look(3.0)
@@ -90,7 +90,7 @@ def test_the_block_has_what_is_behind_then_what_that_holds_up_and_shrinks() -> N
 def test_a_copy_is_shown_until_it_is_done() -> None:
     session, shown = FakeSession(), Shown()
     report = WaitReport(cast(Session, session), print, shown)
-    session.tell(CopyProgress("app", Progress(1, 2, 10, 20)))
+    session.tell(CopyProgress("app", TransferProgress(1, 2, 10, 20)))
     report._look(0.0)
     assert [name for name, _ in shown.live.copies] == ["app"]
     session.tell(CopyDone("app", Copied(files=2), 1.0))

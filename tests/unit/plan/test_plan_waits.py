@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from sbxcompose.plan.observed import Exit, Phase
 from sbxcompose.plan.steps import Await, CreateSandbox, Start, Step, Stop
-from sbxcompose.plan.waits import Standing, Wait, Waits, awaiting, held_up, next_report, standing_of, wait_of
+from sbxcompose.plan.waits import Wait, Waits, WaitState, awaiting, held_up, next_report, standing_of, wait_of
 from sbxcompose.spec.project import Condition, ReadyLine, Sandbox
 from tests.unit.plan.plan_worlds import process, row
 
@@ -59,40 +59,40 @@ def test_what_is_shown_is_in_order_with_the_time_in_its_state() -> None:
     assert waits.current(known, 0.4) == [], "it is not worth it yet"
     waits.set(["web", "db"], 2.0)
     assert waits.current(known, 3.0) == [(web, 1.0), (db, 3.0)]
-    known["db"] = replace(db, standing=Standing("backing off"))
+    known["db"] = replace(db, standing=WaitState("backing off"))
     assert [seconds for _, seconds in waits.current(known, 4.0)] == [2.0, 0.0]
     assert [seconds for _, seconds in waits.current(known, 5.0)] == [3.0, 1.0]
 
 
 def test_what_only_has_to_settle_shows_nothing() -> None:
     waits = Waits()
-    settling = Wait("web to run", standing=Standing("starting", settling=True))
+    settling = Wait("web to run", standing=WaitState("starting", settling=True))
     waits.set(["web", "db"], 0.0)
     assert waits.current({"web": settling}, 3.0) == []
     assert len(waits.current({"web": settling, "db": DB}, 3.0)) == 2
 
 
 def test_how_a_process_stands_in_each_phase() -> None:
-    def stands(condition: Condition = Condition.READY, check: str | None = None, **fields: Any) -> Standing:
+    def stands(condition: Condition = Condition.READY, check: str | None = None, **fields: Any) -> WaitState:
         ready = ReadyLine("accepts") if condition is Condition.READY else None
         return standing_of(replace(row("web"), **fields), process("web", ready_when=ready), condition, check, 100.0)
 
-    assert standing_of(None, process("web"), Condition.READY, None, 0.0) == Standing("starting")
-    assert stands(phase=Phase.RUNNING, restarts=2) == Standing(
+    assert standing_of(None, process("web"), Condition.READY, None, 0.0) == WaitState("starting")
+    assert stands(phase=Phase.RUNNING, restarts=2) == WaitState(
         "starting", "waiting for a line that matches `accepts`, restarted 2 times"
     )
-    assert stands(phase=Phase.STARTING, check="refused") == Standing("starting", "the last check saw: refused")
+    assert stands(phase=Phase.STARTING, check="refused") == WaitState("starting", "the last check saw: refused")
     assert stands(phase=Phase.UNHEALTHY).state == "unhealthy"
-    assert stands(Condition.COMPLETED, phase=Phase.RUNNING) == Standing("running")
+    assert stands(Condition.COMPLETED, phase=Phase.RUNNING) == WaitState("running")
     assert stands(Condition.STARTED, phase=Phase.RUNNING).settling
     assert not stands(Condition.STARTED, phase=Phase.RUNNING, failed_runs=1).settling
     crashed = stands(phase=Phase.BACKING_OFF, exit=Exit(code=3), next_restart_at=102.0, restarts=1)
-    assert crashed == Standing("backing off", "exited with code 3, starts again in 2 s, restarted 1 time")
-    assert stands(phase=Phase.EXITED, exit=Exit(code=1)) == Standing("exited", "exited with code 1")
+    assert crashed == WaitState("backing off", "exited with code 3, starts again in 2 s, restarted 1 time")
+    assert stands(phase=Phase.EXITED, exit=Exit(code=1)) == WaitState("exited", "exited with code 1")
 
 
 def test_what_is_held_up_says_by_what() -> None:
-    assert held_up("web", ("db",)).standing == Standing("waiting", "for db")
+    assert held_up("web", ("db",)).standing == WaitState("waiting", "for db")
     assert held_up("web", ("a", "b", "c", "d", "e")).standing.details == "for a, b, c, 2 others"
 
 
