@@ -33,7 +33,7 @@ def create_request(sandbox: Sandbox) -> CreateRequest:
 
 
 def _resources(wanted: Resources | None, *, inherited: bool) -> dict[str, Any] | None:
-    """A snapshot brings its own; otherwise the two that the vendor's clients always send are sent, too."""
+    """Return the resources to ask for: a snapshot brings its own, else both that the vendor's clients always send."""
     if wanted is None:
         return None if inherited else {"cpus": 1.0, "memory_mb": 1024}
     found: dict[str, Any] = {} if inherited else {"cpus": 1.0, "memory_mb": 1024}
