@@ -36,7 +36,7 @@ class CiLog:
 
     @contextmanager
     def section(self, title: str, *, collapsed: bool = False) -> Iterator[None]:
-        """What is written inside is a section."""
+        """Write what is written inside as a section."""
         self.begin(title, collapsed=collapsed)
         try:
             yield

@@ -137,7 +137,7 @@ class Shell:
         print(harmless(text), file=sys.stderr, flush=True)
 
     def mark(self, text: str) -> None:
-        """A line on stderr for programs that read it: control sequences stay."""
+        """Print a line on stderr for programs that read it: control sequences stay."""
         self.before_say()
         sys.stdout.flush()
         print(text, file=sys.stderr, flush=True)

@@ -101,7 +101,7 @@ class Reporter:
         return f"{style.cyan(name)} {paint(said.text.removeprefix(name + ' '))}"
 
     def sum_up(self, plan: Plan, result: Result, seconds: float) -> None:
-        """What was done and how long it took."""
+        """Say what was done and how long it took."""
         if plan.over or (plan.empty and not self._stepped):
             self._shell.say(plan.summary)
             return
@@ -165,7 +165,7 @@ class Reporter:
             self._shell.say(f"{self._shell.err.cyan('hint:')} reproduce it with `{command}`")
 
     async def show_failures(self, session: Session, result: Result) -> None:
-        """The last lines of what failed, and what that held up."""
+        """Show the last lines of what failed, and what that held up."""
         for failure in result.failures:
             instance = _instance(failure.step.action)
             if instance is not None:
@@ -173,14 +173,14 @@ class Reporter:
         self.show_held_up(result)
 
     def show_held_up(self, result: Result) -> None:
-        """What was not begun, and the failure at the root of it."""
+        """Say what was not begun, and the failure at the root of it."""
         for text in held_up(result):
             self._shell.say(text)
 
     async def show_last_lines(
         self, session: Session, instance: Instance, say: Callable[[str], None] | None = None, count: int = LINES
     ) -> None:
-        """The end of the output of the run that failed, on stderr unless `say` puts it elsewhere."""
+        """Show the end of the output of the run that failed, on stderr unless `say` puts it elsewhere."""
         say = say or self._shell.say
         link = session.links.get(instance.sandbox)
         rows = link.rows(instance) if link is not None else ()
@@ -230,7 +230,7 @@ def _done(plan: Plan, result: Result) -> str:
 
 
 def ready_words(verdict: Success, seconds: float) -> str:
-    """That all is up: `5 processes ready in 1.8s`, with what has completed or ended on the way."""
+    """Say that all is up: `5 processes ready in 1.8s`, with what has completed or ended on the way."""
     parts = [f"{times(verdict.ready, 'process')} ready"] if verdict.ready else []
     parts += [f"{verdict.completed} completed"] if verdict.completed else []
     parts += [f"{verdict.ended} ended"] if verdict.ended else []
