@@ -31,6 +31,8 @@ _KEPT = 64
 _LARGEST = 256 * 1024 * 1024
 
 _CHECKSUM_BYTES = 4
+_NOT_TEXT = b"\xc1"
+"""Begins an entry with text that is not UTF-8; no value of MessagePack begins like this."""
 
 
 class _CacheReader(Struct, frozen=True, array_like=True):
@@ -93,12 +95,21 @@ def remember(request: LoadRequest, sources: Sources, project: Project) -> None:
     if directory is None or not sources.lasting:
         return
     question = _question(request)
-    # MessagePack has no numbers above 64 bits, and no text in another encoding than UTF-8.
+    # MessagePack has no numbers above 64 bits.
     with contextlib.suppress(OSError, OverflowError, UnicodeEncodeError):
-        body = encode(_Entry(_reader(), question, sources.files, sources.variables, project))
+        body = _encoded(_Entry(_reader(), question, sources.files, sources.variables, project))
         if len(body) <= _LARGEST and _own_directory(directory):
             _write_entry(_path(directory, question), _checksum(body) + body)
             _prune(directory)
+
+
+def _encoded(entry: _Entry) -> bytes:
+    try:
+        return encode(entry)
+    except UnicodeEncodeError:
+        from sbxcompose.spec import undecodable
+
+        return _NOT_TEXT + undecodable.encode(entry)
 
 
 def cache_directory(environ: Mapping[str, str]) -> str | None:
@@ -179,6 +190,10 @@ def _read_entry(path: str) -> _Entry | None:
     if _checksum(body) != content[:_CHECKSUM_BYTES]:
         return None
     try:
+        if body[:1] == _NOT_TEXT:
+            from sbxcompose.spec import undecodable
+
+            return undecodable.decode(body[1:], _Entry)
         return _decoder().decode(body)
     except (DecodeError, ValueError):
         return None

@@ -107,6 +107,21 @@ def test_a_variable_that_is_no_text_is_no_error(folder: Folder, value: str) -> N
     assert outcome(folder.open) == outcome(lambda: load_project(folder.request()))
 
 
+def test_a_project_in_a_directory_whose_name_is_not_utf_8_is_remembered(tmp_path: Path) -> None:
+    folder = Folder(tmp_path / os.fsdecode(b"caf\xe9"))
+    folder.write("sbxcompose.yaml", EVERY_KIND)
+    project = folder.open()
+    assert folder.known() == project == load_project(folder.request())
+
+
+def test_text_that_cannot_be_told_from_undecodable_bytes_is_no_error(tmp_path: Path) -> None:
+    folder = Folder(tmp_path / os.fsdecode(b"caf\xe9"))
+    folder.environ["A"] = chr(0xFFF80)
+    project = folder.open()
+    assert folder.known() is None
+    assert folder.open() == project
+
+
 def test_a_number_that_the_format_cannot_hold_is_no_error(folder: Folder) -> None:
     request = folder.request()
     sources = Sources(request.environ)
