@@ -143,6 +143,18 @@ def test_a_class_name_is_defined_once() -> None:
     assert {name: found for name, found in places.items() if len(found) > 1} == {}
 
 
+def test_the_errors_of_the_wire_are_made_in_one_module() -> None:
+    kinds = {"Unreachable", "Unavailable", "Refused", "NotFound", "Conflict"}
+    found = [
+        f"{path.relative_to(ROOT)}: {name}"
+        for path in sorted((PACKAGE / "api").glob("*.py"))
+        if path.name != "wire_errors.py"
+        for node in ast.walk(tree(path))
+        if (name := _called(node)) in kinds
+    ]
+    assert found == []
+
+
 def test_modules_open_with_a_sentence_on_what_they_are() -> None:
     silent = [path for path in SOURCES if path.read_text() and not ast.get_docstring(tree(path))]
     assert silent == []

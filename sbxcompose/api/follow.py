@@ -18,7 +18,8 @@ from typing import Any, Literal, NamedTuple
 from sbxcompose.api import frames
 from sbxcompose.api.models import ProcessInfo
 from sbxcompose.api.sandbox import SandboxClient
-from sbxcompose.errors import Refused, Unreachable
+from sbxcompose.api.wire_errors import closed_by_host, log_unreadable
+from sbxcompose.errors import Unreachable
 
 RECONNECT_FOR = 15.0
 """Seconds during which a broken watch is asked for again before `Unreachable` is raised."""
@@ -196,7 +197,7 @@ class Watch:
                     for event in self._read(frame):
                         yield event
         if self._body["follow"]:
-            raise Unreachable("the host closed the connection")
+            raise closed_by_host()
 
     def _read(self, frame: frames.WatchFrame) -> Iterator[FollowEvent]:
         match frame:
@@ -261,7 +262,7 @@ class _Files:
             except FileNotFoundError:
                 return b""
             except OSError as error:
-                raise Refused(f"the log {path} cannot be read: {error.strerror}", status=0) from error
+                raise log_unreadable(path, error) from error
             self._open[path] = fd
             if len(self._open) > OPEN_FILES:
                 os.close(self._open.popitem(last=False)[1])

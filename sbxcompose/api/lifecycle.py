@@ -10,8 +10,8 @@ from typing import Any
 from sbxcompose.api.http_client import HttpClient
 from sbxcompose.api.sandbox_models import CreateRequest, PatchRequest, SandboxInfo, SandboxStatus, ShortInfo
 from sbxcompose.api.wire import segment
-from sbxcompose.api.wire_errors import expect, is_pending
-from sbxcompose.errors import NotFound, Refused
+from sbxcompose.api.wire_errors import expect, is_pending, lacks
+from sbxcompose.errors import NotFound
 
 WAIT_MS = 30_000
 """Milliseconds that a suspend or resume may take to be answered (contract, section 2.1); then we ask how it stands."""
@@ -49,7 +49,7 @@ class Lifecycle:
             return ShortInfo.read(answer.json())
         told = expect(answer, what)
         if not isinstance(told, dict) or not told.get("sandbox_id"):
-            raise Refused(f"{what}: the provider's answer names no `sandbox_id`", status=answer.status)
+            raise lacks(what, "sandbox_id", answer.status)
         return ShortInfo.read(told)
 
     async def sandboxes(self, status: SandboxStatus | None = None) -> list[SandboxInfo]:

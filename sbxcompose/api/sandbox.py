@@ -18,8 +18,7 @@ from msgspec import Struct
 from sbxcompose.api.http_client import HttpClient, Reply
 from sbxcompose.api.models import ProcessInfo, StartRequest
 from sbxcompose.api.wire import Answer, segment
-from sbxcompose.api.wire_errors import check_media, expect, refusal
-from sbxcompose.errors import Unreachable
+from sbxcompose.api.wire_errors import broken_off, check_media, closed_by_host, expect, refusal
 from sbxcompose.tasks import TaskOwner
 
 if TYPE_CHECKING:
@@ -174,7 +173,7 @@ class SandboxClient:
                     elif "exit_code" in event or "signal" in event:
                         result = RunExit(event.get("exit_code"), event.get("signal"), event.get("reason"))
         if result is None:
-            raise Unreachable(f"{request.command}: the answer broke off before the command had ended")
+            raise broken_off(request.command)
         return result
 
     async def signal(self, process: str, signal: int) -> None:
@@ -246,7 +245,7 @@ class SandboxClient:
     async def _send(self, operations: list[_Operation]) -> None:
         """One batch request; each operation gets its answer as its line comes."""
         body = {"env": dict(operations[0].base or {}), "operations": [operation.body for operation in operations]}
-        error: BaseException = Unreachable("the host closed the connection before it had answered")
+        error: BaseException = closed_by_host("before it had answered")
         try:
             async with self.stream("/batch", body) as stream:
                 await _hand_out(stream, operations)

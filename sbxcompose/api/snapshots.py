@@ -7,8 +7,8 @@ import asyncio
 from sbxcompose.api.sandbox_models import SnapshotInfo, SnapshotType
 from sbxcompose.api.transport import Transport
 from sbxcompose.api.wire import segment
-from sbxcompose.api.wire_errors import expect
-from sbxcompose.errors import NotFound, Refused
+from sbxcompose.api.wire_errors import expect, snapshot_failed
+from sbxcompose.errors import NotFound
 
 READY = frozenset({"local_ready", "completed"})
 """States in which a sandbox can be created from a snapshot."""
@@ -39,7 +39,7 @@ class SnapshotClient:
         async with asyncio.timeout(patience):
             while (info := await self._get(number)).status not in READY:
                 if info.status not in ("in_progress", "replicating"):
-                    raise Refused(f"snapshot {number} of {sandbox}: {info.error or info.status}", status=200)
+                    raise snapshot_failed(number, sandbox, info.error or info.status)
                 await asyncio.sleep(pause)
                 pause = min(2 * pause, 1.0)
         return info

@@ -77,6 +77,44 @@ def check_media(found: str | None, media: str, what: str) -> None:
         raise Refused(f"{what}: the answer is {kind or 'of no media type'}, not {media}", status=200)
 
 
+def not_an_object(what: str, hint: str | None) -> Refused:
+    """Return the error for a good answer that is not the JSON object that was expected."""
+    return Refused(f"{what}: the answer is not a JSON object", status=200, hint=hint)
+
+
+def lacks(what: str, field: str, status: int) -> Refused:
+    """Return the error for a good answer without a field that cannot be done without."""
+    return Refused(f"{what}: the provider's answer names no `{field}`", status=status)
+
+
+def place_unknown(sandbox: str, api: Site) -> Refused:
+    """Return the error for a sandbox of which the cloud does not say where its daemon is."""
+    from sbxcompose.api.settings import PROXY_URL
+
+    return Refused(f"sandbox {sandbox}: {api} does not say where it is reached", status=0, hint=f"set {PROXY_URL}")
+
+
+def place_not_trusted(sandbox: str, told: Site, api: Site, api_url: str) -> Refused:
+    """Return the error for a daemon at a place that the user has not named: the key would go there."""
+    from sbxcompose.api.settings import API_URL, PROXY_URL
+
+    return Refused(
+        f"sandbox {sandbox} is said to be at {told}, which does not belong to {api}: the key is not sent there",
+        status=0,
+        hint=f"if you trust that place, name it in {PROXY_URL}; {API_URL} is {api_url}",
+    )
+
+
+def snapshot_failed(number: str, sandbox: str, why: str) -> Refused:
+    """Return the error for a snapshot that was begun and failed."""
+    return Refused(f"snapshot {number} of {sandbox}: {why}", status=200)
+
+
+def log_unreadable(path: str, error: OSError) -> Refused:
+    """Return the error for a log file of the host on this machine that cannot be read."""
+    return Refused(f"the log {path} cannot be read: {error.strerror}", status=0)
+
+
 def _live(body: bytes) -> bool | None:
     """Return whether what is in the way is live; only our own host says so."""
     try:
@@ -165,6 +203,21 @@ def _seconds(text: str | None) -> float | None:
 def unreachable(place: object, error: BaseException, hint: str | None) -> Unreachable:
     """Return the error for a connection to `place` that could not be made, or broke."""
     return Unreachable(f"{place} does not answer: {failure_words(error)}", hint=hint)
+
+
+def closed_by_host(when: str = "") -> Unreachable:
+    """Return the error for a connection that the host has closed without an error of its own."""
+    return Unreachable("the host closed the connection" + (f" {when}" if when else ""))
+
+
+def broken_off(command: str) -> Unreachable:
+    """Return the error for the output of a command that ends before the command has."""
+    return Unreachable(f"{command}: the answer broke off before the command had ended")
+
+
+def too_slow(place: object, seconds: float, hint: str | None) -> Unreachable:
+    """Return the error for a server that has not answered in time."""
+    return Unreachable(f"{place} does not answer within {seconds:g} s", hint=hint)
 
 
 def failure_words(error: BaseException) -> str:

@@ -10,12 +10,13 @@ from sbxcompose.api.cloud import CloudChannel
 from sbxcompose.api.lifecycle import Lifecycle
 from sbxcompose.api.sandbox import SandboxClient
 from sbxcompose.api.sandbox_models import SandboxInfo
-from sbxcompose.api.settings import API_KEY, API_URL, PROXY_URL, CloudSettings
+from sbxcompose.api.settings import API_KEY, CloudSettings
+from sbxcompose.api.wire_errors import place_not_trusted, place_unknown
 from sbxcompose.engine import suspended
 from sbxcompose.engine.cloud_requests import create_request, differences, updates
 from sbxcompose.engine.pending import PendingHandler, PendingReport
 from sbxcompose.engine.prepare import prepare
-from sbxcompose.errors import ConfigurationError, Conflict, Refused, Unreachable, Unsupported
+from sbxcompose.errors import ConfigurationError, Conflict, Unreachable, Unsupported
 from sbxcompose.spec.project import Sandbox
 
 
@@ -207,11 +208,5 @@ def daemon_site(settings: CloudSettings, info: SandboxInfo) -> Site:
         return settings.proxy
     name = info.name or info.id
     if told is None:
-        raise Refused(
-            f"sandbox {name}: {settings.api} does not say where it is reached", status=0, hint=f"set {PROXY_URL}"
-        )
-    raise Refused(
-        f"sandbox {name} is said to be at {told}, which does not belong to {settings.api}: the key is not sent there",
-        status=0,
-        hint=f"if you trust that place, name it in {PROXY_URL}; {API_URL} is {settings.api_url.value}",
-    )
+        raise place_unknown(name, settings.api)
+    raise place_not_trusted(name, told, settings.api, settings.api_url.value)

@@ -16,7 +16,7 @@ from typing import Any, NoReturn
 from sbxcompose import paths
 from sbxcompose.engine.local_host import locate
 from sbxcompose.engine.local_host.locate import PATIENCE, see_log
-from sbxcompose.errors import ProviderError, Refused, Unreachable
+from sbxcompose.errors import ProviderError
 from sbxcompose.host.base import damage, host_info
 from sbxcompose.host.keeper.options import keeper_argv
 from sbxcompose.version import __version__
@@ -170,7 +170,7 @@ def _ask(
     import asyncio
 
     from sbxcompose.api.transport import HostAddress, Transport
-    from sbxcompose.api.wire_errors import expect
+    from sbxcompose.api.wire_errors import expect, not_an_object, too_slow
 
     async def question() -> Any:
         async with asyncio.timeout(patience), Transport(HostAddress(path=os.fspath(path), hint=see_log())) as host:
@@ -179,9 +179,9 @@ def _ask(
     try:
         answer = asyncio.run(question())
     except TimeoutError:
-        raise Unreachable(f"the host at {path} does not answer within {patience:g} s", hint=see_log()) from None
+        raise too_slow(f"the host at {path}", patience or 0.0, see_log()) from None
     if not isinstance(answer, dict):
-        raise Refused(f"{what}: the answer is not a JSON object", status=200, hint=see_log())
+        raise not_an_object(what, see_log())
     return answer
 
 
