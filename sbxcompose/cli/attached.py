@@ -69,7 +69,7 @@ async def attached(
     hides = request.hidden(project)
     view = LogView(shell, project, style, wanted, secrets=secrets, live=True, on_lost=end, hides=hides)
     async with Session(project, tell=view.tell, output=True, pace=view.pace, secrets=secrets, is_up=True) as session:
-        session.on_link(lambda link: link.listen(view.output))
+        session.on_connection(lambda connection: connection.listen(view.output))
         source = CommandLineProject(shell, request)
         shown = _ShownUp(shell, view, request)
         up = AttachedUp(session, source, ends_itself=request.ends_itself, confirm=shown.confirm)

@@ -52,7 +52,7 @@ def copy_by_hand(shell: Shell, source: str, target: str, how: How, *, quiet: boo
         async with Session(project) as session:
             await session.observe()
             there = _there(session, remote)
-            client = SandboxRemote(session.links[remote.sandbox].client)
+            client = SandboxRemote(session.connections[remote.sandbox].client)
             hand = ByHand(client, how, lambda progress: block.draw_copy(remote.text, progress))
             begun = time.monotonic()
             try:
@@ -91,7 +91,7 @@ def side(project: Project, text: str) -> RemoteSide | None:
 
 def _there(session: Session, remote: RemoteSide) -> There:
     """Return the absolute path that is meant."""
-    if remote.sandbox not in session.links:
+    if remote.sandbox not in session.connections:
         raise SbxError(f"sandbox {remote.sandbox} is not running", hint="`sbxcompose up -d` creates it")
     project = session.project
     sandbox = next(sandbox for sandbox in project.sandboxes if sandbox.name == remote.sandbox)

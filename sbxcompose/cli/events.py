@@ -81,8 +81,8 @@ class _Events:
             return
         entries, self._offset = self._record.decisions()
         found = [decided(entry, self._label) for entry in entries]
-        links = self._session.links.values()
-        async for said in read_logs(links, selected.instances, begin, going_on=False):
+        connections = self._session.connections.values()
+        async for said in read_logs(connections, selected.instances, begin, going_on=False):
             found += self._of_log(said)
         end = time.time() if until is None else until
         for event in sorted(found, key=lambda event: event.time):
@@ -114,8 +114,8 @@ class _Events:
     async def _changed(self, limit: float | None) -> bool:
         try:
             with ExitStack() as stack:
-                for link in self._session.links.values():
-                    stack.enter_context(link.attention())
+                for connection in self._session.connections.values():
+                    stack.enter_context(connection.attention())
                 async with asyncio.timeout(limit):
                     await self._session.changed.wait()
         except TimeoutError:

@@ -52,10 +52,10 @@ def run_in_foreground(
     async def main(interrupts: Interrupts) -> int:
         async with Session(project, tell=tell, secrets=secrets) as session:
             await interrupts.guard(prepare(session))
-            link = running_sandbox(session, sandbox)
+            connection = running_sandbox(session, sandbox)
             request, base = requested(session)
             with not_started():
-                return await _run(shell, link.client, _adapted(request, how), base, how, interrupts)
+                return await _run(shell, connection.client, _adapted(request, how), base, how, interrupts)
 
     return run_command(main)
 

@@ -82,7 +82,7 @@ async def _until_over(
     left = None if choice.until is None or not following else choice.until - time.time()
     with suppress(TimeoutError):
         async with asyncio.timeout(left):
-            async for said in read_logs(session.links.values(), instances, begin, going_on=following):
+            async for said in read_logs(session.connections.values(), instances, begin, going_on=following):
                 if choice.until is None or getattr(said.event, "time_ms", 0) <= choice.until * 1000:
                     _show(view, said)
                     await view.pace()

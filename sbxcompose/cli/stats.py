@@ -45,7 +45,7 @@ async def follow_stats(
     """Print a result every two seconds, as long as anything runs, until Ctrl-C; the exit code."""
     async with Session(project) as session:
         await session.observe()
-        if not session.links:
+        if not session.connections:
             raise UsageError("nothing has been started yet", hint="`sbxcompose up -d` starts everything")
         _running(session, names)  # a mistake in a name is one now, and not once something runs
         try:

@@ -37,7 +37,7 @@ def wait_until_ready(
         reporter = Reporter(shell, project)
         async with Session(project, tell=reporter.tell, secrets=reporter.secrets) as session:
             await session.observe()
-            if not session.links:
+            if not session.connections:
                 raise UsageError("nothing has been started yet", hint="`sbxcompose up -d` starts everything")
             deadline = time.monotonic() + timeout if timeout is not None else None
             async with InstanceStates(session, wanted, readiness=True) as states:
@@ -56,16 +56,16 @@ def wait_for_exit(shell: Shell, project: Project, targets: Collection[Target] | 
     reporter = Reporter(shell, project)
 
     async def ended(session: Session, instance: Instance) -> ObservedRow | None:
-        link = session.links.get(instance.sandbox)
-        if link is None or link.row(instance) is None:
+        connection = session.connections.get(instance.sandbox)
+        if connection is None or connection.row(instance) is None:
             return None
 
         def over() -> ObservedRow | None:
-            row = link.row(instance)
+            row = connection.row(instance)
             return row if row is not None and not row.live else None
 
         session.tell(WaitBegun(instance, wanted[instance], None))
-        row = await link.until(instance, over)
+        row = await connection.until(instance, over)
         session.tell(WaitEnded(instance))
         shell.say(f"{names.instance(instance)} {row.exit or 'has ended'}")
         return row

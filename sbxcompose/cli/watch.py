@@ -27,7 +27,7 @@ def watch(shell: Shell, names: tuple[str, ...]) -> int:
         # Output is not shown; how much there is tells what a process writes itself.
         async with Session(project, tell=reporter.tell, output=True, secrets=reporter.secrets) as session:
             await session.observe()
-            if not session.links:
+            if not session.connections:
                 raise UsageError("nothing has been started yet", hint="`sbxcompose up -d`, or `sbxcompose up --watch`")
             session.listen(lambda event: _show(shell, reporter, event))
             loop = ApplyLoop(session)

@@ -74,10 +74,10 @@ def adapted(
 
 def running_sandbox(session: Session, name: str) -> SandboxConnection:
     """Return the connection to a sandbox. Raises `UsageError` if it is suspended or does not exist."""
-    link = session.links.get(name)
-    if link is None:
+    connection = session.connections.get(name)
+    if connection is None:
         raise not_running(session.observed().sandbox(name))
-    return link
+    return connection
 
 
 def not_running(sandbox: ObservedSandbox) -> UsageError:
@@ -108,7 +108,7 @@ def is_missing_command(words: str) -> bool:
 
 
 async def run_to_end(
-    link: SandboxConnection,
+    connection: SandboxConnection,
     request: StartRequest,
     base: Mapping[str, str],
     *,
@@ -122,7 +122,7 @@ async def run_to_end(
     """
     command = (request.command, *request.args)
     with not_started():
-        one_off = await OneOff.start(link.client, replace(request, end_unwatched=True), base)
+        one_off = await OneOff.start(connection.client, replace(request, end_unwatched=True), base)
     output: dict[int, bytearray] = {1: bytearray(), 2: bytearray()}
     try:
         async with asyncio.timeout(timeout), task_group() as group:

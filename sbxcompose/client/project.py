@@ -162,7 +162,7 @@ class OpenProject:
         session, secrets = self._session()
         async with session:
             await session.observe()
-            if not session.links:
+            if not session.connections:
                 raise UsageError("nothing has been started yet", hint="`up` starts everything")
             async with InstanceStates(session, wanted, readiness=True) as states:
                 states.only_watch()
@@ -279,8 +279,8 @@ class OpenProject:
         async with session:
             selected = await select_output(session, names, begin, everything=everything)
             reader = LineReader(ProcessNames(self._project, selected.observed).instance, secrets)
-            links = session.links.values()
-            async for said in read_logs(links, selected.instances, selected.begin, going_on=follow):
+            connections = session.connections.values()
+            async for said in read_logs(connections, selected.instances, selected.begin, going_on=follow):
                 for line in reader.feed(said):
                     yield line
             for line in reader.finish():
@@ -342,7 +342,7 @@ class OpenProject:
     async def _to_end(
         self, session: Session, instance: Instance, process: Process, words: tuple[str, ...], settings: CommandSettings
     ) -> FinishedCommand:
-        link = running_sandbox(session, instance.sandbox)
+        connection = running_sandbox(session, instance.sandbox)
         request, base = session.command_request(process, instance, words)
         request = adapted(request, settings.env, settings.workdir, settings.user, stdin=settings.stdin is not None)
-        return await run_to_end(link, request, base, stdin=settings.stdin, timeout=settings.timeout)
+        return await run_to_end(connection, request, base, stdin=settings.stdin, timeout=settings.timeout)

@@ -19,13 +19,13 @@ class UsageMeter:
     @property
     def worthwhile(self) -> bool:
         """Whether anything runs that could be measured."""
-        return anything_runs(self._session.links.values())
+        return anything_runs(self._session.connections.values())
 
     async def measure(self) -> UsageReport:
         """Return what was used since the last call; memory alone the first time. Raises `Unreachable` or `Refused`."""
         if not self.worthwhile:
             self._before = ()
             return NOTHING
-        after = await sample_all(self._session.links.values())
+        after = await sample_all(self._session.connections.values())
         found, self._before = report(self._before, after), after
         return found

@@ -53,8 +53,8 @@ async def with_last_lines(session: Session, verdict: Verdict, hide: Hide) -> Ver
 
 async def _with_lines(session: Session, report: Report, hide: Hide) -> Report:
     report = replace(report, doing=hide(report.doing))
-    link = session.links.get(report.instance.sandbox)
-    row = link.row(report.instance) if link is not None else None
+    connection = session.connections.get(report.instance.sandbox)
+    row = connection.row(report.instance) if connection is not None else None
     if row is None or not report.ran:
         return report
     run = row.run - 1 if row.restarts and row.phase in (Phase.STARTING, Phase.RUNNING) else row.run

@@ -67,10 +67,10 @@ async def kill(session: Session, instances: list[Instance]) -> None:
     rows = [
         row
         for instance in instances
-        if (link := session.links.get(instance.sandbox)) is not None
-        for row in link.rows(instance)
+        if (connection := session.connections.get(instance.sandbox)) is not None
+        for row in connection.rows(instance)
         if row.live
     ]
     await asyncio.gather(
-        *(stop_process(session.links[row.instance.sandbox].client, row.name, signal=9, grace=0) for row in rows)
+        *(stop_process(session.connections[row.instance.sandbox].client, row.name, signal=9, grace=0) for row in rows)
     )

@@ -130,9 +130,9 @@ class ApplyLoop:
     def _runs(self) -> dict[Instance, int]:
         """Return the number of the latest run of each instance."""
         return {
-            instance: max((row.run for row in link.rows(instance)), default=0)
-            for link in self._session.links.values()
-            for instance in link.instances()
+            instance: max((row.run for row in connection.rows(instance)), default=0)
+            for connection in self._session.connections.values()
+            for instance in connection.instances()
         }
 
     def _on_event(self, event: EngineEvent) -> None:

@@ -64,8 +64,8 @@ class AttachedUp:
 
     def running(self) -> bool:
         """Return whether one of the wanted instances is alive."""
-        links = self._session.links
-        rows = [links[target.sandbox].row(target) for target in self.wanted if target.sandbox in links]
+        connections = self._session.connections
+        rows = [connections[target.sandbox].row(target) for target in self.wanted if target.sandbox in connections]
         return any(row is not None and row.live for row in rows)
 
     async def verdict(self, deadline: float | None, *, watch: bool) -> Success | Failed | TimedOut:

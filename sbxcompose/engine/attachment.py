@@ -20,9 +20,9 @@ class AttachedRun:
     """
 
     def __init__(
-        self, link: SandboxConnection, row: ObservedRow, process: OneOff, masker: Masker, *, proxy: bool
+        self, connection: SandboxConnection, row: ObservedRow, process: OneOff, masker: Masker, *, proxy: bool
     ) -> None:
-        self._link = link
+        self._connection = connection
         self._row = row
         self._process = process
         self._proxy = proxy
@@ -30,15 +30,15 @@ class AttachedRun:
 
     @classmethod
     async def to(
-        cls, link: SandboxConnection, instance: Instance, name: str, secrets: KnownSecrets, *, proxy: bool
+        cls, connection: SandboxConnection, instance: Instance, name: str, secrets: KnownSecrets, *, proxy: bool
     ) -> AttachedRun:
         """Connect to an instance that people call `name`. Raises `UsageError` if it does not run."""
-        row = link.row(instance)
+        row = connection.row(instance)
         if row is None or row.pid is None:
             raise UsageError(f"{name} is not running", hint=f"`sbxcompose start {name}` starts it")
-        process = OneOff(link.client, await link.client.get(row.name))
+        process = OneOff(connection.client, await connection.client.get(row.name))
         source = LineSource(name, 1, row.run, instance.sandbox, instance.process, instance.replica)
-        return cls(link, row, process, secrets.masker(source), proxy=proxy)
+        return cls(connection, row, process, secrets.masker(source), proxy=proxy)
 
     @property
     def reads(self) -> bool:
@@ -53,16 +53,16 @@ class AttachedRun:
             if (instance, run) == (row.instance, row.run):
                 write(stream, self._streams[stream].feed(data))
 
-        self._link.listen(output)
+        self._connection.listen(output)
         try:
-            return await self._link.until(row.instance, self._ended)
+            return await self._connection.until(row.instance, self._ended)
         finally:
-            self._link.unlisten(output)
+            self._connection.unlisten(output)
             for stream, masked in self._streams.items():
                 write(stream, masked.flush())
 
     def _ended(self) -> CommandEnded | None:
-        now = next((row for row in self._link.rows(self._row.instance) if row.name == self._row.name), None)
+        now = next((row for row in self._connection.rows(self._row.instance) if row.name == self._row.name), None)
         if now is not None and now.pid == self._row.pid and now.run == self._row.run:
             return None
         end = now.exit if now is not None and now.exit is not None else Exit(None, None)

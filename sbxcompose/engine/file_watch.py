@@ -182,7 +182,7 @@ class FileWatch:
         try:
             # What is restarted, signalled or built is to find the new files, too.
             sandbox = reaction.process[0]
-            if sandbox not in self._session.links:
+            if sandbox not in self._session.connections:
                 return True  # what is copied in before the first start is all there is
             copied = await self._session.sync_changed(sandbox, reaction.paths)
             if copied is None and reaction.sync and not self._in_place_said:
@@ -200,13 +200,13 @@ class FileWatch:
         """Run a rule's command; whether it was successful."""
         instance = self._instance(reaction.process)
         process = self._loop.project.process(*reaction.process)
-        link = self._session.links.get(instance.sandbox)
-        if process is None or link is None:
+        connection = self._session.connections.get(instance.sandbox)
+        if process is None or connection is None:
             return False
         shown = command[2] if command[:2] == ("sh", "-c") else " ".join(command)
         self._say(instance, f"runs `{shown}`: {self._why(reaction)}")
         request, base = self._session.command_request(process, instance, command)
-        one_off = await OneOff.start(link.client, request, base)
+        one_off = await OneOff.start(connection.client, request, base)
         lines = _Lines(lambda line: self._say(instance, line))
         try:
             ended = await one_off.follow(lambda stream, data: lines.feed(data))
@@ -225,7 +225,7 @@ class FileWatch:
                     continue
                 self._say(row.instance, f"gets {_signal_name(number)}: {self._why(reaction)}")
                 try:
-                    await self._session.links[row.instance.sandbox].client.signal(row.name, number)
+                    await self._session.connections[row.instance.sandbox].client.signal(row.name, number)
                 except SbxError as error:
                     self._say(row.instance, error.message, bad=True)
 
@@ -266,8 +266,8 @@ class FileWatch:
         return Instance(*key, 1)
 
     def _rows(self, key: Key) -> list[ObservedRow]:
-        link = self._session.links.get(key[0])
-        found = [link.row(instance) for instance in self._instances(key)] if link is not None else []
+        connection = self._session.connections.get(key[0])
+        found = [connection.row(instance) for instance in self._instances(key)] if connection is not None else []
         return [row for row in found if row is not None]
 
     def _say(self, instance: Instance | None, text: str, *, bad: bool = False) -> None:

@@ -113,9 +113,9 @@ class InstanceStates:
         if self._before is None:
             rows = [
                 row
-                for link in self._session.links.values()
-                for instance in link.instances()
-                for row in link.rows(instance)
+                for connection in self._session.connections.values()
+                for instance in connection.instances()
+                for row in connection.rows(instance)
             ]
             self._before = {(row.instance, *_run(row)): row.live for row in rows}
         self._to_start = {step.action.instance for step in plan if isinstance(step.action, Start)}
@@ -195,10 +195,10 @@ class InstanceStates:
         attended: set[SandboxConnection] = set()
         try:
             while True:
-                for link in set(self._session.links.values()) - attended:
+                for connection in set(self._session.connections.values()) - attended:
                     # By the contract changes are seen only while a caller asks for them.
-                    attention.enter_context(link.attention())
-                    attended.add(link)
+                    attention.enter_context(connection.attention())
+                    attended.add(connection)
                 self._session.changed.clear()
                 self._session.check()
                 if self._defect is not None:
@@ -228,9 +228,9 @@ class InstanceStates:
     def _state(self, instance: Instance, process: Process) -> InstanceState:
         from sbxcompose.plan.judge import InstanceState
 
-        link = self._session.links.get(instance.sandbox)
-        stale = link is None or instance in self._to_start
-        row = None if link is None or stale else link.row(instance, process.digest)
+        connection = self._session.connections.get(instance.sandbox)
+        stale = connection is None or instance in self._to_start
+        row = None if connection is None or stale else connection.row(instance, process.digest)
         check = self._session.last_check(instance) or (row.last_check if row is not None else None)
         alive_before = None if row is None else (self._before or {}).get((instance, *_run(row)))
         return InstanceState(
@@ -247,8 +247,8 @@ class InstanceStates:
     async def _track(self, instance: Instance, process: Process, aim: Condition) -> None:
         """Keep `_ready` and `_errors` true for one instance, run after run."""
         while True:
-            link = await self._session.link_of(instance.sandbox)
-            known = await self._was_ready(link, process, instance)
+            connection = await self._session.connection_of(instance.sandbox)
+            known = await self._was_ready(connection, process, instance)
             error = None
             try:
                 row: ObservedRow | None = await self._session.wait_until(process, instance, aim)
@@ -258,18 +258,18 @@ class InstanceStates:
                         self._session.tell(BecameReady(instance))
             except SbxError as failure:
                 error = failure.message
-                row = link.row(instance, process.digest)
+                row = connection.row(instance, process.digest)
             if error is not None and row is not None and row.live and not self._patient:
                 self._errors[instance] = error.removeprefix(f"{label(instance)} ")
             self._session.changed.set()
-            await _another_run(link, instance, process, row)
+            await _another_run(connection, instance, process, row)
             self._errors.pop(instance, None)
 
     async def _was_ready(
-        self, link: SandboxConnection, process: Process, instance: Instance
+        self, connection: SandboxConnection, process: Process, instance: Instance
     ) -> tuple[object, ...] | None:
         """Return the run that was ready before the command began, which is not announced."""
-        row = link.row(instance, process.digest)
+        row = connection.row(instance, process.digest)
         if row is None or not isinstance(process.ready_when, ReadyLine) or row.phase is not Phase.RUNNING:
             return None
         if row.started_at is None or row.started_at >= self._session.began:
@@ -277,7 +277,7 @@ class InstanceStates:
         with contextlib.suppress(SbxError, TimeoutError):
             async with asyncio.timeout(PATIENCE):
                 pattern, began = process.ready_when.pattern, self._session.began
-                if await line_so_far(link, instance, row.run, pattern, until=began):
+                if await line_so_far(connection, instance, row.run, pattern, until=began):
                     return _run(row)
         return None
 
@@ -295,11 +295,15 @@ def _left(deadline: float | None) -> float | None:
     return None if deadline is None else max(deadline - time.monotonic(), 0)
 
 
-async def _another_run(link: SandboxConnection, instance: Instance, process: Process, row: ObservedRow | None) -> None:
+async def _another_run(
+    connection: SandboxConnection, instance: Instance, process: Process, row: ObservedRow | None
+) -> None:
     """Wait until the instance's row is of another run than `row`, or has ended, or is there at all."""
 
     def place(row: ObservedRow | None) -> object:
         return (row.name, row.run, row.live) if row is not None else None
 
     before = place(row)
-    await link.until(instance, lambda: True if place(link.row(instance, process.digest)) != before else None)
+    await connection.until(
+        instance, lambda: True if place(connection.row(instance, process.digest)) != before else None
+    )

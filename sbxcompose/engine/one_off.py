@@ -180,7 +180,7 @@ async def _bring_up_needs(session: Session, process: Process, waits: _Waits, *, 
         if needs and not no_deps
         else Result()
     )
-    if result.good and process.sandbox not in session.links:
+    if result.good and process.sandbox not in session.connections:
         await session.observe()
         await session.ensure_sandbox(process.sandbox)
     if not result.good or no_deps:

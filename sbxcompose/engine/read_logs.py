@@ -61,15 +61,15 @@ class Said(Struct, frozen=True):
 
 
 async def read_logs(
-    links: Iterable[SandboxConnection], instances: Iterable[Instance], begin: From, *, going_on: bool
+    connections: Iterable[SandboxConnection], instances: Iterable[Instance], begin: From, *, going_on: bool
 ) -> AsyncIterator[Said]:
     """Yield what the instances have written from `begin` on; with `going_on` without end."""
     wanted = list(instances)
-    links = list(links)
+    connections = list(connections)
     if begin.run is not None:
-        _check_runs(links, wanted, begin.run)
+        _check_runs(connections, wanted, begin.run)
     queue: asyncio.Queue[Said | BaseException | None] = asyncio.Queue(maxsize=64)
-    readers = [_SandboxLogs(link, wanted, begin, going_on) for link in links]
+    readers = [_SandboxLogs(connection, wanted, begin, going_on) for connection in connections]
     for said in _merged([await reader.kept() for reader in readers]):
         yield said
     if not going_on:
@@ -88,13 +88,13 @@ async def read_logs(
             await reader.close()
 
 
-def _check_runs(links: Iterable[SandboxConnection], instances: Iterable[Instance], run: int) -> None:
+def _check_runs(connections: Iterable[SandboxConnection], instances: Iterable[Instance], run: int) -> None:
     """Refuse a run that cannot be found in the one record that a provider keeps for all. Raises `Unsupported`."""
-    for link in links:
-        if "watch" in link.client.extensions:
+    for connection in connections:
+        if "watch" in connection.client.extensions:
             continue
         for instance in instances:
-            row = link.row(instance) if instance.sandbox == link.name else None
+            row = connection.row(instance) if instance.sandbox == connection.name else None
             if row is not None and not told_apart(row.run, run):
                 raise Unsupported(
                     f"run {run} of {label(instance)}: its provider keeps one record for all runs of a process,"
@@ -106,12 +106,14 @@ def _check_runs(links: Iterable[SandboxConnection], instances: Iterable[Instance
 class _SandboxLogs:
     """The logs of one sandbox."""
 
-    def __init__(self, link: SandboxConnection, instances: list[Instance], begin: From, going_on: bool) -> None:
-        self._sandbox = link.name
-        has_notes = "watch" in link.client.extensions
-        places = [begin.place(instance, has_notes=has_notes) for instance in instances if instance.sandbox == link.name]
+    def __init__(self, connection: SandboxConnection, instances: list[Instance], begin: From, going_on: bool) -> None:
+        self._sandbox = connection.name
+        has_notes = "watch" in connection.client.extensions
+        places = [
+            begin.place(instance, has_notes=has_notes) for instance in instances if instance.sandbox == connection.name
+        ]
         self._events = open_stream(
-            link.client, states=False, logs=places, follow=going_on, lazy=True, notes=True
+            connection.client, states=False, logs=places, follow=going_on, lazy=True, notes=True
         ).events()
 
     async def kept(self) -> list[Said]:

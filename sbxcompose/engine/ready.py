@@ -44,8 +44,8 @@ class Readiness:
     `began` is when the command did, by its clock: what has failed since then must become stable.
     """
 
-    def __init__(self, link: SandboxConnection, command_request: CommandRequest, began: float) -> None:
-        self._link = link
+    def __init__(self, connection: SandboxConnection, command_request: CommandRequest, began: float) -> None:
+        self._connection = connection
         self._command_request = command_request
         self._began = began
         self._lines: dict[Instance, LineWatch] = {}
@@ -66,7 +66,7 @@ class Readiness:
         if isinstance(process.ready_when, ReadyLine):
             from sbxcompose.engine.ready_lines import LineWatch
 
-            self._lines[instance] = LineWatch(self._link, instance, process.ready_when.pattern)
+            self._lines[instance] = LineWatch(self._connection, instance, process.ready_when.pattern)
 
     async def wait(self, process: Process, instance: Instance, condition: Condition) -> ObservedRow:
         """Wait until the instance has reached the condition, and return its row as it was then.
@@ -76,10 +76,10 @@ class Readiness:
         row = self._row(process, instance)
         before = self._restarts.setdefault(instance, row.restarts if row is not None and row.live else 0)
         if condition is Condition.COMPLETED:
-            return await self._link.until(instance, lambda: self._completed(process, instance, before))
+            return await self._connection.until(instance, lambda: self._completed(process, instance, before))
         if condition is Condition.ENDED:
-            return await self._link.until(instance, lambda: self._ended(process, instance))
-        raises_when_lost: Coroutine[Any, Any, None] = self._link.until(
+            return await self._connection.until(instance, lambda: self._ended(process, instance))
+        raises_when_lost: Coroutine[Any, Any, None] = self._connection.until(
             instance,
             lambda: self._lost(process, instance, before, stable_is_good=process.ready_when is None),
         )
@@ -88,7 +88,7 @@ class Readiness:
         return ready
 
     def _row(self, process: Process, instance: Instance) -> ObservedRow | None:
-        return self._link.row(instance, process.digest)
+        return self._connection.row(instance, process.digest)
 
     def _completed(self, process: Process, instance: Instance, before: int) -> ObservedRow | None:
         """Return the row once it has completed; raises `ProcessFailed` once it cannot any more."""
@@ -115,7 +115,7 @@ class Readiness:
             return
         if not row.live:
             raise ProcessFailed(f"{label(row.instance)} {row_end(row)}")
-        failed = row.failed_runs if in_crash_loop(row, self._began, self._link.clock.now()) else 0
+        failed = row.failed_runs if in_crash_loop(row, self._began, self._connection.clock.now()) else 0
         if row.phase is Phase.BACKING_OFF and not stable_is_good:
             failed = max(failed, row.restarts - before + 1)
         if failed >= CRASH_LOOP:
@@ -124,14 +124,14 @@ class Readiness:
     async def _ready(self, process: Process, instance: Instance, condition: Condition) -> ObservedRow:
         """Wait until a run of the instance is ready: if one ends before that, for the next one."""
         while True:
-            row = await self._link.until(instance, lambda: _alive(self._row(process, instance)))
+            row = await self._connection.until(instance, lambda: _alive(self._row(process, instance)))
             if await self._gets_ready(process, row, condition):
                 self._restarts[instance] = row.restarts + 1
                 return row
 
     async def _gets_ready(self, process: Process, row: ObservedRow, condition: Condition) -> bool:
         """Wait until the run that `row` shows is ready, or is over."""
-        over = self._link.until(row.instance, lambda: self._is_over(process, row))
+        over = self._connection.until(row.instance, lambda: self._is_over(process, row))
         try:
             await run_until(self._run_ready(process, row, condition), over)
         except SbxError:
@@ -149,7 +149,7 @@ class Readiness:
         """Wait until the run that `row` shows is ready."""
         instance = row.instance
         if condition is Condition.READY and process.health_check is not None:
-            await self._link.until(instance, lambda: _healthy(self._row(process, instance)))
+            await self._connection.until(instance, lambda: _healthy(self._row(process, instance)))
         match process.ready_when if condition is Condition.READY else None:
             case ReadyLine(pattern):
                 await self._line(row, pattern)
@@ -160,7 +160,7 @@ class Readiness:
 
     async def _stable(self, row: ObservedRow) -> None:
         """Wait until a run counts that no check says anything of."""
-        while left := counts_in(row, self._began, self._link.clock.now()):
+        while left := counts_in(row, self._began, self._connection.clock.now()):
             await asyncio.sleep(left)
 
     async def _line(self, row: ObservedRow, pattern: str) -> None:
@@ -169,7 +169,7 @@ class Readiness:
             return
         from sbxcompose.engine.ready_lines import line_in_log
 
-        await line_in_log(self._link, row.instance, row.run, pattern)
+        await line_in_log(self._connection, row.instance, row.run, pattern)
 
     async def _command(self, process: Process, row: ObservedRow, command: tuple[str, ...]) -> None:
         """Wait for the readiness command to succeed; whoever else waits for the same shares the tries."""
@@ -184,7 +184,7 @@ class Readiness:
         begun = time.monotonic()
         said: list[str] = []
         while True:
-            end = await self._link.client.run(request, base, output=lambda line: said.append(line.text))
+            end = await self._connection.client.run(request, base, output=lambda line: said.append(line.text))
             if end.exit_code == 0:
                 self._checks.pop(instance, None)
                 return

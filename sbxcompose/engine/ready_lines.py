@@ -63,20 +63,20 @@ class RunMatcher:
 class LineWatch:
     """Looks in the output of an instance's runs, from the moment it is made until one has matched."""
 
-    def __init__(self, link: SandboxConnection, instance: Instance, pattern: str) -> None:
-        self._link = link
+    def __init__(self, connection: SandboxConnection, instance: Instance, pattern: str) -> None:
+        self._connection = connection
         self._instance = instance
         self._pattern = pattern
         self._runs: dict[int, RunMatcher] = {}
         self._matched = asyncio.Event()
-        link.listen(self._look)
+        connection.listen(self._look)
 
     def close(self) -> None:
         """Stop looking."""
         for matcher in self._runs.values():
             matcher.cancel()
         if not self._matched.is_set():
-            self._link.unlisten(self._look)
+            self._connection.unlisten(self._look)
 
     async def saw(self, run: int) -> bool:
         """Wait until a run has matched; False if that is not the one asked for."""
@@ -97,17 +97,17 @@ class LineWatch:
         self._matched.set()
 
 
-async def line_in_log(link: SandboxConnection, instance: Instance, run: int, pattern: str) -> None:
+async def line_in_log(connection: SandboxConnection, instance: Instance, run: int, pattern: str) -> None:
     """Wait until a line of a run, kept or still to come, matches. A run whose beginning is lost counts as ready."""
     matcher = RunMatcher(pattern)
     try:
-        await run_until(matcher.seen.wait(), _read(link, instance, run, matcher, follow=True))
+        await run_until(matcher.seen.wait(), _read(connection, instance, run, matcher, follow=True))
     finally:
         matcher.cancel()
 
 
 async def line_so_far(
-    link: SandboxConnection, instance: Instance, run: int, pattern: str, *, until: float = math.inf
+    connection: SandboxConnection, instance: Instance, run: int, pattern: str, *, until: float = math.inf
 ) -> bool | None:
     """Return whether a line of a run has matched; None if its beginning is lost, or it is too long to be looked
     through.
@@ -115,14 +115,14 @@ async def line_so_far(
     Only output before `until` (seconds since 1970) counts.
     """
     matcher = RunMatcher(pattern)
-    whole = await _read(link, instance, run, matcher, follow=False, most=LOOKED_THROUGH, until=until)
+    whole = await _read(connection, instance, run, matcher, follow=False, most=LOOKED_THROUGH, until=until)
     matcher.cancel()
     matcher.settle()
     return True if matcher.seen.is_set() else (False if whole else None)
 
 
 async def _read(
-    link: SandboxConnection,
+    connection: SandboxConnection,
     instance: Instance,
     run: int,
     matcher: RunMatcher,
@@ -132,7 +132,7 @@ async def _read(
     until: float = math.inf,
 ) -> bool:
     """Give a run's output to the matcher until a line has matched; False if not all of it could be looked at."""
-    watch = open_stream(link.client, states=False, logs=[{"log": log_name(instance), "run": run}], follow=follow)
+    watch = open_stream(connection.client, states=False, logs=[{"log": log_name(instance), "run": run}], follow=follow)
     events = watch.events()
     size = 0
     try:

@@ -31,23 +31,23 @@ async def look_for_readiness(
 
 
 def _running(session: Session, process: Process, instance: Instance) -> ObservedRow | None:
-    link = session.links.get(instance.sandbox)
-    row = link.row(instance, process.digest) if link is not None else None
+    connection = session.connections.get(instance.sandbox)
+    row = connection.row(instance, process.digest) if connection is not None else None
     return row if row is not None and row.phase is Phase.RUNNING else None
 
 
 async def _look(session: Session, process: Process, row: ObservedRow, commands: bool) -> bool | None:
-    link = session.links[row.instance.sandbox]
+    connection = session.connections[row.instance.sandbox]
     try:
         async with asyncio.timeout(PATIENCE):
             match process.ready_when:
                 case ReadyLine(pattern):
                     from sbxcompose.engine.ready_lines import line_so_far
 
-                    return await line_so_far(link, row.instance, row.run, pattern)
+                    return await line_so_far(connection, row.instance, row.run, pattern)
                 case ReadyCommand(command) if commands:
                     request, base = session.command_request(process, row.instance, command)
-                    end = await link.client.run(request, base, output=lambda line: None)
+                    end = await connection.client.run(request, base, output=lambda line: None)
                     return end.exit_code == 0
     except (TimeoutError, SbxError):
         pass

@@ -101,7 +101,7 @@ class ProjectWatch:
     def _started_by_name(self, project: Project) -> set[tuple[str, str]]:
         """Return the processes that run although they start by name only, or their profile is not active."""
         inactive = {(process.sandbox, process.name) for process in project.inactive}
-        live = (row.instance for link in self._session.links.values() for row in link.live())
+        live = (row.instance for connection in self._session.connections.values() for row in connection.live())
         return inactive & {(instance.sandbox, instance.process) for instance in live}
 
     def _places(self) -> str:

@@ -42,7 +42,7 @@ class ProjectSandboxes:
         self.project = project
         self._secrets = secrets
         self.clock = SteadyClock()
-        self.links: dict[str, SandboxConnection] = {}
+        self.connections: dict[str, SandboxConnection] = {}
         self._asleep: dict[str, SandboxInfo] = {}
         """What exists and does not run; to look into it would wake it."""
         self._sandboxes = {sandbox.name: sandbox for sandbox in project.sandboxes}
@@ -53,8 +53,8 @@ class ProjectSandboxes:
         self._pace = pace
         self._output = output
         self._environ = environ
-        self._on_link: list[Callable[[SandboxConnection], None]] = []
-        self._linked = asyncio.Event()
+        self._on_connection: list[Callable[[SandboxConnection], None]] = []
+        self._connected = asyncio.Event()
 
     def _tell(self, event: EngineEvent) -> None:
         self.changed.set()
@@ -77,31 +77,31 @@ class ProjectSandboxes:
             self._provider.listen(lambda sandbox, text: self._tell(SandboxPending(sandbox.name, text)))
         return self._provider
 
-    def on_link(self, call: Callable[[SandboxConnection], None]) -> None:
-        """Have `call` called with each sandbox's link before it is opened."""
-        self._on_link.append(call)
+    def on_connection(self, call: Callable[[SandboxConnection], None]) -> None:
+        """Have `call` called with each sandbox's connection before it is opened."""
+        self._on_connection.append(call)
 
     def adopt(self, project: Project) -> None:
         """Go on with another reading of the same project's file; what runs is not touched by that."""
         self.project = project
         self._sandboxes = {sandbox.name: sandbox for sandbox in project.sandboxes}
-        for name, link in self.links.items():
-            link.successes = project.successes(name)
+        for name, connection in self.connections.items():
+            connection.successes = project.successes(name)
             if name in self._sandboxes:
-                self._settle_workspace(self._sandboxes[name], link.info)
+                self._settle_workspace(self._sandboxes[name], connection.info)
 
     async def observe(self) -> Observed:
         """Look at all sandboxes of the project, and go on watching those that exist."""
-        missing = [sandbox for sandbox in self.project.sandboxes if sandbox.name not in self.links]
+        missing = [sandbox for sandbox in self.project.sandboxes if sandbox.name not in self.connections]
         await asyncio.gather(*(self._find(sandbox) for sandbox in missing))
         return self.observed()
 
     async def claim(self) -> None:
         """Make the project the owner of its sandboxes, where the claim of another directory has ended."""
         for name, sandbox in self._sandboxes.items():
-            link, asleep = self.links.get(name), self._asleep.get(name)
-            if link is not None:
-                link.info = await self.provider.claim(sandbox, link.info)
+            connection, asleep = self.connections.get(name), self._asleep.get(name)
+            if connection is not None:
+                connection.info = await self.provider.claim(sandbox, connection.info)
             elif asleep is not None:
                 self._asleep[name] = await self.provider.claim(sandbox, asleep)
 
@@ -110,39 +110,39 @@ class ProjectSandboxes:
         return Observed(tuple(map(self._observed, self._sandboxes.values())))
 
     def _observed(self, sandbox: Sandbox) -> ObservedSandbox:
-        link = self.links.get(sandbox.name)
-        info = link.info if link is not None else self._asleep.get(sandbox.name)
+        connection = self.connections.get(sandbox.name)
+        info = connection.info if connection is not None else self._asleep.get(sandbox.name)
         if info is None:
             return ObservedSandbox(sandbox.name, SandboxState.MISSING)
-        seen = link.observed() if link is not None else observed_sandbox(sandbox.name, info, ())
+        seen = connection.observed() if connection is not None else observed_sandbox(sandbox.name, info, ())
         differences, updates = self.provider.differences(sandbox, info), self.provider.updates(sandbox, info)
         return replace(seen, differences=differences, updates=updates) if differences or updates else seen
 
     def check(self) -> None:
         """Raise what has ended the watch of a sandbox, if one has ended: nothing more would be heard of it."""
-        for link in self.links.values():
-            link.check()
+        for connection in self.connections.values():
+            connection.check()
 
     async def refresh(self) -> Observed:
         """Look again, for certain: what was asked for last may not have been told yet."""
-        await asyncio.gather(*(link.refresh() for link in self.links.values()))
+        await asyncio.gather(*(connection.refresh() for connection in self.connections.values()))
         return self.observed()
 
-    async def link_of(self, sandbox: str) -> SandboxConnection:
-        """Return the link of a sandbox, once there is one."""
-        while sandbox not in self.links:
-            await self._linked.wait()
-            self._linked.clear()
-        return self.links[sandbox]
+    async def connection_of(self, sandbox: str) -> SandboxConnection:
+        """Return the connection of a sandbox, once there is one."""
+        while sandbox not in self.connections:
+            await self._connected.wait()
+            self._connected.clear()
+        return self.connections[sandbox]
 
     async def ensure_sandbox(self, name: str) -> None:
         """Create the sandbox of that name in the file if it does not exist, or wake it; nothing is started in it."""
-        if name not in self.links:
+        if name not in self.connections:
             sandbox = self._sandboxes[name]
             asleep = self._asleep.pop(name, None)
             suspended = asleep is not None and asleep.status in ("suspended", "suspending")
             make = self.provider.resume if suspended else self.provider.create
-            await self._link(sandbox, await make(sandbox))
+            await self._connect(sandbox, await make(sandbox))
             await self.prepare(name)
 
     async def prepare(self, name: str, *, anew: bool = False) -> bool:
@@ -150,15 +150,15 @@ class ProjectSandboxes:
 
         Where something of ours has been started it has been done, so it is not asked for then, unless `anew`.
         """
-        link = self.links[name]
-        if not anew and link.has_started:
+        connection = self.connections[name]
+        if not anew and connection.has_started:
             return False
-        return await self.provider.prepare(self._sandboxes[name], link.info, supervises=link.supervises)
+        return await self.provider.prepare(self._sandboxes[name], connection.info, supervises=connection.supervises)
 
     async def close(self) -> None:
         """End all watches and close all connections; whatever runs goes on."""
-        for link in self.links.values():
-            await link.close()
+        for connection in self.connections.values():
+            await connection.close()
         if self._provider is not None:
             await self._provider.close()
 
@@ -174,31 +174,31 @@ class ProjectSandboxes:
             self._asleep[sandbox.name] = info
         elif info is not None:
             self._asleep.pop(sandbox.name, None)
-            await self._link(sandbox, info)
+            await self._connect(sandbox, info)
 
-    async def _link(self, sandbox: Sandbox, info: SandboxInfo) -> None:
+    async def _connect(self, sandbox: Sandbox, info: SandboxInfo) -> None:
         client = self.provider.client(info)
-        link = SandboxConnection(
+        connection = SandboxConnection(
             sandbox.name, info, client, self._tell, self._pace, self.changed.set, self._note, self.clock
         )
-        link.successes = self.project.successes(sandbox.name)
-        if self._secrets is not None and not link.has_notes:
+        connection.successes = self.project.successes(sandbox.name)
+        if self._secrets is not None and not connection.has_notes:
             self._secrets.add_current(cloud_secrets.recall(info.id, self._environ))
-        for call in self._on_link:
-            call(link)
+        for call in self._on_connection:
+            call(connection)
         try:
-            await link.open(output=self._output or _reads_lines(sandbox), eager=self._output)
+            await connection.open(output=self._output or _reads_lines(sandbox), eager=self._output)
         except BaseException:
-            await link.close()
+            await connection.close()
             raise
-        self.links[sandbox.name] = link
+        self.connections[sandbox.name] = connection
         self._settle_workspace(sandbox, info)
-        self._linked.set()
+        self._connected.set()
 
     async def _unlink(self, sandbox: Sandbox) -> None:
-        link = self.links.pop(sandbox.name, None)
-        if link is not None:
-            await link.close()
+        connection = self.connections.pop(sandbox.name, None)
+        if connection is not None:
+            await connection.close()
 
     def _settle_workspace(self, sandbox: Sandbox, info: SandboxInfo) -> None:
         """On this machine a sandbox with a workspace of its own says where that is."""

@@ -92,10 +92,10 @@ class Session(ProjectSandboxes):
         """When the command did, by its clock."""
         self._ready: dict[str, Readiness] = {}
         self._copies = Copies(project, self._environ, self._tell)
-        self.on_link(self._watch_readiness)
+        self.on_connection(self._watch_readiness)
 
-    def _watch_readiness(self, link: SandboxConnection) -> None:
-        self._ready[link.name] = Readiness(link, self.command_request, self.began)
+    def _watch_readiness(self, connection: SandboxConnection) -> None:
+        self._ready[connection.name] = Readiness(connection, self.command_request, self.began)
 
     async def observe_copies(self, observed: Observed, *, anew: bool = False) -> Observed:
         """Return the same with what has changed of the files that are copied into the sandboxes.
@@ -109,10 +109,10 @@ class Session(ProjectSandboxes):
 
     async def _with_copies(self, seen: ObservedSandbox, anew: bool) -> ObservedSandbox:
         sandbox = self._sandboxes[seen.name]
-        link = self.links.get(seen.name)
-        if not copied_into(self.project, sandbox, link.info if link is not None else None):
+        connection = self.connections.get(seen.name)
+        if not copied_into(self.project, sandbox, connection.info if connection is not None else None):
             return seen
-        place = self._place(seen.name) if link is not None and not (anew and seen.differences) else None
+        place = self._place(seen.name) if connection is not None and not (anew and seen.differences) else None
         return replace(seen, to_copy=await self._copies.look(sandbox, place))
 
     async def sync_changed(self, sandbox: str, paths: Iterable[str] | None = None) -> Copied | None:
@@ -120,23 +120,23 @@ class Session(ProjectSandboxes):
 
         None if nothing is copied into this sandbox. Tells `CopyProgress` and `CopyDone`; errors as `files.Copy`.
         """
-        own, link = self._sandboxes[sandbox], self.links[sandbox]
-        if not copied_into(self.project, own, link.info):
+        own, connection = self._sandboxes[sandbox], self.connections[sandbox]
+        if not copied_into(self.project, own, connection.info):
             return None
         return await self._copies.sync(own, self._place(sandbox), paths)
 
     def _place(self, name: str) -> CopyTarget:
-        return CopyTarget(self.links[name].client, workspace(self.project, self._sandboxes[name]))
+        return CopyTarget(self.connections[name].client, workspace(self.project, self._sandboxes[name]))
 
     @property
     def notes(self) -> last_up.Notes:
         """What the runs of all instances were started with."""
-        return {instance: own for link in self.links.values() for instance, own in link.notes.items()}
+        return {instance: own for connection in self.connections.values() for instance, own in connection.notes.items()}
 
     async def carry_out(self, plan: Plan) -> Result:
         """Do what the plan says."""
         if self._life_ms is None and any(isinstance(step.action, Start) for step in plan.steps):
-            live = [row.instance for link in self.links.values() for row in link.live()]
+            live = [row.instance for connection in self.connections.values() for row in connection.live()]
             self._life_ms = last_up.came_up(self.notes, live, round(self.began * 1000))
         await self._prepare_for(plan)
         if plan.empty:
@@ -157,7 +157,7 @@ class Session(ProjectSandboxes):
             if isinstance(step.action, Start | Sync)
         }
         replaced = {step.action.sandbox.name for step in plan.steps if isinstance(step.action, TerminateSandbox)}
-        await asyncio.gather(*(self.prepare(name) for name in (names - replaced) & self.links.keys()))
+        await asyncio.gather(*(self.prepare(name) for name in (names - replaced) & self.connections.keys()))
 
     def last_check(self, instance: Instance) -> str | None:
         """Return what the last failed readiness check of ours saw; None if none has failed."""
@@ -168,8 +168,8 @@ class Session(ProjectSandboxes):
         """Describe how an instance stands that is waited for; None if nothing is known of it."""
         from sbxcompose.plan.describe import doing, unready
 
-        link = self.links.get(instance.sandbox)
-        row = link.row(instance, process.digest) if link is not None else None
+        connection = self.connections.get(instance.sandbox)
+        row = connection.row(instance, process.digest) if connection is not None else None
         if row is None:
             return None
         words = [doing(row, self.clock.now())]
@@ -210,7 +210,7 @@ class Session(ProjectSandboxes):
     async def _perform(self, step: Step) -> None:
         match step.action:
             case CreateSandbox(sandbox):
-                await self._link(sandbox, await self.provider.create(sandbox))
+                await self._connect(sandbox, await self.provider.create(sandbox))
                 await self.prepare(sandbox.name)
             case Sync(sandbox):
                 await self.sync_changed(sandbox.name)
@@ -224,14 +224,14 @@ class Session(ProjectSandboxes):
                 await self._terminate(sandbox)
             case ResumeSandbox(sandbox):
                 self._asleep.pop(sandbox.name, None)
-                await self._link(sandbox, await self.provider.resume(sandbox))
+                await self._connect(sandbox, await self.provider.resume(sandbox))
                 await self.prepare(sandbox.name)
             case UpdateSandbox(sandbox):
                 await self.provider.update(sandbox)
-                link = self.links[sandbox.name]
-                link.info = await self.provider.find(sandbox) or link.info
+                connection = self.connections[sandbox.name]
+                connection.info = await self.provider.find(sandbox) or connection.info
             case MarkDown(sandbox):
-                await self._forget(self.links[sandbox.name])
+                await self._forget(self.connections[sandbox.name])
             case SuspendSandbox(sandbox):
                 # What watches it would wake it again (contract, section 2.11).
                 await self._unlink(sandbox)
@@ -239,8 +239,8 @@ class Session(ProjectSandboxes):
 
     async def _terminate(self, sandbox: Sandbox) -> None:
         await self.provider.terminate(sandbox)
-        if (link := self.links.get(sandbox.name)) is not None and not link.has_notes:
-            cloud_secrets.forget(link.info.id, self._environ)
+        if (connection := self.connections.get(sandbox.name)) is not None and not connection.has_notes:
+            cloud_secrets.forget(connection.info.id, self._environ)
         self._asleep.pop(sandbox.name, None)
         await self._unlink(sandbox)
 
@@ -250,37 +250,37 @@ class Session(ProjectSandboxes):
         asked = None
         if action.command and process is not None:
             asked = Asked(*self.command_request(process, row.instance, action.command))
-        link = self.links[row.instance.sandbox]
-        await link.stop(row.name, signal=action.signal, grace=action.grace, asked=asked)
+        connection = self.connections[row.instance.sandbox]
+        await connection.stop(row.name, signal=action.signal, grace=action.grace, asked=asked)
 
     async def _start(self, process: Process, action: Start) -> None:
         """Start an instance under its managed name."""
-        link = self.links[action.instance.sandbox]
+        connection = self.connections[action.instance.sandbox]
         if process.port is not None or process.tty:
             from sbxcompose.engine.start_checks import check_start
 
-            await check_start(self.project, process, action.instance, link)
+            await check_start(self.project, process, action.instance, connection)
         self._ready[action.instance.sandbox].expect(process, action.instance)
         base = base_environment(process, self.project, self._environ)
         times = self._up_times(action.instance)
         request = start_request(self.project, process, action.instance, action.name, action.replaces, times)
-        if process.secrets and not link.has_notes:
-            cloud_secrets.remember(link.info.id, secrets_of(request, base), self._environ)
+        if process.secrets and not connection.has_notes:
+            cloud_secrets.remember(connection.info.id, secrets_of(request, base), self._environ)
         try:
-            await start(link, request, base)
+            await start(connection, request, base)
         except Refused as error:
             # What keeps it from starting may be that the workspace is not there: it was lost, or has another path.
-            if error.status != 500 or not await self.prepare(link.name, anew=True):
+            if error.status != 500 or not await self.prepare(connection.name, anew=True):
                 raise
-            await start(link, request, base)
+            await start(connection, request, base)
 
     def _up_times(self, instance: Instance) -> last_up.UpTimes:
         now_ms = round(self.began * 1000)
         life_ms = now_ms if self._life_ms is None else self._life_ms
-        notes = self.links[instance.sandbox].notes
+        notes = self.connections[instance.sandbox].notes
         return last_up.up_times(notes, instance, life_ms, now_ms, is_up=self._is_up)
 
-    async def _forget(self, link: SandboxConnection) -> None:
+    async def _forget(self, connection: SandboxConnection) -> None:
         """Mark that the project was taken down, see `down_mark`."""
-        await start(link, mark_request(), {})
-        await link.mark_over()
+        await start(connection, mark_request(), {})
+        await connection.mark_over()

@@ -27,27 +27,27 @@ PAUSE = 0.05
 """Seconds before the next try, doubled each time; the host's server starts again in about 0.3 s."""
 
 
-async def start(link: SandboxConnection, request: StartRequest, base: Env) -> None:
+async def start(connection: SandboxConnection, request: StartRequest, base: Env) -> None:
     """Start a process under the request's name, or the next free one. Raises as `SandboxConnection.start`."""
     refused: set[str] = set()
     for attempt in range(1, TRIES + 1):
         name = request.name or ""
-        before = link.named(name)
+        before = connection.named(name)
         try:
-            await link.start(request, base)
+            await connection.start(request, base)
             return
         except (Conflict, Unreachable) as error:
             if attempt == TRIES:
                 raise
-            rows = await _rows(link)
+            rows = await _rows(connection)
             again = after_failure(error, name, request.replaces, rows, refused_before=name in refused, before=before)
             refused.update([name] if isinstance(error, Conflict) else [])
         match again:
             case AlreadyStarted():
-                await link.refresh()
+                await connection.refresh()
                 return
             case StopRival(rival):
-                await link.stop(rival, signal=request.stop_signal, grace=request.stop_grace_ms / 1000)
+                await connection.stop(rival, signal=request.stop_signal, grace=request.stop_grace_ms / 1000)
             case TakeName(other):
                 request = replace(request, name=other)
             case Retry():
@@ -79,11 +79,11 @@ async def start_once(client: SandboxClient, request: StartRequest, base: Env) ->
     return await try_again(lambda: client.start(replace(request, key=key), base))
 
 
-async def _rows(link: SandboxConnection) -> list[ProcessInfo]:
+async def _rows(connection: SandboxConnection) -> list[ProcessInfo]:
     rows: list[ProcessInfo] = []
 
     async def look() -> None:
-        rows.extend(await link.client.processes())
+        rows.extend(await connection.client.processes())
 
     await try_again(look)
     return rows

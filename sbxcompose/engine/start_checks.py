@@ -9,19 +9,19 @@ from sbxcompose.plan.observed import Instance
 from sbxcompose.spec.project import Process, Project
 
 
-async def check_start(project: Project, process: Process, instance: Instance, link: SandboxConnection) -> None:
+async def check_start(project: Project, process: Process, instance: Instance, connection: SandboxConnection) -> None:
     """Raise an `SbxError` if the instance cannot be started the way the file says."""
     if process.port is not None and project.provider == "local":
         from sbxcompose.engine.ports import refuse_taken_port
 
-        refuse_taken_port(project, process, instance, link.rows(instance))
+        refuse_taken_port(project, process, instance, connection.rows(instance))
     if process.tty and project.provider != "local":
-        await _check_script(process, link)
+        await _check_script(process, connection)
 
 
-async def _check_script(process: Process, link: SandboxConnection) -> None:
+async def _check_script(process: Process, connection: SandboxConnection) -> None:
     """Wrap a command in `script`, which makes a terminal: the contract has none for supervised processes."""
-    found = await link.client.run(StartRequest(command="sh", args=["-c", "command -v script"]))
+    found = await connection.client.run(StartRequest(command="sh", args=["-c", "command -v script"]))
     if found.exit_code != 0:
         raise Unsupported(
             f"the program `script`, which `tty` needs, is missing in sandbox {process.sandbox}",

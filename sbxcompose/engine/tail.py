@@ -15,15 +15,15 @@ MOST = 64 * 1024
 
 async def last_lines(session: Session, instance: Instance, run: int, count: int = LINES) -> list[bytes]:
     """Return the last `count` lines that run `run` of an instance has written; empty if they are gone."""
-    link = session.links.get(instance.sandbox)
-    if link is None:
+    connection = session.connections.get(instance.sandbox)
+    if connection is None:
         return []
-    row = link.row(instance)
+    row = connection.row(instance)
     # A provider that has only the contract does not tell runs apart well: what was written last is what failed.
-    exact = "watch" in link.client.extensions
+    exact = "watch" in connection.client.extensions
     latest = not exact or row is None or row.run == run
     where = {"tail": count} if latest else {"run": run}
-    watch = open_stream(link.client, states=False, logs=[{"log": log_name(instance), **where}], follow=False)
+    watch = open_stream(connection.client, states=False, logs=[{"log": log_name(instance), **where}], follow=False)
     text = b""
     async for event in watch.events():
         match event:

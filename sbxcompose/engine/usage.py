@@ -33,50 +33,52 @@ class SandboxSample(Struct, frozen=True):
     runs: Mapping[int, RunUsage]
 
 
-async def sample(link: SandboxConnection) -> SandboxSample | None:
+async def sample(connection: SandboxConnection) -> SandboxSample | None:
     """Return what is used now; None where that cannot be found out. Raises `Unreachable` or `Refused`."""
-    if "stats" in link.client.extensions:
-        answer = SandboxUsage.read(await link.client.ask("GET", "/stats", "the usage of its processes"))
+    if "stats" in connection.client.extensions:
+        answer = SandboxUsage.read(await connection.client.ask("GET", "/stats", "the usage of its processes"))
         found = {
             process.pid: Usage(process.cpu_ms / 1000, process.memory_bytes, process.processes)
             for process in answer.processes
         }
-        return SandboxSample(link.name, answer.uptime_ms / 1000, answer.cpus, answer.memory_bytes, _runs(link, found))
-    return await _by_command(link)
+        return SandboxSample(
+            connection.name, answer.uptime_ms / 1000, answer.cpus, answer.memory_bytes, _runs(connection, found)
+        )
+    return await _by_command(connection)
 
 
-async def sample_all(links: Iterable[SandboxConnection]) -> list[SandboxSample]:
+async def sample_all(connections: Iterable[SandboxConnection]) -> list[SandboxSample]:
     """Return a sample of each sandbox in which something runs, and that can say so. Raises as `sample`."""
-    found = await asyncio.gather(*(sample(link) for link in links if _pids(link)))
+    found = await asyncio.gather(*(sample(connection) for connection in connections if _pids(connection)))
     return [measured for measured in found if measured is not None]
 
 
-def anything_runs(links: Iterable[SandboxConnection]) -> bool:
+def anything_runs(connections: Iterable[SandboxConnection]) -> bool:
     """Return whether there is anything to measure."""
-    return any(_pids(link) for link in links)
+    return any(_pids(connection) for connection in connections)
 
 
-async def _by_command(link: SandboxConnection) -> SandboxSample | None:
+async def _by_command(connection: SandboxConnection) -> SandboxSample | None:
     lines: list[str] = []
     request = StartRequest(command="sh", args=["-c", SCRIPT])
     try:
         async with asyncio.timeout(COMMAND_TIMEOUT):
-            await link.client.run(request, output=lambda line: lines.append(line.text))
+            await connection.client.run(request, output=lambda line: lines.append(line.text))
     except TimeoutError:
         return None
     machine = parse_machine(lines)
     if machine is None:
         return None
-    found = tree_usage(machine, _pids(link))
-    return SandboxSample(link.name, machine.uptime, machine.cpus, machine.memory, _runs(link, found))
+    found = tree_usage(machine, _pids(connection))
+    return SandboxSample(connection.name, machine.uptime, machine.cpus, machine.memory, _runs(connection, found))
 
 
-def _pids(link: SandboxConnection) -> Mapping[int, Instance | None]:
-    seen = link.observed()
+def _pids(connection: SandboxConnection) -> Mapping[int, Instance | None]:
+    seen = connection.observed()
     foreign: dict[int, Instance | None] = {process.pid: None for process in seen.foreign if process.running}
     return {**foreign, **{row.pid: row.instance for row in seen.rows if row.live and row.pid is not None}}
 
 
-def _runs(link: SandboxConnection, found: Mapping[int, Usage]) -> dict[int, RunUsage]:
-    pids = _pids(link)
+def _runs(connection: SandboxConnection, found: Mapping[int, Usage]) -> dict[int, RunUsage]:
+    pids = _pids(connection)
     return {pid: RunUsage(pids.get(pid), usage) for pid, usage in found.items()}

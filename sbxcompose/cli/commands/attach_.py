@@ -43,10 +43,10 @@ def command(shell: Shell, name: str, no_stdin: bool, sig_proxy: bool) -> int:
         secrets = KnownSecrets(secret_values(project))
         async with Session(project, output=True, secrets=secrets) as session:
             await interrupts.guard(session.observe())
-            link = session.links.get(instance.sandbox)
-            if link is None:
+            connection = session.connections.get(instance.sandbox)
+            if connection is None:
                 raise UsageError(f"{name} is not running", hint="`sbxcompose up` starts everything")
-            attachment = await AttachedRun.to(link, instance, name, secrets, proxy=sig_proxy)
+            attachment = await AttachedRun.to(connection, instance, name, secrets, proxy=sig_proxy)
             if not attachment.reads and not no_stdin:
                 shell.note(f"the input of {name} is closed: `stdin: pipe` in the file opens it")
             if sys.stdin is not None and sys.stdin.isatty() and sys.stderr.isatty():

@@ -55,7 +55,7 @@ def command(shell: Shell, names: tuple[str, ...], signal_name: str) -> int:
             if targets is not None and not rows:
                 raise UsageError("none of these processes is running", hint="`sbxcompose ps` lists the running ones")
             for row in rows:
-                await session.links[row.instance.sandbox].client.signal(row.name, number)
+                await session.connections[row.instance.sandbox].client.signal(row.name, number)
                 shell.say(f"sent {signal_name_of(number)} to {shown.instance(row.instance)}")
             return 0
 

@@ -53,8 +53,8 @@ def command(shell: Shell, name: str, wanted: str, listen: str | None) -> int:
     async def main(interrupts: Interrupts) -> int:
         async with Session(project) as session:
             await interrupts.guard(session.observe())
-            link = running_sandbox(session, sandbox)
-            async with PortForward(link.client, sandbox, port, address, local, shell.note) as forward:
+            connection = running_sandbox(session, sandbox)
+            async with PortForward(connection.client, sandbox, port, address, local, shell.note) as forward:
                 shell.say(f"listening on {address}:{forward.port}, for port {port} of {sandbox}")
                 await interrupts.next()
         shell.say("\nclosed" if sys.stderr.isatty() else "closed")

@@ -182,8 +182,8 @@ class Reporter:
     ) -> None:
         """Show the end of the output of the run that failed, on stderr unless `say` puts it elsewhere."""
         say = say or self._shell.say
-        link = session.links.get(instance.sandbox)
-        rows = link.rows(instance) if link is not None else ()
+        connection = session.connections.get(instance.sandbox)
+        rows = connection.rows(instance) if connection is not None else ()
         if not rows:
             return
         run = rows[-1].run  # the newest: beside it an older definition may still run

@@ -180,10 +180,10 @@ class WaitReport:
         return wait_of(step, self._session.lacking(action.process, action.instance), standing)
 
     def _standing(self, process: Process | None, instance: Instance, condition: Condition | None) -> WaitState:
-        link = self._session.links.get(instance.sandbox)
-        if process is None or link is None:
+        connection = self._session.connections.get(instance.sandbox)
+        if process is None or connection is None:
             return STARTING
-        row = link.row(instance, process.digest)
+        row = connection.row(instance, process.digest)
         check = self._session.last_check(instance) or (row.last_check if row is not None else None)
         return standing_of(row, process, condition, check, time.time())
 

@@ -114,7 +114,7 @@ def test_a_changed_value_costs_one_stop_and_one_start(host_environ: Home, tmp_pa
 
 def row_of(own: Session, name: str) -> ObservedRow | None:
     """The row of a process of the sandbox `main`."""
-    return own.links["main"].row(Instance("main", name, 1))
+    return own.connections["main"].row(Instance("main", name, 1))
 
 
 @pytest.mark.parametrize("refs", [True, False], ids=["by reference", "as bytes"])
@@ -141,7 +141,7 @@ def test_a_connection_that_breaks_again_and_again_loses_and_doubles_nothing(
         wanted = b""
         try:
             async with session(relay, project, told.append, output=True) as own:
-                own.on_link(lambda link: link.listen(output))
+                own.on_connection(lambda link: link.listen(output))
                 assert (await up(own)).good
                 for number in range(300):
                     line = b"line %d\n" % number
@@ -228,7 +228,7 @@ def test_nothing_is_said_to_have_ended_before_it_is_said_to_have_started(
             said.extend(words.text for words in announcer(event))
 
         async with session(relay, project, tell) as own:
-            own.on_link(links.append)
+            own.on_connection(links.append)
             assert (await up(own)).good
         assert said == ["started", "completed"]
 

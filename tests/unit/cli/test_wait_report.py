@@ -31,7 +31,7 @@ class FakeSession:
     """Hands on events, and knows that nothing is ready."""
 
     project = project(process("db", check=CHECK))
-    links: Mapping[str, Any] = MappingProxyType({})
+    connections: Mapping[str, Any] = MappingProxyType({})
 
     def listen(self, hear: Callable[[EngineEvent], None]) -> None:
         """Hand the events to this."""

@@ -46,7 +46,7 @@ class FakeSession:
     def __init__(self, project: Project) -> None:
         self.project = project
         self.connection = FakeConnection()
-        self.links = {"main": self.connection}
+        self.connections = {"main": self.connection}
         self.held: set[str] = set()
         self.broken: set[str] = set()
         """Titles of steps that fail."""

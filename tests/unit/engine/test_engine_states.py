@@ -51,7 +51,7 @@ class Link:
 def states_of(link: Link) -> InstanceStates:
     session: Any = SimpleNamespace(
         project=project(JOB, WEB),
-        links={"main": link},
+        connections={"main": link},
         last_check=lambda instance: None,
         changed=asyncio.Event(),
         check=lambda: None,
