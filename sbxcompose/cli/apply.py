@@ -19,7 +19,9 @@ from sbxcompose.plan.steps import Plan
 from sbxcompose.spec.project import Project
 
 
-def carry_out(shell: Shell, project: Project, intent: Intent, options: PlanOptions, running: Sequence[str] = ()) -> int:
+def apply_and_report(
+    shell: Shell, project: Project, intent: Intent, options: PlanOptions, running: Sequence[str] = ()
+) -> int:
     """Plan and do it, with a line on stderr for each thing done; the exit code.
 
     `running` are the names of the targets of a command that stops, which need not be in the file.

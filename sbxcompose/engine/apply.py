@@ -48,7 +48,7 @@ async def apply(
     if intent in COPYING:
         await session.claim()
     while found.provisional:
-        first = await session.carry_out(found.sandboxes_first())
+        first = await session.execute(found.sandboxes_first())
         if not first.good:
             show(found)
             return first
@@ -59,7 +59,7 @@ async def apply(
     if session.project.provider == "local":
         found = with_taken_ports(found, session.project)
     show(found)
-    return await session.carry_out(found)
+    return await session.execute(found)
 
 
 async def kill(session: Session, instances: list[Instance]) -> None:

@@ -86,7 +86,7 @@ class ApplyLoop:
             work = self._wanted.next_work()
             assert work is not None
             try:
-                await self._carry_out(work)
+                await self._perform(work)
             except SbxError as error:
                 if self._must_succeed:
                     raise
@@ -94,7 +94,7 @@ class ApplyLoop:
             self._must_succeed = False
             self.wake()
 
-    async def _carry_out(self, work: Work) -> None:
+    async def _perform(self, work: Work) -> None:
         self._wanted.begin(work)
         self._session.adopt(work.project if isinstance(work, StopRemoved) else self._wanted.project)
         try:

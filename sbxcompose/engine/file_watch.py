@@ -106,7 +106,7 @@ class FileWatch:
             earlier = self._waiting.get(reaction.process)
             self._waiting[reaction.process] = merged(earlier, reaction) if earlier is not None else reaction
         await self._give_up()
-        self._preparing = self._group.create_task(self._carry_out())
+        self._preparing = self._group.create_task(self._perform())
 
     def _without_spec(self, batch: dict[Root, list[str]]) -> dict[Root, list[str]]:
         """Leave out the project's file, unless a rule names it."""
@@ -122,7 +122,7 @@ class FileWatch:
             await asyncio.wait([self._preparing])
             self._preparing = None
 
-    async def _carry_out(self) -> None:
+    async def _perform(self) -> None:
         """Copy, run commands, and then do all the rest in one plan."""
         reactions = list(self._waiting.values())
         ready = await asyncio.gather(*(self._prepare(reaction) for reaction in reactions))

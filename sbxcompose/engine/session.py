@@ -1,6 +1,6 @@
 """A project and the sandboxes it lives in, for as long as one command works with them.
 
-`observe` asks, `carry_out` does what a plan says. A start whose answer is lost, or that another client made first, is
+`observe` asks, `execute` does what a plan says. A start whose answer is lost, or that another client made first, is
 looked for before it is asked for again, so that a process is never started twice (design, section 3).
 """
 
@@ -133,7 +133,7 @@ class Session(ProjectSandboxes):
         """What the runs of all instances were started with."""
         return {instance: own for connection in self.connections.values() for instance, own in connection.notes.items()}
 
-    async def carry_out(self, plan: Plan) -> Result:
+    async def execute(self, plan: Plan) -> Result:
         """Do what the plan says."""
         if self._life_ms is None and any(isinstance(step.action, Start) for step in plan.steps):
             live = [row.instance for connection in self.connections.values() for row in connection.live()]

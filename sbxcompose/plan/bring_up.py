@@ -30,27 +30,27 @@ class BringUp:
         self._intent = intent
         self._options = options
         self._scope = Scope(world, intent, options)
-        self._fates: dict[int, list[Decision]] = {}
+        self._decisions: dict[int, list[Decision]] = {}
         self._asked, self._needed = self._rules()
 
     def plan(self) -> Plan:
         """Decide, then draw the steps."""
         for node in sorted(self._scope.nodes):
-            self._fates[node] = list(self._decide(node))
+            self._decisions[node] = list(self._decide(node))
         self._spread()
-        wiring = StepBuilder(self._world, self._fates, self._scope.replaced, self._options.grace)
-        wiring.sandboxes(self._wanted_sandboxes())
+        builder = StepBuilder(self._world, self._decisions, self._scope.replaced, self._options.grace)
+        builder.sandboxes(self._wanted_sandboxes())
         if self._intent is Intent.UP:
-            wiring.updates()
-        wiring.stops(self._orphans_to_stop())
-        wiring.starts()
-        wiring.late_stops()
-        every = [fate for fates in self._fates.values() for fate in fates]
-        kept = [fate for fate in every if fate.keep is not None and not fate.stops]
-        running = sum(1 for fate in kept if fate.keep is not None and fate.keep.live)
-        completed = [fate.instance for fate in kept if fate.keep is not None and not fate.keep.live]
+            builder.updates()
+        builder.stops(self._orphans_to_stop())
+        builder.starts()
+        builder.late_stops()
+        every = [decision for decisions in self._decisions.values() for decision in decisions]
+        kept = [decision for decision in every if decision.keep is not None and not decision.stops]
+        running = sum(1 for decision in kept if decision.keep is not None and decision.keep.live)
+        completed = [decision.instance for decision in kept if decision.keep is not None and not decision.keep.live]
         return Plan(
-            wiring.draft.numbered(),
+            builder.draft.numbered(),
             tuple(self._notes()),
             unchanged=len(kept),
             running=running,
@@ -105,20 +105,22 @@ class BringUp:
         reason = f"sandbox {process.sandbox} is replaced"
         rows = self._world.rows(node)
         for replica in sorted({*rows, *range(1, process.replicas + 1)}):
-            fate = Decision(node, Instance(process.sandbox, process.name, replica))
+            decision = Decision(node, Instance(process.sandbox, process.name, replica))
             mine = rows.get(replica, [])
             if self._world.seen(process.sandbox).state is SandboxState.RUNNING:
-                fate.stops = [(row, reason) for row in mine if row.live]
+                decision.stops = [(row, reason) for row in mine if row.live]
             if replica <= process.replicas:
-                fate.start, fate.again = reason, bool(mine)
-            yield fate
+                decision.start, decision.again = reason, bool(mine)
+            yield decision
 
     def _spread(self) -> None:
         """Dependents that ask for it get a new run with what they need, and theirs after them."""
         known = -1
-        while (count := sum(map(len, self._fates.values()))) != known:
+        while (count := sum(map(len, self._decisions.values()))) != known:
             known = count
-            again = {node for node, fates in self._fates.items() if any(fate.again for fate in fates)}
+            again = {
+                node for node, decisions in self._decisions.items() if any(decision.again for decision in decisions)
+            }
             for node, needs in enumerate(self._graph.needs):
                 need = next((edge.node for edge in needs if edge.restart and edge.node in again), None)
                 if need is not None and self._follow(node, f"{self._world.label(need)} is restarted"):
@@ -126,23 +128,23 @@ class BringUp:
 
     def _follow(self, node: int, reason: str) -> bool:
         """Restart what lives of a process, also beyond what the command is about."""
-        fates = self._fates.get(node, [])
+        decisions = self._decisions.get(node, [])
         followed = [
-            self._decide_one(node, fate.instance.replica, Rule(renew=reason))
-            if fate.keep is not None and fate.keep.live
-            else fate
-            for fate in fates
+            self._decide_one(node, decision.instance.replica, Rule(renew=reason))
+            if decision.keep is not None and decision.keep.live
+            else decision
+            for decision in decisions
         ]
-        met = {fate.instance.replica for fate in fates}
+        met = {decision.instance.replica for decision in decisions}
         if self._reaches(node):
             for replica, rows in sorted(self._world.rows(node).items()):
                 wanted = replica not in met and replica <= self._graph.processes[node].replicas
                 if wanted and any(row.live for row in rows):
                     followed.append(self._decide_one(node, replica, Rule(renew=reason)))
         if followed:
-            self._fates[node] = followed
+            self._decisions[node] = followed
             self._bring(node)
-        return any(fate.again for fate in followed)
+        return any(decision.again for decision in followed)
 
     def _bring(self, node: int) -> None:
         """Start what a process needs that gets a new run though the command is not about it."""
@@ -151,9 +153,9 @@ class BringUp:
         needs = self._graph.closure([node]) - {node}
         self._scope.need(needs)
         for need in sorted(needs):
-            fates = self._fates.setdefault(need, [])
-            met = {fate.instance.replica for fate in fates}
-            fates += [fate for fate in self._decide(need) if fate.instance.replica not in met]
+            decisions = self._decisions.setdefault(need, [])
+            met = {decision.instance.replica for decision in decisions}
+            decisions += [decision for decision in self._decide(need) if decision.instance.replica not in met]
 
     def _reaches(self, node: int) -> bool:
         """Return whether a restart may spread to replicas of a process that the command is not about."""
@@ -163,7 +165,7 @@ class BringUp:
     def _wanted_sandboxes(self) -> list[Sandbox]:
         if self._intent is Intent.UP and self._options.targets is None:
             return list(self._world.project.sandboxes)
-        holding = {self._graph.processes[node].sandbox for node in self._fates}
+        holding = {self._graph.processes[node].sandbox for node in self._decisions}
         return [sandbox for sandbox in self._world.project.sandboxes if sandbox.name in holding]
 
     def _orphans_to_stop(self) -> list[tuple[ObservedRow, str]]:
@@ -191,7 +193,7 @@ class BringUp:
 
     def _notes(self) -> Iterator[PlanNote]:
         yield from self._sandbox_notes()
-        yield from start_notes(self._world, self._fates)
+        yield from start_notes(self._world, self._decisions)
         if self._intent is Intent.UP:
             if not self._options.remove_orphans:
                 kept = [row for row in self._world.orphans if row.instance.sandbox not in self._scope.replaced]
@@ -216,9 +218,9 @@ class BringUp:
     def _left_alone(self) -> Iterator[PlanNote]:
         for node in self._scope.named:
             process = self._graph.processes[node]
-            for fate in self._fates[node]:
-                row = fate.keep
-                label = self._world.names.instance(fate.instance)
+            for decision in self._decisions[node]:
+                row = decision.keep
+                label = self._world.names.instance(decision.instance)
                 if row is not None and row.live and row.digest != process.digest:
                     text = f"{label} runs an older definition; `up {label}` replaces it"
                     yield PlanNote("outdated", text, process.sandbox)

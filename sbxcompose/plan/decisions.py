@@ -66,66 +66,66 @@ def decide(
     node: int, process: Process, job: bool, instance: Instance, rows: Sequence[ObservedRow], rule: Rule
 ) -> Decision:
     """Return what `rule` makes of an instance with these rows, the newest last."""
-    fate = Decision(node, instance)
+    decision = Decision(node, instance)
     live = [row for row in rows if row.live]
     if not live:
-        _decide_ended(fate, process, job, rows, rule)
-        return fate
+        _decide_ended(decision, process, job, rows, rule)
+        return decision
     same = [row for row in live if row.digest == process.digest]
     late = start_first(process, job)
     if rule.renew is not None:
-        _replace(fate, live, rule.renew, late)
+        _replace(decision, live, rule.renew, late)
     elif rule.leave_changed and not job:
-        fate.keep = (same or live)[-1]
+        decision.keep = (same or live)[-1]
     elif same:
-        _keep_newest(fate, live, same, late)
+        _keep_newest(decision, live, same, late)
     else:
-        _replace(fate, live, "definition changed", late)
-    return fate
+        _replace(decision, live, "definition changed", late)
+    return decision
 
 
-def _replace(fate: Decision, live: Sequence[ObservedRow], reason: str, late: bool) -> None:
-    fate.start = reason
-    fate.stops = [(row, reason) for row in live]
-    fate.late = late
-    fate.again = True
+def _replace(decision: Decision, live: Sequence[ObservedRow], reason: str, late: bool) -> None:
+    decision.start = reason
+    decision.stops = [(row, reason) for row in live]
+    decision.late = late
+    decision.again = True
 
 
-def _keep_newest(fate: Decision, live: Sequence[ObservedRow], same: Sequence[ObservedRow], late: bool) -> None:
+def _keep_newest(decision: Decision, live: Sequence[ObservedRow], same: Sequence[ObservedRow], late: bool) -> None:
     """Several live rows are left by a crash between a start and a stop, or by a race of two commands."""
-    fate.keep = same[-1]
+    decision.keep = same[-1]
     if len(live) == 1:
         return
-    fate.again = len(same) < len(live)
-    fate.late = late and fate.again
-    fate.stops = [
-        (row, "runs twice" if row.digest == fate.keep.digest else "definition changed")
+    decision.again = len(same) < len(live)
+    decision.late = late and decision.again
+    decision.stops = [
+        (row, "runs twice" if row.digest == decision.keep.digest else "definition changed")
         for row in live
-        if row is not fate.keep
+        if row is not decision.keep
     ]
 
 
-def _decide_ended(fate: Decision, process: Process, job: bool, rows: Sequence[ObservedRow], rule: Rule) -> None:
+def _decide_ended(decision: Decision, process: Process, job: bool, rows: Sequence[ObservedRow], rule: Rule) -> None:
     if not rows:
-        fate.start = "not running"
+        decision.start = "not running"
         return
     # An older definition that was stopped says nothing about work that the wanted one has completed.
     telling = [row for row in rows if row.phase is not Phase.STOPPED or row.digest == process.digest]
     last = (telling or rows)[-1]
     if last.digest == process.digest and completed(last, job):
         if not rule.rerun:
-            fate.keep = last
+            decision.keep = last
             return
-        fate.start = rule.renew or "named, so it runs again"
+        decision.start = rule.renew or "named, so it runs again"
     elif last.phase is Phase.STOPPED:
-        fate.start = "was stopped"
+        decision.start = "was stopped"
     elif last.past:
-        fate.start = "not running"
+        decision.start = "not running"
     elif last.digest != process.digest:
-        fate.start = "definition changed"
+        decision.start = "definition changed"
     else:
-        fate.start = str(last.exit or Exit())
-    fate.again = True
+        decision.start = str(last.exit or Exit())
+    decision.again = True
 
 
 def satisfies(row: ObservedRow, condition: Condition, process: Process, job: bool) -> bool:

@@ -10,10 +10,10 @@ from sbxcompose.plan.world import World
 from sbxcompose.spec.project import Process, RestartPolicy
 
 
-def start_notes(world: World, fates: Mapping[int, Sequence[Decision]]) -> Iterator[PlanNote]:
+def start_notes(world: World, decisions: Mapping[int, Sequence[Decision]]) -> Iterator[PlanNote]:
     """Return notes on the processes of which the plan starts an instance."""
-    for node, mine in fates.items():
-        if any(fate.start is not None for fate in mine):
+    for node, mine in decisions.items():
+        if any(decision.start is not None for decision in mine):
             process, label = world.graph.processes[node], world.label(node)
             for kind, text in (
                 ("replicas", _shared_check(process)),

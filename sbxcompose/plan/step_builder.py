@@ -47,11 +47,13 @@ def stop_action(world: World, row: ObservedRow, grace: float | None) -> Stop:
 class StepBuilder:
     """Call `sandboxes`, `stops`, `starts` and `late_stops` in this order; then `draft` has all steps."""
 
-    def __init__(self, world: World, fates: dict[int, list[Decision]], replaced: set[str], grace: float | None) -> None:
+    def __init__(
+        self, world: World, decisions: dict[int, list[Decision]], replaced: set[str], grace: float | None
+    ) -> None:
         self.draft = StepOrdering()
         self._world = world
         self._graph = world.graph
-        self._fates = fates
+        self._decisions = decisions
         self._replaced = replaced
         self._grace = grace
         self._ready: dict[str, int] = {}
@@ -60,7 +62,9 @@ class StepBuilder:
         self._reached: dict[tuple[int, Condition], list[int]] = {}
         self._beyond: dict[int, dict[int, str]] = {}
         """The gates of what does not start: whatever needs it has to wait for them, too."""
-        self._starting = {node for node, own in fates.items() if any(fate.start is not None for fate in own)}
+        self._starting = {
+            node for node, own in decisions.items() if any(decision.start is not None for decision in own)
+        }
 
     def sandboxes(self, wanted: Iterable[Sandbox]) -> None:
         """Make those run that do not, except the ones to be replaced."""
@@ -109,13 +113,13 @@ class StepBuilder:
         inside: dict[str, list[int]] = {name: [] for name in self._replaced}
         for row, reason in orphans:
             inside.setdefault(row.instance.sandbox, []).append(self._stop(row, reason, FIRST))
-        for node, fates in self._fates.items():
-            for fate in fates:
-                if not fate.late and fate.stops:
-                    own = [self._stop(row, reason, place(node, _STOP)) for row, reason in fate.stops]
-                    fate.stopped = own
+        for node, decisions in self._decisions.items():
+            for decision in decisions:
+                if not decision.late and decision.stops:
+                    own = [self._stop(row, reason, place(node, _STOP)) for row, reason in decision.stops]
+                    decision.stopped = own
                     self._stops.setdefault(node, []).extend(own)
-                    inside.setdefault(fate.instance.sandbox, []).extend(own)
+                    inside.setdefault(decision.instance.sandbox, []).extend(own)
         first = {step for steps in self._stops.values() for step in steps}
         order_stops(self.draft, self._graph, self._stops, first)
         for sandbox in self._wanted:
@@ -139,11 +143,11 @@ class StepBuilder:
         """All starts, needs first, each after everything that it needs, near or far."""
         for node in self._concerned():
             gates = self._gates(node)
-            fates = self._fates.get(node, ())
-            for fate in fates:
-                if fate.start is not None:
-                    self._start(fate, gates)
-            if not fates or any(fate.start is None for fate in fates):
+            decisions = self._decisions.get(node, ())
+            for decision in decisions:
+                if decision.start is not None:
+                    self._start(decision, gates)
+            if not decisions or any(decision.start is None for decision in decisions):
                 # What stays has no start that could come after its needs, so its dependents come after them.
                 self._beyond[node] = gates
 
@@ -153,7 +157,7 @@ class StepBuilder:
         waiting = list(found)
         while waiting:
             for edge in self._graph.needs[waiting.pop()]:
-                if edge.node not in found and (self._graph.wants(edge) or edge.node in self._fates):
+                if edge.node not in found and (self._graph.wants(edge) or edge.node in self._decisions):
                     found.add(edge.node)
                     waiting.append(edge.node)
         return sorted(found)
@@ -167,22 +171,22 @@ class StepBuilder:
             gates.update(self._beyond.get(edge.node, ()))
         return gates
 
-    def _start(self, fate: Decision, gates: dict[int, str]) -> None:
-        process = self._graph.processes[fate.node]
+    def _start(self, decision: Decision, gates: dict[int, str]) -> None:
+        process = self._graph.processes[decision.node]
         name = process.sandbox
-        own = [] if name in self._replaced else fate.stopped
+        own = [] if name in self._replaced else decision.stopped
         ready = self._ready.get(name)
         if ready is not None and not own and name not in gates.values():
             own = [ready]
-        managed = _free_name(fate, process.digest)
+        managed = _free_name(decision, process.digest)
         step = self.draft.add(
-            Start(process, fate.instance, managed, _replaced(fate)),
-            self._world.names.instance(fate.instance),
-            fate.start or "",
-            place(fate.node, _START),
+            Start(process, decision.instance, managed, _replaced(decision)),
+            self._world.names.instance(decision.instance),
+            decision.start or "",
+            place(decision.node, _START),
             [*own, *gates],
         )
-        fate.started = (step, managed)
+        decision.started = (step, managed)
 
     def _reach(self, node: int, asked: Condition) -> list[int]:
         """Return the steps after which all replicas of a process have reached a condition: none if they have
@@ -192,39 +196,39 @@ class StepBuilder:
         found = self._reached.get((node, condition))
         if found is None:
             steps = [
-                self._reach_instance(fate, condition)
-                for fate in self._fates.get(node, ())
-                if fate.keep is not None or fate.start is not None
+                self._reach_instance(decision, condition)
+                for decision in self._decisions.get(node, ())
+                if decision.keep is not None or decision.start is not None
             ]
             found = self._reached[node, condition] = [step for step in steps if step is not None]
         return found
 
-    def _reach_instance(self, fate: Decision, condition: Condition) -> int | None:
-        process, job = self._graph.processes[fate.node], self._graph.job[fate.node]
-        if fate.started is not None and condition is Condition.STARTED:
-            return fate.started[0]
-        if fate.keep is not None and satisfies(fate.keep, condition, process, job):
+    def _reach_instance(self, decision: Decision, condition: Condition) -> int | None:
+        process, job = self._graph.processes[decision.node], self._graph.job[decision.node]
+        if decision.started is not None and condition is Condition.STARTED:
+            return decision.started[0]
+        if decision.keep is not None and satisfies(decision.keep, condition, process, job):
             return None
-        if fate.awaited is None or fate.awaited[0] is not condition:
-            fate.awaited = (condition, self._await(fate, condition))
-        return fate.awaited[1]
+        if decision.awaited is None or decision.awaited[0] is not condition:
+            decision.awaited = (condition, self._await(decision, condition))
+        return decision.awaited[1]
 
-    def _await(self, fate: Decision, condition: Condition) -> int:
-        process = self._graph.processes[fate.node]
-        if fate.started is not None:
-            after, name = [fate.started[0]], fate.started[1]
+    def _await(self, decision: Decision, condition: Condition) -> int:
+        process = self._graph.processes[decision.node]
+        if decision.started is not None:
+            after, name = [decision.started[0]], decision.started[1]
         else:
             ready = self._ready.get(process.sandbox)
             after = [] if ready is None else [ready]
-            name = fate.keep.name if fate.keep is not None else ""
-        action = Await(fate.instance, condition, process, name)
-        label = self._world.names.instance(fate.instance)
-        return self.draft.add(action, label, self._who_needs(fate), place(fate.node, _AWAIT), after)
+            name = decision.keep.name if decision.keep is not None else ""
+        action = Await(decision.instance, condition, process, name)
+        label = self._world.names.instance(decision.instance)
+        return self.draft.add(action, label, self._who_needs(decision), place(decision.node, _AWAIT), after)
 
-    def _who_needs(self, fate: Decision) -> str:
-        waiting = [node for node in self._graph.dependents[fate.node] if node in self._starting]
-        if not waiting and not fate.late:
-            waiting = self._starting_beyond(fate.node)
+    def _who_needs(self, decision: Decision) -> str:
+        waiting = [node for node in self._graph.dependents[decision.node] if node in self._starting]
+        if not waiting and not decision.late:
+            waiting = self._starting_beyond(decision.node)
         if not waiting:
             return "the old one stays until then"
         others = len(waiting) - 1
@@ -248,28 +252,28 @@ class StepBuilder:
     def late_stops(self) -> None:
         """Add the stops of `update: start-first`, after the new run is ready and old dependents are gone."""
         late: set[int] = set()
-        for node, fates in self._fates.items():
+        for node, decisions in self._decisions.items():
             condition = self._graph.condition(node)
-            for fate in fates:
-                if fate.late and fate.stops:
-                    reached = self._reach_instance(fate, condition)
+            for decision in decisions:
+                if decision.late and decision.stops:
+                    reached = self._reach_instance(decision, condition)
                     after = [] if reached is None else [reached]
-                    own = [self._stop(row, why, place(node, _LATE), after) for row, why in fate.stops]
+                    own = [self._stop(row, why, place(node, _LATE), after) for row, why in decision.stops]
                     self._stops.setdefault(node, []).extend(own)
                     late.update(own)
         if late:
             order_stops(self.draft, self._graph, self._stops, late)
 
 
-def _replaced(fate: Decision) -> tuple[str, ...]:
+def _replaced(decision: Decision) -> tuple[str, ...]:
     """Return the names of the rows that stay until the new run is ready."""
-    return tuple(row.name for row, _ in fate.stops) if fate.late else ()
+    return tuple(row.name for row, _ in decision.stops) if decision.late else ()
 
 
-def _free_name(fate: Decision, digest: str) -> str:
+def _free_name(decision: Decision, digest: str) -> str:
     """Return a managed name that no row holds which is still there when the new run begins."""
-    held = _replaced(fate)
+    held = _replaced(decision)
     suffix = 0
-    while (name := managed_name(fate.instance, digest, suffix)) in held:
+    while (name := managed_name(decision.instance, digest, suffix)) in held:
         suffix += 1
     return name

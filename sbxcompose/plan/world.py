@@ -95,6 +95,8 @@ class World:
             count = sum(1 for row in self.seen(name).foreign if row.running)
             if count:
                 what = "1 process that was" if count == 1 else f"{count} processes that were"
-                fate = "ends with it" if name in ends else "left alone"
-                notes.append(PlanNote("foreign", f"sandbox {name}: {what} not started from the file, {fate}", name))
+                consequence = "ends with it" if name in ends else "left alone"
+                notes.append(
+                    PlanNote("foreign", f"sandbox {name}: {what} not started from the file, {consequence}", name)
+                )
         return notes

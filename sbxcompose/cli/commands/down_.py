@@ -19,7 +19,7 @@ def command(shell: Shell, names: tuple[str, ...], grace: float | None, remove_or
 
     Logs are kept. In the cloud the sandboxes are suspended. With names, only these processes are stopped.
     """
-    from sbxcompose.cli.apply import carry_out
+    from sbxcompose.cli.apply import apply_and_report
     from sbxcompose.client.plan_options import down_options
     from sbxcompose.errors import UsageError
     from sbxcompose.plan.options import Intent
@@ -28,4 +28,4 @@ def command(shell: Shell, names: tuple[str, ...], grace: float | None, remove_or
         raise UsageError("`--terminate` ends whole sandboxes; it takes no process names")
     project = shell.project()
     options = down_options(project, grace=grace, remove_orphans=remove_orphans, terminate=terminate)
-    return carry_out(shell, project, Intent.DOWN, options, names)
+    return apply_and_report(shell, project, Intent.DOWN, options, names)

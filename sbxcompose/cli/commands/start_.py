@@ -17,10 +17,10 @@ def command(shell: Shell, names: tuple[str, ...], no_deps: bool) -> int:
 
     Running processes are left alone even if the file has changed; `up` replaces them.
     """
-    from sbxcompose.cli.apply import carry_out
+    from sbxcompose.cli.apply import apply_and_report
     from sbxcompose.client.plan_options import start_options
     from sbxcompose.plan.options import Intent
 
     project = shell.project()
     options = start_options(project, names, no_deps=no_deps)
-    return carry_out(shell, project, Intent.START, options)
+    return apply_and_report(shell, project, Intent.START, options)

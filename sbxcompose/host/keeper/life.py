@@ -10,7 +10,7 @@ import time
 
 from sbxcompose.host.keeper.endpoint import KeeperEndpoint
 from sbxcompose.host.keeper.freezer import Freezer, bases_for
-from sbxcompose.host.keeper.holdings import Holdings
+from sbxcompose.host.keeper.host_descriptors import HostDescriptors
 from sbxcompose.host.keeper.hostrecord import host_name
 from sbxcompose.host.keeper.log import log
 from sbxcompose.host.keeper.loop import Loop
@@ -38,11 +38,11 @@ GRACE = 10.0
 class Keeper:
     """Ties the parts together, and decides when the host is at its end."""
 
-    def __init__(self, options: KeeperOptions, holdings: Holdings, limits: Limits) -> None:
+    def __init__(self, options: KeeperOptions, descriptors: HostDescriptors, limits: Limits) -> None:
         self._options = options
-        self._holdings = holdings
+        self._descriptors = descriptors
         self._loop = Loop(self._signalled)
-        host = host_name(holdings.lock)
+        host = host_name(descriptors.lock)
         self._freezer = Freezer(bases_for(host))
         self._units = Units(
             self._loop, lambda event, unit: self._endpoint.tell(event, unit), self._freezer, KernelLog()
@@ -50,7 +50,7 @@ class Keeper:
         self._endpoint = KeeperEndpoint(self._loop, self._units, Spawner(limits, host), host)
         environment = self._server_environment(limits)
         connect = self._endpoint.open
-        self._server = ServerProcess(options.server, environment, holdings.fds, connect, self._is_needed, log)
+        self._server = ServerProcess(options.server, environment, descriptors.fds, connect, self._is_needed, log)
         self._server_pidfd: int | None = None
         self._ending = False
         self._status: int | None = None
@@ -85,7 +85,7 @@ class Keeper:
         return min((time for time in times if time is not None), default=None)
 
     def _server_environment(self, limits: Limits) -> dict[str, str]:
-        lock, unix, *tcp = self._holdings.fds
+        lock, unix, *tcp = self._descriptors.fds
         split = sys.orig_argv.index("-c")
         options = self._options
         argv = [
@@ -115,9 +115,9 @@ class Keeper:
 
     def _listen_anew(self) -> None:
         """Open another socket for a command that cannot reach ours: its file is gone, or out of its sight."""
-        if self._holdings.listen_anew():
-            log(f"listening on {self._holdings.path} from now on")
-            self._endpoint.give_listener(self._holdings.unix.fileno())
+        if self._descriptors.listen_anew():
+            log(f"listening on {self._descriptors.path} from now on")
+            self._endpoint.give_listener(self._descriptors.unix.fileno())
 
     def _end(self) -> None:
         """Asked to end: the server stops everything politely. Asked again: everything is killed."""

@@ -11,7 +11,7 @@ import socket
 import sys
 
 from sbxcompose.host.keeper import hostrecord
-from sbxcompose.host.keeper.holdings import Holdings
+from sbxcompose.host.keeper.host_descriptors import HostDescriptors
 from sbxcompose.host.keeper.life import Keeper
 from sbxcompose.host.keeper.listen import CannotListen, listen_somewhere, listen_tcp, take_lock
 from sbxcompose.host.keeper.log import log, write
@@ -39,24 +39,24 @@ def main(argv: Sequence[str] | None = None) -> int:
     limits = Limits(None if options.soft_files < 0 else options.soft_files)
     try:
         _check_log(options)
-        holdings = _take_holdings(options)
+        descriptors = _take_descriptors(options)
     except CannotListen as error:
         _say(options, {"status": "failed", "code": error.code, "message": error.message})
         return 3
-    if holdings is None:
+    if descriptors is None:
         _say(options, {"status": "taken"})
         return 0 if options.detach or options.take_over >= 0 else 1
     if (options.detach or options.take_over >= 0) and os.fork():
         os._exit(0)
     _settle_down(options)
-    holdings.record()
-    keeper = Keeper(options, holdings, limits)
+    descriptors.record()
+    keeper = Keeper(options, descriptors, limits)
     keeper.start()
     if not kernel.become_subreaper():
         log("the kernel does not let me adopt orphans; what leaves its session may be left behind")
-    _say(options, _ready(holdings, keeper))
+    _say(options, _ready(descriptors, keeper))
     status = keeper.run()
-    holdings.leave()
+    descriptors.leave()
     return status
 
 
@@ -75,22 +75,22 @@ def _become_clean(options: KeeperOptions) -> None:
             _close(fd)
 
 
-def _take_holdings(options: KeeperOptions) -> Holdings | None:
+def _take_descriptors(options: KeeperOptions) -> HostDescriptors | None:
     """Lock and listen, or inherit both; None when another host has the lock. Raises `CannotListen`."""
     if options.take_over >= 0:
         tcp = None if options.tcp_fd < 0 else socket.socket(fileno=options.tcp_fd)
-        holdings = Holdings(options, options.lock_fd, socket.socket(fileno=options.listen_fd), tcp)
+        descriptors = HostDescriptors(options, options.lock_fd, socket.socket(fileno=options.listen_fd), tcp)
         known = hostrecord.read(options.lock)
-        holdings.path, holdings.identity = (known.socket, known.identity) if known else (options.socket, [])
-        return holdings
+        descriptors.path, descriptors.identity = (known.socket, known.identity) if known else (options.socket, [])
+        return descriptors
     lock = take_lock(options.lock)
     if lock is None:
         return None
     tcp = None if options.tcp < 0 else listen_tcp(options.tcp)
     path, unix = listen_somewhere(options.sockets)
-    holdings = Holdings(options, lock, unix, tcp)
-    holdings.path, holdings.identity = path, hostrecord.identity_of(path)
-    return holdings
+    descriptors = HostDescriptors(options, lock, unix, tcp)
+    descriptors.path, descriptors.identity = path, hostrecord.identity_of(path)
+    return descriptors
 
 
 def _check_log(options: KeeperOptions) -> None:
@@ -121,10 +121,10 @@ def _settle_down(options: KeeperOptions) -> None:
     os.umask(0o077)
 
 
-def _ready(holdings: Holdings, keeper: Keeper) -> dict[str, object]:
+def _ready(descriptors: HostDescriptors, keeper: Keeper) -> dict[str, object]:
     return {
         **{"status": "ready", "pid": os.getpid(), "server_pid": keeper.server_pid},
-        **{"socket": holdings.path, "tcp": holdings.address},
+        **{"socket": descriptors.path, "tcp": descriptors.address},
     }
 
 

@@ -87,7 +87,7 @@ class _Work:
                     requests.append(self._start_request(operation))
                     starts.append(index)
                 else:
-                    self._tasks.start(self._carry_out(index, self._action(kind, operation)))
+                    self._tasks.start(self._perform(index, self._action(kind, operation)))
             except (Invalid, Problem) as error:
                 self._failed(index, error)
         if starts:
@@ -105,7 +105,7 @@ class _Work:
         wanted = validation.read(OnProcess, operation)
         return lambda: action(find(self._processes, str(wanted.process)), wanted)
 
-    async def _carry_out(self, index: int, action: Callable[[], Awaitable[Done]]) -> None:
+    async def _perform(self, index: int, action: Callable[[], Awaitable[Done]]) -> None:
         try:
             self._done(index, *await action())
         except Exception as error:

@@ -114,7 +114,7 @@ def _suspend_requested(life: SandboxLife, event: SuspendRequested, now: SandboxN
         words = f"sandbox {life.info.id} has no name, and only named sandboxes can be suspended"
         return life, [RefuseRequest(400, words, "EPHEMERAL", "give it a name first: PATCH {name}")]
     match life.stage:
-        case Stage.SUSPENDING | Stage.SUSPENDED | Stage.COPYING | Stage.TAKEN_OVER:
+        case Stage.SUSPENDING | Stage.SUSPENDED | Stage.COPYING | Stage.REFREEZING:
             return life, []
         case Stage.RUNNING if life.ending is None:
             return _to(life, Stage.SUSPENDING, RecordFirst(), FreezeSandbox())
@@ -136,18 +136,18 @@ def _frozen(life: SandboxLife, event: SandboxFrozen, now: SandboxNow) -> Sandbox
             return life, []  # its end thaws it, after what runs has got its signals
         case Stage.SUSPENDING:
             return _to(life, Stage.SUSPENDED, RecordSoon())
-        case Stage.TAKEN_OVER:
+        case Stage.REFREEZING:
             return _to(life, Stage.SUSPENDED)
         case Stage.SNAPSHOTTING if life.ending is not None:
             return _to(life, Stage.RUNNING, RecordSoon())
         case Stage.SNAPSHOTTING:
-            return _to(life, Stage.HELD)
+            return _to(life, Stage.SNAPSHOT_FROZEN)
     return life, [ThawSandbox()]  # no request waits for it any more
 
 
 def _freeze_failed(life: SandboxLife, event: FreezeFailed, now: SandboxNow) -> SandboxOutcome:
     match life.stage:
-        case Stage.SUSPENDING | Stage.TAKEN_OVER:
+        case Stage.SUSPENDING | Stage.REFREEZING:
             return _to(life, Stage.RESUMING, RecordSoon(), ThawSandbox())
         case Stage.SNAPSHOTTING:
             return _to(life, Stage.RELEASING, ThawSandbox())
@@ -181,9 +181,9 @@ def _copy_requested(life: SandboxLife, event: CopyRequested, now: SandboxNow) ->
 
 def _copy_finished(life: SandboxLife, event: CopyFinished, now: SandboxNow) -> SandboxOutcome:
     match life.stage:
-        case Stage.HELD if life.ending is not None:
+        case Stage.SNAPSHOT_FROZEN if life.ending is not None:
             return _to(life, Stage.RUNNING, RecordSoon())
-        case Stage.HELD | Stage.SNAPSHOTTING:
+        case Stage.SNAPSHOT_FROZEN | Stage.SNAPSHOTTING:
             return _to(life, Stage.RELEASING, ThawSandbox())
         case Stage.COPYING:
             return _to(life, Stage.SUSPENDED)
@@ -246,7 +246,7 @@ def _server_restarted(life: SandboxLife, event: ServerRestarted, now: SandboxNow
         case Stage.SUSPENDING:
             return life, [FreezeSandbox()]
         case Stage.SUSPENDED:
-            return _to(life, Stage.TAKEN_OVER, FreezeSandbox())  # the last server may have begun to resume it
+            return _to(life, Stage.REFREEZING, FreezeSandbox())  # the last server may have begun to resume it
     return life, []
 
 

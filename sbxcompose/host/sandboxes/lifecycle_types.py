@@ -19,14 +19,14 @@ class SandboxStage(StrEnum):
     """What it was to begin with could not be had, or it was ended before: it is about to be terminated."""
     RUNNING = "running"
     SNAPSHOTTING = "being frozen for a snapshot"
-    HELD = "frozen for a snapshot"
+    SNAPSHOT_FROZEN = "frozen for a snapshot"
     RELEASING = "being resumed after a snapshot"
     SUSPENDING = "being suspended"
     SUSPENDED = "suspended"
     RESUMING = "being resumed"
     COPYING = "being copied"
     """Suspended, and its files are being read."""
-    TAKEN_OVER = "being taken over"
+    REFREEZING = "being taken over"
     """Suspended; a server that has just begun makes sure that everything in it stands still."""
     TERMINATED = "terminated"
 
@@ -46,13 +46,13 @@ _STATUS: dict[SandboxStage, SandboxStatus] = {
     SandboxStage.UNMADE: "pending",
     SandboxStage.RUNNING: "running",
     SandboxStage.SNAPSHOTTING: "snapshotting",
-    SandboxStage.HELD: "snapshotting",
+    SandboxStage.SNAPSHOT_FROZEN: "snapshotting",
     SandboxStage.RELEASING: "snapshotting",
     SandboxStage.SUSPENDING: "suspending",
     SandboxStage.SUSPENDED: "suspended",
     SandboxStage.RESUMING: "suspended",
     SandboxStage.COPYING: "suspended",
-    SandboxStage.TAKEN_OVER: "suspended",
+    SandboxStage.REFREEZING: "suspended",
     SandboxStage.TERMINATED: "terminated",
 }
 _AT_REST = frozenset({SandboxStage.UNMADE, SandboxStage.RUNNING, SandboxStage.SUSPENDED, SandboxStage.TERMINATED})

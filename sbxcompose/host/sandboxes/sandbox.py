@@ -62,7 +62,7 @@ RECORD = "sandbox.json"
 WORKSPACE = "workspace"
 TERMINATION_GRACE_MS = 2_000
 """What a process may take at most to end with its sandbox."""
-_STANDING_STILL = frozenset({SandboxStage.HELD, SandboxStage.COPYING})
+_STANDING_STILL = frozenset({SandboxStage.SNAPSHOT_FROZEN, SandboxStage.COPYING})
 
 
 class HostedSandbox:
@@ -122,7 +122,7 @@ class HostedSandbox:
     @property
     def being_taken_over(self) -> bool:
         """Whether it is being suspended once more, by a server that has just begun."""
-        return self._life.stage is SandboxStage.TAKEN_OVER
+        return self._life.stage is SandboxStage.REFREEZING
 
     @property
     def occupied(self) -> bool:

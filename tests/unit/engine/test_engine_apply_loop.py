@@ -95,7 +95,7 @@ class FakeSession:
     async def refresh(self) -> None:
         await asyncio.sleep(0)
 
-    async def carry_out(self, plan: Plan) -> Result:
+    async def execute(self, plan: Plan) -> Result:
         return await execute(plan.steps, self._perform, self.tell)
 
     async def _perform(self, step: Step) -> None:

@@ -75,7 +75,7 @@ TABLE: dict[type, dict[SandboxStage, Expected]] = {
         S.SUSPENDING: (S.SUSPENDING, []),
         S.SUSPENDED: (S.SUSPENDED, []),
         S.COPYING: (S.COPYING, []),
-        S.TAKEN_OVER: (S.TAKEN_OVER, []),
+        S.REFREEZING: (S.REFREEZING, []),
     },
     ResumeRequested: {
         S.RUNNING: (S.RUNNING, []),
@@ -87,20 +87,20 @@ TABLE: dict[type, dict[SandboxStage, Expected]] = {
         S.SUSPENDED: (S.COPYING, []),
     },
     CopyFinished: {
-        S.HELD: (S.RELEASING, [THAW]),
+        S.SNAPSHOT_FROZEN: (S.RELEASING, [THAW]),
         S.SNAPSHOTTING: (S.RELEASING, [THAW]),
         S.COPYING: (S.SUSPENDED, []),
     },
     SandboxFrozen: {
         **everywhere(THAW),
         S.SUSPENDING: (S.SUSPENDED, [SOON]),
-        S.TAKEN_OVER: (S.SUSPENDED, []),
-        S.SNAPSHOTTING: (S.HELD, []),
+        S.REFREEZING: (S.SUSPENDED, []),
+        S.SNAPSHOTTING: (S.SNAPSHOT_FROZEN, []),
     },
     FreezeFailed: {
         **everywhere(THAW),
         S.SUSPENDING: (S.RESUMING, [SOON, THAW]),
-        S.TAKEN_OVER: (S.RESUMING, [SOON, THAW]),
+        S.REFREEZING: (S.RESUMING, [SOON, THAW]),
         S.SNAPSHOTTING: (S.RELEASING, [THAW]),
     },
     SandboxThawed: {S.RESUMING: (S.RUNNING, [SOON]), S.RELEASING: (S.RUNNING, [SOON])},
@@ -110,7 +110,7 @@ TABLE: dict[type, dict[SandboxStage, Expected]] = {
     ServerRestarted: {
         S.SNAPSHOTTING: (S.RELEASING, [THAW]),
         S.SUSPENDING: (S.SUSPENDING, [FREEZE]),
-        S.SUSPENDED: (S.TAKEN_OVER, [FREEZE]),
+        S.SUSPENDED: (S.REFREEZING, [FREEZE]),
     },
 }
 
@@ -120,7 +120,7 @@ ENDING: dict[type, dict[SandboxStage, Expected]] = {
     SuspendRequested: {**TABLE[SuspendRequested], S.RUNNING: REFUSED},
     ResumeRequested: {**TABLE[ResumeRequested], S.SUSPENDED: REFUSED},
     CopyRequested: {},
-    CopyFinished: {**TABLE[CopyFinished], S.HELD: (S.RUNNING, [SOON])},
+    CopyFinished: {**TABLE[CopyFinished], S.SNAPSHOT_FROZEN: (S.RUNNING, [SOON])},
     SandboxFrozen: {
         **TABLE[SandboxFrozen],
         S.SUSPENDING: (S.SUSPENDING, []),

@@ -12,7 +12,7 @@ from sbxcompose.host.keeper.log import log
 from sbxcompose.host.keeper.options import KeeperOptions
 
 
-class Holdings:
+class HostDescriptors:
     """The descriptors that make this process the host: they outlive it in the server, and the other way round.
 
     `path` is where the Unix socket is, `identity` which file it was when it was bound.
