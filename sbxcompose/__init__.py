@@ -12,6 +12,7 @@ __all__ = [
     "OutputLine",
     "PlannedStep",
     "ProcessDefinition",
+    "ProcessExplanation",
     "ProcessState",
     "ProcessStatus",
     "ProjectDefinition",
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from sbxcompose.client.changes import AppliedChanges, PlannedStep, ProjectPlan
     from sbxcompose.client.commands import FinishedCommand
     from sbxcompose.client.definition import ProcessDefinition, ProjectDefinition, load
+    from sbxcompose.client.explain import ProcessExplanation
     from sbxcompose.client.open_project import open_project
     from sbxcompose.client.output import OutputLine
     from sbxcompose.client.process_status import ProcessState, ProcessStatus
@@ -41,6 +43,7 @@ _PLACES = {
     "OutputLine": "client.output",
     "PlannedStep": "client.changes",
     "ProcessDefinition": "client.definition",
+    "ProcessExplanation": "client.explain",
     "ProcessState": "client.process_status",
     "ProcessStatus": "client.process_status",
     "ProjectDefinition": "client.definition",

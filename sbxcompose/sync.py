@@ -113,6 +113,7 @@ class SyncProject:
     stop = _waiting(OpenProject.stop)
     down = _waiting(OpenProject.down)
     ps = _waiting(OpenProject.ps)
+    why = _waiting(OpenProject.why)
     logs = _iterating(OpenProject.logs)
     exec = _waiting(OpenProject.exec)
     run = _waiting(OpenProject.run)

@@ -14,7 +14,13 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "sbxcompose"
 SOURCES = sorted(PACKAGE.rglob("*.py"))
-DISTRIBUTIONS = {"yaml": "pyyaml", "httpx_sse": "httpx-sse", "pydantic_core": "pydantic", "_pytest": "pytest"}
+DISTRIBUTIONS = {
+    "yaml": "pyyaml",
+    "httpx_sse": "httpx-sse",
+    "pydantic_core": "pydantic",
+    "_pytest": "pytest",
+    "mcp_types": "mcp",
+}
 """Modules that are not named as the distribution that carries them."""
 LONGEST_FUNCTION = 50
 LONGEST_FILE = 350
@@ -56,14 +62,18 @@ def pyproject() -> dict[str, dict[str, list[str]]]:
 
 def test_what_is_imported_is_declared_and_nothing_else() -> None:
     plugin = PACKAGE / "pytest_plugin.py"  # imported by pytest alone
-    assert distributions([path for path in SOURCES if path != plugin]) == declared(list(pyproject()["dependencies"]))
+    server = PACKAGE / "cli" / "mcp_server.py"  # imported by `mcp` alone
+    own = [path for path in SOURCES if path not in (plugin, server)]
+    assert distributions(own) == declared(list(pyproject()["dependencies"]))
     assert distributions([plugin]) == {"pytest"}
+    assert distributions([server]) == declared(pyproject()["optional-dependencies"]["mcp"])
 
 
 def test_what_the_tests_import_comes_with_the_development_extra() -> None:
     found = [path for folder in ("tests", "benchmarks") for path in sorted((ROOT / folder).rglob("*.py"))]
     own = [path for path in found if path.parent.name != "scripts"]  # which run in environments of their own
-    available = declared([*pyproject()["dependencies"], *pyproject()["optional-dependencies"]["dev"]])
+    extras = pyproject()["optional-dependencies"]
+    available = declared([*pyproject()["dependencies"], *extras["dev"], *extras["mcp"]])
     assert distributions(own) <= available
 
 

@@ -131,6 +131,10 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
         ("host stop", "stop the host if nothing is running"),
         ("host stop --force", "stop all processes, then the host"),
     ),
+    "mcp": (
+        ("mcp", "serve the project in this directory on stdin and stdout"),
+        ("(cd /src/shop && sbxcompose mcp)", "serve the project of another directory"),
+    ),
     "doctor": (
         ("doctor", "check everything"),
         ("doctor --json", "check everything, for scripts"),

@@ -51,6 +51,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "schema": ("File", "Print the JSON schema of the file, for editors"),
     "host": ("Host", "Manage the local host: serve, status, stop"),
     "doctor": ("Host", "Check the configuration and the providers"),
+    "mcp": ("Host", "Serve the project to coding agents (Model Context Protocol)"),
     "completion": ("Host", "Print the completion script for a shell"),
     "version": ("Host", "Print the version"),
 }

@@ -28,6 +28,7 @@ class Publisher:
 
     def watch(self, session: Session) -> None:
         """Take note of when processes are started and ready."""
+        self._seen = MomentsSeen(session.clock.now)
         session.listen(self._seen.hear)
 
     def timings(self, session: Session) -> Timings:

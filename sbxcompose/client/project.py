@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncGenerator, Awaitable, Mapping, Sequence
-from contextlib import suppress
-from typing import Self
+from collections.abc import Awaitable, Mapping, Sequence
 
 from msgspec.structs import replace
 
@@ -18,8 +16,8 @@ from sbxcompose.client.changes import (
     project_plan,
 )
 from sbxcompose.client.commands import CommandSettings, FinishedCommand, adapted, run_to_end, running_sandbox, words_of
-from sbxcompose.client.definition import ProjectDefinition, definition_of, variables
-from sbxcompose.client.output import LineReader, OutputLine, select_output
+from sbxcompose.client.definition import variables
+from sbxcompose.client.inspect_project import InspectableProject
 from sbxcompose.client.plan_options import (
     down_options,
     restart_options,
@@ -28,16 +26,12 @@ from sbxcompose.client.plan_options import (
     up_options,
     wanted_instances,
 )
-from sbxcompose.client.process_status import ProcessStatus, process_status
-from sbxcompose.client.processes import list_processes
 from sbxcompose.client.verdict import await_verdict, nothing_to_do, with_last_lines
 from sbxcompose.engine.apply import apply, plan_for
 from sbxcompose.engine.instance_states import InstanceStates, instances_of
 from sbxcompose.engine.observed_names import resolve_running
 from sbxcompose.engine.one_off import bring_up_needs
-from sbxcompose.engine.read_logs import From, read_logs
 from sbxcompose.engine.result import Result
-from sbxcompose.engine.secrets import secret_values
 from sbxcompose.engine.session import Session
 from sbxcompose.errors import UsageError
 from sbxcompose.logs.secrets import KnownSecrets
@@ -46,51 +40,16 @@ from sbxcompose.plan.names import ProcessNames, resolve_all
 from sbxcompose.plan.observed import Instance
 from sbxcompose.plan.options import Intent, PlanOptions, in_scope
 from sbxcompose.plan.steps import Plan
-from sbxcompose.spec.project import Process, Project
+from sbxcompose.spec.project import Process
 
 
-class OpenProject:
+class OpenProject(InspectableProject):
     """A project to start, watch and stop; made by `open_project`.
 
     Names are those of the command line (`web`, `app/web`, `web.2`); without any, all processes are meant. Durations are
     in seconds. Leaving the block closes streams of output that were not read to their end. It stops no process: that
     is what `down` is for. Errors are those of `sbxcompose.errors`.
     """
-
-    def __init__(self, project: Project, environ: Mapping[str, str]) -> None:
-        self._project = project
-        self._environ = environ
-        self._streams: set[AsyncGenerator[OutputLine, None]] = set()
-
-    def __repr__(self) -> str:
-        return f"<sbxcompose project {self.name!r} in {self._project.directory}>"
-
-    @property
-    def name(self) -> str:
-        """The name of the project."""
-        return self._project.name
-
-    @property
-    def definition(self) -> ProjectDefinition:
-        """The project as its files define it."""
-        return definition_of(self._project)
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        await self.close()
-
-    async def close(self) -> None:
-        """Close the streams of output that are still open."""
-        for stream in tuple(self._streams):
-            with suppress(RuntimeError):  # another task is reading it, and ends it
-                await stream.aclose()
-
-    def _session(self, *, is_up: bool = False) -> tuple[Session, KnownSecrets]:
-        """Connect anew for each call, as for each command: nothing outlives a host that was replaced."""
-        secrets = KnownSecrets(secret_values(self._project, self._environ))
-        return Session(self._project, environ=self._environ, secrets=secrets, is_up=is_up), secrets
 
     # -- starting and stopping -----------------------------------------------------------------------------
 
@@ -218,73 +177,6 @@ class OpenProject:
         deadline = None if timeout is None else time.monotonic() + timeout
         verdict = await await_verdict(states, bringing, Judge(self._project, Mode()), deadline)
         check_verdict(await with_last_lines(session, verdict, secrets.hide), timeout)
-
-    # -- looking -------------------------------------------------------------------------------------------
-
-    async def ps(self, *names: str, all: bool = False) -> tuple[ProcessStatus, ...]:
-        """Return the processes of the file, and orphans that run; with `all` also inactive and stopped ones."""
-        session, secrets = self._session()
-        async with session:
-            found = await list_processes(session, names, everything=all)
-        return tuple(process_status(entry, secrets.hide) for entry in found.instances)
-
-    async def logs(
-        self,
-        *names: str,
-        follow: bool = False,
-        all: bool = False,
-        tail: int | None = None,
-        since: float | None = None,
-        run: int | None = None,
-    ) -> AsyncGenerator[OutputLine, None]:
-        """Lines of output since the last `up`, merged by time; with `follow` also what comes, without end.
-
-        `all`: older output, too. At most one of `tail` (the last lines of each process), `since` (seconds since 1970)
-        and `run` (the number of a run) says where to begin; the latter two reach beyond the last `up`.
-
-        ```python
-        import asyncio
-        import sbxcompose
-
-        async def main():
-            async with sbxcompose.open_project() as project:
-                await project.up(wait=True)
-                async for line in project.logs("web", follow=True):
-                    print(line.name, line.stream, line.text)
-                    if "listening" in line.text:
-                        break
-                await project.down()
-
-        asyncio.run(main())
-        ```
-        """
-        given = [word for word, value in (("tail", tail), ("since", since), ("run", run)) if value is not None]
-        if len(given) > 1:
-            raise UsageError(f"{' and '.join(f'`{word}`' for word in given)} do not go together")
-        begin = From(tail=tail, since_ms=None if since is None else round(since * 1000), run=run)
-        everything = all or since is not None or run is not None
-        stream = self._lines(names, begin, follow=follow, everything=everything)
-        self._streams.add(stream)
-        try:
-            async for line in stream:
-                yield line
-        finally:
-            await stream.aclose()
-            self._streams.discard(stream)
-
-    async def _lines(
-        self, names: Sequence[str], begin: From, *, follow: bool, everything: bool
-    ) -> AsyncGenerator[OutputLine, None]:
-        session, secrets = self._session()
-        async with session:
-            selected = await select_output(session, names, begin, everything=everything)
-            reader = LineReader(ProcessNames(self._project, selected.observed).instance, secrets)
-            connections = session.connections.values()
-            async for said in read_logs(connections, selected.instances, selected.begin, going_on=follow):
-                for line in reader.feed(said):
-                    yield line
-            for line in reader.finish():
-                yield line
 
     # -- one-off commands ----------------------------------------------------------------------------------
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 import click
 
 from sbxcompose.cli.context import Shell
@@ -27,25 +25,17 @@ def command(shell: Shell, names: tuple[str, ...], timings: bool, as_json: bool) 
     from sbxcompose.cli.async_main import run_simply
     from sbxcompose.cli.view.report import Reporter
     from sbxcompose.cli.view.table import wrapped
-    from sbxcompose.engine.listing import listing, named
-    from sbxcompose.engine.ready_now import look_for_readiness
+    from sbxcompose.client.explain import explain
     from sbxcompose.engine.session import Session
-    from sbxcompose.plan.why import Cause, why
 
-    fine = {Cause.FINE, Cause.COMPLETED}
-    lines_help = {Cause.FAILED, Cause.BACKING_OFF, Cause.UNHEALTHY}
     project = shell.project()
 
     async def main() -> int:
         reporter = Reporter(shell, project)
         async with Session(project, secrets=reporter.secrets) as session:
-            observed = await session.observe()
-            ready = await look_for_readiness(session, commands=True)
-            now = time.time()
-            entries = named(listing(project, observed, everything=bool(names)), project, names)
-            found = [why(project, observed, entry.instance, now, ready) for entry in entries]
-            amiss = [answer for answer in found if answer.cause not in fine]
-            shown, width = found if names else amiss, shell.width
+            found = await explain(session, names)
+            amiss, width = found.amiss, shell.width
+            shown = found.all if names else amiss
             if as_json:
                 shell.print_json(reporter.secrets.hide_all([answer.to_json() for answer in shown]))
                 return 1 if amiss else 0
@@ -53,7 +43,7 @@ def command(shell: Shell, names: tuple[str, ...], timings: bool, as_json: bool) 
                 for number, line in enumerate(answer.lines):
                     for part in wrapped(reporter.plain(line), width, "  " if number else ""):
                         shell.print(part)
-                if answer.cause in lines_help and observed.failure(answer.instance) is None:
+                if found.lines_help(answer):
                     await reporter.show_last_lines(session, answer.instance, shell.print)
                 if answer.hint:
                     first, *more = wrapped(f"hint: {reporter.plain(answer.hint)}", width, "  ")
@@ -61,7 +51,7 @@ def command(shell: Shell, names: tuple[str, ...], timings: bool, as_json: bool) 
                     for part in more:
                         shell.print(part)
             if not shown:
-                shell.print(_all_match(len(found)))
+                shell.print(_all_match(len(found.all)))
             return 1 if amiss else 0
 
     return run_simply(main)

@@ -185,7 +185,7 @@ class WaitReport:
             return STARTING
         row = connection.row(instance, process.digest)
         check = self._session.last_check(instance) or (row.last_check if row is not None else None)
-        return standing_of(row, process, condition, check, time.time())
+        return standing_of(row, process, condition, check, self._session.clock.now())
 
     def _aim(self, instance: Instance) -> Condition:
         """Return what being ready comes down to for an instance."""

@@ -18,6 +18,7 @@ PUBLIC = [
     "OutputLine",
     "PlannedStep",
     "ProcessDefinition",
+    "ProcessExplanation",
     "ProcessState",
     "ProcessStatus",
     "ProjectDefinition",
@@ -28,11 +29,26 @@ PUBLIC = [
     "open_project",
     "sync",
 ]
-METHODS = ["close", "definition", "down", "exec", "logs", "name", "plan", "ps", "restart", "run", "start", "stop"]
+METHODS = [
+    "close",
+    "definition",
+    "down",
+    "exec",
+    "logs",
+    "name",
+    "plan",
+    "ps",
+    "restart",
+    "run",
+    "start",
+    "stop",
+    "why",
+]
 
 
 def public(thing: object) -> list[str]:
-    return sorted(name for name in vars(thing) if not name.startswith("_"))
+    kinds = inspect.getmro(thing) if inspect.isclass(thing) else (thing,)
+    return sorted({name for kind in kinds for name in vars(kind) if not name.startswith("_")})
 
 
 def test_these_names_are_public_and_no_others() -> None:

@@ -1,0 +1,69 @@
+"""The server for coding agents, over the Model Context Protocol; needs the extra `mcp`."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+from collections.abc import Awaitable, Callable
+from functools import wraps
+
+from mcp.server.mcpserver import MCPServer
+from mcp.server.mcpserver.exceptions import ToolError
+from mcp_types import ToolAnnotations
+
+from sbxcompose.cli.async_main import Interrupts, run_command
+from sbxcompose.cli.context import GlobalOptions
+from sbxcompose.cli.mcp_tools import ProjectTools, error_words
+from sbxcompose.errors import SbxError
+from sbxcompose.tasks import Tasks
+from sbxcompose.version import __version__
+
+INSTRUCTIONS = """\
+Runs the processes of the project's sbxcompose.yaml: servers, workers, databases, one-shot jobs. Begin with `ps`; `up`
+starts what is missing and waits until it is ready; `why` says what is wrong; `logs` shows output. After a change of the
+code `restart` the process, after a change of the file call `up`. `exec` runs a command beside a process."""
+READING = frozenset({"plan", "ps", "why", "logs", "wait"})
+"""Tools that change nothing."""
+
+
+def make_server(options: GlobalOptions) -> MCPServer:
+    """Return the server for the project that the options lead to."""
+    server: MCPServer = MCPServer("sbxcompose", instructions=INSTRUCTIONS, version=__version__, log_level="ERROR")
+    for name, tool in ProjectTools(options).all().items():
+        kind = ToolAnnotations(
+            read_only_hint=name in READING, destructive_hint=name in ("exec", "down"), open_world_hint=False
+        )
+        server.add_tool(_with_errors(tool), name=name, annotations=kind, structured_output=False)
+    return server
+
+
+def serve(options: GlobalOptions) -> int:
+    """Serve on standard input and output until the client closes them; the exit code."""
+    server = make_server(options)
+    return run_command(lambda interrupts: _serve(server, interrupts))
+
+
+async def _serve(server: MCPServer, interrupts: Interrupts) -> int:
+    async with Tasks() as tasks:
+        work = tasks.start(server.run_stdio_async())
+        await asyncio.wait({work, tasks.start(interrupts.next())}, return_when=asyncio.FIRST_COMPLETED)
+        if not work.done():
+            os._exit(130)  # a thread of the SDK reads standard input, and nothing else ends that
+        work.result()
+    return 0
+
+
+def _with_errors(tool: Callable[..., Awaitable[str]]) -> Callable[..., Awaitable[str]]:
+    """Return the tool with errors of ours as its result, in words that a model can act on."""
+
+    @wraps(tool)
+    async def call(*args: object, **arguments: object) -> str:
+        try:
+            return await tool(*args, **arguments)
+        except SbxError as error:
+            raise ToolError(error_words(error)) from None
+        except re.error as error:
+            raise ToolError(f"invalid regular expression: {error}") from None
+
+    return call

@@ -1,0 +1,189 @@
+"""The tools that coding agents get: each opens the project anew, so that it works with the files as they are now.
+
+What they return is text for a model: short, with the cause and the way out where something failed.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+from sbxcompose.cli.context import GlobalOptions
+from sbxcompose.cli.moments import moment
+from sbxcompose.client.changes import AppliedChanges
+from sbxcompose.client.open_project import open_project
+from sbxcompose.client.process_status import ProcessStatus
+from sbxcompose.client.project import OpenProject
+from sbxcompose.errors import InvalidSpec, SbxError
+from sbxcompose.logs.filter import LineFilter
+from sbxcompose.plan.describe import times
+
+MOST_OUTPUT = 20_000
+"""Characters of a command's output that are returned, from its end."""
+LONGEST_LINE = 2_000
+
+
+class ProjectTools:
+    """The tools of one project; `options` are those of the command line."""
+
+    def __init__(self, options: GlobalOptions) -> None:
+        self._options = options
+
+    def all(self) -> dict[str, Callable[..., Awaitable[str]]]:
+        """Return the tools by name. Their docstrings and signatures are what an agent reads."""
+        tools = (self.plan, self.up, self.ps, self.why, self.logs, self.restart, self.exec, self.wait, self.down)
+        return {tool.__name__: tool for tool in tools}
+
+    async def plan(self, processes: list[str] | None = None) -> str:
+        """Show what `up` would start, restart and stop, and why. Changes nothing."""
+        async with self._project() as project:
+            return str(await project.plan(*processes or ()))
+
+    async def up(self, processes: list[str] | None = None, wait: bool = True, timeout: float = 60) -> str:
+        """Start what is missing and restart what has changed, in dependency order; without names, all processes.
+
+        With `wait` returns once everything is ready, or what failed with its last lines. `timeout` is in seconds.
+        """
+        async with self._project() as project:
+            begun = time.monotonic()
+            changes = await project.up(*processes or (), wait=wait, timeout=timeout if wait else None)
+            ready = f"\neverything is ready after {time.monotonic() - begun:.1f}s" if wait else ""
+            return changed_words(changes) + ready
+
+    async def ps(self, processes: list[str] | None = None, all: bool = False) -> str:
+        """List processes with state, readiness, PID, restarts, exit code, port; one JSON object a line.
+
+        `all` includes stopped ones and those of inactive profiles.
+        """
+        async with self._project() as project:
+            return "\n".join(map(status_line, await project.ps(*processes or (), all=all))) or "no processes"
+
+    async def why(self, processes: list[str] | None = None) -> str:
+        """Explain why processes are not running, not ready, or differ from the file; without names, all problems."""
+        async with self._project() as project:
+            found = await project.why(*processes or ())
+            return "\n\n".join(map(str, found)) or "all processes match the file"
+
+    async def logs(
+        self,
+        processes: list[str] | None = None,
+        since: str | None = None,
+        grep: str | None = None,
+        ignore_case: bool = False,
+        run: int | None = None,
+        limit: int = 100,
+    ) -> str:
+        """Show the newest log lines, each behind the name of its process (`!` marks standard error).
+
+        Names may be patterns (`web*`). `since` is a time span (`10m`, `30s`) or a date and time; without it, output
+        since the last `up`. `grep` is a regular expression. `run` chooses one run by its number, where 1 is the first.
+        At most `limit` lines are returned.
+        """
+        begin = None if since is None else moment("since", since, time.time())
+        lines = LineFilter(grep, ignore_case=ignore_case) if grep is not None else None
+        tail = limit if lines is None and begin is None and run is None else None
+        async with self._project() as project:
+            found = [
+                f"{line.name} {'!' if line.stream == 'stderr' else '|'} {line.text[:LONGEST_LINE]}"
+                async for line in project.logs(*processes or (), since=begin, run=run, tail=tail)
+                if lines is None or lines.keeps(line.text)
+            ]
+        left_out = [f"({times(len(found) - limit, 'earlier line')} left out)"] if len(found) > limit else []
+        return "\n".join([*left_out, *found[len(found) - min(limit, len(found)) :]]) or "no output"
+
+    async def restart(self, processes: list[str] | None = None, wait: bool = True, timeout: float = 60) -> str:
+        """Restart processes with the definition now in the file; without names, all but completed one-shots.
+
+        With `wait` returns once they are ready, or what failed with its last lines.
+        """
+        async with self._project() as project:
+            changes = await project.restart(*processes or ())
+            if wait:
+                await project.wait(*processes or (), timeout=timeout)
+            return changed_words(changes)
+
+    async def exec(self, process: str, command: str, timeout: float = 60) -> str:
+        """Run a shell command in the environment of a running process: its sandbox, directory, user and variables.
+
+        Returns the exit code and the end of its output. The command is ended after `timeout` seconds.
+        """
+        async with self._project() as project:
+            done = await project.exec(process, command, timeout=timeout)
+        outputs = [f"{name}:\n{cut(data)}" for name, data in (("stdout", done.stdout), ("stderr", done.stderr)) if data]
+        return "\n".join([f"exit code {done.exit_code}", *outputs])
+
+    async def wait(self, processes: list[str] | None = None, timeout: float = 60) -> str:
+        """Wait until processes are ready (one-shots: completed), without changing anything."""
+        async with self._project() as project:
+            await project.wait(*processes or (), timeout=timeout)
+            return "ready"
+
+    async def down(self, processes: list[str] | None = None) -> str:
+        """Stop the project, or only some processes, in reverse dependency order. Logs are kept."""
+        async with self._project() as project:
+            return changed_words(await project.down(*processes or ()))
+
+    @asynccontextmanager
+    async def _project(self) -> AsyncIterator[OpenProject]:
+        options = self._options
+        async with open_project(
+            *options.files,
+            directory=options.project_directory or ".",
+            project_name=options.project_name,
+            profiles=options.profiles,
+            env_files=options.env_files,
+            provider=options.provider,
+        ) as project:
+            yield project
+
+
+def changed_words(changes: AppliedChanges) -> str:
+    """Return what was done, in a line for each kind."""
+    kinds = (("started", changes.started), ("restarted", changes.replaced), ("stopped", changes.stopped))
+    lines = [f"{word}: {', '.join(names)}" for word, names in kinds if names]
+    lines += [f"unchanged: {changes.unchanged}"] if changes.unchanged else []
+    return "\n".join([*lines, *changes.notes]) or "nothing to do"
+
+
+def status_line(status: ProcessStatus) -> str:
+    """Return an instance as a JSON object on one line, without what is not known or as usual."""
+    fields: dict[str, Any] = {
+        "name": status.name,
+        "state": status.state.value,
+        "ready": status.ready,
+        "health": status.health,
+        "pid": status.pid,
+        "run": status.run,
+        "restarts": status.restarts or None,
+        "exit_code": status.exit_code,
+        "exit_signal": status.exit_signal,
+        "port": status.port,
+        "last_error": status.last_error,
+        "outdated": status.outdated or None,
+        "orphan": status.orphan or None,
+    }
+    return json.dumps({name: value for name, value in fields.items() if value is not None}, ensure_ascii=False)
+
+
+def cut(data: bytes) -> str:
+    """Return the end of an output as text."""
+    text = data.decode("utf-8", "replace").rstrip("\n")
+    return (
+        text if len(text) <= MOST_OUTPUT else f"({len(text) - MOST_OUTPUT} characters left out)\n{text[-MOST_OUTPUT:]}"
+    )
+
+
+def error_words(error: SbxError) -> str:
+    """Return what a failed tool says: the error, its causes with their last lines, and the way out."""
+    if isinstance(error, InvalidSpec):
+        from sbxcompose.cli.style import Style
+        from sbxcompose.spec.report import render
+
+        return render(error, Style(False))
+    hint = [f"hint: {error.hint}"] if error.hint else []
+    notes = [note for note in getattr(error, "__notes__", ()) if note not in hint]
+    told = any(note.startswith(error.message) for note in notes)
+    return "\n".join([*([] if told else [error.message]), *notes, *hint])

@@ -1,0 +1,135 @@
+"""A project for scripts, as far as it is only looked at: what runs, why something does not, and output."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import suppress
+from typing import Self
+
+from sbxcompose.client.definition import ProjectDefinition, definition_of
+from sbxcompose.client.explain import ProcessExplanation, explain, process_explanation
+from sbxcompose.client.output import LineReader, OutputLine, select_output
+from sbxcompose.client.process_status import ProcessStatus, process_status
+from sbxcompose.client.processes import list_processes
+from sbxcompose.engine.read_logs import From, read_logs
+from sbxcompose.engine.secrets import secret_values
+from sbxcompose.engine.session import Session
+from sbxcompose.errors import UsageError
+from sbxcompose.logs.secrets import KnownSecrets
+from sbxcompose.plan.names import ProcessNames
+from sbxcompose.spec.project import Project
+
+
+class InspectableProject:
+    """The part of `OpenProject` that changes nothing; see there."""
+
+    def __init__(self, project: Project, environ: Mapping[str, str]) -> None:
+        self._project = project
+        self._environ = environ
+        self._streams: set[AsyncGenerator[OutputLine, None]] = set()
+
+    def __repr__(self) -> str:
+        return f"<sbxcompose project {self.name!r} in {self._project.directory}>"
+
+    @property
+    def name(self) -> str:
+        """The name of the project."""
+        return self._project.name
+
+    @property
+    def definition(self) -> ProjectDefinition:
+        """The project as its files define it."""
+        return definition_of(self._project)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Close the streams of output that are still open."""
+        for stream in tuple(self._streams):
+            with suppress(RuntimeError):  # another task is reading it, and ends it
+                await stream.aclose()
+
+    def _session(self, *, is_up: bool = False) -> tuple[Session, KnownSecrets]:
+        """Connect anew for each call, as for each command: nothing outlives a host that was replaced."""
+        secrets = KnownSecrets(secret_values(self._project, self._environ))
+        return Session(self._project, environ=self._environ, secrets=secrets, is_up=is_up), secrets
+
+    async def ps(self, *names: str, all: bool = False) -> tuple[ProcessStatus, ...]:
+        """Return the processes of the file, and orphans that run; with `all` also inactive and stopped ones."""
+        session, secrets = self._session()
+        async with session:
+            found = await list_processes(session, names, everything=all)
+        return tuple(process_status(entry, secrets.hide) for entry in found.instances)
+
+    async def why(self, *names: str) -> tuple[ProcessExplanation, ...]:
+        """Explain why processes are not running or differ from the file; without names, all that have a problem."""
+        session, secrets = self._session()
+        async with session:
+            found = await explain(session, names)
+            shown = found.all if names else found.amiss
+            return tuple([await process_explanation(session, answer, secrets.hide) for answer in shown])
+
+    async def logs(
+        self,
+        *names: str,
+        follow: bool = False,
+        all: bool = False,
+        tail: int | None = None,
+        since: float | None = None,
+        until: float | None = None,
+        run: int | None = None,
+    ) -> AsyncGenerator[OutputLine, None]:
+        """Lines of output since the last `up`, merged by time; with `follow` also what comes, without end.
+
+        Names may be patterns: `web*`. `all`: older output, too. At most one of `tail` (the last lines of each process),
+        `since` (seconds since 1970) and `run` (the number of a run) says where to begin; the latter two reach beyond
+        the last `up`. What was written after `until` is left out.
+
+        ```python
+        import asyncio
+        import sbxcompose
+
+        async def main():
+            async with sbxcompose.open_project() as project:
+                await project.up(wait=True)
+                async for line in project.logs("web", follow=True):
+                    print(line.name, line.stream, line.text)
+                    if "listening" in line.text:
+                        break
+                await project.down()
+
+        asyncio.run(main())
+        ```
+        """
+        given = [word for word, value in (("tail", tail), ("since", since), ("run", run)) if value is not None]
+        if len(given) > 1:
+            raise UsageError(f"{' and '.join(f'`{word}`' for word in given)} do not go together")
+        begin = From(tail=tail, since_ms=None if since is None else round(since * 1000), run=run)
+        everything = all or since is not None or until is not None or run is not None
+        stream = self._lines(names, begin, follow=follow, everything=everything, until=until)
+        self._streams.add(stream)
+        try:
+            async for line in stream:
+                yield line
+        finally:
+            await stream.aclose()
+            self._streams.discard(stream)
+
+    async def _lines(
+        self, names: Sequence[str], begin: From, *, follow: bool, everything: bool, until: float | None
+    ) -> AsyncGenerator[OutputLine, None]:
+        session, secrets = self._session()
+        async with session:
+            selected = await select_output(session, names, begin, everything=everything)
+            reader = LineReader(ProcessNames(self._project, selected.observed).instance, secrets)
+            connections = session.connections.values()
+            async for said in read_logs(connections, selected.instances, selected.begin, going_on=follow):
+                if until is None or getattr(said.event, "time_ms", 0) <= until * 1000:
+                    for line in reader.feed(said):
+                        yield line
+            for line in reader.finish():
+                yield line

@@ -1,0 +1,86 @@
+"""`mcp`, with the SDK's own client over standard input and output; needs the extra `mcp`, which CI has."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib.util
+import sys
+from typing import Any
+
+import pytest
+
+from tests.cli.looking import FOREVER
+from tests.support.command import COMMAND, Sbx
+
+HAS_SDK = importlib.util.find_spec("mcp") is not None
+needs_sdk = pytest.mark.skipif(not HAS_SDK, reason="the extra `mcp` is not installed")
+
+
+async def conversation(sbx: Sbx, calls: list[tuple[str, dict[str, Any]]]) -> list[tuple[bool, str]]:
+    """The answers of the tools in one session: whether each is an error, and its text."""
+    from mcp import Client
+    from mcp.client.stdio import StdioServerParameters
+
+    server = StdioServerParameters(command=str(COMMAND), args=["mcp"], env=sbx.env, cwd=str(sbx.project))
+    answers = []
+    async with Client(server) as client:
+        names = {tool.name for tool in (await client.list_tools()).tools}
+        assert names == {"plan", "up", "ps", "why", "logs", "restart", "exec", "wait", "down"}
+        for name, arguments in calls:
+            result = await client.call_tool(name, arguments)
+            text = "\n".join(getattr(part, "text", "") for part in result.content)
+            answers.append((bool(result.is_error), text))
+    return answers
+
+
+@needs_sdk
+def test_an_agent_brings_a_project_up_looks_at_it_and_stops_it(sbx: Sbx) -> None:
+    sbx.write(f"""
+processes:
+  web: {{command: "echo one; echo two >&2; {FOREVER}", ready_when: {{log: two}}}}
+  job: {{command: "echo boom; exit 3", restart: never}}
+""")
+    answers = asyncio.run(
+        conversation(
+            sbx,
+            [
+                ("plan", {"processes": ["web"]}),
+                ("up", {"processes": ["web"], "timeout": 50}),
+                ("ps", {"processes": ["web"]}),
+                ("logs", {"grep": "TWO", "ignore_case": True}),
+                ("logs", {"processes": ["nope"]}),
+                ("exec", {"process": "web", "command": "echo hi; exit 4"}),
+                ("up", {"timeout": 50}),
+                ("why", {"processes": ["job"]}),
+                ("restart", {"processes": ["web"], "timeout": 50}),
+                ("logs", {"processes": ["web"], "run": 2, "limit": 1}),
+                ("wait", {"processes": ["web"], "timeout": 50}),
+                ("down", {}),
+            ],
+        )
+    )
+    failed = [answer for answer in answers if answer[0]]
+    plan, up, ps, grep, nope, done, broken, why, restart, last, wait, down = (text for _, text in answers)
+    assert "start web" in plan
+    assert up.startswith("started: web\neverything is ready")
+    assert '"state": "ready"' in ps
+    assert grep == "web ! two"
+    assert "no process named `nope`" in nope
+    assert done == "exit code 4\nstdout:\nhi"
+    assert "job exited with code 3\n  | boom" in broken
+    assert [text for _, text in failed] == [nope, broken]
+    assert "  | boom" in why
+    assert (restart, wait, down) == ("restarted: web", "ready", "stopped: web")
+    assert last.startswith("(1 earlier line left out)\nweb ")
+
+
+def test_the_message_for_a_missing_extra(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
+    from sbxcompose.cli.main import run
+
+    for name in ("mcp", "mcp.server", "mcp.server.mcpserver"):
+        monkeypatch.setitem(sys.modules, name, None)
+    monkeypatch.delitem(sys.modules, "sbxcompose.cli.mcp_server", raising=False)
+    assert run(["mcp"]) == 2
+    said = capfd.readouterr().err
+    assert "`mcp` needs the Python package `mcp`" in said
+    assert "pip install 'sbxcompose[mcp]'" in said

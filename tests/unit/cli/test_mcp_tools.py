@@ -1,0 +1,52 @@
+"""What coding agents get to read: changes, states, outputs and errors as short texts."""
+
+from __future__ import annotations
+
+import inspect
+import json
+
+from sbxcompose.cli.context import GlobalOptions
+from sbxcompose.cli.mcp_tools import MOST_OUTPUT, ProjectTools, changed_words, cut, error_words, status_line
+from sbxcompose.client.changes import AppliedChanges
+from sbxcompose.client.process_status import process_status
+from sbxcompose.engine.listing import ListedInstance
+from sbxcompose.errors import InvalidSpec, Mistake, ProcessFailed, UsageError
+from sbxcompose.plan.observed import Instance
+from tests.unit.plan.plan_worlds import process, row
+
+
+def test_each_tool_says_what_it_does_and_what_it_takes() -> None:
+    tools = ProjectTools(GlobalOptions()).all()
+    assert list(tools) == ["plan", "up", "ps", "why", "logs", "restart", "exec", "wait", "down"]
+    for tool in tools.values():
+        assert (tool.__doc__ or "").strip().endswith(".")
+        assert all(parameter.annotation for parameter in inspect.signature(tool).parameters.values())
+
+
+def test_changes_in_words() -> None:
+    changes = AppliedChanges(started=("db", "web"), stopped=("old",), unchanged=2, notes=("a remark",))
+    assert changed_words(changes) == "started: db, web\nstopped: old\nunchanged: 2\na remark"
+    assert changed_words(AppliedChanges()) == "nothing to do"
+
+
+def test_a_state_has_only_what_is_known() -> None:
+    entry = ListedInstance(Instance("main", "web"), "web", process("web"), row("web"))
+    fields = json.loads(status_line(process_status(entry, str)))
+    assert fields["name"] == "web"
+    assert fields["state"] == "running"
+    assert not {"restarts", "exit_code", "orphan", "last_error"} & set(fields)
+
+
+def test_of_a_long_output_the_end_is_kept() -> None:
+    assert cut(b"short\n") == "short"
+    text = cut(b"a" * 10 + b"b" * MOST_OUTPUT)
+    assert text == "(10 characters left out)\n" + "b" * MOST_OUTPUT
+
+
+def test_errors_have_their_causes_and_the_way_out() -> None:
+    failed = ProcessFailed("api exited with code 3")
+    failed.add_note("api exited with code 3\n  | boom")
+    assert error_words(failed) == "api exited with code 3\n  | boom"
+    assert error_words(UsageError("no", hint="do this")) == "no\nhint: do this"
+    mistake = Mistake("unknown key `comand`", file="sbxcompose.yaml", line=2, column=3)
+    assert "sbxcompose.yaml:2:3: unknown key `comand`" in error_words(InvalidSpec([mistake]))
