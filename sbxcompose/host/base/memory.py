@@ -24,7 +24,9 @@ def give_back_soon() -> None:
 def give_back() -> None:
     """Give freed memory back to the system; nothing is done where the C library cannot."""
     import ctypes
+    import gc
 
+    gc.collect()  # a request that was broken off leaves a cycle, of its exception, with the piece that was not sent
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
     if trim is not None:
         trim(0)

@@ -37,7 +37,7 @@ class RowLines:
         row.hold()
         self._cutter = LineCutter()
         self._reader: LogReader = row.log.reader(row.first_position, streams=streams)
-        self._limit = PIECE // 16
+        self._limit = LEAST
 
     def close(self) -> None:
         """Give up what it holds."""
@@ -160,7 +160,9 @@ async def events(
     """As `follow`, as server-sent events: a body chunk holds many. The `eof` at the end is the route's."""
     async for found in follow(row, changes, streams):
         if found:
-            yield b"".join(_event(item, with_stream=with_stream, event=event) for item in found)
+            piece = b"".join(_event(item, with_stream=with_stream, event=event) for item in found)
+            found.clear()  # neither is needed while the client takes its time
+            yield piece
         else:
             yield KEEP_ALIVE
 

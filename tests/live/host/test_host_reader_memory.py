@@ -13,8 +13,8 @@ import pytest
 from tests.live.host.hosts import Box, LiveHost
 
 READERS = 40
-MOST_EACH = 1024 * 1024
-"""Bytes of memory that one reader may cost, with a wide margin: measured are 100 to 210 KB."""
+MOST_EACH = 512 * 1024
+"""Bytes of memory that one reader may cost, with a wide margin: measured are 180 to 260 KB."""
 MOST_LEFT = 6 * 1024 * 1024
 """Bytes that may stay when all have gone: measured are 2.4 MB."""
 LOUD = """
