@@ -14,7 +14,7 @@ PYTHONS ?= python3.13 python3.12 python3.11 python3
 # How the tests are spread over the processors (WORKERS=0: all in one process, to debug).
 WORKERS ?= auto
 
-.PHONY: help up test lint format types imports schema schema-check openapi openapi-check bench ci clean
+.PHONY: help up test lint format types imports schema schema-check openapi openapi-check man bench ci clean
 .DEFAULT_GOAL := help
 
 help: ## show this list
@@ -51,6 +51,9 @@ openapi: $(VENV)/.installed-dev ## write schemas/openapi.json anew from the host
 
 openapi-check: $(VENV)/.installed-dev ## check that the OpenAPI document is the one the routes give
 	$(BIN)/python -m sbxcompose.host.openapi.document | diff -u schemas/openapi.json -
+
+man: $(VENV)/.installed-dev ## write the man pages to build/man; the wheel has them in share/man
+	$(BIN)/python -m sbxcompose.cli.man build/man
 
 bench: $(VENV)/.installed-dev ## print the figures of benchmarks/ (ARGS="--quick --only startup")
 	$(BIN)/python -m benchmarks $(ARGS)
