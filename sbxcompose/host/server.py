@@ -127,7 +127,8 @@ class Host:
         known = {unit.unit for unit in adopted}
         # Before anything is started: what is left of a lost run must not run beside its successor.
         interruption = host_info.interruption(self._state)
-        claims = [] if interruption.for_good else self.sandboxes.claims(known)
+        # A copy's records are about another host's processes; after a reboot they match nothing, or what is ours.
+        claims = [] if interruption is host_info.Interruption.COPIED else self.sandboxes.claims(known)
         for left in await self._keeper.sweep(claims):
             print(f"left behind when the host was killed, now killed: {left}", file=sys.stderr)
         self.sandboxes.resume(known, interruption)

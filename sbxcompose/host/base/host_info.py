@@ -28,7 +28,7 @@ class Interruption(Enum):
 
     @property
     def for_good(self) -> bool:
-        """Whether nothing of them is left that could be found and ended, and nothing is started again."""
+        """Whether nothing of them is started again."""
         return self is not Interruption.HOST_KILLED
 
 
