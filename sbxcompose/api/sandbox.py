@@ -105,8 +105,7 @@ class SandboxClient:
         if "batch" in self.extensions:
             operation = _Operation({"op": "start", **_start_body(request)}, what, base_env)
             return ProcessInfo.read(expect(await self._submit(operation), what))
-        body = _start_body(request)
-        body["env"] = {**(base_env or {}), **request.env}
+        body = self._body(request, base_env)
         return ProcessInfo.read(expect(await self._request("POST", "/processes", body), what))
 
     async def stop(self, process: str, *, signal: int = 15, grace: float = 10.0, asked: Asked | None = None) -> None:
@@ -160,8 +159,7 @@ class SandboxClient:
         """Run a command to its end (contract, section 3.8); its lines go to `output` as they come."""
         from sbxcompose.api.sse import EventDecoder  # imports httpx, which most commands do without on this machine
 
-        body = _start_body(request)
-        body["env"] = {**(base_env or {}), **request.env}
+        body = self._body(request, base_env)
         decoder, result = EventDecoder(), None
         async with self.stream("/processes/run", body, media=EVENTS) as stream:
             async for chunk in stream.chunks():
@@ -224,6 +222,16 @@ class SandboxClient:
         """Open a WebSocket below `/api/v1`, with a limit for messages if wished; to be closed by the caller."""
         fields = {**self._headers, **(headers or {})}
         return await self._transport.socket("/api/v1" + path, headers=fields, limit=limit)
+
+    def _body(self, request: StartRequest, base_env: Env | None) -> dict[str, Any]:
+        if self.extensions:
+            body = _start_body(request)
+        else:
+            from sbxcompose.api.contract_body import start_body  # few daemons have no extension
+
+            body = start_body(request)
+        env = {**(base_env or {}), **request.env}
+        return {**body, "env": env} if env or self.extensions else body
 
     async def _request(self, method: str, path: str, body: Any = None) -> Answer:
         return await self._transport.request(method, "/api/v1" + path, headers=self._headers, body=body)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
+from sbxcompose.api.http_client import HttpClient
 from sbxcompose.api.sandbox_models import SnapshotInfo, SnapshotType
-from sbxcompose.api.transport import Transport
 from sbxcompose.api.wire import segment
 from sbxcompose.api.wire_errors import expect, snapshot_failed
 from sbxcompose.errors import NotFound
@@ -19,11 +19,11 @@ PAUSE = 0.05
 
 
 class SnapshotClient:
-    """A method an endpoint. Every method raises `Unreachable` or `Refused`."""
+    """A method an endpoint. Every method raises `Unreachable` or `Refused`. `root` is as for `Lifecycle`."""
 
-    def __init__(self, transport: Transport, namespace: str = "default") -> None:
+    def __init__(self, transport: HttpClient, namespace: str = "default", *, root: str | None = None) -> None:
         self._transport = transport
-        self._root = f"/v1/namespaces/{segment(namespace)}"
+        self._root = f"/v1/namespaces/{segment(namespace)}" if root is None else root
 
     async def begin(self, sandbox: str, kind: SnapshotType = "filesystem") -> str:
         """Begin to take a snapshot of a sandbox, by its name or id; the snapshot's id."""
@@ -43,6 +43,11 @@ class SnapshotClient:
                 await asyncio.sleep(pause)
                 pause = min(2 * pause, 1.0)
         return info
+
+    async def is_ready(self, number: str) -> bool:
+        """Return whether a sandbox can be created from that snapshot."""
+        info = await self.find(number)
+        return info is not None and info.status in READY
 
     async def find(self, number: str) -> SnapshotInfo | None:
         """Return the snapshot of that id; None if there is none."""

@@ -27,6 +27,8 @@ class TerminalsClient:
         """Start a command on a terminal; `base_env` lies under its own `env`."""
         body = {name: value for name, value in request.write().items() if value is not None}
         body["env"] = {**(base_env or {}), **request.env}
+        if "pty" not in self._client.extensions:
+            body.pop("end_unwatched")  # ours
         answer = await self._client.ask("POST", "/pty", request.command, body)
         return PtySession(answer["session_id"], answer["token"])
 

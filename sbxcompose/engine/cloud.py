@@ -11,6 +11,7 @@ from sbxcompose.api.lifecycle import Lifecycle
 from sbxcompose.api.sandbox import SandboxClient
 from sbxcompose.api.sandbox_models import SandboxInfo
 from sbxcompose.api.settings import API_KEY, CloudSettings
+from sbxcompose.api.snapshots import SnapshotClient
 from sbxcompose.api.wire_errors import place_not_trusted, place_unknown
 from sbxcompose.engine import suspended
 from sbxcompose.engine.cloud_requests import create_request, differences, updates
@@ -32,6 +33,8 @@ class CloudProvider:
         self._channels: dict[Site, CloudChannel] = {}
         plane = settings.lifecycle
         self._lifecycle = Lifecycle(self._channel(plane.site), root=plane.path)
+        self.snapshots = SnapshotClient(self._channel(plane.site), root=plane.path)
+        self.made: set[str] = set()
         self._ids: dict[str, str] = {}
         """The ids of the sandboxes that were found or made, by their names."""
         self._ended: set[str] = set()
@@ -55,12 +58,17 @@ class CloudProvider:
         """Return every sandbox of the account that is not terminated."""
         return [info for info in await self._lifecycle.sandboxes() if info.status != "terminated"]
 
-    async def create(self, sandbox: Sandbox) -> SandboxInfo:
+    @property
+    def scope(self) -> str:
+        """The place and the namespace."""
+        return f"{self._settings.lifecycle.site} {self._settings.namespace.value}"
+
+    async def create(self, sandbox: Sandbox, start_from: str | None = None) -> SandboxInfo:
         """Create it, wait until it runs, and prepare it; terminate it again if it cannot be used."""
         begun = time.monotonic()
         while True:
             try:
-                made = await self._lifecycle.make(create_request(sandbox))
+                made = await self._lifecycle.make(create_request(sandbox, start_from))
             except Conflict:
                 # Another client has just made it, or it is suspended again already, or it is the one we have ended.
                 info = await self.find(sandbox)
@@ -92,6 +100,7 @@ class CloudProvider:
             await self._lifecycle.terminate(number)
             raise
         self._ids[sandbox.full_name] = info.id
+        self.made.add(info.id)
         return info
 
     async def _until_running(self, sandbox: Sandbox, number: str, seen: SandboxInfo | None = None) -> SandboxInfo:

@@ -13,17 +13,19 @@ MIB = 1024 * 1024
 Mount = dict[str, Any]
 
 
-def create_request(sandbox: Sandbox) -> CreateRequest:
+def create_request(sandbox: Sandbox, start_from: str | None = None) -> CreateRequest:
     """Return the sandbox as the contract's create has it (section 2.2); what the file leaves out stays the provider's
     own.
 
-    The answer is not waited for: so the reasons can be shown for which a sandbox is pending.
+    The answer is not waited for: so the reasons can be shown for which a sandbox is pending. `start_from`: the snapshot
+    of a sandbox that was made as the file says, and of which it inherits the rest.
     """
+    snapshot = start_from or sandbox.snapshot
     return CreateRequest(
         name=sandbox.full_name,
-        image=sandbox.image,
-        snapshot_id=sandbox.snapshot,
-        resources=_resources(sandbox.resources, inherited=sandbox.snapshot is not None),
+        image=None if start_from else sandbox.image,
+        snapshot_id=snapshot,
+        resources=_resources(sandbox.resources, inherited=snapshot is not None),
         timeout_secs=sandbox.timeout,
         network=policy_of(sandbox.network),
         exposed_ports=list(sandbox.ports) or None,

@@ -117,8 +117,8 @@ class Reconnecting(Struct, frozen=True):
     reason: str
 
 
-class SandboxPending(Struct, frozen=True):
-    """A sandbox that is being created does not run yet; `text` completes "app is …"."""
+class SandboxNote(Struct, frozen=True):
+    """How a sandbox stands that is being created or kept; `text` completes "sandbox app …"."""
 
     sandbox: str
     text: str
@@ -199,7 +199,7 @@ EngineEvent = (
     | RunEnded
     | OutputLost
     | Reconnecting
-    | SandboxPending
+    | SandboxNote
     | CopyProgress
     | CopyDone
     | WatchMessage

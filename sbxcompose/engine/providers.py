@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from sbxcompose.api.lifecycle import Lifecycle
 from sbxcompose.api.sandbox import SandboxClient
@@ -18,6 +18,9 @@ from sbxcompose.engine.suspended import resume, suspend
 from sbxcompose.errors import Conflict, Unreachable, Unsupported
 from sbxcompose.spec.project import Project, Sandbox
 
+if TYPE_CHECKING:
+    from sbxcompose.api.snapshots import SnapshotClient
+
 TRIES = 5
 PAUSE = 0.05
 """Seconds before what may not have been done is asked for again; doubled each time."""
@@ -25,6 +28,9 @@ PAUSE = 0.05
 
 class Provider(Protocol):
     """What the engine asks of a place where sandboxes live. Every method raises `ProviderError`s."""
+
+    made: set[str]
+    """The ids of the sandboxes that were made, and not only found."""
 
     def listen(self, told: PendingHandler) -> None:
         """Have `told` called while a sandbox is waited for that does not run yet."""
@@ -35,7 +41,15 @@ class Provider(Protocol):
     async def sandboxes(self) -> list[SandboxInfo]:
         """Return every sandbox that exists there, of any project."""
 
-    async def create(self, sandbox: Sandbox) -> SandboxInfo:
+    @property
+    def snapshots(self) -> SnapshotClient:
+        """A client for its snapshots."""
+
+    @property
+    def scope(self) -> str:
+        """What tells the place from others, for what this machine remembers of it."""
+
+    async def create(self, sandbox: Sandbox, start_from: str | None = None) -> SandboxInfo:
         """Create it and wait until it runs; an equal one that another client created meanwhile is accepted."""
 
     async def claim(self, sandbox: Sandbox, info: SandboxInfo) -> SandboxInfo:
@@ -80,6 +94,7 @@ class LocalProvider:
         self._project = project
         self._transport = Transport(address, revive)
         self._lifecycle = Lifecycle(self._transport)
+        self.made: set[str] = set()
 
     def listen(self, told: PendingHandler) -> None:
         """Do nothing: a sandbox of this machine runs at once."""
@@ -95,7 +110,19 @@ class LocalProvider:
         """Return every sandbox of the host that is not terminated."""
         return [info for info in await self._lifecycle.sandboxes() if info.status != "terminated"]
 
-    async def create(self, sandbox: Sandbox) -> SandboxInfo:
+    @property
+    def snapshots(self) -> SnapshotClient:
+        """A client for the host's snapshots."""
+        from sbxcompose.api.snapshots import SnapshotClient  # few commands need one
+
+        return SnapshotClient(self._transport)
+
+    @property
+    def scope(self) -> str:
+        """The host of this machine and user."""
+        return "local"
+
+    async def create(self, sandbox: Sandbox, start_from: str | None = None) -> SandboxInfo:
         """Create it and wait until it runs. Raises `Unsupported` for what this machine cannot do."""
         refuse_cloud_only(sandbox)
         request = CreateRequest(
@@ -105,10 +132,12 @@ class LocalProvider:
             network=policy_of(sandbox.network),
             project_directory=None if sandbox.copied else self._project.directory,
             project=claim_of(self._project, sandbox),
+            snapshot_id=start_from,
         )
+        made = None
         for attempt in range(1, TRIES + 1):
             try:
-                await self._lifecycle.create(request)
+                made = await self._lifecycle.create(request)
                 break
             except Conflict as error:
                 if error.code == "PROJECT_DIRECTORY":
@@ -121,6 +150,8 @@ class LocalProvider:
         info = await self.find(sandbox)
         if info is None:
             raise Unsupported(f"sandbox {sandbox.full_name} was ended while it was being created")
+        if made == info.id:
+            self.made.add(info.id)
         return info
 
     async def claim(self, sandbox: Sandbox, info: SandboxInfo) -> SandboxInfo:

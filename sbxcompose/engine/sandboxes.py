@@ -12,7 +12,7 @@ from sbxcompose.api.frames import StartNote
 from sbxcompose.api.sandbox_models import SandboxInfo
 from sbxcompose.engine import cloud_secrets
 from sbxcompose.engine.clock import SteadyClock
-from sbxcompose.engine.events import EngineEvent, EventHandler, SandboxPending
+from sbxcompose.engine.events import EngineEvent, EventHandler, SandboxNote
 from sbxcompose.engine.observe import observed_sandbox
 from sbxcompose.engine.providers import Provider, provider_of
 from sbxcompose.engine.sandbox_connection import Pace, SandboxConnection
@@ -74,7 +74,7 @@ class ProjectSandboxes:
         """Where the sandboxes live; the local host is started when this is first asked for."""
         if self._provider is None:
             self._provider = provider_of(self.project, self._environ)
-            self._provider.listen(lambda sandbox, text: self._tell(SandboxPending(sandbox.name, text)))
+            self._provider.listen(lambda sandbox, text: self._tell(SandboxNote(sandbox.name, text)))
         return self._provider
 
     def on_connection(self, call: Callable[[SandboxConnection], None]) -> None:

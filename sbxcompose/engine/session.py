@@ -34,6 +34,7 @@ from sbxcompose.engine.result import Result
 from sbxcompose.engine.sandbox_connection import Pace, SandboxConnection
 from sbxcompose.engine.sandboxes import ProjectSandboxes
 from sbxcompose.engine.secrets import secrets_of
+from sbxcompose.engine.setup_snapshots import SetupSnapshots
 from sbxcompose.engine.start import start, try_again
 from sbxcompose.errors import Refused
 from sbxcompose.logs.secrets import KnownSecrets
@@ -44,6 +45,7 @@ from sbxcompose.plan.steps import (
     MarkDown,
     Plan,
     ResumeSandbox,
+    SnapshotSandbox,
     Start,
     Step,
     Stop,
@@ -92,17 +94,21 @@ class Session(ProjectSandboxes):
         """When the command did, by its clock."""
         self._ready: dict[str, Readiness] = {}
         self._copies = Copies(project, self._environ, self._tell)
+        self.setup = SetupSnapshots(lambda: self.provider, self._environ, self._tell)
+        """What is kept of set-ups that are done."""
         self.on_connection(self._watch_readiness)
 
     def _watch_readiness(self, connection: SandboxConnection) -> None:
         self._ready[connection.name] = Readiness(connection, self.command_request, self.began)
 
     async def observe_copies(self, observed: Observed, *, anew: bool = False) -> Observed:
-        """Return the same with what has changed of the files that are copied into the sandboxes.
+        """Return the same with what has changed of the files that are copied into the sandboxes, and with the snapshots
+        that new ones can begin with.
 
         `anew`: those that differ from the file will be replaced, so that nothing is there yet. Raises `SbxError` for
         files that cannot be copied as they are.
         """
+        observed = await self.setup.observe(self.project, observed, anew=anew)
         return Observed(
             tuple(await asyncio.gather(*(self._with_copies(sandbox, anew) for sandbox in observed.sandboxes)))
         )
@@ -209,9 +215,13 @@ class Session(ProjectSandboxes):
 
     async def _perform(self, step: Step) -> None:
         match step.action:
-            case CreateSandbox(sandbox):
-                await self._connect(sandbox, await self.provider.create(sandbox))
+            case CreateSandbox(sandbox, start_from):
+                info = await self.provider.create(sandbox, start_from)
+                self.setup.began(sandbox, info.id, start_from)
+                await self._connect(sandbox, info)
                 await self.prepare(sandbox.name)
+            case SnapshotSandbox(sandbox):
+                await self.setup.take(sandbox, self.connections[sandbox.name].info.id)
             case Sync(sandbox):
                 await self.sync_changed(sandbox.name)
             case Start(process):
@@ -264,6 +274,8 @@ class Session(ProjectSandboxes):
         base = base_environment(process, self.project, self._environ)
         times = self._up_times(action.instance)
         request = start_request(self.project, process, action.instance, action.name, action.replaces, times)
+        if action.restored and self.setup.is_restored(connection.name):
+            request = replace(request, command="true", args=[])
         if process.secrets and not connection.has_notes:
             cloud_secrets.remember(connection.info.id, secrets_of(request, base), self._environ)
         try:

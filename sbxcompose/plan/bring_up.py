@@ -234,6 +234,9 @@ def _local_notes(sandbox: Sandbox) -> Iterator[PlanNote]:
         pulled = "no image is pulled on this machine; " if "image" in keys else ""
         text = f"sandbox {sandbox.name}: {pulled}{_listed(keys)} {verb} only in the cloud"
         yield PlanNote("local", text, sandbox.name)
+    if sandbox.setup_cache != "none" and not sandbox.copied:
+        text = f"sandbox {sandbox.name}: `setup_cache` needs `workspace: copy` on this machine"
+        yield PlanNote("local", f"{text}; what `setup` does stays in the project's directory", sandbox.name)
 
 
 def _listed(words: tuple[str, ...] | list[str]) -> str:

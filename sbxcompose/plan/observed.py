@@ -163,6 +163,8 @@ class ObservedSandbox(Struct, frozen=True):
     """
     to_copy: ToCopy | None = None
     """What has changed of the files that are copied into it; None if nothing has, or if it was not checked."""
+    setup_snapshot: str | None = None
+    """The id of a snapshot in which its set-up is done, for a sandbox that has to be made."""
     updates: tuple[str, ...] = ()
     """The keys (`ports`, `network`) in which it differs from the file, and which it can be given as it is."""
 

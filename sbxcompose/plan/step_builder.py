@@ -17,6 +17,7 @@ from sbxcompose.plan.steps import (
     CreateSandbox,
     ResumeSandbox,
     SandboxAction,
+    SnapshotSandbox,
     Start,
     Stop,
     Sync,
@@ -25,7 +26,7 @@ from sbxcompose.plan.steps import (
 )
 from sbxcompose.plan.stopping import order_stops
 from sbxcompose.plan.world import World
-from sbxcompose.spec.project import Condition, Sandbox
+from sbxcompose.spec.project import Condition, Process, Sandbox
 from sbxcompose.spec.project import StopPolicy as StopRule
 
 _DEFAULT_STOP = StopRule()
@@ -58,6 +59,10 @@ class StepBuilder:
         self._grace = grace
         self._ready: dict[str, int] = {}
         """The step after which a sandbox runs, by its name."""
+        self._restored: set[str] = set()
+        """The sandboxes that begin with a snapshot in which their set-up is done."""
+        self._cached_after: set[tuple[str, str]] = set()
+        """The set-up commands behind which a snapshot of their new sandbox is taken."""
         self._stops: dict[int, list[int]] = {}
         self._reached: dict[tuple[int, Condition], list[int]] = {}
         self._beyond: dict[int, dict[int, str]] = {}
@@ -79,9 +84,9 @@ class StepBuilder:
                 case SandboxState.SUSPENDED:
                     step = self._add_sandbox(ResumeSandbox(sandbox), "is suspended")
                 case SandboxState.MISSING:
-                    step = self._add_sandbox(CreateSandbox(sandbox), "does not exist")
+                    step = self._create(sandbox, "does not exist")
                 case SandboxState.TERMINATED:
-                    step = self._add_sandbox(CreateSandbox(sandbox), "was terminated")
+                    step = self._create(sandbox, "was terminated")
                 case SandboxState.PENDING:
                     step = self._add_sandbox(CreateSandbox(sandbox), "is still being made")
             self._ready[sandbox.name] = step
@@ -136,8 +141,23 @@ class StepBuilder:
         keys = ", ".join(self._world.seen(sandbox.name).differences)
         reason = f"differs from the file in {keys}"
         ended = self._add_sandbox(TerminateSandbox(sandbox), reason, stops)
-        self._ready[sandbox.name] = self._add_sandbox(CreateSandbox(sandbox), reason, [ended])
+        self._ready[sandbox.name] = self._create(sandbox, reason, [ended])
         self._sync(sandbox)
+
+    def _create(self, sandbox: Sandbox, reason: str, after: Iterable[int] = ()) -> int:
+        """Make a sandbox, from a snapshot in which its set-up is done if there is one."""
+        snapshot = self._world.seen(sandbox.name).setup_snapshot
+        if snapshot is not None:
+            self._restored.add(sandbox.name)
+            reason = f"{reason}; its set-up is restored from a snapshot"
+        elif sandbox.setup_cache == "snapshot" and self._caches(sandbox):
+            setup = [process.name for process in sandbox.processes if process.name.startswith("@setup")]
+            self._cached_after.update((sandbox.name, name) for name in setup[-1:])
+        return self._add_sandbox(CreateSandbox(sandbox, snapshot), reason, after)
+
+    def _caches(self, sandbox: Sandbox) -> bool:
+        """Return whether the sandbox has files of its own: in a project's directory there is nothing to be kept."""
+        return self._world.project.provider != "local" or sandbox.copied
 
     def starts(self) -> None:
         """All starts, needs first, each after everything that it needs, near or far."""
@@ -180,7 +200,7 @@ class StepBuilder:
             own = [ready]
         managed = _free_name(decision, process.digest)
         step = self.draft.add(
-            Start(process, decision.instance, managed, _replaced(decision)),
+            Start(process, decision.instance, managed, _replaced(decision), self._is_restored(process)),
             self._world.names.instance(decision.instance),
             decision.start or "",
             place(decision.node, _START),
@@ -210,8 +230,19 @@ class StepBuilder:
         if decision.keep is not None and satisfies(decision.keep, condition, process, job):
             return None
         if decision.awaited is None or decision.awaited[0] is not condition:
-            decision.awaited = (condition, self._await(decision, condition))
+            decision.awaited = (condition, self._snapshot(process, self._await(decision, condition)))
         return decision.awaited[1]
+
+    def _is_restored(self, process: Process) -> bool:
+        return process.sandbox in self._restored and process.name.startswith("@setup")
+
+    def _snapshot(self, process: Process, done: int) -> int:
+        """Return the step after which others may start: behind the last set-up command a snapshot, where wanted."""
+        if (process.sandbox, process.name) not in self._cached_after:
+            return done
+        action = SnapshotSandbox(self._world.sandboxes[process.sandbox])
+        node = self._graph.index[process.sandbox, process.name]
+        return self.draft.add(action, process.sandbox, "its set-up is done", place(node, _AWAIT), [done])
 
     def _await(self, decision: Decision, condition: Condition) -> int:
         process = self._graph.processes[decision.node]

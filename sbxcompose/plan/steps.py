@@ -20,6 +20,8 @@ class CreateSandbox(Struct, frozen=True):
 
     kind: ClassVar[str] = "create"
     sandbox: Sandbox
+    start_from: str | None = None
+    """The id of a snapshot that it begins with, in which its set-up is done."""
 
 
 class ResumeSandbox(Struct, frozen=True):
@@ -50,6 +52,13 @@ class TerminateSandbox(Struct, frozen=True):
     sandbox: Sandbox
 
 
+class SnapshotSandbox(Struct, frozen=True):
+    """Take a snapshot of the new sandbox, in which its set-up is done, for the next one."""
+
+    kind: ClassVar[str] = "snapshot"
+    sandbox: Sandbox
+
+
 class Sync(Struct, frozen=True):
     """Copy the project's files into the sandbox; `to_copy` is what was seen to have changed."""
 
@@ -69,6 +78,8 @@ class Start(Struct, frozen=True):
     instance: Instance
     name: str
     replaces: tuple[str, ...] = ()
+    restored: bool = False
+    """It is a set-up command whose work is in the snapshot that its sandbox begins with."""
 
 
 class Stop(Struct, frozen=True):
@@ -106,7 +117,7 @@ class MarkDown(Struct, frozen=True):
 
 
 SandboxAction = CreateSandbox | ResumeSandbox | UpdateSandbox | SuspendSandbox | TerminateSandbox
-Action = SandboxAction | Sync | MarkDown | Start | Stop | Await
+Action = SandboxAction | SnapshotSandbox | Sync | MarkDown | Start | Stop | Await
 
 
 class Step(Struct, frozen=True):

@@ -15,6 +15,7 @@ from sbxcompose.plan.steps import (
     Await,
     CreateSandbox,
     ResumeSandbox,
+    SnapshotSandbox,
     Start,
     Step,
     Stop,
@@ -128,6 +129,8 @@ def wait_of(step: Step, state: str | None = None, standing: WaitState | None = N
             return Wait(f"{subject} to start", name=subject)
         case CreateSandbox():
             return _sandbox(subject, "to be created", "creating")
+        case SnapshotSandbox():
+            return _sandbox(subject, "to be copied into a snapshot", "snapshotting")
         case ResumeSandbox():
             return _sandbox(subject, "to resume", "resuming")
         case SuspendSandbox():

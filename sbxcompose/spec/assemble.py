@@ -258,6 +258,7 @@ class _SandboxMaker:
             ports=model.ports,
             file_systems=build.file_systems_of(model),
             files=build.files_of(model),
+            setup_cache=model.setup_cache,
             copied=model.workspace == COPY,
         )
 

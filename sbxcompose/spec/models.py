@@ -179,6 +179,14 @@ class SandboxModel(WithEnvironment):
             "again only if it, or one before it, has changed."
         ),
     )
+    setup_cache: Annotated[Literal["none", "snapshot"], choice(["none", "snapshot"])] = Field(
+        "none",
+        description=(
+            "`snapshot`: take a snapshot of a new sandbox once its `setup` is done, and begin the "
+            "next new sandbox with the same `image`, `workspace` and `setup` with it. At the provider "
+            "`local` this needs `workspace: copy`. The last three snapshots of a sandbox are kept."
+        ),
+    )
     processes: dict[Name, ProcessModel] = Field({}, description="Processes of the sandbox, by name.")
 
     @model_validator(mode="after")

@@ -270,6 +270,7 @@ class Sandbox(ProjectPart, frozen=True):
     ports: tuple[int, ...] = ()
     file_systems: tuple[FileSystem, ...] = ()
     files: tuple[Files, ...] = ()
+    setup_cache: Literal["none", "snapshot"] = "none"
     copied: bool = False
     """Whether the sandbox has a workspace of its own on this machine too, into which `files` are copied."""
 

@@ -86,6 +86,7 @@ def _sandbox(sandbox: Sandbox, inactive: list[Process], reveal: bool) -> dict[st
             _given(**{"from": files.from_, "to": files.to, "ignore": list(files.ignore)}) for files in sandbox.files
         ],
         setup=[list(process.command) for process in setup],
+        setup_cache=None if sandbox.setup_cache == "none" else sandbox.setup_cache,
         env=_environment(setup[0], reveal) if setup else None,
         secrets=list(setup[0].secrets) if setup else None,
         inherit_env=_inherit(setup[0]) if setup else None,

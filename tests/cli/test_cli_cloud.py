@@ -268,6 +268,59 @@ def test_setup_runs_once_for_a_sandbox_and_again_when_it_changes(cloud: CloudSbx
     assert (cloud.project / "setup.log").read_text() == "one\ntwo\n"
 
 
+def test_a_set_up_is_cached_in_a_snapshot(cloud: CloudSbx) -> None:
+    text = """
+sandboxes:
+  app:
+    setup: [echo first >> setup.log, 'echo COUNT >> setup.log']
+    setup_cache: snapshot
+    processes: {web: {command: exec sleep 1000}}
+"""
+    cloud.write(text.replace("COUNT", "one"))
+    plan = cloud.run("plan").stdout
+    assert "snapshot sandbox app" in plan
+    assert plan.index("snapshot sandbox app") < plan.index("start web")
+    assert "sandbox app was copied into a snapshot" in cloud.run("up", "-d", "--wait").stderr
+    cloud.run("down", "--terminate")
+    assert "its set-up is restored from a snapshot" in cloud.run("plan").stdout
+    said = cloud.run("up", "-d", "--wait").stderr
+    assert "sandbox app begins with a snapshot in which its set-up is done" in said
+    assert "was copied" not in said
+    assert (cloud.project / "setup.log").read_text() == "first\none\n", "it has run once"
+    assert "nothing to do" in cloud.run("up", "-d").stderr, "it counts as completed from now on"
+    assert ["snapshot_id" in body for body in cloud.plain.created] == [False, True]
+    cloud.run("down", "--terminate")
+    cloud.write(text.replace("COUNT", "two"))
+    cloud.plain.refuse["POST .*/snapshot$"] = 400, {}, b'{"error":"no more snapshots"}'
+    said = cloud.run("up", "-d", "--wait").stderr
+    assert "sandbox app could not be kept for the next set-up" in said
+    assert "no more snapshots" in said
+    assert (cloud.project / "setup.log").read_text().endswith("one\nfirst\ntwo\n")
+    (kept,) = {body.get("snapshot_id") for body in cloud.plain.created} - {None}
+    cloud.plain.refuse[f"GET .*/snapshots/{kept}"] = 404, {}, b'{"error":"not found"}'
+    cloud.run("down", "--terminate")
+    cloud.write(text.replace("COUNT", "one"))
+    assert "restored" not in cloud.run("plan").stdout, "a snapshot that is gone is not begun with"
+
+
+def test_a_set_up_is_cached_on_this_machine_too(sbx: Sbx) -> None:
+    text = """
+sandboxes:
+  app:
+    workspace: copy
+    setup: ['cat from >> made']
+    setup_cache: snapshot
+    processes: {web: {command: 'cat made from; exec sleep 1000', ready_when: {log: .}}}
+"""
+    sbx.write(text)
+    sbx.write("old\n", "from")
+    sbx.run("up", "-d", "--wait")
+    sbx.run("down", "--terminate")
+    sbx.write("new\n", "from")
+    assert "begins with a snapshot" in sbx.run("up", "-d", "--wait").stderr
+    assert sbx.run("logs", "--no-log-prefix", "web").stdout == "old\nnew\n", "files are copied on top of it"
+
+
 def test_every_line_once_and_in_order_while_connections_break(cloud: CloudSbx) -> None:
     """Attached: 20 000 lines on both streams while all connections are cut again and again."""
     (cloud.project / "lines.py").write_text(

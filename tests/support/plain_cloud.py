@@ -68,6 +68,8 @@ class PlainCloud:
         """Patterns of `METHOD path` -> an answer that is given instead: status, headers, body."""
         self.lose: str | None = None
         """A pattern: the answer to the next request that matches is not passed on, the connection breaks instead."""
+        self.bodies: list[tuple[str, dict[str, Any]]] = []
+        """The JSON objects that were sent, each with its `METHOD path`."""
         self.largest: int | None = None
         """Bytes of a body above which a request is refused with 413, and the connection closed without reading it."""
         self.created: list[dict[str, Any]] = []
@@ -210,6 +212,8 @@ class PlainCloud:
         label = _sandbox_of(request)
         more = {"X-Tensorlake-Sandbox-Id": label} if label is not None else {}
         path = re.sub(r"[?&](signal|grace_ms)=\d+", "", path)
+        if body[:1] == b"{" and "/files" not in path:
+            self.bodies.append((f"{method} {path}", json.loads(body)))
         doomed = self.lose is not None and re.search(self.lose, f"{method} {path}")
         async with upstream.stream(method, path, headers=more, body=self._asked(path, body)) as answer:
             if doomed:

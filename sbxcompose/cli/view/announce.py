@@ -119,7 +119,7 @@ def _announce(event: events.EngineEvent) -> Announcement | None:
             return Announcement(None, copied_words(sandbox, copied, seconds)) if copied else None
         case events.Reconnecting(sandbox, reason):
             return Announcement(None, f"sandbox {sandbox}: {reason}; connecting again")
-        case events.SandboxPending(sandbox, text):
+        case events.SandboxNote(sandbox, text):
             return Announcement(None, f"sandbox {sandbox} {text}")
         case events.WatchMessage(instance, text, bad):
             return Announcement(instance, text, Tone.BAD if bad else Tone.PLAIN)
