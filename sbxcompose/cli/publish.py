@@ -29,7 +29,7 @@ class Publisher:
     def watch(self, session: Session) -> None:
         """Take note of when processes are started and ready."""
         self._seen = MomentsSeen(session.clock.now)
-        session.listen(self._seen.hear)
+        session.listen(self._seen.on_event)
 
     def timings(self, session: Session) -> Timings:
         """Return how long what was started has taken so far."""

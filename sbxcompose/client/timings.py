@@ -20,7 +20,7 @@ class MomentsSeen:
         self._started: dict[Instance, float] = {}
         self._ready: dict[Instance, float] = {}
 
-    def hear(self, event: EngineEvent) -> None:
+    def on_event(self, event: EngineEvent) -> None:
         """Take an event; the first start counts, and what follows it first."""
         match event:
             case StepDone(step) if isinstance(step.action, Start):

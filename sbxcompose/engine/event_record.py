@@ -53,7 +53,7 @@ class EventRecord:
 
         return record
 
-    def hear(self, event: EngineEvent) -> None:
+    def on_event(self, event: EngineEvent) -> None:
         """Record that an instance has become ready."""
         if isinstance(event, BecameReady):
             place = {"sandbox": event.instance.sandbox, "process": event.instance.process}

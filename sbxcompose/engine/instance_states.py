@@ -79,7 +79,7 @@ class InstanceStates:
         return self._wanted
 
     async def __aenter__(self) -> Self:
-        self._session.listen(self._hear)
+        self._session.listen(self._on_event)
         if self._readiness:
             self._track_all()
         return self
@@ -131,7 +131,7 @@ class InstanceStates:
         if self._readiness:
             self._track_all()
 
-    def _hear(self, event: EngineEvent) -> None:
+    def _on_event(self, event: EngineEvent) -> None:
         match event:
             case PlanMade(plan):
                 self.expect(plan)

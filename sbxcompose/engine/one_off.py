@@ -156,9 +156,9 @@ class _Waits:
 
     def __init__(self, session: Session) -> None:
         self.titles: dict[str, None] = {}
-        session.listen(self._hear)
+        session.listen(self._on_event)
 
-    def _hear(self, event: EngineEvent) -> None:
+    def _on_event(self, event: EngineEvent) -> None:
         match event:
             case StepBegun(Step(action=Await())):
                 self.titles[_what(event.step)] = None

@@ -152,7 +152,7 @@ class Session(ProjectSandboxes):
         record = EventRecord(self.project.name, self._environ, up=self.began if self._is_up else None)
         if self._is_up and not self._records_readiness:
             self._records_readiness = True
-            self.listen(record.hear)
+            self.listen(record.on_event)
         return await execute(plan.steps, self._perform, record.recording(self._tell))
 
     async def _prepare_for(self, plan: Plan) -> None:

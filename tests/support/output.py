@@ -38,7 +38,7 @@ class FakeRow:
     def hold(self) -> None:
         self._source.held += 1
 
-    def let_go(self) -> None:
+    def release(self) -> None:
         self._source.held -= 1
 
     def info(self) -> ProcessInfo:

@@ -83,7 +83,7 @@ class WaitReport:
         self._shown = False
         self._tasks = TaskOwner()
         self._stack = contextlib.ExitStack()
-        session.listen(self._hear)
+        session.listen(self._on_event)
 
     async def __aenter__(self) -> Self:
         self._tasks.start(self._run())
@@ -98,7 +98,7 @@ class WaitReport:
         if self._block is not None:
             self._block.draw(Live())
 
-    def _hear(self, event: EngineEvent) -> None:
+    def _on_event(self, event: EngineEvent) -> None:
         match event:
             case StepBegun(step):
                 self._steps[_key(step)] = step

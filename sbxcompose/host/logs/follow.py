@@ -42,7 +42,7 @@ class RowLines:
     def close(self) -> None:
         """Give up what it holds."""
         self._reader.close()
-        self._row.let_go()
+        self._row.release()
 
     def next(self) -> list[Lines | Gap] | None:
         """Return what comes next; empty if there is nothing now, None if there is nothing any more."""

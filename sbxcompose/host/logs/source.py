@@ -54,9 +54,9 @@ class OutputRow(Protocol):
         """
 
     def hold(self) -> None:
-        """Keep row and output for a reader, however many ended rows there are, until as many calls of `let_go`."""
+        """Keep row and output for a reader, however many ended rows there are, until as many calls of `release`."""
 
-    def let_go(self) -> None:
+    def release(self) -> None:
         """Undo one `hold`."""
 
     def info(self) -> ProcessInfo:

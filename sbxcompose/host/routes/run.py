@@ -79,7 +79,7 @@ class _Attached:
             await output.aclose()
             if self._process.alive:
                 self._processes.keeper.tasks.start(self._process.kill())
-            self._process.let_go()
+            self._process.release()
 
     def _end(self) -> dict[str, Any]:
         info = self._process.info()

@@ -157,7 +157,7 @@ class WatchConnection:
     def _end(self) -> None:
         self._source.changes.unsubscribe(self)
         for row in self._held:
-            row.let_go()
+            row.release()
         for feed in list(self._feeds.values()):
             self._detach(feed)
 

@@ -61,8 +61,8 @@ class Workload:
 
     def resume(self) -> None:
         """Undo `pause`."""
-        self.terminals.go_on()
-        self.processes.go_on()
+        self.terminals.unpause()
+        self.processes.unpause()
 
     async def settled(self, otherwise: Callable[[], bool]) -> None:
         """Wait until what was being started runs, and what was being ended has ended; or until `otherwise()`."""

@@ -290,7 +290,7 @@ class LifecycleDriver(ProcessRow):
         """Check nothing, and let no time pass: the sandbox is being suspended or copied."""
         self._report(SandboxPaused())
 
-    def go_on(self) -> None:
+    def unpause(self) -> None:
         """Wait for what was left of a backoff, and check health as after a start: the sandbox runs again."""
         self._report(SandboxResumed())
 

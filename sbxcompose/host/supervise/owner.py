@@ -68,7 +68,7 @@ class ProcessOwner(Protocol[OwnedProcess]):
         """Remove a row whose first run could not be started."""
 
     def hold(self, process: OwnedProcess) -> None:
-        """Mark the row as read: it is kept until as many calls of `let_go`."""
+        """Mark the row as read: it is kept until as many calls of `release`."""
 
-    def let_go(self, process: OwnedProcess) -> None:
+    def release(self, process: OwnedProcess) -> None:
         """Undo one `hold`."""

@@ -32,12 +32,12 @@ class SupervisedProcess(LifecycleDriver):
         super().__init__(owner, record, log)
 
     def hold(self) -> None:
-        """Keep the row while its output is read, until as many calls of `let_go`."""
+        """Keep the row while its output is read, until as many calls of `release`."""
         self._owner.hold(self)
 
-    def let_go(self) -> None:
+    def release(self) -> None:
         """Undo one `hold`."""
-        self._owner.let_go(self)
+        self._owner.release(self)
 
     async def stop(
         self, signal: int | None = None, grace_ms: int | None = None, command: list[str] | None = None

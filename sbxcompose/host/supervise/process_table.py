@@ -69,7 +69,7 @@ class ProcessTable:
         self._news = ChangeSignal()
         self._closed = False
         self.paused = False
-        """Whether the sandbox is held still; set by `pause` and `go_on`, and before `load` if it was."""
+        """Whether the sandbox is held still; set by `pause` and `unpause`, and before `load` if it was."""
         self.idle: Callable[[], None] = lambda: None
         """Called when a row has come to rest."""
         self.commands = ProcessCommands(sandbox, keeper)
@@ -179,14 +179,14 @@ class ProcessTable:
     # -- forgetting ----------------------------------------------------------------------------------------
 
     def hold(self, process: SupervisedProcess) -> None:
-        """Mark the row as read: it is kept until as many calls of `let_go`."""
+        """Mark the row as read: it is kept until as many calls of `release`."""
         self._ended.hold(process)
         self._unwatched.hold(process)
 
-    def let_go(self, process: SupervisedProcess) -> None:
+    def release(self, process: SupervisedProcess) -> None:
         """Undo one `hold`."""
-        self._ended.let_go(process)
-        self._unwatched.let_go(process)
+        self._ended.release(process)
+        self._unwatched.release(process)
 
     def _drop(self, process: SupervisedProcess) -> None:
         """Take an ended row out of the list, and its output with it if its log has no other output."""
@@ -212,11 +212,11 @@ class ProcessTable:
         for process in list(self._rows.values()):
             process.pause()
 
-    def go_on(self) -> None:
+    def unpause(self) -> None:
         """Undo `pause`."""
         self.paused = False
         for process in list(self._rows.values()):
-            process.go_on()
+            process.unpause()
         self._news.tell()
 
     @property

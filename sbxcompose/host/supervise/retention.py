@@ -35,10 +35,10 @@ class EndedRows:
             ended.remove(process)
 
     def hold(self, process: SupervisedProcess) -> None:
-        """Keep a row, until `let_go` as often."""
+        """Keep a row, until `release` as often."""
         self._held[process.record.id] += 1
 
-    def let_go(self, process: SupervisedProcess) -> None:
+    def release(self, process: SupervisedProcess) -> None:
         """Undo one `hold`."""
         self._held -= Counter([process.record.id])
         self.prune(process)

@@ -35,7 +35,7 @@ class Unwatched:
         self._watching[process.record.id] += 1
         self.check(process)
 
-    def let_go(self, process: SupervisedProcess) -> None:
+    def release(self, process: SupervisedProcess) -> None:
         """Count one less."""
         self._watching -= Counter([process.record.id])
         self.check(process, PATIENCE)

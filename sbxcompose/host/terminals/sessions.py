@@ -186,7 +186,7 @@ class TerminalSessions:
     def closed(self) -> None:
         """Release everything: the sandbox is terminated."""
         self._closed = True
-        self.go_on()
+        self.unpause()
         for session in list(self._sessions.values()):
             self._forget(session)
         with suppress(OSError):
@@ -244,7 +244,7 @@ class TerminalSessions:
         for session in self._sessions.values():
             self._rested(session)
 
-    def go_on(self) -> None:
+    def unpause(self) -> None:
         """Undo `pause`."""
         self._paused = False
         for session in self._sessions.values():

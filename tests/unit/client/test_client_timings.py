@@ -42,7 +42,7 @@ def test_the_first_start_counts_and_what_showed_readiness_first() -> None:
         6.0: started(DB),
     }
     for now[0], event in events.items():
-        seen.hear(event)
+        seen.on_event(event)
     assert seen.moments() == {DB: Moments(1.0, 2.0), JOB: Moments(4.0, 5.0)}
 
 
@@ -54,7 +54,7 @@ def test_the_record_of_the_latest_up_is_read_back(tmp_path: Path) -> None:
         one = EventRecord("shop", environ, lambda: now[0], up=up)
         for now[0], event in events:
             one.recording(lambda _: None)(event)
-            one.hear(event)
+            one.on_event(event)
 
     record(10.0, (11.0, started(JOB)))
     record(20.0, (21.0, started(DB)), (22.0, awaited(DB)), (23.0, started(JOB)), (24.0, BecameReady(JOB)))

@@ -68,8 +68,8 @@ def test_a_row_is_kept_until_the_last_of_its_readers_has_gone(tmp_path: Path) ->
     for each in [*rows, oldest]:
         each.hold()
     processes.changed(newest)
-    oldest.let_go()
+    oldest.release()
     assert processes.rows() == rows
-    oldest.let_go()
+    oldest.release()
     assert processes.rows() == rows[1:]
     assert number_of(processes, "1001") is None

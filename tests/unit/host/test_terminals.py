@@ -131,7 +131,7 @@ def test_while_the_sandbox_is_held_still_no_time_passes_and_nothing_begins(tmp_p
         opening = asyncio.ensure_future(terminals.open(PtyRequest(command="sh")))
         await asyncio.sleep(0)
         begun = [opening.done(), len(keeper.slaves) > 1, terminals.in_between]
-        terminals.go_on()
+        terminals.unpause()
         timers.append(terminal.timer)
         await opening
         assert begun == [False, False, False]
