@@ -105,7 +105,14 @@ class Unreachable(ProviderError):
 
 
 class Unavailable(Unreachable):
-    """Something before the provider answered in its place (502, 503, 504): what was asked may not have been done."""
+    """Something before the provider answered in its place (429, 502, 503, 504): what was asked may not have been done.
+
+    `retry_after` is in seconds, where the server said so.
+    """
+
+    def __init__(self, message: str, *, hint: str | None = None, retry_after: float | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.retry_after = retry_after
 
 
 class Refused(ProviderError):

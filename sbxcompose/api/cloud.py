@@ -1,33 +1,39 @@
 """HTTP client of a cloud, or of a host that stands in for one, with its API key.
 
-Reads are tried again where the contract lets one (section 7.3); nothing else is repeated, because it may have
-been done.
+Requests that may be made twice are made again when they fail (`retries`); the others fail with `Unreachable`, and
+whoever has made them looks first whether they were carried out. Requests that are under way at the same time are
+limited in number; streams hold a connection each, and no place among the requests once they have begun.
 """
 
 from __future__ import annotations
 
 import asyncio
+import random
+import time
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 from sbxcompose.api.addresses import Site
+from sbxcompose.api.connection import StreamedBody
 from sbxcompose.api.http_client import Reply
 from sbxcompose.api.https import Https
+from sbxcompose.api.outages import Outages
+from sbxcompose.api.retries import REPEATABLE, RequestRetry
 from sbxcompose.api.settings import Setting
+from sbxcompose.api.sleep_watch import SleepWatch
 from sbxcompose.api.transport import HostAddress, Transport
 from sbxcompose.api.wire import Answer
-from sbxcompose.api.wire_errors import CloudRefusals, RateLimited, site_unreachable
+from sbxcompose.api.wire_errors import CloudRefusals, site_unreachable
 from sbxcompose.errors import Unreachable
 
 if TYPE_CHECKING:
     from sbxcompose.api.websocket_connect import Socket
 
-READ_TRIES = 3
-PAUSE = 0.15
-"""Seconds before a read is tried again; doubled each time."""
-LONGEST_PAUSE = 30.0
-"""Seconds that a server may ask us to wait."""
+IDLE = 45.0
+"""Seconds without a byte after which a connection counts as broken; a stream has a keep-alive each 15 s."""
+REQUESTS = 100
+"""Requests that wait for an answer at the same time."""
 
 
 class CloudChannel:
@@ -35,52 +41,128 @@ class CloudChannel:
 
     local = False
 
-    def __init__(self, site: Site, key: Setting | None, headers: Mapping[str, str]) -> None:
+    def __init__(
+        self, site: Site, key: Setting | None, headers: Mapping[str, str], outages: Outages | None = None
+    ) -> None:
         self.site = site
         self._key = key
         self._plain = site.loopback and site.scheme == "http"
         # The name as it was given: what listens there may tell its tenants apart by it.
         self._headers = {**({"Host": site.origin.partition("//")[2]} if self._plain else {}), **headers}
         self._refusals = CloudRefusals(site, key)
+        self._outages = outages or Outages()
         self._carrier: Transport | Https | None = None
+        self._places = asyncio.Semaphore(REQUESTS)
+        self._answered = False
+        self._sleep = SleepWatch(self._woke_up)
 
     async def request(
-        self, method: str, path: str, *, headers: Mapping[str, str] | None = None, body: Any = None
+        self,
+        method: str,
+        path: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        body: Any = None,
+        idle: float = 0.0,
     ) -> Answer:
-        """Send a request and read the whole answer; a read is tried again.
+        """Send a request and read the whole answer, again where it may be made twice.
 
-        Raises `Refused` for a key that is not accepted, a rate limit and redirects, too.
+        Raises `Unreachable` in the end, and `Refused` for a key that is not accepted and for redirects, too.
         """
-        for attempt in range(1, READ_TRIES + 1):
-            try:
-                async with self.stream(method, path, headers=headers, body=body) as answer:
-                    return Answer(answer.status, await answer.read())
-            except (Unreachable, RateLimited) as error:
-                if method != "GET" or attempt == READ_TRIES:
-                    raise
-                asked = error.retry_after if isinstance(error, RateLimited) else None
-                pause = PAUSE * 2 ** (attempt - 1) if asked is None else asked
-                if pause > LONGEST_PAUSE:
-                    raise
-            await asyncio.sleep(pause)
-        raise AssertionError("unreachable")
+        retry, who = self._retry(), object()
+        try:
+            while True:
+                try:
+                    async with self._once(method, path, headers, body, idle) as answer:
+                        done = Answer(answer.status, await answer.read())
+                        self._answered = True
+                        return done
+                except Unreachable as error:
+                    body = _repeated(method, body, error)
+                    await self._pause(retry, who, error)
+        finally:
+            self._outages.over(who)
 
     @asynccontextmanager
     async def stream(
-        self, method: str, path: str, *, headers: Mapping[str, str] | None = None, body: Any = None
+        self,
+        method: str,
+        path: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        body: Any = None,
+        idle: float = 0.0,
     ) -> AsyncIterator[Reply]:
-        """Open the answer to a request as a stream. Raises as `request` does."""
-        more = {**self._headers, **(headers or {})}
-        async with self._carry().stream(method, path, headers=more, body=body) as answer:
-            if answer.status in (401, 403, 429) or answer.status >= 500 or 300 <= answer.status < 400:
-                body = await answer.read()
-                self._refusals.judge(answer.status, answer.header, body, f"{method} {path.partition('?')[0]}")
-                yield _Read(answer.status, body)
-            else:
+        """Open the answer to a request as a stream; once it has begun, it is not repeated. Raises as `request`."""
+        async with AsyncExitStack() as stack:
+            yield await self._open(stack, method, path, headers, body, idle)
+
+    async def _open(
+        self,
+        stack: AsyncExitStack,
+        method: str,
+        path: str,
+        headers: Mapping[str, str] | None,
+        body: Any,
+        idle: float,
+    ) -> Reply:
+        retry, who = self._retry(), object()
+        try:
+            while True:
+                try:
+                    async with self._places:
+                        answer = await stack.enter_async_context(self._answer(method, path, headers, body, idle))
+                    self._answered = True
+                    return answer
+                except Unreachable as error:
+                    body = _repeated(method, body, error)
+                    await self._pause(retry, who, error)
+        finally:
+            self._outages.over(who)
+
+    @asynccontextmanager
+    async def _once(
+        self, method: str, path: str, headers: Mapping[str, str] | None, body: Any, idle: float
+    ) -> AsyncIterator[Reply]:
+        if path.endswith("/signal"):  # what it ends may be what the others wait for
+            async with self._answer(method, path, headers, body, idle) as answer:
+                yield answer
+        else:
+            async with self._places, self._answer(method, path, headers, body, idle) as answer:
                 yield answer
 
+    @asynccontextmanager
+    async def _answer(
+        self, method: str, path: str, headers: Mapping[str, str] | None, body: Any, idle: float
+    ) -> AsyncIterator[Reply]:
+        more = {**self._headers, **(headers or {})}
+        with self._sleep:
+            async with self._carry().stream(method, path, headers=more, body=body, idle=idle) as answer:
+                if answer.status in (401, 403, 429) or answer.status >= 500 or 300 <= answer.status < 400:
+                    said = await answer.read()
+                    self._refusals.judge(answer.status, answer.header, said, f"{method} {path.partition('?')[0]}")
+                    yield _Read(answer.status, said)
+                else:
+                    yield answer
+
+    def _retry(self) -> RequestRetry:
+        return RequestRetry(time.monotonic(), self._answered)
+
+    async def _pause(self, retry: RequestRetry, who: object, error: Unreachable) -> None:
+        """Wait for the next try. Raises `error` if there is to be none."""
+        pause = retry.pause(error, time.monotonic(), random.random())
+        if pause is None:
+            raise error
+        self._outages.failed(who, error.message)
+        await asyncio.sleep(pause)
+
+    def _woke_up(self) -> None:
+        """Break all connections: after a sleep of this machine nothing holds their other ends."""
+        if self._carrier is not None:
+            self._carrier.abort()
+
     async def socket(self, path: str, *, headers: Mapping[str, str], limit: int | None = None) -> Socket:
-        """Open a WebSocket. Proxies of the environment are not used: few of them let WebSockets through."""
+        """Open a WebSocket. The proxies that the environment names are not asked: few of them let sockets through."""
         more = {**self._headers, **headers}
         carrier = self._carry()
         if isinstance(carrier, Transport):
@@ -116,8 +198,20 @@ class CloudChannel:
         if self._plain:
             host = "127.0.0.1" if self.site.host.endswith("localhost") else self.site.host.strip("[]")
             hint = f"does a host listen there? `sbxcompose host serve --port {self.site.port}` is one"
-            return Transport(HostAddress(host=host, port=self.site.port, key=key, prefix=self.site.prefix, hint=hint))
-        return Https(self.site, {"Authorization": f"Bearer {key}"} if key is not None else {})
+            address = HostAddress(host=host, port=self.site.port, key=key, prefix=self.site.prefix, hint=hint)
+            return Transport(address, idle=IDLE)
+        return Https(self.site, {"Authorization": f"Bearer {key}"} if key is not None else {}, IDLE)
+
+
+def _repeated(method: str, body: Any, error: Unreachable) -> Any:
+    """Return the body for a repetition. Raises `error` for a request that must not be made twice."""
+    if isinstance(body, StreamedBody):
+        body = body.repeated()
+        if body is None:
+            raise error
+    if method not in REPEATABLE:
+        raise error
+    return body
 
 
 class _Read:

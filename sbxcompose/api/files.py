@@ -14,8 +14,8 @@ from urllib.parse import quote_from_bytes, unquote_to_bytes
 
 from msgspec import Struct
 
+from sbxcompose.api.connection import StreamedBody
 from sbxcompose.api.http_client import HttpClient, Reply
-from sbxcompose.api.transport import StreamedBody
 from sbxcompose.api.wire_errors import expect, refusal
 from sbxcompose.errors import SbxError
 
@@ -67,7 +67,7 @@ class FilesClient:
 
     async def write(self, path: FilePath, data: bytes | StreamedBody) -> None:
         """Write a file, its directory too if need be. It is as it was until all has come."""
-        body = data if isinstance(data, StreamedBody) else StreamedBody(_cut(data), len(data))
+        body = data if isinstance(data, StreamedBody) else StreamedBody(_cut(data), len(data), lambda: _cut(data))
         answer = await self._transport.request("PUT", _target("/files", path), headers=self._headers, body=body)
         expect(answer, show(path))
 

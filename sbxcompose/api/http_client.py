@@ -27,19 +27,35 @@ class Reply(Protocol):
 
 
 class HttpClient(Protocol):
-    """A way to one server. Its methods raise `Unreachable`."""
+    """A way to one server. Its methods raise `Unreachable`.
+
+    `idle`: seconds without a byte that are fine for this request, beside the usual ones; a way to another machine gives
+    up after that.
+    """
 
     @property
     def local(self) -> bool:
         """Whether the server is on this machine, so that its files can be read here."""
 
     async def request(
-        self, method: str, path: str, *, headers: Mapping[str, str] | None = None, body: Any = None
+        self,
+        method: str,
+        path: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        body: Any = None,
+        idle: float = 0.0,
     ) -> Answer:
         """Send one request and wait for the whole answer; `body` is encoded as JSON unless it is bytes or a `Body`."""
 
     def stream(
-        self, method: str, path: str, *, headers: Mapping[str, str] | None = None, body: Any = None
+        self,
+        method: str,
+        path: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        body: Any = None,
+        idle: float = 0.0,
     ) -> AbstractAsyncContextManager[Reply]:
         """Send one request and hand out its response before the body has come."""
 

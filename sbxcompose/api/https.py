@@ -12,16 +12,19 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 from sbxcompose.api.addresses import Site
-from sbxcompose.api.transport import OCTETS, StreamedBody
+from sbxcompose.api.connection import OCTETS, StreamedBody
 from sbxcompose.api.wire_errors import site_unreachable
+from sbxcompose.tasks import TaskOwner
 from sbxcompose.version import __version__
 
 if TYPE_CHECKING:
     import httpx
 
 CONNECT_TIMEOUT = 10.0
-IDLE_TIMEOUT = 60.0
-"""Seconds without a byte after which a connection counts as broken; a stream has a keep-alive each 15 s."""
+KEPT = 100
+"""Connections that are kept open for the next request; as many as there are requests at a time."""
+KEPT_FOR = 15.0
+"""Seconds for which they are: what stands between us and a cloud closes them sooner or later."""
 
 
 class HttpsReply:
@@ -53,28 +56,33 @@ class HttpsReply:
 
 
 class Https:
-    """Connections to one site; `headers` go with every request.
+    """Connections to one site; `headers` go with every request, `idle` is as `HttpClient` has it.
 
     Raises `ConfigurationError` for certificates and proxies of the environment that cannot be used.
     """
 
-    def __init__(self, site: Site, headers: Mapping[str, str]) -> None:
+    def __init__(self, site: Site, headers: Mapping[str, str], idle: float) -> None:
+        self._site = site
+        self._idle = idle
+        self.headers = headers
+        """What goes with every request."""
+        self._client = self._connected()
+        self._closing = TaskOwner()
+
+    def _connected(self) -> httpx.AsyncClient:
         import httpx
 
         from sbxcompose.api.proxy_and_tls import check_ports, trusted, unusable_proxy
 
-        self._site = site
-        self.headers = headers
-        """What goes with every request."""
         # Compressed streams would come in lumps.
-        fixed = {"User-Agent": f"sbxcompose/{__version__}", "Accept-Encoding": "identity", **headers}
+        fixed = {"User-Agent": f"sbxcompose/{__version__}", "Accept-Encoding": "identity", **self.headers}
         try:
             check_ports(os.environ)
-            self._client = httpx.AsyncClient(
+            return httpx.AsyncClient(
                 headers=fixed,
                 verify=trusted(),
-                timeout=httpx.Timeout(IDLE_TIMEOUT, connect=CONNECT_TIMEOUT, pool=None),
-                limits=httpx.Limits(max_connections=None, max_keepalive_connections=20),
+                # How many there are is decided by `CloudChannel`, which knows streams from requests.
+                limits=httpx.Limits(max_connections=None, max_keepalive_connections=KEPT, keepalive_expiry=KEPT_FOR),
                 follow_redirects=False,
             )
         except (ImportError, ValueError, httpx.InvalidURL) as error:
@@ -82,14 +90,24 @@ class Https:
 
     @asynccontextmanager
     async def stream(
-        self, method: str, path: str, *, headers: Mapping[str, str] | None = None, body: Any = None
+        self,
+        method: str,
+        path: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        body: Any = None,
+        idle: float = 0.0,
     ) -> AsyncIterator[HttpsReply]:
         """Open the answer to a request as a stream. Raises `Unreachable` if there is none."""
         import httpx
 
         content, more = _content(body)
         request = self._client.build_request(
-            method, f"{self._site}{path}", content=content, headers={**more, **(headers or {})}
+            method,
+            f"{self._site}{path}",
+            content=content,
+            headers={**more, **(headers or {})},
+            timeout=httpx.Timeout(self._idle + idle, connect=CONNECT_TIMEOUT, pool=None),
         )
         try:
             response = await self._client.send(request, stream=True)
@@ -100,9 +118,15 @@ class Https:
         finally:
             await response.aclose()
 
+    def abort(self) -> None:
+        """Break all connections, also those in use: their requests fail at once."""
+        before, self._client = self._client, self._connected()
+        self._closing.start(before.aclose())
+
     async def aclose(self) -> None:
         """Close its connections."""
         await self._client.aclose()
+        await self._closing.wait()
 
 
 def _content(body: Any) -> tuple[Any, dict[str, str]]:

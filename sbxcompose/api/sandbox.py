@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 Env = Mapping[str, str]
 EVENTS = "text/event-stream"
+SILENT_RUN = 600.0
+"""Seconds for which a command of `run` may write nothing: whether a daemon sends keep-alives there is not public."""
 
 
 class RunLine(Struct, frozen=True):
@@ -161,7 +163,7 @@ class SandboxClient:
 
         body = self._body(request, base_env)
         decoder, result = EventDecoder(), None
-        async with self.stream("/processes/run", body, media=EVENTS) as stream:
+        async with self.stream("/processes/run", body, media=EVENTS, idle=SILENT_RUN) as stream:
             async for chunk in stream.chunks():
                 for message in decoder.feed(chunk):
                     event = json.loads(message.data)
@@ -200,10 +202,15 @@ class SandboxClient:
 
     @asynccontextmanager
     async def stream(
-        self, path: str, body: Any = None, *, method: str = "POST", media: str | None = None
+        self, path: str, body: Any = None, *, method: str = "POST", media: str | None = None, idle: float = 0.0
     ) -> AsyncIterator[Reply]:
-        """Open an answer below `/api/v1` as a stream. Raises `Refused` if it is not good, or not `media`."""
-        async with self._transport.stream(method, "/api/v1" + path, headers=self._headers, body=body) as stream:
+        """Open an answer below `/api/v1` as a stream; `idle` is as `HttpClient` has it.
+
+        Raises `Refused` if it is not good, or not `media`.
+        """
+        async with self._transport.stream(
+            method, "/api/v1" + path, headers=self._headers, body=body, idle=idle
+        ) as stream:
             if stream.status >= 300:
                 raise refusal(stream.status, await stream.read(), path)
             if media is not None:
@@ -255,7 +262,9 @@ class SandboxClient:
         body = {"env": dict(operations[0].base or {}), "operations": [operation.body for operation in operations]}
         error: BaseException = closed_by_host("before it had answered")
         try:
-            async with self.stream("/batch", body) as stream:
+            # An operation that stops a process is answered once that is gone.
+            grace = max(operation.body.get("grace_ms", 0) for operation in operations) / 1000
+            async with self.stream("/batch", body, idle=grace) as stream:
                 await _hand_out(stream, operations)
         except Exception as failure:  # the callers must learn of it, whatever it is
             error = failure

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, Self
 
@@ -16,22 +16,18 @@ import h11
 from msgspec import Struct
 from msgspec.structs import replace
 
-from sbxcompose.api.last_words import LastWords
+from sbxcompose.api.connection import OCTETS, READ_SIZE, HttpConnection, StreamedBody
 from sbxcompose.api.wire import Answer, authority
 from sbxcompose.api.wire_errors import BROKEN, unreachable
 from sbxcompose.errors import Unreachable
-from sbxcompose.tasks import Tasks
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from sbxcompose.api.websocket_connect import RefusalCheck, Socket
 
-READ_SIZE = 256 * 1024
 CONNECT_TIMEOUT = 10.0
 """Seconds; a socket of a host on this machine that takes longer is not answering."""
-
-OCTETS = "application/octet-stream"
 
 
 class HostAddress(Struct, frozen=True):
@@ -51,112 +47,10 @@ class HostAddress(Struct, frozen=True):
         return self.path or f"http://{authority(self.host, self.port)}{self.prefix}"
 
 
-class StreamedBody(Struct, frozen=True):
-    """A request's body that is sent as it comes. `length` in bytes, where it is known beforehand.
-
-    What iterating `pieces` raises ends the request, and is raised from it. (Not `OSError`, please: that is a broken
-    connection here.)
-    """
-
-    pieces: AsyncIterable[bytes]
-    length: int | None = None
-
-
-class _Connection:
-    """One connection: requests one after the other."""
-
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._reader = reader
-        self._writer = writer
-        self._protocol = h11.Connection(h11.CLIENT)
-        self._last_words = LastWords(writer)
-
-    async def send(self, request: h11.Request, body: bytes) -> None:
-        out = self._protocol.send(request) or b""
-        if body:
-            out += self._protocol.send(h11.Data(data=body)) or b""
-        out += self._protocol.send(h11.EndOfMessage()) or b""
-        self._writer.write(out)
-        await self._writer.drain()
-
-    async def upload(self, request: h11.Request, body: StreamedBody) -> h11.Response:
-        """Send a body as it comes, until all is sent or an answer is there; the answer's head."""
-        self._last_words.keep()
-        self._writer.write(self._protocol.send(request) or b"")
-        async with Tasks(*BROKEN) as tasks:
-            sending = tasks.start(self._send_pieces(body.pieces))
-            answered = tasks.start(self.head())
-            await asyncio.wait((sending, answered), return_when=asyncio.FIRST_COMPLETED)
-            if sending.done():
-                sending.result()  # raises what reading the pieces has raised
-            return await answered
-
-    async def _send_pieces(self, pieces: AsyncIterable[bytes]) -> None:
-        async for piece in pieces:
-            if not await self._taken(h11.Data(data=piece)):
-                return
-        await self._taken(h11.EndOfMessage())
-
-    async def _taken(self, event: h11.Event) -> bool:
-        """Send an event; False if the other side has hung up: it may have said why."""
-        self._writer.writelines(self._protocol.send_with_data_passthrough(event) or [])
-        try:
-            await self._writer.drain()
-        except OSError:
-            return False
-        return True
-
-    async def event(self) -> Any:
-        """Return the next protocol event, reading as much as it takes."""
-        while (event := self._protocol.next_event()) is h11.NEED_DATA:
-            data = await self._read()
-            if not data and self._protocol.their_state is h11.SEND_RESPONSE:
-                raise EOFError("the connection was closed before an answer came")
-            self._protocol.receive_data(data)
-        return event
-
-    async def _read(self) -> bytes:
-        try:
-            return await self._reader.read(READ_SIZE)
-        except OSError as error:
-            return await self._last_words.read(READ_SIZE, error)
-
-    async def head(self) -> h11.Response:
-        """Return the response's status line and headers."""
-        while True:
-            event = await self.event()
-            if isinstance(event, h11.Response):
-                return event
-
-    async def chunks(self) -> AsyncGenerator[bytes, None]:
-        """Yield the pieces of the body as they come."""
-        while True:
-            event = await self.event()
-            if isinstance(event, h11.Data):
-                yield bytes(event.data)
-            elif isinstance(event, h11.EndOfMessage):
-                return
-            else:
-                raise EOFError("the connection was closed in the middle of an answer")
-
-    def reusable(self) -> bool:
-        """Make ready for another request; False if the connection cannot take one."""
-        if self._protocol.our_state is not h11.DONE or self._protocol.their_state is not h11.DONE:
-            return False
-        self._protocol.start_next_cycle()
-        self._last_words.close()
-        return True
-
-    def close(self) -> None:
-        # Whatever has not been sent by now is not wanted any more: a close would wait until it is.
-        self._last_words.close()
-        self._writer.transport.abort()
-
-
 class ResponseStream:
     """A response whose body is read as it comes."""
 
-    def __init__(self, head: h11.Response, connection: _Connection, address: HostAddress) -> None:
+    def __init__(self, head: h11.Response, connection: HttpConnection, address: HostAddress) -> None:
         self.status = head.status_code
         self._head = head
         self._connection = connection
@@ -183,18 +77,32 @@ class Transport:
     """A pool of kept connections to one address; a context manager.
 
     `revive` is called in a thread when nothing listens there: it puts a host in the place of one that was killed and
-    returns its socket, or None if there is no host to replace.
+    returns its socket, or None if there is no host to replace. `idle` is as `HttpClient` has it; None for a host that
+    is waited for.
     """
 
-    def __init__(self, address: HostAddress, revive: Callable[[], Path | None] | None = None) -> None:
+    def __init__(
+        self,
+        address: HostAddress,
+        revive: Callable[[], Path | None] | None = None,
+        idle: float | None = None,
+    ) -> None:
         self.address = address
+        self._idle_after = idle
         self._revive = revive
         self._revival: asyncio.Future[Path | None] | None = None
-        self._idle: list[_Connection] = []
+        self._idle: list[HttpConnection] = []
+        self._busy: set[HttpConnection] = set()
         self._closed = False
 
     async def request(
-        self, method: str, path: str, *, headers: Mapping[str, str] | None = None, body: Any = None
+        self,
+        method: str,
+        path: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        body: Any = None,
+        idle: float = 0.0,
     ) -> Answer:
         """Send one request and wait for the whole answer. `body` is encoded as JSON unless it is bytes or a
         `StreamedBody`.
@@ -204,7 +112,7 @@ class Transport:
         """
         for attempt in (1, 2):
             try:
-                async with self.stream(method, path, headers=headers, body=body) as stream:
+                async with self.stream(method, path, headers=headers, body=body, idle=idle) as stream:
                     return Answer(stream.status, await stream.read())
             except Unreachable:
                 if attempt == 2 or method != "GET":
@@ -214,15 +122,22 @@ class Transport:
 
     @asynccontextmanager
     async def stream(
-        self, method: str, path: str, *, headers: Mapping[str, str] | None = None, body: Any = None
+        self,
+        method: str,
+        path: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        body: Any = None,
+        idle: float = 0.0,
     ) -> AsyncIterator[ResponseStream]:
         """Send one request and hand out its response before the body has come. Raises `Unreachable`."""
-        connection, head = await self._begin(method, path, headers or {}, body)
+        connection, head = await self._begin(method, path, headers or {}, body, idle)
         try:
             yield ResponseStream(head, connection, self.address)
         except BaseException:
-            connection.close()
+            self._drop(connection)
             raise
+        self._busy.discard(connection)
         if connection.reusable() and not self._closed:
             self._idle.append(connection)
         else:
@@ -251,38 +166,59 @@ class Transport:
         return await open_socket(endpoint, address.prefix + path, {**key, **headers}, limit=limit, judge=judge)
 
     async def _begin(
-        self, method: str, path: str, headers: Mapping[str, str], body: Any
-    ) -> tuple[_Connection, h11.Response]:
+        self, method: str, path: str, headers: Mapping[str, str], body: Any, idle: float
+    ) -> tuple[HttpConnection, h11.Response]:
         if isinstance(body, StreamedBody):
             return await self._upload(
-                self._request(method, path, {"Content-Type": OCTETS, **headers}, body.length), body
+                self._request(method, path, {"Content-Type": OCTETS, **headers}, body.length), body, idle
             )
         data = body if isinstance(body, bytes) else b"" if body is None else json.dumps(body).encode()
-        return await self._exchange(self._request(method, path, headers, len(data)), data)
+        return await self._exchange(self._request(method, path, headers, len(data)), data, idle)
 
-    async def _upload(self, request: h11.Request, body: StreamedBody) -> tuple[_Connection, h11.Response]:
-        connection = await self._connect()  # a kept one may have been closed meanwhile, and the body comes only once
+    async def _upload(
+        self, request: h11.Request, body: StreamedBody, idle: float
+    ) -> tuple[HttpConnection, h11.Response]:
+        # A kept one may have been closed meanwhile, and the body comes only once.
+        connection = self._use(await self._connect(), idle)
         try:
             return connection, await connection.upload(request, body)
         except BaseException as error:
-            connection.close()
+            self._drop(connection)
             if isinstance(error, BROKEN):
                 raise unreachable(f"the host at {self.address}", error, self.address.hint) from error
             raise
 
-    async def _exchange(self, request: h11.Request, data: bytes) -> tuple[_Connection, h11.Response]:
+    async def _exchange(self, request: h11.Request, data: bytes, idle: float) -> tuple[HttpConnection, h11.Response]:
         while True:
-            kept = bool(self._idle)
-            connection = self._idle.pop() if kept else await self._connect()
+            kept = self._kept()
+            connection = self._use(kept or await self._connect(), idle)
             try:
                 await connection.send(request, data)
                 return connection, await connection.head()
             except BaseException as error:
-                connection.close()
+                self._drop(connection)
                 if not isinstance(error, BROKEN):
                     raise
-                if not (kept and request.method == b"GET"):
+                if kept is None or request.method != b"GET":
                     raise unreachable(f"the host at {self.address}", error, self.address.hint) from error
+
+    def _kept(self) -> HttpConnection | None:
+        """Return a kept connection that the other side has not closed meanwhile."""
+        while self._idle:
+            connection = self._idle.pop()
+            if not connection.closed:
+                return connection
+            connection.close()
+        return None
+
+    def _use(self, connection: HttpConnection, idle: float) -> HttpConnection:
+        connection.idle = None if self._idle_after is None else self._idle_after + idle
+        self._busy.add(connection)
+        return connection
+
+    def _drop(self, connection: HttpConnection) -> None:
+        self._busy.discard(connection)
+        connection.close()
 
     def _request(self, method: str, path: str, headers: Mapping[str, str], length: int | None) -> h11.Request:
         fields = {"Host": "localhost", **headers}
@@ -296,7 +232,7 @@ class Transport:
             fields["Content-Length"] = str(length)
         return h11.Request(method=method, target=self.address.prefix + path, headers=list(fields.items()))
 
-    async def _connect(self) -> _Connection:
+    async def _connect(self) -> HttpConnection:
         try:
             try:
                 return await self._open()
@@ -307,11 +243,11 @@ class Transport:
         except (OSError, TimeoutError) as error:
             raise unreachable(f"the host at {self.address}", error, self.address.hint) from error
 
-    async def _open(self) -> _Connection:
+    async def _open(self) -> HttpConnection:
         async with asyncio.timeout(CONNECT_TIMEOUT):
             if self.address.path is not None:
-                return _Connection(*await asyncio.open_unix_connection(self.address.path, limit=READ_SIZE))
-            return _Connection(*await asyncio.open_connection(self.address.host, self.address.port, limit=READ_SIZE))
+                return HttpConnection(*await asyncio.open_unix_connection(self.address.path, limit=READ_SIZE))
+            return HttpConnection(*await asyncio.open_connection(self.address.host, self.address.port, limit=READ_SIZE))
 
     async def _is_revived(self) -> bool:
         """Return whether there is a host again. Requests that find out at the same time wait for the same one."""
@@ -333,6 +269,12 @@ class Transport:
         """Close the kept connections, and keep none of those that are still in use once they are done."""
         self._closed = True
         self._drop_idle()
+
+    def abort(self) -> None:
+        """Break all connections, also those in use: their requests fail at once."""
+        self._drop_idle()
+        for connection in self._busy:
+            connection.close()
 
     def _drop_idle(self) -> None:
         while self._idle:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -29,13 +30,12 @@ _UPSTREAM = frozenset(
 )
 
 
-class RateLimited(Refused):
-    """429: too many requests. `retry_after` is in seconds, where the server said so."""
+class RateLimited(Unavailable):
+    """429: too many requests; nothing was done."""
 
-    def __init__(self, message: str, *, code: str | None, retry_after: float | None) -> None:
+    def __init__(self, message: str, *, retry_after: float | None) -> None:
         after = f" in {retry_after:g} s" if retry_after is not None else " later"
-        super().__init__(message, status=429, code=code, hint=f"try again{after}")
-        self.retry_after = retry_after
+        super().__init__(message, hint=f"try again{after}", retry_after=retry_after)
 
 
 class KeyRefused(Refused):
@@ -165,14 +165,16 @@ class CloudRefusals(Struct, frozen=True):
         said = words or f"HTTP {status}"
         if 300 <= status < 400:
             self._redirected(status, header("location") or "elsewhere")
+        after = seconds_of(header("retry-after"), time.time())
         if status == 429:
-            after = _seconds(header("retry-after"))
-            raise RateLimited(f"{self.site}: too many requests: {said}", code=code, retry_after=after)
+            raise RateLimited(f"{self.site}: too many requests: {said}", retry_after=after)
         if status == 401 or (status == 403 and code in (None, "FORBIDDEN", "UNAUTHORIZED")):
             words = f"{self.site} does not accept the key: {said}"
             raise KeyRefused(words, status=status, code=code, hint=self._key_hint())
-        if (status in (502, 503, 504) or code in _UPSTREAM) and not is_pending(body):
-            raise Unavailable(f"{self.site}: {what}: {said}", hint="the service is not ready; try again")
+        busy = status in (502, 503, 504) or code in _UPSTREAM or (status == 500 and not _is_told(body))
+        if busy and not is_pending(body):
+            hint = "the service is not ready; try again"
+            raise Unavailable(f"{self.site}: {what}: {said}", hint=hint, retry_after=after)
 
     def judge_socket(self, status: int, header: Header, body: bytes, what: str) -> None:
         """As `judge`; but a 502 says that nothing listens on the port that a tunnel is for (contract, section 6)."""
@@ -192,9 +194,27 @@ class CloudRefusals(Struct, frozen=True):
         return f"the key comes from {self.key.source}; `sbxcompose doctor` says what is configured"
 
 
-def _seconds(text: str | None) -> float | None:
-    """Read a `Retry-After` of seconds; the form with a date is not used by this contract."""
-    return float(text) if text is not None and text.strip().isdecimal() else None
+def _is_told(body: bytes) -> bool:
+    """Return whether the daemon itself has answered, in words of its own: a 500 of what stands before it has none."""
+    try:
+        value = json.loads(body)
+    except ValueError:
+        return False
+    return isinstance(value, dict) and "error" in value
+
+
+def seconds_of(text: str | None, now: float) -> float | None:
+    """Return the seconds that a `Retry-After` asks for; its other form is a date (RFC 9110, 10.2.3)."""
+    if text is None:
+        return None
+    if text.strip().isdecimal():
+        return float(text)
+    from email.utils import parsedate_to_datetime  # late: servers of this contract send seconds
+
+    try:
+        return max(parsedate_to_datetime(text).timestamp() - now, 0.0)
+    except ValueError:
+        return None
 
 
 # -- connections -------------------------------------------------------------------------------------------

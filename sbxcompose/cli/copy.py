@@ -11,6 +11,7 @@ from msgspec import Struct
 
 from sbxcompose.cli.async_main import run_simply
 from sbxcompose.cli.context import Shell
+from sbxcompose.cli.view.connection import connection_notes
 from sbxcompose.cli.view.copying import copied_words
 from sbxcompose.cli.view.live import Live
 from sbxcompose.cli.view.status_block import StatusBlock
@@ -49,7 +50,7 @@ def copy_by_hand(shell: Shell, source: str, target: str, how: How, *, quiet: boo
     block = StatusBlock(shell.err.enabled, clean_text)
 
     async def main() -> int:
-        async with Session(project) as session:
+        async with Session(project, tell=connection_notes(shell)) as session:
             await session.observe()
             there = _there(session, remote)
             client = SandboxRemote(session.connections[remote.sandbox].client)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from sbxcompose.cli.async_main import run_simply
 from sbxcompose.cli.context import Shell
+from sbxcompose.cli.view.connection import connection_notes
 from sbxcompose.engine.session import Session
 from sbxcompose.errors import UnknownName, UsageError
 from sbxcompose.plan.names import ProcessNames, Target
@@ -18,7 +19,7 @@ def find_running(shell: Shell, project: Project, name: str, unknown: UnknownName
     """
 
     async def main() -> Observed:
-        async with Session(project) as session:
+        async with Session(project, tell=connection_notes(shell)) as session:
             return await session.observe()
 
     try:

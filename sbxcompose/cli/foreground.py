@@ -10,14 +10,16 @@ from typing import Any, Protocol
 from msgspec.structs import replace
 
 from sbxcompose.api.models import StartRequest
-from sbxcompose.api.sandbox import Env, SandboxClient
+from sbxcompose.api.sandbox import Env
 from sbxcompose.cli.async_main import Interrupts, run_command
 from sbxcompose.cli.context import Shell
 from sbxcompose.cli.options import Foreground
+from sbxcompose.cli.view.connection import connection_notes
 from sbxcompose.cli.write_all import write_all
 from sbxcompose.client.commands import TORN, UNSEEN, adapted, not_started, running_sandbox
-from sbxcompose.engine.events import EventHandler, ignore_event
+from sbxcompose.engine.events import EventHandler
 from sbxcompose.engine.one_off import CommandEnded, OneOff, WriteOut, read_fd
+from sbxcompose.engine.sandbox_connection import SandboxConnection
 from sbxcompose.engine.session import Session
 from sbxcompose.errors import Interrupted, ProcessFailed, UsageError
 from sbxcompose.logs.secrets import KnownSecrets
@@ -44,30 +46,35 @@ def run_in_foreground(
     requested: Requested,
     how: Foreground,
     prepare: Callable[[Session], Awaitable[None]],
-    tell: EventHandler = ignore_event,
+    tell: EventHandler | None = None,
     secrets: KnownSecrets | None = None,
 ) -> int:
     """Run a command in a sandbox, after `prepare`; its exit code."""
 
     async def main(interrupts: Interrupts) -> int:
-        async with Session(project, tell=tell, secrets=secrets) as session:
+        async with Session(project, tell=tell or connection_notes(shell), secrets=secrets) as session:
             await interrupts.guard(prepare(session))
             connection = running_sandbox(session, sandbox)
             request, base = requested(session)
             with not_started():
-                return await _run(shell, connection.client, _adapted(request, how), base, how, interrupts)
+                return await _run(shell, connection, _adapted(request, how), base, how, interrupts)
 
     return run_command(main)
 
 
 async def _run(
-    shell: Shell, client: SandboxClient, request: StartRequest, base: Env, how: Foreground, interrupts: Interrupts
+    shell: Shell,
+    connection: SandboxConnection,
+    request: StartRequest,
+    base: Env,
+    how: Foreground,
+    interrupts: Interrupts,
 ) -> int:
     if how.on_terminal:
         from sbxcompose.cli.on_terminal import run_on_terminal
 
-        return await run_on_terminal(client, request, base, interrupts, feed=how.interactive)
-    one_off = await OneOff.start(client, request, base)
+        return await run_on_terminal(connection.client, request, base, interrupts, feed=how.interactive)
+    one_off = await OneOff.start(connection, request, base)
     if how.detach:
         shell.print(str(one_off.info.pid))
         return 0

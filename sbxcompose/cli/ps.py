@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from sbxcompose.cli.context import Shell
+from sbxcompose.cli.view.connection import connection_notes
 from sbxcompose.cli.view.ps import fields, lines, to_json
 from sbxcompose.cli.view.suspended import asleep
 from sbxcompose.cli.view.template import Template
@@ -29,7 +30,7 @@ async def show_processes(
 ) -> int:
     """Print the processes with these names that `wanted` selects; the exit code."""
     secrets = KnownSecrets(secret_values(project))
-    async with Session(project, secrets=secrets) as session:
+    async with Session(project, tell=connection_notes(shell), secrets=secrets) as session:
         found = await list_processes(session, names, everything=everything)
     for text in asleep(found.observed, "what is in it is seen once it runs"):
         shell.note(text)

@@ -13,6 +13,7 @@ from sbxcompose.api import follow
 from sbxcompose.api.frames import StartNote
 from sbxcompose.cli.context import Shell
 from sbxcompose.cli.view.announce import Announcement, Tone
+from sbxcompose.cli.view.connection import connection_notes
 from sbxcompose.cli.view.stream import LogStyle, LogView
 from sbxcompose.cli.view.suspended import asleep
 from sbxcompose.client.output import select_output
@@ -46,7 +47,7 @@ class Choice(Struct, frozen=True):
 async def show_logs(shell: Shell, project: Project, choice: Choice, style: LogStyle) -> int:
     """Show the logs of the processes that were chosen, or of all that are known; the exit code."""
     secrets = KnownSecrets(secret_values(project))
-    async with Session(project, secrets=secrets) as session:
+    async with Session(project, tell=connection_notes(shell), secrets=secrets) as session:
         selected = await select_output(
             session, choice.names, choice.begin, everything=choice.everything, exclude=choice.exclude
         )

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 
 from sbxcompose.cli.async_main import Interrupts
 from sbxcompose.cli.context import Shell
+from sbxcompose.cli.view.connection import connection_notes
 from sbxcompose.cli.view.stats import lines
 from sbxcompose.client.stats import FIRST_INTERVAL, INTERVAL, UsageReport, to_json
 from sbxcompose.client.usage_meter import UsageMeter
@@ -24,7 +25,7 @@ from sbxcompose.spec.project import Project
 
 async def stats_once(shell: Shell, project: Project, names: tuple[str, ...], *, as_json: bool) -> int:
     """Print one result, measured over half a second; the exit code."""
-    async with Session(project) as session:
+    async with Session(project, tell=connection_notes(shell)) as session:
         await session.observe()
         meter = UsageMeter(session)
         shown = _running(session, names)
@@ -43,7 +44,7 @@ async def follow_stats(
     shell: Shell, project: Project, names: tuple[str, ...], interrupts: Interrupts, *, as_json: bool
 ) -> int:
     """Print a result every two seconds, as long as anything runs, until Ctrl-C; the exit code."""
-    async with Session(project) as session:
+    async with Session(project, tell=connection_notes(shell)) as session:
         await session.observe()
         if not session.connections:
             raise UsageError("nothing has been started yet", hint="`sbxcompose up -d` starts everything")

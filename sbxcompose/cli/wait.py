@@ -9,6 +9,7 @@ from collections.abc import Collection
 from sbxcompose.cli.async_main import run_simply
 from sbxcompose.cli.context import Shell
 from sbxcompose.cli.publish import Publisher
+from sbxcompose.cli.view.connection import connection_notes
 from sbxcompose.cli.view.report import HowToWait, Reporter
 from sbxcompose.client.plan_options import wanted_instances
 from sbxcompose.client.verdict import nothing_to_do
@@ -71,7 +72,7 @@ def wait_for_exit(shell: Shell, project: Project, targets: Collection[Target] | 
         return row
 
     async def main() -> int:
-        async with Session(project) as session:
+        async with Session(project, tell=connection_notes(shell)) as session:
             await session.observe()
             try:
                 async with reporter.waiting(session), asyncio.timeout(timeout):

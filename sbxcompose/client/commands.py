@@ -122,7 +122,7 @@ async def run_to_end(
     """
     command = (request.command, *request.args)
     with not_started():
-        one_off = await OneOff.start(connection.client, replace(request, end_unwatched=True), base)
+        one_off = await OneOff.start(connection, replace(request, end_unwatched=True), base)
     output: dict[int, bytearray] = {1: bytearray(), 2: bytearray()}
     try:
         async with asyncio.timeout(timeout), task_group() as group:

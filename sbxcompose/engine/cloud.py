@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import random
 import time
 
 from sbxcompose.api.addresses import Site, daemon_target, may_have_key, parse_site
 from sbxcompose.api.cloud import CloudChannel
 from sbxcompose.api.lifecycle import Lifecycle
+from sbxcompose.api.outages import Outages
+from sbxcompose.api.retries import RequestRetry
 from sbxcompose.api.sandbox import SandboxClient
 from sbxcompose.api.sandbox_models import SandboxInfo
 from sbxcompose.api.settings import API_KEY, CloudSettings
@@ -24,8 +27,9 @@ from sbxcompose.spec.project import Sandbox
 class CloudProvider:
     """Sandboxes at the place that `settings` name."""
 
-    def __init__(self, settings: CloudSettings) -> None:
+    def __init__(self, settings: CloudSettings, outages: Outages | None = None) -> None:
         self._settings = settings
+        self._outages = outages
         if settings.key is None and not settings.api.loopback:
             raise ConfigurationError(
                 f"no key for {settings.api}", hint=f"set {API_KEY}; or run this machine's sandboxes: `--provider local`"
@@ -66,6 +70,7 @@ class CloudProvider:
     async def create(self, sandbox: Sandbox, start_from: str | None = None) -> SandboxInfo:
         """Create it, wait until it runs, and prepare it; terminate it again if it cannot be used."""
         begun = time.monotonic()
+        retry = RequestRetry(begun, answered=True)
         while True:
             try:
                 made = await self._lifecycle.make(create_request(sandbox, start_from))
@@ -81,12 +86,16 @@ class CloudProvider:
                 if info.status in ("suspended", "suspending"):
                     return await self.resume(sandbox)
                 return await self._until_running(sandbox, info.id)
-            except Unreachable:
-                # It may have been made though the answer was lost, or still be on its way.
+            except Unreachable as error:
+                # It may have been made though the answer was lost, or still be on its way: then its name is taken.
                 info = await self.find(sandbox)
-                if info is None:
+                if info is not None:
+                    return await self._until_running(sandbox, info.id)
+                pause = retry.pause(error, time.monotonic(), random.random())
+                if pause is None:
                     raise
-                return await self._until_running(sandbox, info.id)
+                await asyncio.sleep(pause)
+                continue
             return await self._finish(sandbox, made.sandbox_id)
 
     async def _finish(self, sandbox: Sandbox, number: str) -> SandboxInfo:
@@ -201,7 +210,9 @@ class CloudProvider:
     def _channel(self, site: Site) -> CloudChannel:
         found = self._channels.get(site)
         if found is None:
-            found = self._channels[site] = CloudChannel(site, self._settings.key, self._settings.headers())
+            found = self._channels[site] = CloudChannel(
+                site, self._settings.key, self._settings.headers(), self._outages
+            )
         return found
 
 

@@ -124,6 +124,18 @@ class SandboxNote(Struct, frozen=True):
     text: str
 
 
+class ConnectionLost(Struct, frozen=True):
+    """The provider, or a sandbox, has not answered for a moment; what may be asked for again is."""
+
+    reason: str
+
+
+class ConnectionRestored(Struct, frozen=True):
+    """Everything that `ConnectionLost` meant has been answered, or was given up, after `seconds`."""
+
+    seconds: float
+
+
 class CopyProgress(Struct, frozen=True):
     """Files are being copied into a sandbox."""
 
@@ -200,6 +212,8 @@ EngineEvent = (
     | OutputLost
     | Reconnecting
     | SandboxNote
+    | ConnectionLost
+    | ConnectionRestored
     | CopyProgress
     | CopyDone
     | WatchMessage

@@ -206,7 +206,7 @@ class FileWatch:
         shown = command[2] if command[:2] == ("sh", "-c") else " ".join(command)
         self._say(instance, f"runs `{shown}`: {self._why(reaction)}")
         request, base = self._session.command_request(process, instance, command)
-        one_off = await OneOff.start(connection.client, request, base)
+        one_off = await OneOff.start(connection, request, base)
         lines = _Lines(lambda line: self._say(instance, line))
         try:
             ended = await one_off.follow(lambda stream, data: lines.feed(data))

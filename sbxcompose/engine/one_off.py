@@ -18,6 +18,7 @@ from sbxcompose.api.sandbox import Env, SandboxClient
 from sbxcompose.engine.apply import apply
 from sbxcompose.engine.events import EngineEvent, StepBegun, StepDone, StepFailed
 from sbxcompose.engine.result import Result
+from sbxcompose.engine.sandbox_connection import SandboxConnection
 from sbxcompose.engine.session import Session
 from sbxcompose.engine.start import start_once
 from sbxcompose.engine.stop_process import stop_process
@@ -64,12 +65,12 @@ class OneOff:
         self.info = info
 
     @classmethod
-    async def start(cls, client: SandboxClient, request: StartRequest, base_env: Env) -> OneOff:
-        """Start it, once, although the host may be killed meanwhile.
+    async def start(cls, connection: SandboxConnection, request: StartRequest, base_env: Env) -> OneOff:
+        """Start it, once, although the host may be killed meanwhile, or the answer be lost.
 
         Raises `Refused` with the system's words if it cannot be started.
         """
-        return cls(client, await start_once(client, request, base_env))
+        return cls(connection.client, await start_once(connection, request, base_env))
 
     async def follow(self, write: WriteOut) -> CommandEnded:
         """Hand out its output as it comes until it has ended."""

@@ -11,6 +11,7 @@ import asyncio
 from sbxcompose.api.models import StartRequest
 from sbxcompose.api.sandbox import SandboxClient
 from sbxcompose.engine.daemon_abilities import Ability, is_missing_route, report_of, supervises, unsupported
+from sbxcompose.engine.start import try_again
 from sbxcompose.errors import Refused
 
 _AS_USER = 'mkdir -p -- "$1" 2>/dev/null && [ -w "$1" ] || { id -u; exit 3; }'
@@ -23,7 +24,7 @@ async def prepare(client: SandboxClient, sandbox: str, workspace: str, *, known:
     Both are asked for at once: it costs one round trip. Raises `Unsupported` for a daemon that lacks what we need.
     """
     known = known or bool(client.extensions)
-    asked = () if known else (supervises(client),)
+    asked = () if known else (try_again(lambda: supervises(client)),)
     made, *answers = await asyncio.gather(_can_run(client, workspace), *asked, return_exceptions=True)
     for failure in (made, *answers):
         if isinstance(failure, BaseException):
@@ -60,4 +61,5 @@ async def make_workspace(client: SandboxClient, path: str) -> None:
 
 async def _shell(client: SandboxClient, said: list[str], user: str | None, script: str, *args: str) -> int | None:
     request = StartRequest(command="sh", args=["-c", script, "sh", *args], working_dir="/", user=user)
-    return (await client.run(request, output=lambda line: said.append(line.text))).exit_code
+    done = await try_again(lambda: client.run(request, output=lambda line: said.append(line.text)))
+    return done.exit_code

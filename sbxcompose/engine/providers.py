@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from sbxcompose.api.lifecycle import Lifecycle
+from sbxcompose.api.outages import Outages
 from sbxcompose.api.sandbox import SandboxClient
 from sbxcompose.api.sandbox_models import CreateRequest, PatchRequest, SandboxInfo
 from sbxcompose.api.transport import HostAddress, Transport
@@ -203,16 +204,16 @@ class LocalProvider:
         self._transport.close()
 
 
-def provider_of(project: Project, environ: Mapping[str, str]) -> Provider:
+def provider_of(project: Project, environ: Mapping[str, str], outages: Outages | None = None) -> Provider:
     """Return the provider that the project names, configured by `environ`; the local host is started if it does not
-    run.
+    run. `outages` hears of requests to a cloud that are made again.
     """
     if project.provider == "local":
         return local_provider(project)
     from sbxcompose.api.settings import read_settings
     from sbxcompose.engine.cloud import CloudProvider
 
-    return CloudProvider(read_settings(environ))
+    return CloudProvider(read_settings(environ), outages)
 
 
 def refuse_cloud_only(sandbox: Sandbox) -> None:

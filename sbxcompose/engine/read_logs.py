@@ -108,6 +108,7 @@ class _SandboxLogs:
 
     def __init__(self, connection: SandboxConnection, instances: list[Instance], begin: From, going_on: bool) -> None:
         self._sandbox = connection.name
+        self._outages = connection.outages
         has_notes = "watch" in connection.client.extensions
         places = [
             begin.place(instance, has_notes=has_notes) for instance in instances if instance.sandbox == connection.name
@@ -120,6 +121,7 @@ class _SandboxLogs:
         """Everything up to now."""
         found: list[Said] = []
         async for event in self._events:
+            self._hear(event)
             if isinstance(event, follow.FollowSynced):
                 break
             if (said := self._said(event)) is not None:
@@ -130,6 +132,7 @@ class _SandboxLogs:
         """Put what comes from now on into the queue; None at the end."""
         try:
             async for event in self._events:
+                self._hear(event)
                 if (said := self._said(event)) is not None:
                     await queue.put(said)
             await queue.put(None)
@@ -137,7 +140,15 @@ class _SandboxLogs:
             await queue.put(error)
 
     async def close(self) -> None:
+        self._outages.over(self)
         await self._events.aclose()
+
+    def _hear(self, event: follow.FollowEvent) -> None:
+        match event:
+            case follow.Broken(reason):
+                self._outages.failed(self, f"sandbox {self._sandbox}: {reason}")
+            case follow.FollowSynced():
+                self._outages.over(self)
 
     def _said(self, event: follow.FollowEvent) -> Said | None:
         if isinstance(event, StartNote):

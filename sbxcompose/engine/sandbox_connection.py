@@ -7,20 +7,22 @@ that a change costs the same in a project of ten processes and of ten thousand.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext, suppress
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 from msgspec.structs import replace
 
 from sbxcompose.api import follow
 from sbxcompose.api.frames import StartNote
 from sbxcompose.api.models import ProcessInfo, StartRequest
+from sbxcompose.api.outages import Outages
 from sbxcompose.api.sandbox import Asked, Env, SandboxClient
 from sbxcompose.api.sandbox_models import SandboxInfo
 from sbxcompose.engine.clock import RowMoments, SteadyClock
 from sbxcompose.engine.down_mark import PROCESS, Order, is_mark, is_past, order_of
 from sbxcompose.engine.events import EventHandler, OutputLost, Reconnecting, RowChanged, RunBegan, RunEnded
+from sbxcompose.engine.listeners import Noted, OutputSink, Pace
 from sbxcompose.engine.observe import Successes, observed_sandbox, read_row, row_key
 from sbxcompose.engine.requests import log_instance
 from sbxcompose.engine.state_stream import StateStream, open_stream
@@ -33,20 +35,6 @@ from sbxcompose.tasks import TaskOwner
 T = TypeVar("T")
 
 
-class OutputSink(Protocol):
-    """Where output goes: whole chunks, cut anywhere, in order for each instance and stream."""
-
-    def __call__(self, instance: Instance, stream: int, run: int, time_ms: int, data: bytes) -> None:
-        """`stream` is 1 for standard output and 2 for standard error; `time_ms` since 1970."""
-
-
-Pace = Callable[[], Awaitable[None]]
-"""Called after each piece of output: returns when its reader can take more."""
-
-
-Noted = Callable[[Instance, StartNote], None]
-
-
 class SandboxConnection:
     """A sandbox that exists, under its name in the file. `open` it before its rows are asked for."""
 
@@ -56,6 +44,7 @@ class SandboxConnection:
         info: SandboxInfo,
         client: SandboxClient,
         tell: EventHandler,
+        outages: Outages | None = None,
         pace: Pace | None = None,
         failed: Callable[[], None] = lambda: None,
         noted: Noted = lambda instance, note: None,
@@ -66,6 +55,8 @@ class SandboxConnection:
         self.client = client
         self.clock = clock if clock is not None else SteadyClock()
         self._tell = tell
+        self.outages = outages or Outages()
+        """Hears of streams that are broken and made again."""
         self._pace = pace
         self._failed = failed
         self._noted = noted
@@ -120,6 +111,10 @@ class SandboxConnection:
         """Return the rows of one instance, the newest last."""
         found = self._ours.get(instance, {}).values()
         return tuple(sorted(found, key=lambda row: (row.started_at or 0, row.name)))
+
+    def keys(self) -> frozenset[str]:
+        """Return the keys of all rows, see `row_key`."""
+        return frozenset(self._rows)
 
     def named(self, name: str) -> ProcessInfo | None:
         """Return the row of a managed name as it was last seen, live or ended; None if there was none."""
@@ -202,6 +197,7 @@ class SandboxConnection:
 
     async def close(self) -> None:
         """End the watch."""
+        self.outages.over(self)
         await self._tasks.close()
         await self.client.close()
 
@@ -221,6 +217,7 @@ class SandboxConnection:
 
     def _fail(self, error: Exception) -> None:
         self.error = error
+        self.outages.over(self)
         self._failed()
         if self._synced is not None and not self._synced.done():
             self._synced.set_exception(error)
@@ -269,6 +266,7 @@ class SandboxConnection:
                     self._noted(instance, event)
             case follow.Broken(reason):
                 self._unconfirmed = set(self._rows)
+                self.outages.failed(self, f"sandbox {self.name}: {reason}")
                 self._tell(Reconnecting(self.name, reason))
             case _:
                 self._tell_of_log(event)
@@ -287,6 +285,7 @@ class SandboxConnection:
 
     def _confirm(self) -> None:
         """After a reconnection: rows that were not told again are gone."""
+        self.outages.over(self)
         for key in self._unconfirmed:
             self._drop(key)
         self._unconfirmed = set()

@@ -9,13 +9,15 @@ from typing import Self
 from msgspec.structs import replace
 
 from sbxcompose.api.frames import StartNote
+from sbxcompose.api.outages import Outages
 from sbxcompose.api.sandbox_models import SandboxInfo
 from sbxcompose.engine import cloud_secrets
 from sbxcompose.engine.clock import SteadyClock
-from sbxcompose.engine.events import EngineEvent, EventHandler, SandboxNote
+from sbxcompose.engine.events import ConnectionLost, ConnectionRestored, EngineEvent, EventHandler, SandboxNote
+from sbxcompose.engine.listeners import Pace
 from sbxcompose.engine.observe import observed_sandbox
 from sbxcompose.engine.providers import Provider, provider_of
-from sbxcompose.engine.sandbox_connection import Pace, SandboxConnection
+from sbxcompose.engine.sandbox_connection import SandboxConnection
 from sbxcompose.engine.secrets import note_secrets
 from sbxcompose.logs.secrets import KnownSecrets
 from sbxcompose.plan.observed import Instance, Observed, ObservedSandbox, SandboxState
@@ -50,6 +52,7 @@ class ProjectSandboxes:
         self.changed = asyncio.Event()
         """Set whenever anything has happened; whoever waits clears it, and looks again after it was set."""
         self._listeners = [tell]
+        self.outages = Outages(self._tell_outage)
         self._pace = pace
         self._output = output
         self._environ = environ
@@ -60,6 +63,9 @@ class ProjectSandboxes:
         self.changed.set()
         for tell in tuple(self._listeners):
             tell(event)
+
+    def _tell_outage(self, reason: str | None, seconds: float) -> None:
+        self._tell(ConnectionRestored(seconds) if reason is None else ConnectionLost(reason))
 
     def tell(self, event: EngineEvent) -> None:
         """Send an event to all listeners."""
@@ -73,7 +79,7 @@ class ProjectSandboxes:
     def provider(self) -> Provider:
         """Where the sandboxes live; the local host is started when this is first asked for."""
         if self._provider is None:
-            self._provider = provider_of(self.project, self._environ)
+            self._provider = provider_of(self.project, self._environ, self.outages)
             self._provider.listen(lambda sandbox, text: self._tell(SandboxNote(sandbox.name, text)))
         return self._provider
 
@@ -179,7 +185,15 @@ class ProjectSandboxes:
     async def _connect(self, sandbox: Sandbox, info: SandboxInfo) -> None:
         client = self.provider.client(info)
         connection = SandboxConnection(
-            sandbox.name, info, client, self._tell, self._pace, self.changed.set, self._note, self.clock
+            sandbox.name,
+            info,
+            client,
+            self._tell,
+            self.outages,
+            self._pace,
+            self.changed.set,
+            self._note,
+            self.clock,
         )
         connection.successes = self.project.successes(sandbox.name)
         if self._secrets is not None and not connection.has_notes:

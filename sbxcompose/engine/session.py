@@ -20,6 +20,7 @@ from sbxcompose.engine.copying import Copies, CopyTarget, copied_into
 from sbxcompose.engine.down_mark import mark_request
 from sbxcompose.engine.events import EventHandler, WaitBegun, WaitEnded, ignore_event
 from sbxcompose.engine.execute import execute
+from sbxcompose.engine.listeners import Pace
 from sbxcompose.engine.providers import Provider
 from sbxcompose.engine.ready import Readiness
 from sbxcompose.engine.requests import (
@@ -31,7 +32,7 @@ from sbxcompose.engine.requests import (
     workspace,
 )
 from sbxcompose.engine.result import Result
-from sbxcompose.engine.sandbox_connection import Pace, SandboxConnection
+from sbxcompose.engine.sandbox_connection import SandboxConnection
 from sbxcompose.engine.sandboxes import ProjectSandboxes
 from sbxcompose.engine.secrets import secrets_of
 from sbxcompose.engine.setup_snapshots import SetupSnapshots

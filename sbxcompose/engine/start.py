@@ -16,13 +16,22 @@ from msgspec.structs import replace
 from sbxcompose.api.models import ProcessInfo, StartRequest
 from sbxcompose.api.sandbox import Env, SandboxClient
 from sbxcompose.engine.sandbox_connection import SandboxConnection
-from sbxcompose.engine.start_again import AlreadyStarted, Retry, StopRival, TakeName, after_failure
-from sbxcompose.errors import Conflict, Unreachable
+from sbxcompose.engine.start_again import (
+    AlreadyStarted,
+    Retry,
+    StopRival,
+    TakeName,
+    after_failure,
+    unnamed_after_failure,
+)
+from sbxcompose.errors import Conflict, Unavailable, Unreachable
 
 T = TypeVar("T")
 EXTENSION = "start-key"
 """What a daemon lists that knows the key of a start."""
 TRIES = 5
+LOOKS = 4
+"""How often the list of rows is looked at for a run that has no name, before that is started once more."""
 PAUSE = 0.05
 """Seconds before the next try, doubled each time; the host's server starts again in about 0.3 s."""
 
@@ -71,12 +80,29 @@ def new_key(client: SandboxClient) -> str | None:
     return os.urandom(16).hex() if EXTENSION in client.extensions else None
 
 
-async def start_once(client: SandboxClient, request: StartRequest, base: Env) -> ProcessInfo:
-    """Start a process that has no name, once, although the answer may be lost. Raises as `SandboxClient.start`."""
-    key = new_key(client)
-    if key is None:
-        return await client.start(request, base)
-    return await try_again(lambda: client.start(replace(request, key=key), base))
+async def start_once(connection: SandboxConnection, request: StartRequest, base: Env) -> ProcessInfo:
+    """Start a process that has no name, once, although the answer may be lost; its row.
+
+    Raises as `SandboxClient.start`, and `Ambiguous`.
+    """
+    key = new_key(connection.client)
+    if key is not None:
+        return await try_again(lambda: connection.client.start(replace(request, key=key), base))
+    for attempt in range(1, TRIES + 1):
+        known = connection.keys()
+        try:
+            return await connection.client.start(request, base)
+        except Unreachable as error:
+            if attempt == TRIES:
+                raise
+            # A request that was cut off may still be on its way to the daemon; one that was refused is not.
+            looks = 1 if isinstance(error, Unavailable) else LOOKS
+            for look in range(1, looks + 1):
+                await asyncio.sleep(PAUSE * 2**look)
+                found = unnamed_after_failure(request, known, await _rows(connection))
+                if found is not None:
+                    return found
+    raise AssertionError("unreachable")
 
 
 async def _rows(connection: SandboxConnection) -> list[ProcessInfo]:

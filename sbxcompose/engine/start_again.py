@@ -9,8 +9,9 @@ from collections.abc import Collection, Sequence
 
 from msgspec import Struct
 
-from sbxcompose.api.models import ProcessInfo
-from sbxcompose.errors import Conflict
+from sbxcompose.api.models import ProcessInfo, StartRequest
+from sbxcompose.engine.observe import row_key
+from sbxcompose.errors import Conflict, Unreachable
 from sbxcompose.names import parse_name
 from sbxcompose.plan.observed import next_name
 
@@ -33,6 +34,10 @@ class TakeName(Struct, frozen=True):
     """Ask once more under another name: the server does not reuse the name of an ended row."""
 
     name: str
+
+
+class Ambiguous(Unreachable):
+    """Several runs have begun, and which one was asked for cannot be known."""
 
 
 After = AlreadyStarted | Retry | StopRival | TakeName
@@ -65,6 +70,26 @@ def after_failure(
     if own is not None and error.live is None and refused_before:
         return TakeName(_free_name(name, named))
     return Retry()
+
+
+def unnamed_after_failure(
+    request: StartRequest, known: Collection[str], rows: Sequence[ProcessInfo]
+) -> ProcessInfo | None:
+    """Return the row of an unmanaged start whose answer was lost; None if nothing was started.
+
+    It has no name: it is the one row of this command that was not there before (`known`, as `row_key` has it). Raises
+    `Ambiguous` if another client has started the same command meanwhile.
+    """
+    new = [
+        row
+        for row in rows
+        if row.managed is None
+        and (row.command, row.args) == (request.command, request.args)
+        and row_key(row) not in known
+    ]
+    if len(new) > 1:
+        raise Ambiguous(f"{request.command}: the answer to its start was lost, and {len(new)} runs of it have begun")
+    return new[0] if new else None
 
 
 def _run_of(row: ProcessInfo | None) -> tuple[int | None, int, int] | None:

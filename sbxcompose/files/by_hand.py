@@ -24,6 +24,7 @@ from sbxcompose.files.carry import PART, CopyFailed, ProgressHandler, TransferPr
 from sbxcompose.files.changes import PathChanges, parts
 from sbxcompose.files.manifest import ManifestEntry, name_text
 from sbxcompose.files.pack import pack
+from sbxcompose.files.persistent import PersistentFiles, persist
 from sbxcompose.files.read import Memory
 from sbxcompose.files.remote import Ran, RemoteFiles
 from sbxcompose.files.scan import PERMISSIONS, ScannedEntry, seal_of
@@ -31,10 +32,14 @@ from sbxcompose.files.unpack import unpack
 
 PROBE = """if [ -d "$1" ]; then echo dir; elif [ -e "$1" ]; then
 echo file; stat -c %a -- "$1" 2>/dev/null || echo 644; else echo none; fi"""
-PLACE = """c=21; if [ ! -d "$2" ]; then chmod "$3" -- "$1" && mv -f -- "$1" "$2" && exit; c=$?; fi
+# Each of these may be run again by a caller that has lost the answer, and then sees that it has been done.
+PLACE = """if [ ! -e "$1" ] && [ -e "$2" ]; then exit; fi
+c=21; if [ ! -d "$2" ]; then chmod "$3" -- "$1" && mv -f -- "$1" "$2" && exit; c=$?; fi
 rm -f -- "$1"; exit $c"""
-UNPACK = 'mkdir -p -- "$1/$2/tree" && tar $3 "$1/$2.tar" -C "$1/$2/tree"; c=$?; rm -f -- "$1/$2.tar"; exit $c'
-PACK = 'cd -- "$1" && tar $3 "$2" . || { c=$?; rm -f -- "$2"; exit $c; }'
+UNPACK = """if [ ! -e "$1/$2.tar" ] && [ -d "$1/$2/tree" ]; then exit; fi
+mkdir -p -- "$1/$2/tree" && tar $3 "$1/$2.tar" -C "$1/$2/tree"; c=$?; rm -f -- "$1/$2.tar"; exit $c"""
+MERGE = 'cd -- "$1" && if [ -d "$3" ]; then eval "$2"; fi'
+PACK = 'rm -f -- "$2"; cd -- "$1" && tar $3 "$2" . || { c=$?; rm -f -- "$2"; exit $c; }'
 
 
 class How(Struct, frozen=True):
@@ -73,7 +78,7 @@ class ByHand:
     """Copies between this machine and `remote`. Every method raises `SbxError`s that name the path and the side."""
 
     def __init__(self, remote: RemoteFiles, how: How, tell: ProgressHandler = ignore_progress) -> None:
-        self._remote = remote
+        self._remote = PersistentFiles(remote)
         self._how = how
         self._tell = tell
 
@@ -125,7 +130,7 @@ class ByHand:
     async def _put_file(self, path: str, status: os.stat_result, to: There) -> Moved:
         spare = _spare(to.path)
         found = ScannedEntry(path, ManifestEntry("file", status.st_mode & PERMISSIONS, status.st_size), seal_of(status))
-        if await single.send(self._remote, spare, found, Memory()) is None:
+        if await persist(lambda: single.send(self._remote, spare, found, Memory())) is None:
             await self._sh('rm -f -- "$1"', spare)
             raise SbxError(f"{path} changed while it was copied", hint="try it again")
         await self._place(spare, to, found.entry.mode)
@@ -175,7 +180,7 @@ class ByHand:
         _check(await self._remote.run(("sh", "-c", UNPACK, "sh", to.path.rstrip("/") or "/", stage, flags)), to)
 
     async def _merge(self, to: There, stage: str) -> None:
-        arguments = ("sh", "-c", 'cd -- "$1" && eval "$2"', "sh", to.path, name_text(scripts.merging(stage)))
+        arguments = ("sh", "-c", MERGE, "sh", to.path, name_text(scripts.merging(stage)), stage)
         _check(await self._remote.run(arguments), to)
 
     def _walk(self, top: str, status: os.stat_result) -> Iterator[tuple[str, ScannedEntry]]:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 
+from sbxcompose.api.connection import StreamedBody
 from sbxcompose.api.models import StartRequest
 from sbxcompose.api.sandbox import RunLine, SandboxClient
-from sbxcompose.api.transport import StreamedBody
 from sbxcompose.errors import NotFound, Refused, Unreachable
 from sbxcompose.files.parts import TOO_LARGE, BodyLimit, write_in_parts
 from sbxcompose.files.remote import Ran, Streamed

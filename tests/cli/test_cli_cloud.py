@@ -503,7 +503,7 @@ class TestErrors:
     def test_a_server_that_is_not_ready(self, cloud: CloudSbx) -> None:
         cloud.plain.refuse["GET .*/sandboxes/"] = 503, {}, b'{"error":"deploying"}'
         assert "deploying" in self.said(cloud)
-        assert len(cloud.plain.requests) == 3, "a read is tried again"
+        assert len(cloud.plain.requests) == 5, "a read is tried again"
 
     def test_an_answer_that_makes_no_sense(self, cloud: CloudSbx) -> None:
         cloud.plain.refuse["GET .*/sandboxes/"] = 200, {}, b"<html>"

@@ -56,14 +56,14 @@ class FakeCloud:
         return [number for number, info in self.sandboxes.items() if info["status"] != "terminated"]
 
     async def request(
-        self, method: str, path: str, *, headers: Mapping[str, str] | None = None, body: Any = None
+        self, method: str, path: str, *, headers: Mapping[str, str] | None = None, body: Any = None, idle: float = 0.0
     ) -> Answer:
         async with self.stream(method, path, headers=headers, body=body) as reply:
             return Answer(reply.status, await reply.read())
 
     @asynccontextmanager
     async def stream(
-        self, method: str, path: str, *, headers: Mapping[str, str] | None = None, body: Any = None
+        self, method: str, path: str, *, headers: Mapping[str, str] | None = None, body: Any = None, idle: float = 0.0
     ) -> AsyncIterator[FakeReply]:
         self.log.append(f"{method} {path}")
         if path.startswith("/api/v1"):

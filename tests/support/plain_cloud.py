@@ -21,7 +21,8 @@ from typing import Any
 
 import h11
 
-from sbxcompose.api.transport import OCTETS, HostAddress, ResponseStream, Transport
+from sbxcompose.api.connection import OCTETS
+from sbxcompose.api.transport import HostAddress, ResponseStream, Transport
 from sbxcompose.errors import Unreachable
 from tests.live.host.hosts import client_of
 from tests.support.plain_socket import pass_socket, wants_socket

@@ -27,6 +27,7 @@ def command(shell: Shell, name: str, no_stdin: bool, sig_proxy: bool) -> int:
     """
     from sbxcompose.cli.async_main import run_command
     from sbxcompose.cli.foreground import attend
+    from sbxcompose.cli.view.connection import connection_notes
     from sbxcompose.engine.attachment import AttachedRun
     from sbxcompose.engine.secrets import secret_values
     from sbxcompose.engine.session import Session
@@ -41,7 +42,7 @@ def command(shell: Shell, name: str, no_stdin: bool, sig_proxy: bool) -> int:
 
     async def main(interrupts: Interrupts) -> int:
         secrets = KnownSecrets(secret_values(project))
-        async with Session(project, output=True, secrets=secrets) as session:
+        async with Session(project, tell=connection_notes(shell), output=True, secrets=secrets) as session:
             await interrupts.guard(session.observe())
             connection = session.connections.get(instance.sandbox)
             if connection is None:

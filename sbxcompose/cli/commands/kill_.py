@@ -28,6 +28,7 @@ def command(shell: Shell, names: tuple[str, ...], signal_name: str) -> int:
     """
     from sbxcompose.cli.async_main import run_simply
     from sbxcompose.cli.options import signal_name_of, signal_number
+    from sbxcompose.cli.view.connection import connection_notes
     from sbxcompose.cli.view.suspended import first_suspended
     from sbxcompose.client.commands import not_running
     from sbxcompose.engine.observed_names import resolve_running
@@ -39,7 +40,7 @@ def command(shell: Shell, names: tuple[str, ...], signal_name: str) -> int:
     project = shell.project()
 
     async def main() -> int:
-        async with Session(project) as session:
+        async with Session(project, tell=connection_notes(shell)) as session:
             targets = await resolve_running(session, names)
             observed = await session.observe()
             shown = ProcessNames(project, observed)

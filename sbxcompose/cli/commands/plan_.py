@@ -23,6 +23,7 @@ def command(shell: Shell, /, names: tuple[str, ...], as_json: bool, exit_code: b
     """Show what `up` would do, step by step, and why. Changes nothing."""
     from sbxcompose.cli.async_main import run_simply
     from sbxcompose.cli.up_request import UpRequest, say_notes
+    from sbxcompose.cli.view.connection import connection_notes
     from sbxcompose.engine.apply import plan_for
     from sbxcompose.engine.session import Session
     from sbxcompose.plan.options import Intent
@@ -32,7 +33,7 @@ def command(shell: Shell, /, names: tuple[str, ...], as_json: bool, exit_code: b
     asked = request.options(project)
 
     async def main() -> int:
-        async with Session(project) as session:
+        async with Session(project, tell=connection_notes(shell)) as session:
             plan = await plan_for(session, Intent.UP, asked)
         if as_json:
             shell.print_json(plan.to_json())

@@ -34,6 +34,7 @@ def command(shell: Shell, name: str, wanted: str, listen: str | None) -> int:
     Each connection uses a tunnel of its own. The port need not be listed in the sandbox's `ports`.
     """
     from sbxcompose.cli.async_main import run_command
+    from sbxcompose.cli.view.connection import connection_notes
     from sbxcompose.client.commands import running_sandbox
     from sbxcompose.engine.forward import PortForward
     from sbxcompose.engine.ports import listening
@@ -51,7 +52,7 @@ def command(shell: Shell, name: str, wanted: str, listen: str | None) -> int:
         address, local = LOOPBACK, 0 if port in listening() else port
 
     async def main(interrupts: Interrupts) -> int:
-        async with Session(project) as session:
+        async with Session(project, tell=connection_notes(shell)) as session:
             await interrupts.guard(session.observe())
             connection = running_sandbox(session, sandbox)
             async with PortForward(connection.client, sandbox, port, address, local, shell.note) as forward:

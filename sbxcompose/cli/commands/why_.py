@@ -6,6 +6,7 @@ import click
 
 from sbxcompose.cli.context import Shell
 from sbxcompose.cli.options import json_option, names_argument
+from sbxcompose.cli.view.connection import connection_notes
 
 
 @click.command("why")
@@ -32,7 +33,7 @@ def command(shell: Shell, names: tuple[str, ...], timings: bool, as_json: bool) 
 
     async def main() -> int:
         reporter = Reporter(shell, project)
-        async with Session(project, secrets=reporter.secrets) as session:
+        async with Session(project, tell=connection_notes(shell), secrets=reporter.secrets) as session:
             found = await explain(session, names)
             amiss, width = found.amiss, shell.width
             shown = found.all if names else amiss

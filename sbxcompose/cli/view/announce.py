@@ -7,6 +7,7 @@ from enum import StrEnum
 
 from msgspec import Struct
 
+from sbxcompose.cli.view.connection import connection_words
 from sbxcompose.cli.view.copying import copied_words
 from sbxcompose.engine import events
 from sbxcompose.engine.ready import own_words, row_end
@@ -117,10 +118,10 @@ def _announce(event: events.EngineEvent) -> Announcement | None:
             return Announcement(instance, words, Tone.BAD)
         case events.CopyDone(sandbox, copied, seconds):
             return Announcement(None, copied_words(sandbox, copied, seconds)) if copied else None
-        case events.Reconnecting(sandbox, reason):
-            return Announcement(None, f"sandbox {sandbox}: {reason}; connecting again")
         case events.SandboxNote(sandbox, text):
             return Announcement(None, f"sandbox {sandbox} {text}")
+        case events.ConnectionLost() | events.ConnectionRestored():
+            return Announcement(None, connection_words(event) or "")
         case events.WatchMessage(instance, text, bad):
             return Announcement(instance, text, Tone.BAD if bad else Tone.PLAIN)
         case _:

@@ -17,8 +17,9 @@ from typing import Any, BinaryIO, cast
 import httpx
 import pytest
 
+from sbxcompose.api.connection import StreamedBody
 from sbxcompose.api.sandbox import SandboxClient
-from sbxcompose.api.transport import HostAddress, StreamedBody, Transport
+from sbxcompose.api.transport import HostAddress, Transport
 from sbxcompose.errors import NotFound, Refused, SbxError
 from tests.live.host.hosts import PATIENCE, Box, LiveHost
 

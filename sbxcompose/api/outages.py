@@ -1,0 +1,55 @@
+"""What a person is told of connections that are being made again: that retries are under way, and that they are over.
+
+Many requests and streams fail and recover at the same time; it is one outage, with one line at its begin and one at its
+end. One that is over within a moment is not worth a line.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Hashable
+
+NOTICE = 1.0
+"""Seconds after which an outage is told of."""
+
+Told = Callable[[str | None, float], None]
+"""Takes the reason for which retries are under way, or None when they are over; and how long the outage has lasted."""
+
+
+class Outages:
+    """Counts who is being retried. `tell` is called in the event loop."""
+
+    def __init__(self, tell: Told = lambda reason, seconds: None) -> None:
+        self._tell = tell
+        self._failing: set[Hashable] = set()
+        self._began = 0.0
+        self._reason = ""
+        self._timer: asyncio.TimerHandle | None = None
+        self._told = False
+
+    def failed(self, who: Hashable, reason: str) -> None:
+        """Note that `who` (a request, a stream) has failed and will be tried again."""
+        if not self._failing:
+            self._began, self._reason = time.monotonic(), reason
+            self._timer = asyncio.get_running_loop().call_later(NOTICE, self._notice)
+        self._failing.add(who)
+
+    def over(self, who: Hashable) -> None:
+        """Note that `who` has succeeded, or has given up."""
+        if who not in self._failing:
+            return
+        self._failing.discard(who)
+        if self._failing:
+            return
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if self._told:
+            self._told = False
+            self._tell(None, time.monotonic() - self._began)
+
+    def _notice(self) -> None:
+        self._timer = None
+        self._told = True
+        self._tell(self._reason, time.monotonic() - self._began)

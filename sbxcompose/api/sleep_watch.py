@@ -1,0 +1,57 @@
+"""Notice that this machine has slept, so that connections which died meanwhile are made again at once.
+
+The steady clock stands still while a machine sleeps, on Linux and on macOS, and the clock on the wall does not. Without
+this a dead connection would be found out only by its silence.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from types import TracebackType
+from typing import Self
+
+LOOK_EVERY = 5.0
+"""Seconds between two looks, while something waits for an answer."""
+JUMP = 20.0
+"""Seconds by which the two clocks must differ: they are set right by less than that all the time."""
+
+
+def has_slept(before: tuple[float, float], now: tuple[float, float]) -> bool:
+    """Return whether the machine has slept between two moments, each as wall clock and steady clock have it."""
+    return (now[0] - before[0]) - (now[1] - before[1]) > JUMP
+
+
+class SleepWatch:
+    """A context manager, entered by everything that waits for the network; calls `woke_up` after a sleep."""
+
+    def __init__(
+        self,
+        woke_up: Callable[[], None],
+        clocks: Callable[[], tuple[float, float]] = lambda: (time.time(), time.monotonic()),
+    ) -> None:
+        self._woke_up = woke_up
+        self._clocks = clocks
+        self._waiting = 0
+        self._seen = (0.0, 0.0)
+        self._timer: asyncio.TimerHandle | None = None
+
+    def __enter__(self) -> Self:
+        self._waiting += 1
+        if self._timer is None:
+            self._seen = self._clocks()
+            self._timer = asyncio.get_running_loop().call_later(LOOK_EVERY, self.look)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._waiting -= 1
+
+    def look(self) -> None:
+        """Compare the clocks with what they were at the last look."""
+        before, self._seen = self._seen, self._clocks()
+        self._timer = asyncio.get_running_loop().call_later(LOOK_EVERY, self.look) if self._waiting else None
+        if has_slept(before, self._seen):
+            self._woke_up()

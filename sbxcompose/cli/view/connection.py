@@ -1,0 +1,33 @@
+"""What is said of broken connections: one line when they are being made again, one when they are back."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from sbxcompose.cli.context import Shell
+    from sbxcompose.engine.events import EngineEvent, EventHandler
+
+
+def connection_words(event: EngineEvent) -> str | None:
+    """Return the line for an event; None for one that is not about a connection."""
+    from sbxcompose.engine import events
+
+    match event:
+        case events.ConnectionLost(reason):
+            return f"{reason}; trying again"
+        case events.ConnectionRestored(seconds):
+            return f"connected again after {seconds:.1f}s"
+        case _:
+            return None
+
+
+def connection_notes(shell: Shell) -> EventHandler:
+    """Return what says it on standard error."""
+
+    def tell(event: EngineEvent) -> None:
+        words = connection_words(event)
+        if words is not None:
+            shell.note(words)
+
+    return tell

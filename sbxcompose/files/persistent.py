@@ -1,0 +1,88 @@
+"""A sandbox's file system over a connection that breaks: what was lost is asked for again.
+
+Everything that `files.by_hand` asks for may be done twice; its scripts see for themselves what has been done already.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from hashlib import blake2b
+from typing import TypeVar
+
+from sbxcompose.errors import SbxError, Unreachable
+from sbxcompose.files.remote import Ran, RemoteFiles, Streamed
+
+T = TypeVar("T")
+
+TRIES = 6
+PAUSE = 0.1
+"""Seconds before the next try; doubled each time."""
+
+
+async def persist(call: Callable[[], Awaitable[T]]) -> T:
+    """Make a call that may be made twice, again while the connection breaks. Raises `Unreachable` in the end."""
+    for attempt in range(1, TRIES + 1):
+        try:
+            return await call()
+        except Unreachable:
+            if attempt == TRIES:
+                raise
+        await asyncio.sleep(PAUSE * 2**attempt)
+    raise AssertionError("unreachable")
+
+
+class PersistentFiles:
+    """Remote files over connections that break. A body that can be sent only once is for its sender to send again."""
+
+    def __init__(self, remote: RemoteFiles) -> None:
+        self._remote = remote
+
+    async def read(self, path: str) -> bytes | None:
+        """Return the contents of a file; None if there is none."""
+        return await persist(lambda: self._remote.read(path))
+
+    async def fetch(self, path: str, take: Callable[[bytes], object]) -> bool:
+        """Hand a file on, from where it was after a break. Raises `SbxError` if what came before has changed."""
+        done = _Taken(take)
+        return await persist(lambda: self._remote.fetch(path, done.begin(path)))
+
+    async def write(self, path: str, contents: bytes | Streamed) -> None:
+        """Write a file and the folders above it."""
+        if isinstance(contents, bytes):
+            await persist(lambda: self._remote.write(path, contents))
+        else:
+            await self._remote.write(path, contents)
+
+    async def run(self, arguments: tuple[str, ...]) -> Ran:
+        """Run a command to its end; one that broke off is run once more."""
+        return await persist(lambda: self._remote.run(arguments))
+
+
+class _Taken:
+    """What has been handed on of a file, so that another beginning of it is only compared."""
+
+    def __init__(self, take: Callable[[bytes], object]) -> None:
+        self._take = take
+        self._hash = blake2b()
+        self._size = 0
+
+    def begin(self, path: str) -> Callable[[bytes], object]:
+        """Return what takes the file from its beginning."""
+        left, compared = self._size, blake2b()
+        expected = self._hash.digest()
+
+        def take(piece: bytes) -> None:
+            nonlocal left
+            known, piece = piece[:left], piece[left:]
+            if known:
+                compared.update(known)
+                left -= len(known)
+                if not left and compared.digest() != expected:
+                    raise SbxError(f"{path} changed while it was copied", hint="try it again")
+            if piece:
+                self._hash.update(piece)
+                self._size += len(piece)
+                self._take(piece)
+
+        return take

@@ -1,0 +1,134 @@
+"""Commands over a network that misbehaves, many projects beside each other against one host.
+
+Each step of a round (`up`, `logs -f`, `restart`, `exec`, `cp`, watching, `down`) has a schedule of faults of its own,
+drawn from its seed. `NETWORK_SCHEDULES=3000` tries as many; `NETWORK_SEED=17` tries the round of that one alone. Every
+failure names its seed and what went wrong on the way.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+import traceback
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from sbxcompose.api import cloud, retries
+from sbxcompose.api.https import Https
+from sbxcompose.api.transport import HostAddress, Transport
+from sbxcompose.engine import start
+from sbxcompose.engine.local_host import launch
+from sbxcompose.files import persistent, transfer
+from tests.live.engine.rough_scenarios import STEPS, Round
+from tests.live.host.hosts import LiveHost
+from tests.support.home import MARKER, Home
+from tests.support.plain_cloud import KEY, PlainCloud
+from tests.support.rough_network import RoughNetwork, Schedule
+
+SCHEDULES = int(os.environ.get("NETWORK_SCHEDULES", "306"))
+SEED = os.environ.get("NETWORK_SEED")
+BATCHES = 2
+AT_ONCE = 9
+"""Rounds that are under way beside each other."""
+HTTPX = "127.0.0.2"
+"""The address at which this machine is spoken to as a cloud is; at 127.0.0.1 the client of the local host is used."""
+
+
+def rounds(batch: int) -> list[int]:
+    """The rounds of a batch, by number."""
+    if SEED is not None:
+        return [int(SEED) // STEPS] if batch == 0 else []
+    return list(range(batch, -(-SCHEDULES // STEPS), BATCHES))
+
+
+@pytest.fixture(scope="module")
+def host() -> Iterator[LiveHost]:
+    """A host that listens for others, too."""
+    with Home.temporary() as home, pytest.MonkeyPatch.context() as patch:
+        for name, value in home.variables.items():
+            patch.setenv(name, value)
+        live = LiveHost(home, launch.ensure_host(port=0, key=KEY))
+        try:
+            yield live
+        finally:
+            live.close()
+
+
+@pytest.fixture(autouse=True)
+def _in_a_hurry(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Shorter pauses and deadlines than a person's network needs, and httpx for half of the schedules."""
+    monkeypatch.setattr(retries, "FIRST_PAUSE", 0.02)
+    monkeypatch.setattr(retries, "LONGEST_PAUSE", 0.5)
+    monkeypatch.setattr(cloud, "IDLE", 4.0)
+    monkeypatch.setattr(start, "PAUSE", 0.02)
+    monkeypatch.setattr(transfer, "PAUSE", 0.02)
+    monkeypatch.setattr(persistent, "PAUSE", 0.02)
+    monkeypatch.setitem(sys.modules, "sniffio", None)  # httpcore looks for it on the disk at each request
+    make = cloud.CloudChannel._make
+
+    def chosen(self: cloud.CloudChannel) -> Transport | Https:
+        if self.site.host == HTTPX:
+            return Https(self.site, {"Authorization": f"Bearer {KEY}"}, cloud.IDLE)
+        return make(self)
+
+    monkeypatch.setattr(cloud.CloudChannel, "_make", chosen)
+
+
+class Runner:
+    """Runs rounds against one host, which `plain` shows as a cloud that has only the contract."""
+
+    def __init__(self, host: LiveHost, plain: PlainCloud, directory: Path) -> None:
+        self._host = host
+        self._ports = (int(host.status["tcp"].rpartition(":")[2]), int(plain.address.rpartition(":")[2]))
+        self._directory = directory
+        self._places = asyncio.Semaphore(AT_ONCE)
+        self.failures: list[str] = []
+
+    async def run(self, number: int) -> None:
+        """One round; a failure is noted."""
+        plain, address = number % 3 == 0, (HTTPX, "127.0.0.1")[number // 3 % 2]
+        seed, step = number * STEPS, "open"
+        async with self._places, RoughNetwork(self._ports[plain], Schedule(seed), host=address).serving() as network:
+            environ = {
+                **self._host.home.environment(),
+                "TENSORLAKE_API_URL": network.address,
+                "TENSORLAKE_API_KEY": KEY,
+            }
+            mine = Round(self._directory / f"r{number}", f"{MARKER}: {self._host.home.marker}", environ)
+            try:
+                for seed, act in enumerate(mine.steps, number * STEPS):
+                    step, network.schedule = act.__name__, Schedule(seed)
+                    async with asyncio.timeout(120):
+                        await act()
+                await self._check(mine.name)
+            except (Exception, ExceptionGroup) as error:
+                way = f"{step}, {'contract' if plain else 'extensions'}, {'httpx' if address == HTTPX else 'h11'}"
+                faults = "\n  ".join(network.schedule.done)
+                words = "".join(traceback.format_exception(error))
+                self.failures.append(f"NETWORK_SEED={seed} ({way}):\n  {faults}\n{words}")
+            finally:
+                await mine.close()
+        async with Transport(HostAddress(path=str(self._host.path))) as host:
+            await host.request("DELETE", f"/sandboxes/{mine.name}-main")
+
+    async def _check(self, name: str) -> None:
+        """Nothing runs after a `down`, as the host itself says."""
+        async with Transport(HostAddress(path=str(self._host.path))) as host:
+            info = (await host.request("GET", f"/sandboxes/{name}-main")).json()
+        assert (info["status"], info["live_processes"]) == ("suspended", 0), info
+
+
+@pytest.mark.time_limit(600 if SCHEDULES <= 306 else 7200)
+@pytest.mark.parametrize("batch", range(BATCHES))
+def test_nothing_is_lost_or_doubled(host: LiveHost, batch: int, tmp_path: Path) -> None:
+    async def main(runner: Runner) -> None:
+        await asyncio.gather(*(runner.run(number) for number in rounds(batch)))
+
+    env = {MARKER: host.home.marker, "PATH": os.environ["PATH"]}
+    with PlainCloud(host.path, env=env).serving() as plain:
+        runner = Runner(host, plain, tmp_path)
+        asyncio.run(main(runner))
+    assert not runner.failures, "\n\n".join([*runner.failures, f"{len(runner.failures)} schedules failed"])

@@ -1,0 +1,243 @@
+"""A network that misbehaves, between a command of ours and a host or a cloud that it reaches over TCP.
+
+What goes wrong with which request is drawn from a seed: answers are delayed, cut off, lost after the request went
+through, held back so that others overtake them, or replaced by 429, 500, 502, 503 and 504; requests are lost on their
+way; streams that say nothing are closed, and connections stall. A request that is made again fails twice at most.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import re
+from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from typing import Literal
+
+Fault = Literal["delay", "busy", "lost request", "lost answer", "cut", "end", "stall", "overtake", "idle"]
+FAULTS: tuple[Fault, ...] = ("delay", "busy", "lost request", "lost answer", "cut", "end", "stall", "overtake", "idle")
+_STREAMS = re.compile(r"/follow|/watch$|/batch$|/run$")
+_LENGTH = re.compile(rb"(?im)^content-length:[ \t]*(\d+)\r$")
+_CHUNKED = re.compile(rb"(?im)^transfer-encoding:[ \t]*chunked\r$")
+_SOCKET = re.compile(rb"(?im)^upgrade:")
+
+
+class Broken(Exception):
+    """This connection ends here."""
+
+
+@dataclass
+class Schedule:
+    """What goes wrong, drawn from `seed`: at most `most` faults, each request with a chance of `rate`."""
+
+    seed: int
+    faults: tuple[Fault, ...] = FAULTS
+    done: list[str] = field(default_factory=list)
+    """What has gone wrong so far, to be printed with a failure."""
+
+    def __post_init__(self) -> None:
+        self._random = random.Random(self.seed)
+        self.rate = self._random.choice((0.1, 0.2, 0.4))
+        self.most = self._random.randint(2, 14)
+        self._in_a_row: Counter[str] = Counter()
+
+    def draw(self, said: str) -> Fault | None:
+        """Return what goes wrong with a request; `said` is its method and path."""
+        key = said.partition("?")[0]
+        if len(self.done) >= self.most or self._in_a_row[key] >= 2 or self._random.random() > self.rate:
+            self._in_a_row[key] = 0
+            return None
+        stream = bool(_STREAMS.search(key))
+        fault = self._random.choice([each for each in self.faults if stream or each not in ("end", "idle")])
+        self._in_a_row[key] += fault not in ("delay", "overtake")
+        self.done.append(f"{fault}: {said}")
+        return fault
+
+    def some(self, least: float, most: float) -> float:
+        """Return a number between two."""
+        return self._random.uniform(least, most)
+
+    def busy(self) -> bytes:
+        """Return an answer of something that stands before the server."""
+        status = self._random.choice((429, 500, 502, 503, 504))
+        after = self._random.choice((b"", b"", b"Retry-After: 0\r\n", b"Retry-After: 1\r\n"))
+        body = self._random.choice((b"upstream connect error", b"<html>Bad Gateway</html>", b""))
+        head = b"HTTP/1.1 %d Busy\r\nContent-Type: text/plain\r\n%sContent-Length: %d\r\n\r\n"
+        return head % (status, after, len(body)) + body
+
+
+class RoughNetwork:
+    """Listens on `host` and passes requests on to a `port` of this machine, as `schedule` has it."""
+
+    def __init__(self, port: int, schedule: Schedule, *, host: str = "127.0.0.1", stall: float = 30.0) -> None:
+        self._upstream = port
+        self.schedule = schedule
+        self._host = host
+        self._stall = stall
+        self._answered = asyncio.Event()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self.streams = 0
+        """Connections that are open now."""
+
+    @property
+    def address(self) -> str:
+        """Where it is reached."""
+        return f"http://{self._host}:{self._port}"
+
+    @asynccontextmanager
+    async def serving(self) -> AsyncIterator[RoughNetwork]:
+        """Serve in this event loop."""
+        server = await asyncio.start_server(self._accept, self._host, 0)
+        self._port = server.sockets[0].getsockname()[1]
+        try:
+            yield self
+        finally:
+            server.close()
+            for task in self._tasks:
+                task.cancel()
+            await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.ensure_future(self._connection(reader, writer))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _connection(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.streams += 1
+        there: list[asyncio.StreamWriter] = []
+        try:
+            with suppress(OSError, EOFError, Broken, asyncio.IncompleteReadError):
+                upstream, out = await asyncio.open_connection("127.0.0.1", self._upstream)
+                there.append(out)
+                while True:
+                    await self._exchange(reader, writer, upstream, out)
+        finally:
+            self.streams -= 1
+            for each in (writer, *there):
+                each.transport.abort()
+
+    async def _exchange(
+        self,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+        upstream: asyncio.StreamReader,
+        out: asyncio.StreamWriter,
+    ) -> None:
+        """One request and its answer."""
+        head = await reader.readuntil(b"\r\n\r\n")
+        method, path = head.split(b" ", 2)[:2]
+        said = f"{method.decode()} {path.decode()}"
+        body = b"".join([piece async for piece in pieces(head, reader, request=True)])
+        fault = self.schedule.draw(said)
+        match fault:
+            case "delay":
+                await asyncio.sleep(self.schedule.some(0.0, 0.2))
+            case "overtake":
+                await self._overtaken()
+            case "busy":
+                writer.write(self.schedule.busy())
+                await writer.drain()
+                return
+            case "lost request":
+                raise Broken
+            case "stall" if self.schedule.some(0, 1) < 0.5:
+                await asyncio.sleep(self._stall)
+                raise Broken
+        out.write(head + body)
+        await out.drain()
+        await self._answer(fault, path, upstream, writer)
+        self._answered.set()
+
+    async def _overtaken(self) -> None:
+        """Let another request be answered first."""
+        self._answered.clear()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(0.3):
+                await self._answered.wait()
+
+    async def _answer(
+        self, fault: Fault | None, path: bytes, upstream: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        head = await upstream.readuntil(b"\r\n\r\n")
+        body = pieces(head, upstream)
+        if b"/sandboxes" in path and not _CHUNKED.search(head):
+            whole = b"".join([piece async for piece in body])
+            mine = whole.replace(f"http://127.0.0.1:{self._upstream}".encode(), self.address.encode())
+            head = _LENGTH.sub(b"content-length: %d\r" % len(mine), head)
+            await self._pass_on(fault, head, _once(mine), writer)
+        else:
+            await self._pass_on(fault, head, body, writer)
+
+    async def _pass_on(
+        self, fault: Fault | None, head: bytes, body: AsyncIterator[bytes], writer: asyncio.StreamWriter
+    ) -> None:
+        left = int(self.schedule.some(0, 4000)) if fault in ("cut", "stall", "end") else None
+        if fault == "lost answer":
+            with suppress(TimeoutError):
+                async with asyncio.timeout(0.2):  # a stream has no end
+                    async for _ in body:
+                        pass
+            raise Broken
+        writer.write(head)
+        idle = self.schedule.some(0.05, 0.5) if fault == "idle" else None
+        iterator = aiter(body)
+        while True:
+            try:
+                async with asyncio.timeout(idle):
+                    piece = await anext(iterator, None)
+            except TimeoutError:
+                piece = None
+                await self._break_off("end", writer)
+            if piece is None:
+                break
+            if left is not None and len(piece) > left:
+                if fault != "end":
+                    writer.write(piece[:left])
+                await self._break_off(fault, writer)
+            left = None if left is None else left - len(piece)
+            writer.write(piece)
+            await writer.drain()
+        if fault == "cut":
+            raise Broken  # right after the last byte
+
+    async def _break_off(self, fault: Fault | None, writer: asyncio.StreamWriter) -> None:
+        if fault == "end":
+            writer.write(b"0\r\n\r\n")  # as if the stream had ended by itself
+        await writer.drain()
+        if fault == "stall":
+            await asyncio.sleep(self._stall)
+        elif fault == "end":
+            writer.close()
+            await writer.wait_closed()
+        raise Broken
+
+
+async def pieces(head: bytes, reader: asyncio.StreamReader, *, request: bool = False) -> AsyncIterator[bytes]:
+    """The body that follows a head, as it is on the wire; of a chunked one each chunk by itself."""
+    if _SOCKET.search(head):
+        raise Broken  # terminals and tunnels are not for here
+    length = _LENGTH.search(head)
+    if _CHUNKED.search(head):
+        while True:
+            line = await reader.readuntil(b"\r\n")
+            size = int(line.split(b";")[0], 16)
+            yield line + await reader.readexactly(size + 2)
+            if not size:
+                return
+    elif length is not None:
+        left = int(length[1])
+        while left:
+            piece = await reader.read(min(left, 1 << 16))
+            if not piece:
+                raise Broken
+            left -= len(piece)
+            yield piece
+    elif not request and head.split(b" ", 2)[1] not in (b"204", b"304"):
+        while piece := await reader.read(1 << 16):
+            yield piece
+
+
+async def _once(data: bytes) -> AsyncIterator[bytes]:
+    yield data
