@@ -50,18 +50,23 @@ def read_all() -> dict[int, ProcessStat]:
     return {process.pid: process for process in found if process is not None}
 
 
-def own_children() -> list[int] | None:
-    """Return the children of the one who asks, zombies too; None where the kernel has no list of them.
+def children_of(pid: int) -> list[int] | None:
+    """Return the children of a process, zombies too; None where the kernel has no list of them.
 
-    Exact, although the list is known not to be: it goes wrong when a child is reaped while it is read, and
-    the only one who reaps ours is the single thread that reads here.
+    Exact for the process that asks, although the list is known not to be: it goes wrong when a child is reaped while it
+    is read, and the only one who reaps ours is the single thread that reads here.
     """
-    pid = os.getpid()
     try:
         with open(f"/proc/{pid}/task/{pid}/children", "rb", 1 << 16) as file:
             return [int(pid) for pid in file.read().split()]
     except OSError:
         return None
+
+
+def inner_pid(pid: int) -> int:
+    """Return the number that a process has in its own PID namespace."""
+    found = read_file(f"/proc/{pid}/status").partition(b"\nNSpid:")[2].split(b"\n")[0].split()
+    return int(found[-1]) if found else pid
 
 
 def command_of(pid: int) -> str:

@@ -77,15 +77,23 @@ class Census:
 
     A process is a unit's if its parent is; else, at the top of its tree, by its session, its group, or what
     it inherited. `units` are leaders by unit; of `reaped` ones the number may have gone to another process.
-    Orphans are children of this process; with `anywhere` (units that another keeper started) of any process.
+    Orphans are children of this process, or of `adopters`; with `anywhere` (units that another keeper started) of
+    any process.
     """
 
     def __init__(
-        self, units: Mapping[str, int], tags: Mapping[int, str], *, reaped: Collection[str], anywhere: bool
+        self,
+        units: Mapping[str, int],
+        tags: Mapping[int, str],
+        *,
+        reaped: Collection[str],
+        anywhere: bool,
+        adopters: Collection[int] = (),
     ) -> None:
         self.processes = read_all()
         self._tags = tags
         self._anywhere = anywhere
+        self._adopters = {os.getpid(), *adopters}
         self._leaders = {pid: unit for unit, pid in units.items() if unit not in reaped or self._unused(pid)}
         self._owner: dict[int, str | None] = {}
 
@@ -111,11 +119,11 @@ class Census:
         while current is not None and current.pid not in self._leaders and current.pid not in self._owner:
             self._owner[current.pid] = None  # numbers reused while we read could make a circle
             path.append(current)
-            current = None if current.parent == os.getpid() else self.processes.get(current.parent)
+            current = None if current.parent in self._adopters else self.processes.get(current.parent)
         unit = None
         if current is not None:
             unit = self._leaders.get(current.pid) or self._owner[current.pid]
-        ours = self._anywhere or (bool(path) and path[-1].parent == os.getpid())
+        ours = self._anywhere or (bool(path) and path[-1].parent in self._adopters)
         for ancestor in reversed(path):
             if unit is None and ours:
                 unit = owner_of_orphan(ancestor, self._leaders, self._tags)

@@ -14,6 +14,7 @@ from typing import Any, Literal
 
 from sbxcompose.host.keeper.connection import KeeperConnection
 from sbxcompose.host.keeper.inherit import Inherited, KeeperRestart
+from sbxcompose.host.keeper.inits import PREFIX
 from sbxcompose.host.keeper.messages import (
     Adopted,
     Claim,
@@ -186,6 +187,30 @@ class KeeperClient(KeeperConnection):
         self._kept[name] = fd
         if self._replacing is None and self._lost is None:
             self._send({"op": "keep", "id": 0, "name": name}, [fd])
+
+    def isolate(self, sandbox: str, plan: dict[str, Any]) -> None:
+        """Tell how the root of an isolated sandbox is built, before anything is started in it; see `Spawn.inside`."""
+        self._plans[sandbox] = plan
+        if self._replacing is None and self._lost is None:
+            self._send({"op": "isolate", "id": 0, "sandbox": sandbox, "plan": plan})
+
+    async def enter(self, sandbox: str) -> int:
+        """Return the pid of the init process of an isolated sandbox, which is started if it does not run. Raises
+        `SpawnFailed`.
+        """
+        found = await self._call({"op": "enter", "sandbox": sandbox})
+        if isinstance(found, dict):
+            raise SpawnFailed(found["error"], found["errno"])
+        return int(found)
+
+    async def leave(self, sandbox: str, *, forget: bool = False) -> None:
+        """Kill everything in an isolated sandbox, and unmount its root. `forget`: it is over for good."""
+        if forget:
+            self._plans.pop(sandbox, None)
+        fd = self._kept.pop(PREFIX + sandbox, None)
+        if fd is not None:
+            os.close(fd)
+        await self._call({"op": "leave", "sandbox": sandbox, "forget": forget})
 
     def want(self, wanted: bool) -> None:
         """Say whether anything runs, or is to be started again: as long as that is so, the keeper never gives up

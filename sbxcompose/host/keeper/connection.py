@@ -17,6 +17,7 @@ from itertools import chain, repeat
 from typing import Any, Self
 
 from sbxcompose.host.keeper.inherit import KeeperRestart
+from sbxcompose.host.keeper.inits import PREFIX
 from sbxcompose.host.keeper.messages import Adopted, Exited, KeeperLost, Spawned, SpawnFailed
 from sbxcompose.host.keeper.protocol import Channel, KeeperFrame, chunked
 from sbxcompose.host.keeper.unit_cache import Body, KnownUnit, PendingRequest, read_all, retrieve
@@ -47,6 +48,8 @@ class KeeperConnection:
         self._units: dict[str, KnownUnit] = {}
         self._pending: dict[int, PendingRequest] = {}
         self._kept: dict[str, int] = {}
+        self._plans: dict[str, Body] = {}
+        """How isolated sandboxes are built."""
         self._wanted = False
         self._last_id = 0
         self.tasks = TaskOwner(self._task_failed)
@@ -204,10 +207,13 @@ class KeeperConnection:
         return mine
 
     def _learn_kept(self, name: str, fd: int) -> None:
-        if name in self._kept:
+        known = self._kept.get(name)
+        if known is not None and not name.startswith(PREFIX):
             os.close(fd)
-        else:
-            self._kept[name] = fd
+            return
+        self._kept[name] = fd
+        if known is not None:  # another init process has taken the place of one that ended
+            os.close(known)
 
     def _spawned(self, body: Body, fds: list[int]) -> Spawned | SpawnFailed:
         if "error" in body:
@@ -294,6 +300,8 @@ class KeeperConnection:
         try may have begun to run.
         """
         self._send({"op": "want", "id": 0, "wanted": self._wanted})
+        for sandbox, plan in self._plans.items():
+            self._send({"op": "isolate", "id": 0, "sandbox": sandbox, "plan": plan})
         for name, fd in self._kept.items():
             self._send({"op": "keep", "id": 0, "name": name}, [fd])
         for pending in self._pending.values():

@@ -6,6 +6,7 @@ import errno
 
 from sbxcompose.host.keeper.escaped import sweep
 from sbxcompose.host.keeper.explain import CannotSpawn
+from sbxcompose.host.keeper.inits import PREFIX
 from sbxcompose.host.keeper.protocol import Channel, KeeperFrame, chunked
 from sbxcompose.host.keeper.unit import Unit
 
@@ -160,13 +161,17 @@ class KeeperEndpoint:
             case "want":
                 self.wanted = bool(body["wanted"])
             case "keep":
-                self._spawner.keep(body["name"], frame.fds.pop())
+                self._keep(body["name"], frame.fds.pop())
+            case "isolate":
+                self._spawner.inits.plan(body["sandbox"], body["plan"])
             case _:
                 self._send({"id": body["id"], **self._result(body)})
 
     def _result(self, body: Body) -> Body:
         try:
             return {"result": self._do(body)}
+        except CannotSpawn as error:
+            return {"result": {"error": error.message, "errno": error.errno}}
         except Exception as error:  # whatever it is, it must not cost the keeper its life
             return {"problem": f"{type(error).__name__}: {error}"}
 
@@ -187,6 +192,10 @@ class KeeperEndpoint:
                 return self._release(body["unit"])
             case "drop":
                 return self._spawner.drop(body["name"])
+            case "enter":
+                return self._enter(body["sandbox"])
+            case "leave":
+                return self._spawner.inits.drop(body["sandbox"], forget_plan=body["forget"])
             case "sweep":
                 return self._sweep(body["claims"])
         return None
@@ -198,6 +207,7 @@ class KeeperEndpoint:
         if self._units.get(request["unit"]) is not None:
             return {**index, "error": f"unit {request['unit']} exists", "errno": errno.EEXIST}, []
         try:
+            adopter = self._enter(request.get("inside"))
             started = self._spawner.start(request, batch.base)
         except CannotSpawn as error:
             return {**index, "error": error.message, "errno": error.errno}, []
@@ -205,13 +215,33 @@ class KeeperEndpoint:
             return {**index, "error": f"{type(error).__name__}: {error}", "errno": errno.EINVAL}, []
         unit = Unit(request["unit"], started.pid, started.at, request["meta"])
         unit.ticks = started.ticks
+        unit.inside, unit.adopter = request.get("inside"), adopter
         unit.tag, unit.fds, unit.large, unit.known = started.tag, started.fds, started.large, True
         self._units.add(unit)
         return {**index, **unit.describe()}, list(unit.fds.values())
 
     def _tell_kept(self) -> None:
-        for name, fd in self._spawner.networks.items():
+        for name, fd in {**self._spawner.networks, **self._spawner.inits.pidfds}.items():
             self._send({"kept": name}, [fd])
+
+    def _keep(self, name: str, fd: int) -> None:
+        if name.startswith(PREFIX):
+            self._spawner.inits.adopt(name.removeprefix(PREFIX), fd)
+            self._units.finder.inits = self._spawner.inits.pids
+        else:
+            self._spawner.keep(name, fd)
+
+    def _enter(self, sandbox: str | None) -> int | None:
+        """Start the init process of a sandbox if it does not run; its pid. Raises `CannotSpawn`."""
+        if sandbox is None:
+            return None
+        inits = self._spawner.inits
+        found = inits.find(sandbox)
+        if found is None:
+            found = inits.start(sandbox)
+            self._units.finder.inits = inits.pids
+            self._send({"kept": PREFIX + sandbox}, [found.pidfd])
+        return found.pid
 
     def _adopt(self, request: int) -> None:
         self._tell_kept()
@@ -229,7 +259,8 @@ class KeeperEndpoint:
             self._send({"handed_over": True})
 
     def _sweep(self, claims: list[Body]) -> list[str]:
-        return sweep(self._host, claims, [unit.pid for unit in self._units if unit.live])
+        known = [unit.pid for unit in self._units if unit.live]
+        return sweep(self._host, claims, [*known, *self._spawner.inits.pids])
 
     def _close_stdin(self, name: str) -> bool:
         unit = self._units.get(name)

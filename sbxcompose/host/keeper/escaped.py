@@ -9,7 +9,7 @@ import time
 
 from sbxcompose.host.keeper.census import Census, marked_tag, owner_of_orphan, tag_of, tag_on
 from sbxcompose.linux import kernel
-from sbxcompose.linux.processes import command_of, own_children, read_all, read_process
+from sbxcompose.linux.processes import children_of, command_of, read_all, read_process
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -27,6 +27,7 @@ START_TICKS = 500
 """Clock ticks from the moment that was noted to the start at most; no number is given anew so soon."""
 DYING = 2.0
 """Seconds that killed processes may take to be gone; one that sleeps uninterruptibly takes longer."""
+RETRIES = 5
 SWEEPS = 20
 """How often a sweep looks again for what was forked in the meantime."""
 
@@ -41,6 +42,8 @@ class Finder:
     def __init__(self) -> None:
         self.exempt: set[int] = set()
         """Children of the keeper that are no unit's: the server."""
+        self.inits: dict[int, str] = {}
+        """The init processes of isolated sandboxes, which adopt what is orphaned there: the sandbox by pid."""
         self._orphans: dict[int, str | None] = {}
         self._seen: list[int] | None = None
         """Those of the last look, until they have been asked for."""
@@ -54,7 +57,8 @@ class Finder:
         if not alone:
             return []
         processes = read_all()
-        found = with_descendants({pid for pid in alone if pid in processes}, processes, self.exempt)
+        exempt = self.exempt | self.inits.keys()
+        found = with_descendants({pid for pid in alone if pid in processes}, processes, exempt)
         return [processes[pid] for pid in sorted(found) if not processes[pid].dead]
 
     def forget(self, pid: int) -> None:
@@ -75,10 +79,14 @@ class Finder:
 
     def _look(self, units: Collection[Unit]) -> list[int] | None:
         """Return the keeper's children that lead no unit, each inspected once; None if unknown."""
-        children = own_children()
+        children = children_of(os.getpid())
         if children is None:
             return None
-        known = {unit.pid for unit in units if unit.ours and not unit.leader_gone} | self.exempt
+        adopted = [adopted_by(init) for init in self.inits]
+        if None in adopted:
+            return None
+        children += [pid for found in adopted if found is not None for pid in found]
+        known = {unit.pid for unit in units if unit.ours and not unit.leader_gone} | self.exempt | self.inits.keys()
         orphans = [pid for pid in children if pid not in known]
         for pid in orphans:
             if pid not in self._orphans:
@@ -93,6 +101,20 @@ class Finder:
             self._orphans[pid] = owner_of_orphan(process, leaders, _tags(units))
 
 
+def adopted_by(init: int) -> list[int] | None:
+    """Return the children of another process that adopts orphans; None if it has no rest.
+
+    It reaps while the list is read, which may then lack some: so the list is read until it is the same twice.
+    """
+    before = children_of(init)
+    for _ in range(RETRIES):
+        now = children_of(init)
+        if now == before:
+            return now or []
+        before = now
+    return None
+
+
 def census(units: Collection[Unit]) -> Census:
     """Read everything that runs now."""
     live = [unit for unit in units if unit.live]
@@ -101,6 +123,7 @@ def census(units: Collection[Unit]) -> Census:
         _tags(live),
         reaped={unit.name for unit in live if unit.leader_gone},
         anywhere=not all(unit.ours for unit in live),
+        adopters={unit.adopter for unit in live if unit.adopter is not None},
     )
 
 

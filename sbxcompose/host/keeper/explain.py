@@ -33,16 +33,25 @@ def candidates(command: str, environment: dict[str, str]) -> list[str]:
     ]
 
 
-def explain(failure: bytes, request: dict[str, Any], environment: dict[str, str]) -> CannotSpawn:
-    """Read what the child left of its failure ("OSError:<hex errno>:<where>") and look at the cause."""
+def explain(
+    failure: bytes, request: dict[str, Any], environment: dict[str, str], *, inside: bool = False
+) -> CannotSpawn:
+    """Read what the child left of its failure ("OSError:<hex errno>:<where>") and look at the cause.
+
+    `inside` an isolated sandbox the files that this process can look at are others.
+    """
     kind, _, rest = failure.partition(b":")
     number, _, where = rest.partition(b":")
+    if inside and not failure:
+        return CannotSpawn(f"cannot start {request['argv'][0]} in the sandbox: its start was interrupted", errno.EIO)
     if kind != b"OSError":
         return CannotSpawn(f"cannot give {request['argv'][0]} its terminal", errno.EIO)
     code = int(number, 16)
+    if where.startswith(b"enter"):
+        return CannotSpawn(f"cannot enter the sandbox: {os.strerror(code).lower()}", code)
     if where.startswith(b"noexec"):
         return CannotSpawn(_before_exec(code, request), code)
-    return CannotSpawn(_at_exec(code, request, environment), code)
+    return CannotSpawn(_at_exec(code, request, environment, inside=inside), code)
 
 
 def _before_exec(code: int, request: dict[str, Any]) -> str:
@@ -53,14 +62,14 @@ def _before_exec(code: int, request: dict[str, Any]) -> str:
     return f"cannot become user {request['uid']}: {os.strerror(code).lower()}"
 
 
-def _at_exec(code: int, request: dict[str, Any], environment: dict[str, str]) -> str:
+def _at_exec(code: int, request: dict[str, Any], environment: dict[str, str], *, inside: bool) -> str:
     command = request["argv"][0]
     base = request["cwd"] or "/"
     if code == errno.E2BIG:
         size = sum(len(os.fsencode(argument)) + 1 for argument in request["argv"])
         size += sum(len(os.fsencode(name)) + len(os.fsencode(text)) + 2 for name, text in environment.items())
         return f"argument list too long: {command} ({size} bytes of arguments and environment)"
-    for candidate in candidates(command, environment):
+    for candidate in () if inside else candidates(command, environment):
         found = _about_file(code, candidate, os.path.join(base, candidate))
         if found:
             return found

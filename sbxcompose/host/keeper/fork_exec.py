@@ -13,10 +13,12 @@ import os
 import sys
 import termios
 
+from sbxcompose.host.keeper.enter import enter_groups
 from sbxcompose.host.keeper.explain import CannotSpawn
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
 
@@ -62,6 +64,7 @@ def fork_exec(
     umask: int = -1,
     terminal: bool = False,
     keep: tuple[int, ...] = (),
+    cgroups: tuple[str, ...] = (),
 ) -> int:
     """Start a process in a session of its own; its pid. A failure in the child is written to the pipe
     `errors`.
@@ -70,7 +73,7 @@ def fork_exec(
     shares our memory until the exec (vfork).
     """
     words = [os.fsencode(name) + b"=" + os.fsencode(value) for name, value in environment.items()]
-    preparation = _take_terminal if terminal else None
+    preparation = _preparation(cgroups, terminal=terminal)
     arguments: tuple[Any, ...] = (
         *(
             argv,
@@ -88,8 +91,17 @@ def fork_exec(
     return _posixsubprocess.fork_exec(*arguments)
 
 
-def _take_terminal() -> None:
-    fcntl.ioctl(1, termios.TIOCSCTTY, 0)
+def _preparation(cgroups: tuple[str, ...], *, terminal: bool) -> Callable[[], None] | None:
+    """Return what the child does before the exec; None lets it share our memory until then."""
+    if not terminal and not cgroups:
+        return None
+
+    def prepare() -> None:
+        enter_groups(cgroups)
+        if terminal:
+            fcntl.ioctl(1, termios.TIOCSCTTY, 0)
+
+    return prepare
 
 
 def read_failure(read: int) -> bytes:

@@ -47,7 +47,8 @@ class Keeper:
         self._units = Units(
             self._loop, lambda event, unit: self._endpoint.tell(event, unit), self._freezer, KernelLog()
         )
-        self._endpoint = KeeperEndpoint(self._loop, self._units, Spawner(limits, host), host)
+        self._spawner = Spawner(limits, host)
+        self._endpoint = KeeperEndpoint(self._loop, self._units, self._spawner, host)
         environment = self._server_environment(limits)
         connect = self._endpoint.open
         self._server = ServerProcess(options.server, environment, descriptors.fds, connect, self._is_needed, log)
@@ -78,6 +79,7 @@ class Keeper:
                 self._status = self._status or 0
         self._freezer.clear()
         self._units.end_outcasts()
+        self._spawner.inits.kill_all()
         return self._status
 
     def _deadline(self) -> float | None:

@@ -40,6 +40,10 @@ class Spawn:
     meta: dict[str, Any] = field(default_factory=dict)
     umask: int = 0o022
     namespace: str | None = None
+    inside: str | None = None
+    """The isolated sandbox to start it in, whose plan was given to `isolate`."""
+    cgroups: list[str] = field(default_factory=list)
+    """The directories of control groups that it is in from its start."""
 
     def write(self, base: Mapping[str, str]) -> dict[str, Any]:
         """Return the request as a JSON object; `base` is the part of the environment that travels apart."""
@@ -59,6 +63,8 @@ class Spawn:
             "meta": json.dumps(self.meta, separators=(",", ":")),
             "umask": self.umask,
             "namespace": self.namespace,
+            "inside": self.inside,
+            "cgroups": self.cgroups,
         }
 
 

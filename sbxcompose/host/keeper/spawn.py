@@ -12,8 +12,10 @@ import termios
 import time
 
 from sbxcompose.host.keeper.census import mark_of, tag_of
+from sbxcompose.host.keeper.enter import exec_inside, fork_sibling, join
 from sbxcompose.host.keeper.explain import CannotSpawn, candidates, explain
 from sbxcompose.host.keeper.fork_exec import check, fork_exec, identity, read_failure
+from sbxcompose.host.keeper.inits import Inits
 from sbxcompose.host.keeper.namespaces import Inside
 from sbxcompose.host.keeper.protocol import MARKER
 from sbxcompose.linux.processes import ticks_now
@@ -21,6 +23,8 @@ from sbxcompose.linux.processes import ticks_now
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
+
+    from sbxcompose.host.keeper.inits import SandboxInit
 
 PIPE_SIZE = 1 << 18
 LARGE_PIPES = 96
@@ -93,6 +97,7 @@ class Spawner:
         self._null = os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC)
         self.large_pipes = 0
         self.networks: dict[str, int] = {}
+        self.inits = Inits(host)
 
     def keep(self, name: str, fd: int) -> None:
         """Hold a network namespace under a name."""
@@ -143,31 +148,44 @@ class Spawner:
         paths = candidates(request["argv"][0], environment)
         user, group, groups = identity(request)
         network = self._network(request.get("namespace"))
+        init = self._init(request.get("inside"))
         read, write = os.pipe2(os.O_CLOEXEC)
         try:
             self._limits.lower_for_child(tag)
             with Inside(network):
-                pid = fork_exec(
-                    [os.fsencode(argument) for argument in request["argv"]],
-                    [os.fsencode(path) for path in paths],
-                    environment,
-                    fds,
-                    (read, write),
-                    cwd=request["cwd"],
-                    user=user,
-                    group=group,
-                    groups=groups,
-                    umask=request["umask"],
-                    terminal=bool(request["pty"]),
-                )
+                if init is not None:
+                    pid = _enter(init, request, paths, environment, fds, write)
+                else:
+                    pid = fork_exec(
+                        [os.fsencode(argument) for argument in request["argv"]],
+                        [os.fsencode(path) for path in paths],
+                        environment,
+                        fds,
+                        (read, write),
+                        cwd=request["cwd"],
+                        user=user,
+                        group=group,
+                        groups=groups,
+                        umask=request["umask"],
+                        terminal=bool(request["pty"]),
+                        cgroups=tuple(request.get("cgroups") or ()),
+                    )
         finally:
             self._limits.raise_own()
             os.close(write)
             failure = read_failure(read)
-        if failure:
-            os.waitpid(pid, 0)
-            raise explain(failure, request, environment)
+        if failure or not pid:
+            if pid:
+                os.waitpid(pid, 0)
+            raise explain(failure, request, environment, inside=init is not None)
         return pid
+
+    def _init(self, sandbox: str | None) -> SandboxInit | None:
+        """Return the init process of an isolated sandbox. Raises `CannotSpawn`."""
+        init = None if sandbox is None else self.inits.find(sandbox)
+        if sandbox is not None and init is None:
+            raise CannotSpawn("the init process of the sandbox has just ended", errno.ESRCH)
+        return init
 
     def _network(self, name: str | None) -> int | None:
         """Return the network to start a process in. One that is not there any more is no reason to take another."""
@@ -176,6 +194,32 @@ class Spawner:
         if name not in self.networks:
             raise CannotSpawn(f"the network {name} is not there", errno.ENOENT)
         return self.networks[name]
+
+
+def _enter(
+    init: SandboxInit,
+    request: dict[str, Any],
+    paths: list[str],
+    environment: dict[str, str],
+    fds: list[int],
+    errors: int,
+) -> int:
+    """Start a process in an isolated sandbox; its pid, 0 if it could not be forked."""
+    return fork_sibling(
+        lambda: join(request.get("cgroups") or (), init.pidfd, user=init.user),
+        lambda: exec_inside(
+            [os.fsencode(argument) for argument in request["argv"]],
+            [os.fsencode(path) for path in paths],
+            environment,
+            fds,
+            errors,
+            cwd=request["cwd"],
+            identity=identity(request),
+            umask=request["umask"],
+            terminal=bool(request["pty"]),
+        ),
+        errors,
+    )
 
 
 class _Streams:

@@ -38,7 +38,21 @@ class Unit:
     """
 
     __slots__ = (
-        *("at", "deadline", "ended_at", "exited", "fds", "frozen", "hunt", "killing", "known", "large", "leader_gone"),
+        *(
+            "adopter",
+            "at",
+            "deadline",
+            "ended_at",
+            "exited",
+            "fds",
+            "frozen",
+            "hunt",
+            "inside",
+            "killing",
+            "known",
+            "large",
+            "leader_gone",
+        ),
         *("meta", "name", "oom_killed", "ours", "pid", "status", "stop_signal", "tag", "ticks"),
     )
 
@@ -52,6 +66,10 @@ class Unit:
         self.fds: dict[str, int] = {}
         self.large = 0
         self.frozen: Frozen | None = None
+        self.inside: str | None = None
+        """The isolated sandbox in which it runs."""
+        self.adopter: int | None = None
+        """The init process of that sandbox, which adopts what it orphans; otherwise the keeper does."""
         self.ours = True
         self.known = False
         self.leader_gone = False
@@ -70,6 +88,7 @@ class Unit:
         unit = cls(body["unit"], body["pid"], body["at"], body["meta"])
         unit.tag, unit.fds, unit.ours, unit.known = body["tag"], fds, False, True
         unit.ticks = body.get("ticks", 0)
+        unit.inside, unit.adopter = body.get("inside"), body.get("adopter")
         unit.exited, unit.frozen = body["exited"], body.get("frozen")
         if body["stop"]:
             unit.stop_signal, unit.deadline = int(body["stop"][0]), body["stop"][1]
@@ -89,7 +108,8 @@ class Unit:
         return {
             **{"unit": self.name, "meta": self.meta, "pid": self.pid, "at": self.at, "tag": self.tag},
             **{"exited": self.exited, "stop": stop, "fds": list(self.fds)},
-            **{"frozen": self.frozen, "ticks": self.ticks},
+            **{"frozen": self.frozen, "ticks": self.ticks, "inside": self.inside},
+            "adopter": self.adopter,
             "leader": [self.status, self.ended_at, self.oom_killed] if self.leader_gone else None,
         }
 

@@ -15,7 +15,21 @@ Body = dict[str, Any]
 class KnownUnit:
     """What the client must know to hand a unit to a new keeper."""
 
-    __slots__ = ("at", "exited", "fds", "frozen", "leader", "meta", "pid", "stop", "tag", "ticks", "unit")
+    __slots__ = (
+        "adopter",
+        "at",
+        "exited",
+        "fds",
+        "frozen",
+        "inside",
+        "leader",
+        "meta",
+        "pid",
+        "stop",
+        "tag",
+        "ticks",
+        "unit",
+    )
 
     def __init__(self, body: Body, fds: dict[str, int]) -> None:
         self.unit: str = body["unit"]
@@ -23,6 +37,8 @@ class KnownUnit:
         self.at: float = body["at"]
         self.tag: int | None = body["tag"]
         self.ticks: int = body.get("ticks", 0)
+        self.inside: str | None = body.get("inside")
+        self.adopter: int | None = body.get("adopter")
         self.meta: str = body["meta"]
         self.exited: Body | None = body.get("exited")
         self.frozen: str | list[list[int]] | None = body.get("frozen")

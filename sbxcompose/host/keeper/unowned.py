@@ -41,7 +41,7 @@ class Outcasts:
                 for process in self._finder.outcasts(units)
                 if (process.pid, process.started) not in self._immune
             ]
-            doomed = [process for process in found if not may_be_of(process, others)]
+            doomed = [process for process in found if not may_be_of(process, self._possible(process, others))]
             self._name([process for process in found if process not in doomed])
             if not doomed:
                 break
@@ -49,6 +49,11 @@ class Outcasts:
             kill_and_wait(doomed)
             self._immune.update((process.pid, process.started) for process in doomed)
         return list(killed.values())
+
+    def _possible(self, process: ProcessStat, units: list[Unit]) -> list[Unit]:
+        """Return the units that may have started a process: where an init process adopted it, those of that sandbox."""
+        sandbox = self._finder.inits.get(process.parent)
+        return units if sandbox is None else [unit for unit in units if unit.inside == sandbox]
 
     def _name(self, processes: Iterable[ProcessStat]) -> None:
         for process in processes:

@@ -144,7 +144,7 @@ def test_without_a_list_of_children_everything_is_read(monkeypatch: pytest.Monke
         assert leader.stdout is not None
         leader.stdout.readline()
         unit = Unit("a", leader.pid, 0.0, "")
-        monkeypatch.setattr("sbxcompose.host.keeper.escaped.own_children", lambda: None)
+        monkeypatch.setattr("sbxcompose.host.keeper.escaped.children_of", lambda pid: None)
         (left,) = Finder().left_by([unit], [unit])["a"]
         os.killpg(leader.pid, signal.SIGKILL)
         assert left.parent == leader.pid

@@ -1,0 +1,167 @@
+"""Starting a process in the namespaces of an isolated sandbox, as a child of the keeper all the same.
+
+The keeper forks a helper, which enters the namespaces and forks once more; that child is made the helper's sibling, so
+that the keeper watches and reaps it like any other. The keeper itself never leaves its own namespaces.
+Costs 0.9 ms more than `fork_exec`.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import signal
+import termios
+from contextlib import suppress
+
+from sbxcompose.linux import syscalls
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from typing import NoReturn
+
+NAMESPACES = syscalls.CLONE_NEWNS | syscalls.CLONE_NEWPID | syscalls.CLONE_NEWIPC | syscalls.CLONE_NEWUTS
+"""Those of an isolated sandbox besides the network. All are entered at once, through a pidfd of its init process."""
+CHOWN, DAC_OVERRIDE, FOWNER, FSETID, KILL, SETGID, SETUID, SETPCAP = 0, 1, 3, 4, 5, 6, 7, 8
+NET_BIND_SERVICE, SYS_CHROOT, SETFCAP = 10, 18, 31
+CAPABILITIES = frozenset(
+    {CHOWN, DAC_OVERRIDE, FOWNER, FSETID, KILL, SETGID, SETUID, SETPCAP, NET_BIND_SERVICE, SYS_CHROOT, SETFCAP}
+)
+"""What root may do in an isolated sandbox: as in a container of Docker, without device nodes and raw sockets."""
+_LARGEST = 1 << 30
+
+
+def join(groups: Sequence[str], pidfd: int, *, user: bool) -> None:
+    """Enter an isolated sandbox, in the helper. `user`: it has a user namespace, too."""
+    syscalls.set_dumpable(False)  # what is in the sandbox must not look into a process that is still the keeper's
+    enter_groups(groups)
+    syscalls.setns(pidfd, NAMESPACES | (syscalls.CLONE_NEWUSER if user else 0))
+
+
+def enter_groups(groups: Sequence[str]) -> None:
+    """Move this process into control groups, given by their directories."""
+    for group in groups:
+        fd = os.open(f"{group}/cgroup.procs", os.O_WRONLY | os.O_CLOEXEC)
+        try:
+            os.write(fd, b"0")
+        finally:
+            os.close(fd)
+
+
+def fork_sibling(prepare: Callable[[], None], child: Callable[[], NoReturn], errors: int) -> int:
+    """Fork a helper that carries out `prepare` and forks a child of this process; the child's pid, 0 if there is none.
+
+    A failure of the helper is written to `errors`, in the manner of `fork_exec`. Raises `OSError`.
+    """
+    syscalls.load()
+    told, tell = os.pipe2(os.O_CLOEXEC)
+    try:
+        helper = os.fork()
+        if helper == 0:
+            _help(prepare, child, tell, errors)
+        os.close(tell)
+        tell = -1
+        os.waitpid(helper, 0)
+        return int(os.read(told, 32) or b"0")
+    finally:
+        os.close(told)
+        if tell >= 0:
+            os.close(tell)
+
+
+def _help(prepare: Callable[[], None], child: Callable[[], NoReturn], tell: int, errors: int) -> NoReturn:
+    try:
+        signal.set_wakeup_fd(-1)
+        prepare()
+        pid = syscalls.clone_sibling()
+        if pid == 0:
+            child()
+        os.write(tell, b"%d" % pid)
+    except OSError as error:
+        report(errors, error, b"enter")
+    finally:
+        os._exit(0)
+
+
+def report(errors: int, error: OSError, where: bytes = b"") -> None:
+    """Tell the keeper of a failure, in the manner of `_posixsubprocess`."""
+    os.write(errors, b"OSError:%x:%s" % (error.errno or errno.EIO, where))
+
+
+def exec_inside(
+    argv: list[bytes],
+    paths: list[bytes],
+    environment: dict[str, str],
+    fds: list[int],
+    errors: int,
+    *,
+    cwd: str | None,
+    identity: tuple[int | None, int | None, list[int] | None],
+    umask: int,
+    terminal: bool,
+) -> NoReturn:
+    """Be the program, in the namespaces that this child was forked into; what fails is written to `errors`."""
+    where = b"noexec"
+    try:
+        os.setsid()
+        take_streams(fds, errors, terminal=terminal)
+        os.umask(umask)
+        if cwd is not None:
+            os.chdir(cwd)
+        _switch(*identity)
+        where = b""
+        _exec(paths, argv, {os.fsencode(name): os.fsencode(value) for name, value in environment.items()})
+    except OSError as error:
+        report(errors, error, where)
+    finally:
+        os._exit(255)
+
+
+def take_streams(fds: list[int], errors: int, *, terminal: bool = False) -> None:
+    """Make these the standard streams, and close all others but `errors`."""
+    above = [fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, 3) for fd in fds]
+    for number, fd in enumerate(above):
+        os.dup2(fd, number)
+    if terminal:
+        fcntl.ioctl(1, termios.TIOCSCTTY, 0)
+    os.closerange(3, errors)
+    os.closerange(errors + 1, _LARGEST)
+    for number in (signal.SIGPIPE, signal.SIGXFSZ):
+        signal.signal(number, signal.SIG_DFL)
+
+
+def _switch(user: int | None, group: int | None, groups: list[int] | None) -> None:
+    """Become the user, without rights beyond those of the sandbox."""
+    give_up_rights()
+    if group is not None:
+        os.setgroups(groups or [group])
+        os.setresgid(group, group, group)
+    if user is not None:
+        os.setresuid(user, user, user)
+    if os.geteuid() == 0:
+        syscalls.set_capabilities(CAPABILITIES)
+
+
+def give_up_rights() -> None:
+    """Let nothing that is executed from now on have more rights than root has in an isolated sandbox."""
+    with suppress(OSError):  # a kernel without keyrings, or a container that forbids them: there is nothing to leave
+        syscalls.new_session_keyring()
+    syscalls.limit_capabilities(CAPABILITIES)
+    syscalls.forbid_new_privileges()
+
+
+def _exec(paths: list[bytes], argv: list[bytes], environment: dict[bytes, bytes]) -> None:
+    """Execute the first of `paths` that can be. Raises `OSError`, the first that is not that there is no such file."""
+    first: OSError | None = None
+    for path in paths:
+        try:
+            os.execve(path, argv, environment)
+        except OSError as error:
+            if first is None or (first.errno in _MISSING and error.errno not in _MISSING):
+                first = error
+    if first is not None:
+        raise first
+
+
+_MISSING = (errno.ENOENT, errno.ENOTDIR)

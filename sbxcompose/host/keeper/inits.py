@@ -1,0 +1,217 @@
+"""The init processes of isolated sandboxes: started when something is first started in one, held, and killed."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import select
+import signal
+import sys
+import time
+from contextlib import suppress
+
+from sbxcompose.host.keeper.census import mark_of, tag_of
+from sbxcompose.host.keeper.enter import NAMESPACES, enter_groups, fork_sibling, report, take_streams
+from sbxcompose.host.keeper.explain import CannotSpawn
+from sbxcompose.host.keeper.fork_exec import read_failure
+from sbxcompose.host.keeper.protocol import MARKER
+from sbxcompose.host.keeper.sandbox_init import READY
+from sbxcompose.linux import kernel, syscalls
+from sbxcompose.linux.processes import read_file
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, NoReturn
+
+PREFIX = "init:"
+"""What the names of their pidfds begin with, among what the keeper holds; then comes the sandbox's id."""
+LARGEST_PLAN = 60_000
+"""Bytes of a plan: what a pipe takes at once."""
+PATIENCE = 10.0
+"""Seconds that an init process may take to build the root; it takes some 20 ms."""
+_SNIPPET = (
+    "import sys; sys.path.insert(0, sys.argv.pop(1)); "
+    "from sbxcompose.host.keeper.sandbox_init import main; sys.exit(main())"
+)
+
+
+class SandboxInit:
+    """A running init process."""
+
+    __slots__ = ("pid", "pidfd", "user")
+
+    def __init__(self, pid: int, pidfd: int, *, user: bool) -> None:
+        self.pid = pid
+        self.pidfd = pidfd
+        self.user = user
+        """Whether the sandbox has a user namespace of its own."""
+
+    @property
+    def alive(self) -> bool:
+        """Whether it has not ended."""
+        ready = select.poll()
+        ready.register(self.pidfd, select.POLLIN)
+        return not ready.poll(0)
+
+
+def unit_of(sandbox: str) -> str:
+    """Return the name by which the init process of a sandbox is found again, as if it led a unit."""
+    return f"{sandbox}.@init"
+
+
+class Inits:
+    """Those of all sandboxes. `host` is the path of the keeper's lock."""
+
+    def __init__(self, host: str) -> None:
+        self._host = host
+        self._plans: dict[str, dict[str, Any]] = {}
+        self._running: dict[str, SandboxInit] = {}
+
+    @property
+    def pids(self) -> dict[int, str]:
+        """The sandboxes by the pids of the init processes."""
+        return {init.pid: sandbox for sandbox, init in self._running.items()}
+
+    @property
+    def pidfds(self) -> dict[str, int]:
+        """The pidfds of those that run, by the names under which servers keep them."""
+        return {PREFIX + sandbox: init.pidfd for sandbox, init in self._running.items()}
+
+    def plan(self, sandbox: str, plan: dict[str, Any]) -> None:
+        """Learn how the root of a sandbox is built; what runs is left as it is."""
+        self._plans[sandbox] = plan
+
+    def adopt(self, sandbox: str, pidfd: int) -> None:
+        """Take over one that another keeper has started."""
+        found = read_file(f"/proc/self/fdinfo/{pidfd}").partition(b"Pid:")[2].split()
+        pid = int(found[0]) if found else -1
+        if pid <= 0:
+            os.close(pidfd)
+            return
+        self._forget(sandbox)
+        self._running[sandbox] = SandboxInit(pid, pidfd, user=os.geteuid() != 0)
+
+    def find(self, sandbox: str) -> SandboxInit | None:
+        """Return the init process of a sandbox that runs."""
+        found = self._running.get(sandbox)
+        return found if found is not None and found.alive else None
+
+    def start(self, sandbox: str) -> SandboxInit:
+        """Start the init process of a sandbox and wait until its root is built. Raises `CannotSpawn`."""
+        plan = self._plans.get(sandbox)
+        if plan is None:
+            raise CannotSpawn(f"it is not known how sandbox {sandbox} is isolated", errno.ENOENT)
+        if len(json.dumps(plan)) > LARGEST_PLAN:
+            raise CannotSpawn("the sandbox has too many mounts", errno.E2BIG)
+        self._forget(sandbox)
+        pid, problem = self._launch(sandbox, plan)
+        if problem is None:
+            try:
+                init = SandboxInit(pid, os.pidfd_open(pid), user=bool(plan["user"]))
+            except OSError as error:
+                problem = (error.strerror or str(error)).lower()
+            else:
+                self._running[sandbox] = init
+                return init
+        if pid:
+            os.kill(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)
+        raise CannotSpawn(f"the sandbox cannot be isolated: {problem}", errno.EPERM)
+
+    def _launch(self, sandbox: str, plan: dict[str, Any]) -> tuple[int, str | None]:
+        """Return the pid (0: none) and what went wrong."""
+        plan_read, plan_write = os.pipe2(os.O_CLOEXEC)
+        told_read, told_write = os.pipe2(os.O_CLOEXEC)
+        error_read, error_write = os.pipe2(os.O_CLOEXEC)
+        tag = tag_of(self._host, unit_of(sandbox))
+        environment = {MARKER: mark_of(unit_of(sandbox), tag)}
+        fds = [plan_read, told_write, 2]
+        try:
+            pid = fork_sibling(
+                lambda: _leave(plan["user"], plan["groups"]), lambda: _exec(fds, error_write, environment), error_write
+            )
+        finally:
+            for fd in (plan_read, told_write, error_write):
+                os.close(fd)
+            failure = read_failure(error_read)
+        try:
+            if failure or not pid:
+                number = int(failure.split(b":")[1] or b"5", 16) if failure else errno.EIO
+                os.close(plan_write)
+                return pid, f"making namespaces: {os.strerror(number).lower()}"
+            return pid, _converse(json.dumps(plan).encode(), plan_write, told_read)
+        finally:
+            os.close(told_read)
+
+    def drop(self, sandbox: str, *, forget_plan: bool = False) -> None:
+        """Kill the init process of a sandbox, and with it everything there."""
+        init = self._running.get(sandbox)
+        if init is not None:
+            kernel.signal_process(init.pidfd, signal.SIGKILL)
+        self._forget(sandbox)
+        if forget_plan:
+            self._plans.pop(sandbox, None)
+
+    def kill_all(self) -> None:
+        """Leave none."""
+        for sandbox in list(self._running):
+            self.drop(sandbox)
+
+    def _forget(self, sandbox: str) -> None:
+        init = self._running.pop(sandbox, None)
+        if init is not None:
+            os.close(init.pidfd)
+
+
+def _leave(user: dict[str, int] | None, groups: list[str]) -> None:
+    """Enter new namespaces, in the helper; without root a user namespace, too, with one user."""
+    enter_groups(groups)
+    if user:
+        syscalls.set_dumpable(True)
+        own = os.geteuid(), os.getegid()
+        syscalls.unshare(syscalls.CLONE_NEWUSER)
+        _write("/proc/self/setgroups", "deny")
+        _write("/proc/self/uid_map", f"{user['uid']} {own[0]} 1")
+        _write("/proc/self/gid_map", f"{user['gid']} {own[1]} 1")
+    syscalls.unshare(NAMESPACES)
+    if user:
+        syscalls.keep_capabilities_at_exec()
+
+
+def _write(path: str, text: str) -> None:
+    with open(path, "w", encoding="utf-8") as file:
+        file.write(text)
+
+
+def _exec(fds: list[int], errors: int, environment: dict[str, str]) -> NoReturn:
+    root = os.path.dirname(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
+    try:
+        os.setsid()
+        take_streams(fds, errors)
+        os.execve(sys.executable, [sys.executable, "-I", "-S", "-c", _SNIPPET, root], environment)
+    except OSError as error:
+        report(errors, error)
+    finally:
+        os._exit(255)
+
+
+def _converse(plan: bytes, write: int, read: int) -> str | None:
+    """Give an init process its plan by the pipe `write`; what it says, None if the root is built."""
+    with suppress(BrokenPipeError):
+        os.write(write, plan)
+    os.close(write)
+    waiting = select.poll()
+    waiting.register(read, select.POLLIN)
+    deadline = time.monotonic() + PATIENCE
+    answer = b""
+    while not answer.endswith(b"\n"):
+        left = deadline - time.monotonic()
+        if left <= 0 or not waiting.poll(left * 1000):
+            return f"its init process does not answer within {PATIENCE:.0f} s"
+        piece = os.read(read, 4096)
+        if not piece:
+            return "its init process ended at once"
+        answer += piece
+    line = answer.strip()
+    return None if line == READY else line.decode("utf-8", "replace")
