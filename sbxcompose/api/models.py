@@ -45,7 +45,15 @@ class Message(Struct, frozen=True):
     def write(self) -> dict[str, Any]:
         """Return the message as a JSON value, every field present."""
         values = {name: getattr(self, name) for name in self.__struct_fields__}
-        return {name: value.write() if isinstance(value, Message) else value for name, value in values.items()}
+        return {name: _written(value) for name, value in values.items()}
+
+
+def _written(value: Any) -> Any:
+    if isinstance(value, Message):
+        return value.write()
+    if type(value) is list and value and isinstance(value[0], Message):
+        return [message.write() for message in value]
+    return value
 
 
 def millis(value: str | float) -> int:

@@ -12,6 +12,9 @@ from sbxcompose.api.models import FailedStart, Message, Port, Seconds, set_milli
 SandboxStatus = Literal["pending", "running", "snapshotting", "suspending", "suspended", "terminated"]
 SnapshotStatus = Literal["in_progress", "local_ready", "completed", "failed", "deleting", "replicating"]
 SnapshotType = Literal["filesystem", "memory"]
+Isolation = Literal["none", "overlay"]
+WORKSPACE = "/workspace"
+"""Where the workspace is unless a request says otherwise."""
 
 
 class ResourcesInfo(Message, frozen=True, kw_only=True):
@@ -33,6 +36,14 @@ class ProjectClaim(Message, frozen=True, kw_only=True):
     sandbox: str
     directory: str
     file: str | None = None
+
+
+class SandboxMount(Message, frozen=True, kw_only=True):
+    """Ours: a file or directory of this machine that an isolated sandbox sees at `target`."""
+
+    source: str
+    target: str
+    read_only: bool = True
 
 
 class CreateRequest(Message, frozen=True, kw_only=True):
@@ -57,6 +68,12 @@ class CreateRequest(Message, frozen=True, kw_only=True):
     """Ours: the directory that the sandbox works for; another one may not take its name."""
     project: ProjectClaim | None = None
     """Ours: the project that it belongs to."""
+    isolation: Isolation | None = None
+    """Ours: whether it has a root of its own; without it, as the host was started."""
+    mounts: list[SandboxMount] | None = None
+    """Ours: what an isolated sandbox sees of this machine."""
+    workspace: str | None = None
+    """Ours: where an isolated sandbox sees the project's directory, or its own."""
 
 
 class PatchRequest(Message, frozen=True, kw_only=True):
@@ -95,6 +112,8 @@ class SnapshotInfo(Message, frozen=True, kw_only=True):
     created_at: int | None = None
     resources: dict[str, Any] | None = None
     """Ours: those of its sandbox, which one that begins with it inherits."""
+    not_covered: list[str] = field(default_factory=list)
+    """Ours: what of the files that the sandbox saw is not in it."""
 
     @classmethod
     def read(cls, body: Mapping[str, Any]) -> Self:
@@ -160,6 +179,10 @@ class SandboxInfo(Message, frozen=True, kw_only=True):
     """Ours: how many processes run, or will run again, in it."""
     workspace_directory: str | None = None
     """Ours: the directory on this machine that the sandbox works in, if it has no project's."""
+    isolation: Isolation = "none"
+    """Ours: see `CreateRequest`; so are the next two."""
+    mounts: list[SandboxMount] = field(default_factory=list)
+    workspace: str | None = None
     failed_starts: list[FailedStart] = field(default_factory=list)
     """Ours: the latest failed start of each process that has not been started since."""
     extensions: list[str] = field(default_factory=list)
@@ -175,6 +198,7 @@ class SandboxInfo(Message, frozen=True, kw_only=True):
         set_millis(values, "created_at", "terminated_at")
         claim = body.get("project")
         values["project"] = ProjectClaim.read(claim) if claim else None
+        values["mounts"] = [SandboxMount.read(mount) for mount in body.get("mounts") or ()]
         values["failed_starts"] = [FailedStart.read(failed) for failed in body.get("failed_starts") or ()]
         resize = body.get("resource_resize")
         values["resource_resize"] = ResourceResize.read(resize) if resize else None

@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
+from typing import cast, get_args
 
+from sbxcompose.api.sandbox_models import Isolation
 from sbxcompose.host.base import damage
 
 IDLE = 600.0
@@ -21,6 +23,17 @@ def idle_seconds() -> float:
     except ValueError:
         print("SBXCOMPOSE_HOST_IDLE is not a number of seconds; ignored", file=sys.stderr)
         return IDLE
+
+
+def isolation() -> Isolation:
+    """Return how sandboxes are isolated that have no project and do not say."""
+    value = os.environ.get("SBXCOMPOSE_ISOLATION") or "none"
+    if value not in get_args(Isolation):
+        print(
+            f"SBXCOMPOSE_ISOLATION is `{value[:40]}`, which is neither `none` nor `overlay`; ignored", file=sys.stderr
+        )
+        return "none"
+    return cast("Isolation", value)
 
 
 def read_key(path: Path) -> str | None:

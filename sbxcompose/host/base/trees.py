@@ -95,6 +95,8 @@ class _Copy:
             os.symlink(os.readlink(source), target)
         elif stat.S_ISFIFO(found.st_mode):
             os.mkfifo(target)
+        elif stat.S_ISCHR(found.st_mode) and found.st_rdev == 0:  # says in an overlay that a name was removed
+            os.mknod(target, stat.S_IFCHR, 0)
         else:
             return
         _keep_attributes(source, target, found)

@@ -11,6 +11,7 @@ import json
 import os
 import stat
 import threading
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import quote_from_bytes
 
@@ -122,16 +123,21 @@ def delete(path: bytes) -> None:
     os.unlink(path)
 
 
-def listing(path: bytes, given: bytes) -> bytes:
+StatLink = Callable[[bytes], os.stat_result]
+"""What a symbolic link leads to, by its name; raises `OSError`."""
+
+
+def listing(path: bytes, given: bytes, stat_link: StatLink | None = None) -> bytes:
     """Return the JSON answer for a directory: directories first, then by name."""
     with os.scandir(path) as found:
-        entries = sorted((_entry(entry) for entry in found), key=lambda entry: (not entry["is_dir"], entry["name"]))
+        entries = [_entry(entry, stat_link) for entry in found]
+    entries.sort(key=lambda entry: (not entry["is_dir"], entry["name"]))
     return json.dumps({"path": show(given), "entries": entries}, separators=(",", ":")).encode()
 
 
-def _entry(found: os.DirEntry[bytes]) -> dict[str, Any]:
+def _entry(found: os.DirEntry[bytes], stat_link: StatLink | None) -> dict[str, Any]:
     try:
-        about = found.stat()
+        about = found.stat() if stat_link is None or not found.is_symlink() else stat_link(found.name)
     except OSError:  # a symbolic link to nothing
         about = found.stat(follow_symlinks=False)
     is_dir = stat.S_ISDIR(about.st_mode)

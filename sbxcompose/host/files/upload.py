@@ -31,8 +31,10 @@ _IN_PLACE = frozenset({errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOENT, err
 class Upload:
     """Contents on their way into a file. Raises `OSError` or `NotAFile`, here and in every method."""
 
-    def __init__(self, path: bytes) -> None:
-        self._target = os.path.realpath(path)  # a symbolic link stays one: what it points to is written
+    def __init__(self, path: bytes, target: bytes | None = None) -> None:
+        """`target` is what `path` means, if it was resolved already."""
+        # A symbolic link stays one: what it points to is written.
+        self._target = os.path.realpath(path) if target is None else target
         self._before = _existing(path, self._target)
         self._directory = _nearest_directory(os.path.dirname(self._target))
         self._named: bytes | None = None
@@ -110,7 +112,7 @@ class Upload:
         os.lseek(self._descriptor, 0, os.SEEK_SET)
         with (
             open(self._descriptor, "rb", closefd=False) as source,
-            open(self._target, "r+b") as target,
+            open(os.open(self._target, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW), "r+b") as target,
         ):
             shutil.copyfileobj(source, target, 1024 * 1024)
             target.truncate()

@@ -20,6 +20,7 @@ OPERATIONS: dict[str, Operation] = {
                 tcp=maybe(TEXT),
                 socket=TEXT,
                 state_directory=TEXT,
+                options={"type": "object", "additionalProperties": TEXT},
                 damaged=maybe(record(directory=TEXT, files=many(TEXT), left=many(TEXT))),
             )
         },

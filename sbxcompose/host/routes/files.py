@@ -7,8 +7,10 @@ memory as a whole, and the disk is waited for in threads.
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from functools import partial
 from typing import TypeVar
 
@@ -17,7 +19,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from sbxcompose.host.base.problems import Problem
-from sbxcompose.host.files import read
+from sbxcompose.host.files import inside, read
 from sbxcompose.host.files.read import CHUNK, NotAFile, Reading
 from sbxcompose.host.files.upload import Upload
 from sbxcompose.host.http.stream import StreamAnswer
@@ -33,6 +35,17 @@ class _Named:
         sandbox = sandbox_of(request)
         self.given = query_bytes(request, "path") or b""
         self.path = read.resolve(self.given, sandbox.workdir)
+        self._sandbox = sandbox
+
+    @asynccontextmanager
+    async def root(self) -> AsyncIterator[int | None]:
+        """Open the root directory of an isolated sandbox, as a descriptor; None is that of the machine."""
+        isolation = self._sandbox.workload.isolation
+        if isolation is None:
+            yield None
+        else:
+            async with isolation.entered(lambda: self._sandbox.occupied) as root:
+                yield root
 
     async def do(self, work: Callable[[], T]) -> T:
         """Return what `work` gives, in a thread. Raises `Problem`."""
@@ -45,7 +58,8 @@ class _Named:
 async def get(request: Request) -> StreamAnswer | Response:
     """GET /files: a stream of known length, or for files that do not tell (below /proc), one that just ends."""
     named = _Named(request)
-    reading = await named.do(lambda: Reading(named.path))
+    async with named.root() as root:
+        reading = await named.do(partial(_read, root, named.path))
     try:
         if request.method == "HEAD":
             reading.close()
@@ -58,6 +72,13 @@ async def get(request: Request) -> StreamAnswer | Response:
     length = {} if size is None else {"content-length": str(size)}
     contents = _contents(named, reading, first, size)
     return StreamAnswer(contents, OCTETS, headers=length, end=lambda: asyncio.to_thread(reading.close))
+
+
+def _read(root: int | None, path: bytes) -> Reading:
+    if root is None:
+        return Reading(path)
+    with inside.existing(root, path) as place:
+        return Reading(place.path)
 
 
 def _size(reading: Reading, first: bytes) -> int | None:
@@ -85,7 +106,18 @@ async def _contents(named: _Named, reading: Reading, piece: bytes, size: int | N
 async def put(request: Request) -> Response:
     """PUT /files: the file is as it was until all has come."""
     named = _Named(request)
-    upload = await named.do(lambda: Upload(named.path))
+    async with named.root() as root:
+        place = None if root is None else await named.do(partial(inside.to_write, root, named.path))
+        try:
+            await _upload(named, request, None if place is None else place.path)
+        finally:
+            if place is not None:
+                place.close()
+    return Response(status_code=204)
+
+
+async def _upload(named: _Named, request: Request, target: bytes | None) -> None:
+    upload = await named.do(lambda: Upload(named.path, target))
     try:
         async for piece in request.stream():
             if piece:
@@ -93,24 +125,41 @@ async def put(request: Request) -> Response:
         await named.do(upload.commit)
     finally:
         await asyncio.to_thread(upload.close)
-    return Response(status_code=204)
 
 
 async def delete(request: Request) -> Response:
     """DELETE /files. A directory is refused with 500, as the contract has it."""
     named = _Named(request)
     try:
-        await named.do(lambda: read.delete(named.path))
+        async with named.root() as root:
+            await named.do(partial(_delete, root, named.path))
     except Problem as problem:
         problem.status = 500 if problem.code == "IS_DIRECTORY" else problem.status
         raise
     return Response(status_code=204)
 
 
+def _delete(root: int | None, path: bytes) -> None:
+    if root is None:
+        read.delete(path)
+    else:
+        with inside.entry(root, path) as place:
+            read.delete(place.path)
+
+
 async def list_directory(request: Request) -> Response:
     """GET /files/list."""
     named = _Named(request)
-    return Response(await named.do(lambda: read.listing(named.path, named.given)), media_type="application/json")
+    async with named.root() as root:
+        answer = await named.do(partial(_list, root, named.path, named.given))
+    return Response(answer, media_type="application/json")
+
+
+def _list(root: int | None, path: bytes, given: bytes) -> bytes:
+    if root is None:
+        return read.listing(path, given)
+    with inside.existing(root, path) as place:
+        return read.listing(place.path, given, lambda name: inside.stat_of(root, os.path.join(path, name)))
 
 
 OCTETS = "application/octet-stream"

@@ -38,6 +38,7 @@ _REQUEST_TIMEOUT, _GRACE = "X-Tensorlake-Request-Timeout-Ms", "X-Tensorlake-Requ
 async def create(request: Request) -> Response:
     """POST P/sandboxes: the short form (contract, sections 2.4 and 2.5), once it runs unless `wait` is false."""
     wanted = await read_message(CreateRequest, request)
+    await sandboxes_of(request).check_isolation(wanted)
     sandbox = sandboxes_of(request).create(wanted, namespace_of(request))
     await made([sandbox], _patience(request) if wanted.wait else AT_ONCE)
     return JSONResponse(short_form(request, sandbox.info), made_status([sandbox]) if wanted.wait else 202)

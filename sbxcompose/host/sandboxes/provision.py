@@ -12,6 +12,7 @@ from msgspec import Struct
 from sbxcompose.api.models import StartRequest
 from sbxcompose.host.base import trees
 from sbxcompose.host.base.problems import Problem, from_os
+from sbxcompose.host.isolation import disk
 from sbxcompose.host.keeper.client import KeeperLost
 from sbxcompose.host.sandboxes.sandbox import HostedSandbox
 
@@ -26,10 +27,14 @@ class ProvisionFailure(Struct, frozen=True):
 
 
 class Provisioning:
-    """Files to copy, given for as long as they are read, and the entrypoint; None is nothing."""
+    """Files to copy, given for as long as they are read, and the entrypoint; None is nothing.
 
-    def __init__(self, files: SnapshotFiles | None, entrypoint: list[str] | None) -> None:
+    `has_disk`: the files are a whole disk of an isolated sandbox, and not those of a workspace.
+    """
+
+    def __init__(self, files: SnapshotFiles | None, entrypoint: list[str] | None, *, has_disk: bool = False) -> None:
         self._files = files
+        self.has_disk = has_disk
         self._entrypoint = entrypoint
 
     async def carry_out(self, sandbox: HostedSandbox) -> ProvisionFailure | None:
@@ -50,9 +55,16 @@ class Provisioning:
         return None
 
     async def _copy(self, sandbox: HostedSandbox) -> None:
+        root = sandbox.workload.isolation
+        if root is not None and not self.has_disk:
+            await asyncio.to_thread(root.make)
         if self._files is not None:
             async with self._files as source:
-                await asyncio.to_thread(trees.copy_tree, str(source), str(sandbox.workspace))
+                if self.has_disk:
+                    sandbox.disk.mkdir(mode=0o700)
+                    await asyncio.to_thread(disk.copy, str(source), str(sandbox.disk))
+                else:
+                    await asyncio.to_thread(trees.copy_tree, str(source), str(sandbox.workspace))
 
     async def _start(self, sandbox: HostedSandbox) -> None:
         if self._entrypoint and sandbox.ending is None:

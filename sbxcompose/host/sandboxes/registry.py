@@ -17,23 +17,24 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from sbxcompose.api.sandbox_models import CreateRequest, PatchRequest, SandboxInfo
-from sbxcompose.host.base import trees
+from sbxcompose.api.sandbox_models import CreateRequest, Isolation, PatchRequest, SandboxInfo
+from sbxcompose.host.base import settings, trees
 from sbxcompose.host.base.clock import now_ms
 from sbxcompose.host.base.host_info import Interruption
 from sbxcompose.host.base.json_files import read_each, write_json
 from sbxcompose.host.base.problems import Problem, from_os
+from sbxcompose.host.isolation.root import IsolationProbe
 from sbxcompose.host.keeper.client import Adopted, Claim, Exited, KeeperClient
 from sbxcompose.host.sandboxes import archive as recorded
 from sbxcompose.host.sandboxes import listing, rules
 from sbxcompose.host.sandboxes.archive import ArchivedSandbox
 from sbxcompose.host.sandboxes.leftovers import sweep
+from sbxcompose.host.sandboxes.places import FILES, RECORD, root_of, workdir_of, workspace_in
 from sbxcompose.host.sandboxes.provision import Provisioning
-from sbxcompose.host.sandboxes.sandbox import RECORD, WORKSPACE, HostedSandbox
-from sbxcompose.host.sandboxes.snapshots import Snapshots, check_copyable
+from sbxcompose.host.sandboxes.sandbox import HostedSandbox
+from sbxcompose.host.sandboxes.snapshots import DISK_FORMAT, Snapshots, check_copyable, check_restorable
 from sbxcompose.host.sandboxes.workload import Workload, gather
 from sbxcompose.host.supervise.processes import Processes
-from sbxcompose.host.supervise.spawn_request import Workdir
 
 KEPT_TERMINATED = 100
 """How many terminated sandboxes are remembered."""
@@ -49,14 +50,14 @@ class SandboxRecord(SandboxInfo, frozen=True, kw_only=True):
 
 
 class Sandboxes:
-    """All sandboxes of the host, the live ones with their processes. `idle` is called when something has
-    ended.
-    """
+    """All sandboxes of the host, the live ones with their processes. `idle` is called when something has ended."""
 
     def __init__(self, directory: Path, keeper: KeeperClient, idle: Callable[[], None] = lambda: None) -> None:
         self._directory = directory
         self._keeper = keeper
         self._idle = idle
+        self.isolation = IsolationProbe(directory.parent / "isolation-probe", keeper)
+        self.isolation_default: Isolation = settings.isolation()
         self.snapshots = Snapshots(directory.parent / "snapshots", keeper.tasks, idle)
         self._live: dict[str, HostedSandbox] = {}
         self._terminated: dict[str, SandboxInfo] = {}
@@ -137,10 +138,19 @@ class Sandboxes:
         rules.refuse_unsupported(request)
         self._check_name(request.name, request.project_directory)
         if request.snapshot_id is None:
-            return self._make(rules.described(request, namespace), Provisioning(None, request.entrypoint))
+            info = rules.described(request, namespace, isolation=self.isolation_default)
+            return self._make(info, Provisioning(None, request.entrypoint))
         known = self.snapshots.check_usable(request.snapshot_id)
         files = self.snapshots.files(known.id)
-        return self._make(rules.described(request, namespace, known), Provisioning(files, request.entrypoint))
+        info = rules.described(request, namespace, known, self.isolation_default)
+        check_restorable(known, info)
+        has_disk = known.snapshot_format_version == DISK_FORMAT
+        return self._make(info, Provisioning(files, request.entrypoint, has_disk=has_disk))
+
+    async def check_isolation(self, request: CreateRequest) -> None:
+        """Refuse an isolated sandbox that this machine does not permit. Raises `Problem`."""
+        if rules.isolation_of(request, self.isolation_default) == "overlay":
+            await self.isolation.check()
 
     def copy(self, source: HostedSandbox, times: int) -> list[HostedSandbox]:
         """Create `times` sandboxes with the files of another; each is `pending` until it has them. Raises `Problem`.
@@ -151,7 +161,7 @@ class Sandboxes:
         if source.status not in ("running", "snapshotting"):
             raise Problem(409, f"sandbox {source.info.id} is {source.status}, not running", "SANDBOX_NOT_RUNNING")
         copies = [rules.copied(source.info) for _ in range(times)]
-        return [self._make(copy, Provisioning(source.files(), None)) for copy in copies]
+        return [self._make(copy, Provisioning(source.files(), None, has_disk=source.isolated)) for copy in copies]
 
     def _check_name(self, name: str | None, project: str | None) -> None:
         if name is None:
@@ -171,7 +181,7 @@ class Sandboxes:
         info = self._placed(info)
         try:
             directory.mkdir(mode=0o700, parents=True)
-            if info.workspace_directory is not None:
+            if info.isolation == "none" and info.workspace_directory is not None:
                 os.mkdir(info.workspace_directory, 0o700)
             write_json(directory / RECORD, info.write())
         except OSError as error:
@@ -192,8 +202,9 @@ class Sandboxes:
         self._keeper.tasks.start(self._terminate(sandbox, outcome))
 
     def _add(self, info: SandboxInfo, ending: str | None = None) -> HostedSandbox:
-        directory = self._directory / info.id
-        workload = Workload(info.id, directory, self._workdir(info), self._keeper, info.network, self._idle)
+        directory, keeper = self._directory / info.id, self._keeper
+        where = workdir_of(info, directory), keeper, info.network, self._idle, root_of(info, directory, keeper)
+        workload = Workload(info.id, directory, *where)
         sandbox = HostedSandbox(info, directory, workload, ending)
         sandbox.idle = self._idle
         sandbox.expired = lambda: self._end_later(sandbox, "Success(Timeout)")
@@ -206,12 +217,8 @@ class Sandboxes:
 
     def _placed(self, info: SandboxInfo) -> SandboxInfo:
         """Say where its own workspace is, if it has one: also after the state directory was moved or copied."""
-        own = str(self._directory / info.id / WORKSPACE)
+        own = str(self._directory / info.id / workspace_in(info))
         return info if info.project_directory is not None else replace(info, workspace_directory=own)
-
-    def _workdir(self, info: SandboxInfo) -> Workdir:
-        own = str(self._directory / info.id / WORKSPACE)
-        return Workdir(info.project_directory or own, info.project_directory is None)
 
     # -- changing ------------------------------------------------------------------------------------------
 
@@ -223,7 +230,9 @@ class Sandboxes:
         if after.name != before:
             self._check_name(after.name, None)
         sandbox.change(**{name: getattr(after, name) for name in rules.PATCHED})
-        sandbox.processes.workdir = self._workdir(sandbox.info)
+        sandbox.processes.workdir = workdir_of(sandbox.info, sandbox.directory)
+        if sandbox.workload.isolation is not None:
+            sandbox.workload.isolation.move(sandbox.info.project_directory)
         if after.name is not None and after.name != before:
             self._names[after.name] = sandbox
             if before is not None:
@@ -251,13 +260,16 @@ class Sandboxes:
         sandbox.ended(terminated_at=now_ms(), **told)
         self._terminated[sandbox.info.id] = sandbox.info
         sandbox.workload.closed()
+        if sandbox.workload.isolation is not None:
+            await sandbox.workload.isolation.end()
         await self._clear(sandbox.info)
         self._prune()
         self._idle()
 
     async def _clear(self, info: SandboxInfo) -> None:
         """Remove the files of a terminated sandbox; its records and logs stay as long as it is remembered."""
-        await _remove(self._directory / info.id / WORKSPACE)
+        for name in FILES:
+            await _remove(self._directory / info.id / name)
 
     def _forget_live(self, sandbox: HostedSandbox) -> None:
         info = sandbox.info
@@ -288,7 +300,7 @@ class Sandboxes:
     def _load(self, info: SandboxInfo, ending: str | None) -> None:
         if info.status == "terminated":
             self._terminated[info.id] = info
-            if (self._directory / info.id / WORKSPACE).exists():
+            if any((self._directory / info.id / name).exists() for name in FILES):
                 self._keeper.tasks.start(self._clear(info))
             return
         info = self._placed(info)

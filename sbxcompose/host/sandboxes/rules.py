@@ -9,11 +9,14 @@ from typing import Any
 from msgspec.structs import replace
 
 from sbxcompose.api.sandbox_models import (
+    WORKSPACE,
     CreateRequest,
+    Isolation,
     PatchRequest,
     ResourceResize,
     ResourcesInfo,
     SandboxInfo,
+    SandboxMount,
     SnapshotInfo,
 )
 from sbxcompose.host.base.clock import now_ms
@@ -44,16 +47,19 @@ _NAME = re.compile(r"[a-z](?:[a-z0-9-]*[a-z0-9])?")
 _RESOURCES = ("cpus", "memory_mb", "disk_mb", "ephemeral_disk_mb")
 
 
-def described(request: CreateRequest, namespace: str, snapshot: SnapshotInfo | None = None) -> SandboxInfo:
+def described(
+    request: CreateRequest, namespace: str, snapshot: SnapshotInfo | None = None, isolation: Isolation = "none"
+) -> SandboxInfo:
     """Return the sandbox that a request asks for; what it does not say of the machine is as in the snapshot. Raises
-    `Problem`.
+    `Problem`. `isolation` is that of sandboxes that do not say.
     """
+    isolated = isolation_of(request, isolation) == "overlay"
     inherited = snapshot.resources if snapshot is not None else None
     image = snapshot.base_image if snapshot is not None else None
     return SandboxInfo(
         id=new_id(),
         namespace=namespace,
-        status="pending" if snapshot is not None or request.entrypoint else "running",
+        status="pending" if snapshot is not None or request.entrypoint or isolated else "running",
         name=request.name,
         image=request.image or image,
         resources=resources(request.resources, inherited),
@@ -66,7 +72,38 @@ def described(request: CreateRequest, namespace: str, snapshot: SnapshotInfo | N
         auto_resume=request.auto_resume,
         project_directory=request.project_directory,
         project=request.project,
+        isolation="overlay" if isolated else "none",
+        mounts=_mounts(request) if isolated else [],
+        workspace=(request.workspace or WORKSPACE) if isolated else None,
     )
+
+
+def isolation_of(request: CreateRequest, default: Isolation) -> Isolation:
+    """Return how a sandbox is isolated; `default` is for one without a project that does not say. Raises `Problem`."""
+    wanted = request.isolation or (default if request.project_directory is None and request.project is None else "none")
+    for name, value in (("mounts", request.mounts), ("workspace", request.workspace)):
+        if value and wanted == "none":
+            raise Problem(400, f"{name} needs `isolation: overlay`", "UNSUPPORTED")
+    return wanted
+
+
+def _mounts(request: CreateRequest) -> list[SandboxMount]:
+    for mount in request.mounts or ():
+        if not os.path.isabs(mount.source) or not os.path.exists(mount.source):
+            raise Problem(400, f"mounts: `{mount.source}` is not an existing file or directory", "BAD_MOUNT")
+        _check_target("mounts", mount.target)
+    _check_target("workspace", request.workspace or WORKSPACE)
+    return [replace(mount, source=os.path.realpath(mount.source)) for mount in request.mounts or ()]
+
+
+def _check_target(field: str, path: str) -> None:
+    if not path.startswith("/") or ".." in path.split("/") or os.path.normpath(path) in _NOT_A_TARGET:
+        raise Problem(
+            400, f"{field}: `{path}` cannot be a place in a sandbox; give an absolute path below `/`", "BAD_MOUNT"
+        )
+
+
+_NOT_A_TARGET = frozenset({"/", "//", "/proc", "/dev"})
 
 
 def copied(info: SandboxInfo) -> SandboxInfo:
@@ -110,7 +147,7 @@ def refuse_unsupported(request: CreateRequest) -> None:
         if value:
             raise unsupported(f"{field} is not supported by the local host")
     _refuse_gpus(request.resources)
-    if request.snapshot_id and request.project_directory is not None:
+    if request.snapshot_id and request.project_directory is not None and request.isolation != "overlay":
         raise unsupported("snapshot_id: a sandbox that works in a project directory has the files that are there")
     if request.name is None and not request.auto_resume:
         raise _needs_name("auto_resume")

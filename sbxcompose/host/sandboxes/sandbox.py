@@ -21,6 +21,7 @@ from sbxcompose.host.base.json_files import encode, write_json
 from sbxcompose.host.base.problems import Problem, from_os
 from sbxcompose.host.base.timer import Timer
 from sbxcompose.host.base.wake import ChangeSignal
+from sbxcompose.host.isolation.disk import DISK
 from sbxcompose.host.sandboxes import lifecycle, suspension
 from sbxcompose.host.sandboxes.lifecycle_types import (
     CancelTimeout,
@@ -54,12 +55,11 @@ from sbxcompose.host.sandboxes.lifecycle_types import (
     VisitBegan,
     VisitEnded,
 )
+from sbxcompose.host.sandboxes.places import RECORD, workdir_of, workspace_in
 from sbxcompose.host.sandboxes.workload import Workload, gather
 from sbxcompose.host.supervise.processes import Processes
 from sbxcompose.host.terminals.sessions import TerminalSessions
 
-RECORD = "sandbox.json"
-WORKSPACE = "workspace"
 TERMINATION_GRACE_MS = 2_000
 """What a process may take at most to end with its sandbox."""
 _STANDING_STILL = frozenset({SandboxStage.SNAPSHOT_FROZEN, SandboxStage.COPYING})
@@ -106,13 +106,23 @@ class HostedSandbox:
 
     @property
     def workdir(self) -> str:
-        """The directory that it works in: the project's, or its own."""
-        return self.info.project_directory or str(self.workspace)
+        """The directory that it works in, as its processes see it: the project's, or its own."""
+        return workdir_of(self.info, self.directory).path
 
     @property
     def workspace(self) -> Path:
         """The directory of its own, which there is if it has no project's."""
-        return self.directory / WORKSPACE
+        return self.directory / workspace_in(self.info)
+
+    @property
+    def isolated(self) -> bool:
+        """Whether it has a root of its own."""
+        return self.info.isolation != "none"
+
+    @property
+    def disk(self) -> Path:
+        """The disk of an isolated one."""
+        return self.directory / DISK
 
     @property
     def in_transition(self) -> bool:
@@ -268,9 +278,11 @@ class HostedSandbox:
 
     @asynccontextmanager
     async def files(self) -> AsyncIterator[Path]:
-        """Its files, of one moment, as long as nothing in it runs. Raises `Problem`."""
+        """Its files, of one moment, as long as nothing in it runs: those of its workspace, or the disk of an isolated
+        one. Raises `Problem`.
+        """
         async with self.held_still():
-            yield self.workspace
+            yield self.disk if self.isolated else self.workspace
 
     @asynccontextmanager
     async def visit(self) -> AsyncIterator[None]:

@@ -13,13 +13,14 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
-from sbxcompose.api.sandbox_models import SnapshotInfo, SnapshotType
+from sbxcompose.api.sandbox_models import SandboxInfo, SnapshotInfo, SnapshotType
 from sbxcompose.host.base import trees
 from sbxcompose.host.base.clock import now_ms
 from sbxcompose.host.base.ids import new_id
 from sbxcompose.host.base.json_files import read_each, write_json
 from sbxcompose.host.base.problems import Problem, from_os
 from sbxcompose.host.base.wake import ChangeSignal
+from sbxcompose.host.isolation import disk
 from sbxcompose.host.sandboxes.leftovers import sweep
 from sbxcompose.host.sandboxes.rules import unsupported
 from sbxcompose.host.sandboxes.sandbox import HostedSandbox
@@ -27,7 +28,8 @@ from sbxcompose.tasks import TaskOwner
 
 RECORD = "snapshot.json"
 FILES = "files"
-FORMAT = "sbxcompose-tree-1"
+TREE_FORMAT, DISK_FORMAT = "sbxcompose-tree-1", "sbxcompose-disk-1"
+"""A workspace directory, and the whole disk of an isolated sandbox."""
 
 
 class Snapshots:
@@ -84,9 +86,10 @@ class Snapshots:
             status="in_progress",
             snapshot_type=kind,
             base_image=sandbox.info.image,
-            snapshot_format_version=FORMAT,
+            snapshot_format_version=DISK_FORMAT if sandbox.isolated else TREE_FORMAT,
             resources=sandbox.info.resources,
             created_at=now_ms(),
+            not_covered=not_covered(sandbox.info),
         )
         try:
             self._files(info).mkdir(mode=0o700, parents=True)
@@ -98,10 +101,11 @@ class Snapshots:
         return info
 
     async def _take(self, info: SnapshotInfo, sandbox: HostedSandbox) -> None:
-        source, target = str(sandbox.workspace), str(self._files(info))
+        target = str(self._files(info))
+        copy = disk.copy if sandbox.isolated else trees.copy_tree
         try:
-            async with sandbox.held_still():
-                size = await asyncio.to_thread(trees.copy_tree, source, target)
+            async with sandbox.files() as source:
+                size = await asyncio.to_thread(copy, str(source), target)
         except Problem as problem:
             self._fail(info, problem.error)
         except OSError as error:
@@ -201,10 +205,25 @@ class Snapshots:
         return self._directory / info.id / FILES
 
 
+def not_covered(info: SandboxInfo) -> list[str]:
+    """Return what of the files that a sandbox sees is not in a snapshot of it."""
+    if info.isolation == "none":
+        return [f"everything outside of {info.workspace_directory}: this sandbox shares the files of this machine"]
+    project = [f"{info.workspace}: the project directory {info.project_directory}"] if info.project_directory else []
+    return [*project, *(f"{mount.target}: {mount.source} of this machine" for mount in info.mounts)]
+
+
+def check_restorable(snapshot: SnapshotInfo, info: SandboxInfo) -> None:
+    """Refuse a whole disk where there is none. Raises `Problem`."""
+    if snapshot.snapshot_format_version == DISK_FORMAT and info.isolation == "none":
+        words = f"snapshot {snapshot.id} is of a whole disk, and this sandbox would share the files of this machine"
+        raise Problem(400, words, "UNSUPPORTED", "create it with `isolation: overlay`")
+
+
 def check_copyable(sandbox: HostedSandbox, *, with_memory: bool) -> None:
     """Refuse what cannot be copied exactly: a project's directory, and memory. Raises `Problem`."""
     project = sandbox.info.project_directory
-    if project is not None:
+    if project is not None and not sandbox.isolated:
         raise unsupported(
             f"sandbox {sandbox.info.name or sandbox.info.id} works in the project directory {project} in place,"
             " which is not its own to be copied or kept"

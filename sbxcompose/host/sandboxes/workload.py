@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from sbxcompose.host.base.host_info import Interruption
+from sbxcompose.host.isolation.root import IsolatedRoot
+from sbxcompose.host.keeper import inits
 from sbxcompose.host.keeper.client import Adopted, Claim, Exited, KeeperClient
 from sbxcompose.host.supervise.processes import Processes
 from sbxcompose.host.supervise.spawn_request import Workdir
@@ -19,6 +21,7 @@ class Workload:
 
     `directory` holds their records, `workdir` is where they run unless they say (None: the user's home), `policy` is
     the network policy of the sandbox, and `idle` is called when a process has come to rest or a session has ended.
+    `isolation` is the root of an isolated sandbox.
     """
 
     def __init__(
@@ -29,15 +32,23 @@ class Workload:
         keeper: KeeperClient,
         policy: dict[str, Any] | None,
         idle: Callable[[], None],
+        isolation: IsolatedRoot | None = None,
     ) -> None:
         self.keeper = keeper
-        self.processes = Processes(sandbox, directory, workdir, keeper, policy)
-        self.processes.idle = self._idle = idle
+        self.isolation = isolation
+        self._tell_idle = idle
+        self.processes = Processes(sandbox, directory, workdir, keeper, policy, isolation)
+        self.processes.idle = self._idle
         self.terminals = TerminalSessions(sandbox, directory, keeper, self.processes.spawn, self._terminals_changed)
 
     def _terminals_changed(self) -> None:
         self.processes.look_again()
         self._idle()
+
+    def _idle(self) -> None:
+        if self.isolation is not None and not self.busy:
+            self.isolation.used(lambda: self.busy)
+        self._tell_idle()
 
     @property
     def busy(self) -> bool:
@@ -97,7 +108,8 @@ class Workload:
 
     def claims(self, known: set[str]) -> list[Claim]:
         """Return the units that are recorded as existing, or as being started, and are not among the `known` ones."""
-        return [*self.processes.claims(), *self.terminals.claims(known)]
+        init = [] if self.isolation is None else [Claim(inits.unit_of(self.isolation.sandbox))]
+        return [*self.processes.claims(), *self.terminals.claims(known), *init]
 
     def take_over(self, known: set[str], interruption: Interruption) -> None:
         """Go on with everything that is not among the `known` units, once nothing of the others is left."""

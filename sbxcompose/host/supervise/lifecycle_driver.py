@@ -63,6 +63,7 @@ from sbxcompose.host.supervise.owner import ProcessOwner
 from sbxcompose.host.supervise.pipes import RunPipes
 from sbxcompose.host.supervise.row import ProcessRow
 from sbxcompose.host.supervise.state import ProcessRecord, Run, Running, Starting, exit_of
+from sbxcompose.linux.processes import inner_pid
 
 MOST_LEFT = 20
 """The most processes left behind by a run that are remembered."""
@@ -332,7 +333,8 @@ class LifecycleDriver(ProcessRow):
 
     async def _run_beside(self, command: list[str]) -> str | None:
         """Run a command as the process is run: what went wrong, None if nothing. Cancelled, it kills it."""
-        env = {**self.request.env, "SBXCOMPOSE_PID": self._pid()}
+        run = self.record.run
+        env = {**self.request.env, "SBXCOMPOSE_PID": "" if run is None else str(inner_pid(run.pid))}
         request = replace(self.request, command=command[0], args=command[1:], env=env)
         try:
             return (await self._owner.commands.run(self._owner.spawn(request))).failure

@@ -12,6 +12,7 @@ from typing import Any
 from sbxcompose.api.frames import StartNote
 from sbxcompose.api.models import StartRequest
 from sbxcompose.host.base.wake import ChangeSignal
+from sbxcompose.host.isolation.root import IsolatedRoot
 from sbxcompose.host.keeper.client import (
     KeeperClient,
     Spawn,
@@ -36,7 +37,7 @@ from sbxcompose.host.supervise.unwatched import Unwatched
 
 class ProcessTable:
     """The rows of one sandbox with their logs. `workdir` is where they run unless they say; None is the user's home;
-    `policy` is the network policy.
+    `policy` is the network policy, `isolation` the root that the sandbox has of its own, if it has one.
     """
 
     def __init__(
@@ -46,12 +47,14 @@ class ProcessTable:
         workdir: spawn_request.Workdir | None,
         keeper: KeeperClient,
         policy: dict[str, Any] | None = None,
+        isolation: IsolatedRoot | None = None,
     ) -> None:
         self.keeper = keeper
         self.changes = ChangeListeners()
         self._sandbox = sandbox
         self.workdir = workdir
         self._policy = policy
+        self.isolation = isolation
         self._records = Records(directory / "processes")
         self._logs = LogDirectory(directory / "logs")
         self._notes = StartNotes(directory / "starts.jsonl", self.changes.start_noted)
@@ -134,7 +137,9 @@ class ProcessTable:
 
     def spawn(self, request: StartRequest) -> Spawn:
         """Return how a request is to be spawned. Raises `Problem`."""
-        spawn = spawn_request.describe(request, self.workdir)
+        accounts = None if self.isolation is None else self.isolation.accounts
+        spawn = spawn_request.describe(request, self.workdir, accounts)
+        spawn.inside = None if self.isolation is None else self._sandbox
         spawn.namespace = None if self.namespace is None else self._sandbox
         return spawn
 

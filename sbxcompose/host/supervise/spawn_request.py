@@ -9,6 +9,8 @@ from msgspec import Struct
 
 from sbxcompose.api.models import StartRequest
 from sbxcompose.host.base.problems import Problem
+from sbxcompose.host.isolation.accounts import SandboxAccounts
+from sbxcompose.host.isolation.plan import USER
 from sbxcompose.host.keeper.client import Spawn
 from sbxcompose.host.logs.directory import file_name
 from sbxcompose.host.supervise import users
@@ -31,17 +33,18 @@ class Workdir(Struct, frozen=True):
     private: bool
 
 
-def describe(request: StartRequest, workdir: Workdir | None) -> Spawn:
+def describe(request: StartRequest, workdir: Workdir | None, accounts: SandboxAccounts | None = None) -> Spawn:
     """Return how a request is to be spawned; unit and meta are left to the caller. Raises `Problem`.
 
     Without a `workdir`, or where it is not to be entered, the user's home takes its place; `/` if that is missing.
+    `accounts` are those of an isolated sandbox.
     """
     try:
-        who = users.resolve(request.user)
+        who = _identity(request, accounts)
     except users.BadUser as error:
         raise Problem(400, str(error), "BAD_USER") from None
     except users.UserError as error:
-        raise Problem(500, str(error), "USER") from None
+        raise Problem(500, str(error), "USER", _user_hint(request, accounts)) from None
     usable = workdir is not None and not (workdir.private and who.uid not in (None, os.geteuid()))
     base = workdir.path if workdir is not None and usable else _home(who.home)
     own = {"PATH": DEFAULT_PATH, "HOME": who.home, "USER": who.name, "LOGNAME": who.name}
@@ -61,6 +64,21 @@ def describe(request: StartRequest, workdir: Workdir | None) -> Spawn:
         spawn.pty, spawn.pty_for_log = (ROWS, _columns(request.env)), True
         spawn.env.setdefault("TERM", "xterm-256color")
     return spawn
+
+
+def _identity(request: StartRequest, accounts: SandboxAccounts | None) -> users.Identity:
+    if accounts is None:
+        return users.resolve(request.user)
+    return users.resolve(request.user, own_uid=accounts.own_uid, accounts=accounts)
+
+
+def _user_hint(request: StartRequest, accounts: SandboxAccounts | None) -> str | None:
+    """Return what helps where a request names the user of the cloud's images, whom this machine does not have."""
+    if accounts is not None or request.user not in (USER, {"name": USER}):
+        return None
+    return (
+        f"an isolated sandbox has a user {USER}: `isolation: overlay` in the file, or `host serve --isolation overlay`"
+    )
 
 
 def _columns(env: Mapping[str, str]) -> int:

@@ -6,6 +6,7 @@ import grp
 import os
 import pwd
 from functools import cache
+from typing import Protocol
 
 from msgspec import Struct
 
@@ -30,7 +31,45 @@ class Identity(Struct, frozen=True):
     home: str
 
 
-def resolve(wanted: RequestedUser, *, own_uid: int | None = None) -> Identity:
+class Accounts(Protocol):
+    """Where users and groups are looked up."""
+
+    def user(self, user: str | int) -> pwd.struct_passwd | None:
+        """Return the account of a name or number."""
+
+    def group(self, name: str) -> int | None:
+        """Return the number of a group."""
+
+    def groups(self, name: str, group: int) -> list[int]:
+        """Return all groups of a user whose main one is `group`."""
+
+
+class MachineAccounts:
+    """The users and groups of this machine."""
+
+    def user(self, user: str | int) -> pwd.struct_passwd | None:
+        """Return the account that the machine has under a name or number."""
+        try:
+            return pwd.getpwuid(user) if isinstance(user, int) else pwd.getpwnam(user)
+        except (KeyError, OverflowError, ValueError):
+            return None
+
+    def group(self, name: str) -> int | None:
+        """Return the number of a group of the machine."""
+        try:
+            return grp.getgrnam(name).gr_gid
+        except (KeyError, ValueError):
+            return None
+
+    def groups(self, name: str, group: int) -> list[int]:
+        """Return all groups of a user of the machine."""
+        return os.getgrouplist(name, group)
+
+
+MACHINE: Accounts = MachineAccounts()
+
+
+def resolve(wanted: RequestedUser, *, own_uid: int | None = None, accounts: Accounts = MACHINE) -> Identity:
     """Find out who `wanted` is: a name, a uid, `uid:gid`, `name:group`, `{name, gid?}` or `{uid, gid?}`; None
     is us.
 
@@ -39,15 +78,16 @@ def resolve(wanted: RequestedUser, *, own_uid: int | None = None) -> Identity:
     """
     own = os.geteuid() if own_uid is None else own_uid
     if wanted is None:
-        return _ourselves(own)
+        return _ourselves(own) if accounts is MACHINE else _unchanged(_account(own, accounts))
     user, group = _parts(wanted)
-    account = _account(user)
-    gid = _gid(group) if group is not None else account.pw_gid
+    account = _account(user, accounts)
+    gid = _gid(group, accounts) if group is not None else account.pw_gid
     if own != 0:
-        if account.pw_uid != own or (group is not None and gid not in _own_groups()):
-            raise UserError(f"switching users needs root: this host runs as {_name(own)}, not {account.pw_name}")
-        return Identity(None, None, None, account.pw_name, account.pw_dir)
-    groups = os.getgrouplist(account.pw_name, gid) if account.pw_passwd != _NO_ACCOUNT else [gid]
+        if account.pw_uid != own or (group is not None and gid not in _own_groups(account, accounts)):
+            name = _account(own, accounts).pw_name
+            raise UserError(f"switching users needs root: this host runs as {name}, not {account.pw_name}")
+        return _unchanged(account)
+    groups = accounts.groups(account.pw_name, gid) if account.pw_passwd != _NO_ACCOUNT else [gid]
     return Identity(account.pw_uid, gid, groups, account.pw_name, account.pw_dir)
 
 
@@ -56,7 +96,10 @@ _NO_ACCOUNT = "no account"
 
 @cache
 def _ourselves(uid: int) -> Identity:
-    account = _account(uid)
+    return _unchanged(_account(uid, MACHINE))
+
+
+def _unchanged(account: pwd.struct_passwd) -> Identity:
     return Identity(None, None, None, account.pw_name, account.pw_dir)
 
 
@@ -91,31 +134,26 @@ def _number(word: str) -> str | int:
     return int(word) if word.isascii() and word.isdigit() else word
 
 
-def _account(user: str | int) -> pwd.struct_passwd:
-    try:
-        return pwd.getpwuid(user) if isinstance(user, int) else pwd.getpwnam(user)
-    except (KeyError, OverflowError, ValueError):
-        pass
+def _account(user: str | int, accounts: Accounts) -> pwd.struct_passwd:
+    found = accounts.user(user)
+    if found is not None:
+        return found
     if not isinstance(user, int) or not 0 <= user < 2**32 - 1:
         raise UserError(f"user not found: {user}")
     # A uid without an account is what containers use all the time: it owns files, and has no name or home.
     return pwd.struct_passwd((str(user), _NO_ACCOUNT, user, user, "", "/", "/bin/sh"))
 
 
-def _gid(group: str | int) -> int:
+def _gid(group: str | int, accounts: Accounts) -> int:
     if isinstance(group, int):
         if not 0 <= group < 2**32 - 1:
             raise UserError(f"group not found: {group}")
         return group
-    try:
-        return grp.getgrnam(group).gr_gid
-    except (KeyError, ValueError):
-        raise UserError(f"group not found: {group}") from None
+    found = accounts.group(group)
+    if found is None:
+        raise UserError(f"group not found: {group}")
+    return found
 
 
-def _own_groups() -> set[int]:
-    return {os.getegid(), *os.getgroups()}
-
-
-def _name(uid: int) -> str:
-    return _account(uid).pw_name
+def _own_groups(account: pwd.struct_passwd, accounts: Accounts) -> set[int]:
+    return {os.getegid(), *os.getgroups()} if accounts is MACHINE else {account.pw_gid}

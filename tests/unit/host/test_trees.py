@@ -170,3 +170,16 @@ def as_nobody() -> Iterator[None]:
         yield
     finally:
         os.seteuid(own)
+
+
+def test_a_name_that_an_overlay_says_is_removed_stays_removed(tmp_path: Path) -> None:
+    (tmp_path / "from").mkdir()
+    (tmp_path / "to").mkdir()
+    try:
+        os.mknod(tmp_path / "from" / "gone", stat.S_IFCHR, 0)
+    except PermissionError:
+        pytest.skip("root is needed to make such an entry")
+    copy_tree(str(tmp_path / "from"), str(tmp_path / "to"))
+    found = (tmp_path / "to" / "gone").lstat()
+    assert stat.S_ISCHR(found.st_mode)
+    assert found.st_rdev == 0

@@ -1,0 +1,171 @@
+"""One isolated sandbox as the server sees it: its disk, its plan, and its init process, which the keeper starts."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from sbxcompose import paths
+from sbxcompose.host.base.problems import Problem
+from sbxcompose.host.isolation import disk as disks
+from sbxcompose.host.isolation import facts as machine
+from sbxcompose.host.isolation.accounts import SandboxAccounts
+from sbxcompose.host.isolation.plan import PathMount, layer_of, mount_plan
+from sbxcompose.host.keeper.client import KeeperClient, KeeperLost, SpawnFailed
+from sbxcompose.tasks import SharedWork
+
+LINGER = 10.0
+"""Seconds after the last use until the init process is ended: its next start takes some 25 ms."""
+
+
+class IsolatedRoot:
+    """The root of a sandbox. `directory` is the sandbox's own among the host's state."""
+
+    def __init__(
+        self,
+        sandbox: str,
+        directory: Path,
+        keeper: KeeperClient,
+        *,
+        hostname: str,
+        workspace: str,
+        project: str | None,
+        mounts: Sequence[PathMount],
+    ) -> None:
+        self.sandbox = sandbox
+        self.disk = str(directory / disks.DISK)
+        self.workspace = workspace
+        self._keeper = keeper
+        self._hostname = hostname
+        self._mounts = tuple(mounts)
+        self._timer: asyncio.TimerHandle | None = None
+        self._visits = 0
+        self.cgroups: tuple[str, ...] = ()
+        facts = machine.machine_facts()
+        self.accounts = SandboxAccounts(Path(self.disk, layer_of("etc"), "upper"), privileged=facts.privileged)
+        self.move(project)
+
+    def move(self, project: str | None) -> None:
+        """Work in another project directory; what runs stays in the old one until the sandbox is quiet."""
+        self._project = project
+        self._keeper.isolate(self.sandbox, self._plan())
+
+    def _plan(self) -> dict[str, Any]:
+        return mount_plan(
+            machine.machine_facts(),
+            disk=self.disk,
+            hostname=self._hostname,
+            workspace=None if self._project is None else PathMount(self._project, self.workspace, read_only=False),
+            mounts=self._mounts,
+            cgroups=self.cgroups,
+        )
+
+    def make(self) -> None:
+        """Make its disk. Raises `OSError`."""
+        disks.make(self.disk, machine.machine_facts(), workspace=self.workspace, hostname=self._hostname)
+
+    @asynccontextmanager
+    async def entered(self, busy: Callable[[], bool]) -> AsyncIterator[int]:
+        """Open its root directory, to open files below (see `inside`), as a descriptor. Raises `Problem`."""
+        self._visits += 1
+        try:
+            root = await self._open()
+            try:
+                yield root
+            finally:
+                os.close(root)
+        finally:
+            self._visits -= 1
+            self.used(busy)
+
+    async def _open(self) -> int:
+        try:
+            pid = await self._keeper.enter(self.sandbox)
+            return os.open(f"/proc/{pid}/root", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+        except SpawnFailed as failure:
+            raise refused(failure) from None
+        except OSError as error:
+            words = (error.strerror or str(error)).lower()
+            raise Problem(500, f"the sandbox's root cannot be opened: {words}", "ISOLATION") from None
+
+    def used(self, busy: Callable[[], bool]) -> None:
+        """Note a use: when nothing runs in the sandbox for a while, and `busy` says so, its init process is ended."""
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = asyncio.get_running_loop().call_later(LINGER, self._rest, busy)
+
+    def _rest(self, busy: Callable[[], bool]) -> None:
+        self._timer = None
+        if not busy() and not self._visits:
+            self._keeper.tasks.start(self._leave(forget=False))
+
+    async def end(self) -> None:
+        """Kill whatever is left in it; it is over."""
+        if self._timer is not None:
+            self._timer.cancel()
+        await self._leave(forget=True)
+
+    async def _leave(self, *, forget: bool) -> None:
+        with suppress(KeeperLost):
+            await self._keeper.leave(self.sandbox, forget=forget)
+
+
+def refused(failure: SpawnFailed) -> Problem:
+    """Return what a client is told where this machine does not permit an isolated sandbox."""
+    state = str(paths.state_path())
+    return Problem(400, failure.message, "ISOLATION", machine.hint(failure.message, state))
+
+
+class IsolationProbe:
+    """Finds out whether this machine permits isolated sandboxes: by making one that is thrown away, once."""
+
+    def __init__(self, directory: Path, keeper: KeeperClient) -> None:
+        self._directory = directory
+        self._keeper = keeper
+        self._work: SharedWork[Problem | None] | None = None
+        self._tried = False
+        self._refusal: Problem | None = None
+
+    async def check(self) -> None:
+        """Return if it does. Raises `Problem` with the reason if not, also the next time."""
+        if not self._tried:
+            if self._work is None or self._work.done:
+                self._work = SharedWork(self._outcome())
+            self._refusal = await self._work.wait()
+            self._tried = True
+        if self._refusal is not None:
+            raise self._refusal
+
+    async def _outcome(self) -> Problem | None:
+        try:
+            await self._try()
+        except Problem as refusal:
+            return refusal
+        return None
+
+    async def _try(self) -> None:
+        await asyncio.to_thread(_clear, self._directory)
+        root = IsolatedRoot(
+            "probe", self._directory, self._keeper, hostname="probe", workspace="/workspace", project=None, mounts=()
+        )
+        try:
+            self._directory.mkdir(mode=0o700)
+            await asyncio.to_thread(root.make)
+            async with root.entered(lambda: False):
+                pass
+        except OSError as error:
+            words = (error.strerror or str(error)).lower()
+            problem = f"the sandbox cannot be isolated: making its disk: {words}"
+            raise Problem(400, problem, "ISOLATION", machine.hint(problem, str(self._directory))) from None
+        finally:
+            await root.end()
+            await asyncio.to_thread(_clear, self._directory)
+
+
+def _clear(directory: Path) -> None:
+    with suppress(OSError):
+        disks.remove(str(directory))

@@ -1,0 +1,47 @@
+"""Where things of a sandbox are: below its own directory, and where its processes run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from sbxcompose.api.sandbox_models import WORKSPACE as DEFAULT_WORKSPACE
+from sbxcompose.api.sandbox_models import SandboxInfo
+from sbxcompose.host.isolation.disk import DISK, ROOT
+from sbxcompose.host.isolation.plan import PathMount
+from sbxcompose.host.isolation.root import IsolatedRoot
+from sbxcompose.host.keeper.client import KeeperClient
+from sbxcompose.host.supervise.spawn_request import Workdir
+
+RECORD = "sandbox.json"
+WORKSPACE = "workspace"
+FILES = (WORKSPACE, DISK)
+"""What is removed of a terminated one: its records and logs stay as long as it is remembered."""
+
+
+def workspace_in(info: SandboxInfo) -> str:
+    """Return where, below a sandbox's directory, the directory is that it works in if it has no project's."""
+    if info.isolation == "none":
+        return WORKSPACE
+    return f"{DISK}/{ROOT}/{(info.workspace or DEFAULT_WORKSPACE).strip('/')}"
+
+
+def workdir_of(info: SandboxInfo, directory: Path) -> Workdir:
+    """Return where the processes of a sandbox run, as they see it."""
+    if info.isolation != "none":
+        return Workdir(info.workspace or DEFAULT_WORKSPACE, private=False)
+    return Workdir(info.project_directory or str(directory / WORKSPACE), info.project_directory is None)
+
+
+def root_of(info: SandboxInfo, directory: Path, keeper: KeeperClient) -> IsolatedRoot | None:
+    """Return the root of an isolated sandbox; None if it has that of the machine."""
+    if info.isolation == "none":
+        return None
+    return IsolatedRoot(
+        info.id,
+        directory,
+        keeper,
+        hostname=info.name or info.id,
+        workspace=info.workspace or DEFAULT_WORKSPACE,
+        project=info.project_directory,
+        mounts=[PathMount(mount.source, mount.target, mount.read_only) for mount in info.mounts],
+    )

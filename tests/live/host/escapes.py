@@ -1,0 +1,303 @@
+"""What a hostile program tries in an isolated sandbox. It is run there, and prints what came of each try as JSON.
+
+Its argument is a JSON object of what it would like to reach: `secret` (a file in the caller's home), `neighbour` (a
+file of another sandbox), `key` (the host's), `sockets`, `outside` (the pid of a process outside), `marker` (a word in
+its command line), `temporary` and `shared` (files in /tmp and /dev/shm). A try that gets somewhere returns what it got.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+LIBC = ctypes.CDLL(None, use_errno=True)
+TRIES: dict[str, Callable[[dict[str, Any]], Any]] = {}
+
+
+def attempt(work: Callable[[dict[str, Any]], Any]) -> Callable[[dict[str, Any]], Any]:
+    TRIES[work.__name__] = work
+    return work
+
+
+def call(name: str, *arguments: Any) -> int:
+    result: int = getattr(LIBC, name)(*arguments)
+    if result < 0:
+        raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
+    return result
+
+
+def read(path: str) -> bytes:
+    with open(path, "rb") as file:
+        return file.read(64) or b"empty"
+
+
+@attempt
+def read_the_home(wanted: dict[str, Any]) -> Any:
+    return read(wanted["secret"])
+
+
+@attempt
+def read_a_neighbour(wanted: dict[str, Any]) -> Any:
+    return read(wanted["neighbour"])
+
+
+@attempt
+def read_the_key_of_the_host(wanted: dict[str, Any]) -> Any:
+    return read(wanted["key"])
+
+
+@attempt
+def read_temporary_files(wanted: dict[str, Any]) -> Any:
+    return read(wanted["temporary"])
+
+
+@attempt
+def read_shared_memory(wanted: dict[str, Any]) -> Any:
+    return read(wanted["shared"])
+
+
+@attempt
+def read_password_hashes(wanted: dict[str, Any]) -> Any:
+    return [line for line in read("/etc/shadow").decode().splitlines() if line.split(":")[1][:1] == "$"]
+
+
+@attempt
+def connect_to_the_host(wanted: dict[str, Any]) -> Any:
+    reached = []
+    for path in wanted["sockets"]:
+        with socket.socket(socket.AF_UNIX) as sock:
+            try:
+                sock.connect(path)
+                reached.append(path)
+            except OSError:
+                continue
+    return reached
+
+
+@attempt
+def signal_an_outsider(wanted: dict[str, Any]) -> Any:
+    os.kill(wanted["outside"], 0)
+    return "signalled"
+
+
+@attempt
+def see_an_outsider(wanted: dict[str, Any]) -> Any:
+    seen = []
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        if int(pid) != os.getpid():
+            try:
+                seen += [pid] if wanted["marker"].encode() in read(f"/proc/{pid}/cmdline") else []
+            except OSError:
+                continue
+    return seen
+
+
+@attempt
+def kill_init(wanted: dict[str, Any]) -> Any:
+    os.kill(1, 9)
+    time.sleep(0.01)
+    return None  # it is still there, or nobody would read this
+
+
+@attempt
+def trace_init(wanted: dict[str, Any]) -> Any:
+    return call("ptrace", 16, 1, 0, 0)
+
+
+@attempt
+def read_the_memory_of_init(wanted: dict[str, Any]) -> Any:
+    return read("/proc/1/mem")
+
+
+@attempt
+def read_the_environment_of_init(wanted: dict[str, Any]) -> Any:
+    return read("/proc/1/environ")
+
+
+@attempt
+def leave_by_the_root_of_init(wanted: dict[str, Any]) -> Any:
+    return read("/proc/1/root" + wanted["secret"])
+
+
+@attempt
+def leave_by_the_directory_of_init(wanted: dict[str, Any]) -> Any:
+    return read("/proc/1/cwd" + wanted["secret"])
+
+
+@attempt
+def leave_by_the_descriptors_of_init(wanted: dict[str, Any]) -> Any:
+    return [os.readlink(f"/proc/1/fd/{name}") for name in os.listdir("/proc/1/fd")]
+
+
+@attempt
+def overwrite_the_interpreter_of_init(wanted: dict[str, Any]) -> Any:
+    return os.open("/proc/1/exe", os.O_WRONLY)
+
+
+@attempt
+def leave_by_chroot(wanted: dict[str, Any]) -> Any:
+    pid = os.fork()
+    if pid == 0:
+        try:
+            here = os.open("/", os.O_RDONLY)
+            os.makedirs("/tmp/cell", exist_ok=True)
+            os.chroot("/tmp/cell")
+            os.fchdir(here)
+            for _ in range(40):
+                os.chdir("..")
+            os.chroot(".")
+            read(wanted["secret"])
+        except OSError:
+            os._exit(0)
+        os._exit(7)
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) or None
+
+
+@attempt
+def mount_something(wanted: dict[str, Any]) -> Any:
+    return call("mount", b"none", b"/mnt", b"tmpfs", 0, None)
+
+
+@attempt
+def unmount_what_hides(wanted: dict[str, Any]) -> Any:
+    return call("umount2", b"/proc/sys", 2)
+
+
+@attempt
+def unmount_what_hides_in_a_namespace(wanted: dict[str, Any]) -> Any:
+    done = subprocess.run(["unshare", "-Urm", "umount", "/proc/sys"], capture_output=True, check=False)
+    return None if done.returncode else "unmounted"
+
+
+@attempt
+def see_all_processes_in_a_namespace(wanted: dict[str, Any]) -> Any:
+    script = f"mount -t proc proc /mnt && grep -al {wanted['marker']}x /mnt/*/cmdline"
+    done = subprocess.run(["unshare", "-Urm", "sh", "-c", script], capture_output=True, check=False)
+    return done.stdout.decode() or None
+
+
+@attempt
+def make_a_device(wanted: dict[str, Any]) -> Any:
+    os.mknod("/tmp/disk", 0o60600, os.makedev(254, 0))
+    return read("/tmp/disk")
+
+
+@attempt
+def open_devices(wanted: dict[str, Any]) -> Any:
+    found = [name for name in ("vda", "sda", "nvme0n1", "mem", "kmsg", "kvm", "fuse") if os.path.exists(f"/dev/{name}")]
+    return [name for name in found if read(f"/dev/{name}")]
+
+
+@attempt
+def use_terminals_of_others(wanted: dict[str, Any]) -> Any:
+    return [name for name in os.listdir("/dev/pts") if name != "ptmx"]
+
+
+@attempt
+def become_root_by_setuid(wanted: dict[str, Any]) -> Any:
+    program = "/tmp/setuid-id"
+    shutil.copy("/usr/bin/id", program)
+    os.chmod(program, 0o4755)
+    how = {"user": 12345} if os.geteuid() == 0 else {}
+    said = subprocess.run([program, "-u"], capture_output=True, check=True, **how).stdout.strip()  # type: ignore[call-overload]
+    return None if said in (b"12345", str(os.geteuid()).encode()) else said.decode()
+
+
+@attempt
+def gain_rights_at_exec(wanted: dict[str, Any]) -> Any:
+    status = read_all("/proc/self/status")
+    return None if "NoNewPrivs:\t1" in status else "may gain rights"
+
+
+@attempt
+def change_the_kernel(wanted: dict[str, Any]) -> Any:
+    with open("/proc/sys/kernel/core_pattern", "w") as file:
+        return file.write("core\n")
+
+
+@attempt
+def press_the_magic_key(wanted: dict[str, Any]) -> Any:
+    with open("/proc/sysrq-trigger", "w") as file:
+        return file.write("?")
+
+
+@attempt
+def load_a_module(wanted: dict[str, Any]) -> Any:
+    return call("syscall", 313, -1, b"", 0)
+
+
+@attempt
+def set_the_clock(wanted: dict[str, Any]) -> Any:
+    time.clock_settime(time.CLOCK_REALTIME, time.time())
+    return "set"
+
+
+@attempt
+def listen_to_the_network(wanted: dict[str, Any]) -> Any:
+    return str(socket.socket(socket.AF_PACKET, socket.SOCK_RAW))
+
+
+@attempt
+def open_a_file_by_its_number(wanted: dict[str, Any]) -> Any:
+    handle = (8).to_bytes(4, "little") + (1).to_bytes(4, "little") + (2).to_bytes(4, "little") + bytes(4)
+    return call("open_by_handle_at", os.open("/", os.O_RDONLY), handle, 0)
+
+
+@attempt
+def load_a_program_into_the_kernel(wanted: dict[str, Any]) -> Any:
+    return call("syscall", 321, 5, bytes(128), 128)
+
+
+@attempt
+def follow_a_link_out(wanted: dict[str, Any]) -> Any:
+    os.symlink(wanted["secret"], "/tmp/link")
+    return read("/tmp/link")
+
+
+@attempt
+def climb_out(wanted: dict[str, Any]) -> Any:
+    return read("../" * 60 + wanted["secret"].lstrip("/"))
+
+
+@attempt
+def enter_the_namespaces_of_init(wanted: dict[str, Any]) -> Any:
+    os.open("/proc/1/ns/user", os.O_RDONLY)
+    return "opened"
+
+
+@attempt
+def raise_a_limit(wanted: dict[str, Any]) -> Any:
+    import resource
+
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard + 1))
+    return "raised"
+
+
+def read_all(path: str) -> str:
+    with open(path) as file:
+        return file.read()
+
+
+def main() -> None:
+    wanted = json.loads(sys.argv[1])
+    outcomes = {}
+    for name, work in TRIES.items():
+        try:
+            got = work(wanted)
+            outcomes[name] = repr(got)[:200] if got else None
+        except (OSError, ValueError, subprocess.SubprocessError):
+            outcomes[name] = None
+    print(json.dumps(outcomes))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,82 @@
+"""Snapshots of an isolated sandbox are of its whole disk; those of others say what they lack."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tests.live.host.hosts import Box, LiveHost
+from tests.live.host.isolated import finish, isolated
+from tests.live.host.test_host_snapshots import take
+
+CHANGE = """
+mkdir -p /etc/app /root/deep && echo one > /etc/app/conf && echo home > /root/deep/note && echo work > /workspace/w
+rm /usr/bin/env && rm -r /usr/share/doc && mkdir /usr/share/doc && touch /usr/share/doc/only
+ln -s /etc/app/conf /usr/local/link
+ln /etc/app/conf /etc/app/same && chmod 0640 /etc/app/conf && chmod 0600 /root/deep/note
+echo '# changed' >> /etc/profile && mv /etc/issue /etc/issue.moved
+truncate -s 1000000 /var/tmp/sparse && mkfifo /tmp/fifo
+"""
+LOOK = """
+cat /etc/app/same /root/deep/note /workspace/w; ls /usr/bin/env 2>/dev/null; ls /usr/share/doc; cat /usr/local/link
+stat -c '%a %h' /etc/app/conf /root/deep/note; tail -1 /etc/profile; ls /etc/issue 2>/dev/null; ls /etc/issue.moved
+stat -c '%s %b %F' /var/tmp/sparse /tmp/fifo; find / -xdev -newer /etc/app/conf -path '/root/*' | wc -l
+"""
+
+
+def look(box: Box) -> list[str]:
+    """What there is to see of the changes."""
+    return finish(box, LOOK)
+
+
+def test_a_snapshot_has_the_whole_disk_and_forks_do_not_see_each_other(host: LiveHost) -> None:
+    box = isolated(host)
+    finish(box, CHANGE)
+    seen = look(box)
+    assert seen[:5] == ["one", "home", "work", "only", "one"]
+    box.ask("POST", "/processes", json={"command": "sh", "args": ["-c", "while :; do date > /etc/app/clock; done"]})
+    while not box.ask("GET", "/files", params={"path": "/etc/app/clock"}).is_success:
+        pass
+    snapshot = take(host)
+    assert (snapshot["status"], snapshot["not_covered"]) == ("completed", [])
+    finish(box, "echo later > /etc/app/conf; rm /root/deep/note")
+    forks = [isolated(host, name, snapshot_id=snapshot["id"]) for name in ("first", "second")]
+    assert [look(fork) for fork in forks] == [seen, seen]
+    finish(forks[0], "echo mine > /etc/app/conf; touch /opt/mine; cp /bin/true /usr/bin/env")
+    assert look(forks[1]) == seen
+    assert finish(forks[1], "ls /opt/mine /usr/bin/env 2>/dev/null") == []
+    assert finish(box, "cat /etc/app/conf") == ["later"]
+    again = take(host, "first")
+    third = isolated(host, "third", snapshot_id=again["id"])
+    assert finish(third, "cat /etc/app/conf; ls /opt") == ["mine", *finish(forks[0], "ls /opt")]
+
+
+def test_a_copy_is_of_the_whole_disk_too(host: LiveHost) -> None:
+    box = isolated(host)
+    finish(box, CHANGE)
+    seen = look(box)
+    answer = host.http.post("/sandboxes/box/copy", params={"times": 1})
+    assert answer.status_code in (200, 202), answer.text
+    copy = Box(host, answer.json()["sandboxes"][0]["sandbox_id"])
+    assert look(copy) == seen
+
+
+def test_a_snapshot_says_what_it_does_not_cover(host: LiveHost, tmp_path: Path) -> None:
+    plain = host.box("plain")
+    finish(plain, "echo note > note")
+    snapshot = take(host, "plain")
+    assert len(snapshot["not_covered"]) == 1
+    assert snapshot["not_covered"][0].startswith("everything outside of ")
+    fork = isolated(host, "fork", snapshot_id=snapshot["id"])
+    assert finish(fork, "cat note") == ["note"]
+    claim = {"name": "p", "sandbox": "s", "directory": str(tmp_path)}
+    mount = {"source": str(tmp_path), "target": "/shown"}
+    fields = {"project_directory": str(tmp_path), "project": claim, "mounts": [mount]}
+    isolated(host, "project", **fields)
+    told = take(host, "project")
+    assert told["not_covered"] == [
+        f"/workspace: the project directory {tmp_path}",
+        f"/shown: {tmp_path} of this machine",
+    ]
+    refused = host.http.post("/sandboxes", json={"name": "none", "snapshot_id": told["id"]})
+    assert refused.status_code == 400
+    assert "isolation: overlay" in refused.json()["hint"]
