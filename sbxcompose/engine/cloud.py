@@ -69,6 +69,11 @@ class CloudProvider:
 
     async def create(self, sandbox: Sandbox, start_from: str | None = None) -> SandboxInfo:
         """Create it, wait until it runs, and prepare it; terminate it again if it cannot be used."""
+        if sandbox.mounts:
+            raise Unsupported(
+                f"sandbox {sandbox.name}: `mounts` show files of this machine, which a sandbox in the cloud cannot see",
+                hint="copy them with `files`, or take the key out of the file",
+            )
         begun = time.monotonic()
         retry = RequestRetry(begun, answered=True)
         while True:

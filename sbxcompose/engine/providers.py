@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+import os
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from sbxcompose.api.lifecycle import Lifecycle
 from sbxcompose.api.outages import Outages
 from sbxcompose.api.sandbox import SandboxClient
-from sbxcompose.api.sandbox_models import CreateRequest, PatchRequest, SandboxInfo
+from sbxcompose.api.sandbox_models import CreateRequest, PatchRequest, SandboxInfo, SandboxMount
 from sbxcompose.api.transport import HostAddress, Transport
 from sbxcompose.engine.claims import check_claim, claim_of
 from sbxcompose.engine.network import is_enforced, policy_of
 from sbxcompose.engine.pending import PendingHandler
 from sbxcompose.engine.suspended import resume, suspend
 from sbxcompose.errors import Conflict, Unreachable, Unsupported
-from sbxcompose.spec.project import Project, Sandbox
+from sbxcompose.spec.project import Mount, Project, Sandbox
 
 if TYPE_CHECKING:
     from sbxcompose.api.snapshots import SnapshotClient
@@ -134,6 +135,9 @@ class LocalProvider:
             project_directory=None if sandbox.copied else self._project.directory,
             project=claim_of(self._project, sandbox),
             snapshot_id=start_from,
+            isolation=sandbox.isolation,
+            mounts=self._mounts(sandbox) or None,
+            workspace=sandbox.workspace if sandbox.isolation != "none" else None,
         )
         made = None
         for attempt in range(1, TRIES + 1):
@@ -154,6 +158,19 @@ class LocalProvider:
         if made == info.id:
             self.made.add(info.id)
         return info
+
+    def _mounts(self, sandbox: Sandbox) -> list[SandboxMount]:
+        """Return what the sandbox sees of this machine. Raises `Unsupported` for what does not exist."""
+        mounts = []
+        for mount in sandbox.mounts:
+            source = os.path.join(self._project.directory, os.path.expanduser(mount.source))
+            if not os.path.exists(source):
+                raise Unsupported(
+                    f"sandbox {sandbox.name}: cannot mount {mount.source} at {mount.target}: no such file or directory",
+                    hint=f"create {os.path.normpath(source)}, or take the mount out of the file",
+                )
+            mounts.append(SandboxMount(source=os.path.realpath(source), target=mount.target, read_only=mount.read_only))
+        return mounts
 
     async def claim(self, sandbox: Sandbox, info: SandboxInfo) -> SandboxInfo:
         """Make the project its owner; `find` has refused a sandbox whose other claim still holds."""
@@ -182,6 +199,8 @@ class LocalProvider:
         return (
             *(("workspace",) if sandbox.copied != (info.workspace_directory is not None) else ()),
             *(("network",) if not is_enforced(sandbox.network, info.network) else ()),
+            *(("isolation",) if sandbox.isolation != info.isolation else ()),
+            *(("mounts",) if _targets(sandbox.mounts) != _targets(info.mounts) else ()),
         )
 
     def updates(self, sandbox: Sandbox, info: SandboxInfo) -> tuple[str, ...]:
@@ -202,6 +221,10 @@ class LocalProvider:
     async def close(self) -> None:
         """Close the connections to the host."""
         self._transport.close()
+
+
+def _targets(mounts: Iterable[Mount | SandboxMount]) -> set[tuple[str, bool]]:
+    return {(mount.target, mount.read_only) for mount in mounts}
 
 
 def provider_of(project: Project, environ: Mapping[str, str], outages: Outages | None = None) -> Provider:

@@ -124,8 +124,11 @@ def base_environment(process: Process, project: Project, environ: Mapping[str, s
 
 
 def workspace(project: Project, sandbox: Sandbox) -> str:
-    """Where the project directory is for the processes: at the provider `local` in place, unless it is copied."""
-    return project.directory if project.provider == "local" and not sandbox.copied else sandbox.workspace
+    """Where the project directory is for the processes: at the provider `local` in place, unless it is copied, or the
+    sandbox isolated.
+    """
+    in_place = project.provider == "local" and not sandbox.copied and sandbox.isolation == "none"
+    return project.directory if in_place else sandbox.workspace
 
 
 def working_directory(project: Project, sandbox: Sandbox, process: Process) -> str:

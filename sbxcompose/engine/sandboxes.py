@@ -216,7 +216,7 @@ class ProjectSandboxes:
 
     def _settle_workspace(self, sandbox: Sandbox, info: SandboxInfo) -> None:
         """On this machine a sandbox with a workspace of its own says where that is."""
-        if self.project.provider == "local" and sandbox.copied:
+        if self.project.provider == "local" and sandbox.copied and sandbox.isolation == "none":
             place = info.workspace_directory or self.project.directory
             self._sandboxes[sandbox.name] = replace(sandbox, workspace=place)
             self.project = replace(self.project, sandboxes=tuple(self._sandboxes.values()))

@@ -31,7 +31,7 @@ def setup_digest(sandbox: Sandbox) -> str | None:
         return None
     from hashlib import sha256  # late: it costs milliseconds, and few sandboxes are cached
 
-    form = [sandbox.image, sandbox.snapshot, sandbox.workspace, *setup]
+    form = [sandbox.image, sandbox.snapshot, sandbox.workspace, sandbox.isolation, *setup]
     return sha256(json.dumps(form).encode()).hexdigest()[:16]
 
 

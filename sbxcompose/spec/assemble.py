@@ -260,6 +260,8 @@ class _SandboxMaker:
             files=build.files_of(model),
             setup_cache=model.setup_cache,
             copied=model.workspace == COPY,
+            isolation=model.isolation,
+            mounts=build.mounts_of(model),
         )
 
     def processes(self) -> tuple[list[Process], list[Process]]:
@@ -334,7 +336,7 @@ class _SandboxMaker:
         for choice in (own, self._model.inherit_env, self._whole.root.inherit_env):
             if choice is not None:
                 return choice
-        return True
+        return self._model.isolation == "none"  # a wall that lets the caller's keys and tokens through is none
 
     def _secret_names(self, own: tuple[str, ...], path: Path) -> tuple[str, ...]:
         names = (*self._whole.root.secrets, *self._model.secrets, *own)

@@ -15,6 +15,7 @@ from sbxcompose.spec.project import (
     FileSystem,
     Gpu,
     HealthCheck,
+    Mount,
     Network,
     Process,
     ReadyCommand,
@@ -119,6 +120,11 @@ def resources_of(model: ResourcesModel | None) -> Resources | None:
 def network_of(model: NetworkModel | None) -> Network | None:
     """Where it may connect to."""
     return None if model is None else Network(model.allow_internet_access, model.allow_out, model.deny_out)
+
+
+def mounts_of(model: SandboxModel) -> tuple[Mount, ...]:
+    """Return what an isolated one sees of this machine."""
+    return tuple(Mount(mount.source, posixpath.normpath(mount.target), mount.read_only) for mount in model.mounts)
 
 
 def file_systems_of(model: SandboxModel) -> tuple[FileSystem, ...]:

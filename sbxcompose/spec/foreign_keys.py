@@ -56,7 +56,7 @@ _OF_MODEL: Mapping[str, Mapping[str, str]] = {
         **dict.fromkeys(("log_level", "log_length", "log_location", "log_configuration", "log_format"), _OUTPUT),
     },
     "SandboxModel": {
-        "volumes": "folders of the project need no key; `file_systems` mounts those of the cloud",
+        "volumes": "folders of the project need no key; `mounts` shows others to a sandbox with `isolation: overlay`",
         "build": "commands that must succeed before anything else starts are `setup`",
         **dict.fromkeys(("cpus", "memory", "mem_limit"), "it belongs into `resources: {cpus: 2, memory: 2gb}`"),
     },
@@ -102,7 +102,8 @@ _OF_MODEL: Mapping[str, Mapping[str, str]] = {
         **dict.fromkeys(
             ("ulimits", "sysctls", "pid", "ipc", "uts", "userns_mode", "pids_limit", "cgroup"), _CONTAINERS
         ),
-        **dict.fromkeys(("annotations", "group_add", "isolation", "storage_opt", "read_only"), _CONTAINERS),
+        **dict.fromkeys(("annotations", "group_add", "storage_opt", "read_only"), _CONTAINERS),
+        "isolation": "it is a key of a sandbox: `sandboxes: {main: {isolation: overlay, processes: ...}}`",
         "umask": "write `umask 022; ...` in the `command`",
     },
     "HealthCheckModel": {

@@ -72,6 +72,26 @@ class NetworkModel(Strict):
     deny_out: tuple[NonEmpty, ...] = Field((), description="Forbidden destinations; takes precedence over `allow_out`.")
 
 
+class MountModel(Strict):
+    """A file or directory of this machine that an isolated sandbox sees."""
+
+    source: NonEmpty = Field(
+        description="File or directory of this machine: absolute, relative to the project directory, or below `~`."
+    )
+    target: AbsolutePath = Field(description="Where it appears in the sandbox.")
+    read_only: Boolean = Field(True, description="Whether the sandbox may only read it.")
+
+
+def _short_mount(value: Any) -> Any:
+    """`SOURCE:TARGET`, with `:ro` or `:rw` behind it if need be."""
+    if not isinstance(value, str):
+        return value
+    source, *rest = value.split(":")
+    if not rest or len(rest) > 2 or (len(rest) == 2 and rest[1] not in ("ro", "rw")):
+        raise wrong(f"invalid mount `{value}`", "examples: `./data:/data`, `~/models:/models:ro`, `./out:/out:rw`")
+    return {"source": source, "target": rest[0], "read_only": rest[1:] != ["rw"]}
+
+
 class FileSystemModel(Strict):
     """A file system of the cloud, mounted into the sandbox."""
 
@@ -142,6 +162,10 @@ def _distinct(ports: tuple[int, ...]) -> tuple[int, ...]:
     return ports
 
 
+_ISOLATIONS = {"docker": "overlay", "chroot": "overlay", "container": "overlay", "off": "none"}
+"""What others call it."""
+
+
 class SandboxModel(WithEnvironment):
     """One entry under `sandboxes`: an isolated machine or, at the provider `local`, a group of processes."""
 
@@ -153,6 +177,24 @@ class SandboxModel(WithEnvironment):
         None, description=("Suspend the sandbox after this time without traffic; `0`: never. Whole seconds.")
     )
     network: NetworkModel | None = Field(None, description="Network policy.")
+    isolation: Annotated[Literal["none", "overlay"], choice(["none", "overlay"], _ISOLATIONS)] = Field(
+        "none",
+        description=(
+            "At the provider `local`: `overlay` gives the sandbox a root directory and process ids of its own. The "
+            "operating system is there, and what is written to it stays in the sandbox; the project is at "
+            "`workspace`; homes and other files of this machine are not there, except `mounts`. No variables are "
+            "inherited unless `inherit_env` says so. In the cloud every sandbox is isolated."
+        ),
+    )
+    mounts: tuple[
+        Annotated[MountModel, BeforeValidator(_short_mount), AlsoAs({"type": "string", "pattern": ":/"})], ...
+    ] = Field(
+        (),
+        description=(
+            "What a sandbox with `isolation: overlay` sees of this machine; `SOURCE:TARGET`, read-only unless `:rw` "
+            "follows, or `{source, target, read_only}`."
+        ),
+    )
     ports: Annotated[tuple[SandboxPort, ...], AfterValidator(_distinct)] = Field(
         (), description="Ports that are reachable from outside."
     )
@@ -195,6 +237,9 @@ class SandboxModel(WithEnvironment):
             raise wrong("a sandbox is made from an `image` or a `snapshot`, not both", at=("snapshot",))
         if self.timeout is not None and self.timeout != int(self.timeout):
             raise wrong("`timeout` must be whole seconds", at=("timeout",))
+        if self.mounts and self.isolation == "none":
+            hint = "add `isolation: overlay`; without it processes use the files of this machine as they are"
+            raise wrong("`mounts` need an isolated sandbox", hint, at=("mounts",))
         return self
 
 

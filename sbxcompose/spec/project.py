@@ -242,6 +242,14 @@ class FileSystem(ProjectPart, frozen=True):
     owner: str | None = None
 
 
+class Mount(ProjectPart, frozen=True):
+    """What an isolated sandbox sees of this machine; `source` may be relative to the project directory."""
+
+    source: str
+    target: str
+    read_only: bool = True
+
+
 class Files(ProjectPart, frozen=True):
     """What is copied into a sandbox; `from_` is relative to the project directory, `to` to the workspace."""
 
@@ -273,6 +281,8 @@ class Sandbox(ProjectPart, frozen=True):
     setup_cache: Literal["none", "snapshot"] = "none"
     copied: bool = False
     """Whether the sandbox has a workspace of its own on this machine too, into which `files` are copied."""
+    isolation: Literal["none", "overlay"] = "none"
+    mounts: tuple[Mount, ...] = ()
 
 
 class Project(ProjectPart, frozen=True):

@@ -72,6 +72,10 @@ def _sandbox(sandbox: Sandbox, inactive: list[Process], reveal: bool) -> dict[st
         snapshot=sandbox.snapshot,
         resources=_resources(sandbox.resources),
         timeout=None if sandbox.timeout is None else format_duration(sandbox.timeout),
+        isolation=None if sandbox.isolation == "none" else sandbox.isolation,
+        mounts=[
+            {"source": mount.source, "target": mount.target, "read_only": mount.read_only} for mount in sandbox.mounts
+        ],
         ports=list(sandbox.ports),
         file_systems=[
             {

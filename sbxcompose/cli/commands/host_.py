@@ -28,8 +28,13 @@ def command() -> None:
 @click.option("--port", type=click.IntRange(0, 65535), help="Also listen on this port of 127.0.0.1 (0: any free port).")
 @click.option("--key", help="Set the bearer key for that port (default: generated once and kept).")
 @click.option("-d", "--detach", is_flag=True, help="Run in the background; return once it listens.")
+@click.option(
+    "--isolation",
+    type=click.Choice(["none", "overlay"]),
+    help="Isolate sandboxes that programs create (default: none); those of projects follow their file.",
+)
 @click.pass_obj
-def serve(shell: Shell, port: int | None, key: str | None, detach: bool) -> None:
+def serve(shell: Shell, port: int | None, key: str | None, detach: bool, isolation: str | None) -> None:
     """Run the host in the foreground; Ctrl-C stops everything running in it, then the host.
 
     With --port, programs that speak the sandbox HTTP contract can use it, with the key as bearer token. The variables
@@ -43,8 +48,9 @@ def serve(shell: Shell, port: int | None, key: str | None, detach: bool) -> None
     if key is not None and not _KEY.fullmatch(key):
         raise UsageError("invalid key; use printable ASCII without spaces", hint="it travels in an HTTP header")
 
+    options = {} if isolation is None else {launch.ISOLATION: isolation}
     if detach:
-        path = launch.ensure_host(port=port, key=key, tell=shell.say)
+        path = launch.ensure_host(port=port, key=key, tell=shell.say, options=options)
         _say_where(shell, str(path), None if port is None else _tcp_of(launch.status()), key)
         return
 
@@ -54,7 +60,7 @@ def serve(shell: Shell, port: int | None, key: str | None, detach: bool) -> None
             return
         _say_where(shell, told["socket"], f"http://{told['tcp']}" if told.get("tcp") else None, key)
 
-    launch.serve_foreground(port=port, key=key, ready=ready)
+    launch.serve_foreground(port=port, key=key, ready=ready, options=options)
 
 
 @command.command("status")

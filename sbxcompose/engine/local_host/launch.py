@@ -9,7 +9,7 @@ import os
 import select
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -25,6 +25,8 @@ ANSWER_PATIENCE = 60.0
 """Seconds that a host may take to answer: on a loaded machine a new server loads its modules for that long."""
 KEY_FILE = "host.key"
 KEY_BYTES = 4096
+ISOLATION = "SBXCOMPOSE_ISOLATION"
+"""The variable by which a host knows how to isolate sandboxes that programs create."""
 _ANEW = "`sbxcompose host stop`, then start it again"
 # The server speaks no TLS, and asyncio does without where there is none: less to load, and three megabytes
 # less.
@@ -34,17 +36,25 @@ _SNIPPET = (
 )
 
 
-def ensure_host(*, port: int | None = None, key: str | None = None, tell: Callable[[str], None] | None = None) -> Path:
+def ensure_host(
+    *,
+    port: int | None = None,
+    key: str | None = None,
+    tell: Callable[[str], None] | None = None,
+    options: Mapping[str, str] | None = None,
+) -> Path:
     """Return the Unix socket of a host that runs: started now, if none did. `tell` gets what people should know of it.
 
-    With `port` (0: any) it must listen on that port of 127.0.0.1, too, with `key`, or one that is made up.
-    Two callers at once end up with one host. Raises `ProviderError`.
+    With `port` (0: any) it must listen on that port of 127.0.0.1, too, with `key`, or one that is made up. `options`
+    are variables by which it is started. Two callers at once end up with one host. Raises `ProviderError`.
     """
+    os.environ.update(options or {})
     path = locate.find()
     if path is None:
         return _start(port, key)
     _check_port(path, port)
     _check_key(key)
+    _check_options(path, options or {})
     _check_version(tell or _to_stderr)
     return path
 
@@ -60,7 +70,11 @@ def replace_killed() -> Path | None:
 
 
 def serve_foreground(
-    *, port: int | None = None, key: str | None = None, ready: Callable[[dict[str, Any]], None] = lambda told: None
+    *,
+    port: int | None = None,
+    key: str | None = None,
+    ready: Callable[[dict[str, Any]], None] = lambda told: None,
+    options: Mapping[str, str] | None = None,
 ) -> NoReturn:
     """Become the host, in the foreground: Ctrl-C ends it, politely.
 
@@ -69,6 +83,7 @@ def serve_foreground(
     """
     if locate.find() is not None:
         raise ProviderError("a host runs already", hint=f"{_ANEW}; `sbxcompose host status` says what runs in it")
+    os.environ.update(options or {})
     read, write = os.pipe()
     argv = _keeper(port, key, detach=False, ready_fd=write)
     sys.stdout.flush()
@@ -209,7 +224,7 @@ def _keeper(port: int | None, key: str | None, *, detach: bool, ready_fd: int | 
     paths.state_directory()  # whatever is wrong with it is better said here
     if port is not None:
         _ = api_key() if key is None else _write_key(key)
-    root = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+    root = os.path.dirname(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
     return keeper_argv(
         socket=paths.socket_path(),
         spare=paths.spare_socket_path(),
@@ -257,6 +272,15 @@ def _check_port(path: Path, port: int | None) -> None:
         raise ProviderError("the host runs already, without a port", hint=_ANEW)
     if port and not address.endswith(f":{port}"):
         raise ProviderError(f"the host runs already, at {address}", hint=_ANEW)
+
+
+def _check_options(path: Path, options: Mapping[str, str]) -> None:
+    """Refuse a host that was started in another way."""
+    told = _ask_status(path) if options else {}
+    for name, known in told.get("options", {}).items():
+        if options.get(name, known) != known:
+            option = name.removeprefix("SBXCOMPOSE_").lower().replace("_", "-")
+            raise ProviderError(f"a host runs already, with `--{option} {known}`", hint=_ANEW)
 
 
 def _check_key(key: str | None) -> None:
