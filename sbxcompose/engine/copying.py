@@ -42,10 +42,10 @@ class Copies:
         self._tell = tell
         self._copies: dict[str, tuple[SandboxClient, Copy]] = {}
 
-    async def look(self, sandbox: Sandbox, place: CopyTarget | None) -> ToCopy | None:
+    async def compare(self, sandbox: Sandbox, place: CopyTarget | None) -> ToCopy | None:
         """Return what would be copied, None for nothing. Without a `place` (no sandbox yet) it is everything."""
-        looked = await self._copy(sandbox, place).look()
-        return _to_copy(looked) if looked else None
+        compared = await self._copy(sandbox, place).compare()
+        return _to_copy(compared) if compared else None
 
     async def sync(self, sandbox: Sandbox, place: CopyTarget, paths: Iterable[str] | None = None) -> Copied:
         """Copy what has changed; with `paths` (absolute), only of these. Tells of progress, and of the end."""
@@ -102,8 +102,8 @@ class _Nothing:
         raise SbxError(f"{arguments[0]} cannot be run: the sandbox does not exist yet")
 
 
-def _to_copy(looked: Looked) -> ToCopy:
-    changes = looked.changes
+def _to_copy(compared: Looked) -> ToCopy:
+    changes = compared.changes
     replaced = {*changes.send, *changes.directories}
     deleted = [*changes.deleted, *(path for path in changes.cleared if path not in replaced)]
     return ToCopy(
@@ -111,7 +111,7 @@ def _to_copy(looked: Looked) -> ToCopy:
         deleted=len(deleted),
         modes=len(changes.modes),
         folders=len(changes.directories),
-        size=looked.size,
+        size=compared.size,
         names=((*changes.send, *changes.modes, *deleted) or changes.directories)[:5],
     )
 

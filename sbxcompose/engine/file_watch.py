@@ -85,7 +85,7 @@ class FileWatch:
                 async with asyncio.timeout_at(self._gatherer.due):
                     await self._news.wait()
             except TimeoutError:
-                await self._watcher.look()  # a change that has not been read yet puts the batch off
+                await self._watcher.poll()  # a change that has not been read yet puts the batch off
                 batch = self._gatherer.take(loop.time())
                 if batch:
                     await self._react(batch)

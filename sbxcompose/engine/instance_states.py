@@ -212,7 +212,7 @@ class InstanceStates:
                 if now.waits_for_readiness:
                     self.pending = verdict
                 with contextlib.suppress(TimeoutError):
-                    again_in = None if verdict.look_again_at is None else max(verdict.look_again_at - clock.now(), 0)
+                    again_in = None if verdict.recheck_at is None else max(verdict.recheck_at - clock.now(), 0)
                     async with asyncio.timeout(_earliest(_left(deadline), again_in)):
                         await self._session.changed.wait()
         finally:

@@ -69,21 +69,21 @@ class LineWatch:
         self._pattern = pattern
         self._runs: dict[int, RunMatcher] = {}
         self._matched = asyncio.Event()
-        connection.listen(self._look)
+        connection.listen(self._search)
 
     def close(self) -> None:
         """Stop looking."""
         for matcher in self._runs.values():
             matcher.cancel()
         if not self._matched.is_set():
-            self._connection.unlisten(self._look)
+            self._connection.unlisten(self._search)
 
     async def saw(self, run: int) -> bool:
         """Wait until a run has matched; False if that is not the one asked for."""
         await self._matched.wait()
         return run in self._runs
 
-    def _look(self, instance: Instance, stream: int, run: int, time_ms: int, data: bytes) -> None:
+    def _search(self, instance: Instance, stream: int, run: int, time_ms: int, data: bytes) -> None:
         if instance != self._instance:
             return
         matcher = self._runs.get(run)

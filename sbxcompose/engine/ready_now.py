@@ -23,7 +23,7 @@ async def look_for_readiness(
     Lines are looked for in the log of the current run. With `commands` readiness commands are run, once each.
     """
     looks = {
-        instance: _look(session, process, row, commands)
+        instance: _check_ready(session, process, row, commands)
         for instance, process in instances_of(session.project.every_process()).items()
         if process.ready_when is not None and wanted(instance) and (row := _running(session, process, instance))
     }
@@ -36,7 +36,7 @@ def _running(session: Session, process: Process, instance: Instance) -> Observed
     return row if row is not None and row.phase is Phase.RUNNING else None
 
 
-async def _look(session: Session, process: Process, row: ObservedRow, commands: bool) -> bool | None:
+async def _check_ready(session: Session, process: Process, row: ObservedRow, commands: bool) -> bool | None:
     connection = session.connections[row.instance.sandbox]
     try:
         async with asyncio.timeout(PATIENCE):

@@ -120,7 +120,7 @@ class Session(ProjectSandboxes):
         if not copied_into(self.project, sandbox, connection.info if connection is not None else None):
             return seen
         place = self._place(seen.name) if connection is not None and not (anew and seen.differences) else None
-        return replace(seen, to_copy=await self._copies.look(sandbox, place))
+        return replace(seen, to_copy=await self._copies.compare(sandbox, place))
 
     async def sync_changed(self, sandbox: str, paths: Iterable[str] | None = None) -> Copied | None:
         """Copy what has changed into a sandbox that runs: of these paths (absolute ones of this machine), or of all.

@@ -113,18 +113,21 @@ class Carrier:
         self._tell = tell
         self._serial = 0
 
-    async def carry_out(self, look: Comparison, count: Count) -> Known:
-        """Do what `look` found; what is there afterwards. Raises `Outdated`, `CopyFailed`, and what reading does."""
-        pieces = parts(look.changes, look.here, PART)
-        all_files, all_size = len(look.changes.send), sum(look.here[path].size for path in look.changes.send)
+    async def carry_out(self, comparison: Comparison, count: Count) -> Known:
+        """Carry out what a comparison found; return the state then. Raises `Outdated`, `CopyFailed`."""
+        pieces = parts(comparison.changes, comparison.here, PART)
+        all_files, all_size = (
+            len(comparison.changes.send),
+            sum(comparison.here[path].size for path in comparison.changes.send),
+        )
         sent = Count()
         async with Tasks() as tasks:
-            coming = tasks.start(self._send(look, pieces[0], look.known, set(), len(pieces) == 1))
+            coming = tasks.start(self._send(comparison, pieces[0], comparison.known, set(), len(pieces) == 1))
             for number in range(1, len(pieces) + 1):
                 part = await coming
                 if number < len(pieces):
                     last = number + 1 == len(pieces)
-                    coming = tasks.start(self._send(look, pieces[number], part.after, part.unsettled, last))
+                    coming = tasks.start(self._send(comparison, pieces[number], part.after, part.unsettled, last))
                 await self._run(part.run)
                 for tally in (count, sent):
                     tally.add(part.piece, part.here)
@@ -132,10 +135,12 @@ class Carrier:
             count.unsettled = part.unsettled
             return part.after
 
-    async def _send(self, look: Comparison, piece: PathChanges, known: Known, unsettled: set[str], last: bool) -> _Part:
+    async def _send(
+        self, comparison: Comparison, piece: PathChanges, known: Known, unsettled: set[str], last: bool
+    ) -> _Part:
         """Have one part there, ready to be put into place when what came before it has been."""
-        packed = await self._pack(look, piece)
-        here = {**look.here, **packed.entries}
+        packed = await self._pack(comparison, piece)
+        here = {**comparison.here, **packed.entries}
         piece = _without(piece, packed.unsettled)
         unsettled = unsettled | packed.unsettled
         entries = _after(piece, here, known.record.entries)
@@ -144,16 +149,16 @@ class Carrier:
         await self._deliver(part, packed, known)
         return part
 
-    async def _pack(self, look: Comparison, piece: PathChanges) -> Packed:
+    async def _pack(self, comparison: Comparison, piece: PathChanges) -> Packed:
         self._serial += 1
-        singles = _singles(piece, look.here)
+        singles = _singles(piece, comparison.here)
         names = [path for path in (*piece.send, *piece.directories) if path not in singles]
-        packed = await asyncio.to_thread(pack, "tree/", names, look.tree.found, self._memory)
+        packed = await asyncio.to_thread(pack, "tree/", names, comparison.tree.found, self._memory)
         packed.stage = f"{scripts.PLACE}/{self._stage}.{self._serial}"
         packed.singles = {path: f"one.{number}" for number, path in enumerate(singles)}
         for path, staged in packed.singles.items():
             place = f"{self._workspace}/{packed.stage}/{staged}"
-            entry = await single.send(self._remote, place, look.tree.found[path], self._memory)
+            entry = await single.send(self._remote, place, comparison.tree.found[path], self._memory)
             if entry is None:
                 packed.unsettled.add(path)
             else:

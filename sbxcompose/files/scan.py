@@ -66,7 +66,7 @@ def scan(sources: Iterable[CopySource]) -> ScannedTree:
     tree = ScannedTree()
     wrong: list[str] = []
     for source in sources:
-        _Scan(source, tree, wrong).look()
+        _Scan(source, tree, wrong).scan()
     _refuse(wrong)
     return tree
 
@@ -85,7 +85,7 @@ def rescan(tree: ScannedTree, sources: Iterable[CopySource], paths: Iterable[str
     for source in sources:
         again = _Scan(source, tree, wrong)
         for path in paths:
-            again.look_again(path)
+            again.scan_again(path)
     _refuse(wrong)
 
 
@@ -102,7 +102,7 @@ class _Scan:
         self._wrong = wrong
         self._prefix = source.to.strip("/") + "/" if source.to.strip("/") else ""
 
-    def look(self) -> None:
+    def scan(self) -> None:
         path = self._source.path
         try:
             status = os.stat(path)
@@ -115,14 +115,14 @@ class _Scan:
             name = self._source.to if self._source.to not in ("", ".") else os.path.basename(path)
             self._add(name.rstrip("/"), path, status, os.path.dirname(path))
 
-    def look_again(self, path: str) -> None:
+    def scan_again(self, path: str) -> None:
         """Look at a path that may have changed, come or gone."""
         top = self._source.path
         inside = os.path.relpath(path, top)
         if inside in (".", os.path.basename(top)) or inside.startswith("../"):
             if inside == "." or os.path.commonpath([path, top]) == path:
                 self._forget(self._prefix.rstrip("/"))
-                self.look()
+                self.scan()
             return
         name = self._prefix + inside
         self._forget(name)

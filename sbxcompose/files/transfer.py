@@ -90,11 +90,11 @@ class Copy:
         self._known: Known | None = None
         self._busy = asyncio.Lock()
 
-    async def look(self) -> Looked:
+    async def compare(self) -> Looked:
         """Return what `sync` would do; nothing is changed. Costs one request if that is nothing."""
         async with self._busy:
-            look = await self._look(None)
-            return Looked(look.changes, sum(look.here[path].size for path in look.changes.send))
+            comparison = await self._compare(None)
+            return Looked(comparison.changes, sum(comparison.here[path].size for path in comparison.changes.send))
 
     async def sync(self, paths: Iterable[str] | None = None) -> Copied:
         """Make the workspace equal to the sources.
@@ -123,9 +123,9 @@ class Copy:
         while True:
             before = count.files
             try:
-                look = await self._look(paths)
-                await self._carry_out(look, count)
-                return look.tree
+                comparison = await self._compare(paths)
+                await self._carry_out(comparison, count)
+                return comparison.tree
             except (Unreachable, Outdated) as error:
                 self._known = None
                 failed = 1 if count.files > before else failed + 1
@@ -135,7 +135,7 @@ class Copy:
                     raise CopyFailed("others copy into the sandbox all the time", hint="try it again") from error
             await asyncio.sleep(PAUSE * 2**failed)
 
-    async def _look(self, paths: tuple[str, ...] | None) -> Comparison:
+    async def _compare(self, paths: tuple[str, ...] | None) -> Comparison:
         """Look at both sides and compare."""
         (tree, manifest), state = await asyncio.gather(asyncio.to_thread(self._scan, paths), self._state())
         if self._known is not None and state == self._known.state:
@@ -163,11 +163,13 @@ class Copy:
             rescan(self._tree, self._sources, paths)
         return self._tree, remembered(self._tree, self._memory)
 
-    async def _carry_out(self, look: Comparison, count: Count) -> None:
+    async def _carry_out(self, comparison: Comparison, count: Count) -> None:
         count.unsettled = set()
-        if look.changes or not (look.known.state or not (look.here or look.known.record.entries)):
+        if comparison.changes or not (
+            comparison.known.state or not (comparison.here or comparison.known.record.entries)
+        ):
             self._known = None  # unknown until it has been carried out
-            self._known = await self._carrier.carry_out(look, count)
+            self._known = await self._carrier.carry_out(comparison, count)
 
 
 def _complete(manifest: dict[str, ManifestEntry]) -> bool:

@@ -112,10 +112,10 @@ class _NotGood(Struct, frozen=True):
 
 
 class Pending(_NotGood, frozen=True):
-    """No verdict yet. `look_again_at` is when time alone can bring one, by the clock of the verdict."""
+    """No verdict yet. `recheck_at` is when time alone can bring one, by the clock of the verdict."""
 
     kind: ClassVar[str] = "pending"
-    look_again_at: float | None = None
+    recheck_at: float | None = None
 
     def __str__(self) -> str:
         return self._rendered(f"waiting for {len(self.causes) + len(self.held_up)}:")

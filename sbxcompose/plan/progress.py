@@ -135,7 +135,7 @@ class Progress:
         """Return those in a crash loop, where that is a failure: their supervisor would go on trying."""
         return [state for state in self.having(Standing.FAILED) if state.row is not None and state.row.live]
 
-    def look_again_at(self) -> float | None:
+    def recheck_at(self) -> float | None:
         """Return the moment at which time alone can change where an instance stands: when a run becomes stable."""
         left = [
             seconds
@@ -264,7 +264,7 @@ class Progress:
         """No verdict yet, with the roots of the waiting told from those that wait for others."""
         reports = [self.report(state) for state in waiting]
         causes = tuple(report for report in reports if not report.waits_for)
-        return Pending(causes, tuple(report for report in reports if report.waits_for), self.look_again_at())
+        return Pending(causes, tuple(report for report in reports if report.waits_for), self.recheck_at())
 
 
 def _shortened(names: tuple[str, ...]) -> str:

@@ -40,7 +40,7 @@ class WatchedRoot:
         self._folders: dict[str, bool] = {}
         """Which folders count, as far as was asked: matching patterns is what a walk costs most."""
 
-    def look(self) -> None:
+    def refresh(self) -> None:
         """Find out what the root is now, and read its rules again."""
         self._ignores = self._ignores_of(self.root)
         self._folders = {}

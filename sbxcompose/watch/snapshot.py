@@ -67,13 +67,13 @@ class Snapshot:
     def _top(self, real: str) -> str:
         return real if self.place.is_folder else os.path.dirname(real)
 
-    def look(self) -> list[SeenChange]:
+    def compare_root(self) -> list[SeenChange]:
         """If the root itself is due, see what it is now."""
         if self.root_due is None:
             return []
         place = self.place
         before = place.real
-        place.look()
+        place.refresh()
         self._anchors = list(anchors(place.root.path, self._base))
         self._on_the_way = frozenset(os.path.join(folder, name) for folder, name in self._anchors)
         if place.real != before:

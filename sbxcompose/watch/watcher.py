@@ -75,7 +75,7 @@ class FileWatcher:
         try:
             while True:
                 await anyio.sleep(STEP if self._notified else PAUSE)
-                await self.look()
+                await self.poll()
                 if self._polled and anyio.current_time() >= poll_at:
                     begun = anyio.current_time()
                     async with self._lock:
@@ -85,7 +85,7 @@ class FileWatcher:
         finally:
             self._notifications.close()
 
-    async def look(self) -> None:
+    async def poll(self) -> None:
         """Pass on what was notified up to now."""
         async with self._lock:
             try:
@@ -140,7 +140,7 @@ class FileWatcher:
             text = f"{root.path} is on {kind}, which does not report changes: looking every {PAUSE:g}s instead"
             self._to_say.append(text)
         self._polled[root] = snapshot
-        snapshot.look()
+        snapshot.compare_root()
         snapshot.compare()
 
     def _take(self, changes: Iterable[tuple[int, str]], quiet: bool) -> list[SeenChange]:
@@ -168,7 +168,7 @@ class FileWatcher:
             if self._is_settled and not exactly:
                 break
             snapshots = list(self._notified.values())
-            seen += [change for snapshot in snapshots for change in snapshot.look()]
+            seen += [change for snapshot in snapshots for change in snapshot.compare_root()]
             to_watch = [directory for snapshot in snapshots for directory in snapshot.to_watch()]
             try:
                 if exactly:
@@ -191,7 +191,7 @@ class FileWatcher:
         for snapshot in given_up.values():
             snapshot.exact = True
             snapshot.root_is_due(ComparisonScope.NOTHING)
-            snapshot.look()
+            snapshot.compare_root()
             snapshot.compare()
         self._polled |= given_up
         return [SeenChange(root, root.path, ChangeKind.CHANGED) for root in known]
@@ -200,7 +200,7 @@ class FileWatcher:
         seen: list[SeenChange] = []
         for snapshot in self._polled.values():
             snapshot.root_is_due(ComparisonScope.DIFFERENCES)
-            seen += snapshot.look()
+            seen += snapshot.compare_root()
             seen += snapshot.compare()
         return seen
 

@@ -121,13 +121,13 @@ class WaitReport:
     async def _run(self) -> None:
         while True:
             self._changed.clear()
-            timeout = self._look(time.monotonic())
+            timeout = self._refresh(time.monotonic())
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(timeout):
                     await self._changed.wait()
             await asyncio.sleep(FRAME if self._shown else REST)
 
-    def _look(self, now: float) -> float | None:
+    def _refresh(self, now: float) -> float | None:
         """Say what is to be said, and return the seconds until there may be more."""
         pending = self._pending()
         waits = self._current(pending)

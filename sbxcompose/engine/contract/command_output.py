@@ -48,7 +48,7 @@ async def follow_command(client: SandboxClient, process: str, write: Callable[[R
         tasks.start(command.watch())
         with suppress(NotFound):
             await command.follow()
-        while not (command.over.is_set() or await command.look()):
+        while not (command.over.is_set() or await command.poll()):
             await asyncio.sleep(FIRST_LOOK)
     return FollowedCommand(command.info, command.torn)
 
@@ -73,7 +73,7 @@ class _CommandFollower:
         """Whether output is missing, as far as that can be known."""
         return self._short or self._replay.torn
 
-    async def look(self) -> bool:
+    async def poll(self) -> bool:
         """Return whether it has ended, or is not known any more."""
         try:
             self.info = await self._client.get(self._process)
@@ -94,7 +94,7 @@ class _CommandFollower:
                 pause = FIRST_LOOK
                 continue
             with suppress(Unreachable):  # the follow finds out
-                await self.look()
+                await self.poll()
             pause = min(pause * 1.5, LONGEST_PAUSE)
 
     async def follow(self) -> None:
@@ -103,7 +103,7 @@ class _CommandFollower:
         while not self.over.is_set():
             if await self._take(self._until_over()):
                 pause = SOON
-            if self.over.is_set() or await self.look():
+            if self.over.is_set() or await self.poll():
                 break
             await asyncio.sleep(pause)
             pause = min(pause * 2, FIRST_LOOK)

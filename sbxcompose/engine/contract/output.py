@@ -70,7 +70,7 @@ class Follower:
         self._last_at = 0.0
         """When a line came last, by the monotonic clock."""
 
-    def look(self, info: ProcessInfo) -> None:
+    def update(self, info: ProcessInfo) -> None:
         """Take note of the row as it is now."""
         self.info = info
 

@@ -159,7 +159,7 @@ class PlainWatch:
         while True:
             await self._until_wanted(pause_after(time.monotonic() - changed_at))
             settling, self._settling = self._settling, []
-            if await self._look():
+            if await self._poll_rows():
                 changed_at = time.monotonic()
             if settling:
                 changed_at = time.monotonic()
@@ -176,7 +176,7 @@ class PlainWatch:
             return
         self._poked.clear()
 
-    async def _look(self) -> bool:
+    async def _poll_rows(self) -> bool:
         """Ask for the rows and tell what has changed; whether anything has."""
         self._started.clear()
         rows = {row_key(row): row for row in await self._list()}
@@ -224,7 +224,7 @@ class PlainWatch:
                 await follower.quiet()
             await self._tell_runs(log, known, info)
             if follower is not None and not follower.finished:
-                follower.look(info)
+                follower.update(info)
                 if ended(info):
                     return  # told once its last output has been, see `_finish`
             elif known is None or incarnation(known) != incarnation(info):

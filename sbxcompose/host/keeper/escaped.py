@@ -52,7 +52,7 @@ class Finder:
         """Return the keeper's children that are of no live unit, as far as can be seen, with what they have started."""
         live = {unit.name for unit in units if unit.live}
         seen, self._seen = self._seen, None
-        orphans = (self._look(units) or []) if seen is None else seen
+        orphans = (self._scan(units) or []) if seen is None else seen
         alone = {pid for pid in orphans if self._orphans.get(pid) not in live}
         if not alone:
             return []
@@ -74,10 +74,10 @@ class Finder:
         return census(units).members(names)
 
     def _any_orphan(self, names: set[str], units: Collection[Unit]) -> bool:
-        orphans = self._look(units)
+        orphans = self._scan(units)
         return orphans is None or any(self._orphans.get(pid) in names for pid in orphans)
 
-    def _look(self, units: Collection[Unit]) -> list[int] | None:
+    def _scan(self, units: Collection[Unit]) -> list[int] | None:
         """Return the keeper's children that lead no unit, each inspected once; None if unknown."""
         children = children_of(os.getpid())
         if children is None:

@@ -186,7 +186,7 @@ class _Stopping:
         for _ in range(LOOKS if self._units else 0):
             if calm == 2:
                 break
-            new = self._look()
+            new = self._scan()
             calm = 0 if new else calm + 1
             for process, name in new:
                 if self._is_ours(process):
@@ -194,7 +194,7 @@ class _Stopping:
             for generation in generations([process for process, _ in new]):
                 self._stop(generation)
 
-    def _look(self) -> list[tuple[ProcessStat, str]]:
+    def _scan(self) -> list[tuple[ProcessStat, str]]:
         """Return the processes that were not seen before, and whose they are."""
         found = census(self._every).members(self._units)
         new: list[tuple[ProcessStat, str]] = []

@@ -52,7 +52,7 @@ class IdleLooks:
         self._until = since + MOST
         self._idle = 0
 
-    def look(self, idle: bool, now: float) -> bool:
+    def observe(self, idle: bool, now: float) -> bool:
         """Note whether it is idle now; return whether to end the body."""
         self._idle = self._idle + 1 if idle else 0
         return self._idle >= LOOKS or now >= self._until
@@ -61,5 +61,5 @@ class IdleLooks:
 async def wait_until_idle(is_idle: Callable[[], bool]) -> None:
     """Wait until a client has handed on everything, for `MOST` seconds at most."""
     looks = IdleLooks(time.monotonic())
-    while not looks.look(is_idle(), time.monotonic()):
+    while not looks.observe(is_idle(), time.monotonic()):
         await asyncio.sleep(LOOK_EVERY)

@@ -196,7 +196,7 @@ class HostedSandbox:
     def _changed(self) -> None:
         """Let whoever waits look again."""
         self._news.tell()
-        self.processes.look_again()
+        self.processes.recheck()
         if not self.in_transition:
             self.idle()
 

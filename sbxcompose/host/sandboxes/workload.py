@@ -42,7 +42,7 @@ class Workload:
         self.terminals = TerminalSessions(sandbox, directory, keeper, self.processes.spawn, self._terminals_changed)
 
     def _terminals_changed(self) -> None:
-        self.processes.look_again()
+        self.processes.recheck()
         self._idle()
 
     def _idle(self) -> None:

@@ -133,7 +133,7 @@ async def watch(
         await asyncio.sleep(next_pause_ms(config, health, age_ms()) / 1000)
 
 
-async def look(config: HealthCheckConfig, namespace: Namespace | None = None) -> CheckResult:
+async def check_port(config: HealthCheckConfig, namespace: Namespace | None = None) -> CheckResult:
     """Check once, within the timeout."""
     try:
         async with asyncio.timeout(config.timeout_ms / 1000):
@@ -147,7 +147,7 @@ async def look(config: HealthCheckConfig, namespace: Namespace | None = None) ->
         return CheckResult(f"{_what(config)}: {_words(error)}", answered=error.errno in (errno.ECONNRESET, errno.EPIPE))
 
 
-async def look_by_command(config: HealthCheckConfig, run: Callable[[], Awaitable[str | None]]) -> CheckResult:
+async def check_by_command(config: HealthCheckConfig, run: Callable[[], Awaitable[str | None]]) -> CheckResult:
     """Check once by a command, which `run` runs, and kills when cancelled: what went wrong, or None."""
     what = " ".join(config.command or ())
     try:

@@ -27,8 +27,7 @@ from sbxcompose.host.base.wake import ChangeSignal
 from sbxcompose.host.keeper.client import Adopted, Claim, Exited, KeeperLost, Spawn, Spawned, SpawnFailed
 from sbxcompose.host.logs.store import LogStore
 from sbxcompose.host.supervise import port_owner
-from sbxcompose.host.supervise.health import CheckResult, Health, look_by_command
-from sbxcompose.host.supervise.health import look as look_at_port
+from sbxcompose.host.supervise.health import CheckResult, Health, check_by_command, check_port
 from sbxcompose.host.supervise.health_task import Checks
 from sbxcompose.host.supervise.lifecycle import transition
 from sbxcompose.host.supervise.lifecycle_types import (
@@ -326,8 +325,8 @@ class LifecycleDriver(ProcessRow):
 
         def look() -> Awaitable[CheckResult]:
             if config.type == "exec":
-                return look_by_command(config, lambda: self._run_beside(config.command or []))
-            return look_at_port(config, namespace)
+                return check_by_command(config, lambda: self._run_beside(config.command or []))
+            return check_port(config, namespace)
 
         self._checks.begin(keeper.tasks, config, self.record.health, since_ms, self._checked, look, stranger)
 

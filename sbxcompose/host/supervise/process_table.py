@@ -230,10 +230,10 @@ class ProcessTable:
         return any(row.in_between for row in self._rows.values())
 
     async def until(self, true: Callable[[], bool]) -> None:
-        """Wait until `true()`; looked at again whenever a row changes, and by `look_again`."""
+        """Wait until `true()`; looked at again whenever a row changes, and by `recheck`."""
         await self._news.until(true)
 
-    def look_again(self) -> None:
+    def recheck(self) -> None:
         """Let whoever waits look again."""
         self._news.tell()
 

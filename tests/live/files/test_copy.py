@@ -72,7 +72,7 @@ def test_a_tree_that_is_there_already_costs_one_request(sides: Sides) -> None:
     remote = FolderRemote()
     assert not sides.sync(remote)
     copy = sides.copy(remote)
-    assert not asyncio.run(copy.look())
+    assert not asyncio.run(copy.compare())
     assert {each.partition(" ")[2] for each in remote.requests[:1]} == {f"{sides.there}/.sbxcompose/state"}
 
 
@@ -221,7 +221,7 @@ def test_the_second_of_two_machines_compares_again(sides: Sides, tmp_path: Path)
     (other / "only").write_text("theirs")
     mine = sides.copy()
     sides.write("a", "mine")
-    assert asyncio.run(mine.look()).changes.send == ("a",)
+    assert asyncio.run(mine.compare()).changes.send == ("a",)
     theirs = Copy(FolderRemote(), str(sides.there), [CopySource(str(other))], Memory(), "other")
     asyncio.run(theirs.sync())
     asyncio.run(mine.sync())
@@ -282,7 +282,7 @@ def test_what_got_through_is_not_sent_again(sides: Sides, monkeypatch: pytest.Mo
 
     with pytest.raises(Unreachable):
         sides.sync(FolderRemote(cut=cut))
-    assert len(asyncio.run(sides.copy().look()).changes.send) == 4
+    assert len(asyncio.run(sides.copy().compare()).changes.send) == 4
     sides.sync()
     assert sides.same
 

@@ -61,7 +61,7 @@ def keep_up(rounds: list[tuple[list[Edit], list[int]]], shell: tuple[str, ...] =
                 remote = FolderRemote(cut=Cutter(gaps), shell=shell)
                 asyncio.run(Copy(remote, str(there), sources, Memory(), "test").sync())
                 assert picture(there) == picture(here)
-                assert not asyncio.run(Copy(FolderRemote(), str(there), sources, Memory(), "test").look())
+                assert not asyncio.run(Copy(FolderRemote(), str(there), sources, Memory(), "test").compare())
         finally:
             remove(bytes(here))
             remove(bytes(there))

@@ -59,11 +59,11 @@ def test_the_time_counts_on_when_the_verdict_tells_of_the_same_wait() -> None:
     missing: list[Pending] = []
     report = WaitReport(cast(Session, session), said.append, None, lambda: missing[0] if missing else None)
     session.tell(StepBegun(STEP))
-    report._look(0.0)
-    report._look(6.0)
+    report._refresh(0.0)
+    report._refresh(6.0)
     missing.append(Pending((BEHIND,)))
     session.tell(StepDone(STEP))
-    report._look(15.0)
+    report._refresh(15.0)
     assert said == [
         "waiting for db to be ready (6 s; web needs it): is running, not ready yet",
         "waiting for db to be ready (15 s): is running, not ready yet",
@@ -74,16 +74,16 @@ def test_the_block_has_what_is_behind_then_what_that_holds_up_and_shrinks() -> N
     session, shown = FakeSession(), Shown()
     pending = [Pending((BEHIND,), (waits_for_db("web.1"), waits_for_db("web.2", 2)))]
     report = WaitReport(cast(Session, session), print, shown, lambda: pending[0] if pending else None, lambda: 5)
-    report._look(0.0)
+    report._refresh(0.0)
     assert not shown.live
-    report._look(2.0)
+    report._refresh(2.0)
     assert shown.live.header == "2 of 5 processes ready"
     assert [(wait.name, wait.standing, since) for wait, since in shown.live.rows] == [
         ("db", WaitState("starting"), 2.0),
         ("web (2)", WaitState("waiting", "for db"), 2.0),
     ]
     pending.clear()
-    report._look(3.0)
+    report._refresh(3.0)
     assert not shown.live
 
 
@@ -91,8 +91,8 @@ def test_a_copy_is_shown_until_it_is_done() -> None:
     session, shown = FakeSession(), Shown()
     report = WaitReport(cast(Session, session), print, shown)
     session.tell(CopyProgress("app", TransferProgress(1, 2, 10, 20)))
-    report._look(0.0)
+    report._refresh(0.0)
     assert [name for name, _ in shown.live.copies] == ["app"]
     session.tell(CopyDone("app", Copied(files=2), 1.0))
-    report._look(0.1)
+    report._refresh(0.1)
     assert not shown.live

@@ -172,7 +172,7 @@ def test_an_end_that_only_the_answer_to_a_start_tells_is_told_once() -> None:
     async def tell() -> list[object]:
         watch._tasks.start(asyncio.Event().wait())  # it is watching
         watch._rows[row_key(over)] = row()
-        await watch._look()
+        await watch._poll_rows()
         return [watch._queue.get_nowait() for _ in range(watch._queue.qsize())]
 
     watch = PlainWatch(cast(Any, Client()), states=True, logs=None, follow=True, eager=False)

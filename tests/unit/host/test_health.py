@@ -18,8 +18,8 @@ from sbxcompose.host.supervise.health import (
     Health,
     after_check,
     at_start,
-    look,
-    look_by_command,
+    check_by_command,
+    check_port,
     next_pause_ms,
     watch,
 )
@@ -90,7 +90,7 @@ def test_checks_begin_often_and_stretch_with_the_time_waited() -> None:
 def test_once_something_has_answered_checks_keep_to_the_interval(answer: bytes) -> None:
     async def check() -> CheckResult:
         async with serving(answer) as port:
-            return await look(HealthCheckConfig(type="http", port=port))
+            return await check_port(HealthCheckConfig(type="http", port=port))
 
     seen = asyncio.run(check())
     assert (seen.answered, seen.host) == (True, "127.0.0.1")
@@ -120,7 +120,7 @@ def test_an_answer_by_a_stranger_is_no_success_and_is_looked_into_once_only_when
         async with serving(http("200 OK")) as port:
             config = HealthCheckConfig(type="http", port=port, interval_ms=1)
             watching = asyncio.create_task(
-                watch(config, at_start(config), age, reported.append, lambda: look(config), stranger)
+                watch(config, at_start(config), age, reported.append, lambda: check_port(config), stranger)
             )
             await done.wait()
             watching.cancel()
@@ -141,7 +141,7 @@ def test_a_command_is_as_good_as_its_exit_code_and_has_a_time_limit() -> None:
                 await asyncio.Event().wait()
             return answer
 
-        return (await look_by_command(config, run)).failure
+        return (await check_by_command(config, run)).failure
 
     assert asyncio.run(check(None)) is None
     assert asyncio.run(check("exited with code 2: no response")) == "pg_isready -q: exited with code 2: no response"
@@ -184,7 +184,7 @@ def test_a_check_is_never_later_than_the_interval_nor_than_one_that_counts(age: 
 def test_an_http_check_says_what_it_saw(answer: bytes, words: str | None) -> None:
     async def check() -> tuple[str | None, int]:
         async with serving(answer) as port:
-            return (await look(HealthCheckConfig(type="http", port=port, path="/healthz"))).failure, port
+            return (await check_port(HealthCheckConfig(type="http", port=port, path="/healthz"))).failure, port
 
     seen, port = asyncio.run(check())
     assert seen == (words and words.format(port=port))
@@ -193,7 +193,7 @@ def test_an_http_check_says_what_it_saw(answer: bytes, words: str | None) -> Non
 def test_the_path_is_a_slash_unless_given() -> None:
     async def check() -> tuple[str | None, int]:
         async with serving(http("500 No")) as port:
-            return (await look(HealthCheckConfig(type="http", port=port))).failure, port
+            return (await check_port(HealthCheckConfig(type="http", port=port))).failure, port
 
     seen, port = asyncio.run(check())
     assert seen == f"GET :{port}/ answered 500"
@@ -203,7 +203,7 @@ def test_a_server_on_ipv6_alone_is_found() -> None:
     async def check() -> str | None:
         try:
             async with serving(b"", "::1") as port:
-                return (await look(HealthCheckConfig(type="tcp", port=port))).failure
+                return (await check_port(HealthCheckConfig(type="tcp", port=port))).failure
         except OSError:
             pytest.skip("no IPv6 loopback here")
 
@@ -221,7 +221,7 @@ def free_port() -> int:
 def test_nobody_listening_is_refused(kind: str) -> None:
     port = free_port()
     config = HealthCheckConfig(type="tcp" if kind == "tcp" else "http", port=port)
-    seen = asyncio.run(look(config))
+    seen = asyncio.run(check_port(config))
     assert not seen.answered
     assert seen.failure == (f"TCP :{port}" if kind == "tcp" else f"GET :{port}/") + ": connection refused"
 
@@ -230,7 +230,7 @@ def test_an_answer_that_does_not_come_is_a_failure() -> None:
     async def check() -> tuple[str | None, int]:
         never = asyncio.Event()
         async with serving(b"", wait=never) as port:
-            seen = await look(HealthCheckConfig(type="http", port=port, timeout_ms=20))
+            seen = await check_port(HealthCheckConfig(type="http", port=port, timeout_ms=20))
             never.set()
             return seen.failure, port
 
@@ -245,7 +245,7 @@ def test_a_watch_reports_changes_and_ends_when_unhealthy() -> None:
         config = HealthCheckConfig(type="tcp", port=free_port(), initial_delay_ms=0, interval_ms=1, failure_threshold=2)
         ages = iter(range(0, 1_000, 5))
         async with asyncio.timeout(20):
-            await watch(config, at_start(config), lambda: next(ages), reported.append, lambda: look(config))
+            await watch(config, at_start(config), lambda: next(ages), reported.append, lambda: check_port(config))
 
     asyncio.run(check())
     assert [each.failures for each in reported] == [1, 2]

@@ -42,11 +42,11 @@ def test_only_the_typescript_sdk_loses_lines() -> None:
 
 def test_a_client_has_handed_on_everything_once_it_is_found_idle_several_times_in_a_row() -> None:
     looks = IdleLooks(since=100.0)
-    found = [looks.look(idle, 100.0) for idle in (True, True, False, *[True] * LOOKS)]
+    found = [looks.observe(idle, 100.0) for idle in (True, True, False, *[True] * LOOKS)]
     assert found == [False] * (2 + LOOKS) + [True]
 
 
 def test_one_that_always_has_something_to_do_is_not_waited_for_forever() -> None:
     looks = IdleLooks(since=100.0)
-    assert not looks.look(False, 100.0 + MOST - 0.1)
-    assert looks.look(False, 100.0 + MOST)
+    assert not looks.observe(False, 100.0 + MOST - 0.1)
+    assert looks.observe(False, 100.0 + MOST)

@@ -57,7 +57,7 @@ def test_wait_counts_a_process_without_a_check_only_when_it_is_stable() -> None:
     now = BEGAN + 0.5
     early = judge(WEB, running(0.25, now=now), now)
     assert isinstance(early, Pending)
-    assert early.look_again_at == now + 0.75
+    assert early.recheck_at == now + 0.75
     assert "it has to run for one second" in str(early)
     assert judge(WEB, running(1.0, now=now), now) == Success(1, 0)
 
