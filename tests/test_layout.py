@@ -90,6 +90,20 @@ def test_the_keeper_imports_the_standard_library_and_of_ours_what_needs_nothing_
     assert foreign == set()
 
 
+def test_textual_is_loaded_for_the_whole_screen_alone() -> None:
+    screen = PACKAGE / "cli" / "top"
+    users = [path for path in SOURCES if any(name.partition(".")[0] == "textual" for name in imported(path))]
+    assert {path.parent for path in users} == {screen}
+    at_once = [
+        str(path.relative_to(ROOT))
+        for path in SOURCES
+        if path.parent != screen
+        for node in tree(path).body
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("sbxcompose.cli.top")
+    ]
+    assert at_once == []
+
+
 def test_packages_are_empty_so_that_an_import_says_where_a_thing_lives() -> None:
     full = [path for path in SOURCES if path.name == "__init__.py" and path.parent != PACKAGE and path.read_text()]
     assert full == []

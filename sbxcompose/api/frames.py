@@ -25,6 +25,8 @@ import struct
 from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
+EVERY_LOG: Final = "*"
+"""In a list of logs: all that are not named in it, also those that appear later, but for logs of one-off commands."""
 MEDIA_TYPE: Final = "application/vnd.sbxcompose.frames"
 MAX_FRAME: Final = 64 * 1024 * 1024
 """The longest payload that a decoder takes: more is no frame, but a stranger's bytes."""

@@ -30,6 +30,10 @@ def bring_up(shell: Shell, request: UpRequest) -> int:
 
         check_resolved(project, options)  # before a host is started
     wanted = instances_of(in_scope(project, options))
+    if request.ui:
+        from sbxcompose.cli.top.attached import up_on_screen
+
+        return run_command(lambda interrupts: up_on_screen(shell, project, request, interrupts))
     if not (request.detach or request.wait):
         from sbxcompose.cli.attached import attached
 

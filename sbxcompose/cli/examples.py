@@ -6,6 +6,7 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
     "up": (
         ("up", "start everything and follow the logs"),
         ("up -d --wait", "start in the background; return when all is ready"),
+        ("up --ui", "the same on the whole screen, as `top`"),
         ("up --exit-code-from tests", "in CI: run the tests, stop, return their exit code"),
     ),
     "down": (
@@ -75,6 +76,10 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
         ("ps --json web", "print web as JSON"),
         ("ps --filter status=exited", "list what has exited"),
         ("ps --format '{{.Name}} {{.State}}'", "print only these fields"),
+    ),
+    "top": (
+        ("top", "show the project; ? lists the keys"),
+        ("-p shop top", "show another project of this machine"),
     ),
     "stats": (
         ("stats", "watch CPU and memory of all processes"),

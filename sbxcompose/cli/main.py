@@ -39,6 +39,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "cp": ("Start", "Copy files into or out of a sandbox"),
     "ls": ("Look", "List all projects"),
     "ps": ("Look", "List processes"),
+    "top": ("Look", "Show everything on the whole screen"),
     "stats": ("Look", "Show CPU and memory usage of processes"),
     "logs": ("Look", "Show log output"),
     "why": ("Look", "Explain why a process is not running or differs from the file"),
@@ -57,7 +58,22 @@ COMMANDS: dict[str, tuple[str, str]] = {
 }
 
 LOOKING = frozenset(
-    ("attach", "doctor", "down", "events", "kill", "logs", "pause", "ps", "stats", "stop", "unpause", "wait", "why")
+    (
+        "attach",
+        "doctor",
+        "down",
+        "events",
+        "kill",
+        "logs",
+        "pause",
+        "ps",
+        "stats",
+        "stop",
+        "top",
+        "unpause",
+        "wait",
+        "why",
+    )
 )
 """Commands that only look at what runs, or stop it: variables that cannot be had do not keep them from that."""
 

@@ -46,6 +46,7 @@ class UpRequest(Struct, frozen=True, kw_only=True):
     attach: tuple[str, ...] = ()
     no_attach: tuple[str, ...] = ()
     timings: bool = False
+    ui: bool = False
 
     @property
     def ends_itself(self) -> bool:
@@ -66,9 +67,27 @@ class UpRequest(Struct, frozen=True, kw_only=True):
         if (self.attach or self.no_attach) and (self.detach or self.wait):
             word = "--attach" if self.attach else "--no-attach"
             raise UsageError(f"`{word}` chooses whose output is shown, so it does not go with `-d` or `--wait`")
+        if self.ui:
+            self._check_screen()
         if self.ends_itself and (self.detach or self.wait):
             word = "--abort-on-exit" if self.abort_on_exit else "--exit-code-from"
             raise UsageError(f"`{word}` stays until something ends, so it does not go with `-d` or `--wait`")
+
+    def _check_screen(self) -> None:
+        """Raise `UsageError` for options that the whole screen has no use for, and where none can be drawn."""
+        from sbxcompose.cli.screen_terminal import check_terminal
+
+        others = {
+            "-d": self.detach,
+            "--wait": self.wait,
+            "--json": self.as_json,
+            "--raw": self.raw,
+            "--timings": self.timings,
+        }
+        for word, given in others.items():
+            if given:
+                raise UsageError(f"`--ui` draws the whole screen, so it does not go with `{word}`")
+        check_terminal("leave `--ui` out: `up` shows the output as lines")
 
     def options(self, project: Project) -> PlanOptions:
         """Return what the planner is asked."""

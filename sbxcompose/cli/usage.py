@@ -15,7 +15,7 @@ from sbxcompose.errors import UsageError
 from sbxcompose.spec.similar import did_you_mean
 
 _ELSEWHERE = {
-    **dict.fromkeys(("top", "list", "status", "jlist", "images"), "`sbxcompose ps` lists what runs"),
+    **dict.fromkeys(("list", "status", "jlist", "images"), "`sbxcompose ps` lists what runs"),
     "stat": "`sbxcompose stats` shows CPU and memory",
     "projects": "`sbxcompose ls` lists all projects",
     **dict.fromkeys(("build", "pull", "push", "create", "init"), "nothing has to be prepared: `sbxcompose up` starts"),

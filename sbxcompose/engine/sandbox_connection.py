@@ -184,12 +184,12 @@ class SandboxConnection:
         if self._watch is not None:
             await self._watch.settle()
 
-    async def open(self, *, output: bool, eager: bool = True) -> None:
+    async def open(self, *, logs: follow.LogSelection, eager: bool = True) -> None:
         """Begin to watch; returns when everything there is now is known. Raises `Unreachable` or `Refused`.
 
         `eager`: changes are wanted as they happen, and not only while a caller waits in `until`.
         """
-        watch = open_stream(self.client, states=True, logs="live" if output else None, eager=eager, notes=True)
+        watch = open_stream(self.client, states=True, logs=logs, eager=eager, notes=True)
         self._watch = watch
         self._synced = asyncio.get_running_loop().create_future()
         self._tasks.start(self._follow(watch))

@@ -8,7 +8,8 @@ from typing import Self
 
 from msgspec.structs import replace
 
-from sbxcompose.api.frames import StartNote
+from sbxcompose.api.follow import LogSelection
+from sbxcompose.api.frames import EVERY_LOG, StartNote
 from sbxcompose.api.outages import Outages
 from sbxcompose.api.sandbox_models import SandboxInfo
 from sbxcompose.engine import cloud_secrets
@@ -56,6 +57,8 @@ class ProjectSandboxes:
         self._pace = pace
         self._output = output
         self._environ = environ
+        self.kept_lines: int | None = None
+        """How many lines of each log that are kept already are wanted, before the output that comes."""
         self._on_connection: list[Callable[[SandboxConnection], None]] = []
         self._connected = asyncio.Event()
 
@@ -201,13 +204,18 @@ class ProjectSandboxes:
         for call in self._on_connection:
             call(connection)
         try:
-            await connection.open(output=self._output or _reads_lines(sandbox), eager=self._output)
+            await connection.open(logs=self._logs_of(sandbox), eager=self._output)
         except BaseException:
             await connection.close()
             raise
         self.connections[sandbox.name] = connection
         self._settle_workspace(sandbox, info)
         self._connected.set()
+
+    def _logs_of(self, sandbox: Sandbox) -> LogSelection:
+        if self.kept_lines is not None:
+            return [{"log": EVERY_LOG, "tail": self.kept_lines}]
+        return "live" if self._output or _reads_lines(sandbox) else None
 
     async def _unlink(self, sandbox: Sandbox) -> None:
         connection = self.connections.pop(sandbox.name, None)

@@ -14,6 +14,7 @@ from contextlib import contextmanager, suppress
 
 from sbxcompose.api import follow
 from sbxcompose.api.contract_follow import Replay
+from sbxcompose.api.frames import EVERY_LOG
 from sbxcompose.api.models import ProcessInfo
 from sbxcompose.api.sandbox import SandboxClient
 from sbxcompose.engine.contract.output import Follower, before, edges, exit_of
@@ -263,7 +264,7 @@ class PlainWatch:
         if self._live:
             await asyncio.gather(*(self._skip(log, row) for row in rows))
             return
-        wanted = (self._wanted or {}).get(log, LineRange())
+        wanted = self._range_of(log)
         chosen = rows_with(rows, wanted)
         followers = [self._make(row_key(row), log, row, Replay(), wanted) for row in chosen]
         tail: int | None = wanted.tail
@@ -293,7 +294,7 @@ class PlainWatch:
 
     def _follow_new(self, key: str, log: str, known: ProcessInfo | None, info: ProcessInfo) -> None:
         """Follow a row that has appeared, or lives again; in the second case its record may have been kept."""
-        if self._wants(log) and (self._wanted or {}).get(log, LineRange()).run is None:
+        if self._wants(log) and self._range_of(log).run is None:
             after_ms = (known.ended_at or known.started_at) if known is not None else 0
             follower = self._make(key, log, info, Replay(after_ms=after_ms), LineRange())
             self._spawn(self._finish(follower))
@@ -304,7 +305,11 @@ class PlainWatch:
         return follower
 
     def _wants(self, log: str) -> bool:
-        return self._wanted is None or log in self._wanted
+        return self._wanted is None or log in self._wanted or EVERY_LOG in self._wanted
+
+    def _range_of(self, log: str) -> LineRange:
+        wanted = self._wanted or {}
+        return wanted.get(log) or wanted.get(EVERY_LOG) or LineRange()
 
     async def _finish(self, follower: Follower) -> None:
         """All output of a row, then the row as it ended."""

@@ -142,7 +142,7 @@ class WatchConnection:
         """Attach to everything that is there. No `await`: nothing can happen in between."""
         self._source.changes.subscribe(self)
         if isinstance(self._request.logs, Mapping):
-            self._held = [row for row in self._source.rows() if row.log_name in self._request.logs]
+            self._held = [row for row in self._source.rows() if self._is_wanted(row.log_name)]
             for row in self._held:
                 row.hold()
         if self._request.notes:
@@ -163,13 +163,15 @@ class WatchConnection:
 
     def _is_wanted(self, name: str) -> bool:
         logs = self._request.logs
-        return logs is not None and (isinstance(logs, str) or name in logs)
+        if logs is None or isinstance(logs, str):
+            return logs is not None
+        return name in logs or (frames.EVERY_LOG in logs and not name.startswith("@"))
 
     def _place(self, name: str) -> Mapping[str, int]:
         """Where to begin in a log that is there already: one of `_PLACES`, `_ALL`, or nothing for its end."""
         logs = self._request.logs
         if isinstance(logs, Mapping):
-            return logs[name] or _ALL
+            return logs.get(name, logs.get(frames.EVERY_LOG)) or _ALL
         return {} if logs == "live" else _ALL
 
     def _attach(self, name: str, log: LogStore, place: Mapping[str, int]) -> None:

@@ -21,7 +21,7 @@ def said(capsys: pytest.CaptureFixture[str], line: str) -> list[str]:
 @pytest.mark.parametrize(
     "line,message,hint",
     [
-        ("top", "no command named `top`", "`sbxcompose ps` lists what runs"),
+        ("list", "no command named `list`", "`sbxcompose ps` lists what runs"),
         ("tsart", "no command named `tsart`", "did you mean `start`?"),
         ("restrat", "no command named `restrat`", "did you mean `restart`?"),
         ("nonsense", "no command named `nonsense`", "`sbxcompose --help` lists the commands"),

@@ -230,6 +230,24 @@ def test_a_log_that_is_wanted_may_appear_later(source: FakeSource) -> None:
     assert outputs(asyncio.run(exchange())) == b"yes"
 
 
+def test_every_log_stands_for_those_that_are_not_named_and_those_that_appear(source: FakeSource) -> None:
+    source.start("web").write(b"a\nb\n")
+    source.start("db").write(b"c\nd\n")
+
+    async def exchange() -> Client:
+        logs = [{"log": "*", "tail": 1}, {"log": "db", "tail": 2}]
+        async with watching(source, logs=logs, follow=True) as client:
+            await client.until(lambda it: b"d\n" in it.body)
+            source.start("@7").write(b"one-off\n")
+            source.start("late").write(b"e\n")
+            await client.until(lambda it: b"e\n" in it.body)
+            return client
+
+    found = decode(asyncio.run(exchange()))
+    assert [each.name for each in found if isinstance(each, frames.Log)] == ["web", "db", "late"]
+    assert [outputs(found, log) for log in (1, 2, 3)] == [b"b\n", b"c\nd\n", b"e\n"]
+
+
 def test_dropped_output_is_told(tmp_path: Path) -> None:
     source = FakeSource(tmp_path, limit=8_000)
     row = source.start("web")

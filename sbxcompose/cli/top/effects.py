@@ -1,0 +1,255 @@
+"""What is asked for with keys, carried out on the session whose processes are shown."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+import time
+import webbrowser
+from collections.abc import Awaitable, Callable, Sequence
+
+from msgspec.structs import replace
+
+from sbxcompose.cli.context import GlobalOptions
+from sbxcompose.cli.options import signal_name_of, signal_number
+from sbxcompose.cli.top.app import TopApp
+from sbxcompose.cli.top.feed import TopFeed
+from sbxcompose.cli.top.model import TopModel
+from sbxcompose.cli.top.requests import Act, Pane, TopRequest
+from sbxcompose.client.commands import running_sandbox
+from sbxcompose.client.plan_options import stop_options, up_options
+from sbxcompose.engine.apply import apply, plan_for
+from sbxcompose.engine.forward import PortForward
+from sbxcompose.engine.ready_now import look_for_readiness
+from sbxcompose.engine.session import Session
+from sbxcompose.errors import SbxError, UsageError
+from sbxcompose.logs.secrets import KnownSecrets
+from sbxcompose.plan.names import ProcessNames, Target
+from sbxcompose.plan.observed import Instance
+from sbxcompose.plan.options import Intent, PlanOptions
+from sbxcompose.plan.why import why
+from sbxcompose.spec.project import Project
+from sbxcompose.tasks import TaskOwner
+
+DONE = {Act.START: "started", Act.STOP: "stopped", Act.RESTART: "restarted"}
+DOING = {Act.START: "starting", Act.STOP: "stopping", Act.RESTART: "restarting"}
+INTENTS = {Act.START: Intent.START, Act.STOP: Intent.STOP, Act.RESTART: Intent.RESTART}
+LOOPBACK = "127.0.0.1"
+_BY_THE_FILE = frozenset({Act.UP, Act.START, Act.RESTART, Act.WHY, Act.PLAN, Act.OPEN})
+"""What depends on the project's file, which may have changed since the last look."""
+
+
+class Effects:
+    """Carries out requests, each in a task of its own. Call it with a request; `close` ends what is left."""
+
+    def __init__(
+        self,
+        model: TopModel,
+        feed: TopFeed,
+        session: Session,
+        secrets: KnownSecrets,
+        options: GlobalOptions,
+        reread: Callable[[], Project] | None = None,
+        stop_all: Callable[[], Awaitable[None]] | None = None,
+        kill_all: Callable[[], None] = lambda: None,
+    ) -> None:
+        """`reread` returns the project as its files are now; `stop_all` and `kill_all` end what belongs to an `up`."""
+        self.app: TopApp | None = None
+        self.has_terminal = True
+        """Whether Ctrl-C is for us, and not for a shell that has the terminal."""
+        self._model = model
+        self._feed = feed
+        self._session = session
+        self._secrets = secrets
+        self._options = options
+        self._reread = reread
+        self._stop_all = stop_all
+        self._kill_all = kill_all
+        self._tasks = TaskOwner(self._fail)
+        self._forwards: dict[tuple[str, int], PortForward] = {}
+
+    def __call__(self, request: TopRequest) -> None:
+        """Begin what was asked for."""
+        match request.act:
+            case Act.LEAVE:
+                self._exit("left")
+            case Act.KILL_ALL:
+                self._kill_all()
+            case Act.MOUSE:
+                if self.app is not None:
+                    self.app.set_mouse(self._model.mouse)
+            case Act.STATS:
+                self._session.changed.set()
+            case Act.COPY:
+                self._copy(request.text)
+            case _:
+                self._tasks.start(self._carry_out(request))
+
+    async def close(self) -> None:
+        """End what is left."""
+        await self._tasks.close()
+        while self._forwards:
+            _, forward = self._forwards.popitem()
+            await forward.__aexit__(None, None, None)
+
+    def _fail(self, error: BaseException) -> None:
+        """End the screen because of a defect."""
+        if self.app is not None and isinstance(error, Exception):
+            self.app.fail(error)
+
+    def _exit(self, how: str) -> None:
+        if self.app is not None:
+            self.app.exit(how)
+
+    def _say(self, text: str, *, bad: bool = False) -> None:
+        self._model.say(self._secrets.hide(text), bad=bad)
+        self._feed.news()
+
+    def _copy(self, text: str) -> None:
+        if self.app is not None:
+            self.app.copy_to_clipboard(text)
+            count = text.count("\n") + 1
+            self._say(f"copied {count} line{'s' if count > 1 else ''} (terminals may refuse; m leaves them the mouse)")
+
+    async def _carry_out(self, request: TopRequest) -> None:
+        try:
+            await self._do(request)
+        except SbxError as error:
+            self._say("; ".join(filter(None, [error.message, error.hint])), bad=True)
+
+    async def _do(self, request: TopRequest) -> None:
+        instance = request.instance
+        if self._reread is not None and request.act in _BY_THE_FILE:
+            self._session.adopt(self._reread())
+        match request.act:
+            case Act.UP:
+                await self._apply(Intent.UP, up_options(self._session.project), "starting everything", "is started")
+            case Act.PLAN:
+                await self._plan()
+            case Act.STOP_ALL if self._stop_all is not None:
+                await self._stop_all()
+                self._exit("stopped")
+            case _ if instance is not None:
+                await self._do_to(request.act, instance, request.text)
+
+    async def _do_to(self, act: Act, instance: Instance, text: str) -> None:
+        name = ProcessNames(self._session.project, self._session.observed()).instance(instance)
+        match act:
+            case Act.START | Act.STOP | Act.RESTART:
+                await self._apply(
+                    INTENTS[act], self._options_for(act, instance), f"{DOING[act]} {name}", DONE[act], name
+                )
+            case Act.SIGNAL:
+                await self._signal(instance, name, text)
+            case Act.SHELL:
+                await self._shell(name)
+            case Act.OPEN:
+                await self._open(instance, name)
+            case Act.WHY:
+                await self._why(instance)
+
+    def _options_for(self, act: Act, instance: Instance) -> PlanOptions:
+        target = frozenset({Target(instance.sandbox, instance.process, instance.replica)})
+        if act is Act.STOP:
+            return replace(stop_options(self._session.project), targets=target)
+        return PlanOptions(targets=target, rerun=target if act is Act.START else frozenset())
+
+    async def _apply(self, intent: Intent, options: PlanOptions, doing: str, done: str, name: str = "") -> None:
+        self._say(f"{doing} …")
+        plans: list[bool] = []
+        result = await apply(self._session, intent, options, lambda plan: plans.append(plan.empty))
+        if not result.good:
+            self._say(result.failures[0].error.message, bad=True)
+        elif plans[-1]:
+            self._say(f"nothing to do: {name} is {done} already" if name else "nothing to do")
+        else:
+            self._say(f"{name} {done}" if name else "everything is started")
+
+    async def _signal(self, instance: Instance, name: str, text: str) -> None:
+        number = signal_number(text.strip())
+        link = self._session.connections.get(instance.sandbox)
+        row = link.row(instance) if link is not None else None
+        if link is None or row is None or row.pid is None:
+            raise UsageError(f"{name} is not running")
+        await link.client.signal(row.name, number)
+        self._say(f"sent {signal_name_of(number)} to {name}")
+
+    async def _why(self, instance: Instance) -> None:
+        ready = await look_for_readiness(self._session, lambda other: other == instance, commands=True)
+        found = why(self._session.project, self._session.observed(), instance, time.time(), ready)
+        lines = [*found.lines, *([f"hint: {found.hint}"] if found.hint else [])]
+        self._model.show(Pane.WHY, [self._secrets.hide(line) for line in lines])
+        self._feed.news()
+
+    async def _plan(self) -> None:
+        plan = await plan_for(self._session, Intent.UP, up_options(self._session.project))
+        notes = [f"note: {note}" for note in plan.notes]
+        lines = [*(str(step) for step in plan), *notes, plan.summary]
+        self._model.show(Pane.PLAN, [self._secrets.hide(line) for line in lines])
+        self._feed.news()
+
+    async def _open(self, instance: Instance, name: str) -> None:
+        """Open the port in a browser; one in the cloud is forwarded first, for as long as the screen is there."""
+        process = self._session.project.process(instance.sandbox, instance.process)
+        port = process.port_of(instance.replica) if process is not None else None
+        if port is None:
+            raise UsageError(f"{name} has no `port` in the file")
+        local = port
+        if self._session.project.provider != "local":
+            link = running_sandbox(self._session, instance.sandbox)
+            key = (instance.sandbox, port)
+            if key not in self._forwards:
+                forward = PortForward(link.client, instance.sandbox, port, LOOPBACK, 0, lambda text: self._say(text))
+                self._forwards[key] = await forward.__aenter__()
+            local = self._forwards[key].port
+        url = f"http://{LOOPBACK}:{local}/"
+        if has_browser() and await asyncio.to_thread(webbrowser.open, url):
+            self._say(f"opened {url}")
+        elif self.app is not None:
+            self.app.copy_to_clipboard(url)
+            self._say(f"{name}: {url} (copied; there is no browser here)")
+
+    async def _shell(self, name: str) -> None:
+        """Run `shell` for the process on the terminal, and come back when it has ended."""
+        assert self.app is not None
+        with self.app.set_aside():
+            self.has_terminal = False
+            try:
+                print(f"shell of {name}; `exit` comes back", flush=True)
+                command = [sys.executable, "-m", "sbxcompose", *arguments_of(self._options), "shell", "--", name]
+                process = await asyncio.create_subprocess_exec(*command)
+                code = await self._ended(process)
+            finally:
+                self.has_terminal = True
+        self._say(f"shell of {name} ended with code {code}", bad=code not in (0, 130))
+
+    @staticmethod
+    async def _ended(process: asyncio.subprocess.Process) -> int:
+        """Wait for its end; it ends with us."""
+        try:
+            return await process.wait()
+        except asyncio.CancelledError:
+            process.terminate()
+            await process.wait()
+            raise
+
+
+def has_browser() -> bool:
+    """Return whether a browser with a window can be expected."""
+    return sys.platform == "darwin" or bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
+
+
+def arguments_of(options: GlobalOptions) -> Sequence[str]:
+    """Return the global options as they stand before a command."""
+    found: list[str] = []
+    for word, values in (
+        ("-f", options.files),
+        ("--profile", options.profiles),
+        ("--env-file", options.env_files),
+        ("-p", (options.project_name,)),
+        ("--project-directory", (options.project_directory,)),
+        ("--provider", (options.provider,)),
+    ):
+        found += [part for value in values if value is not None for part in (word, value)]
+    return found

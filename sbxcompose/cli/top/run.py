@@ -1,0 +1,105 @@
+"""`top`: the screen on a terminal, from its first frame until the terminal is as it was."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import Awaitable, Sequence
+from typing import Any
+
+from sbxcompose.cli.async_main import Interrupts
+from sbxcompose.cli.context import Shell
+from sbxcompose.cli.top.app import TopApp
+from sbxcompose.cli.top.driver import restore_signals
+from sbxcompose.cli.top.effects import Effects
+from sbxcompose.cli.top.feed import TopFeed
+from sbxcompose.cli.top.model import TopModel
+from sbxcompose.engine.secrets import secret_values
+from sbxcompose.engine.session import Session
+from sbxcompose.errors import Interrupted
+from sbxcompose.logs.secrets import KnownSecrets
+from sbxcompose.spec.project import Project
+from sbxcompose.tasks import Tasks
+
+ENDING = 5.0
+"""Seconds in which the screen must have gone after it was told to."""
+
+
+async def top(shell: Shell, project: Project, interrupts: Interrupts) -> int:
+    """Show the project until it is left; nothing is started or stopped by that. The exit code."""
+    secrets = KnownSecrets(secret_values(project))
+    model = TopModel(project.name, project.provider)
+    async with Session(project, secrets=secrets, output=True, is_up=True) as session:
+        feed = TopFeed(model, secrets, lambda: None)
+        feed.attach(session)
+        await interrupts.guard(session.observe())
+        effects = Effects(model, feed, session, secrets, shell.options, shell.project)
+        screen = TopScreen(shell, model, feed, effects)
+        await screen.run(interrupts, [_watch(session, feed)])
+    return 0
+
+
+async def _watch(session: Session, feed: TopFeed) -> None:
+    """Say when the connection to a sandbox has ended; another look is taken when the terminal is looked at again."""
+    while True:
+        await session.changed.wait()
+        session.changed.clear()
+        for link in session.connections.values():
+            if link.error is not None:
+                feed.remark(f"sandbox {link.name}: {link.error}; leave and come back to connect again")
+                return
+
+
+class TopScreen:
+    """The screen with all that keeps it up to date."""
+
+    def __init__(self, shell: Shell, model: TopModel, feed: TopFeed, effects: Effects) -> None:
+        self.app = TopApp(model, effects, colour=shell.out.enabled)
+        self.app.before_frame = feed.refresh
+        self._feed = feed
+        self._effects = effects
+        feed.news = self.app.news
+        effects.app = self.app
+        feed.begin()
+
+    async def run(self, interrupts: Interrupts, beside: Sequence[Awaitable[Any]] = ()) -> str | None:
+        """Draw until it is left; how it was. Raises `Interrupted` for SIGTERM and SIGHUP, and what a defect raised."""
+        async with Tasks() as tasks:
+            works = [self._feed.measure(), self._feed.look_for_readiness(), *beside]
+            background = {tasks.start(work) for work in works}
+            drawing = tasks.start(self.app.run_async(mouse=True))
+            try:
+                await self._until_left(drawing, background, interrupts)
+            finally:
+                await self._effects.close()
+                restore_signals()
+        if self.app.failure is not None:
+            raise self.app.failure
+        return self.app.return_value
+
+    async def _until_left(
+        self, drawing: asyncio.Task[Any], background: set[asyncio.Task[Any]], interrupts: Interrupts
+    ) -> None:
+        """Wait for the end of `drawing`; an interrupt or a failure in the background ends it as well."""
+        while not drawing.done():
+            async with Tasks() as tasks:
+                interrupt = tasks.start(interrupts.next())
+                await asyncio.wait({drawing, interrupt, *background}, return_when=asyncio.FIRST_COMPLETED)
+                interrupted = interrupt.done()
+            for task in [task for task in background if task.done()]:
+                background.discard(task)
+                if task.exception() is not None:
+                    await self._end(drawing)
+                    task.result()
+            if interrupted and interrupts.signal == signal.SIGINT and not self._effects.has_terminal:
+                continue  # it was meant for the shell that has the terminal
+            if interrupted and not drawing.done():
+                await self._end(drawing)
+                raise Interrupted("interrupted")
+        drawing.result()
+
+    async def _end(self, drawing: asyncio.Task[Any]) -> None:
+        """Leave the screen, whatever it is doing."""
+        await self._effects.close()
+        self.app.exit("interrupted")
+        await asyncio.wait({drawing}, timeout=ENDING)

@@ -1,0 +1,140 @@
+"""`top` and `up --ui` on a real terminal: what they show and do, and that the terminal is whole after any end."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+from pathlib import Path
+
+import pytest
+
+from tests.cli.looking import FOREVER, refused, rows
+from tests.cli.test_cli_hangup import closed_terminal
+from tests.cli.test_cli_terminal import cooked
+from tests.support.command import Running, Sbx
+
+FILE = f"""
+processes:
+  web: {{command: "echo listening; echo secret $$TOKEN; {FOREVER}", env: {{TOKEN: hunter22}}, secrets: [TOKEN]}}
+  db: {{command: {FOREVER}}}
+"""
+IN, OUT = "\x1b[?1049h", "\x1b[?1049l"
+MODES = ("\x1b[?25h", "\x1b[?1000l", "\x1b[?1002l", "\x1b[?1006l", "\x1b[?2004l", "\x1b[?1004l", "\x1b[?7h")
+
+
+def on_screen(sbx: Sbx, *arguments: str) -> Running:
+    running = sbx.start(*arguments, terminal=True)
+    running.wait_for(re.escape(IN))
+    return running
+
+
+def left_as_it_was(running: Running, text: str) -> bool:
+    """Whether all modes have been reset, the other screen was left, and the terminal does lines again."""
+    _, _, after = text.rpartition(IN)
+    return OUT in after and all(mode in after for mode in MODES) and cooked(running)
+
+
+def test_it_shows_does_and_leaves(sbx: Sbx) -> None:
+    sbx.write(FILE)
+    sbx.run("up", "-d")
+    with on_screen(sbx, "top") as running:
+        running.wait_for("listening")
+        running.wait_for(r"secret \*\*\*")
+        running.press("j")
+        running.press("x")
+        running.wait_for("db stopped")
+        running.press("s")
+        running.wait_for("db started")
+        running.press("kr")
+        running.wait_for(r"web restarted")
+        running.press("w")
+        running.wait_for("why web")
+        running.press("p")
+        running.wait_for("nothing to do, 2 unchanged")
+        running.press("q")
+        result = running.wait()
+        assert result.code == 0
+        assert left_as_it_was(running, result.stdout)
+    assert {name: row["run"] for name, row in rows(sbx).items()} == {"web": 2, "db": 2}
+    assert "hunter22" not in result.stdout
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
+def test_a_signal_ends_it_in_order(sbx: Sbx, number: signal.Signals) -> None:
+    sbx.write(FILE)
+    with on_screen(sbx, "top") as running:
+        running.wait_for("press u to start everything")
+        running.signal(number)
+        result = running.wait()
+        assert result.code == 130
+        assert left_as_it_was(running, result.stdout)
+
+
+def test_it_is_stopped_and_goes_on_at_any_size(sbx: Sbx) -> None:
+    sbx.write(FILE)
+    sbx.run("up", "-d")
+    with on_screen(sbx, "top") as running:
+        running.wait_for("listening")
+        running.press("\x1a")
+        while state_of(running.process.pid) != "T":
+            os.sched_yield()
+        running.wait_for(re.escape(OUT))
+        running.resize(10, 20)
+        running.signal(signal.SIGCONT)
+        running.wait_for(re.escape(IN), count=2)
+        running.wait_for("listening", count=2)
+        running.resize(40, 250)
+        running.wait_for("RESTARTS", count=2)
+        running.press("\x03")
+        result = running.wait()
+        assert result.code == 0
+        assert left_as_it_was(running, result.stdout)
+
+
+def state_of(pid: int) -> str:
+    """The state of a process, as /proc has it."""
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+
+
+def test_a_terminal_that_closes_ends_it_and_nothing_else(sbx: Sbx) -> None:
+    sbx.write(FILE)
+    sbx.run("up", "-d")
+    assert closed_terminal(sbx, "top", after="listening") == 130
+    assert {row["phase"] for row in rows(sbx).values()} == {"running"}
+
+
+def test_where_no_screen_can_be_drawn_one_error_says_so(sbx: Sbx) -> None:
+    sbx.write(FILE)
+    assert "standard input is not a terminal" in refused(sbx, "top")
+    assert "leave `--ui` out" in refused(sbx, "up", "--ui")
+    assert "does not go with `-d`" in refused(sbx, "up", "--ui", "-d")
+    sbx.env["TERM"] = "dumb"
+    with sbx.start("top", terminal=True) as running:
+        result = running.wait()
+        assert result.code == 2
+        assert "without cursor movement" in result.stdout
+        assert "\x1b[?" not in result.stdout
+
+
+def test_up_on_the_screen_stops_everything_or_leaves_it(sbx: Sbx) -> None:
+    sbx.write(FILE)
+    with on_screen(sbx, "up", "--ui") as running:
+        running.wait_for("2 processes ready")
+        running.press("q")
+        running.wait_for("leave it running")
+        running.press("l")
+        result = running.wait()
+        assert result.code == 0
+        assert left_as_it_was(running, result.stdout)
+        assert "left running in the background" in result.stdout
+    assert {row["phase"] for row in rows(sbx).values()} == {"running"}
+    with on_screen(sbx, "up", "--ui") as running:
+        running.wait_for("listening")
+        running.press("\x03")
+        running.wait_for("leave it running")
+        running.press("\x03")
+        result = running.wait()
+        assert result.code == 130
+        assert left_as_it_was(running, result.stdout)
+    assert {row["phase"] for row in rows(sbx).values()} == {"stopped"}

@@ -1,0 +1,123 @@
+"""`top` driven through textual: keys, mouse, sizes, and a defect."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import pytest
+from textual.pilot import Pilot
+
+from sbxcompose.cli.top.app import TopApp
+from sbxcompose.cli.top.draw import screen
+from sbxcompose.cli.top.requests import Act, TopRequest
+from sbxcompose.cli.top.spans import plain
+from sbxcompose.plan.observed import Instance
+from tests.unit.cli.top.project import NOW, model
+
+Script = Callable[[TopApp, Pilot[str]], Awaitable[None]]
+
+
+def drive(script: Script, *, size: tuple[int, int] = (80, 24)) -> tuple[TopApp, list[TopRequest]]:
+    """Run the script on a screen without a terminal; the app and what was asked for."""
+    asked: list[TopRequest] = []
+    app = TopApp(model(), asked.append, colour=False, clock=lambda: NOW)
+
+    async def run() -> None:
+        async with app.run_test(size=size) as pilot:
+            await drawn(app, pilot)
+            await script(app, pilot)
+
+    asyncio.run(run())
+    return app, asked
+
+
+async def drawn(app: TopApp, pilot: Pilot[str]) -> None:
+    """Wait until the frame that is due has been drawn."""
+    await pilot.pause()
+    while app._frame is not None:
+        await asyncio.sleep(0)
+    await pilot.pause()
+
+
+def shown(app: TopApp) -> list[str]:
+    """The lines on the screen, from textual's own buffers."""
+    return ["".join(segment.text for segment in app._surface.render_line(y)) for y in range(app.size.height)]
+
+
+@pytest.mark.parametrize("size", [(20, 10), (60, 20), (80, 24), (200, 30)])
+def test_what_is_on_the_screen_is_what_was_decided(size: tuple[int, int]) -> None:
+    async def script(app: TopApp, pilot: Pilot[str]) -> None:
+        assert shown(app) == [plain(line) for line in screen(app.model, *size, NOW)]
+
+    drive(script, size=size)
+
+
+def test_keys_and_mouse_become_requests() -> None:
+    async def script(app: TopApp, pilot: Pilot[str]) -> None:
+        await pilot.press("down", "r", "K", "H", "U", "P", "enter", "space", "§")
+        await pilot.click(offset=(5, 5))  # the fourth process
+        await pilot.press("x", "f", "j", "o", "b", "s", "space", "enter")
+        await drawn(app, pilot)
+        assert app.model.filter == "jobs "
+        await pilot.press("q")
+
+    _, asked = drive(script)
+    worker, crash = Instance("main", "worker", 1), Instance("main", "crash")
+    assert asked == [
+        TopRequest(Act.RESTART, worker),
+        TopRequest(Act.SIGNAL, worker, "HUP"),
+        TopRequest(Act.STOP, crash),
+        TopRequest(Act.LEAVE),
+    ]
+
+
+def test_text_is_selected_with_the_mouse() -> None:
+    async def script(app: TopApp, pilot: Pilot[str]) -> None:
+        first = shown(app).index(next(line for line in shown(app) if "listening" in line))
+        await pilot.mouse_down(offset=(11, first))
+        await pilot.mouse_up(offset=(11, first))
+        app.model.drag_from(0, 11)
+        app.model.drag_to(0, 19)
+        await pilot.press("ctrl+c")
+
+    _, asked = drive(script)
+    assert asked == [TopRequest(Act.COPY, text="listening")]
+
+
+def test_another_size_is_drawn_at_once() -> None:
+    async def script(app: TopApp, pilot: Pilot[str]) -> None:
+        for size in ((20, 5), (1, 1), (250, 60), (60, 20)):
+            await pilot.resize_terminal(*size)
+            await drawn(app, pilot)
+            assert shown(app) == [plain(line) for line in screen(app.model, *size, NOW)]
+
+    drive(script)
+
+
+def test_only_lines_that_have_changed_are_drawn_again() -> None:
+    async def script(app: TopApp, pilot: Pilot[str]) -> None:
+        painted: list[int] = []
+        surface = app._surface
+        surface.refresh = lambda *regions, **options: painted.extend(region.y for region in regions)  # type: ignore[assignment, method-assign]
+        app.news()
+        await drawn(app, pilot)
+        assert painted == []
+        app.model.say("hello")
+        for _ in range(5):
+            app.news()
+        await drawn(app, pilot)
+        assert painted == [23]
+
+    drive(script)
+
+
+def test_a_defect_ends_it_without_a_traceback(capsys: pytest.CaptureFixture[str]) -> None:
+    def fail() -> None:
+        raise RuntimeError("no good")
+
+    app = TopApp(model(), lambda request: None, colour=False, clock=lambda: NOW)
+    app.before_frame = fail
+    asyncio.run(app.run_async(headless=True))
+    assert isinstance(app.failure, RuntimeError)
+    assert "Traceback" not in "".join(capsys.readouterr())

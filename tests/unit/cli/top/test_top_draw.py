@@ -1,0 +1,74 @@
+"""The screen of `top` as text, at many sizes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from sbxcompose.cli.top.draw import pane_lines, screen
+from sbxcompose.cli.top.model import TopModel
+from sbxcompose.cli.top.spans import columns, from_ansi, marked, plain, wrapped
+from sbxcompose.cli.top.theme import style_of
+from tests.unit.cli.top.project import NOW, model
+
+SNAPSHOTS = Path(__file__).parent / "screens"
+
+
+@pytest.mark.parametrize("width", [20, 60, 80, 200])
+def test_the_screen_is_as_in_its_snapshot(width: int) -> None:
+    """Write `SNAPSHOTS` anew by hand: delete a file, run, look at it."""
+    shown = "".join(f"{plain(line).rstrip()}\n" for line in screen(model(), width, 20, NOW))
+    path = SNAPSHOTS / f"{width}.txt"
+    if not path.exists():
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(shown)
+        pytest.fail(f"{path} was written; look at it")
+    assert shown == path.read_text()
+
+
+@pytest.mark.parametrize("width", [1, 2, 5, 20, 33, 60, 80, 120, 200, 250])
+@pytest.mark.parametrize("height", [1, 2, 3, 5, 10, 24, 60])
+def test_every_size_is_filled_exactly(width: int, height: int) -> None:
+    shown = model()
+    shown.logs.add("web", 1, "wide 漢字漢字漢字漢字漢字漢字 é \x1b[31mred", "wide 漢字漢字漢字漢字漢字漢字 é red")
+    for key in ("", "z", "w", "?", "f"):
+        shown.press(key)
+        lines = screen(shown, width, height, NOW, colour=True)
+        assert len(lines) <= height
+        assert {columns(line) for line in lines} == {width}, key
+
+
+def test_without_colours_nothing_is_coloured() -> None:
+    shown = model()
+    shown.search = "get"
+    for line in screen(shown, 80, 20, NOW, colour=False):
+        for span in line:
+            assert style_of(span.style, False).color is None, span
+            assert style_of(span.style, False).bgcolor is None, span
+
+
+def test_the_colours_of_a_process_are_kept() -> None:
+    lines = pane_lines(model(), 80, 10, colour=True)
+    found = [span for span in lines[0] if "127.0.0.1" in span.text]
+    assert style_of(found[0].style, True).color is not None
+    assert plain(from_ansi("\x1b[31mred\x1b[0m\tx")) == "red     x"
+
+
+def test_matches_are_marked_across_colours() -> None:
+    line = marked(from_ansi("\x1b[31mab\x1b[0mcd abcd"), "bc", "match")
+    assert [(span.text, span.style == "match") for span in line if span.style == "match"] == [
+        ("b", True), ("c", True), ("bc", True)
+    ]  # fmt: skip
+    assert plain(line) == "abcd abcd"
+
+
+def test_wide_characters_are_not_cut_in_half() -> None:
+    pieces = wrapped(from_ansi("漢字漢字"), 3)
+    assert [columns(piece) for piece in pieces] == [3, 3, 2]
+
+
+def test_what_has_not_been_started_says_how() -> None:
+    empty = TopModel("shop", "local")
+    empty.update(model().entries[-1:])
+    assert "press u to start everything" in "".join(plain(line) for line in screen(empty, 80, 10, NOW))
