@@ -21,8 +21,8 @@ from sbxcompose.cli.style import Style
 from sbxcompose.cli.up_request import UpRequest, say_notes
 from sbxcompose.cli.view.announce import Announcement, Tone
 from sbxcompose.cli.view.held_up import held_up
-from sbxcompose.cli.view.report import ready_words
 from sbxcompose.cli.view.stream import LogStyle, LogView
+from sbxcompose.cli.view.verdict import ready_words
 from sbxcompose.cli.view.wait_report import WaitReport
 from sbxcompose.client.verdict import with_last_lines
 from sbxcompose.engine.attached_up import AttachedUp

@@ -9,6 +9,8 @@ from sbxcompose.errors import InvalidSpec, Mistake
 MOST = 50
 """Mistakes that are shown; whoever has more will not read them all."""
 _WIDEST = 160
+"""Columns of a line of the file that are shown, where no terminal is narrower."""
+_LEAST = 20
 
 
 class Styler(Protocol):
@@ -37,24 +39,25 @@ class Plain:
     cyan = dim = bold = red
 
 
-def render(error: InvalidSpec, style: Styler | None = None) -> str:
-    """Return all mistakes, an empty line between them; no line break at the end."""
+def render(error: InvalidSpec, style: Styler | None = None, width: int | None = None) -> str:
+    """Return all mistakes, an empty line between them; no line break at the end. `width` is that of the terminal."""
     style = style or Plain()
-    shown = [render_mistake(mistake, style) for mistake in error.mistakes[:MOST]]
+    shown = [render_mistake(mistake, style, width) for mistake in error.mistakes[:MOST]]
     if len(error.mistakes) > MOST:
         shown.append(style.dim(f"… and {len(error.mistakes) - MOST} more mistakes"))
     return "\n\n".join(shown)
 
 
-def render_mistake(mistake: Mistake, style: Styler | None = None) -> str:
+def render_mistake(mistake: Mistake, style: Styler | None = None, width: int | None = None) -> str:
     """`file:line:column: message`, the line, a caret, the hint."""
     style = style or Plain()
     place = ":".join(str(part) for part in (mistake.file, mistake.line, mistake.column) if part)
     head = f"{style.bold(_safe(place) + ':')} " if place else ""
     lines = [f"{head}{style.red(_safe(mistake.message))}"]
     if mistake.line and mistake.source.strip():
-        source, caret = _excerpt(mistake.source, mistake.column)
         number = str(mistake.line)
+        room = _WIDEST if width is None else min(_WIDEST, max(width - len(number) - 4, _LEAST))
+        source, caret = _excerpt(mistake.source, mistake.column, room)
         lines.append(f"{style.dim(f'{number} |')} {source}")
         lines.append(f"{style.dim(' ' * len(number) + ' |')} {caret}{style.red('^')}")
     if mistake.hint:
@@ -62,15 +65,15 @@ def render_mistake(mistake: Mistake, style: Styler | None = None) -> str:
     return "\n".join(lines)
 
 
-def _excerpt(source: str, column: int) -> tuple[str, str]:
+def _excerpt(source: str, column: int, widest: int) -> tuple[str, str]:
     """Return the line, cut to a readable width around the column, and what stands before the caret."""
     start = 0
-    if len(source) > _WIDEST:
-        start = max(0, min(column - 1 - _WIDEST // 2, len(source) - _WIDEST))
+    if len(source) > widest:
+        start = max(0, min(column - 1 - widest // 2, len(source) - widest))
     before = _safe(source[start : max(start, column - 1)])
-    rest = _safe(source[max(start, column - 1) : start + _WIDEST].rstrip())
+    rest = _safe(source[max(start, column - 1) : start + widest].rstrip())
     lead = "…" if start else ""
-    tail = "…" if start + _WIDEST < len(source) else ""
+    tail = "…" if start + widest < len(source) else ""
     # A tab before the caret must stay a tab, so that both lines are indented alike.
     caret = "".join("\t" if char == "\t" else " " * _cells(char) for char in before)
     return f"{lead}{before}{rest}{tail}", (" " if start else "") + caret

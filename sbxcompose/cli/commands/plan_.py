@@ -24,6 +24,7 @@ def command(shell: Shell, /, names: tuple[str, ...], as_json: bool, exit_code: b
     from sbxcompose.cli.async_main import run_simply
     from sbxcompose.cli.up_request import UpRequest, say_notes
     from sbxcompose.cli.view.connection import connection_notes
+    from sbxcompose.cli.view.plan import plan_lines
     from sbxcompose.engine.apply import plan_for
     from sbxcompose.engine.session import Session
     from sbxcompose.plan.options import Intent
@@ -38,8 +39,8 @@ def command(shell: Shell, /, names: tuple[str, ...], as_json: bool, exit_code: b
         if as_json:
             shell.print_json(plan.to_json())
         else:
-            for step in plan:
-                shell.print(str(step))
+            for line in plan_lines(plan, shell.width):
+                shell.print(line)
             say_notes(shell, plan)
             shell.print(plan.summary)
         return CHANGES if exit_code and not plan.empty else 0

@@ -25,7 +25,7 @@ def command(shell: Shell, names: tuple[str, ...], timings: bool, as_json: bool) 
         return show_recorded(shell, names, as_json=as_json)
     from sbxcompose.cli.async_main import run_simply
     from sbxcompose.cli.view.report import Reporter
-    from sbxcompose.cli.view.table import wrapped
+    from sbxcompose.cli.view.why import all_match, explanation_lines, hint_lines
     from sbxcompose.client.explain import explain
     from sbxcompose.engine.session import Session
 
@@ -41,28 +41,14 @@ def command(shell: Shell, names: tuple[str, ...], timings: bool, as_json: bool) 
                 shell.print_json(reporter.secrets.hide_all([answer.to_json() for answer in shown]))
                 return 1 if amiss else 0
             for answer in shown:
-                for number, line in enumerate(answer.lines):
-                    for part in wrapped(reporter.plain(line), width, "  " if number else ""):
-                        shell.print(part)
+                for line in explanation_lines(answer, width, reporter.plain):
+                    shell.print(line)
                 if found.lines_help(answer):
                     await reporter.show_last_lines(session, answer.instance, shell.print)
-                if answer.hint:
-                    first, *more = wrapped(f"hint: {reporter.plain(answer.hint)}", width, "  ")
-                    shell.print(first.replace("hint:", shell.out.cyan("hint:"), 1))
-                    for part in more:
-                        shell.print(part)
+                for line in hint_lines(answer, shell.out, width, reporter.plain):
+                    shell.print(line)
             if not shown:
-                shell.print(_all_match(len(found.all)))
+                shell.print(all_match(len(found.all)))
             return 1 if amiss else 0
 
     return run_simply(main)
-
-
-def _all_match(count: int) -> str:
-    match count:
-        case 0:
-            return "no processes"
-        case 1:
-            return "the process matches the file"
-        case _:
-            return f"all {count} processes match the file"

@@ -17,7 +17,7 @@ from sbxcompose.cli.top.model import TopModel
 from sbxcompose.cli.top.run import TopScreen
 from sbxcompose.cli.up_request import UpRequest
 from sbxcompose.cli.view.held_up import held_up
-from sbxcompose.cli.view.report import ready_words
+from sbxcompose.cli.view.verdict import ready_words
 from sbxcompose.engine.attached_up import AttachedUp
 from sbxcompose.engine.events import (
     ApplyFailed,

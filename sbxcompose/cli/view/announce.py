@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from enum import StrEnum
 
 from msgspec import Struct
 
+from sbxcompose.cli.style import Style
 from sbxcompose.cli.view.connection import connection_words
 from sbxcompose.cli.view.copying import copied_words
 from sbxcompose.engine import events
@@ -40,6 +41,15 @@ class Announcement(Struct, frozen=True):
     instance: Instance | None
     text: str
     tone: Tone = Tone.PLAIN
+
+
+def announced(said: Announcement, label: Callable[[Instance], str], style: Style) -> str:
+    """Return the announcement as a line, with its name and colour."""
+    paint = {Tone.GOOD: style.green, Tone.BAD: style.red, Tone.PLAIN: style.plain}[said.tone]
+    if said.instance is None:
+        return paint(said.text)
+    name = label(said.instance)
+    return f"{style.cyan(name)} {paint(said.text.removeprefix(name + ' '))}"
 
 
 class Announcer:

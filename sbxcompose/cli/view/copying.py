@@ -42,14 +42,15 @@ def _some(names: list[str] | tuple[str, ...]) -> str:
 
 def copy_bar(target: str, progress: TransferProgress) -> RenderableType:
     """Return how far a copy is: a bar with files and sizes."""
+    from rich.cells import cell_len
     from rich.progress_bar import ProgressBar
     from rich.table import Table
 
     size = f"{short_size(progress.size)} of {short_size(progress.all_size)}"
     files = f"{counted(progress.files, 'file')} of {progress.all_files:,}".replace(",", " ")
     table = Table.grid(padding=(0, 2))
-    table.add_column(no_wrap=True, overflow="ellipsis")
-    table.add_column(width=20)
+    table.add_column(no_wrap=True, overflow="ellipsis", min_width=min(cell_len(target) + 11, 30))
+    table.add_column(width=10)
     table.add_column(no_wrap=True, overflow="ellipsis", style="dim")
-    table.add_row(f"copying to {target}", ProgressBar(progress.all_size, progress.size, width=20), f"{files}, {size}")
+    table.add_row(f"copying to {target}", ProgressBar(progress.all_size, progress.size, width=10), f"{files}, {size}")
     return table

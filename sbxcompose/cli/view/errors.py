@@ -3,29 +3,32 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 
 from sbxcompose.cli.context import harmless, style_of
+from sbxcompose.cli.style import Style
 from sbxcompose.errors import Interrupted, InvalidSpec, SbxError
 
 
 def show_error(error: SbxError) -> None:
     """Print an error on stderr."""
-    style = style_of(sys.stderr)
+    width = shutil.get_terminal_size().columns if sys.stderr.isatty() else None
+    print(error_text(error, style_of(sys.stderr), width), file=sys.stderr)
+    if isinstance(error, InvalidSpec):
+        _annotate(error)
+
+
+def error_text(error: SbxError, style: Style, width: int | None) -> str:
+    """Return an error as text: what is wrong, where, and the way out."""
+    if isinstance(error, Interrupted):
+        return harmless(error.message)
+    hint = f"{style.cyan('hint:')} {harmless(error.hint)}" if error.hint else None
     if isinstance(error, InvalidSpec):
         from sbxcompose.spec.report import render
 
-        print(harmless(render(error, style)), file=sys.stderr)
-        _annotate(error)
-        if error.hint:
-            print(f"\n{style.cyan('hint:')} {harmless(error.hint)}", file=sys.stderr)
-        return
-    if isinstance(error, Interrupted):
-        print(harmless(error.message), file=sys.stderr)
-        return
-    print(f"{style.red('error:')} {harmless(error.message)}", file=sys.stderr)
-    if error.hint:
-        print(f"{style.cyan('hint:')} {harmless(error.hint)}", file=sys.stderr)
+        return "\n\n".join(filter(None, [harmless(render(error, style, width)), hint]))
+    return "\n".join(filter(None, [f"{style.red('error:')} {harmless(error.message)}", hint]))
 
 
 def _annotate(error: InvalidSpec) -> None:

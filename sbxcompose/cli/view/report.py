@@ -12,9 +12,10 @@ from msgspec import Struct
 from sbxcompose.cli.ci_log import CiLog
 from sbxcompose.cli.context import Shell
 from sbxcompose.cli.publish import Publisher
-from sbxcompose.cli.view.announce import Announcement, Announcer, Tone
+from sbxcompose.cli.view.announce import Announcement, Announcer, announced
 from sbxcompose.cli.view.held_up import held_up
 from sbxcompose.cli.view.status_block import StatusBlock
+from sbxcompose.cli.view.verdict import verdict_lines
 from sbxcompose.cli.view.wait_report import WaitReport
 from sbxcompose.client.verdict import Verdict, await_verdict, with_last_lines
 from sbxcompose.engine.events import EngineEvent, StepDone
@@ -26,7 +27,6 @@ from sbxcompose.engine.session import Session
 from sbxcompose.engine.tail import LINES, last_lines
 from sbxcompose.logs.sanitize import clean_text
 from sbxcompose.logs.secrets import KnownSecrets
-from sbxcompose.plan.describe import times
 from sbxcompose.plan.judge import Judge, Pending, Success
 from sbxcompose.plan.names import ProcessNames
 from sbxcompose.plan.observed import Instance
@@ -93,12 +93,7 @@ class Reporter:
 
     def line(self, said: Announcement) -> str:
         """Return the announcement with its name and colour."""
-        style = self._shell.err
-        paint = {Tone.GOOD: style.green, Tone.BAD: style.red, Tone.PLAIN: style.plain}[said.tone]
-        if said.instance is None:
-            return paint(said.text)
-        name = self._names.instance(said.instance)
-        return f"{style.cyan(name)} {paint(said.text.removeprefix(name + ' '))}"
+        return announced(said, self._names.instance, self._shell.err)
 
     def sum_up(self, plan: Plan, result: Result, seconds: float) -> None:
         """Say what was done and how long it took."""
@@ -154,15 +149,10 @@ class Reporter:
 
     def show_verdict(self, verdict: Verdict, seconds: float, reproduce: Reproduce | None = None) -> None:
         """Print the verdict: what failed, its last lines, what it held up, and the command that shows it again."""
-        headline, newline, rest = str(verdict).partition("\n")
-        if isinstance(verdict, Success):
-            self._shell.say(f"{self._shell.err.green(ready_words(verdict, seconds))}{newline}{rest}")
-            return
-        words = f"{self._shell.err.red(headline.removesuffix(':'))} after {seconds:.1f}s:"
-        self._shell.say(f"{words}{newline}{rest}")
-        if reproduce is not None and verdict.causes:
+        command = None
+        if reproduce is not None and not isinstance(verdict, Success):
             command = reproduce([report.label for report in verdict.causes])
-            self._shell.say(f"{self._shell.err.cyan('hint:')} reproduce it with `{command}`")
+        self._shell.say("\n".join(verdict_lines(verdict, seconds, self._shell.err, command)))
 
     async def show_failures(self, session: Session, result: Result) -> None:
         """Show the last lines of what failed, and what that held up."""
@@ -227,11 +217,3 @@ def _done(plan: Plan, result: Result) -> str:
     if plan.unchanged:
         words.append(f"{plan.unchanged} unchanged")
     return ", ".join(words) or "done"
-
-
-def ready_words(verdict: Success, seconds: float) -> str:
-    """Say that all is up: `5 processes ready in 1.8s`, with what has completed or ended on the way."""
-    parts = [f"{times(verdict.ready, 'process')} ready"] if verdict.ready else []
-    parts += [f"{verdict.completed} completed"] if verdict.completed else []
-    parts += [f"{verdict.ended} ended"] if verdict.ended else []
-    return f"{', '.join(parts) or 'nothing to wait for'} in {seconds:.1f}s"

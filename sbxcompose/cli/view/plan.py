@@ -1,0 +1,11 @@
+"""Plans for people, on a terminal of some width."""
+
+from __future__ import annotations
+
+from sbxcompose.cli.view.table import wrapped
+from sbxcompose.plan.steps import Plan
+
+
+def plan_lines(plan: Plan, width: int | None) -> list[str]:
+    """Return the steps; what is too long for the terminal goes on beside the number."""
+    return [part for step in plan for part in wrapped(str(step), width)]

@@ -1,0 +1,25 @@
+"""Verdicts for people: what failed, its last lines, what it held up, and the command that shows it again."""
+
+from __future__ import annotations
+
+from sbxcompose.cli.style import Style
+from sbxcompose.client.verdict import Verdict
+from sbxcompose.plan.describe import times
+from sbxcompose.plan.judge import Success
+
+
+def verdict_lines(verdict: Verdict, seconds: float, style: Style, reproduce: str | None = None) -> list[str]:
+    """Return the verdict after so many seconds; `reproduce` is a command."""
+    headline, *rest = str(verdict).split("\n")
+    if isinstance(verdict, Success):
+        return [style.green(ready_words(verdict, seconds)), *rest]
+    hint = [f"{style.cyan('hint:')} reproduce it with `{reproduce}`"] if reproduce and verdict.causes else []
+    return [f"{style.red(headline.removesuffix(':'))} after {seconds:.1f}s:", *rest, *hint]
+
+
+def ready_words(verdict: Success, seconds: float) -> str:
+    """Return that all is up: `5 processes ready in 1.8s`, with what has completed or ended on the way."""
+    parts = [f"{times(verdict.ready, 'process')} ready"] if verdict.ready else []
+    parts += [f"{verdict.completed} completed"] if verdict.completed else []
+    parts += [f"{verdict.ended} ended"] if verdict.ended else []
+    return f"{', '.join(parts) or 'nothing to wait for'} in {seconds:.1f}s"
