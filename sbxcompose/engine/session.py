@@ -249,11 +249,12 @@ class Session(ProjectSandboxes):
                 await self.provider.suspend(sandbox)
 
     async def _terminate(self, sandbox: Sandbox) -> None:
+        connection = self.connections.get(sandbox.name)
+        await self._unlink(sandbox)  # else the end of its watch would look like a broken connection
         await self.provider.terminate(sandbox)
-        if (connection := self.connections.get(sandbox.name)) is not None and not connection.has_notes:
+        if connection is not None and not connection.has_notes:
             cloud_secrets.forget(connection.info.id, self._environ)
         self._asleep.pop(sandbox.name, None)
-        await self._unlink(sandbox)
 
     async def _stop(self, row: ObservedRow, action: Stop) -> None:
         """Stop a run, by its command if it has one."""
