@@ -9,7 +9,7 @@ from sbxcompose.cli.async_main import run_simply
 from sbxcompose.cli.context import Shell
 from sbxcompose.engine import pause
 from sbxcompose.engine.pause import Change
-from sbxcompose.engine.providers import provider_of
+from sbxcompose.engine.providers import ProjectProviders
 from sbxcompose.errors import SbxError
 from sbxcompose.spec.project import Sandbox
 
@@ -36,11 +36,11 @@ def change(shell: Shell, names: Sequence[str], *, asleep: bool) -> int:
             shell.say(f"{name} {_WORDS[outcome]}")
 
     async def main() -> int:
-        provider = provider_of(project, os.environ)
+        places = ProjectProviders(project, os.environ, lambda sandbox, text: None)
         try:
-            good = await (pause.pause if asleep else pause.unpause)(provider, sandboxes, told)
+            good = await (pause.pause if asleep else pause.unpause)(places.at, sandboxes, told)
         finally:
-            await provider.close()
+            await places.close()
         return 0 if good else 3
 
     return run_simply(main)

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 from msgspec.structs import replace
 
 from sbxcompose.engine.ports import with_taken_ports
+from sbxcompose.engine.providers import providers_of
 from sbxcompose.engine.result import Result
 from sbxcompose.engine.session import Session
 from sbxcompose.engine.stop_process import stop_process
@@ -56,7 +57,7 @@ async def apply(
     differing = [note.sandbox for note in found.notes if note.kind == "sandbox"]
     if differing and agree is not None and await agree(differing):
         found = await plan_for(session, intent, replace(options, recreate_sandboxes=True))
-    if session.project.provider == "local":
+    if "local" in providers_of(session.project):
         found = with_taken_ports(found, session.project)
     show(found)
     return await session.execute(found)

@@ -7,7 +7,8 @@ from typing import Any
 
 from sbxcompose.api.sandbox_models import CreateRequest, SandboxInfo
 from sbxcompose.engine.network import is_enforced, policy_of
-from sbxcompose.spec.project import FileSystem, Resources, Sandbox
+from sbxcompose.spec.machine import FileSystem, Resources
+from sbxcompose.spec.project import Sandbox
 
 MIB = 1024 * 1024
 Mount = dict[str, Any]

@@ -118,9 +118,10 @@ def _to_copy(compared: Looked) -> ToCopy:
 
 def copied_into(project: Project, sandbox: Sandbox, info: SandboxInfo | None) -> bool:
     """Whether files are copied into the sandbox: in the cloud what `files:` says, here with `workspace: copy`."""
-    if not sandbox.files or (project.provider == "local" and not sandbox.copied):
+    here = project.provider_of(sandbox) == "local"
+    if not sandbox.files or (here and not sandbox.copied):
         return False
-    return project.provider != "local" or info is None or info.workspace_directory is not None
+    return not here or info is None or info.workspace_directory is not None
 
 
 def sources(project: Project, sandbox: Sandbox) -> list[CopySource]:

@@ -150,7 +150,7 @@ class FileWatch:
 
     def _changes(self, reaction: Reaction) -> dict[str, dict[Instance, FileChange]]:
         """When the files changed, for each instance of the process; none at a provider whose processes cannot do it."""
-        if self._loop.project.provider != "local":
+        if self._loop.project.provider_of(reaction.process[0]) != "local":
             return {}
         found: dict[str, dict[Instance, FileChange]] = {}
         for path in reaction.paths[:MOST]:

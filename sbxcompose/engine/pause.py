@@ -32,18 +32,18 @@ def chosen(project: Project, names: Sequence[str]) -> list[Sandbox]:
     return [known[name] for name in dict.fromkeys(names)] if names else list(known.values())
 
 
-async def pause(provider: Provider, sandboxes: Sequence[Sandbox], told: PauseReport) -> bool:
+async def pause(at: Callable[[Sandbox], Provider], sandboxes: Sequence[Sandbox], told: PauseReport) -> bool:
     """Suspend them side by side; whether none failed. `told` is called for each as it is done."""
-    return await _change(provider, sandboxes, told, provider.suspend, "suspended", Change.PAUSED)
+    return await _change(at, sandboxes, told, lambda sandbox: at(sandbox).suspend(sandbox), "suspended", Change.PAUSED)
 
 
-async def unpause(provider: Provider, sandboxes: Sequence[Sandbox], told: PauseReport) -> bool:
+async def unpause(at: Callable[[Sandbox], Provider], sandboxes: Sequence[Sandbox], told: PauseReport) -> bool:
     """Resume them side by side; whether none failed."""
-    return await _change(provider, sandboxes, told, provider.resume, "running", Change.RESUMED)
+    return await _change(at, sandboxes, told, lambda sandbox: at(sandbox).resume(sandbox), "running", Change.RESUMED)
 
 
 async def _change(
-    provider: Provider,
+    at: Callable[[Sandbox], Provider],
     sandboxes: Sequence[Sandbox],
     told: PauseReport,
     change: Callable[[Sandbox], Awaitable[object]],
@@ -51,7 +51,7 @@ async def _change(
     done: Change,
 ) -> bool:
     async def outcome(sandbox: Sandbox) -> Change:
-        info = await provider.find(sandbox)
+        info = await at(sandbox).find(sandbox)
         if info is None:
             return Change.MISSING
         if info.status == wanted:

@@ -82,8 +82,13 @@ def _is_taken(port: int) -> bool:
 
 def with_taken_ports(plan: Plan, project: Project) -> Plan:
     """Return the plan with a note for each port that is taken."""
-    notes = tuple(PlanNote("port", text, "") for text in taken_ports(plan, project.apart()))
+    notes = tuple(PlanNote("port", text, "") for text in taken_ports(plan, project.apart() | _elsewhere(project)))
     return replace(plan, notes=(*plan.notes, *notes)) if notes else plan
+
+
+def _elsewhere(project: Project) -> frozenset[str]:
+    """Return the sandboxes that are not on this machine."""
+    return frozenset(sandbox.name for sandbox in project.sandboxes if project.provider_of(sandbox) != "local")
 
 
 def whose_port(lines: Sequence[str], ports: Iterable[int]) -> list[str]:

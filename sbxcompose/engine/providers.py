@@ -18,7 +18,8 @@ from sbxcompose.engine.network import is_enforced, policy_of
 from sbxcompose.engine.pending import PendingHandler
 from sbxcompose.engine.suspended import resume, suspend
 from sbxcompose.errors import Conflict, Unreachable, Unsupported
-from sbxcompose.spec.project import Mount, Project, Sandbox
+from sbxcompose.spec.machine import Mount
+from sbxcompose.spec.project import Project, ProviderName, Sandbox
 
 if TYPE_CHECKING:
     from sbxcompose.api.snapshots import SnapshotClient
@@ -87,6 +88,45 @@ class Provider(Protocol):
 
     async def close(self) -> None:
         """Close all connections."""
+
+
+def providers_of(project: Project) -> frozenset[ProviderName]:
+    """Return all places where sandboxes of the project live."""
+    return frozenset(map(project.provider_of, project.sandboxes)) or frozenset([project.provider])
+
+
+class ProjectProviders:
+    """The providers of a project's sandboxes, each made when it is first asked for; `only` stands for all of them."""
+
+    def __init__(
+        self,
+        project: Project,
+        environ: Mapping[str, str],
+        told: PendingHandler,
+        outages: Outages | None = None,
+        only: Provider | None = None,
+    ) -> None:
+        self._project = project
+        self._environ = environ
+        self._told = told
+        self._outages = outages
+        self._only = only
+        self._made: dict[ProviderName, Provider] = {}
+
+    def at(self, sandbox: Sandbox) -> Provider:
+        """Return where a sandbox lives."""
+        if self._only is not None:
+            return self._only
+        kind = self._project.provider_of(sandbox)
+        if kind not in self._made:
+            self._made[kind] = provider_of(self._project, self._environ, self._outages, kind)
+            self._made[kind].listen(self._told)
+        return self._made[kind]
+
+    async def close(self) -> None:
+        """Close all connections."""
+        for provider in self._made.values() if self._only is None else [self._only]:
+            await provider.close()
 
 
 class LocalProvider:
@@ -227,11 +267,17 @@ def _targets(mounts: Iterable[Mount | SandboxMount]) -> set[tuple[str, bool]]:
     return {(mount.target, mount.read_only) for mount in mounts}
 
 
-def provider_of(project: Project, environ: Mapping[str, str], outages: Outages | None = None) -> Provider:
-    """Return the provider that the project names, configured by `environ`; the local host is started if it does not
-    run. `outages` hears of requests to a cloud that are made again.
+def provider_of(
+    project: Project,
+    environ: Mapping[str, str],
+    outages: Outages | None = None,
+    kind: ProviderName | None = None,
+) -> Provider:
+    """Return the provider of that kind, else the one that the project names, configured by `environ`.
+
+    The local host is started if it does not run. `outages` hears of requests to a cloud that are made again.
     """
-    if project.provider == "local":
+    if (kind or project.provider) == "local":
         return local_provider(project)
     from sbxcompose.api.settings import read_settings
     from sbxcompose.engine.cloud import CloudProvider

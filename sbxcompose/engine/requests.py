@@ -40,7 +40,8 @@ def start_request(
     """
     sandbox = next(sandbox for sandbox in project.sandboxes if sandbox.name == process.sandbox)
     directory = working_directory(project, sandbox, process)
-    command = process.command if project.provider == "local" or not process.tty else in_script(process.command)
+    in_terminal = process.tty and project.provider_of(sandbox) != "local"
+    command = in_script(process.command) if in_terminal else process.command
     return StartRequest(
         command=command[0],
         args=list(command[1:]),
@@ -105,9 +106,9 @@ def sandbox_request(project: Project, sandbox: Sandbox, command: tuple[str, ...]
     return StartRequest(command=command[0], args=list(command[1:]), env=env, working_dir=directory)
 
 
-def sandbox_environment(project: Project, environ: Mapping[str, str]) -> Mapping[str, str]:
+def sandbox_environment(project: Project, sandbox: str, environ: Mapping[str, str]) -> Mapping[str, str]:
     """Return what lies under such a command's variables (see `base_environment`)."""
-    return _inherited(environ) if project.provider == "local" else _NOTHING
+    return _inherited(environ) if project.provider_of(sandbox) == "local" else _NOTHING
 
 
 def base_environment(process: Process, project: Project, environ: Mapping[str, str]) -> Mapping[str, str]:
@@ -116,7 +117,7 @@ def base_environment(process: Process, project: Project, environ: Mapping[str, s
 
     The same object is returned for the same answer where that is cheap, so that starts can travel together.
     """
-    if project.provider != "local" or process.inherit_env is False:
+    if project.provider_of(process.sandbox) != "local" or process.inherit_env is False:
         return _NOTHING
     if process.inherit_env is True:
         return _inherited(environ)
@@ -127,7 +128,7 @@ def workspace(project: Project, sandbox: Sandbox) -> str:
     """Where the project directory is for the processes: at the provider `local` in place, unless it is copied, or the
     sandbox isolated.
     """
-    in_place = project.provider == "local" and not sandbox.copied and sandbox.isolation == "none"
+    in_place = project.provider_of(sandbox) == "local" and not sandbox.copied and sandbox.isolation == "none"
     return project.directory if in_place else sandbox.workspace
 
 

@@ -17,7 +17,7 @@ from sbxcompose.engine.clock import SteadyClock
 from sbxcompose.engine.events import ConnectionLost, ConnectionRestored, EngineEvent, EventHandler, SandboxNote
 from sbxcompose.engine.listeners import Pace
 from sbxcompose.engine.observe import observed_sandbox
-from sbxcompose.engine.providers import Provider, provider_of
+from sbxcompose.engine.providers import ProjectProviders, Provider
 from sbxcompose.engine.sandbox_connection import SandboxConnection
 from sbxcompose.engine.secrets import note_secrets
 from sbxcompose.logs.secrets import KnownSecrets
@@ -49,11 +49,12 @@ class ProjectSandboxes:
         self._asleep: dict[str, SandboxInfo] = {}
         """What exists and does not run; to look into it would wake it."""
         self._sandboxes = {sandbox.name: sandbox for sandbox in project.sandboxes}
-        self._provider = provider
         self.changed = asyncio.Event()
         """Set whenever anything has happened; whoever waits clears it, and looks again after it was set."""
         self._listeners = [tell]
         self.outages = Outages(self._tell_outage)
+        self.places = ProjectProviders(project, environ, self._tell_pending, self.outages, provider)
+        """Where the sandboxes live."""
         self._pace = pace
         self._output = output
         self._environ = environ
@@ -67,6 +68,9 @@ class ProjectSandboxes:
         for tell in tuple(self._listeners):
             tell(event)
 
+    def _tell_pending(self, sandbox: Sandbox, text: str) -> None:
+        self._tell(SandboxNote(sandbox.name, text))
+
     def _tell_outage(self, reason: str | None, seconds: float) -> None:
         self._tell(ConnectionRestored(seconds) if reason is None else ConnectionLost(reason))
 
@@ -77,14 +81,6 @@ class ProjectSandboxes:
     def listen(self, tell: EventHandler) -> None:
         """Tell `tell`, too."""
         self._listeners.append(tell)
-
-    @property
-    def provider(self) -> Provider:
-        """Where the sandboxes live; the local host is started when this is first asked for."""
-        if self._provider is None:
-            self._provider = provider_of(self.project, self._environ, self.outages)
-            self._provider.listen(lambda sandbox, text: self._tell(SandboxNote(sandbox.name, text)))
-        return self._provider
 
     def on_connection(self, call: Callable[[SandboxConnection], None]) -> None:
         """Have `call` called with each sandbox's connection before it is opened."""
@@ -110,9 +106,9 @@ class ProjectSandboxes:
         for name, sandbox in self._sandboxes.items():
             connection, asleep = self.connections.get(name), self._asleep.get(name)
             if connection is not None:
-                connection.info = await self.provider.claim(sandbox, connection.info)
+                connection.info = await self.places.at(sandbox).claim(sandbox, connection.info)
             elif asleep is not None:
-                self._asleep[name] = await self.provider.claim(sandbox, asleep)
+                self._asleep[name] = await self.places.at(sandbox).claim(sandbox, asleep)
 
     def observed(self) -> Observed:
         """Return what is known now, without asking again."""
@@ -124,7 +120,8 @@ class ProjectSandboxes:
         if info is None:
             return ObservedSandbox(sandbox.name, SandboxState.MISSING)
         seen = connection.observed() if connection is not None else observed_sandbox(sandbox.name, info, ())
-        differences, updates = self.provider.differences(sandbox, info), self.provider.updates(sandbox, info)
+        place = self.places.at(sandbox)
+        differences, updates = place.differences(sandbox, info), place.updates(sandbox, info)
         return replace(seen, differences=differences, updates=updates) if differences or updates else seen
 
     def check(self) -> None:
@@ -150,7 +147,8 @@ class ProjectSandboxes:
             sandbox = self._sandboxes[name]
             asleep = self._asleep.pop(name, None)
             suspended = asleep is not None and asleep.status in ("suspended", "suspending")
-            make = self.provider.resume if suspended else self.provider.create
+            place = self.places.at(sandbox)
+            make = place.resume if suspended else place.create
             await self._connect(sandbox, await make(sandbox))
             await self.prepare(name)
 
@@ -162,14 +160,14 @@ class ProjectSandboxes:
         connection = self.connections[name]
         if not anew and connection.has_started:
             return False
-        return await self.provider.prepare(self._sandboxes[name], connection.info, supervises=connection.supervises)
+        sandbox = self._sandboxes[name]
+        return await self.places.at(sandbox).prepare(sandbox, connection.info, supervises=connection.supervises)
 
     async def close(self) -> None:
         """End all watches and close all connections; whatever runs goes on."""
         for connection in self.connections.values():
             await connection.close()
-        if self._provider is not None:
-            await self._provider.close()
+        await self.places.close()
 
     async def __aenter__(self) -> Self:
         return self
@@ -178,7 +176,7 @@ class ProjectSandboxes:
         await self.close()
 
     async def _find(self, sandbox: Sandbox) -> None:
-        info = await self.provider.find(sandbox)
+        info = await self.places.at(sandbox).find(sandbox)
         if info is not None and info.status not in ("running", "snapshotting"):
             self._asleep[sandbox.name] = info
         elif info is not None:
@@ -186,7 +184,7 @@ class ProjectSandboxes:
             await self._connect(sandbox, info)
 
     async def _connect(self, sandbox: Sandbox, info: SandboxInfo) -> None:
-        client = self.provider.client(info)
+        client = self.places.at(sandbox).client(info)
         connection = SandboxConnection(
             sandbox.name,
             info,
@@ -224,7 +222,7 @@ class ProjectSandboxes:
 
     def _settle_workspace(self, sandbox: Sandbox, info: SandboxInfo) -> None:
         """On this machine a sandbox with a workspace of its own says where that is."""
-        if self.project.provider == "local" and sandbox.copied and sandbox.isolation == "none":
+        if self.project.provider_of(sandbox) == "local" and sandbox.copied and sandbox.isolation == "none":
             place = info.workspace_directory or self.project.directory
             self._sandboxes[sandbox.name] = replace(sandbox, workspace=place)
             self.project = replace(self.project, sandboxes=tuple(self._sandboxes.values()))

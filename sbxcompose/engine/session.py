@@ -95,7 +95,7 @@ class Session(ProjectSandboxes):
         """When the command did, by its clock."""
         self._ready: dict[str, Readiness] = {}
         self._copies = Copies(project, self._environ, self._tell)
-        self.setup = SetupSnapshots(lambda: self.provider, self._environ, self._tell)
+        self.setup = SetupSnapshots(self.places.at, self._environ, self._tell)
         """What is kept of set-ups that are done."""
         self.on_connection(self._watch_readiness)
 
@@ -212,12 +212,12 @@ class Session(ProjectSandboxes):
     def sandbox_request(self, sandbox: str, command: tuple[str, ...]) -> tuple[StartRequest, Env]:
         """Return a request to run `command` in a sandbox beside no certain process, and the environment under it."""
         request = sandbox_request(self.project, self._sandboxes[sandbox], command)
-        return request, sandbox_environment(self.project, self._environ)
+        return request, sandbox_environment(self.project, sandbox, self._environ)
 
     async def _perform(self, step: Step) -> None:
         match step.action:
             case CreateSandbox(sandbox, start_from):
-                info = await self.provider.create(sandbox, start_from)
+                info = await self.places.at(sandbox).create(sandbox, start_from)
                 self.setup.began(sandbox, info.id, start_from)
                 await self._connect(sandbox, info)
                 await self.prepare(sandbox.name)
@@ -235,23 +235,23 @@ class Session(ProjectSandboxes):
                 await self._terminate(sandbox)
             case ResumeSandbox(sandbox):
                 self._asleep.pop(sandbox.name, None)
-                await self._connect(sandbox, await self.provider.resume(sandbox))
+                await self._connect(sandbox, await self.places.at(sandbox).resume(sandbox))
                 await self.prepare(sandbox.name)
             case UpdateSandbox(sandbox):
-                await self.provider.update(sandbox)
+                await self.places.at(sandbox).update(sandbox)
                 connection = self.connections[sandbox.name]
-                connection.info = await self.provider.find(sandbox) or connection.info
+                connection.info = await self.places.at(sandbox).find(sandbox) or connection.info
             case MarkDown(sandbox):
                 await self._forget(self.connections[sandbox.name])
             case SuspendSandbox(sandbox):
                 # What watches it would wake it again (contract, section 2.11).
                 await self._unlink(sandbox)
-                await self.provider.suspend(sandbox)
+                await self.places.at(sandbox).suspend(sandbox)
 
     async def _terminate(self, sandbox: Sandbox) -> None:
         connection = self.connections.get(sandbox.name)
         await self._unlink(sandbox)  # else the end of its watch would look like a broken connection
-        await self.provider.terminate(sandbox)
+        await self.places.at(sandbox).terminate(sandbox)
         if connection is not None and not connection.has_notes:
             cloud_secrets.forget(connection.info.id, self._environ)
         self._asleep.pop(sandbox.name, None)

@@ -18,9 +18,9 @@ from sbxcompose.spec.project import Project, Sandbox
 
 
 class SetupSnapshots:
-    """Those of one project; `provider` gives where its sandboxes live, `tell` is told what could not be done."""
+    """Those of one project; `provider` gives where a sandbox lives, `tell` is told what could not be done."""
 
-    def __init__(self, provider: Callable[[], Provider], environ: Mapping[str, str], tell: EventHandler) -> None:
+    def __init__(self, provider: Callable[[Sandbox], Provider], environ: Mapping[str, str], tell: EventHandler) -> None:
         self._provider = provider
         self._environ = environ
         self._tell = tell
@@ -45,9 +45,9 @@ class SetupSnapshots:
 
     async def _find(self, sandbox: Sandbox) -> str | None:
         """Return the id of a snapshot that is still there."""
-        cache = self._cache()
+        cache = self._cache(sandbox)
         number = cache.find(sandbox)
-        if number is not None and not await self._provider().snapshots.is_ready(number):
+        if number is not None and not await self._provider(sandbox).snapshots.is_ready(number):
             cache.forget(sandbox, number)
             return None
         return number
@@ -56,7 +56,7 @@ class SetupSnapshots:
         """Note that the sandbox of that id runs. Only one that we have made has begun with the snapshot: another client
         may have made it meanwhile.
         """
-        if start_from is not None and number in self._provider().made:
+        if start_from is not None and number in self._provider(sandbox).made:
             self._restored.add(sandbox.name)
             self._tell(SandboxNote(sandbox.name, "begins with a snapshot in which its set-up is done"))
         else:
@@ -68,11 +68,11 @@ class SetupSnapshots:
 
     async def take(self, sandbox: Sandbox, number: str) -> None:
         """Take a snapshot of the sandbox of that id if we have made it; a failure is only told: it is a cache."""
-        provider = self._provider()
+        provider = self._provider(sandbox)
         if number not in provider.made:
             return
         try:
-            superseded = self._cache().add(sandbox, (await provider.snapshots.take(number)).id)
+            superseded = self._cache(sandbox).add(sandbox, (await provider.snapshots.take(number)).id)
         except (ProviderError, TimeoutError) as error:
             why = error.message if isinstance(error, ProviderError) else "the snapshot was not ready in time"
             self._tell(SandboxNote(sandbox.name, f"could not be kept for the next set-up: {why}"))
@@ -82,5 +82,5 @@ class SetupSnapshots:
             with suppress(ProviderError):
                 await provider.snapshots.delete(old)
 
-    def _cache(self) -> SetupCache:
-        return SetupCache(self._provider().scope, self._environ)
+    def _cache(self, sandbox: Sandbox) -> SetupCache:
+        return SetupCache(self._provider(sandbox).scope, self._environ)

@@ -11,11 +11,11 @@ from sbxcompose.spec.project import Process, Project
 
 async def check_start(project: Project, process: Process, instance: Instance, connection: SandboxConnection) -> None:
     """Raise an `SbxError` if the instance cannot be started the way the file says."""
-    if process.port is not None and project.provider == "local":
+    if process.port is not None and project.provider_of(process.sandbox) == "local":
         from sbxcompose.engine.ports import refuse_taken_port
 
         refuse_taken_port(project, process, instance, connection.rows(instance))
-    if process.tty and project.provider != "local":
+    if process.tty and project.provider_of(process.sandbox) != "local":
         await _check_script(process, connection)
 
 

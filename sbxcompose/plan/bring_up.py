@@ -212,7 +212,7 @@ class BringUp:
             if seen.differences and sandbox.name not in self._scope.replaced:
                 text = f"sandbox {sandbox.name} differs from the file in {_listed(seen.differences)}"
                 yield PlanNote("sandbox", f"{text}; `--recreate-sandboxes` replaces it", sandbox.name)
-            if self._world.project.provider == "local" and seen.state is SandboxState.MISSING:
+            if self._world.project.provider_of(sandbox) == "local" and seen.state is SandboxState.MISSING:
                 yield from _local_notes(sandbox)
 
     def _left_alone(self) -> Iterator[PlanNote]:

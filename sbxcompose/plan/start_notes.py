@@ -15,9 +15,13 @@ def start_notes(world: World, decisions: Mapping[int, Sequence[Decision]]) -> It
     for node, mine in decisions.items():
         if any(decision.start is not None for decision in mine):
             process, label = world.graph.processes[node], world.label(node)
+            provider = world.project.provider_of(world.sandboxes[process.sandbox])
             for kind, text in (
                 ("replicas", _shared_check(process)),
-                ("success_exit_codes", _codes_of_others(process, world.project.provider)),
+                (
+                    "success_exit_codes",
+                    _codes_of_others(process, provider),
+                ),
             ):
                 if text is not None:
                     yield PlanNote(kind, f"{label}: {text}", process.sandbox)

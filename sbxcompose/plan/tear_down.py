@@ -129,9 +129,12 @@ class TearDown:
             awake = [woken] if woken is not None and not stops else []
             forget = self._draft.add(MarkDown(sandbox), sandbox.name, self._reason, last, [*stops, *awake])
             stops = [forget]
-        if self._world.project.provider == "tensorlake" and self._runs(sandbox.name, state):
+        if self._is_remote(sandbox.name) and self._runs(sandbox.name, state):
             awake = [self._awake[sandbox.name]] if sandbox.name in self._awake and not stops else []
             self._draft.add(SuspendSandbox(sandbox), sandbox.name, self._reason, last, [*stops, *awake])
+
+    def _is_remote(self, name: str) -> bool:
+        return self._world.project.provider_of(self._world.sandboxes[name]) == "tensorlake"
 
     def _runs(self, name: str, state: SandboxState) -> bool:
         """Return whether a sandbox runs, or will have been resumed, before it is suspended."""
@@ -149,7 +152,7 @@ class TearDown:
         return any(row.ended_well and not row.instance.process.startswith("@") for row in rows)
 
     def _notes(self) -> Iterator[PlanNote]:
-        if self._whole and not self._terminate and self._world.project.provider == "tensorlake":
+        if self._whole and not self._terminate:
             yield from self._costs()
         if self._whole:
             yield from self._world.orphan_notes([row for row in self._world.orphans if not self._removes(row)])
@@ -157,7 +160,8 @@ class TearDown:
 
     def _costs(self) -> Iterator[PlanNote]:
         """Yield what is left of the project in the cloud."""
-        left = [name for name in self._world.sandboxes if self._world.seen(name).state not in GONE]
+        remote = [name for name in self._world.sandboxes if self._is_remote(name)]
+        left = [name for name in remote if self._world.seen(name).state not in GONE]
         if left:
             one = len(left) == 1
             what = f"sandbox {left[0]} stays" if one else f"{len(left)} sandboxes stay"

@@ -14,7 +14,7 @@ from sbxcompose.spec.fields import COPY, full_name_problem
 from sbxcompose.spec.files import ProjectReader
 from sbxcompose.spec.locations import Places
 from sbxcompose.spec.models import ProjectModel, SandboxModel
-from sbxcompose.spec.naming import active_profiles, project_name, provider_of, sandbox_name
+from sbxcompose.spec.naming import active_profiles, forced_provider, project_name, provider_of, sandbox_name
 from sbxcompose.spec.needs import Address, Needs, ProcessEntry, wanted_of
 from sbxcompose.spec.ports import LAST, own_ports, wrong_ports
 from sbxcompose.spec.process_models import ProcessModel
@@ -70,16 +70,18 @@ class Assembler:
         base = self._base_environment()
         sandboxes, inactive, one_off = [], [], None
         ports = self._ports()
+        forced = forced_provider(request, variable)
         for key, (model, path) in self._sandboxes.items():
+            self._check_provider(key, forced or model.provider or provider)
             maker = _SandboxMaker(self, key, model, path, base, needs, ports)
             wanted, other = maker.processes()
-            sandboxes.append(maker.sandbox(name, tuple(wanted)))
+            own = None if forced else model.provider
+            sandboxes.append(replace(maker.sandbox(name, tuple(wanted)), provider=own))
             inactive.extend(other)
             if self._reader.procfile and key == MAIN:
                 one_off = maker.one_off(wanted)
         self._check_names(sandboxes)
         self._check_ports(sandboxes)
-        self._check_provider(provider)
         self._check_secrets()
         return Project(
             name=name,
@@ -182,9 +184,9 @@ class Assembler:
             for process, message, hint in wrong_ports(sandbox.processes):
                 self._wrong((*self._entries[process.sandbox, process.name].path, "port"), message, hint)
 
-    def _check_provider(self, provider: str) -> None:
+    def _check_provider(self, sandbox: str, provider: str) -> None:
         """Refuse what the contract cannot do."""
-        for entry in self._entries.values() if provider != "local" else ():
+        for entry in self.entries_of(sandbox).values() if provider != "local" else ():
             check = entry.model.health_check
             if check is not None and check.exec is not None:
                 message = f"the provider `{provider}` cannot run a command as a health check"

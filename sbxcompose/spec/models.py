@@ -170,6 +170,13 @@ class SandboxModel(WithEnvironment):
     """One entry under `sandboxes`: an isolated machine or, at the provider `local`, a group of processes."""
 
     name: FullName | None = Field(None, description="Name at the provider. Default: `<project>-<sandbox>`.")
+    provider: Annotated[Literal["local", "tensorlake"], choice(["local", "tensorlake"])] | None = Field(
+        None,
+        description=(
+            "Where this sandbox lives, if elsewhere than the project. `--provider` and "
+            "`SBXCOMPOSE_PROVIDER` move all sandboxes to one provider."
+        ),
+    )
     image: NonEmpty | None = Field(None, description="Image of the sandbox.")
     snapshot: NonEmpty | None = Field(None, description="Id of a snapshot to restore instead of an image.")
     resources: ResourcesModel | None = Field(None, description="Processors, memory and disk.")

@@ -5,15 +5,15 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable
-from typing import Literal, cast
+from typing import cast
 
 from sbxcompose.errors import UsageError
 from sbxcompose.spec.fields import full_name_problem
 from sbxcompose.spec.models import ProjectModel
+from sbxcompose.spec.project import ProviderName
 from sbxcompose.spec.request import LoadRequest
 from sbxcompose.spec.similar import did_you_mean
 
-ProviderName = Literal["local", "tensorlake"]
 PROVIDERS = ("local", "tensorlake")
 _LONGEST = 63
 
@@ -58,6 +58,11 @@ def _shortened(name: str) -> str:
 
 def provider_of(request: LoadRequest, variable: Callable[[str], str | None], model: ProjectModel) -> ProviderName:
     """Return the provider of `--provider`, `SBXCOMPOSE_PROVIDER`, or the file. Raises `UsageError`."""
+    return forced_provider(request, variable) or model.provider
+
+
+def forced_provider(request: LoadRequest, variable: Callable[[str], str | None]) -> ProviderName | None:
+    """Return the provider that all sandboxes are moved to from outside of the file. Raises `UsageError`."""
     for where, name in (
         ("--provider", request.provider),
         ("SBXCOMPOSE_PROVIDER", variable("SBXCOMPOSE_PROVIDER")),
@@ -67,7 +72,7 @@ def provider_of(request: LoadRequest, variable: Callable[[str], str | None], mod
                 hint = did_you_mean(name, list(PROVIDERS), "there are `local` and `tensorlake`")
                 raise UsageError(f"{where}: no provider is named `{name}`", hint=hint)
             return cast(ProviderName, name)
-    return model.provider
+    return None
 
 
 def active_profiles(request: LoadRequest, variable: Callable[[str], str | None], model: ProjectModel) -> frozenset[str]:

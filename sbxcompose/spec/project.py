@@ -14,11 +14,16 @@ from typing import Annotated, Literal
 from msgspec import Meta, field, structs
 
 from sbxcompose.errors import InvalidSpec
+from sbxcompose.spec.machine import FileSystem, Mount, Resources
 from sbxcompose.spec.part import ProjectPart
 from sbxcompose.spec.unresolved_part import Unresolved
 
 Pairs = tuple[tuple[str, str], ...]
 """An environment as sorted (name, value) pairs, so that it is hashable and its order carries no meaning."""
+
+
+ProviderName = Literal["local", "tensorlake"]
+"""Where sandboxes live: on this machine, or in the cloud."""
 
 
 class Condition(StrEnum):
@@ -202,22 +207,6 @@ class Process(ProjectPart, frozen=True):
         return structs.replace(check, port=port)
 
 
-class Gpu(ProjectPart, frozen=True):
-    """GPUs of one model."""
-
-    model: str
-    count: int = 1
-
-
-class Resources(ProjectPart, frozen=True):
-    """What a sandbox has; memory and disk in bytes. Fields left out keep the provider's defaults."""
-
-    cpus: float | None = None
-    memory: int | None = None
-    disk: int | None = None
-    gpus: tuple[Gpu, ...] = ()
-
-
 class Network(ProjectPart, frozen=True):
     """Network policy (contract, section 2.10)."""
 
@@ -229,25 +218,6 @@ class Network(ProjectPart, frozen=True):
     def restrictive(self) -> bool:
         """Whether it forbids anything at all."""
         return not self.allow_internet_access or bool(self.allow_out or self.deny_out)
-
-
-class FileSystem(ProjectPart, frozen=True):
-    """A file system of the cloud, mounted into a sandbox."""
-
-    id: str
-    mount_path: str
-    read_only: bool = False
-    prefetch: bool = False
-    snapshot: str | None = None
-    owner: str | None = None
-
-
-class Mount(ProjectPart, frozen=True):
-    """What an isolated sandbox sees of this machine; `source` may be relative to the project directory."""
-
-    source: str
-    target: str
-    read_only: bool = True
 
 
 class Files(ProjectPart, frozen=True):
@@ -283,6 +253,8 @@ class Sandbox(ProjectPart, frozen=True):
     """Whether the sandbox has a workspace of its own on this machine too, into which `files` are copied."""
     isolation: Literal["none", "overlay"] = "none"
     mounts: tuple[Mount, ...] = ()
+    provider: ProviderName | None = None
+    """Where it lives, if elsewhere than its project; see `Project.provider_of`."""
 
 
 class Project(ProjectPart, frozen=True):
@@ -290,13 +262,12 @@ class Project(ProjectPart, frozen=True):
 
     `directory` is the absolute path of the project; `files` are the files read, in order. `disabled` holds
     the addresses of processes whose profiles are not active, or that start only when asked for (`autostart: false`
-    and nothing wanted needs them): known, but not wanted. Processes are in file
-    order.
+    and nothing wanted needs them): known, but not wanted. Processes are in file order.
     """
 
     name: str
     directory: str
-    provider: Literal["local", "tensorlake"]
+    provider: ProviderName
     sandboxes: tuple[Sandbox, ...]
     files: tuple[str, ...] = ()
     disabled: tuple[str, ...] = ()
@@ -306,6 +277,12 @@ class Project(ProjectPart, frozen=True):
     """What some of the processes need and this machine does not have; see `check_resolved`."""
     one_off: Process | None = None
     """For a Procfile: what `run COMMAND` runs, with that command in place of its own. It is none of the processes."""
+
+    def provider_of(self, sandbox: "Sandbox | str") -> ProviderName:
+        """Return where a sandbox lives, given it or (which takes longer) its name."""
+        if isinstance(sandbox, Sandbox):
+            return sandbox.provider or self.provider
+        return next((own.provider for own in self.sandboxes if own.name == sandbox), None) or self.provider
 
     def processes(self) -> Iterator[Process]:
         """Yield all wanted processes, in file order."""

@@ -11,6 +11,7 @@ from msgspec.structs import fields
 
 from sbxcompose import signals
 from sbxcompose.spec.keys import keys_of
+from sbxcompose.spec.machine import Resources
 from sbxcompose.spec.project import (
     DEBOUNCE,
     Dependency,
@@ -20,7 +21,6 @@ from sbxcompose.spec.project import (
     Project,
     ReadyCommand,
     ReadyLine,
-    Resources,
     Restart,
     Sandbox,
     StopPolicy,
@@ -68,6 +68,7 @@ def _sandbox(sandbox: Sandbox, inactive: list[Process], reveal: bool) -> dict[st
     setup = [process for process in everything if process.name.startswith("@")]
     rest = [process for process in everything if not process.name.startswith("@")]
     values = _given(
+        provider=sandbox.provider,
         image=sandbox.image,
         snapshot=sandbox.snapshot,
         resources=_resources(sandbox.resources),

@@ -683,6 +683,42 @@ def test_a_server_that_refuses_large_bodies_gets_them_in_parts(cloud: CloudSbx, 
     assert "length limit exceeded" in said
 
 
+MIXED = """
+processes:
+  db: {command: 'echo from db; exec sleep 1000', ready_when: {log: from}}
+sandboxes:
+  app:
+    provider: tensorlake
+    processes:
+      web:
+        command: 'echo from web; exec sleep 1000'
+        ready_when: {log: from}
+        depends_on: [main/db]
+"""
+
+
+def test_sandboxes_of_one_project_at_two_providers(cloud: CloudSbx) -> None:
+    del cloud.env["SBXCOMPOSE_PROVIDER"]
+    cloud.write(MIXED)
+    said = cloud.run("up", "-d", "--wait").stderr
+    assert said.index("db is ready") < said.index("web started")
+    assert [body["name"] for body in cloud.plain.created] == [f"{cloud.project.name}-app"]
+    assert set(pids(cloud)) == {"db", "web"}
+    assert sorted(cloud.run("logs").stdout.splitlines()) == ["db  | from db", "web | from web"]
+    assert cloud.run("exec", "db", "pwd").stdout == f"{cloud.project}\n"
+    assert "nothing to do" in cloud.run("up", "-d").stderr
+    down = cloud.run("down").stderr
+    assert "note: sandbox app stays suspended" in down
+    assert "sandbox main" not in down
+    assert cloud.plain.status(f"{cloud.project.name}-app") == "suspended"
+    assert cloud.plain.status(f"{cloud.project.name}-main") == "running"
+    cloud.run("down", "--terminate")
+    cloud.plain.created.clear()
+    cloud.run("--provider", "local", "up", "-d", "--wait")
+    assert cloud.plain.created == [], "the command line moves all of it"
+    cloud.run("--provider", "local", "down", "--terminate")
+
+
 def test_run_beside_a_procfile_needs_no_process_in_the_cloud_either(cloud: CloudSbx) -> None:
     cloud.write("web: sleep 1000\n", "Procfile")
     cloud.write("A=pa$$word\n", ".env")

@@ -26,12 +26,17 @@ def command(shell: Shell, as_json: bool) -> int:
     from sbxcompose.cli.async_main import run_simply
     from sbxcompose.engine.check_cloud import check_cloud
     from sbxcompose.engine.checks import CheckStatus
+    from sbxcompose.engine.providers import providers_of
 
     project, found = _project(shell)
-    found += _local(wanted=project is not None and project.provider == "local")
-    wanted = project is not None and project.provider == "tensorlake"
-    sandboxes = project.sandboxes if project is not None and wanted else ()
-    found += run_simply(lambda: check_cloud(wanted=wanted, sandboxes=sandboxes))
+    places = providers_of(project) if project is not None else frozenset()
+    found += _local(wanted="local" in places)
+    remote = [
+        sandbox
+        for sandbox in (project.sandboxes if project is not None else ())
+        if project is not None and project.provider_of(sandbox) == "tensorlake"
+    ]
+    found += run_simply(lambda: check_cloud(wanted="tensorlake" in places, sandboxes=remote))
     good = not any(check.health is CheckStatus.BAD for check in found)
     if as_json:
         shell.print_json({"good": good, "checks": [check.to_json() for check in found]})

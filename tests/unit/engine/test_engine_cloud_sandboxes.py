@@ -16,7 +16,8 @@ from sbxcompose.engine import cloud as clouds
 from sbxcompose.engine import suspended
 from sbxcompose.engine.cloud import CloudProvider
 from sbxcompose.errors import Refused, Unsupported
-from sbxcompose.spec.project import FileSystem, Resources, Sandbox
+from sbxcompose.spec.machine import FileSystem, Resources
+from sbxcompose.spec.project import Sandbox
 from tests.support.fake_cloud import URL, FakeCloud
 
 APP = Sandbox("app", "shop-app", ())

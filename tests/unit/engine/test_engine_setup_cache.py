@@ -93,7 +93,7 @@ class Rig:
         self.cloud = Cloud()
         self.told: list[EngineEvent] = []
         environ = {"SBXCOMPOSE_STATE_DIR": str(directory)}
-        self.snapshots = SetupSnapshots(lambda: cast(Any, self.cloud), environ, self.told.append)
+        self.snapshots = SetupSnapshots(lambda sandbox: cast(Any, self.cloud), environ, self.told.append)
 
     def seen(self, state: SandboxState, differences: tuple[str, ...] = (), *, anew: bool = False) -> str | None:
         observed = Observed((ObservedSandbox("app", state, differences=differences),))

@@ -11,11 +11,11 @@ from sbxcompose.plan.names import Target
 from sbxcompose.plan.observed import Exit, Foreign, Instance, Observed, ObservedRow, Phase, SandboxState
 from sbxcompose.plan.scope import NothingSelected
 from sbxcompose.plan.steps import Plan, Start, Stop
+from sbxcompose.spec.machine import Resources
 from sbxcompose.spec.project import (
     Project,
     ReadyCommand,
     ReadyLine,
-    Resources,
     Restart,
     RestartPolicy,
     Sandbox,

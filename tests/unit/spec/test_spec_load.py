@@ -6,16 +6,15 @@ import pytest
 
 from sbxcompose.errors import InvalidSpec, SpecNotFound, UnknownName, UsageError
 from sbxcompose.spec.build import place_of
+from sbxcompose.spec.machine import FileSystem, Resources
 from sbxcompose.spec.project import (
     Condition,
     Dependency,
     Files,
-    FileSystem,
     HealthCheck,
     Network,
     ReadyCommand,
     ReadyLine,
-    Resources,
     Restart,
     RestartPolicy,
     StopPolicy,
@@ -481,3 +480,23 @@ def test_a_thousand_processes_in_a_row_and_in_a_circle() -> None:
 )
 def test_what_is_copied_goes_to_its_own_place_unless_told_otherwise(path: str, place: str) -> None:
     assert place_of(path) == place
+
+
+def test_a_sandbox_may_live_elsewhere_than_its_project() -> None:
+    app = "app: {provider: tensorlake, processes: {web: {command: x}}}"
+    text = f"sandboxes: {{{app}, db: {{processes: {{db: {{command: x}}}}}}}}"
+
+    def places(**request: str) -> list[str]:
+        project = load(text, **request)  # type: ignore[arg-type]
+        return [project.provider_of(sandbox.name) for sandbox in project.sandboxes]
+
+    assert places() == ["tensorlake", "local"]
+    assert places(provider="local") == ["local", "local"]
+    assert places(provider="tensorlake") == ["tensorlake", "tensorlake"]
+
+
+def test_what_a_provider_cannot_do_is_refused_for_the_sandboxes_that_live_there() -> None:
+    check = "processes: {db: {command: x, health_check: {exec: 'true'}}}"
+    assert mistakes(f"sandboxes: {{app: {{{check}}}, other: {{provider: tensorlake}}}}") == []
+    (mistake,) = mistakes(f"sandboxes: {{app: {{provider: tensorlake, {check}}}}}")
+    assert "the provider `tensorlake` cannot run a command as a health check" in mistake
