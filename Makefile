@@ -14,7 +14,7 @@ PYTHONS ?= python3.13 python3.12 python3.11 python3
 # How the tests are spread over the processors (WORKERS=0: all in one process, to debug).
 WORKERS ?= auto
 
-.PHONY: help up test lint format types imports schema schema-check openapi openapi-check man bench ci clean
+.PHONY: help up test test-warm lint format types imports schema schema-check openapi openapi-check man bench ci clean
 .DEFAULT_GOAL := help
 
 help: ## show this list
@@ -25,6 +25,9 @@ up: $(VENV)/.installed ## install if needed, and run the quickstart; Ctrl-C ends
 
 test: $(VENV)/.installed-dev ## run all tests
 	$(BIN)/python -m pytest --numprocesses=$(WORKERS) --maxprocesses=4 --dist=worksteal $(TESTS)
+
+test-warm: $(VENV)/.installed-dev ## run the tests of the command in forks of one fork server
+	WARM=yes $(BIN)/python -m pytest --numprocesses=$(WORKERS) --maxprocesses=4 --dist=worksteal $(or $(TESTS),tests/cli)
 
 lint: $(VENV)/.installed-dev ## check format and style
 	$(BIN)/ruff format --check .

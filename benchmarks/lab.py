@@ -35,7 +35,7 @@ class Bench:
     @property
     def env(self) -> dict[str, str]:
         """The environment of every command."""
-        return self.home.environment(NO_COLOR="1", PM2_HOME=str(self.home.root / "pm2"))
+        return self.home.environment(SBXCOMPOSE_WARM="yes", NO_COLOR="1", PM2_HOME=str(self.home.root / "pm2"))
 
     def write(self, name: str, text: str) -> None:
         """Write a file of the project."""

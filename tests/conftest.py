@@ -15,6 +15,7 @@ from hypothesis import HealthCheck, settings
 
 from tests.support.home import Home
 from tests.support.limit import LastResort, OutOfTime, time_limit
+from tests.support.warm import SuiteServer
 
 # A shell that starts us in the background has us ignore these, and what is ignored stays so in all that we start.
 for _number in (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP):
@@ -40,6 +41,12 @@ def pytest_collection_finish() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(50_000, 20, 20)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Start the fork server that runs all commands, where the tests shall run warm (`make test-warm`)."""
+    if os.environ.get("WARM") and not hasattr(config, "workerinput"):
+        config.add_cleanup(SuiteServer().end)
 
 
 def pytest_unconfigure() -> None:
@@ -81,6 +88,7 @@ def _nobody_elses_settings(monkeypatch: pytest.MonkeyPatch) -> None:
     """Hide the settings of whoever runs the tests: none of them may change a result."""
     for name in [each for each in os.environ if each.startswith(("SBXCOMPOSE_", "TENSORLAKE_"))]:
         monkeypatch.delenv(name)
+    monkeypatch.setenv("SBXCOMPOSE_WARM", "no")  # no command leaves a process behind, unless a test wants that
     for name in ("NO_COLOR", "FORCE_COLOR", "CLICOLOR_FORCE", "COLUMNS", "LINES"):
         monkeypatch.delenv(name, raising=False)
 

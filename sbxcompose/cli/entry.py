@@ -1,4 +1,4 @@
-"""The console script's first step: answers `--version` itself, and imports the command line for all the rest."""
+"""The console script's first step: answers `--version` itself, and goes to the fork server or imports the rest."""
 
 from __future__ import annotations
 
@@ -9,6 +9,10 @@ import sys
 from sbxcompose.cli import standard_streams
 from sbxcompose.version import __version__
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 
 def main() -> None:
     """Run the command line and exit with its code."""
@@ -16,10 +20,34 @@ def main() -> None:
         print("error: sbxcompose does not support Windows", file=sys.stderr)
         print("hint: install and run it in the Windows Subsystem for Linux (WSL)", file=sys.stderr)
         sys.exit(3)
-    standard_streams.prepare()
+    if sys.argv[1:] in (["--version"], ["-V"]):
+        sys.exit(code_of(_version))
+    leave_server = _try_warm()
+    code = code_of()
+    if leave_server:
+        from sbxcompose.warm import leave
+
+        leave.behind()
+    sys.exit(code)
+
+
+def code_of(command: Callable[[], int] | None = None) -> int:
+    """Run a command (by default what the arguments say) and return its exit code, once all output is written."""
     try:
-        sys.exit(standard_streams.flushed(_version if sys.argv[1:] in (["--version"], ["-V"]) else _run))
+        standard_streams.prepare()
+        return standard_streams.flushed(command or _run)
     except KeyboardInterrupt:  # while importing; later the commands deal with it
+        print("interrupted", file=sys.stderr)
+        return 130
+
+
+def _try_warm() -> bool:
+    """Run the command in a fork of the fork server and exit; else return whether to leave a server behind."""
+    try:
+        from sbxcompose.warm import client
+
+        return client.run()
+    except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         sys.exit(130)
 

@@ -18,6 +18,7 @@ from sbxcompose.engine.one_off import read_fd
 from sbxcompose.engine.remote_terminal import RemoteTerminal
 from sbxcompose.errors import Interrupted, NotWritten, SbxError
 from sbxcompose.tasks import Tasks
+from sbxcompose.warm import job_control
 
 END_OF_FILE = b"\x04"
 """What a terminal takes for the end of its input."""
@@ -91,7 +92,7 @@ def _follow_stops(local: LocalTerminal) -> None:
 
     def stop() -> None:
         local.restore()
-        os.kill(os.getpid(), signal.SIGSTOP)
+        job_control.stop(signal.SIGSTOP)
 
     loop = asyncio.get_running_loop()
     loop.add_signal_handler(signal.SIGTSTP, stop)

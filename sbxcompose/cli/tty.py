@@ -11,6 +11,8 @@ import tty
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
+from sbxcompose.warm import job_control
+
 _ON_BY_DEFAULT = frozenset({7, 25})
 """Private modes that a terminal has on: wrapping at the margin, and the cursor."""
 _ALTERNATE = frozenset({47, 1047, 1049})
@@ -67,6 +69,7 @@ class LocalTerminal:
 
     def make_raw(self) -> None:
         """Every key goes to who reads, as it is."""
+        job_control.before_change(self._fd)
         tty.setraw(self._fd, termios.TCSANOW)
 
     def restore(self) -> None:
@@ -102,10 +105,8 @@ def in_foreground(fd: int, *, unknown: bool = True) -> bool:
 
     In the background reading it or changing its modes would stop us, and what is redrawn is in the shell's way.
     """
-    try:
-        return os.tcgetpgrp(fd) == os.getpgrp()
-    except OSError:
-        return unknown
+    known = job_control.in_foreground(fd)
+    return unknown if known is None else known
 
 
 @contextmanager
@@ -119,11 +120,11 @@ def around_stops(before: Callable[[], None], after: Callable[[], None]) -> Itera
     def stop() -> None:
         before()
         loop.remove_signal_handler(signal.SIGTSTP)  # which restores the default, as the shell expects it
-        os.kill(os.getpid(), signal.SIGTSTP)
+        job_control.stop(signal.SIGTSTP)
         loop.add_signal_handler(signal.SIGTSTP, stop)
         after()
 
-    handled = signal.getsignal(signal.SIGTSTP) is signal.SIG_DFL
+    handled = signal.getsignal(signal.SIGTSTP) is not signal.SIG_IGN
     if handled:
         loop.add_signal_handler(signal.SIGTSTP, stop)
     try:
@@ -131,3 +132,4 @@ def around_stops(before: Callable[[], None], after: Callable[[], None]) -> Itera
     finally:
         if handled:
             loop.remove_signal_handler(signal.SIGTSTP)
+            job_control.handle_stops()

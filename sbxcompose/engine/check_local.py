@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import resource
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from sbxcompose.engine.checks import CheckStatus, DoctorCheck, failed
 from sbxcompose.engine.local_host import launch
 from sbxcompose.errors import SbxError
 from sbxcompose.version import __version__
+from sbxcompose.warm import control, place
 
 SECTION = "local"
 LITTLE_DISK = 1024**3
@@ -30,6 +31,7 @@ def check_local() -> list[DoctorCheck]:
     found = [*_directory("state", paths.state_directory), *_directory("socket", paths.socket_path)]
     if not any(check.health is CheckStatus.BAD for check in found):
         found += _host()
+    found.append(fork_servers(control.all_status(), switched_off=place.is_off(os.environ)))
     return [*found, *_disk(), files_limit(*resource.getrlimit(resource.RLIMIT_NOFILE)), *_kernel(), _groups()]
 
 
@@ -60,6 +62,18 @@ def _host() -> Iterator[DoctorCheck]:
             f"the host that runs is version {status['version']}, this is {__version__}",
             "`sbxcompose host stop` when nothing runs; the next command starts the new one",
         )
+
+
+def fork_servers(found: Sequence[dict[str, Any]], *, switched_off: bool) -> DoctorCheck:
+    """Return whether commands start quickly, in a fork of a process that has everything imported."""
+    if switched_off:
+        return _check(
+            "fork server", CheckStatus.NOTE, f"switched off by {place.VARIABLE}; each command imports everything"
+        )
+    if not found:
+        return _check("fork server", CheckStatus.GOOD, "not running; the next command starts it")
+    text = "; ".join(f"version {server['version']}, pid {server['pid']}" for server in found)
+    return _check("fork server", CheckStatus.GOOD, text)
 
 
 def damaged(report: dict[str, Any] | None) -> Iterator[DoctorCheck]:

@@ -29,6 +29,7 @@ from sbxcompose.plan.options import Intent, PlanOptions
 from sbxcompose.plan.profiles import check_profiles, check_resolved
 from sbxcompose.plan.steps import Await, Step
 from sbxcompose.spec.project import Dependency, Process, Project
+from sbxcompose.warm import job_control
 
 LEAVE_GRACE = 2.0
 """Seconds that a command has to end when its caller goes away."""
@@ -230,7 +231,8 @@ def read_fd(fd: int) -> AsyncIterator[bytes]:
         while True:
             wanted.acquire()
             try:
-                data = os.read(fd, 65536)
+                with job_control.reading(fd):
+                    data = os.read(fd, 65536)
             except OSError:
                 data = b""
             try:

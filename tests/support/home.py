@@ -16,6 +16,8 @@ from pathlib import Path
 
 MARKER = "SBXCOMPOSE_TEST_ID"
 """The variable that every process which a test starts inherits, however far it strays."""
+WARM = "WARM_SERVER"
+"""The variable with the directory of a fork server that runs all commands of the tests (`make test-warm`)."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +54,13 @@ class Home:
     def environment(self, **more: str) -> dict[str, str]:
         """A whole environment: what a command needs of ours, `variables`, and `more`."""
         kept = {name: os.environ[name] for name in ("PATH", "LANG", "LC_ALL", "TZ", "USER") if name in os.environ}
-        return {**kept, "TERM": "xterm-256color", **self.variables, **more}
+        return {
+            **kept,
+            "TERM": "xterm-256color",
+            "SBXCOMPOSE_WARM": os.environ.get(WARM, "no"),
+            **self.variables,
+            **more,
+        }
 
     @classmethod
     @contextmanager

@@ -73,17 +73,20 @@ def status(shell: Shell, as_json: bool, as_exports: bool) -> int:
     The key is only shown with --env: eval "$(sbxcompose host status --env)".
     """
     from sbxcompose.engine.local_host import launch
+    from sbxcompose.warm import control
 
     now = launch.status()
+    fork_servers = control.all_status()
     if as_exports:
         _print_exports(shell, _tcp_of(now), launch.api_key())
     elif as_json:
-        shell.print_json({"running": False} if now is None else {"running": True, **now})
-    elif now is None:
-        shell.print("host is not running; it starts automatically when needed")
+        shell.print_json({"running": now is not None, **(now or {}), "fork_servers": fork_servers})
     else:
-        for line in _described(now):
+        absent = "host is not running; it starts automatically when needed"
+        for line in [absent] if now is None else _described(now):
             shell.print(line)
+        for server in fork_servers:
+            shell.print(_fork_server(server))
     return 3 if now is None else 0
 
 
@@ -91,10 +94,12 @@ def status(shell: Shell, as_json: bool, as_exports: bool) -> int:
 @click.option("--force", is_flag=True, help="Stop all running processes first.")
 @click.pass_obj
 def stop(shell: Shell, force: bool) -> int:
-    """Stop the host. Refused while processes are running, unless --force stops them first."""
+    """Stop the host and the fork server. Refused while processes are running, unless --force stops them first."""
     from sbxcompose.engine.local_host import launch
+    from sbxcompose.warm import control
 
     shell.say("host stopped" if launch.stop(force=force) else "host is not running")
+    control.end_all()
     return 0
 
 
@@ -139,6 +144,13 @@ def _described(now: dict[str, Any]) -> list[str]:
         f"{now['sandboxes']} sandboxes, {now['running_processes']} processes running",
         *_damaged(now.get("damaged")),
     ]
+
+
+def _fork_server(server: dict[str, Any]) -> str:
+    from sbxcompose.cli.view.table import ago
+
+    served = "1 command" if server["commands"] == 1 else f"{server['commands']} commands"
+    return f"fork server {server['version']}, up for {ago(server['uptime_secs'])}, pid {server['pid']}, {served} run"
 
 
 def _damaged(report: dict[str, Any] | None) -> list[str]:

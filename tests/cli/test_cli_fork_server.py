@@ -1,0 +1,116 @@
+"""The fork server as users meet it: left behind by the first command, used by those that follow, ended on request."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from sbxcompose.warm import control
+from tests.support.command import LIMIT, Sbx
+
+FILE = "name: shop\nprocesses: {web: {command: exec sleep 1000}}\n"
+FORKED = """
+import os, sys
+from sbxcompose.cli import entry, warm_main
+warm_main.preload()
+loaded = set(sys.modules)
+for line in ("up -d", "ps", "plan", "restart web", "exec web true", "logs", "stop", "down"):
+    words = line.split()
+    sys.argv = ["sbxcompose", *words]
+    entry.code_of()
+    print("\\n", words[0], *sorted(set(sys.modules) - loaded), file=sys.stderr)
+"""
+
+
+@pytest.fixture
+def warm(sbx_alone: Sbx) -> Iterator[Sbx]:
+    sbx_alone.env["SBXCOMPOSE_WARM"] = "yes"
+    sbx_alone.write(FILE)
+    yield sbx_alone
+    sbx_alone.run("host", "stop", "--force", code=None)
+
+
+def servers(sbx: Sbx) -> list[dict[str, Any]]:
+    found = sbx.run("host", "status", "--json", code=None).json["fork_servers"]
+    assert isinstance(found, list)
+    return found
+
+
+def wait_for_socket(sbx: Sbx) -> str:
+    """The socket of the server that a command has left; what that imports takes it a moment."""
+    deadline = time.monotonic() + LIMIT
+    while not (found := control.paths(str(sbx.home.runtime / "warm"))):
+        assert time.monotonic() < deadline, "no server was left"
+        time.sleep(0.01)
+    return found[0]
+
+
+def test_the_first_command_leaves_a_server_that_the_next_ones_use_until_the_host_is_stopped(warm: Sbx) -> None:
+    warm.run("up", "-d")
+    path = wait_for_socket(warm)
+    assert warm.run("ps", "--json").json
+    assert warm.run("exec", "web", "sh", "-c", "exit 7", code=7).stdout == ""
+    (server,) = servers(warm)
+    assert server["commands"] >= 2
+    assert "fork server" in warm.run("doctor", code=None).stdout
+    assert f"pid {server['pid']}" in warm.run("host", "status").stdout
+    end = os.pidfd_open(server["pid"])
+    warm.run("host", "stop", "--force")
+    assert not os.path.lexists(path)
+    assert wait_for_end(end)
+    assert warm.run("host", "status", code=3).stdout.count("\n") == 1
+
+
+def wait_for_end(pidfd: int) -> bool:
+    import select
+
+    ended = select.select([pidfd], [], [], LIMIT)[0]
+    os.close(pidfd)
+    return bool(ended)
+
+
+def test_a_killed_server_is_replaced_by_the_next_command(warm: Sbx) -> None:
+    warm.run("plan")
+    wait_for_socket(warm)
+    (server,) = servers(warm)
+    end = os.pidfd_open(server["pid"])
+    os.kill(server["pid"], signal.SIGKILL)
+    assert wait_for_end(end)
+    assert "web" in warm.run("plan").stdout
+    deadline = time.monotonic() + LIMIT
+    while not (found := servers(warm)):
+        assert time.monotonic() < deadline, "the server was not replaced"
+    assert found[0]["pid"] != server["pid"]
+
+
+def test_a_fork_has_the_variables_of_its_client_and_not_those_of_the_command_that_left_the_server(warm: Sbx) -> None:
+    warm.write("name: ${WHOSE}\nprocesses: {web: {command: 'true'}}\n")
+    warm.run("plan", env={"WHOSE": "first"})
+    wait_for_socket(warm)
+    assert "name: second" in warm.run("config", env={"WHOSE": "second"}).stdout
+    assert servers(warm)[0]["commands"] >= 1
+
+
+def test_it_is_switched_off_by_a_variable(dry: Sbx) -> None:
+    dry.env["SBXCOMPOSE_WARM"] = "no"
+    dry.write(FILE)
+    dry.run("config")
+    assert not (dry.home.runtime / "warm").exists()
+
+
+def test_everyday_commands_import_nothing_in_a_fork(sbx: Sbx) -> None:
+    sbx.write(FILE)
+    sbx.run("up", "-d")
+    done = subprocess.run(
+        [sys.executable, "-c", FORKED], cwd=sbx.project, env=sbx.env, capture_output=True, text=True, check=True
+    )
+    lines = [line.split() for line in done.stderr.splitlines() if line.startswith(" ")]
+    assert [line[0] for line in lines] == ["up", "ps", "plan", "restart", "exec", "logs", "stop", "down"]
+    assert [line for line in lines if len(line) > 1] == [], lines
