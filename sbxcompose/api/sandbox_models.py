@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from msgspec import field
+from msgspec import Meta, field
 
 from sbxcompose.api.models import FailedStart, Message, Port, Seconds, set_millis
 
@@ -46,6 +46,15 @@ class SandboxMount(Message, frozen=True, kw_only=True):
     read_only: bool = True
 
 
+class LimitsInfo(Message, frozen=True, kw_only=True):
+    """Ours: what a sandbox may use of this machine; `memory` in bytes. `refused` says why that is not enforced."""
+
+    memory: Annotated[int, Meta(ge=1)] | None = None
+    cpus: Annotated[float, Meta(gt=0)] | None = None
+    processes: Annotated[int, Meta(ge=1)] | None = None
+    refused: str | None = None
+
+
 class CreateRequest(Message, frozen=True, kw_only=True):
     """Body of `POST /sandboxes` (contract, section 2.2)."""
 
@@ -74,6 +83,8 @@ class CreateRequest(Message, frozen=True, kw_only=True):
     """Ours: what an isolated sandbox sees of this machine."""
     workspace: str | None = None
     """Ours: where an isolated sandbox sees the project's directory, or its own."""
+    limits: LimitsInfo | None = None
+    """Ours: what is enforced on this machine."""
 
 
 class PatchRequest(Message, frozen=True, kw_only=True):
@@ -87,6 +98,8 @@ class PatchRequest(Message, frozen=True, kw_only=True):
     resources: dict[str, Any] | None = None
     project: ProjectClaim | None = None
     """Ours: another owner. A sandbox that works in its project's directory moves to the new one."""
+    limits: LimitsInfo | None = None
+    """Ours: what is enforced from now on."""
 
 
 class SnapshotRequest(Message, frozen=True, kw_only=True):
@@ -180,9 +193,10 @@ class SandboxInfo(Message, frozen=True, kw_only=True):
     workspace_directory: str | None = None
     """Ours: the directory on this machine that the sandbox works in, if it has no project's."""
     isolation: Isolation = "none"
-    """Ours: see `CreateRequest`; so are the next two."""
+    """Ours: see `CreateRequest`; so are the next three."""
     mounts: list[SandboxMount] = field(default_factory=list)
     workspace: str | None = None
+    limits: LimitsInfo | None = None
     failed_starts: list[FailedStart] = field(default_factory=list)
     """Ours: the latest failed start of each process that has not been started since."""
     extensions: list[str] = field(default_factory=list)
@@ -198,6 +212,8 @@ class SandboxInfo(Message, frozen=True, kw_only=True):
         set_millis(values, "created_at", "terminated_at")
         claim = body.get("project")
         values["project"] = ProjectClaim.read(claim) if claim else None
+        limits = body.get("limits")
+        values["limits"] = LimitsInfo.read(limits) if limits else None
         values["mounts"] = [SandboxMount.read(mount) for mount in body.get("mounts") or ()]
         values["failed_starts"] = [FailedStart.read(failed) for failed in body.get("failed_starts") or ()]
         resize = body.get("resource_resize")

@@ -18,7 +18,7 @@ from sbxcompose.api.sandbox import Asked, Env
 from sbxcompose.engine import cloud_secrets, last_up
 from sbxcompose.engine.copying import Copies, CopyTarget, copied_into
 from sbxcompose.engine.down_mark import mark_request
-from sbxcompose.engine.events import EventHandler, WaitBegun, WaitEnded, ignore_event
+from sbxcompose.engine.events import EventHandler, SandboxNote, WaitBegun, WaitEnded, ignore_event
 from sbxcompose.engine.execute import execute
 from sbxcompose.engine.listeners import Pace
 from sbxcompose.engine.providers import Provider
@@ -219,6 +219,8 @@ class Session(ProjectSandboxes):
             case CreateSandbox(sandbox, start_from):
                 info = await self.places.at(sandbox).create(sandbox, start_from)
                 self.setup.began(sandbox, info.id, start_from)
+                if info.limits is not None and info.limits.refused is not None:
+                    self._tell(SandboxNote(sandbox.name, f"`resources` are not enforced: {info.limits.refused}"))
                 await self._connect(sandbox, info)
                 await self.prepare(sandbox.name)
             case SnapshotSandbox(sandbox):

@@ -220,7 +220,7 @@ class Host:
             "tcp": self._tcp(),
             "socket": self._socket(),
             "state_directory": str(self._state),
-            "options": {"SBXCOMPOSE_ISOLATION": self.sandboxes.isolation_default},
+            "options": settings.options(),
             "damaged": damage.report(),
         }
 

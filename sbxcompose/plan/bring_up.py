@@ -18,6 +18,7 @@ from sbxcompose.plan.start_notes import start_notes
 from sbxcompose.plan.step_builder import StepBuilder
 from sbxcompose.plan.steps import Plan, PlanNote
 from sbxcompose.plan.world import ASLEEP, World
+from sbxcompose.spec.machine import Resources
 from sbxcompose.spec.project import Sandbox
 
 
@@ -228,7 +229,14 @@ class BringUp:
 
 def _local_notes(sandbox: Sandbox) -> Iterator[PlanNote]:
     """Yield what has no meaning on this machine, said when the sandbox is made and not at each `up`."""
-    keys = [key for key in ("image", "resources", "timeout") if getattr(sandbox, key) is not None]
+    known = sandbox.resources or Resources()
+    present = {
+        "image": sandbox.image is not None,
+        "resources.disk": known.disk is not None,
+        "resources.gpus": bool(known.gpus),
+        "timeout": sandbox.timeout is not None,
+    }
+    keys = [key for key, given in present.items() if given]
     if keys:
         verb = "apply" if len(keys) > 1 else "applies"
         pulled = "no image is pulled on this machine; " if "image" in keys else ""

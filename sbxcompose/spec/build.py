@@ -111,7 +111,7 @@ def resources_of(model: ResourcesModel | None) -> Resources | None:
     if model is None:
         return None
     gpus = tuple(Gpu(gpu.model, gpu.count) for gpu in model.gpus)
-    return Resources(model.cpus, model.memory, model.disk, gpus)
+    return Resources(model.cpus, model.memory, model.disk, gpus, model.processes)
 
 
 def network_of(model: NetworkModel | None) -> Network | None:

@@ -18,6 +18,7 @@ class Resources(ProjectPart, frozen=True):
     memory: int | None = None
     disk: int | None = None
     gpus: tuple[Gpu, ...] = ()
+    processes: int | None = None
 
 
 class FileSystem(ProjectPart, frozen=True):

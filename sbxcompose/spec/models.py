@@ -48,7 +48,10 @@ class ResourcesModel(Strict):
         None, description="Number of processors; may be a fraction."
     )
     memory: PositiveSize | None = Field(None, description="Memory, such as `2gb`.")
-    disk: PositiveSize | None = Field(None, description="Disk, such as `20gb`.")
+    disk: PositiveSize | None = Field(None, description="Disk, such as `20gb`; only in the cloud.")
+    processes: Annotated[int, Field(gt=0, le=4_194_304), AS_NUMBER] | None = Field(
+        None, description="Most processes and threads; only at the provider `local`."
+    )
     gpus: tuple[Annotated[GpuModel, keyed("model", str), AlsoAs({"type": "string", "minLength": 1})], ...] = Field(
         (), description="GPUs; a model, or `{model, count}`."
     )
@@ -179,7 +182,13 @@ class SandboxModel(WithEnvironment):
     )
     image: NonEmpty | None = Field(None, description="Image of the sandbox.")
     snapshot: NonEmpty | None = Field(None, description="Id of a snapshot to restore instead of an image.")
-    resources: ResourcesModel | None = Field(None, description="Processors, memory and disk.")
+    resources: ResourcesModel | None = Field(
+        None,
+        description=(
+            "Processors, memory and disk. At the provider `local`, processors, memory and processes are limited where "
+            "control groups allow it; `up` says where they do not."
+        ),
+    )
     timeout: Duration | None = Field(
         None, description=("Suspend the sandbox after this time without traffic; `0`: never. Whole seconds.")
     )

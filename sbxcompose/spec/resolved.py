@@ -119,6 +119,7 @@ def _resources(resources: Resources | None) -> dict[str, Any] | None:
         cpus=resources.cpus,
         memory=None if resources.memory is None else format_size(resources.memory),
         disk=None if resources.disk is None else format_size(resources.disk),
+        processes=resources.processes,
         gpus=[{"model": gpu.model, "count": gpu.count} for gpu in resources.gpus],
     )
 

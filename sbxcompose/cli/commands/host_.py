@@ -33,8 +33,13 @@ def command() -> None:
     type=click.Choice(["none", "overlay"]),
     help="Isolate sandboxes that programs create (default: none); those of projects follow their file.",
 )
+@click.option(
+    "--enforce-resources", is_flag=True, help="Limit such sandboxes to the memory and processors that they ask for."
+)
 @click.pass_obj
-def serve(shell: Shell, port: int | None, key: str | None, detach: bool, isolation: str | None) -> None:
+def serve(
+    shell: Shell, port: int | None, key: str | None, detach: bool, isolation: str | None, enforce_resources: bool
+) -> None:
     """Run the host in the foreground; Ctrl-C stops everything running in it, then the host.
 
     With --port, programs that speak the sandbox HTTP contract can use it, with the key as bearer token. The variables
@@ -49,6 +54,7 @@ def serve(shell: Shell, port: int | None, key: str | None, detach: bool, isolati
         raise UsageError("invalid key; use printable ASCII without spaces", hint="it travels in an HTTP header")
 
     options = {} if isolation is None else {launch.ISOLATION: isolation}
+    options |= {launch.ENFORCE_RESOURCES: "yes"} if enforce_resources else {}
     if detach:
         path = launch.ensure_host(port=port, key=key, tell=shell.say, options=options)
         _say_where(shell, str(path), None if port is None else _tcp_of(launch.status()), key)

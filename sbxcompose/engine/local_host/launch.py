@@ -25,8 +25,8 @@ ANSWER_PATIENCE = 60.0
 """Seconds that a host may take to answer: on a loaded machine a new server loads its modules for that long."""
 KEY_FILE = "host.key"
 KEY_BYTES = 4096
-ISOLATION = "SBXCOMPOSE_ISOLATION"
-"""The variable by which a host knows how to isolate sandboxes that programs create."""
+ISOLATION, ENFORCE_RESOURCES = "SBXCOMPOSE_ISOLATION", "SBXCOMPOSE_ENFORCE_RESOURCES"
+"""The variables by which a host knows how to isolate and limit sandboxes that programs create."""
 _ANEW = "`sbxcompose host stop`, then start it again"
 # The server speaks no TLS, and asyncio does without where there is none: less to load, and three megabytes
 # less.
@@ -280,7 +280,7 @@ def _check_options(path: Path, options: Mapping[str, str]) -> None:
     for name, known in told.get("options", {}).items():
         if options.get(name, known) != known:
             option = name.removeprefix("SBXCOMPOSE_").lower().replace("_", "-")
-            raise ProviderError(f"a host runs already, with `--{option} {known}`", hint=_ANEW)
+            raise ProviderError(f"a host runs already, with `{option}` set to `{known}`", hint=_ANEW)
 
 
 def _check_key(key: str | None) -> None:

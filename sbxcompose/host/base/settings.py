@@ -36,6 +36,17 @@ def isolation() -> Isolation:
     return cast("Isolation", value)
 
 
+def enforces_resources() -> bool:
+    """Return whether `resources` limit the sandboxes that programs create."""
+    return os.environ.get("SBXCOMPOSE_ENFORCE_RESOURCES") == "yes"
+
+
+def options() -> dict[str, str]:
+    """Return how the host was started, as variables: what a later command may ask it to be."""
+    enforces = "yes" if enforces_resources() else "no"
+    return {"SBXCOMPOSE_ISOLATION": isolation(), "SBXCOMPOSE_ENFORCE_RESOURCES": enforces}
+
+
 def read_key(path: Path) -> str | None:
     """Return the key that requests over TCP must have; None refuses them all."""
     try:

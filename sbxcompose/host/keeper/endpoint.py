@@ -216,6 +216,7 @@ class KeeperEndpoint:
         unit = Unit(request["unit"], started.pid, started.at, request["meta"])
         unit.ticks = started.ticks
         unit.inside, unit.adopter = request.get("inside"), adopter
+        unit.limited = bool(request.get("cgroups"))
         unit.tag, unit.fds, unit.large, unit.known = started.tag, started.fds, started.large, True
         self._units.add(unit)
         return {**index, **unit.describe()}, list(unit.fds.values())

@@ -70,7 +70,7 @@ class Freezer:
     def _freeze(self, wanted: Collection[Unit], every: Collection[Unit], *, again: bool) -> None:
         groups: dict[str, FreezerGroup] = {}
         for unit in wanted:
-            group = self._group(unit.name)
+            group = None if unit.limited and self._is_modern else self._group(unit.name)
             if group is not None:
                 groups[unit.name] = group
                 unit.frozen = group.path
@@ -118,6 +118,11 @@ class Freezer:
                 killed += _empty(f"{base}/{name}")
             _remove_soon(base)
         return killed
+
+    @property
+    def _is_modern(self) -> bool:
+        """Whether one hierarchy has all controllers, so that a process would leave its limits for a frozen group."""
+        return bool(self._bases) and os.path.exists(f"{os.path.dirname(self._bases[0])}/cgroup.controllers")
 
     def _group(self, name: str) -> FreezerGroup | None:
         """Return the unit's group, frozen before anything is in it; None where there can be none."""

@@ -38,22 +38,9 @@ class Unit:
     """
 
     __slots__ = (
-        *(
-            "adopter",
-            "at",
-            "deadline",
-            "ended_at",
-            "exited",
-            "fds",
-            "frozen",
-            "hunt",
-            "inside",
-            "killing",
-            "known",
-            "large",
-            "leader_gone",
-        ),
-        *("meta", "name", "oom_killed", "ours", "pid", "status", "stop_signal", "tag", "ticks"),
+        *("adopter", "at", "deadline", "ended_at", "exited", "fds", "frozen", "hunt", "inside", "killing"),
+        *("known", "large", "leader_gone", "limited", "meta", "name", "oom_killed", "ours", "pid", "status"),
+        *("stop_signal", "tag", "ticks"),
     )
 
     def __init__(self, name: str, pid: int, at: float, meta: str) -> None:
@@ -70,6 +57,8 @@ class Unit:
         """The isolated sandbox in which it runs."""
         self.adopter: int | None = None
         """The init process of that sandbox, which adopts what it orphans; otherwise the keeper does."""
+        self.limited = False
+        """It is in control groups of its sandbox, which it must not leave."""
         self.ours = True
         self.known = False
         self.leader_gone = False
@@ -89,6 +78,7 @@ class Unit:
         unit.tag, unit.fds, unit.ours, unit.known = body["tag"], fds, False, True
         unit.ticks = body.get("ticks", 0)
         unit.inside, unit.adopter = body.get("inside"), body.get("adopter")
+        unit.limited = bool(body.get("limited"))
         unit.exited, unit.frozen = body["exited"], body.get("frozen")
         if body["stop"]:
             unit.stop_signal, unit.deadline = int(body["stop"][0]), body["stop"][1]
@@ -109,7 +99,7 @@ class Unit:
             **{"unit": self.name, "meta": self.meta, "pid": self.pid, "at": self.at, "tag": self.tag},
             **{"exited": self.exited, "stop": stop, "fds": list(self.fds)},
             **{"frozen": self.frozen, "ticks": self.ticks, "inside": self.inside},
-            "adopter": self.adopter,
+            **{"adopter": self.adopter, "limited": self.limited},
             "leader": [self.status, self.ended_at, self.oom_killed] if self.leader_gone else None,
         }
 

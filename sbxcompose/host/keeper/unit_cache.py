@@ -23,6 +23,7 @@ class KnownUnit:
         "frozen",
         "inside",
         "leader",
+        "limited",
         "meta",
         "pid",
         "stop",
@@ -39,6 +40,7 @@ class KnownUnit:
         self.ticks: int = body.get("ticks", 0)
         self.inside: str | None = body.get("inside")
         self.adopter: int | None = body.get("adopter")
+        self.limited = bool(body.get("limited"))
         self.meta: str = body["meta"]
         self.exited: Body | None = body.get("exited")
         self.frozen: str | list[list[int]] | None = body.get("frozen")

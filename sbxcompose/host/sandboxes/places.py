@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+from contextlib import suppress
 from pathlib import Path
 
 from sbxcompose.api.sandbox_models import WORKSPACE as DEFAULT_WORKSPACE
 from sbxcompose.api.sandbox_models import SandboxInfo
+from sbxcompose.host.base import trees
 from sbxcompose.host.isolation.disk import DISK, ROOT
 from sbxcompose.host.isolation.plan import PathMount
 from sbxcompose.host.isolation.root import IsolatedRoot
@@ -45,3 +48,14 @@ def root_of(info: SandboxInfo, directory: Path, keeper: KeeperClient) -> Isolate
         project=info.project_directory,
         mounts=[PathMount(mount.source, mount.target, mount.read_only) for mount in info.mounts],
     )
+
+
+async def remove_directory(directory: Path) -> None:
+    """Remove a directory: in a thread if there is anything in it."""
+    try:
+        directory.rmdir()
+    except FileNotFoundError:
+        return
+    except OSError:
+        with suppress(OSError):
+            await asyncio.to_thread(trees.remove_tree, str(directory))

@@ -11,14 +11,13 @@ import asyncio
 import os
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from msgspec.structs import replace
 
-from sbxcompose.api.sandbox_models import CreateRequest, Isolation, PatchRequest, SandboxInfo
-from sbxcompose.host.base import settings, trees
+from sbxcompose.api.sandbox_models import CreateRequest, Isolation, PatchRequest, SandboxInfo, SnapshotInfo
+from sbxcompose.host.base import settings
 from sbxcompose.host.base.clock import now_ms
 from sbxcompose.host.base.host_info import Interruption
 from sbxcompose.host.base.json_files import read_each, write_json
@@ -29,9 +28,10 @@ from sbxcompose.host.sandboxes import archive as recorded
 from sbxcompose.host.sandboxes import listing, rules
 from sbxcompose.host.sandboxes.archive import ArchivedSandbox
 from sbxcompose.host.sandboxes.leftovers import sweep
-from sbxcompose.host.sandboxes.places import FILES, RECORD, root_of, workdir_of, workspace_in
+from sbxcompose.host.sandboxes.places import FILES, RECORD, remove_directory, root_of, workdir_of, workspace_in
 from sbxcompose.host.sandboxes.provision import Provisioning
 from sbxcompose.host.sandboxes.sandbox import HostedSandbox
+from sbxcompose.host.sandboxes.settling import lift_limits, settle
 from sbxcompose.host.sandboxes.snapshots import DISK_FORMAT, Snapshots, check_copyable, check_restorable
 from sbxcompose.host.sandboxes.workload import Workload, gather
 from sbxcompose.host.supervise.processes import Processes
@@ -138,14 +138,18 @@ class Sandboxes:
         rules.refuse_unsupported(request)
         self._check_name(request.name, request.project_directory)
         if request.snapshot_id is None:
-            info = rules.described(request, namespace, isolation=self.isolation_default)
+            info = self._described(request, namespace)
             return self._make(info, Provisioning(None, request.entrypoint))
         known = self.snapshots.check_usable(request.snapshot_id)
         files = self.snapshots.files(known.id)
-        info = rules.described(request, namespace, known, self.isolation_default)
+        info = self._described(request, namespace, known)
         check_restorable(known, info)
         has_disk = known.snapshot_format_version == DISK_FORMAT
         return self._make(info, Provisioning(files, request.entrypoint, has_disk=has_disk))
+
+    def _described(self, request: CreateRequest, namespace: str, known: SnapshotInfo | None = None) -> SandboxInfo:
+        enforced = settings.enforces_resources()
+        return rules.described(request, namespace, known, isolation=self.isolation_default, enforced=enforced)
 
     async def check_isolation(self, request: CreateRequest) -> None:
         """Refuse an isolated sandbox that this machine does not permit. Raises `Problem`."""
@@ -213,6 +217,7 @@ class Sandboxes:
             self._names[info.name] = sandbox
         if info.timeout_secs:
             sandbox.arm_timeout()
+        settle(sandbox)
         return sandbox
 
     def _placed(self, info: SandboxInfo) -> SandboxInfo:
@@ -230,9 +235,7 @@ class Sandboxes:
         if after.name != before:
             self._check_name(after.name, None)
         sandbox.change(**{name: getattr(after, name) for name in rules.PATCHED})
-        sandbox.processes.workdir = workdir_of(sandbox.info, sandbox.directory)
-        if sandbox.workload.isolation is not None:
-            sandbox.workload.isolation.move(sandbox.info.project_directory)
+        settle(sandbox)
         if after.name is not None and after.name != before:
             self._names[after.name] = sandbox
             if before is not None:
@@ -262,6 +265,7 @@ class Sandboxes:
         sandbox.workload.closed()
         if sandbox.workload.isolation is not None:
             await sandbox.workload.isolation.end()
+        await asyncio.to_thread(lift_limits, sandbox)
         await self._clear(sandbox.info)
         self._prune()
         self._idle()
@@ -269,7 +273,7 @@ class Sandboxes:
     async def _clear(self, info: SandboxInfo) -> None:
         """Remove the files of a terminated sandbox; its records and logs stay as long as it is remembered."""
         for name in FILES:
-            await _remove(self._directory / info.id / name)
+            await remove_directory(self._directory / info.id / name)
 
     def _forget_live(self, sandbox: HostedSandbox) -> None:
         info = sandbox.info
@@ -337,14 +341,3 @@ def _not_found(identifier: str) -> Problem:
 
 def _archived(info: SandboxInfo) -> SandboxInfo:
     return replace(info, archived_at=info.terminated_at)
-
-
-async def _remove(directory: Path) -> None:
-    """Remove a directory: in a thread if there is anything in it."""
-    try:
-        directory.rmdir()
-    except FileNotFoundError:
-        return
-    except OSError:
-        with suppress(OSError):
-            await asyncio.to_thread(trees.remove_tree, str(directory))

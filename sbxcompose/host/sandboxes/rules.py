@@ -12,6 +12,7 @@ from sbxcompose.api.sandbox_models import (
     WORKSPACE,
     CreateRequest,
     Isolation,
+    LimitsInfo,
     PatchRequest,
     ResourceResize,
     ResourcesInfo,
@@ -40,6 +41,7 @@ PATCHED = (
     "resource_resize",
     "project",
     "project_directory",
+    "limits",
 )
 """The fields of a sandbox that a patch changes."""
 
@@ -48,12 +50,18 @@ _RESOURCES = ("cpus", "memory_mb", "disk_mb", "ephemeral_disk_mb")
 
 
 def described(
-    request: CreateRequest, namespace: str, snapshot: SnapshotInfo | None = None, isolation: Isolation = "none"
+    request: CreateRequest,
+    namespace: str,
+    snapshot: SnapshotInfo | None = None,
+    *,
+    isolation: Isolation = "none",
+    enforced: bool = False,
 ) -> SandboxInfo:
     """Return the sandbox that a request asks for; what it does not say of the machine is as in the snapshot. Raises
-    `Problem`. `isolation` is that of sandboxes that do not say.
+    `Problem`. `isolation` is that of sandboxes that do not say; `enforced` are `resources`.
     """
     isolated = isolation_of(request, isolation) == "overlay"
+    limits = request.limits or (_limits(request.resources) if enforced else None)
     inherited = snapshot.resources if snapshot is not None else None
     image = snapshot.base_image if snapshot is not None else None
     return SandboxInfo(
@@ -75,7 +83,15 @@ def described(
         isolation="overlay" if isolated else "none",
         mounts=_mounts(request) if isolated else [],
         workspace=(request.workspace or WORKSPACE) if isolated else None,
+        limits=limits,
     )
+
+
+def _limits(resources: dict[str, Any] | None) -> LimitsInfo | None:
+    """Return what a request's resources come to where they are enforced."""
+    known = resources or {}
+    memory, cpus = known.get("memory_mb"), known.get("cpus")
+    return LimitsInfo(memory=memory and int(memory) << 20, cpus=cpus) if memory or cpus else None
 
 
 def isolation_of(request: CreateRequest, default: Isolation) -> Isolation:
@@ -210,6 +226,8 @@ def patched(info: SandboxInfo, patch: PatchRequest, *, clear_network: bool = Fal
     kept: dict[str, Any] = {key: value for key, value in given.items() if value is not None}
     policy = None if clear_network else info.network if patch.network is None else patch.network
     network.check_change(info.network, policy)
+    if patch.limits is not None:
+        kept["limits"] = replace(patch.limits, refused=None)
     if patch.project is not None:
         kept["project"] = patch.project
         if info.project_directory is not None:

@@ -55,6 +55,8 @@ class ProcessTable:
         self.workdir = workdir
         self._policy = policy
         self.isolation = isolation
+        self.cgroups: list[str] = []
+        """The control groups that limit its processes."""
         self._records = Records(directory / "processes")
         self._logs = LogDirectory(directory / "logs")
         self._notes = StartNotes(directory / "starts.jsonl", self.changes.start_noted)
@@ -140,6 +142,7 @@ class ProcessTable:
         accounts = None if self.isolation is None else self.isolation.accounts
         spawn = spawn_request.describe(request, self.workdir, accounts)
         spawn.inside = None if self.isolation is None else self._sandbox
+        spawn.cgroups = self.cgroups
         spawn.namespace = None if self.namespace is None else self._sandbox
         return spawn
 

@@ -701,10 +701,10 @@ def test_what_a_suspended_sandbox_shows_is_kept() -> None:
 
 
 def test_keys_without_meaning_on_this_machine_are_said_once() -> None:
-    box = Sandbox("main", "shop-main", (), image="ubuntu", resources=Resources(cpus=2))
+    box = Sandbox("main", "shop-main", (), image="ubuntu", resources=Resources(cpus=2, disk=1))
     local = project(process("web"), sandboxes=[box])
     assert notes(plan_up(local, MISSING)) == [
-        "sandbox main: no image is pulled on this machine; `image` and `resources` apply only in the cloud"
+        "sandbox main: no image is pulled on this machine; `image` and `resources.disk` apply only in the cloud"
     ]
     timed = project(process("web"), sandboxes=[Sandbox("main", "shop-main", (), timeout=5)])
     assert notes(plan_up(timed, MISSING)) == ["sandbox main: `timeout` applies only in the cloud"]

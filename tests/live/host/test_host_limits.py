@@ -1,0 +1,52 @@
+"""Limits of a sandbox are enforced where control groups allow it, and are said not to be elsewhere."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.live.host.hosts import Box, LiveHost, ended
+
+LIMITS = {"memory": 64 << 20, "cpus": 0.5, "processes": 12}
+HOG = "x = bytearray(300 << 20); print('survived')"
+FORKS = "for i in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16; do sleep 1000 & done; echo all"
+
+
+def limited(host: LiveHost, **fields: object) -> Box:
+    """A sandbox with limits. Skips the test where the machine does not enforce them, with its reason."""
+    box = host.box("box", limits=LIMITS, **fields)
+    refused = host.http.get("/sandboxes/box").json()["limits"]["refused"]
+    if refused:
+        pytest.skip(refused)
+    return box
+
+
+def groups() -> list[Path]:
+    """The groups of hosts of tests that are there."""
+    return list(Path("/sys/fs/cgroup").glob("**/sbxcompose-limits-*/*"))
+
+
+@pytest.mark.parametrize("isolation", ["none", "overlay"])
+def test_a_sandbox_cannot_take_more_than_its_share(host: LiveHost, isolation: str) -> None:
+    box = limited(host, isolation=isolation)
+    row = box.wait(box.begin("python3", "-S", "-c", HOG)["pid"], ended)
+    assert row["signal"] == 9
+    assert box.lines(row["pid"]) == []
+    row = box.wait(box.shell(FORKS)["pid"], ended)
+    assert row["exit_code"] != 0
+    host.http.patch("/sandboxes/box", json={"limits": {**LIMITS, "processes": 40}}).raise_for_status()
+    row = box.wait(box.shell(FORKS)["pid"], ended)
+    assert box.lines(row["pid"]) == ["all"]
+    host.kill("server")
+    assert box.wait(box.begin("python3", "-S", "-c", HOG)["pid"], ended)["signal"] == 9
+    number = box.id
+    host.http.delete("/sandboxes/box").raise_for_status()
+    assert [group for group in groups() if group.name == number and group.is_dir()] == []
+
+
+def test_what_clients_send_by_default_limits_nothing(host: LiveHost) -> None:
+    box = host.box(resources={"cpus": 1.0, "memory_mb": 64})
+    assert host.http.get("/sandboxes/box").json()["limits"] is None
+    row = box.wait(box.begin("python3", "-S", "-c", HOG)["pid"], ended)
+    assert box.lines(row["pid"]) == ["survived"]
