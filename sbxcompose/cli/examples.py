@@ -79,6 +79,7 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
     ),
     "top": (
         ("top", "show the project; ? lists the keys"),
+        ("top web", "begin with web and its logs"),
         ("-p shop top", "show another project of this machine"),
     ),
     "stats": (

@@ -63,12 +63,14 @@ def test_it_shows_does_and_leaves(sbx: Sbx) -> None:
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
 def test_a_signal_ends_it_in_order(sbx: Sbx, number: signal.Signals) -> None:
     sbx.write(FILE)
-    with on_screen(sbx, "top") as running:
-        running.wait_for("press u to start everything")
+    sbx.env["NO_COLOR"] = "1"
+    with on_screen(sbx, "top", "db") as running:
+        running.wait_for("logs of db")
         running.signal(number)
         result = running.wait()
         assert result.code == 130
         assert left_as_it_was(running, result.stdout)
+    assert not re.search(r"\x1b\[(?:\d+;)*(?:[34][0-8]|9[0-7])[;m]", result.stdout), "colours"
 
 
 def test_it_is_stopped_and_goes_on_at_any_size(sbx: Sbx) -> None:
@@ -129,8 +131,9 @@ def test_up_on_the_screen_stops_everything_or_leaves_it(sbx: Sbx) -> None:
         assert left_as_it_was(running, result.stdout)
         assert "left running in the background" in result.stdout
     assert {row["phase"] for row in rows(sbx).values()} == {"running"}
+    sbx.run("down")
     with on_screen(sbx, "up", "--ui") as running:
-        running.wait_for("listening")
+        running.wait_for("2 processes ready")
         running.press("\x03")
         running.wait_for("leave it running")
         running.press("\x03")
@@ -138,3 +141,11 @@ def test_up_on_the_screen_stops_everything_or_leaves_it(sbx: Sbx) -> None:
         assert result.code == 130
         assert left_as_it_was(running, result.stdout)
     assert {row["phase"] for row in rows(sbx).values()} == {"stopped"}
+    with on_screen(sbx, "up", "--ui", "web") as running:
+        running.wait_for("1 process ready")
+        running.signal(signal.SIGTERM)
+        result = running.wait()
+        assert result.code == 130
+        assert left_as_it_was(running, result.stdout)
+        assert "everything has been stopped" in result.stdout
+    assert rows(sbx)["web"]["phase"] == "stopped"

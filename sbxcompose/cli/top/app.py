@@ -86,6 +86,10 @@ class TopApp(App[str], inherit_bindings=False):
         """Return the one widget."""
         yield self._surface
 
+    def on_load(self) -> None:
+        """Let tasks begin in the next turn of the loop: textual makes those of the whole program begin at once."""
+        asyncio.get_running_loop().set_task_factory(None)
+
     def on_mount(self) -> None:
         """Begin to draw."""
         self._surface.focus()

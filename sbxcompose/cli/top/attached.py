@@ -42,7 +42,8 @@ async def up_on_screen(shell: Shell, project: Project, request: UpRequest, inter
     secrets = KnownSecrets(secret_values(project))
     model = TopModel(project.name, project.provider, attached=True)
     feed = TopFeed(model, secrets, lambda: None)
-    async with Session(project, secrets=secrets, output=True, is_up=True) as session:
+    feed.hides = request.hidden(project)
+    async with Session(project, secrets=secrets, output=True, pace=feed.pace, is_up=True) as session:
         feed.attach(session)
         await interrupts.guard(session.observe())
         up = AttachedUp(session, CommandLineProject(shell, request), ends_itself=request.ends_itself, confirm=_refuse)

@@ -22,6 +22,8 @@ from sbxcompose.logs.secrets import KnownSecrets
 from sbxcompose.plan.names import ProcessNames
 from sbxcompose.plan.observed import Instance
 
+MOST_AT_ONCE = 64 * 1024
+"""Bytes of one chunk that are turned into lines."""
 LOOK_AGAIN = 1.0
 """Seconds between two looks at whether a process that prints something has become ready by that."""
 
@@ -31,6 +33,8 @@ class TopFeed:
 
     def __init__(self, model: TopModel, secrets: KnownSecrets, news: Callable[[], None]) -> None:
         self.model = model
+        self.hides: Callable[[Instance], bool] = lambda instance: False
+        """Whose output is not shown."""
         self.news = news
         self._secrets = secrets
         self._session: Session | None = None
@@ -62,10 +66,20 @@ class TopFeed:
     # -- what is told --------------------------------------------------------------------------------------
 
     def output(self, instance: Instance, stream: int, run: int, time_ms: int, data: bytes) -> None:
-        """Take a chunk of output."""
-        for block in self._mux.feed(self._source(instance, stream, run), data, time_ms):
+        """Take a chunk of output; of a flood only its end, which is all that will be seen of it."""
+        if self.hides(instance):
+            return
+        source = self._source(instance, stream, run)
+        if len(data) > MOST_AT_ONCE and (skipped := data.find(b"\n", len(data) - MOST_AT_ONCE)) >= 0:
+            self._mux.flush(source)
+            data = data[skipped + 1 :]
+        for block in self._mux.feed(source, data, time_ms):
             self._show(block)
         self.news()
+
+    async def pace(self) -> None:
+        """Let keys and frames have their turn after each chunk."""
+        await asyncio.sleep(0)
 
     def on_event(self, event: events.EngineEvent) -> None:
         """Take an event: rows may have changed, and what is worth a line gets one."""

@@ -10,6 +10,7 @@ from sbxcompose.cli.top.requests import Act, FooterMessage, Pane, Prompt, TopReq
 from sbxcompose.cli.top.selection import PaneRow, Selection, selected_text
 from sbxcompose.client.stats import NOTHING, UsageReport
 from sbxcompose.engine.listing import ListedInstance
+from sbxcompose.plan.names import Target
 from sbxcompose.plan.observed import Instance
 
 
@@ -133,6 +134,12 @@ class TopModel:
         whole = Selection((0, 0), (max(len(self.seen) - 1, 0), 10_000))
         text = selected_text(self.selection or whole, self.seen)
         return [TopRequest(Act.COPY, text=text)] if text else []
+
+    def select_only(self, target: Target) -> None:
+        """Select the first process that is meant, and show its output alone."""
+        found = [entry.instance for entry in self.entries if target.covers(entry.instance)]
+        if found:
+            self.selected, self.all_logs = found[0], False
 
     def wheel(self, rows: int) -> None:
         """Scroll the lower part by some lines."""

@@ -18,6 +18,7 @@ from sbxcompose.engine.secrets import secret_values
 from sbxcompose.engine.session import Session
 from sbxcompose.errors import Interrupted
 from sbxcompose.logs.secrets import KnownSecrets
+from sbxcompose.plan.names import ProcessNames
 from sbxcompose.spec.project import Project
 from sbxcompose.tasks import Tasks
 
@@ -25,14 +26,17 @@ ENDING = 5.0
 """Seconds in which the screen must have gone after it was told to."""
 
 
-async def top(shell: Shell, project: Project, interrupts: Interrupts) -> int:
-    """Show the project until it is left; nothing is started or stopped by that. The exit code."""
+async def top(shell: Shell, project: Project, name: str | None, interrupts: Interrupts) -> int:
+    """Show the project until it is left, at first the process of that name; return the exit code."""
     secrets = KnownSecrets(secret_values(project))
     model = TopModel(project.name, project.provider)
-    async with Session(project, secrets=secrets, output=True, is_up=True) as session:
-        feed = TopFeed(model, secrets, lambda: None)
+    feed = TopFeed(model, secrets, lambda: None)
+    async with Session(project, secrets=secrets, output=True, pace=feed.pace, is_up=True) as session:
         feed.attach(session)
-        await interrupts.guard(session.observe())
+        observed = await interrupts.guard(session.observe())
+        feed.refresh()
+        if name is not None:
+            model.select_only(ProcessNames(project, observed).resolve(name))
         effects = Effects(model, feed, session, secrets, shell.options, shell.project)
         screen = TopScreen(shell, model, feed, effects)
         await screen.run(interrupts, [_watch(session, feed)])

@@ -97,6 +97,8 @@ def table(entries: Sequence[ListedInstance], usage: UsageReport, width: int, now
     states = [status(entry, now) for entry in entries]
     rest = width - 1 - sum(widths) - 2 * len(widths)
     names, state_width = _first_widths(entries, states, rest)
+    short = [str(state_of(entry)) for entry in entries]
+    states = [words if len(words) <= state_width else word for words, word in zip(states, short, strict=True)]
     head = " ".join(["", cell("NAME", names), "", cell("STATE", state_width)]) + "".join(
         "  " + cell(column.title, size, right=column.right) for column, size in zip(columns, widths, strict=True)
     )

@@ -8,9 +8,12 @@ from sbxcompose.cli.top.model import TopModel
 from sbxcompose.client.stats import SandboxTotal, UsageNow, UsageReport
 from sbxcompose.engine.listing import ListedInstance
 from sbxcompose.plan.observed import Exit, Instance, ObservedRow, Phase
+from sbxcompose.spec.project import Process
 
 NOW = 1000.0
 MB = 1024 * 1024
+PORTS = {"web": 8080}
+ABOUT = {"web": "the web server", "worker": "sends mails, and has a description that is too long for most terminals"}
 
 
 def row(name: str, phase: Phase = Phase.RUNNING, replica: int = 1, **fields: object) -> ObservedRow:
@@ -24,7 +27,9 @@ def row(name: str, phase: Phase = Phase.RUNNING, replica: int = 1, **fields: obj
 
 def entry(found: ObservedRow, label: str | None = None) -> ListedInstance:
     """A process of the list."""
-    return ListedInstance(found.instance, label or found.instance.process, None, found)
+    name = found.instance.process
+    process = Process("main", name, ("serve",), found.digest, port=PORTS.get(name), description=ABOUT.get(name))
+    return ListedInstance(found.instance, label or name, process, found)
 
 
 ENTRIES = [

@@ -49,6 +49,7 @@ def shown(app: TopApp) -> list[str]:
 def test_what_is_on_the_screen_is_what_was_decided(size: tuple[int, int]) -> None:
     async def script(app: TopApp, pilot: Pilot[str]) -> None:
         assert shown(app) == [plain(line) for line in screen(app.model, *size, NOW)]
+        assert asyncio.get_running_loop().get_task_factory() is None
 
     drive(script, size=size)
 

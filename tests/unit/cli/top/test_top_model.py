@@ -9,6 +9,7 @@ from sbxcompose.cli.top.keys import COMMANDS, KEYS
 from sbxcompose.cli.top.model import _COMMANDS, TopModel
 from sbxcompose.cli.top.requests import Act, Pane, TopRequest
 from sbxcompose.cli.top.spans import plain
+from sbxcompose.plan.names import Target
 from sbxcompose.plan.observed import Instance
 from tests.unit.cli.top.project import ENTRIES, NOW, model
 
@@ -217,6 +218,15 @@ def test_wrapped_lines_are_copied_whole() -> None:
     drawn(shown, 40)
     (request,) = shown.press("y")
     assert "something long that does not fit on a narrow terminal at all" in request.text
+
+
+def test_one_process_may_be_shown_at_first() -> None:
+    shown = model()
+    shown.select_only(Target("main", "worker", 2))
+    assert shown.selected == Instance("main", "worker", 2)
+    assert "logs of worker.2" in drawn(shown)
+    shown.select_only(Target("main", "gone"))
+    assert shown.selected == Instance("main", "worker", 2)
 
 
 def test_messages_go_with_the_next_key_and_are_one_line() -> None:
