@@ -6,7 +6,6 @@ import os.path
 import re
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
-from xml.sax.saxutils import quoteattr
 
 from sbxcompose.errors import InvalidSpec, Mistake
 from sbxcompose.plan.outcomes import Failed, Report, Success, TimedOut
@@ -157,6 +156,8 @@ def _case(project: str, name: str, cause: Report | None, held_up: Report | None,
 
 
 def _attribute(text: str) -> str:
+    from xml.sax.saxutils import quoteattr  # late: it imports 35 modules, among them an HTTP client
+
     return quoteattr(_NOT_XML.sub("\N{REPLACEMENT CHARACTER}", text), {"\n": "&#10;"})
 
 
