@@ -159,7 +159,7 @@ class Host:
     def _write_info(self) -> None:
         """Write what commands want to know of the host before they ask it anything."""
         try:
-            write_json(self._state / INFO_FILE, host_info.contents(self._state, self._tcp()))
+            write_json(self._state / INFO_FILE, host_info.contents(self._state, self._tcp(), self._keeper_pid))
         except OSError as error:
             print(f"cannot write {INFO_FILE}: {error}", file=sys.stderr)
 

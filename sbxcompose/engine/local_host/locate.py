@@ -1,11 +1,10 @@
 """Where the host of a state directory listens, found by whoever has another environment than who started it.
 
-The lock file of the state directory is what counts: it says where the host listens, and its lock whether one runs.
+The state directory is what counts: its lock says whether a host runs, and a file in it where the host listens.
 """
 
 from __future__ import annotations
 
-import fcntl
 import os
 import select
 import signal
@@ -16,8 +15,10 @@ from pathlib import Path
 
 from sbxcompose import paths
 from sbxcompose.errors import Unreachable
+from sbxcompose.host.base import host_info
 from sbxcompose.host.keeper import hostrecord
 from sbxcompose.host.keeper.hostrecord import HostRecord
+from sbxcompose.host.keeper.listen import is_held
 
 PATIENCE = 15.0
 """Seconds that a host may take to begin, or to end after its processes have."""
@@ -43,11 +44,12 @@ def find() -> Path | None:
             return Path(record.socket)
         if not is_locked():
             return None
-        if not asked and record is not None and _holds_lock(record.pid):
+        keeper = None if asked else _keeper(record)
+        if keeper is not None:
             # Its file is gone (a runtime directory ends with the last login), or not to be seen from here.
             asked = True
             with suppress(OSError):
-                os.kill(record.pid, signal.SIGUSR1)
+                os.kill(keeper, signal.SIGUSR1)
         if time.monotonic() > deadline:
             raise Unreachable("the host is running, but does not answer", hint=see_log())
         time.sleep(0.01)
@@ -55,17 +57,8 @@ def find() -> Path | None:
 
 def is_locked() -> bool:
     """Return whether a host of our state directory runs, or is just being started, whether or not it answers."""
-    try:
-        fd = os.open(paths.lock_path(), os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
-    except OSError:
-        return False
-    try:
-        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except OSError:
-        return True
-    finally:
-        os.close(fd)
-    return False
+    path = paths.lock_path()
+    return is_held(path.parent) or is_held(path)
 
 
 def was_killed() -> bool:
@@ -120,13 +113,20 @@ def _runs(pid: int) -> bool:
         os.close(pidfd)
 
 
+def _keeper(record: HostRecord | None) -> int | None:
+    """Return the process that has the lock, also where the record of the host has been removed."""
+    pid = host_info.read(paths.state_directory()).get("keeper") if record is None else record.pid
+    return pid if isinstance(pid, int) and _holds_lock(pid) else None
+
+
 def _holds_lock(pid: int) -> bool:
-    """Return whether that process has the lock file open: the pid alone may have been reused."""
-    lock = hostrecord.identity_of(os.fspath(paths.lock_path()))
+    """Return whether that process has the lock open: the pid alone may have been reused."""
+    path = paths.lock_path()
+    locks = [hostrecord.identity_of(path.parent), hostrecord.identity_of(path)]
     with suppress(OSError):
         for name in os.listdir(f"/proc/{pid}/fd"):
             with suppress(OSError):
                 found = os.stat(f"/proc/{pid}/fd/{name}")
-                if [found.st_dev, found.st_ino] == lock:
+                if [found.st_dev, found.st_ino] in locks:
                     return True
     return False

@@ -10,7 +10,6 @@ from enum import Enum
 from pathlib import Path
 from typing import Any
 
-from sbxcompose import paths
 from sbxcompose.host.base import damage
 from sbxcompose.version import __version__
 
@@ -41,27 +40,26 @@ def read(state: Path) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
-def contents(state: Path, tcp: str | None) -> dict[str, Any]:
+def contents(state: Path, tcp: str | None, keeper: int) -> dict[str, Any]:
     """Return what is to be written down; `tcp` is the address over TCP, if there is one."""
-    return {"version": __version__, "tcp": tcp, "boot": _boot(), "files": _files(state)}
+    return {"version": __version__, "tcp": tcp, "keeper": keeper, "boot": _boot(), "state": _identity(state)}
 
 
 def interruption(state: Path) -> Interruption:
     """Return what has happened since the last host that was killed had begun."""
     before = read(state)
-    boot, files = before.get("boot"), before.get("files")
+    boot, directory = before.get("boot"), before.get("state")
     if isinstance(boot, str) and boot != _boot():
         return Interruption.REBOOTED
-    # Either may have been replaced by hand, or not be stable on an unusual file system; a copy changes both.
-    if isinstance(files, list) and not any(file in _files(state) for file in files):
+    if isinstance(directory, list) and directory != _identity(state):
         return Interruption.COPIED
     return Interruption.HOST_KILLED
 
 
-def _files(state: Path) -> list[list[int]]:
-    """Device and inode of the state directory and of its lock, which no copy has."""
-    found = [os.stat(path) for path in (state, state / paths.LOCK) if path.exists()]
-    return [[file.st_dev, file.st_ino] for file in found]
+def _identity(state: Path) -> list[int]:
+    """Device and inode of the state directory, which no copy has."""
+    found = os.stat(state)
+    return [found.st_dev, found.st_ino]
 
 
 def _boot() -> str:

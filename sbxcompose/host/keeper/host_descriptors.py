@@ -44,14 +44,17 @@ class HostDescriptors:
     def record(self) -> None:
         """Note in the lock file where the host listens."""
         try:
-            HostRecord(os.getpid(), self.path, self.identity, self._options.log).write(self.lock)
+            HostRecord(os.getpid(), self.path, self.identity, self._options.log).write(self._options.lock, self.lock)
         except OSError as error:
             log(f"cannot write {self._options.lock}: {error}")
 
     def listen_anew(self) -> bool:
         """Listen at another path if the socket's file is gone, else at the spare one; whether anything changed."""
         there = hostrecord.identity_of(self.path) == self.identity
-        if there and self.path == (self._options.spare or self.path):
+        lost = hostrecord.read(self._options.lock) is None
+        if lost:  # what says where we listen was removed or damaged: that alone is why they cannot reach us
+            self.record()
+        if there and (lost or self.path == (self._options.spare or self.path)):
             return False
         wanted = [path for path in self._options.sockets if path != self.path or not there]
         try:
@@ -69,7 +72,7 @@ class HostDescriptors:
     def leave(self) -> None:
         """End the host in good order: remove its socket's file, and what it has noted."""
         self._unlink()
-        hostrecord.clear(self.lock)
+        hostrecord.clear(self._options.lock)
 
     def _unlink(self) -> None:
         """Remove the socket's file, if it is still the one that we have bound."""

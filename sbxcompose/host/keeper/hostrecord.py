@@ -1,4 +1,4 @@
-"""What the lock file of a state directory says of the host that holds it: where it listens, and which process it is.
+"""What a file in the state directory says of the host that has locked it: where it listens, and which process it is.
 
 Written by the keeper that holds the lock, and emptied at an orderly end. So a record under a lock that is not held
 tells that a host was killed, and may have left processes running. In a copy of the file the record counts as missing:
@@ -8,6 +8,7 @@ it is about the host of the original.
 from __future__ import annotations
 
 import os
+import stat
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -27,15 +28,25 @@ class HostRecord:
         self.identity = identity
         self.log = log
 
-    def write(self, lock: int) -> None:
-        """Put it into the lock file. Raises `OSError`."""
+    def write(self, path: str, lock: int) -> None:
+        """Put it into the file at `path`, whatever is there; `lock` is the host's lock. Raises `OSError`."""
         import json
 
         value = {name: getattr(self, name) for name in self.__slots__}
-        value["lock"] = _identity(os.fstat(lock))
+        value["state"] = identity_of(os.path.dirname(path))
         data = json.dumps(value).encode() + b"\n"
-        os.pwrite(lock, data, 0)
-        os.ftruncate(lock, len(data))
+        if stat.S_ISREG(os.fstat(lock).st_mode):  # where directories cannot be locked the file itself is the lock
+            os.pwrite(lock, data, 0)
+            os.ftruncate(lock, len(data))
+            return
+        if os.path.isdir(path) and not os.path.islink(path):
+            os.rename(path, f"{path}.damaged-{os.getpid()}")
+        fd = os.open(path + "~", os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        try:
+            os.write(fd, data)
+        finally:
+            os.close(fd)
+        os.rename(path + "~", path)
 
     def is_its_own(self) -> bool:
         """Return whether the file at the socket's path is still the one that was bound."""
@@ -51,37 +62,37 @@ def read(path: str | os.PathLike[str]) -> HostRecord | None:
     except OSError:
         return None
     try:
+        if not stat.S_ISREG(os.fstat(fd).st_mode):
+            return None
         value: Any = json.loads(os.read(fd, MOST) or b"null")
-        if value.get("lock", own := _identity(os.fstat(fd))) != own:
+        own = identity_of(os.path.dirname(path))
+        if value.get("state", own) != own:
             return None
         return HostRecord(int(value["pid"]), str(value["socket"]), list(value["identity"]), str(value["log"]))
-    except (OSError, ValueError, TypeError, KeyError, AttributeError):
+    except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
         return None
     finally:
         os.close(fd)
 
 
-def clear(lock: int) -> None:
-    """Empty the lock file: the host ends, and leaves nothing."""
+def clear(path: str) -> None:
+    """Empty the file: the host ends, and leaves nothing."""
     try:
-        os.ftruncate(lock, 0)
+        os.truncate(path, 0)
     except OSError:
         return
 
 
-def identity_of(path: str) -> list[int]:
+def identity_of(path: str | os.PathLike[str]) -> list[int]:
     """Device and inode of the file at a path; empty if there is none."""
     try:
         found = os.lstat(path)
     except OSError:
         return []
-    return _identity(found)
+    return [found.st_dev, found.st_ino]
 
 
 def host_name(lock: int | str) -> str:
-    """Return the name of the host with this lock file: the same for all its keepers, and another one for any copy."""
-    return "{:x}:{:x}".format(*_identity(os.stat(lock)))
-
-
-def _identity(found: os.stat_result) -> list[int]:
-    return [found.st_dev, found.st_ino]
+    """Return the name of the host with this lock: the same for all its keepers, and another one for any copy."""
+    found = os.stat(lock)
+    return f"{found.st_dev:x}:{found.st_ino:x}"

@@ -42,19 +42,63 @@ def listen_somewhere(paths: Sequence[str]) -> tuple[str, socket.socket]:
 
 
 def take_lock(path: str) -> int | None:
-    """Take the host's lock; its descriptor, or None when another host has it. Raises `CannotListen`."""
+    """Take the lock of a host; its descriptor, or None when another host has it. Raises `CannotListen`.
+
+    Locked is the directory of `path`: a file would be removed by whoever takes it for stale. Where directories cannot
+    be locked (NFS), it is the file.
+    """
+    directory = os.open(os.path.dirname(path), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        taken = _take(directory)
+    except OSError:
+        os.close(directory)
+        return _take_file(path)
+    if taken and not is_held(path):
+        return directory
+    os.close(directory)
+    return None
+
+
+def _take_file(path: str) -> int | None:
+    try:
+        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK, 0o600)
     except OSError as error:
         raise CannotListen(f"cannot open the lock {path}: {_words(error)}", "LOCK") from error
+    if not stat.S_ISREG(os.fstat(fd).st_mode):
+        os.close(fd)
+        raise CannotListen(f"{path} is not a regular file; move it away", "LOCK")
+    if _take(fd):
+        return fd
+    os.close(fd)
+    return None
+
+
+def is_held(path: str | os.PathLike[str]) -> bool:
+    """Return whether a host has locked this file or directory."""
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    finally:
+        os.close(fd)
+    return False
+
+
+def _take(fd: int) -> bool:
+    """Return whether the lock could be taken. Raises `OSError` where there are no locks."""
     while not _locked(fd, fcntl.LOCK_EX):
         # A command that looks whether a host runs shares the lock for a moment; a host never does.
         if not _locked(fd, fcntl.LOCK_SH):
-            os.close(fd)
-            return None
+            return False
         fcntl.flock(fd, fcntl.LOCK_UN)
         time.sleep(BEING_LOOKED_AT * (1 + os.urandom(1)[0] / 64))  # not in step with another host that starts
-    return fd
+    return True
 
 
 def _locked(fd: int, kind: int) -> bool:

@@ -223,7 +223,7 @@ def test_status_over_a_broken_host_is_an_error_not_a_traceback(host_environ: Hom
         silly.bind(path)
         silly.listen()
         fcntl.flock(lock, fcntl.LOCK_EX)
-        HostRecord(os.getpid(), path, [], "host.log").write(lock.fileno())
+        HostRecord(os.getpid(), path, [], "host.log").write(str(host_environ.state / "host.lock"), lock.fileno())
 
         def answer() -> None:
             asked = 0

@@ -19,6 +19,7 @@ from sbxcompose.host.keeper import hostrecord
 from sbxcompose.host.keeper.hostrecord import HostRecord
 from tests.live.host.hosts import LiveHost, client_of, live_host
 from tests.support.home import Home, alive_with, wait_gone
+from tests.support.host_state import DAMAGES
 
 
 def pids(path: Path) -> tuple[int, int]:
@@ -122,7 +123,8 @@ def test_a_socket_that_only_a_starting_process_still_holds_is_not_handed_out(hos
         listener.bind(str(host_environ.socket))
         listener.listen()
         identity = hostrecord.identity_of(str(host_environ.socket))
-        HostRecord(over.pid, str(host_environ.socket), identity, "").write(lock.fileno())
+        record = HostRecord(over.pid, str(host_environ.socket), identity, "")
+        record.write(str(host_environ.state / "host.lock"), lock.fileno())
 
         def exec_late() -> None:
             for _ in range(2):  # is there a listener; and how is the host
@@ -162,6 +164,34 @@ def test_the_host_of_a_copied_state_directory_leaves_alone_what_the_first_one_ru
     assert launch.ensure_host() == host.path
     assert pids(host.path) == before
     assert [row["pid"] for row in box.rows()] == [web["pid"], bare["pid"]]
+
+
+@pytest.mark.parametrize("how", ["missing", "garbage", "a directory", "a FIFO"])
+def test_a_host_whose_lock_file_was_removed_or_damaged_is_found(host: LiveHost, how: str) -> None:
+    """A lock that seems to be stale gets removed; the next command must not start a second host."""
+    process = host.box().shell("exec sleep 1000", "web")
+    before = pids(host.path)
+    DAMAGES[how](host.home.state / "host.lock")
+    assert launch.ensure_host() == host.path
+    assert pids(host.path) == before
+    if how == "missing":
+        DAMAGES[how](host.home.state / "host.lock")
+        host.kill("keeper")
+        assert launch.ensure_host() == host.path
+        assert pids(host.path)[1] == before[1]
+    assert os.getpgid(process["pid"])
+    assert launch.stop(force=True)
+    assert not locate.was_killed()
+
+
+@pytest.mark.parametrize("how", ["nested", "a directory", "a FIFO"])
+def test_a_host_starts_whatever_is_in_the_place_of_its_lock_file(host_environ: Home, how: str) -> None:
+    host_environ.state.mkdir(mode=0o700)
+    (host_environ.state / "host.lock").touch()
+    DAMAGES[how](host_environ.state / "host.lock")
+    assert launch.status() is None
+    with live_host(host_environ) as host:
+        assert locate.find() == host.path
 
 
 def test_a_host_that_does_not_answer_is_not_called_stopped(host_environ: Home, monkeypatch: pytest.MonkeyPatch) -> None:

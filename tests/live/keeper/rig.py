@@ -137,7 +137,7 @@ class Rig:
     @property
     def host(self) -> str:
         """What the keeper and its successors mark their processes and groups with."""
-        return host_name(str(self.launched.directory / "host.lock"))
+        return host_name(str(self.launched.directory))
 
     def mark_of(self, unit: str) -> str:
         """The marker in the environment of a unit's processes."""

@@ -19,7 +19,7 @@ def state(tmp_path: Path) -> Path:
     state = tmp_path / "state"
     state.mkdir()
     (state / paths.LOCK).touch()
-    write_json(state / host_info.INFO_FILE, host_info.contents(state, None))
+    write_json(state / host_info.INFO_FILE, host_info.contents(state, None, 1))
     return state
 
 
@@ -32,7 +32,7 @@ def test_nothing_written_down_counts_as_killed(tmp_path: Path) -> None:
     assert host_info.interruption(tmp_path) is Interruption.HOST_KILLED
 
 
-@pytest.mark.parametrize("value", [{}, [], {"boot": 5, "files": 5}, {"version": "0", "tcp": None}])
+@pytest.mark.parametrize("value", [{}, [], {"boot": 5, "state": 5}, {"version": "0", "tcp": None}])
 def test_what_another_version_or_a_damaged_file_says_counts_as_killed(state: Path, value: object) -> None:
     write_json(state / host_info.INFO_FILE, value)
     assert host_info.interruption(state) is Interruption.HOST_KILLED
