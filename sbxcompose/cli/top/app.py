@@ -74,6 +74,8 @@ class TopApp(App[str], inherit_bindings=False):
         """A defect that has ended it."""
         self.before_frame: Callable[[], None] = lambda: None
         """Called before the model is drawn."""
+        self.touched: Callable[[], None] = lambda: None
+        """Called when a person is there: a key was pressed, or the terminal's window was chosen."""
         self._handle = handle
         self._colour = colour
         self._clock = clock
@@ -109,11 +111,15 @@ class TopApp(App[str], inherit_bindings=False):
         if self._aside or not self.is_running:
             return
         loop = asyncio.get_running_loop()
-        if isinstance(self._driver, TopDriver) and self._driver.backlog > 1:
+        if self.backlog() > 1:
             self._frame = loop.call_later(SLOW, self._due)
             return
         self._drawn = loop.time()
         self.call_later(self._draw)
+
+    def backlog(self) -> int:
+        """Return how many pieces of frames the terminal has yet to take."""
+        return self._driver.backlog if isinstance(self._driver, TopDriver) else 0
 
     def _draw(self) -> None:
         self.before_frame()
@@ -130,11 +136,16 @@ class TopApp(App[str], inherit_bindings=False):
         """Take a key."""
         event.stop()
         event.prevent_default()
+        self.touched()
         if event.key == "ctrl+z":
             self.action_suspend_process()
             return
         printable = event.character is not None and event.character.isprintable() and event.key != "space"
         self._requests(self.model.press(event.character if printable and event.character else event.key))
+
+    def on_app_focus(self) -> None:
+        """Take note that the terminal's window was chosen."""
+        self.touched()
 
     def on_paste(self, event: events.Paste) -> None:
         """Take pasted text."""

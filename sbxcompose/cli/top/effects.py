@@ -7,7 +7,7 @@ import os
 import sys
 import time
 import webbrowser
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 
 from msgspec.structs import replace
 
@@ -67,6 +67,7 @@ class Effects:
         self._stop_all = stop_all
         self._kill_all = kill_all
         self._tasks = TaskOwner(self._fail)
+        self._looking = False
         self._forwards: dict[tuple[str, int], PortForward] = {}
 
     def __call__(self, request: TopRequest) -> None:
@@ -85,6 +86,21 @@ class Effects:
                 self._copy(request.text)
             case _:
                 self._tasks.start(self._carry_out(request))
+
+    def look(self) -> None:
+        """Look whether another command has made a sandbox meanwhile: of one that is not there nothing is heard."""
+        missing = len(self._session.connections) < len(self._session.project.sandboxes)
+        if missing and not self._looking:
+            self._looking = True
+            self._tasks.start(self._look())
+
+    async def _look(self) -> None:
+        try:
+            await self._session.observe()
+        except SbxError as error:
+            self._say(error.message, bad=True)
+        finally:
+            self._looking = False
 
     async def close(self) -> None:
         """End what is left."""
@@ -217,7 +233,7 @@ class Effects:
             self.has_terminal = False
             try:
                 print(f"shell of {name}; `exit` comes back", flush=True)
-                command = [sys.executable, "-m", "sbxcompose", *arguments_of(self._options), "shell", "--", name]
+                command = [sys.executable, "-m", "sbxcompose", *self._options.words(), "shell", "--", name]
                 process = await asyncio.create_subprocess_exec(*command)
                 code = await self._ended(process)
             finally:
@@ -238,18 +254,3 @@ class Effects:
 def has_browser() -> bool:
     """Return whether a browser with a window can be expected."""
     return sys.platform == "darwin" or bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
-
-
-def arguments_of(options: GlobalOptions) -> Sequence[str]:
-    """Return the global options as they stand before a command."""
-    found: list[str] = []
-    for word, values in (
-        ("-f", options.files),
-        ("--profile", options.profiles),
-        ("--env-file", options.env_files),
-        ("-p", (options.project_name,)),
-        ("--project-directory", (options.project_directory,)),
-        ("--provider", (options.provider,)),
-    ):
-        found += [part for value in values if value is not None for part in (word, value)]
-    return found

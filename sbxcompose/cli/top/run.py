@@ -60,6 +60,7 @@ class TopScreen:
     def __init__(self, shell: Shell, model: TopModel, feed: TopFeed, effects: Effects) -> None:
         self.app = TopApp(model, effects, colour=shell.out.enabled)
         self.app.before_frame = feed.refresh
+        self.app.touched = effects.look
         self._feed = feed
         self._effects = effects
         feed.news = self.app.news

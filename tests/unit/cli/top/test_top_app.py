@@ -113,6 +113,31 @@ def test_only_lines_that_have_changed_are_drawn_again() -> None:
     drive(script)
 
 
+def test_a_slow_terminal_gets_no_frame_before_it_has_taken_the_last(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sbxcompose.cli.top.app.SLOW", 0.0)
+
+    async def script(app: TopApp, pilot: Pilot[str]) -> None:
+        waiting = [5, 3, 0]
+        frames: list[int] = []
+        app.backlog = lambda: waiting.pop(0)  # type: ignore[method-assign]
+        app.before_frame = lambda: frames.append(len(waiting))
+        app.news()
+        await drawn(app, pilot)
+        assert frames == [0]
+
+    drive(script)
+
+
+def test_a_key_shows_that_a_person_is_there() -> None:
+    async def script(app: TopApp, pilot: Pilot[str]) -> None:
+        touched: list[bool] = []
+        app.touched = lambda: touched.append(True)
+        await pilot.press("down", "up")
+        assert touched == [True, True]
+
+    drive(script)
+
+
 def test_a_defect_ends_it_without_a_traceback(capsys: pytest.CaptureFixture[str]) -> None:
     def fail() -> None:
         raise RuntimeError("no good")
