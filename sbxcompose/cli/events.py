@@ -11,12 +11,14 @@ from collections.abc import Collection, Iterator
 from contextlib import ExitStack
 from typing import Any
 
+from msgspec.structs import replace
+
 from sbxcompose.api import follow
 from sbxcompose.cli.context import Shell
 from sbxcompose.client.output import select_output
 from sbxcompose.client.process_events import ProjectEvent, changed, decided
 from sbxcompose.engine.event_record import EventRecord
-from sbxcompose.engine.events import EngineEvent, RunBegan, RunEnded
+from sbxcompose.engine.events import EngineEvent, RowChanged, RunBegan, RunEnded
 from sbxcompose.engine.read_logs import From, Said, read_logs
 from sbxcompose.engine.secrets import secret_values
 from sbxcompose.engine.session import Session
@@ -26,6 +28,8 @@ from sbxcompose.plan.names import ProcessNames
 from sbxcompose.plan.observed import Exit, Instance
 from sbxcompose.spec.project import Project
 
+LOOK_AGAIN = 1.0
+"""Seconds after which a sandbox that does not exist is looked for again: of its creation nothing is heard."""
 SETTLED = 0.2
 """Seconds after a change in which the command that made it has recorded its step."""
 
@@ -61,6 +65,7 @@ class _Events:
         _, self._offset = self._record.decisions()
         self._selected: Collection[Instance] | None = None
         self._live: list[ProjectEvent] = []
+        self._following = False
         self._seen: set[tuple[Any, ...]] = set()
 
     def _label(self, instance: Instance) -> str:
@@ -68,6 +73,8 @@ class _Events:
 
     def on_event(self, event: EngineEvent) -> None:
         """Take note of what happens while it is watched."""
+        if isinstance(event, RowChanged) and self._following:
+            event = replace(event, known=False)  # its sandbox has been made meanwhile
         if not isinstance(event, RunBegan | RunEnded):  # which the rows tell as well
             self._live += changed(event, self._label, time.time())
 
@@ -99,12 +106,16 @@ class _Events:
                 yield from changed(RunEnded(said.instance, run, end), self._label, time_ms / 1000)
 
     async def follow(self, until: float | None) -> None:
-        """Print what happens, until a moment. Between changes nothing is looked at."""
+        """Print what happens, until a moment. Between changes only sandboxes that do not exist yet are looked for."""
+        self._following = True
         while until is None or time.time() < until:
             self._print_new()
-            limit = None if until is None else max(until - time.time(), 0.0)
-            if not await self._changed(limit):
-                break
+            limits = [] if until is None else [max(until - time.time(), 0.0)]
+            if len(self._session.connections) < len(self._session.project.sandboxes):
+                limits.append(LOOK_AGAIN)
+            if not await self._changed(min(limits, default=None)):
+                await self._session.observe()
+                continue
             self._print_new()
             await asyncio.sleep(SETTLED)
             self._session.check()

@@ -10,7 +10,12 @@ FILE = f"processes: {{web: {{command: {FOREVER}}}, job: {{command: exit 3, resta
 
 def test_live_and_from_the_record(sbx: Sbx) -> None:
     sbx.write(FILE)
-    sbx.run("up", "-d")
+    with sbx.start("events", "web") as running:  # before there is a sandbox
+        sbx.run("up", "-d")
+        running.wait_for(r"\* start web: ")
+        running.wait_for(r"web started \(run 1\)")
+        running.interrupt()
+        assert running.wait().code == 0
     sbx.run("wait", "--for", "exit", "job", code=3)
     with sbx.start("events", "--since", "1h") as running:
         running.wait_for(r"job exited with code 3 \(run 1\)")
