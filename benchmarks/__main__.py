@@ -25,6 +25,7 @@ NAMES = (
     "planning",
     "copying",
     "watching",
+    "many_sandboxes",
 )
 
 

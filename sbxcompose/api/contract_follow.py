@@ -188,12 +188,14 @@ async def rest_of(
 ) -> AsyncGenerator[list[RecordLine], None]:
     """Yield what earlier follows of a process that has ended have left out: those may have ended early.
 
-    It is followed until a follow has come to its `eof`, or has had nothing new.
+    It is followed until a follow has come to its `eof`, or two in a row have had nothing new.
     """
+    empty = 0
     for _ in range(LAST_FOLLOWS):
         count = 0
         async for lines in follow():
             count += len(lines)
             yield lines
-        if replay.complete or not count:
+        empty = 0 if count else empty + 1
+        if replay.complete or empty == 2:
             return

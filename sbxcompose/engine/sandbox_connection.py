@@ -118,8 +118,7 @@ class SandboxConnection:
 
     def named(self, name: str) -> ProcessInfo | None:
         """Return the row of a managed name as it was last seen, live or ended; None if there was none."""
-        found = [info for info in self._rows.values() if info.managed is not None and info.managed.name == name]
-        return found[-1] if found else None
+        return self._rows.get(name)  # see `row_key`
 
     def row(self, instance: Instance, digest: str | None = None) -> ObservedRow | None:
         """Return the row that counts for an instance: the newest live one, else the newest (of `digest`, if given)."""

@@ -10,9 +10,10 @@ from __future__ import annotations
 import asyncio
 import random
 import re
+import threading
 from collections import Counter
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -98,6 +99,27 @@ class RoughNetwork:
             for task in self._tasks:
                 task.cancel()
             await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    @contextmanager
+    def in_thread(self) -> Iterator[RoughNetwork]:
+        """Serve in a thread of its own."""
+        ready, over = threading.Event(), asyncio.Event()
+        loops: list[asyncio.AbstractEventLoop] = []
+
+        async def serve() -> None:
+            loops.append(asyncio.get_running_loop())
+            async with self.serving():
+                ready.set()
+                await over.wait()
+
+        thread = threading.Thread(target=lambda: asyncio.run(serve()))
+        thread.start()
+        ready.wait()
+        try:
+            yield self
+        finally:
+            loops[0].call_soon_threadsafe(over.set)
+            thread.join()
 
     def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.ensure_future(self._connection(reader, writer))

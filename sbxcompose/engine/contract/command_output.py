@@ -109,6 +109,8 @@ class _CommandFollower:
             pause = min(pause * 2, FIRST_LOOK)
         if not self._settled:
             await self._take(rest_of(self._until_over, self._replay))
+        if not (self._settled or self._replay.complete or await self._has_all()):
+            self._short = True
 
     async def _take(self, follow: AsyncGenerator[list[RecordLine], None]) -> int:
         """Hand out the lines of a follow; return their number."""

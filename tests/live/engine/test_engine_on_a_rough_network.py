@@ -11,6 +11,7 @@ import asyncio
 import os
 import sys
 import traceback
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -26,7 +27,7 @@ from tests.live.engine.rough_scenarios import STEPS, Round
 from tests.live.host.hosts import LiveHost
 from tests.support.home import MARKER, Home
 from tests.support.plain_cloud import KEY, PlainCloud
-from tests.support.rough_network import RoughNetwork, Schedule
+from tests.support.rough_network import FAULTS, RoughNetwork, Schedule
 
 SCHEDULES = int(os.environ.get("NETWORK_SCHEDULES", "306"))
 SEED = os.environ.get("NETWORK_SEED")
@@ -86,6 +87,7 @@ class Runner:
         self._directory = directory
         self._places = asyncio.Semaphore(AT_ONCE)
         self.failures: list[str] = []
+        self.faults: Counter[str] = Counter()
 
     async def run(self, number: int) -> None:
         """One round; a failure is noted."""
@@ -103,6 +105,7 @@ class Runner:
                     step, network.schedule = act.__name__, Schedule(seed)
                     async with asyncio.timeout(120):
                         await act()
+                    self.faults.update(said.partition(":")[0] for said in network.schedule.done)
                 await self._check(mine.name)
             except (Exception, ExceptionGroup) as error:
                 way = f"{step}, {'contract' if plain else 'extensions'}, {'httpx' if address == HTTPX else 'h11'}"
@@ -131,4 +134,6 @@ def test_nothing_is_lost_or_doubled(host: LiveHost, batch: int, tmp_path: Path) 
     with PlainCloud(host.path, env=env).serving() as plain:
         runner = Runner(host, plain, tmp_path)
         asyncio.run(main(runner))
+    if SEED is None:
+        assert not set(FAULTS) - set(runner.faults), "each kind of fault has happened"
     assert not runner.failures, "\n\n".join([*runner.failures, f"{len(runner.failures)} schedules failed"])

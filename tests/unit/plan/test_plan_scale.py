@@ -1,0 +1,116 @@
+"""The cost of a plan grows with the project and not faster: operations are counted, no time is measured."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from types import FrameType
+from typing import Any
+
+import pytest
+
+from sbxcompose.plan.diff import plan_down, plan_restart, plan_up
+from sbxcompose.plan.observed import Instance, Observed, ObservedRow, ObservedSandbox, Phase, SandboxState
+from sbxcompose.spec.project import Dependency, Process, Project, Sandbox
+
+EACH = 20
+"""Processes of a sandbox: a chain, whose first one needs the first one of the sandbox before."""
+
+
+def project(sandboxes: int, digest: str = "0") -> Project:
+    """A project of so many sandboxes."""
+    return Project("many", "/many", "tensorlake", tuple(_sandbox(number, digest) for number in range(sandboxes)))
+
+
+def _sandbox(number: int, digest: str) -> Sandbox:
+    processes = []
+    for place in range(EACH):
+        needs = [(number, place - 1)] if place else [(number - 1, 0)] if number else []
+        processes.append(
+            Process(
+                sandbox=f"s{number}",
+                name=f"p{place}",
+                command=("true",),
+                digest=f"{digest}{number * EACH + place:07x}",
+                depends_on=tuple(Dependency(f"s{box}", f"p{other}") for box, other in needs),
+            )
+        )
+    return Sandbox(f"s{number}", f"many-s{number}", tuple(processes))
+
+
+def running(wanted: Project) -> Observed:
+    """Everything of the project runs."""
+    return Observed(
+        tuple(
+            ObservedSandbox(sandbox.name, SandboxState.RUNNING, tuple(map(_row, sandbox.processes)))
+            for sandbox in wanted.sandboxes
+        )
+    )
+
+
+def _row(process: Process) -> ObservedRow:
+    return ObservedRow(
+        instance=Instance(process.sandbox, process.name, 1),
+        digest=process.digest,
+        name=f"{process.name}.{process.digest}",
+        phase=Phase.RUNNING,
+        pid=1,
+        started_at=1.0,
+    )
+
+
+def calls(work: Callable[[], object]) -> int:
+    """How many functions are called, those written in C included."""
+    count = 0
+
+    def note(frame: FrameType, event: str, argument: Any) -> None:
+        nonlocal count
+        count += event in ("call", "c_call")
+
+    sys.setprofile(note)
+    try:
+        work()
+    finally:
+        sys.setprofile(None)
+    return count
+
+
+def lines(work: Callable[[], object]) -> int:
+    """How many lines are executed, each turn of a loop counted."""
+    count = 0
+
+    def note(frame: FrameType, event: str, argument: Any) -> Any:
+        nonlocal count
+        count += event == "line"
+        return note
+
+    before = sys.gettrace()
+    sys.settrace(note)
+    try:
+        work()
+    finally:
+        sys.settrace(before)
+    return count
+
+
+def test_a_plan_for_a_thousand_sandboxes_costs_ten_times_that_for_a_hundred() -> None:
+    few, many = project(100), project(1000)
+    counted = calls(lambda: plan_up(few, Observed())), calls(lambda: plan_up(many, Observed()))
+    assert counted[1] < 10.5 * counted[0], counted
+
+
+@pytest.mark.parametrize(
+    "plan",
+    [
+        lambda wanted: plan_up(wanted, Observed()),
+        lambda wanted: plan_up(wanted, running(wanted)),
+        lambda wanted: plan_up(project(len(wanted.sandboxes), "1"), running(wanted)),
+        lambda wanted: plan_down(wanted, running(wanted)),
+        lambda wanted: plan_restart(wanted, running(wanted)),
+    ],
+    ids=["up from nothing", "up with nothing to do", "up after a change of everything", "down", "restart"],
+)
+def test_twice_as_many_sandboxes_cost_twice_as_much(plan: Callable[[Project], object]) -> None:
+    few, many = project(15), project(30)
+    counted = lines(lambda: plan(few)), lines(lambda: plan(many))
+    assert counted[1] < 2.2 * counted[0], counted
