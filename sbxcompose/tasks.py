@@ -44,7 +44,7 @@ class Tasks:
         for task in self._tasks:
             failure = None if task.cancelled() else task.exception()
             if failure is not None and failure is not error and not isinstance(failure, self._expected):
-                report(failure)
+                report_failure(failure)
 
 
 class TaskOwner:
@@ -56,7 +56,7 @@ class TaskOwner:
     __slots__ = ("_on_error", "_tasks")
 
     def __init__(self, on_error: Callable[[BaseException], None] | None = None) -> None:
-        self._on_error = on_error if on_error is not None else report
+        self._on_error = on_error if on_error is not None else report_failure
         self._tasks: set[asyncio.Task[Any]] = set()
 
     @property
@@ -178,7 +178,7 @@ async def run_beside(work: Coroutine[Any, Any, T], *background: Coroutine[Any, A
                 task.cancel()
 
 
-def report(error: BaseException) -> None:
+def report_failure(error: BaseException) -> None:
     """Hand a failure that no caller can be told of to the event loop's exception handler."""
     asyncio.get_running_loop().call_exception_handler({"message": "a background task failed", "exception": error})
 
@@ -194,7 +194,8 @@ async def _wait_for(work: Awaitable[T]) -> T:
 
 async def _end(tasks: Iterable[asyncio.Task[Any]]) -> None:
     """Cancel tasks and wait until all have ended, whatever they raise."""
-    tasks = list(tasks)
-    for task in tasks:
+    running = [task for task in tasks if not task.done()]
+    for task in running:
         task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
+    if running:
+        await asyncio.gather(*running, return_exceptions=True)

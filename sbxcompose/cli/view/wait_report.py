@@ -25,6 +25,7 @@ from sbxcompose.engine.events import (
 )
 from sbxcompose.engine.ready import label
 from sbxcompose.engine.session import Session
+from sbxcompose.errors import NotWritten
 from sbxcompose.logs.sanitize import clean_line
 from sbxcompose.plan.graph import Graph
 from sbxcompose.plan.observed import Instance
@@ -41,7 +42,7 @@ from sbxcompose.plan.waits import (
     wait_of,
 )
 from sbxcompose.spec.project import Condition, Process, Project
-from sbxcompose.tasks import TaskOwner
+from sbxcompose.tasks import TaskOwner, report_failure
 
 if TYPE_CHECKING:
     from sbxcompose.files.transfer import TransferProgress
@@ -81,7 +82,7 @@ class WaitReport:
         self._graph: tuple[Project, Graph] | None = None
         self._changed = asyncio.Event()
         self._shown = False
-        self._tasks = TaskOwner()
+        self._tasks = TaskOwner(_report_defect)
         self._stack = contextlib.ExitStack()
         session.listen(self._on_event)
 
@@ -194,6 +195,12 @@ class WaitReport:
         graph = self._graph[1]
         node = graph.index.get((instance.sandbox, instance.process))
         return Condition.READY if node is None else graph.condition(node)
+
+
+def _report_defect(error: BaseException) -> None:
+    """Report an error, but for a terminal that is gone: whoever writes to it next says so."""
+    if not isinstance(error, NotWritten):
+        report_failure(error)
 
 
 def _held(pending: Pending | None) -> tuple[Report, ...]:
