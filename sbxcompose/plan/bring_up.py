@@ -242,8 +242,8 @@ def _local_notes(sandbox: Sandbox) -> Iterator[PlanNote]:
         pulled = "no image is pulled on this machine; " if "image" in keys else ""
         text = f"sandbox {sandbox.name}: {pulled}{_listed(keys)} {verb} only in the cloud"
         yield PlanNote("local", text, sandbox.name)
-    if sandbox.setup_cache != "none" and not sandbox.copied:
-        text = f"sandbox {sandbox.name}: `setup_cache` needs `workspace: copy` on this machine"
+    if sandbox.setup_cache != "none" and not sandbox.copied and sandbox.isolation == "none":
+        text = f"sandbox {sandbox.name}: `setup_cache` needs `workspace: copy` or `isolation: overlay` on this machine"
         yield PlanNote("local", f"{text}; what `setup` does stays in the project's directory", sandbox.name)
 
 

@@ -157,7 +157,8 @@ class StepBuilder:
 
     def _caches(self, sandbox: Sandbox) -> bool:
         """Return whether the sandbox has files of its own: in a project's directory there is nothing to be kept."""
-        return self._world.project.provider_of(sandbox) != "local" or sandbox.copied
+        own = sandbox.copied or sandbox.isolation != "none"
+        return self._world.project.provider_of(sandbox) != "local" or own
 
     def starts(self) -> None:
         """All starts, needs first, each after everything that it needs, near or far."""

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import socket
+import subprocess
+import sys
 import urllib.request
 from pathlib import Path
+
+import pytest
 
 from tests.support.command import Sbx
 
@@ -87,3 +92,14 @@ def test_the_hot_reload_example_shows_what_was_saved(sbx: Sbx) -> None:
     up.wait_for("Hello again: http", count=2)
     sbx.run("wait", "web")
     assert "crimson" in page()
+
+
+def test_the_agent_repairs_its_code_behind_a_wall_and_leaves_nothing(sbx_alone: Sbx) -> None:
+    served = sbx_alone.run("host", "serve", "--detach", "--port", "0", "--key", "dev").stdout
+    env = {**sbx_alone.env, **dict(re.findall(r"^export (\w+)=(\S+)$", served, re.MULTILINE))}
+    program = EXAMPLES / "agent" / "agent.py"
+    agent = subprocess.run([sys.executable, program], env=env, capture_output=True, text=True, check=False)
+    if "ISOLATION" in agent.stderr:
+        pytest.skip(agent.stderr)
+    shown = re.findall("^```text\n(.*?)^```", (EXAMPLES / "agent" / "README.md").read_text(), re.MULTILINE | re.DOTALL)
+    assert (agent.stdout, agent.stderr) == (shown[0], "")

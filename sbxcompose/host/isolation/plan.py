@@ -8,10 +8,13 @@ sandboxes and the host's state are not there at all. `keeper.sandbox_init` carri
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable, Iterator
 from typing import Any
 
 from msgspec import Struct
+
+from sbxcompose.api.sandbox_models import WORKSPACE
 
 SYSTEM = ("usr", "bin", "sbin", "lib", "lib32", "lib64", "libx32", "etc", "opt", "nix", "gnu")
 """What of the machine's root is the operating system's."""
@@ -54,6 +57,13 @@ class MachineFacts(Struct, frozen=True, kw_only=True):
     hidden: tuple[str, ...] = ()
     resolver: str | None = None
     python: str | None = None
+
+
+def cloud_path_hint(text: str) -> str | None:
+    """Return what helps where something names a path that a machine in the cloud has, and this one does not."""
+    if re.search(rf"(^|\s)({WORKSPACE}|{USER_HOME})(/|:|$)", text) is None:
+        return None
+    return "an isolated sandbox has it: `isolation: overlay` in the file, or `host serve --isolation overlay`"
 
 
 def layer_of(path: str) -> str:

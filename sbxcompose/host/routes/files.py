@@ -23,6 +23,7 @@ from sbxcompose.host.files import inside, read
 from sbxcompose.host.files.read import CHUNK, NotAFile, Reading
 from sbxcompose.host.files.upload import Upload
 from sbxcompose.host.http.stream import StreamAnswer
+from sbxcompose.host.isolation.plan import cloud_path_hint
 from sbxcompose.host.routes.common import query_bytes, sandbox_of
 
 T = TypeVar("T")
@@ -52,7 +53,10 @@ class _Named:
         try:
             return await asyncio.to_thread(work)
         except (OSError, NotAFile) as error:
-            raise read.problem(error, self.given) from None
+            problem = read.problem(error, self.given)
+            if problem.status == 404 and not self._sandbox.isolated:
+                problem.hint = cloud_path_hint(problem.error)
+            raise problem from None
 
 
 async def get(request: Request) -> StreamAnswer | Response:

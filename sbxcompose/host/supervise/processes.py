@@ -9,6 +9,7 @@ from sbxcompose.api.models import StartRequest
 from sbxcompose.host.base.clock import now_ms
 from sbxcompose.host.base.host_info import Interruption
 from sbxcompose.host.base.problems import Problem, from_os
+from sbxcompose.host.isolation.plan import cloud_path_hint
 from sbxcompose.host.keeper.client import (
     Adopted,
     Claim,
@@ -145,7 +146,11 @@ class Processes(ProcessTable):
         if isinstance(outcome, Spawned):
             self._drop_former(process)
         process.spawned(outcome)
-        return process if isinstance(outcome, Spawned) else Problem(500, outcome.message, "SPAWN_FAILED")
+        return process if isinstance(outcome, Spawned) else self._not_started(outcome.message)
+
+    def _not_started(self, message: str) -> Problem:
+        hint = None if self.isolation is not None else cloud_path_hint(message)
+        return Problem(500, message, "SPAWN_FAILED", hint)
 
     def _drop_former(self, process: SupervisedProcess) -> None:
         former = self._names.former(process)

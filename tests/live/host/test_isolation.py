@@ -72,6 +72,10 @@ def test_a_plain_sandbox_says_where_the_user_is_that_it_lacks(host: LiveHost) ->
         pytest.skip("this machine has a user tl-user")
     assert answer.status_code == 500
     assert "isolation: overlay" in answer.json()["hint"]
+    if not Path("/workspace/no-such").exists():
+        body = {"command": "true", "working_dir": "/workspace/no-such"}
+        answer = Box(host, host.http.get("/sandboxes/box").json()["id"]).ask("POST", "/processes", json=body)
+        assert "isolation: overlay" in answer.json()["hint"]
 
 
 def test_files_and_terminals_are_those_of_the_sandbox(host: LiveHost) -> None:

@@ -1,0 +1,53 @@
+"""`isolation: overlay` of a file at the provider `local`: a machine of its own around the project's directory."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.support.command import Sbx
+
+ISOLATED = """
+sandboxes:
+  app:
+    isolation: overlay
+    mounts: [./shown:/shown, "./out:/out:rw"]
+    setup: ["echo done > /etc/set-up"]
+    processes:
+      web:
+        command: sleep 1000
+        health_check: {exec: "cat /etc/set-up && kill -0 $$SBXCOMPOSE_PID"}
+      look: {command: "pwd; cat /etc/set-up /shown/data; ls $$HOME; echo made > /out/made", restart: never}
+"""
+
+
+def begin(sbx: Sbx, text: str) -> None:
+    """Bring a project up. Skips the test where the machine does not permit isolation, with its reason."""
+    sbx.write(text)
+    for name in ("shown", "out"):
+        (sbx.project / name).mkdir(exist_ok=True)
+    (sbx.project / "shown" / "data").write_text("shown\n")
+    up = sbx.run("up", "-d", "--wait", code=None)
+    if "cannot be isolated" in up.stderr:
+        pytest.skip(up.stderr)
+    assert up.code == 0, up.stderr
+
+
+def test_a_project_runs_in_a_machine_of_its_own(sbx: Sbx) -> None:
+    begin(sbx, ISOLATED)
+    assert sbx.run("logs", "--no-prefix", "look").stdout == "/workspace\ndone\nshown\n"
+    assert (sbx.project / "out" / "made").read_text() == "made\n"
+    said = sbx.run("exec", "web", "sh", "-c", f"ls {sbx.project} {sbx.home.root} 2>&1; echo from-inside > note; env")
+    assert said.stdout.count("No such file or directory") == 2
+    assert f"{sbx.home.root}" not in said.stdout.partition("PWD=")[2]
+    assert (sbx.project / "note").read_text() == "from-inside\n"
+    sbx.write(ISOLATED.replace("isolation: overlay", "isolation: none").replace("    mounts: [", "    # ["))
+    assert "differs from the file in `isolation` and `mounts`" in sbx.run("plan").stderr
+
+
+def test_a_mount_without_isolation_or_without_a_source_is_a_mistake(sbx: Sbx) -> None:
+    sbx.write("sandboxes: {app: {mounts: [./x:/x], processes: {web: {command: sleep 1000}}}}")
+    assert "`mounts` need an isolated sandbox" in sbx.run("up", "-d", code=None).stderr
+    sbx.write("sandboxes: {app: {isolation: overlay, mounts: [./x:/x], processes: {web: {command: sleep 1000}}}}")
+    assert "cannot mount ./x at /x: no such file or directory" in sbx.run("up", "-d", code=1).stderr
+    sbx.write("sandboxes: {app: {isolation: overlay, mounts: [x], processes: {web: {command: sleep 1000}}}}")
+    assert "invalid mount `x`" in sbx.run("config", code=None).stderr
