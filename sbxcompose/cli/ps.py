@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from sbxcompose.cli.context import Shell
 from sbxcompose.cli.view.connection import connection_notes
 from sbxcompose.cli.view.ps import fields, lines, to_json
 from sbxcompose.cli.view.suspended import asleep
-from sbxcompose.cli.view.template import Template
-from sbxcompose.client.process_filter import ProcessFilter
 from sbxcompose.client.process_status import process_status
 from sbxcompose.client.processes import list_processes
 from sbxcompose.engine.secrets import secret_values
@@ -15,12 +15,16 @@ from sbxcompose.engine.session import Session
 from sbxcompose.logs.secrets import KnownSecrets
 from sbxcompose.spec.project import Project
 
+if TYPE_CHECKING:
+    from sbxcompose.cli.view.template import Template
+    from sbxcompose.client.process_filter import ProcessFilter
+
 
 async def show_processes(
     shell: Shell,
     project: Project,
     names: tuple[str, ...],
-    wanted: ProcessFilter,
+    wanted: ProcessFilter | None,
     *,
     everything: bool,
     template: Template | None,
@@ -35,7 +39,7 @@ async def show_processes(
     for text in asleep(found.observed, "what is in it is seen once it runs"):
         shell.note(text)
     now, hide = found.at, secrets.hide
-    shown = [entry for entry in found.instances if wanted.selects(process_status(entry, hide))]
+    shown = [entry for entry in found.instances if wanted is None or wanted.selects(process_status(entry, hide))]
     if as_json:
         shell.print_json([to_json(entry, now, hide) for entry in shown])
     elif quiet:
@@ -46,6 +50,8 @@ async def show_processes(
             shell.print(line)
     else:
         foreign = [process for sandbox in found.observed.sandboxes for process in sandbox.foreign]
-        for line in lines(shown, [] if names or wanted else foreign, now, shell.out, shell.width, hide, long=is_long):
+        for line in lines(
+            shown, [] if names or wanted is not None else foreign, now, shell.out, shell.width, hide, long=is_long
+        ):
             shell.print(line)
     return 0

@@ -7,8 +7,8 @@ from typing import Any
 
 from msgspec import Struct
 
+from sbxcompose.api.usage import Usage
 from sbxcompose.engine.usage import SandboxSample
-from sbxcompose.linux.usage import Usage
 from sbxcompose.plan.observed import Instance
 
 INTERVAL = 2.0

@@ -8,8 +8,8 @@ from collections.abc import Iterable, Mapping
 from msgspec import Struct
 
 from sbxcompose.api.models import SandboxUsage, StartRequest
+from sbxcompose.api.usage import SCRIPT, Usage, parse_machine, tree_usage
 from sbxcompose.engine.sandbox_connection import SandboxConnection
-from sbxcompose.linux.usage import SCRIPT, Usage, parse_machine, tree_usage
 from sbxcompose.plan.observed import Instance
 
 COMMAND_TIMEOUT = 10.0

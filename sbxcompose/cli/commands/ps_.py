@@ -48,9 +48,6 @@ def command(
     """
     from sbxcompose.cli.async_main import run_simply
     from sbxcompose.cli.ps import show_processes
-    from sbxcompose.cli.view.ps import FIELDS
-    from sbxcompose.cli.view.template import Template
-    from sbxcompose.client.process_filter import ProcessFilter
 
     given = [
         word
@@ -60,8 +57,16 @@ def command(
     if len(given) > 1:
         raise UsageError(f"{' and '.join(f'`{word}`' for word in given)} do not go together")
     as_json = as_json or template == "json"
-    filled = Template(template, FIELDS) if template not in (None, "table", "json") else None
-    wanted = ProcessFilter(filters)
+    filled = wanted = None
+    if template not in (None, "table", "json"):
+        from sbxcompose.cli.view.ps import FIELDS
+        from sbxcompose.cli.view.template import Template
+
+        filled = Template(template, FIELDS)
+    if filters:
+        from sbxcompose.client.process_filter import ProcessFilter
+
+        wanted = ProcessFilter(filters)
     project = shell.project()
     return run_simply(
         lambda: show_processes(

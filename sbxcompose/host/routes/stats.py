@@ -10,10 +10,10 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from sbxcompose.api.models import ProcessUsage, SandboxUsage
+from sbxcompose.api.usage import Usage
 from sbxcompose.host.routes.common import processes_of
 from sbxcompose.host.supervise.process import SupervisedProcess
 from sbxcompose.host.supervise.usage import MachineReader, unit_usage
-from sbxcompose.linux.usage import Usage
 
 _reader = MachineReader()
 

@@ -2,14 +2,28 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Iterable, Mapping
 
+from sbxcompose.api.usage import Machine, TaskStat, Usage, tree_usage
 from sbxcompose.host.keeper.census import marked_unit
-from sbxcompose.linux.usage import Machine, TaskStat, Usage, read_machine, tree_usage
+from sbxcompose.linux.processes import read_file
 
 FRESH = 0.2
 """Seconds for which one look at the machine serves all requests: the sandboxes of a project are asked at once."""
+
+
+def read_machine() -> Machine:
+    """Return this machine as it is now. Takes about 20 µs for each of its processes."""
+    found = {}
+    for name in os.listdir("/proc"):
+        if name.isdigit() and (stat := read_file(f"/proc/{name}/stat")):
+            found[int(name)] = TaskStat(int(name), stat, read_file(f"/proc/{name}/statm"))
+    page = os.sysconf("SC_PAGE_SIZE")
+    memory = os.sysconf("SC_PHYS_PAGES") * page
+    uptime = time.clock_gettime(time.CLOCK_BOOTTIME)
+    return Machine(uptime, os.cpu_count() or 1, memory, os.sysconf("SC_CLK_TCK"), page, found)
 
 
 class MachineReader:

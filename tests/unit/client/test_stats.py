@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 
+from sbxcompose.api.usage import Usage
 from sbxcompose.cli.style import Style
 from sbxcompose.cli.view.stats import lines
 from sbxcompose.cli.view.units import memory, percent
 from sbxcompose.client.stats import UsageNow, report, to_json
 from sbxcompose.engine.usage import RunUsage, SandboxSample
-from sbxcompose.linux.usage import Usage
 from sbxcompose.plan.observed import Instance
 
 WEB, DB = Instance("main", "web"), Instance("main", "db")

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from sbxcompose.api.usage import Machine, TaskStat
 from sbxcompose.host.supervise.usage import FRESH, MachineReader
-from sbxcompose.linux.usage import Machine, TaskStat
 
 
 def test_the_machine_is_read_again_when_it_is_old_or_lacks_a_process() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from sbxcompose.linux.usage import SCRIPT, Machine, TaskStat, Usage, parse_machine, tree_usage
+from sbxcompose.api.usage import SCRIPT, Machine, TaskStat, Usage, parse_machine, tree_usage
 
 
 def task(

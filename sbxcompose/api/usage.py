@@ -1,16 +1,12 @@
-"""CPU time and memory of processes with all their descendants, from what /proc says of a whole machine.
+"""CPU time and memory of processes with all their descendants, from what /proc says of a whole machine. Pure.
 
-All but `read_machine` is pure: the same is computed from files read here and from text that a sandbox has sent.
+The host reads the files of its machine; a sandbox whose daemon cannot do that prints them.
 """
 
 from __future__ import annotations
 
-import os
-import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple
-
-from sbxcompose.linux.processes import ProcessStat, read_file
 
 Owner = Callable[["TaskStat"], int | None]
 """Return the leader to which a process belongs that has left its parents; None if it belongs to none."""
@@ -28,17 +24,19 @@ class Usage(NamedTuple):
         return Usage(self.cpu + other.cpu, self.memory + other.memory, self.processes + other.processes)
 
 
-class TaskStat(ProcessStat):
+class TaskStat:
     """A process with what it uses: CPU time in clock ticks, its reaped children's included, and memory in pages.
 
     `shared` are the pages of files and of shared memory among the `resident` ones.
     """
 
-    __slots__ = ("resident", "shared", "ticks")
+    __slots__ = ("dead", "group", "parent", "pid", "resident", "session", "shared", "ticks")
 
     def __init__(self, pid: int, stat: bytes, statm: bytes) -> None:
-        super().__init__(pid, stat)
         fields = stat[stat.rindex(b")") + 2 :].split()
+        self.pid = pid
+        self.dead = fields[0] in b"ZXx"
+        self.parent, self.group, self.session = map(int, fields[1:4])
         self.ticks = sum(map(int, fields[11:15]))
         sizes = statm.split()
         self.resident, self.shared = (int(sizes[1]), int(sizes[2])) if len(sizes) > 2 else (0, 0)
@@ -53,18 +51,6 @@ class Machine(NamedTuple):
     ticks_per_second: int
     page_size: int
     tasks: Mapping[int, TaskStat]
-
-
-def read_machine() -> Machine:
-    """Return this machine as it is now. Takes about 20 µs for each of its processes."""
-    found = {}
-    for name in os.listdir("/proc"):
-        if name.isdigit() and (stat := read_file(f"/proc/{name}/stat")):
-            found[int(name)] = TaskStat(int(name), stat, read_file(f"/proc/{name}/statm"))
-    page = os.sysconf("SC_PAGE_SIZE")
-    memory = os.sysconf("SC_PHYS_PAGES") * page
-    uptime = time.clock_gettime(time.CLOCK_BOOTTIME)
-    return Machine(uptime, os.cpu_count() or 1, memory, os.sysconf("SC_CLK_TCK"), page, found)
 
 
 SCRIPT = (
