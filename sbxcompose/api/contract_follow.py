@@ -181,6 +181,20 @@ async def follow_to_end(client: SandboxClient, process: str, replay: Replay) -> 
                 raise
         await asyncio.sleep(pause)
         pause = min(pause * 2, LONGEST_PAUSE)
+        if await until_awake(client):
+            broken_at = None
+
+
+async def until_awake(client: SandboxClient) -> bool:
+    """Wait while the sandbox is suspended, which breaks streams: to ask for them again would wake it.
+
+    Return whether it was.
+    """
+    pause = FIRST_PAUSE
+    while await client.is_suspended():
+        await asyncio.sleep(pause)
+        pause = min(pause * 2, LONGEST_PAUSE)
+    return pause > FIRST_PAUSE
 
 
 async def rest_of(

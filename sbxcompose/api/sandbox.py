@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -71,7 +71,9 @@ class SandboxClient:
         identifier: str,
         extensions: Sequence[str] = (),
         headers: Mapping[str, str] | None = None,
+        suspended: Callable[[], Awaitable[bool]] | None = None,
     ) -> None:
+        self._suspended = suspended
         self._transport = transport
         self._headers = dict(headers or {"X-Tensorlake-Sandbox-Id": identifier})
         self.identifier = identifier
@@ -87,6 +89,10 @@ class SandboxClient:
         from sbxcompose.api.files import FilesClient  # late: most commands touch none
 
         return FilesClient(self._transport, self._headers)
+
+    async def is_suspended(self) -> bool:
+        """Return whether the sandbox is suspended; asking does not wake it, as every other request would."""
+        return self._suspended is not None and await self._suspended()
 
     async def processes(self) -> list[ProcessInfo]:
         """Return all rows, ended ones included."""

@@ -20,7 +20,7 @@ from sbxcompose.engine import suspended
 from sbxcompose.engine.cloud_requests import create_request, differences, updates
 from sbxcompose.engine.pending import PendingHandler, PendingReport
 from sbxcompose.engine.prepare import prepare
-from sbxcompose.errors import ConfigurationError, Conflict, Unreachable, Unsupported
+from sbxcompose.errors import ConfigurationError, Conflict, ProviderError, Unreachable, Unsupported
 from sbxcompose.spec.project import Sandbox
 
 
@@ -206,7 +206,17 @@ class CloudProvider:
     def client(self, info: SandboxInfo) -> SandboxClient:
         """Return a client for its daemon. Raises `Refused` if it is at a place to which the key must not go."""
         target = daemon_target(daemon_site(self._settings, info), info.id)
-        return SandboxClient(self._channel(target.site), info.id, info.extensions, target.headers)
+        return SandboxClient(
+            self._channel(target.site), info.id, info.extensions, target.headers, lambda: self._is_suspended(info.id)
+        )
+
+    async def _is_suspended(self, number: str) -> bool:
+        """Ask the control plane; where it does not answer, the daemon may."""
+        try:
+            info = await self._lifecycle.find(number)
+        except ProviderError:
+            return False
+        return info is not None and info.status in ("suspending", "suspended")
 
     async def close(self) -> None:
         """Close all connections."""

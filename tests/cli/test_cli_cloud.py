@@ -321,6 +321,23 @@ sandboxes:
     assert sbx.run("logs", "--no-log-prefix", "web").stdout == "old\nnew\n", "files are copied on top of it"
 
 
+def test_a_follow_does_not_wake_a_sandbox_that_is_paused_and_goes_on_when_it_runs(cloud: CloudSbx) -> None:
+    cloud.write("processes: {web: {command: 'i=0; while :; do i=$$((i+1)); echo $$i; sleep 0.1; done'}}\n")
+    cloud.run("up", "-d")
+    with cloud.start("logs", "-f", "--no-log-prefix") as logs:
+        logs.wait_for("(?m)^3$")
+        cloud.run("pause")
+        cloud.plain.cut()  # as a cloud does with the streams of a sandbox that it suspends
+        cloud.run("ps")
+        assert "suspended" in cloud.run("ps").stderr
+        last = int(logs.out.text.split()[-1])
+        cloud.run("unpause")
+        logs.wait_for(rf"(?m)^{last + 5}$")
+        logs.interrupt()
+        shown = [int(line) for line in logs.wait().stdout.split()]
+    assert shown == list(range(1, len(shown) + 1))
+
+
 def test_every_line_once_and_in_order_while_connections_break(cloud: CloudSbx) -> None:
     """Attached: 20 000 lines on both streams while all connections are cut again and again."""
     (cloud.project / "lines.py").write_text(

@@ -12,7 +12,7 @@ from itertools import groupby
 from msgspec import Struct
 
 from sbxcompose.api import follow
-from sbxcompose.api.contract_follow import RecordLine, Replay, follow_to_end, rest_of
+from sbxcompose.api.contract_follow import RecordLine, Replay, follow_to_end, rest_of, until_awake
 from sbxcompose.api.models import ProcessInfo
 from sbxcompose.api.sandbox import SandboxClient
 from sbxcompose.engine.contract.rows import LineRange, ended, incarnation, line_run, pause_after, run_of
@@ -141,6 +141,7 @@ class Follower:
     async def _goes_on(self, begun: tuple[object, ...], began_at: float) -> bool:
         """After the end of a follow: False once the row has ended; True when it has a run that is to be followed."""
         while True:
+            await until_awake(self._client)
             try:
                 self.info = await self._client.get(self._key)
             except NotFound:

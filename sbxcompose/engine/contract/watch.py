@@ -38,6 +38,8 @@ RECONNECT_FOR = 30.0
 """Seconds during which a list that cannot be had is asked for again before `Unreachable` is raised."""
 DRAIN = 5.0
 """Seconds that the last output of an ended process may take to come before its row is told all the same."""
+AWAKE = 0.5
+"""Seconds after a change for which the sandbox is taken to run, so that its control plane is not asked."""
 QUEUE = 256
 
 
@@ -158,7 +160,10 @@ class PlainWatch:
     async def _poll(self) -> None:
         changed_at = time.monotonic()
         while True:
-            await self._until_wanted(pause_after(time.monotonic() - changed_at))
+            quiet = time.monotonic() - changed_at
+            await self._until_wanted(pause_after(quiet))
+            if quiet > AWAKE and not self._settling and await self._client.is_suspended():
+                continue  # nothing changes there, and a list would wake it
             settling, self._settling = self._settling, []
             if await self._poll_rows():
                 changed_at = time.monotonic()
