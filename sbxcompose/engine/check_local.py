@@ -32,7 +32,14 @@ def check_local() -> list[DoctorCheck]:
     if not any(check.health is CheckStatus.BAD for check in found):
         found += _host()
     found.append(fork_servers(control.all_status(), switched_off=place.is_off(os.environ)))
-    return [*found, *_disk(), files_limit(*resource.getrlimit(resource.RLIMIT_NOFILE)), *_kernel(), _groups()]
+    return [
+        *found,
+        *_disk(),
+        files_limit(*resource.getrlimit(resource.RLIMIT_NOFILE)),
+        *_kernel(),
+        _groups(),
+        _isolation(),
+    ]
 
 
 def _directory(name: str, find: Callable[[], Path]) -> Iterator[DoctorCheck]:
@@ -133,6 +140,27 @@ def _kernel() -> Iterator[DoctorCheck]:
         yield _check("pidfd", CheckStatus.GOOD, "ends of processes are seen without polling")
     except OSError as error:
         yield _check("pidfd", CheckStatus.BAD, f"the kernel refuses: {error.strerror}", "use Linux 5.3 or newer")
+
+
+def _isolation() -> DoctorCheck:
+    """Isolated sandboxes are optional; whether namespaces can be made is tried in a child."""
+    from sbxcompose.host.isolation.facts import hint
+    from sbxcompose.linux import syscalls
+
+    kind = syscalls.CLONE_NEWNS if os.geteuid() == 0 else syscalls.CLONE_NEWUSER
+    child = os.fork()
+    if child == 0:
+        try:
+            syscalls.unshare(kind)
+            os._exit(0)
+        finally:
+            os._exit(1)
+    permitted = os.waitpid(child, 0)[1] == 0 and syscalls.supported()
+    if permitted:
+        how = "as root" if os.geteuid() == 0 else "in a user namespace"
+        return _check("isolation", CheckStatus.GOOD, f"sandboxes can be isolated {how}")
+    fix = hint("making namespaces", str(paths.state_path()))
+    return _check("isolation", CheckStatus.NOTE, "this machine permits no isolated sandboxes", fix)
 
 
 def _groups() -> DoctorCheck:

@@ -107,8 +107,11 @@ def sandbox_request(project: Project, sandbox: Sandbox, command: tuple[str, ...]
 
 
 def sandbox_environment(project: Project, sandbox: str, environ: Mapping[str, str]) -> Mapping[str, str]:
-    """Return what lies under such a command's variables (see `base_environment`)."""
-    return _inherited(environ) if project.provider_of(sandbox) == "local" else _NOTHING
+    """Return what lies under such a command's variables (see `base_environment`): nothing of the caller's where the
+    sandbox is isolated.
+    """
+    isolated = any(known.name == sandbox and known.isolation != "none" for known in project.sandboxes)
+    return _inherited(environ) if project.provider_of(sandbox) == "local" and not isolated else _NOTHING
 
 
 def base_environment(process: Process, project: Project, environ: Mapping[str, str]) -> Mapping[str, str]:

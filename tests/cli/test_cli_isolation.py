@@ -40,6 +40,9 @@ def test_a_project_runs_in_a_machine_of_its_own(sbx: Sbx) -> None:
     assert said.stdout.count("No such file or directory") == 2
     assert f"{sbx.home.root}" not in said.stdout.partition("PWD=")[2]
     assert (sbx.project / "note").read_text() == "from-inside\n"
+    shell = sbx.run("shell", "app", stdin="env; pwd; hostname\n", env={"SECRET_OF_MINE": "x", "SHELL": "/bin/nonsense"})
+    assert "SECRET_OF_MINE" not in shell.stdout
+    assert "HOME=/root" in shell.stdout or "HOME=/home/tl-user" in shell.stdout
     sbx.write(ISOLATED.replace("isolation: overlay", "isolation: none").replace("    mounts: [", "    # ["))
     assert "differs from the file in `isolation` and `mounts`" in sbx.run("plan").stderr
 

@@ -100,8 +100,12 @@ class IsolatedRoot:
 
     def _rest(self, busy: Callable[[], bool]) -> None:
         self._timer = None
+        self._keeper.tasks.start(self._leave_if_idle(busy))
+
+    async def _leave_if_idle(self, busy: Callable[[], bool]) -> None:
+        """End the init process; looked at and asked for in one turn, so that nothing is started in between."""
         if not busy() and not self._visits:
-            self._keeper.tasks.start(self._leave(forget=False))
+            await self._leave(forget=False)
 
     async def end(self) -> None:
         """Kill whatever is left in it; it is over."""
