@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from typing import Any, Protocol
+from typing import Any, NoReturn, Protocol
 
 from msgspec.structs import replace
 
@@ -111,14 +111,13 @@ class Attended(Protocol):
 async def attend(attended: Attended, interrupts: Interrupts, *, feed: bool) -> CommandEnded:
     """Connect the standard streams until it ends, and pass interrupts on.
 
-    Raises `ProcessFailed` when it has ended and it is not known how.
+    Raises `ProcessFailed` when it has ended and it is not known how, and `Unreachable` if its input was cut off.
     """
     async with Tasks() as tasks:
         following = tasks.start(attended.follow(write_all))
-        if feed:
-            tasks.start(attended.feed(read_fd(0)))
         try:
-            await _pass_on(attended, following, interrupts)
+            feeding = tasks.start(_fed(attended)) if feed else None
+            await _pass_on(attended, following, interrupts, feeding)
             ended = following.result()
         except BaseException:
             await attended.leave()
@@ -128,17 +127,39 @@ async def attend(attended: Attended, interrupts: Interrupts, *, feed: bool) -> C
     return ended
 
 
-async def _pass_on(attended: Attended, following: asyncio.Future[CommandEnded], interrupts: Interrupts) -> None:
-    """Forward interrupts until it has ended. Raises `Interrupted` at a hang-up, after which no interrupt can arrive."""
+async def _fed(attended: Attended) -> NoReturn:
+    """Pass our standard input on; its end is nothing to act on."""
+    await attended.feed(read_fd(0))
+    await asyncio.Event().wait()
+    raise AssertionError("unreachable")
+
+
+async def _pass_on(
+    attended: Attended,
+    following: asyncio.Future[CommandEnded],
+    interrupts: Interrupts,
+    feeding: asyncio.Future[NoReturn] | None,
+) -> None:
+    """Forward interrupts until it has ended.
+
+    Raises `Interrupted` at a hang-up, after which no interrupt can arrive, and what passing its input on raises.
+    """
     async with Tasks() as tasks:
         hang_up = tasks.start(interrupts.hung_up.wait())
         while not following.done():
             interrupt = tasks.start(interrupts.next())
-            waiting: set[asyncio.Future[Any]] = {following, interrupt, hang_up}
+            waiting: set[asyncio.Future[Any]] = {
+                following,
+                interrupt,
+                hang_up,
+                *([feeding] if feeding is not None else []),
+            }
             await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
             interrupt.cancel()
             if hang_up.done():
                 raise Interrupted("interrupted")
+            if feeding is not None and feeding.done() and not following.done():
+                feeding.result()
             if interrupt.done():
                 await (attended.signal(interrupts.signal) if interrupts.count == 1 else attended.kill())
 

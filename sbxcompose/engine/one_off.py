@@ -20,9 +20,9 @@ from sbxcompose.engine.events import EngineEvent, StepBegun, StepDone, StepFaile
 from sbxcompose.engine.result import Result
 from sbxcompose.engine.sandbox_connection import SandboxConnection
 from sbxcompose.engine.session import Session
-from sbxcompose.engine.start import start_once
+from sbxcompose.engine.start import start_once, try_again
 from sbxcompose.engine.stop_process import stop_process
-from sbxcompose.errors import DeadlinePassed, NotFound, ProcessFailed, Refused, SbxError
+from sbxcompose.errors import DeadlinePassed, NotFound, ProcessFailed, Refused, SbxError, Unreachable
 from sbxcompose.plan.names import Target
 from sbxcompose.plan.observed import Instance
 from sbxcompose.plan.options import Intent, PlanOptions
@@ -101,14 +101,20 @@ class OneOff:
     async def feed(self, source: AsyncIterator[bytes], *, close: bool = True) -> None:
         """Write to its standard input what `source` has and, if so, close it at the end; an end of the command is
         fine.
+
+        Raises `Unreachable` where a part may be lost: how much of it the command has read is unknown.
         """
+        pid = str(self.info.pid)
         try:
             async for data in source:
-                await self._client.write(str(self.info.pid), data)
+                await self._client.write(pid, data)
             if close:
-                await self._client.close_input(str(self.info.pid))
+                await try_again(lambda: self._client.close_input(pid))
         except (NotFound, Refused):
             return
+        except Unreachable as error:
+            words = "standard input was cut off: the host was killed while a part of it was passed on"
+            raise Unreachable(words, hint="run the command again" if close else "attach again") from error
 
     async def signal(self, number: int) -> None:
         """Pass a signal on; one that comes too late is fine."""
