@@ -94,7 +94,7 @@ class _ShownUp:
         self._keyboard: Keys | None = None
         self._first = True
         """Whether nothing has been planned yet."""
-        self._publisher = Publisher(shell, request.junit)
+        self._publisher = Publisher(shell, request.junit, timings=request.timings)
         self._ci = CiLog(lambda line: view.sink.write([f"{line}\n".encode()]))
         if not request.as_json:
             view.elapsed = self._ci.elapsed
@@ -176,7 +176,8 @@ class _ShownUp:
     def _show_timings(self, session: Session) -> None:
         from sbxcompose.cli.view.timings import lines
 
-        for line in lines(self._publisher.timings(session), Style(False), None):
+        timings = self._publisher.timings(session)
+        for line in lines(timings, Style(False), None) if timings is not None else ():
             self._say(line)
 
     def _show_plan(self, plan: Plan) -> None:

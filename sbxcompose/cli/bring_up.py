@@ -52,7 +52,7 @@ async def _detached(
     from sbxcompose.cli.view.report import HowToWait, Reporter
 
     reporter = Reporter(shell, project)
-    publisher = Publisher(shell, request.junit)
+    publisher = Publisher(shell, request.junit, timings=request.timings)
     begun = time.monotonic()
     deadline = begun + request.wait_timeout if request.wait_timeout is not None else None
     plans: list[Plan] = []

@@ -22,11 +22,6 @@ def on_github(environ: Mapping[str, str]) -> bool:
     return environ.get("GITHUB_ACTIONS") == "true"
 
 
-def in_ci(environ: Mapping[str, str]) -> bool:
-    """Return whether a CI system runs this command."""
-    return environ.get("CI", "").lower() in ("true", "1", "yes") or on_github(environ) or on_gitlab(environ)
-
-
 def on_gitlab(environ: Mapping[str, str]) -> bool:
     """Return whether this is a job of GitLab CI."""
     return environ.get("GITLAB_CI") == "true"

@@ -7,7 +7,12 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
-from sbxcompose.cli.ci_formats import in_ci, section_begin, section_end
+VARIABLES = ("CI", "GITHUB_ACTIONS", "GITLAB_CI")
+
+
+def in_ci(environ: Mapping[str, str]) -> bool:
+    """Return whether a CI system runs this command."""
+    return any(environ.get(name, "").lower() in ("true", "1", "yes") for name in VARIABLES)
 
 
 class CiLog:
@@ -26,12 +31,18 @@ class CiLog:
 
     def begin(self, title: str, *, collapsed: bool = False) -> None:
         """Begin a section."""
+        if not self.enabled:
+            return
+        from sbxcompose.cli.ci_formats import section_begin
+
         self._open.append(title)
         self._mark(section_begin(self._environ, title, time.time(), collapsed=collapsed))
 
     def end(self) -> None:
         """End the section that was begun last, if there is one."""
         if self._open:
+            from sbxcompose.cli.ci_formats import section_end
+
             self._mark(section_end(self._environ, self._open.pop(), time.time()))
 
     @contextmanager

@@ -195,6 +195,11 @@ def _colored(stream: TextIO | None) -> bool:
     return stream is not None and stream.isatty() and os.environ.get("TERM") != "dumb"
 
 
+def is_drawable(stream: TextIO) -> bool:
+    """Return whether it is a terminal on which lines can be replaced."""
+    return stream.isatty() and os.environ.get("TERM") != "dumb"
+
+
 def _here() -> str:
     try:
         return os.getcwd()

@@ -5,44 +5,59 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from sbxcompose.cli.ci_log import in_ci
 from sbxcompose.cli.context import Shell
-from sbxcompose.client.timings import MomentsSeen
 from sbxcompose.client.verdict import Verdict
 from sbxcompose.engine.session import Session
 from sbxcompose.errors import UsageError
 from sbxcompose.plan.names import ProcessNames
 from sbxcompose.plan.observed import Instance
-from sbxcompose.plan.timings import Timings, timings
+
+if TYPE_CHECKING:
+    from sbxcompose.client.timings import MomentsSeen
+    from sbxcompose.plan.timings import Timings
 
 
 class Publisher:
     """Reports on one command. Raises `UsageError` if the JUnit file cannot be written."""
 
-    def __init__(self, shell: Shell, junit_file: str | None = None) -> None:
+    def __init__(self, shell: Shell, junit_file: str | None = None, *, timings: bool = False) -> None:
+        """Prepare the reports; `timings` are taken if they are asked for, or for a report."""
         self._shell = shell
-        self._seen = MomentsSeen()
+        self._is_timed = timings or junit_file is not None or in_ci(os.environ)
+        self._seen: MomentsSeen | None = None
         self._path = Path(junit_file) if junit_file is not None else None
         if self._path is not None:
             _prepare(self._path)
 
     def watch(self, session: Session) -> None:
-        """Take note of when processes are started and ready."""
-        self._seen = MomentsSeen(session.clock.now)
-        session.listen(self._seen.on_event)
+        """Take note of when processes are started and ready, if a report or `--timings` needs that."""
+        if self._is_timed:
+            self._seen = MomentsSeen(session.clock.now)
+            session.listen(self._seen.on_event)
 
-    def timings(self, session: Session) -> Timings:
-        """Return how long what was started has taken so far."""
+    def timings(self, session: Session) -> Timings | None:
+        """Return how long what was started has taken so far; None if it was not watched."""
+        if self._seen is None:
+            return None
+        from sbxcompose.plan.timings import timings
+
         return timings(session.project, self._seen.moments(), session.began)
 
     def publish(self, session: Session, wanted: Iterable[Instance], verdict: Verdict, seconds: float) -> None:
         """Write the reports."""
+        if self._path is None and not in_ci(os.environ):
+            return
         from sbxcompose.cli import ci_formats
 
         project = session.project
         names = ProcessNames(project)
         labels = [names.instance(instance) for instance in wanted]
-        took = {timing.label: timing.took for timing in self.timings(session).all if timing.took is not None}
+        timings = self.timings(session)
+        every = timings.all if timings is not None else ()
+        took = {timing.label: timing.took for timing in every if timing.took is not None}
         if self._path is not None:
             _write(self._shell, self._path, ci_formats.junit(project.name, verdict, labels, seconds, took), "w")
         if ci_formats.on_github(os.environ):

@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import Sequence
 from contextlib import suppress
+from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
@@ -22,11 +23,13 @@ from sbxcompose.engine.read_logs import From, Said, read_logs
 from sbxcompose.engine.secrets import note_secrets, secret_values
 from sbxcompose.engine.session import Session
 from sbxcompose.errors import ReaderGone
-from sbxcompose.logs.filter import LineFilter
 from sbxcompose.logs.secrets import KnownSecrets
 from sbxcompose.plan.names import ProcessNames
 from sbxcompose.plan.observed import Exit, Instance
 from sbxcompose.spec.project import Project
+
+if TYPE_CHECKING:
+    from sbxcompose.logs.filter import LineFilter
 
 
 class Choice(Struct, frozen=True):

@@ -100,6 +100,15 @@ def window_size() -> tuple[int, int]:
     return 24, 80
 
 
+def size_of(fd: int) -> tuple[int, int]:
+    """Return columns and rows of the terminal at a descriptor; 80 and 24 where that cannot be known."""
+    try:
+        size = os.get_terminal_size(fd)
+    except OSError:
+        return 80, 24
+    return size.columns or 80, size.lines or 24
+
+
 def in_foreground(fd: int, *, unknown: bool = True) -> bool:
     """Return whether a terminal is ours now; `unknown`: what to return of one that is not our controlling terminal.
 

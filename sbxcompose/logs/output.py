@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from sbxcompose.logs.filter import LineFilter
 from sbxcompose.logs.mux import LONGEST_LINE, Block, LineSource, Mux
 from sbxcompose.logs.prefix import RESET
 from sbxcompose.logs.render import Parts, Renderer
@@ -18,6 +17,9 @@ from sbxcompose.logs.sanitize import Clean, shorten, whole_part, without_colours
 from sbxcompose.logs.screen import Screen
 from sbxcompose.logs.secrets import KnownSecrets
 from sbxcompose.logs.write import FdSink
+
+if TYPE_CHECKING:
+    from sbxcompose.logs.filter import LineFilter
 
 STILL: Final = 1.0
 """Seconds for which an unfinished line must have stood still before it is shown."""

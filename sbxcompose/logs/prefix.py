@@ -6,6 +6,7 @@ two labels that are known together would share one does the later (by name) move
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from typing import Final
 from zlib import crc32
@@ -16,6 +17,10 @@ from each other (CIE Lab), and none near red, which means an error here."""
 
 LABEL_LIMIT: Final = 24
 """The widest label in columns; a longer one ends in an ellipsis."""
+
+TAB: Final = 8
+"""Columns between two tab stops."""
+_TAB_OR_COLOUR: Final = re.compile(r"(\t|\x1b\[[0-9;:]*m)")
 
 _KEPT: Final = 1024
 """Prefixes that are remembered: runs are counted for as long as a process crashes."""
@@ -65,6 +70,17 @@ def width(text: str) -> int:
         return 2 if unicodedata.east_asian_width(char) in "WF" else 1
 
     return sum(map(columns, text))
+
+
+def without_tabs(text: str, column: int = 0) -> str:
+    """Return a line with blanks instead of tabs, as they are on a terminal where it begins in `column`."""
+    made = ""
+    for piece in _TAB_OR_COLOUR.split(text):
+        if piece == "\t":
+            piece = " " * (TAB - column % TAB)
+        made += piece
+        column += 0 if piece.startswith("\x1b") else width(piece)
+    return made
 
 
 def fit(label: str, columns: int) -> str:

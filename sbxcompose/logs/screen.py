@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Hashable, Iterable
 from typing import Final
 
-from sbxcompose.logs.prefix import width
+from sbxcompose.logs.prefix import width, without_tabs
 
 ScreenSize = Callable[[], tuple[int, int]]
 """Columns and rows of the terminal."""
@@ -121,15 +121,7 @@ def _columns(line: bytes) -> int:
 
 def _without_tabs(line: bytes) -> bytes:
     """Return the line with blanks instead of tabs, so that its columns can be counted."""
-    if b"\t" not in line:
-        return line
-    made, column = "", 0
-    for piece in re.split(r"(\t|\x1b\[[0-9;:]*m)", line.decode("utf-8", "replace")):
-        if piece == "\t":
-            piece = " " * (8 - column % 8)
-        made += piece
-        column += 0 if piece.startswith("\x1b") else width(piece)
-    return made.encode()
+    return without_tabs(line.decode("utf-8", "replace")).encode() if b"\t" in line else line
 
 
 def _clip(line: bytes, columns: int) -> bytes:

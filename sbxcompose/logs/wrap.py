@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from sbxcompose.logs.prefix import RESET, width
+from sbxcompose.logs.prefix import RESET, width, without_tabs
 
 LEAST_ROOM: Final = 20
 """Columns beside the prefix; with less the terminal wraps better."""
@@ -17,7 +17,6 @@ LONGEST: Final = 16 * 1024
 """Bytes of a line that is broken; a longer one is data, and costs more than it helps."""
 
 _SGR: Final = re.compile(r"\x1b\[[0-9;:]*m")
-_TAB: Final = 8
 _KEPT: Final = 8
 """Sequences that are repeated at the beginning of a row."""
 
@@ -42,7 +41,7 @@ def wrap_line(line: bytes, column: int, room: int) -> list[bytes]:
         return [line]
     text = line.decode("utf-8", "replace")
     if "\t" in text:
-        text = _without_tabs(text, column)
+        text = without_tabs(text, column)
     plain = _SGR.sub("", text)
     if width(plain) <= room:
         return [line]
@@ -50,16 +49,6 @@ def wrap_line(line: bytes, column: int, room: int) -> list[bytes]:
     if len(plain) == len(text):
         return [plain[begin:end].encode() for begin, end in rows]
     return _coloured(text, rows)
-
-
-def _without_tabs(text: str, column: int) -> str:
-    made, at = "", column
-    for piece in re.split(r"(\t|\x1b\[[0-9;:]*m)", text):
-        if piece == "\t":
-            piece = " " * (_TAB - at % _TAB)
-        made += piece
-        at += 0 if piece.startswith("\x1b") else width(piece)
-    return made
 
 
 def _rows(text: str, room: int) -> list[tuple[int, int]]:

@@ -98,14 +98,14 @@ def command(
 
 def line_filter(pattern: str | None, *, ignore_case: bool, invert: bool) -> LineFilter | None:
     """Return what `--grep` and its options select; None for all lines. Raises `UsageError`."""
-    import re
-
-    from sbxcompose.logs.filter import LineFilter
-
     if pattern is None:
         if ignore_case or invert:
             raise UsageError(f"`{'--ignore-case' if ignore_case else '--invert-match'}` goes with `--grep`")
         return None
+    import re
+
+    from sbxcompose.logs.filter import LineFilter
+
     try:
         return LineFilter(pattern, ignore_case=ignore_case, invert=invert)
     except re.error as error:

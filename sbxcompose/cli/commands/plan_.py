@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from sbxcompose.cli.context import Shell
 from sbxcompose.cli.options import json_option, names_argument, scale_of, up_options
+
+if TYPE_CHECKING:
+    from sbxcompose.plan.steps import Plan
 
 CHANGES = 5
 """Exit code of `--exit-code` when something would change (design, section 8)."""
@@ -24,7 +27,6 @@ def command(shell: Shell, /, names: tuple[str, ...], as_json: bool, exit_code: b
     from sbxcompose.cli.async_main import run_simply
     from sbxcompose.cli.up_request import UpRequest, say_notes
     from sbxcompose.cli.view.connection import connection_notes
-    from sbxcompose.cli.view.plan import plan_lines
     from sbxcompose.engine.apply import plan_for
     from sbxcompose.engine.session import Session
     from sbxcompose.plan.options import Intent
@@ -39,10 +41,21 @@ def command(shell: Shell, /, names: tuple[str, ...], as_json: bool, exit_code: b
         if as_json:
             shell.print_json(plan.to_json())
         else:
-            for line in plan_lines(plan, shell.width):
-                shell.print(line)
+            show_steps(shell, plan)
             say_notes(shell, plan)
             shell.print(plan.summary)
         return CHANGES if exit_code and not plan.empty else 0
 
     return run_simply(main)
+
+
+def show_steps(shell: Shell, plan: Plan) -> None:
+    """Print the steps."""
+    if shell.width is None:
+        for step in plan:
+            shell.print(str(step))
+        return
+    from sbxcompose.cli.view.plan import plan_lines
+
+    for line in plan_lines(plan, shell.width):
+        shell.print(line)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import sys
 
 from sbxcompose.cli.context import harmless, style_of
@@ -13,10 +12,17 @@ from sbxcompose.errors import Interrupted, InvalidSpec, SbxError
 
 def show_error(error: SbxError) -> None:
     """Print an error on stderr."""
-    width = shutil.get_terminal_size().columns if sys.stderr.isatty() else None
+    width = _columns() if sys.stderr.isatty() else None
     print(error_text(error, style_of(sys.stderr), width), file=sys.stderr)
     if isinstance(error, InvalidSpec):
         _annotate(error)
+
+
+def _columns() -> int:
+    try:
+        return os.get_terminal_size(2).columns or 80
+    except OSError:
+        return 80
 
 
 def error_text(error: SbxError, style: Style, width: int | None) -> str:

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import shutil
 import sys
 import time
 from collections.abc import Awaitable, Callable, Sequence, Sized
+from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
 from sbxcompose.cli.ci_log import CiLog
-from sbxcompose.cli.context import Shell
-from sbxcompose.cli.publish import Publisher
+from sbxcompose.cli.context import Shell, is_drawable
 from sbxcompose.cli.view.announce import Announcement, Announcer, announced
 from sbxcompose.cli.view.held_up import held_up
-from sbxcompose.cli.view.status_block import StatusBlock
-from sbxcompose.cli.view.verdict import verdict_lines
 from sbxcompose.cli.view.wait_report import WaitReport
 from sbxcompose.client.verdict import Verdict, await_verdict, with_last_lines
 from sbxcompose.engine.events import EngineEvent, StepDone
@@ -31,8 +28,12 @@ from sbxcompose.plan.judge import Judge, Pending, Success
 from sbxcompose.plan.names import ProcessNames
 from sbxcompose.plan.observed import Instance
 from sbxcompose.plan.steps import Await, Plan
-from sbxcompose.plan.timings import Timings
 from sbxcompose.spec.project import Project
+
+if TYPE_CHECKING:
+    from sbxcompose.cli.publish import Publisher
+    from sbxcompose.cli.view.status_block import StatusBlock
+    from sbxcompose.plan.timings import Timings
 
 CI_LINES = 200
 """Lines of a process that failed which a CI job shows; its machine will be gone."""
@@ -61,8 +62,12 @@ class Reporter:
         """What it hides; for the session, which learns what runs were started with."""
         self.ci = CiLog(shell.mark)
         """The log of a CI job, if this is one."""
-        self._block = StatusBlock(shell.err.enabled, self.plain)
-        shell.before_say = self._block.make_room
+        self._block: StatusBlock | None = None
+        if is_drawable(sys.stderr):
+            from sbxcompose.cli.view.status_block import StatusBlock
+
+            self._block = StatusBlock(shell.err.enabled, self.plain)
+            shell.before_say = self._block.make_room
 
     def waiting(
         self, session: Session, pending: Callable[[], Pending | None] = lambda: None, wanted: Sized = ()
@@ -72,7 +77,7 @@ class Reporter:
         def say(text: str) -> None:
             self._shell.say(self.plain(text))
 
-        return WaitReport(session, say, self._block if self._block.enabled else None, pending, lambda: len(wanted))
+        return WaitReport(session, say, self._block, pending, lambda: len(wanted))
 
     def adopt(self, project: Project) -> None:
         """Go on with another reading of the project's file."""
@@ -83,9 +88,11 @@ class Reporter:
     def tell(self, event: EngineEvent) -> None:
         """One line, if the event is worth one."""
         self._stepped = self._stepped or isinstance(event, StepDone)
-        for said in self._announcer(event):
+        lines = self._announcer(event)
+        for said in lines:
             self._shell.say(self.ci.elapsed() + self.secrets.hide(self.line(said)))
-        self._block.restore()
+        if lines and self._block is not None:
+            self._block.restore()
 
     def plain(self, text: str) -> str:
         """Return the text as one harmless line, without secrets and colours."""
@@ -103,11 +110,14 @@ class Reporter:
         failed = f", {self._shell.err.red(f'{len(result.failures)} failed')}" if result.failures else ""
         self._shell.say(f"{_done(plan, result)}{failed} in {seconds:.2f}s")
 
-    def show_timings(self, timings: Timings) -> None:
+    def show_timings(self, timings: Timings | None) -> None:
         """Show when everything was started and ready."""
+        if timings is None:
+            return
+        from sbxcompose.cli.tty import size_of
         from sbxcompose.cli.view.timings import lines
 
-        width = shutil.get_terminal_size().columns if sys.stderr.isatty() else None
+        width = size_of(2)[0] if sys.stderr.isatty() else None
         for line in lines(timings, self._shell.err, width):
             self._shell.say(line)
 
@@ -128,15 +138,16 @@ class Reporter:
                 found = await await_verdict(states, bringing, judge, deadline)
         seconds = time.monotonic() - begun
         found = await with_last_lines(session, found, self.secrets.hide)
-        await self._show_more(session, found, publisher.timings(session), how)
+        timings = publisher.timings(session)
+        await self._show_more(session, found, timings, how)
         if how.as_json:
-            timed = {"timings": publisher.timings(session).to_json()} if how.timings else {}
+            timed = {"timings": timings.to_json()} if how.timings and timings is not None else {}
             self._shell.print_json({**found.to_json(), **timed})
         self.show_verdict(found, seconds, how.reproduce)
         publisher.publish(session, states.wanted, found, seconds)
         return found.exit_code
 
-    async def _show_more(self, session: Session, verdict: Verdict, timings: Timings, how: HowToWait) -> None:
+    async def _show_more(self, session: Session, verdict: Verdict, timings: Timings | None, how: HowToWait) -> None:
         """Show what was asked for, and in CI what will be gone afterwards: before the verdict, which comes last."""
         if self.ci.enabled and not isinstance(verdict, Success):
             for report in verdict.causes:
@@ -149,6 +160,8 @@ class Reporter:
 
     def show_verdict(self, verdict: Verdict, seconds: float, reproduce: Reproduce | None = None) -> None:
         """Print the verdict: what failed, its last lines, what it held up, and the command that shows it again."""
+        from sbxcompose.cli.view.verdict import verdict_lines
+
         command = None
         if reproduce is not None and not isinstance(verdict, Success):
             command = reproduce([report.label for report in verdict.causes])

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import io
-import os
 import re
-import shutil
 import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from sbxcompose.cli.tty import in_foreground
+from sbxcompose.cli.context import is_drawable
+from sbxcompose.cli.tty import in_foreground, size_of
 from sbxcompose.cli.view.copying import copy_bar
 from sbxcompose.cli.view.live import Live
 from sbxcompose.logs.screen import Screen
@@ -41,17 +40,15 @@ class StatusBlock:
     def __init__(self, colours: bool, clean: Callable[[str], str]) -> None:
         self._colours = colours
         self._clean = clean
-        self._screen = Screen(shutil.get_terminal_size)
-        self._live = Live()
-        self.enabled = sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
+        self._screen = Screen(_size)
+        self.enabled = is_drawable(sys.stderr)
         """Whether there is a terminal on which lines can be replaced."""
 
     def draw(self, live: Live) -> None:
         """Show this in place of the last block; an empty one takes it away."""
-        self._live = live
         lines: list[str] = []
         if live and self.enabled and in_foreground(2):
-            lines = block_lines(live, shutil.get_terminal_size(), colours=self._colours, clean=self._clean)
+            lines = block_lines(live, _size(), colours=self._colours, clean=self._clean)
         self._write(self._screen.put_bottom([line.encode() for line in lines]))
 
     def draw_copy(self, target: str, progress: TransferProgress) -> None:
@@ -64,13 +61,17 @@ class StatusBlock:
 
     def restore(self) -> None:
         """Draw again what `make_room` has taken away."""
-        if self._live:
-            self.draw(self._live)
+        if not self._screen.shows_anything:
+            self._write(self._screen.redrawn())
 
     def _write(self, data: bytes) -> None:
         if data:
             sys.stderr.write(data.decode())
             sys.stderr.flush()
+
+
+def _size() -> tuple[int, int]:
+    return size_of(2)
 
 
 def block_lines(live: Live, size: tuple[int, int], *, colours: bool, clean: Callable[[str], str]) -> list[str]:

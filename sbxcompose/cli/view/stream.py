@@ -3,23 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import sys
 import time
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, suppress
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
-from sbxcompose.cli.context import Shell
-from sbxcompose.cli.tty import around_stops, in_foreground
+from sbxcompose.cli.context import Shell, is_drawable
 from sbxcompose.cli.view.announce import Announcement, Announcer, Tone
-from sbxcompose.cli.view.live import Live
 from sbxcompose.engine import events
 from sbxcompose.engine.secrets import secret_values
 from sbxcompose.errors import NotWritten
-from sbxcompose.logs.filter import LineFilter
 from sbxcompose.logs.mux import LineSource
 from sbxcompose.logs.output import LogOutput
 from sbxcompose.logs.prefix import Prefixes
@@ -31,6 +27,10 @@ from sbxcompose.logs.write import FdSink
 from sbxcompose.plan.names import ProcessNames
 from sbxcompose.plan.observed import Instance, Observed
 from sbxcompose.spec.project import Project
+
+if TYPE_CHECKING:
+    from sbxcompose.cli.view.live import Live
+    from sbxcompose.logs.filter import LineFilter
 
 STALLED = 1024 * 1024
 """Bytes that wait for a slow reader before we read no more output ourselves."""
@@ -79,7 +79,7 @@ class LogView:
         self._on_lost = on_lost
         self.sink = FdSink(sys.stdout.fileno(), on_lost=None if on_lost is None else self._lose)
         terminal = sys.stdout.isatty()
-        self._on_screen = terminal and os.environ.get("TERM") != "dumb"
+        self._on_screen = is_drawable(sys.stdout)
         self._log = LogOutput(
             self._renderer(shell, project, style),
             self.sink,
@@ -170,6 +170,8 @@ class LogView:
         """On a terminal: show this below everything, until it is changed; an empty one takes it away."""
         if self._muted:
             return
+        from sbxcompose.cli.tty import in_foreground
+
         if not live or not in_foreground(self.sink.fd):
             self._log.status(())
             return
@@ -183,6 +185,8 @@ class LogView:
         if not self.draws:
             yield
             return
+        from sbxcompose.cli.tty import around_stops
+
         with around_stops(self.make_room, self._set_timer):
             yield
 
@@ -213,11 +217,9 @@ class LogView:
             self._set_timer()
 
     def _size(self) -> tuple[int, int]:
-        try:
-            columns, rows = os.get_terminal_size(self.sink.fd)
-        except OSError:
-            return 80, 24
-        return columns or 80, rows or 24
+        from sbxcompose.cli.tty import size_of
+
+        return size_of(self.sink.fd)
 
     def blank(self) -> None:
         """Print an empty line after the user pressed Enter to mark a place."""

@@ -9,8 +9,6 @@ import time
 from collections.abc import Callable, Hashable, Iterator
 from typing import TYPE_CHECKING, Self
 
-from sbxcompose.cli.tty import around_stops
-from sbxcompose.cli.view.live import Live, LiveBlock
 from sbxcompose.engine.events import (
     CopyDone,
     CopyProgress,
@@ -45,6 +43,7 @@ from sbxcompose.spec.project import Condition, Process, Project
 from sbxcompose.tasks import TaskOwner, report_failure
 
 if TYPE_CHECKING:
+    from sbxcompose.cli.view.live import Live, LiveBlock
     from sbxcompose.files.transfer import TransferProgress
     from sbxcompose.plan.judge import Pending, Report
 
@@ -89,6 +88,8 @@ class WaitReport:
     async def __aenter__(self) -> Self:
         self._tasks.start(self._run())
         if self._block is not None:
+            from sbxcompose.cli.tty import around_stops
+
             self._stack.enter_context(around_stops(self._block.make_room, self._changed.set))
             self._stack.enter_context(_on_resize(self._changed.set))
         return self
@@ -97,6 +98,8 @@ class WaitReport:
         self._stack.close()
         await self._tasks.close()
         if self._block is not None:
+            from sbxcompose.cli.view.live import Live
+
             self._block.draw(Live())
 
     def _on_event(self, event: EngineEvent) -> None:
@@ -146,6 +149,8 @@ class WaitReport:
         return None if due is None else max(due - now, 0.0)
 
     def _live(self, waits: dict[Hashable, Wait], pending: Pending | None, now: float) -> Live:
+        from sbxcompose.cli.view.live import Live
+
         wanted = self._wanted()
         header = None
         if pending is not None and wanted > 1:

@@ -8,7 +8,6 @@ import pytest
 
 from sbxcompose.cli.ci_formats import (
     annotation,
-    in_ci,
     junit,
     mistake_annotations,
     on_github,
@@ -17,7 +16,7 @@ from sbxcompose.cli.ci_formats import (
     summary,
     verdict_annotations,
 )
-from sbxcompose.cli.ci_log import CiLog
+from sbxcompose.cli.ci_log import CiLog, in_ci
 from sbxcompose.errors import InvalidSpec, Mistake
 from sbxcompose.plan.observed import Instance
 from sbxcompose.plan.outcomes import Failed, Report, Success, TimedOut
