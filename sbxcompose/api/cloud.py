@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from sbxcompose.api.addresses import Site
 from sbxcompose.api.connection import StreamedBody
+from sbxcompose.api.descriptors import raise_limit
 from sbxcompose.api.http_client import Reply
 from sbxcompose.api.https import Https
 from sbxcompose.api.outages import Outages
@@ -189,6 +190,7 @@ class CloudChannel:
 
     def _carry(self) -> Transport | Https:
         if self._carrier is None:
+            raise_limit()
             self._carrier = self._make()
         return self._carrier
 

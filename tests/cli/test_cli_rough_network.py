@@ -57,3 +57,23 @@ def test_every_command_does_what_it_should(cloud: CloudSbx, rough: RoughNetwork)
     assert (cloud.project / "executed").read_text() == "once\n"
     assert (cloud.project / "starts").read_text().split() == ["job", "web", "web"]
     assert rough.schedule.done, "nothing has gone wrong"
+
+
+def test_an_outage_has_one_line_at_its_begin_and_one_at_its_end(cloud: CloudSbx) -> None:
+    cloud.write("processes: {web: {command: 'echo here; exec sleep 1000'}}\n")
+    quiet = Schedule(1)
+    quiet.most = 0
+    with RoughNetwork(int(cloud.plain.address.rpartition(":")[2]), quiet).in_thread() as network:
+        cloud.env["TENSORLAKE_API_URL"] = network.address
+        cloud.run("up", "-d")
+        with cloud.start("logs", "-f") as logs:
+            logs.wait_for("web \\| here")
+            network.down = True
+            network.cut()
+            logs.wait_for("; trying again\n")
+            network.down = False
+            logs.wait_for("connected again after")
+            logs.interrupt()
+            done = logs.wait()
+    assert [done.stderr.count(words) for words in ("trying again", "connected again")] == [1, 1]
+    assert done.stdout == "web | here\n"

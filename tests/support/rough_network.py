@@ -79,6 +79,8 @@ class RoughNetwork:
         self._stall = stall
         self._answered = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
+        self.down = False
+        """Whether every connection breaks at once; `cut` those that are there already."""
         self.streams = 0
         """Connections that are open now."""
 
@@ -100,14 +102,17 @@ class RoughNetwork:
                 task.cancel()
             await asyncio.gather(*self._tasks, return_exceptions=True)
 
+    def cut(self) -> None:
+        """Break all connections, from another thread."""
+        self._loop.call_soon_threadsafe(lambda: [task.cancel() for task in self._tasks])
+
     @contextmanager
     def in_thread(self) -> Iterator[RoughNetwork]:
         """Serve in a thread of its own."""
         ready, over = threading.Event(), asyncio.Event()
-        loops: list[asyncio.AbstractEventLoop] = []
 
         async def serve() -> None:
-            loops.append(asyncio.get_running_loop())
+            self._loop = asyncio.get_running_loop()
             async with self.serving():
                 ready.set()
                 await over.wait()
@@ -118,7 +123,7 @@ class RoughNetwork:
         try:
             yield self
         finally:
-            loops[0].call_soon_threadsafe(over.set)
+            self._loop.call_soon_threadsafe(over.set)
             thread.join()
 
     def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -131,6 +136,8 @@ class RoughNetwork:
         there: list[asyncio.StreamWriter] = []
         try:
             with suppress(OSError, EOFError, Broken, asyncio.IncompleteReadError):
+                if self.down:
+                    raise Broken
                 upstream, out = await asyncio.open_connection("127.0.0.1", self._upstream)
                 there.append(out)
                 while True:
