@@ -69,6 +69,8 @@ class PlainCloud:
         """Patterns of `METHOD path` -> an answer that is given instead: status, headers, body."""
         self.lose: str | None = None
         """A pattern: the answer to the next request that matches is not passed on, the connection breaks instead."""
+        self._started: set[str] = set()
+        """The names of processes that were started."""
         self.bodies: list[tuple[str, dict[str, Any]]] = []
         """The JSON objects that were sent, each with its `METHOD path`."""
         self.largest: int | None = None
@@ -242,6 +244,10 @@ class PlainCloud:
                 here = str(self.workspace)
                 value["args"] = [here if each == "/workspace" else each for each in value.get("args", ())]
             value["env"] = {**self.env, **value.get("env", {})}
+        if path.endswith("/processes") and "name" in value:
+            # That an instance has one live run is our host's own rule; the contract's names are free (section 3.4).
+            value["replaces"] = sorted(self._started - {value["name"]})
+            self._started.add(value["name"])
         if not self.managed and path.endswith("/processes"):
             value = {key: each for key, each in value.items() if key not in ("name", "restart", "health_check")}
         return json.dumps(value).encode()
