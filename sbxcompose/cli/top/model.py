@@ -50,6 +50,9 @@ class TopModel:
         self.seen: list[PaneRow] = []
         """What the lower part shows, as it was last drawn."""
         self.selection: Selection | None = None
+        self._drags = False
+        self._held = False
+        """Whether the output stands still for the selection alone."""
 
     # -- what is seen --------------------------------------------------------------------------------------
 
@@ -99,35 +102,45 @@ class TopModel:
             return self._type(key, self.prompt)
         if key == "ctrl+c" and self.selection is not None:
             return self._copy()
-        self.selection = None
+        self._unselect()
         command = COMMANDS.get(key)
         return _COMMANDS[command](self) if command is not None else []
 
     def click(self, instance: Instance) -> None:
         """Select what was clicked."""
         self.message = None
+        self._unselect()
         self._select(instance)
 
     def drag_from(self, row: int, column: int) -> None:
         """Begin to select text of the lower part; what comes does not move it meanwhile."""
         self.message = None
-        self.selection = Selection((row, column), (row, column))
+        self._unselect()
+        self.selection, self._drags = Selection((row, column), (row, column)), True
         if self.pane is Pane.LOGS and self.view.anchor is None and self.lines:
-            self.view.anchor = self.lines[-1].number
+            self.view.anchor, self._held = self.lines[-1].number, True
 
     def drag_to(self, row: int, column: int) -> None:
         """Go on selecting."""
-        if self.selection is not None:
+        if self.selection is not None and self._drags:
             self.selection = self.selection.to(max(min(row, len(self.seen) - 1), 0), max(column, 0))
 
     def drop(self) -> list[TopRequest]:
         """Stop selecting, and copy what is selected; a mere click follows the output again."""
-        if self.selection is None:
+        if self.selection is None or not self._drags:
             return []
+        self._drags = False
         if self.selection.is_empty:
-            self.selection = None
+            self._unselect()
             return []
         return self._copy()
+
+    def _unselect(self) -> None:
+        """Select nothing; output that stood still for that goes on."""
+        self.selection = None
+        if self._held:
+            self._held = False
+            self.view.follow()
 
     def _copy(self) -> list[TopRequest]:
         """Copy what is selected, or else all that is seen."""
@@ -143,7 +156,7 @@ class TopModel:
 
     def wheel(self, rows: int) -> None:
         """Scroll the lower part by some lines."""
-        self.selection = None
+        self.selection, self._held = None, False
         if self.pane is not Pane.LOGS:
             self.offset = max(min(self.offset + rows, len(self.text) - self.pane_height), 0)
         else:
