@@ -14,7 +14,7 @@ from itertools import chain, zip_longest
 from typing import NamedTuple
 
 from sbxcompose.host.base import damage
-from sbxcompose.host.logs.recovery import recover, unusable
+from sbxcompose.host.logs.recovery import has_index, recover, unusable
 from sbxcompose.host.logs.segments import (
     HEADER,
     INDEX,
@@ -114,6 +114,21 @@ class Journal:
         for segment, later in zip_longest(self.segments, self.segments[1:]):
             last_run = recover(segment, last_run, later, reported=bool(broken.get(segment)))
         self._replay(self.segments[-2:])
+
+    def mend(self, first: int = 0) -> None:
+        """Make indexes anew that were removed or damaged while nothing used them, from a segment on.
+
+        Raises `OSError`.
+        """
+        segments = self.segments[first:]
+        for segment, later in zip_longest(segments, segments[1:]):
+            if not segment.count or segment.in_use or has_index(segment):
+                continue
+            there = os.path.lexists(segment.path(INDEX))
+            if there:
+                damage.set_aside(segment.path(INDEX), "the index of this output is damaged; it was made anew")
+            recover(segment, self.last_run, later, reported=there)
+            self._last = (0, 0, 0, 0, 0, 0, 0)
 
     def _set_aside(self, segment: Segment) -> set[int]:
         """Set aside those of a segment's files that are none of ours; return which."""

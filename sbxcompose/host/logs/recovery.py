@@ -89,6 +89,20 @@ def recover(segment: Segment, last_run: int = 0, later: Segment | None = None, *
     return last_run
 
 
+def has_index(segment: Segment) -> bool:
+    """Return whether the index is still there as it was read or written."""
+    try:
+        fd = damage.open_regular(segment.path(INDEX), os.O_RDONLY)
+    except OSError as error:
+        if error.errno in damage.SHORTAGE:
+            raise
+        return False
+    try:
+        return os.fstat(fd).st_size >= segment.count * RECORD.size and os.pread(fd, 1, 0)[:1] == bytes((HEADER,))
+    finally:
+        os.close(fd)
+
+
 def _set_aside_index(segment: Segment, raw: bytes, *, reported: bool) -> None:
     """Set an index aside that says nothing, if there is anything that it should say."""
     if any(_size(segment.path(stream)) for stream in STREAMS):

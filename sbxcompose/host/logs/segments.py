@@ -94,6 +94,11 @@ class Segment:
         """What it takes on disk, index included."""
         return self.written[STDOUT] + self.written[STDERR] + self.count * RECORD.size
 
+    @property
+    def in_use(self) -> bool:
+        """Whether its files are open, or will be for a reader."""
+        return bool(self._fds) or self.users > 0
+
     def path(self, kind: int) -> str:
         """Return the file of a stream, or of the index (0)."""
         return f"{self.directory}/{self.start:016x}{SUFFIXES[kind]}"

@@ -169,6 +169,26 @@ def test_output_is_shown_although_its_index_is_lost(
     assert capsys.readouterr().err.count("damaged: ") == 1
 
 
+@pytest.mark.parametrize("how", ["missing", "empty", "garbage", "a directory", "a dangling link"])
+def test_an_index_that_is_lost_while_the_host_runs_is_made_anew(state: Path, how: str) -> None:
+    directory = state / "sandboxes" / BAD / "logs" / "web"
+    log = LogStore.open(directory)
+    DAMAGES[how](directory / f"{0:016x}.idx")
+    assert text_of(log) == LINES + ERRORS
+    DAMAGES[how](directory / f"{0:016x}.idx")
+    read, write = os.pipe()
+    os.write(write, b"again\n")
+    run, begin = log.begin_run(1_800_000_000.0), log.end
+    log.splice(STDOUT, read, run)
+    log.end_run(run, 0, None, 1_800_000_001.0)
+    os.close(read)
+    os.close(write)
+    for store in (log, LogStore.open(directory)):
+        assert sorted(text_of(store)) == sorted(LINES + ERRORS + b"again\n")
+        assert store.position_of_run(run) == begin
+        store.close()
+
+
 def test_of_a_log_whose_output_is_damaged_the_rest_is_kept(state: Path) -> None:
     directory = state / "sandboxes" / BAD / "logs" / "web"
     DAMAGES["a FIFO"](directory / f"{0:016x}.out")
