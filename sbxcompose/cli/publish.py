@@ -35,6 +35,8 @@ class Publisher:
     def watch(self, session: Session) -> None:
         """Take note of when processes are started and ready, if a report or `--timings` needs that."""
         if self._is_timed:
+            from sbxcompose.client.timings import MomentsSeen  # late: most commands are not timed
+
             self._seen = MomentsSeen(session.clock.now)
             session.listen(self._seen.on_event)
 

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import xml.etree.ElementTree as ElementTree
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -17,9 +21,15 @@ from sbxcompose.cli.ci_formats import (
     verdict_annotations,
 )
 from sbxcompose.cli.ci_log import CiLog, in_ci
+from sbxcompose.cli.context import GlobalOptions, Shell
+from sbxcompose.cli.publish import Publisher
+from sbxcompose.engine.events import BecameReady, EngineEvent, StepDone
 from sbxcompose.errors import InvalidSpec, Mistake
 from sbxcompose.plan.observed import Instance
 from sbxcompose.plan.outcomes import Failed, Report, Success, TimedOut
+from sbxcompose.plan.steps import Start, Step
+from tests.unit.plan.plan_worlds import process
+from tests.unit.plan.test_timings import DB, SHOP
 
 API = Report(Instance("main", "api"), "api", "exited with code 3", lines=("boom | <x>", "a\x00b ```"))
 WEB = Report(Instance("main", "web"), "web", "waits for api", waits_for=("api",))
@@ -99,6 +109,37 @@ def test_a_log_of_ci_has_sections_and_times_and_another_none() -> None:
             assert bool(log.elapsed()) is bool(marks)
         log.end()
         assert written == marks
+
+
+class TimedSession:
+    """Hands on events; its clock stands still."""
+
+    project = SHOP
+    began = 100.0
+
+    class clock:
+        @staticmethod
+        def now() -> float:
+            return 103.5
+
+    def listen(self, hear: Callable[[EngineEvent], None]) -> None:
+        self.tell = hear
+
+
+@pytest.mark.parametrize("asked", [False, True])
+def test_a_bring_up_is_timed_where_a_report_or_a_person_wants_that(tmp_path: Path, asked: bool) -> None:
+    publisher = Publisher(Shell(GlobalOptions()), str(tmp_path / "r.xml") if asked else None)
+    session: Any = TimedSession()
+    publisher.watch(session)
+    assert (publisher.timings(session) is not None) is asked or in_ci(os.environ)
+    if asked:
+        session.tell(StepDone(Step(1, Start(process("db"), DB, "db.1"), "db", "not running")))
+        session.tell(BecameReady(DB))
+        found = publisher.timings(session)
+        assert found is not None
+        assert [(timing.label, timing.started, timing.ready) for timing in found.all] == [("db", 3.5, 3.5)]
+        publisher.publish(session, [DB], Success(1, 0), 3.5)
+        assert 'name="db" time="0.000"' in (tmp_path / "r.xml").read_text()
 
 
 def test_a_case_says_how_long_it_took() -> None:
