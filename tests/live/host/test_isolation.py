@@ -5,17 +5,39 @@ from __future__ import annotations
 import os
 import signal
 import uuid
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from sbxcompose.engine.local_host import launch
-from tests.live.host.hosts import Box, LiveHost, client_of
+from tests.live.host.hosts import Box, LiveHost, client_of, live_host
 from tests.live.host.isolated import finish, host_without_rights, isolated
 from tests.live.host.test_isolation_escapes import alive
-from tests.support.home import wait_gone
+from tests.support.home import Home, wait_gone
 
 SLEEP = "import sys, time; time.sleep(1000)"
+
+
+@pytest.fixture(scope="module")
+def one_host() -> Iterator[LiveHost]:
+    """A host for all tests of this module that do not kill it."""
+    with Home.temporary() as home, pytest.MonkeyPatch.context() as patch:
+        for name, value in home.variables.items():
+            patch.setenv(name, value)
+        with live_host(home) as host:
+            patch.undo()
+            yield host
+            for name, value in home.variables.items():
+                patch.setenv(name, value)
+
+
+@pytest.fixture
+def shared(one_host: LiveHost) -> Iterator[LiveHost]:
+    """The same, without the sandboxes of the tests before."""
+    yield one_host
+    for sandbox in one_host.http.get("/sandboxes").json()["sandboxes"]:
+        one_host.http.delete(f"/sandboxes/{sandbox['id']}")
 
 
 def namespace(box: Box) -> str:
@@ -31,10 +53,10 @@ def begin(box: Box, token: str, name: str = "web") -> int:
     return int(box.ask("POST", "/processes", json=body).raise_for_status().json()["pid"])
 
 
-def test_its_processes_find_a_machine_of_their_own(host: LiveHost, tmp_path: Path) -> None:
+def test_its_processes_find_a_machine_of_their_own(shared: LiveHost, tmp_path: Path) -> None:
     (tmp_path / "data").write_text("shown")
     mounts = [{"source": str(tmp_path), "target": "/shown"}]
-    box = isolated(host, mounts=mounts)
+    box = isolated(shared, mounts=mounts)
     lines = finish(
         box, "pwd; hostname; python --version >/dev/null && id -un tl-user; ls -A ~ /tmp | wc -w; echo $HOME"
     )
@@ -47,14 +69,14 @@ def test_its_processes_find_a_machine_of_their_own(host: LiveHost, tmp_path: Pat
     finish(box, "echo changed > /etc/hostname; echo mine > /workspace/note; rm /usr/bin/env")
     assert finish(box, "cat /etc/hostname note; ls /usr/bin/env 2>/dev/null") == ["changed", "mine"]
     assert Path("/usr/bin/env").exists()
-    info = host.http.get("/sandboxes/box").json()
+    info = shared.http.get("/sandboxes/box").json()
     assert (info["isolation"], info["workspace"], len(info["mounts"])) == ("overlay", "/workspace", 1)
 
 
-def test_its_users_are_those_of_its_own_files(host: LiveHost) -> None:
+def test_its_users_are_those_of_its_own_files(shared: LiveHost) -> None:
     if os.geteuid() != 0:
         pytest.skip("root is needed to switch users")
-    box = isolated(host)
+    box = isolated(shared)
     assert finish(box, "id -un; echo $HOME; touch ~/x && echo made", user="tl-user") == [
         "tl-user",
         "/home/tl-user",
@@ -66,20 +88,20 @@ def test_its_users_are_those_of_its_own_files(host: LiveHost) -> None:
     assert (status, words) == (500, "user not found: nobody-here")
 
 
-def test_a_plain_sandbox_says_where_the_user_is_that_it_lacks(host: LiveHost) -> None:
-    answer = host.box().ask("POST", "/processes", json={"command": "true", "user": "tl-user"})
+def test_a_plain_sandbox_says_where_the_user_is_that_it_lacks(shared: LiveHost) -> None:
+    answer = shared.box().ask("POST", "/processes", json={"command": "true", "user": "tl-user"})
     if answer.is_success:
         pytest.skip("this machine has a user tl-user")
     assert answer.status_code == 500
     assert "isolation: overlay" in answer.json()["hint"]
     if not Path("/workspace/no-such").exists():
         body = {"command": "true", "working_dir": "/workspace/no-such"}
-        answer = Box(host, host.http.get("/sandboxes/box").json()["id"]).ask("POST", "/processes", json=body)
+        answer = Box(shared, shared.http.get("/sandboxes/box").json()["id"]).ask("POST", "/processes", json=body)
         assert "isolation: overlay" in answer.json()["hint"]
 
 
-def test_files_and_terminals_are_those_of_the_sandbox(host: LiveHost) -> None:
-    box = isolated(host)
+def test_files_and_terminals_are_those_of_the_sandbox(shared: LiveHost) -> None:
+    box = isolated(shared)
     box.ask("PUT", "/files", params={"path": "/etc/new/made.txt"}, content=b"by the host").raise_for_status()
     assert finish(box, "cat /etc/new/made.txt; ln -s ../made /workspace/to-be-made") == ["by the host"]
     assert not Path("/etc/new").exists()
@@ -94,8 +116,8 @@ def test_files_and_terminals_are_those_of_the_sandbox(host: LiveHost) -> None:
     assert finish(box, "ls /etc/new") == []
 
 
-def test_health_is_checked_inside_and_by_the_number_that_the_process_has_there(host: LiveHost) -> None:
-    box = isolated(host)
+def test_health_is_checked_inside_and_by_the_number_that_the_process_has_there(shared: LiveHost) -> None:
+    box = isolated(shared)
     finish(box, "touch /only-inside")
     check = {"type": "exec", "command": ["sh", "-c", "test -e /only-inside && kill -0 $SBXCOMPOSE_PID"]}
     body = {"command": "sleep", "args": ["1000"], "name": "web", "health_check": {**check, "initial_delay_ms": 0}}
@@ -103,17 +125,17 @@ def test_health_is_checked_inside_and_by_the_number_that_the_process_has_there(h
     box.wait("web", lambda row: bool(row["managed"]["health_status"] == "healthy"))
 
 
-def test_what_cannot_be_had_is_refused_with_the_reason(host: LiveHost) -> None:
+def test_what_cannot_be_had_is_refused_with_the_reason(shared: LiveHost) -> None:
     for body, words in (
         ({"isolation": "overlay", "mounts": [{"source": "/no/such", "target": "/x"}]}, "not an existing file"),
         ({"isolation": "overlay", "mounts": [{"source": "/etc", "target": "/proc"}]}, "cannot be a place"),
         ({"isolation": "overlay", "workspace": "/../x"}, "cannot be a place"),
         ({"mounts": [{"source": "/etc", "target": "/x"}]}, "needs `isolation: overlay`"),
     ):
-        answer = host.http.post("/sandboxes", json=body)
+        answer = shared.http.post("/sandboxes", json=body)
         assert answer.status_code == 400
         assert words in answer.json()["error"]
-    box = isolated(host)
+    box = isolated(shared)
     status, _, error = box.refused("POST", "/processes", json={"command": "no-such-program"})
     assert (status, error) == (500, "command not found: no-such-program")
     status, _, error = box.refused("POST", "/processes", json={"command": "true", "working_dir": "/no/such"})
@@ -176,8 +198,8 @@ def test_without_rights_it_is_the_same(host_environ: object) -> None:
         assert wait_gone([pid], 0)
 
 
-def test_a_kill_ends_what_was_orphaned_inside(host: LiveHost) -> None:
-    box, token = isolated(host), uuid.uuid4().hex
+def test_a_kill_ends_what_was_orphaned_inside(shared: LiveHost) -> None:
+    box, token = isolated(shared), uuid.uuid4().hex
     box.shell(f"(setsid sleep 1000 & setsid sh -c 'sleep 1000; : {token}' &); exec sleep 1000", name="web")
     while not alive(token):
         pass
