@@ -122,7 +122,11 @@ class Journal:
         """
         segments = self.segments[first:]
         for segment, later in zip_longest(segments, segments[1:]):
-            if not segment.count or segment.in_use or has_index(segment):
+            if not segment.count or segment.in_use:
+                continue
+            if has_index(segment):
+                if first == 0:  # else it is about to be written to
+                    self.left(segment)
                 continue
             there = os.path.lexists(segment.path(INDEX))
             if there:

@@ -90,17 +90,17 @@ def recover(segment: Segment, last_run: int = 0, later: Segment | None = None, *
 
 
 def has_index(segment: Segment) -> bool:
-    """Return whether the index is still there as it was read or written."""
+    """Return whether the index is still there as it was read or written; it stays open if so."""
     try:
-        fd = damage.open_regular(segment.path(INDEX), os.O_RDONLY)
+        fd = segment.fd(INDEX)
     except OSError as error:
         if error.errno in damage.SHORTAGE:
             raise
         return False
-    try:
-        return os.fstat(fd).st_size >= segment.count * RECORD.size and os.pread(fd, 1, 0)[:1] == bytes((HEADER,))
-    finally:
-        os.close(fd)
+    sound = os.fstat(fd).st_size >= segment.count * RECORD.size and os.pread(fd, 1, 0) == bytes((HEADER,))
+    if not sound:
+        segment.close()
+    return sound
 
 
 def _set_aside_index(segment: Segment, raw: bytes, *, reported: bool) -> None:
