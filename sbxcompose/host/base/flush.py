@@ -11,28 +11,44 @@ import os
 from contextlib import suppress
 
 PAUSE = 0.5
-"""Seconds in which more may come, to be written through together."""
+"""Seconds without a new file after which all are written through together.
+
+Each waits for the disk, which a bring-up has a better use for: so that is over first.
+"""
+LONGEST = 5.0
+"""Seconds that a file waits at most, while more keep coming."""
 
 _waiting: dict[str, None] = {}
+_first = _latest = 0.0
+"""When the first and the latest of those that wait came, by the loop's clock."""
 _loop: asyncio.AbstractEventLoop | None = None
 """The one that will write what waits through; another one may have ended before it could."""
 
 
 def later(path: str) -> None:
     """Write a new file through soon; nothing is done where no event loop runs (a tool, a test)."""
-    global _loop
+    global _first, _latest, _loop
     try:
         loop = asyncio.get_running_loop()
     except RuntimeError:
         return
+    _latest = loop.time()
     if _loop is not loop:
-        _loop = loop
-        loop.call_later(PAUSE, _write_waiting_through, loop)
+        _loop, _first = loop, _latest
+        loop.call_at(due(_first, _latest), _write_waiting_through, loop)
     _waiting[path] = None
+
+
+def due(first: float, latest: float) -> float:
+    """Return when files are written through of which the first and the latest came at these times; pure."""
+    return min(latest + PAUSE, first + LONGEST)
 
 
 def _write_waiting_through(loop: asyncio.AbstractEventLoop) -> None:
     global _loop
+    if (at := due(_first, _latest)) > loop.time():
+        loop.call_at(at, _write_waiting_through, loop)
+        return
     _loop = None
     paths = list(_waiting)
     _waiting.clear()

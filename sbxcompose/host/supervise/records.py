@@ -13,7 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from sbxcompose.host.base import damage, unsaved, write_back
+from sbxcompose.host.base import damage, removal, unsaved, write_back
 from sbxcompose.host.base.json_files import encode, replace_file
 from sbxcompose.host.supervise.state import ProcessRecord
 
@@ -76,7 +76,7 @@ class Records:
         self._sizes.pop(record.id, None)
         unsaved.release(self._path(record.id))
         with suppress(OSError):
-            os.unlink(self._path(record.id))
+            removal.remove(self._path(record.id))
 
     def load(self) -> Iterator[ProcessRecord]:
         """Yield all records that make sense, in the order in which they were made."""
