@@ -20,6 +20,8 @@ from typing import Literal
 Fault = Literal["delay", "busy", "lost request", "lost answer", "cut", "end", "stall", "overtake", "idle"]
 FAULTS: tuple[Fault, ...] = ("delay", "busy", "lost request", "lost answer", "cut", "end", "stall", "overtake", "idle")
 _STREAMS = re.compile(r"/follow|/watch$|/batch$|/run$")
+_STARTS = re.compile(r"POST .*/(processes|batch|run|sandboxes|suspend|resume)$")
+"""What must not be done twice, or is hard to tell from what was not done, is lost more often."""
 _LENGTH = re.compile(rb"(?im)^content-length:[ \t]*(\d+)\r$")
 _CHUNKED = re.compile(rb"(?im)^transfer-encoding:[ \t]*chunked\r$")
 _SOCKET = re.compile(rb"(?im)^upgrade:")
@@ -47,11 +49,15 @@ class Schedule:
     def draw(self, said: str) -> Fault | None:
         """Return what goes wrong with a request; `said` is its method and path."""
         key = said.partition("?")[0]
-        if len(self.done) >= self.most or self._in_a_row[key] >= 2 or self._random.random() > self.rate:
+        starts = bool(_STARTS.search(key))
+        rate = max(self.rate, 0.5) if starts else self.rate
+        if len(self.done) >= self.most or self._in_a_row[key] >= 2 or self._random.random() > rate:
             self._in_a_row[key] = 0
             return None
         stream = bool(_STREAMS.search(key))
-        fault = self._random.choice([each for each in self.faults if stream or each not in ("end", "idle")])
+        possible = [fault for fault in self.faults if stream or fault not in ("end", "idle")]
+        losses: list[Fault] = ["lost answer"] * len(possible) if starts else []
+        fault = self._random.choice([*possible, *losses])
         self._in_a_row[key] += fault not in ("delay", "overtake")
         self.done.append(f"{fault}: {said}")
         return fault
