@@ -200,7 +200,7 @@ class SandboxInfo(Message, frozen=True, kw_only=True):
     failed_starts: list[FailedStart] = field(default_factory=list)
     """Ours: the latest failed start of each process that has not been started since."""
     extensions: list[str] = field(default_factory=list)
-    """Ours: which of our extensions its daemon speaks: `batch`, `watch`, `stop`, `pty`, `start-key`."""
+    """Ours: which of our extensions its daemon speaks: `batch`, `watch`, `stop`, `pty`, `stats`, `start-key`."""
 
     @classmethod
     def read(cls, body: Mapping[str, Any]) -> Self:

@@ -49,7 +49,7 @@ def test_the_first_command_starts_it_and_stop_ends_it_when_nothing_runs(sbx_alon
     status = sbx.run("host", "status", "--json").json
     assert status["running"] is True
     assert status["running_processes"] == 1
-    assert "1 processes running" in sbx.run("host", "status").stdout
+    assert "1 process running" in sbx.run("host", "status").stdout
     assert "--force" in refused(sbx, "host", "stop", code=3)
     assert set(pids(sbx)) == {"web"}
     sbx.run("down")

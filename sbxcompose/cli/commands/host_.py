@@ -147,15 +147,20 @@ def _described(now: dict[str, Any]) -> list[str]:
         f"host {now['version']}, up for {ago(now['uptime_secs'])}, pid {now['pid']}, keeper {now['keeper_pid']}",
         f"socket {now['socket']}" + (f", tcp {now['tcp']}" if now["tcp"] else ""),
         f"state in {now['state_directory']}",
-        f"{now['sandboxes']} sandboxes, {now['running_processes']} processes running",
+        f"{_number(now['sandboxes'], 'sandbox', 'sandboxes')}, "
+        f"{_number(now['running_processes'], 'process', 'processes')} running",
         *_damaged(now.get("damaged")),
     ]
+
+
+def _number(count: int, one: str, many: str) -> str:
+    return f"{count} {one if count == 1 else many}"
 
 
 def _fork_server(server: dict[str, Any]) -> str:
     from sbxcompose.cli.view.table import ago
 
-    served = "1 command" if server["commands"] == 1 else f"{server['commands']} commands"
+    served = _number(server["commands"], "command", "commands")
     return f"fork server {server['version']}, up for {ago(server['uptime_secs'])}, pid {server['pid']}, {served} run"
 
 
