@@ -14,6 +14,7 @@ from sbxcompose import paths
 from sbxcompose.engine.checks import CheckStatus, DoctorCheck, failed
 from sbxcompose.engine.local_host import launch
 from sbxcompose.errors import SbxError
+from sbxcompose.plan.describe import times
 from sbxcompose.version import __version__
 from sbxcompose.warm import control, place
 
@@ -59,7 +60,7 @@ def _host() -> Iterator[DoctorCheck]:
         yield _check("host", CheckStatus.GOOD, "not running; it starts automatically when needed")
         return
     tcp = f", also on {status['tcp']}" if status.get("tcp") else ""
-    text = f"answers: version {status['version']}, {status['running_processes']} processes running{tcp}"
+    text = f"answers: version {status['version']}, {times(status['running_processes'], 'process')} running{tcp}"
     yield _check("host", CheckStatus.GOOD, text)
     yield from damaged(status.get("damaged"))
     if status["version"] != __version__:
