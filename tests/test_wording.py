@@ -97,3 +97,26 @@ def test_help_begins_with_a_verb_and_is_plain(name: str, command: click.Command)
         if isinstance(option, click.Option):
             words = option.help or ""
             assert re.match(r"(?:Don't|[A-Z][a-z]+)\b.*\.$", words), f"{name} {option.opts[0]}: {words!r}"
+
+
+ROOT = PACKAGE.parent
+DOCUMENTS = [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("examples/*/README.md")]
+WIDTH = 100
+
+
+def prose(text: str) -> Iterator[tuple[int, str]]:
+    """The lines of a Markdown text outside of code, tables and headings, with their numbers."""
+    is_code = False
+    for number, line in enumerate(text.splitlines(), 1):
+        if line.lstrip().startswith("```"):
+            is_code = not is_code
+        elif not is_code and not line.lstrip().startswith(("|", "#", "<")):
+            yield number, line
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_documents_are_wrapped(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    # A single word, such as a link, may be longer.
+    long = [number for number, line in prose(text) if len(line) > WIDTH and " " in line.strip(" -")]
+    assert not long, f"{path.relative_to(ROOT)}: wrap these lines at {WIDTH}: {long}"
