@@ -132,6 +132,10 @@ class Replay:
         """Return whether this follow has reached these line counts of the streams."""
         return all(self._seen[stream].at >= count for stream, count in counts.items())
 
+    def seen(self, counts: Mapping[int, int]) -> bool:
+        """Return whether any follow has reached these line counts of the streams."""
+        return all(max(self._seen[stream].at, self._seen[stream].count) >= count for stream, count in counts.items())
+
 
 def read_line(data: str) -> RecordLine | None:
     """Return the data of an event as a line; None for one that is none: a heartbeat, an end, something broken."""

@@ -153,9 +153,8 @@ class _CommandFollower:
                     if await self._has_all():
                         self._settled = True
                         return
-            self._short = True
 
     async def _has_all(self) -> bool:
         """Return whether everything that is kept of the command's output has come."""
         kept = await edges(self._client, self._process)
-        return self._replay.replayed({stream: edge.count for stream, edge in kept.items()})
+        return self._replay.seen({stream: edge.count for stream, edge in kept.items()})
