@@ -57,7 +57,8 @@ def preload() -> None:
     """Import everything that a fork should find."""
     for name in PRELOADED.split():
         importlib.import_module(f"sbxcompose.{name}")
-    importlib.import_module("difflib")  # click's, for each `-d` that might be a long option
+    for name in ("difflib", "shutil"):  # click's, for each `-d` that might be a long option; the size of a terminal
+        importlib.import_module(name)
 
 
 def _command() -> int:

@@ -46,7 +46,7 @@ def servers(sbx: Sbx) -> list[dict[str, Any]]:
 def wait_for_socket(sbx: Sbx) -> str:
     """The socket of the server that a command has left; what that imports takes it a moment."""
     deadline = time.monotonic() + LIMIT
-    while not (found := control.paths(str(sbx.home.runtime / "warm"))):
+    while not (found := [path for path in control.paths(str(sbx.home.runtime / "warm")) if control.is_alive(path)]):
         assert time.monotonic() < deadline, "no server was left"
         time.sleep(0.01)
     return found[0]

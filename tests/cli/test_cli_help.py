@@ -68,6 +68,8 @@ def test_every_command_has_two_examples() -> None:
 def test_every_example_is_a_valid_command_line(example: str) -> None:
     _, called, own = example.rpartition("sbxcompose ")
     words = shlex.split(re.split(r" [>|] |\)", own if called else example)[0])
+    while words[0].startswith("-"):  # an option of `sbxcompose` itself, and its value
+        words = words[2:]
     context = click.Context(cli)
     command, rest = cli.get_command(context, words[0]), words[1:]
     while isinstance(command, click.Group):

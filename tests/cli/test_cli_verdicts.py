@@ -85,7 +85,7 @@ processes:
 
 
 def test_a_procfile_ends_with_its_failure_each_time(sbx: Sbx) -> None:
-    sbx.write("good: sleep 0\nbad: false\n", "Procfile")
+    sbx.write("good: sleep 2\nbad: false\n", "Procfile")  # long after the other
     sbx.run("up", code=1)
     sbx.run("down")
     up = sbx.run("up", "--abort-on-exit", code=1)
