@@ -45,14 +45,14 @@ class TerminalsClient:
             return
 
     async def connect(self, session: PtySession, since: int | None = None) -> Socket:
-        """Open a socket to a session. `since` (ours): without the output before that position.
+        """Open a socket to a session; a daemon with the extension `pty` sends no output before the position `since`.
 
         Older daemons take the token from the URL alone, as the vendor's clients send it, too (contract, section 5).
         Our own host gets it in the header only: URLs end up in the logs of proxies.
         """
         query = "" if since is None else f"?since={since}"
         if "pty" not in self._client.extensions:
-            query += f"{'&' if query else '?'}token={session.token}"
+            query = f"?token={session.token}"
         headers = {"X-PTY-Token": session.token}
         return await self._client.socket(f"/pty/{session.session_id}/ws{query}", headers=headers, limit=MAX_FRAME)
 

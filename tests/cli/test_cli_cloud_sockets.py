@@ -82,6 +82,7 @@ def test_a_terminal_goes_on_over_broken_connections_and_shows_nothing_twice(eith
     assert result.code == 4
     assert [result.stdout.count(word) for word in ("one", "two", "three", "four", "got it")] == [1] * 5
     assert len(sockets(either)) >= 4
+    assert not [path for path in sockets(either) if "since=" in path], "only our own host knows positions"
     assert cooked(running)
 
 

@@ -38,7 +38,7 @@ async def pass_socket(
 
 
 def _asked(request: h11.Request, sandbox: str) -> bytes:
-    path = re.sub(rb"[?&]since=\d+", b"", request.target)
+    path = re.sub(rb"(?<=[?&])since=\d+(&|$)", b"", request.target).rstrip(b"?&")
     kept = [b"%s: %s" % each for each in request.headers if each[0] not in _NOT_PASSED_ON]
     added = [b"Host: localhost", b"X-Tensorlake-Sandbox-Id: " + sandbox.encode()]
     return b"\r\n".join([b"GET %s HTTP/1.1" % path, *added, *kept, b"", b""])
