@@ -7,6 +7,7 @@ the longer nothing changes. What a process wrote before its end is told before t
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections import defaultdict
 from collections.abc import AsyncGenerator, Awaitable, Iterator
@@ -39,7 +40,7 @@ RECONNECT_FOR = 30.0
 DRAIN = 5.0
 """Seconds that the last output of an ended process may take to come before its row is told all the same."""
 AWAKE = 0.5
-"""Seconds after a change for which the sandbox is taken to run, so that its control plane is not asked."""
+"""Seconds after a start of ours for which the sandbox is taken to run, so that its control plane is not asked."""
 QUEUE = 256
 
 
@@ -74,6 +75,7 @@ class PlainWatch:
         self._rows: dict[str, ProcessInfo] = {}
         self._started: dict[str, ProcessInfo] = {}
         """Rows of which we know from the answers to starts; a list that was asked for before does not have them."""
+        self._started_at = -math.inf
         self._followers: dict[str, Follower] = {}
         self._queue: asyncio.Queue[_Item] = asyncio.Queue(QUEUE)
         self._tasks = TaskOwner()
@@ -103,7 +105,7 @@ class PlainWatch:
         if self._done or not self._tasks.busy:
             return False
         key = row_key(info)
-        self._started[key] = info
+        self._started[key], self._started_at = info, time.monotonic()
         known = self._rows.get(key)
         if is_news(known, info):
             self._rows[key] = info
@@ -160,9 +162,9 @@ class PlainWatch:
     async def _poll(self) -> None:
         changed_at = time.monotonic()
         while True:
-            quiet = time.monotonic() - changed_at
-            await self._until_wanted(pause_after(quiet))
-            if quiet > AWAKE and not self._settling and await self._client.is_suspended():
+            await self._until_wanted(pause_after(time.monotonic() - changed_at))
+            started_lately = time.monotonic() - self._started_at < AWAKE
+            if not (started_lately or self._settling) and await self._client.is_suspended():
                 continue  # nothing changes there, and a list would wake it
             settling, self._settling = self._settling, []
             if await self._poll_rows():

@@ -10,6 +10,7 @@ import pytest
 from sbxcompose.api.contract_follow import RecordLine
 from sbxcompose.api.follow import RowSeen
 from sbxcompose.api.models import ProcessInfo
+from sbxcompose.engine.contract import watch as module
 from sbxcompose.engine.contract.rows import (
     LineRange,
     as_it_began,
@@ -191,3 +192,55 @@ def test_a_run_that_began_and_ended_between_two_looks_is_told_as_both() -> None:
     assert isinstance(first, RowSeen)
     assert isinstance(second, RowSeen)
     assert (ended(first.info), ended(second.info)) == (False, True)
+
+
+class Suspended:
+    """A sandbox that is suspended once its rows have been listed; `log` has what is asked of it."""
+
+    def __init__(self) -> None:
+        self.log: list[str] = []
+        self.asked = asyncio.Condition()
+
+    async def processes(self) -> list[ProcessInfo]:
+        await self._note("list")
+        return [row()]
+
+    async def is_suspended(self) -> bool:
+        await self._note("state")
+        return True
+
+    async def _note(self, what: str) -> None:
+        async with self.asked:
+            self.log.append(what)
+            self.asked.notify_all()
+
+    async def until(self, count: int) -> list[str]:
+        async with self.asked:
+            await self.asked.wait_for(lambda: len(self.log) >= count)
+        return self.log[:count]
+
+
+def polled(client: Suspended, count: int, *, start: bool) -> list[str]:
+    """The first `count` requests of a watch that wants all changes, which is told of a start if wished."""
+
+    async def main() -> list[str]:
+        watch = PlainWatch(cast(Any, client), states=True, logs=None, follow=True, eager=True)
+        events = watch.events()
+        await anext(events)
+        if start:
+            await watch.started(row(started_at=T + 5))
+        try:
+            return await client.until(count)
+        finally:
+            await events.aclose()
+
+    return asyncio.run(main())
+
+
+def test_rows_are_not_listed_while_the_sandbox_is_suspended_however_lately_they_changed() -> None:
+    assert polled(Suspended(), 4, start=False) == ["list", "state", "state", "state"]
+
+
+def test_rows_are_listed_at_once_after_a_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "AWAKE", 1000.0)
+    assert polled(Suspended(), 4, start=True) == ["list", "list", "list", "list"]
