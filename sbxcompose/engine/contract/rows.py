@@ -131,3 +131,14 @@ def told_apart(latest: int, run: int) -> bool:
     Only where the latest run began is known: so the latest can be, and the first where there is one other.
     """
     return run >= latest or (run == 1 and latest == 2)
+
+
+def run_over(known: ProcessInfo, info: ProcessInfo) -> bool:
+    """Return whether a run has ended between two looks, and the row has not."""
+    return known.status == "running" and (incarnation(known) != incarnation(info) or info.status != "running")
+
+
+def wanted_range(place: dict[str, object]) -> LineRange:
+    """Return the lines of a log that a caller wants."""
+    known = {name: place[name] for name in ("tail", "since_ms", "run", "latest") if place.get(name) is not None}
+    return LineRange(**known)  # type: ignore[arg-type]

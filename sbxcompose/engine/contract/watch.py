@@ -30,6 +30,8 @@ from sbxcompose.engine.contract.rows import (
     pause_after,
     rows_with,
     run_of,
+    run_over,
+    wanted_range,
 )
 from sbxcompose.engine.observe import row_key
 from sbxcompose.errors import Unreachable
@@ -41,6 +43,8 @@ DRAIN = 5.0
 """Seconds that the last output of an ended process may take to come before its row is told all the same."""
 AWAKE = 0.5
 """Seconds after a start of ours for which the sandbox is taken to run, so that its control plane is not asked."""
+LAST_LIST = 1.0
+"""Seconds for which the end waits for a list that is on its way: coming after a suspension, it would undo it."""
 QUEUE = 256
 
 
@@ -66,7 +70,7 @@ class PlainWatch:
         self._live = logs == "live"
         self._wanted: dict[str, LineRange] | None = None
         if isinstance(logs, list):
-            self._wanted = {str(log["log"]): _wanted(log) for log in logs}
+            self._wanted = {str(log["log"]): wanted_range(log) for log in logs}
         self._output = logs is not None
         self._eager = eager
         self._attention = 0
@@ -80,6 +84,7 @@ class PlainWatch:
         self._queue: asyncio.Queue[_Item] = asyncio.Queue(QUEUE)
         self._tasks = TaskOwner()
         self._done = False
+        self._listing = asyncio.Lock()
 
     @contextmanager
     def attention(self) -> Iterator[None]:
@@ -130,6 +135,9 @@ class PlainWatch:
 
     async def _end(self) -> None:
         self._done = True
+        with suppress(TimeoutError):
+            async with asyncio.timeout(LAST_LIST):
+                await self._listing.acquire()
         await self._tasks.close()
         for future in self._settling:
             if not future.done():
@@ -148,7 +156,7 @@ class PlainWatch:
     # -- rows ----------------------------------------------------------------------------------------------
 
     async def _work(self) -> None:
-        rows = await self._client.processes()
+        rows = await self._ask_for_rows()
         self._rows = {row_key(row): row for row in rows}
         if self._states:
             for row in rows:
@@ -161,7 +169,7 @@ class PlainWatch:
 
     async def _poll(self) -> None:
         changed_at = time.monotonic()
-        while True:
+        while not self._done:
             await self._until_wanted(pause_after(time.monotonic() - changed_at))
             started_lately = time.monotonic() - self._started_at < AWAKE
             if not (started_lately or self._settling) and await self._client.is_suspended():
@@ -200,12 +208,16 @@ class PlainWatch:
             await self._changed(key, known.get(key), rows[key])
         return bool(gone or changed)
 
+    async def _ask_for_rows(self) -> list[ProcessInfo]:
+        async with self._listing:
+            return await self._client.processes()
+
     async def _list(self) -> list[ProcessInfo]:
         """Return the rows, asked for until they come. Tells of a break, and all rows anew after it."""
         broken_at: float | None = None
         while True:
             try:
-                rows = await self._client.processes()
+                rows = await self._ask_for_rows()
                 break
             except Unreachable as error:
                 if broken_at is None:
@@ -228,7 +240,7 @@ class PlainWatch:
         log = log_of(info)
         if log is not None and self._output:
             follower = self._followers.get(key)
-            if follower is not None and known is not None and _run_over(known, info):
+            if follower is not None and known is not None and run_over(known, info):
                 await follower.quiet()
             await self._tell_runs(log, known, info)
             if follower is not None and not follower.finished:
@@ -334,13 +346,3 @@ class PlainWatch:
             with suppress(TimeoutError):
                 async with asyncio.timeout(DRAIN):
                     await asyncio.gather(*(follower.done.wait() for follower in busy))
-
-
-def _run_over(known: ProcessInfo, info: ProcessInfo) -> bool:
-    """Return whether a run has ended between two looks, and the row has not."""
-    return known.status == "running" and (incarnation(known) != incarnation(info) or info.status != "running")
-
-
-def _wanted(place: dict[str, object]) -> LineRange:
-    known = {name: place[name] for name in ("tail", "since_ms", "run", "latest") if place.get(name) is not None}
-    return LineRange(**known)  # type: ignore[arg-type]

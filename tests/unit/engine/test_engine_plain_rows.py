@@ -244,3 +244,30 @@ def test_rows_are_not_listed_while_the_sandbox_is_suspended_however_lately_they_
 def test_rows_are_listed_at_once_after_a_start(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "AWAKE", 1000.0)
     assert polled(Suspended(), 4, start=True) == ["list", "list", "list", "list"]
+
+
+def test_the_end_waits_for_a_list_that_is_on_its_way() -> None:
+    """Coming after a suspension that follows the end, it would wake the sandbox."""
+
+    async def main() -> None:
+        client = Suspended()
+        held = asyncio.Event()
+
+        async def processes() -> list[ProcessInfo]:
+            await client._note("list")
+            if len(client.log) > 1:
+                await held.wait()
+                client.log.append("answered")
+            return [row()]
+
+        client.processes = processes  # type: ignore[method-assign]
+        watch = PlainWatch(cast(Any, client), states=True, logs=None, follow=True, eager=True)
+        events = watch.events()
+        await anext(events)
+        await watch.started(row(started_at=T + 5))
+        await client.until(2)
+        asyncio.get_running_loop().call_soon(held.set)
+        await events.aclose()
+        assert client.log == ["list", "list", "answered"]
+
+    asyncio.run(main())
