@@ -124,6 +124,9 @@ class Runner:
         assert (info["status"], info["live_processes"]) == ("suspended", 0), info
 
 
+# A connection whose making is cancelled is dropped unclosed by httpcore (seen with Python 3.11.2): a defect of the
+# library, and the socket is closed when it is collected.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.time_limit(600 if SCHEDULES <= 306 else 7200)
 @pytest.mark.parametrize("batch", range(BATCHES))
 def test_nothing_is_lost_or_doubled(host: LiveHost, batch: int, tmp_path: Path) -> None:
