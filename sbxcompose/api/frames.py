@@ -29,7 +29,7 @@ EVERY_LOG: Final = "*"
 """In a list of logs: all that are not named in it, also those that appear later, but for logs of one-off commands."""
 MEDIA_TYPE: Final = "application/vnd.sbxcompose.frames"
 MAX_FRAME: Final = 64 * 1024 * 1024
-"""The longest payload that a decoder takes: more is no frame, but a stranger's bytes."""
+"""The longest payload that a decoder accepts; a longer one means that the peer does not send frames."""
 
 STDOUT: Final = 1
 STDERR: Final = 2

@@ -183,7 +183,7 @@ class SandboxClient:
         return result
 
     async def signal(self, process: str, signal: int) -> None:
-        """Send a signal to the process's group; it is not escalated and supervision goes on."""
+        """Send a signal to the process's group; it is not escalated, and supervision continues."""
         expect(await self._request("POST", _of(process) + "/signal", {"signal": signal}), process)
 
     async def write(self, process: str, data: bytes) -> None:

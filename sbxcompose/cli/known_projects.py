@@ -50,7 +50,7 @@ def explain_without_file(
     named_file: bool,
     lenient: bool,
 ) -> SpecError:
-    """Return the error of a command for which there is no valid file, with the way round: `-p`, or where the file is.
+    """Return the error of a command that found no valid file, with a hint: `-p`, or where the file is.
 
     `lenient`: the command can do without the file; `name` is what `-p` says, `named_file` whether `-f` says something.
     """
