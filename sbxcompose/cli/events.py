@@ -108,6 +108,7 @@ class _Events:
     async def follow(self, until: float | None) -> None:
         """Print what happens, until a moment. Between changes only sandboxes that do not exist yet are looked for."""
         self._following = True
+        self._name_missing()
         while until is None or time.time() < until:
             self._print_new()
             limits = [] if until is None else [max(until - time.time(), 0.0)]
@@ -121,6 +122,12 @@ class _Events:
             self._session.check()
             await self._session.observe()
         self._print_new()
+
+    def _name_missing(self) -> None:
+        """Say which sandboxes are waited for: nothing that happens in them from now on is missed."""
+        for sandbox in self._session.project.sandboxes:
+            if sandbox.name not in self._session.connections:
+                self._shell.note(f"sandbox {sandbox.name} does not exist yet; its events follow once it does")
 
     async def _changed(self, limit: float | None) -> bool:
         try:

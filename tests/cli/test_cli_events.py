@@ -11,6 +11,7 @@ FILE = f"processes: {{web: {{command: {FOREVER}}}, job: {{command: exit 3, resta
 def test_live_and_from_the_record(sbx: Sbx) -> None:
     sbx.write(FILE)
     with sbx.start("events", "web") as running:  # before there is a sandbox
+        running.wait_for("sandbox main does not exist yet")
         sbx.run("up", "-d")
         running.wait_for(r"\* start web: ")
         running.wait_for(r"web started \(run 1\)")
