@@ -20,10 +20,12 @@ that it does not know.
 
 from __future__ import annotations
 
-import json
 import struct
 from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
+
+from sbxcompose.api.json_text import decode, encode
+from sbxcompose.api.models import ProcessInfo
 
 EVERY_LOG: Final = "*"
 """In a list of logs: all that are not named in it, also those that appear later, but for logs of one-off commands."""
@@ -179,13 +181,13 @@ def segment_file(segment: int, stream: int) -> str:
     return f"{segment:016x}{SUFFIXES[stream]}"
 
 
-def _json(kind: bytes, value: Mapping[str, Any]) -> bytes:
-    payload = json.dumps(value, separators=(",", ":")).encode()
+def _json(kind: bytes, value: Mapping[str, Any] | ProcessInfo) -> bytes:
+    payload = encode(value)
     return _HEAD.pack(kind, len(payload)) + payload
 
 
-def encode_state(info: Mapping[str, Any]) -> bytes:
-    """`info` is `ProcessInfo.write()`."""
+def encode_state(info: Mapping[str, Any] | ProcessInfo) -> bytes:
+    """Return the frame for a row as it is now."""
     return _json(b"S", info)
 
 
@@ -325,7 +327,7 @@ def _other(kind: bytes, payload: bytes) -> WatchFrame | None:
         return KeepAlive()
     if kind not in b"SDLREGN":
         return None
-    value = json.loads(payload)
+    value = decode(payload)
     match kind:
         case b"S":
             return StateFrame(dict(value))

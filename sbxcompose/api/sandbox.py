@@ -13,7 +13,8 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from msgspec import Struct
+from msgspec import Raw, Struct
+from msgspec.json import Decoder as JsonDecoder
 
 from sbxcompose.api.http_client import HttpClient, Reply
 from sbxcompose.api.models import ProcessInfo, StartRequest
@@ -283,15 +284,26 @@ class SandboxClient:
                 operation.answer.set_exception(error)
 
 
+class _Result(Struct, frozen=True):
+    """A line of the answer to a batch."""
+
+    index: int
+    status: int
+    body: Raw = Raw(b"null")
+
+
+_read_result = JsonDecoder(_Result).decode
+
+
 async def _hand_out(stream: Reply, operations: Sequence[_Operation]) -> None:
     rest = b""
     async for chunk in stream.chunks():
         *lines, rest = (rest + chunk).split(b"\n")
         for line in lines:
-            result = json.loads(line)
-            answer = operations[result["index"]].answer
+            result = _read_result(line)
+            answer = operations[result.index].answer
             if not answer.done():
-                answer.set_result(Answer(result["status"], json.dumps(result.get("body")).encode()))
+                answer.set_result(Answer(result.status, bytes(result.body)))
 
 
 def _start_body(request: StartRequest) -> dict[str, Any]:

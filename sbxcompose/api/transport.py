@@ -7,7 +7,6 @@ whole of the rest of a warm `up`, see docs/decisions.md. Errors get their words 
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, Self
@@ -17,6 +16,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from sbxcompose.api.connection import OCTETS, READ_SIZE, HttpConnection, StreamedBody
+from sbxcompose.api.json_text import encode
 from sbxcompose.api.wire import Answer, authority
 from sbxcompose.api.wire_errors import BROKEN, unreachable
 from sbxcompose.errors import Unreachable
@@ -172,7 +172,7 @@ class Transport:
             return await self._upload(
                 self._request(method, path, {"Content-Type": OCTETS, **headers}, body.length), body, idle
             )
-        data = body if isinstance(body, bytes) else b"" if body is None else json.dumps(body).encode()
+        data = body if isinstance(body, bytes) else b"" if body is None else encode(body)
         return await self._exchange(self._request(method, path, headers, len(data)), data, idle)
 
     async def _upload(

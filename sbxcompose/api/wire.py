@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 from msgspec import Struct
+
+from sbxcompose.api.json_text import decode
 
 _PLAIN = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~@")
 
@@ -18,7 +19,7 @@ class Answer(Struct, frozen=True):
 
     def json(self) -> Any:
         """Return the decoded body; None when it is empty. Raises `ValueError` if it is not JSON."""
-        return json.loads(self.body) if self.body else None
+        return decode(self.body) if self.body else None
 
 
 def authority(host: str, port: int) -> str:

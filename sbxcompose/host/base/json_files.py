@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterator
 from contextlib import suppress
@@ -10,6 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Protocol, TypeVar
 
+from sbxcompose.api.json_text import encode
 from sbxcompose.host.base import damage, flush, unsaved
 from sbxcompose.host.base.ids import is_id
 
@@ -21,12 +21,6 @@ class _Identified(Protocol):
 
 Identified = TypeVar("Identified", bound=_Identified)
 """A record that carries the name of its folder."""
-
-
-def encode(value: object) -> bytes:
-    """Encode a value as JSON without blanks."""
-    # A surrogate stands for a byte of an environment that is not UTF-8; JSON's own escapes keep it.
-    return json.dumps(value, separators=(",", ":")).encode()
 
 
 def write_json(path: Path, value: object) -> None:

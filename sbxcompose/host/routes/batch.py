@@ -7,7 +7,6 @@ The starts go to the keeper in one message. The answer has a line for each opera
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from typing import Any, Literal
 
@@ -15,6 +14,7 @@ from msgspec import Raw, field, structs
 from starlette.requests import Request
 from starlette.routing import Route
 
+from sbxcompose.api.json_text import encode
 from sbxcompose.api.models import Message, Millis, SignalNumber, StartRequest
 from sbxcompose.host.base.problems import Problem
 from sbxcompose.host.http import validation
@@ -115,15 +115,14 @@ class _Work:
         if isinstance(result, Problem):
             self._failed(index, result)
         else:
-            self._done(index, 201, result.info().write())
+            self._done(index, 201, result.info())
 
     def _failed(self, index: int, error: Exception) -> None:
         problem = as_problem(error, f"operation {index}")
         self._done(index, problem.status, problem.body())
 
     def _done(self, index: int, status: int, body: Any) -> None:
-        line = json.dumps({"index": index, "status": status, "body": body}, separators=(",", ":"))
-        self._lines.put_nowait(line.encode() + b"\n")
+        self._lines.put_nowait(encode({"index": index, "status": status, "body": body}) + b"\n")
 
     async def lines(self) -> AsyncGenerator[bytes, None]:
         """Yield the answer: what is done, as many lines at a time as there are."""
@@ -142,7 +141,7 @@ async def _stop(process: SupervisedProcess, wanted: OnProcess) -> Done:
 
 async def _restart(process: SupervisedProcess, _: OnProcess) -> Done:
     await process.restart()
-    return 200, process.info().write()
+    return 200, process.info()
 
 
 async def _signal(process: SupervisedProcess, wanted: OnProcess) -> Done:

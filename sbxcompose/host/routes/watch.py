@@ -250,7 +250,7 @@ class WatchConnection:
 
     def _row(self, handle: int) -> bytes:
         row: OutputRow | None = self._source.row(handle)
-        return frames.encode_dropped(handle) if row is None else frames.encode_state(row.info().write())
+        return frames.encode_dropped(handle) if row is None else frames.encode_state(row.info())
 
     def _read(self, feed: Feed, target: int, batch: list[bytes]) -> tuple[bool, int]:
         """Turn the next piece of a log into frames; whether there is more up to `target`, and the frames'

@@ -14,10 +14,11 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+from sbxcompose.api.json_text import encode
 from sbxcompose.api.sandbox_models import SandboxInfo, SandboxStatus
 from sbxcompose.host.base import write_back
 from sbxcompose.host.base.clock import now_ms
-from sbxcompose.host.base.json_files import encode, write_json
+from sbxcompose.host.base.json_files import write_json
 from sbxcompose.host.base.problems import Problem, from_os
 from sbxcompose.host.base.timer import Timer
 from sbxcompose.host.base.wake import ChangeSignal

@@ -8,10 +8,10 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from sbxcompose.api.json_text import encode
 from sbxcompose.api.models import FailedStart, StartRequest
 from sbxcompose.host.base import damage, write_back
 from sbxcompose.host.base.clock import now_ms
-from sbxcompose.host.base.json_files import encode
 from sbxcompose.host.base.problems import Problem
 
 KEPT = 200
@@ -61,5 +61,5 @@ class FailedStarts:
             self._save()
 
     def _save(self) -> None:
-        data = encode([failed.write() for failed in self._failed.values()])
+        data = encode(list(self._failed.values()))
         write_back.record(os.fspath(self._path), data, "a start that failed")

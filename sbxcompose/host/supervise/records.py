@@ -13,8 +13,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from sbxcompose.api.json_text import encode
 from sbxcompose.host.base import damage, removal, unsaved, write_back
-from sbxcompose.host.base.json_files import encode, replace_file
+from sbxcompose.host.base.json_files import replace_file
 from sbxcompose.host.supervise.state import ProcessRecord
 
 COMPACT = 32 * 1024
@@ -56,13 +57,13 @@ class Records:
         except OSError as error:
             self._sizes.pop(record.id, None)
             what = f"process {record.request.name or record.id}"
-            write_back.hold(self._path(record.id), _whole(record), what, error)
+            write_back.hold(self._path(record.id), encode(record), what, error)
             return False
         unsaved.release(self._path(record.id))
         return True
 
     def _write(self, record: ProcessRecord) -> None:
-        data = _whole(record)
+        data = encode(record)
         path = self._path(record.id)
         try:
             replace_file(path, data)
@@ -103,10 +104,6 @@ class Records:
 
 def _is_record(name: str) -> bool:
     return name.endswith(".json") and name[:-5].isdecimal()
-
-
-def _whole(record: ProcessRecord) -> bytes:
-    return encode({**record.fixed(), **record.changing()})
 
 
 def _record(data: bytes) -> ProcessRecord:

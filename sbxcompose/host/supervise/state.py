@@ -11,7 +11,7 @@ from typing import Any, Literal, Self
 import msgspec
 from msgspec import Struct, field
 
-from sbxcompose.api.models import HealthCheckConfig, LastExit, RestartConfig, StartRequest
+from sbxcompose.api.models import LastExit, StartRequest
 from sbxcompose.host.supervise.health import Health
 from sbxcompose.host.supervise.restart import Tally
 
@@ -66,7 +66,6 @@ class Stopped(Struct, frozen=True, tag=True, tag_field="is"):
 
 
 ProcessState = Starting | Running | BackingOff | Paused | Stopped
-_STATES = {state.__name__: state for state in (Starting, Running, BackingOff, Paused, Stopped)}
 
 
 class Run(Struct, frozen=True):
@@ -112,14 +111,9 @@ class ProcessRecord(Struct, frozen=True):
     failed_runs: int = 0
     """How many runs in a row have ended, by themselves, without having been good (`restart.was_good`)."""
 
-    def fixed(self) -> dict[str, Any]:
-        """Return what never changes, as a JSON value."""
-        return {name: plain(getattr(self, name)) for name in _FIXED}
-
     def changing(self) -> dict[str, Any]:
-        """Return what changes from run to run, as a JSON value."""
-        values = {name: plain(getattr(self, name)) for name in self.__struct_fields__ if name not in _FIXED}
-        return {**values, "state": {"is": type(self.state).__name__, **plain(self.state)}}
+        """Return what changes from run to run."""
+        return {name: getattr(self, name) for name in _CHANGING}
 
     @classmethod
     def read(cls, value: dict[str, Any]) -> Self:
@@ -128,18 +122,7 @@ class ProcessRecord(Struct, frozen=True):
 
 
 _FIXED = frozenset({"id", "request", "log", "first_position", "attached", "asked_at"})
-
-
-def plain(value: Any) -> Any:
-    """Return a value of ours as JSON has it."""
-    if type(value) in _OURS:
-        return {field: plain(getattr(value, field)) for field in value.__struct_fields__}
-    return value
-
-
-_OURS = frozenset(
-    {StartRequest, RestartConfig, HealthCheckConfig, LastExit, Tally, Health, Run, RequestedStop, *_STATES.values()}
-)
+_CHANGING = tuple(name for name in ProcessRecord.__struct_fields__ if name not in _FIXED)
 
 
 def exit_of(status: int | None, ended_at: int, *, oom_killed: bool = False) -> LastExit:

@@ -12,11 +12,12 @@ from pathlib import Path
 
 from msgspec.structs import asdict
 
+from sbxcompose.api.json_text import encode
 from sbxcompose.api.models import StartRequest
 from sbxcompose.api.pty import PtyRequest
 from sbxcompose.host.base import damage, write_back
 from sbxcompose.host.base.clock import now_ms
-from sbxcompose.host.base.json_files import encode, write_json
+from sbxcompose.host.base.json_files import write_json
 from sbxcompose.host.base.problems import Problem, from_os
 from sbxcompose.host.base.wake import ChangeSignal
 from sbxcompose.host.isolation.plan import cloud_path_hint
