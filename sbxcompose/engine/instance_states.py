@@ -33,6 +33,10 @@ if TYPE_CHECKING:
 
 PATIENCE = 2.0
 """Seconds that looking for an earlier line of readiness may take."""
+REST = 5.0
+"""How many times as long as a judgement took there is none: while hundreds of processes start, changes come faster."""
+SHORTEST_REST = 0.002
+"""Seconds of rest that are worth a timer."""
 
 
 def instances_of(processes: Iterable[Process]) -> dict[Instance, Process]:
@@ -204,6 +208,7 @@ class InstanceStates:
                 if self._defect is not None:
                     raise self._defect
                 now = judge()
+                began = time.thread_time()
                 clock = self._session.clock
                 due = None if deadline is None else clock.now() + deadline - time.monotonic()
                 verdict = now.verdict(self.now(), clock.now(), due, began=self._session.began)
@@ -212,9 +217,14 @@ class InstanceStates:
                 if now.waits_for_readiness:
                     self.pending = verdict
                 with contextlib.suppress(TimeoutError):
-                    again_in = None if verdict.recheck_at is None else max(verdict.recheck_at - clock.now(), 0)
+                    rest = REST * (time.thread_time() - began)
+                    rested_at = time.monotonic() + rest
+                    again_in = None if verdict.recheck_at is None else max(verdict.recheck_at - clock.now(), rest)
                     async with asyncio.timeout(_earliest(_left(deadline), again_in)):
+                        # In this order: whoever else waits for changes clears them.
                         await self._session.changed.wait()
+                        if (left := rested_at - time.monotonic()) >= SHORTEST_REST:
+                            await asyncio.sleep(left)
         finally:
             attention.close()
             if self._readiness:

@@ -5,19 +5,23 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
+from time import monotonic
 from types import SimpleNamespace
 from typing import Any
 
+import pytest
 from msgspec.structs import replace
 
+from sbxcompose.engine import instance_states
 from sbxcompose.engine.clock import SteadyClock
 from sbxcompose.engine.instance_states import InstanceStates, instances_of
 from sbxcompose.engine.result import HeldUp, Result, StepFailure
 from sbxcompose.errors import Unreachable
 from sbxcompose.plan.diff import plan_up
-from sbxcompose.plan.judge import InstanceState, Judge, Mode, TimedOut
+from sbxcompose.plan.judge import Failed, InstanceState, Judge, Mode, TimedOut
 from sbxcompose.plan.observed import Instance, Observed, ObservedRow, Phase
 from sbxcompose.plan.steps import CreateSandbox, Plan, Start
+from sbxcompose.tasks import Tasks
 from tests.unit.plan.plan_worlds import MISSING, NEVER, V2, done, process, project, row, seen, world
 
 JOB = process("job", restart=NEVER)
@@ -129,3 +133,32 @@ def test_changes_are_asked_for_as_long_as_there_is_no_verdict() -> None:
 
     assert isinstance(asyncio.run(judge()), TimedOut)
     assert link.attention_log == ["asked for changes", "left alone"]
+
+
+def test_many_changes_are_judged_together_and_the_last_one_is_not_missed(monkeypatch: pytest.MonkeyPatch) -> None:
+    used = iter(0.004 * turn for turn in range(1000))  # each judgement takes 4 ms of CPU time
+    monkeypatch.setattr(instance_states, "time", SimpleNamespace(thread_time=lambda: next(used), monotonic=monotonic))
+    link = Link(row("web", Phase.STARTING))
+    changes, judged = 50, 0
+
+    async def bring_up() -> list[object]:
+        states = states_of(link)
+        states.only_watch()
+        judge = Judge(project(JOB, WEB), Mode())
+
+        def counted() -> Judge:
+            nonlocal judged
+            judged += 1
+            return judge
+
+        async with Tasks() as tasks:
+            waiting = [tasks.start(states.all_ready(counted)) for _ in range(2)]
+            for _ in range(changes):
+                await asyncio.sleep(0)
+                states.finish(Result((StepFailure(plan_up(project(JOB), MISSING).steps[0], Unreachable("gone")),)))
+            link.everything = [done("job"), row("web", Phase.EXITED)]
+            states.finish(Result((StepFailure(plan_up(project(JOB), MISSING).steps[0], Unreachable("gone")),)))
+            return [await verdict for verdict in waiting]
+
+    assert [type(verdict) for verdict in asyncio.run(bring_up())] == [Failed, Failed]
+    assert judged < 2 * changes
