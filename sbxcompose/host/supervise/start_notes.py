@@ -73,6 +73,8 @@ class StartNotes:
         notes = self._notes.setdefault(note.name, [])
         if notes and (note.run <= notes[-1].run or note[3:] == notes[-1][3:]):
             return False
+        if notes and note.up != notes[-1].up:
+            notes[:] = _secrets_alone(notes)
         notes.append(note)
         if len(notes) > MOST:
             first, second = notes[:2]
@@ -96,6 +98,18 @@ class StartNotes:
                 os.close(fd)
         except OSError as error:
             write_back.hold(self._path, _encode(self), "what runs were started with", error)
+
+
+def _secrets_alone(notes: Iterable[StartNote]) -> Iterator[StartNote]:
+    """Leave out of notes of one log those that only tell of an `up` that is not the latest any more.
+
+    All clients read all notes, so that they must not grow with the age of the log.
+    """
+    before: list[str] | None = None
+    for note in notes:
+        if note.secrets != before:
+            yield note
+        before = note.secrets
 
 
 def _encode(notes: Iterable[StartNote]) -> bytes:

@@ -41,6 +41,15 @@ def test_a_line_that_was_cut_short_loses_only_itself(tmp_path: Path) -> None:
     assert list(opened(path)) == [note(1, 1), note(3, 3)]
 
 
+def test_notes_do_not_grow_with_the_number_of_ups(tmp_path: Path) -> None:
+    path = tmp_path / "starts"
+    notes = opened(path)
+    for run in range(1, 100):
+        notes.add(note(run, run // 2, "old" if run < 50 else "new"))
+    kept = [note(1, 0, "old"), note(50, 25, "new"), note(98, 49, "new")]
+    assert list(notes) == list(opened(path)) == kept
+
+
 def test_of_very_many_the_oldest_are_merged_and_no_secret_is_lost(tmp_path: Path) -> None:
     path = tmp_path / "starts"
     notes = opened(path)
