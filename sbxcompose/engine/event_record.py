@@ -6,6 +6,7 @@ older half is left out when it has grown. What cannot be written is left: it wou
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import time
@@ -40,6 +41,7 @@ class EventRecord:
         self._environ = environ
         self._up = up
         self._clock = clock
+        self._unwritten: list[bytes] = []
         self.path: Path = state_path(environ) / FOLDER / f"{quote(project, safe='')}.jsonl"
 
     def recording(self, tell: EventHandler) -> EventHandler:
@@ -87,14 +89,23 @@ class EventRecord:
     def _add(self, entry: Mapping[str, Any]) -> None:
         if self._up is not None:
             entry = {**entry, "up": round(self._up, 3)}
-        line = json.dumps(entry, separators=(",", ":")).encode() + b"\n"
+        self._unwritten.append(json.dumps(entry, separators=(",", ":")).encode() + b"\n")
+        if len(self._unwritten) == 1:
+            # The steps that end in one turn of the event loop are written together.
+            try:
+                asyncio.get_running_loop().call_soon(self._write)
+            except RuntimeError:
+                self._write()
+
+    def _write(self) -> None:
+        lines, self._unwritten = b"".join(self._unwritten), []
         with suppress(OSError, SbxError):
             if not self.path.parent.is_dir():
                 state_directory(self._environ)
                 self.path.parent.mkdir(mode=0o700, exist_ok=True)
             fd = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
             try:
-                os.write(fd, line)
+                os.write(fd, lines)
                 size = os.fstat(fd).st_size
             finally:
                 os.close(fd)
