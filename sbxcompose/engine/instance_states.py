@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Callable, Iterable, Mapping
+from time import thread_time
 from typing import TYPE_CHECKING, Self
 
 from sbxcompose.engine.events import (
@@ -208,7 +209,7 @@ class InstanceStates:
                 if self._defect is not None:
                     raise self._defect
                 now = judge()
-                began = time.thread_time()
+                began = thread_time()
                 clock = self._session.clock
                 due = None if deadline is None else clock.now() + deadline - time.monotonic()
                 verdict = now.verdict(self.now(), clock.now(), due, began=self._session.began)
@@ -217,7 +218,7 @@ class InstanceStates:
                 if now.waits_for_readiness:
                     self.pending = verdict
                 with contextlib.suppress(TimeoutError):
-                    rest = REST * (time.thread_time() - began)
+                    rest = REST * (thread_time() - began)
                     rested_at = time.monotonic() + rest
                     again_in = None if verdict.recheck_at is None else max(verdict.recheck_at - clock.now(), rest)
                     async with asyncio.timeout(_earliest(_left(deadline), again_in)):

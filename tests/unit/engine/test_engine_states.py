@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
-from time import monotonic
 from types import SimpleNamespace
 from typing import Any
 
@@ -137,7 +136,7 @@ def test_changes_are_asked_for_as_long_as_there_is_no_verdict() -> None:
 
 def test_many_changes_are_judged_together_and_the_last_one_is_not_missed(monkeypatch: pytest.MonkeyPatch) -> None:
     used = iter(0.004 * turn for turn in range(1000))  # each judgement takes 4 ms of CPU time
-    monkeypatch.setattr(instance_states, "time", SimpleNamespace(thread_time=lambda: next(used), monotonic=monotonic))
+    monkeypatch.setattr(instance_states, "thread_time", lambda: next(used))
     link = Link(row("web", Phase.STARTING))
     changes, judged = 50, 0
 
