@@ -25,6 +25,8 @@ RECONNECT_FOR = 15.0
 """Seconds during which a broken watch is asked for again before `Unreachable` is raised."""
 FIRST_PAUSE = 0.02
 """Seconds before the first new try; doubled each time up to half a second."""
+LATER_PAUSE = 2.0
+"""Seconds between tries of a patient watch that has been broken for longer than `RECONNECT_FOR`."""
 OPEN_FILES = 128
 """Log files kept open at most."""
 PIECE = 1024 * 1024
@@ -117,7 +119,8 @@ FollowEvent = RowSeen | RowDropped | KeyDropped | FollowSynced | Broken | Output
 class Watch:
     """What to watch. `logs`: "live" (from now on), "all", a list of logs each with `run`, `tail`, `since_ms`, or None.
 
-    With `notes` it tells what the runs were started with, each before its output.
+    With `notes` it tells what the runs were started with, each before its output. A `patient` one is asked for again
+    for as long as it takes.
 
     Without `follow` it ends after `FollowSynced`. `lazy`: output is not read from the log's files until
     `OutputChunk.read`.
@@ -133,8 +136,10 @@ class Watch:
         streams: tuple[str, ...] = ("stdout", "stderr"),
         lazy: bool = False,
         notes: bool = False,
+        patient: bool = False,
     ) -> None:
         self._client = client
+        self._patient = patient
         self._lazy = lazy
         self._refs = client.local
         self._body: dict[str, Any] = {
@@ -164,10 +169,11 @@ class Watch:
                     if broken_at is None:
                         broken_at = now
                         yield Broken(error.message)
-                    if now - broken_at > RECONNECT_FOR:
+                    lasting = now - broken_at > RECONNECT_FOR
+                    if lasting and not self._patient:
                         raise
                 await asyncio.sleep(pause)
-                pause = min(pause * 2, 0.5)
+                pause = min(pause * 2, LATER_PAUSE if lasting else 0.5)
         finally:
             self._files.close()
 

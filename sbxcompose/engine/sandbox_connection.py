@@ -183,12 +183,12 @@ class SandboxConnection:
         if self._watch is not None:
             await self._watch.settle()
 
-    async def open(self, *, logs: follow.LogSelection, eager: bool = True) -> None:
+    async def open(self, *, logs: follow.LogSelection, eager: bool = True, patient: bool = False) -> None:
         """Begin to watch; returns when everything there is now is known. Raises `Unreachable` or `Refused`.
 
-        `eager`: changes are wanted as they happen, and not only while a caller waits in `until`.
+        `eager`: changes are wanted as they happen, not only while a caller waits in `until`. `patient`: `open_stream`.
         """
-        watch = open_stream(self.client, states=True, logs=logs, eager=eager, notes=True)
+        watch = open_stream(self.client, states=True, logs=logs, eager=eager, notes=True, patient=patient)
         self._watch = watch
         self._synced = asyncio.get_running_loop().create_future()
         self._tasks.start(self._follow(watch))

@@ -60,6 +60,10 @@ class ProjectSandboxes:
         self._environ = environ
         self.kept_lines: int | None = None
         """How many lines of each log that are kept already are wanted, before the output that comes."""
+        self.patient = False
+        """Whether a host that does not answer any more is waited for as long as it takes."""
+        self._seen: set[str] = set()
+        """The ids of the sandboxes whose kept lines have been asked for."""
         self._on_connection: list[Callable[[SandboxConnection], None]] = []
         self._connected = asyncio.Event()
 
@@ -100,6 +104,14 @@ class ProjectSandboxes:
         missing = [sandbox for sandbox in self.project.sandboxes if sandbox.name not in self.connections]
         await asyncio.gather(*(self._find(sandbox) for sandbox in missing))
         return self.observed()
+
+    async def look_again(self) -> Observed:
+        """Look for sandboxes that are missing, and for those whose watch has ended, which `check` would raise."""
+        for sandbox in self.project.sandboxes:
+            connection = self.connections.get(sandbox.name)
+            if connection is not None and connection.error is not None:
+                await self._unlink(sandbox)
+        return await self.observe()
 
     async def claim(self) -> None:
         """Make the project the owner of its sandboxes, where the claim of another directory has ended."""
@@ -202,16 +214,17 @@ class ProjectSandboxes:
         for call in self._on_connection:
             call(connection)
         try:
-            await connection.open(logs=self._logs_of(sandbox), eager=self._output)
+            await connection.open(logs=self._logs_of(sandbox, info), eager=self._output, patient=self.patient)
         except BaseException:
             await connection.close()
             raise
         self.connections[sandbox.name] = connection
+        self._seen.add(info.id)
         self._settle_workspace(sandbox, info)
         self._connected.set()
 
-    def _logs_of(self, sandbox: Sandbox) -> LogSelection:
-        if self.kept_lines is not None:
+    def _logs_of(self, sandbox: Sandbox, info: SandboxInfo) -> LogSelection:
+        if self.kept_lines is not None and info.id not in self._seen:
             return [{"log": EVERY_LOG, "tail": self.kept_lines}]
         return "live" if self._output or _reads_lines(sandbox) else None
 

@@ -36,15 +36,17 @@ def open_stream(
     lazy: bool = False,
     eager: bool = True,
     notes: bool = False,
+    patient: bool = False,
 ) -> StateStream:
     """Return what to watch, see `follow.Watch`. Only our own host keeps `notes`.
 
-    `eager`: changes of rows are wanted even while no caller holds `attention`.
+    `eager`: changes of rows are wanted even while no caller holds `attention`. `patient`: our own host is waited for as
+    long as it takes.
     """
     if "watch" in client.extensions:
         from sbxcompose.api.follow import Watch
 
-        return Watch(client, states=states, logs=logs, follow=follow, lazy=lazy, notes=notes)
+        return Watch(client, states=states, logs=logs, follow=follow, lazy=lazy, notes=notes, patient=patient)
     from sbxcompose.engine.contract.watch import PlainWatch
 
     return PlainWatch(client, states=states, logs=logs, follow=follow, eager=eager)

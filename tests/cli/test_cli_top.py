@@ -60,6 +60,22 @@ def test_it_shows_does_and_leaves(sbx: Sbx) -> None:
     assert "hunter22" not in result.stdout
 
 
+def test_it_shows_that_its_host_is_gone_and_goes_on_when_it_is_back(sbx_alone: Sbx) -> None:
+    sbx_alone.write(FILE)
+    sbx_alone.run("up", "-d")
+    with on_screen(sbx_alone, "top") as running:
+        running.wait_for("listening")
+        sbx_alone.run("host", "stop", "--force")
+        running.wait_for("not connected, trying again")
+        sbx_alone.run("up", "-d")
+        running.wait_for("connected again")
+        running.wait_for("listening", count=2)
+        running.press("q")
+        result = running.wait()
+        assert result.code == 0
+        assert left_as_it_was(running, result.stdout)
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
 def test_a_signal_ends_it_in_order(sbx: Sbx, number: signal.Signals) -> None:
     sbx.write(FILE)

@@ -16,6 +16,7 @@ from textual.widget import Widget
 
 from sbxcompose.cli.top.draw import first_row, layout, screen
 from sbxcompose.cli.top.driver import TopDriver
+from sbxcompose.cli.top.keys import COMMANDS
 from sbxcompose.cli.top.model import TopModel
 from sbxcompose.cli.top.requests import TopRequest
 from sbxcompose.cli.top.spans import Line
@@ -83,6 +84,10 @@ class TopApp(App[str], inherit_bindings=False):
         self._frame: asyncio.TimerHandle | None = None
         self._drawn = 0.0
         self._aside = False
+        self.ignores_keys = False
+        """Whether keys are meant for a shell that is about to have the terminal."""
+        self._held: list[str] | None = None
+        """Keys that were pressed while they are held."""
 
     def compose(self) -> ComposeResult:
         """Return the one widget."""
@@ -137,11 +142,27 @@ class TopApp(App[str], inherit_bindings=False):
         event.stop()
         event.prevent_default()
         self.touched()
+        if self.ignores_keys:
+            return
         if event.key == "ctrl+z":
             self.action_suspend_process()
             return
         printable = event.character is not None and event.character.isprintable() and event.key != "space"
-        self._requests(self.model.press(event.character if printable and event.character else event.key))
+        key = event.character if printable and event.character else event.key
+        if self._held is None or COMMANDS.get(key) == "quit":
+            self._requests(self.model.press(key))
+        else:
+            self._held.append(key)
+
+    def hold_keys(self) -> None:
+        """Keep keys, all but those that leave, until `release_keys`."""
+        self._held = []
+
+    def release_keys(self) -> None:
+        """Take the keys that were kept."""
+        held, self._held = self._held or [], None
+        for key in held:
+            self._requests(self.model.press(key))
 
     def on_app_focus(self) -> None:
         """Take note that the terminal's window was chosen."""
@@ -212,8 +233,9 @@ class TopApp(App[str], inherit_bindings=False):
     def _draw_anew(self) -> None:
         """Draw everything: another program has had the terminal."""
         self._surface.lines = []
-        self.screen.refresh(layout=True)
-        self.news()
+        if self.is_running and self.screen_stack:  # it may have been left meanwhile
+            self.screen.refresh(layout=True)
+            self.news()
 
     def fail(self, error: Exception) -> None:
         """End because of a defect, which `failure` keeps: no traceback is drawn on the terminal."""

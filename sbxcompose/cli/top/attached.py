@@ -46,6 +46,7 @@ async def up_on_screen(shell: Shell, project: Project, request: UpRequest, inter
     async with Session(project, secrets=secrets, output=True, pace=feed.pace, is_up=True) as session:
         feed.attach(session)
         await interrupts.guard(session.observe())
+        feed.begin()
         up = AttachedUp(session, CommandLineProject(shell, request), ends_itself=request.ends_itself, confirm=_refuse)
         shown = _UpOnScreen(shell, model, feed, session, up, secrets, request)
         session.listen(shown.on_event)

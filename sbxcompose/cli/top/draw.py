@@ -53,7 +53,13 @@ def header(model: TopModel, width: int) -> Line:
             line += [TextSpan(f"{number} {word}", style), TextSpan("  ")]
     totals = [total.now for total in model.usage.sandboxes.values()]
     right: Line = []
-    if totals:
+    if model.connection is not None:
+        right = [TextSpan(f"{model.connection} ", "bad")]
+        for kept in (2, 0):  # on narrow terminals it takes the place of the rest
+            line = line if columns(line) + columns(right) < width else line[:kept]
+        if not line:
+            return fit([TextSpan(" "), *right], width)
+    elif totals:
         known = [now.cpu for now in totals if now.cpu is not None]
         right = [
             TextSpan("cpu ", "dim"),
@@ -176,6 +182,8 @@ def _log_rows(
 
 
 def _nothing(model: TopModel) -> Sequence[str]:
+    if model.connection is not None:
+        return [model.connection]
     if model.filter and model.lines:
         return [f"no line contains {model.filter}; Esc ends the filter"]
     if not model.entries:

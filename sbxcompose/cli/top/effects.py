@@ -7,7 +7,7 @@ import os
 import sys
 import time
 import webbrowser
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 
 from msgspec.structs import replace
 
@@ -36,6 +36,10 @@ DONE = {Act.START: "started", Act.STOP: "stopped", Act.RESTART: "restarted"}
 DOING = {Act.START: "starting", Act.STOP: "stopping", Act.RESTART: "restarting"}
 INTENTS = {Act.START: Intent.START, Act.STOP: Intent.STOP, Act.RESTART: Intent.RESTART}
 LOOPBACK = "127.0.0.1"
+RENEWED = (Pane.WHY, Pane.PLAN)
+"""What is made anew when processes have changed."""
+RENEW = 1.0
+"""Seconds between that, at the least."""
 _BY_THE_FILE = frozenset({Act.UP, Act.START, Act.RESTART, Act.WHY, Act.PLAN, Act.OPEN})
 """What depends on the project's file, which may have changed since the last look."""
 
@@ -67,7 +71,8 @@ class Effects:
         self._stop_all = stop_all
         self._kill_all = kill_all
         self._tasks = TaskOwner(self._fail)
-        self._looking = False
+        self._renewing = False
+        self._stale = False
         self._forwards: dict[tuple[str, int], PortForward] = {}
 
     def __call__(self, request: TopRequest) -> None:
@@ -85,22 +90,31 @@ class Effects:
             case Act.COPY:
                 self._copy(request.text)
             case _:
+                if self.app is not None and request.act is Act.SHELL:
+                    self.app.ignores_keys = True
                 self._tasks.start(self._carry_out(request))
 
-    def look(self) -> None:
-        """Look whether another command has made a sandbox meanwhile: of one that is not there nothing is heard."""
-        missing = len(self._session.connections) < len(self._session.project.sandboxes)
-        if missing and not self._looking:
-            self._looking = True
-            self._tasks.start(self._look())
+    def renew(self) -> None:
+        """Make the explanation or the plan that is shown anew, as processes have changed; at most once a second."""
+        self._stale = True
+        if self._model.pane in RENEWED and not self._renewing:
+            self._renewing = True
+            self._tasks.start(self._renew())
 
-    async def _look(self) -> None:
+    async def _renew(self) -> None:
         try:
-            await self._session.observe()
-        except SbxError as error:
-            self._say(error.message, bad=True)
+            while self._stale and self._model.pane in RENEWED:
+                self._stale = False
+                shown, instance = self._model.pane, self._model.selected
+                try:
+                    lines = await (self._plan() if shown is Pane.PLAN or instance is None else self._why(instance))
+                except SbxError as error:
+                    lines = [error.message]
+                if (self._model.pane, self._model.selected) == (shown, instance):
+                    self._show(shown, lines)
+                await asyncio.sleep(RENEW)
         finally:
-            self._looking = False
+            self._renewing = False
 
     async def close(self) -> None:
         """End what is left."""
@@ -133,6 +147,9 @@ class Effects:
             await self._do(request)
         except SbxError as error:
             self._say("; ".join(filter(None, [error.message, error.hint])), bad=True)
+        finally:
+            if self.app is not None and request.act is Act.SHELL:
+                self.app.ignores_keys = False
 
     async def _do(self, request: TopRequest) -> None:
         instance = request.instance
@@ -142,7 +159,7 @@ class Effects:
             case Act.UP:
                 await self._apply(Intent.UP, up_options(self._session.project), "starting everything", "is started")
             case Act.PLAN:
-                await self._plan()
+                self._show(Pane.PLAN, await self._plan())
             case Act.STOP_ALL if self._stop_all is not None:
                 await self._stop_all()
                 self._exit("stopped")
@@ -163,7 +180,7 @@ class Effects:
             case Act.OPEN:
                 await self._open(instance, name)
             case Act.WHY:
-                await self._why(instance)
+                self._show(Pane.WHY, await self._why(instance))
 
     def _options_for(self, act: Act, instance: Instance) -> PlanOptions:
         target = frozenset({Target(instance.sandbox, instance.process, instance.replica)})
@@ -191,19 +208,18 @@ class Effects:
         await link.client.signal(row.name, number)
         self._say(f"sent {signal_name_of(number)} to {name}")
 
-    async def _why(self, instance: Instance) -> None:
-        ready = await look_for_readiness(self._session, lambda other: other == instance, commands=True)
-        found = why(self._session.project, self._session.observed(), instance, time.time(), ready)
-        lines = [*found.lines, *([f"hint: {found.hint}"] if found.hint else [])]
-        self._model.show(Pane.WHY, [self._secrets.hide(line) for line in lines])
+    def _show(self, pane: Pane, lines: Iterable[str]) -> None:
+        self._model.show(pane, [self._secrets.hide(line) for line in lines])
         self._feed.news()
 
-    async def _plan(self) -> None:
+    async def _why(self, instance: Instance) -> list[str]:
+        ready = await look_for_readiness(self._session, lambda other: other == instance, commands=True)
+        found = why(self._session.project, self._session.observed(), instance, time.time(), ready)
+        return [*found.lines, *([f"hint: {found.hint}"] if found.hint else [])]
+
+    async def _plan(self) -> list[str]:
         plan = await plan_for(self._session, Intent.UP, up_options(self._session.project))
-        notes = [f"note: {note}" for note in plan.notes]
-        lines = [*(str(step) for step in plan), *notes, plan.summary]
-        self._model.show(Pane.PLAN, [self._secrets.hide(line) for line in lines])
-        self._feed.news()
+        return [*(str(step) for step in plan), *(f"note: {note}" for note in plan.notes), plan.summary]
 
     async def _open(self, instance: Instance, name: str) -> None:
         """Open the port in a browser; one in the cloud is forwarded first, for as long as the screen is there."""

@@ -24,6 +24,7 @@ from sbxcompose.plan.observed import Instance
 
 MOST_AT_ONCE = 64 * 1024
 """Bytes of one chunk that are turned into lines."""
+NOT_CONNECTED = "not connected, trying again"
 LOOK_AGAIN = 1.0
 """Seconds between two looks at whether a process that prints something has become ready by that."""
 
@@ -36,6 +37,8 @@ class TopFeed:
         self.hides: Callable[[Instance], bool] = lambda instance: False
         """Whose output is not shown."""
         self.news = news
+        self.rows_changed: Callable[[], None] = lambda: None
+        """Called when the list of processes has changed."""
         self._secrets = secrets
         self._session: Session | None = None
         self._announcer = Announcer()
@@ -90,6 +93,8 @@ class TopFeed:
                 del self._sources[event.instance, stream, event.run]
         if isinstance(event, events.BecameReady):
             self._set_ready(event.instance, True)
+        if isinstance(event, events.ConnectionLost | events.ConnectionRestored):
+            self.connected(isinstance(event, events.ConnectionRestored))
         if isinstance(event, events.RowChanged | events.ProjectReloaded):
             self._names = None
         if self._kept is None:
@@ -101,6 +106,11 @@ class TopFeed:
     def remark(self, text: str) -> None:
         """Add a line of ours between the lines of the processes."""
         self._add("*", 0, clean_text(self._secrets.hide(text), colours=False))
+
+    def connected(self, well: bool) -> None:
+        """Show whether anything is heard of the processes."""
+        self.model.connection = None if well else NOT_CONNECTED
+        self._stir()
 
     def _stir(self) -> None:
         self._changed = True
@@ -150,7 +160,10 @@ class TopFeed:
             for entry in entries
             if entry.row is not None and self._ready.get(entry.instance, (0,))[0] == entry.row.run
         }
+        before = self.model.entries
         self.model.update(with_readiness(entries, session.project, seen, time.time()))
+        if self.model.entries != before:
+            self.rows_changed()
 
     def _set_ready(self, instance: Instance, ready: bool | None) -> None:
         link = self._session.connections.get(instance.sandbox) if self._session is not None else None

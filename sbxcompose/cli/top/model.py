@@ -42,6 +42,8 @@ class TopModel:
         self.mouse = True
         self.prompt: Prompt | None = None
         self.message: FooterMessage | None = None
+        self.connection: str | None = None
+        """What is said of the connection while nothing is heard of the processes."""
         self.stopping = False
         self.pane_height = 10
         """Lines of the lower part, as they were last drawn."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 from collections.abc import Awaitable, Sequence
+from contextlib import suppress
 from typing import Any
 
 from sbxcompose.cli.async_main import Interrupts
@@ -16,12 +17,17 @@ from sbxcompose.cli.top.feed import TopFeed
 from sbxcompose.cli.top.model import TopModel
 from sbxcompose.engine.secrets import secret_values
 from sbxcompose.engine.session import Session
-from sbxcompose.errors import Interrupted
+from sbxcompose.errors import Interrupted, SbxError
 from sbxcompose.logs.secrets import KnownSecrets
 from sbxcompose.plan.names import ProcessNames
 from sbxcompose.spec.project import Project
 from sbxcompose.tasks import Tasks
 
+LOOK_AGAIN = 2.0
+"""Seconds after which a sandbox of this machine that does not exist is looked for again: of its creation nothing is
+heard."""
+LOOK_AGAIN_FAR = 10.0
+"""The same in the cloud."""
 ENDING = 5.0
 """Seconds in which the screen must have gone after it was told to."""
 
@@ -30,28 +36,55 @@ async def top(shell: Shell, project: Project, name: str | None, interrupts: Inte
     """Show the project until it is left, at first the process of that name; return the exit code."""
     secrets = KnownSecrets(secret_values(project))
     model = TopModel(project.name, project.provider)
+    model.connection = "connecting …"
     feed = TopFeed(model, secrets, lambda: None)
     async with Session(project, secrets=secrets, output=True, pace=feed.pace, is_up=True) as session:
+        session.patient = True
         feed.attach(session)
-        observed = await interrupts.guard(session.observe())
-        feed.refresh()
-        if name is not None:
-            model.select_only(ProcessNames(project, observed).resolve(name))
         effects = Effects(model, feed, session, secrets, shell.options, shell.project)
         screen = TopScreen(shell, model, feed, effects)
-        await screen.run(interrupts, [_watch(session, feed)])
+        screen.app.hold_keys()
+        look = asyncio.Event()
+        screen.app.touched = look.set
+
+        async def connect() -> None:
+            """Look at the project for the first time, while the first frame is drawn, and stay connected."""
+            observed = await session.observe()
+            model.connection = None
+            feed.begin()
+            if name is not None:
+                model.select_only(ProcessNames(project, observed).resolve(name))
+            screen.app.release_keys()
+            await stay_connected(session, feed, look)
+
+        await screen.run(interrupts, [connect()])
     return 0
 
 
-async def _watch(session: Session, feed: TopFeed) -> None:
-    """Say when the connection to a sandbox has ended; another look is taken when the terminal is looked at again."""
+async def stay_connected(session: Session, feed: TopFeed, look: asyncio.Event) -> None:
+    """Look again for sandboxes of which nothing is heard, every few seconds and when `look` is set, until cancelled."""
+    every = LOOK_AGAIN if session.project.provider == "local" else LOOK_AGAIN_FAR
+    said = ""
     while True:
-        await session.changed.wait()
-        session.changed.clear()
-        for link in session.connections.values():
-            if link.error is not None:
-                feed.remark(f"sandbox {link.name}: {link.error}; leave and come back to connect again")
-                return
+        lost = [connection for connection in session.connections.values() if connection.error is not None]
+        if not lost and len(session.connections) >= len(session.project.sandboxes):
+            session.changed.clear()
+            await session.changed.wait()
+            continue
+        words = "; ".join(f"sandbox {connection.name}: {connection.error}" for connection in lost)
+        try:
+            await session.look_again()
+            feed.connected(True)
+        except SbxError as error:
+            words = words or error.message
+            feed.connected(False)
+        if words and words != said:
+            feed.remark(words)
+        said = words
+        with suppress(TimeoutError):
+            async with asyncio.timeout(every):
+                await look.wait()
+        look.clear()
 
 
 class TopScreen:
@@ -60,12 +93,11 @@ class TopScreen:
     def __init__(self, shell: Shell, model: TopModel, feed: TopFeed, effects: Effects) -> None:
         self.app = TopApp(model, effects, colour=shell.out.enabled)
         self.app.before_frame = feed.refresh
-        self.app.touched = effects.look
         self._feed = feed
         self._effects = effects
         feed.news = self.app.news
+        feed.rows_changed = effects.renew
         effects.app = self.app
-        feed.begin()
 
     async def run(self, interrupts: Interrupts, beside: Sequence[Awaitable[Any]] = ()) -> str | None:
         """Draw until it is left; how it was. Raises `Interrupted` for SIGTERM and SIGHUP, and what a defect raised."""

@@ -138,6 +138,34 @@ def test_a_key_shows_that_a_person_is_there() -> None:
     drive(script)
 
 
+def test_keys_are_held_while_it_connects() -> None:
+    async def script(app: TopApp, pilot: Pilot[str]) -> None:
+        app.hold_keys()
+        await pilot.press("down", "r")
+        app.release_keys()
+        await pilot.press("x")
+        app.ignores_keys = True
+        await pilot.press("s", "q")
+        app.ignores_keys = False
+        app.hold_keys()
+        await pilot.press("u", "q")
+
+    _, asked = drive(script)
+    worker = Instance("main", "worker", 1)
+    assert asked == [TopRequest(Act.RESTART, worker), TopRequest(Act.STOP, worker), TopRequest(Act.LEAVE)]
+
+
+def test_it_may_be_left_while_a_shell_has_the_terminal() -> None:
+    async def run() -> None:
+        app = TopApp(model(), lambda request: None, colour=False, clock=lambda: NOW)
+        async with app.run_test():
+            app._aside = True
+        app._aside = False
+        app._draw_anew()
+
+    asyncio.run(run())
+
+
 def test_a_defect_ends_it_without_a_traceback(capsys: pytest.CaptureFixture[str]) -> None:
     def fail() -> None:
         raise RuntimeError("no good")

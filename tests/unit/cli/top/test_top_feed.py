@@ -7,8 +7,10 @@ from typing import Any, cast
 
 import pytest
 
+from sbxcompose.cli.top.draw import header
 from sbxcompose.cli.top.feed import MOST_AT_ONCE, TopFeed
 from sbxcompose.cli.top.model import TopModel
+from sbxcompose.cli.top.spans import plain
 from sbxcompose.engine import events
 from sbxcompose.engine.session import Session
 from sbxcompose.logs.secrets import KnownSecrets
@@ -103,6 +105,16 @@ def test_what_happens_is_remarked_once_it_is_news(feed: TopFeed) -> None:
     assert shown(feed) == ["*: web restarted (run 2)"]
     feed.remark("it says \x1b[2J hunter2")
     assert shown(feed)[-1] == "*: it says  ***"
+
+
+def test_a_lost_connection_is_shown_until_it_is_back(feed: TopFeed) -> None:
+    feed.begin()
+    feed.on_event(events.ConnectionLost("sandbox main: no answer"))
+    for width in (20, 33, 60, 80):
+        line = plain(header(feed.model, width))
+        assert "not connected"[: width - 8] in line, line
+    feed.on_event(events.ConnectionRestored(3.0))
+    assert "not connected" not in plain(header(feed.model, 80))
 
 
 def test_processes_are_listed_when_something_has_changed(feed: TopFeed) -> None:

@@ -1,0 +1,52 @@
+"""A watch whose connection breaks: asked for again for a while, or for as long as it takes."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any, cast
+
+import pytest
+
+from sbxcompose.api import follow
+from sbxcompose.api.sandbox import SandboxClient
+from sbxcompose.errors import Unreachable
+
+TRIES = 5
+
+
+class Enough(Exception):
+    """Ends what would go on for ever."""
+
+
+class DeadClient:
+    """Does not answer; after some tries the watch is over."""
+
+    local = False
+
+    def __init__(self) -> None:
+        self.tries = 0
+
+    def stream(self, path: str, body: dict[str, Any]) -> Any:
+        self.tries += 1
+        if self.tries > TRIES:
+            raise Enough
+        raise Unreachable("no answer")
+
+
+@pytest.mark.parametrize("patient, tries", [(False, 1), (True, TRIES + 1)])
+def test_a_patient_watch_is_asked_for_again_as_long_as_it_takes(
+    patient: bool, tries: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, seconds in (("RECONNECT_FOR", -1.0), ("FIRST_PAUSE", 0.0), ("LATER_PAUSE", 0.0)):
+        monkeypatch.setattr(follow, name, seconds)
+    client = DeadClient()
+    told: list[follow.FollowEvent] = []
+
+    async def main() -> None:
+        watch = follow.Watch(cast(SandboxClient, client), states=True, logs=None, patient=patient)
+        async for event in watch.events():
+            told.append(event)
+
+    with pytest.raises(Enough if patient else Unreachable):
+        asyncio.run(main())
+    assert (client.tries, told) == (tries, [follow.Broken("no answer")])
