@@ -199,9 +199,8 @@ class _ShownUp:
 
     async def confirm(self, sandboxes: Sequence[str]) -> bool:
         """Ask for an answer of a whole line."""
-        self._shell.before_say()
         with self._keyboard.set_aside() if self._keyboard is not None else nullcontext():
-            return await confirm(sandboxes)
+            return await confirm(self._shell, sandboxes)
 
     def _press(self, key: str, up: AttachedUp) -> None:
         match key:

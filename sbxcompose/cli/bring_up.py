@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Mapping
+from functools import partial
 
 from sbxcompose.cli.async_main import Interrupts, run_command
 from sbxcompose.cli.confirm import confirm
@@ -66,7 +67,7 @@ async def _detached(
                 say_notes(shell, plan)
                 _say_what_ends_nothing(shell, wanted.values())
 
-            bringing = apply(session, Intent.UP, options, show, confirm)
+            bringing = apply(session, Intent.UP, options, show, partial(confirm, shell))
             if not request.wait:
                 with reporter.ci.section("sbxcompose up"):
                     async with reporter.waiting(session):

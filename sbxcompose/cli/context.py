@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any, TextIO
 
 from msgspec import Struct
@@ -55,6 +56,9 @@ class Shell:
         self._pipes: Pipes | None = None
         self.before_say: Callable[[], None] = lambda: None
         """Called before anything is said: whoever draws on the terminal takes its unfinished lines away."""
+        self.hold_output: Callable[[], AbstractContextManager[None]] = nullcontext
+        """Returns what holds back the output that another part of the command writes, while it is entered."""
+        self._held: list[str] | None = None
 
     def choose_styles(self) -> None:
         """Take note of what was chosen of colors."""
@@ -132,15 +136,34 @@ class Shell:
 
     def say(self, text: str) -> None:
         """Talk: a line on stderr."""
-        self.before_say()
-        sys.stdout.flush()
-        print(harmless(text), file=sys.stderr, flush=True)
+        self.mark(harmless(text))
 
     def mark(self, text: str) -> None:
         """Print a line on stderr for programs that read it: control sequences stay."""
         self.before_say()
         sys.stdout.flush()
-        print(text, file=sys.stderr, flush=True)
+        self.write(f"{text}\n")
+
+    def write(self, text: str) -> None:
+        """Write to stderr, as it is; while a question is open, once that is answered."""
+        if self._held is not None:
+            self._held.append(text)
+        else:
+            print(text, end="", file=sys.stderr, flush=True)
+
+    @contextmanager
+    def question(self, text: str) -> Iterator[None]:
+        """Ask on stderr; inside the block nothing else is written on the terminal, what should be follows it."""
+        self.before_say()
+        try:
+            with self.hold_output():
+                self.write(text)
+                self._held = []
+                yield
+        finally:
+            held, self._held = self._held or [], None
+            for part in held:
+                self.write(part)
 
     def note(self, text: str) -> None:
         """Print a remark that needs no action."""

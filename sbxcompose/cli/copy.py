@@ -47,7 +47,7 @@ def copy_by_hand(shell: Shell, source: str, target: str, how: How, *, quiet: boo
         raise UsageError(f"{what} of `{source}` and `{target}` is in a sandbox", hint="one of them is `NAME:PATH`")
     remote = out or into
     assert remote is not None
-    block = StatusBlock(shell.err.enabled, clean_text)
+    block = StatusBlock(shell.err.enabled, clean_text, shell.write)
 
     async def main() -> int:
         async with Session(project, tell=connection_notes(shell)) as session:

@@ -7,7 +7,8 @@ import os
 import select
 import stat
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from itertools import islice
 from typing import TYPE_CHECKING, Final
 
@@ -59,6 +60,7 @@ class FdSink:
         self._loop: asyncio.AbstractEventLoop | None = None
         """The event loop that watches for room, while one does."""
         self._drained: asyncio.Future[None] | None = None
+        self._held = False
         self._failure: NotWritten | None = None
         """What has failed in the event loop, for whoever calls next."""
 
@@ -73,6 +75,8 @@ class FdSink:
         for part in parts:
             self._waiting.append(memoryview(part))
             self.waiting += len(part)
+        if self._held:
+            return
         if self._loop is None or self.waiting > self._high_water:
             self._write_some()
         while self.waiting > self._high_water:
@@ -80,6 +84,23 @@ class FdSink:
             self._write_some()
         if self.waiting:
             self._write_rest_later()
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Write what is kept, and inside the block nothing more: it is kept until its end, for which `drain` waits.
+
+        Raises as `write` does.
+        """
+        self.flush()
+        self._unwatch()
+        self._held = True
+        try:
+            yield
+        finally:
+            self._held = False
+            self.write([])
+            if not self.waiting:
+                self._unwatch()  # which wakes who waits in `drain`
 
     def flush(self) -> None:
         """Write all that is kept, however long it takes. Raises as `write` does."""
@@ -90,12 +111,13 @@ class FdSink:
 
     async def drain(self) -> None:
         """As `flush`, while the event loop goes on: interrupts are heard although the reader has stalled."""
+        import asyncio
+
         self._raise_failure()
         if self.waiting:
             self._write_rest_later()
-            assert self._loop is not None
             if self._drained is None or self._drained.done():  # done: a caller was cancelled
-                self._drained = self._loop.create_future()
+                self._drained = asyncio.get_running_loop().create_future()
             await self._drained
             self._raise_failure()
 
@@ -103,7 +125,7 @@ class FdSink:
         """Let the event loop, if one runs, write what is kept as soon as there is room."""
         import asyncio
 
-        if self._loop is None:
+        if self._loop is None and not self._held:
             try:
                 self._loop = asyncio.get_running_loop()
             except RuntimeError:

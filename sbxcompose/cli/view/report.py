@@ -66,7 +66,7 @@ class Reporter:
         if is_drawable(sys.stderr):
             from sbxcompose.cli.view.status_block import StatusBlock
 
-            self._block = StatusBlock(shell.err.enabled, self.plain)
+            self._block = StatusBlock(shell.err.enabled, self.plain, shell.write)
             shell.before_say = self._block.make_room
 
     def waiting(

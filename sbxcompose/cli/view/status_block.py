@@ -32,12 +32,13 @@ _PADDING = re.compile(r" +((?:\x1b\[[0-9;]*m)*)$")
 
 
 class StatusBlock:
-    """The block of one command on standard error. `colours` as elsewhere; `clean` makes text one harmless line.
+    """The block of one command on standard error, to which `write` writes. `clean` makes text one harmless line.
 
     rich is imported with the first block that is drawn: most commands end before there is anything to wait for.
     """
 
-    def __init__(self, colours: bool, clean: Callable[[str], str]) -> None:
+    def __init__(self, colours: bool, clean: Callable[[str], str], write: Callable[[str], None]) -> None:
+        self._write_text = write
         self._colours = colours
         self._clean = clean
         self._screen = Screen(_size)
@@ -66,8 +67,7 @@ class StatusBlock:
 
     def _write(self, data: bytes) -> None:
         if data:
-            sys.stderr.write(data.decode())
-            sys.stderr.flush()
+            self._write_text(data.decode())
 
 
 def _size() -> tuple[int, int]:

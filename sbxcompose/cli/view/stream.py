@@ -91,6 +91,7 @@ class LogView:
         self.secrets = secrets
         self._timer: asyncio.TimerHandle | None = None
         shell.before_say = self.make_room
+        shell.hold_output = self._hold
         self._colours = shell.out.enabled
         self.elapsed: Callable[[], str] = lambda: ""
         """What is put before announcements: in CI, how long the command has been running."""
@@ -195,6 +196,13 @@ class LogView:
         if not self._muted:
             self._log.make_room()
             self._set_timer()
+
+    @contextmanager
+    def _hold(self) -> Iterator[None]:
+        """Hold everything back while inside; afterwards another writer can go on below it."""
+        with self.sink.held():
+            yield
+        self.make_room()
 
     def _set_timer(self) -> None:
         """Look at unfinished lines once they have stood still."""

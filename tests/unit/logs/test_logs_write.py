@@ -210,3 +210,21 @@ def test_no_space_left_is_an_error_of_its_own() -> None:
         sink = FdSink(full.fileno())
         with pytest.raises(NotWritten, match="no space left"):
             sink.write([b"x"])
+
+
+def test_what_is_written_while_it_is_held_comes_afterwards(pipe: Pipe) -> None:
+    sink = FdSink(pipe.writer)
+
+    async def main() -> None:
+        sink.write([b"before "])
+        with sink.held():
+            sink.write([b"after"])
+            drained = asyncio.ensure_future(sink.drain())
+            await asyncio.sleep(0)
+            os.write(pipe.writer, b"question ")
+            assert not drained.done()
+        await drained
+
+    asyncio.run(main())
+    sink.close()
+    assert read_all(pipe.reader, 21) == b"before question after"
