@@ -22,6 +22,7 @@ from typing import NamedTuple
 
 import pytest
 
+from sbxcompose.client.commands import UNSEEN
 from tests.cli.looking import alive, pids
 from tests.support import numbered
 from tests.support.command import Running, Sbx
@@ -181,8 +182,10 @@ def start(project: Project, command: tuple[str, ...], number: int) -> Running:
     return project.sbx.start(*command)
 
 
-def finish(project: Project, under_way: Running, command: tuple[str, ...], victims: tuple[str, ...], what: str) -> None:
-    """Wait for a command, and check its output."""
+def finish(
+    project: Project, under_way: Running, command: tuple[str, ...], victims: tuple[str, ...], what: str, number: int
+) -> None:
+    """Wait for the command of that number, and check its output."""
     if command == ("logs",):
         under_way.wait_for("\n", timeout=PATIENCE)  # before that it may still be about to be loaded
         under_way.interrupt()
@@ -195,7 +198,9 @@ def finish(project: Project, under_way: Running, command: tuple[str, ...], victi
             check_order(lines, f"{what}: {name}")
     if command == ("exec",):
         reached = [check_order(lines, what) for lines in shown.values()]
-        assert reached == [{1: EXEC_LINES}] or (len(victims) > 1 and done.code != 0), f"{what}: {reached}, {done}"
+        lost = done.code != 0 and (len(victims) > 1 or UNSEEN in done.stderr)
+        assert reached == [{1: EXEC_LINES}] or lost, f"{what}: {reached}, {done}"
+        assert len(project.runs.get(f"exec{number}", ())) <= 1, f"{what}: the command ran twice"
 
 
 def check_running(project: Project, what: str) -> None:
@@ -227,7 +232,7 @@ def test_parts_of_the_host_killed_at_random_moments(sbx_alone: Sbx, seed: int) -
                 what = f"seed {seed}, round {turn}, kill {number}: {' '.join(victims)} during {' '.join(command)}"
                 under_way = start(project, command, number)
                 kill(project, victims, choice.random() * LONGEST)
-                finish(project, under_way, command, victims, what)
+                finish(project, under_way, command, victims, what, number)
                 assert len(project.running.get("web", [])) <= REPLICAS, what
             what = f"seed {seed}, after round {turn}"
             sbx_alone.run("up", "-d", timeout=PATIENCE)

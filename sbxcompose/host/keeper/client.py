@@ -23,6 +23,7 @@ from sbxcompose.host.keeper.messages import (
     Spawn,
     Spawned,
     SpawnFailed,
+    SpawnLost,
     common_environment,
 )
 from sbxcompose.host.keeper.protocol import BEGUN
@@ -38,6 +39,7 @@ __all__ = [
     "KeeperRestart",
     "Spawn",
     "SpawnFailed",
+    "SpawnLost",
     "Spawned",
 ]
 
@@ -220,6 +222,11 @@ class KeeperClient(KeeperConnection):
             self._wanted = wanted
             if self._replacing is None and self._lost is None:
                 self._send({"op": "want", "id": 0, "wanted": wanted})
+
+    def tags(self, sandbox: str) -> dict[int, str]:
+        """Return the units of a sandbox that are there, by what their processes have inherited (`census.tag_of`)."""
+        units = ((unit.tag, name) for name, unit in self._units.items() if name.startswith(f"{sandbox}."))
+        return {tag: name for tag, name in units if tag is not None}
 
     def kept(self, name: str) -> int | None:
         """Return the descriptor that was given to `keep`, by this server or (after `adopt`) by one before it."""

@@ -18,9 +18,10 @@ from typing import Any, Self
 
 from sbxcompose.host.keeper.inherit import KeeperRestart
 from sbxcompose.host.keeper.inits import PREFIX
-from sbxcompose.host.keeper.messages import Adopted, Exited, KeeperLost, Spawned, SpawnFailed
+from sbxcompose.host.keeper.messages import Adopted, Exited, KeeperLost, Spawned, SpawnFailed, SpawnLost
 from sbxcompose.host.keeper.protocol import Channel, KeeperFrame, chunked
 from sbxcompose.host.keeper.unit_cache import Body, KnownUnit, PendingRequest, read_all, retrieve
+from sbxcompose.linux.processes import read_process
 from sbxcompose.tasks import TaskOwner
 
 PAUSES = (0.0, 0.1, 0.3, 1.0, 3.0)
@@ -47,6 +48,8 @@ class KeeperConnection:
         self._restart = restart
         self._units: dict[str, KnownUnit] = {}
         self._pending: dict[int, PendingRequest] = {}
+        self._begun: set[str] = set()
+        """The units that the keeper has begun to start and not told of, of those that must not be started twice."""
         self._kept: dict[str, int] = {}
         self._plans: dict[str, Body] = {}
         """How isolated sandboxes are built."""
@@ -58,8 +61,7 @@ class KeeperConnection:
         self._handed_over: asyncio.Future[None] | None = None
         self._lost: KeeperLost | None = None
         self._closed = False
-        self.pid = os.getppid()
-        """The keeper's process id: it has started this process, unless another one has taken its place."""
+        self._is_now(os.getppid())
         self._attach(channel)
 
     @classmethod
@@ -69,6 +71,13 @@ class KeeperConnection:
         `restart` says how to start another keeper; without it the keeper's death is final (`KeeperLost`).
         """
         return cls(Channel(socket.socket(fileno=socket_fd)), restart)
+
+    def _is_now(self, keeper: int) -> None:
+        """Note which process the keeper is: it has started this one, unless another has taken its place."""
+        process = read_process(keeper)
+        self.pid = keeper
+        self.identity = f"{keeper}@{process.started if process is not None else 0}"
+        """What no other keeper has, also not one with the same process id."""
 
     async def close(self) -> None:
         """Leave the keeper alone; it goes on. Requests under way raise `KeeperLost`."""
@@ -162,6 +171,9 @@ class KeeperConnection:
         if "event" in body:
             self._event(body)
             return
+        if "begins" in body:
+            self._begun.add(body["begins"])
+            return
         if "listener" in body:
             self.on_listener(frame.fds.pop())
             return
@@ -216,6 +228,9 @@ class KeeperConnection:
             os.close(known)
 
     def _spawned(self, body: Body, fds: list[int]) -> Spawned | SpawnFailed:
+        self._begun.discard(body["unit"])
+        if body.get("lost"):
+            return SpawnLost()
         if "error" in body:
             return SpawnFailed(body["error"], body["errno"])
         return Spawned(body["unit"], body["pid"], body["at"], ticks=body.get("ticks", 0), **self._learn(body, fds))
@@ -256,7 +271,7 @@ class KeeperConnection:
                 self._detach()
                 print(f"no new keeper could be started: {problem}", file=sys.stderr)
                 continue
-            self.pid = keeper
+            self._is_now(keeper)
             self._repeat()
             self._loop.call_soon(self.on_replaced, keeper)
             return
@@ -297,17 +312,32 @@ class KeeperConnection:
 
     def _repeat(self) -> None:
         """Give again what is to be kept, and ask again what has not been answered; a spawn says so, as its first
-        try may have begun to run.
+        try may have begun to run. What has begun and must not run twice is lost.
         """
         self._send({"op": "want", "id": 0, "wanted": self._wanted})
         for sandbox, plan in self._plans.items():
             self._send({"op": "isolate", "id": 0, "sandbox": sandbox, "plan": plan})
         for name, fd in self._kept.items():
             self._send({"op": "keep", "id": 0, "name": name}, [fd])
-        for pending in self._pending.values():
+        for number, pending in list(self._pending.items()):
+            if pending.body["op"] == "spawn":
+                self._report_lost(pending)
+                if not pending.body["spawns"]:
+                    del self._pending[number]
+                    pending.future.set_result(None)
+                    continue
             pending.body["again"] = pending.sent
             pending.sent = True
             self._send(pending.body)
+
+    def _report_lost(self, pending: PendingRequest) -> None:
+        """Have what is left of spawns that had begun killed, and answer them."""
+        begun = [spawn for spawn in pending.body["spawns"] if spawn["unit"] in self._begun]
+        if begun:
+            claims = [{"unit": spawn["unit"], "pid": 0, "ticks": 0, "at": 0.0} for spawn in begun]
+            self._send({"op": "sweep", "id": 0, "claims": claims})
+            lost = [{"index": spawn["index"], "unit": spawn["unit"], "lost": True} for spawn in begun]
+            pending.take({"results": lost}, [])
 
     def _give_up(self, error: KeeperLost) -> None:
         self._lost = error

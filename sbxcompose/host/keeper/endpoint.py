@@ -55,8 +55,8 @@ class KeeperEndpoint:
 
     @property
     def busy(self) -> bool:
-        """There are processes to be started."""
-        return bool(self._batches)
+        """There are processes to be started, and the server hears of it."""
+        return bool(self._batches) and not self._blocked
 
     def open(self, channel: Channel) -> None:
         """Speak to a new server. It knows of no unit yet, unless it hands them over."""
@@ -104,7 +104,7 @@ class KeeperEndpoint:
             self._sweep([{"unit": spawn["unit"], "pid": 0, "ticks": 0, "at": 0.0} for spawn in batch.left])
             batch.again = False
         results: list[tuple[Body, list[int]]] = []
-        while batch.left and len(results) < SLICE:
+        while batch.left and len(results) < SLICE and self._announce(batch.left[-1]):
             results.append(self._spawn(batch.left.pop(), batch))
         groups = chunked(results)
         for number, (bodies, fds) in enumerate(groups):
@@ -112,6 +112,16 @@ class KeeperEndpoint:
             self._send({"id": batch.request, "results": bodies, "more": more}, fds)
         if not batch.left and self._batches:
             self._batches.pop(0)
+
+    def _announce(self, request: Body) -> bool:
+        """Tell the server what begins now and must not begin twice, in case we are killed meanwhile.
+
+        False if that cannot be sent now: then it does not begin either.
+        """
+        if request.get("repeatable"):
+            return True
+        self._send({"begins": request["unit"]})
+        return self._channel is not None and not self._blocked
 
     # -- the channel -------------------------------------------------------------------------------
 
@@ -203,7 +213,7 @@ class KeeperEndpoint:
     # -- the requests ------------------------------------------------------------------------------
 
     def _spawn(self, request: Body, batch: _Batch) -> tuple[Body, list[int]]:
-        index = {"index": request["index"]}
+        index = {"index": request["index"], "unit": request["unit"]}
         if self._units.get(request["unit"]) is not None:
             return {**index, "error": f"unit {request['unit']} exists", "errno": errno.EEXIST}, []
         try:

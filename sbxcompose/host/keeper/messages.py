@@ -44,6 +44,8 @@ class Spawn:
     """The isolated sandbox to start it in, whose plan was given to `isolate`."""
     cgroups: list[str] = field(default_factory=list)
     """The directories of control groups that it is in from its start."""
+    repeatable: bool = False
+    """Another keeper may start it once more if the one that was asked has died and may have begun it."""
 
     def write(self, base: Mapping[str, str]) -> dict[str, Any]:
         """Return the request as a JSON object; `base` is the part of the environment that travels apart."""
@@ -65,6 +67,7 @@ class Spawn:
             "namespace": self.namespace,
             "inside": self.inside,
             "cgroups": self.cgroups,
+            "repeatable": self.repeatable,
         }
 
 
@@ -141,6 +144,13 @@ class SpawnFailed(Exception):
         super().__init__(message)
         self.message = message
         self.errno = errno
+
+
+class SpawnLost(SpawnFailed):
+    """The keeper has died while it started a process that must not be started twice: it may have run in part."""
+
+    def __init__(self) -> None:
+        super().__init__("the host's keeper was killed while it started it; it may have run in part", 0)
 
 
 class KeeperLost(Exception):

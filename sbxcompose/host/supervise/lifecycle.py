@@ -49,6 +49,7 @@ from sbxcompose.host.supervise.lifecycle_types import (
     SandboxPaused,
     SandboxResumed,
     StartFailed,
+    StartLost,
     StopCommandFailed,
     StopRequested,
     StopRun,
@@ -139,6 +140,22 @@ def _start_failed(record: ProcessRecord, event: StartFailed, now: Now) -> Outcom
     if state.ending is not None and state.ending.why == "restart":
         return begin_again(failed, now)
     return after_failure(failed, now, failed=True, ran_ms=0)
+
+
+def _start_lost(record: ProcessRecord, event: StartLost, now: Now) -> Outcome:
+    """Take it for a run that was lost: whoever must not run twice is not started again."""
+    state = record.state
+    if not isinstance(state, Starting) or state.handle != event.handle:
+        return record, []
+    run = Run(event.handle, 0, event.number, event.started_at)
+    running = replace(
+        record,
+        state=Running(state.ending),
+        run=run,
+        runs=with_run(record.runs, event.number),
+        restarts=record.restarts + (record.run is not None),
+    )
+    return _run_lost(running, RunLost(event.exit, event.error, event.for_good), now)
 
 
 # -- a run ends --------------------------------------------------------------------------------------------
@@ -244,8 +261,8 @@ def _stop_requested(record: ProcessRecord, event: StopRequested, now: Now) -> Ou
 def _kill_requested(record: ProcessRecord, _: KillRequested, now: Now) -> Outcome:
     ending = RequestedStop("stop", SIGKILL, now.ms)
     match record.state:
-        case Starting(handle):
-            return in_state(record, Starting(handle, ending))
+        case Starting() as state:
+            return in_state(record, replace(state, ending=ending))
         case Running() if record.run is not None:
             return in_state(record, Running(ending), EndChecks(), KillRun(record.run.handle))
         case _:
@@ -281,7 +298,7 @@ def _ask_to_end(record: ProcessRecord, why: Why, wish: StopRequested, now: Now) 
         deadline = min(deadline, state.ending.deadline)
     ending = RequestedStop(why, signal, deadline, command if command and grace_ms > 0 else None)
     if isinstance(state, Starting):
-        return in_state(record, Starting(state.handle, ending))
+        return in_state(record, replace(state, ending=ending))
     assert record.run is not None
     if state.ending is not None and ending.command and state.ending.command == ending.command:
         # It runs already: only the time may be shorter now. SIGCONT does not disturb.
@@ -312,6 +329,7 @@ _HANDLERS: dict[type, Callable[[ProcessRecord, Any, Now], Outcome]] = {
     RunStarted: _run_started,
     RunAdopted: _run_adopted,
     StartFailed: _start_failed,
+    StartLost: _start_lost,
     RunExited: _run_exited,
     RunLost: _run_lost,
     HostRestarted: _host_restarted,

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal as signals
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from functools import partial
 from typing import Any
@@ -24,12 +24,12 @@ from sbxcompose.host.base.host_info import Interruption
 from sbxcompose.host.base.problems import Problem
 from sbxcompose.host.base.timer import Timer
 from sbxcompose.host.base.wake import ChangeSignal
-from sbxcompose.host.keeper.client import Adopted, Claim, Exited, KeeperLost, Spawn, Spawned, SpawnFailed
+from sbxcompose.host.keeper.client import Adopted, Claim, Exited, KeeperLost, Spawn, Spawned, SpawnFailed, SpawnLost
 from sbxcompose.host.logs.store import LogStore
-from sbxcompose.host.supervise import port_owner
-from sbxcompose.host.supervise.health import CheckResult, Health, check_by_command, check_port
+from sbxcompose.host.supervise.health import Health
 from sbxcompose.host.supervise.health_task import Checks
 from sbxcompose.host.supervise.lifecycle import transition
+from sbxcompose.host.supervise.lifecycle_steps import may_be_repeated, may_have_begun
 from sbxcompose.host.supervise.lifecycle_types import (
     AttachOutput,
     BackoffOver,
@@ -55,13 +55,16 @@ from sbxcompose.host.supervise.lifecycle_types import (
     SetTimer,
     SpawnRun,
     StartFailed,
+    StartLost,
     StopCommandFailed,
     StopRun,
 )
 from sbxcompose.host.supervise.owner import ProcessOwner
 from sbxcompose.host.supervise.pipes import RunPipes
+from sbxcompose.host.supervise.probes import probes_of
 from sbxcompose.host.supervise.row import ProcessRow
-from sbxcompose.host.supervise.state import ProcessRecord, Run, Running, Starting, exit_of
+from sbxcompose.host.supervise.run_number import lost_run_number, run_number
+from sbxcompose.host.supervise.state import ProcessRecord, Running, Starting, exit_of
 from sbxcompose.linux.processes import inner_pid
 
 MOST_LEFT = 20
@@ -96,7 +99,7 @@ class LifecycleDriver(ProcessRow):
 
     def _change(self, event: LifecycleEvent) -> list[Effect]:
         owner, before, handle = self._owner, self.record, self.handle
-        now = Now(now_ms(), owner.paused, owner.free_handle, self.log.end)
+        now = Now(now_ms(), owner.paused, owner.free_handle, self.log.end, owner.keeper.identity)
         self.record, effects = transition(before, event, now)
         if any(isinstance(effect, SpawnRun) for effect in effects):
             owner.next_handle()
@@ -153,6 +156,7 @@ class LifecycleDriver(ProcessRow):
         assert self.unit is not None
         spawn.unit = self.unit
         spawn.meta = {"record": self.record.id}
+        spawn.repeatable = may_be_repeated(self.record)
         return spawn
 
     async def _spawn_run(self) -> None:
@@ -168,10 +172,23 @@ class LifecycleDriver(ProcessRow):
 
     def spawned(self, result: Spawned | SpawnFailed) -> None:
         """Report the keeper's answer to a spawn."""
-        if isinstance(result, SpawnFailed):
+        if isinstance(result, SpawnLost):
+            self._start_lost(result.message)
+        elif isinstance(result, SpawnFailed):
             self.failed(result.message)
         else:
             self._take(result, RunStarted)
+
+    def _start_lost(self, error: str, *, for_good: bool = False) -> None:
+        """Report a run that may have begun, and of which nothing is left, as one that was lost."""
+        state = self.record.state
+        assert isinstance(state, Starting)
+        begun = self.record.asked_at if self.record.run is None and self.record.asked_at else now_ms()
+        number = lost_run_number(self.log, self.owns_run, begun / 1000)
+        self._owner.note_start(self, number, begun)
+        end = LastExit(ended_at=now_ms())
+        self._note_end(number, end)
+        self._report(StartLost(state.handle, number, begun, end, error, for_good))
 
     def failed(self, message: str) -> None:
         """Report that the run could not be started. On a restart that counts as a failed run (contract 3.4)."""
@@ -187,26 +204,15 @@ class LifecycleDriver(ProcessRow):
         self, arrived: Spawned | Adopted, event: Callable[[int, int, int, int, bool, int], LifecycleEvent]
     ) -> None:
         handle = _handle_of(arrived.unit)
-        number = self._number(arrived) if self.record.state == Starting(handle) else 0
+        state = self.record.state
+        awaited = isinstance(state, Starting) and state.handle == handle
+        number = run_number(self.log, self.owns_run, arrived) if awaited else 0
         if number:
             self._owner.note_start(self, number, int(arrived.at * 1000))
         self._arrived = arrived
         open_input = arrived.stdin is not None
         self._report(event(handle, arrived.pid, number, int(arrived.at * 1000), open_input, arrived.ticks))
         self._close_arrived()
-
-    def _number(self, arrived: Spawned | Adopted) -> int:
-        """Begin the run in the log, unless the last server had done that and not lived to record it."""
-        if isinstance(arrived, Adopted):
-            began = round(arrived.at * 1000)
-            spans = [span for span in self.log.runs() if span.end is None and not self.owns_run(span.run)]
-            known = next((span.run for span in spans if span.started_ms == began), None)
-            if known is not None:
-                return known
-        with suppress(OSError):
-            return self.log.begin_run(arrived.at)
-        # No room for the mark is no reason not to run: the output waits in the pipe until there is.
-        return self.log.last_run
 
     def _attach(self, number: int) -> None:
         run, arrived = self.record.run, self._arrived
@@ -243,20 +249,20 @@ class LifecycleDriver(ProcessRow):
         error, run = None, self.record.run
         if isinstance(self.record.state, Running) and run is not None:
             lost = self._attachment.finish() if self._attachment is not None else None
-            error = self._note_end(run, end) or lost
+            error = self._note_end(run.number, end) or lost
         self._report(RunExited(_handle_of(exited.unit), end, error, exited.left_behind[:MOST_LEFT]))
 
     def lost(self, interruption: Interruption) -> None:
         """Report a run whose end was not observed: keeper and server had died, or the machine went down."""
         assert self.record.run is not None
         end = LastExit(ended_at=now_ms())
-        error = self._note_end(self.record.run, end) or f"{interruption.value} while it ran"
+        error = self._note_end(self.record.run.number, end) or f"{interruption.value} while it ran"
         self._report(RunLost(end, error, interruption.for_good))
 
-    def _note_end(self, run: Run, end: LastExit) -> str | None:
+    def _note_end(self, run: int, end: LastExit) -> str | None:
         """Note a run's end in its log, now or as soon as there is room for it; what kept it from being noted."""
         self._attachment = None
-        note = partial(self.log.end_run, run.number, end.exit_code, end.signal, end.ended_at / 1000)
+        note = partial(self.log.end_run, run, end.exit_code, end.signal, end.ended_at / 1000)
         try:
             note()
         except OSError as problem:
@@ -268,7 +274,7 @@ class LifecycleDriver(ProcessRow):
         """Note the latest run's end in its log, should the last server not have been able to."""
         run = self.record.run
         if run is not None and run.ended is not None and run.number in self.log.running:
-            self._note_end(run, run.ended)
+            self._note_end(run.number, run.ended)
 
     # -- between runs --------------------------------------------------------------------------------------
 
@@ -284,7 +290,11 @@ class LifecycleDriver(ProcessRow):
 
     def resume(self, interruption: Interruption) -> None:
         """Continue what the last server left without a run: a backoff, or a start that was not made."""
-        self._report(HostRestarted(interruption.for_good))
+        if may_have_begun(self.record, self._owner.keeper.identity) and not may_be_repeated(self.record):
+            words = f"{interruption.value} while it was started; it may have run in part"
+            self._start_lost(words, for_good=interruption.for_good)
+        else:
+            self._report(HostRestarted(interruption.for_good))
 
     def pause(self) -> None:
         """Check nothing, and let no time pass: the sandbox is being suspended or copied."""
@@ -312,31 +322,20 @@ class LifecycleDriver(ProcessRow):
     # -- health --------------------------------------------------------------------------------------------
 
     def _begin_checks(self, since_ms: int) -> None:
-        config, run = self.request.health_check, self.record.run
+        config, owner = self.request.health_check, self._owner
         assert config is not None
-        assert run is not None
-        namespace = self._owner.namespace
-        sandbox = self._owner.unit(run.handle).rpartition(".")[0]
-        keeper = self._owner.keeper
+        probe, stranger = probes_of(owner, self.record, lambda command: self._run_beside(command, repeatable=True))
+        self._checks.begin(owner.keeper.tasks, config, self.record.health, since_ms, self._checked, probe, stranger)
 
-        def stranger(port: int, host: str) -> str | None:
-            # A network of its own has only processes of the sandbox.
-            return None if namespace is not None else port_owner.stranger_on(port, host, run.pid, sandbox, keeper.pid)
-
-        def look() -> Awaitable[CheckResult]:
-            if config.type == "exec":
-                return check_by_command(config, lambda: self._run_beside(config.command or []))
-            return check_port(config, namespace)
-
-        self._checks.begin(keeper.tasks, config, self.record.health, since_ms, self._checked, look, stranger)
-
-    async def _run_beside(self, command: list[str]) -> str | None:
+    async def _run_beside(self, command: list[str], *, repeatable: bool = False) -> str | None:
         """Run a command as the process is run: what went wrong, None if nothing. Cancelled, it kills it."""
         run = self.record.run
         env = {**self.request.env, "SBXCOMPOSE_PID": "" if run is None else str(inner_pid(run.pid))}
         request = replace(self.request, command=command[0], args=command[1:], env=env)
         try:
-            return (await self._owner.commands.run(self._owner.spawn(request))).failure
+            spawn = self._owner.spawn(request)
+            spawn.repeatable = repeatable
+            return (await self._owner.commands.run(spawn)).failure
         except Problem as problem:
             return str(problem)
 

@@ -47,7 +47,18 @@ def begin_again(record: ProcessRecord, now: Now) -> Outcome:
     """Start a run now, or once the sandbox is resumed."""
     if now.paused:
         return in_state(record, Paused(0), CancelTimer())
-    return in_state(record, Starting(now.next_handle), CancelTimer(), SpawnRun(now.next_handle))
+    starting = Starting(now.next_handle, keeper=now.keeper)
+    return in_state(record, starting, CancelTimer(), SpawnRun(now.next_handle))
+
+
+def may_be_repeated(record: ProcessRecord) -> bool:
+    """Return whether a run that may have begun may be begun once more without a word: its policy restarts it anyway."""
+    return record.request.managed and describe.policy(record).policy != "never"
+
+
+def may_have_begun(record: ProcessRecord, keeper: str) -> bool:
+    """Return whether a run recorded as starting, which `keeper` does not hold, may have been started by another one."""
+    return isinstance(record.state, Starting) and record.state.keeper != keeper
 
 
 def in_state(record: ProcessRecord, state: ProcessState, *effects: Effect) -> Outcome:

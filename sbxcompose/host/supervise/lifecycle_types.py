@@ -12,13 +12,14 @@ class Now(Struct, frozen=True):
     """What a decision may depend on besides the record.
 
     `ms` is milliseconds since 1970, `paused` whether the sandbox is suspended or being copied, `next_handle` the handle
-    of the next run, `log_end` where the log ends.
+    of the next run, `log_end` where the log ends, `keeper` the identity of the keeper.
     """
 
     ms: int
     paused: bool = False
     next_handle: int = 0
     log_end: int = 0
+    keeper: str | None = None
 
 
 # -- events ------------------------------------------------------------------------------------------------
@@ -45,6 +46,20 @@ class StartFailed(Struct, frozen=True):
     """The run that was asked for could not be started."""
 
     message: str
+
+
+class StartLost(Struct, frozen=True):
+    """The run of that handle may have begun, and has ended unobserved; `number` and `started_at` as in `RunStarted`.
+
+    `for_good` as in `RunLost`.
+    """
+
+    handle: int
+    number: int
+    started_at: int
+    exit: LastExit
+    error: str
+    for_good: bool = False
 
 
 class RunExited(Struct, frozen=True):
@@ -128,6 +143,7 @@ LifecycleEvent = (
     RunStarted
     | RunAdopted
     | StartFailed
+    | StartLost
     | RunExited
     | RunLost
     | HostRestarted

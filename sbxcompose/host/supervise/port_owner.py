@@ -8,8 +8,9 @@ is called a stranger.
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 
-from sbxcompose.host.keeper.census import marked_unit
+from sbxcompose.host.keeper.census import marked_unit, unit_of
 from sbxcompose.linux.listeners import held_by, listeners_at
 from sbxcompose.linux.processes import command_of, read_process
 
@@ -20,22 +21,22 @@ ON_BEHALF = (
 """How programs are called that listen for processes which are not theirs."""
 
 
-def stranger_on(port: int, host: str, leader: int, sandbox: str, keeper: int) -> str | None:
+def stranger_on(port: int, host: str, leader: int, tags: Mapping[int, str], keeper: int) -> str | None:
     """Name the program that listens on `port` of `host`, if it is known to be none of the sandbox's.
 
-    `leader` is the process that was started, `sandbox` what the names of the sandbox's units begin with, `keeper` the
-    keeper as it is now.
+    `leader` is the process that was started, `tags` are those of all units of the sandbox, which no other host's units
+    have, `keeper` is the keeper as it is now.
     """
     sockets = listeners_at(port, host)
     if not sockets or held_by(leader, sockets):
         return None
     holders = [int(name) for name in os.listdir("/proc") if name.isdigit() and held_by(int(name), sockets)]
-    if not holders or any(_belongs(pid, leader, sandbox, keeper) for pid in holders):
+    if not holders or any(_belongs(pid, leader, tags, keeper) for pid in holders):
         return None
     return f"{command_of(holders[0])} (pid {holders[0]})"
 
 
-def _belongs(pid: int, leader: int, sandbox: str, keeper: int) -> bool:
+def _belongs(pid: int, leader: int, tags: Mapping[int, str], keeper: int) -> bool:
     """Return whether a process is the sandbox's, may be (a child of our keeper), or listens for another program."""
     if _name(pid).startswith(ON_BEHALF):
         return True
@@ -44,9 +45,10 @@ def _belongs(pid: int, leader: int, sandbox: str, keeper: int) -> bool:
         process = read_process(current)
         if current == leader or (process is not None and process.session == leader):
             return True
-        unit = marked_unit(current)
-        if unit is not None:
-            return unit.rpartition(".")[0] == sandbox
+        if unit_of(current, tags) is not None:
+            return True
+        if marked_unit(current) is not None:  # another sandbox's, or another host's: a copy's units have the same names
+            return False
         current = process.parent if process is not None else None
         if current == keeper:
             return True

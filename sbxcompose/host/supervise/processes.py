@@ -18,6 +18,7 @@ from sbxcompose.host.keeper.client import (
     Spawn,
     Spawned,
     SpawnFailed,
+    SpawnLost,
 )
 from sbxcompose.host.supervise import spawn_request
 from sbxcompose.host.supervise.process import SupervisedProcess
@@ -128,7 +129,8 @@ class Processes(ProcessTable):
     ) -> tuple[SupervisedProcess, Spawn]:
         self._logs.add(log)
         store = self._logs[log]
-        record = ProcessRecord(handle, request, log, store.end, Starting(handle), attached=attached, asked_at=now_ms())
+        starting = Starting(handle, keeper=self.keeper.identity)
+        record = ProcessRecord(handle, request, log, store.end, starting, attached=attached, asked_at=now_ms())
         process = SupervisedProcess(self, record, store)
         return process, process.spawn()
 
@@ -143,10 +145,12 @@ class Processes(ProcessTable):
         self._names.check_restart(process)
 
     def _begun(self, process: SupervisedProcess, outcome: Spawned | SpawnFailed) -> SupervisedProcess | Problem:
-        if isinstance(outcome, Spawned):
-            self._drop_former(process)
+        if isinstance(outcome, SpawnFailed) and not isinstance(outcome, SpawnLost):
+            process.spawned(outcome)
+            return self._not_started(outcome.message)
+        self._drop_former(process)
         process.spawned(outcome)
-        return process if isinstance(outcome, Spawned) else self._not_started(outcome.message)
+        return process
 
     def _not_started(self, message: str) -> Problem:
         hint = None if self.isolation is not None else cloud_path_hint(message)

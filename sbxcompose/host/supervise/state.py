@@ -32,10 +32,14 @@ class RequestedStop(Struct, frozen=True):
 
 
 class Starting(Struct, frozen=True, tag=True, tag_field="is"):
-    """A run has been asked for, under that handle, and is not there yet. With `ending` it will be stopped at once."""
+    """A run has been asked for, under that handle, and is not there yet. With `ending` it will be stopped at once.
+
+    `keeper` is the identity of the keeper that was to start it.
+    """
 
     handle: int
     ending: RequestedStop | None = None
+    keeper: str | None = None
 
 
 class Running(Struct, frozen=True, tag=True, tag_field="is"):

@@ -44,6 +44,10 @@ class SessionRecord(Struct):
     ticks: int = 0
     key: str | None = None
     """That of the request which has started it."""
+    keeper: str | None = None
+    """The identity of the keeper that was to start it."""
+    lost: bool = False
+    """It may have begun, and how it ended is unknown."""
 
 
 class Viewer:

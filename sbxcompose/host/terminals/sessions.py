@@ -21,7 +21,16 @@ from sbxcompose.host.base.json_files import write_json
 from sbxcompose.host.base.problems import Problem, from_os
 from sbxcompose.host.base.wake import ChangeSignal
 from sbxcompose.host.isolation.plan import cloud_path_hint
-from sbxcompose.host.keeper.client import Adopted, Claim, Exited, KeeperClient, KeeperLost, Spawn, SpawnFailed
+from sbxcompose.host.keeper.client import (
+    Adopted,
+    Claim,
+    Exited,
+    KeeperClient,
+    KeeperLost,
+    Spawn,
+    SpawnFailed,
+    SpawnLost,
+)
 from sbxcompose.host.supervise import spawn_request
 from sbxcompose.host.terminals.rules import (
     ABANDONED,
@@ -110,6 +119,9 @@ class TerminalSessions:
         spawn.unit = self._unit(terminal)
         try:
             spawned = await self._keeper.spawn(spawn)
+        except SpawnLost:
+            self._lose(terminal)
+            return terminal
         except (SpawnFailed, KeeperLost) as error:
             terminal.finish(UNKNOWN_EXIT, now_ms())
             self._forget(terminal)
@@ -132,7 +144,7 @@ class TerminalSessions:
             return None
         (terminal,) = earlier
         await terminal.news.until(lambda: bool(terminal.record.pid) or not terminal.alive)
-        return terminal if terminal.record.pid else None
+        return terminal if terminal.record.pid or terminal.record.lost else None
 
     def _spawn(self, request: PtyRequest) -> Spawn:
         start = StartRequest(
@@ -153,6 +165,7 @@ class TerminalSessions:
         rows, cols = clamp(request.rows, request.cols)
         record = SessionRecord(number, token, request.command, rows, cols, now_ms(), request.args)
         record.end_unwatched, record.key = request.end_unwatched, request.key
+        record.keeper = self._keeper.identity
         try:
             self._place(number).mkdir(mode=0o700, parents=True)
             write_json(self._place(number) / "session.json", asdict(record))
@@ -292,13 +305,19 @@ class TerminalSessions:
         """Deal with sessions that are not among the `known` units."""
         lost = [session for session in self._sessions.values() if session.alive and self._unit(session) not in known]
         for terminal in lost:
-            if terminal.record.pid:
-                terminal.finish(UNKNOWN_EXIT, now_ms())
-                self._save(terminal)
-            else:
+            if terminal.record.pid or terminal.record.keeper != self._keeper.identity:
+                self._lose(terminal)
+            else:  # its keeper has not begun it
                 self._forget(terminal)
         for terminal in list(self._sessions.values()):
             self._rested(terminal)
+
+    def _lose(self, terminal: Terminal) -> None:
+        """Take note that a session that has begun, or may have, has ended unobserved."""
+        terminal.record.lost = True
+        terminal.finish(UNKNOWN_EXIT, now_ms())
+        self._save(terminal)
+        self._changed()
 
     # -- where things are ------------------------------------------------------------------------------------
 

@@ -36,7 +36,7 @@ from tests.support.host_state import (
     make_state,
 )
 
-NO_KEEPER = cast(KeeperClient, SimpleNamespace(tasks=TaskOwner()))
+NO_KEEPER = cast(KeeperClient, SimpleNamespace(tasks=TaskOwner(), identity="keeper"))
 """Nothing is started here."""
 NOT_FILES = [name for name in DAMAGES if name.startswith("a ") and name != "a list"]
 RECORDS = [name for name in SANDBOX_FILES if name.endswith(".json")]

@@ -186,7 +186,9 @@ def test_a_spawn_that_died_with_its_keeper_is_asked_for_again_and_never_runs_twi
         async with rig() as own:
             for round_ in range(3):
                 names = [f"u{round_}.{number}" for number in range(20)]
-                tasks = [asyncio.create_task(own.shell(each, "echo up; exec sleep 60")) for each in names]
+                tasks = [
+                    asyncio.create_task(own.shell(each, "echo up; exec sleep 60", repeatable=True)) for each in names
+                ]
                 await tasks[0]
                 await own.kill_keeper()
                 results = await asyncio.gather(*tasks)

@@ -19,9 +19,11 @@ class FakeKeeper:
         self.tasks = TaskOwner()
         self._pause = pause
         self._pid = 1_000
+        self.identity = "keeper"
         self.units: dict[str, Spawn] = {}
         self.on_exit: Callable[[Exited], object] = lambda _: None
         self.fails: Callable[[Spawn], bool] = lambda _: False
+        self.failure = SpawnFailed("no such file", 2)
         self.started: Callable[[], None] = lambda: None
 
     @property
@@ -34,7 +36,7 @@ class FakeKeeper:
         for index, spawn in enumerate(spawns):
             await self._pause()
             if self.fails(spawn):
-                on_result(index, SpawnFailed("no such file", 2))
+                on_result(index, self.failure)
                 continue
             self._pid += 1
             self.units[spawn.unit] = spawn

@@ -17,7 +17,7 @@ from sbxcompose.host.supervise.retention import KEPT_UNNAMED
 from sbxcompose.host.supervise.state import ProcessRecord, Run, Stopped
 from sbxcompose.tasks import TaskOwner
 
-NO_KEEPER = cast(KeeperClient, SimpleNamespace(tasks=TaskOwner()))
+NO_KEEPER = cast(KeeperClient, SimpleNamespace(tasks=TaskOwner(), identity="keeper"))
 """Nothing is started here."""
 
 

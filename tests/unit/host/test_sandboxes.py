@@ -20,7 +20,7 @@ from sbxcompose.host.sandboxes.registry import Sandboxes
 from sbxcompose.host.sandboxes.rules import check_name, refuse_unsupported, resources
 from sbxcompose.tasks import TaskOwner
 
-NO_KEEPER = cast(KeeperClient, SimpleNamespace(tasks=TaskOwner()))
+NO_KEEPER = cast(KeeperClient, SimpleNamespace(tasks=TaskOwner(), identity="keeper"))
 """Nothing is started here."""
 
 

@@ -14,7 +14,7 @@ import pytest
 from sbxcompose.api.models import StartRequest
 from sbxcompose.api.pty import PtyRequest
 from sbxcompose.host.base.problems import Problem
-from sbxcompose.host.keeper.client import Adopted, Exited, KeeperClient, Spawn, Spawned, SpawnFailed
+from sbxcompose.host.keeper.client import Adopted, Exited, KeeperClient, Spawn, Spawned, SpawnFailed, SpawnLost
 from sbxcompose.host.terminals import session as terminal_module
 from sbxcompose.host.terminals import sessions as module
 from sbxcompose.host.terminals.session import Terminal
@@ -32,6 +32,7 @@ class FakeKeeper:
         self.slaves: dict[str, int] = {}
         self.terminals: TerminalSessions
         self.failure: SpawnFailed | None = None
+        self.identity = "keeper"
 
     async def spawn(self, spawn: Spawn) -> Spawned:
         if self.failure is not None:
@@ -229,5 +230,35 @@ def test_only_the_token_opens_it(tmp_path: Path) -> None:
             assert not terminal.admits(wrong)
         told: dict[str, Any] = terminal.info().write()
         assert token not in told.values()
+
+    with_terminals(tmp_path, work)
+
+
+def test_a_session_that_may_have_begun_is_lost_and_not_begun_again(tmp_path: Path) -> None:
+    async def work(terminals: TerminalSessions, keeper: FakeKeeper) -> None:
+        keeper.failure = SpawnLost()
+        request = PtyRequest(command="sh", key="one")
+        terminal = await terminals.open(request)
+        assert (terminal.alive, terminal.record.lost, terminal.info().exit_code) == (False, True, 255)
+        keeper.failure = None
+        assert await terminals.open(request) is terminal
+        assert keeper.slaves == {}
+
+    assert with_terminals(tmp_path, work) == 1
+
+
+@pytest.mark.parametrize("identity", ["keeper", "another"])
+def test_a_successor_knows_from_the_keeper_whether_a_session_may_have_begun(tmp_path: Path, identity: str) -> None:
+    async def work(terminals: TerminalSessions, keeper: FakeKeeper) -> None:
+        request = PtyRequest(command="sh", key="one")
+        terminals._record(request)
+        keeper.identity = identity
+        after = TerminalSessions("box", tmp_path, cast(KeeperClient, keeper), terminals._describe, lambda: None)
+        after.load()
+        after.resume(set())
+        keeper.terminals = after
+        assert (await after.open(request)).alive is (identity == "keeper")
+        assert len(keeper.slaves) == (1 if identity == "keeper" else 0)
+        after.closed()
 
     with_terminals(tmp_path, work)

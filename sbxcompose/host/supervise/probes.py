@@ -1,0 +1,35 @@
+"""How the health of a run is looked at: its port or its command, and whose the port is."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from sbxcompose.host.supervise import port_owner
+from sbxcompose.host.supervise.health import CheckResult, HealthProbe, Stranger, check_by_command, check_port
+from sbxcompose.host.supervise.owner import ProcessOwner
+from sbxcompose.host.supervise.state import ProcessRecord
+
+RunCommand = Callable[[list[str]], Awaitable[str | None]]
+"""Runs a command as the process is run: what went wrong, None if nothing. Cancelled, it kills it."""
+
+
+def probes_of(owner: ProcessOwner[Any], record: ProcessRecord, run_command: RunCommand) -> tuple[HealthProbe, Stranger]:
+    """Return what checks the latest run once, and what names a stranger that answers on its port."""
+    config, run = record.request.health_check, record.run
+    assert config is not None
+    assert run is not None
+    namespace, keeper = owner.namespace, owner.keeper
+    sandbox = owner.unit(run.handle).rpartition(".")[0]
+
+    def stranger(port: int, host: str) -> str | None:
+        if namespace is not None:  # a network of its own has only processes of the sandbox
+            return None
+        return port_owner.stranger_on(port, host, run.pid, keeper.tags(sandbox), keeper.pid)
+
+    def look() -> Awaitable[CheckResult]:
+        if config.type == "exec":
+            return check_by_command(config, lambda: run_command(config.command or []))
+        return check_port(config, namespace)
+
+    return look, stranger
