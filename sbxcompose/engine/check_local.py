@@ -91,9 +91,7 @@ def damaged(report: dict[str, Any] | None) -> Iterator[DoctorCheck]:
     if report["files"]:
         count = len(report["files"])
         text = f"{count} {'file' if count == 1 else 'files'} could not be used, set aside in {report['directory']}"
-        yield _check(
-            "state", CheckStatus.NOTE, text, f"see `sbxcompose host status`; then delete {report['directory']}"
-        )
+        yield _check("state", CheckStatus.NOTE, text, "see `sbxcompose host status`; then delete what it lists")
     for path in report["left"]:
         yield _check("state", CheckStatus.BAD, f"{path} cannot be used", "give it back to this user, or remove it")
 

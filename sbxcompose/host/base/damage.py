@@ -31,25 +31,43 @@ SHORTAGE = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM})
 _numbers = count(1)
 _shelf: Path | None = None
 _left: list[str] = []
+_beside: list[str] = []
+"""What was set aside by this server, and not into the directory: where it is."""
 
 
 def keep_in(directory: Path) -> None:
     """Set files aside into `directory` from now on; without this they stay beside where they were."""
     global _shelf
     _shelf = None
-    if os.path.lexists(directory) and (os.path.islink(directory) or not os.path.isdir(directory)):
-        set_aside(directory, "it is not a directory")
-    _shelf = directory
     _left.clear()
+    _beside.clear()
+    if os.path.lexists(directory):
+        if os.path.islink(directory) or not os.path.isdir(directory):
+            set_aside(directory, "it is not a directory")
+        elif not os.access(directory, os.R_OK | os.W_OK | os.X_OK):
+            set_aside(directory, "permission denied")
+    _shelf = directory
 
 
 def report() -> dict[str, Any] | None:
-    """Return what was set aside, by this server or one before it, and what could not be; None if there is nothing."""
-    try:
-        files = sorted(os.listdir(_shelf)) if _shelf is not None else []
-    except OSError:
-        files = []
+    """Return what was set aside, by this server or one before it, and what could not be; None if there is nothing.
+
+    The paths of `files` are relative to the directory.
+    """
+    files = _kept() if _shelf is not None else []
     return {"directory": str(_shelf), "files": files, "left": list(_left)} if files or _left else None
+
+
+def _kept() -> list[str]:
+    assert _shelf is not None
+    files: list[str] = []
+    with suppress(OSError):
+        files += sorted(os.listdir(_shelf))
+    beside = {os.path.relpath(path, _shelf) for path in _beside}
+    with suppress(OSError):  # what earlier servers found in the place of the directory
+        names = os.listdir(_shelf.parent)
+        beside |= {f"../{name}" for name in names if name.startswith(f"{DIRECTORY}.{DIRECTORY}-")}
+    return files + sorted(beside)
 
 
 def set_aside(path: str | os.PathLike[str], why: object) -> None:
@@ -61,6 +79,8 @@ def set_aside(path: str | os.PathLike[str], why: object) -> None:
             os.rename(source, target)
         except OSError:
             continue
+        if _shelf is None or os.path.dirname(target) != str(_shelf):
+            _beside.append(target)
         print(f"damaged: {source}: {why}; kept as {target}", file=sys.stderr)
         return
     if source not in _left:

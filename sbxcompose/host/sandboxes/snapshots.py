@@ -14,7 +14,7 @@ from pathlib import Path
 from msgspec.structs import replace
 
 from sbxcompose.api.sandbox_models import SandboxInfo, SnapshotInfo, SnapshotType
-from sbxcompose.host.base import trees
+from sbxcompose.host.base import damage, trees
 from sbxcompose.host.base.clock import now_ms
 from sbxcompose.host.base.ids import new_id
 from sbxcompose.host.base.json_files import read_each, write_json
@@ -186,6 +186,10 @@ class Snapshots:
             self._load(info)
 
     def _load(self, info: SnapshotInfo) -> None:
+        files = self._files(info)
+        if info.status == "completed" and (files.is_symlink() or not files.is_dir()):
+            damage.set_aside(files.parent, f"{FILES}: it is not a directory")
+            return
         self._known[info.id] = info
         if info.status == "in_progress":
             self._fail(info, "the host ended while it was being taken")

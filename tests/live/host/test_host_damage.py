@@ -113,6 +113,7 @@ async def load(state: Path) -> None:
 @pytest.mark.parametrize("how", DAMAGES)
 def test_a_damaged_file_costs_nothing_else(state: Path, name: str, how: str) -> None:
     DAMAGES[how](state / name)
+    damage.keep_in(state / "damaged")
     asyncio.run(load(state))
     report = damage.report()
     if must_be_reported(name, how):
@@ -123,9 +124,11 @@ def test_a_damaged_file_costs_nothing_else(state: Path, name: str, how: str) -> 
 
 def must_be_reported(name: str, how: str) -> bool:
     """Whether there is something to be set aside. Not reported is what a host does not read, or may find so anyway."""
+    if name.endswith("/files") or name == "damaged":
+        return how != ("a directory" if name.endswith("/files") else "missing")
     if how == "missing":
         return name.endswith(".idx")
-    if name.startswith(("host.", "damaged")) or name.endswith("/files"):
+    if name.startswith("host."):
         return False
     if (how == "a directory" and "." not in name) or (how == "a dangling link" and name.endswith("/tttttttt")):
         return False
@@ -139,7 +142,27 @@ def test_a_file_in_the_place_of_the_damaged_ones_is_moved_away(state: Path) -> N
     asyncio.run(load(state))
     report = damage.report()
     assert report is not None
-    assert [name.partition("-sandboxes-")[2] for name in report["files"]] == [BAD]
+    sandbox, itself = report["files"]
+    assert sandbox.endswith(f"-sandboxes-{BAD}")
+    assert itself.startswith("../damaged.damaged-")
+    damage.keep_in(state / "damaged")
+    assert damage.report() == report, "the next server tells of it, too"
+
+
+def test_a_directory_of_damaged_files_that_only_root_may_enter_is_moved_away(
+    state: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "access", lambda path, mode: False)
+    damage.keep_in(state / "damaged")
+    report = damage.report()
+    assert report is not None
+    assert report["files"][0].startswith("../damaged.damaged-")
+    monkeypatch.setattr(os, "rename", lambda source, target: os.stat("/nowhere/at all"))
+    (state / "damaged").mkdir()
+    damage.keep_in(state / "damaged")
+    report = damage.report()
+    assert report is not None
+    assert report["left"] == [str(state / "damaged")]
 
 
 def test_the_matrix_is_large() -> None:
