@@ -189,6 +189,8 @@ class ManagedInfo(Message, frozen=True, kw_only=True):
     stop_grace_ms: Millis | None = None
     stop_command: list[str] = field(default_factory=list)
     """Ours: how it is stopped, as its start said."""
+    stop_output: str | None = None
+    """Ours: the end of what the command that stopped the latest run has printed."""
     failed_runs: int | None = None
     """Ours: the number of runs in a row that ended without one stable second, or without having been healthy."""
     output_blocked: str | None = None

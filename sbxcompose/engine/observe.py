@@ -96,6 +96,7 @@ def read_row(
         last_check=managed.last_check,
         left_behind=tuple(managed.left_behind),
         output_blocked=managed.output_blocked,
+        stop_output=managed.stop_output,
         one_shot=managed.restart.policy == "never",
         failed_runs=managed.failed_runs or 0,
         command=(info.command, *info.args),

@@ -6,6 +6,9 @@ from sbxcompose.plan.background import background
 from sbxcompose.plan.observed import Exit, ObservedRow, Phase
 from sbxcompose.spec.project import Condition, Process, ReadyCommand, ReadyLine, RestartPolicy
 
+STOP_LINES = 10
+"""How many lines of what a stop command has printed are shown."""
+
 
 def seconds(span: float) -> str:
     """Format a span of time: `0.4 s`, `12 s`, `3 min 5 s`, `2 h 10 min`."""
@@ -61,6 +64,14 @@ def ended(row: ObservedRow) -> str:
     words = str(row.exit or Exit())
     remarks = [remark for remark in (row.last_error, background(row)) if remark]
     return words + (f" ({'; '.join(remarks)})" if remarks else "")
+
+
+def stop_output(row: ObservedRow) -> list[str]:
+    """Return the last lines that the command printed which stopped a row, with a headline."""
+    printed = (row.stop_output or "").rstrip().splitlines()
+    if not printed:
+        return []
+    return ["its stop command printed:", *(f"  {line}" for line in printed[-STOP_LINES:])]
 
 
 def gave_up(row: ObservedRow, process: Process) -> str | None:

@@ -97,6 +97,8 @@ class ObservedRow(Struct, frozen=True):
     """What the latest ended run had put into the background and was killed, each as "pid command"."""
     output_blocked: str | None = None
     """Why its output cannot be written to its log: it waits as soon as its pipe is full."""
+    stop_output: str | None = None
+    """The end of what the command that stopped its latest run has printed."""
     failed_runs: int = 0
     """How many runs in a row have ended without being good: without one stable second, or never healthy."""
     command: tuple[str, ...] = ()

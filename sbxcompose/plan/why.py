@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from sbxcompose.plan.background import background, foreground_hint
 from sbxcompose.plan.decisions import completed, satisfies
-from sbxcompose.plan.describe import doing, ended, gave_up, seconds, times, told_by_supervisor, unready
+from sbxcompose.plan.describe import doing, ended, gave_up, seconds, stop_output, times, told_by_supervisor, unready
 from sbxcompose.plan.graph import Graph
 from sbxcompose.plan.observed import Instance, Observed, ObservedRow, Phase, SandboxState, StartFailure
 from sbxcompose.plan.world import GONE, World
@@ -239,8 +239,11 @@ class _Why:
         if row.exit is not None and row.exit.at is not None:
             when = f", {seconds(self._now - row.exit.at)} ago"
         if row.phase is Phase.STOPPED:
-            lines = [f"{self._label} was stopped on request{when}"]
-            return self._said(Cause.STOPPED, lines, f"`start {self._label}` starts it")
+            stopped = [f"{self._label} was stopped on request{when}", *stop_output(row)]
+            held = _cut(list(self._holding(node))) if self._started_since(node, row) else []
+            if held:
+                return self._said(Cause.HELD_UP, [f"{self._label} is held up", *held, *stopped])
+            return self._said(Cause.STOPPED, stopped, f"`start {self._label}` starts it")
         changed = row.digest != process.digest
         if completed(row, self._graph.job[node]):
             return self._completed(process, row, when, changed)
@@ -283,6 +286,16 @@ class _Why:
             return self._said(Cause.HELD_UP, lines)
         lines = [f"{self._label} has not been started; none of its dependencies blocks it"]
         return self._said(Cause.NOT_STARTED, lines, f"`up {self._label}` starts it")
+
+    def _started_since(self, node: int, stopped: ObservedRow) -> bool:
+        """Return whether something that it needs was started after it was stopped: then it is to be started, too."""
+        at = stopped.exit.at if stopped.exit is not None else None
+        needs = [node]
+        for number in needs:
+            needs += {edge.node for edge in filter(self._graph.wants, self._graph.needs[number])} - {*needs}
+        rows = [row for need in needs[1:] for replicas in self._world.rows(need).values() for row in replicas]
+        first = [row.started_at for row in rows if row.started_at is not None and not row.restarts]
+        return at is not None and any(started > at for started in first)
 
     def _holding(self, node: int) -> Iterator[str]:
         """Yield what holds a process up, and what holds that up, each once, the nearest first."""

@@ -259,12 +259,13 @@ def test_a_command_stops_it_instead_of_the_signal(sbx: Sbx) -> None:
 
 
 def test_where_the_command_fails_the_signal_follows(sbx: Sbx) -> None:
-    stop = "{command: 'echo no server >&2; exit 3', grace: 1h}"
+    stop = "{command: 'echo asking; echo no server >&2; exit 3', grace: 1h}"
     sbx.write(f"processes: {{web: {{command: {FOREVER}, stop: {stop}}}}}")
     sbx.run("up", "-d")
     said = sbx.run("stop", "web").stderr
     assert rows(sbx)["web"]["status"] == "stopped"
     assert "its stop command failed: exited with code 3: no server" in said
+    assert sbx.run("why", "web").stdout.count("its stop command printed:\n  asking\n  no server\n") == 1
 
 
 def test_a_command_that_achieves_nothing_has_the_grace_and_no_more(sbx: Sbx) -> None:

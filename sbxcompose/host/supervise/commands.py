@@ -22,11 +22,14 @@ KEPT = 4096
 
 
 class CommandResult(Struct, frozen=True):
-    """How a command ended, or why it was not started (`error`); `last_line` is the end of its output."""
+    """How a command ended, or why it was not started (`error`); `output` is the end of what it has printed, and
+    `last_line` the last line of it.
+    """
 
     exit: LastExit | None = None
     error: str | None = None
     last_line: str = ""
+    output: str | None = None
 
     @property
     def failure(self) -> str | None:
@@ -115,7 +118,8 @@ class _Command:
             while self._read(fd):
                 pass
         end = exit_of(exited.status, int(exited.at * 1000), oom_killed=exited.oom_killed)
-        self._end(CommandResult(end, last_line=self._last_line()))
+        output = b"".join(self._tails.values()).decode("utf-8", "replace")
+        self._end(CommandResult(end, last_line=self._last_line(), output=output or None))
 
     def _last_line(self) -> str:
         """Return the last line of standard error, or else of standard output."""

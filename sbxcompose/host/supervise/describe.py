@@ -100,6 +100,7 @@ def _managed(record: ProcessRecord, blocked: str | None = None) -> ManagedInfo:
         stop_signal=record.request.stop_signal,
         stop_grace_ms=record.request.stop_grace_ms,
         stop_command=record.request.stop_command,
+        stop_output=record.stop_output,
         left_behind=record.left_behind,
         stop_requested=isinstance(state, Stopped) and state.requested,
         failed_runs=record.failed_runs,

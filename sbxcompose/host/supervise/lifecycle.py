@@ -50,7 +50,7 @@ from sbxcompose.host.supervise.lifecycle_types import (
     SandboxResumed,
     StartFailed,
     StartLost,
-    StopCommandFailed,
+    StopCommandEnded,
     StopRequested,
     StopRun,
 )
@@ -89,6 +89,7 @@ def _run_started(record: ProcessRecord, event: RunStarted, now: Now) -> Outcome:
         runs=with_run(record.runs, event.number),
         restarts=record.restarts + (record.run is not None),
         health=health.at_start(record.request.health_check),
+        stop_output=None,
     )
     return running, [AttachOutput(event.number), *_supervise(running, run.started_at, now)]
 
@@ -306,14 +307,16 @@ def _ask_to_end(record: ProcessRecord, why: Why, wish: StopRequested, now: Now) 
     return in_state(record, Running(ending), EndChecks(), _ask(record.run.handle, ending, grace_ms))
 
 
-def _stop_command_failed(record: ProcessRecord, event: StopCommandFailed, now: Now) -> Outcome:
-    """Send the signal after all."""
+def _stop_command_ended(record: ProcessRecord, event: StopCommandEnded, now: Now) -> Outcome:
+    """Keep what it has printed; send the signal after all if it has failed."""
     state, run = record.state, record.run
-    if not isinstance(state, Running) or state.ending is None or run is None or run.handle != event.handle:
+    if run is None or run.handle != event.handle:
         return record, []
-    if not state.ending.command:
+    if event.output:
+        record = replace(record, stop_output=event.output)
+    if event.failure is None or not isinstance(state, Running) or state.ending is None or not state.ending.command:
         return record, []
-    ending = replace(state.ending, command=None, error=event.message)
+    ending = replace(state.ending, command=None, error=event.failure)
     grace = max(0, ending.deadline - now.ms)
     return in_state(record, Running(ending), StopRun(run.handle, ending.signal, grace))
 
@@ -334,7 +337,7 @@ _HANDLERS: dict[type, Callable[[ProcessRecord, Any, Now], Outcome]] = {
     RunLost: _run_lost,
     HostRestarted: _host_restarted,
     StopRequested: _stop_requested,
-    StopCommandFailed: _stop_command_failed,
+    StopCommandEnded: _stop_command_ended,
     KillRequested: _kill_requested,
     RestartRequested: _restart_requested,
     BackoffOver: _backoff_over,

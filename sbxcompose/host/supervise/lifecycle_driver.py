@@ -26,6 +26,7 @@ from sbxcompose.host.base.timer import Timer
 from sbxcompose.host.base.wake import ChangeSignal
 from sbxcompose.host.keeper.client import Adopted, Claim, Exited, KeeperLost, Spawn, Spawned, SpawnFailed, SpawnLost
 from sbxcompose.host.logs.store import LogStore
+from sbxcompose.host.supervise.commands import CommandResult
 from sbxcompose.host.supervise.health import Health
 from sbxcompose.host.supervise.health_task import Checks
 from sbxcompose.host.supervise.lifecycle import transition
@@ -56,7 +57,7 @@ from sbxcompose.host.supervise.lifecycle_types import (
     SpawnRun,
     StartFailed,
     StartLost,
-    StopCommandFailed,
+    StopCommandEnded,
     StopRun,
 )
 from sbxcompose.host.supervise.owner import ProcessOwner
@@ -312,9 +313,9 @@ class LifecycleDriver(ProcessRow):
     async def _run_stop_command(self, handle: int, command: list[str], grace: float) -> None:
         with suppress(TimeoutError):
             async with asyncio.timeout(grace):
-                failure = await self._run_beside(command)
-                if failure is not None:
-                    self._report(StopCommandFailed(handle, f"its stop command failed: {failure}"))
+                done = await self._run_beside(command)
+                failure = f"its stop command failed: {done.failure}" if done.failure is not None else None
+                self._report(StopCommandEnded(handle, failure, done.output))
 
     def _pid(self) -> str:
         return str(self.record.run.pid) if self.record.run is not None else ""
@@ -327,17 +328,17 @@ class LifecycleDriver(ProcessRow):
         probe, stranger = probes_of(owner, self.record, lambda command: self._run_beside(command, repeatable=True))
         self._checks.begin(owner.keeper.tasks, config, self.record.health, since_ms, self._checked, probe, stranger)
 
-    async def _run_beside(self, command: list[str], *, repeatable: bool = False) -> str | None:
-        """Run a command as the process is run: what went wrong, None if nothing. Cancelled, it kills it."""
+    async def _run_beside(self, command: list[str], *, repeatable: bool = False) -> CommandResult:
+        """Run a command as the process is run. Cancelled, it kills it."""
         run = self.record.run
         env = {**self.request.env, "SBXCOMPOSE_PID": "" if run is None else str(inner_pid(run.pid))}
         request = replace(self.request, command=command[0], args=command[1:], env=env)
         try:
             spawn = self._owner.spawn(request)
             spawn.repeatable = repeatable
-            return (await self._owner.commands.run(spawn)).failure
+            return await self._owner.commands.run(spawn)
         except Problem as problem:
-            return str(problem)
+            return CommandResult(error=str(problem))
 
     def _checked(self, health: Health) -> None:
         self._report(HealthChecked(health))

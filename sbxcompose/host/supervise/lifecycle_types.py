@@ -102,11 +102,15 @@ class StopRequested(Struct, frozen=True):
     command: list[str] | None = None
 
 
-class StopCommandFailed(Struct, frozen=True):
-    """The command that was to end the run of that handle has failed, or could not be started."""
+class StopCommandEnded(Struct, frozen=True):
+    """The command that was to end the run of that handle has ended, or could not be started; `failure` says why.
+
+    `output` is the end of what it has printed.
+    """
 
     handle: int
-    message: str
+    failure: str | None = None
+    output: str | None = None
 
 
 class KillRequested(Struct, frozen=True):
@@ -148,7 +152,7 @@ LifecycleEvent = (
     | RunLost
     | HostRestarted
     | StopRequested
-    | StopCommandFailed
+    | StopCommandEnded
     | KillRequested
     | RestartRequested
     | BackoffOver

@@ -6,12 +6,13 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from sbxcompose.host.supervise import port_owner
+from sbxcompose.host.supervise.commands import CommandResult
 from sbxcompose.host.supervise.health import CheckResult, HealthProbe, Stranger, check_by_command, check_port
 from sbxcompose.host.supervise.owner import ProcessOwner
 from sbxcompose.host.supervise.state import ProcessRecord
 
-RunCommand = Callable[[list[str]], Awaitable[str | None]]
-"""Runs a command as the process is run: what went wrong, None if nothing. Cancelled, it kills it."""
+RunCommand = Callable[[list[str]], Awaitable[CommandResult]]
+"""Runs a command as the process is run. Cancelled, it kills it."""
 
 
 def probes_of(owner: ProcessOwner[Any], record: ProcessRecord, run_command: RunCommand) -> tuple[HealthProbe, Stranger]:
@@ -27,9 +28,12 @@ def probes_of(owner: ProcessOwner[Any], record: ProcessRecord, run_command: RunC
             return None
         return port_owner.stranger_on(port, host, run.pid, keeper.tags(sandbox), keeper.pid)
 
+    async def failure_of_command() -> str | None:
+        return (await run_command(config.command or [])).failure
+
     def look() -> Awaitable[CheckResult]:
         if config.type == "exec":
-            return check_by_command(config, lambda: run_command(config.command or []))
+            return check_by_command(config, failure_of_command)
         return check_port(config, namespace)
 
     return look, stranger

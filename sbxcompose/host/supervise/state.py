@@ -110,6 +110,8 @@ class ProcessRecord(Struct, frozen=True):
     attached: bool = False
     left_behind: list[str] = field(default_factory=list)
     """What the latest ended run had put into the background and was killed, each as "pid command"."""
+    stop_output: str | None = None
+    """What the command that stopped the latest run has printed, at most the last 8 KiB of it."""
     asked_at: int = 0
     """When it was asked to start, in milliseconds since 1970."""
     failed_runs: int = 0

@@ -35,7 +35,7 @@ from sbxcompose.host.supervise.lifecycle_types import (
     SandboxResumed,
     StartFailed,
     StartLost,
-    StopCommandFailed,
+    StopCommandEnded,
     StopRequested,
     StopRun,
 )
@@ -122,7 +122,7 @@ def events(state: ProcessState) -> dict[str, LifecycleEvent]:
         "machine restarted": HostRestarted(for_good=True),
         "stop": StopRequested(),
         "stop in 1 s": StopRequested(2, 1_000),
-        "stop command failed": StopCommandFailed(handle, "no such file"),
+        "stop command failed": StopCommandEnded(handle, "no such file"),
         "kill": KillRequested(),
         "restart": RestartRequested(),
         "backoff over": BackoffOver(),
@@ -539,11 +539,11 @@ def test_a_second_stop_runs_no_second_command_but_may_shorten_the_grace() -> Non
 
 def test_where_the_command_fails_the_signal_follows_within_the_grace() -> None:
     asked = record(ASKED, request=BY_COMMAND)
-    after, effects = transition(asked, StopCommandFailed(2, "its stop command failed: no such file"), NOW)
+    after, effects = transition(asked, StopCommandEnded(2, "its stop command failed: no such file"), NOW)
     assert effects == [StopRun(2, 15, 10_000)]
     ended, _ = transition(after, RunExited(2, LastExit(signal=15, ended_at=99_500)), NOW)
     assert ended.last_error == "its stop command failed: no such file"
-    assert transition(asked, StopCommandFailed(1, "late"), NOW) == (asked, [])
+    assert transition(asked, StopCommandEnded(1, "late"), NOW) == (asked, [])
 
 
 def test_the_next_server_runs_the_command_again() -> None:
@@ -618,3 +618,13 @@ def test_what_a_run_left_behind_is_remembered_until_the_next_one_ends() -> None:
     assert after.left_behind == ["7 nginx: master"]
     again, _ = transition(STATES["running"], RunExited(2, good), NOW)
     assert again.left_behind == []
+
+
+def test_what_a_stop_command_has_printed_is_kept_until_the_next_run() -> None:
+    ended = StopCommandEnded(2, None, "bye\n")
+    for before in (record(ASKED), STATES["stopped"], STATES["backing off"]):
+        after, effects = transition(before, ended, NOW)
+        assert (after.stop_output, after.state, effects) == ("bye\n", before.state, [])
+    assert transition(STATES["stopped"], replace(ended, handle=1), NOW)[0].stop_output is None
+    starting = replace(STATES["starting"], stop_output="bye\n")
+    assert transition(starting, RunStarted(3, 4712, 6, 99_000), NOW)[0].stop_output is None

@@ -351,3 +351,26 @@ def test_a_new_definition_that_could_not_be_started_beside_the_old_one_is_told()
     found = why(project(process("web", digest=V2)), failed_start(row("web"), digest=V2), Instance("main", "web"), 100.0)
     assert found.cause is Cause.OUTDATED
     assert "web could not be started, 12 s ago: no such file: ./run.sh" in found.lines
+
+
+def test_what_a_stop_command_has_printed() -> None:
+    stopped = replace(row("web", Phase.STOPPED, exit=Exit(code=0, at=NOW - 5)), stop_output="asking\nbye\n")
+    found = of_row(stopped)
+    assert found.lines == ("web was stopped on request, 5 s ago", "its stop command printed:", "  asking", "  bye")
+
+
+@pytest.mark.parametrize("since", [-1, 1], ids=["before it was stopped", "after it was stopped"])
+def test_what_was_stopped_is_held_up_once_what_it_needs_is_started_again(since: int) -> None:
+    shop = project(process("db", check=CHECK), process("cache", ["db"]), process("web", ["cache"]))
+    stopped = row("web", Phase.STOPPED, exit=Exit(code=0, at=NOW - 60))
+    started = replace(row("db", Phase.STARTING), started_at=NOW - 60 + since)
+    found = ask(shop, world(started, stopped))
+    assert found.cause is (Cause.HELD_UP if since > 0 else Cause.STOPPED)
+    if since > 0:
+        assert found.lines[0] == "web is held up"
+        assert found.lines[-1] == "web was stopped on request, 1 min ago"
+        assert "cache waits until db is ready; db is starting" in found.lines
+    else:
+        assert found.lines == ("web was stopped on request, 1 min ago",)
+    restarted = ask(shop, world(replace(started, restarts=1), stopped))
+    assert restarted.cause is Cause.STOPPED, "its supervisor has started it again"
