@@ -14,9 +14,13 @@ __all__ = [
     "ProcessDefinition",
     "ProcessExplanation",
     "ProcessState",
+    "ProcessStats",
     "ProcessStatus",
     "ProjectDefinition",
+    "ProjectEvent",
     "ProjectPlan",
+    "ProjectStats",
+    "SandboxStats",
     "__version__",
     "errors",
     "load",
@@ -33,8 +37,10 @@ if TYPE_CHECKING:
     from sbxcompose.client.explain import ProcessExplanation
     from sbxcompose.client.open_project import open_project
     from sbxcompose.client.output import OutputLine
+    from sbxcompose.client.process_events import ProjectEvent
     from sbxcompose.client.process_status import ProcessState, ProcessStatus
     from sbxcompose.client.project import OpenProject
+    from sbxcompose.client.stats import ProcessStats, ProjectStats, SandboxStats
 
 _PLACES = {
     "AppliedChanges": "client.changes",
@@ -45,9 +51,13 @@ _PLACES = {
     "ProcessDefinition": "client.definition",
     "ProcessExplanation": "client.explain",
     "ProcessState": "client.process_status",
+    "ProcessStats": "client.stats",
     "ProcessStatus": "client.process_status",
     "ProjectDefinition": "client.definition",
+    "ProjectEvent": "client.process_events",
     "ProjectPlan": "client.changes",
+    "ProjectStats": "client.stats",
+    "SandboxStats": "client.stats",
     "load": "client.definition",
     "open_project": "client.open_project",
 }

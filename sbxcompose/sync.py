@@ -115,6 +115,9 @@ class SyncProject:
     ps = _waiting(OpenProject.ps)
     why = _waiting(OpenProject.why)
     logs = _iterating(OpenProject.logs)
+    stats = _waiting(OpenProject.stats)
+    follow_stats = _iterating(OpenProject.follow_stats)
+    events = _iterating(OpenProject.events)
     exec = _waiting(OpenProject.exec)
     run = _waiting(OpenProject.run)
 

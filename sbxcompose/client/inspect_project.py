@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import suppress
-from typing import Self
+from typing import Any, Self, TypeVar
 
 from sbxcompose.client.definition import ProjectDefinition, definition_of
+from sbxcompose.client.event_stream import EventStream
 from sbxcompose.client.explain import ProcessExplanation, explain, process_explanation
 from sbxcompose.client.output import LineReader, OutputLine, select_output
+from sbxcompose.client.process_events import ProjectEvent
 from sbxcompose.client.process_status import ProcessStatus, process_status
 from sbxcompose.client.processes import list_processes
+from sbxcompose.client.stats import ProjectStats, project_stats
+from sbxcompose.client.usage_meter import follow_usage, measure_once
 from sbxcompose.engine.read_logs import From, read_logs
 from sbxcompose.engine.secrets import secret_values
 from sbxcompose.engine.session import Session
@@ -19,6 +24,8 @@ from sbxcompose.logs.secrets import KnownSecrets
 from sbxcompose.plan.names import ProcessNames
 from sbxcompose.spec.project import Project
 
+T = TypeVar("T")
+
 
 class InspectableProject:
     """The part of `OpenProject` that changes nothing; see there."""
@@ -26,7 +33,7 @@ class InspectableProject:
     def __init__(self, project: Project, environ: Mapping[str, str]) -> None:
         self._project = project
         self._environ = environ
-        self._streams: set[AsyncGenerator[OutputLine, None]] = set()
+        self._streams: set[AsyncGenerator[Any, None]] = set()
 
     def __repr__(self) -> str:
         return f"<sbxcompose project {self.name!r} in {self._project.directory}>"
@@ -110,11 +117,92 @@ class InspectableProject:
             raise UsageError(f"{' and '.join(f'`{word}`' for word in given)} do not go together")
         begin = From(tail=tail, since_ms=None if since is None else round(since * 1000), run=run)
         everything = all or since is not None or until is not None or run is not None
-        stream = self._lines(names, begin, follow=follow, everything=everything, until=until)
+        lines = self._kept(self._lines(names, begin, follow=follow, everything=everything, until=until))
+        try:
+            async for line in lines:
+                yield line
+        finally:
+            await lines.aclose()
+
+    async def stats(self, *names: str) -> ProjectStats:
+        """Return what running processes and their sandboxes use, measured over half a second."""
+        session, _ = self._session()
+        async with session:
+            found = await measure_once(session, names)
+        return project_stats(found.report, found.names, time.time())
+
+    def follow_stats(self, *names: str) -> AsyncGenerator[ProjectStats, None]:
+        """Return what processes use, every two seconds while anything runs, without end.
+
+        Raises `UsageError` if nothing has been started yet.
+
+        ```python
+        import asyncio
+        import sbxcompose
+
+        async def main():
+            async with sbxcompose.open_project() as project:
+                await project.up(wait=True)
+                async for stats in project.follow_stats():
+                    for process in stats.processes:
+                        print(process.name, process.cpu_percent, process.memory_bytes)
+                    break
+                await project.down()
+
+        asyncio.run(main())
+        ```
+        """
+        return self._kept(self._follow_stats(names))
+
+    async def _follow_stats(self, names: Sequence[str]) -> AsyncGenerator[ProjectStats, None]:
+        session, _ = self._session()
+        async with session:
+            async for found in follow_usage(session, names):
+                yield project_stats(found.report, found.names, time.time())
+
+    def events(
+        self, *names: str, since: float | None = None, until: float | None = None
+    ) -> AsyncGenerator[ProjectEvent, None]:
+        """Return what happens to processes, and the steps that commands of this machine carry out, as it happens.
+
+        It begins when the first event is asked for; with `since` (seconds since 1970) with what is recorded since
+        then. It goes on without end, or up to the moment `until`.
+
+        ```python
+        import asyncio
+        import time
+        import sbxcompose
+
+        async def main():
+            async with sbxcompose.open_project() as project:
+                begun = time.time()
+                await project.up(wait=True)
+                await project.down()
+                async for event in project.events("web", since=begun, until=time.time()):
+                    print(event.time, event.type, event.action, event.name, event.text)
+
+        asyncio.run(main())
+        ```
+        """
+        return self._kept(self._events(names, since, until))
+
+    async def _events(
+        self, names: Sequence[str], since: float | None, until: float | None
+    ) -> AsyncGenerator[ProjectEvent, None]:
+        session, secrets = self._session()
+        async with session:
+            stream = EventStream(session, names, self._environ)
+            for event in await stream.recorded(since, until):
+                yield event.without_secrets(secrets)
+            async for event in stream.follow(until):
+                yield event.without_secrets(secrets)
+
+    async def _kept(self, stream: AsyncGenerator[T, None]) -> AsyncGenerator[T, None]:
+        """Yield what the stream yields, and have `close` close it if it is not read to its end."""
         self._streams.add(stream)
         try:
-            async for line in stream:
-                yield line
+            async for item in stream:
+                yield item
         finally:
             await stream.aclose()
             self._streams.discard(stream)

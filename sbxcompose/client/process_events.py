@@ -9,24 +9,56 @@ from typing import Any
 from msgspec import Struct
 
 from sbxcompose.engine.events import EngineEvent, RowChanged, RunBegan, RunEnded
+from sbxcompose.logs.secrets import KnownSecrets
 from sbxcompose.plan.observed import Exit, Instance, ObservedRow, Phase
 
 Label = Callable[[Instance], str]
 
 
 class ProjectEvent(Struct, frozen=True):
-    """One event, `time` in seconds since 1970, with its fields for programs and one line for people."""
+    """One event of a process (`type` is `process`) or a step that a command carried out (`decision`).
+
+    `time` is in seconds since 1970; `fields` are those of `events --json`; `text` is one line for people.
+    """
 
     time: float
     fields: Mapping[str, Any]
     text: str
     instance: Instance | None = None
 
+    def __str__(self) -> str:
+        return self.text
+
+    @property
+    def type(self) -> str:
+        """What kind of event it is: `process` or `decision`."""
+        return str(self.fields["type"])
+
+    @property
+    def action(self) -> str:
+        """What happened (`started`, `exited`, `healthy`, `backing off`, …), or the kind of the step."""
+        return str(self.fields["action"])
+
+    @property
+    def name(self) -> str:
+        """The process, as the command line calls it; for a step the sandbox, if it concerns no process."""
+        return str(self.fields["name"])
+
+    @property
+    def run(self) -> int | None:
+        """The number of the run, from 1; None for a step."""
+        run = self.fields.get("run")
+        return run if isinstance(run, int) else None
+
     @property
     def key(self) -> tuple[Any, ...]:
         """What is the same in what is recorded and in what is told live of one event."""
         action = "exited" if self.fields["action"] in ("stopped", "completed") else self.fields["action"]
         return (self.instance, self.fields.get("run"), action)
+
+    def without_secrets(self, secrets: KnownSecrets) -> ProjectEvent:
+        """Return the event with the values of secrets masked."""
+        return ProjectEvent(self.time, secrets.hide_all(dict(self.fields)), secrets.hide(self.text), self.instance)
 
     def to_json(self) -> dict[str, Any]:
         """Return the event for a program."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from msgspec import Struct
+from msgspec import Struct, to_builtins
 
 from sbxcompose.api.usage import Usage
 from sbxcompose.engine.usage import SandboxSample
@@ -43,6 +43,43 @@ class UsageReport(Struct, frozen=True):
 NOTHING = UsageReport({}, {})
 
 
+class ProcessStats(Struct, frozen=True, kw_only=True):
+    """What one instance uses with all its descendants, as `stats --json` prints it."""
+
+    name: str
+    """What the command line calls it."""
+    sandbox: str
+    process: str
+    replica: int
+    cpu_percent: float | None
+    """In percent of one core; None if it was not measured for long enough."""
+    memory_bytes: int
+    """Resident memory."""
+    processes: int
+    """How many processes it consists of."""
+
+
+class SandboxStats(Struct, frozen=True, kw_only=True):
+    """What all that runs in a sandbox uses, also what was not started from the file."""
+
+    sandbox: str
+    cpu_percent: float | None
+    memory_bytes: int
+    processes: int
+    cpus: int
+    """How many cores its machine has."""
+    memory_limit_bytes: int
+    """How much memory its machine has."""
+
+
+class ProjectStats(Struct, frozen=True, kw_only=True):
+    """What a project's running processes use. `time` is in seconds since 1970."""
+
+    time: float
+    processes: tuple[ProcessStats, ...]
+    sandboxes: tuple[SandboxStats, ...]
+
+
 def report(before: Sequence[SandboxSample], after: Sequence[SandboxSample]) -> UsageReport:
     """Return what was used between two samples of each sandbox; what is only in the first is left out."""
     earlier = {sample.sandbox: sample for sample in before}
@@ -77,25 +114,44 @@ def _sum(parts: Iterable[UsageNow]) -> UsageNow:
     return UsageNow(cpu, sum(part.memory for part in found), sum(part.processes for part in found))
 
 
-def to_json(found: UsageReport, names: Mapping[Instance, str], at: float) -> dict[str, Any]:
-    """Return one report for a program: of the instances in `names`, and of their sandboxes. `at`: since 1970."""
+def project_stats(found: UsageReport, names: Mapping[Instance, str], at: float) -> ProjectStats:
+    """Return one report as a plain value: of the instances in `names`, and of their sandboxes. `at`: since 1970."""
     sandboxes = {instance.sandbox for instance in names}
-    return {
-        "time": round(at, 3),
-        "processes": [
-            {"name": name, "sandbox": instance.sandbox, "process": instance.process, "replica": instance.replica}
-            | _numbers(found.instances[instance])
+    return ProjectStats(
+        time=round(at, 3),
+        processes=tuple(
+            ProcessStats(
+                name=name,
+                sandbox=instance.sandbox,
+                process=instance.process,
+                replica=instance.replica,
+                cpu_percent=_rounded(found.instances[instance].cpu),
+                memory_bytes=found.instances[instance].memory,
+                processes=found.instances[instance].processes,
+            )
             for instance, name in names.items()
             if instance in found.instances
-        ],
-        "sandboxes": [
-            {"sandbox": sandbox} | _numbers(total.now) | {"cpus": total.cpus, "memory_limit_bytes": total.memory_limit}
+        ),
+        sandboxes=tuple(
+            SandboxStats(
+                sandbox=sandbox,
+                cpu_percent=_rounded(total.now.cpu),
+                memory_bytes=total.now.memory,
+                processes=total.now.processes,
+                cpus=total.cpus,
+                memory_limit_bytes=total.memory_limit,
+            )
             for sandbox, total in found.sandboxes.items()
             if sandbox in sandboxes
-        ],
-    }
+        ),
+    )
 
 
-def _numbers(now: UsageNow) -> dict[str, Any]:
-    cpu = None if now.cpu is None else round(now.cpu, 2)
-    return {"cpu_percent": cpu, "memory_bytes": now.memory, "processes": now.processes}
+def to_json(found: UsageReport, names: Mapping[Instance, str], at: float) -> dict[str, Any]:
+    """Return one report for a program, see `project_stats`."""
+    value: dict[str, Any] = to_builtins(project_stats(found, names, at))
+    return value
+
+
+def _rounded(cpu: float | None) -> float | None:
+    return None if cpu is None else round(cpu, 2)

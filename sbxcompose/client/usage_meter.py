@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import AsyncGenerator, Mapping, Sequence
 
-from sbxcompose.client.stats import NOTHING, UsageReport, report
+from msgspec import Struct
+
+from sbxcompose.client.stats import FIRST_INTERVAL, INTERVAL, NOTHING, UsageReport, report
+from sbxcompose.engine.listing import listing, named
 from sbxcompose.engine.session import Session
 from sbxcompose.engine.usage import SandboxSample, anything_runs, sample_all
+from sbxcompose.errors import UsageError
+from sbxcompose.plan.observed import Instance
 
 
 class UsageMeter:
@@ -29,3 +35,51 @@ class UsageMeter:
         after = await sample_all(self._session.connections.values())
         found, self._before = report(self._before, after), after
         return found
+
+
+class MeasuredUsage(Struct, frozen=True):
+    """What was measured, and the names of the instances asked for that run."""
+
+    report: UsageReport
+    names: Mapping[Instance, str]
+
+
+async def measure_once(session: Session, names: Sequence[str]) -> MeasuredUsage:
+    """Look at the project and measure over half a second. Raises `UnknownName`."""
+    await session.observe()
+    meter = UsageMeter(session)
+    running_instances(session, names)  # a mistake in a name is one now, and not in half a second
+    if meter.worthwhile:
+        await meter.measure()
+        await asyncio.sleep(FIRST_INTERVAL)
+    return MeasuredUsage(await meter.measure(), running_instances(session, names))
+
+
+async def follow_usage(session: Session, names: Sequence[str]) -> AsyncGenerator[MeasuredUsage, None]:
+    """Yield what is used, every two seconds while anything runs, without end.
+
+    Raises `UnknownName`, and `UsageError` if there is no sandbox yet.
+    """
+    await session.observe()
+    if not session.connections:
+        raise UsageError("nothing has been started yet", hint="`sbxcompose up -d` starts everything")
+    running_instances(session, names)  # a mistake in a name is one now, and not once something runs
+    meter = UsageMeter(session)
+    await meter.measure()
+    pause = FIRST_INTERVAL
+    while True:
+        if meter.worthwhile:
+            await asyncio.sleep(pause)
+        yield MeasuredUsage(await meter.measure(), running_instances(session, names))
+        pause = INTERVAL
+        while not meter.worthwhile:  # without anything to measure the host is not asked
+            session.changed.clear()
+            await session.changed.wait()
+            session.check()
+
+
+def running_instances(session: Session, names: Sequence[str]) -> Mapping[Instance, str]:
+    """Return the names of the instances asked for that run. Raises `UnknownName`."""
+    project, observed = session.project, session.observed()
+    entries = named(listing(project, observed, everything=bool(names)), project, names)
+    return {entry.instance: entry.label for entry in entries if entry.row is not None and entry.row.pid is not None}

@@ -7,6 +7,7 @@ import inspect
 import re
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,8 @@ pytestmark = pytest.mark.time_limit(200)
 DOCUMENTED = (
     sbxcompose.load,
     sbxcompose.open_project,
+    sbxcompose.OpenProject.events,
+    sbxcompose.OpenProject.follow_stats,
     sbxcompose.OpenProject.logs,
     sbxcompose.sync.open_project,
 )
@@ -247,6 +250,37 @@ def test_commands_run_beside_a_process(here: Sbx) -> None:
     with_project(main)
 
 
+def test_usage_and_events_are_typed_values(here: Sbx) -> None:
+    here.write("processes: {web: {command: '(sleep 1000; :) & exec sleep 1000'}, db: {command: exec sleep 1000}}\n")
+
+    async def main(project: sbxcompose.OpenProject) -> None:
+        assert (await project.stats()).processes == ()
+        with pytest.raises(errors.UsageError, match="nothing has been started yet"):
+            await anext(project.follow_stats())
+        begun = time.time()
+        await project.up()
+        found = await project.stats("web")
+        assert [process.name for process in found.processes] == ["web"]
+        assert found.processes[0].cpu_percent is not None
+        assert found.sandboxes[0].processes >= found.processes[0].processes
+        assert {process.name for process in (await anext(project.follow_stats())).processes} == {"web", "db"}
+        with pytest.raises(errors.UnknownName):
+            await project.stats("weg")
+        followed = project.events("web", since=begun)
+        seen = {(event.type, event.action, event.run) for event in [await anext(followed), await anext(followed)]}
+        assert seen == {("decision", "start", None), ("process", "started", 1)}
+        await project.restart("web")
+        async for event in followed:
+            assert event.name == "web"
+            if (event.action, event.run) == ("started", 2):
+                break
+        recorded = [event async for event in project.events(since=begun, until=time.time())]
+        assert [event.time for event in recorded] == sorted(event.time for event in recorded)
+        assert {event.name for event in recorded} >= {"web", "db"}
+
+    with_project(main)
+
+
 def test_leaving_the_block_closes_streams_that_are_not_read_to_their_end(here: Sbx) -> None:
     here.write("processes: {web: {command: 'echo one; exec sleep 1000'}}\n")
 
@@ -273,6 +307,8 @@ def test_the_synchronous_face_works_while_an_event_loop_runs(here: Sbx) -> None:
                 break
             assert [line.text for line in project.logs("web")] == ["one", "two"]
             assert [process.state for process in project.ps()] == ["running"]
+            assert [process.name for process in project.stats().processes] == ["web"]
+            assert next(iter(project.events(since=0.0))).type == "decision"
             with pytest.raises(errors.UnknownName):
                 project.stop("weg")
             project.down()

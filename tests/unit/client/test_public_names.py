@@ -20,9 +20,13 @@ PUBLIC = [
     "ProcessDefinition",
     "ProcessExplanation",
     "ProcessState",
+    "ProcessStats",
     "ProcessStatus",
     "ProjectDefinition",
+    "ProjectEvent",
     "ProjectPlan",
+    "ProjectStats",
+    "SandboxStats",
     "__version__",
     "errors",
     "load",
@@ -33,7 +37,9 @@ METHODS = [
     "close",
     "definition",
     "down",
+    "events",
     "exec",
+    "follow_stats",
     "logs",
     "name",
     "plan",
@@ -41,6 +47,7 @@ METHODS = [
     "restart",
     "run",
     "start",
+    "stats",
     "stop",
     "why",
 ]
@@ -86,7 +93,7 @@ def test_methods_are_described_and_typed() -> None:
 
 
 def test_the_synchronous_methods_keep_description_and_parameters() -> None:
-    for name in ("up", "logs", "exec"):
+    for name in ("up", "logs", "exec", "events", "stats"):
         own, other = getattr(sbxcompose.sync.SyncProject, name), getattr(sbxcompose.OpenProject, name)
         assert own.__doc__ == other.__doc__
         assert inspect.signature(own) == inspect.signature(other)
