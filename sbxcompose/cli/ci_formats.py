@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import os.path
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from types import MappingProxyType
 
 from sbxcompose.errors import InvalidSpec, Mistake
+from sbxcompose.plan.observed import Instance
 from sbxcompose.plan.outcomes import Failed, Report, Success, TimedOut
 
 Verdict = Success | Failed | TimedOut
+UNREADY = "was not ready yet"
 NOTHING: Mapping[str, float] = MappingProxyType({})
 
 _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
@@ -77,21 +79,49 @@ def _mistake(mistake: Mistake, directory: str, workspace: str | None) -> str:
     return annotation(message, file=path, line=mistake.line, column=mistake.column)
 
 
-def verdict_annotations(verdict: Verdict) -> list[str]:
-    """Return an annotation for each process that is the cause of a failure, with its last lines."""
-    if isinstance(verdict, Success):
-        return []
-    return [
-        annotation("\n".join([f"{report.label} {report.doing}", *report.lines]), title=f"{report.label} {verdict.kind}")
-        for report in verdict.causes
-    ]
+def mistake_summary(error: InvalidSpec) -> str:
+    """Return the mistakes of a file in Markdown for a job's summary page."""
+    cells = [(_place(mistake), mistake.message, mistake.hint or "") for mistake in error.mistakes]
+    rows = [f"| {' | '.join(map(_cell, row))} |" for row in cells]
+    head = ["### sbxcompose: the file has mistakes", "", "| where | what | hint |", "|---|---|---|"]
+    return "\n".join([*head, *rows, ""]) + "\n"
+
+
+def _place(mistake: Mistake) -> str:
+    return f"{mistake.file}:{mistake.line}" if mistake.line else mistake.file
+
+
+PlaceOf = Callable[[Instance], tuple[str, int] | None]
+"""From a process to the path and the line where it is defined."""
+
+
+def verdict_annotations(
+    verdict: Verdict, place_of: PlaceOf = lambda instance: None, workspace: str | None = None
+) -> list[str]:
+    """Return an annotation for each process that is the cause of a failure, with its last lines, at its definition."""
+    found = []
+    for report in () if isinstance(verdict, Success) else verdict.causes:
+        message = "\n".join([f"{report.label} {report.doing}", *report.lines])
+        path, line = place_of(report.instance) or ("", 0)
+        file = path and os.path.relpath(path, workspace)
+        found.append(annotation(message, title=f"{report.label} {verdict.kind}", file=file, line=line))
+    return found
 
 
 def summary(
-    project: str, verdict: Verdict, labels: Iterable[str], seconds: float, took: Mapping[str, float] = NOTHING
+    project: str,
+    verdict: Verdict,
+    labels: Iterable[str],
+    seconds: float,
+    took: Mapping[str, float] = NOTHING,
+    unready: Collection[str] = (),
 ) -> str:
-    """Return a table in Markdown for a job's summary page; `took`: how long instances took until they were ready."""
-    rows = [f"| {label} | {words} | {_took(took.get(label))} |" for label, words in _results(verdict, labels)]
+    """Return a table in Markdown for a job's summary page.
+
+    `took`: how long instances took until they were ready; `unready`: those that were started and did not get that far.
+    """
+    results = _results(verdict, labels, unready)
+    rows = [f"| {label} | {words} | {_took(took.get(label))} |" for label, words in results]
     head = [f"### sbxcompose: {project} {_outcome(verdict)} after {seconds:.1f} s", "", "| process | result | took |"]
     details = [_details(report) for report in _causes(verdict) if report.lines]
     return "\n".join([*head, "|---|---|---|", *rows, "", *details]) + "\n"
@@ -114,8 +144,9 @@ def _causes(verdict: Verdict) -> tuple[Report, ...]:
     return () if isinstance(verdict, Success) else verdict.causes
 
 
-def _results(verdict: Verdict, labels: Iterable[str]) -> list[tuple[str, str]]:
-    said = {report.label: f":x: {_cell(report.doing)}" for report in _causes(verdict)}
+def _results(verdict: Verdict, labels: Iterable[str], unready: Collection[str]) -> list[tuple[str, str]]:
+    said = dict.fromkeys(unready, f":white_circle: {UNREADY}")
+    said |= {report.label: f":x: {_cell(report.doing)}" for report in _causes(verdict)}
     if not isinstance(verdict, Success):
         said |= {report.label: f":white_circle: {_cell(report.doing)}" for report in verdict.held_up}
     return [(label, said.get(label, ":white_check_mark:")) for label in labels]
@@ -126,27 +157,39 @@ def _cell(text: str) -> str:
 
 
 def junit(
-    project: str, verdict: Verdict, labels: Iterable[str], seconds: float, took: Mapping[str, float] = NOTHING
+    project: str,
+    verdict: Verdict,
+    labels: Iterable[str],
+    seconds: float,
+    took: Mapping[str, float] = NOTHING,
+    unready: Collection[str] = (),
 ) -> str:
-    """Return a JUnit report: a test case for each process; what was held up is skipped. `took` as in `summary`."""
+    """Return a JUnit report: a test case for each process; what was held up or not ready is skipped.
+
+    `took` and `unready` as in `summary`.
+    """
     causes = {report.label: report for report in _causes(verdict)}
-    held_up = {} if isinstance(verdict, Success) else {report.label: report for report in verdict.held_up}
+    skipped = dict.fromkeys(unready, UNREADY)
+    if not isinstance(verdict, Success):
+        skipped |= {report.label: report.doing for report in verdict.held_up}
     names = list(labels)
-    cases = [_case(project, name, causes.get(name), held_up.get(name), took.get(name)) for name in names]
-    counts = f'tests="{len(names)}" failures="{len(causes)}" skipped="{len(held_up)}" errors="0"'
+    skipped = {name: words for name, words in skipped.items() if name in names and name not in causes}
+    cases = [_case(project, name, verdict.kind, causes.get(name), skipped.get(name), took.get(name)) for name in names]
+    counts = f'tests="{len(names)}" failures="{len(causes)}" skipped="{len(skipped)}" errors="0"'
     suite = f"<testsuite name={_attribute(project)} {counts} time={_attribute(f'{seconds:.3f}')}>"
     return "\n".join(['<?xml version="1.0" encoding="utf-8"?>', suite, *cases, "</testsuite>"]) + "\n"
 
 
-def _case(project: str, name: str, cause: Report | None, held_up: Report | None, took: float | None) -> str:
+def _case(project: str, name: str, kind: str, cause: Report | None, skipped: str | None, took: float | None) -> str:
     begin = f"  <testcase classname={_attribute(project)} name={_attribute(name)}"
     if took is not None:
         begin += f' time="{took:.3f}"'
     if cause is not None:
         lines = _element("\n".join(cause.lines))
-        return f"{begin}>\n    <failure message={_attribute(f'{name} {cause.doing}')}>{lines}</failure>\n  </testcase>"
-    if held_up is not None:
-        return f"{begin}>\n    <skipped message={_attribute(f'{name} {held_up.doing}')}/>\n  </testcase>"
+        given = f"type={_attribute(kind)} message={_attribute(f'{name} {cause.doing}')}"
+        return f"{begin}>\n    <failure {given}>{lines}</failure>\n  </testcase>"
+    if skipped is not None:
+        return f"{begin}>\n    <skipped message={_attribute(f'{name} {skipped}')}/>\n  </testcase>"
     return f"{begin}/>"
 
 

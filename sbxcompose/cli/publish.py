@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,8 @@ from sbxcompose.engine.session import Session
 from sbxcompose.errors import UsageError
 from sbxcompose.plan.names import ProcessNames
 from sbxcompose.plan.observed import Instance
+from sbxcompose.plan.outcomes import Success
+from sbxcompose.spec.project import Project
 
 if TYPE_CHECKING:
     from sbxcompose.client.timings import MomentsSeen
@@ -60,13 +63,22 @@ class Publisher:
         timings = self.timings(session)
         every = timings.all if timings is not None else ()
         took = {timing.label: timing.took for timing in every if timing.took is not None}
+        unready = () if isinstance(verdict, Success) else {timing.label for timing in every if timing.took is None}
+        told = (project.name, verdict, labels, seconds, took, unready)
         if self._path is not None:
-            _write(self._shell, self._path, ci_formats.junit(project.name, verdict, labels, seconds, took), "w")
+            _write(self._shell, self._path, ci_formats.junit(*told), "w")
         if ci_formats.on_github(os.environ):
-            for line in ci_formats.verdict_annotations(verdict):
+            workspace = os.environ.get("GITHUB_WORKSPACE")
+            for line in ci_formats.verdict_annotations(verdict, partial(_place_of, project), workspace):
                 self._shell.say(line)
-            if (page := os.environ.get("GITHUB_STEP_SUMMARY")) is not None:
-                _write(self._shell, Path(page), ci_formats.summary(project.name, verdict, labels, seconds, took), "a")
+            if page := os.environ.get("GITHUB_STEP_SUMMARY"):
+                _write(self._shell, Path(page), ci_formats.summary(*told), "a")
+
+
+def _place_of(project: Project, instance: Instance) -> tuple[str, int] | None:
+    from sbxcompose.spec.definition_place import definition_place  # late: it reads YAML
+
+    return definition_place(project.files, instance.sandbox, instance.process)
 
 
 def _prepare(path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import suppress
 
 from sbxcompose.cli.context import harmless, style_of
 from sbxcompose.cli.style import Style
@@ -40,7 +41,10 @@ def error_text(error: SbxError, style: Style, width: int | None) -> str:
 def _annotate(error: InvalidSpec) -> None:
     """Show the mistakes beside their lines in GitHub's view of a change."""
     if os.environ.get("GITHUB_ACTIONS") == "true":
-        from sbxcompose.cli.ci_formats import mistake_annotations
+        from sbxcompose.cli.ci_formats import mistake_annotations, mistake_summary
 
+        if page := os.environ.get("GITHUB_STEP_SUMMARY"):
+            with suppress(OSError), open(page, "a", encoding="utf-8") as file:
+                file.write(mistake_summary(error))
         for line in mistake_annotations(error, os.getcwd(), os.environ.get("GITHUB_WORKSPACE")):
             print(line, file=sys.stderr)

@@ -23,6 +23,7 @@ from sbxcompose.cli.ci_formats import (
 from sbxcompose.cli.ci_log import CiLog, in_ci
 from sbxcompose.cli.context import GlobalOptions, Shell
 from sbxcompose.cli.publish import Publisher
+from sbxcompose.cli.view.errors import show_error
 from sbxcompose.engine.events import BecameReady, EngineEvent, StepDone
 from sbxcompose.errors import InvalidSpec, Mistake
 from sbxcompose.plan.observed import Instance
@@ -66,6 +67,19 @@ def test_mistakes_are_shown_beside_their_lines() -> None:
 def test_only_causes_are_annotated() -> None:
     assert [text.partition("::api")[0] for text in verdict_annotations(FAILED)] == ["::error title=api failed"]
     assert verdict_annotations(Success(1, 0)) == []
+    places = {API.instance: ("/repo/app/sbxcompose.yaml", 4)}
+    (text,) = verdict_annotations(FAILED, places.get, "/repo")
+    assert text.startswith("::error title=api failed,file=app/sbxcompose.yaml,line=4::api exited")
+
+
+def test_a_file_with_mistakes_has_a_summary_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("GITHUB_ACTIONS", "true")
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(tmp_path / "page.md"))
+    show_error(InvalidSpec([Mistake("`a|b` is wrong", file="sbxcompose.yaml", line=3, column=5, hint="try `c`")]))
+    assert "| sbxcompose.yaml:3 | `a\\|b` is wrong | try `c` |\n" in (tmp_path / "page.md").read_text()
+    assert "::error file=" in capsys.readouterr().err
 
 
 def test_a_summary_is_a_table_with_the_last_lines() -> None:
@@ -77,6 +91,8 @@ def test_a_summary_is_a_table_with_the_last_lines() -> None:
         "| web | :white_circle: waits for api |  |",
     ]
     assert "\n".join(rows) in text
+    slow = summary("shop", FAILED, ["slow", "api"], 2.34, unready=["slow", "api"])
+    assert "| slow | :white_circle: was not ready yet |  |\n| api | :x: exited with code 3 |" in slow
     assert text.count("```") == 2, "output cannot end the block"
     assert "succeeded after" in summary("shop", Success(1, 0), ["db"], 1)
 
@@ -156,8 +172,14 @@ def test_a_junit_report_is_well_formed_whatever_a_process_wrote() -> None:
     assert cases == {"db": [], "api": ["failure"], "web": ["skipped"]}
     failure = root.find("testcase/failure")
     assert failure is not None
-    assert failure.attrib["message"] == "api exited with code 3"
+    assert failure.attrib == {"type": "failed", "message": "api exited with code 3"}
     assert failure.text == "boom | <x>\na\N{REPLACEMENT CHARACTER}b ```"
+
+
+def test_what_was_not_ready_is_skipped_and_no_success() -> None:
+    root = ElementTree.fromstring(junit("shop", FAILED, ["slow", "api"], 2.0, unready={"slow", "api"}))
+    assert (root.attrib["failures"], root.attrib["skipped"]) == ("1", "1")
+    assert [[child.tag for child in case] for case in root] == [["skipped"], ["failure"]]
 
 
 def test_a_timeout_is_a_failure_of_what_was_not_ready() -> None:
