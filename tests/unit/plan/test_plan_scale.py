@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
-from types import FrameType
-from typing import Any
 
 import pytest
 
 from sbxcompose.plan.diff import plan_down, plan_restart, plan_up
 from sbxcompose.plan.observed import Instance, Observed, ObservedRow, ObservedSandbox, Phase, SandboxState
 from sbxcompose.spec.project import Dependency, Process, Project, Sandbox
+from tests.support.counting import calls, lines
 
 EACH = 20
 """Processes of a sandbox: a chain, whose first one needs the first one of the sandbox before."""
@@ -57,40 +55,6 @@ def _row(process: Process) -> ObservedRow:
         pid=1,
         started_at=1.0,
     )
-
-
-def calls(work: Callable[[], object]) -> int:
-    """How many functions are called, those written in C included."""
-    count = 0
-
-    def note(frame: FrameType, event: str, argument: Any) -> None:
-        nonlocal count
-        count += event in ("call", "c_call")
-
-    sys.setprofile(note)
-    try:
-        work()
-    finally:
-        sys.setprofile(None)
-    return count
-
-
-def lines(work: Callable[[], object]) -> int:
-    """How many lines are executed, each turn of a loop counted."""
-    count = 0
-
-    def note(frame: FrameType, event: str, argument: Any) -> Any:
-        nonlocal count
-        count += event == "line"
-        return note
-
-    before = sys.gettrace()
-    sys.settrace(note)
-    try:
-        work()
-    finally:
-        sys.settrace(before)
-    return count
 
 
 def test_a_plan_for_a_thousand_sandboxes_costs_ten_times_that_for_a_hundred() -> None:
