@@ -5,10 +5,12 @@ from __future__ import annotations
 import argparse
 import importlib
 import sys
+import time
 from pathlib import Path
 
 from benchmarks.figures import Figure, as_json, rows
 from benchmarks.lab import ROOT, Lab
+from benchmarks.machine import description
 
 NAMES = (
     "startup",
@@ -17,6 +19,8 @@ NAMES = (
     "throughput",
     "latency",
     "following",
+    "event_stream",
+    "cloud_link",
     "idle",
     "crash",
     "stopping",
@@ -45,12 +49,22 @@ def _measure(name: str, lab: Lab) -> list[Figure]:
     module = importlib.import_module(f"benchmarks.{name}")
     print(f"measuring {module.TITLE} ...", file=sys.stderr)
     figures: list[Figure] = []
+    begun = time.monotonic()
     try:
         for figure in module.run(lab):
             figures.append(figure)  # one by one: what was measured before it broke off stays
+            print("\n".join(rows([figure])), file=sys.stderr, flush=True)
     except Exception as error:
         figures.append(Figure(f"{module.TITLE} broke off", "", None, "", f"{type(error).__name__}: {error}"))
+    print(f"{module.TITLE}: {time.monotonic() - begun:.0f} s", file=sys.stderr)
     return figures
+
+
+def _table(results: dict[str, list[Figure]], machine: str, lab: Lab) -> str:
+    """All figures, under the machine and the versions: medians, ± half of what the middle half of the values spans."""
+    versions = ", ".join(f"{name} {version}" for name, version in lab.versions().items())
+    parts = [line for figures in results.values() for line in ("", *rows(figures))]
+    return "\n".join([machine, versions, *parts])
 
 
 def main() -> int:
@@ -60,13 +74,11 @@ def main() -> int:
     lab.cache.mkdir(parents=True, exist_ok=True)
     print("installing ...", file=sys.stderr)
     lab.prepare()
+    machine = description()  # its load is that of before
     results = {}
     for name in arguments.only or NAMES:
         results[name] = _measure(name, lab)
-        if not arguments.json:
-            print("\n".join(rows(results[name])), flush=True)
-    if arguments.json:
-        print(as_json(results))
+    print(as_json(results, machine, lab.versions()) if arguments.json else _table(results, machine, lab), flush=True)
     for peer, reason in lab.missing.items():
         print(f"{peer}: {reason}", file=sys.stderr)
     return int(any("broke off" in figure.what for figures in results.values() for figure in figures))

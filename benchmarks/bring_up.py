@@ -9,7 +9,7 @@ from pathlib import Path
 
 from benchmarks.figures import OURS, Figure
 from benchmarks.lab import Bench, Lab
-from benchmarks.measure import median_of, medians_of, running, timed, until_printed
+from benchmarks.measure import running, samples_of, timed, until_printed
 
 TITLE = "bring-up"
 MOST_OF_PEERS = 200
@@ -27,7 +27,14 @@ def run(lab: Lab) -> Iterator[Figure]:
         with lab.bench() as bench:
             lines = [f"p{n}: echo hello from {n}; exec sleep 1000\n" for n in range(count)]
             bench.write("Procfile", "".join(lines))
+            bench.write("all.sh", _shell(count))
             yield from _of(lab, bench, count)
+
+
+def _shell(count: int) -> str:
+    """Return a script that starts the same without any tool, and ends all of it at SIGINT."""
+    starts = [f"sh -c 'echo hello from {n}; exec sleep 1000' &\npids=\"$pids $!\"\n" for n in range(count)]
+    return f"trap 'kill $pids; exit' INT\n{''.join(starts)}wait\n"
 
 
 def _of(lab: Lab, bench: Bench, count: int) -> Iterator[Figure]:
@@ -37,15 +44,26 @@ def _of(lab: Lab, bench: Bench, count: int) -> Iterator[Figure]:
         bench.stop_host()
         return _until_all_shown(bench, count, lab.ours, "up")
 
-    commands: dict[str, list[str | Path]] = {OURS: [lab.ours, "up"]}
+    commands: dict[str, list[str | Path]] = {OURS: [lab.ours, "up"], "no tool (sh)": ["sh", "all.sh"]}
     for peer in ("honcho", "nf") if count <= MOST_OF_PEERS else ():
         if path := lab.peer(peer):
             commands[peer] = [path, "start"]
     _until_all_shown(bench, count, lab.ours, "up")  # starts the host, and fills the cache of resolved files
     measures = {name: partial(_until_all_shown, bench, count, *command) for name, command in commands.items()}
-    for name, took in medians_of(measures, lab.runs(8 if count <= 200 else 3)).items():
-        yield Figure(what, name, took, "ms", "host warm" if name == OURS else "")
-    yield Figure(f"{what}, host cold", OURS, median_of(cold, lab.runs(6 if count <= 200 else 2)), "ms")
+    for name, took in samples_of(measures, lab.runs(8)).items():
+        yield Figure.of(what, name, took, "ms", "host warm" if name == OURS else "")
+    yield Figure.of(f"{what}, host cold", OURS, samples_of({OURS: cold}, lab.runs(6))[OURS], "ms")
     bench.sbx("up", "-d")
-    again = median_of(lambda: timed([lab.ours, "up", "-d"], bench.directory, bench.env), lab.runs(12))
-    yield Figure(f"a second `up -d` of {count}", OURS, 1000 * again, "ms", "nothing to do")
+    for words in (["up", "-d"], ["ps"]):
+        again = samples_of({OURS: partial(_spent, bench, [lab.ours, *words])}, lab.runs(12))[OURS]
+        yield Figure.of(f"`{' '.join(words)}`, {count} running", OURS, again, "ms", "nothing to do")
+    yield Figure.of(f"`down` of {count}", OURS, samples_of({OURS: partial(_down, bench)}, lab.runs(3))[OURS], "ms")
+
+
+def _spent(bench: Bench, command: list[str | Path]) -> float:
+    return 1000 * timed(command, bench.directory, bench.env)
+
+
+def _down(bench: Bench) -> float:
+    bench.sbx("up", "-d")
+    return _spent(bench, [bench.ours, "down"])

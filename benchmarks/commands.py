@@ -12,7 +12,7 @@ from pathlib import Path
 from benchmarks.figures import OURS, Figure
 from benchmarks.lab import Lab
 from benchmarks.managers import MANAGERS, Command, Manager, Ours, managing
-from benchmarks.measure import LIMIT, Hangs, medians_of, timed
+from benchmarks.measure import LIMIT, Hangs, samples_of, timed
 
 TITLE = "commands"
 COUNT = 50
@@ -86,15 +86,15 @@ def _figures(
 ) -> Iterator[Figure]:
     measures = {name: partial(_spent, manager, command(manager)) for name, manager in managers.items()}
     measures[COLD] = partial(_spent, managers[OURS], command(managers[OURS]), SBXCOMPOSE_WARM="no")
-    for name, took in medians_of(measures, lab.runs(16)).items():
-        yield Figure(f"{what}, {COUNT} running", name, took, "ms")
+    for name, took in samples_of(measures, lab.runs(16)).items():
+        yield Figure.of(f"{what}, {COUNT} running", name, took, "ms")
 
 
 def _restarts(managers: dict[str, Manager], lab: Lab) -> Iterator[Figure]:
     measures = {name: partial(_restarted, manager) for name, manager in managers.items()}
     measures[COLD] = partial(_restarted, managers[OURS], SBXCOMPOSE_WARM="no")
-    for name, took in medians_of(measures, lab.runs(12)).items():
-        yield Figure("restart one, until the new run's first action", name, took, "ms")
+    for name, took in samples_of(measures, lab.runs(12)).items():
+        yield Figure.of("restart one, until the new run's first action", name, took, "ms")
 
 
 def _one_offs(manager: Manager, lab: Lab) -> Iterator[Figure]:
@@ -105,5 +105,5 @@ def _one_offs(manager: Manager, lab: Lab) -> Iterator[Figure]:
             OURS: partial(_spent, manager, command),
             COLD: partial(_spent, manager, command, SBXCOMPOSE_WARM="no"),
         }
-        for name, took in medians_of(measures, lab.runs(12)).items():
-            yield Figure(f"`{words[0]} … true`", name, took, "ms")
+        for name, took in samples_of(measures, lab.runs(12)).items():
+            yield Figure.of(f"`{words[0]} … true`", name, took, "ms")

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from benchmarks.figures import OURS, Figure
 from benchmarks.lab import Bench, Lab
-from benchmarks.measure import medians_of, timed
+from benchmarks.measure import samples_of, timed
 from sbxcompose.api.lifecycle import Lifecycle
 from sbxcompose.api.sandbox import SandboxClient
 from sbxcompose.api.sandbox_models import CreateRequest
@@ -101,16 +101,16 @@ def run(lab: Lab) -> Iterator[Figure]:
     files = FILES // 10 if lab.quick else FILES
     with lab.bench() as bench:
         work = _Work(lab, bench, files)
-        took = medians_of({OURS: work.first, "tar | tar": work.tar}, lab.runs(5))
+        took = samples_of({OURS: work.first, "tar | tar": work.tar}, lab.runs(5))
         what = f"{files:,} files, {files * SIZE // 10**6} MB, first copy over TCP"
-        for who, seconds in took.items():
-            yield Figure(what, who, 1000 * seconds, "ms", "aim 2 x of tar" if who == OURS else "")
+        for who, sample in took.items():
+            yield Figure.of(what, who, sample, "s", "aim 2 x of tar" if who == OURS else "")
         place = work.settled()
-        again = medians_of({OURS: lambda: work.again(place)}, lab.runs(8))[OURS]
-        yield Figure(f"{files:,} files, nothing changed", OURS, 1000 * again, "ms", "aim 300")
+        again = samples_of({OURS: lambda: work.again(place)}, lab.runs(8))[OURS]
+        yield Figure.of(f"{files:,} files, nothing changed", OURS, again, "s", "aim 0.3")
         bench.write("sbxcompose.yaml", SPEC)
         bench.sbx("up", "-d")
-        command = medians_of({OURS: lambda: timed([lab.ours, "up", "-d"], bench.directory, bench.env)}, lab.runs(8))[
+        command = samples_of({OURS: lambda: timed([lab.ours, "up", "-d"], bench.directory, bench.env)}, lab.runs(8))[
             OURS
         ]
-        yield Figure(f"{files:,} files, nothing changed: all of `up -d`", OURS, 1000 * command, "ms", "aim 300")
+        yield Figure.of(f"{files:,} files, nothing changed: all of `up -d`", OURS, command, "s", "aim 0.3")

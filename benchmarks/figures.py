@@ -6,6 +6,8 @@ import json
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 
+from benchmarks.measure import Sample
+
 OURS = "sbxcompose"
 
 
@@ -21,31 +23,46 @@ class Figure:
     value: float | None
     unit: str
     note: str = ""
+    spread: float | None = None
+    """How far the middle half of the values reaches, if there were several."""
+
+    @classmethod
+    def of(cls, what: str, who: str, sample: Sample, unit: str, note: str = "", less: float = 0.0) -> Figure:
+        """Return the figure of several values: their median, `less` what has nothing to do with it."""
+        value = None if sample.median is None else sample.median - less
+        return cls(what, who, value, unit, sample.error or note, sample.spread)
 
     @property
     def shown(self) -> str:
         """The value as people read it."""
         if self.value is None:
             return "-"
-        digits = 0 if abs(self.value) >= 100 else 1 if abs(self.value) >= 10 else 2
-        return f"{self.value:,.{digits}f} {self.unit}"
+        return f"{_number(self.value)} {self.unit}"
+
+
+def _number(value: float) -> str:
+    digits = 0 if abs(value) >= 100 else 1 if abs(value) >= 10 else 2
+    return f"{value:,.{digits}f}"
 
 
 def rows(figures: Iterable[Figure]) -> list[str]:
-    """A table's lines: what, who, value, the value as a multiple of ours for the same thing, note."""
+    """A table's lines: what, who, value, spread, the value as a multiple of ours for the same thing, note."""
     lines, last, ours = [], "", None
     for each in figures:
         if each.what != last:
             ours = None
-        if each.who == OURS:
+        is_ours = each.who == OURS or (ours is None and each.who.startswith(f"{OURS}, "))
+        if is_ours:
             ours = each.value
-        ratio = f"{each.value / ours:.2f} x" if each.value is not None and ours and each.who != OURS else ""
+        ratio = f"{each.value / ours:.2f} x" if each.value is not None and ours and not is_ours else ""
         what = each.what if each.what != last else ""
-        lines.append(f"{what:<52} {each.who:<14} {each.shown:>18} {ratio:>9}  {each.note}".rstrip())
+        spread = f"± {_number(each.spread / 2)}" if each.spread is not None else ""
+        lines.append(f"{what:<56} {each.who:<26} {each.shown:>16} {spread:>8} {ratio:>9}  {each.note}".rstrip())
         last = each.what
     return lines
 
 
-def as_json(results: dict[str, list[Figure]]) -> str:
-    """All results as JSON."""
-    return json.dumps({name: [asdict(each) for each in figures] for name, figures in results.items()}, indent=2)
+def as_json(results: dict[str, list[Figure]], machine: str, versions: dict[str, str]) -> str:
+    """All results as JSON, with what they were measured on."""
+    figures = {name: [asdict(figure) for figure in part] for name, part in results.items()}
+    return json.dumps({"machine": machine, "versions": versions, "figures": figures}, indent=2)

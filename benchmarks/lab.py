@@ -16,7 +16,7 @@ from tests.support.home import Home, end_of
 
 ROOT = Path(__file__).resolve().parent.parent
 NPM = ("concurrently", "pm2", "nf", "nodemon")
-PACKAGES = {"nf": "foreman", "supervisord": "supervisor", "dekit": "dekit-cli"}
+PACKAGES = {"nf": "foreman", "supervisord": "supervisor", "dekit": "dekit-cli", "circusd": "circus"}
 """Packages that are not named as the command they carry."""
 
 
@@ -79,6 +79,20 @@ class Lab:
     def runs(self, full: int) -> int:
         """How often to measure: `full`, or less if it shall be quick."""
         return max(1, full // 4) if self.quick else full
+
+    def versions(self) -> dict[str, str]:
+        """Return the versions of ourselves and of the peers that are installed."""
+        found = {}
+        for place in sorted(path for path in self.cache.iterdir() if (path / "bin" / "python").exists()):
+            package = {"ours": "sbxcompose"}.get(place.name, PACKAGES.get(place.name, place.name))
+            code = f"import importlib.metadata as m; print(m.version({package!r}))"
+            done = subprocess.run([place / "bin" / "python", "-c", code], capture_output=True, text=True, check=False)
+            found[package] = done.stdout.strip() or "unknown"
+        for name in NPM:
+            described = self.cache / "npm" / "node_modules" / PACKAGES.get(name, name) / "package.json"
+            if described.exists():
+                found[name] = json.loads(described.read_text())["version"]
+        return found
 
     def prepare(self) -> None:
         """Install this checkout into an environment of its own, as users have it."""

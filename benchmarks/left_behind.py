@@ -46,7 +46,8 @@ def _write(bench: Bench, command: str) -> None:
 def _left(bench: Bench, kind: str, who: str, command: list[str | Path], stop: list[str | Path] | None) -> int:
     """Start all, stop all, and count what still lives of it; that is then killed."""
     marker = f"{bench.home.marker}-{kind}-{who}"
-    env = {**bench.env, MARKER: marker}
+    # Cold: a fork server would carry the marker as well, and is not left by a process.
+    env = {**bench.env, MARKER: marker, "SBXCOMPOSE_WARM": "no"}
     with running(command, bench.directory, env) as process:
         until_printed(process, rb"up$", COUNT)
         time.sleep(SETTLE)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+import socket
 import subprocess
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from benchmarks.figures import OURS
@@ -172,7 +173,55 @@ class Pm2(Manager):
         return [self.command, "kill"]
 
 
-MANAGERS: tuple[type[Manager], ...] = (Ours, Supervisor, Dekit, Pm2)
+class Circus(Manager):
+    """circusd, asked by `circusctl` over ZeroMQ."""
+
+    name = "circusd"
+
+    def configure(self, count: int) -> None:
+        base = free_ports()
+        head = "[circus]\ncheck_delay = -1\n" + "".join(
+            f"{name} = tcp://127.0.0.1:{port}\n"
+            for name, port in zip(("endpoint", "pubsub_endpoint", "stats_endpoint"), base, strict=True)
+        )
+        self._endpoint = f"tcp://127.0.0.1:{base[0]}"
+        watchers = [
+            f"[watcher:p{n}]\ncmd = bash service.sh p{n}\nworking_dir = {self.bench.directory}\ncopy_env = True\n"
+            for n in range(count)
+        ]
+        self.bench.write("circus.ini", head + "".join(watchers))
+
+    def up(self) -> Command:
+        return [self.command, "--daemon", "circus.ini"]
+
+    def _control(self, *arguments: str) -> Command:
+        return [self.command.with_name("circusctl"), "--endpoint", self._endpoint, "--timeout", "30", *arguments]
+
+    def unchanged(self) -> Command:
+        return self._control("reloadconfig")
+
+    def listing(self) -> Command:
+        return self._control("status")
+
+    def restart(self, service: str) -> Command:
+        return self._control("restart", service)
+
+    def down(self) -> Command:
+        return self._control("quit")
+
+
+def free_ports() -> list[int]:
+    """Return three ports of this machine that nothing listens on."""
+    with ExitStack() as stack:
+        found = []
+        for _ in range(3):
+            sock = stack.enter_context(socket.socket())
+            sock.bind(("127.0.0.1", 0))
+            found.append(sock.getsockname()[1])
+        return found
+
+
+MANAGERS: tuple[type[Manager], ...] = (Ours, Supervisor, Circus, Dekit, Pm2)
 
 
 @contextmanager

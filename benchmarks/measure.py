@@ -11,12 +11,17 @@ import subprocess
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
 from pathlib import Path
-from statistics import median
+from statistics import median, quantiles
 
 TICKS = os.sysconf("SC_CLK_TCK")
 LIMIT = 60.0
 """Seconds after which a measured command counts as hanging."""
+PATIENCE = 8.0
+"""Seconds that may be spent on one thing before it is measured less often."""
+MANY = 3
+"""The fewest values that are worth a spread."""
 
 
 class Hangs(Exception):
@@ -28,13 +33,46 @@ def median_of(measure: Callable[[], float], runs: int) -> float:
     return median(measure() for _ in range(runs))
 
 
-def medians_of(measures: Mapping[str, Callable[[], float]], runs: int) -> dict[str, float]:
-    """The median of each, measured in turn, so that a machine that gets slower meanwhile does so for all alike."""
-    values: dict[str, list[float]] = {name: [] for name in measures}
+@dataclass
+class Sample:
+    """Values of one thing, measured several times; `error` is what ended that early."""
+
+    values: list[float] = field(default_factory=list)
+    error: str = ""
+
+    @property
+    def median(self) -> float | None:
+        """The middle value; None if there is none."""
+        return median(self.values) if self.values else None
+
+    @property
+    def spread(self) -> float | None:
+        """How far the middle half of the values reaches."""
+        if len(self.values) < MANY:
+            return None
+        first, _, third = quantiles(self.values, n=4, method="inclusive")
+        return third - first
+
+
+def samples_of(measures: Mapping[str, Callable[[], float]], runs: int) -> dict[str, Sample]:
+    """Measure each `runs` times, in turn, so that a machine that gets slower meanwhile does so for all alike.
+
+    What takes more than `PATIENCE` seconds in all is measured less often. One that fails is measured no more.
+    """
+    found = {name: Sample() for name in measures}
+    spent = dict.fromkeys(measures, 0.0)
     for _ in range(runs):
         for name, measure in measures.items():
-            values[name].append(measure())
-    return {name: median(each) for name, each in values.items()}
+            sample = found[name]
+            if sample.error or (spent[name] > PATIENCE and len(sample.values) >= MANY):
+                continue
+            begun = time.perf_counter()
+            try:
+                sample.values.append(measure())
+            except (Hangs, OSError, RuntimeError, ValueError, subprocess.SubprocessError) as error:
+                sample.error = f"{type(error).__name__}: {error}"[:100]
+            spent[name] += time.perf_counter() - begun
+    return found
 
 
 def timed(arguments: Sequence[str | Path], cwd: Path, env: Mapping[str, str], *, check: bool = True) -> float:

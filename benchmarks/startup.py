@@ -8,7 +8,7 @@ from pathlib import Path
 
 from benchmarks.figures import OURS, Figure
 from benchmarks.lab import Lab
-from benchmarks.measure import medians_of, timed
+from benchmarks.measure import samples_of, timed
 
 TITLE = "start-up"
 
@@ -26,8 +26,8 @@ def run(lab: Lab) -> Iterator[Figure]:
         def spawn(command: list[str | Path]) -> float:
             return 1000 * timed(command, bench.directory, bench.env)
 
-        took = medians_of({name: partial(spawn, command) for name, command in commands.items()}, lab.runs(40))
-    note = f"{took[OURS] / took['python -c pass']:.2f} x bare Python (aim: 1.4)"
-    for name in [each for each in commands if each != "help"]:
-        yield Figure("--version", name, took[name], "ms", note if name == OURS else "")
-    yield Figure("--help", OURS, took["help"], "ms")
+        took = samples_of({name: partial(spawn, command) for name, command in commands.items()}, lab.runs(40))
+    for name in commands:
+        if name != "help":
+            yield Figure.of("--version", name, took[name], "ms")
+    yield Figure.of("--help", OURS, took["help"], "ms")

@@ -6,18 +6,19 @@ import json
 import signal
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
-from statistics import median
 
 from benchmarks.figures import OURS, Figure
 from benchmarks.lab import Bench, Lab
-from benchmarks.measure import end, median_of, running, timed, until_printed
+from benchmarks.measure import Hangs, end, running, samples_of, timed, until_printed
 
 TITLE = "stopping"
 POLITE = "echo up; exec sleep 1000"
 STUBBORN = "trap '' INT TERM; echo up; while :; do sleep 1000; done"
 GRACE = 1.0
-PATIENCE = 15.0
+PATIENCE = 4.0
+NOTES = {f"{OURS}, down": "its own start-up included", "nf": "leaves them running"}
 SETTLE = 1.0
 """honcho never ends when asked to within moments of its last start; that is not what is measured here."""
 
@@ -31,20 +32,27 @@ def _write(bench: Bench, count: int, command: str) -> None:
 
 def _down(bench: Bench) -> float:
     bench.sbx("up", "-d")
-    return timed([bench.ours, "down"], bench.directory, bench.env)
+    return 1000 * timed([bench.ours, "down"], bench.directory, bench.env)
 
 
-def _peer(bench: Bench, command: Path, count: int) -> float | None:
+def _peer(bench: Bench, command: Path, count: int) -> float:
     with running([command, "start"], bench.directory, bench.env) as process:
         until_printed(process, rb"up$", count)
         time.sleep(SETTLE)
-        return end(process, signal.SIGTERM, PATIENCE)
+        return _ended(end(process, signal.SIGTERM, PATIENCE))
 
 
-def _interrupted(bench: Bench, count: int) -> float | None:
+def _ended(seconds: float | None) -> float:
+    """Return milliseconds. Raises `Hangs` where it had to be killed."""
+    if seconds is None:
+        raise Hangs(f"killed after {PATIENCE:g} s")
+    return 1000 * seconds
+
+
+def _interrupted(bench: Bench, count: int) -> float:
     with running([bench.ours, "up"], bench.directory, bench.env) as process:
         until_printed(process, rb"up$", count)
-        return end(process, signal.SIGINT, PATIENCE)
+        return _ended(end(process, signal.SIGINT, PATIENCE))
 
 
 def run(lab: Lab) -> Iterator[Figure]:
@@ -54,15 +62,9 @@ def run(lab: Lab) -> Iterator[Figure]:
             (5, f"stop 5 that ignore SIGTERM, beyond the grace of {GRACE:g} s", STUBBORN, GRACE),
         ):
             _write(bench, count, command)
-            ours = [_interrupted(bench, count) for _ in range(lab.runs(5))]
-            yield Figure(what, OURS, 1000 * (median(each for each in ours if each is not None) - grace), "ms", "Ctrl-C")
-            took_down = median_of(lambda: _down(bench), lab.runs(5)) - grace
-            yield Figure(what, OURS, 1000 * took_down, "ms", "`down`, its own start-up included")
-            for name in ("honcho", "nf"):
-                if (peer := lab.peer(name)) is None:
-                    continue
-                took = [_peer(bench, peer, count) for _ in range(lab.runs(5) if not grace else 1)]
-                ended = [each for each in took if each is not None]
-                note = f"{len(took) - len(ended)} of {len(took)} times killed after {PATIENCE:g} s"
-                value = 1000 * median(ended) if ended else None
-                yield Figure(what, name, value, "ms", note if len(ended) < len(took) else "")
+            measures = {f"{OURS}, Ctrl-C": partial(_interrupted, bench, count), f"{OURS}, down": partial(_down, bench)}
+            for name in ("honcho",) if grace else ("honcho", "nf"):
+                if (peer := lab.peer(name)) is not None:
+                    measures[name] = partial(_peer, bench, peer, count)
+            for name, took in samples_of(measures, lab.runs(6)).items():
+                yield Figure.of(what, name, took, "ms", NOTES.get(name, ""), less=1000 * grace)
