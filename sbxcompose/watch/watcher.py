@@ -19,6 +19,8 @@ from sbxcompose.watch.snapshot import ComparisonScope, Snapshot
 STEP = 0.05
 """Seconds between two reads of what was notified: watchfiles cannot wake its reader. No more than the default debounce,
 which begins when the file changed and not when that was read, so that no change counts later for it."""
+SHORTEST_STEP = 0.005
+"""As `STEP`, for roots with a shorter debounce: less would cost more than the few percent of a core that this does."""
 PAUSE = 1.0
 """Seconds between two comparisons where there are no notifications; more where comparing takes long."""
 SHARE = 10
@@ -74,7 +76,7 @@ class FileWatcher:
         poll_at = anyio.current_time() + PAUSE
         try:
             while True:
-                await anyio.sleep(STEP if self._notified else PAUSE)
+                await anyio.sleep(step_of(self._notified) if self._notified else PAUSE)
                 await self.poll()
                 if self._polled and anyio.current_time() >= poll_at:
                     begun = anyio.current_time()
@@ -203,6 +205,11 @@ class FileWatcher:
             seen += snapshot.compare_root()
             seen += snapshot.compare()
         return seen
+
+
+def step_of(roots: Iterable[Root]) -> float:
+    """Return the seconds between two reads of what was notified of these roots; pure."""
+    return min(STEP, max(SHORTEST_STEP, min(root.debounce for root in roots)))
 
 
 def _age(seen: Iterable[SeenChange]) -> float:
