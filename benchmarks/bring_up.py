@@ -48,11 +48,13 @@ def _of(lab: Lab, bench: Bench, count: int) -> Iterator[Figure]:
     for peer in ("honcho", "nf") if count <= MOST_OF_PEERS else ():
         if path := lab.peer(peer):
             commands[peer] = [path, "start"]
-    _until_all_shown(bench, count, lab.ours, "up")  # starts the host, and fills the cache of resolved files
+    _until_all_shown(bench, count, lab.ours, "up")  # fills the cache of resolved files
+    bench.warm_up()
     measures = {name: partial(_until_all_shown, bench, count, *command) for name, command in commands.items()}
     for name, took in samples_of(measures, lab.runs(8)).items():
         yield Figure.of(what, name, took, "ms", "host warm" if name == OURS else "")
     yield Figure.of(f"{what}, host cold", OURS, samples_of({OURS: cold}, lab.runs(6))[OURS], "ms")
+    bench.warm_up()
     bench.sbx("up", "-d")
     for words in (["up", "-d"], ["ps"]):
         again = samples_of({OURS: partial(_spent, bench, [lab.ours, *words])}, lab.runs(12))[OURS]

@@ -103,6 +103,8 @@ def run(lab: Lab) -> Iterator[Figure]:
                 with running([lab.ours, "logs", "-f"], bench.directory, environ) as process:
                     return 1000 * (until_printed(process, rb"hello$", count) - begun)
 
+            spent("ls")  # leaves a fork server
+            time.sleep(1.0)
             yield _of(f"first `up -d` of {count}", partial(spent, "up", "-d"), 1)
             yield _of(f"`up -d` of {count}, nothing to do", partial(spent, "up", "-d"), lab.runs(6))
             yield _of(f"`ps`, {count} running", partial(spent, "ps"), lab.runs(6))

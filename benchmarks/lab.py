@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -56,6 +57,14 @@ class Bench:
         if check and done.returncode != 0:
             raise RuntimeError(f"sbxcompose {' '.join(arguments)}: {done.returncode}\n{done.stdout}{done.stderr}")
         return done.stdout
+
+    def warm_up(self) -> None:
+        """Start the host, and wait for the fork server that the first command leaves behind."""
+        self.sbx("ps")
+        for _ in range(200):
+            if json.loads(self.sbx("host", "status", "--json"))["fork_servers"]:
+                return
+            time.sleep(0.05)
 
     def host(self) -> dict[str, int]:
         """The pids of the host, as {"keeper": …, "server": …}."""

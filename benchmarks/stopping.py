@@ -62,6 +62,7 @@ def run(lab: Lab) -> Iterator[Figure]:
             (5, f"stop 5 that ignore SIGTERM, beyond the grace of {GRACE:g} s", STUBBORN, GRACE),
         ):
             _write(bench, count, command)
+            bench.warm_up()
             measures = {f"{OURS}, Ctrl-C": partial(_interrupted, bench, count), f"{OURS}, down": partial(_down, bench)}
             for name in ("honcho",) if grace else ("honcho", "nf"):
                 if (peer := lab.peer(name)) is not None:
