@@ -25,17 +25,19 @@ from sbxcompose.tasks import SharedWork, run_until
 if TYPE_CHECKING:
     from sbxcompose.engine.ready_lines import LineWatch
 
-FIRST_PAUSE = 0.025
+FIRST_PAUSE = 0.015
 LONGEST_PAUSE = 1.0
-"""Seconds between two tries of a readiness command: a quarter of the time waited so far, between these two."""
+"""Seconds between two tries of a readiness command: a tenth of the time waited so far, between these two."""
+REST = 2.0
+"""How many times as long as a try took there is none: a busy machine is not made busier."""
 
 
 CommandRequest = Callable[[Process, Instance, tuple[str, ...]], tuple[StartRequest, Env]]
 
 
-def next_try_in(waited: float) -> float:
-    """Return the pause before a readiness command is tried again, in seconds."""
-    return min(max(waited / 4, FIRST_PAUSE), LONGEST_PAUSE)
+def next_try_in(waited: float, took: float) -> float:
+    """Return the pause before a readiness command is tried again, whose last try `took` so long; all in seconds."""
+    return min(max(waited / 10, REST * took, FIRST_PAUSE), LONGEST_PAUSE)
 
 
 class Readiness:
@@ -184,6 +186,7 @@ class Readiness:
         begun = time.monotonic()
         said: list[str] = []
         while True:
+            tried = time.monotonic()
             end = await self._connection.client.run(request, base, output=lambda line: said.append(line.text))
             if end.exit_code == 0:
                 self._checks.pop(instance, None)
@@ -191,7 +194,8 @@ class Readiness:
             words = f"exited with code {end.exit_code}" if end.signal is None else f"killed by signal {end.signal}"
             self._checks[instance] = f"{' '.join(command)}: {said[-1] if said else words}"
             said.clear()
-            await asyncio.sleep(next_try_in(time.monotonic() - begun))
+            now = time.monotonic()
+            await asyncio.sleep(next_try_in(now - begun, now - tried))
 
 
 def _alive(row: ObservedRow | None) -> ObservedRow | None:

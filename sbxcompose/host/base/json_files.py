@@ -28,8 +28,11 @@ def write_json(path: Path, value: object) -> None:
     replace_file(os.fspath(path), encode(value))
 
 
-def replace_file(path: str, data: bytes) -> None:
-    """Replace a file, or make one, at once. Raises `OSError`, and leaves nothing half done."""
+def replace_file(path: str, data: bytes, *, lasting: bool = True) -> None:
+    """Replace a file, or make one, at once. Raises `OSError`, and leaves nothing half done.
+
+    One that is not `lasting` need not survive a loss of power.
+    """
     temporary = path + "~"
     try:
         fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
@@ -40,7 +43,8 @@ def replace_file(path: str, data: bytes) -> None:
             os.close(fd)
         os.rename(temporary, path)
         unsaved.release(path)
-        flush.later(path)
+        if lasting:
+            flush.later(path)
     except OSError:
         with suppress(OSError):
             os.unlink(temporary)

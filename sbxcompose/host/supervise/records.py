@@ -66,10 +66,10 @@ class Records:
         data = encode(record)
         path = self._path(record.id)
         try:
-            replace_file(path, data)
+            replace_file(path, data, lasting=not record.attached)
         except FileNotFoundError:
             os.makedirs(self._directory, mode=0o700, exist_ok=True)
-            replace_file(path, data)
+            replace_file(path, data, lasting=not record.attached)
         self._sizes[record.id] = len(data)
 
     def remove(self, record: ProcessRecord) -> None:

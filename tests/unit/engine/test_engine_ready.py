@@ -10,10 +10,15 @@ from sbxcompose.engine.ready import LONGEST_PAUSE, next_try_in, own_words
 def test_a_readiness_command_is_tried_often_at_first_and_then_once_a_second() -> None:
     tries, now = 0, 0.0
     while now < 1.0:
-        now += next_try_in(now)
+        now += next_try_in(now, 0.005)
         tries += 1
-    assert 10 <= tries <= 20
-    assert next_try_in(60.0) == LONGEST_PAUSE
+    assert 20 <= tries <= 40
+    assert next_try_in(60.0, 0.005) == LONGEST_PAUSE
+
+
+def test_a_readiness_command_that_takes_long_is_not_tried_all_the_time() -> None:
+    assert next_try_in(0.3, 0.3) == 0.6
+    assert next_try_in(9.0, 9.0) == LONGEST_PAUSE
 
 
 @pytest.mark.parametrize(
