@@ -185,7 +185,7 @@ def test_modules_open_with_a_sentence_on_what_they_are() -> None:
 
 
 def test_the_readme_lists_every_command() -> None:
-    from sbxcompose.cli.main import COMMANDS
+    from sbxcompose.cli.command_names import COMMANDS
 
     listed = re.findall(r"^\| `([a-z]+)", (ROOT / "README.md").read_text(), re.MULTILINE)
     assert sorted(listed) == sorted(COMMANDS)

@@ -10,7 +10,8 @@ from pathlib import Path
 import click
 import pytest
 
-from sbxcompose.cli.main import COMMANDS, cli
+from sbxcompose.cli.command_names import COMMANDS
+from sbxcompose.cli.main import cli
 
 PACKAGE = Path(__file__).parent.parent / "sbxcompose"
 

@@ -12,13 +12,11 @@ from typing import TYPE_CHECKING
 import click
 from click.shell_completion import CompletionItem
 
+from sbxcompose.cli.command_names import VARIABLE
 from sbxcompose.errors import SbxError
 
 if TYPE_CHECKING:
     from sbxcompose.spec.project import Project
-
-VARIABLE = "_SBXCOMPOSE_COMPLETE"
-"""The environment variable in which the shell's script says what it wants: `bash_complete`, `zsh_source`, …"""
 
 NameSource = Callable[["Project"], Iterable[str]]
 Complete = Callable[[click.Context, click.Parameter, str], list[CompletionItem]]

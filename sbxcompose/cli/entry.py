@@ -22,6 +22,8 @@ def main() -> None:
         sys.exit(3)
     if sys.argv[1:] in (["--version"], ["-V"]):
         sys.exit(code_of(_version))
+    if "_SBXCOMPOSE_COMPLETE" in os.environ:
+        sys.exit(code_of(_complete))
     leave_server = _try_warm()
     code = code_of()
     if leave_server:
@@ -55,6 +57,13 @@ def _try_warm() -> bool:
 def _version() -> int:
     print(f"sbxcompose {__version__}")
     return 0
+
+
+def _complete() -> int:
+    """Answer the script of a shell, without a fork server: it is not faster than this."""
+    from sbxcompose.cli.quick_completion import print_quick_answer
+
+    return 0 if print_quick_answer() else _run()
 
 
 def _run() -> int:

@@ -16,46 +16,11 @@ import click
 from click.shell_completion import CompletionItem
 
 from sbxcompose.cli import completion
+from sbxcompose.cli.command_names import COMMANDS, VARIABLE
 from sbxcompose.cli.context import GlobalOptions, Shell, choose_color
 from sbxcompose.errors import NotWritten, SbxError
 
 ISSUES = "https://github.com/sbxcompose/sbxcompose/issues"
-
-COMMANDS: dict[str, tuple[str, str]] = {
-    "up": ("Start", "Start the project and follow its logs"),
-    "down": ("Start", "Stop the project"),
-    "start": ("Start", "Start stopped processes"),
-    "stop": ("Start", "Stop processes"),
-    "restart": ("Start", "Restart processes"),
-    "watch": ("Start", "Restart processes when their files change"),
-    "kill": ("Start", "Send a signal to processes"),
-    "pause": ("Start", "Suspend sandboxes and everything running in them"),
-    "unpause": ("Start", "Resume suspended sandboxes"),
-    "run": ("Start", "Run a one-off command or process"),
-    "exec": ("Start", "Run a command in the environment of a process"),
-    "attach": ("Start", "Attach to the output and input of a running process"),
-    "shell": ("Start", "Open a shell in a sandbox"),
-    "port": ("Start", "Forward a local port into a sandbox"),
-    "cp": ("Start", "Copy files into or out of a sandbox"),
-    "ls": ("Look", "List all projects"),
-    "ps": ("Look", "List processes"),
-    "top": ("Look", "Show everything on the whole screen"),
-    "stats": ("Look", "Show CPU and memory usage of processes"),
-    "logs": ("Look", "Show log output"),
-    "why": ("Look", "Explain why a process is not running or differs from the file"),
-    "plan": ("Look", "Show what `up` would do, and why"),
-    "events": ("Look", "Show what happens to processes, and decisions"),
-    "wait": ("Look", "Wait until processes are ready or have exited"),
-    "config": ("File", "Validate the file and print it in resolved form"),
-    "init": ("File", "Write a first file for this repository"),
-    "convert": ("File", "Convert a file of another tool"),
-    "schema": ("File", "Print the JSON schema of the file, for editors"),
-    "host": ("Host", "Manage the local host: serve, status, stop"),
-    "doctor": ("Host", "Check the configuration and the providers"),
-    "mcp": ("Host", "Serve the project to coding agents (Model Context Protocol)"),
-    "completion": ("Host", "Print the completion script for a shell"),
-    "version": ("Host", "Print the version"),
-}
 
 LOOKING = frozenset(
     (
@@ -212,7 +177,7 @@ def _version(ctx: click.Context, value: bool) -> None:
 def run(arguments: Sequence[str]) -> int:
     """Run the command line and return its exit code. Raises only `NotWritten`."""
     try:
-        if (instruction := os.environ.get(completion.VARIABLE)) is not None:
+        if (instruction := os.environ.get(VARIABLE)) is not None:
             return completion.answer(cli, instruction)
         # Not `cli.main`: that has its own ideas of what ends a command, and of the exit codes.
         with cli.make_context("sbxcompose", list(arguments)) as context:

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import click
 
+from sbxcompose.cli.command_names import COMMANDS
 from sbxcompose.cli.examples import EXAMPLES
-from sbxcompose.cli.main import COMMANDS, EPILOG, cli
+from sbxcompose.cli.main import EPILOG, cli
 from sbxcompose.version import __version__
 
 

@@ -9,8 +9,9 @@ import click
 import pytest
 
 from sbxcompose import __version__
+from sbxcompose.cli.command_names import COMMANDS
 from sbxcompose.cli.examples import EXAMPLES
-from sbxcompose.cli.main import COMMANDS, cli
+from sbxcompose.cli.main import cli
 from tests.support.command import Sbx
 
 

@@ -20,7 +20,7 @@ def command(context: click.Context, program: str) -> None:
     """  # noqa: D301 (click reads the control character as "do not rewrap")
     from click.shell_completion import get_completion_class
 
-    from sbxcompose.cli.completion import VARIABLE
+    from sbxcompose.cli.command_names import VARIABLE
 
     shell: Shell = context.obj
     script = get_completion_class(program)

@@ -8,7 +8,8 @@ from pathlib import Path
 import click
 import pytest
 
-from sbxcompose.cli.main import COMMANDS, cli
+from sbxcompose.cli.command_names import COMMANDS
+from sbxcompose.cli.main import cli
 from sbxcompose.cli.man import pages, write_pages
 
 PAGES = pages()

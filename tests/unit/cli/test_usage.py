@@ -6,7 +6,8 @@ import re
 
 import pytest
 
-from sbxcompose.cli.main import COMMANDS, run
+from sbxcompose.cli.command_names import COMMANDS
+from sbxcompose.cli.main import run
 from sbxcompose.cli.usage import _ELSEWHERE
 
 

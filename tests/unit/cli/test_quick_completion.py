@@ -1,0 +1,60 @@
+"""Quick completion says what click would say."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from sbxcompose.cli.command_names import COMMANDS, VARIABLE
+from sbxcompose.cli.completion import answer
+from sbxcompose.cli.main import cli
+from sbxcompose.cli.quick_completion import quick_answer
+
+FILE = "processes: {web: {command: x}, worker: {command: x}, db: {command: x, profiles: [y]}}\n"
+LEFT_TO_CLICK = ("up -", "logs --tail ", "-p x logs ", "logs 'w", "nonesuch ", "x", "exec web ", "port ", "run web w")
+
+
+@pytest.fixture(autouse=True)
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "sbxcompose.yaml").write_text(FILE)
+    monkeypatch.chdir(tmp_path)
+
+
+def asked(shell: str, line: str) -> dict[str, str]:
+    """What the shell's script puts into the environment for a command line with the cursor at its end."""
+    words = f"sbxcompose {line}".split(" ")
+    place = words[-1] if shell == "fish" else str(len(words) - 1)
+    return {VARIABLE: f"{shell}_complete", "COMP_WORDS": " ".join(words).strip(), "COMP_CWORD": place}
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_it_says_what_click_says(
+    shell: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lines = ["", "s", *(f"{name} {rest}" for name in COMMANDS for rest in ("", "w", "web ", "web w", "zz"))]
+    quick = 0
+    for line in lines:
+        environ = asked(shell, line)
+        found = quick_answer(environ)
+        if found is None:
+            continue
+        for name, value in environ.items():
+            monkeypatch.setenv(name, value)
+        assert answer(cli, environ[VARIABLE]) == 0
+        assert capsys.readouterr().out == (found or "\n"), line
+        quick += 1
+    assert quick > 75, "names of commands, and of processes for the commands that take them"
+
+
+@pytest.mark.parametrize("line", LEFT_TO_CLICK)
+def test_the_rest_is_left_to_click(line: str) -> None:
+    assert quick_answer(asked("bash", line)) is None
+    assert quick_answer({}) is None
+    assert quick_answer({VARIABLE: "bash_source"}) is None
+
+
+def test_a_file_with_mistakes_completes_nothing_and_says_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("sbxcompose.yaml").write_text("processes: [")
+    assert quick_answer(asked("bash", "logs ")) == ""
+    assert capsys.readouterr().err == ""
