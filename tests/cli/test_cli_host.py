@@ -18,13 +18,6 @@ from tests.support.command import Sbx
 WEB = f"processes: {{web: {{command: {FOREVER}}}}}\n"
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
 def ask(port: int, path: str, **headers: str) -> tuple[int, Any]:
     """One GET over TCP: the status and the JSON body."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
@@ -73,9 +66,8 @@ def test_a_forced_stop_ends_what_runs_and_the_next_up_starts_all_again(sbx_alone
 def test_serve_in_the_foreground_with_a_port_and_a_key(sbx_alone: Sbx) -> None:
     sbx = sbx_alone
     sbx.write(WEB)
-    port = free_port()
-    with sbx.start("host", "serve", "--port", str(port), "--key", "sesame") as serve:
-        serve.wait_for(f"http://127.0.0.1:{port}")
+    with sbx.start("host", "serve", "--port", "0", "--key", "sesame") as serve:
+        port = int(re.findall(r"127\.0\.0\.1:(\d+)", serve.wait_for(r"http://127\.0\.0\.1:\d+\D"))[-1])
         sbx.run("up", "-d")
         web = pids(sbx)["web"]
         assert ask(port, "/sandboxes")[0] == 401

@@ -5,28 +5,19 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from pathlib import Path
 
 import pytest
 
 from tests.cli.looking import FOREVER, Gate, alive, order_of, pids, refused, rows
-from tests.live.host.listeners import free_port, listening
+from tests.live.host.listeners import listening
 from tests.support.command import Sbx
+from tests.support.ports import free_port
 
 SERVE = f"exec {sys.executable} -m http.server --bind 127.0.0.1 $$PORT"
 
 
-def free_ports(count: int) -> int:
-    """The first of some ports in a row on which nobody listens."""
-    taken = {int(row.split()[1].rpartition(":")[2], 16) for row in Path("/proc/net/tcp").read_text().splitlines()[1:]}
-    first = free_port()
-    while taken & set(range(first, first + count)) or first + count > 65535:
-        first = free_port()
-    return first
-
-
 def test_each_replica_serves_and_is_checked_at_its_own_port(sbx: Sbx) -> None:
-    port = free_ports(2)
+    port = free_port(2)
     sbx.write(f"processes: {{web: {{command: {SERVE}, port: {port}, replicas: 2, health_check: http}}}}")
     result = sbx.run("up", "-d", "--wait")
     assert "replica" not in result.stderr
@@ -40,7 +31,7 @@ def test_each_replica_serves_and_is_checked_at_its_own_port(sbx: Sbx) -> None:
 
 
 def test_a_replica_that_does_not_serve_its_port_is_not_healthy(sbx: Sbx) -> None:
-    port = free_ports(2)
+    port = free_port(2)
     lazy = f"[ $$SBXCOMPOSE_REPLICA = 1 ] || {FOREVER}; {SERVE}"
     check = "{http: true, initial_delay: 0, interval: 50ms, failure_threshold: 1}"
     sbx.write(
@@ -199,7 +190,8 @@ def test_a_terminal_is_a_new_run(sbx: Sbx) -> None:
 def test_a_command_says_whether_it_is_healthy(sbx: Sbx) -> None:
     (sbx.project / "sub").mkdir()
     check = "{exec: 'test -e up && test $$OF_WEB = yes', interval: 20ms, initial_delay: 0, failure_threshold: 2}"
-    keys = f"command: 'touch up; {FOREVER}', workdir: sub, env: {{OF_WEB: 'yes'}}, health_check: {check}"
+    sbx.write("", "sub/up")
+    keys = f"command: {FOREVER}, workdir: sub, env: {{OF_WEB: 'yes'}}, health_check: {check}"
     sbx.write(f"processes: {{web: {{{keys}, restart: never}}}}")
     sbx.run("up", "-d", "--wait")
     assert rows(sbx)["web"]["status"] == "healthy"

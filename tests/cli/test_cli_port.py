@@ -9,8 +9,9 @@ import sys
 import pytest
 
 from tests.cli.looking import refused
-from tests.live.host.listeners import free_port, listening, read_all
+from tests.live.host.listeners import listening, read_all
 from tests.support.command import Running, Sbx
+from tests.support.ports import free_port
 
 IDLE = "processes: {web: {command: exec sleep 1000}}\n"
 

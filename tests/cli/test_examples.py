@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import shutil
-import socket
 import subprocess
 import sys
 import urllib.request
@@ -13,14 +12,9 @@ from pathlib import Path
 import pytest
 
 from tests.support.command import Sbx
+from tests.support.ports import free_port
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
-
-
-def free_port() -> str:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return str(probe.getsockname()[1])
 
 
 def take(sbx: Sbx, name: str, **env: str) -> None:
@@ -30,7 +24,7 @@ def take(sbx: Sbx, name: str, **env: str) -> None:
 
 
 def test_the_quickstart_shows_everybody_and_restarts_who_crashes_and_ends_on_ctrl_c(sbx: Sbx) -> None:
-    take(sbx, "quickstart", PORT=free_port(), PAUSE="0.05", CRASH_CHANCE="0.5", SEED="1")
+    take(sbx, "quickstart", PORT=str(free_port()), PAUSE="0.05", CRASH_CHANCE="0.5", SEED="1")
     up = sbx.start("up", terminal=True)
     up.wait_for("data/jobs.db is ready")
     up.wait_for(r"serving http://127\.0\.0\.1:")
@@ -44,7 +38,7 @@ def test_the_quickstart_shows_everybody_and_restarts_who_crashes_and_ends_on_ctr
 
 
 def test_a_second_up_of_the_quickstart_finds_nothing_to_do(sbx: Sbx) -> None:
-    take(sbx, "quickstart", PORT=free_port(), CRASH_CHANCE="0")
+    take(sbx, "quickstart", PORT=str(free_port()), CRASH_CHANCE="0")
     sbx.run("up", "-d", "--wait")
     with urllib.request.urlopen(f"http://127.0.0.1:{sbx.env['PORT']}/healthz", timeout=60) as answer:
         assert answer.status == 200
@@ -58,7 +52,7 @@ def test_a_second_up_of_the_quickstart_finds_nothing_to_do(sbx: Sbx) -> None:
 
 
 def test_the_ci_example_ends_with_the_exit_code_of_its_tests(sbx: Sbx) -> None:
-    take(sbx, "ci", STORE_PORT=free_port(), GATEWAY_PORT=free_port())
+    take(sbx, "ci", STORE_PORT=str(free_port()), GATEWAY_PORT=str(free_port()))
     passed = sbx.run("up", "--exit-code-from", "tests")
     assert "Ran 3 tests" in passed.stdout
     sbx.write((sbx.project / "checks.py").read_text().replace('"hello"', '"good bye"'), "checks.py")
@@ -74,7 +68,7 @@ def test_the_procfile_example_reads_its_env_and_gives_each_process_a_port(sbx: S
 
 
 def test_the_hot_reload_example_shows_what_was_saved(sbx: Sbx) -> None:
-    take(sbx, "hot-reload", PORT=free_port())
+    take(sbx, "hot-reload", PORT=str(free_port()))
 
     def page() -> str:
         with urllib.request.urlopen(f"http://127.0.0.1:{sbx.env['PORT']}/", timeout=60) as answer:
@@ -82,6 +76,7 @@ def test_the_hot_reload_example_shows_what_was_saved(sbx: Sbx) -> None:
         return text
 
     up = sbx.start("up", "--watch")
+    up.wait_for(r"\* watching ")
     up.wait_for("Hello from the first version: http")
     sbx.write('GREETING = "Hello again"\n', "greeting.py")
     up.wait_for("Hello again: http")

@@ -17,8 +17,8 @@ import pytest
 import sbxcompose
 import sbxcompose.sync
 from sbxcompose import errors
-from tests.live.host.listeners import free_port
 from tests.support.command import Sbx
+from tests.support.ports import free_port
 
 PAGE = (Path(__file__).parents[2] / "docs" / "python.md").read_text()
 SPEC = re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL)[0]
@@ -297,7 +297,7 @@ def test_leaving_the_block_closes_streams_that_are_not_read_to_their_end(here: S
 
 
 def test_the_synchronous_face_works_while_an_event_loop_runs(here: Sbx) -> None:
-    here.write("processes: {web: {command: 'echo one; echo two; exec sleep 1000'}}\n")
+    here.write("processes: {web: {command: 'echo one; echo two; exec sleep 1000', ready_when: {log: two}}}\n")
 
     async def notebook() -> None:
         with sbxcompose.sync.open_project() as project:
@@ -306,7 +306,7 @@ def test_the_synchronous_face_works_while_an_event_loop_runs(here: Sbx) -> None:
                 assert line.text == "one"
                 break
             assert [line.text for line in project.logs("web")] == ["one", "two"]
-            assert [process.state for process in project.ps()] == ["running"]
+            assert [process.state for process in project.ps()] == ["ready"]
             assert [process.name for process in project.stats().processes] == ["web"]
             assert next(iter(project.events(since=0.0))).type == "decision"
             with pytest.raises(errors.UnknownName):

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.live.host.hosts import Box
-from tests.live.host.listeners import free_port
+from tests.support.ports import free_port
 
 _SERVER = """
 import sys, pathlib

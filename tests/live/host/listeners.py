@@ -45,13 +45,6 @@ def listening(serve: Serve) -> Iterator[int]:
     assert failures == []
 
 
-def free_port() -> int:
-    """A port that nobody listens on."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port: int = server.getsockname()[1]
-        return port
-
-
 def read_all(connection: socket.socket) -> bytes:
     """Everything until the other side says that there is no more."""
     data = b""

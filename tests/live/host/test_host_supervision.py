@@ -13,7 +13,8 @@ import pytest
 
 from tests.live.host.answering import Answering
 from tests.live.host.hosts import Box, Row, running, stopped
-from tests.live.host.listeners import free_port, listening
+from tests.live.host.listeners import listening
+from tests.support.ports import free_port
 
 
 def backing_off(row: Row) -> bool:

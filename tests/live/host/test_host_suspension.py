@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import select
-import socket
 import threading
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from sbxcompose.engine.local_host import launch
 from sbxcompose.host.keeper.cgroups import FreezerGroup, places
 from tests.live.host.hosts import LiveHost, client_of, ended, live_host, running, stopped
 from tests.support.home import Home, wait_gone
+from tests.support.ports import free_port
 
 COUNTING = "i=0; echo up; while :; do i=$((i+1)); echo $i > count; done"
 SILENT_SERVER = (
@@ -68,13 +68,6 @@ def let_time_pass(host: LiveHost, seconds: float) -> None:
     clock = host.box(None, timeout_secs=0)
     row = clock.begin("sleep", str(seconds), name="clock", restart={"policy": "never"})
     clock.wait(row["pid"], ended)
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def workspace(host: LiveHost, name: str = "box") -> Path:

@@ -12,8 +12,9 @@ from sbxcompose.api.websocket import Closed
 from sbxcompose.api.websocket_connect import Socket
 from sbxcompose.errors import Refused
 from tests.live.host.hosts import Box
-from tests.live.host.listeners import free_port, listening, read_all
+from tests.live.host.listeners import listening, read_all
 from tests.live.host.sockets import conversation, dial
+from tests.support.ports import free_port
 
 
 async def rest_of(tunnel: Socket) -> tuple[bytes, Closed]:

@@ -10,8 +10,9 @@ import httpx
 import pytest
 
 from tests.live.host.hosts import LiveHost, client_of, live_host
-from tests.live.host.listeners import Serve, free_port, listening, read_all, read_head
+from tests.live.host.listeners import Serve, listening, read_all, read_head
 from tests.support.home import Home
+from tests.support.ports import free_port
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nX-Mine: yes\r\nSet-Cookie: a=1\r\nSet-Cookie: b=2\r\n\r\nok"
 

@@ -11,10 +11,10 @@ from typing import NamedTuple
 
 import pytest
 
-from tests.cli.test_cli_host import free_port
 from tests.live.sdk import environments
 from tests.support.command import COMMAND
 from tests.support.home import Home
+from tests.support.ports import free_port
 
 PAGE = Path(__file__).parents[3] / "docs" / "emulator.md"
 PORT = "8900"
