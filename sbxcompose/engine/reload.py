@@ -129,7 +129,10 @@ class ProjectWatch:
             self._say("the project's file has changed")
             self._loop.reload(project, options)
             self._session.tell(ProjectReloaded(project, options))
+        places = self._places()
         await self._watch(files)
+        if self._places() != places:
+            self._say(f"watching {self._places()}")
 
     def _say(self, text: str) -> None:
         self._session.tell(WatchMessage(None, text))

@@ -238,6 +238,7 @@ def test_an_edit_of_the_file_is_applied_and_touches_nothing_else(sbx: Sbx) -> No
     assert same(before, pids(sbx)) == {"web"}
     save(sbx, SITE.replace("db is up", "db is new").replace("watch: [site]", "watch: [other]"), "sbxcompose.yaml")
     up.wait_for("extra stopped")
+    up.wait_for(r"\* watching other ")
     save(sbx, "2\n")
     sbx.write("x", "other/file")
     up.wait_for(r"web restarts \(run 2\): other/file changed")
