@@ -65,6 +65,22 @@ def lines(result: Result) -> list[str]:
     return [re.sub(r"^\S* *[|!] ", "", line) for line in result.stdout.splitlines()]
 
 
+def logged(sbx: Sbx, pattern: str, *arguments: str) -> str:
+    """The output of `logs` once it shows `pattern`: what was started is not yet what has printed something."""
+    with sbx.start("logs", "-f", *arguments) as logs:
+        return logs.wait_for(pattern)
+
+
+def timed_out(sbx: Sbx, words: str, *arguments: str) -> Result:
+    """The first result with `words` of a command that gives up after TIMEOUT, ever more: a loaded machine is slow."""
+    for seconds in ("0.3", "2", "8", "30"):
+        result = sbx.run(*(seconds if word == "TIMEOUT" else word for word in arguments), code=124)
+        if words in result.stderr:
+            break
+    assert words in result.stderr, str(result)
+    return result
+
+
 def json_lines(text: str) -> list[dict[str, Any]]:
     """JSON lines, parsed."""
     return [json.loads(line) for line in text.splitlines()]

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.conftest import CloudSbx
+from tests.cli.looking import logged
 from tests.support.command import Sbx
 
 OWN = """
@@ -24,8 +25,7 @@ sandboxes:
 
 def workspace(sbx: Sbx) -> Path:
     """Where the files of the sandbox are."""
-    (line,) = [each for each in sbx.run("logs", "--no-prefix", "web").stdout.splitlines() if each.startswith("/")][:1]
-    return Path(line)
+    return Path(logged(sbx, r"(?m)^/.*\n", "--no-prefix", "web").splitlines()[0])
 
 
 def project(sbx: Sbx) -> None:
@@ -46,7 +46,7 @@ def test_files_are_there_before_anything_starts_and_only_changes_are_copied_agai
     there = workspace(sbx)
     assert there != sbx.project
     assert {*(there / "listed").read_text().split()} - {"listed"} == {".gitignore", "sbxcompose.yaml", "src"}
-    assert "one" in sbx.run("logs", "web").stdout
+    logged(sbx, r"\| one\n", "web")
 
     again = sbx.run("plan", "--exit-code")
     assert again.stdout.startswith("nothing to do")
@@ -68,7 +68,7 @@ def test_restart_copies_first(sbx: Sbx) -> None:
     sbx.write("new code\n", "src/a.py")
     said = sbx.run("restart", "web").stderr
     assert said.index("copied 1 file") < said.index("web stopped")
-    assert "new code" in sbx.run("logs", "web").stdout
+    logged(sbx, r"\| new code\n", "web")
 
 
 def test_a_plan_as_json_says_what_would_be_copied(sbx: Sbx) -> None:

@@ -59,6 +59,7 @@ def test_what_runs_outlives_a_killed_command_and_down_stops_it(sbx: Sbx) -> None
     sbx.write(f"processes: {{web: {{command: 'echo up; {FOREVER}'}}, job: {{command: {FOREVER}, restart: never}}}}\n")
     with sbx.start("up") as up:
         up.wait_for(r"web \| up")
+        up.wait_for("job started")
         before = pids(sbx)
         up.signal(signal.SIGKILL)
         assert up.wait().code == -signal.SIGKILL
@@ -120,6 +121,7 @@ def test_command_and_server_killed_together(sbx_alone: Sbx) -> None:
     sbx = sbx_alone
     sbx.write(ECHO)
     with feeding(sbx) as descriptor, sbx.start("up") as up:
+        up.wait_for("echo started")
         up.wait_for("other started")
         before = pids(sbx)
         written = feed(descriptor, 0, 100)
@@ -155,13 +157,14 @@ def test_who_is_attached_puts_a_host_in_the_place_of_one_that_was_killed(sbx_alo
     sbx.write(f"processes: {{web: {{command: 'echo up; {FOREVER}'}}, once: {{command: {FOREVER}, restart: never}}}}\n")
     with sbx.start("up") as up:
         up.wait_for(r"web +\| up")
+        up.wait_for("once started")
         logs = sbx.start("logs", "-f", "web")
         logs.wait_for(r"web +\| up")
         before = pids(sbx)
         kill_host(sbx)
         up.wait_for(r"web +\| up", count=2)
         logs.wait_for(r"web +\| up", count=2)
-        assert wait_gone(list(before.values()), 5)
+        assert wait_gone(list(before.values()), LIMIT)
         assert set(pids(sbx)) == {"web"}
         up.interrupt()
         assert up.wait().code == 130

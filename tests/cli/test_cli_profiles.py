@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.cli.looking import FOREVER, pids, refused
+from tests.cli.looking import FOREVER, logged, pids, refused
 from tests.support.command import Sbx
 
 FILE = f"""
@@ -26,7 +26,7 @@ def running(sbx: Sbx) -> Sbx:
 
 def test_looking_needs_no_profile(running: Sbx) -> None:
     assert {line.split()[0] for line in running.run("ps").stdout.splitlines()[1:]} == {"foo", "bar", "solo"}
-    assert "at work" in running.run("logs", "bar").stdout
+    logged(running, "at work", "bar")
     running.run("logs", "foo")
     for name in ("foo", "bar", "solo"):
         running.run("why", name)

@@ -14,7 +14,7 @@ from tests.support.command import Sbx
 
 FILE = f"""
 processes:
-  web: {{command: "echo at work; {FOREVER}"}}
+  web: {{command: "echo at work; {FOREVER}", ready_when: {{log: at work}}}}
   db: {{command: {FOREVER}}}
 """
 
@@ -53,7 +53,7 @@ def test_ls_lists_projects_with_folder_sandboxes_and_what_runs(sbx: Sbx) -> None
 
 def test_a_folder_that_was_moved_keeps_its_project(sbx: Sbx) -> None:
     old = in_folder(sbx, "old")
-    sbx.run("up", "-d", cwd=old)
+    sbx.run("up", "-d", "--wait", cwd=old)
     new = old.rename(sbx.project / "new")
     try:
         assert "running" in sbx.run("ps", cwd=new).stdout
@@ -95,7 +95,7 @@ def test_a_link_to_the_folder_is_the_same_folder(sbx: Sbx) -> None:
 
 def test_a_project_without_its_file_can_be_seen_stopped_and_terminated(sbx: Sbx) -> None:
     folder = in_folder(sbx, "folder")
-    sbx.run("up", "-d", cwd=folder)
+    sbx.run("up", "-d", "--wait", cwd=folder)
     before = pids_of(sbx)
     shutil.rmtree(folder)
 

@@ -8,12 +8,16 @@ from tests.cli.conftest import CloudSbx
 from tests.cli.looking import FOREVER, refused
 from tests.support.command import Sbx
 
-TWO = f"processes: {{web: {{command: '(sleep 1000; :) & {FOREVER}'}}, db: {{command: {FOREVER}}}}}\n"
+TWO = f"""
+processes:
+  web: {{command: "sleep 1000 & sleep 1000 & echo begun; {FOREVER}", ready_when: {{log: begun}}}}
+  db: {{command: {FOREVER}}}
+"""
 
 
 def test_once_for_programs_and_for_people(sbx: Sbx) -> None:
     sbx.write(TWO)
-    sbx.run("up", "-d")
+    sbx.run("up", "-d", "--wait")
     found = sbx.run("stats", "--no-stream", "--json").json
     assert {each["name"]: each["processes"] for each in found["processes"]} == {"web": 3, "db": 1}
     assert found["sandboxes"][0]["processes"] == 4
@@ -27,7 +31,7 @@ def test_once_for_programs_and_for_people(sbx: Sbx) -> None:
 
 def test_again_and_again_until_interrupted(sbx: Sbx) -> None:
     sbx.write(TWO)
-    sbx.run("up", "-d")
+    sbx.run("up", "-d", "--wait")
     with sbx.start("stats", "--json") as running:
         running.wait_for(r"\n")
         running.interrupt()
@@ -39,7 +43,7 @@ def test_again_and_again_until_interrupted(sbx: Sbx) -> None:
 def test_on_a_terminal_the_table_is_drawn_in_place(sbx: Sbx) -> None:
     sbx.write(TWO)
     assert "nothing has been started yet" in refused(sbx, "stats")
-    sbx.run("up", "-d")
+    sbx.run("up", "-d", "--wait")
     with sbx.start("stats", terminal=True) as running:
         running.wait_for("sandbox main")
         sbx.run("stop")
@@ -50,6 +54,6 @@ def test_on_a_terminal_the_table_is_drawn_in_place(sbx: Sbx) -> None:
 
 def test_a_cloud_is_asked_by_a_command(cloud: CloudSbx) -> None:
     cloud.write(TWO)
-    cloud.run("up", "-d")
+    cloud.run("up", "-d", "--wait")
     found = cloud.run("stats", "--no-stream", "--json").json
     assert {each["name"]: each["processes"] for each in found["processes"]} == {"web": 3, "db": 1}

@@ -50,7 +50,8 @@ sandboxes:
     processes:
       db: {{command: "echo is up; {FOREVER}", ready_when: {{log: is up}}}}
       job: {{command: "printf 'caf\\\\351 no end'", restart: never, depends_on: [db]}}
-      web: {{command: "echo at your service; {FOREVER}", depends_on: {{job: completed}}}}
+      web: {{command: "echo at your service; {FOREVER}", depends_on: {{job: completed}},
+            ready_when: {{log: at your service}}}}
 """
 
 
@@ -62,7 +63,7 @@ def test_everything_over_tcp(tcp: Sbx) -> None:
     assert {name: row["status"] for name, row in rows(tcp).items()} == {
         "db": "ready",
         "job": "completed",
-        "web": "running",
+        "web": "ready",
     }
     assert sorted(tcp.run("logs", "--no-log-prefix", "db", "web").stdout.splitlines()) == ["at your service", "is up"]
     assert tcp.run("exec", "web", "sh", "-c", "cat; exit 3", stdin="as it is", code=3).stdout == "as it is"

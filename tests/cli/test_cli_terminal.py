@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 import signal
 import termios
-from contextlib import suppress
 
 import pytest
 
 from tests.cli.looking import WEB, Gate, refused, web
-from tests.support.command import Running, Sbx
+from tests.support.command import LIMIT, Running, Sbx
+from tests.support.home import wait_gone
 
 
 def cooked(running: Running) -> bool:
@@ -100,9 +100,7 @@ def test_a_signal_to_us_ends_the_session_and_mends_the_terminal(sbx: Sbx, number
     assert result.code == 130
     assert result.stdout.partition("here")[2].partition(".")[2].startswith("\r\n\x1b[?1049l\x1b[?25h\x1b[?1000l")
     assert cooked(running)
-    with suppress(ProcessLookupError):
-        os.kill(pid, 0)
-        pytest.fail("it still runs")
+    assert wait_gone([pid], LIMIT)
 
 
 def test_run_has_a_terminal_too(sbx: Sbx) -> None:

@@ -181,7 +181,9 @@ def test_a_file_laid_over_another_changes_only_what_it_says(sbx: Sbx) -> None:
 
 def test_two_ups_at_once_start_nothing_twice(sbx: Sbx) -> None:
     names = [f"p{number}" for number in range(8)]
-    sbx.write("processes:\n" + "".join(f"  {name}: {{command: 'echo mine; {FOREVER}'}}\n" for name in names))
+    sbx.write("processes:\n" + "".join(
+        f"  {name}: {{command: 'echo mine; {FOREVER}', ready_when: {{log: mine}}}}\n" for name in names
+    ))  # fmt: skip
     both = [sbx.start("up", "-d", "--wait") for _ in range(3)]
     results = [each.wait() for each in both]
     assert [result.code for result in results] == [0, 0, 0], "\n".join(map(str, results))
@@ -193,8 +195,8 @@ def test_two_ups_at_once_start_nothing_twice(sbx: Sbx) -> None:
 def test_two_ups_at_once_replace_a_changed_process_by_one(sbx: Sbx) -> None:
     sbx.write(f"processes: {{web: {{command: {FOREVER}, env: {{A: '1'}}}}}}\n")
     sbx.run("up", "-d")
-    sbx.write(f"processes: {{web: {{command: 'echo new; {FOREVER}', env: {{A: '2'}}}}}}\n")
-    for each in [sbx.start("up", "-d") for _ in range(2)]:
+    sbx.write(f"processes: {{web: {{command: 'echo new; {FOREVER}', env: {{A: '2'}}, ready_when: {{log: new}}}}}}\n")
+    for each in [sbx.start("up", "-d", "--wait") for _ in range(2)]:
         assert each.wait().code == 0
     listed = [row for row in sbx.run("ps", "--json").json if row["pid"]]
     assert len(listed) == 1

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.cli.looking import FOREVER, Gate, alive, order_of, pids, rows, runs
+from tests.cli.looking import FOREVER, Gate, alive, logged, order_of, pids, rows, runs
 from tests.support.command import Sbx
 
 CHAIN = f"""
@@ -110,6 +110,7 @@ def test_replicas_are_told_apart_and_scale_changes_their_number(sbx: Sbx) -> Non
     grown = pids(sbx)
     assert set(grown) == {"web.1", "web.2", "web.3"}
     assert before.items() <= grown.items()
+    logged(sbx, "I am 3", "web.3")
     sbx.run("up", "-d", "--scale", "web=1")
     assert list(pids(sbx).values()) == [before["web.1"]]
     assert sbx.run("logs", "--no-log-prefix", "web.3").stdout == "I am 3\n"
@@ -179,6 +180,7 @@ def test_a_procfile_is_brought_up_too(sbx: Sbx) -> None:
     sbx.write(f"web: echo port $PORT; {FOREVER}\nworker: {FOREVER}\n", "Procfile")
     up = sbx.start("up")
     up.wait_for(r"web +\| port 5000")
+    up.wait_for("worker started")
     assert set(pids(sbx)) == {"web", "worker"}
     up.interrupt()
     assert up.wait().code == 130

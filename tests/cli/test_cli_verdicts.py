@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from tests.cli.looking import FOREVER, Gate, pids, refused, rows, runs
+from tests.cli.looking import FOREVER, Gate, pids, refused, rows, runs, timed_out
 from tests.support.command import Sbx
 
 SUITE = f"""
@@ -85,11 +85,14 @@ processes:
 
 
 def test_a_procfile_ends_with_its_failure_each_time(sbx: Sbx) -> None:
-    sbx.write("good: sleep 2\nbad: false\n", "Procfile")  # long after the other
-    sbx.run("up", code=1)
+    gate = Gate(sbx)
+    sbx.write("good: read _ < gate\nbad: false\n", "Procfile")
+    with sbx.start("up") as up:
+        up.wait_for("bad exited with code 1")
+        gate.open()
+        assert up.wait().code == 1
     sbx.run("down")
-    up = sbx.run("up", "--abort-on-exit", code=1)
-    assert "bad exited with code 1" in up.stdout
+    assert "bad exited with code 1" in sbx.run("up", "--abort-on-exit", code=1).stdout
 
 
 def test_exit_code_from_a_process_that_is_not_selected_runs_it(sbx: Sbx) -> None:
@@ -112,16 +115,15 @@ processes:
 @pytest.mark.parametrize("mode", [["--exit-code-from", "tests"], ["--abort-on-exit"]])
 def test_a_deadline_ends_the_ci_modes_and_stops_everything(sbx: Sbx, mode: list[str]) -> None:
     sbx.write(NEVER_READY)
-    up = sbx.run("up", *mode, "--wait-timeout", "0.4", code=124)
+    up = timed_out(sbx, "db is running", "up", *mode, "--wait-timeout", "TIMEOUT")
     assert "timed out" in up.stderr
-    assert "db is running" in up.stderr
     assert "tests waits for db" in up.stderr
     assert pids(sbx) == {}
 
 
 def test_a_deadline_ends_run_before_what_it_needs_is_ready(sbx: Sbx) -> None:
     sbx.write(NEVER_READY)
-    assert "still waiting until db is ready" in refused(sbx, "run", "--wait-timeout", "0.3", "tests", code=124)
+    timed_out(sbx, "still waiting until db is ready", "run", "--wait-timeout", "TIMEOUT", "tests")
 
 
 def test_a_dependency_that_fails_behind_a_completed_one_shot_ends_the_ci_modes(sbx: Sbx) -> None:
