@@ -87,13 +87,25 @@ def table_lines(model: TopModel, width: int, height: int, now: float) -> list[Li
     if height < 1:
         return []
     shown, first = max(height - 1, 0), first_row(model, height)
-    lines = [fit([TextSpan(head, "dim")], width)]
+    more = _more(first, len(rows) - first - shown)
+    lines = [
+        [
+            *fit([TextSpan(head, "dim")], max(width - cell_len(more), 0)),
+            *fit([TextSpan(more, "key")], min(cell_len(more), width)),
+        ]
+    ]
     for entry, row in zip(model.entries[first : first + shown], rows[first : first + shown], strict=True):
         if entry.instance == model.selected:
             lines.append([TextSpan(span.text, "selected") for span in fit(row, width)])
         else:
             lines.append(fit(row, width))
     return lines
+
+
+def _more(above: int, below: int) -> str:
+    """Return how many processes have no room above and below those that are seen."""
+    words = [f"{sign}{count}" for sign, count in (("↑", above), ("↓", below)) if count > 0]
+    return f" {' '.join(words)} " if words else ""
 
 
 def first_row(model: TopModel, height: int) -> int:

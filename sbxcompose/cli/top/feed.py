@@ -100,12 +100,12 @@ class TopFeed:
         if self._kept is None:
             for said in self._announcer(event):
                 name = "" if said.instance is None else self._label(said.instance)
-                self.remark(f"{name} {said.text.removeprefix(name + ' ')}".strip())
+                self.remark(f"{name} {said.text.removeprefix(name + ' ')}".strip(), about=name)
         self._stir()
 
-    def remark(self, text: str) -> None:
-        """Add a line of ours between the lines of the processes."""
-        self._add("*", 0, clean_text(self._secrets.hide(text), colours=False))
+    def remark(self, text: str, about: str = "") -> None:
+        """Add a line of ours between the lines of the processes, or of the one that it is `about`."""
+        self._add("*", 0, clean_text(self._secrets.hide(text), colours=False), about)
 
     def connected(self, well: bool) -> None:
         """Show whether anything is heard of the processes."""
@@ -136,8 +136,8 @@ class TopFeed:
             else:
                 self._add(source.label, source.stream, text)
 
-    def _add(self, name: str, stream: int, text: str) -> None:
-        self.model.logs.add(name, stream, text, SGR.sub("", text) if "\x1b" in text else text)
+    def _add(self, name: str, stream: int, text: str, about: str = "") -> None:
+        self.model.logs.add(name, stream, text, SGR.sub("", text) if "\x1b" in text else text, about)
         self.news()
 
     def _label(self, instance: Instance) -> str:

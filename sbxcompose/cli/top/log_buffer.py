@@ -30,12 +30,12 @@ class LogBuffer:
         self._own: dict[str, deque[BufferedLine]] = {}
         self.count = 0
 
-    def add(self, name: str, stream: int, text: str, plain: str) -> None:
-        """Add a line."""
+    def add(self, name: str, stream: int, text: str, plain: str, about: str = "") -> None:
+        """Add a line; a remark `about` a process is also one of its lines."""
         self.count += 1
         line = BufferedLine(self.count, name, stream, text, plain)
         self._all.append(line)
-        self._own.setdefault(name, deque(maxlen=self._kept)).append(line)
+        self._own.setdefault(about or name, deque(maxlen=self._kept)).append(line)
 
     def lines(self, name: str | None) -> Sequence[BufferedLine]:
         """Return the lines of one process, or of all."""

@@ -5,21 +5,32 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from rich.color import ColorSystem
 
-from sbxcompose.cli.top.draw import pane_lines, screen
+from sbxcompose.cli.top.draw import pane_lines, screen, table_lines
 from sbxcompose.cli.top.model import TopModel
-from sbxcompose.cli.top.spans import columns, from_ansi, marked, plain, wrapped
+from sbxcompose.cli.top.spans import TextSpan, columns, from_ansi, marked, plain, wrapped
 from sbxcompose.cli.top.theme import style_of
 from tests.unit.cli.top.project import NOW, model
 
 SNAPSHOTS = Path(__file__).parent / "screens"
 
 
+def painted(span: TextSpan) -> str:
+    """The span as a terminal with sixteen colours gets it."""
+    return style_of(span.style, True).render(span.text, color_system=ColorSystem.STANDARD)
+
+
 @pytest.mark.parametrize("width", [20, 60, 80, 200])
-def test_the_screen_is_as_in_its_snapshot(width: int) -> None:
+@pytest.mark.parametrize("colours", [False, True], ids=["plain", "coloured"])
+def test_the_screen_is_as_in_its_snapshot(width: int, colours: bool) -> None:
     """Write `SNAPSHOTS` anew by hand: delete a file, run, look at it."""
-    shown = "".join(f"{plain(line).rstrip()}\n" for line in screen(model(), width, 20, NOW))
-    path = SNAPSHOTS / f"{width}.txt"
+    if colours:
+        drawn = screen(model(), width, 20, NOW, colour=True)
+        shown = "".join("".join(map(painted, line)) + "\n" for line in drawn)
+    else:
+        shown = "".join(f"{plain(line).rstrip()}\n" for line in screen(model(), width, 20, NOW))
+    path = SNAPSHOTS / f"{width}{'-coloured' if colours else ''}.txt"
     if not path.exists():
         path.parent.mkdir(exist_ok=True)
         path.write_text(shown)
@@ -72,3 +83,11 @@ def test_what_has_not_been_started_says_how() -> None:
     empty = TopModel("shop", "local")
     empty.update(model().entries[-1:])
     assert "press u to start everything" in "".join(plain(line) for line in screen(empty, 80, 10, NOW))
+
+
+def test_processes_that_have_no_room_are_counted() -> None:
+    shown = model()
+    assert "↓" not in plain(table_lines(shown, 80, 7, NOW)[0])
+    assert plain(table_lines(shown, 80, 4, NOW)[0]).endswith(" ↓3 ")
+    shown.selected = shown.entries[3].instance
+    assert plain(table_lines(shown, 80, 4, NOW)[0]).endswith(" ↑2 ↓1 ")

@@ -103,6 +103,8 @@ def test_what_happens_is_remarked_once_it_is_news(feed: TopFeed) -> None:
     feed.begin()
     feed.on_event(events.RowChanged(after, before))
     assert shown(feed) == ["*: web restarted (run 2)"]
+    assert shown(feed, "web") == ["*: web restarted (run 2)"]
+    assert shown(feed, "db") == []
     feed.remark("it says \x1b[2J hunter2")
     assert shown(feed)[-1] == "*: it says  ***"
 
