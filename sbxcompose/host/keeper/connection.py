@@ -7,6 +7,7 @@ starts another one, hands all of that over, and repeats what had not been answer
 from __future__ import annotations
 
 import asyncio
+import errno
 import json
 import os
 import socket
@@ -14,13 +15,14 @@ import sys
 import traceback
 from collections.abc import Callable, Sequence
 from itertools import chain, repeat
+from signal import SIGKILL
 from typing import Any, Self
 
-from sbxcompose.host.keeper.inherit import KeeperRestart
+from sbxcompose.host.keeper.inherit import KeeperRestart, launch
 from sbxcompose.host.keeper.inits import PREFIX
 from sbxcompose.host.keeper.messages import Adopted, Exited, KeeperLost, Spawned, SpawnFailed, SpawnLost
 from sbxcompose.host.keeper.protocol import Channel, KeeperFrame, chunked
-from sbxcompose.host.keeper.unit_cache import Body, KnownUnit, PendingRequest, read_all, retrieve
+from sbxcompose.host.keeper.unit_cache import Body, KnownUnit, PendingRequest, has_room, read_all, retrieve
 from sbxcompose.linux.processes import read_process
 from sbxcompose.tasks import TaskOwner
 
@@ -149,16 +151,16 @@ class KeeperConnection:
     def _readable(self) -> None:
         try:
             frames, alive = self._channel.receive()
+            for frame in frames:
+                self._handle(frame)
+                for fd in frame.fds:  # that were not taken
+                    os.close(fd)
         except OSError as error:  # our own shortage: the keeper lives, and must not be replaced
             self._detach()
             lost = KeeperLost(str(error))
             self._give_up(lost)
             self.on_lost(lost)
             return
-        for frame in frames:
-            self._handle(frame)
-            for fd in frame.fds:  # that were not taken
-                os.close(fd)
         if not alive:
             self._detach()
             if self._handed_over is not None and not self._handed_over.done():
@@ -195,6 +197,8 @@ class KeeperConnection:
     def _event(self, body: Body) -> None:
         known = self._units.get(body["unit"])
         if known is None:
+            if body["event"] == "exited":  # one that was refused
+                self._send({"op": "release", "id": 0, "unit": body["unit"]})
             return
         if body["event"] == "leader":
             known.leader = [body["status"], body["at"], body.get("oom_killed", False)]
@@ -233,7 +237,17 @@ class KeeperConnection:
             return SpawnLost()
         if "error" in body:
             return SpawnFailed(body["error"], body["errno"])
+        if not has_room():
+            return self._refuse(body, fds)
         return Spawned(body["unit"], body["pid"], body["at"], ticks=body.get("ticks", 0), **self._learn(body, fds))
+
+    def _refuse(self, body: Body, fds: list[int]) -> SpawnFailed:
+        """End what has been started and cannot be watched: its output, its log and its end need descriptors."""
+        for _ in body["fds"]:
+            os.close(fds.pop(0))
+        self._send({"op": "kill", "id": 0, "unit": body["unit"], "signal": SIGKILL, "scope": "everything"})
+        words = "almost all descriptors of the host (`ulimit -n`) are in use, so it was killed"
+        return SpawnFailed(f"{words}; start the host where the hard limit (`ulimit -Hn`) is higher", errno.EMFILE)
 
     def _adopted(self, body: Body, fds: list[int]) -> Adopted:
         exited = body["exited"]
@@ -277,21 +291,9 @@ class KeeperConnection:
             return
 
     async def _start_another(self) -> int:
-        """Start a keeper and hand everything over; its process id. Raises `OSError`, `ValueError`,
-        `KeeperLost`.
-        """
+        """Start a keeper and hand everything over; its process id. Raises `OSError`, `ValueError`, `KeeperLost`."""
         assert self._restart is not None
-        ours, theirs = socket.socketpair()
-        read, write = os.pipe()
-        try:
-            launcher = self._restart.start(theirs.fileno(), write)
-        except OSError:
-            ours.close()
-            os.close(read)
-            raise
-        finally:
-            theirs.close()
-            os.close(write)
+        ours, read, launcher = launch(self._restart)
         self._attach(Channel(ours))
         ready = json.loads(await read_all(self._loop, read) or b"{}")
         launcher.wait()
@@ -301,9 +303,7 @@ class KeeperConnection:
         return int(ready["pid"])
 
     async def _hand_over(self) -> None:
-        """Give the new keeper every unit, in as many frames as the descriptors need, and wait for its
-        word.
-        """
+        """Give the new keeper every unit, in as many frames as the descriptors need, and wait for its word."""
         self._handed_over = self._loop.create_future()
         for units, fds in chunked(unit.write() for unit in self._units.values()):
             self._send({"op": "handover", "units": units, "more": True}, fds)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 from collections.abc import MutableMapping
 from dataclasses import dataclass
@@ -44,6 +45,24 @@ class KeeperRestart:
             *self.argv[split:],
         ]
         return subprocess.Popen(words, stdin=subprocess.DEVNULL, pass_fds=(*self.fds, control_fd, ready_fd), cwd="/")
+
+
+def launch(restart: KeeperRestart) -> tuple[socket.socket, int, subprocess.Popen[bytes]]:
+    """Run a new keeper: our end of its control socket, the pipe on which it says that it is ready, and its launcher.
+
+    Raises `OSError`.
+    """
+    ours, theirs = socket.socketpair()
+    read, write = os.pipe()
+    try:
+        return ours, read, restart.start(theirs.fileno(), write)
+    except OSError:
+        ours.close()
+        os.close(read)
+        raise
+    finally:
+        theirs.close()
+        os.close(write)
 
 
 @dataclass(frozen=True, slots=True)

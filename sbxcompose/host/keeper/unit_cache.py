@@ -4,12 +4,28 @@ from __future__ import annotations
 
 import asyncio
 import os
+import resource
 from collections.abc import Callable
 from typing import Any
 
 from sbxcompose.host.keeper.messages import FD_NAMES
 
 Body = dict[str, Any]
+
+
+RESERVE = 12
+"""Descriptors that must be free for one more unit: two for each of its pipes, its log, and what the answer needs."""
+
+
+def has_room() -> bool:
+    """Return whether this process has descriptors for one more unit. The system gives the lowest free number."""
+    limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    try:
+        lowest = os.dup(2)
+    except OSError:
+        return False
+    os.close(lowest)
+    return lowest < limit - RESERVE or limit == resource.RLIM_INFINITY
 
 
 class KnownUnit:

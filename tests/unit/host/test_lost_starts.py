@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import os
+import resource
 import socket
 from collections import deque
+from collections.abc import Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -15,7 +17,7 @@ from msgspec.structs import replace
 
 from sbxcompose.api.models import RestartConfig, StartRequest
 from sbxcompose.host.base.host_info import Interruption
-from sbxcompose.host.keeper.client import Adopted, KeeperClient, KeeperRestart, Spawn, SpawnFailed, SpawnLost
+from sbxcompose.host.keeper.client import Adopted, KeeperClient, KeeperRestart, Spawn, Spawned, SpawnFailed, SpawnLost
 from sbxcompose.host.keeper.endpoint import KeeperEndpoint
 from sbxcompose.host.keeper.explain import CannotSpawn
 from sbxcompose.host.keeper.loop import Loop
@@ -93,8 +95,8 @@ class PlayedKeepers:
             self._frames += [frame.body for frame in self._channel.receive()[0]]
             await asyncio.sleep(0)
 
-    def say(self, **body: Any) -> None:
-        self._channel.queue(body)
+    def say(self, fds: Sequence[int] = (), /, **body: Any) -> None:
+        self._channel.queue(body, fds)
         assert self._channel.flush()
 
     def die(self) -> None:
@@ -132,6 +134,44 @@ def test_what_a_dead_keeper_has_begun_is_lost_and_the_rest_is_asked_for_again() 
         assert client.identity != before
         await client.close()
         keepers.die()
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("left", [40, 3])
+def test_what_cannot_be_watched_for_want_of_descriptors_is_ended_again(left: int) -> None:
+    """Nobody waits for an answer that never comes."""
+
+    async def main() -> None:
+        keepers = PlayedKeepers()
+        client = await KeeperClient.connect(keepers.server.detach(), restart=None)
+        asked = asyncio.create_task(client.spawn_many([Spawn("s.1", ["x"], {})]))
+        request = await keepers.heard()
+        read, write = os.pipe()
+        limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+        lowest = os.dup(0)
+        os.close(lowest)
+        started = {"index": 0, "unit": "s.1", "pid": 1, "at": 0.0, "tag": 1, "meta": "{}", "fds": ["stdout"]}
+        keepers.say([read], id=request["id"], results=[started], more=False)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (lowest + left, limits[1]))
+        try:
+            (result,) = await asked
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+        if left == 40:
+            assert isinstance(result, Spawned)
+            os.close(result.stdout or 0)
+        else:
+            assert isinstance(result, SpawnFailed)
+            assert (await keepers.heard())["op"] == "kill"
+            keepers.say(event="exited", unit="s.1", pid=1, status=9, at=0.0)
+            assert (await keepers.heard())["op"] == "release"
+        await client.close()
+        keepers.die()
+        os.close(read)
+        with pytest.raises(BrokenPipeError):
+            os.write(write, b"x")  # nobody has kept the other end
+        os.close(write)
 
     asyncio.run(main())
 
