@@ -16,6 +16,7 @@ import sys
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -129,6 +130,8 @@ class Host:
         interruption = host_info.interruption(self._state)
         # A copy's records are about another host's processes; after a reboot they match nothing, or what is ours.
         claims = [] if interruption is host_info.Interruption.COPIED else self.sandboxes.claims(known)
+        if host_info.is_same_boot(self._state):  # process ids hold, however the clock was set meanwhile
+            claims = [replace(claim, at=time.time()) for claim in claims]
         for left in await self._keeper.sweep(claims):
             print(f"left behind when the host was killed, now killed: {left}", file=sys.stderr)
         self.sandboxes.resume(known, interruption)

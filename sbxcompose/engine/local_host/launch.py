@@ -21,6 +21,8 @@ from sbxcompose.host.base import damage, host_info
 from sbxcompose.host.keeper.options import keeper_argv
 from sbxcompose.version import __version__
 
+STOPS = 2
+"""How often a host is asked to stop that does not end."""
 ANSWER_PATIENCE = 60.0
 """Seconds that a host may take to answer: on a loaded machine a new server loads its modules for that long."""
 KEY_FILE = "host.key"
@@ -128,16 +130,24 @@ def stop(*, force: bool = False) -> bool:
         if not locate.was_killed():
             return False
         path = _start(None, None)
-    told = _ask(path, "POST", "/host/v1/stop", "cannot stop the host", {"force": force}, patience=None)
-    keeper = _pidfd(told["keeper_pid"])
-    if keeper is not None:
-        poll = select.poll()  # takes descriptors of any number, unlike select
-        poll.register(keeper, select.POLLIN)
-        gone = poll.poll(PATIENCE * 1000)
-        os.close(keeper)
-        if not gone:
-            raise ProviderError("the host has stopped everything, but does not end", hint=see_log())
-    return True
+    for _ in range(STOPS):
+        told = _ask(path, "POST", "/host/v1/stop", "cannot stop the host", {"force": force}, patience=None)
+        if _ends(told["keeper_pid"]):
+            return True
+        # Another command may have started something just then: the host goes on, and says so when it is asked again.
+    raise ProviderError("the host has stopped everything, but does not end", hint=see_log())
+
+
+def _ends(pid: int) -> bool:
+    """Wait for the end of a keeper, for `PATIENCE` seconds at most; whether it has ended."""
+    keeper = _pidfd(pid)
+    if keeper is None:
+        return True
+    poll = select.poll()  # takes descriptors of any number, unlike select
+    poll.register(keeper, select.POLLIN)
+    gone = poll.poll(PATIENCE * 1000)
+    os.close(keeper)
+    return bool(gone)
 
 
 def api_key() -> str:

@@ -56,6 +56,11 @@ def interruption(state: Path) -> Interruption:
     return Interruption.HOST_KILLED
 
 
+def is_same_boot(state: Path) -> bool:
+    """Return whether the last host that was killed is known to have run since the machine was started."""
+    return read(state).get("boot") == _boot() != ""
+
+
 def _identity(state: Path) -> list[int]:
     """Device and inode of the state directory, which no copy has."""
     found = os.stat(state)

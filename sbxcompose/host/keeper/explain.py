@@ -59,7 +59,7 @@ def _before_exec(code: int, request: dict[str, Any]) -> str:
     if cwd is not None and code in _DIRECTORY_ERRORS:
         words = {errno.ENOENT: "no such directory", errno.ENOTDIR: "not a directory"}
         return f"{words.get(code, os.strerror(code).lower())}: {cwd}"
-    return f"cannot become user {request['uid']}: {os.strerror(code).lower()}"
+    return f"cannot become user {request['uid']}: {system_words(code)}"
 
 
 def _at_exec(code: int, request: dict[str, Any], environment: dict[str, str], *, inside: bool) -> str:
@@ -75,7 +75,14 @@ def _at_exec(code: int, request: dict[str, Any], environment: dict[str, str], *,
             return found
     if code in (errno.ENOENT, errno.ENOTDIR):
         return f"no such file: {command}" if "/" in command else f"command not found: {command}"
-    return f"{os.strerror(code).lower()}: {command}"
+    return f"{system_words(code)}: {command}"
+
+
+def system_words(code: int) -> str:
+    """Return the system's words for an error, and which limit it means where they do not tell."""
+    words = os.strerror(code)
+    words = words[:1].lower() + words[1:]
+    return f"{words} (no more processes are allowed, see `ulimit -u`)" if code == errno.EAGAIN else words
 
 
 def _about_file(code: int, name: str, path: str) -> str | None:

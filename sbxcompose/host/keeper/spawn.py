@@ -13,7 +13,7 @@ import time
 
 from sbxcompose.host.keeper.census import mark_of, tag_of
 from sbxcompose.host.keeper.enter import exec_inside, fork_sibling, join
-from sbxcompose.host.keeper.explain import CannotSpawn, candidates, explain
+from sbxcompose.host.keeper.explain import CannotSpawn, candidates, explain, system_words
 from sbxcompose.host.keeper.fork_exec import check, fork_exec, identity, read_failure
 from sbxcompose.host.keeper.inits import Inits
 from sbxcompose.host.keeper.namespaces import Inside
@@ -122,7 +122,9 @@ class Spawner:
             streams.parent["pidfd"] = _watch(pid)
         except OSError as error:
             streams.close_parent()
-            raise CannotSpawn(f"cannot start {request['argv'][0]}: {_words(error)}", error.errno or 0) from error
+            known = error.errno is not None and error.strerror == os.strerror(error.errno)
+            words = system_words(error.errno or 0) if known else error.strerror or str(error)
+            raise CannotSpawn(f"cannot start {request['argv'][0]}: {words}", error.errno or 0) from error
         except ValueError as error:  # characters that no file name can have
             streams.close_parent()
             raise CannotSpawn(f"cannot start {request['argv'][0]!r}: {error}", errno.EINVAL) from error
@@ -309,8 +311,3 @@ def _leave_lines_alone(terminal: int) -> None:
     attributes[1] &= ~termios.ONLCR
     attributes[3] &= ~termios.ECHO
     termios.tcsetattr(terminal, termios.TCSANOW, attributes)
-
-
-def _words(error: OSError) -> str:
-    words = error.strerror or str(error)
-    return words[:1].lower() + words[1:]

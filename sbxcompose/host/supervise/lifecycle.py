@@ -115,8 +115,7 @@ def _supervise(record: ProcessRecord, since_ms: int, now: Now) -> list[Effect]:
     assert isinstance(state, Running)
     assert record.run is not None
     if state.ending is not None:
-        grace = max(0, state.ending.deadline - now.ms)
-        return [_ask(record.run.handle, state.ending, grace)]
+        return [_ask(record.run.handle, state.ending, state.ending.left_ms(now.ms))]
     if record.request.health_check is not None and not now.paused:
         return [BeginChecks(since_ms)]
     return []
@@ -260,7 +259,7 @@ def _stop_requested(record: ProcessRecord, event: StopRequested, now: Now) -> Ou
 
 
 def _kill_requested(record: ProcessRecord, _: KillRequested, now: Now) -> Outcome:
-    ending = RequestedStop("stop", SIGKILL, now.ms)
+    ending = RequestedStop("stop", SIGKILL, now.ms, grace_ms=0)
     match record.state:
         case Starting() as state:
             return in_state(record, replace(state, ending=ending))
@@ -297,7 +296,8 @@ def _ask_to_end(record: ProcessRecord, why: Why, wish: StopRequested, now: Now) 
     deadline = now.ms + grace_ms
     if state.ending is not None:
         deadline = min(deadline, state.ending.deadline)
-    ending = RequestedStop(why, signal, deadline, command if command and grace_ms > 0 else None)
+    run = command if command and grace_ms > 0 else None
+    ending = RequestedStop(why, signal, deadline, run, grace_ms=grace_ms)
     if isinstance(state, Starting):
         return in_state(record, replace(state, ending=ending))
     assert record.run is not None
@@ -317,8 +317,7 @@ def _stop_command_ended(record: ProcessRecord, event: StopCommandEnded, now: Now
     if event.failure is None or not isinstance(state, Running) or state.ending is None or not state.ending.command:
         return record, []
     ending = replace(state.ending, command=None, error=event.failure)
-    grace = max(0, ending.deadline - now.ms)
-    return in_state(record, Running(ending), StopRun(run.handle, ending.signal, grace))
+    return in_state(record, Running(ending), StopRun(run.handle, ending.signal, ending.left_ms(now.ms)))
 
 
 def _input_closed(record: ProcessRecord, _: InputClosed, now: Now) -> Outcome:

@@ -21,7 +21,8 @@ Why = Literal["stop", "restart", "unhealthy"]
 class RequestedStop(Struct, frozen=True):
     """A run was asked to end, and why: what happens after it has. `deadline` is milliseconds since 1970.
 
-    `command` is what was run instead of sending the signal; `error` what went wrong with it.
+    `command` is what was run instead of sending the signal; `error` what went wrong with it. `grace_ms` is the whole
+    grace; None in a record of an older version.
     """
 
     why: Why
@@ -29,6 +30,12 @@ class RequestedStop(Struct, frozen=True):
     deadline: int
     command: list[str] | None = None
     error: str | None = None
+    grace_ms: int | None = None
+
+    def left_ms(self, now_ms: int) -> int:
+        """Return how much of the grace is left: never more than the whole, should the clock have been set back."""
+        left = max(0, self.deadline - now_ms)
+        return left if self.grace_ms is None else min(left, self.grace_ms)
 
 
 class Starting(Struct, frozen=True, tag=True, tag_field="is"):

@@ -86,6 +86,23 @@ def test_a_stop_is_refused_while_something_runs_unless_forced(host: LiveHost) ->
     assert alive_with(host.home.marker) == {}
 
 
+def test_a_stop_during_which_something_is_started_says_so(host_environ: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The host had nothing to keep it, agreed to end, and then another command was quicker."""
+    answers = iter([{"keeper_pid": os.getpid()}])
+
+    def ask(*_: object, **__: object) -> dict[str, int]:
+        answer = next(answers, None)
+        if answer is None:
+            raise Conflict("still running: box/web", status=409)
+        return answer
+
+    monkeypatch.setattr(launch, "_ask", ask)
+    monkeypatch.setattr(launch, "PATIENCE", 0.0)
+    monkeypatch.setattr("sbxcompose.engine.local_host.locate.find", lambda: host_environ.socket)
+    with pytest.raises(Conflict, match="still running: box/web"):
+        launch.stop()
+
+
 def test_the_answer_to_a_bad_stop(host: LiveHost) -> None:
     assert host.http.post("/host/v1/stop", json={"force": "yes"}).status_code == 422
     assert host.http.get("/host/v1/stop").status_code == 405

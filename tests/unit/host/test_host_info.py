@@ -54,3 +54,11 @@ def test_a_copy_and_a_move(state: Path, tmp_path: Path) -> None:
 def test_a_lock_that_somebody_has_removed_makes_no_copy(state: Path) -> None:
     (state / paths.LOCK).unlink()
     assert host_info.interruption(state) is Interruption.HOST_KILLED
+
+
+def test_process_ids_hold_while_the_machine_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert not host_info.is_same_boot(tmp_path), "nothing is known of the last host"
+    write_json(tmp_path / host_info.INFO_FILE, host_info.contents(tmp_path, None, 1))
+    assert host_info.is_same_boot(tmp_path)
+    monkeypatch.setattr(host_info, "BOOT_ID", tmp_path / "missing")
+    assert not host_info.is_same_boot(tmp_path)

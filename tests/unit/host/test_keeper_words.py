@@ -98,6 +98,9 @@ def test_a_command_is_looked_up_on_its_own_path() -> None:
     assert candidates("x", {}) == [f"{each}/x" for each in DEFAULT_PATH.split(":")]
 
 
+FULL = "resource temporarily unavailable (no more processes are allowed, see `ulimit -u`)"
+
+
 @pytest.mark.parametrize(
     "failure, message, errno",
     [
@@ -105,7 +108,7 @@ def test_a_command_is_looked_up_on_its_own_path() -> None:
         (b"OSError:2:noexec:chdir", "no such directory: /nowhere", 2),
         (b"OSError:D:noexec", "permission denied: /nowhere", 13),
         (b"OSError:1:noexec", "cannot become user 1000: operation not permitted", 1),
-        (b"OSError:B:noexec", "cannot become user 1000: resource temporarily unavailable", 11),
+        (b"OSError:B:noexec", f"cannot become user 1000: {FULL}", 11),
         (b"OSError:2:", "command not found: tool", 2),
         (b"OSError:C:", "cannot allocate memory: tool", 12),
         (b"SubprocessError:0:Exception occurred in preexec_fn.", "cannot give tool its terminal", 5),

@@ -69,7 +69,7 @@ def record(state: ProcessState, run: Run | None = ALIVE, request: StartRequest =
 
 
 def ending(why: str) -> RequestedStop:
-    return RequestedStop(why, 15, 105_000)  # type: ignore[arg-type]
+    return RequestedStop(why, 15, 105_000, grace_ms=10_000)  # type: ignore[arg-type]
 
 
 def test_failed_runs_are_counted_until_one_is_good_or_asked_for() -> None:
@@ -513,14 +513,14 @@ def test_giving_up_is_said_after_what_went_wrong() -> None:
 # -- stop: {command: ...} ----------------------------------------------------------------------------------
 
 BY_COMMAND = replace(REQUEST, stop_command=["ctl", "stop"])
-ASKED = Running(RequestedStop("stop", 15, 110_000, ["ctl", "stop"]))
+ASKED = Running(RequestedStop("stop", 15, 110_000, ["ctl", "stop"], grace_ms=10_000))
 
 
 def test_a_command_is_run_instead_of_the_signal() -> None:
     running = record(Running(), request=BY_COMMAND)
     for event, why in ((StopRequested(), "stop"), (RestartRequested(), "restart")):
         after, effects = transition(running, event, NOW)
-        assert after.state == Running(RequestedStop(why, 15, 110_000, ["ctl", "stop"]))  # type: ignore[arg-type]
+        assert after.state == Running(RequestedStop(why, 15, 110_000, ["ctl", "stop"], grace_ms=10_000))  # type: ignore[arg-type]
         assert effects == [EndChecks(), RunStopCommand(2, ["ctl", "stop"], 10_000)]
 
 
@@ -533,7 +533,7 @@ def test_a_stop_may_bring_a_command_of_its_own_or_want_the_signal() -> None:
 
 def test_a_second_stop_runs_no_second_command_but_may_shorten_the_grace() -> None:
     after, effects = transition(record(ASKED, request=BY_COMMAND), StopRequested(15, 1_000, ["ctl", "stop"]), NOW)
-    assert after.state == Running(RequestedStop("stop", 15, 101_000, ["ctl", "stop"]))
+    assert after.state == Running(RequestedStop("stop", 15, 101_000, ["ctl", "stop"], grace_ms=1_000))
     assert effects == [EndChecks(), StopRun(2, SIGCONT, 1_000)]
 
 
@@ -628,3 +628,12 @@ def test_what_a_stop_command_has_printed_is_kept_until_the_next_run() -> None:
     assert transition(STATES["stopped"], replace(ended, handle=1), NOW)[0].stop_output is None
     starting = replace(STATES["starting"], stop_output="bye\n")
     assert transition(starting, RunStarted(3, 4712, 6, 99_000), NOW)[0].stop_output is None
+
+
+def test_a_clock_that_is_set_back_does_not_prolong_the_grace_of_a_stop() -> None:
+    earlier = replace(NOW, ms=NOW.ms - 3_600_000)
+    started = RunAdopted(RunStarted(2, 4712, 6, 99_000))
+    stopping, _ = transition(STATES["running"], StopRequested(), NOW)
+    assert transition(stopping, started, earlier)[1][1] == StopRun(2, 15, 10_000)
+    failed = transition(record(ASKED), StopCommandEnded(2, "no such file"), earlier)[1]
+    assert failed == [StopRun(2, 15, 10_000)]
