@@ -80,3 +80,9 @@ def test_the_check_above_sees_what_is_loaded() -> None:
 def test_the_installed_command_tells_its_version() -> None:
     done = subprocess.run([COMMAND, "--version"], capture_output=True, text=True, check=True)
     assert done.stdout == f"sbxcompose {__version__}\n"
+
+
+def test_top_imports_no_more_than_it_draws_with() -> None:
+    script = "import sys, sbxcompose.cli.top.run; print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout.split()
+    assert not {"wsproto", "webbrowser", "httpx", "pydantic", "yaml", "pygments", "markdown_it"} & set(loaded)

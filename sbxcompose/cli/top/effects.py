@@ -6,8 +6,8 @@ import asyncio
 import os
 import sys
 import time
-import webbrowser
 from collections.abc import Awaitable, Callable, Iterable
+from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
@@ -20,7 +20,6 @@ from sbxcompose.cli.top.requests import Act, Pane, TopRequest
 from sbxcompose.client.commands import running_sandbox
 from sbxcompose.client.plan_options import stop_options, up_options
 from sbxcompose.engine.apply import apply, plan_for
-from sbxcompose.engine.forward import PortForward
 from sbxcompose.engine.ready_now import look_for_readiness
 from sbxcompose.engine.session import Session
 from sbxcompose.errors import SbxError, UsageError
@@ -31,6 +30,9 @@ from sbxcompose.plan.options import Intent, PlanOptions
 from sbxcompose.plan.why import why
 from sbxcompose.spec.project import Project
 from sbxcompose.tasks import TaskOwner
+
+if TYPE_CHECKING:
+    from sbxcompose.engine.forward import PortForward
 
 DONE = {Act.START: "started", Act.STOP: "stopped", Act.RESTART: "restarted"}
 DOING = {Act.START: "starting", Act.STOP: "stopping", Act.RESTART: "restarting"}
@@ -227,8 +229,12 @@ class Effects:
         port = process.port_of(instance.replica) if process is not None else None
         if port is None:
             raise UsageError(f"{name} has no `port` in the file")
+        import webbrowser  # late, as what forwards: most screens open no port
+
         local = port
         if self._session.project.provider != "local":
+            from sbxcompose.engine.forward import PortForward
+
             link = running_sandbox(self._session, instance.sandbox)
             key = (instance.sandbox, port)
             if key not in self._forwards:
