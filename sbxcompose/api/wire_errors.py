@@ -110,6 +110,21 @@ def snapshot_failed(number: str, sandbox: str, why: str) -> Refused:
     return Refused(f"snapshot {number} of {sandbox}: {why}", status=200)
 
 
+def not_running(sandbox: str) -> Refused:
+    """Return the error for a sandbox that is not there to be connected to, or sleeps and is not to be woken."""
+    return Refused(f"sandbox {sandbox} is not running", status=0)
+
+
+def tunnel_lost(sandbox: str) -> Unreachable:
+    """Return the error for a tunnel that was closed while it was waiting for a connection."""
+    return Unreachable(f"the connection to sandbox {sandbox} is lost")
+
+
+def nothing_listens(port: int) -> Refused:
+    """Return the error for a port of this machine that takes no connections."""
+    return Refused(f"nothing listens on port {port} of the sandbox", status=0)
+
+
 def log_unreadable(path: str, error: OSError) -> Refused:
     """Return the error for a log file of the host on this machine that cannot be read."""
     return Refused(f"the log {path} cannot be read: {error.strerror}", status=0)

@@ -17,6 +17,8 @@ PROCESS = "@down"
 NAME = f"{PROCESS}.00000000"
 PROBE = "@probe"
 """As `PROCESS`, of the run that asks a daemon whether it supervises, see `daemon_abilities`."""
+LISTENER = "@listen"
+"""As `PROCESS`, of the program that listens for `connect`, see `connect.remote_listener`."""
 
 Order = tuple[int, int]
 """When a run began: milliseconds since 1970, and its handle where two began in the same one."""
@@ -33,8 +35,8 @@ def is_mark(info: ProcessInfo) -> bool:
 
 
 def is_own(info: ProcessInfo) -> bool:
-    """Return whether a row is a run of ours that is none of the project's: a mark, or a probe of the daemon."""
-    return _process_of(info) in (PROCESS, PROBE)
+    """Return whether a row is a run of ours that is none of the project's: a mark, a probe, a listener."""
+    return _process_of(info) in (PROCESS, PROBE, LISTENER)
 
 
 def _process_of(info: ProcessInfo) -> str | None:

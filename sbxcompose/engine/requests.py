@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os.path
 import shlex
+import sys
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -42,6 +43,8 @@ def start_request(
     directory = working_directory(project, sandbox, process)
     in_terminal = process.tty and project.provider_of(sandbox) != "local"
     command = in_script(process.command) if in_terminal else process.command
+    if process.is_connector:
+        command = (sys.executable, "-P", *command[1:])
     return StartRequest(
         command=command[0],
         args=list(command[1:]),

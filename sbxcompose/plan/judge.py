@@ -27,7 +27,7 @@ from sbxcompose.plan.outcomes import (
     Verdict,
 )
 from sbxcompose.plan.progress import LOST, Progress, Standing
-from sbxcompose.spec.project import Project
+from sbxcompose.spec.project import CONNECTORS, Project
 
 __all__ = [
     "Failed",
@@ -109,7 +109,10 @@ def _verdict(case: Progress, mode: Mode) -> Verdict:
             return case.failed(lost)
         behind = case.having(Standing.BEHIND)
     else:
-        behind = [*case.pending(), *case.having(Standing.READY)]
+        # What carries connections never ends by itself, and there is nothing to wait for in it.
+        behind = [
+            state for state in [*case.pending(), *case.having(Standing.READY)] if state.instance.sandbox != CONNECTORS
+        ]
     if behind:
         return case.still(behind)
     if mode.goal is Goal.ENDED:

@@ -11,7 +11,7 @@ from sbxcompose.plan.step_builder import place, stop_action
 from sbxcompose.plan.steps import MarkDown, Plan, PlanNote, ResumeSandbox, SuspendSandbox, TerminateSandbox
 from sbxcompose.plan.stopping import order_stops
 from sbxcompose.plan.world import GONE, World
-from sbxcompose.spec.project import Sandbox
+from sbxcompose.spec.project import CONNECTORS, Sandbox
 
 
 class TearDown:
@@ -119,7 +119,8 @@ class TearDown:
         if state in GONE:
             return
         last = place(len(self._world.graph.processes), 0)
-        stops = self._inside.get(sandbox.name, [])
+        # What carries its connections ends what it has started in it, for which that has to run.
+        stops = [*self._inside.get(sandbox.name, []), *self._inside.get(CONNECTORS, [])]
         if self._terminate:
             reason = self._options.because or "down --terminate was asked for"
             self._draft.add(TerminateSandbox(sandbox), sandbox.name, reason, last, stops)

@@ -8,6 +8,8 @@ from msgspec.structs import replace
 
 from sbxcompose.errors import UnknownName
 from sbxcompose.spec import build
+from sbxcompose.spec.connections import ConnectionNames
+from sbxcompose.spec.connectors import with_connectors
 from sbxcompose.spec.digest import digest, process_digest
 from sbxcompose.spec.extends import MAIN
 from sbxcompose.spec.fields import COPY, full_name_problem
@@ -71,19 +73,20 @@ class Assembler:
         sandboxes, inactive, one_off = [], [], None
         ports = self._ports()
         forced = forced_provider(request, variable)
+        connections = ConnectionNames(self._sandboxes, self._entries, self._places, self._reader.mistakes)
         for key, (model, path) in self._sandboxes.items():
             self._check_provider(key, forced or model.provider or provider)
             maker = _SandboxMaker(self, key, model, path, base, needs, ports)
             wanted, other = maker.processes()
-            own = None if forced else model.provider
-            sandboxes.append(replace(maker.sandbox(name, tuple(wanted)), provider=own))
+            own, connect = None if forced else model.provider, connections.of(key, model)
+            sandboxes.append(replace(maker.sandbox(name, tuple(wanted)), provider=own, connect=connect))
             inactive.extend(other)
             if self._reader.procfile and key == MAIN:
                 one_off = maker.one_off(wanted)
         self._check_names(sandboxes)
         self._check_ports(sandboxes)
         self._check_secrets()
-        return Project(
+        project = Project(
             name=name,
             directory=self._directory,
             provider=provider,
@@ -93,6 +96,8 @@ class Assembler:
             inactive=tuple(inactive),
             one_off=one_off,
         )
+        connections.check(project)
+        return with_connectors(project, sandbox_name)
 
     def _all_sandboxes(self) -> dict[str, tuple[SandboxModel, Path]]:
         found: dict[str, tuple[SandboxModel, Path]] = {

@@ -37,6 +37,15 @@ class AlsoAs:
         return {"anyOf": [*self._forms, handler(core)]}
 
 
+class AlsoOne:
+    """In the JSON schema of a list, a single item of it, too."""
+
+    def __get_pydantic_json_schema__(self, core: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        listed = handler(core)
+        item = listed["items"]
+        return {"anyOf": [*(item.get("anyOf") or [item]), listed]}
+
+
 TEXT_ITEMS: JsonSchemaValue = {"type": ["string", "number", "boolean"]}
 """Where text is wanted, a number or a boolean counts as it is written."""
 

@@ -10,6 +10,7 @@ import posixpath
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+from pydantic.json_schema import JsonSchemaValue
 
 from sbxcompose.spec.base_models import Profiles, Strict, WithEnvironment
 from sbxcompose.spec.fields import (
@@ -17,6 +18,7 @@ from sbxcompose.spec.fields import (
     AS_NUMBER,
     AbsolutePath,
     AlsoAs,
+    AlsoOne,
     Boolean,
     Command,
     Duration,
@@ -165,6 +167,23 @@ def _distinct(ports: tuple[int, ...]) -> tuple[int, ...]:
     return ports
 
 
+PORT_FORM: JsonSchemaValue = {"type": "integer", "minimum": 1, "maximum": 65535}
+
+
+class ConnectModel(Strict):
+    """A port of another sandbox that is reachable in this one."""
+
+    port: Annotated[Port, BeforeValidator(_no_mapping)] = Field(description="Port in the other sandbox.")
+    listen: SandboxPort | None = Field(
+        None, description="Port of 127.0.0.1 in this sandbox that leads there. Default: the same port."
+    )
+
+
+Connections = Annotated[
+    tuple[Annotated[ConnectModel, keyed("port", int, str), AlsoAs(PORT_FORM)], ...],
+    BeforeValidator(lambda value: value if isinstance(value, tuple) else (value,)),
+    AlsoOne(),
+]
 _ISOLATIONS = {"docker": "overlay", "chroot": "overlay", "container": "overlay", "off": "none"}
 """What others call it."""
 
@@ -213,6 +232,13 @@ class SandboxModel(WithEnvironment):
     )
     ports: Annotated[tuple[SandboxPort, ...], AfterValidator(_distinct)] = Field(
         (), description="Ports that are reachable from outside."
+    )
+    connect: dict[NonEmpty, Connections] = Field(
+        {},
+        description=(
+            "Ports of other sandboxes that this one reaches at 127.0.0.1: a process or sandbox by name, and a port, "
+            "`{port, listen}`, or a list of these. Works between all providers, whatever `network` says."
+        ),
     )
     file_systems: tuple[FileSystemModel, ...] = Field(
         (), description="File systems of the cloud, and where to mount them."

@@ -26,6 +26,10 @@ ProviderName = Literal["local", "tensorlake"]
 """Where sandboxes live: on this machine, or in the cloud."""
 
 
+CONNECTORS = "@connect"
+"""The sandbox of the processes that carry the connections of `connect`, and the beginning of their names."""
+
+
 class Condition(StrEnum):
     """What a dependent waits for; completes "web waits until db is …"."""
 
@@ -195,6 +199,11 @@ class Process(ProjectPart, frozen=True):
         """`sandbox/process`, unique in the project."""
         return f"{self.sandbox}/{self.name}"
 
+    @property
+    def is_connector(self) -> bool:
+        """Whether it carries connections between sandboxes, see `spec.connectors`."""
+        return self.sandbox == CONNECTORS
+
     def port_of(self, replica: int) -> int | None:
         """Return the own port of a replica."""
         return None if self.port is None else self.port + replica - 1
@@ -228,6 +237,15 @@ class Files(ProjectPart, frozen=True):
     ignore: tuple[str, ...] = ()
 
 
+class PortConnection(ProjectPart, frozen=True):
+    """Port `port` of another `sandbox`, which is reachable at 127.0.0.1:`listen`; `name` is what the file calls it."""
+
+    name: str
+    sandbox: str
+    port: int
+    listen: int
+
+
 class Sandbox(ProjectPart, frozen=True):
     """One entry under `sandboxes:`. `full_name` is the name at the provider; `timeout` is seconds (0:
     none).
@@ -255,6 +273,7 @@ class Sandbox(ProjectPart, frozen=True):
     mounts: tuple[Mount, ...] = ()
     provider: ProviderName | None = None
     """Where it lives, if elsewhere than its project; see `Project.provider_of`."""
+    connect: tuple[PortConnection, ...] = ()
 
 
 class Project(ProjectPart, frozen=True):

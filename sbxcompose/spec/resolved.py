@@ -13,10 +13,12 @@ from sbxcompose import signals
 from sbxcompose.spec.keys import keys_of
 from sbxcompose.spec.machine import Resources
 from sbxcompose.spec.project import (
+    CONNECTORS,
     DEBOUNCE,
     Dependency,
     HealthCheck,
     Pairs,
+    PortConnection,
     Process,
     Project,
     ReadyCommand,
@@ -41,7 +43,9 @@ def resolved(project: Project, *, reveal: bool = False) -> dict[str, Any]:
     for process in project.inactive:
         inactive.setdefault(process.sandbox, []).append(process)
     sandboxes = {
-        sandbox.name: _sandbox(sandbox, inactive.get(sandbox.name, []), reveal) for sandbox in project.sandboxes
+        sandbox.name: _sandbox(sandbox, inactive.get(sandbox.name, []), reveal)
+        for sandbox in project.sandboxes
+        if sandbox.name != CONNECTORS
     }
     values: Any = _escaped({"name": project.name, "provider": project.provider, "sandboxes": sandboxes})
     assert isinstance(values, dict)
@@ -78,6 +82,7 @@ def _sandbox(sandbox: Sandbox, inactive: list[Process], reveal: bool) -> dict[st
             {"source": mount.source, "target": mount.target, "read_only": mount.read_only} for mount in sandbox.mounts
         ],
         ports=list(sandbox.ports),
+        connect=_connections(sandbox.connect),
         file_systems=[
             {
                 "id": file_system.id,
@@ -106,6 +111,13 @@ def _sandbox(sandbox: Sandbox, inactive: list[Process], reveal: bool) -> dict[st
     processes = {process.name: _process(process, reveal) for process in rest}
     workspace = "copy" if sandbox.copied else sandbox.workspace
     return {"name": sandbox.full_name, "workspace": workspace, **values, "processes": processes}
+
+
+def _connections(connections: tuple[PortConnection, ...]) -> dict[str, list[dict[str, int]]]:
+    shown: dict[str, list[dict[str, int]]] = {}
+    for connection in connections:
+        shown.setdefault(connection.name, []).append({"port": connection.port, "listen": connection.listen})
+    return shown
 
 
 def _inherit(process: Process) -> Any:

@@ -25,14 +25,19 @@ LOOPBACK = "127.0.0.1"
     metavar="[ADDRESS:]PORT",
     help="Set the local address (default: the same port on 127.0.0.1, or any free port if it is in use).",
 )
-@click.argument("name", metavar="PROCESS|SANDBOX", shell_complete=completion.PLACES)
-@click.argument("wanted", metavar="PORT")
+@click.argument("name", metavar="[PROCESS|SANDBOX", required=False, shell_complete=completion.PLACES)
+@click.argument("wanted", metavar="PORT]", required=False)
 @click.pass_obj
-def command(shell: Shell, name: str, wanted: str, listen: str | None) -> int:
+def command(shell: Shell, name: str | None, wanted: str | None, listen: str | None) -> int:
     """Forward a local port to a port in a sandbox until Ctrl-C.
 
-    Each connection uses a tunnel of its own. The port need not be listed in the sandbox's `ports`.
+    Each connection uses a tunnel of its own. The port need not be listed in the sandbox's `ports`. Without arguments,
+    list the connections between sandboxes (`connect` in the file).
     """
+    if name is None:
+        return _list_connections(shell, listen)
+    if wanted is None:
+        raise UsageError("the port is missing", hint=f"`sbxcompose port {name} PORT`")
     from sbxcompose.cli.async_main import run_command
     from sbxcompose.cli.view.connection import connection_notes
     from sbxcompose.client.commands import running_sandbox
@@ -59,6 +64,36 @@ def command(shell: Shell, name: str, wanted: str, listen: str | None) -> int:
                 shell.say(f"listening on {address}:{forward.port}, for port {port} of {sandbox}")
                 await interrupts.next()
         shell.say("\nclosed" if sys.stderr.isatty() else "closed")
+        return 0
+
+    return run_command(main)
+
+
+def _list_connections(shell: Shell, listen: str | None) -> int:
+    """Print what `connect` makes reachable where."""
+    from sbxcompose.cli.async_main import run_command
+    from sbxcompose.cli.view.connection import connection_notes
+    from sbxcompose.cli.view.table import table
+    from sbxcompose.client.connections import connected_ports
+    from sbxcompose.client.processes import list_processes
+    from sbxcompose.engine.session import Session
+
+    if listen is not None:
+        raise UsageError("`--listen` needs the port that it leads to", hint="`sbxcompose port NAME PORT --listen PORT`")
+    project = shell.project()
+    if not any(sandbox.connect for sandbox in project.sandboxes):
+        shell.say("no sandbox has `connect`; `sbxcompose port NAME PORT` forwards a port to this machine")
+        return 0
+
+    async def main(interrupts: Interrupts) -> int:
+        async with Session(project, tell=connection_notes(shell)) as session:
+            found = await interrupts.guard(list_processes(session, (), everything=True))
+        rows = [
+            (own.sandbox, f"{LOOPBACK}:{own.listen}", f"{own.target}:{own.port}", own.connector or "-", own.status)
+            for own in connected_ports(project, found.instances)
+        ]
+        for line in table(("SANDBOX", "ADDRESS", "LEADS TO", "CARRIED BY", "STATUS"), rows):
+            shell.print(line)
         return 0
 
     return run_command(main)

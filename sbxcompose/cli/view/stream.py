@@ -113,7 +113,7 @@ class LogView:
         return {
             instance: self._names.instance(instance)
             for process in project.every_process()
-            if not process.name.startswith("@")
+            if process.is_connector or not process.name.startswith("@")
             for instance in (Instance(process.sandbox, process.name, index + 1) for index in range(process.replicas))
         }
 

@@ -1,0 +1,68 @@
+"""`connect`: a database on this machine, an agent in a cloud that has only the contract."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import socket
+import threading
+from contextlib import closing
+
+import pytest
+
+from tests.cli.conftest import CloudSbx
+from tests.cli.looking import FOREVER, pids
+from tests.cli.test_cli_port import ask, echo
+from tests.live.host.listeners import read_all
+from tests.support.command import Sbx
+from tests.support.ports import free_port
+
+
+def serve_one(server: socket.socket) -> None:
+    connection, _ = server.accept()
+    with connection:
+        echo(connection)
+
+
+def test_a_port_of_one_sandbox_is_reachable_in_another(cloud: CloudSbx) -> None:
+    env = {name: value for name, value in cloud.env.items() if name != "SBXCOMPOSE_PROVIDER"}
+    mixed = Sbx(cloud.project, cloud.home, env)
+    port, listen = free_port(), free_port()
+    with closing(mixed):
+        _connect(cloud, mixed, port, listen)
+
+
+def _connect(cloud: CloudSbx, mixed: Sbx, port: int, listen: int) -> None:
+    mixed.write(
+        f"""
+sandboxes:
+  main: {{processes: {{db: {{command: {FOREVER}}}}}}}
+  agent:
+    provider: tensorlake
+    connect: {{db: {{port: {port}, listen: {listen}}}}}
+    processes: {{agent: {{command: {FOREVER}}}}}
+"""
+    )
+    up = mixed.run("up", "-d", "--wait")
+    assert up.stderr.index("\n@connect-agent is ready") < up.stderr.index("\nagent started")
+    assert mixed.run("up", "-d").stderr == "nothing to do, 3 unchanged\n"
+    assert f"agent    127.0.0.1:{listen}" in mixed.run("port").stdout
+    logs = mixed.start("logs", "-f", "--no-color", "@connect-agent")
+    logs.wait_for("leads to port")
+    with pytest.raises(OSError, match=r"reset|Broken pipe|not connected"):
+        ask(listen, b"x")  # nothing listens yet where it leads; the next connection is tried all the same
+    logs.wait_for("nothing listens")
+    with socket.create_server(("127.0.0.1", port)) as server:
+        serving = threading.Thread(target=serve_one, args=[server])
+        serving.start()
+        with socket.create_connection(("127.0.0.1", listen), 60) as connection:
+            connection.sendall(b"through the wall")
+            connection.shutdown(socket.SHUT_WR)
+            assert read_all(connection) == b"THROUGH THE WALL"
+        serving.join()
+    os.kill(pids(mixed)["@connect-agent"], signal.SIGKILL)  # another one takes its place
+    logs.wait_for("leads to port", count=2)
+    down = mixed.run("down")
+    assert down.stderr.index("@connect-agent stopped") < down.stderr.index("sandbox agent suspended")
+    assert not re.search("/(batch|watch)", "\n".join(cloud.plain.requests))
