@@ -44,8 +44,8 @@ def pytest_collection_finish() -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Start the fork server that runs all commands, where the tests shall run warm (`make test-warm`)."""
-    if os.environ.get("WARM") and not hasattr(config, "workerinput"):
+    """Start the fork server in which the commands of tests/cli run, where they shall run warm (`make test-warm`)."""
+    if os.environ.get("WARM", "no") != "no" and not hasattr(config, "workerinput"):
         config.add_cleanup(SuiteServer().end)
 
 

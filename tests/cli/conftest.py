@@ -17,10 +17,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.asking import terminate_all
+from tests.support import asking
 from tests.support.command import Sbx
-from tests.support.home import MARKER, Home, end_of
+from tests.support.home import MARKER, Home, alive_with, end_of
 from tests.support.plain_cloud import PlainCloud
+from tests.support.warm import WARM
 
 _numbers = count(1)
 WARM_UP = "name: warm-up\nprocesses: {nothing: {command: ['true'], restart: never}}\n"
@@ -33,6 +34,12 @@ class CloudSbx(Sbx):
     plain: PlainCloud = field(repr=False)
 
 
+def _environment(request: pytest.FixtureRequest, home: Home, **more: str) -> dict[str, str]:
+    """The environment of commands, which run in forks of the suite's server if there is one (`make test-warm`)."""
+    cold = request.scope == "function" and request.node.get_closest_marker("cold") is not None
+    return home.environment(SBXCOMPOSE_WARM="no" if cold else os.environ.get(WARM, "no"), **more)
+
+
 def _project(directory: Path) -> Path:
     """A project directory whose name, and so the project's, is unique in the session."""
     project = directory / f"p{next(_numbers)}"
@@ -41,17 +48,17 @@ def _project(directory: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
-def shared_host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
+def shared_host(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
     """A running host that belongs to no test in particular."""
     with Home.temporary() as home:
-        starter = Sbx(tmp_path_factory.mktemp("host"), home, home.environment())
+        starter = Sbx(tmp_path_factory.mktemp("host"), home, _environment(request, home))
         starter.write(WARM_UP)
         starter.run("up", "-d")
         starter.run("down")
         try:
             yield home
         finally:
-            starter.run("host", "stop", "--force", code=None)
+            asking.stop(home.socket)
 
 
 @contextmanager
@@ -62,17 +69,17 @@ def _used(runner: Sbx) -> Iterator[None]:
     finally:
         runner.close()
         with suppress(OSError):  # a test that has broken the host is told so by its fixture
-            terminate_all(runner.home.socket)
+            asking.terminate_all(runner.home.socket)
         left = end_of(runner.env[MARKER])
     assert not left, f"still alive after the test: {left}"
 
 
 @pytest.fixture
-def sbx(tmp_path: Path, shared_host: Home) -> Iterator[Sbx]:
+def sbx(request: pytest.FixtureRequest, tmp_path: Path, shared_host: Home) -> Iterator[Sbx]:
     """The command in an empty project directory; whatever the test left running is an error."""
     project = _project(tmp_path)
     marker = f"{shared_host.marker}-{project.name}"
-    runner = Sbx(project, shared_host, shared_host.environment(**{MARKER: marker}))
+    runner = Sbx(project, shared_host, _environment(request, shared_host, **{MARKER: marker}))
     before = runner.host_pids()
     with _used(runner):
         yield runner
@@ -80,22 +87,25 @@ def sbx(tmp_path: Path, shared_host: Home) -> Iterator[Sbx]:
 
 
 @contextmanager
-def _cloud(tmp_path: Path, shared_host: Home, tls: ssl.SSLContext | None = None) -> Iterator[CloudSbx]:
+def _cloud(
+    request: pytest.FixtureRequest, tmp_path: Path, shared_host: Home, tls: ssl.SSLContext | None = None
+) -> Iterator[CloudSbx]:
     project = _project(tmp_path)
     marker = f"{shared_host.marker}-{project.name}"
     plain = PlainCloud(shared_host.socket, workspace=project, env={MARKER: marker, "PATH": os.environ["PATH"]})
     plain.tls = tls
     with plain.serving():
-        env = shared_host.environment(SBXCOMPOSE_PROVIDER="tensorlake", **{MARKER: marker}, **plain.environment)
+        more = {"SBXCOMPOSE_PROVIDER": "tensorlake", MARKER: marker, **plain.environment}
+        env = _environment(request, shared_host, **more)
         runner = CloudSbx(project, shared_host, env, plain=plain)
         with _used(runner):
             yield runner
 
 
 @pytest.fixture
-def cloud(tmp_path: Path, shared_host: Home) -> Iterator[CloudSbx]:
+def cloud(request: pytest.FixtureRequest, tmp_path: Path, shared_host: Home) -> Iterator[CloudSbx]:
     """The command in a project whose sandboxes are in a cloud that has only the contract."""
-    with _cloud(tmp_path, shared_host) as runner:
+    with _cloud(request, tmp_path, shared_host) as runner:
         yield runner
 
 
@@ -114,27 +124,31 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def https_cloud(tmp_path: Path, shared_host: Home, certificate: Path) -> Iterator[CloudSbx]:
+def https_cloud(
+    request: pytest.FixtureRequest, tmp_path: Path, shared_host: Home, certificate: Path
+) -> Iterator[CloudSbx]:
     """As `cloud`, over TLS; its certificate is not trusted unless SSL_CERT_FILE names it."""
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.load_cert_chain(certificate)
-    with _cloud(tmp_path, shared_host, context) as runner:
+    with _cloud(request, tmp_path, shared_host, context) as runner:
         yield runner
 
 
 @pytest.fixture
-def sbx_alone(tmp_path: Path, home: Home) -> Iterator[Sbx]:
+def sbx_alone(request: pytest.FixtureRequest, tmp_path: Path, home: Home) -> Iterator[Sbx]:
     """The command with a host of its own, which is stopped at the end."""
-    runner = Sbx(_project(tmp_path), home, home.environment())
+    runner = Sbx(_project(tmp_path), home, _environment(request, home))
     try:
         yield runner
     finally:
         runner.close()
-        runner.run("host", "stop", "--force", code=None)
+        asking.stop(home.socket)
+        if alive_with(home.marker):  # not all of a host that a test has broken answers
+            runner.run("host", "stop", "--force", code=None)
 
 
 @pytest.fixture
-def dry(tmp_path: Path, home: Home) -> Iterator[Sbx]:
+def dry(request: pytest.FixtureRequest, tmp_path: Path, home: Home) -> Iterator[Sbx]:
     """The command in an empty project directory, for what needs no host; the test fails if it has started one."""
-    yield Sbx(_project(tmp_path), home, home.environment())
+    yield Sbx(_project(tmp_path), home, _environment(request, home))
     assert not (home.runtime / "host.sock").exists(), "a host was started"

@@ -7,6 +7,8 @@ import re
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tests.cli.conftest import CloudSbx
 
 PAGE = (Path(__file__).parents[2] / "docs" / "cloud-requests.md").read_text()
@@ -43,6 +45,7 @@ def told(requests: list[str], full_name: str) -> list[str]:
     return found
 
 
+@pytest.mark.cold
 def test_an_up_sends_what_the_page_shows(cloud: CloudSbx) -> None:
     cloud.write(file())
     cloud.run("up", "-d", "--wait")

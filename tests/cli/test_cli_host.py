@@ -130,8 +130,8 @@ def test_there_are_no_variables_without_a_port(sbx_alone: Sbx) -> None:
 
 
 @pytest.mark.parametrize("key", ["", " ", "a b", "ä", "x\n"])
-def test_a_key_that_no_header_can_carry_is_refused(sbx_alone: Sbx, key: str) -> None:
-    assert "ASCII" in refused(sbx_alone, "host", "serve", "--port", "0", "--key", key)
+def test_a_key_that_no_header_can_carry_is_refused(dry: Sbx, key: str) -> None:
+    assert "ASCII" in refused(dry, "host", "serve", "--port", "0", "--key", key)
 
 
 def test_serve_on_any_free_port_says_which(sbx_alone: Sbx) -> None:
@@ -163,9 +163,9 @@ def test_serve_does_not_say_that_it_listens_when_it_does_not(sbx_alone: Sbx) -> 
     assert "listening on" not in said
 
 
-def test_key_without_port_and_a_port_that_is_none(sbx_alone: Sbx) -> None:
-    assert "`--key` goes with `--port`" in refused(sbx_alone, "host", "serve", "--key", "x")
-    assert "--port" in refused(sbx_alone, "host", "serve", "--port", "70000")
+def test_key_without_port_and_a_port_that_is_none(dry: Sbx) -> None:
+    assert "`--key` goes with `--port`" in refused(dry, "host", "serve", "--key", "x")
+    assert "--port" in refused(dry, "host", "serve", "--port", "70000")
 
 
 def test_two_first_commands_at_once_end_up_with_one_host(sbx_alone: Sbx) -> None:

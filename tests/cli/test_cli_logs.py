@@ -43,6 +43,7 @@ def test_tail(sbx: Sbx) -> None:
     assert sorted(both.splitlines()) == ["a | line 9", "b | unfinished"]
 
 
+@pytest.mark.cold
 def test_processes_and_lines_are_chosen_by_patterns(sbx: Sbx) -> None:
     finished(sbx, web="echo GET 200; echo get 500", worker="echo job 500", db="echo 500")
     assert sorted(lines(sbx.run("logs", "w*"))) == ["GET 200", "get 500", "job 500"]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.cli.looking import FOREVER, Gate, alive, logged, order_of, pids, rows, runs
 from tests.support.command import Sbx
 
@@ -14,6 +16,7 @@ processes:
 PAIR = f"processes:\n  a: {{command: {FOREVER}}}\n  b: {{command: {FOREVER}, depends_on: [a]}}\n"
 
 
+@pytest.mark.cold
 def test_up_starts_in_the_order_of_needs_and_down_stops_in_the_reverse(sbx: Sbx) -> None:
     sbx.write(CHAIN)
     up = sbx.run("up", "-d")

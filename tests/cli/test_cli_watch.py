@@ -34,6 +34,7 @@ def watching(sbx: Sbx, spec: str = SITE, *arguments: str, terminal: bool = False
     return up
 
 
+@pytest.mark.cold
 def test_a_saved_file_gives_its_process_a_new_run_and_no_other(sbx: Sbx) -> None:
     sbx.write("one\n", "site/page")
     up = watching(sbx)

@@ -5,9 +5,11 @@ from __future__ import annotations
 import http.client
 import json
 import socket
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
+
+from tests.support.home import wait_gone
 
 PATIENCE = 60.0
 """Seconds for one answer."""
@@ -24,18 +26,19 @@ class _UnixConnection(http.client.HTTPConnection):
         self.sock.connect(str(self._path))
 
 
-def ask(path: Path, method: str, target: str) -> Any:
+def ask(path: Path, method: str, target: str, body: Any = None) -> Any:
     """Send a request to the host whose socket that is; the JSON of its answer, None where there is none.
 
     Raises `OSError` if no host is there, or if it goes away meanwhile.
     """
     with closing(_UnixConnection(path)) as connection:
         try:
-            connection.request(method, target)
-            body = connection.getresponse().read()
+            data = None if body is None else json.dumps(body)
+            connection.request(method, target, data, {} if data is None else {"Content-Type": "application/json"})
+            answer = connection.getresponse().read()
         except http.client.HTTPException as error:
             raise ConnectionResetError(str(error)) from error
-    return json.loads(body) if body else None
+    return json.loads(answer) if answer else None
 
 
 def host_pids(path: Path) -> dict[str, int]:
@@ -45,6 +48,14 @@ def host_pids(path: Path) -> dict[str, int]:
     except OSError:
         return {}
     return {"keeper": status["keeper_pid"], "server": status["pid"]}
+
+
+def stop(path: Path) -> None:
+    """End a host with all that runs in it; nothing to do where none answers."""
+    if host := host_pids(path):
+        with suppress(OSError):
+            ask(path, "POST", "/host/v1/stop", {"force": True})
+        wait_gone(list(host.values()), PATIENCE)
 
 
 def terminate_all(path: Path) -> None:

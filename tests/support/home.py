@@ -16,8 +16,6 @@ from pathlib import Path
 
 MARKER = "SBXCOMPOSE_TEST_ID"
 """The variable that every process which a test starts inherits, however far it strays."""
-WARM = "WARM_SERVER"
-"""The variable with the directory of a fork server that runs all commands of the tests (`make test-warm`)."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +55,7 @@ class Home:
         return {
             **kept,
             "TERM": "xterm-256color",
-            "SBXCOMPOSE_WARM": os.environ.get(WARM, "no"),
+            "SBXCOMPOSE_WARM": "no",
             **self.variables,
             **more,
         }

@@ -18,9 +18,12 @@ from typing import Any, Self
 from sbxcompose.warm import control, place
 from tests.support.code_server import CLIENT
 from tests.support.command import LIMIT, Running
-from tests.support.home import MARKER, WARM
+from tests.support.home import MARKER
 
 ROOT = Path(__file__).parents[2]
+WARM = "WARM_SERVER"
+"""The variable with the directory of the fork server that runs the commands of tests/cli."""
+SUITE_SERVER = Path(__file__).with_name("suite_server.py")
 
 
 class SuiteServer:
@@ -31,7 +34,7 @@ class SuiteServer:
         kept = {name: os.environ[name] for name in ("PATH", "LANG", "LC_ALL", "TZ", "USER") if name in os.environ}
         self._env = {**kept, place.VARIABLE: str(self._folder)}
         self._process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "sbxcompose.cli.warm_main"], env=self._env, start_new_session=True
+            [sys.executable, "-P", str(SUITE_SERVER)], env=self._env, start_new_session=True
         )
         while not control.paths(str(self._folder)):
             assert self._process.poll() is None, "the fork server has ended"
