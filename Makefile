@@ -11,8 +11,10 @@ export PYTHONDONTWRITEBYTECODE =
 
 # Pythons that an environment may be made with, the best first.
 PYTHONS ?= python3.13 python3.12 python3.11 python3
-# How the tests are spread over the processors (WORKERS=0: all in one process, to debug).
-WORKERS ?= auto
+# Processes that run tests: one more than processors, since tests wait a good deal (WORKERS=0: one process, to debug).
+WORKERS ?= $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
+# Whether the tests run the installed command in forks of one fork server, as users do, or each time in a new Python.
+WARM ?= no
 
 .PHONY: help up test test-warm lint format types imports schema schema-check openapi openapi-check man bench ci clean
 .DEFAULT_GOAL := help
@@ -24,10 +26,10 @@ up: $(VENV)/.installed ## install if needed, and run the quickstart; Ctrl-C ends
 	@trap : INT; cd $(EXAMPLE) && PATH="$(abspath $(BIN)):$$PATH" sbxcompose up || [ $$? -eq 130 ]
 
 test: $(VENV)/.installed-dev ## run all tests
-	$(BIN)/python -m pytest --numprocesses=$(WORKERS) --maxprocesses=4 --dist=worksteal $(TESTS)
+	WARM=$(WARM) $(BIN)/python -m pytest --numprocesses=$(WORKERS) --maxprocesses=4 --dist=worksteal $(TESTS)
 
-test-warm: $(VENV)/.installed-dev ## run the tests of the command in forks of one fork server
-	WARM=yes $(BIN)/python -m pytest --numprocesses=$(WORKERS) --maxprocesses=4 --dist=worksteal $(or $(TESTS),tests/cli)
+test-warm: ## run the tests of the command in forks of one fork server
+	@$(MAKE) --no-print-directory test WARM=yes TESTS='$(or $(TESTS),tests/cli)'
 
 lint: $(VENV)/.installed-dev ## check format and style
 	$(BIN)/ruff format --check .
