@@ -70,19 +70,19 @@ class CloudChannel:
 
         Raises `Unreachable` in the end, and `Refused` for a key that is not accepted and for redirects, too.
         """
-        retry, who = self._retry(), object()
+        retry, who, answered = self._retry(), object(), False
         try:
             while True:
                 try:
                     async with self._once(method, path, headers, body, idle) as answer:
                         done = Answer(answer.status, await answer.read())
-                        self._answered = True
+                        self._answered = answered = True
                         return done
                 except Unreachable as error:
                     body = _repeated(method, body, error)
                     await self._pause(retry, who, error)
         finally:
-            self._outages.over(who)
+            self._outages.over(who, given_up=not answered)
 
     @asynccontextmanager
     async def stream(
@@ -107,19 +107,19 @@ class CloudChannel:
         body: Any,
         idle: float,
     ) -> Reply:
-        retry, who = self._retry(), object()
+        retry, who, answered = self._retry(), object(), False
         try:
             while True:
                 try:
                     async with self._places:
                         answer = await stack.enter_async_context(self._answer(method, path, headers, body, idle))
-                    self._answered = True
+                    self._answered = answered = True
                     return answer
                 except Unreachable as error:
                     body = _repeated(method, body, error)
                     await self._pause(retry, who, error)
         finally:
-            self._outages.over(who)
+            self._outages.over(who, given_up=not answered)
 
     @asynccontextmanager
     async def _once(

@@ -14,7 +14,9 @@ NOTICE = 1.0
 """Seconds after which an outage is told of."""
 
 Told = Callable[[str | None, float], None]
-"""Takes the reason for which retries are under way, or None when they are over; and how long the outage has lasted."""
+"""Takes the reason for which retries are under way, None when they have succeeded, or "" when they were given up; and
+how long the outage has lasted.
+"""
 
 
 class Outages:
@@ -35,8 +37,8 @@ class Outages:
             self._timer = asyncio.get_running_loop().call_later(NOTICE, self._notice)
         self._failing.add(who)
 
-    def over(self, who: Hashable) -> None:
-        """Note that `who` has succeeded, or has given up."""
+    def over(self, who: Hashable, *, given_up: bool = False) -> None:
+        """Note that `who` has succeeded, or has given up, which says nothing of the connection."""
         if who not in self._failing:
             return
         self._failing.discard(who)
@@ -47,7 +49,7 @@ class Outages:
             self._timer = None
         if self._told:
             self._told = False
-            self._tell(None, time.monotonic() - self._began)
+            self._tell("" if given_up else None, time.monotonic() - self._began)
 
     def _notice(self) -> None:
         self._timer = None

@@ -131,9 +131,13 @@ class ConnectionLost(Struct, frozen=True):
 
 
 class ConnectionRestored(Struct, frozen=True):
-    """Everything that `ConnectionLost` meant has been answered, or was given up, after `seconds`."""
+    """Everything that `ConnectionLost` meant has been answered after `seconds`."""
 
     seconds: float
+
+
+class ConnectionGivenUp(Struct, frozen=True):
+    """What `ConnectionLost` meant is no longer tried: it has failed, which is told elsewhere, or the command ends."""
 
 
 class CopyProgress(Struct, frozen=True):
@@ -214,6 +218,7 @@ EngineEvent = (
     | SandboxNote
     | ConnectionLost
     | ConnectionRestored
+    | ConnectionGivenUp
     | CopyProgress
     | CopyDone
     | WatchMessage

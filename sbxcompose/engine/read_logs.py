@@ -140,7 +140,7 @@ class _SandboxLogs:
             await queue.put(error)
 
     async def close(self) -> None:
-        self._outages.over(self)
+        self._outages.over(self, given_up=True)
         await self._events.aclose()
 
     def _hear(self, event: follow.FollowEvent) -> None:

@@ -196,7 +196,7 @@ class SandboxConnection:
 
     async def close(self) -> None:
         """End the watch."""
-        self.outages.over(self)
+        self.outages.over(self, given_up=True)
         await self._tasks.close()
         await self.client.close()
 
@@ -216,7 +216,7 @@ class SandboxConnection:
 
     def _fail(self, error: Exception) -> None:
         self.error = error
-        self.outages.over(self)
+        self.outages.over(self, given_up=True)
         self._failed()
         if self._synced is not None and not self._synced.done():
             self._synced.set_exception(error)

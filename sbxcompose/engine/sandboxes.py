@@ -14,7 +14,14 @@ from sbxcompose.api.outages import Outages
 from sbxcompose.api.sandbox_models import SandboxInfo
 from sbxcompose.engine import cloud_secrets
 from sbxcompose.engine.clock import SteadyClock
-from sbxcompose.engine.events import ConnectionLost, ConnectionRestored, EngineEvent, EventHandler, SandboxNote
+from sbxcompose.engine.events import (
+    ConnectionGivenUp,
+    ConnectionLost,
+    ConnectionRestored,
+    EngineEvent,
+    EventHandler,
+    SandboxNote,
+)
 from sbxcompose.engine.listeners import Pace
 from sbxcompose.engine.observe import observed_sandbox
 from sbxcompose.engine.providers import ProjectProviders, Provider
@@ -76,7 +83,10 @@ class ProjectSandboxes:
         self._tell(SandboxNote(sandbox.name, text))
 
     def _tell_outage(self, reason: str | None, seconds: float) -> None:
-        self._tell(ConnectionRestored(seconds) if reason is None else ConnectionLost(reason))
+        if reason is None:
+            self._tell(ConnectionRestored(seconds))
+        else:
+            self._tell(ConnectionLost(reason) if reason else ConnectionGivenUp())
 
     def tell(self, event: EngineEvent) -> None:
         """Send an event to all listeners."""

@@ -44,6 +44,7 @@ async def up_on_screen(shell: Shell, project: Project, request: UpRequest, inter
     feed = TopFeed(model, secrets, lambda: None)
     feed.hides = request.hidden(project)
     async with Session(project, secrets=secrets, output=True, pace=feed.pace, is_up=True) as session:
+        session.patient = not request.ends_itself
         feed.attach(session)
         await interrupts.guard(session.observe())
         feed.begin()

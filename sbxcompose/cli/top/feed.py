@@ -93,8 +93,8 @@ class TopFeed:
                 del self._sources[event.instance, stream, event.run]
         if isinstance(event, events.BecameReady):
             self._set_ready(event.instance, True)
-        if isinstance(event, events.ConnectionLost | events.ConnectionRestored):
-            self.connected(isinstance(event, events.ConnectionRestored))
+        if isinstance(event, events.ConnectionLost | events.ConnectionRestored | events.ConnectionGivenUp):
+            self.connected(not isinstance(event, events.ConnectionLost))
         if isinstance(event, events.RowChanged | events.ProjectReloaded):
             self._names = None
         if self._kept is None:

@@ -93,12 +93,12 @@ class TestOutages:
         said: list[str] = []
 
         async def main() -> None:
-            own = Outages(lambda reason, seconds: said.append(reason or "over"))
+            own = Outages(lambda reason, seconds: said.append("over" if reason is None else reason))
             for what, who in happens:
                 if what == "failed":
                     own.failed(who, f"{who} is broken")
                 else:
-                    own.over(who)
+                    own.over(who, given_up=what == "given up")
                 for _ in range(3):  # a timer that is due is served
                     await asyncio.sleep(0)
 
@@ -108,6 +108,9 @@ class TestOutages:
     def test_one_line_at_its_begin_and_one_at_its_end(self, monkeypatch: pytest.MonkeyPatch) -> None:
         happens = [("failed", "a"), ("failed", "b"), ("over", "a"), ("failed", "a"), ("over", "b"), ("over", "a")]
         assert self.told(monkeypatch, 0.0, *happens) == ["a is broken", "over"]
+
+    def test_what_was_given_up_is_not_back(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        assert self.told(monkeypatch, 0.0, ("failed", "a"), ("given up", "a")) == ["a is broken", ""]
 
     def test_one_that_is_over_in_a_moment_is_not_told_of(self, monkeypatch: pytest.MonkeyPatch) -> None:
         assert self.told(monkeypatch, 60.0, ("failed", "a"), ("over", "a")) == []
