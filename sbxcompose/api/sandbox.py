@@ -29,7 +29,8 @@ if TYPE_CHECKING:
 Env = Mapping[str, str]
 EVENTS = "text/event-stream"
 SILENT_RUN = 600.0
-"""Seconds for which a command of `run` may write nothing: whether a daemon sends keep-alives there is not public."""
+"""Seconds for which a command of `run` may write nothing, at a daemon that is not ours: whether such a one sends
+keep-alives there is not public. Our host does, and lists extensions."""
 
 
 class RunLine(Struct, frozen=True):
@@ -170,7 +171,8 @@ class SandboxClient:
 
         body = self._body(request, base_env)
         decoder, result = EventDecoder(), None
-        async with self.stream("/processes/run", body, media=EVENTS, idle=SILENT_RUN) as stream:
+        idle = 0.0 if self.extensions else SILENT_RUN
+        async with self.stream("/processes/run", body, media=EVENTS, idle=idle) as stream:
             async for chunk in stream.chunks():
                 for message in decoder.feed(chunk):
                     event = json.loads(message.data)
