@@ -2,7 +2,8 @@
 
 What goes wrong with which request is drawn from a seed: answers are delayed, cut off, lost after the request went
 through, held back so that others overtake them, or replaced by 429, 500, 502, 503 and 504; requests are lost on their
-way; streams that say nothing are closed, and connections stall. A request that is made again fails twice at most.
+way; streams that say nothing are closed, and connections stall: most break soon, one in eight stalls until the client
+gives up. A request that is made again fails twice at most.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ from typing import Literal
 
 Fault = Literal["delay", "busy", "lost request", "lost answer", "cut", "end", "stall", "overtake", "idle"]
 FAULTS: tuple[Fault, ...] = ("delay", "busy", "lost request", "lost answer", "cut", "end", "stall", "overtake", "idle")
+LONG_STALL = 20.0
+"""Seconds for which a stall lasts that a client has to notice by itself."""
 _STREAMS = re.compile(r"/follow|/watch$|/batch$|/run$")
 _STARTS = re.compile(r"POST .*/(processes|batch|run|sandboxes|suspend|resume)$")
 """What must not be done twice, or is hard to tell from what was not done, is lost more often."""
@@ -78,11 +81,10 @@ class Schedule:
 class RoughNetwork:
     """Listens on `host` and passes requests on to a `port` of this machine, as `schedule` has it."""
 
-    def __init__(self, port: int, schedule: Schedule, *, host: str = "127.0.0.1", stall: float = 30.0) -> None:
+    def __init__(self, port: int, schedule: Schedule, *, host: str = "127.0.0.1") -> None:
         self._upstream = port
         self.schedule = schedule
         self._host = host
-        self._stall = stall
         self._answered = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
         self.down = False
@@ -178,12 +180,17 @@ class RoughNetwork:
             case "lost request":
                 raise Broken
             case "stall" if self.schedule.some(0, 1) < 0.5:
-                await asyncio.sleep(self._stall)
+                await self._stall()
                 raise Broken
         out.write(head + body)
         await out.drain()
         await self._answer(fault, path, upstream, writer)
         self._answered.set()
+
+    async def _stall(self) -> None:
+        """Say nothing for a while; waiting for each client to give up would take most of a test's time."""
+        seconds = LONG_STALL if self.schedule.some(0, 1) < 1 / 8 else self.schedule.some(0.05, 0.5)
+        await asyncio.sleep(seconds)
 
     async def _overtaken(self) -> None:
         """Let another request be answered first."""
@@ -242,7 +249,7 @@ class RoughNetwork:
             writer.write(b"0\r\n\r\n")  # as if the stream had ended by itself
         await writer.drain()
         if fault == "stall":
-            await asyncio.sleep(self._stall)
+            await self._stall()
         elif fault == "end":
             writer.close()
             await writer.wait_closed()

@@ -63,7 +63,7 @@ def _in_a_hurry(monkeypatch: pytest.MonkeyPatch) -> None:
     """Shorter pauses and deadlines than a person's network needs, and httpx for half of the schedules."""
     monkeypatch.setattr(retries, "FIRST_PAUSE", 0.02)
     monkeypatch.setattr(retries, "LONGEST_PAUSE", 0.5)
-    monkeypatch.setattr(cloud, "IDLE", 4.0)
+    monkeypatch.setattr(cloud, "IDLE", 6.0)  # longer than a host's keep-alives of a follow take
     monkeypatch.setattr(start, "PAUSE", 0.02)
     monkeypatch.setattr(transfer, "PAUSE", 0.02)
     monkeypatch.setattr(persistent, "PAUSE", 0.02)
