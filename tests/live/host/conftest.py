@@ -1,7 +1,9 @@
 """A host and a sandbox for the tests of this folder.
 
 A test that wants a `box` alone shares hosts with others of its kind, and runs three times: through the Unix socket,
-through TCP with a key, and through a proxy. One that wants a `host` has it to itself, and speaks to its Unix socket.
+through TCP with a key, and through a proxy. One that wants a `host` has it to itself, and speaks to its Unix socket. To
+start one takes half a second of CPU time: a test that needs the Unix socket, but no host that is new or may be killed,
+wants the `kept_host`.
 """
 
 from __future__ import annotations
@@ -22,7 +24,7 @@ KEY = "a-key-for-tests"
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """See above."""
-    if "box" in metafunc.fixturenames and "host" not in metafunc.fixturenames:
+    if "shared_host" in metafunc.fixturenames and "host" not in metafunc.fixturenames:
         metafunc.parametrize("shared_host", TRANSPORTS, indirect=True, scope="session")
 
 
@@ -31,6 +33,30 @@ def host(host_environ: Home) -> Iterator[LiveHost]:
     """A host that nobody else uses."""
     with live_host(host_environ) as own:
         yield own
+
+
+@pytest.fixture(scope="session")
+def _kept_host() -> Iterator[LiveHost]:
+    with Home.temporary() as home, _serving(home) as host:
+        yield host
+
+
+@pytest.fixture
+def kept_host(_kept_host: LiveHost) -> Iterator[LiveHost]:
+    """A host that tests use one after the other: none kills it, and what a test has made is gone after it."""
+    yield _kept_host
+    http = _kept_host.http
+    for sandbox in http.get("/sandboxes").raise_for_status().json()["sandboxes"]:
+        if sandbox["status"] != "terminated":
+            http.delete(f"/sandboxes/{sandbox['id']}").raise_for_status()
+    for snapshot in http.get("/snapshots").raise_for_status().json()["snapshots"]:
+        http.delete(f"/snapshots/{snapshot['id']}")
+
+
+@pytest.fixture
+def kept_box(kept_host: LiveHost) -> Box:
+    """A sandbox in it."""
+    return kept_host.box()
 
 
 @pytest.fixture(scope="session")

@@ -35,39 +35,39 @@ def exchange(host: LiveHost, data: bytes) -> bytes:
         b"POST /sandboxes HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nnope\r\n",
     ],
 )
-def test_what_is_not_http_is_refused(host: LiveHost, data: bytes) -> None:
-    answer = exchange(host, data)
+def test_what_is_not_http_is_refused(kept_host: LiveHost, data: bytes) -> None:
+    answer = exchange(kept_host, data)
     assert answer == b"" or answer.startswith(b"HTTP/1.1 4")
-    assert host.status["running_processes"] == 0
-    assert "Traceback" not in host.log
+    assert kept_host.status["running_processes"] == 0
+    assert "Traceback" not in kept_host.log
 
 
-def test_requests_in_one_piece_are_answered_in_turn(host: LiveHost) -> None:
+def test_requests_in_one_piece_are_answered_in_turn(kept_host: LiveHost) -> None:
     head = b"GET /api/v1/health HTTP/1.1\r\nHost: x\r\n"
-    answer = exchange(host, (head + b"\r\n") * 50 + head + b"Connection: close\r\n\r\n")
+    answer = exchange(kept_host, (head + b"\r\n") * 50 + head + b"Connection: close\r\n\r\n")
     assert answer.count(b"HTTP/1.1 200") == answer.count(b'{"healthy":true}') == 51
 
 
-def test_a_request_in_single_bytes_is_answered(host: LiveHost) -> None:
+def test_a_request_in_single_bytes_is_answered(kept_host: LiveHost) -> None:
     with socket.socket(socket.AF_UNIX) as sock:
-        sock.connect(str(host.path))
+        sock.connect(str(kept_host.path))
         for byte in b"GET /api/v1/health HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n":
             sock.sendall(bytes([byte]))
         assert b'{"healthy":true}' in b"".join(iter(lambda: sock.recv(65536), b""))
 
 
-def test_a_head_is_answered_without_a_body(host: LiveHost) -> None:
-    answer = exchange(host, b"HEAD /host/v1/status HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+def test_a_head_is_answered_without_a_body(kept_host: LiveHost) -> None:
+    answer = exchange(kept_host, b"HEAD /host/v1/status HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
     assert answer.startswith(b"HTTP/1.1 200")
     assert answer.endswith(b"\r\n\r\n")
 
 
-def test_a_client_that_waits_to_be_asked_for_its_body_is_asked(host: LiveHost) -> None:
+def test_a_client_that_waits_to_be_asked_for_its_body_is_asked(kept_host: LiveHost) -> None:
     body = b'{"name": "box"}'
     head = b"POST /sandboxes HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 15\r\n\r\n"
     with socket.socket(socket.AF_UNIX) as sock:
         sock.settimeout(60)
-        sock.connect(str(host.path))
+        sock.connect(str(kept_host.path))
         sock.sendall(head)
         assert sock.recv(65536).startswith(b"HTTP/1.1 100")
         sock.sendall(body)
@@ -88,31 +88,31 @@ def bad_requests(first: int, count: int, headers: dict[str, str]) -> bytes:
     return b"".join(requests)
 
 
-def test_ten_thousand_bad_requests_do_no_harm(host: LiveHost) -> None:
-    box = host.box()
+def test_ten_thousand_bad_requests_do_no_harm(kept_host: LiveHost) -> None:
+    box = kept_host.box()
     row = box.shell("exec sleep 1000", "web")
     with ThreadPoolExecutor(20) as clients:
         pieces = [bad_requests(first, 100, box.headers) for first in range(0, 10_000, 100)]
-        answers = b"".join(clients.map(exchange, repeat(host), pieces))
+        answers = b"".join(clients.map(exchange, repeat(kept_host), pieces))
     statuses = re.findall(rb"HTTP/1\.1 (\d+)", answers)
     assert len(statuses) == len(re.findall(rb'{"error": ?"', answers)) == 10_000
     assert {int(each) for each in statuses} <= {400, 404, 409, 413, 422}
     assert box.rows() == [row]
-    assert "Traceback" not in host.log
+    assert "Traceback" not in kept_host.log
 
 
-def test_readers_that_hang_up_leave_nothing_open(host: LiveHost) -> None:
-    box = host.box()
+def test_readers_that_hang_up_leave_nothing_open(kept_host: LiveHost) -> None:
+    box = kept_host.box()
     box.shell("while :; do echo line; done", "loud")
-    descriptors = Path(f"/proc/{host.status['pid']}/fd")
+    descriptors = Path(f"/proc/{kept_host.status['pid']}/fd")
     before = len(list(descriptors.iterdir()))
     for path in ["/processes/loud/output/follow"] * 20:
-        with host.http.stream("GET", f"/api/v1{path}", headers=box.headers) as answer:
+        with kept_host.http.stream("GET", f"/api/v1{path}", headers=box.headers) as answer:
             next(answer.iter_bytes())
     while len(list(descriptors.iterdir())) > before + 8:
         box.rows()  # the server has had its turn when it has answered
     box.delete("loud", grace_ms=0)
-    assert "Traceback" not in host.log
+    assert "Traceback" not in kept_host.log
 
 
 def test_the_hosts_directories_and_files_are_the_users_alone(box: Box) -> None:

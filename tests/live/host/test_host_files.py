@@ -33,9 +33,9 @@ def folder(short_dir: Path) -> Path:
 
 
 @pytest.fixture
-def box(host: LiveHost, folder: Path) -> Box:
+def box(kept_host: LiveHost, folder: Path) -> Box:
     """A sandbox that works for `folder`."""
-    return host.box(project_directory=str(folder))
+    return kept_host.box(project_directory=str(folder))
 
 
 def put(box: Box, query: str, data: bytes | Iterator[bytes] = b"") -> httpx.Response:
@@ -126,10 +126,11 @@ def test_a_name_that_is_no_text_can_be_used_again(box: Box, folder: Path) -> Non
     assert get(box, entry["name_encoded"]).content == b"found"
 
 
-@pytest.mark.parametrize("path", ["..", "../x", "a/../b", "/etc/..", "%2e%2e/x", "a%2F..%2Fb", "..%2f"])
 @pytest.mark.parametrize("method, route", [("GET", ""), ("PUT", ""), ("DELETE", ""), ("GET", "/list")])
-def test_nobody_leaves_by_dots(box: Box, method: str, route: str, path: str) -> None:
-    assert box.refused(method, f"/files{route}?path={path}")[:2] == (403, "PATH_TRAVERSAL")
+def test_nobody_leaves_by_dots(box: Box, method: str, route: str) -> None:
+    paths = ["..", "../x", "a/../b", "/etc/..", "%2e%2e/x", "a%2F..%2Fb", "..%2f"]
+    found = {path: box.refused(method, f"/files{route}?path={path}")[:2] for path in paths}
+    assert found == dict.fromkeys(paths, (403, "PATH_TRAVERSAL"))
 
 
 def test_refusals(box: Box, folder: Path) -> None:
@@ -170,14 +171,14 @@ def test_refusals(box: Box, folder: Path) -> None:
     assert "Traceback" not in box.host.log
 
 
-def test_files_belong_to_a_sandbox(host: LiveHost) -> None:
-    answer = host.http.get("/api/v1/files?path=/etc/passwd", headers={"X-Tensorlake-Sandbox-Id": "nobody"})
+def test_files_belong_to_a_sandbox(kept_host: LiveHost) -> None:
+    answer = kept_host.http.get("/api/v1/files?path=/etc/passwd", headers={"X-Tensorlake-Sandbox-Id": "nobody"})
     assert (answer.status_code, answer.json()["code"]) == (404, "SANDBOX_NOT_FOUND")
-    assert host.http.get("/api/v1/files?path=/etc/passwd").json()["code"] == "MISSING_SANDBOX_ID"
+    assert kept_host.http.get("/api/v1/files?path=/etc/passwd").json()["code"] == "MISSING_SANDBOX_ID"
 
 
-def test_without_a_project_a_path_begins_at_home(host: LiveHost) -> None:
-    box = host.box("other")
+def test_without_a_project_a_path_begins_at_home(kept_box: Box) -> None:
+    box = kept_box
     row = box.begin("pwd", name="where")
     home = box.first_lines("where", 1)[0]
     assert row["pid"]
@@ -331,7 +332,8 @@ def test_readers_that_hang_up_or_never_read_leave_nothing_open(box: Box, folder:
     assert "Traceback" not in box.host.log
 
 
-def test_a_slow_reader_holds_up_nobody(box: Box, folder: Path) -> None:
+def test_a_slow_reader_holds_up_nobody(host: LiveHost, folder: Path) -> None:
+    box = host.box(project_directory=str(folder))
     (folder / "big").write_bytes(b"")
     os.truncate(folder / "big", 10**11)
     with socket.socket(socket.AF_UNIX) as sock:

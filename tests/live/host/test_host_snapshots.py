@@ -49,9 +49,9 @@ def refused(answer: httpx.Response) -> tuple[int, str]:
     return answer.status_code, answer.json().get("code")
 
 
-def test_a_sandbox_has_a_directory_of_its_own_where_its_processes_begin(host: LiveHost) -> None:
-    box, other = host.box(), host.box("other")
-    home = workspace(host)
+def test_a_sandbox_has_a_directory_of_its_own_where_its_processes_begin(kept_host: LiveHost) -> None:
+    box, other = kept_host.box(), kept_host.box("other")
+    home = workspace(kept_host)
     assert finish(box, "pwd; echo mine > note") == [str(home)]
     assert finish(other, "ls") == []
     assert stat.S_IMODE(home.stat().st_mode) == 0o700
@@ -59,34 +59,34 @@ def test_a_sandbox_has_a_directory_of_its_own_where_its_processes_begin(host: Li
     row = box.begin("pwd", working_dir="sub")
     box.wait(row["pid"], ended)
     assert box.lines(row["pid"]) == [str(home / "sub")]
-    host.http.delete("/sandboxes/box")
+    kept_host.http.delete("/sandboxes/box")
     assert not home.exists()
 
 
-def test_one_with_a_project_works_there_and_has_no_other(host: LiveHost, tmp_path: Path) -> None:
-    box = host.box(project_directory=str(tmp_path))
+def test_one_with_a_project_works_there_and_has_no_other(kept_host: LiveHost, tmp_path: Path) -> None:
+    box = kept_host.box(project_directory=str(tmp_path))
     assert finish(box, "pwd") == [str(tmp_path)]
-    assert ask(host, "GET", "/sandboxes/box")["workspace_directory"] is None
-    answer = host.http.post("/sandboxes/box/snapshot")
+    assert ask(kept_host, "GET", "/sandboxes/box")["workspace_directory"] is None
+    answer = kept_host.http.post("/sandboxes/box/snapshot")
     assert refused(answer) == (400, "UNSUPPORTED")
     assert str(tmp_path) in answer.json()["error"]
-    assert refused(host.http.post("/sandboxes/box/copy")) == (400, "UNSUPPORTED")
-    host.http.delete("/sandboxes/box")
+    assert refused(kept_host.http.post("/sandboxes/box/copy")) == (400, "UNSUPPORTED")
+    kept_host.http.delete("/sandboxes/box")
     assert tmp_path.exists()
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="switches users, which needs root")
-def test_who_runs_as_another_user_begins_at_home(host: LiveHost) -> None:
-    box = host.box()
+def test_who_runs_as_another_user_begins_at_home(kept_host: LiveHost) -> None:
+    box = kept_host.box()
     row = box.begin("pwd", user="daemon")
     box.wait(row["pid"], ended)
     assert box.lines(row["pid"]) == [pwd.getpwnam("daemon").pw_dir]
 
 
-def test_a_snapshot_keeps_what_there_was(host: LiveHost) -> None:
-    box = host.box(image="mine", resources={"cpus": 2, "memory_mb": 2048})
+def test_a_snapshot_keeps_what_there_was(kept_host: LiveHost) -> None:
+    box = kept_host.box(image="mine", resources={"cpus": 2, "memory_mb": 2048})
     finish(box, "echo before > note; mkdir d; ln -s ../note d/link; printf '#!/bin/sh\\necho ran' > run; chmod 755 run")
-    snapshot = take(host)
+    snapshot = take(kept_host)
     assert (snapshot["status"], snapshot["sandbox_id"], snapshot["snapshot_type"]) == (
         "completed",
         box.id,
@@ -95,9 +95,9 @@ def test_a_snapshot_keeps_what_there_was(host: LiveHost) -> None:
     assert snapshot["size_bytes"] == len("before\n#!/bin/sh\necho ran")
     assert (snapshot["base_image"], snapshot["error"]) == ("mine", None)
     finish(box, "echo after > note; rm -r d")
-    restored = host.box("restored", snapshot_id=snapshot["id"])
+    restored = kept_host.box("restored", snapshot_id=snapshot["id"])
     assert finish(restored, "cat note d/link; ./run") == ["before", "before", "ran"]
-    info = ask(host, "GET", "/sandboxes/restored")
+    info = ask(kept_host, "GET", "/sandboxes/restored")
     assert (info["image"], info["resources"]["cpus"], info["resources"]["memory_mb"]) == ("mine", 2, 2048)
     assert finish(box, "cat note") == ["after"]
 
@@ -120,87 +120,87 @@ def test_snapshots_are_listed_outlive_their_sandbox_and_are_deleted(host: LiveHo
     assert sorted(each.name for each in (host.home.state / "snapshots").iterdir()) == sorted(mine)
 
 
-def test_nothing_runs_while_a_snapshot_is_taken_so_that_files_agree(host: LiveHost) -> None:
-    box = host.box()
+def test_nothing_runs_while_a_snapshot_is_taken_so_that_files_agree(kept_host: LiveHost) -> None:
+    box = kept_host.box()
     writes = "i=0; while :; do i=$((i+1)); for f in a b; do echo $i > t; mv t $f; done; [ $i = 1 ] && echo up; done"
     pid = box.shell(writes, "web")["pid"]
     box.wait_for_line("web", "up")
     for _ in range(5):
-        snapshot = take(host)
-        files = host.home.state / "snapshots" / snapshot["id"] / "files"
+        snapshot = take(kept_host)
+        files = kept_host.home.state / "snapshots" / snapshot["id"] / "files"
         first, second = (int((files / each).read_text()) for each in ("a", "b"))
         assert first - second in (0, 1)
-    assert status(host) == "running"
+    assert status(kept_host) == "running"
     row = box.row("web")
     assert (row["pid"], row["status"]) == (pid, "running")
 
 
-def test_a_suspended_sandbox_is_kept_as_it_is(host: LiveHost) -> None:
-    box = host.box()
+def test_a_suspended_sandbox_is_kept_as_it_is(kept_host: LiveHost) -> None:
+    box = kept_host.box()
     finish(box, "echo it > note")
     box.shell("exec sleep 1000", "web")
-    suspend(host)
-    snapshot = take(host)
+    suspend(kept_host)
+    snapshot = take(kept_host)
     assert snapshot["status"] == "completed"
-    assert status(host) == "suspended"
-    assert finish(host.box("restored", snapshot_id=snapshot["id"]), "cat note") == ["it"]
+    assert status(kept_host) == "suspended"
+    assert finish(kept_host.box("restored", snapshot_id=snapshot["id"]), "cat note") == ["it"]
 
 
-def test_memory_is_kept_only_where_there_is_none(host: LiveHost) -> None:
-    box = host.box()
-    assert take(host, snapshot_type="memory")["snapshot_type"] == "memory"
+def test_memory_is_kept_only_where_there_is_none(kept_host: LiveHost) -> None:
+    box = kept_host.box()
+    assert take(kept_host, snapshot_type="memory")["snapshot_type"] == "memory"
     box.shell("exec sleep 1000", "web")
-    answer = host.http.post("/sandboxes/box/snapshot", json={"snapshot_type": "memory"})
+    answer = kept_host.http.post("/sandboxes/box/snapshot", json={"snapshot_type": "memory"})
     assert refused(answer) == (400, "UNSUPPORTED")
     assert "memory of running processes" in answer.json()["error"]
-    assert refused(host.http.post("/sandboxes/box/copy")) == (400, "UNSUPPORTED")
-    assert host.http.post("/sandboxes/box/snapshot", json={"snapshot_type": "x"}).status_code == 422
-    assert host.http.post("/sandboxes/nope/snapshot").status_code == 404
+    assert refused(kept_host.http.post("/sandboxes/box/copy")) == (400, "UNSUPPORTED")
+    assert kept_host.http.post("/sandboxes/box/snapshot", json={"snapshot_type": "x"}).status_code == 422
+    assert kept_host.http.post("/sandboxes/nope/snapshot").status_code == 404
 
 
-def test_copies_have_the_files_and_a_life_of_their_own(host: LiveHost) -> None:
-    box = host.box(image="mine")
+def test_copies_have_the_files_and_a_life_of_their_own(kept_host: LiveHost) -> None:
+    box = kept_host.box(image="mine")
     finish(box, "echo it > note")
-    answer = ask(host, "POST", "/sandboxes/box/copy", params={"times": 3})
+    answer = ask(kept_host, "POST", "/sandboxes/box/copy", params={"times": 3})
     assert answer["source_sandbox_id"] == box.id
-    copies = [Box(host, each["sandbox_id"]) for each in answer["sandboxes"]]
+    copies = [Box(kept_host, each["sandbox_id"]) for each in answer["sandboxes"]]
     assert len({each.id for each in copies}) == 3
     assert all(each["status"] == "running" and each["name"] is None for each in answer["sandboxes"])
     for number, copy in enumerate(copies):
         assert finish(copy, f"cat note; echo {number} > note") == ["it"]
-        assert ask(host, "GET", f"/sandboxes/{copy.id}")["image"] == "mine"
+        assert ask(kept_host, "GET", f"/sandboxes/{copy.id}")["image"] == "mine"
     assert finish(box, "cat note") == ["it"]
-    host.http.delete("/sandboxes/box")
+    kept_host.http.delete("/sandboxes/box")
     assert finish(copies[2], "cat note") == ["2"]
     for times in ("0", "x", "101"):
-        assert host.http.post(f"/sandboxes/{copies[0].id}/copy?times={times}").status_code == 400
+        assert kept_host.http.post(f"/sandboxes/{copies[0].id}/copy?times={times}").status_code == 400
 
 
-def test_an_entrypoint_is_a_process_of_the_sandbox(host: LiveHost) -> None:
-    box = host.box(entrypoint=["sh", "-c", "echo up; exec sleep 1000"])
+def test_an_entrypoint_is_a_process_of_the_sandbox(kept_host: LiveHost) -> None:
+    box = kept_host.box(entrypoint=["sh", "-c", "echo up; exec sleep 1000"])
     (row,) = box.rows()
     assert (row["command"], row["status"], row["managed"]) == ("sh", "running", None)
     assert box.first_lines(row["pid"], 1) == ["up"]
-    assert ask(host, "GET", "/sandboxes/box")["entrypoint"] == ["sh", "-c", "echo up; exec sleep 1000"]
+    assert ask(kept_host, "GET", "/sandboxes/box")["entrypoint"] == ["sh", "-c", "echo up; exec sleep 1000"]
 
 
-def test_an_entrypoint_that_cannot_be_started_is_the_end(host: LiveHost) -> None:
-    answer = host.http.post("/sandboxes", json={"name": "box", "entrypoint": ["no-such-command"]})
+def test_an_entrypoint_that_cannot_be_started_is_the_end(kept_host: LiveHost) -> None:
+    answer = kept_host.http.post("/sandboxes", json={"name": "box", "entrypoint": ["no-such-command"]})
     assert answer.status_code == 422
     short = answer.json()
     assert (short["status"], short["reason"]) == ("failed", "command not found: no-such-command")
     assert short["error"].endswith("did not begin: command not found: no-such-command")
-    info = ask(host, "GET", f"/sandboxes/{short['sandbox_id']}")
+    info = ask(kept_host, "GET", f"/sandboxes/{short['sandbox_id']}")
     assert (info["status"], info["termination_reason"]) == ("terminated", "Failure(EntrypointNotStarted)")
-    host.box("box")
+    kept_host.box("box")
 
 
-def test_who_does_not_wait_is_told_how_it_stands(host: LiveHost) -> None:
-    answer = host.http.post("/sandboxes", json={"name": "box", "wait": False})
+def test_who_does_not_wait_is_told_how_it_stands(kept_host: LiveHost) -> None:
+    answer = kept_host.http.post("/sandboxes", json={"name": "box", "wait": False})
     assert (answer.status_code, answer.json()["status"]) == (202, "running")
-    answer = host.http.post("/sandboxes", json={"wait": False, "entrypoint": ["no-such-command"]})
+    answer = kept_host.http.post("/sandboxes", json={"wait": False, "entrypoint": ["no-such-command"]})
     assert answer.status_code == 202
-    while (info := ask(host, "GET", f"/sandboxes/{answer.json()['sandbox_id']}"))["status"] == "pending":
+    while (info := ask(kept_host, "GET", f"/sandboxes/{answer.json()['sandbox_id']}"))["status"] == "pending":
         pass
     assert info["error_details"]["error"] == "command not found: no-such-command"
 
@@ -306,33 +306,33 @@ def test_what_a_killed_server_has_half_made_is_removed_by_the_next(host: LiveHos
     assert [each.name for each in kinds[1].iterdir()] == ["no-id"]
 
 
-def test_a_snapshot_in_use_stays(host: LiveHost) -> None:
-    host.box()
-    fill(host)
-    number = take(host)["id"]
-    made = ask(host, "POST", "/sandboxes", json={"name": "restored", "snapshot_id": number, "wait": False})
+def test_a_snapshot_in_use_stays(kept_host: LiveHost) -> None:
+    kept_host.box()
+    fill(kept_host)
+    number = take(kept_host)["id"]
+    made = ask(kept_host, "POST", "/sandboxes", json={"name": "restored", "snapshot_id": number, "wait": False})
     if made["status"] == "pending":
-        answer = host.http.delete(f"/snapshots/{number}")
+        answer = kept_host.http.delete(f"/snapshots/{number}")
         assert answer.status_code == 200 or refused(answer) == (409, "SNAPSHOT_IN_USE")
-    while status(host, "restored") == "pending":
+    while status(kept_host, "restored") == "pending":
         pass
-    assert finish(Box(host, made["sandbox_id"]), "ls tree/7 | wc -l") == ["40"]
+    assert finish(Box(kept_host, made["sandbox_id"]), "ls tree/7 | wc -l") == ["40"]
 
 
-def test_a_sandbox_that_is_being_made_can_be_ended(host: LiveHost) -> None:
-    host.box()
-    fill(host)
-    body = {"name": "restored", "snapshot_id": take(host)["id"], "wait": False}
-    number = ask(host, "POST", "/sandboxes", json=body)["sandbox_id"]
-    assert host.http.delete("/sandboxes/restored").status_code == 200
-    info = ask(host, "GET", f"/sandboxes/{number}")
+def test_a_sandbox_that_is_being_made_can_be_ended(kept_host: LiveHost) -> None:
+    kept_host.box()
+    fill(kept_host)
+    body = {"name": "restored", "snapshot_id": take(kept_host)["id"], "wait": False}
+    number = ask(kept_host, "POST", "/sandboxes", json=body)["sandbox_id"]
+    assert kept_host.http.delete("/sandboxes/restored").status_code == 200
+    info = ask(kept_host, "GET", f"/sandboxes/{number}")
     assert (info["status"], info["outcome"]) == ("terminated", "Success(UserTerminated)")
-    assert not (host.home.state / "sandboxes" / number / "workspace").exists()
+    assert not (kept_host.home.state / "sandboxes" / number / "workspace").exists()
 
 
-def test_a_sandbox_that_is_being_kept_is_ended_after_that(host: LiveHost) -> None:
-    host.box()
-    fill(host)
-    number = host.http.post("/sandboxes/box/snapshot").json()["snapshot_id"]
-    assert host.http.delete("/sandboxes/box").status_code == 200
-    assert wait_for(host, number)["status"] == "completed"
+def test_a_sandbox_that_is_being_kept_is_ended_after_that(kept_host: LiveHost) -> None:
+    kept_host.box()
+    fill(kept_host)
+    number = kept_host.http.post("/sandboxes/box/snapshot").json()["snapshot_id"]
+    assert kept_host.http.delete("/sandboxes/box").status_code == 200
+    assert wait_for(kept_host, number)["status"] == "completed"

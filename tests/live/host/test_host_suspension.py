@@ -74,78 +74,82 @@ def workspace(host: LiveHost, name: str = "box") -> Path:
     return Path(host.http.get(f"/sandboxes/{name}").json()["workspace_directory"])
 
 
-def test_everything_stands_still_and_goes_on_with_the_same_process_ids(host: LiveHost) -> None:
-    box = host.box()
+def test_everything_stands_still_and_goes_on_with_the_same_process_ids(kept_host: LiveHost) -> None:
+    box = kept_host.box()
     box.shell(f"setsid sh -c 'echo $$ > left; {COUNTING}' & sleep 1000 & echo $! > child; wait", "web")
     box.wait_for_line("web", "up")
-    pids = [box.row("web")["pid"], *(int((workspace(host) / each).read_text()) for each in ("left", "child"))]
-    suspend(host)
+    pids = [box.row("web")["pid"], *(int((workspace(kept_host) / each).read_text()) for each in ("left", "child"))]
+    suspend(kept_host)
     for pid in pids:
         wait_until_held(pid)
-    before = (workspace(host) / "count").read_text()
-    let_time_pass(host, 0.2)
-    assert (workspace(host) / "count").read_text() == before
+    before = (workspace(kept_host) / "count").read_text()
+    let_time_pass(kept_host, 0.2)
+    assert (workspace(kept_host) / "count").read_text() == before
     assert all(map(held, pids))
-    resume(host)
+    resume(kept_host)
     assert not any(map(held, pids))
     row = box.row("web")
     assert (row["pid"], row["managed"]["restart_count"]) == (pids[0], 0)
-    while (workspace(host) / "count").read_text() == before:
+    while (workspace(kept_host) / "count").read_text() == before:
         pass
 
 
-def test_the_answers_of_suspend_and_resume(host: LiveHost) -> None:
-    host.box()
-    assert [change(host, "suspend"), change(host, "suspend"), status(host)] == [202, 200, "suspended"]
-    assert [change(host, "resume"), change(host, "resume"), status(host)] == [202, 200, "running"]
-    assert change(host, "suspend", wait_ms=0) in (200, 202)
+def test_the_answers_of_suspend_and_resume(kept_host: LiveHost) -> None:
+    kept_host.box()
+    assert [change(kept_host, "suspend"), change(kept_host, "suspend"), status(kept_host)] == [202, 200, "suspended"]
+    assert [change(kept_host, "resume"), change(kept_host, "resume"), status(kept_host)] == [202, 200, "running"]
+    assert change(kept_host, "suspend", wait_ms=0) in (200, 202)
     for word in ("suspend", "resume"):
-        assert change(host, word, "nope") == 404
-        assert host.http.post(f"/sandboxes/box/{word}?wait_ms=x").status_code == 400
-    unnamed = host.box(None)
-    answer = host.http.post(f"/sandboxes/{unnamed.id}/suspend")
+        assert change(kept_host, word, "nope") == 404
+        assert kept_host.http.post(f"/sandboxes/box/{word}?wait_ms=x").status_code == 400
+    unnamed = kept_host.box(None)
+    answer = kept_host.http.post(f"/sandboxes/{unnamed.id}/suspend")
     assert (answer.status_code, answer.json()["code"]) == (400, "EPHEMERAL")
-    host.http.delete("/sandboxes/box")
-    assert change(host, "resume") == 404
+    kept_host.http.delete("/sandboxes/box")
+    assert change(kept_host, "resume") == 404
 
 
-def test_a_suspension_waits_for_what_is_being_ended_and_nobody_resumes_it_meanwhile(host: LiveHost) -> None:
-    box = host.box()
+def test_a_suspension_waits_for_what_is_being_ended_and_nobody_resumes_it_meanwhile(kept_host: LiveHost) -> None:
+    box = kept_host.box()
     script = "trap 'echo > asked; read line < gate; exit 0' TERM; mkfifo gate; echo up; while :; do sleep 0.01; done"
     box.shell(script, "web")
     box.wait_for_line("web", "up")
     stopping = threading.Thread(target=box.delete, args=("web",), kwargs={"grace_ms": 50_000})
     stopping.start()
-    while not (workspace(host) / "asked").exists():
+    while not (workspace(kept_host) / "asked").exists():
         pass
-    answered = [change(host, "suspend", wait_ms=0), change(host, "resume"), change(host, "suspend", wait_ms=0)]
+    answered = [
+        change(kept_host, "suspend", wait_ms=0),
+        change(kept_host, "resume"),
+        change(kept_host, "suspend", wait_ms=0),
+    ]
     assert answered == [202, 409, 202]
-    assert status(host) == "suspending"
-    (workspace(host) / "gate").write_text("now\n")
+    assert status(kept_host) == "suspending"
+    (workspace(kept_host) / "gate").write_text("now\n")
     stopping.join()
-    suspend(host)
+    suspend(kept_host)
 
 
-def test_a_request_for_the_daemon_wakes_it(host: LiveHost) -> None:
-    box = host.box()
+def test_a_request_for_the_daemon_wakes_it(kept_host: LiveHost) -> None:
+    box = kept_host.box()
     pid = box.shell("echo up; exec sleep 1000", "web")["pid"]
     box.wait_for_line("web", "up")
-    suspend(host)
+    suspend(kept_host)
     assert box.row("web")["pid"] == pid
-    assert status(host) == "running"
-    suspend(host)
+    assert status(kept_host) == "running"
+    suspend(kept_host)
     assert box.ask("GET", "/health").status_code == 200
-    assert status(host) == "running"
+    assert status(kept_host) == "running"
 
 
-def test_many_requests_at_once_wake_it_once(host: LiveHost) -> None:
-    box = host.box()
+def test_many_requests_at_once_wake_it_once(kept_host: LiveHost) -> None:
+    box = kept_host.box()
     box.shell("exec sleep 1000", "web")
-    suspend(host)
+    suspend(kept_host)
     seen: list[int] = []
 
     def ask() -> None:
-        with client_of(host.path) as http:
+        with client_of(kept_host.path) as http:
             seen.append(http.get("/api/v1/processes", headers=box.headers).status_code)
 
     threads = [threading.Thread(target=ask) for _ in range(16)]
@@ -154,33 +158,33 @@ def test_many_requests_at_once_wake_it_once(host: LiveHost) -> None:
     for thread in threads:
         thread.join()
     assert seen == [200] * 16
-    assert status(host) == "running"
+    assert status(kept_host) == "running"
 
 
-def test_without_auto_resume_a_request_is_refused(host: LiveHost) -> None:
-    box = host.box(auto_resume=False)
-    suspend(host)
+def test_without_auto_resume_a_request_is_refused(kept_host: LiveHost) -> None:
+    box = kept_host.box(auto_resume=False)
+    suspend(kept_host)
     assert box.refused("GET", "/processes")[:2] == (409, "SANDBOX_NOT_RUNNING")
-    assert status(host) == "suspended"
-    assert host.http.patch("/sandboxes/box", json={"auto_resume": True}).status_code == 200
-    assert status(host) == "suspended"
+    assert status(kept_host) == "suspended"
+    assert kept_host.http.patch("/sandboxes/box", json={"auto_resume": True}).status_code == 200
+    assert status(kept_host) == "suspended"
     assert box.rows() == []
-    assert status(host) == "running"
+    assert status(kept_host) == "running"
 
 
-def test_a_pause_between_restarts_does_not_pass(host: LiveHost) -> None:
-    box = host.box()
+def test_a_pause_between_restarts_does_not_pass(kept_host: LiveHost) -> None:
+    box = kept_host.box()
     policy = {"initial_backoff_ms": 400, "max_backoff_ms": 400}
     box.shell("echo run >> runs; exit 1", "web", restart=policy)
     box.wait("web", lambda row: row["managed"]["status"] == "backing_off")
-    suspend(host)
-    before = (workspace(host) / "runs").read_text()
-    let_time_pass(host, 0.6)
-    assert (workspace(host) / "runs").read_text() == before
-    resume(host)
+    suspend(kept_host)
+    before = (workspace(kept_host) / "runs").read_text()
+    let_time_pass(kept_host, 0.6)
+    assert (workspace(kept_host) / "runs").read_text() == before
+    resume(kept_host)
     row = box.row("web")
-    assert row["managed"]["status"] == "backing_off" or (workspace(host) / "runs").read_text() != before
-    while (workspace(host) / "runs").read_text() == before:
+    assert row["managed"]["status"] == "backing_off" or (workspace(kept_host) / "runs").read_text() != before
+    while (workspace(kept_host) / "runs").read_text() == before:
         pass
 
 
@@ -202,15 +206,15 @@ def test_a_long_pause_goes_on_with_what_was_left_also_over_the_server_s_death(ho
     assert box.row("web")["managed"]["status"] == "stopped"
 
 
-def test_health_is_looked_at_anew(host: LiveHost) -> None:
-    box, port = host.box(), free_port()
+def test_health_is_looked_at_anew(kept_host: LiveHost) -> None:
+    box, port = kept_host.box(), free_port()
     check = {"type": "http", "port": port, "interval_ms": 20, "timeout_ms": 20, "failure_threshold": 2}
     check["initial_delay_ms"] = 30_000
     box.begin("python3", "-c", SILENT_SERVER.format(port=port), name="web", health_check=check)
     box.wait("web", lambda row: row["managed"]["health_status"] == "healthy")
-    suspend(host)
-    let_time_pass(host, 0.3)
-    resume(host)
+    suspend(kept_host)
+    let_time_pass(kept_host, 0.3)
+    resume(kept_host)
     row = box.wait("web", lambda row: row["managed"]["health_status"] == "healthy")
     assert (row["managed"]["restart_count"], row["managed"]["consecutive_health_failures"]) == (0, 0)
 
@@ -232,15 +236,15 @@ def test_what_dies_while_held_still_is_started_again_only_afterwards(host: LiveH
 
 
 @pytest.mark.parametrize("polite", [True, False])
-def test_the_end_of_a_suspended_sandbox_is_the_end_of_all_in_it(host: LiveHost, polite: bool) -> None:
-    box = host.box()
+def test_the_end_of_a_suspended_sandbox_is_the_end_of_all_in_it(kept_host: LiveHost, polite: bool) -> None:
+    box = kept_host.box()
     script = "trap 'echo bye > said; exit 0' TERM; " if polite else "trap '' TERM; "
     row = box.shell(script + "(setsid sleep 1000 &); echo up; while :; do sleep 0.01; done", "web")
     box.wait_for_line("web", "up")
-    suspend(host)
-    assert host.http.delete("/sandboxes/box").status_code == 200
+    suspend(kept_host)
+    assert kept_host.http.delete("/sandboxes/box").status_code == 200
     assert wait_gone([row["pid"]], 0)
-    assert host.http.get(f"/sandboxes/{box.id}").json()["status"] == "terminated"
+    assert kept_host.http.get(f"/sandboxes/{box.id}").json()["status"] == "terminated"
 
 
 @pytest.mark.parametrize("victim", ["server", "keeper"])
@@ -273,36 +277,36 @@ def test_a_suspension_under_way_is_completed_by_the_next_server(host: LiveHost) 
     assert sorted(row["pid"] for row in box.rows()) == sorted(pids)
 
 
-def test_a_named_sandbox_that_nobody_uses_is_suspended(host: LiveHost) -> None:
-    box = host.box(timeout_secs=1)
+def test_a_named_sandbox_that_nobody_uses_is_suspended(kept_host: LiveHost) -> None:
+    box = kept_host.box(timeout_secs=1)
     row = box.shell("exec sleep 1000", "web")
-    while status(host) != "suspended":
+    while status(kept_host) != "suspended":
         pass
     wait_until_held(row["pid"])
     assert box.row("web")["pid"] == row["pid"]
-    while status(host) != "suspended":
+    while status(kept_host) != "suspended":
         pass
 
 
-def test_a_stream_that_is_read_is_use(host: LiveHost) -> None:
-    box = host.box(timeout_secs=1)
+def test_a_stream_that_is_read_is_use(kept_host: LiveHost) -> None:
+    box = kept_host.box(timeout_secs=1)
     box.shell("echo up; exec sleep 1000", "web")
     path = "/api/v1/processes/web/output/follow"
-    with client_of(host.path) as http, http.stream("GET", path, headers=box.headers) as answer:
+    with client_of(kept_host.path) as http, http.stream("GET", path, headers=box.headers) as answer:
         assert answer.status_code == 200
-        let_time_pass(host, 1.3)
-        assert status(host) == "running"
-    while status(host) != "suspended":
+        let_time_pass(kept_host, 1.3)
+        assert status(kept_host) == "running"
+    while status(kept_host) != "suspended":
         pass
 
 
-def test_a_name_turns_a_lifetime_into_a_time_of_idleness(host: LiveHost) -> None:
-    box = host.box(None, timeout_secs=1)
-    answer = host.http.patch(f"/sandboxes/{box.id}", json={"name": "box"})
+def test_a_name_turns_a_lifetime_into_a_time_of_idleness(kept_host: LiveHost) -> None:
+    box = kept_host.box(None, timeout_secs=1)
+    answer = kept_host.http.patch(f"/sandboxes/{box.id}", json={"name": "box"})
     assert (answer.status_code, answer.json()["name"]) == (200, "box")
-    while status(host) != "suspended":
+    while status(kept_host) != "suspended":
         pass
-    assert host.http.get("/sandboxes/box").json()["id"] == box.id
+    assert kept_host.http.get("/sandboxes/box").json()["id"] == box.id
 
 
 def test_a_host_does_not_end_under_what_is_held_still(host_environ: Home) -> None:
@@ -329,12 +333,12 @@ def test_a_host_that_is_stopped_ends_what_is_held_still(host: LiveHost) -> None:
     assert wait_gone([row["pid"]], 0)
 
 
-def test_starts_that_meet_a_suspension_are_done_once(host: LiveHost) -> None:
-    box = host.box()
+def test_starts_that_meet_a_suspension_are_done_once(kept_host: LiveHost) -> None:
+    box = kept_host.box()
     answers: list[Any] = []
 
     def start(number: int) -> None:
-        with client_of(host.path) as http:
+        with client_of(kept_host.path) as http:
             body = box.start_body("sleep", "1000", name=f"web-{number}")
             answers.append(http.post("/api/v1/processes", headers=box.headers, json=body).status_code)
 
@@ -342,8 +346,8 @@ def test_starts_that_meet_a_suspension_are_done_once(host: LiveHost) -> None:
     for thread in threads:
         thread.start()
     for _ in range(4):
-        change(host, "suspend", wait_ms=5_000)
-    resume(host)
+        change(kept_host, "suspend", wait_ms=5_000)
+    resume(kept_host)
     for thread in threads:
         thread.join()
     assert answers == [201] * 12

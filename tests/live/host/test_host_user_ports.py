@@ -9,18 +9,18 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from tests.live.host.hosts import LiveHost, client_of, live_host
+from tests.live.host.conftest import KEY
+from tests.live.host.hosts import LiveHost, client_of
 from tests.live.host.listeners import Serve, listening, read_all, read_head
-from tests.support.home import Home
 from tests.support.ports import free_port
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nX-Mine: yes\r\nSet-Cookie: a=1\r\nSet-Cookie: b=2\r\n\r\nok"
 
 
 @pytest.fixture
-def host(host_environ: Home) -> Iterator[LiveHost]:
-    with live_host(host_environ, port=0, key="k") as own:
-        yield own
+def host(kept_host: LiveHost) -> LiveHost:
+    """A host with a port, which many tests use."""
+    return kept_host
 
 
 @pytest.fixture
@@ -60,7 +60,7 @@ def test_a_request_goes_through_and_its_answer_comes_back(host: LiveHost, http: 
 def test_the_sandboxs_id_is_a_name_too_and_the_info_says_how_to_get_there(host: LiveHost, http: httpx.Client) -> None:
     with listening(saying(OK, [])) as port:
         box = host.box("other", exposed_ports=[port], allow_unauthenticated_access=True)
-        info = http.get(f"/sandboxes/{box.id}", headers={"Authorization": "Bearer k"}).json()
+        info = http.get(f"/sandboxes/{box.id}", headers={"Authorization": f"Bearer {KEY}"}).json()
         scheme, _, place = info["ingress_endpoint"].partition("://")
         assert scheme == "http"
         assert place == f"localhost:{http.base_url.port}"
@@ -73,7 +73,7 @@ def test_without_open_access_the_key_is_needed_and_stays_with_us(host: LiveHost,
         name = expose(host, port, everybody=False)
         for headers in ({}, {"Authorization": "Bearer wrong"}):
             assert http.get("/", headers={"Host": name, **headers}).status_code == 401
-        page = {"Host": name, "Authorization": "Bearer k", "Origin": f"http://{name}"}
+        page = {"Host": name, "Authorization": f"Bearer {KEY}", "Origin": f"http://{name}"}
         assert http.get("/", headers=page).status_code == 200
     assert len(heads) == 1
     assert b"authorization" not in heads[0].lower()
@@ -82,7 +82,7 @@ def test_without_open_access_the_key_is_needed_and_stays_with_us(host: LiveHost,
 def test_the_key_stays_with_us_where_it_was_not_needed_either(host: LiveHost, http: httpx.Client) -> None:
     heads: list[bytes] = []
     with listening(saying(OK, heads)) as port:
-        assert http.get("/", headers={"Host": expose(host, port), "Authorization": "Bearer k"}).status_code == 200
+        assert http.get("/", headers={"Host": expose(host, port), "Authorization": f"Bearer {KEY}"}).status_code == 200
     assert b"authorization" not in heads[0].lower()
 
 
@@ -98,7 +98,7 @@ def test_who_has_no_business_here_does_not_learn_what_there_is(host: LiveHost, h
         page = {"Host": "evil.example", "X_Tensorlake_Sandbox_Id": sandbox, "X_Tensorlake_Sandbox_Port": "22"}
         assert refused(**page) == (403, "FORBIDDEN_HOST")
     assert refused(Host="22-shut.localhost") == (401, "UNAUTHORIZED")
-    assert refused(Host="22-shut.localhost", Authorization="Bearer k") == (403, "PORT_NOT_EXPOSED")
+    assert refused(Host="22-shut.localhost", Authorization=f"Bearer {KEY}") == (403, "PORT_NOT_EXPOSED")
 
 
 def test_ports_that_cannot_be_reached_say_why(host: LiveHost, http: httpx.Client) -> None:
@@ -121,14 +121,14 @@ def test_ports_that_cannot_be_reached_say_why(host: LiveHost, http: httpx.Client
 
 def test_the_daemons_own_port_is_the_daemon(host: LiveHost, http: httpx.Client) -> None:
     host.box()
-    key = {"Authorization": "Bearer k"}
+    key = {"Authorization": f"Bearer {KEY}"}
     for name in ("9501-box.local", "box.local", "box.localhost"):
         assert http.get("/api/v1/health", headers={**key, "Host": name}).json() == {"healthy": True}
         assert http.get("/api/v1/health", headers={"Host": name}).status_code == 401
 
 
 def test_who_does_not_exist_is_not_healthy(host: LiveHost, http: httpx.Client) -> None:
-    key = {"Authorization": "Bearer k"}
+    key = {"Authorization": f"Bearer {KEY}"}
     for names in ({"Host": "nobody.local"}, {"X-Tensorlake-Sandbox-Id": "nobody"}):
         assert http.get("/api/v1/health", headers={**key, **names}).status_code == 404
     assert http.get("/api/v1/health", headers=key).json() == {"healthy": True}
