@@ -89,15 +89,15 @@ def commands() -> Iterator[tuple[str, click.Command]]:
             yield f"{name} {sub}", subcommand
 
 
-@pytest.mark.parametrize("name, command", [pytest.param(*each, id=each[0]) for each in commands()])
-def test_help_begins_with_a_verb_and_is_plain(name: str, command: click.Command) -> None:
-    text = command.help or ""
-    assert re.match(r"[A-Z][a-z]+ ", text), f"{name}: help must begin with an imperative verb"
-    assert not COINED.search(text), text
-    for option in command.params:
-        if isinstance(option, click.Option):
-            words = option.help or ""
-            assert re.match(r"(?:Don't|[A-Z][a-z]+)\b.*\.$", words), f"{name} {option.opts[0]}: {words!r}"
+def test_help_begins_with_a_verb_and_is_plain() -> None:
+    for name, command in commands():
+        text = command.help or ""
+        assert re.match(r"[A-Z][a-z]+ ", text), f"{name}: help must begin with an imperative verb"
+        assert not COINED.search(text), text
+        for option in command.params:
+            if isinstance(option, click.Option):
+                words = option.help or ""
+                assert re.match(r"(?:Don't|[A-Z][a-z]+)\b.*\.$", words), f"{name} {option.opts[0]}: {words!r}"
 
 
 ROOT = PACKAGE.parent

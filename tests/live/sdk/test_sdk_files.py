@@ -10,7 +10,7 @@ import pytest
 
 from tests.live.sdk.clients import ClientError, Host, Sdk, peak_kilobytes
 
-LARGE = 1 << 28
+LARGE = 1 << 27
 """Bytes of a file that is many times what the host may keep of it."""
 ROOM = 64 * 1024
 """Kilobytes by which the host may grow while a large file passes through it."""

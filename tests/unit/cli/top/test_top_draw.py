@@ -38,16 +38,16 @@ def test_the_screen_is_as_in_its_snapshot(width: int, colours: bool) -> None:
     assert shown == path.read_text()
 
 
-@pytest.mark.parametrize("width", [1, 2, 5, 20, 33, 60, 80, 120, 200, 250])
 @pytest.mark.parametrize("height", [1, 2, 3, 5, 10, 24, 60])
-def test_every_size_is_filled_exactly(width: int, height: int) -> None:
-    shown = model()
-    shown.logs.add("web", 1, "wide 漢字漢字漢字漢字漢字漢字 é \x1b[31mred", "wide 漢字漢字漢字漢字漢字漢字 é red")
-    for key in ("", "z", "w", "?", "f"):
-        shown.press(key)
-        lines = screen(shown, width, height, NOW, colour=True)
-        assert len(lines) <= height
-        assert {columns(line) for line in lines} == {width}, key
+def test_every_size_is_filled_exactly(height: int) -> None:
+    for width in (1, 2, 5, 20, 33, 60, 80, 120, 200, 250):
+        shown = model()
+        shown.logs.add("web", 1, "wide 漢字漢字漢字漢字漢字漢字 é \x1b[31mred", "wide 漢字漢字漢字漢字漢字漢字 é red")
+        for key in ("", "z", "w", "?", "f"):
+            shown.press(key)
+            lines = screen(shown, width, height, NOW, colour=True)
+            assert len(lines) <= height, (width, key)
+            assert {columns(line) for line in lines} == {width}, key
 
 
 def test_without_colours_nothing_is_coloured() -> None:
