@@ -126,7 +126,10 @@ class _UpOnScreen:
                 await self._stop()
             self._screen.app.exit("ended")
         elif not self._up.running():
-            await self._up.mark_down()
+            try:
+                await self._up.mark_down()
+            except SbxError as error:  # the host is gone, which has ended everything
+                self._feed.remark(error.message)
             self._model.attached = False
             self._model.say("all processes have exited; q leaves")
         self._publisher.publish(self._session, self._up.wanted, verdict, time.monotonic() - begun)
