@@ -25,6 +25,7 @@ class Keeper:
 
     def __init__(self) -> None:
         self.tasks = TaskOwner()
+        self.identity = "keeper"
         self.asked: list[str] = []
         self.spawning = asyncio.Event()
 
