@@ -14,6 +14,7 @@ from pathlib import Path
 
 from benchmarks.figures import OURS, Figure
 from benchmarks.lab import Bench, Lab
+from benchmarks.measure import wait_for
 from tests.support.home import MARKER
 
 TITLE = "many sandboxes"
@@ -91,7 +92,7 @@ def _command(bench: Bench, environ: Mapping[str, str], *arguments: str) -> Used:
     begun = time.perf_counter()
     with subprocess.Popen([bench.ours, *arguments], cwd=bench.directory, env=environ, stdout=null) as process:
         used = _watched(process)
-        process.wait(LIMIT)
+        wait_for(process, LIMIT)
         used.seconds = time.perf_counter() - begun
     if process.returncode != 0:
         raise RuntimeError(f"sbxcompose {' '.join(arguments)}: exit code {process.returncode}")

@@ -87,21 +87,21 @@ def timed(arguments: Sequence[str | Path], cwd: Path, env: Mapping[str, str], *,
     return took
 
 
-def wait_for(process: subprocess.Popen[bytes]) -> None:
-    """Wait for a command to exit, and kill it if it does not in `LIMIT` seconds (`Hangs`).
+def wait_for(process: subprocess.Popen[bytes], limit: float = LIMIT) -> None:
+    """Wait for a command to exit, and kill it if it does not within `limit` seconds (`Hangs`).
 
     `Popen.wait` with a timeout looks after 0.5, 1.5, 3.5 … 31.5, 63.5, 113.5 ms, and these would be the figures.
     """
     gone = os.pidfd_open(process.pid)
     try:
-        ended = select.select([gone], [], [], LIMIT)[0]
+        ended = select.select([gone], [], [], limit)[0]
     finally:
         os.close(gone)
     if not ended:
         process.kill()
     process.wait()
     if not ended:
-        raise Hangs(f"not through after {LIMIT:g} s")
+        raise Hangs(f"not through after {limit:g} s")
 
 
 @contextmanager
