@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from msgspec import Raw, Struct
 from msgspec.json import Decoder as JsonDecoder
 
+from sbxcompose.api.host_events import HostEventDecoder
 from sbxcompose.api.http_client import HttpClient, Reply
 from sbxcompose.api.models import ProcessInfo, StartRequest
 from sbxcompose.api.wire import Answer, segment
@@ -167,15 +168,12 @@ class SandboxClient:
         output: Callable[[RunLine], None] | None = None,
     ) -> RunExit:
         """Run a command to its end (contract, section 3.8); its lines go to `output` as they come."""
-        from sbxcompose.api.sse import EventDecoder  # imports httpx, which most commands do without on this machine
-
         body = self._body(request, base_env)
-        decoder, result = EventDecoder(), None
+        read, result = self._event_reader(), None
         idle = 0.0 if self.extensions else SILENT_RUN
         async with self.stream("/processes/run", body, media=EVENTS, idle=idle) as stream:
             async for chunk in stream.chunks():
-                for message in decoder.feed(chunk):
-                    event = json.loads(message.data)
+                for event in map(json.loads, read(chunk)):
                     if "line" in event:
                         if output is not None:
                             output(RunLine(event["line"], event.get("stream", "stdout"), event["timestamp"]))
@@ -184,6 +182,15 @@ class SandboxClient:
         if result is None:
             raise broken_off(request.command)
         return result
+
+    def _event_reader(self) -> Callable[[bytes], Iterable[str | bytes]]:
+        """Return what makes the data of events of the pieces of a stream of the daemon."""
+        if self.extensions:
+            return HostEventDecoder().feed
+        from sbxcompose.api.sse import EventDecoder  # imports httpx, which commands on this machine do without
+
+        decoder = EventDecoder()
+        return lambda chunk: [message.data for message in decoder.feed(chunk)]
 
     async def signal(self, process: str, signal: int) -> None:
         """Send a signal to the process's group; it is not escalated, and supervision continues."""
