@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Iterator
 from functools import partial
@@ -27,6 +28,9 @@ def run(lab: Lab) -> Iterator[Figure]:
         with lab.bench() as bench:
             lines = [f"p{n}: echo hello from {n}; exec sleep 1000\n" for n in range(count)]
             bench.write("Procfile", "".join(lines))
+            # Ours is not given the Procfile: it would have no port for the PORT of the 607th line.
+            commands = {f"p{n}": {"command": f"echo hello from {n}; exec sleep 1000"} for n in range(count)}
+            bench.write("sbxcompose.yaml", json.dumps({"processes": commands}))
             bench.write("all.sh", _shell(count))
             yield from _of(lab, bench, count)
 

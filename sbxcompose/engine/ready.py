@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 FIRST_PAUSE = 0.015
 LONGEST_PAUSE = 1.0
-"""Seconds between two tries of a readiness command: a tenth of the time waited so far, between these two."""
+"""Seconds between two tries of a readiness command: a sixteenth of the time waited so far, between these two."""
 REST = 2.0
 """How many times as long as a try took there is none: a busy machine is not made busier."""
 
@@ -37,7 +37,7 @@ CommandRequest = Callable[[Process, Instance, tuple[str, ...]], tuple[StartReque
 
 def next_try_in(waited: float, took: float) -> float:
     """Return the pause before a readiness command is tried again, whose last try `took` so long; all in seconds."""
-    return min(max(waited / 10, REST * took, FIRST_PAUSE), LONGEST_PAUSE)
+    return min(max(waited / 16, REST * took, FIRST_PAUSE), LONGEST_PAUSE)
 
 
 class Readiness:
