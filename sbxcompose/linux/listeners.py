@@ -10,9 +10,14 @@ from sbxcompose.linux.processes import command_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
+    from collections.abc import Collection, Iterable, Iterator, Sequence
 
+_TABLES = ("/proc/net/tcp", "/proc/net/tcp6")
 _LISTENING = "0A"
+MOST_OTHERS = 1000
+"""Sockets in a row that do not listen after which no more is read: Linux lists those that do first, and a busy machine
+may have ten thousands of closed connections, which take the kernel longer to print than all else in a command.
+"""
 
 
 def by_whom(port: int) -> str:
@@ -54,20 +59,38 @@ def held_by(pid: int, sockets: Collection[str]) -> bool:
 
 def _listening() -> Iterator[tuple[str, int, str]]:
     """Address, port and inode of every socket that listens."""
-    for row in tcp_rows():
+    for table in _TABLES:
+        yield from listening_among(_rows(table))
+
+
+def listening_among(rows: Iterable[Sequence[str]]) -> Iterator[tuple[str, int, str]]:
+    """Yield address, port and inode of the sockets that listen; pure. Does not look further than it has to."""
+    others = 0
+    for row in rows:
         if row[3] == _LISTENING:
+            others = 0
             address, _, port = row[1].rpartition(":")
             yield address, int(port, 16), row[9]
+        else:
+            others += 1
+            if others > MOST_OTHERS:
+                return
 
 
 def tcp_rows() -> Iterator[list[str]]:
     """Yield the columns of /proc/net/tcp and tcp6 for every TCP socket: 1 and 2 are its addresses, 9 its inode."""
-    for table in ("/proc/net/tcp", "/proc/net/tcp6"):
-        try:
-            with open(table, encoding="ascii") as file:
-                yield from [line.split() for line in file][1:]
-        except OSError:
-            continue
+    for table in _TABLES:
+        yield from _rows(table)
+
+
+def _rows(table: str) -> Iterator[list[str]]:
+    try:
+        with open(table, encoding="ascii") as file:
+            next(file, None)
+            for line in file:
+                yield line.split()
+    except OSError:
+        return
 
 
 def as_the_kernel_writes(host: str) -> set[str]:
