@@ -46,8 +46,10 @@ async def follow_command(client: SandboxClient, process: str, write: Callable[[R
     command = _CommandFollower(client, process, write)
     async with Tasks() as tasks:
         tasks.start(command.watch())
-        with suppress(NotFound):
+        try:
             await command.follow()
+        except NotFound:
+            command.lost_record()
         while not (command.over.is_set() or await command.poll()):
             await asyncio.sleep(FIRST_LOOK)
     return FollowedCommand(command.info, command.torn)
@@ -72,6 +74,11 @@ class _CommandFollower:
     def torn(self) -> bool:
         """Whether output is missing, as far as that can be known."""
         return self._short or self._replay.torn
+
+    def lost_record(self) -> None:
+        """Take note that its record is gone: what had not come of it by then is missing."""
+        if not (self._settled or self._replay.complete):
+            self._short = True
 
     async def poll(self) -> bool:
         """Return whether it has ended, or is not known any more."""
@@ -155,6 +162,6 @@ class _CommandFollower:
                         return
 
     async def _has_all(self) -> bool:
-        """Return whether everything that is kept of the command's output has come."""
+        """Return whether everything that is kept of the command's output has come; not if its record is gone."""
         kept = await edges(self._client, self._process)
-        return self._replay.seen({stream: edge.count for stream, edge in kept.items()})
+        return bool(kept) and self._replay.seen({stream: edge.count for stream, edge in kept.items()})

@@ -46,6 +46,8 @@ class Daemon:
         self.time_ms = ENDED_AT - 1000
         self.eof = False
         self.forgotten = False
+        self.dropped = False
+        """The record is gone, and the state is still known."""
 
     @asynccontextmanager
     async def follow_output(self, process: str) -> AsyncIterator[Any]:
@@ -61,6 +63,8 @@ class Daemon:
         return ProcessInfo(pid=7, status="exited", exit_code=3, command="x", started_at=1, ended_at=ENDED_AT)
 
     async def snapshot(self, process: str, stream: str) -> list[str]:
+        if self.dropped:
+            raise NotFound("gone", status=404)
         return self._kept if stream == "stdout" else []
 
 
@@ -147,3 +151,13 @@ def test_a_command_that_its_daemon_has_forgotten_has_no_end() -> None:
     lines, ended = follow(daemon)
     assert lines == LINES
     assert ended.info is None
+
+
+@pytest.mark.usefixtures("looks_at_once")
+@pytest.mark.parametrize("came", [[], ["one"]])
+def test_a_record_that_is_gone_before_all_has_come_is_reported(came: list[str]) -> None:
+    daemon = Daemon([*came, None])
+    daemon.dropped = True
+    lines, ended = follow(daemon)
+    assert lines == came
+    assert (ended.info and ended.info.exit_code, ended.torn) == (3, True)
