@@ -7,7 +7,6 @@ the longer nothing changes. What a process wrote before its end is told before t
 from __future__ import annotations
 
 import asyncio
-import math
 import time
 from collections import defaultdict
 from collections.abc import AsyncGenerator, Awaitable, Iterator
@@ -41,8 +40,6 @@ RECONNECT_FOR = 30.0
 """Seconds during which a list that cannot be had is asked for again before `Unreachable` is raised."""
 DRAIN = 5.0
 """Seconds that the last output of an ended process may take to come before its row is told all the same."""
-AWAKE = 0.5
-"""Seconds after a start of ours for which the sandbox is taken to run, so that its control plane is not asked."""
 LAST_LIST = 1.0
 """Seconds for which the end waits for a list that is on its way: coming after a suspension, it would undo it."""
 QUEUE = 256
@@ -79,7 +76,6 @@ class PlainWatch:
         self._rows: dict[str, ProcessInfo] = {}
         self._started: dict[str, ProcessInfo] = {}
         """Rows of which we know from the answers to starts; a list that was asked for before does not have them."""
-        self._started_at = -math.inf
         self._followers: dict[str, Follower] = {}
         self._queue: asyncio.Queue[_Item] = asyncio.Queue(QUEUE)
         self._tasks = TaskOwner()
@@ -110,7 +106,7 @@ class PlainWatch:
         if self._done or not self._tasks.busy:
             return False
         key = row_key(info)
-        self._started[key], self._started_at = info, time.monotonic()
+        self._started[key] = info
         known = self._rows.get(key)
         if is_news(known, info):
             self._rows[key] = info
@@ -171,9 +167,10 @@ class PlainWatch:
         changed_at = time.monotonic()
         while not self._done:
             await self._until_wanted(pause_after(time.monotonic() - changed_at))
-            started_lately = time.monotonic() - self._started_at < AWAKE
-            if not (started_lately or self._settling) and await self._client.is_suspended():
-                continue  # nothing changes there, and a list would wake it
+            # However lately something was started there: it may have been suspended since, and a list would wake it.
+            # A caller of `settle` has just asked for something there.
+            if not self._settling and await self._client.is_suspended():
+                continue
             settling, self._settling = self._settling, []
             if await self._poll_rows():
                 changed_at = time.monotonic()
