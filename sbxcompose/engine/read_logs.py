@@ -63,11 +63,16 @@ class Said(Struct, frozen=True):
 async def read_logs(
     connections: Iterable[SandboxConnection], instances: Iterable[Instance], begin: From, *, going_on: bool
 ) -> AsyncIterator[Said]:
-    """Yield what the instances have written from `begin` on; with `going_on` without end."""
+    """Yield what the instances have written from `begin` on; with `going_on` without end.
+
+    Who goes on watches the logs and no rows any more: one stream for each sandbox is enough.
+    """
     wanted = list(instances)
     connections = list(connections)
     if begin.run is not None:
         _check_runs(connections, wanted, begin.run)
+    if going_on:
+        await asyncio.gather(*(connection.unwatch() for connection in connections))
     queue: asyncio.Queue[Said | BaseException | None] = asyncio.Queue(maxsize=64)
     readers = [_SandboxLogs(connection, wanted, begin, going_on) for connection in connections]
     for said in _merged([await reader.kept() for reader in readers]):

@@ -123,8 +123,7 @@ class SandboxConnection:
     def row(self, instance: Instance, digest: str | None = None) -> ObservedRow | None:
         """Return the row that counts for an instance: the newest live one, else the newest (of `digest`, if given)."""
         rows = [row for row in self.rows(instance) if digest is None or row.digest == digest]
-        live = [row for row in rows if row.live]
-        counting = live or rows
+        counting = [row for row in rows if row.live] or rows
         return counting[-1] if counting else None
 
     def attention(self) -> AbstractContextManager[None]:
@@ -164,8 +163,7 @@ class SandboxConnection:
             await self._watch.settle()
             return
         # The watch may have told more of this run already than this answer knows.
-        known = self._rows.get(row_key(info))
-        if known is None or (known.handle or 0) < (info.handle or 0):
+        if (known := self._rows.get(row_key(info))) is None or (known.handle or 0) < (info.handle or 0):
             self._update(info)
 
     async def _refuse(self, info: ProcessInfo) -> None:
@@ -196,9 +194,13 @@ class SandboxConnection:
 
     async def close(self) -> None:
         """End the watch."""
+        await self.unwatch()
+        await self.client.close()
+
+    async def unwatch(self) -> None:
+        """End the watch, for a command that needs no rows any more; what is known of them stays as it is."""
         self.outages.over(self, given_up=True)
         await self._tasks.close()
-        await self.client.close()
 
     async def _follow(self, watch: StateStream) -> None:
         try:
