@@ -117,7 +117,7 @@ class ProjectWatch:
         before = self._loop.project
         try:
             project = await asyncio.to_thread(self._source.read, files)
-            _check_place(before, project)
+            check_place(before, project)
             options = self._source.options(project)
             check_resolved(project, options)
         except SbxError as error:
@@ -138,15 +138,21 @@ class ProjectWatch:
         self._session.tell(WatchMessage(None, text))
 
 
-def _check_place(before: Project, after: Project) -> None:
+def check_place(before: Project, after: Project) -> None:
     """Refuse changes of what decides where processes run. Raises `SpecError`."""
     names = {sandbox.name: sandbox.full_name for sandbox in after.sandboxes}
+    places = {sandbox.name: after.provider_of(sandbox) for sandbox in after.sandboxes}
     changed = [
         *[key for key in ("name", "provider", "directory") if getattr(before, key) != getattr(after, key)],
         *[
             f"name of sandbox {sandbox.name}"
             for sandbox in before.sandboxes
             if names.get(sandbox.name) not in (None, sandbox.full_name)
+        ],
+        *[
+            f"provider of sandbox {sandbox.name}"
+            for sandbox in before.sandboxes
+            if places.get(sandbox.name) not in (None, before.provider_of(sandbox))
         ],
     ]
     if changed:
