@@ -22,10 +22,16 @@ class SandboxFinder:
 
     def __init__(self, environ: Mapping[str, str], say: Callable[[str], None]) -> None:
         self._environ = environ
-        self._outages = Outages(
-            lambda reason, seconds: say("connection restored" if reason is None else f"connection lost: {reason}")
-        )
+        self._say = say
+        self._outages = Outages(self._tell_outage)
         self._made: dict[str, Provider] = {}
+
+    def _tell_outage(self, reason: str | None, seconds: float) -> None:
+        """Say that connections are made again, or were; what was given up is said by whoever did."""
+        if reason is None:
+            self._say("connection restored")
+        elif reason:
+            self._say(f"connection lost: {reason}")
 
     async def running(self, place: SandboxPlace) -> SandboxClient | None:
         """Return a client of the sandbox; None if there is none that runs. Raises `ProviderError`."""
