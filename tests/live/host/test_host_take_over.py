@@ -64,7 +64,9 @@ def test_a_run_that_ends_meanwhile_is_started_again_once(tmp_path: Path) -> None
         processes.resume(Interruption.HOST_KILLED)
         await keeper.spawning.wait()
         assert keeper.asked == ["box.3", "box.4"]
-        assert [row.record.state for row in processes.rows()] == [Starting(3), Starting(4)]
+        assert [row.record.state for row in processes.rows()] == [
+            Starting(number, keeper=keeper.identity) for number in (3, 4)
+        ]
         processes.closed()
 
     asyncio.run(main())
