@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import stat
 import sys
 from collections.abc import Callable
@@ -11,7 +12,7 @@ from pathlib import Path
 from sbxcompose.cli.context import Shell
 from sbxcompose.convert.convert import convert
 from sbxcompose.convert.detect import CANDIDATES, detect
-from sbxcompose.convert.draft import NoteKind, ProjectDraft
+from sbxcompose.convert.draft import ConvertNote, NoteKind, ProjectDraft
 from sbxcompose.convert.write import render
 from sbxcompose.errors import InvalidSpec, SbxError, UsageError
 from sbxcompose.spec.nodes import Document
@@ -113,12 +114,23 @@ def report(shell: Shell, draft: ProjectDraft, name: str, output: str | None) -> 
         NoteKind.DROPPED: "left out",
     }
     for kind, title in titles.items():
-        notes = [note for note in draft.notes if note.kind is kind]
-        if notes:
-            shell.say(f"\n{shell.err.bold(title)} ({len(notes)}):")
-        for note in notes:
-            place = f"{name}:{note.line}: " if note.line else ""
-            shell.say(f"  {shell.err.dim(place)}{note}")
+        grouped = groups([note for note in draft.notes if note.kind is kind])
+        if grouped:
+            shell.say(f"\n{shell.err.bold(title)} ({len(grouped)}):")
+        for notes in grouped:
+            lines = ",".join(str(note.line) for note in notes if note.line)
+            place = f"{notes[0].file or name}:{lines}: " if lines else ""
+            subjects = ", ".join(dict.fromkeys(note.subject for note in notes))
+            shell.say(f"  {shell.err.dim(place)}{subjects}: {notes[0].text}")
+
+
+def groups(notes: list[ConvertNote]) -> list[list[ConvertNote]]:
+    """Put notes together that are the same but for the process: `networks` of ten services is one thing to know."""
+    found: dict[tuple[str, str, str], list[ConvertNote]] = {}
+    for note in notes:
+        key = note.subject.rpartition(".")[2], note.text, note.file
+        found.setdefault(key, []).append(note)
+    return list(found.values())
 
 
 def check(shell: Shell, result: str) -> None:
@@ -133,6 +145,15 @@ def check(shell: Shell, result: str) -> None:
     except InvalidSpec as error:
         shell.say(f"\n{shell.err.bold('to correct before the first `up`')} ({len(error.mistakes)}):")
         for mistake in error.mistakes:
-            shell.say(f"  line {mistake.line}: {mistake.message}")
+            shell.say(f"  line {mistake.line}: {mistake.message}{_example(mistake.message)}")
     except SbxError as error:
         shell.say(f"\nto correct before the first `up`: {error.message}")
+
+
+def _example(message: str) -> str:
+    """Return which file to copy, for a missing one that repositories have as `.env.example` or the like."""
+    missing = re.fullmatch(r"the file `(.+)` does not exist", message)
+    for ending in ("example", "sample", "template", "dist"):
+        if missing is not None and Path(found := f"{missing[1]}.{ending}").is_file():
+            return f": copy `{found}`"
+    return ""

@@ -8,15 +8,13 @@ programs where one is known.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 
+from sbxcompose.convert.compose_files import ComposeFiles, ReadText, project_path
 from sbxcompose.convert.compose_service import Service
 from sbxcompose.convert.draft import NoteKind, ProjectDraft
-from sbxcompose.convert.values import entries, get, text
+from sbxcompose.convert.hosts import with_local_hosts
+from sbxcompose.convert.values import entries, get, plain_names, text
 from sbxcompose.spec.nodes import Mapping
-
-ReadText = Callable[[str], str | None]
-"""Returns the text of a file of the project, by its path in it; None if there is none."""
 
 _IGNORED = {
     "networks": "all processes share the network of this machine",
@@ -26,23 +24,28 @@ _IGNORED = {
 
 
 def convert_compose(root: Mapping, read: ReadText) -> ProjectDraft:
-    """Convert a Compose file."""
+    """Convert a Compose file, with those that belong to it. Raises `InvalidSpec` for loops and broken files."""
     draft = ProjectDraft()
+    files = ComposeFiles(draft, read)
+    root = files.whole(root)
     if (name := text(root.get("name"))) is not None and re.fullmatch(r"[a-z][a-z0-9-]*", name):
         draft.top["name"] = name
     listed = root.get("services")
-    found = dict(entries(listed if listed is not None else root))
-    services = {key: Service(key, node, read) for key, node in found.items() if isinstance(node, Mapping)}
-    files = {
-        kind: {name: path for name, node in entries(root.get(kind)) if (path := text(get(node, "file")))}
+    found = {key: node for key, node in entries(listed or root) if isinstance(node, Mapping)}
+    names = plain_names(found)
+    mounted = {
+        kind: {name: project_path(get(node, "file")) for name, node in entries(root.get(kind)) if get(node, "file")}
         for kind in ("secrets", "configs")
     }
-    for service in services.values():
-        service.extend(services, files)
-    hosts = _hosts(services)
+    services = {
+        key: Service((names[key], key), files.extended(node, found), mounted, read, files.filled)
+        for key, node in found.items()
+    }
+    hosts = {name: service.listening() for service in services.values() for name in service.host_names()}
     for service in services.values():
         service.convert(draft, services, hosts)
     _part_ports(draft)
+    _file_notes(draft, files, hosts)
     _top_notes(draft, root)
     return draft
 
@@ -58,13 +61,15 @@ def _part_ports(draft: ProjectDraft) -> None:
             draft.note(NoteKind.MANUAL, f"{name}.ports", words)
 
 
-def _hosts(services: dict[str, Service]) -> dict[str, dict[int, int]]:
-    """Map each host name that services have to its ports: in the container -> on this machine."""
-    hosts: dict[str, dict[int, int]] = {}
-    for service in services.values():
-        for name in service.host_names():
-            hosts[name] = service.listening()
-    return hosts
+def _file_notes(draft: ProjectDraft, files: ComposeFiles, hosts: dict[str, dict[int, int]]) -> None:
+    """Name what has to change in files of variables, which are used as they are."""
+    given = [keys.get("env_file", []) for keys in draft.processes.values()]
+    paths = [path for item in given for path in (item if isinstance(item, list) else [item])]
+    for path in dict.fromkeys([".env", *(path if isinstance(path, str) else path["path"] for path in paths)]):
+        for name, value in files.variables(path).items():
+            here = with_local_hosts(name, value, hosts)
+            if here != value:
+                draft.note(NoteKind.MANUAL, path, f"`{name}` names a service: make it `{here}`")
 
 
 def _top_notes(draft: ProjectDraft, root: Mapping) -> None:
@@ -75,5 +80,3 @@ def _top_notes(draft: ProjectDraft, root: Mapping) -> None:
             draft.note(
                 NoteKind.CHANGED, key, "named volumes are folders below `data/`; add `data/` to .gitignore", value
             )
-        elif key == "include":
-            draft.note(NoteKind.MANUAL, key, "convert the included files, and name the results in `include`", value)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sbxcompose.convert.draft import ProcessDraft
 from sbxcompose.convert.values import entries, get, text
-from sbxcompose.spec.nodes import Mapping, Sequence
+from sbxcompose.spec.nodes import Mapping, Node, Sequence
 
 _DROPPED = {
     "container_name": "processes are named by their key",
@@ -19,9 +19,39 @@ _DROPPED = {
     "init": "every process is reaped and ended with its descendants",
     "shm_size": "the shared memory of this machine is used",
     "attach": "see `up --no-attach`",
+    "ulimits": "the limits of this machine apply",
+    "annotations": "they are for containers",
+    "runtime": "the devices of this machine are there",
+    "gpus": "the devices of this machine are there",
+    "mac_address": "processes share the network of this machine",
+    "version": "not needed",
 }
+_CONVERTED = frozenset(
+    (
+        *(
+            "image",
+            "build",
+            "command",
+            "entrypoint",
+            "environment",
+            "env_file",
+            "ports",
+            "volumes",
+            "depends_on",
+            "links",
+        ),
+        *("healthcheck", "restart", "profiles", "labels", "tty", "stdin_open", "working_dir", "user", "stop_signal"),
+        *("stop_grace_period", "scale", "secrets", "configs", "extends"),
+    )
+)
 _LIMITS = ("deploy", "mem_limit", "memswap_limit", "mem_reservation", "cpus", "cpu_shares", "cpuset", "pids_limit")
-_PRIVILEGES = ("privileged", "cap_add", "cap_drop", "security_opt", "devices", "userns_mode", "pid", "ipc", "sysctls")
+_PRIVILEGES = frozenset(
+    (
+        *("privileged", "cap_add", "cap_drop", "security_opt", "devices", "userns_mode", "pid", "ipc", "sysctls"),
+        *("group_add", "read_only", "cgroup", "cgroup_parent", "oom_kill_disable", "oom_score_adj"),
+    )
+)
+_DEPLOYED = ("replicas", "restart_policy", "resources")
 
 
 def add_notes(process: ProcessDraft, node: Mapping, *, daemon: bool) -> None:
@@ -29,16 +59,24 @@ def add_notes(process: ProcessDraft, node: Mapping, *, daemon: bool) -> None:
     for key, value in entries(node):
         if key in _DROPPED:
             process.dropped(key, _DROPPED[key], value)
-        elif key in _LIMITS and (key != "deploy" or get(value, "resources") is not None):
-            process.dropped(key, "limits of single processes are not supported", value)
+        elif key in _LIMITS:
+            _limit_notes(process, key, value)
         elif key in _PRIVILEGES:
             process.dropped(key, "the process has the rights of the user who runs it", value)
-        elif key in ("tmpfs", "volumes_from", "extra_hosts", "dns", "develop"):
+        elif key == "develop":
+            process.todo(key, "name the folders in `watch`, and use `up --watch`", value)
+        elif key not in _CONVERTED and not key.startswith("x-"):
             process.todo(key, "no counterpart; check whether the process needs it", value)
-        elif key == "extends" and get(value, "file") is not None:
-            process.todo(key, "extends a service of another file: copy its keys", value)
     if not daemon:
         _volume_notes(process, node)
+
+
+def _limit_notes(process: ProcessDraft, key: str, value: Node) -> None:
+    if key != "deploy" or get(value, "resources") is not None:
+        process.dropped(key, "limits of single processes are not supported", value)
+    others = [name for name, _ in entries(value) if name not in _DEPLOYED] if key == "deploy" else []
+    if others:
+        process.dropped(key, f"{', '.join(f'`{name}`' for name in others)}: for clusters only", value)
 
 
 def _volume_notes(process: ProcessDraft, node: Mapping) -> None:

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import posixpath
 import re
-import shlex
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 from sbxcompose.convert import daemons, health
+from sbxcompose.convert.compose_build import add_build_steps
+from sbxcompose.convert.compose_command import ServiceCommand
+from sbxcompose.convert.compose_files import FillText, ReadText, project_path
+from sbxcompose.convert.compose_image import ServiceImage
 from sbxcompose.convert.compose_notes import add_notes
-from sbxcompose.convert.dockerfile import Image, parse_dockerfile
-from sbxcompose.convert.draft import ProcessDraft, ProjectDraft, placeholder
+from sbxcompose.convert.draft import ProcessDraft, ProjectDraft
 from sbxcompose.convert.hosts import with_local_hosts
 from sbxcompose.convert.paths import Paths
 from sbxcompose.convert.ports import published_ports
-from sbxcompose.convert.values import entries, get, is_true, number, optional, pairs, strings, text
+from sbxcompose.convert.values import entries, get, is_true, number, optional, pairs, plain_names, strings, text, whole
 from sbxcompose.spec.nodes import Mapping, Node, Scalar, Sequence
 
 _CONDITIONS = {
@@ -25,45 +27,26 @@ _CONDITIONS = {
 }
 FoundFiles = dict[str, dict[str, str]]
 """`secrets` and `configs` of the file: name -> path in the project."""
-_SHELL_SIGNS = re.compile(r"[;&|<>*?()`~#]|\$\(|\$\$")
 
 
 class Service:
     """A service, and what has to be known of it before the others can be converted."""
 
-    def __init__(self, name: str, node: Mapping, read: Callable[[str], str | None]) -> None:
-        self.name = name
+    def __init__(
+        self, names: tuple[str, str], node: Mapping, files: FoundFiles, read: ReadText, fill: FillText
+    ) -> None:
+        self.name, self._key = names
         self._node = node
-        self._read = read
+        self._image = ServiceImage(node, read, fill)
+        self._published = published_ports(node.get("ports"), fill)
         self.paths = Paths()
-        self._image: Image | None = None
-        self._context = "."
-
-    def extend(self, services: dict[str, Service], files: FoundFiles) -> None:
-        """Take what it does not say from the service of the same file that it extends, then read its Dockerfile."""
-        base = self._node.get("extends")
-        other = services.get(text(base) or text(get(base, "service")) or "")
-        if other is not None and other is not self and get(base, "file") is None:
-            merged = {**other._node.entries, **self._node.entries}
-            self._node = Mapping(self._node.document, self._node.line, self._node.column, merged)
-        self._read_build()
         for inside, outside in (*self._binds(), *self._secret_files(files)):
             self.paths.mount(inside, outside)
-        if self._image is not None:
-            for source, target in self._image.copies:
-                if "*" not in source:
-                    inside = posixpath.join(self._image.workdir, target)
-                    self.paths.mount(_copied_to(source, inside), posixpath.join(self._context, source))
-
-    def _read_build(self) -> None:
-        build = self._node.get("build")
-        if build is None:
-            return
-        self._context = text(build) or text(get(build, "context")) or "."
-        file = text(get(build, "dockerfile")) or "Dockerfile"
-        found = text(get(build, "dockerfile_inline")) or self._read(posixpath.join(self._context, file))
-        if found is not None:
-            self._image = parse_dockerfile(found, text(get(build, "target")))
+        dockerfile = self._image.dockerfile
+        for source, target in dockerfile.copies if dockerfile is not None else []:
+            if "*" not in source:
+                inside = posixpath.join(dockerfile.workdir if dockerfile is not None else "/", target)
+                self.paths.mount(_copied_to(source, inside), posixpath.join(self._image.context, source))
 
     def _binds(self) -> Iterator[tuple[str, str]]:
         """Yield bind mounts: path in the container, path in the project."""
@@ -72,9 +55,9 @@ class Service:
             if isinstance(item, Scalar):
                 parts = re.split(r":(?!-)", item.text)
                 if len(parts) >= 2 and parts[0].startswith((".", "/", "~", "${PWD}", "$PWD")):
-                    yield parts[1], re.sub(r"^\$\{?PWD\}?", ".", parts[0])
+                    yield parts[1], _source(item, re.sub(r"^\$\{?PWD\}?", ".", parts[0]))
             elif text(get(item, "type")) == "bind":
-                yield text(get(item, "target")) or "/", text(get(item, "source")) or "."
+                yield text(get(item, "target")) or "/", project_path(get(item, "source"))
 
     def _secret_files(self, files: FoundFiles) -> Iterator[tuple[str, str]]:
         """Yield the files of secrets and configs: path in the container, path in the project."""
@@ -90,45 +73,39 @@ class Service:
         aliases = [
             name for _, network in entries(self._node.get("networks")) for name in strings(get(network, "aliases"))
         ]
-        return [self.name, *strings(self._node.get("container_name")), *strings(self._node.get("hostname")), *aliases]
-
-    def published(self) -> list[tuple[int, int]]:
-        """Return ports as (on this machine, in the container)."""
-        return published_ports(self._node.get("ports"))
+        return [self._key, *strings(self._node.get("container_name")), *strings(self._node.get("hostname")), *aliases]
 
     def listening(self) -> dict[int, int]:
         """Map ports in the container to those on this machine, as far as the process can be told."""
-        known = daemons.default_port(self._image_name() or "")
+        image = self._image.name or ""
+        movable = {daemons.default_port(image)}
         environment = pairs(self._node.get("environment"))
-        movable = {known} if known is not None else set()
-        if (environment.get("PORT") or "").isdecimal():
-            movable.add(int(environment["PORT"] or 0))
-        return {inside: outside if inside in movable else inside for outside, inside in self.published()}
-
-    def _image_name(self) -> str | None:
-        return text(self._node.get("image")) if self._node.get("build") is None else None
+        movable.add(whole(environment.get("PORT")))
+        return {inside: outside if inside in movable else inside for outside, inside in self._published}
 
     # -- conversion ----------------------------------------------------------------------------------------
 
     def convert(self, draft: ProjectDraft, services: dict[str, Service], hosts: dict[str, dict[int, int]]) -> None:
         """Add the process to the draft."""
         process = draft.process(self.name)
+        if self.name != self._key:
+            process.changed("", f"was called `{self._key}`, which cannot be the name of a process", self._node)
         self._places(process)
         environment = self._environment(process, hosts)
-        self._command(process, environment)
+        command = ServiceCommand(self.name, self._node, self._image, self.paths)
+        command.add(process, environment, self.listening())
         self._port(process, environment)
-        process.set("env", environment)
+        process.set_env(environment, self._node.get("environment"))
         self._env_file(process)
         self._health(process)
         self._restart(process)
         self._dependencies(process, services)
         self._rest(process)
-        add_notes(process, self._node, daemon=daemons.is_known(self._image_name()))
-        for step in self._image.setup if self._image is not None and self._node.get("build") is not None else []:
-            process.todo("build", f"run `{step}` once, as its Dockerfile does", self._node.get("build"))
+        add_notes(process, self._node, daemon=self._image.is_known)
+        add_build_steps(draft, process, self._image, self._node.get("build"))
 
     def _environment(self, process: ProcessDraft, hosts: dict[str, dict[int, int]]) -> dict[str, str | None]:
-        given = dict(self._image.env) if self._image is not None and self._node.get("build") is not None else {}
+        given = self._image.environment
         environment: dict[str, str | None] = {
             name: optional(self.paths.rewrite(value)) for name, value in given.items() if self._is_portable(name, value)
         }
@@ -142,8 +119,7 @@ class Service:
             if here != optional(value):
                 process.changed("environment", f"`{name}` is `{here}` instead of `{value}`", node)
             environment[name] = here
-        port = environment.get("PORT")
-        if port is not None and port.isdecimal() and (moved := self.listening().get(int(port))) is not None:
+        if (moved := self.listening().get(whole(environment.get("PORT")) or 0)) is not None:
             environment["PORT"] = str(moved)
         return environment
 
@@ -153,90 +129,28 @@ class Service:
             return False
         return not value.startswith("/") or self.paths.outside(value) is not None
 
-    def _command(self, process: ProcessDraft, environment: dict[str, str | None]) -> None:
-        image = self._image_name()
-        if image is not None and (daemon := self._daemon(image, environment)) is not None:
-            process.set("command", daemon.command)
-            process.changed(
-                "image",
-                f"`{daemon.program}` must be installed; its data is in data/{self.name}",
-                self._node.get("image"),
-            )
-            if daemon.note:
-                process.todo("image", daemon.note, self._node.get("image"))
-            if self._node.get("healthcheck") is None or daemon.health_check is not None:
-                process.set("health_check", daemon.health_check)
-            return
-        command = self._own_command()
-        if command is None:
-            reason = f"what image {image} runs" if image else "what its image runs"
-            process.set("command", placeholder(self.name, reason))
-            process.set("restart", "never")
-            process.todo("command", f"write {reason}", self._node)
-            return
-        process.set("command", command)
-        if image is not None:
-            process.todo("image", f"`{image}` is not pulled: its program must be installed", self._node.get("image"))
-
-    def _daemon(self, image: str, environment: dict[str, str | None]) -> daemons.Daemon | None:
-        port = daemons.default_port(image) or 0
-        published = {inside: outside for outside, inside in self.published()}
-        arguments = _split(self._node.get("command")) or []
-        if arguments[:1] in (["sh"], ["bash"], ["/bin/sh"], ["/bin/bash"]):
-            return None
-        listening = published.get(port, port)
-        request = daemons.Request(self.name, f"data/{self.name}", listening, environment, arguments, self.paths.files)
-        return daemons.command_of(request, image)
-
-    def _own_command(self) -> str | list[str] | None:
-        """Return the command of the service or of its Dockerfile, for this machine."""
-        entrypoint, command = self._node.get("entrypoint"), self._node.get("command")
-        if entrypoint is None and command is None:
-            run = self._image.run() if self._image is not None else None
-            if run is None:
-                return None
-            if isinstance(run, str):
-                return self.paths.rewrite(run.replace("$", "$$"))
-            return [self.paths.rewrite(word.replace("$", "$$")) for word in run]
-        if isinstance(command, Scalar) and entrypoint is None:
-            return self._text(command.text)
-        words = [*(_split(entrypoint) or []), *(_split(command) or [])]
-        if entrypoint is None and self._image is not None and isinstance(self._image.entrypoint, list):
-            words = [*self._image.entrypoint, *words]
-        return [self.paths.rewrite(optional(word)) for word in words]
-
-    def _text(self, command: str) -> str | list[str]:
-        """Return a text command: Compose splits it without a shell, so shell signs in it mean nothing there."""
-        written = self.paths.rewrite(optional(command.strip()))
-        if _SHELL_SIGNS.search(re.sub(r"\$\{[^}]*\}", "", written)):
-            try:
-                return shlex.split(written)
-            except ValueError:
-                return written
-        return written
-
     def _port(self, process: ProcessDraft, environment: dict[str, str | None]) -> None:
-        published = self.published()
-        if not published:
+        if not self._published:
             return
         node = self._node.get("ports")
         listening = self.listening()
-        outside, inside = published[0]
+        outside, inside = self._published[0]
         if environment.get("PORT", str(listening[inside])) == str(listening[inside]):
             environment.pop("PORT", None)
             process.set("port", listening[inside])
-        for outside, inside in published:
+        for outside, inside in self._published:
             if listening[inside] != outside:
                 process.todo("ports", f"it listens on {inside} here, where {outside} was published", node)
 
     def _places(self, process: ProcessDraft) -> None:
         given = text(self._node.get("working_dir"))
-        inside = given or (self._image.workdir if self._image is not None else None)
+        dockerfile = None if self._image.is_known else self._image.dockerfile
+        inside = given or (dockerfile.workdir if dockerfile is not None else None)
         if inside is None:
             return
         outside = self.paths.outside(inside)
-        if outside is None and self._node.get("build") is not None:
-            outside = posixpath.normpath(self._context)
+        if outside is None and self._image.is_built:
+            outside = posixpath.normpath(self._image.context)
         if outside is not None and outside != ".":
             process.set("workdir", outside)
             self.paths.base = outside
@@ -249,8 +163,9 @@ class Service:
             return
         files: list[Any] = []
         for item in node.items if isinstance(node, Sequence) else [node]:
-            path = text(item) or text(get(item, "path"))
-            if path is not None:
+            place = item if text(item) is not None else get(item, "path")
+            if place is not None:
+                path = project_path(place)
                 required = get(item, "required") is None or is_true(get(item, "required"))
                 files.append(path if required else {"path": path, "required": False})
         process.set("env_file", files[0] if len(files) == 1 else files)
@@ -279,27 +194,34 @@ class Service:
         match policy:
             case "always" | "unless-stopped" | "any":
                 process.set("restart", "always")
-            case "on-failure" if count.isdecimal():
-                process.set("restart", {"policy": "on_failure", "max_restarts": int(count)})
+            case "on-failure" if whole(count) is not None:
+                process.set("restart", {"policy": "on_failure", "max_restarts": whole(count)})
             case "on-failure":
                 process.set("restart", "on_failure")
             case _:
                 process.set("restart", "never")
 
     def _dependencies(self, process: ProcessDraft, services: dict[str, Service]) -> None:
-        needs: dict[str, Any] = {name: "started" for name in strings(self._node.get("links")) if name in services}
+        links = (link.partition(":")[0] for link in strings(self._node.get("links")))
+        needs: dict[str, Any] = dict.fromkeys(links, "started")
         node = self._node.get("depends_on")
         if isinstance(node, Mapping):
             for name, value in entries(node):
                 needs[name] = _need(value)
         else:
             needs.update(dict.fromkeys(strings(node), "started"))
-        process.set("depends_on", {name: need for name, need in needs.items() if name in services})
+        for name in needs:
+            if name not in services:
+                process.todo(
+                    "depends_on", f"`{name}` is not a service of this file, and is left out", node or self._node
+                )
+        found = {services[name].name: need for name, need in needs.items() if name in services}
+        process.set("depends_on", found)
 
     def _rest(self, process: ProcessDraft) -> None:
         node = self._node
         user = text(node.get("user"))
-        if user is not None and not daemons.is_known(self._image_name()):
+        if user is not None and not self._image.is_known:
             process.todo(
                 "user",
                 f"`{user}` is a user of the image; set `user` if the process needs another one",
@@ -307,25 +229,27 @@ class Service:
             )
         stop: dict[str, Any] = {}
         if (signal := text(node.get("stop_signal"))) is not None:
-            stop["signal"] = signal
+            if re.fullmatch(r"(SIG)?[A-Z]+\d?|\d{1,2}", signal):
+                stop["signal"] = signal
+            else:
+                process.todo("stop_signal", f"`{signal}` is not a signal", node.get("stop_signal"))
         if (grace := health.duration(text(node.get("stop_grace_period")))) is not None:
             stop["grace"] = grace
         process.set("stop", stop)
         replicas = number(get(node, "deploy", "replicas")) or number(node.get("scale"))
         process.set("replicas", int(replicas) if replicas is not None and replicas != 1 else None)
-        process.set("profiles", strings(node.get("profiles")))
+        if "replicas" in process.keys and self.listening():
+            words = "replicas cannot share a port here: `port` gives each its own, in the variable PORT"
+            process.todo("replicas", words, get(node, "deploy", "replicas") or node.get("scale"))
+        process.set("profiles", list(plain_names(strings(node.get("profiles"))).values()))
         process.set("labels", {name: value or "" for name, value in pairs(node.get("labels")).items()})
         process.set("tty", is_true(node.get("tty")) or None)
         process.set("stdin", "pipe" if is_true(node.get("stdin_open")) else None)
 
 
-def _split(node: Node | None) -> list[str] | None:
-    if isinstance(node, Scalar):
-        try:
-            return shlex.split(node.text)
-        except ValueError:
-            return [node.text]
-    return strings(node) if isinstance(node, Sequence) else None
+def _source(place: Node, path: str) -> str:
+    """Return the project's path of a mount in its short form."""
+    return project_path(Scalar(place.document, place.line, place.column, path, path))
 
 
 def _copied_to(source: str, target: str) -> str:

@@ -6,9 +6,9 @@ import configparser
 from collections.abc import Callable
 
 from sbxcompose.convert.compose import convert_compose
-from sbxcompose.convert.draft import ProjectDraft
+from sbxcompose.convert.draft import NoteKind, ProjectDraft
 from sbxcompose.convert.mprocs import convert_mprocs
-from sbxcompose.convert.pm2 import convert_pm2, exported_object
+from sbxcompose.convert.pm2 import convert_pm2, exported_object, without_comments
 from sbxcompose.convert.process_compose import convert_process_compose
 from sbxcompose.convert.procfile import convert_procfile
 from sbxcompose.convert.supervisord import convert_supervisord
@@ -36,7 +36,9 @@ def convert(document: Document, source: str, read: Callable[[str], str | None]) 
         case _:
             draft = convert_mprocs(_mapping(document))
     if not draft.processes:
-        raise UsageError(f"{document.name} defines no processes", hint=f"it was read as a {source} file; see `--from`")
+        hint = next((str(note) for note in draft.notes if note.kind is NoteKind.MANUAL), None)
+        hint = hint or f"it was read as a {source} file; see `--from`"
+        raise UsageError(f"{document.name} defines no processes", hint=hint)
     return draft
 
 
@@ -66,8 +68,11 @@ def _supervisord(document: Document) -> ProjectDraft:
 
 
 def _pm2(document: Document) -> Node:
-    if document.name.endswith((".json", ".yaml", ".yml")):
+    if document.name.endswith((".yaml", ".yml")):
         return _tree(document)
+    if document.name.endswith(".json"):
+        # pm2 takes comments in JSON.
+        return _tree(Document(document.name, document.path, document.directory, without_comments(document.text)))
     literal = exported_object(document.text)
     if literal is None:
         raise UsageError(

@@ -1,38 +1,18 @@
 """Well-known server images, and the native programs that do the same; pure.
 
 A program is used if it is installed; its data goes to a folder of the project. Versions and defaults are those of the
-official images: the same variables create the same users and databases.
+official images.
 """
 
 from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable
 
-from msgspec import Struct, field
-
-
-class Request(Struct, frozen=True):
-    """What a service asks of an image: its data folder, the port to listen on, variables, arguments, mounted files."""
-
-    name: str
-    data: str
-    port: int
-    env: Mapping[str, str | None]
-    arguments: Sequence[str] = ()
-    files: Mapping[str, str] = field(default_factory=dict)
-    """Mounted files and folders: path in the container -> path in the project."""
-
-
-class Daemon(Struct, frozen=True):
-    """The native counterpart: a command, its ready check, and what has to be installed."""
-
-    command: str
-    program: str
-    health_check: dict[str, Any] | None = None
-    note: str = ""
+from sbxcompose.convert.daemon_base import Daemon, Request, mounted, own_arguments
+from sbxcompose.convert.databases import mariadb, mysql, postgres
+from sbxcompose.convert.web_servers import caddy, haproxy, nginx, traefik
 
 
 def command_of(request: Request, image: str) -> Daemon | None:
@@ -51,71 +31,49 @@ def is_known(image: str | None) -> bool:
     return image is not None and family(image) in _KNOWN
 
 
+def is_configured_by_file(image: str) -> bool:
+    """Return whether the ports of an image's server come from a file of the project."""
+    return family(image) in ("nginx", "caddy", "haproxy", "traefik")
+
+
+def entry_point(image: str) -> str | None:
+    """Return the program that takes the command of an image as its arguments, where it is known."""
+    name = family(image)
+    language = re.match(r"(node|python3?|java)(?=js|\d|$|-)", name)  # images without a shell begin with the interpreter
+    return language[1] if "distroless" in image and language is not None else _ENTRY_POINTS.get(name)
+
+
 def family(image: str) -> str:
     """Return the well-known name of an image: `docker.io/library/postgres:16-alpine` -> `postgres`."""
-    name = re.split(r"[:@]", image.strip().rpartition("/")[2])[0].lower()
-    name = re.sub(r"\$\{?\w+:?-?([^}]*)\}?", r"\1", name)
+    plain = _DEFAULTED.sub(r"\1", image.strip().lower())
+    name = re.split(r"[:@]", plain.rpartition("/")[2])[0]
     return _ALIASES.get(name, name)
 
 
+_DEFAULTED = re.compile(r"\$\{?\w+(?::?[-?+])?([^}]*)\}?")
+"""A variable, of which the default counts."""
 _ALIASES = {
-    "postgis": "postgres", "pgvector": "postgres", "timescaledb": "postgres", "postgresql": "postgres",
-    "redis-stack": "redis", "redis-stack-server": "redis", "valkey": "valkey",
-    "mysql-server": "mysql", "percona": "mysql", "mongodb-community-server": "mongo", "mongodb": "mongo",
+    **dict.fromkeys(("postgis", "pgvector", "timescaledb", "timescaledb-ha", "postgresql"), "postgres"),
+    **dict.fromkeys(("redis-stack", "redis-stack-server", "redismod"), "redis"),
+    **dict.fromkeys(("mysql-server", "percona"), "mysql"),
+    **dict.fromkeys(("mongodb-community-server", "mongodb"), "mongo"),
+    **dict.fromkeys(("grafana-oss", "grafana-enterprise"), "grafana"),
+    **dict.fromkeys(("all-in-one", "jaegertracing"), "jaeger"),
+    **dict.fromkeys(("opentelemetry-collector", "opentelemetry-collector-contrib"), "otelcol"),
+    **dict.fromkeys(("eclipse-mosquitto",), "mosquitto"),
+    **dict.fromkeys(("nginx-unprivileged",), "nginx"),
+    **dict.fromkeys(("clickhouse",), "clickhouse-server"),
     "axllent": "mailpit",
+    "auto-setup": "temporal",
+    "nats-streaming": "nats",
+}
+_ENTRY_POINTS = {
+    "keycloak": "kc.sh", "mc": "mc", "migrate": "migrate", "hydra": "hydra", "kratos": "kratos", "keto": "keto",
+    "oathkeeper": "oathkeeper", "flyway": "flyway", "liquibase": "liquibase", "curl": "curl", "ngrok": "ngrok",
+    "cloudflared": "cloudflared", "stripe-cli": "stripe", "ollama": "ollama", "aws-cli": "aws",
+    "cockroach": "cockroach", "dbmate": "dbmate", "atlas": "atlas", "n8n": "n8n", "localstack": "localstack",
+    "flog": "flog", "k6": "k6", "toxiproxy": "toxiproxy-server", "cli": "mockoon-cli", "redpanda": "rpk",
 }  # fmt: skip
-_PORTS = {
-    "postgres": 5432, "redis": 6379, "valkey": 6379, "mysql": 3306, "mariadb": 3306, "nats": 4222, "rabbitmq": 5672,
-    "nginx": 80, "prometheus": 9090, "memcached": 11211, "mongo": 27017, "minio": 9000, "mailpit": 1025,
-    "mailhog": 1025, "caddy": 80, "etcd": 2379, "consul": 8500, "vault": 8200,
-}  # fmt: skip
-
-
-def _postgres(request: Request) -> Daemon:
-    env = request.env
-    user = env.get("POSTGRES_USER") or "postgres"
-    database = env.get("POSTGRES_DB") or user
-    password = _password(env, "POSTGRES_PASSWORD")
-    trusted = env.get("POSTGRES_HOST_AUTH_METHOD") == "trust" or password is None
-    lines = [
-        "set -e",
-        'PATH="$$PATH:$$(ls -d /usr/lib/postgresql/*/bin 2>/dev/null | tail -n 1)"',
-        f"mkdir -p {request.data}",
-        'run=""',
-        'if [ "$$(id -u)" = 0 ]; then  # postgres refuses to run as root',
-        f"  chown postgres {request.data}",
-        '  run="setpriv --reuid=postgres --regid=postgres --init-groups"',
-        "fi",
-        f"if [ ! -s {request.data}/PG_VERSION ]; then",
-        *_initdb(request.data, user, None if trusted else password),
-    ]
-    if database != "postgres":
-        lines.append(f"  echo 'CREATE DATABASE \"{database}\"' | $$run postgres --single -D {request.data} postgres")
-    socket = f'-k "$$(cd {request.data} && pwd)"'
-    extra = _arguments(request, "postgres")
-    lines += ["fi", f"exec $$run postgres -D {request.data} -p {request.port} {socket}{extra}"]
-    scripts = [source for target, source in request.files.items() if target.startswith("/docker-entrypoint-initdb.d")]
-    note = f"{', '.join(scripts)} is not run at the first start: run it with psql" if scripts else ""
-    return Daemon("\n".join(lines) + "\n", "postgres", {"tcp": request.port}, note)
-
-
-def _initdb(data: str, user: str, password: str | None) -> list[str]:
-    if password is None:
-        return [f"  $$run initdb -D {data} -U {user} --auth=trust"]
-    return [
-        f'  (umask 077; printf "%s" "{password}" > {data}.password)',
-        f'  [ -z "$$run" ] || chown postgres {data}.password',
-        f"  $$run initdb -D {data} -U {user} --auth=scram-sha-256 --pwfile={data}.password",
-        f"  rm {data}.password",
-    ]
-
-
-def _password(env: Mapping[str, str | None], name: str) -> str | None:
-    """Return how a shell gets at a password: from its variable, or from the file that NAME_FILE names."""
-    if name in env:
-        return f"$${name}"
-    file = env.get(f"{name}_FILE")
-    return f"$$(cat {shlex.quote(file)})" if file else None
 
 
 def _redis(request: Request, server: str = "redis-server") -> Daemon:
@@ -126,52 +84,9 @@ def _redis(request: Request, server: str = "redis-server") -> Daemon:
     return Daemon(f"mkdir -p {request.data} && exec {command}", server, {"tcp": request.port})
 
 
-def _mysql(request: Request) -> Daemon:
-    env = request.env
-    data = request.data
-    statements = []
-    if (password := _password(env, "MYSQL_ROOT_PASSWORD")) is not None:
-        statements.append(f"ALTER USER 'root'@'localhost' IDENTIFIED BY '{password}';")
-    if (database := env.get("MYSQL_DATABASE")) is not None:
-        statements.append(f"CREATE DATABASE IF NOT EXISTS {database};")
-    if (user := env.get("MYSQL_USER")) is not None:
-        statements.append(
-            f"CREATE USER IF NOT EXISTS '{user}'@'%' IDENTIFIED BY '{_password(env, 'MYSQL_PASSWORD') or ''}';"
-        )
-        if database:
-            statements.append(f"GRANT ALL ON {database}.* TO '{user}'@'%';")
-    lines = [
-        "set -e",
-        f'mkdir -p {data}; data="$$(cd {data} && pwd)"',
-        'as=""; if [ "$$(id -u)" = 0 ]; then chown mysql "$$data"; as="--user=mysql"; fi',
-        'if [ ! -d "$$data/mysql" ]; then',
-        '  mysqld --initialize-insecure $$as --datadir="$$data" || mysql_install_db $$as --datadir="$$data"',
-        "fi",
-    ]
-    init = ""
-    if statements:
-        lines += ['cat > "$$data/init.sql" <<END', *statements, "END"]
-        init = ' --init-file="$$data/init.sql"'
-    lines.append(
-        f'exec mysqld $$as --datadir="$$data" --port={request.port} --socket="$$data/mysqld.sock"'
-        f" --bind-address=127.0.0.1{init}{_arguments(request, 'mysqld', 'mariadbd')}"
-    )
-    return Daemon("\n".join(lines) + "\n", "mysqld", {"tcp": request.port})
-
-
-def _mariadb(request: Request) -> Daemon:
-    env = {name.replace("MARIADB_", "MYSQL_"): value for name, value in request.env.items()}
-    found = _mysql(Request(request.name, request.data, request.port, env, request.arguments, request.files))
-    command = found.command.replace("exec mysqld", "exec mariadbd")
-    for name in request.env:
-        if name.startswith("MARIADB_"):
-            command = command.replace(f"$${name.replace('MARIADB_', 'MYSQL_')}", f"$${name}")
-    return Daemon(command, "mariadbd", found.health_check, found.note)
-
-
 def _nats(request: Request) -> Daemon:
     arguments = [word for word in request.arguments if word != "nats-server"]
-    words = ["nats-server", f"-p {request.port}", *(shlex.quote(_mounted(request, word)) for word in arguments)]
+    words = ["nats-server", f"-p {request.port}", *(shlex.quote(mounted(request, word)) for word in arguments)]
     if {"-js", "--jetstream"} & set(arguments) and not {"-sd", "--store_dir"} & set(arguments):
         words.append(f"-sd {request.data}")
     return Daemon("exec " + " ".join(words), "nats-server", {"tcp": request.port})
@@ -188,17 +103,9 @@ def _rabbitmq(request: Request) -> Daemon:
     return Daemon("\n".join(lines) + "\n", "rabbitmq-server", {"tcp": request.port})
 
 
-def _nginx(request: Request) -> Daemon:
-    config = next((source for target, source in request.files.items() if target.endswith(".conf")), None)
-    given = f' -c "$$PWD/{config.removeprefix("./")}"' if config is not None else ""
-    command = f"mkdir -p {request.data}/logs && exec nginx -p {request.data}/{given} -g 'daemon off;'"
-    note = f"{config or 'its configuration'} must listen on port {request.port} and use paths of this machine"
-    return Daemon(command, "nginx", {"tcp": request.port}, note)
-
-
 def _prometheus(request: Request) -> Daemon:
     given = (word.removeprefix("--config.file=") for word in request.arguments if word.startswith("--config.file="))
-    config = _mounted(request, next(given, "/etc/prometheus/prometheus.yml"))
+    config = mounted(request, next(given, "/etc/prometheus/prometheus.yml"))
     words = [
         "exec prometheus",
         f"--config.file={config}",
@@ -209,57 +116,88 @@ def _prometheus(request: Request) -> Daemon:
     return Daemon(" ".join(words), "prometheus", check, "its targets must be addresses of this machine")
 
 
-def _simple(command: str, program: str) -> Callable[[Request], Daemon]:
+def _elasticsearch(request: Request, server: str = "elasticsearch") -> Daemon:
+    settings = {name: value for name, value in request.env.items() if "." in name and value is not None}
+    settings = {"discovery.type": "single-node", **settings, "http.port": str(request.port)}
+    words = [f"-E{name}={shlex.quote(value)}" for name, value in settings.items()]
+    lines = [
+        f'mkdir -p {request.data}; data="$$(cd {request.data} && pwd)"',
+        " ".join([f'exec {server} -Epath.data="$$data" -Epath.logs="$$data/logs"', *words]),
+    ]
+    return Daemon("\n".join(lines) + "\n", server, {"tcp": request.port}, "it refuses to run as root")
+
+
+def _simple(command: str, *replaced: str) -> Callable[[Request], Daemon]:
+    """Return what makes a daemon of a command, and of the service's own arguments without the options `replaced`."""
+    program = command.split()[0]
+    begin = f"mkdir -p {{data}} && exec {command}" if "{data}" in command else f"exec {command}"
+
     def build(request: Request) -> Daemon:
-        filled = command.format(port=request.port, data=request.data, console=request.port + 1)
-        return Daemon(filled + _arguments(request, program, "server"), program, {"tcp": request.port})
+        filled = begin.format(port=request.port, data=request.data, console=request.port + 1)
+        more = own_arguments(request, program, "server", without=replaced)
+        return Daemon(filled + more, program, {"tcp": request.port})
 
     return build
 
 
-def _caddy(request: Request) -> Daemon:
-    config = next((source for target, source in request.files.items() if target.endswith("Caddyfile")), "Caddyfile")
-    note = f"{config} must listen on port {request.port}"
-    return Daemon(f"exec caddy run --config {config}", "caddy", {"tcp": request.port}, note)
+def _fixed(command: str) -> Callable[[Request], Daemon]:
+    """Return what makes a daemon of a command alone: the service's own begin with a subcommand, which is there."""
+    made = _simple(command)
+    return lambda request: made(Request(request.name, request.data, request.port, request.env))
 
 
+_PORTS = {
+    "postgres": 5432, "redis": 6379, "valkey": 6379, "keydb": 6379, "mysql": 3306, "mariadb": 3306, "nats": 4222,
+    "rabbitmq": 5672, "nginx": 80, "caddy": 80, "haproxy": 80, "traefik": 80, "prometheus": 9090, "memcached": 11211,
+    "mongo": 27017, "minio": 9000, "mailpit": 1025, "mailhog": 1025, "etcd": 2379, "consul": 8500, "vault": 8200,
+    "elasticsearch": 9200, "opensearch": 9200, "grafana": 3000, "loki": 3100, "node-exporter": 9100,
+    "alertmanager": 9093, "pushgateway": 9091, "blackbox-exporter": 9115, "meilisearch": 7700, "mosquitto": 1883,
+    "clickhouse-server": 8123, "temporal": 7233, "influxdb": 8086, "victoria-metrics": 8428, "cadvisor": 8080,
+    "maildev": 1025,
+}  # fmt: skip
 _KNOWN: dict[str, Callable[[Request], Daemon]] = {
-    "postgres": _postgres,
+    "postgres": postgres,
     "redis": _redis,
     "valkey": lambda request: _redis(request, "valkey-server"),
-    "mysql": _mysql,
-    "mariadb": _mariadb,
+    "keydb": lambda request: _redis(request, "keydb-server"),
+    "mysql": mysql,
+    "mariadb": mariadb,
     "nats": _nats,
     "rabbitmq": _rabbitmq,
-    "nginx": _nginx,
+    "nginx": nginx,
+    "caddy": caddy,
+    "haproxy": haproxy,
+    "traefik": traefik,
     "prometheus": _prometheus,
-    "caddy": _caddy,
-    "memcached": _simple("exec memcached -l 127.0.0.1 -p {port}", "memcached"),
-    "mongo": _simple("mkdir -p {data} && exec mongod --bind_ip 127.0.0.1 --port {port} --dbpath {data}", "mongod"),
-    "minio": _simple(
-        "mkdir -p {data} && exec minio server {data} --address :{port} --console-address :{console}", "minio"
+    "elasticsearch": _elasticsearch,
+    "opensearch": lambda request: _elasticsearch(request, "opensearch"),
+    "memcached": _simple("memcached -l 127.0.0.1 -p {port}"),
+    "mongo": _simple("mongod --bind_ip 127.0.0.1 --port {port} --dbpath {data}", "bind_ip", "port", "bind_ip_all"),
+    "minio": _fixed("minio server {data} --address 127.0.0.1:{port} --console-address 127.0.0.1:{console}"),
+    "mailpit": _simple("mailpit --smtp 127.0.0.1:{port}", "smtp"),
+    "mailhog": _simple("mailhog -smtp-bind-addr 127.0.0.1:{port}"),
+    "maildev": _simple("maildev --smtp {port}", "smtp"),
+    "etcd": _fixed("etcd --data-dir {data} --listen-client-urls http://127.0.0.1:{port}"
+                   " --advertise-client-urls http://127.0.0.1:{port}"),
+    "consul": _fixed("consul agent -dev -http-port {port}"),
+    "vault": _fixed("vault server -dev -dev-listen-address 127.0.0.1:{port}"),
+    "grafana": _simple('grafana server --homepath /usr/share/grafana cfg:paths.data="$$PWD/{data}"'
+                       " cfg:server.http_port={port}"),
+    "loki": _simple("loki -server.http-listen-port={port}"),
+    "node-exporter": _simple("node_exporter --web.listen-address=127.0.0.1:{port}", "web.listen-address"),
+    "alertmanager": _simple(
+        "alertmanager --storage.path={data} --web.listen-address=127.0.0.1:{port}", "storage.path", "web.listen-address"
     ),
-    "mailpit": _simple("exec mailpit --smtp 127.0.0.1:{port}", "mailpit"),
-    "mailhog": _simple("exec mailhog -smtp-bind-addr 127.0.0.1:{port}", "mailhog"),
-    "etcd": _simple("exec etcd --data-dir {data}", "etcd"),
-    "consul": _simple("exec consul agent -dev", "consul"),
-    "vault": _simple("exec vault server -dev", "vault"),
-}
-
-
-_SUBCOMMANDS = frozenset(("minio", "consul", "vault"))
-
-
-def _arguments(request: Request, *programs: str) -> str:
-    """Return the service's own arguments, without the program's name."""
-    if _SUBCOMMANDS.intersection(programs):  # their arguments begin with a subcommand, which is ours already
-        return ""
-    words = [word for word in request.arguments if word not in programs]
-    return "".join(f" {shlex.quote(_mounted(request, word))}" for word in words)
-
-
-def _mounted(request: Request, word: str) -> str:
-    for target, source in request.files.items():
-        if word == target or word.startswith(target.rstrip("/") + "/"):
-            return source + word[len(target.rstrip("/")) :] if word != target else source
-    return word
+    "pushgateway": _simple("pushgateway --web.listen-address=127.0.0.1:{port}", "web.listen-address"),
+    "blackbox-exporter": _simple("blackbox_exporter --web.listen-address=127.0.0.1:{port}", "web.listen-address"),
+    "meilisearch": _fixed("meilisearch --db-path {data} --http-addr 127.0.0.1:{port}"),
+    "mosquitto": _simple("mosquitto -p {port}"),
+    "clickhouse-server": _fixed("clickhouse server -- --path={data}/ --http_port={port}"),
+    "temporal": _fixed("temporal server start-dev --port {port} --db-filename {data}/temporal.db"),
+    "influxdb": _fixed("influxd --bolt-path {data}/influxd.bolt --engine-path {data}/engine"
+                       " --http-bind-address 127.0.0.1:{port}"),
+    "victoria-metrics": _simple("victoria-metrics -storageDataPath={data} -httpListenAddr=127.0.0.1:{port}",
+                                "storageDataPath", "httpListenAddr"),
+    "cadvisor": _simple("cadvisor -port={port}", "port"),
+}  # fmt: skip
+"""Native counterparts by image."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from enum import StrEnum
 from typing import Any
 
@@ -22,12 +24,13 @@ class NoteKind(StrEnum):
 
 
 class ConvertNote(Struct, frozen=True):
-    """One remark: where in the source (line 0: nowhere in particular), on what, and what it means."""
+    """One remark: on what, what it means, and where in the source (line 0: nowhere in particular)."""
 
     kind: NoteKind
     subject: str
     text: str
     line: int = 0
+    file: str = ""
 
     def __str__(self) -> str:
         return f"{self.subject}: {self.text}"
@@ -44,7 +47,10 @@ class ProjectDraft(Struct):
 
     def note(self, kind: NoteKind, subject: str, text: str, node: Node | None = None) -> None:
         """Add a note, at the place of `node`."""
-        self.notes.append(ConvertNote(kind, subject, text, node.line if node is not None else 0))
+        if node is None:
+            self.notes.append(ConvertNote(kind, subject, text))
+        else:
+            self.notes.append(ConvertNote(kind, subject, text, node.line, node.document.name))
 
     def process(self, name: str) -> ProcessDraft:
         """Begin a process; its notes are about `name`."""
@@ -63,6 +69,13 @@ class ProcessDraft:
         """Set a key, unless there is nothing to say: None and empty values are left out."""
         if value not in (None, "", [], {}):
             self.keys[key] = value
+
+    def set_env(self, values: Mapping[str, str | None], node: Node | None = None) -> None:
+        """Set variables, without those whose names a variable cannot have."""
+        for name in values:
+            if not name or re.search(r"[=\s\0]", name):
+                self.todo("environment", f"`{name}` cannot be the name of a variable, and is left out", node)
+        self.set("env", {name: value for name, value in values.items() if name and not re.search(r"[=\s\0]", name)})
 
     def note(self, kind: NoteKind, key: str, text: str, node: Node | None = None) -> None:
         """Add a note on one key of the source."""

@@ -7,7 +7,7 @@ import shlex
 from typing import Any
 from urllib.parse import urlsplit
 
-from sbxcompose.convert.values import number, text
+from sbxcompose.convert.values import number, text, whole
 from sbxcompose.errors import SpecError
 from sbxcompose.spec.nodes import Mapping, Node, Sequence
 from sbxcompose.spec.units import format_duration, parse_duration
@@ -68,14 +68,18 @@ def _address(words: list[str]) -> tuple[str, int, str] | None:
             found = [word for word in urls if any(host in word for host in _LOCAL)]
             if not found or any(word in ("-d", "--data", "-X", "-H", "--header", "--post-data") for word in rest):
                 return None
-            url = urlsplit(found[0] if "://" in found[0] else f"http://{found[0]}")
+            try:
+                url = urlsplit(found[0] if "://" in found[0] else f"http://{found[0]}")
+                port = url.port or 80
+            except ValueError:
+                return None
             if url.scheme != "http" or url.hostname not in _LOCAL or "$" in found[0]:
                 return None
-            return "http", url.port or 80, (url.path or "/") + (f"?{url.query}" if url.query else "")
+            return "http", port, (url.path or "/") + (f"?{url.query}" if url.query else "")
         case ["nc", *rest]:
             plain = [word for word in rest if not word.startswith("-")]
-            if len(plain) >= 2 and plain[0] in _LOCAL and plain[1].isdecimal():
-                return "tcp", int(plain[1]), ""
+            if len(plain) >= 2 and plain[0] in _LOCAL and (given := whole(plain[1])) is not None:
+                return "tcp", given, ""
     return None
 
 
@@ -98,7 +102,7 @@ def duration(value: str | None) -> str | None:
     """Return a duration of Compose (`1m30s`, `500ms`, nanoseconds as a number) as ours; None if it is neither."""
     if value is None:
         return None
-    if value.isdecimal():
+    if re.fullmatch(r"[0-9]{1,18}", value):
         return format_duration(int(value) / 1e9)
     try:
         return format_duration(parse_duration(value))

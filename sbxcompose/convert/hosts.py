@@ -4,6 +4,16 @@ from __future__ import annotations
 
 import re
 
+_NO_USER = r"(?!(?::(?:\$\{[^}]*\}|[^/\s,@])*)?@)"
+"""What follows is not the rest of `user@` or `user:password@`: users are often called like their service."""
+_HOST_VARIABLE = re.compile(r"HOST|SERVER|ADDR|URL|ENDPOINT|BROKER", re.IGNORECASE)
+_NAME_VARIABLE = re.compile(r"(?<!HOST)(?<!HOST_)NAME$|ID$", re.IGNORECASE)
+
+
+_BEFORE, _AFTER = r"(?:(?<=//)|(?<=[@=,]))", r"(?=[:/,;?&\s}]|$)"
+_INSIDE = re.compile(rf"{_BEFORE}(?P<host>[\w.-]+){_NO_USER}(?::(?P<port>\d{{1,5}}))?{_AFTER}")
+_AT_BEGIN = re.compile(r"^(?P<host>[\w.-]+):(?P<port>\d{1,5})(?=[/,;?\s]|$)")
+
 
 def with_local_hosts(name: str, value: str, hosts: dict[str, dict[int, int]]) -> str:
     """Return a value in which names of services are replaced by 127.0.0.1, with the port on this machine.
@@ -11,15 +21,14 @@ def with_local_hosts(name: str, value: str, hosts: dict[str, dict[int, int]]) ->
     A name counts where a host stands: after `//`, `@`, `=` or a comma, before a port, or as the whole value of a
     variable whose name speaks of a host.
     """
-    for host, ports in hosts.items():
-        quoted = re.escape(host)
 
-        def local(found: re.Match[str], ports: dict[int, int] = ports) -> str:
-            inside = int(found["port"]) if found["port"] else None
-            return "127.0.0.1" if inside is None else f"127.0.0.1:{ports.get(inside, inside)}"
+    def local(found: re.Match[str]) -> str:
+        ports = hosts.get(found["host"])
+        if ports is None:
+            return found[0]
+        inside = int(found["port"]) if found["port"] else None
+        return "127.0.0.1" if inside is None else f"127.0.0.1:{ports.get(inside, inside)}"
 
-        value = re.sub(rf"(?:(?<=//)|(?<=[@=,])){quoted}(?::(?P<port>\d+))?(?=[:/,;?&\s]|$)", local, value)
-        value = re.sub(rf"^{quoted}:(?P<port>\d+)(?=[/,;?\s]|$)", local, value)
-        if value == host and re.search(r"HOST|SERVER|ADDR|URL|ENDPOINT|BROKER|NODE", name, re.IGNORECASE):
-            value = "127.0.0.1"
-    return value
+    if value in hosts and _HOST_VARIABLE.search(name) and not _NAME_VARIABLE.search(name):
+        return "127.0.0.1"
+    return _AT_BEGIN.sub(local, _INSIDE.sub(local, value))

@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 from sbxcompose.convert.draft import NoteKind, ProcessDraft, ProjectDraft, placeholder
-from sbxcompose.convert.values import entries, escaped, get, is_true, pairs, plain_name, strings, text
+from sbxcompose.convert.values import entries, escaped, get, is_true, pairs, plain_names, strings, text
 from sbxcompose.spec.nodes import Mapping, Node, Sequence
+
+_CONVERTED = ("shell", "cmd", "cwd", "env", "autorestart", "autostart", "stop", "deps", "depends_on")
 
 
 def convert_mprocs(root: Mapping) -> ProjectDraft:
     """Convert an mprocs (or dekit) file."""
     draft = ProjectDraft()
-    for name, node in entries(root.get("procs")):
-        process = draft.process(plain_name(name))
-        if plain_name(name) != name:
+    found = dict(entries(root.get("procs")))
+    names = plain_names(found)
+    for name, node in found.items():
+        process = draft.process(names[name])
+        if process.name != name:
             draft.note(NoteKind.CHANGED, name, f"is called `{process.name}`", node)
-        _proc(process, node)
+        _proc(process, node, names)
     return draft
 
 
-def _proc(process: ProcessDraft, node: Node) -> None:
+def _proc(process: ProcessDraft, node: Node, names: dict[str, str]) -> None:
     shell, words = text(get(node, "shell")) or text(node), strings(get(node, "cmd"))
     if shell is not None:
         process.set("command", escaped(shell))
@@ -29,7 +33,7 @@ def _proc(process: ProcessDraft, node: Node) -> None:
         process.todo("", "it has neither `shell` nor `cmd`", node)
     folder = text(get(node, "cwd"))
     process.set("workdir", escaped(folder).replace("<CONFIG_DIR>", ".") if folder else None)
-    process.set("env", {key: value and escaped(value) for key, value in pairs(get(node, "env")).items()})
+    process.set_env({key: value and escaped(value) for key, value in pairs(get(node, "env")).items()}, get(node, "env"))
     process.set("tty", value=True)
     process.set("stdin", "pipe")
     process.set("restart", "always" if is_true(get(node, "autorestart")) else "never")
@@ -42,4 +46,8 @@ def _proc(process: ProcessDraft, node: Node) -> None:
         process.set("stop", {"signal": "SIGKILL"})
     elif get(node, "stop") is not None:
         process.todo("stop", "keys cannot be sent; set `stop.signal` or `stop.command`", get(node, "stop"))
-    process.set("depends_on", dict.fromkeys(map(plain_name, strings(get(node, "deps"))), "started"))
+    needs = strings(get(node, "deps")) or strings(get(node, "depends_on"))
+    process.set("depends_on", {names[name]: "started" for name in needs if name in names})
+    for key, value in entries(node):
+        if key not in _CONVERTED:
+            process.dropped(key, "no counterpart", value)

@@ -7,19 +7,29 @@ import shlex
 from typing import Any
 
 from sbxcompose.convert.draft import NoteKind, ProcessDraft, ProjectDraft, placeholder
-from sbxcompose.convert.values import escaped, get, is_true, number, pairs, plain_name, strings, text
+from sbxcompose.convert.values import escaped, get, is_true, number, pairs, plain_name, strings, text, whole
 from sbxcompose.spec.nodes import Mapping, Node, Sequence
 from sbxcompose.spec.units import format_duration
+
+_CONVERTED = frozenset(
+    (
+        *("name", "script", "args", "interpreter", "node_args", "cwd", "env", "instances", "autorestart", "watch"),
+        *("max_restarts", "restart_delay", "exp_backoff_restart_delay", "kill_timeout", "ignore_watch", "exec_mode"),
+    )
+)
 
 
 def convert_pm2(root: Node) -> ProjectDraft:
     """Convert a pm2 ecosystem file: the object that it exports, read without running it."""
     draft = ProjectDraft()
-    apps = get(root, "apps") if isinstance(root, Mapping) else root
-    for index, app in enumerate(apps.items if isinstance(apps, Sequence) else [apps]):
-        if isinstance(app, Mapping):
-            name = text(app.get("name")) or f"app{index + 1}"
-            _app(draft.process(plain_name(name)), app)
+    apps = get(root, "apps") or get(root, "pm2") or root
+    found = [app for app in (apps.items if isinstance(apps, Sequence) else [apps]) if isinstance(app, Mapping)]
+    found = [app for app in found if app is not root or "script" in app.entries]
+    for index, app in enumerate(found):
+        name = plain_name(text(app.get("name")) or f"app{index + 1}")
+        while name in draft.processes:
+            name = f"{name[:60]}-2"
+        _app(draft.process(name), app)
     if get(root, "deploy") is not None:
         draft.note(NoteKind.DROPPED, "deploy", "deployment has no counterpart", get(root, "deploy"))
     return draft
@@ -31,10 +41,10 @@ def _app(process: ProcessDraft, app: Mapping) -> None:
         process.todo("script", "there is no script", app)
     process.set("command", _command(app, script) if script else placeholder(process.name, "there is no script"))
     process.set("workdir", text(app.get("cwd")))
-    process.set("env", {key: value and escaped(value) for key, value in pairs(app.get("env")).items()})
+    process.set_env({key: value and escaped(value) for key, value in pairs(app.get("env")).items()}, app.get("env"))
     replicas = text(app.get("instances"))
-    if replicas is not None and replicas.isdecimal():
-        process.set("replicas", int(replicas) if replicas not in ("0", "1") else None)
+    if (count := whole(replicas)) is not None:
+        process.set("replicas", count if count > 1 else None)
     elif replicas is not None:
         process.todo("instances", f"`{replicas}` is a number of processors: write a number", app.get("instances"))
     restart: dict[str, Any] = {"policy": "never" if text(app.get("autorestart")) == "false" else "always"}
@@ -55,6 +65,8 @@ def _app(process: ProcessDraft, app: Mapping) -> None:
             process.todo(key, f"put these variables into a file, and name it with `--env-file`: {key}", value[1])
         elif key == "exec_mode" and text(value[1]) == "cluster":
             process.todo(key, "replicas do not share a port: use `port`, which gives each its own", value[1])
+        elif key not in _CONVERTED:
+            process.dropped(key, "no counterpart", value[1])
 
 
 def _command(app: Mapping, script: str) -> str:
@@ -88,13 +100,16 @@ def exported_object(script: str) -> str | None:
     """Return the object that a JavaScript file exports as YAML reads it (JSON with comments removed); None if the
     file computes.
     """
-    text_only = re.sub(r"""("(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*')|//[^\n]*|/\*[\s\S]*?\*/""", _kept, script)
+    text_only = without_comments(script)
     found = re.search(r"(?:module\.exports\s*=|export\s+default)\s*", text_only)
     if found is None or "require(" in text_only or "process.env" in text_only or "`" in text_only:
         return None
-    literal = text_only[found.end() :].strip().rstrip(";")
-    return re.sub(r"(?<![\w\"'])([A-Za-z_$][\w$]*)\s*:(?=\S)", r"\1: ", literal)
+    # The lines before the object are kept, so that places in it are those of the file.
+    before, literal = text_only[: found.end()], text_only[found.end() :].rstrip().rstrip(";")
+    return "\n" * before.count("\n") + re.sub(r"(?<![\w\"'])([A-Za-z_$][\w$]*)\s*:(?=\S)", r"\1: ", literal)
 
 
-def _kept(found: re.Match[str]) -> str:
-    return found[1] or ""
+def without_comments(script: str) -> str:
+    """Return JavaScript or JSON without its comments; each line stays in its place."""
+    pattern = r"""("(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*')|//[^\n]*|/\*[\s\S]*?\*/"""
+    return re.sub(pattern, lambda found: found[1] or "\n" * found[0].count("\n"), script)

@@ -6,7 +6,7 @@ import re
 from typing import Any
 
 from sbxcompose.convert.draft import NoteKind, ProcessDraft, ProjectDraft, placeholder
-from sbxcompose.convert.values import entries, escaped, get, is_true, number, pairs, plain_name, strings, text
+from sbxcompose.convert.values import entries, escaped, get, is_true, number, pairs, plain_names, strings, text, whole
 from sbxcompose.spec.nodes import Mapping, Node, Sequence
 from sbxcompose.spec.units import format_duration
 
@@ -23,6 +23,19 @@ _TOP_DROPPED = {
     "is_tui_disabled": "there is no full-screen interface",
     "theme": "there is no full-screen interface",
 }
+_TOP_CONVERTED = ("processes", "environment", "vars", "name")
+_TOP_MANUAL = {
+    "extends": "convert that file, too, and name the result in `include`",
+    "env_cmds": "write the variables into `env`, or let the commands ask for them: `$$(date)`",
+    "shell": "commands go through `sh -c`; for another shell write a list: `[bash, -c, ...]`",
+}
+_CONVERTED = frozenset(
+    (
+        *("command", "entrypoint", "description", "working_dir", "environment", "env_file", "is_tty", "is_interactive"),
+        *("replicas", "disabled", "availability", "ready_log_line", "readiness_probe", "liveness_probe", "depends_on"),
+        *("shutdown", "vars", "success_exit_codes", "name"),
+    )
+)
 _DROPPED = {
     "log_location": "logs are kept; `sbxcompose logs NAME > FILE` writes a file",
     "log_configuration": "logs are kept; see `sbxcompose logs`",
@@ -48,18 +61,37 @@ def convert_process_compose(root: Mapping) -> ProjectDraft:
     for key, value in entries(root):
         if key in _TOP_DROPPED:
             draft.note(NoteKind.DROPPED, key, _TOP_DROPPED[key], value)
-        elif key in ("extends", "env_cmds", "shell"):
-            draft.note(NoteKind.MANUAL, key, "no counterpart; see docs/from-other-tools.md", value)
+        elif key not in _TOP_CONVERTED and not key.startswith("x-"):
+            draft.note(NoteKind.MANUAL, key, _TOP_MANUAL.get(key, "no counterpart"), value)
     if (name := text(root.get("name"))) is not None and re.fullmatch(r"[a-z][a-z0-9-]*", name):
         draft.top["name"] = name
     if environment := _environment(root.get("environment")):
         draft.top["env"] = environment
     draft.top["env_file"] = [{"path": ".env", "required": False}]
-    listed = dict(entries(root.get("processes")))
+    listed = {name: node for name, node in entries(root.get("processes")) if isinstance(node, Mapping)}
+    names = plain_names(listed)
     for process_name, node in listed.items():
-        if isinstance(node, Mapping):
-            _Process(draft.process(plain_name(process_name)), node, variables, set(listed)).convert()
+        process = draft.process(names[process_name])
+        if process.name != process_name:
+            process.changed("", f"was called `{process_name}`, which cannot be the name of a process", node)
+        _Process(process, node, variables, names).convert()
+    for name, keys in draft.processes.items():
+        _check_needs(draft, name, keys.get("depends_on", {}))
     return draft
+
+
+def _check_needs(draft: ProjectDraft, name: str, needs: dict[str, Any]) -> None:
+    """Replace conditions that cannot come true here: of a process that is started again whenever it ends."""
+    for needed, condition in needs.items():
+        restart = draft.processes.get(needed, {}).get("restart")
+        policy = restart.get("policy") if isinstance(restart, dict) else restart
+        counted = isinstance(restart, dict) and "max_restarts" in restart
+        if condition == "ended" and policy == "on_failure" and not counted:
+            needs[needed] = "completed"
+        elif condition in ("ended", "completed") and policy == "always" and not counted:
+            needs[needed] = "started"
+            words = f"`{needed}` is always restarted and never completes: it only has to be started"
+            draft.note(NoteKind.MANUAL, f"{name}.depends_on", words)
 
 
 def _environment(node: Node | None) -> dict[str, str | None]:
@@ -67,7 +99,7 @@ def _environment(node: Node | None) -> dict[str, str | None]:
 
 
 class _Process:
-    def __init__(self, process: ProcessDraft, node: Mapping, variables: dict[str, str], names: set[str]) -> None:
+    def __init__(self, process: ProcessDraft, node: Mapping, variables: dict[str, str], names: dict[str, str]) -> None:
         self._process = process
         self._node = node
         self._variables = {**variables, **{key: value or "" for key, value in pairs(node.get("vars")).items()}}
@@ -78,10 +110,12 @@ class _Process:
         process.set("description", self._text("description"))
         process.set("command", self._command())
         process.set("workdir", self._text("working_dir"))
-        process.set("env", _environment(node.get("environment")))
+        process.set_env(_environment(node.get("environment")), node.get("environment"))
         process.set("env_file", strings(node.get("env_file")))
         process.set("tty", is_true(node.get("is_tty")) or is_true(node.get("is_interactive")) or None)
         process.set("stdin", "pipe" if is_true(node.get("is_interactive")) else None)
+        codes = [code for word in strings(node.get("success_exit_codes")) if (code := whole(word)) is not None]
+        process.set("success_exit_codes", codes if codes != [0] else None)
         replicas = number(node.get("replicas"))
         process.set("replicas", int(replicas) if replicas is not None and replicas != 1 else None)
         if is_true(node.get("disabled")):
@@ -164,6 +198,9 @@ class _Process:
         host, scheme = text(request.get("host")) or "127.0.0.1", text(request.get("scheme")) or "http"
         port = self._filled(text(request.get("port")) or "80")
         path = self._filled(text(request.get("path")) or "/")
+        if "{{" in path or not re.fullmatch(r"\d{1,5}|\$\{?\w+.*", port):
+            self._process.todo("readiness_probe", f"`{port}{path}` cannot be converted: write `health_check`", request)
+            return None
         if scheme.lower() != "http" or host not in ("127.0.0.1", "localhost", "0.0.0.0", "::1"):
             url = f"{scheme}://{host}:{port}{path}"
             return {"exec": ["curl", "-fsk", "-o", "/dev/null", escaped(url)]}
@@ -185,11 +222,11 @@ class _Process:
         for name, value in entries(node):
             condition = _CONDITIONS.get(text(get(value, "condition")) or "", "started")
             if name in self._names:
-                needs[plain_name(name)] = condition
+                needs[self._names[name]] = condition
             else:
                 self._process.todo("depends_on", f"`{name}` is not in the file", value)
         if isinstance(node, Sequence):
-            needs = {plain_name(name): "started" for name in strings(node) if name in self._names}
+            needs = {self._names[name]: "started" for name in strings(node) if name in self._names}
         self._process.set("depends_on", needs)
 
     def _shutdown(self) -> None:
@@ -212,5 +249,5 @@ class _Process:
                 process.changed(key, "groups are not supported; use `profiles` to start some processes only", value)
             elif key == "is_daemon" and is_true(value):
                 process.todo(key, "run it in the foreground: a process that daemonizes itself is not supervised", value)
-            elif key in ("schedule", "is_elevated", "mcp"):
+            elif key not in _CONVERTED and key != "is_daemon" and not key.startswith("x-"):
                 process.todo(key, "no counterpart", value)

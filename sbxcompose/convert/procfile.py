@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from sbxcompose.convert.draft import NoteKind, ProjectDraft
+from sbxcompose.convert.draft import ConvertNote, NoteKind, ProjectDraft
 from sbxcompose.convert.values import escaped, plain_name
 
 FIRST_PORT, PORT_STEP = 5000, 100
@@ -14,18 +14,22 @@ def convert_procfile(lines: str) -> ProjectDraft:
     """Convert a Procfile: each line a process with its port, as foreman numbers them."""
     draft = ProjectDraft()
     draft.top["env_file"] = [{"path": ".env", "required": False}]
-    for line in lines.splitlines():
-        found = re.match(r"\s*([A-Za-z0-9_.-]+)\s*:\s*(\S.*)$", line)
-        if found is None:
+    found = [re.match(r"\s*([A-Za-z0-9_.-]+)\s*:\s*(\S.*)$", line) for line in lines.splitlines()]
+    for number, line in enumerate(found, 1):
+        if line is None:
             continue
-        name = plain_name(found[1])
+        name = plain_name(line[1])
+        if name in draft.processes:
+            words = f"`{line[1]}` is given twice; the second is left out"
+            draft.notes.append(ConvertNote(NoteKind.MANUAL, line[1], words, number))
+            continue
         process = draft.process(name)
-        process.set("command", escaped(found[2].strip()))
+        process.set("command", escaped(line[2].strip()))
         process.set("port", FIRST_PORT + PORT_STEP * (len(draft.processes) - 1))
         process.set("restart", "never")
         process.set("stdin", "pipe")
         if name == "release":
             draft.note(NoteKind.MANUAL, name, "it prepares a release: let the others need it with `completed`")
-        if name != found[1]:
-            draft.note(NoteKind.CHANGED, found[1], f"is called `{name}`")
+        if name != line[1]:
+            draft.note(NoteKind.CHANGED, line[1], f"is called `{name}`")
     return draft

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from sbxcompose.spec.nodes import Mapping, Node, Scalar, Sequence
+
+_LARGEST = 1e9
 
 
 def text(node: Node | None) -> str | None:
@@ -19,11 +21,17 @@ def is_true(node: Node | None) -> bool:
 
 
 def number(node: Node | None) -> float | None:
-    """Return a scalar as a number; None if it is not one."""
+    """Return a scalar as a number; None if it is not one, or is none that a file would hold."""
     try:
-        return float(text(node) or "")
+        found = float(text(node) or "")
     except ValueError:
         return None
+    return found if abs(found) < _LARGEST else None
+
+
+def whole(word: str | None) -> int | None:
+    """Return a text as a whole number; None if it is not one, or is none that a file would hold."""
+    return int(word) if word is not None and re.fullmatch(r"[0-9]{1,9}", word) else None
 
 
 def strings(node: Node | None) -> list[str]:
@@ -57,6 +65,20 @@ def pairs(node: Node | None) -> dict[str, str | None]:
             found[name.strip()] = value if equals else None
         return found
     return {key: text(value) for key, value in entries(node)}
+
+
+def plain_names(names: Iterable[str]) -> dict[str, str]:
+    """Return names that processes may have, by the names that they have elsewhere; no two are equal."""
+    found: dict[str, str] = {}
+    given: dict[str, int] = {}
+    for name in names:
+        plain = wanted = plain_name(name)
+        while plain in given:
+            given[wanted] += 1
+            plain = f"{wanted[:55]}-{given[wanted]}"
+        given[plain] = 1
+        found[name] = plain
+    return found
 
 
 def plain_name(name: str) -> str:

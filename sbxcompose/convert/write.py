@@ -21,9 +21,9 @@ _ORDER = (
 
 def render(draft: ProjectDraft, *remarks: str) -> str:
     """Return the file's text, which begins with these remarks."""
-    lines = [f"# yaml-language-server: $schema={SCHEMA}", *(f"# {remark}" for remark in remarks)]
+    lines = [f"# yaml-language-server: $schema={SCHEMA}", *(f"# {_one_line(remark)}" for remark in remarks)]
     general = [note for note in draft.notes if _process_of(note, draft) is None and note.kind is NoteKind.MANUAL]
-    lines += [f"# TODO {note}" for note in general]
+    lines += [f"# TODO {_one_line(str(note))}" for note in general]
     if draft.top:
         lines += ["", *_dump(draft.top)]
     lines += ["", "processes:"]
@@ -39,11 +39,16 @@ def _ordered(keys: dict[str, Any]) -> dict[str, Any]:
 
 def _comments(draft: ProjectDraft, name: str) -> Iterator[str]:
     if (comment := draft.comments.get(name)) is not None:
-        yield f"# {comment}"
+        yield f"# {_one_line(comment)}"
     for note in draft.notes:
         if note.kind is NoteKind.MANUAL and _process_of(note, draft) == name:
             key = note.subject[len(name) + 1 :]
-            yield f"# TODO {key}: {note.text}" if key else f"# TODO {note.text}"
+            yield f"# TODO {_one_line(f'{key}: {note.text}' if key else note.text)}"
+
+
+def _one_line(remark: str) -> str:
+    """Return a remark as a comment can hold it: names in it come from a foreign file."""
+    return "".join(character if character.isprintable() else " " for character in " ".join(remark.split()))
 
 
 def _process_of(note: ConvertNote, draft: ProjectDraft) -> str | None:

@@ -126,6 +126,9 @@ services:
       TITLE: my db here
       DSN: host=db port=5432
       ADDRESS: cache:6379
+      SAME: postgres://db:db@db:5432/db
+      REQUIRED: postgres://db:${PASSWORD:?set it}@db/db
+      CACHE_NODE_ID: cache
 """
 
 
@@ -139,8 +142,11 @@ def test_names_of_services_become_this_machine() -> None:
         "TITLE": "my db here",
         "DSN": "host=127.0.0.1 port=5432",
         "ADDRESS": "127.0.0.1:6379",
+        "SAME": "postgres://db:db@127.0.0.1:5433/db",
+        "REQUIRED": "postgres://db:${PASSWORD:?set it}@127.0.0.1/db",
+        "CACHE_NODE_ID": "cache",
     }
-    assert sum(note.startswith("web.environment: `") for note in notes(found, NoteKind.CHANGED)) == 5
+    assert sum(note.startswith("web.environment: `") for note in notes(found, NoteKind.CHANGED)) == 7
 
 
 @pytest.mark.parametrize(
@@ -161,6 +167,80 @@ def test_a_known_image_becomes_a_native_program(image: str, program: str, port: 
     process = service(f"image: '{image}'")
     assert program in process["command"].replace("$$as ", "")
     assert process["health_check"] == {"tcp": port}
+
+
+@pytest.mark.parametrize(
+    "keys, command",
+    [
+        ("image: grafana/grafana-oss:11", "grafana server --homepath"),
+        (
+            "image: prom/node-exporter, command: ['--path.rootfs=/']",
+            "node_exporter --web.listen-address=127.0.0.1:9100",
+        ),
+        ("image: prom/alertmanager, command: ['--storage.path=/x']", "alertmanager --storage.path=data/web "),
+        ("image: elasticsearch, environment: [node.name=a]", "-Ediscovery.type=single-node -Enode.name=a -Ehttp.port"),
+        ("image: haproxy, volumes: ['./ha.cfg:/usr/local/etc/haproxy/haproxy.cfg']", "haproxy -db -f ha.cfg"),
+        ("image: nginx, volumes: ['./n.conf:/etc/nginx/nginx.conf']", '-c "$$PWD/n.conf"'),
+        ("image: nginx, volumes: ['./a.conf:/etc/nginx/conf.d/a.conf']", 'include "$$PWD/a.conf";'),
+        ("image: nginx, volumes: ['./web:/usr/share/nginx/html']", 'server { listen 80; root "$$PWD/web"; }'),
+        ("image: nginx, ports: ['81:8080'], volumes: ['./n.conf:/etc/nginx/nginx.conf']", "exec nginx"),
+    ],
+)
+def test_a_server_takes_its_files_and_arguments_along(keys: str, command: str) -> None:
+    process = service(keys)
+    assert command in process["command"]
+    assert "/x" not in process["command"], "an option that is set here is not given twice"
+
+
+@pytest.mark.parametrize(
+    "image, given, command",
+    [
+        ("acme/agent", "--verbose", "agent --verbose"),
+        ("acme/agent:2", "[-v]", ["agent", "-v"]),
+        ("quay.io/keycloak/keycloak", "start-dev", "kc.sh start-dev"),
+        ("${REGISTRY:-acme}/agent", "run it", "run it"),
+    ],
+)
+def test_options_alone_are_those_of_the_entry_point(image: str, given: str, command: Any) -> None:
+    found = converted(f"services: {{web: {{image: '{image}', command: {given}}}}}")
+    assert found.processes["web"]["command"] == command
+    assert "is not pulled" in notes(found, NoteKind.MANUAL)[0]
+
+
+def test_a_dockerfile_without_a_command_runs_what_its_base_runs() -> None:
+    files = {"proxy/Dockerfile": "FROM nginx:alpine\nCOPY site.conf /etc/nginx/conf.d/default.conf\n"}
+    process = converted("services: {proxy: {build: proxy, ports: ['80:80']}}", files).processes["proxy"]
+    assert 'include "$$PWD/proxy/site.conf";' in process["command"]
+    assert "workdir" not in process, "its data is in the project"
+    other = converted("services: {job: {build: proxy}}", {"proxy/Dockerfile": "FROM acme/base"})
+    assert "what image acme/base runs" in other.processes["job"]["command"]
+
+
+def test_names_that_processes_cannot_have_are_changed_everywhere() -> None:
+    found = converted("services: {a.b: {command: x}, a-b: {command: y, depends_on: [a.b]}}")
+    assert found.processes["a-b-2"]["depends_on"] == {"a-b": "started"}
+    assert "a-b: was called `a.b`, which cannot be the name of a process" in notes(found, NoteKind.CHANGED)
+
+
+def test_a_variable_without_a_proper_name_is_left_out() -> None:
+    found = converted("services: {web: {command: x, environment: {A B: 1, C: 2}}}")
+    assert found.processes["web"]["env"] == {"C": "2"}
+    assert "web.environment: `A B` cannot be the name of a variable, and is left out" in notes(found, NoteKind.MANUAL)
+
+
+@pytest.mark.parametrize(
+    "keys, kind, words",
+    [
+        ("storage_opt: {size: 1g}", NoteKind.MANUAL, "web.storage_opt: no counterpart; check whether the process"),
+        ("deploy: {replicas: 1, placement: {}}", NoteKind.DROPPED, "web.deploy: `placement`: for clusters only"),
+        ("depends_on: [gone]", NoteKind.MANUAL, "web.depends_on: `gone` is not a service of this file"),
+        ("ports: ['80:80'], deploy: {replicas: 2}", NoteKind.MANUAL, "web.replicas: replicas cannot share a port"),
+        ("stop_signal: 'now; rm'", NoteKind.MANUAL, "web.stop_signal: `now; rm` is not a signal"),
+    ],
+)
+def test_nothing_is_lost_in_silence(keys: str, kind: NoteKind, words: str) -> None:
+    found = converted(f"services: {{web: {{command: x, {keys}}}}}")
+    assert any(note.startswith(words) for note in notes(found, kind)), found.notes
 
 
 def test_a_published_port_moves_a_known_daemon() -> None:
@@ -222,7 +302,9 @@ def test_the_command_comes_from_the_dockerfile(build: str, command: list[str]) -
     assert process["command"] == command
     assert process["workdir"] == "api"
     assert process["env"] == {"NODE_ENV": "production"}
-    assert "web.build: run `npm ci` once, as its Dockerfile does" in notes(found, NoteKind.MANUAL)
+    assert found.top["sandboxes"] == {"main": {"setup": ["cd api && npm ci"]}}
+    words = "`npm ci` of its Dockerfile is a `setup` command, run before the first start"
+    assert f"web.build: {words}" in notes(found, NoteKind.CHANGED)
 
 
 def test_an_unknown_image_is_left_to_a_person_and_fails_clearly() -> None:

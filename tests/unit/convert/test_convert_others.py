@@ -67,6 +67,42 @@ processes:
     assert subjects(found, NoteKind.MANUAL) == ["web.depends_on"]
 
 
+def test_conditions_of_process_compose_that_cannot_come_true_here() -> None:
+    needs = """\
+processes:
+  a: {command: x, availability: {restart: on_failure}}
+  b: {command: x, availability: {restart: always}}
+  web: {command: x, depends_on: {a: {condition: process_completed}, b: {condition: process_completed_successfully}}}
+"""
+    found = converted("process-compose", needs)
+    assert found.processes["web"]["depends_on"] == {"a": "completed", "b": "started"}
+    assert subjects(found, NoteKind.MANUAL) == ["web.depends_on"]
+
+
+def test_keys_of_process_compose_that_nobody_knows_are_named() -> None:
+    found = converted("process-compose", "env_cmds: {A: date}\nprocesses: {a.b: {command: x, mcp: {}, x-y: 1}}\n")
+    assert subjects(found, NoteKind.MANUAL) == ["env_cmds", "a-b.mcp"]
+    assert found.processes.keys() == {"a-b"}
+
+
+def test_a_procfile_with_a_name_twice() -> None:
+    found = converted("procfile", "web: run\nweb: other\n")
+    assert found.processes["web"]["command"] == "run"
+    assert [(note.line, note.text) for note in found.notes] == [(2, "`web` is given twice; the second is left out")]
+
+
+def test_a_supervisord_file_that_only_includes_others_names_them() -> None:
+    with pytest.raises(UsageError) as caught:
+        converted("supervisord", "[supervisord]\n[include]\nfiles = conf.d/*.conf\n")
+    assert "convert conf.d/*.conf one by one" in (caught.value.hint or "")
+
+
+def test_a_pm2_file_of_json_may_have_comments() -> None:
+    found = converted("pm2", '{\n/* two\nlines */\n"pm2": [{"script": "a.js", "uid": 1}]}', "pm2.json")
+    assert found.processes["app1"]["command"] == "node a.js"
+    assert [(note.subject, note.line) for note in found.notes] == [("app1.uid", 4)]
+
+
 def test_a_procfile_keeps_its_ports_and_dollars() -> None:
     found = converted("procfile", "# x\nweb: run -p $PORT\nworker: work\nrelease: migrate\n")
     web = {"command": "run -p $$PORT", "port": 5000, "restart": "never", "stdin": "pipe"}
@@ -233,3 +269,18 @@ def test_the_result_is_written_for_people() -> None:
         "      B: c",
         "    restart: never",
     ]
+
+
+def test_a_name_of_a_foreign_file_stays_inside_its_comment() -> None:
+    draft = converted("compose", 'services: {web: {image: "a\\nb: c\\x0c"}}\n')
+    assert "# TODO command: write what image a b: c runs" in render(draft)
+
+
+@pytest.mark.parametrize("value", ["1e999", ".nan", "9" * 5000, "-1", "0x10"])
+def test_numbers_that_no_file_would_hold_are_left_out(value: str) -> None:
+    health = f"{{test: 'curl localhost:{value}', retries: {value}, interval: {value}}}"
+    keys = f"scale: {value}, ports: ['{value}:80'], healthcheck: {health}, environment: {{PORT: {value}}}"
+    assert render(converted("compose", f"services: {{a: {{command: x, restart: 'on-failure:{value}', {keys}}}}}"))
+    pc = f"processes: {{a: {{command: x, replicas: {value}, shutdown: {{timeout_seconds: {value}}}}}}}"
+    assert render(converted("process-compose", pc))
+    assert render(converted("supervisord", f"[program:a]\ncommand=x\nnumprocs={value}\nexitcodes=2\n"))

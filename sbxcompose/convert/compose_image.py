@@ -1,0 +1,59 @@
+"""The image of a Compose service: pulled, or built by a Dockerfile that is read; pure, apart from `read`."""
+
+from __future__ import annotations
+
+import posixpath
+
+from sbxcompose.convert import daemons
+from sbxcompose.convert.compose_files import FillText, ReadText, project_path
+from sbxcompose.convert.dockerfile import Image, parse_dockerfile
+from sbxcompose.convert.values import get, text
+from sbxcompose.spec.nodes import Mapping, Node, Scalar
+
+
+class ServiceImage:
+    """`name` is the image whose own command runs; None if a Dockerfile, or nothing that can be read, says what runs."""
+
+    def __init__(self, node: Mapping, read: ReadText, fill: FillText) -> None:
+        build = node.get("build")
+        self.is_built = build is not None
+        self.context = "."
+        self._file = ""
+        self.dockerfile: Image | None = None
+        self.name: str | None = None if self.is_built else fill(text(node.get("image")) or "") or None
+        if build is not None:
+            self._read_build(build, read, fill)
+
+    def _read_build(self, build: Node, read: ReadText, fill: FillText) -> None:
+        self.context = fill(project_path(build if isinstance(build, Scalar) else get(build, "context")))
+        file = fill(text(get(build, "dockerfile")) or "Dockerfile")
+        content = text(get(build, "dockerfile_inline"))
+        if content is None:
+            self._file = posixpath.normpath(posixpath.join(self.context, file))
+            content = read(self._file)
+        if content is not None:
+            self.dockerfile = parse_dockerfile(content, text(get(build, "target")))
+            if self.dockerfile.run() is None or _is_usual(self.dockerfile):
+                self.name = self.dockerfile.base
+
+    @property
+    def known_as(self) -> str:
+        """What people call it."""
+        if self.name is not None:
+            return f"image {self.name}"
+        return f"the image of {self._file}" if self._file else "the file that this one is laid over"
+
+    @property
+    def is_known(self) -> bool:
+        """Whether a native program is known for it."""
+        return daemons.is_known(self.name)
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """Variables that the Dockerfile sets."""
+        return dict(self.dockerfile.env) if self.dockerfile is not None else {}
+
+
+def _is_usual(image: Image) -> bool:
+    """Return whether a Dockerfile repeats what its base runs, as many do with nginx."""
+    return image.entrypoint is None and isinstance(image.command, list) and image.command[:1] == ["nginx"]
