@@ -16,6 +16,7 @@ from sbxcompose.convert.draft import ConvertNote, NoteKind, ProjectDraft
 from sbxcompose.convert.write import render
 from sbxcompose.errors import InvalidSpec, SbxError, UsageError
 from sbxcompose.spec.nodes import Document
+from sbxcompose.spec.sources import in_words
 
 _LARGEST = 4 << 20
 """Bytes of a file to convert; the largest seen in public repositories has 60 kB."""
@@ -27,7 +28,7 @@ def convert_file(
     """Convert a file, write the result, and report. Raises `UsageError` and `InvalidSpec`."""
     path = Path(file) if file is not None else _only_candidate()
     name = "stdin" if file == "-" else str(path)
-    text = sys.stdin.read() if file == "-" else text_of(path)
+    text = _decoded(name, sys.stdin.buffer.read(_LARGEST + 1)) if file == "-" else text_of(path)
     draft = convert_text(path, text, source)
     result = render(draft, f"Converted from {name} by `sbxcompose convert`.")
     if output is not None and output != "-":
@@ -60,20 +61,32 @@ def _only_candidate() -> Path:
 
 
 def text_of(path: Path) -> str:
-    """Return the text of a file. Raises `UsageError`."""
+    """Return the text of a file or of a named pipe that has a writer. Raises `UsageError`."""
     try:
-        if not stat.S_ISREG(path.stat().st_mode) and not stat.S_ISFIFO(path.stat().st_mode):
+        kind = path.stat().st_mode
+        if stat.S_ISFIFO(kind):
+            from sbxcompose.spec.pipes import read_pipe
+
+            content = read_pipe(str(path), _LARGEST)
+        elif stat.S_ISREG(kind):
+            with path.open("rb") as stream:
+                content = stream.read(_LARGEST + 1)
+        else:
             raise UsageError(f"{path} is not a file")
-        with path.open("rb") as stream:
-            content = stream.read(_LARGEST + 1)
-    except OSError as error:
-        raise UsageError(f"cannot read {path}: {(error.strerror or str(error)).lower()}") from None
+    except (OSError, ValueError) as error:
+        raise UsageError(f"cannot read {path}: {(getattr(error, 'strerror', None) or str(error)).lower()}") from None
+    if isinstance(content, int):
+        raise UsageError(f"{path} {in_words(content)}")
+    return _decoded(str(path), content)
+
+
+def _decoded(name: str, content: bytes) -> str:
     if len(content) > _LARGEST:
-        raise UsageError(f"{path} is larger than {_LARGEST >> 20} MiB")
+        raise UsageError(f"{name} is larger than {_LARGEST >> 20} MiB")
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError:
-        raise UsageError(f"{path} is not UTF-8") from None
+        raise UsageError(f"{name} is not UTF-8 text", hint="save it as UTF-8") from None
 
 
 def _reader(directory: Path) -> Callable[[str], str | None]:

@@ -6,7 +6,7 @@ import configparser
 from collections.abc import Callable
 
 from sbxcompose.convert.compose import convert_compose
-from sbxcompose.convert.draft import NoteKind, ProjectDraft
+from sbxcompose.convert.draft import ConvertNote, NoteKind, ProjectDraft
 from sbxcompose.convert.mprocs import convert_mprocs
 from sbxcompose.convert.pm2 import convert_pm2, exported_object, without_comments
 from sbxcompose.convert.process_compose import convert_process_compose
@@ -22,19 +22,22 @@ FORMATS = ("compose", "process-compose", "procfile", "supervisord", "mprocs", "p
 
 def convert(document: Document, source: str, read: Callable[[str], str | None]) -> ProjectDraft:
     """Convert a file of the format `source`. Raises `InvalidSpec` if it cannot be read, `UsageError` if it is empty."""
+    mistakes: list[Mistake] = []
     match source:
         case "procfile":
             draft = convert_procfile(document.text)
         case "supervisord":
             draft = _supervisord(document)
         case "pm2":
-            draft = convert_pm2(_pm2(document))
+            draft = convert_pm2(_pm2(document, mistakes))
         case "compose":
-            draft = convert_compose(_mapping(document), read)
+            draft = convert_compose(_mapping(document, mistakes), read)
         case "process-compose":
-            draft = convert_process_compose(_mapping(document))
+            draft = convert_process_compose(_mapping(document, mistakes))
         case _:
-            draft = convert_mprocs(_mapping(document))
+            draft = convert_mprocs(_mapping(document, mistakes))
+    for mistake in mistakes:
+        draft.notes.append(ConvertNote(NoteKind.MANUAL, document.name, mistake.message, mistake.line))
     if not draft.processes:
         hint = next((str(note) for note in draft.notes if note.kind is NoteKind.MANUAL), None)
         hint = hint or f"it was read as a {source} file; see `--from`"
@@ -42,8 +45,7 @@ def convert(document: Document, source: str, read: Callable[[str], str | None]) 
     return draft
 
 
-def _tree(document: Document) -> Node:
-    mistakes: list[Mistake] = []
+def _tree(document: Document, mistakes: list[Mistake]) -> Node:
     try:
         root = read_yaml(document, mistakes)
     except Malformed as error:
@@ -53,8 +55,8 @@ def _tree(document: Document) -> Node:
     return root
 
 
-def _mapping(document: Document) -> Mapping:
-    root = _tree(document)
+def _mapping(document: Document, mistakes: list[Mistake]) -> Mapping:
+    root = _tree(document, mistakes)
     if not isinstance(root, Mapping):
         raise InvalidSpec([root.mistake("the file must be a mapping")])
     return root
@@ -67,16 +69,18 @@ def _supervisord(document: Document) -> ProjectDraft:
         raise InvalidSpec([document.mistake(str(error).splitlines()[0], getattr(error, "lineno", 0) or 0)]) from None
 
 
-def _pm2(document: Document) -> Node:
+def _pm2(document: Document, mistakes: list[Mistake]) -> Node:
     if document.name.endswith((".yaml", ".yml")):
-        return _tree(document)
+        return _tree(document, mistakes)
     if document.name.endswith(".json"):
         # pm2 takes comments in JSON.
-        return _tree(Document(document.name, document.path, document.directory, without_comments(document.text)))
+        return _tree(
+            Document(document.name, document.path, document.directory, without_comments(document.text)), mistakes
+        )
     literal = exported_object(document.text)
     if literal is None:
         raise UsageError(
             f"{document.name} computes what it exports, and is not run",
             hint="convert its result: node -p 'JSON.stringify(require(\"./" + document.name + "\"))' > pm2.json",
         )
-    return _tree(Document(document.name, document.path, document.directory, literal))
+    return _tree(Document(document.name, document.path, document.directory, literal), mistakes)

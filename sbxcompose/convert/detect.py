@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from sbxcompose.errors import UsageError
+from sbxcompose.errors import InvalidSpec, UsageError
 from sbxcompose.spec.foreign import OWN, Tool, by_name, by_shape, by_text
 from sbxcompose.spec.nodes import Document, Mapping
 from sbxcompose.spec.yaml import Malformed, read_yaml
@@ -28,13 +28,17 @@ _PROCFILE_LINE = re.compile(r"^[A-Za-z0-9_.-]+:[ \t]*\S", re.MULTILINE)
 
 
 def detect(name: str, document: Document) -> str:
-    """Return the format of a file. Raises `UsageError` if nothing tells."""
+    """Return the format of a file. Raises `UsageError` if nothing tells it, `InvalidSpec` for broken YAML."""
     if _PROCFILE_NAME.fullmatch(name):
         return "procfile"
     # What it holds comes first: files of process-compose are sometimes called `compose.yaml`.
     tool = by_text(name, document.text) or _by_tree(name, document) or by_name(name)
     if tool in _FORMATS:
         return _FORMATS[tool]
+    if tool is None and not document.text.strip():
+        raise UsageError(f"{document.name} is empty")
+    if tool is None and name.endswith((".yaml", ".yml")):
+        _check_yaml(document)
     if tool is None and _PROCFILE_LINE.search(document.text) and not name.endswith((".yaml", ".yml", ".json")):
         return "procfile"
     if tool is not None:
@@ -42,6 +46,14 @@ def detect(name: str, document: Document) -> str:
     if name.startswith(OWN):
         raise UsageError(f"{document.name} is not a file of another tool", hint="`sbxcompose config` validates it")
     raise UsageError(f"{document.name}: unknown format", hint="name it with `--from`, for example `--from compose`")
+
+
+def _check_yaml(document: Document) -> None:
+    """Raise `InvalidSpec` for broken YAML: that is what is wrong with it, and not its name."""
+    try:
+        read_yaml(document, [])
+    except Malformed as error:
+        raise InvalidSpec([error.mistake]) from None
 
 
 def _by_tree(name: str, document: Document) -> Tool | None:

@@ -65,6 +65,8 @@ class _Dumper(yaml.SafeDumper):
 
 
 def _text(dumper: yaml.SafeDumper, value: str) -> yaml.Node:
+    if re.search("[\x85\u2028\u2029]", value):  # line breaks to YAML 1.1, which only quotes with escapes keep
+        return dumper.represent_scalar("tag:yaml.org,2002:str", value, style='"')
     if "\n" in value:
         return dumper.represent_scalar("tag:yaml.org,2002:str", value, style="|")
     if _looks_other(value):
@@ -83,10 +85,15 @@ def _sequence(dumper: yaml.SafeDumper, value: list[Any]) -> yaml.Node:
     return dumper.represent_sequence("tag:yaml.org,2002:seq", value, flow_style=plain and short)
 
 
+def _nothing(dumper: yaml.SafeDumper, value: None) -> yaml.Node:
+    return dumper.represent_scalar("tag:yaml.org,2002:null", "")
+
+
+_Dumper.add_representer(type(None), _nothing)
 _Dumper.add_representer(str, _text)
 _Dumper.add_representer(list, _sequence)
 
 
 def _dump(value: dict[str, Any]) -> list[str]:
     text = yaml.dump(value, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=10_000, default_flow_style=False)
-    return [line.replace(": null", ":") if line.rstrip().endswith(": null") else line for line in text.splitlines()]
+    return text.removesuffix("\n").split("\n")

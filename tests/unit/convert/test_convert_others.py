@@ -5,13 +5,16 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from hypothesis import given, strategies
 
 from sbxcompose.convert.convert import convert
 from sbxcompose.convert.detect import detect
 from sbxcompose.convert.draft import NoteKind, ProjectDraft
+from sbxcompose.convert.values import get, pairs, strings, text
 from sbxcompose.convert.write import render
-from sbxcompose.errors import InvalidSpec, UsageError
+from sbxcompose.errors import InvalidSpec, Mistake, UsageError
 from sbxcompose.spec.nodes import Document
+from sbxcompose.spec.yaml import read_yaml
 
 
 def converted(source: str, text: str, name: str = "file") -> ProjectDraft:
@@ -284,3 +287,64 @@ def test_numbers_that_no_file_would_hold_are_left_out(value: str) -> None:
     pc = f"processes: {{a: {{command: x, replicas: {value}, shutdown: {{timeout_seconds: {value}}}}}}}"
     assert render(converted("process-compose", pc))
     assert render(converted("supervisord", f"[program:a]\ncommand=x\nnumprocs={value}\nexitcodes=2\n"))
+
+
+@pytest.mark.parametrize(
+    "text, words",
+    [
+        ("a: &x {b: *x}", "stands inside what it means"),
+        ("a:\n\tb: 1", "cannot start any token"),
+        ("a: " + "[" * 5000, "nest"),
+        ("a: 1\n---\nb: 2", "a second document begins here"),
+        ("a: b\0", "U+0000 is not allowed"),
+    ],
+)
+def test_broken_yaml_of_any_name_is_shown_where_it_breaks(text: str, words: str) -> None:
+    with pytest.raises(InvalidSpec) as caught:
+        detect("x.yaml", Document("x.yaml", "", "/p", text))
+    assert words in caught.value.mistakes[0].message
+    assert caught.value.mistakes[0].line >= 1
+
+
+def test_a_file_that_holds_nothing_is_called_empty() -> None:
+    with pytest.raises(UsageError, match="is empty"):
+        detect("x.yaml", Document("x.yaml", "", "/p", " \n"))
+
+
+def test_a_key_that_is_given_twice_is_reported() -> None:
+    found = converted("compose", "services:\n  a: {command: x}\n  a: {command: y}\n")
+    assert [(note.line, note.text) for note in found.notes] == [(3, "the key `a` is given twice")]
+
+
+LAUGHS = "x-a: &a {k: 1, l: 2}\n" + "".join(
+    f"x-{name}: &{name} {{{', '.join(f'k{n}: *{base}' for n in range(9))}}}\n"
+    for base, name in zip("abcdefgh", "bcdefghi", strict=True)
+)
+
+
+def test_aliases_that_multiply_cost_no_time_or_memory() -> None:
+    text = f"{LAUGHS}services: {{v: *i, w: {{command: x, extends: v, environment: *i, healthcheck: *i, deploy: *i}}}}"
+    assert len(render(converted("compose", text))) < 10_000
+
+
+WORDS = strategies.one_of(
+    strategies.text(max_size=12),
+    strategies.sampled_from(
+        ["yes", "08", "1e3", "null", "~", "-x", "#x", "a: b", "$X", "${X}", "$$", "x\ny", "x\na: null\n", "'", '"']
+    ),
+)
+
+
+@given(command=WORDS, name=WORDS, value=WORDS, words=strategies.lists(WORDS, max_size=3))
+def test_what_is_written_is_read_as_the_same(command: str, name: str, value: str, words: list[str]) -> None:
+    draft = ProjectDraft()
+    process = draft.process("web")
+    process.keys.update(command=command, env={name: value}, labels={"a": value}, entry=words)
+    process.todo("command", value)
+    draft.comments["web"] = value
+    mistakes: list[Mistake] = []
+    read = read_yaml(Document("x.yaml", "", "/p", render(draft, name)), mistakes)
+    web = get(read, "processes", "web")
+    assert mistakes == []
+    assert (text(get(web, "command")), strings(get(web, "entry"))) == (command, words)
+    assert pairs(get(web, "env")) == {name: value}
