@@ -56,7 +56,7 @@ def test_github_shows_what_failed(sbx: Sbx) -> None:
     sbx.write(BROKEN)
     page = sbx.project / "summary.md"
     done = sbx.run("up", "--wait", code=1, env={"GITHUB_ACTIONS": "true", "GITHUB_STEP_SUMMARY": str(page)})
-    assert "::error title=api failed::api exited with code 3%0Aboom" in done.stderr
+    assert "::error title=api failed,file=sbxcompose.yaml,line=3::api exited with code 3%0Aboom" in done.stderr
     assert "| api | :x: exited with code 3 |" in page.read_text()
 
 
