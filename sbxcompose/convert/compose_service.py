@@ -19,6 +19,7 @@ from sbxcompose.convert.paths import Paths
 from sbxcompose.convert.ports import published_ports
 from sbxcompose.convert.values import entries, get, is_true, number, optional, pairs, plain_names, strings, text, whole
 from sbxcompose.spec.nodes import Mapping, Node, Scalar, Sequence
+from sbxcompose.spec.units import parse_duration
 
 _CONDITIONS = {
     "service_started": "started",
@@ -183,7 +184,11 @@ class Service:
             command = [optional(word) for word in command] if isinstance(command, list) else optional(command)
             process.set("health_check", {**health.check_of(command, self.listening()), **timing})
         elif "health_check" in process.keys:
-            process.keys["health_check"] = {**process.keys["health_check"], **timing}
+            # A server that has to create its data first may need longer than its image, which brings them along.
+            known = process.keys["health_check"]
+            delays = [check["initial_delay"] for check in (known, timing) if "initial_delay" in check]
+            longest = {"initial_delay": max(delays, key=parse_duration)} if delays else {}
+            process.keys["health_check"] = {**known, **timing, **longest}
 
     def _restart(self, process: ProcessDraft) -> None:
         node = self._node.get("restart")

@@ -30,6 +30,11 @@ class Daemon(Struct, frozen=True):
     note: str = ""
 
 
+def slow_check(port: int) -> dict[str, Any]:
+    """Return the check of a server that creates its data at the first start: that alone may take half a minute."""
+    return {"tcp": port, "initial_delay": "1m"}
+
+
 def own_arguments(request: Request, *programs: str, without: Sequence[str] = ()) -> str:
     """Return the service's own arguments for a shell, without the program's name and the options in `without`."""
     words = [word for word in request.arguments if word not in programs and not _is_option(word, without)]

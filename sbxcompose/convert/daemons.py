@@ -10,7 +10,7 @@ import re
 import shlex
 from collections.abc import Callable
 
-from sbxcompose.convert.daemon_base import Daemon, Request, mounted, own_arguments
+from sbxcompose.convert.daemon_base import Daemon, Request, mounted, own_arguments, slow_check
 from sbxcompose.convert.databases import mariadb, mysql, postgres
 from sbxcompose.convert.web_servers import caddy, haproxy, nginx, traefik
 
@@ -100,7 +100,7 @@ def _rabbitmq(request: Request) -> Daemon:
         f"export RABBITMQ_NODE_PORT={request.port} RABBITMQ_NODENAME={request.name}@localhost",
         "exec rabbitmq-server",
     ]
-    return Daemon("\n".join(lines) + "\n", "rabbitmq-server", {"tcp": request.port})
+    return Daemon("\n".join(lines) + "\n", "rabbitmq-server", slow_check(request.port))
 
 
 def _prometheus(request: Request) -> Daemon:
@@ -124,7 +124,7 @@ def _elasticsearch(request: Request, server: str = "elasticsearch") -> Daemon:
         f'mkdir -p {request.data}; data="$$(cd {request.data} && pwd)"',
         " ".join([f'exec {server} -Epath.data="$$data" -Epath.logs="$$data/logs"', *words]),
     ]
-    return Daemon("\n".join(lines) + "\n", server, {"tcp": request.port}, "it refuses to run as root")
+    return Daemon("\n".join(lines) + "\n", server, slow_check(request.port), "it refuses to run as root")
 
 
 def _simple(command: str, *replaced: str) -> Callable[[Request], Daemon]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Mapping
 
-from sbxcompose.convert.daemon_base import Daemon, Request, own_arguments
+from sbxcompose.convert.daemon_base import Daemon, Request, own_arguments, slow_check
 
 
 def postgres(request: Request) -> Daemon:
@@ -37,7 +37,7 @@ def postgres(request: Request) -> Daemon:
     lines += ["fi", f"exec $$run postgres -D {request.data} -p {request.port} {socket}{extra}"]
     scripts = [source for target, source in request.files.items() if target.startswith("/docker-entrypoint-initdb.d")]
     note = f"{', '.join(scripts)} is not run at the first start: run it with psql" if scripts else ""
-    return Daemon("\n".join(lines) + "\n", "postgres", {"tcp": request.port}, note)
+    return Daemon("\n".join(lines) + "\n", "postgres", slow_check(request.port), note)
 
 
 def _initdb(data: str, user: str, password: str | None) -> list[str]:
@@ -90,7 +90,7 @@ def mysql(request: Request) -> Daemon:
         f'exec mysqld $$as --datadir="$$data" --port={request.port} --socket="$$data/mysqld.sock"'
         f" --bind-address=127.0.0.1{init}{own_arguments(request, 'mysqld', 'mariadbd')}"
     )
-    return Daemon("\n".join(lines) + "\n", "mysqld", {"tcp": request.port})
+    return Daemon("\n".join(lines) + "\n", "mysqld", slow_check(request.port))
 
 
 def mariadb(request: Request) -> Daemon:

@@ -166,7 +166,7 @@ def test_names_of_services_become_this_machine() -> None:
 def test_a_known_image_becomes_a_native_program(image: str, program: str, port: int) -> None:
     process = service(f"image: '{image}'")
     assert program in process["command"].replace("$$as ", "")
-    assert process["health_check"] == {"tcp": port}
+    assert process["health_check"]["tcp"] == port
 
 
 @pytest.mark.parametrize(
@@ -249,7 +249,13 @@ def test_a_published_port_moves_a_known_daemon() -> None:
     assert "-p 5433" in process["command"]
     assert 'CREATE DATABASE "app"' in process["command"]
     assert 'printf "%s" "$$POSTGRES_PASSWORD" >' in process["command"], "the shell takes the password from the variable"
-    assert process["health_check"] == {"tcp": 5433}
+    assert process["health_check"] == {"tcp": 5433, "initial_delay": "1m"}, "the first start creates the cluster"
+
+
+@pytest.mark.parametrize("given, expected", [("3s", "1m"), ("5m", "5m")])
+def test_a_database_keeps_its_time_for_the_first_start(given: str, expected: str) -> None:
+    check = service(f"image: mysql, healthcheck: {{test: x, interval: 2s, start_period: {given}}}")["health_check"]
+    assert check == {"tcp": 3306, "interval": "2s", "initial_delay": expected}
 
 
 def test_two_containers_on_one_port_are_parted() -> None:
