@@ -102,6 +102,47 @@ class PatchRequest(Message, frozen=True, kw_only=True):
     """Ours: what is enforced from now on."""
 
 
+class ImageBuildRequest(Message, frozen=True, kw_only=True):
+    """Body of `POST /images/v4/builds`."""
+
+    name: str
+    kind: str = "dockerfile"
+    image_ref: str | None = None
+    dockerfile_path: str = "Dockerfile"
+    disk_mb: int | None = None
+    client_request_id: str | None = None
+
+
+class ContextSealRequest(Message, frozen=True, kw_only=True):
+    """Body of the request that says that a context is complete: the SHA-256 of what was uploaded."""
+
+    digest: str
+
+
+class FileSystemMount(Message, frozen=True, kw_only=True):
+    """Body of `POST /sandboxes/{sandbox}/file_systems`."""
+
+    file_system_id: str
+    mount_path: str
+    read_only: bool | None = None
+    prefetch: bool | None = None
+    """Taken, and without an effect: nothing is far away here."""
+    snapshot_id: str | None = None
+    owner: str | None = None
+
+
+class FileSystemDetachRequest(Message, frozen=True, kw_only=True):
+    """Body of `DELETE /sandboxes/{sandbox}/file_systems`."""
+
+    mount_path: str
+
+
+class FileSystemRequest(Message, frozen=True, kw_only=True):
+    """Body of `POST …/file-systems`; a description is not kept."""
+
+    name: str
+
+
 class SnapshotRequest(Message, frozen=True, kw_only=True):
     """Body of `POST /sandboxes/{sandbox}/snapshot`."""
 
@@ -197,6 +238,10 @@ class SandboxInfo(Message, frozen=True, kw_only=True):
     mounts: list[SandboxMount] = field(default_factory=list)
     workspace: str | None = None
     limits: LimitsInfo | None = None
+    enforced_network: Literal["open", "closed"] | None = None
+    """Ours: the network that it began with, and keeps: that of the machine, or one of its own without a way out."""
+    not_enforced: list[str] = field(default_factory=list)
+    """Ours: what is recorded of it, because the host was started to accept it, and not enforced."""
     failed_starts: list[FailedStart] = field(default_factory=list)
     """Ours: the latest failed start of each process that has not been started since."""
     extensions: list[str] = field(default_factory=list)

@@ -37,9 +37,9 @@ from sbxcompose.host.keeper import hostrecord
 from sbxcompose.host.keeper.client import Exited, Inherited, KeeperClient, KeeperLost
 from sbxcompose.host.keeper.protocol import SERVER_DONE
 from sbxcompose.host.routes import errors, user_ports
+from sbxcompose.host.routes.addressing import addressed
 from sbxcompose.host.routes.table import ROUTES
 from sbxcompose.host.sandboxes.registry import Sandboxes
-from sbxcompose.host.sandboxes.sandbox import HostedSandbox
 from sbxcompose.version import __version__
 
 
@@ -276,8 +276,9 @@ class Host:
         scope["state"] = {
             "host": self,
             "sandboxes": self.sandboxes,
-            "sandbox": lambda: self._addressed(request),
+            "sandbox": lambda: addressed(request.headers, self.sandboxes),
             "url": self._tcp(),
+            "key": self._key,
         }
         try:
             port = auth.user_port(request.headers)
@@ -297,9 +298,16 @@ class Host:
         daemon = request.url.path.startswith("/api/v1/")
         trusted = request.scope["trusted"]
         refusal = None if trusted else auth.refusal(request.headers, self._key, port, daemon=daemon)
-        if refusal is not None:
+        granted = refusal is not None and refusal.status == 401 and self._has_grant(request)
+        if refusal is not None and not granted:
             raise Problem(refusal.status, refusal.error, refusal.code)
         request.scope["authenticated"] = True
+
+    def _has_grant(self, request: Request) -> bool:
+        # Imported late: few clients have image builds or file systems.
+        from sbxcompose.host.http.grants import is_granted
+
+        return is_granted(request.url.path, request.scope["query_string"], request.headers, self._key)
 
     @asynccontextmanager
     async def _visited(self, request: Request, *, user_port: bool) -> AsyncIterator[None]:
@@ -309,21 +317,12 @@ class Host:
         sandbox = None
         if user_port or request.url.path.startswith("/api/v1/"):
             with suppress(Problem):  # the route says it, if it matters there
-                sandbox = self._addressed(request)
+                sandbox = addressed(request.headers, self.sandboxes)
         if sandbox is None:
             yield
         else:
             async with sandbox.visit():
                 yield
-
-    def _addressed(self, request: Request) -> HostedSandbox:
-        """Return the sandbox that a request is for (contract, section 1.4). Raises `Problem`."""
-        identifier = request.headers.get("x-tensorlake-sandbox-id")
-        identifier = identifier or auth.sandbox_label(request.headers.get("host", ""))
-        if not identifier:
-            words = "say which sandbox: header X-Tensorlake-Sandbox-Id, or Host <id-or-name>.local"
-            raise Problem(400, words, "MISSING_SANDBOX_ID")
-        return self.sandboxes.live(identifier)
 
 
 async def serve() -> None:

@@ -36,9 +36,22 @@ def command() -> None:
 @click.option(
     "--enforce-resources", is_flag=True, help="Limit such sandboxes to the memory and processors that they ask for."
 )
+@click.option(
+    "--accept",
+    type=click.Choice(["images", "memory", "network", "one-sandbox"]),
+    multiple=True,
+    help="Accept what is refused otherwise: record image builds; copy the disk without the memory of running processes;"
+    " record network policies without enforcing them; take the only sandbox where a client names none.",
+)
 @click.pass_obj
 def serve(
-    shell: Shell, port: int | None, key: str | None, detach: bool, isolation: str | None, enforce_resources: bool
+    shell: Shell,
+    port: int | None,
+    key: str | None,
+    detach: bool,
+    isolation: str | None,
+    enforce_resources: bool,
+    accept: tuple[str, ...],
 ) -> None:
     """Run the host in the foreground; Ctrl-C stops everything running in it, then the host.
 
@@ -55,6 +68,7 @@ def serve(
 
     options = {} if isolation is None else {launch.ISOLATION: isolation}
     options |= {launch.ENFORCE_RESOURCES: "yes"} if enforce_resources else {}
+    options |= {launch.ACCEPT: ",".join(sorted(set(accept)))} if accept else {}
     if detach:
         path = launch.ensure_host(port=port, key=key, tell=shell.say, options=options)
         _say_where(shell, str(path), None if port is None else _tcp_of(launch.status()), key)

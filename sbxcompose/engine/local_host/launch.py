@@ -28,7 +28,10 @@ ANSWER_PATIENCE = 60.0
 KEY_FILE = "host.key"
 KEY_BYTES = 4096
 ISOLATION, ENFORCE_RESOURCES = "SBXCOMPOSE_ISOLATION", "SBXCOMPOSE_ENFORCE_RESOURCES"
-"""The variables by which a host knows how to isolate and limit sandboxes that programs create."""
+ACCEPT = "SBXCOMPOSE_ACCEPT"
+"""The variables by which a host knows how to isolate and limit sandboxes that programs create, and what it accepts
+although it cannot keep it.
+"""
 _ANEW = "`sbxcompose host stop`, then start it again"
 # The server speaks no TLS, and asyncio does without where there is none: less to load, and three megabytes
 # less.
@@ -290,7 +293,7 @@ def _check_options(path: Path, options: Mapping[str, str]) -> None:
     for name, known in told.get("options", {}).items():
         if options.get(name, known) != known:
             option = name.removeprefix("SBXCOMPOSE_").lower().replace("_", "-")
-            raise ProviderError(f"a host runs already, with `{option}` set to `{known}`", hint=_ANEW)
+            raise ProviderError(f"a host runs already, with `{option}` set to `{known or 'nothing'}`", hint=_ANEW)
 
 
 def _check_key(key: str | None) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
-from typing import cast, get_args
+from typing import Literal, cast, get_args
 
 from sbxcompose.api.sandbox_models import Isolation
 from sbxcompose.host.base import damage
@@ -14,6 +14,12 @@ IDLE = 600.0
 """Idle timeout in seconds: exit when no process runs and no request arrives."""
 KEY_FILE = "host.key"
 KEY_BYTES = 4096
+ACCEPT = "SBXCOMPOSE_ACCEPT"
+Accepted = Literal["images", "memory", "network", "one-sandbox"]
+"""What the host refuses unless it is started to accept it: image builds, which are recorded and not carried out; memory
+snapshots and copies of a sandbox in which something runs, which have the disk alone; network policies that are recorded
+and not enforced; and requests that name no sandbox, which mean the only one.
+"""
 
 
 def idle_seconds() -> float:
@@ -41,10 +47,25 @@ def enforces_resources() -> bool:
     return os.environ.get("SBXCOMPOSE_ENFORCE_RESOURCES") == "yes"
 
 
+def accepted() -> list[Accepted]:
+    """Return what the host accepts although it cannot keep it."""
+    wanted = os.environ.get(ACCEPT, "").split(",")
+    return [name for name in get_args(Accepted) if name in wanted]
+
+
+def accepts(what: Accepted) -> bool:
+    """Return whether the host accepts this although it cannot keep it."""
+    return what in accepted()
+
+
 def options() -> dict[str, str]:
     """Return how the host was started, as variables: what a later command may ask it to be."""
     enforces = "yes" if enforces_resources() else "no"
-    return {"SBXCOMPOSE_ISOLATION": isolation(), "SBXCOMPOSE_ENFORCE_RESOURCES": enforces}
+    return {
+        "SBXCOMPOSE_ISOLATION": isolation(),
+        "SBXCOMPOSE_ENFORCE_RESOURCES": enforces,
+        ACCEPT: ",".join(accepted()),
+    }
 
 
 def read_key(path: Path) -> str | None:

@@ -13,7 +13,9 @@ from collections.abc import Mapping
 
 from msgspec import Struct
 
-_LOOPBACK = re.compile(r"(?:localhost|(?:[a-z0-9-]+\.)*localhost|127(?:\.[0-9]{1,3}){3}|\[::1\])", re.IGNORECASE)
+_LOOPBACK = re.compile(
+    r"(?:localhost|(?:[a-z0-9-]+\.)*localhost|127(?:\.[0-9]{1,3}){3}|0\.0\.0\.0|\[::1\])", re.IGNORECASE
+)
 _LABEL = re.compile(r"(?:([0-9]{1,5})-)?([^.\[\]:]+)\.local(?:host)?", re.IGNORECASE)
 
 DAEMON_PORT = 9501
@@ -61,7 +63,10 @@ def has_key(authorization: str, key: str) -> bool:
 
 
 def is_local_host(host: str) -> bool:
-    """Whether a Host header names this machine's loopback. Names below `.local` are other machines' (RFC 6762)."""
+    """Whether a Host header names this machine's loopback, as `0.0.0.0` does for who connects to it.
+
+    Names below `.local` are other machines' (RFC 6762).
+    """
     return bool(_LOOPBACK.fullmatch(without_port(host)))
 
 

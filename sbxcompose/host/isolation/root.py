@@ -54,6 +54,12 @@ class IsolatedRoot:
         self._project = project
         self._keeper.isolate(self.sandbox, self._plan())
 
+    async def show(self, mounts: Sequence[PathMount]) -> None:
+        """Show other files of this machine, from the next start of something on; nothing may run meanwhile."""
+        self._mounts = tuple(mounts)
+        self._keeper.isolate(self.sandbox, self._plan())
+        await self._leave(forget=False)
+
     def _plan(self) -> dict[str, Any]:
         return mount_plan(
             machine.machine_facts(),

@@ -14,7 +14,7 @@ from sbxcompose.api.sandbox_models import (
     SnapshotInfo,
     SnapshotRequest,
 )
-from sbxcompose.host.openapi.operation import ANY, NUMBER, TEXT, Operation, Schema, many, maybe, record, whole, words
+from sbxcompose.host.openapi.operation import NUMBER, TEXT, Operation, Schema, many, maybe, record, whole, words
 
 _PAGE: dict[str, Schema] = {"limit": whole(1, 1000), "cursor": TEXT, "direction": words("forward", "backward")}
 _SHORT = {200: ShortInfo, 202: ShortInfo}
@@ -87,12 +87,6 @@ OPERATIONS: dict[str, Operation] = {
     "GET /snapshots/{snapshot}": Operation(summary="One snapshot", answers={200: SnapshotInfo}),
     "DELETE /snapshots/{snapshot}": Operation(
         summary="Delete a snapshot; answered when its files are gone", answers={200: {"type": "object"}}
-    ),
-    "POST /sandboxes/{sandbox}/file_systems": Operation(
-        summary="Refused: this host has no file systems to attach", body=ANY, answers={}
-    ),
-    "DELETE /sandboxes/{sandbox}/file_systems": Operation(
-        summary="Refused: this host has no file systems to detach", body=ANY, answers={}
     ),
     "GET /v1/namespaces/{namespace}/sandboxes/{sandbox}/logs": Operation(
         summary="Persisted logs, page by page",

@@ -17,7 +17,7 @@ import msgspec
 
 from sbxcompose.api import models, pty, sandbox_models
 from sbxcompose.api.models import Message
-from sbxcompose.host.openapi import control, daemon, own, sockets
+from sbxcompose.host.openapi import control, daemon, own, sockets, storage
 from sbxcompose.host.openapi.operation import BodyContent, Operation, of
 
 NAMESPACED = "/v1/namespaces/{namespace}"
@@ -25,6 +25,7 @@ DESCRIPTIONS: Mapping[str, Operation] = {
     **daemon.OPERATIONS,
     **sockets.OPERATIONS,
     **control.OPERATIONS,
+    **storage.OPERATIONS,
     **own.OPERATIONS,
 }
 

@@ -11,8 +11,10 @@ from starlette.routing import Route
 
 from sbxcompose.api.sandbox_models import SandboxInfo, ShortInfo
 from sbxcompose.host.routes.user_ports import ingress_endpoint
-from sbxcompose.host.sandboxes.registry import EXTENSIONS, Sandboxes
+from sbxcompose.host.sandboxes.registry import Sandboxes
 from sbxcompose.host.sandboxes.sandbox import HostedSandbox
+from sbxcompose.host.sandboxes.sandbox_record import EXTENSIONS
+from sbxcompose.host.supervise.network import not_enforced
 
 SOON = 0.5
 """Seconds that a change is waited for unasked: it usually takes milliseconds, and a client that polls asks only after a
@@ -52,6 +54,7 @@ def long_form(request: Request, info: SandboxInfo) -> dict[str, Any]:
     return {
         **info.write(),
         "file_systems": info.file_systems or [],  # the newest clients take no null
+        "not_enforced": not_enforced(info.network, info.enforced_network),
         "network_policy": info.network,  # its name for the newest clients
         "sandbox_url": request.state.url if reachable else None,
         "ingress_endpoint": ingress_endpoint(request.state.url) if reachable else None,

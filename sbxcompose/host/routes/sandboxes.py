@@ -22,7 +22,6 @@ from sbxcompose.host.routes.control import (
     short_form,
 )
 from sbxcompose.host.sandboxes.listing import Page, PageQuery
-from sbxcompose.host.sandboxes.rules import unsupported
 from sbxcompose.host.sandboxes.sandbox import HostedSandbox
 
 LARGEST_PAGE = 1000
@@ -122,12 +121,6 @@ async def delete(request: Request) -> Response:
     return JSONResponse({})
 
 
-async def file_systems(request: Request) -> Response:
-    """POST and DELETE P/sandboxes/{id or name}/file_systems: there are none here to attach."""
-    live_sandbox(request)
-    raise unsupported("file systems are not supported by the local host: its sandboxes see this machine's own")
-
-
 async def pools(request: Request) -> Response:
     """Everything below P/sandbox-pools: left out, as the contract lets us (section 2.9)."""
     raise Problem(404, "this host has no sandbox pools: a sandbox starts at once without one", "NOT_FOUND")
@@ -141,8 +134,6 @@ ROUTES = routes(
         ("GET", "/sandboxes/{sandbox}", get),
         ("PATCH", "/sandboxes/{sandbox}", patch),
         ("DELETE", "/sandboxes/{sandbox}", delete),
-        ("POST", "/sandboxes/{sandbox}/file_systems", file_systems),
-        ("DELETE", "/sandboxes/{sandbox}/file_systems", file_systems),
         ("GET", "/archived-sandboxes", list_archived),
         ("GET", "/archived-sandboxes/{sandbox}", get_archived),
         *[(method, _POOLS, pools) for method in ("GET", "POST")],

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from sbxcompose.host.routes import (
     batch,
+    file_systems,
     files,
     host,
+    images,
     logs,
     openapi,
     output,
@@ -37,6 +39,8 @@ ROUTES = [
     *pty.ROUTES,
     *tunnels.ROUTES,
     *platform.ROUTES,
+    *images.ROUTES,
+    *file_systems.ROUTES,
     *logs.ROUTES,
     *openapi.ROUTES,
 ]

@@ -7,9 +7,11 @@ from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from sbxcompose.host.base.problems import Problem
+from sbxcompose.host.http.port_collision import check_port
 from sbxcompose.host.http.protocol_upgrade import handshake_key, websocket
 from sbxcompose.host.http.tunnel import reach, through_websocket
 from sbxcompose.host.routes.common import query_number, sandbox_of
+from sbxcompose.host.routes.control import sandboxes_of
 from sbxcompose.host.sandboxes.sandbox import HostedSandbox
 
 
@@ -22,6 +24,7 @@ class _Tunnel:
         self._port = port
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        check_port(sandboxes_of(self._request), self._sandbox, self._port)
         with await reach(self._sandbox, self._port) as port:
             await websocket(self._request, lambda client: through_websocket(client, port))(scope, receive, send)
 

@@ -29,9 +29,11 @@ def answer(request: Request, port: int, key: str | None) -> ASGIApp:
 
     async def forward(scope: Scope, receive: Receive, send: Send) -> None:
         # Imported late: most hosts never pass a request on.
+        from sbxcompose.host.http.port_collision import check_port
         from sbxcompose.host.http.reverse_proxy import ReverseProxy
         from sbxcompose.host.http.tunnel import reach
 
+        check_port(request.state.sandboxes, sandbox, port)
         with await reach(sandbox, port) as connection:
             # The key is for us alone, and clients send it unasked; any other such header is the port's own.
             without = [b"authorization"] if ours or not public else []

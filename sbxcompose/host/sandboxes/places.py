@@ -17,6 +17,8 @@ from sbxcompose.host.supervise.spawn_request import Workdir
 
 RECORD = "sandbox.json"
 WORKSPACE = "workspace"
+FILE_SYSTEMS = "file-systems"
+"""The directory of all file systems, beside that of all sandboxes."""
 FILES = (WORKSPACE, DISK)
 """What is removed of a terminated one: its records and logs stay as long as it is remembered."""
 
@@ -46,8 +48,20 @@ def root_of(info: SandboxInfo, directory: Path, keeper: KeeperClient) -> Isolate
         hostname=info.name or info.id,
         workspace=info.workspace or DEFAULT_WORKSPACE,
         project=info.project_directory,
-        mounts=[PathMount(mount.source, mount.target, mount.read_only) for mount in info.mounts],
+        mounts=mounts_of(info, directory),
     )
+
+
+def mounts_of(info: SandboxInfo, directory: Path) -> list[PathMount]:
+    """Return what an isolated sandbox sees of this machine, and of the host's file systems."""
+    shared = directory.parent.parent / FILE_SYSTEMS
+    return [
+        *(PathMount(mount.source, mount.target, mount.read_only) for mount in info.mounts),
+        *(
+            PathMount(str(shared / mount["file_system_id"]), mount["mount_path"], bool(mount.get("read_only")))
+            for mount in info.file_systems or ()
+        ),
+    ]
 
 
 async def remove_directory(directory: Path) -> None:

@@ -27,26 +27,31 @@ from sbxcompose.host.keeper.client import Adopted, Claim, Exited, KeeperClient
 from sbxcompose.host.sandboxes import archive as recorded
 from sbxcompose.host.sandboxes import listing, rules
 from sbxcompose.host.sandboxes.archive import ArchivedSandbox
+from sbxcompose.host.sandboxes.file_systems import FileSystems
+from sbxcompose.host.sandboxes.images import Images
 from sbxcompose.host.sandboxes.leftovers import sweep
-from sbxcompose.host.sandboxes.places import FILES, RECORD, remove_directory, root_of, workdir_of, workspace_in
+from sbxcompose.host.sandboxes.places import (
+    FILE_SYSTEMS,
+    FILES,
+    RECORD,
+    remove_directory,
+    root_of,
+    workdir_of,
+    workspace_in,
+)
 from sbxcompose.host.sandboxes.provision import Provisioning
 from sbxcompose.host.sandboxes.sandbox import HostedSandbox
+from sbxcompose.host.sandboxes.sandbox_record import SandboxRecord, archived_form, not_found
 from sbxcompose.host.sandboxes.settling import lift_limits, settle
 from sbxcompose.host.sandboxes.snapshots import DISK_FORMAT, Snapshots, check_copyable, check_restorable
 from sbxcompose.host.sandboxes.workload import Workload, gather
+from sbxcompose.host.supervise.network import begun_with
 from sbxcompose.host.supervise.processes import Processes
 
 KEPT_TERMINATED = 100
 """How many terminated sandboxes are remembered."""
-EXTENSIONS = ["batch", "watch", "stop", "pty", "stats", "start-key"]
 INTERRUPTED = "Failure(CreationInterrupted)"
 """Why a sandbox is terminated that was being made when the server was killed."""
-
-
-class SandboxRecord(SandboxInfo, frozen=True, kw_only=True):
-    """What is on disk of a sandbox. `ending`: why it is being terminated, if it is."""
-
-    ending: str | None = None
 
 
 class Sandboxes:
@@ -59,6 +64,8 @@ class Sandboxes:
         self.isolation = IsolationProbe(directory.parent / "isolation-probe", keeper)
         self.isolation_default: Isolation = settings.isolation()
         self.snapshots = Snapshots(directory.parent / "snapshots", keeper.tasks, idle)
+        self.images = Images(directory.parent / "images")
+        self.file_systems = FileSystems(directory.parent / FILE_SYSTEMS)
         self._live: dict[str, HostedSandbox] = {}
         self._terminated: dict[str, SandboxInfo] = {}
         self._names: dict[str, HostedSandbox] = {}
@@ -87,7 +94,7 @@ class Sandboxes:
             raise Problem(409, f"sandbox {identifier} is being terminated", "SANDBOX_TERMINATED")
         if identifier in self._terminated:
             raise Problem(409, f"sandbox {identifier} is terminated", "SANDBOX_TERMINATED")
-        raise _not_found(identifier)
+        raise not_found(identifier)
 
     def info(self, identifier: str) -> SandboxInfo:
         """Return what is known of a sandbox; of a terminated one by its id alone, since its name is free. Raises
@@ -117,16 +124,16 @@ class Sandboxes:
 
     def archived(self, identifier: str) -> SandboxInfo:
         """Return a terminated sandbox, by its id. Raises `Problem`."""
-        return _archived(self._remembered(identifier))
+        return archived_form(self._remembered(identifier))
 
     def archive(self, namespace: str, query: listing.PageQuery) -> listing.Page:
         """Return a page of the terminated ones. Raises `Problem`."""
-        mine = (_archived(info) for info in self._terminated.values() if info.namespace == namespace)
+        mine = (archived_form(info) for info in self._terminated.values() if info.namespace == namespace)
         return listing.page(mine, query)
 
     def _remembered(self, identifier: str) -> SandboxInfo:
         if identifier not in self._terminated:
-            raise _not_found(identifier)
+            raise not_found(identifier)
         return self._terminated[identifier]
 
     # -- creating ------------------------------------------------------------------------------------------
@@ -136,6 +143,7 @@ class Sandboxes:
         `Problem`.
         """
         rules.refuse_unsupported(request)
+        self.file_systems.check(request, rules.isolation_of(request, self.isolation_default))
         self._check_name(request.name, request.project_directory)
         if request.snapshot_id is None:
             info = self._described(request, namespace)
@@ -207,7 +215,13 @@ class Sandboxes:
 
     def _add(self, info: SandboxInfo, ending: str | None = None) -> HostedSandbox:
         directory, keeper = self._directory / info.id, self._keeper
-        where = workdir_of(info, directory), keeper, info.network, self._idle, root_of(info, directory, keeper)
+        where = (
+            workdir_of(info, directory),
+            keeper,
+            begun_with(info.network, info.enforced_network),
+            self._idle,
+            root_of(info, directory, keeper),
+        )
         workload = Workload(info.id, directory, *where)
         sandbox = HostedSandbox(info, directory, workload, ending)
         sandbox.idle = self._idle
@@ -250,7 +264,7 @@ class Sandboxes:
         if sandbox is not None:
             await self._terminate(sandbox, reason)
         elif not any(identifier in (info.id, info.name) for info in self._terminated.values()):
-            raise _not_found(identifier)
+            raise not_found(identifier)
 
     async def _terminate(self, sandbox: HostedSandbox, reason: str, error_details: Any = None) -> None:
         sandbox.begin_to_end(reason)
@@ -296,6 +310,7 @@ class Sandboxes:
     def load(self) -> None:
         """Read what is recorded, and remove what is not."""
         self.snapshots.load()
+        self.images.load()
         sweep(self._directory, RECORD, self._keeper.tasks)
         for record in read_each(self._directory, RECORD, SandboxRecord):
             values = {name: getattr(record, name) for name in SandboxInfo.__struct_fields__}
@@ -333,11 +348,3 @@ class Sandboxes:
         """Take note that a run has ended; False if it belongs to no sandbox."""
         sandbox = self._live.get(exited.unit.partition(".")[0])
         return sandbox is not None and sandbox.workload.exited(exited)
-
-
-def _not_found(identifier: str) -> Problem:
-    return Problem(404, f"sandbox {identifier[:80]} not found", "SANDBOX_NOT_FOUND")
-
-
-def _archived(info: SandboxInfo) -> SandboxInfo:
-    return replace(info, archived_at=info.terminated_at)

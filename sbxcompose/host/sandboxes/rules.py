@@ -75,6 +75,7 @@ def described(
         entrypoint=request.entrypoint or None,
         network=request.network,
         exposed_ports=request.exposed_ports,
+        file_systems=request.file_systems or None,
         allow_unauthenticated_access=request.allow_unauthenticated_access,
         created_at=now_ms(),
         auto_resume=request.auto_resume,
@@ -84,6 +85,7 @@ def described(
         mounts=_mounts(request) if isolated else [],
         workspace=(request.workspace or WORKSPACE) if isolated else None,
         limits=limits,
+        enforced_network=network.policy_of(request.network),
     )
 
 
@@ -107,12 +109,13 @@ def _mounts(request: CreateRequest) -> list[SandboxMount]:
     for mount in request.mounts or ():
         if not os.path.isabs(mount.source) or not os.path.exists(mount.source):
             raise Problem(400, f"mounts: `{mount.source}` is not an existing file or directory", "BAD_MOUNT")
-        _check_target("mounts", mount.target)
-    _check_target("workspace", request.workspace or WORKSPACE)
+        check_target("mounts", mount.target)
+    check_target("workspace", request.workspace or WORKSPACE)
     return [replace(mount, source=os.path.realpath(mount.source)) for mount in request.mounts or ()]
 
 
-def _check_target(field: str, path: str) -> None:
+def check_target(field: str, path: str) -> None:
+    """Refuse a place where nothing can be shown in a sandbox. Raises `Problem`."""
     if not path.startswith("/") or ".." in path.split("/") or os.path.normpath(path) in _NOT_A_TARGET:
         raise Problem(
             400, f"{field}: `{path}` cannot be a place in a sandbox; give an absolute path below `/`", "BAD_MOUNT"
@@ -157,7 +160,6 @@ def refuse_unsupported(request: CreateRequest) -> None:
     network.check(request.network)
     for field, value in (
         ("template_id", request.template_id),
-        ("file_systems", request.file_systems),
         ("secret_names", request.secret_names),
     ):
         if value:
@@ -170,9 +172,9 @@ def refuse_unsupported(request: CreateRequest) -> None:
     check_ports(request.exposed_ports)
 
 
-def unsupported(words: str) -> Problem:
+def unsupported(words: str, hint: str | None = None) -> Problem:
     """400 for what the contract has and this host has not."""
-    return Problem(400, words, "UNSUPPORTED")
+    return Problem(400, words, "UNSUPPORTED", hint)
 
 
 def check_ports(ports: list[int] | None) -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 from msgspec.structs import replace
 
 from sbxcompose.api.sandbox_models import SandboxInfo, SnapshotInfo, SnapshotType
-from sbxcompose.host.base import damage, trees
+from sbxcompose.host.base import damage, settings, trees
 from sbxcompose.host.base.clock import now_ms
 from sbxcompose.host.base.ids import new_id
 from sbxcompose.host.base.json_files import read_each, write_json
@@ -30,6 +30,7 @@ RECORD = "snapshot.json"
 FILES = "files"
 TREE_FORMAT, DISK_FORMAT = "sbxcompose-tree-1", "sbxcompose-disk-1"
 """A workspace directory, and the whole disk of an isolated sandbox."""
+_NO_MEMORY = ("memory: the processes that run in it; a sandbox that begins with it has none",)
 
 
 class Snapshots:
@@ -89,7 +90,7 @@ class Snapshots:
             snapshot_format_version=DISK_FORMAT if sandbox.isolated else TREE_FORMAT,
             resources=sandbox.info.resources,
             created_at=now_ms(),
-            not_covered=not_covered(sandbox.info),
+            not_covered=[*not_covered(sandbox.info), *(_NO_MEMORY if kind == "memory" and sandbox.occupied else ())],
         )
         try:
             self._files(info).mkdir(mode=0o700, parents=True)
@@ -214,7 +215,8 @@ def not_covered(info: SandboxInfo) -> list[str]:
     if info.isolation == "none":
         return [f"everything outside of {info.workspace_directory}: this sandbox shares the files of this machine"]
     project = [f"{info.workspace}: the project directory {info.project_directory}"] if info.project_directory else []
-    return [*project, *(f"{mount.target}: {mount.source} of this machine" for mount in info.mounts)]
+    shared = [f"{mount['mount_path']}: file system {mount['file_system_id']}" for mount in info.file_systems or ()]
+    return [*project, *shared, *(f"{mount.target}: {mount.source} of this machine" for mount in info.mounts)]
 
 
 def check_restorable(snapshot: SnapshotInfo, info: SandboxInfo) -> None:
@@ -232,9 +234,12 @@ def check_copyable(sandbox: HostedSandbox, *, with_memory: bool) -> None:
             f"sandbox {sandbox.info.name or sandbox.info.id} works in the project directory {project} in place,"
             " which is not its own to be copied or kept"
         )
-    if with_memory and sandbox.occupied:
+    if with_memory and sandbox.occupied and not settings.accepts("memory"):
         words = "the memory of running processes cannot be copied on this machine"
-        hint = "end what runs in the sandbox first; a filesystem snapshot is taken while it runs"
+        hint = (
+            "end what runs in the sandbox first; a filesystem snapshot is taken while it runs;"
+            " `host serve --accept memory` takes the disk alone"
+        )
         raise Problem(400, words, "UNSUPPORTED", hint)
 
 

@@ -13,6 +13,7 @@ import socket
 from functools import cache
 from typing import Any, Literal
 
+from sbxcompose.host.base import settings
 from sbxcompose.host.base.problems import Problem
 from sbxcompose.host.keeper import namespaces
 from sbxcompose.host.keeper.client import KeeperClient
@@ -43,12 +44,15 @@ def policy_of(network: dict[str, Any] | None) -> NetworkPolicy:
         return "closed"
     if not allowed and not denied:
         return "open"
+    if settings.accepts("network"):
+        return "open"
     which = "allow_out" if allowed else "deny_out"
     raise Problem(
         400,
         f"network.{which} cannot be enforced on this machine: it can let a sandbox reach everything or nothing",
         "UNSUPPORTED",
-        "use `allow_internet_access: false` without lists, or a sandbox in the cloud",
+        "use `allow_internet_access: false` without lists, or a sandbox in the cloud; `host serve --accept network`"
+        " records what is not enforced",
     )
 
 
@@ -79,13 +83,32 @@ def check_change(before: dict[str, Any] | None, after: dict[str, Any] | None) ->
     """Refuse to change the network under a sandbox that lives. Raises `Problem`; another way of saying the same
     is fine.
     """
-    if policy_of(after) != policy_of(before):
+    if policy_of(after) != policy_of(before) and not settings.accepts("network"):
         raise Problem(
             400,
             "the network of a sandbox cannot be changed while it lives: its processes stay in the one they began in",
             "UNSUPPORTED",
             "terminate the sandbox, and create it with the other `network`",
         )
+
+
+def begun_with(network: dict[str, Any] | None, enforced: NetworkPolicy | None) -> dict[str, Any] | None:
+    """Return the policy that a sandbox has: the one it began with, whatever was recorded later."""
+    if enforced is None:
+        return network
+    return {"allow_internet_access": False} if enforced == "closed" else None
+
+
+def not_enforced(network: dict[str, Any] | None, enforced: NetworkPolicy | None) -> list[str]:
+    """Return what of a recorded policy a sandbox is not held to."""
+    network = network or {}
+    lists = [name for name in ("allow_out", "deny_out") if network.get(name)]
+    closed = not network.get("allow_internet_access", True) or EVERYWHERE.intersection(network.get("deny_out") or ())
+    wanted: NetworkPolicy = "closed" if closed and not network.get("allow_out") else "open"
+    told = [] if wanted == "closed" else [f"network.{name}: recorded, and not enforced" for name in lists]
+    if enforced is not None and wanted != enforced:
+        told.append(f"network: recorded, and not enforced; the sandbox keeps the {enforced} network that it began with")
+    return told
 
 
 @cache

@@ -86,10 +86,10 @@ class Host:
 
 
 @contextmanager
-def serving() -> Iterator[Host]:
+def serving(*options: str) -> Iterator[Host]:
     """A host of one's own that serves a free port."""
     with Home.temporary() as home:
-        argv = [str(COMMAND), "host", "serve", "--port", "0", "--key", KEY]
+        argv = [str(COMMAND), "host", "serve", "--port", "0", "--key", KEY, *options]
         host = Host(home, Running(argv, home.root, home.environment(), terminal=False))
         try:
             yield host

@@ -53,7 +53,30 @@ def typescript_sdk() -> tuple[Path, Path]:
     return modules / "node" / "bin" / "node", modules / "tensorlake" / "dist" / "index.js"
 
 
-CLIENTS: dict[str, Callable[[], object]] = {"python": python_sdk, "tl": command_line, "typescript": typescript_sdk}
+@cache
+def deep_agents() -> Path:
+    """A Python interpreter with the standard suite of Deep Agents' sandboxes, and the backend on Tensorlake.
+
+    Raises `Unavailable`.
+    """
+    pinned = ("langchain-deepagents-tensorlake==0.1.1", "deepagents==0.7.0", "langchain-tests==1.1.9")
+    return _environment(f"{_python_tag()}-deepagents", _pip(*pinned, "tensorlake==0.5.163"), None) / "bin" / "python"
+
+
+@cache
+def compute_sdk() -> tuple[Path, Path]:
+    """A Node 22, and the module of ComputeSDK's provider with the SDK that it is pinned to. Raises `Unavailable`."""
+    modules = _environment("node22-computesdk", _npm("@computesdk/tensorlake@0.1.9"), None) / "node_modules"
+    return typescript_sdk()[0], modules / "@computesdk" / "tensorlake" / "dist" / "index.mjs"
+
+
+CLIENTS: dict[str, Callable[[], object]] = {
+    "python": python_sdk,
+    "tl": command_line,
+    "typescript": typescript_sdk,
+    "deepagents": deep_agents,
+    "computesdk": compute_sdk,
+}
 
 
 def _python_tag() -> str:
@@ -102,11 +125,11 @@ def _age(directory: Path) -> float:
     return time.time() - (directory / COMPLETE).stat().st_mtime
 
 
-def _pip(requirement: str) -> Install:
+def _pip(*requirements: str) -> Install:
     def install(directory: Path) -> None:
         _run(sys.executable, "-m", "venv", str(directory))
         python = str(directory / "bin" / "python")
-        _run(python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--retries", "1", requirement)
+        _run(python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--retries", "1", *requirements)
         _run(python, "-c", "import tensorlake.sandbox")
 
     return install
@@ -118,7 +141,8 @@ def _npm(*packages: str) -> Install:
             raise Unavailable("there is no npm")
         (directory / "package.json").write_text('{"private": true}\n')
         _run("npm", "install", "--prefix", str(directory), "--no-audit", "--no-fund", "--fetch-retries=1", *packages)
-        _run(str(directory / "node_modules" / "node" / "bin" / "node"), "--version")
+        if any(package.startswith("node@") for package in packages):
+            _run(str(directory / "node_modules" / "node" / "bin" / "node"), "--version")
 
     return install
 

@@ -56,7 +56,6 @@ def test_ids_differ() -> None:
     [
         ({"network": {"allow_out": ["1.1.1.1"]}}, "network.allow_out cannot be enforced"),
         ({"template_id": "t"}, "template_id is not supported"),
-        ({"file_systems": [{"file_system_id": "f"}]}, "file_systems is not supported"),
         ({"secret_names": ["S"]}, "secret_names is not supported"),
         ({"resources": {"gpus": [{"count": 1}]}}, "resources.gpus is not supported"),
         ({"auto_resume": False}, "auto_resume needs a named sandbox"),
