@@ -1,5 +1,5 @@
-"""What somebody may do who has no key, but something that was given to who had it: the signed address of an upload, and
-the credential of the file systems.
+"""What a client without the key may do with what was given to one that had it: the signed address of an upload, and the
+credential of the file systems.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ SCOPE = "file-systems"
 
 
 def upload_query(key: str | None, build: str) -> str:
-    """Return the query that lets somebody upload the context of an image build."""
+    """Return the query that lets a client upload the context of an image build."""
     return f"grant={_signature(key, build)}"
 
 

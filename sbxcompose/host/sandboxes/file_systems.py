@@ -1,7 +1,7 @@
 """File systems: directories of the host that isolated sandboxes share by mounting them (contract, section 2.1).
 
 Each is a directory below the host's state, whose name is its id. Sandboxes read and write the files in it; the host
-does not serve them to anybody else.
+serves them to no other program.
 """
 
 from __future__ import annotations
