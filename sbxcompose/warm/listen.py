@@ -25,7 +25,7 @@ def listen(environ: Mapping[str, str] = os.environ) -> socket.socket | None:
         if not place.is_private(path):
             return None
     path = place.socket_path(folder, circumstances.own()[0])
-    if len(os.fsencode(path)) > place.SOCKET_PATH_LIMIT:
+    if len(os.fsencode(path + place.UNFINISHED)) > place.SOCKET_PATH_LIMIT:
         return None
     with open(f"{folder}/lock", "w", opener=_private) as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -34,12 +34,19 @@ def listen(environ: Mapping[str, str] = os.environ) -> socket.socket | None:
 
 
 def _bound(path: str) -> socket.socket | None:
+    """Return a socket that listens at a path; None if it cannot be had. The caller has the lock."""
+    if os.path.lexists(path):
+        return None
+    unfinished = path + place.UNFINISHED
+    with suppress(FileNotFoundError):
+        os.unlink(unfinished)  # of a server that was killed here
     listener = socket.socket(socket.AF_UNIX)
     listener.setblocking(False)
     before = os.umask(0o177)
     try:
-        listener.bind(path)
+        listener.bind(unfinished)
         listener.listen(64)
+        os.rename(unfinished, path)
     except OSError:
         listener.close()
         return None

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 VARIABLE = "SBXCOMPOSE_WARM"
 FOLDER = "warm"
 SUFFIX = ".sock"
+UNFINISHED = ".new"
+"""Behind the name of a socket at which nobody listens yet: who finds one that refuses removes it."""
 SOCKET_PATH_LIMIT = 107
 
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from sbxcompose.version import __version__
-from sbxcompose.warm import client, files, handover, wire
+from sbxcompose.warm import client, files, handover, place, wire
 
 IDLE = 600.0
 """Seconds without a command after which a server ends."""
@@ -29,7 +29,7 @@ class ForkServer:
 
     def __init__(self, listener: socket.socket, command: Callable[[], int], idle: float = IDLE) -> None:
         self._listener: socket.socket | None = listener
-        self._path = listener.getsockname()
+        self._path = listener.getsockname().removesuffix(place.UNFINISHED)
         self._identity = _identity(self._path)
         self._command = command
         self._idle = idle
