@@ -48,17 +48,17 @@ def _number(value: float) -> str:
 def rows(figures: Iterable[Figure]) -> list[str]:
     """A table's lines: what, who, value, spread, the value as a multiple of ours for the same thing, note."""
     lines, last, ours = [], "", None
-    for each in figures:
-        if each.what != last:
+    for figure in figures:
+        if figure.what != last:
             ours = None
-        is_ours = each.who == OURS or (ours is None and each.who.startswith(f"{OURS}, "))
+        is_ours = figure.who == OURS or (ours is None and figure.who.startswith(f"{OURS}, "))
         if is_ours:
-            ours = each.value
-        ratio = f"{each.value / ours:.2f} x" if each.value is not None and ours and not is_ours else ""
-        what = each.what if each.what != last else ""
-        spread = f"± {_number(each.spread / 2)}" if each.spread is not None else ""
-        lines.append(f"{what:<56} {each.who:<26} {each.shown:>16} {spread:>8} {ratio:>9}  {each.note}".rstrip())
-        last = each.what
+            ours = figure.value
+        ratio = f"{figure.value / ours:.2f} x" if figure.value is not None and ours and not is_ours else ""
+        what = figure.what if figure.what != last else ""
+        spread = f"± {_number(figure.spread / 2)}" if figure.spread is not None else ""
+        lines.append(f"{what:<56} {figure.who:<26} {figure.shown:>16} {spread:>8} {ratio:>9}  {figure.note}".rstrip())
+        last = figure.what
     return lines
 
 

@@ -216,5 +216,5 @@ def tree(root: int, leave_out: Iterable[str]) -> list[int]:
     known, dropped = processes(), set(leave_out)
     found = [root]
     for pid in found:
-        found += [each for each, (parent, _) in known.items() if parent == pid]
+        found += [item for item, (parent, _) in known.items() if parent == pid]
     return [pid for pid in found if pid in known and known[pid][1] not in dropped]

@@ -54,7 +54,7 @@ class Flow:
 
 def _spec(lines: int) -> str:
     command = {name: [sys.executable, "-S", "producer.py", name, str(lines)] for name in "abcdefgh"}
-    return json.dumps({"processes": {name: {"command": each, "restart": "never"} for name, each in command.items()}})
+    return json.dumps({"processes": {name: {"command": item, "restart": "never"} for name, item in command.items()}})
 
 
 def _flow(bench: Bench, command: list[str | Path], lines: int, *, hosted: bool) -> Flow:
@@ -125,11 +125,11 @@ def run(lab: Lab) -> Iterator[Figure]:
 
 
 def _peer_command(name: str, command: Path, bench: Bench, lines: int) -> list[str | Path]:
-    each = {producer: f"{sys.executable} -S producer.py {producer} {lines}" for producer in "abcdefgh"}
+    commands = {producer: f"{sys.executable} -S producer.py {producer} {lines}" for producer in "abcdefgh"}
     if name == "honcho":
-        bench.write("Procfile", "".join(f"{producer}: {text}\n" for producer, text in each.items()))
+        bench.write("Procfile", "".join(f"{producer}: {text}\n" for producer, text in commands.items()))
         return [command, "start"]
-    return [command, "--names", ",".join(each), "--prefix", "name", *each.values()]
+    return [command, "--names", ",".join(commands), "--prefix", "name", *commands.values()]
 
 
 def _measured(who: str, bench: Bench, command: list[str | Path], lines: int, runs: int) -> Iterator[Figure]:

@@ -28,8 +28,8 @@ COLOURED: Final = b"\x1b[2m09:30:00.123\x1b[0m \x1b[32mINFO\x1b[39m request hand
 QUOTED: Final = b'{"at": "09:30:00.123", "level": "info", "path": "/api/items/1234", "ms": 12345}\n'
 CHUNK: Final = 65536 - 37  # not a multiple of a line: every chunk ends in the middle of one
 MILLION: Final = 1_000_000
-SOURCES: Final = tuple(LineSource(f"worker{each}", process=f"worker{each}") for each in range(1, 9))
-LABELS: Final = tuple(each.label for each in SOURCES)
+SOURCES: Final = tuple(LineSource(f"worker{number}", process=f"worker{number}") for number in range(1, 9))
+LABELS: Final = tuple(one_source.label for one_source in SOURCES)
 
 FILE: Final = cleaner(terminal=False, colours=False)
 TERMINAL: Final = cleaner(terminal=True, colours=True)
@@ -90,7 +90,7 @@ def as_json(sink: FdSink) -> LogOutput:
 
 def main() -> None:
     lines = int(float(sys.argv[1]) * MILLION) if len(sys.argv) > 1 else 2 * MILLION
-    secrets = tuple(f"a-secret-value-{each}" for each in range(5))
+    secrets = tuple(f"a-secret-value-{number}" for number in range(5))
     measure("prefixed, to a file", LINE, to_file(), lines)
     measure("  with timestamps", LINE, to_file(timestamps=True), lines)
     measure("  with 5 secrets to mask", LINE, to_file(secrets=secrets), lines)

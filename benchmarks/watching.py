@@ -27,12 +27,12 @@ def _tree(top: Path, files: int) -> None:
     for number in range(files // 20):
         folder = top / f"d{number // 50}" / f"e{number}"
         folder.mkdir(parents=True)
-        for each in range(20):
-            (folder / f"f{each}.js").write_text("x")
+        for item in range(20):
+            (folder / f"f{item}.js").write_text("x")
     heavy = top / "node_modules" / "x"
     heavy.mkdir(parents=True)
-    for each in range(200):
-        (heavy / f"{each}.js").write_text("x")
+    for one_number in range(200):
+        (heavy / f"{one_number}.js").write_text("x")
 
 
 def _latency(bench: Bench, command: Sequence[str | Path], saved: Path) -> Sample:
@@ -47,7 +47,9 @@ def _latency(bench: Bench, command: Sequence[str | Path], saved: Path) -> Sample
             at = time.time()
             new.rename(saved)
             until_printed(process, rb"began", 1)
-            moments = [float(each) for each in re.findall(r"began ([\d.]+)", (bench.directory / "moments").read_text())]
+            moments = [
+                float(found) for found in re.findall(r"began ([\d.]+)", (bench.directory / "moments").read_text())
+            ]
             taken.append(moments[-1] - at)
             time.sleep(QUIET)
     return Sample([1000 * seconds for seconds in taken])

@@ -86,7 +86,7 @@ def pytest_runtest_teardown(item: pytest.Item) -> Iterator[None]:
 @pytest.fixture(autouse=True)
 def _nobody_elses_settings(monkeypatch: pytest.MonkeyPatch) -> None:
     """Hide the settings of whoever runs the tests: none of them may change a result."""
-    for name in [each for each in os.environ if each.startswith(("SBXCOMPOSE_", "TENSORLAKE_"))]:
+    for name in [item for item in os.environ if item.startswith(("SBXCOMPOSE_", "TENSORLAKE_"))]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("SBXCOMPOSE_WARM", "no")  # no command leaves a process behind, unless a test wants that
     for name in ("NO_COLOR", "FORCE_COLOR", "CLICOLOR_FORCE", "COLUMNS", "LINES"):

@@ -37,7 +37,7 @@ def imported(path: Path) -> frozenset[str]:
     found: set[str] = set()
     for node in ast.walk(tree(path)):
         if isinstance(node, ast.Import):
-            found.update(each.name for each in node.names)
+            found.update(name.name for name in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
             found.add(node.module)
     return frozenset(found)
@@ -51,7 +51,7 @@ def distributions(paths: list[Path]) -> set[str]:
 
 
 def declared(requirements: list[str]) -> set[str]:
-    return {re.split(r"[<>=!~\[; ]", each)[0].lower() for each in requirements}
+    return {re.split(r"[<>=!~\[; ]", requirement)[0].lower() for requirement in requirements}
 
 
 @cache
@@ -127,7 +127,7 @@ def test_files_stay_short() -> None:
 def test_variables_carry_the_name_of_the_thing() -> None:
     found = [
         f"{path.relative_to(ROOT)}:{node.lineno}"
-        for path in SOURCES
+        for path in [*SOURCES, *(ROOT / "tests").rglob("*.py"), *(ROOT / "benchmarks").rglob("*.py")]
         for node in ast.walk(tree(path))
         if (isinstance(node, ast.Name) and node.id == "each") or (isinstance(node, ast.arg) and node.arg == "each")
     ]
@@ -205,8 +205,8 @@ DOCUMENTS = ["README.md", "SECURITY.md", "CONTRIBUTING.md", "docs/architecture.m
 def test_documents_name_only_files_that_exist(document: str) -> None:
     text = (ROOT / document).read_text()
     named = set(re.findall(r"`((?:sbxcompose|tests|docs|examples|benchmarks|schemas)/[\w./-]+)`", text))
-    linked = {(ROOT / document).parent / each for each in re.findall(r"\]\(([\w./-]+)\)", text)}
-    missing = [each for each in [*(ROOT / name for name in named), *linked] if not each.exists()]
+    linked = {(ROOT / document).parent / found for found in re.findall(r"\]\(([\w./-]+)\)", text)}
+    missing = [item for item in [*(ROOT / name for name in named), *linked] if not item.exists()]
     assert missing == []
 
 

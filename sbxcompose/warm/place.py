@@ -14,7 +14,7 @@ VARIABLE = "SBXCOMPOSE_WARM"
 FOLDER = "warm"
 SUFFIX = ".sock"
 UNFINISHED = ".new"
-"""Behind the name of a socket at which nobody listens yet: who finds one that refuses removes it."""
+"""Ends the name of a socket that does not listen yet: a command removes a socket that refuses."""
 SOCKET_PATH_LIMIT = 107
 
 

@@ -19,7 +19,7 @@ WEB = f"processes: {{web: {{command: {FOREVER}, env: {{OF_WEB: yes indeed}}, wor
 
 def rows(sbx: Sbx, *arguments: str) -> dict[str, dict[str, Any]]:
     """Everything that `ps` knows, by name."""
-    return {each["name"]: each for each in sbx.run(*arguments, "ps", "--all", "--json").json}
+    return {item["name"]: item for item in sbx.run(*arguments, "ps", "--all", "--json").json}
 
 
 def pids(sbx: Sbx) -> dict[str, int]:

@@ -143,9 +143,9 @@ processes:
     with sbx.start("wait", "--for", "exit") as wait, sbx.start("logs", "-f") as logs:
         wait.wait_for("job exited")
         logs.wait_for("up")
-        for each in (wait, logs):
-            each.signal(signal.SIGINT)
-            done = each.wait()
+        for one_wait in (wait, logs):
+            one_wait.signal(signal.SIGINT)
+            done = one_wait.wait()
             assert done.code == 130
             assert "Traceback" not in done.stderr
 

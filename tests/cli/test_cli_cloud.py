@@ -68,7 +68,7 @@ WEB = f"processes:\n  web: {{command: 'echo here; {FOREVER}', ready_when: {{log:
 @pytest.mark.parametrize("test", THE_SAME, ids=lambda test: str(test.__name__).removeprefix("test_"))
 def test_the_same_as_on_this_machine(cloud: CloudSbx, test: Callable[[Sbx], None]) -> None:
     test(cloud)
-    assert not [each for each in cloud.plain.requests if re.search("/(batch|watch)", each)]
+    assert not [request for request in cloud.plain.requests if re.search("/(batch|watch)", request)]
 
 
 def test_down_suspends_and_up_resumes(cloud: CloudSbx) -> None:
@@ -173,7 +173,7 @@ def test_down_terminate_deletes_a_suspended_sandbox_too(cloud: CloudSbx) -> None
     cloud.run("up", "-d")
     cloud.run("down")
     cloud.run("down", "--terminate")
-    assert any(each.startswith("DELETE /v1/namespaces/default/sandboxes/") for each in cloud.plain.requests)
+    assert any(request.startswith("DELETE /v1/namespaces/default/sandboxes/") for request in cloud.plain.requests)
     assert cloud.run("ps").stderr == ""
 
 
@@ -206,7 +206,7 @@ def test_another_image_needs_a_new_sandbox_and_that_is_asked_for(cloud: CloudSbx
     assert "--recreate-sandboxes" in said
     assert pids(cloud) == before
     cloud.run("up", "-d", "--recreate-sandboxes")
-    assert [each["image"] for each in cloud.plain.created] == ["one", "two"]
+    assert [item["image"] for item in cloud.plain.created] == ["one", "two"]
     assert pids(cloud) != before
 
 
@@ -218,7 +218,7 @@ def test_ports_that_are_added_to_the_file_are_given_to_the_sandbox(cloud: CloudS
     cloud.write(text.replace("PORTS", "8080, 8081"))
     assert "1. update sandbox app: ports differ from the file" in cloud.run("plan").stdout
     cloud.run("up", "-d")
-    assert [each for each in cloud.plain.requests if each.startswith("PATCH")]
+    assert [request for request in cloud.plain.requests if request.startswith("PATCH")]
     assert "nothing to do" in cloud.run("up", "-d").stderr
     assert pids(cloud) == before
 
@@ -573,7 +573,7 @@ def test_the_workspace_is_made_by_a_later_up_if_it_was_not_made_at_first(cloud: 
     cloud.run("up", "-d", "--wait")
     before = len(cloud.plain.requests)
     cloud.run("up", "-d", "--wait")
-    assert not [each for each in cloud.plain.requests[before:] if each.startswith("POST")], "once is enough"
+    assert not [request for request in cloud.plain.requests[before:] if request.startswith("POST")], "once is enough"
     cloud.run("stop")
     cloud.plain.workspace.rename(cloud.project / "lost")
     cloud.run("up", "-d", "--wait")
@@ -618,13 +618,13 @@ class TestDoctor:
         cloud.write(WEB)
         done = cloud.run("doctor", "--json", code=3, env={"TENSORLAKE_API_KEY": "nonsense"})
         assert done.json["good"] is False
-        (bad,) = [each for each in done.json["checks"] if each["health"] == "bad"]
+        (bad,) = [check for check in done.json["checks"] if check["health"] == "bad"]
         assert bad["section"] == "tensorlake"
         assert "does not accept the key" in bad["text"]
         assert bad["fix"] == "set the right one in TENSORLAKE_API_KEY"
 
     def test_without_a_project_and_a_key(self, dry: Sbx) -> None:
-        found = {(each["section"], each["name"]): each for each in dry.run("doctor", "--json").json["checks"]}
+        found = {(check["section"], check["name"]): check for check in dry.run("doctor", "--json").json["checks"]}
         assert found["project", "file"]["health"] == "note"
         assert found["local", "host"]["text"].startswith("not running")
         assert found["tensorlake", "key"]["health"] == "note"
@@ -668,7 +668,7 @@ def test_the_token_of_a_terminal_is_in_the_url_and_in_no_message(cloud: CloudSbx
     with cloud.start("exec", "web", "echo", "on a terminal", terminal=True) as command:
         command.wait_for("on a terminal")
         assert command.wait().code == 0
-    (opened,) = [each for each in cloud.plain.requests if "/ws" in each]
+    (opened,) = [request for request in cloud.plain.requests if "/ws" in request]
     assert re.search(r"/ws\?token=[0-9a-f]{64}$", opened)
     cloud.plain.refuse["GET .*/ws"] = 403, {}, b'{"error":"wrong token","code":"INVALID_TOKEN"}'
     with cloud.start("exec", "web", "true", terminal=True) as command:

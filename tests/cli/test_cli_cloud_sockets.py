@@ -42,7 +42,9 @@ def either(request: pytest.FixtureRequest) -> CloudSbx:
 
 def sockets(cloud: CloudSbx) -> list[str]:
     """The paths of the WebSockets that were asked for."""
-    return [each for each in cloud.plain.requests if re.search(r"GET /api/v1/(pty/[^/]+/ws|tunnels/tcp)", each)]
+    return [
+        request for request in cloud.plain.requests if re.search(r"GET /api/v1/(pty/[^/]+/ws|tunnels/tcp)", request)
+    ]
 
 
 def greet(connection: socket.socket) -> None:

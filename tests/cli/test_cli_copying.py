@@ -58,7 +58,7 @@ def test_files_are_there_before_anything_starts_and_only_changes_are_copied_agai
         "1. sync app: 1 file changed, 1 file deleted (src/b.py, src/a.py)\n1 to copy into"
     )
     assert "copied 1 file (4 B) to app" in sbx.run("up", "-d").stderr
-    assert sorted(each.name for each in (there / "src").iterdir()) == ["b.py"]
+    assert sorted(path.name for path in (there / "src").iterdir()) == ["b.py"]
     assert (there / "listed").exists(), "what the sandbox has made stays"
 
 
@@ -74,7 +74,7 @@ def test_restart_copies_first(sbx: Sbx) -> None:
 def test_a_plan_as_json_says_what_would_be_copied(sbx: Sbx) -> None:
     project(sbx)
     steps = sbx.run("plan", "--json").json["steps"]
-    (sync,) = [each for each in steps if each["action"] == "sync"]
+    (sync,) = [step for step in steps if step["action"] == "sync"]
     assert sync["copy"]["files"] == 3
     assert sync["copy"]["bytes"] == len(OWN.encode()) + len("one\n*.log\n")
 
@@ -114,10 +114,10 @@ sandboxes:
     cloud.write("hello\n", "src/a.py")
     cloud.write("no\n", "src/b.tmp")
     assert "copied 1 file" in cloud.run("up", "-d").stderr
-    assert [each.name for each in (there / "code").iterdir()] == ["a.py"]
+    assert [path.name for path in (there / "code").iterdir()] == ["a.py"]
     cloud.plain.requests.clear()
     assert "nothing to do" in cloud.run("up", "-d").stderr
-    assert len([each for each in cloud.plain.requests if "/files" in each]) == 1
+    assert len([request for request in cloud.plain.requests if "/files" in request]) == 1
 
 
 # -- cp --------------------------------------------------------------------------------------------------------
@@ -145,7 +145,7 @@ def test_cp_takes_files_and_folders_in_and_out(running: Sbx) -> None:
     assert (running.project / "back" / "deep" / "run.sh").stat().st_mode & 0o777 == 0o755
     running.run("cp", "app:bin.sh", "back")
     assert (running.project / "back" / "bin.sh").read_text() == "x"
-    assert not [each for each in os.listdir(there) if each.startswith((".bin", ".sbxcompose.cp"))]
+    assert not [path for path in os.listdir(there) if path.startswith((".bin", ".sbxcompose.cp"))]
 
 
 def test_cp_passes_contents_and_archives_through_pipes(running: Sbx) -> None:

@@ -89,8 +89,8 @@ def test_serve_in_the_foreground_with_a_port_and_a_key(sbx_alone: Sbx) -> None:
 def exports(text: str) -> dict[str, str]:
     """What a shell that evaluates it has in its environment: four lines and nothing else."""
     lines = [shlex.split(line) for line in text.splitlines()]
-    assert [each[0] for each in lines] == ["export"] * 4
-    return dict(each[1].split("=", 1) for each in lines)
+    assert [one_line[0] for one_line in lines] == ["export"] * 4
+    return dict(one_line[1].split("=", 1) for one_line in lines)
 
 
 def test_serve_prints_what_the_vendors_clients_need_and_status_again_when_asked(sbx_alone: Sbx) -> None:
@@ -171,8 +171,8 @@ def test_key_without_port_and_a_port_that_is_none(dry: Sbx) -> None:
 def test_two_first_commands_at_once_end_up_with_one_host(sbx_alone: Sbx) -> None:
     sbx = sbx_alone
     sbx.write(WEB)
-    for each in [sbx.start("up", "-d") for _ in range(3)]:
-        done = each.wait()
+    for item in [sbx.start("up", "-d") for _ in range(3)]:
+        done = item.wait()
         assert done.code == 0, str(done)
     assert set(pids(sbx)) == {"web"}
     assert len([row for row in sbx.run("ps", "--json").json if row["pid"]]) == 1

@@ -184,7 +184,7 @@ def test_restarts_are_counted_on_after_a_killed_server(sbx_alone: Sbx) -> None:
             os.kill(sbx.host_pids()["server"], signal.SIGKILL)
     assert rows(sbx)["web"]["restarts"] == 2
     said = json_lines(sbx.run("logs", "--json").stdout)
-    assert [each["run"] for each in said if each["stream"] == "stdout"] == [1, 2, 3]
+    assert [item["run"] for item in said if item["stream"] == "stdout"] == [1, 2, 3]
 
 
 def test_a_stale_socket_of_a_killed_host_is_in_nobodys_way(sbx_alone: Sbx) -> None:

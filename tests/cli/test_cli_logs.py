@@ -95,7 +95,7 @@ processes:
     numbered = sbx.run("logs", "--run-numbers").stdout
     assert re.search(r"^web#1 \| this is 1$", numbered, re.MULTILINE)
     assert re.search(r"^web#3 ! bad 3$", numbered, re.MULTILINE)
-    said = [(each["run"], each["line"]) for each in json_lines(sbx.run("logs", "--json").stdout)]
+    said = [(line["run"], line["line"]) for line in json_lines(sbx.run("logs", "--json").stdout)]
     assert {(1, "this is 1"), (2, "this is 2"), (3, "this is 3")} <= set(said)
     assert sbx.run("logs", "--run", "9").stdout == ""
 
@@ -107,7 +107,7 @@ def test_timestamps(sbx: Sbx) -> None:
 
 def test_json(sbx: Sbx) -> None:
     finished(sbx, a=r"""printf "quote \" tab\tback\\\\slash\n"; echo err >&2""")
-    said = {each["stream"]: each for each in json_lines(sbx.run("logs", "--json").stdout)}
+    said = {line["stream"]: line for line in json_lines(sbx.run("logs", "--json").stdout)}
     assert said["stdout"]["line"] == 'quote " tab\tback\\slash'
     assert said["stderr"]["line"] == "err"
     assert {key: said["stderr"][key] for key in ("sandbox", "process", "replica", "run")} == {

@@ -27,7 +27,7 @@ def in_folder(sbx: Sbx, name: str) -> Path:
 
 def listed(sbx: Sbx) -> dict[str, Any]:
     """What `ls` knows of the test's project."""
-    (found,) = [each for each in sbx.run("ls", "--json", cwd=Path("/")).json if each["name"] == sbx.project.name]
+    (found,) = [item for item in sbx.run("ls", "--json", cwd=Path("/")).json if item["name"] == sbx.project.name]
     assert isinstance(found, dict)
     return found
 
@@ -41,7 +41,7 @@ def test_ls_lists_projects_with_folder_sandboxes_and_what_runs(sbx: Sbx) -> None
     sbx.run("up", "-d")
     found = listed(sbx)
     assert (found["directory"], found["running"]) == (str(sbx.project), 2)
-    assert [each["name"] for each in found["sandboxes"]] == ["main"]
+    assert [sandbox["name"] for sandbox in found["sandboxes"]] == ["main"]
     assert found["since"] is not None
     (line,) = [line for line in sbx.run("ls").stdout.splitlines() if line.startswith(f"{sbx.project.name} ")]
     assert line.split()[1] == "2"

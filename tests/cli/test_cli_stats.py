@@ -19,9 +19,9 @@ def test_once_for_programs_and_for_people(sbx: Sbx) -> None:
     sbx.write(TWO)
     sbx.run("up", "-d", "--wait")
     found = sbx.run("stats", "--no-stream", "--json").json
-    assert {each["name"]: each["processes"] for each in found["processes"]} == {"web": 3, "db": 1}
+    assert {process["name"]: process["processes"] for process in found["processes"]} == {"web": 3, "db": 1}
     assert found["sandboxes"][0]["processes"] == 4
-    assert all(each["cpu_percent"] is not None for each in found["processes"])
+    assert all(process["cpu_percent"] is not None for process in found["processes"])
     shown = sbx.run("stats", "--no-stream", "db").stdout.splitlines()
     assert [line.split()[0] for line in shown] == ["NAME", "db", "(sandbox"]
     assert "no process" in refused(sbx, "stats", "dbb")
@@ -56,4 +56,4 @@ def test_a_cloud_is_asked_by_a_command(cloud: CloudSbx) -> None:
     cloud.write(TWO)
     cloud.run("up", "-d", "--wait")
     found = cloud.run("stats", "--no-stream", "--json").json
-    assert {each["name"]: each["processes"] for each in found["processes"]} == {"web": 3, "db": 1}
+    assert {process["name"]: process["processes"] for process in found["processes"]} == {"web": 3, "db": 1}

@@ -89,7 +89,7 @@ def test_attached_over_tcp(tcp: Sbx) -> None:
         up.interrupt()
         done = up.wait()
     assert done.code == 130
-    assert {each.get("run") for each in json_lines(done.stdout) if each.get("process") == "web"} - {None} == {1, 2}
+    assert {line.get("run") for line in json_lines(done.stdout) if line.get("process") == "web"} - {None} == {1, 2}
     tcp.run("down", "--terminate")
 
 

@@ -360,9 +360,9 @@ def test_its_output_as_json_lines(sbx: Sbx) -> None:
     up = sbx.run("up", "--json")
     *said, verdict = json_lines(up.stdout)
     assert (verdict["verdict"], verdict["completed"]) == ("success", 1)
-    texts = {(each["stream"], each["line"]) for each in said}
+    texts = {(item["stream"], item["line"]) for item in said}
     assert {("stdout", "out"), ("stderr", "err"), ("system", "a started"), ("system", "a completed")} <= texts
-    assert all(each["time"].endswith("Z") for each in said)
+    assert all(item["time"].endswith("Z") for item in said)
 
 
 def test_no_prefix_and_timestamps(sbx: Sbx) -> None:

@@ -185,7 +185,7 @@ def test_two_ups_at_once_start_nothing_twice(sbx: Sbx) -> None:
         f"  {name}: {{command: 'echo mine; {FOREVER}', ready_when: {{log: mine}}}}\n" for name in names
     ))  # fmt: skip
     both = [sbx.start("up", "-d", "--wait") for _ in range(3)]
-    results = [each.wait() for each in both]
+    results = [item.wait() for item in both]
     assert [result.code for result in results] == [0, 0, 0], "\n".join(map(str, results))
     assert len(pids(sbx)) == 8
     assert set(runs(sbx).values()) == {1}
@@ -196,8 +196,8 @@ def test_two_ups_at_once_replace_a_changed_process_by_one(sbx: Sbx) -> None:
     sbx.write(f"processes: {{web: {{command: {FOREVER}, env: {{A: '1'}}}}}}\n")
     sbx.run("up", "-d")
     sbx.write(f"processes: {{web: {{command: 'echo new; {FOREVER}', env: {{A: '2'}}, ready_when: {{log: new}}}}}}\n")
-    for each in [sbx.start("up", "-d", "--wait") for _ in range(2)]:
-        assert each.wait().code == 0
+    for item in [sbx.start("up", "-d", "--wait") for _ in range(2)]:
+        assert item.wait().code == 0
     listed = [row for row in sbx.run("ps", "--json").json if row["pid"]]
     assert len(listed) == 1
     assert "nothing to do" in sbx.run("up", "-d").stderr

@@ -171,8 +171,8 @@ processes:
     verdict = sbx.run("up", "--wait", "--json", code=1).json
     assert verdict["verdict"] == "failed"
     assert verdict["exit_code"] == 1
-    assert [(each["label"], each["lines"]) for each in verdict["causes"]] == [("bad", ["broken"])]
-    assert [(each["label"], each["waits_for"]) for each in verdict["held_up"]] == [("web", ["bad"])]
+    assert [(cause["label"], cause["lines"]) for cause in verdict["causes"]] == [("bad", ["broken"])]
+    assert [(item["label"], item["waits_for"]) for item in verdict["held_up"]] == [("web", ["bad"])]
     sbx.write(f"processes: {{web: {{command: {FOREVER}}}}}\n")
     good = sbx.run("up", "--wait", "--json").json
     assert (good["verdict"], good["exit_code"], good["ready"]) == ("success", 0, 1)

@@ -40,7 +40,7 @@ def blocks(text: str) -> list[str]:
 
 
 EXAMPLES = {f"docs-{number}": block for number, block in enumerate(blocks(PAGE), 1)}
-EXAMPLES |= {f"{each.__module__}.{each.__qualname__}": blocks(inspect.getdoc(each) or "")[0] for each in DOCUMENTED}
+EXAMPLES |= {f"{item.__module__}.{item.__qualname__}": blocks(inspect.getdoc(item) or "")[0] for item in DOCUMENTED}
 
 
 @pytest.fixture

@@ -253,5 +253,5 @@ class Sbx:
 
     def close(self) -> None:
         """End the commands still running, then everything of the project."""
-        for each in self._started:
-            each.close()
+        for item in self._started:
+            item.close()

@@ -119,7 +119,7 @@ def _contents(data: Callable[[bytes], bytes]) -> Callable[[Path], None]:
 
 def _other_types(value: Any) -> Any:
     if isinstance(value, dict):
-        return {name: each if name in ("id", "is") else _other_types(each) for name, each in value.items()}
+        return {name: item if name in ("id", "is") else _other_types(item) for name, item in value.items()}
     return {} if isinstance(value, str | list | int | None) else "x"
 
 

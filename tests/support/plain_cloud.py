@@ -201,7 +201,7 @@ class PlainCloud:
             return 401, {}, b'{"error":"the key is unknown"}'
         if re.search(r"/api/v1/(batch|watch)|/host/v1/", said):
             return 404, {}, b'{"error":"not found","code":"NOT_FOUND"}'
-        return next((each for pattern, each in self.refuse.items() if re.search(pattern, said)), None)
+        return next((item for pattern, item in self.refuse.items() if re.search(pattern, said)), None)
 
     async def _answer(
         self,
@@ -233,7 +233,7 @@ class PlainCloud:
         """A request without what only our host understands."""
         if not body or "/stdin" in path or "/files" in path:
             return body
-        value = {key: each for key, each in json.loads(body).items() if key not in _OURS_IN_REQUESTS}
+        value = {key: item for key, item in json.loads(body).items() if key not in _OURS_IN_REQUESTS}
         directory = value.get("working_dir") or ""
         if path.endswith("/sandboxes"):
             self.created.append(value)
@@ -242,14 +242,14 @@ class PlainCloud:
         if "command" in value:
             if self.workspace is not None:
                 here = str(self.workspace)
-                value["args"] = [here if each == "/workspace" else each for each in value.get("args", ())]
+                value["args"] = [here if argument == "/workspace" else argument for argument in value.get("args", ())]
             value["env"] = {**self.env, **value.get("env", {})}
         if path.endswith("/processes") and "name" in value:
             # That an instance has one live run is our host's own rule; the contract's names are free (section 3.4).
             value["replaces"] = sorted(self._started - {value["name"]})
             self._started.add(value["name"])
         if not self.managed and path.endswith("/processes"):
-            value = {key: each for key, each in value.items() if key not in ("name", "restart", "health_check")}
+            value = {key: item for key, item in value.items() if key not in ("name", "restart", "health_check")}
         return json.dumps(value).encode()
 
     def _told(self, body: bytes) -> bytes:
@@ -258,10 +258,10 @@ class PlainCloud:
 
     def _plain(self, value: Any) -> Any:
         if isinstance(value, list):
-            return [self._plain(each) for each in value]
+            return [self._plain(item) for item in value]
         if not isinstance(value, dict):
             return value
-        kept = {key: self._plain(each) for key, each in value.items() if key not in _OURS}
+        kept = {key: self._plain(item) for key, item in value.items() if key not in _OURS}
         here = self.sandbox_url or self.address
         if self.pending and kept.get("status") == "running" and "resources" in kept:
             return {**kept, "status": "pending", "pending_reason": self.pending.pop(0)}

@@ -30,8 +30,8 @@ async def pass_socket(
         try:
             await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            for each in both:
-                each.cancel()
+            for item in both:
+                item.cancel()
             await asyncio.gather(*both, return_exceptions=True)
     finally:
         onward_writer.close()
@@ -39,7 +39,7 @@ async def pass_socket(
 
 def _asked(request: h11.Request, sandbox: str) -> bytes:
     path = re.sub(rb"(?<=[?&])since=\d+(&|$)", b"", request.target).rstrip(b"?&")
-    kept = [b"%s: %s" % each for each in request.headers if each[0] not in _NOT_PASSED_ON]
+    kept = [b"%s: %s" % header for header in request.headers if header[0] not in _NOT_PASSED_ON]
     added = [b"Host: localhost", b"X-Tensorlake-Sandbox-Id: " + sandbox.encode()]
     return b"\r\n".join([b"GET %s HTTP/1.1" % path, *added, *kept, b"", b""])
 

@@ -31,7 +31,7 @@ def free_port(ports: int = 1) -> int:
             _left.extend(_candidates())
             _drawn.shuffle(_left)
         port = _left.pop()
-        if all(_is_free(each) for each in range(port, port + ports)):
+        if all(_is_free(number) for number in range(port, port + ports)):
             return port
 
 

@@ -152,8 +152,8 @@ class RoughNetwork:
                     await self._exchange(reader, writer, upstream, out)
         finally:
             self.streams -= 1
-            for each in (writer, *there):
-                each.transport.abort()
+            for one_writer in (writer, *there):
+                one_writer.transport.abort()
 
     async def _exchange(
         self,

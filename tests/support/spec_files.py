@@ -27,7 +27,7 @@ class MemorySources(Sources):
         stdin: Callable[[], bytes] | None = None,
     ) -> None:
         super().__init__(environ, stdin)
-        self._contents = {os.path.normpath(os.path.join(FOLDER, name)): each for name, each in files.items()}
+        self._contents = {os.path.normpath(os.path.join(FOLDER, name)): item for name, item in files.items()}
 
     def read(self, path: str) -> SourceContent:
         content = self._contents.get(path, errno.ENOENT)
@@ -57,7 +57,7 @@ def load(
     asked = LoadRequest(**{"directory": FOLDER, "files": named, "environ": environ or {}, **request})
     project = load_project(asked, MemorySources(everything, asked.environ, asked.stdin))
     if not lenient:
-        raise_mistakes([each.mistake for each in project.unresolved])
+        raise_mistakes([item.mistake for item in project.unresolved])
     return project
 
 
@@ -66,8 +66,8 @@ def mistakes(text: str | bytes | None = None, *args: Any, **kwargs: Any) -> list
     try:
         load(text, *args, **kwargs)
     except InvalidSpec as error:
-        found = [(each.file.removeprefix("sbxcompose.yaml"), each) for each in error.mistakes]
-        return [f"{name}{':' if name else ''}{each.line}:{each.column}: {each.message}" for name, each in found]
+        found = [(mistake.file.removeprefix("sbxcompose.yaml"), mistake) for mistake in error.mistakes]
+        return [f"{name}{':' if name else ''}{item.line}:{item.column}: {item.message}" for name, item in found]
     return []
 
 
@@ -76,14 +76,14 @@ def hints(text: str, *args: Any, **kwargs: Any) -> list[str | None]:
     try:
         load(text, *args, **kwargs)
     except InvalidSpec as error:
-        return [each.hint for each in error.mistakes]
+        return [mistake.hint for mistake in error.mistakes]
     return []
 
 
 def process(text: str, *args: Any, **kwargs: Any) -> Process:
     """The process `web` of a project."""
     project = load(text, *args, **kwargs)
-    return next(each for each in [*project.processes(), *project.inactive] if each.name == "web")
+    return next(one_process for one_process in [*project.processes(), *project.inactive] if one_process.name == "web")
 
 
 def web(keys: str, *args: Any, **kwargs: Any) -> Process:

@@ -53,7 +53,7 @@ def test_requests_that_meet_a_killed_host_wait_for_the_same_successor(short_dir:
 
         async with Transport(HostAddress(path=str(short_dir / "elsewhere.sock")), revive) as transport:
             answers = await asyncio.gather(*(transport.request("POST", "/x") for _ in range(5)))
-        assert [each.status for each in answers] == [200] * 5
+        assert [one_answer.status for one_answer in answers] == [200] * 5
         servers[0].close()
 
     asyncio.run(main())

@@ -47,7 +47,7 @@ class Relay:
     @property
     def writes(self) -> list[str]:
         """The requests that are no reads."""
-        return [each for each in self.requests if not each.startswith("GET ") and "/watch" not in each]
+        return [request for request in self.requests if not request.startswith("GET ") and "/watch" not in request]
 
     def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """No coroutine: a connection that has just been accepted counts at once, also when we end."""
@@ -65,8 +65,8 @@ class Relay:
         except* (ConnectionError, EOFError):
             pass
         finally:
-            for each in mine:
-                each.transport.abort()
+            for item in mine:
+                item.transport.abort()
             self._writers -= mine
 
     async def _requests(

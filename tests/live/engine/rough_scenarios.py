@@ -110,7 +110,7 @@ class Round:
             script = f"echo {number} >> {self.directory}/executed; seq 200; echo err >&2; exit {number}"
             done = await self._open.exec("web", script)
             assert (done.exit_code, done.stderr) == (number, b"err\n"), done
-            assert done.stdout.split() == [b"%d" % each for each in range(1, 201)], done
+            assert done.stdout.split() == [b"%d" % one_number for one_number in range(1, 201)], done
         assert (self.directory / "executed").read_text() == "0\n1\n"
 
     async def copy(self) -> None:

@@ -100,12 +100,12 @@ def test_a_changed_value_costs_one_stop_and_one_start(host_environ: Home, tmp_pa
     async def body(relay: Relay, project: Project) -> None:
         async with session(relay, project) as first:
             assert (await up(first)).good
-            before = {each.name: row.pid for each in project.processes() if (row := row_of(first, each.name))}
+            before = {process.name: row.pid for process in project.processes() if (row := row_of(first, process.name))}
         changed = project_of(tmp_path / "shop", CHAIN.replace("web: {", "web: {env: {A: '1'}, "))
         relay.requests.clear()
         async with session(relay, changed) as second:
             assert (await up(second)).good
-            after = {each.name: row.pid for each in changed.processes() if (row := row_of(second, each.name))}
+            after = {process.name: row.pid for process in changed.processes() if (row := row_of(second, process.name))}
         assert len(relay.writes) == 2
         assert {name for name in before if before[name] == after[name]} == {"db", "job"}
 

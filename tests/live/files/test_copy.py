@@ -73,7 +73,7 @@ def test_a_tree_that_is_there_already_costs_one_request(sides: Sides) -> None:
     assert not sides.sync(remote)
     copy = sides.copy(remote)
     assert not asyncio.run(copy.compare())
-    assert {each.partition(" ")[2] for each in remote.requests[:1]} == {f"{sides.there}/.sbxcompose/state"}
+    assert {request.partition(" ")[2] for request in remote.requests[:1]} == {f"{sides.there}/.sbxcompose/state"}
 
 
 def test_a_single_change_is_one_file_and_one_command(sides: Sides) -> None:
@@ -86,7 +86,7 @@ def test_a_single_change_is_one_file_and_one_command(sides: Sides) -> None:
     remote.requests.clear()
     copied = asyncio.run(copy.sync([str(changed)]))
     assert (copied.files, copied.size) == (1, 4)
-    assert [each.partition(" ")[0] for each in remote.requests] == ["write", "run"]
+    assert [request.partition(" ")[0] for request in remote.requests] == ["write", "run"]
     assert sides.same
 
 
@@ -98,7 +98,7 @@ def test_only_what_we_have_sent_is_deleted(sides: Sides) -> None:
     (sides.there / "data").mkdir()
     shutil.rmtree(sides.here / "src")
     assert sides.sync().deleted == 3
-    assert sorted(each.name for each in (sides.there / "src").iterdir()) == ["build.o"]
+    assert sorted(path.name for path in (sides.there / "src").iterdir()) == ["build.o"]
     assert (sides.there / "data").is_dir()
 
 
@@ -158,7 +158,7 @@ def test_a_link_there_never_leads_a_write_or_a_delete_outside(sides: Sides, tmp_
     sides.write("d/b", "new")
     sides.sync()
     assert (outside / "a").read_text() == "precious"
-    assert sorted(each.name for each in outside.iterdir()) == ["a"]
+    assert sorted(path.name for path in outside.iterdir()) == ["a"]
     assert (sides.there / "d" / "b").read_text() == "new"
 
 
@@ -243,7 +243,7 @@ def test_many_at_once_end_exact(sides: Sides, tmp_path: Path) -> None:
 
     asyncio.run(all_at_once())
     assert picture(sides.there) in [picture(tree) for tree in trees]
-    assert not any(each.name.startswith(("in.", "lock")) for each in (sides.there / ".sbxcompose").iterdir())
+    assert not any(path.name.startswith(("in.", "lock")) for path in (sides.there / ".sbxcompose").iterdir())
 
 
 def test_a_lock_of_the_dead_holds_nobody_up(sides: Sides) -> None:
@@ -265,8 +265,8 @@ def test_a_large_file_travels_by_itself_and_arrives_whole(sides: Sides, monkeypa
     remote = FolderRemote()
     sides.sync(remote)
     assert sides.same
-    assert any("/one." in each for each in remote.requests)
-    assert sum(each.startswith("run") for each in remote.requests) > 2, "in parts"
+    assert any("/one." in request for request in remote.requests)
+    assert sum(request.startswith("run") for request in remote.requests) > 2, "in parts"
 
 
 def test_what_got_through_is_not_sent_again(sides: Sides, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -333,4 +333,4 @@ def test_nobody_ever_reads_half_a_file(sides: Sides) -> None:
         await reading
 
     asyncio.run(main())
-    assert all(len(each) == 100_000 and len(set(each)) == 1 for each in seen)
+    assert all(len(item) == 100_000 and len(set(item)) == 1 for item in seen)

@@ -55,13 +55,13 @@ def grow(root: Path, rng: random.Random, files: int) -> None:
 
 def edit(root: Path, rng: random.Random) -> None:
     """Some files changed, some gone, one a folder now."""
-    files = sorted(each for each in root.rglob("f*") if each.is_file())
+    files = sorted(path for path in root.rglob("f*") if path.is_file())
     for file in rng.sample(files, len(files) // 3):
         if rng.random() < 0.5:
             file.unlink()
         else:
             file.write_bytes(rng.randbytes(500))
-    left = next(each for each in files if each.exists())
+    left = next(one_file for one_file in files if one_file.exists())
     left.unlink()
     left.mkdir()
     (left / "inside").write_text("x")

@@ -51,8 +51,8 @@ class Exchange:
         try:
             await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            for each in tasks:
-                each.cancel()
+            for task in tasks:
+                task.cancel()
             self._there_writer.transport.abort()
         await asyncio.gather(*tasks, return_exceptions=True)
         await self._linger()
@@ -101,8 +101,10 @@ class Exchange:
         """Whether that was the last."""
         for event in events_of(self._host):
             if isinstance(event, h11.Response):
-                told = [each for each in event.headers if each[0] != b"upgrade"]
-                wanted = [each for each in event.headers if each[0] == b"upgrade"]  # by a 426: the connection ends
+                told = [header for header in event.headers if header[0] != b"upgrade"]
+                wanted = [
+                    header for header in event.headers if header[0] == b"upgrade"
+                ]  # by a 426: the connection ends
                 headers = [*passed_on(told, body=event.status_code not in (204, 304)), *wanted]
                 event = h11.Response(status_code=event.status_code, headers=headers)
             elif isinstance(event, h11.InformationalResponse) and event.status_code == 101:
@@ -144,8 +146,8 @@ def proxy_to(port: int) -> Iterator[str]:
 
 async def _end(server: asyncio.Server) -> None:
     server.close()
-    tasks = [each for each in asyncio.all_tasks() if each is not asyncio.current_task()]
-    for each in tasks:
-        each.cancel()
+    tasks = [one_task for one_task in asyncio.all_tasks() if one_task is not asyncio.current_task()]
+    for task in tasks:
+        task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
     await asyncio.sleep(0)  # for the transports, which tell their ends in the next turn

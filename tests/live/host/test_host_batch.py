@@ -15,8 +15,8 @@ def batch(box: Box, *operations: dict[str, Any], env: dict[str, str] | None = No
     answer = box.ask("POST", "/batch", json={"env": env or {}, "operations": list(operations)})
     assert answer.status_code == 200, answer.text
     results = [json.loads(line) for line in answer.text.splitlines()]
-    assert sorted(each["index"] for each in results) == list(range(len(operations)))
-    return [(each["status"], each["body"]) for each in sorted(results, key=lambda each: int(each["index"]))]
+    assert sorted(result["index"] for result in results) == list(range(len(operations)))
+    return [(result["status"], result["body"]) for result in sorted(results, key=lambda item: int(item["index"]))]
 
 
 def start(box: Box, script: str, name: str, **fields: Any) -> dict[str, Any]:

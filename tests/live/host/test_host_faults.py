@@ -96,7 +96,7 @@ def test_ten_thousand_bad_requests_do_no_harm(kept_host: LiveHost) -> None:
         answers = b"".join(clients.map(exchange, repeat(kept_host), pieces))
     statuses = re.findall(rb"HTTP/1\.1 (\d+)", answers)
     assert len(statuses) == len(re.findall(rb'{"error": ?"', answers)) == 10_000
-    assert {int(each) for each in statuses} <= {400, 404, 409, 413, 422}
+    assert {int(status) for status in statuses} <= {400, 404, 409, 413, 422}
     assert box.rows() == [row]
     assert "Traceback" not in kept_host.log
 

@@ -111,10 +111,10 @@ def test_a_list_has_directories_first_then_names(box: Box, folder: Path) -> None
     os.utime(folder / "apple", ns=(0, 1_700_000_000_123_999_999))
     answer = box.ask("GET", "/files/list?path=.").json()
     assert answer["path"] == "."
-    assert [each["name"] for each in answer["entries"]] == ["a", "b", "to a", "apple", "loose", "zebra"]
-    assert [each["size"] for each in answer["entries"]] == [None, None, None, 5, 7, 5]
+    assert [entry["name"] for entry in answer["entries"]] == ["a", "b", "to a", "apple", "loose", "zebra"]
+    assert [entry["size"] for entry in answer["entries"]] == [None, None, None, 5, 7, 5]
     assert answer["entries"][3] == {"name": "apple", "is_dir": False, "size": 5, "modified_at": 1_700_000_000_123}
-    assert all(each["is_dir"] is (each["size"] is None) for each in answer["entries"])
+    assert all(entry["is_dir"] is (entry["size"] is None) for entry in answer["entries"])
 
 
 def test_a_name_that_is_no_text_can_be_used_again(box: Box, folder: Path) -> None:
@@ -187,7 +187,7 @@ def test_without_a_project_a_path_begins_at_home(kept_box: Box) -> None:
 
 def test_modes_are_as_a_process_would_give_them(box: Box, folder: Path) -> None:
     put(box, "a/b/new", b"")
-    modes = [stat.S_IMODE((folder / each).stat().st_mode) for each in ("a", "a/b", "a/b/new")]
+    modes = [stat.S_IMODE((folder / text).stat().st_mode) for text in ("a", "a/b", "a/b/new")]
     assert modes == [0o755, 0o755, 0o644]
 
 
@@ -327,7 +327,7 @@ def test_readers_that_hang_up_or_never_read_leave_nothing_open(box: Box, folder:
             sock.connect(str(box.host.path))
             sock.sendall(head)
             sock.recv(1000)
-    while any(os.path.realpath(each) == str(folder / "big") for each in descriptors.iterdir()):
+    while any(os.path.realpath(path) == str(folder / "big") for path in descriptors.iterdir()):
         pass
     assert "Traceback" not in box.host.log
 
@@ -371,7 +371,7 @@ def test_our_client_sends_and_fetches_in_a_stream(box: Box, folder: Path, tmp_pa
                 assert await files.fetch("x/copy", file) == 20 * MEGABYTE - 3
             await files.write("small", b"small")
             assert await files.read(str(folder / "small")) == b"small"
-            assert [(each.name, each.is_dir, each.size) for each in await files.list()] == [
+            assert [(item.name, item.is_dir, item.size) for item in await files.list()] == [
                 ("x", True, None),
                 ("small", False, 5),
             ]

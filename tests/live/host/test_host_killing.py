@@ -18,7 +18,7 @@ def test_what_a_leader_leaves_behind_goes_with_it_and_its_own_end_is_what_counts
     row = box.shell(
         f"{LEAVER} (env -i setsid /bin/sh -c 'echo $$; exec sleep 1000' &) ; read _; exit 3", stdin_mode="pipe"
     )
-    left = [int(each) for each in box.first_lines(row["pid"], 2)]
+    left = [int(line) for line in box.first_lines(row["pid"], 2)]
     box.ask("POST", f"/processes/{row['pid']}/stdin/close")
     assert box.wait(row["pid"], ended)["exit_code"] == 3
     assert wait_gone(left, 0)
@@ -26,7 +26,7 @@ def test_what_a_leader_leaves_behind_goes_with_it_and_its_own_end_is_what_counts
 
 def test_a_kill_signal_reaches_what_has_left_and_supervision_stays(box: Box) -> None:
     row = box.shell(f"{LEAVER} echo up; wait", "web", restart={"policy": "on_failure", "initial_backoff_ms": 0})
-    (leaver,) = [int(each) for each in box.first_lines("web", 2) if each != "up"]
+    (leaver,) = [int(line) for line in box.first_lines("web", 2) if line != "up"]
     box.ask("POST", "/processes/web/signal", json={"signal": 9}).raise_for_status()
     again = box.wait("web", lambda found: running(found) and found["pid"] != row["pid"])
     assert again["managed"]["last_exit"]["signal"] == signal.SIGKILL
@@ -49,7 +49,7 @@ def test_a_shell_whose_child_is_killed_does_not_go_on_to_its_next_command(box: B
     body = {**box.start_body("sh", "-c", "echo up; setsid sleep 1000; echo after"), "timeout": 0.2}
     with box.host.http.stream("POST", "/api/v1/processes/run", headers=box.headers, json=body) as answer:
         said = list(events(answer))
-    assert [each["line"] for each in said if "line" in each] == ["up"]
+    assert [item["line"] for item in said if "line" in item] == ["up"]
     assert said[-1] == {"signal": 9, "reason": "timed_out"}
 
 
@@ -58,7 +58,7 @@ def test_a_daemon_does_not_keep_a_command_that_has_ended_from_ending(box: Box) -
     with box.host.http.stream("POST", "/api/v1/processes/run", headers=box.headers, json=body) as answer:
         said = list(events(answer))
     assert said[-1]["exit_code"] == 4
-    assert wait_gone([int(each["line"]) for each in said if "line" in each], 0)
+    assert wait_gone([int(item["line"]) for item in said if "line" in item], 0)
 
 
 SHED = "(ulimit -S -m unlimited; setsid sh -c 'setsid env -i sleep {time} &' &); exec sleep 1000"

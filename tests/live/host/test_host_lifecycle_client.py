@@ -56,7 +56,7 @@ def test_from_its_creation_to_the_archive(do: Do) -> None:
         assert (found.id, found.status, found.exposed_ports) == (number, "running", [80])
         with pytest.raises(Conflict, match="exists already"):
             await boxes.create(CreateRequest(name="box"))
-        assert [each.id for each in await boxes.sandboxes("running")] == [number]
+        assert [sandbox.id for sandbox in await boxes.sandboxes("running")] == [number]
         assert await boxes.sandboxes("suspended") == []
         await boxes.terminate("box")
         await boxes.terminate("box")
@@ -96,7 +96,7 @@ def test_suspend_and_resume(do: Do) -> None:
         await boxes.create(CreateRequest(name="box"))
         assert await boxes.suspend("box")
         assert await boxes.suspend("box")
-        assert [each.name for each in await boxes.sandboxes("suspended")] == ["box"]
+        assert [sandbox.name for sandbox in await boxes.sandboxes("suspended")] == ["box"]
         assert await boxes.resume("box")
         ephemeral = await boxes.create(CreateRequest())
         with pytest.raises(Refused, match="only named sandboxes"):
@@ -115,7 +115,7 @@ def test_snapshots_and_copies(do: Do) -> None:
         restored = await boxes.create(CreateRequest(name="restored", snapshot_id=taken.id))
         assert restored != number
         copies = await boxes.copy("box", 2)
-        assert [each.status for each in copies] == ["running", "running"]
+        assert [copy.status for copy in copies] == ["running", "running"]
         await snapshots.delete(taken.id)
         await snapshots.delete(taken.id)
         assert await snapshots.find(taken.id) is None

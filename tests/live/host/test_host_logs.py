@@ -29,7 +29,7 @@ def web(box: Box) -> int:
 
 
 def bodies(page: Page) -> list[str]:
-    return [each["body"] for each in page["logs"]]
+    return [log["body"] for log in page["logs"]]
 
 
 def test_a_line_with_all_that_is_known_of_it(box: Box, web: int) -> None:
@@ -65,10 +65,10 @@ def test_filters_and_pages(box: Box, web: int) -> None:
     found: list[str] = []
     page = ask(box, "logs", head=2)
     while page["nextToken"] is not None:
-        found += [each["uuid"] for each in page["logs"]]
+        found += [log["uuid"] for log in page["logs"]]
         page = ask(box, "logs", head=2, nextToken=page["nextToken"])
     assert len(found) == len(set(found)) == 7
-    assert found == [each["uuid"] for each in ask(box, "logs")["logs"]]
+    assert found == [log["uuid"] for log in ask(box, "logs")["logs"]]
 
 
 @pytest.mark.parametrize("query", ["level=0", "level=info", "head=0", "tail=x", "head=1&tail=1", "nextToken=x"])

@@ -44,7 +44,7 @@ def test_a_closed_sandbox_reaches_nothing_and_an_open_one_what_we_do(host: LiveH
     with listener() as port:
         assert not reaches(closed, port)
         assert reaches(free, port)
-    assert len({network_of(each) for each in (closed, other, free)}) == 3
+    assert len({network_of(one_closed) for one_closed in (closed, other, free)}) == 3
     assert network_of(free) == os.readlink("/proc/self/ns/net")
     assert host.http.get("/sandboxes/closed").json()["network"] == CLOSED
 
@@ -94,7 +94,7 @@ def test_the_network_ends_with_the_sandbox(host: LiveHost) -> None:
 def _networks(pid: int) -> set[str]:
     """The networks that a process has descriptors of."""
     found = set()
-    for each in os.listdir(f"/proc/{pid}/fd"):
+    for path in os.listdir(f"/proc/{pid}/fd"):
         with suppress(FileNotFoundError):  # closed while we look
-            found.add(os.readlink(f"/proc/{pid}/fd/{each}"))
-    return {each for each in found if each.startswith("net:")}
+            found.add(os.readlink(f"/proc/{pid}/fd/{path}"))
+    return {item for item in found if item.startswith("net:")}

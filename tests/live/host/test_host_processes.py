@@ -46,7 +46,7 @@ def test_an_unmanaged_process_from_start_to_end(box: Box) -> None:
     assert before - 1000 < row["started_at"] < before + 20_000
     with box.host.http.stream("GET", f"/api/v1/processes/{row['pid']}/output/follow", headers=box.headers) as answer:
         seen = [event for event in events(answer) if "line" in event]
-    assert sorted((each["stream"], each["line"]) for each in seen) == [("stderr", "err"), ("stdout", "out")]
+    assert sorted((item["stream"], item["line"]) for item in seen) == [("stderr", "err"), ("stdout", "out")]
     ended = box.row(row["pid"])
     assert (ended["status"], ended["exit_code"], ended["signal"]) == ("exited", 3, None)
     assert ended["ended_at"] >= ended["started_at"]
@@ -75,7 +75,7 @@ def test_a_managed_process_is_found_by_name_and_pid(box: Box) -> None:
         "max_backoff_ms": 30_000,
     }
     assert box.row("my%20web") == box.row(row["pid"]) == row
-    assert [each["pid"] for each in box.rows()] == [row["pid"]]
+    assert [one_row["pid"] for one_row in box.rows()] == [row["pid"]]
 
 
 def test_a_live_name_is_taken_and_a_stopped_one_is_replaced(box: Box) -> None:
@@ -245,7 +245,7 @@ def test_a_signal_reaches_the_group_and_leaves_supervision(box: Box) -> None:
 def test_a_death_by_signal_counts_as_a_failure_and_is_restarted(box: Box) -> None:
     row = box.shell(SLEEP, "web", restart={"initial_backoff_ms": 1})
     box.ask("POST", "/processes/web/signal", json={"signal": 9})
-    again = box.wait("web", lambda each: running(each) and each["pid"] != row["pid"])
+    again = box.wait("web", lambda item: running(item) and item["pid"] != row["pid"])
     assert again["managed"]["restart_count"] == 1
     assert again["managed"]["last_exit"]["signal"] == 9
     assert again["handle"] != row["handle"]
@@ -353,7 +353,7 @@ def test_ended_rows_without_a_name_are_kept_up_to_fifty(box: Box) -> None:
     operations = [{"op": "start", **box.start_body("true")} for _ in range(60)]
     box.ask("POST", "/batch", json={"operations": operations}).raise_for_status()
     for _ in box.states():
-        if len(box.rows()) == 50 and all(each["ended_at"] for each in box.rows()):
+        if len(box.rows()) == 50 and all(row["ended_at"] for row in box.rows()):
             break
     logs = box.host.home.state / "sandboxes" / box.id / "logs"
     assert len(list(logs.iterdir())) <= 50

@@ -22,12 +22,12 @@ def run(box: Box, script: str, **fields: Any) -> list[dict[str, Any]]:
 def test_started_lines_end(box: Box) -> None:
     first, *lines, last = run(box, "echo out; echo err >&2; printf partial; exit 3")
     assert first.keys() == {"handle", "pid", "started_at"}
-    assert sorted((each["stream"], each["line"]) for each in lines) == [
+    assert sorted((line["stream"], line["line"]) for line in lines) == [
         ("stderr", "err"),
         ("stdout", "out"),
         ("stdout", "partial"),
     ]
-    assert all(each["timestamp"] >= first["started_at"] for each in lines)
+    assert all(line["timestamp"] >= first["started_at"] for line in lines)
     assert last == {"exit_code": 3, "reason": "exited"}
 
 
@@ -36,12 +36,12 @@ def test_a_death_by_signal(box: Box) -> None:
 
 
 def test_input_is_empty(box: Box) -> None:
-    assert [each["line"] for each in run(box, "cat; echo end", stdin_mode="pipe")[1:-1]] == ["end"]
+    assert [item["line"] for item in run(box, "cat; echo end", stdin_mode="pipe")[1:-1]] == ["end"]
 
 
 def test_when_the_time_is_over_everything_is_killed(box: Box) -> None:
     seen = run(box, "(setsid sleep 1000 &); sleep 1000; echo after", timeout=0.05)
-    assert [each.get("line") for each in seen] == [None, None]
+    assert [item.get("line") for item in seen] == [None, None]
     assert seen[-1] == {"signal": 9, "reason": "timed_out"}
     assert box.row(seen[0]["pid"])["status"] == "signaled"
 
@@ -87,7 +87,7 @@ def test_when_the_caller_is_gone_before_the_answer_everything_is_killed(box: Box
 
 
 def test_many_lines_all_arrive(box: Box) -> None:
-    lines = [each["line"] for each in run(box, "seq 50000")[1:-1]]
+    lines = [item["line"] for item in run(box, "seq 50000")[1:-1]]
     assert lines == [str(number) for number in range(1, 50_001)]
 
 

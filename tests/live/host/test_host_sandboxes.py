@@ -47,7 +47,7 @@ def test_the_end_of_a_sandbox_is_the_end_of_all_in_it(host: LiveHost) -> None:
     assert wait_gone([polite["pid"], plain["pid"]], 0)
     assert box.refused("GET", "/processes")[:2] == (409, "SANDBOX_TERMINATED")
     directory = host.home.state / "sandboxes" / box.id
-    assert sorted(each.name for each in directory.iterdir()) == ["logs", "processes", "sandbox.json"]
+    assert sorted(path.name for path in directory.iterdir()) == ["logs", "processes", "sandbox.json"]
     assert host.box().id != box.id
 
 
@@ -112,7 +112,7 @@ def test_the_list_has_pages(host: LiveHost) -> None:
     cursor: str | None = ""
     while cursor is not None:
         page = host.http.get("/sandboxes", params={"limit": 2, "cursor": cursor}).json()
-        seen += [each["id"] for each in page["sandboxes"]]
+        seen += [sandbox["id"] for sandbox in page["sandboxes"]]
         cursor = page["next_cursor"]
     assert len(seen) == 5
     assert set(seen) == ids
@@ -181,19 +181,19 @@ def test_patches_of_what_is_not_there(host: LiveHost) -> None:
 @pytest.mark.parametrize("prefix", ["/v1/namespaces/default", ""])
 def test_the_archive_has_what_is_terminated(host: LiveHost, prefix: str) -> None:
     boxes = [host.box(f"box-{number}") for number in range(3)]
-    for each in boxes[:2]:
-        host.http.delete(f"/sandboxes/{each.id}")
+    for box in boxes[:2]:
+        host.http.delete(f"/sandboxes/{box.id}")
     path = f"{prefix}/archived-sandboxes"
     first = host.http.get(path, params={"limit": 1}).json()
     second = host.http.get(path, params={"limit": 1, "cursor": first["next_cursor"]}).json()
     found = [*first["sandboxes"], *second["sandboxes"]]
-    assert {each["id"] for each in found} == {each.id for each in boxes[:2]}
+    assert {item["id"] for item in found} == {one_box.id for one_box in boxes[:2]}
     assert second["next_cursor"] is None
-    assert all(each["archived_at"] == each["terminated_at"] for each in found)
+    assert all(item["archived_at"] == item["terminated_at"] for item in found)
     assert host.http.get(f"{path}/{boxes[0].id}").json()["name"] == "box-0"
     assert host.http.get(f"{path}/{boxes[2].id}").status_code == 404
     listed = host.http.get(f"{prefix}/sandboxes", params={"status": "terminated"}).json()["sandboxes"]
-    assert {each["id"] for each in listed} == {each.id for each in boxes[:2]}
+    assert {item["id"] for item in listed} == {one_box.id for one_box in boxes[:2]}
     assert host.http.get(f"{prefix}/sandboxes", params={"status": "gone"}).status_code == 400
 
 

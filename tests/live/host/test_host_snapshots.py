@@ -106,18 +106,20 @@ def test_snapshots_are_listed_outlive_their_sandbox_and_are_deleted(host: LiveHo
     box, other = host.box(), host.box("other")
     mine = [take(host)["id"], take(host)["id"]]
     others = take(host, "other")["id"]
-    listed = [each["id"] for each in ask(host, "GET", "/snapshots")["snapshots"]]
+    listed = [snapshot["id"] for snapshot in ask(host, "GET", "/snapshots")["snapshots"]]
     assert listed == [*mine, others]
     for path in ("/sandboxes/box", f"/v1/namespaces/default/sandboxes/{box.id}"):
-        assert [each["id"] for each in ask(host, "GET", f"{path}/snapshots")["snapshots"]] == mine
+        assert [snapshot["id"] for snapshot in ask(host, "GET", f"{path}/snapshots")["snapshots"]] == mine
     host.http.delete("/sandboxes/other")
-    assert [each["id"] for each in ask(host, "GET", f"/sandboxes/{other.id}/snapshots")["snapshots"]] == [others]
+    assert [snapshot["id"] for snapshot in ask(host, "GET", f"/sandboxes/{other.id}/snapshots")["snapshots"]] == [
+        others
+    ]
     host.kill("server")
     assert ask(host, "GET", f"/snapshots/{others}")["status"] == "completed"
     assert host.http.delete(f"/snapshots/{others}").status_code == 200
     assert refused(host.http.delete(f"/snapshots/{others}")) == (404, "SNAPSHOT_NOT_FOUND")
     assert refused(host.http.get(f"/snapshots/{others}")) == (404, "SNAPSHOT_NOT_FOUND")
-    assert sorted(each.name for each in (host.home.state / "snapshots").iterdir()) == sorted(mine)
+    assert sorted(one_path.name for one_path in (host.home.state / "snapshots").iterdir()) == sorted(mine)
 
 
 def test_nothing_runs_while_a_snapshot_is_taken_so_that_files_agree(kept_host: LiveHost) -> None:
@@ -128,7 +130,7 @@ def test_nothing_runs_while_a_snapshot_is_taken_so_that_files_agree(kept_host: L
     for _ in range(5):
         snapshot = take(kept_host)
         files = kept_host.home.state / "snapshots" / snapshot["id"] / "files"
-        first, second = (int((files / each).read_text()) for each in ("a", "b"))
+        first, second = (int((files / text).read_text()) for text in ("a", "b"))
         assert first - second in (0, 1)
     assert status(kept_host) == "running"
     row = box.row("web")
@@ -163,9 +165,9 @@ def test_copies_have_the_files_and_a_life_of_their_own(kept_host: LiveHost) -> N
     finish(box, "echo it > note")
     answer = ask(kept_host, "POST", "/sandboxes/box/copy", params={"times": 3})
     assert answer["source_sandbox_id"] == box.id
-    copies = [Box(kept_host, each["sandbox_id"]) for each in answer["sandboxes"]]
-    assert len({each.id for each in copies}) == 3
-    assert all(each["status"] == "running" and each["name"] is None for each in answer["sandboxes"])
+    copies = [Box(kept_host, sandbox["sandbox_id"]) for sandbox in answer["sandboxes"]]
+    assert len({copy_.id for copy_ in copies}) == 3
+    assert all(sandbox["status"] == "running" and sandbox["name"] is None for sandbox in answer["sandboxes"])
     for number, copy in enumerate(copies):
         assert finish(copy, f"cat note; echo {number} > note") == ["it"]
         assert ask(kept_host, "GET", f"/sandboxes/{copy.id}")["image"] == "mine"
@@ -275,7 +277,7 @@ def test_a_create_that_the_server_does_not_survive_has_failed(host: LiveHost) ->
 
     def under_way() -> bool:
         found = ask(host, "GET", "/sandboxes", params={"status": "pending"})["sandboxes"]
-        pending[:] = [each["id"] for each in found]
+        pending[:] = [item["id"] for item in found]
         return bool(pending)
 
     def caught() -> bool:
@@ -302,8 +304,8 @@ def test_what_a_killed_server_has_half_made_is_removed_by_the_next(host: LiveHos
     for kind in kinds:
         while (kind / ("0" * 21)).exists():
             pass
-    assert sorted(each.name for each in kinds[0].iterdir()) == sorted([number, "no-id"])
-    assert [each.name for each in kinds[1].iterdir()] == ["no-id"]
+    assert sorted(path.name for path in kinds[0].iterdir()) == sorted([number, "no-id"])
+    assert [path.name for path in kinds[1].iterdir()] == ["no-id"]
 
 
 def test_a_snapshot_in_use_stays(kept_host: LiveHost) -> None:

@@ -14,7 +14,7 @@ def usage(box: Box) -> dict[str, dict[str, Any]]:
     body = answer.json()
     assert body["cpus"] >= 1
     assert body["memory_bytes"] > 1024**2
-    return {each["name"]: each for each in body["processes"]}
+    return {process["name"]: process for process in body["processes"]}
 
 
 def test_a_process_counts_with_what_has_left_its_parents(box: Box) -> None:

@@ -237,6 +237,6 @@ def test_a_check_by_a_command_runs_beside_the_process_and_is_in_no_list(box: Box
     check = {"type": "exec", "command": ["sh", "-c", "echo $WORD > seen"], "interval_ms": 10}
     box.shell("exec sleep 1000", "web", health_check=check, env={"WORD": "hello"})
     row = box.wait("web", lambda row: row["managed"]["health_status"] == "healthy")
-    assert [each["managed"]["name"] for each in box.rows()] == ["web"]
+    assert [one_row["managed"]["name"] for one_row in box.rows()] == ["web"]
     assert box.lines("web") == []
     assert row["managed"]["health_check"]["command"] == check["command"]

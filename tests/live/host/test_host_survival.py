@@ -79,7 +79,7 @@ def test_starts_under_way_are_done_once_or_not_at_all(host: LiveHost, victim: st
                 killed.set()
     assert killed.is_set()
     rows = {row["managed"]["name"]: row for row in box.rows()}
-    assert {each["body"]["managed"]["name"] for each in done} <= rows.keys()
+    assert {item["body"]["managed"]["name"] for item in done} <= rows.keys()
     assert all(row["status"] == "running" for row in rows.values())
     for name in rows:
         box.wait_for_line(name, "up")

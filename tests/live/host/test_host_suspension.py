@@ -33,7 +33,7 @@ def state_of(pid: int) -> str:
 
 def held(pid: int) -> bool:
     """Whether a process is kept from running: stopped, or in a control group that is frozen."""
-    return state_of(pid) == "T" or any(FreezerGroup(each).frozen for each in places("freezer", f"/proc/{pid}"))
+    return state_of(pid) == "T" or any(FreezerGroup(place).frozen for place in places("freezer", f"/proc/{pid}"))
 
 
 def wait_until_held(pid: int) -> None:
@@ -78,7 +78,7 @@ def test_everything_stands_still_and_goes_on_with_the_same_process_ids(kept_host
     box = kept_host.box()
     box.shell(f"setsid sh -c 'echo $$ > left; {COUNTING}' & sleep 1000 & echo $! > child; wait", "web")
     box.wait_for_line("web", "up")
-    pids = [box.row("web")["pid"], *(int((workspace(kept_host) / each).read_text()) for each in ("left", "child"))]
+    pids = [box.row("web")["pid"], *(int((workspace(kept_host) / text).read_text()) for text in ("left", "child"))]
     suspend(kept_host)
     for pid in pids:
         wait_until_held(pid)

@@ -50,7 +50,7 @@ def test_the_hosts_own_groups_are_not_passed_on(box: Box) -> None:
 
 
 def test_who_has_no_home_begins_at_the_root(box: Box) -> None:
-    homeless = next(each for each in pwd.getpwall() if not os.path.exists(each.pw_dir))
+    homeless = next(user for user in pwd.getpwall() if not os.path.exists(user.pw_dir))
     row = box.shell("pwd; echo $HOME", user=homeless.pw_name)
     assert box.first_lines(row["pid"], 2) == ["/", homeless.pw_dir]
 

@@ -111,7 +111,7 @@ def alive(pid: int) -> bool:
 def children(pid: int) -> set[int]:
     """The children of a process that run."""
     found = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    return {each for each in map(int, found) if alive(each)}
+    return {item for item in map(int, found) if alive(item)}
 
 
 async def escaped_alone(leader: int, escaped: int) -> None:
@@ -214,8 +214,8 @@ class Rig:
 
     async def close(self) -> None:
         with suppress(Exception):
-            for each in await self.client.adopt():
-                await self.client.kill(each.unit, signal.SIGKILL, "everything")
+            for row in await self.client.adopt():
+                await self.client.kill(row.unit, signal.SIGKILL, "everything")
         await self.kill_host()
         freezer.Freezer(freezer.bases_for(self.host)).clear()
 

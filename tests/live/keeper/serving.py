@@ -48,10 +48,10 @@ class Server:
             await self.news.wait_for(condition)
 
     async def adopt(self) -> None:
-        for each in await self.keeper.adopt():
-            self.units[each.unit] = each.pid
-            if each.exited:
-                self.exits[each.unit] = each.exited.status
+        for row in await self.keeper.adopt():
+            self.units[row.unit] = row.pid
+            if row.exited:
+                self.exits[row.unit] = row.exited.status
 
     async def stop(self) -> None:
         for unit in self.units:

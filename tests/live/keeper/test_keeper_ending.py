@@ -32,7 +32,7 @@ async def pids(out: Output, count: int) -> list[int]:
 
 
 def all_dead(numbers: list[int]) -> bool:
-    return not any(alive(each) for each in numbers)
+    return not any(alive(number) for number in numbers)
 
 
 @pytest.mark.parametrize("escape", ESCAPES.values(), ids=ESCAPES)
@@ -83,7 +83,7 @@ def test_the_strays_of_one_unit_survive_the_end_of_another() -> None:
             await own.exit_of("c")
             assert alive(stray)
             await own.client.kill("a", signal.SIGTERM)
-            assert [each.split()[0] for each in (await own.exit_of("a")).left_behind] == [str(stray)]
+            assert [item.split()[0] for item in (await own.exit_of("a")).left_behind] == [str(stray)]
 
     asyncio.run(run())
 
@@ -101,10 +101,10 @@ def test_a_family_in_an_escaped_session_goes_as_a_whole() -> None:
             await out.line(1)
             await own.client.kill("a", signal.SIGKILL)
             exited = await own.exit_of("a")
-            commands = sorted(each.partition(" ")[2] for each in exited.left_behind)
-            assert any("sleep 61" in each for each in commands)
+            commands = sorted(item.partition(" ")[2] for item in exited.left_behind)
+            assert any("sleep 61" in command for command in commands)
             assert len(commands) >= 3
-            assert all_dead([int(each.split()[0]) for each in exited.left_behind])
+            assert all_dead([int(item.split()[0]) for item in exited.left_behind])
 
     asyncio.run(run())
 
@@ -177,7 +177,7 @@ def test_a_stop_waits_for_the_child_of_a_shell_that_dies_at_once() -> None:
 
 async def ignorer(own: Rig, unit: str) -> None:
     spawned, _ = await own.shell(unit, "trap '' TERM; while :; do sleep 60; done")
-    while [command_of(each) for each in children(spawned.pid)] != ["sleep 60"]:
+    while [command_of(child) for child in children(spawned.pid)] != ["sleep 60"]:
         await asyncio.sleep(0)
 
 
@@ -191,9 +191,9 @@ def test_five_that_ignore_the_signal_are_killed_side_by_side_after_the_grace() -
                 assert await own.client.stop(f"u{number}", signal.SIGTERM, 0.3)
             exits = [await own.exit_of(f"u{number}") for number in range(5)]
             assert time.monotonic() - begin >= 0.3
-            for each in exits:
-                assert each.status == signal.SIGKILL
-                assert [word.partition(" ")[2] for word in each.left_behind] == ["sleep 60"]
+            for one_exit in exits:
+                assert one_exit.status == signal.SIGKILL
+                assert [word.partition(" ")[2] for word in one_exit.left_behind] == ["sleep 60"]
 
     asyncio.run(run())
 
@@ -261,7 +261,7 @@ def test_a_live_unit_is_not_released() -> None:
             spawned, _ = await own.spawn("a", "sleep", "60")
             await own.client.release("a")
             assert alive(spawned.pid)
-            assert [each.unit for each in await own.client.adopt()] == ["a"]
+            assert [row.unit for row in await own.client.adopt()] == ["a"]
 
     asyncio.run(run())
 

@@ -49,15 +49,15 @@ def state(pid: int) -> str:
 
 def rest(pids: list[int]) -> bool:
     """Whether they compute nothing while others do a good deal."""
-    before = [spent(each) for each in pids]
+    before = [spent(pid) for pid in pids]
     subprocess.run(["sh", "-c", "i=0; while [ $i -lt 100000 ]; do i=$((i+1)); done"], check=True)
-    return before == [spent(each) for each in pids]
+    return before == [spent(pid) for pid in pids]
 
 
 async def compute(pids: list[int]) -> None:
     """Wait until each of them has computed."""
-    before = {each: spent(each) for each in pids}
-    while any(spent(each) == begun for each, begun in before.items()):
+    before = {pid: spent(pid) for pid in pids}
+    while any(spent(item) == begun for item, begun in before.items()):
         await asyncio.sleep(0)
 
 
@@ -190,7 +190,7 @@ def test_a_frozen_unit_can_be_killed_and_does_nothing_more(how: str) -> None:
         else:
             os.kill(pids[0], signal.SIGKILL)
         await own.exit_of("a")
-        assert not any(alive(each) for each in pids)
+        assert not any(alive(pid) for pid in pids)
 
     trial(check)
 
@@ -225,7 +225,7 @@ def test_frozen_is_frozen_for_the_next_keeper_too() -> None:
         await own.kill_keeper()
         await own.client.kill("a", signal.SIGKILL, "everything")
         await own.exit_of("a")
-        assert not any(alive(each) for each in pids)
+        assert not any(alive(pid) for pid in pids)
 
     trial(check)
 
@@ -251,7 +251,7 @@ def test_what_a_killed_host_left_frozen_is_killed_by_the_next(way: str) -> None:
         _, out = await own.shell("a", f"echo $$; setsid sh -c 'echo $$; {SPIN}' & {SPIN}")
         pids = [int(await out.line()), int(await out.line(1))]
         assert await own.client.freeze("a")
-        frozen_by_group = any(Path(each).exists() for each in bases)
+        frozen_by_group = any(Path(base).exists() for base in bases)
         await own.kill_host()
         own.launched = launch(own.launched.directory)
         await own.connect()
@@ -266,13 +266,13 @@ def test_what_a_killed_host_left_frozen_is_killed_by_the_next(way: str) -> None:
 
 def test_a_group_goes_with_its_unit(way: str) -> None:
     async def check(own: Rig) -> None:
-        groups = [Path(each) for each in bases_for(own.host)]
+        groups = [Path(item) for item in bases_for(own.host)]
         await family(own, "a")
         assert await own.client.freeze("a")
         await own.client.kill("a", signal.SIGKILL, "everything")
         await own.exit_of("a")
         number = 0
-        while any(path for each in groups if each.exists() for path in each.glob("unit-*")):
+        while any(path for group in groups if group.exists() for path in group.glob("unit-*")):
             await own.spawn(
                 f"b{number}", "true"
             )  # the dead leave a group a little later: it is gone with the next unit

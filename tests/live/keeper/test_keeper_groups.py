@@ -52,8 +52,8 @@ def test_all_stand_still_and_go_on(base: str, pids: list[int]) -> None:
     freezer, unit = frozen(base, pids)
     assert rest(pids)
     freezer.thaw(unit)
-    before = {each: spent(each) for each in pids}
-    while any(spent(each) == begun for each, begun in before.items()):
+    before = {pid: spent(pid) for pid in pids}
+    while any(spent(item) == begun for item, begun in before.items()):
         pass
 
 

@@ -212,7 +212,7 @@ def test_a_server_is_tried_again_as_long_as_something_is_to_be_restarted(short_d
 
 def status_of(pid: int, name: str) -> int:
     lines = Path(f"/proc/{pid}/status").read_text().splitlines()
-    return next(int(each.split()[1]) for each in lines if each.startswith(f"{name}:"))
+    return next(int(line.split()[1]) for line in lines if line.startswith(f"{name}:"))
 
 
 def test_an_idle_keeper_is_never_woken_and_is_small() -> None:

@@ -20,7 +20,7 @@ from sbxcompose.linux import kernel
 
 @pytest.fixture
 def channels() -> Iterator[tuple[Channel, Channel]]:
-    left, right = (Channel(each) for each in socket.socketpair())
+    left, right = (Channel(end) for end in socket.socketpair())
     yield left, right
     left.close()
     right.close()

@@ -131,7 +131,7 @@ def test_a_terminal_can_be_resized_by_its_master() -> None:
             spawned, out = await own.shell("a", script, pty=(24, 80))
             assert spawned.stdout is not None
             assert await out.line() == "up\r"
-            size = b"".join(each.to_bytes(2, sys.byteorder) for each in (30, 100, 0, 0))
+            size = b"".join(number.to_bytes(2, sys.byteorder) for number in (30, 100, 0, 0))
             ioctl(spawned.stdout, termios.TIOCSWINSZ, size)
             os.write(spawned.stdout, b"\n")
             assert "30 100" in await out.text()

@@ -44,7 +44,7 @@ def test_a_successor_adopts_what_ran_what_ended_and_what_was_being_stopped() -> 
             await out.line()
             await own.client.stop("stubborn", signal.SIGTERM, 3600)
             first = own.relay_pid
-            ending = next(each for each in await own.client.adopt() if each.unit == "ends")
+            ending = next(row for row in await own.client.adopt() if row.unit == "ends")
             assert ending.stdin is not None
             own.exits.clear()
             await own.kill_server()
@@ -52,7 +52,7 @@ def test_a_successor_adopts_what_ran_what_ended_and_what_was_being_stopped() -> 
 
             await own.connect()
             assert own.relay_pid != first
-            adopted = {each.unit: each for each in await own.client.adopt()}
+            adopted = {row.unit: row for row in await own.client.adopt()}
             assert adopted.keys() == {"runs", "ends", "over", "stubborn"}
             assert (adopted["runs"].pid, adopted["runs"].meta) == (runs.pid, {"row": [1, "ü"]})
             assert adopted["runs"].at == runs.at
@@ -82,9 +82,9 @@ def test_a_spawn_whose_answer_nobody_read_is_told_to_the_successor() -> None:
             with pytest.raises(KeeperLost):
                 await asked
             await own.connect()
-            for each in await own.client.adopt():  # it was begun or it was not, but it is never forgotten
-                assert (each.unit, each.meta) == ("a", {"n": 1})
-                assert alive(each.pid)
+            for row in await own.client.adopt():  # it was begun or it was not, but it is never forgotten
+                assert (row.unit, row.meta) == ("a", {"n": 1})
+                assert alive(row.pid)
 
     asyncio.run(run())
 
@@ -105,7 +105,7 @@ def test_the_exit_status_is_known_although_the_keeper_that_started_it_is_dead() 
             assert await out.text() == "up\nword\n"
             await own.client.kill("killed", signal.SIGINT)
             assert (await own.exit_of("killed")).status == signal.SIGINT
-            exited = {each.unit: each.exited and each.exited.status for each in await own.client.adopt()}
+            exited = {row.unit: row.exited and row.exited.status for row in await own.client.adopt()}
             assert exited == {"coded": 7 << 8, "killed": signal.SIGINT, "over": 3 << 8}
 
     asyncio.run(run())
@@ -135,7 +135,7 @@ def test_every_request_works_after_the_keepers_death_and_waits_for_the_next_one(
             assert (await own.exit_of("new")).pid == spawned.pid
             await own.client.release("new")
             await own.client.close_stdin("old")
-            adopted = {each.unit: each for each in await own.client.adopt()}
+            adopted = {row.unit: row for row in await own.client.adopt()}
             assert adopted.keys() == {"old"}
             assert adopted["old"].stdin is None
             await own.kill_keeper()
@@ -173,7 +173,7 @@ def test_what_escaped_under_a_dead_keeper_is_found_by_the_next(environment: str)
             await own.kill_keeper()
             await own.client.kill("a", signal.SIGTERM)
             exited = await own.exit_of("a")
-            assert [each.split()[0] for each in exited.left_behind] == [str(stray)]
+            assert [item.split()[0] for item in exited.left_behind] == [str(stray)]
             assert not alive(stray)
 
     asyncio.run(run())
@@ -187,7 +187,8 @@ def test_a_spawn_that_died_with_its_keeper_is_asked_for_again_and_never_runs_twi
             for round_ in range(3):
                 names = [f"u{round_}.{number}" for number in range(20)]
                 tasks = [
-                    asyncio.create_task(own.shell(each, "echo up; exec sleep 60", repeatable=True)) for each in names
+                    asyncio.create_task(own.shell(one_name, "echo up; exec sleep 60", repeatable=True))
+                    for one_name in names
                 ]
                 await tasks[0]
                 await own.kill_keeper()
@@ -210,7 +211,7 @@ def _marker(entry: Path) -> str:
         words = (entry / "environ").read_bytes().split(b"\0")
     except OSError:
         return ""
-    return next((each.decode()[16:] for each in words if each.startswith(b"SBXCOMPOSE_UNIT=")), "")
+    return next((word.decode()[16:] for word in words if word.startswith(b"SBXCOMPOSE_UNIT=")), "")
 
 
 def test_without_a_way_to_start_another_the_keepers_death_is_final() -> None:
@@ -295,7 +296,7 @@ def test_killing_both_in_turn_again_and_again_loses_nothing(short_dir: Path) -> 
             who = talk.ask("who")
             assert who["units"].keys() == {"u0", "u1", "u2", "u3"}
             assert who["exits"] == {}
-            assert all(alive(each) for each in who["units"].values())
+            assert all(alive(unit) for unit in who["units"].values())
 
 
 def test_when_both_died_at_once_the_next_host_can_sweep_what_they_left(short_dir: Path) -> None:
@@ -314,7 +315,7 @@ def test_when_both_died_at_once_the_next_host_can_sweep_what_they_left(short_dir
             assert alive(sleeper)
         async with rig(directory=short_dir) as own:
             swept = await own.client.sweep([Claim(unit)])
-            assert {each.partition(" ")[2] for each in swept} >= {"sleep 60", "sleep 61"}
+            assert {item.partition(" ")[2] for item in swept} >= {"sleep 60", "sleep 61"}
             assert not alive(sleeper)
             assert await own.client.sweep([Claim(unit)]) == []
 

@@ -78,11 +78,11 @@ def contents(directory: str) -> dict[int, bytes]:
     log, position = LogStore.open(directory, limit=1 << 30), 0
     with log.reader(0) as reader:
         while events := reader.read():
-            for each in events:
-                if isinstance(each, Chunk):
-                    assert (each.position, each.run) == (position, 1)
-                    position = each.end
-                    found[each.stream].append(each.data())
+            for event in events:
+                if isinstance(event, Chunk):
+                    assert (event.position, event.run) == (position, 1)
+                    position = event.end
+                    found[event.stream].append(event.data())
     assert position == log.end
     log.close()
     return {stream: b"".join(pieces) for stream, pieces in found.items()}

@@ -107,12 +107,12 @@ def test_a_hundred_thousand_lines_arrive_by_every_road(short_dir: Path) -> None:
             late = await Client(socket, "GET", "processes/web/output/follow").fetch()
             snapshot = await Client(socket, "GET", "processes/web/output").fetch()
             for answer in (await live, late):
-                seen = [json.loads(each.data).get("line") for each in EventDecoder().feed(answer)]
+                seen = [json.loads(item.data).get("line") for item in EventDecoder().feed(answer)]
                 assert seen == [*numbers, None]
             assert json.loads(snapshot)["lines"] == numbers
             source.changes.closed()
             found = FrameDecoder(refs=False).feed(await watched)
-            data = b"".join(each.data for each in found if isinstance(each, frames.OutputFrame))
+            data = b"".join(item.data for item in found if isinstance(item, frames.OutputFrame))
             assert data.decode().split() == numbers
         assert source.attached == 0
         source.close()

@@ -75,8 +75,8 @@ def python_sdks(vendor_host: Host) -> Iterator[dict[str, Sdk]]:
     driver = [str(environments.python_sdk()), str(SCRIPTS / "driver.py")]
     sdks = {kind: Sdk(kind, [*driver, kind], vendor_host) for kind in ("sync", "async")}
     yield sdks
-    for each in sdks.values():
-        each.close()
+    for one_sdk in sdks.values():
+        one_sdk.close()
 
 
 @pytest.fixture(params=["sync", "async"])

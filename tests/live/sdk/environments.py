@@ -86,7 +86,7 @@ def _python_tag() -> str:
 def _environment(name: str, install: Install, fresh: float | None) -> Path:
     """The directory of an environment, made if there is none younger than `fresh` seconds (None: of any age)."""
     with _locked():
-        known = sorted(each.parent for each in PLACE.glob(f"{name}.*/{COMPLETE}"))
+        known = sorted(path.parent for path in PLACE.glob(f"{name}.*/{COMPLETE}"))
         if known and (fresh is None or _age(known[-1]) < fresh):
             return known[-1]
         made = PLACE / f"{name}.{time.time_ns()}"

@@ -62,9 +62,9 @@ SNIPPETS = snippets()
 
 
 def test_the_page_has_a_snippet_for_each_client() -> None:
-    assert {each.language for each in SNIPPETS} == set(RUN)
+    assert {snippet.language for snippet in SNIPPETS} == set(RUN)
     assert {"tl sbx", "curl", "host serve", "host status"} <= {
-        word for word in ("tl sbx", "curl", "host serve", "host status") for each in SNIPPETS if word in each.code
+        word for word in ("tl sbx", "curl", "host serve", "host status") for snippet in SNIPPETS if word in snippet.code
     }
 
 

@@ -46,12 +46,12 @@ def test_a_directory_is_listed_with_directories_first(sdk: Sdk, box: str, tmp_pa
     (tmp_path / ".hidden").write_bytes(b"")
     told = sdk(f"return await sb.list_directory({str(tmp_path)!r})", box)
     assert told["path"] == str(tmp_path)
-    assert [(each["name"], each["is_dir"], each["size"]) for each in told["entries"]] == [
+    assert [(entry["name"], entry["is_dir"], entry["size"]) for entry in told["entries"]] == [
         ("z-folder", True, None),
         (".hidden", False, 0),
         ("a file", False, 5),
     ]
-    assert all(each["modified_at"] for each in told["entries"])
+    assert all(entry["modified_at"] for entry in told["entries"])
 
 
 def test_a_relative_path_begins_where_processes_do(sdk: Sdk, box: str) -> None:
@@ -138,5 +138,5 @@ def test_typescript_writes_reads_lists_and_deletes(ts: Sdk, box: str, tmp_path: 
     """
     back, listed = ts(code, box)
     assert back == list(range(256))
-    assert [(each["name"], each["size"]) for each in listed["entries"]] == [("grüße +1.bin", 256)]
+    assert [(entry["name"], entry["size"]) for entry in listed["entries"]] == [("grüße +1.bin", 256)]
     assert not Path(path).exists()

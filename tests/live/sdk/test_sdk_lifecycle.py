@@ -83,8 +83,8 @@ def test_the_list_has_all_though_the_sdk_reads_one_page(sync_sdk: Sdk, vendor_ho
     try:
         assert boxes <= set(sync_sdk("return [each.name for each in Sandbox.list()]"))
     finally:
-        for each in boxes:
-            vendor_host.delete(each)
+        for box in boxes:
+            vendor_host.delete(box)
 
 
 @pytest.mark.parametrize("bad", ["Box", "1box", "box-", "b" * 64, "abcdefghijklmnopqrstu", "a_b"])

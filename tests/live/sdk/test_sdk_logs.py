@@ -14,10 +14,10 @@ THREE = """
 
 def test_lines_are_read_in_order_with_all_that_the_models_ask_for(sdk: Sdk, box: str) -> None:
     logs = sdk(THREE + "        return (await sb.get_logs()).logs", box)
-    assert [each["body"] for each in logs] == ["one", "Two", "three"]
-    for each in logs:
-        uuid.UUID(each["uuid"])
-        assert each["timestamp"] > 0
+    assert [one_log["body"] for one_log in logs] == ["one", "Two", "three"]
+    for log in logs:
+        uuid.UUID(log["uuid"])
+        assert log["timestamp"] > 0
 
 
 def test_head_tail_and_search(sdk: Sdk, box: str) -> None:
@@ -59,7 +59,7 @@ def test_the_streams_are_the_processes(sdk: Sdk, box: str) -> None:
     )
     streams, only, pid = sdk(code, box)
     assert only == ["one", "Two", "three"]
-    web = next(each for each in streams if each["process_managed_name"] == "web")
+    web = next(stream for stream in streams if stream["process_managed_name"] == "web")
     assert (web["process_pid"], web["log_count"]) == (str(pid), 3)
     assert web["first_seen"] <= web["last_seen"]
     assert len(streams) == 2

@@ -69,9 +69,9 @@ def test_only_the_follow_of_both_names_the_stream(sdk: Sdk, box: str) -> None:
         return [await sb.follow_output(row.pid), await sb.follow_stdout(row.pid), await sb.follow_stderr(row.pid)]
     """
     both, out, err = sdk(code, box)
-    assert sorted((each["stream"], each["line"]) for each in both) == [("stderr", "err"), ("stdout", "out")]
-    assert [(each["stream"], each["line"]) for each in out] == [(None, "out")]
-    assert [(each["stream"], each["line"]) for each in err] == [(None, "err")]
+    assert sorted((item["stream"], item["line"]) for item in both) == [("stderr", "err"), ("stdout", "out")]
+    assert [(item["stream"], item["line"]) for item in out] == [(None, "out")]
+    assert [(item["stream"], item["line"]) for item in err] == [(None, "err")]
 
 
 def test_a_replayed_line_has_its_true_time(sdk: Sdk, box: str) -> None:

@@ -57,7 +57,7 @@ def test_a_plain_process_from_start_to_end(sdk: Sdk, box: str) -> None:
     assert (ended["status"], ended["exit_code"], ended["signal"]) == ("exited", 3, None)
     assert ended["handle"] == row["handle"]
     assert ended["started_at"] <= ended["ended_at"]
-    assert [each["pid"] for each in sdk("return await sb.list_processes()", box)] == [row["pid"]]
+    assert [item["pid"] for item in sdk("return await sb.list_processes()", box)] == [row["pid"]]
 
 
 def test_a_start_without_arguments_has_a_list_of_none(sdk: Sdk, box: str) -> None:

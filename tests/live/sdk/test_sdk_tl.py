@@ -22,8 +22,8 @@ def made(tl: Tl, vendor_host: Host) -> Iterator[list[str]]:
     """A list for the ids or names that a test makes; they are terminated after it."""
     names: list[str] = []
     yield names
-    for each in names:
-        vendor_host.delete(each)
+    for name in names:
+        vendor_host.delete(name)
 
 
 def table(text: str) -> list[list[str]]:
@@ -100,7 +100,7 @@ def test_exec_as_another_user(tl: Tl, box: str) -> None:
 
 def test_fifty_thousand_lines_through_exec(tl: Tl, box: str) -> None:
     script = "i=0; while [ $i -lt 50000 ]; do echo line $i; i=$((i+1)); done"
-    assert tl("exec", box, "sh", "-c", script).stdout == "".join(f"line {each}\n" for each in range(50_000))
+    assert tl("exec", box, "sh", "-c", script).stdout == "".join(f"line {number}\n" for number in range(50_000))
 
 
 def test_an_interrupted_exec_takes_its_command_with_it(tl: Tl, box: str, vendor_host: Host) -> None:
@@ -202,8 +202,8 @@ def test_a_checkpoint_is_listed_restored_and_removed(tl: Tl, box: str, made: lis
 def test_a_copy(tl: Tl, box: str, made: list[str]) -> None:
     made += re.findall(r"\b[a-z0-9]{21}\b", tl("copy", box, "-n", "2").stdout)
     assert len(made) == 2
-    for each in made:
-        assert tl("exec", each, "echo", "hi").stdout == "hi\n"
+    for item in made:
+        assert tl("exec", item, "echo", "hi").stdout == "hi\n"
 
 
 # -- terminals and tunnels -----------------------------------------------------------------------------------------

@@ -79,12 +79,12 @@ def test_input_and_the_three_outputs(ts: Sdk, box: str) -> None:
     """
     )
     told = ts(code, box)
-    assert sorted(each["line"] for each in told["streams"]["followOutput"]) == ["err", "one", "two"]
-    assert [each["line"] for each in told["streams"]["followStdout"]] == ["one", "two"]
-    assert [each["line"] for each in told["streams"]["followStderr"]] == ["err"]
-    assert {each["stream"] for each in told["streams"]["followOutput"]} == {"stdout", "stderr"}
-    assert all("stream" not in each for each in told["streams"]["followStdout"])
-    assert [each["lineCount"] for each in told["kept"]] == [2, 1, 3]
+    assert sorted(item["line"] for item in told["streams"]["followOutput"]) == ["err", "one", "two"]
+    assert [item["line"] for item in told["streams"]["followStdout"]] == ["one", "two"]
+    assert [item["line"] for item in told["streams"]["followStderr"]] == ["err"]
+    assert {item["stream"] for item in told["streams"]["followOutput"]} == {"stdout", "stderr"}
+    assert all("stream" not in item for item in told["streams"]["followStdout"])
+    assert [item["lineCount"] for item in told["kept"]] == [2, 1, 3]
 
 
 def test_fifty_thousand_lines_through_run_and_follow(ts: Sdk, box: str) -> None:

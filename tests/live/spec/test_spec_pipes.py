@@ -100,7 +100,9 @@ def test_a_pipe_without_a_writer_is_refused(folder: Path, monkeypatch: pytest.Mo
     os.mkfifo(folder / ".env")
     with pytest.raises(InvalidSpec) as caught:
         load(folder)
-    assert [each.message for each in caught.value.mistakes] == ["the file is a named pipe, and nothing writes to it"]
+    assert [mistake.message for mistake in caught.value.mistakes] == [
+        "the file is a named pipe, and nothing writes to it"
+    ]
 
 
 def test_who_only_looks_does_without(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

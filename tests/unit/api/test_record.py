@@ -28,7 +28,7 @@ def test_whatever_breaks_each_line_comes_once_and_in_order(record: list[RecordLi
     got = [line for cut in [*cuts, len(record)] for line in fed(replay, record[:cut])]
     assert sorted(got) == sorted(record)
     for stream in (1, 2):
-        assert [each for each in got if each.stream == stream] == [each for each in record if each.stream == stream]
+        assert [item for item in got if item.stream == stream] == [item for item in record if item.stream == stream]
 
 
 @given(records, st.data())

@@ -32,7 +32,7 @@ def test_every_variable_is_read_and_its_source_kept() -> None:
     assert str(settings.proxy) == "http://127.0.0.1:2"
     assert str(settings.lifecycle.site) == "http://127.0.0.1:3"
     assert settings.headers() == {"X-Forwarded-Organization-Id": "o", "X-Forwarded-Project-Id": "p"}
-    assert [str(each) for each in settings.named] == [
+    assert [str(item) for item in settings.named] == [
         "http://127.0.0.1:1",
         "http://127.0.0.1:2",
         "http://127.0.0.1:3",

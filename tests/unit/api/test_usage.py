@@ -16,13 +16,13 @@ def task(
 
 
 def machine(*tasks: TaskStat) -> Machine:
-    return Machine(1000.0, 2, 1 << 30, 100, 4096, {each.pid: each for each in tasks})
+    return Machine(1000.0, 2, 1 << 30, 100, 4096, {one_task.pid: one_task for one_task in tasks})
 
 
 def used(
     *tasks: TaskStat, leaders: tuple[int, ...] = (10,), orphans: Mapping[int, int] | None = None
 ) -> dict[int, Usage]:
-    return tree_usage(machine(*tasks), leaders, lambda each: (orphans or {}).get(each.pid))
+    return tree_usage(machine(*tasks), leaders, lambda item: (orphans or {}).get(item.pid))
 
 
 def test_a_process_counts_with_its_descendants() -> None:

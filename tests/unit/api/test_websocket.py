@@ -41,7 +41,7 @@ def frames(written: bytes) -> list[tuple[int, object]]:
     """What a server has written, as its client sees it."""
     reader = FrameProtocol(True, [])
     reader.receive_bytes(written)
-    return [(int(each.opcode), each.payload) for each in reader.received_frames()]
+    return [(int(frame.opcode), frame.payload) for frame in reader.received_frames()]
 
 
 def received(wire: Wire, *, limit: int | None = None) -> tuple[list[bytes], Closed]:
@@ -184,6 +184,6 @@ def test_whatever_comes_it_ends_in_a_close(data: bytes, size: int) -> None:
     pieces = [data[index : index + size] for index in range(0, len(data), size)]
     wire = Wire(*pieces)
     messages, closed = received(wire, limit=100)
-    assert all(len(each) <= 100 for each in messages)
+    assert all(len(message) <= 100 for message in messages)
     assert 1000 <= closed.code < 5000
     assert all(opcode in (8, 0xA) for opcode, _ in frames(wire.written))

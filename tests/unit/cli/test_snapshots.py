@@ -107,7 +107,7 @@ def up(style: Style, width: int) -> list[str]:
 
 def down(style: Style, width: int) -> list[str]:
     """`down` while one process takes its time."""
-    lines = [announced(each, NAMES.instance, style) for each in (said("web", "stopped"), said("worker", "stopped"))]
+    lines = [announced(item, NAMES.instance, style) for item in (said("web", "stopped"), said("worker", "stopped"))]
     details = "sent SIGTERM, SIGKILL follows after 10 s"
     waits = ((Wait("", None, None, "db", WaitState("stopping", details)), 3.0),)
     return [*lines, *block_lines(Live(None, waits), (width, 24), colours=style.enabled, clean=str)]
@@ -125,7 +125,7 @@ def wait(style: Style, width: int) -> list[str]:
 def ps(style: Style, width: int) -> list[str]:
     """`ps`: all kinds of states."""
     shown = listing(SHOP_FILE, OBSERVED, everything=True)
-    foreign = [each for sandbox in OBSERVED.sandboxes for each in sandbox.foreign]
+    foreign = [item for sandbox in OBSERVED.sandboxes for item in sandbox.foreign]
     return ps_lines(shown, foreign, NOW, style, width, str)
 
 

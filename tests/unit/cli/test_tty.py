@@ -9,8 +9,8 @@ from sbxcompose.cli.tty import Modes
 
 def undone(*output: bytes) -> bytes:
     modes = Modes()
-    for each in output:
-        modes.feed(each)
+    for item in output:
+        modes.feed(item)
     return modes.undo()
 
 

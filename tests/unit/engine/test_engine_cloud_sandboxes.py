@@ -127,7 +127,7 @@ class TestPrepare:
     def test_the_workspace_is_made_beside_the_question_what_the_daemon_can_do(self, cloud: FakeCloud) -> None:
         create(cloud)
         assert [request["args"][3] for request in cloud.ran] == ["/workspace"]
-        assert [(each["command"], each["name"]) for each in cloud.started] == [("true", "@probe.00000000")]
+        assert [(item["command"], item["name"]) for item in cloud.started] == [("true", "@probe.00000000")]
 
     def test_it_is_done_once_for_a_workspace(self, cloud: FakeCloud) -> None:
         async def body(provider: CloudProvider) -> list[bool]:

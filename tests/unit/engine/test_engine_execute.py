@@ -24,10 +24,10 @@ def step(number: int, *after: int) -> Step:
 def carry_out(steps: list[Step], failing: set[int]) -> tuple[Result, list[EngineEvent]]:
     told: list[EngineEvent] = []
 
-    async def perform(each: Step) -> None:
+    async def perform(step: Step) -> None:
         await asyncio.sleep(0)
-        if each.number in failing:
-            raise ProcessFailed(f"{each.subject} failed")
+        if step.number in failing:
+            raise ProcessFailed(f"{step.subject} failed")
 
     return asyncio.run(execute(steps, perform, told.append)), told
 
@@ -44,11 +44,11 @@ def test_independent_steps_are_under_way_at_the_same_time() -> None:
     under_way: set[int] = set()
     most: list[int] = []
 
-    async def perform(each: Step) -> None:
-        under_way.add(each.number)
+    async def perform(step: Step) -> None:
+        under_way.add(step.number)
         await asyncio.sleep(0)
         most.append(len(under_way))
-        under_way.discard(each.number)
+        under_way.discard(step.number)
 
     asyncio.run(execute([step(n) for n in range(1, 6)], perform, lambda event: None))
     assert max(most) == 5
@@ -73,9 +73,9 @@ def test_every_step_is_done_fails_or_is_held_up_exactly_once(data: st.DataObject
     result, told = carry_out(steps, failing)
     done = [event.step.number for event in told if isinstance(event, StepDone)]
     failed = [failure.step.number for failure in result.failures]
-    held = [each.step.number for each in result.held_up]
+    held = [item.step.number for item in result.held_up]
     assert sorted(done + failed + held) == list(range(1, size + 1))
     assert set(failed) <= failing
-    for each in steps:
-        if each.number in done:
-            assert set(each.after) <= set(done)
+    for one_step in steps:
+        if one_step.number in done:
+            assert set(one_step.after) <= set(done)

@@ -93,7 +93,7 @@ def test_rows_that_we_did_not_start_are_foreign() -> None:
     seen = observed_sandbox("app", SandboxInfo(id="x", status="running"), [plain, named, info()])
     assert seen.state is SandboxState.RUNNING
     assert len(seen.rows) == 1
-    assert {(each.name, each.command) for each in seen.foreign} == {
+    assert {(item.name, item.command) for item in seen.foreign} == {
         (None, ("bash", "-i")),
         ("somebody's", ("x",)),
     }

@@ -41,13 +41,13 @@ class Link:
         self.attention_log.append("left alone")
 
     def instances(self) -> set[Instance]:
-        return {each.instance for each in self.everything}
+        return {event.instance for event in self.everything}
 
     def rows(self, instance: Instance) -> list[ObservedRow]:
-        return [each for each in self.everything if each.instance == instance]
+        return [event for event in self.everything if event.instance == instance]
 
     def row(self, instance: Instance, digest: str | None = None) -> ObservedRow | None:
-        found = [each for each in self.rows(instance) if digest is None or each.digest == digest]
+        found = [one_row for one_row in self.rows(instance) if digest is None or one_row.digest == digest]
         return found[-1] if found else None
 
 

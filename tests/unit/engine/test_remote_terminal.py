@@ -81,7 +81,7 @@ def shown(*connections: FakeSocket | SbxError, monkeypatch: pytest.MonkeyPatch) 
 
 
 def data(*pieces: bytes) -> list[bytes]:
-    return [pty.encode_data(each) for each in pieces]
+    return [pty.encode_data(piece) for piece in pieces]
 
 
 def test_it_goes_on_where_it_was_at_a_daemon_that_knows_positions(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -79,7 +79,7 @@ PATHS = st.lists(st.sampled_from("ab-"), min_size=1, max_size=3).map("/".join)
 def whole(tree: dict[str, ManifestEntry]) -> dict[str, ManifestEntry]:
     """A tree in which everything lies in folders."""
     kept: dict[str, ManifestEntry] = {}
-    for path in sorted(tree, key=lambda each: each.count("/")):
+    for path in sorted(tree, key=lambda item: item.count("/")):
         if all(kept.setdefault(above, FOLDER).kind == "dir" for above in reversed([*parents(path)])):
             kept[path] = tree[path]
     return kept
@@ -99,7 +99,7 @@ def carried_out(
         for path in sorted([*piece.directories, *piece.send]):
             for above in parents(path):
                 assert world.get(above) is None or world[above].kind == "dir" or above in piece.directories
-            assert not (here[path].kind != "dir" and any(each.startswith(path + "/") for each in world))
+            assert not (here[path].kind != "dir" and any(one_path.startswith(path + "/") for one_path in world))
             world[path] = here[path]
         for path in piece.modes:
             world[path] = here[path]
@@ -109,7 +109,7 @@ def carried_out(
 
 
 def _remove(world: dict[str, ManifestEntry], path: str) -> None:
-    assert not any(each.startswith(path + "/") for each in world), f"{path} is not empty"
+    assert not any(one_path.startswith(path + "/") for one_path in world), f"{path} is not empty"
     del world[path]
 
 

@@ -63,7 +63,7 @@ def test_fingerprints_tell_every_difference_and_no_order() -> None:
         {"a": A, "d": FOLDER, "l": ManifestEntry("link", 0o777, 0, b"", b"b")},
         {"b": A, "d": FOLDER, "l": LINK},
     ]
-    assert len({fingerprint(each) for each in (one, *others)}) == 6
+    assert len({fingerprint(value) for value in (one, *others)}) == 6
 
 
 ENTRIES = st.sampled_from([A, B, FOLDER, LINK, ManifestEntry("file", 0o600, 1, A.digest)])

@@ -58,4 +58,4 @@ def test_their_number_is_limited(tmp_path: Path) -> None:
     failed = FailedStarts(tmp_path)
     for number in range(KEPT + 5):
         failed.add(StartRequest(command="x", name=f"p{number}"), MISSING)
-    assert next(each.name for each in failed.all()) == "p5"
+    assert next(item.name for item in failed.all()) == "p5"

@@ -67,7 +67,7 @@ def test_before_the_first_success_failures_count_an_interval_apart() -> None:
     for age in range(900, 1_300, 10):
         health = after_check(TCP, health, CheckResult("refused"), age)
         counted.append((age, health.failures, health.status))
-    changes = [each for before, each in itertools.pairwise(counted) if before[1:] != each[1:]]
+    changes = [item for before, item in itertools.pairwise(counted) if before[1:] != item[1:]]
     assert changes == [(1_000, 1, "starting"), (1_100, 2, "starting"), (1_200, 3, "unhealthy")]
 
 
@@ -248,5 +248,5 @@ def test_a_watch_reports_changes_and_ends_when_unhealthy() -> None:
             await watch(config, at_start(config), lambda: next(ages), reported.append, lambda: check_port(config))
 
     asyncio.run(check())
-    assert [each.failures for each in reported] == [1, 2]
+    assert [item.failures for item in reported] == [1, 2]
     assert reported[-1].status == "unhealthy"

@@ -63,10 +63,10 @@ def test_what_all_environments_share_travels_once_and_nothing_is_lost() -> None:
     ]
     base = common_environment(spawns)
     assert base == {"PATH": "/bin"}
-    for each in spawns:
-        written = each.write(base)
+    for spawn in spawns:
+        written = spawn.write(base)
         assert not base.keys() & written["env"].keys()
-        assert {**base, **written["env"]} == each.env
+        assert {**base, **written["env"]} == spawn.env
     assert common_environment([]) == {}
 
 
@@ -95,7 +95,7 @@ def test_no_frame_gets_more_descriptors_than_the_kernel_takes(counts: list[int],
 def test_a_command_is_looked_up_on_its_own_path() -> None:
     assert candidates("x", {"PATH": "/a:b::/c"}) == ["/a/x", "b/x", "./x", "/c/x"]
     assert candidates("./x", {"PATH": "/a"}) == ["./x"]
-    assert candidates("x", {}) == [f"{each}/x" for each in DEFAULT_PATH.split(":")]
+    assert candidates("x", {}) == [f"{word}/x" for word in DEFAULT_PATH.split(":")]
 
 
 FULL = "resource temporarily unavailable (no more processes are allowed, see `ulimit -u`)"

@@ -132,7 +132,7 @@ def test_a_float_has_its_limits_named(value: object) -> None:
 def test_what_is_decoded_later_is_no_reason_to_refuse_the_rest() -> None:
     operation = r'{"op": "start", "args": ["\u0000", "\\u0000"]}'
     found = read(Batch, b'{"env": null, "operations": [%s]}' % operation.encode())
-    assert [bytes(each).decode() for each in found.operations] == [operation]
+    assert [bytes(one_operation).decode() for one_operation in found.operations] == [operation]
     with pytest.raises(Invalid, match=r"env must be an object, each value a string; operations must be a list"):
         read(Batch, b'{"env": 1, "operations": 1}')
 

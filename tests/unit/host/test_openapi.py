@@ -47,19 +47,19 @@ def test_every_route_is_in_the_document() -> None:
 
 def schemas(value: Any) -> list[Any]:
     if isinstance(value, list):
-        return [found for each in value for found in schemas(each)]
+        return [found for item in value for found in schemas(item)]
     if not isinstance(value, dict):
         return []
     own = [value["schema"]] if isinstance(value.get("schema"), dict) else []
-    return own + [found for each in value.values() for found in schemas(each)]
+    return own + [found for item in value.values() for found in schemas(item)]
 
 
 def test_the_schemas_are_schemas() -> None:
     told = document()
     found = [*schemas(told["paths"]), *told["components"]["schemas"].values()]
     assert len(found) > 50
-    for each in found:
-        jsonschema.Draft202012Validator.check_schema(each)
+    for item in found:
+        jsonschema.Draft202012Validator.check_schema(item)
 
 
 def test_references_lead_somewhere_and_operations_have_names_of_their_own() -> None:
@@ -68,7 +68,7 @@ def test_references_lead_somewhere_and_operations_have_names_of_their_own() -> N
     for line in text.splitlines():
         if '"$ref"' in line:
             assert line.split('"')[3].rpartition("/")[2] in told["components"]["schemas"], line
-    names = [each["operationId"] for methods in told["paths"].values() for each in methods.values()]
+    names = [method["operationId"] for methods in told["paths"].values() for method in methods.values()]
     assert len(names) == len(set(names))
 
 

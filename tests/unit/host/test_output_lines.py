@@ -66,9 +66,9 @@ def test_it_does_not_matter_where_the_chunks_are_cut(parts: list[bytes], data: s
     begin = 0
     while begin < len(whole):
         end = data.draw(st.integers(begin + 1, len(whole)))
-        texts += [text for each in cutter.feed(STDOUT, 1, 0, whole[begin:end]) for text in each.texts]
+        texts += [text for item in cutter.feed(STDOUT, 1, 0, whole[begin:end]) for text in item.texts]
         begin = end
-    texts += [text for each in cutter.finish() for text in each.texts]
+    texts += [text for block in cutter.finish() for text in block.texts]
     expected = [line.removesuffix(b"\r") for line in whole.split(b"\n")[:-1]]
     last = whole.rpartition(b"\n")[2]
     assert texts == [line.decode("utf-8", "replace") for line in [*expected, *([last] if last else [])]]
@@ -79,9 +79,9 @@ def test_it_does_not_matter_where_the_chunks_are_cut(parts: list[bytes], data: s
 def test_events_are_what_a_client_reads(texts: list[str], with_stream: bool) -> None:
     texts = [text.encode("utf-8", "replace").decode() for text in texts]
     events = EventDecoder().feed(sse(Lines(STDERR, 1_795_000_000_123, texts), with_stream=with_stream)) if texts else []
-    assert {each.event for each in events} <= {"output"}
+    assert {event.event for event in events} <= {"output"}
     stream = {"stream": "stderr"} if with_stream else {}
-    assert [json.loads(each.data) for each in events] == [
+    assert [json.loads(event.data) for event in events] == [
         {"line": text, "timestamp": 1_795_000_000_123, **stream} for text in texts
     ]
     assert json.loads(b"[" + json_items(texts) + b"]") == texts

@@ -87,8 +87,8 @@ def read_lines(log: LogStore, position: int, streams: tuple[int, ...]) -> list[s
                         cut = cutter.end_run(event.run)
                     case _:
                         cut = []
-                texts += [text for each in cut for text in each.texts]
-    return texts + [text for each in cutter.finish() for text in each.texts]
+                texts += [text for item in cut for text in item.texts]
+    return texts + [text for block in cutter.finish() for text in block.texts]
 
 
 def plain(line: bytes) -> str:

@@ -32,7 +32,7 @@ def application(source: FakeSource) -> Starlette:
 
 
 def lines(client: Client) -> list[str]:
-    return [json.loads(each.data).get("line", "EOF") for each in EventDecoder().feed(client.body)]
+    return [json.loads(item.data).get("line", "EOF") for item in EventDecoder().feed(client.body)]
 
 
 def ask(source: FakeSource, path: str) -> Client:
@@ -200,7 +200,7 @@ def test_who_comes_too_late_is_told_in_a_comment(tmp_path: Path) -> None:
 def test_many_lines_travel_in_few_pieces(source: FakeSource) -> None:
     row = source.start("web")
     for number in range(0, 20_000, 500):
-        row.write(b"".join(b"line number %d\n" % each for each in range(number, number + 500)))
+        row.write(b"".join(b"line number %d\n" % one_number for one_number in range(number, number + 500)))
     row.exit()
     client = ask(source, "web/stdout/follow")
     assert lines(client) == [*(f"line number {number}" for number in range(20_000)), "EOF"]

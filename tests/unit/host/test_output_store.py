@@ -67,7 +67,7 @@ def everything(reader: LogReader, limit: int = 1 << 16) -> list[LogEvent]:
 
 
 def chunks(events: list[LogEvent]) -> list[tuple[int, bytes]]:
-    return [(each.stream, each.data()) for each in events if isinstance(each, Chunk)]
+    return [(event.stream, event.data()) for event in events if isinstance(event, Chunk)]
 
 
 @contextmanager
@@ -102,7 +102,7 @@ def test_streams_and_marks_come_in_the_order_in_which_they_were_written(feed: Fe
         start, *pieces, end = everything(reader)
     assert start == RunStart(1, 999_000, 0)
     assert chunks(pieces) == [(STDOUT, b"one\n"), (STDERR, b"two\n"), (STDOUT, b"three")]
-    assert [(each.position, each.time_ms) for each in pieces if isinstance(each, Chunk)] == [
+    assert [(piece.position, piece.time_ms) for piece in pieces if isinstance(piece, Chunk)] == [
         (0, 1_000_000),
         (4, 1_000_000),
         (8, 1_000_500),
@@ -156,7 +156,7 @@ def test_a_reader_from_now_on_sees_neither_the_past_nor_its_marks(feed: Feed) ->
         assert reader.read() == []
         feed.write(STDOUT, b"now")
         feed.log.end_run(run, 0, None, 1_000.0)
-        assert [type(each) for each in everything(reader)] == [Chunk, RunEnd]
+        assert [type(event) for event in everything(reader)] == [Chunk, RunEnd]
 
 
 def test_chunks_that_came_close_together_are_joined_if_asked(feed: Feed) -> None:
@@ -181,7 +181,7 @@ def test_times_never_go_back(feed: Feed) -> None:
     feed.clock.seconds -= 100
     feed.write(STDERR, b"b")
     with feed.log.reader(0) as reader:
-        assert [each.time_ms for each in everything(reader) if isinstance(each, Chunk)] == [1_000_000] * 2
+        assert [event.time_ms for event in everything(reader) if isinstance(event, Chunk)] == [1_000_000] * 2
 
 
 def test_runs_go_on_after_reopening_and_tell_how_they_ended(tmp_path: Path) -> None:
@@ -197,7 +197,7 @@ def test_runs_go_on_after_reopening_and_tell_how_they_ended(tmp_path: Path) -> N
     again.log.end_run(second, None, None, 1_003.0)
     assert again.log.begin_run(1_004.0) == 3
     spans = again.log.runs()
-    assert [(each.run, each.start, each.end) for each in spans] == [(1, 0, 3), (2, 3, 6), (3, 6, None)]
+    assert [(span.run, span.start, span.end) for span in spans] == [(1, 0, 3), (2, 3, 6), (3, 6, None)]
     assert spans[0].exit == RunEnd(1, 1_001_000, 3, None, 9)
     assert spans[1].exit == RunEnd(2, 1_003_000, 6, None, None)
     assert again.log.position_of_run(2) == 3
@@ -209,7 +209,7 @@ def test_the_end_of_a_run_that_is_not_open_changes_nothing(feed: Feed) -> None:
     feed.log.end_run(run, 0, None, 1_000.0)
     feed.log.end_run(run, 1, None, 1_000.0)
     with feed.log.reader(0) as reader:
-        assert [type(each) for each in everything(reader)] == [RunStart, RunEnd]
+        assert [type(event) for event in everything(reader)] == [RunStart, RunEnd]
 
 
 def test_two_runs_may_write_at_the_same_time(feed: Feed) -> None:
@@ -217,7 +217,7 @@ def test_two_runs_may_write_at_the_same_time(feed: Feed) -> None:
     for run in (old, new, old):
         feed.write(STDOUT, b"%d" % run, run)
     with feed.log.reader(0) as reader:
-        found = [(each.run, each.data()) for each in everything(reader) if isinstance(each, Chunk)]
+        found = [(event.run, event.data()) for event in everything(reader) if isinstance(event, Chunk)]
     assert found == [(1, b"1"), (2, b"2"), (1, b"1")]
 
 
@@ -227,7 +227,7 @@ def test_old_segments_are_dropped_and_a_late_reader_is_told_how_much(tmp_path: P
         feed.write(STDOUT, b"x" * 500)
     assert feed.log.start > 0
     assert feed.log.footprint <= 8_000 + 500
-    assert sum(each.stat().st_size for each in (tmp_path / "web").iterdir()) == feed.log.footprint
+    assert sum(path.stat().st_size for path in (tmp_path / "web").iterdir()) == feed.log.footprint
     with feed.log.reader(0) as reader:
         gap, *rest = everything(reader)
     assert gap == Gap(0, feed.log.start)
@@ -268,7 +268,7 @@ def test_a_reader_whose_segment_was_dropped_while_it_had_all_of_it_sees_no_gap(t
         for _ in range(100):
             total += feed.write(STDOUT, b"x" * 500)
             events = everything(reader)
-            assert not any(isinstance(each, Gap) for each in events)
+            assert not any(isinstance(event, Gap) for event in events)
     assert total == reader.position
 
 
@@ -416,7 +416,7 @@ def test_what_others_may_read_is_nothing(feed: Feed) -> None:
     feed.write(STDOUT, b"x")
     directory = Path(feed.log.directory)
     assert directory.stat().st_mode & 0o777 == 0o700
-    assert {each.stat().st_mode & 0o777 for each in directory.iterdir()} == {0o600}
+    assert {path.stat().st_mode & 0o777 for path in directory.iterdir()} == {0o600}
 
 
 Step = tuple[str, int, bytes]
@@ -464,11 +464,11 @@ def test_bytes_and_order_stay_the_same_over_any_interleaving_and_reopening(
 
 
 def assert_same(events: list[LogEvent], written: list[tuple[int, bytes]]) -> None:
-    assert not any(isinstance(each, Gap) for each in events)
-    seen = [each for each in events if isinstance(each, Chunk)]
+    assert not any(isinstance(event, Gap) for event in events)
+    seen = [event for event in events if isinstance(event, Chunk)]
     flat = [(stream, byte) for stream, data in written for byte in data]
-    assert [(each.stream, byte) for each in seen for byte in each.data()] == flat
+    assert [(entry.stream, byte) for entry in seen for byte in entry.data()] == flat
     position = 0
-    for each in seen:
-        assert each.position == position
-        position = each.end
+    for item in seen:
+        assert item.position == position
+        position = item.end

@@ -54,11 +54,11 @@ def look(source: FakeSource, **request: Any) -> list[WatchFrame]:
 
 
 def outputs(found: list[WatchFrame], log: int = 1) -> bytes:
-    return b"".join(each.data for each in found if isinstance(each, frames.OutputFrame) and each.log == log)
+    return b"".join(item.data for item in found if isinstance(item, frames.OutputFrame) and item.log == log)
 
 
 def kinds(found: list[WatchFrame]) -> list[str]:
-    return [type(each).__name__.removesuffix("Frame") for each in found]
+    return [type(item).__name__.removesuffix("Frame") for item in found]
 
 
 def test_nothing_asked_for_is_nothing_but_synced(source: FakeSource) -> None:
@@ -125,7 +125,7 @@ def test_live_is_what_comes_from_now_on_also_of_logs_that_are_new(source: FakeSo
     assert kinds(found)[:3] == ["Log", "State", "Synced"]
     assert (outputs(found, 1), outputs(found, 2)) == (b"now\n", b"first\n")
     assert kinds(found).index("RunEnded") < len(found) - 2
-    ends = [each.info["status"] for each in found if isinstance(each, frames.StateFrame) and each.info["log"] == "new"]
+    ends = [item.info["status"] for item in found if isinstance(item, frames.StateFrame) and item.info["log"] == "new"]
     assert ends[-1] == "exited"
 
 
@@ -143,7 +143,7 @@ def test_every_state_is_preceded_by_the_output_before_it(source: FakeSource) -> 
             return decode(client)
 
     def tells_of(client: Client, code: int) -> bool:
-        return any(isinstance(each, frames.StateFrame) and each.info["exit_code"] == code for each in decode(client))
+        return any(isinstance(item, frames.StateFrame) and item.info["exit_code"] == code for item in decode(client))
 
     written: dict[str, bytes] = {}
     names: dict[int, str] = {}
@@ -155,7 +155,7 @@ def test_every_state_is_preceded_by_the_output_before_it(source: FakeSource) -> 
                 written[names[log]] = written.get(names[log], b"") + data
             case frames.StateFrame(info) if info["exit_code"] is not None:
                 mine = range(info["exit_code"] % 3, info["exit_code"] + 1, 3)
-                assert written[info["log"]].startswith(b"".join(b"%d\n" % each * 30_000 for each in mine))
+                assert written[info["log"]].startswith(b"".join(b"%d\n" % item * 30_000 for item in mine))
             case _:
                 pass
 
@@ -244,7 +244,7 @@ def test_every_log_stands_for_those_that_are_not_named_and_those_that_appear(sou
             return client
 
     found = decode(asyncio.run(exchange()))
-    assert [each.name for each in found if isinstance(each, frames.Log)] == ["web", "db", "late"]
+    assert [item.name for item in found if isinstance(item, frames.Log)] == ["web", "db", "late"]
     assert [outputs(found, log) for log in (1, 2, 3)] == [b"b\n", b"c\nd\n", b"e\n"]
 
 
@@ -375,8 +375,8 @@ def test_what_runs_were_started_with_comes_before_their_output(source: FakeSourc
             return decode(client)
 
     found = asyncio.run(exchange())
-    begun = [each.run for each in found if isinstance(each, StartNote | frames.OutputFrame)]
-    assert [each for each in found if isinstance(each, StartNote)] == [first, second]
+    begun = [item.run for item in found if isinstance(item, StartNote | frames.OutputFrame)]
+    assert [item for item in found if isinstance(item, StartNote)] == [first, second]
     assert begun == [1, 1, 2, 2]
 
 

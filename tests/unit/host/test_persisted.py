@@ -44,7 +44,7 @@ def begun(source: FakeSource, name: str) -> FakeRow:
 
 
 def texts(lines: list[LogLine]) -> list[str]:
-    return [each.text for each in lines]
+    return [line.text for line in lines]
 
 
 def test_lines_of_several_logs_by_time(source: FakeSource) -> None:
@@ -54,7 +54,7 @@ def test_lines_of_several_logs_by_time(source: FakeSource) -> None:
         db.write(f"db {number}\n".encode(), STDERR)
     found = read_all(source, head=3)
     assert sorted(texts(found)) == sorted([f"{who} {number}" for who in ("web", "db") for number in range(5)])
-    assert [each.time_ms for each in found] == sorted(each.time_ms for each in found)
+    assert [item.time_ms for item in found] == sorted(item.time_ms for item in found)
     assert texts(read_all(source, logs=frozenset({"db"}))) == [f"db {number}" for number in range(5)]
     assert texts(read_all(source, streams=frozenset({STDOUT}))) == [f"web {number}" for number in range(5)]
     assert sorted(texts(read_all(source, body="B 3"))) == ["db 3", "web 3"]
@@ -96,8 +96,8 @@ def test_tail_then_what_comes_after(source: FakeSource) -> None:
 def test_a_line_keeps_its_position(source: FakeSource) -> None:
     web = begun(source, "web")
     web.write(b"a\nb\nc\n")
-    positions = {each.text: each.position for each in read_all(source, head=1)}
-    assert positions == {each.text: each.position for each in read_page(source, tail=2)[0]} | {"a": 0}
+    positions = {item.text: item.position for item in read_all(source, head=1)}
+    assert positions == {item.text: item.position for item in read_page(source, tail=2)[0]} | {"a": 0}
 
 
 @settings(max_examples=40)

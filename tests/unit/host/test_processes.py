@@ -65,8 +65,8 @@ def test_a_row_is_kept_until_the_last_of_its_readers_has_gone(tmp_path: Path) ->
     processes = loaded(tmp_path, *(ended(number, 1_000 + number) for number in range(1, KEPT_UNNAMED + 2)))
     rows = [process for process in processes.rows() if isinstance(process, SupervisedProcess)]
     oldest, newest = rows[0], rows[-1]
-    for each in [*rows, oldest]:
-        each.hold()
+    for row in [*rows, oldest]:
+        row.hold()
     processes.changed(newest)
     oldest.release()
     assert processes.rows() == rows

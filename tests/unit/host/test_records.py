@@ -74,7 +74,7 @@ def test_the_last_change_holds(tmp_path: Path) -> None:
     records = Records(tmp_path)
     for until in range(5):
         records.save(whole(BackingOff(until)))
-    assert [each.state for each in Records(tmp_path).load()] == [BackingOff(4)]
+    assert [record.state for record in Records(tmp_path).load()] == [BackingOff(4)]
 
 
 @pytest.mark.parametrize("cut", [1, 20, 150])
@@ -85,9 +85,9 @@ def test_a_change_that_was_cut_short_is_as_good_as_not_made(tmp_path: Path, cut:
     path = tmp_path / "1.json"
     path.write_bytes(path.read_bytes()[:-cut])
     again = Records(tmp_path)
-    assert [each.state for each in again.load()] == [BackingOff(1)]
+    assert [record.state for record in again.load()] == [BackingOff(1)]
     again.save(whole(BackingOff(3)))
-    assert [each.state for each in Records(tmp_path).load()] == [BackingOff(3)]
+    assert [record.state for record in Records(tmp_path).load()] == [BackingOff(3)]
 
 
 def test_a_journal_does_not_grow_for_ever(tmp_path: Path) -> None:
@@ -97,14 +97,14 @@ def test_a_journal_does_not_grow_for_ever(tmp_path: Path) -> None:
         records.save(whole(BackingOff(until)))
         sizes.append((tmp_path / "1.json").stat().st_size)
     assert max(sizes) < module.COMPACT + 2_000
-    assert [each.state for each in Records(tmp_path).load()] == [BackingOff(499)]
+    assert [record.state for record in Records(tmp_path).load()] == [BackingOff(499)]
 
 
 def test_records_come_in_the_order_in_which_they_were_made(tmp_path: Path) -> None:
     records = Records(tmp_path)
     for number in (10, 2, 1):
         records.save(replace(whole(Running()), id=number))
-    assert [each.id for each in Records(tmp_path).load()] == [1, 2, 10]
+    assert [record.id for record in Records(tmp_path).load()] == [1, 2, 10]
 
 
 def test_junk_is_passed_over(tmp_path: Path) -> None:
@@ -130,7 +130,7 @@ def test_a_removed_record_is_gone_and_removing_it_again_is_fine(tmp_path: Path) 
 def test_records_are_the_users_alone(tmp_path: Path) -> None:
     records = Records(tmp_path / "deep" / "down")
     records.save(whole(Running()))
-    modes = [each.stat().st_mode & 0o777 for each in (tmp_path / "deep" / "down", tmp_path / "deep/down/1.json")]
+    modes = [item.stat().st_mode & 0o777 for item in (tmp_path / "deep" / "down", tmp_path / "deep/down/1.json")]
     assert modes == [0o700, 0o600]
 
 

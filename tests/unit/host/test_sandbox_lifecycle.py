@@ -105,8 +105,8 @@ TABLE: dict[type, dict[SandboxStage, Expected]] = {
     },
     SandboxThawed: {S.RESUMING: (S.RUNNING, [SOON]), S.RELEASING: (S.RUNNING, [SOON])},
     ThawFailed: {S.RESUMING: (S.SUSPENDED, [SOON]), S.RELEASING: (S.SUSPENDED, [SOON])},
-    EndRequested: {each: (each, [SOON]) for each in S if each is not S.TERMINATED},
-    SandboxEnded: {each: (S.TERMINATED, [SOON]) for each in S if each is not S.TERMINATED},
+    EndRequested: {state: (state, [SOON]) for state in S if state is not S.TERMINATED},
+    SandboxEnded: {state: (S.TERMINATED, [SOON]) for state in S if state is not S.TERMINATED},
     ServerRestarted: {
         S.SNAPSHOTTING: (S.RELEASING, [THAW]),
         S.SUSPENDING: (S.SUSPENDING, [FREEZE]),
@@ -170,7 +170,9 @@ def test_what_could_not_be_made_does_not_run() -> None:
 
 def test_only_a_sandbox_with_a_name_can_be_suspended() -> None:
     _, effects = transition(life(S.RUNNING, name=None), SuspendRequested(), NOW)
-    assert [(each.status, each.code) for each in effects if isinstance(each, RefuseRequest)] == [(400, "EPHEMERAL")]
+    assert [(effect.status, effect.code) for effect in effects if isinstance(effect, RefuseRequest)] == [
+        (400, "EPHEMERAL")
+    ]
 
 
 def test_the_first_reason_to_end_counts() -> None:

@@ -106,7 +106,7 @@ class TestList:
         cursor: str | None = None
         while True:
             page = sandboxes.page("default", PageQuery(limit, cursor, backward))
-            found.append([str(each.name) for each in page.sandboxes])
+            found.append([str(sandbox.name) for sandbox in page.sandboxes])
             cursor = page.previous if backward else page.following
             if cursor is None:
                 return found
@@ -114,7 +114,7 @@ class TestList:
     def fill(self, sandboxes: Sandboxes, count: int) -> list[str]:
         for number in range(count):
             sandboxes.create(request(name=f"box-{number}"))
-        return [str(each.name) for each in sandboxes.page("default", PageQuery(count)).sandboxes]
+        return [str(sandbox.name) for sandbox in sandboxes.page("default", PageQuery(count)).sandboxes]
 
     def test_pages_cover_everything_once_in_both_directions(self, sandboxes: Sandboxes) -> None:
         names = self.fill(sandboxes, 7)
@@ -181,7 +181,7 @@ class TestList:
                 await asyncio.sleep(0)
 
         asyncio.run(load())
-        assert [each.name for each in directory.iterdir()] == ["sandbox.json"]
+        assert [path.name for path in directory.iterdir()] == ["sandbox.json"]
 
     def test_unknown_ones_are_not_found(self, sandboxes: Sandboxes) -> None:
         with pytest.raises(Problem, match="nope not found") as raised:

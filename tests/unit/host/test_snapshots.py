@@ -60,7 +60,7 @@ def test_what_cannot_be_removed_is_said_and_can_be_asked_for_again(
         with monkeypatch.context() as broken:
             broken.setattr(trees, "remove_tree", fails)
             answers = await asyncio.gather(*(snapshots.delete(NUMBER) for _ in "ab"), return_exceptions=True)
-        assert ["cannot be deleted" in str(each) for each in answers] == [True, True]
+        assert ["cannot be deleted" in str(answer) for answer in answers] == [True, True]
         await snapshots.delete(NUMBER)
 
     asyncio.run(twice())

@@ -22,8 +22,8 @@ def opened(path: Path, added: list[StartNote] | None = None) -> StartNotes:
 def test_only_what_is_new_is_noted_and_all_of_it_is_found_again(tmp_path: Path) -> None:
     added: list[StartNote] = []
     notes = opened(tmp_path / "starts", added)
-    for each in (note(1, 5, "secret"), note(2, 5, "secret"), note(3, 6, "secret"), note(1, 5, "x", log="db.1")):
-        notes.add(each)
+    for item in (note(1, 5, "secret"), note(2, 5, "secret"), note(3, 6, "secret"), note(1, 5, "x", log="db.1")):
+        notes.add(item)
     wanted = [note(1, 5, "secret"), note(3, 6, "secret"), note(1, 5, "x", log="db.1")]
     assert list(notes) == added == list(opened(tmp_path / "starts")) == wanted
     assert (tmp_path / "starts").stat().st_mode & 0o077 == 0
@@ -58,7 +58,7 @@ def test_of_very_many_the_oldest_are_merged_and_no_secret_is_lost(tmp_path: Path
     kept = list(notes)
     assert len(kept) == MOST
     assert kept[0].run == 1
-    assert {secret for each in kept for secret in each.secrets} == {f"secret {number}" for number in range(300)}
+    assert {secret for item in kept for secret in item.secrets} == {f"secret {number}" for number in range(300)}
     assert list(opened(path)) == kept
     assert len(path.read_bytes().splitlines()) < COMPACT
 

@@ -115,7 +115,7 @@ def test_a_session_that_somebody_watches_is_not_ended(tmp_path: Path, monkeypatc
         timers.append(terminal.timer)
         terminal.detach(viewer)
         timers.append(terminal.timer)
-        assert [each is not None for each in timers] == [True, False, False, True]
+        assert [timer is not None for timer in timers] == [True, False, False, True]
         keeper.end(unit(terminal), 3 << 8)
         assert terminals.find(terminal.record.session_id).info().exit_code == 3
 
@@ -136,7 +136,7 @@ def test_while_the_sandbox_is_held_still_no_time_passes_and_nothing_begins(tmp_p
         timers.append(terminal.timer)
         await opening
         assert begun == [False, False, False]
-        assert [each is not None for each in timers] == [True, False, True]
+        assert [timer is not None for timer in timers] == [True, False, True]
 
     with_terminals(tmp_path, work)
 
@@ -194,7 +194,7 @@ def test_a_successor_forgets_what_was_never_started_and_says_of_the_rest_that_it
         lost = {claim.unit for claim in terminals.claims(set())}
         assert lost == {f"box.pty.{kept[0]}", "box.pty.begun"}
         terminals.resume(set())
-        (told,) = [each.info() for each in terminals]
+        (told,) = [terminal.info() for terminal in terminals]
         assert (told.session_id, told.is_alive, told.exit_code) == (kept[0], False, 255)
 
     kept: list[str] = []

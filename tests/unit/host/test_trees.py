@@ -58,7 +58,7 @@ def test_symbolic_links_stay_links_wherever_they_lead(source: Path) -> None:
     for name, to in (("near", "file"), ("away", "/etc/passwd"), ("dangling", "nowhere"), ("up", "..")):
         (source / name).symlink_to(to)
     target = copied(source)
-    assert {each.name: os.readlink(each) for each in target.iterdir()} == {
+    assert {path.name: os.readlink(path) for path in target.iterdir()} == {
         "near": "file",
         "away": "/etc/passwd",
         "dangling": "nowhere",
@@ -105,7 +105,7 @@ def test_pipes_are_made_anew_and_sockets_left_out(source: Path) -> None:
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(str(source / "sock"))
         target = copied(source)
-    assert [each.name for each in target.iterdir()] == ["pipe"]
+    assert [path.name for path in target.iterdir()] == ["pipe"]
     assert stat.S_ISFIFO((target / "pipe").stat().st_mode)
 
 

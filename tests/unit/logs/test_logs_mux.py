@@ -72,8 +72,8 @@ def test_every_byte_comes_once_in_order_and_whole(chunks: list[tuple[LineSource,
         assert block.data.count(b"\n") == 1 or not block.cut
     blocks += mux.flush_all()
     for source in (WEB, ERR, DB):
-        sent = b"".join(data for each, data in chunks if each == source)
-        own = [each for each in blocks if each.source == source]
-        shown = b"".join(each.data[:-1] if each.cut else each.data for each in own)
+        sent = b"".join(data for chunk, data in chunks if chunk == source)
+        own = [one_block for one_block in blocks if one_block.source == source]
+        shown = b"".join(item.data[:-1] if item.cut else item.data for item in own)
         assert shown == (sent if not sent or sent.endswith(b"\n") else sent + b"\n")
-        assert [each.continued for each in own] == [False, *(each.cut for each in own)][: len(own)]
+        assert [item.continued for item in own] == [False, *(item.cut for item in own)][: len(own)]

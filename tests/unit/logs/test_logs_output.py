@@ -65,7 +65,7 @@ def test_every_byte_once_in_order_behind_its_own_prefix(chunks: list[tuple[LineS
     for source, prefix in PREFIX.items():
         own = [line.removeprefix(prefix) + b"\n" for line in lines if line.startswith(prefix)]
         text = b"".join(own).replace(CUT + b"\n", b"").replace(CONTINUED, b"")
-        sent = b"".join(data for each, data in chunks if each == source)
+        sent = b"".join(data for chunk, data in chunks if chunk == source)
         assert text == (sent if not sent or sent.endswith(b"\n") else sent + b"\n")
     assert all(line.startswith(tuple(PREFIX.values())) for line in lines)
 

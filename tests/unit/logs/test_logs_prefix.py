@@ -27,7 +27,7 @@ def test_a_colour_ends_before_the_line_and_red_is_for_stderr() -> None:
 
 
 def test_a_process_keeps_its_colour_when_it_is_looked_at_alone() -> None:
-    labels = [f"worker{each}" for each in range(len(PALETTE))]
+    labels = [f"worker{number}" for number in range(len(PALETTE))]
     together = Prefixes(labels, colour=True)
     for label in labels:
         alone = Prefixes([label], colour=True, among=labels)
@@ -49,7 +49,7 @@ def test_a_label_that_was_not_announced_widens_the_column() -> None:
 
 
 def test_what_tells_replicas_apart_survives_the_cut() -> None:
-    first, second = (fit(f"a-process-with-a-very-long-name.{each}", 24) for each in (1, 2))
+    first, second = (fit(f"a-process-with-a-very-long-name.{number}", 24) for number in (1, 2))
     assert first != second
     assert first == "a-process-with-a…-name.1"
 

@@ -72,7 +72,10 @@ def test_json_marks_pieces_and_drops_the_carriage_return_of_a_line_end() -> None
     (piece,) = objects(renderer.lines(Block(WEB, AT, b"a\n", continued=True, cut=True)))
     assert piece["cut"] is True
     assert piece["continued"] is True
-    assert [each["line"] for each in objects(renderer.lines(Block(WEB, AT, b"a\r\nb\rc\n")))] == ["a", "b\rc"]
+    assert [one_object["line"] for one_object in objects(renderer.lines(Block(WEB, AT, b"a\r\nb\rc\n")))] == [
+        "a",
+        "b\rc",
+    ]
 
 
 def test_json_holds_nothing_that_acts_on_a_terminal() -> None:
@@ -92,7 +95,7 @@ def test_announcements_are_json_too() -> None:
 @given(st.lists(st.one_of(st.binary(), st.text().map(lambda text: text.encode("utf-8", "surrogatepass"))), min_size=1))
 def test_json_gives_back_every_line(lines: list[bytes]) -> None:
     data = b"\n".join(lines) + b"\n"
-    shown = [each["line"] for each in objects(JsonRenderer().lines(Block(WEB, AT, data)))]
+    shown = [one_object["line"] for one_object in objects(JsonRenderer().lines(Block(WEB, AT, data)))]
     assert shown == [line.removesuffix(b"\r").decode("utf-8", "replace") for line in data.split(b"\n")[:-1]]
 
 

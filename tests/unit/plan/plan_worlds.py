@@ -111,12 +111,12 @@ def project(
     inactive: Sequence[Process] = (),
     sandboxes: Sequence[Sandbox] = (),
 ) -> Project:
-    holding: dict[str, list[Process]] = {each.name: [] for each in sandboxes}
-    for each in processes:
-        holding.setdefault(each.sandbox, []).append(each)
-    for each in inactive:
-        holding.setdefault(each.sandbox, [])
-    templates = {each.name: each for each in sandboxes}
+    holding: dict[str, list[Process]] = {sandbox.name: [] for sandbox in sandboxes}
+    for one_process in processes:
+        holding.setdefault(one_process.sandbox, []).append(one_process)
+    for item in inactive:
+        holding.setdefault(item.sandbox, [])
+    templates = {sandbox.name: sandbox for sandbox in sandboxes}
     return Project(
         "shop",
         "/shop",
@@ -125,7 +125,7 @@ def project(
             replace(templates.get(name, Sandbox(name, f"shop-{name}", ())), processes=tuple(mine))
             for name, mine in holding.items()
         ),
-        disabled=tuple(each.address for each in inactive),
+        disabled=tuple(entry.address for entry in inactive),
         inactive=tuple(inactive),
     )
 
@@ -185,7 +185,7 @@ class Simulator:
 
     def __init__(self, project: Project, observed: Observed, *, hides: bool = False) -> None:
         self.graph = Graph(project)
-        self.sandboxes = {each.name: each for each in observed.sandboxes}
+        self.sandboxes = {sandbox.name: sandbox for sandbox in observed.sandboxes}
         self.hides = hides
         self.ready: set[str] = set()
         """Names of rows whose readiness, which no row shows, somebody has waited for."""
@@ -195,7 +195,7 @@ class Simulator:
         self.stops: list[ObservedRow] = []
 
     def observed(self) -> Observed:
-        return Observed(tuple(self._shown(each) for each in self.sandboxes.values()))
+        return Observed(tuple(self._shown(sandbox) for sandbox in self.sandboxes.values()))
 
     def _shown(self, sandbox: ObservedSandbox) -> ObservedSandbox:
         if sandbox.state is SandboxState.PENDING or (self.hides and sandbox.state is not SandboxState.RUNNING):
@@ -228,7 +228,7 @@ class Simulator:
             case TerminateSandbox(sandbox):
                 mine = self._sandbox(sandbox.name)
                 if mine.state is SandboxState.RUNNING:
-                    assert not any(each.live for each in mine.rows), "processes were not stopped first"
+                    assert not any(one_row.live for one_row in mine.rows), "processes were not stopped first"
                 self._put(replace(mine, state=SandboxState.TERMINATED, rows=(), foreign=()))
             case MarkDown(sandbox):
                 self._forget(sandbox.name)
@@ -253,9 +253,9 @@ class Simulator:
     def _start(self, action: Start) -> None:
         process, instance = action.process, action.instance
         sandbox = self._awake(instance.sandbox)
-        mine = [each for each in sandbox.rows if each.instance == instance and each.live]
+        mine = [one_row for one_row in sandbox.rows if one_row.instance == instance and one_row.live]
         assert instance not in self.starts, f"{instance} is started twice"
-        assert action.name not in {each.name for each in mine}, f"{action.name} is held by a live row"
+        assert action.name not in {item.name for item in mine}, f"{action.name} is held by a live row"
         assert not mine or process.update == "start-first", f"{instance} runs already"
         if self.must_wait:
             self._check_needs(process)
@@ -270,7 +270,7 @@ class Simulator:
             has_health_check=process.health_check is not None,
             one_shot=process.restart.policy is RestartPolicy.NEVER,
         )
-        kept = tuple(each for each in sandbox.rows if each.name != action.name)
+        kept = tuple(one_row for one_row in sandbox.rows if one_row.name != action.name)
         self._put(replace(sandbox, rows=(*kept, new)))
 
     def _check_needs(self, process: Process) -> None:
@@ -286,22 +286,31 @@ class Simulator:
     def _satisfied(self, instance: Instance, condition: Condition) -> bool:
         node = self.graph.index[instance.sandbox, instance.process]
         wanted = self.graph.processes[node]
-        for each in self._sandbox(instance.sandbox).rows:
-            if each.instance != instance:
+        for one_row in self._sandbox(instance.sandbox).rows:
+            if one_row.instance != instance:
                 continue
             if condition is Condition.ENDED:
-                if each.phase is Phase.EXITED and not each.past and each.digest == wanted.digest:
+                if one_row.phase is Phase.EXITED and not one_row.past and one_row.digest == wanted.digest:
                     return True
                 continue
-            good = each.phase is Phase.EXITED and each.exit == GOOD and not each.past and each.digest == wanted.digest
-            finished = good and (each.one_shot or self.graph.job[node])
+            good = (
+                one_row.phase is Phase.EXITED
+                and one_row.exit == GOOD
+                and not one_row.past
+                and one_row.digest == wanted.digest
+            )
+            finished = good and (one_row.one_shot or self.graph.job[node])
             if condition is Condition.COMPLETED or finished:
                 if finished:
                     return True
-            elif condition is Condition.STARTED or (each.live and each.digest != wanted.digest):
-                if each.live:
+            elif condition is Condition.STARTED or (one_row.live and one_row.digest != wanted.digest):
+                if one_row.live:
                     return True
-            elif each.live and (each.name in self.ready or not wanted.ready_when) and each.phase is Phase.RUNNING:
+            elif (
+                one_row.live
+                and (one_row.name in self.ready or not wanted.ready_when)
+                and one_row.phase is Phase.RUNNING
+            ):
                 return True
         return False
 
@@ -311,16 +320,18 @@ class Simulator:
         assert row.live
         self.stops.append(row)
         stopped = replace(row, phase=Phase.STOPPED)
-        self._put(replace(sandbox, rows=tuple(stopped if each is row else each for each in sandbox.rows)))
+        self._put(replace(sandbox, rows=tuple(stopped if one_row is row else one_row for one_row in sandbox.rows)))
 
     def _forget(self, name: str) -> None:
         sandbox = self._awake(name)
-        rows = [each if each.live else replace(each, past=True) for each in sandbox.rows]
+        rows = [one_row if one_row.live else replace(one_row, past=True) for one_row in sandbox.rows]
         self._put(replace(sandbox, rows=tuple(rows)))
 
     def _await(self, action: Await) -> None:
         sandbox = self._awake(action.instance.sandbox)
-        [mine] = [each for each in sandbox.rows if each.name == action.name and each.instance == action.instance]
+        [mine] = [
+            one_row for one_row in sandbox.rows if one_row.name == action.name and one_row.instance == action.instance
+        ]
         if self._satisfied(action.instance, COMPLETED):
             return
         assert mine.live, "waits for what does not run"
@@ -329,7 +340,7 @@ class Simulator:
         else:
             changed = replace(mine, phase=Phase.RUNNING)
             self.ready.add(mine.name)
-        self._put(replace(sandbox, rows=tuple(changed if each is mine else each for each in sandbox.rows)))
+        self._put(replace(sandbox, rows=tuple(changed if one_row is mine else one_row for one_row in sandbox.rows)))
 
 
 def forwards(plan: Plan) -> bool:

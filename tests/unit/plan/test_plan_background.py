@@ -50,7 +50,7 @@ def test_the_hint_knows_the_usual_servers(command: str, behind: str, hint: str) 
 def test_why_says_it_of_a_service_and_of_a_one_shot() -> None:
     shop = project(process("db"), process("once", restart=NEVER))
     observed = world(left("7 nginx: master process"), left("8 sleep 9", of=done("once")))
-    service, once = (why(shop, observed, each.instance, 0.0) for each in observed.sandboxes[0].rows)
+    service, once = (why(shop, observed, one_row.instance, 0.0) for one_row in observed.sandboxes[0].rows)
     assert service.cause is Cause.FAILED
     assert "left `nginx` in the background" in service.lines[0]
     assert service.hint is not None
@@ -62,8 +62,8 @@ def test_why_says_it_of_a_service_and_of_a_one_shot() -> None:
 def test_why_says_it_also_after_the_end_of_an_attached_up() -> None:
     """That end is a `down`: the run is of an earlier life of the project."""
     shop = project(process("db"), process("once", restart=NEVER))
-    past = [replace(each, past=True) for each in (left("8 nginx"), left("8 sleep 9", of=done("once")))]
-    service, once = (why(shop, world(*past), each.instance, 0.0) for each in past)
+    past = [replace(item, past=True) for item in (left("8 nginx"), left("8 sleep 9", of=done("once")))]
+    service, once = (why(shop, world(*past), item.instance, 0.0) for item in past)
     assert (service.cause, once.cause) == (Cause.FAILED, Cause.COMPLETED)
     assert "left `nginx` in the background" in service.lines[1]
     assert once.hint is not None

@@ -120,7 +120,7 @@ def test_a_description_follows_the_headline() -> None:
 
 def test_replicas_that_share_a_health_check_are_told_of_it() -> None:
     shared = process("web", check=HealthCheck("http", 8000), replicas=2)
-    (note,) = [each for each in plan_up(project(shared), world()).notes if each.kind == "replicas"]
+    (note,) = [one_note for one_note in plan_up(project(shared), world()).notes if one_note.kind == "replicas"]
     assert note.text == (
         "web: its 2 replicas share the health check of port 8000: one that serves nothing counts as healthy; "
         "`port: 8000` gives each its own"
@@ -134,4 +134,4 @@ def test_nothing_is_said_where_each_has_its_own_or_nothing_starts() -> None:
         (process("web", check=check), world()),
         (process("web", check=check, replicas=2), world(row("web"), row("web", replica=2))),
     ]
-    assert [plan_up(project(each), observed).notes for each, observed in silent] == [(), (), ()]
+    assert [plan_up(project(item), observed).notes for item, observed in silent] == [(), (), ()]

@@ -32,7 +32,7 @@ def planned(core: Convergence, project: Project = SHOP, *rows: ObservedRow) -> P
     assert work is not None
     core.begin(work)
     found = plan_of(work, project, *rows)
-    core.planned(found, {each.instance: each.run for each in rows})
+    core.planned(found, {row.instance: row.run for row in rows})
     return found
 
 

@@ -13,7 +13,7 @@ TWO = ToCopy(files=2, deleted=1, size=7, names=("a.py", "b.py", "c.py"))
 
 
 def copying(observed: Observed, to_copy: ToCopy = TWO) -> Observed:
-    return Observed(tuple(replace(each, to_copy=to_copy) for each in observed.sandboxes))
+    return Observed(tuple(replace(sandbox, to_copy=to_copy) for sandbox in observed.sandboxes))
 
 
 def test_it_comes_before_stops_and_starts() -> None:

@@ -238,9 +238,9 @@ def test_what_ended_before_the_last_down_does_not_count() -> None:
 
 def test_a_dead_hub_between_many_costs_no_square_of_arrows() -> None:
     below = [process(f"low{n}") for n in range(300)]
-    hub = process("hub", [each.name for each in below])
+    hub = process("hub", [item.name for item in below])
     above = [process(f"top{n}", ["hub"]) for n in range(300)]
-    live = [row(each.name) for each in [*below, *above]]
+    live = [row(item.name) for item in [*below, *above]]
     found = plan_down(project(*below, hub, *above), world(*live))
     assert sum(len(step.after) for step in found) < 1000
     tops = {step.number for step in found if step.subject.startswith("top")}

@@ -45,13 +45,14 @@ class World:
     def __repr__(self) -> str:
         """Short enough to see what went wrong in a failing example."""
         lines = [f"{self.project.provider}, order {self.order}"]
-        for each in [*self.project.processes(), *self.project.inactive]:
-            needs = [f"{need.process} {need.condition} {need.restart}" for need in each.depends_on]
-            checks = f"{each.health_check is not None} {each.ready_when is not None}"
-            off = "inactive" if each in self.project.inactive else ""
-            lines.append(f"{each.address} x{each.replicas} {each.restart.policy} {each.update} {checks} {needs} {off}")
+        for one_process in [*self.project.processes(), *self.project.inactive]:
+            needs = [f"{need.process} {need.condition} {need.restart}" for need in one_process.depends_on]
+            checks = f"{one_process.health_check is not None} {one_process.ready_when is not None}"
+            off = "inactive" if one_process in self.project.inactive else ""
+            policy = f"{one_process.restart.policy} {one_process.update}"
+            lines.append(f"{one_process.address} x{one_process.replicas} {policy} {checks} {needs} {off}")
         for sandbox in self.observed.sandboxes:
-            rows = [f"{each.name} {each.phase} {each.exit}" for each in sandbox.rows]
+            rows = [f"{one_row.name} {one_row.phase} {one_row.exit}" for one_row in sandbox.rows]
             lines.append(f"{sandbox.name} {sandbox.state} {sandbox.differences} {rows}")
         return "\n".join(lines)
 
@@ -59,7 +60,7 @@ class World:
 def _conditions(other: Process) -> list[Condition]:
     """What others may ask of a process: one that is always restarted never ends."""
     always = other.restart.policy is RestartPolicy.ALWAYS
-    return [each for each in Condition if not (always and each in (Condition.COMPLETED, Condition.ENDED))]
+    return [item for item in Condition if not (always and item in (Condition.COMPLETED, Condition.ENDED))]
 
 
 @st.composite
@@ -95,20 +96,20 @@ def processes(draw: st.DrawFn) -> list[Process]:
 
 
 @st.composite
-def some_rows(draw: st.DrawFn, each: Process) -> list[ObservedRow]:
+def some_rows(draw: st.DrawFn, process: Process) -> list[ObservedRow]:
     made: list[ObservedRow] = []
-    for replica in range(1, each.replicas + 2):
+    for replica in range(1, process.replicas + 2):
         for suffix in range(draw(st.sampled_from((0, 1, 1, 2)))):
             phase = draw(st.sampled_from(list(Phase)))
             ended = draw(st.sampled_from((GOOD, FAILED))) if phase not in LIVE else None
             digest = draw(st.sampled_from((V1, V1, V2)))
-            one_shot = each.restart.policy is RestartPolicy.NEVER
-            check = each.health_check is not None
+            one_shot = process.restart.policy is RestartPolicy.NEVER
+            check = process.health_check is not None
             made.append(
                 row(
-                    each.name,
+                    process.name,
                     phase,
-                    sandbox=each.sandbox,
+                    sandbox=process.sandbox,
                     replica=replica,
                     digest=digest,
                     suffix=suffix,
@@ -118,28 +119,28 @@ def some_rows(draw: st.DrawFn, each: Process) -> list[ObservedRow]:
                 )
             )
     # A row that lives was started after those that have ended.
-    return sorted(made, key=lambda each: each.live)
+    return sorted(made, key=lambda item: item.live)
 
 
 @st.composite
 def worlds(draw: st.DrawFn) -> World:
     every = draw(processes())
-    inactive = [each for each in every if draw(st.integers(0, 5)) == 0]
+    inactive = [item for item in every if draw(st.integers(0, 5)) == 0]
     if len(inactive) == len(every):
         inactive.pop()  # a command that names nothing is refused if nothing is selected
     made = project(
-        *[each for each in every if each not in inactive],
+        *[item for item in every if item not in inactive],
         inactive=inactive,
         provider=draw(st.sampled_from(("local", "tensorlake"))),
     )
-    rows = [each for process in every for each in draw(some_rows(process))]
+    rows = [item for process in every for item in draw(some_rows(process))]
     sandboxes = []
     for sandbox in made.sandboxes:
         orphan = [row("old", sandbox=sandbox.name)] if draw(st.booleans()) else []
         sandboxes.append(
             seen(
                 *orphan,
-                *[each for each in rows if each.instance.sandbox == sandbox.name],
+                *[one_row for one_row in rows if one_row.instance.sandbox == sandbox.name],
                 name=sandbox.name,
                 state=draw(st.sampled_from([SandboxState.RUNNING] * 4 + list(SandboxState))),
                 foreign=[Foreign(sandbox.name, 7, None, ("sh",), True)],
@@ -197,8 +198,8 @@ def test_no_start_precedes_the_readiness_of_anything_it_needs_near_or_far(
 ) -> None:
     # The simulator looks through everything that is needed at each start, also through what has completed or stays.
     every = [*made.project.processes(), *made.project.inactive]
-    some = data.draw(st.lists(st.sampled_from(every), unique_by=lambda each: each.name))
-    targets = frozenset(Target(each.sandbox, each.name) for each in some) or None
+    some = data.draw(st.lists(st.sampled_from(every), unique_by=lambda item: item.name))
+    targets = frozenset(Target(item.sandbox, item.name) for item in some) or None
     simulator, found = carry_out(made, intent, replace(chosen, targets=targets))
     assert len(simulator.starts) >= sum(isinstance(step.action, Start) for step in found)
 
@@ -220,14 +221,14 @@ def test_a_second_plan_is_empty(made: World, intent: Intent, chosen: PlanOptions
 @LAWS
 def test_up_leaves_one_live_row_of_the_wanted_digest_or_completed_work(made: World, chosen: PlanOptions) -> None:
     simulator, _ = carry_out(made, Intent.UP, chosen)
-    rows = [each for sandbox in simulator.observed().sandboxes for each in sandbox.rows]
+    rows = [one_row for sandbox in simulator.observed().sandboxes for one_row in sandbox.rows]
     for wanted in made.project.processes():
         for replica in range(1, wanted.replicas + 1):
             instance = Instance(wanted.sandbox, wanted.name, replica)
-            mine = [each for each in rows if each.instance == instance]
-            live = [each.digest for each in mine if each.live]
-            finished = [each for each in mine if each.phase is Phase.EXITED and each.exit == GOOD]
-            assert live == [V1] or (not live and V1 in {each.digest for each in finished})
+            mine = [one_row for one_row in rows if one_row.instance == instance]
+            live = [item.digest for item in mine if item.live]
+            finished = [item for item in mine if item.phase is Phase.EXITED and item.exit == GOOD]
+            assert live == [V1] or (not live and V1 in {item.digest for item in finished})
 
 
 @given(worlds(), st.sampled_from(list(Intent)), options())
@@ -235,14 +236,14 @@ def test_up_leaves_one_live_row_of_the_wanted_digest_or_completed_work(made: Wor
 def test_orphans_and_profiles_are_left_alone_unless_asked(made: World, intent: Intent, chosen: PlanOptions) -> None:
     kept = replace(chosen, remove_orphans=False, recreate_sandboxes=False, terminate=False)
     simulator, _ = carry_out(made, intent, kept)
-    assert not [each for each in simulator.stops if each.instance.process == "old"]
+    assert not [stop for stop in simulator.stops if stop.instance.process == "old"]
     if intent is Intent.UP:
         # A process without autostart that runs is kept up to date, with what it needs.
-        wanted = [*made.project.processes(), *[each for each in made.project.inactive if not each.autostart]]
-        needed = {(need.sandbox, need.process) for each in wanted for need in each.depends_on}
-        if not any((each.sandbox, each.name) in needed for each in made.project.inactive):
-            touched = {each.instance.process for each in simulator.stops}
-            assert not touched & {each.name for each in made.project.inactive if each.autostart}
+        wanted = [*made.project.processes(), *[item for item in made.project.inactive if not item.autostart]]
+        needed = {(need.sandbox, need.process) for item in wanted for need in item.depends_on}
+        if not any((item.sandbox, item.name) in needed for item in made.project.inactive):
+            touched = {stop.instance.process for stop in simulator.stops}
+            assert not touched & {item.name for item in made.project.inactive if item.autostart}
 
 
 @given(worlds(), st.sampled_from((Intent.UP, Intent.START)), options())
@@ -250,12 +251,12 @@ def test_orphans_and_profiles_are_left_alone_unless_asked(made: World, intent: I
 def test_completed_one_shots_are_not_run_again(made: World, intent: Intent, chosen: PlanOptions) -> None:
     kept = replace(chosen, force_recreate=False, recreate_sandboxes=False)
     before = {
-        each.instance: each
+        one_row.instance: one_row
         for sandbox in made.observed.sandboxes
         if sandbox.state not in (SandboxState.MISSING, SandboxState.TERMINATED)
-        for each in sandbox.rows
+        for one_row in sandbox.rows
     }
-    live = {each.instance for sandbox in made.observed.sandboxes for each in sandbox.rows if each.live}
+    live = {one_row.instance for sandbox in made.observed.sandboxes for one_row in sandbox.rows if one_row.live}
     finished = {
         instance for instance, last in before.items() if last.completed and last.digest == V1 and instance not in live
     }
@@ -274,7 +275,7 @@ def test_after_down_everything_starts_anew(made: World, chosen: PlanOptions) -> 
     for wanted in made.project.processes():
         if wanted.sandbox not in left:
             replicas = range(1, wanted.replicas + 1)
-            assert {Instance(wanted.sandbox, wanted.name, each) for each in replicas} <= set(after.starts)
+            assert {Instance(wanted.sandbox, wanted.name, replica) for replica in replicas} <= set(after.starts)
     if not left:
         assert (found.running, found.completed) == (0, ())
 
@@ -286,20 +287,23 @@ def test_what_depends_on_a_process_stops_before_it(made: World, intent: Intent, 
     assert not any(isinstance(step.action, Start) for step in found)
     last: dict[tuple[str, str], int] = {}
     first: dict[tuple[str, str], int] = {}
-    for moment, each in enumerate(simulator.stops):
-        key = (each.instance.sandbox, each.instance.process)
+    for moment, stop in enumerate(simulator.stops):
+        key = (stop.instance.sandbox, stop.instance.process)
         first.setdefault(key, moment)
         last[key] = moment
-    every = {(each.sandbox, each.name): each for each in [*made.project.processes(), *made.project.inactive]}
+    every = {
+        (one_process.sandbox, one_process.name): one_process
+        for one_process in [*made.project.processes(), *made.project.inactive]
+    }
     for key, wanted in every.items():
         for other in _all_needs(every, wanted):
             if key in last and other in first:
                 assert last[key] < first[other], f"{other} stops before {key}"
 
 
-def _all_needs(every: dict[tuple[str, str], Process], each: Process) -> set[tuple[str, str]]:
+def _all_needs(every: dict[tuple[str, str], Process], process: Process) -> set[tuple[str, str]]:
     found: set[tuple[str, str]] = set()
-    waiting = [each]
+    waiting = [process]
     while waiting:
         for edge in waiting.pop().depends_on:
             if (edge.sandbox, edge.process) not in found:
@@ -314,14 +318,14 @@ def test_targets_alone_are_touched_without_their_needs(
     made: World, intent: Intent, chosen: PlanOptions, data: st.DataObject
 ) -> None:
     every = [*made.project.processes(), *made.project.inactive]
-    some = data.draw(st.lists(st.sampled_from(every), min_size=1, unique_by=lambda each: each.name))
-    targets = frozenset(Target(each.sandbox, each.name) for each in some)
+    some = data.draw(st.lists(st.sampled_from(every), min_size=1, unique_by=lambda item: item.name))
+    targets = frozenset(Target(item.sandbox, item.name) for item in some)
     alone = replace(
         chosen, targets=targets, no_deps=True, remove_orphans=False, recreate_sandboxes=False, terminate=False
     )
     _, found = carry_out(made, intent, alone, waits=False)
-    touched = {(each.sandbox, each.process) for step in found for each in _instances(step)}
-    assert touched <= {(each.sandbox, each.process) for each in targets}
+    touched = {(instance.sandbox, instance.process) for step in found for instance in _instances(step)}
+    assert touched <= {(target.sandbox, target.process) for target in targets}
 
 
 @given(worlds(), st.sampled_from((Intent.UP, Intent.START, Intent.RESTART)), st.data())
@@ -330,9 +334,13 @@ def test_targets_bring_what_they_need(made: World, intent: Intent, data: st.Data
     target = data.draw(st.sampled_from([*made.project.processes(), *made.project.inactive]))
     chosen = PlanOptions(targets=frozenset({Target(target.sandbox, target.name)}))
     simulator, _ = carry_out(made, intent, chosen)
-    rows = [each for sandbox in simulator.observed().sandboxes for each in sandbox.rows]
-    mine = [each for each in rows if (each.instance.sandbox, each.instance.process) == (target.sandbox, target.name)]
-    assert any(each.live or each.exit == GOOD for each in mine)
+    rows = [one_row for sandbox in simulator.observed().sandboxes for one_row in sandbox.rows]
+    mine = [
+        one_row
+        for one_row in rows
+        if (one_row.instance.sandbox, one_row.instance.process) == (target.sandbox, target.name)
+    ]
+    assert any(item.live or item.exit == GOOD for item in mine)
 
 
 def _instances(step: Step) -> list[Instance]:

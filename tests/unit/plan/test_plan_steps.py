@@ -60,15 +60,15 @@ def test_every_action_has_the_same_keys() -> None:
         *plan_down(shop, world(row("web")), PlanOptions(terminate=True)),
     ]
     as_json = [step.to_json() for step in steps]
-    assert {each["action"] for each in as_json} == {
+    assert {item["action"] for item in as_json} == {
         "create", "start", "await", "stop", "suspend", "terminate"
     }  # fmt: skip
-    assert len({tuple(each) for each in as_json}) == 1
-    wait = next(each for each in as_json if each["action"] == "await")
+    assert len({tuple(item) for item in as_json}) == 1
+    wait = next(item for item in as_json if item["action"] == "await")
     assert (wait["process"], wait["name"], wait["condition"]) == ("db", "db.11111111", "ready")
-    stop = next(each for each in as_json if each["action"] == "stop")
+    stop = next(item for item in as_json if item["action"] == "stop")
     assert (stop["name"], stop["signal"], stop["grace"], stop["run"]) == ("web.11111111", 15, 10.0, 1)
-    create = next(each for each in as_json if each["action"] == "create")
+    create = next(item for item in as_json if item["action"] == "create")
     assert (create["sandbox"], create["name"], create["process"]) == ("main", "shop-main", None)
 
 

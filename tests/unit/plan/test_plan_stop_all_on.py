@@ -99,13 +99,13 @@ def test_it_neither_aborts_nor_dooms_what_waits_for_its_end() -> None:
     for mode in (WAIT, ATTACHED, ABORT):
         found = verdict(CHECKS, [BAD_LINT, state("report")], 0, mode=mode)
         assert isinstance(found, Pending)
-        assert [each.label for each in found.causes] == ["report"]
+        assert [cause.label for cause in found.causes] == ["report"]
 
 
 def test_when_all_have_ended_it_is_a_failure_after_all() -> None:
     found = verdict(CHECKS, [BAD_LINT, state("report", over("report", GOOD))], 0, mode=ATTACHED)
     assert isinstance(found, Failed)
-    assert [each.label for each in found.causes] == ["lint"]
+    assert [cause.label for cause in found.causes] == ["lint"]
 
 
 def test_who_needs_its_success_minds() -> None:

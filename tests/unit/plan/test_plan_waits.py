@@ -48,7 +48,7 @@ def test_what_is_not_waited_for_any_longer_begins_anew() -> None:
 
 def test_the_next_report() -> None:
     waited = (0.0, 5.0, 14.9, 30.0, 60.0, 119.0, 120.0)
-    assert [next_report(each) for each in waited] == [5, 15, 15, 60, 120, 120, 180]
+    assert [next_report(item) for item in waited] == [5, 15, 15, 60, 120, 120, 180]
 
 
 def test_what_is_shown_is_in_order_with_the_time_in_its_state() -> None:

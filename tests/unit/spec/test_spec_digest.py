@@ -75,7 +75,7 @@ def test_a_setup_command_covers_those_before_it() -> None:
     def digests(*commands: str) -> list[str]:
         rest = "processes: {web: {command: run}}"
         project = load(f"sandboxes: {{app: {{setup: {list(commands)}, {rest}}}}}")
-        return [each.digest for each in project.processes()]
+        return [process.digest for process in project.processes()]
 
     first, second = digests("a", "b"), digests("c", "b")
     assert first[1] != second[1]

@@ -14,7 +14,7 @@ ENV = {"HOME": "/home/me", "SAME": "environment"}
 def read(text: str) -> tuple[dict[str, str], list[str]]:
     found: list[Mistake] = []
     values = parse_dotenv(Document(".env", "/.env", "/", text), ENV.get, found)
-    return values, [f"{each.line}:{each.column}: {each.message}" for each in found]
+    return values, [f"{item.line}:{item.column}: {item.message}" for item in found]
 
 
 @pytest.mark.parametrize(
@@ -80,7 +80,7 @@ def test_mistakes(text: str, mistakes: list[str]) -> None:
 def test_mistakes_show_the_way_out(text: str, hint: str | None) -> None:
     found: list[Mistake] = []
     parse_dotenv(Document(".env", "/.env", "/", text), ENV.get, found)
-    assert [each.hint for each in found] == [hint]
+    assert [item.hint for item in found] == [hint]
 
 
 def test_variables_of_earlier_files_can_be_used() -> None:

@@ -16,7 +16,7 @@ processes:
 
 
 def all_of(text: str) -> dict[str, Process]:
-    return {each.name: each for each in load(text, {"X": "x"}).every_process()}
+    return {item.name: item for item in load(text, {"X": "x"}).every_process()}
 
 
 def test_a_process_is_laid_over_the_one_that_it_extends() -> None:
@@ -25,7 +25,7 @@ def test_a_process_is_laid_over_the_one_that_it_extends() -> None:
     assert web.command == found["base"].command == ("sh", "-c", "run")
     assert dict(web.env) == {"A": "1", "B": "3", "C": "x"}
     assert web.stop == StopPolicy(signal=2)
-    assert [each.process for each in web.depends_on] == ["cache"]
+    assert [item.process for item in web.depends_on] == ["cache"]
     assert (web.profiles, found["base"].profiles) == ((), ("never",))
     assert worker.command == ("sh", "-c", "work")
     assert dict(worker.env) == {"A": "4", "B": "3", "C": "x"}
@@ -46,7 +46,10 @@ sandboxes:
   other: {processes: {web: {extends: main/web, replicas: 2}, log: {extends: web}}}
 """
     files = {"base.yaml": "processes: {common: {command: c}}"}
-    found = [(each.sandbox, each.name, each.command[2], each.replicas) for each in load(text, {}, files).processes()]
+    found = [
+        (process.sandbox, process.name, process.command[2], process.replicas)
+        for process in load(text, {}, files).processes()
+    ]
     assert sorted(found) == [
         ("main", "common", "c", 1),
         ("main", "web", "c", 1),

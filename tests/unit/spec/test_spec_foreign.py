@@ -139,4 +139,4 @@ def test_each_tool_has_a_section_in_the_guide() -> None:
     headings = {
         line.removeprefix("## ").lower().replace(" ", "-") for line in page.split("\n") if line.startswith("## ")
     }
-    assert headings == {each.value[1] for each in Tool}
+    assert headings == {item.value[1] for item in Tool}

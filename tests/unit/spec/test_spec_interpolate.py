@@ -16,7 +16,7 @@ def value(text: str) -> str:
 
 
 def problems(text: str) -> list[str]:
-    return [each.message for each in interpolate(text, ENV.get)[1]]
+    return [item.message for item in interpolate(text, ENV.get)[1]]
 
 
 @pytest.mark.parametrize(

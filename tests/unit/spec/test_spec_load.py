@@ -84,12 +84,12 @@ def test_a_missing_file_of_variables_is_told_wherever_it_is_named() -> None:
 def test_the_environment_may_name_the_files() -> None:
     files = {"a.yaml": "processes: {web: {command: a}}", "sub/b.yaml": "processes: {web: {replicas: 2}}"}
     project = load("processes: {no: {command: x}}", {"SBXCOMPOSE_FILE": "a.yaml:sub/b.yaml"}, files)
-    assert [(each.name, each.replicas) for each in project.processes()] == [("web", 2)]
+    assert [(one_process.name, one_process.replicas) for one_process in project.processes()] == [("web", 2)]
     with pytest.raises(InvalidSpec) as caught:
         load(None, {"SBXCOMPOSE_FILE": "no.yaml"}, files)
     assert caught.value.mistakes[0].hint == "it is named in the variable `SBXCOMPOSE_FILE`"
     project = load(None, {"SBXCOMPOSE_FILE": "no.yaml"}, files, named=("a.yaml",))
-    assert [each.name for each in project.processes()] == ["web"]
+    assert [one_process.name for one_process in project.processes()] == ["web"]
 
 
 def test_the_whole_of_a_file() -> None:
@@ -136,7 +136,7 @@ def test_processes_at_the_top_are_those_of_main() -> None:
     long = load("sandboxes: {main: {processes: {web: {command: run}}}}", project_name="shop")
     assert short == long
     (main,) = load("sandboxes: {main: {image: x}}\nprocesses: {web: {command: run}}").sandboxes
-    assert (main.image, [each.name for each in main.processes]) == ("x", ["web"])
+    assert (main.image, [one_process.name for one_process in main.processes]) == ("x", ["web"])
 
 
 @pytest.mark.parametrize(
@@ -243,7 +243,7 @@ def test_the_override_is_laid_over_the_file() -> None:
     web, db, log = project.processes()
     assert web.command == ("sh", "-c", "a")
     assert web.env == (("A", "1"), ("B", "2"))
-    assert [each.path for each in web.watch] == ["c"]
+    assert [item.path for item in web.watch] == ["c"]
     assert web.restart == Restart(max_restarts=1)
     assert (db.name, log.name) == ("db", "log")
     assert project.files == (f"{FOLDER}/sbxcompose.yaml", f"{FOLDER}/sbxcompose.override.yaml")
@@ -393,10 +393,10 @@ PROFILES = (
 )
 def test_profiles(flags: tuple[str, ...], environ: dict[str, str], wanted: list[str]) -> None:
     project = load(PROFILES, environ, profiles=flags)
-    assert [each.name for each in project.processes()] == wanted
+    assert [one_process.name for one_process in project.processes()] == wanted
     left = [name for name in ("web", "a", "c") if name not in wanted]
     assert project.disabled == tuple(f"main/{name}" for name in left)
-    assert [each.name for each in project.inactive] == left
+    assert [item.name for item in project.inactive] == left
 
 
 def test_a_profile_that_nobody_has_is_told() -> None:
@@ -407,7 +407,7 @@ def test_a_profile_that_nobody_has_is_told() -> None:
 def test_scale() -> None:
     text = "sandboxes: {a: {processes: {web: {command: x}, db: {command: x}}}, b: {processes: {db: {command: x}}}}"
     project = load(text, scale={"web": 3, "b/db": 0})
-    assert [each.replicas for each in project.processes()] == [3, 1, 0]
+    assert [one_process.replicas for one_process in project.processes()] == [3, 1, 0]
     with pytest.raises(UsageError, match="`db` is ambiguous"):
         load(text, scale={"db": 2})
     with pytest.raises(UnknownName, match="no process named `nobody`"):

@@ -168,9 +168,9 @@ def test_every_number_may_come_from_a_variable() -> None:
 
 
 def subclasses(model: type[BaseModel]) -> Iterator[type[BaseModel]]:
-    for each in model.__subclasses__():
-        yield each
-        yield from subclasses(each)
+    for item in model.__subclasses__():
+        yield item
+        yield from subclasses(item)
 
 
 def test_circles_are_shown() -> None:

@@ -10,7 +10,7 @@ from tests.support.spec_files import hints, load, mistakes, process, web
 
 def names(project: Project) -> list[str]:
     """The wanted processes."""
-    return [each.name for each in project.processes()]
+    return [one_process.name for one_process in project.processes()]
 
 
 # -- port --------------------------------------------------------------------------------------------------
@@ -25,7 +25,7 @@ def test_each_replica_has_the_next_port_in_its_environment() -> None:
 
 def test_the_command_line_scales_ports_too() -> None:
     found = process("processes: {web: {command: run, port: 8000}}", scale={"web": 2})
-    assert [dict(each)["PORT"] for each in found.replica_env] == ["8000", "8001"]
+    assert [dict(item)["PORT"] for item in found.replica_env] == ["8000", "8001"]
 
 
 def test_a_port_may_come_from_a_variable() -> None:
@@ -88,7 +88,7 @@ def test_a_procfiles_port_gives_way_to_one_of_its_own() -> None:
     ],
 )
 def test_ports_that_cannot_be(keys: str, message: str, hint: str | None) -> None:
-    lines = "\n".join(f"    {each}" for each in keys.split(", ", 1))
+    lines = "\n".join(f"    {word}" for word in keys.split(", ", 1))
     text = f"processes:\n  web:\n{lines}\n    command: run"
     assert mistakes(text) == [message]
     assert hints(text) == [hint]
@@ -142,7 +142,10 @@ processes:
 """
     off, on = load(text), load(text, profiles=("cache",))
     assert [names(off), names(on)] == [["web"], ["web", "cache"]]
-    assert [[need.process for need in each.needs_of(next(each.processes()))] for each in (off, on)] == [[], ["cache"]]
+    assert [[need.process for need in one_off.needs_of(next(one_off.processes()))] for one_off in (off, on)] == [
+        [],
+        ["cache"],
+    ]
 
 
 def test_what_is_not_required_is_not_started_for_it() -> None:
@@ -257,7 +260,7 @@ def test_exit_codes_are_those_of_a_shell() -> None:
 
 def test_what_decides_about_a_run_makes_another_process() -> None:
     keys = ("replicas: 1", "tty: true", "success_exit_codes: [5]", "success_exit_codes: [6]", "health_check: {exec: a}")
-    assert len({web(each).digest for each in keys}) == len(keys)
+    assert len({web(item).digest for item in keys}) == len(keys)
     assert web("tty: false").digest == web("replicas: 1").digest
 
 

@@ -11,7 +11,7 @@ from tests.support.spec_files import load, mistakes
 
 
 def read(text: str, environ: dict[str, str] | None = None, **more: SourceContent | str) -> Project:
-    return load(None, environ or {}, {"Procfile": text, **{f".{name}": each for name, each in more.items()}})
+    return load(None, environ or {}, {"Procfile": text, **{f".{name}": item for name, item in more.items()}})
 
 
 def ports(process: Process) -> list[str]:
@@ -22,17 +22,17 @@ def test_each_line_is_a_process_of_main() -> None:
     project = read("# ours\nweb: bundle exec $PORT ${X:-y}\n\nworker:work  \r\nlog:\ttail -f\n")
     (main,) = project.sandboxes
     assert main.name == "main"
-    assert [(each.name, each.command) for each in main.processes] == [
+    assert [(process.name, process.command) for process in main.processes] == [
         ("web", ("sh", "-c", "bundle exec $PORT ${X:-y}")),
         ("worker", ("sh", "-c", "work")),
         ("log", ("sh", "-c", "tail -f")),
     ]
-    assert {each.restart.policy for each in main.processes} == {RestartPolicy.NEVER}
+    assert {process.restart.policy for process in main.processes} == {RestartPolicy.NEVER}
 
 
 def test_ports_go_up_by_100_a_process_and_1_a_replica() -> None:
     project = load(None, {}, {"Procfile": "web: a\nworker: b\nlog: c"}, scale={"worker": 3})
-    assert [ports(each) for each in project.processes()] == [["5000"], ["5100", "5101", "5102"], ["5200"]]
+    assert [ports(process) for process in project.processes()] == [["5000"], ["5100", "5101", "5102"], ["5200"]]
 
 
 def test_the_first_port_can_be_given() -> None:
@@ -113,12 +113,12 @@ def test_a_procfile_on_standard_input_is_read_once() -> None:
 
 def test_all_scales_every_process_that_is_not_named() -> None:
     project = load(None, {}, {"Procfile": "web: a\nlog: b"}, scale={"log": 3, "all": 2})
-    assert [each.replicas for each in project.processes()] == [2, 3]
+    assert [process.replicas for process in project.processes()] == [2, 3]
     over = "processes: {debug: {command: x, autostart: false}}"
     project = load(None, {}, {"Procfile": "web: a", "sbxcompose.override.yaml": over}, scale={"all": 2})
-    assert [each.name for each in project.processes()] == ["web"]
+    assert [process.name for process in project.processes()] == ["web"]
     project = load(None, {}, {"Procfile": "web: a\nall: b"}, scale={"all": 2})
-    assert [each.replicas for each in project.processes()] == [1, 2]
+    assert [process.replicas for process in project.processes()] == [1, 2]
 
 
 def test_the_port_is_part_of_the_digest_but_more_replicas_are_not() -> None:

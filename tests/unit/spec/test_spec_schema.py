@@ -41,14 +41,14 @@ def test_the_schema_is_a_schema() -> None:
 
 def properties(schema: Any, path: str = "") -> Iterator[tuple[str, Any]]:
     if isinstance(schema, dict):
-        for key, each in schema.get("properties", {}).items():
-            yield f"{path}.{key}", each
-        for key, each in schema.items():
-            yield from properties(each, f"{path}.{key}")
+        for key, item in schema.get("properties", {}).items():
+            yield f"{path}.{key}", item
+        for key, entry in schema.items():
+            yield from properties(entry, f"{path}.{key}")
 
 
 def test_every_key_has_a_description() -> None:
-    bare = [path for path, each in properties(SCHEMA) if len(each.get("description", "")) < 10]
+    bare = [path for path, key in properties(SCHEMA) if len(key.get("description", "")) < 10]
     assert not bare
     assert len(list(properties(SCHEMA))) > 60
 

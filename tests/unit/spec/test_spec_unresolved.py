@@ -16,7 +16,7 @@ processes:
 
 def concerned(text: str) -> list[tuple[str | None, str | None, str]]:
     """Who needs what; the files exist only as far as `load` has them."""
-    return [(each.sandbox, each.process, each.message) for each in load(text, lenient=True).unresolved]
+    return [(item.sandbox, item.process, item.message) for item in load(text, lenient=True).unresolved]
 
 
 @pytest.mark.parametrize(
@@ -60,7 +60,7 @@ sandboxes:
       job: {command: run, env_file: [bad.env]}
 """
     project = load(text, files=broken, lenient=True)
-    found = [(each.sandbox, each.process, each.file, each.line) for each in project.unresolved]
+    found = [(item.sandbox, item.process, item.file, item.line) for item in project.unresolved]
     assert found == [
         (None, None, "sbxcompose.yaml", 2),
         ("app", None, "sbxcompose.yaml", 5),

@@ -73,7 +73,7 @@ def test_the_tree_knows_its_places() -> None:
     key, value = inner.entries["bé"]
     assert (key.line, key.column) == (2, 3)
     assert isinstance(value, Sequence)
-    assert [(each.line, each.column) for each in value.items] == [(2, 8), (2, 11)]
+    assert [(item.line, item.column) for item in value.items] == [(2, 8), (2, 11)]
 
 
 def test_anchors_and_merge_keys() -> None:
@@ -108,7 +108,7 @@ def test_quoted_scalars_and_tags() -> None:
 )
 def test_mistakes_that_yaml_would_let_pass(text: str, place: tuple[int, int], message: str) -> None:
     _, found = read(text)
-    assert [(each.line, each.column) for each in found] == [place]
+    assert [(item.line, item.column) for item in found] == [place]
     assert found[0].message.startswith(message)
 
 
@@ -202,4 +202,4 @@ def test_what_is_never_closed_is_shown_where_it_opens(text: str, place: tuple[in
 def test_two_merges_in_one_mapping() -> None:
     found: list[Mistake] = []
     read_yaml(Document("f", "/f", "/", "a: &a {x: 1}\nb: {<<: *a, <<: *a}"), found)
-    assert [(each.line, each.column, each.message) for each in found] == [(2, 13, "the key `<<` is given twice")]
+    assert [(item.line, item.column, item.message) for item in found] == [(2, 13, "the key `<<` is given twice")]

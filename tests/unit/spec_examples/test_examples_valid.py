@@ -35,7 +35,7 @@ def test_the_schema_is_itself_valid(schema: dict[str, Any]) -> None:
 @pytest.mark.parametrize("path", FILES, ids=identify)
 def test_validates_against_the_schema(path: Path, schema: dict[str, Any]) -> None:
     errors = Draft202012Validator(schema).iter_errors(yaml.safe_load(path.read_text()))
-    assert [f"{each.json_path}: {each.message}" for each in errors] == []
+    assert [f"{error.json_path}: {error.message}" for error in errors] == []
 
 
 @pytest.mark.parametrize("key", ["comand", "depends-on"])

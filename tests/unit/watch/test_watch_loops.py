@@ -26,7 +26,7 @@ def change(run: int, offset: float, *, ended: float | None = None) -> FileChange
 
 def verdicts(changes: Iterable[FileChange]) -> list[bool]:
     detector = LoopDetector()
-    return [detector.judge("web", {"out/made": {"web.1": each}}) is not None for each in changes]
+    return [detector.judge("web", {"out/made": {"web.1": one_change}}) is not None for one_change in changes]
 
 
 def runs(offsets: Sequence[float]) -> list[FileChange]:
@@ -123,14 +123,14 @@ def test_a_replica_is_enough() -> None:
 
 def test_the_pause_grows_with_each_run_of_a_loop() -> None:
     detector = LoopDetector()
-    found = [detector.judge("web", {"made": {"web.1": each}}) for each in runs([2.0] * 6)]
+    found = [detector.judge("web", {"made": {"web.1": run}}) for run in runs([2.0] * 6)]
     assert [loop.pause for loop in found if loop is not None] == [1, 2, 4, 8]
 
 
 def test_while_a_process_waits_its_own_files_do_not_end_that_but_others_do() -> None:
     detector = LoopDetector()
-    for each in runs([2.0] * 3):
-        detector.judge("web", {"made": {"web.1": each}})
+    for run in runs([2.0] * 3):
+        detector.judge("web", {"made": {"web.1": run}})
     again = detector.judge("web", {"made": {"web.1": change(3, 7.0)}}, waits=True)
     assert again is not None
     assert again.pause == 1

@@ -25,22 +25,22 @@ def test_only_the_processes_of_changed_places_react_with_their_own_paths() -> No
 
 def test_a_new_run_makes_signals_needless_and_commands_come_before_it() -> None:
     rules = [rule("web", "a", "signal"), rule("web", "b", "run"), rule("web", "c", "sync")]
-    (found,) = decide(rules, {each.root: [each.root.path] for each in rules})
+    (found,) = decide(rules, {one_rule.root: [one_rule.root.path] for one_rule in rules})
     assert found == Reaction(("main", "web"), ("/p/a", "/p/b", "/p/c"), sync=True, run=(("make",),), restart=True)
 
 
 @given(st.lists(st.tuples(st.sampled_from("xyz"), st.sampled_from("abc"), st.sampled_from(ACTIONS)), max_size=8))
 def test_one_reaction_a_process_and_none_without_a_change(made: list[tuple[str, str, str]]) -> None:
-    rules = [rule(*each) for each in made]
-    changed = {each.root: [each.root.path] for each in rules if each.root.path != "/p/a"}
+    rules = [rule(*entry) for entry in made]
+    changed = {one_rule.root: [one_rule.root.path] for one_rule in rules if one_rule.root.path != "/p/a"}
     found = decide(rules, changed)
-    assert len({each.process for each in found}) == len(found)
-    assert {each.process for each in found} == {each.process for each in rules if each.root in changed}
-    for each in found:
-        assert each.paths
-        assert not (each.restart and each.signals)
-        twice = merged(each, each)
-        assert twice == each
+    assert len({entry.process for entry in found}) == len(found)
+    assert {entry.process for entry in found} == {one_rule.process for one_rule in rules if one_rule.root in changed}
+    for item in found:
+        assert item.paths
+        assert not (item.restart and item.signals)
+        twice = merged(item, item)
+        assert twice == item
 
 
 def test_what_changed_in_words() -> None:

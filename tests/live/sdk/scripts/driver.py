@@ -31,9 +31,9 @@ def plain(value):
     if isinstance(value, bytes):
         return base64.b64encode(value).decode()
     if isinstance(value, dict):
-        return {str(key): plain(each) for key, each in value.items()}
+        return {str(key): plain(item) for key, item in value.items()}
     if isinstance(value, (list, tuple, set)) or (hasattr(value, "__iter__") and not isinstance(value, str)):
-        return [plain(each) for each in value]
+        return [plain(item) for item in value]
     return value
 
 
