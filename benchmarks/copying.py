@@ -78,7 +78,7 @@ class _Work:
         """Seconds for a copy when all is there."""
         return asyncio.run(self._copy(place))
 
-    def settled(self) -> Path:
+    def in_step(self) -> Path:
         """A place in which the tree is, and is known to be."""
         place = self._fresh()
         asyncio.run(self._copy(place))
@@ -105,7 +105,7 @@ def run(lab: Lab) -> Iterator[Figure]:
         what = f"{files:,} files, {files * SIZE // 10**6} MB, first copy over TCP"
         for who, sample in took.items():
             yield Figure.of(what, who, sample, "s", "aim 2 x of tar" if who == OURS else "")
-        place = work.settled()
+        place = work.in_step()
         again = samples_of({OURS: lambda: work.again(place)}, lab.runs(8))[OURS]
         yield Figure.of(f"{files:,} files, nothing changed", OURS, again, "s", "aim 0.3")
         bench.write("sbxcompose.yaml", SPEC)

@@ -191,7 +191,7 @@ def _write_project(bench: Bench, version: int) -> None:
     bench.write("sbxcompose.yaml", json.dumps({"processes": processes}))
 
 
-def soak(bench: Bench, seconds: float, warm_up: float, tell: Callable[[str], None]) -> tuple[list[Sample], Churn]:
+def soak(bench: Bench, seconds: float, warm_up: float, emit: Callable[[str], None]) -> tuple[list[Sample], Churn]:
     """Use a host for a while; samples from the warm-up on. Raises `RuntimeError` if a part of it has died."""
     _write_project(bench, 0)
     bench.sbx("up", "-d")
@@ -221,7 +221,7 @@ def soak(bench: Bench, seconds: float, warm_up: float, tell: Callable[[str], Non
         if bench.host() != host:
             raise RuntimeError("a part of the host has died")
         samples.append(_sample(bench, host))
-        tell(f"{time.monotonic() - begun:6.0f} s  " + "  ".join(_shown(samples[-1])))
+        emit(f"{time.monotonic() - begun:6.0f} s  " + "  ".join(_shown(samples[-1])))
     churn.end()
     restarts = sum(row["restarts"] for row in json.loads(bench.sbx("ps", "--json")))
     churn.done["restarts"] = restarts

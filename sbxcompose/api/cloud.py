@@ -82,7 +82,7 @@ class CloudChannel:
                     body = _repeated(method, body, error)
                     await self._pause(retry, who, error)
         finally:
-            self._outages.over(who, given_up=not answered)
+            self._outages.recovered(who, given_up=not answered)
 
     @asynccontextmanager
     async def stream(
@@ -119,7 +119,7 @@ class CloudChannel:
                     body = _repeated(method, body, error)
                     await self._pause(retry, who, error)
         finally:
-            self._outages.over(who, given_up=not answered)
+            self._outages.recovered(who, given_up=not answered)
 
     @asynccontextmanager
     async def _once(

@@ -201,7 +201,7 @@ async def until_awake(client: SandboxClient) -> bool:
     return pause > FIRST_PAUSE
 
 
-async def rest_of(
+async def remaining(
     follow: Callable[[], AsyncGenerator[list[RecordLine], None]], replay: Replay
 ) -> AsyncGenerator[list[RecordLine], None]:
     """Yield what earlier follows of a process that has ended have left out: those may have ended early.

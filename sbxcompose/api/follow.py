@@ -185,7 +185,7 @@ class Watch:
         """Take note of the answer to a start; False, for it may be taken as it is."""
         return False
 
-    async def settle(self) -> bool:
+    async def catch_up(self) -> bool:
         """Wait until all that has happened up to now has been told; False where only a list can say that."""
         return False
 

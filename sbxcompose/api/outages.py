@@ -20,10 +20,10 @@ how long the outage has lasted.
 
 
 class Outages:
-    """Counts who is being retried. `tell` is called in the event loop."""
+    """Counts who is being retried. `emit` is called in the event loop."""
 
-    def __init__(self, tell: Told = lambda reason, seconds: None) -> None:
-        self._tell = tell
+    def __init__(self, emit: Told = lambda reason, seconds: None) -> None:
+        self._emit = emit
         self._failing: set[Hashable] = set()
         self._began = 0.0
         self._reason = ""
@@ -37,7 +37,7 @@ class Outages:
             self._timer = asyncio.get_running_loop().call_later(NOTICE, self._notice)
         self._failing.add(who)
 
-    def over(self, who: Hashable, *, given_up: bool = False) -> None:
+    def recovered(self, who: Hashable, *, given_up: bool = False) -> None:
         """Note that `who` has succeeded, or has given up, which says nothing of the connection."""
         if who not in self._failing:
             return
@@ -49,9 +49,9 @@ class Outages:
             self._timer = None
         if self._told:
             self._told = False
-            self._tell("" if given_up else None, time.monotonic() - self._began)
+            self._emit("" if given_up else None, time.monotonic() - self._began)
 
     def _notice(self) -> None:
         self._timer = None
         self._told = True
-        self._tell(self._reason, time.monotonic() - self._began)
+        self._emit(self._reason, time.monotonic() - self._began)

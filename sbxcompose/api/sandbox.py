@@ -146,7 +146,7 @@ class SandboxClient:
         if answer.status != 404:
             expect(answer, process)
 
-    async def settle(self) -> None:
+    async def drain(self) -> None:
         """Wait until every request that was begun has been answered, whether or not its caller still waits."""
         while self._pending or self._flushes.busy:
             await self._flushes.wait()

@@ -41,7 +41,7 @@ class SleepWatch:
         self._waiting += 1
         if self._timer is None:
             self._seen = self._clocks()
-            self._timer = asyncio.get_running_loop().call_later(LOOK_EVERY, self.look)
+            self._timer = asyncio.get_running_loop().call_later(LOOK_EVERY, self.check)
         return self
 
     def __exit__(
@@ -49,9 +49,9 @@ class SleepWatch:
     ) -> None:
         self._waiting -= 1
 
-    def look(self) -> None:
+    def check(self) -> None:
         """Compare the clocks with what they were at the last look."""
         before, self._seen = self._seen, self._clocks()
-        self._timer = asyncio.get_running_loop().call_later(LOOK_EVERY, self.look) if self._waiting else None
+        self._timer = asyncio.get_running_loop().call_later(LOOK_EVERY, self.check) if self._waiting else None
         if has_slept(before, self._seen):
             self._woke_up()

@@ -141,7 +141,7 @@ class WebSocket:
             self._close_sent = True
             await self._write(self._frames.close(code, reason))
 
-    async def gone(self) -> None:
+    async def wait_closed(self) -> None:
         """Wait until the connection has ended, after the other side has closed the socket."""
         with suppress(OSError):
             while await self._pipe.read():

@@ -31,7 +31,7 @@ def apply_and_report(
         if intent in (Intent.STOP, Intent.DOWN):
             interrupts.ignore_hangups()  # closing the terminal must not leave it half stopped
         reporter = Reporter(shell, project)
-        async with Session(project, tell=reporter.tell, secrets=reporter.secrets) as session:
+        async with Session(project, emit=reporter.on_event, secrets=reporter.secrets) as session:
             begun, asked = time.monotonic(), options
             plans: list[Plan] = []
             if running:
@@ -41,7 +41,7 @@ def apply_and_report(
                 async with reporter.waiting(session):
                     result = await interrupts.guard(apply(session, intent, asked, plans.append))
             except Interrupted:
-                shell.say("interrupted; steps already begun are completed in the background")
+                shell.echo("interrupted; steps already begun are completed in the background")
                 raise
             for note in plans[-1].notes:
                 shell.note(str(note))

@@ -18,7 +18,7 @@ from sbxcompose.cli.keys import Keys, has_terminal
 from sbxcompose.cli.project_file import CANNOT_APPLY, CommandLineProject, mistake_words
 from sbxcompose.cli.publish import Publisher
 from sbxcompose.cli.style import Style
-from sbxcompose.cli.up_request import UpRequest, say_notes
+from sbxcompose.cli.up_request import UpRequest, echo_notes
 from sbxcompose.cli.view.announce import Announcement, Tone
 from sbxcompose.cli.view.held_up import held_up
 from sbxcompose.cli.view.stream import LogStyle, LogView
@@ -68,7 +68,9 @@ async def attached(
     secrets = KnownSecrets(secret_values(project))
     hides = request.hidden(project)
     view = LogView(shell, project, style, wanted, secrets=secrets, live=True, on_lost=end, hides=hides)
-    async with Session(project, tell=view.tell, output=True, pace=view.pace, secrets=secrets, is_up=True) as session:
+    async with Session(
+        project, emit=view.on_event, output=True, pace=view.pace, secrets=secrets, is_up=True
+    ) as session:
         session.on_connection(lambda connection: connection.listen(view.output))
         source = CommandLineProject(shell, request)
         shown = _ShownUp(shell, view, request)
@@ -135,18 +137,18 @@ class _ShownUp:
         """Say what is waited for while inside."""
         block = self._view if self._view.draws else None
         if up is None:
-            return WaitReport(session, self._say, block)
-        return WaitReport(session, self._say, block, lambda: up.pending, lambda: len(up.wanted))
+            return WaitReport(session, self._announce, block)
+        return WaitReport(session, self._announce, block, lambda: up.pending, lambda: len(up.wanted))
 
     async def _stop(self, session: Session, up: AttachedUp, interrupts: Interrupts, why: str) -> None:
         """Stop what is up in reverse order; an interrupt meanwhile kills it."""
         interrupts.ignore_hangups()
-        self._say(why)
+        self._announce(why)
         try:
             async with self._waiting(session, None):
                 await interrupts.guard(up.stop())
         except Interrupted:
-            self._say("killing what is left")
+            self._announce("killing what is left")
             await up.kill()
             if up.options.targets is None:
                 with suppress(Interrupted, SbxError):
@@ -160,16 +162,16 @@ class _ShownUp:
                 self._show_plan(plan)
             case PlanApplied(result):
                 for text in held_up(result):
-                    self._say(text, Tone.BAD)
+                    self._announce(text, Tone.BAD)
             case ApplyFailed(error):
-                self._say("; ".join(filter(None, [error.message, error.hint])), Tone.BAD)
+                self._announce("; ".join(filter(None, [error.message, error.hint])), Tone.BAD)
             case ProjectReloaded(project, options):
-                self._view.adopt(project, instances_of(in_scope(project, options)))
+                self._view.replace_project(project, instances_of(in_scope(project, options)))
             case ReloadFailed(error):
-                self._say(CANNOT_APPLY, Tone.BAD)
-                self._shell.say(mistake_words(error))
+                self._announce(CANNOT_APPLY, Tone.BAD)
+                self._shell.echo(mistake_words(error))
             case EverythingReady(verdict, seconds):
-                self._say(ready_words(verdict, seconds))
+                self._announce(ready_words(verdict, seconds))
                 if self._request.timings:
                     self._show_timings(session)
 
@@ -178,22 +180,22 @@ class _ShownUp:
 
         timings = self._publisher.timings(session)
         for line in lines(timings, Style(False), None) if timings is not None else ():
-            self._say(line)
+            self._announce(line)
 
     def _show_plan(self, plan: Plan) -> None:
-        say_notes(self._shell, plan)
+        echo_notes(self._shell, plan)
         first, self._first = self._first, False
-        if first and plan.over:
-            self._say(plan.how_to_rerun())
+        if first and plan.finished:
+            self._announce(plan.how_to_rerun())
         elif first and all(isinstance(step.action, Await) for step in plan):
-            self._say("already up to date; attaching to logs (Ctrl-C stops everything)")
+            self._announce("already up to date; attaching to logs (Ctrl-C stops everything)")
 
     def _keys(self, up: AttachedUp) -> AbstractContextManager[object]:
         """Read keys if there is a terminal."""
         if self._request.as_json or not has_terminal():
             return nullcontext()
         if not self._request.watch and any(process.watch for process in up.wanted.values()):
-            self._say("press w to watch files, h for help")
+            self._announce("press w to watch files, h for help")
         self._keyboard = Keys(lambda key: self._press(key, up))
         return self._keyboard
 
@@ -208,7 +210,7 @@ class _ShownUp:
                 up.watch.switch(on=not up.watch.wanted)
             case "h" | "?":
                 state = "on" if up.watch.wanted else "off"
-                self._say(f"w: watch files (now {state}), h: this, Ctrl-C: stop everything, twice: kill it")
+                self._announce(f"w: watch files (now {state}), h: this, Ctrl-C: stop everything, twice: kill it")
             case "\n" | "\r":
                 self._view.blank()
 
@@ -222,13 +224,13 @@ class _ShownUp:
             # What `stop_all_on` has ended was stopped, and that has been said.
             by_itself = self._request.ends_itself or verdict.ended_by is not None
             headline = "success" if by_itself else "all processes have exited"
-            self._shell.say(f"{headline}: {words}")
+            self._shell.echo(f"{headline}: {words}")
             return
         headline, newline, rest = words.partition("\n")
-        self._shell.say(self._shell.err.red(headline) + newline + rest)
+        self._shell.echo(self._shell.err.red(headline) + newline + rest)
         if self._ci.enabled:
             command = self._request.how_to_reproduce(self._shell.options)([report.label for report in verdict.causes])
-            self._shell.say(f"{self._shell.err.cyan('hint:')} reproduce it with `{command}`")
+            self._shell.echo(f"{self._shell.err.cyan('hint:')} reproduce it with `{command}`")
 
-    def _say(self, text: str, tone: Tone = Tone.PLAIN) -> None:
-        self._view.say(Announcement(None, text, tone))
+    def _announce(self, text: str, tone: Tone = Tone.PLAIN) -> None:
+        self._view.announce(Announcement(None, text, tone))

@@ -10,7 +10,7 @@ from sbxcompose.cli.async_main import Interrupts, run_command
 from sbxcompose.cli.confirm import confirm
 from sbxcompose.cli.context import Shell
 from sbxcompose.cli.publish import Publisher
-from sbxcompose.cli.up_request import UpRequest, say_notes
+from sbxcompose.cli.up_request import UpRequest, echo_notes
 from sbxcompose.engine.apply import apply
 from sbxcompose.engine.instance_states import InstanceStates, instances_of
 from sbxcompose.engine.session import Session
@@ -64,8 +64,8 @@ async def _detached(
             def show(plan: Plan) -> None:
                 plans.append(plan)
                 states.expect(plan)
-                say_notes(shell, plan)
-                _say_what_ends_nothing(shell, wanted.values())
+                echo_notes(shell, plan)
+                _warn_of_what_ends_nothing(shell, wanted.values())
 
             bringing = apply(session, Intent.UP, options, show, partial(confirm, shell))
             if not request.wait:
@@ -81,16 +81,16 @@ async def _detached(
             how = HowToWait(request.as_json, request.timings, request.how_to_reproduce(shell.options))
             return await reporter.wait(session, states, bringing, judge, deadline, publisher, how)
 
-    async with Session(project, tell=reporter.tell, secrets=reporter.secrets, is_up=True) as session:
+    async with Session(project, emit=reporter.on_event, secrets=reporter.secrets, is_up=True) as session:
         publisher.watch(session)
         try:
             return await interrupts.guard(work(session))
         except Interrupted:
-            shell.say("interrupted; started processes keep running, `sbxcompose down` stops them")
+            shell.echo("interrupted; started processes keep running, `sbxcompose down` stops them")
             raise
 
 
-def _say_what_ends_nothing(shell: Shell, processes: Iterable[Process]) -> None:
+def _warn_of_what_ends_nothing(shell: Shell, processes: Iterable[Process]) -> None:
     """Note that `stop_all_on` has no effect without an attached `up`."""
     names = dict.fromkeys(process.name for process in processes if process.stop_all_on is not None)
     if names:

@@ -54,7 +54,7 @@ class Shell:
         self._lenient = lenient
         self._completing = completing
         self._pipes: Pipes | None = None
-        self.before_say: Callable[[], None] = lambda: None
+        self.before_echo: Callable[[], None] = lambda: None
         """Called before anything is said: whoever draws on the terminal takes its unfinished lines away."""
         self.hold_output: Callable[[], AbstractContextManager[None]] = nullcontext
         """Returns what holds back the output that another part of the command writes, while it is entered."""
@@ -134,13 +134,13 @@ class Shell:
             self.note(f"{error.message}; `{self._command}` uses the state of the sandboxes of {name} instead")
         return project_without_file(name, self.options.provider)
 
-    def say(self, text: str) -> None:
+    def echo(self, text: str) -> None:
         """Talk: a line on stderr."""
         self.mark(harmless(text))
 
     def mark(self, text: str) -> None:
         """Print a line on stderr for programs that read it: control sequences stay."""
-        self.before_say()
+        self.before_echo()
         sys.stdout.flush()
         self.write(f"{text}\n")
 
@@ -154,7 +154,7 @@ class Shell:
     @contextmanager
     def question(self, text: str) -> Iterator[None]:
         """Ask on stderr; inside the block nothing else is written on the terminal, what should be follows it."""
-        self.before_say()
+        self.before_echo()
         try:
             with self.hold_output():
                 self.write(text)
@@ -167,7 +167,7 @@ class Shell:
 
     def note(self, text: str) -> None:
         """Print a remark that needs no action."""
-        self.say(f"{self.err.dim('note:')} {text}")
+        self.echo(f"{self.err.dim('note:')} {text}")
 
     def print(self, text: str) -> None:
         """Print data: a line on stdout."""

@@ -120,7 +120,7 @@ def report(shell: Shell, draft: ProjectDraft, name: str, output: str | None) -> 
     """Say what became of the file's keys."""
     count = len(draft.processes)
     written = f" to {output}" if output not in (None, "-") else ""
-    shell.say(f"converted {count} process{'es' if count != 1 else ''} from {name}{written}")
+    shell.echo(f"converted {count} process{'es' if count != 1 else ''} from {name}{written}")
     titles = {
         NoteKind.MANUAL: "to do by hand",
         NoteKind.CHANGED: "expressed in another way",
@@ -129,12 +129,12 @@ def report(shell: Shell, draft: ProjectDraft, name: str, output: str | None) -> 
     for kind, title in titles.items():
         grouped = groups([note for note in draft.notes if note.kind is kind])
         if grouped:
-            shell.say(f"\n{shell.err.bold(title)} ({len(grouped)}):")
+            shell.echo(f"\n{shell.err.bold(title)} ({len(grouped)}):")
         for notes in grouped:
             lines = ",".join(str(note.line) for note in notes if note.line)
             place = f"{notes[0].file or name}:{lines}: " if lines else ""
             subjects = ", ".join(dict.fromkeys(note.subject for note in notes))
-            shell.say(f"  {shell.err.dim(place)}{subjects}: {notes[0].text}")
+            shell.echo(f"  {shell.err.dim(place)}{subjects}: {notes[0].text}")
 
 
 def groups(notes: list[ConvertNote]) -> list[list[ConvertNote]]:
@@ -156,11 +156,11 @@ def check(shell: Shell, result: str) -> None:
         project = load_project(request)
         project.check_resolved((process.sandbox, process.name) for process in project.every_process())
     except InvalidSpec as error:
-        shell.say(f"\n{shell.err.bold('to correct before the first `up`')} ({len(error.mistakes)}):")
+        shell.echo(f"\n{shell.err.bold('to correct before the first `up`')} ({len(error.mistakes)}):")
         for mistake in error.mistakes:
-            shell.say(f"  line {mistake.line}: {mistake.message}{_example(mistake.message)}")
+            shell.echo(f"  line {mistake.line}: {mistake.message}{_example(mistake.message)}")
     except SbxError as error:
-        shell.say(f"\nto correct before the first `up`: {error.message}")
+        shell.echo(f"\nto correct before the first `up`: {error.message}")
 
 
 def _example(message: str) -> str:

@@ -50,7 +50,7 @@ def copy_by_hand(shell: Shell, source: str, target: str, how: How, *, quiet: boo
     block = StatusBlock(shell.err.enabled, clean_text, shell.write)
 
     async def main() -> int:
-        async with Session(project, tell=connection_notes(shell)) as session:
+        async with Session(project, emit=connection_notes(shell)) as session:
             await session.observe()
             there = _there(session, remote)
             client = SandboxRemote(session.connections[remote.sandbox].client)
@@ -62,7 +62,7 @@ def copy_by_hand(shell: Shell, source: str, target: str, how: How, *, quiet: boo
                 block.draw(Live())
             if moved is not None and not quiet:
                 words = copied_words(target, Copied(moved.files, size=moved.size), time.monotonic() - begun)
-                shell.say(words)
+                shell.echo(words)
         return 0
 
     return run_simply(main)

@@ -67,7 +67,7 @@ def _complete() -> int:
 
 
 def _run() -> int:
-    _hear_interrupts()
+    _restore_interrupts()
     # Importing makes much and drops little: looking for garbage meanwhile costs a twentieth of a warm `up`.
     gc.disable()
     from sbxcompose.cli.main import run
@@ -75,7 +75,7 @@ def _run() -> int:
     return run(sys.argv[1:])
 
 
-def _hear_interrupts() -> None:
+def _restore_interrupts() -> None:
     """React to SIGINT also as a script's background job, for which shells ignore it: `sbxcompose up & kill -INT $!`.
 
     An ignored SIGHUP stays ignored: that is what `nohup` asks for.

@@ -19,7 +19,7 @@ def find_running(shell: Shell, project: Project, name: str, unknown: UnknownName
     """
 
     async def main() -> Observed:
-        async with Session(project, tell=connection_notes(shell)) as session:
+        async with Session(project, emit=connection_notes(shell)) as session:
             return await session.observe()
 
     try:

@@ -46,13 +46,13 @@ def run_in_foreground(
     requested: Requested,
     how: Foreground,
     prepare: Callable[[Session], Awaitable[None]],
-    tell: EventHandler | None = None,
+    on_event: EventHandler | None = None,
     secrets: KnownSecrets | None = None,
 ) -> int:
     """Run a command in a sandbox, after `prepare`; its exit code."""
 
     async def main(interrupts: Interrupts) -> int:
-        async with Session(project, tell=tell or connection_notes(shell), secrets=secrets) as session:
+        async with Session(project, emit=on_event or connection_notes(shell), secrets=secrets) as session:
             await interrupts.guard(prepare(session))
             connection = running_sandbox(session, sandbox)
             request, base = requested(session)

@@ -26,7 +26,7 @@ def initialize(shell: Shell, *, force: bool, to_stdout: bool) -> int:
         shell.print(result.rstrip("\n"))
     else:
         write(Path(NAME), result, force=force)
-        shell.say(f"wrote {NAME}; `sbxcompose up` starts it")
+        shell.echo(f"wrote {NAME}; `sbxcompose up` starts it")
     check(shell, result)
     return 0
 
@@ -45,7 +45,7 @@ def _result(shell: Shell) -> str:
             "https://github.com/sbxcompose/sbxcompose#a-quick-tour shows more",
         )
     for name, comment in draft.comments.items():
-        shell.say(f"{name}: {draft.processes[name]['command'].replace('$$', '$')} (from {comment})")
+        shell.echo(f"{name}: {draft.processes[name]['command'].replace('$$', '$')} (from {comment})")
     return render(draft, f"Written by `sbxcompose init`. {_GUIDE}")
 
 

@@ -29,11 +29,11 @@ def change(shell: Shell, names: Sequence[str], *, asleep: bool) -> int:
         name = shell.err.cyan(sandbox.name)
         if isinstance(outcome, SbxError):
             hint = f"; {outcome.hint}" if outcome.hint else ""
-            shell.say(f"{name} {shell.err.red(outcome.message)}{hint}")
+            shell.echo(f"{name} {shell.err.red(outcome.message)}{hint}")
         elif outcome is Change.NOTHING:
-            shell.say(f"{name} {'is paused already' if asleep else 'is not paused'}")
+            shell.echo(f"{name} {'is paused already' if asleep else 'is not paused'}")
         else:
-            shell.say(f"{name} {_WORDS[outcome]}")
+            shell.echo(f"{name} {_WORDS[outcome]}")
 
     async def main() -> int:
         places = ProjectProviders(project, os.environ, lambda sandbox, text: None)

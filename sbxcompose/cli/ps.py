@@ -34,7 +34,7 @@ async def show_processes(
 ) -> int:
     """Print the processes with these names that `wanted` selects; the exit code."""
     secrets = KnownSecrets(secret_values(project))
-    async with Session(project, tell=connection_notes(shell), secrets=secrets) as session:
+    async with Session(project, emit=connection_notes(shell), secrets=secrets) as session:
         found = await list_processes(session, names, everything=everything)
     for text in asleep(found.observed, "what is in it is seen once it runs"):
         shell.note(text)

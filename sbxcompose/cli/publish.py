@@ -70,7 +70,7 @@ class Publisher:
         if ci_formats.on_github(os.environ):
             workspace = os.environ.get("GITHUB_WORKSPACE")
             for line in ci_formats.verdict_annotations(verdict, partial(_place_of, project), workspace):
-                self._shell.say(line)
+                self._shell.echo(line)
             if page := os.environ.get("GITHUB_STEP_SUMMARY"):
                 _write(self._shell, Path(page), ci_formats.summary(*told), "a")
 
@@ -96,4 +96,4 @@ def _write(shell: Shell, path: Path, text: str, mode: str) -> None:
         with path.open(mode, encoding="utf-8") as stream:
             stream.write(text)
     except OSError as error:
-        shell.say(f"cannot write {path}: {(error.strerror or str(error)).lower()}")
+        shell.echo(f"cannot write {path}: {(error.strerror or str(error)).lower()}")

@@ -50,13 +50,13 @@ class Choice(Struct, frozen=True):
 async def show_logs(shell: Shell, project: Project, choice: Choice, style: LogStyle) -> int:
     """Show the logs of the processes that were chosen, or of all that are known; the exit code."""
     secrets = KnownSecrets(secret_values(project))
-    async with Session(project, tell=connection_notes(shell), secrets=secrets) as session:
+    async with Session(project, emit=connection_notes(shell), secrets=secrets) as session:
         selected = await select_output(
             session, choice.names, choice.begin, everything=choice.everything, exclude=choice.exclude
         )
         instances, begin, observed = selected.instances, selected.begin, selected.observed
         chosen = bool(choice.names or choice.exclude)
-        say_older(shell, ProcessNames(project, observed), begin, instances if choice.names else ())
+        note_older_output(shell, ProcessNames(project, observed), begin, instances if choice.names else ())
         for text in asleep(observed, "what it has written can be read once it runs"):
             shell.note(text)
         view = LogView(
@@ -92,7 +92,7 @@ async def _until_over(
                     await view.pace()
 
 
-def say_older(shell: Shell, names: ProcessNames, begin: From, asked_for: Sequence[Instance]) -> None:
+def note_older_output(shell: Shell, names: ProcessNames, begin: From, asked_for: Sequence[Instance]) -> None:
     """Say of what was asked for, and has not run since the last `up`, how its output can be had."""
     for instance in asked_for:
         if begin.since_up is not None and begin.since_up.get(instance, 1) is None:
@@ -107,8 +107,8 @@ def _show(view: LogView, said: Said) -> None:
         case StartNote() as note:
             note_secrets(view.secrets, said.instance, note)
         case follow.RunOutputEnded(_, run, time_ms, code, signal):
-            view.tell(RunEnded(said.instance, run, Exit(code, signal, at=time_ms / 1000)))
+            view.on_event(RunEnded(said.instance, run, Exit(code, signal, at=time_ms / 1000)))
         case follow.Lost(_, size):
-            view.say(Announcement(said.instance, f"{size} older bytes were deleted (log size limit)", Tone.PLAIN))
+            view.announce(Announcement(said.instance, f"{size} older bytes were deleted (log size limit)", Tone.PLAIN))
         case _:
             pass

@@ -21,7 +21,7 @@ from sbxcompose.spec.project import Project
 
 async def stats_once(shell: Shell, project: Project, names: tuple[str, ...], *, as_json: bool) -> int:
     """Print one result, measured over half a second; the exit code."""
-    async with Session(project, tell=connection_notes(shell)) as session:
+    async with Session(project, emit=connection_notes(shell)) as session:
         found = await measure_once(session, names)
         if as_json:
             shell.print_json(to_json(found.report, found.names, time.time()))
@@ -34,7 +34,7 @@ async def follow_stats(
     shell: Shell, project: Project, names: tuple[str, ...], interrupts: Interrupts, *, as_json: bool
 ) -> int:
     """Print a result every two seconds, as long as anything runs, until Ctrl-C; the exit code."""
-    async with Session(project, tell=connection_notes(shell)) as session:
+    async with Session(project, emit=connection_notes(shell)) as session:
         try:
             await interrupts.guard(_follow(shell, session, names, as_json=as_json))
         except Interrupted:
@@ -54,7 +54,7 @@ async def _follow(shell: Shell, session: Session, names: tuple[str, ...], *, as_
 
 def _print(shell: Shell, found: MeasuredUsage) -> None:
     if not found.names:
-        shell.say("no processes are running")
+        shell.echo("no processes are running")
         return
     for line in lines(found.report, found.names, shell.out, shell.width):
         shell.print(line)

@@ -130,7 +130,7 @@ class UpRequest(Struct, frozen=True, kw_only=True):
         return Judge(project, Mode(Goal.ENDED if attached else Goal.READY, self.abort_on_exit, source))
 
 
-def say_notes(shell: Shell, plan: Plan) -> None:
+def echo_notes(shell: Shell, plan: Plan) -> None:
     """Return what is worth knowing about a plan."""
     for note in plan.notes:
         shell.note(str(note))

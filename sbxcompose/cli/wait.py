@@ -36,7 +36,7 @@ def wait_until_ready(
 
     async def main() -> int:
         reporter = Reporter(shell, project)
-        async with Session(project, tell=reporter.tell, secrets=reporter.secrets) as session:
+        async with Session(project, emit=reporter.on_event, secrets=reporter.secrets) as session:
             await session.observe()
             if not session.connections:
                 raise UsageError("nothing has been started yet", hint="`sbxcompose up -d` starts everything")
@@ -61,18 +61,18 @@ def wait_for_exit(shell: Shell, project: Project, targets: Collection[Target] | 
         if connection is None or connection.row(instance) is None:
             return None
 
-        def over() -> ObservedRow | None:
+        def finished() -> ObservedRow | None:
             row = connection.row(instance)
             return row if row is not None and not row.live else None
 
-        session.tell(WaitBegun(instance, wanted[instance], None))
-        row = await connection.until(instance, over)
-        session.tell(WaitEnded(instance))
-        shell.say(f"{names.instance(instance)} {row.exit or 'has ended'}")
+        session.emit(WaitBegun(instance, wanted[instance], None))
+        row = await connection.until(instance, finished)
+        session.emit(WaitEnded(instance))
+        shell.echo(f"{names.instance(instance)} {row.exit or 'has ended'}")
         return row
 
     async def main() -> int:
-        async with Session(project, tell=connection_notes(shell)) as session:
+        async with Session(project, emit=connection_notes(shell)) as session:
             await session.observe()
             try:
                 async with reporter.waiting(session), asyncio.timeout(timeout):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from sbxcompose.cli.async_main import Interrupts, run_command
 from sbxcompose.cli.context import Shell
 from sbxcompose.cli.project_file import CANNOT_APPLY, CommandLineProject, mistake_words
-from sbxcompose.cli.up_request import UpRequest, say_notes
+from sbxcompose.cli.up_request import UpRequest, echo_notes
 from sbxcompose.cli.view.errors import show_error
 from sbxcompose.cli.view.report import Reporter
 from sbxcompose.engine.apply_loop import ApplyLoop
@@ -25,7 +25,7 @@ def watch(shell: Shell, names: tuple[str, ...]) -> int:
     async def main(interrupts: Interrupts) -> int:
         reporter = Reporter(shell, project)
         # Output is not shown; how much there is tells what a process writes itself.
-        async with Session(project, tell=reporter.tell, output=True, secrets=reporter.secrets) as session:
+        async with Session(project, emit=reporter.on_event, output=True, secrets=reporter.secrets) as session:
             await session.observe()
             if not session.connections:
                 raise UsageError("nothing has been started yet", hint="`sbxcompose up -d`, or `sbxcompose up --watch`")
@@ -46,16 +46,16 @@ def watch(shell: Shell, names: tuple[str, ...]) -> int:
 def _show(shell: Shell, reporter: Reporter, event: EngineEvent) -> None:
     match event:
         case PlanMade(plan):
-            say_notes(shell, plan)
+            echo_notes(shell, plan)
         case PlanApplied(result):
             reporter.show_held_up(result)
         case ApplyFailed(error):
             show_error(error)
         case ProjectReloaded(project):
-            reporter.adopt(project)
+            reporter.replace_project(project)
         case ReloadFailed(error):
-            shell.say(shell.err.red(CANNOT_APPLY))
-            shell.say(mistake_words(error))
+            shell.echo(shell.err.red(CANNOT_APPLY))
+            shell.echo(mistake_words(error))
 
 
 async def _until_lost(session: Session) -> None:

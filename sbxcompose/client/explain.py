@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from msgspec import Struct
 
 from sbxcompose.engine.listing import listing, named
-from sbxcompose.engine.ready_now import look_for_readiness
+from sbxcompose.engine.ready_now import probe_readiness
 from sbxcompose.engine.session import Session
 from sbxcompose.engine.tail import last_lines
 from sbxcompose.logs.sanitize import clean_text
@@ -62,7 +62,7 @@ class Explanations(Struct, frozen=True):
 async def explain(session: Session, names: Sequence[str]) -> Explanations:
     """Observe, and explain the instances named, or all. Raises `UnknownName`."""
     observed = await session.observe()
-    ready = await look_for_readiness(session, commands=True)
+    ready = await probe_readiness(session, commands=True)
     now = time.time()
     entries = named(listing(session.project, observed, everything=bool(names)), session.project, names)
     found = [why(session.project, observed, entry.instance, now, ready) for entry in entries]

@@ -101,7 +101,7 @@ class Service:
         self._health(process)
         self._restart(process)
         self._dependencies(process, services)
-        self._rest(process)
+        self._convert_remaining(process)
         add_notes(process, self._node, daemon=self._image.is_known)
         add_build_steps(draft, process, self._image, self._node.get("build"))
 
@@ -223,7 +223,7 @@ class Service:
         found = {services[name].name: need for name, need in needs.items() if name in services}
         process.set("depends_on", found)
 
-    def _rest(self, process: ProcessDraft) -> None:
+    def _convert_remaining(self, process: ProcessDraft) -> None:
         node = self._node
         user = text(node.get("user"))
         if user is not None and not self._image.is_known:

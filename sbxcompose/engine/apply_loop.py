@@ -90,13 +90,13 @@ class ApplyLoop:
             except SbxError as error:
                 if self._must_succeed:
                     raise
-                self._session.tell(ApplyFailed(error))
+                self._session.emit(ApplyFailed(error))
             self._must_succeed = False
             self.wake()
 
     async def _perform(self, work: Work) -> None:
         self._wanted.begin(work)
-        self._session.adopt(work.project if isinstance(work, StopRemoved) else self._wanted.project)
+        self._session.replace_project(work.project if isinstance(work, StopRemoved) else self._wanted.project)
         try:
             result = await run_until(self._apply(work), self.until(self._wanted.must_interrupt))
         except SbxError:
@@ -104,7 +104,7 @@ class ApplyLoop:
             raise
         if result is not None:
             self._wanted.finished(good=result.good)
-            self._session.tell(PlanApplied(result))
+            self._session.emit(PlanApplied(result))
             return
         try:
             await self._session.refresh()
@@ -124,7 +124,7 @@ class ApplyLoop:
 
     def _on_plan(self, plan: Plan) -> None:
         self._wanted.planned(plan, self._runs())
-        self._session.tell(PlanMade(plan))
+        self._session.emit(PlanMade(plan))
         self.wake()
 
     def _runs(self) -> dict[Instance, int]:

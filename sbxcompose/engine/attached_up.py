@@ -71,7 +71,7 @@ class AttachedUp:
     async def verdict(self, deadline: float | None, *, watch: bool) -> Success | Failed | TimedOut:
         """Bring up and stay until the verdict, or as long as files are watched; `deadline` is monotonic."""
         return await run_beside(
-            self._bring_up(deadline, watch=watch), self._loop.run(), self.watch.run(), self._tell_when_ready()
+            self._bring_up(deadline, watch=watch), self._loop.run(), self.watch.run(), self._emit_when_ready()
         )
 
     async def _bring_up(self, deadline: float | None, *, watch: bool) -> Success | Failed | TimedOut:
@@ -89,10 +89,10 @@ class AttachedUp:
                 continue
             if not self.watch.wanted:
                 return verdict
-            self._session.tell(WatchMessage(None, "all processes have exited; waiting for file changes"))
+            self._session.emit(WatchMessage(None, "all processes have exited; waiting for file changes"))
             await self._loop.until(lambda: self._loop.busy or not self.watch.wanted)
 
-    async def _tell_when_ready(self) -> None:
+    async def _emit_when_ready(self) -> None:
         """Tell once that all this command has started, and the rest, is ready."""
         from sbxcompose.plan.judge import Judge, Mode, Success
 
@@ -106,7 +106,7 @@ class AttachedUp:
 
         verdict = await self._states.all_ready(judge)
         if isinstance(verdict, Success) and verdict.ready and self.has_started:
-            self._session.tell(EverythingReady(verdict, self._session.clock.now() - self._session.began))
+            self._session.emit(EverythingReady(verdict, self._session.clock.now() - self._session.began))
 
     def _on_event(self, event: EngineEvent) -> None:
         match event:

@@ -121,13 +121,13 @@ class CloudProvider:
         """Wait until the sandbox runs; `seen` is how it stood a moment ago."""
         report = PendingReport()
 
-        def look(info: SandboxInfo, waited: float) -> None:
+        def on_poll(info: SandboxInfo, waited: float) -> None:
             if (text := report(info, waited)) is not None:
                 self._told(sandbox, text)
 
         if seen is not None:
-            look(seen, 0.0)
-        return await suspended.until(self._lifecycle, number, "running", look=look)
+            on_poll(seen, 0.0)
+        return await suspended.until(self._lifecycle, number, "running", on_poll=on_poll)
 
     async def _named(self, sandbox: Sandbox, number: str) -> SandboxInfo:
         """Return what was made. Raises `Unsupported` if it could not be found again by its name."""

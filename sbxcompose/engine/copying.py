@@ -36,10 +36,10 @@ class CopyTarget(Struct, frozen=True):
 class Copies:
     """The copies of a project's sandboxes, made when they are first asked for."""
 
-    def __init__(self, project: Project, environ: Mapping[str, str], tell: EventHandler) -> None:
+    def __init__(self, project: Project, environ: Mapping[str, str], emit: EventHandler) -> None:
         self._project = project
         self._environ = environ
-        self._tell = tell
+        self._emit = emit
         self._copies: dict[str, tuple[SandboxClient, Copy]] = {}
 
     async def compare(self, sandbox: Sandbox, place: CopyTarget | None) -> ToCopy | None:
@@ -51,7 +51,7 @@ class Copies:
         """Copy what has changed; with `paths` (absolute), only of these. Tells of progress, and of the end."""
         begun = time.monotonic()
         copied = await self._copy(sandbox, place).sync(paths)
-        self._tell(CopyDone(sandbox.name, copied, time.monotonic() - begun))
+        self._emit(CopyDone(sandbox.name, copied, time.monotonic() - begun))
         return copied
 
     def _copy(self, sandbox: Sandbox, place: CopyTarget | None) -> Copy:
@@ -75,7 +75,7 @@ class Copies:
         return copy
 
     def _progress(self, sandbox: str) -> Callable[[TransferProgress], None]:
-        return lambda progress: self._tell(CopyProgress(sandbox, progress))
+        return lambda progress: self._emit(CopyProgress(sandbox, progress))
 
     def _memory(self) -> Memory:
         from sbxcompose.files.read import Memory

@@ -44,14 +44,14 @@ class EventRecord:
         self._unwritten: list[bytes] = []
         self.path: Path = state_path(environ) / FOLDER / f"{quote(project, safe='')}.jsonl"
 
-    def recording(self, tell: EventHandler) -> EventHandler:
+    def recording(self, emit: EventHandler) -> EventHandler:
         """Return a handler that records how steps end, and hands every event on."""
 
         def record(event: EngineEvent) -> None:
             entry = entry_of(event, self._clock())
             if entry is not None:
                 self._add(entry)
-            tell(event)
+            emit(event)
 
         return record
 

@@ -17,22 +17,22 @@ from sbxcompose.tasks import task_group
 Perform = Callable[[Step], Awaitable[None]]
 
 
-async def execute(steps: Sequence[Step], perform: Perform, tell: EventHandler) -> Result:
+async def execute(steps: Sequence[Step], perform: Perform, emit: EventHandler) -> Result:
     """Carry out `steps`; `perform` does one and raises an `SbxError` when it fails.
 
     Steps whose needs are met begin in the same turn of the event loop, so that their requests can travel together.
     Cancelling it cancels the steps that are under way.
     """
-    run = _Run(steps, perform, tell)
+    run = _Run(steps, perform, emit)
     await run.finish()
     return Result(tuple(run.failures), tuple(run.held_up))
 
 
 class _Run:
-    def __init__(self, steps: Sequence[Step], perform: Perform, tell: EventHandler) -> None:
+    def __init__(self, steps: Sequence[Step], perform: Perform, emit: EventHandler) -> None:
         self._steps = {step.number: step for step in steps}
         self._perform = perform
-        self._tell = tell
+        self._emit = emit
         self._missing = {step.number: sum(1 for n in step.after if n in self._steps) for step in steps}
         self._followers: dict[int, list[int]] = {step.number: [] for step in steps}
         for step in steps:
@@ -51,18 +51,18 @@ class _Run:
                     self._group.create_task(self._do(step))
 
     async def _do(self, step: Step) -> None:
-        self._tell(StepBegun(step))
+        self._emit(StepBegun(step))
         try:
             await self._perform(step)
         except SbxError as error:
             self.failures.append(StepFailure(step, error))
-            self._tell(StepFailed(step, error))
+            self._emit(StepFailed(step, error))
             self._hold_up(step)
             return
         except asyncio.CancelledError:
-            self._tell(StepCancelled(step))
+            self._emit(StepCancelled(step))
             raise
-        self._tell(StepDone(step))
+        self._emit(StepDone(step))
         for number in self._followers[step.number]:
             self._missing[number] -= 1
             if self._missing[number] == 0 and number not in self._dead:
@@ -78,5 +78,5 @@ class _Run:
             self._dead.add(number)
             step = self._steps[number]
             self.held_up.append(HeldUp(step, root))
-            self._tell(StepHeldUp(step, by))
+            self._emit(StepHeldUp(step, by))
             reached += [(step, follower) for follower in self._followers[number]]

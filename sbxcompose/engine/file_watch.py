@@ -49,7 +49,7 @@ class FileWatch:
             session.project.directory,
             lambda root: load_rules(root.path, root.ignore),
             self._see,
-            lambda text: self._say(None, text, bad=True),
+            lambda text: self._notify(None, text, bad=True),
             poll=bool(os.environ.get(POLL)),
         )
         self._loops = LoopDetector()
@@ -143,7 +143,7 @@ class FileWatch:
                 paused.cancel()
             return False
         if paused is None or paused.done():
-            self._say_slowed(reaction, loop)
+            self._emit_slowed(reaction, loop)
             paused = self._group.create_task(self._later(loop.pause, reaction))
         self._paused[key] = paused
         return True
@@ -162,9 +162,9 @@ class FileWatch:
             }
         return found
 
-    def _say_slowed(self, reaction: Reaction, loop: RestartLoop) -> None:
+    def _emit_slowed(self, reaction: Reaction, loop: RestartLoop) -> None:
         path = os.path.relpath(loop.path, self._session.project.directory)
-        self._say(
+        self._notify(
             self._instance(reaction.process),
             f"seems to write {path} itself, since that changes {loop.offset:.2f}s after each start: "
             f"next restart in {loop.pause:g}s; to prevent this, add it to `ignore` in the watch rule",
@@ -187,12 +187,12 @@ class FileWatch:
             copied = await self._session.sync_changed(sandbox, reaction.paths)
             if copied is None and reaction.sync and not self._in_place_said:
                 self._in_place_said = True
-                self._say(None, "`sync` has nothing to copy here: processes use the files in place")
+                self._notify(None, "`sync` has nothing to copy here: processes use the files in place")
             for command in reaction.run:
                 if not await self._run(reaction, command):
                     return False
         except SbxError as error:
-            self._say(self._instance(reaction.process), error.message, bad=True)
+            self._notify(self._instance(reaction.process), error.message, bad=True)
             return False
         return True
 
@@ -204,10 +204,10 @@ class FileWatch:
         if process is None or connection is None:
             return False
         shown = command[2] if command[:2] == ("sh", "-c") else " ".join(command)
-        self._say(instance, f"runs `{shown}`: {self._why(reaction)}")
+        self._notify(instance, f"runs `{shown}`: {self._why(reaction)}")
         request, base = self._session.command_request(process, instance, command)
         one_off = await OneOff.start(connection, request, base)
-        lines = _Lines(lambda line: self._say(instance, line))
+        lines = _Lines(lambda line: self._notify(instance, line))
         try:
             ended = await one_off.follow(lambda stream, data: lines.feed(data))
         except asyncio.CancelledError:
@@ -215,7 +215,7 @@ class FileWatch:
             raise
         lines.end()
         if ended.exit_code != 0:
-            self._say(instance, f"not restarted: `{shown}` {_end(ended)}", bad=True)
+            self._notify(instance, f"not restarted: `{shown}` {_end(ended)}", bad=True)
         return ended.exit_code == 0
 
     async def _send_signals(self, reaction: Reaction) -> None:
@@ -223,11 +223,11 @@ class FileWatch:
             for row in self._rows(reaction.process):
                 if row.pid is None:
                     continue
-                self._say(row.instance, f"gets {_signal_name(number)}: {self._why(reaction)}")
+                self._notify(row.instance, f"gets {_signal_name(number)}: {self._why(reaction)}")
                 try:
                     await self._session.connections[row.instance.sandbox].client.signal(row.name, number)
                 except SbxError as error:
-                    self._say(row.instance, error.message, bad=True)
+                    self._notify(row.instance, error.message, bad=True)
 
     def _renew(self, reactions: Sequence[Reaction]) -> None:
         why = {
@@ -242,7 +242,7 @@ class FileWatch:
                 number = runs.get(instance)
                 run = f" (run {number + 1})" if number else ""
                 also = ", too" if target in absorbed else run
-                self._say(instance, f"restarts{also}: {reason}")
+                self._notify(instance, f"restarts{also}: {reason}")
 
     def _is_stopped(self, reaction: Reaction) -> bool:
         """Return whether it was stopped on request, which a file change does not undo."""
@@ -252,7 +252,7 @@ class FileWatch:
         )
         if stopped:
             name = reaction.process[1]
-            self._say(None, f"{self._why(reaction)}, but {name} was stopped: `sbxcompose start {name}` starts it")
+            self._notify(None, f"{self._why(reaction)}, but {name} was stopped: `sbxcompose start {name}` starts it")
         return stopped
 
     def _why(self, reaction: Reaction) -> str:
@@ -270,25 +270,25 @@ class FileWatch:
         found = [connection.row(instance) for instance in self._instances(key)] if connection is not None else []
         return [row for row in found if row is not None]
 
-    def _say(self, instance: Instance | None, text: str, *, bad: bool = False) -> None:
-        self._session.tell(WatchMessage(instance, text, bad))
+    def _notify(self, instance: Instance | None, text: str, *, bad: bool = False) -> None:
+        self._session.emit(WatchMessage(instance, text, bad))
 
 
 class _Lines:
     """Chunks of a command's output -> lines."""
 
-    def __init__(self, say: Callable[[str], None]) -> None:
-        self._say = say
+    def __init__(self, emit_line: Callable[[str], None]) -> None:
+        self._emit_line = emit_line
         self._rest = b""
 
     def feed(self, data: bytes) -> None:
         *whole, self._rest = (self._rest + data).split(b"\n")
         for line in whole:
-            self._say(line.decode("utf-8", "replace"))
+            self._emit_line(line.decode("utf-8", "replace"))
 
     def end(self) -> None:
         if self._rest:
-            self._say(self._rest.decode("utf-8", "replace"))
+            self._emit_line(self._rest.decode("utf-8", "replace"))
 
 
 def _end(ended: CommandEnded) -> str:

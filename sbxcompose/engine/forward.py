@@ -26,16 +26,16 @@ Say = Callable[[str], None]
 class PortForward:
     """Listens at `host`:`port` (0: any free one) for connections to a port in a sandbox; an async context manager.
 
-    `say` is told, in a sentence each, of connections that the sandbox refuses.
+    `report` is told, in a sentence each, of connections that the sandbox refuses.
     """
 
-    def __init__(self, client: SandboxClient, sandbox: str, remote: int, host: str, port: int, say: Say) -> None:
+    def __init__(self, client: SandboxClient, sandbox: str, remote: int, host: str, port: int, report: Say) -> None:
         self._client = client
         self._sandbox = sandbox
         self._remote = remote
         self._host = host
         self.port = port
-        self._say = say
+        self._report = report
         self._server: asyncio.Server | None = None
         self._tasks = TaskOwner()
 
@@ -68,7 +68,7 @@ class PortForward:
             async with await open_tunnel(self._client, self._remote) as tunnel:
                 await carry(local, writer, tunnel)
         except SbxError as error:
-            self._say(own_words(error.message))
+            self._report(own_words(error.message))
             _reset(writer)
         except OSError:
             pass  # it has gone

@@ -150,7 +150,7 @@ class InstanceStates:
             case StepFailed(Step(action=Await(instance=instance)), error):
                 self._errors[instance] = error.message.removeprefix(f"{label(instance)} ")
             case RowChanged(row, before, known) if not known and self._is_healthy_now(row, before):
-                self._session.tell(BecameReady(row.instance))
+                self._session.emit(BecameReady(row.instance))
 
     def _is_healthy_now(self, row: ObservedRow, before: ObservedRow | None) -> bool:
         """Return whether a health check that is all there is to its readiness has just succeeded for the first time."""
@@ -266,7 +266,7 @@ class InstanceStates:
                 if row is not None and aim is Condition.READY:
                     self._ready[instance] = _run(row)
                     if known != _run(row):
-                        self._session.tell(BecameReady(instance))
+                        self._session.emit(BecameReady(instance))
             except SbxError as failure:
                 error = failure.message
                 row = connection.row(instance, process.digest)

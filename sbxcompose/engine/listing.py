@@ -99,9 +99,9 @@ async def readiness_of(session: Session, entries: Iterable[ListedInstance]) -> M
     unseen = {entry.instance for entry in entries if entry.process is not None and entry.process.ready_when is not None}
     if not unseen:
         return {}
-    from sbxcompose.engine.ready_now import look_for_readiness
+    from sbxcompose.engine.ready_now import probe_readiness
 
-    return await look_for_readiness(session, unseen.__contains__)
+    return await probe_readiness(session, unseen.__contains__)
 
 
 def with_readiness(

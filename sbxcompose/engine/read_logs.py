@@ -126,7 +126,7 @@ class _SandboxLogs:
         """Everything up to now."""
         found: list[Said] = []
         async for event in self._events:
-            self._hear(event)
+            self._on_event(event)
             if isinstance(event, follow.FollowSynced):
                 break
             if (said := self._said(event)) is not None:
@@ -137,7 +137,7 @@ class _SandboxLogs:
         """Put what comes from now on into the queue; None at the end."""
         try:
             async for event in self._events:
-                self._hear(event)
+                self._on_event(event)
                 if (said := self._said(event)) is not None:
                     await queue.put(said)
             await queue.put(None)
@@ -145,15 +145,15 @@ class _SandboxLogs:
             await queue.put(error)
 
     async def close(self) -> None:
-        self._outages.over(self, given_up=True)
+        self._outages.recovered(self, given_up=True)
         await self._events.aclose()
 
-    def _hear(self, event: follow.FollowEvent) -> None:
+    def _on_event(self, event: follow.FollowEvent) -> None:
         match event:
             case follow.Broken(reason):
                 self._outages.failed(self, f"sandbox {self._sandbox}: {reason}")
             case follow.FollowSynced():
-                self._outages.over(self)
+                self._outages.recovered(self)
 
     def _said(self, event: follow.FollowEvent) -> Said | None:
         if isinstance(event, StartNote):

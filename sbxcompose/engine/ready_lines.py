@@ -41,11 +41,11 @@ class RunMatcher:
         if matcher.feed(data):
             self.match()
         elif any(stream.undecided for stream in self._streams.values()):
-            self._timer = asyncio.get_running_loop().call_later(STANDS_STILL, self.settle)
+            self._timer = asyncio.get_running_loop().call_later(STANDS_STILL, self.flush)
 
-    def settle(self) -> None:
+    def flush(self) -> None:
         """Take unfinished lines as they stand."""
-        if any(matcher.settled() for matcher in self._streams.values()):
+        if any(matcher.flush() for matcher in self._streams.values()):
             self.match()
 
     def match(self) -> None:
@@ -117,7 +117,7 @@ async def line_so_far(
     matcher = RunMatcher(pattern)
     whole = await _read(connection, instance, run, matcher, follow=False, most=LOOKED_THROUGH, until=until)
     matcher.cancel()
-    matcher.settle()
+    matcher.flush()
     return True if matcher.seen.is_set() else (False if whole else None)
 
 

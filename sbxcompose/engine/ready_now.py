@@ -15,7 +15,7 @@ PATIENCE = 2.0
 """Seconds that finding it out may take."""
 
 
-async def look_for_readiness(
+async def probe_readiness(
     session: Session, wanted: Callable[[Instance], bool] = lambda instance: True, *, commands: bool = False
 ) -> Mapping[Instance, bool | None]:
     """Return for each running instance with a `ready_when` whether that is fulfilled; None if it is unknown.

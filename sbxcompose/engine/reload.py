@@ -58,7 +58,7 @@ class ProjectWatch:
         while True:
             await self._loop.until(lambda: self.wanted)
             await self._watch_files()
-            self._say("stopped watching")
+            self._notify("stopped watching")
 
     async def _watch_files(self) -> None:
         from sbxcompose.engine.file_watch import FileWatch  # only who watches needs all that
@@ -78,7 +78,7 @@ class ProjectWatch:
         await self._watch(self._read)
         self.established = True
         self._loop.wake()
-        self._say(f"watching {self._places()}")
+        self._notify(f"watching {self._places()}")
 
     def _files(self) -> set[str]:
         """Return the files that the project comes from."""
@@ -121,21 +121,21 @@ class ProjectWatch:
             options = self._source.options(project)
             check_resolved(project, options)
         except SbxError as error:
-            self._session.tell(ReloadFailed(error))
+            self._session.emit(ReloadFailed(error))
             await self._watch(files | self._read)
             return
         self._read = files
         if project != before:
-            self._say("the project's file has changed")
+            self._notify("the project's file has changed")
             self._loop.reload(project, options)
-            self._session.tell(ProjectReloaded(project, options))
+            self._session.emit(ProjectReloaded(project, options))
         places = self._places()
         await self._watch(files)
         if self._places() != places:
-            self._say(f"watching {self._places()}")
+            self._notify(f"watching {self._places()}")
 
-    def _say(self, text: str) -> None:
-        self._session.tell(WatchMessage(None, text))
+    def _notify(self, text: str) -> None:
+        self._session.emit(WatchMessage(None, text))
 
 
 def check_place(before: Project, after: Project) -> None:

@@ -43,7 +43,7 @@ class SandboxConnection:
         name: str,
         info: SandboxInfo,
         client: SandboxClient,
-        tell: EventHandler,
+        emit: EventHandler,
         outages: Outages | None = None,
         pace: Pace | None = None,
         failed: Callable[[], None] = lambda: None,
@@ -54,7 +54,7 @@ class SandboxConnection:
         self.info = info
         self.client = client
         self.clock = clock if clock is not None else SteadyClock()
-        self._tell = tell
+        self._emit = emit
         self.outages = outages or Outages()
         """Hears of streams that are broken and made again."""
         self._pace = pace
@@ -160,7 +160,7 @@ class SandboxConnection:
         if request.managed and info.managed is None:
             await self._refuse(info)
         if self._watch is not None and await self._watch.started(info):
-            await self._watch.settle()
+            await self._watch.catch_up()
             return
         # The watch may have told more of this run already than this answer knows.
         if (known := self._rows.get(row_key(info))) is None or (known.handle or 0) < (info.handle or 0):
@@ -179,7 +179,7 @@ class SandboxConnection:
         self._asked.add(name)
         await stop_process(self.client, name, signal=signal, grace=grace, asked=asked)
         if self._watch is not None:
-            await self._watch.settle()
+            await self._watch.catch_up()
 
     async def open(self, *, logs: follow.LogSelection, eager: bool = True, patient: bool = False) -> None:
         """Begin to watch; returns when everything there is now is known. Raises `Unreachable` or `Refused`.
@@ -199,7 +199,7 @@ class SandboxConnection:
 
     async def unwatch(self) -> None:
         """End the watch, for a command that needs no rows any more; what is known of them stays as it is."""
-        self.outages.over(self, given_up=True)
+        self.outages.recovered(self, given_up=True)
         await self._tasks.close()
 
     async def _follow(self, watch: StateStream) -> None:
@@ -218,7 +218,7 @@ class SandboxConnection:
 
     def _fail(self, error: Exception) -> None:
         self.error = error
-        self.outages.over(self, given_up=True)
+        self.outages.recovered(self, given_up=True)
         self._failed()
         if self._synced is not None and not self._synced.done():
             self._synced.set_exception(error)
@@ -234,8 +234,8 @@ class SandboxConnection:
 
     async def refresh(self) -> None:
         """Ask for all rows, when what the watch has told so far may not be all. Raises as `SandboxClient`."""
-        await self.client.settle()
-        if self._watch is not None and await self._watch.settle():
+        await self.client.drain()
+        if self._watch is not None and await self._watch.catch_up():
             return
         for info in await self.client.processes():
             self._update(info)
@@ -268,25 +268,25 @@ class SandboxConnection:
             case follow.Broken(reason):
                 self._unconfirmed = set(self._rows)
                 self.outages.failed(self, f"sandbox {self.name}: {reason}")
-                self._tell(Reconnecting(self.name, reason))
+                self._emit(Reconnecting(self.name, reason))
             case _:
-                self._tell_of_log(event)
+                self._emit_from_log(event)
 
-    def _tell_of_log(self, event: follow.LogEvent) -> None:
+    def _emit_from_log(self, event: follow.LogEvent) -> None:
         instance = log_instance(self.name, event.log)
         if instance is None:
             return
         match event:
             case follow.Began(_, run, time_ms):
-                self._tell(RunBegan(instance, run, time_ms / 1000))
+                self._emit(RunBegan(instance, run, time_ms / 1000))
             case follow.RunOutputEnded(_, run, time_ms, code, signal):
-                self._tell(RunEnded(instance, run, Exit(code, signal, at=time_ms / 1000)))
+                self._emit(RunEnded(instance, run, Exit(code, signal, at=time_ms / 1000)))
             case follow.Lost(_, size):
-                self._tell(OutputLost(instance, size))
+                self._emit(OutputLost(instance, size))
 
     def _confirm(self) -> None:
         """After a reconnection: rows that were not told again are gone."""
-        self.outages.over(self)
+        self.outages.recovered(self)
         for key in self._unconfirmed:
             self._drop(key)
         self._unconfirmed = set()
@@ -310,7 +310,7 @@ class SandboxConnection:
             row = replace(row, failed_runs=failed_runs_after(before, row))
         rows[key] = row
         if row != before:
-            self._tell(RowChanged(row, before, known=self._synced is not None and not self._synced.done()))
+            self._emit(RowChanged(row, before, known=self._synced is not None and not self._synced.done()))
             self._wake(row.instance)
 
     def _set_mark(self, info: ProcessInfo) -> None:
@@ -325,11 +325,11 @@ class SandboxConnection:
     async def mark_over(self) -> None:
         """Wait until the run that marks a `down` has ended, so that nothing runs after a `down`."""
 
-        def over() -> bool | None:
+        def finished() -> bool | None:
             marks = [info.managed for info in self._rows.values() if is_mark(info)]
             return True if all(managed is None or managed.status == "stopped" for managed in marks) else None
 
-        await self.until(Instance(self.name, PROCESS), over)
+        await self.until(Instance(self.name, PROCESS), finished)
 
     def _as_stopped(self, info: ProcessInfo) -> ProcessInfo:
         if info.managed is None or info.managed.status != "stopped":

@@ -43,7 +43,7 @@ class ProjectSandboxes:
         project: Project,
         *,
         provider: Provider | None,
-        tell: EventHandler,
+        emit: EventHandler,
         output: bool,
         environ: Mapping[str, str],
         pace: Pace | None,
@@ -58,9 +58,9 @@ class ProjectSandboxes:
         self._sandboxes = {sandbox.name: sandbox for sandbox in project.sandboxes}
         self.changed = asyncio.Event()
         """Set whenever anything has happened; whoever waits clears it, and looks again after it was set."""
-        self._listeners = [tell]
-        self.outages = Outages(self._tell_outage)
-        self.places = ProjectProviders(project, environ, self._tell_pending, self.outages, provider)
+        self._listeners = [emit]
+        self.outages = Outages(self._emit_outage)
+        self.places = ProjectProviders(project, environ, self._emit_pending, self.outages, provider)
         """Where the sandboxes live."""
         self._pace = pace
         self._output = output
@@ -74,40 +74,40 @@ class ProjectSandboxes:
         self._on_connection: list[Callable[[SandboxConnection], None]] = []
         self._connected = asyncio.Event()
 
-    def _tell(self, event: EngineEvent) -> None:
+    def _emit(self, event: EngineEvent) -> None:
         self.changed.set()
-        for tell in tuple(self._listeners):
-            tell(event)
+        for emit in tuple(self._listeners):
+            emit(event)
 
-    def _tell_pending(self, sandbox: Sandbox, text: str) -> None:
-        self._tell(SandboxNote(sandbox.name, text))
+    def _emit_pending(self, sandbox: Sandbox, text: str) -> None:
+        self._emit(SandboxNote(sandbox.name, text))
 
-    def _tell_outage(self, reason: str | None, seconds: float) -> None:
+    def _emit_outage(self, reason: str | None, seconds: float) -> None:
         if reason is None:
-            self._tell(ConnectionRestored(seconds))
+            self._emit(ConnectionRestored(seconds))
         else:
-            self._tell(ConnectionLost(reason) if reason else ConnectionGivenUp())
+            self._emit(ConnectionLost(reason) if reason else ConnectionGivenUp())
 
-    def tell(self, event: EngineEvent) -> None:
+    def emit(self, event: EngineEvent) -> None:
         """Send an event to all listeners."""
-        self._tell(event)
+        self._emit(event)
 
-    def listen(self, tell: EventHandler) -> None:
-        """Tell `tell`, too."""
-        self._listeners.append(tell)
+    def listen(self, emit: EventHandler) -> None:
+        """Send what happens to `emit`, too."""
+        self._listeners.append(emit)
 
     def on_connection(self, call: Callable[[SandboxConnection], None]) -> None:
         """Have `call` called with each sandbox's connection before it is opened."""
         self._on_connection.append(call)
 
-    def adopt(self, project: Project) -> None:
+    def replace_project(self, project: Project) -> None:
         """Go on with another reading of the same project's file; what runs is not touched by that."""
         self.project = project
         self._sandboxes = {sandbox.name: sandbox for sandbox in project.sandboxes}
         for name, connection in self.connections.items():
             connection.successes = project.successes(name)
             if name in self._sandboxes:
-                self._settle_workspace(self._sandboxes[name], connection.info)
+                self._choose_workspace(self._sandboxes[name], connection.info)
 
     async def observe(self) -> Observed:
         """Look at all sandboxes of the project, and go on watching those that exist."""
@@ -211,7 +211,7 @@ class ProjectSandboxes:
             sandbox.name,
             info,
             client,
-            self._tell,
+            self._emit,
             self.outages,
             self._pace,
             self.changed.set,
@@ -230,7 +230,7 @@ class ProjectSandboxes:
             raise
         self.connections[sandbox.name] = connection
         self._seen.add(info.id)
-        self._settle_workspace(sandbox, info)
+        self._choose_workspace(sandbox, info)
         self._connected.set()
 
     def _logs_of(self, sandbox: Sandbox, info: SandboxInfo) -> LogSelection:
@@ -243,7 +243,7 @@ class ProjectSandboxes:
         if connection is not None:
             await connection.close()
 
-    def _settle_workspace(self, sandbox: Sandbox, info: SandboxInfo) -> None:
+    def _choose_workspace(self, sandbox: Sandbox, info: SandboxInfo) -> None:
         """On this machine a sandbox with a workspace of its own says where that is."""
         if self.project.provider_of(sandbox) == "local" and sandbox.copied and sandbox.isolation == "none":
             place = info.workspace_directory or self.project.directory

@@ -72,7 +72,7 @@ class Session(ProjectSandboxes):
         project: Project,
         *,
         provider: Provider | None = None,
-        tell: EventHandler = ignore_event,
+        emit: EventHandler = ignore_event,
         output: bool = False,
         environ: Mapping[str, str] | None = None,
         pace: Pace | None = None,
@@ -82,7 +82,7 @@ class Session(ProjectSandboxes):
         super().__init__(
             project,
             provider=provider,
-            tell=tell,
+            emit=emit,
             output=output,
             environ=os.environ if environ is None else environ,
             pace=pace,
@@ -94,8 +94,8 @@ class Session(ProjectSandboxes):
         self.began = self.clock.now()
         """When the command did, by its clock."""
         self._ready: dict[str, Readiness] = {}
-        self._copies = Copies(project, self._environ, self._tell)
-        self.setup = SetupSnapshots(self.places.at, self._environ, self._tell)
+        self._copies = Copies(project, self._environ, self._emit)
+        self.setup = SetupSnapshots(self.places.at, self._environ, self._emit)
         """What is kept of set-ups that are done."""
         self.on_connection(self._watch_readiness)
 
@@ -154,7 +154,7 @@ class Session(ProjectSandboxes):
         if self._is_up and not self._records_readiness:
             self._records_readiness = True
             self.listen(record.on_event)
-        return await execute(plan.steps, self._perform, record.recording(self._tell))
+        return await execute(plan.steps, self._perform, record.recording(self._emit))
 
     async def _prepare_for(self, plan: Plan) -> None:
         """Prepare the sandboxes that run and in which something will be started or copied into."""
@@ -196,11 +196,11 @@ class Session(ProjectSandboxes):
         assert process is not None, "the file was checked"
         for replica in range(1, process.replicas + 1):
             instance = Instance(need.sandbox, need.process, replica)
-            self._tell(WaitBegun(instance, process, need.condition))
+            self._emit(WaitBegun(instance, process, need.condition))
             try:
                 await self.wait_until(process, instance, need.condition)
             finally:
-                self._tell(WaitEnded(instance))
+                self._emit(WaitEnded(instance))
 
     def command_request(
         self, process: Process, instance: Instance, command: tuple[str, ...]
@@ -220,7 +220,7 @@ class Session(ProjectSandboxes):
                 info = await self.places.at(sandbox).create(sandbox, start_from)
                 self.setup.began(sandbox, info.id, start_from)
                 if info.limits is not None and info.limits.refused is not None:
-                    self._tell(SandboxNote(sandbox.name, f"`resources` are not enforced: {info.limits.refused}"))
+                    self._emit(SandboxNote(sandbox.name, f"`resources` are not enforced: {info.limits.refused}"))
                 await self._connect(sandbox, info)
                 await self.prepare(sandbox.name)
             case SnapshotSandbox(sandbox):

@@ -18,12 +18,12 @@ from sbxcompose.spec.project import Project, Sandbox
 
 
 class SetupSnapshots:
-    """Those of one project; `provider` gives where a sandbox lives, `tell` is told what could not be done."""
+    """Those of one project; `provider` gives where a sandbox lives, `emit` is told what could not be done."""
 
-    def __init__(self, provider: Callable[[Sandbox], Provider], environ: Mapping[str, str], tell: EventHandler) -> None:
+    def __init__(self, provider: Callable[[Sandbox], Provider], environ: Mapping[str, str], emit: EventHandler) -> None:
         self._provider = provider
         self._environ = environ
-        self._tell = tell
+        self._emit = emit
         self._restored: set[str] = set()
 
     async def observe(self, project: Project, observed: Observed, *, anew: bool = False) -> Observed:
@@ -58,7 +58,7 @@ class SetupSnapshots:
         """
         if start_from is not None and number in self._provider(sandbox).made:
             self._restored.add(sandbox.name)
-            self._tell(SandboxNote(sandbox.name, "begins with a snapshot in which its set-up is done"))
+            self._emit(SandboxNote(sandbox.name, "begins with a snapshot in which its set-up is done"))
         else:
             self._restored.discard(sandbox.name)
 
@@ -75,9 +75,9 @@ class SetupSnapshots:
             superseded = self._cache(sandbox).add(sandbox, (await provider.snapshots.take(number)).id)
         except (ProviderError, TimeoutError) as error:
             why = error.message if isinstance(error, ProviderError) else "the snapshot was not ready in time"
-            self._tell(SandboxNote(sandbox.name, f"could not be kept for the next set-up: {why}"))
+            self._emit(SandboxNote(sandbox.name, f"could not be kept for the next set-up: {why}"))
             return
-        self._tell(SandboxNote(sandbox.name, "was copied into a snapshot, with which the next one begins"))
+        self._emit(SandboxNote(sandbox.name, "was copied into a snapshot, with which the next one begins"))
         for old in superseded:
             with suppress(ProviderError):
                 await provider.snapshots.delete(old)

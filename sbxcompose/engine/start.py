@@ -97,8 +97,8 @@ async def start_once(connection: SandboxConnection, request: StartRequest, base:
                 raise
             # A request that was cut off may still be on its way to the daemon; one that was refused is not.
             looks = 1 if isinstance(error, Unavailable) else LOOKS
-            for look in range(1, looks + 1):
-                await asyncio.sleep(PAUSE * 2**look)
+            for attempt in range(1, looks + 1):
+                await asyncio.sleep(PAUSE * 2**attempt)
                 found = unnamed_after_failure(request, known, await _rows(connection))
                 if found is not None:
                     return found
@@ -108,8 +108,8 @@ async def start_once(connection: SandboxConnection, request: StartRequest, base:
 async def _rows(connection: SandboxConnection) -> list[ProcessInfo]:
     rows: list[ProcessInfo] = []
 
-    async def look() -> None:
+    async def list_rows() -> None:
         rows.extend(await connection.client.processes())
 
-    await try_again(look)
+    await try_again(list_rows)
     return rows

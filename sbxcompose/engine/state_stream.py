@@ -23,7 +23,7 @@ class StateStream(Protocol):
     async def started(self, info: ProcessInfo) -> bool:
         """Take note of the answer to a start; True if its row is to be told by the watch alone, after its output."""
 
-    async def settle(self) -> bool:
+    async def catch_up(self) -> bool:
         """Wait until all that has happened up to now has been told; False where only a list can say that."""
 
 

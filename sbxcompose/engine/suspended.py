@@ -52,11 +52,11 @@ async def until(
     status: str,
     *,
     again: Transition | None = None,
-    look: Look = lambda info, waited: None,
+    on_poll: Look = lambda info, waited: None,
 ) -> SandboxInfo:
     """Wait until the sandbox has that status. Raises `NotFound` if it is gone, `Refused` if it never gets there.
 
-    `look` is told what is seen.
+    `on_poll` is told what is seen.
 
     `again` repeats the request for the transition while the sandbox is not in one: the first may have been lost, and a
     request of ours that was still on its way may have woken the sandbox after it was suspended.
@@ -67,7 +67,7 @@ async def until(
         waited = time.monotonic() - begun
         if info is None:
             raise NotFound(f"sandbox {name} is gone", status=404)
-        look(info, waited)
+        on_poll(info, waited)
         if info.status == status:
             return info
         if info.status == "terminated" or waited > PATIENCE:

@@ -77,10 +77,10 @@ class Probed(Struct, frozen=True):
 class ByHand:
     """Copies between this machine and `remote`. Every method raises `SbxError`s that name the path and the side."""
 
-    def __init__(self, remote: RemoteFiles, how: How, tell: ProgressHandler = ignore_progress) -> None:
+    def __init__(self, remote: RemoteFiles, how: How, emit: ProgressHandler = ignore_progress) -> None:
         self._remote = PersistentFiles(remote)
         self._how = how
-        self._tell = tell
+        self._emit = emit
 
     async def probe(self, there: There) -> Probed:
         """Return what is at a path in the sandbox."""
@@ -134,7 +134,7 @@ class ByHand:
             await self._sh('rm -f -- "$1"', spare)
             raise SbxError(f"{path} changed while it was copied", hint="try it again")
         await self._place(spare, to, found.entry.mode)
-        self._tell(TransferProgress(1, 1, status.st_size, status.st_size))
+        self._emit(TransferProgress(1, 1, status.st_size, status.st_size))
         return Moved(1, status.st_size)
 
     async def _place(self, spare: str, to: There, mode: int) -> None:
@@ -155,7 +155,7 @@ class ByHand:
         for piece in parts(changes, here, PART):
             await self._send_part(piece, found, parent, stage, top)
             sent, size = sent + len(piece.send), size + sum(here[name].size for name in piece.send)
-            self._tell(TransferProgress(sent, len(files), size, total))
+            self._emit(TransferProgress(sent, len(files), size, total))
         await self._merge(parent, stage)
         return Moved(len(files), total)
 

@@ -105,12 +105,12 @@ class _Part(Struct):
 class Carrier:
     """Carries changes out in the folder `workspace`; `stage` is the beginning of the names of what is staged."""
 
-    def __init__(self, remote: RemoteFiles, workspace: str, stage: str, memory: Memory, tell: ProgressHandler) -> None:
+    def __init__(self, remote: RemoteFiles, workspace: str, stage: str, memory: Memory, emit: ProgressHandler) -> None:
         self._remote = remote
         self._workspace = workspace
         self._stage = stage
         self._memory = memory
-        self._tell = tell
+        self._emit = emit
         self._serial = 0
 
     async def carry_out(self, comparison: Comparison, count: Count) -> Known:
@@ -131,7 +131,7 @@ class Carrier:
                 await self._run(part.run)
                 for tally in (count, sent):
                     tally.add(part.piece, part.here)
-                self._tell(TransferProgress(sent.files, all_files, sent.size, all_size))
+                self._emit(TransferProgress(sent.files, all_files, sent.size, all_size))
             count.unsettled = part.unsettled
             return part.after
 

@@ -79,13 +79,13 @@ class Copy:
         sources: Sequence[CopySource],
         memory: Memory,
         origin: str,
-        tell: ProgressHandler = ignore_progress,
+        emit: ProgressHandler = ignore_progress,
     ) -> None:
         self._remote = remote
         self._place = f"{workspace.rstrip('/')}/{PLACE}"
         self._sources = tuple(sources)
         self._memory = memory
-        self._carrier = Carrier(remote, workspace.rstrip("/"), f"in.{origin}.{os.getpid()}", memory, tell)
+        self._carrier = Carrier(remote, workspace.rstrip("/"), f"in.{origin}.{os.getpid()}", memory, emit)
         self._tree: ScannedTree | None = None
         self._known: Known | None = None
         self._busy = asyncio.Lock()

@@ -174,7 +174,7 @@ class Host:
 
     async def _end(self) -> None:
         await self.end_all()
-        await self.settled()
+        await self.wait_for_keeper()
         await self.finish()
 
     # -- being idle ----------------------------------------------------------------------------------------
@@ -243,7 +243,7 @@ class Host:
         """End every process, politely."""
         await self.sandboxes.end_all()
 
-    async def settled(self) -> int:
+    async def wait_for_keeper(self) -> int:
         """Wait until a keeper is there, should another one just take the place of one that died; its process id.
 
         A keeper that finds its server gone when it takes over would start another one.

@@ -2,7 +2,7 @@ r"""Finds the first line of a stream that matches a pattern, however the stream 
 
 Lines are matched one by one, without colours and other control sequences; a carriage return ends a line, as
 progress bars have it. The line under way is matched at once if what may still come cannot take the match
-back; with `$`, `\b` or a group that looks around, only once the stream has stood still (`settled`).
+back; with `$`, `\b` or a group that looks around, only once the stream has stood still (`flush`).
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class LineMatcher:
                 self.found = self._matches(self._line)
         return self.found
 
-    def settled(self) -> bool:
+    def flush(self) -> bool:
         """Take the unfinished line as it stands, since nothing has followed it; True once a line has matched."""
         if not self.found and self._line:
             self.found = self._matches(self._line)

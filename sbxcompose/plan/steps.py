@@ -238,7 +238,7 @@ class Plan(Struct, frozen=True):
         return Plan(ready, self.notes)
 
     @property
-    def over(self) -> bool:
+    def finished(self) -> bool:
         """Whether nothing is to be done and nothing runs, because everything has completed."""
         return self.empty and not self.running and bool(self.completed)
 
@@ -254,7 +254,7 @@ class Plan(Struct, frozen=True):
             f"{counts['stop']} to stop",
         ]
         shown = [part for part in parts if not part.startswith("0 ")]
-        if self.over:
+        if self.finished:
             return f"nothing to do: {self.how_to_rerun()}"
         if self.unchanged or (self.steps and not shown):
             shown.append(f"{self.unchanged} unchanged")

@@ -38,13 +38,13 @@ class Snapshot:
     `exact`: compare by signatures alone, and not by the clock, which a file server may see differently.
     """
 
-    def __init__(self, place: WatchedRoot, base: str, say: Callable[[str], None], *, exact: bool = False) -> None:
+    def __init__(self, place: WatchedRoot, base: str, warn: Callable[[str], None], *, exact: bool = False) -> None:
         self.place = place
         self.exact = exact
         self.due: dict[str, ComparisonScope] = {}
         self.root_due: ComparisonScope | None = ComparisonScope.NOTHING
         self._base = base
-        self._say = say
+        self._warn = warn
         self._anchors: list[tuple[str, str]] = []
         self._on_the_way: frozenset[str] = frozenset()
         self._entries: dict[str, dict[str, int]] = {}
@@ -221,7 +221,7 @@ class Snapshot:
             with os.scandir(directory) as entries:
                 return list(entries)
         except PermissionError:
-            self._say(f"{directory} is not watched: permission denied")
+            self._warn(f"{directory} is not watched: permission denied")
         except OSError:
             pass  # it has just gone
         return []

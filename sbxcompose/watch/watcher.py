@@ -38,7 +38,7 @@ OnSeen = Callable[[list[SeenChange], float], None]
 class FileWatcher:
     """Say what to `watch`, and `run` it. `seen` gets what happens, and when it did, in seconds of `anyio.current_time`.
 
-    `say` gets a sentence where watching is not as it should be.
+    `warn` gets a sentence where watching is not as it should be.
     """
 
     def __init__(
@@ -46,7 +46,7 @@ class FileWatcher:
         base: str,
         ignores_of: IgnoresOf,
         seen: OnSeen,
-        say: Callable[[str], None],
+        warn: Callable[[str], None],
         *,
         notifications: Notifications | None = None,
         poll: bool = False,
@@ -54,7 +54,7 @@ class FileWatcher:
         self._base = base
         self._ignores_of = ignores_of
         self._seen = seen
-        self._say = say
+        self._warn = warn
         self._poll = poll
         self._notifications = notifications if notifications is not None else Notifications()
         self._notified: dict[Root, Snapshot] = {}
@@ -112,7 +112,7 @@ class FileWatcher:
         for text in said:
             if text not in self._said:
                 self._said.add(text)
-                self._say(text)
+                self._warn(text)
         now = anyio.current_time()
         if seen:
             self._seen(seen, max(self._looked, now - _age(seen[-SAMPLE:])))
@@ -129,7 +129,7 @@ class FileWatcher:
         for root in roots:
             if root not in self._notified and root not in self._polled:
                 self._add(root, mounts)
-        return self._settle(exactly=bool(removed))
+        return self._compare_due(exactly=bool(removed))
 
     def _add(self, root: Root, mounts: str) -> None:
         kind = file_system(os.path.realpath(root.path), mounts)
@@ -158,9 +158,9 @@ class FileWatcher:
         if quiet and not self._complete:
             for snapshot in snapshots:
                 snapshot.root_is_due(ComparisonScope.DIFFERENCES)
-        return seen + self._settle()
+        return seen + self._compare_due()
 
-    def _settle(self, *, exactly: bool = False) -> list[SeenChange]:
+    def _compare_due(self, *, exactly: bool = False) -> list[SeenChange]:
         """Compare what is due, in directories that are watched by then, so that nothing falls between.
 
         `exactly`: and watch nothing else any more.

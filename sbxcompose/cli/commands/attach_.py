@@ -42,7 +42,7 @@ def command(shell: Shell, name: str, no_stdin: bool, sig_proxy: bool) -> int:
 
     async def main(interrupts: Interrupts) -> int:
         secrets = KnownSecrets(secret_values(project))
-        async with Session(project, tell=connection_notes(shell), output=True, secrets=secrets) as session:
+        async with Session(project, emit=connection_notes(shell), output=True, secrets=secrets) as session:
             await interrupts.guard(session.observe())
             connection = session.connections.get(instance.sandbox)
             if connection is None:

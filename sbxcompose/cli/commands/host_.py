@@ -70,15 +70,15 @@ def serve(
     options |= {launch.ENFORCE_RESOURCES: "yes"} if enforce_resources else {}
     options |= {launch.ACCEPT: ",".join(sorted(set(accept)))} if accept else {}
     if detach:
-        path = launch.ensure_host(port=port, key=key, tell=shell.say, options=options)
-        _say_where(shell, str(path), None if port is None else _tcp_of(launch.status()), key)
+        path = launch.ensure_host(port=port, key=key, report=shell.echo, options=options)
+        _echo_where(shell, str(path), None if port is None else _tcp_of(launch.status()), key)
         return
 
     def ready(told: dict[str, Any]) -> None:
         if told.get("status") != "ready":
-            shell.say(f"{shell.err.red('error:')} {told.get('message', 'a host runs already')}")
+            shell.echo(f"{shell.err.red('error:')} {told.get('message', 'a host runs already')}")
             return
-        _say_where(shell, told["socket"], f"http://{told['tcp']}" if told.get("tcp") else None, key)
+        _echo_where(shell, told["socket"], f"http://{told['tcp']}" if told.get("tcp") else None, key)
 
     launch.serve_foreground(port=port, key=key, ready=ready, options=options)
 
@@ -118,7 +118,7 @@ def stop(shell: Shell, force: bool) -> int:
     from sbxcompose.engine.local_host import launch
     from sbxcompose.warm import control
 
-    shell.say("host stopped" if launch.stop(force=force) else "host is not running")
+    shell.echo("host stopped" if launch.stop(force=force) else "host is not running")
     control.end_all()
     return 0
 
@@ -136,12 +136,12 @@ def _tcp_of(now: dict[str, Any] | None) -> str:
     return str(now["tcp"])
 
 
-def _say_where(shell: Shell, socket: str, url: str | None, key: str | None) -> None:
+def _echo_where(shell: Shell, socket: str, url: str | None, key: str | None) -> None:
     from sbxcompose.engine.local_host import launch
 
-    shell.say(f"listening on {socket}")
+    shell.echo(f"listening on {socket}")
     if url is not None:
-        shell.say(f"listening on {url}; for the SDKs and `tl`:")
+        shell.echo(f"listening on {url}; for the SDKs and `tl`:")
         _print_exports(shell, url, key or launch.api_key())
 
 

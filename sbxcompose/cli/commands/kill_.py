@@ -40,7 +40,7 @@ def command(shell: Shell, names: tuple[str, ...], signal_name: str) -> int:
     project = shell.project()
 
     async def main() -> int:
-        async with Session(project, tell=connection_notes(shell)) as session:
+        async with Session(project, emit=connection_notes(shell)) as session:
             targets = await resolve_running(session, names)
             observed = await session.observe()
             shown = ProcessNames(project, observed)
@@ -57,7 +57,7 @@ def command(shell: Shell, names: tuple[str, ...], signal_name: str) -> int:
                 raise UsageError("none of these processes is running", hint="`sbxcompose ps` lists the running ones")
             for row in rows:
                 await session.connections[row.instance.sandbox].client.signal(row.name, number)
-                shell.say(f"sent {signal_name_of(number)} to {shown.instance(row.instance)}")
+                shell.echo(f"sent {signal_name_of(number)} to {shown.instance(row.instance)}")
             return 0
 
     return run_simply(main)

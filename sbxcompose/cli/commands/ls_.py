@@ -29,7 +29,7 @@ def command(shell: Shell, quiet: bool, as_json: bool) -> int:
         for project in projects:
             shell.print(name_of(project))
     elif not projects:
-        shell.say("no projects")
+        shell.echo("no projects")
     else:
         for line in lines(projects, time.time(), shell.out, shell.width):
             shell.print(line)

@@ -25,7 +25,7 @@ CHANGES = 5
 def command(shell: Shell, /, names: tuple[str, ...], as_json: bool, exit_code: bool, **options: Any) -> int:
     """Show what `up` would do, step by step, and why. Changes nothing."""
     from sbxcompose.cli.async_main import run_simply
-    from sbxcompose.cli.up_request import UpRequest, say_notes
+    from sbxcompose.cli.up_request import UpRequest, echo_notes
     from sbxcompose.cli.view.connection import connection_notes
     from sbxcompose.engine.apply import plan_for
     from sbxcompose.engine.session import Session
@@ -36,13 +36,13 @@ def command(shell: Shell, /, names: tuple[str, ...], as_json: bool, exit_code: b
     asked = request.options(project)
 
     async def main() -> int:
-        async with Session(project, tell=connection_notes(shell)) as session:
+        async with Session(project, emit=connection_notes(shell)) as session:
             plan = await plan_for(session, Intent.UP, asked)
         if as_json:
             shell.print_json(plan.to_json())
         else:
             show_steps(shell, plan)
-            say_notes(shell, plan)
+            echo_notes(shell, plan)
             shell.print(plan.summary)
         return CHANGES if exit_code and not plan.empty else 0
 

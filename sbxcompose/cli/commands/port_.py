@@ -57,13 +57,13 @@ def command(shell: Shell, name: str | None, wanted: str | None, listen: str | No
         address, local = LOOPBACK, 0 if port in listening() else port
 
     async def main(interrupts: Interrupts) -> int:
-        async with Session(project, tell=connection_notes(shell)) as session:
+        async with Session(project, emit=connection_notes(shell)) as session:
             await interrupts.guard(session.observe())
             connection = running_sandbox(session, sandbox)
             async with PortForward(connection.client, sandbox, port, address, local, shell.note) as forward:
-                shell.say(f"listening on {address}:{forward.port}, for port {port} of {sandbox}")
+                shell.echo(f"listening on {address}:{forward.port}, for port {port} of {sandbox}")
                 await interrupts.next()
-        shell.say("\nclosed" if sys.stderr.isatty() else "closed")
+        shell.echo("\nclosed" if sys.stderr.isatty() else "closed")
         return 0
 
     return run_command(main)
@@ -82,11 +82,11 @@ def _list_connections(shell: Shell, listen: str | None) -> int:
         raise UsageError("`--listen` needs the port that it leads to", hint="`sbxcompose port NAME PORT --listen PORT`")
     project = shell.project()
     if not any(sandbox.connect for sandbox in project.sandboxes):
-        shell.say("no sandbox has `connect`; `sbxcompose port NAME PORT` forwards a port to this machine")
+        shell.echo("no sandbox has `connect`; `sbxcompose port NAME PORT` forwards a port to this machine")
         return 0
 
     async def main(interrupts: Interrupts) -> int:
-        async with Session(project, tell=connection_notes(shell)) as session:
+        async with Session(project, emit=connection_notes(shell)) as session:
             found = await interrupts.guard(list_processes(session, (), everything=True))
         rows = [
             (own.sandbox, f"{LOOPBACK}:{own.listen}", f"{own.target}:{own.port}", own.connector or "-", own.status)

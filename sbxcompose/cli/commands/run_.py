@@ -82,7 +82,7 @@ def command(
 
     try:
         return run_in_foreground(
-            shell, project, instance.sandbox, requested, how, prepare, reporter.tell, reporter.secrets
+            shell, project, instance.sandbox, requested, how, prepare, reporter.on_event, reporter.secrets
         )
     except NotStarted as error:
         if process is project.one_off and error.exit_code == NOT_FOUND:

@@ -33,7 +33,7 @@ def command(shell: Shell, names: tuple[str, ...], timings: bool, as_json: bool) 
 
     async def main() -> int:
         reporter = Reporter(shell, project)
-        async with Session(project, tell=connection_notes(shell), secrets=reporter.secrets) as session:
+        async with Session(project, emit=connection_notes(shell), secrets=reporter.secrets) as session:
             found = await explain(session, names)
             amiss, width = found.amiss, shell.width
             shown = found.all if names else amiss

@@ -101,11 +101,11 @@ class _UpOnScreen:
         if self._error is not None:
             raise self._error
         if how == "left" and self._up.running():
-            self._shell.say(LEFT)
+            self._shell.echo(LEFT)
         elif how == "stopped":
             raise Interrupted("interrupted, everything has been stopped")
         elif self._verdict_words is not None:
-            self._shell.say(self._verdict_words)
+            self._shell.echo(self._verdict_words)
         return self._code
 
     async def _until_verdict(self, begun: float) -> None:
@@ -131,7 +131,7 @@ class _UpOnScreen:
             except SbxError as error:  # the host is gone, which has ended everything
                 self._feed.remark(error.message)
             self._model.attached = False
-            self._model.say("all processes have exited; q leaves")
+            self._model.show_message("all processes have exited; q leaves")
         self._publisher.publish(self._session, self._up.wanted, verdict, time.monotonic() - begun)
 
     async def _stop(self) -> None:

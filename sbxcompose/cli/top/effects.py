@@ -20,7 +20,7 @@ from sbxcompose.cli.top.requests import Act, Pane, TopRequest
 from sbxcompose.client.commands import running_sandbox
 from sbxcompose.client.plan_options import stop_options, up_options
 from sbxcompose.engine.apply import apply, plan_for
-from sbxcompose.engine.ready_now import look_for_readiness
+from sbxcompose.engine.ready_now import probe_readiness
 from sbxcompose.engine.session import Session
 from sbxcompose.errors import SbxError, UsageError
 from sbxcompose.logs.secrets import KnownSecrets
@@ -134,21 +134,23 @@ class Effects:
         if self.app is not None:
             self.app.exit(how)
 
-    def _say(self, text: str, *, bad: bool = False) -> None:
-        self._model.say(self._secrets.hide(text), bad=bad)
+    def _remark(self, text: str, *, bad: bool = False) -> None:
+        self._model.show_message(self._secrets.hide(text), bad=bad)
         self._feed.news()
 
     def _copy(self, text: str) -> None:
         if self.app is not None:
             self.app.copy_to_clipboard(text)
             count = text.count("\n") + 1
-            self._say(f"copied {count} line{'s' if count > 1 else ''} (terminals may refuse; m leaves them the mouse)")
+            self._remark(
+                f"copied {count} line{'s' if count > 1 else ''} (terminals may refuse; m leaves them the mouse)"
+            )
 
     async def _carry_out(self, request: TopRequest) -> None:
         try:
             await self._do(request)
         except SbxError as error:
-            self._say("; ".join(filter(None, [error.message, error.hint])), bad=True)
+            self._remark("; ".join(filter(None, [error.message, error.hint])), bad=True)
         finally:
             if self.app is not None and request.act is Act.SHELL:
                 self.app.ignores_keys = False
@@ -156,7 +158,7 @@ class Effects:
     async def _do(self, request: TopRequest) -> None:
         instance = request.instance
         if self._reread is not None and request.act in _BY_THE_FILE:
-            self._session.adopt(self._reread())
+            self._session.replace_project(self._reread())
         match request.act:
             case Act.UP:
                 await self._apply(Intent.UP, up_options(self._session.project), "starting everything", "is started")
@@ -191,15 +193,15 @@ class Effects:
         return PlanOptions(targets=target, rerun=target if act is Act.START else frozenset())
 
     async def _apply(self, intent: Intent, options: PlanOptions, doing: str, done: str, name: str = "") -> None:
-        self._say(f"{doing} …")
+        self._remark(f"{doing} …")
         plans: list[bool] = []
         result = await apply(self._session, intent, options, lambda plan: plans.append(plan.empty))
         if not result.good:
-            self._say(result.failures[0].error.message, bad=True)
+            self._remark(result.failures[0].error.message, bad=True)
         elif plans[-1]:
-            self._say(f"nothing to do: {name} is {done} already" if name else "nothing to do")
+            self._remark(f"nothing to do: {name} is {done} already" if name else "nothing to do")
         else:
-            self._say(f"{name} {done}" if name else "everything is started")
+            self._remark(f"{name} {done}" if name else "everything is started")
 
     async def _signal(self, instance: Instance, name: str, text: str) -> None:
         number = signal_number(text.strip())
@@ -208,14 +210,14 @@ class Effects:
         if link is None or row is None or row.pid is None:
             raise UsageError(f"{name} is not running")
         await link.client.signal(row.name, number)
-        self._say(f"sent {signal_name_of(number)} to {name}")
+        self._remark(f"sent {signal_name_of(number)} to {name}")
 
     def _show(self, pane: Pane, lines: Iterable[str]) -> None:
         self._model.show(pane, [self._secrets.hide(line) for line in lines])
         self._feed.news()
 
     async def _why(self, instance: Instance) -> list[str]:
-        ready = await look_for_readiness(self._session, lambda other: other == instance, commands=True)
+        ready = await probe_readiness(self._session, lambda other: other == instance, commands=True)
         found = why(self._session.project, self._session.observed(), instance, time.time(), ready)
         return [*found.lines, *([f"hint: {found.hint}"] if found.hint else [])]
 
@@ -238,15 +240,15 @@ class Effects:
             link = running_sandbox(self._session, instance.sandbox)
             key = (instance.sandbox, port)
             if key not in self._forwards:
-                forward = PortForward(link.client, instance.sandbox, port, LOOPBACK, 0, lambda text: self._say(text))
+                forward = PortForward(link.client, instance.sandbox, port, LOOPBACK, 0, lambda text: self._remark(text))
                 self._forwards[key] = await forward.__aenter__()
             local = self._forwards[key].port
         url = f"http://{LOOPBACK}:{local}/"
         if has_browser() and await asyncio.to_thread(webbrowser.open, url):
-            self._say(f"opened {url}")
+            self._remark(f"opened {url}")
         elif self.app is not None:
             self.app.copy_to_clipboard(url)
-            self._say(f"{name}: {url} (copied; there is no browser here)")
+            self._remark(f"{name}: {url} (copied; there is no browser here)")
 
     async def _shell(self, name: str) -> None:
         """Run `shell` for the process on the terminal, and come back when it has ended."""
@@ -260,7 +262,7 @@ class Effects:
                 code = await self._ended(process)
             finally:
                 self.has_terminal = True
-        self._say(f"shell of {name} ended with code {code}", bad=code not in (0, 130))
+        self._remark(f"shell of {name} ended with code {code}", bad=code not in (0, 130))
 
     @staticmethod
     async def _ended(process: asyncio.subprocess.Process) -> int:

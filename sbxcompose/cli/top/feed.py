@@ -171,7 +171,7 @@ class TopFeed:
         if row is not None:
             self._ready[instance] = (row.run, ready)
 
-    async def look_for_readiness(self) -> None:
+    async def probe_readiness(self) -> None:
         """Find out, after each change, whether what has a `ready_when` is ready; runs until it is cancelled."""
         assert self._session is not None
         while True:

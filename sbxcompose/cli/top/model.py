@@ -91,7 +91,7 @@ class TopModel:
             self.offset = 0
         self.pane, self.text = pane, list(lines)
 
-    def say(self, text: str, *, bad: bool = False) -> None:
+    def show_message(self, text: str, *, bad: bool = False) -> None:
         """Show a message until the next key."""
         self.message = FooterMessage(" ".join(text.split()), bad)
 
@@ -208,7 +208,7 @@ class TopModel:
             self.pane = Pane.LOGS
             wanted = Matcher(self.search)
             if not self.view.find(self.lines, self.matcher, wanted, self.pane_height, back=back):
-                self.say(f"no {'older' if back else 'newer'} line contains {self.search}", bad=True)
+                self.show_message(f"no {'older' if back else 'newer'} line contains {self.search}", bad=True)
         return []
 
     def _to_start(self) -> list[TopRequest]:
@@ -295,7 +295,7 @@ class TopModel:
         elif prompt.kind == "search":
             self.search, self.view.found = text, None
             if text and not self.view.find(self.lines, self.matcher, Matcher(text), self.pane_height, back=True):
-                self.say(f"no line contains {text}", bad=True)
+                self.show_message(f"no line contains {text}", bad=True)
 
     def _entered(self, prompt: Prompt) -> list[TopRequest]:
         self.prompt = None

@@ -44,8 +44,8 @@ async def top(shell: Shell, project: Project, name: str | None, interrupts: Inte
         effects = Effects(model, feed, session, secrets, shell.options, shell.project)
         screen = TopScreen(shell, model, feed, effects)
         screen.app.hold_keys()
-        look = asyncio.Event()
-        screen.app.touched = look.set
+        poll = asyncio.Event()
+        screen.app.touched = poll.set
 
         async def connect() -> None:
             """Look at the project for the first time, while the first frame is drawn, and stay connected."""
@@ -55,14 +55,14 @@ async def top(shell: Shell, project: Project, name: str | None, interrupts: Inte
             if name is not None:
                 model.select_only(ProcessNames(project, observed).resolve(name))
             screen.app.release_keys()
-            await stay_connected(session, feed, look)
+            await stay_connected(session, feed, poll)
 
         await screen.run(interrupts, [connect()])
     return 0
 
 
-async def stay_connected(session: Session, feed: TopFeed, look: asyncio.Event) -> None:
-    """Look again for sandboxes of which nothing is heard, every few seconds and when `look` is set, until cancelled."""
+async def stay_connected(session: Session, feed: TopFeed, poll: asyncio.Event) -> None:
+    """Look again for sandboxes of which nothing is heard, every few seconds and when `poll` is set, until cancelled."""
     every = LOOK_AGAIN if session.project.provider == "local" else LOOK_AGAIN_FAR
     said = ""
     while True:
@@ -83,8 +83,8 @@ async def stay_connected(session: Session, feed: TopFeed, look: asyncio.Event) -
         said = words
         with suppress(TimeoutError):
             async with asyncio.timeout(every):
-                await look.wait()
-        look.clear()
+                await poll.wait()
+        poll.clear()
 
 
 class TopScreen:
@@ -102,7 +102,7 @@ class TopScreen:
     async def run(self, interrupts: Interrupts, beside: Sequence[Awaitable[Any]] = ()) -> str | None:
         """Draw until it is left; how it was. Raises `Interrupted` for SIGTERM and SIGHUP, and what a defect raised."""
         async with Tasks() as tasks:
-            works = [self._feed.measure(), self._feed.look_for_readiness(), *beside]
+            works = [self._feed.measure(), self._feed.probe_readiness(), *beside]
             background = {tasks.start(work) for work in works}
             drawing = tasks.start(self.app.run_async(mouse=True))
             try:

@@ -25,9 +25,9 @@ def connection_words(event: EngineEvent) -> str | None:
 def connection_notes(shell: Shell) -> EventHandler:
     """Return what says it on standard error."""
 
-    def tell(event: EngineEvent) -> None:
+    def on_event(event: EngineEvent) -> None:
         words = connection_words(event)
         if words is not None:
             shell.note(words)
 
-    return tell
+    return on_event

@@ -67,30 +67,30 @@ class Reporter:
             from sbxcompose.cli.view.status_block import StatusBlock
 
             self._block = StatusBlock(shell.err.enabled, self.plain, shell.write)
-            shell.before_say = self._block.make_room
+            shell.before_echo = self._block.make_room
 
     def waiting(
         self, session: Session, pending: Callable[[], Pending | None] = lambda: None, wanted: Sized = ()
     ) -> WaitReport:
         """Say what is waited for while inside; `pending` and `wanted` are as `WaitReport` has them."""
 
-        def say(text: str) -> None:
-            self._shell.say(self.plain(text))
+        def echo_line(text: str) -> None:
+            self._shell.echo(self.plain(text))
 
-        return WaitReport(session, say, self._block, pending, lambda: len(wanted))
+        return WaitReport(session, echo_line, self._block, pending, lambda: len(wanted))
 
-    def adopt(self, project: Project) -> None:
+    def replace_project(self, project: Project) -> None:
         """Go on with another reading of the project's file."""
         self._project = project
         self._names = ProcessNames(project)
         self.secrets.add_current(secret_values(project))
 
-    def tell(self, event: EngineEvent) -> None:
+    def on_event(self, event: EngineEvent) -> None:
         """One line, if the event is worth one."""
         self._stepped = self._stepped or isinstance(event, StepDone)
         lines = self._announcer(event)
         for said in lines:
-            self._shell.say(self.ci.elapsed() + self.secrets.hide(self.line(said)))
+            self._shell.echo(self.ci.elapsed() + self.secrets.hide(self.line(said)))
         if lines and self._block is not None:
             self._block.restore()
 
@@ -104,11 +104,11 @@ class Reporter:
 
     def sum_up(self, plan: Plan, result: Result, seconds: float) -> None:
         """Say what was done and how long it took."""
-        if plan.over or (plan.empty and not self._stepped):
-            self._shell.say(plan.summary)
+        if plan.finished or (plan.empty and not self._stepped):
+            self._shell.echo(plan.summary)
             return
         failed = f", {self._shell.err.red(f'{len(result.failures)} failed')}" if result.failures else ""
-        self._shell.say(f"{_done(plan, result)}{failed} in {seconds:.2f}s")
+        self._shell.echo(f"{_done(plan, result)}{failed} in {seconds:.2f}s")
 
     def show_timings(self, timings: Timings | None) -> None:
         """Show when everything was started and ready."""
@@ -119,7 +119,7 @@ class Reporter:
 
         width = size_of(2)[0] if sys.stderr.isatty() else None
         for line in lines(timings, self._shell.err, width):
-            self._shell.say(line)
+            self._shell.echo(line)
 
     async def wait(
         self,
@@ -165,7 +165,7 @@ class Reporter:
         command = None
         if reproduce is not None and not isinstance(verdict, Success):
             command = reproduce([report.label for report in verdict.causes])
-        self._shell.say("\n".join(verdict_lines(verdict, seconds, self._shell.err, command)))
+        self._shell.echo("\n".join(verdict_lines(verdict, seconds, self._shell.err, command)))
 
     async def show_failures(self, session: Session, result: Result) -> None:
         """Show the last lines of what failed, and what that held up."""
@@ -178,13 +178,13 @@ class Reporter:
     def show_held_up(self, result: Result) -> None:
         """Say what was not begun, and the failure at the root of it."""
         for text in held_up(result):
-            self._shell.say(text)
+            self._shell.echo(text)
 
     async def show_last_lines(
-        self, session: Session, instance: Instance, say: Callable[[str], None] | None = None, count: int = LINES
+        self, session: Session, instance: Instance, echo_line: Callable[[str], None] | None = None, count: int = LINES
     ) -> None:
-        """Show the end of the output of the run that failed, on stderr unless `say` puts it elsewhere."""
-        say = say or self._shell.say
+        """Show the end of the output of the run that failed, on stderr unless `echo_line` puts it elsewhere."""
+        echo_line = echo_line or self._shell.echo
         connection = session.connections.get(instance.sandbox)
         rows = connection.rows(instance) if connection is not None else ()
         if not rows:
@@ -193,14 +193,14 @@ class Reporter:
         lines = await last_lines(session, instance, run, count)
         name = self._names.instance(instance)
         if not lines:
-            say(self._shell.err.dim(f"  {name}#{run} wrote nothing"))
+            echo_line(self._shell.err.dim(f"  {name}#{run} wrote nothing"))
             return
-        say(self._shell.err.dim(f"  last lines of {name}#{run}:"))
+        echo_line(self._shell.err.dim(f"  last lines of {name}#{run}:"))
         shown = [self.secrets.hide(clean_text(line)) for line in lines]
         for line in shown:
-            say(f"  {self._shell.err.dim('|')} {line}")
+            echo_line(f"  {self._shell.err.dim('|')} {line}")
         for text in whose_port(shown, self._ports(instance)):
-            say(f"  {self._shell.err.cyan('hint:')} {text}")
+            echo_line(f"  {self._shell.err.cyan('hint:')} {text}")
 
     def _ports(self, instance: Instance) -> list[int]:
         """Return the ports that the process is known to use: its health check's, and what its variables call PORT."""

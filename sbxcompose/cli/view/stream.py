@@ -90,7 +90,7 @@ class LogView:
         )
         self.secrets = secrets
         self._timer: asyncio.TimerHandle | None = None
-        shell.before_say = self.make_room
+        shell.before_echo = self.make_room
         shell.hold_output = self._hold
         self._colours = shell.out.enabled
         self.elapsed: Callable[[], str] = lambda: ""
@@ -117,7 +117,7 @@ class LogView:
             for instance in (Instance(process.sandbox, process.name, index + 1) for index in range(process.replicas))
         }
 
-    def adopt(self, project: Project, shown: Collection[Instance]) -> None:
+    def replace_project(self, project: Project, shown: Collection[Instance]) -> None:
         """Show another reading of the project's file; what is new gets a name and a prefix."""
         self._names = ProcessNames(project)
         if self._shown is not None:
@@ -130,7 +130,7 @@ class LogView:
             self._log.feed(self._source(instance, stream, run), data, time_ms)
             self._set_timer()
 
-    def tell(self, event: events.EngineEvent) -> None:
+    def on_event(self, event: events.EngineEvent) -> None:
         """Take an event: ends of runs complete their last lines, and what is worth a line gets one."""
         if isinstance(event, events.RunEnded) and not self._muted:
             for stream in (1, 2):
@@ -138,10 +138,10 @@ class LogView:
                 del self._sources[event.instance, stream, event.run]
         for said in self._announcer(event):
             if said.instance is None or self._shows(said.instance):
-                self.say(said)
+                self.announce(said)
         self.heard(event)
 
-    def say(self, said: Announcement) -> None:
+    def announce(self, said: Announcement) -> None:
         """Print a line of ours between the lines of the processes."""
         if self._muted:
             return

@@ -56,7 +56,7 @@ REFRESH = 1.0
 
 
 class WaitReport:
-    """An async context manager. `say` prints a line; on a terminal a `block` is kept current instead.
+    """An async context manager. `echo_line` prints a line; on a terminal a `block` is kept current instead.
 
     `pending` tells what is missing until all are ready, where that is waited for, and `wanted` how many there are.
     """
@@ -64,13 +64,13 @@ class WaitReport:
     def __init__(
         self,
         session: Session,
-        say: Callable[[str], None],
+        echo_line: Callable[[str], None],
         block: LiveBlock | None = None,
         pending: Callable[[], Pending | None] = lambda: None,
         wanted: Callable[[], int] = lambda: 0,
     ) -> None:
         self._session = session
-        self._say = say
+        self._echo_line = echo_line
         self._pending = pending
         self._wanted = wanted
         self._block = block
@@ -144,7 +144,7 @@ class WaitReport:
             return None if not waits else REFRESH if live else WORTH_SHOWING
         self._waits.set(waits, now)
         for line in self._waits.reports(waits, now):
-            self._say(clean_line(line))
+            self._echo_line(clean_line(line))
         due = self._waits.next_due()
         return None if due is None else max(due - now, 0.0)
 

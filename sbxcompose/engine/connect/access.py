@@ -23,10 +23,10 @@ class SandboxFinder:
     def __init__(self, environ: Mapping[str, str], say: Callable[[str], None]) -> None:
         self._environ = environ
         self._say = say
-        self._outages = Outages(self._tell_outage)
+        self._outages = Outages(self._emit_outage)
         self._made: dict[str, Provider] = {}
 
-    def _tell_outage(self, reason: str | None, seconds: float) -> None:
+    def _emit_outage(self, reason: str | None, seconds: float) -> None:
         """Say that connections are made again, or were; what was given up is said by whoever did."""
         if reason is None:
             self._say("connection restored")

@@ -14,7 +14,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from sbxcompose.api.contract_follow import RecordLine, Replay, follow_to_end, rest_of
+from sbxcompose.api.contract_follow import RecordLine, Replay, follow_to_end, remaining
 from sbxcompose.api.models import ProcessInfo
 from sbxcompose.api.sandbox import SandboxClient
 from sbxcompose.engine.contract.output import edges
@@ -65,7 +65,7 @@ class _CommandFollower:
         self._replay = Replay()
         self._heard_at = time.monotonic()
         self._short = False
-        self._settled = False
+        self._decided = False
         """It has ended, and all that is kept of its output has come."""
         self.info: ProcessInfo | None = None
         self.over = asyncio.Event()
@@ -77,7 +77,7 @@ class _CommandFollower:
 
     def lost_record(self) -> None:
         """Take note that its record is gone: what had not come of it by then is missing."""
-        if not (self._settled or self._replay.complete):
+        if not (self._decided or self._replay.complete):
             self._short = True
 
     async def poll(self) -> bool:
@@ -114,9 +114,9 @@ class _CommandFollower:
                 break
             await asyncio.sleep(pause)
             pause = min(pause * 2, FIRST_LOOK)
-        if not self._settled:
-            await self._take(rest_of(self._until_over, self._replay))
-        if not (self._settled or self._replay.complete or await self._has_all()):
+        if not self._decided:
+            await self._take(remaining(self._until_over, self._replay))
+        if not (self._decided or self._replay.complete or await self._has_all()):
             self._short = True
 
     async def _take(self, follow: AsyncGenerator[list[RecordLine], None]) -> int:
@@ -158,7 +158,7 @@ class _CommandFollower:
                 elif over:
                     rounds += 1
                     if await self._has_all():
-                        self._settled = True
+                        self._decided = True
                         return
 
     async def _has_all(self) -> bool:

@@ -12,7 +12,7 @@ from itertools import groupby
 from msgspec import Struct
 
 from sbxcompose.api import follow
-from sbxcompose.api.contract_follow import RecordLine, Replay, follow_to_end, rest_of, until_awake
+from sbxcompose.api.contract_follow import RecordLine, Replay, follow_to_end, remaining, until_awake
 from sbxcompose.api.models import ProcessInfo
 from sbxcompose.api.sandbox import SandboxClient
 from sbxcompose.engine.contract.rows import LineRange, ended, incarnation, line_run, pause_after, run_of
@@ -126,7 +126,7 @@ class Follower:
                 self._lines = Lookahead(self._follow())
             if not self._replay.complete:
                 await self._put_rest()
-            await self.tell_end()
+            await self.emit_end()
         finally:
             await self.close()
 
@@ -134,7 +134,7 @@ class Follower:
         """Put what the follows of a row that has ended have left out, where the last one did not come to its end."""
         await self._lines.close()
         with suppress(NotFound):
-            async for lines in rest_of(lambda: follow_to_end(self._client, self._key, self._replay), self._replay):
+            async for lines in remaining(lambda: follow_to_end(self._client, self._key, self._replay), self._replay):
                 for output in self._outputs(lines):
                     await self._put(output)
 
@@ -155,7 +155,7 @@ class Follower:
             if self.info.status == "running" and quiet > LATE:
                 return True  # the daemon has ended the follow for reasons of its own
 
-    async def tell_end(self) -> None:
+    async def emit_end(self) -> None:
         """Put the end of the latest run, if it has ended."""
         if self.info.status != "running":
             await self._put(follow.RunOutputEnded(self._log, run_of(self.info), *exit_of(self.info)))

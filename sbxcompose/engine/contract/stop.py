@@ -82,12 +82,12 @@ async def _ask(client: SandboxClient, process: str, signal: int, grace: float) -
 
 async def _until_over(client: SandboxClient, process: str, before: ProcessInfo) -> None:
     pause = FIRST_PAUSE
-    while not _over(before, await client.get(process)):
+    while not _finished(before, await client.get(process)):
         await asyncio.sleep(pause)
         pause = min(pause * 2, LONGEST_PAUSE)
 
 
-def _over(before: ProcessInfo, now: ProcessInfo) -> bool:
+def _finished(before: ProcessInfo, now: ProcessInfo) -> bool:
     return now.status != "running" or (now.pid, now.handle) != (before.pid, before.handle)
 
 

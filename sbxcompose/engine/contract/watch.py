@@ -72,7 +72,7 @@ class PlainWatch:
         self._eager = eager
         self._attention = 0
         self._poked = asyncio.Event()
-        self._settling: list[asyncio.Future[bool]] = []
+        self._catching_up: list[asyncio.Future[bool]] = []
         self._rows: dict[str, ProcessInfo] = {}
         self._started: dict[str, ProcessInfo] = {}
         """Rows of which we know from the answers to starts; a list that was asked for before does not have them."""
@@ -92,12 +92,12 @@ class PlainWatch:
         finally:
             self._attention -= 1
 
-    async def settle(self) -> bool:
+    async def catch_up(self) -> bool:
         """Wait until everything known now has been handed out; return whether a stream is open."""
         if self._done or not self._tasks.busy:
             return True
         future: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
-        self._settling.append(future)
+        self._catching_up.append(future)
         self._poked.set()
         return await future
 
@@ -135,7 +135,7 @@ class PlainWatch:
             async with asyncio.timeout(LAST_LIST):
                 await self._listing.acquire()
         await self._tasks.close()
-        for future in self._settling:
+        for future in self._catching_up:
             if not future.done():
                 future.set_result(True)
 
@@ -168,16 +168,16 @@ class PlainWatch:
         while not self._done:
             await self._until_wanted(pause_after(time.monotonic() - changed_at))
             # However lately something was started there: it may have been suspended since, and a list would wake it.
-            # A caller of `settle` has just asked for something there.
-            if not self._settling and await self._client.is_suspended():
+            # A caller of `catch_up` has just asked for something there.
+            if not self._catching_up and await self._client.is_suspended():
                 continue
-            settling, self._settling = self._settling, []
+            waiting, self._catching_up = self._catching_up, []
             if await self._poll_rows():
                 changed_at = time.monotonic()
-            if settling:
+            if waiting:
                 changed_at = time.monotonic()
                 await self._drained()
-                for future in settling:
+                for future in waiting:
                     await self._queue.put(_Mark(future))
 
     async def _until_wanted(self, pause: float) -> None:
@@ -200,7 +200,7 @@ class PlainWatch:
         gone = [key for key in known if key not in rows]
         changed = [key for key, info in rows.items() if known.get(key) != info]
         for key in gone:
-            await self._tell(follow.KeyDropped(key))
+            await self._emit(follow.KeyDropped(key))
         for key in changed:
             await self._changed(key, known.get(key), rows[key])
         return bool(gone or changed)
@@ -219,7 +219,7 @@ class PlainWatch:
             except Unreachable as error:
                 if broken_at is None:
                     broken_at = time.monotonic()
-                    await self._tell(follow.Broken(error.message))
+                    await self._emit(follow.Broken(error.message))
                 if time.monotonic() - broken_at > RECONNECT_FOR:
                     raise
             await asyncio.sleep(pause_after(time.monotonic() - broken_at))
@@ -233,13 +233,13 @@ class PlainWatch:
         at_rest = known is None or (ended(known) and incarnation(known) != incarnation(info))
         if at_rest and ended(info):
             # It has begun and ended between two looks: whoever watches hears of both.
-            await self._tell(follow.RowSeen(as_it_began(info)))
+            await self._emit(follow.RowSeen(as_it_began(info)))
         log = log_of(info)
         if log is not None and self._output:
             follower = self._followers.get(key)
             if follower is not None and known is not None and run_over(known, info):
                 await follower.quiet()
-            await self._tell_runs(log, known, info)
+            await self._emit_runs(log, known, info)
             if follower is not None and not follower.finished:
                 follower.update(info)
                 if ended(info):
@@ -249,11 +249,11 @@ class PlainWatch:
                 if ended(info):
                     return
         if known is not None and (between := missed_end(known, info)) is not None:
-            await self._tell(follow.RowSeen(between))
+            await self._emit(follow.RowSeen(between))
         if self._rows.get(key) == info:  # else there is newer news of it already, which is told by itself
-            await self._tell(follow.RowSeen(info))
+            await self._emit(follow.RowSeen(info))
 
-    async def _tell_runs(self, log: str, known: ProcessInfo | None, info: ProcessInfo) -> None:
+    async def _emit_runs(self, log: str, known: ProcessInfo | None, info: ProcessInfo) -> None:
         ran = known is not None and known.status == "running"
         anew = known is None or incarnation(known) != incarnation(info)
         if known is not None and ran and (anew or not (info.status == "running" or ended(info))):
@@ -261,7 +261,7 @@ class PlainWatch:
         if anew:
             await self._queue.put(follow.Began(log, run_of(info), info.started_at))
 
-    async def _tell(self, event: follow.FollowEvent) -> None:
+    async def _emit(self, event: follow.FollowEvent) -> None:
         if self._states:
             await self._queue.put(event)
 
@@ -294,7 +294,7 @@ class PlainWatch:
             await self._queue.put(output)
         for follower in followers:
             if ended(follower.info):
-                await follower.tell_end()
+                await follower.emit_end()
             elif self._going_on:
                 self._spawn(self._finish(follower))
             else:
@@ -334,7 +334,7 @@ class PlainWatch:
             return
         info = self._rows.get(row_key(follower.info))
         if info is not None and ended(info):
-            await self._tell(follow.RowSeen(info))
+            await self._emit(follow.RowSeen(info))
 
     async def _drained(self) -> None:
         """Wait until the last output of what has ended has been told."""

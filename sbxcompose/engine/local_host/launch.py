@@ -45,10 +45,10 @@ def ensure_host(
     *,
     port: int | None = None,
     key: str | None = None,
-    tell: Callable[[str], None] | None = None,
+    report: Callable[[str], None] | None = None,
     options: Mapping[str, str] | None = None,
 ) -> Path:
-    """Return the Unix socket of a host that runs: started now, if none did. `tell` gets what people should know of it.
+    """Return the Unix socket of a host that runs: started now, if none did. `report` gets what people should know.
 
     With `port` (0: any) it must listen on that port of 127.0.0.1, too, with `key`, or one that is made up. `options`
     are variables by which it is started. Two callers at once end up with one host. Raises `ProviderError`.
@@ -60,7 +60,7 @@ def ensure_host(
     _check_port(path, port)
     _check_key(key)
     _check_options(path, options or {})
-    _check_version(tell or _to_stderr)
+    _check_version(report or _to_stderr)
     return path
 
 
@@ -301,10 +301,10 @@ def _check_key(key: str | None) -> None:
         raise ProviderError("the host runs already, with another key", hint=_ANEW)
 
 
-def _check_version(tell: Callable[[str], None]) -> None:
+def _check_version(report: Callable[[str], None]) -> None:
     version = host_info.read(paths.state_directory()).get("version", __version__)
     if version != __version__:
-        tell(
+        report(
             f"the host that runs is version {version}, this is {__version__};"
             " `sbxcompose host stop` when nothing runs, and the next command starts the new one"
         )

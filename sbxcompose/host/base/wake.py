@@ -71,7 +71,7 @@ class ChangeSignal:
             self._waiting.append(waiting)
             await waiting
 
-    def tell(self) -> None:
+    def notify(self) -> None:
         """Something has changed."""
         waiting, self._waiting = self._waiting, []
         for waiter in waiting:

@@ -107,7 +107,7 @@ class Gate:
 
     def _evict(self) -> bool:
         """Hang up on the client that is silent for the longest; whether there is one."""
-        self._say("new connections over TCP take the place of silent ones, or are refused")
+        self._log("new connections over TCP take the place of silent ones, or are refused")
         oldest = self._pending.evict()
         if oldest is not None:
             oldest.hang_up()
@@ -115,11 +115,11 @@ class Gate:
 
     def _pause(self, listener: socket.socket, connection: Callable[[], asyncio.Protocol], trusted: bool) -> None:
         """Leave clients where they are, in the system's queue, until there is room."""
-        self._say("new connections have to wait")
+        self._log("new connections have to wait")
         self._loop.remove_reader(listener.fileno())
         self._loop.call_later(RETRY, lambda: self.listen(listener, connection, trusted=trusted))
 
-    def _say(self, what: str) -> None:
+    def _log(self, what: str) -> None:
         now = self._loop.time()
         if now - self._said_at >= SAY_AGAIN:
             print(f"almost all of {_limit()} descriptors are in use: {what}", file=sys.stderr)

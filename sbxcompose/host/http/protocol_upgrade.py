@@ -43,7 +43,7 @@ class Bytes:
                 return bytes(message["body"])
         return b""
 
-    async def gone(self) -> None:
+    async def wait_closed(self) -> None:
         """Wait until the client is gone, after it has said that no more will come."""
         while (await self._receive())["type"] != "http.disconnect":
             pass

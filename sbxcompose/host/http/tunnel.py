@@ -49,7 +49,7 @@ async def through_websocket(client: WebSocket, port: socket.socket) -> None:
 
     async with Tasks(Closed) as tasks:
         inward, outward = tasks.start(_from_websocket(client, port)), tasks.start(_to_websocket(client, port))
-        await _both(tasks, inward, outward, client.gone, LINGER)
+        await _both(tasks, inward, outward, client.wait_closed, LINGER)
 
 
 async def _from_websocket(client: WebSocket, port: socket.socket) -> None:
@@ -62,7 +62,7 @@ async def _from_websocket(client: WebSocket, port: socket.socket) -> None:
     except Closed:
         if client.broken:
             raise
-        _say_no_more(port)
+        _end_sending(port)
     except OSError:
         return  # the port is gone, as the other direction will learn
 
@@ -82,14 +82,14 @@ async def through_bytes(client: Bytes, port: socket.socket) -> None:
     """Another protocol than HTTP: bytes as they are."""
     async with Tasks() as tasks:
         inward, outward = tasks.start(_from_bytes(client, port)), tasks.start(_to_bytes(client, port))
-        await _both(tasks, inward, outward, client.gone, 0.0)
+        await _both(tasks, inward, outward, client.wait_closed, 0.0)
 
 
 async def _from_bytes(client: Bytes, port: socket.socket) -> None:
     loop = asyncio.get_running_loop()
     while data := await client.read():
         await loop.sock_sendall(port, data)
-    _say_no_more(port)
+    _end_sending(port)
 
 
 async def _to_bytes(client: Bytes, port: socket.socket) -> None:
@@ -102,7 +102,7 @@ async def _both(
     tasks: Tasks,
     inward: asyncio.Task[None],
     outward: asyncio.Task[None],
-    gone: Callable[[], Awaitable[None]],
+    wait_closed: Callable[[], Awaitable[None]],
     linger: float,
 ) -> None:
     """Let both directions come to their end, unless the client is gone altogether."""
@@ -110,9 +110,9 @@ async def _both(
     if outward.done():
         await asyncio.wait({inward}, timeout=linger)
     elif inward.exception() is None:
-        await asyncio.wait({outward, tasks.start(gone())}, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait({outward, tasks.start(wait_closed())}, return_when=asyncio.FIRST_COMPLETED)
 
 
-def _say_no_more(port: socket.socket) -> None:
+def _end_sending(port: socket.socket) -> None:
     with suppress(OSError):
         port.shutdown(socket.SHUT_WR)

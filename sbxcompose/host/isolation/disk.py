@@ -78,10 +78,10 @@ def _make_layers(disk: str, facts: MachineFacts) -> None:
         upper = os.path.join(disk, layer_of(path), "upper")
         os.makedirs(upper)
         os.mkdir(os.path.join(disk, layer_of(path), "work"))
-        _look_like(upper, f"/{path}", facts)
+        _copy_mode(upper, f"/{path}", facts)
 
 
-def _look_like(copy: str, original: str, facts: MachineFacts) -> None:
+def _copy_mode(copy: str, original: str, facts: MachineFacts) -> None:
     """Give a directory of a layer the mode and owner of the one below it, which it stands for."""
     found = os.stat(original)
     os.chmod(copy, stat.S_IMODE(found.st_mode))

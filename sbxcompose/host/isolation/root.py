@@ -102,9 +102,9 @@ class IsolatedRoot:
         """Note a use: when nothing runs in the sandbox for a while, and `busy` says so, its init process is ended."""
         if self._timer is not None:
             self._timer.cancel()
-        self._timer = asyncio.get_running_loop().call_later(LINGER, self._rest, busy)
+        self._timer = asyncio.get_running_loop().call_later(LINGER, self._on_idle, busy)
 
-    def _rest(self, busy: Callable[[], bool]) -> None:
+    def _on_idle(self, busy: Callable[[], bool]) -> None:
         self._timer = None
         self._keeper.tasks.start(self._leave_if_idle(busy))
 

@@ -205,9 +205,9 @@ class KeeperConnection:
         elif known.exited is None:
             known.exited = {name: value for name, value in body.items() if name != "event"}
             known.drop("pidfd")
-            self._loop.call_soon(self._tell, Exited(**known.exited))
+            self._loop.call_soon(self._emit, Exited(**known.exited))
 
-    def _tell(self, exited: Exited) -> None:
+    def _emit(self, exited: Exited) -> None:
         self.on_exit(exited)
 
     def _learn(self, body: Body, fds: list[int]) -> dict[str, int]:

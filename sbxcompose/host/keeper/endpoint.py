@@ -81,7 +81,7 @@ class KeeperEndpoint:
         self._readable()
         self.close()
 
-    def tell(self, event: str, unit: Unit) -> None:
+    def emit(self, event: str, unit: Unit) -> None:
         """Tell an event of a unit to a server that has been told of the unit."""
         if not unit.known:
             return
@@ -164,7 +164,7 @@ class KeeperEndpoint:
             case "adopt":
                 self._adopt(body["id"])
             case "recall":
-                self._tell_kept()
+                self._emit_kept()
                 self._send({"id": body["id"], "result": None})
             case "handover":
                 self._take_over(body, frame.fds)
@@ -231,7 +231,7 @@ class KeeperEndpoint:
         self._units.add(unit)
         return {**index, **unit.describe()}, list(unit.fds.values())
 
-    def _tell_kept(self) -> None:
+    def _emit_kept(self) -> None:
         for name, fd in {**self._spawner.networks, **self._spawner.inits.pidfds}.items():
             self._send({"kept": name}, [fd])
 
@@ -255,7 +255,7 @@ class KeeperEndpoint:
         return found.pid
 
     def _adopt(self, request: int) -> None:
-        self._tell_kept()
+        self._emit_kept()
         units = list(self._units)
         groups = chunked((unit.describe(), list(unit.fds.values())) for unit in units)
         for number, (bodies, fds) in enumerate(groups):

@@ -55,29 +55,29 @@ def fork_sibling(prepare: Callable[[], None], child: Callable[[], NoReturn], err
     A failure of the helper is written to `errors`, in the manner of `fork_exec`. Raises `OSError`.
     """
     syscalls.load()
-    told, tell = os.pipe2(os.O_CLOEXEC)
+    reader, writer = os.pipe2(os.O_CLOEXEC)
     try:
         helper = os.fork()
         if helper == 0:
-            _help(prepare, child, tell, errors)
-        os.close(tell)
-        tell = -1
+            _help(prepare, child, writer, errors)
+        os.close(writer)
+        writer = -1
         os.waitpid(helper, 0)
-        return int(os.read(told, 32) or b"0")
+        return int(os.read(reader, 32) or b"0")
     finally:
-        os.close(told)
-        if tell >= 0:
-            os.close(tell)
+        os.close(reader)
+        if writer >= 0:
+            os.close(writer)
 
 
-def _help(prepare: Callable[[], None], child: Callable[[], NoReturn], tell: int, errors: int) -> NoReturn:
+def _help(prepare: Callable[[], None], child: Callable[[], NoReturn], writer: int, errors: int) -> NoReturn:
     try:
         signal.set_wakeup_fd(-1)
         prepare()
         pid = syscalls.clone_sibling()
         if pid == 0:
             child()
-        os.write(tell, b"%d" % pid)
+        os.write(writer, b"%d" % pid)
     except OSError as error:
         report(errors, error, b"enter")
     finally:

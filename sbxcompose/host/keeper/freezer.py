@@ -222,10 +222,10 @@ class _Stopping:
         ours = [process for process in generation if self._is_ours(process)]
         for process in ours:
             _send(process.pid, process.started, signal.SIGSTOP)
-        settle(lambda: not any(map(_runs, ours)), lambda: any(map(_is_ready, ours)))
+        wait_stopped(lambda: not any(map(_runs, ours)), lambda: any(map(_is_ready, ours)))
 
 
-def settle(stopped: Callable[[], bool], starved: Callable[[], bool]) -> bool:
+def wait_stopped(stopped: Callable[[], bool], starved: Callable[[], bool]) -> bool:
     """Wait for what has been told to stop, longer while it has not had its turn; return whether it has stopped."""
     begun = time.monotonic()
     while not stopped():
@@ -275,7 +275,7 @@ def _send(pid: int, started: int, number: int) -> None:
 
 def _wait(group: FreezerGroup) -> None:
     """Wait for the last of its processes to have stopped, which takes microseconds."""
-    settle(lambda: group.frozen, lambda: any(map(_is_ready, filter(None, map(read_process, group.members())))))
+    wait_stopped(lambda: group.frozen, lambda: any(map(_is_ready, filter(None, map(read_process, group.members())))))
 
 
 def _empty(path: str) -> list[int]:

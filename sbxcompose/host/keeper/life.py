@@ -45,7 +45,7 @@ class Keeper:
         host = host_name(descriptors.lock)
         self._freezer = Freezer(bases_for(host))
         self._units = Units(
-            self._loop, lambda event, unit: self._endpoint.tell(event, unit), self._freezer, KernelLog()
+            self._loop, lambda event, unit: self._endpoint.emit(event, unit), self._freezer, KernelLog()
         )
         self._spawner = Spawner(limits, host)
         self._endpoint = KeeperEndpoint(self._loop, self._units, self._spawner, host)
@@ -72,7 +72,7 @@ class Keeper:
         while self._status is None:
             self._loop.turn(self._deadline())
             self._units.expire()
-            self._units.settle()
+            self._units.finish_ended()
             self._endpoint.work()
             self._tend_server()
             if self._ending and self._server.pid is None and not self._units.live:

@@ -41,20 +41,20 @@ def main(argv: Sequence[str] | None = None) -> int:
         _check_log(options)
         descriptors = _take_descriptors(options)
     except CannotListen as error:
-        _say(options, {"status": "failed", "code": error.code, "message": error.message})
+        _report(options, {"status": "failed", "code": error.code, "message": error.message})
         return 3
     if descriptors is None:
-        _say(options, {"status": "taken"})
+        _report(options, {"status": "taken"})
         return 0 if options.detach or options.take_over >= 0 else 1
     if (options.detach or options.take_over >= 0) and os.fork():
         os._exit(0)
-    _settle_down(options)
+    _detach(options)
     descriptors.record()
     keeper = Keeper(options, descriptors, limits)
     keeper.start()
     if not kernel.become_subreaper():
         log("the kernel does not let me adopt orphans; what leaves its session may be left behind")
-    _say(options, _ready(descriptors, keeper))
+    _report(options, _ready(descriptors, keeper))
     status = keeper.run()
     descriptors.leave()
     return status
@@ -103,7 +103,7 @@ def _check_log(options: KeeperOptions) -> None:
         raise CannotListen(f"{options.log} is not a regular file; remove it", "log")
 
 
-def _settle_down(options: KeeperOptions) -> None:
+def _detach(options: KeeperOptions) -> None:
     """Leave the terminal, if asked to, and everything else that ties us to who started us."""
     if options.detach or options.take_over >= 0:
         os.setsid()
@@ -128,7 +128,7 @@ def _ready(descriptors: HostDescriptors, keeper: Keeper) -> dict[str, object]:
     }
 
 
-def _say(options: KeeperOptions, words: dict[str, object]) -> None:
+def _report(options: KeeperOptions, words: dict[str, object]) -> None:
     """Tell who started us, once: one JSON object on one line, then the pipe is closed."""
     import json
 

@@ -52,12 +52,12 @@ def main() -> int:
         os.write(1, f"giving up rights: {_words(error)}\n".encode())
         return 1
     os.write(1, READY + b"\n")
-    _let_go()
+    _detach()
     _reap()
     return 0
 
 
-def _let_go() -> None:
+def _detach() -> None:
     null = os.open("/dev/null", os.O_RDWR)
     for number in range(3):
         os.dup2(null, number)

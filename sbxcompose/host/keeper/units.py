@@ -30,13 +30,13 @@ PATIENCE = 2.0
 
 
 class Units:
-    """The units, by name. `settle` belongs at the end of each turn of the loop: there one look at the machine
+    """The units, by name. `finish_ended` belongs at the end of each turn of the loop: there one look at the machine
     serves all leaders that have ended in that turn.
     """
 
-    def __init__(self, loop: Loop, tell: Callable[[str, Unit], None], freezer: Freezer, kernel_log: KernelLog) -> None:
+    def __init__(self, loop: Loop, emit: Callable[[str, Unit], None], freezer: Freezer, kernel_log: KernelLog) -> None:
         self._loop = loop
-        self._tell = tell
+        self._emit = emit
         self._freezer = freezer
         self._kernel_log = kernel_log
         self.finder = Finder()
@@ -204,7 +204,7 @@ class Units:
             unit.hunt.left_behind.append(f"{pid} {command_of(pid)} (does not die)")
         self._finish(unit)
 
-    def settle(self) -> None:
+    def finish_ended(self) -> None:
         """Deal with the units whose leader has ended, or whose last watched leftover has."""
         while self._unsettled:
             gone = list(self._unsettled.values())
@@ -212,7 +212,7 @@ class Units:
             found = self.finder.left_by(gone, self._units.values())
             self.end_outcasts(gone)
             for unit in gone:
-                self._settle(unit, found.get(unit.name, []))
+                self._finish_ended(unit, found.get(unit.name, []))
         self._census = None
 
     def end_outcasts(self, ending: Collection[Unit] = ()) -> None:
@@ -224,12 +224,12 @@ class Units:
             for line in killed:
                 log(f"left behind, now killed: {line}")
 
-    def _settle(self, unit: Unit, found: list[ProcessStat]) -> None:
+    def _finish_ended(self, unit: Unit, found: list[ProcessStat]) -> None:
         left = [process for process in found if (process.pid, process.started) not in unit.hunt.immune]
         if not left:
             self._finish(unit)
             return
-        self._tell("leader", unit)
+        self._emit("leader", unit)
         if unit.stop_signal is not None and not unit.killing:
             by_command = unit.stop_signal == signal.SIGCONT
             if by_command:  # it has ended the leader; what outlives that has heard of nothing
@@ -249,7 +249,7 @@ class Units:
         unit.end()
         self._freezer.forget(unit.name)
         unit.close("pidfd")
-        self._tell("exited", unit)
+        self._emit("exited", unit)
 
     # -- signals -----------------------------------------------------------------------------------
 

@@ -26,7 +26,7 @@ class HostControl(Protocol):
     async def end_all(self) -> None:
         """End every process, politely."""
 
-    async def settled(self) -> int:
+    async def wait_for_keeper(self) -> int:
         """Wait until a keeper is there, should another one just take the place of one that died; its process id."""
 
     async def finish(self) -> None:
@@ -53,7 +53,7 @@ async def stop(request: Request) -> Response:
         shown = ", ".join(running[:5]) + (f" and {len(running) - 5} more" if len(running) > 5 else "")
         raise Problem(409, f"still running: {shown}", "RUNNING", "stop them first, or use --force")
     await host.end_all()
-    told = {"stopped": len(running), "keeper_pid": await host.settled()}
+    told = {"stopped": len(running), "keeper_pid": await host.wait_for_keeper()}
     return JSONResponse(told, background=BackgroundTask(host.finish))
 
 

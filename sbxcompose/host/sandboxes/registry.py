@@ -42,7 +42,7 @@ from sbxcompose.host.sandboxes.places import (
 from sbxcompose.host.sandboxes.provision import Provisioning
 from sbxcompose.host.sandboxes.sandbox import HostedSandbox
 from sbxcompose.host.sandboxes.sandbox_record import SandboxRecord, archived_form, not_found
-from sbxcompose.host.sandboxes.settling import lift_limits, settle
+from sbxcompose.host.sandboxes.settling import apply_record, lift_limits
 from sbxcompose.host.sandboxes.snapshots import DISK_FORMAT, Snapshots, check_copyable, check_restorable
 from sbxcompose.host.sandboxes.workload import Workload, gather
 from sbxcompose.host.supervise.network import begun_with
@@ -231,7 +231,7 @@ class Sandboxes:
             self._names[info.name] = sandbox
         if info.timeout_secs:
             sandbox.arm_timeout()
-        settle(sandbox)
+        apply_record(sandbox)
         return sandbox
 
     def _placed(self, info: SandboxInfo) -> SandboxInfo:
@@ -249,7 +249,7 @@ class Sandboxes:
         if after.name != before:
             self._check_name(after.name, None)
         sandbox.change(**{name: getattr(after, name) for name in rules.PATCHED})
-        settle(sandbox)
+        apply_record(sandbox)
         if after.name is not None and after.name != before:
             self._names[after.name] = sandbox
             if before is not None:

@@ -196,7 +196,7 @@ class HostedSandbox:
 
     def _changed(self) -> None:
         """Let whoever waits look again."""
-        self._news.tell()
+        self._news.notify()
         self.processes.recheck()
         if not self.in_transition:
             self.idle()
@@ -204,7 +204,7 @@ class HostedSandbox:
     async def _freeze(self) -> None:
         try:
             self.workload.pause()
-            await self.workload.settled(lambda: self.ending is not None)
+            await self.workload.wait_steady(lambda: self.ending is not None)
             if self.ending is None:
                 await suspension.freeze(self.workload.keeper, self.workload.units)
         except Exception as error:

@@ -14,7 +14,7 @@ from sbxcompose.host.sandboxes.places import workdir_of
 from sbxcompose.host.sandboxes.sandbox import HostedSandbox
 
 
-def settle(sandbox: HostedSandbox) -> None:
+def apply_record(sandbox: HostedSandbox) -> None:
     """Bring everything in line with the record, after it was read, made or changed."""
     sandbox.processes.workdir = workdir_of(sandbox.info, sandbox.directory)
     if sandbox.workload.isolation is not None:

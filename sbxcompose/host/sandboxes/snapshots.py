@@ -116,19 +116,19 @@ class Snapshots:
             raise
         else:
             done = replace(info, status="completed", size_bytes=size.content, rootfs_disk_bytes=size.disk)
-            self._settle(replace(done, snapshot_uri=self._files(info).as_uri()))
+            self._finish(replace(done, snapshot_uri=self._files(info).as_uri()))
 
     def _fail(self, info: SnapshotInfo, words: str) -> None:
-        self._settle(replace(info, status="failed", error=words))
+        self._finish(replace(info, status="failed", error=words))
         self._tasks.start(asyncio.to_thread(trees.remove_tree, str(self._files(info))))
 
-    def _settle(self, info: SnapshotInfo) -> None:
+    def _finish(self, info: SnapshotInfo) -> None:
         try:
             self._save(info)
         except OSError as error:
             self._known[info.id] = replace(info, status="failed", error=f"it cannot be recorded: {error.strerror}")
             print(f"not recorded: snapshot {info.id}: {error}", file=sys.stderr)
-        self._news.tell()
+        self._news.notify()
         self._idle()
 
     # -- reading and deleting ------------------------------------------------------------------------------
@@ -168,7 +168,7 @@ class Snapshots:
             await self._delete(info)
         finally:
             self._deleting.remove(number)
-            self._news.tell()
+            self._news.notify()
 
     async def _delete(self, info: SnapshotInfo) -> None:
         try:

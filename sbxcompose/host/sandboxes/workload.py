@@ -75,7 +75,7 @@ class Workload:
         self.terminals.unpause()
         self.processes.unpause()
 
-    async def settled(self, otherwise: Callable[[], bool]) -> None:
+    async def wait_steady(self, otherwise: Callable[[], bool]) -> None:
         """Wait until what was being started runs, and what was being ended has ended; or until `otherwise()`."""
         await self.processes.until(lambda: otherwise() or not self._in_between())
 

@@ -105,13 +105,13 @@ class LifecycleDriver(ProcessRow):
         if any(isinstance(effect, SpawnRun) for effect in effects):
             owner.next_handle()
         if self.record is not before:
-            self._tell_change(*([handle] if self.handle != handle else []))
+            self._notify_change(*([handle] if self.handle != handle else []))
         return effects
 
-    def _tell_change(self, *former: int) -> None:
+    def _notify_change(self, *former: int) -> None:
         """Record the change and tell it; wake whoever waits for it, to look again."""
         self._recorded = self._owner.changed(self, *former)
-        self._news.tell()
+        self._news.notify()
 
     def _perform(self, effect: Effect) -> Coroutine[Any, Any, object] | None:
         """Carry out an effect; what remains to be awaited is the keeper's answer."""

@@ -171,7 +171,7 @@ class ProcessTable:
         unit = process.unit
         if unit is not None:
             self._units[unit] = process
-        self._news.tell()
+        self._news.notify()
         self.changes.row_changed(*before, process.handle)
         self._unwatched.check(process)
         if not process.live:
@@ -225,7 +225,7 @@ class ProcessTable:
         self.paused = False
         for process in list(self._rows.values()):
             process.unpause()
-        self._news.tell()
+        self._news.notify()
 
     @property
     def in_between(self) -> bool:
@@ -238,7 +238,7 @@ class ProcessTable:
 
     def recheck(self) -> None:
         """Let whoever waits look again."""
-        self._news.tell()
+        self._news.notify()
 
     @property
     def units(self) -> list[str]:

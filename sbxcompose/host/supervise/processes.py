@@ -33,13 +33,13 @@ class Processes(ProcessTable):
 
     # -- starting ------------------------------------------------------------------------------------------
 
-    async def start(self, requests: Sequence[StartRequest], tell: StartReport, *, attached: bool = False) -> None:
-        """Start many with one message to the keeper. `tell` gets each one's index and row, or why there is
+    async def start(self, requests: Sequence[StartRequest], report: StartReport, *, attached: bool = False) -> None:
+        """Start many with one message to the keeper. `report` gets each one's index and row, or why there is
         none. In a sandbox that is held still that waits until it goes on. What was started before, with the same key,
         is not started again.
         """
         await self._news.until(lambda: not self.paused or self._closed)
-        tell = self._noting(requests, tell)
+        report = self._noting(requests, report)
         begun: list[tuple[int, SupervisedProcess, Spawn]] = []
         repeated: list[tuple[int, SupervisedProcess]] = []
         for index, request in enumerate(requests):
@@ -50,11 +50,11 @@ class Processes(ProcessTable):
             try:
                 begun.append((index, *self._begin(request, attached=attached)))
             except Problem as problem:
-                tell(index, problem)
+                report(index, problem)
 
         def result(number: int, outcome: Spawned | SpawnFailed) -> None:
             index, process, _ = begun[number]
-            tell(index, self._begun(process, outcome))
+            report(index, self._begun(process, outcome))
 
         try:
             await self.keeper.spawn_many([spawn for _, _, spawn in begun], result)
@@ -62,17 +62,17 @@ class Processes(ProcessTable):
             for index, process, _ in begun:
                 if isinstance(process.record.state, Starting):
                     process.failed(str(lost))
-                    tell(index, Problem(500, str(lost), "KEEPER_LOST"))
+                    report(index, Problem(500, str(lost), "KEEPER_LOST"))
         for index, process in repeated:
-            tell(index, await self._repeated(process))
+            report(index, await self._repeated(process))
 
     async def _repeated(self, process: SupervisedProcess) -> SupervisedProcess | Problem:
         """Answer a start that was made before, whose caller has lost the answer; make it again if it has failed."""
 
-        def settled() -> bool:
+        def decided() -> bool:
             return process.record.run is not None or self._keys.find(process.request) is not process or self._closed
 
-        await self._news.until(settled)
+        await self._news.until(decided)
         if process.record.run is not None:
             return process
         try:
@@ -81,15 +81,15 @@ class Processes(ProcessTable):
         except Problem as problem:
             return problem
 
-    def _noting(self, requests: Sequence[StartRequest], tell: StartReport) -> StartReport:
-        """Return `tell`, which now also keeps account of the starts that failed."""
+    def _noting(self, requests: Sequence[StartRequest], report: StartReport) -> StartReport:
+        """Return `report`, which now also keeps account of the starts that failed."""
 
         def noted(index: int, outcome: SupervisedProcess | Problem) -> None:
             if isinstance(outcome, Problem):
                 self.failed_starts.add(requests[index], outcome)
             else:
                 self.failed_starts.started(requests[index])
-            tell(index, outcome)
+            report(index, outcome)
 
         return noted
 
@@ -170,7 +170,7 @@ class Processes(ProcessTable):
         former = self._names.give_back(process)
         self._keys.drop(process)
         self._drop_own_log(record)
-        self._news.tell()
+        self._news.notify()
         self.changes.row_changed(record.id, *([] if former is None else [former.handle]))
 
     # -- after the last server's death ---------------------------------------------------------------------
@@ -244,7 +244,7 @@ class Processes(ProcessTable):
     def closed(self) -> None:
         """Release everything: the sandbox is terminated."""
         self._closed = True
-        self._news.tell()
+        self._news.notify()
         self.changes.closed()
         if self._policy is not None:
             self.keeper.drop(self._sandbox)

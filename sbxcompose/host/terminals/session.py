@@ -146,7 +146,7 @@ class Terminal:
         for viewer in self.viewers:
             if not viewer.ready and self.tape.end - viewer.since > MAX_WAITING:
                 viewer.dismiss(_POLICY, f"{MAX_WAITING} bytes have waited for READY")
-        self.news.tell()
+        self.news.notify()
         return True
 
     def finish(self, exit_code: int, ended_at: int) -> None:
@@ -155,7 +155,7 @@ class Terminal:
             pass
         self.record.exit_code, self.record.ended_at = exit_code, ended_at
         self.close()
-        self.news.tell()
+        self.news.notify()
         self._rested(self)
 
     def close(self) -> None:
@@ -191,7 +191,7 @@ class Terminal:
         """Output may be sent to it."""
         viewer.ready = True
         viewer.position = max(viewer.position, self.tape.start)
-        self.news.tell()
+        self.news.notify()
 
     def advance(self, viewer: Viewer, size: int) -> None:
         """Note that a viewer has received `size` more bytes."""

@@ -131,7 +131,7 @@ class TerminalSessions:
         terminal.record.pid, terminal.record.ticks = spawned.pid, spawned.ticks
         assert spawned.stdout is not None, "a terminal's master"
         terminal.connect(spawned.stdout)
-        terminal.news.tell()
+        terminal.news.notify()
         self._save(terminal)
         self._rested(terminal)
         self._changed()
@@ -265,7 +265,7 @@ class TerminalSessions:
         self._paused = False
         for session in self._sessions.values():
             self._rested(session)
-        self._news.tell()
+        self._news.notify()
 
     # -- after the last server's death -----------------------------------------------------------------------
 

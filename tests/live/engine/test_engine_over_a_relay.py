@@ -55,11 +55,11 @@ def with_host(home: Home, tmp_path: Path, text: str, body: Body) -> None:
 
 @asynccontextmanager
 async def session(
-    relay: Relay, project: Project, tell: Callable[[EngineEvent], None] = ignore_event, *, output: bool = False
+    relay: Relay, project: Project, emit: Callable[[EngineEvent], None] = ignore_event, *, output: bool = False
 ) -> AsyncIterator[Session]:
     """A session that reaches the host through the relay."""
     async with Session(
-        project, provider=LocalProvider(project, HostAddress(path=str(relay.path))), tell=tell, output=output
+        project, provider=LocalProvider(project, HostAddress(path=str(relay.path))), emit=emit, output=output
     ) as own:
         yield own
 
@@ -224,10 +224,10 @@ def test_nothing_is_said_to_have_ended_before_it_is_said_to_have_started(
         said: list[str] = []
         announcer = Announcer()
 
-        def tell(event: EngineEvent) -> None:
+        def emit(event: EngineEvent) -> None:
             said.extend(words.text for words in announcer(event))
 
-        async with session(relay, project, tell) as own:
+        async with session(relay, project, emit) as own:
             own.on_connection(links.append)
             assert (await up(own)).good
         assert said == ["started", "completed"]

@@ -71,7 +71,7 @@ def learned(file: Path, memory: Memory) -> ScannedTree:
     return tree
 
 
-def settle(monkeypatch: pytest.MonkeyPatch) -> None:
+def make_old(monkeypatch: pytest.MonkeyPatch) -> None:
     """As if all files had been there for long."""
     later = time.time_ns() + 10**10
     monkeypatch.setattr(time, "time_ns", lambda: later)
@@ -80,7 +80,7 @@ def settle(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_digest_is_remembered_until_the_file_changes(
     file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    settle(monkeypatch)
+    make_old(monkeypatch)
     memory = Memory(tmp_path / "memory" / "m")
     memory.save(learned(file, memory))
     again = Memory(tmp_path / "memory" / "m")

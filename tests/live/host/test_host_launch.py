@@ -112,10 +112,10 @@ def test_a_host_of_another_version_is_told_about(host: LiveHost) -> None:
     path = host.home.state / "host.json"
     assert host.status["version"] == json.loads(path.read_text())["version"] == __version__
     said: list[str] = []
-    launch.ensure_host(tell=said.append)
+    launch.ensure_host(report=said.append)
     assert said == []
     path.write_text(json.dumps({"version": "0.0.1"}))
-    launch.ensure_host(tell=said.append)
+    launch.ensure_host(report=said.append)
     (words,) = said
     assert "version 0.0.1" in words
     assert f"this is {__version__}" in words

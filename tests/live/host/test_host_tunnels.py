@@ -17,7 +17,7 @@ from tests.live.host.sockets import conversation, dial
 from tests.support.ports import free_port
 
 
-async def rest_of(tunnel: Socket) -> tuple[bytes, Closed]:
+async def remaining(tunnel: Socket) -> tuple[bytes, Closed]:
     """All that still comes, and how it ended."""
     pieces = []
     while True:
@@ -39,7 +39,7 @@ def test_bytes_go_through_in_both_directions_and_the_client_may_end_first(box: B
             await tunnel.send(sent[:100])
             await tunnel.send(sent[100:])
             await tunnel.send_close(1000, "that is all")
-            received, closed = await rest_of(tunnel)
+            received, closed = await remaining(tunnel)
             assert received == sent[::-1]
             assert closed.code == 1000
 
@@ -94,7 +94,7 @@ def test_a_reader_that_does_not_read_holds_the_port_up_and_gets_everything(box: 
     async def body(port: int) -> None:
         async with await dial(box, f"/tunnels/tcp?port={port}") as tunnel:
             assert await asyncio.to_thread(held.wait, 20)
-            assert len((await rest_of(tunnel))[0]) == size
+            assert len((await remaining(tunnel))[0]) == size
 
     with listening(serve) as port:
         conversation(lambda: body(port))

@@ -30,13 +30,13 @@ class Server:
 
     def exited(self, exited: Exited) -> None:
         self.exits[exited.unit] = exited.status
-        self.tell()
+        self.notify_change()
 
     def replaced(self, pid: int) -> None:
         self.keeper_pid = pid
-        self.tell()
+        self.notify_change()
 
-    def tell(self) -> None:
+    def notify_change(self) -> None:
         async def notify() -> None:
             async with self.news:
                 self.news.notify_all()

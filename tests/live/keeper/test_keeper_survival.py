@@ -237,10 +237,10 @@ class Talk:
         self._file = self._socket.makefile("rwb")
 
     def ask(self, op: str, **more: Any) -> Any:
-        self.tell(op, **more)
+        self.send(op, **more)
         return json.loads(self._file.readline())
 
-    def tell(self, op: str, **more: Any) -> None:
+    def send(self, op: str, **more: Any) -> None:
         self._file.write(json.dumps({"op": op, **more}).encode() + b"\n")
         self._file.flush()
 
@@ -326,13 +326,13 @@ def test_a_server_that_is_done_ends_the_host_but_never_while_units_live(short_di
     with keeper_process(short_dir, server_argv("serving.py")) as launched:
         with talking(launched) as talk:
             sleeper = talk.ask("spawn", unit="a", argv=["sleep", "60"])
-            talk.tell("end", status=SERVER_DONE)
+            talk.send("end", status=SERVER_DONE)
         wait_for_end(launched.ready["server_pid"])
         with talking(launched) as talk:
             assert talk.ask("who")["units"] == {"a": sleeper}
             os.kill(sleeper, signal.SIGKILL)
             talk.ask("exit of", unit="a")
-            talk.tell("end", status=SERVER_DONE)
+            talk.send("end", status=SERVER_DONE)
         wait_for_end(launched.ready["pid"])
         assert not launched.socket_path.exists()
 
@@ -341,7 +341,7 @@ def test_a_server_that_ends_with_another_status_is_started_again(short_dir: Path
     with keeper_process(short_dir, server_argv("serving.py")) as launched:
         with talking(launched) as talk:
             first = talk.ask("who")["pid"]
-            talk.tell("end", status=0)
+            talk.send("end", status=0)
         wait_for_end(first)
         with talking(launched) as talk:
             assert talk.ask("who")["pid"] != first

@@ -98,7 +98,7 @@ class TestOutages:
                 if what == "failed":
                     own.failed(who, f"{who} is broken")
                 else:
-                    own.over(who, given_up=what == "given up")
+                    own.recovered(who, given_up=what == "given up")
                 for _ in range(3):  # a timer that is due is served
                     await asyncio.sleep(0)
 
@@ -136,8 +136,8 @@ class TestSleep:
         async def main() -> None:
             watch = SleepWatch(lambda: woken.append(None), lambda: clocks.pop(0))
             with watch, watch:
-                watch.look()
-                watch.look()
+                watch.check()
+                watch.check()
 
         asyncio.run(main())
         assert len(woken) == 1

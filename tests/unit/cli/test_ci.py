@@ -139,7 +139,7 @@ class TimedSession:
             return 103.5
 
     def listen(self, hear: Callable[[EngineEvent], None]) -> None:
-        self.tell = hear
+        self.emit = hear
 
 
 @pytest.mark.parametrize("asked", [False, True])
@@ -149,8 +149,8 @@ def test_a_bring_up_is_timed_where_a_report_or_a_person_wants_that(tmp_path: Pat
     publisher.watch(session)
     assert (publisher.timings(session) is not None) is asked or in_ci(os.environ)
     if asked:
-        session.tell(StepDone(Step(1, Start(process("db"), DB, "db.1"), "db", "not running")))
-        session.tell(BecameReady(DB))
+        session.emit(StepDone(Step(1, Start(process("db"), DB, "db.1"), "db", "not running")))
+        session.emit(BecameReady(DB))
         found = publisher.timings(session)
         assert found is not None
         assert [(timing.label, timing.started, timing.ready) for timing in found.all] == [("db", 3.5, 3.5)]

@@ -17,7 +17,7 @@ def test_lines_and_the_status_block_come_after_the_answer(capsys: pytest.Capture
     shell = Shell(GlobalOptions())
     block = StatusBlock(False, str, shell.write)
     block.enabled = True
-    shell.before_say = block.make_room
+    shell.before_echo = block.make_room
     block.draw(Live(None, ((Wait("", name="db", standing=WaitState("starting")), 1.0),)))
     held: list[str] = []
 
@@ -29,7 +29,7 @@ def test_lines_and_the_status_block_come_after_the_answer(capsys: pytest.Capture
 
     shell.hold_output = hold
     with shell.question("replace it? [y/N] "):
-        shell.say("web started")
+        shell.echo("web started")
         block.restore()
         block.draw(Live(None, ((Wait("", name="db", standing=WaitState("waiting")), 2.0),)))
         assert capsys.readouterr().err.endswith("\x1b[Jreplace it? [y/N] ")
@@ -43,7 +43,7 @@ def test_what_was_held_is_written_after_an_interrupt_too(capsys: pytest.CaptureF
 
     def ask() -> None:
         with shell.question("replace it? [y/N] "):
-            shell.say("web started")
+            shell.echo("web started")
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):

@@ -35,7 +35,7 @@ class FakeSession:
 
     def listen(self, hear: Callable[[EngineEvent], None]) -> None:
         """Hand the events to this."""
-        self.tell = hear
+        self.emit = hear
 
     def lacking(self, *_: Any) -> str:
         """How a process stands."""
@@ -58,11 +58,11 @@ def test_the_time_counts_on_when_the_verdict_tells_of_the_same_wait() -> None:
     session, said = FakeSession(), list[str]()
     missing: list[Pending] = []
     report = WaitReport(cast(Session, session), said.append, None, lambda: missing[0] if missing else None)
-    session.tell(StepBegun(STEP))
+    session.emit(StepBegun(STEP))
     report._refresh(0.0)
     report._refresh(6.0)
     missing.append(Pending((BEHIND,)))
-    session.tell(StepDone(STEP))
+    session.emit(StepDone(STEP))
     report._refresh(15.0)
     assert said == [
         "waiting for db to be ready (6 s; web needs it): is running, not ready yet",
@@ -90,9 +90,9 @@ def test_the_block_has_what_is_behind_then_what_that_holds_up_and_shrinks() -> N
 def test_a_copy_is_shown_until_it_is_done() -> None:
     session, shown = FakeSession(), Shown()
     report = WaitReport(cast(Session, session), print, shown)
-    session.tell(CopyProgress("app", TransferProgress(1, 2, 10, 20)))
+    session.emit(CopyProgress("app", TransferProgress(1, 2, 10, 20)))
     report._refresh(0.0)
     assert [name for name, _ in shown.live.copies] == ["app"]
-    session.tell(CopyDone("app", Copied(files=2), 1.0))
+    session.emit(CopyDone("app", Copied(files=2), 1.0))
     report._refresh(0.1)
     assert not shown.live

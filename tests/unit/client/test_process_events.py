@@ -85,10 +85,10 @@ def test_what_the_log_records_is_known_again_when_it_is_told_live() -> None:
 def test_steps_are_recorded_when_they_have_ended(tmp_path: Path) -> None:
     record = EventRecord("a/b", {"SBXCOMPOSE_STATE_DIR": str(tmp_path / "state")}, clock=lambda: 9.0)
     heard: list[EngineEvent] = []
-    tell = record.recording(heard.append)
+    emit = record.recording(heard.append)
     refused = Refused("no such file", status=500, code="SPAWN_FAILED")
     for event in (StepBegun(STEP), StepDone(STEP), StepFailed(STEP, refused)):
-        tell(event)
+        emit(event)
     assert len(heard) == 3
     entries, end = record.read()
     assert [decided(entry, label).text for entry in entries] == [

@@ -68,15 +68,15 @@ class FakeSession:
             case PlanApplied():
                 self.log.append("applied")
 
-    def listen(self, tell: EventHandler) -> None:
-        self._listeners.append(tell)
+    def listen(self, emit: EventHandler) -> None:
+        self._listeners.append(emit)
 
-    def tell(self, event: EngineEvent) -> None:
-        for tell in self._listeners:
-            tell(event)
+    def emit(self, event: EngineEvent) -> None:
+        for emit in self._listeners:
+            emit(event)
         self.changed.set()
 
-    def adopt(self, project: Project) -> None:
+    def replace_project(self, project: Project) -> None:
         self.project = project
 
     async def observe(self) -> Observed:
@@ -96,7 +96,7 @@ class FakeSession:
         await asyncio.sleep(0)
 
     async def execute(self, plan: Plan) -> Result:
-        return await execute(plan.steps, self._perform, self.tell)
+        return await execute(plan.steps, self._perform, self.emit)
 
     async def _perform(self, step: Step) -> None:
         await asyncio.sleep(0)

@@ -135,7 +135,7 @@ def test_a_list_from_before_a_start_is_older_than_its_answer() -> None:
 
 
 def test_an_older_list_that_is_told_late_does_not_hide_the_answer_to_a_start() -> None:
-    async def tell() -> list[object]:
+    async def emit() -> list[object]:
         watch = PlainWatch(cast(Any, None), states=True, logs=None, follow=True, eager=False)
         starting, running = row(managed="starting", pid=0), row(started_at=T + 5)
         watch._rows["web"] = running  # the answer came while what the list said was being told
@@ -143,7 +143,7 @@ def test_an_older_list_that_is_told_late_does_not_hide_the_answer_to_a_start() -
         await watch._changed("web", None, running)
         return [watch._queue.get_nowait() for _ in range(watch._queue.qsize())]
 
-    assert asyncio.run(tell()) == [RowSeen(row(started_at=T + 5))]
+    assert asyncio.run(emit()) == [RowSeen(row(started_at=T + 5))]
 
 
 def test_an_answer_to_a_start_is_news_unless_the_list_knows_more() -> None:
@@ -169,25 +169,25 @@ def test_an_end_that_only_the_answer_to_a_start_tells_is_told_once() -> None:
             assert await watch.started(over)
             return [row()]
 
-    async def tell() -> list[object]:
+    async def emit() -> list[object]:
         watch._tasks.start(asyncio.Event().wait())  # it is watching
         watch._rows[row_key(over)] = row()
         await watch._poll_rows()
         return [watch._queue.get_nowait() for _ in range(watch._queue.qsize())]
 
     watch = PlainWatch(cast(Any, Client()), states=True, logs=None, follow=True, eager=False)
-    assert asyncio.run(tell()) == [RowSeen(over)]
+    assert asyncio.run(emit()) == [RowSeen(over)]
 
 
 def test_a_run_that_began_and_ended_between_two_looks_is_told_as_both() -> None:
-    async def tell() -> list[object]:
+    async def emit() -> list[object]:
         watch = PlainWatch(cast(Any, None), states=True, logs=None, follow=True, eager=False)
         before, after = (row(managed="stopped", status="exited", started_at=T + n, last=GOOD) for n in (0, 5))
         watch._rows["web"] = after
         await watch._changed("web", before, after)
         return [watch._queue.get_nowait() for _ in range(watch._queue.qsize())]
 
-    first, second = asyncio.run(tell())
+    first, second = asyncio.run(emit())
     assert isinstance(first, RowSeen)
     assert isinstance(second, RowSeen)
     assert (ended(first.info), ended(second.info)) == (False, True)

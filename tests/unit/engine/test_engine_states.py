@@ -60,7 +60,7 @@ def states_of(link: Link) -> InstanceStates:
         check=lambda: None,
         began=0.0,
         clock=SteadyClock(),
-        listen=lambda tell: None,
+        listen=lambda emit: None,
     )
     return InstanceStates(session, instances_of([JOB, WEB]), readiness=False)
 

@@ -129,5 +129,5 @@ def test_what_has_not_had_its_turn_is_waited_for_longer(
     clock = Clock()
     monkeypatch.setattr(freezer, "time", clock)
     monkeypatch.setattr(freezer, "PAUSE", 0.25)
-    stopped = freezer.settle(lambda: clock.now >= stops_at, lambda: clock.now < ready_until)
+    stopped = freezer.wait_stopped(lambda: clock.now >= stops_at, lambda: clock.now < ready_until)
     assert (stopped, clock.now) == (stops_at <= waited, waited)

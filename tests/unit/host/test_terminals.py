@@ -58,7 +58,7 @@ def with_terminals(directory: Path, work: Callable[[TerminalSessions, FakeKeeper
     """Run `work` in a loop of its own; how often a command was told to have begun or ended."""
     changes = 0
 
-    def tell() -> None:
+    def emit() -> None:
         nonlocal changes
         changes += 1
 
@@ -67,7 +67,7 @@ def with_terminals(directory: Path, work: Callable[[TerminalSessions, FakeKeeper
 
     async def main() -> None:
         keeper = FakeKeeper()
-        keeper.terminals = TerminalSessions("box", directory, cast(KeeperClient, keeper), describe, tell)
+        keeper.terminals = TerminalSessions("box", directory, cast(KeeperClient, keeper), describe, emit)
         async with asyncio.timeout(20):
             await work(keeper.terminals, keeper)
         for slave in keeper.slaves.values():

@@ -58,16 +58,16 @@ def test_a_line_that_stands_still_is_matched_as_it_is() -> None:
     matcher = LineMatcher("login: $")
     assert not matcher.feed(b"login: ")
     assert matcher.undecided
-    assert matcher.settled()
+    assert matcher.flush()
     matcher = LineMatcher("login: $")
     matcher.feed(b"login: root")
-    assert not matcher.settled()
+    assert not matcher.flush()
 
 
 def test_the_beginning_of_a_sequence_is_no_text() -> None:
     matcher = LineMatcher("^done$")
     matcher.feed(b"done\x1b[")
-    assert matcher.settled()
+    assert matcher.flush()
 
 
 PATTERNS = st.sampled_from(
@@ -88,7 +88,7 @@ def test_how_the_stream_is_cut_does_not_matter(pattern: str, pieces: list[bytes]
     for chunk in chunks:
         cut.feed(chunk)
     assert (whole.found, whole.undecided) == (cut.found, cut.undecided)
-    assert whole.settled() == cut.settled()
+    assert whole.flush() == cut.flush()
 
 
 @given(PATTERNS, st.lists(st.sampled_from(["a", "b", "ab", "", "x é", "a b", "aab"]), max_size=6))

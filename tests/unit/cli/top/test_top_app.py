@@ -104,7 +104,7 @@ def test_only_lines_that_have_changed_are_drawn_again() -> None:
         app.news()
         await drawn(app, pilot)
         assert painted == []
-        app.model.say("hello")
+        app.model.show_message("hello")
         for _ in range(5):
             app.news()
         await drawn(app, pilot)

@@ -51,7 +51,7 @@ class QuietSession:
     def on_connection(self, call: object) -> None:
         pass
 
-    def listen(self, tell: object) -> None:
+    def listen(self, emit: object) -> None:
         pass
 
     def observed(self) -> Observed:
@@ -171,7 +171,7 @@ def test_what_is_lost_is_looked_for_until_it_is_back(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr("sbxcompose.cli.top.run.LOOK_AGAIN", 1000.0)
 
     async def script(parts: Parts) -> None:
-        session, look = parts.session, asyncio.Event()
+        session, poll = parts.session, asyncio.Event()
 
         def unreachable() -> None:
             raise Unreachable("the host does not answer")
@@ -182,13 +182,13 @@ def test_what_is_lost_is_looked_for_until_it_is_back(monkeypatch: pytest.MonkeyP
         session.connections["main"] = OneConnection("main", Unreachable("gone"))
         session.answers = [unreachable, unreachable, back]
         async with Tasks() as tasks:
-            staying = tasks.start(stay_connected(cast(Session, session), parts.feed, look))
+            staying = tasks.start(stay_connected(cast(Session, session), parts.feed, poll))
             for connection in ("not connected, trying again", "not connected, trying again", None):
                 await session.looked.wait()
                 session.looked.clear()
                 await asyncio.sleep(0)
                 assert parts.model.connection == connection
-                look.set()
+                poll.set()
             staying.cancel()
         assert [line.plain for line in parts.model.logs.lines(None)] == ["sandbox main: gone"]
 

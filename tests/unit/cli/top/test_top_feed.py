@@ -29,13 +29,13 @@ class FakeSession:
         self.project = Project("shop", "/shop", "local", (Sandbox("main", "shop-main", processes=PROCESSES),))
         self.kept_lines: int | None = None
         self.connections: dict[str, Any] = {}
-        self.tell: Callable[[events.EngineEvent], None] = lambda event: None
+        self.emit: Callable[[events.EngineEvent], None] = lambda event: None
 
     def on_connection(self, call: object) -> None:
         pass
 
-    def listen(self, tell: Callable[[events.EngineEvent], None]) -> None:
-        self.tell = tell
+    def listen(self, emit: Callable[[events.EngineEvent], None]) -> None:
+        self.emit = emit
 
     def observed(self) -> Observed:
         return Observed((ObservedSandbox("main", SandboxState.RUNNING, (row("web"),)),))

@@ -236,7 +236,7 @@ def test_one_process_may_be_shown_at_first() -> None:
 
 def test_messages_go_with_the_next_key_and_are_one_line() -> None:
     shown = model()
-    shown.say("first\nsecond", bad=True)
+    shown.show_message("first\nsecond", bad=True)
     assert "first second" in drawn(shown)
     press(shown, "down")
     assert shown.message is None
