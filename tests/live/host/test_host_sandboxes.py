@@ -203,8 +203,8 @@ def test_what_there_is_not_says_so(host: LiveHost) -> None:
         ("POST", "/sandbox-pools", 404),
         ("PUT", "/sandbox-pools/x", 404),
         ("POST", "/sandbox-pools/x/sandboxes", 404),
-        ("POST", "/sandboxes/box/file_systems", 400),
-        ("DELETE", "/sandboxes/box/file_systems", 400),
+        ("POST", "/sandboxes/box/file_systems", 422),
+        ("DELETE", "/sandboxes/box/file_systems", 422),
         ("POST", "/sandboxes/nope/file_systems", 404),
         ("PUT", "/sandboxes/box", 405),
     ]
