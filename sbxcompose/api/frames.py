@@ -116,7 +116,7 @@ class OutputRef(NamedTuple):
     offset: int
 
     def file_name(self) -> str:
-        """Return the file's name. One that is no longer there has been dropped: `length` bytes are gone."""
+        """Return the file's name. A file that does not exist any more was dropped, with `length` bytes of output."""
         return segment_file(self.segment, self.stream)
 
 

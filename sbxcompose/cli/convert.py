@@ -57,7 +57,7 @@ def _only_candidate() -> Path:
     if found:
         names = ", ".join(f"`{name}`" for name in found)
         raise UsageError(f"several files can be converted: {names}", hint=f"name one: `sbxcompose convert {found[0]}`")
-    raise UsageError("there is no file to convert in this directory", hint="name it: `sbxcompose convert FILE`")
+    raise UsageError("no file to convert in this directory", hint="name it: `sbxcompose convert FILE`")
 
 
 def text_of(path: Path) -> str:

@@ -52,7 +52,7 @@ def test_an_existing_file_is_kept_unless_forced(dry: Sbx) -> None:
 @pytest.mark.parametrize(
     "files, words",
     [
-        ({}, ["there is no file to convert in this directory"]),
+        ({}, ["no file to convert in this directory"]),
         ({"compose.yaml": "services: {}", "Procfile": "a: b"}, ["several files", "`compose.yaml`, `Procfile`"]),
         ({"compose.yaml": "services: {}"}, ["compose.yaml defines no processes"]),
         ({"compose.yaml": "services: [\n"}, ["compose.yaml", "2"]),

@@ -248,7 +248,7 @@ class Effects:
             self._remark(f"opened {url}")
         elif self.app is not None:
             self.app.copy_to_clipboard(url)
-            self._remark(f"{name}: {url} (copied; there is no browser here)")
+            self._remark(f"{name}: {url} (copied; no browser found)")
 
     async def _shell(self, name: str) -> None:
         """Run `shell` for the process on the terminal, and come back when it has ended."""

@@ -138,7 +138,7 @@ class TopModel:
         return self._copy()
 
     def _unselect(self) -> None:
-        """Select nothing; output that stood still for that goes on."""
+        """Clear the selection; output that was held for it continues."""
         self.selection = None
         if self._held:
             self._held = False

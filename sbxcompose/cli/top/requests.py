@@ -1,4 +1,4 @@
-"""What `top` is asked for, and the parts of its state: what the lower part shows, what is typed, what is said. Pure."""
+"""The requests of `top` and the parts of its state: the view shown, the text typed, the message. Pure."""
 
 from __future__ import annotations
 

@@ -7,7 +7,7 @@ from contextlib import suppress
 from typing import Protocol
 
 from sbxcompose.api.websocket import Closed
-from sbxcompose.api.websocket_connect import HIGH_WATER, READ_SIZE, Socket
+from sbxcompose.api.websocket_connect import Socket, SocketStream
 from sbxcompose.tasks import Tasks
 
 LINGER = 30.0
@@ -30,22 +30,8 @@ class ConnectionEnd(Protocol):
         """Return when the other side is gone without a word."""
 
 
-class StreamEnd:
+class StreamEnd(SocketStream):
     """A TCP connection of this machine."""
-
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._reader = reader
-        self._writer = writer
-        writer.transport.set_write_buffer_limits(HIGH_WATER)
-
-    async def read(self) -> bytes:
-        """Return bytes as they come; empty when no more will."""
-        return await self._reader.read(READ_SIZE)
-
-    async def write(self, data: bytes) -> None:
-        """Send bytes; returns when there is room for more."""
-        self._writer.write(data)
-        await self._writer.drain()
 
     async def end(self) -> None:
         """Say that no more will be sent."""

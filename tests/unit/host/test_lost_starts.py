@@ -199,6 +199,18 @@ def test_a_lost_start_is_a_run_whose_end_is_unknown(tmp_path: Path, request_: St
     asyncio.run(main())
 
 
+async def _lost(world: World, directory: Path, request: StartRequest) -> Processes:
+    """Return what the next server, with another keeper, reads of a start whose answer did not come."""
+    asked = asyncio.create_task(world.processes.start_one(request))
+    await asyncio.sleep(0)
+    asked.cancel()
+    await asyncio.gather(asked, return_exceptions=True)
+    world.keeper.identity = "another"
+    after = Processes("box", directory, None, world.keeper.client)
+    after.load()
+    return after
+
+
 @pytest.mark.parametrize("request_", [ONE_SHOT, JOB, SERVICE], ids=["a command", "a one-shot", "a service"])
 @pytest.mark.parametrize("interruption", [Interruption.HOST_KILLED, Interruption.REBOOTED])
 def test_what_may_have_begun_when_both_were_killed_is_not_started_again(
@@ -208,13 +220,7 @@ def test_what_may_have_begun_when_both_were_killed_is_not_started_again(
 
     async def main() -> None:
         world = World(tmp_path, lambda: 1)
-        asked = asyncio.create_task(world.processes.start_one(request_))
-        await asyncio.sleep(0)
-        asked.cancel()
-        await asyncio.gather(asked, return_exceptions=True)
-        world.keeper.identity = "another"
-        after = Processes("box", tmp_path, None, world.keeper.client)
-        after.load()
+        after = await _lost(world, tmp_path, request_)
         repeated = asyncio.create_task(after.start_one(request_))
         await asyncio.sleep(0)
         after.resume(interruption)
@@ -247,13 +253,7 @@ def test_a_run_that_is_to_be_stopped_before_it_is_there_has_a_number(tmp_path: P
 def test_a_run_taken_over_from_another_server_is_not_lost(tmp_path: Path) -> None:
     async def main() -> None:
         world = World(tmp_path, lambda: 1)
-        asked = asyncio.create_task(world.processes.start_one(ONE_SHOT))
-        await asyncio.sleep(0)
-        asked.cancel()
-        await asyncio.gather(asked, return_exceptions=True)
-        world.keeper.identity = "another"
-        after = Processes("box", tmp_path, None, world.keeper.client)
-        after.load()
+        after = await _lost(world, tmp_path, ONE_SHOT)
         assert after.adopt(Adopted("box.1", {}, 4711, 1_000.0))
         after.resume(Interruption.HOST_KILLED)
         assert (await after.start_one(ONE_SHOT)).record.run is not None

@@ -125,7 +125,7 @@ def test_the_port_is_opened_in_a_browser_or_else_its_url_is_copied(monkeypatch: 
         monkeypatch.setattr("sbxcompose.cli.top.effects.has_browser", lambda: False)
         await parts.done(TopRequest(Act.OPEN, WEB))
         assert (len(opened), parts.app.copied) == (1, ["http://127.0.0.1:8080/"])
-        assert parts.said == "web: http://127.0.0.1:8080/ (copied; there is no browser here)"
+        assert parts.said == "web: http://127.0.0.1:8080/ (copied; no browser found)"
         await parts.done(TopRequest(Act.OPEN, DB))
         assert parts.said == "db has no `port` in the file"
         assert parts.model.message is not None
