@@ -63,12 +63,16 @@ class Readiness:
     def expect(self, process: Process, instance: Instance) -> None:
         """To be called before a start, so that no line of its output is missed."""
         self._restarts[instance] = 0
-        if instance in self._lines:
-            self._lines.pop(instance).close()
+        self.look_back(instance)
         if isinstance(process.ready_when, ReadyLine):
             from sbxcompose.engine.ready_lines import LineWatch
 
             self._lines[instance] = LineWatch(self._connection, instance, process.ready_when.pattern)
+
+    def look_back(self, instance: Instance) -> None:
+        """Look for its line in what is kept, too: it was started elsewhere, perhaps before its output was followed."""
+        if instance in self._lines:
+            self._lines.pop(instance).abandon()
 
     async def wait(self, process: Process, instance: Instance, condition: Condition) -> ObservedRow:
         """Wait until the instance has reached the condition, and return its row as it was then.

@@ -78,8 +78,14 @@ class LineWatch:
         if not self._matched.is_set():
             self._connection.unlisten(self._search)
 
+    def abandon(self) -> None:
+        """Stop looking; who waits in `saw` is told that this run has not matched here."""
+        self.close()
+        self._runs = {}
+        self._matched.set()
+
     async def saw(self, run: int) -> bool:
-        """Wait until a run has matched; False if that is not the one asked for."""
+        """Wait until a run has matched; False if that is not the one asked for, or after `abandon`."""
         await self._matched.wait()
         return run in self._runs
 

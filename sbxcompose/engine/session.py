@@ -274,7 +274,8 @@ class Session(ProjectSandboxes):
             from sbxcompose.engine.start_checks import check_start
 
             await check_start(self.project, process, action.instance, connection)
-        self._ready[action.instance.sandbox].expect(process, action.instance)
+        ready = self._ready[action.instance.sandbox]
+        ready.expect(process, action.instance)
         base = base_environment(process, self.project, self._environ)
         times = self._up_times(action.instance)
         request = start_request(self.project, process, action.instance, action.name, action.replaces, times)
@@ -283,12 +284,14 @@ class Session(ProjectSandboxes):
         if process.secrets and not connection.has_notes:
             cloud_secrets.remember(connection.info.id, secrets_of(request, base), self._environ)
         try:
-            await start(connection, request, base)
+            ours = await start(connection, request, base)
         except Refused as error:
             # What keeps it from starting may be that the workspace is not there: it was lost, or has another path.
             if error.status != 500 or not await self.prepare(connection.name, anew=True):
                 raise
-            await start(connection, request, base)
+            ours = await start(connection, request, base)
+        if not ours:
+            ready.look_back(action.instance)
 
     def _up_times(self, instance: Instance) -> last_up.UpTimes:
         now_ms = round(self.began * 1000)

@@ -36,15 +36,18 @@ PAUSE = 0.05
 """Seconds before the next try, doubled each time; the host's server starts again in about 0.3 s."""
 
 
-async def start(connection: SandboxConnection, request: StartRequest, base: Env) -> None:
-    """Start a process under the request's name, or the next free one. Raises as `SandboxConnection.start`."""
+async def start(connection: SandboxConnection, request: StartRequest, base: Env) -> bool:
+    """Start a process under the request's name, or the next free one. Raises as `SandboxConnection.start`.
+
+    Return False if it was found started: by another command, or by a request whose answer was lost.
+    """
     refused: set[str] = set()
     for attempt in range(1, TRIES + 1):
         name = request.name or ""
         before = connection.named(name)
         try:
             await connection.start(request, base)
-            return
+            return True
         except (Conflict, Unreachable) as error:
             if attempt == TRIES:
                 raise
@@ -54,13 +57,14 @@ async def start(connection: SandboxConnection, request: StartRequest, base: Env)
         match again:
             case AlreadyStarted():
                 await connection.refresh()
-                return
+                return False
             case StopRival(rival):
                 await connection.stop(rival, signal=request.stop_signal, grace=request.stop_grace_ms / 1000)
             case TakeName(other):
                 request = replace(request, name=other)
             case Retry():
                 await asyncio.sleep(PAUSE * 2**attempt)
+    raise AssertionError("unreachable")
 
 
 async def try_again(call: Callable[[], Awaitable[T]]) -> T:

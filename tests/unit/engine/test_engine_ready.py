@@ -1,10 +1,61 @@
-"""When a readiness command is tried again."""
+"""When a readiness command is tried again, and where a line of readiness is looked for."""
 
 from __future__ import annotations
 
+import asyncio
+from typing import cast
+
 import pytest
 
+from sbxcompose.engine.listeners import OutputSink
 from sbxcompose.engine.ready import LONGEST_PAUSE, next_try_in, own_words
+from sbxcompose.engine.ready_lines import LineWatch
+from sbxcompose.engine.sandbox_connection import SandboxConnection
+from sbxcompose.plan.observed import Instance
+
+WEB = Instance("main", "web", 1)
+
+
+class Outputs:
+    """The part of a connection that a line watch uses."""
+
+    def __init__(self) -> None:
+        self.sinks: list[OutputSink] = []
+
+    def listen(self, output: OutputSink) -> None:
+        self.sinks.append(output)
+
+    def unlisten(self, output: OutputSink) -> None:
+        self.sinks.remove(output)
+
+
+def test_an_abandoned_watch_sends_who_waits_to_the_log() -> None:
+    """The line of a run that another command started may have come before its output was followed."""
+
+    async def main() -> None:
+        outputs = Outputs()
+        watch = LineWatch(cast("SandboxConnection", outputs), WEB, "mine")
+        waiting = asyncio.create_task(watch.saw(1))
+        await asyncio.sleep(0)
+        assert not waiting.done()
+        watch.abandon()
+        assert await waiting is False
+        assert await watch.saw(1) is False
+        assert outputs.sinks == []
+
+    asyncio.run(main())
+
+
+def test_a_watch_sees_the_line_of_the_run_that_was_asked_for() -> None:
+    async def main() -> None:
+        outputs = Outputs()
+        watch = LineWatch(cast("SandboxConnection", outputs), WEB, "mine")
+        outputs.sinks[0](WEB, 1, 2, 0, b"mine\n")
+        assert await watch.saw(2)
+        assert not await watch.saw(1)
+        assert outputs.sinks == []
+
+    asyncio.run(main())
 
 
 def test_a_readiness_command_is_tried_often_at_first_and_then_once_a_second() -> None:
