@@ -26,7 +26,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from sbxcompose.api import frames
+from sbxcompose.api import frame_encoding, frames
 from sbxcompose.host.http.watch_request import WatchRequest
 from sbxcompose.host.logs.follow import events
 from sbxcompose.host.logs.segments import STDOUT
@@ -91,7 +91,7 @@ async def serving(source: FakeSource, path: str) -> AsyncIterator[None]:
 CLIENT = """
 import os, resource, socket, sys
 sys.path.insert(0, sys.argv[1])
-from sbxcompose.api import frames
+from sbxcompose.api import frame_encoding, frames
 wanted, decoder, logs, files, total, count = int(sys.argv[3]), frames.FrameDecoder(refs=True), {}, {}, 0, 0
 with socket.socket(socket.AF_UNIX) as connection:
     connection.connect(sys.argv[2])
@@ -180,7 +180,7 @@ def tail_of_a_large_log(directory: Path) -> None:
 
 
 def decoding() -> None:
-    feed = frames.encode_output(1, 1, 1, 1, 1, b"x" * 65_000) * 4
+    feed = frame_encoding.encode_output(1, 1, 1, 1, 1, b"x" * 65_000) * 4
     began = time.perf_counter()
     for _ in range(1000):
         frames.FrameDecoder(refs=False).feed(feed)

@@ -1,4 +1,4 @@
-"""The binary frames of `POST /api/v1/watch`, without any I/O.
+"""The binary frames of `POST /api/v1/watch`, and how they are read. `frame_encoding` makes them.
 
 A frame is one byte of kind, four bytes of payload length (big-endian), and the payload. Kinds:
 
@@ -21,11 +21,9 @@ that it does not know.
 from __future__ import annotations
 
 import struct
-from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
-from sbxcompose.api.json_text import decode, encode
-from sbxcompose.api.models import ProcessInfo
+from sbxcompose.api.json_text import decode
 
 EVERY_LOG: Final = "*"
 """In a list of logs: all that are not named in it, also those that appear later, but for logs of one-off commands."""
@@ -37,10 +35,10 @@ STDOUT: Final = 1
 STDERR: Final = 2
 SUFFIXES: Final = {STDOUT: ".out", STDERR: ".err"}
 
-_HEAD: Final = struct.Struct(">cI")
-_OUTPUT: Final = struct.Struct(">IBIQQI")
-_REF: Final = struct.Struct(">QQ")
-_ACK: Final = struct.Struct(">IQ")
+HEAD: Final = struct.Struct(">cI")
+OUTPUT: Final = struct.Struct(">IBIQQI")
+REF: Final = struct.Struct(">QQ")
+ACK: Final = struct.Struct(">IQ")
 
 
 class FrameError(ValueError):
@@ -172,78 +170,10 @@ WatchFrame = (
     | Ack
 )
 
-SYNCED: Final = _HEAD.pack(b"Y", 0)
-KEEP_ALIVE: Final = _HEAD.pack(b"K", 0)
-
 
 def segment_file(segment: int, stream: int) -> str:
     """Return the name of the file that holds a stream's bytes of the segment that starts at position `segment`."""
     return f"{segment:016x}{SUFFIXES[stream]}"
-
-
-def _json(kind: bytes, value: Mapping[str, Any] | ProcessInfo) -> bytes:
-    payload = encode(value)
-    return _HEAD.pack(kind, len(payload)) + payload
-
-
-def encode_state(info: Mapping[str, Any] | ProcessInfo) -> bytes:
-    """Return the frame for a row as it is now."""
-    return _json(b"S", info)
-
-
-def encode_dropped(handle: int) -> bytes:
-    """Take note that a row is gone."""
-    return _json(b"D", {"handle": handle})
-
-
-def encode_log(log: int, name: str, directory: str | None, position: int) -> bytes:
-    """Announce a log's number, and where it is sent from."""
-    return _json(b"L", {"log": log, "name": name, "directory": directory, "position": position})
-
-
-def encode_run_began(log: int, run: int, time: int) -> bytes:
-    """Take note that a run begins."""
-    return _json(b"R", {"log": log, "run": run, "time": time})
-
-
-def encode_run_ended(log: int, run: int, time: int, exit_code: int | None, signal: int | None) -> bytes:
-    """Return the frame for the end of a run."""
-    return _json(b"E", {"log": log, "run": run, "time": time, "exit_code": exit_code, "signal": signal})
-
-
-def encode_gone(log: int, count: int) -> bytes:
-    """Return the frame for this number of dropped bytes."""
-    return _json(b"G", {"log": log, "bytes": count})
-
-
-def encode_start_note(note: StartNote) -> bytes:
-    """Return what runs were started with."""
-    return _json(b"N", note._asdict())
-
-
-def encode_output(log: int, stream: int, run: int, time: int, end: int, data: bytes) -> bytes:
-    """Output with its bytes."""
-    return output_head(log, stream, run, time, end, len(data)) + data
-
-
-def output_head(log: int, stream: int, run: int, time: int, end: int, length: int) -> bytes:
-    """Return all of an output frame but its bytes, which must follow: saves a copy of them."""
-    head = _HEAD.pack(b"O", _OUTPUT.size + length)
-    return head + _OUTPUT.pack(log, stream, run, time, end, length)
-
-
-def encode_ref(log: int, stream: int, run: int, time: int, end: int, length: int, segment: int, offset: int) -> bytes:
-    """Output as a reference into a file."""
-    return (
-        _HEAD.pack(b"O", _OUTPUT.size + _REF.size)
-        + _OUTPUT.pack(log, stream, run, time, end, length)
-        + _REF.pack(segment, offset)
-    )
-
-
-def encode_ack(log: int, position: int) -> bytes:
-    """Return the frame by which the client tells that it has used the log up to `position`."""
-    return _HEAD.pack(b"A", _ACK.size) + _ACK.pack(log, position)
 
 
 class FrameDecoder:
@@ -276,11 +206,11 @@ class FrameDecoder:
     def _decode(self, data: bytes, frames: list[WatchFrame]) -> int:
         """Decode whole frames; returns where the first one begins that is not whole."""
         at, size = 0, len(data)
-        while size - at >= _HEAD.size:
-            kind, length = _HEAD.unpack_from(data, at)
+        while size - at >= HEAD.size:
+            kind, length = HEAD.unpack_from(data, at)
             if length > MAX_FRAME:
                 raise FrameError(f"a frame of {length} bytes is longer than any that is sent")
-            begin = at + _HEAD.size
+            begin = at + HEAD.size
             if begin + length > size:
                 break
             at = begin + length
@@ -295,27 +225,27 @@ class FrameDecoder:
             return
         self._parts.append(data[at:])
         self._have = len(data) - at
-        self._need = _HEAD.size
-        if self._have >= _HEAD.size:
-            self._need += _HEAD.unpack_from(data, at)[1]
+        self._need = HEAD.size
+        if self._have >= HEAD.size:
+            self._need += HEAD.unpack_from(data, at)[1]
 
     def _frame(self, kind: bytes, data: bytes, begin: int, end: int) -> WatchFrame | None:
         try:
             if kind == b"O":
                 return self._output(data, begin, end)
             if kind == b"A":
-                return Ack(*_ACK.unpack_from(data, begin))
+                return Ack(*ACK.unpack_from(data, begin))
             return _other(kind, data[begin:end])
         except (struct.error, ValueError, TypeError, KeyError) as error:
             raise FrameError(f"a frame of kind {kind!r} cannot be read: {error}") from error
 
     def _output(self, data: bytes, begin: int, end: int) -> OutputFrame | OutputRef:
-        log, stream, run, time, last, length = _OUTPUT.unpack_from(data, begin)
-        begin += _OUTPUT.size
-        if stream not in SUFFIXES or end - begin != (_REF.size if self._refs else length):
+        log, stream, run, time, last, length = OUTPUT.unpack_from(data, begin)
+        begin += OUTPUT.size
+        if stream not in SUFFIXES or end - begin != (REF.size if self._refs else length):
             raise ValueError("its parts do not fit together")
         if self._refs:
-            return OutputRef(log, stream, run, time, last, length, *_REF.unpack_from(data, begin))
+            return OutputRef(log, stream, run, time, last, length, *REF.unpack_from(data, begin))
         return OutputFrame(log, stream, run, time, last, length, data[begin:end])
 
 

@@ -10,7 +10,7 @@ from collections.abc import AsyncGenerator, Callable, Mapping
 from starlette.requests import Request
 from starlette.routing import Route
 
-from sbxcompose.api import frames
+from sbxcompose.api import frame_encoding, frames
 from sbxcompose.api.frames import StartNote
 from sbxcompose.host.base.wake import Wake
 from sbxcompose.host.http.stream import Receive, StreamAnswer
@@ -93,10 +93,10 @@ class WatchConnection:
             self._begin()
             async for piece in self._news():
                 yield piece
-            yield frames.SYNCED
+            yield frame_encoding.SYNCED
             while self._request.follow and not self._source.changes.is_closed:
                 if not await self._wake.wait(IDLE):
-                    yield frames.KEEP_ALIVE
+                    yield frame_encoding.KEEP_ALIVE
                 async for piece in self._news():
                     yield piece
         finally:
@@ -131,7 +131,7 @@ class WatchConnection:
     def start_noted(self, note: StartNote) -> None:
         """Send the note before any output of the run, which is read only later."""
         if self._request.notes and self._request.follow:
-            self._announced.append(frames.encode_start_note(note))
+            self._announced.append(frame_encoding.encode_start_note(note))
             self._wake.notify(None)
 
     def closed(self) -> None:
@@ -146,7 +146,7 @@ class WatchConnection:
             for row in self._held:
                 row.hold()
         if self._request.notes:
-            self._announced += [frames.encode_start_note(note) for note in self._source.start_notes()]
+            self._announced += [frame_encoding.encode_start_note(note) for note in self._source.start_notes()]
         for name, log in self._source.logs().items():
             if self._is_wanted(name):
                 self._attach(name, log, self._place(name))
@@ -193,7 +193,7 @@ class WatchConnection:
             reader.hold = reader.position
         self._feeds[log] = self._numbers[number] = feed
         directory = log.directory if self._request.refs else None
-        self._announced.append(frames.encode_log(number, name, directory, reader.position))
+        self._announced.append(frame_encoding.encode_log(number, name, directory, reader.position))
         log.subscribe(self.log_changed)
         self._wake.notify(log)
 
@@ -250,7 +250,7 @@ class WatchConnection:
 
     def _row(self, handle: int) -> bytes:
         row: OutputRow | None = self._source.row(handle)
-        return frames.encode_dropped(handle) if row is None else frames.encode_state(row.info())
+        return frame_encoding.encode_dropped(handle) if row is None else frame_encoding.encode_state(row.info())
 
     def _read(self, feed: Feed, target: int, batch: list[bytes]) -> tuple[bool, int]:
         """Turn the next piece of a log into frames; whether there is more up to `target`, and the frames'
@@ -278,18 +278,18 @@ class WatchConnection:
                 if not self._request.refs:
                     return _output(feed, event, batch)
                 ref = (feed.number, stream, run, time_ms, event.end, length, segment.start, offset)
-                batch.append(frames.encode_ref(*ref))
+                batch.append(frame_encoding.encode_ref(*ref))
             case RunStart(run, time_ms):
-                batch.append(frames.encode_run_began(feed.number, run, time_ms))
+                batch.append(frame_encoding.encode_run_began(feed.number, run, time_ms))
             case RunEnd(run, time_ms, _, exit_code, signal):
-                batch.append(frames.encode_run_ended(feed.number, run, time_ms, exit_code, signal))
+                batch.append(frame_encoding.encode_run_ended(feed.number, run, time_ms, exit_code, signal))
             case Gap(_, length):
-                batch.append(frames.encode_gone(feed.number, length))
+                batch.append(frame_encoding.encode_gone(feed.number, length))
         return len(batch[-1])
 
 
 def _output(feed: Feed, chunk: Chunk, batch: list[bytes]) -> int:
     data = chunk.data()
-    batch.append(frames.output_head(feed.number, chunk.stream, chunk.run, chunk.time_ms, chunk.end, len(data)))
+    batch.append(frame_encoding.output_head(feed.number, chunk.stream, chunk.run, chunk.time_ms, chunk.end, len(data)))
     batch.append(data)
     return len(data)

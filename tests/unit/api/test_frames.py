@@ -9,7 +9,7 @@ from httpx_sse import ServerSentEvent
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sbxcompose.api import frames, sse
+from sbxcompose.api import frame_encoding, frames, sse
 from sbxcompose.api.frames import FrameDecoder, FrameError, WatchFrame
 from sbxcompose.api.sse import EventDecoder
 
@@ -42,29 +42,29 @@ REF: st.SearchStrategy[WatchFrame] = st.builds(frames.OutputRef, U32, STREAM, U3
 def encode(frame: WatchFrame) -> bytes:
     match frame:
         case frames.StateFrame(info):
-            return frames.encode_state(info)
+            return frame_encoding.encode_state(info)
         case frames.Dropped(handle):
-            return frames.encode_dropped(handle)
+            return frame_encoding.encode_dropped(handle)
         case frames.Log():
-            return frames.encode_log(*frame)
+            return frame_encoding.encode_log(*frame)
         case frames.RunBeganFrame():
-            return frames.encode_run_began(*frame)
+            return frame_encoding.encode_run_began(*frame)
         case frames.StartNote():
-            return frames.encode_start_note(frame)
+            return frame_encoding.encode_start_note(frame)
         case frames.RunEndedFrame():
-            return frames.encode_run_ended(*frame)
+            return frame_encoding.encode_run_ended(*frame)
         case frames.OutputFrame(log, stream, run, time, end, _, data):
-            return frames.encode_output(log, stream, run, time, end, data)
+            return frame_encoding.encode_output(log, stream, run, time, end, data)
         case frames.OutputRef():
-            return frames.encode_ref(*frame)
+            return frame_encoding.encode_ref(*frame)
         case frames.Gone():
-            return frames.encode_gone(*frame)
+            return frame_encoding.encode_gone(*frame)
         case frames.Ack():
-            return frames.encode_ack(*frame)
+            return frame_encoding.encode_ack(*frame)
         case frames.SyncedFrame():
-            return frames.SYNCED
+            return frame_encoding.SYNCED
         case frames.KeepAlive():
-            return frames.KEEP_ALIVE
+            return frame_encoding.KEEP_ALIVE
 
 
 def feed_cut(decoder: FrameDecoder | EventDecoder, wire: bytes, data: st.DataObject) -> list[Any]:
@@ -91,13 +91,13 @@ def test_frames_come_out_as_they_went_in(case: tuple[bool, list[WatchFrame]], da
 
 
 def test_kinds_that_are_not_known_are_skipped() -> None:
-    wire = b"Z\0\0\0\3abc" + frames.SYNCED
+    wire = b"Z\0\0\0\3abc" + frame_encoding.SYNCED
     assert FrameDecoder(refs=False).feed(wire) == [frames.SyncedFrame()]
 
 
 def test_a_stream_that_ends_within_a_frame_says_so() -> None:
     decoder = FrameDecoder(refs=False)
-    assert decoder.feed(frames.encode_dropped(3)[:-1]) == []
+    assert decoder.feed(frame_encoding.encode_dropped(3)[:-1]) == []
     with pytest.raises(FrameError, match="middle of a frame"):
         decoder.close()
 
@@ -112,8 +112,8 @@ def test_a_stream_that_ends_within_a_frame_says_so() -> None:
         b"D\0\0\0\2[]",
         b"A\0\0\0\1x",
         b"O\0\0\0\3abc",
-        frames.output_head(1, 3, 1, 1, 1, 0),
-        frames.encode_ref(1, 1, 1, 1, 1, 5, 1, 1),
+        frame_encoding.output_head(1, 3, 1, 1, 1, 0),
+        frame_encoding.encode_ref(1, 1, 1, 1, 1, 5, 1, 1),
     ],
 )
 def test_what_is_no_frame_is_an_error(wire: bytes) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from starlette.applications import Starlette
 
-from sbxcompose.api import frames
+from sbxcompose.api import frame_encoding, frames
 from sbxcompose.api.frames import FrameDecoder, StartNote, WatchFrame
 from sbxcompose.host.base.problems import Problem
 from sbxcompose.host.logs.segments import STDERR
@@ -221,7 +221,7 @@ def test_who_comes_back_names_the_positions_and_neither_loses_nor_repeats(source
 def test_a_log_that_is_wanted_may_appear_later(source: FakeSource) -> None:
     async def exchange() -> list[WatchFrame]:
         async with watching(source, follow=True, logs=[{"log": "web", "tail": 0}]) as client:
-            await client.until(lambda it: len(it.body) == len(frames.SYNCED))
+            await client.until(lambda it: len(it.body) == len(frame_encoding.SYNCED))
             source.start("other").write(b"no")
             source.start("web").write(b"yes")
             await client.until(lambda it: b"yes" in it.body)
@@ -314,7 +314,7 @@ def test_what_the_client_has_not_acknowledged_is_kept(tmp_path: Path) -> None:
                 row.write(b"x" * 500)
             await client.until(lambda it: getattr(decode(it, refs=True)[-1], "end", 0) == 25_000)
             assert row.log.start == 0
-            client.say(frames.encode_ack(1, 25_000) + frames.encode_ack(99, 5), more=True)
+            client.say(frame_encoding.encode_ack(1, 25_000) + frame_encoding.encode_ack(99, 5), more=True)
             client.say(b"nonsense", more=True)
             while row.log._readers and next(iter(row.log._readers)).held < 25_000:
                 await asyncio.sleep(0)
@@ -366,7 +366,7 @@ def test_what_runs_were_started_with_comes_before_their_output(source: FakeSourc
 
     async def exchange() -> list[WatchFrame]:
         async with watching(source, logs="all", notes=True, follow=True) as client:
-            await client.until(lambda it: frames.SYNCED in it.body)
+            await client.until(lambda it: frame_encoding.SYNCED in it.body)
             row.exit(1, for_good=False)
             row.begin()
             source.changes.start_noted(second)
