@@ -14,31 +14,22 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from starlette.requests import Request
-from starlette.routing import Router
-from starlette.types import Message, Receive, Scope, Send
-
 from sbxcompose import paths
 from sbxcompose.host.base import damage, host_info, settings, unsaved, write_back
 from sbxcompose.host.base.host_info import INFO_FILE
 from sbxcompose.host.base.json_files import write_json
-from sbxcompose.host.base.problems import Problem
-from sbxcompose.host.http import auth
 from sbxcompose.host.http.accept import Gate
 from sbxcompose.host.http.protocol import Activity, Connection
 from sbxcompose.host.keeper import hostrecord
 from sbxcompose.host.keeper.client import Exited, Inherited, KeeperClient, KeeperLost
 from sbxcompose.host.keeper.protocol import SERVER_DONE
-from sbxcompose.host.routes import errors, user_ports
-from sbxcompose.host.routes.addressing import addressed
-from sbxcompose.host.routes.table import ROUTES
+from sbxcompose.host.routes.application import HostApplication, url_of
 from sbxcompose.host.sandboxes.registry import Sandboxes
 from sbxcompose.version import __version__
 
@@ -60,8 +51,9 @@ class Host:
             self._listeners.append(socket.socket(fileno=inherited.tcp_fd))
             self._address = self._listeners[1].getsockname()[:2]
             self._key = settings.read_key(state / settings.KEY_FILE)
-        self._router = Router(ROUTES, redirect_slashes=False)
+        self._url = url_of(self._address)
         self.sandboxes = Sandboxes(state / "sandboxes", keeper, self._quiet)
+        self._application = HostApplication(self, self.sandboxes, self._address, self._key)
         self._activity = Activity(keeper.tasks, self._quiet)
         self._idle = settings.idle_seconds()
         self._idle_timer: asyncio.TimerHandle | None = None
@@ -90,14 +82,14 @@ class Host:
             self._listen(listener)
         self._listening = True
         self._quiet()
-        over_tcp = f" and {self._tcp()} (its key is in {self._state / settings.KEY_FILE})" if self._address else ""
+        over_tcp = f" and {self._url} (its key is in {self._state / settings.KEY_FILE})" if self._address else ""
         print(f"the host answers on {self._socket()}{over_tcp}", file=sys.stderr)
 
     def _listen(self, listener: socket.socket) -> None:
         listener.setblocking(False)
         trusted = listener.family == socket.AF_UNIX
         gate = None if trusted else self._gate
-        connection = partial(Connection, self, self._activity, trusted=trusted, gate=gate)
+        connection = partial(Connection, self._application, self._activity, trusted=trusted, gate=gate)
         self._gate.listen(listener, connection, trusted=trusted)
 
     def _listen_anew(self, fd: int) -> None:
@@ -162,7 +154,7 @@ class Host:
     def _write_info(self) -> None:
         """Write what commands want to know of the host before they ask it anything."""
         try:
-            write_json(self._state / INFO_FILE, host_info.contents(self._state, self._tcp(), self._keeper_pid))
+            write_json(self._state / INFO_FILE, host_info.contents(self._state, self._url, self._keeper_pid))
         except OSError as error:
             print(f"cannot write {INFO_FILE}: {error}", file=sys.stderr)
 
@@ -220,7 +212,7 @@ class Host:
             "uptime_secs": int(time.monotonic() - self._began),
             "sandboxes": len(list(self.sandboxes)),
             "running_processes": self.sandboxes.running,
-            "tcp": self._tcp(),
+            "tcp": self._url,
             "socket": self._socket(),
             "state_directory": str(self._state),
             "options": settings.options(),
@@ -256,73 +248,6 @@ class Host:
         """End the host."""
         if not self._done.done():
             self._done.set_result(None)
-
-    def _tcp(self) -> str | None:
-        return None if self._address is None else f"http://{self._address[0]}:{self._address[1]}"
-
-    # -- requests ------------------------------------------------------------------------------------------
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """ASGI: let the request in, and route it; whatever goes wrong is answered."""
-        began = False
-
-        async def watched(message: Message) -> None:
-            nonlocal began
-            began = True
-            await send(message)
-
-        request = Request(scope)
-        scope["app"] = self
-        scope["state"] = {
-            "host": self,
-            "sandboxes": self.sandboxes,
-            "sandbox": lambda: addressed(request.headers, self.sandboxes),
-            "url": self._tcp(),
-            "key": self._key,
-        }
-        try:
-            port = auth.user_port(request.headers)
-            if port is None:
-                self._let_in(request)
-            answer = self._router if port is None else user_ports.answer(request, port, self._key)
-            async with self._visited(request, user_port=port is not None):
-                await answer(scope, receive, watched)
-        except Exception as error:
-            if began:
-                raise
-            what = f"{request.method} {request.url.path}"
-            await errors.answer(errors.as_problem(error, what), error)(scope, receive, send)
-
-    def _let_in(self, request: Request) -> None:
-        port = self._address[1] if self._address else None
-        daemon = request.url.path.startswith("/api/v1/")
-        trusted = request.scope["trusted"]
-        refusal = None if trusted else auth.refusal(request.headers, self._key, port, daemon=daemon)
-        granted = refusal is not None and refusal.status == 401 and self._has_grant(request)
-        if refusal is not None and not granted:
-            raise Problem(refusal.status, refusal.error, refusal.code)
-        request.scope["authenticated"] = True
-
-    def _has_grant(self, request: Request) -> bool:
-        # Imported late: few clients have image builds or file systems.
-        from sbxcompose.host.http.grants import is_granted
-
-        return is_granted(request.url.path, request.scope["query_string"], request.headers, self._key)
-
-    @asynccontextmanager
-    async def _visited(self, request: Request, *, user_port: bool) -> AsyncIterator[None]:
-        """Count a request for a sandbox's daemon, or for a port of it, as its traffic, and wake it (contract,
-        section 2.11).
-        """
-        sandbox = None
-        if user_port or request.url.path.startswith("/api/v1/"):
-            with suppress(Problem):  # the route says it, if it matters there
-                sandbox = addressed(request.headers, self.sandboxes)
-        if sandbox is None:
-            yield
-        else:
-            async with sandbox.visit():
-                yield
 
 
 async def serve() -> None:
