@@ -1,4 +1,4 @@
-"""The control plane: which sandboxes there are, kept over restarts (contract, section 2).
+"""The control plane: sandboxes are made, changed and ended, and kept over restarts (contract, section 2).
 
 A local sandbox is a group of supervised processes on this machine, with a directory for its records and logs, and for
 its files unless it works in a project's directory. What a request wants beyond that, and what would be a promise, is
@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -24,11 +24,10 @@ from sbxcompose.host.base.json_files import read_each, write_json
 from sbxcompose.host.base.problems import Problem, from_os
 from sbxcompose.host.isolation.root import IsolationProbe
 from sbxcompose.host.keeper.client import Adopted, Claim, Exited, KeeperClient
-from sbxcompose.host.sandboxes import archive as recorded
-from sbxcompose.host.sandboxes import listing, rules
-from sbxcompose.host.sandboxes.archive import ArchivedSandbox
+from sbxcompose.host.sandboxes import rules
 from sbxcompose.host.sandboxes.file_systems import FileSystems
 from sbxcompose.host.sandboxes.images import Images
+from sbxcompose.host.sandboxes.known import KnownSandboxes
 from sbxcompose.host.sandboxes.leftovers import sweep
 from sbxcompose.host.sandboxes.places import (
     FILE_SYSTEMS,
@@ -41,24 +40,21 @@ from sbxcompose.host.sandboxes.places import (
 )
 from sbxcompose.host.sandboxes.provision import Provisioning
 from sbxcompose.host.sandboxes.sandbox import HostedSandbox
-from sbxcompose.host.sandboxes.sandbox_record import SandboxRecord, archived_form, not_found
+from sbxcompose.host.sandboxes.sandbox_record import SandboxRecord, not_found
 from sbxcompose.host.sandboxes.settling import apply_record, lift_limits
 from sbxcompose.host.sandboxes.snapshots import DISK_FORMAT, Snapshots, check_copyable, check_restorable
 from sbxcompose.host.sandboxes.workload import Workload, gather
 from sbxcompose.host.supervise.network import begun_with
-from sbxcompose.host.supervise.processes import Processes
 
-KEPT_TERMINATED = 100
-"""How many terminated sandboxes are remembered."""
 INTERRUPTED = "Failure(CreationInterrupted)"
 """Why a sandbox is terminated that was being made when the server was killed."""
 
 
-class Sandboxes:
+class Sandboxes(KnownSandboxes):
     """All sandboxes of the host, the live ones with their processes. `idle` is called when something has ended."""
 
     def __init__(self, directory: Path, keeper: KeeperClient, idle: Callable[[], None] = lambda: None) -> None:
-        self._directory = directory
+        super().__init__(directory)
         self._keeper = keeper
         self._idle = idle
         self.isolation = IsolationProbe(directory.parent / "isolation-probe", keeper)
@@ -66,75 +62,11 @@ class Sandboxes:
         self.snapshots = Snapshots(directory.parent / "snapshots", keeper.tasks, idle)
         self.images = Images(directory.parent / "images")
         self.file_systems = FileSystems(directory.parent / FILE_SYSTEMS)
-        self._live: dict[str, HostedSandbox] = {}
-        self._terminated: dict[str, SandboxInfo] = {}
-        self._names: dict[str, HostedSandbox] = {}
-
-    def __iter__(self) -> Iterator[HostedSandbox]:
-        return iter(list(self._live.values()))
-
-    @property
-    def running(self) -> int:
-        """How many processes run, in all sandboxes."""
-        return sum(sandbox.processes.running for sandbox in self._live.values())
 
     @property
     def busy(self) -> bool:
         """Whether any process runs, or will, or is held still; or something is being made, copied or ended."""
         return self.snapshots.busy or any(sandbox.busy for sandbox in self._live.values())
-
-    # -- finding -------------------------------------------------------------------------------------------
-
-    def live(self, identifier: str) -> HostedSandbox:
-        """Return the live sandbox of an id or name. Raises `Problem`: 404, or 409 for the id of a terminated one."""
-        found = self._names.get(identifier) or self._live.get(identifier)
-        if found is not None and found.ending is None:
-            return found
-        if found is not None:
-            raise Problem(409, f"sandbox {identifier} is being terminated", "SANDBOX_TERMINATED")
-        if identifier in self._terminated:
-            raise Problem(409, f"sandbox {identifier} is terminated", "SANDBOX_TERMINATED")
-        raise not_found(identifier)
-
-    def info(self, identifier: str) -> SandboxInfo:
-        """Return what is known of a sandbox; of a terminated one by its id alone, since its name is free. Raises
-        `Problem`.
-        """
-        found = self._names.get(identifier) or self._live.get(identifier)
-        return found.info if found is not None else self._remembered(identifier)
-
-    def processes(self, identifier: str) -> Processes | None:
-        """Return the processes of the live sandbox of that id; None of any other."""
-        found = self._live.get(identifier)
-        return None if found is None else found.processes
-
-    def recorded(self, identifier: str) -> ArchivedSandbox:
-        """Return the logs and rows of a sandbox, also of a terminated one. Raises `Problem`."""
-        info = self.info(identifier)
-        live = self._live.get(info.id)
-        if live is None:
-            return recorded.read(info, self._directory / info.id)
-        return ArchivedSandbox(info, live.processes.logs(), [row.info() for row in live.processes.rows()])
-
-    def page(self, namespace: str, query: listing.PageQuery, status: str | None = None) -> listing.Page:
-        """Return a page of the list, terminated ones included. Raises `Problem`."""
-        known = [*self._terminated.values(), *(sandbox.info for sandbox in self._live.values())]
-        mine = [info for info in known if info.namespace == namespace]
-        return listing.page((info for info in mine if status in (None, info.status)), query)
-
-    def archived(self, identifier: str) -> SandboxInfo:
-        """Return a terminated sandbox, by its id. Raises `Problem`."""
-        return archived_form(self._remembered(identifier))
-
-    def archive(self, namespace: str, query: listing.PageQuery) -> listing.Page:
-        """Return a page of the terminated ones. Raises `Problem`."""
-        mine = (archived_form(info) for info in self._terminated.values() if info.namespace == namespace)
-        return listing.page(mine, query)
-
-    def _remembered(self, identifier: str) -> SandboxInfo:
-        if identifier not in self._terminated:
-            raise not_found(identifier)
-        return self._terminated[identifier]
 
     # -- creating ------------------------------------------------------------------------------------------
 
@@ -288,18 +220,6 @@ class Sandboxes:
         """Remove the files of a terminated sandbox; its records and logs stay as long as it is remembered."""
         for name in FILES:
             await remove_directory(self._directory / info.id / name)
-
-    def _forget_live(self, sandbox: HostedSandbox) -> None:
-        info = sandbox.info
-        del self._live[info.id]
-        if info.name is not None and self._names.get(info.name) is sandbox:
-            del self._names[info.name]
-
-    def _prune(self) -> None:
-        surplus = sorted(self._terminated.values(), key=lambda info: info.terminated_at or 0)[:-KEPT_TERMINATED]
-        for info in surplus:
-            del self._terminated[info.id]
-            shutil.rmtree(self._directory / info.id, ignore_errors=True)
 
     async def end_all(self) -> None:
         """End every process, politely; the sandboxes stay."""
