@@ -14,6 +14,8 @@ from typing import Annotated, Any, Literal, Self
 
 from msgspec import Meta, Struct, field
 
+Env = Mapping[str, str]
+
 ProcessStatus = Literal["running", "exited", "signaled", "oom_killed"]
 ManagedStatus = Literal["starting", "running", "backing_off", "stopped"]
 HealthStatus = Literal["disabled", "starting", "healthy", "unhealthy"]
@@ -276,3 +278,10 @@ class SandboxUsage(Message, frozen=True, kw_only=True):
     def read(cls, body: Mapping[str, Any]) -> Self:
         """Read it with its processes."""
         return super().read({**body, "processes": [ProcessUsage.read(usage) for usage in body["processes"]]})
+
+
+class Asked(Struct, frozen=True):
+    """The command that asks a process to end, run the way the process is, with the environment under it."""
+
+    request: StartRequest
+    base: Env

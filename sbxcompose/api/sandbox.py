@@ -18,7 +18,7 @@ from msgspec.json import Decoder as JsonDecoder
 
 from sbxcompose.api.host_events import HostEventDecoder
 from sbxcompose.api.http_client import HttpClient, Reply
-from sbxcompose.api.models import ProcessInfo, StartRequest
+from sbxcompose.api.models import Asked, Env, ProcessInfo, StartRequest
 from sbxcompose.api.wire import Answer, segment
 from sbxcompose.api.wire_errors import broken_off, check_media, closed_by_host, expect, refusal
 from sbxcompose.tasks import TaskOwner
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from sbxcompose.api.files import FilesClient
     from sbxcompose.api.websocket_connect import Socket
 
-Env = Mapping[str, str]
 EVENTS = "text/event-stream"
 SILENT_RUN = 600.0
 """Seconds for which a command of `run` may write nothing, at a daemon that is not ours: whether such a one sends
@@ -48,13 +47,6 @@ class RunExit(Struct, frozen=True):
     exit_code: int | None = None
     signal: int | None = None
     reason: str | None = None
-
-
-class Asked(Struct, frozen=True):
-    """The command that asks a process to end, run the way the process is, with the environment under it."""
-
-    request: StartRequest
-    base: Env
 
 
 @dataclass(slots=True)
@@ -122,11 +114,15 @@ class SandboxClient:
     async def stop(self, process: str, *, signal: int = 15, grace: float = 10.0, asked: Asked | None = None) -> None:
         """End a process and its supervision; returns when it is gone. One that is gone already is fine.
 
-        `asked`: it is asked to end by that command, and gets the signal only if the command fails.
-        Only for a daemon with our `stop` or `batch` extension; `engine.stop_process` chooses.
+        It gets `signal`, and after `grace` seconds SIGKILL. `asked`: it is asked to end by that command first, and gets
+        the signal only if the command fails.
         """
+        if not self.extensions & {"batch", "stop"}:
+            from sbxcompose.api.contract_stop import stop  # few daemons lack the extension
+
+            await stop(self, process, signal, grace, asked)
+            return
         millis = round(grace * 1000)
-        assert self.extensions & {"batch", "stop"}, "see engine.stop_process"
         if "batch" in self.extensions:
             body = {"op": "stop", "process": process, "signal": signal, "grace_ms": millis}
             if asked is not None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from msgspec import Struct
 
+from sbxcompose.api.models import Env
 from sbxcompose.api.pty import MAX_FRAME, PtyInfo, PtyRequest
-from sbxcompose.api.sandbox import Env, SandboxClient
+from sbxcompose.api.sandbox import SandboxClient
 from sbxcompose.api.websocket_connect import Socket
 from sbxcompose.errors import NotFound
 

@@ -9,8 +9,7 @@ from typing import Any, NoReturn, Protocol
 
 from msgspec.structs import replace
 
-from sbxcompose.api.models import StartRequest
-from sbxcompose.api.sandbox import Env
+from sbxcompose.api.models import Env, StartRequest
 from sbxcompose.cli.async_main import Interrupts, run_command
 from sbxcompose.cli.context import Shell
 from sbxcompose.cli.options import Foreground

@@ -8,9 +8,9 @@ import signal
 from collections.abc import Awaitable
 from contextlib import AsyncExitStack, suppress
 
-from sbxcompose.api.models import StartRequest
+from sbxcompose.api.models import Env, StartRequest
 from sbxcompose.api.pty import PtyRequest
-from sbxcompose.api.sandbox import Env, SandboxClient
+from sbxcompose.api.sandbox import SandboxClient
 from sbxcompose.cli.async_main import Interrupts
 from sbxcompose.cli.tty import LocalTerminal, Modes, raw, window_size
 from sbxcompose.cli.write_all import write_all

@@ -11,7 +11,6 @@ from sbxcompose.engine.ports import with_taken_ports
 from sbxcompose.engine.providers import providers_of
 from sbxcompose.engine.result import Result
 from sbxcompose.engine.session import Session
-from sbxcompose.engine.stop_process import stop_process
 from sbxcompose.plan.diff import plan
 from sbxcompose.plan.observed import Instance
 from sbxcompose.plan.options import Intent, PlanOptions
@@ -73,5 +72,5 @@ async def kill(session: Session, instances: list[Instance]) -> None:
         if row.live
     ]
     await asyncio.gather(
-        *(stop_process(session.connections[row.instance.sandbox].client, row.name, signal=9, grace=0) for row in rows)
+        *(session.connections[row.instance.sandbox].client.stop(row.name, signal=9, grace=0) for row in rows)
     )

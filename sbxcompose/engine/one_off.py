@@ -13,15 +13,14 @@ from contextlib import suppress
 from msgspec import Struct
 
 from sbxcompose.api import follow
-from sbxcompose.api.models import ProcessInfo, StartRequest
-from sbxcompose.api.sandbox import Env, SandboxClient
+from sbxcompose.api.models import Env, ProcessInfo, StartRequest
+from sbxcompose.api.sandbox import SandboxClient
 from sbxcompose.engine.apply import apply
 from sbxcompose.engine.events import EngineEvent, StepBegun, StepDone, StepFailed
 from sbxcompose.engine.result import Result
 from sbxcompose.engine.sandbox_connection import SandboxConnection
 from sbxcompose.engine.session import Session
 from sbxcompose.engine.start import start_once, try_again
-from sbxcompose.engine.stop_process import stop_process
 from sbxcompose.errors import DeadlinePassed, NotFound, ProcessFailed, Refused, SbxError, Unreachable
 from sbxcompose.plan.names import Target
 from sbxcompose.plan.observed import Instance
@@ -127,12 +126,12 @@ class OneOff:
         """End it because its caller ends: SIGHUP, as from a terminal that is closed; killed if it does not end soon."""
         with suppress(SbxError, TimeoutError):
             async with asyncio.timeout(2 * LEAVE_GRACE):
-                await stop_process(self._client, str(self.info.pid), signal=signal.SIGHUP, grace=LEAVE_GRACE)
+                await self._client.stop(str(self.info.pid), signal=signal.SIGHUP, grace=LEAVE_GRACE)
 
     async def kill(self) -> None:
         """End it and everything it has started, at once."""
         try:
-            await stop_process(self._client, str(self.info.pid), signal=9, grace=0)
+            await self._client.stop(str(self.info.pid), signal=9, grace=0)
         except SbxError:
             return
 

@@ -11,8 +11,7 @@ import time
 from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any
 
-from sbxcompose.api.models import StartRequest
-from sbxcompose.api.sandbox import Env
+from sbxcompose.api.models import Env, StartRequest
 from sbxcompose.engine.sandbox_connection import SandboxConnection
 from sbxcompose.errors import ProcessFailed, SbxError
 from sbxcompose.names import parse_name

@@ -9,8 +9,9 @@ from collections.abc import Callable
 from msgspec.structs import replace
 
 from sbxcompose.api import pty
+from sbxcompose.api.models import Env
 from sbxcompose.api.pty import PtyRequest
-from sbxcompose.api.sandbox import Env, SandboxClient
+from sbxcompose.api.sandbox import SandboxClient
 from sbxcompose.api.terminals import PtySession, TerminalsClient
 from sbxcompose.api.websocket import GOING_AWAY, Closed
 from sbxcompose.api.websocket_connect import Socket

@@ -15,9 +15,9 @@ from msgspec.structs import replace
 
 from sbxcompose.api import follow
 from sbxcompose.api.frames import StartNote
-from sbxcompose.api.models import ProcessInfo, StartRequest
+from sbxcompose.api.models import Asked, Env, ProcessInfo, StartRequest
 from sbxcompose.api.outages import Outages
-from sbxcompose.api.sandbox import Asked, Env, SandboxClient
+from sbxcompose.api.sandbox import SandboxClient
 from sbxcompose.api.sandbox_models import SandboxInfo
 from sbxcompose.engine.clock import RowMoments, SteadyClock
 from sbxcompose.engine.down_mark import PROCESS, Order, is_mark, is_past, order_of
@@ -26,7 +26,6 @@ from sbxcompose.engine.listeners import Noted, OutputSink, Pace
 from sbxcompose.engine.observe import Successes, observed_sandbox, read_row, row_key
 from sbxcompose.engine.requests import log_instance
 from sbxcompose.engine.state_stream import StateStream, open_stream
-from sbxcompose.engine.stop_process import stop_process
 from sbxcompose.errors import Refused, Unreachable
 from sbxcompose.plan.observed import Exit, Instance, ObservedRow, ObservedSandbox
 from sbxcompose.plan.stability import failed_runs_after
@@ -171,13 +170,13 @@ class SandboxConnection:
         from sbxcompose.engine.daemon_abilities import Ability, report_of, unsupported
 
         with suppress(Refused):  # it may have ended by itself
-            await stop_process(self.client, str(info.pid), signal=9, grace=0)
+            await self.client.stop(str(info.pid), signal=9, grace=0)
         raise unsupported(self.name, await report_of(self.client, (Ability.SUPERVISION,)))
 
     async def stop(self, name: str, *, signal: int, grace: float, asked: Asked | None = None) -> None:
         """Stop a process and know its row. Errors as `SandboxClient.stop`."""
         self._asked.add(name)
-        await stop_process(self.client, name, signal=signal, grace=grace, asked=asked)
+        await self.client.stop(name, signal=signal, grace=grace, asked=asked)
         if self._watch is not None:
             await self._watch.catch_up()
 

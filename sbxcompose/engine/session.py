@@ -13,8 +13,7 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from sbxcompose.api.models import StartRequest
-from sbxcompose.api.sandbox import Asked, Env
+from sbxcompose.api.models import Asked, Env, StartRequest
 from sbxcompose.engine import cloud_secrets, last_up
 from sbxcompose.engine.copying import Copies, CopyTarget, copied_into
 from sbxcompose.engine.down_mark import mark_request

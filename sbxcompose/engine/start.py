@@ -13,8 +13,8 @@ from typing import TypeVar
 
 from msgspec.structs import replace
 
-from sbxcompose.api.models import ProcessInfo, StartRequest
-from sbxcompose.api.sandbox import Env, SandboxClient
+from sbxcompose.api.models import Env, ProcessInfo, StartRequest
+from sbxcompose.api.sandbox import SandboxClient
 from sbxcompose.engine.sandbox_connection import SandboxConnection
 from sbxcompose.engine.start_again import (
     AlreadyStarted,

@@ -19,8 +19,7 @@ from sbxcompose.cli.options import (
 from sbxcompose.errors import NotStarted, UnknownName
 
 if TYPE_CHECKING:
-    from sbxcompose.api.models import StartRequest
-    from sbxcompose.api.sandbox import Env
+    from sbxcompose.api.models import Env, StartRequest
     from sbxcompose.engine.session import Session
     from sbxcompose.plan.observed import Instance
     from sbxcompose.spec.project import Process, Project

@@ -21,7 +21,6 @@ from sbxcompose.api.websocket_connect import Socket
 from sbxcompose.api.wire_errors import tunnel_lost
 from sbxcompose.engine.connect.splice import TunnelEnd
 from sbxcompose.engine.down_mark import LISTENER
-from sbxcompose.engine.stop_process import stop_process
 from sbxcompose.errors import Conflict, NotFound, ProviderError, Unsupported
 from sbxcompose.tasks import TaskOwner, Tasks, run_until
 
@@ -143,7 +142,7 @@ class RemoteListener:
             if row is not None and row.status == "running":
                 raise TakenOver
         if row is not None and row.status == "running":
-            await stop_process(client, NAME, signal=9, grace=0)
+            await client.stop(NAME, signal=9, grace=0)
         self._listening = await self._start(client)
         return self._listening
 
@@ -159,7 +158,7 @@ class RemoteListener:
             info = await client.start(listen_request(self._ports, mark, token))
         except Conflict:
             # Our own start, whose answer was lost, or that of a rival; whoever comes last has it.
-            await stop_process(client, NAME, signal=9, grace=0)
+            await client.stop(NAME, signal=9, grace=0)
             info = await client.start(listen_request(self._ports, mark, token))
         pause = FIRST_PAUSE
         while (control := control_port(lines := await client.snapshot(NAME, "stdout"), mark)) is None:
@@ -196,7 +195,7 @@ class RemoteListener:
                 client = await self._running()
                 row = await self._row(client) if client is not None else None
                 if client is not None and row is not None and row.pid == known.pid:
-                    await stop_process(client, NAME, signal=9, grace=0)
+                    await client.stop(NAME, signal=9, grace=0)
 
 
 async def _asked(tunnel: Socket, end: TunnelEnd, token: str) -> int | None:

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from sbxcompose.api.models import ProcessInfo, StartRequest
-from sbxcompose.api.sandbox import Env, SandboxClient
+from sbxcompose.api.models import Env, ProcessInfo, StartRequest
+from sbxcompose.api.sandbox import SandboxClient
 from sbxcompose.api.transport import HostAddress
 from sbxcompose.cli.view.announce import Announcer
 from sbxcompose.engine.apply import apply

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import time
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from msgspec.structs import replace
 
+from sbxcompose.api.models import Asked, Env, ProcessInfo, StartRequest
 from sbxcompose.errors import NotFound, Refused
 from sbxcompose.tasks import Tasks
-
-if TYPE_CHECKING:
-    from sbxcompose.api.models import ProcessInfo
-    from sbxcompose.api.sandbox import Asked, SandboxClient
 
 SIGTERM, SIGKILL = 15, 9
 GRACE = 10.0
@@ -23,7 +20,31 @@ LONGEST_PAUSE = 0.25
 """Seconds between two looks at a process that was asked to end by a signal of its own."""
 
 
-async def stop(client: SandboxClient, process: str, signal: int, grace: float, asked: Asked | None = None) -> None:
+class CommandExit(Protocol):
+    """How a command ended."""
+
+    @property
+    def exit_code(self) -> int | None:
+        """Its exit code; None if it was killed."""
+
+
+class ContractProcesses(Protocol):
+    """What the contract itself offers for ending a process; errors as `SandboxClient`."""
+
+    async def get(self, process: str) -> ProcessInfo:
+        """Return the row of a process."""
+
+    async def delete(self, process: str) -> None:
+        """Stop it the contract's own way."""
+
+    async def signal(self, process: str, signal: int) -> None:
+        """Send a signal to its group."""
+
+    async def run(self, request: StartRequest, base_env: Env | None = None) -> CommandExit:
+        """Run a command to its end."""
+
+
+async def stop(client: ContractProcesses, process: str, signal: int, grace: float, asked: Asked | None = None) -> None:
     """End the process and its supervision. Raises as `SandboxClient`.
 
     `asked`: first by that command, within the grace.
@@ -51,7 +72,7 @@ async def stop(client: SandboxClient, process: str, signal: int, grace: float, a
         await deleting
 
 
-async def _by_command(client: SandboxClient, process: str, asked: Asked, grace: float) -> bool:
+async def _by_command(client: ContractProcesses, process: str, asked: Asked, grace: float) -> bool:
     """Run the command, and wait until the run has ended or the grace is over; False if the command has failed."""
     try:
         before = await client.get(process)
@@ -65,7 +86,7 @@ async def _by_command(client: SandboxClient, process: str, asked: Asked, grace: 
     return True
 
 
-async def _ask(client: SandboxClient, process: str, signal: int, grace: float) -> None:
+async def _ask(client: ContractProcesses, process: str, signal: int, grace: float) -> None:
     """Send the signal, and wait until the run has ended or the grace is over."""
     try:
         before = await client.get(process)
@@ -80,7 +101,7 @@ async def _ask(client: SandboxClient, process: str, signal: int, grace: float) -
         return
 
 
-async def _until_over(client: SandboxClient, process: str, before: ProcessInfo) -> None:
+async def _until_over(client: ContractProcesses, process: str, before: ProcessInfo) -> None:
     pause = FIRST_PAUSE
     while not _finished(before, await client.get(process)):
         await asyncio.sleep(pause)
@@ -91,7 +112,7 @@ def _finished(before: ProcessInfo, now: ProcessInfo) -> bool:
     return now.status != "running" or (now.pid, now.handle) != (before.pid, before.handle)
 
 
-async def _signal(client: SandboxClient, process: str, signal: int) -> bool:
+async def _signal(client: ContractProcesses, process: str, signal: int) -> bool:
     """Send a signal; False if there is nothing that runs."""
     try:
         await client.signal(process, signal)
