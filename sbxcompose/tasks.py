@@ -7,8 +7,9 @@ wait for, and `Lookahead` the next item of an iterator. The functions are for th
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Coroutine, Iterable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Coroutine, Generator, Iterable
 from contextlib import asynccontextmanager
+from contextvars import Context
 from typing import Any, Generic, Self, TypeVar
 
 from sbxcompose.errors import SbxError
@@ -156,15 +157,67 @@ async def run_until(work: Coroutine[Any, Any, T], *ends: Coroutine[Any, Any, obj
         return None
 
 
+class _WaitingGroup(asyncio.TaskGroup):
+    """A group whose tasks can be waited for inside its block.
+
+    A failure while `TaskGroup.__aexit__` waits leaves one cancellation too many counted in its task on Python 3.11
+    and 3.12: a timeout around the block is then taken for a cancellation. In the block the count is right.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._running: set[asyncio.Task[Any]] = set()
+
+    def create_task(
+        self,
+        coro: Generator[Any, None, T] | Coroutine[Any, Any, T],
+        *,
+        name: str | None = None,
+        context: Context | None = None,
+    ) -> asyncio.Task[T]:
+        task = super().create_task(coro, name=name, context=context)
+        self._running.add(task)
+        task.add_done_callback(self._running.discard)
+        return task
+
+    async def wait(self) -> None:
+        """Wait until all have ended, also those that they start meanwhile."""
+        while self._running:
+            await asyncio.wait(self._running)
+
+
 @asynccontextmanager
 async def task_group() -> AsyncIterator[asyncio.TaskGroup]:
-    """Open a group of tasks that has ended when its block is left; the first failure ends it and is raised as it is."""
+    """Open a group of tasks that has ended when its block is left; the first failure ends it and is raised as it is.
+
+    If the block's own task is cancelled while a failure ends the group, it is the cancellation that is raised; the
+    failure goes to the event loop's exception handler, unless it is an error of the world.
+    """
+    owner = asyncio.current_task()
+    assert owner is not None
+    before = owner.cancelling()
     try:
-        async with asyncio.TaskGroup() as group:
+        async with _WaitingGroup() as group:
             yield group
+            await group.wait()
     except BaseExceptionGroup as failures:
         # A failure cancels the others, so that the first is the cause.
-        raise failures.exceptions[0] from failures.exceptions[0].__cause__
+        first = failures.exceptions[0]
+        if owner.cancelling() > before:
+            if not isinstance(first, _OF_THE_WORLD):
+                report_failure(first)
+            await _raise_cancellation(owner)
+        raise first from first.__cause__
+
+
+async def _raise_cancellation(task: asyncio.Task[Any]) -> None:
+    """Raise in this task the cancellation that `TaskGroup` has dropped, and count it once.
+
+    From Python 3.13 on `TaskGroup` requests it again itself; a second request changes nothing there.
+    """
+    task.uncancel()
+    task.cancel()
+    await asyncio.sleep(0)
 
 
 async def run_beside(work: Coroutine[Any, Any, T], *background: Coroutine[Any, Any, object]) -> T:

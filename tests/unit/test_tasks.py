@@ -221,3 +221,100 @@ def test_an_item_that_was_given_up_comes_the_next_time() -> None:
         return str(first)
 
     assert run(main) == ("first", ["cleaned up", "closed"])
+
+
+async def slow_to_end(ending: asyncio.Event, go_on: asyncio.Event) -> None:
+    """Wait; once cancelled, wait for `go_on`."""
+    try:
+        await asyncio.Event().wait()
+    finally:
+        ending.set()
+        await go_on.wait()
+
+
+def test_a_cancellation_while_a_failure_ends_a_group_is_not_lost() -> None:
+    async def main(log: Log) -> str:
+        ending, go_on = asyncio.Event(), asyncio.Event()
+
+        async def block() -> None:
+            try:
+                async with task_group() as group:
+                    group.create_task(slow_to_end(ending, go_on))
+                    group.create_task(raises(SbxError("a failure")))
+            finally:
+                await asyncio.sleep(0)  # is not cancelled a second time
+                log.append("cleaned up")
+
+        task = asyncio.create_task(block())
+        await ending.wait()
+        task.cancel()
+        await asyncio.sleep(0)
+        go_on.set()
+        await asyncio.wait([task])
+        return "cancelled" if task.cancelled() else repr(task.exception())
+
+    assert run(main) == ("cancelled", ["cleaned up"])
+
+
+@pytest.mark.parametrize("error, said", [(SbxError("refused"), []), (ValueError("a defect"), ["a defect"])])
+def test_a_failure_during_a_cancellation_is_reported_if_it_is_a_defect(error: Exception, said: list[str]) -> None:
+    async def fail_at_its_end() -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            raise error
+
+    async def block() -> None:
+        async with task_group() as group:
+            group.create_task(fail_at_its_end())
+
+    async def main() -> None:
+        task = asyncio.create_task(block())
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        task.cancel()
+        await asyncio.wait([task])
+        assert task.cancelled()
+
+    assert reported(main()) == said
+
+
+@pytest.mark.parametrize("waits_in_block", [False, True])
+def test_a_failure_in_a_group_leaves_no_cancellation_behind(waits_in_block: bool) -> None:
+    async def main(log: Log) -> str:
+        task = asyncio.current_task()
+        assert task is not None
+        try:
+            async with task_group() as group:
+                group.create_task(fail("a task"))
+                if waits_in_block:
+                    await asyncio.Event().wait()
+        except ValueError as error:
+            return f"{error}, {task.cancelling()} cancellations"
+        return "never"
+
+    assert run(main) == ("a task, 0 cancellations", [])
+
+
+def test_a_timeout_around_a_group_is_one_also_when_a_task_fails_meanwhile() -> None:
+    async def main(log: Log) -> str:
+        ending, go_on = asyncio.Event(), asyncio.Event()
+
+        async def expire(limit: asyncio.Timeout) -> None:
+            await ending.wait()
+            limit.reschedule(0.0)
+            while not limit.expired():
+                await asyncio.sleep(0)
+            go_on.set()
+
+        try:
+            async with asyncio.timeout(None) as limit, Tasks() as tasks:
+                tasks.start(expire(limit))
+                async with task_group() as group:
+                    group.create_task(slow_to_end(ending, go_on))
+                    group.create_task(fail("a task"))
+        except TimeoutError:
+            return "timed out"
+        return "never"
+
+    assert run(main) == ("timed out", [])
