@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+from itertools import groupby
 
 from sbxcompose.host.keeper.escaped import sweep
 from sbxcompose.host.keeper.explain import CannotSpawn
@@ -12,6 +13,7 @@ from sbxcompose.host.keeper.unit import Unit
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
     from typing import Any
 
     from sbxcompose.host.keeper.loop import Loop
@@ -148,9 +150,12 @@ class KeeperEndpoint:
         if channel is None:
             return
         frames, alive = channel.receive()
-        for frame in frames:
-            self.spoke = True
-            self._answer(frame)
+        self.spoke = self.spoke or bool(frames)
+        for group in together(frames):
+            if group[0].body["op"] == "freeze":
+                self._freeze([frame.body for frame in group])
+            else:
+                self._answer(group[0])
         if not alive and self._channel is channel:
             self.close()
         else:
@@ -176,6 +181,15 @@ class KeeperEndpoint:
                 self._spawner.inits.plan(body["sandbox"], body["plan"])
             case _:
                 self._send({"id": body["id"], **self._result(body)})
+
+    def _freeze(self, requests: list[Body]) -> None:
+        """Freeze what several requests ask for, with the looks at the machine that one of them needs."""
+        units = [unit for request in requests for unit in request["units"]]
+        answer = self._result({**requests[0], "units": units})
+        frozen: Body = answer.get("result") or {}
+        for request in requests:
+            own = {unit: frozen[unit] for unit in request["units"] if unit in frozen}
+            self._send({"id": request["id"], **(answer if "problem" in answer else {"result": own})})
 
     def _result(self, body: Body) -> Body:
         try:
@@ -284,3 +298,17 @@ class KeeperEndpoint:
         if unit is not None:
             self._spawner.large_pipes -= unit.large
         return unit is not None
+
+
+def together(frames: Iterable[KeeperFrame]) -> Iterator[list[KeeperFrame]]:
+    """Yield requests in their order; those to freeze that follow each other, and are of one kind, together."""
+    for joined, group in groupby(frames, key=_freezes):
+        if joined is None:
+            yield from ([frame] for frame in group)
+        else:
+            yield list(group)
+
+
+def _freezes(frame: KeeperFrame) -> bool | None:
+    """Return whether a request to freeze was asked of a keeper before; None for other requests."""
+    return bool(frame.body.get("again")) if frame.body["op"] == "freeze" else None
