@@ -17,6 +17,7 @@ from sbxcompose.convert.values import entries, get, plain_names, text
 from sbxcompose.spec.nodes import Mapping
 
 _IGNORED = {
+    "version": "not needed",
     "networks": "all processes share the network of this machine",
     "configs": "the files are used where they are in the project",
     "secrets": "the files are used where they are in the project",

@@ -15,6 +15,11 @@ _INSIDE = re.compile(
 )
 _OUTSIDE = re.compile(r" (-g|--global|--system)\b")
 
+_LONGEST = 60
+"""Characters of a step that are shown."""
+_MOST = 4
+"""Steps of a Dockerfile that are named."""
+
 
 def add_build_steps(draft: ProjectDraft, process: ProcessDraft, image: ServiceImage, build: Node | None) -> None:
     """Run the steps that only change the project before the first start; leave others to a person.
@@ -31,3 +36,9 @@ def add_build_steps(draft: ProjectDraft, process: ProcessDraft, image: ServiceIm
         if command not in steps:
             steps.append(command)
         process.changed("build", f"`{step}` of its Dockerfile is a `setup` command, run before the first start", build)
+    others = image.dockerfile.others if image.dockerfile is not None else []
+    if others:
+        shown = [f"`{step if len(step) <= _LONGEST else step[: _LONGEST - 1] + '…'}`" for step in others[:_MOST]]
+        more = [f"{len(others) - _MOST} more"] if len(others) > _MOST else []
+        words = f"its Dockerfile also runs {', '.join([*shown, *more])}: do here what the process needs of it"
+        process.todo("build", words, build)

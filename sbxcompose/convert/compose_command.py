@@ -12,7 +12,7 @@ from sbxcompose.convert.compose_image import ServiceImage
 from sbxcompose.convert.daemon_base import Daemon, Request
 from sbxcompose.convert.draft import ProcessDraft, placeholder
 from sbxcompose.convert.paths import Paths
-from sbxcompose.convert.values import optional, strings
+from sbxcompose.convert.values import optional, strings, text
 from sbxcompose.spec.nodes import Mapping, Node, Scalar, Sequence
 
 Words = str | list[str]
@@ -42,7 +42,10 @@ class ServiceCommand:
             reason = f"what {self._image.known_as} runs"
             process.set("command", placeholder(self._name, reason))
             process.set("restart", "never")
-            process.todo("command", f"write {reason}", self._node)
+            policy = text(self._node.get("restart")) or "no"
+            kept = {"always": "always", "unless-stopped": "always", "on-failure": "on_failure"}.get(policy)
+            again = f", and `restart: {kept}` again" if kept is not None else ""
+            process.todo("command", f"write {reason}{again}", self._node)
         elif image is None or self._image.dockerfile is not None:
             self._add_built(process, command)
         else:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from sbxcompose.convert.draft import ProcessDraft
-from sbxcompose.convert.values import entries, get, text
-from sbxcompose.spec.nodes import Mapping, Node, Sequence
+from sbxcompose.convert.values import entries, get
+from sbxcompose.spec.nodes import Mapping, Node
 
 _DROPPED = {
     "container_name": "processes are named by their key",
@@ -54,8 +54,8 @@ _PRIVILEGES = frozenset(
 _DEPLOYED = ("replicas", "restart_policy", "resources")
 
 
-def add_notes(process: ProcessDraft, node: Mapping, *, daemon: bool) -> None:
-    """Add a note for each key without a counterpart; `daemon`: its image has a native program."""
+def add_notes(process: ProcessDraft, node: Mapping) -> None:
+    """Add a note for each key without a counterpart."""
     for key, value in entries(node):
         if key in _DROPPED:
             process.dropped(key, _DROPPED[key], value)
@@ -67,8 +67,6 @@ def add_notes(process: ProcessDraft, node: Mapping, *, daemon: bool) -> None:
             process.todo(key, "name the folders in `watch`, and use `up --watch`", value)
         elif key not in _CONVERTED and not key.startswith("x-"):
             process.todo(key, "no counterpart; check whether the process needs it", value)
-    if not daemon:
-        _volume_notes(process, node)
 
 
 def _limit_notes(process: ProcessDraft, key: str, value: Node) -> None:
@@ -77,14 +75,3 @@ def _limit_notes(process: ProcessDraft, key: str, value: Node) -> None:
     others = [name for name, _ in entries(value) if name not in _DEPLOYED] if key == "deploy" else []
     if others:
         process.dropped(key, f"{', '.join(f'`{name}`' for name in others)}: for clusters only", value)
-
-
-def _volume_notes(process: ProcessDraft, node: Mapping) -> None:
-    volumes = node.get("volumes")
-    for item in volumes.items if isinstance(volumes, Sequence) else []:
-        written = text(item)
-        source, _, target = (written or "").partition(":")
-        if written is None:
-            source, target = text(get(item, "source")) or "", text(get(item, "target")) or ""
-        if target and not source.startswith((".", "/", "~", "$")):
-            process.todo("volumes", f"`{target}` is the folder data/{source} now: point the process to it", item)

@@ -12,6 +12,7 @@ from sbxcompose.convert.compose_build import add_build_steps
 from sbxcompose.convert.compose_command import ServiceCommand
 from sbxcompose.convert.compose_files import FillText, ReadText, project_path
 from sbxcompose.convert.compose_image import ServiceImage
+from sbxcompose.convert.compose_mounts import add_mount_notes
 from sbxcompose.convert.compose_notes import add_notes
 from sbxcompose.convert.draft import ProcessDraft, ProjectDraft
 from sbxcompose.convert.hosts import with_local_hosts
@@ -80,7 +81,7 @@ class Service:
         """Map ports in the container to those on this machine, as far as the process can be told."""
         image = self._image.name or ""
         movable = {daemons.default_port(image)}
-        environment = pairs(self._node.get("environment"))
+        environment = {**self._image.environment, **pairs(self._node.get("environment"))}
         movable.add(whole(environment.get("PORT")))
         return {inside: outside if inside in movable else inside for outside, inside in self._published}
 
@@ -102,7 +103,8 @@ class Service:
         self._restart(process)
         self._dependencies(process, services)
         self._convert_remaining(process)
-        add_notes(process, self._node, daemon=self._image.is_known)
+        add_notes(process, self._node)
+        add_mount_notes(process, self._node, self.paths, is_daemon=self._image.is_known)
         add_build_steps(draft, process, self._image, self._node.get("build"))
 
     def _environment(self, process: ProcessDraft, hosts: dict[str, dict[int, int]]) -> dict[str, str | None]:

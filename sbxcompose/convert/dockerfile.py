@@ -1,7 +1,7 @@
 """What a Dockerfile says of the process that its image runs; pure.
 
-Only the last stage (or the one named) counts: its command, working directory, variables, and the installation steps
-that work in a project directory as well.
+Only the last stage (or the one named) counts: its command, working directory, variables, the installation steps that
+work in a project directory as well, and the others, those of stages from which it copies among them.
 """
 
 from __future__ import annotations
@@ -23,8 +23,19 @@ _SETUP = re.compile(
 )
 
 
+_HOUSEKEEPING = re.compile(
+    r"(rm|mkdir|chown|chmod|useradd|adduser|groupadd|addgroup|set|cd|ln|true|echo|touch|find|corepack)\b.*"
+    r"|(apt|apt-get|apk) (update|upgrade|clean|autoremove|autoclean)\b.*|(npm|yarn|pip3?) cache .*",
+    re.DOTALL,
+)
+_SCRIPT = re.compile(r"\b(if|for|while|case|until)\b.*\b(then|do|in)\b|<<|\|", re.DOTALL)
+
+
 class Image(Struct):
-    """The last stage of a Dockerfile. `setup` are the installation steps; `copies` pairs of source and target."""
+    """The last stage of a Dockerfile.
+
+    `setup` are the installation steps, `others` all else that it runs; `copies` pairs of source and target.
+    """
 
     base: str = ""
     command: DockerfileCommand | None = None
@@ -33,6 +44,7 @@ class Image(Struct):
     env: dict[str, str] = field(default_factory=dict)
     ports: list[int] = field(default_factory=list)
     setup: list[str] = field(default_factory=list)
+    others: list[str] = field(default_factory=list)
     copies: list[tuple[str, str]] = field(default_factory=list)
 
     def run(self) -> DockerfileCommand | None:
@@ -57,6 +69,8 @@ def parse_dockerfile(text: str, target: str | None = None) -> Image:
             stages[name or str(len(stages))] = image
         else:
             _apply(image, instruction, rest)
+            if instruction in ("COPY", "ADD") and (source := re.search(r"--from=(\S+)", rest)):
+                _take_over(image, stages.get(source[1]))
     return image
 
 
@@ -89,7 +103,14 @@ def _stage(rest: str, stages: dict[str, Image]) -> tuple[Image, str]:
         return Image(base=base), name
     inherited = Image(earlier.base, earlier.command, earlier.entrypoint, earlier.workdir, dict(earlier.env))
     inherited.ports, inherited.setup, inherited.copies = [*earlier.ports], [*earlier.setup], [*earlier.copies]
+    inherited.others = [*earlier.others]
     return inherited, name
+
+
+def _take_over(image: Image, source: Image | None) -> None:
+    """Add the steps of a stage from which files are copied: what they build has to be there."""
+    if source is not None:
+        image.others += [step for step in (*source.setup, *source.others) if step not in image.others]
 
 
 def _apply(image: Image, instruction: str, rest: str) -> None:
@@ -105,7 +126,7 @@ def _apply(image: Image, instruction: str, rest: str) -> None:
         case "EXPOSE":
             image.ports += [int(found) for found in re.findall(r"\b(\d{1,5})\b(?!/udp)", rest)]
         case "RUN":
-            image.setup += [found for part in re.split(r"&&|;", rest) if (found := _installation(part))]
+            _run(image, rest)
         case "COPY" | "ADD":
             words = [word for word in rest.split() if not word.startswith("--")]
             if len(words) >= 2 and "--from=" not in rest:
@@ -133,6 +154,22 @@ def _variables(rest: str) -> dict[str, str]:
     except ValueError:
         return {}
     return {key: value for key, equals, value in (word.partition("=") for word in words) if equals}
+
+
+def _run(image: Image, rest: str) -> None:
+    is_script = _SCRIPT.search(rest) is not None
+    for part in re.split(r"&&|;", rest):
+        if (found := _installation(part)) is not None:
+            image.setup.append(found)
+        elif not is_script and not _HOUSEKEEPING.fullmatch(step := _plain(part)) and step:
+            image.others.append(step)
+    if is_script:
+        image.others.append(_plain(rest))
+
+
+def _plain(step: str) -> str:
+    """Return a step without the options of the build, and its spaces made single."""
+    return " ".join(re.sub(r"--mount=\S+", "", step).split())
 
 
 def _installation(step: str) -> str | None:

@@ -89,6 +89,15 @@ class ProcessDraft:
         """Note that a key has no counterpart."""
         self.note(NoteKind.DROPPED, key, text, node)
 
+    def mentions(self, path: str) -> bool:
+        """Return whether the command, or a note on the process, names a path of the project."""
+        notes = (note.text for note in self._draft.notes if note.subject.partition(".")[0] == self.name)
+        named = re.compile(rf"(?:^|[\s\"'=:`]|PWD/|\./){re.escape(path)}(?![\w.-])")
+        command = self.keys.get("command", "")
+        return any(
+            named.search(words) for words in (command if isinstance(command, str) else " ".join(command), *notes)
+        )
+
     def todo(self, key: str, text: str, node: Node | None = None) -> None:
         """Note that a person has to complete something."""
         self.note(NoteKind.MANUAL, key, text, node)

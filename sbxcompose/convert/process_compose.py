@@ -6,7 +6,20 @@ import re
 from typing import Any
 
 from sbxcompose.convert.draft import NoteKind, ProcessDraft, ProjectDraft, placeholder
-from sbxcompose.convert.values import entries, escaped, get, is_true, number, pairs, plain_names, strings, text, whole
+from sbxcompose.convert.values import (
+    entries,
+    escaped,
+    expanded,
+    get,
+    is_true,
+    number,
+    pairs,
+    plain_names,
+    shell_text,
+    strings,
+    text,
+    whole,
+)
 from sbxcompose.spec.nodes import Mapping, Node, Sequence
 from sbxcompose.spec.units import format_duration
 
@@ -19,7 +32,7 @@ _TOP_DROPPED = {
     "log_format": "see `sbxcompose logs`",
     "is_strict": "files are always checked strictly",
     "ordered_shutdown": "processes always stop in reverse dependency order",
-    "disable_env_expansion": "dollar signs in commands are left to the shell",
+    "disable_env_expansion": "dollar signs are literal, and left to the shell in commands",
     "is_tui_disabled": "there is no full-screen interface",
     "theme": "there is no full-screen interface",
 }
@@ -33,7 +46,7 @@ _CONVERTED = frozenset(
     (
         *("command", "entrypoint", "description", "working_dir", "environment", "env_file", "is_tty", "is_interactive"),
         *("replicas", "disabled", "availability", "ready_log_line", "readiness_probe", "liveness_probe", "depends_on"),
-        *("shutdown", "vars", "success_exit_codes", "name"),
+        *("shutdown", "vars", "success_exit_codes", "name", "disable_env_expansion"),
     )
 )
 _DROPPED = {
@@ -65,7 +78,8 @@ def convert_process_compose(root: Mapping) -> ProjectDraft:
             draft.note(NoteKind.MANUAL, key, _TOP_MANUAL.get(key, "no counterpart"), value)
     if (name := text(root.get("name"))) is not None and re.fullmatch(r"[a-z][a-z0-9-]*", name):
         draft.top["name"] = name
-    if environment := _environment(root.get("environment")):
+    is_literal = is_true(root.get("disable_env_expansion"))
+    if environment := _environment(root.get("environment"), is_literal):
         draft.top["env"] = environment
     draft.top["env_file"] = [{"path": ".env", "required": False}]
     listed = {name: node for name, node in entries(root.get("processes")) if isinstance(node, Mapping)}
@@ -74,7 +88,7 @@ def convert_process_compose(root: Mapping) -> ProjectDraft:
         process = draft.process(names[process_name])
         if process.name != process_name:
             process.changed("", f"was called `{process_name}`, which cannot be the name of a process", node)
-        _Process(process, node, variables, names).convert()
+        _Process(process, node, variables, names, is_literal).convert()
     for name, keys in draft.processes.items():
         _check_needs(draft, name, keys.get("depends_on", {}))
     return draft
@@ -94,29 +108,44 @@ def _check_needs(draft: ProjectDraft, name: str, needs: dict[str, Any]) -> None:
             draft.note(NoteKind.MANUAL, f"{name}.depends_on", words)
 
 
-def _environment(node: Node | None) -> dict[str, str | None]:
-    return {name: escaped(value) if value is not None else None for name, value in pairs(node).items()}
+def _environment(node: Node | None, is_literal: bool) -> dict[str, str | None]:
+    plain = escaped if is_literal else expanded
+    return {name: plain(value) if value is not None else None for name, value in pairs(node).items()}
 
 
 class _Process:
-    def __init__(self, process: ProcessDraft, node: Mapping, variables: dict[str, str], names: dict[str, str]) -> None:
+    """Converts one process.
+
+    process-compose replaces variables in the whole file, unless told otherwise (`is_literal`). In commands that is left
+    to the shell, which has the same variables and those of `environment` as well.
+    """
+
+    def __init__(
+        self,
+        process: ProcessDraft,
+        node: Mapping,
+        variables: dict[str, str],
+        names: dict[str, str],
+        is_literal: bool,
+    ) -> None:
         self._process = process
         self._node = node
         self._variables = {**variables, **{key: value or "" for key, value in pairs(node.get("vars")).items()}}
         self._names = names
+        self._is_literal = is_literal or is_true(node.get("disable_env_expansion"))
 
     def convert(self) -> None:
         process, node = self._process, self._node
-        process.set("description", self._text("description"))
+        process.set("description", self._plain(text(node.get("description"))))
         process.set("command", self._command())
-        process.set("workdir", self._text("working_dir"))
-        process.set_env(_environment(node.get("environment")), node.get("environment"))
+        process.set("workdir", self._plain(text(node.get("working_dir"))))
+        process.set_env(_environment(node.get("environment"), self._is_literal), node.get("environment"))
         process.set("env_file", strings(node.get("env_file")))
         process.set("tty", is_true(node.get("is_tty")) or is_true(node.get("is_interactive")) or None)
         process.set("stdin", "pipe" if is_true(node.get("is_interactive")) else None)
         codes = [code for word in strings(node.get("success_exit_codes")) if (code := whole(word)) is not None]
         process.set("success_exit_codes", codes if codes != [0] else None)
-        replicas = number(node.get("replicas"))
+        replicas = self._number(node, "replicas")
         process.set("replicas", int(replicas) if replicas is not None and replicas != 1 else None)
         if is_true(node.get("disabled")):
             process.keys["autostart"] = False
@@ -126,19 +155,33 @@ class _Process:
         self._shutdown()
         self._notes()
 
-    def _text(self, key: str) -> str | None:
-        value = text(self._node.get(key))
-        return None if value is None else escaped(self._filled(value)).strip()
+    def _plain(self, value: str | None) -> str | None:
+        """Return a text that no shell sees."""
+        if value is None:
+            return None
+        return (escaped if self._is_literal else expanded)(self._filled(value)).strip()
+
+    def _shell(self, value: str) -> str:
+        """Return a text for a shell."""
+        return (escaped if self._is_literal else shell_text)(self._filled(value)).strip()
+
+    def _number(self, node: Node | None, key: str) -> float | None:
+        """Return a number; a text that is none, such as a variable, is left to a person."""
+        found = get(node, key)
+        value = number(found)
+        if value is None and (written := text(found)):
+            self._process.todo(key, f"`{written}` is not a number, and is left out", found)
+        return value
 
     def _filled(self, value: str) -> str:
         """Replace plain templates: `{{.NAME}}` and `{{ .NAME }}`."""
         return re.sub(r"\{\{\s*\.(\w+)\s*\}\}", lambda found: self._variables.get(found[1], found[0]), value)
 
     def _command(self) -> str | list[str]:
-        command = self._text("command")
+        command = self._shell(text(self._node.get("command")) or "")
         entrypoint = strings(self._node.get("entrypoint"))
         if not command and entrypoint:
-            return [escaped(self._filled(word)) for word in entrypoint]
+            return [self._plain(word) or "" for word in entrypoint]
         if not command:
             self._process.todo("command", "there is no command", self._node)
             return placeholder(self._process.name, "there is no command")
@@ -151,9 +194,9 @@ class _Process:
         word = (text(get(node, "restart")) or "no").lower()
         policy = _POLICIES.get(word, "never")
         restart: dict[str, Any] = {"policy": policy}
-        if (pause := number(get(node, "backoff_seconds"))) is not None and policy != "never":
+        if (pause := self._number(node, "backoff_seconds")) is not None and policy != "never":
             restart["initial_backoff"] = restart["max_backoff"] = format_duration(pause)
-        if (limit := number(get(node, "max_restarts"))) and policy != "never":
+        if (limit := self._number(node, "max_restarts")) and policy != "never":
             restart["max_restarts"] = int(limit)
         self._process.set("restart", restart if len(restart) > 1 else policy)
         if is_true(get(node, "exit_on_end")):
@@ -184,10 +227,10 @@ class _Process:
             ("period_seconds", "interval"),
             ("timeout_seconds", "timeout"),
         ):
-            value = number(probe.get(theirs))
+            value = self._number(probe, theirs)
             if value is not None and (value > 0 or ours == "initial_delay"):
                 check[ours] = format_duration(value)
-        if (threshold := number(probe.get("failure_threshold"))) is not None and threshold >= 1:
+        if (threshold := self._number(probe, "failure_threshold")) is not None and threshold >= 1:
             check["failure_threshold"] = int(threshold)
         return check
 
@@ -203,18 +246,18 @@ class _Process:
             return None
         if scheme.lower() != "http" or host not in ("127.0.0.1", "localhost", "0.0.0.0", "::1"):
             url = f"{scheme}://{host}:{port}{path}"
-            return {"exec": ["curl", "-fsk", "-o", "/dev/null", escaped(url)]}
+            return {"exec": ["curl", "-fsk", "-o", "/dev/null", self._plain(url)]}
         if not path.startswith("/"):
             path = f"/{path}"
-        return {"http": {"port": int(port) if port.isdecimal() else port, "path": escaped(path)}}
+        return {"http": {"port": int(port) if port.isdecimal() else port, "path": self._plain(path)}}
 
     def _exec(self, probe: Mapping) -> dict[str, Any] | None:
         command = text(get(probe, "exec", "command"))
         if command is None:
             return None
         folder = text(get(probe, "exec", "working_dir"))
-        written = escaped(self._filled(command)).strip()
-        return {"exec": f"cd {folder} && {written}" if folder else written}
+        written = self._shell(command)
+        return {"exec": f"cd {self._shell(folder)} && {written}" if folder else written}
 
     def _dependencies(self) -> None:
         needs: dict[str, Any] = {}
@@ -233,10 +276,10 @@ class _Process:
         node = self._node.get("shutdown")
         stop: dict[str, Any] = {}
         if (command := text(get(node, "command"))) is not None:
-            stop["command"] = escaped(self._filled(command)).strip()
-        if (signal := number(get(node, "signal"))) is not None and signal > 0:
+            stop["command"] = self._shell(command)
+        if (signal := self._number(node, "signal")) is not None and signal > 0:
             stop["signal"] = int(signal)
-        if (grace := number(get(node, "timeout_seconds"))) is not None:
+        if (grace := self._number(node, "timeout_seconds")) is not None:
             stop["grace"] = format_duration(grace)
         self._process.set("stop", stop)
 

@@ -91,6 +91,27 @@ def escaped(value: str) -> str:
     return value.replace("$", "$$")
 
 
+def shell_text(value: str) -> str:
+    """Return a text for a shell, which replaces its variables; `$$`, one dollar sign to the other tool, is one."""
+    return re.sub(r"\$\$?", "$$", value)
+
+
+_VARIABLE = re.compile(
+    r"\$\$|\$(?P<plain>[A-Za-z_]\w*)|\$\{(?P<braced>[A-Za-z_]\w*)\}|(?P<guarded>\$\{[A-Za-z_]\w*:?[-?+][^{}]*\})|\$",
+    re.ASCII,
+)
+
+
+def expanded(value: str) -> str:
+    """Return a text that no shell sees: variables are replaced by us, unset ones by nothing."""
+
+    def written(found: re.Match[str]) -> str:
+        name = found["plain"] or found["braced"]
+        return f"${{{name}:-}}" if name else found["guarded"] or "$$"
+
+    return _VARIABLE.sub(written, value)
+
+
 _UNGUARDED = re.compile(r"\$\$|\$([A-Za-z_][A-Za-z0-9_]*)|\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 
 

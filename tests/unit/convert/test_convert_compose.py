@@ -318,7 +318,7 @@ def test_an_unknown_image_is_left_to_a_person_and_fails_clearly() -> None:
     process = found.processes["web"]
     assert "replace this command" in process["command"]
     assert process["restart"] == "never", "it must not be tried again and again"
-    assert notes(found, NoteKind.MANUAL) == ["web.command: write what image acme/web runs"]
+    assert notes(found, NoteKind.MANUAL) == ["web.command: write what image acme/web runs, and `restart: always` again"]
 
 
 def test_what_has_no_counterpart_is_reported_with_its_line() -> None:

@@ -31,7 +31,12 @@ def subjects(draft: ProjectDraft, kind: NoteKind) -> list[str]:
         ("command: echo $HOME", {"command": "echo $$HOME", "restart": "never"}),
         ("command: 'run {{.A}}', vars: {A: 1}", {"command": "run 1"}),
         ("command: x, description: the web, working_dir: a/b", {"description": "the web", "workdir": "a/b"}),
-        ("command: x, environment: ['A=1', 'B=$C']", {"env": {"A": "1", "B": "$$C"}}),
+        ("command: x, environment: ['A=1', 'B=$C']", {"env": {"A": "1", "B": "${C:-}"}}),
+        ("command: 'for x in a; do echo $$x $HOME; done'", {"command": "for x in a; do echo $$x $$HOME; done"}),
+        ("command: x, working_dir: '${ROOT}/$SUB/$$'", {"workdir": "${ROOT:-}/${SUB:-}/$$"}),
+        ("command: x, environment: ['A=${B:-c}', 'D=$(date) $5']", {"env": {"A": "${B:-c}", "D": "$$(date) $$5"}}),
+        ("command: 'x $$', environment: ['A=$B'], disable_env_expansion: true",
+         {"command": "x $$$$", "env": {"A": "$$B"}}),
         ("command: x, availability: {restart: on_failure, backoff_seconds: 2, max_restarts: 5}",
          {"restart": {"policy": "on_failure", "initial_backoff": "2s", "max_backoff": "2s", "max_restarts": 5}}),
         ("command: x, availability: {restart: exit_on_failure}", {"restart": "never", "stop_all_on": "failure"}),
@@ -51,6 +56,13 @@ def subjects(draft: ProjectDraft, kind: NoteKind) -> list[str]:
 def test_process_compose(keys: str, expected: dict[str, Any]) -> None:
     found = converted("process-compose", f"version: '0.5'\nprocesses:\n  web: {{{keys}}}\n").processes["web"]
     assert {key: found.get(key) for key in expected} == expected
+
+
+def test_a_number_that_is_a_variable_is_left_to_a_person() -> None:
+    keys = "command: x, availability: {restart: always, backoff_seconds: '${WAIT}', max_restarts: 3}"
+    found = converted("process-compose", f"processes:\n  web: {{{keys}}}\n")
+    assert found.processes["web"]["restart"] == {"policy": "always", "max_restarts": 3}
+    assert [str(note) for note in found.notes] == ["web.backoff_seconds: `${WAIT}` is not a number, and is left out"]
 
 
 def test_process_compose_conditions() -> None:
