@@ -16,7 +16,7 @@ WORKERS ?= $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
 # Whether the tests run the installed command in forks of one fork server, as users do, or each time in a new Python.
 WARM ?= no
 
-.PHONY: help up test test-warm lint format types imports schema schema-check openapi openapi-check man bench ci clean
+.PHONY: help up test test-warm lint format types imports schema schema-check openapi openapi-check options man bench ci clean
 .DEFAULT_GOAL := help
 
 help: ## show this list
@@ -56,6 +56,9 @@ openapi: $(VENV)/.installed-dev ## write schemas/openapi.json anew from the host
 
 openapi-check: $(VENV)/.installed-dev ## check that the OpenAPI document is the one the routes give
 	$(BIN)/python -m sbxcompose.host.openapi.document | diff -u schemas/openapi.json -
+
+options: $(VENV)/.installed-dev ## write the table of options for completion anew from the commands
+	$(BIN)/python -m sbxcompose.cli.option_table > sbxcompose/cli/options.tsv
 
 man: $(VENV)/.installed-dev ## write the man pages to build/man; the wheel has them in share/man
 	$(BIN)/python -m sbxcompose.cli.man build/man

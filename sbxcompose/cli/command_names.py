@@ -4,6 +4,8 @@ from __future__ import annotations
 
 VARIABLE = "_SBXCOMPOSE_COMPLETE"
 """The environment variable in which the shell's script says what it wants: `bash_complete`, `zsh_source`, …"""
+ROOT = "-"
+"""Stands for the command line without a command in the table of options."""
 COMMANDS: dict[str, tuple[str, str]] = {
     "up": ("Start", "Start the project and follow its logs"),
     "down": ("Start", "Stop the project"),

@@ -1,6 +1,6 @@
-"""Shell completion where it is needed most: names of commands and of processes, without importing click.
+"""Shell completion where it is needed most: commands, options and names of processes, without importing click.
 
-Everything else (options and their values, quoted words) is answered by `cli.completion`, in the same way.
+Everything else (values of options, quoted words) is answered by `cli.completion`, in the same way.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import re
 import sys
 from collections.abc import Iterable, Mapping
 
-from sbxcompose.cli.command_names import COMMANDS, VARIABLE, WITH_ONE_PROCESS, WITH_PROCESSES
+from sbxcompose.cli.command_names import COMMANDS, ROOT, VARIABLE, WITH_ONE_PROCESS, WITH_PROCESSES
 
 _PLAIN = re.compile(r"[\w./@%+-]+", re.ASCII)
 """Words that mean the same in every shell, and to click."""
@@ -30,7 +30,7 @@ def quick_answer(environ: Mapping[str, str]) -> str | None:
         given, incomplete = words[:at], words[at] if at < len(words) else ""
     else:
         return None
-    if not all(_PLAIN.fullmatch(word) and word[0] != "-" for word in (*given, *([incomplete] if incomplete else []))):
+    if not all(_PLAIN.fullmatch(word) for word in (*given, *([incomplete] if incomplete else []))):
         return None
     found = _found(given, incomplete)
     return None if found is None else "".join(_shown(shell, value, text) for value, text in found)
@@ -38,14 +38,60 @@ def quick_answer(environ: Mapping[str, str]) -> str | None:
 
 def _found(given: list[str], incomplete: str) -> list[tuple[str, str]] | None:
     """Return the names that can stand here, with what they mean; None if that is not known here."""
-    if not given:
+    if not given and not incomplete.startswith("-"):
         return [(name, text) for name, (_, text) in COMMANDS.items() if name.startswith(incomplete)] or None
-    command, names = given[0], given[1:]
+    options = CommandOptions(given)
+    names = options.arguments(given)
+    if names is None:
+        return None
+    if incomplete.startswith("-"):
+        return options.starting_with(incomplete)
+    command = given[0]
     if command in WITH_PROCESSES or (command in WITH_ONE_PROCESS and not names):
         taken = names if command in WITH_PROCESSES else ()
         known = dict.fromkeys(_process_names())
         return [(name, "") for name in known if name.startswith(incomplete) and name not in taken]
     return None
+
+
+class CommandOptions:
+    """The options of the command that a line begins with, from the table that is made of the commands themselves."""
+
+    def __init__(self, given: list[str]) -> None:
+        command, two = given[0] if given else ROOT, " ".join(given[:2])
+        with open(os.path.join(os.path.dirname(__file__), "options.tsv"), encoding="utf-8") as table:
+            lines = [line.rstrip("\n").split("\t") for line in table if line.startswith((f"{command}\t", f"{two}\t"))]
+        self._command = two if any(line[0] == two for line in lines) else command
+        mine = [line[1:] for line in lines if line[0] == self._command]
+        self._stops = any(kind == "stops" for _, kind, _ in mine)
+        self._options = [(names.split(), kind, text) for names, kind, text in mine if kind != "stops"]
+        self._seen: set[str] = set()
+
+    def arguments(self, given: list[str]) -> list[str] | None:
+        """Return the words after the command that are no options; None if the next word cannot be told from here."""
+        words = iter(given[len(self._command.split()) :] if given else ())
+        found = []
+        for word in words:
+            if not word.startswith("-"):
+                found.append(word)
+                continue
+            option = next((option for option in self._options if word in option[0]), None)
+            if option is None or (found and self._stops):
+                return None
+            self._seen.update(option[0])
+            if option[1].endswith("value") and next(words, None) is None:
+                return None
+        return None if found and self._stops else found
+
+    def starting_with(self, incomplete: str) -> list[tuple[str, str]]:
+        """Return the options that can still be given, with their help."""
+        return [
+            (name, text)
+            for names, kind, text in self._options
+            if kind.startswith("many") or not self._seen.intersection(names)
+            for name in names
+            if name.startswith(incomplete)
+        ]
 
 
 def _process_names() -> Iterable[str]:

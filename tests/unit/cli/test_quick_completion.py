@@ -6,13 +6,28 @@ from pathlib import Path
 
 import pytest
 
+from sbxcompose.cli import quick_completion
 from sbxcompose.cli.command_names import COMMANDS, VARIABLE
 from sbxcompose.cli.completion import answer
 from sbxcompose.cli.main import cli
+from sbxcompose.cli.option_table import table
 from sbxcompose.cli.quick_completion import quick_answer
 
 FILE = "processes: {web: {command: x}, worker: {command: x}, db: {command: x, profiles: [y]}}\n"
-LEFT_TO_CLICK = ("up -", "logs --tail ", "-p x logs ", "logs 'w", "nonesuch ", "x", "exec web ", "port ", "run web w")
+LEFT_TO_CLICK = (
+    "up --nonesuch -",
+    "logs --tail ",
+    "up --scale web=2 w",
+    "exec web -",
+    "up -dw --",
+    "-p x logs ",
+    "logs 'w",
+    "nonesuch ",
+    "x",
+    "exec web ",
+    "port ",
+    "run web w",
+)
 
 
 @pytest.fixture(autouse=True)
@@ -32,7 +47,21 @@ def asked(shell: str, line: str) -> dict[str, str]:
 def test_it_says_what_click_says(
     shell: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    lines = ["", "s", *(f"{name} {rest}" for name in COMMANDS for rest in ("", "w", "web ", "web w", "zz"))]
+    lines = [
+        "",
+        "s",
+        *(f"{name} {rest}" for name in COMMANDS for rest in ("", "w", "web ", "web w", "zz", "-", "--", "--w")),
+    ]
+    lines += [
+        "-",
+        "--p",
+        "up -d w",
+        "up --wait --w",
+        "up --attach web --a",
+        "up --timeout 5 web -",
+        "logs -f --tail 5 w",
+    ]
+    lines += ["host -", "host serve --", "exec web -", "run web -", "exec -", "host stop --f"]
     quick = 0
     for line in lines:
         environ = asked(shell, line)
@@ -44,7 +73,12 @@ def test_it_says_what_click_says(
         assert answer(cli, environ[VARIABLE]) == 0
         assert capsys.readouterr().out == (found or "\n"), line
         quick += 1
-    assert quick > 75, "names of commands, and of processes for the commands that take them"
+    assert quick > 175, "options of every command, names of commands, and of processes for the commands that take them"
+
+
+def test_the_table_of_options_is_that_of_the_commands() -> None:
+    written = Path(quick_completion.__file__).with_name("options.tsv").read_text()
+    assert written == table(), "write it anew: make options"
 
 
 @pytest.mark.parametrize("line", LEFT_TO_CLICK)
