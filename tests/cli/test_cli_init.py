@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
+import sys
+from pathlib import Path
+
 import pytest
 
 from tests.support.command import Sbx
+from tests.support.ports import free_port
 
 REPOSITORIES = {
     "node": {"package.json": '{"name": "shop", "scripts": {"dev": "vite"}}'},
@@ -12,6 +17,13 @@ REPOSITORIES = {
     "rust": {"Cargo.toml": "[package]\nname = 'crab'\n", "src/main.rs": ""},
     "make": {"Makefile": "dev:\n\techo hi\n"},
     "compose": {"compose.yaml": "services: {web: {command: run, environment: {A: $B}}}\n"},
+    "procfile": {"Procfile": "web: serve --port $PORT\nworker: work\n"},
+    "workspaces": {
+        "package.json": '{"workspaces": ["apps/*"]}',
+        "apps/api/package.json": '{"name": "@shop/api", "scripts": {"dev": "node ."}}',
+    },
+    "fastapi": {"pyproject.toml": "", "uv.lock": "", "app/main.py": "from fastapi import FastAPI\napp = FastAPI()\n"},
+    "django": {"manage.py": ""},
     "process-compose": {"process-compose.yaml": "processes: {web: {command: run, availability: {restart: always}}}\n"},
 }
 
@@ -28,10 +40,48 @@ def test_the_file_is_accepted(dry: Sbx, kind: str) -> None:
     dry.run("config", "-q")
 
 
-def test_the_result_comes_up(sbx: Sbx) -> None:
-    sbx.write("dev:\n\t@echo hello; exec sleep 1000\n", "Makefile")
+MANAGE = """\
+import http.server, sys
+print("manage", *sys.argv[1:], flush=True)
+if sys.argv[1] == "runserver":
+    http.server.HTTPServer(("127.0.0.1", int(sys.argv[2])), http.server.SimpleHTTPRequestHandler).serve_forever()
+"""
+COME_UP: dict[str, tuple[dict[str, str], set[str]]] = {
+    "make": ({"Makefile": "dev:\n\t@echo hello; exec sleep 1000\n"}, {"app | hello"}),
+    "procfile": (
+        {"Procfile": "web: echo at $PORT; exec sleep 1000\nworker: echo $GREETING; exec sleep 1000\n",
+         ".env": "GREETING=hello\n"},
+        {"web    | at 5000", "worker | hello"},
+    ),
+    "npm": ({"package.json": '{"name": "shop", "scripts": {"dev": "echo from npm; exec sleep 1000"}}'}, {"from npm"}),
+    "django": ({"manage.py": MANAGE}, {"manage migrate", "manage runserver PORT"}),
+    "compose": (
+        {"compose.yaml": "services: {web: {build: ., environment: [A=b], depends_on: [db]}, db: {command: sleep 1000}}",
+         "Dockerfile": "FROM alpine\nCMD echo A=$A; exec sleep 1000\n"},
+        {"web | A=b"},
+    ),
+    "process-compose": (
+        {"process-compose.yaml": "processes: {web: {command: echo at $HOME; exec sleep 1000, ready_log_line: at}}"},
+        {"web | at /"},
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", COME_UP)
+def test_the_result_comes_up(sbx: Sbx, kind: str) -> None:
+    files, lines = COME_UP[kind]
+    for program in {"make", "npm"} & {kind}:
+        if shutil.which(program) is None:
+            pytest.skip(f"needs {program}")
+    for name, text in files.items():
+        sbx.write(text, name)
     sbx.run("init")
+    port = str(free_port())
+    sbx.write((sbx.project / "sbxcompose.yaml").read_text().replace("8000", port))
+    sbx.env["PATH"] = f"{Path(sys.executable).parent}:{sbx.env['PATH']}"
     sbx.run("up", "-d", "--wait")
+    logs = sbx.run("logs").stdout
+    assert all(line.replace("PORT", port) in logs for line in lines), logs
     sbx.run("down")
 
 
