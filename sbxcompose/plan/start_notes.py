@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from sbxcompose.plan.decisions import Decision
+from sbxcompose.plan.describe import times
 from sbxcompose.plan.steps import PlanNote
 from sbxcompose.plan.world import World
+from sbxcompose.spec.ports import LAST
 from sbxcompose.spec.project import Process, RestartPolicy
 
 
 def start_notes(world: World, decisions: Mapping[int, Sequence[Decision]]) -> Iterator[PlanNote]:
     """Return notes on the processes of which the plan starts an instance."""
+    yield from _without_port(world, [node for node, mine in decisions.items() if any(one.start for one in mine)])
     for node, mine in decisions.items():
         if any(decision.start is not None for decision in mine):
             process, label = world.graph.processes[node], world.label(node)
@@ -25,6 +28,24 @@ def start_notes(world: World, decisions: Mapping[int, Sequence[Decision]]) -> It
             ):
                 if text is not None:
                     yield PlanNote(kind, f"{label}: {text}", process.sandbox)
+
+
+def _without_port(world: World, started: Sequence[int]) -> Iterator[PlanNote]:
+    """Yield one note on all processes of a Procfile for which no PORT is left; those of another file need none."""
+    if world.project.one_off is None:
+        return
+    without = [node for node in started if _lacks_port(world.graph.processes[node])]
+    if without:
+        first, more = world.label(without[0]), len(without) - 1
+        who = f"{first} gets" if not more else f"{first} and {times(more, 'other')} get"
+        text = f"{who} no PORT: each line of a Procfile has 100 more than the one before, and ports end at {LAST}"
+        yield PlanNote("port", text, world.graph.processes[without[0]].sandbox)
+
+
+def _lacks_port(process: Process) -> bool:
+    """Return whether a replica has no PORT; setup commands have none, and `port` or `env` may give it."""
+    given = process.name.startswith("@") or "PORT" in dict(process.env)
+    return not given and len(process.replica_env) < process.replicas
 
 
 def _shared_check(process: Process) -> str | None:

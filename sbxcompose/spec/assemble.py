@@ -18,7 +18,7 @@ from sbxcompose.spec.locations import Places
 from sbxcompose.spec.models import ProjectModel, SandboxModel
 from sbxcompose.spec.naming import active_profiles, forced_provider, project_name, provider_of, sandbox_name
 from sbxcompose.spec.needs import Address, Needs, ProcessEntry, wanted_of
-from sbxcompose.spec.ports import LAST, own_ports, wrong_ports
+from sbxcompose.spec.ports import own_ports, wrong_ports
 from sbxcompose.spec.process_models import ProcessModel
 from sbxcompose.spec.procfile import first_port, replica_ports
 from sbxcompose.spec.project import (
@@ -162,9 +162,6 @@ class Assembler:
         ports: dict[str, tuple[Pairs, ...]] = {}
         for index, name in enumerate(self._model.processes):
             numbers = replica_ports(index, self.replicas((MAIN, name)), first)
-            if numbers and numbers[-1] > LAST:
-                message = f"PORT would be {numbers[-1]} for `{name}`, and ports end at {LAST}"
-                self._wrong(("processes", name), message, "each line gets 100 more than the one before")
             ports[name] = tuple((("PORT", str(number)),) for number in numbers)
         return ports
 

@@ -98,8 +98,9 @@ def _process(document: Document, line: int, column: int, command: str) -> Mappin
 
 
 def replica_ports(index: int, replicas: int, first: int = FIRST_PORT) -> list[int]:
-    """PORT of each replica of the process at `index` (from 0)."""
-    return [first + PORT_STEP * index + replica for replica in range(replicas)]
+    """PORT of each replica of the process at `index` (from 0); replicas beyond the last port have none."""
+    start = first + PORT_STEP * index
+    return list(range(start, min(start + replicas, LAST + 1)))
 
 
 def first_port(environment: str | None, dotenv: str | None) -> int:

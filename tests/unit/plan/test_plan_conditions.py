@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from msgspec.structs import replace
+
 from sbxcompose.plan.decisions import satisfies
 from sbxcompose.plan.diff import PlanOptions, plan_restart, plan_start, plan_up
 from sbxcompose.plan.names import Target
 from sbxcompose.plan.observed import Exit, Instance, Phase
 from sbxcompose.plan.profiles import check_profiles
 from sbxcompose.plan.why import Cause, why
-from sbxcompose.spec.project import HealthCheck
+from sbxcompose.spec.project import HealthCheck, Process
 from tests.unit.plan.plan_worlds import (
     ENDED,
     FAILED,
@@ -113,6 +115,25 @@ def test_a_description_follows_the_headline() -> None:
     shop = project(process("web", description="The web server"))
     found = why(shop, world(row("web")), Instance("main", "web"), 0)
     assert found.lines == ("web is running", "The web server", "it matches the file")
+
+
+# -- ports of a Procfile -----------------------------------------------------------------------------------
+
+
+def test_one_note_names_the_lines_of_a_procfile_that_get_no_port() -> None:
+    def notes(*processes: Process, procfile: bool = True) -> list[str]:
+        shop = replace(project(*processes), one_off=process("run") if procfile else None)
+        return [note.text for note in plan_up(shop, world()).notes if note.kind == "port"]
+
+    web = replace(process("web"), replica_env=((("PORT", "65535"),),))
+    own = replace(process("own"), env=(("PORT", "80"),))
+    assert notes(web, process("late")) == [
+        "late gets no PORT: each line of a Procfile has 100 more than the one before, and ports end at 65535"
+    ]
+    (note,) = notes(replace(web, replicas=2), process("late"), own, process("@setup1"))
+    assert note.startswith("web and 1 other get no PORT")
+    assert notes(web, own) == []
+    assert notes(process("late"), procfile=False) == []
 
 
 # -- replicas ----------------------------------------------------------------------------------------------

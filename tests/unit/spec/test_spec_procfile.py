@@ -52,9 +52,12 @@ def test_a_first_port_that_is_none(environ: dict[str, str], dotenv: str, place: 
     assert place in (caught.value.hint or "")
 
 
-def test_a_later_port_that_would_be_too_high() -> None:
-    found = mistakes(None, {"PORT": "65500"}, {"Procfile": "web: a\nlog: b"})
-    assert found == ["Procfile:2:1: PORT would be 65600 for `log`, and ports end at 65535"]
+def test_a_process_for_which_no_port_is_left_has_none() -> None:
+    text = "".join(f"p{number}: a\n" for number in range(1, 1001))
+    found = [ports(process) for process in load(None, {}, {"Procfile": text}, scale={"p606": 50}).processes()]
+    assert found[604] == ["65400"]
+    assert found[605] == [str(port) for port in range(65500, 65536)]
+    assert not any(found[606:])
 
 
 def test_dotenv_is_handed_to_the_processes() -> None:
