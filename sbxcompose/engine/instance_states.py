@@ -25,6 +25,7 @@ from sbxcompose.engine.sandbox_connection import SandboxConnection
 from sbxcompose.engine.session import Session
 from sbxcompose.errors import SbxError
 from sbxcompose.plan.observed import Instance, ObservedRow, Phase
+from sbxcompose.plan.stability import counts_in
 from sbxcompose.plan.steps import Await, Plan, Start, Step
 from sbxcompose.spec.project import Condition, Process, Project, ReadyLine
 from sbxcompose.tasks import TaskOwner
@@ -150,6 +151,16 @@ class InstanceStates:
             case StepFailed(Step(action=Await(instance=instance)), error):
                 self._errors[instance] = error.message.removeprefix(f"{label(instance)} ")
             case RowChanged(row, before, known) if not known and self._is_healthy_now(row, before):
+                if counts_in(row, self._session.began, self._session.clock.now()) == 0.0:
+                    self._session.emit(BecameReady(row.instance))
+                else:
+                    self._tasks.start(self._announce_once_stable(row))
+
+    async def _announce_once_stable(self, row: ObservedRow) -> None:
+        """Announce a run that is healthy, after one before it has failed, if it lasts."""
+        with contextlib.suppress(SbxError):
+            ready = await self._session.wait_until(self._wanted[row.instance], row.instance, Condition.READY)
+            if _run(ready) == _run(row):
                 self._session.emit(BecameReady(row.instance))
 
     def _is_healthy_now(self, row: ObservedRow, before: ObservedRow | None) -> bool:

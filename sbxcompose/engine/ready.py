@@ -160,11 +160,10 @@ class Readiness:
                 await self._line(row, pattern)
             case ReadyCommand(command):
                 await self._command(process, row, command)
-            case None if process.health_check is None:
-                await self._stable(row)
+        await self._stable(row)
 
     async def _stable(self, row: ObservedRow) -> None:
-        """Wait until a run counts that no check says anything of."""
+        """Wait until a run counts whose check has succeeded, or that has none."""
         while left := counts_in(row, self._began, self._connection.clock.now()):
             await asyncio.sleep(left)
 

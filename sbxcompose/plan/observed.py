@@ -100,7 +100,7 @@ class ObservedRow(Struct, frozen=True):
     stop_output: str | None = None
     """The end of what the command that stopped its latest run has printed."""
     failed_runs: int = 0
-    """How many runs in a row have ended without being good: without one stable second, or never healthy."""
+    """How many runs in a row have ended without being good: without one stable second, or never healthy in it."""
     command: tuple[str, ...] = ()
     """What its runs execute: the argument vector that it was started with."""
 

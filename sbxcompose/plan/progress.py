@@ -11,7 +11,7 @@ from sbxcompose.plan.graph import Graph
 from sbxcompose.plan.names import ProcessNames
 from sbxcompose.plan.observed import Instance, ObservedRow, Phase
 from sbxcompose.plan.outcomes import Failed, InstanceState, Pending, Report, Skipped
-from sbxcompose.plan.stability import in_crash_loop, loop_words, stable_in
+from sbxcompose.plan.stability import counts_in, in_crash_loop, loop_words, stable_in
 from sbxcompose.spec.project import Condition, RestartPolicy
 
 
@@ -157,13 +157,17 @@ class Progress:
         return self._ended or state.ready or not checked
 
     def _is_ready(self, state: InstanceState, row: ObservedRow) -> bool:
-        """Return whether what says so has been seen; without a check, whether the current run is stable."""
+        """Return whether what says so has been seen, and the current run is stable if one without a check, or one
+        before it, failed.
+        """
         node = self.node(state)
         condition = self._graph.condition(node)
-        if condition is Condition.READY and state.ready:
-            return True
         if condition is Condition.STARTED:
             return stable_in(row, self._now) == 0.0
+        if counts_in(row, self._began, self._now) != 0.0:
+            return False
+        if condition is Condition.READY and state.ready:
+            return True
         return satisfies(row, condition, self._graph.processes[node], self._graph.job[node])
 
     def _unmet_of(self, node: int) -> dict[Instance, tuple[InstanceState, Standing]]:
@@ -188,7 +192,7 @@ class Progress:
         if condition is Condition.COMPLETED:
             return state.row is not None and completed(state.row, self.job(state))
         if condition is Condition.STARTED and state.row is not None and state.row.live:
-            return state.row.phase is not Phase.BACKING_OFF
+            return counts_in(state.row, self._began, self._now) == 0.0
         return standing in (Standing.READY, Standing.DONE)
 
     def _hopeless(self, state: InstanceState, standing: Standing) -> bool:

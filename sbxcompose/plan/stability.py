@@ -1,4 +1,4 @@
-"""Whether a process without a check counts as ready, and when it is in a crash loop: from its row and the clock.
+"""Whether a run counts that its check, if there is one, found good, and what a crash loop is: from row and clock.
 
 Every moment is the sandbox's own (when the run started, when the one before it ended), so that the answer
 does not depend on the moment of the observation.
@@ -18,7 +18,7 @@ CRASH_LOOP = 3
 
 def stable_in(row: ObservedRow, now: float) -> float | None:
     """Return the seconds until the current run is stable, 0 once it is; None if there is no run."""
-    if row.phase is not Phase.RUNNING:
+    if not row.live or row.phase is Phase.BACKING_OFF or (row.phase is Phase.STARTING and row.pid is None):
         return None
     if row.started_at is None:
         return 0.0
@@ -31,7 +31,7 @@ def failed_since(row: ObservedRow, began: float) -> bool:
 
 
 def counts_in(row: ObservedRow, began: float, now: float) -> float | None:
-    """Return the seconds until a dependent may rely on a process without a check; None if it does not run.
+    """Return the seconds until one may rely on a run that has no check, or whose check succeeds; None without a run.
 
     One that has not failed since `began` counts as soon as it runs, one that has must be stable.
     """
@@ -43,7 +43,7 @@ def in_crash_loop(row: ObservedRow, began: float, now: float) -> bool:
     """Return whether it fails again and again, and has done so since `began`, so that a fixed program gets a try."""
     if not row.live or row.failed_runs < CRASH_LOOP or not failed_since(row, began):
         return False
-    return row.has_health_check or stable_in(row, now) != 0.0
+    return row.phase is not Phase.RUNNING or stable_in(row, now) != 0.0
 
 
 def ready_now(
@@ -67,21 +67,20 @@ def ready_now(
         return row.completed or (job and row.exit.success) or (any_end and row.phase is Phase.EXITED and not row.past)
     if row.phase is not Phase.RUNNING:
         return False
+    steady = not row.failed_runs or stable_in(row, now) == 0.0
     if process is None or row.digest != process.digest:
-        return True if row.has_health_check else None
+        return steady if row.has_health_check else None
     if process.ready_when is not None:
-        return seen
-    if row.has_health_check:
-        return True
-    return not job and (not row.failed_runs or stable_in(row, now) == 0.0)
+        return seen if steady else False
+    return steady and (row.has_health_check or not job)
 
 
 def failed_runs_after(before: ObservedRow | None, row: ObservedRow) -> int:
     """Estimate `row.failed_runs` from the row as it was, for a supervisor that does not count them."""
     if before is None or before.name != row.name:
         return 0
-    if row.has_health_check and row.phase is Phase.RUNNING:
-        return 0
+    if before.phase is Phase.RUNNING and row.phase is Phase.UNHEALTHY:
+        return 0  # it was healthy for longer than the checks took that failed
     new = _ended_runs(row) - _ended_runs(before)
     if new <= 0:
         return before.failed_runs
@@ -94,8 +93,8 @@ def _ended_runs(row: ObservedRow) -> int:
 
 def _last_was_good(before: ObservedRow, row: ObservedRow) -> bool:
     """Return whether the run that ended last was a good one, as far as one can know."""
-    if row.has_health_check:
-        return before.phase is Phase.RUNNING
+    if row.has_health_check and before.phase is not Phase.RUNNING:
+        return False
     started = row.started_at if row.phase is Phase.BACKING_OFF else before.started_at
     if started is None or row.exit is None or row.exit.at is None:
         return False

@@ -279,10 +279,11 @@ def _restart_requested(record: ProcessRecord, _: RestartRequested, now: Now) -> 
 def _health_checked(record: ProcessRecord, event: HealthChecked, now: Now) -> Outcome:
     if not isinstance(record.state, Running) or record.state.ending is not None:
         return record, []
-    failed_runs = 0 if event.health.status == "healthy" else record.failed_runs
-    checked = replace(record, health=event.health, failed_runs=failed_runs)
+    checked = replace(record, health=event.health)
     if event.health.status != "unhealthy":
         return checked, []
+    if record.run is not None and restart.was_good(now.ms - record.run.started_at, record.health.status):
+        checked = replace(checked, failed_runs=0)  # it was a good run until now
     return _ask_to_end(checked, "unhealthy", StopRequested(), now)
 
 

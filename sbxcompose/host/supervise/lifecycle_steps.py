@@ -21,7 +21,7 @@ def with_end(record: ProcessRecord, run: Run, end: LastExit, error: str | None) 
 def after_failure(record: ProcessRecord, now: Now, *, failed: bool, ran_ms: int) -> Outcome:
     """Restart or stay down, as the policy has it, after a run that ended without being asked to."""
     ending = restart.RunEnding(failed, ran_ms)
-    good = restart.was_good(ending, record.health.status)
+    good = restart.was_good(ran_ms, record.health.status)
     record = replace(record, failed_runs=0 if good else record.failed_runs + 1)
     match restart.after_exit(describe.policy(record), record.tally, ending):
         case restart.RestartAfter(delay_ms, tally):

@@ -14,7 +14,7 @@ STEADY_MS = 10_000
 
 
 STABLE_MS = 1_000
-"""A run without a health check that lasted at least this long is a good one."""
+"""A run that did not last at least this long is a failed one."""
 
 
 class Tally(Struct, frozen=True):
@@ -60,9 +60,9 @@ def after_exit(policy: RestartConfig, tally: Tally, ending: RunEnding) -> Restar
     return RestartAfter(backoff_ms(policy, in_a_row), Tally(tally.automatic + 1, in_a_row + 1))
 
 
-def was_good(ending: RunEnding, health: HealthStatus) -> bool:
-    """Return whether a run counts as a good one: healthy at its end or, without a check, stable."""
-    return ending.ran_ms >= STABLE_MS if health == "disabled" else health == "healthy"
+def was_good(ran_ms: int, health: HealthStatus) -> bool:
+    """Return whether a run that has lasted `ran_ms` is a good one: stable and, if it has a check, healthy."""
+    return ran_ms >= STABLE_MS and health in ("disabled", "healthy")
 
 
 def backoff_ms(policy: RestartConfig, in_a_row: int) -> int:

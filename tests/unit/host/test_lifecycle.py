@@ -83,7 +83,12 @@ def test_failed_runs_are_counted_until_one_is_good_or_asked_for() -> None:
     checked = replace(record(Running()), failed_runs=2)
     assert exited(checked, STARTED_AT + 60_000) == 3, "it was never healthy"
     healthy = transition(checked, HealthChecked(Health("healthy")), NOW)[0]
-    assert (healthy.failed_runs, exited(healthy, STARTED_AT + 5)) == (0, 0)
+    assert exited(healthy, STARTED_AT + 999) == 3, "it was healthy, but not for long"
+    assert exited(healthy, STARTED_AT + 1_000) == 0
+    unhealthy = transition(healthy, HealthChecked(Health("unhealthy")), Now(STARTED_AT + 1_000))[0]
+    assert exited(unhealthy, STARTED_AT + 2_000) == 1, "it was a good run until it became unhealthy"
+    unhealthy = transition(healthy, HealthChecked(Health("unhealthy")), Now(STARTED_AT + 999))[0]
+    assert exited(unhealthy, STARTED_AT + 2_000) == 3
     again = replace(record(Starting(3), ENDED), failed_runs=2, health=Health("healthy"))
     assert transition(again, StartFailed("no such file"), NOW)[0].failed_runs == 3
     assert transition(plain, RestartRequested(), NOW)[0].failed_runs == 0

@@ -27,15 +27,16 @@ SUCCESS = RunEnding(failed=False, ran_ms=5)
     [
         (999, "disabled", False),
         (1_000, "disabled", True),
-        (3, "healthy", True),
+        (999, "healthy", False),
+        (1_000, "healthy", True),
         (60_000, "starting", False),
         (60_000, "unhealthy", False),
     ],
 )
-def test_a_good_run_was_healthy_or_without_a_check_lasted_a_second(
+def test_a_good_run_lasted_a_second_and_was_healthy_if_it_has_a_check(
     ran_ms: int, health: HealthStatus, good: bool
 ) -> None:
-    assert was_good(RunEnding(True, ran_ms), health) is good
+    assert was_good(ran_ms, health) is good
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,10 @@ from sbxcompose.spec.project import Process, Project, ReadyCommand, ReadyLine
 from tests.unit.plan.plan_worlds import CHECK, FAILED, GOOD, V2, done, process, project, row
 
 BEGAN = 1000.0
-WEB = project(process("web"))
+PLAIN = process("web")
+LINE = process("web", ready_when=ReadyLine("up"))
+CHECKED = process("web", check=CHECK)
+WEB = project(PLAIN)
 
 
 def running(age: float, *, now: float, failed: int = 0, exit_at: float | None = None) -> ObservedRow:
@@ -25,6 +28,11 @@ def running(age: float, *, now: float, failed: int = 0, exit_at: float | None = 
 def backing_off(failed: int, exit_at: float) -> ObservedRow:
     found = row("web", Phase.BACKING_OFF, exit=Exit(1, at=exit_at))
     return replace(found, failed_runs=failed, restarts=failed - 1, run=failed, started_at=exit_at - 0.01)
+
+
+def healthy(age: float, *, now: float, failed: int = 0, exit_at: float | None = None) -> ObservedRow:
+    """The same with a health check, which has succeeded."""
+    return replace(running(age, now=now, failed=failed, exit_at=exit_at), has_health_check=True)
 
 
 def judge(shop: Project, found: ObservedRow, now: float, mode: Mode | None = None) -> Verdict:
@@ -69,6 +77,51 @@ def test_the_verdict_does_not_depend_on_when_one_looks() -> None:
         found = running(delay, now=now, failed=1, exit_at=BEGAN + 0.1)
         assert isinstance(judge(WEB, found, now), Pending)
         assert isinstance(judge(WEB, backing_off(1, BEGAN + 0.1), now), Pending)
+
+
+@pytest.mark.parametrize("wanted", [LINE, CHECKED])
+@pytest.mark.parametrize("replica", [1, 2])
+def test_a_check_that_succeeds_between_two_crashes_makes_nothing_ready(wanted: Process, replica: int) -> None:
+    """As without a check: once a run has failed, the next one has to last."""
+    shop = project(replace(wanted, replicas=replica))
+
+    def verdict(age: float, failed: int, exit_at: float | None) -> Verdict:
+        now = BEGAN + 5
+        found = running(age, now=now, failed=failed, exit_at=exit_at)
+        found = replace(found, has_health_check=wanted.health_check is not None)
+        good = InstanceState(found.instance, replace(found, exit=None, failed_runs=0), ready=True)
+        instance = replace(found.instance, replica=replica)
+        states = [InstanceState(instance, replace(found, instance=instance), ready=True)]
+        return Judge(shop, Mode()).verdict(states if replica == 1 else [good, *states], now, began=BEGAN)
+
+    assert isinstance(verdict(0.1, 0, None), Success), "the first run need not last"
+    assert isinstance(verdict(0.1, 1, BEGAN - 1), Success), "what failed before the command is no matter"
+    early = verdict(0.25, 1, BEGAN + 1)
+    assert isinstance(early, Pending)
+    assert early.recheck_at == BEGAN + 5.75
+    assert isinstance(verdict(1.0, 1, BEGAN + 1), Success)
+    assert isinstance(verdict(0.5, 3, BEGAN + 1), Failed), "a crash loop, seen in its fourth run"
+    assert isinstance(verdict(1.0, 3, BEGAN + 1), Success), "the fourth run lasts"
+
+
+@pytest.mark.parametrize("mode", [Mode(Goal.ENDED, abort_on_exit=True), Mode(exit_code_from=Target("main", "web"))])
+def test_the_ci_modes_see_a_crash_loop_of_what_gets_healthy_each_time(mode: Mode) -> None:
+    looping = replace(backing_off(3, BEGAN + 2), has_health_check=True)
+    assert isinstance(judge(project(CHECKED), looping, BEGAN + 2.1, mode), Failed)
+    late = healthy(0.4, now=BEGAN + 4, failed=3, exit_at=BEGAN + 2)
+    assert isinstance(judge(project(CHECKED), late, BEGAN + 4, mode), Failed)
+    lasting = healthy(1.0, now=BEGAN + 4, failed=3, exit_at=BEGAN + 2)
+    assert not isinstance(judge(project(CHECKED), lasting, BEGAN + 4, mode), Failed)
+
+
+def test_what_crashes_holds_up_dependents_that_only_need_it_to_run() -> None:
+    shop = project(process("db"), process("web", ["db"]))
+    web = InstanceState(replace(row("web").instance, process="web"))
+    for found, held in ((running(0.5, now=BEGAN + 2, failed=1, exit_at=BEGAN + 1), True), (row("db"), False)):
+        db = InstanceState(row("db").instance, replace(found, instance=row("db").instance))
+        pending = Judge(shop, Mode()).verdict([db, web], BEGAN + 2, began=BEGAN)
+        assert isinstance(pending, Pending)
+        assert bool(pending.held_up) is held
 
 
 def test_exit_code_from_a_crash_loop_passes_on_its_code() -> None:
@@ -129,17 +182,15 @@ def test_failed_runs_are_estimated_from_rows_where_nobody_counts_them() -> None:
     assert failed_runs_after(known, replace(again, name="web.other")) == 0
 
 
-def test_a_healthy_run_is_a_good_one_however_long_it_was() -> None:
-    healthy = replace(row("web", check=True), failed_runs=0)
-    crashed = replace(healthy, phase=Phase.BACKING_OFF, exit=Exit(1, at=1.1), started_at=1.0)
+def test_a_run_with_a_check_is_a_good_one_if_it_was_healthy_and_lasted() -> None:
+    healthy = replace(row("web", check=True), failed_runs=1, started_at=1.0)
+    crashed = replace(healthy, phase=Phase.BACKING_OFF, exit=Exit(1, at=2.0))
     assert failed_runs_after(healthy, crashed) == 0
-    starting = replace(healthy, phase=Phase.STARTING, failed_runs=1)
-    assert failed_runs_after(starting, replace(starting, phase=Phase.BACKING_OFF)) == 2
-    assert failed_runs_after(starting, healthy) == 0
-
-
-PLAIN = process("web")
-LINE = process("web", ready_when=ReadyLine("up"))
+    assert failed_runs_after(healthy, replace(crashed, exit=Exit(1, at=1.9))) == 2
+    starting = replace(healthy, phase=Phase.STARTING)
+    assert failed_runs_after(starting, crashed) == 2
+    assert failed_runs_after(starting, healthy) == 1, "it has to last"
+    assert failed_runs_after(healthy, replace(healthy, phase=Phase.UNHEALTHY)) == 0
 
 
 @pytest.mark.parametrize(
@@ -161,6 +212,11 @@ LINE = process("web", ready_when=ReadyLine("up"))
         (LINE, False, row("web"), True, True),
         (LINE, False, row("web"), False, False),
         (LINE, False, row("web"), None, None),
+        (LINE, False, running(0.5, now=BEGAN, failed=1, exit_at=BEGAN - 1), True, False),
+        (LINE, False, running(1.5, now=BEGAN, failed=1, exit_at=BEGAN - 2), True, True),
+        (CHECKED, False, healthy(0.5, now=BEGAN, failed=1, exit_at=BEGAN - 1), None, False),
+        (CHECKED, False, healthy(1.5, now=BEGAN, failed=1, exit_at=BEGAN - 2), None, True),
+        (None, False, healthy(0.5, now=BEGAN, failed=1, exit_at=BEGAN - 1), None, False),
         (LINE, False, row("web", digest=V2), True, None),
         (process("web", ready_when=ReadyCommand(("true",))), False, row("web"), None, None),
         (None, False, row("web"), None, None),
