@@ -18,6 +18,7 @@ from sbxcompose.engine.events import (
     StepDone,
     StepFailed,
 )
+from sbxcompose.engine.pending_starts import PendingStarts
 from sbxcompose.engine.ready import label, own_words
 from sbxcompose.engine.ready_lines import line_so_far
 from sbxcompose.engine.result import Result
@@ -69,6 +70,7 @@ class InstanceStates:
         """The run of each that has been seen ready."""
         self._errors: dict[Instance, str] = {}
         self._to_start: set[Instance] = set()
+        self._pending_starts = PendingStarts()
         self._before: dict[tuple[object, ...], bool] | None = None
         """The runs that there were when the command made its first plan, and whether each was alive."""
         self._planned = asyncio.Event()
@@ -124,6 +126,7 @@ class InstanceStates:
                 for row in connection.rows(instance)
             ]
             self._before = {(row.instance, *_run(row)): row.live for row in rows}
+        self._pending_starts.expect(plan)
         self._to_start = {step.action.instance for step in plan if isinstance(step.action, Start)}
         for instance in self._to_start:
             self._errors.pop(instance, None)
@@ -138,6 +141,7 @@ class InstanceStates:
             self._track_all()
 
     def _on_event(self, event: EngineEvent) -> None:
+        self._pending_starts.on_event(event, self._session.clock.now())
         match event:
             case PlanMade(plan):
                 self.expect(plan)
@@ -174,6 +178,7 @@ class InstanceStates:
     def only_watch(self) -> None:
         """Take note that the command starts nothing: all runs count, whenever they ended."""
         self._before = {}
+        self._pending_starts.expect(Plan())
         self._planned.set()
 
     def finish(self, result: Result) -> None:
@@ -252,7 +257,8 @@ class InstanceStates:
 
         connection = self._session.connections.get(instance.sandbox)
         stale = connection is None or instance in self._to_start
-        row = None if connection is None or stale else connection.row(instance, process.digest)
+        newest = None if connection is None else connection.row(instance, process.digest)
+        row = None if stale else newest
         check = self._session.last_check(instance) or (row.last_check if row is not None else None)
         alive_before = None if row is None else (self._before or {}).get((instance, *_run(row)))
         return InstanceState(
@@ -264,6 +270,7 @@ class InstanceStates:
             check,
             kept=alive_before is not None,
             ended_before=alive_before is False,
+            start=None if row is not None else self._pending_starts.words(instance, newest, self._session.clock.now()),
         )
 
     async def _track(self, instance: Instance, process: Process, aim: Condition) -> None:

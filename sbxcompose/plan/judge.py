@@ -70,9 +70,10 @@ class Judge:
         mode = self._mode
         ended = mode.goal is Goal.ENDED or mode.exit_code_from is not None
         patient = mode.goal is Goal.ENDED and not mode.abort_on_exit and mode.exit_code_from is None
-        case = Progress(self._graph, self._names, states, now, ended, began=began, patient=patient)
+        late = deadline is not None and now >= deadline
+        case = Progress(self._graph, self._names, states, now, ended, began=began, patient=patient, late=late)
         found = _verdict(case, self._mode)
-        if isinstance(found, Pending) and deadline is not None and now >= deadline:
+        if isinstance(found, Pending) and deadline is not None and late:
             return TimedOut(found.causes, found.held_up, now - deadline)
         return found
 

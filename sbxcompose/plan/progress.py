@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from enum import Enum, auto
 
 from sbxcompose.plan.decisions import completed, satisfies
-from sbxcompose.plan.describe import doing, gave_up, unready
+from sbxcompose.plan.describe import doing, gave_up, seconds, unready
 from sbxcompose.plan.graph import Graph
 from sbxcompose.plan.names import ProcessNames
 from sbxcompose.plan.observed import Instance, ObservedRow, Phase
@@ -37,7 +37,7 @@ class Progress:
     """All states of one moment, with what can be told from them.
 
     `ended`: nothing is meant to be ready, all is meant to end. `began`: when the command did. `patient`: a crash
-    loop may go on, because a person watches it and can fix the file.
+    loop may go on, because a person watches it and can fix the file. `late`: the deadline has passed.
     """
 
     def __init__(
@@ -50,6 +50,7 @@ class Progress:
         *,
         began: float = 0.0,
         patient: bool = False,
+        late: bool = False,
     ) -> None:
         self._graph = graph
         self._names = names
@@ -57,6 +58,7 @@ class Progress:
         self._now = now
         self._began = began
         self._patient = patient
+        self._late = late
         self.states = sorted(states, key=lambda state: (self.node(state), state.instance.replica))
         self._by_node: dict[int, list[tuple[InstanceState, Standing]]] = {}
         self._unmet: dict[int, dict[Instance, tuple[InstanceState, Standing]]] = {}
@@ -214,9 +216,9 @@ class Progress:
         if state.error is not None:
             return state.error
         if row is None:
-            return f"waits for {_shortened(waits)}" if waits else "has not been started"
+            return f"waits for {_shortened(waits)}" if waits else state.start or "has not been started"
         process = self._graph.processes[node]
-        words = [loop_words(row, row.failed_runs) if self._loops(row) else doing(row, self._now)]
+        words = [loop_words(row, row.failed_runs) if self._loops(row) else self._age(row) or doing(row, self._now)]
         if row.phase is Phase.RUNNING and not self._is_ready(state, row):
             words.append(unready(process, self._graph.condition(node)))
         if row.live and state.check is not None and state.check != row.last_check:
@@ -226,6 +228,12 @@ class Progress:
         elif row.phase is Phase.EXITED and row.exit is not None and row.exit.success:
             words.append("it should have gone on running" if self._is_lost(state) else "it is done")
         return ", ".join(words)
+
+    def _age(self, row: ObservedRow) -> str | None:
+        """Return how long it has been running, once it is too late to wait for it."""
+        if not self._late or row.phase is not Phase.RUNNING or row.started_at is None:
+            return None
+        return f"has been running for {seconds(self._now - row.started_at)}"
 
     def _is_lost(self, state: InstanceState) -> bool:
         return any(other is state and standing in LOST for other, standing in self._by_node[self.node(state)])

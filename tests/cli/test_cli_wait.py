@@ -46,9 +46,10 @@ processes:
     sbx.run("up", "-d", "db")
     sbx.run("up", "-d", "--wait", "fine")  # ready before the deadline begins, however short that is
     logged(sbx, "opening files", "db")
-    words = "db is running, not ready yet: waiting for a line that matches `accepts connections`"
+    words = ", not ready yet: waiting for a line that matches `accepts connections`"
     up = timed_out(sbx, words, "up", "--wait", "--wait-timeout", "TIMEOUT")
     assert "timed out" in up.stderr
+    assert re.search(r"^  db has been running for [0-9.]+ (s|min)", up.stderr, re.M), str(up)
     assert "opening files" in up.stderr
     assert "web waits for db" in up.stderr
     assert "fine is" not in up.stderr
@@ -63,7 +64,7 @@ processes:
   last: {{command: "true", depends_on: {{job: completed}}}}
 """)
     up = timed_out(sbx, "queue is full", "up", "--wait", "--wait-timeout", "TIMEOUT")
-    assert "job is running, not completed yet" in up.stderr
+    assert re.search(r"job has been running for .*, not completed yet", up.stderr)
 
 
 def test_a_failure_ends_the_wait_with_the_last_lines_and_with_who_is_held_up(sbx: Sbx) -> None:

@@ -226,6 +226,16 @@ def test_the_deadline_names_who_was_behind() -> None:
     )
 
 
+def test_what_was_too_late_is_told_with_its_age_or_how_its_start_stands() -> None:
+    young = replace(row("web"), started_at=NOW - 0.2)
+    early = judge(SHOP, HEALTHY, MIGRATED, state("web", young), deadline=NOW + 1)
+    assert "web is running, not ready yet" in str(early)
+    late = judge(SHOP, HEALTHY, MIGRATED, state("web", young), deadline=NOW)
+    assert "web has been running for 0.2 s, not ready yet: waiting for a line" in str(late)
+    begun = replace(state("web"), start="is being started; requested 0.2 s ago")
+    assert "web is being started; requested 0.2 s ago" in str(judge(SHOP, HEALTHY, MIGRATED, begun, deadline=NOW))
+
+
 def test_a_verdict_counts_for_more_than_the_deadline() -> None:
     assert isinstance(judge(SHOP, HEALTHY, MIGRATED, LISTENING, deadline=NOW - 2), Success)
     assert isinstance(judge(SHOP, state("db", error="failed"), deadline=NOW - 2), Failed)
