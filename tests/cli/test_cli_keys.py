@@ -271,6 +271,19 @@ def test_a_command_that_achieves_nothing_has_the_grace_and_no_more(sbx: Sbx) -> 
     assert end["exit"]["signal"] in (signal.SIGKILL, signal.SIGTERM)
 
 
+def test_the_output_of_a_stop_command_that_is_killed_is_kept(sbx: Sbx) -> None:
+    Gate(sbx)
+    stop = "{command: 'echo asking; echo twice >&2; echo > gate; exec sleep 999', grace: 1h}"
+    sbx.write(f"processes: {{web: {{command: {FOREVER}, stop: {stop}}}}}")
+    sbx.run("up", "-d")
+    with sbx.start("stop", "web") as stopping:
+        (sbx.project / "gate").read_text()  # it has printed all it will
+        sbx.run("kill", "web")
+        stopping.wait()
+    why = sbx.run("why", "web", code=1).stdout
+    assert "its stop command printed:\n    asking\n    twice\n" in why
+
+
 def test_what_outlives_the_process_after_its_stop_command_is_sent_sigterm(sbx: Sbx) -> None:
     Gate(sbx)
     command = "sleep 1000 & echo $! > child; echo ready; read _ < gate"

@@ -50,14 +50,17 @@ class ProcessCommands:
         self._sandbox = sandbox
         self._keeper = keeper
         self._numbers = count(1)
-        self._running: dict[str, _Command] = {}
+        self._running: dict[str, RunningCommand] = {}
 
-    async def run(self, spawn: Spawn) -> CommandResult:
-        """Run a command to its end. Cancelled, it kills the command and all that it has started."""
+    async def run(self, spawn: Spawn, running: RunningCommand | None = None) -> CommandResult:
+        """Run a command to its end. Cancelled, it kills the command and all that it has started.
+
+        `running`, used for nothing else, is where its output can be read meanwhile and afterwards.
+        """
         spawn.unit = f"{self._sandbox}.@{os.getpid()}-{next(self._numbers)}"
         spawn.stdin, spawn.stdout, spawn.stderr = "null", "pipe", "pipe"
         spawn.pty, spawn.pty_for_log = None, False
-        command = self._running[spawn.unit] = _Command()
+        command = self._running[spawn.unit] = running or RunningCommand()
         try:
             await self._keeper.spawn_many([spawn], lambda _, result: command.spawned(result))
             return await command.ended
@@ -81,7 +84,7 @@ class ProcessCommands:
         return False
 
 
-class _Command:
+class RunningCommand:
     """A command that is being started, or runs."""
 
     def __init__(self) -> None:
@@ -89,8 +92,23 @@ class _Command:
         self.ended: asyncio.Future[CommandResult] = self._loop.create_future()
         self._tails: dict[int, bytes] = {}
         self._closed = False
+        self._output = ""
+
+    @property
+    def output(self) -> str | None:
+        """The end of what it has printed until now, or had when it was closed; None if that is nothing."""
+        if not self._closed:
+            self._read_all()
+            self._output = b"".join(self._tails.values()).decode("utf-8", "replace")
+        return self._output or None
+
+    def _read_all(self) -> None:
+        for fd in self._tails:
+            while self._read(fd):
+                pass
 
     def spawned(self, result: Spawned | SpawnFailed) -> None:
+        """Take the keeper's answer: its pipes, or why it was not started."""
         if isinstance(result, SpawnFailed):
             self._end(CommandResult(error=result.message))
             return
@@ -114,12 +132,10 @@ class _Command:
         return bool(data)
 
     def exited(self, exited: Exited) -> None:
-        for fd in self._tails:
-            while self._read(fd):
-                pass
+        """Take its end, and what is left in its pipes."""
         end = exit_of(exited.status, int(exited.at * 1000), oom_killed=exited.oom_killed)
-        output = b"".join(self._tails.values()).decode("utf-8", "replace")
-        self._end(CommandResult(end, last_line=self._last_line(), output=output or None))
+        output = self.output
+        self._end(CommandResult(end, last_line=self._last_line(), output=output))
 
     def _last_line(self) -> str:
         """Return the last line of standard error, or else of standard output."""
@@ -131,7 +147,8 @@ class _Command:
             self.ended.set_result(ended)
 
     def close(self) -> None:
-        """Read no more; what is told of it later is dropped."""
+        """Read no more than is there; what is told of it later is dropped."""
+        self._output = self.output or ""
         self._closed = True
         for fd in self._tails:
             self._loop.remove_reader(fd)

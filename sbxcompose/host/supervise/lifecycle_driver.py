@@ -11,11 +11,8 @@ import asyncio
 import os
 import signal as signals
 from collections.abc import Callable, Coroutine
-from contextlib import suppress
 from functools import partial
 from typing import Any
-
-from msgspec.structs import replace
 
 from sbxcompose.api.models import LastExit
 from sbxcompose.host.base import write_back
@@ -26,7 +23,7 @@ from sbxcompose.host.base.timer import Timer
 from sbxcompose.host.base.wake import ChangeSignal
 from sbxcompose.host.keeper.client import Adopted, Claim, Exited, KeeperLost, Spawn, Spawned, SpawnFailed, SpawnLost
 from sbxcompose.host.logs.store import LogStore
-from sbxcompose.host.supervise.commands import CommandResult
+from sbxcompose.host.supervise.beside import CommandsBeside
 from sbxcompose.host.supervise.health import Health
 from sbxcompose.host.supervise.health_task import Checks
 from sbxcompose.host.supervise.lifecycle import transition
@@ -66,7 +63,6 @@ from sbxcompose.host.supervise.probes import probes_of
 from sbxcompose.host.supervise.row import ProcessRow
 from sbxcompose.host.supervise.run_number import lost_run_number, run_number
 from sbxcompose.host.supervise.state import ProcessRecord, Running, Starting, exit_of
-from sbxcompose.linux.processes import inner_pid
 
 MOST_LEFT = 20
 """The most processes left behind by a run that are remembered."""
@@ -82,6 +78,7 @@ class LifecycleDriver(ProcessRow):
         self._recorded = False
         self._timer = Timer()
         self._checks = Checks()
+        self._beside = CommandsBeside(owner, lambda: self.record)
         self._news = ChangeSignal()
 
     # -- events and effects --------------------------------------------------------------------------------
@@ -138,7 +135,7 @@ class LifecycleDriver(ProcessRow):
         keeper, unit = self._owner.keeper, self._owner.unit
         match effect:
             case RunStopCommand(handle, command, grace_ms):
-                return self._stop_by_command(handle, command, grace_ms / 1000)
+                return self._beside.stop(handle, command, grace_ms / 1000, self._report)
             case StopRun(handle, signal, grace_ms):
                 return keeper.stop(unit(handle), signal, grace_ms / 1000)
             case KillRun(handle):
@@ -251,7 +248,16 @@ class LifecycleDriver(ProcessRow):
         if isinstance(self.record.state, Running) and run is not None:
             lost = self._attachment.finish() if self._attachment is not None else None
             error = self._note_end(run.number, end) or lost
+        self._keep_stop_output(_handle_of(exited.unit))
         self._report(RunExited(_handle_of(exited.unit), end, error, exited.left_behind[:MOST_LEFT]))
+
+    def _keep_stop_output(self, handle: int) -> None:
+        """Keep what the stop command of a run that has just ended has printed: it may be killed as the run was."""
+        state = self.record.state
+        if isinstance(state, Running) and state.ending is not None:
+            printed = self._beside.process_ended(state.ending.left_ms(now_ms()) / 1000)
+            if printed is not None:
+                self._report(StopCommandEnded(handle, None, printed))
 
     def lost(self, interruption: Interruption) -> None:
         """Report a run whose end was not observed: keeper and server had died, or the machine went down."""
@@ -305,18 +311,6 @@ class LifecycleDriver(ProcessRow):
         """Wait for what was left of a backoff, and check health as after a start: the sandbox runs again."""
         self._report(SandboxResumed())
 
-    async def _stop_by_command(self, handle: int, command: list[str], grace: float) -> None:
-        """Let the keeper hold the grace, and begin the command."""
-        await self._owner.keeper.stop(self._owner.unit(handle), signals.SIGCONT, grace)
-        self._owner.keeper.tasks.start(self._run_stop_command(handle, command, grace))
-
-    async def _run_stop_command(self, handle: int, command: list[str], grace: float) -> None:
-        with suppress(TimeoutError):
-            async with asyncio.timeout(grace):
-                done = await self._run_beside(command)
-                failure = f"its stop command failed: {done.failure}" if done.failure is not None else None
-                self._report(StopCommandEnded(handle, failure, done.output))
-
     def _pid(self) -> str:
         return str(self.record.run.pid) if self.record.run is not None else ""
 
@@ -325,20 +319,8 @@ class LifecycleDriver(ProcessRow):
     def _begin_checks(self, since_ms: int) -> None:
         config, owner = self.request.health_check, self._owner
         assert config is not None
-        probe, stranger = probes_of(owner, self.record, lambda command: self._run_beside(command, repeatable=True))
+        probe, stranger = probes_of(owner, self.record, lambda command: self._beside.run(command, repeatable=True))
         self._checks.begin(owner.keeper.tasks, config, self.record.health, since_ms, self._checked, probe, stranger)
-
-    async def _run_beside(self, command: list[str], *, repeatable: bool = False) -> CommandResult:
-        """Run a command as the process is run. Cancelled, it kills it."""
-        run = self.record.run
-        env = {**self.request.env, "SBXCOMPOSE_PID": "" if run is None else str(inner_pid(run.pid))}
-        request = replace(self.request, command=command[0], args=command[1:], env=env)
-        try:
-            spawn = self._owner.spawn(request)
-            spawn.repeatable = repeatable
-            return await self._owner.commands.run(spawn)
-        except Problem as problem:
-            return CommandResult(error=str(problem))
 
     def _checked(self, health: Health) -> None:
         self._report(HealthChecked(health))
