@@ -111,11 +111,20 @@ class SandboxClient:
         body = self._body(request, base_env)
         return ProcessInfo.read(expect(await self._request("POST", "/processes", body), what))
 
-    async def stop(self, process: str, *, signal: int = 15, grace: float = 10.0, asked: Asked | None = None) -> None:
+    async def stop(
+        self,
+        process: str,
+        *,
+        signal: int = 15,
+        grace: float = 10.0,
+        asked: Asked | None = None,
+        replaced: bool = False,
+    ) -> None:
         """End a process and its supervision; returns when it is gone. One that is gone already is fine.
 
         It gets `signal`, and after `grace` seconds SIGKILL. `asked`: it is asked to end by that command first, and gets
-        the signal only if the command fails.
+        the signal only if the command fails. `replaced`: a new run is to follow; it is left alone (`Refused`) where the
+        daemon knows already that it could not begin one.
         """
         if not self.extensions & {"batch", "stop"}:
             from sbxcompose.api.contract_stop import stop  # few daemons lack the extension
@@ -127,6 +136,8 @@ class SandboxClient:
             body = {"op": "stop", "process": process, "signal": signal, "grace_ms": millis}
             if asked is not None:
                 body["command"] = [asked.request.command, *asked.request.args]
+            if replaced:
+                body["replaced"] = True
             answer = await self._submit(_Operation(body, process))
         else:
             answer = await self._request("DELETE", f"{_of(process)}?signal={signal}&grace_ms={millis}")

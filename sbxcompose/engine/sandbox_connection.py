@@ -9,13 +9,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext, suppress
-from typing import TypeVar
+from typing import TypeVar, Unpack
 
 from msgspec.structs import replace
 
 from sbxcompose.api import follow
 from sbxcompose.api.frames import StartNote
-from sbxcompose.api.models import Asked, Env, ProcessInfo, StartRequest
+from sbxcompose.api.models import Env, ProcessInfo, StartRequest, StopTerms
 from sbxcompose.api.outages import Outages
 from sbxcompose.api.sandbox import SandboxClient
 from sbxcompose.api.sandbox_models import SandboxInfo
@@ -173,10 +173,10 @@ class SandboxConnection:
             await self.client.stop(str(info.pid), signal=9, grace=0)
         raise unsupported(self.name, await report_of(self.client, (Ability.SUPERVISION,)))
 
-    async def stop(self, name: str, *, signal: int, grace: float, asked: Asked | None = None) -> None:
+    async def stop(self, name: str, **terms: Unpack[StopTerms]) -> None:
         """Stop a process and know its row. Errors as `SandboxClient.stop`."""
         self._asked.add(name)
-        await self.client.stop(name, signal=signal, grace=grace, asked=asked)
+        await self.client.stop(name, **terms)
         if self._watch is not None:
             await self._watch.catch_up()
 

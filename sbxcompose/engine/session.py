@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from sbxcompose.api.models import Asked, Env, StartRequest
+from sbxcompose.api.models import Asked, Env, StartRequest, StopTerms
 from sbxcompose.engine import cloud_secrets, last_up
 from sbxcompose.engine.copying import Copies, CopyTarget, copied_into
 from sbxcompose.engine.down_mark import mark_request
@@ -264,7 +264,8 @@ class Session(ProjectSandboxes):
         if action.command and process is not None:
             asked = Asked(*self.command_request(process, row.instance, action.command))
         connection = self.connections[row.instance.sandbox]
-        await connection.stop(row.name, signal=action.signal, grace=action.grace, asked=asked)
+        terms = StopTerms(signal=action.signal, grace=action.grace, asked=asked, replaced=action.replaced)
+        await connection.stop(row.name, **terms)
 
     async def _start(self, process: Process, action: Start) -> None:
         """Start an instance under its managed name."""

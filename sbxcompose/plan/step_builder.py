@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from msgspec.structs import replace
+
 from sbxcompose.plan.decisions import Decision, satisfies
 from sbxcompose.plan.observed import ObservedRow, SandboxState, managed_name
 from sbxcompose.plan.ordering import FIRST, StepOrdering
@@ -121,7 +123,8 @@ class StepBuilder:
         for node, decisions in self._decisions.items():
             for decision in decisions:
                 if not decision.late and decision.stops:
-                    own = [self._stop(row, reason, place(node, _STOP)) for row, reason in decision.stops]
+                    again = decision.start is not None
+                    own = [self._stop(row, why, place(node, _STOP), replaced=again) for row, why in decision.stops]
                     decision.stopped = own
                     self._stops.setdefault(node, []).extend(own)
                     inside.setdefault(decision.instance.sandbox, []).extend(own)
@@ -131,11 +134,14 @@ class StepBuilder:
             if sandbox.name in self._replaced:
                 self._replace(sandbox, inside[sandbox.name])
 
-    def _stop(self, row: ObservedRow, reason: str, position: int, after: Iterable[int] = ()) -> int:
+    def _stop(
+        self, row: ObservedRow, reason: str, position: int, after: Iterable[int] = (), *, replaced: bool = False
+    ) -> int:
         asleep = self._ready.get(row.instance.sandbox)
         earlier = [*after] or ([] if asleep is None else [asleep])
         label = self._world.names.instance(row.instance)
-        return self.draft.add(stop_action(self._world, row, self._grace), label, reason, position, earlier)
+        action = replace(stop_action(self._world, row, self._grace), replaced=replaced)
+        return self.draft.add(action, label, reason, position, earlier)
 
     def _replace(self, sandbox: Sandbox, stops: Iterable[int]) -> None:
         keys = ", ".join(self._world.seen(sandbox.name).differences)

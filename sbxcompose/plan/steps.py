@@ -83,13 +83,17 @@ class Start(Struct, frozen=True):
 
 
 class Stop(Struct, frozen=True):
-    """End the supervision of `row` and its run: `command` or `signal`, after `grace` seconds what is left is killed."""
+    """End the supervision of `row` and its run: `command` or `signal`, after `grace` seconds what is left is killed.
+
+    `replaced`: a new run of the same instance follows.
+    """
 
     kind: ClassVar[str] = "stop"
     row: ObservedRow
     signal: int
     grace: float
     command: tuple[str, ...] = ()
+    replaced: bool = False
 
 
 class Await(Struct, frozen=True):

@@ -115,7 +115,7 @@ processes:
 @pytest.mark.parametrize("mode", [["--exit-code-from", "tests"], ["--abort-on-exit"]])
 def test_a_deadline_ends_the_ci_modes_and_stops_everything(sbx: Sbx, mode: list[str]) -> None:
     sbx.write(NEVER_READY)
-    up = timed_out(sbx, "db is running", "up", *mode, "--wait-timeout", "TIMEOUT")
+    up = timed_out(sbx, "db has been running", "up", *mode, "--wait-timeout", "TIMEOUT")
     assert "timed out" in up.stderr
     assert "tests waits for db" in up.stderr
     assert pids(sbx) == {}

@@ -51,6 +51,19 @@ def replace_file(path: str, data: bytes, *, lasting: bool = True) -> None:
         raise
 
 
+def reserve(path: str, size: int) -> None:
+    """Find out whether a file of `size` bytes can be made, by making it; nothing stays. Raises `OSError`."""
+    temporary = path + "~"
+    fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    try:
+        os.posix_fallocate(fd, 0, size)
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, os.path.dirname(path)) from None
+    finally:
+        os.close(fd)
+        os.unlink(temporary)
+
+
 def read_each(directory: Path, name: str, kind: type[Identified]) -> Iterator[Identified]:
     """Read the file `name` in each folder of `directory` whose name is an id. A folder is set aside with its record."""
     for folder in (f"{directory}/{name}" for name in damage.names_in(directory) if is_id(name)):

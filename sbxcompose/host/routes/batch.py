@@ -50,6 +50,8 @@ class OnProcess(Message, frozen=True, kw_only=True):
     signal: SignalNumber | None = None
     grace_ms: Millis | None = None
     command: list[str] | None = None
+    replaced: bool = False
+    """A new run is to follow: where there is no room on the disk for its record, the old one is not stopped."""
 
 
 Done = tuple[int, Any]
@@ -74,6 +76,8 @@ class _Work:
         self._processes = processes
         self._tasks = processes.keeper.tasks
         self._wanted = wanted
+        self._replaced = 0
+        self._room: Problem | None = None
         self._left = len(wanted.operations)
         self._lines: asyncio.Queue[bytes] = asyncio.Queue()
 
@@ -90,6 +94,11 @@ class _Work:
                     self._tasks.start(self._perform(index, self._action(kind, operation)))
             except (Invalid, Problem) as error:
                 self._failed(index, error)
+        if self._replaced:
+            try:
+                self._processes.check_room(self._replaced)
+            except Problem as problem:
+                self._room = problem
         if starts:
             self._tasks.start(self._start(requests, starts))
 
@@ -103,7 +112,14 @@ class _Work:
     def _action(self, kind: str, operation: Raw) -> Callable[[], Awaitable[Done]]:
         action = _ACTIONS[kind]
         wanted = validation.read(OnProcess, operation)
-        return lambda: action(find(self._processes, str(wanted.process)), wanted)
+        self._replaced += wanted.replaced
+
+        def perform() -> Awaitable[Done]:
+            if wanted.replaced and self._room is not None:
+                raise self._room
+            return action(find(self._processes, str(wanted.process)), wanted)
+
+        return perform
 
     async def _perform(self, index: int, action: Callable[[], Awaitable[Done]]) -> None:
         try:

@@ -64,6 +64,9 @@ class ProcessOwner(Protocol[OwnedProcess]):
     def check_restart(self, process: OwnedProcess) -> None:
         """Refuse to restart an ended row while another live run of the same instance is there. Raises `Problem`."""
 
+    def check_room(self, count: int = 1) -> None:
+        """Refuse to end what runs for as many successors that could not be recorded. Raises `Problem`."""
+
     def forget(self, process: OwnedProcess) -> None:
         """Remove a row whose first run could not be started."""
 

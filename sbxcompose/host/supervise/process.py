@@ -63,6 +63,8 @@ class SupervisedProcess(LifecycleDriver):
         if not self.request.managed:
             raise Problem(400, f"process {self._pid()} is not managed and cannot be restarted", "NOT_MANAGED")
         self._owner.check_restart(self)
+        if self.alive:
+            self._owner.check_room()
         before = self._latest
         await self._report_and_wait(RestartRequested())
         await self._news.until(lambda: self.handle > before or not self.alive)

@@ -11,6 +11,7 @@ from typing import Any
 
 from sbxcompose.api.frames import StartNote
 from sbxcompose.api.models import StartRequest
+from sbxcompose.host.base.problems import from_os
 from sbxcompose.host.base.wake import ChangeSignal
 from sbxcompose.host.isolation.root import IsolatedRoot
 from sbxcompose.host.keeper.client import (
@@ -160,6 +161,13 @@ class ProcessTable:
     def save(self, record: ProcessRecord) -> None:
         """Put a record on disk. Raises `OSError`."""
         self._records.save(record)
+
+    def check_room(self, count: int = 1) -> None:
+        """Refuse to end what runs for as many successors that could not be recorded. Raises `Problem`."""
+        try:
+            self._records.check_room(count)
+        except OSError as error:
+            raise from_os(error, "not restarted, and still running") from None
 
     def changed(self, process: SupervisedProcess, *before: int) -> bool:
         """Record a row's change as soon as possible, put it where it is looked for, and tell who watches."""

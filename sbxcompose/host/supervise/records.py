@@ -15,11 +15,14 @@ from typing import Any
 
 from sbxcompose.api.json_text import encode
 from sbxcompose.host.base import damage, removal, unsaved, write_back
-from sbxcompose.host.base.json_files import replace_file
+from sbxcompose.host.base.json_files import replace_file, reserve
 from sbxcompose.host.supervise.state import ProcessRecord
 
 COMPACT = 32 * 1024
 """Bytes of a row's journal after which it is written anew."""
+
+ROOM = 32 * 1024
+"""Bytes that a record may take, with what is written in logs when its run begins."""
 
 
 class Records:
@@ -49,6 +52,10 @@ class Records:
                 os.write(fd, b"\n")  # raises the reason, usually
         finally:
             os.close(fd)
+
+    def check_room(self, count: int) -> None:
+        """Raise `OSError` if there is no room on the disk for as many new records."""
+        reserve(f"{self._directory}/room", ROOM * (count + 1))
 
     def record(self, record: ProcessRecord) -> bool:
         """Put a record on disk, now or as soon as there is room for it; whether it is there now."""

@@ -21,6 +21,8 @@ PATIENCE = 240.0
 """Seconds that one request, or one wait, may take: more than a test has, unless it asks for more."""
 
 Row = dict[str, Any]
+Answer = tuple[int, Any]
+"""Status and body."""
 
 
 def client_of(path: Path | None = None, *, tcp: str | None = None, key: str | None = None) -> httpx.Client:
@@ -212,3 +214,12 @@ def live_host(home: Home, environ: Mapping[str, str] | None = None, **options: A
         yield host
     finally:
         host.close()
+
+
+def batch(box: Box, *operations: dict[str, Any], env: dict[str, str] | None = None) -> list[Answer]:
+    """Status and body of each operation, in the order in which they were asked for."""
+    answer = box.ask("POST", "/batch", json={"env": env or {}, "operations": list(operations)})
+    assert answer.status_code == 200, answer.text
+    results = [json.loads(line) for line in answer.text.splitlines()]
+    assert sorted(result["index"] for result in results) == list(range(len(operations)))
+    return [(result["status"], result["body"]) for result in sorted(results, key=lambda item: int(item["index"]))]

@@ -2,21 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
-from tests.live.host.hosts import Box, stopped
-
-Answer = tuple[int, Any]
-
-
-def batch(box: Box, *operations: dict[str, Any], env: dict[str, str] | None = None) -> list[Answer]:
-    """Status and body of each operation, in the order in which they were asked for."""
-    answer = box.ask("POST", "/batch", json={"env": env or {}, "operations": list(operations)})
-    assert answer.status_code == 200, answer.text
-    results = [json.loads(line) for line in answer.text.splitlines()]
-    assert sorted(result["index"] for result in results) == list(range(len(operations)))
-    return [(result["status"], result["body"]) for result in sorted(results, key=lambda item: int(item["index"]))]
+from tests.live.host.hosts import Box, batch, stopped
 
 
 def start(box: Box, script: str, name: str, **fields: Any) -> dict[str, Any]:

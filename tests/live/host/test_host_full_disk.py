@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.live.host.hosts import live_host, running, stopped
+from tests.live.host.hosts import batch, live_host, running, stopped
 from tests.support.home import Home
 
 
@@ -57,20 +58,40 @@ def test_no_space_left(small_disk: Home) -> None:
         assert box.begin("sleep", "1000", name="other")["status"] == "running"
 
 
+def test_a_restart_leaves_alone_what_could_not_be_replaced(small_disk: Home) -> None:
+    with live_host(small_disk) as host:
+        box = host.box()
+        box.shell("echo up; exec sleep 1000", "web", restart={"policy": "always"})
+        box.wait_for_line("web", "up")
+        filler = fill(small_disk.state)
+        status, code, words = box.refused("POST", "/processes/web/restart")
+        assert (status, code) == (500, "NO_SPACE")
+        assert "not restarted, and still running: no space left on device" in words
+        replaced = {"op": "stop", "process": "web", "replaced": True}
+        ((status, body),) = batch(box, replaced)
+        assert (status, body["code"]) == (500, "NO_SPACE")
+        assert box.row("web")["managed"]["restart_count"] == 0
+        assert running(box.row("web"))
+        filler.unlink()
+        assert box.ask("POST", "/processes/web/restart").status_code == 200
+        assert batch(box, replaced) == [(204, None)]
+        assert stopped(box.row("web"))
+
+
 ALWAYS = {"policy": "always", "initial_delay_ms": 1, "max_delay_ms": 1}
 
 
 def test_a_stop_is_not_forgotten_although_the_server_is_killed(small_disk: Home) -> None:
     with live_host(small_disk) as host:
         box = host.box()
-        box.shell("echo up; exec sleep 1000", "web", restart={"policy": "always"})
+        box.shell("echo up; exec sleep 1000", "web", restart=ALWAYS)
         box.shell("exit 1", "crashing", restart=ALWAYS)
         box.wait_for_line("web", "up")
         filler = fill(small_disk.state)
         while "process crashing cannot be recorded" not in host.log:
             pass  # what is appended to its record has room in a block of the file for a while
         while "process web cannot be recorded" not in host.log:
-            box.ask("POST", "/processes/web/restart")
+            box.ask("POST", "/processes/web/signal", json={"signal": signal.SIGKILL})
         for name in ("web", "crashing"):
             box.delete(name, grace_ms=5_000)
         host.kill("server")

@@ -373,9 +373,9 @@ def test_a_process_is_stopped_the_way_the_file_says() -> None:
     shop = project(process("web", digest=V2, stop=StopRule(2, 1.5)))
     running = row("web")
     [stop, _] = [step.action for step in plan_up(shop, world(running))]
-    assert stop == Stop(running, 2, 1.5)
+    assert stop == Stop(running, 2, 1.5, replaced=True)
     [stop, _] = [step.action for step in plan_up(shop, world(running), PlanOptions(grace=0.25))]
-    assert stop == Stop(running, 2, 0.25)
+    assert stop == Stop(running, 2, 0.25, replaced=True)
 
 
 def test_start_first_waits_until_the_new_one_is_ready() -> None:
