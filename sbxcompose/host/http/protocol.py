@@ -209,9 +209,12 @@ class Connection(asyncio.Protocol):
             self._transport.write(data)
 
     async def drain(self) -> None:
-        """Wait until the client has taken enough. Raises `OSError` if it has gone."""
-        if self._writable is not None:
-            await self._writable
+        """Wait until the client has taken enough. Raises `OSError` if it has gone.
+
+        Others always get their turn: an answer to a client that takes everything at once, or has gone, would be made
+        to its end before anything else is done.
+        """
+        await (asyncio.sleep(0) if self._writable is None else self._writable)
         if self.gone:
             raise ConnectionResetError("the client has gone")
 
