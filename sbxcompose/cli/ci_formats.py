@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os.path
 import re
+import time
 from collections.abc import Callable, Collection, Iterable, Mapping
 from types import MappingProxyType
 
@@ -163,10 +164,14 @@ def junit(
     seconds: float,
     took: Mapping[str, float] = NOTHING,
     unready: Collection[str] = (),
+    *,
+    began: float = 0.0,
+    machine: str = "localhost",
 ) -> str:
     """Return a JUnit report: a test case for each process; what was held up or not ready is skipped.
 
-    `took` and `unready` as in `summary`.
+    `took` and `unready` as in `summary`; `began` is the moment when `up` began. It has all that the schemas of Ant and
+    Jenkins ask for, the empty elements among it.
     """
     causes = {report.label: report for report in _causes(verdict)}
     skipped = dict.fromkeys(unready, UNREADY)
@@ -176,14 +181,15 @@ def junit(
     skipped = {name: words for name, words in skipped.items() if name in names and name not in causes}
     cases = [_case(project, name, verdict.kind, causes.get(name), skipped.get(name), took.get(name)) for name in names]
     counts = f'tests="{len(names)}" failures="{len(causes)}" skipped="{len(skipped)}" errors="0"'
-    suite = f"<testsuite name={_attribute(project)} {counts} time={_attribute(f'{seconds:.3f}')}>"
-    return "\n".join(['<?xml version="1.0" encoding="utf-8"?>', suite, *cases, "</testsuite>"]) + "\n"
+    at = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(began))
+    where = f'timestamp="{at}" hostname={_attribute(machine)} time="{seconds:.3f}"'
+    begin = f"<testsuite name={_attribute(project)} {counts} {where}>\n  <properties/>"
+    end = "  <system-out/>\n  <system-err/>\n</testsuite>\n"
+    return "\n".join(['<?xml version="1.0" encoding="utf-8"?>', begin, *cases, end])
 
 
 def _case(project: str, name: str, kind: str, cause: Report | None, skipped: str | None, took: float | None) -> str:
-    begin = f"  <testcase classname={_attribute(project)} name={_attribute(name)}"
-    if took is not None:
-        begin += f' time="{took:.3f}"'
+    begin = f'  <testcase classname={_attribute(project)} name={_attribute(name)} time="{took or 0:.3f}"'
     if cause is not None:
         lines = _element("\n".join(cause.lines))
         given = f"type={_attribute(kind)} message={_attribute(f'{name} {cause.doing}')}"

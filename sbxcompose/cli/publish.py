@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
@@ -66,7 +67,8 @@ class Publisher:
         unready = () if isinstance(verdict, Success) else {timing.label for timing in every if timing.took is None}
         told = (project.name, verdict, labels, seconds, took, unready)
         if self._path is not None:
-            _write(self._shell, self._path, ci_formats.junit(*told), "w")
+            began, machine = time.time() - seconds, os.uname().nodename or "localhost"
+            _write(self._shell, self._path, ci_formats.junit(*told, began=began, machine=machine), "w")
         if ci_formats.on_github(os.environ):
             workspace = os.environ.get("GITHUB_WORKSPACE")
             for line in ci_formats.verdict_annotations(verdict, partial(_place_of, project), workspace):

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import xml.etree.ElementTree as ElementTree
+import json
 
 import pytest
 
 from tests.cli.looking import FOREVER, order_of
 from tests.support.command import Sbx
+from tests.support.junit_schema import validated
 
 BROKEN = """\
 processes:
@@ -19,8 +20,8 @@ processes:
 
 def results(sbx: Sbx, name: str = "out/report.xml") -> dict[str, str]:
     """The result of each test case of a report."""
-    root = ElementTree.parse(sbx.project / name).getroot()
-    return {case.attrib["name"]: case[0].tag if len(case) else "passed" for case in root}
+    root = validated((sbx.project / name).read_bytes())
+    return {case.attrib["name"]: case[0].tag if len(case) else "passed" for case in root.findall("testcase")}
 
 
 def test_a_bring_up_as_a_junit_report(sbx: Sbx) -> None:
@@ -28,6 +29,16 @@ def test_a_bring_up_as_a_junit_report(sbx: Sbx) -> None:
     sbx.run("up", "--wait", "--junit", "out/report.xml", code=1)
     assert results(sbx) == {"db": "passed", "api": "failure", "web": "skipped"}
     assert "boom" in (sbx.project / "out/report.xml").read_text()
+
+
+def test_output_that_is_no_text_is_in_the_report_all_the_same(sbx: Sbx) -> None:
+    hostile = r"printf 'a\\000\\033[31m \\377\\376 ]]> </failure> \\001\\n'; exit 3"
+    sbx.write(f"processes: {{api: {{command: [sh, -c, {json.dumps(hostile)}], restart: never}}}}\n")
+    sbx.run("up", "--wait", "--junit", "out/report.xml", code=1)
+    assert results(sbx) == {"api": "failure"}
+    failure = validated((sbx.project / "out/report.xml").read_bytes()).findtext("testcase/failure") or ""
+    assert "]]> </failure>" in failure
+    assert failure.startswith("a")
 
 
 @pytest.mark.parametrize("exit_code, result", [(0, "passed"), (7, "failure")])

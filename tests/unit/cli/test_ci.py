@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import xml.etree.ElementTree as ElementTree
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,6 @@ import pytest
 
 from sbxcompose.cli.ci_formats import (
     annotation,
-    junit,
     mistake_annotations,
     on_github,
     section_begin,
@@ -27,7 +25,7 @@ from sbxcompose.cli.view.errors import show_error
 from sbxcompose.engine.events import BecameReady, EngineEvent, StepDone
 from sbxcompose.errors import InvalidSpec, Mistake
 from sbxcompose.plan.observed import Instance
-from sbxcompose.plan.outcomes import Failed, Report, Success, TimedOut
+from sbxcompose.plan.outcomes import Failed, Report, Success
 from sbxcompose.plan.steps import Start, Step
 from tests.unit.plan.plan_worlds import process
 from tests.unit.plan.test_timings import DB, SHOP
@@ -156,32 +154,3 @@ def test_a_bring_up_is_timed_where_a_report_or_a_person_wants_that(tmp_path: Pat
         assert [(timing.label, timing.started, timing.ready) for timing in found.all] == [("db", 3.5, 3.5)]
         publisher.publish(session, [DB], Success(1, 0), 3.5)
         assert 'name="db" time="0.000"' in (tmp_path / "r.xml").read_text()
-
-
-def test_a_case_says_how_long_it_took() -> None:
-    root = ElementTree.fromstring(junit("shop", Success(1, 0), ["db", "web"], 2.0, {"db": 1.2345}))
-    assert [case.attrib.get("time") for case in root] == ["1.234", None]
-
-
-def test_a_junit_report_is_well_formed_whatever_a_process_wrote() -> None:
-    root = ElementTree.fromstring(junit('s"hop', FAILED, ["db", "api", "web"], 2.0))
-    assert root.attrib == {
-        "name": 's"hop', "tests": "3", "failures": "1", "skipped": "1", "errors": "0", "time": "2.000"
-    }  # fmt: skip
-    cases = {case.attrib["name"]: [child.tag for child in case] for case in root}
-    assert cases == {"db": [], "api": ["failure"], "web": ["skipped"]}
-    failure = root.find("testcase/failure")
-    assert failure is not None
-    assert failure.attrib == {"type": "failed", "message": "api exited with code 3"}
-    assert failure.text == "boom | <x>\na\N{REPLACEMENT CHARACTER}b ```"
-
-
-def test_what_was_not_ready_is_skipped_and_no_success() -> None:
-    root = ElementTree.fromstring(junit("shop", FAILED, ["slow", "api"], 2.0, unready={"slow", "api"}))
-    assert (root.attrib["failures"], root.attrib["skipped"]) == ("1", "1")
-    assert [[child.tag for child in case] for case in root] == [["skipped"], ["failure"]]
-
-
-def test_a_timeout_is_a_failure_of_what_was_not_ready() -> None:
-    root = ElementTree.fromstring(junit("shop", TimedOut((API,)), ["api"], 9))
-    assert root.attrib["failures"] == "1"
