@@ -120,6 +120,7 @@ class _ShownUp:
         except SbxError:
             self._view.finish()
             raise
+        seconds = time.monotonic() - begun
         if up.running():
             by = f"{verdict.ended_by} has ended (`stop_all_on`); " if verdict.ended_by is not None else ""
             await self._stop(session, up, interrupts, f"{by}stopping the others")
@@ -130,7 +131,7 @@ class _ShownUp:
         full = await with_last_lines(session, verdict, self._view.secrets.hide)
         # Elsewhere than in CI the lines have just been seen.
         self._show_verdict(full if self._ci.enabled else verdict)
-        publisher.publish(session, up.wanted, full, time.monotonic() - begun)
+        publisher.publish(session, up.wanted, full, seconds)
         return verdict.exit_code
 
     def _waiting(self, session: Session, up: AttachedUp | None) -> WaitReport:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from types import MappingProxyType
 
 from sbxcompose.errors import InvalidSpec, Mistake
+from sbxcompose.logs.sanitize import clean_line
 from sbxcompose.plan.observed import Instance
 from sbxcompose.plan.outcomes import Failed, Report, Success, TimedOut
 
@@ -102,7 +103,7 @@ def verdict_annotations(
     """Return an annotation for each process that is the cause of a failure, with its last lines, at its definition."""
     found = []
     for report in () if isinstance(verdict, Success) else verdict.causes:
-        message = "\n".join([f"{report.label} {report.doing}", *report.lines])
+        message = "\n".join([f"{report.label} {report.doing}", *_lines(report)])
         path, line = place_of(report.instance) or ("", 0)
         file = path and os.path.relpath(path, workspace)
         found.append(annotation(message, title=f"{report.label} {verdict.kind}", file=file, line=line))
@@ -137,8 +138,13 @@ def _outcome(verdict: Verdict) -> str:
 
 
 def _details(report: Report) -> str:
-    lines = "\n".join(report.lines).replace("```", "'''")
+    lines = "\n".join(_lines(report)).replace("```", "'''")
     return f"<details open><summary>last lines of {report.label}</summary>\n\n```text\n{lines}\n```\n\n</details>"
+
+
+def _lines(report: Report) -> list[str]:
+    """Return the last lines of a process without colours, which pages and reports would show as characters."""
+    return [clean_line(line) for line in report.lines]
 
 
 def _causes(verdict: Verdict) -> tuple[Report, ...]:
@@ -191,7 +197,7 @@ def junit(
 def _case(project: str, name: str, kind: str, cause: Report | None, skipped: str | None, took: float | None) -> str:
     begin = f'  <testcase classname={_attribute(project)} name={_attribute(name)} time="{took or 0:.3f}"'
     if cause is not None:
-        lines = _element("\n".join(cause.lines))
+        lines = _element("\n".join(_lines(cause)))
         given = f"type={_attribute(kind)} message={_attribute(f'{name} {cause.doing}')}"
         return f"{begin}>\n    <failure {given}>{lines}</failure>\n  </testcase>"
     if skipped is not None:

@@ -44,16 +44,20 @@ class Publisher:
             self._seen = MomentsSeen(session.clock.now)
             session.listen(self._seen.on_event)
 
-    def timings(self, session: Session) -> Timings | None:
-        """Return how long what was started has taken so far; None if it was not watched."""
+    def timings(self, session: Session, failed_after: float | None = None) -> Timings | None:
+        """Return how long what was started has taken; None if it was not watched.
+
+        `failed_after`: seconds after which the bring-up has failed, if it has.
+        """
         if self._seen is None:
             return None
         from sbxcompose.plan.timings import timings
 
-        return timings(session.project, self._seen.moments(), session.began)
+        failed_at = None if failed_after is None else session.began + failed_after
+        return timings(session.project, self._seen.moments(), session.began, failed_at)
 
     def publish(self, session: Session, wanted: Iterable[Instance], verdict: Verdict, seconds: float) -> None:
-        """Write the reports."""
+        """Write the reports on a verdict after so many seconds."""
         if self._path is None and not in_ci(os.environ):
             return
         from sbxcompose.cli import ci_formats
@@ -61,7 +65,7 @@ class Publisher:
         project = session.project
         names = ProcessNames(project)
         labels = [names.instance(instance) for instance in wanted]
-        timings = self.timings(session)
+        timings = self.timings(session, None if isinstance(verdict, Success) else seconds)
         every = timings.all if timings is not None else ()
         took = {timing.label: timing.took for timing in every if timing.took is not None}
         unready = () if isinstance(verdict, Success) else {timing.label for timing in every if timing.took is None}

@@ -92,16 +92,24 @@ class Timings(Struct, frozen=True):
         }
 
 
-def timings(project: Project, moments: Mapping[Instance, Moments], began: float) -> Timings:
-    """Return what became of the instances that a bring-up has started, which began at `began`."""
-    return _Timings(project, moments, began).result()
+def timings(
+    project: Project, moments: Mapping[Instance, Moments], began: float, failed_at: float | None = None
+) -> Timings:
+    """Return what became of the instances that a bring-up has started, which began at `began`.
+
+    One that failed says when: what was not ready by then is not ready.
+    """
+    return _Timings(project, moments, began, failed_at).result()
 
 
 class _Timings:
-    def __init__(self, project: Project, moments: Mapping[Instance, Moments], began: float) -> None:
+    def __init__(
+        self, project: Project, moments: Mapping[Instance, Moments], began: float, failed_at: float | None
+    ) -> None:
         self._graph = Graph(project)
         self._names = ProcessNames(project)
         self._began = began
+        self._failed_at = failed_at
         self._moments = {i: known for i, known in moments.items() if (i.sandbox, i.process) in self._graph.index}
         self._by_node: dict[int, list[Instance]] = {}
         for instance in self._moments:
@@ -141,7 +149,8 @@ class _Timings:
     def _ready(self, instance: Instance) -> float | None:
         """Return when an instance was ready; one without a check is once a run has lasted."""
         known = self._moments[instance]
-        return known.started + STABLE_AFTER if self._settles(instance) else known.ready
+        ready = known.started + STABLE_AFTER if self._settles(instance) else known.ready
+        return None if ready is not None and self._failed_at is not None and ready > self._failed_at else ready
 
     def _reached(self, instance: Instance, asked: Condition) -> float | None:
         """Return when what others need of an instance was so: dependents rely on a start at once."""

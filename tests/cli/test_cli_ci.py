@@ -12,8 +12,8 @@ from tests.support.junit_schema import validated
 
 BROKEN = """\
 processes:
-  db: {command: "exec sleep 1000"}
-  api: {command: "echo boom; exit 3", restart: never}
+  db: {command: "echo up; exec sleep 1000", ready_when: {log: up}}
+  api: {command: "echo boom; exit 3", restart: never, depends_on: [db]}
   web: {command: "exec sleep 1000", depends_on: {api: completed}}
 """
 

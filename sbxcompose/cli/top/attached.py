@@ -118,6 +118,7 @@ class _UpOnScreen:
             self._error = error
             self._screen.app.exit("failed")
             return
+        seconds = time.monotonic() - begun
         self._code = verdict.exit_code
         self._verdict_words = f"{verdict.kind}: {verdict}"
         self._feed.remark(str(verdict))
@@ -132,7 +133,7 @@ class _UpOnScreen:
                 self._feed.remark(error.message)
             self._model.attached = False
             self._model.show_message("all processes have exited; q leaves")
-        self._publisher.publish(self._session, self._up.wanted, verdict, time.monotonic() - begun)
+        self._publisher.publish(self._session, self._up.wanted, verdict, seconds)
 
     async def _stop(self) -> None:
         """Stop everything in reverse order, or at once when that is asked for meanwhile."""

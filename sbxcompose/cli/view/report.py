@@ -138,7 +138,7 @@ class Reporter:
                 found = await await_verdict(states, bringing, judge, deadline)
         seconds = time.monotonic() - begun
         found = await with_last_lines(session, found, self.secrets.hide)
-        timings = publisher.timings(session)
+        timings = publisher.timings(session, None if isinstance(found, Success) else seconds)
         await self._show_more(session, found, timings, how)
         if how.as_json:
             timed = {"timings": timings.to_json()} if how.timings and timings is not None else {}

@@ -33,6 +33,7 @@ from tests.unit.plan.test_timings import DB, SHOP
 API = Report(Instance("main", "api"), "api", "exited with code 3", lines=("boom | <x>", "a\x00b ```"))
 WEB = Report(Instance("main", "web"), "web", "waits for api", waits_for=("api",))
 FAILED = Failed((API,), (WEB,))
+COLOURED = Report(Instance("main", "api"), "api", "failed", lines=("\x1b[31mred\x1b[0m",))
 
 
 def test_where_annotations_are_shown() -> None:
@@ -92,6 +93,8 @@ def test_a_summary_is_a_table_with_the_last_lines() -> None:
     slow = summary("shop", FAILED, ["slow", "api"], 2.34, unready=["slow", "api"])
     assert "| slow | :white_circle: was not ready yet |  |\n| api | :x: exited with code 3 |" in slow
     assert text.count("```") == 2, "output cannot end the block"
+    assert "\nred\n" in summary("shop", Failed((COLOURED,), ()), ["api"], 1)
+    assert verdict_annotations(Failed((COLOURED,), ())) == ["::error title=api failed::api failed%0Ared"]
     assert "succeeded after" in summary("shop", Success(1, 0), ["db"], 1)
 
 

@@ -9,7 +9,7 @@ from sbxcompose.cli.ci_formats import junit
 from sbxcompose.plan.observed import Instance
 from sbxcompose.plan.outcomes import Failed, Report, Success, TimedOut
 from tests.support.junit_schema import validated
-from tests.unit.cli.test_ci import API, FAILED, WEB
+from tests.unit.cli.test_ci import API, COLOURED, FAILED, WEB
 
 HOSTILE = {
     "every control character": "".join(map(chr, range(32))) + "\x7f\x85\u2028",
@@ -39,7 +39,7 @@ def test_a_report_says_what_failed_and_what_was_held_up() -> None:
     failure = root.find("testcase/failure")
     assert failure is not None
     assert failure.attrib == {"type": "failed", "message": "api exited with code 3"}
-    assert failure.text == "boom | <x>\na\N{REPLACEMENT CHARACTER}b ```"
+    assert failure.text == "boom | <x>\nab ```"
 
 
 def test_what_was_not_ready_is_skipped_and_no_success() -> None:
@@ -51,6 +51,10 @@ def test_what_was_not_ready_is_skipped_and_no_success() -> None:
 def test_a_timeout_is_a_failure_of_what_was_not_ready() -> None:
     root = validated(junit("shop", TimedOut((API,)), ["api"], 9))
     assert root.attrib["failures"] == "1"
+
+
+def test_colours_are_left_out() -> None:
+    assert validated(junit("shop", Failed((COLOURED,), ()), ["api"], 1.0)).findtext("testcase/failure") == "red"
 
 
 @pytest.mark.parametrize("seconds", [0.0, 999.9994, 1000.0, 1_234_567.0])

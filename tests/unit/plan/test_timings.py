@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from sbxcompose.plan.observed import Instance
 from sbxcompose.plan.timings import Moments, Timings, timings
 from tests.unit.plan.plan_worlds import CHECK, COMPLETED, NEVER, STARTED, need, process, project
@@ -71,3 +73,12 @@ def test_what_ran_already_or_is_not_in_the_file_is_left_out() -> None:
     assert [timing.label for timing in found.all] == ["web"]
     assert not timings(SHOP, {}, 100.0)
     assert timings(SHOP, {}, 100.0).to_json() == {"seconds": 0.0, "processes": [], "critical_path": []}
+
+
+def test_what_was_not_ready_when_a_bring_up_failed_never_was() -> None:
+    shop = project(process("db"), process("web", ["db"], check=CHECK))
+    seen = {DB: Moments(100.0), WEB: Moments(100.1, 100.4)}
+    at = {failed_at: timings(shop, seen, 100.0, failed_at).all for failed_at in (None, 100.5, 101.5)}
+    assert {failed_at: [timing.ready for timing in every] for failed_at, every in at.items()} == {
+        None: [1.0, pytest.approx(0.4)], 100.5: [None, pytest.approx(0.4)], 101.5: [1.0, pytest.approx(0.4)]
+    }  # fmt: skip
