@@ -22,7 +22,7 @@ from sbxcompose.cli.up_request import UpRequest, echo_notes
 from sbxcompose.cli.view.announce import Announcement, Tone
 from sbxcompose.cli.view.held_up import held_up
 from sbxcompose.cli.view.stream import LogStyle, LogView
-from sbxcompose.cli.view.verdict import ready_words
+from sbxcompose.cli.view.verdict import exited_words, ready_words
 from sbxcompose.cli.view.wait_report import WaitReport
 from sbxcompose.client.verdict import with_last_lines
 from sbxcompose.engine.attached_up import AttachedUp
@@ -220,14 +220,12 @@ class _ShownUp:
 
         if self._request.as_json:
             self._view.document(verdict.to_json())
-        words = self._view.secrets.hide(str(verdict))
         if isinstance(verdict, outcomes.Success):
             # What `stop_all_on` has ended was stopped, and that has been said.
             by_itself = self._request.ends_itself or verdict.ended_by is not None
-            headline = "success" if by_itself else "all processes have exited"
-            self._shell.echo(f"{headline}: {words}")
+            self._shell.echo(self._view.secrets.hide(exited_words(verdict, by_itself=by_itself)))
             return
-        headline, newline, rest = words.partition("\n")
+        headline, newline, rest = self._view.secrets.hide(str(verdict)).partition("\n")
         self._shell.echo(self._shell.err.red(headline) + newline + rest)
         if self._ci.enabled:
             command = self._request.how_to_reproduce(self._shell.options)([report.label for report in verdict.causes])

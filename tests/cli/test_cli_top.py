@@ -6,13 +6,17 @@ import os
 import re
 import signal
 from pathlib import Path
+from textwrap import indent
 
 import pytest
 
 from tests.cli.looking import FOREVER, refused, rows
 from tests.cli.test_cli_hangup import closed_terminal
+from tests.cli.test_cli_tcp import tcp as tcp
 from tests.cli.test_cli_terminal import cooked
 from tests.support.command import Running, Sbx
+from tests.support.home import MARKER
+from tests.support.rough_network import RoughNetwork, Schedule
 
 FILE = f"""
 processes:
@@ -165,3 +169,49 @@ def test_up_on_the_screen_stops_everything_or_leaves_it(sbx: Sbx) -> None:
         assert left_as_it_was(running, result.stdout)
         assert "everything has been stopped" in result.stdout
     assert rows(sbx)["web"]["phase"] == "stopped"
+
+
+def test_up_on_the_screen_goes_on_when_its_host_is_back(sbx_alone: Sbx) -> None:
+    sbx_alone.write(FILE)
+    with on_screen(sbx_alone, "up", "--ui") as running:
+        running.wait_for("2 processes ready")
+        os.kill(sbx_alone.host_pids()["server"], signal.SIGKILL)
+        sbx_alone.run("restart", "db")
+        running.wait_for(r"db started by another command \(run 2\)")
+        sbx_alone.run("host", "stop", "--force")
+        running.wait_for("not connected, trying again")
+        sbx_alone.run("up", "-d")
+        running.wait_for("connected again")
+        running.wait_for("listening", count=2)
+        running.press("q")
+        result = running.wait()
+        assert result.code == 0
+        assert "0 ready" not in result.stdout
+        assert left_as_it_was(running, result.stdout)
+    assert {row["phase"] for row in rows(sbx_alone).values()} == {"running"}
+
+
+def test_it_goes_on_when_its_connection_to_a_host_elsewhere_is_back(tcp: Sbx) -> None:
+    environment = f"env: {{{MARKER}: {tcp.home.marker}}}"
+    main = f"  main:\n    workspace: {tcp.project}\n    {environment}\n{indent(FILE, '    ')}"
+    tcp.write(f"provider: tensorlake\nsandboxes:\n{main}")
+    quiet = Schedule(1)
+    quiet.most = 0
+    with RoughNetwork(int(tcp.env["TENSORLAKE_API_URL"].rpartition(":")[2]), quiet).in_thread() as network:
+        tcp.env["TENSORLAKE_API_URL"] = network.address
+        tcp.run("up", "-d", "--wait")
+        with on_screen(tcp, "top") as running:
+            running.wait_for("listening")
+            network.down = True
+            network.cut()
+            running.wait_for("not connected, trying again")
+            network.down = False
+            running.wait_for("connected again")
+            running.press("jr")
+            running.wait_for("db restarted")
+            running.press("q")
+            result = running.wait()
+            assert result.code == 0
+            assert left_as_it_was(running, result.stdout)
+        assert {name: row["run"] for name, row in rows(tcp).items()} == {"web": 1, "db": 2}
+        tcp.run("down")

@@ -17,7 +17,7 @@ from sbxcompose.cli.top.model import TopModel
 from sbxcompose.cli.top.run import TopScreen
 from sbxcompose.cli.up_request import UpRequest
 from sbxcompose.cli.view.held_up import held_up
-from sbxcompose.cli.view.verdict import ready_words
+from sbxcompose.cli.view.verdict import exited_words, ready_words
 from sbxcompose.engine.attached_up import AttachedUp
 from sbxcompose.engine.events import (
     ApplyFailed,
@@ -31,6 +31,7 @@ from sbxcompose.engine.secrets import secret_values
 from sbxcompose.engine.session import Session
 from sbxcompose.errors import Interrupted, SbxError
 from sbxcompose.logs.secrets import KnownSecrets
+from sbxcompose.plan.outcomes import Success
 from sbxcompose.spec.project import Project
 from sbxcompose.tasks import Tasks
 
@@ -121,8 +122,9 @@ class _UpOnScreen:
         seconds = time.monotonic() - begun
         self._code = verdict.exit_code
         self._verdict_words = f"{verdict.kind}: {verdict}"
-        self._feed.remark(str(verdict))
-        if self._request.ends_itself or verdict.ended_by is not None:
+        by_itself = self._request.ends_itself or verdict.ended_by is not None
+        self._feed.remark(exited_words(verdict, by_itself=by_itself) if isinstance(verdict, Success) else str(verdict))
+        if by_itself:
             if self._up.running():
                 await self._stop()
             self._screen.app.exit("ended")

@@ -17,6 +17,13 @@ def verdict_lines(verdict: Verdict, seconds: float, style: Style, reproduce: str
     return [f"{style.red(headline.removesuffix(':'))} after {seconds:.1f}s:", *rest, *hint]
 
 
+def exited_words(verdict: Success, *, by_itself: bool) -> str:
+    """Return how an attached `up` ended without a failure; `by_itself`: because that was asked for."""
+    headline = "success" if by_itself else "all processes have exited"
+    seen = verdict.ready or verdict.completed or verdict.ended or verdict.skipped
+    return f"{headline}: {verdict}" if seen else headline
+
+
 def ready_words(verdict: Success, seconds: float) -> str:
     """Return that all is up: `5 processes ready in 1.8s`, with what has completed or ended on the way."""
     parts = [f"{times(verdict.ready, 'process')} ready"] if verdict.ready else []
