@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
-from tests.live.fuzz.environment import Unavailable, schemathesis
+from tests.support import programs
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
     """Make it if any test needs it; where it cannot be had, the tests say so."""
     here = Path(__file__).parent
     if not session.config.option.collectonly and any(here in item.path.parents for item in session.items):
-        with suppress(Unavailable):
-            schemathesis()
+        programs.missing("fuzzer")

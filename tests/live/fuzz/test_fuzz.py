@@ -17,9 +17,10 @@ from typing import Any
 import pytest
 
 from sbxcompose.host.routes.openapi import document_text
-from tests.live.fuzz.environment import Unavailable, schemathesis
 from tests.live.host.hosts import Box, LiveHost, ended, live_host
 from tests.support.home import Home
+from tests.support.installation import Unavailable
+from tests.support.programs import schemathesis
 
 CHECKS = "content_type_conformance,response_schema_conformance,status_code_conformance,unsupported_method"
 ALLOWED = {"SPAWN_FAILED", "USER", "IS_DIRECTORY"}

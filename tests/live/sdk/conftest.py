@@ -8,29 +8,18 @@ from pathlib import Path
 
 import pytest
 
-from tests.live.sdk import environments
 from tests.live.sdk.clients import SCRIPTS, Host, Sdk, Tl, serving
-from tests.live.sdk.environments import Unavailable
+from tests.support import programs
 
 REQUIRED = frozenset(os.environ.get("SBXCOMPOSE_REQUIRE_CLIENTS", "").replace(",", " ").split())
-"""Clients (`python`, `tl`, `typescript`) without which the tests fail instead of being skipped."""
+"""Programs (`python`, `tl`, `typescript`, …) without which the tests fail instead of being skipped."""
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
     """Make what the tests need before the first of them, whose time it would take."""
     here = Path(__file__).parent
     if not session.config.option.collectonly and any(here in item.path.parents for item in session.items):
-        for name in environments.CLIENTS:
-            _available(name)
-
-
-def _available(name: str) -> str | None:
-    """Make a client's environment; why it cannot be had, if it cannot."""
-    try:
-        environments.CLIENTS[name]()
-    except Unavailable as reason:
-        return str(reason)
-    return None
+        programs.made([name for name in programs.PROGRAMS if name != "fuzzer"])
 
 
 @pytest.fixture(scope="session")
@@ -40,7 +29,7 @@ def need() -> Callable[[str], None]:
 
 
 def _need(name: str) -> None:
-    missing = _available(name)
+    missing = programs.missing(name)
     if missing is not None and name in REQUIRED:
         pytest.fail(f"SBXCOMPOSE_REQUIRE_CLIENTS names {name}, which cannot be had: {missing}")
     if missing is not None:
@@ -72,7 +61,7 @@ def _quiet(sdk: Sdk) -> Iterator[Sdk]:
 def python_sdks(vendor_host: Host) -> Iterator[dict[str, Sdk]]:
     """The Python SDK's two faces."""
     _need("python")
-    driver = [str(environments.python_sdk()), str(SCRIPTS / "driver.py")]
+    driver = [str(programs.python_sdk()), str(SCRIPTS / "driver.py")]
     sdks = {kind: Sdk(kind, [*driver, kind], vendor_host) for kind in ("sync", "async")}
     yield sdks
     for one_sdk in sdks.values():
@@ -95,7 +84,7 @@ def sync_sdk(python_sdks: dict[str, Sdk]) -> Iterator[Sdk]:
 def node_sdk(vendor_host: Host) -> Iterator[Sdk]:
     """The newest TypeScript SDK's process."""
     _need("typescript")
-    node, module = environments.typescript_sdk()
+    node, module = programs.typescript_sdk()
     sdk = Sdk("typescript", [str(node), str(SCRIPTS / "driver.mjs"), str(module)], vendor_host)
     yield sdk
     sdk.close()
@@ -111,4 +100,4 @@ def ts(node_sdk: Sdk) -> Iterator[Sdk]:
 def tl(vendor_host: Host) -> Tl:
     """The vendor's command line."""
     _need("tl")
-    return Tl(environments.command_line(), vendor_host)
+    return Tl(programs.command_line(), vendor_host)

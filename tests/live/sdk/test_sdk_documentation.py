@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import pytest
 
-from tests.live.sdk import environments
+from tests.support import programs
 from tests.support.command import COMMAND
 from tests.support.home import Home
 from tests.support.ports import free_port
@@ -45,13 +45,13 @@ def snippets() -> list[Snippet]:
 
 def desk(home: Home, snippet: Snippet) -> dict[str, str]:
     """Somebody's directory with the snippet and all programs that it may call; the environment."""
-    programs = {"sbxcompose": COMMAND, "python": environments.python_sdk(), "tl": environments.command_line()}
+    found = {"sbxcompose": COMMAND, "python": programs.python_sdk(), "tl": programs.command_line()}
     if snippet.language == "js":
-        node, module = environments.typescript_sdk()
-        programs["node"] = node
+        node, module = programs.typescript_sdk()
+        found["node"] = node
         (home.root / "node_modules").symlink_to(module.parents[2])
     (home.root / "bin").mkdir()
-    for name, program in programs.items():
+    for name, program in found.items():
         wrapper = home.root / "bin" / name
         wrapper.write_text(f'#!/bin/sh\nexec {program} "$@"\n')
         wrapper.chmod(0o755)

@@ -6,8 +6,8 @@ import json
 import subprocess
 from collections.abc import Callable
 
-from tests.live.sdk import environments
 from tests.live.sdk.clients import PATIENCE, serving
+from tests.support import programs
 
 PROGRAM = """
 import json
@@ -44,7 +44,7 @@ def test_images_and_file_systems(need: Callable[[str], None]) -> None:
     need("python")
     with serving("--accept", "images") as host:
         done = subprocess.run(
-            [str(environments.python_sdk()), "-c", PROGRAM],
+            [str(programs.python_sdk()), "-c", PROGRAM],
             env=host.environment,
             capture_output=True,
             text=True,

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.live.sdk import environments
 from tests.live.sdk.clients import SCRIPTS, Host, serving
+from tests.support import programs
 
 PATIENCE = 280
 """Seconds for a suite: it takes some ten, and much longer on a loaded machine."""
@@ -55,7 +55,7 @@ def test_standard_suite_of_a_deep_agents_backend(machine: Host) -> None:
     options = ["-q", "-rfE", "--tb=line", "-p", "no:cacheprovider", "-W", "ignore", "-o", "asyncio_mode=auto"]
     without = [word for plugin in ("codspeed", "benchmark", "recording") for word in ("-p", f"no:{plugin}")]
     place = ["--noconftest", "--rootdir", str(machine.home.root), "-c", "/dev/null"]
-    told = run(machine, environments.deep_agents(), "-B", "-m", "pytest", *options, *without, *place, suite)
+    told = run(machine, programs.deep_agents(), "-B", "-m", "pytest", *options, *without, *place, suite)
     assert sorted(FAILED.findall(told)) == sorted(PAGE_ENDS), told
     assert "83 passed" in told
 
@@ -65,7 +65,7 @@ def test_provider_of_computesdk_with_an_sdk_that_loses_the_host_header(
     machine: Host, need: Callable[[str], None]
 ) -> None:
     need("computesdk")
-    node, module = environments.compute_sdk()
+    node, module = programs.compute_sdk()
     told = run(machine, node, SCRIPTS / "computesdk.mjs", module)
     assert "failed:" not in told, told
     assert told.count("passed:") == 22, told

@@ -1,6 +1,6 @@
 """LangChain's standard suite for the sandboxes of Deep Agents, on the backend for Tensorlake.
 
-Run by a Python that has both, see `environments.deep_agents`; nothing of ours is imported here.
+Run by a Python that has both, see `programs.deep_agents`; nothing of ours is imported here.
 """
 
 from __future__ import annotations
