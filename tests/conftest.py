@@ -44,7 +44,7 @@ def pytest_collection_finish() -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Start the fork server in which the commands of tests/cli run, where they shall run warm (`make test-warm`)."""
+    """Start the fork server in which the commands of tests/cli run, where they shall run warm (`make test`)."""
     if os.environ.get("WARM", "no") != "no" and not hasattr(config, "workerinput"):
         config.add_cleanup(SuiteServer().end)
 

@@ -35,7 +35,7 @@ class CloudSbx(Sbx):
 
 
 def _environment(request: pytest.FixtureRequest, home: Home, **more: str) -> dict[str, str]:
-    """The environment of commands, which run in forks of the suite's server if there is one (`make test-warm`)."""
+    """The environment of commands, which run in forks of the suite's server if there is one (`make test`)."""
     cold = request.scope == "function" and request.node.get_closest_marker("cold") is not None
     return home.environment(SBXCOMPOSE_WARM="no" if cold else os.environ.get(WARM, "no"), **more)
 
