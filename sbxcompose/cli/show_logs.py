@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING
@@ -82,8 +81,9 @@ async def _until_over(
     session: Session, view: LogView, instances: Sequence[Instance], begin: From, choice: Choice
 ) -> None:
     """Show all that was chosen; with an end in the future, until then."""
-    following = choice.following and (choice.until is None or choice.until > time.time())
-    left = None if choice.until is None or not following else choice.until - time.time()
+    now = session.clock.now()
+    following = choice.following and (choice.until is None or choice.until > now)
+    left = None if choice.until is None or not following else choice.until - now
     with suppress(TimeoutError):
         async with asyncio.timeout(left):
             async for said in read_logs(session.connections.values(), instances, begin, going_on=following):

@@ -90,10 +90,11 @@ class EventStream:
     async def follow(self, until: float | None) -> AsyncGenerator[ProjectEvent, None]:
         """Yield what happens, until a moment. Between changes only sandboxes that do not exist yet are looked for."""
         self._following = True
-        while until is None or time.time() < until:
+        now = self._session.clock.now
+        while until is None or now() < until:
             for event in self._new():
                 yield event
-            limits = [] if until is None else [max(until - time.time(), 0.0)]
+            limits = [] if until is None else [max(until - now(), 0.0)]
             if self.missing:
                 limits.append(LOOK_AGAIN)
             if not await self._changed(min(limits, default=None)):

@@ -318,7 +318,10 @@ def _stop_command_ended(record: ProcessRecord, event: StopCommandEnded, now: Now
     if event.failure is None or not isinstance(state, Running) or state.ending is None or not state.ending.command:
         return record, []
     ending = replace(state.ending, command=None, error=event.failure)
-    return in_state(record, Running(ending), StopRun(run.handle, ending.signal, ending.left_ms(now.ms)))
+    # The keeper holds the deadline since the command was begun, and takes the earlier one: the time of day, by which
+    # our own is recorded, may have been set meanwhile.
+    grace_ms = ending.left_ms(now.ms) if ending.grace_ms is None else ending.grace_ms
+    return in_state(record, Running(ending), StopRun(run.handle, ending.signal, grace_ms))
 
 
 def _input_closed(record: ProcessRecord, _: InputClosed, now: Now) -> Outcome:

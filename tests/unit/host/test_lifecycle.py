@@ -643,3 +643,8 @@ def test_a_clock_that_is_set_back_does_not_prolong_the_grace_of_a_stop() -> None
     assert transition(stopping, started, earlier)[1][1] == StopRun(2, 15, 10_000)
     failed = transition(record(ASKED), StopCommandEnded(2, "no such file"), earlier)[1]
     assert failed == [StopRun(2, 15, 10_000)]
+
+
+def test_a_clock_that_is_set_forward_does_not_take_the_grace_from_a_stop_whose_command_has_failed() -> None:
+    later = replace(NOW, ms=NOW.ms + 3_600_000)
+    assert transition(record(ASKED), StopCommandEnded(2, "no such file"), later)[1] == [StopRun(2, 15, 10_000)]
