@@ -7,7 +7,7 @@ performs effects. `tests/unit/host/test_lifecycle.py` has every pair of a state 
 from __future__ import annotations
 
 from collections.abc import Callable
-from signal import SIGCONT, SIGKILL
+from signal import SIGKILL
 from typing import Any
 
 from msgspec.structs import replace
@@ -16,20 +16,20 @@ from sbxcompose.host.supervise import describe, health, restart
 from sbxcompose.host.supervise.lifecycle_steps import (
     Outcome,
     after_failure,
+    ask_to_end,
     back_off,
     begin_again,
     in_state,
     stopped,
+    supervise,
     with_end,
     with_run,
 )
 from sbxcompose.host.supervise.lifecycle_types import (
     AttachOutput,
     BackoffOver,
-    BeginChecks,
     CancelTimer,
     CloseInput,
-    Effect,
     EndChecks,
     ForgetRow,
     HealthChecked,
@@ -45,7 +45,6 @@ from sbxcompose.host.supervise.lifecycle_types import (
     RunExited,
     RunLost,
     RunStarted,
-    RunStopCommand,
     SandboxPaused,
     SandboxResumed,
     StartFailed,
@@ -63,7 +62,6 @@ from sbxcompose.host.supervise.state import (
     Running,
     Starting,
     Stopped,
-    Why,
 )
 
 
@@ -91,7 +89,7 @@ def _run_started(record: ProcessRecord, event: RunStarted, now: Now) -> Outcome:
         health=health.at_start(record.request.health_check),
         stop_output=None,
     )
-    return running, [AttachOutput(event.number), *_supervise(running, run.started_at, now)]
+    return running, [AttachOutput(event.number), *supervise(running, run.started_at, now)]
 
 
 def _run_adopted(record: ProcessRecord, event: RunAdopted, now: Now) -> Outcome:
@@ -99,7 +97,7 @@ def _run_adopted(record: ProcessRecord, event: RunAdopted, now: Now) -> Outcome:
     if isinstance(record.state, Starting):
         record, effects = _run_started(record, event.run, now)
     elif isinstance(record.state, Running) and run is not None and run.handle == event.run.handle:
-        effects = [AttachOutput(run.number), *_supervise(record, run.started_at, now)]
+        effects = [AttachOutput(run.number), *supervise(record, run.started_at, now)]
         if event.run.stdin_open and not run.stdin_open:
             effects.append(CloseInput(run.handle))
     else:
@@ -107,25 +105,6 @@ def _run_adopted(record: ProcessRecord, event: RunAdopted, now: Now) -> Outcome:
     if record.attached:
         effects.append(KillRun(event.run.handle))  # whoever read its output is gone
     return record, effects
-
-
-def _supervise(record: ProcessRecord, since_ms: int, now: Now) -> list[Effect]:
-    """Say what a run that is there needs: to be stopped if that was asked for, else health checks."""
-    state = record.state
-    assert isinstance(state, Running)
-    assert record.run is not None
-    if state.ending is not None:
-        return [_ask(record.run.handle, state.ending, state.ending.left_ms(now.ms))]
-    if record.request.health_check is not None and not now.paused:
-        return [BeginChecks(since_ms)]
-    return []
-
-
-def _ask(handle: int, ending: RequestedStop, grace_ms: int) -> Effect:
-    """Say how a run is asked to end."""
-    if ending.command:
-        return RunStopCommand(handle, ending.command, grace_ms)
-    return StopRun(handle, ending.signal, grace_ms)
 
 
 def _start_failed(record: ProcessRecord, event: StartFailed, now: Now) -> Outcome:
@@ -239,7 +218,7 @@ def _sandbox_resumed(record: ProcessRecord, _: SandboxResumed, now: Now) -> Outc
         case Running(None) if record.request.health_check is not None:
             # What a check saw before says nothing of now: its health counts as that of a new run.
             anew = replace(record, health=health.at_start(record.request.health_check))
-            return anew, _supervise(anew, now.ms, now)
+            return anew, supervise(anew, now.ms, now)
         case _:
             return record, []
 
@@ -255,7 +234,7 @@ def _stop_requested(record: ProcessRecord, event: StopRequested, now: Now) -> Ou
             return stopped(record, now, CancelTimer(), requested=True)
     if not record.request.managed and event.signal is None:
         return _kill_requested(record, KillRequested(), now)
-    return _ask_to_end(record, "stop", event, now)
+    return ask_to_end(record, "stop", event, now)
 
 
 def _kill_requested(record: ProcessRecord, _: KillRequested, now: Now) -> Outcome:
@@ -272,7 +251,7 @@ def _kill_requested(record: ProcessRecord, _: KillRequested, now: Now) -> Outcom
 def _restart_requested(record: ProcessRecord, _: RestartRequested, now: Now) -> Outcome:
     record = replace(record, failed_runs=0)
     if isinstance(record.state, Running | Starting):
-        return _ask_to_end(record, "restart", StopRequested(), now)
+        return ask_to_end(record, "restart", StopRequested(), now)
     return begin_again(record, now)
 
 
@@ -284,28 +263,7 @@ def _health_checked(record: ProcessRecord, event: HealthChecked, now: Now) -> Ou
         return checked, []
     if record.run is not None and restart.was_good(now.ms - record.run.started_at, record.health.status):
         checked = replace(checked, failed_runs=0)  # it was a good run until now
-    return _ask_to_end(checked, "unhealthy", StopRequested(), now)
-
-
-def _ask_to_end(record: ProcessRecord, why: Why, wish: StopRequested, now: Now) -> Outcome:
-    """Ask the run to end. A later wish changes why, and can shorten the grace; it never prolongs it."""
-    state = record.state
-    assert isinstance(state, Starting | Running)
-    signal = record.request.stop_signal if wish.signal is None else wish.signal
-    grace_ms = record.request.stop_grace_ms if wish.grace_ms is None else wish.grace_ms
-    command = wish.command if wish.signal is not None else wish.command or record.request.stop_command
-    deadline = now.ms + grace_ms
-    if state.ending is not None:
-        deadline = min(deadline, state.ending.deadline)
-    run = command if command and grace_ms > 0 else None
-    ending = RequestedStop(why, signal, deadline, run, grace_ms=grace_ms)
-    if isinstance(state, Starting):
-        return in_state(record, replace(state, ending=ending))
-    assert record.run is not None
-    if state.ending is not None and ending.command and state.ending.command == ending.command:
-        # It runs already: only the time may be shorter now. SIGCONT does not disturb.
-        return in_state(record, Running(ending), EndChecks(), StopRun(record.run.handle, SIGCONT, grace_ms))
-    return in_state(record, Running(ending), EndChecks(), _ask(record.run.handle, ending, grace_ms))
+    return ask_to_end(checked, "unhealthy", StopRequested(), now)
 
 
 def _stop_command_ended(record: ProcessRecord, event: StopCommandEnded, now: Now) -> Outcome:

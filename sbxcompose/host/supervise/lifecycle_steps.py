@@ -1,13 +1,37 @@
-"""What several transitions of a process have in common: a run's end in the record, and what comes after it."""
+"""What several transitions of a process have in common: how a run is asked to end, its end, and what comes after it."""
 
 from __future__ import annotations
+
+from signal import SIGCONT
 
 from msgspec.structs import replace
 
 from sbxcompose.api.models import LastExit
 from sbxcompose.host.supervise import describe, restart
-from sbxcompose.host.supervise.lifecycle_types import CancelTimer, Effect, Now, SetTimer, SpawnRun
-from sbxcompose.host.supervise.state import BackingOff, Paused, ProcessRecord, ProcessState, Run, Starting, Stopped
+from sbxcompose.host.supervise.lifecycle_types import (
+    BeginChecks,
+    CancelTimer,
+    Effect,
+    EndChecks,
+    Now,
+    RunStopCommand,
+    SetTimer,
+    SpawnRun,
+    StopRequested,
+    StopRun,
+)
+from sbxcompose.host.supervise.state import (
+    BackingOff,
+    Paused,
+    ProcessRecord,
+    ProcessState,
+    RequestedStop,
+    Run,
+    Running,
+    Starting,
+    Stopped,
+    Why,
+)
 
 Outcome = tuple[ProcessRecord, list[Effect]]
 
@@ -72,3 +96,43 @@ def with_run(runs: list[list[int]], number: int) -> list[list[int]]:
         first, last = runs[-1]
         return [*runs[:-1], [first, max(number, last)]]
     return [*runs, [number, number]]
+
+
+def ask(handle: int, ending: RequestedStop, grace_ms: int) -> Effect:
+    """Say how a run is asked to end."""
+    if ending.command:
+        return RunStopCommand(handle, ending.command, grace_ms)
+    return StopRun(handle, ending.signal, grace_ms)
+
+
+def supervise(record: ProcessRecord, since_ms: int, now: Now) -> list[Effect]:
+    """Say what a run that is there needs: to be stopped if that was asked for, else health checks."""
+    state = record.state
+    assert isinstance(state, Running)
+    assert record.run is not None
+    if state.ending is not None:
+        return [ask(record.run.handle, state.ending, state.ending.left_ms(now.ms))]
+    if record.request.health_check is not None and not now.paused:
+        return [BeginChecks(since_ms)]
+    return []
+
+
+def ask_to_end(record: ProcessRecord, why: Why, wish: StopRequested, now: Now) -> Outcome:
+    """Ask the run to end. A later wish changes why, and can shorten the grace; it never prolongs it."""
+    state = record.state
+    assert isinstance(state, Starting | Running)
+    signal = record.request.stop_signal if wish.signal is None else wish.signal
+    grace_ms = record.request.stop_grace_ms if wish.grace_ms is None else wish.grace_ms
+    command = wish.command if wish.signal is not None else wish.command or record.request.stop_command
+    deadline = now.ms + grace_ms
+    if state.ending is not None:
+        deadline = min(deadline, state.ending.deadline)
+    run = command if command and grace_ms > 0 else None
+    ending = RequestedStop(why, signal, deadline, run, grace_ms=grace_ms)
+    if isinstance(state, Starting):
+        return in_state(record, replace(state, ending=ending))
+    assert record.run is not None
+    if state.ending is not None and ending.command and state.ending.command == ending.command:
+        # It runs already: only the time may be shorter now. SIGCONT does not disturb.
+        return in_state(record, Running(ending), EndChecks(), StopRun(record.run.handle, SIGCONT, grace_ms))
+    return in_state(record, Running(ending), EndChecks(), ask(record.run.handle, ending, grace_ms))
