@@ -7,11 +7,9 @@ that a change costs the same in a project of ten processes and of ten thousand.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext, suppress
 from typing import TypeVar, Unpack
-
-from msgspec.structs import replace
 
 from sbxcompose.api import follow
 from sbxcompose.api.frames import StartNote
@@ -19,22 +17,22 @@ from sbxcompose.api.models import Env, ProcessInfo, StartRequest, StopTerms
 from sbxcompose.api.outages import Outages
 from sbxcompose.api.sandbox import SandboxClient
 from sbxcompose.api.sandbox_models import SandboxInfo
-from sbxcompose.engine.clock import RowMoments, SteadyClock
-from sbxcompose.engine.down_mark import PROCESS, Order, is_mark, is_past, order_of
+from sbxcompose.engine.clock import SteadyClock
+from sbxcompose.engine.down_mark import PROCESS, is_mark
 from sbxcompose.engine.events import EventHandler, OutputLost, Reconnecting, RowChanged, RunBegan, RunEnded
+from sbxcompose.engine.known_rows import KnownRows
 from sbxcompose.engine.listeners import Noted, OutputSink, Pace
-from sbxcompose.engine.observe import Successes, observed_sandbox, read_row, row_key
+from sbxcompose.engine.observe import observed_sandbox, row_key
 from sbxcompose.engine.requests import log_instance
 from sbxcompose.engine.state_stream import StateStream, open_stream
 from sbxcompose.errors import Refused, Unreachable
 from sbxcompose.plan.observed import Exit, Instance, ObservedRow, ObservedSandbox
-from sbxcompose.plan.stability import failed_runs_after
 from sbxcompose.tasks import TaskOwner
 
 T = TypeVar("T")
 
 
-class SandboxConnection:
+class SandboxConnection(KnownRows):
     """A sandbox that exists, under its name in the file. `open` it before its rows are asked for."""
 
     def __init__(
@@ -49,10 +47,9 @@ class SandboxConnection:
         noted: Noted = lambda instance, note: None,
         clock: SteadyClock | None = None,
     ) -> None:
-        self.name = name
+        super().__init__(name, clock if clock is not None else SteadyClock())
         self.info = info
         self.client = client
-        self.clock = clock if clock is not None else SteadyClock()
         self._emit = emit
         self.outages = outages or Outages()
         """Hears of streams that are broken and made again."""
@@ -61,21 +58,12 @@ class SandboxConnection:
         self._noted = noted
         self.notes: dict[Instance, dict[int, StartNote]] = {}
         """What the runs of an instance were started with, by the first run for which that holds."""
-        self._rows: dict[str, ProcessInfo] = {}
-        self._ours: dict[Instance, dict[str, ObservedRow]] = {}
-        self._moments = RowMoments(self.clock)
         self._waiters: dict[Instance, list[asyncio.Future[None]]] = {}
         self._synced: asyncio.Future[None] | None = None
         self._tasks = TaskOwner()
         self._watch: StateStream | None = None
         self._outputs: list[OutputSink] = []
         self._unconfirmed: set[str] = set()
-        self._asked: set[str] = set()
-        """The names that we have stopped, for a daemon that does not tell such an end from others."""
-        self.successes: Successes = {}
-        """The exit codes of its processes that count as success besides 0."""
-        self._mark: Order | None = None
-        """When the latest `down` was."""
         self.error: Exception | None = None
         """Why it is not watched any more, if it is not."""
 
@@ -85,11 +73,6 @@ class SandboxConnection:
         return "watch" in self.client.extensions
 
     @property
-    def has_started(self) -> bool:
-        """Whether anything of the project has ever been started in it, as far as its daemon still knows."""
-        return any(self._ours.values())
-
-    @property
     def supervises(self) -> bool:
         """Whether its daemon has shown that it supervises processes."""
         return bool(self.client.extensions) or any(info.managed is not None for info in self._rows.values())
@@ -97,33 +80,6 @@ class SandboxConnection:
     def observed(self) -> ObservedSandbox:
         """Return what is known of the sandbox now."""
         return observed_sandbox(self.name, self.info, self._rows.values(), self.successes)
-
-    def instances(self) -> tuple[Instance, ...]:
-        """Everything of ours that has rows."""
-        return tuple(self._ours)
-
-    def live(self) -> Iterator[ObservedRow]:
-        """Return the rows of ours that a supervisor holds."""
-        return (row for rows in self._ours.values() for row in rows.values() if row.live)
-
-    def rows(self, instance: Instance) -> tuple[ObservedRow, ...]:
-        """Return the rows of one instance, the newest last."""
-        found = self._ours.get(instance, {}).values()
-        return tuple(sorted(found, key=lambda row: (row.started_at or 0, row.name)))
-
-    def keys(self) -> frozenset[str]:
-        """Return the keys of all rows, see `row_key`."""
-        return frozenset(self._rows)
-
-    def named(self, name: str) -> ProcessInfo | None:
-        """Return the row of a managed name as it was last seen, live or ended; None if there was none."""
-        return self._rows.get(name)  # see `row_key`
-
-    def row(self, instance: Instance, digest: str | None = None) -> ObservedRow | None:
-        """Return the row that counts for an instance: the newest live one, else the newest (of `digest`, if given)."""
-        rows = [row for row in self.rows(instance) if digest is None or row.digest == digest]
-        counting = [row for row in rows if row.live] or rows
-        return counting[-1] if counting else None
 
     def attention(self) -> AbstractContextManager[None]:
         """Have changes of rows told as they happen, as long as it is entered."""
@@ -292,35 +248,6 @@ class SandboxConnection:
         if self._synced is not None and not self._synced.done():
             self._synced.set_result(None)
 
-    def _update(self, info: ProcessInfo) -> None:
-        key = row_key(info)
-        if key in self._asked:
-            info = self._as_stopped(info)
-        self._rows[key] = info
-        if is_mark(info):
-            self._set_mark(info)
-        row = read_row(self.name, info, self._mark, self.successes)
-        if row is None:
-            return
-        row = self._moments.timed(key, row)
-        rows = self._ours.setdefault(row.instance, {})
-        before = rows.get(key)
-        if info.managed is not None and info.managed.failed_runs is None:
-            row = replace(row, failed_runs=failed_runs_after(before, row))
-        rows[key] = row
-        if row != before:
-            self._emit(RowChanged(row, before, known=self._synced is not None and not self._synced.done()))
-            self._wake(row.instance)
-
-    def _set_mark(self, info: ProcessInfo) -> None:
-        """Take note of a `down`: what ended before it does not count any more."""
-        mark = order_of(info)
-        self._mark = mark if self._mark is None else max(mark, self._mark)
-        for rows in self._ours.values():
-            for key, row in rows.items():
-                rows[key] = replace(row, past=is_past(self._rows[key], self._mark))
-        self._wake(Instance(self.name, PROCESS))
-
     async def mark_over(self) -> None:
         """Wait until the run that marks a `down` has ended, so that nothing runs after a `down`."""
 
@@ -330,18 +257,9 @@ class SandboxConnection:
 
         await self.until(Instance(self.name, PROCESS), finished)
 
-    def _as_stopped(self, info: ProcessInfo) -> ProcessInfo:
-        if info.managed is None or info.managed.status != "stopped":
-            return info
-        return replace(info, managed=replace(info.managed, stop_requested=True))
-
-    def _drop(self, key: str) -> None:
-        info = self._rows.pop(key)
-        self._moments.drop(key)
-        row = read_row(self.name, info)
-        if row is not None:
-            self._ours[row.instance].pop(key, None)
-            self._wake(row.instance)
+    def _row_changed(self, row: ObservedRow, before: ObservedRow | None) -> None:
+        self._emit(RowChanged(row, before, known=self._synced is not None and not self._synced.done()))
+        self._wake(row.instance)
 
     def _wake(self, instance: Instance) -> None:
         for future in self._waiters.pop(instance, ()):

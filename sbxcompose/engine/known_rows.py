@@ -1,0 +1,110 @@
+"""What is known of the rows of a sandbox: as its daemon told them, and as the planner sees them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from msgspec.structs import replace
+
+from sbxcompose.api.models import ProcessInfo
+from sbxcompose.engine.clock import RowMoments, SteadyClock
+from sbxcompose.engine.down_mark import PROCESS, Order, is_mark, is_past, order_of
+from sbxcompose.engine.observe import Successes, read_row, row_key
+from sbxcompose.plan.observed import Instance, ObservedRow
+from sbxcompose.plan.stability import failed_runs_after
+
+
+class KnownRows:
+    """The rows of one sandbox. A subclass is told of each change: `_row_changed`, and `_wake` for all others."""
+
+    def __init__(self, name: str, clock: SteadyClock) -> None:
+        self.name = name
+        self.clock = clock
+        self._rows: dict[str, ProcessInfo] = {}
+        self._ours: dict[Instance, dict[str, ObservedRow]] = {}
+        self._moments = RowMoments(self.clock)
+        self._asked: set[str] = set()
+        """The names that we have stopped, for a daemon that does not tell such an end from others."""
+        self.successes: Successes = {}
+        """The exit codes of its processes that count as success besides 0."""
+        self._mark: Order | None = None
+        """When the latest `down` was."""
+
+    @property
+    def has_started(self) -> bool:
+        """Whether anything of the project has ever been started in it, as far as its daemon still knows."""
+        return any(self._ours.values())
+
+    def instances(self) -> tuple[Instance, ...]:
+        """Everything of ours that has rows."""
+        return tuple(self._ours)
+
+    def live(self) -> Iterator[ObservedRow]:
+        """Return the rows of ours that a supervisor holds."""
+        return (row for rows in self._ours.values() for row in rows.values() if row.live)
+
+    def rows(self, instance: Instance) -> tuple[ObservedRow, ...]:
+        """Return the rows of one instance, the newest last."""
+        found = self._ours.get(instance, {}).values()
+        return tuple(sorted(found, key=lambda row: (row.started_at or 0, row.name)))
+
+    def keys(self) -> frozenset[str]:
+        """Return the keys of all rows, see `row_key`."""
+        return frozenset(self._rows)
+
+    def named(self, name: str) -> ProcessInfo | None:
+        """Return the row of a managed name as it was last seen, live or ended; None if there was none."""
+        return self._rows.get(name)  # see `row_key`
+
+    def row(self, instance: Instance, digest: str | None = None) -> ObservedRow | None:
+        """Return the row that counts for an instance: the newest live one, else the newest (of `digest`, if given)."""
+        rows = [row for row in self.rows(instance) if digest is None or row.digest == digest]
+        counting = [row for row in rows if row.live] or rows
+        return counting[-1] if counting else None
+
+    def _update(self, info: ProcessInfo) -> None:
+        key = row_key(info)
+        if key in self._asked:
+            info = self._as_stopped(info)
+        self._rows[key] = info
+        if is_mark(info):
+            self._set_mark(info)
+        row = read_row(self.name, info, self._mark, self.successes)
+        if row is None:
+            return
+        row = self._moments.timed(key, row)
+        rows = self._ours.setdefault(row.instance, {})
+        before = rows.get(key)
+        if info.managed is not None and info.managed.failed_runs is None:
+            row = replace(row, failed_runs=failed_runs_after(before, row))
+        rows[key] = row
+        if row != before:
+            self._row_changed(row, before)
+
+    def _set_mark(self, info: ProcessInfo) -> None:
+        """Take note of a `down`: what ended before it does not count any more."""
+        mark = order_of(info)
+        self._mark = mark if self._mark is None else max(mark, self._mark)
+        for rows in self._ours.values():
+            for key, row in rows.items():
+                rows[key] = replace(row, past=is_past(self._rows[key], self._mark))
+        self._wake(Instance(self.name, PROCESS))
+
+    def _as_stopped(self, info: ProcessInfo) -> ProcessInfo:
+        if info.managed is None or info.managed.status != "stopped":
+            return info
+        return replace(info, managed=replace(info.managed, stop_requested=True))
+
+    def _drop(self, key: str) -> None:
+        info = self._rows.pop(key)
+        self._moments.drop(key)
+        row = read_row(self.name, info)
+        if row is not None:
+            self._ours[row.instance].pop(key, None)
+            self._wake(row.instance)
+
+    def _row_changed(self, row: ObservedRow, before: ObservedRow | None) -> None:
+        """Handle a row of ours that is new, or differs."""
+
+    def _wake(self, instance: Instance) -> None:
+        """Let whoever waits for an instance look again."""
