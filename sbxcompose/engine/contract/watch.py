@@ -8,18 +8,15 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import defaultdict
 from collections.abc import AsyncGenerator, Awaitable, Iterator
 from contextlib import contextmanager, suppress
 
 from sbxcompose.api import follow
-from sbxcompose.api.contract_follow import Replay
-from sbxcompose.api.frames import EVERY_LOG
 from sbxcompose.api.models import ProcessInfo
 from sbxcompose.api.sandbox import SandboxClient
-from sbxcompose.engine.contract.output import Follower, before, edges, exit_of
+from sbxcompose.engine.contract.log_followers import LogFollowers
+from sbxcompose.engine.contract.output import Follower, exit_of
 from sbxcompose.engine.contract.rows import (
-    LineRange,
     as_it_began,
     ended,
     incarnation,
@@ -27,10 +24,8 @@ from sbxcompose.engine.contract.rows import (
     log_of,
     missed_end,
     pause_after,
-    rows_with,
     run_of,
     run_over,
-    wanted_range,
 )
 from sbxcompose.engine.observe import row_key
 from sbxcompose.errors import Unreachable
@@ -38,8 +33,6 @@ from sbxcompose.tasks import TaskOwner
 
 RECONNECT_FOR = 30.0
 """Seconds during which a list that cannot be had is asked for again before `Unreachable` is raised."""
-DRAIN = 5.0
-"""Seconds that the last output of an ended process may take to come before its row is told all the same."""
 LAST_LIST = 1.0
 """Seconds for which the end waits for a list that is on its way: coming after a suspension, it would undo it."""
 QUEUE = 256
@@ -64,11 +57,6 @@ class PlainWatch:
         self._client = client
         self._states = states
         self._going_on = follow
-        self._live = logs == "live"
-        self._wanted: dict[str, LineRange] | None = None
-        if isinstance(logs, list):
-            self._wanted = {str(log["log"]): wanted_range(log) for log in logs}
-        self._output = logs is not None
         self._eager = eager
         self._attention = 0
         self._poked = asyncio.Event()
@@ -76,8 +64,10 @@ class PlainWatch:
         self._rows: dict[str, ProcessInfo] = {}
         self._started: dict[str, ProcessInfo] = {}
         """Rows of which we know from the answers to starts; a list that was asked for before does not have them."""
-        self._followers: dict[str, Follower] = {}
         self._queue: asyncio.Queue[_Item] = asyncio.Queue(QUEUE)
+        self._output: LogFollowers | None = None
+        if logs is not None:
+            self._output = LogFollowers(client, logs, self._queue.put, self._follow, going_on=follow)
         self._tasks = TaskOwner()
         self._done = False
         self._listing = asyncio.Lock()
@@ -157,9 +147,10 @@ class PlainWatch:
         if self._states:
             for row in rows:
                 await self._queue.put(follow.RowSeen(row))
-        await self._begin_output(rows)
+        if self._output is not None:
+            await self._output.begin(rows)
         await self._queue.put(follow.FollowSynced())
-        if self._going_on and (self._states or self._output):
+        if self._going_on and (self._states or self._output is not None):
             await self._poll()
         await self._queue.put(None)
 
@@ -176,7 +167,8 @@ class PlainWatch:
                 changed_at = time.monotonic()
             if waiting:
                 changed_at = time.monotonic()
-                await self._drained()
+                if self._output is not None:
+                    await self._output.drained()
                 for future in waiting:
                     await self._queue.put(_Mark(future))
 
@@ -235,8 +227,8 @@ class PlainWatch:
             # It has begun and ended between two looks: whoever watches hears of both.
             await self._emit(follow.RowSeen(as_it_began(info)))
         log = log_of(info)
-        if log is not None and self._output:
-            follower = self._followers.get(key)
+        if log is not None and self._output is not None:
+            follower = self._output.of(key)
             if follower is not None and known is not None and run_over(known, info):
                 await follower.quiet()
             await self._emit_runs(log, known, info)
@@ -245,7 +237,7 @@ class PlainWatch:
                 if ended(info):
                     return  # told once its last output has been, see `_finish`
             elif known is None or incarnation(known) != incarnation(info):
-                self._follow_new(key, log, known, info)
+                self._output.follow_new(key, log, known, info)
                 if ended(info):
                     return
         if known is not None and (between := missed_end(known, info)) is not None:
@@ -265,67 +257,8 @@ class PlainWatch:
         if self._states:
             await self._queue.put(event)
 
-    # -- output --------------------------------------------------------------------------------------------
-
-    async def _begin_output(self, rows: list[ProcessInfo]) -> None:
-        """Tell what is kept and wanted, and go on with what lives."""
-        by_log: dict[str, list[ProcessInfo]] = defaultdict(list)
-        for row in sorted(rows, key=lambda row: (row.started_at, row.handle or 0)):
-            if self._output and (log := log_of(row)) is not None and self._wants(log):
-                by_log[log].append(row)
-        work = [self._begin_log(log, own) for log, own in by_log.items()]
-        await asyncio.gather(*work)
-
-    async def _begin_log(self, log: str, rows: list[ProcessInfo]) -> None:
-        if self._live:
-            await asyncio.gather(*(self._skip(log, row) for row in rows))
-            return
-        wanted = self._range_of(log)
-        chosen = rows_with(rows, wanted)
-        followers = [self._make(row_key(row), log, row, Replay(), wanted) for row in chosen]
-        tail: int | None = wanted.tail
-        kept: list[list[follow.OutputChunk]] = []
-        for follower in reversed(followers) if tail is not None else followers:
-            lines = await follower.kept(tail, going_on=self._going_on)
-            if tail is not None:
-                kept.insert(0, lines)
-                tail -= len(lines)
-        for output in (chunk for lines in kept for chunk in lines):
-            await self._queue.put(output)
-        for follower in followers:
-            if ended(follower.info):
-                await follower.emit_end()
-            elif self._going_on:
-                self._spawn(self._finish(follower))
-            else:
-                await follower.close()
-
-    async def _skip(self, log: str, info: ProcessInfo) -> None:
-        """Of a row that was there already only what comes from now on is wanted."""
-        if ended(info):
-            return
-        replay = before(await edges(self._client, row_key(info)))
-        follower = self._make(row_key(info), log, info, replay, LineRange())
+    def _follow(self, follower: Follower) -> None:
         self._spawn(self._finish(follower))
-
-    def _follow_new(self, key: str, log: str, known: ProcessInfo | None, info: ProcessInfo) -> None:
-        """Follow a row that has appeared, or lives again; in the second case its record may have been kept."""
-        if self._wants(log) and self._range_of(log).run is None:
-            after_ms = (known.ended_at or known.started_at) if known is not None else 0
-            follower = self._make(key, log, info, Replay(after_ms=after_ms), LineRange())
-            self._spawn(self._finish(follower))
-
-    def _make(self, key: str, log: str, info: ProcessInfo, replay: Replay, wanted: LineRange) -> Follower:
-        follower = Follower(self._client, log, info, replay, wanted, self._queue.put)
-        self._followers[key] = follower
-        return follower
-
-    def _wants(self, log: str) -> bool:
-        return self._wanted is None or log in self._wanted or EVERY_LOG in self._wanted
-
-    def _range_of(self, log: str) -> LineRange:
-        wanted = self._wanted or {}
-        return wanted.get(log) or wanted.get(EVERY_LOG) or LineRange()
 
     async def _finish(self, follower: Follower) -> None:
         """All output of a row, then the row as it ended."""
@@ -335,11 +268,3 @@ class PlainWatch:
         info = self._rows.get(row_key(follower.info))
         if info is not None and ended(info):
             await self._emit(follow.RowSeen(info))
-
-    async def _drained(self) -> None:
-        """Wait until the last output of what has ended has been told."""
-        busy = [follower for follower in self._followers.values() if ended(follower.info) and not follower.finished]
-        if busy:
-            with suppress(TimeoutError):
-                async with asyncio.timeout(DRAIN):
-                    await asyncio.gather(*(follower.done.wait() for follower in busy))

@@ -1,0 +1,115 @@
+"""The output of a sandbox by the contract's own routes: which logs are wanted, and a follower for each row."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+
+from sbxcompose.api import follow
+from sbxcompose.api.contract_follow import Replay
+from sbxcompose.api.frames import EVERY_LOG
+from sbxcompose.api.models import ProcessInfo
+from sbxcompose.api.sandbox import SandboxClient
+from sbxcompose.engine.contract.output import Follower, before, edges
+from sbxcompose.engine.contract.rows import LineRange, ended, log_of, rows_with, wanted_range
+from sbxcompose.engine.observe import row_key
+
+DRAIN = 5.0
+"""Seconds that the last output of an ended process may take to come before its row is told all the same."""
+
+
+class LogFollowers:
+    """The followers by the keys of their rows. `put` takes what they read; `start` lets one follow until its end."""
+
+    def __init__(
+        self,
+        client: SandboxClient,
+        logs: follow.LogSelection,
+        put: Callable[[follow.FollowEvent], Awaitable[None]],
+        start: Callable[[Follower], None],
+        *,
+        going_on: bool,
+    ) -> None:
+        self._client = client
+        self._live = logs == "live"
+        self._wanted: dict[str, LineRange] | None = None
+        if isinstance(logs, list):
+            self._wanted = {str(log["log"]): wanted_range(log) for log in logs}
+        self._put = put
+        self._follow = start
+        self._going_on = going_on
+        self._followers: dict[str, Follower] = {}
+
+    def of(self, key: str) -> Follower | None:
+        """Return the follower of a row."""
+        return self._followers.get(key)
+
+    async def begin(self, rows: list[ProcessInfo]) -> None:
+        """Tell what is kept and wanted, and go on with what lives."""
+        by_log: dict[str, list[ProcessInfo]] = defaultdict(list)
+        for row in sorted(rows, key=lambda row: (row.started_at, row.handle or 0)):
+            if (log := log_of(row)) is not None and self._wants(log):
+                by_log[log].append(row)
+        work = [self._begin_log(log, own) for log, own in by_log.items()]
+        await asyncio.gather(*work)
+
+    async def _begin_log(self, log: str, rows: list[ProcessInfo]) -> None:
+        if self._live:
+            await asyncio.gather(*(self._skip(log, row) for row in rows))
+            return
+        wanted = self._range_of(log)
+        chosen = rows_with(rows, wanted)
+        followers = [self._make(row_key(row), log, row, Replay(), wanted) for row in chosen]
+        tail: int | None = wanted.tail
+        kept: list[list[follow.OutputChunk]] = []
+        for follower in reversed(followers) if tail is not None else followers:
+            lines = await follower.kept(tail, going_on=self._going_on)
+            if tail is not None:
+                kept.insert(0, lines)
+                tail -= len(lines)
+        for output in (chunk for lines in kept for chunk in lines):
+            await self._put(output)
+        for follower in followers:
+            if ended(follower.info):
+                await follower.emit_end()
+            elif self._going_on:
+                self._follow(follower)
+            else:
+                await follower.close()
+
+    async def _skip(self, log: str, info: ProcessInfo) -> None:
+        """Of a row that was there already only what comes from now on is wanted."""
+        if ended(info):
+            return
+        replay = before(await edges(self._client, row_key(info)))
+        follower = self._make(row_key(info), log, info, replay, LineRange())
+        self._follow(follower)
+
+    def follow_new(self, key: str, log: str, known: ProcessInfo | None, info: ProcessInfo) -> None:
+        """Follow a row that has appeared, or lives again; in the second case its record may have been kept."""
+        if self._wants(log) and self._range_of(log).run is None:
+            after_ms = (known.ended_at or known.started_at) if known is not None else 0
+            follower = self._make(key, log, info, Replay(after_ms=after_ms), LineRange())
+            self._follow(follower)
+
+    def _make(self, key: str, log: str, info: ProcessInfo, replay: Replay, wanted: LineRange) -> Follower:
+        follower = Follower(self._client, log, info, replay, wanted, self._put)
+        self._followers[key] = follower
+        return follower
+
+    def _wants(self, log: str) -> bool:
+        return self._wanted is None or log in self._wanted or EVERY_LOG in self._wanted
+
+    def _range_of(self, log: str) -> LineRange:
+        wanted = self._wanted or {}
+        return wanted.get(log) or wanted.get(EVERY_LOG) or LineRange()
+
+    async def drained(self) -> None:
+        """Wait until the last output of what has ended has been told."""
+        busy = [follower for follower in self._followers.values() if ended(follower.info) and not follower.finished]
+        if busy:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(DRAIN):
+                    await asyncio.gather(*(follower.done.wait() for follower in busy))
