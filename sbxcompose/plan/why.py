@@ -12,14 +12,14 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from sbxcompose.plan.background import background, foreground_hint
-from sbxcompose.plan.decisions import completed, satisfies
+from sbxcompose.plan.blockers import blockers, needs_started_after
+from sbxcompose.plan.decisions import completed
 from sbxcompose.plan.describe import doing, ended, gave_up, seconds, stop_output, times, told_by_supervisor, unready
 from sbxcompose.plan.graph import Graph
 from sbxcompose.plan.observed import Instance, Observed, ObservedRow, Phase, SandboxState, StartFailure
 from sbxcompose.plan.world import GONE, World
 from sbxcompose.spec.project import Condition, Process, Project
 
-_SHOWN = 8
 NOTHING: Mapping[Instance, bool | None] = {}
 
 
@@ -240,7 +240,7 @@ class _Why:
             when = f", {seconds(self._now - row.exit.at)} ago"
         if row.phase is Phase.STOPPED:
             stopped = [f"{self._label} was stopped on request{when}", *stop_output(row)]
-            held = _cut(list(self._holding(node))) if self._started_since(node, row) else []
+            held = self._blockers(node) if needs_started_after(self._world, node, row) else []
             if held:
                 return self._said(Cause.HELD_UP, [f"{self._label} is held up", *held, *stopped])
             return self._said(Cause.STOPPED, stopped, f"`start {self._label}` starts it")
@@ -264,7 +264,7 @@ class _Why:
             lines.append(f"its restart policy is `{process.restart.policy}`: it is not restarted")
         if changed:
             lines.append("its definition in the file has changed since")
-        lines += _cut(list(self._holding(node)))
+        lines += self._blockers(node)
         hint = f"`logs {self._label}` shows its output; `up {self._label}` starts it again"
         return self._said(Cause.FAILED, lines, foreground_hint(row, process) if background(row) else hint)
 
@@ -279,67 +279,16 @@ class _Why:
         lines.append("its definition in the file has changed since")
         return self._said(Cause.OUTDATED, lines, "`up` runs it again")
 
+    def _blockers(self, node: int) -> list[str]:
+        return blockers(self._world, node, self._now, self._ready)
+
     def _never_ran(self, node: int) -> Explanation:
-        held = _cut(list(self._holding(node)))
+        held = self._blockers(node)
         if held:
             lines = [f"{self._label} has not been started: it is held up", *held]
             return self._said(Cause.HELD_UP, lines)
         lines = [f"{self._label} has not been started; none of its dependencies blocks it"]
         return self._said(Cause.NOT_STARTED, lines, f"`up {self._label}` starts it")
-
-    def _started_since(self, node: int, stopped: ObservedRow) -> bool:
-        """Return whether something that it needs was started after it was stopped: then it is to be started, too."""
-        at = stopped.exit.at if stopped.exit is not None else None
-        needs = [node]
-        for number in needs:
-            needs += {edge.node for edge in filter(self._graph.wants, self._graph.needs[number])} - {*needs}
-        rows = [row for need in needs[1:] for replicas in self._world.rows(need).values() for row in replicas]
-        first = [row.started_at for row in rows if row.started_at is not None and not row.restarts]
-        return at is not None and any(started > at for started in first)
-
-    def _holding(self, node: int) -> Iterator[str]:
-        """Yield what holds a process up, and what holds that up, each once, the nearest first."""
-        met = {node}
-        waiting = [node]
-        for number in waiting:
-            for edge in filter(self._graph.wants, self._graph.needs[number]):
-                condition = self._graph.condition(edge.node, edge.condition)
-                words = self._lacks(edge.node, condition)
-                if words is None:
-                    continue
-                name = self._world.label(edge.node)
-                yield f"{self._world.label(number)} waits until {name} is {condition}; {name} {words}"
-                if edge.node not in met:
-                    met.add(edge.node)
-                    waiting.append(edge.node)
-
-    def _lacks(self, node: int, condition: Condition) -> str | None:
-        """Return what the first replica that has not reached `condition` is doing; None if all have, or may have."""
-        process = self._graph.processes[node]
-        job = self._graph.job[node]
-        sandbox = self._world.seen(process.sandbox)
-        if sandbox.state is not SandboxState.RUNNING:
-            return f"is in sandbox {process.sandbox}, which is {sandbox.state}"
-        for replica in range(1, process.replicas + 1):
-            rows = self._world.rows(node).get(replica, [])
-            row = next((row for row in reversed(rows) if row.live), rows[-1] if rows else None)
-            if row is None:
-                return "has not been started"
-            if satisfies(row, condition, process, job):
-                continue
-            if not (condition is Condition.READY and row.phase is Phase.RUNNING and process.ready_when is not None):
-                return doing(row, self._now)
-            if self._ready.get(row.instance) is False:
-                return f"{doing(row, self._now)}, {unready(process, condition)}"
-        return None
-
-
-def _cut(lines: list[str]) -> list[str]:
-    """Return the nearest causes and the furthest, which is the root; of a long chain between them only the length."""
-    if len(lines) <= _SHOWN:
-        return lines
-    half = _SHOWN // 2
-    return [*lines[:half], f"… and so on over {len(lines) - 2 * half} more …", *lines[-half:]]
 
 
 def _past(row: ObservedRow) -> Iterator[str]:
