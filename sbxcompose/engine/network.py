@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from sbxcompose.spec.project import Network
+from sbxcompose.spec.machine import Network
 
 
 def policy_of(network: Network | None) -> dict[str, Any] | None:

@@ -8,13 +8,11 @@ from typing import Any
 
 from sbxcompose.spec.check_models import HealthCheckModel, ReadyModel
 from sbxcompose.spec.fields import COPY
-from sbxcompose.spec.machine import FileSystem, Gpu, Mount, Resources
+from sbxcompose.spec.machine import Files, FileSystem, Gpu, Mount, Network, Resources
 from sbxcompose.spec.models import NetworkModel, ResourcesModel, SandboxModel
 from sbxcompose.spec.process_models import ProcessModel, RestartModel, StopModel, WatchModel
 from sbxcompose.spec.project import (
-    Files,
     HealthCheck,
-    Network,
     Process,
     ReadyCommand,
     ReadyLine,

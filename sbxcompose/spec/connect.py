@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 from msgspec import Struct
 
-from sbxcompose.spec.project import CONNECTORS, PortConnection, Project, Sandbox
+from sbxcompose.spec.machine import PortConnection
+from sbxcompose.spec.project import CONNECTORS, Project, Sandbox
 
 READY = "ready"
 """The line that a connector prints once its listeners are there."""

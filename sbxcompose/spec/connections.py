@@ -7,9 +7,10 @@ from collections.abc import Collection, Iterable, Sequence
 from sbxcompose.errors import Mistake
 from sbxcompose.spec.connectors import conflicts
 from sbxcompose.spec.locations import Places
+from sbxcompose.spec.machine import PortConnection
 from sbxcompose.spec.models import SandboxModel
 from sbxcompose.spec.needs import Address
-from sbxcompose.spec.project import PortConnection, Project
+from sbxcompose.spec.project import Project
 from sbxcompose.spec.similar import did_you_mean
 
 

@@ -13,17 +13,8 @@ from msgspec.structs import replace
 
 from sbxcompose.spec.connect import MODULE, READY, connected, connector_of, place_of
 from sbxcompose.spec.digest import digest
-from sbxcompose.spec.project import (
-    CONNECTORS,
-    Condition,
-    Dependency,
-    PortConnection,
-    Process,
-    Project,
-    ReadyLine,
-    Restart,
-    Sandbox,
-)
+from sbxcompose.spec.machine import PortConnection
+from sbxcompose.spec.project import CONNECTORS, Condition, Dependency, Process, Project, ReadyLine, Restart, Sandbox
 
 
 def with_connectors(project: Project, name_of: Callable[[str, str], str]) -> Project:

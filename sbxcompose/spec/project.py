@@ -14,7 +14,7 @@ from typing import Annotated, Literal
 from msgspec import Meta, field, structs
 
 from sbxcompose.errors import InvalidSpec
-from sbxcompose.spec.machine import FileSystem, Mount, Resources
+from sbxcompose.spec.machine import Files, FileSystem, Mount, Network, PortConnection, Resources
 from sbxcompose.spec.part import ProjectPart
 from sbxcompose.spec.unresolved_part import Unresolved
 
@@ -214,36 +214,6 @@ class Process(ProjectPart, frozen=True):
         if check is None or port is None or check.port != self.port:
             return check
         return structs.replace(check, port=port)
-
-
-class Network(ProjectPart, frozen=True):
-    """Network policy (contract, section 2.10)."""
-
-    allow_internet_access: bool = True
-    allow_out: tuple[str, ...] = ()
-    deny_out: tuple[str, ...] = ()
-
-    @property
-    def restrictive(self) -> bool:
-        """Whether it forbids anything at all."""
-        return not self.allow_internet_access or bool(self.allow_out or self.deny_out)
-
-
-class Files(ProjectPart, frozen=True):
-    """What is copied into a sandbox; `from_` is relative to the project directory, `to` to the workspace."""
-
-    from_: str
-    to: str
-    ignore: tuple[str, ...] = ()
-
-
-class PortConnection(ProjectPart, frozen=True):
-    """Port `port` of another `sandbox`, which is reachable at 127.0.0.1:`listen`; `name` is what the file calls it."""
-
-    name: str
-    sandbox: str
-    port: int
-    listen: int
 
 
 class Sandbox(ProjectPart, frozen=True):

@@ -11,14 +11,13 @@ from msgspec.structs import fields
 
 from sbxcompose import signals
 from sbxcompose.spec.keys import keys_of
-from sbxcompose.spec.machine import Resources
+from sbxcompose.spec.machine import PortConnection, Resources
 from sbxcompose.spec.project import (
     CONNECTORS,
     DEBOUNCE,
     Dependency,
     HealthCheck,
     Pairs,
-    PortConnection,
     Process,
     Project,
     ReadyCommand,

@@ -18,8 +18,8 @@ from sbxcompose.api.wire_errors import explain
 from sbxcompose.engine.cloud import CloudProvider, daemon_site
 from sbxcompose.engine.cloud_requests import create_request, differences, remounted, resized, updates
 from sbxcompose.errors import ConfigurationError, Refused
-from sbxcompose.spec.machine import FileSystem, Gpu, Resources
-from sbxcompose.spec.project import Network, Sandbox
+from sbxcompose.spec.machine import FileSystem, Gpu, Network, Resources
+from sbxcompose.spec.project import Sandbox
 
 GIB = 1024**3
 BARE = Sandbox("app", "shop-app", ())

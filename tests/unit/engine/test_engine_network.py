@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from sbxcompose.engine.network import is_enforced, policy_of
-from sbxcompose.spec.project import Network
+from sbxcompose.spec.machine import Network
 
 CLOSED = Network(allow_internet_access=False)
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from sbxcompose.spec.connect import PortLink, SandboxPlace
-from sbxcompose.spec.project import CONNECTORS, Condition, Dependency, PortConnection, Process, Project
+from sbxcompose.spec.machine import PortConnection
+from sbxcompose.spec.project import CONNECTORS, Condition, Dependency, Process, Project
 from sbxcompose.spec.resolved import resolved
 from tests.support.spec_files import load, mistakes
 

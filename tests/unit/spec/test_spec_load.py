@@ -6,13 +6,11 @@ import pytest
 
 from sbxcompose.errors import InvalidSpec, SpecNotFound, UnknownName, UsageError
 from sbxcompose.spec.build import place_of
-from sbxcompose.spec.machine import FileSystem, Resources
+from sbxcompose.spec.machine import Files, FileSystem, Network, Resources
 from sbxcompose.spec.project import (
     Condition,
     Dependency,
-    Files,
     HealthCheck,
-    Network,
     ReadyCommand,
     ReadyLine,
     Restart,
