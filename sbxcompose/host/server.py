@@ -28,6 +28,7 @@ from sbxcompose.host.http.accept import Gate
 from sbxcompose.host.http.protocol import Activity, Connection
 from sbxcompose.host.keeper import hostrecord
 from sbxcompose.host.keeper.client import Exited, Inherited, KeeperClient, KeeperLost
+from sbxcompose.host.keeper.messages import close_streams
 from sbxcompose.host.keeper.protocol import SERVER_DONE
 from sbxcompose.host.routes.application import HostApplication, url_of
 from sbxcompose.host.sandboxes.registry import Sandboxes
@@ -110,9 +111,7 @@ class Host:
         adopted = await self._keeper.adopt()
         unknown = [unit for unit in adopted if not self.sandboxes.adopt(unit)]
         for unit in unknown:
-            for fd in (unit.stdin, unit.stdout, unit.stderr):
-                if fd is not None:
-                    os.close(fd)
+            close_streams(unit)
             if unit.exited is None:
                 await self._keeper.kill(unit.unit, signal.SIGKILL, "everything")
             else:

@@ -5,6 +5,7 @@ ended.
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -122,6 +123,13 @@ class Adopted:
     frozen: bool = False
     """It was frozen, and has not been thawed."""
     ticks: int = 0
+
+
+def close_streams(run: Spawned | Adopted) -> None:
+    """Close the descriptors of a run that nobody reads from or writes to."""
+    for fd in (run.stdin, run.stdout, run.stderr):
+        if fd is not None:
+            os.close(fd)
 
 
 @dataclass(slots=True)

@@ -8,8 +8,6 @@ then is the end noted in the log and reported.
 from __future__ import annotations
 
 import asyncio
-import os
-import signal as signals
 from collections.abc import Callable, Coroutine
 from functools import partial
 from typing import Any
@@ -22,10 +20,12 @@ from sbxcompose.host.base.problems import Problem
 from sbxcompose.host.base.timer import Timer
 from sbxcompose.host.base.wake import ChangeSignal
 from sbxcompose.host.keeper.client import Adopted, Claim, Exited, KeeperLost, Spawn, Spawned, SpawnFailed, SpawnLost
+from sbxcompose.host.keeper.messages import close_streams
 from sbxcompose.host.logs.store import LogStore
 from sbxcompose.host.supervise.beside import CommandsBeside
 from sbxcompose.host.supervise.health import Health
 from sbxcompose.host.supervise.health_task import Checks
+from sbxcompose.host.supervise.keeper_requests import keeper_request
 from sbxcompose.host.supervise.lifecycle import transition
 from sbxcompose.host.supervise.lifecycle_steps import may_be_repeated, may_have_begun
 from sbxcompose.host.supervise.lifecycle_types import (
@@ -33,16 +33,13 @@ from sbxcompose.host.supervise.lifecycle_types import (
     BackoffOver,
     BeginChecks,
     CancelTimer,
-    CloseInput,
     Effect,
     EndChecks,
     ForgetRow,
     HealthChecked,
     HostRestarted,
-    KillRun,
     LifecycleEvent,
     Now,
-    ReleaseRun,
     RunAdopted,
     RunExited,
     RunLost,
@@ -55,7 +52,6 @@ from sbxcompose.host.supervise.lifecycle_types import (
     StartFailed,
     StartLost,
     StopCommandEnded,
-    StopRun,
 )
 from sbxcompose.host.supervise.owner import ProcessOwner
 from sbxcompose.host.supervise.pipes import RunPipes
@@ -127,24 +123,11 @@ class LifecycleDriver(ProcessRow):
                 self._owner.keeper.tasks.start(self._spawn_run())
             case ForgetRow():
                 self._owner.forget(self)
-            case _:
-                return self._ask_keeper(effect)
-        return None
-
-    def _ask_keeper(self, effect: Effect) -> Coroutine[Any, Any, object]:
-        keeper, unit = self._owner.keeper, self._owner.unit
-        match effect:
             case RunStopCommand(handle, command, grace_ms):
                 return self._beside.stop(handle, command, grace_ms / 1000, self._report)
-            case StopRun(handle, signal, grace_ms):
-                return keeper.stop(unit(handle), signal, grace_ms / 1000)
-            case KillRun(handle):
-                return keeper.kill(unit(handle), signals.SIGKILL, "everything")
-            case ReleaseRun(handle):
-                return keeper.release(unit(handle))
-            case CloseInput(handle):
-                return keeper.close_stdin(unit(handle))
-        raise AssertionError(effect)
+            case _:
+                return keeper_request(self._owner.keeper, self._owner.unit, effect)
+        return None
 
     # -- a run begins --------------------------------------------------------------------------------------
 
@@ -235,9 +218,7 @@ class LifecycleDriver(ProcessRow):
         """Close the descriptors of a run that was not awaited."""
         arrived, self._arrived = self._arrived, None
         if arrived is not None:
-            for fd in (arrived.stdin, arrived.stdout, arrived.stderr):
-                if fd is not None:
-                    os.close(fd)
+            close_streams(arrived)
 
     # -- a run ends ----------------------------------------------------------------------------------------
 
