@@ -7,8 +7,9 @@ import select
 import signal
 import time
 
-from sbxcompose.host.keeper.escaped import Finder, census, open_process
+from sbxcompose.host.keeper.escaped import Finder, census
 from sbxcompose.host.keeper.log import log
+from sbxcompose.host.keeper.termination import Termination
 from sbxcompose.host.keeper.unowned import Outcasts
 from sbxcompose.linux import kernel
 from sbxcompose.linux.processes import command_of
@@ -24,9 +25,6 @@ if TYPE_CHECKING:
     from sbxcompose.host.keeper.oom import KernelLog
     from sbxcompose.host.keeper.unit import Unit
     from sbxcompose.linux.processes import ProcessStat
-
-PATIENCE = 2.0
-"""Seconds after SIGKILL for which an end is waited for; what does not die then is reported and left alone."""
 
 
 class Units:
@@ -44,6 +42,7 @@ class Units:
         self._units: dict[str, Unit] = {}
         self._leaders: dict[int, Unit] = {}
         self._unsettled: dict[str, Unit] = {}
+        self._termination = Termination(loop, freezer, self._settle_later)
         self._census: Census | None = None
 
     def __iter__(self) -> Iterator[Unit]:
@@ -95,8 +94,8 @@ class Units:
         if not unit.killing:
             unit.deadline = deadline if unit.deadline is None else min(deadline, unit.deadline)
         if not repeated:
-            self._signal_group(unit, number)
-            self._signal_group(unit, signal.SIGCONT)  # one that is stopped could not end
+            self._termination.signal_group(unit, number)
+            self._termination.signal_group(unit, signal.SIGCONT)  # one that is stopped could not end
         self._freezer.thaw(unit)
         return True
 
@@ -108,10 +107,10 @@ class Units:
         if isinstance(unit.frozen, list) and number == signal.SIGCONT:
             return True  # it would run: it will, when it is thawed
         members = self._members(unit) if everything else []
-        sent = self._signal_group(unit, number)
+        sent = self._termination.signal_group(unit, number)
         for process in members:
             if process.group != unit.pid:
-                sent |= self._signal_one(process, number)
+                sent |= self._termination.signal_one(process, number)
         if number == signal.SIGKILL:
             unit.hunt.killed.update((process.pid, process.started) for process in members)
             self._freezer.thaw(unit)
@@ -195,7 +194,7 @@ class Units:
             unit.killing = True
             unit.deadline = None
             members = self._members(unit)
-            self._kill(unit, members)
+            self._termination.kill(unit, members)
             if unit.leader_gone and not unit.hunt.watched:
                 self._unsettled[unit.name] = unit
 
@@ -234,18 +233,18 @@ class Units:
             by_command = unit.stop_signal == signal.SIGCONT
             if by_command:  # it has ended the leader; what outlives that has heard of nothing
                 unit.stop_signal = signal.SIGTERM
-            self._ask(unit, left, all_of_them=by_command)
+            self._termination.ask(unit, left, all_of_them=by_command)
         else:
             unit.killing = True
-            self._kill(unit, left)
+            self._termination.kill(unit, left)
         if not unit.hunt.watched:
             self._unsettled[unit.name] = unit
 
+    def _settle_later(self, unit: Unit) -> None:
+        self._unsettled[unit.name] = unit
+
     def _finish(self, unit: Unit) -> None:
-        for pidfd in unit.hunt.watched.values():
-            self._loop.unwatch(pidfd)
-            os.close(pidfd)
-        unit.hunt.watched.clear()
+        self._termination.unwatch(unit)
         unit.end()
         self._freezer.forget(unit.name)
         unit.close("pidfd")
@@ -258,88 +257,3 @@ class Units:
         if self._census is None:
             self._census = census(self._units.values())
         return self._census.members([unit.name]).get(unit.name, [])
-
-    def _ask(self, unit: Unit, processes: list[ProcessStat], *, all_of_them: bool) -> None:
-        """Wait for these to end; those that have left the group, and so not heard of the stop, are told, or all."""
-        assert unit.stop_signal is not None
-        for process in processes:
-            pidfd = self._watch(unit, process)
-            key = (process.pid, process.started)
-            if pidfd is None or key in unit.hunt.asked or (process.group == unit.pid and not all_of_them):
-                continue
-            unit.hunt.asked.add(key)
-            self._send(unit, process, pidfd, unit.stop_signal)
-            self._send(unit, process, pidfd, signal.SIGCONT)
-
-    def _kill(self, unit: Unit, processes: list[ProcessStat]) -> None:
-        """SIGKILL: the processes were listed first, then comes the group at once, then those that had
-        left.
-        """
-        for process in processes:
-            key = (process.pid, process.started)
-            if key not in unit.hunt.killed:
-                unit.hunt.left_behind.append(f"{process.pid} {command_of(process.pid)}")
-                unit.hunt.killed.add(key)
-        if not unit.leader_gone or any(process.group == unit.pid for process in processes):
-            self._signal_group(unit, signal.SIGKILL)
-        for process in processes:
-            pidfd = self._watch(unit, process)
-            if pidfd is not None:
-                self._send(unit, process, pidfd, signal.SIGKILL)
-        self._freezer.thaw(unit)
-        if unit.leader_gone:
-            unit.deadline = time.monotonic() + PATIENCE
-
-    def _watch(self, unit: Unit, process: ProcessStat) -> int | None:
-        """Be told of a process's end; its pidfd, or None if it has ended already."""
-        key = (process.pid, process.started)
-        if key in unit.hunt.watched:
-            return unit.hunt.watched[key]
-        try:
-            pidfd = open_process(process)
-        except OSError:
-            unit.hunt.immune.add(key)
-            return None
-        if pidfd is not None:
-            unit.hunt.watched[key] = pidfd
-            self._loop.watch(pidfd, lambda: self._ended(unit, key))
-        return pidfd
-
-    def _ended(self, unit: Unit, key: tuple[int, int]) -> None:
-        pidfd = unit.hunt.watched.pop(key, None)
-        if pidfd is None:
-            return
-        self._loop.unwatch(pidfd)
-        os.close(pidfd)
-        if unit.leader_gone and unit.live and not unit.hunt.watched:
-            self._unsettled[unit.name] = unit
-
-    def _send(self, unit: Unit, process: ProcessStat, pidfd: int, number: int) -> None:
-        try:
-            kernel.signal_process(pidfd, number)
-        except PermissionError:
-            key = (process.pid, process.started)
-            if key in unit.hunt.watched and number == signal.SIGKILL:
-                unit.hunt.immune.add(key)
-                unit.hunt.left_behind.append(f"{process.pid} (may not be killed: it runs as another user)")
-                self._ended(unit, key)
-
-    def _signal_group(self, unit: Unit, number: int) -> bool:
-        if "pidfd" not in unit.fds:
-            return False
-        unreaped = unit.ours and not unit.leader_gone
-        try:
-            return kernel.signal_group(unit.fds["pidfd"], unit.pid, number, unreaped=unreaped)
-        except PermissionError:
-            return False
-
-    def _signal_one(self, process: ProcessStat, number: int) -> bool:
-        pidfd = open_process(process)
-        if pidfd is None:
-            return False
-        try:
-            return kernel.signal_process(pidfd, number)
-        except PermissionError:
-            return False
-        finally:
-            os.close(pidfd)

@@ -1,0 +1,124 @@
+"""How the processes of a unit are terminated: asked by a signal, killed, and watched until they are gone."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+
+from sbxcompose.host.keeper.escaped import open_process
+from sbxcompose.linux import kernel
+from sbxcompose.linux.processes import command_of
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from sbxcompose.host.keeper.freezer import Freezer
+    from sbxcompose.host.keeper.loop import Loop
+    from sbxcompose.host.keeper.unit import Unit
+    from sbxcompose.linux.processes import ProcessStat
+
+PATIENCE = 2.0
+"""Seconds after SIGKILL for which an end is waited for; what does not die then is reported and left alone."""
+
+
+class Termination:
+    """Terminates processes of units. `over` is told of a unit without a leader whose last watched process has ended."""
+
+    def __init__(self, loop: Loop, freezer: Freezer, over: Callable[[Unit], None]) -> None:
+        self._loop = loop
+        self._freezer = freezer
+        self._over = over
+
+    def unwatch(self, unit: Unit) -> None:
+        """Watch none of a unit's processes any more."""
+        for pidfd in unit.hunt.watched.values():
+            self._loop.unwatch(pidfd)
+            os.close(pidfd)
+        unit.hunt.watched.clear()
+
+    def ask(self, unit: Unit, processes: list[ProcessStat], *, all_of_them: bool) -> None:
+        """Wait for these to end; those that have left the group, and so not heard of the stop, are told, or all."""
+        assert unit.stop_signal is not None
+        for process in processes:
+            pidfd = self._watch(unit, process)
+            key = (process.pid, process.started)
+            if pidfd is None or key in unit.hunt.asked or (process.group == unit.pid and not all_of_them):
+                continue
+            unit.hunt.asked.add(key)
+            self._send(unit, process, pidfd, unit.stop_signal)
+            self._send(unit, process, pidfd, signal.SIGCONT)
+
+    def kill(self, unit: Unit, processes: list[ProcessStat]) -> None:
+        """Kill processes of a unit, which were listed first: its group at once, then those that had left it."""
+        for process in processes:
+            key = (process.pid, process.started)
+            if key not in unit.hunt.killed:
+                unit.hunt.left_behind.append(f"{process.pid} {command_of(process.pid)}")
+                unit.hunt.killed.add(key)
+        if not unit.leader_gone or any(process.group == unit.pid for process in processes):
+            self.signal_group(unit, signal.SIGKILL)
+        for process in processes:
+            pidfd = self._watch(unit, process)
+            if pidfd is not None:
+                self._send(unit, process, pidfd, signal.SIGKILL)
+        self._freezer.thaw(unit)
+        if unit.leader_gone:
+            unit.deadline = time.monotonic() + PATIENCE
+
+    def _watch(self, unit: Unit, process: ProcessStat) -> int | None:
+        """Be told of a process's end; its pidfd, or None if it has ended already."""
+        key = (process.pid, process.started)
+        if key in unit.hunt.watched:
+            return unit.hunt.watched[key]
+        try:
+            pidfd = open_process(process)
+        except OSError:
+            unit.hunt.immune.add(key)
+            return None
+        if pidfd is not None:
+            unit.hunt.watched[key] = pidfd
+            self._loop.watch(pidfd, lambda: self._ended(unit, key))
+        return pidfd
+
+    def _ended(self, unit: Unit, key: tuple[int, int]) -> None:
+        pidfd = unit.hunt.watched.pop(key, None)
+        if pidfd is None:
+            return
+        self._loop.unwatch(pidfd)
+        os.close(pidfd)
+        if unit.leader_gone and unit.live and not unit.hunt.watched:
+            self._over(unit)
+
+    def _send(self, unit: Unit, process: ProcessStat, pidfd: int, number: int) -> None:
+        try:
+            kernel.signal_process(pidfd, number)
+        except PermissionError:
+            key = (process.pid, process.started)
+            if key in unit.hunt.watched and number == signal.SIGKILL:
+                unit.hunt.immune.add(key)
+                unit.hunt.left_behind.append(f"{process.pid} (may not be killed: it runs as another user)")
+                self._ended(unit, key)
+
+    def signal_group(self, unit: Unit, number: int) -> bool:
+        """Send a signal to a unit's group; False if nobody got it."""
+        if "pidfd" not in unit.fds:
+            return False
+        unreaped = unit.ours and not unit.leader_gone
+        try:
+            return kernel.signal_group(unit.fds["pidfd"], unit.pid, number, unreaped=unreaped)
+        except PermissionError:
+            return False
+
+    def signal_one(self, process: ProcessStat, number: int) -> bool:
+        """Send a signal to one process; False if it is gone, or may not be sent one."""
+        pidfd = open_process(process)
+        if pidfd is None:
+            return False
+        try:
+            return kernel.signal_process(pidfd, number)
+        except PermissionError:
+            return False
+        finally:
+            os.close(pidfd)
