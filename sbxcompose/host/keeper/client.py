@@ -119,7 +119,7 @@ class KeeperClient(KeeperConnection):
         body = {"op": "stop", "unit": unit, "signal": int(signal), "deadline": deadline}
         accepted = bool(await self._call(body))
         self._run_again([unit])
-        known = self._units.get(unit)
+        known = self._known.units.get(unit)
         if accepted and known is not None:  # noted only now: a keeper that died before has perhaps not sent it
             known.stop = [int(signal), min(deadline, known.stop[1]) if known.stop else deadline]
         return accepted
@@ -137,7 +137,7 @@ class KeeperClient(KeeperConnection):
 
         All of them run if it raises `RuntimeError`: then the keeper could not look at the machine.
         """
-        known = [self._units[unit] for unit in units if unit in self._units]
+        known = [self._known.units[unit] for unit in units if unit in self._known.units]
         for unit in known:  # before it is asked for: should this keeper die, the next one knows whom to thaw
             unit.frozen = BEGUN if unit.frozen is None else unit.frozen
         try:
@@ -161,15 +161,15 @@ class KeeperClient(KeeperConnection):
 
     def _run_again(self, units: Sequence[str]) -> None:
         for unit in units:
-            if unit in self._units:
-                self._units[unit].frozen = None
+            if unit in self._known.units:
+                self._known.units[unit].frozen = None
 
     async def close_stdin(self, unit: str) -> None:
         """Close the keeper's end of the unit's input (the caller closes its own): the process reads end of
         file.
         """
-        if unit in self._units:
-            self._units[unit].drop("stdin")
+        if unit in self._known.units:
+            self._known.units[unit].drop("stdin")
         await self._call({"op": "close_stdin", "unit": unit})
 
     async def release(self, unit: str) -> None:
@@ -177,16 +177,16 @@ class KeeperClient(KeeperConnection):
         forgotten.
         """
         await self._call({"op": "release", "unit": unit})
-        known = self._units.get(unit)
+        known = self._known.units.get(unit)
         if known is not None and known.exited is not None:
-            del self._units[unit]
+            del self._known.units[unit]
             known.close()
 
     def keep(self, name: str, fd: int) -> None:
         """Let the keeper hold a descriptor for this server's successors: a network namespace, for `Spawn.namespace`, or
         a memory file. It is the client's from now on. Nothing is waited for: what is spawned later finds it.
         """
-        self._kept[name] = fd
+        self._known.kept[name] = fd
         if self._replacing is None and self._lost is None:
             self._send({"op": "keep", "id": 0, "name": name}, [fd])
 
@@ -209,7 +209,7 @@ class KeeperClient(KeeperConnection):
         """Kill everything in an isolated sandbox, and unmount its root. `forget`: it is over for good."""
         if forget:
             self._plans.pop(sandbox, None)
-        fd = self._kept.pop(PREFIX + sandbox, None)
+        fd = self._known.kept.pop(PREFIX + sandbox, None)
         if fd is not None:
             os.close(fd)
         await self._call({"op": "leave", "sandbox": sandbox, "forget": forget})
@@ -225,16 +225,16 @@ class KeeperClient(KeeperConnection):
 
     def tags(self, sandbox: str) -> dict[int, str]:
         """Return the units of a sandbox that are there, by what their processes have inherited (`census.tag_of`)."""
-        units = ((unit.tag, name) for name, unit in self._units.items() if name.startswith(f"{sandbox}."))
+        units = ((unit.tag, name) for name, unit in self._known.units.items() if name.startswith(f"{sandbox}."))
         return {tag: name for tag, name in units if tag is not None}
 
     def kept(self, name: str) -> int | None:
         """Return the descriptor that was given to `keep`, by this server or (after `adopt`) by one before it."""
-        return self._kept.get(name)
+        return self._known.kept.get(name)
 
     def drop(self, name: str) -> None:
         """Undo `keep`; do nothing if there is nothing of that name."""
-        fd = self._kept.pop(name, None)
+        fd = self._known.kept.pop(name, None)
         if fd is not None:
             os.close(fd)
             if self._replacing is None and self._lost is None:

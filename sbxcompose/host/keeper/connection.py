@@ -19,10 +19,9 @@ from signal import SIGKILL
 from typing import Any, Self
 
 from sbxcompose.host.keeper.inherit import KeeperRestart, launch
-from sbxcompose.host.keeper.inits import PREFIX
 from sbxcompose.host.keeper.messages import Adopted, Exited, KeeperLost, Spawned, SpawnFailed, SpawnLost
 from sbxcompose.host.keeper.protocol import Channel, KeeperFrame, chunked
-from sbxcompose.host.keeper.unit_cache import Body, KnownUnit, PendingRequest, has_room, read_all, retrieve
+from sbxcompose.host.keeper.unit_cache import Body, KnownUnits, PendingRequest, has_room, read_all, retrieve
 from sbxcompose.linux.processes import read_process
 from sbxcompose.tasks import TaskOwner
 
@@ -48,11 +47,10 @@ class KeeperConnection:
         self._loop = asyncio.get_running_loop()
         self._channel = channel
         self._restart = restart
-        self._units: dict[str, KnownUnit] = {}
+        self._known = KnownUnits()
         self._pending: dict[int, PendingRequest] = {}
         self._begun: set[str] = set()
         """The units that the keeper has begun to start and not told of, of those that must not be started twice."""
-        self._kept: dict[str, int] = {}
         self._plans: dict[str, Body] = {}
         """How isolated sandboxes are built."""
         self._wanted = False
@@ -87,12 +85,7 @@ class KeeperConnection:
         await self.tasks.close()
         self._detach()
         self._give_up(KeeperLost("the connection to the keeper was closed"))
-        for unit in self._units.values():
-            unit.close()
-        self._units.clear()
-        for fd in self._kept.values():
-            os.close(fd)
-        self._kept.clear()
+        self._known.close()
 
     def _task_failed(self, error: BaseException) -> None:
         """Write what a background task raises to the host's log; the loss of the keeper has been said already."""
@@ -180,7 +173,7 @@ class KeeperConnection:
             self.on_listener(frame.fds.pop())
             return
         if "kept" in body:
-            self._learn_kept(body["kept"], frame.fds.pop())
+            self._known.learn_kept(body["kept"], frame.fds.pop())
             return
         if body.get("handed_over"):
             if self._handed_over is not None and not self._handed_over.done():
@@ -195,7 +188,7 @@ class KeeperConnection:
             pending.future.set_result(None)
 
     def _event(self, body: Body) -> None:
-        known = self._units.get(body["unit"])
+        known = self._known.units.get(body["unit"])
         if known is None:
             if body["event"] == "exited":  # one that was refused
                 self._send({"op": "release", "id": 0, "unit": body["unit"]})
@@ -210,27 +203,6 @@ class KeeperConnection:
     def _emit(self, exited: Exited) -> None:
         self.on_exit(exited)
 
-    def _learn(self, body: Body, fds: list[int]) -> dict[str, int]:
-        """Remember a unit, and take its descriptors from the frame's."""
-        mine = {name: fds.pop(0) for name in body["fds"]}
-        old = self._units.pop(body["unit"], None)
-        if old is not None:
-            old.close()
-        self._units[body["unit"]] = KnownUnit(body, mine)
-        mine.pop("pidfd", None)  # stays with us
-        for fd in mine.values():
-            os.set_blocking(fd, False)
-        return mine
-
-    def _learn_kept(self, name: str, fd: int) -> None:
-        known = self._kept.get(name)
-        if known is not None and not name.startswith(PREFIX):
-            os.close(fd)
-            return
-        self._kept[name] = fd
-        if known is not None:  # another init process has taken the place of one that ended
-            os.close(known)
-
     def _spawned(self, body: Body, fds: list[int]) -> Spawned | SpawnFailed:
         self._begun.discard(body["unit"])
         if body.get("lost"):
@@ -239,7 +211,9 @@ class KeeperConnection:
             return SpawnFailed(body["error"], body["errno"])
         if not has_room():
             return self._refuse(body, fds)
-        return Spawned(body["unit"], body["pid"], body["at"], ticks=body.get("ticks", 0), **self._learn(body, fds))
+        return Spawned(
+            body["unit"], body["pid"], body["at"], ticks=body.get("ticks", 0), **self._known.learn(body, fds)
+        )
 
     def _refuse(self, body: Body, fds: list[int]) -> SpawnFailed:
         """End what has been started and cannot be watched: its output, its log and its end need descriptors."""
@@ -260,7 +234,7 @@ class KeeperConnection:
             stopping=body["stop"] is not None,
             frozen=body.get("frozen") is not None,
             ticks=body.get("ticks", 0),
-            **self._learn(body, fds),
+            **self._known.learn(body, fds),
         )
 
     # -- when the keeper dies ----------------------------------------------------------------------
@@ -305,7 +279,7 @@ class KeeperConnection:
     async def _hand_over(self) -> None:
         """Give the new keeper every unit, in as many frames as the descriptors need, and wait for its word."""
         self._handed_over = self._loop.create_future()
-        for units, fds in chunked(unit.write() for unit in self._units.values()):
+        for units, fds in chunked(unit.write() for unit in self._known.units.values()):
             self._send({"op": "handover", "units": units, "more": True}, fds)
         self._send({"op": "handover", "units": [], "more": False})
         await self._handed_over
@@ -317,7 +291,7 @@ class KeeperConnection:
         self._send({"op": "want", "id": 0, "wanted": self._wanted})
         for sandbox, plan in self._plans.items():
             self._send({"op": "isolate", "id": 0, "sandbox": sandbox, "plan": plan})
-        for name, fd in self._kept.items():
+        for name, fd in self._known.kept.items():
             self._send({"op": "keep", "id": 0, "name": name}, [fd])
         for number, pending in list(self._pending.items()):
             if pending.body["op"] == "spawn":

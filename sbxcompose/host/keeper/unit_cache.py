@@ -8,6 +8,7 @@ import resource
 from collections.abc import Callable
 from typing import Any
 
+from sbxcompose.host.keeper.inits import PREFIX
 from sbxcompose.host.keeper.messages import FD_NAMES
 
 Body = dict[str, Any]
@@ -79,6 +80,45 @@ class KnownUnit:
         """Close them all."""
         for name in FD_NAMES:
             self.drop(name)
+
+
+class KnownUnits:
+    """The units that the client holds, and the other descriptors that it was given to keep, by their names."""
+
+    def __init__(self) -> None:
+        self.units: dict[str, KnownUnit] = {}
+        self.kept: dict[str, int] = {}
+
+    def learn(self, body: Body, fds: list[int]) -> dict[str, int]:
+        """Remember a unit, and take its descriptors from the frame's."""
+        mine = {name: fds.pop(0) for name in body["fds"]}
+        old = self.units.pop(body["unit"], None)
+        if old is not None:
+            old.close()
+        self.units[body["unit"]] = KnownUnit(body, mine)
+        mine.pop("pidfd", None)  # stays with us
+        for fd in mine.values():
+            os.set_blocking(fd, False)
+        return mine
+
+    def learn_kept(self, name: str, fd: int) -> None:
+        """Remember a descriptor, in place of one of the same name only for an init process that was started anew."""
+        known = self.kept.get(name)
+        if known is not None and not name.startswith(PREFIX):
+            os.close(fd)
+            return
+        self.kept[name] = fd
+        if known is not None:  # another init process has taken the place of one that ended
+            os.close(known)
+
+    def close(self) -> None:
+        """Close all descriptors."""
+        for unit in self.units.values():
+            unit.close()
+        self.units.clear()
+        for fd in self.kept.values():
+            os.close(fd)
+        self.kept.clear()
 
 
 class PendingRequest:
