@@ -12,13 +12,13 @@ from sbxcompose.spec.connections import ConnectionNames
 from sbxcompose.spec.connectors import with_connectors
 from sbxcompose.spec.digest import digest, process_digest
 from sbxcompose.spec.extends import MAIN
-from sbxcompose.spec.fields import COPY, full_name_problem
+from sbxcompose.spec.fields import COPY
 from sbxcompose.spec.files import ProjectReader
 from sbxcompose.spec.locations import Places
 from sbxcompose.spec.models import ProjectModel, SandboxModel
 from sbxcompose.spec.naming import active_profiles, forced_provider, project_name, provider_of, sandbox_name
 from sbxcompose.spec.needs import Address, Needs, ProcessEntry, wanted_of
-from sbxcompose.spec.ports import own_ports, wrong_ports
+from sbxcompose.spec.ports import own_ports
 from sbxcompose.spec.process_models import ProcessModel
 from sbxcompose.spec.procfile import first_port, replica_ports
 from sbxcompose.spec.project import (
@@ -31,6 +31,7 @@ from sbxcompose.spec.project import (
     RestartPolicy,
     Sandbox,
 )
+from sbxcompose.spec.project_checks import ProjectChecks
 from sbxcompose.spec.scale import Scale
 from sbxcompose.spec.values import Path, Use
 from sbxcompose.spec.variables import MaskedNames, Variables, pairs_of
@@ -73,9 +74,10 @@ class Assembler:
         sandboxes, inactive, one_off = [], [], None
         ports = self._ports()
         forced = forced_provider(request, variable)
+        checks = ProjectChecks(self._model, self._sandboxes, self._entries, self._places, self._reader.mistakes)
         connections = ConnectionNames(self._sandboxes, self._entries, self._places, self._reader.mistakes)
         for key, (model, path) in self._sandboxes.items():
-            self._check_provider(key, forced or model.provider or provider)
+            checks.provider(key, forced or model.provider or provider)
             maker = _SandboxMaker(self, key, model, path, base, needs, ports)
             wanted, other = maker.processes()
             own, connect = None if forced else model.provider, connections.of(key, model)
@@ -83,9 +85,9 @@ class Assembler:
             inactive.extend(other)
             if self._reader.procfile and key == MAIN:
                 one_off = maker.one_off(wanted)
-        self._check_names(sandboxes)
-        self._check_ports(sandboxes)
-        self._check_secrets()
+        checks.names(sandboxes)
+        checks.ports(sandboxes)
+        checks.secrets(self._secrets)
         project = Project(
             name=name,
             directory=self._directory,
@@ -164,45 +166,6 @@ class Assembler:
             numbers = replica_ports(index, self.replicas((MAIN, name)), first)
             ports[name] = tuple((("PORT", str(number)),) for number in numbers)
         return ports
-
-    def _check_names(self, sandboxes: list[Sandbox]) -> None:
-        taken: dict[str, str] = {}
-        for sandbox in sandboxes:
-            path: Path = ("sandboxes", sandbox.name)
-            if sandbox.name == MAIN and MAIN not in self._model.sandboxes:
-                path = ("processes",)
-            problem = full_name_problem(sandbox.full_name)
-            if problem is not None:
-                hint = f"{problem[1]}; give the sandbox a `name`, or the project a shorter one (`-p`)"
-                self._wrong(path, f"at the provider, {problem[0]}", hint)
-            if sandbox.full_name in taken:
-                both = f"`{taken[sandbox.full_name]}` and `{sandbox.name}`"
-                message = f"the sandboxes {both} would both be named `{sandbox.full_name}`"
-                self._wrong(path, message, "give one of them a `name`")
-            taken[sandbox.full_name] = sandbox.name
-
-    def _check_ports(self, sandboxes: list[Sandbox]) -> None:
-        for sandbox in sandboxes:
-            for process, message, hint in wrong_ports(sandbox.processes):
-                self._wrong((*self._entries[process.sandbox, process.name].path, "port"), message, hint)
-
-    def _check_provider(self, sandbox: str, provider: str) -> None:
-        """Refuse what the contract cannot do."""
-        for entry in self.entries_of(sandbox).values() if provider != "local" else ():
-            check = entry.model.health_check
-            if check is not None and check.exec is not None:
-                message = f"the provider `{provider}` cannot run a command as a health check"
-                hint = "use `http` or `tcp`; or, where only the start has to wait for it, `ready_when: {exec: ...}`"
-                self._wrong((*entry.path, "health_check", "exec"), message, hint)
-
-    def _check_secrets(self) -> None:
-        models = [self._model, *(model for model, _ in self._sandboxes.values())]
-        names = {name for model in models for name in model.secrets}
-        names.update(name for entry in self._entries.values() for name in entry.model.secrets)
-        for use, name in self._secrets.exposed(names):
-            message = f"the secret `{name}` would be visible to every user here"
-            hint = f"pass it in `env`; in a command write `$${name}`, which the shell replaces"
-            self._reader.mistakes.append(use.node.mistake(message, hint))
 
     def _wrong(self, path: Path, message: str, hint: str | None) -> None:
         self._reader.mistakes.append(self._places.mistake(path, message, hint, on_key=True))
