@@ -126,7 +126,7 @@ class Adopted:
 
 
 def close_streams(run: Spawned | Adopted) -> None:
-    """Close the descriptors of a run that nobody reads from or writes to."""
+    """Close the descriptors of a run whose streams are not used."""
     for fd in (run.stdin, run.stdout, run.stderr):
         if fd is not None:
             os.close(fd)

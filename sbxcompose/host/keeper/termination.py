@@ -102,7 +102,7 @@ class Termination:
                 self._ended(unit, key)
 
     def signal_group(self, unit: Unit, number: int) -> bool:
-        """Send a signal to a unit's group; False if nobody got it."""
+        """Send a signal to a unit's group; False if it reached no process."""
         if "pidfd" not in unit.fds:
             return False
         unreaped = unit.ours and not unit.leader_gone
