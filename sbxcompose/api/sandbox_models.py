@@ -47,12 +47,17 @@ class SandboxMount(Message, frozen=True, kw_only=True):
 
 
 class LimitsInfo(Message, frozen=True, kw_only=True):
-    """Ours: what a sandbox may use of this machine; `memory` in bytes. `refused` says why that is not enforced."""
+    """Ours: what a sandbox may use of this machine; `memory` and `disk` in bytes.
+
+    `refused` says why memory, processors and processes are not limited, `disk_refused` why the disk is not.
+    """
 
     memory: Annotated[int, Meta(ge=1)] | None = None
     cpus: Annotated[float, Meta(gt=0)] | None = None
     processes: Annotated[int, Meta(ge=1)] | None = None
+    disk: Annotated[int, Meta(ge=1)] | None = None
     refused: str | None = None
+    disk_refused: str | None = None
 
 
 class CreateRequest(Message, frozen=True, kw_only=True):
@@ -240,6 +245,8 @@ class SandboxInfo(Message, frozen=True, kw_only=True):
     limits: LimitsInfo | None = None
     enforced_network: Literal["open", "closed"] | None = None
     """Ours: the network that it began with, and keeps: that of the machine, or one of its own without a way out."""
+    disk_free: int | None = None
+    """Ours: how many bytes may still be written to a disk that is limited."""
     not_enforced: list[str] = field(default_factory=list)
     """Ours: what is recorded of it, because the host was started to accept it, and not enforced."""
     failed_starts: list[FailedStart] = field(default_factory=list)

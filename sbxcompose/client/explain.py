@@ -14,6 +14,7 @@ from sbxcompose.engine.tail import last_lines
 from sbxcompose.logs.sanitize import clean_text
 from sbxcompose.plan.observed import Observed
 from sbxcompose.plan.why import Cause, Explanation, why
+from sbxcompose.plan.why_disk import with_disk
 
 _FINE = frozenset({Cause.FINE, Cause.COMPLETED})
 _LINES_HELP = frozenset({Cause.FAILED, Cause.BACKING_OFF, Cause.UNHEALTHY})
@@ -65,7 +66,7 @@ async def explain(session: Session, names: Sequence[str]) -> Explanations:
     ready = await probe_readiness(session, commands=True)
     now = time.time()
     entries = named(listing(session.project, observed, everything=bool(names)), session.project, names)
-    found = [why(session.project, observed, entry.instance, now, ready) for entry in entries]
+    found = [with_disk(why(session.project, observed, entry.instance, now, ready), observed) for entry in entries]
     return Explanations(tuple(found), observed)
 
 

@@ -8,6 +8,7 @@ from types import MappingProxyType
 from sbxcompose.api.models import LastExit, ManagedInfo, ProcessInfo
 from sbxcompose.api.sandbox_models import SandboxInfo
 from sbxcompose.engine.down_mark import Order, is_own, is_past, latest_mark, order_of
+from sbxcompose.engine.local_limits import full_disk
 from sbxcompose.names import parse_name
 from sbxcompose.plan.observed import (
     Exit,
@@ -51,7 +52,8 @@ def observed_sandbox(
         elif not is_own(process):
             foreign.append(_foreign(name, process))
     state = _STATES.get(info.status, SandboxState.PENDING)
-    return ObservedSandbox(name, state, tuple(ours), tuple(foreign), _failures(name, info, mark))
+    failures = _failures(name, info, mark)
+    return ObservedSandbox(name, state, tuple(ours), tuple(foreign), failures, full_disk=full_disk(info))
 
 
 def _failures(sandbox: str, info: SandboxInfo, mark: Order | None) -> tuple[StartFailure, ...]:

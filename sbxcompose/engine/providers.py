@@ -8,19 +8,18 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from msgspec.structs import replace
-
 from sbxcompose.api.lifecycle import Lifecycle
 from sbxcompose.api.outages import Outages
 from sbxcompose.api.sandbox import SandboxClient
-from sbxcompose.api.sandbox_models import CreateRequest, LimitsInfo, PatchRequest, SandboxInfo, SandboxMount
+from sbxcompose.api.sandbox_models import CreateRequest, PatchRequest, SandboxInfo, SandboxMount
 from sbxcompose.api.transport import HostAddress, Transport
 from sbxcompose.engine.claims import check_claim, claim_of
+from sbxcompose.engine.local_limits import changeable, disk_of, limits_of
 from sbxcompose.engine.network import is_enforced, policy_of
 from sbxcompose.engine.pending import PendingHandler
 from sbxcompose.engine.suspended import resume, suspend
 from sbxcompose.errors import Conflict, Unreachable, Unsupported
-from sbxcompose.spec.machine import Mount, Resources
+from sbxcompose.spec.machine import Mount
 from sbxcompose.spec.project import Project, ProviderName, Sandbox
 
 if TYPE_CHECKING:
@@ -178,7 +177,7 @@ class LocalProvider:
             project=claim_of(self._project, sandbox),
             snapshot_id=start_from,
             isolation=sandbox.isolation,
-            limits=limits_of(sandbox.resources),
+            limits=limits_of(sandbox),
             mounts=self._mounts(sandbox) or None,
             workspace=sandbox.workspace if sandbox.isolation != "none" else None,
         )
@@ -243,18 +242,18 @@ class LocalProvider:
             *(("workspace",) if sandbox.copied != (info.workspace_directory is not None) else ()),
             *(("network",) if not is_enforced(sandbox.network, info.network) else ()),
             *(("isolation",) if sandbox.isolation != info.isolation else ()),
+            *(("resources.disk",) if disk_of(limits_of(sandbox)) != disk_of(info.limits) else ()),
             *(("mounts",) if _targets(sandbox.mounts) != _targets(info.mounts) else ()),
         )
 
     def updates(self, sandbox: Sandbox, info: SandboxInfo) -> tuple[str, ...]:
         """Return the limits, if they are others: ports of this machine need not be opened."""
-        wanted, there = limits_of(sandbox.resources), info.limits
-        known = None if there is None else replace(there, refused=None)
-        return ("resources",) if wanted != known and wanted is not None else ()
+        wanted = changeable(limits_of(sandbox))
+        return ("resources",) if wanted not in (None, changeable(info.limits)) else ()
 
     async def update(self, sandbox: Sandbox) -> None:
         """Give it the limits of the file."""
-        await self._lifecycle.update(sandbox.full_name, PatchRequest(limits=limits_of(sandbox.resources)))
+        await self._lifecycle.update(sandbox.full_name, PatchRequest(limits=changeable(limits_of(sandbox))))
 
     async def prepare(self, sandbox: Sandbox, info: SandboxInfo, *, supervises: bool = False) -> bool:
         """Do nothing: the project's directory is the workspace, or the host has made one."""
@@ -267,13 +266,6 @@ class LocalProvider:
     async def close(self) -> None:
         """Close the connections to the host."""
         self._transport.close()
-
-
-def limits_of(resources: Resources | None) -> LimitsInfo | None:
-    """Return what a sandbox may use of this machine; None if there is no limit."""
-    known = resources or Resources()
-    limits = LimitsInfo(memory=known.memory, cpus=known.cpus, processes=known.processes)
-    return None if limits == LimitsInfo() else limits
 
 
 def _targets(mounts: Iterable[Mount | SandboxMount]) -> set[tuple[str, bool]]:

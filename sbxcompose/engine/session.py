@@ -20,6 +20,7 @@ from sbxcompose.engine.down_mark import mark_request
 from sbxcompose.engine.events import EventHandler, SandboxNote, WaitBegun, WaitEnded, ignore_event
 from sbxcompose.engine.execute import execute
 from sbxcompose.engine.listeners import Pace
+from sbxcompose.engine.local_limits import unenforced
 from sbxcompose.engine.providers import Provider
 from sbxcompose.engine.ready import Readiness
 from sbxcompose.engine.requests import (
@@ -218,8 +219,8 @@ class Session(ProjectSandboxes):
             case CreateSandbox(sandbox, start_from):
                 info = await self.places.at(sandbox).create(sandbox, start_from)
                 self.setup.began(sandbox, info.id, start_from)
-                if info.limits is not None and info.limits.refused is not None:
-                    self._emit(SandboxNote(sandbox.name, f"`resources` are not enforced: {info.limits.refused}"))
+                for text in unenforced(info.limits):
+                    self._emit(SandboxNote(sandbox.name, text))
                 await self._connect(sandbox, info)
                 await self.prepare(sandbox.name)
             case SnapshotSandbox(sandbox):

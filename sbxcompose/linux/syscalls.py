@@ -39,7 +39,8 @@ _NUMBERS = {
     "aarch64": {"clone": 220, "pivot_root": 41, "keyctl": 219},
 }
 """Those whose numbers differ by architecture; newer calls have one number everywhere."""
-_OPENAT2, _MOUNT_SETATTR = 437, 442
+_FSOPEN, _FSCONFIG, _FSMOUNT, _OPENAT2, _MOUNT_SETATTR = 430, 431, 432, 437, 442
+_FSCONFIG_SET_STRING, _FSCONFIG_CREATE, _CLOEXEC = 1, 6, 1
 
 _library: Any = None
 _last: int = 0
@@ -78,6 +79,17 @@ def clone_sibling() -> int:
 def mount(source: str, target: str, kind: str = "", flags: int = 0, data: str = "") -> None:
     """Attach a file system to the tree. The arguments are those of the system call."""
     _call("mount", source.encode(), os.fsencode(target), kind.encode() or None, _long(flags), data.encode() or None)
+
+
+def open_file_system(kind: str, source: str) -> int:
+    """Open the root directory of a file system that is mounted nowhere; it is let go with the descriptor."""
+    context = _number_plain(_FSOPEN, kind.encode(), _CLOEXEC)
+    try:
+        _number_plain(_FSCONFIG, context, _FSCONFIG_SET_STRING, b"source", os.fsencode(source), 0)
+        _number_plain(_FSCONFIG, context, _FSCONFIG_CREATE, None, None, 0)
+        return _number_plain(_FSMOUNT, context, _CLOEXEC, _ATTR_NOSUID | _ATTR_NODEV)
+    finally:
+        os.close(context)
 
 
 def bind(source: str, target: str) -> None:

@@ -232,7 +232,6 @@ def _local_notes(sandbox: Sandbox) -> Iterator[PlanNote]:
     known = sandbox.resources or Resources()
     present = {
         "image": sandbox.image is not None,
-        "resources.disk": known.disk is not None,
         "resources.gpus": bool(known.gpus),
         "timeout": sandbox.timeout is not None,
     }
@@ -241,6 +240,11 @@ def _local_notes(sandbox: Sandbox) -> Iterator[PlanNote]:
         verb = "apply" if len(keys) > 1 else "applies"
         pulled = "no image is pulled on this machine; " if "image" in keys else ""
         text = f"sandbox {sandbox.name}: {pulled}{_listed(keys)} {verb} only in the cloud"
+        yield PlanNote("local", text, sandbox.name)
+    if known.disk is not None and sandbox.isolation == "none":
+        text = (
+            f"sandbox {sandbox.name}: `resources.disk` needs `isolation: overlay` on this machine; it is not enforced"
+        )
         yield PlanNote("local", text, sandbox.name)
     if sandbox.setup_cache != "none" and not sandbox.copied and sandbox.isolation == "none":
         text = f"sandbox {sandbox.name}: `setup_cache` needs `workspace: copy` or `isolation: overlay` on this machine"

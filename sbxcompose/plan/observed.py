@@ -163,6 +163,8 @@ class ObservedSandbox(Struct, frozen=True):
     differences: tuple[str, ...] = ()
     """The keys (`image`, `resources`, …) in which it differs from the file, so that only a new one would fit.
     """
+    full_disk: str | None = None
+    """How little is left of a disk that is limited, if nearly nothing is."""
     to_copy: ToCopy | None = None
     """What has changed of the files that are copied into it; None if nothing has, or if it was not checked."""
     setup_snapshot: str | None = None

@@ -50,7 +50,9 @@ class ResourcesModel(Strict):
         None, description="Number of processors; may be a fraction."
     )
     memory: PositiveSize | None = Field(None, description="Memory, such as `2gb`.")
-    disk: PositiveSize | None = Field(None, description="Disk, such as `20gb`; only in the cloud.")
+    disk: PositiveSize | None = Field(
+        None, description="Disk, such as `20gb`; at the provider `local` that of an isolated sandbox."
+    )
     processes: Annotated[int, Field(gt=0, le=4_194_304), AS_NUMBER] | None = Field(
         None, description="Most processes and threads; only at the provider `local`."
     )
@@ -204,8 +206,8 @@ class SandboxModel(WithEnvironment):
     resources: ResourcesModel | None = Field(
         None,
         description=(
-            "Processors, memory and disk. At the provider `local`, processors, memory and processes are limited where "
-            "control groups allow it; `up` says where they do not."
+            "Processors, memory and disk. At the provider `local` they are limited where control groups and, for the "
+            "disk, loop devices allow it; `up` says where they do not."
         ),
     )
     timeout: Duration | None = Field(

@@ -54,3 +54,29 @@ def test_a_mount_without_isolation_or_without_a_source_is_a_mistake(sbx: Sbx) ->
     assert "cannot mount ./x at /x: no such file or directory" in sbx.run("up", "-d", code=1).stderr
     sbx.write("sandboxes: {app: {isolation: overlay, mounts: [x], processes: {web: {command: sleep 1000}}}}")
     assert "invalid mount `x`" in sbx.run("config", code=None).stderr
+
+
+FULL = """
+sandboxes:
+  app:
+    isolation: overlay
+    resources: {disk: 24mb}
+    processes:
+      web: {command: "cat /dev/zero > /opt/filler; exit 3", restart: never}
+      other: {command: "echo up; exec sleep 1000", ready_when: {log: up}}
+"""
+
+
+def test_a_full_disk_of_a_sandbox_is_told_with_the_limit(sbx: Sbx) -> None:
+    sbx.write(FULL)
+    up = sbx.run("up", "-d", code=None)
+    if "cannot be isolated" in up.stderr or "is not enforced" in up.stderr:
+        pytest.skip(up.stderr)
+    assert "No space left on device" in sbx.run("wait", "web", code=1).stderr
+    told = sbx.run("why", "web", code=None).stdout
+    assert "the disk of sandbox app is full: " in told
+    assert " of 25 MB are free (`resources.disk`)" in told
+    assert "raise `resources.disk`" in told
+    assert "ready" in sbx.run("ps").stdout
+    sbx.write(FULL.replace("24mb", "32mb"))
+    assert "differs from the file in `resources.disk`; `--recreate-sandboxes` replaces it" in sbx.run("plan").stderr

@@ -28,6 +28,7 @@ from sbxcompose.plan.names import ProcessNames, Target
 from sbxcompose.plan.observed import Instance
 from sbxcompose.plan.options import Intent, PlanOptions
 from sbxcompose.plan.why import why
+from sbxcompose.plan.why_disk import with_disk
 from sbxcompose.spec.project import Project
 from sbxcompose.tasks import TaskOwner
 
@@ -218,7 +219,8 @@ class Effects:
 
     async def _why(self, instance: Instance) -> list[str]:
         ready = await probe_readiness(self._session, lambda other: other == instance, commands=True)
-        found = why(self._session.project, self._session.observed(), instance, time.time(), ready)
+        observed = self._session.observed()
+        found = with_disk(why(self._session.project, observed, instance, time.time(), ready), observed)
         return [*found.lines, *([f"hint: {found.hint}"] if found.hint else [])]
 
     async def _plan(self) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pwd
 import stat
+from collections.abc import Callable
 from pathlib import Path
 
 from sbxcompose.host.isolation.plan import USER, USER_HOME, USER_ID
@@ -14,9 +15,12 @@ LARGEST = 1 << 20
 
 
 class SandboxAccounts:
-    """Looks users and groups up, each time in the files as they are then. `own_uid` is who runs what names no user."""
+    """Looks users and groups up, each time in the files as they are then. `own_uid` is who runs what names no user.
 
-    def __init__(self, etc: Path, *, privileged: bool) -> None:
+    `etc` returns the directory of the sandbox's own files of /etc, or raises `OSError`.
+    """
+
+    def __init__(self, etc: Callable[[], Path], *, privileged: bool) -> None:
         self._etc = etc
         self.own_uid = 0 if privileged else USER_ID
 
@@ -42,14 +46,14 @@ class SandboxAccounts:
         return sorted({group, *(int(number) for number in mine if number.isdecimal())})
 
     def _lines(self, name: str, count: int) -> list[list[str]]:
-        lines = [line.split(":") for line in _read(self._etc / name).splitlines()]
+        lines = [line.split(":") for line in _read(self._etc, name).splitlines()]
         return [fields for fields in lines if len(fields) == count]
 
 
-def _read(path: Path) -> str:
+def _read(etc: Callable[[], Path], name: str) -> str:
     """Return a small regular file; what a sandbox has put in its place is not followed, nor waited for."""
     try:
-        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+        fd = os.open(etc() / name, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
     except OSError:
         return ""
     try:

@@ -1,7 +1,7 @@
 """The disk of an isolated sandbox: the layers above the directories of the machine, and all that is the sandbox's own.
 
 `root` becomes its root directory; `layers/NAME/upper` has what was written into a directory of the machine. Together
-they are what a snapshot copies.
+they are what a snapshot copies. `disk_image` has the disks of limited size.
 """
 
 from __future__ import annotations
@@ -34,8 +34,7 @@ FIRST_PERSON, LAST_PERSON = 1000, 60_000
 
 
 def make(disk: str, facts: MachineFacts, *, workspace: str, hostname: str) -> None:
-    """Make the disk of a new sandbox. Raises `OSError`."""
-    os.mkdir(disk, 0o700)
+    """Make what is on the disk of a new sandbox. Raises `OSError`."""
     _make_root(os.path.join(disk, ROOT), facts, workspace)
     _make_layers(disk, facts)
     etc = os.path.join(disk, layer_of("etc"), "upper")

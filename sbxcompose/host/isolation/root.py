@@ -12,8 +12,10 @@ from typing import Any
 from sbxcompose import paths
 from sbxcompose.host.base.problems import Problem
 from sbxcompose.host.isolation import disk as disks
+from sbxcompose.host.isolation import disk_image
 from sbxcompose.host.isolation import facts as machine
 from sbxcompose.host.isolation.accounts import SandboxAccounts
+from sbxcompose.host.isolation.disk_image import OpenDisk
 from sbxcompose.host.isolation.plan import PathMount, layer_of, mount_plan
 from sbxcompose.host.keeper.client import KeeperClient, KeeperLost, SpawnFailed
 from sbxcompose.tasks import SharedWork
@@ -35,9 +37,12 @@ class IsolatedRoot:
         workspace: str,
         project: str | None,
         mounts: Sequence[PathMount],
+        limit: int | None = None,
     ) -> None:
         self.sandbox = sandbox
-        self.disk = str(directory / disks.DISK)
+        self._directory = str(directory / disks.DISK)
+        self._limit = limit
+        self.disk = OpenDisk(self._directory)
         self.workspace = workspace
         self._keeper = keeper
         self._hostname = hostname
@@ -46,7 +51,7 @@ class IsolatedRoot:
         self._visits = 0
         self.cgroups: tuple[str, ...] = ()
         facts = machine.machine_facts()
-        self.accounts = SandboxAccounts(Path(self.disk, layer_of("etc"), "upper"), privileged=facts.privileged)
+        self.accounts = SandboxAccounts(self._etc, privileged=facts.privileged)
         self.move(project)
 
     def move(self, project: str | None) -> None:
@@ -63,16 +68,27 @@ class IsolatedRoot:
     def _plan(self) -> dict[str, Any]:
         return mount_plan(
             machine.machine_facts(),
-            disk=self.disk,
+            disk=self._directory,
             hostname=self._hostname,
             workspace=None if self._project is None else PathMount(self._project, self.workspace, read_only=False),
             mounts=self._mounts,
             cgroups=self.cgroups,
         )
 
-    def make(self) -> None:
-        """Make its disk. Raises `OSError`."""
-        disks.make(self.disk, machine.machine_facts(), workspace=self.workspace, hostname=self._hostname)
+    def _etc(self) -> Path:
+        return Path(self.disk.path, layer_of("etc"), "upper")
+
+    def make(self, *, empty: bool = False) -> None:
+        """Make its disk, of limited size where it is to be and this machine can. Raises `OSError`.
+
+        `empty`: all that is on it is still to come.
+        """
+        os.mkdir(self._directory, 0o700)
+        if self._limit is not None and disk_image.refusal() is None:
+            disk_image.make(self._directory, self._limit)
+        if not empty:
+            with self.disk.opened() as place:
+                disks.make(place, machine.machine_facts(), workspace=self.workspace, hostname=self._hostname)
 
     @asynccontextmanager
     async def entered(self, busy: Callable[[], bool]) -> AsyncIterator[int]:
@@ -120,6 +136,7 @@ class IsolatedRoot:
         await self._leave(forget=True)
 
     async def _leave(self, *, forget: bool) -> None:
+        self.disk.close()
         with suppress(KeeperLost):
             await self._keeper.leave(self.sandbox, forget=forget)
 

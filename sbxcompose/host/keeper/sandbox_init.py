@@ -12,13 +12,15 @@ import stat
 import sys
 
 from sbxcompose.host.keeper.enter import CAPABILITIES, give_up_rights
-from sbxcompose.linux import syscalls
+from sbxcompose.linux import loop, syscalls
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
 READY = b"ready"
+IMAGE, IMAGE_KIND = "image", "ext4"
+"""The file of a disk of limited size, in the disk's directory, and its file system."""
 _QUIET = syscalls.MS_NOSUID | syscalls.MS_NODEV
 _DEVICES = {"null": (1, 3), "zero": (1, 5), "full": (1, 7), "random": (1, 8), "urandom": (1, 9), "tty": (5, 0)}
 _LINKS = {
@@ -87,7 +89,7 @@ class RootBuilder:
     def build(self) -> None:
         """Carry out the plan and make the result the root directory. Raises `RootNotBuilt`."""
         self._do("making mounts private", lambda: syscalls.mount("", "/", flags=syscalls.MS_REC | syscalls.MS_PRIVATE))
-        self._do("entering the sandbox's disk", lambda: os.chdir(self._plan["disk"]))
+        self._do("entering the sandbox's disk", self._enter_disk)
         self._do("mounting the root", self._mount_root)
         for step in self._plan["steps"]:
             kind, path, *rest = step
@@ -100,6 +102,14 @@ class RootBuilder:
             work()
         except OSError as error:
             raise RootNotBuilt(f"{what}: {_words(error)}") from None
+
+    def _enter_disk(self) -> None:
+        disk = self._plan["disk"]
+        os.chdir(disk)
+        if os.path.exists(IMAGE):
+            with loop.attached(IMAGE) as device:
+                syscalls.mount(device, disk, IMAGE_KIND, _QUIET, "discard")
+            os.chdir(disk)
 
     def _mount_root(self) -> None:
         syscalls.bind("root", "root")

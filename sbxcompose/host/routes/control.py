@@ -59,6 +59,7 @@ def long_form(request: Request, info: SandboxInfo) -> dict[str, Any]:
         "sandbox_url": request.state.url if reachable else None,
         "ingress_endpoint": ingress_endpoint(request.state.url) if reachable else None,
         "failed_starts": [] if processes is None else [failed.write() for failed in processes.failed_starts.all()],
+        "disk_free": None if processes is None or processes.isolation is None else processes.isolation.disk.free,
         "live_processes": None if processes is None else len(processes.live),
         "extensions": EXTENSIONS if live else [],
     }

@@ -49,6 +49,7 @@ def root_of(info: SandboxInfo, directory: Path, keeper: KeeperClient) -> Isolate
         workspace=info.workspace or DEFAULT_WORKSPACE,
         project=info.project_directory,
         mounts=mounts_of(info, directory),
+        limit=None if info.limits is None else info.limits.disk,
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from sbxcompose.api.models import StartRequest
 from sbxcompose.host.base import trees
 from sbxcompose.host.base.problems import Problem, from_os
 from sbxcompose.host.isolation import disk
+from sbxcompose.host.isolation.root import IsolatedRoot
 from sbxcompose.host.keeper.client import KeeperLost
 from sbxcompose.host.sandboxes.sandbox import HostedSandbox
 
@@ -56,15 +58,21 @@ class Provisioning:
 
     async def _copy(self, sandbox: HostedSandbox) -> None:
         root = sandbox.workload.isolation
-        if root is not None and not self.has_disk:
-            await asyncio.to_thread(root.make)
+        if root is not None:
+            await asyncio.to_thread(root.make, empty=self.has_disk)
         if self._files is not None:
             async with self._files as source:
-                if self.has_disk:
-                    sandbox.disk.mkdir(mode=0o700)
-                    await asyncio.to_thread(disk.copy, str(source), str(sandbox.disk))
-                else:
-                    await asyncio.to_thread(trees.copy_tree, str(source), str(sandbox.workspace))
+                await asyncio.to_thread(self._copy_files, str(source), sandbox.workspace, root)
+
+    def _copy_files(self, source: str, workspace: Path, root: IsolatedRoot | None) -> None:
+        if root is None:
+            trees.copy_tree(source, str(workspace))
+            return
+        with root.disk.opened() as place:
+            if self.has_disk:
+                disk.copy(source, place)
+            else:
+                trees.copy_tree(source, os.path.join(place, disk.ROOT, root.workspace.strip("/")))
 
     async def _start(self, sandbox: HostedSandbox) -> None:
         if self._entrypoint and sandbox.ending is None:

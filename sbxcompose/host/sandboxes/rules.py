@@ -23,6 +23,7 @@ from sbxcompose.api.sandbox_models import (
 from sbxcompose.host.base.clock import now_ms
 from sbxcompose.host.base.ids import ID_LENGTH, is_id, new_id
 from sbxcompose.host.base.problems import Problem
+from sbxcompose.host.isolation.disk_image import check_size
 from sbxcompose.host.supervise import network
 
 MAX_NAME = 63
@@ -62,6 +63,10 @@ def described(
     """
     isolated = isolation_of(request, isolation) == "overlay"
     limits = request.limits or (_limits(request.resources) if enforced else None)
+    if limits is not None and limits.disk is not None:
+        if not isolated:
+            raise Problem(400, "limits.disk needs `isolation: overlay`", "UNSUPPORTED")
+        check_size(limits.disk)
     inherited = snapshot.resources if snapshot is not None else None
     image = snapshot.base_image if snapshot is not None else None
     return SandboxInfo(
@@ -229,12 +234,19 @@ def patched(info: SandboxInfo, patch: PatchRequest, *, clear_network: bool = Fal
     policy = None if clear_network else info.network if patch.network is None else patch.network
     network.check_change(info.network, policy)
     if patch.limits is not None:
-        kept["limits"] = replace(patch.limits, refused=None)
+        kept["limits"] = _limits_after(info, patch.limits)
     if patch.project is not None:
         kept["project"] = patch.project
         if info.project_directory is not None:
             kept["project_directory"] = _checked_directory(patch.project.directory)
     return replace(info, name=name, exposed_ports=ports, network=policy, **kept)
+
+
+def _limits_after(info: SandboxInfo, patch: LimitsInfo) -> LimitsInfo:
+    known = info.limits or LimitsInfo()
+    if patch.disk not in (None, known.disk):
+        raise Problem(400, "limits.disk is fixed when a sandbox is created", "BAD_PATCH")
+    return replace(patch, refused=None, disk=known.disk, disk_refused=known.disk_refused)
 
 
 def _checked_directory(directory: str) -> str:

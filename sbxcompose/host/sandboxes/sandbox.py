@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 from sbxcompose.host.base.problems import Problem
-from sbxcompose.host.isolation.disk import DISK
 from sbxcompose.host.sandboxes import suspension
 from sbxcompose.host.sandboxes.lifecycle_driver import SandboxDriver
 from sbxcompose.host.sandboxes.lifecycle_types import (
@@ -65,11 +64,6 @@ class HostedSandbox(SandboxDriver):
     def isolated(self) -> bool:
         """Whether it has a root of its own."""
         return self.info.isolation != "none"
-
-    @property
-    def disk(self) -> Path:
-        """The disk of an isolated one."""
-        return self.directory / DISK
 
     @property
     def being_taken_over(self) -> bool:
@@ -133,7 +127,11 @@ class HostedSandbox(SandboxDriver):
         one. Raises `Problem`.
         """
         async with self.held_still():
-            yield self.disk if self.isolated else self.workspace
+            if self.workload.isolation is None:
+                yield self.workspace
+            else:
+                with self.workload.isolation.disk.opened() as place:
+                    yield Path(place)
 
     @asynccontextmanager
     async def visit(self) -> AsyncIterator[None]:

@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from sbxcompose.api.sandbox_models import LimitsInfo
 from sbxcompose.host.base.problems import Problem
-from sbxcompose.host.isolation import limits
+from sbxcompose.host.isolation import disk_image, limits
 from sbxcompose.host.isolation.limits import LimitsRefused, SandboxLimits
 from sbxcompose.host.sandboxes.places import workdir_of
 from sbxcompose.host.sandboxes.sandbox import HostedSandbox
@@ -30,9 +30,18 @@ def _limit(sandbox: HostedSandbox, wanted: LimitsInfo) -> None:
         sandbox.processes.cgroups = limits.enforce(_host_of(sandbox), sandbox.info.id, found)
     except LimitsRefused as refusal:
         sandbox.processes.cgroups, refused = [], str(refusal)
-    if refused != wanted.refused:
+    settled = replace(wanted, refused=refused, disk_refused=_disk_refusal(sandbox, wanted))
+    if settled != wanted:
         with suppress(Problem):  # a full disk: then the reason is not recorded, and told again after the next start
-            sandbox.change(limits=replace(wanted, refused=refused))
+            sandbox.change(limits=settled)
+
+
+def _disk_refusal(sandbox: HostedSandbox, wanted: LimitsInfo) -> str | None:
+    """Return why a disk is not limited; of one that is made already its own image tells."""
+    root = sandbox.workload.isolation
+    if wanted.disk is None or (root is not None and root.disk.limited):
+        return None
+    return wanted.disk_refused or disk_image.refusal()
 
 
 def lift_limits(sandbox: HostedSandbox) -> None:

@@ -114,7 +114,7 @@ def accounts(directory: Path, *, privileged: bool = True) -> SandboxAccounts:
         "root:x:0:0::/root:/bin/sh\nbroken\ntl-user:x:1000:1000::/home/tl-user:/bin/bash\n"
     )
     (directory / "group").write_text("root:x:0:\nstaff:x:50:tl-user,root\ntl-user:x:1000:\n")
-    return SandboxAccounts(directory, privileged=privileged)
+    return SandboxAccounts(lambda: directory, privileged=privileged)
 
 
 def test_users_are_those_of_the_sandbox(tmp_path: Path) -> None:
@@ -138,7 +138,7 @@ def test_without_rights_there_is_one_user(tmp_path: Path) -> None:
 def test_files_that_a_sandbox_has_replaced_are_not_followed(tmp_path: Path) -> None:
     (tmp_path / "secret").write_text("evil:x:0:0::/:/bin/sh\n")
     (tmp_path / "passwd").symlink_to(tmp_path / "secret")
-    known = SandboxAccounts(tmp_path, privileged=True)
+    known = SandboxAccounts(lambda: tmp_path, privileged=True)
     assert known.user("evil") is None
     assert known.user("tl-user") is not None
 

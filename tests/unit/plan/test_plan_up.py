@@ -704,8 +704,11 @@ def test_keys_without_meaning_on_this_machine_are_said_once() -> None:
     box = Sandbox("main", "shop-main", (), image="ubuntu", resources=Resources(cpus=2, disk=1))
     local = project(process("web"), sandboxes=[box])
     assert notes(plan_up(local, MISSING)) == [
-        "sandbox main: no image is pulled on this machine; `image` and `resources.disk` apply only in the cloud"
+        "sandbox main: no image is pulled on this machine; `image` applies only in the cloud",
+        "sandbox main: `resources.disk` needs `isolation: overlay` on this machine; it is not enforced",
     ]
+    isolated = Sandbox("main", "shop-main", (), isolation="overlay", resources=Resources(disk=1))
+    assert notes(plan_up(project(process("web"), sandboxes=[isolated]), MISSING)) == []
     timed = project(process("web"), sandboxes=[Sandbox("main", "shop-main", (), timeout=5)])
     assert notes(plan_up(timed, MISSING)) == ["sandbox main: `timeout` applies only in the cloud"]
     assert notes(plan_up(local, world(row("web")))) == []

@@ -1,0 +1,108 @@
+"""The disk of an isolated sandbox: of limited size where that is asked for, and what happens when it is full."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from tests.live.host.hosts import Box, LiveHost
+from tests.live.host.isolated import finish, host_without_rights, isolated
+from tests.live.host.test_host_snapshots import take
+
+SIZE = 24 << 20
+FILL = "cat /dev/zero 2>&1 >/opt/filler | grep -o 'No space left on device'"
+EVERYWHERE = """
+for path in /tmp /workspace /root /var/tmp /etc /usr/bin; do
+  head -c 1000000 /dev/zero 2>/dev/null >$path/x || echo full; rm $path/x
+done
+"""
+
+
+def limited(host: LiveHost, name: str = "box", **fields: object) -> Box:
+    """An isolated sandbox with a small disk. Skips the test where the machine cannot limit one, with its reason."""
+    box = isolated(host, name, limits={"disk": SIZE}, **fields)
+    refused = host.http.get(f"/sandboxes/{name}").json()["limits"]["disk_refused"]
+    if refused:
+        pytest.skip(refused)
+    return box
+
+
+def free(host: LiveHost, name: str = "box") -> int:
+    """The bytes that are left on the disk of a sandbox, as the host says."""
+    return int(host.http.get(f"/sandboxes/{name}").json()["disk_free"])
+
+
+def loop_devices(host: LiveHost) -> list[str]:
+    """The files of a host's state that loop devices show."""
+    shown = [path.read_text().strip() for path in Path("/sys/block").glob("loop*/loop/backing_file")]
+    return [path for path in shown if path.startswith(str(host.home.state))]
+
+
+def test_a_sandbox_cannot_write_more_than_its_disk_holds(host: LiveHost) -> None:
+    box = limited(host)
+    other = isolated(host, "other")
+    assert 10 << 20 < free(host) < SIZE
+    box.shell("echo up; read line; echo got $line; exec sleep 1000", "web", stdin_mode="pipe")
+    box.wait_for_line("web", "up")
+    assert finish(box, FILL) == ["No space left on device"]
+    assert free(host) < SIZE // 100
+    assert finish(box, EVERYWHERE) == ["full"] * 6
+    assert box.refused("PUT", "/files", params={"path": "/tmp/file"}, content=b"x" * 100_000)[1] == "NO_SPACE"
+    box.ask("POST", "/processes/web/stdin", content=b"it\n").raise_for_status()
+    box.wait_for_line("web", "got it")
+    assert finish(other, "dd if=/dev/zero of=/opt/x bs=1M count=30 2>/dev/null && echo written") == ["written"]
+    assert finish(box, "rm /opt/filler; echo room > /tmp/x; cat /tmp/x") == ["room"]
+    assert free(host) > 10 << 20
+
+
+def test_a_limited_disk_is_kept_copied_and_let_go(host: LiveHost) -> None:
+    box = limited(host)
+    finish(box, "echo one > /etc/kept; rm /usr/bin/env; useradd -u 1500 robot 2>/dev/null")
+    snapshot = take(host)
+    fork = limited(host, "fork", snapshot_id=snapshot["id"])
+    plain = isolated(host, "plain", snapshot_id=snapshot["id"])
+    for copy in (fork, plain):
+        assert finish(copy, "cat /etc/kept; ls /usr/bin/env 2>/dev/null") == ["one"]
+    finish(fork, "echo two > /etc/kept")
+    for half in ("server", "keeper"):
+        host.kill(half)
+        assert finish(box, "cat /etc/kept") == ["one"]
+        assert finish(fork, "cat /etc/kept") == ["two"]
+    finish(plain, f"dd if=/dev/zero of=/opt/large bs=1M count={SIZE >> 20} 2>/dev/null")
+    large = take(host, "plain")
+    answer = host.http.post(
+        "/sandboxes",
+        json={"name": "small", "isolation": "overlay", "snapshot_id": large["id"], "limits": {"disk": SIZE}},
+    )
+    assert (answer.status_code, answer.json()["error_details"]["code"]) == (422, "NO_SPACE")
+    for name in ("box", "fork", "plain"):
+        host.http.delete(f"/sandboxes/{name}").raise_for_status()
+    assert loop_devices(host) == []
+
+
+def test_what_cannot_be_limited_is_refused_or_said(host: LiveHost) -> None:
+    for fields, words in (
+        ({"isolation": "none"}, "limits.disk needs `isolation: overlay`"),
+        ({"isolation": "overlay", "limits": {"disk": 1 << 20}}, "a disk of 1048576 bytes is too small"),
+    ):
+        answer = host.http.post("/sandboxes", json={"limits": {"disk": SIZE}, **fields})
+        assert answer.status_code == 400
+        assert words in answer.json()["error"]
+    limited(host)
+    changed = host.http.patch("/sandboxes/box", json={"limits": {"disk": SIZE * 2}})
+    assert (changed.status_code, changed.json()["error"]) == (400, "limits.disk is fixed when a sandbox is created")
+    kept = host.http.patch("/sandboxes/box", json={"limits": {"memory": 1 << 30}}).json()["limits"]
+    assert (kept["disk"], kept["memory"], kept["disk_refused"]) == (SIZE, 1 << 30, None)
+
+
+def test_a_host_without_rights_says_that_it_cannot_limit_a_disk(host_environ: object) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("root is needed to become a user without rights")
+    with host_without_rights() as host:
+        box = isolated(host, limits={"disk": SIZE})
+        info = host.http.get("/sandboxes/box").json()
+        assert info["limits"]["disk_refused"] == "only a host that is run by root can limit a disk"
+        assert info["disk_free"] is None
+        assert finish(box, "echo runs") == ["runs"]

@@ -1,0 +1,35 @@
+"""A full disk of a sandbox is told with every process that it may concern."""
+
+from __future__ import annotations
+
+import pytest
+from msgspec.structs import replace
+
+from sbxcompose.plan.observed import Instance, Observed, ObservedSandbox, SandboxState
+from sbxcompose.plan.why import Cause, Explanation
+from sbxcompose.plan.why_disk import with_disk
+
+FULL = Observed((ObservedSandbox("app", SandboxState.RUNNING, full_disk="8.0 kB of 25 MB are free"),))
+FAILED = Explanation(Instance("app", "web"), "web", Cause.FAILED, ("web exited with code 3",), "look at its logs")
+
+
+def test_a_full_disk_is_told_after_what_is_wrong() -> None:
+    told = with_disk(FAILED, FULL)
+    assert told.lines == (
+        "web exited with code 3",
+        "the disk of sandbox app is full: 8.0 kB of 25 MB are free (`resources.disk`)",
+    )
+    assert told.hint is not None
+    assert "raise `resources.disk`" in told.hint
+
+
+@pytest.mark.parametrize("cause", [Cause.COMPLETED, Cause.INACTIVE, Cause.SANDBOX])
+def test_nothing_is_told_where_it_does_not_matter(cause: Cause) -> None:
+    found = replace(FAILED, cause=cause)
+    assert with_disk(found, FULL) == found
+
+
+def test_nothing_is_told_of_the_disk_of_another_sandbox() -> None:
+    found = replace(FAILED, instance=Instance("other", "web"))
+    assert with_disk(found, FULL) == found
+    assert with_disk(FAILED, Observed((ObservedSandbox("app", SandboxState.RUNNING),))) == FAILED
