@@ -10,9 +10,12 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import AsyncIterator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
-from typing import TYPE_CHECKING, Any
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, nullcontext
+from functools import partial
+from typing import TYPE_CHECKING, TypeVar
+
+from msgspec.structs import replace
 
 from sbxcompose.api.addresses import Site
 from sbxcompose.api.connection import StreamedBody
@@ -24,12 +27,14 @@ from sbxcompose.api.retries import REPEATABLE, RequestRetry
 from sbxcompose.api.settings import Setting
 from sbxcompose.api.sleep_watch import SleepWatch
 from sbxcompose.api.transport import HostAddress, Transport
-from sbxcompose.api.wire import Answer
+from sbxcompose.api.wire import Answer, HttpRequest
 from sbxcompose.api.wire_errors import CloudRefusals, site_unreachable
 from sbxcompose.errors import Unreachable
 
 if TYPE_CHECKING:
     from sbxcompose.api.websocket_connect import Socket
+
+T = TypeVar("T")
 
 IDLE = 45.0
 """Seconds without a byte after which a connection counts as broken; a stream has a keep-alive each 15 s."""
@@ -57,97 +62,59 @@ class CloudChannel:
         self._answered = False
         self._sleep = SleepWatch(self._woke_up)
 
-    async def request(
-        self,
-        method: str,
-        path: str,
-        *,
-        headers: Mapping[str, str] | None = None,
-        body: Any = None,
-        idle: float = 0.0,
-    ) -> Answer:
+    async def request(self, request: HttpRequest) -> Answer:
         """Send a request and read the whole answer, again where it may be made twice.
 
         Raises `Unreachable` in the end, and `Refused` for a key that is not accepted and for redirects, too.
         """
-        retry, who, answered = self._retry(), object(), False
-        try:
-            while True:
-                try:
-                    async with self._once(method, path, headers, body, idle) as answer:
-                        done = Answer(answer.status, await answer.read())
-                        self._answered = answered = True
-                        return done
-                except Unreachable as error:
-                    body = _repeated(method, body, error)
-                    await self._pause(retry, who, error)
-        finally:
-            self._outages.recovered(who, given_up=not answered)
+        return await self._persist(request, self._whole)
 
     @asynccontextmanager
-    async def stream(
-        self,
-        method: str,
-        path: str,
-        *,
-        headers: Mapping[str, str] | None = None,
-        body: Any = None,
-        idle: float = 0.0,
-    ) -> AsyncIterator[Reply]:
+    async def stream(self, request: HttpRequest) -> AsyncIterator[Reply]:
         """Open the answer to a request as a stream; once it has begun, it is not repeated. Raises as `request`."""
         async with AsyncExitStack() as stack:
-            yield await self._open(stack, method, path, headers, body, idle)
+            yield await self._persist(request, partial(self._opened, stack))
 
-    async def _open(
-        self,
-        stack: AsyncExitStack,
-        method: str,
-        path: str,
-        headers: Mapping[str, str] | None,
-        body: Any,
-        idle: float,
-    ) -> Reply:
-        retry, who, answered = self._retry(), object(), False
+    async def _persist(self, request: HttpRequest, once: Callable[[HttpRequest], Awaitable[T]]) -> T:
+        """Return what `once` makes of the request, again where that may be made twice. Raises as `request`."""
+        retry, who, answered = RequestRetry(time.monotonic(), self._answered), object(), False
         try:
             while True:
                 try:
-                    async with self._places:
-                        answer = await stack.enter_async_context(self._answer(method, path, headers, body, idle))
+                    result = await once(request)
                     self._answered = answered = True
-                    return answer
+                    return result
                 except Unreachable as error:
-                    body = _repeated(method, body, error)
+                    request = _repeated(request, error)
                     await self._pause(retry, who, error)
         finally:
             self._outages.recovered(who, given_up=not answered)
 
-    @asynccontextmanager
-    async def _once(
-        self, method: str, path: str, headers: Mapping[str, str] | None, body: Any, idle: float
-    ) -> AsyncIterator[Reply]:
-        if path.endswith("/signal"):  # what it ends may be what the others wait for
-            async with self._answer(method, path, headers, body, idle) as answer:
-                yield answer
-        else:
-            async with self._places, self._answer(method, path, headers, body, idle) as answer:
-                yield answer
+    async def _whole(self, request: HttpRequest) -> Answer:
+        async with self._place(request), self._answer(request) as answer:
+            return Answer(answer.status, await answer.read())
+
+    async def _opened(self, stack: AsyncExitStack, request: HttpRequest) -> Reply:
+        """Return the answer, which `stack` closes; it needs no place any longer."""
+        async with self._place(request):
+            return await stack.enter_async_context(self._answer(request))
+
+    def _place(self, request: HttpRequest) -> AbstractAsyncContextManager[None]:
+        """Return one of the places. A signal needs none: what it ends may be what the others wait for."""
+        return nullcontext() if request.path.endswith("/signal") else self._places
 
     @asynccontextmanager
-    async def _answer(
-        self, method: str, path: str, headers: Mapping[str, str] | None, body: Any, idle: float
-    ) -> AsyncIterator[Reply]:
-        more = {**self._headers, **(headers or {})}
+    async def _answer(self, request: HttpRequest) -> AsyncIterator[Reply]:
+        request = replace(request, headers={**self._headers, **request.headers})
         with self._sleep:
-            async with self._carry().stream(method, path, headers=more, body=body, idle=idle) as answer:
+            async with self._carry().stream(request) as answer:
                 if answer.status in (401, 403, 429) or answer.status >= 500 or 300 <= answer.status < 400:
                     said = await answer.read()
-                    self._refusals.judge(answer.status, answer.header, said, f"{method} {path.partition('?')[0]}")
+                    what = f"{request.method} {request.path.partition('?')[0]}"
+                    self._refusals.judge(answer.status, answer.header, said, what)
                     yield _Read(answer.status, said)
                 else:
                     yield answer
-
-    def _retry(self) -> RequestRetry:
-        return RequestRetry(time.monotonic(), self._answered)
 
     async def _pause(self, retry: RequestRetry, who: object, error: Unreachable) -> None:
         """Wait for the next try. Raises `error` if there is to be none."""
@@ -205,15 +172,16 @@ class CloudChannel:
         return Https(self.site, {"Authorization": f"Bearer {key}"} if key is not None else {}, IDLE)
 
 
-def _repeated(method: str, body: Any, error: Unreachable) -> Any:
-    """Return the body for a repetition. Raises `error` for a request that must not be made twice."""
+def _repeated(request: HttpRequest, error: Unreachable) -> HttpRequest:
+    """Return the request for a repetition. Raises `error` for one that must not be made twice."""
+    body = request.body
     if isinstance(body, StreamedBody):
         body = body.repeated()
         if body is None:
             raise error
-    if method not in REPEATABLE:
+    if request.method not in REPEATABLE:
         raise error
-    return body
+    return replace(request, body=body)
 
 
 class _Read:

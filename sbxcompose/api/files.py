@@ -16,6 +16,7 @@ from msgspec import Struct
 
 from sbxcompose.api.connection import StreamedBody
 from sbxcompose.api.http_client import HttpClient, Reply
+from sbxcompose.api.wire import HttpRequest
 from sbxcompose.api.wire_errors import expect, refusal
 from sbxcompose.errors import SbxError
 
@@ -60,7 +61,7 @@ class FilesClient:
     @asynccontextmanager
     async def open(self, path: FilePath) -> AsyncIterator[Reply]:
         """Open a file's contents as a stream."""
-        async with self._transport.stream("GET", _target("/files", path), headers=self._headers) as stream:
+        async with self._transport.stream(HttpRequest("GET", _target("/files", path), headers=self._headers)) as stream:
             if stream.status >= 300:
                 raise refusal(stream.status, await stream.read(), show(path))
             yield stream
@@ -68,7 +69,9 @@ class FilesClient:
     async def write(self, path: FilePath, data: bytes | StreamedBody) -> None:
         """Write a file, its directory too if need be. It is as it was until all has come."""
         body = data if isinstance(data, StreamedBody) else StreamedBody(_cut(data), len(data), lambda: _cut(data))
-        answer = await self._transport.request("PUT", _target("/files", path), headers=self._headers, body=body)
+        answer = await self._transport.request(
+            HttpRequest("PUT", _target("/files", path), headers=self._headers, body=body)
+        )
         expect(answer, show(path))
 
     async def send(self, path: FilePath, source: BinaryIO) -> int:
@@ -82,12 +85,12 @@ class FilesClient:
 
     async def delete(self, path: FilePath) -> None:
         """Remove a file."""
-        answer = await self._transport.request("DELETE", _target("/files", path), headers=self._headers)
+        answer = await self._transport.request(HttpRequest("DELETE", _target("/files", path), headers=self._headers))
         expect(answer, show(path))
 
     async def list(self, path: FilePath = ".") -> list[FileEntry]:
         """Return what a directory has: directories first, then by name."""
-        answer = await self._transport.request("GET", _target("/files/list", path), headers=self._headers)
+        answer = await self._transport.request(HttpRequest("GET", _target("/files/list", path), headers=self._headers))
         return [_entry(entry) for entry in expect(answer, show(path))["entries"]]
 
 

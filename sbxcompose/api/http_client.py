@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from sbxcompose.api.websocket_connect import Socket
-    from sbxcompose.api.wire import Answer
+    from sbxcompose.api.wire import Answer, HttpRequest
 
 
 class Reply(Protocol):
@@ -27,36 +27,16 @@ class Reply(Protocol):
 
 
 class HttpClient(Protocol):
-    """A way to one server. Its methods raise `Unreachable`.
-
-    `idle`: seconds without a byte that are fine for this request, beside the usual ones; a way to another machine gives
-    up after that.
-    """
+    """A way to one server. Its methods raise `Unreachable`."""
 
     @property
     def local(self) -> bool:
         """Whether the server is on this machine, so that its files can be read here."""
 
-    async def request(
-        self,
-        method: str,
-        path: str,
-        *,
-        headers: Mapping[str, str] | None = None,
-        body: Any = None,
-        idle: float = 0.0,
-    ) -> Answer:
-        """Send one request and wait for the whole answer; `body` is encoded as JSON unless it is bytes or a `Body`."""
+    async def request(self, request: HttpRequest) -> Answer:
+        """Send one request and wait for the whole answer."""
 
-    def stream(
-        self,
-        method: str,
-        path: str,
-        *,
-        headers: Mapping[str, str] | None = None,
-        body: Any = None,
-        idle: float = 0.0,
-    ) -> AbstractAsyncContextManager[Reply]:
+    def stream(self, request: HttpRequest) -> AbstractAsyncContextManager[Reply]:
         """Send one request and hand out its response before the body has come."""
 
     async def socket(self, path: str, *, headers: Mapping[str, str], limit: int | None = None) -> Socket:

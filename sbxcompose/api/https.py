@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from sbxcompose.api.addresses import Site
 from sbxcompose.api.connection import OCTETS, StreamedBody
+from sbxcompose.api.wire import HttpRequest
 from sbxcompose.api.wire_errors import site_unreachable
 from sbxcompose.tasks import TaskOwner
 from sbxcompose.version import __version__
@@ -56,7 +57,8 @@ class HttpsReply:
 
 
 class Https:
-    """Connections to one site; `headers` go with every request, `idle` is as `HttpClient` has it.
+    """Connections to one site; `headers` go with every request. `idle`: seconds without a byte after which a
+    connection counts as broken.
 
     Raises `ConfigurationError` for certificates and proxies of the environment that cannot be used.
     """
@@ -89,28 +91,20 @@ class Https:
             raise unusable_proxy(error, os.environ) from error
 
     @asynccontextmanager
-    async def stream(
-        self,
-        method: str,
-        path: str,
-        *,
-        headers: Mapping[str, str] | None = None,
-        body: Any = None,
-        idle: float = 0.0,
-    ) -> AsyncIterator[HttpsReply]:
+    async def stream(self, request: HttpRequest) -> AsyncIterator[HttpsReply]:
         """Open the answer to a request as a stream. Raises `Unreachable` if there is none."""
         import httpx
 
-        content, more = _content(body)
-        request = self._client.build_request(
-            method,
-            f"{self._site}{path}",
+        content, more = _content(request.body)
+        built = self._client.build_request(
+            request.method,
+            f"{self._site}{request.path}",
             content=content,
-            headers={**more, **(headers or {})},
-            timeout=httpx.Timeout(self._idle + idle, connect=CONNECT_TIMEOUT, pool=None),
+            headers={**more, **request.headers},
+            timeout=httpx.Timeout(self._idle + request.idle, connect=CONNECT_TIMEOUT, pool=None),
         )
         try:
-            response = await self._client.send(request, stream=True)
+            response = await self._client.send(built, stream=True)
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise site_unreachable(self._site, error) from error
         try:

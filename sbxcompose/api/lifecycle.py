@@ -9,7 +9,7 @@ from typing import Any
 
 from sbxcompose.api.http_client import HttpClient
 from sbxcompose.api.sandbox_models import CreateRequest, PatchRequest, SandboxInfo, SandboxStatus, ShortInfo
-from sbxcompose.api.wire import segment
+from sbxcompose.api.wire import HttpRequest, segment
 from sbxcompose.api.wire_errors import expect, is_pending, lacks
 from sbxcompose.errors import NotFound
 
@@ -43,7 +43,7 @@ class Lifecycle:
         # As the vendor's clients do: what is as it is without being said is left out (contract, section 2.2).
         left_out = CreateRequest().write()
         body = {key: value for key, value in request.write().items() if value != left_out[key]}
-        answer = await self._transport.request("POST", self._path, body=body)
+        answer = await self._transport.request(HttpRequest("POST", self._path, body=body))
         what = f"sandbox {request.name or ''}".rstrip()
         if answer.status == 504 and is_pending(answer.body):
             return ShortInfo.read(answer.json())
@@ -64,28 +64,28 @@ class Lifecycle:
         body = {key: value for key, value in patch.write().items() if value is not None}
         if clear_network:
             body["network"] = None
-        answer = await self._transport.request("PATCH", self._of(name), body=body)
+        answer = await self._transport.request(HttpRequest("PATCH", self._of(name), body=body))
         return SandboxInfo.read(expect(answer, f"sandbox {name}"))
 
     async def attach(self, name: str, mount: dict[str, Any]) -> SandboxInfo:
         """Mount a file system into a sandbox (contract, section 2.1)."""
-        answer = await self._transport.request("POST", f"{self._of(name)}/file_systems", body=mount)
+        answer = await self._transport.request(HttpRequest("POST", f"{self._of(name)}/file_systems", body=mount))
         return SandboxInfo.read(expect(answer, f"sandbox {name}"))
 
     async def detach(self, name: str, mount_path: str) -> SandboxInfo:
         """Unmount the file system that is mounted there."""
         body = {"mount_path": mount_path}
-        answer = await self._transport.request("DELETE", f"{self._of(name)}/file_systems", body=body)
+        answer = await self._transport.request(HttpRequest("DELETE", f"{self._of(name)}/file_systems", body=body))
         return SandboxInfo.read(expect(answer, f"sandbox {name}"))
 
     async def probe(self) -> int:
         """Return the number of sandboxes on a page of one: the smallest question that needs a key."""
-        answer = await self._transport.request("GET", f"{self._path}?limit=1")
+        answer = await self._transport.request(HttpRequest("GET", f"{self._path}?limit=1"))
         return len(expect(answer, "the list of sandboxes")["sandboxes"])
 
     async def terminate(self, name: str) -> None:
         """End the sandbox and everything in it. One that is gone already is fine."""
-        answer = await self._transport.request("DELETE", self._of(name))
+        answer = await self._transport.request(HttpRequest("DELETE", self._of(name)))
         if answer.status != 404:
             expect(answer, f"sandbox {name}")
 
@@ -99,7 +99,7 @@ class Lifecycle:
 
     async def copy(self, name: str, times: int = 1) -> list[ShortInfo]:
         """Make new sandboxes with the same contents. What could not be copied is among them, with status `failed`."""
-        answer = await self._transport.request("POST", f"{self._of(name)}/copy?times={times}")
+        answer = await self._transport.request(HttpRequest("POST", f"{self._of(name)}/copy?times={times}"))
         # 422 and 504 carry the same body: some copies have failed, or still begin (contract, section 2.1).
         body = answer.json() if answer.status in (422, 504) else expect(answer, f"sandbox {name}")
         if not isinstance(body, dict) or "sandboxes" not in body:
@@ -116,14 +116,14 @@ class Lifecycle:
 
     async def _find(self, path: str, name: str) -> SandboxInfo | None:
         try:
-            return SandboxInfo.read(expect(await self._transport.request("GET", path), f"sandbox {name}"))
+            return SandboxInfo.read(expect(await self._transport.request(HttpRequest("GET", path)), f"sandbox {name}"))
         except NotFound:
             return None
 
     async def _pages(self, path: str, query: str) -> AsyncIterator[SandboxInfo]:
         cursor = ""
         while True:
-            answer = await self._transport.request("GET", f"{path}?limit={PAGE}{query}{cursor}")
+            answer = await self._transport.request(HttpRequest("GET", f"{path}?limit={PAGE}{query}{cursor}"))
             page: dict[str, Any] = expect(answer, "the list of sandboxes")
             for item in page["sandboxes"]:
                 yield SandboxInfo.read(item)
@@ -133,7 +133,7 @@ class Lifecycle:
 
     async def _transition(self, name: str, word: str) -> bool:
         path = f"{self._of(name)}/{word}?wait_ms={WAIT_MS}"
-        answer = await self._transport.request("POST", path)
+        answer = await self._transport.request(HttpRequest("POST", path))
         if answer.status not in (200, 202):
             expect(answer, f"sandbox {name}")
         return answer.status == 200

@@ -19,7 +19,7 @@ from msgspec.json import Decoder as JsonDecoder
 from sbxcompose.api.host_events import HostEventDecoder
 from sbxcompose.api.http_client import HttpClient, Reply
 from sbxcompose.api.models import Asked, Env, ProcessInfo, StartRequest
-from sbxcompose.api.wire import Answer, segment
+from sbxcompose.api.wire import Answer, HttpRequest, segment
 from sbxcompose.api.wire_errors import broken_off, check_media, closed_by_host, expect, refusal
 from sbxcompose.tasks import TaskOwner
 
@@ -207,7 +207,7 @@ class SandboxClient:
         """Write to the process's standard input."""
         headers = {**self._headers, "Content-Type": "application/octet-stream"}
         path = "/api/v1" + _of(process) + "/stdin"
-        expect(await self._transport.request("POST", path, headers=headers, body=data), process)
+        expect(await self._transport.request(HttpRequest("POST", path, headers=headers, body=data)), process)
 
     async def close_input(self, process: str) -> None:
         """Close the process's standard input."""
@@ -227,12 +227,12 @@ class SandboxClient:
     async def stream(
         self, path: str, body: Any = None, *, method: str = "POST", media: str | None = None, idle: float = 0.0
     ) -> AsyncIterator[Reply]:
-        """Open an answer below `/api/v1` as a stream; `idle` is as `HttpClient` has it.
+        """Open an answer below `/api/v1` as a stream; `idle` is as in `HttpRequest`.
 
         Raises `Refused` if it is not good, or not `media`.
         """
         async with self._transport.stream(
-            method, "/api/v1" + path, headers=self._headers, body=body, idle=idle
+            HttpRequest(method, "/api/v1" + path, headers=self._headers, body=body, idle=idle)
         ) as stream:
             if stream.status >= 300:
                 raise refusal(stream.status, await stream.read(), path)
@@ -264,7 +264,7 @@ class SandboxClient:
         return {**body, "env": env} if env or self.extensions else body
 
     async def _request(self, method: str, path: str, body: Any = None) -> Answer:
-        return await self._transport.request(method, "/api/v1" + path, headers=self._headers, body=body)
+        return await self._transport.request(HttpRequest(method, "/api/v1" + path, headers=self._headers, body=body))
 
     async def _submit(self, operation: _Operation) -> Answer:
         if not self._pending:

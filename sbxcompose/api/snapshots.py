@@ -6,7 +6,7 @@ import asyncio
 
 from sbxcompose.api.http_client import HttpClient
 from sbxcompose.api.sandbox_models import SnapshotInfo, SnapshotType
-from sbxcompose.api.wire import segment
+from sbxcompose.api.wire import HttpRequest, segment
 from sbxcompose.api.wire_errors import expect, snapshot_failed
 from sbxcompose.errors import NotFound
 
@@ -28,7 +28,7 @@ class SnapshotClient:
     async def begin(self, sandbox: str, kind: SnapshotType = "filesystem") -> str:
         """Begin to take a snapshot of a sandbox, by its name or id; the snapshot's id."""
         path = f"{self._root}/sandboxes/{segment(sandbox)}/snapshot"
-        answer = await self._transport.request("POST", path, body={"snapshot_type": kind})
+        answer = await self._transport.request(HttpRequest("POST", path, body={"snapshot_type": kind}))
         return str(expect(answer, f"sandbox {sandbox}")["snapshot_id"])
 
     async def take(self, sandbox: str, kind: SnapshotType = "filesystem", patience: float = PATIENCE) -> SnapshotInfo:
@@ -59,17 +59,19 @@ class SnapshotClient:
     async def list(self, sandbox: str | None = None) -> list[SnapshotInfo]:
         """Return all snapshots of the namespace, or those of one sandbox."""
         path = f"{self._root}/snapshots" if sandbox is None else f"{self._root}/sandboxes/{segment(sandbox)}/snapshots"
-        answer = await self._transport.request("GET", path)
+        answer = await self._transport.request(HttpRequest("GET", path))
         return [SnapshotInfo.read(snapshot) for snapshot in expect(answer, "the list of snapshots")["snapshots"]]
 
     async def delete(self, number: str) -> None:
         """Delete a snapshot. One that is gone already is fine. Raises `Conflict` while it is in use."""
-        answer = await self._transport.request("DELETE", self._of(number))
+        answer = await self._transport.request(HttpRequest("DELETE", self._of(number)))
         if answer.status != 404:
             expect(answer, f"snapshot {number}")
 
     async def _get(self, number: str) -> SnapshotInfo:
-        return SnapshotInfo.read(expect(await self._transport.request("GET", self._of(number)), f"snapshot {number}"))
+        return SnapshotInfo.read(
+            expect(await self._transport.request(HttpRequest("GET", self._of(number))), f"snapshot {number}")
+        )
 
     def _of(self, number: str) -> str:
         return f"{self._root}/snapshots/{segment(number)}"

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Self
 
 import h11
 from msgspec import Struct
@@ -17,7 +17,7 @@ from msgspec.structs import replace
 
 from sbxcompose.api.connection import OCTETS, READ_SIZE, HttpConnection, StreamedBody
 from sbxcompose.api.json_text import encode
-from sbxcompose.api.wire import Answer, authority
+from sbxcompose.api.wire import Answer, HttpRequest, authority
 from sbxcompose.api.wire_errors import BROKEN, unreachable
 from sbxcompose.errors import Unreachable
 
@@ -77,7 +77,8 @@ class Transport:
     """A pool of kept connections to one address; a context manager.
 
     `revive` is called in a thread when nothing listens there: it puts a host in the place of one that was killed and
-    returns its socket, or None if there is no host to replace. `idle` is as `HttpClient` has it; None for a host that
+    returns its socket, or None if there is no host to replace. `idle`: seconds without a byte after which a connection
+    counts as broken; None for a host that
     is waited for.
     """
 
@@ -95,43 +96,26 @@ class Transport:
         self._busy: set[HttpConnection] = set()
         self._closed = False
 
-    async def request(
-        self,
-        method: str,
-        path: str,
-        *,
-        headers: Mapping[str, str] | None = None,
-        body: Any = None,
-        idle: float = 0.0,
-    ) -> Answer:
-        """Send one request and wait for the whole answer. `body` is encoded as JSON unless it is bytes or a
-        `StreamedBody`.
+    async def request(self, request: HttpRequest) -> Answer:
+        """Send one request and wait for the whole answer.
 
         A read (GET) is tried once more if the connection breaks: a kept connection may have been closed meanwhile, or
         the server may just be starting again. Nothing else is repeated. Raises `Unreachable`.
         """
         for attempt in (1, 2):
             try:
-                async with self.stream(method, path, headers=headers, body=body, idle=idle) as stream:
+                async with self.stream(request) as stream:
                     return Answer(stream.status, await stream.read())
             except Unreachable:
-                if attempt == 2 or method != "GET":
+                if attempt == 2 or request.method != "GET":
                     raise
                 self._drop_idle()
         raise AssertionError("unreachable")
 
     @asynccontextmanager
-    async def stream(
-        self,
-        method: str,
-        path: str,
-        *,
-        headers: Mapping[str, str] | None = None,
-        body: Any = None,
-        idle: float = 0.0,
-    ) -> AsyncIterator[ResponseStream]:
+    async def stream(self, request: HttpRequest) -> AsyncIterator[ResponseStream]:
         """Send one request and hand out its response before the body has come. Raises `Unreachable`."""
-        connection, head = await self._begin(method, path, headers or {}, body, idle)
+        connection, head = await self._begin(request)
         try:
             yield ResponseStream(head, connection, self.address)
         except BaseException:
@@ -165,41 +149,36 @@ class Transport:
         endpoint = ServerEndpoint(address.path, address.host, address.port, hint=address.hint)
         return await open_socket(endpoint, address.prefix + path, {**key, **headers}, limit=limit, judge=judge)
 
-    async def _begin(
-        self, method: str, path: str, headers: Mapping[str, str], body: Any, idle: float
-    ) -> tuple[HttpConnection, h11.Response]:
+    async def _begin(self, request: HttpRequest) -> tuple[HttpConnection, h11.Response]:
+        body, idle = request.body, request.idle
         if isinstance(body, StreamedBody):
-            return await self._upload(
-                self._request(method, path, {"Content-Type": OCTETS, **headers}, body.length), body, idle
-            )
+            return await self._upload(self._head(request, body.length, {"Content-Type": OCTETS}), body, idle)
         data = body if isinstance(body, bytes) else b"" if body is None else encode(body)
-        return await self._exchange(self._request(method, path, headers, len(data)), data, idle)
+        return await self._exchange(self._head(request, len(data)), data, idle)
 
-    async def _upload(
-        self, request: h11.Request, body: StreamedBody, idle: float
-    ) -> tuple[HttpConnection, h11.Response]:
+    async def _upload(self, head: h11.Request, body: StreamedBody, idle: float) -> tuple[HttpConnection, h11.Response]:
         # A kept one may have been closed meanwhile, and the body comes only once.
         connection = self._use(await self._connect(), idle)
         try:
-            return connection, await connection.upload(request, body)
+            return connection, await connection.upload(head, body)
         except BaseException as error:
             self._drop(connection)
             if isinstance(error, BROKEN):
                 raise unreachable(f"the host at {self.address}", error, self.address.hint) from error
             raise
 
-    async def _exchange(self, request: h11.Request, data: bytes, idle: float) -> tuple[HttpConnection, h11.Response]:
+    async def _exchange(self, head: h11.Request, data: bytes, idle: float) -> tuple[HttpConnection, h11.Response]:
         while True:
             kept = self._kept()
             connection = self._use(kept or await self._connect(), idle)
             try:
-                await connection.send(request, data)
+                await connection.send(head, data)
                 return connection, await connection.head()
             except BaseException as error:
                 self._drop(connection)
                 if not isinstance(error, BROKEN):
                     raise
-                if kept is None or request.method != b"GET":
+                if kept is None or head.method != b"GET":
                     raise unreachable(f"the host at {self.address}", error, self.address.hint) from error
 
     def _kept(self) -> HttpConnection | None:
@@ -220,17 +199,19 @@ class Transport:
         self._busy.discard(connection)
         connection.close()
 
-    def _request(self, method: str, path: str, headers: Mapping[str, str], length: int | None) -> h11.Request:
-        fields = {"Host": "localhost", **headers}
+    def _head(self, request: HttpRequest, length: int | None, defaults: Mapping[str, str] = {}) -> h11.Request:
+        fields = {"Host": "localhost", **defaults, **request.headers}
         if self.address.key:
             fields["Authorization"] = f"Bearer {self.address.key}"
         if length:
             fields.setdefault("Content-Type", "application/json")
         if length is None:
             fields["Transfer-Encoding"] = "chunked"
-        elif length or method not in ("GET", "DELETE"):
+        elif length or request.method not in ("GET", "DELETE"):
             fields["Content-Length"] = str(length)
-        return h11.Request(method=method, target=self.address.prefix + path, headers=list(fields.items()))
+        return h11.Request(
+            method=request.method, target=self.address.prefix + request.path, headers=list(fields.items())
+        )
 
     async def _connect(self) -> HttpConnection:
         try:

@@ -1,7 +1,8 @@
-"""What every client of the contract needs of HTTP: a whole answer, parts of a URL, and what broke a connection."""
+"""What every client of the contract needs of HTTP: a request, a whole answer, and parts of a URL."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from msgspec import Struct
@@ -9,6 +10,20 @@ from msgspec import Struct
 from sbxcompose.api.json_text import decode
 
 _PLAIN = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~@")
+
+
+class HttpRequest(Struct, frozen=True):
+    """A request. `body` is sent as JSON unless it is bytes or a `StreamedBody`; None is no body.
+
+    `idle`: seconds without a byte that are fine for this request, beside the usual ones; a way to another machine gives
+    up after that.
+    """
+
+    method: str
+    path: str
+    headers: Mapping[str, str] = {}
+    body: Any = None
+    idle: float = 0.0
 
 
 class Answer(Struct, frozen=True):

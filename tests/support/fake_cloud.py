@@ -7,12 +7,12 @@ daemons that lack parts.
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 from urllib.parse import unquote
 
-from sbxcompose.api.wire import Answer
+from sbxcompose.api.wire import Answer, HttpRequest
 
 URL = "http://127.0.0.1:1"
 ROOT = "/v1/namespaces/default/sandboxes"
@@ -55,16 +55,13 @@ class FakeCloud:
         """The ids of what costs money."""
         return [number for number, info in self.sandboxes.items() if info["status"] != "terminated"]
 
-    async def request(
-        self, method: str, path: str, *, headers: Mapping[str, str] | None = None, body: Any = None, idle: float = 0.0
-    ) -> Answer:
-        async with self.stream(method, path, headers=headers, body=body) as reply:
+    async def request(self, request: HttpRequest) -> Answer:
+        async with self.stream(request) as reply:
             return Answer(reply.status, await reply.read())
 
     @asynccontextmanager
-    async def stream(
-        self, method: str, path: str, *, headers: Mapping[str, str] | None = None, body: Any = None, idle: float = 0.0
-    ) -> AsyncIterator[FakeReply]:
+    async def stream(self, request: HttpRequest) -> AsyncIterator[FakeReply]:
+        method, path, body = request.method, request.path, request.body
         self.log.append(f"{method} {path}")
         if path.startswith("/api/v1"):
             yield self._daemon(method, path.removeprefix("/api/v1"), body)

@@ -23,6 +23,7 @@ import h11
 
 from sbxcompose.api.connection import OCTETS
 from sbxcompose.api.transport import HostAddress, ResponseStream, Transport
+from sbxcompose.api.wire import HttpRequest
 from sbxcompose.errors import Unreachable
 from tests.live.host.hosts import client_of
 from tests.support.plain_socket import pass_socket, wants_socket
@@ -218,7 +219,7 @@ class PlainCloud:
         if body[:1] == b"{" and "/files" not in path:
             self.bodies.append((f"{method} {path}", json.loads(body)))
         doomed = self.lose is not None and re.search(self.lose, f"{method} {path}")
-        async with upstream.stream(method, path, headers=more, body=self._asked(path, body)) as answer:
+        async with upstream.stream(HttpRequest(method, path, more, self._asked(path, body))) as answer:
             if doomed:
                 self.lose = None
                 raise EOFError

@@ -198,11 +198,12 @@ def _ask(
     import asyncio
 
     from sbxcompose.api.transport import HostAddress, Transport
+    from sbxcompose.api.wire import HttpRequest
     from sbxcompose.api.wire_errors import expect, not_an_object, too_slow
 
     async def question() -> Any:
         async with asyncio.timeout(patience), Transport(HostAddress(path=os.fspath(path), hint=see_log())) as host:
-            return expect(await host.request(method, target, body=body), what)
+            return expect(await host.request(HttpRequest(method, target, body=body)), what)
 
     try:
         answer = asyncio.run(question())

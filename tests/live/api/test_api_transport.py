@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from sbxcompose.api.transport import HostAddress, Transport
+from sbxcompose.api.wire import HttpRequest
 from sbxcompose.errors import Unreachable
 
 ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}"
@@ -25,7 +26,7 @@ def test_a_connection_that_is_closed_without_an_answer_is_called_that(short_dir:
         path = str(short_dir / "host.sock")
         async with await asyncio.start_unix_server(hang_up, path), Transport(HostAddress(path=path)) as transport:
             with pytest.raises(Unreachable, match="does not answer: the connection was closed before an answer came"):
-                await transport.request("POST", "/x")
+                await transport.request(HttpRequest("POST", "/x"))
 
     asyncio.run(main())
 
@@ -52,7 +53,7 @@ def test_requests_that_meet_a_killed_host_wait_for_the_same_successor(short_dir:
             return path
 
         async with Transport(HostAddress(path=str(short_dir / "elsewhere.sock")), revive) as transport:
-            answers = await asyncio.gather(*(transport.request("POST", "/x") for _ in range(5)))
+            answers = await asyncio.gather(*(transport.request(HttpRequest("POST", "/x")) for _ in range(5)))
         assert [one_answer.status for one_answer in answers] == [200] * 5
         servers[0].close()
 
@@ -65,6 +66,6 @@ def test_a_host_that_has_ended_in_good_order_is_not_replaced(short_dir: Path) ->
     async def main() -> None:
         async with Transport(HostAddress(path=str(short_dir / "host.sock")), lambda: None) as transport:
             with pytest.raises(Unreachable, match="no such file"):
-                await transport.request("GET", "/x")
+                await transport.request(HttpRequest("GET", "/x"))
 
     asyncio.run(main())

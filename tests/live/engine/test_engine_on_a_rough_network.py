@@ -20,6 +20,7 @@ import pytest
 from sbxcompose.api import cloud, retries
 from sbxcompose.api.https import Https
 from sbxcompose.api.transport import HostAddress, Transport
+from sbxcompose.api.wire import HttpRequest
 from sbxcompose.engine import start
 from sbxcompose.engine.local_host import launch
 from sbxcompose.files import persistent, transfer
@@ -115,12 +116,12 @@ class Runner:
             finally:
                 await mine.close()
         async with Transport(HostAddress(path=str(self._host.path))) as host:
-            await host.request("DELETE", f"/sandboxes/{mine.name}-main")
+            await host.request(HttpRequest("DELETE", f"/sandboxes/{mine.name}-main"))
 
     async def _check(self, name: str) -> None:
         """Nothing runs after a `down`, as the host itself says."""
         async with Transport(HostAddress(path=str(self._host.path))) as host:
-            info = (await host.request("GET", f"/sandboxes/{name}-main")).json()
+            info = (await host.request(HttpRequest("GET", f"/sandboxes/{name}-main"))).json()
         assert (info["status"], info["live_processes"]) == ("suspended", 0), info
 
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any, cast
+from typing import cast
 
 import pytest
 
 from sbxcompose.api.http_client import HttpClient
 from sbxcompose.api.models import StartRequest
 from sbxcompose.api.sandbox import SILENT_RUN, SandboxClient
+from sbxcompose.api.wire import HttpRequest
 
 
 class EndedRun:
@@ -35,8 +36,8 @@ class IdleRecorder:
         self.idle: list[float] = []
 
     @asynccontextmanager
-    async def stream(self, method: str, path: str, *, idle: float = 0.0, **_: Any) -> AsyncIterator[EndedRun]:
-        self.idle.append(idle)
+    async def stream(self, request: HttpRequest) -> AsyncIterator[EndedRun]:
+        self.idle.append(request.idle)
         yield EndedRun()
 
 
