@@ -5,14 +5,16 @@ What can go wrong is put into words in `api.wire_errors`.
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from sbxcompose.api.addresses import Site
 from sbxcompose.api.connection import OCTETS, StreamedBody
+from sbxcompose.api.httpx_send import HttpxSend
 from sbxcompose.api.wire import HttpRequest
 from sbxcompose.api.wire_errors import site_unreachable
 from sbxcompose.tasks import TaskOwner
@@ -22,10 +24,8 @@ if TYPE_CHECKING:
     import httpx
 
 CONNECT_TIMEOUT = 10.0
-KEPT = 100
-"""Connections that are kept open for the next request; as many as there are requests at a time."""
 KEPT_FOR = 15.0
-"""Seconds for which they are: what stands between us and a cloud closes them sooner or later."""
+"""Seconds for which a connection is kept open for the next request: what is between us and a cloud closes idle ones."""
 
 
 class HttpsReply:
@@ -46,7 +46,8 @@ class HttpsReply:
         import httpx
 
         try:
-            async for chunk in self._response.aiter_raw():
+            # Not `aiter_raw`, which closes the response by itself at the end, where that may be cancelled.
+            async for chunk in cast(httpx.AsyncByteStream, self._response.stream):
                 yield chunk
         except (httpx.HTTPError, httpx.StreamError) as error:
             raise site_unreachable(self._site, error) from error
@@ -70,6 +71,8 @@ class Https:
         """What goes with every request."""
         self._client = self._connected()
         self._closing = TaskOwner()
+        self._sends: set[HttpxSend] = set()
+        self._sending = TaskOwner(lambda error: None)  # whoever waits for the request has it
 
     def _connected(self) -> httpx.AsyncClient:
         import httpx
@@ -83,8 +86,9 @@ class Https:
             return httpx.AsyncClient(
                 headers=fixed,
                 verify=trusted(),
-                # How many there are is decided by `CloudChannel`, which knows streams from requests.
-                limits=httpx.Limits(max_connections=None, max_keepalive_connections=KEPT, keepalive_expiry=KEPT_FOR),
+                # How many there are is decided by `CloudChannel`, which knows streams from requests. A limit for those
+                # that are kept would count the streams, too (httpcore 1.0.9), and none be kept beside so many streams.
+                limits=httpx.Limits(max_connections=None, max_keepalive_connections=None, keepalive_expiry=KEPT_FOR),
                 follow_redirects=False,
             )
         except (ImportError, ValueError, httpx.InvalidURL) as error:
@@ -103,14 +107,18 @@ class Https:
             headers={**more, **request.headers},
             timeout=httpx.Timeout(self._idle + request.idle, connect=CONNECT_TIMEOUT, pool=None),
         )
+        sending = HttpxSend(self._client, built, self._sending)
+        self._sends.add(sending)
         try:
-            response = await self._client.send(built, stream=True)
+            response = await sending.response()
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise site_unreachable(self._site, error) from error
+        finally:
+            self._sends.discard(sending)
         try:
             yield HttpsReply(response, self._site)
         finally:
-            await response.aclose()
+            await asyncio.shield(self._closing.start(response.aclose()))
 
     def abort(self) -> None:
         """Break all connections, also those in use: their requests fail at once."""
@@ -119,8 +127,11 @@ class Https:
 
     async def aclose(self) -> None:
         """Close its connections."""
+        for sending in self._sends:
+            sending.give_up()
         await self._client.aclose()
-        await self._closing.wait()
+        for owner in (self._sending, self._closing):
+            await owner.wait()
 
 
 def _content(body: Any) -> tuple[Any, dict[str, str]]:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import ssl
-import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -18,6 +17,7 @@ from pathlib import Path
 import pytest
 
 from tests.support import asking
+from tests.support.certificate import make_certificate
 from tests.support.command import Sbx
 from tests.support.home import MARKER, Home, alive_with, end_of
 from tests.support.plain_cloud import PlainCloud
@@ -112,15 +112,7 @@ def cloud(request: pytest.FixtureRequest, tmp_path: Path, shared_host: Home) -> 
 @pytest.fixture(scope="session")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A certificate for `localhost` that nobody trusts, with its key in the same file."""
-    path = tmp_path_factory.mktemp("tls") / "localhost.pem"
-    made = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=localhost"
-    more = ["-addext", "subjectAltName=DNS:localhost", "-keyout", str(path), "-out", f"{path}.crt"]
-    try:
-        subprocess.run([*made.split(), *more], check=True, capture_output=True)
-    except FileNotFoundError:
-        pytest.skip("needs the command openssl, to make a certificate")
-    path.write_text(path.read_text() + Path(f"{path}.crt").read_text())
-    return path
+    return make_certificate(tmp_path_factory.mktemp("tls"))
 
 
 @pytest.fixture
