@@ -24,7 +24,7 @@ from sbxcompose.api.http_client import Reply
 from sbxcompose.api.https import Https
 from sbxcompose.api.outages import Outages
 from sbxcompose.api.retries import REPEATABLE, RequestRetry
-from sbxcompose.api.settings import Setting
+from sbxcompose.api.settings import SILENCE, Setting
 from sbxcompose.api.sleep_watch import SleepWatch
 from sbxcompose.api.transport import HostAddress, Transport
 from sbxcompose.api.wire import Answer, HttpRequest
@@ -36,22 +36,30 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-IDLE = 45.0
-"""Seconds without a byte after which a connection counts as broken; a stream has a keep-alive each 15 s."""
 REQUESTS = 100
 """Requests that wait for an answer at the same time."""
 
 
 class CloudChannel:
-    """The channel to one site, which `key` and `headers` are sent to with every request, and nowhere else."""
+    """The channel to one site, which `key` and `headers` are sent to with every request, and nowhere else.
+
+    `silence`: seconds without a byte after which a connection counts as broken.
+    """
 
     local = False
 
     def __init__(
-        self, site: Site, key: Setting | None, headers: Mapping[str, str], outages: Outages | None = None
+        self,
+        site: Site,
+        key: Setting | None,
+        headers: Mapping[str, str],
+        outages: Outages | None = None,
+        *,
+        silence: float = SILENCE,
     ) -> None:
         self.site = site
         self._key = key
+        self._silence = silence
         self._plain = site.loopback and site.scheme == "http"
         # The name as it was given: what listens there may tell its tenants apart by it.
         self._headers = {**({"Host": site.origin.partition("//")[2]} if self._plain else {}), **headers}
@@ -168,8 +176,8 @@ class CloudChannel:
             host = "127.0.0.1" if self.site.host.endswith("localhost") else self.site.host.strip("[]")
             hint = f"does a host listen there? `sbxcompose host serve --port {self.site.port}` is one"
             address = HostAddress(host=host, port=self.site.port, key=key, prefix=self.site.prefix, hint=hint)
-            return Transport(address, idle=IDLE)
-        return Https(self.site, {"Authorization": f"Bearer {key}"} if key is not None else {}, IDLE)
+            return Transport(address, idle=self._silence)
+        return Https(self.site, {"Authorization": f"Bearer {key}"} if key is not None else {}, self._silence)
 
 
 def _repeated(request: HttpRequest, error: Unreachable) -> HttpRequest:

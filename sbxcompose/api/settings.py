@@ -1,7 +1,10 @@
-"""How a cloud is configured: the variables that the vendor's own clients read (contract, section 1.5); pure."""
+"""How a cloud is configured: the variables that the vendor's own clients read (contract, section 1.5), and one of
+ours; pure.
+"""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
 from msgspec import Struct
@@ -17,6 +20,9 @@ PROXY_URL = "TENSORLAKE_SANDBOX_PROXY_URL"
 SANDBOX_API_URL = "TENSORLAKE_SANDBOX_API_URL"
 ORGANIZATION = "TENSORLAKE_ORGANIZATION_ID"
 PROJECT = "TENSORLAKE_PROJECT_ID"
+NETWORK_TIMEOUT = "SBXCOMPOSE_NETWORK_TIMEOUT"
+SILENCE = 45.0
+"""Seconds without a byte after which a connection counts as broken; a stream has a keep-alive each 15 s."""
 
 PROXIES = ("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy")
 """The variables that send requests to a cloud through a proxy."""
@@ -42,6 +48,7 @@ class CloudSettings(Struct, frozen=True):
     sandbox_api_url: Setting | None = None
     organization: Setting | None = None
     project: Setting | None = None
+    network_timeout: Setting | None = None
 
     @property
     def api(self) -> Site:
@@ -64,6 +71,12 @@ class CloudSettings(Struct, frozen=True):
         """The sites that the user has named, to which the key may go."""
         given = (self.api_url, self.proxy_url, self.sandbox_api_url)
         return [_site(setting) for setting in given if setting is not None]
+
+    @property
+    def silence(self) -> float:
+        """Seconds without a byte after which a connection counts as broken."""
+        setting = self.network_timeout
+        return SILENCE if setting is None else _seconds(setting)
 
     def headers(self) -> dict[str, str]:
         """Return what every request carries: the scope, where both halves of it are known (contract, section 1.3)."""
@@ -92,7 +105,20 @@ def read_settings(environ: Mapping[str, str]) -> CloudSettings:
         sandbox_api_url=first(SANDBOX_API_URL),
         organization=first(ORGANIZATION),
         project=first(PROJECT),
+        network_timeout=first(NETWORK_TIMEOUT),
     )
+
+
+def _seconds(setting: Setting) -> float:
+    try:
+        seconds = float(setting.value)
+    except ValueError:
+        seconds = 0.0
+    if not 1.0 <= seconds < math.inf:
+        raise ConfigurationError(
+            f"{setting.source}: invalid timeout `{setting.value}`; expected seconds, at least 1", hint="set it again"
+        )
+    return seconds
 
 
 def masked(key: str) -> str:

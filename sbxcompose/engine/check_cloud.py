@@ -96,6 +96,9 @@ def describe(found: CloudSettings, environ: Mapping[str, str]) -> Iterator[Docto
     if found.key is not None:
         yield _setting("key", Setting(masked(found.key.value), found.key.source))
     yield _setting("namespace", found.namespace)
+    if found.network_timeout is not None:
+        timeout = Setting(f"{found.silence:g} s", found.network_timeout.source)
+        yield _setting("network timeout", timeout)
     for name, setting in (("proxy url", found.proxy_url), ("lifecycle url", found.sandbox_api_url)):
         if setting is not None:
             yield _setting(name, setting)
@@ -126,7 +129,7 @@ def _setting(name: str, setting: Setting) -> DoctorCheck:
 async def _ask(found: CloudSettings) -> DoctorCheck:
     """Return whether it answers and takes the key, and how long that takes."""
     plane = found.lifecycle
-    channel = CloudChannel(plane.site, found.key, found.headers())
+    channel = CloudChannel(plane.site, found.key, found.headers(), silence=found.silence)
     begun = time.monotonic()
     try:
         count = await Lifecycle(channel, root=plane.path).probe()

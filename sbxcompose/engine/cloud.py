@@ -225,8 +225,9 @@ class CloudProvider:
     def _channel(self, site: Site) -> CloudChannel:
         found = self._channels.get(site)
         if found is None:
+            known = self._settings
             found = self._channels[site] = CloudChannel(
-                site, self._settings.key, self._settings.headers(), self._outages
+                site, known.key, known.headers(), self._outages, silence=known.silence
             )
         return found
 

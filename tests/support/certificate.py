@@ -9,10 +9,10 @@ import pytest
 
 
 def make_certificate(directory: Path) -> Path:
-    """Make a certificate for `localhost` and 127.0.0.2, with its key in the same file. Skips without openssl."""
+    """Make a certificate for `localhost` and two addresses, its key in the same file; skip without openssl."""
     path = directory / "localhost.pem"
     made = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=localhost"
-    names = "subjectAltName=DNS:localhost,IP:127.0.0.2"
+    names = "subjectAltName=DNS:localhost,IP:127.0.0.1,IP:127.0.0.2"
     more = ["-addext", names, "-keyout", str(path), "-out", f"{path}.crt"]
     try:
         subprocess.run([*made.split(), *more], check=True, capture_output=True)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import random
 import re
+import ssl
 import threading
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
@@ -79,10 +80,13 @@ class Schedule:
 
 
 class RoughNetwork:
-    """Listens on `host` and passes requests on to a `port` of this machine, as `schedule` has it."""
+    """Listens on `host`, with `tls` over TLS, and passes requests on to a `port` here, as `schedule` has it."""
 
-    def __init__(self, port: int, schedule: Schedule, *, host: str = "127.0.0.1") -> None:
+    def __init__(
+        self, port: int, schedule: Schedule, *, host: str = "127.0.0.1", tls: ssl.SSLContext | None = None
+    ) -> None:
         self._upstream = port
+        self._tls = tls
         self.schedule = schedule
         self._host = host
         self._answered = asyncio.Event()
@@ -95,12 +99,14 @@ class RoughNetwork:
     @property
     def address(self) -> str:
         """Where it is reached."""
-        return f"http://{self._host}:{self._port}"
+        return f"{'http' if self._tls is None else 'https'}://{self._host}:{self._port}"
 
     @asynccontextmanager
     async def serving(self) -> AsyncIterator[RoughNetwork]:
         """Serve in this event loop."""
-        server = await asyncio.start_server(self._accept, self._host, 0)
+        # Clients that have had the end of an answer do not say goodbye.
+        patience = None if self._tls is None else 0.1
+        server = await asyncio.start_server(self._accept, self._host, 0, ssl=self._tls, ssl_shutdown_timeout=patience)
         self._port = server.sockets[0].getsockname()[1]
         try:
             yield self

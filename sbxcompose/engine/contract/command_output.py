@@ -145,7 +145,7 @@ class _CommandFollower:
         rounds = 0
         async with aclosing(lines), Tasks() as tasks:
             ending = tasks.start(self.over.wait())
-            while rounds < ROUNDS:
+            while rounds < ROUNDS or (pending is not None and pending.done()):
                 pending = pending or tasks.start(anext(lines, None))
                 over = self.over.is_set()
                 waiting: set[asyncio.Task[Any]] = {pending} if over else {pending, ending}
@@ -157,7 +157,8 @@ class _CommandFollower:
                     yield found
                 elif over:
                     rounds += 1
-                    if await self._has_all():
+                    # Lines that have come while this was asked for count, and are to be handed out before the end.
+                    if await self._has_all() and not pending.done():
                         self._decided = True
                         return
 

@@ -1,15 +1,15 @@
 """Commands over a network that misbehaves, many projects beside each other against one host.
 
 Each step of a round (`up`, `logs -f`, `restart`, `exec`, `cp`, watching, `down`) has a schedule of faults of its own,
-drawn from its seed. `NETWORK_SCHEDULES=3000` tries as many; `NETWORK_SEED=17` tries the round of that one alone. Every
-failure names its seed and what went wrong on the way.
+drawn from its seed. `NETWORK_SCHEDULES=3000` tries as many, `NETWORK_FIRST=900` begins with that seed, and
+`NETWORK_SEED=17` tries the round of that one alone. Every failure names its seed and what went wrong on the way.
 """
 
 from __future__ import annotations
 
 import asyncio
 import os
-import sys
+import ssl
 import traceback
 from collections import Counter
 from collections.abc import Iterator
@@ -17,33 +17,32 @@ from pathlib import Path
 
 import pytest
 
-from sbxcompose.api import cloud, retries
-from sbxcompose.api.https import Https
 from sbxcompose.api.transport import HostAddress, Transport
 from sbxcompose.api.wire import HttpRequest
-from sbxcompose.engine import start
 from sbxcompose.engine.local_host import launch
-from sbxcompose.files import persistent, transfer
 from tests.live.engine.rough_scenarios import STEPS, Round
 from tests.live.host.hosts import LiveHost
+from tests.support.certificate import make_certificate
 from tests.support.home import MARKER, Home
 from tests.support.plain_cloud import KEY, PlainCloud
 from tests.support.rough_network import FAULTS, RoughNetwork, Schedule
 
 SCHEDULES = int(os.environ.get("NETWORK_SCHEDULES", "306"))
+FIRST = int(os.environ.get("NETWORK_FIRST", "0"))
 SEED = os.environ.get("NETWORK_SEED")
 BATCHES = 2
 AT_ONCE = 9
 """Rounds that are under way beside each other."""
-HTTPX = "127.0.0.2"
-"""The address at which this machine is spoken to as a cloud is; at 127.0.0.1 the client of the local host is used."""
+TIMEOUT = "6"
+"""Seconds after which a connection counts as broken; longer than a host's keep-alives of a follow take."""
 
 
 def rounds(batch: int) -> list[int]:
     """The rounds of a batch, by number."""
     if SEED is not None:
         return [int(SEED) // STEPS] if batch == 0 else []
-    return list(range(batch, -(-SCHEDULES // STEPS), BATCHES))
+    first = FIRST // STEPS
+    return list(range(first + batch, first - (-SCHEDULES // STEPS), BATCHES))
 
 
 @pytest.fixture(scope="module")
@@ -59,31 +58,23 @@ def host() -> Iterator[LiveHost]:
             live.close()
 
 
-@pytest.fixture(autouse=True)
-def _in_a_hurry(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Shorter pauses and deadlines than a person's network needs, and httpx for half of the schedules."""
-    monkeypatch.setattr(retries, "FIRST_PAUSE", 0.02)
-    monkeypatch.setattr(retries, "LONGEST_PAUSE", 0.5)
-    monkeypatch.setattr(cloud, "IDLE", 6.0)  # longer than a host's keep-alives of a follow take
-    monkeypatch.setattr(start, "PAUSE", 0.02)
-    monkeypatch.setattr(transfer, "PAUSE", 0.02)
-    monkeypatch.setattr(persistent, "PAUSE", 0.02)
-    monkeypatch.setitem(sys.modules, "sniffio", None)  # httpcore looks for it on the disk at each request
-    make = cloud.CloudChannel._make
-
-    def chosen(self: cloud.CloudChannel) -> Transport | Https:
-        if self.site.host == HTTPX:
-            return Https(self.site, {"Authorization": f"Bearer {KEY}"}, cloud.IDLE)
-        return make(self)
-
-    monkeypatch.setattr(cloud.CloudChannel, "_make", chosen)
+@pytest.fixture(scope="module")
+def tls(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ssl.SSLContext]:
+    """What the network needs to speak TLS, with a certificate that is trusted here."""
+    certificate = make_certificate(tmp_path_factory.mktemp("tls"))
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(certificate)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SSL_CERT_FILE", str(certificate))
+        yield context
 
 
 class Runner:
     """Runs rounds against one host, which `plain` shows as a cloud that has only the contract."""
 
-    def __init__(self, host: LiveHost, plain: PlainCloud, directory: Path) -> None:
+    def __init__(self, host: LiveHost, plain: PlainCloud, tls: ssl.SSLContext, directory: Path) -> None:
         self._host = host
+        self._tls = tls
         self._ports = (int(host.status["tcp"].rpartition(":")[2]), int(plain.address.rpartition(":")[2]))
         self._directory = directory
         self._places = asyncio.Semaphore(AT_ONCE)
@@ -92,13 +83,14 @@ class Runner:
 
     async def run(self, number: int) -> None:
         """One round; a failure is noted."""
-        plain, address = number % 3 == 0, (HTTPX, "127.0.0.1")[number // 3 % 2]
+        plain, tls = number % 3 == 0, (self._tls, None)[number // 3 % 2]  # httpx with TLS, else h11
         seed, step = number * STEPS, "open"
-        async with self._places, RoughNetwork(self._ports[plain], Schedule(seed), host=address).serving() as network:
+        async with self._places, RoughNetwork(self._ports[plain], Schedule(seed), tls=tls).serving() as network:
             environ = {
                 **self._host.home.environment(),
                 "TENSORLAKE_API_URL": network.address,
                 "TENSORLAKE_API_KEY": KEY,
+                "SBXCOMPOSE_NETWORK_TIMEOUT": TIMEOUT,
             }
             mine = Round(self._directory / f"r{number}", f"{MARKER}: {self._host.home.marker}", environ)
             try:
@@ -109,7 +101,7 @@ class Runner:
                     self.faults.update(said.partition(":")[0] for said in network.schedule.done)
                 await self._check(mine.name)
             except (Exception, ExceptionGroup) as error:
-                way = f"{step}, {'contract' if plain else 'extensions'}, {'httpx' if address == HTTPX else 'h11'}"
+                way = f"{step}, {'contract' if plain else 'extensions'}, {'h11' if tls is None else 'httpx'}"
                 faults = "\n  ".join(network.schedule.done)
                 words = "".join(traceback.format_exception(error))
                 self.failures.append(f"NETWORK_SEED={seed} ({way}):\n  {faults}\n{words}")
@@ -125,18 +117,15 @@ class Runner:
         assert (info["status"], info["live_processes"]) == ("suspended", 0), info
 
 
-# A connection whose making is cancelled is dropped unclosed by httpcore (seen with Python 3.11.2): a defect of the
-# library, and the socket is closed when it is collected.
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.time_limit(600 if SCHEDULES <= 306 else 7200)
 @pytest.mark.parametrize("batch", range(BATCHES))
-def test_nothing_is_lost_or_doubled(host: LiveHost, batch: int, tmp_path: Path) -> None:
+def test_nothing_is_lost_or_doubled(host: LiveHost, tls: ssl.SSLContext, batch: int, tmp_path: Path) -> None:
     async def main(runner: Runner) -> None:
         await asyncio.gather(*(runner.run(number) for number in rounds(batch)))
 
     env = {MARKER: host.home.marker, "PATH": os.environ["PATH"]}
     with PlainCloud(host.path, env=env).serving() as plain:
-        runner = Runner(host, plain, tmp_path)
+        runner = Runner(host, plain, tls, tmp_path)
         asyncio.run(main(runner))
     if SEED is None:
         assert not set(FAULTS) - set(runner.faults), "each kind of fault has happened"

@@ -58,3 +58,14 @@ def test_a_key_that_no_header_can_carry_is_refused_without_showing_it() -> None:
 def test_a_key_is_shown_by_its_end_at_most() -> None:
     assert masked("tl_0123456789abcdef") == "…cdef"
     assert masked("short") == "…"
+
+
+def test_the_network_timeout_is_45_seconds_unless_it_is_set() -> None:
+    assert read_settings({}).silence == 45.0
+    assert read_settings({"SBXCOMPOSE_NETWORK_TIMEOUT": "90.5"}).silence == 90.5
+
+
+@pytest.mark.parametrize("value", ["soon", "0", "-1", "inf", "nan", "90s"])
+def test_a_network_timeout_that_is_no_number_of_seconds_is_refused(value: str) -> None:
+    with pytest.raises(ConfigurationError, match=f"SBXCOMPOSE_NETWORK_TIMEOUT: invalid timeout `{value}`"):
+        _ = read_settings({"SBXCOMPOSE_NETWORK_TIMEOUT": value}).silence

@@ -18,6 +18,7 @@ from sbxcompose.errors import NotFound
 
 ENDED_AT = 1795000002500
 LINES = ["one", "two", "three", "four"]
+STALLED = "stalled"
 
 
 @pytest.fixture(autouse=True)
@@ -35,7 +36,8 @@ def looks_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
 class Daemon:
     """A command that has written LINES; `follows` has what each follow of it brings, the last one again and again.
 
-    A follow of which None is the last item never ends: a child of the command holds its output.
+    A follow of which None is the last item never ends: a child of the command holds its output. What is behind
+    STALLED comes while it is looked at what is kept.
     """
 
     def __init__(self, *follows: Sequence[str | None], running: int = 0, kept: list[str] | None = None) -> None:
@@ -48,6 +50,9 @@ class Daemon:
         self.forgotten = False
         self.dropped = False
         """The record is gone, and the state is still known."""
+        self.looked = asyncio.Event()
+        self.all_come = asyncio.Event()
+        self.all_come.set()
 
     @asynccontextmanager
     async def follow_output(self, process: str) -> AsyncIterator[Any]:
@@ -65,6 +70,8 @@ class Daemon:
     async def snapshot(self, process: str, stream: str) -> list[str]:
         if self.dropped:
             raise NotFound("gone", status=404)
+        self.looked.set()
+        await self.all_come.wait()
         return self._kept if stream == "stdout" else []
 
 
@@ -79,6 +86,11 @@ class Body:
         for line in self._lines:
             if line is None:
                 await asyncio.Event().wait()
+            if line == STALLED:
+                self._daemon.all_come.clear()
+                await self._daemon.looked.wait()
+                self._daemon.all_come.set()
+                continue
             data = {"line": line, "timestamp": self._daemon.time_ms, "stream": "stdout"}
             yield f"data: {json.dumps(data)}\n\n".encode()
         if self._daemon.eof:
@@ -137,6 +149,13 @@ def test_what_is_kept_and_never_comes_is_reported() -> None:
     lines, ended = follow(Daemon(["one", None]))
     assert lines == ["one"]
     assert ended.torn
+
+
+@pytest.mark.usefixtures("looks_at_once")
+def test_lines_that_come_while_it_is_looked_at_what_is_kept_are_not_lost() -> None:
+    lines, ended = follow(Daemon(["one", STALLED, "two", None], kept=LINES[:2]))
+    assert lines == LINES[:2]
+    assert not ended.torn
 
 
 def test_a_child_that_goes_on_writing_does_not_keep_it_from_ending() -> None:
