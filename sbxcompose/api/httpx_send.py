@@ -1,8 +1,8 @@
 """Requests given to httpx so that they can be cancelled at any moment without losing a connection.
 
 Cancelled during a TLS handshake, httpcore (1.0.9) drops the socket unclosed; cancelled after connecting and before the
-first byte is sent, it keeps the connection in its pool, for nobody to use. So a request runs in a task of its own. One
-that is given up is cancelled where httpcore can stand it; elsewhere it goes on to the next step and ends there.
+first byte is sent, it keeps the connection in its pool, unused. So a request runs in a task of its own. One that is
+given up is cancelled in the steps in which httpcore closes the connection; in others it ends at the next step.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class HttpxSend:
             raise
 
     def give_up(self) -> None:
-        """End the request soon; nobody waits for its answer any longer."""
+        """End the request soon, for its caller waits no longer."""
         self._given_up = True
         if self._task.done():
             if not self._task.cancelled() and self._task.exception() is None:

@@ -27,7 +27,7 @@ T = TypeVar("T")
 @pytest.fixture
 def cloud(monkeypatch: pytest.MonkeyPatch) -> FakeCloud:
     made = FakeCloud()
-    monkeypatch.setattr(clouds, "CloudChannel", lambda *_: made)
+    monkeypatch.setattr(clouds, "CloudChannel", lambda *_, **__: made)
     monkeypatch.setattr(suspended, "FIRST_PAUSE", 0.0)
     return made
 
