@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Mapping
 from typing import Any, cast
 
 import pytest
 
 from sbxcompose.api.models import Asked, ProcessInfo, StartRequest
 from sbxcompose.api.sandbox import SandboxClient
-from sbxcompose.api.wire import Answer
+from sbxcompose.api.wire import Answer, HttpRequest
 
 ROW = ProcessInfo(pid=7, status="running", command="web", started_at=1).write()
 
@@ -26,8 +25,9 @@ class Daemon:
         self._over = asyncio.Event()
         self._stubborn = stubborn
 
-    async def request(self, method: str, path: str, *, headers: Mapping[str, str], body: Any = None) -> Answer:
-        signal = f" {body['signal']}" if path.endswith("/signal") else ""
+    async def request(self, request: HttpRequest) -> Answer:
+        method, path = request.method, request.path
+        signal = f" {request.body['signal']}" if path.endswith("/signal") else ""
         self.asked.append(f"{method} {path.removeprefix('/api/v1/processes/')}{signal}")
         if signal or (method == "DELETE" and not self._stubborn):
             self._over.set()
