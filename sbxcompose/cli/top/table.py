@@ -26,12 +26,16 @@ LEAST_STATE = 8
 
 
 class Column(Struct, frozen=True):
-    """A column. `least` is the width of the screen from which on it is shown."""
+    """A column. `least` is the width of the screen from which on it is shown; `usual` that of most of its values.
+
+    Columns that are as wide as what is in them would jump with every change of a value.
+    """
 
     title: str
     read: Callable[[ListedInstance, UsageReport, float], str]
     right: bool = False
     least: int = 0
+    usual: int = 0
 
 
 def _pid(entry: ListedInstance, usage: UsageReport, now: float) -> str:
@@ -74,12 +78,12 @@ def _description(entry: ListedInstance, usage: UsageReport, now: float) -> str:
 
 
 COLUMNS = (
-    Column("HEALTH", _health, least=96),
-    Column("CPU", _cpu, right=True, least=34),
-    Column("MEMORY", _memory, right=True, least=46),
+    Column("HEALTH", _health, least=96, usual=len("starting")),
+    Column("CPU", _cpu, right=True, least=34, usual=len("100.0%")),
+    Column("MEMORY", _memory, right=True, least=46, usual=len("99.9 MiB")),
     Column("RESTARTS", _restarts, right=True, least=60),
     Column("UPTIME", _uptime, right=True, least=54),
-    Column("PID", _pid, right=True, least=80),
+    Column("PID", _pid, right=True, least=80, usual=len("12345")),
     Column("PORT", _port, right=True, least=88),
     Column("DESCRIPTION", _description, least=120),
 )
@@ -91,7 +95,7 @@ def table(entries: Sequence[ListedInstance], usage: UsageReport, width: int, now
     texts = [[column.read(entry, usage, now) for column in columns] for entry in entries]
     keep = [n for n, column in enumerate(columns) if column.least < 88 or any(row[n] not in ("-", "") for row in texts)]
     columns, texts = [columns[n] for n in keep], [[row[n] for n in keep] for row in texts]
-    widths = [max(map(len, [column.title, *(row[n] for row in texts)])) for n, column in enumerate(columns)]
+    widths = [max(c.usual, *map(len, [c.title, *(row[n] for row in texts)])) for n, c in enumerate(columns)]
     if columns and columns[-1].title == "DESCRIPTION":
         widths[-1] = len("DESCRIPTION")
     states = [status(entry, now) for entry in entries]
@@ -128,10 +132,11 @@ def style_of(entry: ListedInstance) -> str:
 
 
 def _first_widths(entries: Sequence[ListedInstance], states: Sequence[str], room: int) -> tuple[int, int]:
-    """Return the widths of name and state: as wide as they need, or what is left, names first."""
+    """Return the widths of name and state: enough for every state, or what is left; names first."""
     room -= 2
     names = min(max(map(cell_len, ["NAME", *(entry.label for entry in entries)])), LONGEST_NAME)
     words = min(max(map(len, ["STATE", *states])), LONGEST_STATE)
+    words = max(words, min(room - names, LONGEST_STATE))
     if names + words > room:
         words = max(min(words, room - names), min(LEAST_STATE, max(room - LEAST_NAME, 1)))
         names = max(min(names, room - words), 1)

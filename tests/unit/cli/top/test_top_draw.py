@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 from rich.color import ColorSystem
 
 from sbxcompose.cli.top.draw import pane_lines, screen, table_lines
 from sbxcompose.cli.top.model import TopModel
 from sbxcompose.cli.top.spans import TextSpan, columns, from_ansi, marked, plain, wrapped
+from sbxcompose.cli.top.table import table
 from sbxcompose.cli.top.theme import style_of
+from sbxcompose.client.stats import UsageNow, UsageReport
+from sbxcompose.plan.observed import Phase
 from tests.unit.cli.top.project import NOW, model
 
 SNAPSHOTS = Path(__file__).parent / "screens"
@@ -24,17 +29,15 @@ def painted(span: TextSpan) -> str:
 @pytest.mark.parametrize("width", [20, 60, 80, 200])
 @pytest.mark.parametrize("colours", [False, True], ids=["plain", "coloured"])
 def test_the_screen_is_as_in_its_snapshot(width: int, colours: bool) -> None:
-    """Write `SNAPSHOTS` anew by hand: delete a file, run, look at it."""
+    """With `UPDATE_SNAPSHOTS=1` the files are written anew: read the difference."""
     if colours:
         drawn = screen(model(), width, 20, NOW, colour=True)
         shown = "".join("".join(map(painted, line)) + "\n" for line in drawn)
     else:
         shown = "".join(f"{plain(line).rstrip()}\n" for line in screen(model(), width, 20, NOW))
     path = SNAPSHOTS / f"{width}{'-coloured' if colours else ''}.txt"
-    if not path.exists():
-        path.parent.mkdir(exist_ok=True)
+    if "UPDATE_SNAPSHOTS" in os.environ:
         path.write_text(shown)
-        pytest.fail(f"{path} was written; look at it")
     assert shown == path.read_text()
 
 
@@ -91,3 +94,20 @@ def test_processes_that_have_no_room_are_counted() -> None:
     assert plain(table_lines(shown, 80, 4, NOW)[0]).endswith(" ↓3 ")
     shown.selected = shown.entries[3].instance
     assert plain(table_lines(shown, 80, 4, NOW)[0]).endswith(" ↑2 ↓1 ")
+
+
+@pytest.mark.parametrize("width", [34, 60, 80, 120, 200])
+def test_columns_stay_where_they_are_when_values_change(width: int) -> None:
+    def header(phase: Phase, cpu: float, memory: int) -> str:
+        [first, *rest] = model().entries
+        assert first.row is not None
+        row = replace(first.row, phase=phase, next_restart_at=NOW + 12, pid=7)
+        usage = UsageReport({first.instance: UsageNow(cpu, memory, 1)}, {})
+        return table([replace(first, row=row), *rest], usage, width, NOW)[0]
+
+    shown = {
+        header(phase, cpu, memory)
+        for phase in (Phase.RUNNING, Phase.BACKING_OFF, Phase.STOPPED)
+        for cpu, memory in ((0.0, 900), (99.9, 99 << 20))
+    }
+    assert len(shown) == 1, shown
