@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -81,11 +82,34 @@ def _cells(text: str, begin: int, end: int) -> str:
 
 
 def wrapped(line: Line, width: int) -> list[Line]:
-    """Return the line in pieces of at most `width` columns; at least one."""
+    """Return the line in pieces of at most `width` columns; at least one.
+
+    A piece ends behind a word where there is one in its last third, as the lines of `up` and `logs` do.
+    """
     total = columns(line)
     if total <= width or width < 1:
         return [line]
-    return [crop(line, start, width) for start in range(0, total, width)]
+    words = _word_ends(plain(line))
+    pieces: list[Line] = []
+    start = 0
+    while total - start > width:
+        last = words[found - 1] if (found := bisect_right(words, start + width)) else 0
+        end = last if last > start + width * 2 // 3 else start + width
+        pieces.append(crop(line, start, end - start))
+        start = end
+    return [*pieces, crop(line, start, width)]
+
+
+def _word_ends(text: str) -> list[int]:
+    """Return the columns behind the blanks of a text."""
+    if text.isascii():
+        return [at + 1 for at, character in enumerate(text) if character == " "]
+    found, at = [], 0
+    for character in text:
+        at += get_character_cell_size(character)
+        if character == " ":
+            found.append(at)
+    return found
 
 
 def marked(line: Line, needle: str, style: str) -> Line:

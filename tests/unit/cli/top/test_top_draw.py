@@ -82,6 +82,20 @@ def test_wide_characters_are_not_cut_in_half() -> None:
     assert [columns(piece) for piece in pieces] == [3, 3, 2]
 
 
+@pytest.mark.parametrize(
+    "text, width, expected",
+    [
+        ("one two three", 9, ["one two ", "three"]),
+        ("one two three", 7, ["one two", " three"]),
+        ("a " + "x" * 12, 6, ["a xxxx", "xxxxxx", "xx"]),
+        ("漢字 漢字 漢字", 10, ["漢字 漢字 ", "漢字"]),
+        ("fits", 4, ["fits"]),
+    ],
+)
+def test_lines_are_broken_behind_words(text: str, width: int, expected: list[str]) -> None:
+    assert [plain(piece) for piece in wrapped([TextSpan(text[:3]), TextSpan(text[3:], "bad")], width)] == expected
+
+
 def test_what_has_not_been_started_says_how() -> None:
     empty = TopModel("shop", "local")
     empty.update(model().entries[-1:])
