@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.syntax import nodes, tree
+
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "sbxcompose"
 SOURCES = sorted(PACKAGE.rglob("*.py"))
@@ -27,15 +29,10 @@ LONGEST_FILE = 350
 
 
 @cache
-def tree(path: Path) -> ast.Module:
-    return ast.parse(path.read_text(), str(path))
-
-
-@cache
 def imported(path: Path) -> frozenset[str]:
     """The modules that a file imports anywhere in it."""
     found: set[str] = set()
-    for node in ast.walk(tree(path)):
+    for node in nodes(path):
         if isinstance(node, ast.Import):
             found.update(name.name for name in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
@@ -113,7 +110,7 @@ def test_functions_stay_short() -> None:
     functions = [
         (f"{path.relative_to(ROOT)}:{node.name}", (node.end_lineno or 0) - node.lineno + 1)
         for path in SOURCES
-        for node in ast.walk(tree(path))
+        for node in nodes(path)
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
     ]
     assert [(name, lines) for name, lines in functions if lines > LONGEST_FUNCTION] == []
@@ -128,7 +125,8 @@ def test_variables_carry_the_name_of_the_thing() -> None:
     found = [
         f"{path.relative_to(ROOT)}:{node.lineno}"
         for path in [*SOURCES, *(ROOT / "tests").rglob("*.py"), *(ROOT / "benchmarks").rglob("*.py")]
-        for node in ast.walk(tree(path))
+        if re.search(r"\beach\b", path.read_text())
+        for node in nodes(path)
         if (isinstance(node, ast.Name) and node.id == "each") or (isinstance(node, ast.arg) and node.arg == "each")
     ]
     assert found == []
@@ -140,7 +138,7 @@ def test_tasks_are_started_in_one_module_so_that_each_has_an_owner() -> None:
         f"{path.relative_to(ROOT)}: {name}"
         for path in SOURCES
         if path != PACKAGE / "tasks.py"
-        for node in ast.walk(tree(path))
+        for node in nodes(path)
         if (name := _called(node)).rpartition(".")[2] in ("create_task", "ensure_future")
         and not name.endswith("group.create_task")
     ]
@@ -161,7 +159,7 @@ def _called(node: ast.AST) -> str:
 def test_a_class_name_is_defined_once() -> None:
     places: dict[str, list[str]] = {}
     for path in SOURCES:
-        for node in ast.walk(tree(path)):
+        for node in nodes(path):
             if isinstance(node, ast.ClassDef):
                 places.setdefault(node.name, []).append(f"{path.relative_to(ROOT)}:{node.lineno}")
     assert {name: found for name, found in places.items() if len(found) > 1} == {}
@@ -173,7 +171,7 @@ def test_the_errors_of_the_wire_are_made_in_one_module() -> None:
         f"{path.relative_to(ROOT)}: {name}"
         for path in sorted((PACKAGE / "api").glob("*.py"))
         if path.name != "wire_errors.py"
-        for node in ast.walk(tree(path))
+        for node in nodes(path)
         if (name := _called(node)) in kinds
     ]
     assert found == []

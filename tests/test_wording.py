@@ -12,6 +12,7 @@ import pytest
 
 from sbxcompose.cli.command_names import COMMANDS
 from sbxcompose.cli.main import cli
+from tests.support.syntax import nodes
 
 PACKAGE = Path(__file__).parent.parent / "sbxcompose"
 
@@ -26,7 +27,7 @@ COINED = re.compile(
 
 def docstrings(path: Path) -> Iterator[tuple[int, str]]:
     """The docstrings of a module and of what it defines, with their lines."""
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for node in nodes(path):
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
             text = ast.get_docstring(node)
             if text is not None:
@@ -35,15 +36,14 @@ def docstrings(path: Path) -> Iterator[tuple[int, str]]:
 
 def messages(path: Path) -> Iterator[tuple[int, str]]:
     """The text literals of a module that are not docstrings, with their lines."""
-    tree = ast.parse(path.read_text(encoding="utf-8"))
     docstrings = {
         id(statement.value)
-        for node in ast.walk(tree)
+        for node in nodes(path)
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)
         for statement in node.body
         if isinstance(statement, ast.Expr)
     }
-    for node in ast.walk(tree):
+    for node in nodes(path):
         if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in docstrings:
             yield node.lineno, node.value
 
