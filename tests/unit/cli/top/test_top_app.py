@@ -16,6 +16,20 @@ from sbxcompose.plan.observed import Instance
 from tests.unit.cli.top.project import NOW, model
 
 Script = Callable[[TopApp, Pilot[str]], Awaitable[None]]
+TURNS = 50
+"""Turns of the event loop in which everything has happened that follows from a key, many times over."""
+
+
+@pytest.fixture(autouse=True)
+def _turns_instead_of_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have textual's pilot wait for turns of the loop, not until the process has used little CPU for 20 ms."""
+
+    async def turns(*_seconds: float) -> None:
+        for _ in range(TURNS):
+            await asyncio.sleep(0)
+
+    for module in ("app", "pilot"):
+        monkeypatch.setattr(f"textual.{module}.wait_for_idle", turns)
 
 
 def drive(script: Script, *, size: tuple[int, int] = (80, 24)) -> tuple[TopApp, list[TopRequest]]:
