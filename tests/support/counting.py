@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from cProfile import Profile
 from types import FrameType
 from typing import Any
 
@@ -18,17 +19,13 @@ class OperationCounter:
 @contextmanager
 def calls_counted() -> Iterator[OperationCounter]:
     """Count the functions that are called while inside, those written in C included; also across `await`."""
-    counter = OperationCounter()
-
-    def note(frame: FrameType, event: str, argument: Any) -> None:
-        counter.value += event in ("call", "c_call")
-
-    before = sys.getprofile()
-    sys.setprofile(note)
+    counter, profile = OperationCounter(), Profile()
+    profile.enable()
     try:
         yield counter
     finally:
-        sys.setprofile(before)
+        profile.disable()
+        counter.value = sum(entry.callcount for entry in profile.getstats())
 
 
 def calls(work: Callable[[], object]) -> int:

@@ -11,7 +11,7 @@ from sbxcompose.plan.observed import Instance, Observed, ObservedRow, ObservedSa
 from sbxcompose.spec.project import Dependency, Process, Project, Sandbox
 from tests.support.counting import calls, lines
 
-EACH = 20
+EACH = 10
 """Processes of a sandbox: a chain, whose first one needs the first one of the sandbox before."""
 
 
