@@ -10,13 +10,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from sbxcompose.files import carry, transfer
 from sbxcompose.files.read import Memory
 from sbxcompose.files.scan import CopySource
 from sbxcompose.files.transfer import Copy
+from tests.support.examples import examples
 from tests.support.fake_sandbox import FolderRemote
 from tests.unit.files.trees import EDITS, Edit, apply, picture, remove
 
@@ -71,7 +72,7 @@ ROUNDS = st.lists(st.tuples(EDITS, CUTS), min_size=1, max_size=4)
 
 
 @given(rounds=ROUNDS)
-@settings(max_examples=40, deadline=None)
+@examples(2)
 def test_both_sides_are_the_same_in_the_end(rounds: list[tuple[list[Edit], list[int]]]) -> None:
     keep_up(rounds)
 
@@ -88,6 +89,5 @@ def busybox(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, ...]:
 
 
 @given(rounds=ROUNDS)
-@settings(max_examples=15, deadline=None)
 def test_the_smallest_of_images_will_do(busybox: tuple[str, ...], rounds: list[tuple[list[Edit], list[int]]]) -> None:
     keep_up(rounds, busybox)

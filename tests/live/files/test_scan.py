@@ -8,11 +8,12 @@ import time
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 
 from sbxcompose.files.manifest import digest_bytes
 from sbxcompose.files.read import Memory, Unreadable, digest_of, read_digests, remembered
 from sbxcompose.files.scan import CopySource, ScannedTree, rescan, scan
+from tests.support.examples import examples
 from tests.unit.files.trees import EDITS, Edit, apply, remove
 
 OLD = 1_000_000_000
@@ -23,7 +24,7 @@ def entries(tree: ScannedTree) -> dict[str, object]:
 
 
 @given(first=EDITS, second=EDITS)
-@settings(max_examples=40, deadline=None)
+@examples(2)
 def test_to_look_again_where_something_changed_is_to_look_again(first: list[Edit], second: list[Edit]) -> None:
     with tempfile.TemporaryDirectory() as place:
         root = Path(place) / "root"

@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from sbxcompose.api.sse import EventDecoder
 from sbxcompose.host.logs import lines
 from sbxcompose.host.logs.lines import LineCutter, Lines, json_items, sse
 from sbxcompose.host.logs.segments import STDERR, STDOUT
+from tests.support.examples import examples
 
 
 def test_a_line_has_the_time_of_its_first_byte() -> None:
@@ -59,7 +60,7 @@ def test_a_line_without_end_is_cut_before_it_fills_the_memory(monkeypatch: pytes
     assert cutter.feed(STDOUT, 1, 3, b"3\n") == [Lines(STDOUT, 3, ["3"])]
 
 
-@settings(max_examples=60, deadline=None)
+@examples(2)
 @given(st.lists(st.sampled_from((b"a", b"\n", b"\r", "é".encode()[:1], "é".encode()[1:], b"\xff"))), st.data())
 def test_it_does_not_matter_where_the_chunks_are_cut(parts: list[bytes], data: st.DataObject) -> None:
     whole, cutter, texts = b"".join(parts), LineCutter(), []
@@ -74,7 +75,7 @@ def test_it_does_not_matter_where_the_chunks_are_cut(parts: list[bytes], data: s
     assert texts == [line.decode("utf-8", "replace") for line in [*expected, *([last] if last else [])]]
 
 
-@settings(max_examples=60, deadline=None)
+@examples(2)
 @given(st.lists(st.text()), st.booleans())
 def test_events_are_what_a_client_reads(texts: list[str], with_stream: bool) -> None:
     texts = [text.encode("utf-8", "replace").decode() for text in texts]

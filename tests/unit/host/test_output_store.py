@@ -11,13 +11,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from sbxcompose.host.logs.events import Chunk, Gap, LogEvent, RunEnd, RunStart
 from sbxcompose.host.logs.reader import LogReader
 from sbxcompose.host.logs.segments import INDEX, RECORD, STDERR, STDOUT, Segment
 from sbxcompose.host.logs.store import LogStore
+from tests.support.examples import examples
 
 
 class Clock:
@@ -429,7 +430,7 @@ STEPS = st.lists(
 )
 
 
-@settings(max_examples=40, deadline=None)
+@examples(2)
 @given(steps=STEPS, limit=st.sampled_from((1_024, 1 << 20)), bite=st.integers(1, 400))
 def test_bytes_and_order_stay_the_same_over_any_interleaving_and_reopening(
     steps: list[Step], limit: int, bite: int

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
@@ -12,7 +12,17 @@ from sbxcompose.plan.diff import Intent, PlanOptions, plan
 from sbxcompose.plan.names import Target
 from sbxcompose.plan.observed import LIVE, Foreign, Instance, Observed, ObservedRow, Phase, SandboxState
 from sbxcompose.plan.steps import Plan, ResumeSandbox, Start, Step, Stop, SuspendSandbox
-from sbxcompose.spec.project import Condition, Dependency, Process, Project, ReadyLine, Restart, RestartPolicy
+from sbxcompose.spec.project import (
+    Condition,
+    Dependency,
+    Process,
+    Project,
+    ProviderName,
+    ReadyLine,
+    Restart,
+    RestartPolicy,
+)
+from tests.support.examples import examples
 from tests.unit.plan.plan_worlds import (
     ALWAYS,
     CHECK,
@@ -31,7 +41,25 @@ from tests.unit.plan.plan_worlds import (
 
 NAMES = ("a", "b", "c", "d", "e")
 SANDBOXES = ("left", "right")
-LAWS = settings(max_examples=45, deadline=None, suppress_health_check=list(HealthCheck))
+LAWS = examples(2)
+
+
+# Made once: a strategy that is made while another one draws is checked again each time.
+COIN = st.booleans()
+ONE_IN_THREE = st.integers(0, 2).map(lambda number: number == 0)
+THREE_IN_FOUR = st.integers(0, 3).map(lambda number: number > 0)
+ONE_IN_SIX = st.integers(0, 5).map(lambda number: number == 0)
+NUMBER_OF_PROCESSES = st.integers(1, len(NAMES))
+SHAPES = st.integers(0, 63)
+REPLICAS = st.sampled_from((1, 1, 1, 2, 3))
+ROWS = st.sampled_from((0, 1, 1, 2))
+PHASES = st.sampled_from(list(Phase))
+EXITS = st.sampled_from((GOOD, FAILED))
+DIGESTS = st.sampled_from((V1, V1, V2))
+PROVIDERS: st.SearchStrategy[ProviderName] = st.sampled_from(("local", "tensorlake"))
+STATES = st.sampled_from([SandboxState.RUNNING] * 4 + list(SandboxState))
+DIFFERENCES: st.SearchStrategy[tuple[str, ...]] = st.sampled_from(((), (), ("image",)))
+ORDERS = st.integers(0, 2**16)
 
 
 class World:
@@ -57,28 +85,33 @@ class World:
         return "\n".join(lines)
 
 
-def _conditions(other: Process) -> list[Condition]:
-    """What others may ask of a process: one that is always restarted never ends."""
-    always = other.restart.policy is RestartPolicy.ALWAYS
-    return [item for item in Condition if not (always and item in (Condition.COMPLETED, Condition.ENDED))]
+CONDITIONS = st.sampled_from(list(Condition))
+CONDITIONS_OF_ENDLESS = st.sampled_from(
+    [item for item in Condition if item not in (Condition.COMPLETED, Condition.ENDED)]
+)
+"""What others may ask of a process that is always restarted: it never ends."""
+
+
+def _conditions(other: Process) -> st.SearchStrategy[Condition]:
+    return CONDITIONS_OF_ENDLESS if other.restart.policy is RestartPolicy.ALWAYS else CONDITIONS
 
 
 @st.composite
 def processes(draw: st.DrawFn) -> list[Process]:
     made: list[Process] = []
-    for name in NAMES[: draw(st.integers(1, 5))]:
+    for name in NAMES[: draw(NUMBER_OF_PROCESSES)]:
         needs = [
             Dependency(
                 other.sandbox,
                 other.name,
-                draw(st.sampled_from(_conditions(other))),
-                draw(st.booleans()),
-                draw(st.integers(0, 3)) > 0,
+                draw(_conditions(other)),
+                draw(COIN),
+                draw(THREE_IN_FOUR),
             )
             for other in made
-            if draw(st.integers(0, 2)) == 0
+            if draw(ONE_IN_THREE)
         ]
-        shape = draw(st.integers(0, 63))
+        shape = draw(SHAPES)
         made.append(
             process(
                 name,
@@ -87,9 +120,9 @@ def processes(draw: st.DrawFn) -> list[Process]:
                 restart=(Restart(), NEVER, NEVER, ALWAYS)[shape >> 1 & 3],
                 check=CHECK if shape >> 3 & 3 == 1 else None,
                 ready_when=ReadyLine("up") if shape >> 3 & 3 == 2 else None,
-                replicas=draw(st.sampled_from((1, 1, 1, 2, 3))),
+                replicas=draw(REPLICAS),
                 update="start-first" if shape >> 5 else "stop-first",
-                autostart=draw(st.integers(0, 3)) > 0,
+                autostart=draw(THREE_IN_FOUR),
             )
         )
     return draw(st.permutations(made))
@@ -99,10 +132,10 @@ def processes(draw: st.DrawFn) -> list[Process]:
 def some_rows(draw: st.DrawFn, process: Process) -> list[ObservedRow]:
     made: list[ObservedRow] = []
     for replica in range(1, process.replicas + 2):
-        for suffix in range(draw(st.sampled_from((0, 1, 1, 2)))):
-            phase = draw(st.sampled_from(list(Phase)))
-            ended = draw(st.sampled_from((GOOD, FAILED))) if phase not in LIVE else None
-            digest = draw(st.sampled_from((V1, V1, V2)))
+        for suffix in range(draw(ROWS)):
+            phase = draw(PHASES)
+            ended = draw(EXITS) if phase not in LIVE else None
+            digest = draw(DIGESTS)
             one_shot = process.restart.policy is RestartPolicy.NEVER
             check = process.health_check is not None
             made.append(
@@ -125,29 +158,29 @@ def some_rows(draw: st.DrawFn, process: Process) -> list[ObservedRow]:
 @st.composite
 def worlds(draw: st.DrawFn) -> World:
     every = draw(processes())
-    inactive = [item for item in every if draw(st.integers(0, 5)) == 0]
+    inactive = [item for item in every if draw(ONE_IN_SIX)]
     if len(inactive) == len(every):
         inactive.pop()  # a command that names nothing is refused if nothing is selected
     made = project(
         *[item for item in every if item not in inactive],
         inactive=inactive,
-        provider=draw(st.sampled_from(("local", "tensorlake"))),
+        provider=draw(PROVIDERS),
     )
     rows = [item for process in every for item in draw(some_rows(process))]
     sandboxes = []
     for sandbox in made.sandboxes:
-        orphan = [row("old", sandbox=sandbox.name)] if draw(st.booleans()) else []
+        orphan = [row("old", sandbox=sandbox.name)] if draw(COIN) else []
         sandboxes.append(
             seen(
                 *orphan,
                 *[one_row for one_row in rows if one_row.instance.sandbox == sandbox.name],
                 name=sandbox.name,
-                state=draw(st.sampled_from([SandboxState.RUNNING] * 4 + list(SandboxState))),
+                state=draw(STATES),
                 foreign=[Foreign(sandbox.name, 7, None, ("sh",), True)],
-                differences=draw(st.sampled_from(((), (), ("image",)))),
+                differences=draw(DIFFERENCES),
             )
         )
-    return World(made, Observed(tuple(sandboxes)), draw(st.integers(0, 2**16)))
+    return World(made, Observed(tuple(sandboxes)), draw(ORDERS))
 
 
 @st.composite

@@ -12,7 +12,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import msgpack, structs
 
@@ -22,6 +22,7 @@ from sbxcompose.spec.load import load_project
 from sbxcompose.spec.open import LoadRequest, open_project
 from sbxcompose.spec.project import Project
 from sbxcompose.spec.sources import Sources
+from tests.support.examples import examples
 
 FILE = """
 include: sub/base.yaml
@@ -274,7 +275,6 @@ def test_a_link_in_its_place_is_ignored(folder: Folder) -> None:
     assert folder.known() is None
 
 
-@settings(max_examples=30, deadline=None)
 @given(cut=st.integers(0, 400), junk=st.binary(max_size=20))
 def test_a_damaged_entry_is_ignored_and_replaced(cut: int, junk: bytes) -> None:
     with TemporaryDirectory() as name:
@@ -367,7 +367,7 @@ def shared() -> Iterator[Folder]:
         yield Folder(Path(name))
 
 
-@settings(max_examples=40, deadline=None)
+@examples(2)
 @given(changes=st.lists(CHANGES, min_size=1, max_size=8))
 def test_opening_always_gives_what_loading_gives(shared: Folder, changes: list[tuple[str, str | None]]) -> None:
     for name, text in changes:

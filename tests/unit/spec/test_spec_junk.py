@@ -7,7 +7,7 @@ from contextlib import suppress
 from typing import Any
 
 import yaml
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from sbxcompose.errors import InvalidSpec, SbxError
@@ -15,6 +15,7 @@ from sbxcompose.spec.report import render
 from sbxcompose.spec.resolved import resolved
 from sbxcompose.spec.schema import generate
 from sbxcompose.spec.sources import SourceContent
+from tests.support.examples import examples
 from tests.support.spec_files import load
 
 
@@ -55,7 +56,7 @@ def survives(files: dict[str, str | SourceContent]) -> None:
             assert resolved(project)
 
 
-@settings(deadline=None, max_examples=60)
+@examples(2)
 @given(st.one_of(st.binary(), st.text().map(str.encode)))
 def test_junk(content: bytes) -> None:
     for name in ("sbxcompose.yaml", "Procfile"):
@@ -63,19 +64,19 @@ def test_junk(content: bytes) -> None:
     survives({"sbxcompose.yaml": "processes: {web: {command: x}}", ".env": content})
 
 
-@settings(deadline=None, max_examples=60)
+@examples(2)
 @given(st.text(alphabet="ab:-[]{}&*!|>'\"%@`#,?<~$ \n\t\r\x85\u2028\ufeff", max_size=60))
 def test_what_nearly_looks_like_yaml(text: str) -> None:
     survives({"sbxcompose.yaml": text})
 
 
-@settings(deadline=None, max_examples=80)
+@examples(3)
 @given(PROJECTS)
 def test_any_tree(tree: dict[str, Any]) -> None:
     survives({"sbxcompose.yaml": yaml.safe_dump(tree, allow_unicode=True)})
 
 
-@settings(deadline=None, max_examples=60)
+@examples(2)
 @given(TREES, PROJECTS)
 def test_any_tree_beneath_another(below: Any, tree: dict[str, Any]) -> None:
     over = yaml.safe_dump(tree)
