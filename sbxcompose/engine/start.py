@@ -14,6 +14,7 @@ from typing import TypeVar
 from msgspec.structs import replace
 
 from sbxcompose.api.models import Env, ProcessInfo, StartRequest
+from sbxcompose.api.outages import retried
 from sbxcompose.api.sandbox import SandboxClient
 from sbxcompose.engine.sandbox_connection import SandboxConnection
 from sbxcompose.engine.start_again import (
@@ -69,14 +70,7 @@ async def start(connection: SandboxConnection, request: StartRequest, base: Env)
 
 async def try_again(call: Callable[[], Awaitable[T]]) -> T:
     """Make a call that may be made twice, again while the connection breaks. Raises `Unreachable`."""
-    for attempt in range(1, TRIES + 1):
-        try:
-            return await call()
-        except Unreachable:
-            if attempt == TRIES:
-                raise
-            await asyncio.sleep(PAUSE * 2**attempt)
-    raise AssertionError("unreachable")
+    return await retried(call, TRIES, PAUSE)
 
 
 def new_key(client: SandboxClient) -> str | None:

@@ -5,12 +5,12 @@ Everything that `files.by_hand` asks for may be done twice; its scripts see for 
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from hashlib import blake2b
 from typing import TypeVar
 
-from sbxcompose.errors import SbxError, Unreachable
+from sbxcompose.api.outages import retried
+from sbxcompose.errors import SbxError
 from sbxcompose.files.remote import Ran, RemoteFiles, Streamed
 
 T = TypeVar("T")
@@ -22,14 +22,7 @@ PAUSE = 0.1
 
 async def persist(call: Callable[[], Awaitable[T]]) -> T:
     """Make a call that may be made twice, again while the connection breaks. Raises `Unreachable` in the end."""
-    for attempt in range(1, TRIES + 1):
-        try:
-            return await call()
-        except Unreachable:
-            if attempt == TRIES:
-                raise
-        await asyncio.sleep(PAUSE * 2**attempt)
-    raise AssertionError("unreachable")
+    return await retried(call, TRIES, PAUSE)
 
 
 class PersistentFiles:
