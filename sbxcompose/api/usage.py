@@ -19,10 +19,6 @@ class Usage(NamedTuple):
     memory: int = 0
     processes: int = 0
 
-    def plus(self, other: Usage) -> Usage:
-        """Return both together."""
-        return Usage(self.cpu + other.cpu, self.memory + other.memory, self.processes + other.processes)
-
 
 class TaskStat:
     """A process with what it uses: CPU time in clock ticks, its reaped children's included, and memory in pages.

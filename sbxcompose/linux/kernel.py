@@ -78,3 +78,12 @@ def _kill_group(pid: int, number: int) -> bool:
     except ProcessLookupError:
         return False
     return True
+
+
+def read_text(path: str) -> str:
+    """Return the contents of a small file below /proc or /sys, or of a setting; "" if it cannot be read."""
+    try:
+        with open(path, encoding="utf-8", errors="surrogateescape") as file:
+            return file.read()
+    except OSError:
+        return ""

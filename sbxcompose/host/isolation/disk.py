@@ -25,6 +25,7 @@ from sbxcompose.host.isolation.plan import (
     layer_of,
     overlays,
 )
+from sbxcompose.linux.kernel import read_text
 
 DISK = "disk"
 ROOT = "root"
@@ -41,7 +42,7 @@ def make(disk: str, facts: MachineFacts, *, workspace: str, hostname: str) -> No
     if os.path.isdir(etc):
         _seed_accounts(etc, facts)
         _seed(etc, "hostname", f"{hostname}\n")
-        _seed(etc, "hosts", f"{_read('/etc/hosts').rstrip()}\n127.0.1.1 {hostname}\n")
+        _seed(etc, "hosts", f"{read_text('/etc/hosts').rstrip()}\n127.0.1.1 {hostname}\n")
         if facts.privileged:
             _hide_secrets(etc)
     _provide_python(disk, facts)
@@ -90,8 +91,8 @@ def _copy_mode(copy: str, original: str, facts: MachineFacts) -> None:
 
 def _seed_accounts(etc: str, facts: MachineFacts) -> None:
     user = f"{USER}:x:{USER_ID}:{USER_ID}::{USER_HOME}:/bin/bash\n"
-    _seed(etc, "passwd", _system_lines(_read("/etc/passwd")) + user)
-    _seed(etc, "group", _system_lines(_read("/etc/group"), members=False) + f"{USER}:x:{USER_ID}:\n")
+    _seed(etc, "passwd", _system_lines(read_text("/etc/passwd")) + user)
+    _seed(etc, "group", _system_lines(read_text("/etc/group"), members=False) + f"{USER}:x:{USER_ID}:\n")
     for name in ("shadow", "gshadow") if facts.privileged else ():
         _seed(etc, name, f"root:*::::::::\n{USER}:*::::::::\n" if name == "shadow" else f"root:*::\n{USER}:!::\n")
         os.chmod(os.path.join(etc, name), 0o640)
@@ -175,11 +176,3 @@ def copy(source: str, target: str) -> CopySize:
 def remove(disk: str) -> None:
     """Remove a disk. Raises `OSError`."""
     trees.remove_tree(disk)
-
-
-def _read(path: str) -> str:
-    try:
-        with open(path, encoding="utf-8", errors="surrogateescape") as file:
-            return file.read()
-    except OSError:
-        return ""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import sys
 from collections.abc import Iterable, Mapping
@@ -11,6 +10,7 @@ from functools import cache
 from sbxcompose import paths
 from sbxcompose.host.isolation.plan import STATE, SYSTEM, MachineFacts
 from sbxcompose.linux import syscalls
+from sbxcompose.linux.kernel import read_text
 
 VIRTUAL = frozenset({"autofs", "bpf", "cgroup", "cgroup2", "configfs", "debugfs", "devpts", "devtmpfs", "efivarfs"})
 """File systems that hold no files of the operating system."""
@@ -23,7 +23,7 @@ def machine_facts() -> MachineFacts:
     return MachineFacts(
         privileged=os.geteuid() == 0,
         directories=tuple(path for path in (*SYSTEM, *STATE) if _is_directory(f"/{path}")),
-        mounted=tuple(mount_points(_read("/proc/self/mountinfo"))),
+        mounted=tuple(mount_points(read_text("/proc/self/mountinfo"))),
         hidden=tuple(_hidden()),
         resolver=_resolver(),
         python=None if any(map(os.path.exists, _PYTHONS)) else sys.base_prefix,
@@ -82,20 +82,7 @@ def _namespaces_hint(root: bool) -> str:
         ),
         "/proc/sys/user/max_user_namespaces": ("0", "user.max_user_namespaces=10000"),
     }
-    wrong = [setting for path, (value, setting) in settings.items() if _read(path).strip() == value]
+    wrong = [setting for path, (value, setting) in settings.items() if read_text(path).strip() == value]
     if wrong:
         return f"this machine forbids user namespaces to its users: `sudo sysctl {' '.join(wrong)}` allows them"
     return "run the host as root, allow user namespaces to users, or use `isolation: none`"
-
-
-def is_permission(number: int) -> bool:
-    """Return whether an error says that something is not permitted, and not that it went wrong this once."""
-    return number in (errno.EPERM, errno.EACCES, errno.ENOSYS, errno.EINVAL, errno.ENODEV)
-
-
-def _read(path: str) -> str:
-    try:
-        with open(path, encoding="utf-8", errors="surrogateescape") as file:
-            return file.read()
-    except OSError:
-        return ""

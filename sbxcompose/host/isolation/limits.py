@@ -15,6 +15,7 @@ from contextlib import suppress
 from msgspec import Struct
 
 from sbxcompose.host.keeper.cgroups import places
+from sbxcompose.linux.kernel import read_text
 
 PERIOD = 100_000
 """Microseconds in which processors are shared out."""
@@ -66,7 +67,7 @@ def _group(controller: str, directory: str, sandbox: str, limits: SandboxLimits)
     refusal = f"there is no control group of `{controller}` here"
     for place in places(controller):
         modern = os.path.exists(f"{place}/cgroup.controllers")
-        if modern and controller not in _read(f"{place}/cgroup.controllers").split():
+        if modern and controller not in read_text(f"{place}/cgroup.controllers").split():
             continue
         base = f"{place}/{_name(directory)}"
         try:
@@ -122,9 +123,3 @@ def _write(path: str, text: str) -> None:
         os.write(fd, text.encode())
     finally:
         os.close(fd)
-
-
-def _read(path: str) -> str:
-    with suppress(OSError), open(path, encoding="utf-8") as file:
-        return file.read()
-    return ""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 
+from sbxcompose.linux.kernel import read_text
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -13,9 +15,9 @@ def places(controller: str, proc: str = "/proc/self") -> list[str]:
     """Return the directories of the groups that this process is in and in which `controller` could be used: version 2
     first. Reads `mountinfo` and `cgroup` of `proc`.
     """
-    own = dict(_memberships(_read(f"{proc}/cgroup")))
+    own = dict(_memberships(read_text(f"{proc}/cgroup")))
     found: list[tuple[int, str]] = []
-    for kind, names, root, mount in _mounts(_read(f"{proc}/mountinfo")):
+    for kind, names, root, mount in _mounts(read_text(f"{proc}/mountinfo")):
         hierarchy = "" if kind == "cgroup2" else next((name for name in names if name in own), None)
         if hierarchy is None or hierarchy not in own or (kind == "cgroup" and controller not in names):
             continue
@@ -89,8 +91,8 @@ class FreezerGroup:
     def frozen(self) -> bool:
         """Whether all that is in it has come to a stop."""
         if self._modern:
-            return "frozen 1" in _read(f"{self.path}/cgroup.events").splitlines()
-        return _read(f"{self.path}/freezer.state").strip() == "FROZEN"
+            return "frozen 1" in read_text(f"{self.path}/cgroup.events").splitlines()
+        return read_text(f"{self.path}/freezer.state").strip() == "FROZEN"
 
     def add(self, pid: int) -> bool:
         """Move a process in; False when it is gone."""
@@ -102,7 +104,7 @@ class FreezerGroup:
 
     def members(self) -> set[int]:
         """Return the processes in it."""
-        return {int(pid) for pid in _read(f"{self.path}/cgroup.procs").split()}
+        return {int(pid) for pid in read_text(f"{self.path}/cgroup.procs").split()}
 
     def _write(self, name: str, text: str) -> None:
         fd = os.open(f"{self.path}/{name}", os.O_WRONLY | os.O_CLOEXEC)
@@ -110,12 +112,3 @@ class FreezerGroup:
             os.write(fd, text.encode())
         finally:
             os.close(fd)
-
-
-def _read(path: str) -> str:
-    """Read a small file; empty if it cannot be read."""
-    try:
-        with open(path, encoding="utf-8", errors="surrogateescape") as file:
-            return file.read()
-    except OSError:
-        return ""

@@ -48,10 +48,6 @@ class HostRecord:
             os.close(fd)
         os.rename(path + "~", path)
 
-    def is_its_own(self) -> bool:
-        """Return whether the file at the socket's path is still the one that was bound."""
-        return identity_of(self.socket) == self.identity
-
 
 def read(path: str | os.PathLike[str]) -> HostRecord | None:
     """Return what a lock file says of its host; None if there is nothing, or nothing that makes sense."""
