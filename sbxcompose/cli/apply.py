@@ -10,9 +10,9 @@ from msgspec.structs import replace
 from sbxcompose.cli.async_main import Interrupts, run_command
 from sbxcompose.cli.context import Shell
 from sbxcompose.cli.view.report import Reporter
-from sbxcompose.engine.apply import apply
 from sbxcompose.engine.observed_names import resolve_running
 from sbxcompose.engine.session import Session
+from sbxcompose.engine.stop_left import apply_with_left
 from sbxcompose.errors import Interrupted
 from sbxcompose.plan.options import Intent, PlanOptions
 from sbxcompose.plan.steps import Plan
@@ -39,7 +39,7 @@ def apply_and_report(
                 asked = replace(options, targets=named)
             try:
                 async with reporter.waiting(session):
-                    result = await interrupts.guard(apply(session, intent, asked, plans.append))
+                    result = await interrupts.guard(apply_with_left(session, intent, asked, plans.append))
             except Interrupted:
                 shell.echo("interrupted; steps already begun are completed in the background")
                 raise

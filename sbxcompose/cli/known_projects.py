@@ -41,6 +41,17 @@ def known_projects(provider: str | None) -> list[KnownProject]:
     return run_simply(main)
 
 
+def used_elsewhere(provider: str | None) -> str:
+    """Return the projects whose sandboxes at another provider have been used from this machine; empty if none have."""
+    if _kind(provider) != "local":
+        return ""
+    from sbxcompose.engine import cloud_places
+
+    found = cloud_places.projects(os.environ)
+    shown = [f"{name} (tensorlake: {', '.join(places)})" for name, places in found.items()]
+    return ", ".join(shown)
+
+
 def explain_without_file(
     error: SpecNotFound | InvalidSpec,
     command: str,

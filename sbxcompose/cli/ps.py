@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
 from sbxcompose.cli.context import Shell
@@ -13,6 +14,7 @@ from sbxcompose.client.processes import list_processes
 from sbxcompose.engine.secrets import secret_values
 from sbxcompose.engine.session import Session
 from sbxcompose.logs.secrets import KnownSecrets
+from sbxcompose.plan.world import left_words
 from sbxcompose.spec.project import Project
 
 if TYPE_CHECKING:
@@ -35,7 +37,10 @@ async def show_processes(
     """Print the processes with these names that `wanted` selects; the exit code."""
     secrets = KnownSecrets(secret_values(project))
     async with Session(project, emit=connection_notes(shell), secrets=secrets) as session:
-        found = await list_processes(session, names, everything=everything)
+        listing = list_processes(session, names, everything=everything)
+        found, left = await asyncio.gather(listing, session.find_left())
+    for sandbox in left:
+        shell.note(left_words(sandbox))
     for text in asleep(found.observed, "what is in it is seen once it runs"):
         shell.note(text)
     now, hide = found.at, secrets.hide

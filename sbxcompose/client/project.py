@@ -33,6 +33,7 @@ from sbxcompose.engine.observed_names import resolve_running
 from sbxcompose.engine.one_off import bring_up_needs
 from sbxcompose.engine.result import Result
 from sbxcompose.engine.session import Session
+from sbxcompose.engine.stop_left import apply_with_left
 from sbxcompose.errors import UsageError
 from sbxcompose.logs.secrets import KnownSecrets
 from sbxcompose.plan.judge import Judge, Mode
@@ -163,7 +164,7 @@ class OpenProject(InspectableProject):
         async with session:
             if running:
                 options = replace(options, targets=await resolve_running(session, running))
-            check_result(await apply(session, intent, options, plans.append), secrets.hide)
+            check_result(await apply_with_left(session, intent, options, plans.append), secrets.hide)
         return applied(plans[-1])
 
     async def _verdict(

@@ -29,7 +29,11 @@ async def plan_for(session: Session, intent: Intent, options: PlanOptions) -> Pl
     """Plan what the command would do. Sandboxes that do not run are not observed, so the plan may be provisional."""
     if intent in COPYING:
         check_resolved(session.project, options)
-    observed = await session.observe()
+    if intent in (Intent.UP, Intent.DOWN) and options.targets is None:
+        observed, left = await asyncio.gather(session.observe(), session.find_left())
+        observed = replace(observed, left=left)
+    else:
+        observed = await session.observe()
     if intent in COPYING:
         check_profiles(session.project, observed, options)
         observed = await session.observe_copies(observed, anew=options.recreate_sandboxes)

@@ -24,7 +24,7 @@ def check_claim(project: Project, sandbox: Sandbox, info: SandboxInfo) -> None:
     file has come from the sandboxes themselves.
     """
     other = info.project.directory if info.project is not None else info.project_directory
-    if other is None or not project.files or _same(other, project.directory):
+    if other is None or not project.files or same_directory(other, project.directory):
         return
     if info.live_processes == 0 or not _has_file(info, other):
         return
@@ -36,7 +36,7 @@ def check_claim(project: Project, sandbox: Sandbox, info: SandboxInfo) -> None:
     )
 
 
-def _same(one: str, other: str) -> bool:
+def same_directory(one: str, other: str) -> bool:
     """Return whether two paths lead to the same directory, through links too."""
     try:
         return one == other or os.path.samefile(one, other)

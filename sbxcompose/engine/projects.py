@@ -153,9 +153,16 @@ async def find_project(name: str, provider: Provider, kind: Literal["local", "te
     if not mine:
         known = {project.name for project in group(infos) if project.name is not None}
         raise UnknownName("project", name, (), hint=_known(known))
-    awake = {key: provider.client(info) for key, info in mine.items() if info.status == "running"}
+    return await project_of(name, provider, kind, mine)
+
+
+async def project_of(
+    name: str, provider: Provider, kind: Literal["local", "tensorlake"], sandboxes: Mapping[str, SandboxInfo]
+) -> Project:
+    """Return a project that has these sandboxes, with what their process lists tell of it, see `without_file`."""
+    awake = {key: provider.client(info) for key, info in sandboxes.items() if info.status == "running"}
     lists = await asyncio.gather(*(client.processes() for client in awake.values()))
-    return without_file(name, kind, mine, dict(zip(awake, lists, strict=True)))
+    return without_file(name, kind, sandboxes, dict(zip(awake, lists, strict=True)))
 
 
 def _known(names: Iterable[str]) -> str:

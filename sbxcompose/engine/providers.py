@@ -124,6 +124,15 @@ class ProjectProviders:
             self._made[kind].listen(self._told)
         return self._made[kind]
 
+    @property
+    def given(self) -> bool:
+        """Whether one provider stands for all of them."""
+        return self._only is not None
+
+    def in_use(self, kind: ProviderName) -> Provider | None:
+        """Return the provider of a kind if it has been asked for already, else None."""
+        return self._made.get(kind)
+
     async def close(self) -> None:
         """Close all connections."""
         for provider in self._made.values() if self._only is None else [self._only]:

@@ -12,7 +12,7 @@ from sbxcompose.api.follow import LogSelection
 from sbxcompose.api.frames import EVERY_LOG, StartNote
 from sbxcompose.api.outages import Outages
 from sbxcompose.api.sandbox_models import SandboxInfo
-from sbxcompose.engine import cloud_secrets
+from sbxcompose.engine import cloud_places, cloud_secrets
 from sbxcompose.engine.clock import SteadyClock
 from sbxcompose.engine.events import (
     ConnectionGivenUp,
@@ -28,7 +28,7 @@ from sbxcompose.engine.providers import ProjectProviders, Provider
 from sbxcompose.engine.sandbox_connection import SandboxConnection
 from sbxcompose.engine.secrets import note_secrets
 from sbxcompose.logs.secrets import KnownSecrets
-from sbxcompose.plan.observed import Instance, Observed, ObservedSandbox, SandboxState
+from sbxcompose.plan.observed import Instance, LeftSandbox, Observed, ObservedSandbox, SandboxState
 from sbxcompose.spec.project import Project, ReadyLine, Sandbox
 
 
@@ -88,6 +88,11 @@ class ProjectSandboxes:
         else:
             self._emit(ConnectionLost(reason) if reason else ConnectionGivenUp())
 
+    @property
+    def environ(self) -> Mapping[str, str]:
+        """The environment of the command."""
+        return self._environ
+
     def emit(self, event: EngineEvent) -> None:
         """Send an event to all listeners."""
         self._emit(event)
@@ -114,6 +119,17 @@ class ProjectSandboxes:
         missing = [sandbox for sandbox in self.project.sandboxes if sandbox.name not in self.connections]
         await asyncio.gather(*(self._find(sandbox) for sandbox in missing))
         return self.observed()
+
+    async def find_left(self) -> tuple[LeftSandbox, ...]:
+        """Return the sandboxes of the project that are where its file no longer has them, see `left_sandboxes`."""
+        if self.places.given:
+            return ()
+        from sbxcompose.engine.left_sandboxes import left_at_host, left_in_cloud
+
+        found = await asyncio.gather(
+            left_at_host(self.project, self.places.in_use("local")), left_in_cloud(self.project, self._environ)
+        )
+        return tuple(sandbox for sandboxes in found for sandbox in sandboxes)
 
     async def look_again(self) -> Observed:
         """Look for sandboxes that are missing, and for those whose watch has ended, which `check` would raise."""
@@ -229,6 +245,7 @@ class ProjectSandboxes:
             await connection.close()
             raise
         self.connections[sandbox.name] = connection
+        self._remember_place(sandbox)
         self._seen.add(info.id)
         self._choose_workspace(sandbox, info)
         self._connected.set()
@@ -237,6 +254,12 @@ class ProjectSandboxes:
         if self.kept_lines is not None and info.id not in self._seen:
             return [{"log": EVERY_LOG, "tail": self.kept_lines}]
         return "live" if self._output or _reads_lines(sandbox) else None
+
+    def _remember_place(self, sandbox: Sandbox) -> None:
+        """Take note of a sandbox in the cloud: should the file not have it there any more, nothing else tells of it."""
+        if not self.places.given and self.project.files and self.project.provider_of(sandbox) == "tensorlake":
+            place = cloud_places.CloudPlace(sandbox.full_name, self.places.at(sandbox).scope)
+            cloud_places.note(self.project.name, self.project.directory, self._environ, {sandbox.name: place})
 
     async def _unlink(self, sandbox: Sandbox) -> None:
         connection = self.connections.pop(sandbox.name, None)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from msgspec.structs import replace
 
 from sbxcompose.api.models import Asked, Env, StartRequest, StopTerms
-from sbxcompose.engine import cloud_secrets, last_up
+from sbxcompose.engine import cloud_places, cloud_secrets, last_up
 from sbxcompose.engine.copying import Copies, CopyTarget, copied_into
 from sbxcompose.engine.down_mark import mark_request
 from sbxcompose.engine.events import EventHandler, SandboxNote, WaitBegun, WaitEnded, ignore_event
@@ -110,9 +110,8 @@ class Session(ProjectSandboxes):
         files that cannot be copied as they are.
         """
         observed = await self.setup.observe(self.project, observed, anew=anew)
-        return Observed(
-            tuple(await asyncio.gather(*(self._with_copies(sandbox, anew) for sandbox in observed.sandboxes)))
-        )
+        copies = await asyncio.gather(*(self._with_copies(sandbox, anew) for sandbox in observed.sandboxes))
+        return replace(observed, sandboxes=tuple(copies))
 
     async def _with_copies(self, seen: ObservedSandbox, anew: bool) -> ObservedSandbox:
         sandbox = self._sandboxes[seen.name]
@@ -256,6 +255,8 @@ class Session(ProjectSandboxes):
         await self.places.at(sandbox).terminate(sandbox)
         if connection is not None and not connection.has_notes:
             cloud_secrets.forget(connection.info.id, self._environ)
+        if not self.places.given and self.project.provider_of(sandbox) == "tensorlake":
+            cloud_places.note(self.project.name, self.project.directory, self._environ, {sandbox.name: None})
         self._asleep.pop(sandbox.name, None)
 
     async def _stop(self, row: ObservedRow, action: Stop) -> None:

@@ -41,7 +41,7 @@ class SetupSnapshots:
                 return seen
             return replace(seen, setup_snapshot=await self._find(sandbox))
 
-        return Observed(tuple(await asyncio.gather(*map(with_snapshot, observed.sandboxes))))
+        return replace(observed, sandboxes=tuple(await asyncio.gather(*map(with_snapshot, observed.sandboxes))))
 
     async def _find(self, sandbox: Sandbox) -> str | None:
         """Return the id of a snapshot that is still there."""

@@ -8,6 +8,7 @@ from msgspec import Struct
 
 from sbxcompose.names import parse_name
 from sbxcompose.plan.copies import ToCopy
+from sbxcompose.spec.project import ProviderName
 
 
 class Instance(Struct, frozen=True, order=True):
@@ -173,10 +174,26 @@ class ObservedSandbox(Struct, frozen=True):
     """The keys (`ports`, `network`) in which it differs from the file, and which it can be given as it is."""
 
 
+class LeftSandbox(Struct, frozen=True):
+    """A sandbox of the project that its file does not have at that provider any more.
+
+    `running` is how many processes run in it, None if that is unknown; `moved_to` is the provider at which the file has
+    a sandbox of that name now.
+    """
+
+    name: str
+    full_name: str
+    provider: ProviderName
+    running: int | None
+    moved_to: ProviderName | None = None
+
+
 class Observed(Struct, frozen=True):
     """Everything that was asked for, by the sandbox's name in the file."""
 
     sandboxes: tuple[ObservedSandbox, ...] = ()
+    left: tuple[LeftSandbox, ...] = ()
+    """Where something of the project may still run, though its file does not have it there."""
 
     def failure(self, instance: Instance) -> StartFailure | None:
         """Return the latest start of an instance, if it failed."""

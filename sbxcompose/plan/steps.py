@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 from msgspec import Struct
 
 from sbxcompose.plan.copies import ToCopy
-from sbxcompose.plan.observed import Instance, ObservedRow
+from sbxcompose.plan.observed import Instance, LeftSandbox, ObservedRow
 from sbxcompose.spec.project import Condition, Process, Sandbox
 
 
@@ -213,7 +213,8 @@ class Plan(Struct, frozen=True):
 
     `unchanged` counts the instances that were looked at and need nothing: `running` of them run, and `completed` are
     the names of those that have completed and are not run again. `provisional`: a sandbox could not
-    be looked into because it does not run, so carry out `sandboxes_first()`, observe, and plan again.
+    be looked into because it does not run, so carry out `sandboxes_first()`, observe, and plan again. `left`: sandboxes
+    that are no longer those of the file, to be taken down beside this plan.
     """
 
     steps: tuple[Step, ...] = ()
@@ -222,6 +223,7 @@ class Plan(Struct, frozen=True):
     running: int = 0
     completed: tuple[str, ...] = ()
     provisional: bool = False
+    left: tuple[LeftSandbox, ...] = ()
 
     def __str__(self) -> str:
         return "\n".join(map(str, self.steps))

@@ -45,7 +45,8 @@ class TearDown:
         if self._whole:
             for sandbox in self._world.project.sandboxes:
                 self._end(sandbox)
-        return Plan(self._draft.numbered(), tuple(self._notes()), provisional=bool(hidden))
+        left = self._world.observed.left if self._whole and self._options.remove_orphans else ()
+        return Plan(self._draft.numbered(), tuple(self._notes()), provisional=bool(hidden), left=left)
 
     def _is_hidden(self, name: str) -> bool:
         """Return whether a suspended sandbox has to run before it can be seen what is to be stopped in it.
@@ -156,6 +157,7 @@ class TearDown:
         if self._whole and not self._terminate:
             yield from self._costs()
         if self._whole:
+            yield from self._world.left_notes(ends=self._options.remove_orphans)
             yield from self._world.orphan_notes([row for row in self._world.orphans if not self._removes(row)])
             yield from self._world.foreign_notes(frozenset(self._world.sandboxes) if self._terminate else frozenset())
 

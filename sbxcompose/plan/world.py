@@ -7,9 +7,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from sbxcompose.errors import UnknownName
+from sbxcompose.plan.describe import times
 from sbxcompose.plan.graph import Graph
 from sbxcompose.plan.names import ProcessNames, Target
-from sbxcompose.plan.observed import Observed, ObservedRow, ObservedSandbox, SandboxState
+from sbxcompose.plan.observed import LeftSandbox, Observed, ObservedRow, ObservedSandbox, SandboxState
 from sbxcompose.plan.steps import PlanNote
 from sbxcompose.spec.project import Project
 
@@ -18,6 +19,21 @@ ASLEEP = frozenset({SandboxState.PENDING, SandboxState.SUSPENDED})
 
 Replicas = dict[int, list[ObservedRow]]
 """The rows of one process by replica, the newest last."""
+
+
+def left_words(left: LeftSandbox) -> str:
+    """Say that a sandbox is where its file no longer has it, and how to end it."""
+    cost = " --terminate" if left.provider != "local" else ""
+    if left.running is None:
+        what = f"may still exist at {left.provider}"
+        aim = "ends it"
+    else:
+        what = f"still runs {times(left.running, 'process')} at {left.provider}"
+        aim = "stops it"
+    if left.moved_to is None:
+        return f"sandbox {left.name} is not in the file, and {what}; `down --remove-orphans{cost}` {aim}"
+    way = f"`--provider {left.provider} down{cost}` {aim}"
+    return f"sandbox {left.name} {what}, and the file has it at {left.moved_to} now; {way}"
 
 
 class World:
@@ -87,6 +103,10 @@ class World:
             )
             for row in orphans
         ]
+
+    def left_notes(self, *, ends: bool = False) -> list[PlanNote]:
+        """Return what may still run where the file no longer has it; nothing if the command `ends` that, too."""
+        return [] if ends else [PlanNote("left", left_words(left), left.name) for left in self.observed.left]
 
     def foreign_notes(self, ends: frozenset[str] = frozenset()) -> list[PlanNote]:
         """Return what runs and was not started by us; in the sandboxes of `ends` it ends with its sandbox."""

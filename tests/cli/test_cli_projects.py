@@ -179,3 +179,55 @@ def test_what_needs_the_file_of_a_known_project_says_where_that_was(sbx: Sbx) ->
         assert "no `sbxcompose.yaml`" in said
     finally:
         finish(sbx)
+
+
+# -- sandboxes that the file no longer has where they are --------------------------------------------------
+
+NEAR = f"sandboxes: {{near: {{provider: local, processes: {{web: {{command: {FOREVER}}}}}}}}}\n"
+FAR = f"sandboxes: {{far: {{provider: tensorlake, processes: {{api: {{command: {FOREVER}}}}}}}}}\n"
+
+
+def test_a_sandbox_that_is_taken_out_of_the_file_is_told_until_it_is_stopped(sbx: Sbx) -> None:
+    sbx.write(f"sandboxes: {{back: {{processes: {{api: {{command: {FOREVER}}}}}}}}}\n")
+    sbx.run("up", "-d")
+    running = pids(sbx)["api"]
+    sbx.write(NEAR)
+    left = (
+        "note: sandbox back is not in the file, and still runs 1 process at local; `down --remove-orphans` stops it\n"
+    )
+    for command in (["up", "-d"], ["ps"], ["down"]):
+        assert sbx.run(*command).stderr.count(left) == 1
+    assert alive(running)
+    down = sbx.run("down", "--remove-orphans").stderr
+    assert "api stopped\n1 stopped in " in down
+    assert not alive(running)
+    for command in (["up", "-d"], ["ps"], ["down"]):
+        assert "back" not in sbx.run(*command).stderr
+
+
+def test_a_sandbox_that_was_left_in_the_cloud_is_told_and_can_be_ended(cloud: CloudSbx) -> None:
+    del cloud.env["SBXCOMPOSE_PROVIDER"]
+    cloud.write(FAR)
+    cloud.run("up", "-d")
+    far = f"{cloud.project.name}-far"
+    assert cloud.plain.status(far) == "running"
+    cloud.write(NEAR)
+    left = "note: sandbox far is not in the file, and may still exist at tensorlake; "
+    way = "`down --remove-orphans --terminate` ends it\n"
+    for command in (["up", "-d"], ["ps"], ["down"]):
+        assert cloud.run(*command).stderr.count(left + way) == 1
+    assert f"{cloud.project.name} (tensorlake: far)" in cloud.run("ls").stderr
+    cloud.run("down", "--remove-orphans", "--terminate")
+    assert far not in cloud.run("--provider", "tensorlake", "ls", "-q").stdout.split()
+    assert "far" not in cloud.run("up", "-d").stderr
+    assert f"{cloud.project.name} (" not in cloud.run("ls").stderr
+
+
+def test_what_still_runs_here_is_told_once_the_project_is_in_the_cloud(cloud: CloudSbx) -> None:
+    del cloud.env["SBXCOMPOSE_PROVIDER"]
+    cloud.write(NEAR)
+    cloud.run("up", "-d")
+    cloud.write(FAR)
+    said = cloud.run("up", "-d").stderr
+    assert "sandbox near is not in the file, and still runs 1 process at local" in said
+    assert "web stopped" in cloud.run("down", "--remove-orphans", "--terminate").stderr

@@ -19,18 +19,21 @@ def command(shell: Shell, quiet: bool, as_json: bool) -> int:
 
     `sbxcompose -p NAME ps`, `logs`, `stop` and `down` work outside of any project folder, for each of them.
     """
-    from sbxcompose.cli.known_projects import known_projects
+    from sbxcompose.cli.known_projects import known_projects, used_elsewhere
     from sbxcompose.cli.view.projects import lines, name_of, to_json
 
     projects = known_projects(shell.options.provider)
+    elsewhere = used_elsewhere(shell.options.provider)
     if as_json:
         shell.print_json([to_json(project) for project in projects])
     elif quiet:
         for project in projects:
             shell.print(name_of(project))
-    elif not projects:
+    elif not projects and not elsewhere:
         shell.echo("no projects")
     else:
-        for line in lines(projects, time.time(), shell.out, shell.width):
+        for line in lines(projects, time.time(), shell.out, shell.width) if projects else ():
             shell.print(line)
+        if elsewhere:
+            shell.note(f"also used from here: {elsewhere}; `--provider tensorlake ls` lists what is there")
     return 0

@@ -16,7 +16,7 @@ from sbxcompose.engine.result import Result
 from sbxcompose.engine.session import Session
 from sbxcompose.errors import ProcessFailed, Unreachable
 from sbxcompose.plan.names import Target
-from sbxcompose.plan.observed import Instance, Observed, ObservedRow, Phase
+from sbxcompose.plan.observed import Instance, LeftSandbox, Observed, ObservedRow, Phase
 from sbxcompose.plan.options import PlanOptions
 from sbxcompose.plan.steps import Plan, Start, Step, Stop
 from sbxcompose.spec.project import Project
@@ -84,6 +84,9 @@ class FakeSession:
         if self.failing:
             raise Unreachable("the sandbox cannot be reached")
         return world(*self.connection.kept.values())
+
+    async def find_left(self) -> tuple[LeftSandbox, ...]:
+        return ()
 
     async def observe_copies(self, observed: Observed, *, anew: bool) -> Observed:
         await asyncio.sleep(0)

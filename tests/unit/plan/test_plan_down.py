@@ -16,7 +16,7 @@ from sbxcompose.plan.diff import (
     plan_up,
 )
 from sbxcompose.plan.names import Target
-from sbxcompose.plan.observed import Foreign, Instance, Observed, Phase, SandboxState, StartFailure
+from sbxcompose.plan.observed import Foreign, Instance, LeftSandbox, Observed, Phase, SandboxState, StartFailure
 from sbxcompose.plan.steps import Plan, Stop
 from sbxcompose.spec.project import Project, StopPolicy
 from tests.unit.plan.plan_worlds import (
@@ -421,3 +421,27 @@ def test_down_in_the_cloud_says_what_may_cost() -> None:
     ):
         assert not [note for note in gone.notes if note.kind == "kept"]
     assert not [note for note in plan_down(SHOP, world(row("db"))).notes if note.kind == "kept"]
+
+
+# -- sandboxes that the file no longer has -----------------------------------------------------------------
+
+
+def test_sandboxes_that_the_file_no_longer_has_are_told_or_taken_down() -> None:
+    gone = LeftSandbox("old", "shop-old", "local", 2)
+    moved = LeftSandbox("app", "shop-app", "tensorlake", None, moved_to="local")
+    observed = replace(world(), left=(gone, moved))
+    shop = project(process("web"))
+    told = [
+        "sandbox old is not in the file, and still runs 2 processes at local; `down --remove-orphans` stops it",
+        "sandbox app may still exist at tensorlake, and the file has it at local now; "
+        "`--provider tensorlake down --terminate` ends it",
+    ]
+    for up in (plan_up(shop, observed), plan_up(shop, observed, PlanOptions(remove_orphans=True))):
+        assert [note.text for note in up.notes if note.kind == "left"] == told
+        assert up.left == ()
+    assert [note.text for note in plan_down(shop, observed).notes] == told
+    assert plan_down(shop, observed).left == ()
+    down = plan_down(shop, observed, PlanOptions(remove_orphans=True))
+    assert (down.notes, down.left) == ((), (gone, moved))
+    one = plan_down(shop, observed, PlanOptions(remove_orphans=True, targets=frozenset([Target("main", "web")])))
+    assert (one.notes, one.left) == ((), ())
