@@ -42,7 +42,7 @@ def load_project(request: LoadRequest, sources: Sources | None = None) -> Projec
         raise_mistakes(reader.mistakes)
     unresolved = _take_out(converter, values, reader.mistakes)
     wrong: list[Mistake] = []
-    model = validate(values, places, wrong)
+    model = validate(values, places, wrong, {(value.sandbox, value.process) for value in unresolved})
     reader.mistakes.extend(
         mistake for mistake in wrong if (mistake.file, mistake.line, mistake.column) not in converter.broken
     )

@@ -32,6 +32,21 @@ def scope_of(path: Path) -> ScopeOfMistake | None:
     return None
 
 
+def level_of(path: Path) -> ScopeOfMistake | None:
+    """Return the sandbox or process whose own keys stand at that place; None if it is another place."""
+    match path:
+        case ("sandboxes", str(sandbox), "processes", str(process)):
+            return sandbox, process
+        case (
+            "processes",
+            str(process),
+        ):
+            return MAIN, process
+        case ("sandboxes", str(sandbox)):
+            return sandbox, None
+    return None
+
+
 def leave_out(values: Any, path: Path) -> None:
     """Take the key that holds an unresolved value out of `values`, so that the rest can be validated.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from types import UnionType
 from typing import Annotated, Any, Union, get_args, get_origin
 
@@ -13,20 +14,25 @@ from sbxcompose.spec import foreign_keys
 from sbxcompose.spec.locations import Places
 from sbxcompose.spec.models import ProjectModel
 from sbxcompose.spec.similar import did_you_mean
+from sbxcompose.spec.unresolved import level_of
+from sbxcompose.spec.unresolved_part import ScopeOfMistake
 from sbxcompose.spec.values import Path
 
 
-def validate(values: Any, places: Places, mistakes: list[Mistake]) -> ProjectModel | None:
+def validate(
+    values: Any, places: Places, mistakes: list[Mistake], incomplete: Collection[ScopeOfMistake] = ()
+) -> ProjectModel | None:
     """Return the model of the whole file.
 
-    Where `mistakes` has grown, it is a model of what is sound, so that dependencies and the like can be
+    `incomplete` are those that lack a value which could not be resolved: that their keys do not fit together says
+    nothing then. Where `mistakes` has grown, it is a model of what is sound, so that dependencies and the like can be
     checked too; or None if so much is wrong that this would only find mistakes that are none.
     """
     try:
         return ProjectModel.model_validate(values)
     except ValidationError as error:
         found = error.errors(include_url=False)
-    mistakes.extend(_mistake(details, places) for details in found)
+    mistakes.extend(_mistake(details, places) for details in found if not _follows(details, incomplete))
     return _sound_part(values, found)
 
 
@@ -42,9 +48,16 @@ def _sound_part(values: Any, found: list[ErrorDetails]) -> ProjectModel | None:
     return None
 
 
+def _follows(details: ErrorDetails, incomplete: Collection[ScopeOfMistake]) -> bool:
+    """Return whether a mistake is about how the keys of a level fit together of which one is missing."""
+    return details["type"] == "spec" and level_of(details["loc"]) in incomplete
+
+
 def _prune(values: dict[str, Any], details: ErrorDetails) -> bool:
     """Take out the smallest part that is wrong. False if whole processes or sandboxes would have to go."""
     path: Path = details["loc"]
+    if details["type"] == "spec":
+        path = (*path, *details["ctx"]["at"])
     if path[-1:] == ("[key]",):
         return False
     holder: Any = values

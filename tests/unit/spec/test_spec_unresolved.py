@@ -27,6 +27,7 @@ def concerned(text: str) -> list[tuple[str | None, str | None, str]]:
         "command: run, env: {A: '${X:?}'}",
         "command: run, env: ['A=${X:?}']",
         "command: run, port: '${X:?}'",
+        "command: run, port: '${X:?}', health_check: {http: /}",
         "command: run, replicas: '${X}'",
         "command: run, user: '${X}', workdir: '${X}/tmp'",
         "command: run, health_check: {http: {port: 80, path: '${X}'}}",
@@ -46,6 +47,12 @@ def test_a_variable_without_a_value_concerns_the_process_that_names_it(keys: str
     with pytest.raises(InvalidSpec) as error:
         project.check_resolved([("main", "solo"), ("main", "web")])
     assert {mistake.line for mistake in error.value.mistakes} == {4}
+
+
+def test_a_mistake_in_a_value_is_still_one_beside_a_variable_without_a_value() -> None:
+    keys = "command: run, port: '${X}', health_check: {http: /, interval: soon}"
+    (found,) = [text for text in mistakes(FILE.format(web=keys)) if "`X` is not set" not in text]
+    assert "soon" in found
 
 
 def test_a_file_of_variables_concerns_the_level_that_names_it() -> None:
