@@ -8,6 +8,7 @@ from pathlib import Path
 from sbxcompose.cli.context import Shell
 from sbxcompose.cli.convert import check, convert_text, report, text_of, write
 from sbxcompose.convert.detect import CANDIDATES
+from sbxcompose.convert.draft import ProjectDraft
 from sbxcompose.convert.repository import RepositoryFiles, inspect
 from sbxcompose.convert.write import render
 from sbxcompose.errors import UsageError
@@ -32,10 +33,12 @@ def initialize(shell: Shell, *, force: bool, to_stdout: bool) -> int:
 
 
 def _result(shell: Shell) -> str:
-    source = next((name for name in CANDIDATES if Path(name).is_file()), None)
-    if source is not None:
+    sources = [name for name in CANDIDATES if Path(name).is_file()]
+    if sources:
+        source, *others = sources
         draft = convert_text(Path(source), text_of(Path(source)), None)
         report(shell, draft, source, None)
+        _name_what_is_left(shell, draft, others)
         return render(draft, f"Converted from {source} by `sbxcompose init`. {_GUIDE}")
     draft = inspect(_files(Path.cwd()))
     if not draft.processes:
@@ -47,6 +50,20 @@ def _result(shell: Shell) -> str:
     for name, comment in draft.comments.items():
         shell.echo(f"{name}: {draft.processes[name]['command'].replace('$$', '$')} (from {comment})")
     return render(draft, f"Written by `sbxcompose init`. {_GUIDE}")
+
+
+def _name_what_is_left(shell: Shell, draft: ProjectDraft, sources: list[str]) -> None:
+    """Name what the repository can run beside what was converted: many Compose files hold the databases alone."""
+    rest = [f"{name}: `sbxcompose convert {name}` prints what it becomes" for name in sources]
+    if not sources:
+        known = {str(keys.get("command")) for keys in draft.processes.values()}
+        found = inspect(_files(Path.cwd()))
+        commands = {name: keys["command"] for name, keys in found.processes.items() if keys["command"] not in known}
+        rest = [f"{command.replace('$$', '$')} (from {found.comments[name]})" for name, command in commands.items()]
+    if rest:
+        shell.echo(f"\n{shell.err.bold('also here, and not in the result')} ({len(rest)}):")
+    for line in rest:
+        shell.echo(f"  {line}")
 
 
 def _files(directory: Path) -> RepositoryFiles:

@@ -8,6 +8,8 @@ from sbxcompose.convert.draft import ConvertNote, NoteKind, ProjectDraft
 from sbxcompose.convert.values import escaped, plain_name
 
 FIRST_PORT, PORT_STEP = 5000, 100
+_NAMES_PORT = re.compile(r"\$\{?PORT\b")
+_HAS_OWN_PORT = re.compile(r"\bPORT=|\s-p[ =]?\d|--port\b|:\d{2,5}\b")
 
 
 def convert_procfile(lines: str) -> ProjectDraft:
@@ -25,7 +27,11 @@ def convert_procfile(lines: str) -> ProjectDraft:
             continue
         process = draft.process(name)
         process.set("command", escaped(line[2].strip()))
-        process.set("port", FIRST_PORT + PORT_STEP * (len(draft.processes) - 1))
+        port = FIRST_PORT + PORT_STEP * (len(draft.processes) - 1)
+        if _listens(name, line[2]):
+            process.set("port", port)
+        else:
+            process.set_env({"PORT": str(port)})
         process.set("restart", "never")
         process.set("stdin", "pipe")
         if name == "release":
@@ -33,3 +39,8 @@ def convert_procfile(lines: str) -> ProjectDraft:
         if name != line[1]:
             draft.note(NoteKind.CHANGED, line[1], f"is called `{name}`")
     return draft
+
+
+def _listens(name: str, command: str) -> bool:
+    """Return whether a process listens on its PORT: on a `port` no other program may listen."""
+    return _NAMES_PORT.search(command) is not None or (name == "web" and _HAS_OWN_PORT.search(command) is None)

@@ -123,7 +123,7 @@ def test_the_voting_app_comes_up_with_its_databases(folder: Sbx) -> None:
 
 
 def test_a_procfile_of_mastodon_comes_up(sbx: Sbx) -> None:
-    converted(sbx, "mastodon-dev")
+    converted(sbx, "mastodon-dev", 5000, 5100, 5200, 5300)
     provide(sbx, bundle=f"#!/bin/sh\necho PORT=$PORT\n{SAY}exec sleep 1000\n", yarn=STAY)
     sbx.write(STAY, "bin/webpack-dev-server").chmod(0o755)
     sbx.run("up", "-d", "--wait")
@@ -134,7 +134,7 @@ def test_a_procfile_of_mastodon_comes_up(sbx: Sbx) -> None:
 
 
 def test_a_procfile_of_chatwoot_comes_up(sbx: Sbx) -> None:
-    converted(sbx, "chatwoot")
+    ports = converted(sbx, "chatwoot", 5000, 5100, 5200)
     sbx.write("SOURCE_VERSION=3f2a\nRAILS_ENV=production\n", ".env")
     bundle = f"#!/bin/sh\n{SAY}case $2 in sidekiq) exec sleep 1000;; esac\n"
     provide(sbx, bundle=bundle)
@@ -142,7 +142,7 @@ def test_a_procfile_of_chatwoot_comes_up(sbx: Sbx) -> None:
     sbx.run("up", "-d", "--wait")
     logs = sbx.run("logs").stdout
     assert "bundle exec rails db:chatwoot_prepare" in logs
-    assert "rails server -p 5100 -e production" in logs
+    assert f"rails server -p {ports[5100]} -e production" in logs
     assert (sbx.project / ".git_sha").read_text() == "3f2a\n"
     sbx.run("down")
 

@@ -51,7 +51,7 @@ COME_UP: dict[str, tuple[dict[str, str], set[str]]] = {
     "procfile": (
         {"Procfile": "web: echo at $PORT; exec sleep 1000\nworker: echo $GREETING; exec sleep 1000\n",
          ".env": "GREETING=hello\n"},
-        {"web    | at 5000", "worker | hello"},
+        {"web    | at PORT", "worker | hello"},
     ),
     "npm": ({"package.json": '{"name": "shop", "scripts": {"dev": "echo from npm; exec sleep 1000"}}'}, {"from npm"}),
     "django": ({"manage.py": MANAGE}, {"manage migrate", "manage runserver PORT"}),
@@ -77,7 +77,7 @@ def test_the_result_comes_up(sbx: Sbx, kind: str) -> None:
         sbx.write(text, name)
     sbx.run("init")
     port = str(free_port())
-    sbx.write((sbx.project / "sbxcompose.yaml").read_text().replace("8000", port))
+    sbx.write((sbx.project / "sbxcompose.yaml").read_text().replace("8000", port).replace("5000", port))
     sbx.env["PATH"] = f"{Path(sys.executable).parent}:{sbx.env['PATH']}"
     sbx.run("up", "-d", "--wait")
     logs = sbx.run("logs").stdout
@@ -93,6 +93,19 @@ def test_an_existing_file_is_kept_unless_forced(dry: Sbx) -> None:
     assert "command: make dev" in dry.run("init", "--stdout").stdout
     dry.run("init", "--force")
     assert "command: make dev" in (dry.project / "sbxcompose.yaml").read_text()
+
+
+def test_what_is_beside_a_converted_file_is_named(dry: Sbx) -> None:
+    dry.write("services: {db: {image: redis}}\n", "compose.yaml")
+    assert "also here" not in dry.run("init").stderr
+    dry.write('{"scripts": {"dev": "next dev"}}', "package.json")
+    assert (
+        "not in the result (1):\n  npm run dev (from script `dev` of package.json)\n"
+        in dry.run("init", "--force").stderr
+    )
+    dry.write("web: npm run dev\n", "Procfile.dev")
+    told = dry.run("init", "--force").stderr
+    assert "not in the result (1):\n  Procfile.dev: `sbxcompose convert Procfile.dev` prints what it becomes\n" in told
 
 
 def test_a_repository_that_tells_nothing(dry: Sbx) -> None:

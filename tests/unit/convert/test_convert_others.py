@@ -1,4 +1,4 @@
-"""process-compose, Procfile, supervisord, mprocs and pm2 files -> ours."""
+"""process-compose, supervisord, mprocs and pm2 files -> ours, and what is told of any file."""
 
 from __future__ import annotations
 
@@ -100,12 +100,6 @@ def test_keys_of_process_compose_that_nobody_knows_are_named() -> None:
     assert found.processes.keys() == {"a-b"}
 
 
-def test_a_procfile_with_a_name_twice() -> None:
-    found = converted("procfile", "web: run\nweb: other\n")
-    assert found.processes["web"]["command"] == "run"
-    assert [(note.line, note.text) for note in found.notes] == [(2, "`web` is given twice; the second is left out")]
-
-
 def test_a_supervisord_file_that_only_includes_others_names_them() -> None:
     with pytest.raises(UsageError) as caught:
         converted("supervisord", "[supervisord]\n[include]\nfiles = conf.d/*.conf\n")
@@ -116,15 +110,6 @@ def test_a_pm2_file_of_json_may_have_comments() -> None:
     found = converted("pm2", '{\n/* two\nlines */\n"pm2": [{"script": "a.js", "uid": 1}]}', "pm2.json")
     assert found.processes["app1"]["command"] == "node a.js"
     assert [(note.subject, note.line) for note in found.notes] == [("app1.uid", 4)]
-
-
-def test_a_procfile_keeps_its_ports_and_dollars() -> None:
-    found = converted("procfile", "# x\nweb: run -p $PORT\nworker: work\nrelease: migrate\n")
-    web = {"command": "run -p $$PORT", "port": 5000, "restart": "never", "stdin": "pipe"}
-    assert found.processes["web"] == web
-    assert found.processes["worker"]["port"] == 5100
-    assert found.top["env_file"] == [{"path": ".env", "required": False}]
-    assert subjects(found, NoteKind.MANUAL) == ["release"]
 
 
 SUPERVISORD = """\
