@@ -208,6 +208,15 @@ def test_documents_name_only_files_that_exist(document: str) -> None:
     assert missing == []
 
 
+def test_the_architecture_names_only_modules_that_exist() -> None:
+    """Paths there begin below the package, so the test above does not see them."""
+    text = (ROOT / "docs" / "architecture.md").read_text()
+    folders = "|".join(sorted(path.name for path in PACKAGE.iterdir() if (path / "__init__.py").exists()))
+    named = set(re.findall(rf"`((?:{folders})/[\w/]+(?:\.py)?)`", text))
+    assert len(named) > 50
+    assert [name for name in sorted(named) if not (PACKAGE / name).exists()] == []
+
+
 def test_the_picture_of_the_architecture_shows_every_folder_and_only_real_ones() -> None:
     picture = (ROOT / "docs" / "architecture.md").read_text().partition("```text")[2].partition("```")[0]
     shown = set(re.findall(r"^  (\w+)/ ", picture, re.MULTILINE))
