@@ -29,8 +29,8 @@ settings.register_profile("quick", max_examples=25, deadline=None, derandomize=T
 settings.register_profile("thorough", max_examples=2000, deadline=None, suppress_health_check=_SLOW)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "quick"))
 
-TIME_LIMIT = 180
-"""Seconds that the set-up, the body and the tear-down of a test may take, each."""
+TIME_LIMIT = 180 * max(1, settings().max_examples // 100)
+"""Seconds that the set-up, the body and the tear-down of a test may take, each; more where it tries 2000 examples."""
 
 
 last_resort = LastResort()
