@@ -103,8 +103,9 @@ def _coloured(text: str, rows: list[tuple[int, int]]) -> list[bytes]:
         last = number == len(rows) - 1
         while marks and (marks[0][0] < end or last):
             place, sequence = marks.pop(0)
-            row += plain[at : max(place, at)] + sequence
-            at = max(place, at)
+            place = min(max(place, at), end)  # it may stand behind the blank at which the line was broken
+            row += plain[at:place] + sequence
+            at = place
             active = "" if sequence in ("\x1b[m", "\x1b[0m") else "".join(_SGR.findall(active + sequence)[-_KEPT:])
         row += plain[at:end]
         made.append((row if last or not active else row + RESET.decode()).encode())

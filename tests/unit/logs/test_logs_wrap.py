@@ -76,6 +76,10 @@ def test_colours_change_nothing_about_the_text(pieces: list[str]) -> None:
     assert [plain(row) for row in rows(text)] == rows(plain(text))
 
 
+def test_a_colour_behind_the_blank_at_which_a_line_ends_makes_no_row_wider() -> None:
+    assert rows("x" * 20 + " \x1b[31m") == ["x" * 20 + "\x1b[31m"]
+
+
 def test_rows_stand_beside_the_prefix_of_their_line() -> None:
     assert wrap_lines(b"x" * 25 + b"\nshort\n", b"web | ", 6, ROOM) == (
         b"web | " + b"x" * 20 + b"\n      " + b"x" * 5 + b"\nweb | short\n"
