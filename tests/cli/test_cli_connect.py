@@ -1,4 +1,4 @@
-"""`connect`: a database on this machine, an agent in a cloud that has only the contract."""
+"""`connect`: a database on this machine, an agent in a cloud that has only the contract, or at another host."""
 
 from __future__ import annotations
 
@@ -7,15 +7,18 @@ import re
 import signal
 import socket
 import threading
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 
 import pytest
 
 from tests.cli.conftest import CloudSbx
 from tests.cli.looking import FOREVER, pids
 from tests.cli.test_cli_port import ask, echo
-from tests.live.host.listeners import read_all
+from tests.live.host.listeners import listening, read_all
+from tests.support import asking
 from tests.support.command import Sbx
+from tests.support.home import Home
 from tests.support.ports import free_port
 
 
@@ -66,3 +69,58 @@ sandboxes:
     down = mixed.run("down")
     assert down.stderr.index("@connect-agent stopped") < down.stderr.index("sandbox agent suspended")
     assert not re.search("/(batch|watch)", "\n".join(cloud.plain.requests))
+
+
+KEY = "a-key-for-the-other-host"
+ADDRESS = re.compile(r"http://127\.0\.0\.1:\d+")
+
+
+@contextmanager
+def another_host(sbx: Sbx) -> Iterator[Sbx]:
+    """A host at a port, which `sbx` is told of as its cloud; where commands run that ask that host itself."""
+    with Home.temporary() as home:
+        other = Sbx(sbx.project, home, home.environment(SBXCOMPOSE_WARM="no"))
+        with closing(other), other.start("host", "serve", "--port", "0", "--key", KEY) as serving:
+            told = serving.wait_for(ADDRESS.pattern)
+            address = ADDRESS.findall(told)[0]
+            sbx.env |= {"TENSORLAKE_API_URL": address, "TENSORLAKE_API_KEY": KEY}
+            try:
+                yield other
+            finally:
+                asking.stop(home.socket)
+
+
+def test_a_connection_between_two_hosts_recovers_when_a_server_of_either_is_killed(sbx_alone: Sbx) -> None:
+    with another_host(sbx_alone) as other, listening(echo) as port:
+        listen = free_port()
+        sbx_alone.write(
+            f"""
+sandboxes:
+  main: {{processes: {{db: {{command: {FOREVER}}}}}}}
+  agent:
+    provider: tensorlake
+    workspace: {sbx_alone.project}
+    connect: {{db: {{port: {port}, listen: {listen}}}}}
+    processes: {{agent: {{command: {FOREVER}}}}}
+"""
+        )
+        sbx_alone.run("up", "-d", "--wait")
+        logs = sbx_alone.start("logs", "-f", "--no-color", "@connect-agent")
+        logs.wait_for("leads to port")
+        assert ask(listen, b"before") == b"BEFORE"
+        for side in (other, sbx_alone):
+            os.kill(side.host_pids()["server"], signal.SIGKILL)
+            side.run("ls")  # waits for its successor
+            assert asked_until_answered(listen, b"after") == b"AFTER"
+        assert set(pids(sbx_alone)) == {"db", "agent", "@connect-agent"}
+        sbx_alone.run("down", "--terminate")
+
+
+def asked_until_answered(port: int, question: bytes) -> bytes:
+    """Ask until a connection goes through: those that were open when a server was killed break."""
+    while True:
+        try:
+            if answer := ask(port, question):
+                return answer
+        except OSError:
+            pass
