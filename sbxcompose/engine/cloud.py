@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import time
+from contextlib import suppress
 
 from sbxcompose.api.addresses import Site, daemon_target, may_have_key, parse_site
 from sbxcompose.api.cloud import CloudChannel
@@ -12,7 +13,7 @@ from sbxcompose.api.lifecycle import Lifecycle
 from sbxcompose.api.outages import Outages
 from sbxcompose.api.retries import RequestRetry
 from sbxcompose.api.sandbox import SandboxClient
-from sbxcompose.api.sandbox_models import SandboxInfo
+from sbxcompose.api.sandbox_models import CreateRequest, SandboxInfo, ShortInfo
 from sbxcompose.api.settings import API_KEY, CloudSettings
 from sbxcompose.api.snapshots import SnapshotClient
 from sbxcompose.api.wire_errors import place_not_trusted, place_unknown
@@ -22,6 +23,10 @@ from sbxcompose.engine.pending import PendingHandler, PendingReport
 from sbxcompose.engine.prepare import prepare
 from sbxcompose.errors import ConfigurationError, Conflict, ProviderError, Unreachable, Unsupported
 from sbxcompose.spec.project import Sandbox
+from sbxcompose.tasks import TaskOwner
+
+LAST_ANSWER = 10.0
+"""Seconds for which a command that is interrupted cleans up what it was creating."""
 
 
 class CloudProvider:
@@ -44,6 +49,7 @@ class CloudProvider:
         self._ended: set[str] = set()
         """The ids of those that we have ended: for about a second their names still lead to them (contract 2.7)."""
         self._prepared: set[tuple[str, str]] = set()
+        self._making = TaskOwner(lambda error: None)  # whoever creates a sandbox has it
         self._told: PendingHandler = lambda sandbox, text: None
 
     def listen(self, told: PendingHandler) -> None:
@@ -78,7 +84,7 @@ class CloudProvider:
         retry = RequestRetry(begun, answered=True)
         while True:
             try:
-                made = await self._lifecycle.make(create_request(sandbox, start_from))
+                made = await self._make(sandbox, create_request(sandbox, start_from))
             except Conflict:
                 # Another client has just made it, or it is suspended again already, or it is the one we have ended.
                 info = await self.find(sandbox)
@@ -103,8 +109,29 @@ class CloudProvider:
                 continue
             return await self._finish(sandbox, made.sandbox_id)
 
+    async def _make(self, sandbox: Sandbox, request: CreateRequest) -> ShortInfo:
+        """Create it; if that is cancelled, wait a moment for the answer, which says what to terminate."""
+        making = self._making.start(self._lifecycle.make(request))
+        try:
+            made = await asyncio.shield(making)
+        except asyncio.CancelledError:
+            with suppress(ProviderError, TimeoutError):
+                async with asyncio.timeout(LAST_ANSWER):
+                    made = await making
+                    assert isinstance(made, ShortInfo)
+                    await self._drop(sandbox, made.sandbox_id)
+            raise
+        assert isinstance(made, ShortInfo)
+        return made
+
+    async def _drop(self, sandbox: Sandbox, number: str) -> None:
+        """Terminate what has just been made, and has nothing of the project in it yet."""
+        await self._lifecycle.terminate(number)
+        self._ended.add(number)
+        self._told(sandbox, "terminated again: it was not running yet")
+
     async def _finish(self, sandbox: Sandbox, number: str) -> SandboxInfo:
-        """Return what we have made, once it can be used; terminate it if it never can be."""
+        """Return what we have made, once it can be used; terminate it if it never can be, or if this is cancelled."""
         try:
             info = await self._named(sandbox, number)
             if info.status != "running":
@@ -112,6 +139,11 @@ class CloudProvider:
             await self.prepare(sandbox, info)
         except Unsupported:
             await self._lifecycle.terminate(number)
+            raise
+        except asyncio.CancelledError:
+            with suppress(ProviderError, TimeoutError):
+                async with asyncio.timeout(LAST_ANSWER):
+                    await self._drop(sandbox, number)
             raise
         self._ids[sandbox.full_name] = info.id
         self.made.add(info.id)
@@ -220,6 +252,7 @@ class CloudProvider:
 
     async def close(self) -> None:
         """Close all connections."""
+        await self._making.close()
         await asyncio.gather(*(channel.close() for channel in self._channels.values()))
 
     def _channel(self, site: Site) -> CloudChannel:

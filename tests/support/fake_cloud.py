@@ -6,6 +6,7 @@ daemons that lack parts.
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -31,6 +32,8 @@ class FakeCloud:
         """How many more looks by the name of a terminated sandbox are answered as if it still ran."""
         self.unseen = 0
         """How many more looks at a sandbox that has just been made find nothing."""
+        self.hold: asyncio.Event | None = None
+        """If set: a create is answered once this is set."""
         self.pending: list[str] = []
         """Reasons for which a sandbox that is made is pending, one for each look."""
         self.name_of: dict[str, str | None] = {}
@@ -65,8 +68,11 @@ class FakeCloud:
         self.log.append(f"{method} {path}")
         if path.startswith("/api/v1"):
             yield self._daemon(method, path.removeprefix("/api/v1"), body)
-        else:
-            yield self._control(method, path.removeprefix(ROOT).strip("/"), body)
+            return
+        answer = self._control(method, path.removeprefix(ROOT).strip("/"), body)
+        if method == "POST" and path == ROOT and self.hold is not None:
+            await self.hold.wait()
+        yield answer
 
     async def close(self) -> None:
         pass

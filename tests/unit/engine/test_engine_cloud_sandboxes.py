@@ -85,6 +85,35 @@ class TestId:
         assert cloud.log == ["GET /v1/namespaces/default/sandboxes/shop-app"]
 
 
+class TestInterrupted:
+    """What is cancelled leaves no sandbox that costs money."""
+
+    def cancelled_when(self, cloud: FakeCloud, begun: Callable[[], bool]) -> None:
+        async def body(provider: CloudProvider) -> None:
+            creating = asyncio.ensure_future(provider.create(APP))
+            while not begun():
+                await asyncio.sleep(0)
+            creating.cancel()
+            await asyncio.sleep(0)
+            if cloud.hold is not None:
+                cloud.hold.set()
+            with pytest.raises(asyncio.CancelledError):
+                await creating
+            assert await provider.find(APP) is None
+            await provider.close()
+
+        using(body)
+        assert cloud.running == []
+
+    def test_a_sandbox_that_is_pending(self, cloud: FakeCloud) -> None:
+        cloud.pending = ["scheduling"] * 100_000
+        self.cancelled_when(cloud, lambda: len(cloud.log) > 3)
+
+    def test_a_sandbox_whose_create_is_not_answered_yet(self, cloud: FakeCloud) -> None:
+        cloud.hold = asyncio.Event()
+        self.cancelled_when(cloud, lambda: bool(cloud.sandboxes))
+
+
 class TestPending:
     def test_the_reasons_are_told(self, cloud: FakeCloud) -> None:
         async def body(provider: CloudProvider) -> list[str]:
