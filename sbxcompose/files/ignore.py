@@ -37,12 +37,12 @@ class Rules:
         self._directories: dict[str, Directory] = {}
         self._ignored: dict[str, bool] = {"": False}
 
-    def ignores(self, path: str, is_dir: bool) -> bool:
+    def ignores(self, path: str, *, is_dir: bool) -> bool:
         """Return whether a path, or a directory above it, is ignored. The root itself never is."""
         if not path:
             return False
         parent, _, name = path.rpartition("/")
-        return self._ignores_directory(parent) or self.directory(parent).ignores(name, is_dir)
+        return self._ignores_directory(parent) or self.directory(parent).ignores(name, is_dir=is_dir)
 
     def directory(self, path: str) -> Directory:
         """Return the rules for what lies directly in a directory that is not ignored itself."""
@@ -54,7 +54,7 @@ class Rules:
     def _ignores_directory(self, path: str) -> bool:
         known = self._ignored.get(path)
         if known is None:
-            known = self._ignored[path] = self.ignores(path, True)
+            known = self._ignored[path] = self.ignores(path, is_dir=True)
         return known
 
     def _levels_for(self, path: str) -> list[tuple[Level, str]]:
@@ -83,7 +83,7 @@ class Directory:
     def __init__(self, levels: list[tuple[Level, str]]) -> None:
         self._levels = levels
 
-    def ignores(self, name: str, is_dir: bool) -> bool:
+    def ignores(self, name: str, *, is_dir: bool) -> bool:
         """Return whether the entry of that name is ignored."""
         for rules, prefix in self._levels:
             verdict = rules.verdict(prefix + name, name, is_dir)

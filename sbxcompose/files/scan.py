@@ -134,7 +134,7 @@ class _Scan:
         except OSError:
             return
         is_dir = stat.S_ISDIR(status.st_mode)
-        if not rules.ignores(inside, is_dir):
+        if not rules.ignores(inside, is_dir=is_dir):
             self._add(name, path, status, top)
             if is_dir:
                 self._walk(top, rules, inside)
@@ -151,7 +151,7 @@ class _Scan:
             ignores = rules.directory(below).ignores
             for entry in self._list(directory):
                 is_dir = entry.is_dir(follow_symlinks=False)
-                if ignores(entry.name, is_dir):
+                if ignores(entry.name, is_dir=is_dir):
                     continue
                 inside = f"{below}/{entry.name}" if below else entry.name
                 try:

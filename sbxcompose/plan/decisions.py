@@ -52,7 +52,7 @@ PLAIN = Rule()
 LENIENT = Rule(leave_changed=True)
 
 
-def completed(row: ObservedRow, job: bool) -> bool:
+def completed(row: ObservedRow, *, job: bool) -> bool:
     """Return whether its work is done: a one-shot, or a `job` (which is tried again if it fails), ended with 0."""
     return row.completed or (job and row.ended_well)
 
@@ -112,7 +112,7 @@ def _decide_ended(decision: Decision, process: Process, job: bool, rows: Sequenc
     # An older definition that was stopped says nothing about work that the wanted one has completed.
     telling = [row for row in rows if row.phase is not Phase.STOPPED or row.digest == process.digest]
     last = (telling or rows)[-1]
-    if last.digest == process.digest and completed(last, job):
+    if last.digest == process.digest and completed(last, job=job):
         if not rule.rerun:
             decision.keep = last
             return
@@ -136,8 +136,8 @@ def satisfies(row: ObservedRow, condition: Condition, process: Process, job: boo
     """
     if condition is Condition.ENDED:
         return row.phase is Phase.EXITED and not row.past and row.digest == process.digest
-    if completed(row, job) or condition is Condition.COMPLETED:
-        return completed(row, job) and row.digest == process.digest
+    if completed(row, job=job) or condition is Condition.COMPLETED:
+        return completed(row, job=job) and row.digest == process.digest
     if row.digest != process.digest:
         return row.live
     if condition is Condition.STARTED:

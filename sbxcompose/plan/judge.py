@@ -142,7 +142,7 @@ def _aborts(case: Progress, state: InstanceState) -> bool:
 
 def _completed_job(case: Progress, state: InstanceState, row: ObservedRow) -> bool:
     """Return whether it is a job that has done its work."""
-    return case.job(state) and completed(row, True)
+    return case.job(state) and completed(row, job=True)
 
 
 def _verdict_of_one(case: Progress, target: Target, abort: bool) -> Verdict:

@@ -53,7 +53,7 @@ def _there(graph: Graph, observed: Observed) -> set[int]:
     for sandbox in observed.sandboxes:
         for row in sandbox.rows:
             node = graph.index.get((sandbox.name, row.instance.process))
-            if node is not None and (row.live or completed(row, graph.job[node])):
+            if node is not None and (row.live or completed(row, job=graph.job[node])):
                 found.add(node)
     return found
 

@@ -151,7 +151,7 @@ class Progress:
         node = self.node(state)
         if row.exit is None or not row.exit.success:
             return False
-        if completed(row, self._graph.job[node]):
+        if completed(row, job=self._graph.job[node]):
             return True
         if self._graph.processes[node].restart.policy is RestartPolicy.ALWAYS:
             return False
@@ -192,7 +192,7 @@ class Progress:
         if condition is Condition.ENDED:
             return state.row is not None and state.row.phase is Phase.EXITED
         if condition is Condition.COMPLETED:
-            return state.row is not None and completed(state.row, self.job(state))
+            return state.row is not None and completed(state.row, job=self.job(state))
         if condition is Condition.STARTED and state.row is not None and state.row.live:
             return counts_in(state.row, self._began, self._now) == 0.0
         return standing in (Standing.READY, Standing.DONE)

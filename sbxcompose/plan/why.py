@@ -245,7 +245,7 @@ class _Why:
                 return self._said(Cause.HELD_UP, [f"{self._label} is held up", *held, *stopped])
             return self._said(Cause.STOPPED, stopped, f"`start {self._label}` starts it")
         changed = row.digest != process.digest
-        if completed(row, self._graph.job[node]):
+        if completed(row, job=self._graph.job[node]):
             return self._completed(process, row, when, changed)
         lines = [f"{self._label} {ended(row)}{when}"]
         if row.past and row.exit is not None and row.exit.success:

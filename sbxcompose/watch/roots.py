@@ -20,7 +20,7 @@ IGNORE_FILES = (".gitignore", ".sbxcomposeignore")
 class Ignores(Protocol):
     """Which paths below a root do not count."""
 
-    def ignores(self, path: str, is_dir: bool) -> bool:
+    def ignores(self, path: str, *, is_dir: bool) -> bool:
         """Return whether a path relative to the root, or a folder above it, is ignored."""
 
 
@@ -61,12 +61,12 @@ class WatchedRoot:
         """Return a real path under the name that people know it by."""
         return os.path.join(self.root.path, relative) if (relative := self.relative(path)) else self.root.path
 
-    def counts(self, path: str, is_dir: bool) -> bool:
+    def counts(self, path: str, *, is_dir: bool) -> bool:
         """Return whether what is at a real path below it is of interest."""
         if not is_dir:
-            return not self._ignores.ignores(self.relative(path), False)
+            return not self._ignores.ignores(self.relative(path), is_dir=False)
         if path not in self._folders:
-            self._folders[path] = not self._ignores.ignores(self.relative(path), True)
+            self._folders[path] = not self._ignores.ignores(self.relative(path), is_dir=True)
         return self._folders[path]
 
 

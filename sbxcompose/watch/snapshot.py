@@ -147,7 +147,8 @@ class Snapshot:
         for name in before.keys() | now.keys():
             is_dir = now.get(name, before.get(name)) == DIRECTORY
             if report is ComparisonScope.EVERYTHING or before.get(name) != now.get(name):
-                yield from self._change(os.path.join(directory, name), is_dir, name in before, name in now)
+                path = os.path.join(directory, name)
+                yield from self._change(path, is_dir=is_dir, before=name in before, now=name in now)
 
     def check(self, path: str, structural: bool) -> Iterator[SeenChange]:
         """Yield what a notification about a path means here: `structural` if an entry was created, removed or moved."""
@@ -168,20 +169,20 @@ class Snapshot:
         except OSError:
             if known.pop(name, None) == DIRECTORY:
                 self._forget(path)
-            yield from self._change(path, before == DIRECTORY, before is not None, False)
+            yield from self._change(path, is_dir=before == DIRECTORY, before=before is not None, now=False)
             return
         if not stat.S_ISDIR(status.st_mode):
             known[name] = _signature(status)
-            yield from self._change(path, False, before is not None, True)
-        elif place.counts(path, True) and (structural or before != DIRECTORY):
+            yield from self._change(path, is_dir=False, before=before is not None, now=True)
+        elif place.counts(path, is_dir=True) and (structural or before != DIRECTORY):
             known[name] = DIRECTORY
             self.due[path] = ComparisonScope.EVERYTHING
-            yield from self._change(path, True, before is not None, True)
+            yield from self._change(path, is_dir=True, before=before is not None, now=True)
 
-    def _change(self, path: str, is_dir: bool, before: bool, now: bool) -> Iterator[SeenChange]:
+    def _change(self, path: str, *, is_dir: bool, before: bool, now: bool) -> Iterator[SeenChange]:
         if before == now and (is_dir or not now):
             return  # a directory is what is in it; what came and went has changed nothing
-        if not self.place.counts(path, is_dir):
+        if not self.place.counts(path, is_dir=is_dir):
             return
         kind = ChangeKind.DELETED if not now else ChangeKind.CHANGED if before else ChangeKind.CREATED
         made = is_dir and kind is ChangeKind.CREATED
@@ -197,7 +198,7 @@ class Snapshot:
         found: dict[str, int] = {}
         for entry in self._scan(directory):
             if entry.is_dir(follow_symlinks=False):
-                if self.place.counts(entry.path, True):
+                if self.place.counts(entry.path, is_dir=True):
                     found[entry.name] = DIRECTORY
                 continue
             if report is ComparisonScope.NOTHING and not self.exact:
@@ -213,7 +214,7 @@ class Snapshot:
 
     def _directories(self, directory: str) -> Iterable[str]:
         for entry in self._scan(directory):
-            if entry.is_dir(follow_symlinks=False) and self.place.counts(entry.path, True):
+            if entry.is_dir(follow_symlinks=False) and self.place.counts(entry.path, is_dir=True):
                 yield entry.path
 
     def _scan(self, directory: str) -> list[os.DirEntry[str]]:

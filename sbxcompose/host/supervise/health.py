@@ -140,7 +140,7 @@ async def check_port(config: HealthCheckConfig, namespace: Namespace | None = No
             with await connect(config.port or 0, namespace) as sock:
                 host = str(sock.getpeername()[0])
                 failure = None if config.type == "tcp" else await _get(config, sock)
-                return CheckResult(failure, True, host)
+                return CheckResult(failure, answered=True, host=host)
     except TimeoutError:
         return CheckResult(f"{_what(config)}: no answer within {config.timeout_ms} ms")
     except OSError as error:

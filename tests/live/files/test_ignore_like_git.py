@@ -54,7 +54,7 @@ def test_we_ignore_what_git_ignores(seed: int, tmp_path: Path) -> None:
     grow(tmp_path, random.Random(seed))
     found = list(entries(tmp_path))
     rules = load_rules(str(tmp_path))
-    ours = {path for path, is_dir in found if rules.ignores(path, is_dir)}
+    ours = {path for path, is_dir in found if rules.ignores(path, is_dir=is_dir)}
     assert ours == ignored_by_git(tmp_path, [path for path, _ in found])
 
 
@@ -62,10 +62,10 @@ def test_the_top_is_the_repositorys(tmp_path: Path) -> None:
     subprocess.run(["git", "init", "-q", str(tmp_path)], check=True)
     (tmp_path / ".gitignore").write_text("*.log\n")
     (tmp_path / "app").mkdir()
-    assert load_rules(str(tmp_path / "app")).ignores("a.log", False)
+    assert load_rules(str(tmp_path / "app")).ignores("a.log", is_dir=False)
 
 
 def test_outside_of_a_repository_the_root_is_the_top(tmp_path: Path) -> None:
     (tmp_path / ".gitignore").write_text("*.log\n")
     (tmp_path / "app").mkdir()
-    assert not load_rules(str(tmp_path / "app")).ignores("a.log", False)
+    assert not load_rules(str(tmp_path / "app")).ignores("a.log", is_dir=False)
