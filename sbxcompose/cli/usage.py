@@ -44,8 +44,12 @@ _ELSEWHERE = {
 _NO_VOLUMES = "leave it out; `sbxcompose down --terminate` deletes the sandboxes with their data"
 _OPTIONS_ELSEWHERE = {
     "--rm": "leave it out: a command that was run leaves nothing behind",
-    "--build": "leave it out: nothing is built here",
-    "--pull": "leave it out: nothing is pulled here",
+    **dict.fromkeys(("--build", "--no-build"), "leave it out: nothing is built here"),
+    **dict.fromkeys(("--pull", "--quiet-pull"), "leave it out: nothing is pulled here"),
+    **dict.fromkeys(("ls -a", "ls --all"), "leave it out: all projects are listed, stopped ones too"),
+    "--rmi": "leave it out: there are no images here",
+    "--renew-anon-volumes": "leave it out: there are no volumes here",
+    "up -D": "`-d` runs everything in the background",
     "--volumes": _NO_VOLUMES,
     "-v": _NO_VOLUMES,
     "--follow": "`up` follows the output unless `-d` is given; `sbxcompose logs -f` follows it later",
@@ -53,7 +57,7 @@ _OPTIONS_ELSEWHERE = {
     "--config": "`sbxcompose -f FILE` names the file",
     "--verbose": "`sbxcompose why` explains, `SBXCOMPOSE_DEBUG=1` shows tracebacks",
 }
-"""What options of other tools are answered with, where a command has none that is similar."""
+"""What options of other tools are answered with, where a command has none that is similar: of all or of one."""
 
 
 def unknown_command(name: str, known: Iterable[str], parent: str = "sbxcompose") -> UsageError:
@@ -95,8 +99,9 @@ def _unknown_option(name: str, context: click.Context | None, path: str) -> Usag
             called = path.removeprefix("sbxcompose ")
             return UsageError(message, hint=f"it stands before the command: `sbxcompose {name}{value} {called}`")
     otherwise = f"`{path} --help` lists the options"
-    if name in _OPTIONS_ELSEWHERE or not name.startswith("--"):
-        return UsageError(message, hint=_OPTIONS_ELSEWHERE.get(name, otherwise))
+    elsewhere = _OPTIONS_ELSEWHERE.get(f"{path.removeprefix('sbxcompose ')} {name}", _OPTIONS_ELSEWHERE.get(name))
+    if elsewhere is not None or not name.startswith("--"):
+        return UsageError(message, hint=elsewhere or otherwise)
     own = [spelling for option in (context.command.params if context is not None else ()) for spelling in option.opts]
     return UsageError(message, hint=did_you_mean(name, own, otherwise))
 
