@@ -28,11 +28,12 @@ _ATTR_RDONLY, _ATTR_NOSUID, _ATTR_NODEV = 1, 2, 4
 _AT_FDCWD, _AT_RECURSIVE = -100, 0x8000
 
 _PR_SET_DUMPABLE, _PR_CAPBSET_DROP, _PR_SET_NO_NEW_PRIVS, _PR_CAP_AMBIENT = 4, 24, 38, 47
+_PR_SET_SECCOMP, _SECCOMP_MODE_FILTER = 22, 2
 _PR_CAP_AMBIENT_RAISE, _PR_CAP_AMBIENT_CLEAR_ALL = 2, 4
 _CAPABILITY_VERSION = 0x2008_0522
 _KEYCTL_JOIN_SESSION_KEYRING = 1
 
-RESOLVE_IN_ROOT = 0x10
+RESOLVE_NO_SYMLINKS, RESOLVE_IN_ROOT = 0x04, 0x10
 
 _NUMBERS = {
     "x86_64": {"clone": 56, "pivot_root": 155, "keyctl": 250},
@@ -128,6 +129,11 @@ def set_dumpable(on: bool) -> None:
 def forbid_new_privileges() -> None:
     """Let no program that is executed from now on gain rights by being setuid."""
     _call("prctl", _PR_SET_NO_NEW_PRIVS, _long(1), _long(0), _long(0), _long(0))
+
+
+def set_seccomp_filter(filter: bytes) -> None:
+    """Let a filter decide on the system calls of this process from now on; `filter` is a `struct sock_fprog`."""
+    _call("prctl", _PR_SET_SECCOMP, _long(_SECCOMP_MODE_FILTER), filter, _long(0), _long(0))
 
 
 def limit_capabilities(kept: frozenset[int]) -> None:

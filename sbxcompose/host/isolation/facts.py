@@ -26,7 +26,7 @@ def machine_facts() -> MachineFacts:
         mounted=tuple(mount_points(read_text("/proc/self/mountinfo"))),
         hidden=tuple(_hidden()),
         resolver=_resolver(),
-        python=None if any(map(os.path.exists, _PYTHONS)) else sys.base_prefix,
+        python=None if any(map(os.path.exists, _PYTHONS)) else os.path.realpath(sys.base_prefix),
     )
 
 

@@ -18,6 +18,7 @@ from sbxcompose.host.isolation.accounts import SandboxAccounts
 from sbxcompose.host.isolation.disk_image import OpenDisk
 from sbxcompose.host.isolation.plan import PathMount, layer_of, mount_plan
 from sbxcompose.host.keeper.client import KeeperClient, KeeperLost, SpawnFailed
+from sbxcompose.host.keeper.inits import TIMED_OUT
 from sbxcompose.tasks import SharedWork
 
 LINGER = 10.0
@@ -148,7 +149,10 @@ def refused(failure: SpawnFailed) -> Problem:
 
 
 class IsolationProbe:
-    """Finds out whether this machine permits isolated sandboxes: by making one that is thrown away, once."""
+    """Finds out whether this machine permits isolated sandboxes: by making one that is thrown away, once.
+
+    That it took too long, on a machine under load, is found out anew the next time.
+    """
 
     def __init__(self, directory: Path, keeper: KeeperClient) -> None:
         self._directory = directory
@@ -163,7 +167,7 @@ class IsolationProbe:
             if self._work is None or self._work.done:
                 self._work = SharedWork(self._outcome())
             self._refusal = await self._work.wait()
-            self._tried = True
+            self._tried = self._refusal is None or TIMED_OUT not in self._refusal.error
         if self._refusal is not None:
             raise self._refusal
 

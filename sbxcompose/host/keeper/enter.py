@@ -14,7 +14,7 @@ import signal
 import termios
 from contextlib import suppress
 
-from sbxcompose.linux import syscalls
+from sbxcompose.linux import seccomp, syscalls
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -55,6 +55,7 @@ def fork_sibling(prepare: Callable[[], None], child: Callable[[], NoReturn], err
     A failure of the helper is written to `errors`, in the manner of `fork_exec`. Raises `OSError`.
     """
     syscalls.load()
+    seccomp.load()
     reader, writer = os.pipe2(os.O_CLOEXEC)
     try:
         helper = os.fork()
@@ -149,6 +150,7 @@ def give_up_rights() -> None:
         syscalls.new_session_keyring()
     syscalls.limit_capabilities(CAPABILITIES)
     syscalls.forbid_new_privileges()
+    seccomp.enforce()
 
 
 def _exec(paths: list[bytes], argv: list[bytes], environment: dict[bytes, bytes]) -> None:

@@ -30,6 +30,8 @@ LARGEST_PLAN = 60_000
 """Bytes of a plan: what a pipe takes at once."""
 PATIENCE = 10.0
 """Seconds that an init process may take to build the root; it takes some 20 ms."""
+TIMED_OUT = "its init process does not answer"
+"""How the message begins that says so: of a machine under load, and not of what it permits."""
 _SNIPPET = (
     "import sys; sys.path.insert(0, sys.argv.pop(1)); "
     "from sbxcompose.host.keeper.sandbox_init import main; sys.exit(main())"
@@ -208,7 +210,7 @@ def _converse(plan: bytes, write: int, read: int) -> str | None:
     while not answer.endswith(b"\n"):
         left = deadline - time.monotonic()
         if left <= 0 or not waiting.poll(left * 1000):
-            return f"its init process does not answer within {PATIENCE:.0f} s"
+            return f"{TIMED_OUT} within {PATIENCE:.0f} s"
         piece = os.read(read, 4096)
         if not piece:
             return "its init process ended at once"

@@ -6,13 +6,14 @@ failed), and then holds nothing of the outside. Its end ends everything in the s
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import stat
 import sys
 
 from sbxcompose.host.keeper.enter import CAPABILITIES, give_up_rights
-from sbxcompose.linux import loop, syscalls
+from sbxcompose.linux import loop, seccomp, syscalls
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -39,7 +40,9 @@ def main() -> int:
     """Build the root, say so, and reap until the end."""
     import json
 
-    syscalls.load()  # all that is imported must be so before the files of the host are out of sight
+    # All that is imported must be so before the files of the host are out of sight.
+    syscalls.load()
+    seccomp.load()
     plan = json.loads(sys.stdin.buffer.read())
     try:
         RootBuilder(plan).build()
@@ -93,7 +96,8 @@ class RootBuilder:
         self._do("mounting the root", self._mount_root)
         for step in self._plan["steps"]:
             kind, path, *rest = step
-            self._do(f"{kind} at /{path}", lambda k=kind, p=path, r=rest: getattr(self, f"_{k}")(p, *r))
+            shown = f"{kind} of {rest[0]}" if kind == "bind" else kind
+            self._do(f"{shown} at /{path}", lambda k=kind, p=path, r=rest: getattr(self, f"_{k}")(p, *r))
         self._do("changing the root", self._change_root)
         self._do("naming the host", lambda: syscalls.set_host_name(self._plan["hostname"]))
 
@@ -130,8 +134,13 @@ class RootBuilder:
         syscalls.mount("overlay", self._place(path), "overlay", _QUIET, options)
 
     def _bind(self, path: str, source: str, mode: str) -> None:
-        directory = os.path.isdir(source)
-        syscalls.bind(source, self._place(path, directory=directory))
+        # A program in a sandbox may have put a link in the place of what lies in a directory that it can write to.
+        shown = syscalls.open_in_root(-1, os.fsencode(source), os.O_PATH, resolve=syscalls.RESOLVE_NO_SYMLINKS)
+        try:
+            directory = stat.S_ISDIR(os.fstat(shown).st_mode)
+            syscalls.bind(f"/proc/self/fd/{shown}", self._place(path, directory=directory))
+        finally:
+            os.close(shown)
         syscalls.restrict(self._place(path, directory=directory), read_only=mode == "ro")
 
     def _hide(self, path: str) -> None:
@@ -204,4 +213,6 @@ class RootBuilder:
 
 
 def _words(error: OSError) -> str:
+    if error.errno == errno.ELOOP:
+        return "a symbolic link has taken the place of what was there when the sandbox was made"
     return (error.strerror or str(error)).lower()

@@ -55,7 +55,7 @@ def root_of(info: SandboxInfo, directory: Path, keeper: KeeperClient) -> Isolate
 
 def mounts_of(info: SandboxInfo, directory: Path) -> list[PathMount]:
     """Return what an isolated sandbox sees of this machine, and of the host's file systems."""
-    shared = directory.parent.parent / FILE_SYSTEMS
+    shared = directory.parent.parent.resolve() / FILE_SYSTEMS
     return [
         *(PathMount(mount.source, mount.target, mount.read_only) for mount in info.mounts),
         *(

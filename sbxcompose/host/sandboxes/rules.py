@@ -84,7 +84,7 @@ def described(
         allow_unauthenticated_access=request.allow_unauthenticated_access,
         created_at=now_ms(),
         auto_resume=request.auto_resume,
-        project_directory=request.project_directory,
+        project_directory=_real(request.project_directory) if isolated else request.project_directory,
         project=request.project,
         isolation="overlay" if isolated else "none",
         mounts=_mounts(request) if isolated else [],
@@ -117,6 +117,13 @@ def _mounts(request: CreateRequest) -> list[SandboxMount]:
         check_target("mounts", mount.target)
     check_target("workspace", request.workspace or WORKSPACE)
     return [replace(mount, source=os.path.realpath(mount.source)) for mount in request.mounts or ()]
+
+
+def _real(directory: str | None) -> str | None:
+    """Return a directory without symbolic links: later ones on its path may have been made by a program in a sandbox,
+    and are not followed.
+    """
+    return None if directory is None else os.path.realpath(directory)
 
 
 def check_target(field: str, path: str) -> None:
@@ -238,7 +245,8 @@ def patched(info: SandboxInfo, patch: PatchRequest, *, clear_network: bool = Fal
     if patch.project is not None:
         kept["project"] = patch.project
         if info.project_directory is not None:
-            kept["project_directory"] = _checked_directory(patch.project.directory)
+            directory = _checked_directory(patch.project.directory)
+            kept["project_directory"] = directory if info.isolation == "none" else _real(directory)
     return replace(info, name=name, exposed_ports=ports, network=policy, **kept)
 
 

@@ -8,16 +8,21 @@ its command line), `temporary` and `shared` (files in /tmp and /dev/shm). A try 
 from __future__ import annotations
 
 import ctypes
+import fcntl
 import json
+import mmap
 import os
 import shutil
 import socket
 import subprocess
 import sys
+import termios
 import time
 from collections.abc import Callable
 from typing import Any
 
+X86 = os.uname().machine == "x86_64"
+"""Otherwise it is aarch64: numbers of system calls differ."""
 LIBC = ctypes.CDLL(None, use_errno=True)
 TRIES: dict[str, Callable[[dict[str, Any]], Any]] = {}
 
@@ -280,6 +285,158 @@ def raise_a_limit(wanted: dict[str, Any]) -> Any:
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard + 1))
     return "raised"
+
+
+@attempt
+def make_a_user_namespace(wanted: dict[str, Any]) -> Any:
+    pid = os.fork()
+    if pid == 0:
+        os._exit(LIBC.unshare(0x1000_0000) == 0)
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) or None
+
+
+@attempt
+def make_a_user_namespace_by_clone(wanted: dict[str, Any]) -> Any:
+    pid = call("syscall", 56 if X86 else 220, 0x1000_0000 | 17, 0, 0, 0, 0)
+    if pid == 0:
+        os._exit(0)
+    return os.waitpid(pid, 0)
+
+
+@attempt
+def make_a_user_namespace_by_clone3(wanted: dict[str, Any]) -> Any:
+    arguments = (0x1000_0000).to_bytes(8, "little") + bytes(24) + (17).to_bytes(8, "little") + bytes(24)
+    pid = call("syscall", 435, arguments, len(arguments))
+    if pid == 0:
+        os._exit(0)
+    return os.waitpid(pid, 0)
+
+
+@attempt
+def set_up_io_uring(wanted: dict[str, Any]) -> Any:
+    return call("syscall", 425, 4, bytes(120))
+
+
+@attempt
+def handle_page_faults(wanted: dict[str, Any]) -> Any:
+    return call("syscall", 323 if X86 else 282, 1)
+
+
+@attempt
+def keep_a_key(wanted: dict[str, Any]) -> Any:
+    return call("syscall", 248 if X86 else 217, b"user", b"name", b"value", 5, -3)
+
+
+@attempt
+def search_the_keyring_of_the_user(wanted: dict[str, Any]) -> Any:
+    return call("syscall", 250 if X86 else 219, 10, -4, b"user", b"name", 0)
+
+
+@attempt
+def measure_the_processor(wanted: dict[str, Any]) -> Any:
+    attributes = (1).to_bytes(4, "little") + (112).to_bytes(4, "little") + bytes(104)
+    return call("syscall", 298 if X86 else 241, attributes, 0, -1, -1, 0)
+
+
+@attempt
+def make_a_map_for_the_kernel(wanted: dict[str, Any]) -> Any:
+    sizes = b"".join(number.to_bytes(4, "little") for number in (2, 4, 4, 1, 0))
+    return call("syscall", 321 if X86 else 280, 0, sizes + bytes(100), 120)
+
+
+@attempt
+def talk_to_the_hypervisor(wanted: dict[str, Any]) -> Any:
+    return str(socket.socket(40, socket.SOCK_STREAM))
+
+
+@attempt
+def use_the_cryptography_of_the_kernel(wanted: dict[str, Any]) -> Any:
+    return str(socket.socket(38, socket.SOCK_SEQPACKET))
+
+
+@attempt
+def type_on_a_terminal(wanted: dict[str, Any]) -> Any:
+    pid, master = os.forkpty()
+    if pid == 0:
+        try:
+            fcntl.ioctl(0, termios.TIOCSTI, b"x")
+        except OSError:
+            os._exit(0)
+        os._exit(7)
+    code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    os.close(master)
+    return code or None
+
+
+@attempt
+def trace_an_outsider(wanted: dict[str, Any]) -> Any:
+    return call("ptrace", 16, wanted["outside"], 0, 0)
+
+
+@attempt
+def read_the_memory_of_an_outsider(wanted: dict[str, Any]) -> Any:
+    return call("syscall", 310 if X86 else 270, wanted["outside"], bytes(16), 0, bytes(16), 0, 0)
+
+
+@attempt
+def hold_an_outsider(wanted: dict[str, Any]) -> Any:
+    return call("syscall", 434, wanted["outside"], 0)
+
+
+@attempt
+def call_the_kernel_as_a_32_bit_program(wanted: dict[str, Any]) -> Any:
+    if not X86:
+        return None
+    memory = mmap.mmap(-1, 4096, prot=mmap.PROT_READ | mmap.PROT_WRITE | mmap.PROT_EXEC)
+    memory.write(bytes.fromhex("b814000000cd80c3"))  # getpid
+    entry = ctypes.addressof(ctypes.c_char.from_buffer(memory))
+    pid = os.fork()
+    if pid == 0:
+        os._exit(ctypes.CFUNCTYPE(ctypes.c_int)(entry)() > 0)
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 1 or None
+
+
+@attempt
+def make_devices_elsewhere(wanted: dict[str, Any]) -> Any:
+    made = []
+    for directory in ("/dev", "/dev/shm", "/workspace", "/var/tmp", "/usr"):
+        try:
+            os.mknod(f"{directory}/disk", 0o20600, os.makedev(1, 1))
+            made.append(read(f"{directory}/disk"))
+        except OSError:
+            continue
+    return made
+
+
+@attempt
+def share_mounts_with_the_outside(wanted: dict[str, Any]) -> Any:
+    return call("mount", None, b"/", None, 1 << 20, None)
+
+
+@attempt
+def mount_by_descriptors(wanted: dict[str, Any]) -> Any:
+    return call("syscall", 430, b"tmpfs", 0)
+
+
+@attempt
+def clone_a_mount(wanted: dict[str, Any]) -> Any:
+    return call("syscall", 428, -100, b"/proc/sys", 1)
+
+
+@attempt
+def write_to_control_groups(wanted: dict[str, Any]) -> Any:
+    return [name for _, _, files in os.walk("/sys") for name in files]
+
+
+@attempt
+def have_a_handler_run_for_crashes(wanted: dict[str, Any]) -> Any:
+    for name in ("kernel/modprobe", "kernel/hotplug", "fs/binfmt_misc/register", "vm/panic_on_oom"):
+        try:
+            with open(f"/proc/sys/{name}", "w") as file:
+                return file.write("/tmp/x\n")
+        except OSError:
+            continue
+    return None
 
 
 def read_all(path: str) -> str:

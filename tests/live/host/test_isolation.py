@@ -10,10 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from sbxcompose.engine.local_host import launch
-from tests.live.host.hosts import Box, LiveHost, client_of, live_host
+from tests.live.host.hosts import Box, LiveHost, live_host
 from tests.live.host.isolated import finish, host_without_rights, isolated
-from tests.live.host.test_isolation_escapes import alive
+from tests.live.host.test_isolation_escapes import alive, restart
 from tests.support.home import Home, wait_gone
 
 SLEEP = "import sys, time; time.sleep(1000)"
@@ -159,14 +158,7 @@ def test_it_goes_on_when_half_of_the_host_is_killed(host: LiveHost, which: str) 
 def test_nothing_is_left_when_both_halves_are_killed(host: LiveHost) -> None:
     box, token = isolated(host), uuid.uuid4().hex
     pid, before = begin(box, token), namespace(box)
-    status = host.status
-    for half in ("keeper_pid", "pid"):
-        os.kill(status[half], signal.SIGSTOP)
-    for half in ("keeper_pid", "pid"):
-        os.kill(status[half], signal.SIGKILL)
-    assert wait_gone([status["keeper_pid"], status["pid"]], 60)
-    host.http.close()
-    host.http = client_of(launch.ensure_host())
+    restart(host)
     assert wait_gone([pid], 60)
     box.wait("web", lambda row: bool(row["pid"] != pid and row["status"] == "running"))
     assert namespace(box) != before
@@ -205,3 +197,26 @@ def test_a_kill_ends_what_was_orphaned_inside(shared: LiveHost) -> None:
         pass
     box.delete("web")
     assert not alive(token)
+
+
+def test_what_changes_outside_appears_until_the_sandbox_has_changed_it(shared: LiveHost) -> None:
+    outside = Path("/opt") / f"sbxcompose-{uuid.uuid4().hex}"
+    if not os.access("/opt", os.W_OK):
+        pytest.skip("/opt cannot be written to")
+    box = isolated(shared)
+    box.begin("sleep", "1000")
+    try:
+        outside.write_text("one\n")
+        assert finish(box, f"cat {outside}") == ["one"]
+        outside.with_suffix(".new").write_text("two\n")
+        outside.with_suffix(".new").rename(outside)  # as package managers do
+        assert finish(box, f"cat {outside}") in (["one"], ["two"])  # known already: the mounts there remember it
+        assert finish(isolated(shared, "later"), f"cat {outside}") == ["two"]
+        assert finish(box, f"echo mine > {outside}; cat {outside}") == ["mine"]
+        assert outside.read_text() == "two\n"
+        outside.write_text("three\n")
+        assert finish(box, f"cat {outside}; rm {outside}; ls {outside} 2>/dev/null") == ["mine"]
+        assert outside.read_text() == "three\n"
+    finally:
+        outside.unlink(missing_ok=True)
+    assert finish(box, "echo runs") == ["runs"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import uuid
@@ -13,9 +14,11 @@ from pathlib import Path
 
 import pytest
 
+from sbxcompose.engine.local_host import launch
 from tests.live.host import escapes
-from tests.live.host.hosts import LiveHost, ended
+from tests.live.host.hosts import LiveHost, client_of, ended
 from tests.live.host.isolated import NOBODY, finish, host_without_rights, isolated
+from tests.support.home import wait_gone
 
 SECRET = "TOP-SECRET"
 
@@ -57,7 +60,7 @@ def check(host: LiveHost, owner: int) -> None:
         box.wait(row["pid"], ended)
         outcomes = json.loads("".join(box.lines(row["pid"])))
     assert {name: got for name, got in outcomes.items() if got} == {}
-    assert len(outcomes) == len(escapes.TRIES) >= 30
+    assert len(outcomes) == len(escapes.TRIES) >= 60
 
 
 def targets(host: LiveHost, owner: int, stack: ExitStack) -> dict[str, object]:
@@ -104,6 +107,33 @@ def test_files_of_a_sandbox_are_found_below_its_root_alone(run_by_root: LiveHost
     assert secret.read_text() == SECRET
     listed = box.ask("GET", "/files/list", params={"path": str(secret.parent)}).raise_for_status()
     assert listed.json()["entries"] == []  # made by the PUT through a link to it, in the sandbox
+
+
+def test_a_link_in_the_place_of_a_mount_is_not_followed(run_by_root: LiveHost, tmp_path: Path) -> None:
+    """What lies in a directory that a sandbox can write to may be replaced by it, and is mounted again later."""
+    project, shown, secrets = tmp_path / "project", tmp_path / "project" / "data", tmp_path / "home"
+    for directory in (project, shown, secrets):
+        directory.mkdir()
+    (secrets / "secret").write_text(SECRET)
+    mounts = [{"source": str(shown), "target": "/data"}]
+    box = isolated(run_by_root, project_directory=str(project), mounts=mounts)
+    assert finish(box, f"ls /data; mv data old && ln -s {secrets} data && echo replaced") == ["replaced"]
+    restart(run_by_root)
+    status, _, error = box.refused("POST", "/processes", json={"command": "cat", "args": ["/data/secret"]})
+    assert status == 500
+    assert f"bind of {shown} at /data: a symbolic link has taken the place" in error
+
+
+def restart(host: LiveHost) -> None:
+    """Kill both halves of a host, and with them the mounts of its sandboxes, and start it again."""
+    status = host.status
+    for half in ("keeper_pid", "pid"):
+        os.kill(status[half], signal.SIGSTOP)
+    for half in ("keeper_pid", "pid"):
+        os.kill(status[half], signal.SIGKILL)
+    assert wait_gone([status["keeper_pid"], status["pid"]], 60)
+    host.http.close()
+    host.http = client_of(launch.ensure_host())
 
 
 def test_a_program_that_sheds_everything_does_not_outlive_the_sandbox(run_by_root: LiveHost) -> None:
