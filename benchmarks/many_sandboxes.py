@@ -1,4 +1,7 @@
-"""Many sandboxes of ten processes at a host that is reached over TCP: time, sockets and memory of each command."""
+"""Many sandboxes of ten processes at a host that is reached over TCP: time, sockets and memory of each command.
+
+Once with our extensions, and once through a stand-in for a cloud that has only the contract.
+"""
 
 from __future__ import annotations
 
@@ -16,6 +19,7 @@ from benchmarks.figures import OURS, Figure
 from benchmarks.lab import Bench, Lab
 from benchmarks.measure import wait_for
 from tests.support.home import MARKER
+from tests.support.plain_cloud import PlainCloud
 
 TITLE = "many sandboxes"
 EACH = 10
@@ -34,19 +38,23 @@ class Used:
 
 
 def run(lab: Lab) -> Iterator[Figure]:
-    counts = (10, 50) if lab.quick else (10, 200)
-    few, many = (_measured(lab, count) for count in counts)
+    for plain in (False, True):
+        yield from _compared(lab, (10, 50) if lab.quick else (10, 200), plain)
+
+
+def _compared(lab: Lab, counts: tuple[int, int], plain: bool) -> Iterator[Figure]:
+    few, many = (_measured(lab, count, plain) for count in counts)
     for what, used in many.items():
         growth = f"{used.seconds / few[what].seconds:.1f} x the time of {counts[0]} sandboxes"
-        shown = f"{what}, {counts[1]} sandboxes of {EACH} processes"
+        shown = f"{what}, {counts[1]} sandboxes of {EACH} processes{', contract' if plain else ''}"
         yield Figure(shown, OURS, used.seconds, "s", growth)
         yield Figure(f"{shown}: sockets", OURS, used.sockets, "", f"{few[what].sockets} for {counts[0]}")
         yield Figure(f"{shown}: memory", OURS, used.memory, "MiB", f"{few[what].memory:.0f} MiB for {counts[0]}")
 
 
-def _measured(lab: Lab, count: int) -> dict[str, Used]:
+def _measured(lab: Lab, count: int, plain: bool) -> dict[str, Used]:
     """Return what each command uses with so many sandboxes."""
-    with lab.bench() as bench, _serving(bench) as environ:
+    with lab.bench() as bench, _contract(bench) if plain else _serving(bench) as environ:
         bench.write("sbxcompose.yaml", _spec(bench, count))
         return {
             "plan": _command(bench, environ, "plan"),
@@ -69,6 +77,7 @@ def _serving(bench: Bench) -> Iterator[Mapping[str, str]]:
         try:
             yield {
                 **bench.env,
+                "SBXCOMPOSE_WARM": "no",  # in a fork of a fork server nobody would see what is used
                 "SBXCOMPOSE_STATE_DIR": str(elsewhere / "s"),
                 "SBXCOMPOSE_RUNTIME_DIR": str(elsewhere / "r"),
                 "TENSORLAKE_API_URL": address,
@@ -76,6 +85,15 @@ def _serving(bench: Bench) -> Iterator[Mapping[str, str]]:
             }
         finally:
             host.terminate()
+
+
+@contextmanager
+def _contract(bench: Bench) -> Iterator[Mapping[str, str]]:
+    """Start a host, and a stand-in for a cloud before it; the variables of a client that reaches that one alone."""
+    with _serving(bench) as environ:
+        stand_in = PlainCloud(bench.home.socket, env={MARKER: bench.home.marker, "PATH": os.environ["PATH"]})
+        with stand_in.serving():
+            yield {**environ, **stand_in.environment}
 
 
 def _spec(bench: Bench, count: int) -> str:
