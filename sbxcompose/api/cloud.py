@@ -85,7 +85,7 @@ class CloudChannel:
 
     async def _persist(self, request: HttpRequest, once: Callable[[HttpRequest], Awaitable[T]]) -> T:
         """Return what `once` makes of the request, again where that may be made twice. Raises as `request`."""
-        retry, who, answered = RequestRetry(time.monotonic(), self._answered), object(), False
+        retry, who, answered = RequestRetry(self._answered), object(), False
         try:
             while True:
                 try:

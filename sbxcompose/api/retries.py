@@ -12,7 +12,7 @@ FIRST_PAUSE = 0.15
 LONGEST_PAUSE = 5.0
 """Seconds before the first repetition, doubled each time up to this."""
 PATIENCE = 30.0
-"""Seconds for which a site that has answered before is asked again."""
+"""Seconds from its first failure on for which a request to a site that has answered before is made again."""
 FIRST_TRIES = 3
 """Tries at a site that has never answered: its address may be wrong."""
 BUSY_TRIES = 5
@@ -22,9 +22,10 @@ BUSY_TRIES = 5
 class RequestRetry(Struct):
     """The tries of one request. `answered`: the site has answered before. Times are seconds of a steady clock."""
 
-    began: float
     answered: bool
     tries: int = 0
+    failed_at: float | None = None
+    """When the first try failed: one that has got no answer for a long time is to be repeated as well."""
 
     def pause(self, error: Unreachable, now: float, random: float) -> float | None:
         """Return the seconds to wait before the next try; None when there is to be none.
@@ -33,12 +34,14 @@ class RequestRetry(Struct):
         server asks for is kept, and only lengthened.
         """
         self.tries += 1
+        if self.failed_at is None:
+            self.failed_at = now
         asked = error.retry_after if isinstance(error, Unavailable) else None
         if asked is not None:
             pause = asked + random * min(asked, 1.0) / 4
         else:
             pause = min(FIRST_PAUSE * 2.0 ** (self.tries - 1), LONGEST_PAUSE) * (0.5 + random / 2)
-        if now - self.began + pause > PATIENCE:
+        if now - self.failed_at + pause > PATIENCE:
             return None
         if not self.answered and self.tries >= (BUSY_TRIES if isinstance(error, Unavailable) else FIRST_TRIES):
             return None

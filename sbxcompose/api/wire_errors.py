@@ -263,6 +263,8 @@ def failure_words(error: BaseException) -> str:
         return (error.strerror or str(error)) if own else os.strerror(error.errno).lower()
     if isinstance(error, h11.RemoteProtocolError) and str(error).startswith("peer closed connection"):
         return "the connection was closed in the middle of an answer"
+    if isinstance(error, TimeoutError) and not str(error):
+        return "it takes too long"
     return str(error) or type(error).__name__
 
 

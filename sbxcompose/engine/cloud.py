@@ -81,7 +81,7 @@ class CloudProvider:
                 hint="copy them with `files`, or take the key out of the file",
             )
         begun = time.monotonic()
-        retry = RequestRetry(begun, answered=True)
+        retry = RequestRetry(answered=True)
         while True:
             try:
                 made = await self._make(sandbox, create_request(sandbox, start_from))

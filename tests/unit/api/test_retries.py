@@ -10,6 +10,7 @@ from sbxcompose.api import outages, sleep_watch
 from sbxcompose.api.connection import StreamedBody
 from sbxcompose.api.outages import Outages
 from sbxcompose.api.retries import BUSY_TRIES, FIRST_TRIES, PATIENCE, REPEATABLE, RequestRetry
+from sbxcompose.api.settings import SILENCE
 from sbxcompose.api.sleep_watch import JUMP, SleepWatch, has_slept
 from sbxcompose.api.wire_errors import RateLimited, seconds_of
 from sbxcompose.errors import Unavailable, Unreachable
@@ -20,7 +21,7 @@ BUSY = Unavailable("it is not ready")
 
 def pauses(error: Unreachable, *, answered: bool, random: float = 1.0) -> list[float]:
     """The pauses of a request that fails again and again, until it is given up."""
-    retry, now, found = RequestRetry(0.0, answered), 0.0, list[float]()
+    retry, now, found = RequestRetry(answered), 0.0, list[float]()
     while (pause := retry.pause(error, now, random)) is not None:
         found.append(pause)
         now += pause
@@ -32,6 +33,12 @@ def test_pauses_double_up_to_a_limit_and_end_once_patience_is_over() -> None:
     assert found[:5] == pytest.approx([0.15, 0.3, 0.6, 1.2, 2.4])
     assert max(found) == 5.0
     assert PATIENCE - 5.0 < sum(found) <= PATIENCE
+
+
+def test_a_request_whose_first_try_took_longer_than_that_is_made_again() -> None:
+    retry = RequestRetry(answered=True)
+    assert retry.pause(BROKEN, SILENCE, 1.0) == pytest.approx(0.15)
+    assert retry.pause(BROKEN, SILENCE + PATIENCE, 1.0) is None
 
 
 def test_half_of_a_pause_is_left_to_chance() -> None:
@@ -46,9 +53,9 @@ def test_a_site_that_has_never_answered_is_given_up_soon(error: Unreachable, tri
 
 def test_a_wait_that_the_server_asks_for_is_kept_and_only_lengthened() -> None:
     limited = RateLimited("slow down", retry_after=2.0)
-    assert RequestRetry(0.0, answered=True).pause(limited, 0.0, 0.0) == 2.0
-    assert RequestRetry(0.0, answered=True).pause(limited, 0.0, 1.0) == 2.25
-    assert RequestRetry(0.0, answered=True).pause(RateLimited("slow down", retry_after=120.0), 0.0, 0.0) is None
+    assert RequestRetry(answered=True).pause(limited, 0.0, 0.0) == 2.0
+    assert RequestRetry(answered=True).pause(limited, 0.0, 1.0) == 2.25
+    assert RequestRetry(answered=True).pause(RateLimited("slow down", retry_after=120.0), 0.0, 0.0) is None
 
 
 @pytest.mark.parametrize(

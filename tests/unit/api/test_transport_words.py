@@ -20,7 +20,7 @@ from sbxcompose.api.wire_errors import failure_words
         (ConnectionRefusedError(errno.ECONNREFUSED, "Connect call failed ('127.0.0.1', 1)"), "connection refused"),
         (socket.gaierror(socket.EAI_NONAME, "Name or service not known"), "Name or service not known"),
         (ssl.SSLError(1, "[SSL: WRONG_VERSION_NUMBER] wrong version number"), "[SSL: WRONG_VERSION_NUMBER]"),
-        (TimeoutError(), "TimeoutError"),
+        (TimeoutError(), "it takes too long"),
         (EOFError("the connection was closed before an answer came"), "the connection was closed before an answer"),
         (
             h11.RemoteProtocolError("peer closed connection without sending complete message body"),
