@@ -41,6 +41,7 @@ class SandboxConnection(KnownRows):
         info: SandboxInfo,
         client: SandboxClient,
         emit: EventHandler,
+        *,
         outages: Outages | None = None,
         pace: Pace | None = None,
         failed: Callable[[], None] = lambda: None,

@@ -228,11 +228,11 @@ class ProjectSandboxes:
             info,
             client,
             self._emit,
-            self.outages,
-            self._pace,
-            self.changed.set,
-            self._note,
-            self.clock,
+            outages=self.outages,
+            pace=self._pace,
+            failed=self.changed.set,
+            noted=self._note,
+            clock=self.clock,
         )
         connection.successes = self.project.successes(sandbox.name)
         if self._secrets is not None and not connection.has_notes:

@@ -147,14 +147,15 @@ class Sandboxes(KnownSandboxes):
 
     def _add(self, info: SandboxInfo, ending: str | None = None) -> HostedSandbox:
         directory, keeper = self._directory / info.id, self._keeper
-        where = (
-            workdir_of(info, directory),
-            keeper,
-            begun_with(info.network, info.enforced_network),
-            self._idle,
-            root_of(info, directory, keeper),
+        workload = Workload(
+            info.id,
+            directory,
+            workdir=workdir_of(info, directory),
+            keeper=keeper,
+            policy=begun_with(info.network, info.enforced_network),
+            idle=self._idle,
+            isolation=root_of(info, directory, keeper),
         )
-        workload = Workload(info.id, directory, *where)
         sandbox = HostedSandbox(info, directory, workload, ending)
         sandbox.idle = self._idle
         sandbox.expired = lambda: self._end_later(sandbox, "Success(Timeout)")

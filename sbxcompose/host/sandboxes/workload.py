@@ -28,6 +28,7 @@ class Workload:
         self,
         sandbox: str,
         directory: Path,
+        *,
         workdir: Workdir | None,
         keeper: KeeperClient,
         policy: dict[str, Any] | None,
