@@ -19,6 +19,8 @@ SOCKET_PATH_LIMIT = 107
 
 SOCKET = "host.sock"
 LOCK = "host.lock"
+CLOUD_PLACES = "cloud-places"
+"""The folder of the state directory with the sandboxes that were used in the cloud."""
 
 
 class PathError(SbxError):

@@ -14,7 +14,6 @@ from sbxcompose.client.processes import list_processes
 from sbxcompose.engine.secrets import secret_values
 from sbxcompose.engine.session import Session
 from sbxcompose.logs.secrets import KnownSecrets
-from sbxcompose.plan.world import left_words
 from sbxcompose.spec.project import Project
 
 if TYPE_CHECKING:
@@ -39,8 +38,11 @@ async def show_processes(
     async with Session(project, emit=connection_notes(shell), secrets=secrets) as session:
         listing = list_processes(session, names, everything=everything)
         found, left = await asyncio.gather(listing, session.find_left())
-    for sandbox in left:
-        shell.note(left_words(sandbox))
+    if left:
+        from sbxcompose.plan.world import left_words
+
+        for sandbox in left:
+            shell.note(left_words(sandbox))
     for text in asleep(found.observed, "what is in it is seen once it runs"):
         shell.note(text)
     now, hide = found.at, secrets.hide

@@ -7,19 +7,16 @@ place and namespace. What cannot be read or written is left: it would be no reas
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Mapping
 from contextlib import suppress
-from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
-from msgspec import Struct
+from msgspec import DecodeError, Struct, json
 
 from sbxcompose.errors import SbxError
-
-FOLDER = "cloud-places"
+from sbxcompose.paths import CLOUD_PLACES, state_directory, state_path
 
 
 class CloudPlace(Struct, frozen=True):
@@ -40,11 +37,9 @@ def recall(project: str, directory: str, environ: Mapping[str, str]) -> Places:
 
 def projects(environ: Mapping[str, str]) -> dict[str, Places]:
     """Return all of them, by project."""
-    from sbxcompose.paths import state_path
-
     found: dict[str, Places] = {}
     with suppress(OSError):
-        for path in sorted((state_path(environ) / FOLDER).glob("*.json")):
+        for path in sorted((state_path(environ) / CLOUD_PLACES).glob("*.json")):
             value = _read(path)
             if places := _places(value):
                 found.setdefault(str(value.get("project")), {}).update(places)
@@ -60,8 +55,6 @@ def note(project: str, directory: str, environ: Mapping[str, str], changes: Mapp
     after = {name: place for name, place in {**before, **changes}.items() if place is not None}
     if after == before:
         return
-    from sbxcompose.paths import state_directory
-
     with suppress(OSError, SbxError):
         if not after:
             path.unlink()
@@ -70,13 +63,13 @@ def note(project: str, directory: str, environ: Mapping[str, str], changes: Mapp
         path.parent.mkdir(mode=0o700, exist_ok=True)
         sandboxes = {name: [place.full_name, place.scope] for name, place in after.items()}
         temporary = path.with_name(f"{path.name}.{os.getpid()}~")
-        temporary.write_text(json.dumps({"project": project, "directory": directory, "sandboxes": sandboxes}))
+        temporary.write_bytes(json.encode({"project": project, "sandboxes": sandboxes}))
         temporary.replace(path)
 
 
 def _read(path: Path) -> dict[str, Any]:
-    with suppress(OSError, ValueError):
-        value = json.loads(path.read_bytes())
+    with suppress(OSError, DecodeError):
+        value = json.decode(path.read_bytes())
         if isinstance(value, dict):
             return value
     return {}
@@ -89,7 +82,7 @@ def _places(value: Mapping[str, Any]) -> Places:
 
 
 def _path(project: str, directory: str, environ: Mapping[str, str]) -> Path:
-    from sbxcompose.paths import state_path
+    from hashlib import blake2b
 
     digest = blake2b(f"{project}\n{directory}".encode("utf-8", "surrogateescape"), digest_size=12).hexdigest()
-    return state_path(environ) / FOLDER / f"{digest}.json"
+    return state_path(environ) / CLOUD_PLACES / f"{digest}.json"

@@ -7,19 +7,23 @@ used there that counts, and what is still there.
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
+from typing import TYPE_CHECKING
 
 from sbxcompose.api.sandbox_models import SandboxInfo
 from sbxcompose.api.transport import HostAddress
-from sbxcompose.engine import cloud_places
 from sbxcompose.engine.claims import same_directory
-from sbxcompose.engine.cloud_places import CloudPlace
 from sbxcompose.engine.providers import LocalProvider, Provider, provider_of
 from sbxcompose.errors import SbxError
+from sbxcompose.paths import CLOUD_PLACES, state_path
 from sbxcompose.plan.observed import LeftSandbox
 from sbxcompose.spec.project import Project, ProviderName, Sandbox
+
+if TYPE_CHECKING:
+    from sbxcompose.engine.cloud_places import CloudPlace
 
 PATIENCE = 3.0
 """Seconds that it may take to find out whether a sandbox is still in the cloud."""
@@ -73,8 +77,10 @@ def _provider(project: Project, full_name: str) -> ProviderName | None:
 
 async def left_in_cloud(project: Project, environ: Mapping[str, str]) -> list[LeftSandbox]:
     """Return those of the cloud that have been used from here and may still be there; forget the others."""
-    if not project.files:
-        return []
+    if not project.files or not os.path.isdir(state_path(environ) / CLOUD_PLACES):
+        return []  # no cloud was used from here
+    from sbxcompose.engine import cloud_places
+
     known = cloud_places.recall(project.name, project.directory, environ)
     there = {sandbox.full_name for sandbox in project.sandboxes if project.provider_of(sandbox) == "tensorlake"}
     candidates = {name: place for name, place in known.items() if place.full_name not in there}

@@ -12,7 +12,7 @@ from sbxcompose.api.follow import LogSelection
 from sbxcompose.api.frames import EVERY_LOG, StartNote
 from sbxcompose.api.outages import Outages
 from sbxcompose.api.sandbox_models import SandboxInfo
-from sbxcompose.engine import cloud_places, cloud_secrets
+from sbxcompose.engine import cloud_secrets
 from sbxcompose.engine.clock import SteadyClock
 from sbxcompose.engine.events import (
     ConnectionGivenUp,
@@ -258,6 +258,8 @@ class ProjectSandboxes:
     def _remember_place(self, sandbox: Sandbox) -> None:
         """Take note of a sandbox in the cloud: should the file not have it there any more, nothing else tells of it."""
         if not self.places.given and self.project.files and self.project.provider_of(sandbox) == "tensorlake":
+            from sbxcompose.engine import cloud_places
+
             place = cloud_places.CloudPlace(sandbox.full_name, self.places.at(sandbox).scope)
             cloud_places.note(self.project.name, self.project.directory, self._environ, {sandbox.name: place})
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from msgspec.structs import replace
 
 from sbxcompose.api.models import Asked, Env, StartRequest, StopTerms
-from sbxcompose.engine import cloud_places, cloud_secrets, last_up
+from sbxcompose.engine import cloud_secrets, last_up
 from sbxcompose.engine.copying import Copies, CopyTarget, copied_into
 from sbxcompose.engine.down_mark import mark_request
 from sbxcompose.engine.events import EventHandler, SandboxNote, WaitBegun, WaitEnded, ignore_event
@@ -256,6 +256,8 @@ class Session(ProjectSandboxes):
         if connection is not None and not connection.has_notes:
             cloud_secrets.forget(connection.info.id, self._environ)
         if not self.places.given and self.project.provider_of(sandbox) == "tensorlake":
+            from sbxcompose.engine import cloud_places
+
             cloud_places.note(self.project.name, self.project.directory, self._environ, {sandbox.name: None})
         self._asleep.pop(sandbox.name, None)
 

@@ -10,6 +10,7 @@ from sbxcompose.api.sandbox_models import ProjectClaim, SandboxInfo
 from sbxcompose.engine import cloud_places
 from sbxcompose.engine.cloud_places import CloudPlace
 from sbxcompose.engine.left_sandboxes import left_of
+from sbxcompose.paths import CLOUD_PLACES
 from sbxcompose.plan.observed import LeftSandbox
 from sbxcompose.spec.project import Project, Sandbox
 
@@ -54,7 +55,7 @@ def test_what_has_been_used_in_the_cloud_is_remembered_until_it_is_terminated(tm
 def test_a_damaged_record_of_places_counts_for_nothing(tmp_path: Path) -> None:
     environ = {"XDG_STATE_HOME": str(tmp_path)}
     cloud_places.note("shop", "/srv/shop", environ, {"app": CloudPlace("shop-app", "x")})
-    (path,) = (tmp_path / "sbxcompose" / cloud_places.FOLDER).iterdir()
+    (path,) = (tmp_path / "sbxcompose" / CLOUD_PLACES).iterdir()
     for text in ("", "[]", '{"sandboxes": [1]}', '{"sandboxes": {"app": "x"}}', "\xff"):
         path.write_text(text)
         assert cloud_places.recall("shop", "/srv/shop", environ) == {}
