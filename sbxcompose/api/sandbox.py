@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +19,7 @@ from msgspec.json import Decoder as JsonDecoder
 from sbxcompose.api.host_events import HostEventDecoder
 from sbxcompose.api.http_client import HttpClient, Reply
 from sbxcompose.api.models import Asked, Env, ProcessInfo, StartRequest
+from sbxcompose.api.silent_run import SILENT_RUN, SilentRun, pieces
 from sbxcompose.api.wire import Answer, HttpRequest, segment
 from sbxcompose.api.wire_errors import broken_off, check_media, closed_by_host, expect, refusal
 from sbxcompose.tasks import TaskOwner
@@ -28,9 +29,6 @@ if TYPE_CHECKING:
     from sbxcompose.api.websocket_connect import Socket
 
 EVENTS = "text/event-stream"
-SILENT_RUN = 600.0
-"""Seconds for which a command of `run` may write nothing, at a daemon that is not ours: whether such a one sends
-keep-alives there is not public. Our host does, and lists extensions."""
 
 
 class RunLine(Struct, frozen=True):
@@ -174,18 +172,28 @@ class SandboxClient:
         *,
         output: Callable[[RunLine], None] | None = None,
     ) -> RunExit:
-        """Run a command to its end (contract, section 3.8); its lines go to `output` as they come."""
+        """Run a command to its end (contract, section 3.8); its lines go to `output` as they come.
+
+        Whether a daemon that is not ours sends keep-alives is not public: there `SilentRun` tells a silent command from
+        a stalled answer. Our host does, and lists extensions.
+        """
         body = self._body(request, base_env)
-        read, result = self._event_reader(), None
+        read, result, watched = self._event_reader(), None, SilentRun(request.command, self.get)
         idle = 0.0 if self.extensions else SILENT_RUN
-        async with self.stream("/processes/run", body, media=EVENTS, idle=idle) as stream:
-            async for chunk in stream.chunks():
+        answer = self.stream("/processes/run", body, media=EVENTS, idle=idle)
+        async with (
+            answer if self.extensions else watched.begin(answer) as reply,
+            aclosing(pieces(reply) if self.extensions else watched.chunks(reply)) as chunks,
+        ):
+            async for chunk in chunks:
                 for event in map(json.loads, read(chunk)):
                     if "line" in event:
                         if output is not None:
                             output(RunLine(event["line"], event.get("stream", "stdout"), event["timestamp"]))
                     elif "exit_code" in event or "signal" in event:
                         result = RunExit(event.get("exit_code"), event.get("signal"), event.get("reason"))
+                    else:
+                        watched.pid = event.get("pid", watched.pid)
         if result is None:
             raise broken_off(request.command)
         return result

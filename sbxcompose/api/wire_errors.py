@@ -250,6 +250,12 @@ def broken_off(command: str) -> Unreachable:
     return Unreachable(f"{command}: the answer broke off before the command had ended")
 
 
+def stalled(command: str, seconds: float) -> Unreachable:
+    """Return the error for a command of whose answer nothing has come for so long, although something should have."""
+    words = f"{command}: the sandbox has not sent the command's output or end for {seconds:g} s"
+    return Unreachable(words, hint="the connection has stalled; run the command again")
+
+
 def too_slow(place: object, seconds: float, hint: str | None) -> Unreachable:
     """Return the error for a server that has not answered in time."""
     return Unreachable(f"{place} does not answer within {seconds:g} s", hint=hint)
