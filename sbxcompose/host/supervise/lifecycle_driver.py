@@ -8,6 +8,7 @@ then is the end noted in the log and reported.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Coroutine
 from functools import partial
 from typing import Any
@@ -73,6 +74,8 @@ class LifecycleDriver(ProcessRow):
         self._arrived: Spawned | Adopted | None = None
         self._recorded = False
         self._timer = Timer()
+        self._told_late = 0.0
+        """Seconds since the end that is being reported: a backoff counts from the end, not from its report."""
         self._checks = Checks()
         self._beside = CommandsBeside(owner, lambda: self.record)
         self._news = ChangeSignal()
@@ -110,7 +113,7 @@ class LifecycleDriver(ProcessRow):
         """Carry out an effect; what remains to be awaited is the keeper's answer."""
         match effect:
             case SetTimer(delay_ms):
-                self._timer.set(delay_ms / 1000, lambda: self._report(BackoffOver()))
+                self._timer.set(max(0.0, delay_ms / 1000 - self._told_late), lambda: self._report(BackoffOver()))
             case CancelTimer():
                 self._timer.cancel()
             case BeginChecks(since_ms):
@@ -230,7 +233,11 @@ class LifecycleDriver(ProcessRow):
             lost = self._attachment.finish() if self._attachment is not None else None
             error = self._note_end(run.number, end) or lost
         self._keep_stop_output(_handle_of(exited.unit))
-        self._report(RunExited(_handle_of(exited.unit), end, error, exited.left_behind[:MOST_LEFT]))
+        self._told_late = max(0.0, time.time() - exited.at)
+        try:
+            self._report(RunExited(_handle_of(exited.unit), end, error, exited.left_behind[:MOST_LEFT]))
+        finally:
+            self._told_late = 0.0
 
     def _keep_stop_output(self, handle: int) -> None:
         """Keep what the stop command of a run that has just ended has printed: it may be killed as the run was."""

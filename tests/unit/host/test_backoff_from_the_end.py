@@ -1,0 +1,42 @@
+"""A backoff counts from the end of a run, however late the server hears of it."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from sbxcompose.api.models import RestartConfig, StartRequest
+from sbxcompose.host.base.timer import Timer
+from sbxcompose.host.keeper.client import Exited
+from sbxcompose.host.supervise import lifecycle_driver
+from sbxcompose.host.supervise.processes import Processes
+from tests.unit.host.fake_keeper import FakeKeeper
+
+NOW = 2_000.0
+
+
+@pytest.mark.parametrize("ended, waits", [(NOW, 0.5), (NOW - 0.125, 0.375), (NOW - 60, 0.0), (NOW + 1, 0.5)])
+def test_what_the_report_of_an_end_took_is_part_of_the_backoff(
+    ended: float, waits: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    timers: list[float] = []
+
+    async def pause() -> None:
+        return
+
+    async def main() -> None:
+        keeper = FakeKeeper(pause)
+        processes = Processes("box", tmp_path, None, keeper.client)
+        restart = RestartConfig(policy="always", initial_backoff_ms=500)
+        await processes.start([StartRequest(command="false", name="web", restart=restart)], lambda *_: None)
+        (unit,) = keeper.units
+        processes.exited(Exited(unit, 1_001, 256, ended))
+        await keeper.tasks.close()
+
+    monkeypatch.setattr(lifecycle_driver, "time", SimpleNamespace(time=lambda: NOW))
+    monkeypatch.setattr(Timer, "set", lambda self, seconds, call: timers.append(seconds))
+    asyncio.run(main())
+    assert timers == [waits]
