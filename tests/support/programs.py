@@ -13,6 +13,8 @@ from pathlib import Path
 from tests.support.installation import DAY, Unavailable, environment, node_packages, python_packages, python_tag
 
 SDK_IMPORT = ("-c", "import tensorlake.sandbox")
+CONSTRAINTS = Path(__file__).parent / "agents_constraints.txt"
+"""The versions of all that they bring with them: a new one must not change the outcome of the suite."""
 AGENTS_IMPORT = ("-c", "import langchain_deepagents_tensorlake, langchain_tests.integration_tests, tensorlake.sandbox")
 AGENTS = (
     "langchain-deepagents-tensorlake==0.1.1",
@@ -55,8 +57,8 @@ def typescript_sdk() -> tuple[Path, Path]:
 @cache
 def deep_agents() -> Path:
     """A Python interpreter with the standard suite of Deep Agents' sandboxes, and the backend on Tensorlake."""
-    install = python_packages(*AGENTS, check=AGENTS_IMPORT)
-    return environment(f"{python_tag()}-deepagents", install) / "bin" / "python"
+    install = python_packages("--constraint", str(CONSTRAINTS), *AGENTS, check=AGENTS_IMPORT)
+    return environment(f"{python_tag()}-deepagents-constrained", install) / "bin" / "python"
 
 
 @cache
