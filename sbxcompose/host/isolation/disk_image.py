@@ -40,7 +40,9 @@ def refusal() -> str | None:
 def check_size(size: int) -> None:
     """Refuse what is too small for a file system. Raises `Problem`."""
     if size < SMALLEST:
-        raise Problem(400, f"a disk of {size} bytes is too small; expected at least {SMALLEST >> 20}mb", "BAD_LIMIT")
+        raise Problem(
+            400, f"a disk of {size >> 20} MiB is too small; expected at least {SMALLEST >> 20} MiB", "BAD_LIMIT"
+        )
 
 
 def make(disk: str, size: int) -> None:

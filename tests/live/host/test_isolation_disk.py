@@ -85,7 +85,10 @@ def test_a_limited_disk_is_kept_copied_and_let_go(host: LiveHost) -> None:
 def test_what_cannot_be_limited_is_refused_or_said(host: LiveHost) -> None:
     for fields, words in (
         ({"isolation": "none"}, "limits.disk needs `isolation: overlay`"),
-        ({"isolation": "overlay", "limits": {"disk": 1 << 20}}, "a disk of 1048576 bytes is too small"),
+        (
+            {"isolation": "overlay", "limits": {"disk": 1 << 20}},
+            "a disk of 1 MiB is too small; expected at least 16 MiB",
+        ),
     ):
         answer = host.http.post("/sandboxes", json={"limits": {"disk": SIZE}, **fields})
         assert answer.status_code == 400
