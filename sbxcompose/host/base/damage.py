@@ -35,13 +35,13 @@ _beside: list[str] = []
 """What was set aside by this server, and not into the directory: where it is."""
 
 
-def keep_in(directory: Path) -> None:
-    """Set files aside into `directory` from now on; without this they stay beside where they were."""
+def keep_in(directory: Path | None) -> None:
+    """Set files aside into `directory` from now on; without one they stay beside where they were."""
     global _shelf
     _shelf = None
     _left.clear()
     _beside.clear()
-    if os.path.lexists(directory):
+    if directory is not None and os.path.lexists(directory):
         if os.path.islink(directory) or not os.path.isdir(directory):
             set_aside(directory, "it is not a directory")
         elif not os.access(directory, os.R_OK | os.W_OK | os.X_OK):

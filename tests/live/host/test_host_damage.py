@@ -63,7 +63,7 @@ def damaged_copy(template: Path, place: Path) -> Iterator[Path]:
     try:
         yield place / "state"
     finally:
-        damage.keep_in(Path("/nonexistent"))
+        damage.keep_in(None)
 
 
 def text_of(log: LogStore) -> bytes:
