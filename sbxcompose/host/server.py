@@ -7,6 +7,7 @@ what is recorded, take over what the keeper holds, go on.
 from __future__ import annotations
 
 import asyncio
+import math
 import os
 import resource
 import select
@@ -178,7 +179,7 @@ class Host:
         if not self._noting:
             self._noting = True
             asyncio.get_running_loop().call_soon(self._note_need)
-        if self._activity.requests == 0 and not self.sandboxes.busy:
+        if self._idle < math.inf and self._activity.requests == 0 and not self.sandboxes.busy:
             self._idle_timer = asyncio.get_running_loop().call_later(self._idle, self._idle_for_long)
 
     def _note_need(self) -> None:
@@ -190,6 +191,7 @@ class Host:
         if self._activity.requests or self.sandboxes.busy or self._is_called():
             self._quiet()
         elif not self._done.done():
+            print(f"nothing has run and no request has come for {self._idle:g} s; the host ends", file=sys.stderr)
             self._done.set_result(None)
 
     def _is_called(self) -> bool:

@@ -53,7 +53,8 @@ def serve(
     enforce_resources: bool,
     accept: tuple[str, ...],
 ) -> None:
-    """Run the host in the foreground; Ctrl-C stops everything running in it, then the host.
+    """Run the host in the foreground; Ctrl-C stops everything running in it, then the host. It never ends by itself;
+    with --detach it does after ten minutes without a request and a running process.
 
     With --port, programs that speak the sandbox HTTP contract can use it, with the key as bearer token. The variables
     that the vendor's SDKs and command line read are printed to stdout in shell syntax.

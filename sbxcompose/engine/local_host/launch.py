@@ -32,6 +32,8 @@ ACCEPT = "SBXCOMPOSE_ACCEPT"
 """The variables by which a host knows how to isolate and limit sandboxes that programs create, and what it accepts
 although it cannot keep it.
 """
+IDLE = "SBXCOMPOSE_HOST_IDLE"
+"""The variable by which it knows after how many idle seconds it ends."""
 _ANEW = "`sbxcompose host stop`, then start it again"
 # The server speaks no TLS, and asyncio does without where there is none: less to load, and three megabytes
 # less.
@@ -81,13 +83,14 @@ def serve_foreground(
     ready: Callable[[dict[str, Any]], None] = lambda told: None,
     options: Mapping[str, str] | None = None,
 ) -> NoReturn:
-    """Become the host, in the foreground: Ctrl-C ends it, politely.
+    """Become the host, in the foreground: Ctrl-C ends it, politely, and nothing else does.
 
     `ready` is given what the keeper says once it listens, or has found that it cannot, in a process of its own.
     Raises `ProviderError` if a host runs already.
     """
     if locate.find() is not None:
         raise ProviderError("a host runs already", hint=f"{_ANEW}; `sbxcompose host status` says what runs in it")
+    os.environ.setdefault(IDLE, "never")  # its terminal shows that it is there; a client may come tomorrow
     os.environ.update(options or {})
     read, write = os.pipe()
     argv = _keeper(port, key, detach=False, ready_fd=write)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import sys
 from pathlib import Path
@@ -12,6 +13,8 @@ from sbxcompose.host.base import damage
 
 IDLE = 600.0
 """Idle timeout in seconds: exit when no process runs and no request arrives."""
+NEVER = "never"
+"""The idle timeout of a host that stays until it is stopped."""
 KEY_FILE = "host.key"
 KEY_BYTES = 4096
 ACCEPT = "SBXCOMPOSE_ACCEPT"
@@ -23,11 +26,14 @@ and not enforced; and requests that name no sandbox, which mean the only one.
 
 
 def idle_seconds() -> float:
-    """Return the idle timeout in seconds."""
+    """Return the idle timeout in seconds; infinity if there is none."""
+    value = os.environ.get("SBXCOMPOSE_HOST_IDLE") or str(IDLE)
+    if value == NEVER:
+        return math.inf
     try:
-        return max(0.0, float(os.environ.get("SBXCOMPOSE_HOST_IDLE") or IDLE))
+        return max(0.0, float(value))
     except ValueError:
-        print("SBXCOMPOSE_HOST_IDLE is not a number of seconds; ignored", file=sys.stderr)
+        print(f"SBXCOMPOSE_HOST_IDLE is neither a number of seconds nor `{NEVER}`; ignored", file=sys.stderr)
         return IDLE
 
 

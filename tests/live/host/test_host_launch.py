@@ -182,6 +182,7 @@ def test_a_host_of_which_nobody_asks_anything_ends(host_environ: Home) -> None:
         status = host.status
         assert wait_gone([status["pid"], status["keeper_pid"]], 60)
         assert not host.path.exists()
+        assert "nothing has run and no request has come for 0.3 s; the host ends" in host.log
         assert "Traceback" not in host.log
 
 
@@ -207,6 +208,8 @@ def test_in_the_foreground_ctrl_c_ends_it_politely(host_environ: Home) -> None:
             while launch.status() is None:
                 assert serving.poll() is None
             host = LiveHost(host_environ, launch.ensure_host())
+            # It does not end because nobody asks anything of it.
+            assert b"\0SBXCOMPOSE_HOST_IDLE=never\0" in Path(f"/proc/{host.status['pid']}/environ").read_bytes()
             with pytest.raises(ProviderError, match="a host runs already"):
                 launch.serve_foreground()
             box = host.box()

@@ -1,0 +1,25 @@
+"""What the environment sets for a host."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from sbxcompose.host.base import settings
+
+
+@pytest.mark.parametrize(
+    "value, seconds", [("", 600.0), ("1.5", 1.5), ("-1", 0.0), ("never", math.inf), ("soon", 600.0)]
+)
+def test_the_idle_timeout(value: str, seconds: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SBXCOMPOSE_HOST_IDLE", value)
+    assert settings.idle_seconds() == seconds
+
+
+def test_an_idle_timeout_that_is_no_number_is_named(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("SBXCOMPOSE_HOST_IDLE", "soon")
+    settings.idle_seconds()
+    assert "SBXCOMPOSE_HOST_IDLE is neither a number of seconds nor `never`" in capsys.readouterr().err
