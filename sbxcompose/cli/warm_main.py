@@ -27,7 +27,7 @@ PRELOADED = """
     cli.view.announce cli.view.copying cli.view.errors cli.view.held_up cli.view.ps cli.view.projects cli.view.report
     cli.view.status_block cli.view.stream cli.view.suspended cli.view.table cli.view.wait_report
     client.commands client.output client.plan_options client.processes client.verdict
-    client.process_filter cli.moments cli.view.template engine.event_record
+    client.process_filter cli.moments cli.view.template engine.event_record engine.left_sandboxes
     engine.apply_loop engine.attached_up engine.contract.rows engine.listing engine.local_host.launch engine.one_off
     engine.projects engine.read_logs engine.ready_now engine.session
     api.contract_follow api.follow logs.match plan.why spec.cache spec.open
