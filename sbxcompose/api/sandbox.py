@@ -19,7 +19,6 @@ from msgspec.json import Decoder as JsonDecoder
 from sbxcompose.api.host_events import HostEventDecoder
 from sbxcompose.api.http_client import HttpClient, Reply
 from sbxcompose.api.models import Asked, Env, ProcessInfo, StartRequest
-from sbxcompose.api.silent_run import SILENT_RUN, SilentRun, pieces
 from sbxcompose.api.wire import Answer, HttpRequest, segment
 from sbxcompose.api.wire_errors import broken_off, check_media, closed_by_host, expect, refusal
 from sbxcompose.tasks import TaskOwner
@@ -177,6 +176,8 @@ class SandboxClient:
         Whether a daemon that is not ours sends keep-alives is not public: there `SilentRun` tells a silent command from
         a stalled answer. Our host does, and lists extensions.
         """
+        from sbxcompose.api.silent_run import SILENT_RUN, SilentRun, pieces  # few commands run one
+
         body = self._body(request, base_env)
         read, result, watched = self._event_reader(), None, SilentRun(request.command, self.get)
         idle = 0.0 if self.extensions else SILENT_RUN

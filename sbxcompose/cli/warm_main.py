@@ -30,7 +30,7 @@ PRELOADED = """
     client.process_filter cli.moments cli.view.template engine.event_record engine.left_sandboxes
     engine.apply_loop engine.attached_up engine.contract.rows engine.listing engine.local_host.launch engine.one_off
     engine.projects engine.read_logs engine.ready_now engine.session
-    api.contract_follow api.follow logs.match plan.why spec.cache spec.open
+    api.contract_follow api.follow api.silent_run logs.match plan.why spec.cache spec.open
 """
 """Modules that the commonest commands come to need, and what these import: not what reads a changed file (pydantic),
 draws (rich) or goes to a cloud (httpx), which would double the server's memory.
