@@ -196,7 +196,14 @@ def test_the_readme_the_makefile_and_ci_run_the_tests_alike() -> None:
     assert re.search(r"^stage \"tests\" run_make test$", (ROOT / ".ci" / "run").read_text(), re.MULTILINE)
 
 
-DOCUMENTS = ["README.md", "SECURITY.md", "CONTRIBUTING.md", "docs/architecture.md", "docs/decisions.md"]
+DOCUMENTS = [
+    "README.md",
+    "SECURITY.md",
+    "CONTRIBUTING.md",
+    "docs/architecture.md",
+    "docs/decisions.md",
+    "docs/internals.md",
+]
 
 
 @pytest.mark.parametrize("document", DOCUMENTS)
@@ -210,7 +217,7 @@ def test_documents_name_only_files_that_exist(document: str) -> None:
 
 def test_the_architecture_names_only_modules_that_exist() -> None:
     """Paths there begin below the package, so the test above does not see them."""
-    text = (ROOT / "docs" / "architecture.md").read_text()
+    text = "".join((ROOT / "docs" / name).read_text() for name in ("architecture.md", "internals.md"))
     folders = "|".join(sorted(path.name for path in PACKAGE.iterdir() if (path / "__init__.py").exists()))
     named = set(re.findall(rf"`((?:{folders})/[\w/]+(?:\.py)?)`", text))
     assert len(named) > 50
