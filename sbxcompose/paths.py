@@ -44,6 +44,14 @@ def state_path(environ: Mapping[str, str] = os.environ) -> Path:
     return Path(home, ".local", "state", "sbxcompose")
 
 
+def cloud_places_path(project: str, directory: str, environ: Mapping[str, str] = os.environ) -> Path:
+    """Return the file with the sandboxes that the project in that folder has used in the cloud, if it has used any."""
+    from hashlib import blake2b
+
+    digest = blake2b(f"{project}\n{directory}".encode("utf-8", "surrogateescape"), digest_size=12).hexdigest()
+    return state_path(environ) / CLOUD_PLACES / f"{digest}.json"
+
+
 def runtime_directory(environ: Mapping[str, str] = os.environ) -> Path:
     """Return the directory of socket and log, created if missing. Raises `PathError`."""
     if environ.get("SBXCOMPOSE_RUNTIME_DIR"):

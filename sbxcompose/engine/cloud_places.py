@@ -16,7 +16,7 @@ from typing import Any
 from msgspec import DecodeError, Struct, json
 
 from sbxcompose.errors import SbxError
-from sbxcompose.paths import CLOUD_PLACES, state_directory, state_path
+from sbxcompose.paths import CLOUD_PLACES, cloud_places_path, state_directory, state_path
 
 
 class CloudPlace(Struct, frozen=True):
@@ -32,7 +32,7 @@ Places = dict[str, CloudPlace]
 
 def recall(project: str, directory: str, environ: Mapping[str, str]) -> Places:
     """Return the sandboxes of the project in that folder which have been used and not terminated from here."""
-    return _places(_read(_path(project, directory, environ)))
+    return _places(_read(cloud_places_path(project, directory, environ)))
 
 
 def projects(environ: Mapping[str, str]) -> dict[str, Places]:
@@ -50,7 +50,7 @@ def note(project: str, directory: str, environ: Mapping[str, str], changes: Mapp
     """Remember sandboxes that are used, and forget those for which `changes` has None."""
     if not changes:
         return
-    path = _path(project, directory, environ)
+    path = cloud_places_path(project, directory, environ)
     before = _places(_read(path))
     after = {name: place for name, place in {**before, **changes}.items() if place is not None}
     if after == before:
@@ -79,10 +79,3 @@ def _places(value: Mapping[str, Any]) -> Places:
     with suppress(AttributeError, KeyError, TypeError, ValueError):
         return {name: CloudPlace(str(full), str(scope)) for name, (full, scope) in value["sandboxes"].items()}
     return {}
-
-
-def _path(project: str, directory: str, environ: Mapping[str, str]) -> Path:
-    from hashlib import blake2b
-
-    digest = blake2b(f"{project}\n{directory}".encode("utf-8", "surrogateescape"), digest_size=12).hexdigest()
-    return state_path(environ) / CLOUD_PLACES / f"{digest}.json"

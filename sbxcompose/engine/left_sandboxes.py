@@ -7,7 +7,6 @@ used there that counts, and what is still there.
 from __future__ import annotations
 
 import asyncio
-import os
 import sys
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
@@ -18,7 +17,7 @@ from sbxcompose.api.transport import HostAddress
 from sbxcompose.engine.claims import same_directory
 from sbxcompose.engine.providers import LocalProvider, Provider, provider_of
 from sbxcompose.errors import SbxError
-from sbxcompose.paths import CLOUD_PLACES, state_path
+from sbxcompose.paths import cloud_places_path
 from sbxcompose.plan.observed import LeftSandbox
 from sbxcompose.spec.project import Project, ProviderName, Sandbox
 
@@ -77,8 +76,8 @@ def _provider(project: Project, full_name: str) -> ProviderName | None:
 
 async def left_in_cloud(project: Project, environ: Mapping[str, str]) -> list[LeftSandbox]:
     """Return those of the cloud that have been used from here and may still be there; forget the others."""
-    if not project.files or not os.path.isdir(state_path(environ) / CLOUD_PLACES):
-        return []  # no cloud was used from here
+    if not project.files or not cloud_places_path(project.name, project.directory, environ).exists():
+        return []  # no cloud was used by it from here
     from sbxcompose.engine import cloud_places
 
     known = cloud_places.recall(project.name, project.directory, environ)
