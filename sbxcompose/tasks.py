@@ -16,7 +16,7 @@ from sbxcompose.errors import SbxError
 
 T = TypeVar("T")
 
-_OF_THE_WORLD = (SbxError, OSError, EOFError)
+_EXTERNAL_ERRORS = (SbxError, OSError, EOFError)
 """Failures that are not defects: once a block has its answer, they do not matter in what it started beside it."""
 
 
@@ -24,11 +24,11 @@ class Tasks:
     """The tasks of a block: `async with Tasks() as tasks`. What still runs when it is left is cancelled and awaited.
 
     The block asks for the results it wants. Of the others a failure goes to the event loop's exception handler, unless
-    it is an error of the world, or among the `expected` ones.
+    it is an external error, or among the `expected` ones.
     """
 
     def __init__(self, *expected: type[Exception]) -> None:
-        self._expected = (*_OF_THE_WORLD, *expected)
+        self._expected = (*_EXTERNAL_ERRORS, *expected)
         self._tasks: list[asyncio.Task[Any]] = []
 
     def start(self, work: Awaitable[T]) -> asyncio.Task[T]:
@@ -191,7 +191,7 @@ async def task_group() -> AsyncIterator[asyncio.TaskGroup]:
     """Open a group of tasks that has ended when its block is left; the first failure ends it and is raised as it is.
 
     If the block's own task is cancelled while a failure ends the group, it is the cancellation that is raised; the
-    failure goes to the event loop's exception handler, unless it is an error of the world.
+    failure goes to the event loop's exception handler, unless it is an external error.
     """
     owner = asyncio.current_task()
     assert owner is not None
@@ -204,7 +204,7 @@ async def task_group() -> AsyncIterator[asyncio.TaskGroup]:
         # A failure cancels the others, so that the first is the cause.
         first = failures.exceptions[0]
         if owner.cancelling() > before:
-            if not isinstance(first, _OF_THE_WORLD):
+            if not isinstance(first, _EXTERNAL_ERRORS):
                 report_failure(first)
             await _raise_cancellation(owner)
         raise first from first.__cause__

@@ -41,7 +41,7 @@ class HostAddress(Struct, frozen=True):
     port: int = 0
     key: str | None = None
     prefix: str = ""
-    hint: str = "`sbxcompose host status` says what runs"
+    hint: str = "run `sbxcompose host status` to see what is running"
 
     def __str__(self) -> str:
         return self.path or f"http://{authority(self.host, self.port)}{self.prefix}"

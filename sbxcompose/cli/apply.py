@@ -1,4 +1,4 @@
-"""What `down`, `stop`, `start` and `restart` share: one plan carried out in the foreground, told line by line."""
+"""What `down`, `stop`, `start` and `restart` share: apply one plan in the foreground, and print a line per step."""
 
 from __future__ import annotations
 

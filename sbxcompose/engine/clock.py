@@ -1,4 +1,4 @@
-"""The time as one command has it: seconds since 1970 that pass evenly, whatever happens to the time of day.
+"""The clock of one command: the time of day at its start, and from then on what the monotonic clock adds.
 
 A row tells moments by the time of day of its host, so that they can be compared with this clock only while neither has
 been set. `moment` puts that right when a row is first seen, by its age: after that nothing depends on the time of day.

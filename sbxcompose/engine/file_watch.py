@@ -105,7 +105,7 @@ class FileWatch:
         for reaction in reactions:
             earlier = self._waiting.get(reaction.process)
             self._waiting[reaction.process] = merged(earlier, reaction) if earlier is not None else reaction
-        await self._give_up()
+        await self._cancel_preparation()
         self._preparing = self._group.create_task(self._perform())
 
     def _without_spec(self, batch: dict[Root, list[str]]) -> dict[Root, list[str]]:
@@ -115,7 +115,7 @@ class FileWatch:
             for root, paths in batch.items()
         }
 
-    async def _give_up(self) -> None:
+    async def _cancel_preparation(self) -> None:
         """End what is being prepared: something newer is to be done instead."""
         if self._preparing is not None:
             self._preparing.cancel()
@@ -130,7 +130,7 @@ class FileWatch:
         good = [reaction for reaction, fine in zip(reactions, ready, strict=True) if fine]
         for reaction in good:
             await self._send_signals(reaction)
-        self._renew([reaction for reaction in good if reaction.restart])
+        self._restart([reaction for reaction in good if reaction.restart])
 
     def _slowed_down(self, reaction: Reaction) -> bool:
         """Return whether a process would be restarted for what it has done itself: then it has to wait."""
@@ -175,7 +175,7 @@ class FileWatch:
         await asyncio.sleep(pause)
         self._paused.pop(reaction.process, None)
         if await self._prepare(reaction):
-            self._renew([reaction])
+            self._restart([reaction])
 
     async def _prepare(self, reaction: Reaction) -> bool:
         """Return whether a reaction's new run, or signals, may follow."""
@@ -229,7 +229,7 @@ class FileWatch:
                 except SbxError as error:
                     self._notify(row.instance, error.message, bad=True)
 
-    def _renew(self, reactions: Sequence[Reaction]) -> None:
+    def _restart(self, reactions: Sequence[Reaction]) -> None:
         why = {
             Target(*reaction.process): self._why(reaction) for reaction in reactions if not self._is_stopped(reaction)
         }

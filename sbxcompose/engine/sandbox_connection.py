@@ -110,7 +110,7 @@ class SandboxConnection(KnownRows):
         self._outputs.remove(output)
 
     async def start(self, request: StartRequest, base_env: Env) -> None:
-        """Start a process and know its row. Errors as `SandboxClient.start`."""
+        """Start a process and wait until the watch shows it. Errors as `SandboxClient.start`."""
         self._asked.discard(request.name or "")
         info = await self.client.start(request, base_env)
         if request.managed and info.managed is None:
@@ -131,7 +131,7 @@ class SandboxConnection(KnownRows):
         raise unsupported(self.name, await report_of(self.client, (Ability.SUPERVISION,)))
 
     async def stop(self, name: str, **terms: Unpack[StopTerms]) -> None:
-        """Stop a process and know its row. Errors as `SandboxClient.stop`."""
+        """Stop a process and wait until the watch shows it. Errors as `SandboxClient.stop`."""
         self._asked.add(name)
         await self.client.stop(name, **terms)
         if self._watch is not None:

@@ -186,7 +186,7 @@ class Session(ProjectSandboxes):
         return ", ".join(words)
 
     async def wait_until(self, process: Process, instance: Instance, condition: Condition) -> ObservedRow:
-        """Wait until an instance is so, and return its row. Raises `ProcessFailed` when it cannot be any more."""
+        """Wait until an instance meets `condition`; return its row. Raises `ProcessFailed` once it no longer can."""
         return await self._ready[instance.sandbox].wait(process, instance, condition)
 
     async def wait_for(self, need: Dependency) -> None:

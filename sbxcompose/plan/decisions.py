@@ -1,4 +1,4 @@
-"""What becomes of one instance, from its rows alone: kept, started, stopped, or replaced."""
+"""Decide what to do with one instance, from its rows alone: keep, start, stop or replace it."""
 
 from __future__ import annotations
 

@@ -53,10 +53,10 @@ def _check(row: ObservedRow) -> str:
 
 
 def _again(row: ObservedRow, now: float) -> str:
-    restarts = f" after {times(row.restarts, 'restart')}" if row.restarts else ""
+    restarts = f" ({times(row.restarts, 'restart')} so far)" if row.restarts else ""
     if row.next_restart_at is None:
-        return f"it is backing off{restarts}"
-    return f"it is started again in {seconds(row.next_restart_at - now)}{restarts}"
+        return f"backing off{restarts}"
+    return f"restarts in {seconds(row.next_restart_at - now)}{restarts}"
 
 
 def ended(row: ObservedRow) -> str:

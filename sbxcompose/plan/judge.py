@@ -129,7 +129,7 @@ def _ended_by(case: Progress, state: InstanceState) -> Verdict:
 
 
 def _ended_by_another(case: Progress, state: InstanceState) -> Verdict:
-    """Return all ends before the process has whose exit code was asked for: never a success."""
+    """Return the failure when another process has ended everything before the one whose exit code was asked for."""
     code = 1 if state.row is None else exit_code(state.row)
     return case.failed([state], code or 1, case.label(state))
 

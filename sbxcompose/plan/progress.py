@@ -226,7 +226,7 @@ class Progress:
         if (given_up := gave_up(row, process)) is not None:
             words.append(given_up)
         elif row.phase is Phase.EXITED and row.exit is not None and row.exit.success:
-            words.append("it should have gone on running" if self._is_lost(state) else "it is done")
+            words.append("expected to keep running" if self._is_lost(state) else "it is done")
         return ", ".join(words)
 
     def _age(self, row: ObservedRow) -> str | None:

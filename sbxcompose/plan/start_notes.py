@@ -60,7 +60,7 @@ def _shared_check(process: Process) -> str | None:
 
 
 def _codes_of_others(process: Process, provider: str) -> str | None:
-    """Return the contract's supervisor knows one success: exit code 0."""
+    """Return a note if the provider's supervisor, which knows one success, restarts it after these exit codes."""
     codes = [code for code in process.success_exit_codes if code != 0]
     restarts = process.restart.policy is not RestartPolicy.NEVER
     if provider == "local" or not codes or not restarts:

@@ -1,4 +1,4 @@
-"""What makes a process the process it is, in 8 hex digits: when it changes, a running one is replaced; pure.
+"""Hash a process's definition to 8 hex digits: when they change, a running process is replaced; pure.
 
 The canonical form is JSON with sorted keys, no white space and only ASCII: an object with `command` (the
 whole argument vector), `env` (object; a replica's own variables are those of replica 1), `user`, `workdir`,

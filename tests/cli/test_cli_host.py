@@ -78,7 +78,7 @@ def test_serve_in_the_foreground_with_a_port_and_a_key(sbx_alone: Sbx) -> None:
         assert ask(port, "/sandboxes", Authorization="Bearer sesame", Host="evil.example")[0] in (400, 403, 421)
         assert ask(port, "/sandboxes", Authorization="Bearer sesame", Origin="http://evil.example")[0] == 403
         said = refused(sbx, "host", "serve", code=3)
-        assert "a host runs already" in said
+        assert "a host is already running" in said
         assert "`sbxcompose host stop`" in said
         serve.interrupt()
         serve.wait()
@@ -119,7 +119,7 @@ def test_serve_in_the_background_returns_when_it_listens_and_again_says_the_same
     assert ask(port, "/sandboxes", Authorization="Bearer dev")[0] == 200
     assert sbx_alone.run("host", "serve", "--detach", "--port", str(port), "--key", "dev").stdout == first
     assert "another key" in refused(sbx_alone, "host", "serve", "--detach", "--port", "0", "--key", "other", code=3)
-    assert "runs already, at" in refused(sbx_alone, "host", "serve", "--detach", "--port", "1", code=3)
+    assert "is already running, at" in refused(sbx_alone, "host", "serve", "--detach", "--port", "1", code=3)
 
 
 def test_there_are_no_variables_without_a_port(sbx_alone: Sbx) -> None:

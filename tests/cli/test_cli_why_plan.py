@@ -73,7 +73,7 @@ def test_why_is_it_backing_off(sbx: Sbx) -> None:
         up.wait_for("exited with code 3")
         kind, words = cause(sbx, "web")
         assert kind == "backing off"
-        assert "it is started again in" in words
+        assert "restarts in" in words
         assert "backing off, again in" in sbx.run("ps").stdout
         up.interrupt()
         assert up.wait().code == 130

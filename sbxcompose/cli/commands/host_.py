@@ -77,7 +77,7 @@ def serve(
 
     def ready(told: dict[str, Any]) -> None:
         if told.get("status") != "ready":
-            shell.echo(f"{shell.err.red('error:')} {told.get('message', 'a host runs already')}")
+            shell.echo(f"{shell.err.red('error:')} {told.get('message', 'a host is already running')}")
             return
         _echo_where(shell, told["socket"], f"http://{told['tcp']}" if told.get("tcp") else None, key)
 

@@ -86,10 +86,12 @@ def serve_foreground(
     """Become the host, in the foreground: Ctrl-C ends it, politely, and nothing else does.
 
     `ready` is given what the keeper says once it listens, or has found that it cannot, in a process of its own.
-    Raises `ProviderError` if a host runs already.
+    Raises `ProviderError` if a host is already running.
     """
     if locate.find() is not None:
-        raise ProviderError("a host runs already", hint=f"{_ANEW}; `sbxcompose host status` says what runs in it")
+        raise ProviderError(
+            "a host is already running", hint=f"{_ANEW}; `sbxcompose host status` shows what is running in it"
+        )
     os.environ.setdefault(IDLE, "never")  # its terminal shows that it is there; a client may come tomorrow
     os.environ.update(options or {})
     read, write = os.pipe()
@@ -286,9 +288,9 @@ def _check_port(path: Path, port: int | None) -> None:
         return
     address = _ask_status(path)["tcp"]
     if address is None:
-        raise ProviderError("the host runs already, without a port", hint=_ANEW)
+        raise ProviderError("the host is already running, without a port", hint=_ANEW)
     if port and not address.endswith(f":{port}"):
-        raise ProviderError(f"the host runs already, at {address}", hint=_ANEW)
+        raise ProviderError(f"the host is already running, at {address}", hint=_ANEW)
 
 
 def _check_options(path: Path, options: Mapping[str, str]) -> None:
@@ -297,12 +299,12 @@ def _check_options(path: Path, options: Mapping[str, str]) -> None:
     for name, known in told.get("options", {}).items():
         if options.get(name, known) != known:
             option = name.removeprefix("SBXCOMPOSE_").lower().replace("_", "-")
-            raise ProviderError(f"a host runs already, with `{option}` set to `{known or 'nothing'}`", hint=_ANEW)
+            raise ProviderError(f"a host is already running, with `{option}` set to `{known or 'nothing'}`", hint=_ANEW)
 
 
 def _check_key(key: str | None) -> None:
     if key is not None and key != api_key():
-        raise ProviderError("the host runs already, with another key", hint=_ANEW)
+        raise ProviderError("the host is already running, with another key", hint=_ANEW)
 
 
 def _check_version(report: Callable[[str], None]) -> None:

@@ -1,4 +1,4 @@
-"""From a process's pipe to its log, in bulk: a bite each time the pipe has something, in turn with all other
+"""From a process's pipe to its log, in bulk: a chunk each time the pipe has something, in turn with all other
 pipes.
 """
 
@@ -15,7 +15,7 @@ RETRY = 1.0
 """Seconds until a log that could not be written to (no space left) is tried again; the process waits at its
 pipe.
 """
-LAST_BITES = 64
+LAST_CHUNKS = 64
 """Bites taken after a process's end. Whoever still writes then is no part of it."""
 
 
@@ -72,7 +72,7 @@ class Pump:
         """Take what a process that has ended left, and close. Return what went wrong, if output was lost."""
         lost = None
         try:
-            for _ in range(LAST_BITES):
+            for _ in range(LAST_CHUNKS):
                 if self._fd is None or self._log.splice(self._stream, self._fd, self._run) == 0:
                     break
         except BlockingIOError:

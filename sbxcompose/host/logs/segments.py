@@ -43,7 +43,7 @@ known. run-open: time and a as in the run's begin. header: flags = bit per strea
 of a line, version = of this format, run = the latest run number, time = the latest time before it.
 """
 
-BITE: Final = 1 << 20
+CHUNK_SIZE: Final = 1 << 20
 """How much one splice may take: the largest pipe that an ordinary user may have."""
 
 Fields = tuple[int, int, int, int, int, int, int]
@@ -114,7 +114,7 @@ class Segment:
             moved = os.splice(
                 fd,
                 target,
-                BITE,
+                CHUNK_SIZE,
                 offset_dst=self.written[stream],
                 flags=os.SPLICE_F_NONBLOCK | os.SPLICE_F_MOVE,
             )
@@ -254,7 +254,7 @@ def _read(fd: int) -> bytes:
     EIO.
     """
     try:
-        return os.read(fd, BITE)
+        return os.read(fd, CHUNK_SIZE)
     except OSError as error:
         if error.errno == EIO:
             return b""

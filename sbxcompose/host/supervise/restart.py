@@ -87,5 +87,5 @@ def remaining_ms(policy: RestartConfig, restart_at: int, now: int) -> int:
 
 def _gave_up(restarts: int) -> str:
     if restarts == 0:
-        return "not started again: max_restarts is 0"
+        return "not restarted: max_restarts is 0"
     return f"gave up after {restarts} restart{'' if restarts == 1 else 's'}"

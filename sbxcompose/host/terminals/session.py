@@ -131,7 +131,7 @@ class Terminal:
             self._balance()
 
     def _take(self) -> bool:
-        """Take one bite of the output; False when there is none now, or never will be."""
+        """Take one chunk of the output; False when there is none now, or never will be."""
         assert self._master is not None
         try:
             data = os.read(self._master, _READ)

@@ -145,7 +145,7 @@ def test_a_key_of_ones_own(host_environ: Home) -> None:
             assert http.get("/sandboxes").status_code == 200
         port = int(host.status["tcp"].rpartition(":")[2])
         launch.ensure_host(port=port)
-        with pytest.raises(ProviderError, match="the host runs already, at http"):
+        with pytest.raises(ProviderError, match="the host is already running, at http"):
             launch.ensure_host(port=1 if port != 1 else 2)
 
 
@@ -210,7 +210,7 @@ def test_in_the_foreground_ctrl_c_ends_it_politely(host_environ: Home) -> None:
             host = LiveHost(host_environ, launch.ensure_host())
             # It does not end because nobody asks anything of it.
             assert b"\0SBXCOMPOSE_HOST_IDLE=never\0" in Path(f"/proc/{host.status['pid']}/environ").read_bytes()
-            with pytest.raises(ProviderError, match="a host runs already"):
+            with pytest.raises(ProviderError, match="a host is already running"):
                 launch.serve_foreground()
             box = host.box()
             box.shell("trap 'exit 0' TERM; sleep 1000 & echo up; wait", "web")

@@ -513,7 +513,7 @@ def test_giving_up_is_said_after_what_went_wrong() -> None:
     request = replace(REQUEST, restart=RestartConfig(max_restarts=0))
     after, _ = transition(record(Starting(3), ENDED, request), StartFailed("no such file"), NOW)
     assert after.state == Stopped(77)
-    assert after.last_error == "no such file; not started again: max_restarts is 0"
+    assert after.last_error == "no such file; not restarted: max_restarts is 0"
 
 
 # -- stop: {command: ...} ----------------------------------------------------------------------------------

@@ -93,7 +93,7 @@ def test_it_gives_up_after_max_restarts_and_says_so() -> None:
 
 
 def test_no_restarts_at_all_are_told_apart_from_giving_up() -> None:
-    assert after_exit(RestartConfig(max_restarts=0), Tally(), CRASH) == StayDown("not started again: max_restarts is 0")
+    assert after_exit(RestartConfig(max_restarts=0), Tally(), CRASH) == StayDown("not restarted: max_restarts is 0")
 
 
 def test_a_success_is_no_giving_up() -> None:

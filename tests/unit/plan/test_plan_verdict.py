@@ -127,7 +127,7 @@ def test_the_roots_of_the_waiting_are_told_from_those_held_up() -> None:
                 "web",
                 replace(row("web", Phase.BACKING_OFF, exit=FAILED), restarts=3, next_restart_at=NOW + 4),
             ),
-            "exited with code 1; it is started again in 4 s after 3 restarts",
+            "exited with code 1; restarts in 4 s (3 restarts so far)",
         ),
         (
             state("web", replace(row("web", Phase.UNHEALTHY), health_failures=3, last_check="status 500")),
@@ -188,7 +188,7 @@ def test_a_failure_holds_up_near_and_far() -> None:
     "found, doing",
     [
         (row("web", Phase.STOPPED), "was stopped"),
-        (row("web", Phase.EXITED, exit=GOOD), "exited with code 0, it should have gone on running"),
+        (row("web", Phase.EXITED, exit=GOOD), "exited with code 0, expected to keep running"),
         (
             replace(row("web", Phase.EXITED, exit=FAILED), restarts=5, last_error="too many restarts"),
             "exited with code 1 (too many restarts), its supervisor gave up after 5 restarts",

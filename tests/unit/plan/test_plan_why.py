@@ -85,7 +85,7 @@ def test_the_limit_of_restarts_is_named_once() -> None:
 
 def test_that_max_restarts_is_0_is_said_once() -> None:
     shop = project(process("web", restart=Restart(max_restarts=0)))
-    words = "not started again: max_restarts is 0"
+    words = "not restarted: max_restarts is 0"
     last = replace(row("web", Phase.EXITED, exit=Exit(code=7, at=NOW - 4)), last_error=words)
     assert ask(shop, world(last)).lines == (f"web exited with code 7 ({words}), 4 s ago",)
 
@@ -115,12 +115,12 @@ def test_earlier_crashes_are_mentioned() -> None:
         (
             replace(row("web", Phase.BACKING_OFF, exit=FAILED), restarts=1, next_restart_at=NOW + 0.4),
             Cause.BACKING_OFF,
-            "web exited with code 1; it is started again in 0.4 s after 1 restart",
+            "web exited with code 1; restarts in 0.4 s (1 restart so far)",
         ),
         (
             row("web", Phase.BACKING_OFF, exit=Exit(signal=11)),
             Cause.BACKING_OFF,
-            "web was killed by signal 11; it is backing off",
+            "web was killed by signal 11; backing off",
         ),
         (
             row("web", Phase.STOPPED, exit=Exit(signal=15, at=NOW - 90)),
@@ -221,7 +221,7 @@ def test_what_holds_it_up_is_followed_to_the_root() -> None:
     assert str(found) == lines(
         "web has not been started: it is held up",
         "web waits until migrate is completed; migrate has not been started",
-        "migrate waits until db is ready; db exited with code 1; it is started again in 2 s",
+        "migrate waits until db is ready; db exited with code 1; restarts in 2 s",
     )
 
 
