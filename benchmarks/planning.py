@@ -8,8 +8,9 @@ from collections.abc import Iterator
 from benchmarks.figures import OURS, Figure
 from benchmarks.lab import Lab
 from benchmarks.measure import median_of
-from sbxcompose.plan.diff import plan_up
+from sbxcompose.plan.diff import plan
 from sbxcompose.plan.observed import Observed
+from sbxcompose.plan.options import Intent
 from sbxcompose.spec.project import Dependency, Process, Project, Sandbox
 
 TITLE = "planning"
@@ -32,7 +33,7 @@ def _project(count: int) -> Project:
 
 def _milliseconds(project: Project) -> float:
     begun = time.perf_counter()
-    plan_up(project, Observed())
+    plan(project, Observed(), Intent.UP)
     return 1000 * (time.perf_counter() - begun)
 
 

@@ -1,8 +1,8 @@
 """(Project, observed) -> plan: what must happen for what runs to become what is wanted.
 
-Every command takes this road. Nothing here touches a clock, a network or a disk; equal arguments give equal
-plans. All functions raise `UnknownName` for a target that the project does not have, and `SpecError` for
-needs in a circle.
+Every command that starts or stops processes of the file takes this road. Nothing here touches a clock, a network or a
+disk; equal arguments give equal plans. Raises `UnknownName` for a target that the project does not have, and
+`SpecError` for needs in a circle.
 """
 
 from __future__ import annotations
@@ -18,8 +18,6 @@ from sbxcompose.plan.steps import Plan
 from sbxcompose.plan.tear_down import TearDown
 from sbxcompose.plan.world import World
 from sbxcompose.spec.project import Project
-
-__all__ = ["Intent", "PlanOptions", "plan", "plan_down", "plan_restart", "plan_start", "plan_stop", "plan_up"]
 
 DEFAULTS = PlanOptions()
 
@@ -37,41 +35,9 @@ def _no_collection() -> Iterator[None]:
 
 
 def plan(project: Project, observed: Observed, intent: Intent, options: PlanOptions = DEFAULTS) -> Plan:
-    """Return the plan of any of the commands below."""
+    """Return the plan of a command; `Intent` says what each wants."""
     with _no_collection():
         world = World(project, observed)
         if intent in (Intent.STOP, Intent.DOWN):
             return TearDown(world, intent, options).plan()
         return BringUp(world, intent, options).plan()
-
-
-def plan_up(project: Project, observed: Observed, options: PlanOptions = DEFAULTS) -> Plan:
-    """Make the world as the file says: start, replace and stop what has to be, and nothing else."""
-    return plan(project, observed, Intent.UP, options)
-
-
-def plan_start(project: Project, observed: Observed, options: PlanOptions = DEFAULTS) -> Plan:
-    """Start what does not run; what runs an older definition is left running, with a note."""
-    return plan(project, observed, Intent.START, options)
-
-
-def plan_restart(project: Project, observed: Observed, options: PlanOptions = DEFAULTS) -> Plan:
-    """Restart the targets as the file says now; their needs are started if they do not run.
-
-    Without targets: of everything, except one-shots that have completed.
-    """
-    return plan(project, observed, Intent.RESTART, options)
-
-
-def plan_stop(project: Project, observed: Observed, options: PlanOptions = DEFAULTS) -> Plan:
-    """Stop the targets, and only them; their sandboxes stay as they are."""
-    return plan(project, observed, Intent.STOP, options)
-
-
-def plan_down(project: Project, observed: Observed, options: PlanOptions = DEFAULTS) -> Plan:
-    """Want nothing: stop everything of ours; in the cloud suspend the sandboxes, or end them with
-    `terminate`.
-
-    With targets it is the same as `plan_stop`.
-    """
-    return plan(project, observed, Intent.DOWN, options)

@@ -16,11 +16,11 @@ from sbxcompose.engine.clock import SteadyClock
 from sbxcompose.engine.instance_states import InstanceStates, instances_of
 from sbxcompose.engine.result import HeldUp, Result, StepFailure
 from sbxcompose.errors import Unreachable
-from sbxcompose.plan.diff import plan_up
 from sbxcompose.plan.judge import Failed, InstanceState, Judge, Mode, TimedOut
 from sbxcompose.plan.observed import Instance, Observed, ObservedRow, Phase
 from sbxcompose.plan.steps import CreateSandbox, Plan, Start
 from sbxcompose.tasks import Tasks
+from tests.support.plans import plan_up
 from tests.unit.plan.plan_worlds import MISSING, NEVER, V2, done, process, project, row, seen, world
 
 JOB = process("job", restart=NEVER)

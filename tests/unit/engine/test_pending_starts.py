@@ -6,9 +6,9 @@ from msgspec.structs import replace
 
 from sbxcompose.engine.events import StepBegun, StepDone
 from sbxcompose.engine.pending_starts import PendingStarts
-from sbxcompose.plan.diff import plan_up
 from sbxcompose.plan.observed import Instance
 from sbxcompose.plan.steps import CreateSandbox, Plan, Start, Stop
+from tests.support.plans import plan_up
 from tests.unit.plan.plan_worlds import MISSING, V2, process, project, row, world
 
 WEB = Instance("main", "web")

@@ -5,12 +5,13 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from sbxcompose.plan.decisions import satisfies
-from sbxcompose.plan.diff import PlanOptions, plan_restart, plan_start, plan_up
 from sbxcompose.plan.names import Target
 from sbxcompose.plan.observed import Exit, Instance, Phase
+from sbxcompose.plan.options import PlanOptions
 from sbxcompose.plan.profiles import check_profiles
 from sbxcompose.plan.why import Cause, why
 from sbxcompose.spec.project import HealthCheck, Process
+from tests.support.plans import plan_restart, plan_start, plan_up
 from tests.unit.plan.plan_worlds import (
     ENDED,
     FAILED,

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from sbxcompose.plan.diff import plan_down, plan_up
 from sbxcompose.plan.judge import Goal, InstanceState, Judge, Mode, Pending, Success
 from sbxcompose.plan.observed import Exit, Instance, Observed, ObservedRow, ObservedSandbox, Phase, SandboxState
 from sbxcompose.plan.steps import Plan, Start, SuspendSandbox
 from sbxcompose.spec.project import CONNECTORS, Project
+from tests.support.plans import plan_down, plan_up
 from tests.support.spec_files import load
 
 PROJECT = """

@@ -5,8 +5,8 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from sbxcompose.plan.copies import ToCopy
-from sbxcompose.plan.diff import plan_down, plan_restart, plan_up
 from sbxcompose.plan.observed import Observed, ObservedSandbox, SandboxState
+from tests.support.plans import plan_down, plan_restart, plan_up
 from tests.unit.plan.plan_worlds import V2, process, project, row, world
 
 TWO = ToCopy(files=2, deleted=1, size=7, names=("a.py", "b.py", "c.py"))

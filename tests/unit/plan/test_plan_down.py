@@ -5,20 +5,13 @@ from __future__ import annotations
 import pytest
 from msgspec.structs import replace
 
-from sbxcompose.plan.diff import (
-    Intent,
-    PlanOptions,
-    plan,
-    plan_down,
-    plan_restart,
-    plan_start,
-    plan_stop,
-    plan_up,
-)
+from sbxcompose.plan.diff import plan
 from sbxcompose.plan.names import Target
 from sbxcompose.plan.observed import Foreign, Instance, LeftSandbox, Observed, Phase, SandboxState, StartFailure
+from sbxcompose.plan.options import Intent, PlanOptions
 from sbxcompose.plan.steps import Plan, Stop
 from sbxcompose.spec.project import Project, StopPolicy
+from tests.support.plans import plan_down, plan_restart, plan_start, plan_stop, plan_up
 from tests.unit.plan.plan_worlds import (
     CHECK,
     COMPLETED,

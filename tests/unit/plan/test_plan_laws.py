@@ -8,9 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from sbxcompose.plan.diff import Intent, PlanOptions, plan
+from sbxcompose.plan.diff import plan
 from sbxcompose.plan.names import Target
 from sbxcompose.plan.observed import LIVE, Foreign, Instance, Observed, ObservedRow, Phase, SandboxState
+from sbxcompose.plan.options import Intent, PlanOptions
 from sbxcompose.plan.steps import Plan, ResumeSandbox, Start, Step, Stop, SuspendSandbox
 from sbxcompose.spec.project import (
     Condition,

@@ -6,10 +6,10 @@ from collections.abc import Callable
 
 import pytest
 
-from sbxcompose.plan.diff import plan_down, plan_restart, plan_up
 from sbxcompose.plan.observed import Instance, Observed, ObservedRow, ObservedSandbox, Phase, SandboxState
 from sbxcompose.spec.project import Dependency, Process, Project, Sandbox
 from tests.support.counting import calls, lines
+from tests.support.plans import plan_down, plan_restart, plan_up
 
 EACH = 10
 """Processes of a sandbox: a chain, whose first one needs the first one of the sandbox before."""

@@ -7,9 +7,10 @@ import json
 import pytest
 
 from sbxcompose.errors import UnknownName, UsageError
-from sbxcompose.plan.diff import PlanOptions, plan_down, plan_up
 from sbxcompose.plan.names import ProcessNames, Target, resolve_all
 from sbxcompose.plan.observed import Instance, Observed, ObservedRow, Phase
+from sbxcompose.plan.options import PlanOptions
+from tests.support.plans import plan_down, plan_up
 from tests.unit.plan.plan_worlds import CHECK, MISSING, V2, process, project, row, seen, world
 
 

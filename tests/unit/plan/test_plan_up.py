@@ -6,9 +6,9 @@ import pytest
 from msgspec.structs import replace
 
 from sbxcompose.errors import SpecError, UnknownName
-from sbxcompose.plan.diff import PlanOptions, plan_restart, plan_start, plan_up
 from sbxcompose.plan.names import Target
 from sbxcompose.plan.observed import Exit, Foreign, Instance, Observed, ObservedRow, Phase, SandboxState
+from sbxcompose.plan.options import PlanOptions
 from sbxcompose.plan.scope import NothingSelected
 from sbxcompose.plan.steps import Plan, Start, Stop
 from sbxcompose.spec.machine import Resources
@@ -21,6 +21,7 @@ from sbxcompose.spec.project import (
     Sandbox,
 )
 from sbxcompose.spec.project import StopPolicy as StopRule
+from tests.support.plans import plan_restart, plan_start, plan_up
 from tests.unit.plan.plan_worlds import (
     ALWAYS,
     CHECK,
