@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from sbxcompose.errors import InvalidSpec, UsageError
-from sbxcompose.spec.foreign import OWN, Tool, by_name, by_shape, by_text
+from sbxcompose.spec.foreign_files import OWN, Tool, by_name, by_shape, by_text
 from sbxcompose.spec.nodes import Document, Mapping
 from sbxcompose.spec.yaml import Malformed, read_yaml
 

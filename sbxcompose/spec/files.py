@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from sbxcompose.errors import InvalidSpec, Mistake, SpecNotFound
 from sbxcompose.spec.dotenv import parse_dotenv
-from sbxcompose.spec.foreign import Tool, by_name, by_shape, by_text, other_file
+from sbxcompose.spec.foreign_files import Tool, by_name, by_shape, by_text, other_file
 from sbxcompose.spec.interpolate import interpolate
 from sbxcompose.spec.merge import merge
 from sbxcompose.spec.nodes import Document, Mapping, Node, Scalar, Sequence

@@ -1,7 +1,7 @@
 """Single keys of other tools, as people write them from memory: what to write instead; pure.
 
 `hint` is asked for a key that a model does not know. Whole files of other tools are recognised before
-(`spec.foreign`).
+(`spec.foreign_files`).
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from sbxcompose.errors import InvalidSpec
-from sbxcompose.spec.foreign import GUIDE, Tool, by_name, other_file
+from sbxcompose.spec.foreign_files import GUIDE, Tool, by_name, other_file
 from tests.support.spec_files import load, mistakes
 
 COMPOSE = "a Docker Compose file"
