@@ -172,7 +172,7 @@ def standing_of(
     seen = f"the last check saw: {check}" if check else ""
     restarted = f"restarted {times(row.restarts, 'time')}" if row.restarts else ""
     if row.phase is Phase.BACKING_OFF:
-        again = "" if row.next_restart_at is None else f"starts again in {seconds(row.next_restart_at - now)}"
+        again = "" if row.next_restart_at is None else f"restarts in {seconds(row.next_restart_at - now)}"
         return WaitState("backing off", _joined(ended(row), again, restarted))
     if row.phase in (Phase.STARTING, Phase.UNHEALTHY):
         return WaitState(str(row.phase), _joined(seen, restarted))

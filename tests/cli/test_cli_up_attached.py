@@ -349,7 +349,7 @@ processes:
 """)
     with sbx.start("up") as up:
         seen = up.wait_for(r"web \| again")
-        order_of(seen, "web ! bye", "web exited with code 3, starts again in", "web | again")
+        order_of(seen, "web ! bye", "web exited with code 3, restarts in", "web | again")
         up.interrupt()
         up.wait()
     assert rows(sbx)["web"]["restarts"] == 1

@@ -200,7 +200,7 @@ def _pause(row: ObservedRow) -> str:
     if row.next_restart_at is None or row.exit is None or row.exit.at is None:
         return ""
     seconds = max(row.next_restart_at - row.exit.at, 0)
-    return f", starts again in {round(seconds, 1 if seconds >= 0.1 else 3):g}s"
+    return f", restarts in {round(seconds, 1 if seconds >= 0.1 else 3):g}s"
 
 
 def _ended(row: ObservedRow) -> Announcement:

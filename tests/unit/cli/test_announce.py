@@ -43,7 +43,7 @@ def test_the_same_end_of_another_run_is_said_again() -> None:
 def test_a_pause_is_told_as_it_was_meant() -> None:
     for seconds, said in ((0.5004, "0.5s"), (1.001, "1s"), (4.0009, "4s"), (0.01, "0.01s")):
         row = replace(FAILED, phase=Phase.BACKING_OFF, next_restart_at=100.0 + seconds)
-        assert texts(RowChanged(row, RUNNING)) == [f"exited with code 3, starts again in {said}"]
+        assert texts(RowChanged(row, RUNNING)) == [f"exited with code 3, restarts in {said}"]
 
 
 WEB = Process("main", "db", ("true",), digest="3f2a9c1d")

@@ -88,13 +88,11 @@ def up(style: Style, width: int) -> list[str]:
         *log.announcement("db started", 0, None, error=False),
         *log.lines(Block(LineSource("db", STDERR), 0, b"database system is ready to accept connections\n")),
         *log.lines(Block(LineSource("web.1"), 0, b"listening on 8080\n" + long)),
-        *log.announcement("migrate exited with code 3, starts again in 0.5s", 0, None, error=True),
+        *log.announcement("migrate exited with code 3, restarts in 0.5s", 0, None, error=True),
     ]
     waits = (
         (
-            Wait(
-                "", "web needs it", None, "migrate", WaitState("backing off", "exited with code 3, starts again in 1 s")
-            ),
+            Wait("", "web needs it", None, "migrate", WaitState("backing off", "exited with code 3, restarts in 1 s")),
             2,
         ),
         (Wait("", None, None, "worker", WaitState("starting", "waiting for a line that matches `ready`")), 12),

@@ -12,7 +12,7 @@ from sbxcompose.plan.waits import Wait, WaitState
 COPY = TransferProgress(3, 1_000, 1 << 20, 10 << 20)
 DB = (Wait("", "web needs it", None, "db", WaitState("starting", "the last check saw: refused")), 12.4)
 JOB = (Wait("", name="migrate", standing=WaitState("waiting", "for db")), 3.0)
-CRASHED = (Wait("", name="flaky", standing=WaitState("backing off", "exited with code 3, starts again in 2 s")), 0.2)
+CRASHED = (Wait("", name="flaky", standing=WaitState("backing off", "exited with code 3, restarts in 2 s")), 0.2)
 
 
 def shown(live: Live, *, width: int = 80, rows: int = 30, colours: bool = False) -> list[str]:
@@ -25,7 +25,7 @@ def test_names_states_and_times_are_columns() -> None:
         "1 of 4 processes ready",
         "  db       starting     12 s  the last check saw: refused; web needs it",
         "  migrate  waiting       3 s  for db",
-        "  flaky    backing off   0 s  exited with code 3, starts again in 2 s",
+        "  flaky    backing off   0 s  exited with code 3, restarts in 2 s",
     ]
 
 

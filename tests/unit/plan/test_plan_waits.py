@@ -87,7 +87,7 @@ def test_how_a_process_stands_in_each_phase() -> None:
     assert stands(Condition.STARTED, phase=Phase.RUNNING).settling
     assert not stands(Condition.STARTED, phase=Phase.RUNNING, failed_runs=1).settling
     crashed = stands(phase=Phase.BACKING_OFF, exit=Exit(code=3), next_restart_at=102.0, restarts=1)
-    assert crashed == WaitState("backing off", "exited with code 3, starts again in 2 s, restarted 1 time")
+    assert crashed == WaitState("backing off", "exited with code 3, restarts in 2 s, restarted 1 time")
     assert stands(phase=Phase.EXITED, exit=Exit(code=1)) == WaitState("exited", "exited with code 1")
 
 

@@ -52,7 +52,7 @@ LINES = [
     ("web", 1, "listening on \x1b[32mhttp://127.0.0.1:8080\x1b[0m"),
     ("worker.1", 1, "waiting for jobs"),
     ("crash", 2, "Traceback (most recent call last): something long that does not fit on a narrow terminal at all"),
-    ("*", 0, "crash exited with code 1, starts again in 2.5s"),
+    ("*", 0, "crash exited with code 1, restarts in 2.5s"),
     ("web", 1, "GET /"),
 ]
 
