@@ -92,9 +92,9 @@ class InspectableProject:
     ) -> AsyncGenerator[OutputLine, None]:
         """Lines of output since the last `up`, merged by time; with `follow` also what comes, without end.
 
-        Names may be patterns: `web*`. `all`: older output, too. At most one of `tail` (the last lines of each process),
-        `since` (seconds since 1970) and `run` (the number of a run) says where to begin; the latter two reach beyond
-        the last `up`. What was written after `until` is left out.
+        Names may be patterns: `web*`. `all`: older output, too. `since` (seconds since 1970) or `run` (the number of a
+        run) says where to begin; these reach beyond the last `up`. `tail`: the last lines of each process, of those
+        since `since` if that is given, and not with `run`. What was written after `until` is left out.
 
         ```python
         import asyncio
@@ -112,9 +112,9 @@ class InspectableProject:
         asyncio.run(main())
         ```
         """
-        given = [word for word, value in (("tail", tail), ("since", since), ("run", run)) if value is not None]
-        if len(given) > 1:
-            raise UsageError(f"{' and '.join(f'`{word}`' for word in given)} do not go together")
+        for word, value in (("tail", tail), ("since", since)):
+            if value is not None and run is not None:
+                raise UsageError(f"`{word}` and `run` do not go together")
         begin = From(tail=tail, since_ms=None if since is None else round(since * 1000), run=run)
         everything = all or since is not None or until is not None or run is not None
         lines = self._kept(self._lines(names, begin, follow=follow, everything=everything, until=until))

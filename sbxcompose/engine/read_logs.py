@@ -24,7 +24,7 @@ from sbxcompose.tasks import Tasks
 
 
 class From(Struct, frozen=True):
-    """Where to begin: at most one of the last `tail` lines, `since_ms` (since 1970), or run number `run`."""
+    """Where to begin: at `since_ms` (since 1970) or run number `run`; or the last `tail` lines, also of those since."""
 
     tail: int | None = None
     since_ms: int | None = None

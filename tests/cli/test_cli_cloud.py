@@ -392,6 +392,7 @@ def test_logs_have_the_newest_record_of_each_process(cloud: CloudSbx) -> None:
         cloud.run("up", "-d", "--wait")
     assert cloud.run("logs").stdout == "web | two\n"
     assert cloud.run("logs", "--tail", "9").stdout == "web | two\n"
+    assert cloud.run("logs", "--since", "1h", "--tail", "1").stdout == "web | two\n"
     assert cloud.run("logs", "--all").stdout == "web | one\nweb | two\n"
 
 

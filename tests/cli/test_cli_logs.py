@@ -76,6 +76,8 @@ def test_since_a_moment(sbx: Sbx) -> None:
     assert (early["line"], late["line"]) == ("early", "late")
     assert lines(sbx.run("logs", "--since", late["time"])) == ["late"]
     assert lines(sbx.run("logs", "--since", "1h")) == ["early", "late"]
+    assert lines(sbx.run("logs", "--since", late["time"], "--tail", "5")) == ["late"]
+    assert lines(sbx.run("logs", "--since", "1h", "--tail", "1")) == ["late"]
     assert lines(sbx.run("logs", "--since", "2099-01-01T00:00:00")) == []
 
 

@@ -217,6 +217,7 @@ def test_output_is_read_line_by_line_and_followed(here: Sbx) -> None:
             ("stdout", "one", 1),
         ]
         assert [line.text async for line in project.logs("web", tail=1)] == ["got it"]
+        assert [line.text async for line in project.logs("web", tail=1, since=0.0)] == ["got it"]
         with pytest.raises(errors.UnknownName):
             await anext(project.logs("weg"))
         with pytest.raises(errors.UsageError, match="`tail` and `run` do not go together"):

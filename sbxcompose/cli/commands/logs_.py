@@ -68,7 +68,8 @@ def command(
     """Show log output since the last `up`, merged by time; with -f, follow it.
 
     Names may be patterns: `web*`. Output is kept across restarts, changes of the file and `down`, and runs are
-    numbered: --all, --since, --until and --run show older output, too. --tail counts lines before --grep.
+    numbered: --all, --since, --until and --run show older output, too. --tail counts lines before --grep;
+    with --since it counts those since then.
     """
     from sbxcompose.cli.async_main import run_simply
     from sbxcompose.cli.moments import span
@@ -76,7 +77,7 @@ def command(
     from sbxcompose.cli.view.stream import LogStyle
     from sbxcompose.engine.read_logs import From
 
-    for first, second in (("--tail", "--since"), ("--tail", "--run"), ("--tail", "--until"), ("--since", "--run")):
+    for first, second in (("--tail", "--run"), ("--tail", "--until"), ("--since", "--run")):
         given = {"--tail": tail != "all", "--since": since, "--run": run, "--until": until}
         if given[first] and given[second]:
             raise UsageError(f"`{first}` and `{second}` do not go together")

@@ -100,7 +100,9 @@ def line_run(info: ProcessInfo, line: RecordLine) -> int:
 
 
 class LineRange(Struct, frozen=True):
-    """Which lines of a log are wanted: at most one of the last `tail`, those from `since_ms` on, those of one `run`."""
+    """Which lines of a log are wanted: those from `since_ms` on, or those of one `run`; of these the last
+    `tail`.
+    """
 
     tail: int | None = None
     since_ms: int | None = None

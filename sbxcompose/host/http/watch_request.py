@@ -17,6 +17,8 @@ MAX_BODY = 1024 * 1024
 
 _NUMBERS = {name: number for number, name in STREAM_NAMES.items()}
 _PLACES = ("run", "tail", "since_ms", "offset")
+_TOGETHER = {"tail", "since_ms"}
+"""The two places that may be given together: the later one counts."""
 _LIMIT = "since_run"
 """May stand beside a place: nothing before that run is wanted."""
 
@@ -92,8 +94,10 @@ def _logs(value: Any) -> str | dict[str, dict[str, int]] | None:
         if not isinstance(item, dict) or not isinstance(item.get("log"), str):
             raise _bad("an entry of `logs` must be an object that names its `log`")
         place = {name: item[name] for name in _PLACES if item.get(name) is not None}
-        if len(place) > 1:
-            raise _bad(f"log `{item['log']}`: at most one of {', '.join(_PLACES)}")
+        if len(place) > 1 and place.keys() != _TOGETHER:
+            raise _bad(
+                f"log `{item['log']}`: at most one of {', '.join(_PLACES)}, or {' and '.join(sorted(_TOGETHER))}"
+            )
         if item.get(_LIMIT) is not None:
             place[_LIMIT] = item[_LIMIT]
         if not all(_is_count(number) for number in place.values()):

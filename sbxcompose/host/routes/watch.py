@@ -206,6 +206,8 @@ class WatchConnection:
         match place:
             case {"run": run}:
                 return log.position_of_run(run)
+            case {"tail": lines, "since_ms": time_ms}:
+                return max(log.position_of_tail(lines, self._request.streams), log.position_since(time_ms))
             case {"tail": lines}:
                 return log.position_of_tail(lines, self._request.streams)
             case {"since_ms": time_ms}:
