@@ -247,6 +247,8 @@ class SandboxInfo(Message, frozen=True, kw_only=True):
     """Ours: the network that it began with, and keeps: that of the machine, or one of its own without a way out."""
     disk_free: int | None = None
     """Ours: how many bytes may still be written to a disk that is limited."""
+    machine_free: int | None = None
+    """Ours: how many bytes are free on the disk of the machine that holds the disk of an isolated sandbox."""
     not_enforced: list[str] = field(default_factory=list)
     """Ours: what is recorded of it, because the host was started to accept it, and not enforced."""
     failed_starts: list[FailedStart] = field(default_factory=list)

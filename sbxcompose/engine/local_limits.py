@@ -7,12 +7,15 @@ from collections.abc import Iterator
 from msgspec.structs import replace
 
 from sbxcompose.api.sandbox_models import LimitsInfo, SandboxInfo
+from sbxcompose.plan.observed import FullDisk
 from sbxcompose.spec.machine import Resources
 from sbxcompose.spec.project import Sandbox
 from sbxcompose.spec.units import short_size
 
 _FULL = 0.01
 """The part of a disk below which it counts as full: a program may give up before the last block is written."""
+_MACHINE_FULL = 1 << 20
+"""Bytes below which the disk of the machine counts as full: its size says nothing of what a sandbox needs."""
 
 
 def limits_of(sandbox: Sandbox) -> LimitsInfo | None:
@@ -42,9 +45,11 @@ def unenforced(limits: LimitsInfo | None) -> Iterator[str]:
         yield f"`resources.disk` is not enforced: {limits.disk_refused}"
 
 
-def full_disk(info: SandboxInfo) -> str | None:
-    """Return how little is left of a sandbox's limited disk; None if enough is."""
+def full_disk(info: SandboxInfo) -> FullDisk | None:
+    """Return how little is left for an isolated sandbox, of its limit or of the machine; None if enough is."""
     size, free = disk_of(info.limits), info.disk_free
+    if info.machine_free is not None and info.machine_free < _MACHINE_FULL:
+        return FullDisk(f"{short_size(info.machine_free)} are free", of_machine=True)
     if size is None or free is None or free >= size * _FULL:
         return None
-    return f"{short_size(free)} of {short_size(size)} are free"
+    return FullDisk(f"{short_size(free)} of {short_size(size)} are free")

@@ -152,6 +152,13 @@ class SandboxState(StrEnum):
     TERMINATED = "terminated"
 
 
+class FullDisk(Struct, frozen=True):
+    """A disk on which nearly nothing is left: that of a sandbox by its limit, or that of the machine below it."""
+
+    left: str
+    of_machine: bool = False
+
+
 class ObservedSandbox(Struct, frozen=True):
     """A sandbox as its provider reports it, with its rows (the newest last)."""
 
@@ -164,8 +171,7 @@ class ObservedSandbox(Struct, frozen=True):
     differences: tuple[str, ...] = ()
     """The keys (`image`, `resources`, …) in which it differs from the file, so that only a new one would fit.
     """
-    full_disk: str | None = None
-    """How little is left of a disk that is limited, if nearly nothing is."""
+    full_disk: FullDisk | None = None
     to_copy: ToCopy | None = None
     """What has changed of the files that are copied into it; None if nothing has, or if it was not checked."""
     setup_snapshot: str | None = None

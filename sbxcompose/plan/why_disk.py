@@ -8,13 +8,18 @@ from sbxcompose.plan.observed import Observed
 from sbxcompose.plan.why import Cause, Explanation
 
 _HINT = "delete files in it, or raise `resources.disk` and run `up --recreate-sandboxes`, which loses what is on it"
+_MACHINE_HINT = "make room on the disk that holds the host's state"
 _UNCONCERNED = frozenset({Cause.COMPLETED, Cause.INACTIVE, Cause.SANDBOX, Cause.SURPLUS, Cause.ORPHAN, Cause.UNKNOWN})
 
 
 def with_disk(found: Explanation, observed: Observed) -> Explanation:
-    """Return an explanation that tells of the full disk of its sandbox, if that is full."""
-    left = observed.sandbox(found.instance.sandbox).full_disk
-    if left is None or found.cause in _UNCONCERNED:
+    """Return an explanation that tells of the full disk of its sandbox, or the one below it, if that is full."""
+    sandbox = found.instance.sandbox
+    full = observed.sandbox(sandbox).full_disk
+    if full is None or found.cause in _UNCONCERNED:
         return found
-    line = f"the disk of sandbox {found.instance.sandbox} is full: {left} (`resources.disk`)"
+    if full.of_machine:
+        line = f"the disk of this machine that holds the disk of sandbox {sandbox} is full: {full.left}"
+        return replace(found, lines=(*found.lines, line), hint=_MACHINE_HINT)
+    line = f"the disk of sandbox {sandbox} is full: {full.left} (`resources.disk`)"
     return replace(found, lines=(*found.lines, line), hint=_HINT)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from tests.live.host.small_disks import small_state
 from tests.support.command import Sbx
 
 ISOLATED = """
@@ -80,3 +81,30 @@ def test_a_full_disk_of_a_sandbox_is_told_with_the_limit(sbx: Sbx) -> None:
     assert "ready" in sbx.run("ps").stdout
     sbx.write(FULL.replace("24mb", "32mb"))
     assert "differs from the file in `resources.disk`; `--recreate-sandboxes` replaces it" in sbx.run("plan").stderr
+
+
+CROWDED = """
+sandboxes:
+  app:
+    isolation: overlay
+    mounts: ["./out:/out:rw"]
+    processes:
+      web: {command: "cat /dev/zero 2> /out/said > /opt/filler; exit 3", restart: never}
+"""
+
+
+def test_a_full_disk_of_the_machine_is_told_as_such(sbx_alone: Sbx) -> None:
+    sbx = sbx_alone
+    with small_state(sbx.home, "8m"):
+        (sbx.project / "out").mkdir()
+        sbx.write(CROWDED)
+        up = sbx.run("up", "-d", code=None)
+        if "cannot be isolated" in up.stderr:
+            pytest.skip(up.stderr)
+        sbx.run("wait", "web", code=1)
+        assert "No space left on device" in (sbx.project / "out" / "said").read_text()
+        told = sbx.run("why", "web", code=None).stdout
+        assert "the disk of this machine that holds the disk of sandbox app is full: 0 B are free" in told
+        assert "make room on the disk that holds the host's state" in told
+        sbx.run("down", "--terminate")
+        sbx.run("host", "stop", "--force")

@@ -109,6 +109,14 @@ class OpenDisk:
         except OSError:
             return None
 
+    @property
+    def machine_free(self) -> int | None:
+        """Bytes that are free on the disk of the machine that holds it; None if that cannot be found out."""
+        try:
+            return free(self._disk)
+        except OSError:
+            return None
+
     def close(self) -> None:
         """Let it go, until it is used again."""
         if self._root is not None:

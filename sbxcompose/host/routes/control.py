@@ -50,6 +50,7 @@ def long_form(request: Request, info: SandboxInfo) -> dict[str, Any]:
     """Return a sandbox in the long form (contract, section 2.3), with the URL by which the client came."""
     live = info.status != "terminated"
     processes = sandboxes_of(request).processes(info.id)
+    disk = None if processes is None or processes.isolation is None else processes.isolation.disk
     reachable = live and info.status != "pending"
     return {
         **info.write(),
@@ -59,7 +60,8 @@ def long_form(request: Request, info: SandboxInfo) -> dict[str, Any]:
         "sandbox_url": request.state.url if reachable else None,
         "ingress_endpoint": ingress_endpoint(request.state.url) if reachable else None,
         "failed_starts": [] if processes is None else [failed.write() for failed in processes.failed_starts.all()],
-        "disk_free": None if processes is None or processes.isolation is None else processes.isolation.disk.free,
+        "disk_free": None if disk is None else disk.free,
+        "machine_free": None if disk is None else disk.machine_free,
         "live_processes": None if processes is None else len(processes.live),
         "extensions": EXTENSIONS if live else [],
     }

@@ -2,43 +2,21 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 import signal
-import subprocess
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 from tests.live.host.hosts import batch, live_host, running, stopped
+from tests.live.host.small_disks import fill, small_state
 from tests.support.home import Home
 
 
 @pytest.fixture
 def small_disk(host_environ: Home) -> Iterator[Home]:
     """A home whose state directory has one megabyte."""
-    mount = shutil.which("mount")
-    if os.geteuid() != 0 or mount is None:
-        pytest.skip("only root can mount")
-    host_environ.state.mkdir(mode=0o700)
-    command = [mount, "-t", "tmpfs", "-o", "size=1m,mode=700", "tmpfs", str(host_environ.state)]
-    if subprocess.run(command, check=False, capture_output=True).returncode:
-        pytest.skip("mounting is not allowed here")
-    try:
-        yield host_environ
-    finally:
-        subprocess.run(["umount", "-l", str(host_environ.state)], check=True)
-
-
-def fill(directory: Path) -> Path:
-    path = directory / "filler"
-    with path.open("wb", buffering=0) as file:
-        try:
-            while True:
-                file.write(b"x" * 4096)
-        except OSError:
-            return path
+    with small_state(host_environ, "1m") as home:
+        yield home
 
 
 def test_no_space_left(small_disk: Home) -> None:

@@ -7,9 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.live.host.hosts import Box, LiveHost
+from tests.live.host.hosts import Box, LiveHost, ended, live_host, running
 from tests.live.host.isolated import finish, host_without_rights, isolated
+from tests.live.host.small_disks import small_state
 from tests.live.host.test_host_snapshots import take
+from tests.support.home import Home
 
 SIZE = 24 << 20
 FILL = "cat /dev/zero 2>&1 >/opt/filler | grep -o 'No space left on device'"
@@ -109,3 +111,30 @@ def test_a_host_without_rights_says_that_it_cannot_limit_a_disk(host_environ: ob
         assert info["limits"]["disk_refused"] == "only a host that is run by root can limit a disk"
         assert info["disk_free"] is None
         assert finish(box, "echo runs") == ["runs"]
+
+
+FILL_AND_WAIT = "said=$(cat /dev/zero 2>&1 >/opt/filler); read line; rm /opt/filler; echo $said"
+
+
+def machine_free(host: LiveHost) -> int:
+    return int(host.http.get("/sandboxes/box").json()["machine_free"])
+
+
+def test_who_fills_the_disk_of_the_machine_fails_and_all_else_runs(host_environ: Home) -> None:
+    with small_state(host_environ, "8m") as home, live_host(home) as host:
+        box, other = isolated(host), isolated(host, "other")
+        assert machine_free(host) > 1 << 20
+        for found in (box, other):
+            found.shell("echo up; exec sleep 1000", "web")
+            found.wait_for_line("web", "up")
+        box.shell(FILL_AND_WAIT, "writer", stdin_mode="pipe")
+        while machine_free(host):
+            pass
+        assert other.refused("PUT", "/files", params={"path": "/tmp/file"}, content=b"x" * 100_000)[1] == "NO_SPACE"
+        assert other.ask("GET", "/files", params={"path": "/etc/hostname"}).text == "other\n"
+        assert [running(found.row("web")) for found in (box, other)] == [True, True]
+        host.kill("server")
+        box.ask("POST", "/processes/writer/stdin", content=b"go on\n").raise_for_status()
+        box.wait("writer", ended)
+        assert box.lines("writer")[-1].endswith("No space left on device")
+        assert finish(other, "echo room > /tmp/x; cat /tmp/x") == ["room"]

@@ -6,6 +6,7 @@ from typing import Any
 
 from sbxcompose.api.sandbox_models import LimitsInfo, SandboxInfo
 from sbxcompose.engine.local_limits import changeable, disk_of, full_disk, limits_of, unenforced
+from sbxcompose.plan.observed import FullDisk
 from sbxcompose.spec.machine import Resources
 from sbxcompose.spec.project import Sandbox
 
@@ -14,9 +15,9 @@ def box(**fields: Any) -> Sandbox:
     return Sandbox("app", "shop-app", (), **fields)
 
 
-def info(size: int | None, free: int | None) -> SandboxInfo:
+def info(size: int | None, free: int | None, **more: Any) -> SandboxInfo:
     limits = None if size is None else LimitsInfo(disk=size)
-    return SandboxInfo(id="x", namespace="default", status="running", limits=limits, disk_free=free)
+    return SandboxInfo(id="x", namespace="default", status="running", limits=limits, disk_free=free, **more)
 
 
 def test_a_disk_is_limited_in_an_isolated_sandbox_alone() -> None:
@@ -44,7 +45,14 @@ def test_what_is_not_enforced_is_told_by_its_key() -> None:
 
 
 def test_a_disk_is_full_below_one_percent() -> None:
-    assert full_disk(info(100_000_000, 999_999)) == "1.0 MB of 100 MB are free"
+    assert full_disk(info(100_000_000, 999_999)) == FullDisk("1.0 MB of 100 MB are free")
     assert full_disk(info(100_000_000, 1_000_000)) is None
     assert full_disk(info(None, None)) is None
     assert full_disk(info(100, None)) is None
+
+
+def test_a_disk_is_full_as_well_when_that_of_the_machine_is() -> None:
+    full = FullDisk("1.0 MB are free", of_machine=True)
+    assert full_disk(info(None, None, machine_free=(1 << 20) - 1)) == full
+    assert full_disk(info(100_000_000, 999_999, machine_free=(1 << 20) - 1)) == full
+    assert full_disk(info(None, None, machine_free=1 << 20)) is None

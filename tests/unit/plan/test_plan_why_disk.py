@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 from msgspec.structs import replace
 
-from sbxcompose.plan.observed import Instance, Observed, ObservedSandbox, SandboxState
+from sbxcompose.plan.observed import FullDisk, Instance, Observed, ObservedSandbox, SandboxState
 from sbxcompose.plan.why import Cause, Explanation
 from sbxcompose.plan.why_disk import with_disk
 
-FULL = Observed((ObservedSandbox("app", SandboxState.RUNNING, full_disk="8.0 kB of 25 MB are free"),))
+FULL = Observed((ObservedSandbox("app", SandboxState.RUNNING, full_disk=FullDisk("8.0 kB of 25 MB are free")),))
 FAILED = Explanation(Instance("app", "web"), "web", Cause.FAILED, ("web exited with code 3",), "look at its logs")
 
 
@@ -21,6 +21,12 @@ def test_a_full_disk_is_told_after_what_is_wrong() -> None:
     )
     assert told.hint is not None
     assert "raise `resources.disk`" in told.hint
+
+
+def test_a_full_disk_of_the_machine_is_told_as_such() -> None:
+    told = with_disk(FAILED, Observed((replace(FULL.sandboxes[0], full_disk=FullDisk("0 B are free", True)),)))
+    assert told.lines[1:] == ("the disk of this machine that holds the disk of sandbox app is full: 0 B are free",)
+    assert told.hint == "make room on the disk that holds the host's state"
 
 
 @pytest.mark.parametrize("cause", [Cause.COMPLETED, Cause.INACTIVE, Cause.SANDBOX])
