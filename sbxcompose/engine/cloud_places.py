@@ -63,6 +63,7 @@ def note(project: str, directory: str, environ: Mapping[str, str], changes: Mapp
         path.parent.mkdir(mode=0o700, exist_ok=True)
         sandboxes = {name: [place.full_name, place.scope] for name, place in after.items()}
         temporary = path.with_name(f"{path.name}.{os.getpid()}~")
+        temporary.touch(0o600)
         temporary.write_bytes(json.encode({"project": project, "sandboxes": sandboxes}))
         temporary.replace(path)
 

@@ -56,6 +56,7 @@ def test_a_damaged_record_of_places_counts_for_nothing(tmp_path: Path) -> None:
     environ = {"XDG_STATE_HOME": str(tmp_path)}
     cloud_places.note("shop", "/srv/shop", environ, {"app": CloudPlace("shop-app", "x")})
     (path,) = (tmp_path / "sbxcompose" / CLOUD_PLACES).iterdir()
+    assert path.stat().st_mode & 0o077 == 0
     for text in ("", "[]", '{"sandboxes": [1]}', '{"sandboxes": {"app": "x"}}', "\xff"):
         path.write_text(text)
         assert cloud_places.recall("shop", "/srv/shop", environ) == {}
