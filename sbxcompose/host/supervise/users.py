@@ -84,11 +84,17 @@ def resolve(wanted: RequestedUser, *, own_uid: int | None = None, accounts: Acco
     gid = _gid(group, accounts) if group is not None else account.pw_gid
     if own != 0:
         if account.pw_uid != own or (group is not None and gid not in _own_groups(account, accounts)):
-            name = _account(own, accounts).pw_name
-            raise UserError(f"switching users needs root: this host runs as {name}, not {account.pw_name}")
+            raise UserError(f"switching users needs root: {_only_user(own, account.pw_name, accounts)}")
         return _unchanged(account)
     groups = accounts.groups(account.pw_name, gid) if account.pw_passwd != _NO_ACCOUNT else [gid]
     return Identity(account.pw_uid, gid, groups, account.pw_name, account.pw_dir)
+
+
+def _only_user(own: int, wanted: str, accounts: Accounts) -> str:
+    name = _account(own, accounts).pw_name
+    if accounts is MACHINE:
+        return f"this host runs as {name}, not {wanted}"
+    return f"the host is not run by root, so {name} is the only user of this sandbox"
 
 
 _NO_ACCOUNT = "no account"

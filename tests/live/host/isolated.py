@@ -6,7 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -25,15 +25,15 @@ _START, _STOP = _COMMAND + "launch.ensure_host()", _COMMAND + "launch.stop(force
 class UserHost(LiveHost):
     """A host of another user, who has no rights on this machine."""
 
-    def __init__(self, home: Home, python: Path) -> None:
-        self._python = python
+    def __init__(self, home: Home, python: Path, prefix: Sequence[str] = ()) -> None:
+        self._command = [*prefix, str(python), "-c"]
         self._home = home
         self._run(_START)
         super().__init__(home, home.socket)
 
     def _run(self, program: str) -> None:
         subprocess.run(
-            [str(self._python), "-c", program],
+            [*self._command, program],
             env=self._home.environment(PATH=os.defpath),
             cwd="/",
             user=NOBODY,
@@ -66,9 +66,24 @@ def _python_for(directory: Path) -> Path:
     return directory / "bin" / "python"
 
 
+_FORBID = """
+echo 0 > /proc/sys/user/max_user_namespaces && exec setpriv --inh-caps=-all --ambient-caps=-all -- "$@"
+"""
+WITHOUT_NAMESPACES = ("unshare", "--user", "--map-current-user", "--keep-caps", "sh", "-c", _FORBID, "sh")
+"""Run a command where users may make no user namespaces: in the last one, whose own limit is 0."""
+
+
+def forbidding() -> Sequence[str]:
+    """`WITHOUT_NAMESPACES`. Skips the test where that cannot be had."""
+    done = subprocess.run([*WITHOUT_NAMESPACES, "true"], user=NOBODY, group=NOBODY, cwd="/", check=False)
+    if done.returncode:
+        pytest.skip("a limit of user namespaces cannot be set here")
+    return WITHOUT_NAMESPACES
+
+
 @contextmanager
-def host_without_rights() -> Iterator[LiveHost]:
-    """A host that is not run by root. Skips the test where none can be had."""
+def host_without_rights(prefix: Sequence[str] = ()) -> Iterator[LiveHost]:
+    """A host that is not run by root, but by the command `prefix`. Skips the test where none can be had."""
     with Home.temporary() as home:
         os.chmod(home.root, 0o755)
         python = _python_for(home.root / "python")
@@ -76,7 +91,7 @@ def host_without_rights() -> Iterator[LiveHost]:
             path.mkdir(mode=0o700)
             os.chown(path, NOBODY, NOBODY)
         os.chown(home.root, NOBODY, NOBODY)
-        host = UserHost(home, python)
+        host = UserHost(home, python, prefix)
         try:
             yield host
         finally:

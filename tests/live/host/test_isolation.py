@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.live.host.hosts import Box, LiveHost, live_host
-from tests.live.host.isolated import finish, host_without_rights, isolated
+from tests.live.host.isolated import finish, forbidding, host_without_rights, isolated
 from tests.live.host.test_isolation_escapes import alive, restart
 from tests.support.home import Home, wait_gone
 
@@ -177,7 +177,9 @@ def test_without_rights_it_is_the_same(host_environ: object) -> None:
             "tl-user",
         ]
         answer = box.ask("POST", "/processes", json={"command": "true", "user": "root"})
-        assert answer.json()["error"] == "switching users needs root: this host runs as tl-user, not root"
+        assert answer.json()["error"] == (
+            "switching users needs root: the host is not run by root, so tl-user is the only user of this sandbox"
+        )
         pid, before = begin(box, token), namespace(box)
         host.kill("keeper")
         assert namespace(box) == before
@@ -188,6 +190,18 @@ def test_without_rights_it_is_the_same(host_environ: object) -> None:
         assert finish(fork, "ls /workspace") == ["note"]
         host.http.delete(f"/sandboxes/{box.id}").raise_for_status()
         assert wait_gone([pid], 0)
+
+
+def test_without_user_namespaces_it_is_refused_with_what_to_change(host_environ: object) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("root is needed to become a user without rights")
+    with host_without_rights(forbidding()) as host:
+        for _ in range(2):
+            answer = host.http.post("/sandboxes", json={"name": "box", "isolation": "overlay"})
+            assert (answer.status_code, answer.json()["code"]) == (400, "ISOLATION")
+            assert "the sandbox cannot be isolated: making namespaces" in answer.json()["error"]
+            assert "`sudo sysctl user.max_user_namespaces=10000` allows them" in answer.text
+        assert host.http.get("/sandboxes").json()["sandboxes"] == []
 
 
 def test_a_kill_ends_what_was_orphaned_inside(shared: LiveHost) -> None:

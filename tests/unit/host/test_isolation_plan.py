@@ -131,7 +131,7 @@ def test_without_rights_there_is_one_user(tmp_path: Path) -> None:
     known = accounts(tmp_path, privileged=False)
     assert resolve(None, own_uid=known.own_uid, accounts=known).name == "tl-user"
     assert resolve("tl-user:tl-user", own_uid=known.own_uid, accounts=known).uid is None
-    with pytest.raises(UserError, match="this host runs as tl-user, not root"):
+    with pytest.raises(UserError, match="tl-user is the only user of this sandbox"):
         resolve("root", own_uid=known.own_uid, accounts=known)
 
 
