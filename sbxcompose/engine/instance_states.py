@@ -27,7 +27,7 @@ from sbxcompose.engine.session import Session
 from sbxcompose.errors import SbxError
 from sbxcompose.plan.observed import Instance, ObservedRow, Phase
 from sbxcompose.plan.stability import counts_in
-from sbxcompose.plan.steps import Await, Plan, Start, Step
+from sbxcompose.plan.steps import Await, Plan, Start, Step, Stop
 from sbxcompose.spec.project import Condition, Process, Project, ReadyLine
 from sbxcompose.tasks import TaskOwner
 
@@ -70,6 +70,8 @@ class InstanceStates:
         """The run of each that has been seen ready."""
         self._errors: dict[Instance, str] = {}
         self._to_start: set[Instance] = set()
+        self._to_stop: set[tuple[object, ...]] = set()
+        """The runs that the last plan stops."""
         self._pending_starts = PendingStarts()
         self._before: dict[tuple[object, ...], bool] | None = None
         """The runs that there were when the command made its first plan, and whether each was alive."""
@@ -78,6 +80,8 @@ class InstanceStates:
         self._tasks = TaskOwner(self._failed)
         self._defect: BaseException | None = None
         self._tracks: dict[Instance, tuple[Process, asyncio.Task[object]]] = {}
+        self._left = False
+        """Whether the block has been left: nothing is announced of what may be stopped after it."""
         self.pending: Pending | None = None
         """What is missing until all are ready, while a caller waits for that."""
 
@@ -114,20 +118,21 @@ class InstanceStates:
             self._session.changed.set()
 
     async def __aexit__(self, *_: object) -> None:
+        self._left = True
         await self._tasks.close()
 
     def expect(self, plan: Plan) -> None:
         """Take note of what is to be started: until then, what an instance was before says nothing."""
         if self._before is None:
-            rows = [
-                row
+            self._before = {
+                _run(row): row.live
                 for connection in self._session.connections.values()
                 for instance in connection.instances()
                 for row in connection.rows(instance)
-            ]
-            self._before = {(row.instance, *_run(row)): row.live for row in rows}
+            }
         self._pending_starts.expect(plan)
         self._to_start = {step.action.instance for step in plan if isinstance(step.action, Start)}
+        self._to_stop = {_run(step.action.row) for step in plan if isinstance(step.action, Stop)}
         for instance in self._to_start:
             self._errors.pop(instance, None)
         self._planned.set()
@@ -141,6 +146,8 @@ class InstanceStates:
             self._track_all()
 
     def _on_event(self, event: EngineEvent) -> None:
+        if self._left:
+            return
         self._pending_starts.on_event(event, self._session.clock.now())
         match event:
             case PlanMade(plan):
@@ -156,16 +163,21 @@ class InstanceStates:
                 self._errors[instance] = error.message.removeprefix(f"{label(instance)} ")
             case RowChanged(row, before, known) if not known and self._is_healthy_now(row, before):
                 if counts_in(row, self._session.began, self._session.clock.now()) == 0.0:
-                    self._session.emit(BecameReady(row.instance))
+                    self._announce(row)
                 else:
-                    self._tasks.start(self._announce_once_stable(row))
+                    self._tasks.start(self._announce_once_stable(row, self._wanted[row.instance]))
 
-    async def _announce_once_stable(self, row: ObservedRow) -> None:
+    async def _announce_once_stable(self, row: ObservedRow, process: Process) -> None:
         """Announce a run that is healthy, after one before it has failed, if it lasts."""
         with contextlib.suppress(SbxError):
-            ready = await self._session.wait_until(self._wanted[row.instance], row.instance, Condition.READY)
+            ready = await self._session.wait_until(process, row.instance, Condition.READY)
             if _run(ready) == _run(row):
-                self._session.emit(BecameReady(row.instance))
+                self._announce(row)
+
+    def _announce(self, row: ObservedRow) -> None:
+        """Announce a run as ready, unless it is about to be stopped."""
+        if _run(row) not in self._to_stop:
+            self._session.emit(BecameReady(row.instance))
 
     def _is_healthy_now(self, row: ObservedRow, before: ObservedRow | None) -> bool:
         """Return whether a health check that is all there is to its readiness has just succeeded for the first time."""
@@ -260,7 +272,7 @@ class InstanceStates:
         newest = None if connection is None else connection.row(instance, process.digest)
         row = None if stale else newest
         check = self._session.last_check(instance) or (row.last_check if row is not None else None)
-        alive_before = None if row is None else (self._before or {}).get((instance, *_run(row)))
+        alive_before = None if row is None else (self._before or {}).get(_run(row))
         return InstanceState(
             instance,
             row,
@@ -284,7 +296,7 @@ class InstanceStates:
                 if row is not None and aim is Condition.READY:
                     self._ready[instance] = _run(row)
                     if known != _run(row):
-                        self._session.emit(BecameReady(instance))
+                        self._announce(row)
             except SbxError as failure:
                 error = failure.message
                 row = connection.row(instance, process.digest)
@@ -313,7 +325,7 @@ class InstanceStates:
 
 def _run(row: ObservedRow) -> tuple[object, ...]:
     """Return what differs between two runs, also where the provider does not number them across definitions."""
-    return row.name, row.run, row.started_at
+    return row.instance, row.name, row.run, row.started_at
 
 
 def _earliest(*waits: float | None) -> float | None:

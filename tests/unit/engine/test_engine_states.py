@@ -13,6 +13,7 @@ from msgspec.structs import replace
 
 from sbxcompose.engine import instance_states
 from sbxcompose.engine.clock import SteadyClock
+from sbxcompose.engine.events import BecameReady, EngineEvent, PlanMade, RowChanged
 from sbxcompose.engine.instance_states import InstanceStates, instances_of
 from sbxcompose.engine.result import HeldUp, Result, StepFailure
 from sbxcompose.errors import Unreachable
@@ -21,10 +22,11 @@ from sbxcompose.plan.observed import Instance, Observed, ObservedRow, Phase
 from sbxcompose.plan.steps import CreateSandbox, Plan, Start
 from sbxcompose.tasks import Tasks
 from tests.support.plans import plan_up
-from tests.unit.plan.plan_worlds import MISSING, NEVER, V2, done, process, project, row, seen, world
+from tests.unit.plan.plan_worlds import CHECK, MISSING, NEVER, V2, done, process, project, row, seen, world
 
 JOB = process("job", restart=NEVER)
 WEB = process("web", ["job"])
+CHECKED = process("web", check=CHECK)
 
 
 class Link:
@@ -161,3 +163,73 @@ def test_many_changes_are_judged_together_and_the_last_one_is_not_missed(monkeyp
 
     assert [type(verdict) for verdict in asyncio.run(bring_up())] == [Failed, Failed]
     assert judged < 2 * changes
+
+
+class Events:
+    """A session's listeners, and what was announced through it."""
+
+    def __init__(self, link: Link) -> None:
+        self.heard: list[EngineEvent] = []
+        self._listeners = [self.heard.append]
+        session: Any = SimpleNamespace(
+            project=project(CHECKED),
+            connections={"main": link},
+            began=0.0,
+            clock=SteadyClock(),
+            listen=self._listeners.append,
+            emit=self.emit,
+        )
+        self.states = InstanceStates(session, instances_of([CHECKED]), readiness=False)
+
+    def emit(self, event: EngineEvent) -> None:
+        for listener in tuple(self._listeners):
+            listener(event)
+
+    @property
+    def announced(self) -> list[str]:
+        return [event.instance.process for event in self.heard if isinstance(event, BecameReady)]
+
+
+STARTING, HEALTHY = row("web", Phase.STARTING, check=True), row("web", check=True)
+
+
+def test_a_run_is_announced_when_its_check_succeeds_for_the_first_time() -> None:
+    events = Events(Link(STARTING))
+    asyncio.run(bring_up_checked(events))
+    assert events.announced == ["web"]
+
+
+async def bring_up_checked(events: Events) -> None:
+    async with events.states:
+        events.emit(PlanMade(Plan()))
+        events.emit(RowChanged(HEALTHY, STARTING))
+
+
+def test_what_a_plan_is_about_to_stop_is_not_announced_as_ready() -> None:
+    events = Events(Link(STARTING))
+    replaced = plan_up(project(replace(CHECKED, digest=V2)), world(STARTING))
+    successor = replace(STARTING, digest=V2, name="web.22222222")
+
+    async def replace_it() -> None:
+        async with events.states:
+            events.emit(PlanMade(replaced))
+            events.emit(RowChanged(HEALTHY, STARTING))
+            assert events.announced == []
+            events.emit(RowChanged(replace(successor, phase=Phase.RUNNING), successor))
+
+    asyncio.run(replace_it())
+    assert events.announced == ["web"], "the run that replaces it is announced"
+
+
+def test_nothing_is_announced_as_ready_while_everything_is_stopped() -> None:
+    events = Events(Link(STARTING))
+
+    async def stop_after_it() -> None:
+        async with events.states:
+            pass
+        events.emit(RowChanged(HEALTHY, STARTING))
+        events.emit(RowChanged(replace(HEALTHY, failed_runs=1), STARTING))
+        await asyncio.sleep(0)
+
+    asyncio.run(stop_after_it())
+    assert events.announced == []
