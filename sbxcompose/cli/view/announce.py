@@ -52,18 +52,32 @@ def announced(said: Announcement, label: Callable[[Instance], str], style: Style
     return f"{style.cyan(name)} {paint(said.text.removeprefix(name + ' '))}"
 
 
+_Run = tuple[str, int, float | None]
+"""What tells a run of an instance from its others."""
+
+
+def _run(row: ObservedRow) -> _Run:
+    return row.name, row.run, row.started_at
+
+
 class Announcer:
     """Puts events into lines, in an order that makes sense: a process has started before it has ended.
 
-    The answer to a start, the first change of its row and the beginning of its log arrive in any order. The end of a
-    process that another one waits for is told twice, by its row and by the wait: it is said once.
+    The answer to a start, the first change of its row and the beginning of its log arrive in any order, and the end of
+    the run before it may come after the answer to the stop. The end of a process that another one waits for is told
+    twice, by its row and by the wait: it is said once.
     """
 
     def __init__(self) -> None:
         self._starting: set[Instance] = set()
         """What we are starting, until that has been said."""
-        self._ours: set[Instance] = set()
-        """What we are starting, until its row shows it: what else appears was started by another command."""
+        self._ours: dict[Instance, _Run | None] = {}
+        """What we are starting, until its row shows it: what else appears was started by another command.
+
+        With the run that each had before.
+        """
+        self._runs: dict[Instance, _Run] = {}
+        """The run of each that its row has shown last."""
         self._last: dict[Instance | None, str] = {}
 
     def __call__(self, event: events.EngineEvent) -> list[Announcement]:
@@ -71,6 +85,8 @@ class Announcer:
         if isinstance(event, events.RowChanged) and event.row.phase in (Phase.STARTING, Phase.RUNNING):
             self._last.pop(event.row.instance, None)
         said = [line for line in self._lines(event) if not self._is_repeated(line)]
+        if isinstance(event, events.RowChanged):
+            self._runs[event.row.instance] = _run(event.row)
         self._last.update((line.instance, line.text) for line in said)
         return said
 
@@ -83,13 +99,16 @@ class Announcer:
         match event:
             case events.StepBegun(Step(action=Start(instance=instance))):
                 self._starting.add(instance)
-                self._ours.add(instance)
+                self._ours[instance] = self._runs.get(instance)
                 return []
             case events.StepFailed(Step(action=Start(instance=instance))):
                 self._starting.discard(instance)
-                self._ours.discard(instance)
+                self._ours.pop(instance, None)
             case events.StepDone(Step(action=Start(instance=instance))) | events.RunBegan(instance):
                 return self._started(instance)
+            case events.RowChanged(row, _) if self._ours.get(row.instance) == _run(row):
+                if row.instance not in self._starting:
+                    return []  # its end comes late: the next run has been announced
             case events.RowChanged(row, _) if event.started and row.instance not in self._ours:
                 again = f" (run {row.run})" if row.run > 1 else ""
                 return [Announcement(row.instance, f"started by another command{again}")]
@@ -104,7 +123,7 @@ class Announcer:
 
     def _seen(self, event: events.RowChanged) -> None:
         if event.started or not event.row.live:
-            self._ours.discard(event.row.instance)
+            self._ours.pop(event.row.instance, None)
 
     def _started(self, instance: Instance) -> list[Announcement]:
         if instance not in self._starting:

@@ -72,6 +72,17 @@ def test_what_we_start_is_said_once_in_whatever_order_it_is_told() -> None:
     assert texts(StepBegun(START), StepFailed(START, ProcessFailed("no")), row)[1:] == ["started by another command"]
 
 
+def test_the_end_of_the_run_before_may_come_after_the_stop() -> None:
+    waiting = replace(RUNNING, phase=Phase.BACKING_OFF, exit=Exit(1))
+    stopped, again = replace(waiting, phase=Phase.STOPPED), replace(RUNNING, run=2)
+    before, begun = RowChanged(waiting, None, known=True), StepBegun(START)
+    end, row, began = RowChanged(stopped, waiting), RowChanged(again, stopped), RunBegan(DB, 2, 100.0)
+    assert texts(before, begun, end, row, StepDone(START)) == ["stopped", "started"]
+    assert texts(before, begun, end, StepDone(START), row) == ["stopped", "started"]
+    assert texts(before, begun, began, end, row, StepDone(START)) == ["started"]
+    assert texts(before, begun, StepDone(START), end, row) == ["started"]
+
+
 def test_a_restart_by_the_supervisor_is_told_from_a_start() -> None:
     waiting = replace(RUNNING, phase=Phase.BACKING_OFF, exit=Exit(1))
     assert texts(RowChanged(replace(RUNNING, run=2), waiting)) == ["restarted (run 2)"]
