@@ -9,6 +9,7 @@ from typing import Any
 from sbxcompose.convert.draft import NoteKind, ProcessDraft, ProjectDraft, placeholder
 from sbxcompose.convert.values import escaped, get, is_true, number, pairs, plain_name, strings, text, whole
 from sbxcompose.spec.nodes import Mapping, Node, Sequence
+from sbxcompose.spec.path_patterns import directory_of, is_pattern
 from sbxcompose.spec.units import format_duration
 
 _CONVERTED = frozenset(
@@ -92,6 +93,9 @@ def _command(app: Mapping, script: str) -> str:
 def _watched(process: ProcessDraft, app: Mapping) -> None:
     watch = app.get("watch")
     paths = ["."] if is_true(watch) else strings(watch) if isinstance(watch, Sequence) else []
+    if any(map(is_pattern, paths)):
+        process.changed("watch", "patterns became the directories that they look in; `ignore` takes patterns", watch)
+        paths = list(dict.fromkeys(map(directory_of, paths)))
     ignored = strings(app.get("ignore_watch"))
     process.set("watch", [{"path": path, "ignore": ignored} if ignored else path for path in paths])
 

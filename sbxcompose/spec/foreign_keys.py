@@ -133,6 +133,9 @@ _OF_MODEL: Mapping[str, Mapping[str, str]] = {
         ),
         "command": "did you mean `exec`?",
     },
+    "WatchModel": {
+        "include": "write the directory in `path`, and what to leave out of it in `ignore: [...]`",
+    },
     "ResourcesModel": {
         **dict.fromkeys(("limits", "reservations"), "write `cpus` and `memory` without it"),
     },

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
-from pydantic import BeforeValidator, Field, create_model, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, create_model, model_validator
 
 from sbxcompose.spec.base_models import Profiles, Strict, WithEnvironment, duration_field
 from sbxcompose.spec.check_models import HealthCheckOf, ReadyModel
@@ -30,6 +30,7 @@ from sbxcompose.spec.fields import (
 )
 from sbxcompose.spec.key_models import model_fields
 from sbxcompose.spec.need_models import Dependencies
+from sbxcompose.spec.path_patterns import directory_of, is_pattern
 from sbxcompose.spec.project import Process
 
 POLICIES = ["never", "on_failure", "always"]
@@ -106,10 +107,21 @@ class StopModel(Strict):
     grace: Duration = duration_field("10s", "Grace period, after which the process and all its descendants are killed.")
 
 
+def _no_pattern(path: str) -> str:
+    if not is_pattern(path):
+        return path
+    raise wrong(
+        f"`{path}` is a pattern; `watch` takes files and directories",
+        f"did you mean `{directory_of(path)}`? `ignore: [...]` takes patterns of what to leave out",
+    )
+
+
 class WatchModel(Strict):
     """Files whose change concerns the process."""
 
-    path: NonEmpty = Field(description="File or directory, relative to the project directory.")
+    path: Annotated[NonEmpty, AfterValidator(_no_pattern)] = Field(
+        description="File or directory, relative to the project directory."
+    )
     action: Annotated[
         Literal["restart", "sync", "sync+restart", "signal", "run"] | None,
         choice(

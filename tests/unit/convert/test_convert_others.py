@@ -193,6 +193,16 @@ def test_pm2() -> None:
     assert subjects(found, NoteKind.MANUAL) == ["job.max_memory_restart"]
 
 
+def test_patterns_that_pm2_watches_become_their_directories() -> None:
+    found = converted(
+        "pm2",
+        '{"apps": [{"name": "a", "script": "a.js", "watch": ["src/**/*.js", "src/*.css", "lib/[id]"]}]}',
+        "pm2.json",
+    )
+    assert found.processes["a"]["watch"] == ["src", "lib/[id]"]
+    assert subjects(found, NoteKind.CHANGED) == ["a.watch"]
+
+
 @pytest.mark.parametrize("script", ["const x = require('os'); module.exports = {apps: []}", "apps.push(1)"])
 def test_javascript_that_computes_is_not_run(script: str) -> None:
     with pytest.raises(UsageError, match="computes what it exports, and is not run"):

@@ -62,6 +62,8 @@ def of_web(keys: str) -> list[str]:
         ("stop: {signal: 0}", "4:20: invalid signal `0`"),
         ("stop: {grace: 10}", "4:19: `10` is not a duration"),
         ("watch: [{action: restart}]", "4:13: `path` is missing"),
+        ("watch: ['*.py']", "4:13: `*.py` is a pattern; `watch` takes files and directories"),
+        ("watch: [{path: 'src/**/*.py'}]", "4:20: `src/**/*.py` is a pattern; `watch` takes files and directories"),
         ("watch: [{path: a, action: signal}]", "4:13: the action `signal` needs the key `signal`"),
         ("watch: [{path: a, action: sync, run: x}]", "4:42: `run` is for the action `run`, not for `sync`"),
         ("profiles: dev", "4:15: `profiles` must be a list, not `dev`"),
