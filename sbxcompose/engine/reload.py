@@ -42,6 +42,8 @@ class ProjectWatch:
         self._source = source
         self._read: set[str] = set()
         """The files that the project was read from when that went well the last time."""
+        self._has_mistake = False
+        """Whether the last reading of the changed file could not be applied."""
         self._file_watch: FileWatch | None = None
         self.wanted = False
         """Whether changes are to have consequences."""
@@ -121,14 +123,18 @@ class ProjectWatch:
             options = self._source.options(project)
             check_resolved(project, options)
         except SbxError as error:
+            self._has_mistake = True
             self._session.emit(ReloadFailed(error))
             await self._watch(files | self._read)
             return
         self._read = files
+        had_mistake, self._has_mistake = self._has_mistake, False
         if project != before:
             self._notify("the project's file has changed")
             self._loop.reload(project, options)
             self._session.emit(ProjectReloaded(project, options))
+        elif had_mistake:
+            self._notify("the project's file is valid again; nothing has changed")
         places = self._places()
         await self._watch(files)
         if self._places() != places:

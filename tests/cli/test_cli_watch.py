@@ -258,6 +258,8 @@ def test_a_mistake_in_the_file_is_shown_with_its_place_and_all_goes_on(sbx: Sbx)
     assert "sbxcompose.yaml:3:" in shown
     save(sbx, "2\n")
     up.wait_for(r"web \| 2")
+    save(sbx, SITE, "sbxcompose.yaml")
+    up.wait_for("the project's file is valid again; nothing has changed")
     save(sbx, SITE.replace("db is up", "db is new"), "sbxcompose.yaml")
     up.wait_for("db is new")
     assert runs(sbx) == {"web": 2, "db": 2}
