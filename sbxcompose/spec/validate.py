@@ -32,7 +32,7 @@ def validate(
         return ProjectModel.model_validate(values)
     except ValidationError as error:
         found = error.errors(include_url=False)
-    mistakes.extend(_mistake(details, places) for details in found if not _follows(details, incomplete))
+    mistakes.extend(_mistake(details, places, values) for details in found if not _follows(details, incomplete))
     return _sound_part(values, found)
 
 
@@ -86,7 +86,7 @@ def _remove(values: dict[str, Any], path: Path) -> bool:
 _HOLDERS = ("processes", "sandboxes")
 
 
-def _mistake(details: ErrorDetails, places: Places) -> Mistake:
+def _mistake(details: ErrorDetails, places: Places, values: Any) -> Mistake:
     path: Path = details["loc"]
     kind, context = details["type"], details.get("ctx", {})
     if kind == "spec":
@@ -97,7 +97,7 @@ def _mistake(details: ErrorDetails, places: Places) -> Mistake:
     if kind == "extra_forbidden":
         return _unknown_key(path, details["input"], places)
     if kind == "missing":
-        return places.mistake(path[:-1], f"`{path[-1]}` is missing", _missing_hint(path), on_key=True)
+        return places.mistake(path[:-1], f"`{path[-1]}` is missing", _missing_hint(path, values), on_key=True)
     return places.mistake(path, f"{_subject(path)} {_complaint(details)}", _type_hint(details))
 
 
@@ -132,8 +132,15 @@ def _elsewhere(key: str) -> str | None:
     return None
 
 
-def _missing_hint(path: Path) -> str | None:
-    return "say what runs: `command: ...`" if path[-1] == "command" else None
+def _missing_hint(path: Path, values: Any) -> str | None:
+    if path[-1] != "command" or path[-3] != "processes":
+        return None
+    # In a file laid over another a process without one is more often a slip of the fingers than a new one.
+    siblings = values
+    for step in path[:-2]:
+        siblings = siblings[step]
+    complete = [str(name) for name, keys in siblings.items() if isinstance(keys, dict) and "command" in keys]
+    return did_you_mean(str(path[-2]), complete, "say what runs: `command: ...`")
 
 
 def _subject(path: Path) -> str:

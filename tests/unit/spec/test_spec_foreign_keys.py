@@ -74,6 +74,12 @@ def test_a_key_in_a_process(keys: str, words: str) -> None:
     assert words in (found or "")
 
 
+def test_a_process_without_a_command_may_be_another_one_misspelt() -> None:
+    both = "processes: {{worker: {{command: x}}, {}: {{env: {{A: b}}}}}}"
+    assert hints(both.format("wroker")) == ["did you mean `worker`?"]
+    assert hints(both.format("cache")) == ["say what runs: `command: ...`"]
+
+
 @pytest.mark.parametrize("key", ["version: '3'", "volumes: {}", "networks: {}", "log_level: info", "is_strict: true"])
 def test_a_key_at_the_top(key: str) -> None:
     (found,) = hints(f"{key}\nprocesses: {{web: {{command: x}}}}")
