@@ -8,6 +8,8 @@ import os
 import re
 import shlex
 import socket
+import subprocess
+import sys
 from typing import Any
 
 import pytest
@@ -16,6 +18,16 @@ from tests.cli.looking import FOREVER, alive, pids, refused
 from tests.support.command import Sbx
 
 WEB = f"processes: {{web: {{command: {FOREVER}}}}}\n"
+SILENT = """
+import resource, socket, sys
+port, count = map(int, sys.argv[1:])
+hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+clients = [socket.create_connection(("127.0.0.1", port)) for _ in range(min(count, hard - 100))]
+print(len(clients), flush=True)
+sys.stdin.read()
+"""
+"""Opens as many connections as it may, and says nothing on them until its input ends."""
 
 
 def ask(port: int, path: str, **headers: str) -> tuple[int, Any]:
@@ -50,6 +62,27 @@ def test_the_first_command_starts_it_and_stop_ends_it_when_nothing_runs(sbx_alon
     sbx.run("host", "stop")
     assert not any(alive(pid) for pid in host.values())
     sbx.run("host", "status", code=3)
+
+
+@pytest.mark.time_limit(180)
+def test_thousands_of_silent_connections_hold_up_no_command(sbx_alone: Sbx) -> None:
+    sbx = sbx_alone
+    sbx.write(f"processes: {{web: {{command: {FOREVER}}}, db: {{command: {FOREVER}}}}}\n")
+    said = sbx.run("host", "serve", "--detach", "--port", "0", "--key", "dev")
+    port = re.findall(r"127\.0\.0\.1:(\d+)", said.stdout)[0]
+    sbx.run("up", "-d")
+    before = pids(sbx)
+    strangers = [sys.executable, "-c", SILENT, port, "20000"]
+    with subprocess.Popen(strangers, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as silent:
+        assert silent.stdout
+        assert int(silent.stdout.readline()) > 900
+        sbx.run("restart", "web")
+        assert pids(sbx)["web"] != before["web"]
+        sbx.run("stop", "db")
+        assert set(pids(sbx)) == {"web"}
+        sbx.run("down")
+        assert not any(map(alive, before.values()))
+        silent.communicate()
 
 
 def test_a_forced_stop_ends_what_runs_and_the_next_up_starts_all_again(sbx_alone: Sbx) -> None:

@@ -11,7 +11,7 @@ from sbxcompose.spec.project import Dependency, Process, Project, Sandbox
 from tests.support.counting import calls, lines
 from tests.support.plans import plan_down, plan_restart, plan_up
 
-EACH = 10
+EACH = 20
 """Processes of a sandbox: a chain, whose first one needs the first one of the sandbox before."""
 
 
