@@ -42,6 +42,7 @@ def final_status(pidfd: int, pid: int) -> int | None:
     """Return the wait status of a process that has ended and is another one's to reap, be it reaped or not."""
     status = exit_status(pidfd)
     if status is None:
+        # It may be reaped between the two looks: then /proc has nothing left of it, and the pidfd is asked again.
         corpse = read_process(pid)
         status = corpse.status if corpse is not None and corpse.dead else exit_status(pidfd)
     return status

@@ -54,7 +54,7 @@ def children_of(pid: int) -> list[int] | None:
     """Return the children of a process, zombies too; None where the kernel has no list of them.
 
     Exact for the process that asks, although the list is known not to be: it goes wrong when a child is reaped while it
-    is read, and the only one who reaps ours is the single thread that reads here.
+    is read, and only the single thread that reads here reaps children of this process.
     """
     try:
         with open(f"/proc/{pid}/task/{pid}/children", "rb", 1 << 16) as file:
@@ -78,7 +78,7 @@ def command_of(pid: int) -> str:
 
 
 def read_file(path: str) -> bytes:
-    """Return the whole of a file of /proc; empty if it cannot be read, because the process has ended or is not ours."""
+    """Return the whole of a file of /proc; empty if it cannot be read: the process has ended, or is another user's."""
     try:
         fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except OSError:

@@ -53,6 +53,7 @@ def program(machine: str) -> list[Instruction]:
         (_EQUAL, 1, 0, _ARCHITECTURES[machine]),
         (_RETURN, 0, 0, missing),
         (_LOAD, 0, 0, _NUMBER_AT),
+        # x32 calls have the same architecture and other numbers, by which they would get past the tests below.
         (_AT_LEAST, 0, 1, _X32),
         (_RETURN, 0, 0, missing),
         # Its flags are out of reach for a filter; the C library then takes `clone`.

@@ -112,6 +112,7 @@ def unmount(target: str) -> None:
 
 def change_root() -> None:
     """Make the working directory, a mount, the root of this mount namespace, and let go of the one before."""
+    # With "." twice the old root lies on top of the new one, and is what "." unmounts (pivot_root(2)).
     _number("pivot_root", b".", b".")
     _call("umount2", b".", MNT_DETACH)
 

@@ -62,7 +62,7 @@ def run() -> bool:
 
 
 def _inherited() -> list[int]:
-    """Return the numbers of all descriptors that the caller has given us; ours are closed by an exec."""
+    """Return the numbers of all descriptors inherited from the caller; the command's own are closed by an exec."""
     found = []
     for number in map(int, os.listdir("/proc/self/fd")):
         try:
@@ -74,7 +74,7 @@ def _inherited() -> list[int]:
 
 
 def _in_foreground() -> bool:
-    """Return whether every terminal among the standard streams is ours, and we are in its foreground."""
+    """Return whether every terminal among the standard streams is the controlling one, and we are in its foreground."""
     for number in (0, 1, 2):
         if os.isatty(number):
             try:
@@ -97,7 +97,7 @@ def _ask(path: str, own: circumstances.Description, status: dict[str, str]) -> b
     if uid != os.getuid() or len(descriptors) > wire.MOST_DESCRIPTORS - 2 or not _in_foreground():
         return False
     here = os.open(".", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-    lifeline, kept = os.pipe()
+    lifeline, kept = os.pipe()  # `kept` is closed by our end, however that comes, which kills the fork (`_die_with`)
     request = {
         "circumstances": own,
         "arguments": sys.argv,

@@ -104,6 +104,7 @@ def adopt(sock: socket.socket, request: dict[str, Any], received: list[int]) -> 
     sys.argv[:] = request["arguments"]
     _take_dispositions(request["ignored"])
     sys.stdin = open(0, encoding=sys.stdin.encoding, errors=sys.stdin.errors, closefd=False)  # noqa: SIM115
+    # After the dispositions: only those stop signals are handled that the client does not ignore.
     standing = ForkClient(sock, request["pid"])
     job_control.use(standing)
     _die_with(lifeline)
@@ -149,6 +150,7 @@ def _die_with(lifeline: int) -> None:
     fcntl.fcntl(lifeline, fcntl.F_SETOWN, os.getpid())
     fcntl.fcntl(lifeline, fcntl.F_SETSIG, signal.SIGKILL)
     fcntl.fcntl(lifeline, fcntl.F_SETFL, fcntl.fcntl(lifeline, fcntl.F_GETFL) | os.O_ASYNC)
+    # If the client ended before this was set up, no signal will come.
     poll = select.poll()
     poll.register(lifeline, select.POLLIN)
     if poll.poll(0):

@@ -20,7 +20,7 @@ class Remote(Protocol):
         """Return whether it is in the foreground of its terminal."""
 
     def stop(self, number: int, *, group: bool) -> bool:
-        """Stop it and us until both are continued; False if the terminal will never be ours again."""
+        """Stop it and us until both are continued; False if we can never use the terminal again."""
 
     def reading(self, begins: bool) -> None:
         """Say that a read of the terminal begins, or is over."""
@@ -46,7 +46,7 @@ def handle_stops() -> None:
 
 
 def in_foreground(fd: int) -> bool | None:
-    """Return whether a terminal is ours: reading it or changing it from the background stops a process.
+    """Return whether we are in a terminal's foreground: reading or changing it from the background stops a process.
 
     None if it is not our controlling terminal.
     """
@@ -67,7 +67,7 @@ def stop(number: int) -> None:
 
 
 def before_change(fd: int) -> None:
-    """Wait, stopped, until the terminal is ours and its attributes can be set."""
+    """Wait, stopped, until we are in the terminal's foreground and its attributes can be set."""
     _wait(fd, signal.SIGTTOU)
 
 

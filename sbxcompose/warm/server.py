@@ -43,6 +43,7 @@ class ForkServer:
 
     def run(self) -> None:
         """Serve until there is a reason to end, and then until the last fork has ended."""
+        # Without a handler nothing is written to the wake-up pipe.
         signal.signal(signal.SIGCHLD, lambda number, frame: None)
         signal.signal(signal.SIGTERM, lambda number, frame: self._stop_listening())
         for number in (signal.SIGINT, signal.SIGHUP, signal.SIGTSTP):
@@ -74,6 +75,7 @@ class ForkServer:
         if self._listener is None:
             return
         with suppress(OSError):
+            # `control.end` removes the file at once: by now another server may listen at the path.
             if _identity(self._path) == self._identity:
                 os.unlink(self._path)
         self._listener.close()
@@ -119,7 +121,7 @@ class ForkServer:
     def _be_fork(self, sock: socket.socket) -> NoReturn:
         code = 0
         try:
-            signal.set_wakeup_fd(-1)
+            signal.set_wakeup_fd(-1)  # the pipe is shared with the server, which would wake for our signals
             self._close_inherited()
             code = self._serve(sock)
         finally:

@@ -2,8 +2,8 @@
 
 A fork says hello first: descriptors in the queue of a server that never accepts would keep the caller's pipes open. The
 request is a length, a marshalled dictionary, and descriptors (SCM_RIGHTS). Everything after it is two bytes: a
-letter and a number. (marshal is part of the interpreter, whose version both sides share, and needs no import; it is no
-protection, and needs to be none between processes of one user.)
+letter and a number. (marshal is part of the interpreter, whose version both sides share, and needs no import; it gives
+no protection, and none is needed between processes of one user.)
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ STOP_GROUP = b"B"
 READING = b"r"
 """Fork: a read of the terminal begins (1) or is over (0)."""
 RESUME = b"C"
-"""Client: we have been stopped, and continue; 1 if the terminal will never be ours."""
+"""Client: we have been stopped, and continue; 1 if we can never use the terminal again."""
 
 MOST_DESCRIPTORS = 250
 """The kernel sends at most 253 in one message."""

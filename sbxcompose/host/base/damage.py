@@ -1,4 +1,4 @@
-"""Files of the host's state that cannot be used: they are set aside and reported, and the rest goes on.
+"""Files of the host's state that cannot be used: they are set aside and reported, and the rest continues.
 
 They are moved into one directory, under names that tell where they were and when, so that nothing is lost and a later
 start does not stumble over them again. Whoever has looked at them may delete that directory.
@@ -24,7 +24,7 @@ from sbxcompose.host.base import unsaved
 
 DIRECTORY = "damaged"
 LARGEST = 64 * 1024 * 1024
-"""Bytes of a record; ours have some kilobytes."""
+"""Bytes of a record; those of this host have a few kilobytes."""
 SHORTAGE = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM})
 """Errors that say nothing about the file."""
 

@@ -23,7 +23,7 @@ class Interruption(Enum):
     HOST_KILLED = "the host ended"
     REBOOTED = "the machine was restarted"
     COPIED = "the state directory was copied"
-    """What is recorded runs under the host of the original, and is none of ours."""
+    """What is recorded runs under the host of the original, and does not belong to this one."""
 
     @property
     def for_good(self) -> bool:

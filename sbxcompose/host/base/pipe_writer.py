@@ -48,7 +48,7 @@ class Input:
             await self._waiting
         finally:
             self._waiting = None
-            if self._fd is not None:
+            if self._fd is not None:  # once it is closed, its number may be another one's, with a writer of its own
                 self._loop.remove_writer(fd)
 
     def close(self, last: bytes = b"") -> None:

@@ -1,7 +1,7 @@
 """Remove files at once, and give their blocks back a moment later, in a thread.
 
 Some file systems wait for the disk when the last link of a file goes: 1 to 4 ms on ext4 with `discard`, for which the
-event loop would stand. A file that is still open has no name any more, and its blocks go when it is closed.
+event loop would stop. A file that is still open no longer has a name, and its blocks go when it is closed.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import os
 from contextlib import suppress
 
 MOST = 32
-"""Files that wait at most; of more the blocks are given back at once, so that descriptors do not run out."""
+"""Files that wait at most; of more the blocks are given back at once, so that descriptors are not used up."""
 
 _waiting: list[int] = []
 _loop: asyncio.AbstractEventLoop | None = None

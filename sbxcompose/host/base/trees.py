@@ -164,6 +164,7 @@ def _copy_range(read: int, write: int, begin: int, end: int) -> None:
 
 def _keep_attributes(source: str, target: str, found: os.stat_result) -> None:
     link = stat.S_ISLNK(found.st_mode)
+    # The owner before the mode: a chown clears the setuid and setgid bits (chown(2)).
     if os.geteuid() == 0:
         os.chown(target, found.st_uid, found.st_gid, follow_symlinks=False)
     if not link:

@@ -18,7 +18,7 @@ from sbxcompose.host.keeper.sandbox_init import IMAGE, IMAGE_KIND
 from sbxcompose.linux import loop, syscalls
 
 SMALLEST = 16 << 20
-"""Bytes: less leaves no room beside the file system's own structures."""
+"""Bytes: less leaves no space beside the file system's own structures."""
 _PROGRAM = "mke2fs"
 _PLACES = "/usr/sbin:/sbin:/usr/local/sbin:/usr/bin:/bin"
 

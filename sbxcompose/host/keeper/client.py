@@ -127,13 +127,13 @@ class KeeperClient(KeeperConnection):
     async def freeze(self, unit: str) -> bool:
         """Stop everything of a unit where it is, also what has left its session, until `thaw`.
 
-        It can be ended all the same; other signals reach it when it goes on. True if it does not run now: it may
+        It can be ended all the same; other signals reach it when it continues. True if it is frozen now: it may
         have been frozen before. False when it is unknown, over, or being ended.
         """
         return unit in await self.freeze_many([unit])
 
     async def freeze_many(self, units: Sequence[str]) -> set[str]:
-        """`freeze` for many, with one look at the machine: those that do not run now.
+        """`freeze` for many, with one look at the machine: those that are frozen now.
 
         All of them run if it raises `RuntimeError`: then the keeper could not look at the machine.
         """
@@ -150,7 +150,7 @@ class KeeperClient(KeeperConnection):
         return set(frozen)
 
     async def thaw(self, unit: str) -> bool:
-        """Let a frozen unit go on; false when it is unknown or over."""
+        """Let a frozen unit continue; false when it is unknown or over."""
         return unit in await self.thaw_many([unit])
 
     async def thaw_many(self, units: Sequence[str]) -> set[str]:
@@ -197,7 +197,7 @@ class KeeperClient(KeeperConnection):
             self._send({"op": "isolate", "id": 0, "sandbox": sandbox, "plan": plan})
 
     async def enter(self, sandbox: str) -> int:
-        """Return the pid of the init process of an isolated sandbox, which is started if it does not run. Raises
+        """Return the pid of the init process of an isolated sandbox, which is started if it is not running. Raises
         `SpawnFailed`.
         """
         found = await self._call({"op": "enter", "sandbox": sandbox})

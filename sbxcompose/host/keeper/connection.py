@@ -80,7 +80,7 @@ class KeeperConnection:
         """What no other keeper has, also not one with the same process id."""
 
     async def close(self) -> None:
-        """Leave the keeper alone; it goes on. Requests under way raise `KeeperLost`."""
+        """Leave the keeper alone; it continues to run. Requests under way raise `KeeperLost`."""
         self._closed = True
         await self.tasks.close()
         self._detach()
@@ -111,6 +111,7 @@ class KeeperConnection:
         if self._replacing is None:
             pending.sent = True
             self._send(body)
+        # The keeper carries it out even if the caller is cancelled: the answer and its descriptors are still taken.
         try:
             await asyncio.shield(pending.future)
         except asyncio.CancelledError:
@@ -270,7 +271,7 @@ class KeeperConnection:
         ours, read, launcher = launch(self._restart)
         self._attach(Channel(ours))
         ready = json.loads(await read_all(self._loop, read) or b"{}")
-        launcher.wait()
+        launcher.wait()  # hardly blocks: the pipe has ended, and the launcher keeps it open until it is about to end
         if ready.get("status") != "ready":
             raise KeeperLost(ready.get("message", "it ended at once"))
         await self._hand_over()

@@ -112,6 +112,7 @@ class KeeperEndpoint:
         for number, (bodies, fds) in enumerate(groups):
             more = bool(batch.left) or number + 1 < len(groups)
             self._send({"id": batch.request, "results": bodies, "more": more}, fds)
+        # Sending may have found the channel closed, which drops all batches.
         if not batch.left and self._batches:
             self._batches.pop(0)
 
@@ -156,6 +157,7 @@ class KeeperEndpoint:
                 self._freeze([frame.body for frame in group])
             else:
                 self._answer(group[0])
+        # An answer that could not be sent has closed the channel already.
         if not alive and self._channel is channel:
             self.close()
         else:
@@ -257,7 +259,7 @@ class KeeperEndpoint:
             self._spawner.keep(name, fd)
 
     def _enter(self, sandbox: str | None) -> int | None:
-        """Start the init process of a sandbox if it does not run; its pid. Raises `CannotSpawn`."""
+        """Start the init process of a sandbox if it is not running; its pid. Raises `CannotSpawn`."""
         if sandbox is None:
             return None
         inits = self._spawner.inits

@@ -73,7 +73,7 @@ def fork_sibling(prepare: Callable[[], None], child: Callable[[], NoReturn], err
 
 def _help(prepare: Callable[[], None], child: Callable[[], NoReturn], writer: int, errors: int) -> NoReturn:
     try:
-        signal.set_wakeup_fd(-1)
+        signal.set_wakeup_fd(-1)  # the pipe is shared with the keeper, which would take our signals for its own
         prepare()
         pid = syscalls.clone_sibling()
         if pid == 0:
@@ -135,6 +135,7 @@ def take_streams(fds: list[int], errors: int, *, terminal: bool = False) -> None
 def _switch(user: int | None, group: int | None, groups: list[int] | None) -> None:
     """Become the user, without rights beyond those of the sandbox."""
     give_up_rights()
+    # Groups before the user: a user other than root may not set them.
     if group is not None:
         os.setgroups(groups or [group])
         os.setresgid(group, group, group)

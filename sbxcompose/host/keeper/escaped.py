@@ -139,6 +139,7 @@ def open_process(process: ProcessStat) -> int | None:
         pidfd = os.pidfd_open(process.pid)
     except ProcessLookupError:
         return None
+    # Compared only now that the pidfd pins the process: before, its number could have gone to another one.
     now = read_process(process.pid)
     if now is None or now.started != process.started:
         os.close(pidfd)
@@ -147,7 +148,7 @@ def open_process(process: ProcessStat) -> int | None:
 
 
 def sweep(host: str, claims: Collection[ClaimFields], spare: Collection[int]) -> list[str]:
-    """Kill what is left of units that no keeper knows any more, and what that has started: "pid command" each.
+    """Kill what is left of units that no keeper knows any longer, and what that has started: "pid command" each.
 
     `spare` are leaders that are known. Waits for the ends.
     """

@@ -1,4 +1,4 @@
-"""Stopping everything of a unit for a while, and letting it go on: by a control group, or else by signals.
+"""Stopping everything of a unit for a while, and letting it continue: by a control group, or else by signals.
 
 Either way what is running can fork until it has been stopped: so the machine is looked at until two looks in a row
 find nothing new.
@@ -79,7 +79,7 @@ class Freezer:
         _Stopping(left, every, again=again).freeze()
 
     def thaw(self, unit: Unit) -> None:
-        """Let a unit go on; no harm if it is not frozen."""
+        """Let a unit continue; do nothing if it is not frozen."""
         frozen, unit.frozen = unit.frozen, None
         if frozen == BEGUN:
             self._thaw_begun(unit)

@@ -33,8 +33,8 @@ class KeeperRestart:
     fds: tuple[int, ...]
 
     def start(self, control_fd: int, ready_fd: int) -> subprocess.Popen[bytes]:
-        """Run the new keeper, which detaches itself: the process returned ends at once, the keeper goes
-        on.
+        """Run the new keeper, which detaches itself: the process returned ends at once, the keeper
+        continues.
         """
         split = self.argv.index("--")
         words = [
@@ -48,7 +48,7 @@ class KeeperRestart:
 
 
 def launch(restart: KeeperRestart) -> tuple[socket.socket, int, subprocess.Popen[bytes]]:
-    """Run a new keeper: our end of its control socket, the pipe on which it says that it is ready, and its launcher.
+    """Run a new keeper: our end of its control socket, the pipe on which it reports when it is ready, and its launcher.
 
     Raises `OSError`.
     """

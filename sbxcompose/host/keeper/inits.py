@@ -173,6 +173,7 @@ def _leave(user: dict[str, int] | None, groups: list[str]) -> None:
         syscalls.set_dumpable(True)
         own = os.geteuid(), os.getegid()
         syscalls.unshare(syscalls.CLONE_NEWUSER)
+        # Without privileges a group may be mapped only once setgroups(2) is given up (user_namespaces(7)).
         _write("/proc/self/setgroups", "deny")
         _write("/proc/self/uid_map", f"{user['uid']} {own[0]} 1")
         _write("/proc/self/gid_map", f"{user['gid']} {own[1]} 1")
@@ -200,7 +201,7 @@ def _exec(fds: list[int], errors: int, environment: dict[str, str]) -> NoReturn:
 
 def _converse(plan: bytes, write: int, read: int) -> str | None:
     """Give an init process its plan by the pipe `write`; what it says, None if the root is built."""
-    with suppress(BrokenPipeError):
+    with suppress(BrokenPipeError):  # it has ended, which the read below reports
         os.write(write, plan)
     os.close(write)
     waiting = select.poll()

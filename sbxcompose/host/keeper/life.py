@@ -116,7 +116,7 @@ class Keeper:
             self._end()
 
     def _listen_anew(self) -> None:
-        """Open another socket for a command that cannot reach ours: its file is gone, or out of its sight."""
+        """Open another socket for a command that cannot reach this host's: its file is gone, or out of its sight."""
         if self._descriptors.listen_anew():
             log(f"listening on {self._descriptors.path} from now on")
             self._endpoint.give_listener(self._descriptors.unix.fileno())

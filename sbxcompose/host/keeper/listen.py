@@ -155,6 +155,7 @@ def listen_tcp(port: int) -> socket.socket:
     """
     sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     try:
+        # Connections of the last host may be in TIME_WAIT, for which the port would be refused.
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         sock.bind(("127.0.0.1", port))
         sock.listen(BACKLOG)

@@ -53,7 +53,7 @@ class Loop:
         """
         timeout = -1.0 if deadline is None else min(max(0.0, deadline - time.monotonic()), LONGEST)
         for fd, _ in self._epoll.poll(timeout):
-            call = self._calls.get(fd)
+            call = self._calls.get(fd)  # none if an earlier call of this round has unwatched it
             if call is not None:
                 call()
 

@@ -64,6 +64,7 @@ def _become_clean(options: KeeperOptions) -> None:
     """Undo what the starting shell has left to us: ignored and blocked signals, open descriptors."""
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
     for number in range(1, signal.NSIG):
+        # Python itself ignores these two, so that writing to a closed pipe raises an error and does not kill.
         if number not in (signal.SIGPIPE, signal.SIGXFSZ) and signal.getsignal(number) == signal.SIG_IGN:
             signal.signal(number, signal.SIG_DFL)
     kept = {options.ready_fd, options.take_over, options.lock_fd, options.listen_fd, options.tcp_fd}
@@ -94,7 +95,10 @@ def _take_descriptors(options: KeeperOptions) -> HostDescriptors | None:
 
 
 def _check_log(options: KeeperOptions) -> None:
-    """Refuse a log that is no file: a link leads anywhere, and to open a FIFO waits forever. Raises `CannotListen`."""
+    """Refuse a log that is not a file: a link leads anywhere, and to open a FIFO waits forever.
+
+    Raises `CannotListen`.
+    """
     if (
         options.detach
         and os.path.lexists(options.log)

@@ -57,7 +57,7 @@ class KernelLog:
         while self._fd >= 0:
             try:
                 record = os.read(self._fd, _RECORD)
-            except BrokenPipeError:  # some were overwritten before we read them; the next read goes on after them
+            except BrokenPipeError:  # some were overwritten before they were read; the next read starts after them
                 continue
             except OSError:
                 break

@@ -22,7 +22,7 @@ class KeeperOptions:
         values = dict(_pair(argument) for argument in arguments[:split])
         self.socket = values.pop("socket")
         self.spare = values.pop("spare", "")
-        """Where to listen if the socket's place cannot be had, or is not there any more."""
+        """Where to listen if the socket's place cannot be had, or is no longer there."""
         self.lock = values.pop("lock")
         self.log = values.pop("log")
         self.detach = values.pop("detach", "") == "yes"

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 SERVER_DONE = 10
-"""Exit status with which the server says that the host shall end (idle, or asked to stop).
+"""Exit status by which the server tells the keeper to end the host (idle, or asked to stop).
 Any other end is a death, after which the keeper starts the server again."""
 
 MAX_FDS = 250
@@ -86,7 +86,7 @@ class Channel:
         self._outbox.append((memoryview(header + payload), [os.dup(fd) for fd in fds]))
 
     def flush(self) -> bool:
-        """Send what can be sent now; whether nothing is left. Raises `OSError` when it has no reader any more."""
+        """Send what can be sent now; whether nothing is left. Raises `OSError` when its reader is gone."""
         while self._outbox:
             data, fds = self._outbox[0]
             try:
@@ -97,7 +97,7 @@ class Channel:
             if sent == len(data):
                 self._outbox.pop(0)
             else:
-                self._outbox[0] = (data[sent:], [])
+                self._outbox[0] = (data[sent:], [])  # the descriptors went with the first byte
         return True
 
     def _send(self, data: memoryview, fds: list[int]) -> int:
@@ -107,7 +107,7 @@ class Channel:
     def receive(self) -> tuple[list[KeeperFrame], bool]:
         """Return the frames that have arrived, and whether the stream is still open.
 
-        Raises `OSError` when there was no room for descriptors that came: the channel is of no use any more.
+        Raises `OSError` when there was no space for descriptors that came: the channel is of no more use.
         """
         alive = self._read()
         frames: list[KeeperFrame] = []

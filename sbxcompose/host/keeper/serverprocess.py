@@ -26,7 +26,7 @@ SHORT = 2.0
 
 
 def pause_before(deaths: int) -> float:
-    """Seconds before the new start that follows so many early deaths in a row, 1 at least."""
+    """Seconds before the new start that follows this number of early deaths in a row, 1 at least."""
     return PAUSES[min(deaths, len(PAUSES)) - 1]
 
 

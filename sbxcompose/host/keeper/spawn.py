@@ -117,6 +117,7 @@ class Spawner:
             self._leave_room()
             streams.open(large=self.large_pipes + 2 <= LARGE_PIPES)
             tag = tag_of(self._host, request["unit"])
+            # Taken before the fork: the process must not look older than its unit (`escaped`, `unowned`).
             ticks = ticks_now()
             pid = self._run(request, base, streams.child, tag)
             streams.parent["pidfd"] = _watch(pid)
@@ -153,6 +154,7 @@ class Spawner:
         init = self._init(request.get("inside"))
         read, write = os.pipe2(os.O_CLOEXEC)
         try:
+            # Set on the keeper and inherited: to set them in the child would run Python there, which rules out vfork.
             self._limits.lower_for_child(tag)
             with Inside(network):
                 if init is not None:
@@ -174,6 +176,7 @@ class Spawner:
                     )
         finally:
             self._limits.raise_own()
+            # Closed first: the read ends when the child, as the last writer, has executed or ended.
             os.close(write)
             failure = read_failure(read)
         if failure or not pid:
@@ -190,7 +193,7 @@ class Spawner:
         return init
 
     def _network(self, name: str | None) -> int | None:
-        """Return the network to start a process in. One that is not there any more is no reason to take another."""
+        """Return the network to start a process in; never another one in place of one that is gone."""
         if name is None:
             return None
         if name not in self.networks:

@@ -32,7 +32,7 @@ class Termination:
         self._over = over
 
     def unwatch(self, unit: Unit) -> None:
-        """Watch none of a unit's processes any more."""
+        """Stop watching a unit's processes."""
         for pidfd in unit.hunt.watched.values():
             self._loop.unwatch(pidfd)
             os.close(pidfd)

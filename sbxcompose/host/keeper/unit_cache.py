@@ -134,7 +134,7 @@ class PendingRequest:
 
 
 def check_signal(number: int) -> None:
-    """Raise `ValueError` for what is no signal on Linux."""
+    """Raise `ValueError` for what is not a signal on Linux."""
     if not 1 <= number <= 64:
         raise ValueError(f"invalid signal {number}")
 

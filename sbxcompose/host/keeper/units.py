@@ -117,7 +117,7 @@ class Units:
         return sent
 
     def freeze(self, names: list[str], *, again: bool) -> dict[str, Any]:
-        """Stop all that these units are made of; how each one that does not run now was frozen, by name.
+        """Stop all that these units are made of; how each one that is frozen now was frozen, by name.
 
         One that is being ended is not frozen: it will be gone soon.
         """
@@ -127,7 +127,7 @@ class Units:
         return {unit.name: unit.frozen for unit in wanted if unit.frozen is not None}
 
     def thaw(self, names: list[str]) -> list[str]:
-        """Let units go on; those that run now."""
+        """Let units continue; those that run now."""
         found = [self._units[name] for name in names if name in self._units]
         live = [unit for unit in found if unit.live]
         for unit in live:
@@ -150,7 +150,7 @@ class Units:
     def reap(self) -> dict[int, int]:
         """Take note of children that have ended; those that led no unit, with their wait status."""
         others: dict[int, int] = {}
-        while True:
+        while True:  # pending signals merge: one SIGCHLD may stand for many ends
             try:
                 pid, status = os.waitpid(-1, os.WNOHANG)
             except ChildProcessError:
@@ -205,7 +205,7 @@ class Units:
 
     def finish_ended(self) -> None:
         """Deal with the units whose leader has ended, or whose last watched leftover has."""
-        while self._unsettled:
+        while self._unsettled:  # a unit comes back when what it left behind was gone before it could be watched
             gone = list(self._unsettled.values())
             self._unsettled.clear()
             found = self.finder.left_by(gone, self._units.values())

@@ -45,7 +45,7 @@ class RowLines:
         self._row.release()
 
     def next(self) -> list[Lines | Gap] | None:
-        """Return what comes next; empty if there is nothing now, None if there is nothing any more."""
+        """Return what comes next; empty if there is nothing now, None if nothing more will come."""
         while True:
             end = self._row.end_position
             if end is not None and self._reader.position >= end:
@@ -80,7 +80,7 @@ class RowLines:
 
 
 def next_limit(limit: int, overhead: int) -> int:
-    """Return how many bytes to read next, when `limit` bytes cost so many more: the shorter lines are, the fewer."""
+    """Return how many bytes to read next, when `limit` bytes cost `overhead` more: the shorter lines are, the fewer."""
     cost = limit + overhead
     if cost > PIECE:
         return max(LEAST, limit * PIECE // cost)

@@ -1,7 +1,7 @@
 """The writing side of a log: what stands in which segment, when a new one begins, and which go.
 
-Everything that must be known is in the files, so whoever opens them after a killed writer goes on where that
-one was.
+Everything that must be known is in the files, so whoever opens them after a killed writer continues where
+that one was.
 """
 
 from __future__ import annotations
@@ -97,7 +97,7 @@ class Journal:
         return next(later, None)
 
     def segment_from(self, position: int) -> Segment:
-        """Return the first one from `position` on: where a reader goes on whose segment was dropped."""
+        """Return the first one from `position` on: where a reader continues whose segment was dropped."""
         return next((segment for segment in self.segments if segment.start >= position), self.segments[-1])
 
     def load(self) -> None:
@@ -135,7 +135,7 @@ class Journal:
             self._last = (0, 0, 0, 0, 0, 0, 0)
 
     def _set_aside(self, segment: Segment) -> set[int]:
-        """Set aside those of a segment's files that are none of ours; return which."""
+        """Set aside those of a segment's files that cannot be used; return which."""
         broken = unusable(segment)
         if segment.start > FARTHEST:
             error = OSError(errno.EINVAL, "no log gets that far")
@@ -218,7 +218,7 @@ class Journal:
         self._last = (HEADER, 0, 0, 0, 0, 0, 0)
 
     def _rotate(self, full: Segment) -> Segment:
-        """Go on in a new segment. One that holds only marks is replaced: its successor has the same name."""
+        """Continue in a new segment. One that holds only marks is replaced: its successor has the same name."""
         for stream in STREAMS:
             if self._run_of.get(stream, 0) in self.running:
                 if full.sizes[stream] and _last_byte(full, stream) != b"\n":
@@ -229,7 +229,7 @@ class Journal:
                 self._line_flags |= stream
         segment = Segment(self.directory, full.end)
         if full.end == full.start:
-            self._begin(segment)
+            self._begin(segment)  # first, as it fails on a full disk: then the old segment is still there
             full.dropped = True
             self.segments.pop()
         self.segments.append(segment)

@@ -60,7 +60,7 @@ class LogLine(NamedTuple):
 
     @property
     def text(self) -> str:
-        """The line without its end; what is no UTF-8 is replaced."""
+        """The line without its end; what is not UTF-8 is replaced."""
         return self.data.removesuffix(b"\n").removesuffix(b"\r").decode("utf-8", "replace")
 
 

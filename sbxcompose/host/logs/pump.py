@@ -16,7 +16,7 @@ RETRY = 1.0
 pipe.
 """
 LAST_CHUNKS = 64
-"""Bites taken after a process's end. Whoever still writes then is no part of it."""
+"""Chunks taken after a process's end. Whoever still writes then is not part of it."""
 
 
 class Pump:
@@ -56,7 +56,7 @@ class Pump:
             self._pause(error)
 
     def _pause(self, error: OSError) -> None:
-        if self._fd is not None:
+        if self._fd is not None:  # a pipe with something in it would wake the loop all the time
             self._loop.remove_reader(self._fd)
         if self.blocked is None:
             print(f"output waits: {self._log.directory}: {error.strerror or error}", file=sys.stderr)

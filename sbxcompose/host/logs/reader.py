@@ -126,7 +126,7 @@ class LogReader:
         self._log.left(left)
 
     def _advance(self) -> bool:
-        """Go on to the next segment, if there is one."""
+        """Continue in the next segment, if there is one."""
         following = self._log.segment_after(self._segment)
         if following is None:
             return False

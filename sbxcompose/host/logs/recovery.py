@@ -29,7 +29,7 @@ LARGEST: Final = 256 * 1024 * 1024
 """Bytes that no file of a segment ever has; the default is a 32nd of it."""
 MOST_RUNS: Final = 1 << 31
 LATEST: Final = 1 << 43
-"""Milliseconds since 1970 that no clock shows: a record with such a number is no record of ours."""
+"""Milliseconds since 1970 that no clock shows: a record with such a number was not written by this project."""
 
 
 def valid_records(raw: bytes) -> int:
@@ -43,7 +43,7 @@ def valid_records(raw: bytes) -> int:
 
 
 def unusable(segment: Segment) -> dict[int, OSError]:
-    """Return the files of a segment that cannot be used, and why: what is no file of ours, or not for us to read.
+    """Return the files of a segment that cannot be used, and why: not a regular file, cannot be opened, or too large.
 
     Raises `OSError` in a shortage.
     """

@@ -22,9 +22,9 @@ STDERR: Final = 2
 RUN_BEGIN: Final = 3
 RUN_END: Final = 4
 RUN_OPEN: Final = 5
-"""Repeated at the head of a segment for each run that began in an earlier one and goes on."""
+"""Repeated at the head of a segment for each run that began in an earlier one and has not ended."""
 HEADER: Final = 6
-"""The first record of each segment. No kind is 0, so that a page of zeros is no record."""
+"""The first record of each segment. No kind is 0, so that a page of zeros is not a record."""
 
 STREAMS: Final = (STDOUT, STDERR)
 STREAM_NAMES: Final = {STDOUT: "stdout", STDERR: "stderr"}
@@ -119,6 +119,7 @@ class Segment:
                 flags=os.SPLICE_F_NONBLOCK | os.SPLICE_F_MOVE,
             )
         except OSError as error:
+            # What cannot be spliced: a terminal, which may also have lost its other end (EIO).
             if error.errno not in (EINVAL, EIO):
                 raise
             return self._copy(stream, fd)
@@ -183,6 +184,7 @@ class Segment:
         if fd is not None:
             return os.pread(fd, length, offset)
         try:
+            # For writing, too: if it is kept, `fd` gives it to the writer.
             fd = os.open(self.path(stream), os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
         except FileNotFoundError:
             return b""

@@ -92,7 +92,7 @@ class ChangeListeners:
         self._listeners[listener] = None
 
     def unsubscribe(self, listener: ChangeListener) -> None:
-        """Tell `listener` nothing any more; do nothing if it never was told."""
+        """Stop telling `listener`; do nothing if it never was told."""
         self._listeners.pop(listener, None)
 
     def row_changed(self, *handles: int) -> None:

@@ -44,7 +44,7 @@ StoreListener = Callable[["LogStore"], None]
 
 
 class RunSpan(NamedTuple):
-    """One run in the log. `end` is the position after it and `exit` how it ended; None while it goes on."""
+    """One run in the log. `end` is the position after it and `exit` how it ended; None while it continues."""
 
     run: int
     start: int
@@ -172,7 +172,7 @@ class LogStore(Journal):
         return reader
 
     def position_of_run(self, run: int) -> int | None:
-        """Where that run began; None if the log does not know it (any more)."""
+        """Where that run began; None if the log does not know it, or no longer does."""
         found = positions.run_begin(self.segments, run)
         return found if found is not None else next((span.start for span in self.runs() if span.run == run), None)
 
@@ -218,7 +218,7 @@ class LogStore(Journal):
             self.trim(self.limit)
 
     def _grow(self, fd: int) -> None:
-        """Let a busy process's pipe hold more, so that it is woken less often. Not allowed is no harm."""
+        """Let a busy process's pipe hold more, so that it is woken less often. Do nothing if that is not permitted."""
         self._grown.add(fd)
         with contextlib.suppress(OSError):
             fcntl.fcntl(fd, fcntl.F_SETPIPE_SZ, PIPE)
