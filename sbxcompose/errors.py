@@ -203,7 +203,7 @@ class NotWritten(SbxError):
 
 
 class ReaderGone(NotWritten):
-    """Standard output has no reader any more: the pipe is closed, or the terminal has hung up."""
+    """Standard output no longer has a reader: the pipe is closed, or the terminal has hung up."""
 
     exit_code = 141
     """What a shell reports for a command that SIGPIPE killed: 128 + 13."""

@@ -74,13 +74,13 @@ def socket_path(environ: Mapping[str, str] = os.environ) -> Path:
 
 
 def spare_socket_path(environ: Mapping[str, str] = os.environ) -> Path | None:
-    """Where the socket goes if the runtime directory is not there any more; None if that path is too long."""
+    """Where the socket goes if the runtime directory no longer exists; None if that path is too long."""
     path = state_directory(environ) / SOCKET
     return path if len(os.fsencode(path)) <= SOCKET_PATH_LIMIT else None
 
 
 def lock_path(environ: Mapping[str, str] = os.environ) -> Path:
-    """Return the file whose lock says that a host runs, and which says where: there is one host for each state
+    """Return the file whose lock means that a host runs, and whose text tells where: there is one host for each state
     directory.
     """
     return Path(os.path.realpath(state_directory(environ)), LOCK)

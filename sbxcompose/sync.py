@@ -50,6 +50,7 @@ def _iterating(
                 except StopAsyncIteration:
                     return
         finally:
+            # An iterator may be dropped after the `with` block; then `_finish` has closed `items`.
             if self._is_open:
                 self._wait_for(items.aclose())
 

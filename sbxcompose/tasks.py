@@ -44,6 +44,7 @@ class Tasks:
         await _end(self._tasks)
         for task in self._tasks:
             failure = None if task.cancelled() else task.exception()
+            # `error` may be the failure of a task that the block has awaited: it is on its way to the caller already.
             if failure is not None and failure is not error and not isinstance(failure, self._expected):
                 report_failure(failure)
 
@@ -79,7 +80,7 @@ class TaskOwner:
             self._on_error(error)
 
     async def wait(self) -> None:
-        """Wait until those that run now have ended; let others go on if there are none."""
+        """Wait until those that run now have ended; let other tasks run if there are none."""
         await (asyncio.wait(self._tasks) if self._tasks else asyncio.sleep(0))
 
     async def close(self) -> None:
@@ -109,6 +110,7 @@ class SharedWork(Generic[T]):
         """Return its result, or raise what it raises."""
         self._waiting += 1
         try:
+            # Without the shield, the cancellation of one caller would cancel the work of all.
             return await asyncio.shield(self._task)
         finally:
             self._waiting -= 1
@@ -127,6 +129,7 @@ class Lookahead(Generic[T]):
         """Return the next item; None at the end. Raises `TimeoutError` after `timeout` seconds, and may be repeated."""
         if self._next is None:
             self._next = _begin(anext(self._items, None))
+        # Not `wait_for`: it would cancel `anext` at the timeout, and a generator that was cancelled has ended.
         done, _ = await asyncio.wait({self._next}, timeout=timeout)
         if not done:
             raise TimeoutError

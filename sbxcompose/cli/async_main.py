@@ -75,11 +75,13 @@ def run_command(main: Callable[[Interrupts], Coroutine[Any, Any, T]]) -> T:
     """Run a command that deals with interrupts itself."""
 
     async def body() -> T:
+        # `entry` imports with collections switched off. Modules live until the end, so no collection need visit them.
         gc.enable()
         gc.freeze()
         interrupts = Interrupts()
         loop = asyncio.get_running_loop()
         for number in SIGNALS:
+            # A signal that the caller has ignored stays ignored: `nohup` works like this.
             if signal.getsignal(number) is not signal.SIG_IGN:
                 loop.add_signal_handler(number, interrupts.interrupt, number)
         return await main(interrupts)

@@ -63,6 +63,7 @@ async def attached(
     def end(error: NotWritten) -> None:
         """End everything as Ctrl-C would: `up | head`, a closed terminal, a full disk."""
         lost.append(error)
+        # A hang-up never counts as the second interrupt, which would kill instead of stopping in order.
         interrupts.interrupt(signal.SIGHUP)
 
     secrets = KnownSecrets(secret_values(project))

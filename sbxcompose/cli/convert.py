@@ -1,4 +1,4 @@
-"""`convert`: read a foreign file, write ours, and report what became of each key."""
+"""`convert`: read a foreign file, write a `sbxcompose.yaml`, and report what became of each key."""
 
 from __future__ import annotations
 

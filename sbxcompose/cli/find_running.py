@@ -15,7 +15,7 @@ from sbxcompose.spec.project import Project
 def find_running(shell: Shell, project: Project, name: str, unknown: UnknownName) -> tuple[Project, Target]:
     """Return what runs under that name, and the project with as many replicas as that takes.
 
-    Raises `unknown` if nothing does, and `UsageError` for an orphan: its environment is not known any more.
+    Raises `unknown` if nothing does, and `UsageError` for an orphan: its environment is no longer known.
     """
 
     async def main() -> Observed:

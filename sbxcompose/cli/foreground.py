@@ -1,4 +1,4 @@
-"""`exec` and `run`: a command in the foreground, its standard streams and signals connected to ours."""
+"""`exec` and `run`: a command in the foreground, its standard streams and signals connected to those of the caller."""
 
 from __future__ import annotations
 
@@ -157,6 +157,7 @@ async def _pass_on(
             interrupt.cancel()
             if hang_up.done():
                 raise Interrupted("interrupted")
+            # A command that has ended takes no input, so only before that is a failure of `feeding` an error.
             if feeding is not None and feeding.done() and not following.done():
                 feeding.result()
             if interrupt.done():

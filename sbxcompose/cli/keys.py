@@ -35,7 +35,7 @@ class Keys:
 
     def __enter__(self) -> Self:
         loop = asyncio.get_running_loop()
-        # Sent by the shell to whom it puts into the foreground: the terminal is ours again, as the shell has left it.
+        # Sent by the shell to whom it puts into the foreground: we have the terminal again, as the shell has left it.
         loop.add_signal_handler(signal.SIGCONT, self._begin)
         self._begin()
         return self
@@ -67,6 +67,7 @@ class Keys:
             now = termios.tcgetattr(self._fd)
         except termios.error:
             return
+        # Only the first time: after SIGCONT `now` may be the modes that were set here before the stop.
         self._before = self._before or now
         keys = [*now[:3], now[3] & ~(termios.ICANON | termios.ECHO), *now[4:6], list(now[6])]
         keys[6][termios.VMIN], keys[6][termios.VTIME] = 1, 0
@@ -80,7 +81,7 @@ class Keys:
             return  # it has hung up
 
     def _in_foreground(self) -> bool:
-        """Return whether the terminal is ours: reading it or changing it from the background would stop us."""
+        """Return whether we are in the foreground: from the background, reading or changing the terminal stops us."""
         return in_foreground(self._fd, unknown=False)
 
     def _read(self) -> None:

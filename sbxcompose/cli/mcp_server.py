@@ -55,7 +55,7 @@ async def _serve(server: MCPServer, interrupts: Interrupts) -> int:
 
 
 def _with_errors(tool: Callable[..., Awaitable[str]]) -> Callable[..., Awaitable[str]]:
-    """Return the tool with errors of ours as its result, in words that a model can act on."""
+    """Return the tool with an `SbxError` as its result, in words that a model can act on."""
 
     @wraps(tool)
     async def call(*args: object, **arguments: object) -> str:

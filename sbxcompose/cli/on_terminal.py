@@ -1,4 +1,4 @@
-"""A command on a terminal of its own in a sandbox, with ours at its other end."""
+"""A command on a terminal of its own in a sandbox, with the caller's terminal at its other end."""
 
 from __future__ import annotations
 
@@ -88,10 +88,11 @@ def _follow_size(terminal: RemoteTerminal, tasks: Tasks) -> None:
 
 
 def _follow_stops(local: LocalTerminal) -> None:
-    """While we are stopped the shell has the terminal as it needs it; when we go on we have it as we do."""
+    """While we are stopped the shell has the terminal as it needs it; when we continue we have it as we need it."""
 
     def stop() -> None:
         local.restore()
+        # Not SIGTSTP: it is handled below, so it would not stop this process.
         job_control.stop(signal.SIGSTOP)
 
     loop = asyncio.get_running_loop()

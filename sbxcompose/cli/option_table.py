@@ -1,7 +1,7 @@
 """The options of all commands as a text for completion: `python -m sbxcompose.cli.option_table` prints it anew.
 
 `quick_completion` reads `options.tsv`, since importing the commands themselves takes twice as long as the rest of an
-answer. A line has the command, the names of one option, its kind and its help; `stops` in place of a kind says that a
+answer. A line has the command, the names of one option, its kind and its help; `stops` in place of a kind means that a
 command's own options end with its first argument.
 """
 

@@ -57,7 +57,7 @@ class Publisher:
         return timings(session.project, self._seen.moments(), session.began, failed_at)
 
     def publish(self, session: Session, wanted: Iterable[Instance], verdict: Verdict, seconds: float) -> None:
-        """Write the reports on a verdict after so many seconds."""
+        """Write the reports on a verdict after `seconds`."""
         if self._path is None and not in_ci(os.environ):
             return
         from sbxcompose.cli import ci_formats

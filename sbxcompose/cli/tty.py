@@ -110,7 +110,7 @@ def size_of(fd: int) -> tuple[int, int]:
 
 
 def in_foreground(fd: int, *, unknown: bool = True) -> bool:
-    """Return whether a terminal is ours now; `unknown`: what to return of one that is not our controlling terminal.
+    """Return whether we are in the foreground of a terminal; `unknown`: the answer if it is not our controlling one.
 
     In the background reading it or changing its modes would stop us, and what is redrawn is in the shell's way.
     """
@@ -122,7 +122,7 @@ def in_foreground(fd: int, *, unknown: bool = True) -> bool:
 def around_stops(before: Callable[[], None], after: Callable[[], None]) -> Iterator[None]:
     """While inside, Ctrl-Z calls `before`, stops this process, and calls `after` once it is continued.
 
-    Needs a running event loop. Whoever ignores SIGTSTP goes on doing so.
+    Needs a running event loop. A process that ignores SIGTSTP continues to do so.
     """
     loop = asyncio.get_running_loop()
 
@@ -141,4 +141,5 @@ def around_stops(before: Callable[[], None], after: Callable[[], None]) -> Itera
     finally:
         if handled:
             loop.remove_signal_handler(signal.SIGTSTP)
+            # The default is not enough in a fork of the server: the kernel ignores SIGTSTP there.
             job_control.handle_stops()

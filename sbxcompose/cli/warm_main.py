@@ -47,6 +47,7 @@ def main() -> None:
     listener = listen()
     if listener is None:
         return
+    # A collection in a fork writes to the objects that it visits, which copies the pages shared with the server.
     gc.collect()
     gc.freeze()
     gc.disable()

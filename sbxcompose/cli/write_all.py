@@ -10,6 +10,7 @@ from sbxcompose.logs.write import write_error
 
 def wait_for_room(stream: int) -> None:
     """Wait until a non-blocking descriptor, whatever its number, takes more."""
+    # select(2) takes no descriptor above 1023.
     room = select.poll()
     room.register(stream, select.POLLOUT)
     room.poll()

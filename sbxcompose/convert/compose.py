@@ -1,4 +1,4 @@
-"""Docker Compose files -> ours; pure, apart from the Dockerfiles that `read` returns.
+"""Docker Compose files -> a draft of this project's file; pure, apart from the Dockerfiles that `read` returns.
 
 A container becomes a process of this machine: its own network, file system and name disappear, so host names become
 127.0.0.1, paths become paths of the project, named volumes become folders below `data/`, and images become native

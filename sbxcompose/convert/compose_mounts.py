@@ -1,4 +1,4 @@
-"""Volumes of a Compose service that its process does not find at their place any more; pure."""
+"""Volumes of a Compose service that its process no longer finds at their place; pure."""
 
 from __future__ import annotations
 

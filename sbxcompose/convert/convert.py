@@ -1,4 +1,4 @@
-"""A foreign file -> a draft of ours; pure, apart from the files of the project that `read` returns."""
+"""A foreign file -> a draft of this project's file; pure, apart from the files of the project that `read` returns."""
 
 from __future__ import annotations
 

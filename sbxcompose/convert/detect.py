@@ -65,6 +65,6 @@ def _by_tree(name: str, document: Document) -> Tool | None:
         return None
     found = by_shape(name, root)
     if found is None and not name.startswith(OWN) and isinstance(root.get("processes"), Mapping):
-        # Nothing but `processes` and commands could be ours; the name says that it is not.
+        # Nothing but `processes` and commands could be of this project's format; the name means that it is not.
         return Tool.PROCESS_COMPOSE
     return found

@@ -1,4 +1,4 @@
-"""Health checks of containers -> ours; pure."""
+"""Health checks of containers -> checks of this project's file; pure."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ def _with_ports(command: str, ports: dict[int, int]) -> str:
 
 
 def duration(value: str | None) -> str | None:
-    """Return a duration of Compose (`1m30s`, `500ms`, nanoseconds as a number) as ours; None if it is neither."""
+    """Return a duration of Compose (`1m30s`, `500ms`, nanoseconds as a number) for this file; None if it is neither."""
     if value is None:
         return None
     if re.fullmatch(r"[0-9]{1,18}", value):

@@ -1,4 +1,4 @@
-"""mprocs and dekit files -> ours; pure."""
+"""mprocs and dekit files -> a draft of this project's file; pure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""pm2 ecosystem files -> ours; pure. JavaScript is read, never run."""
+"""pm2 ecosystem files -> a draft of this project's file; pure. JavaScript is read, never run."""
 
 from __future__ import annotations
 

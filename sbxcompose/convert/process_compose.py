@@ -1,4 +1,4 @@
-"""process-compose files -> ours; pure."""
+"""process-compose files -> a draft of this project's file; pure."""
 
 from __future__ import annotations
 

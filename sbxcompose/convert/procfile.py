@@ -1,4 +1,4 @@
-"""Procfiles -> ours; pure."""
+"""Procfiles -> a draft of this project's file; pure."""
 
 from __future__ import annotations
 

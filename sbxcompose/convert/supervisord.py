@@ -1,4 +1,4 @@
-"""supervisord configurations -> ours; pure."""
+"""supervisord configurations -> a draft of this project's file; pure."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
 """What a tree consists of, and the record of it that lives in the sandbox; pure.
 
 The record is a file of frames that are only ever appended, or replaced as a whole: each says which entries there are
-now and which paths are ours no longer. Before anything is touched, a frame says which paths will be, with contents that
-are unknown; after it, one says what they are. So a copy that is cut anywhere leaves a record that claims too little,
-never too much. A frame that was cut itself ends the record, and the next writer replaces it.
+now and which paths are no longer the copy's. Before anything is touched, a frame says which paths will be, with
+contents that are unknown; after it, one says what they are. So a copy that is cut anywhere leaves a record that claims
+too little, never too much. A frame that was cut itself ends the record, and the next writer replaces it.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _HEADER = 4 + _CHECK_SIZE
 class ManifestEntry(Struct, frozen=True, array_like=True, gc=False):
     """One path. `mode`: permission bits; `size` in bytes; `digest` of a file's contents, `target` of a link.
 
-    A file whose digest is empty, or an entry whose mode is negative, is ours but in an unknown state.
+    A file whose digest is empty, or an entry whose mode is negative, belongs to the copy but is in an unknown state.
     """
 
     kind: EntryKind
@@ -53,7 +53,7 @@ class _Frame(Struct, frozen=True, array_like=True):
 
 
 class ManifestRecord(Struct, frozen=True):
-    """A record as read: what is ours, its size in bytes, and whether the next writer should replace it."""
+    """A record as read: what belongs to the copy, its size in bytes, and whether the next writer should replace it."""
 
     entries: dict[str, ManifestEntry]
     size: int = 0
@@ -86,7 +86,7 @@ def write_whole(manifest: Manifest) -> bytes:
 
 
 def write_change(put: Manifest, gone: Iterable[str] = ()) -> bytes:
-    """Return what is appended to a record when these entries are so now, and those paths are ours no longer."""
+    """Return what is appended to a record when these entries are so now, and those paths no longer the copy's."""
     return _framed(_Frame(False, _pairs(put), sorted(map(name_bytes, gone))))
 
 

@@ -25,7 +25,7 @@ class Packed(Struct):
     """Files that are not in the archive but sent by themselves, with their names in the stage."""
 
     def add(self, name: str, contents: bytes, mode: int = 0o600) -> None:
-        """Add a small file of ours."""
+        """Add a small file of this program."""
         self.pieces += [member(name_bytes(name), b"0", mode, len(contents)), contents, padding(len(contents))]
 
     def finished(self) -> bytes:
@@ -81,6 +81,7 @@ def take(found: ScannedEntry) -> tuple[bytes, ManifestEntry] | None:
     try:
         with Opened(found.path) as file:
             contents = file.read_all(found.entry.size)
+            # After reading, to see changes meanwhile, and by descriptor: the name may be another file's by now.
             status = os.fstat(file.fileno())
     except FileNotFoundError:
         return None

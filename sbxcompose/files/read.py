@@ -52,7 +52,7 @@ class Memory:
             self._changed = True
 
     def save(self, tree: ScannedTree) -> None:
-        """Keep what is about files of the tree; a memory that cannot be kept is no harm."""
+        """Keep what is about files of the tree; a memory that cannot be kept does no harm."""
         if self._file is None or not self._changed:
             return
         paths = {_key(file.path) for file in tree.found.values()}
@@ -118,6 +118,7 @@ class Opened:
 
     def __init__(self, path: str) -> None:
         try:
+            # O_NONBLOCK: what was a file when it was found may be a named pipe by now, whose opening would block.
             self._descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
         except FileNotFoundError:
             raise
@@ -137,6 +138,7 @@ class Opened:
 
     def read_all(self, expected: int) -> bytes:
         """Return all of it; more than `expected` bytes are not waited for."""
+        # One byte more than expected shows that the file has grown.
         first = os.read(self._descriptor, expected + 1)
         if len(first) == expected:
             return first  # the usual case: there was no more

@@ -44,6 +44,9 @@ class ScriptParts(Struct, frozen=True):
     singles: tuple[tuple[str, str], ...] = ()
 
 
+# `alive` reads the command line, because the pid of a dead holder may belong to another process by now.
+# `stale` gives a holder that has made the directory one second to write its pid. It renames the lock before removing
+# it: of two that rename the same one, one succeeds. `put` recurses in subshells: POSIX sh has no local variables.
 _PRELUDE = rb"""set -eu
 umask 077
 P=.sbxcompose
@@ -176,6 +179,7 @@ def _begin(frame: ScriptParts) -> Iterator[bytes]:
         OUTDATED,
     )
     yield b"""[ -e "$P/.gitignore" ] || echo '*' > "$P/.gitignore\""""
+    # Before anything is touched: a tree without a state counts as incomplete, and a copy may be cut off anywhere.
     yield b'rm -f "$P/state"'
     yield b'mv -f "$S/before" "$P/manifest"' if frame.replace else b'cat "$S/before" >> "$P/manifest"'
 
@@ -184,6 +188,7 @@ def _end(frame: ScriptParts) -> Iterator[bytes]:
     yield b'mv -f "$S/after" "$P/manifest"' if frame.replace else b'cat "$S/after" >> "$P/manifest"'
     if frame.last:
         yield b'mv -f "$S/state" "$P/state"'
+    # For the trap that removes the stage: in a directory that is not writable nothing can be deleted.
     yield b'chmod -R u+w "$S/tree" 2>/dev/null || :'
 
 

@@ -1,7 +1,7 @@
 """A tree of this machine kept in a sandbox: looked at, compared, sent, recorded, until both are the same.
 
 One `Copy` is one sandbox's. All it needs there is the contract: files are written, as archives or by themselves, and
-one command moves everything into place. A copy that is cut leaves a record from which the next one goes on.
+one command moves everything into place. A copy that is cut leaves a record from which the next one continues.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ class Looked(Struct, frozen=True):
 
 
 class Copied(Struct, frozen=True):
-    """What was copied. `unsettled` are files that never held still, `skipped` what is no file, folder or link."""
+    """What was copied. `unsettled` are files that never held still, `skipped` what is not a file, folder or link."""
 
     files: int = 0
     deleted: int = 0

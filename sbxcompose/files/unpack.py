@@ -158,6 +158,7 @@ class _Tree:
                 yield directory, spare
                 os.rename(spare, name, src_dir_fd=directory, dst_dir_fd=directory)
             finally:
+                # Also after a rename: between two links to one file rename(2) does nothing, and `spare` stays.
                 with suppress(OSError):
                     os.unlink(spare, dir_fd=directory)
 

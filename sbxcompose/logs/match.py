@@ -33,7 +33,7 @@ class LineMatcher:
 
     @property
     def undecided(self) -> bool:
-        """Whether there is an unfinished line that has to stand still before it can be matched."""
+        """Whether there is an unfinished line that has to be unchanged for a moment before it can be matched."""
         return not self.found and bool(self._line) and self._whole is None
 
     def feed(self, data: bytes) -> bool:

@@ -36,8 +36,8 @@ class Block(NamedTuple):
     """Whole lines of one source; `data` ends with a line end. `time_ms`, since 1970, is when its first line
     began.
 
-    With `cut`, `data` is a piece of an overlong line, and its line end is ours: the next block of the
-    source goes on with the line, and has `continued` set.
+    With `cut`, `data` is a piece of an overlong line, and its line end was added here: the next block of the
+    source continues the line, and has `continued` set.
     """
 
     source: LineSource

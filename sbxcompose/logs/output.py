@@ -1,7 +1,7 @@
 """The whole way of output through this package: chunks cut anywhere -> whole, cleaned, masked, rendered, written.
 
 What the command line holds, and the engine's output goes to. All calls are synchronous; after `sink` has
-taken more than it could write, `await output.sink.drain()` is the way to wait that lets other tasks go on.
+taken more than it could write, `await output.sink.drain()` is the way to wait that lets other tasks run.
 """
 
 from __future__ import annotations
@@ -117,7 +117,7 @@ class LogOutput:
         return self._screen is not None
 
     def status(self, lines: Iterable[str]) -> None:
-        """Lines of ours below everything, until they are changed, or none takes them away. Raises `NotWritten`."""
+        """Lines of this program below everything, until changed, or none takes them away. Raises `NotWritten`."""
         if self._screen is not None:
             self._draw(self._screen.put_bottom([self._secrets.hide(line).encode() for line in lines]))
 
@@ -137,7 +137,7 @@ class LogOutput:
             self.sink.write([data])
 
     def _unfinished(self, block: Block) -> bytes:
-        """Return what can be shown of a line that goes on: no half sequence, nothing that may begin a secret."""
+        """Return what can be shown of a line that continues: no half sequence, nothing that may begin a secret."""
         assert self._clean is not None
         text = self._clean(block.data[: whole_part(block.data[:-1])] + b"\n")[:-1].removesuffix(RESET)
         masker = self._secrets.masker(block.source)

@@ -60,7 +60,7 @@ class PrefixedRenderer:
         colour: bool = False,
         columns: Callable[[], int] | None = None,
     ) -> None:
-        """`columns` is the width of the terminal; lines that are wider go on beside the prefix."""
+        """`columns` is the width of the terminal; lines that are wider continue beside the prefix."""
         self._prefixes = prefixes
         self._timestamps = timestamps
         self._colour = colour

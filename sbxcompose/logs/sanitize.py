@@ -99,12 +99,12 @@ def without_colours(lines: bytes) -> bytes:
 
 
 def whole_part(piece: bytes) -> int:
-    """Return how many bytes of the beginning of a line are whole characters and sequences; the rest may go on."""
+    """Return how many bytes of the beginning of a line are whole characters and sequences; the rest may continue."""
     return _decided(piece[: whole_characters(piece)])
 
 
 def clean_message(text: str) -> str:
-    """Return a message of one or several lines made harmless; colours stay, for they are ours."""
+    """Return a message of one or several lines made harmless; colours stay, for this program added them."""
     data = text.encode("utf-8", "surrogateescape")
     if _is_harmless(data):
         return text

@@ -110,7 +110,7 @@ class FdSink:
             self._write_some()
 
     async def drain(self) -> None:
-        """As `flush`, while the event loop goes on: interrupts are heard although the reader has stalled."""
+        """As `flush`, while the event loop continues: interrupts are heard although the reader has stalled."""
         import asyncio
 
         self._raise_failure()

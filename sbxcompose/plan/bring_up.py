@@ -117,6 +117,7 @@ class BringUp:
     def _spread(self) -> None:
         """Dependents that ask for it get a new run with what they need, and theirs after them."""
         known = -1
+        # `_bring` adds needs, and the pass has already gone past other dependents of these: repeat until it adds none.
         while (count := sum(map(len, self._decisions.values()))) != known:
             known = count
             again = {

@@ -220,8 +220,9 @@ class Convergence:
             self._attempt.ended.add(instance)
 
     def must_interrupt(self) -> bool:
-        """Return whether what is under way is not what is wanted any more, or keeps something from being restarted."""
+        """Return whether what is under way is no longer what is wanted, or keeps something from being restarted."""
         attempt = self._attempt
+        # A stop is never interrupted: `begin` has taken it off `_removed`, so it would not be asked for again.
         if attempt is None or isinstance(attempt.work, StopRemoved):
             return False
         if attempt.edition < self._edition:
@@ -239,7 +240,7 @@ class Convergence:
                 self._rerun = frozenset()
                 self._force = False
             case RestartTargets() if good and not self._good:
-                self._applied = self._edition - 1  # what was held up may go on now
+                self._applied = self._edition - 1  # what was held up may continue now
         self._forget(instance for instance, one in self._restarts.items() if attempt.will_satisfy(instance, one.number))
 
     def interrupted(self, runs: Mapping[Instance, int]) -> None:

@@ -65,7 +65,7 @@ class Judge:
     ) -> Verdict:
         """Return the verdict on the wanted instances; times are seconds since 1970. Linear in what there is.
 
-        `began`: when the command did. What failed before that, and may have been mended since, is no crash loop.
+        `began`: when the command did. What failed before that, and may have been mended since, is not a crash loop.
         """
         mode = self._mode
         ended = mode.goal is Goal.ENDED or mode.exit_code_from is not None
@@ -131,6 +131,7 @@ def _ended_by(case: Progress, state: InstanceState) -> Verdict:
 def _ended_by_another(case: Progress, state: InstanceState) -> Verdict:
     """Return the failure when another process has ended everything before the one whose exit code was asked for."""
     code = 1 if state.row is None else exit_code(state.row)
+    # Never 0: the process whose exit code was asked for has not ended.
     return case.failed([state], code or 1, case.label(state))
 
 

@@ -181,7 +181,7 @@ class ObservedSandbox(Struct, frozen=True):
 
 
 class LeftSandbox(Struct, frozen=True):
-    """A sandbox of the project that its file does not have at that provider any more.
+    """A sandbox of the project that its file no longer has at that provider.
 
     `running` is how many processes run in it, None if that is unknown; `moved_to` is the provider at which the file has
     a sandbox of that name now.

@@ -16,16 +16,16 @@ class Intent(StrEnum):
     UP = "up"
     """Make the world as the file says: start, replace and stop what has to be, and nothing else."""
     START = "start"
-    """Start what does not run; what runs an older definition is left running, with a note."""
+    """Start what is not running; what runs an older definition is left running, with a note."""
     RESTART = "restart"
-    """Restart the targets as the file says now; their needs are started if they do not run. Without targets: everything
-    but one-shots that have completed.
+    """Restart the targets as the file says now; their needs are started if they are not running. Without targets:
+    everything but one-shots that have completed.
     """
     STOP = "stop"
     """Stop the targets, and only them; their sandboxes stay as they are."""
     DOWN = "down"
-    """Want nothing: stop everything of ours; in the cloud suspend the sandboxes, or terminate them. With targets as
-    `STOP`.
+    """Want nothing: stop everything of this project; in the cloud suspend the sandboxes, or terminate them. With
+    targets as `STOP`.
     """
 
 

@@ -37,7 +37,7 @@ class Progress:
     """All states of one moment, with what can be told from them.
 
     `ended`: nothing is meant to be ready, all is meant to end. `began`: when the command did. `patient`: a crash
-    loop may go on, because a person watches it and can fix the file. `late`: the deadline has passed.
+    loop may continue, because a person watches it and can fix the file. `late`: the deadline has passed.
     """
 
     def __init__(
@@ -134,7 +134,7 @@ class Progress:
         return not self._patient and in_crash_loop(row, self._began, self._now)
 
     def looping(self) -> list[InstanceState]:
-        """Return those in a crash loop, where that is a failure: their supervisor would go on trying."""
+        """Return those in a crash loop, where that is a failure: their supervisor would continue trying."""
         return [state for state in self.having(Standing.FAILED) if state.row is not None and state.row.live]
 
     def recheck_at(self) -> float | None:
@@ -147,7 +147,7 @@ class Progress:
         return self._now + min(left) if left else None
 
     def _ended_well(self, state: InstanceState, row: ObservedRow) -> bool:
-        """Exit code 0, unless it was to run for ever or should have been ready first."""
+        """Exit code 0, unless it was to run forever or should have been ready first."""
         node = self.node(state)
         if row.exit is None or not row.exit.success:
             return False

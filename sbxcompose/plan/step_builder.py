@@ -41,7 +41,7 @@ def place(node: int, layer: int) -> int:
 
 
 def stop_action(world: World, row: ObservedRow, grace: float | None) -> Stop:
-    """Return how the file says that the row's process is stopped; the defaults for one it does not have."""
+    """Return how the file wants the row's process stopped; the defaults for one it does not have."""
     node = world.graph.index.get((row.instance.sandbox, row.instance.process))
     rule = _DEFAULT_STOP if node is None else world.graph.processes[node].stop
     return Stop(row, rule.signal, rule.grace if grace is None else grace, rule.command)
@@ -203,6 +203,7 @@ class StepBuilder:
         name = process.sandbox
         own = [] if name in self._replaced else decision.stopped
         ready = self._ready.get(name)
+        # A stop or gate in the same sandbox comes after `ready` itself, so this arrow would add nothing.
         if ready is not None and not own and name not in gates.values():
             own = [ready]
         managed = _free_name(decision, process.digest)

@@ -213,8 +213,8 @@ class Plan(Struct, frozen=True):
 
     `unchanged` counts the instances that were looked at and need nothing: `running` of them run, and `completed` are
     the names of those that have completed and are not run again. `provisional`: a sandbox could not
-    be looked into because it does not run, so carry out `sandboxes_first()`, observe, and plan again. `left`: sandboxes
-    that are no longer those of the file, to be taken down beside this plan.
+    be looked into because it is not running, so carry out `sandboxes_first()`, observe, and plan again. `left`:
+    sandboxes that are no longer those of the file, to be taken down beside this plan.
     """
 
     steps: tuple[Step, ...] = ()

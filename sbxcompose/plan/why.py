@@ -1,4 +1,4 @@
-"""Why an instance does not run, or not the way the file says: from the file and what is observed, nothing
+"""Why an instance is not running, or not the way the file says: from the file and what is observed, nothing
 else.
 """
 

@@ -242,7 +242,7 @@ class _SandboxMaker:
         return wanted, inactive
 
     def one_off(self, wanted: list[Process]) -> Process:
-        """Return what runs a command that is no process, with the variables of all processes and after the setup."""
+        """Return what runs a command that is not a process, with the variables of all processes and after the setup."""
         setup = [process.name for process in wanted if process.name.startswith("@")]
         return Process(
             sandbox=self._name,

@@ -90,7 +90,7 @@ def recall(request: LoadRequest, looked_at: set[str] | None = None) -> Project |
 
 
 def remember(request: LoadRequest, sources: Sources, project: Project) -> None:
-    """Keep a project that was just loaded from `sources`. Failing to is no error: it is only a cache."""
+    """Keep a project that was just loaded from `sources`. Failing to is not an error: it is only a cache."""
     directory = cache_directory(request.environ)
     if directory is None or not sources.lasting:
         return
@@ -171,8 +171,9 @@ def _decoder() -> Decoder[_Entry]:
 
 
 def _read_entry(path: str) -> _Entry | None:
-    """Read what `remember` wrote; None if the file is absent, not ours alone, damaged or of another format."""
+    """Read what `remember` wrote; None if the file is absent, not this user's alone, damaged or of another format."""
     try:
+        # O_NONBLOCK: opening a named pipe in its place would wait for a writer.
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError:
         return None

@@ -112,8 +112,8 @@ def _has_scripts(apps: Node | None) -> bool:
 
 
 def other_file(names: Iterable[str]) -> str | None:
-    """Return what to do with a file in a folder without one of ours: a Procfile of another name, or another tool's
-    file.
+    """Return what to do with a file in a folder without a file of this program: a Procfile of another name, or another
+    tool's file.
     """
     listed = sorted(names, key=lambda name: (name.lower() != "procfile.dev", name))
     for name in listed:

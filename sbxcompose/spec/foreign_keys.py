@@ -42,7 +42,7 @@ _RENAMED = {
     "disk_mb": "disk",
     "readonly": "read_only",
 }
-"""What other tools call a key of ours, where a model has that."""
+"""What other tools call a key of this project's file, where a model has that."""
 
 _OF_MODEL: Mapping[str, Mapping[str, str]] = {
     "ProjectModel": {

@@ -41,7 +41,7 @@ class InterpolationProblem:
 def interpolate(text: str, lookup: Lookup) -> tuple[str, list[InterpolationProblem]]:
     """Return the text with every substitution made, and what could not be made.
 
-    Only the branch that is taken is looked up: in `${A:-${B}}` a missing `B` is no problem while `A` is set.
+    Only the branch that is taken is looked up: in `${A:-${B}}` a missing `B` is not a problem while `A` is set.
     """
     if "$" not in text:
         return text, []
@@ -80,7 +80,7 @@ class _ReferenceReader:
         return value
 
     def _braced(self, text: str, start: int) -> tuple[str, int]:
-        """Read from behind `${`; the value, and where the text goes on."""
+        """Read from behind `${`; the value, and where the text continues."""
         end = _closing(text, start)
         found = _BRACED.match(text, start)
         if end is None or found is None:

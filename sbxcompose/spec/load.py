@@ -27,7 +27,7 @@ def load_project(request: LoadRequest, sources: Sources | None = None) -> Projec
 
     `sources`, if given, afterwards knows everything that was looked at. Raises `SpecNotFound`,
     `InvalidSpec` with every mistake found, and `UsageError` for what the request itself has wrong.
-    What only some of the processes need and could not be resolved is no error yet, see `Project.unresolved`.
+    What only some of the processes need and could not be resolved is not an error yet, see `Project.unresolved`.
     """
     sources = sources or Sources(request.environ, request.stdin, request.pipes)
     found = find_files(request, sources)

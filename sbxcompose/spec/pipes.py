@@ -1,4 +1,4 @@
-"""Read a named pipe to its end, without waiting for a writer for ever.
+"""Read a named pipe to its end, without waiting for a writer forever.
 
 Secret managers put a `.env` in place that is a named pipe: the manager writes once for each reader. Standard
 library only.
@@ -67,7 +67,7 @@ class _Pipe:
             now = time.monotonic()
             if now >= deadline:
                 return NO_WRITER
-            # A writer that opens the pipe is no event to poll for; only what it writes is.
+            # A writer that opens the pipe is not an event to poll for; only what it writes is.
             if now >= spin and any(event & select.POLLHUP for _, event in self._poll.poll(_STEP * 1000)):
                 time.sleep(_STEP)  # one has gone without a word
         return _until_end(self._next, self._largest, first or b"")

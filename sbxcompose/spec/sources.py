@@ -29,6 +29,7 @@ def read_content(path: str) -> SourceContent:
         kind = os.stat(path).st_mode
         if not stat.S_ISREG(kind):
             return errno.EISDIR if stat.S_ISDIR(kind) else errno.EINVAL
+        # By now the path may lead to a pipe, whose opening would block: hence O_NONBLOCK, and the second check below.
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError as error:
         return error.errno or errno.EIO

@@ -22,7 +22,7 @@ Path = tuple[str | int, ...]
 """Where a value stands: keys and list indexes from the root."""
 
 _MOST = 200_000
-"""So many values may come from writing out aliases; what is written out already counts for itself."""
+"""How many values may come from writing out aliases; what is written out already counts for itself."""
 _DEEPEST = 100
 
 

@@ -23,7 +23,7 @@ _COLLECTIONS = frozenset((None, "!", _CORE + "map", _CORE + "seq"))
 
 
 class Malformed(Exception):
-    """The text is not YAML that we take; there is nothing to go on with."""
+    """The text is not YAML that we take; there is nothing to continue with."""
 
     def __init__(self, mistake: Mistake) -> None:
         super().__init__(mistake.message)
@@ -241,7 +241,7 @@ def _syntax_hint(source: str, problem: str) -> str | None:
 
 
 _FORBIDDEN = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-"""What is no printable character to YAML (1.2.2, section 5.1)."""
+"""What is not a printable character to YAML (1.2.2, section 5.1)."""
 
 
 def _unreadable(document: Document) -> Mistake:

@@ -18,7 +18,7 @@ K = TypeVar("K", bound=Hashable)
 
 
 class Likeness(Struct, frozen=True):
-    """What makes a loop: in `runs` of `window` runs, offsets that differ by so many seconds, or by a share of them."""
+    """What makes a loop: in `runs` of `window` runs, offsets that differ by at most `seconds`, or a share of them."""
 
     runs: int
     window: int
@@ -126,5 +126,5 @@ class LoopDetector(Struct):
 
 
 def pause(times: int) -> float:
-    """Seconds before the next run of a process that has caused its own restart so many times in a row, from 1 on."""
+    """Seconds before the next run of a process that has caused its own restart this many times in a row, from 1 on."""
     return float(min(FIRST_PAUSE * 2 ** min(times - 1, 10), LONGEST_PAUSE))

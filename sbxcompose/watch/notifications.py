@@ -59,6 +59,7 @@ class Notifications:
         before = self._instances
         self._instances = _open(directories)
         self.directories = set(filter(os.path.isdir, directories))
+        # Last, because what happened before the new instances were ready is only in the queues of the old ones.
         for instance in before:
             with suppress(WatchfilesRustInternalError):
                 self._pending |= _read(instance)
@@ -79,7 +80,7 @@ class Notifications:
             except WatchfilesRustInternalError:  # a file name that is not UTF-8, for example
                 complete = False
         if not complete:
-            self.replace(self.directories)  # such an instance reports nothing but its error any more
+            self.replace(self.directories)  # such an instance no longer reports anything but its error
         return Notified(frozenset(changes), complete and len(changes) < STORM)
 
     def close(self) -> None:

@@ -107,6 +107,7 @@ class Snapshot:
         seen: list[SeenChange] = []
         for top, report in due.items():
             if report is ComparisonScope.NOTHING:
+                # Before anything is listed: what is written meanwhile must not pass for unchanged.
                 self._begun = time.time_ns()
             waiting = [top]
             while waiting:
@@ -163,6 +164,7 @@ class Snapshot:
             return
         if name in IGNORE_FILES:
             self.root_is_due(ComparisonScope.NOTHING)
+        # Notifications of one read are a set, without their order: what is there now decides.
         before = known.get(name)
         try:
             status = os.lstat(path)
@@ -208,6 +210,7 @@ class Snapshot:
                 status = entry.stat(follow_symlinks=False)
             except OSError:
                 continue  # it has just gone
+            # The ctime, because an older file that is moved into place keeps its mtime.
             unchanged = before.get(entry.name) == UNCHANGED and status.st_ctime_ns < self._begun - TICK
             found[entry.name] = UNCHANGED if unchanged else _signature(status)
         return found if found or os.path.isdir(directory) else None

@@ -66,7 +66,7 @@ class FileWatcher:
         self._to_say: list[str] = []
 
     async def watch(self, roots: Collection[Root]) -> None:
-        """Watch these roots, and no others any more; from its return on nothing is missed."""
+        """Watch these roots, and no longer any others; from its return on nothing is missed."""
         async with self._lock:
             seen = await anyio.to_thread.run_sync(self._change_roots, list(dict.fromkeys(roots)))
         self._pass_on(seen)
@@ -118,7 +118,8 @@ class FileWatcher:
             self._seen(seen, max(self._looked, now - _age(seen[-SAMPLE:])))
         self._looked = now
 
-    # What follows looks into directories, so it runs in a thread, one at a time.
+    # What follows looks into directories, so it runs in a thread, one at a time. The threads are anyio's, since a
+    # cancellation waits for those; after `asyncio.to_thread` they would continue beside whatever comes next.
 
     def _change_roots(self, roots: list[Root]) -> list[SeenChange]:
         removed = [root for root in (*self._notified, *self._polled) if root not in roots]
@@ -163,7 +164,7 @@ class FileWatcher:
     def _compare_due(self, *, exactly: bool = False) -> list[SeenChange]:
         """Compare what is due, in directories that are watched by then, so that nothing falls between.
 
-        `exactly`: and watch nothing else any more.
+        `exactly`: and no longer watch anything else.
         """
         seen: list[SeenChange] = []
         for _ in range(ROUNDS):

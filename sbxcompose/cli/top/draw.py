@@ -103,7 +103,7 @@ def table_lines(model: TopModel, width: int, height: int, now: float) -> list[Li
 
 
 def _more(above: int, below: int) -> str:
-    """Return how many processes have no room above and below those that are seen."""
+    """Return how many processes have no space above and below those that are seen."""
     words = [f"{sign}{count}" for sign, count in (("↑", above), ("↓", below)) if count > 0]
     return f" {' '.join(words)} " if words else ""
 

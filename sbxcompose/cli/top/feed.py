@@ -104,7 +104,7 @@ class TopFeed:
         self._stir()
 
     def remark(self, text: str, about: str = "") -> None:
-        """Add a line of ours between the lines of the processes, or of the one that it is `about`."""
+        """Add a line of this program between the lines of the processes, or of the one that it is `about`."""
         self._add("*", 0, clean_text(self._secrets.hide(text), colours=False), about)
 
     def connected(self, well: bool) -> None:

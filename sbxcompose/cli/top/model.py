@@ -43,7 +43,7 @@ class TopModel:
         self.prompt: Prompt | None = None
         self.message: FooterMessage | None = None
         self.connection: str | None = None
-        """What is said of the connection while nothing is heard of the processes."""
+        """The text about the connection while nothing is heard of the processes."""
         self.stopping = False
         self.pane_height = 10
         """Lines of the lower part, as they were last drawn."""
@@ -54,7 +54,7 @@ class TopModel:
         self.selection: Selection | None = None
         self._drags = False
         self._held = False
-        """Whether the output stands still for the selection alone."""
+        """Whether the output is held only because of the selection."""
 
     # -- what is seen --------------------------------------------------------------------------------------
 
@@ -123,7 +123,7 @@ class TopModel:
             self.view.anchor, self._held = self.lines[-1].number, True
 
     def drag_to(self, row: int, column: int) -> None:
-        """Go on selecting."""
+        """Continue selecting."""
         if self.selection is not None and self._drags:
             self.selection = self.selection.to(max(min(row, len(self.seen) - 1), 0), max(column, 0))
 

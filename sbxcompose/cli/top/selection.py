@@ -12,7 +12,7 @@ from sbxcompose.cli.top.spans import Line, TextSpan, columns, crop, plain
 class PaneRow(Struct, frozen=True):
     """A line of the lower part as it is drawn: `prefix` columns in front of it are not its text.
 
-    `continued`: it goes on with the line above, which was wrapped.
+    `continued`: it continues the line above, which was wrapped.
     """
 
     line: Line

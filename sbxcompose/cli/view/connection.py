@@ -1,4 +1,4 @@
-"""What is said of broken connections: one line when they are being made again, one when they are back."""
+"""Messages about broken connections: one line when they are being made again, one when they are back."""
 
 from __future__ import annotations
 

@@ -7,5 +7,5 @@ from sbxcompose.plan.steps import Plan
 
 
 def plan_lines(plan: Plan, width: int | None) -> list[str]:
-    """Return the steps; what is too long for the terminal goes on beside the number."""
+    """Return the steps; what is too long for the terminal continues beside the number."""
     return [part for step in plan for part in wrapped(str(step), width)]

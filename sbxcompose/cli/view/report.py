@@ -80,7 +80,7 @@ class Reporter:
         return WaitReport(session, echo_line, self._block, pending, lambda: len(wanted))
 
     def replace_project(self, project: Project) -> None:
-        """Go on with another reading of the project's file."""
+        """Continue with another reading of the project's file."""
         self._project = project
         self._names = ProcessNames(project)
         self.secrets.add_current(secret_values(project))

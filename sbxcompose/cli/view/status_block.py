@@ -112,7 +112,7 @@ def block(live: Live, room: int, clean: Callable[[str], str]) -> RenderableType:
 
 
 def _rows(waits: tuple[tuple[Wait, float], ...], room: int, clean: Callable[[str], str]) -> list[Text]:
-    """Return a row for each wait, its columns aligned; what has no room is cut from the end of a row."""
+    """Return a row for each wait, its columns aligned; what has no space is cut from the end of a row."""
     from rich.cells import cell_len, set_cell_size
     from rich.text import Text
 

@@ -66,7 +66,7 @@ class LogView:
         lines: LineFilter | None = None,
         hides: Callable[[Instance], bool] = lambda instance: False,
     ) -> None:
-        """`on_lost` is told when stdout cannot be written to any more; without it that is raised as `NotWritten`.
+        """`on_lost` is told when stdout can no longer be written to; without it that is raised as `NotWritten`.
 
         `lines` says which lines are shown, and `hides` whose output is not, though what happens to it is announced.
         """
@@ -142,7 +142,7 @@ class LogView:
         self.heard(event)
 
     def announce(self, said: Announcement) -> None:
-        """Print a line of ours between the lines of the processes."""
+        """Print a line of this program between the lines of the processes."""
         if self._muted:
             return
         now = int(time.time() * 1000)
@@ -199,7 +199,7 @@ class LogView:
 
     @contextmanager
     def _hold(self) -> Iterator[None]:
-        """Hold everything back while inside; afterwards another writer can go on below it."""
+        """Hold everything back while inside; afterwards another writer can continue below it."""
         with self.sink.held():
             yield
         self.make_room()

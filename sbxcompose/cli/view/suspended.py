@@ -1,4 +1,4 @@
-"""Sandboxes that exist and do not run: what a command cannot see of them, and the way out."""
+"""Sandboxes that exist and are not running: what a command cannot see of them, and the way out."""
 
 from __future__ import annotations
 

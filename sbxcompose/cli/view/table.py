@@ -34,7 +34,7 @@ def fitting(
     width: int | None,
     dispensable: Sequence[str] = DISPENSABLE,
 ) -> tuple[list[str], list[list[str]]]:
-    """Return the header and rows without the columns for which `width` leaves no room; None leaves room for all."""
+    """Return the header and rows without the columns for which `width` leaves no space; None leaves space for all."""
     names, kept = list(header), [list(row) for row in rows]
     for name in dispensable:
         widths = [max(visible(row[n]) for row in [names, *kept]) for n in range(len(names))]

@@ -9,7 +9,7 @@ from sbxcompose.plan.judge import Success
 
 
 def verdict_lines(verdict: Verdict, seconds: float, style: Style, reproduce: str | None = None) -> list[str]:
-    """Return the verdict after so many seconds; `reproduce` is a command."""
+    """Return the verdict after `seconds`; `reproduce` is a command."""
     headline, *rest = str(verdict).split("\n")
     if isinstance(verdict, Success):
         return [style.green(ready_words(verdict, seconds)), *rest]
