@@ -1,7 +1,7 @@
 """Where requests to a cloud go, from what the user has named (contract, sections 1.2 to 1.4); pure.
 
 The vendor's clients quietly go to the vendor's cloud, with the caller's key, when they do not know a host's name.
-Ours goes where it was told to, and takes the key to no other site than that one.
+This one goes where it was told to, and takes the key to no other site than that one.
 """
 
 from __future__ import annotations

@@ -135,6 +135,6 @@ class HttpConnection:
 
     def close(self) -> None:
         """Close it at once."""
-        # Whatever has not been sent by now is not wanted any more: a close would wait until it is.
+        # Whatever has not been sent by now is no longer wanted: a close would wait until it is.
         self._last_words.close()
         self._writer.transport.abort()

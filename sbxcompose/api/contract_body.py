@@ -1,4 +1,4 @@
-"""Requests for a daemon that has only the contract (sections 3.2, 3.8 and 5): nothing of ours, no defaults; pure."""
+"""Requests for a daemon that has only the contract (sections 3.2, 3.8 and 5): no extensions, no defaults; pure."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """The output of one process by the contract alone (section 3.7), followed over broken connections.
 
-A follow has no place to go on from: asked again, it begins again with the first line that is kept. So what has been
+A follow has no place to continue from: asked again, it begins again with the first line that is kept. So what has been
 seen is counted, each stream by itself, for the two may be woven differently each time.
 """
 
@@ -185,6 +185,7 @@ async def follow_to_end(client: SandboxClient, process: str, replay: Replay) -> 
                 raise
         await asyncio.sleep(pause)
         pause = min(pause * 2, LONGEST_PAUSE)
+        # To be suspended is not an outage: the time to reconnect is counted anew after it.
         if await until_awake(client):
             broken_at = None
 

@@ -64,6 +64,7 @@ async def stop(client: ContractProcesses, process: str, signal: int, grace: floa
     if grace >= GRACE and signal == SIGTERM:
         await client.delete(process)
         return
+    # The DELETE ends supervision, so that no run follows the SIGKILL; by itself it would kill after ten seconds only.
     async with Tasks() as tasks:
         deleting = tasks.start(client.delete(process))
         await asyncio.wait({deleting}, timeout=grace if signal == SIGTERM else 0)

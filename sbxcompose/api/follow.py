@@ -192,7 +192,7 @@ class Watch:
     async def _connection(self) -> AsyncIterator[FollowEvent]:
         """One connection's events, from where the last one ended."""
         decoder = frames.FrameDecoder(refs=self._refs)
-        self._names = {}
+        self._names = {}  # the numbers of logs hold for one connection: the next one numbers them anew
         body = {**self._body, "since": self._positions}
         if self._positions and body["logs"] == "live":
             # What appeared while the connection was broken is wanted from its beginning.
@@ -250,6 +250,7 @@ class Watch:
                 break
             done += len(data)
             yield self._output(frame, data)
+        # Also past what was lost: otherwise the next connection would ask for it again.
         self._positions[log.name] = frame.end
 
 

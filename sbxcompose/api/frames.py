@@ -8,7 +8,7 @@ A frame is one byte of kind, four bytes of payload length (big-endian), and the 
     R  JSON {"log", "run", "time"}: a run begins     E  JSON {"log", "run", "time", "exit_code", "signal"}: it ended
     O  output: log, stream, run, time, end, length; then the bytes themselves, or with `refs` where they are:
        the segment's start and the offset in its file
-    G  JSON {"log", "bytes"}: so many bytes are gone
+    G  JSON {"log", "bytes"}: that number of bytes is gone
     N  JSON {"name", "run", "time", "up", "life", "secrets"}: what the runs of the log of that name were started
        with, from run number `run` on
     Y  everything known when the request came has been sent          K  keep-alive
@@ -114,7 +114,7 @@ class OutputRef(NamedTuple):
     offset: int
 
     def file_name(self) -> str:
-        """Return the file's name. A file that does not exist any more was dropped, with `length` bytes of output."""
+        """Return the file's name. A file that no longer exists was dropped, with `length` bytes of output."""
         return segment_file(self.segment, self.stream)
 
 
@@ -190,6 +190,7 @@ class FrameDecoder:
         if self._parts:
             self._parts.append(data)
             self._have += len(data)
+            # Joined only once a frame is whole: to join at each piece would copy a long frame again and again.
             if self._have < self._need:
                 return []
             data = b"".join(self._parts)
@@ -220,7 +221,7 @@ class FrameDecoder:
         return at
 
     def _keep(self, data: bytes, at: int) -> None:
-        """Remember what is left, and how much is needed to go on."""
+        """Remember what is left, and how much is needed to continue."""
         if at == len(data):
             return
         self._parts.append(data[at:])

@@ -29,7 +29,7 @@ KEPT_FOR = 15.0
 
 
 class HttpsReply:
-    """An answer that httpx reads; its errors become ours."""
+    """An answer that httpx reads; its errors become those of `errors`."""
 
     def __init__(self, response: httpx.Response, site: Site) -> None:
         self.status = response.status_code
@@ -87,7 +87,7 @@ class Https:
                 headers=fixed,
                 verify=trusted(),
                 # How many there are is decided by `CloudChannel`, which knows streams from requests. A limit for those
-                # that are kept would count the streams, too (httpcore 1.0.9), and none be kept beside so many streams.
+                # that are kept would count the streams, too (httpcore 1.0.9), and none be kept beside many streams.
                 limits=httpx.Limits(max_connections=None, max_keepalive_connections=None, keepalive_expiry=KEPT_FOR),
                 follow_redirects=False,
             )

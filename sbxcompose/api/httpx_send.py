@@ -45,6 +45,7 @@ class HttpxSend:
         """End the request soon, for its caller waits no longer."""
         self._given_up = True
         if self._task.done():
+            # Answered just as the caller was cancelled: an answer that is never read or closed keeps its connection.
             if not self._task.cancelled() and self._task.exception() is None:
                 self._owner.start(self._task.result().aclose())
         elif self._cancellable:

@@ -16,7 +16,7 @@ PATIENCE = 30.0
 FIRST_TRIES = 3
 """Tries at a site that has never answered: its address may be wrong."""
 BUSY_TRIES = 5
-"""Tries at a site where something answers, and says that the service is not ready."""
+"""Tries at a site where something answers that the service is not ready."""
 
 
 class RequestRetry(Struct):

@@ -173,8 +173,8 @@ class SandboxClient:
     ) -> RunExit:
         """Run a command to its end (contract, section 3.8); its lines go to `output` as they come.
 
-        Whether a daemon that is not ours sends keep-alives is not public: there `SilentRun` tells a silent command from
-        a stalled answer. Our host does, and lists extensions.
+        The local host sends keep-alives, and lists extensions. Whether another daemon does is not public: there
+        `SilentRun` tells a silent command from a stalled answer.
         """
         from sbxcompose.api.silent_run import SILENT_RUN, SilentRun, pieces  # few commands run one
 
@@ -250,7 +250,7 @@ class SandboxClient:
             yield stream
 
     async def close(self) -> None:
-        """Give up what no caller waits for any more."""
+        """Give up what no caller waits for any longer."""
         await self._flushes.close()
 
     async def ask(self, method: str, path: str, what: str, body: Any = None) -> Any:
@@ -282,6 +282,7 @@ class SandboxClient:
         return await operation.answer
 
     def _flush(self) -> None:
+        # A batch has one `env` for all its operations, so those with another base travel in a batch of their own.
         groups: dict[int, list[_Operation]] = {}
         for operation in self._pending:
             groups.setdefault(id(operation.base), []).append(operation)
@@ -301,6 +302,7 @@ class SandboxClient:
         except Exception as failure:  # the callers must learn of it, whatever it is
             error = failure
         except asyncio.CancelledError:
+            # Otherwise the callers would wait forever: nothing else completes these futures.
             for operation in operations:
                 operation.answer.cancel()
             raise
@@ -327,7 +329,7 @@ async def _hand_out(stream: Reply, operations: Sequence[_Operation]) -> None:
         for line in lines:
             result = _read_result(line)
             answer = operations[result.index].answer
-            if not answer.done():
+            if not answer.done():  # a caller that was cancelled has cancelled its future, and to set it would raise
                 answer.set_result(Answer(result.status, bytes(result.body)))
 
 

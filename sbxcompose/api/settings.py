@@ -1,5 +1,5 @@
 """How a cloud is configured: the variables that the vendor's own clients read (contract, section 1.5), and one of
-ours; pure.
+this project; pure.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Notice that this machine has slept, so that connections which died meanwhile are made again at once.
 
-The steady clock stands still while a machine sleeps, on Linux and on macOS, and the clock on the wall does not. Without
+The steady clock stops while a machine sleeps, on Linux and on macOS, and the clock on the wall does not. Without
 this a dead connection would be found out only by its silence.
 """
 
@@ -47,6 +47,7 @@ class SleepWatch:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        # The timer runs on, and ends itself in `check`: what begins to wait before that needs no new one.
         self._waiting -= 1
 
     def check(self) -> None:

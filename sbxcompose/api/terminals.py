@@ -29,7 +29,7 @@ class TerminalsClient:
         body = {name: value for name, value in request.write().items() if value is not None}
         body["env"] = {**(base_env or {}), **request.env}
         if "pty" not in self._client.extensions:
-            body.pop("end_unwatched")  # ours
+            body.pop("end_unwatched")  # a field of the extension
         answer = await self._client.ask("POST", "/pty", request.command, body)
         return PtySession(answer["session_id"], answer["token"])
 

@@ -178,6 +178,8 @@ class Transport:
                 self._drop(connection)
                 if not isinstance(error, BROKEN):
                     raise
+                # A kept connection may have been closed while the request was on its way; another is tried then. But
+                # only a GET may be sent twice: whether another request was carried out is unknown.
                 if kept is None or head.method != b"GET":
                     raise unreachable(f"the host at {self.address}", error, self.address.hint) from error
 
@@ -236,6 +238,7 @@ class Transport:
             return False
         if self._revival is None or self._revival.done():
             self._revival = asyncio.get_running_loop().run_in_executor(None, self._revive)
+        # Shielded: a request that is cancelled must not cancel what the others wait for.
         path = await asyncio.shield(self._revival)
         if path is not None:
             self.address = replace(self.address, path=str(path))

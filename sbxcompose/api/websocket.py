@@ -69,8 +69,8 @@ class WebSocket:
         return self._closed is not None and self._closed.code == BROKEN
 
     async def receive(self) -> bytes:
-        """Return the next message, or piece of one. Raises `Closed`; the answer to the other side's close is ours to
-        send (`send_close`), when all that has to go before it has gone.
+        """Return the next message, or piece of one. Raises `Closed`; the caller answers the other side's
+        close (`send_close`), when all that has to go before it has gone.
         """
         while self._closed is None:
             frame = await self._next()

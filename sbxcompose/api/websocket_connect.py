@@ -71,7 +71,7 @@ class SocketStream:
 
 
 class Socket(WebSocket):
-    """A WebSocket of ours, with the headers of the answer that opened it; an async context manager."""
+    """A WebSocket opened from here, with the headers of the answer that opened it; an async context manager."""
 
     def __init__(self, stream: SocketStream, headers: Mapping[str, str], limit: int | None, rest: bytes) -> None:
         super().__init__(stream, client=True, limit=limit, rest=rest)
@@ -147,6 +147,7 @@ async def _shake_hands(
         raise refusal(answer.status_code, body, what)
     if told.get("sec-websocket-accept", "").encode() != generate_accept_token(key):
         raise EOFError("the answer is not that of a WebSocket")
+    # The first frames may have come in one piece with the 101.
     return Socket(stream, told, limit, bytes(protocol.trailing_data[0]))
 
 

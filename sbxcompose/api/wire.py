@@ -13,7 +13,7 @@ _PLAIN = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz01234567
 
 
 class HttpRequest(Struct, frozen=True):
-    """A request. `body` is sent as JSON unless it is bytes or a `StreamedBody`; None is no body.
+    """A request. `body` is sent as JSON unless it is bytes or a `StreamedBody`; None means without a body.
 
     `idle`: seconds without a byte that are fine for this request, beside the usual ones; a way to another machine gives
     up after that.

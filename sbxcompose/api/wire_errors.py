@@ -1,4 +1,4 @@
-"""The one place where the wire's errors become ours: broken connections, and refusals (contract, section 7).
+"""Turn the wire's errors into those of `errors`, in one place: broken connections, and refusals (contract, section 7).
 
 Whatever the client (h11 on the local socket, httpx to a cloud, a WebSocket), here its failures get words and hints.
 """
@@ -192,7 +192,7 @@ class CloudRefusals(Struct, frozen=True):
             raise Unavailable(f"{self.site}: {what}: {said}", hint=hint, retry_after=after)
 
     def judge_socket(self, status: int, header: Header, body: bytes, what: str) -> None:
-        """As `judge`; but a 502 says that nothing listens on the port that a tunnel is for (contract, section 6)."""
+        """As `judge`; but a 502 means that nothing listens on the port that a tunnel is for (contract, section 6)."""
         if status != 502:
             self.judge(status, header, body, what)
 

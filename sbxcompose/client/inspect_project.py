@@ -166,7 +166,7 @@ class InspectableProject:
         """Return what happens to processes, and the steps that commands of this machine carry out, as it happens.
 
         It begins when the first event is asked for; with `since` (seconds since 1970) with what is recorded since
-        then. It goes on without end, or up to the moment `until`.
+        then. It continues without end, or up to the moment `until`.
 
         ```python
         import asyncio

@@ -89,7 +89,7 @@ class OpenProject(InspectableProject):
         """Start what is missing and restart what has changed, in dependency order.
 
         With `wait`, return once everything is ready (one-shots: completed). Raises `ProcessFailed` when something fails
-        or cannot get ready any more and, after `timeout` seconds of waiting, `DeadlinePassed`; both have `causes`.
+        or can no longer get ready and, after `timeout` seconds of waiting, `DeadlinePassed`; both have `causes`.
         """
         if timeout is not None and not wait:
             raise UsageError("`timeout` goes with `wait=True`")

@@ -26,7 +26,7 @@ Confirm = Callable[[list[str]], Awaitable[bool]]
 
 
 async def plan_for(session: Session, intent: Intent, options: PlanOptions) -> Plan:
-    """Plan what the command would do. Sandboxes that do not run are not observed, so the plan may be provisional."""
+    """Plan what the command would do. Only running sandboxes are observed, so the plan may be provisional."""
     if intent in COPYING:
         check_resolved(session.project, options)
     if intent in (Intent.UP, Intent.DOWN) and options.targets is None:

@@ -65,7 +65,7 @@ class ApplyLoop:
         return absorbed
 
     def reload(self, project: Project, options: PlanOptions) -> None:
-        """Go on with another reading of the file: stop what it no longer has, and make the rest as it says."""
+        """Continue with another reading of the file: stop what it no longer has, and make the rest as it says."""
         self._wanted.reload(project, options)
         self.wake()
 
@@ -76,6 +76,7 @@ class ApplyLoop:
     async def until(self, condition: Callable[[], bool]) -> None:
         """Wait until something is so; `wake` is called whenever it may have become so."""
         while not condition():
+            # Without an `await` between the look and this, no wake-up is lost.
             self._wake.clear()
             await self._wake.wait()
 
@@ -107,6 +108,7 @@ class ApplyLoop:
             self._session.emit(PlanApplied(result))
             return
         try:
+            # Requests of the cancelled plan may have been carried out all the same: only the rows tell.
             await self._session.refresh()
         finally:
             self._wanted.interrupted(self._runs())

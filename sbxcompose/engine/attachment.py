@@ -32,7 +32,7 @@ class AttachedRun:
     async def to(
         cls, connection: SandboxConnection, instance: Instance, name: str, secrets: KnownSecrets, *, proxy: bool
     ) -> AttachedRun:
-        """Connect to an instance that people call `name`. Raises `UsageError` if it does not run."""
+        """Connect to an instance that people call `name`. Raises `UsageError` if it is not running."""
         row = connection.row(instance)
         if row is None or row.pid is None:
             raise UsageError(f"{name} is not running", hint=f"`sbxcompose start {name}` starts it")
@@ -81,8 +81,8 @@ class AttachedRun:
         await self._process.signal(number)
 
     async def leave(self) -> None:
-        """Do nothing: the process was there before, and goes on."""
+        """Do nothing: the process was there before, and continues."""
 
     async def kill(self) -> None:
-        """End the connection, while the process goes on. Raises `Interrupted`."""
+        """End the connection, while the process continues. Raises `Interrupted`."""
         raise Interrupted("detached; the process keeps running")

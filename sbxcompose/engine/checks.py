@@ -39,5 +39,5 @@ class DoctorCheck(Struct, frozen=True):
 
 
 def failed(section: str, name: str, error: SbxError) -> DoctorCheck:
-    """Return a finding that is an error of ours."""
+    """Return a finding that is an error of this project."""
     return DoctorCheck(section, name, CheckStatus.BAD, error.message, error.hint)

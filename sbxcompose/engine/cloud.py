@@ -53,7 +53,7 @@ class CloudProvider:
         self._told: PendingHandler = lambda sandbox, text: None
 
     def listen(self, told: PendingHandler) -> None:
-        """Have `told` called while a sandbox is waited for that does not run yet."""
+        """Have `told` called while a sandbox is waited for that is not running yet."""
         self._told = told
 
     async def find(self, sandbox: Sandbox) -> SandboxInfo | None:
@@ -81,7 +81,7 @@ class CloudProvider:
                 hint="copy them with `files`, or take the key out of the file",
             )
         begun = time.monotonic()
-        retry = RequestRetry(answered=True)
+        retry = RequestRetry(answered=True)  # the site has answered the look-up before this
         while True:
             try:
                 made = await self._make(sandbox, create_request(sandbox, start_from))

@@ -114,7 +114,7 @@ async def has_tunnels(client: SandboxClient) -> bool:
 
 
 def is_missing_route(error: Refused) -> bool:
-    """Return whether a refusal says that the daemon does not know the request (contract, section 9)."""
+    """Return whether a refusal means that the daemon does not know the request (contract, section 9)."""
     if isinstance(error, NotFound):
         return error.code not in ("SANDBOX_NOT_FOUND", "MISSING_SANDBOX_ID")
     return error.status in (405, 501)

@@ -35,7 +35,7 @@ def is_mark(info: ProcessInfo) -> bool:
 
 
 def is_own(info: ProcessInfo) -> bool:
-    """Return whether a row is a run of ours that is none of the project's: a mark, a probe, a listener."""
+    """Return whether a row is a run of `sbxcompose` that is none of the project's: a mark, a probe, a listener."""
     return _process_of(info) in (PROCESS, PROBE, LISTENER)
 
 

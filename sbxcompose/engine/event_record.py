@@ -105,6 +105,7 @@ class EventRecord:
                 self.path.parent.mkdir(mode=0o700, exist_ok=True)
             fd = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
             try:
+                # One write in append mode: other commands add to the same file, and lines must not be mixed.
                 os.write(fd, lines)
                 size = os.fstat(fd).st_size
             finally:
@@ -114,6 +115,7 @@ class EventRecord:
 
     def _shorten(self) -> None:
         kept = self.path.read_bytes()[-MOST // 2 :].partition(b"\n")[2]
+        # Replaced, and not cut in place: a reader has the old file or the new one, and never a part.
         fresh = self.path.with_suffix(f".{os.getpid()}")
         fresh.touch(0o600)
         fresh.write_bytes(kept)

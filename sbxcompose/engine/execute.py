@@ -44,7 +44,7 @@ class _Run:
         self.held_up: list[HeldUp] = []
 
     async def finish(self) -> None:
-        # Only defects of ours end the group: what a step may raise is an SbxError, and that is caught below.
+        # Only defects of this program end the group: what a step may raise is an SbxError, and that is caught below.
         async with task_group() as self._group:
             for step in self._steps.values():
                 if self._missing[step.number] == 0:

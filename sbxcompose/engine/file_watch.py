@@ -126,6 +126,7 @@ class FileWatch:
         """Copy, run commands, and then do all the rest in one plan."""
         reactions = list(self._waiting.values())
         ready = await asyncio.gather(*(self._prepare(reaction) for reaction in reactions))
+        # Not before: what a newer change cancels while it is prepared has to be merged with that one.
         self._waiting.clear()
         good = [reaction for reaction, fine in zip(reactions, ready, strict=True) if fine]
         for reaction in good:

@@ -42,7 +42,7 @@ class PortForward:
     async def __aenter__(self) -> Self:
         """Begin to listen.
 
-        Raises `UsageError` when the address is taken, or none of ours, and `Unsupported` where there are no tunnels.
+        Raises `UsageError` when the address is taken or not of this machine, `Unsupported` where there are no tunnels.
         """
         if not self._client.extensions and not await has_tunnels(self._client):
             report = await report_of(self._client, (Ability.TUNNELS,))

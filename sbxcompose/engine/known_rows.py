@@ -36,11 +36,11 @@ class KnownRows:
         return any(self._ours.values())
 
     def instances(self) -> tuple[Instance, ...]:
-        """Everything of ours that has rows."""
+        """Every instance of the project that has rows."""
         return tuple(self._ours)
 
     def live(self) -> Iterator[ObservedRow]:
-        """Return the rows of ours that a supervisor holds."""
+        """Return the rows of the project that a supervisor holds."""
         return (row for rows in self._ours.values() for row in rows.values() if row.live)
 
     def rows(self, instance: Instance) -> tuple[ObservedRow, ...]:
@@ -75,6 +75,7 @@ class KnownRows:
         row = self._moments.timed(key, row)
         rows = self._ours.setdefault(row.instance, {})
         before = rows.get(key)
+        # A daemon without this field of the extension does not count them: they are estimated from the rows seen.
         if info.managed is not None and info.managed.failed_runs is None:
             row = replace(row, failed_runs=failed_runs_after(before, row))
         rows[key] = row
@@ -82,7 +83,7 @@ class KnownRows:
             self._row_changed(row, before)
 
     def _set_mark(self, info: ProcessInfo) -> None:
-        """Take note of a `down`: what ended before it does not count any more."""
+        """Take note of a `down`: what ended before it no longer counts."""
         mark = order_of(info)
         self._mark = mark if self._mark is None else max(mark, self._mark)
         for rows in self._ours.values():
@@ -104,7 +105,7 @@ class KnownRows:
             self._wake(row.instance)
 
     def _row_changed(self, row: ObservedRow, before: ObservedRow | None) -> None:
-        """Handle a row of ours that is new, or differs."""
+        """Handle a row of the project that is new, or differs."""
 
     def _wake(self, instance: Instance) -> None:
         """Let whoever waits for an instance look again."""

@@ -95,7 +95,7 @@ async def left_in_cloud(project: Project, environ: Mapping[str, str]) -> list[Le
 
 
 async def _gone(project: Project, environ: Mapping[str, str], candidates: Mapping[str, CloudPlace]) -> set[str]:
-    """Return those that are not there any more, as far as that can be found out."""
+    """Return those that are no longer there, as far as that can be found out."""
     gone: set[str] = set()
     with suppress(SbxError, TimeoutError):
         cloud = provider_of(project, environ, kind="tensorlake")

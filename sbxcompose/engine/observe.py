@@ -57,7 +57,7 @@ def observed_sandbox(
 
 
 def _failures(sandbox: str, info: SandboxInfo, mark: Order | None) -> tuple[StartFailure, ...]:
-    """Return the failed starts of processes of ours since the latest `down`."""
+    """Return the failed starts of the project's processes since the latest `down`."""
     found = []
     for failed in info.failed_starts:
         parsed = parse_name(failed.name)

@@ -1,4 +1,4 @@
-"""A command run once beside the processes, with its standard streams connected to ours: `exec` and `run`.
+"""A command run once beside the processes, with its standard streams connected to the caller's: `exec` and `run`.
 
 It is an unmanaged process of the contract: it is never restarted, and its exit code is the command's.
 """
@@ -204,8 +204,8 @@ async def _bring_up_needs(session: Session, process: Process, waits: _Waits, *, 
 
 
 def _all_needs(project: Project, process: Process) -> list[Dependency]:
-    """Return what a process needs, near and far: what has completed already may need something that does not run any
-    more.
+    """Return what a process needs, near and far: what has completed already may need something that is no longer
+    running.
 
     The furthest come first, because they are at the root of a failure.
     """

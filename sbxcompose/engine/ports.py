@@ -1,6 +1,6 @@
 """Ports that a process is about to need and that another program uses.
 
-A health check that a stranger answers is worse than one that fails: it says that all is well.
+A health check that a stranger answers is worse than one that fails: it reports that all is well.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def refuse_taken_port(project: Project, process: Process, instance: Instance, ro
 def taken_ports(plan: Plan, apart: Collection[str] = ()) -> list[str]:
     """Warn of each port of a health check that is taken before its process is started.
 
-    What is replaced is passed over: the port is its own; and so are sandboxes with a network `apart` from ours, and
+    What is replaced is passed over: the port is its own; and so are sandboxes with a network `apart` from this one, and
     a `port`, without which the process is not started at all. Looks at this machine, so only for the provider `local`.
     """
     replaced = {

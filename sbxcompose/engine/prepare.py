@@ -1,7 +1,7 @@
 """What a sandbox in the cloud needs before anything is started in it: a capable daemon, and its workspace.
 
 Whoever made the sandbox may have been interrupted before this, or may not have been us: so it is done whenever a
-sandbox is opened in which nothing of ours has been started yet, and may be done twice.
+sandbox is opened in which nothing of the project has been started yet, and may be done twice.
 """
 
 from __future__ import annotations

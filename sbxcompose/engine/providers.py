@@ -37,7 +37,7 @@ class Provider(Protocol):
     """The ids of the sandboxes that were made, and not only found."""
 
     def listen(self, told: PendingHandler) -> None:
-        """Have `told` called while a sandbox is waited for that does not run yet."""
+        """Have `told` called while a sandbox is waited for that is not running yet."""
 
     async def find(self, sandbox: Sandbox) -> SandboxInfo | None:
         """Return the sandbox as it is now; None if there is none."""
@@ -289,7 +289,7 @@ def provider_of(
 ) -> Provider:
     """Return the provider of that kind, else the one that the project names, configured by `environ`.
 
-    The local host is started if it does not run. `outages` hears of requests to a cloud that are made again.
+    The local host is started if it is not running. `outages` hears of requests to a cloud that are made again.
     """
     if (kind or project.provider) == "local":
         return local_provider(project)
@@ -323,7 +323,7 @@ def refuse_cloud_only(sandbox: Sandbox) -> None:
 
 
 def local_provider(project: Project) -> LocalProvider:
-    """Return the provider `local`; the host is started if it does not run."""
+    """Return the provider `local`; the host is started if it is not running."""
     from sbxcompose.engine.local_host.supported import require_linux
 
     require_linux()

@@ -1,6 +1,6 @@
 """Output that has been kept, of many processes in the order in which it came, and then what comes.
 
-What is kept is merged by time over all processes; a follower goes on with what arrives, as it arrives.
+What is kept is merged by time over all processes; a follower continues with what arrives, as it arrives.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ async def read_logs(
 ) -> AsyncIterator[Said]:
     """Yield what the instances have written from `begin` on; with `going_on` without end.
 
-    Who goes on watches the logs and no rows any more: one stream for each sandbox is enough.
+    With `going_on` only the logs are watched, and no longer the rows: one stream for each sandbox is enough.
     """
     wanted = list(instances)
     connections = list(connections)
@@ -171,6 +171,7 @@ def _merged(parts: list[list[Said]]) -> list[Said]:
     for part in parts:
         latest: dict[Instance, int] = {}
         for said in part:
+            # Losses and notes have no `time_ms`: each stays right behind what is before it in its log.
             at = max(getattr(said.event, "time_ms", 0), latest.get(said.instance, 0))
             latest[said.instance] = at
             keyed.append((at, len(keyed), said))

@@ -1,7 +1,7 @@
 """Readiness: what a dependent waits for, seen as soon as it is so (design, section 4).
 
 A health check is the supervisor's; its row says how it stands. A line of output and a command are looked at here.
-A wait ends with `ProcessFailed` once what it waits for cannot come any more.
+A wait ends with `ProcessFailed` once what it waits for can no longer come.
 """
 
 from __future__ import annotations
@@ -96,7 +96,7 @@ class Readiness:
         return self._connection.row(instance, process.digest)
 
     def _completed(self, process: Process, instance: Instance, before: int) -> ObservedRow | None:
-        """Return the row once it has completed; raises `ProcessFailed` once it cannot any more."""
+        """Return the row once it has completed; raises `ProcessFailed` once it no longer can."""
         row = self._row(process, instance)
         if row is not None and not row.live and row.exit is not None and row.exit.success:
             return row
@@ -140,6 +140,7 @@ class Readiness:
         try:
             await run_until(self._run_ready(process, row, condition), over)
         except SbxError:
+            # A check may have failed because its run has just ended; then the next run is waited for.
             if not self._is_over(process, row):
                 raise
         return not self._is_over(process, row)

@@ -1,4 +1,4 @@
-"""A command on a terminal in a sandbox, connected to ours for as long as it runs, across breaks of the connection."""
+"""A command on a terminal in a sandbox, connected to this one while it runs, across breaks of the connection."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ PAUSES = (0.0, 0.1, 0.2, 0.5, 1.0, 2.0, 3.0)
 PIECE = 16 * 1024
 """Bytes that are typed at once. What is longer has been pasted, and goes at `PACE`."""
 EXTENSION = "pty"
-"""What a daemon lists that knows a session's `user`, and from where a socket goes on."""
+"""What a daemon lists that knows a session's `user`, and from where a socket continues."""
 KEPT = 1024 * 1024
 """Bytes that other daemons show again to every new socket."""
 PACE = 768 * 1024

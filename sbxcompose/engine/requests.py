@@ -23,7 +23,7 @@ def log_name(instance: Instance) -> str:
 
 
 def log_instance(sandbox: str, log: str) -> Instance | None:
-    """Return the inverse of `log_name`; None for a log that is not ours."""
+    """Return the inverse of `log_name`; None for a log that is not of an instance."""
     process, dot, replica = log.rpartition(".")
     return Instance(sandbox, process, int(replica)) if dot and process and replica.isdecimal() else None
 

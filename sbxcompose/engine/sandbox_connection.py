@@ -66,7 +66,7 @@ class SandboxConnection(KnownRows):
         self._outputs: list[OutputSink] = []
         self._unconfirmed: set[str] = set()
         self.error: Exception | None = None
-        """Why it is not watched any more, if it is not."""
+        """Why it is no longer watched, if it is not."""
 
     @property
     def has_notes(self) -> bool:
@@ -132,7 +132,7 @@ class SandboxConnection(KnownRows):
 
     async def stop(self, name: str, **terms: Unpack[StopTerms]) -> None:
         """Stop a process and wait until the watch shows it. Errors as `SandboxClient.stop`."""
-        self._asked.add(name)
+        self._asked.add(name)  # before the request: the watch may show the end before the answer has come
         await self.client.stop(name, **terms)
         if self._watch is not None:
             await self._watch.catch_up()
@@ -154,7 +154,7 @@ class SandboxConnection(KnownRows):
         await self.client.close()
 
     async def unwatch(self) -> None:
-        """End the watch, for a command that needs no rows any more; what is known of them stays as it is."""
+        """End the watch, for a command that no longer needs rows; what is known of them stays as it is."""
         self.outages.recovered(self, given_up=True)
         await self._tasks.close()
 
@@ -190,6 +190,7 @@ class SandboxConnection(KnownRows):
 
     async def refresh(self) -> None:
         """Ask for all rows, when what the watch has told so far may not be all. Raises as `SandboxClient`."""
+        # A start whose caller was cancelled may still be on its way, and would begin a run after the list was made.
         await self.client.drain()
         if self._watch is not None and await self._watch.catch_up():
             return
@@ -206,6 +207,7 @@ class SandboxConnection(KnownRows):
             case follow.RowSeen(info):
                 self._unconfirmed.discard(row_key(info))
                 known = self._rows.get(row_key(info))
+                # Handles grow with each run: a lower one is older news, overtaken by the answer to a start.
                 if known is None or (known.handle or 0) <= (info.handle or 0):
                     self._update(info)
             case follow.RowDropped(handle):

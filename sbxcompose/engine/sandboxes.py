@@ -54,7 +54,7 @@ class ProjectSandboxes:
         self.clock = SteadyClock()
         self.connections: dict[str, SandboxConnection] = {}
         self._asleep: dict[str, SandboxInfo] = {}
-        """What exists and does not run; to look into it would wake it."""
+        """What exists and is not running; to look into it would wake it."""
         self._sandboxes = {sandbox.name: sandbox for sandbox in project.sandboxes}
         self.changed = asyncio.Event()
         """Set whenever anything has happened; whoever waits clears it, and looks again after it was set."""
@@ -68,7 +68,7 @@ class ProjectSandboxes:
         self.kept_lines: int | None = None
         """How many lines of each log that are kept already are wanted, before the output that comes."""
         self.patient = False
-        """Whether a host that does not answer any more is waited for as long as it takes."""
+        """Whether a host that no longer answers is waited for as long as it takes."""
         self._seen: set[str] = set()
         """The ids of the sandboxes whose kept lines have been asked for."""
         self._on_connection: list[Callable[[SandboxConnection], None]] = []
@@ -106,7 +106,7 @@ class ProjectSandboxes:
         self._on_connection.append(call)
 
     def replace_project(self, project: Project) -> None:
-        """Go on with another reading of the same project's file; what runs is not touched by that."""
+        """Continue with another reading of the same project's file; what runs is not touched by that."""
         self.project = project
         self._sandboxes = {sandbox.name: sandbox for sandbox in project.sandboxes}
         for name, connection in self.connections.items():
@@ -115,7 +115,7 @@ class ProjectSandboxes:
                 self._choose_workspace(self._sandboxes[name], connection.info)
 
     async def observe(self) -> Observed:
-        """Look at all sandboxes of the project, and go on watching those that exist."""
+        """Look at all sandboxes of the project, and continue to watch those that exist."""
         missing = [sandbox for sandbox in self.project.sandboxes if sandbox.name not in self.connections]
         await asyncio.gather(*(self._find(sandbox) for sandbox in missing))
         return self.observed()
@@ -193,7 +193,7 @@ class ProjectSandboxes:
     async def prepare(self, name: str, *, anew: bool = False) -> bool:
         """Do what a sandbox that runs needs before anything is started in it; False if that was done before.
 
-        Where something of ours has been started it has been done, so it is not asked for then, unless `anew`.
+        Where something of the project has been started it has been done, so it is not asked for then, unless `anew`.
         """
         connection = self.connections[name]
         if not anew and connection.has_started:
@@ -202,7 +202,7 @@ class ProjectSandboxes:
         return await self.places.at(sandbox).prepare(sandbox, connection.info, supervises=connection.supervises)
 
     async def close(self) -> None:
-        """End all watches and close all connections; whatever runs goes on."""
+        """End all watches and close all connections; whatever runs continues."""
         for connection in self.connections.values():
             await connection.close()
         await self.places.close()
@@ -256,7 +256,7 @@ class ProjectSandboxes:
         return "live" if self._output or _reads_lines(sandbox) else None
 
     def _remember_place(self, sandbox: Sandbox) -> None:
-        """Take note of a sandbox in the cloud: should the file not have it there any more, nothing else tells of it."""
+        """Take note of a sandbox in the cloud: should the file no longer have it there, nothing else tells of it."""
         if not self.places.given and self.project.files and self.project.provider_of(sandbox) == "tensorlake":
             from sbxcompose.engine import cloud_places
 

@@ -166,7 +166,7 @@ class Session(ProjectSandboxes):
         await asyncio.gather(*(self.prepare(name) for name in (names - replaced) & self.connections.keys()))
 
     def last_check(self, instance: Instance) -> str | None:
-        """Return what the last failed readiness check of ours saw; None if none has failed."""
+        """Return what the last failed readiness check of this command saw; None if none has failed."""
         ready = self._ready.get(instance.sandbox)
         return ready.last_check(instance) if ready is not None else None
 

@@ -68,7 +68,7 @@ class SetupCache:
         return [*same, *(entry["snapshot"] for entry in known[:-KEPT])]
 
     def forget(self, sandbox: Sandbox, snapshot: str) -> None:
-        """Drop a snapshot that does not exist any more."""
+        """Drop a snapshot that no longer exists."""
         everything = self._read()
         known = self._entries(everything, sandbox)
         everything[self._key(sandbox)] = [entry for entry in known if entry["snapshot"] != snapshot]
@@ -91,6 +91,7 @@ class SetupCache:
     def _write(self, everything: dict[str, Any]) -> None:
         from sbxcompose.paths import state_directory
 
+        # Without a lock: when two commands write at once one entry may be lost, and its set-up is made again.
         with suppress(OSError, SbxError):
             state_directory(self._environ)
             path = _path(self._environ)

@@ -59,7 +59,7 @@ async def until(
     `on_poll` is told what is seen.
 
     `again` repeats the request for the transition while the sandbox is not in one: the first may have been lost, and a
-    request of ours that was still on its way may have woken the sandbox after it was suspended.
+    request of this client that was still on its way may have woken the sandbox after it was suspended.
     """
     begun = time.monotonic()
     while True:

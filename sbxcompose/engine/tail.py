@@ -10,7 +10,7 @@ from sbxcompose.plan.observed import Instance
 
 LINES = 10
 MOST = 64 * 1024
-"""Bytes kept while looking for the last lines: a failure message is no place for more."""
+"""Bytes kept while looking for the last lines: a failure message should not hold more."""
 
 
 async def last_lines(session: Session, instance: Instance, run: int, count: int = LINES) -> list[bytes]:

@@ -49,7 +49,7 @@ class SandboxFinder:
 
     @asynccontextmanager
     async def connection(self, place: SandboxPlace, port: int) -> AsyncIterator[ConnectionEnd]:
-        """Open a connection to a port of a sandbox. Raises `ProviderError` where that does not run, or listen."""
+        """Open a connection to a port of a sandbox. Raises `ProviderError` where nothing runs or listens."""
         if place.here:
             async with _direct(port) as end:
                 yield end

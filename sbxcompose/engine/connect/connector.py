@@ -69,7 +69,7 @@ class Connector:
     async def _serve_here(self, port: int, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             if not await self._connect(port, StreamEnd(reader, writer)):
-                linger = struct.pack("ii", 1, 0)  # a reset says that nothing was there, and not an empty answer
+                linger = struct.pack("ii", 1, 0)  # a reset shows that nothing was there; an empty answer would not
                 writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
                 writer.transport.abort()
         finally:

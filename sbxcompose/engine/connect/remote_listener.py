@@ -79,7 +79,7 @@ def control_port(lines: Sequence[str], mark: str) -> int | None:
 
 
 class RemoteListener:
-    """`run` it until it is cancelled, then `close` it. `running` finds the sandbox, or says that it does not run."""
+    """`run` it until it is cancelled, then `close` it. `running` finds the sandbox; None if it is not running."""
 
     def __init__(
         self,
@@ -133,7 +133,7 @@ class RemoteListener:
         return client
 
     async def _ensure(self, client: SandboxClient) -> Listening:
-        """Return the program that runs: ours, or a new one. Raises `TakenOver`."""
+        """Return the program that runs: the one started here, or a new one. Raises `TakenOver`."""
         row = await self._row(client)
         known = self._listening
         if known is not None and known.sandbox == client.identifier:
@@ -141,6 +141,7 @@ class RemoteListener:
                 return known
             if row is not None and row.status == "running":
                 raise TakenOver
+        # Left behind, or started by a rival, which then sees a pid that is not its own and ends: the last one wins.
         if row is not None and row.status == "running":
             await client.stop(NAME, signal=9, grace=0)
         self._listening = await self._start(client)
@@ -187,7 +188,7 @@ class RemoteListener:
             await self._serve(port, end)
 
     async def close(self) -> None:
-        """End the connections, and the program if it is still ours."""
+        """End the connections, and the program if it is still the one started here."""
         await self._served.close()
         known, self._listening = self._listening, None
         if known is not None:

@@ -39,7 +39,7 @@ class StreamEnd(SocketStream):
             self._writer.write_eof()
 
     async def vanished(self) -> None:
-        """Wait for ever: the kernel breaks such a connection."""
+        """Wait forever: the kernel breaks such a connection."""
         await asyncio.Event().wait()
 
 
@@ -100,6 +100,7 @@ async def splice(consumer: ConnectionEnd, target: ConnectionEnd) -> None:
             return
         if back.done() and not _failed(back):
             await asyncio.wait({out}, timeout=LINGER)
+        # A consumer that has closed its side after a request still waits for the answer, which may take any time.
         elif out.done() and not _failed(out):
             await asyncio.wait({back, *gone}, return_when=asyncio.FIRST_COMPLETED)
 

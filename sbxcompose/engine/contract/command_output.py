@@ -1,6 +1,6 @@
 """The output of a command by the contract's own follow, complete, and over as soon as the command is.
 
-A follow may end before the command, it may leave out lines, and it may go on for as long as a child of the command
+A follow may end before the command, it may leave out lines, and it may continue for as long as a child of the command
 holds the output. So the command's state is asked for while nothing comes, and after its end it is followed once more.
 """
 
@@ -81,7 +81,7 @@ class _CommandFollower:
             self._short = True
 
     async def poll(self) -> bool:
-        """Return whether it has ended, or is not known any more."""
+        """Return whether it has ended, or is no longer known."""
         try:
             self.info = await self._client.get(self._process)
         except NotFound:

@@ -47,7 +47,7 @@ class LogFollowers:
         return self._followers.get(key)
 
     async def begin(self, rows: list[ProcessInfo]) -> None:
-        """Tell what is kept and wanted, and go on with what lives."""
+        """Tell what is kept and wanted, and continue with what lives."""
         by_log: dict[str, list[ProcessInfo]] = defaultdict(list)
         for row in sorted(rows, key=lambda row: (row.started_at, row.handle or 0)):
             if (log := log_of(row)) is not None and self._wants(log):

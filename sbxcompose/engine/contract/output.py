@@ -84,7 +84,7 @@ class Follower:
             await asyncio.sleep(left)
 
     async def kept(self, tail: int | None, *, going_on: bool) -> list[follow.OutputChunk]:
-        """Put what is kept now; with `tail` give back the last so many lines instead.
+        """Put what is kept now; with `tail` give back that number of last lines instead.
 
         A line that has not ended comes as it is, unless the follower is `going_on` and will have it whole.
         """
@@ -174,7 +174,7 @@ class Follower:
             return
 
     async def _more(self, timeout: float | None) -> list[RecordLine] | None:
-        """Return the next new lines; None at the end. Raises `TimeoutError`, and then goes on where it was."""
+        """Return the next new lines; None at the end. Raises `TimeoutError`, and then continues where it was."""
         lines = await self._lines.next(timeout)
         self._last_at = time.monotonic()
         return lines

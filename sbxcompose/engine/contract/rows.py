@@ -27,7 +27,7 @@ def pause_after(quiet: float) -> float:
 
 
 def log_of(info: ProcessInfo) -> str | None:
-    """Return the log that a row's output continues; None for a row that is not ours, and for marks and probes."""
+    """Return the log that a row's output continues; None for a foreign row, and for marks and probes."""
     parsed = parse_name(info.managed.name) if info.managed is not None and info.managed.name else None
     return None if parsed is None or is_own(info) else log_name(Instance("", parsed[0], parsed[1]))
 

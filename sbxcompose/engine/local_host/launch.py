@@ -142,7 +142,7 @@ def stop(*, force: bool = False) -> bool:
         told = _ask(path, "POST", "/host/v1/stop", "cannot stop the host", {"force": force}, patience=None)
         if _ends(told["keeper_pid"]):
             return True
-        # Another command may have started something just then: the host goes on, and says so when it is asked again.
+        # Another command may have started something just then: the host continues, and says so when it is asked again.
     raise ProviderError("the host has stopped everything, but does not end", hint=see_log())
 
 
@@ -268,11 +268,12 @@ def _run_keeper(port: int | None, key: str | None) -> dict[str, Any]:
             pass_fds=[write],
             start_new_session=True,
         )
+        # As long as this end is open, the pipe of a keeper that dies without a word never comes to its end.
         os.close(write)
         write = -1
         with open(read, "rb", closefd=False) as pipe:
             words = pipe.readline()
-        keeper.wait()
+        keeper.wait()  # reaps what was started here: the keeper itself lives on in a fork of it
     except OSError as error:
         raise ProviderError(f"the host cannot be started: {error.strerror or error}") from error
     finally:
