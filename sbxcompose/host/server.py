@@ -1,7 +1,7 @@
 """The host's server: puts its parts together, on sockets that the keeper has opened.
 
 It always starts the same way, whether it is the first one or its predecessor was killed a moment ago: read
-what is recorded, take over what the keeper holds, go on.
+what is recorded, take over what the keeper holds, continue.
 """
 
 from __future__ import annotations
@@ -72,6 +72,7 @@ class Host:
         self._keeper.on_replaced = self._replaced
         self._keeper.on_listener = self._listen_anew
         self._keeper.on_lost = self._keeper_lost
+        # Before any record is read: the keeper holds those that the last server could not write, which are newer.
         await self._keeper.recall()
         unsaved.begin(self._keeper)
         write_back.retry()
@@ -120,7 +121,7 @@ class Host:
         known = {unit.unit for unit in adopted}
         # Before anything is started: what is left of a lost run must not run beside its successor.
         interruption = host_info.interruption(self._state)
-        # A copy's records are about another host's processes; after a reboot they match nothing, or what is ours.
+        # A copy's records are about another host's processes; after a reboot they match nothing, or this host's own.
         claims = [] if interruption is host_info.Interruption.COPIED else self.sandboxes.claims(known)
         if host_info.is_same_boot(self._state):  # process ids hold, however the clock was set meanwhile
             claims = [replace(claim, at=time.time()) for claim in claims]
@@ -146,7 +147,7 @@ class Host:
         self._write_info()
 
     def _keeper_lost(self, error: KeeperLost) -> None:
-        """Let a successor take over: without the keeper nothing can be started or stopped here any more."""
+        """Let a successor take over: without the keeper nothing can be started or stopped here."""
         print(f"the connection to the keeper was lost ({error}); another server takes over", file=sys.stderr)
         sys.stderr.flush()
         os._exit(1)
@@ -188,6 +189,7 @@ class Host:
         self._keeper.want(self.sandboxes.busy)
 
     def _idle_for_long(self) -> None:
+        # Also a client that has connected but is not accepted yet: the end of the host would reset its connection.
         if self._activity.requests or self.sandboxes.busy or self._is_called():
             self._quiet()
         elif not self._done.done():
@@ -262,8 +264,10 @@ async def serve() -> None:
 
 
 def main() -> None:
-    """Run the process that the keeper starts. Its exit status says that the host is at its end."""
+    """Run the process that the keeper starts. Its exit status tells the keeper that the host is at its end."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal's Ctrl-C is for the keeper, which tells us
+    # The pipes and logs of many runs need more than the usual soft limit of 1024. The limit of what runs is not
+    # changed by this: the keeper starts it, with the limit that it found itself.
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     asyncio.run(serve())

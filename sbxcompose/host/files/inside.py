@@ -105,6 +105,7 @@ def _open(root: int, path: bytes, flags: int) -> int:
         try:
             return open_in_root(root, path, flags)
         except BlockingIOError:
+            # EAGAIN: a rename meanwhile keeps the kernel from vouching for where `..` has led (openat2(2)).
             if attempt == TRIES:
                 raise
         except OSError as error:

@@ -25,7 +25,7 @@ _BAD_PATH = frozenset({errno.ENAMETOOLONG, errno.ELOOP, errno.EINVAL})
 
 
 class NotAFile(Exception):
-    """A FIFO, a socket or a device: to open it could block for ever, or do something."""
+    """A FIFO, a socket or a device: to open it could block forever, or do something."""
 
 
 def resolve(given: bytes | None, base: str) -> bytes:
@@ -88,6 +88,7 @@ class Reading:
 
     def __init__(self, path: bytes) -> None:
         check_regular(os.stat(path).st_mode)  # before it is opened: that alone wakes up a FIFO's writer
+        # It may have been replaced since: O_NONBLOCK keeps a FIFO from blocking here, until it is refused below.
         self._descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY)
         self._lock = threading.Lock()
         self._closed = False
@@ -149,5 +150,5 @@ def _entry(found: os.DirEntry[bytes], stat_link: StatLink | None) -> dict[str, A
         "modified_at": about.st_mtime_ns // 1_000_000,
     }
     if name.encode() != found.name:
-        entry["name_encoded"] = quote_from_bytes(found.name)  # ours: such a name is no text, and JSON has none else
+        entry["name_encoded"] = quote_from_bytes(found.name)  # an extension: JSON can carry only text
     return entry

@@ -84,11 +84,13 @@ class Upload:
         self._overwrite()
 
     def _replace(self) -> None:
+        # The owner before the mode: a change of owner can clear the set-user-ID bits (chown(2)).
         if self._before is not None:
             own = os.fstat(self._descriptor)
             if (own.st_uid, own.st_gid) != (self._before.st_uid, self._before.st_gid):
                 os.fchown(self._descriptor, self._before.st_uid, self._before.st_gid)
         os.fchmod(self._descriptor, stat.S_IMODE(self._before.st_mode) if self._before is not None else MODE)
+        # The contents before the name: after a crash of the machine the name must not lead to a file without them.
         os.fsync(self._descriptor)
         directory = os.path.dirname(self._target)
         make_directories(directory)
@@ -110,6 +112,7 @@ class Upload:
 
     def _overwrite(self) -> None:
         os.lseek(self._descriptor, 0, os.SEEK_SET)
+        # Links were resolved before: one that has been put there since leads elsewhere, and O_NOFOLLOW refuses it.
         with (
             open(self._descriptor, "rb", closefd=False) as source,
             open(os.open(self._target, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW), "r+b") as target,

@@ -1,8 +1,8 @@
 """Who may talk to the host: decided from a request's headers alone.
 
 On the Unix socket the file's mode decides. On TCP any page in any browser of the machine can send requests to
-a loopback port, so three things are asked for: the key, a Host that is ours (else a name that was re-pointed
-at 127.0.0.1 would do: DNS rebinding), and no Origin of a web page.
+a loopback port, so three things are asked for: the key, a Host header that names this host (else a name that
+was re-pointed at 127.0.0.1 would do: DNS rebinding), and no Origin of a web page.
 """
 
 from __future__ import annotations

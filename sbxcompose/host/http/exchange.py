@@ -105,6 +105,7 @@ class Exchange:
 
     async def receive(self) -> AsgiMessage:
         """ASGI: the next piece of the body, or that the client has gone."""
+        # Only when the body is wanted: a client that is refused for its headers alone is not made to send it.
         self._connection.invite()
         while True:
             if self._body or (self._whole_body and not self._end_told):
@@ -142,6 +143,7 @@ class Exchange:
         else:
             self._send_body(data, last=last)
         if last:
+            # Ends the wait of an application that calls `receive` beside sending, to learn whether the client has gone.
             self._complete = True
             self._wake()
             return
@@ -156,6 +158,7 @@ class Exchange:
     def _switch(self, headers: list[tuple[bytes, bytes]]) -> None:
         rest = self._connection.switch(headers)
         self._switched = True
+        # The request's own, empty body has ended; from here on `receive` gives the bytes of the other protocol.
         self._whole_body = self._end_told = False
         if rest:
             self.feed(rest)

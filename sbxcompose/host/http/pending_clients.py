@@ -30,6 +30,7 @@ class PendingClients(Generic[Client]):
 
     def enter(self, client: Client, now: float) -> Client | None:
         """Wait for a client from now on; return the one that has to go for it, if there are too many."""
+        # Removed first, so that it moves to the end: `evict` and `next_at` rely on the order in time.
         self._since.pop(client, None)
         self._since[client] = now
         return self.evict() if len(self._since) > self._most else None

@@ -1,7 +1,7 @@
 """HTTP/1.1 for the host: h11's protocol on asyncio's transports, calling an ASGI application.
 
 A general server costs twice our whole start-up to import, wakes up ten times a second to look at the clock,
-and would listen by itself; ours listens on sockets that the keeper holds, and sets a timer only when
+and would listen by itself; this one listens on sockets that the keeper holds, and sets a timer only when
 something is to happen.
 """
 
@@ -49,7 +49,7 @@ class Activity:
 
 
 class Connection(asyncio.Protocol):
-    """One client: its requests, one after the other. `trusted` says that the socket's file has let it in."""
+    """One client: its requests, one after the other. `trusted`: the socket's file has let it in."""
 
     def __init__(
         self, application: Application, activity: Activity, *, trusted: bool, gate: Gate | None = None
@@ -85,6 +85,7 @@ class Connection(asyncio.Protocol):
         if self._gate is not None:
             self._gate.forget(self)
         self._stop_skipping()
+        # `drain` may wait for room that will never come: woken here, it raises.
         self.resume_writing()
         if self._exchange is not None:
             self._exchange.disconnected()
@@ -200,6 +201,7 @@ class Connection(asyncio.Protocol):
         """
         self.send(h11.InformationalResponse(status_code=101, headers=headers))
         self._switched = True
+        # h11 pauses after a request for an upgrade, and `_handle` stopped reading at that.
         self._transport.resume_reading()
         return bytes(self._protocol.trailing_data[0])
 

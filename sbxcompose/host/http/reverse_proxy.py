@@ -40,7 +40,7 @@ def passed_on(headers: Iterable[tuple[bytes, bytes]], *, without: Iterable[bytes
 class ReverseProxy:
     """An ASGI application that lets `port`, a connection that it does not own, answer one request.
 
-    `upgrade` says that the request asks for another protocol; `without` are headers that are not the port's business.
+    `upgrade`: the request asks for another protocol; `without` are headers that are not the port's business.
     """
 
     def __init__(self, port: socket.socket, *, upgrade: bool, without: Iterable[bytes] = ()) -> None:

@@ -48,6 +48,7 @@ class StreamAnswer:
                     with suppress(OSError):  # the client has gone
                         sending.result()
         finally:
+            # Only now that the tasks have ended: a generator that is being run cannot be closed (RuntimeError).
             await self._content.aclose()
             if self._end is not None:
                 await self._end()

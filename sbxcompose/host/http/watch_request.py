@@ -39,7 +39,7 @@ class WatchRequest(Struct, frozen=True):
 
 
 async def read_request(receive: Receive) -> tuple[WatchRequest, bytes]:
-    """Return the request, and what has come after it: with "acks" it is a line, and the body goes on.
+    """Return the request, and what has come after it: with "acks" it is a line, and the body continues.
 
     Raises `Problem` (400, 413) for a body that makes no sense.
     """

@@ -128,7 +128,7 @@ def _content(content: BodyContent) -> dict[str, Any]:
 
 
 def _messages() -> dict[str, Any]:
-    """Return the wire's classes as schemas, each field with what is said of it, and with its limits."""
+    """Return the wire's classes as schemas, each field with its description and its limits."""
     known = {**vars(models), **vars(sandbox_models), **vars(pty)}
     classes = [kind for _, kind in sorted(known.items()) if _is_message(kind)]
     _, found = msgspec.json.schema_components(classes, ref_template="#/components/schemas/{name}")

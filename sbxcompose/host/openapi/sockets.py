@@ -1,6 +1,6 @@
 """The daemon's terminal sessions and tunnels (contract, sections 5 and 6), described.
 
-What goes over their sockets is no matter of OpenAPI; a request that is no handshake of one is refused.
+OpenAPI does not describe what goes over their sockets; a request that is not a handshake of one is refused.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""POST /api/v1/batch, ours: many starts, stops, restarts and signals in one request.
+"""POST /api/v1/batch, an extension: many starts, stops, restarts and signals in one request.
 
 The starts go to the keeper in one message. The answer has a line for each operation as it completes:
 {"index", "status", "body"}. An operation that cannot be read is answered in its line, and holds up no other.
@@ -51,7 +51,7 @@ class OnProcess(Message, frozen=True, kw_only=True):
     grace_ms: Millis | None = None
     command: list[str] | None = None
     replaced: bool = False
-    """A new run is to follow: where there is no room on the disk for its record, the old one is not stopped."""
+    """A new run is to follow: if the disk has no space for its record, the old one is not stopped."""
 
 
 Done = tuple[int, Any]
@@ -94,6 +94,7 @@ class _Work:
                     self._tasks.start(self._perform(index, self._action(kind, operation)))
             except (Invalid, Problem) as error:
                 self._failed(index, error)
+        # Known before any operation is carried out: the tasks above run from the next turn of the event loop on.
         if self._replaced:
             try:
                 self._processes.check_room(self._replaced)

@@ -1,4 +1,4 @@
-"""The host itself: how it is, and its end. Ours, below /host/v1."""
+"""The host itself: how it is, and its end. An extension, below /host/v1."""
 
 from __future__ import annotations
 

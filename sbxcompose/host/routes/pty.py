@@ -46,7 +46,7 @@ async def resize(request: Request) -> Response:
 
 
 async def connect(request: Request) -> Upgraded:
-    """GET /pty/{id}/ws. Ours: `?since=N` begins with the byte N of the output, for who has seen those before."""
+    """GET /pty/{id}/ws. Extension: `?since=N` begins with byte N of the output, for who has seen those before it."""
     terminal = _terminal(request)
     if not terminal.admits(request.headers.get("x-pty-token") or request.query_params.get("token")):
         raise Problem(403, "that is not the session's token", "INVALID_TOKEN")

@@ -236,6 +236,7 @@ class WatchConnection:
         feeds = [self._feeds[change] for change in changed if isinstance(change, LogStore) and change in self._feeds]
         batch, self._announced = self._announced, []
         size = 0
+        # Only what is there now: a process that never stops writing must not hold back the rows.
         targets = {feed: feed.log.end for feed in feeds}
         while targets:
             for feed, target in list(targets.items()):

@@ -131,6 +131,7 @@ class Images:
             raise from_os(error, "the context cannot be kept") from None
         finally:
             path.unlink(missing_ok=True)
+        # Looked up anew: the build may have been cancelled while its context arrived.
         self._save(replace(self._waiting(number), dockerfile=text, context_digest=digest.hexdigest()))
 
     def seal(self, number: str, digest: str) -> ImageBuild:

@@ -17,6 +17,7 @@ def sweep(directory: Path, record: str, tasks: TaskOwner) -> None:
 
     A folder is made before its record, and removed in any order: what has none is left over.
     """
+    # Listed now and removed later: what is made meanwhile, and has no record yet, is not among them.
     for stray in strays(directory, record):
         tasks.start(_remove(stray))
 

@@ -142,7 +142,7 @@ def _frozen(life: SandboxLife, event: SandboxFrozen, now: SandboxNow) -> Sandbox
             return _to(life, Stage.RUNNING, RecordSoon())
         case Stage.SNAPSHOTTING:
             return _to(life, Stage.SNAPSHOT_FROZEN)
-    return life, [ThawSandbox()]  # no request waits for it any more
+    return life, [ThawSandbox()]  # the request for it no longer waits
 
 
 def _freeze_failed(life: SandboxLife, event: FreezeFailed, now: SandboxNow) -> SandboxOutcome:

@@ -139,6 +139,7 @@ class SandboxDriver:
 
     async def _freeze(self) -> None:
         try:
+            # Before waiting: otherwise restarts could begin new runs again and again, and it would never be steady.
             self.workload.pause()
             await self.workload.wait_steady(lambda: self.ending is not None)
             if self.ending is None:
@@ -158,6 +159,7 @@ class SandboxDriver:
             print(f"sandbox {self.info.id} cannot be resumed: {error}", file=sys.stderr)
             self._report(ThawFailed())
         else:
+            # After the thaw: a process that is still frozen would fail its health checks.
             self.workload.resume()
             self._report(SandboxThawed())
 

@@ -27,7 +27,7 @@ class SandboxStage(StrEnum):
     COPYING = "being copied"
     """Suspended, and its files are being read."""
     REFREEZING = "being taken over"
-    """Suspended; a server that has just begun makes sure that everything in it stands still."""
+    """Suspended; a server that has just begun makes sure that everything in it is frozen."""
     TERMINATED = "terminated"
 
     @property
@@ -119,11 +119,11 @@ class CopyFinished(Struct, frozen=True):
 
 
 class SandboxFrozen(Struct, frozen=True):
-    """Everything in it stands still."""
+    """Everything in it is frozen."""
 
 
 class FreezeFailed(Struct, frozen=True):
-    """It could not be made to stand still; a part of it may."""
+    """It could not be frozen; a part of it may be."""
 
 
 class SandboxThawed(Struct, frozen=True):
@@ -131,7 +131,7 @@ class SandboxThawed(Struct, frozen=True):
 
 
 class ThawFailed(Struct, frozen=True):
-    """It could not be made to run; all of it, or a part, stands still."""
+    """It could not be thawed; all of it, or a part, is frozen."""
 
 
 class VisitBegan(Struct, frozen=True):
@@ -157,7 +157,7 @@ class EndRequested(Struct, frozen=True):
 
 
 class SandboxEnded(Struct, frozen=True):
-    """Nothing of it runs any more. `fields` are what its record tells of the end."""
+    """Everything in it has ended. `fields` are what its record tells of the end."""
 
     fields: dict[str, Any]
 
@@ -208,7 +208,7 @@ class RecordSoon(Struct, frozen=True):
 
 
 class FreezeSandbox(Struct, frozen=True):
-    """Let everything in it stand still, once what is being started or ended has been; report how that went."""
+    """Freeze everything in it, once what is being started or ended has been; report how that went."""
 
 
 class ThawSandbox(Struct, frozen=True):

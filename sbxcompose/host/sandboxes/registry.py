@@ -207,6 +207,7 @@ class Sandboxes(KnownSandboxes):
         outcome = sandbox.ending
         self._forget_live(sandbox)
         told = {"outcome": outcome, "termination_reason": outcome, "error_details": error_details}
+        # Recorded before its files are removed: if this server is killed, its successor removes the rest (`_load`).
         sandbox.ended(terminated_at=now_ms(), **told)
         self._terminated[sandbox.info.id] = sandbox.info
         sandbox.workload.closed()
@@ -257,7 +258,7 @@ class Sandboxes(KnownSandboxes):
         return [claim for sandbox in self for claim in sandbox.workload.claims(known)]
 
     def resume(self, known: set[str], interruption: Interruption = Interruption.HOST_KILLED) -> None:
-        """Go on with all that is not among the `known` units, and with what was being done to sandboxes."""
+        """Continue with all that is not among the `known` units, and with what was being done to sandboxes."""
         for sandbox in self:
             sandbox.workload.take_over(known, interruption)
         for sandbox in self:

@@ -165,7 +165,7 @@ class HostedSandbox(SandboxDriver):
         """End everything that runs in it, held still or not; `grace_ms` limits what each may take."""
         work: list[Any] = [self.workload.end(grace_ms=grace_ms)]
         if self.workload.paused:
-            # After the stops, so that what goes on meets its signal first.
+            # After the stops, so that what is thawed meets its signal first.
             work.append(suspension.thaw(self.workload.keeper, self.workload.units))
         await gather(work)
 
@@ -174,11 +174,12 @@ class HostedSandbox(SandboxDriver):
         await self.until(lambda: not self.in_transition or self.status == "suspending")
         while True:
             await self.end_processes(TERMINATION_GRACE_MS)
+            # A start that was under way may have begun a process meanwhile: starts are refused only from `closed` on.
             if not self.processes.live:
                 return
 
     def ended(self, **fields: Any) -> None:
-        """Nothing of it runs any more: it is terminated. `fields` are what its record tells of that."""
+        """Take note that everything in it has ended: it is terminated. `fields` are what its record tells of that."""
         self._report(SandboxEnded(fields))
 
     # -- after the last server's death ---------------------------------------------------------------------

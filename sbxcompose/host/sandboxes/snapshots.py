@@ -154,7 +154,7 @@ class Snapshots:
         return info
 
     async def delete(self, number: str) -> None:
-        """Delete a snapshot and its files; who asks meanwhile, too, waits for the same end. Raises `Problem`."""
+        """Delete a snapshot and its files; a second request meanwhile waits for the same end. Raises `Problem`."""
         if number in self._deleting:
             await self._news.until(lambda: number not in self._deleting)
             if number not in self._known:
@@ -172,6 +172,7 @@ class Snapshots:
 
     async def _delete(self, info: SnapshotInfo) -> None:
         try:
+            # Recorded first: if the server is killed meanwhile, its successor finishes the deletion (`_load`).
             self._save(replace(info, status="deleting"))
             await asyncio.to_thread(trees.remove_tree, str(self._directory / info.id))
         except OSError as error:

@@ -1,4 +1,4 @@
-"""Holding the processes of a sandbox where they are, and letting them go on (contract, section 2.11)."""
+"""Freezing the processes of a sandbox where they are, and thawing them (contract, section 2.11)."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from sbxcompose.host.keeper.client import KeeperClient
 
 
 async def freeze(keeper: KeeperClient, units: Iterable[str]) -> None:
-    """Hold all that these units have started; again is fine. Raises `KeeperLost`."""
+    """Freeze all that these units have started; again is fine. Raises `KeeperLost`."""
     await keeper.freeze_many(list(units))
 
 
 async def thaw(keeper: KeeperClient, units: Iterable[str]) -> None:
-    """Let it go on. What was asked of it meanwhile, an end by signal, say, happens now. Raises `KeeperLost`."""
+    """Thaw them. What was asked of them meanwhile, an end by signal, say, happens now. Raises `KeeperLost`."""
     await keeper.thaw_many(list(units))

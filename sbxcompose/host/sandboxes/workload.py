@@ -113,7 +113,7 @@ class Workload:
         return [*self.processes.claims(), *self.terminals.claims(known), *init]
 
     def take_over(self, known: set[str], interruption: Interruption) -> None:
-        """Go on with everything that is not among the `known` units, once nothing of the others is left."""
+        """Continue with everything that is not among the `known` units, once nothing of the others is left."""
         self.terminals.resume(known)
         self.processes.resume(interruption)
 

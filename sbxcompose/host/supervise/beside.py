@@ -44,6 +44,7 @@ class CommandsBeside:
         self, handle: int, command: list[str], grace: float, report: Callable[[StopCommandEnded], None]
     ) -> None:
         """Let the keeper hold the grace (in seconds), and begin the command, whose end is reported."""
+        # The grace is kept by the keeper, also if this server is killed; SIGCONT disturbs nothing.
         await self._owner.keeper.stop(self._owner.unit(handle), signals.SIGCONT, grace)
         self._owner.keeper.tasks.start(self._stop(handle, command, grace, report))
 
@@ -59,6 +60,7 @@ class CommandsBeside:
         except TimeoutError:
             pass  # it is killed, as the process is
         finally:
+            # The next run may have begun its own stop command by now, which these are about then.
             if self._stopping is running:
                 self._stopping = self._time_limit = None
         report(StopCommandEnded(handle, failure, running.output))

@@ -57,6 +57,7 @@ class ProcessCommands:
 
         `running`, used for nothing else, is where its output can be read meanwhile and afterwards.
         """
+        # With the pid: a killed predecessor counted from 1 as well, and the keeper may still hold its commands.
         spawn.unit = f"{self._sandbox}.@{os.getpid()}-{next(self._numbers)}"
         spawn.stdin, spawn.stdout, spawn.stderr = "null", "pipe", "pipe"
         spawn.pty, spawn.pty_for_log = None, False
@@ -68,6 +69,7 @@ class ProcessCommands:
             return CommandResult(error=str(error))
         finally:
             if not command.ended.done() or command.ended.cancelled():
+                # By another task: this one may have been cancelled, and must not wait for the keeper.
                 self._keeper.tasks.start(self._keeper.kill(spawn.unit, SIGKILL, "everything"))
             command.close()
             del self._running[spawn.unit]
@@ -77,7 +79,7 @@ class ProcessCommands:
         await asyncio.gather(*(self._keeper.kill(unit, SIGKILL, "everything") for unit in tuple(self._running)))
 
     def exited(self, exited: Exited) -> bool:
-        """Report the end of a command; False if it is none of these. The keeper is to be told to forget it."""
+        """Report the end of a command, if it is one of these. Always False, so that the keeper is told to forget it."""
         command = self._running.get(exited.unit)
         if command is not None:
             command.exited(exited)
@@ -113,6 +115,7 @@ class RunningCommand:
             self._end(CommandResult(error=result.message))
             return
         for fd in (result.stdout, result.stderr):
+            # Closed before the keeper answered (a timeout): no other code knows of these descriptors.
             if fd is not None and self._closed:
                 os.close(fd)
             elif fd is not None:
@@ -134,6 +137,7 @@ class RunningCommand:
     def exited(self, exited: Exited) -> None:
         """Take its end, and what is left in its pipes."""
         end = exit_of(exited.status, int(exited.at * 1000), oom_killed=exited.oom_killed)
+        # First, since it reads what is left in the pipes: the last line is in that.
         output = self.output
         self._end(CommandResult(end, last_line=self._last_line(), output=output))
 

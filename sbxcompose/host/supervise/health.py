@@ -128,6 +128,7 @@ async def watch(
         if after != health:
             health = after
             report(after)
+        # The lifecycle ends an unhealthy run; the next run has checks of its own.
         if health.status == "unhealthy":
             return
         await asyncio.sleep(next_pause_ms(config, health, age_ms()) / 1000)

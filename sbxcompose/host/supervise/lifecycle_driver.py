@@ -1,8 +1,8 @@
 """What drives the life of a supervised process: its events are reported, and what follows is done.
 
-What a row becomes is decided in `lifecycle`. A run ends in two
-steps: the keeper says that the process and all it had started are gone, then what is left in the pipes is taken. Only
-then is the end noted in the log and reported.
+What a row becomes is decided in `lifecycle`. A run ends in two steps: the keeper reports that the process and
+everything it had started are gone, then what is left in the pipes is read. Only then is the end noted in the log and
+reported.
 """
 
 from __future__ import annotations
@@ -98,6 +98,7 @@ class LifecycleDriver(ProcessRow):
         owner, before, handle = self._owner, self.record, self.handle
         now = Now(now_ms(), owner.paused, owner.free_handle, self.log.end, owner.keeper.identity)
         self.record, effects = transition(before, event, now)
+        # `now` only offered the handle; it is used up by a transition that begins a run.
         if any(isinstance(effect, SpawnRun) for effect in effects):
             owner.next_handle()
         if self.record is not before:

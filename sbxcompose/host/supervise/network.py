@@ -2,7 +2,7 @@
 (contract, section 2.10).
 
 A machine as it is knows two policies: everything, and nothing but the sandbox itself (a network namespace with a
-loopback device). What lies between would need a firewall of ours, and is refused.
+loopback device). What lies between would need a firewall of this host, and is refused.
 """
 
 from __future__ import annotations

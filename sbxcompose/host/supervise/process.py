@@ -54,6 +54,7 @@ class SupervisedProcess(LifecycleDriver):
         await self._end(KillRequested())
 
     async def _end(self, event: StopRequested | KillRequested) -> None:
+        # Another request may begin the next run as soon as this one has ended: that one is not waited for.
         run = self._latest
         await self._report_and_wait(event)
         await self._news.until(lambda: self._latest != run or not self.alive)

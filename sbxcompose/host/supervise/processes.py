@@ -35,7 +35,7 @@ class Processes(ProcessTable):
 
     async def start(self, requests: Sequence[StartRequest], report: StartReport, *, attached: bool = False) -> None:
         """Start many with one message to the keeper. `report` gets each one's index and row, or why there is
-        none. In a sandbox that is held still that waits until it goes on. What was started before, with the same key,
+        none. In a frozen sandbox the start waits until that is resumed. What was started before, with the same key,
         is not started again.
         """
         await self._news.until(lambda: not self.paused or self._closed)
@@ -60,6 +60,7 @@ class Processes(ProcessTable):
             await self.keeper.spawn_many([spawn for _, _, spawn in begun], result)
         except KeeperLost as lost:
             for index, process, _ in begun:
+                # The keeper may have answered for some of them before it was lost.
                 if isinstance(process.record.state, Starting):
                     process.failed(str(lost))
                     report(index, Problem(500, str(lost), "KEEPER_LOST"))
@@ -214,10 +215,10 @@ class Processes(ProcessTable):
         return [claim for process in self._unclaimed.values() if (claim := process.claim) is not None]
 
     def resume(self, interruption: Interruption) -> None:
-        """Go on with everything that was not taken over, once nothing of it is left.
+        """Continue with everything that was not taken over, once nothing of it is left.
 
-        What was taken over has gone on meanwhile: a run may have ended, and the next one have been asked for. After an
-        interruption for good nothing is started.
+        What was taken over has continued meanwhile: a run may have ended, and the next one have been asked for. After
+        an interruption for good nothing is started.
         """
         unclaimed = list(self._unclaimed.values())
         self._unclaimed.clear()

@@ -54,7 +54,7 @@ class Records:
             os.close(fd)
 
     def check_room(self, count: int) -> None:
-        """Raise `OSError` if there is no room on the disk for as many new records."""
+        """Raise `OSError` if the disk has no space for `count` new records."""
         reserve(f"{self._directory}/room", ROOM * (count + 1))
 
     def record(self, record: ProcessRecord) -> bool:

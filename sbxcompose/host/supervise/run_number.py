@@ -22,7 +22,7 @@ def run_number(log: LogStore, owns_run: OwnsRun, arrived: Spawned | Adopted) -> 
             return known
     with suppress(OSError):
         return log.begin_run(arrived.at)
-    # No room for the mark is no reason not to run: the output waits in the pipe until there is.
+    # A disk without space for the mark does not prevent the run: its output waits in the pipe until there is some.
     return log.last_run
 
 

@@ -88,7 +88,7 @@ def _columns(env: Mapping[str, str]) -> int:
 
 
 def _home(path: str) -> str:
-    """Return a user's home as working directory; `/` where it does not exist (`nobody`), as login has it."""
+    """Return a user's home as working directory; `/` where it does not exist (system users), as login has it."""
     return path if os.path.isdir(path) else "/"
 
 

@@ -101,7 +101,7 @@ class StartNotes:
 
 
 def _secrets_alone(notes: Iterable[StartNote]) -> Iterator[StartNote]:
-    """Leave out of notes of one log those that only tell of an `up` that is not the latest any more.
+    """Leave out of notes of one log those that only tell of an `up` that is no longer the latest.
 
     All clients read all notes, so that they must not grow with the age of the log.
     """

@@ -36,7 +36,7 @@ class Scrollback:
         return self.end - len(self._data)
 
     def read(self, position: int, most: int) -> bytes:
-        """Up to `most` bytes from a position on; what is not kept any more is passed over."""
+        """Up to `most` bytes from a position on; what is no longer kept is skipped."""
         begin = max(0, position - self.start)
         return bytes(memoryview(self._data)[begin : begin + most])
 
@@ -68,7 +68,7 @@ class Scrollback:
         self._in_file = 0
 
     def _load(self) -> None:
-        """Go on where a predecessor was killed; a gap, left by a full disk, makes what is before it worthless."""
+        """Continue where a predecessor was killed; a gap, left by a full disk, makes what is before it worthless."""
         for position in self._files():
             data = damage.load(self._path(position), bytes)
             if data is not None:

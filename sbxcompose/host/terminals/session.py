@@ -1,7 +1,7 @@
 """One terminal session: its master's descriptor, what it has written, and who looks on (contract, section 5).
 
-The keeper holds the master too, so that a killed server costs no session: its successor takes it over and goes on with
-what was kept.
+The keeper holds the master too, so that a killed server costs no session: its successor takes it over and continues
+with what was kept.
 """
 
 from __future__ import annotations
@@ -105,6 +105,7 @@ class Terminal:
     def connect(self, master: int) -> None:
         """Take over the master's descriptor, of a command that has just been started or of one that ran on."""
         self._master = master
+        # A copy, since `Input` owns and closes its descriptor, and the master has to stay open for the output.
         self._input = Input(os.dup(master))
         self._loop.add_reader(master, self._readable)
 
@@ -137,7 +138,7 @@ class Terminal:
             data = os.read(self._master, _READ)
         except BlockingIOError:
             return False
-        except OSError:  # EIO: no process has the terminal open any more
+        except OSError:  # EIO: the terminal is no longer open in any process
             data = b""
         if not data:
             self._loop.remove_reader(self._master)

@@ -102,7 +102,7 @@ class TerminalSessions:
     # -- beginning -------------------------------------------------------------------------------------------
 
     async def open(self, request: PtyRequest) -> Terminal:
-        """Start a command on a terminal of its own; in a sandbox that is held still, once that goes on.
+        """Start a command on a terminal of its own; in a frozen sandbox, once that is resumed.
 
         A request that is repeated, with the same key, is answered with the same session. Raises `Problem`.
         """
@@ -113,6 +113,7 @@ class TerminalSessions:
         if known is not None:
             return known
         spawn = self._spawn(request)
+        # No `await` from here to the end of `_record`: two requests at once must not both take the last place.
         if len(self.live) >= MAX_SESSIONS:
             raise Problem(429, f"{MAX_SESSIONS} terminal sessions are open already", "TOO_MANY_SESSIONS")
         terminal = self._record(request)
@@ -278,7 +279,7 @@ class TerminalSessions:
                 self._add(record)
 
     def adopt(self, adopted: Adopted) -> bool:
-        """Take over a session; False if it is none of ours."""
+        """Take over a session; False if it is none of these."""
         terminal = self._of(adopted.unit)
         if terminal is None or adopted.stdout is None:
             return False
