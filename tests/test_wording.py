@@ -121,3 +121,34 @@ def test_documents_are_wrapped(path: Path) -> None:
     # A single word, such as a link, may be longer.
     long = [number for number, line in prose(text) if len(line) > WIDTH and " " in line.strip(" -")]
     assert not long, f"{path.relative_to(ROOT)}: wrap these lines at {WIDTH}: {long}"
+
+
+def paragraphs(text: str) -> Iterator[tuple[int, str]]:
+    """The paragraphs of the prose of a Markdown text, each on one line, with the number of its first line.
+
+    Inline code is left out: it may quote a message, or name a user such as `nobody`.
+    """
+    blocks: list[tuple[int, list[str]]] = []
+    last = -1
+    for number, line in prose(text):
+        if not line.strip():
+            continue
+        if number != last + 1 or re.match(r"\s*(?:[-*]|\d+\.) ", line):
+            blocks.append((number, []))
+        blocks[-1][1].append(line.strip())
+        last = number
+    for number, lines in blocks:
+        yield number, re.sub(r"`[^`]*`", "``", " ".join(lines))
+
+
+PLAIN = [path for path in DOCUMENTS if path.name != "performance.md"]
+
+
+@pytest.mark.parametrize("path", PLAIN, ids=lambda path: str(path.relative_to(ROOT)))
+def test_documents_use_no_coined_phrases(path: Path) -> None:
+    found = [
+        f"{path.relative_to(ROOT)}:{number}: {phrase.group().strip()!r} in {text[:80]!r}"
+        for number, text in paragraphs(path.read_text(encoding="utf-8"))
+        for phrase in COINED.finditer(text)
+    ]
+    assert not found, "\n".join(found)
