@@ -58,6 +58,16 @@ def test_messages_use_no_coined_phrases() -> None:
     assert not found, "\n".join(found)
 
 
+def test_docstrings_use_no_coined_phrases() -> None:
+    found = [
+        f"{path.relative_to(PACKAGE)}:{line}: {match.group()}: {text.strip()[:80]}"
+        for path in sorted(PACKAGE.rglob("*.py"))
+        for line, text in docstrings(path)
+        if (match := COINED.search(re.sub(r"`[^`]*`", "", text))) is not None
+    ]
+    assert not found, "\n".join(found)
+
+
 def test_no_docstring_only_points_elsewhere() -> None:
     found = [
         f"{path.relative_to(PACKAGE)}:{line}: {text}"

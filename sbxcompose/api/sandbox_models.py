@@ -119,7 +119,7 @@ class ImageBuildRequest(Message, frozen=True, kw_only=True):
 
 
 class ContextSealRequest(Message, frozen=True, kw_only=True):
-    """Body of the request that says that a context is complete: the SHA-256 of what was uploaded."""
+    """Body of the request that completes a context: the SHA-256 of what was uploaded."""
 
     digest: str
 

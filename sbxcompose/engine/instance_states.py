@@ -55,7 +55,7 @@ class InstanceStates:
     """An async context manager: watches readiness from its start on.
 
     `wanted` are the instances that count; `readiness` False saves looking for readiness where only ends matter.
-    `patient`: what cannot become ready as things are is no failure yet.
+    `patient`: what cannot become ready as things are has not failed yet.
     """
 
     def __init__(
@@ -260,7 +260,7 @@ class InstanceStates:
                 self.pending = None
 
     async def all_ready(self, judge: Callable[[], Judge]) -> Success | Failed | TimedOut:
-        """Wait until all are ready, or one cannot be any more; `judge` gives who judges that at the moment."""
+        """Wait until all are ready, or one no longer can be; `judge` returns the judge of the moment."""
         await self._planned.wait()
         return await self._until(judge, None)
 
