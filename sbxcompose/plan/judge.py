@@ -161,7 +161,11 @@ def _verdict_of_one(case: Progress, target: Target, abort: bool) -> Verdict:
     if lost and (abort or any(state in lost or state in doomed for state in mine)):
         return case.failed(lost)
     if len(ended) == len(mine):
-        return _success(case)
+        # A service that died at once would make the verdict depend on who was faster.
+        unproven = case.unproven_needs(mine)
+        if down := [state for state in unproven if state.row is not None and not state.row.live]:
+            return case.failed(down)
+        return case.still(unproven) if unproven else _success(case)
     return case.still(case.with_needs(state for state in mine if state not in ended))
 
 

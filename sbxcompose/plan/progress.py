@@ -137,11 +137,14 @@ class Progress:
         """Return those in a crash loop, where that is a failure: their supervisor would continue trying."""
         return [state for state in self.having(Standing.FAILED) if state.row is not None and state.row.live]
 
-    def recheck_at(self) -> float | None:
-        """Return the moment at which time alone can change where an instance stands: when a run becomes stable."""
+    def recheck_at(self, waiting: Iterable[InstanceState] = ()) -> float | None:
+        """Return the moment at which time alone can change where an instance stands: when a run becomes stable.
+
+        `waiting` are waited for beside those that are behind.
+        """
         left = [
             seconds
-            for state in self.having(Standing.BEHIND)
+            for state in (*self.having(Standing.BEHIND), *waiting)
             if state.row is not None and (seconds := stable_in(state.row, self._now))
         ]
         return self._now + min(left) if left else None
@@ -268,15 +271,45 @@ class Progress:
             left += new.values()
         return [state for state in self.states if state.instance in found]
 
+    def unproven_needs(self, states: Iterable[InstanceState]) -> list[InstanceState]:
+        """Return what these need as ready, near or far, that has no check and has not run stably.
+
+        Such a need counts as ready as soon as it runs, so that no bring-up waits for a second. Of what has ended
+        meanwhile only those are returned whose last run failed before it was stable.
+        """
+        left = [self.node(state) for state in states]
+        seen: set[int] = set()
+        found: list[InstanceState] = []
+        while left:
+            node = left.pop()
+            for edge in self._graph.needs[node]:
+                if edge.node in seen or edge.condition is not Condition.READY:
+                    continue
+                seen.add(edge.node)
+                left.append(edge.node)
+                if self._graph.condition(edge.node, edge.condition) is Condition.STARTED:
+                    found += [
+                        state for state, standing in self._by_node.get(edge.node, ()) if self._fell(state, standing)
+                    ]
+        return found
+
+    def _fell(self, state: InstanceState, standing: Standing) -> bool:
+        """Return whether its run is not stable, or was not when it failed."""
+        row = state.row
+        if row is None:
+            return False
+        return stable_in(row, self._now) != 0.0 if row.live else standing is Standing.FAILED and row.failed_runs > 0
+
     def label(self, state: InstanceState) -> str:
         """Return what people call it."""
         return self._names.instance(state.instance)
 
     def still(self, waiting: Iterable[InstanceState]) -> Pending:
         """No verdict yet, with the roots of the waiting told from those that wait for others."""
+        waiting = list(waiting)
         reports = [self.report(state) for state in waiting]
         causes = tuple(report for report in reports if not report.waits_for)
-        return Pending(causes, tuple(report for report in reports if report.waits_for), self.recheck_at())
+        return Pending(causes, tuple(report for report in reports if report.waits_for), self.recheck_at(waiting))
 
 
 def _shortened(names: tuple[str, ...]) -> str:

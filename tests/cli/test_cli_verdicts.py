@@ -24,6 +24,15 @@ def test_exit_code_from_runs_the_tests_each_time(sbx: Sbx) -> None:
     assert "broken" in sbx.run("up", "--exit-code-from", "tests", code=4).stdout
 
 
+def test_exit_code_from_is_no_success_where_a_needed_service_cannot_last(sbx: Sbx) -> None:
+    sbx.write("""
+processes:
+  api: {command: exit 1, restart: {initial_backoff: 10ms}}
+  tests: {command: "true", restart: never, depends_on: [api]}
+""")
+    assert "api has failed" in sbx.run("up", "--exit-code-from", "tests", code=1).stderr
+
+
 def test_exit_code_from_runs_the_tests_beside_what_runs_already(sbx: Sbx) -> None:
     sbx.write(SUITE)
     sbx.write("exit 0", "t.sh")

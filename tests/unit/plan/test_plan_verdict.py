@@ -29,6 +29,7 @@ from tests.unit.plan.plan_worlds import (
     FAILED,
     GOOD,
     NEVER,
+    STARTED,
     done,
     need,
     process,
@@ -328,6 +329,37 @@ def test_exit_code_from_waits_for_that_process_alone() -> None:
     assert isinstance(judge(SHOP, stopped, MIGRATED, LISTENING, mode=FROM_WEB), Pending)
     aborting = replace(FROM_WEB, abort_on_exit=True)
     assert isinstance(judge(SHOP, stopped, MIGRATED, LISTENING, mode=aborting), Failed)
+
+
+def test_exit_code_from_counts_a_success_only_once_what_was_needed_has_lasted() -> None:
+    shop = project(process("db"), process("web", ["db"]), process("tests", ["web"], restart=NEVER))
+    mode = Mode(exit_code_from=Target("main", "tests"))
+    completed = state("tests", done("tests"))
+    lasting, young = replace(row("web"), started_at=NOW - 1), replace(row("db"), started_at=NOW - 0.4)
+    waiting = judge(shop, state("db", young), state("web", lasting), completed, mode=mode)
+    assert isinstance(waiting, Pending)
+    assert waiting.recheck_at == pytest.approx(NOW + 0.6)
+    old = state("db", replace(young, started_at=NOW - 1))
+    assert isinstance(judge(shop, old, state("web", lasting), completed, mode=mode), Success)
+    again = replace(row("db", Phase.BACKING_OFF, exit=FAILED), failed_runs=1)
+    assert isinstance(judge(shop, state("db", again), state("web", lasting), completed, mode=mode), Pending)
+    fallen = state("db", replace(row("db", Phase.EXITED, exit=FAILED), failed_runs=1))
+    found = judge(shop, fallen, state("web", lasting), completed, mode=mode)
+    assert isinstance(found, Failed)
+    assert [report.label for report in found.causes] == ["db"]
+    served = state("db", row("db", Phase.EXITED, exit=FAILED))
+    assert isinstance(judge(shop, served, state("web", lasting), completed, mode=mode), Success), (
+        "it lasted long enough"
+    )
+
+
+def test_exit_code_from_asks_nothing_more_of_what_need_only_have_started_or_has_a_check() -> None:
+    shop = project(
+        process("db", check=CHECK), process("web"), process("tests", ["db", need("web", STARTED)], restart=NEVER)
+    )
+    mode = Mode(exit_code_from=Target("main", "tests"))
+    states = state("db", row("db", check=True)), state("web", replace(row("web"), started_at=NOW))
+    assert isinstance(judge(shop, *states, state("tests", done("tests")), mode=mode), Success)
 
 
 def test_exit_code_from_a_process_that_will_never_start() -> None:
