@@ -151,10 +151,7 @@ def paragraphs(text: str) -> Iterator[tuple[int, str]]:
         yield number, re.sub(r"`[^`]*`", "``", " ".join(lines))
 
 
-PLAIN = [path for path in DOCUMENTS if path.name != "performance.md"]
-
-
-@pytest.mark.parametrize("path", PLAIN, ids=lambda path: str(path.relative_to(ROOT)))
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
 def test_documents_use_no_coined_phrases(path: Path) -> None:
     found = [
         f"{path.relative_to(ROOT)}:{number}: {phrase.group().strip()!r} in {text[:80]!r}"
