@@ -9,7 +9,8 @@ from sbxcompose.cli.context import Shell
 from sbxcompose.cli.convert import check, convert_text, report, text_of, write
 from sbxcompose.convert.detect import CANDIDATES
 from sbxcompose.convert.draft import ProjectDraft
-from sbxcompose.convert.repository import RepositoryFiles, inspect
+from sbxcompose.convert.repository import inspect
+from sbxcompose.convert.repository_files import RepositoryFiles
 from sbxcompose.convert.write import render
 from sbxcompose.errors import UsageError
 
@@ -41,14 +42,19 @@ def _result(shell: Shell) -> str:
         _name_what_is_left(shell, draft, others)
         return render(draft, f"Converted from {source} by `sbxcompose init`. {_GUIDE}")
     draft = inspect(_files(Path.cwd()))
+    for note in draft.notes:
+        shell.echo(f"{note.file}:{note.line}: {note.text}" if note.line else str(note))
     if not draft.processes:
+        also_here = ", ".join(draft.others)
         raise UsageError(
-            f"cannot write {NAME}: found nothing to run (a file of another tool, package.json, Makefile, ...)",
-            hint="write it by hand, for example `processes: {web: {command: ./serve}}`; "
+            f"cannot write {NAME}: found nothing to run (a file of another tool, package.json, pyproject.toml, ...)",
+            hint=f"{also_here and f'what may be meant: {also_here}; '}"
+            "write it by hand, for example `processes: {web: {command: ./serve}}`; "
             "https://github.com/sbxcompose/sbxcompose#a-quick-tour shows more",
         )
     for name, comment in draft.comments.items():
         shell.echo(f"{name}: {draft.processes[name]['command'].replace('$$', '$')} (from {comment})")
+    _list_left_over(shell, draft.others)
     return render(draft, f"Written by `sbxcompose init`. {_GUIDE}")
 
 
@@ -60,9 +66,13 @@ def _name_what_is_left(shell: Shell, draft: ProjectDraft, sources: list[str]) ->
         found = inspect(_files(Path.cwd()))
         commands = {name: keys["command"] for name, keys in found.processes.items() if keys["command"] not in known}
         rest = [f"{command.replace('$$', '$')} (from {found.comments[name]})" for name, command in commands.items()]
-    if rest:
-        shell.echo(f"\n{shell.err.bold('also here, and not in the result')} ({len(rest)}):")
-    for line in rest:
+    _list_left_over(shell, rest)
+
+
+def _list_left_over(shell: Shell, lines: list[str]) -> None:
+    if lines:
+        shell.echo(f"\n{shell.err.bold('also here, and not in the result')} ({len(lines)}):")
+    for line in lines:
         shell.echo(f"  {line}")
 
 

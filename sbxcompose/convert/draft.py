@@ -44,6 +44,8 @@ class ProjectDraft(Struct):
     notes: list[ConvertNote] = field(default_factory=list)
     comments: dict[str, str] = field(default_factory=dict)
     """Remarks for the readers of the file, by process."""
+    others: list[str] = field(default_factory=list)
+    """What could run as well, for a comment at the end of the file."""
 
     def note(self, kind: NoteKind, subject: str, text: str, node: Node | None = None) -> None:
         """Add a note, at the place of `node`."""

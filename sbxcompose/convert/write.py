@@ -30,6 +30,8 @@ def render(draft: ProjectDraft, *remarks: str) -> str:
     for name, keys in draft.processes.items():
         lines += [f"  {line}" for line in _comments(draft, name)]
         lines += [f"  {line}" for line in _dump({name: _ordered(keys)})]
+    if draft.others:
+        lines += ["", "# Also here, and not started:", *(f"#   {_one_line(other)}" for other in draft.others)]
     return "\n".join(lines) + "\n"
 
 

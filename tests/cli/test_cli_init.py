@@ -24,6 +24,14 @@ REPOSITORIES = {
     },
     "fastapi": {"pyproject.toml": "", "uv.lock": "", "app/main.py": "from fastapi import FastAPI\napp = FastAPI()\n"},
     "django": {"manage.py": ""},
+    "python": {
+        "pyproject.toml": "[project]\nname = 'shop'\ndependencies = ['fastapi', 'celery']\n"
+        "[tool.poe.tasks]\nstart = 'x'\nserve = 'y'\n",
+        "shop/app.py": "app = FastAPI()\n",
+        "shop/tasks.py": "queue = Celery('shop')\n",
+    },
+    "package": {"pyproject.toml": "[project]\ndependencies = ['flask']\n", "src/shop/web.py": "site = Flask('x')\n"},
+    "scripts": {"package.json": '{"scripts": {"dev": "x", "start": "y", "worker": "z"}}'},
     "process-compose": {"process-compose.yaml": "processes: {web: {command: run, availability: {restart: always}}}\n"},
 }
 
@@ -106,6 +114,25 @@ def test_what_is_beside_a_converted_file_is_named(dry: Sbx) -> None:
     dry.write("web: npm run dev\n", "Procfile.dev")
     told = dry.run("init", "--force").stderr
     assert "not in the result (1):\n  Procfile.dev: `sbxcompose convert Procfile.dev` prints what it becomes\n" in told
+
+
+def test_what_is_not_started_is_named_in_the_file(dry: Sbx) -> None:
+    dry.write("[project]\nname = 'shop'\n[tool.poe.tasks]\nserve = 'x'\nstart = 'y'\n", "pyproject.toml")
+    told = dry.run("init").stderr
+    other = "poe start (from `start` in [tool.poe.tasks] of pyproject.toml)"
+    assert "shop: poe serve (from `serve` in [tool.poe.tasks] of pyproject.toml)" in told
+    assert f"not in the result (1):\n  {other}\n" in told
+    assert (dry.project / "sbxcompose.yaml").read_text().endswith(f"\n# Also here, and not started:\n#   {other}\n")
+
+
+def test_a_manifest_with_a_mistake_is_named_with_the_place(dry: Sbx) -> None:
+    dry.write("[project]\nname = shop\n", "pyproject.toml")
+    refused = dry.run("init", code=2).stderr
+    assert "pyproject.toml:2: pyproject.toml: cannot be parsed" not in refused, "the file is named once"
+    assert "pyproject.toml:2: cannot be parsed and is ignored: " in refused
+    dry.write("dev:\n\techo hi\n", "Makefile")
+    assert "pyproject.toml:2: cannot be parsed and is ignored: " in dry.run("init").stderr
+    assert "# TODO pyproject.toml: cannot be parsed" in (dry.project / "sbxcompose.yaml").read_text()
 
 
 def test_a_repository_that_tells_nothing(dry: Sbx) -> None:

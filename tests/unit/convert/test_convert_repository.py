@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from sbxcompose.convert.draft import ProjectDraft
-from sbxcompose.convert.repository import RepositoryFiles, inspect
+from sbxcompose.convert.repository import inspect
+from sbxcompose.convert.repository_files import RepositoryFiles
 
 
 def inspected(files: dict[str, str]) -> ProjectDraft:
@@ -68,6 +69,157 @@ KINDS: dict[str, tuple[dict[str, str], dict[str, str]]] = {
         {"ui": "npm run dev", "ui-2": "go run ."},
     ),
 }
+
+
+FASTAPI = "from fastapi import FastAPI\napp = FastAPI()\n"
+SHOP = '[project]\nname = "shop"\n'
+PYTHON: dict[str, tuple[dict[str, str], dict[str, str], list[str]]] = {
+    "programs of the package": (
+        {"pyproject.toml": f'{SHOP}[project.scripts]\nshop = "shop:main"\nshop-server = "a:b"\nworker = "a:c"\n'},
+        {"shop": "shop-server", "worker": "worker"},
+        ["shop (from `shop` in [project.scripts] of pyproject.toml)"],
+    ),
+    "poe": (
+        {"uv.lock": "", "pyproject.toml": '[tool.poe.tasks]\nlint = "x"\nserve = {cmd = "x"}\nworker = ["a"]\n'},
+        {"app": "uv run poe serve", "worker": "uv run poe worker"},
+        [],
+    ),
+    "pdm": ({"pyproject.toml": '[tool.pdm.scripts]\n_.env_file = "x"\napi = "x"\n'}, {"api": "pdm run api"}, []),
+    "hatch": (
+        {"pyproject.toml": "[tool.hatch.envs]\ndefault.scripts.dev = 'x'\njobs.scripts.worker = 'y'\n"},
+        {"app": "hatch run dev", "worker": "hatch run jobs:worker"},
+        [],
+    ),
+    "rye": ({"pyproject.toml": f'{SHOP}[tool.rye.scripts]\nstart = "x"\n'}, {"shop": "rye run start"}, []),
+    "poetry": (
+        {"pyproject.toml": '[tool.poetry]\nname = "shop"\n[tool.poetry.scripts]\nrun = "a:b"\n'},
+        {"shop": "poetry run run"},
+        [],
+    ),
+    "one of several servers": (
+        {"pyproject.toml": '[tool.poe.tasks]\ndev = "x --reload"\nstart = "x"\n'},
+        {"app": "poe dev"},
+        ["poe start (from `start` in [tool.poe.tasks] of pyproject.toml)"],
+    ),
+    "fastapi in a package": (
+        {"pyproject.toml": f"{SHOP}dependencies = ['fastapi[standard]>=0.1']\n", "shop/app.py": FASTAPI},
+        {"web": "uvicorn shop.app:app --port $$PORT"},
+        [],
+    ),
+    "module-qualified class, hypercorn": (
+        {"requirements.txt": "Hypercorn==1\nquart\n", "shop/__init__.py": "site = quart.Quart(__name__)\n"},
+        {"web": "hypercorn --bind 127.0.0.1:$$PORT shop:site"},
+        [],
+    ),
+    "flask under gunicorn, made by a function": (
+        {
+            "pyproject.toml": "[tool.poetry.dependencies]\nflask = '*'\n[tool.poetry.group.prod.dependencies]\n"
+            "gunicorn = '*'\n",
+            "shop/__init__.py": "def create_app():\n    return Flask(__name__)\n",
+        },
+        {"web": "poetry run gunicorn --bind 127.0.0.1:$$PORT 'shop:create_app()'"},
+        [],
+    ),
+    "django and celery": (
+        {
+            "backend/manage.py": "",
+            "shop/wsgi.py": "application = get_wsgi_application()\n",
+            "shop/celery.py": "app = Celery('shop')\n",
+        },
+        {
+            "migrate": "python manage.py migrate",
+            "web": "python manage.py runserver $$PORT",
+            "worker": "celery --app shop.celery:app worker",
+        },
+        [],
+    ),
+    "django without manage.py": (
+        {
+            "pyproject.toml": "[project]\ndependencies = ['Django', 'gunicorn']\n",
+            "shop/wsgi.py": "application = get_wsgi_application()\n",
+            "shop/asgi.py": "application = get_asgi_application()\n",
+        },
+        {"web": "gunicorn --bind 127.0.0.1:$$PORT shop.wsgi:application"},
+        [],
+    ),
+    "a script and the application that it serves": (
+        {"pyproject.toml": '[tool.poe.tasks]\nserve = "x"\n', "src/shop/main.py": FASTAPI},
+        {"app": "poe serve"},
+        ["uvicorn shop.main:app --port $PORT (in src; from src/shop/main.py: FastAPI)"],
+    ),
+    "not a dependency": (
+        {"pyproject.toml": "[project]\ndependencies = ['attrs']\n", "shop/app.py": FASTAPI},
+        {},
+        ["uvicorn shop.app:app --port $PORT (from shop/app.py: FastAPI)"],
+    ),
+    "tables of other types": ({"pyproject.toml": "project = 1\n[tool]\npoe = []\nhatch.envs = 'x'\n"}, {}, []),
+}
+
+
+@pytest.mark.parametrize("kind", PYTHON)
+def test_a_python_project_runs(kind: str) -> None:
+    files, commands, others = PYTHON[kind]
+    draft = inspected(files)
+    assert {name: keys["command"] for name, keys in draft.processes.items()} == commands
+    assert draft.others == others
+    assert not draft.notes
+
+
+def test_a_server_that_is_no_dependency_is_to_be_added() -> None:
+    draft = inspected({"pyproject.toml": "[project]\ndependencies = ['fastapi']\n", "shop/app.py": FASTAPI})
+    assert [str(note) for note in draft.notes] == ["web: add uvicorn, which is not among the dependencies"]
+
+
+SEVERAL: dict[str, tuple[dict[str, str], dict[str, str], list[str]]] = {
+    "scripts of package.json": (
+        {"package.json": package(name="shop", scripts={"start": "x", "dev": "y", "dev:worker": "z", "build:web": "b"})},
+        {"shop": "npm run dev", "worker": "npm run dev:worker"},
+        ["npm run start (from script `start` of package.json)"],
+    ),
+    "scripts that one script runs": (
+        {"package.json": package(name="shop", scripts={"dev": "run-p dev:* npm:api", "dev:web": "y", "api": "z"})},
+        {"shop": "npm run dev"},
+        [
+            "npm run dev:web (from script `dev:web` of package.json)",
+            "npm run api (from script `api` of package.json)",
+        ],
+    ),
+    "targets": (
+        {"Makefile": ".PHONY: run\nrun:\n\tx\nworker: deps\n\ty\napi := 1\nbuild:\n\tz\n"},
+        {"app": "make run", "worker": "make worker"},
+        [],
+    ),
+    "targets that one target makes": (
+        {"Makefile": "dev:\n\tmake -j2 web worker\nweb:\n\tx\nworker:\n\ty\n"},
+        {"app": "make dev"},
+        ["make web (from target `web` of the Makefile)", "make worker (from target `worker` of the Makefile)"],
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", SEVERAL)
+def test_several_scripts_run(kind: str) -> None:
+    files, commands, others = SEVERAL[kind]
+    draft = inspected(files)
+    assert {name: keys["command"] for name, keys in draft.processes.items()} == commands
+    assert draft.others == others
+
+
+@pytest.mark.parametrize(
+    "name, text, line",
+    [("pyproject.toml", "[project]\nname = shop\n", 2), ("Cargo.toml", "[", 1), ("package.json", '{\n"a": }', 2)],
+)
+def test_a_manifest_with_a_mistake_is_noted_with_the_place(name: str, text: str, line: int) -> None:
+    draft = inspected({name: text, "main.go": "", "go.mod": "module shop\n"})
+    [note] = draft.notes
+    assert (note.file, note.line) == (name, line)
+    assert str(note).startswith(f"{name}: cannot be parsed and is ignored: ")
+    assert draft.processes.keys() == {"shop"}
+
+
+def test_a_manifest_that_is_nested_without_end_is_noted() -> None:
+    [note] = inspected({"pyproject.toml": f"a = {'[' * 100_000}"}).notes
+    assert str(note) == "pyproject.toml: is nested too deeply and is ignored"
 
 
 @pytest.mark.parametrize("kind", KINDS)
