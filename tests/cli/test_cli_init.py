@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import sys
 from pathlib import Path
@@ -88,8 +89,9 @@ def test_the_result_comes_up(sbx: Sbx, kind: str) -> None:
     sbx.write((sbx.project / "sbxcompose.yaml").read_text().replace("8000", port).replace("5000", port))
     sbx.env["PATH"] = f"{Path(sys.executable).parent}:{sbx.env['PATH']}"
     sbx.run("up", "-d", "--wait")
-    logs = sbx.run("logs").stdout
-    assert all(line.replace("PORT", port) in logs for line in lines), logs
+    with sbx.start("logs", "-f") as logs:  # a process without a check may print after `--wait` returned: npm is slow
+        for line in lines:
+            logs.wait_for(re.escape(line.replace("PORT", port)))
     sbx.run("down")
 
 
