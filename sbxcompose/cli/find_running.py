@@ -13,7 +13,7 @@ from sbxcompose.spec.project import Project
 
 
 def find_running(shell: Shell, project: Project, name: str, unknown: UnknownName) -> tuple[Project, Target]:
-    """Return what runs under that name, and the project with as many replicas as that takes.
+    """Return the running process of that name, and the project with enough replicas to include it.
 
     Raises `unknown` if nothing does, and `UsageError` for an orphan: its environment is no longer known.
     """

@@ -102,7 +102,7 @@ def not_started() -> Iterator[None]:
 
 
 def is_missing_command(words: str) -> bool:
-    """Return whether the system's words say that there is no such command, rather than no such user."""
+    """Return whether the system's message is about a missing command, and not a missing user."""
     said = words.lower()
     return "user not found" not in said and any(text in said for text in ("not found", "no such file"))
 

@@ -56,7 +56,7 @@ async def measure_once(session: Session, names: Sequence[str]) -> MeasuredUsage:
 
 
 async def follow_usage(session: Session, names: Sequence[str]) -> AsyncGenerator[MeasuredUsage, None]:
-    """Yield what is used, every two seconds while anything runs, without end.
+    """Yield the usage every two seconds while anything runs; never ends by itself.
 
     Raises `UnknownName`, and `UsageError` if there is no sandbox yet.
     """

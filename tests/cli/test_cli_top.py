@@ -14,7 +14,7 @@ from tests.cli.looking import FOREVER, refused, rows
 from tests.cli.test_cli_hangup import closed_terminal
 from tests.cli.test_cli_tcp import tcp as tcp
 from tests.cli.test_cli_terminal import cooked
-from tests.support.command import Running, Sbx
+from tests.support.command import Result, Running, Sbx
 from tests.support.home import MARKER
 from tests.support.rough_network import RoughNetwork, Schedule
 
@@ -64,19 +64,25 @@ def test_it_shows_does_and_leaves(sbx: Sbx) -> None:
     assert "hunter22" not in result.stdout
 
 
+def quit_after_an_outage(sbx: Sbx, running: Running) -> Result:
+    """End the host, bring the project up again, and quit once the screen shows its output anew."""
+    sbx.run("host", "stop", "--force")
+    running.wait_for("not connected, trying again")
+    sbx.run("up", "-d")
+    running.wait_for("connected again")
+    running.wait_for("listening", count=2)
+    running.press("q")
+    result = running.wait()
+    assert result.code == 0
+    return result
+
+
 def test_it_shows_that_its_host_is_gone_and_goes_on_when_it_is_back(sbx_alone: Sbx) -> None:
     sbx_alone.write(FILE)
     sbx_alone.run("up", "-d")
     with on_screen(sbx_alone, "top") as running:
         running.wait_for("listening")
-        sbx_alone.run("host", "stop", "--force")
-        running.wait_for("not connected, trying again")
-        sbx_alone.run("up", "-d")
-        running.wait_for("connected again")
-        running.wait_for("listening", count=2)
-        running.press("q")
-        result = running.wait()
-        assert result.code == 0
+        result = quit_after_an_outage(sbx_alone, running)
         assert left_as_it_was(running, result.stdout)
 
 
@@ -178,14 +184,7 @@ def test_up_on_the_screen_goes_on_when_its_host_is_back(sbx_alone: Sbx) -> None:
         os.kill(sbx_alone.host_pids()["server"], signal.SIGKILL)
         sbx_alone.run("restart", "db")
         running.wait_for(r"db started by another command \(run 2\)")
-        sbx_alone.run("host", "stop", "--force")
-        running.wait_for("not connected, trying again")
-        sbx_alone.run("up", "-d")
-        running.wait_for("connected again")
-        running.wait_for("listening", count=2)
-        running.press("q")
-        result = running.wait()
-        assert result.code == 0
+        result = quit_after_an_outage(sbx_alone, running)
         assert "0 ready" not in result.stdout
         assert left_as_it_was(running, result.stdout)
     assert {row["phase"] for row in rows(sbx_alone).values()} == {"running"}
