@@ -47,10 +47,16 @@ def drive(script: Script, *, size: tuple[int, int] = (80, 24)) -> tuple[TopApp, 
 
 
 async def drawn(app: TopApp, pilot: Pilot[str]) -> None:
-    """Wait until the frame that is due has been drawn."""
+    """Wait until the frame that is due has been drawn, on a surface that has the size of the screen.
+
+    textual hands a new size on by a timer, so it may come later than the frame.
+    """
     await pilot.pause()
-    while app._frame is not None:
+    while app._frame is not None or app._surface.size != app.size:
         await asyncio.sleep(0)
+    after_the_frame = asyncio.Event()
+    app.call_later(after_the_frame.set)  # behind the drawing in the queue of the app
+    await after_the_frame.wait()
     await pilot.pause()
 
 
