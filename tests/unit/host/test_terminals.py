@@ -68,8 +68,7 @@ def with_terminals(directory: Path, work: Callable[[TerminalSessions, FakeKeeper
     async def main() -> None:
         keeper = FakeKeeper()
         keeper.terminals = TerminalSessions("box", directory, cast(KeeperClient, keeper), describe, emit)
-        async with asyncio.timeout(20):
-            await work(keeper.terminals, keeper)
+        await work(keeper.terminals, keeper)
         for slave in keeper.slaves.values():
             os.close(slave)
         keeper.terminals.closed()
