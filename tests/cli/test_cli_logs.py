@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import subprocess
 
@@ -65,12 +64,13 @@ def test_tail_counts_the_lines_of_both_streams_together(sbx: Sbx) -> None:
 
 
 def test_since_a_moment(sbx: Sbx) -> None:
-    """The process waits longer between its lines than times are told apart."""
+    """Between its lines passes more time than times are told apart, from when the first one is in the log."""
     gate = Gate(sbx)
     sbx.write(f"processes: {{a: {{command: 'echo early; read _ < gate; sleep 0.05; echo late; {FOREVER}'}}}}\n")
     sbx.run("up", "-d")
-    gate.open()
     with sbx.start("logs", "-f") as logs:
+        logs.wait_for("early")
+        gate.open()
         logs.wait_for("late")
     early, late = json_lines(sbx.run("logs", "--json").stdout)
     assert (early["line"], late["line"]) == ("early", "late")
@@ -177,15 +177,20 @@ def test_follow_shows_what_is_started_only_later(sbx: Sbx) -> None:
 
 
 def test_logs_are_merged_in_the_order_of_time_over_processes(sbx: Sbx) -> None:
-    """Each of the two writes only once it has heard of the other, and longer after it than times are told apart."""
+    """Each line is written once the one before it is in the log, and longer after it than times are told apart."""
     sbx.write("""
 processes:
-  a: {command: "for i in 1 2 3; do sleep 0.03; echo ping $$i; echo > there; read _ < back; done", restart: never}
-  b: {command: "for i in 1 2 3; do read _ < there; sleep 0.03; echo pong $$i; echo > back; done", restart: never}
+  a: {command: "for i in 1 2 3; do read _ < there; sleep 0.03; echo ping $$i; done", restart: never}
+  b: {command: "for i in 1 2 3; do read _ < back; sleep 0.03; echo pong $$i; done", restart: never}
 """)
-    for name in ("there", "back"):
-        os.mkfifo(sbx.project / name)
+    there, back = Gate(sbx, "there"), Gate(sbx, "back")
     sbx.run("up", "-d")
+    with sbx.start("logs", "-f") as logs:
+        for number in (1, 2, 3):
+            there.open()
+            logs.wait_for(f"ping {number}")
+            back.open()
+            logs.wait_for(f"pong {number}")
     sbx.run("wait", "--for", "exit")
     assert lines(sbx.run("logs")) == ["ping 1", "pong 1", "ping 2", "pong 2", "ping 3", "pong 3"]
 

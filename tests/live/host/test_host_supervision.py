@@ -197,9 +197,7 @@ def test_an_unhealthy_process_that_is_never_restarted_is_stopped(box: Box) -> No
 
 
 def test_a_process_that_listens_itself_gets_healthy_over_tcp(box: Box) -> None:
-    with socket.socket() as unused:
-        unused.bind(("127.0.0.1", 0))
-        port = unused.getsockname()[1]
+    port = free_port()
     script = (
         "import signal, socket\n"
         f"server = socket.create_server(('127.0.0.1', {port}))\n"

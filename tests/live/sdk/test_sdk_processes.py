@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from tests.live.sdk.clients import ClientError, Host, Sdk
+from tests.support.ports import free_port
 
 LOOP = "while :; do sleep 1000 & wait $!; done"
 
@@ -182,13 +183,10 @@ def test_a_restart_policy_alone_makes_it_managed_and_addressed_by_pid(sdk: Sdk, 
 def test_health_checks_over_http_and_tcp(sdk: Sdk, box: str) -> None:
     for kind, more in (("tcp", {}), ("http", {"path": "/"})):
         check = {"type": kind, "interval_ms": 20, "initial_delay_ms": 0, "failure_threshold": 1000, **more}
+        check["port"] = free_port()
         row = sdk(
             f"""
             check = {check!r}
-            import socket
-            with socket.socket() as probe:
-                probe.bind(("127.0.0.1", 0))
-                check["port"] = probe.getsockname()[1]
             server = ["-m", "http.server", "--bind", "127.0.0.1", str(check["port"])]
             await sb.start_process("python3", server, name={kind!r}, health_check=check)
             while True:
