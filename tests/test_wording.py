@@ -19,6 +19,7 @@ PACKAGE = Path(__file__).parent.parent / "sbxcompose"
 COINED = re.compile(
     r"(?<!there )\bis no (?!longer|more|such)[a-z`{]|\b(?:does|do) not run\b|\bgo(?:es)? on\b|\bsays that\b|\sours\b"
     r"|\bany more\b|\bof its own accord\b|\bwho asks\b|\bwhat is said\b|\bso many\b"
+    r"|\bdo(?:es)? not go (?:together|with)\b|\bmeans nothing here\b|\bwakes it\b|\bmake room\b|\bheld still\b"
     r"|\bfor ever\b|\b(?:no|some|every)body\b|\bno room\b|\bstands? still\b",
     re.IGNORECASE,
 )

@@ -37,7 +37,8 @@ class CloudProvider:
         self._outages = outages
         if settings.key is None and not settings.api.loopback:
             raise ConfigurationError(
-                f"no key for {settings.api}", hint=f"set {API_KEY}; or run this machine's sandboxes: `--provider local`"
+                f"no key for {settings.api}",
+                hint=f"set {API_KEY}; or run sandboxes on this machine: `--provider local`",
             )
         self._channels: dict[Site, CloudChannel] = {}
         plane = settings.lifecycle
@@ -78,7 +79,7 @@ class CloudProvider:
         if sandbox.mounts:
             raise Unsupported(
                 f"sandbox {sandbox.name}: `mounts` show files of this machine, which a sandbox in the cloud cannot see",
-                hint="copy them with `files`, or take the key out of the file",
+                hint="copy them with `files`, or remove the key from the file",
             )
         begun = time.monotonic()
         retry = RequestRetry(answered=True)  # the site has answered the look-up before this
@@ -195,7 +196,9 @@ class CloudProvider:
         name = sandbox.full_name
         info = await suspended.appeared(lambda: self._lifecycle.find(number))
         if info is None:
-            raise Unsupported(f"sandbox {sandbox.name}: {self._settings.api} does not know what it has made ({number})")
+            raise Unsupported(
+                f"sandbox {sandbox.name}: {self._settings.api} does not find the sandbox it just created ({number})"
+            )
         if info.name == name:
             return info
         if info.name is None:  # it may only not say so

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from sbxcompose.plan.background import background
 from sbxcompose.plan.observed import Exit, ObservedRow, Phase
+from sbxcompose.plurals import counted
 from sbxcompose.spec.project import Condition, Process, ReadyCommand, ReadyLine, RestartPolicy
 
 STOP_LINES = 10
@@ -24,11 +25,6 @@ def seconds(span: float) -> str:
     return f"{hours} h {minutes} min" if minutes else f"{hours} h"
 
 
-def times(count: int, what: str) -> str:
-    """`1 restart`, `3 restarts`."""
-    return f"{count} {what}" if count == 1 else f"{count} {what}{'es' if what.endswith('s') else 's'}"
-
-
 def doing(row: ObservedRow, now: float) -> str:
     """Return what a row was last seen doing."""
     match row.phase:
@@ -37,7 +33,7 @@ def doing(row: ObservedRow, now: float) -> str:
         case Phase.RUNNING:
             return "is running"
         case Phase.UNHEALTHY:
-            return f"is unhealthy: {times(row.health_failures, 'failed health check')}{_check(row)}"
+            return f"is unhealthy: {counted(row.health_failures, 'failed health check')}{_check(row)}"
         case Phase.BACKING_OFF:
             return f"{ended(row)}; {_again(row, now)}"
         case Phase.STOPPED:
@@ -53,7 +49,7 @@ def _check(row: ObservedRow) -> str:
 
 
 def _again(row: ObservedRow, now: float) -> str:
-    restarts = f" ({times(row.restarts, 'restart')} so far)" if row.restarts else ""
+    restarts = f" ({counted(row.restarts, 'restart')} so far)" if row.restarts else ""
     if row.next_restart_at is None:
         return f"backing off{restarts}"
     return f"restarts in {seconds(row.next_restart_at - now)}{restarts}"
@@ -86,7 +82,7 @@ def gave_up(row: ObservedRow, process: Process) -> str | None:
         return f"it is not restarted again: `max_restarts` is {limit}"
     if not row.restarts:
         return "its supervisor does not try again"
-    return f"its supervisor gave up after {times(row.restarts, 'restart')}"
+    return f"its supervisor gave up after {counted(row.restarts, 'restart')}"
 
 
 def told_by_supervisor(row: ObservedRow, process: Process) -> bool:

@@ -9,7 +9,7 @@ from collections.abc import Hashable, Iterable, Mapping
 
 from msgspec import Struct
 
-from sbxcompose.plan.describe import awaited_sign, ended, seconds, times
+from sbxcompose.plan.describe import awaited_sign, ended, seconds
 from sbxcompose.plan.observed import ObservedRow, Phase
 from sbxcompose.plan.steps import (
     Await,
@@ -22,6 +22,7 @@ from sbxcompose.plan.steps import (
     SuspendSandbox,
     TerminateSandbox,
 )
+from sbxcompose.plurals import counted
 from sbxcompose.spec.project import Condition, Process
 
 REPORTS = (5.0, 15.0, 30.0, 60.0)
@@ -170,7 +171,7 @@ def standing_of(
     if row is None:
         return STARTING
     seen = f"the last check saw: {check}" if check else ""
-    restarted = f"restarted {times(row.restarts, 'time')}" if row.restarts else ""
+    restarted = f"restarted {counted(row.restarts, 'time')}" if row.restarts else ""
     if row.phase is Phase.BACKING_OFF:
         again = "" if row.next_restart_at is None else f"restarts in {seconds(row.next_restart_at - now)}"
         return WaitState("backing off", _joined(ended(row), again, restarted))

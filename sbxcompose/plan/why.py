@@ -14,10 +14,11 @@ from msgspec.structs import replace
 from sbxcompose.plan.background import background, foreground_hint
 from sbxcompose.plan.blockers import blockers, needs_started_after
 from sbxcompose.plan.decisions import completed
-from sbxcompose.plan.describe import doing, ended, gave_up, seconds, stop_output, times, told_by_supervisor, unready
+from sbxcompose.plan.describe import doing, ended, gave_up, seconds, stop_output, told_by_supervisor, unready
 from sbxcompose.plan.graph import Graph
 from sbxcompose.plan.observed import Instance, Observed, ObservedRow, Phase, SandboxState, StartFailure
 from sbxcompose.plan.world import GONE, World
+from sbxcompose.plurals import counted
 from sbxcompose.spec.project import Condition, Process, Project
 
 NOTHING: Mapping[Instance, bool | None] = {}
@@ -145,7 +146,7 @@ class _Why:
         text = command[2] if command[:2] == ("sh", "-c") and len(command) == 3 else " ".join(command)
         where = f" in {failure.directory}" if failure.directory else ""
         ago = seconds(self._now - failure.at)
-        return [f"{self._label} could not be started, {ago} ago: {failure.error}", f"it was to run `{text}`{where}"]
+        return [f"{self._label} could not be started, {ago} ago: {failure.error}", f"its command was `{text}`{where}"]
 
     def _said(self, cause: Cause, lines: Sequence[str], hint: str | None = None) -> Explanation:
         return Explanation(self._instance, self._label, cause, tuple(lines), hint)
@@ -175,7 +176,9 @@ class _Why:
         return self._said(Cause.SANDBOX, lines, hint)
 
     def _surplus(self, process: Process, live: Sequence[ObservedRow]) -> Explanation:
-        lines = [f"the file wants {process.replicas} of {process.name}, so there is no {self._label}"]
+        lines = [
+            f"the file has {counted(process.replicas, 'replica')} of {process.name}: {self._label} is not among them"
+        ]
         if not live:
             return self._said(Cause.SURPLUS, lines)
         lines.append(f"{self._label} {doing(live[-1], self._now)}")
@@ -193,14 +196,14 @@ class _Why:
             hint = f"`up {self._label}` replaces it"
             cause = Cause.OUTDATED if cause is Cause.FINE else cause
         elif len(live) > 1:
-            lines.append(f"it runs {len(live)} times: an update or two commands crossed")
-            hint = f"`up {self._label}` leaves one"
+            lines.append(f"it is running {len(live)} times: an update or two commands overlapped")
+            hint = f"`up {self._label}` keeps one"
             cause = Cause.OUTDATED if cause is Cause.FINE else cause
         elif cause is Cause.FINE:
             lines.append("it matches the file")
         if row.output_blocked is not None:
             lines.append(f"its output cannot be written ({row.output_blocked}); it waits once its pipe is full")
-            hint = hint or "make room on the disk that holds the host's state; `host status` shows where that is"
+            hint = hint or "free space on the disk that holds the host's state; `host status` shows where that is"
             cause = Cause.BLOCKED if cause is Cause.FINE else cause
         return self._said(cause, lines, hint)
 
@@ -295,4 +298,4 @@ def _past(row: ObservedRow) -> Iterator[str]:
     """Yield how often it was restarted, and what ended the run before."""
     if row.restarts:
         last = f", the last time after it {row.exit}" if row.exit is not None else ""
-        yield f"it was restarted {times(row.restarts, 'time')}{last}"
+        yield f"it was restarted {counted(row.restarts, 'time')}{last}"

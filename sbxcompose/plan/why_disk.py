@@ -8,7 +8,7 @@ from sbxcompose.plan.observed import Observed
 from sbxcompose.plan.why import Cause, Explanation
 
 _HINT = "delete files in it, or raise `resources.disk` and run `up --recreate-sandboxes`, which loses what is on it"
-_MACHINE_HINT = "make room on the disk that holds the host's state"
+_MACHINE_HINT = "free space on the disk that holds the host's state"
 _UNCONCERNED = frozenset({Cause.COMPLETED, Cause.INACTIVE, Cause.SANDBOX, Cause.SURPLUS, Cause.ORPHAN, Cause.UNKNOWN})
 
 

@@ -21,7 +21,7 @@ from tests.support.command import COMMAND, Sbx
         ("processes:\n  a: {command: x, depends_on: [b]}\n  b: {command: x, depends_on: [a]}\n", "", ["a", "b"]),
         ("processes:\n  a: {command: x, depends_on: [a]}\n", "", ["itself"]),
         ("processes:\n  web: {command: x, depends_on: [dbb]}\n  db: {command: y}\n", "2:34", ["`dbb`", "`db`"]),
-        ("processes:\n  web: {command: x, stop: {grace: 5 suns}}\n", "2:35", ["`5 suns` is not a duration", "500ms"]),
+        ("processes:\n  web: {command: x, stop: {grace: 5 suns}}\n", "2:35", ["invalid duration `5 suns`", "500ms"]),
         ("processes:\n  web: {command: x, env: {A: '${NOPE}'}}\n", "2:31", ["variable `NOPE` is not set", "${NOPE:-}"]),
         ("processes:\n  web: {command: x, env: {A: '${NOPE:?say which}'}}\n", "2:31", ["say which"]),
         ("processes:\n  web: {command: x, restart: maybe}\n", "2:30", ["`maybe` is not one of `never`"]),

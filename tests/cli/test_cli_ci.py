@@ -51,7 +51,7 @@ def test_a_test_run_as_a_junit_report(sbx: Sbx, exit_code: int, result: str) -> 
 @pytest.mark.parametrize(
     "arguments, words",
     [
-        (["-d", "--junit", "r.xml"], "goes with `--wait`"),
+        (["-d", "--junit", "r.xml"], "needs `--wait`"),
         (["--wait", "--junit", "/dev/null/x"], "cannot write /dev/null/x"),
     ],
 )

@@ -280,12 +280,12 @@ sandboxes:
     plan = cloud.run("plan").stdout
     assert "snapshot sandbox app" in plan
     assert plan.index("snapshot sandbox app") < plan.index("start web")
-    assert "sandbox app was copied into a snapshot" in cloud.run("up", "-d", "--wait").stderr
+    assert "sandbox app was saved as a snapshot" in cloud.run("up", "-d", "--wait").stderr
     cloud.run("down", "--terminate")
     assert "its set-up is restored from a snapshot" in cloud.run("plan").stdout
     said = cloud.run("up", "-d", "--wait").stderr
-    assert "sandbox app begins with a snapshot in which its set-up is done" in said
-    assert "was copied" not in said
+    assert "sandbox app is restored from a snapshot in which its setup is done" in said
+    assert "was saved as a snapshot" not in said
     assert (cloud.project / "setup.log").read_text() == "first\none\n", "it has run once"
     assert "nothing to do" in cloud.run("up", "-d").stderr, "it counts as completed from now on"
     assert ["snapshot_id" in body for body in cloud.plain.created] == [False, True]
@@ -293,7 +293,7 @@ sandboxes:
     cloud.write(text.replace("COUNT", "two"))
     cloud.plain.refuse["POST .*/snapshot$"] = 400, {}, b'{"error":"no more snapshots"}'
     said = cloud.run("up", "-d", "--wait").stderr
-    assert "sandbox app could not be kept for the next set-up" in said
+    assert "sandbox app could not be saved as a snapshot" in said
     assert "no more snapshots" in said
     assert (cloud.project / "setup.log").read_text().endswith("one\nfirst\ntwo\n")
     (kept,) = {body.get("snapshot_id") for body in cloud.plain.created} - {None}
@@ -479,7 +479,7 @@ class TestErrors:
         "variable,value,words",
         [
             ("SSL_CERT_FILE", "/no/such/file", "`/no/such/file` cannot be used: no such file or directory"),
-            ("SSL_CERT_FILE", "/etc/passwd", "`/etc/passwd` cannot be used: it has no certificates in it"),
+            ("SSL_CERT_FILE", "/etc/passwd", "`/etc/passwd` cannot be used: it contains no certificates"),
             ("SSL_CERT_FILE", "/", "`/` cannot be used: is a directory"),
             ("ALL_PROXY", "socks5://me:secret@127.0.0.1:1", "`socks5://…@127.0.0.1:1` cannot be used: SOCKS"),
             ("HTTPS_PROXY", "ftp://127.0.0.1:1", "`ftp://127.0.0.1:1` cannot be used"),

@@ -54,7 +54,7 @@ def test_processes_and_lines_are_chosen_by_patterns(sbx: Sbx) -> None:
     assert len(lines(sbx.run("logs", "--since", "1h", "--until", "0s"))) == 4
     assert "no process matches `x*`" in refused(sbx, "logs", "x*")
     assert "invalid regular expression `(`" in refused(sbx, "logs", "--grep", "(")
-    assert "`--invert-match` goes with `--grep`" in refused(sbx, "logs", "-v")
+    assert "`--invert-match` needs `--grep`" in refused(sbx, "logs", "-v")
     assert "`--until` is before `--since`" in refused(sbx, "logs", "--since", "1h", "--until", "2h")
 
 
@@ -232,7 +232,7 @@ def test_a_reader_that_has_seen_enough_ends_logs_quietly(sbx: Sbx) -> None:
         (["--tail", "-1"], "--tail"),
         (["--since", "yesterday"], "--since"),
         (["--run", "0"], "--run"),
-        (["--run", "1", "--tail", "2"], "do not go together"),
+        (["--run", "1", "--tail", "2"], "cannot be used together"),
     ],
 )
 def test_nonsense_is_refused(dry: Sbx, arguments: list[str], word: str) -> None:

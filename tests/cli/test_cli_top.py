@@ -136,7 +136,7 @@ def test_where_no_screen_can_be_drawn_one_error_says_so(sbx: Sbx) -> None:
     sbx.write(FILE)
     assert "standard input is not a terminal" in refused(sbx, "top")
     assert "leave `--ui` out" in refused(sbx, "up", "--ui")
-    assert "does not go with `-d`" in refused(sbx, "up", "--ui", "-d")
+    assert "cannot be used with `-d`" in refused(sbx, "up", "--ui", "-d")
     sbx.env["TERM"] = "dumb"
     with sbx.start("top", terminal=True) as running:
         result = running.wait()

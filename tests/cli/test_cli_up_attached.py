@@ -93,7 +93,7 @@ def test_what_is_muted_is_announced_all_the_same(sbx: Sbx) -> None:
     assert "worker started" in shown
     assert "of worker" in sbx.run("up", "--attach", "worker").stdout
     assert "no process named `wep`" in refused(sbx, "up", "--attach", "wep")
-    assert "does not go with `-d`" in refused(sbx, "up", "-d", "--attach", "web")
+    assert "cannot be used with `-d`" in refused(sbx, "up", "-d", "--attach", "web")
 
 
 @pytest.mark.parametrize("options", [("up", "--wait"), ("up",)])

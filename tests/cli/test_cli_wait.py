@@ -241,9 +241,9 @@ def test_wait_for_exit_gives_up_at_its_deadline(sbx: Sbx) -> None:
 
 def test_options_that_contradict_each_other_are_refused(dry: Sbx) -> None:
     dry.write(f"processes: {{web: {{command: {FOREVER}}}}}\n")
-    assert "goes with `--wait`" in refused(dry, "up", "--wait-timeout", "1s")
-    assert "does not go with" in refused(dry, "up", "-d", "--abort-on-exit")
-    assert "does not go with" in refused(dry, "up", "--wait", "--exit-code-from", "web")
+    assert "needs `--wait`" in refused(dry, "up", "--wait-timeout", "1s")
+    assert "cannot be used with" in refused(dry, "up", "-d", "--abort-on-exit")
+    assert "cannot be used with" in refused(dry, "up", "--wait", "--exit-code-from", "web")
     assert "no process named `nix`" in refused(dry, "up", "--exit-code-from", "nix")
     assert "duration" in refused(dry, "up", "--wait", "--wait-timeout", "soon")
 

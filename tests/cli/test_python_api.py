@@ -220,7 +220,7 @@ def test_output_is_read_line_by_line_and_followed(here: Sbx) -> None:
         assert [line.text async for line in project.logs("web", tail=1, since=0.0)] == ["got it"]
         with pytest.raises(errors.UnknownName):
             await anext(project.logs("weg"))
-        with pytest.raises(errors.UsageError, match="`tail` and `run` do not go together"):
+        with pytest.raises(errors.UsageError, match="`tail` and `run` cannot be used together"):
             await anext(project.logs("web", tail=1, run=1))
 
     with_project(main)
@@ -349,7 +349,7 @@ def test_an_argument_that_makes_no_sense_is_answered_with_what_to_write(
     here: Sbx, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     port: Any = {"PORT": 8000}
-    with pytest.raises(errors.UsageError, match="the variable `PORT` must be a text, not 8000") as caught:
+    with pytest.raises(errors.UsageError, match="the variable `PORT` must be a string, not 8000") as caught:
         sbxcompose.load(env=port)
     assert caught.value.hint == 'write `"8000"`'
     names: Any = ["web"]

@@ -11,8 +11,8 @@ from sbxcompose.cli.view.table import ago, clip, fitting, table
 from sbxcompose.client.process_status import ProcessState, command_of, process_status, state_of
 from sbxcompose.engine.listing import ListedInstance
 from sbxcompose.plan.background import background
-from sbxcompose.plan.describe import times
 from sbxcompose.plan.observed import Foreign, ObservedRow, Phase
+from sbxcompose.plurals import counted
 
 Hide = Callable[[str], str]
 
@@ -36,7 +36,7 @@ def status(line: ListedInstance, now: float) -> str:
     elif state is ProcessState.RUNNING and _is_readiness_unknown(line):
         words = "running, readiness unknown"
     if background(row) is not None:
-        words += f", left {times(len(row.left_behind), 'process')} behind"
+        words += f", left {counted(len(row.left_behind), 'process')} behind"
     if row.output_blocked is not None:
         words += ", output blocked"
     if line.outdated:

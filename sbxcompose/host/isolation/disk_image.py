@@ -28,11 +28,11 @@ def refusal() -> str | None:
     if os.geteuid() != 0:
         return "only a host that is run by root can limit a disk"
     if shutil.which(_PROGRAM, path=_PLACES) is None:
-        return f"there is no `{_PROGRAM}` on this machine; it comes with the package e2fsprogs"
+        return f"`{_PROGRAM}` is not installed on this machine; it comes with the package e2fsprogs"
     try:
         device = os.open(loop.free_device(), os.O_RDWR | os.O_CLOEXEC)
     except OSError as error:
-        return f"no loop device can be had: {(error.strerror or str(error)).lower()}"
+        return f"no loop device is available: {(error.strerror or str(error)).lower()}"
     os.close(device)
     return None
 

@@ -64,7 +64,7 @@ def enforce(directory: str, sandbox: str, limits: SandboxLimits) -> list[str]:
 
 
 def _group(controller: str, directory: str, sandbox: str, limits: SandboxLimits) -> str:
-    refusal = f"there is no control group of `{controller}` here"
+    refusal = f"the control group controller `{controller}` is not available"
     for place in places(controller):
         modern = os.path.exists(f"{place}/cgroup.controllers")
         if modern and controller not in read_text(f"{place}/cgroup.controllers").split():

@@ -64,7 +64,7 @@ class BackingOff(Struct, frozen=True, tag=True, tag_field="is"):
 
 
 class Paused(Struct, frozen=True, tag=True, tag_field="is"):
-    """Backing off, in a sandbox that is held still: so much of the pause was left, and is still to come."""
+    """Backing off, in a sandbox that is suspended: so much of the pause was left, and is still to come."""
 
     left_ms: int
 

@@ -246,7 +246,7 @@ class TerminalSessions:
         self._changed()
         return True
 
-    # -- being held still ------------------------------------------------------------------------------------
+    # -- being suspended ------------------------------------------------------------------------------------
 
     @property
     def in_between(self) -> bool:

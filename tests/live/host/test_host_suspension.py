@@ -1,4 +1,4 @@
-"""Sandboxes held still and woken in a real host (contract, section 2.11)."""
+"""Sandboxes suspended and resumed in a real host (contract, section 2.11)."""
 
 from __future__ import annotations
 

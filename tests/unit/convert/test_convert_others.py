@@ -299,7 +299,7 @@ def test_numbers_that_no_file_would_hold_are_left_out(value: str) -> None:
 @pytest.mark.parametrize(
     "text, words",
     [
-        ("a: &x {b: *x}", "stands inside what it means"),
+        ("a: &x {b: *x}", "refers to itself"),
         ("a:\n\tb: 1", "cannot start any token"),
         ("a: " + "[" * 5000, "nest"),
         ("a: 1\n---\nb: 2", "a second document begins here"),

@@ -133,4 +133,4 @@ def test_only_what_this_command_has_made_is_kept_and_counts_as_restored(rig: Rig
 def test_a_snapshot_that_cannot_be_taken_is_no_failure(rig: Rig) -> None:
     rig.cloud.refuses = True
     rig.take("id1")
-    assert rig.told == [SandboxNote("app", "could not be kept for the next set-up: no more")]
+    assert rig.told == [SandboxNote("app", "could not be saved as a snapshot of its setup: no more")]

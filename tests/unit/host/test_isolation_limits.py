@@ -33,7 +33,7 @@ def test_the_kernel_gets_no_smaller_share_than_it_takes() -> None:
 
 def test_a_machine_without_such_groups_is_a_refusal_with_a_reason(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(limits, "places", lambda controller: [])
-    with pytest.raises(LimitsRefused, match="there is no control group of `memory` here"):
+    with pytest.raises(LimitsRefused, match="the control group controller `memory` is not available"):
         enforce("/state", "box", SandboxLimits(memory=1))
     monkeypatch.setattr(limits, "places", lambda controller: ["/proc/no-such-group"])
     with pytest.raises(LimitsRefused, match="the control group /proc/no-such-group/sbxcompose-limits-"):

@@ -57,7 +57,7 @@ def test_a_suspension_that_fails_is_undone(tmp_path: Path, capfd: pytest.Capture
         box.begin_to_suspend()
         await at_rest(box)
         assert (box.status, keeper.asked, box.workload.paused) == ("running", ["freeze", "thaw"], False)
-        assert "cannot be held still and is resumed: the keeper failed: too many open files" in capfd.readouterr().err
+        assert "cannot be frozen and is resumed: the keeper failed: too many open files" in capfd.readouterr().err
 
     asyncio.run(check())
 
@@ -66,9 +66,9 @@ def test_a_copy_of_what_cannot_be_held_still_fails_and_the_sandbox_goes_on(tmp_p
     async def check() -> None:
         keeper = Freezing(freezes=False)
         box = sandbox(tmp_path, keeper)
-        with pytest.raises(Problem, match="cannot be held still: the keeper failed"):
+        with pytest.raises(Problem, match="cannot be frozen: the keeper failed"):
             async with box.held_still():
-                raise AssertionError("it is not held still")
+                raise AssertionError("it is not suspended")
         assert (box.status, keeper.asked, box.workload.paused) == ("running", ["freeze", "thaw"], False)
 
     asyncio.run(check())

@@ -62,7 +62,7 @@ def test_what_cannot_be_found_is_said(wanted: RequestedUser, words: str) -> None
         ({"uid": "root"}, "user.uid and user.gid must be numbers"),
         ({"uid": True}, "user.uid and user.gid must be numbers"),
         ({"uid": 0, "gid": "wheel"}, "user.uid and user.gid must be numbers"),
-        ({"name": "root", "group": "root"}, "'group' means nothing"),
+        ({"name": "root", "group": "root"}, "'group' is unknown"),
     ],
 )
 def test_what_names_no_user_is_refused(wanted: RequestedUser, words: str) -> None:

@@ -61,7 +61,7 @@ def test_output_that_cannot_be_written() -> None:
         "web has been running for 1 min 5 s",
         "it matches the file",
         "its output cannot be written (no space left on device); it waits once its pipe is full",
-        "hint: make room on the disk that holds the host's state; `host status` shows where that is",
+        "hint: free space on the disk that holds the host's state; `host status` shows where that is",
     )
 
 
@@ -185,7 +185,7 @@ def test_readiness_that_is_not_known_is_said_to_be_unknown() -> None:
 def test_a_row_that_runs_twice() -> None:
     found = ask(SHOP, world(row("web"), row("web", suffix=1)))
     assert found.cause is Cause.OUTDATED
-    assert "it runs 2 times" in str(found)
+    assert "it is running 2 times" in str(found)
 
 
 def test_a_policy_that_does_not_restart_is_named() -> None:
@@ -272,7 +272,7 @@ def test_orphans_and_strangers() -> None:
 def test_surplus_replicas() -> None:
     found = ask(SHOP, world(row("web", replica=2)), replica=2)
     assert found.cause is Cause.SURPLUS
-    assert found.lines == ("the file wants 1 of web, so there is no web.2", "web.2 is running")
+    assert found.lines == ("the file has 1 replica of web: web.2 is not among them", "web.2 is running")
     assert ask(SHOP, world(), replica=2).hint is None
 
 
@@ -336,7 +336,7 @@ def test_a_start_that_failed_is_remembered_with_what_was_tried() -> None:
     assert found.cause is Cause.FAILED
     assert found.lines == (
         "web could not be started, 12 s ago: no such file: ./run.sh",
-        "it was to run `./run.sh now` in /shop",
+        "its command was `./run.sh now` in /shop",
     )
     assert found.hint == "`up web` tries again"
 

@@ -26,7 +26,7 @@ def test_a_full_disk_is_told_after_what_is_wrong() -> None:
 def test_a_full_disk_of_the_machine_is_told_as_such() -> None:
     told = with_disk(FAILED, Observed((replace(FULL.sandboxes[0], full_disk=FullDisk("0 B are free", True)),)))
     assert told.lines[1:] == ("the disk of this machine that holds the disk of sandbox app is full: 0 B are free",)
-    assert told.hint == "make room on the disk that holds the host's state"
+    assert told.hint == "free space on the disk that holds the host's state"
 
 
 @pytest.mark.parametrize("cause", [Cause.COMPLETED, Cause.INACTIVE, Cause.SANDBOX])

@@ -73,10 +73,10 @@ def test_a_process_of_a_procfile() -> None:
             "1:28: no process is named `wbe2`",
             "did you mean `web2`?",
         ),
-        ("processes: {web: {command: x, extends: web}}", "1:40: these extend each other: web -> web", None),
+        ("processes: {web: {command: x, extends: web}}", "1:40: cycle of `extends`: web -> web", None),
         (
             "processes: {a: {extends: b, command: x}, b: {extends: a, command: x}}",
-            "1:55: these extend each other: a -> b -> a",
+            "1:55: cycle of `extends`: a -> b -> a",
             None,
         ),
         (

@@ -282,7 +282,7 @@ def test_a_file_may_be_included_twice_but_not_by_itself() -> None:
     assert process("include: [a.yaml, b.yaml]", {}, base).command[2] == "x"
     circle = {"a.yaml": "include: b.yaml", "b.yaml": "include: a.yaml"}
     (mistake,) = mistakes("include: a.yaml", {}, circle)
-    assert mistake == "b.yaml:1:10: the files include each other: sbxcompose.yaml -> a.yaml -> b.yaml -> a.yaml"
+    assert mistake == "b.yaml:1:10: cycle of `include`: sbxcompose.yaml -> a.yaml -> b.yaml -> a.yaml"
 
 
 def test_the_nearest_folder_upward_is_the_projects() -> None:
@@ -461,7 +461,7 @@ def test_a_thousand_processes_in_a_row_and_in_a_circle() -> None:
     circle = [*lines, "  first: {command: run}"]
     circle[0] = "  p0: {command: run, depends_on: [p999]}"
     (mistake,) = mistakes("processes:\n" + "\n".join(circle))
-    assert mistake.startswith("2:34: these wait for each other: p0 -> p999 -> p998 -> p997 -> p996 -> p995 -> … ->")
+    assert mistake.startswith("2:34: dependency cycle: p0 -> p999 -> p998 -> p997 -> p996 -> p995 -> … ->")
 
 
 @pytest.mark.parametrize(
