@@ -152,6 +152,56 @@ def test_what_cannot_be_started_leaves_nothing(tmp_path: Path) -> None:
     assert not (tmp_path / "terminals").exists()
 
 
+class SlowKeeper(FakeKeeper):
+    """Answers starts only when the test says so; the first one has failed."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.answer = asyncio.Event()
+        self.asked = 0
+
+    async def spawn(self, spawn: Spawn) -> Spawned:
+        self.asked += 1
+        is_first = self.asked == 1
+        await self.answer.wait()
+        if is_first:
+            raise SpawnFailed("no memory", 12)
+        return await super().spawn(spawn)
+
+
+def repeats(directory: Path, meanwhile: Callable[[TerminalSessions], None]) -> list[Terminal | BaseException]:
+    """What three requests with one key are answered, of which the first fails while the others wait for it."""
+    answers: list[Terminal | BaseException] = []
+
+    async def work(terminals: TerminalSessions, fast: FakeKeeper) -> None:
+        keeper = terminals._keeper = cast(Any, SlowKeeper())
+        keeper.terminals, keeper.slaves = terminals, fast.slaves
+        opening = [asyncio.ensure_future(terminals.open(PtyRequest(command="sh", key="one"))) for _ in range(3)]
+        for _ in range(5):
+            await asyncio.sleep(0)
+        meanwhile(terminals)
+        keeper.answer.set()
+        for _ in range(20):
+            await asyncio.sleep(0)
+        assert keeper.asked == 1 or not terminals._paused
+        terminals.unpause()
+        answers.extend(await asyncio.gather(*opening, return_exceptions=True))
+        assert len(keeper.slaves) == len(list(terminals)) == 1
+
+    with_terminals(directory, work)
+    return answers
+
+
+@pytest.mark.parametrize("meanwhile", [lambda _: None, TerminalSessions.pause])
+def test_repeats_of_a_start_that_failed_start_one_session(
+    tmp_path: Path, meanwhile: Callable[[TerminalSessions], None]
+) -> None:
+    first, *others = repeats(tmp_path, meanwhile)
+    assert "no memory" in str(first)
+    assert isinstance(others[0], Terminal)
+    assert others[0] is others[1]
+
+
 def test_who_takes_nothing_holds_the_command_up_for_a_while_and_is_dismissed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
