@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
+
+import pytest
 
 from sbxcompose.engine.cloud_secrets import FOLDER, MOST, forget, recall, remember
 
@@ -37,3 +40,22 @@ def test_a_file_does_not_grow_for_ever(tmp_path: Path) -> None:
         remember("one", [f"{number}" * 8192], environ)
     assert (tmp_path / "state" / FOLDER / "one.jsonl").stat().st_size < MOST + 20_000
     assert "39" * 8192 in recall("one", environ)
+
+
+def test_a_command_that_ends_while_it_shortens_the_file_loses_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    environ = {"SBXCOMPOSE_STATE_DIR": str(tmp_path / "state")}
+    number = 0
+    while not number or (tmp_path / "state" / FOLDER / "one.jsonl").stat().st_size <= MOST:
+        remember("one", [f"{number}" * 8192], environ)
+        number += 1
+    before = recall("one", environ)
+
+    def ends(*_: object) -> Path:
+        raise SystemExit
+
+    with monkeypatch.context() as patch, suppress(SystemExit):
+        patch.setattr(Path, "replace", ends)
+        remember("one", ["new"], environ)
+    assert recall("one", environ) == before
