@@ -89,6 +89,25 @@ def test_texts_name_who_is_meant() -> None:
     assert not found, "\n".join(found)
 
 
+COINED_IN_NAMES = re.compile(
+    r"(?<!there )\b(?:is|are) no (?!longer|more|such|one)|\bgo(?:es)? on\b|\b(?:is|are) said\b(?! to)|\btold apart\b"
+    r"|\bway out\b|\b(?:any|every|no|some)bodys?\b|\bstands? still\b|\bheld still\b|\bnonsense\b|\bin a circle\b"
+    r"|\bstrays?\b|\bpolitely\b|\bfor ever\b|\bany more\b|\bso many\b|\b(?:what|that) do(?:es)? not run\b"
+    r"|\bmeans nothing\b"
+)
+
+
+def test_names_of_tests_are_plain_statements() -> None:
+    found = [
+        f"{path.name}:{node.lineno}: {match.group().strip()!r} in {node.name}"
+        for path in sorted(Path(__file__).parent.rglob("test_*.py"))
+        for node in nodes(path)
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name.startswith("test_")
+        if (match := COINED_IN_NAMES.search(node.name.removeprefix("test_").replace("_", " "))) is not None
+    ]
+    assert not found, "\n".join(found)
+
+
 def commands() -> Iterator[tuple[str, click.Command]]:
     """Every command and subcommand by its name."""
     context = click.Context(cli)

@@ -177,6 +177,6 @@ def test_cp_says_what_is_wrong_and_on_which_side(running: Sbx) -> None:
         assert words in running.run("cp", *arguments, code=code).stderr
 
 
-def test_cp_into_a_sandbox_that_does_not_run(sbx: Sbx) -> None:
+def test_cp_into_a_sandbox_that_is_not_running(sbx: Sbx) -> None:
     project(sbx)
     assert "sandbox app is not running" in sbx.run("cp", "src", "app:x", code=1).stderr

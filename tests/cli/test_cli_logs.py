@@ -22,7 +22,7 @@ def finished(sbx: Sbx, **commands: str) -> None:
     sbx.run("wait", "--for", "exit", code=None)
 
 
-def test_prefixes_are_padded_and_the_streams_told_apart(sbx: Sbx) -> None:
+def test_prefixes_are_padded_and_the_streams_distinguished(sbx: Sbx) -> None:
     finished(sbx, web="echo out; echo err >&2", migrate="echo done")
     shown = sbx.run("logs").stdout.splitlines()
     assert sorted(shown) == ["migrate | done", "web     ! err", "web     | out"]
@@ -120,7 +120,7 @@ def test_json(sbx: Sbx) -> None:
     }
 
 
-def test_follow_goes_on_across_a_restart_and_over_new_processes(sbx: Sbx) -> None:
+def test_follow_continues_across_a_restart_and_over_new_processes(sbx: Sbx) -> None:
     gate = Gate(sbx)
     sbx.write(
         "processes: {web: {command: 'echo begun; read _ < gate; echo over; exit 1', restart: {initial_backoff: 1ms}}}\n"
@@ -210,7 +210,7 @@ def test_logs_outlive_down_and_a_change_of_the_file(sbx: Sbx) -> None:
     assert sbx.run("logs", "-a", "web").stdout == "web | one\nweb | two\n"
 
 
-def test_a_reader_that_has_seen_enough_ends_logs_quietly(sbx: Sbx) -> None:
+def test_a_closed_pipe_ends_logs_quietly(sbx: Sbx) -> None:
     sbx.write("processes: {web: {command: 'while :; do echo line || exit; done'}}\n")
     sbx.run("up", "-d")
     for arguments in (["logs", "-f"], ["logs"]):
@@ -235,7 +235,7 @@ def test_a_reader_that_has_seen_enough_ends_logs_quietly(sbx: Sbx) -> None:
         (["--run", "1", "--tail", "2"], "cannot be used together"),
     ],
 )
-def test_nonsense_is_refused(dry: Sbx, arguments: list[str], word: str) -> None:
+def test_invalid_options_are_refused(dry: Sbx, arguments: list[str], word: str) -> None:
     dry.write("processes: {a: {command: 'true'}}\n")
     assert word in refused(dry, "logs", *arguments)
 
@@ -335,7 +335,7 @@ def test_logs_begin_with_the_last_up(sbx: Sbx) -> None:
     assert sorted(lines(sbx.run("logs"))) == ["db 2", "web 4", "web 5"], "of what has been, the last of it"
 
 
-def test_what_has_not_run_since_the_project_came_up_is_said(sbx: Sbx) -> None:
+def test_what_has_not_run_since_the_project_came_up_is_reported(sbx: Sbx) -> None:
     sbx.write(counted("db", "web"))
     sbx.run("up", "--wait")
     sbx.run("down")

@@ -143,7 +143,7 @@ def test_the_command_line_sees_the_same(here: Sbx) -> None:
     with_project(main)
 
 
-def test_what_fails_is_told_with_its_last_lines(here: Sbx) -> None:
+def test_what_fails_is_reported_with_its_last_lines(here: Sbx) -> None:
     here.write("processes: {web: {command: 'echo no database >&2; exit 3', restart: never}}\n")
 
     async def main(project: sbxcompose.OpenProject) -> None:
@@ -155,7 +155,7 @@ def test_what_fails_is_told_with_its_last_lines(here: Sbx) -> None:
     with_project(main)
 
 
-def test_what_is_late_is_told_too(here: Sbx) -> None:
+def test_what_is_late_is_reported_too(here: Sbx) -> None:
     here.write("processes: {web: {command: 'exec sleep 1000', ready_when: {log: never comes}}}\n")
 
     async def main(project: sbxcompose.OpenProject) -> None:

@@ -44,7 +44,7 @@ def http(status: str) -> bytes:
     return f"HTTP/1.1 {status}\r\nContent-Length: 0\r\n\r\n".encode()
 
 
-def test_an_answer_by_a_stranger_is_no_success_and_is_looked_into_once_only_when_healthy() -> None:
+def test_an_answer_by_a_foreign_process_is_not_a_success_and_is_looked_into_once_only_when_healthy() -> None:
     reported: list[Health] = []
     asked: list[str] = []
     strangers = ["nginx (pid 7)", None]
@@ -140,7 +140,7 @@ def refusing_port() -> Iterator[int]:
 
 
 @pytest.mark.parametrize("kind", ["tcp", "http"])
-def test_nobody_listening_is_refused(kind: str) -> None:
+def test_a_port_without_a_listener_is_refused(kind: str) -> None:
     with refusing_port() as port:
         config = HealthCheckConfig(type="tcp" if kind == "tcp" else "http", port=port, timeout_ms=PATIENT)
         seen = asyncio.run(check_port(config))

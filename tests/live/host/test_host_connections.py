@@ -85,7 +85,9 @@ def test_thousands_of_silent_connections_hold_up_nothing(host: LiveHost, address
     assert descriptors(host.status["pid"]) <= before + MOST + 10
 
 
-def test_a_shortage_of_descriptors_costs_strangers_and_nobody_else(host: LiveHost, address: tuple[str, int]) -> None:
+def test_a_shortage_of_descriptors_affects_unauthenticated_clients_only(
+    host: LiveHost, address: tuple[str, int]
+) -> None:
     box = host.box()
     row = box.shell("exec sleep 1000", "web", restart={"policy": "always"})
     server = host.status["pid"]

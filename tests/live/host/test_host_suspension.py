@@ -76,7 +76,7 @@ def workspace(host: LiveHost, name: str = "box") -> Path:
     return Path(host.http.get(f"/sandboxes/{name}").json()["workspace_directory"])
 
 
-def test_everything_stands_still_and_goes_on_with_the_same_process_ids(kept_host: LiveHost) -> None:
+def test_everything_is_frozen_and_continues_with_the_same_process_ids(kept_host: LiveHost) -> None:
     box = kept_host.box()
     box.shell(f"setsid sh -c 'echo $$ > left; {COUNTING}' & sleep 1000 & echo $! > child; wait", "web")
     box.wait_for_line("web", "up")
@@ -114,7 +114,7 @@ def test_the_answers_of_suspend_and_resume(kept_host: LiveHost) -> None:
     assert change(kept_host, "resume") == 404
 
 
-def test_a_suspension_waits_for_what_is_being_ended_and_nobody_resumes_it_meanwhile(kept_host: LiveHost) -> None:
+def test_a_suspension_waits_for_what_is_being_ended_and_is_not_resumed_meanwhile(kept_host: LiveHost) -> None:
     box = kept_host.box()
     script = "trap 'echo > asked; read line < gate; exit 0' TERM; mkfifo gate; echo up; while :; do sleep 0.01; done"
     box.shell(script, "web")
@@ -135,7 +135,7 @@ def test_a_suspension_waits_for_what_is_being_ended_and_nobody_resumes_it_meanwh
     suspend(kept_host)
 
 
-def test_a_request_for_the_daemon_wakes_it(kept_host: LiveHost) -> None:
+def test_a_request_for_the_daemon_resumes_it(kept_host: LiveHost) -> None:
     box = kept_host.box()
     pid = box.shell("echo up; exec sleep 1000", "web")["pid"]
     box.wait_for_line("web", "up")
@@ -147,7 +147,7 @@ def test_a_request_for_the_daemon_wakes_it(kept_host: LiveHost) -> None:
     assert status(kept_host) == "running"
 
 
-def test_many_requests_at_once_wake_it_once(kept_host: LiveHost) -> None:
+def test_many_requests_at_once_resume_it_once(kept_host: LiveHost) -> None:
     box = kept_host.box()
     box.shell("exec sleep 1000", "web")
     suspend(kept_host)
@@ -193,7 +193,7 @@ def test_a_pause_between_restarts_does_not_pass(kept_host: LiveHost) -> None:
         pass
 
 
-def test_a_long_pause_goes_on_with_what_was_left_also_over_the_server_s_death(host: LiveHost) -> None:
+def test_a_long_pause_continues_with_what_was_left_also_over_the_server_s_death(host: LiveHost) -> None:
     box = host.box()
     policy = {"initial_backoff_ms": 30_000, "max_backoff_ms": 30_000}
     box.shell("exit 1", "web", restart=policy)
@@ -225,7 +225,7 @@ def test_health_is_looked_at_anew(kept_host: LiveHost) -> None:
     assert row["managed"]["restart_count"] == 0
 
 
-def test_what_dies_while_held_still_is_started_again_only_afterwards(host: LiveHost) -> None:
+def test_what_dies_while_suspended_is_started_again_only_afterwards(host: LiveHost) -> None:
     box = host.box()
     row = box.shell("echo run >> runs; exec sleep 1000", "web", restart={"initial_backoff_ms": 0})
     box.wait("web", running)
@@ -283,7 +283,7 @@ def test_a_suspension_under_way_is_completed_by_the_next_server(host: LiveHost) 
     assert sorted(row["pid"] for row in box.rows()) == sorted(pids)
 
 
-def test_a_named_sandbox_that_nobody_uses_is_suspended(kept_host: LiveHost) -> None:
+def test_an_unused_named_sandbox_is_suspended(kept_host: LiveHost) -> None:
     box = kept_host.box(timeout_secs=1)
     row = box.shell("exec sleep 1000", "web")
     while status(kept_host) != "suspended":
@@ -318,7 +318,7 @@ def test_a_name_turns_a_lifetime_into_a_time_of_idleness(kept_host: LiveHost) ->
     assert kept_host.http.get("/sandboxes/box").json()["id"] == box.id
 
 
-def test_a_host_does_not_end_under_what_is_held_still(host_environ: Home) -> None:
+def test_a_host_does_not_end_under_what_is_suspended(host_environ: Home) -> None:
     with live_host(host_environ, {"SBXCOMPOSE_HOST_IDLE": "0.3"}) as host:
         box, keeper = host.box(), os.pidfd_open(host.status["keeper_pid"])
         try:
@@ -332,7 +332,7 @@ def test_a_host_does_not_end_under_what_is_held_still(host_environ: Home) -> Non
             os.close(keeper)
 
 
-def test_a_host_that_is_stopped_ends_what_is_held_still(host: LiveHost) -> None:
+def test_a_host_that_is_stopped_ends_what_is_suspended(host: LiveHost) -> None:
     box = host.box()
     row = box.shell("exec sleep 1000", "web")
     suspend(host)

@@ -129,7 +129,7 @@ def machine_free(host: LiveHost) -> int:
     return int(host.http.get("/sandboxes/box").json()["machine_free"])
 
 
-def test_who_fills_the_disk_of_the_machine_fails_and_all_else_runs(host_environ: Home) -> None:
+def test_a_process_that_fills_the_disk_of_the_machine_fails_and_all_else_runs(host_environ: Home) -> None:
     with small_state(host_environ, "8m") as home, live_host(home) as host:
         box, other = isolated(host), isolated(host, "other")
         assert machine_free(host) > 1 << 20

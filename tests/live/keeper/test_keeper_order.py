@@ -125,7 +125,7 @@ def test_exits_of_others_are_not_held_back_by_a_start() -> None:
     assert told == ["a spawned", "a exited", "b spawned"]
 
 
-def test_an_exit_is_told_although_the_start_was_cancelled() -> None:
+def test_an_exit_is_reported_although_the_start_was_cancelled() -> None:
     told: Told = []
 
     async def run() -> None:

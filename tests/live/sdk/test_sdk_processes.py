@@ -241,7 +241,7 @@ def test_kill_ends_a_plain_process_and_what_left_it(sdk: Sdk, box: str) -> None:
     sdk(f"await sb.kill_process({row['pid']})", box)
 
 
-def test_kill_asks_a_managed_process_politely(sdk: Sdk, box: str) -> None:
+def test_kill_sends_a_managed_process_its_stop_signal(sdk: Sdk, box: str) -> None:
     started(
         sdk,
         box,
@@ -277,7 +277,7 @@ def test_a_signal_is_delivered_to_the_group(sdk: Sdk, box: str) -> None:
     assert refused(sdk, f"await sb.send_signal({row['pid']}, 15)", box)[0] == 400
 
 
-def test_a_signal_that_there_is_not(sdk: Sdk, box: str) -> None:
+def test_an_unknown_signal(sdk: Sdk, box: str) -> None:
     row = started(sdk, box, LOOP)
     assert refused(sdk, f"await sb.send_signal({row['pid']}, 99)", box)[:2] == (400, "INVALID_SIGNAL")
 
@@ -353,5 +353,5 @@ def test_double_slashes_and_prefixes_of_the_address(sdk: Sdk, box: str, vendor_h
     assert sdk(code, box) == "hi"
 
 
-def test_bytes_that_are_no_utf8_are_replaced(sdk: Sdk, box: str) -> None:
+def test_bytes_that_are_not_utf8_are_replaced(sdk: Sdk, box: str) -> None:
     assert sdk("return (await sb.run('printf', [r'a\\377b\\n'])).stdout", box) == "a\ufffdb"

@@ -29,7 +29,7 @@ def test_a_session_is_typed_into_resized_and_ends_with_its_code(sdk: Sdk, box: s
     assert "got:hello" in seen
 
 
-def test_a_signal_is_told_as_a_shell_tells_it(sdk: Sdk, box: str) -> None:
+def test_a_signal_is_reported_as_a_shell_does(sdk: Sdk, box: str) -> None:
     code = """
         pty = await sb.create_pty("sh", ["-c", "kill -TERM $$"])
         return await pty.wait(120)

@@ -172,7 +172,7 @@ class TestTwoClients:
 
 
 class TestPending:
-    def test_the_reasons_are_told(self, cloud: FakeCloud) -> None:
+    def test_the_reasons_are_reported(self, cloud: FakeCloud) -> None:
         async def body(provider: CloudProvider) -> list[str]:
             told: list[str] = []
             provider.listen(lambda sandbox, text: told.append(f"{sandbox.name} {text}"))
@@ -223,7 +223,7 @@ class TestPrepare:
         assert using(body) == [False, False]
         assert len(cloud.ran) == 1
 
-    def test_what_kept_it_from_being_done_is_no_reason_to_end_the_sandbox(self, cloud: FakeCloud) -> None:
+    def test_what_kept_it_from_being_done_is_not_a_reason_to_end_the_sandbox(self, cloud: FakeCloud) -> None:
         async def body(provider: CloudProvider) -> bool:
             with pytest.raises(Refused, match="slow down"):
                 await provider.create(APP)
@@ -301,5 +301,5 @@ class TestUpdate:
         ("Permission denied", False),
     ],
 )
-def test_a_missing_command_is_told_from_other_failures(words: str, missing: bool) -> None:
+def test_a_missing_command_is_distinguished_from_other_failures(words: str, missing: bool) -> None:
     assert is_missing_command(words) is missing

@@ -22,7 +22,7 @@ def test_what_was_remembered_is_found_for_its_sandbox_only(tmp_path: Path) -> No
     assert recall("one", environ) == set()
 
 
-def test_what_cannot_be_read_or_written_is_no_reason_to_fail(tmp_path: Path) -> None:
+def test_what_cannot_be_read_or_written_is_not_a_reason_to_fail(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     environ = {"SBXCOMPOSE_STATE_DIR": str(tmp_path / "file")}
     remember("one", ["secret"], environ)
@@ -34,7 +34,7 @@ def test_what_cannot_be_read_or_written_is_no_reason_to_fail(tmp_path: Path) -> 
     assert recall("one", environ) == {"secret", "two"}
 
 
-def test_a_file_does_not_grow_for_ever(tmp_path: Path) -> None:
+def test_a_file_does_not_grow_forever(tmp_path: Path) -> None:
     environ = {"SBXCOMPOSE_STATE_DIR": str(tmp_path / "state")}
     for number in range(40):
         remember("one", [f"{number}" * 8192], environ)

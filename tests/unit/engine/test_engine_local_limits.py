@@ -35,7 +35,7 @@ def test_all_but_the_disk_can_be_changed() -> None:
     assert (disk_of(LimitsInfo(disk=7)), disk_of(None)) == (7, None)
 
 
-def test_what_is_not_enforced_is_told_by_its_key() -> None:
+def test_what_is_not_enforced_is_reported_by_its_key() -> None:
     assert list(unenforced(LimitsInfo(memory=5, disk=7))) == []
     assert list(unenforced(None)) == []
     assert list(unenforced(LimitsInfo(memory=5, disk=7, refused="no groups", disk_refused="no devices"))) == [

@@ -49,7 +49,7 @@ def test_a_restart_waits_for_the_old_run_to_stop() -> None:
     assert starts.words(WEB, old, 5.0) == "has not been started yet: waiting for web to stop"
 
 
-def test_a_start_under_way_is_told_by_the_row_that_has_come_already() -> None:
+def test_a_start_under_way_is_described_by_the_row_that_has_come_already() -> None:
     starts = PendingStarts()
     plan = plan_up(SHOP, world())
     starts.expect(plan)

@@ -34,7 +34,7 @@ def test_a_victim_is_named(record: bytes, victim: int) -> None:
         b"\xff;",
     ],
 )
-def test_nobody_is_named(record: bytes) -> None:
+def test_no_victim_is_named(record: bytes) -> None:
     assert victim_of(record) is None
 
 
@@ -50,7 +50,7 @@ def append(path: Path, record: bytes) -> None:
         file.write(record)
 
 
-def test_what_was_said_before_does_not_count_and_each_victim_is_told_once(log: Path) -> None:
+def test_earlier_lines_do_not_count_and_each_victim_is_reported_once(log: Path) -> None:
     kernel = KernelLog(str(log), INITIAL_PID_NAMESPACE)
     assert not kernel.has_killed(12)
     append(log, OF_A_GROUP)
@@ -59,7 +59,7 @@ def test_what_was_said_before_does_not_count_and_each_victim_is_told_once(log: P
     assert not kernel.has_killed(30113)
 
 
-def test_a_victim_that_nobody_asked_for_is_forgotten(log: Path) -> None:
+def test_a_victim_that_is_not_asked_for_is_forgotten(log: Path) -> None:
     kernel = KernelLog(str(log), INITIAL_PID_NAMESPACE)
     append(log, OF_A_GROUP)
     assert not kernel.has_killed(1)

@@ -87,7 +87,7 @@ def unit(terminal: Terminal) -> str:
     return f"box.pty.{terminal.record.session_id}"
 
 
-def test_a_session_that_nobody_watches_is_ended_and_one_that_has_ended_forgotten(
+def test_an_unwatched_session_is_ended_and_an_ended_one_forgotten(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "UNWATCHED", 0.0)
@@ -104,7 +104,7 @@ def test_a_session_that_nobody_watches_is_ended_and_one_that_has_ended_forgotten
     assert with_terminals(tmp_path, work) == 2
 
 
-def test_a_session_that_somebody_watches_is_not_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_watched_session_is_not_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     async def work(terminals: TerminalSessions, keeper: FakeKeeper) -> None:
         terminal = await terminals.open(PtyRequest(command="sh"))
         timers = [terminal.timer]
@@ -121,7 +121,7 @@ def test_a_session_that_somebody_watches_is_not_ended(tmp_path: Path, monkeypatc
     assert with_terminals(tmp_path, work) == 2
 
 
-def test_while_the_sandbox_is_held_still_no_time_passes_and_nothing_begins(tmp_path: Path) -> None:
+def test_while_the_sandbox_is_suspended_no_time_passes_and_nothing_begins(tmp_path: Path) -> None:
     async def work(terminals: TerminalSessions, keeper: FakeKeeper) -> None:
         terminal = await terminals.open(PtyRequest(command="sh"))
         assert terminals.units == [unit(terminal)]
@@ -202,7 +202,7 @@ def test_repeats_of_a_start_that_failed_start_one_session(
     assert others[0] is others[1]
 
 
-def test_who_takes_nothing_holds_the_command_up_for_a_while_and_is_dismissed(
+def test_a_viewer_that_takes_nothing_blocks_the_command_for_a_while_and_is_dropped(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(terminal_module, "MAX_LAG", 1000)
@@ -251,7 +251,7 @@ def test_a_successor_forgets_what_was_never_started_and_says_of_the_rest_that_it
     with_terminals(tmp_path, after)
 
 
-def test_an_end_for_want_of_memory_is_told(tmp_path: Path) -> None:
+def test_an_end_for_want_of_memory_is_reported(tmp_path: Path) -> None:
     async def work(terminals: TerminalSessions, keeper: FakeKeeper) -> None:
         session = await terminals.open(PtyRequest(command="sh"))
         os.close(keeper.slaves.pop(unit(session)))

@@ -63,7 +63,7 @@ def test_a_file_gets_all_parts_in_order(tmp_path: Path) -> None:
     assert (tmp_path / "log").read_bytes() == b"one two" + b" three" * 3000
 
 
-def test_a_slow_reader_holds_up_nobody(pipe: Pipe) -> None:
+def test_a_slow_reader_blocks_nothing(pipe: Pipe) -> None:
     sink = FdSink(pipe.writer)
     data = os.urandom(300_000)
     sink.write([data[:100_000], data[100_000:]])
@@ -102,7 +102,7 @@ def test_a_descriptor_that_is_non_blocking_already_is_waited_for(pipe: Pipe) -> 
     sink.close()
 
 
-def test_the_event_loop_goes_on_while_the_reader_stalls(pipe: Pipe) -> None:
+def test_the_event_loop_continues_while_the_reader_stalls(pipe: Pipe) -> None:
     async def main() -> bytes:
         sink = FdSink(pipe.writer)
         sink.write([b"x" * 200_000])
@@ -139,7 +139,7 @@ def test_what_a_slow_reader_leaves_follows_without_another_call(pipe: Pipe) -> N
     assert asyncio.run(main()) == b"x" * 200_000
 
 
-def test_a_reader_that_goes_before_it_has_read_everything_is_told_with_the_next_call(pipe: Pipe) -> None:
+def test_a_reader_that_goes_before_it_has_read_everything_is_reported_with_the_next_call(pipe: Pipe) -> None:
     async def main() -> None:
         sink = FdSink(pipe.writer)
         sink.write([b"x" * 200_000])
@@ -170,7 +170,7 @@ def test_draining_can_be_given_up_and_begun_again(pipe: Pipe) -> None:
 
 
 @pytest.mark.parametrize("gone_before", [True, False])
-def test_a_reader_that_has_gone_is_said_so(pipe: Pipe, gone_before: bool) -> None:
+def test_a_reader_that_has_gone_is_reported(pipe: Pipe, gone_before: bool) -> None:
     if gone_before:
         pipe.close_reader()
         sink = FdSink(pipe.writer)
@@ -185,7 +185,7 @@ def test_a_reader_that_has_gone_is_said_so(pipe: Pipe, gone_before: bool) -> Non
     sink.close()
 
 
-def test_a_reader_that_goes_while_we_wait_is_said_so(pipe: Pipe) -> None:
+def test_a_reader_that_goes_while_we_wait_is_reported(pipe: Pipe) -> None:
     async def main() -> None:
         sink = FdSink(pipe.writer)
         sink.write([b"x" * 200_000])

@@ -83,7 +83,7 @@ def test_the_limit_of_restarts_is_named_once() -> None:
     )
 
 
-def test_that_max_restarts_is_0_is_said_once() -> None:
+def test_max_restarts_of_0_is_mentioned_once() -> None:
     shop = project(process("web", restart=Restart(max_restarts=0)))
     words = "not restarted: max_restarts is 0"
     last = replace(row("web", Phase.EXITED, exit=Exit(code=7, at=NOW - 4)), last_error=words)
@@ -233,7 +233,7 @@ def test_a_long_chain_is_cut_between_the_nearest_and_the_root() -> None:
     assert found.lines[-1] == "p1 waits until p0 is started; p0 has not been started"
 
 
-def test_a_need_in_a_sandbox_that_does_not_run() -> None:
+def test_a_need_in_a_sandbox_that_is_not_running() -> None:
     shop = project(process("web", [need("db", sandbox="data")]), process("db", sandbox="data"))
     found = ask(shop, Observed((seen(), seen(name="data", state=SandboxState.SUSPENDED))))
     assert found.lines[1] == ("web waits until db is started; db is in sandbox data, which is suspended")
@@ -262,7 +262,7 @@ def test_profiles() -> None:
     assert ask(shop, world(row("web"))).cause is Cause.FINE
 
 
-def test_orphans_and_strangers() -> None:
+def test_orphans_and_foreign_processes() -> None:
     found = ask(SHOP, world(row("old")), "old")
     assert found.cause is Cause.ORPHAN
     assert str(found) == lines("old is no longer in the file, but is running", "hint: `up --remove-orphans` stops it")
@@ -285,7 +285,7 @@ def test_surplus_replicas() -> None:
         (Observed((seen(state=SandboxState.PENDING),)), "is still being made", None),
     ],
 )
-def test_sandboxes_that_do_not_run(observed: Observed, words: str, hint: str | None) -> None:
+def test_sandboxes_that_are_not_running(observed: Observed, words: str, hint: str | None) -> None:
     found = ask(SHOP, observed)
     assert found.cause is Cause.SANDBOX
     assert found.lines == (f"web is not running: its sandbox main {words}",)
@@ -347,7 +347,7 @@ def test_a_start_that_failed_matters_more_than_the_run_before_it() -> None:
     assert found.lines[-1] == "its definition in the file has changed since"
 
 
-def test_a_new_definition_that_could_not_be_started_beside_the_old_one_is_told() -> None:
+def test_a_new_definition_that_could_not_be_started_beside_the_old_one_is_reported() -> None:
     found = why(project(process("web", digest=V2)), failed_start(row("web"), digest=V2), Instance("main", "web"), 100.0)
     assert found.cause is Cause.OUTDATED
     assert "web could not be started, 12 s ago: no such file: ./run.sh" in found.lines

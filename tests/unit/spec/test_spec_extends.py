@@ -92,6 +92,6 @@ def test_what_cannot_be_extended(text: str, mistake: str, hint: str | None) -> N
     assert hint in hints(text)
 
 
-def test_a_mistake_below_is_told_once_and_at_its_place() -> None:
+def test_a_mistake_below_is_reported_once_and_at_its_place() -> None:
     text = "processes:\n  a: {command: x, replicas: many}\n  b: {extends: a}\n  c: {extends: a}"
     assert mistakes(text) == ["2:29: `replicas` must be a whole number, not `many`"]

@@ -175,7 +175,7 @@ def subclasses(model: type[BaseModel]) -> Iterator[type[BaseModel]]:
         yield from subclasses(item)
 
 
-def test_circles_are_shown() -> None:
+def test_cycles_are_shown() -> None:
     text = """
 processes:
   a: {command: x, depends_on: [b]}
@@ -189,7 +189,7 @@ processes:
     ]
 
 
-def test_a_circle_through_two_sandboxes_names_them() -> None:
+def test_a_cycle_through_two_sandboxes_names_them() -> None:
     text = """
 sandboxes:
   one: {processes: {a: {command: x, depends_on: [two/b]}}}
@@ -207,7 +207,7 @@ processes:
     assert mistakes(text) == ["4:34: `a` never completes: it is always restarted"]
 
 
-def test_a_need_whose_profile_is_not_active_is_no_mistake_of_the_file() -> None:
+def test_a_need_whose_profile_is_not_active_is_not_a_mistake_of_the_file() -> None:
     """It matters only to what would start it (`plan.profiles`): looking and stopping never depend on profiles."""
     text = """
 processes:
@@ -291,5 +291,5 @@ processes:
         ("processes: {web: {command: x, workdir: 3}}", 'put quotes around it: "3"'),
     ],
 )  # fmt: skip
-def test_mistakes_show_the_way_out(text: str, hint: str) -> None:
+def test_mistakes_show_the_remedy(text: str, hint: str) -> None:
     assert hints(text) == [hint]
