@@ -70,6 +70,13 @@ def stop_output(row: ObservedRow) -> list[str]:
     return ["its stop command printed:", *(f"  {line}" for line in printed[-STOP_LINES:])]
 
 
+def memory_hint(row: ObservedRow) -> str | None:
+    """Return what helps a row that failed because its sandbox has run out of the memory that the file allows it."""
+    if row.exit is None or not (row.exit.oom_kills and row.exit.out_of_memory):
+        return None
+    return f"raise `resources.memory` of sandbox {row.instance.sandbox}, or let its processes use less"
+
+
 def gave_up(row: ObservedRow, process: Process) -> str | None:
     """Say that a supervisor does not try again, though it would after a failure; None if that is not so."""
     failed = row.exit is None or not row.exit.success

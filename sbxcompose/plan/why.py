@@ -14,7 +14,16 @@ from msgspec.structs import replace
 from sbxcompose.plan.background import background, foreground_hint
 from sbxcompose.plan.blockers import blockers, needs_started_after
 from sbxcompose.plan.decisions import completed
-from sbxcompose.plan.describe import doing, ended, gave_up, seconds, stop_output, told_by_supervisor, unready
+from sbxcompose.plan.describe import (
+    doing,
+    ended,
+    gave_up,
+    memory_hint,
+    seconds,
+    stop_output,
+    told_by_supervisor,
+    unready,
+)
 from sbxcompose.plan.graph import Graph
 from sbxcompose.plan.observed import Instance, Observed, ObservedRow, Phase, SandboxState, StartFailure
 from sbxcompose.plan.world import GONE, World
@@ -188,9 +197,9 @@ class _Why:
         same = [row for row in live if row.digest == process.digest]
         row = (same or live)[-1]
         cause, lines = self._alive(row)
+        hint = memory_hint(row) if cause is Cause.BACKING_OFF else None
         if cause is Cause.FINE and same and process.ready_when is not None:
             cause = self._not_ready(process, row, lines)
-        hint = None
         if not same:
             lines.append("its definition in the file has changed: it runs the older one")
             hint = f"`up {self._label}` replaces it"
@@ -268,7 +277,7 @@ class _Why:
         if changed:
             lines.append("its definition in the file has changed since")
         lines += self._blockers(node)
-        hint = f"`logs {self._label}` shows its output; `up {self._label}` starts it again"
+        hint = memory_hint(row) or f"`logs {self._label}` shows its output; `up {self._label}` starts it again"
         return self._said(Cause.FAILED, lines, foreground_hint(row, process) if background(row) else hint)
 
     def _completed(self, process: Process, row: ObservedRow, when: str, changed: bool) -> Explanation:

@@ -199,7 +199,7 @@ class KeeperConnection:
                 self._send({"op": "release", "id": 0, "unit": body["unit"]})
             return
         if body["event"] == "leader":
-            known.leader = [body["status"], body["at"], body.get("oom_killed", False)]
+            known.leader = [body["status"], body["at"], body.get("oom_killed", False), body.get("oom_kills", 0)]
         elif known.exited is None:
             known.exited = {name: value for name, value in body.items() if name != "event"}
             known.drop("pidfd")

@@ -69,6 +69,7 @@ def test_programs_get_fields_and_people_a_time() -> None:
     assert event.to_json() == {
         "time": 6.0, "type": "process", "action": "exited", "name": "web", "sandbox": "main", "process": "web",
         "replica": 1, "run": 2, "exit_code": 3, "signal": None, "oom_killed": False,
+            "out_of_memory": False,
     }  # fmt: skip
     assert event.line() == "1970-01-01T00:00:06.000Z web exited with code 3 (run 2)"
 

@@ -97,6 +97,13 @@ def test_the_process_started_is_the_wanted_one_under_its_managed_name() -> None:
         (row("web", Phase.EXITED, exit=GOOD), "exited with code 0"),
         (row("web", Phase.EXITED, exit=Exit(signal=9)), "was killed by signal 9"),
         (row("web", Phase.EXITED, exit=Exit(signal=9, oom_killed=True)), "was killed: out of memory"),
+        (row("web", Phase.EXITED, exit=Exit(code=137, oom_kills=1)), "exited with code 137: out of memory"),
+        (
+            row("web", Phase.EXITED, exit=Exit(code=1, oom_kills=2)),
+            "exited with code 1 after its sandbox ran out of memory",
+        ),
+        (row("web", Phase.EXITED, exit=Exit(code=137)), "exited with code 137"),
+        (row("web", Phase.EXITED, exit=Exit(code=0, oom_kills=1)), "exited with code 0"),
         (row("web", Phase.EXITED), "ended; exit code unknown"),
         (row("web", Phase.STOPPED, exit=Exit(signal=15)), "was stopped"),
         (row("web", Phase.EXITED, exit=FAILED, digest=V2), "definition changed"),

@@ -99,6 +99,16 @@ def test_earlier_crashes_are_mentioned() -> None:
     )
 
 
+@pytest.mark.parametrize("phase", [Phase.EXITED, Phase.BACKING_OFF])
+def test_a_limit_of_memory_is_named_as_the_remedy(phase: Phase) -> None:
+    short = row("web", phase, exit=Exit(code=137, at=NOW - 4, oom_kills=1))
+    found = of_row(short)
+    assert found.lines[0].startswith("web exited with code 137: out of memory")
+    assert found.hint == "raise `resources.memory` of sandbox main, or let its processes use less"
+    other = of_row(replace(short, exit=Exit(code=137, at=NOW - 4)))
+    assert "memory" not in str(other)
+
+
 @pytest.mark.parametrize(
     "found, cause, text",
     [
