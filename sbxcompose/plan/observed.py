@@ -168,10 +168,14 @@ class SandboxState(StrEnum):
 
 
 class FullDisk(Struct, frozen=True):
-    """A disk on which nearly nothing is left: that of a sandbox by its limit, or that of the machine below it."""
+    """A disk on which nearly nothing is left: that of a sandbox by its limit, or that of the machine below it.
+
+    `read_only`: that of the sandbox cannot be written to at all, since that of the machine was full.
+    """
 
     left: str
     of_machine: bool = False
+    read_only: bool = False
 
 
 class ObservedSandbox(Struct, frozen=True):

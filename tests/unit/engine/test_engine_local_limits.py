@@ -56,3 +56,6 @@ def test_a_disk_is_full_as_well_when_that_of_the_machine_is() -> None:
     assert full_disk(info(None, None, machine_free=(1 << 20) - 1)) == full
     assert full_disk(info(100_000_000, 999_999, machine_free=(1 << 20) - 1)) == full
     assert full_disk(info(None, None, machine_free=1 << 20)) is None
+    for size, free in ((100_000_000, 999_999), (None, None)):
+        broken = FullDisk("1.0 MB are free", read_only=True)
+        assert full_disk(info(size, free, machine_free=(1 << 20) - 1, disk_read_only=True)) == broken
