@@ -65,7 +65,7 @@ def enforce(directory: str, sandbox: str, limits: SandboxLimits) -> list[str]:
 
 
 def _unified(controller: str) -> list[str]:
-    """Return the groups of version 2 that ours could be made in, the nearest first: this process's own, and those
+    """Return the groups of version 2 below which groups could be made, the nearest first: this process's own, and those
     above it.
 
     In its own there are processes, and so there may be no limited groups below it; in those above there may.

@@ -92,7 +92,7 @@ def mount_plan(
     """Return what the init process carries out, in order. `workspace` is the project's directory.
 
     `closed`: the sandbox must not reach a network. Its processes begin in one of its own, which the init process is not
-    in: it gets another, since anybody may read below /proc/1/net what is going on in its network.
+    in: it gets another, since its processes may read below /proc/1/net what goes through that network.
     """
     wanted = [*([workspace] if workspace is not None else []), *mounts]
     return {

@@ -43,7 +43,7 @@ class KernelLog:
 
     @property
     def readable(self) -> bool:
-        """Whether it tells: else a process that was killed for want of memory looks as if anybody had killed it."""
+        """Whether it tells: else a process that was killed for want of memory looks like one that a program killed."""
         return self._fd >= 0
 
     def has_killed(self, pid: int) -> bool:
