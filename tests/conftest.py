@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
+from hypothesis.internal.conjecture import providers
 
 from tests.support.home import Home
 from tests.support.limit import LastResort, OutOfTime, time_limit
@@ -28,12 +29,26 @@ _SLOW = [HealthCheck.too_slow]
 settings.register_profile("quick", max_examples=25, deadline=None, derandomize=True, suppress_health_check=_SLOW)
 settings.register_profile("thorough", max_examples=2000, deadline=None, suppress_health_check=_SLOW)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "quick"))
+if settings().derandomize:
+    # Constants of our modules would be among the examples: others for each set of modules that a worker has imported
+    # and for each edit, and reading all modules for them takes seconds where nothing is cached.
+    providers._get_local_constants = lambda: providers._local_constants
 
 TIME_LIMIT = 180 * max(1, settings().max_examples // 100)
 """Seconds that the set-up, the body and the tear-down of a test may take, each; more where it tries 2000 examples."""
 
 
 last_resort = LastResort()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Iterator[None]:
+    """Collect with the garbage collector off: what is made then stays, and to walk it again and again takes long."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.enable()
 
 
 def pytest_collection_finish() -> None:
@@ -83,14 +98,16 @@ def pytest_runtest_teardown(item: pytest.Item) -> Iterator[None]:
     return (yield from _limit(item))
 
 
-@pytest.fixture(autouse=True)
-def _nobody_elses_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture(scope="session", autouse=True)
+def _nobody_elses_settings() -> Iterator[None]:
     """Hide the settings of whoever runs the tests: none of them may change a result."""
-    for name in [item for item in os.environ if item.startswith(("SBXCOMPOSE_", "TENSORLAKE_"))]:
-        monkeypatch.delenv(name)
-    monkeypatch.setenv("SBXCOMPOSE_WARM", "no")  # no command leaves a process behind, unless a test wants that
-    for name in ("NO_COLOR", "FORCE_COLOR", "CLICOLOR_FORCE", "COLUMNS", "LINES"):
-        monkeypatch.delenv(name, raising=False)
+    with pytest.MonkeyPatch.context() as patch:
+        for name in [item for item in os.environ if item.startswith(("SBXCOMPOSE_", "TENSORLAKE_"))]:
+            patch.delenv(name)
+        patch.setenv("SBXCOMPOSE_WARM", "no")  # no command leaves a process behind, unless a test wants that
+        for name in ("NO_COLOR", "FORCE_COLOR", "CLICOLOR_FORCE", "COLUMNS", "LINES"):
+            patch.delenv(name, raising=False)
+        yield
 
 
 @pytest.fixture

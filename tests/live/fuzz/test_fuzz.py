@@ -32,6 +32,7 @@ EXCLUDE = "--exclude-operation-id"
 DELETE_SANDBOX = ("delete_sandboxes_sandbox", "delete_v1_namespaces_namespace_sandboxes_sandbox")
 WRITING = ("put_api_v1_files", "delete_api_v1_files", *DELETE_SANDBOX)
 """Tried with good values only: another one might be somebody's file, or the sandbox that the others are tried in."""
+REQUIRED = "fuzzer" in os.environ.get("SBXCOMPOSE_REQUIRE_CLIENTS", "").replace(",", " ").split()
 ENDLESS = ("post_api_v1_watch", "post_host_v1_stop")
 
 
@@ -41,7 +42,7 @@ def fuzzer() -> Path:
     try:
         return schemathesis()
     except Unavailable as reason:
-        if "fuzzer" in os.environ.get("SBXCOMPOSE_REQUIRE_CLIENTS", "").replace(",", " ").split():
+        if REQUIRED:
             pytest.fail(f"the fuzzer is required, and cannot be had: {reason}")
         pytest.skip(f"the fuzzer cannot be had: {reason}")
 

@@ -58,8 +58,8 @@ def test_the_schemas_are_schemas() -> None:
     told = document()
     found = [*schemas(told["paths"]), *told["components"]["schemas"].values()]
     assert len(found) > 50
-    for item in found:
-        jsonschema.Draft202012Validator.check_schema(item)
+    together = {"$defs": {str(number): item for number, item in enumerate(found)}}
+    jsonschema.Draft202012Validator.check_schema(together)
 
 
 def test_references_lead_somewhere_and_operations_have_names_of_their_own() -> None:

@@ -42,7 +42,6 @@ from tests.unit.plan.plan_worlds import (
 
 NAMES = ("a", "b", "c", "d", "e")
 SANDBOXES = ("left", "right")
-LAWS = examples(2)
 
 
 # Made once: a strategy that is made while another one draws is checked again each time.
@@ -213,11 +212,10 @@ def carry_out(made: World, intent: Intent, chosen: PlanOptions, *, waits: bool =
     return simulator, found
 
 
-@given(worlds(), st.sampled_from(list(Intent)), options())
-@LAWS
-def test_any_plan_can_be_carried_out_is_explained_and_points_backwards(
-    made: World, intent: Intent, chosen: PlanOptions
+def any_plan_can_be_carried_out_is_explained_and_points_backwards(
+    made: World, chosen: PlanOptions, data: st.DataObject
 ) -> None:
+    intent = data.draw(st.sampled_from(list(Intent)))
     # The simulator protests at a doubled start, a start before its needs, a stop of what does not run.
     _, found = carry_out(made, intent, chosen)
     assert forwards(found)
@@ -225,11 +223,10 @@ def test_any_plan_can_be_carried_out_is_explained_and_points_backwards(
     assert found.to_json()["empty"] is found.empty
 
 
-@given(worlds(), st.sampled_from((Intent.UP, Intent.START, Intent.RESTART)), options(), st.data())
-@LAWS
-def test_no_start_precedes_the_readiness_of_anything_it_needs_near_or_far(
-    made: World, intent: Intent, chosen: PlanOptions, data: st.DataObject
+def no_start_precedes_the_readiness_of_anything_it_needs_near_or_far(
+    made: World, chosen: PlanOptions, data: st.DataObject
 ) -> None:
+    intent = data.draw(st.sampled_from((Intent.UP, Intent.START, Intent.RESTART)))
     # The simulator looks through everything that is needed at each start, also through what has completed or stays.
     every = [*made.project.processes(), *made.project.inactive]
     some = data.draw(st.lists(st.sampled_from(every), unique_by=lambda item: item.name))
@@ -238,9 +235,8 @@ def test_no_start_precedes_the_readiness_of_anything_it_needs_near_or_far(
     assert len(simulator.starts) >= sum(isinstance(step.action, Start) for step in found)
 
 
-@given(worlds(), st.sampled_from((Intent.UP, Intent.START, Intent.STOP, Intent.DOWN)), options())
-@LAWS
-def test_a_second_plan_is_empty(made: World, intent: Intent, chosen: PlanOptions) -> None:
+def a_second_plan_is_empty(made: World, chosen: PlanOptions, data: st.DataObject) -> None:
+    intent = data.draw(st.sampled_from((Intent.UP, Intent.START, Intent.STOP, Intent.DOWN)))
     simulator, _ = carry_out(made, intent, chosen)
     again = replace(chosen, force_recreate=False)
     found = plan(made.project, simulator.observed(), intent, again)
@@ -251,9 +247,9 @@ def test_a_second_plan_is_empty(made: World, intent: Intent, chosen: PlanOptions
         assert str(found) == ""
 
 
-@given(worlds(), options())
-@LAWS
-def test_up_leaves_one_live_row_of_the_wanted_digest_or_completed_work(made: World, chosen: PlanOptions) -> None:
+def up_leaves_one_live_row_of_the_wanted_digest_or_completed_work(
+    made: World, chosen: PlanOptions, data: st.DataObject
+) -> None:
     simulator, _ = carry_out(made, Intent.UP, chosen)
     rows = [one_row for sandbox in simulator.observed().sandboxes for one_row in sandbox.rows]
     for wanted in made.project.processes():
@@ -265,9 +261,8 @@ def test_up_leaves_one_live_row_of_the_wanted_digest_or_completed_work(made: Wor
             assert live == [V1] or (not live and V1 in {item.digest for item in finished})
 
 
-@given(worlds(), st.sampled_from(list(Intent)), options())
-@LAWS
-def test_orphans_and_profiles_are_left_alone_unless_asked(made: World, intent: Intent, chosen: PlanOptions) -> None:
+def orphans_and_profiles_are_left_alone_unless_asked(made: World, chosen: PlanOptions, data: st.DataObject) -> None:
+    intent = data.draw(st.sampled_from(list(Intent)))
     kept = replace(chosen, remove_orphans=False, recreate_sandboxes=False, terminate=False)
     simulator, _ = carry_out(made, intent, kept)
     assert not [stop for stop in simulator.stops if stop.instance.process == "old"]
@@ -280,9 +275,8 @@ def test_orphans_and_profiles_are_left_alone_unless_asked(made: World, intent: I
             assert not touched & {item.name for item in made.project.inactive if item.autostart}
 
 
-@given(worlds(), st.sampled_from((Intent.UP, Intent.START)), options())
-@LAWS
-def test_completed_one_shots_are_not_run_again(made: World, intent: Intent, chosen: PlanOptions) -> None:
+def completed_one_shots_are_not_run_again(made: World, chosen: PlanOptions, data: st.DataObject) -> None:
+    intent = data.draw(st.sampled_from((Intent.UP, Intent.START)))
     kept = replace(chosen, force_recreate=False, recreate_sandboxes=False)
     before = {
         one_row.instance: one_row
@@ -298,9 +292,7 @@ def test_completed_one_shots_are_not_run_again(made: World, intent: Intent, chos
     assert not finished & set(simulator.starts)
 
 
-@given(worlds(), options())
-@LAWS
-def test_after_down_everything_starts_anew(made: World, chosen: PlanOptions) -> None:
+def after_down_everything_starts_anew(made: World, chosen: PlanOptions, data: st.DataObject) -> None:
     simulator, _ = carry_out(made, Intent.DOWN, replace(chosen, remove_orphans=True))
     again = World(made.project, Observed(tuple(simulator.sandboxes.values())), made.order)
     after, found = carry_out(again, Intent.UP, PlanOptions())
@@ -314,9 +306,8 @@ def test_after_down_everything_starts_anew(made: World, chosen: PlanOptions) -> 
         assert (found.running, found.completed) == (0, ())
 
 
-@given(worlds(), st.sampled_from((Intent.STOP, Intent.DOWN)), options())
-@LAWS
-def test_what_depends_on_a_process_stops_before_it(made: World, intent: Intent, chosen: PlanOptions) -> None:
+def what_depends_on_a_process_stops_before_it(made: World, chosen: PlanOptions, data: st.DataObject) -> None:
+    intent = data.draw(st.sampled_from((Intent.STOP, Intent.DOWN)))
     simulator, found = carry_out(made, intent, chosen)
     assert not any(isinstance(step.action, Start) for step in found)
     last: dict[tuple[str, str], int] = {}
@@ -346,11 +337,8 @@ def _all_needs(every: dict[tuple[str, str], Process], process: Process) -> set[t
     return found
 
 
-@given(worlds(), st.sampled_from((Intent.UP, Intent.START, Intent.RESTART, Intent.STOP)), options(), st.data())
-@LAWS
-def test_targets_alone_are_touched_without_their_needs(
-    made: World, intent: Intent, chosen: PlanOptions, data: st.DataObject
-) -> None:
+def targets_alone_are_touched_without_their_needs(made: World, chosen: PlanOptions, data: st.DataObject) -> None:
+    intent = data.draw(st.sampled_from((Intent.UP, Intent.START, Intent.RESTART, Intent.STOP)))
     every = [*made.project.processes(), *made.project.inactive]
     some = data.draw(st.lists(st.sampled_from(every), min_size=1, unique_by=lambda item: item.name))
     targets = frozenset(Target(item.sandbox, item.name) for item in some)
@@ -362,12 +350,11 @@ def test_targets_alone_are_touched_without_their_needs(
     assert touched <= {(target.sandbox, target.process) for target in targets}
 
 
-@given(worlds(), st.sampled_from((Intent.UP, Intent.START, Intent.RESTART)), st.data())
-@LAWS
-def test_targets_bring_what_they_need(made: World, intent: Intent, data: st.DataObject) -> None:
+def targets_bring_what_they_need(made: World, chosen: PlanOptions, data: st.DataObject) -> None:
+    intent = data.draw(st.sampled_from((Intent.UP, Intent.START, Intent.RESTART)))
     target = data.draw(st.sampled_from([*made.project.processes(), *made.project.inactive]))
-    chosen = PlanOptions(targets=frozenset({Target(target.sandbox, target.name)}))
-    simulator, _ = carry_out(made, intent, chosen)
+    alone = PlanOptions(targets=frozenset({Target(target.sandbox, target.name)}))
+    simulator, _ = carry_out(made, intent, alone)
     rows = [one_row for sandbox in simulator.observed().sandboxes for one_row in sandbox.rows]
     mine = [
         one_row
@@ -385,3 +372,25 @@ def _instances(step: Step) -> list[Instance]:
             return [found.instance]
         case _:
             return []
+
+
+LAWS = (
+    any_plan_can_be_carried_out_is_explained_and_points_backwards,
+    no_start_precedes_the_readiness_of_anything_it_needs_near_or_far,
+    a_second_plan_is_empty,
+    up_leaves_one_live_row_of_the_wanted_digest_or_completed_work,
+    orphans_and_profiles_are_left_alone_unless_asked,
+    completed_one_shots_are_not_run_again,
+    after_down_everything_starts_anew,
+    what_depends_on_a_process_stops_before_it,
+    targets_alone_are_touched_without_their_needs,
+    targets_bring_what_they_need,
+)
+
+
+@examples(4)
+@given(worlds(), options(), st.data())
+def test_every_law_holds_in_every_world(made: World, chosen: PlanOptions, data: st.DataObject) -> None:
+    """In one test, since to make up a world takes longer than to try a law in it."""
+    for law in LAWS:
+        law(made, chosen, data)

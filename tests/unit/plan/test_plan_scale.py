@@ -15,21 +15,22 @@ EACH = 20
 """Processes of a sandbox: a chain, whose first one needs the first one of the sandbox before."""
 
 
-def project(sandboxes: int, digest: str = "0") -> Project:
-    """A project of so many sandboxes."""
-    return Project("many", "/many", "tensorlake", tuple(_sandbox(number, digest) for number in range(sandboxes)))
+def project(sandboxes: int, digest: str = "0", chain: int = EACH) -> Project:
+    """A project of so many sandboxes, with so many processes in each."""
+    made = tuple(_sandbox(number, digest, chain) for number in range(sandboxes))
+    return Project("many", "/many", "tensorlake", made)
 
 
-def _sandbox(number: int, digest: str) -> Sandbox:
+def _sandbox(number: int, digest: str, chain: int) -> Sandbox:
     processes = []
-    for place in range(EACH):
+    for place in range(chain):
         needs = [(number, place - 1)] if place else [(number - 1, 0)] if number else []
         processes.append(
             Process(
                 sandbox=f"s{number}",
                 name=f"p{place}",
                 command=("true",),
-                digest=f"{digest}{number * EACH + place:07x}",
+                digest=f"{digest}{number * chain + place:07x}",
                 depends_on=tuple(Dependency(f"s{box}", f"p{other}") for box, other in needs),
             )
         )
@@ -58,7 +59,7 @@ def _row(process: Process) -> ObservedRow:
 
 
 def test_a_plan_for_a_thousand_sandboxes_costs_ten_times_that_for_a_hundred() -> None:
-    few, many = project(100), project(1000)
+    few, many = project(100, chain=4), project(1000, chain=4)
     counted = calls(lambda: plan_up(few, Observed())), calls(lambda: plan_up(many, Observed()))
     assert counted[1] < 10.5 * counted[0], counted
 

@@ -28,10 +28,6 @@ def schema() -> dict[str, Any]:
     return content
 
 
-def test_the_schema_is_itself_valid(schema: dict[str, Any]) -> None:
-    Draft202012Validator.check_schema(schema)
-
-
 @pytest.mark.parametrize("path", FILES, ids=identify)
 def test_validates_against_the_schema(path: Path, schema: dict[str, Any]) -> None:
     errors = Draft202012Validator(schema).iter_errors(yaml.safe_load(path.read_text()))
