@@ -36,7 +36,7 @@ def change(shell: Shell, names: Sequence[str], *, asleep: bool) -> int:
             shell.echo(f"{name} {_WORDS[outcome]}")
 
     async def main() -> int:
-        places = ProjectProviders(project, os.environ, lambda sandbox, text: None)
+        places = ProjectProviders(project, os.environ, lambda sandbox, text, pending: None)
         try:
             good = await (pause.pause if asleep else pause.unpause)(places.at, sandboxes, told)
         finally:

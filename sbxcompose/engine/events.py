@@ -19,6 +19,12 @@ if TYPE_CHECKING:
     from sbxcompose.plan.judge import Success
 
 
+class PlanBegun(Struct, frozen=True):
+    """The steps of a plan are about to be carried out; until the next plan, all steps are of this one."""
+
+    plan: Plan
+
+
 class StepBegun(Struct, frozen=True):
     """A step's needs have succeeded and it is being carried out."""
 
@@ -118,10 +124,14 @@ class Reconnecting(Struct, frozen=True):
 
 
 class SandboxNote(Struct, frozen=True):
-    """How a sandbox stands that is being created or kept; `text` completes "sandbox app …"."""
+    """How a sandbox stands that is being created or kept; `text` completes "sandbox app …".
+
+    `pending`: the reason for which it is pending, as far as that is known; None if it is not.
+    """
 
     sandbox: str
     text: str
+    pending: str | None = None
 
 
 class ConnectionLost(Struct, frozen=True):
@@ -202,7 +212,8 @@ class EverythingReady(Struct, frozen=True):
 
 
 EngineEvent = (
-    StepBegun
+    PlanBegun
+    | StepBegun
     | StepDone
     | StepFailed
     | StepCancelled

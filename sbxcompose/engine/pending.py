@@ -7,8 +7,8 @@ from collections.abc import Callable
 from sbxcompose.api.sandbox_models import SandboxInfo
 from sbxcompose.spec.project import Sandbox
 
-PendingHandler = Callable[[Sandbox, str], None]
-"""Told how a sandbox stands; the text completes "app is …"."""
+PendingHandler = Callable[[Sandbox, str, str | None], None]
+"""Told how a sandbox stands: a text that completes "sandbox app …" and, while it is pending, the reason."""
 
 FIRST = 5.0
 """Seconds after which it is said that a sandbox is pending for no reason that is told."""
@@ -20,7 +20,8 @@ class PendingReport:
     """Call it with each look at a sandbox that is waited for."""
 
     def __init__(self) -> None:
-        self._reason: str | None = None
+        self.reason: str | None = None
+        """Why it is pending, as was said last; empty if that is not known."""
         self._next = FIRST
         self._pause = AGAIN
 
@@ -29,10 +30,10 @@ class PendingReport:
         if info.status != "pending":
             return None
         reason = (info.pending_reason or "").replace("_", " ").strip()
-        changed = bool(reason) and reason != self._reason
+        changed = bool(reason) and reason != self.reason
         if not changed and waited < self._next:
             return None
-        self._reason = reason
+        self.reason = reason
         if waited >= self._next:
             self._next, self._pause = waited + self._pause, 2 * self._pause
         elif self._next == FIRST:

@@ -79,8 +79,8 @@ class ProjectSandboxes:
         for emit in tuple(self._listeners):
             emit(event)
 
-    def _emit_pending(self, sandbox: Sandbox, text: str) -> None:
-        self._emit(SandboxNote(sandbox.name, text))
+    def _emit_pending(self, sandbox: Sandbox, text: str, pending: str | None) -> None:
+        self._emit(SandboxNote(sandbox.name, text, pending))
 
     def _emit_outage(self, reason: str | None, seconds: float) -> None:
         if reason is None:
@@ -97,9 +97,9 @@ class ProjectSandboxes:
         """Send an event to all listeners."""
         self._emit(event)
 
-    def listen(self, emit: EventHandler) -> None:
-        """Send what happens to `emit`, too."""
-        self._listeners.append(emit)
+    def listen(self, emit: EventHandler, *, first: bool = False) -> None:
+        """Send what happens to `emit`, too; `first`: before all who listen by now."""
+        self._listeners.insert(0 if first else len(self._listeners), emit)
 
     def on_connection(self, call: Callable[[SandboxConnection], None]) -> None:
         """Have `call` called with each sandbox's connection before it is opened."""

@@ -17,7 +17,7 @@ from sbxcompose.api.models import Asked, Env, StartRequest, StopTerms
 from sbxcompose.engine import cloud_secrets, last_up
 from sbxcompose.engine.copying import Copies, CopyTarget, copied_into
 from sbxcompose.engine.down_mark import mark_request
-from sbxcompose.engine.events import EventHandler, SandboxNote, WaitBegun, WaitEnded, ignore_event
+from sbxcompose.engine.events import EventHandler, PlanBegun, SandboxNote, WaitBegun, WaitEnded, ignore_event
 from sbxcompose.engine.execute import execute
 from sbxcompose.engine.listeners import Pace
 from sbxcompose.engine.local_limits import unenforced
@@ -144,6 +144,7 @@ class Session(ProjectSandboxes):
         if self._life_ms is None and any(isinstance(step.action, Start) for step in plan.steps):
             live = [row.instance for connection in self.connections.values() for row in connection.live()]
             self._life_ms = last_up.came_up(self.notes, live, round(self.began * 1000))
+        self._emit(PlanBegun(plan))
         await self._prepare_for(plan)
         if plan.empty:
             return Result()

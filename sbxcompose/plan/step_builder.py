@@ -28,7 +28,6 @@ from sbxcompose.plan.steps import (
 )
 from sbxcompose.plan.stopping import order_stops
 from sbxcompose.plan.world import World
-from sbxcompose.plurals import counted
 from sbxcompose.spec.project import Condition, Process, Sandbox
 from sbxcompose.spec.project import StopPolicy as StopRule
 
@@ -158,7 +157,7 @@ class StepBuilder:
             self._restored.add(sandbox.name)
             reason = f"{reason}; its set-up is restored from a snapshot"
         elif sandbox.setup_cache == "snapshot" and self._caches(sandbox):
-            setup = [process.name for process in sandbox.processes if process.name.startswith("@setup")]
+            setup = [process.name for process in sandbox.processes if process.is_setup]
             self._cached_after.update((sandbox.name, name) for name in setup[-1:])
         return self._add_sandbox(CreateSandbox(sandbox, snapshot), reason, after)
 
@@ -243,7 +242,7 @@ class StepBuilder:
         return decision.awaited[1]
 
     def _is_restored(self, process: Process) -> bool:
-        return process.sandbox in self._restored and process.name.startswith("@setup")
+        return process.sandbox in self._restored and process.is_setup
 
     def _snapshot(self, process: Process, done: int) -> int:
         """Return the step after which others may start: behind the last set-up command a snapshot, where wanted."""
@@ -272,7 +271,7 @@ class StepBuilder:
         if not waiting:
             return "the old one stays until then"
         others = len(waiting) - 1
-        more = f" and {counted(others, 'other')} need" if others else " needs"
+        more = f" and {others} other{'s' if others > 1 else ''} need" if others else " needs"
         return f"{self._world.label(waiting[0])}{more} it"
 
     def _starting_beyond(self, node: int) -> list[int]:

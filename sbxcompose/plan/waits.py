@@ -5,12 +5,12 @@ Pure: moments are given, in seconds of any steady clock.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Mapping
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 
 from msgspec import Struct
 
-from sbxcompose.plan.describe import awaited_sign, ended, seconds
-from sbxcompose.plan.observed import ObservedRow, Phase
+from sbxcompose.plan.describe import awaited_sign, command_text, ended, seconds, times
+from sbxcompose.plan.observed import Instance, ObservedRow, Phase
 from sbxcompose.plan.steps import (
     Await,
     CreateSandbox,
@@ -20,9 +20,9 @@ from sbxcompose.plan.steps import (
     Step,
     Stop,
     SuspendSandbox,
+    Sync,
     TerminateSandbox,
 )
-from sbxcompose.plurals import counted
 from sbxcompose.spec.project import Condition, Process
 
 REPORTS = (5.0, 15.0, 30.0, 60.0)
@@ -53,6 +53,8 @@ class Wait(Struct, frozen=True):
     state: str | None = None
     name: str = ""
     standing: WaitState = STARTING
+    about: frozenset[str] = frozenset()
+    """The names of those whose change makes it out of date, where it is not only `name`."""
 
     def line(self, waited: float) -> str:
         """Return the wait as a line of its own."""
@@ -114,9 +116,9 @@ class Waits:
 
 
 def wait_of(step: Step, state: str | None = None, standing: WaitState | None = None) -> Wait | None:
-    """Return what a step that has begun waits for; None for one that tells of its progress itself.
+    """Return what a step that has begun waits for; None for one that is not worth it.
 
-    `state` and `standing` are how the awaited process stands.
+    `state` and `standing` are how the awaited process or sandbox stands, where that is known; of a copy, how far it is.
     """
     subject = step.subject
     match step.action:
@@ -129,22 +131,25 @@ def wait_of(step: Step, state: str | None = None, standing: WaitState | None = N
         case Start():
             return Wait(f"{subject} to start", name=subject)
         case CreateSandbox():
-            return _sandbox(subject, "to be created", "creating")
+            return _sandbox(subject, "to be created", standing or WaitState("creating"))
         case SnapshotSandbox():
-            return _sandbox(subject, "to be copied into a snapshot", "snapshotting")
+            return _sandbox(subject, "to be copied into a snapshot", WaitState("snapshotting"))
         case ResumeSandbox():
-            return _sandbox(subject, "to resume", "resuming")
+            return _sandbox(subject, "to resume", standing or WaitState("resuming"))
         case SuspendSandbox():
-            return _sandbox(subject, "to be suspended", "suspending")
+            return _sandbox(subject, "to be suspended", WaitState("suspending"))
         case TerminateSandbox():
-            return _sandbox(subject, "to be terminated", "terminating")
+            return _sandbox(subject, "to be terminated", WaitState("terminating"))
+        case Sync():
+            name = f"files of {subject}"
+            return Wait(f"{name} to be copied", state=state, name=name, standing=WaitState("copying"))
         case _:
             return None
 
 
-def _sandbox(subject: str, aim: str, state: str) -> Wait:
+def _sandbox(subject: str, aim: str, standing: WaitState) -> Wait:
     name = f"sandbox {subject}"
-    return Wait(f"{name} {aim}", name=name, standing=WaitState(state))
+    return Wait(f"{name} {aim}", state=standing.details or None, name=name, standing=standing)
 
 
 def awaiting(
@@ -158,10 +163,34 @@ def awaiting(
     return Wait(f"{label} to {_REACH[condition]}", needed_by, state, label, standing)
 
 
-def held_up(label: str, needs: tuple[str, ...]) -> Wait:
-    """Return the wait of a process that is not started before `needs` are as it wants them."""
+TO_STOP = " to stop"
+"""Completes the name of a process of which not its start is waited for."""
+
+
+class HeldUpInstance(Struct, frozen=True):
+    """An instance that is not started, or stopped, before `needs` are as it wants them; `label` is its name."""
+
+    instance: Instance
+    label: str
+    needs: tuple[str, ...]
+
+
+def held_up(waiting: Iterable[HeldUpInstance]) -> dict[Hashable, Wait]:
+    """Return a wait for each of them, by its instance; replicas that wait for the same are one, by the first."""
+    groups: dict[tuple[str, str, tuple[str, ...]], list[HeldUpInstance]] = {}
+    for held in waiting:
+        groups.setdefault((held.instance.sandbox, held.instance.process, held.needs), []).append(held)
+    return {group[0].instance: _held_up(group) for group in groups.values()}
+
+
+def _held_up(group: Sequence[HeldUpInstance]) -> Wait:
+    needs, label = group[0].needs, group[0].label
+    if len(group) > 1:
+        label = f"{label.rpartition('.')[0]} ({len(group)})"
     shown = needs if len(needs) <= 4 else (*needs[:3], f"{len(needs) - 3} others")
-    return Wait(f"{label} to be started", name=label, standing=WaitState("waiting", f"for {', '.join(shown)}"))
+    about = frozenset((*(held.label for held in group), *(need.removesuffix(TO_STOP) for need in needs)))
+    standing = WaitState("waiting", f"for {', '.join(shown)}")
+    return Wait(f"{label} to be started", name=label, standing=standing, about=about)
 
 
 def standing_of(
@@ -171,22 +200,29 @@ def standing_of(
     if row is None:
         return STARTING
     seen = f"the last check saw: {check}" if check else ""
-    restarted = f"restarted {counted(row.restarts, 'time')}" if row.restarts else ""
+    restarted = f"restarted {times(row.restarts, 'time')}" if row.restarts else ""
     if row.phase is Phase.BACKING_OFF:
         again = "" if row.next_restart_at is None else f"restarts in {seconds(row.next_restart_at - now)}"
-        return WaitState("backing off", _joined(ended(row), again, restarted))
+        return WaitState("backing off", joined(ended(row), again, restarted))
     if row.phase in (Phase.STARTING, Phase.UNHEALTHY):
-        return WaitState(str(row.phase), _joined(seen, restarted))
+        return WaitState(str(row.phase), joined(seen, restarted))
     if row.phase is not Phase.RUNNING:
         return WaitState(str(row.phase), ended(row))
     if condition is Condition.READY:
-        return WaitState("starting", _joined(awaited_sign(process) or "", seen, restarted))
+        return WaitState("starting", joined(awaited_sign(process) or "", seen, restarted))
     if condition is Condition.STARTED:
-        return WaitState("starting", _joined("has to run for a second", restarted), settling=not row.failed_runs)
+        return WaitState("starting", joined("has to run for a second", restarted), settling=not row.failed_runs)
     return WaitState("running", restarted)
 
 
-def _joined(*parts: str) -> str:
+def setup_step(process: Process, processes: Iterable[Process]) -> str:
+    """Say which step of its sandbox's set-up a process is, of the sandbox's `processes`."""
+    steps = [other.name for other in processes if other.is_setup]
+    return f"step {steps.index(process.name) + 1} of {len(steps)}: {command_text(process.command)}"
+
+
+def joined(*parts: str) -> str:
+    """Return the parts that there are, as a list."""
     return ", ".join(filter(None, parts))
 
 

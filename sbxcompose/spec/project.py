@@ -204,6 +204,11 @@ class Process(ProjectPart, frozen=True):
         """Whether it carries connections between sandboxes, see `spec.connectors`."""
         return self.sandbox == CONNECTORS
 
+    @property
+    def is_setup(self) -> bool:
+        """Whether it is a command of `setup`, see `Sandbox`."""
+        return self.name.startswith("@setup")
+
     def port_of(self, replica: int) -> int | None:
         """Return the own port of a replica."""
         return None if self.port is None else self.port + replica - 1

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sbxcompose.plurals import counted
 from sbxcompose.spec.units import short_size
 
 if TYPE_CHECKING:
@@ -25,15 +24,26 @@ def copied_words(sandbox: str, copied: Copied, seconds: float) -> str:
     if copied.deleted:
         parts.append(f"{copied.deleted} deleted")
     if copied.unsettled:
-        parts.append(f"{_some(copied.unsettled)} kept changing and will be copied next time")
+        parts.append(f"{_some(copied.unsettled)} changed all the time and will be copied the next time")
     if copied.skipped:
         parts.append(f"{_some([name for name, _ in copied.skipped])} left out: {copied.skipped[0][1]}")
     return "; ".join(parts)
 
 
+def counted(count: int, noun: str) -> str:
+    """`1 file`, `1 204 files`."""
+    return f"{count:,} {noun if count == 1 else noun + 's'}".replace(",", " ")
+
+
 def _some(names: list[str] | tuple[str, ...]) -> str:
     more = f" and {len(names) - 3} more" if len(names) > 3 else ""
     return ", ".join(names[:3]) + more
+
+
+def copied_so_far(progress: TransferProgress) -> str:
+    """`3 files of 1 000, 1.0 MB of 10 MB`."""
+    files = f"{counted(progress.files, 'file')} of {progress.all_files:,}".replace(",", " ")
+    return f"{files}, {short_size(progress.size)} of {short_size(progress.all_size)}"
 
 
 def copy_bar(target: str, progress: TransferProgress) -> RenderableType:
@@ -42,11 +52,11 @@ def copy_bar(target: str, progress: TransferProgress) -> RenderableType:
     from rich.progress_bar import ProgressBar
     from rich.table import Table
 
-    size = f"{short_size(progress.size)} of {short_size(progress.all_size)}"
-    files = f"{counted(progress.files, 'file')} of {progress.all_files:,}".replace(",", " ")
     table = Table.grid(padding=(0, 2))
     table.add_column(no_wrap=True, overflow="ellipsis", min_width=min(cell_len(target) + 11, 30))
     table.add_column(width=10)
     table.add_column(no_wrap=True, overflow="ellipsis", style="dim")
-    table.add_row(f"copying to {target}", ProgressBar(progress.all_size, progress.size, width=10), f"{files}, {size}")
+    table.add_row(
+        f"copying to {target}", ProgressBar(progress.all_size, progress.size, width=10), copied_so_far(progress)
+    )
     return table

@@ -9,10 +9,15 @@ import time
 from collections.abc import Callable, Hashable, Iterator
 from typing import TYPE_CHECKING, Self
 
+from msgspec.structs import replace
+
+from sbxcompose.cli.view.copying import copied_so_far
 from sbxcompose.engine.events import (
     CopyDone,
     CopyProgress,
     EngineEvent,
+    EverythingReady,
+    SandboxNote,
     StepBegun,
     StepCancelled,
     StepDone,
@@ -27,7 +32,7 @@ from sbxcompose.errors import NotWritten
 from sbxcompose.logs.sanitize import clean_line
 from sbxcompose.plan.graph import Graph
 from sbxcompose.plan.observed import Instance
-from sbxcompose.plan.steps import Await, Start, Step, Sync
+from sbxcompose.plan.steps import Await, CreateSandbox, ResumeSandbox, Start, Step, Sync
 from sbxcompose.plan.waits import (
     STARTING,
     WORTH_SHOWING,
@@ -35,7 +40,8 @@ from sbxcompose.plan.waits import (
     Waits,
     WaitState,
     awaiting,
-    held_up,
+    joined,
+    setup_step,
     standing_of,
     wait_of,
 )
@@ -43,14 +49,15 @@ from sbxcompose.spec.project import Condition, Process, Project
 from sbxcompose.tasks import TaskOwner, report_failure
 
 if TYPE_CHECKING:
-    from sbxcompose.cli.view.live import Live, LiveBlock
+    from sbxcompose.cli.view.block_content import BlockContent
+    from sbxcompose.cli.view.live import LiveBlock
     from sbxcompose.files.transfer import TransferProgress
-    from sbxcompose.plan.judge import Pending, Report
+    from sbxcompose.plan.judge import Pending
 
 REST = 0.25
 """Seconds between two looks at least: most of what is waited for has come by then."""
 FRAME = 0.1
-"""The same where a block is shown already, so that it is true."""
+"""The same where a block is shown already, so that it is current."""
 REFRESH = 1.0
 """Seconds after which the block shows the time anew."""
 
@@ -58,7 +65,9 @@ REFRESH = 1.0
 class WaitReport:
     """An async context manager. `echo_line` prints a line; on a terminal a `block` is kept current instead.
 
-    `pending` tells what is missing until all are ready, where that is waited for, and `wanted` how many there are.
+    `pending` tells what is missing until all are ready, where that is waited for, and `wanted` how many there are;
+    elsewhere the block shows how far the plan is. It hears of events before whoever prints lines about them, so that no
+    row contradicts the line above it.
     """
 
     def __init__(
@@ -72,18 +81,22 @@ class WaitReport:
         self._session = session
         self._echo_line = echo_line
         self._pending = pending
-        self._wanted = wanted
         self._block = block
+        self._content: BlockContent | None = None
+        if block is not None:
+            from sbxcompose.cli.view.block_content import BlockContent  # late: without a terminal there is none
+
+            self._content = BlockContent(block, pending, wanted)
         self._steps: dict[Hashable, Step] = {}
         self._needs: dict[Instance, WaitBegun] = {}
         self._copies: dict[str, TransferProgress] = {}
+        self._pending_reasons: dict[str, str] = {}
         self._waits = Waits()
         self._graph: tuple[Project, Graph] | None = None
         self._changed = asyncio.Event()
-        self._shown = False
         self._tasks = TaskOwner(_report_defect)
         self._stack = contextlib.ExitStack()
-        session.listen(self._on_event)
+        session.listen(self._on_event, first=True)
 
     async def __aenter__(self) -> Self:
         self._tasks.start(self._run())
@@ -97,10 +110,8 @@ class WaitReport:
     async def __aexit__(self, *_: object) -> None:
         self._stack.close()
         await self._tasks.close()
-        if self._block is not None:
-            from sbxcompose.cli.view.live import Live
-
-            self._block.draw(Live())
+        if self._content is not None:
+            self._content.show((), {})
 
     def _on_event(self, event: EngineEvent) -> None:
         match event:
@@ -108,18 +119,27 @@ class WaitReport:
                 self._steps[_key(step)] = step
             case StepDone(step) | StepFailed(step) | StepCancelled(step):
                 self._steps.pop(_key(step), None)
-                if isinstance(step.action, Sync):
-                    self._copies.pop(step.action.sandbox.name, None)
+                match step.action:
+                    case Sync(sandbox):
+                        self._copies.pop(sandbox.name, None)
+                    case CreateSandbox(sandbox) | ResumeSandbox(sandbox):
+                        self._pending_reasons.pop(sandbox.name, None)
             case WaitBegun(instance):
                 self._needs[instance] = event
             case WaitEnded(instance):
                 self._needs.pop(instance, None)
-            case CopyProgress(sandbox, progress) if progress.size < progress.all_size:
-                self._copies[sandbox] = progress
-            case CopyProgress(sandbox) | CopyDone(sandbox):
-                self._copies.pop(sandbox, None)
+            case CopyProgress(name, progress) if progress.size < progress.all_size:
+                self._copies[name] = progress
+            case CopyProgress(name) | CopyDone(name):
+                self._copies.pop(name, None)
+            case SandboxNote(name, pending=str(reason)):
+                self._pending_reasons[name] = reason
             case WatchMessage(bad=True):
                 self._copies.clear()  # the message may be that one has failed
+        if self._content is not None:
+            self._content.on_event(event, self._session.project)
+            if isinstance(event, EverythingReady):
+                self._refresh(time.monotonic())
         self._changed.set()
 
     async def _run(self) -> None:
@@ -129,61 +149,58 @@ class WaitReport:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(timeout):
                     await self._changed.wait()
-            await asyncio.sleep(FRAME if self._shown else REST)
+            await asyncio.sleep(FRAME if self._content is not None and self._content.shown else REST)
 
     def _refresh(self, now: float) -> float | None:
         """Say what is to be said, and return the seconds until there may be more."""
         pending = self._pending()
         waits = self._current(pending)
-        if self._block is not None:
-            waits |= _held_up(pending)
+        if self._content is not None:
+            waits |= self._content.waiting(self._session.project)
             self._waits.set(waits, now)
-            live = self._live(waits, pending, now)
-            self._shown = bool(live)
-            self._block.draw(live)
-            return None if not waits else REFRESH if live else WORTH_SHOWING
+            self._content.show(tuple(self._waits.current(waits, now)), self._copies)
+            return None if not waits else REFRESH if self._content.shown else WORTH_SHOWING
         self._waits.set(waits, now)
         for line in self._waits.reports(waits, now):
             self._echo_line(clean_line(line))
         due = self._waits.next_due()
         return None if due is None else max(due - now, 0.0)
 
-    def _live(self, waits: dict[Hashable, Wait], pending: Pending | None, now: float) -> Live:
-        from sbxcompose.cli.view.live import Live
-
-        wanted = self._wanted()
-        header = None
-        if pending is not None and wanted > 1:
-            missing = len(pending.causes) + len(pending.held_up)
-            header = f"{max(wanted - missing, 0)} of {wanted} processes ready"
-        return Live(header, tuple(self._waits.current(waits, now)), tuple(self._copies.items()))
-
     def _current(self, pending: Pending | None) -> dict[Hashable, Wait]:
         found: dict[Hashable, Wait] = {}
+        needing = _needing(pending)
+        reached = self._content.reached if self._content is not None else frozenset[Instance]()
         for report in pending.causes if pending is not None else ():
-            needing = [held.label for held in _held(pending) if report.label in held.waits_for]
             aim, instance = self._aim(report.instance), report.instance
+            if instance in reached:
+                continue
             process = self._session.project.process(instance.sandbox, instance.process)
             standing = self._standing(process, instance, aim)
-            found[instance] = awaiting(report.label, aim, _needed(needing), report.doing, standing)
+            needed = _needed(needing.get(report.label, []))
+            found[instance] = awaiting(report.label, aim, needed, report.doing, standing)
         for instance, need in self._needs.items():
             state = self._session.lacking(need.process, instance)
             standing = self._standing(need.process, instance, need.condition)
             found[instance] = awaiting(label(instance), need.condition, None, state, standing)
         for key, step in self._steps.items():
-            known = isinstance(step.action, Await | Start) and step.action.instance in found
-            wait = None if known else self._wait_of(step)
+            own = step.action.instance if isinstance(step.action, Await | Start) else None
+            wait = None if own in found or own in reached else self._wait_of(step)
             if wait is not None:
                 # The same key as for the verdict, which may take over: the time counts on.
                 found[step.action.instance if isinstance(step.action, Await) else key] = wait
         return found
 
     def _wait_of(self, step: Step) -> Wait | None:
-        action = step.action
-        if not isinstance(action, Await):
-            return wait_of(step)
-        standing = self._standing(action.process, action.instance, action.condition)
-        return wait_of(step, self._session.lacking(action.process, action.instance), standing)
+        match step.action:
+            case Await(instance, condition, process):
+                standing = self._standing(process, instance, condition)
+                return wait_of(step, self._session.lacking(process, instance), standing)
+            case CreateSandbox(sandbox) | ResumeSandbox(sandbox) if sandbox.name in self._pending_reasons:
+                return wait_of(step, standing=WaitState("pending", self._pending_reasons[sandbox.name]))
+            case Sync(sandbox) if (progress := self._copies.get(sandbox.name)) is not None:
+                return None if self._content is not None else wait_of(step, copied_so_far(progress))
+            case _:
+                return wait_of(step)
 
     def _standing(self, process: Process | None, instance: Instance, condition: Condition | None) -> WaitState:
         connection = self._session.connections.get(instance.sandbox)
@@ -191,7 +208,11 @@ class WaitReport:
             return STARTING
         row = connection.row(instance, process.digest)
         check = self._session.last_check(instance) or (row.last_check if row is not None else None)
-        return standing_of(row, process, condition, check, self._session.clock.now())
+        standing = standing_of(row, process, condition, check, self._session.clock.now())
+        if not process.is_setup:
+            return standing
+        own = next(sandbox for sandbox in self._session.project.sandboxes if sandbox.name == process.sandbox)
+        return replace(standing, details=joined(setup_step(process, own.processes), standing.details))
 
     def _aim(self, instance: Instance) -> Condition:
         """Return what being ready comes down to for an instance."""
@@ -208,23 +229,13 @@ def _report_defect(error: BaseException) -> None:
         report_failure(error)
 
 
-def _held(pending: Pending | None) -> tuple[Report, ...]:
-    return () if pending is None else pending.held_up
-
-
-def _held_up(pending: Pending | None) -> dict[Hashable, Wait]:
-    """Return what is not started yet; replicas that wait for the same are one row."""
-    groups: dict[Hashable, list[Report]] = {}
-    for report in _held(pending):
-        groups.setdefault((report.instance.sandbox, report.instance.process, report.waits_for), []).append(report)
-    return {
-        key: held_up(reports[0].label if len(reports) == 1 else _replicas(reports), reports[0].waits_for)
-        for key, reports in groups.items()
-    }
-
-
-def _replicas(reports: list[Report]) -> str:
-    return f"{reports[0].label.rpartition('.')[0]} ({len(reports)})"
+def _needing(pending: Pending | None) -> dict[str, list[str]]:
+    """Return the names of those that wait for a process, by its name."""
+    found: dict[str, list[str]] = {}
+    for held in pending.held_up if pending is not None else ():
+        for need in held.waits_for:
+            found.setdefault(need, []).append(held.label)
+    return found
 
 
 @contextlib.contextmanager

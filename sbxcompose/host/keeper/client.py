@@ -58,14 +58,12 @@ class KeeperClient(KeeperConnection):
         def take(body: Body, fds: list[int]) -> None:
             adopted.extend(self._adopted(result, fds) for result in body["results"])
 
-        with self._holding_exits(None):
-            await self._ask({"op": "adopt"}, take)
+        await self._ask({"op": "adopt"}, take)
         return list({adopted_unit.unit: adopted_unit for adopted_unit in adopted}.values())
 
     async def spawn(self, spawn: Spawn) -> Spawned:
         """Start one run. Raises `SpawnFailed`."""
-        with self._holding_exits(spawn.unit):
-            (result,) = await self.spawn_many([spawn])
+        (result,) = await self.spawn_many([spawn])
         if isinstance(result, SpawnFailed):
             raise result
         return result

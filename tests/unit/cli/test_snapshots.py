@@ -36,7 +36,7 @@ from sbxcompose.plan.observed import Exit, Foreign, Instance, Observed, Phase
 from sbxcompose.plan.options import Intent, PlanOptions
 from sbxcompose.plan.outcomes import Failed, Report, Success
 from sbxcompose.plan.timings import timings
-from sbxcompose.plan.waits import Wait, WaitState, held_up
+from sbxcompose.plan.waits import HeldUpInstance, Wait, WaitState, held_up
 from sbxcompose.plan.why import why
 from tests.unit.plan.plan_worlds import CHECK, COMPLETED, NEVER, V2, need, process, project, row, seen
 from tests.unit.plan.test_timings import SEEN
@@ -72,6 +72,8 @@ OBSERVED = Observed(
     )
 )
 NAMES = ProcessNames(SHOP_FILE)
+WEB = [HeldUpInstance(Instance("main", "web", number), f"web.{number}", ("migrate", "db")) for number in (1, 2)]
+(WEB_HELD_UP,) = held_up(WEB).values()
 
 
 def said(name: str, text: str, tone: Tone = Tone.PLAIN) -> Announcement:
@@ -96,7 +98,7 @@ def up(style: Style, width: int) -> list[str]:
             2,
         ),
         (Wait("", None, None, "worker", WaitState("starting", "waiting for a line that matches `ready`")), 12),
-        (held_up("web (2)", ("migrate", "db")), 14),
+        (WEB_HELD_UP, 14),
     )
     live = Live("1 of 5 processes ready", waits, (("app", TransferProgress(30, 120, 3 << 20, 9 << 20)),))
     block = block_lines(live, (width, 24), colours=style.enabled, clean=str)

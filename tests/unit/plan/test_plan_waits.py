@@ -7,9 +7,19 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from sbxcompose.plan.observed import Exit, Phase
+from sbxcompose.plan.observed import Exit, Instance, Phase
 from sbxcompose.plan.steps import Await, CreateSandbox, Start, Step, Stop
-from sbxcompose.plan.waits import Wait, Waits, WaitState, awaiting, held_up, next_report, standing_of, wait_of
+from sbxcompose.plan.waits import (
+    HeldUpInstance,
+    Wait,
+    Waits,
+    WaitState,
+    awaiting,
+    held_up,
+    next_report,
+    standing_of,
+    wait_of,
+)
 from sbxcompose.spec.project import Condition, ReadyLine, Sandbox
 from tests.unit.plan.plan_worlds import process, row
 
@@ -28,7 +38,7 @@ def test_lines_come_after_five_seconds_and_then_sparsely() -> None:
     assert printed[4][1].startswith("waiting for db to be ready (2 min;")
 
 
-def test_a_late_report_names_each_wait_once() -> None:
+def test_who_looks_late_says_each_wait_once() -> None:
     waits = Waits()
     waits.set(["db"], 0.0)
     assert len(waits.reports({"db": DB}, 47.0)) == 1
@@ -92,8 +102,20 @@ def test_how_a_process_stands_in_each_phase() -> None:
 
 
 def test_what_is_held_up_says_by_what() -> None:
-    assert held_up("web", ("db",)).standing == WaitState("waiting", "for db")
-    assert held_up("web", ("a", "b", "c", "d", "e")).standing.details == "for a, b, c, 2 others"
+    web, job = Instance("main", "web"), Instance("main", "job")
+    first, second = held_up(
+        [HeldUpInstance(web, "web", ("db to stop",)), HeldUpInstance(job, "job", ("a", "b", "c", "d", "e"))]
+    ).values()
+    assert first.standing == WaitState("waiting", "for db to stop")
+    assert first.about == {"web", "db"}
+    assert second.standing.details == "for a, b, c, 2 others"
+
+
+def test_replicas_that_wait_for_the_same_are_one_row() -> None:
+    replicas = [HeldUpInstance(Instance("main", "web", number), f"web.{number}", ("db",)) for number in (1, 2)]
+    (wait,) = held_up(replicas).values()
+    assert wait.name == "web (2)"
+    assert wait.about == {"web.1", "web.2", "db"}
 
 
 def test_each_condition_in_words() -> None:

@@ -1,0 +1,105 @@
+"""The status block on a terminal: what commands that bring up, restart and stop show below their lines."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from tests.cli.looking import FOREVER, Gate
+from tests.support.command import COMMAND, Running, Sbx
+
+STAGES = f"""
+processes:
+  db: {{command: "read _ < gate; echo ok; {FOREVER}", ready_when: {{log: ok}}}}
+  web: {{command: "read _ < gate; echo ok; {FOREVER}", ready_when: {{log: ok}}, depends_on: [db]}}
+  worker: {{command: "{FOREVER}", depends_on: [web]}}
+"""
+WAITING = r"{} of 3 processes {}\r\n  db +starting[^\n]*\n  web +waiting[^\n]*for db\r\n  worker +waiting[^\n]*for web"
+COMMANDS = {
+    "up": ("ready", 0),
+    "up -d": ("started", 1),
+    "up --wait": ("ready", 0),
+    "restart": ("started", 1),
+}
+"""What is counted by the header, and how many when all wait for the first."""
+
+
+def plain(text: str) -> str:
+    """What a terminal shows, without colours and carriage returns."""
+    return re.sub(r"\x1b\[[0-9;]*m", "", text).replace("\r", "")
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_it_counts_and_says_what_waits_for_what_and_never_contradicts_a_line(sbx: Sbx, command: str) -> None:
+    gate = Gate(sbx)
+    sbx.write(STAGES)
+    sbx.env["NO_COLOR"] = "1"
+    if command == "restart":
+        with sbx.start("up", "-d") as up:
+            gate.open()
+            gate.open()
+            up.wait()
+    word, first = COMMANDS[command]
+    with sbx.start(*command.split(), terminal=True) as running:
+        running.wait_for(WAITING.format(first, word))
+        gate.open()
+        running.wait_for(rf"{first + 1} of 3 processes {word}\r\n  web +starting[^\n]*\n  worker +waiting[^\n]*for web")
+        gate.open()
+        if command == "up":
+            running.wait_for("3 processes ready in")
+            running.interrupt()
+        shown = plain(running.wait().stdout)
+    began = shown.rindex("db started") if command == "restart" else 0
+    after = shown[shown.index("db is ready", began) :].partition("stopping")[0]
+    assert not re.search(r"  db +starting|for db|0 of 3 processes ready", after)
+    assert not re.search(r"  web +waiting|1 of 3 processes started", after.partition("web started")[2])
+    assert not re.search(r"  web +starting|for web", after.partition("web is ready")[2])
+    assert not re.search(r"worker +waiting", after.partition("worker started")[2])
+
+
+def test_on_a_terminal_a_block_says_what_is_waited_for_while_stopping_too(sbx: Sbx) -> None:
+    gate = Gate(sbx)
+    sbx.write("""
+processes: {web: {command: "trap 'read _ < gate; exit' TERM; echo up; while :; do sleep 0.1; done"}}
+""")
+    sbx.run("up", "-d")
+    with sbx.start("down", terminal=True) as down:
+        down.wait_for(r"web.*stopping.*[1-9] s.*sent SIGTERM, SIGKILL follows after 10 s")
+        gate.open()
+        shown = down.wait().stdout
+    drawn = shown.count("stopping")
+    assert drawn == len(re.findall(r"stopping[^\r\n]*\r\x1b\[J", shown)), "each is taken away"
+    assert plain(shown).endswith("s\n")
+
+
+def test_on_a_terminal_output_is_shown_above_the_block_that_says_what_is_waited_for(sbx: Sbx) -> None:
+    gate = Gate(sbx)
+    sbx.write(f"""
+processes:
+  db: {{command: "read _ < gate; echo half; read _ < gate; echo ok; {FOREVER}", ready_when: {{log: ok}}}}
+  web: {{command: "{FOREVER}", depends_on: [db]}}
+""")
+    with sbx.start("up", terminal=True) as up:
+        up.wait_for("0 of 2 processes ready\r\n.*db.*starting.*\r\n.*web.*waiting.*for db")
+        gate.open()
+        shown = up.wait_for(r"half\r\n0 of 2 processes ready")
+        assert re.search(r"for db[^\n]*\r\x1b\[2A\x1b\[J[^\n]*half", shown), "the block has been taken away before"
+        gate.open()
+        shown = up.wait_for("2 processes ready in")
+        up.interrupt()
+        up.wait()
+
+
+def test_ctrl_z_takes_the_block_away_and_fg_draws_it_again(sbx: Sbx) -> None:
+    sbx.write(f"processes: {{db: {{command: '{FOREVER}', ready_when: {{log: never}}}}}}\n")
+    shell = f"set -m; {COMMAND} up; echo STOPPED; read _; fg"
+    with Running(["sh", "-c", shell], sbx.project, sbx.env, terminal=True) as up:
+        up.wait_for("db.*starting")
+        up.press("\x1a")
+        shown = up.wait_for("STOPPED")
+        assert shown.count("starting") == len(re.findall(r"starting[^\r\n]*\r\x1b\[J", shown)), "it is taken away"
+        up.press("\n")
+        up.wait_for("STOPPED(.|\n)*starting")
+        up.interrupt()
+        up.wait_for("everything has been stopped")
